@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The catalogue of errors.
+
+One tree.  Each class has a stable `code` (for programs: it crosses the bus and appears in logs), a sentence for
+people, and `retryable`: whether the same request, sent again unchanged, may succeed.  Only `api` knows HTTP codes,
+only `rpc` knows the wire form.
+
+KilonovaError
+├── InvalidInput, TooLarge, NotFound, Conflict, InvalidState, Forbidden, Unauthorized, NotAcceptable
+├── ImageUnacceptable, NoValidHost
+├── HypervisorUnavailable, NativeCallTimeout, HypervisorError, GuestNotRunning
+├── RpcTimeout, RpcUnavailable, StaleWrite, DeadlineExceeded
+└── ConfigError, DriverLoadError, StateError          (end a command with one sentence)
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class KilonovaError(Exception):
+    """Base of all our errors.
+
+    `message` is one sentence in the caller's terms, without secrets; `details` are machine-readable, JSON-safe facts.
+    """
+
+    code: ClassVar[str] = "internal"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details: Mapping[str, Any] = details
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class InvalidInput(KilonovaError):
+    """A request that can never succeed as it stands.  `details["path"]` names the field."""
+
+    code = "invalid-input"
+
+
+class TooLarge(KilonovaError):
+    """A body, file or value over its limit."""
+
+    code = "too-large"
+
+
+class NotFound(KilonovaError):
+    """The thing does not exist, or the caller may not know that it does."""
+
+    code = "not-found"
+
+
+class Conflict(KilonovaError):
+    """Something of that name or kind exists already, or is in use."""
+
+    code = "conflict"
+
+
+class InvalidState(KilonovaError):
+    """The instance's state does not allow this action now."""
+
+    code = "invalid-state"
+    retryable = True
+
+
+class Forbidden(KilonovaError):
+    """Known caller, not allowed."""
+
+    code = "forbidden"
+
+
+class Unauthorized(KilonovaError):
+    """No token, a bad one, or a wrong password."""
+
+    code = "unauthorized"
+
+
+class NotAcceptable(KilonovaError):
+    """A microversion that is not served."""
+
+    code = "not-acceptable"
+
+
+class ImageUnacceptable(KilonovaError):
+    """An image that is not what it says, or that points outside itself."""
+
+    code = "image-unacceptable"
+
+
+class NoValidHost(KilonovaError):
+    """No host can take the instance; the message says what each filter refused."""
+
+    code = "no-valid-host"
+    retryable = True
+
+
+class HypervisorUnavailable(KilonovaError):
+    """The hypervisor of `details["host"]` does not answer; what was asked may or may not have happened."""
+
+    code = "hypervisor-unavailable"
+    retryable = True
+
+
+class NativeCallTimeout(HypervisorUnavailable):
+    """A native call outlived its deadline: it goes on in its thread and its outcome is unknown until re-read."""
+
+    code = "native-call-timeout"
+
+
+class HypervisorError(KilonovaError):
+    """The hypervisor answered with a refusal (bad XML, no such device, ...): it did not happen."""
+
+    code = "hypervisor-error"
+
+
+class GuestNotRunning(HypervisorError):
+    """A guest was started without complaint, and yet does not run."""
+
+    code = "guest-not-running"
+
+
+class RpcTimeout(KilonovaError):
+    """No reply in time: what was asked may or may not have happened."""
+
+    code = "rpc-timeout"
+    retryable = True
+
+
+class RpcUnavailable(KilonovaError):
+    """Nobody serves that subject now: it did not happen."""
+
+    code = "rpc-unavailable"
+    retryable = True
+
+
+class StaleWrite(KilonovaError):
+    """A report from an attempt or host epoch that is no longer the current one: refused, nothing changed."""
+
+    code = "stale-write"
+
+
+class DeadlineExceeded(KilonovaError):
+    """An accepted action did not end within its deadline."""
+
+    code = "deadline-exceeded"
+    retryable = True
+
+
+class ConfigError(KilonovaError):
+    """A configuration value that cannot be used."""
+
+    code = "config-error"
+
+
+class DriverLoadError(KilonovaError):
+    """The compute driver cannot be loaded."""
+
+    code = "driver-load-error"
+
+
+class StateError(KilonovaError):
+    """The state directory or the database cannot be used."""
+
+    code = "state-error"
+
+
+def _tree(cls: type[KilonovaError]) -> list[type[KilonovaError]]:
+    return [cls, *(leaf for sub in cls.__subclasses__() for leaf in _tree(sub))]
+
+
+CATALOGUE: Mapping[str, type[KilonovaError]] = {cls.code: cls for cls in _tree(KilonovaError)}
+"""Every class by its code."""
+
+
+def from_wire(code: str, message: str, details: Mapping[str, Any]) -> KilonovaError:
+    """The error that a peer sent; a code we do not know becomes the base class, its code kept in the details."""
+    cls = CATALOGUE.get(code)
+    if cls is None:
+        return KilonovaError(message, **{**details, "code": code})
+    return cls(message, **details)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Supervised tasks: every task has an owner, a name, and somebody who hears of its failure."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from types import TracebackType
+from typing import Any, Self
+
+import structlog
+
+from kilonova.base.clock import Clock
+
+log = structlog.get_logger(__name__)
+
+
+class Supervisor:
+    """A task group whose tasks end with it.
+
+    `spawn` is for work that must not fail silently: an exception ends the whole group (a defect is loud).
+    `periodic` is for work that may fail and is tried again: each round has its own time limit, so one that hangs
+    delays nobody else.  Leaving the `async with` block cancels what still runs.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._group = asyncio.TaskGroup()
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        for task in self._tasks:
+            task.cancel()
+        return await self._group.__aexit__(kind, exc, trace)
+
+    def spawn(self, name: str, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Start `coro` under this group."""
+        task = self._group.create_task(coro, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def periodic(
+        self, name: str, period_s: float, work: Callable[[], Awaitable[None]], *, limit_s: float | None = None
+    ) -> asyncio.Task[Any]:
+        """Run `work` every `period_s` seconds (with a tenth of jitter), each round within `limit_s` (default: period).
+
+        A round that fails or hangs is logged once with its reason, and the next one comes in its time.
+        """
+        return self.spawn(name, self._rounds(name, period_s, work, limit_s or period_s))
+
+    async def _rounds(self, name: str, period_s: float, work: Callable[[], Awaitable[None]], limit_s: float) -> None:
+        while True:
+            await self._clock.sleep(period_s * self._clock.random.uniform(0.95, 1.05))
+            try:
+                async with asyncio.timeout(limit_s):
+                    await work()
+            except TimeoutError:
+                log.warning("periodic task hung and was given up", task=name, limit_s=limit_s)
+            except Exception as exc:
+                log.warning("periodic task failed", task=name, error=str(exc), kind=type(exc).__name__)

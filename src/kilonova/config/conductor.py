@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""[conductor]: who owns the database, and the watch over actions and hosts."""
+
+from dataclasses import dataclass
+
+from oslo_config import cfg
+
+GROUP = "conductor"
+OPTIONS = [
+    cfg.BoolOpt("use_local", default=False, help="Run the conductor inside this process, over the in-memory bus."),
+    cfg.FloatOpt("watchdog_interval", default=5.0, min=0.01, help="Seconds between looks at deadlines and liveness."),
+    cfg.FloatOpt(
+        "grace_period", default=30.0, min=0, help="Seconds after its own start before any host is called down."
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ConductorSettings:
+    """Durations in seconds."""
+
+    use_local: bool
+    watchdog_interval: float
+    grace_period: float
+
+
+def settings(group: cfg.ConfigOpts.GroupAttr) -> ConductorSettings:
+    """The frozen settings of the group."""
+    return ConductorSettings(**{opt.name: group[opt.name] for opt in OPTIONS})

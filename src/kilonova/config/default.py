@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""[DEFAULT]: the host, its driver, its resources, its periods."""
+
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from oslo_config import cfg
+
+OPTIONS = [
+    cfg.StrOpt("host", default="", help="Name of this host in the fleet; empty means its host name."),
+    cfg.StrOpt("my_ip", default="127.0.0.1", help="Address of this host on the management network."),
+    cfg.StrOpt("compute_driver", default="libvirt.LibvirtDriver", help="Driver: short name, dotted path, entry point."),
+    cfg.StrOpt("compute_topic", default="compute", help="Topic (subject prefix) on which hosts listen."),
+    cfg.StrOpt("state_path", default="/var/lib/kilonova", help="Directory of all of the service's own state."),
+    cfg.StrOpt("instances_path", default="", help="Directory of guests' disks; empty: state_path/instances."),
+    cfg.FloatOpt("report_interval", default=10.0, min=0.01, help="Seconds between heartbeats of a host."),
+    cfg.FloatOpt("service_down_time", default=60.0, min=0.1, help="Seconds without heartbeat until a host is down."),
+    cfg.FloatOpt("action_poll_interval", default=15.0, min=0.01, help="Seconds between a host's looks for actions."),
+    cfg.FloatOpt("update_resources_interval", default=60.0, min=0.1, help="Seconds between inventory reports."),
+    cfg.FloatOpt("sync_power_state_interval", default=120.0, min=0.1, help="Seconds between bulk reads of all guests."),
+    cfg.IntOpt("reserved_host_memory_mb", default=512, min=0, help="MiB of memory that no guest may claim."),
+    cfg.IntOpt("reserved_host_disk_mb", default=0, min=0, help="MiB of disk that no guest may claim."),
+    cfg.FloatOpt("cpu_allocation_ratio", default=4.0, min=0.1, help="Virtual CPUs offered per physical one."),
+    cfg.FloatOpt("ram_allocation_ratio", default=1.0, min=0.1, help="Memory offered per physical memory."),
+    cfg.FloatOpt("disk_allocation_ratio", default=1.0, min=0.1, help="Disk offered per physical disk."),
+    cfg.IntOpt("max_concurrent_builds", default=10, min=1, help="Builds that a host runs at the same time."),
+    cfg.FloatOpt("shutdown_timeout", default=60.0, min=0, help="Seconds a guest gets to shut itself down."),
+    cfg.StrOpt("default_availability_zone", default="nova", help="Zone of hosts that name none."),
+    cfg.BoolOpt("debug", default=False, help="Log debug lines too."),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultSettings:
+    """Durations in seconds, sizes in MiB, as the options say."""
+
+    host: str
+    my_ip: str
+    compute_driver: str
+    compute_topic: str
+    state_path: Path
+    instances_path: Path
+    report_interval: float
+    service_down_time: float
+    action_poll_interval: float
+    update_resources_interval: float
+    sync_power_state_interval: float
+    reserved_host_memory_mb: int
+    reserved_host_disk_mb: int
+    cpu_allocation_ratio: float
+    ram_allocation_ratio: float
+    disk_allocation_ratio: float
+    max_concurrent_builds: int
+    shutdown_timeout: float
+    default_availability_zone: str
+    debug: bool
+
+
+def settings(group: cfg.ConfigOpts) -> DefaultSettings:
+    """The frozen settings; the host name is looked up here, once."""
+    values = {opt.name: group[opt.name] for opt in OPTIONS}
+    state_path = Path(values["state_path"]).expanduser().absolute()
+    values["state_path"] = state_path
+    values["instances_path"] = Path(values["instances_path"] or state_path / "instances").expanduser().absolute()
+    values["host"] = values["host"] or socket.gethostname()
+    return DefaultSettings(**values)

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading configuration: files, then overrides from the command line, into frozen settings."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from oslo_config import cfg
+
+from kilonova.base.errors import ConfigError
+from kilonova.config import api, conductor, database, default, libvirt, network
+
+GROUPS = (api, conductor, database, libvirt, network)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of one process; each room is handed its own section."""
+
+    default: default.DefaultSettings
+    api: api.ApiSettings
+    conductor: conductor.ConductorSettings
+    database: database.DatabaseSettings
+    libvirt: libvirt.LibvirtSettings
+    network: network.NetworkSettings
+
+
+def options() -> cfg.ConfigOpts:
+    """A ConfigOpts of its own with all our options registered (no global)."""
+    conf = cfg.ConfigOpts()
+    conf.register_opts(default.OPTIONS)
+    for group in GROUPS:
+        conf.register_opts(group.OPTIONS, group=group.GROUP)
+    return conf
+
+
+def load(
+    files: Sequence[str] = (), dirs: Sequence[str] = (), overrides: Mapping[tuple[str, str], Any] | None = None
+) -> Settings:
+    """Settings of this process.
+
+    `overrides` maps (group, option) to a value that wins over files; group "DEFAULT" is the nameless one.
+    Raises ConfigError in one sentence for a missing file, a malformed line or a value out of range.
+    """
+    conf = options()
+    try:
+        conf([], project="kilonova", default_config_files=list(files), default_config_dirs=list(dirs))
+        for (group, name), value in (overrides or {}).items():
+            conf.set_override(name, value, group=None if group == "DEFAULT" else group)
+        return Settings(
+            default=default.settings(conf),
+            api=api.settings(conf.api),
+            conductor=conductor.settings(conf.conductor),
+            database=database.settings(conf.database),
+            libvirt=libvirt.settings(conf.libvirt),
+            network=network.settings(conf.network),
+        )
+    except cfg.ConfigFilesNotFoundError as exc:
+        raise ConfigError(f"Configuration file not found: {', '.join(exc.config_files)}.") from exc
+    except (cfg.Error, ValueError) as exc:
+        raise ConfigError(f"The configuration cannot be used: {exc}") from exc

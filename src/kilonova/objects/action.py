@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An instance action: the durable thing that an accepted request becomes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from kilonova.objects.ids import ActionId, AttemptId, HostName, InstanceId
+from kilonova.objects.states import ActionState, Verb
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """`deadline` is when the conductor ends it as failed if nobody else did; `attempt` the current token."""
+
+    id: ActionId
+    instance_id: InstanceId
+    verb: Verb
+    request_id: str
+    user_id: str
+    project_id: str
+    started_at: datetime
+    updated_at: datetime
+    deadline: datetime
+    state: ActionState = ActionState.OPEN
+    host: HostName | None = None
+    attempt: AttemptId | None = None
+    params: Mapping[str, str] = field(default_factory=dict[str, str])
+    message: str | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ActionEvent:
+    """One step of one attempt, for people to read; never an input to recovery.
+
+    `result` is "Success" or "Error" once `finish_time` is set.
+    """
+
+    name: str
+    start_time: datetime
+    finish_time: datetime | None = None
+    result: str | None = None
+    host: str | None = None
+    details: str | None = None

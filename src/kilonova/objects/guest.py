@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a hypervisor says of a guest."""
+
+from dataclasses import dataclass
+
+from kilonova.objects.ids import InstanceId
+from kilonova.objects.states import PowerState
+
+
+@dataclass(frozen=True, slots=True)
+class GuestState:
+    """One read of one guest.  `reason` is the hypervisor's own word for how it came to be so ("booted", "shutdown",
+    "ioerror"); `mark` is what the last start of the guest was given (see ComputeDriver.power_on)."""
+
+    power: PowerState
+    reason: str = ""
+    mark: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GuestEvent:
+    """A hint that something happened to a guest.  It says "look", not what is true now."""
+
+    instance_id: InstanceId
+    kind: str
+    detail: str = ""

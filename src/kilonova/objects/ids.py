@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ids with a type each, so that a host is never passed where an instance is meant."""
+
+from typing import NewType
+
+InstanceId = NewType("InstanceId", str)
+"""A server's UUID; also the libvirt domain's."""
+ImageId = NewType("ImageId", str)
+FlavorId = NewType("FlavorId", str)
+"""The id that users choose or are given ("1", a UUID)."""
+ActionId = NewType("ActionId", str)
+AttemptId = NewType("AttemptId", str)
+"""The token of one try of a host at an action; a report that bears another one is stale."""
+HostName = NewType("HostName", str)

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An image's record; its bytes live in the byte store (kilonova.images)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from kilonova.objects.ids import ImageId
+
+
+class ImageStatus(StrEnum):
+    """The life of an image."""
+
+    QUEUED = "queued"
+    SAVING = "saving"
+    ACTIVE = "active"
+    DELETED = "deleted"
+
+
+DISK_FORMATS = frozenset({"qcow2", "raw"})
+"""Formats that a disk may be made of.  Declared by the user, inspected, never guessed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """Sizes in bytes; `os_hash_value` is the SHA-512 of the stored bytes in hex, `checksum` their MD5 (the Image
+    API's field, not a safeguard)."""
+
+    id: ImageId
+    name: str | None
+    status: ImageStatus
+    owner: str
+    visibility: str
+    disk_format: str | None
+    container_format: str | None
+    created_at: datetime
+    updated_at: datetime
+    size: int | None = None
+    virtual_size: int | None = None
+    checksum: str | None = None
+    os_hash_value: str | None = None
+    min_disk: int = 0
+    min_ram: int = 0
+    protected: bool = False
+    os_hidden: bool = False
+    tags: tuple[str, ...] = ()
+    properties: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRef:
+    """What a host needs to fetch and check an image; kept with the instance, so a build can be replayed after the
+    image's record is gone."""
+
+    id: ImageId
+    disk_format: str
+    size: int
+    virtual_size: int
+    sha512: str

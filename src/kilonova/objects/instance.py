@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An instance: what the API calls a server."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from kilonova.objects.flavor import Flavor
+from kilonova.objects.ids import HostName, InstanceId
+from kilonova.objects.image import ImageRef
+from kilonova.objects.states import PowerState, TaskState, VmState
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A fixed address on a network.  `address` and `gateway` are IPv4 text, `prefix` the length of the mask."""
+
+    network: str
+    address: str
+    mac: str
+    prefix: int
+    gateway: str
+    dns: tuple[str, ...] = ()
+    mtu: int = 1500
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why an instance is in ERROR; `message` is for its owner and holds no secret."""
+
+    code: int
+    message: str
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """The whole record.  Everything that a step derives, it derives from here.
+
+    `addresses` are allocated with the host; `wants_network` says whether it should have any.  `key_data` is the public
+    key as text, `user_data` base64 as it came.
+    """
+
+    id: InstanceId
+    project_id: str
+    user_id: str
+    name: str
+    hostname: str
+    flavor: Flavor
+    image: ImageRef
+    created_at: datetime
+    updated_at: datetime
+    vm_state: VmState = VmState.BUILDING
+    task_state: TaskState | None = TaskState.SCHEDULING
+    power_state: PowerState = PowerState.NOSTATE
+    desired_power: PowerState = PowerState.RUNNING
+    host: HostName | None = None
+    node: str | None = None
+    availability_zone: str | None = None
+    wants_network: bool = True
+    addresses: tuple[Address, ...] = ()
+    config_drive: bool = False
+    key_name: str | None = None
+    key_data: str | None = None
+    user_data: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    tags: tuple[str, ...] = ()
+    description: str | None = None
+    reservation_id: str = ""
+    launch_index: int = 0
+    launched_at: datetime | None = None
+    terminated_at: datetime | None = None
+    fault: Fault | None = None

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What scheduling asks for and what it answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kilonova.objects.ids import HostName
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementRequest:
+    """The resources and wishes of one instance."""
+
+    vcpus: int
+    memory_mib: int
+    disk_gib: int
+    availability_zone: str | None = None
+    wants_network: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why one filter refused one host."""
+
+    host: HostName
+    filter: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Hosts in the order in which they should be tried, and what the filters refused."""
+
+    hosts: tuple[HostName, ...]
+    refusals: tuple[Refusal, ...] = ()
+    weights: Mapping[HostName, float] = field(default_factory=dict[HostName, float])

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hosts and the services on them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from ipaddress import ip_address
+from typing import Any
+
+from kilonova.objects.ids import HostName
+
+
+@dataclass(frozen=True, slots=True)
+class HostNetwork:
+    """The network that a host gives its guests: `cidr` and range in IPv4 text."""
+
+    name: str
+    backend: str
+    cidr: str
+    gateway: str
+    first: str
+    last: str
+    dns: tuple[str, ...] = ()
+    mtu: int = 1500
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The first and the last address for guests, as numbers."""
+        return int(ip_address(self.first)), int(ip_address(self.last))
+
+    @property
+    def prefix(self) -> int:
+        """The length of the mask."""
+        return int(self.cidr.rpartition("/")[2])
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What a host has.  `vcpus`, `memory_mib`, `disk_gib` are physical; `*_capacity` is what may be claimed (allocation
+    ratios and reserves of the host's own configuration applied)."""
+
+    node: str
+    hypervisor_type: str
+    hypervisor_version: int
+    vcpus: int
+    memory_mib: int
+    disk_gib: int
+    vcpus_capacity: int
+    memory_mib_capacity: int
+    disk_gib_capacity: int
+    host_ip: str = "127.0.0.1"
+    arch: str = "x86_64"
+    disk_available_gib: int = 0
+    cpu_info: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    network: HostNetwork | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service record.  `up` is the conductors' judgement from heartbeats; `disabled` an operator's or, with
+    `disabled_by_host`, the host's own while its hypervisor is away."""
+
+    id: str
+    host: HostName
+    binary: str
+    topic: str
+    zone: str
+    epoch: int
+    up: bool
+    disabled: bool
+    disabled_reason: str | None
+    disabled_by_host: bool
+    forced_down: bool
+    version: int
+    updated_at: datetime
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeNode:
+    """A hypervisor: its inventory and what is claimed of it."""
+
+    id: str
+    service: Service
+    inventory: Inventory
+    vcpus_used: int
+    memory_mib_used: int
+    disk_gib_used: int
+    running_vms: int
