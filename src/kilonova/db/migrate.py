@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bringing a database to the schema of this code.
+
+The version is Alembic's.  Alembic itself is imported only when there is something to do: it costs a tenth of a second
+at every start otherwise.
+"""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from kilonova.base.errors import StateError
+from kilonova.db.engine import make_engine, sqlite_url
+
+HEAD = "0001"
+"""The newest revision in migrations/versions; a test compares."""
+
+
+def ensure_schema(path: Path) -> None:
+    """Make or migrate the SQLite database at `path`.
+
+    Raises StateError in one sentence: it cannot be opened, is no database, or was written by a newer Kilonova (it is
+    left untouched).
+    """
+    try:
+        with closing(sqlite3.connect(path, timeout=10)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            found = _revision(connection)
+            connection.rollback()
+    except sqlite3.Error as exc:
+        raise StateError(f"The database {path} cannot be used: {exc}.") from exc
+    if found == HEAD:
+        return
+    if found is not None and found > HEAD:
+        raise StateError(
+            f"The database {path} was written by a newer Kilonova (revision {found}, this one knows {HEAD}); "
+            "start that one, or restore a backup."
+        )
+    _upgrade(path)
+
+
+def _revision(connection: sqlite3.Connection) -> str | None:
+    table = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
+    if table is None:
+        return None
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return None if row is None else str(row[0])
+
+
+def _upgrade(path: Path) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    engine = make_engine(sqlite_url(path), readers=1)
+    try:
+        with engine.connect() as connection:
+            config.attributes["connection"] = connection
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            command.upgrade(config, "head")
+            connection.exec_driver_sql("COMMIT")
+    finally:
+        engine.dispose()

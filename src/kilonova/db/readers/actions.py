@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading actions and their events."""
+
+import sqlalchemy as sa
+
+from kilonova.base.errors import NotFound
+from kilonova.db import rows
+from kilonova.db.schema import action_events, actions
+from kilonova.objects.action import Action, ActionEvent
+from kilonova.objects.ids import ActionId, HostName, InstanceId
+from kilonova.objects.states import ActionState, Verb
+
+
+def of_instance(connection: sa.Connection, instance_id: InstanceId) -> list[Action]:
+    """All actions of an instance, newest first."""
+    query = sa.select(actions).where(actions.c.instance_id == instance_id)
+    query = query.order_by(actions.c.started_at.desc(), actions.c.id.desc())
+    return [rows.action_from(row) for row in connection.execute(query).mappings()]
+
+
+def by_request(connection: sa.Connection, instance_id: InstanceId, request_id: str) -> Action:
+    """The action that a request became.  Raises NotFound."""
+    query = sa.select(actions).where(actions.c.instance_id == instance_id, actions.c.request_id == request_id)
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        raise NotFound(f"Action for request_id {request_id} on instance {instance_id} not found")
+    return rows.action_from(row)
+
+
+def is_known(connection: sa.Connection, instance_id: InstanceId, request_id: str) -> bool:
+    """Whether this request has become an action of the instance already, open or ended."""
+    query = sa.select(actions.c.id).where(actions.c.request_id == request_id, actions.c.instance_id == instance_id)
+    return connection.execute(query).first() is not None
+
+
+def get(connection: sa.Connection, action_id: ActionId) -> Action:
+    """Raises NotFound."""
+    row = connection.execute(sa.select(actions).where(actions.c.id == action_id)).mappings().first()
+    if row is None:
+        raise NotFound(f"Action {action_id} could not be found.")
+    return rows.action_from(row)
+
+
+def events(connection: sa.Connection, action_id: ActionId) -> list[ActionEvent]:
+    """The steps of all attempts at an action, in the order in which they began."""
+    query = sa.select(action_events).where(action_events.c.action_id == action_id)
+    query = query.order_by(action_events.c.start_time, action_events.c.name)
+    return [rows.event_from(row) for row in connection.execute(query).mappings()]
+
+
+def open_of_instance(connection: sa.Connection, instance_id: InstanceId) -> list[Action]:
+    """Open actions of an instance: at most one, by construction."""
+    query = sa.select(actions).where(
+        actions.c.instance_id == instance_id, actions.c.state == sa.literal_column("'open'")
+    )
+    return [rows.action_from(row) for row in connection.execute(query).mappings()]
+
+
+def open_of_host(connection: sa.Connection, host: HostName) -> list[Action]:
+    """Open actions that a host must work on, oldest first."""
+    query = sa.select(actions).where(actions.c.state == sa.literal_column("'open'"), actions.c.host == host)
+    return [rows.action_from(row) for row in connection.execute(query.order_by(actions.c.started_at)).mappings()]
+
+
+def unplaced(connection: sa.Connection) -> list[ActionId]:
+    """Open creates that no host was chosen for yet."""
+    query = sa.select(actions.c.id).where(
+        actions.c.state == sa.literal_column("'open'"), actions.c.host.is_(None), actions.c.verb == Verb.CREATE
+    )
+    return [row.id for row in connection.execute(query.order_by(actions.c.started_at))]
+
+
+def all_open(connection: sa.Connection) -> list[Action]:
+    """Every open action (for the watchdog: few, however many have ended)."""
+    query = sa.select(actions).where(actions.c.state == sa.literal_column("'open'"))
+    return [rows.action_from(row) for row in connection.execute(query).mappings()]
+
+
+def is_open(action: Action) -> bool:
+    return action.state is ActionState.OPEN

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading what servers are made from: flavors, images, key pairs."""
+
+import sqlalchemy as sa
+
+from kilonova.base.errors import NotFound
+from kilonova.db import rows
+from kilonova.db.schema import flavors, images, keypairs
+from kilonova.objects.flavor import Flavor
+from kilonova.objects.ids import FlavorId, ImageId
+from kilonova.objects.image import Image
+from kilonova.objects.keypair import Keypair
+
+
+def list_flavors(connection: sa.Connection) -> list[Flavor]:
+    """All flavors, by id."""
+    query = sa.select(flavors).order_by(flavors.c.id)
+    return [rows.flavor_from(row) for row in connection.execute(query).mappings()]
+
+
+def get_flavor(connection: sa.Connection, flavor_id: FlavorId) -> Flavor:
+    """Raises NotFound."""
+    row = connection.execute(sa.select(flavors).where(flavors.c.id == flavor_id)).mappings().first()
+    if row is None:
+        raise NotFound(f"Flavor {flavor_id} could not be found.", flavor_id=flavor_id)
+    return rows.flavor_from(row)
+
+
+def list_images(connection: sa.Connection, project_id: str, *, admin: bool = False) -> list[Image]:
+    """Images that a project may see, newest first: its own and public ones; all of them for an admin."""
+    query = sa.select(images).order_by(images.c.created_at.desc(), images.c.id.desc())
+    if not admin:
+        query = query.where(sa.or_(images.c.owner == project_id, images.c.visibility == "public"))
+    return [rows.image_from(row) for row in connection.execute(query).mappings()]
+
+
+def get_image(connection: sa.Connection, image_id: ImageId, project_id: str, *, admin: bool = False) -> Image:
+    """An image that the project may see.  Raises NotFound."""
+    row = connection.execute(sa.select(images).where(images.c.id == image_id)).mappings().first()
+    if row is None or not (admin or row["owner"] == project_id or row["visibility"] == "public"):
+        raise NotFound(f"Image {image_id} could not be found.", image_id=image_id)
+    return rows.image_from(row)
+
+
+def list_keypairs(connection: sa.Connection, user_id: str) -> list[Keypair]:
+    """A user's key pairs, by name."""
+    query = sa.select(keypairs).where(keypairs.c.user_id == user_id).order_by(keypairs.c.name)
+    return [rows.keypair_from(row) for row in connection.execute(query).mappings()]
+
+
+def get_keypair(connection: sa.Connection, user_id: str, name: str) -> Keypair:
+    """Raises NotFound."""
+    query = sa.select(keypairs).where(keypairs.c.user_id == user_id, keypairs.c.name == name)
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        raise NotFound(f"Keypair {name} not found for user {user_id}", name=name)
+    return rows.keypair_from(row)

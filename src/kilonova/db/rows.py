@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows to objects and back.  The only place that knows both."""
+
+from dataclasses import asdict
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter
+
+from kilonova.objects.action import Action, ActionEvent
+from kilonova.objects.flavor import Flavor
+from kilonova.objects.image import Image, ImageRef
+from kilonova.objects.instance import Address, Fault, Instance
+from kilonova.objects.keypair import Keypair
+from kilonova.objects.service import ComputeNode, Inventory, Service
+from kilonova.objects.states import ActionState, PowerState, TaskState, Verb, VmState
+
+_FAULT: TypeAdapter[Fault] = TypeAdapter(Fault)
+_IMAGE: TypeAdapter[Image] = TypeAdapter(Image)
+_INVENTORY: TypeAdapter[Inventory] = TypeAdapter(Inventory)
+
+Row = sa.RowMapping
+
+
+def _address_from(body: dict[str, Any]) -> Address:
+    body["dns"] = tuple(body["dns"])
+    return Address(**body)
+
+
+def instance_from(row: Row) -> Instance:
+    fault = row["fault"]
+    return Instance(
+        id=row["id"],
+        project_id=row["project_id"],
+        user_id=row["user_id"],
+        name=row["name"],
+        hostname=row["hostname"],
+        flavor=Flavor(**row["flavor"]),
+        image=ImageRef(**row["image"]),
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        vm_state=VmState(row["vm_state"]),
+        task_state=None if row["task_state"] is None else TaskState(row["task_state"]),
+        power_state=PowerState(row["power_state"]),
+        desired_power=PowerState(row["desired_power"]),
+        host=row["host"],
+        node=row["node"],
+        availability_zone=row["availability_zone"],
+        wants_network=row["wants_network"],
+        addresses=tuple(_address_from(a) for a in row["addresses"]),
+        config_drive=row["config_drive"],
+        key_name=row["key_name"],
+        key_data=row["key_data"],
+        user_data=row["user_data"],
+        metadata=row["metadata"],
+        tags=tuple(row["tags"]),
+        description=row["description"],
+        reservation_id=row["reservation_id"],
+        launch_index=row["launch_index"],
+        launched_at=row["launched_at"],
+        terminated_at=row["terminated_at"],
+        fault=None if fault is None else _FAULT.validate_python(fault),
+    )
+
+
+def instance_to(instance: Instance) -> dict[str, Any]:
+    values = {name: getattr(instance, name) for name in Instance.__dataclass_fields__}
+    values["flavor"] = asdict(instance.flavor)
+    values["image"] = asdict(instance.image)
+    values["addresses"] = [asdict(a) for a in instance.addresses]
+    values["metadata"] = dict(instance.metadata)
+    values["tags"] = list(instance.tags)
+    values["fault"] = fault_to(instance.fault)
+    return values
+
+
+def fault_to(fault: Fault | None) -> dict[str, Any] | None:
+    return None if fault is None else _FAULT.dump_python(fault, mode="json")
+
+
+def addresses_to(addresses: tuple[Address, ...]) -> list[dict[str, Any]]:
+    return [asdict(a) for a in addresses]
+
+
+def action_from(row: Row) -> Action:
+    values = dict(row)
+    values["verb"] = Verb(values["verb"])
+    values["state"] = ActionState(values["state"])
+    return Action(**values)
+
+
+def action_to(action: Action) -> dict[str, Any]:
+    return {**asdict(action), "params": dict(action.params)}
+
+
+def event_from(row: Row) -> ActionEvent:
+    return ActionEvent(
+        name=row["name"],
+        start_time=row["start_time"],
+        finish_time=row["finish_time"],
+        result=row["result"],
+        host=row["host"],
+        details=row["details"],
+    )
+
+
+def flavor_from(row: Row) -> Flavor:
+    return Flavor(**row["body"])
+
+
+def flavor_to(flavor: Flavor) -> dict[str, Any]:
+    return {"id": flavor.id, "name": flavor.name, "is_public": flavor.is_public, "body": asdict(flavor)}
+
+
+def image_from(row: Row) -> Image:
+    return _IMAGE.validate_python(row["body"])
+
+
+def image_to(image: Image) -> dict[str, Any]:
+    keys = ("id", "name", "status", "owner", "visibility", "created_at")
+    return {**{key: getattr(image, key) for key in keys}, "body": _IMAGE.dump_python(image, mode="json")}
+
+
+def keypair_from(row: Row) -> Keypair:
+    return Keypair(**row)
+
+
+def service_from(row: Row) -> Service:
+    return Service(**{name: row[name] for name in Service.__dataclass_fields__})
+
+
+def inventory_from(body: Any) -> Inventory:
+    return _INVENTORY.validate_python(body)
+
+
+def inventory_to(inventory: Inventory) -> dict[str, Any]:
+    return _INVENTORY.dump_python(inventory, mode="json")
+
+
+def node_from(node: Row, service: Service) -> ComputeNode:
+    return ComputeNode(
+        id=node["node_id"],
+        service=service,
+        inventory=inventory_from(node["inventory"]),
+        vcpus_used=node["vcpus_used"],
+        memory_mib_used=node["memory_mib_used"],
+        disk_gib_used=node["disk_gib_used"],
+        running_vms=node["instances"],
+    )

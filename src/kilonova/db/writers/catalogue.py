@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writing flavors, images and key pairs."""
+
+import sqlalchemy as sa
+
+from kilonova.base.errors import Conflict, NotFound
+from kilonova.db import rows
+from kilonova.db.schema import flavors, images, keypairs
+from kilonova.objects.flavor import Flavor
+from kilonova.objects.ids import FlavorId, ImageId
+from kilonova.objects.image import Image
+from kilonova.objects.keypair import Keypair
+
+
+def create_flavor(connection: sa.Connection, flavor: Flavor) -> None:
+    """Raises Conflict if the id or the name is taken by another; the very same flavor is accepted again."""
+    taken = sa.or_(flavors.c.id == flavor.id, flavors.c.name == flavor.name)
+    for row in connection.execute(sa.select(flavors).where(taken)).mappings():
+        if rows.flavor_from(row) == flavor:
+            return
+        raise Conflict(f"Flavor with name {flavor.name} or ID {flavor.id} already exists.")
+    connection.execute(sa.insert(flavors).values(**rows.flavor_to(flavor)))
+
+
+def delete_flavor(connection: sa.Connection, flavor_id: FlavorId) -> None:
+    """Raises NotFound."""
+    if connection.execute(sa.delete(flavors).where(flavors.c.id == flavor_id)).rowcount == 0:
+        raise NotFound(f"Flavor {flavor_id} could not be found.", flavor_id=flavor_id)
+
+
+def create_keypair(connection: sa.Connection, keypair: Keypair) -> None:
+    """Raises Conflict if the user has one of that name with another key."""
+    query = sa.select(keypairs).where(keypairs.c.user_id == keypair.user_id, keypairs.c.name == keypair.name)
+    row = connection.execute(query).mappings().first()
+    if row is not None:
+        if row["public_key"] == keypair.public_key and row["created_at"] == keypair.created_at:
+            return
+        raise Conflict(f"Key pair '{keypair.name}' already exists.")
+    values = {name: getattr(keypair, name) for name in type(keypair).__dataclass_fields__ if name != "id"}
+    connection.execute(sa.insert(keypairs).values(**values))
+
+
+def delete_keypair(connection: sa.Connection, user_id: str, name: str) -> None:
+    """Raises NotFound."""
+    done = connection.execute(sa.delete(keypairs).where(keypairs.c.user_id == user_id, keypairs.c.name == name))
+    if done.rowcount == 0:
+        raise NotFound(f"Keypair {name} not found for user {user_id}", name=name)
+
+
+def create_image(connection: sa.Connection, image: Image) -> None:
+    """Raises Conflict if the id is taken by another image."""
+    row = connection.execute(sa.select(images).where(images.c.id == image.id)).mappings().first()
+    if row is not None:
+        if row["owner"] == image.owner and row["created_at"] == image.created_at:
+            return
+        raise Conflict(f"Image ID {image.id} already exists.")
+    connection.execute(sa.insert(images).values(**rows.image_to(image)))
+
+
+def update_image(connection: sa.Connection, image: Image, expected_status: str | None) -> None:
+    """Compare-and-set on the status.  Raises NotFound, Conflict."""
+    where = [images.c.id == image.id]
+    if expected_status is not None:
+        where.append(images.c.status == expected_status)
+    values = {k: v for k, v in rows.image_to(image).items() if k not in ("id", "created_at")}
+    if connection.execute(sa.update(images).where(*where).values(**values)).rowcount == 1:
+        return
+    row = connection.execute(sa.select(images.c.body).where(images.c.id == image.id)).first()
+    if row is None:
+        raise NotFound(f"Image {image.id} could not be found.", image_id=image.id)
+    if row.body != rows.image_to(image)["body"]:  # else: the same request, delivered again
+        raise Conflict(f"Image {image.id} is not {expected_status} any more.", image_id=image.id)
+
+
+def delete_image(connection: sa.Connection, image_id: ImageId) -> None:
+    """Raises NotFound, Conflict."""
+    row = connection.execute(sa.select(images).where(images.c.id == image_id)).mappings().first()
+    if row is None:
+        raise NotFound(f"Image {image_id} could not be found.", image_id=image_id)
+    if rows.image_from(row).protected:
+        raise Conflict(f"Image {image_id} is protected and cannot be deleted.", image_id=image_id)
+    connection.execute(sa.delete(images).where(images.c.id == image_id))

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Choosing subnets, addresses and MACs."""
+
+import hashlib
+import ipaddress
+from collections.abc import Iterable
+
+from kilonova.objects.ids import InstanceId
+from kilonova.objects.service import HostNetwork
+
+CANDIDATE_SUBNETS = tuple(f"10.{n}.0.0/20" for n in (77, 78, 79, 107, 137, 167, 197))
+"""Private subnets that we try in turn; the first that collides with no route of the host is taken."""
+
+USER_SUBNET = "10.0.2.0/24"
+"""The subnet of QEMU's user-mode network.  It exists inside each guest's own QEMU, so it collides with nothing."""
+
+
+def choose_subnet(routes: Iterable[str], candidates: Iterable[str] = CANDIDATE_SUBNETS) -> str | None:
+    """The first candidate that overlaps none of `routes` (CIDR texts); None when all collide."""
+    taken = [ipaddress.ip_network(route, strict=False) for route in routes]
+    for text in candidates:
+        net = ipaddress.ip_network(text)
+        if not any(net.overlaps(other) for other in taken if other.version == net.version and other.prefixlen > 0):
+            return text
+    return None
+
+
+def host_network(name: str, backend: str, cidr: str, dns: tuple[str, ...] = (), mtu: int = 1500) -> HostNetwork:
+    """A network on `cidr`: the gateway is its first address; guests get the rest, but for the first sixteen
+    (user-mode networks: QEMU itself answers at .2 and .3)."""
+    net = ipaddress.ip_network(cidr)
+    gateway = net.network_address + (2 if backend == "user" else 1)
+    if not dns:
+        dns = (str(net.network_address + 3),) if backend == "user" else (str(gateway),)
+    return HostNetwork(
+        name=name,
+        backend=backend,
+        cidr=cidr,
+        gateway=str(gateway),
+        first=str(net.network_address + 16),
+        last=str(net.broadcast_address - 1),
+        dns=dns,
+        mtu=mtu,
+    )
+
+
+def mac_of(instance_id: InstanceId, index: int = 0) -> str:
+    """A stable MAC for a guest's NIC, in the locally administered range fa:16:3e that OpenStack tools know."""
+    digest = hashlib.sha256(f"{instance_id}/{index}".encode()).digest()
+    return "fa:16:3e:" + ":".join(f"{byte:02x}" for byte in digest[:3])

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bus port.
+
+A bus carries bytes between subjects.  What the bytes mean is told by kilonova.rpcapi.  Messages may be lost, doubled
+or late: receivers are idempotent, senders have deadlines.
+"""
+
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Protocol, Self
+
+Handler = Callable[[str, bytes], Awaitable[bytes]]
+"""Gets the subject that was addressed and the payload, gives the reply's payload.  It must not raise: errors are
+encoded in the reply (see kilonova.rpc.wire)."""
+
+
+class Bus(Protocol):
+    """Subjects are dot-separated tokens; in a subscription `*` stands for exactly one token."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    async def request(self, subject: str, payload: bytes, timeout_s: float) -> bytes:
+        """Send and await one reply.
+
+        Raises RpcTimeout (unknown whether it was handled) or RpcUnavailable (nobody is subscribed: not handled).
+        """
+        ...
+
+    async def publish(self, subject: str, payload: bytes) -> None:
+        """Send without a reply; nobody being there is no error."""
+        ...
+
+    async def subscribe(self, subject: str, handler: Handler, *, queue: str | None = None) -> None:
+        """Call `handler` for each message until the bus is left; of one `queue` only one member gets each message."""
+        ...
+
+
+def token(text: str) -> str:
+    """`text` as one token of a subject: characters that mean something to a broker are written as %xx."""
+    return "".join(c if c.isalnum() or c in "-_" else f"%{ord(c):02x}" for c in text)
+
+
+def matches(pattern: str, subject: str) -> bool:
+    """Whether a subscription's pattern takes a subject."""
+    if pattern == subject:
+        return True
+    left, right = pattern.split("."), subject.split(".")
+    return len(left) == len(right) and all(a in ("*", b) for a, b in zip(left, right, strict=True))

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a host answers: a wake-up and synchronous reads.  Work never comes this way: a host fetches its actions."""
+
+from dataclasses import dataclass
+
+from kilonova.objects.ids import HostName, InstanceId
+from kilonova.rpc.bus import token
+from kilonova.rpcapi.method import Ack, Caller, Kind, Method
+
+
+def subject(host: HostName) -> str:
+    """Where one host listens."""
+    return f"compute.{token(host)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Look for actions now."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleOutput:
+    """The last `max_bytes` of a guest's serial console."""
+
+    instance_id: InstanceId
+    max_bytes: int = 102_400
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Console text; bytes that are no UTF-8 are replaced."""
+
+    text: str
+
+
+WAKE = Method("wake", Wake, Ack, "There is work: fetch it.", kind=Kind.CAST, timeout_s=5)
+CONSOLE_OUTPUT = Method("console_output", ConsoleOutput, Text, "Read a guest's serial console.", timeout_s=10)
+
+
+class ComputeAPI:
+    """The caller's end."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    async def wake(self, host: HostName) -> None:
+        """A hint; its loss costs one poll interval."""
+        await self._caller.cast(subject(host), WAKE, Wake())
+
+    async def console_output(self, host: HostName, instance_id: InstanceId, max_bytes: int) -> str:
+        """Raises NotFound when the host has no such guest, HypervisorUnavailable, RpcTimeout, RpcUnavailable."""
+        return (await self._caller.call(subject(host), CONSOLE_OUTPUT, ConsoleOutput(instance_id, max_bytes))).text

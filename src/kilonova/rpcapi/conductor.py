@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the API asks of the conductor: every write."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kilonova.base.context import RequestContext
+from kilonova.objects.flavor import Flavor
+from kilonova.objects.ids import FlavorId, ImageId, InstanceId
+from kilonova.objects.image import Image
+from kilonova.objects.instance import Instance
+from kilonova.objects.keypair import Keypair
+from kilonova.objects.states import Verb
+from kilonova.rpcapi.method import Ack, Caller, Method
+
+SUBJECT = "conductor.api"
+
+
+@dataclass(frozen=True, slots=True)
+class CreateServers:
+    """Whole records, made by the API with fresh ids; one `create` action each, under the context's request id."""
+
+    context: RequestContext
+    instances: tuple[Instance, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptAction:
+    context: RequestContext
+    instance_id: InstanceId
+    verb: Verb
+    params: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateServer:
+    """Fields that are None stay as they are."""
+
+    context: RequestContext
+    instance_id: InstanceId
+    name: str | None = None
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PutFlavor:
+    flavor: Flavor
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteFlavor:
+    flavor_id: FlavorId
+
+
+@dataclass(frozen=True, slots=True)
+class PutKeypair:
+    keypair: Keypair
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteKeypair:
+    user_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PutImage:
+    """The whole record.  `expected_status` makes it a compare-and-set: Conflict when the stored one is another."""
+
+    image: Image
+    expected_status: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteImage:
+    image_id: ImageId
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateService:
+    """An operator's word on a service, by its id."""
+
+    service_id: str
+    disabled: bool | None = None
+    disabled_reason: str | None = None
+    forced_down: bool | None = None
+
+
+CREATE_SERVERS = Method("create_servers", CreateServers, Ack, "Record servers and their create actions, on disk.")
+ACCEPT_ACTION = Method("accept_action", AcceptAction, Ack, "Record an action on a server, on disk, or refuse it.")
+UPDATE_SERVER = Method("update_server", UpdateServer, Ack, "Rename or describe a server.")
+CREATE_FLAVOR = Method("create_flavor", PutFlavor, Ack, "Record a flavor; Conflict if its id or name is taken.")
+DELETE_FLAVOR = Method("delete_flavor", DeleteFlavor, Ack, "Forget a flavor; servers keep their own copy.")
+CREATE_KEYPAIR = Method("create_keypair", PutKeypair, Ack, "Record a key pair; Conflict if its name is taken.")
+DELETE_KEYPAIR = Method("delete_keypair", DeleteKeypair, Ack, "Forget a key pair.")
+CREATE_IMAGE = Method("create_image", PutImage, Ack, "Record an image.")
+UPDATE_IMAGE = Method("update_image", PutImage, Ack, "Replace an image's record.")
+DELETE_IMAGE = Method("delete_image", DeleteImage, Ack, "Forget an image; its file goes with it.")
+UPDATE_SERVICE = Method("update_service", UpdateService, Ack, "Enable, disable or force down a service.")
+
+
+class ConductorAPI:
+    """The API's end.  Each is safe to send again: ids are the caller's, and a repeat of what was done is accepted."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    async def create_servers(self, context: RequestContext, instances: tuple[Instance, ...]) -> None:
+        await self._caller.call(SUBJECT, CREATE_SERVERS, CreateServers(context, instances))
+
+    async def accept_action(
+        self, context: RequestContext, instance_id: InstanceId, verb: Verb, params: Mapping[str, str] | None = None
+    ) -> None:
+        """Raises NotFound, InvalidState (with the vm_state in the message)."""
+        await self._caller.call(SUBJECT, ACCEPT_ACTION, AcceptAction(context, instance_id, verb, dict(params or {})))
+
+    async def update_server(
+        self, context: RequestContext, instance_id: InstanceId, name: str | None, description: str | None
+    ) -> None:
+        await self._caller.call(SUBJECT, UPDATE_SERVER, UpdateServer(context, instance_id, name, description))
+
+    async def create_flavor(self, flavor: Flavor) -> None:
+        """Raises Conflict."""
+        await self._caller.call(SUBJECT, CREATE_FLAVOR, PutFlavor(flavor))
+
+    async def delete_flavor(self, flavor_id: FlavorId) -> None:
+        """Raises NotFound."""
+        await self._caller.call(SUBJECT, DELETE_FLAVOR, DeleteFlavor(flavor_id))
+
+    async def create_keypair(self, keypair: Keypair) -> None:
+        """Raises Conflict."""
+        await self._caller.call(SUBJECT, CREATE_KEYPAIR, PutKeypair(keypair))
+
+    async def delete_keypair(self, user_id: str, name: str) -> None:
+        """Raises NotFound."""
+        await self._caller.call(SUBJECT, DELETE_KEYPAIR, DeleteKeypair(user_id, name))
+
+    async def create_image(self, image: Image) -> None:
+        """Raises Conflict when the id is taken by another image."""
+        await self._caller.call(SUBJECT, CREATE_IMAGE, PutImage(image))
+
+    async def update_image(self, image: Image, *, expected_status: str) -> None:
+        """Raises NotFound, Conflict."""
+        await self._caller.call(SUBJECT, UPDATE_IMAGE, PutImage(image, expected_status))
+
+    async def delete_image(self, image_id: ImageId) -> None:
+        """Raises NotFound, Conflict (protected)."""
+        await self._caller.call(SUBJECT, DELETE_IMAGE, DeleteImage(image_id))
+
+    async def update_service(self, request: UpdateService) -> None:
+        """Raises NotFound."""
+        await self._caller.call(SUBJECT, UPDATE_SERVICE, request)

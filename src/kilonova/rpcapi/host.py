@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a host asks of the conductor.  The host's name is a token of the subject, which its credentials pin."""
+
+from dataclasses import dataclass
+
+from kilonova.objects.action import Action, ActionEvent
+from kilonova.objects.ids import ActionId, AttemptId, HostName, InstanceId
+from kilonova.objects.instance import Instance
+from kilonova.objects.service import Inventory
+from kilonova.objects.states import PowerState
+from kilonova.rpc.bus import token
+from kilonova.rpcapi.method import Ack, Caller, Method
+
+SUBSCRIPTION = "conductor.host.*"
+
+
+def subject(host: HostName) -> str:
+    """Where a host's requests go; a conductor refuses a request whose `host` is another than the subject's."""
+    return f"conductor.host.{token(host)}"
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterHost:
+    """`process_id` is fresh at each start of the host's process: the same one gets the same epoch again."""
+
+    host: HostName
+    process_id: str
+    node_id: str
+    boot_id: str
+    binary: str
+    topic: str
+    version: int
+    availability_zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """`epoch` grows with each process of a host; what comes from an older one is refused with StaleWrite."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    host: HostName
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """`attempt` is the token under which the host will work on what it gets; `running` what it works on already."""
+
+    host: HostName
+    epoch: int
+    attempt: AttemptId
+    running: tuple[ActionId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkItem:
+    action: Action
+    instance: Instance
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """`items` are all open actions of the host that it does not run yet; `revoked` those of `running` that are no
+    longer open: stop them."""
+
+    items: tuple[WorkItem, ...]
+    revoked: tuple[ActionId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The outcome of an attempt.  `power` is the hypervisor's last word (None: the guest is provably absent)."""
+
+    host: HostName
+    action_id: ActionId
+    attempt: AttemptId
+    succeeded: bool
+    power: PowerState | None
+    events: tuple[ActionEvent, ...] = ()
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordEvents:
+    """Steps of an attempt that is still going on, so that people can watch."""
+
+    host: HostName
+    action_id: ActionId
+    attempt: AttemptId
+    events: tuple[ActionEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One read of one guest; `power` None means that the hypervisor said there is no such guest."""
+
+    instance_id: InstanceId
+    power: PowerState | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportStates:
+    host: HostName
+    epoch: int
+    states: tuple[Observed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListExpected:
+    host: HostName
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedGuest:
+    """What the database believes of one guest.  `busy`: an action is open, so a read proves nothing yet."""
+
+    instance_id: InstanceId
+    power: PowerState
+    busy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    guests: tuple[ExpectedGuest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportInventory:
+    host: HostName
+    epoch: int
+    node_id: str
+    inventory: Inventory
+
+
+@dataclass(frozen=True, slots=True)
+class SetHostEnabled:
+    """Level-triggered; never touches an operator's own disable."""
+
+    host: HostName
+    epoch: int
+    enabled: bool
+    reason: str = ""
+
+
+REGISTER_HOST = Method("register_host", RegisterHost, Registered, "A host's process has started.")
+HEARTBEAT = Method("heartbeat", Heartbeat, Ack, "The host lives.", timeout_s=8, attempt_s=4)
+# Sent again under the same attempt it hands out the same work, so a lost reply costs one attempt's patience.
+FETCH = Method("fetch", Fetch, Fetched, "Hand out the host's open actions.", timeout_s=12, attempt_s=3)
+FINISH = Method("finish", Finish, Ack, "An attempt ended; the last one of a host wins nothing twice.")
+RECORD_EVENTS = Method("record_events", RecordEvents, Ack, "Steps of an attempt, for people to read.")
+REPORT_STATES = Method("report_states", ReportStates, Ack, "What the hypervisor says of guests.")
+LIST_EXPECTED = Method("list_expected", ListExpected, Expected, "What the database believes of the host's guests.")
+REPORT_INVENTORY = Method("report_inventory", ReportInventory, Ack, "What the host has and offers.")
+SET_HOST_ENABLED = Method("set_host_enabled", SetHostEnabled, Ack, "The host's hypervisor is in service, or is not.")
+
+
+class HostAPI:
+    """The host's end.  All raise StaleWrite when the host's epoch or the attempt is no longer the current one,
+    RpcTimeout or RpcUnavailable when the conductor does not answer."""
+
+    def __init__(self, caller: Caller, host: HostName) -> None:
+        self._caller, self._host, self._subject = caller, host, subject(host)
+
+    async def register(self, request: RegisterHost) -> int:
+        """The epoch of this process."""
+        return (await self._caller.call(self._subject, REGISTER_HOST, request)).epoch
+
+    async def heartbeat(self, epoch: int) -> None:
+        await self._caller.call(self._subject, HEARTBEAT, Heartbeat(self._host, epoch))
+
+    async def fetch(self, epoch: int, attempt: AttemptId, running: tuple[ActionId, ...]) -> Fetched:
+        return await self._caller.call(self._subject, FETCH, Fetch(self._host, epoch, attempt, running))
+
+    async def finish(self, request: Finish) -> None:
+        await self._caller.call(self._subject, FINISH, request)
+
+    async def record_events(self, action_id: ActionId, attempt: AttemptId, events: tuple[ActionEvent, ...]) -> None:
+        await self._caller.call(self._subject, RECORD_EVENTS, RecordEvents(self._host, action_id, attempt, events))
+
+    async def report_states(self, epoch: int, states: tuple[Observed, ...]) -> None:
+        await self._caller.call(self._subject, REPORT_STATES, ReportStates(self._host, epoch, states))
+
+    async def list_expected(self, epoch: int) -> tuple[ExpectedGuest, ...]:
+        return (await self._caller.call(self._subject, LIST_EXPECTED, ListExpected(self._host, epoch))).guests
+
+    async def report_inventory(self, epoch: int, node_id: str, inventory: Inventory) -> None:
+        await self._caller.call(self._subject, REPORT_INVENTORY, ReportInventory(self._host, epoch, node_id, inventory))
+
+    async def set_host_enabled(self, epoch: int, enabled: bool, reason: str) -> None:
+        await self._caller.call(self._subject, SET_HOST_ENABLED, SetHostEnabled(self._host, epoch, enabled, reason))

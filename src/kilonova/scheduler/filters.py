@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Filters: each says why a host will not do, or nothing.
+
+A filter is a function of the request and the host; it looks at what it is given and at nothing else.
+"""
+
+from collections.abc import Callable, Mapping
+
+from kilonova.objects.placement import PlacementRequest
+from kilonova.objects.service import ComputeNode
+
+Filter = Callable[[PlacementRequest, ComputeNode], str | None]
+"""The reason of a refusal, in a few words; None lets the host pass."""
+
+
+def compute(request: PlacementRequest, node: ComputeNode) -> str | None:
+    """The host's service must be up and enabled."""
+    service = node.service
+    if service.forced_down:
+        return "forced down by an operator"
+    if not service.up:
+        return "service is down"
+    if service.disabled:
+        return f"disabled: {service.disabled_reason or 'no reason given'}"
+    return None
+
+
+def availability_zone(request: PlacementRequest, node: ComputeNode) -> str | None:
+    """The host must be in the zone that was asked for."""
+    if request.availability_zone is None or request.availability_zone == node.service.zone:
+        return None
+    return f"is in zone {node.service.zone}, asked for {request.availability_zone}"
+
+
+def _lacks(what: str, asked: int, used: int, capacity: int, unit: str) -> str | None:
+    free = capacity - used
+    return None if asked <= free else f"{what}: asked for {asked}{unit}, {max(free, 0)}{unit} of {capacity}{unit} free"
+
+
+def core(request: PlacementRequest, node: ComputeNode) -> str | None:
+    """Enough virtual CPUs."""
+    return _lacks("vCPUs", request.vcpus, node.vcpus_used, node.inventory.vcpus_capacity, "")
+
+
+def ram(request: PlacementRequest, node: ComputeNode) -> str | None:
+    """Enough memory."""
+    return _lacks("memory", request.memory_mib, node.memory_mib_used, node.inventory.memory_mib_capacity, " MiB")
+
+
+def disk(request: PlacementRequest, node: ComputeNode) -> str | None:
+    """Enough disk."""
+    return _lacks("disk", request.disk_gib, node.disk_gib_used, node.inventory.disk_gib_capacity, " GiB")
+
+
+def network(request: PlacementRequest, node: ComputeNode) -> str | None:
+    """A host that gives guests addresses, if the instance wants one."""
+    return "has no network for guests" if request.wants_network and node.inventory.network is None else None
+
+
+FILTERS: Mapping[str, Filter] = {
+    "ComputeFilter": compute,
+    "AvailabilityZoneFilter": availability_zone,
+    "CoreFilter": core,
+    "RamFilter": ram,
+    "DiskFilter": disk,
+    "NetworkFilter": network,
+}
+"""In the order in which they are asked; the first refusal of a host is the one that is told."""
