@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Work comes by asking: at each wake-up, and from time to time in case one was lost."""
+
+import asyncio
+
+import structlog
+
+from kilonova.base.clock import Clock
+from kilonova.base.errors import KilonovaError
+from kilonova.base.tasks import Supervisor
+from kilonova.compute.lanes import Lanes
+from kilonova.compute.session import Session
+from kilonova.objects.ids import AttemptId
+
+log = structlog.get_logger(__name__)
+
+RETRY_S = 0.5
+PROGRESS_S = 1.0
+
+
+class Feed:
+    """One question at a time: a reply that comes too late was never taken in hand, and is asked for again."""
+
+    def __init__(self, session: Session, lanes: Lanes, clock: Clock, poll_s: float) -> None:
+        self._session, self._lanes, self._clock, self._poll_s = session, lanes, clock, poll_s
+        self._wake = asyncio.Event()
+        self._open = True
+
+    def wake(self) -> None:
+        """There may be work."""
+        self._wake.set()
+
+    def close(self) -> None:
+        """Take no more work in hand."""
+        self._open = False
+
+    def start(self, tasks: Supervisor) -> None:
+        """Ask now, and then whenever woken."""
+        self._wake.set()
+        tasks.spawn("feed", self._ask_forever(tasks))
+        tasks.periodic("progress", PROGRESS_S, self._tell_progress, limit_s=10)
+
+    async def _ask_forever(self, tasks: Supervisor) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(self._poll_s * self._clock.random.uniform(0.9, 1.1)):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass  # nobody called: look anyway
+            self._wake.clear()
+            if not self._open:
+                continue
+            try:
+                await self._ask(tasks)
+            except KilonovaError as exc:
+                log.info("no answer about work yet", error=str(exc))
+                await self._clock.sleep(RETRY_S * self._clock.random.uniform(0.5, 1.5))
+                self._wake.set()
+
+    async def _ask(self, tasks: Supervisor) -> None:
+        attempt = AttemptId(self._clock.new_id())
+        running = self._lanes.running()
+        fetched = await self._session.call(lambda epoch: self._session.conductor.fetch(epoch, attempt, running))
+        for action_id in fetched.revoked:
+            self._lanes.revoke(action_id)
+        if self._open:
+            for item in fetched.items:
+                self._lanes.submit(item, tasks)
+
+    async def _tell_progress(self) -> None:
+        """Let people watch what takes longer than a moment."""
+        for run in tuple(self._lanes.runs()):
+            action = run.job.action
+            age = self._clock.now() - min((e.start_time for e in run.events.values()), default=self._clock.now())
+            if action.attempt is None or age.total_seconds() < PROGRESS_S:
+                continue
+            events = run.take_unsent()
+            if events:
+                await self._session.conductor.record_events(action.id, action.attempt, events)

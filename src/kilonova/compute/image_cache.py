@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The host's cache of checked images.
+
+A file here is complete, of the checksum in its name, and inspected: what is renamed into place was fsynced before.
+"""
+
+import hashlib
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from kilonova.base.clock import Clock
+from kilonova.base.errors import ImageUnacceptable
+from kilonova.base.locks import KeyedLocks
+from kilonova.base.threads import Workers
+from kilonova.images.inspect import inspect
+from kilonova.objects.ids import ImageId
+from kilonova.objects.image import ImageRef
+from kilonova.virt.driver import BaseImage
+
+
+class Digest(Protocol):
+    """A hash that takes bytes."""
+
+    def update(self, data: bytes, /) -> None: ...
+
+
+class ImageSource(Protocol):
+    """Where images come from: the box's own store, or another host's over HTTP."""
+
+    def read(self, image_id: ImageId) -> AsyncIterator[bytes]:
+        """The stored bytes.  Raises NotFound."""
+        ...
+
+
+class ImageCache:
+    """`root` is made when it is needed; its files are readable by every user, for QEMU is another one."""
+
+    def __init__(self, root: Path, source: ImageSource, workers: Workers, clock: Clock) -> None:
+        self._root, self._source, self._workers, self._clock = root, source, workers, clock
+        self._locks = KeyedLocks()
+        self._known: set[Path] = set()
+
+    async def ensure(self, image: ImageRef) -> BaseImage:
+        """The image as a file on this host; fetched at most once however many builds ask at a time.
+
+        Raises NotFound (the store has it no more), ImageUnacceptable (wrong checksum, not of its format, points
+        outside itself).  After a failure nothing is left in the cache.
+        """
+        path = self._root / f"{image.sha512[:40]}.{image.disk_format}"
+        base = BaseImage(path, image.disk_format, image.virtual_size)
+        if path in self._known:
+            return base
+        async with self._locks.hold(path):
+            if path not in self._known and not await self._workers.run(path.exists):
+                await self._fetch(image, path)
+            self._known.add(path)
+        return base
+
+    async def _fetch(self, image: ImageRef, path: Path) -> None:
+        part = path.with_name(f".{path.name}.{self._clock.new_id()}")
+        try:
+            await self._copy(image, part)
+            await self._workers.run(inspect, part, image.disk_format)
+            await self._workers.run(_install, part, path)
+        finally:
+            await self._workers.run(_discard, part)
+
+    async def _copy(self, image: ImageRef, part: Path) -> None:
+        digest = hashlib.sha512()
+        out = await self._workers.run(_create, part)
+        try:
+            async for chunk in self._source.read(image.id):
+                await self._workers.run(_append, out, digest, chunk)
+            await self._workers.run(_sync, out)
+        finally:
+            await self._workers.run(out.close)
+        if digest.hexdigest() != image.sha512:
+            raise ImageUnacceptable(
+                f"Image {image.id} has not the checksum that was recorded for it.", image_id=image.id
+            )
+
+
+def _create(part: Path) -> BinaryIO:
+    part.parent.mkdir(parents=True, exist_ok=True)
+    part.parent.chmod(0o755)
+    for stale in part.parent.glob(f"{part.name.rpartition('.')[0]}.*"):
+        stale.unlink(missing_ok=True)  # of a process that died; the lock says that no other of ours writes this image
+    return part.open("wb")
+
+
+def _append(out: BinaryIO, digest: Digest, chunk: bytes) -> None:
+    digest.update(chunk)
+    out.write(chunk)
+
+
+def _sync(out: BinaryIO) -> None:
+    out.flush()
+    os.fsync(out.fileno())
+
+
+def _install(part: Path, path: Path) -> None:
+    part.chmod(0o644)
+    part.rename(path)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _discard(part: Path) -> None:
+    part.unlink(missing_ok=True)

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One lane per instance: its actions one after another, beside those of all others."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+import structlog
+
+from kilonova.base.clock import Clock
+from kilonova.base.errors import KilonovaError, NotFound, StaleWrite
+from kilonova.base.locks import KeyedLocks
+from kilonova.base.tasks import Supervisor
+from kilonova.compute.operation import Job, Tools
+from kilonova.compute.operations import OPERATIONS
+from kilonova.compute.runner import Outcome, Revoked, Run, Runner
+from kilonova.objects.ids import ActionId, HostName, InstanceId
+from kilonova.rpcapi.host import Finish, HostAPI, WorkItem
+
+log = structlog.get_logger(__name__)
+
+REPORT_FIRST_S = 0.2
+REPORT_MOST_S = 5.0
+
+
+class Lanes:
+    """`on_idle` is told each instance whose last action here has ended; `on_stale`, that the conductor wants an
+    outcome from another attempt, so that its work must be fetched again."""
+
+    def __init__(
+        self,
+        host: HostName,
+        conductor: HostAPI,
+        runner: Runner,
+        tools: Tools,
+        on_idle: Callable[[InstanceId], None],
+        on_stale: Callable[[], None],
+    ) -> None:
+        self._host, self._conductor, self._runner, self._tools = host, conductor, runner, tools
+        self._on_idle, self._on_stale = on_idle, on_stale
+        self._locks = KeyedLocks()
+        self._builds = asyncio.Semaphore(tools.settings.max_concurrent_builds)
+        self._runs: dict[ActionId, tuple[Run, asyncio.Task[None]]] = {}
+
+    @property
+    def _clock(self) -> Clock:
+        return self._tools.clock
+
+    def running(self) -> tuple[ActionId, ...]:
+        """Actions that are in hand here, waiting ones included."""
+        return tuple(self._runs)
+
+    def is_busy(self, instance_id: InstanceId) -> bool:
+        """Whether an action on the instance is in hand."""
+        return any(run.job.instance.id == instance_id for run, _ in self._runs.values())
+
+    def runs(self) -> Iterator[Run]:
+        """The attempts in hand, for telling their progress."""
+        return (run for run, _ in self._runs.values())
+
+    def submit(self, item: WorkItem, tasks: Supervisor) -> None:
+        """Take an action in hand, unless it is already."""
+        if item.action.id in self._runs:
+            return
+        operation = OPERATIONS[item.action.verb]
+        run = Run(Job(item.action, item.instance, self._tools), operation, self._host)
+        task = tasks.spawn(f"{item.action.verb} {item.instance.id}", self._live(run))
+        self._runs[item.action.id] = (run, task)
+
+    def revoke(self, action_id: ActionId) -> None:
+        """Stop working on an action: at once where nothing is half done, else before its next step."""
+        found = self._runs.get(action_id)
+        if found is not None:
+            run, task = found
+            run.revoked = True
+            if run.interruptible:
+                task.cancel()
+
+    async def drain(self, limit_s: float) -> None:
+        """Wait until nothing is in hand, at most `limit_s` seconds.  What is left is replayed by the next process."""
+        deadline = self._clock.monotonic() + limit_s
+        while self._runs and self._clock.monotonic() < deadline:
+            await self._clock.sleep(0.05)
+
+    async def _live(self, run: Run) -> None:
+        action, instance = run.job.action, run.job.instance
+        try:
+            with run.may_interrupt():
+                holder = self._locks.hold(instance.id)
+                await holder.__aenter__()
+            try:
+                await self._in_turn(run)
+            finally:
+                await holder.__aexit__(None, None, None)
+        except Revoked:
+            log.info("action was taken back", verb=action.verb, instance=instance.id)
+        except Exception:
+            # A defect of ours must not end the service: the action is still open and will be handed out again.
+            log.exception("action broke off", verb=action.verb, instance=instance.id)
+        finally:
+            del self._runs[action.id]
+            if not self.is_busy(instance.id):
+                self._on_idle(instance.id)
+
+    async def _in_turn(self, run: Run) -> None:
+        if not run.operation.heavy:
+            await self._report(run, await self._runner.run(run))
+            return
+        with run.may_interrupt():
+            await self._builds.acquire()
+        try:
+            outcome = await self._runner.run(run)
+        finally:
+            self._builds.release()
+        await self._report(run, outcome)
+
+    async def _report(self, run: Run, outcome: Outcome) -> None:
+        """Tell the conductor until it has heard.  StaleWrite: it has given the action to another attempt."""
+        action, pause = run.job.action, REPORT_FIRST_S
+        assert action.attempt is not None
+        report = Finish(
+            host=self._host,
+            action_id=action.id,
+            attempt=action.attempt,
+            succeeded=outcome.succeeded,
+            power=outcome.power,
+            events=tuple(run.events.values()),
+            message=outcome.message,
+        )
+        while True:
+            try:
+                await self._conductor.finish(report)
+                return
+            except (StaleWrite, NotFound) as exc:
+                log.info("outcome is no longer wanted", verb=action.verb, action=action.id, error=str(exc))
+                self._on_stale()
+                return
+            except KilonovaError as exc:
+                log.warning("outcome could not be told yet", action=action.id, error=str(exc))
+            with run.may_interrupt():
+                await self._clock.sleep(pause * self._clock.random.uniform(0.8, 1.2))
+            pause = min(pause * 2, REPORT_MOST_S)

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The compute manager: what a host's process is made of, and the order in which it starts.
+
+It maps verbs to operations (kilonova.compute.operations) and hands every request to the driver through them; nothing
+else talks to the driver but for reads.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from kilonova.base.clock import Clock
+from kilonova.base.errors import NotFound
+from kilonova.base.failpoints import Failpoints
+from kilonova.base.tasks import Supervisor
+from kilonova.base.threads import Workers
+from kilonova.compute.feed import Feed
+from kilonova.compute.image_cache import ImageCache, ImageSource
+from kilonova.compute.lanes import Lanes
+from kilonova.compute.observer import Observer
+from kilonova.compute.operation import Tools
+from kilonova.compute.reports import Reports
+from kilonova.compute.runner import Runner
+from kilonova.compute.session import Identity, Session
+from kilonova.compute.virtapi import ComputeVirtAPI
+from kilonova.config.load import Settings
+from kilonova.objects.service import HostNetwork
+from kilonova.rpc.bus import Bus
+from kilonova.rpcapi import compute as rows
+from kilonova.rpcapi.host import HostAPI
+from kilonova.rpcapi.method import Ack, Caller, Endpoint
+from kilonova.virt.driver import ComputeDriver, VirtAPI
+
+log = structlog.get_logger(__name__)
+
+
+class ComputeManager:
+    """One host.  Constructing it loads the driver (DriverLoadError) and does no I/O.
+
+    `load_driver` gives the driver over the VirtAPI that it is handed (see kilonova.virt.driver.load_compute_driver).
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        settings: Settings,
+        clock: Clock,
+        *,
+        load_driver: Callable[[VirtAPI], ComputeDriver],
+        images: ImageSource,
+        workers: Workers,
+        failpoints: Failpoints,
+    ) -> None:
+        self._identity, self._settings, self._clock = identity, settings, clock
+        self._images, self._workers, self._failpoints = images, workers, failpoints
+        self.virtapi = ComputeVirtAPI(clock)
+        self.driver = load_driver(self.virtapi)
+        self._reports: Reports | None = None
+        self._lanes: Lanes | None = None
+        self._feed: Feed | None = None
+
+    async def start(self, bus: Bus, tasks: Supervisor) -> None:
+        """Driver first, then the record of this process, then the bus, then everything that is to be done: what was
+        left open by an earlier process comes by the same way as new work, beside it."""
+        defaults, clock = self._settings.default, self._clock
+        await self.driver.init_host(tasks)
+        session = Session(self._identity, HostAPI(Caller(bus, clock), self._identity.host), clock, defaults)
+        observer = Observer(self.driver, session)
+        self.virtapi.on_event = observer.mark
+        cache = ImageCache(Path(defaults.instances_path) / "_base", self._images, self._workers, clock)
+        tools = Tools(self.driver, cache, clock, defaults)
+        lanes = Lanes(
+            self._identity.host, session.conductor, Runner(self._failpoints), tools, observer.idle, self._look_for_work
+        )
+        feed = Feed(session, lanes, clock, defaults.action_poll_interval)
+        reports = Reports(session, self.driver, self.virtapi, observer, clock)
+        self._lanes, self._feed, self._reports = lanes, feed, reports
+        await session.register()
+        await bus.subscribe(rows.subject(self._identity.host), self._endpoint().handle)
+        observer.start(lanes, tasks)
+        reports.start(defaults, tasks)
+        feed.start(tasks)
+
+    def ready(self) -> tuple[bool, str]:
+        """Whether this host can get work, and if not, why in one sentence."""
+        if self._reports is None:
+            return False, "waiting for the conductor"
+        if not self.virtapi.enabled:
+            return False, self.virtapi.reason
+        return self._reports.reported, "" if self._reports.reported else "telling the conductor what this host has"
+
+    async def network(self) -> HostNetwork | None:
+        """The network that guests of this host get."""
+        return (await self.driver.inventory()).network
+
+    async def drain(self, limit_s: float) -> int:
+        """Take no more work; give what is in hand `limit_s` seconds to end; how many actions are left for the next
+        process.  Guests run on."""
+        if self._feed is None or self._lanes is None:
+            return 0
+        self._feed.close()
+        await self._lanes.drain(limit_s)
+        return len(self._lanes.running())
+
+    async def stop(self) -> None:
+        """Let go of the hypervisor."""
+        await self.driver.cleanup_host()
+
+    def _look_for_work(self) -> None:
+        if self._feed is not None:
+            self._feed.wake()
+
+    def _endpoint(self) -> Endpoint:
+        endpoint = Endpoint()
+        endpoint.on(rows.WAKE, self._wake)
+        endpoint.on(rows.CONSOLE_OUTPUT, self._console_output)
+        return endpoint
+
+    async def _wake(self, _request: rows.Wake, _peer: str) -> Ack:
+        self._look_for_work()
+        return Ack()
+
+    async def _console_output(self, request: rows.ConsoleOutput, _peer: str) -> rows.Text:
+        if await self.driver.guest_state(request.instance_id) is None:
+            raise NotFound(f"Guest {request.instance_id} does not exist on this host.")
+        output = await self.driver.console_output(request.instance_id, request.max_bytes)
+        return rows.Text(output.decode("utf-8", errors="replace"))

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Watching guests: events mark them dirty, a read decides, and a bulk read finds what events missed."""
+
+import asyncio
+
+import structlog
+
+from kilonova.base.errors import KilonovaError
+from kilonova.base.tasks import Supervisor
+from kilonova.compute.lanes import Lanes
+from kilonova.compute.session import Session
+from kilonova.objects.guest import GuestEvent, GuestState
+from kilonova.objects.ids import InstanceId
+from kilonova.rpcapi.host import ExpectedGuest, Observed
+from kilonova.virt.driver import ComputeDriver
+
+log = structlog.get_logger(__name__)
+
+
+def differences(expected: tuple[ExpectedGuest, ...], seen: dict[InstanceId, GuestState]) -> tuple[Observed, ...]:
+    """What the database must hear: each guest whose read is not what it believes.  Busy ones are left to their action.
+    Guests that are ours but unknown to the database are nobody's business here."""
+    found: list[Observed] = []
+    for guest in expected:
+        state = seen.get(guest.instance_id)
+        power = None if state is None else state.power
+        if not guest.busy and power != guest.power and not (power is None and guest.power == 0):
+            found.append(Observed(guest.instance_id, power, "" if state is None else state.reason))
+    return tuple(found)
+
+
+class Observer:
+    """Reports what the hypervisor says; never acts on a guest."""
+
+    def __init__(self, driver: ComputeDriver, session: Session) -> None:
+        self._driver, self._session = driver, session
+        self._dirty: set[InstanceId] = set()
+        self._wake = asyncio.Event()
+
+    def mark(self, event: GuestEvent) -> None:
+        """Something happened to this guest."""
+        self._dirty.add(event.instance_id)
+        self._wake.set()
+
+    def idle(self, instance_id: InstanceId) -> None:
+        """No action is in hand any more: what happened to the guest meanwhile is read now."""
+        if instance_id in self._dirty:
+            self._wake.set()
+
+    def start(self, lanes: Lanes, tasks: Supervisor) -> None:
+        """Read marked guests as they come, under `tasks`."""
+        tasks.spawn("observe", self._observe_forever(lanes))
+
+    async def sync(self) -> None:
+        """One bulk read against what the database believes.  Raises HypervisorUnavailable, RpcTimeout, ..."""
+        expected = await self._session.call(self._session.conductor.list_expected)
+        # The hypervisor is read after the database, so that a guest started between the two is not taken for missing.
+        seen = dict(await self._driver.guest_states())
+        states = differences(expected, seen)
+        if states:
+            await self._session.call(lambda epoch: self._session.conductor.report_states(epoch, states))
+
+    async def _observe_forever(self, lanes: Lanes) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            ready = sorted(instance_id for instance_id in self._dirty if not lanes.is_busy(instance_id))
+            self._dirty.difference_update(ready)
+            try:
+                await self._read(ready)
+            except KilonovaError as exc:
+                # Not lost: the bulk read that follows a reconnection, or the periodic one, finds the difference.
+                log.info("guests could not be read now", count=len(ready), error=str(exc))
+
+    async def _read(self, ready: list[InstanceId]) -> None:
+        states: list[Observed] = []
+        for instance_id in ready:
+            state = await self._driver.guest_state(instance_id)
+            states.append(
+                Observed(instance_id, None if state is None else state.power, "" if state is None else state.reason)
+            )
+        if states:
+            report = tuple(states)
+            await self._session.call(lambda epoch: self._session.conductor.report_states(epoch, report))

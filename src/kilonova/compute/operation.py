@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an operation is: a list of steps.
+
+Each step has `ensure` (make it so) and `absent` (make it not so).  Both are idempotent and derive all they need from
+the job's instance record, so that running, replaying after a crash and cleaning up are the same code:
+
+    run or replay    ensure of each step, in order
+    fail or delete   absent of each step, in reverse order
+
+The journal of steps is history for people; nothing reads it to decide.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from kilonova.base.clock import Clock
+from kilonova.compute.image_cache import ImageCache
+from kilonova.config.default import DefaultSettings
+from kilonova.objects.action import Action
+from kilonova.objects.instance import Instance
+from kilonova.objects.states import Verb
+from kilonova.virt.driver import ComputeDriver
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What steps work with."""
+
+    driver: ComputeDriver
+    images: ImageCache
+    clock: Clock
+    settings: DefaultSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One action on one instance, as the conductor handed it out."""
+
+    action: Action
+    instance: Instance
+    tools: Tools
+
+
+Work = Callable[[Job], Awaitable[None]]
+
+
+async def nothing(_job: Job) -> None:
+    """For a step that leaves nothing of its own behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`interruptible`: may be cancelled in the middle when the action is revoked, because it changes nothing that
+    others can see before it is complete."""
+
+    name: str
+    ensure: Work
+    absent: Work = nothing
+    interruptible: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`clean_up`: what a failed run has made is made absent again."""
+
+    verb: Verb
+    steps: tuple[Step, ...]
+    clean_up: bool = False
+    heavy: bool = False
+    """Heavy operations are limited by max_concurrent_builds."""
+
+
+def removal(of: Operation, verb: Verb) -> Operation:
+    """The operation that makes absent what another one ensures."""
+    steps = tuple(Step(f"remove-{step.name}", step.absent) for step in reversed(of.steps) if step.absent is not nothing)
+    return Operation(verb, steps)

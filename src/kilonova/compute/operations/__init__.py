@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All operations, by verb.  A new one is a file here and a line in OPERATIONS."""
+
+from collections.abc import Mapping
+
+from kilonova.compute.operation import Operation
+from kilonova.compute.operations.create import CREATE
+from kilonova.compute.operations.delete import DELETE
+from kilonova.compute.operations.reboot import REBOOT
+from kilonova.compute.operations.start import START
+from kilonova.compute.operations.stop import STOP
+from kilonova.objects.states import Verb
+
+OPERATIONS: Mapping[Verb, Operation] = {op.verb: op for op in (CREATE, DELETE, STOP, START, REBOOT)}

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""create: from an image to a running guest."""
+
+from kilonova.base.errors import GuestNotRunning
+from kilonova.compute import metadata
+from kilonova.compute.operation import Job, Operation, Step
+from kilonova.objects.states import PowerState, Verb
+
+
+async def fetch_image(job: Job) -> None:
+    await job.tools.images.ensure(job.instance.image)
+
+
+async def make_disks(job: Job) -> None:
+    base = await job.tools.images.ensure(job.instance.image)
+    await job.tools.driver.ensure_disks(job.instance, base)
+
+
+async def remove_disks(job: Job) -> None:
+    await job.tools.driver.remove_disks(job.instance.id)
+
+
+async def make_config_drive(job: Job) -> None:
+    await job.tools.driver.ensure_config_drive(job.instance, metadata.config_drive_files(job.instance))
+
+
+async def plug_network(job: Job) -> None:
+    await job.tools.driver.ensure_network(job.instance)
+
+
+async def unplug_network(job: Job) -> None:
+    await job.tools.driver.remove_network(job.instance)
+
+
+async def define(job: Job) -> None:
+    await job.tools.driver.define(job.instance)
+
+
+async def undefine(job: Job) -> None:
+    await job.tools.driver.undefine(job.instance.id)
+
+
+async def start(job: Job) -> None:
+    """The guest runs, by the hypervisor's own word.  A guest that this very action started and that has already shut
+    itself down counts as started: it is not started twice."""
+    driver, instance_id = job.tools.driver, job.instance.id
+    before = await driver.guest_state(instance_id)
+    if before is not None and before.mark == job.action.id:
+        return
+    await driver.power_on(instance_id, job.action.id)
+    after = await driver.guest_state(instance_id)
+    if after is None or (after.power is not PowerState.RUNNING and after.mark != job.action.id):
+        raise GuestNotRunning(f"Guest {instance_id} was started but does not run.", instance_id=instance_id)
+
+
+async def power_off(job: Job) -> None:
+    await job.tools.driver.power_off(job.instance.id)
+
+
+# The order of the absents matters too: a guest is off before it is undefined, and unknown before its disks go.  The
+# config drive lies with the disks and goes with them; the cached image is shared and stays.
+CREATE = Operation(
+    Verb.CREATE,
+    (
+        Step("image", fetch_image, interruptible=True),
+        Step("disks", make_disks, remove_disks),
+        Step("config-drive", make_config_drive),
+        Step("network", plug_network, unplug_network),
+        Step("define", define, undefine),
+        Step("start", start, power_off),
+    ),
+    clean_up=True,
+    heavy=True,
+)

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""reboot: off and on again, once, however often it is replayed.
+
+The mark that the new start leaves with the guest tells a replay that it has happened.
+"""
+
+from kilonova.compute.operation import Job, Operation, Step
+from kilonova.compute.operations import stop
+from kilonova.compute.operations.create import define, plug_network, start
+from kilonova.objects.states import Verb
+
+
+async def _restarted(job: Job) -> bool:
+    state = await job.tools.driver.guest_state(job.instance.id)
+    return state is not None and state.mark == job.action.id
+
+
+async def shut_down(job: Job) -> None:
+    if job.action.params.get("type") != "HARD" and not await _restarted(job):
+        await stop.shut_down(job)
+
+
+async def power_off(job: Job) -> None:
+    if not await _restarted(job):
+        await stop.power_off(job)
+
+
+REBOOT = Operation(
+    Verb.REBOOT,
+    (
+        Step("shutdown", shut_down, interruptible=True),
+        Step("power-off", power_off),
+        Step("network", plug_network),
+        Step("define", define),
+        Step("start", start),
+    ),
+)

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Telling the conductor that the host lives, what it has, and whether its hypervisor is in service."""
+
+import asyncio
+
+import structlog
+
+from kilonova.base.clock import Clock
+from kilonova.base.errors import KilonovaError
+from kilonova.base.tasks import Supervisor
+from kilonova.compute.observer import Observer
+from kilonova.compute.session import Session
+from kilonova.compute.virtapi import ComputeVirtAPI
+from kilonova.config.default import DefaultSettings
+from kilonova.objects.service import Inventory
+from kilonova.virt.driver import ComputeDriver
+
+log = structlog.get_logger(__name__)
+
+RETRY_S = 1.0
+
+
+class Reports:
+    """`reported` is set once the conductor knows what this host offers: from then on it can get work."""
+
+    def __init__(
+        self,
+        session: Session,
+        driver: ComputeDriver,
+        virtapi: ComputeVirtAPI,
+        observer: Observer,
+        clock: Clock,
+    ) -> None:
+        self._session, self._driver, self._virtapi = session, driver, virtapi
+        self._observer, self._clock = observer, clock
+        self._told: Inventory | None = None
+        self._told_enabled: tuple[int | None, bool] | None = None
+        self._changed = asyncio.Event()
+        self.reported = False
+
+    def start(self, settings: DefaultSettings, tasks: Supervisor) -> None:
+        """Begin: the hypervisor's level is told whenever it changes, the rest periodically."""
+        self._virtapi.on_enabled = self._changed.set
+        self._changed.set()
+        tasks.spawn("hypervisor level", self._follow_level())
+        tasks.periodic("heartbeat", settings.report_interval, self._heartbeat)
+        tasks.periodic("inventory", settings.update_resources_interval, self.inventory)
+        tasks.periodic("power sync", settings.sync_power_state_interval, self._observer.sync)
+
+    async def inventory(self) -> None:
+        """Tell what the host has, if that changed since it was last told."""
+        found = await self._driver.inventory()
+        if found != self._told:
+            node_id = self._session.identity.node_id
+            await self._session.call(lambda epoch: self._session.conductor.report_inventory(epoch, node_id, found))
+            self._told = found
+        self.reported = True
+
+    async def _heartbeat(self) -> None:
+        await self._session.call(self._session.conductor.heartbeat)
+        if self._told_enabled != self._level():  # it was told to an earlier epoch, or could not be told
+            self._changed.set()
+
+    def _level(self) -> tuple[int | None, bool]:
+        return self._session.epoch, bool(self._virtapi.enabled)
+
+    async def _follow_level(self) -> None:
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            try:
+                await self._tell_level()
+            except KilonovaError as exc:
+                log.info("the hypervisor's state could not be told yet", error=str(exc))
+                await self._clock.sleep(RETRY_S)
+                self._changed.set()
+
+    async def _tell_level(self) -> None:
+        """The level first when it is bad; when it is good, only after everything has been read again."""
+        if self._virtapi.enabled is None:
+            return
+        enabled, reason = self._virtapi.enabled, self._virtapi.reason
+        if enabled:
+            await self.inventory()
+            await self._observer.sync()
+        await self._session.call(lambda epoch: self._session.conductor.set_host_enabled(epoch, enabled, reason))
+        self._told_enabled = (self._session.epoch, enabled)

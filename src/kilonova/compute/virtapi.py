@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the driver may ask of the service above it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+
+from kilonova.base.clock import Clock
+from kilonova.objects.guest import GuestEvent
+
+log = structlog.get_logger(__name__)
+
+
+class ComputeVirtAPI:
+    """Passes the driver's words on.  The hooks are set by the manager; before that nothing is lost that matters: the
+    hypervisor's state is kept as a level, and guests are read in bulk at the start."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.enabled: bool | None = None
+        """Whether the hypervisor is in service; None before its first word."""
+        self.reason = "the hypervisor has not answered yet"
+        self.on_event: Callable[[GuestEvent], None] = lambda event: None
+        self.on_enabled: Callable[[], None] = lambda: None
+
+    @property
+    def clock(self) -> Clock:
+        return self._clock
+
+    def emit_event(self, event: GuestEvent) -> None:
+        self.on_event(event)
+
+    def set_host_enabled(self, enabled: bool, reason: str = "") -> None:
+        self.enabled, self.reason = enabled, reason
+        self.on_enabled()
+
+    def notify_error(self, event_type: str, payload: Mapping[str, Any]) -> None:
+        log.error(event_type, **payload)

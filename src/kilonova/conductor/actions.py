@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The life of an action: accept, hand out, end.
+
+Every function here is one transaction (or part of one): it takes a Connection first and runs in the database thread.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from kilonova.base.errors import InvalidState, NotFound, StaleWrite
+from kilonova.db.readers import actions as read_actions
+from kilonova.db.readers import hosts as read_hosts
+from kilonova.db.readers import instances as read_instances
+from kilonova.db.writers import actions as write_actions
+from kilonova.db.writers import hosts as write_hosts
+from kilonova.db.writers import instances as write_instances
+from kilonova.objects.action import Action
+from kilonova.objects.ids import ActionId, HostName
+from kilonova.objects.instance import Fault, Instance
+from kilonova.objects.states import VERBS, ActionState, PowerState, TaskState, Verb, VmState, observed
+from kilonova.rpcapi.conductor import AcceptAction, CreateServers
+from kilonova.rpcapi.host import Fetch, Fetched, Finish, WorkItem
+
+
+def create(
+    connection: sa.Connection, request: CreateServers, action_ids: tuple[ActionId, ...], now: datetime
+) -> list[ActionId]:
+    """Record instances and their create actions; the ids of the actions that are new.  A repeat changes nothing."""
+    fresh: list[ActionId] = []
+    for instance, action_id in zip(request.instances, action_ids, strict=True):
+        if write_instances.insert(connection, instance):
+            asked = AcceptAction(request.context, instance.id, Verb.CREATE)
+            write_actions.insert(connection, _action(action_id, asked, None, now))
+            fresh.append(action_id)
+    return fresh
+
+
+def accept(connection: sa.Connection, asked: AcceptAction, action_id: ActionId, now: datetime) -> HostName | None:
+    """Record an action on an existing instance, or refuse it; the host to wake, if there is one.
+
+    Raises NotFound or InvalidState.  A repeat of the same request, and a second delete, change nothing.
+    """
+    if read_actions.is_known(connection, asked.instance_id, asked.context.request_id):
+        return None  # even if it has ended since: its outcome is recorded
+    instance = read_instances.get(connection, asked.instance_id)
+    already = read_actions.open_of_instance(connection, instance.id)
+    if asked.verb is Verb.DELETE and any(action.verb is Verb.DELETE for action in already):
+        return instance.host
+    _check(instance, asked.verb, already)
+    for superseded in already:
+        why = f"superseded by {asked.verb} {asked.context.request_id}"
+        write_actions.end(connection, superseded.id, now, ActionState.SUPERSEDED, why)
+    rule = VERBS[asked.verb]
+    values: dict[str, Any] = {"task_state": _task_state(asked)}
+    if rule.desired_power is not None:
+        values["desired_power"] = rule.desired_power
+    write_instances.update(connection, instance.id, now, **values)
+    action = _action(action_id, asked, instance.host, now)
+    write_actions.insert(connection, action)
+    if instance.host is None:  # nothing of it is on any host: a delete has nothing to do there
+        _end(connection, action, instance, _Outcome(True, None, None), now)
+    return instance.host
+
+
+def _task_state(asked: AcceptAction) -> TaskState:
+    if asked.verb is Verb.REBOOT and asked.params.get("type") == "HARD":
+        return TaskState.REBOOTING_HARD
+    return VERBS[asked.verb].task_state
+
+
+def _check(instance: Instance, verb: Verb, already: list[Action]) -> None:
+    rule = VERBS[verb]
+    in_the_way: str | None = None
+    if instance.vm_state not in rule.allowed:
+        in_the_way = f"vm_state {instance.vm_state}"
+    elif instance.host is None and verb is not Verb.DELETE:
+        in_the_way = f"vm_state {instance.vm_state}, without a host"
+    elif already and not rule.preempts:
+        in_the_way = f"task_state {instance.task_state}"
+    if in_the_way is not None:
+        raise InvalidState(
+            f"Cannot '{verb}' instance {instance.id} while it is in {in_the_way}",
+            vm_state=instance.vm_state,
+            task_state=instance.task_state,
+        )
+
+
+def _action(action_id: ActionId, asked: AcceptAction, host: HostName | None, now: datetime) -> Action:
+    return Action(
+        id=action_id,
+        instance_id=asked.instance_id,
+        verb=asked.verb,
+        request_id=asked.context.request_id,
+        user_id=asked.context.user_id,
+        project_id=asked.context.project_id,
+        started_at=now,
+        updated_at=now,
+        deadline=now + timedelta(seconds=VERBS[asked.verb].deadline_s),
+        host=host,
+        params=asked.params,
+    )
+
+
+def hand_out(connection: sa.Connection, request: Fetch, now: datetime) -> Fetched:
+    """All open actions of a host that it does not run yet, under the attempt that it names; and those that it runs
+    but that are no longer open.  Raises StaleWrite for an older process of the host."""
+    check_epoch(connection, request.host, request.epoch)
+    open_actions = read_actions.open_of_host(connection, request.host)
+    running = frozenset(request.running)
+    fresh = [action for action in open_actions if action.id not in running]
+    write_actions.hand_out(connection, [action.id for action in fresh], request.attempt, now)
+    items = tuple(
+        WorkItem(replace(action, attempt=request.attempt), read_instances.get(connection, action.instance_id))
+        for action in fresh
+    )
+    still_open = {action.id for action in open_actions}
+    return Fetched(items, tuple(action_id for action_id in request.running if action_id not in still_open))
+
+
+def check_epoch(connection: sa.Connection, host: HostName, epoch: int) -> None:
+    """Raises StaleWrite unless this is the host's current process."""
+    known = read_hosts.process_of(connection, host)
+    if known is None or known[0] != epoch:
+        raise StaleWrite(f"Host {host} has a newer process than epoch {epoch}.", host=host, epoch=epoch)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    succeeded: bool
+    power: PowerState | None
+    message: str | None
+
+
+def finish(connection: sa.Connection, report: Finish, now: datetime) -> None:
+    """End an action as its current attempt says.  Raises StaleWrite for another attempt; a repeat is accepted."""
+    action = read_actions.get(connection, report.action_id)
+    if action.host != report.host or action.attempt != report.attempt:
+        raise StaleWrite(f"Action {action.id} is in other hands now.", action_id=action.id)
+    write_actions.record_events(connection, action.id, report.attempt, report.events)
+    if action.state is not ActionState.OPEN:
+        return
+    instance = read_instances.get(connection, action.instance_id)
+    _end(connection, action, instance, _Outcome(report.succeeded, report.power, report.message), now)
+
+
+def fail(connection: sa.Connection, action: Action, message: str, now: datetime) -> None:
+    """End an open action as failed, by the conductor's own judgement (no host, deadline)."""
+    try:
+        instance = read_instances.get(connection, action.instance_id)
+    except NotFound:
+        write_actions.end(connection, action.id, now, ActionState.FAILED, message)
+        return
+    _end(connection, action, instance, _Outcome(False, instance.power_state, message), now)
+
+
+def _end(connection: sa.Connection, action: Action, instance: Instance, outcome: _Outcome, now: datetime) -> None:
+    state = ActionState.DONE if outcome.succeeded else ActionState.FAILED
+    write_actions.end(connection, action.id, now, state, outcome.message)
+    if outcome.succeeded and action.verb is Verb.DELETE:
+        _gone(connection, instance, now)
+        return
+    power = PowerState.NOSTATE if outcome.power is None else outcome.power
+    values: dict[str, Any] = {"task_state": None, "power_state": power}
+    if outcome.succeeded:
+        # The verb says where it ends, the hypervisor's last word whether it is still there.
+        values.update(vm_state=observed(VERBS[action.verb].ends or instance.vm_state, power), fault=None)
+        if action.verb is Verb.CREATE:
+            values["launched_at"] = now
+    elif action.verb in (Verb.CREATE, Verb.DELETE):
+        values.update(vm_state=VmState.ERROR, fault=Fault(500, outcome.message or "unknown", now))
+    else:  # it is what it is: the reason stands in the action
+        values["vm_state"] = observed(instance.vm_state, power)
+    write_instances.update(connection, instance.id, now, **values)
+
+
+def _gone(connection: sa.Connection, instance: Instance, now: datetime) -> None:
+    if instance.host is not None:
+        write_hosts.release(connection, instance.host, instance)
+        write_instances.release_addresses(connection, instance.id)
+    write_instances.update(
+        connection,
+        instance.id,
+        now,
+        vm_state=VmState.DELETED,
+        task_state=None,
+        power_state=PowerState.NOSTATE,
+        terminated_at=now,
+        deleted_at=now,
+    )

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the API asks of the conductor: each method is one transaction."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import sqlalchemy as sa
+
+from kilonova.base.clock import Clock
+from kilonova.base.failpoints import Failpoints
+from kilonova.conductor import actions, hosts
+from kilonova.db.engine import Database
+from kilonova.db.writers import catalogue
+from kilonova.db.writers import instances as write_instances
+from kilonova.objects.ids import ActionId
+from kilonova.rpcapi import conductor as rows
+from kilonova.rpcapi.compute import ComputeAPI
+from kilonova.rpcapi.method import Ack, Endpoint
+
+Q = TypeVar("Q")
+
+ACK = Ack()
+
+
+class ApiEndpoint:
+    """`placed` is told each new create action; losing that costs nothing that a start does not find again."""
+
+    def __init__(
+        self,
+        db: Database,
+        compute: ComputeAPI,
+        clock: Clock,
+        failpoints: Failpoints,
+        to_place: Callable[[ActionId], None],
+    ) -> None:
+        self._db, self._compute, self._clock, self._failpoints = db, compute, clock, failpoints
+        self._to_place = to_place
+
+    def endpoint(self) -> Endpoint:
+        """The handlers, by row."""
+        endpoint = Endpoint()
+        endpoint.on(rows.CREATE_SERVERS, self._create_servers)
+        endpoint.on(rows.ACCEPT_ACTION, self._accept_action)
+        endpoint.on(rows.UPDATE_SERVER, self._update_server)
+        endpoint.on(rows.UPDATE_SERVICE, self._update_service)
+        endpoint.on(rows.CREATE_FLAVOR, self._write(lambda c, r: catalogue.create_flavor(c, r.flavor)))
+        endpoint.on(rows.DELETE_FLAVOR, self._write(lambda c, r: catalogue.delete_flavor(c, r.flavor_id)))
+        endpoint.on(rows.CREATE_KEYPAIR, self._write(lambda c, r: catalogue.create_keypair(c, r.keypair)))
+        endpoint.on(rows.DELETE_KEYPAIR, self._write(lambda c, r: catalogue.delete_keypair(c, r.user_id, r.name)))
+        endpoint.on(rows.CREATE_IMAGE, self._write(lambda c, r: catalogue.create_image(c, r.image)))
+        endpoint.on(rows.UPDATE_IMAGE, self._write(lambda c, r: catalogue.update_image(c, r.image, r.expected_status)))
+        endpoint.on(rows.DELETE_IMAGE, self._write(lambda c, r: catalogue.delete_image(c, r.image_id)))
+        return endpoint
+
+    def _write(self, transaction: Callable[[sa.Connection, Q], None]) -> Callable[[Q, str], Awaitable[Ack]]:
+        async def handler(request: Q, _peer: str) -> Ack:
+            await self._db.write(transaction, request)
+            return ACK
+
+        return handler
+
+    async def _create_servers(self, request: rows.CreateServers, _peer: str) -> Ack:
+        action_ids = tuple(ActionId(self._clock.new_id()) for _ in request.instances)
+        fresh = await self._db.write(actions.create, request, action_ids, self._clock.now())
+        self._failpoints.hit("conductor.create.accepted")
+        for action_id in fresh:
+            self._to_place(action_id)
+        return ACK
+
+    async def _accept_action(self, request: rows.AcceptAction, _peer: str) -> Ack:
+        action_id = ActionId(self._clock.new_id())
+        host = await self._db.write(actions.accept, request, action_id, self._clock.now())
+        self._failpoints.hit("conductor.action.accepted")
+        if host is not None:
+            await self._compute.wake(host)
+        return ACK
+
+    async def _update_server(self, request: rows.UpdateServer, _peer: str) -> Ack:
+        asked = {"name": request.name, "description": request.description}
+        values = {name: value for name, value in asked.items() if value is not None}
+        await self._db.write(write_instances.update, request.instance_id, self._clock.now(), **values)
+        return ACK
+
+    async def _update_service(self, request: rows.UpdateService, _peer: str) -> Ack:
+        await self._db.write(hosts.operator_update, request, self._clock.now())
+        return ACK

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a new database begins with: a project, an administrator, flavors."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from kilonova.db.readers import identity as read_identity
+from kilonova.db.readers.identity import Project, User
+from kilonova.db.writers import catalogue
+from kilonova.db.writers import identity as write_identity
+from kilonova.objects.flavor import Flavor
+from kilonova.objects.ids import FlavorId
+
+ROLES = ("admin", "member", "reader")
+
+FLAVORS = (
+    ("1", "m1.nano", 1, 128, 1),
+    ("2", "m1.tiny", 1, 512, 1),
+    ("3", "m1.small", 1, 2048, 20),
+    ("4", "m1.medium", 2, 4096, 40),
+    ("5", "m1.large", 4, 8192, 80),
+)
+"""id, name, vCPUs, MiB, GiB: the names that every OpenStack tutorial uses."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstAdmin:
+    """Who may use a new box.  Ids are fresh; the hash is argon2's."""
+
+    user_id: str
+    project_id: str
+    password_hash: str
+
+
+def is_new(connection: sa.Connection) -> bool:
+    """Whether nobody can use this database yet."""
+    return not read_identity.any_user(connection)
+
+
+def furnish(connection: sa.Connection, admin: FirstAdmin) -> bool:
+    """The first project, user and flavors; False, and nothing changed, if there is a user already."""
+    if not is_new(connection):
+        return False
+    write_identity.insert_project(connection, Project(admin.project_id, "admin"))
+    write_identity.insert_user(connection, User(admin.user_id, "admin", admin.password_hash, admin.project_id))
+    for role in ROLES:
+        write_identity.assign_role(connection, admin.user_id, admin.project_id, role)
+    for flavor_id, name, vcpus, memory_mib, disk_gib in FLAVORS:
+        catalogue.create_flavor(connection, Flavor(FlavorId(flavor_id), name, vcpus, memory_mib, disk_gib))
+    return True

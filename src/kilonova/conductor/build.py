@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Placing a new instance: choose a host and claim it in one transaction."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from kilonova.base.clock import Random
+from kilonova.conductor import actions
+from kilonova.db.readers import actions as read_actions
+from kilonova.db.readers import hosts as read_hosts
+from kilonova.db.readers import instances as read_instances
+from kilonova.db.writers import actions as write_actions
+from kilonova.db.writers import hosts as write_hosts
+from kilonova.db.writers import instances as write_instances
+from kilonova.networks.addresses import mac_of
+from kilonova.objects.action import Action
+from kilonova.objects.ids import ActionId, HostName
+from kilonova.objects.instance import Address, Instance
+from kilonova.objects.placement import PlacementRequest, Refusal
+from kilonova.objects.service import ComputeNode, HostNetwork
+from kilonova.objects.states import TaskState
+from kilonova.scheduler.choose import choose, explain
+
+
+def place(connection: sa.Connection, action_id: ActionId, random: Random, now: datetime) -> HostName | None:
+    """Choose a host for the action's instance, claim it and give the action to it; the host to wake.
+
+    With no host the action ends as failed and the instance's fault says what each filter refused.  An action that is
+    no longer open or has a host already is left alone.
+    """
+    action = read_actions.get(connection, action_id)
+    if action.host is not None or not read_actions.is_open(action):
+        return None
+    instance = read_instances.get(connection, action.instance_id)
+    nodes = {node.service.host: node for node in read_hosts.list_nodes(connection)}
+    choice = choose(_request(instance), nodes.values(), random)
+    refusals = list(choice.refusals)
+    for host in choice.hosts:
+        refusal = _take(connection, action, instance, nodes[host], now)
+        if refusal is None:
+            return host
+        refusals.append(refusal)
+    actions.fail(connection, action, explain(refusals), now)
+    return None
+
+
+def _request(instance: Instance) -> PlacementRequest:
+    return PlacementRequest(
+        vcpus=instance.flavor.vcpus,
+        memory_mib=instance.flavor.memory_mib,
+        disk_gib=write_hosts.disk_gib(instance),
+        availability_zone=instance.availability_zone,
+        wants_network=instance.wants_network,
+    )
+
+
+def _take(
+    connection: sa.Connection, action: Action, instance: Instance, node: ComputeNode, now: datetime
+) -> Refusal | None:
+    host, network = node.service.host, node.inventory.network
+    if not write_hosts.claim(connection, host, instance):
+        return Refusal(host, "Claim", "another build took the last of it")
+    addresses: tuple[Address, ...] = ()
+    if instance.wants_network and network is not None:
+        free = write_instances.take_address(connection, host, network, instance.id)
+        if free is None:
+            write_hosts.release(connection, host, instance)
+            return Refusal(host, "NetworkFilter", "no address is free")
+        addresses = (_address(instance, network, free),)
+    write_instances.update(
+        connection,
+        instance.id,
+        now,
+        host=host,
+        node=node.inventory.node,
+        availability_zone=node.service.zone,
+        addresses=addresses,
+        task_state=TaskState.SPAWNING,
+    )
+    write_actions.update(connection, action.id, now, host=host)
+    return None
+
+
+def _address(instance: Instance, network: HostNetwork, free: str) -> Address:
+    return Address(
+        network=network.name,
+        address=free,
+        mac=mac_of(instance.id),
+        prefix=network.prefix,
+        gateway=network.gateway,
+        dns=network.dns,
+        mtu=network.mtu,
+    )

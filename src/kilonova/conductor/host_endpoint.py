@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What hosts ask of the conductor.  A host speaks for itself only: its name is pinned by the subject."""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+from kilonova.base.clock import Clock
+from kilonova.base.errors import Forbidden
+from kilonova.base.failpoints import Failpoints
+from kilonova.conductor import actions, hosts
+from kilonova.conductor.liveness import Liveness
+from kilonova.db.engine import Database
+from kilonova.objects.ids import HostName
+from kilonova.rpc.bus import token
+from kilonova.rpcapi import host as rows
+from kilonova.rpcapi.method import Ack, Endpoint
+
+ACK = Ack()
+
+
+class _FromHost(Protocol):
+    @property
+    def host(self) -> HostName: ...
+
+
+Q = TypeVar("Q", bound=_FromHost)
+R = TypeVar("R")
+
+
+def _pinned(handler: Callable[[Q], Awaitable[R]]) -> Callable[[Q, str], Awaitable[R]]:
+    async def checked(request: Q, peer: str) -> R:
+        if token(request.host) != peer:
+            raise Forbidden(f"A host may speak for itself only, not for {request.host}.")
+        return await handler(request)
+
+    return checked
+
+
+class HostEndpoint:
+    """All handlers are safe to call again with the same request."""
+
+    def __init__(self, db: Database, clock: Clock, liveness: Liveness, failpoints: Failpoints) -> None:
+        self._db, self._clock, self._liveness, self._failpoints = db, clock, liveness, failpoints
+
+    def endpoint(self) -> Endpoint:
+        """The handlers, by row."""
+        endpoint = Endpoint()
+        endpoint.on(rows.REGISTER_HOST, _pinned(self._register))
+        endpoint.on(rows.HEARTBEAT, _pinned(self._heartbeat))
+        endpoint.on(rows.FETCH, _pinned(self._fetch))
+        endpoint.on(rows.FINISH, _pinned(self._finish))
+        endpoint.on(rows.RECORD_EVENTS, _pinned(self._record_events))
+        endpoint.on(rows.REPORT_STATES, _pinned(self._report_states))
+        endpoint.on(rows.LIST_EXPECTED, _pinned(self._list_expected))
+        endpoint.on(rows.REPORT_INVENTORY, _pinned(self._report_inventory))
+        endpoint.on(rows.SET_HOST_ENABLED, _pinned(self._set_enabled))
+        return endpoint
+
+    async def _register(self, request: rows.RegisterHost) -> rows.Registered:
+        epoch = await self._db.write(hosts.register, request, self._clock.new_id(), self._clock.now())
+        self._liveness.heard(request.host, epoch)
+        return rows.Registered(epoch)
+
+    async def _heartbeat(self, request: rows.Heartbeat) -> Ack:
+        self._liveness.heard(request.host, request.epoch)
+        return ACK
+
+    async def _fetch(self, request: rows.Fetch) -> rows.Fetched:
+        return await self._db.write(actions.hand_out, request, self._clock.now())
+
+    async def _finish(self, request: rows.Finish) -> Ack:
+        await self._db.write(actions.finish, request, self._clock.now())
+        self._failpoints.hit("conductor.finish.recorded")
+        return ACK
+
+    async def _record_events(self, request: rows.RecordEvents) -> Ack:
+        await self._db.write(hosts.record_events, request)
+        return ACK
+
+    async def _report_states(self, request: rows.ReportStates) -> Ack:
+        await self._db.write(hosts.report_states, request, self._clock.now())
+        return ACK
+
+    async def _list_expected(self, request: rows.ListExpected) -> rows.Expected:
+        return await self._db.read(hosts.list_expected, request)
+
+    async def _report_inventory(self, request: rows.ReportInventory) -> Ack:
+        await self._db.write(hosts.report_inventory, request)
+        return ACK
+
+    async def _set_enabled(self, request: rows.SetHostEnabled) -> Ack:
+        await self._db.write(hosts.set_enabled, request, self._clock.now())
+        return ACK

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What hosts tell: who they are, what they have, what their hypervisor says.  Each function is one transaction."""
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from kilonova.base.errors import NotFound, StaleWrite
+from kilonova.conductor.actions import check_epoch
+from kilonova.db.readers import actions as read_actions
+from kilonova.db.readers import hosts as read_hosts
+from kilonova.db.readers import instances as read_instances
+from kilonova.db.readers.hosts import COMPUTE
+from kilonova.db.writers import actions as write_actions
+from kilonova.db.writers import hosts as write_hosts
+from kilonova.db.writers import instances as write_instances
+from kilonova.objects.instance import Instance
+from kilonova.objects.states import PowerState, observed
+from kilonova.rpcapi.conductor import UpdateService
+from kilonova.rpcapi.host import (
+    Expected,
+    ExpectedGuest,
+    ListExpected,
+    Observed,
+    RecordEvents,
+    RegisterHost,
+    ReportInventory,
+    ReportStates,
+    SetHostEnabled,
+)
+
+
+def register(connection: sa.Connection, request: RegisterHost, service_id: str, now: datetime) -> int:
+    """The epoch of this process of the host; the same process gets the same one again."""
+    known = read_hosts.process_of(connection, request.host)
+    values: dict[str, Any] = {
+        "topic": request.topic,
+        "zone": request.availability_zone,
+        "process_id": request.process_id,
+        "boot_id": request.boot_id,
+        "version": request.version,
+        "up": True,
+    }
+    if known is None:
+        write_hosts.insert_service(connection, now, id=service_id, host=request.host, binary=COMPUTE, epoch=1, **values)
+        return 1
+    epoch, process_id, _ = known
+    if process_id != request.process_id:
+        epoch += 1
+        write_hosts.update_service(connection, request.host, COMPUTE, now, epoch=epoch, **values)
+    return epoch
+
+
+def report_inventory(connection: sa.Connection, request: ReportInventory) -> None:
+    """Raises StaleWrite."""
+    check_epoch(connection, request.host, request.epoch)
+    write_hosts.put_inventory(connection, request.host, request.node_id, request.inventory)
+
+
+def set_enabled(connection: sa.Connection, request: SetHostEnabled, now: datetime) -> None:
+    """The host's own word on its hypervisor; an operator's disable stays.  Raises StaleWrite."""
+    check_epoch(connection, request.host, request.epoch)
+    for service in read_hosts.list_services(connection, host=request.host, binary=COMPUTE):
+        if request.enabled and service.disabled_by_host:
+            values: dict[str, Any] = {"disabled": False, "disabled_reason": None, "disabled_by_host": False}
+        elif not request.enabled and not service.disabled:
+            values = {"disabled": True, "disabled_reason": request.reason[:255], "disabled_by_host": True}
+        else:
+            return
+        write_hosts.update_service(connection, request.host, COMPUTE, now, **values)
+
+
+def operator_update(connection: sa.Connection, request: UpdateService, now: datetime) -> None:
+    """An operator's word wins over the host's.  Raises NotFound."""
+    read_hosts.get_service(connection, request.service_id)
+    values: dict[str, Any] = {}
+    if request.disabled is not None:
+        values = {"disabled": request.disabled, "disabled_reason": request.disabled_reason, "disabled_by_host": False}
+    if request.forced_down is not None:
+        values["forced_down"] = request.forced_down
+    write_hosts.update_service_by_id(connection, request.service_id, now, **values)
+
+
+def list_expected(connection: sa.Connection, request: ListExpected) -> Expected:
+    """What the database believes of the host's guests.  Raises StaleWrite."""
+    check_epoch(connection, request.host, request.epoch)
+    busy = {action.instance_id for action in read_actions.open_of_host(connection, request.host)}
+    powers = read_instances.powers_of_host(connection, request.host)
+    return Expected(tuple(ExpectedGuest(id_, power, id_ in busy) for id_, power in powers.items()))
+
+
+def report_states(connection: sa.Connection, request: ReportStates, now: datetime) -> None:
+    """Record what the hypervisor says of guests.  Raises StaleWrite.
+
+    A guest with an open action is left to it.  A guest that the hypervisor does not know is shown as NOSTATE, never
+    as off.
+    """
+    check_epoch(connection, request.host, request.epoch)
+    for seen in request.states:
+        try:
+            instance = read_instances.get(connection, seen.instance_id)
+        except NotFound:
+            continue
+        if instance.host == request.host and not read_actions.open_of_instance(connection, instance.id):
+            _observe(connection, instance, seen, now)
+
+
+def _observe(connection: sa.Connection, instance: Instance, seen: Observed, now: datetime) -> None:
+    power = PowerState.NOSTATE if seen.power is None else seen.power
+    vm_state = observed(instance.vm_state, power)
+    if power != instance.power_state or vm_state != instance.vm_state:
+        write_instances.update(connection, instance.id, now, power_state=power, vm_state=vm_state)
+
+
+def record_events(connection: sa.Connection, request: RecordEvents) -> None:
+    """Raises StaleWrite, NotFound."""
+    action = read_actions.get(connection, request.action_id)
+    if action.host != request.host or action.attempt != request.attempt:
+        raise StaleWrite(f"Action {action.id} is in other hands now.", action_id=action.id)
+    write_actions.record_events(connection, action.id, request.attempt, request.events)

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who lives: kept in memory from heartbeats; the database hears of changes only.
+
+After its own start (or a pause of its own) a conductor waits a grace period before it calls anyone down: what was
+silent was perhaps the conductor.
+"""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from kilonova.base.clock import Clock
+from kilonova.db.readers import hosts as read_hosts
+from kilonova.db.readers.hosts import COMPUTE
+from kilonova.db.writers import hosts as write_hosts
+from kilonova.objects.ids import HostName
+
+
+class Liveness:
+    """Times are of the clock's monotonic; `down_time_s` without heartbeat makes a host down."""
+
+    def __init__(self, clock: Clock, *, down_time_s: float, grace_s: float) -> None:
+        self._clock = clock
+        self._down_time_s, self._grace_s = down_time_s, grace_s
+        self._started = self._last_look = clock.monotonic()
+        self._seen: dict[HostName, tuple[int, float]] = {}
+
+    def heard(self, host: HostName, epoch: int) -> None:
+        """A heartbeat came."""
+        self._seen[host] = (epoch, self._clock.monotonic())
+
+    def is_fresh(self, host: HostName, epoch: int) -> bool:
+        """Whether this very process of the host was heard within the down time."""
+        seen = self._seen.get(host)
+        return seen is not None and seen[0] == epoch and self._clock.monotonic() - seen[1] < self._down_time_s
+
+    def may_judge(self, interval_s: float) -> bool:
+        """Whether silence can be held against hosts.  A look that comes much later than its interval means that this
+        process itself stood still: the grace period begins anew."""
+        now = self._clock.monotonic()
+        if now - self._last_look > interval_s + self._down_time_s / 2:
+            self._started = now
+        self._last_look = now
+        return now - self._started >= self._grace_s
+
+
+def changes(connection: sa.Connection, liveness: Liveness, judge: bool) -> list[tuple[HostName, int, bool]]:
+    """Hosts whose recorded `up` is not what was heard: (host, epoch, up)."""
+    found: list[tuple[HostName, int, bool]] = []
+    for service in read_hosts.list_services(connection, binary=COMPUTE):
+        fresh = liveness.is_fresh(service.host, service.epoch)
+        if fresh != service.up and (fresh or judge):
+            found.append((service.host, service.epoch, fresh))
+    return found
+
+
+def record(connection: sa.Connection, changed: list[tuple[HostName, int, bool]], now: datetime) -> None:
+    """Compare-and-set on the epoch: a host that has registered anew meanwhile is left alone."""
+    for host, epoch, up in changed:
+        known = read_hosts.process_of(connection, host)
+        if known is not None and known[0] == epoch:
+            write_hosts.update_service(connection, host, COMPUTE, now, up=up)

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The conductor as a service: its endpoints on the bus and its own tasks.
+
+Everything that must survive is in the database before a caller hears of it.  What the service does besides (placing,
+waking) can be lost at any moment and is found again from the open actions.
+"""
+
+import asyncio
+
+import structlog
+
+from kilonova.base.clock import Clock
+from kilonova.base.errors import KilonovaError
+from kilonova.base.failpoints import Failpoints
+from kilonova.base.tasks import Supervisor
+from kilonova.conductor import build, liveness, watchdog
+from kilonova.conductor.api_endpoint import ApiEndpoint
+from kilonova.conductor.host_endpoint import HostEndpoint
+from kilonova.config.conductor import ConductorSettings
+from kilonova.db.engine import Database
+from kilonova.db.readers import actions as read_actions
+from kilonova.objects.ids import ActionId
+from kilonova.rpc.bus import Bus
+from kilonova.rpcapi import conductor as api_rows
+from kilonova.rpcapi import host as host_rows
+from kilonova.rpcapi.compute import ComputeAPI
+
+log = structlog.get_logger(__name__)
+
+QUEUE = "conductors"
+
+
+class Conductor:
+    """Serves the API and hosts; owns the database.  `down_time_s`: silence that makes a host down."""
+
+    def __init__(
+        self,
+        db: Database,
+        compute: ComputeAPI,
+        clock: Clock,
+        settings: ConductorSettings,
+        *,
+        down_time_s: float,
+        failpoints: Failpoints,
+    ) -> None:
+        self._db, self._compute, self._clock, self._settings = db, compute, clock, settings
+        self._failpoints = failpoints
+        self._liveness = liveness.Liveness(clock, down_time_s=down_time_s, grace_s=settings.grace_period)
+        self._to_place: asyncio.Queue[ActionId] = asyncio.Queue()
+
+    async def start(self, bus: Bus, tasks: Supervisor) -> None:
+        """Serve on `bus`; background work runs under `tasks`.  Creates that were accepted by an earlier process and
+        have no host yet are placed first."""
+        for action_id in await self._db.read(read_actions.unplaced):
+            self._to_place.put_nowait(action_id)
+        for_api = ApiEndpoint(self._db, self._compute, self._clock, self._failpoints, self._to_place.put_nowait)
+        for_hosts = HostEndpoint(self._db, self._clock, self._liveness, self._failpoints)
+        await bus.subscribe(api_rows.SUBJECT, for_api.endpoint().handle, queue=QUEUE)
+        await bus.subscribe(host_rows.SUBSCRIPTION, for_hosts.endpoint().handle, queue=QUEUE)
+        tasks.spawn("place", self._place_forever())
+        tasks.periodic("watchdog", self._settings.watchdog_interval, self._watch, limit_s=60)
+
+    async def _place_forever(self) -> None:
+        while True:
+            action_id = await self._to_place.get()
+            try:
+                await self._place(action_id)
+            except KilonovaError as exc:
+                log.warning("placing failed; the watchdog takes it up", action=action_id, error=str(exc))
+            except Exception:
+                log.exception("placing failed; the watchdog takes it up", action=action_id)
+
+    async def _place(self, action_id: ActionId) -> None:
+        self._failpoints.hit("conductor.place.begin")
+        host = await self._db.write(build.place, action_id, self._clock.random, self._clock.now())
+        self._failpoints.hit("conductor.place.done")
+        if host is not None:
+            await self._compute.wake(host)
+
+    async def _watch(self) -> None:
+        ended = await self._db.write(watchdog.end_overdue, self._clock.now())
+        if ended:
+            log.warning("actions ended past their deadline", count=ended)
+        waiting = await self._db.read(read_actions.unplaced)
+        if self._to_place.empty():
+            for action_id in waiting:
+                self._to_place.put_nowait(action_id)
+        judge = self._liveness.may_judge(self._settings.watchdog_interval)
+        changed = await self._db.read(liveness.changes, self._liveness, judge)
+        if changed:
+            await self._db.write(liveness.record, changed, self._clock.now())
+            for host, epoch, up in changed:
+                log.warning("host is up" if up else "host is down", host=host, epoch=epoch)

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The compute driver: what a hypervisor must be able to do, and how one is loaded by name.
+
+The core is small; what only some hypervisors can do is a Protocol of its own, asked for by `isinstance`.
+All methods are idempotent and derive what they need from the instance record.  All may raise HypervisorUnavailable
+(unknown whether it happened) or HypervisorError (it did not happen).
+"""
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+
+from kilonova.base.clock import Clock
+from kilonova.base.errors import DriverLoadError
+from kilonova.base.tasks import Supervisor
+from kilonova.config.load import Settings
+from kilonova.objects.guest import GuestEvent, GuestState
+from kilonova.objects.ids import InstanceId
+from kilonova.objects.instance import Instance
+from kilonova.objects.service import Inventory
+
+log = structlog.get_logger(__name__)
+
+OUR_NAMESPACE = "kilonova.virt"
+ENTRY_POINTS = "kilonova.compute_drivers"
+
+
+class VirtAPI(Protocol):
+    """What a driver may ask of the compute service above it.  All are called on the event loop and return at once."""
+
+    @property
+    def clock(self) -> Clock: ...
+
+    def emit_event(self, event: GuestEvent) -> None:
+        """Something happened to a guest: it will be read again."""
+        ...
+
+    def set_host_enabled(self, enabled: bool, reason: str = "") -> None:
+        """The hypervisor is in service, or is not, with the reason in one sentence.  Level-triggered: the last call
+        counts, and may be repeated."""
+        ...
+
+    def notify_error(self, event_type: str, payload: Mapping[str, Any]) -> None:
+        """An error notification (`compute.libvirt.error` with ip, method, reason)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BaseImage:
+    """A checked image file on this host.  `disk_format` was declared and inspected; never guess it from the file."""
+
+    path: Path
+    disk_format: str
+    virtual_size: int
+
+
+class ComputeDriver(ABC):
+    """One hypervisor of one host.
+
+    Constructed cheaply: no I/O before `init_host`.  `read_only` drivers refuse every change with HypervisorError.
+    """
+
+    def __init__(self, virtapi: VirtAPI, settings: Settings, *, read_only: bool = False) -> None:
+        self.virtapi = virtapi
+        self.settings = settings
+        self.read_only = read_only
+
+    @abstractmethod
+    async def init_host(self, tasks: Supervisor) -> None:
+        """Begin.  Returns soon even if the hypervisor is away (its state is told by `set_host_enabled`); background
+        work runs under `tasks` and ends with them."""
+
+    @abstractmethod
+    async def cleanup_host(self) -> None:
+        """Let go of the hypervisor, within seconds even when it is frozen.  Guests run on."""
+
+    @abstractmethod
+    async def inventory(self) -> Inventory:
+        """What this host has and offers."""
+
+    @abstractmethod
+    async def guest_states(self) -> Mapping[InstanceId, GuestState]:
+        """All guests that are ours, in one bulk read.  Foreign domains are never among them."""
+
+    @abstractmethod
+    async def guest_state(self, instance_id: InstanceId) -> GuestState | None:
+        """One fresh read; None only when the hypervisor said that there is no such guest."""
+
+    @abstractmethod
+    async def ensure_disks(self, instance: Instance, base: BaseImage) -> None:
+        """The root disk exists: an overlay on `base`, grown to the flavor's size.  A disk that exists is kept."""
+
+    @abstractmethod
+    async def remove_disks(self, instance_id: InstanceId) -> None:
+        """No file of this guest is left.  Its domain must be gone before."""
+
+    @abstractmethod
+    async def ensure_config_drive(self, instance: Instance, files: Mapping[str, bytes]) -> None:
+        """The config drive holds exactly `files` (path inside the drive to contents)."""
+
+    @abstractmethod
+    async def ensure_network(self, instance: Instance) -> None:
+        """The guest's addresses are ready to be given to it."""
+
+    @abstractmethod
+    async def remove_network(self, instance: Instance) -> None:
+        """Nothing of the guest's addresses is left on the host."""
+
+    @abstractmethod
+    async def define(self, instance: Instance) -> None:
+        """The guest is known to the hypervisor, persistently, and owned by us."""
+
+    @abstractmethod
+    async def undefine(self, instance_id: InstanceId) -> None:
+        """The guest is unknown to the hypervisor.  It must be off.  A foreign domain is left alone
+        (HypervisorError)."""
+
+    @abstractmethod
+    async def power_on(self, instance_id: InstanceId, mark: str) -> None:
+        """The guest runs.  `mark` is kept with a guest that this call starts and comes back in its GuestState, so that
+        a replay can tell its own start from an earlier one.  A guest that runs already keeps its mark."""
+
+    @abstractmethod
+    async def power_off(self, instance_id: InstanceId) -> None:
+        """The guest is off, at once, as if its plug were pulled.  One that does not exist is off."""
+
+    @abstractmethod
+    async def shutdown(self, instance_id: InstanceId) -> None:
+        """The guest has been asked (ACPI) to shut itself down; returns at once.  One that is off is left so."""
+
+    @abstractmethod
+    async def console_output(self, instance_id: InstanceId, max_bytes: int) -> bytes:
+        """The last `max_bytes` of the guest's serial console; empty when it has not spoken."""
+
+
+def _find_class(name: str) -> object:
+    for point in entry_points(group=ENTRY_POINTS, name=name):
+        return point.load()
+    module_name, _, class_name = name.rpartition(".")
+    if not module_name:
+        raise DriverLoadError(f"compute_driver '{name}' is neither module.Class nor a known entry point.")
+    for candidate in (f"{OUR_NAMESPACE}.{module_name}", module_name):
+        try:
+            module = importlib.import_module(candidate)
+        except ModuleNotFoundError as exc:
+            if exc.name is not None and (candidate == exc.name or candidate.startswith(exc.name + ".")):
+                continue  # this place has no such module; an import error *inside* the module is another matter
+            raise
+        found = getattr(module, class_name, None)
+        if found is None:
+            raise DriverLoadError(f"compute_driver '{name}': module {candidate} has no class {class_name}.")
+        return found
+    raise DriverLoadError(f"compute_driver '{name}' was not found, neither in {OUR_NAMESPACE} nor as a dotted path.")
+
+
+def load_compute_driver(virtapi: VirtAPI, name: str, settings: Settings, *, read_only: bool = False) -> ComputeDriver:
+    """The driver called `name`: a short name in our namespace (`libvirt.LibvirtDriver`, `fake.FakeDriver`), a dotted
+    path, or an entry point of the group `kilonova.compute_drivers`.
+
+    Raises DriverLoadError in one sentence, with the cause chained and logged; never ends the process.
+    """
+    if not name:
+        raise DriverLoadError("Option compute_driver is required, but not set.")
+    try:
+        found = _find_class(name)
+    except DriverLoadError:
+        raise
+    except Exception as exc:
+        log.exception("compute driver cannot be imported", driver=name)
+        raise DriverLoadError(f"compute_driver '{name}' cannot be imported: {exc}") from exc
+    if not (isinstance(found, type) and issubclass(found, ComputeDriver)):
+        raise DriverLoadError(f"compute_driver '{name}' is not a ComputeDriver.")
+    return found(virtapi, settings, read_only=read_only)
