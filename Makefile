@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every target sets up what it needs. Extra arguments: make test ARGS='-k boot'
+
+PYTHON = .build/venv/bin/python
+UV = ../.build/tools/bin/uv
+LOCK = UV_SYSTEM_CERTS=true $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+ARGS ?=
+
+export PYTHONDONTWRITEBYTECODE :=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench format docs lock clean setup
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+
+demo: ## boot a virtual machine through the whole service, and watch it speak
+	@sh lab/bootstrap.sh demo
+	@$(PYTHON) -m lab.demo $(ARGS)
+
+test: ## run every test, with real libvirt and QEMU among them
+	@sh lab/bootstrap.sh test
+	@$(PYTHON) -m lab.runtests $(ARGS)
+
+check: ## lint, formatting, types, architecture, sizes, freshness of generated documents
+	@sh lab/bootstrap.sh check
+	@$(PYTHON) -m lab.check
+
+bench: ## measure, and print one JSON object
+	@sh lab/bootstrap.sh bench 1>&2
+	@$(PYTHON) -m bench $(ARGS)
+
+format: ## format the code
+	@sh lab/bootstrap.sh check
+	@.build/venv/bin/ruff check --fix-only --quiet .
+	@.build/venv/bin/ruff format .
+
+docs: ## write the generated documents anew
+	@sh lab/bootstrap.sh check
+	@$(PYTHON) -m kilonova.devtools.docs
+
+setup: ## set up everything for development, and do nothing else
+	@sh lab/bootstrap.sh test
+
+lock: ## choose the newest versions of all dependencies, and pin them by hash
+	@sh lab/bootstrap.sh check
+	cd requirements && for name in dev base build client tools; do \
+	  constraint=; case $$name in base|build) constraint='--constraint dev.txt';; esac; \
+	  $(LOCK) --upgrade $$constraint --output-file $$name.txt $$name.in >/dev/null || exit 1; \
+	  sed -i '1i # SPDX-License-Identifier: Apache-2.0' $$name.txt; \
+	done
+
+clean: ## remove everything that was made here
+	rm -rf .build .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests lab bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

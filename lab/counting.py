@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A pytest plugin: the last line counts tests run, skipped, and those that could not run on this machine.
+
+A live test calls `cannot_run(reason)` where what it needs is not there. That is not a pass: under CI (the
+environment variable CI is set and not "false" or "0") it makes the session fail. So does a session without
+any test run.
+"""
+
+import os
+from typing import NoReturn
+
+import pytest
+
+PREFIX = "could not run: "
+
+
+def cannot_run(reason: str) -> NoReturn:
+    """End the calling test or fixture: this machine lacks what it needs, and `reason` says what."""
+    pytest.skip(PREFIX + reason)
+
+
+def under_ci() -> bool:
+    """Whether a test that could not run is a failure."""
+    return os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
+
+
+class Counts:
+    """How the tests of one session ended."""
+
+    def __init__(self) -> None:
+        self.run: int = 0
+        self.skipped: int = 0
+        self.reasons: list[str] = []
+
+    def add(self, report: pytest.TestReport) -> None:
+        """Count one report; a test has up to three of them and counts once."""
+        if report.skipped and not hasattr(report, "wasxfail"):
+            reason = _reason(report)
+            if PREFIX in reason:
+                self.reasons.append(f"{report.nodeid}: {reason.partition(PREFIX)[2]}")
+            else:
+                self.skipped += 1
+        elif report.when == "call" or (report.when == "setup" and report.failed):
+            self.run += 1
+
+
+def _reason(report: pytest.TestReport) -> str:
+    if isinstance(report.longrepr, tuple):
+        return str(report.longrepr[2])
+    return str(report.longrepr or "")
+
+
+class Plugin:
+    """What hooks into pytest."""
+
+    def __init__(self) -> None:
+        self.counts: Counts = Counts()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count."""
+        self.counts.add(report)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Make a session fail that proves nothing."""
+        if session.config.option.collectonly:
+            return
+        nothing = self.counts.run == 0
+        unproven = bool(self.counts.reasons) and under_ci()
+        if (nothing or unproven) and session.exitstatus == 0:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Name what could not run."""
+        for reason in self.counts.reasons:
+            terminalreporter.write_line(f"COULD NOT RUN {reason}")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self, config: pytest.Config) -> None:
+        """Write the last line, below pytest's own summary."""
+        if config.option.collectonly:
+            return
+        counts = self.counts
+        line = f"run {counts.run}, skipped {counts.skipped}, could not run {len(counts.reasons)}"
+        if counts.reasons and under_ci():
+            line += " (a failure under CI)"
+        print(line, flush=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register."""
+    _ = config.pluginmanager.register(Plugin(), "kilonova-counting")
