@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Documents made from the code: `python -m kilonova.devtools.docs [--check] [DIR]`.
+
+States, RPC rows, routes and configuration are declared once, in code; the documents repeat them for readers.  With
+`--check` nothing is written and a stale document is exit status 1.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+
+from oslo_config import cfg
+
+from kilonova.config import default, load
+from kilonova.objects.states import OBSERVED, VERBS, PowerState, VmState, api_status
+from kilonova.rpcapi import compute, conductor, host
+from kilonova.rpcapi.method import rows_of
+
+HEAD = "<!-- Made by `make docs` from {source}; do not edit. -->\n"
+
+
+def states() -> str:
+    """The verbs' table and the diagram of vm_states."""
+    lines = [
+        HEAD.format(source="src/kilonova/objects/states.py"),
+        "# States\n",
+        "An instance has a `vm_state` (what it is), a `task_state` (what is being done to it) and a `power_state` (what",
+        "the hypervisor said last). A verb is accepted in the states listed; a delete in any, at any moment.\n",
+        "| verb | accepted in | task_state meanwhile | ends in | deadline |",
+        "|---|---|---|---|---|",
+    ]
+    for verb, rule in VERBS.items():
+        allowed = "any" if verb == "delete" else ", ".join(sorted(rule.allowed)) or "(new)"
+        lines.append(f"| {verb} | {allowed} | {rule.task_state} | {rule.ends} | {rule.deadline_s:g} s |")
+    lines += ["\n```mermaid\nstateDiagram-v2", "    [*] --> building: create"]
+    for verb, rule in VERBS.items():
+        sources = [VmState.BUILDING] if verb == "create" else sorted(rule.allowed)
+        lines += [f"    {source} --> {rule.ends}: {verb}" for source in sources if source != rule.ends]
+    lines.append("    building --> error: create fails")
+    for (vm_state, power), after in OBSERVED.items():
+        lines.append(f"    {vm_state} --> {after}: seen {power.name.lower()}")
+    lines += ["    deleted --> [*]", "```\n", "| vm_state | API status | power_state numbers |", "|---|---|---|"]
+    numbers = ", ".join(f"{power.value} {power.name}" for power in PowerState)
+    for vm_state in VmState:
+        lines.append(f"| {vm_state} | {api_status(vm_state, None)} | {numbers if vm_state is VmState.BUILDING else ''} |")
+    return "\n".join(lines) + "\n"
+
+
+def rpc() -> str:
+    """Every RPC row."""
+    lines = [HEAD.format(source="src/kilonova/rpcapi"), "# RPC methods\n"]
+    for title, module in _RPC.items():
+        lines += [f"## {title}\n", "| method | kind | request | reply | patience | again | since | what |", "|" + "---|" * 8]
+        for row in rows_of(module).values():
+            again = f"every {row.attempt_s:g} s" if row.idempotent and row.kind.value == "call" else "no"
+            lines.append(
+                f"| {row.name} | {row.kind.value} | {row.request.__name__} | {row.reply.__name__} | {row.timeout_s:g} s "
+                f"| {again} | {row.since} | {row.doc} |"
+            )
+        lines.append("")
+    return "\n".join(lines)
+
+
+_RPC: Mapping[str, ModuleType] = {
+    "API to conductor (`conductor.api`)": conductor,
+    "Host to conductor (`conductor.host.<host>`)": host,
+    "To a host (`compute.<host>`)": compute,
+}
+
+
+def configuration() -> str:
+    """Every option with its default."""
+    lines = [HEAD.format(source="src/kilonova/config"), "# Configuration\n"]
+    lines.append("Files in the form of nova.conf, under Nova's own names where Nova has the option.\n")
+    groups: dict[str, list[cfg.Opt]] = {"DEFAULT": default.OPTIONS}
+    groups.update({module.GROUP: module.OPTIONS for module in load.GROUPS})
+    for name, options in groups.items():
+        lines += [f"## [{name}]\n", "| option | default | what |", "|---|---|---|"]
+        lines += [f"| `{opt.name}` | `{_default(opt)}` | {opt.help} |" for opt in options]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _default(opt: cfg.Opt) -> str:
+    if isinstance(opt.default, list):
+        return ",".join(str(item) for item in opt.default)
+    return "" if opt.default is None else str(opt.default)
+
+
+def routes() -> str:
+    """Every HTTP route."""
+    from kilonova.api.routes import routes_markdown
+
+    return HEAD.format(source="the route tables of src/kilonova/api") + "\n" + routes_markdown()
+
+
+DOCUMENTS: Mapping[str, Callable[[], str]] = {
+    "states.md": states,
+    "rpc.md": rpc,
+    "configuration.md": configuration,
+    "routes.md": routes,
+}
+
+
+def main(argv: list[str]) -> int:
+    """Write or check the documents under DIR (default: docs); the exit status."""
+    check = "--check" in argv
+    target = Path(next((arg for arg in argv if not arg.startswith("-")), "docs"))
+    stale = [name for name, make in DOCUMENTS.items() if _refresh(target / name, make(), check=check)]
+    if check and stale:
+        sys.stderr.write(f"stale documents, run `make docs`: {', '.join(stale)}\n")
+        return 1
+    return 0
+
+
+def _refresh(path: Path, text: str, *, check: bool) -> bool:
+    """Whether the document was not what it should be."""
+    fresh = path.exists() and path.read_text() == text
+    if not fresh and not check:
+        path.write_text(text)
+    return not fresh
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
