@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A hypervisor in memory, with the observable semantics of a real one.
+
+It ships: `compute_driver = fake.FakeDriver` runs a whole cloud without virtual machines, to try the API, to load-test
+the control plane, and to simulate faults.  It reads no clock, starts no thread and writes no file, so everything that
+happens in it follows from the order of calls.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from kilonova.base.errors import HypervisorError, HypervisorUnavailable
+from kilonova.base.tasks import Supervisor
+from kilonova.config.load import Settings
+from kilonova.networks.addresses import host_network
+from kilonova.objects.guest import GuestEvent, GuestState
+from kilonova.objects.ids import InstanceId
+from kilonova.objects.instance import Instance
+from kilonova.objects.service import Inventory
+from kilonova.objects.states import PowerState
+from kilonova.virt.driver import BaseImage, ComputeDriver, VirtAPI
+
+SUBNET = "10.64.0.0/16"
+"""Addresses for 65,000 guests; the network exists nowhere."""
+
+BeforeCall = Callable[[str, InstanceId | None], Awaitable[Exception | None]]
+"""Called with the method's name and the guest before each driver call does anything.  It may wait (a slow call), raise
+(the call fails and did nothing), or return an exception (the call does its work and then fails: an unknown outcome)."""
+
+Listener = Callable[[GuestEvent], None]
+
+
+@dataclass(slots=True)
+class FakeGuest:
+    """Everything that a host holds of one guest."""
+
+    base: BaseImage | None = None
+    config_drive: Mapping[str, bytes] | None = None
+    network: bool = False
+    definition: Instance | None = None
+    power: PowerState = PowerState.SHUTDOWN
+    reason: str = ""
+    mark: str | None = None
+    console: bytearray = field(default_factory=bytearray)
+    starts: int = 0
+
+    @property
+    def empty(self) -> bool:
+        return self.base is None and self.config_drive is None and not self.network and self.definition is None
+
+
+@dataclass(slots=True)
+class FakeHypervisor:
+    """The machine below a FakeDriver.  Give the same one to the next driver and the service has been restarted while
+    its guests ran on.  `obeys_acpi` False makes guests ignore `shutdown`.  Sizes as in Inventory."""
+
+    vcpus: int = 20_000
+    memory_mib: int = 40_000 * 1024
+    disk_gib: int = 1_000_000
+    before_call: BeforeCall | None = None
+    obeys_acpi: bool = True
+    guests: dict[InstanceId, FakeGuest] = field(default_factory=dict[InstanceId, FakeGuest])
+    away: str | None = None
+    drivers: list["FakeDriver"] = field(default_factory=list["FakeDriver"])
+
+    def move(self, instance_id: InstanceId, power: PowerState, reason: str) -> None:
+        """The guest changes its power state, for whatever cause, and the hypervisor says so."""
+        guest = self.guests.get(instance_id)
+        if guest is None or guest.definition is None or guest.power == power:
+            return
+        guest.power, guest.reason = power, reason
+        if power is PowerState.RUNNING:
+            guest.starts += 1
+            guest.console += f"{guest.definition.hostname} login: \r\n".encode()
+        self.emit(GuestEvent(instance_id, "lifecycle", reason))
+
+    def emit(self, event: GuestEvent) -> None:
+        """Tell every connected driver, as a real one would hear it: later, from the event loop; nobody while away."""
+        if self.away is None:
+            for driver in self.drivers:
+                driver.hear(event)
+
+    def crash(self, instance_id: InstanceId) -> None:
+        """The guest's process dies."""
+        self.move(instance_id, PowerState.CRASHED, "crashed")
+
+    def lose_power(self) -> None:
+        """The host reboots: every guest is off and nobody was told."""
+        for guest in self.guests.values():
+            guest.power, guest.reason = PowerState.SHUTDOWN, "unknown"
+
+    def go_away(self, reason: str) -> None:
+        """The connection is lost: every call is refused until `come_back`.  Guests run on."""
+        self.away = reason
+        for driver in self.drivers:
+            driver.virtapi.set_host_enabled(False, reason)
+
+    def come_back(self) -> None:
+        """The connection is there again: the drivers say so and have every guest looked at."""
+        self.away = None
+        for driver in self.drivers:
+            driver.virtapi.set_host_enabled(True)
+        for instance_id, guest in self.guests.items():
+            if guest.definition is not None:
+                self.emit(GuestEvent(instance_id, "reconnected"))
+
+
+class FakeDriver(ComputeDriver):
+    """The driver of a FakeHypervisor; without one given it makes its own."""
+
+    def __init__(
+        self,
+        virtapi: VirtAPI,
+        settings: Settings,
+        *,
+        read_only: bool = False,
+        hypervisor: FakeHypervisor | None = None,
+    ) -> None:
+        super().__init__(virtapi, settings, read_only=read_only)
+        self.hypervisor = hypervisor or FakeHypervisor()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def init_host(self, tasks: Supervisor) -> None:
+        self._loop = asyncio.get_running_loop()
+        if self not in self.hypervisor.drivers:
+            self.hypervisor.drivers.append(self)
+        away = self.hypervisor.away
+        self.virtapi.set_host_enabled(away is None, away or "")
+
+    async def cleanup_host(self) -> None:
+        if self in self.hypervisor.drivers:
+            self.hypervisor.drivers.remove(self)
+
+    def hear(self, event: GuestEvent) -> None:
+        """An event for this driver: passed on in the loop's next round, never from inside the call that caused it."""
+        if self._loop is not None:
+            self._loop.call_soon(self.virtapi.emit_event, event)
+
+    @asynccontextmanager
+    async def _call(
+        self, name: str, instance_id: InstanceId | None = None, *, changes: bool
+    ) -> AsyncGenerator[None, None]:
+        if changes and self.read_only:
+            raise HypervisorError(f"The driver is read-only: {name} is refused.")
+        hook = self.hypervisor.before_call
+        fail_after = await hook(name, instance_id) if hook is not None else None
+        if self.hypervisor.away is not None:
+            raise HypervisorUnavailable(
+                f"The hypervisor of {self.settings.default.host} is not available: {self.hypervisor.away}",
+                host=self.settings.default.host,
+            )
+        yield
+        if fail_after is not None:
+            raise fail_after
+
+    def _guest(self, instance_id: InstanceId) -> FakeGuest:
+        return self.hypervisor.guests.setdefault(instance_id, FakeGuest())
+
+    def _defined(self, instance_id: InstanceId) -> FakeGuest | None:
+        guest = self.hypervisor.guests.get(instance_id)
+        return guest if guest is not None and guest.definition is not None else None
+
+    def _forget_if_empty(self, instance_id: InstanceId) -> None:
+        guest = self.hypervisor.guests.get(instance_id)
+        if guest is not None and guest.empty:
+            del self.hypervisor.guests[instance_id]
+
+    async def inventory(self) -> Inventory:
+        async with self._call("inventory", changes=False):
+            fake, default, network = self.hypervisor, self.settings.default, self.settings.network
+            return Inventory(
+                node=default.host,
+                hypervisor_type="fake",
+                hypervisor_version=1_000_000,
+                vcpus=fake.vcpus,
+                memory_mib=fake.memory_mib,
+                disk_gib=fake.disk_gib,
+                vcpus_capacity=int(fake.vcpus * default.cpu_allocation_ratio),
+                memory_mib_capacity=max(
+                    0, int((fake.memory_mib - default.reserved_host_memory_mb) * default.ram_allocation_ratio)
+                ),
+                disk_gib_capacity=max(
+                    0, int((fake.disk_gib - default.reserved_host_disk_mb / 1024) * default.disk_allocation_ratio)
+                ),
+                host_ip=default.my_ip,
+                disk_available_gib=fake.disk_gib,
+                cpu_info={"arch": "x86_64", "model": "fake"},
+                network=host_network(network.name, "nat", network.cidr or SUBNET, network.dns),
+            )
+
+    async def guest_states(self) -> Mapping[InstanceId, GuestState]:
+        async with self._call("guest_states", changes=False):
+            return {
+                instance_id: GuestState(guest.power, guest.reason, guest.mark)
+                for instance_id, guest in self.hypervisor.guests.items()
+                if guest.definition is not None
+            }
+
+    async def guest_state(self, instance_id: InstanceId) -> GuestState | None:
+        async with self._call("guest_state", instance_id, changes=False):
+            guest = self._defined(instance_id)
+            return GuestState(guest.power, guest.reason, guest.mark) if guest is not None else None
+
+    async def ensure_disks(self, instance: Instance, base: BaseImage) -> None:
+        async with self._call("ensure_disks", instance.id, changes=True):
+            guest = self._guest(instance.id)
+            guest.base = guest.base or base
+
+    async def remove_disks(self, instance_id: InstanceId) -> None:
+        async with self._call("remove_disks", instance_id, changes=True):
+            if self._defined(instance_id) is not None:
+                raise HypervisorError(f"Guest {instance_id} is still defined: its disks are kept.")
+            guest = self.hypervisor.guests.get(instance_id)
+            if guest is not None:
+                guest.base, guest.config_drive = None, None
+                guest.console.clear()
+                self._forget_if_empty(instance_id)
+
+    async def ensure_config_drive(self, instance: Instance, files: Mapping[str, bytes]) -> None:
+        async with self._call("ensure_config_drive", instance.id, changes=True):
+            self._guest(instance.id).config_drive = dict(files)
+
+    async def ensure_network(self, instance: Instance) -> None:
+        async with self._call("ensure_network", instance.id, changes=True):
+            self._guest(instance.id).network = True
+
+    async def remove_network(self, instance: Instance) -> None:
+        async with self._call("remove_network", instance.id, changes=True):
+            guest = self.hypervisor.guests.get(instance.id)
+            if guest is not None:
+                guest.network = False
+                self._forget_if_empty(instance.id)
+
+    async def define(self, instance: Instance) -> None:
+        async with self._call("define", instance.id, changes=True):
+            self._guest(instance.id).definition = instance
+
+    async def undefine(self, instance_id: InstanceId) -> None:
+        async with self._call("undefine", instance_id, changes=True):
+            guest = self._defined(instance_id)
+            if guest is None:
+                return
+            if guest.power not in (PowerState.SHUTDOWN, PowerState.CRASHED):
+                raise HypervisorError(f"Guest {instance_id} is not off: it stays defined.")
+            guest.definition, guest.mark = None, None
+            guest.power, guest.reason = PowerState.SHUTDOWN, ""
+            self._forget_if_empty(instance_id)
+
+    async def power_on(self, instance_id: InstanceId, mark: str) -> None:
+        async with self._call("power_on", instance_id, changes=True):
+            guest = self._defined(instance_id)
+            if guest is None:
+                raise HypervisorError(f"Guest {instance_id} is not known to the hypervisor.")
+            if guest.power is PowerState.PAUSED:
+                self.hypervisor.move(instance_id, PowerState.RUNNING, "unpaused")
+            if guest.power is PowerState.RUNNING:
+                return
+            if guest.base is None:
+                raise HypervisorError(f"Guest {instance_id} has no disk.")
+            guest.mark = mark
+            self.hypervisor.move(instance_id, PowerState.RUNNING, "booted")
+
+    async def power_off(self, instance_id: InstanceId) -> None:
+        async with self._call("power_off", instance_id, changes=True):
+            self.hypervisor.move(instance_id, PowerState.SHUTDOWN, "destroyed")
+
+    async def shutdown(self, instance_id: InstanceId) -> None:
+        async with self._call("shutdown", instance_id, changes=True):
+            guest = self._defined(instance_id)
+            if guest is None or guest.power is not PowerState.RUNNING or not self.hypervisor.obeys_acpi:
+                return
+            # A real guest takes its time: it is still running when this call returns.
+            loop = asyncio.get_running_loop()
+            loop.call_soon(self.hypervisor.move, instance_id, PowerState.SHUTDOWN, "shutdown")
+
+    async def console_output(self, instance_id: InstanceId, max_bytes: int) -> bytes:
+        async with self._call("console_output", instance_id, changes=False):
+            guest = self.hypervisor.guests.get(instance_id)
+            return bytes(guest.console[-max_bytes:]) if guest is not None and max_bytes > 0 else b""

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A guest's files on the host: one directory per guest, made so that a power cut leaves a whole file or none.
+
+Functions that touch the file system block; `Disks` runs them in a worker.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+from kilonova.base.errors import HypervisorError, HypervisorUnavailable
+from kilonova.base.threads import Workers
+from kilonova.objects.ids import InstanceId
+from kilonova.virt.driver import BaseImage
+
+T = TypeVar("T")
+
+QEMU_IMG_LIMIT_S = 60.0
+QEMU_IMG_MEMORY_BYTES = 1 << 30
+QEMU_IMG_CPU_S = 30
+
+GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The user that the hypervisor's daemon and its guests run as."""
+
+    uid: int
+    gid: int
+
+
+def owner_of_files(uri: str) -> Owner | None:
+    """Who must own a guest's files; None when the daemon sees to it itself, or is us.
+
+    A system daemon changes owners as it starts a guest.  A session daemon cannot; when we are root and it is an
+    unprivileged user's, its socket tells whose.  Raises HypervisorUnavailable when that socket is not there.
+    """
+    if os.geteuid() != 0:
+        return None
+    parts = urlsplit(uri)
+    socket = parse_qs(parts.query).get("socket")
+    if parts.path != "/session" or not socket:
+        return None
+    try:
+        found = os.stat(socket[0])
+    except OSError as exc:
+        raise HypervisorUnavailable(f"The socket {socket[0]} of the hypervisor is not there: {exc.strerror}.") from exc
+    return None if found.st_uid == 0 else Owner(found.st_uid, found.st_gid)
+
+
+class Disks:
+    """The directories of guests under `root` (`instances_path`)."""
+
+    def __init__(self, root: Path, uri: str, workers: Workers) -> None:
+        self.root, self._uri, self._workers = root, uri, workers
+
+    def directory(self, instance_id: InstanceId) -> Path:
+        return self.root / instance_id
+
+    def root_disk(self, instance_id: InstanceId) -> Path:
+        return self.directory(instance_id) / "disk"
+
+    def config_drive(self, instance_id: InstanceId) -> Path:
+        return self.directory(instance_id) / "disk.config"
+
+    def console_log(self, instance_id: InstanceId) -> Path:
+        return self.directory(instance_id) / "console.log"
+
+    async def blocking(self, instance_id: InstanceId, fn: Callable[..., T], *args: Any) -> T:
+        """`fn(*args)`, which works on the guest's files, in a worker.  Raises HypervisorError for what the file system
+        refuses."""
+        try:
+            return await self._workers.run(fn, *args)
+        except OSError as exc:
+            raise HypervisorError(f"The files of guest {instance_id} cannot be used: {exc}") from exc
+
+    async def ensure_overlay(self, instance_id: InstanceId, base: BaseImage, disk_gib: int) -> None:
+        """The root disk is a qcow2 overlay on `base` of at least `disk_gib`.  One that exists is kept as it is: it
+        appears under its name only when it is whole and on stable storage."""
+        disk = self.root_disk(instance_id)
+        if not await self.blocking(instance_id, self._prepare, instance_id):
+            return
+        size = max(disk_gib * GIB, base.virtual_size)
+        unfinished = disk.with_name("disk.unfinished")
+        await create_overlay(unfinished, base, size)
+        await self.blocking(instance_id, self._publish, unfinished, disk)
+
+    def _prepare(self, instance_id: InstanceId) -> bool:
+        """Make the guest's directory; True when its disk is still to be made."""
+        self._make_directory(instance_id)
+        if self.root_disk(instance_id).exists():
+            return False
+        with contextlib.suppress(FileNotFoundError):
+            self.root_disk(instance_id).with_name("disk.unfinished").unlink()
+        return True
+
+    def _make_directory(self, instance_id: InstanceId) -> None:
+        owner = owner_of_files(self._uri)
+        self.root.mkdir(mode=0o711, parents=True, exist_ok=True)
+        directory = self.directory(instance_id)
+        with contextlib.suppress(FileExistsError):
+            directory.mkdir(mode=0o711)
+            if owner is not None:
+                os.chown(directory, owner.uid, owner.gid)
+            fsync_directory(self.root)
+
+    def write_config_drive(self, instance_id: InstanceId, iso: bytes) -> None:
+        """The config drive is `iso`.  Blocks."""
+        self._make_directory(instance_id)
+        path = self.config_drive(instance_id)
+        unfinished = path.with_name("disk.config.unfinished")
+        unfinished.write_bytes(iso)
+        self._publish(unfinished, path)
+
+    def _publish(self, unfinished: Path, path: Path) -> None:
+        """Give a whole file its name: owner, contents on stable storage, rename, directory on stable storage."""
+        owner = owner_of_files(self._uri)
+        handle = os.open(unfinished, os.O_RDONLY)
+        try:
+            if owner is not None:
+                os.fchown(handle, owner.uid, owner.gid)
+            os.fchmod(handle, 0o600)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        unfinished.rename(path)
+        fsync_directory(path.parent)
+
+    async def remove(self, instance_id: InstanceId) -> None:
+        """No file of the guest is left."""
+        await self.blocking(instance_id, self._remove, instance_id)
+
+    def _remove(self, instance_id: InstanceId) -> None:
+        directory = self.directory(instance_id)
+        try:
+            shutil.rmtree(directory)
+        except FileNotFoundError:
+            if not directory.exists():
+                return
+            shutil.rmtree(directory)  # somebody removed a file while we did (a log that was rotated)
+        fsync_directory(self.root)
+
+    async def console_tail(self, instance_id: InstanceId, max_bytes: int) -> bytes:
+        """The last bytes of the console log, rotated parts included."""
+        return await self.blocking(instance_id, self._console_tail, instance_id, max_bytes)
+
+    def _console_tail(self, instance_id: InstanceId, max_bytes: int) -> bytes:
+        log = self.console_log(instance_id)
+        found = b""
+        for path in (log, *(log.with_name(f"{log.name}.{n}") for n in range(3))):
+            wanted = max_bytes - len(found)
+            if wanted <= 0:
+                break
+            try:
+                found = _tail(path, wanted) + found
+            except FileNotFoundError:
+                break
+        return found
+
+    async def space(self) -> tuple[int, int]:
+        """Bytes in all and bytes free for us of the file system that guests' disks are on."""
+        return await self._workers.run(self._space)
+
+    def _space(self) -> tuple[int, int]:
+        path = next(p for p in (self.root, *self.root.parents) if p.exists())
+        found = os.statvfs(path)
+        return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
+
+
+def _tail(path: Path, max_bytes: int) -> bytes:
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - max_bytes))
+        return file.read(max_bytes)
+
+
+def fsync_directory(path: Path) -> None:
+    """Entries of the directory are on stable storage."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+async def create_overlay(path: Path, base: BaseImage, size: int) -> None:
+    """`qemu-img create` of an overlay of `size` bytes on `base`, under limits of memory and processor time.
+
+    The base's format is told, never guessed.  Raises HypervisorError with the tool's own words; the file may be there
+    half made then.
+    """
+    argv = [
+        "qemu-img",
+        "create",
+        "-q",
+        "-f",
+        "qcow2",
+        "-F",
+        base.disk_format,
+        "-b",
+        str(base.path),
+        str(path),
+        str(size),
+    ]
+    await run_limited(argv, limit_s=QEMU_IMG_LIMIT_S)
+
+
+async def run_limited(argv: list[str], *, limit_s: float) -> bytes:
+    """Run a tool without a shell, within `limit_s` seconds and limits on what it may use; its standard output.
+
+    It is dead when this returns, also by cancellation.  Raises HypervisorError.
+    """
+    limits = ["prlimit", f"--as={QEMU_IMG_MEMORY_BYTES}", f"--cpu={QEMU_IMG_CPU_S}", "--core=0", "--"]
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *limits,
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except OSError as exc:
+        raise HypervisorError(f"{argv[0]} cannot be run: {exc}") from exc
+    try:
+        async with asyncio.timeout(limit_s):
+            out, err = await process.communicate()
+    except TimeoutError:
+        raise HypervisorError(f"{argv[0]} did not end within {limit_s:g} s.") from None
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            # After SIGKILL the end comes soon; a cancellation must not leave a zombie.
+            await asyncio.shield(process.communicate())
+    if process.returncode != 0:
+        words = err.decode(errors="replace").strip().splitlines()
+        raise HypervisorError(f"{argv[0]} failed: {words[-1] if words else f'status {process.returncode}'}")
+    return out

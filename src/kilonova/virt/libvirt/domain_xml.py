@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Domain and network XML as values: frozen dataclasses that render themselves, in a declared order.
+
+Pure: nothing here calls libvirt or looks at the host.  Sizes are in MiB.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lxml import etree
+
+Element = etree._Element  # pyright: ignore[reportPrivateUsage] - lxml gives the type no public name
+
+METADATA_URI = "urn:kilonova:instance:1"
+"""Namespace of the element by which a domain is known to be ours."""
+METADATA_PREFIX = "kilonova"
+START_URI = "urn:kilonova:start:1"
+"""Namespace of the element that keeps the mark of a guest's last start."""
+START_PREFIX = "kilonova-start"
+QEMU_URI = "http://libvirt.org/schemas/domain/qemu/1.0"
+
+USER_NIC_SLOT = 0x10
+"""PCI slot on pcie.0 for the NIC of a user-mode network.  libvirt does not know of that device (it comes in by QEMU's
+own options), so it must lie where libvirt puts nothing: it fills slots from 1 upwards and keeps 0x1b to 0x1f for the
+chipset's devices."""
+
+
+def _element(parent: Element, tag: str, text: str | int | None = None, **attributes: str | int) -> Element:
+    made = etree.SubElement(parent, tag, {name: str(value) for name, value in attributes.items()})
+    if text is not None:
+        made.text = str(text)
+    return made
+
+
+def _writable(text: str) -> str:
+    """A user's text as XML can hold it: control characters have no place there, not even escaped."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What makes a domain ours, and what an operator reads there."""
+
+    instance_id: str
+    project_id: str
+    name: str
+    mark: str | None = None
+
+    def render(self, parent: Element) -> None:
+        box = _element(parent, "metadata")
+        ours = etree.SubElement(box, f"{{{METADATA_URI}}}instance", nsmap={METADATA_PREFIX: METADATA_URI})
+        for name, value in (("id", self.instance_id), ("project", self.project_id), ("name", self.name)):
+            etree.SubElement(ours, f"{{{METADATA_URI}}}{name}").text = _writable(value)
+        if self.mark is not None:
+            start = etree.SubElement(box, f"{{{START_URI}}}start", nsmap={START_PREFIX: START_URI})
+            start.set("mark", self.mark)
+
+
+@dataclass(frozen=True, slots=True)
+class Cpu:
+    """`models` are for mode "custom", in order of preference."""
+
+    mode: str
+    models: tuple[str, ...] = ()
+
+    def render(self, parent: Element) -> None:
+        cpu = _element(parent, "cpu", mode=self.mode)
+        if self.mode == "custom":
+            cpu.set("match", "exact")
+            for model in self.models[:1]:
+                _element(cpu, "model", model, fallback="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A virtio disk in a file.  Writeback with the guest's flushes passed on is as safe as a real disk's own cache, and
+    needs no O_DIRECT of the file system."""
+
+    path: str
+    target: str
+    format: str
+    read_only: bool = False
+
+    def render(self, parent: Element) -> None:
+        disk = _element(parent, "disk", type="file", device="disk")
+        driver = _element(disk, "driver", name="qemu", type=self.format, cache="writeback")
+        if not self.read_only:
+            driver.set("discard", "unmap")
+        _element(disk, "source", file=self.path)
+        _element(disk, "target", dev=self.target, bus="virtio")
+        if self.read_only:
+            _element(disk, "readonly")
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkInterface:
+    """A NIC on a libvirt network."""
+
+    network: str
+    mac: str
+    mtu: int = 1500
+
+    def render(self, parent: Element) -> None:
+        nic = _element(parent, "interface", type="network")
+        _element(nic, "mac", address=self.mac)
+        _element(nic, "source", network=self.network)
+        _element(nic, "model", type="virtio")
+        _element(nic, "mtu", size=self.mtu)
+        _element(nic, "rom", enabled="no")
+
+
+@dataclass(frozen=True, slots=True)
+class UserInterface:
+    """A NIC on QEMU's user-mode network, by QEMU's own options: libvirt's `<interface type='user'>` gives every guest
+    the same address."""
+
+    mac: str
+    cidr: str
+    gateway: str
+    dns: str
+    address: str
+    hostname: str
+
+    def render(self, commandline: Element) -> None:
+        netdev = (
+            f"user,id=kn0,net={self.cidr},host={self.gateway},dns={self.dns},dhcpstart={self.address},"
+            f"hostname={_escaped(self.hostname)}"
+        )
+        device = f"virtio-net-pci,netdev=kn0,mac={self.mac},bus=pcie.0,addr={USER_NIC_SLOT:#x},romfile="
+        for word in ("-netdev", netdev, "-device", device):
+            etree.SubElement(commandline, f"{{{QEMU_URI}}}arg", value=word)
+
+
+def _escaped(text: str) -> str:
+    """A comma ends a value in QEMU's options unless it is doubled."""
+    return text.replace(",", ",,")
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """A guest's persistent definition.
+
+    `arch` or `machine` None leaves it to libvirt; an alias ("q35") becomes the versioned type when the domain is
+    defined.  `kind` is libvirt's domain type; a "test" domain has no devices that only QEMU knows.
+    """
+
+    kind: str
+    uuid: str
+    name: str
+    metadata: Metadata
+    memory_mib: int
+    vcpus: int
+    machine: str | None = "q35"
+    arch: str | None = "x86_64"
+    cpu: Cpu | None = None
+    disks: tuple[Disk, ...] = ()
+    nics: tuple[NetworkInterface | UserInterface, ...] = ()
+    console_log: str | None = None
+
+    def xml(self) -> str:
+        """The document, as text."""
+        user_nics = [nic for nic in self.nics if isinstance(nic, UserInterface)]
+        root = etree.Element("domain", {"type": self.kind}, nsmap={"qemu": QEMU_URI} if user_nics else None)
+        for part in (self._identity, self._os, self._lifecycle, self._devices):
+            part(root)
+        if user_nics:
+            commandline = etree.SubElement(root, f"{{{QEMU_URI}}}commandline")
+            for nic in user_nics:
+                nic.render(commandline)
+        return etree.tostring(root, pretty_print=True, encoding="unicode")
+
+    def _identity(self, root: Element) -> None:
+        _element(root, "name", self.name)
+        _element(root, "uuid", self.uuid)
+        self.metadata.render(root)
+        _element(root, "memory", self.memory_mib, unit="MiB")
+        _element(root, "vcpu", self.vcpus)
+
+    def _os(self, root: Element) -> None:
+        box = _element(root, "os")
+        kind = _element(box, "type", "hvm")
+        for name, value in (("arch", self.arch), ("machine", self.machine)):
+            if value is not None:
+                kind.set(name, value)
+        _element(box, "boot", dev="hd")
+        features = _element(root, "features")
+        _element(features, "acpi")
+        _element(features, "apic")
+        if self.cpu is not None:
+            self.cpu.render(root)
+
+    def _lifecycle(self, root: Element) -> None:
+        _element(root, "clock", offset="utc")
+        # A crashed guest must be seen as crashed, not restarted behind the service's back.
+        for event, action in (("poweroff", "destroy"), ("reboot", "restart"), ("crash", "destroy")):
+            _element(root, f"on_{event}", action)
+
+    def _devices(self, root: Element) -> None:
+        devices = _element(root, "devices")
+        for disk in self.disks:
+            disk.render(devices)
+        for nic in self._libvirt_nics():
+            nic.render(devices)
+        if self.kind == "test":
+            return
+        _element(devices, "controller", type="usb", model="none")
+        serial = _element(devices, "serial", type="pty")
+        if self.console_log is not None:
+            _element(serial, "log", file=self.console_log, append="on")
+        _element(serial, "target", port=0)
+        console = _element(devices, "console", type="pty")
+        _element(console, "target", type="serial", port=0)
+        agent = _element(devices, "channel", type="unix")
+        _element(agent, "target", type="virtio", name="org.qemu.guest_agent.0")
+        _element(devices, "memballoon", model="virtio")
+        rng = _element(devices, "rng", model="virtio")
+        _element(rng, "backend", "/dev/urandom", model="random")
+
+    def _libvirt_nics(self) -> Iterator[NetworkInterface]:
+        return (nic for nic in self.nics if isinstance(nic, NetworkInterface))
+
+
+@dataclass(frozen=True, slots=True)
+class DhcpHost:
+    """A static lease: dnsmasq hands it out at once, without probing first.  `name` may be empty; libvirt takes each
+    name once."""
+
+    mac: str
+    address: str
+    name: str = ""
+
+    def element(self) -> Element:
+        made = etree.Element("host", {"mac": self.mac})
+        if self.name:
+            made.set("name", self.name)
+        made.set("ip", self.address)
+        return made
+
+    def xml(self) -> str:
+        """The document of a network update."""
+        return etree.tostring(self.element(), encoding="unicode")
+
+
+@dataclass(frozen=True, slots=True)
+class NatNetwork:
+    """A libvirt network behind NAT.  No range of dynamic leases: only guests that we know get an address.
+
+    `reserved` is a lease for nobody: with the first host of an empty list, and with the last one that goes, libvirt
+    restarts dnsmasq, which takes two seconds.
+    """
+
+    name: str
+    bridge: str
+    gateway: str
+    netmask: str
+    reserved: DhcpHost
+    mtu: int = 1500
+    dns: tuple[str, ...] = ()
+    hosts: tuple[DhcpHost, ...] = ()
+
+    def xml(self) -> str:
+        """The document, as text."""
+        root = etree.Element("network")
+        _element(root, "name", self.name)
+        _element(root, "forward", mode="nat")
+        # The bridge forwards at once: no spanning tree, no listening delay before the first lease.
+        _element(root, "bridge", name=self.bridge, stp="off", delay=0)
+        _element(root, "mtu", size=self.mtu)
+        if self.dns:
+            dns = _element(root, "dns")
+            for server in self.dns:
+                _element(dns, "forwarder", addr=server)
+        ip = _element(root, "ip", address=self.gateway, netmask=self.netmask)
+        dhcp = _element(ip, "dhcp")
+        for host in (self.reserved, *self.hosts):
+            dhcp.append(host.element())
+        return etree.tostring(root, pretty_print=True, encoding="unicode")
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFacts:
+    """What we need to know of an existing network."""
+
+    gateway: str
+    netmask: str
+    bridge: str
+    hosts: tuple[DhcpHost, ...] = ()
+
+
+_PARSER = etree.XMLParser(resolve_entities=False, no_network=True)
+
+
+def parse_network(text: str) -> NetworkFacts | None:
+    """The facts of a network document of libvirt's; None when it has no IPv4 address."""
+    root = etree.fromstring(text, _PARSER)
+    ip = root.find("ip")
+    bridge = root.find("bridge")
+    if ip is None or ip.get("address") is None:
+        return None
+    hosts = tuple(
+        DhcpHost(mac=host.get("mac", ""), address=host.get("ip", ""), name=host.get("name", ""))
+        for host in root.iterfind("ip/dhcp/host")
+    )
+    return NetworkFacts(
+        gateway=ip.get("address", ""),
+        netmask=ip.get("netmask", ""),
+        bridge=bridge.get("name", "") if bridge is not None else "",
+        hosts=hosts,
+    )
+
+
+def metadata_instance_id(text: str) -> str | None:
+    """The instance id in our metadata element, as libvirt returns it (it takes the namespace away); None when it is
+    not there."""
+    return etree.fromstring(text, _PARSER).findtext("{*}id")
+
+
+def metadata_mark(text: str) -> str | None:
+    """The mark in our start element."""
+    return etree.fromstring(text, _PARSER).get("mark")
+
+
+def start_element(mark: str) -> str:
+    """The start element without namespace: libvirt adds it in `setMetadata`."""
+    return etree.tostring(etree.Element("start", {"mark": mark}), encoding="unicode")
+
+
+def parse_cpu(capabilities: str) -> dict[str, str]:
+    """Architecture, model and vendor of the host's CPU, of a capabilities document."""
+    root = etree.fromstring(capabilities, _PARSER)
+    found = {name: root.findtext(f"host/cpu/{name}") for name in ("arch", "model", "vendor")}
+    return {name: value for name, value in found.items() if value}

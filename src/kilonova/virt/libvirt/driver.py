@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The libvirt driver: composes the connection, guests, disks, config drive and network.
+
+Control calls go through the *control* lane, one hop each, at most one per guest; host-wide reads and events through the
+*host* lane.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+import structlog
+
+from kilonova.base.errors import HypervisorError
+from kilonova.base.tasks import Supervisor
+from kilonova.base.threads import DaemonWorkers
+from kilonova.config.load import Settings
+from kilonova.objects.guest import GuestEvent, GuestState
+from kilonova.objects.ids import InstanceId
+from kilonova.objects.instance import Instance
+from kilonova.objects.service import HostNetwork, Inventory
+from kilonova.virt.driver import BaseImage, ComputeDriver, VirtAPI
+from kilonova.virt.libvirt import checks, config_drive, events, guest, network
+from kilonova.virt.libvirt.connection import Hop, HypervisorConnection
+from kilonova.virt.libvirt.disks import GIB, Disks
+from kilonova.virt.libvirt.domain_xml import Cpu, Disk, Domain, Metadata
+from kilonova.virt.libvirt.guest import Ownership
+from kilonova.virt.libvirt.opening import Registrar
+from kilonova.virt.native import Proxy
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+GOING_DOWN_LIMIT_S = 5.0
+GOING_DOWN_POLL_S = 0.1
+
+
+class LibvirtDriver(ComputeDriver):
+    """Guests as persistent libvirt domains that bear our metadata.  See ComputeDriver for the promises."""
+
+    def __init__(self, virtapi: VirtAPI, settings: Settings, *, read_only: bool = False) -> None:
+        super().__init__(virtapi, settings, read_only=read_only)
+        self.connection = HypervisorConnection(virtapi, settings, read_only=read_only, registrar=self._registrar)
+        self._files = DaemonWorkers("files", 2)
+        self._disks = Disks(settings.default.instances_path, self.connection.uri, self._files)
+        self._backend = network.backend_of(settings.network.backend, self.connection.uri)
+        self._network: HostNetwork | None = None
+        self._known: dict[InstanceId, Ownership] = {}
+        self._all_known = False
+        self._destroying: set[InstanceId] = set()
+
+    # -- the host ----------------------------------------------------------------------------------------------------
+
+    async def init_host(self, tasks: Supervisor) -> None:
+        self.connection.start(tasks, self._connected)
+
+    async def cleanup_host(self) -> None:
+        await self.connection.close()
+        self._files.close()
+
+    async def proxy(self) -> Proxy:
+        """The live host connection with the whole of libvirt's binding as awaitables."""
+        return await self.connection.host.proxy()
+
+    async def inventory(self) -> Inventory:
+        facts = await self.connection.host.run(checks.read_host)
+        total, free = await self._disks.space()
+        default = self.settings.default
+        memory_mib, disk_gib = facts.memory_mib, total // GIB
+        return Inventory(
+            node=facts.hostname,
+            hypervisor_type=facts.kind,
+            hypervisor_version=facts.version,
+            vcpus=facts.cpus,
+            memory_mib=memory_mib,
+            disk_gib=disk_gib,
+            vcpus_capacity=int(facts.cpus * default.cpu_allocation_ratio),
+            memory_mib_capacity=_offered(memory_mib, default.reserved_host_memory_mb, default.ram_allocation_ratio),
+            disk_gib_capacity=_offered(disk_gib, default.reserved_host_disk_mb / 1024, default.disk_allocation_ratio),
+            host_ip=default.my_ip,
+            arch=facts.cpu.get("arch", "x86_64"),
+            disk_available_gib=free // GIB,
+            cpu_info=facts.cpu,
+            network=await self._host_network(),
+        )
+
+    def _registrar(self) -> Registrar:
+        return events.registrar(asyncio.get_running_loop(), self._heard)
+
+    def _heard(self, event: GuestEvent) -> None:
+        owner = self._known.get(event.instance_id)
+        if event.kind == "defined":
+            self._outdate(event.instance_id)
+        if owner is not None and owner.ours:
+            self.virtapi.emit_event(event)
+
+    async def _connected(self) -> None:
+        """After each connect: what was missed meanwhile is found by one bulk read, and every guest looked at."""
+        self._network = None  # it is looked at again: the host may have been rebooted
+        if warning := await self.connection.host.run(checks.too_old):
+            log.warning("this host is older than what Kilonova was made for", why=warning)
+        for instance_id in await self.guest_states():
+            self.virtapi.emit_event(GuestEvent(instance_id, "reconnected"))
+
+    async def _host_network(self) -> HostNetwork:
+        if self._backend != "nat":
+            return network.user_network(self.settings.network)
+        if self._network is None:
+            self._refuse_if_read_only("network")
+            self._network = await self.connection.control.run(
+                partial(network.ensure_nat, settings=self.settings.network), exclusive="network"
+            )
+        return self._network
+
+    # -- reads -------------------------------------------------------------------------------------------------------
+
+    async def guest_states(self) -> Mapping[InstanceId, GuestState]:
+        before = dict(self._known)
+        # Before the first full read `_known` cannot stand for all guests.
+        without = tuple(self._destroying) if self._all_known else ()
+        read = await self.connection.host.run(partial(guest.read_all, known=before, without=without))
+        self._all_known = True
+        for instance_id in before.keys() | read.learned.keys():
+            if self._known.get(instance_id) is not before.get(instance_id):
+                continue  # changed while the read was under way: what it saw may be older
+            if instance_id not in read.seen:
+                del self._known[instance_id]
+            elif (owner := read.learned.get(instance_id)) is not None:
+                self._known[instance_id] = owner
+        return read.states
+
+    async def guest_state(self, instance_id: InstanceId) -> GuestState | None:
+        return await self.connection.control.run(partial(guest.read, instance_id=instance_id))
+
+    async def console_output(self, instance_id: InstanceId, max_bytes: int) -> bytes:
+        return await self._disks.console_tail(instance_id, max_bytes)
+
+    # -- files and network -------------------------------------------------------------------------------------------
+
+    async def ensure_disks(self, instance: Instance, base: BaseImage) -> None:
+        self._refuse_if_read_only("ensure_disks")
+        await self._disks.ensure_overlay(instance.id, base, instance.flavor.disk_gib)
+
+    async def remove_disks(self, instance_id: InstanceId) -> None:
+        self._refuse_if_read_only("remove_disks")
+        if await self.connection.control.run(partial(guest.exists, instance_id=instance_id)):
+            raise HypervisorError(f"Guest {instance_id} is still defined: its disks are kept.")
+        await self._disks.remove(instance_id)
+
+    async def ensure_config_drive(self, instance: Instance, files: Mapping[str, bytes]) -> None:
+        self._refuse_if_read_only("ensure_config_drive")
+        await self._disks.blocking(instance.id, self._write_config_drive, instance.id, dict(files))
+
+    def _write_config_drive(self, instance_id: InstanceId, files: Mapping[str, bytes]) -> None:
+        # One that holds the same is left: a guest may run on it.
+        if config_drive.contents(self._disks.config_drive(instance_id)) != files:
+            self._disks.write_config_drive(instance_id, config_drive.build(files))
+
+    async def ensure_network(self, instance: Instance) -> None:
+        self._refuse_if_read_only("ensure_network")
+        host = await self._host_network()
+        if host.backend == "nat":
+            for address in instance.addresses:
+                await self._control(
+                    "network", partial(network.lease, name=host.name, address=address, hostname=instance.hostname)
+                )
+
+    async def remove_network(self, instance: Instance) -> None:
+        self._refuse_if_read_only("remove_network")
+        if self._backend == "nat":
+            for address in instance.addresses:
+                await self._control(
+                    "network", partial(network.release, name=self.settings.network.name, mac=address.mac)
+                )
+
+    # -- domains -----------------------------------------------------------------------------------------------------
+
+    async def define(self, instance: Instance) -> None:
+        domain = await self._domain(instance)
+        owner = await self._change(
+            "define", instance.id, partial(guest.define, instance_id=instance.id, render=partial(_render, domain))
+        )
+        self._known[instance.id] = owner
+
+    async def undefine(self, instance_id: InstanceId) -> None:
+        await self._change("undefine", instance_id, partial(guest.undefine, instance_id=instance_id))
+        self._known.pop(instance_id, None)
+
+    async def power_on(self, instance_id: InstanceId, mark: str) -> None:
+        start = partial(guest.start, instance_id=instance_id, mark=mark)
+        end = self.virtapi.clock.monotonic() + GOING_DOWN_LIMIT_S
+        try:
+            while not await self._change("power_on", instance_id, start):
+                if self.virtapi.clock.monotonic() > end:
+                    raise HypervisorError(f"Guest {instance_id} is going down and does not end.")
+                await self.virtapi.clock.sleep(GOING_DOWN_POLL_S)
+        finally:
+            # Its mark may be another one now, whatever became of the call.
+            self._outdate(instance_id)
+
+    async def power_off(self, instance_id: InstanceId) -> None:
+        self._destroying.add(instance_id)
+        try:
+            await self._change("power_off", instance_id, partial(guest.destroy, instance_id=instance_id))
+        finally:
+            self._destroying.discard(instance_id)
+
+    async def shutdown(self, instance_id: InstanceId) -> None:
+        self._refuse_if_read_only("shutdown")
+        # A key of its own: pulling the plug is the cure for a guest whose QEMU does not answer, and must not wait
+        # behind this.
+        await self._control(("ask", instance_id), partial(guest.shutdown, instance_id=instance_id))
+
+    # -- how ---------------------------------------------------------------------------------------------------------
+
+    async def _control(self, key: object, fn: Hop[T]) -> T:
+        return await self.connection.control.run(fn, exclusive=key)
+
+    async def _change(self, name: str, instance_id: InstanceId, fn: Hop[T]) -> T:
+        self._refuse_if_read_only(name)
+        return await self._control(("guest", instance_id), fn)
+
+    def _refuse_if_read_only(self, name: str) -> None:
+        if self.read_only:
+            raise HypervisorError(f"The driver is read-only: {name} is refused.")
+
+    def _outdate(self, instance_id: InstanceId) -> None:
+        """What is known of the domain may have changed: the next bulk read looks at it."""
+        if (owner := self._known.get(instance_id)) is not None:
+            self._known[instance_id] = replace(owner, stale=True)
+
+    async def _domain(self, instance: Instance) -> Domain:
+        kind = await self._files.run(
+            checks.choose_virt_type, self.settings.libvirt.virt_type, self.settings.default.state_path
+        )
+        simulated = kind == "test"
+        disks = [Disk(str(self._disks.root_disk(instance.id)), "vda", "qcow2")]
+        if await self._files.run(self._disks.config_drive(instance.id).exists):
+            disks.append(Disk(str(self._disks.config_drive(instance.id)), "vdb", "raw", read_only=True))
+        nics = network.interfaces(instance, await self._host_network()) if instance.addresses else ()
+        return Domain(
+            kind=kind,
+            uuid=instance.id,
+            name=f"kilonova-{instance.id}",
+            metadata=Metadata(instance.id, instance.project_id, instance.name),
+            memory_mib=instance.flavor.memory_mib,
+            vcpus=instance.flavor.vcpus,
+            machine=None if simulated else "q35",
+            arch=None if simulated else "x86_64",
+            cpu=_cpu(self.settings, kind),
+            disks=tuple(disks),
+            nics=() if simulated else nics,
+            console_log=None if simulated else str(self._disks.console_log(instance.id)),
+        )
+
+
+def _render(domain: Domain, mark: str | None) -> str:
+    return replace(domain, metadata=replace(domain.metadata, mark=mark)).xml()
+
+
+def _cpu(settings: Settings, kind: str) -> Cpu | None:
+    mode = settings.libvirt.cpu_mode or ("host-passthrough" if kind == "kvm" else "none")
+    return Cpu(mode, settings.libvirt.cpu_models) if mode != "none" else None
+
+
+def _offered(physical: int, reserved: float, ratio: float) -> int:
+    return max(0, int((physical - reserved) * ratio))

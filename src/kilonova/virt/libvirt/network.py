@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network that this host gives its guests.
+
+`nat`: a libvirt network of our own, with a static lease per guest.  `user`: QEMU's user-mode network, which lives
+inside each guest's own QEMU and needs nothing on the host.
+"""
+
+import ipaddress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import libvirt
+
+from kilonova.base.errors import HypervisorError
+from kilonova.config.network import NetworkSettings
+from kilonova.networks.addresses import USER_SUBNET, choose_subnet, host_network
+from kilonova.objects.instance import Address, Instance
+from kilonova.objects.service import HostNetwork
+from kilonova.virt.libvirt import domain_xml
+from kilonova.virt.libvirt.domain_xml import DhcpHost, NatNetwork, NetworkFacts, NetworkInterface, UserInterface
+
+ROUTES = Path("/proc/net/route")
+BRIDGE_NAME_MOST = 15
+"""The kernel's limit for names of interfaces."""
+
+RESERVED_MAC = "02:00:00:00:00:01"
+"""Locally administered, and outside of the range that guests' are made from."""
+
+
+def backend_of(configured: str, uri: str) -> str:
+    """`auto` by connection: only a system daemon can make bridges."""
+    if configured != "auto":
+        return configured
+    parts = urlsplit(uri)
+    return "nat" if parts.scheme.startswith("qemu") and parts.path == "/system" else "user"
+
+
+def read_routes(path: Path = ROUTES) -> list[str]:
+    """The host's IPv4 routes as CIDR texts.  Blocks; raises OSError."""
+    found: list[str] = []
+    for line in path.read_text(encoding="ascii").splitlines()[1:]:
+        fields = line.split()
+        destination, mask = (_address(fields[index]) for index in (1, 7))
+        found.append(f"{destination}/{mask}")
+    return found
+
+
+def _address(reversed_hex: str) -> str:
+    return str(ipaddress.ip_address(bytes.fromhex(reversed_hex)[::-1]))
+
+
+def user_network(settings: NetworkSettings) -> HostNetwork:
+    """The user-mode network as guests see it."""
+    return host_network(settings.name, "user", settings.cidr or USER_SUBNET, settings.dns)
+
+
+def ensure_nat(conn: libvirt.virConnect, settings: NetworkSettings) -> HostNetwork:
+    """Our NAT network is defined, starts with the host, and runs.  One that exists keeps its subnet."""
+    network = _lookup(conn, settings.name)
+    if network is None:
+        network = conn.networkDefineXML(_document(settings, settings.cidr or _free_subnet()).xml())
+    facts = domain_xml.parse_network(network.XMLDesc(0))
+    if facts is None:
+        raise HypervisorError(f"The libvirt network {settings.name} has no IPv4 address and cannot serve guests.")
+    if not network.autostart():
+        network.setAutostart(1)
+    if not network.isActive():
+        network.create()
+    cidr = str(ipaddress.ip_network(f"{facts.gateway}/{facts.netmask}", strict=False))
+    return host_network(settings.name, "nat", cidr, settings.dns)
+
+
+def _document(settings: NetworkSettings, cidr: str) -> NatNetwork:
+    described = host_network(settings.name, "nat", cidr)
+    return NatNetwork(
+        name=settings.name,
+        bridge=f"{settings.name[: BRIDGE_NAME_MOST - 2]}br",
+        gateway=described.gateway,
+        netmask=str(ipaddress.ip_network(cidr).netmask),
+        reserved=DhcpHost(mac=RESERVED_MAC, address=str(ipaddress.ip_network(cidr)[2]), name="reserved"),
+        dns=settings.dns,
+    )
+
+
+def _free_subnet() -> str:
+    cidr = choose_subnet(read_routes())
+    if cidr is None:
+        raise HypervisorError("Every subnet that could be used collides with a route of this host: set [network] cidr.")
+    return cidr
+
+
+def _lookup(conn: libvirt.virConnect, name: str) -> libvirt.virNetwork | None:
+    try:
+        return conn.networkLookupByName(name)
+    except libvirt.libvirtError as exc:
+        if exc.get_error_code() == libvirt.VIR_ERR_NO_NETWORK:
+            return None
+        raise
+
+
+def lease(conn: libvirt.virConnect, name: str, address: Address, hostname: str) -> None:
+    """The network gives `address` to the guest with its MAC, and its host name where no other guest has that.  A stale
+    lease of either is replaced."""
+    network = _lookup(conn, name)
+    if network is None:
+        raise HypervisorError(f"The libvirt network {name} is not there.")
+    held = _hosts(network)
+    if any((host.mac, host.address) == (address.mac, address.address) for host in held):
+        return
+    stale = [host for host in held if host.mac == address.mac or host.address == address.address]
+    for host in stale:
+        _update(network, libvirt.VIR_NETWORK_UPDATE_COMMAND_DELETE, host)
+    free = all(host.name != hostname for host in held if host not in stale)
+    wanted = DhcpHost(mac=address.mac, address=address.address, name=hostname if free else "")
+    _update(network, libvirt.VIR_NETWORK_UPDATE_COMMAND_ADD_LAST, wanted)
+
+
+def release(conn: libvirt.virConnect, name: str, mac: str) -> None:
+    """The network keeps no lease for `mac`."""
+    network = _lookup(conn, name)
+    if network is None:
+        return
+    for host in _hosts(network):
+        if host.mac == mac:
+            _update(network, libvirt.VIR_NETWORK_UPDATE_COMMAND_DELETE, host)
+
+
+def _hosts(network: libvirt.virNetwork) -> tuple[DhcpHost, ...]:
+    facts: NetworkFacts | None = domain_xml.parse_network(network.XMLDesc(0))
+    return facts.hosts if facts is not None else ()
+
+
+def _update(network: libvirt.virNetwork, command: int, host: DhcpHost) -> None:
+    where = libvirt.VIR_NETWORK_UPDATE_AFFECT_CONFIG
+    if network.isActive():
+        where |= libvirt.VIR_NETWORK_UPDATE_AFFECT_LIVE
+    network.update(command, libvirt.VIR_NETWORK_SECTION_IP_DHCP_HOST, -1, host.xml(), where)
+
+
+def interfaces(instance: Instance, host: HostNetwork) -> tuple[NetworkInterface | UserInterface, ...]:
+    """The guest's NICs, for its addresses on this host's network."""
+    if host.backend == "nat":
+        return tuple(NetworkInterface(host.name, address.mac, address.mtu) for address in instance.addresses)
+    return tuple(
+        UserInterface(
+            mac=address.mac,
+            cidr=host.cidr,
+            gateway=address.gateway,
+            dns=host.dns[0],
+            address=address.address,
+            hostname=instance.hostname,
+        )
+        for address in instance.addresses[:1]
+    )
