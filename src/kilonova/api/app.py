@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The application: one dispatch, without middleware, for every request.
+
+Request id, row, token, microversion, policy, query, body, handler; whatever is raised on the way becomes a fault.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from kilonova.api.body import read_limited, validated
+from kilonova.api.call import Call, Links, Reply
+from kilonova.api.deps import ApiDeps
+from kilonova.api.faults import HttpError, answer, fault
+from kilonova.api.microversion import HEADER, OLD_HEADER, Negotiated, negotiate
+from kilonova.api.query import Query
+from kilonova.api.route import Role, Router, Row, Service, strongest
+from kilonova.api.routes import SERVICES
+from kilonova.api.wire import Chunks, ClientGone, base_of, headers_of, segments_of, send_reply
+from kilonova.base.clock import new_request_id
+from kilonova.base.context import RequestContext
+from kilonova.base.errors import Forbidden, InvalidInput, NotFound, TooLarge, Unauthorized
+
+
+def create_app(deps: ApiDeps, services: Iterable[Service] = SERVICES) -> ASGIApp:
+    """The ASGI application."""
+    return Application(deps, services)
+
+
+@dataclass(slots=True)
+class _Request:
+    """What is known of a request before its row is."""
+
+    id: str
+    method: str
+    headers: dict[str, str]
+    segments: Sequence[str]
+    path: str
+    query_string: bytes
+    links: Links
+    negotiated: Negotiated
+    chunks: Chunks
+
+
+class Application:
+    """See `create_app`."""
+
+    def __init__(self, deps: ApiDeps, services: Iterable[Service]) -> None:
+        self._deps = deps
+        self._mounts = {_key(service.prefix): (service, Router(service.rows)) for service in services}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        else:
+            await receive()
+            await send({"type": "websocket.close", "code": 1003})
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        segments = segments_of(scope)
+        service, router = self._mount(segments)
+        request = self._request(scope, receive, service, segments)
+        head = request.method == "HEAD"
+        try:
+            status, reply = await self._serve(request, service, router)
+        except ClientGone:
+            return
+        except Exception as exc:
+            status, reply = _faulty(exc, request, service)
+        await send_reply(send, status, reply, _headers(request, service), head=head)
+
+    def _mount(self, segments: Sequence[str]) -> tuple[Service, Router]:
+        for length in (2, 1):
+            found = self._mounts.get(tuple(segments[:length]))
+            if found is not None:
+                return found
+        return self._mounts[()]
+
+    def _request(self, scope: Scope, receive: Receive, service: Service, segments: list[str]) -> _Request:
+        headers = headers_of(scope)
+        rest = segments[len(_key(service.prefix)) :]
+        if rest == [""]:  # a service's root answers with and without the slash
+            rest = []
+        negotiated = negotiate(headers.get(HEADER), headers.get(OLD_HEADER)) if service.microversions else _UNVERSIONED
+        return _Request(
+            id=new_request_id(self._deps.clock),
+            method=scope["method"],
+            headers=headers,
+            segments=rest,
+            path="/" + "/".join(rest),
+            query_string=scope.get("query_string", b""),
+            links=Links(base_of(scope, headers), service.prefix),
+            negotiated=negotiated,
+            chunks=Chunks(receive),
+        )
+
+    async def _serve(self, request: _Request, service: Service, router: Router) -> tuple[int, Reply]:
+        method = "GET" if request.method == "HEAD" else request.method
+        try:
+            row, params = router.find(method, request.segments, request.negotiated.version)
+        except (NotFound, HttpError):
+            if not service.open:
+                self._authenticate(request)
+                _refuse_bad_version(request)
+            raise
+        context = _NOBODY
+        if row.role is not Role.ANYBODY:
+            context = self._authenticate(request)
+            _refuse_bad_version(request)
+            _permit(row, context)
+        query = Query(request.query_string)
+        _check_query(row, query, request)
+        call = Call(
+            deps=self._deps,
+            context=context,
+            version=request.negotiated.version,
+            params=params,
+            query=query,
+            links=request.links,
+            path=request.path,
+            headers=request.headers,
+            chunks=request.chunks,
+        )
+        reply = await self._handle(row, call)
+        return reply.status or row.success, reply
+
+    async def _handle(self, row: Row, call: Call) -> Reply:
+        if row.body is None and not row.whole:
+            return await row.handler(call)
+        data = await read_limited(call.chunks, call.headers, self._deps.settings.max_body_bytes)
+        return await row.handler(call, data if row.body is None else validated(row.body, data, call.version))
+
+    def _authenticate(self, request: _Request) -> RequestContext:
+        text = request.headers.get("x-auth-token")
+        if not text:
+            raise Unauthorized("The request you have made requires authentication.")
+        subject = self._deps.tokens.verify(text).subject
+        return RequestContext(
+            request_id=request.id,
+            user_id=subject.user_id,
+            project_id=subject.project_id,
+            roles=subject.roles,
+            user_name=subject.user_name,
+            project_name=subject.project_name,
+        )
+
+
+_UNVERSIONED = negotiate(None, None)
+_NOBODY = RequestContext(request_id="", user_id="", project_id="")
+
+
+def _key(prefix: str) -> tuple[str, ...]:
+    return tuple(prefix.split("/")[1:])
+
+
+def _refuse_bad_version(request: _Request) -> None:
+    if request.negotiated.problem is not None:
+        kind, message = request.negotiated.problem
+        raise kind(message)
+
+
+_strongest = lru_cache(maxsize=64)(strongest)
+
+
+def _permit(row: Row, context: RequestContext) -> None:
+    if _strongest(context.roles) < row.role:
+        raise Forbidden(f"Policy doesn't allow {row.rule} to be performed.", rule=row.rule)
+
+
+def _check_query(row: Row, query: Query, request: _Request) -> None:
+    if row.strict is None or request.negotiated.version < row.strict:
+        return
+    for name in query.names():
+        if name not in row.query:
+            raise InvalidInput(f"Additional properties are not allowed ('{name[:64]}' was unexpected)", path=name[:64])
+
+
+def _faulty(exc: Exception, request: _Request, service: Service) -> tuple[int, Reply]:
+    status, message, headers = answer(exc, request.id)
+    if status == 401:
+        headers = (*headers, ("WWW-Authenticate", f'Keystone uri="{request.links.base}/identity"'))
+    if isinstance(exc, TooLarge) and "content-length" not in request.headers:
+        # Nobody knows how much is still to come, so the rest is not waited for.
+        headers = (*headers, ("Connection", "close"))
+    return status, Reply(fault(status, message, identity=service.identity), headers=headers)
+
+
+def _headers(request: _Request, service: Service) -> list[tuple[str, str]]:
+    headers = [("x-openstack-request-id", request.id)]
+    if service.microversions:
+        text = request.negotiated.text
+        headers += [
+            ("x-compute-request-id", request.id),
+            ("OpenStack-API-Version", f"compute {text}"),
+            ("X-OpenStack-Nova-API-Version", text),
+            ("Vary", "OpenStack-API-Version"),
+            ("Vary", "X-OpenStack-Nova-API-Version"),
+        ]
+    elif service.identity:
+        headers.append(("Vary", "X-Auth-Token"))
+    return headers
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    """Start and stop are wiring's business: the server is only told that there is nothing to wait for."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+__all__ = ["ApiDeps", "create_app"]

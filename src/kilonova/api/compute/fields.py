@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kinds of values in request bodies, as lenient as Nova is where clients rely on it, and no more."""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from kilonova.api.query import boolean_word
+from kilonova.base.errors import InvalidInput
+
+UUID = re.compile(r"[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
+_METADATA_KEY = re.compile(r"[a-zA-Z0-9\-_:. ]{1,255}")
+_WHOLE = re.compile(r"-?\d{1,18}")
+
+
+def is_uuid(text: str) -> bool:
+    """Whether an id has the form of a UUID."""
+    return UUID.fullmatch(text) is not None
+
+
+def require_uuid(name: str, text: str) -> str:
+    """`text` in the form in which ids are stored.  Raises InvalidInput."""
+    if not is_uuid(text):
+        raise InvalidInput(f"Invalid input for field/attribute {name}. It is not a UUID.", path=name)
+    return text
+
+
+def _bad(message: str) -> PydanticCustomError:
+    return PydanticCustomError("value", "{message}", {"message": message})  # pyright: ignore[reportArgumentType]
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise _bad("it has characters that cannot be printed")
+    return text
+
+
+def _name(text: str) -> str:
+    _printable(text)
+    if text != text.strip():
+        raise _bad("leading or trailing blanks are not allowed")
+    return text
+
+
+def _boolean(value: Any) -> bool:
+    word = boolean_word(value)
+    if word is None:
+        raise _bad("it is no boolean")
+    return word
+
+
+def _boolean_or_nothing(value: Any) -> bool:
+    return False if value is None or value == "" else _boolean(value)
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and _WHOLE.fullmatch(value):
+        return int(value)
+    raise _bad("it is no integer")
+
+
+def _id_text(value: Any) -> str:
+    """Flavor ids that look like numbers may come as numbers."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, str):
+        return value
+    raise _bad("it is neither text nor an integer")
+
+
+def _metadata(value: dict[str, str]) -> dict[str, str]:
+    for key, text in value.items():
+        if _METADATA_KEY.fullmatch(key) is None:
+            raise _bad(f"the key {key[:64]!r} has characters other than letters, digits, '-', '_', ':', '.' and blanks")
+        if len(text) > 255:
+            raise _bad(f"the value of {key!r} is longer than 255 characters")
+    return value
+
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_name)]
+"""1 to 255 printable characters, without blanks at its ends."""
+Description = Annotated[str, StringConstraints(max_length=255), AfterValidator(_printable)]
+Boolean = Annotated[bool, BeforeValidator(_boolean)]
+"""true, or a word for it ("True", "yes", "1", ...)."""
+BooleanOrNothing = Annotated[bool, BeforeValidator(_boolean_or_nothing)]
+"""The same; null and "" mean false."""
+Whole = Annotated[int, BeforeValidator(_whole)]
+"""An integer, also as text."""
+Positive = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=0x7FFFFFFF)]
+NotNegative = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=0x7FFFFFFF)]
+IdText = Annotated[str, BeforeValidator(_id_text), StringConstraints(min_length=1, max_length=255)]
+Metadata = Annotated[dict[str, str], AfterValidator(_metadata)]
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^,/]*$")]

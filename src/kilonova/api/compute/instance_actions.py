@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was done to a server, step by step: GET /servers/{id}/os-instance-actions.
+
+Source: Compute API reference, "Servers - run an action: list, show" (os-instance-actions).
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.compute.server_view import host_id
+from kilonova.api.compute.servers import server_id_of
+from kilonova.api.microversion import v2
+from kilonova.api.times import micros
+from kilonova.base.errors import InvalidInput, NotFound
+from kilonova.db.readers import actions, instances, servers
+from kilonova.objects.action import Action, ActionEvent
+from kilonova.objects.ids import InstanceId
+from kilonova.objects.states import ActionState
+
+ARGUMENTS = frozenset({"limit", "marker", "changes-since", "changes-before"})
+
+
+async def list_actions(call: Call) -> Reply:
+    """Newest first; from 2.58 page by page, from 2.21 of deleted servers too."""
+    found = await call.db.read(_actions_of, server_id_of(call), call)
+    if call.version < v2(58):
+        return json_reply({"instanceActions": [_action(action, call) for action in found]})
+    window = call.query.page(call.deps.settings.max_limit)
+    since = call.query.time("changes-since")
+    before = call.query.time("changes-before") if call.version >= v2(66) else None
+    found = [
+        action
+        for action in found
+        if (since is None or action.updated_at >= since) and (before is None or action.updated_at <= before)
+    ]
+    if window.marker is not None:
+        at = next((at for at, action in enumerate(found) if action.request_id == window.marker), None)
+        if at is None:
+            raise InvalidInput(f"marker [{window.marker[:255]}] not found", path="marker")
+        found = found[at + 1 :]
+    page = found[: window.limit]
+    answer: dict[str, Any] = {"instanceActions": [_action(action, call) for action in page]}
+    if page and len(page) == window.limit:
+        answer.update(call.next_page("links", page[-1].request_id))
+    return json_reply(answer)
+
+
+async def show_action(call: Call) -> Reply:
+    """One action with its events; those are for administrators only before 2.51."""
+    action, events = await call.db.read(_action_of, server_id_of(call), call.params["request_id"], call)
+    shown = _action(action, call)
+    if call.context.is_admin or call.version >= v2(51):
+        shown["events"] = [_event(event, action, call) for event in events]
+    return json_reply({"instanceAction": shown})
+
+
+def _check_visible(connection: sa.Connection, instance_id: InstanceId, call: Call) -> None:
+    if call.version >= v2(21):
+        servers.with_deleted(connection, instance_id, call.scope)
+    else:
+        instances.get(connection, instance_id, call.scope)
+
+
+def _actions_of(connection: sa.Connection, instance_id: InstanceId, call: Call) -> list[Action]:
+    _check_visible(connection, instance_id, call)
+    return actions.of_instance(connection, instance_id)
+
+
+def _action_of(
+    connection: sa.Connection, instance_id: InstanceId, request_id: str, call: Call
+) -> tuple[Action, list[ActionEvent]]:
+    _check_visible(connection, instance_id, call)
+    try:
+        action = actions.by_request(connection, instance_id, request_id)
+    except NotFound as exc:
+        raise NotFound(f"Action {request_id[:64]} not found") from exc
+    return action, actions.events(connection, action.id)
+
+
+def _action(action: Action, call: Call) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "action": action.verb,
+        "instance_uuid": action.instance_id,
+        "request_id": action.request_id,
+        "user_id": action.user_id,
+        "project_id": action.project_id,
+        "start_time": micros(action.started_at),
+        "message": action.message if action.state in (ActionState.FAILED, ActionState.SUPERSEDED) else None,
+    }
+    if call.version >= v2(58):
+        shown["updated_at"] = micros(action.updated_at)
+    return shown
+
+
+def _event(event: ActionEvent, action: Action, call: Call) -> dict[str, Any]:
+    """`details` says what went wrong; before it existed, administrators found that in `traceback`."""
+    shown: dict[str, Any] = {
+        "event": event.name,
+        "start_time": micros(event.start_time),
+        "finish_time": micros(event.finish_time),
+        "result": event.result,
+    }
+    if call.context.is_admin:
+        shown["traceback"] = event.details if event.result == "Error" else None
+    if call.version >= v2(62):
+        shown["hostId"] = host_id(action.project_id, event.host) if event.host else ""
+        if call.context.is_admin:
+            shown["host"] = event.host
+    return shown

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SSH keys: made, and taken when they are what they say.
+
+Source: RFC 4253 section 6.6, RFC 5656, RFC 8709.
+"""
+
+import base64
+import hashlib
+
+from kilonova.base.errors import InvalidInput
+
+_KINDS = frozenset({"ssh-rsa", "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"})
+_LONGEST = 16384
+
+
+def checked(text: str) -> str:
+    """The key in one line.  Raises InvalidInput when it is no public key of a kind that guests take."""
+    # Imported late here and below: a start needs no cryptography.
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_ssh_public_key
+
+    line = text.strip()
+    if len(line) > _LONGEST or "\n" in line or line.partition(" ")[0] not in _KINDS:
+        raise InvalidInput(f"Keypair data is invalid: one line of {', '.join(sorted(_KINDS))} is needed.")
+    try:
+        load_ssh_public_key(line.encode())
+    except (ValueError, UnsupportedAlgorithm) as exc:
+        raise InvalidInput("Keypair data is invalid: failed to read the public key.") from exc
+    return line
+
+
+def fingerprint(public_key: str) -> str:
+    """The MD5 of the key blob in colon hex, as the Compute API shows it."""
+    blob = base64.b64decode(public_key.split()[1])
+    digest = hashlib.md5(blob, usedforsecurity=False).hexdigest()
+    return ":".join(digest[at : at + 2] for at in range(0, len(digest), 2))
+
+
+def generated(comment: str) -> tuple[str, str]:
+    """A fresh ed25519 pair: public key in one line, private key in OpenSSH's own form."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+    private = Ed25519PrivateKey.generate()
+    public = private.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+    secret = private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+    return f"{public} {comment}", secret

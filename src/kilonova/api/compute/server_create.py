@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""POST /servers: everything is checked before anything is recorded.
+
+The records are made here, whole, with ids of their own, so that the conductor can be asked twice for the same thing.
+"""
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.compute.flavors import is_visible
+from kilonova.api.compute.server_models import BlockDevice, CreateServer, NewServer
+from kilonova.api.microversion import v2
+from kilonova.base.context import RequestContext
+from kilonova.base.errors import Forbidden, InvalidInput, NotFound
+from kilonova.db.readers import catalogue, servers
+from kilonova.objects.flavor import Flavor
+from kilonova.objects.ids import FlavorId, ImageId, InstanceId
+from kilonova.objects.image import DISK_FORMATS, Image, ImageRef, ImageStatus
+from kilonova.objects.instance import Instance
+from kilonova.objects.keypair import Keypair
+
+MOST_METADATA = 128
+MOST_AT_ONCE = 1000
+_HINTS_WITHOUT_EFFECT_HERE = frozenset(
+    {"group", "same_host", "different_host", "query", "target_cell", "build_near_host_ip", "different_cell"}
+)
+_NOT_IN_HOST_NAMES = re.compile(r"[^a-z0-9-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What a server is made from, found and fit for each other."""
+
+    flavor: Flavor
+    image: ImageRef
+    keypair: Keypair | None
+
+
+async def create(call: Call, body: CreateServer) -> Reply:
+    """Accept the request: 202 with the first server, or with the reservation's id if that was asked for."""
+    asked = body.server
+    _check_hints({**body.hints, **body.old_hints})
+    _check_block_devices(asked)
+    _check_rest(asked)
+    wants_network = _wants_network(call, asked)
+    parts = await call.db.read(_find_parts, asked, call.context)
+    instances = _instances(call, asked, parts, wants_network=wants_network)
+    await call.deps.conductor.create_servers(call.context, instances)
+    first = instances[0]
+    links = call.links.pair(f"/servers/{first.id}")
+    location = ("Location", links[0]["href"])
+    if asked.return_reservation_id:
+        return json_reply({"reservation_id": first.reservation_id}, headers=(location,))
+    server: dict[str, Any] = {
+        "id": first.id,
+        "links": links,
+        "OS-DCF:diskConfig": "MANUAL",
+        "security_groups": [{"name": "default"}],
+        "adminPass": asked.admin_pass or call.deps.clock.new_secret(9),
+    }
+    return json_reply({"server": server}, headers=(location,))
+
+
+def _check_hints(hints: dict[str, Any]) -> None:
+    unkept = sorted(hints.keys() & _HINTS_WITHOUT_EFFECT_HERE)
+    if unkept:
+        raise InvalidInput(f"The scheduler hint {unkept[0]} is not supported here.", path="os:scheduler_hints")
+
+
+def _check_block_devices(asked: NewServer) -> None:
+    """Clients name the image twice, as imageRef and as a local disk with boot index 0: that is the same root disk."""
+    if not asked.image:
+        raise InvalidInput("Invalid imageRef provided: a server boots from an image.", path="server.imageRef")
+    if len(asked.block_devices) > 1 or not all(_is_root_disk(device, asked.image) for device in asked.block_devices):
+        raise InvalidInput(
+            "Only the root disk can be given as a block device: source_type image, destination_type local, "
+            "boot_index 0 and the uuid of imageRef.",
+            path="server.block_device_mapping_v2",
+        )
+
+
+def _is_root_disk(device: BlockDevice, image: str) -> bool:
+    return (
+        device.source_type == "image"
+        and device.destination_type == "local"
+        and device.boot_index == 0
+        and device.uuid == image
+        and not device.no_device
+        and device.volume_size is None
+    )
+
+
+def _check_rest(asked: NewServer) -> None:
+    if any(group.name != "default" for group in asked.security_groups):
+        raise InvalidInput("There is no security group but default here.", path="server.security_groups")
+    if len(asked.metadata) > MOST_METADATA:
+        raise Forbidden(f"Maximum number of metadata items exceeds {MOST_METADATA}.")
+    most = asked.max_count or asked.min_count
+    if most < asked.min_count:
+        raise InvalidInput("min_count must be <= max_count", path="server.min_count")
+    if most > MOST_AT_ONCE:
+        raise Forbidden(f"At most {MOST_AT_ONCE} servers can be created by one request.")
+    if asked.user_data is not None:
+        try:
+            base64.b64decode(asked.user_data, validate=True)
+        except (binascii.Error, ValueError) as exc:
+            raise InvalidInput("The user_data is no valid base64.", path="server.user_data") from exc
+
+
+def _wants_network(call: Call, asked: NewServer) -> bool:
+    networks = asked.networks
+    if call.version >= v2(37):
+        if "networks" not in asked.model_fields_set:
+            raise InvalidInput(
+                "Invalid input for field/attribute server. 'networks' is a required property", path="server.networks"
+            )
+        if networks == "none":
+            return False
+        if networks == "auto":
+            return True
+    if networks is None and "networks" not in asked.model_fields_set:
+        return True
+    if networks == []:
+        return True
+    raise InvalidInput(
+        "Invalid input for field/attribute server.networks. There is only the box's own network here: "
+        'ask for "auto" or "none".',
+        path="server.networks",
+    )
+
+
+def _find_parts(connection: sa.Connection, asked: NewServer, context: RequestContext) -> _Parts:
+    try:
+        flavor = catalogue.get_flavor(connection, FlavorId(asked.flavor))
+        image = catalogue.get_image(connection, ImageId(asked.image), context.project_id, admin=context.is_admin)
+        keypair = None
+        if asked.key_name is not None:
+            keypair = catalogue.get_keypair(connection, context.user_id, asked.key_name)
+    except NotFound as exc:  # the server is what is not found by 404
+        raise InvalidInput(exc.message) from exc
+    if not is_visible(flavor, context):
+        raise InvalidInput(f"Flavor {flavor.id} could not be found.", path="server.flavorRef")
+    _check_zone(connection, asked.availability_zone)
+    ref = _bootable(image)
+    _check_sizes(flavor, image, ref)
+    return _Parts(flavor, ref, keypair)
+
+
+def _check_zone(connection: sa.Connection, zone: str | None) -> None:
+    if zone is None:
+        return
+    if ":" in zone:
+        raise InvalidInput("A host cannot be chosen by the availability zone here.", path="server.availability_zone")
+    if zone not in servers.zones(connection):
+        raise InvalidInput(f"The requested availability zone {zone} is not available.", path="server.availability_zone")
+
+
+def _bootable(image: Image) -> ImageRef:
+    if image.status is not ImageStatus.ACTIVE:
+        raise InvalidInput(f"Image {image.id} is not active.", path="server.imageRef")
+    if (
+        image.disk_format not in DISK_FORMATS
+        or image.size is None
+        or image.virtual_size is None
+        or image.os_hash_value is None
+    ):
+        raise InvalidInput(
+            f"Image {image.id} is of the format {image.disk_format}: no server can boot from it.",
+            path="server.imageRef",
+        )
+    return ImageRef(image.id, image.disk_format, image.size, image.virtual_size, image.os_hash_value)
+
+
+def _check_sizes(flavor: Flavor, image: Image, ref: ImageRef) -> None:
+    if flavor.memory_mib < image.min_ram:
+        raise InvalidInput(
+            f"Flavor's memory is too small for requested image: {flavor.memory_mib} MiB, {image.min_ram} are needed.",
+            path="server.flavorRef",
+        )
+    if flavor.disk_gib == 0:  # the disk is as large as the image
+        return
+    if flavor.disk_gib < image.min_disk or flavor.disk_gib << 30 < ref.virtual_size:
+        raise InvalidInput(
+            f"Flavor's disk is too small for requested image: {flavor.disk_gib} GiB, "
+            f"{max(image.min_disk, -(-ref.virtual_size >> 30))} are needed.",
+            path="server.flavorRef",
+        )
+
+
+def _instances(call: Call, asked: NewServer, parts: _Parts, *, wants_network: bool) -> tuple[Instance, ...]:
+    clock, now = call.deps.clock, call.deps.clock.now()
+    count = asked.max_count or asked.min_count
+    reservation = f"r-{call.context.request_id[-8:]}"
+    made: list[Instance] = []
+    for index in range(count):
+        instance_id = InstanceId(clock.new_id())
+        name = asked.name if count == 1 else f"{asked.name}-{index + 1}"
+        at = now + timedelta(microseconds=index)  # so that lists keep them in order
+        made.append(
+            Instance(
+                id=instance_id,
+                project_id=call.context.project_id,
+                user_id=call.context.user_id,
+                name=name,
+                hostname=hostname_of(name, instance_id),
+                flavor=parts.flavor,
+                image=parts.image,
+                created_at=at,
+                updated_at=at,
+                availability_zone=asked.availability_zone,
+                wants_network=wants_network,
+                config_drive=asked.config_drive,
+                key_name=None if parts.keypair is None else parts.keypair.name,
+                key_data=None if parts.keypair is None else parts.keypair.public_key,
+                user_data=asked.user_data,
+                metadata=asked.metadata,
+                tags=tuple(dict.fromkeys(asked.tags)),
+                description=asked.description,
+                reservation_id=reservation,
+                launch_index=index,
+            )
+        )
+    return tuple(made)
+
+
+def hostname_of(name: str, instance_id: InstanceId) -> str:
+    """A host name made of a server's name: one label of letters, digits and hyphens (RFC 1123), 63 at most."""
+    words = re.sub(r"[ _.]", "-", name.lower())
+    label = _NOT_IN_HOST_NAMES.sub("", words).strip("-")[:63].rstrip("-")
+    return label or f"server-{instance_id}"

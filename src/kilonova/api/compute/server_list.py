@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""GET /servers and /servers/detail: filters, sorting, pages.
+
+Source: Compute API reference, "List Servers".  Who is no administrator has fewer filters; the others are ignored.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic_core import to_json
+
+from kilonova.api.call import Call, Reply
+from kilonova.api.compute import server_view
+from kilonova.api.compute.server_view import Viewer
+from kilonova.api.compute.servers import informed, viewer_of
+from kilonova.api.microversion import v2
+from kilonova.api.query import Query, boolean_word
+from kilonova.base.errors import Forbidden, InvalidInput
+from kilonova.db.readers.servers import ServerQuery, StatusFilter, TagFilter, page
+from kilonova.objects.instance import Instance
+from kilonova.objects.states import TaskState, VmState, vm_states_of_status
+
+View = Callable[[Instance, Viewer], dict[str, Any]]
+
+_REBOOTS = frozenset({TaskState.REBOOTING, TaskState.REBOOTING_HARD})
+_STATUSES: Mapping[str, TaskState] = {"REBOOT": TaskState.REBOOTING, "HARD_REBOOT": TaskState.REBOOTING_HARD}
+_NOVA_STATUSES = frozenset(
+    {"MIGRATING", "PASSWORD", "REBUILD", "RESCUE", "RESIZE", "REVERT_RESIZE", "SHELVED", "SHELVED_OFFLOADED"}
+    | {"SOFT_DELETED", "UNKNOWN", "VERIFY_RESIZE"}
+)
+# Statuses of servers that Kilonova does not put them into yet: nothing is in them, and asking is no mistake.
+
+_SORT_KEYS: Mapping[str, str | None] = {
+    "created_at": "created_at",
+    "updated_at": "updated_at",
+    "launched_at": "launched_at",
+    "terminated_at": "terminated_at",
+    "uuid": "id",
+    "display_name": "name",
+    "display_description": "description",
+    "hostname": "hostname",
+    "availability_zone": "availability_zone",
+    "key_name": "key_name",
+    "vm_state": "vm_state",
+    "task_state": "task_state",
+    "power_state": "power_state",
+    "project_id": "project_id",
+    "user_id": "user_id",
+    "launch_index": "launch_index",
+    "config_drive": "config_drive",
+    "image_ref": "image_id",
+    "instance_type_id": "flavor_id",
+    "host": "host",
+    "node": "node",
+    # The same for every server here: sorting by them changes nothing.
+    "access_ip_v4": None,
+    "access_ip_v6": None,
+    "auto_disk_config": None,
+    "kernel_id": None,
+    "locked": None,
+    "progress": None,
+    "ramdisk_id": None,
+    "root_device_name": None,
+}
+_SORT_KEYS_OF_ADMINS = frozenset({"host", "node"})
+
+_EQUALS_OF_ADMINS: Mapping[str, str] = {
+    "host": "host",
+    "node": "node",
+    "uuid": "id",
+    "user_id": "user_id",
+    "availability_zone": "availability_zone",
+    "key_name": "key_name",
+    "vm_state": "vm_state",
+    "task_state": "task_state",
+    "hostname": "hostname",
+    "description": "description",
+    "display_description": "description",
+}
+
+ARGUMENTS = frozenset(
+    {"limit", "marker", "sort_key", "sort_dir", "name", "status", "image", "flavor", "ip", "ip6", "deleted"}
+    | {"changes-since", "changes-before", "all_tenants", "tenant_id", "project_id", "reservation_id"}
+    | {"tags", "tags-any", "not-tags", "not-tags-any", "access_ip_v4", "access_ip_v6", "block_device_mapping"}
+    | {"services", "system_metadata", "metadata", "pci_devices", "locked", "power_state", "launch_index"}
+    | {"config_drive", "display_name", "auto_disk_config", "created_at", "launched_at", "terminated_at", "progress"}
+    | {"root_device_name", "kernel_id", "ramdisk_id", "soft_deleted", "image_ref", "instance_type_id"}
+    | set(_EQUALS_OF_ADMINS)
+)
+"""Every query argument that the reference knows, whether it has an effect here or not."""
+
+
+async def list_brief(call: Call) -> Reply:
+    """GET /servers."""
+    return await _list(call, server_view.brief)
+
+
+async def list_detail(call: Call) -> Reply:
+    """GET /servers/detail."""
+    return await _list(call, server_view.detail)
+
+
+async def _list(call: Call, view: View) -> Reply:
+    query = _query(call)
+    return Reply(await call.db.read(_encoded, query, view, viewer_of(call), call))
+
+
+def _encoded(connection: sa.Connection, query: ServerQuery, view: View, viewer: Viewer, call: Call) -> bytes:
+    found = page(connection, query)
+    viewer = informed(connection, viewer, found) if view is not server_view.brief else viewer
+    answer: dict[str, Any] = {"servers": [view(instance, viewer) for instance in found]}
+    if found and len(found) == query.limit:
+        answer.update(call.next_page("servers_links", found[-1].id))
+    return to_json(answer)
+
+
+def _query(call: Call) -> ServerQuery:
+    asked, admin = call.query, call.context.is_admin
+    window = asked.page(call.deps.settings.max_limit)
+    query = ServerQuery(
+        project_id=_project(call),
+        statuses=_statuses(call),
+        image_id=asked.text("image"),
+        flavor_id=asked.text("flavor"),
+        name=asked.text("name") or asked.text("display_name"),
+        ip=asked.text("ip"),
+        changed_since=asked.time("changes-since"),
+        changed_before=asked.time("changes-before") if call.version >= v2(66) else None,
+        tags=_tags(asked) if call.version >= v2(26) else TagFilter(),
+        equals=_equals(asked, admin=admin),
+        sort=_sort(asked, admin=admin),
+        marker=window.marker,
+        limit=window.limit,
+    )
+    return replace(query, deleted=_deleted(call, query))
+
+
+def _project(call: Call) -> str | None:
+    """The project that the list is confined to.  Others' need an administrator who says so."""
+    asked = call.query
+    everything = _flag(asked, "all_tenants")
+    if not call.context.is_admin:
+        if everything:
+            raise Forbidden("Policy doesn't allow os_compute_api:servers:detail:get_all_tenants to be performed.")
+        return call.context.project_id
+    named = asked.text("project_id") or asked.text("tenant_id")
+    return named or (None if everything else call.context.project_id)
+
+
+def _flag(asked: Query, name: str) -> bool:
+    text = asked.text(name)
+    return text is not None and (text == "" or bool(asked.boolean(name)))
+
+
+def _deleted(call: Call, query: ServerQuery) -> bool | None:
+    """Deleted servers are for administrators, but for those who ask what has changed."""
+    by_status = query.statuses is not None and any(VmState.DELETED in s.vm_states for s in query.statuses)
+    if not call.context.is_admin:
+        if by_status:
+            raise Forbidden("Only administrators may list deleted instances")
+        return None if query.changed_since is not None else False
+    text = call.query.text("deleted")
+    if text is None:
+        return True if by_status else None if query.changed_since is not None else False
+    return boolean_word(text) or False
+
+
+def _statuses(call: Call) -> tuple[StatusFilter, ...] | None:
+    words = [word.upper() for word in call.query.all("status")]
+    if not words:
+        return None
+    filters: list[StatusFilter] = []
+    for word in words:
+        if word in _STATUSES:
+            filters.append(StatusFilter(frozenset(VmState), frozenset({_STATUSES[word]})))
+        elif states := vm_states_of_status(word):
+            filters.append(StatusFilter(states, but_not=_REBOOTS))
+        elif word not in _NOVA_STATUSES and call.version >= v2(38):
+            raise InvalidInput(f"Invalid filter status: {word[:64]}", path="status")
+    return tuple(filters)
+
+
+def _tags(asked: Query) -> TagFilter:
+    def named(name: str) -> frozenset[str]:
+        return frozenset(tag for text in asked.all(name) for tag in text.split(",") if tag)
+
+    return TagFilter(named("tags"), named("tags-any"), named("not-tags"), named("not-tags-any"))
+
+
+def _equals(asked: Query, *, admin: bool) -> dict[str, Any]:
+    equals: dict[str, Any] = {}
+    if (reservation := asked.text("reservation_id")) is not None:
+        equals["reservation_id"] = reservation
+    if not admin:
+        return equals
+    for argument, column in _EQUALS_OF_ADMINS.items():
+        if (text := asked.text(argument)) is not None:
+            equals[column] = text
+    for argument in ("power_state", "launch_index"):
+        if (number := asked.integer(argument)) is not None:
+            equals[argument] = number
+    if (flag := asked.boolean("config_drive")) is not None:
+        equals["config_drive"] = flag
+    return equals
+
+
+def _sort(asked: Query, *, admin: bool) -> tuple[tuple[str, bool], ...]:
+    keys, directions = asked.all("sort_key"), asked.all("sort_dir")
+    if len(directions) > max(len(keys), 1):
+        raise InvalidInput("There are more sort directions than sort keys.", path="sort_dir")
+    sort: list[tuple[str, bool]] = []
+    for at, key in enumerate(keys):
+        if key not in _SORT_KEYS or (key in _SORT_KEYS_OF_ADMINS and not admin):
+            raise InvalidInput(f"Invalid input for query parameters sort_key. Value: {key[:64]}.", path="sort_key")
+        direction = directions[at] if at < len(directions) else directions[0] if directions else "desc"
+        if direction not in ("asc", "desc"):
+            raise InvalidInput(
+                f"Invalid input for query parameters sort_dir. Value: {direction[:64]}.", path="sort_dir"
+            )
+        column = _SORT_KEYS[key]
+        if column is not None:
+            sort.append((column, direction == "desc"))
+    return tuple(sort)

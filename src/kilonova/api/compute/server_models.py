@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bodies of POST and PUT /servers.
+
+Source: Compute API reference, "Servers", Create Server and Update Server.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, StringConstraints
+
+from kilonova.api.body import Body
+from kilonova.api.compute.fields import (
+    Boolean,
+    BooleanOrNothing,
+    Description,
+    IdText,
+    Metadata,
+    Name,
+    Positive,
+    Tag,
+    Whole,
+)
+from kilonova.api.microversion import v2
+
+USER_DATA_CHARACTERS = 65535
+"""Most characters of base64 text."""
+
+
+class SecurityGroupName(Body):
+    name: Annotated[str, StringConstraints(max_length=255)]
+
+
+class BlockDevice(Body):
+    """One entry of block_device_mapping_v2; which of them can be served is the handler's matter."""
+
+    since: ClassVar = {"tag": v2(42), "volume_type": v2(67)}
+
+    uuid: str | None = None
+    source_type: str | None = None
+    destination_type: str | None = None
+    boot_index: Whole | None = None
+    delete_on_termination: Boolean = False
+    volume_size: Whole | None = None
+    device_name: str | None = None
+    guest_format: str | None = None
+    no_device: Any = None
+    disk_bus: str | None = None
+    device_type: str | None = None
+    tag: Tag | None = None
+    volume_type: str | None = None
+
+
+class NewServer(Body):
+    """What is asked for a new server."""
+
+    since: ClassVar = {"description": v2(19), "tags": v2(52)}
+
+    name: Name
+    flavor: IdText = Field(alias="flavorRef")
+    image: str = Field(default="", alias="imageRef", max_length=255)
+    networks: Any = None
+    block_devices: list[BlockDevice] = Field(default=[], alias="block_device_mapping_v2", max_length=255)
+    key_name: Annotated[str, StringConstraints(max_length=255)] | None = None
+    user_data: Annotated[str, StringConstraints(max_length=USER_DATA_CHARACTERS)] | None = None
+    metadata: Metadata = Field(default={})
+    config_drive: BooleanOrNothing = False
+    availability_zone: Annotated[str, StringConstraints(max_length=255)] | None = None
+    security_groups: list[SecurityGroupName] = Field(default=[])
+    min_count: Positive = 1
+    max_count: Positive | None = None
+    return_reservation_id: Boolean = False
+    admin_pass: Annotated[str, StringConstraints(max_length=255)] | None = Field(default=None, alias="adminPass")
+    disk_config: Literal["MANUAL"] = Field(default="MANUAL", alias="OS-DCF:diskConfig")
+    description: Description | None = None
+    tags: list[Tag] = Field(default=[], max_length=50)
+
+
+class CreateServer(Body):
+    """The scheduler's hints sit beside the server, under either of two names."""
+
+    server: NewServer
+    hints: dict[str, Any] = Field(default={}, alias="os:scheduler_hints")
+    old_hints: dict[str, Any] = Field(default={}, alias="OS-SCH-HNT:scheduler_hints")
+
+
+class ServerChanges(Body):
+    """Only members that came are changed."""
+
+    since: ClassVar = {"description": v2(19)}
+
+    name: Name | None = None
+    description: Description | None = None
+    disk_config: Literal["MANUAL"] | None = Field(default=None, alias="OS-DCF:diskConfig")
+
+
+class UpdateServer(Body):
+    server: ServerChanges

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Showing, renaming and deleting one server; its metadata."""
+
+from dataclasses import replace
+
+import sqlalchemy as sa
+from pydantic_core import to_json
+
+from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.compute import server_view
+from kilonova.api.compute.fields import is_uuid
+from kilonova.api.compute.server_models import UpdateServer
+from kilonova.api.compute.server_view import Viewer
+from kilonova.api.microversion import v2
+from kilonova.base.errors import InvalidInput, NotFound
+from kilonova.db.readers import instances, servers
+from kilonova.objects.ids import InstanceId
+from kilonova.objects.instance import Instance
+from kilonova.objects.states import Verb
+
+
+def server_id_of(call: Call) -> InstanceId:
+    """The path's server id; a name or anything else that is no id is 404 without a look."""
+    text = call.params["server_id"]
+    if not is_uuid(text):
+        raise NotFound(f"Instance {text[:255]} could not be found.")
+    return InstanceId(text)
+
+
+async def find(call: Call) -> Instance:
+    """The server of the path, if the caller may see it.  Raises NotFound."""
+    return await call.db.read(instances.get, server_id_of(call), call.scope)
+
+
+def viewer_of(call: Call) -> Viewer:
+    """How this caller sees servers."""
+    return Viewer(call.links, call.version, call.context.is_admin)
+
+
+def informed(connection: sa.Connection, viewer: Viewer, found: list[Instance]) -> Viewer:
+    """The viewer with what it may see of these instances' hosts."""
+    if not viewer.admin or viewer.version < v2(16):
+        return viewer
+    hosts = {instance.host for instance in found if instance.host is not None}
+    return replace(viewer, hosts=servers.host_statuses(connection, hosts))
+
+
+async def show(call: Call) -> Reply:
+    """GET /servers/{id}; read and encoded in one hop off the loop."""
+    return Reply(await call.db.read(_shown, server_id_of(call), call.scope, viewer_of(call)))
+
+
+def _shown(connection: sa.Connection, instance_id: InstanceId, project_id: str | None, viewer: Viewer) -> bytes:
+    instance = instances.get(connection, instance_id, project_id)
+    return to_json({"server": server_view.single(instance, informed(connection, viewer, [instance]))})
+
+
+async def update(call: Call, body: UpdateServer) -> Reply:
+    """PUT /servers/{id}: the name and the description; an empty request changes nothing."""
+    changes = body.server
+    if not changes.model_fields_set:
+        raise InvalidInput("Invalid input for field/attribute server. It names nothing to change.", path="server")
+    if "name" in changes.model_fields_set and changes.name is None:
+        raise InvalidInput("Invalid input for field/attribute server.name. It cannot be null.", path="server.name")
+    instance = await find(call)
+    description = changes.description
+    if "description" in changes.model_fields_set and description is None:
+        description = ""  # to the conductor, None means that it stays as it is
+    if changes.name is not None or description is not None:
+        await call.deps.conductor.update_server(call.context, instance.id, changes.name, description)
+    return Reply(await call.db.read(_updated, instance.id, viewer_of(call)))
+
+
+def _updated(connection: sa.Connection, instance_id: InstanceId, viewer: Viewer) -> bytes:
+    instance = instances.get(connection, instance_id)
+    view = server_view.single if viewer.version >= v2(75) else server_view.short
+    return to_json({"server": view(instance, informed(connection, viewer, [instance]))})
+
+
+async def delete(call: Call) -> Reply:
+    """DELETE /servers/{id}: 204 once it is on disk that it will go."""
+    instance = await find(call)
+    await call.deps.conductor.accept_action(call.context, instance.id, Verb.DELETE)
+    return Reply()
+
+
+async def list_metadata(call: Call) -> Reply:
+    """GET /servers/{id}/metadata."""
+    return json_reply({"metadata": (await find(call)).metadata})
+
+
+async def show_metadata(call: Call) -> Reply:
+    """GET /servers/{id}/metadata/{key}."""
+    metadata, key = (await find(call)).metadata, call.params["key"]
+    if key not in metadata:
+        raise NotFound("Metadata item was not found")
+    return json_reply({"meta": {key: metadata[key]}})

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the API is made of: handed over by wiring, carried by every call."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kilonova.base.clock import Clock
+from kilonova.config.api import ApiSettings
+from kilonova.db.engine import Database
+from kilonova.identity.passwords import Passwords
+from kilonova.identity.tokens import TokenMinter
+from kilonova.images.store import ImageStore
+from kilonova.rpcapi.compute import ComputeAPI
+from kilonova.rpcapi.conductor import ConductorAPI
+
+
+@dataclass(frozen=True, slots=True)
+class ApiDeps:
+    """`db` is only read; `ready` says whether the service can do its work, and if not, why."""
+
+    db: Database
+    conductor: ConductorAPI
+    compute: ComputeAPI
+    tokens: TokenMinter
+    passwords: Passwords
+    images: ImageStore
+    clock: Clock
+    settings: ApiSettings
+    ready: Callable[[], tuple[bool, str]]

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Errors of the catalogue as HTTP answers.
+
+Source: Compute API reference, "Faults"; Identity's own form differs in its one key.
+"""
+
+from collections.abc import Mapping
+
+import structlog
+from pydantic_core import to_json
+
+from kilonova.base import errors
+
+log = structlog.get_logger(__name__)
+
+_STATUS: Mapping[type[errors.KilonovaError], int] = {
+    errors.InvalidInput: 400,
+    errors.ImageUnacceptable: 400,
+    errors.NoValidHost: 400,
+    errors.Unauthorized: 401,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.NotAcceptable: 406,
+    errors.Conflict: 409,
+    errors.InvalidState: 409,
+    errors.StaleWrite: 409,
+    errors.TooLarge: 413,
+    errors.HypervisorUnavailable: 503,
+    errors.NativeCallTimeout: 503,
+    errors.RpcTimeout: 503,
+    errors.RpcUnavailable: 503,
+    errors.DeadlineExceeded: 503,
+}
+
+_KEY: Mapping[int, str] = {
+    400: "badRequest",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "itemNotFound",
+    405: "badMethod",
+    409: "conflictingRequest",
+    413: "overLimit",
+    501: "notImplemented",
+    503: "serviceUnavailable",
+}
+
+_TITLE: Mapping[int, str] = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    409: "Conflict",
+    413: "Request Entity Too Large",
+    503: "Service Unavailable",
+}
+
+RETRY_AFTER_S = 2
+
+
+class HttpError(Exception):
+    """What only HTTP knows: a method that a path does not have, a feature that is not there."""
+
+    def __init__(self, status: int, message: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(message)
+        self.status, self.message, self.headers = status, message, headers
+
+
+def not_implemented(message: str) -> HttpError:
+    """501: the API has it, this service has not."""
+    return HttpError(501, message)
+
+
+def status_of(exc: errors.KilonovaError) -> int:
+    """The HTTP status of an error of ours; 500 for one that a caller can do nothing about."""
+    return _STATUS.get(type(exc), 500)
+
+
+def fault(status: int, message: str, *, identity: bool = False) -> bytes:
+    """The body of a fault: one key that names it, code and message in it."""
+    if identity or status == 401:
+        title = _TITLE.get(status, "Internal Server Error")
+        return to_json({"error": {"code": status, "title": title, "message": message}})
+    return to_json({_KEY.get(status, "computeFault"): {"code": status, "message": message}})
+
+
+def answer(exc: Exception, request_id: str) -> tuple[int, str, tuple[tuple[str, str], ...]]:
+    """Status, message and headers for whatever a request raised.  What nobody foresaw is logged, and told only by its
+    request id."""
+    if isinstance(exc, HttpError):
+        return exc.status, exc.message, exc.headers
+    if isinstance(exc, errors.KilonovaError):
+        status = status_of(exc)
+        if status == 503:
+            log.warning("request failed for now", request_id=request_id, code=exc.code, error=exc.message)
+            return status, exc.message, (("Retry-After", str(RETRY_AFTER_S)),)
+        if status != 500:
+            return status, exc.message, ()
+        log.error("request failed", request_id=request_id, code=exc.code, error=exc.message)
+    else:
+        log.error("request failed unexpectedly", request_id=request_id, exc_info=exc)
+    return 500, f"Unexpected error. The service's log has the reason under {request_id}.", ()

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The root: an index for people, and two questions that machines ask."""
+
+from kilonova import __version__
+from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.route import Role, Row, Service
+
+
+async def index(call: Call) -> Reply:
+    """What is where."""
+    base = call.links.base
+    return json_reply(
+        {
+            "name": "kilonova",
+            "version": __version__,
+            "services": {
+                "identity": f"{base}/identity/v3",
+                "compute": f"{base}/compute/v2.1",
+                "image": f"{base}/image",
+            },
+        }
+    )
+
+
+async def healthz(call: Call) -> Reply:
+    """This process answers."""
+    return json_reply({"healthy": True})
+
+
+async def readyz(call: Call) -> Reply:
+    """Whether servers can be created now: 503 with the reason while they cannot."""
+    ready, reason = call.deps.ready()
+    if ready:
+        return json_reply({"ready": True})
+    return json_reply({"ready": False, "reason": reason}, status=503)
+
+
+SERVICES = (
+    Service(
+        "",
+        (
+            Row("GET", "", index, "root", Role.ANYBODY, reply="{name, version, services}"),
+            Row("GET", "/healthz", healthz, "healthz", Role.ANYBODY, reply="{healthy}"),
+            Row("GET", "/readyz", readyz, "readyz", Role.ANYBODY, reply="{ready[, reason]}; 503 while not ready"),
+        ),
+        open=True,
+    ),
+)

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images' bytes: PUT and GET /images/{id}/file.
+
+queued -> saving -> active; an upload that fails for whatever reason puts the image back to queued, with nothing kept.
+"""
+
+import asyncio
+from dataclasses import replace
+
+import structlog
+
+from kilonova.api.body import check_declared_length
+from kilonova.api.call import Call, Reply
+from kilonova.api.deps import ApiDeps
+from kilonova.api.faults import HttpError
+from kilonova.api.image.images import find, find_own
+from kilonova.base.errors import Conflict, InvalidInput, KilonovaError, NotFound
+from kilonova.db.readers import catalogue
+from kilonova.objects.image import Image, ImageStatus
+
+log = structlog.get_logger(__name__)
+
+OCTETS = "application/octet-stream"
+
+RELEASE_LIMIT_S = 10.0
+"""Seconds that putting a failed upload's image back may take, also while the service stops."""
+
+
+async def upload(call: Call) -> Reply:
+    """204 once bytes and record are on disk.  Raises Conflict unless the image is queued, ImageUnacceptable when the
+    bytes are not what was declared, TooLarge."""
+    if call.headers.get("content-type", "").partition(";")[0].strip().lower() != OCTETS:
+        raise HttpError(415, f"Unsupported content type: use {OCTETS}.")
+    image = await find_own(call)
+    if image.disk_format is None or image.container_format is None:
+        raise InvalidInput("Properties disk_format and container_format must be set prior to saving data.")
+    if image.status is not ImageStatus.QUEUED:
+        raise Conflict(f"Image status transition from {image.status} to saving is not allowed")
+    check_declared_length(call.headers, call.deps.settings.max_image_bytes)
+    deps = call.deps
+    saving = replace(image, status=ImageStatus.SAVING, updated_at=deps.clock.now())
+    await deps.conductor.update_image(saving, expected_status=ImageStatus.QUEUED)
+    try:
+        await _save(call, saving, image.disk_format)
+    except BaseException:
+        await _release(deps, saving)
+        raise
+    return Reply()
+
+
+async def _save(call: Call, image: Image, disk_format: str) -> None:
+    store = call.deps.images
+    stored = await store.write(image.id, call.chunks, call.deps.settings.max_image_bytes)
+    try:
+        virtual_size = await store.inspect(image.id, disk_format)
+    except BaseException:
+        await store.delete(image.id)
+        raise
+    active = replace(
+        image,
+        status=ImageStatus.ACTIVE,
+        size=stored.size,
+        virtual_size=virtual_size,
+        checksum=stored.md5,
+        os_hash_value=stored.sha512,
+        updated_at=call.deps.clock.now(),
+    )
+    try:
+        await call.deps.conductor.update_image(active, expected_status=ImageStatus.SAVING)
+    except NotFound:  # deleted meanwhile
+        await store.delete(image.id)
+        raise
+    # After any other failure the record may be active nonetheless, so the bytes stay; the next start sweeps.
+
+
+async def _release(deps: ApiDeps, image: Image) -> None:
+    """Back to queued; when even that fails, the next start does it (see `recover`)."""
+    queued = replace(image, status=ImageStatus.QUEUED, updated_at=deps.clock.now())
+    try:
+        async with asyncio.timeout(RELEASE_LIMIT_S):
+            await deps.conductor.update_image(queued, expected_status=ImageStatus.SAVING)
+    except NotFound:
+        pass  # deleted meanwhile
+    except (KilonovaError, TimeoutError) as exc:
+        log.warning("image stays in saving until the next start", image_id=image.id, error=str(exc))
+
+
+async def recover(deps: ApiDeps) -> None:
+    """Before the first request of the only API process: images whose upload died with an earlier process are queued
+    again, and files that belong to no image are removed."""
+    images: list[Image] = await deps.db.read(catalogue.list_images, "", admin=True)
+    for image in images:
+        if image.status is ImageStatus.SAVING:
+            await _release(deps, image)
+    await deps.images.sweep([image.id for image in images if image.status is ImageStatus.ACTIVE])
+
+
+async def download(call: Call) -> Reply:
+    """200 with the bytes, or 204 while there are none."""
+    image = await find(call)
+    if image.status is not ImageStatus.ACTIVE or not image.size:
+        return Reply(status=204)
+    headers = [("Content-Length", str(image.size))]
+    if image.checksum is not None:
+        headers.append(("Content-MD5", image.checksum))
+    return Reply(headers=tuple(headers), content_type=OCTETS, stream=call.deps.images.read(image.id))

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images' records: show, create, change, delete."""
+
+from dataclasses import replace
+from typing import Any
+
+from pydantic_core import from_json
+
+from kilonova.api.body import json_object
+from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.compute.fields import is_uuid
+from kilonova.api.faults import HttpError
+from kilonova.api.image.fields import SETTABLE, applied, current, refuse_read_only
+from kilonova.api.image.view import schema, view
+from kilonova.base.errors import Conflict, Forbidden, InvalidInput, NotFound
+from kilonova.db.readers import catalogue
+from kilonova.objects.ids import ImageId
+from kilonova.objects.image import Image, ImageStatus
+
+PATCH_TYPES = frozenset({f"application/openstack-images-v2.{minor}-json-patch" for minor in (0, 1)})
+
+
+async def find(call: Call) -> Image:
+    """The image of the path, if the caller may see it; a name is not found.  Raises NotFound."""
+    image_id = call.params["image_id"]
+    if not is_uuid(image_id):
+        raise NotFound(f"No image found with ID {image_id[:255]}")
+    context = call.context
+    return await call.db.read(catalogue.get_image, ImageId(image_id), context.project_id, admin=context.is_admin)
+
+
+async def find_own(call: Call) -> Image:
+    """The same, if the caller may also change it.  Raises NotFound, Forbidden."""
+    image = await find(call)
+    if image.owner != call.context.project_id and not call.context.is_admin:
+        raise Forbidden(f"You are not permitted to change the image {image.id}.")
+    return image
+
+
+async def show(call: Call) -> Reply:
+    """GET /images/{id}."""
+    return json_reply(view(await find(call)))
+
+
+async def create(call: Call, data: bytes) -> Reply:
+    """POST /images: a record without bytes, status queued."""
+    asked = json_object(data)
+    image_id = asked.pop("id", None)
+    owner = asked.pop("owner", None)
+    if image_id is not None and not (isinstance(image_id, str) and is_uuid(image_id)):
+        raise InvalidInput("Invalid input for field/attribute id. It is not a UUID.", path="id")
+    if owner not in (None, call.context.project_id) and not (call.context.is_admin and isinstance(owner, str)):
+        raise Forbidden("You are not permitted to create images owned by others.")
+    for name in asked:
+        refuse_read_only(name)
+    now = call.deps.clock.now()
+    blank = Image(
+        id=ImageId(image_id or call.deps.clock.new_id()),
+        name=None,
+        status=ImageStatus.QUEUED,
+        owner=owner or call.context.project_id,
+        visibility="shared",
+        disk_format=None,
+        container_format=None,
+        created_at=now,
+        updated_at=now,
+    )
+    image = replace(applied(blank, asked, call), updated_at=now)
+    await call.deps.conductor.create_image(image)
+    return json_reply(view(image), headers=(("Location", call.links.to(f"/images/{image.id}")),))
+
+
+async def update(call: Call, data: bytes) -> Reply:
+    """PATCH /images/{id}: a list of add, replace and remove.
+
+    The record is replaced if its status is still the one that was read; otherwise the caller gets a Conflict.
+    """
+    if _media_type(call) not in PATCH_TYPES:
+        raise HttpError(415, f"Unsupported content type: use {' or '.join(sorted(PATCH_TYPES))}.")
+    image = await find_own(call)
+    changed = applied(image, _patched(current(image), _operations(data)), call)
+    if image.status is not ImageStatus.QUEUED and (changed.disk_format, changed.container_format) != (
+        image.disk_format,
+        image.container_format,
+    ):
+        raise Forbidden("Attributes disk_format and container_format cannot be changed once the image has data.")
+    await call.deps.conductor.update_image(changed, expected_status=image.status)
+    return json_reply(view(changed))
+
+
+def _media_type(call: Call) -> str:
+    return call.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _operations(data: bytes) -> list[tuple[str, str, Any]]:
+    """(op, member, value) of each.  Raises InvalidInput."""
+    try:
+        listed = from_json(data)
+    except ValueError as exc:
+        raise InvalidInput("Malformed request body: it is no JSON.") from exc
+    if not isinstance(listed, list):
+        raise InvalidInput("Request body must be a JSON array of operation objects.")
+    operations: list[tuple[str, str, Any]] = []
+    for item in listed:
+        if not isinstance(item, dict):
+            raise InvalidInput("Operations must be JSON objects.")
+        op, path = item.get("op"), item.get("path")
+        if op not in ("add", "replace", "remove"):
+            raise InvalidInput("Operations must be one of add, replace and remove.", path="op")
+        if not isinstance(path, str) or not path.startswith("/") or "/" in path[1:]:
+            raise InvalidInput("A pointer must be a slash and the name of one member.", path="path")
+        if op != "remove" and "value" not in item:
+            raise InvalidInput("Operations add and replace need a value.", path="value")
+        operations.append((op, path[1:].replace("~1", "/").replace("~0", "~"), item.get("value")))
+    return operations
+
+
+def _patched(members: dict[str, Any], operations: list[tuple[str, str, Any]]) -> dict[str, Any]:
+    for op, name, value in operations:
+        refuse_read_only(name)
+        if op == "remove":
+            if name in SETTABLE:
+                raise Forbidden(f"Property {name} may not be removed.")
+            if name not in members:
+                raise Conflict(f"Property {name} does not exist.")
+            del members[name]
+            continue
+        if op == "replace" and name not in members:
+            raise Conflict(f"Property {name} does not exist.")
+        members[name] = value
+    return members
+
+
+async def delete(call: Call) -> Reply:
+    """DELETE /images/{id}: the record, then the bytes; servers that were made from it have their own copy."""
+    image = await find_own(call)
+    if image.protected:
+        raise Forbidden(f"Image {image.id} is protected and cannot be deleted.")
+    await call.deps.conductor.delete_image(image.id)
+    await call.deps.images.delete(image.id)
+    return Reply()
+
+
+async def list_tasks(call: Call) -> Reply:
+    """GET /images/{id}/tasks: there are none."""
+    await find(call)
+    return json_reply({"tasks": []})
+
+
+async def show_schema(call: Call) -> Reply:
+    """GET /schemas/image."""
+    return json_reply(schema())
+
+
+async def list_schema(call: Call) -> Reply:
+    """GET /schemas/images."""
+    return json_reply({"name": "images", "properties": {"images": {"type": "array", "items": schema()}}, "links": []})

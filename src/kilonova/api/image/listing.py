@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""GET /images: filters by field, by list, by any property; sorted, page by page."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.image.view import view
+from kilonova.api.query import Query
+from kilonova.base.errors import InvalidInput
+from kilonova.db.readers import catalogue
+from kilonova.objects.image import Image
+
+Test = Callable[[Image], bool]
+
+_SORT: Mapping[str, Callable[[Image], Any]] = {
+    "name": lambda image: image.name or "",
+    "status": lambda image: image.status,
+    "container_format": lambda image: image.container_format or "",
+    "disk_format": lambda image: image.disk_format or "",
+    "size": lambda image: image.size or 0,
+    "id": lambda image: image.id,
+    "created_at": lambda image: image.created_at,
+    "updated_at": lambda image: image.updated_at,
+}
+
+_TEXTS = frozenset(
+    {"id", "name", "status", "owner", "disk_format", "container_format", "checksum", "os_hash_value", "os_hash_algo"}
+)
+_LISTS = frozenset({"id", "name", "status", "disk_format", "container_format"})
+_COMPARED: Mapping[str, Callable[[Any, Any], bool]] = {
+    "gt": lambda a, b: a > b,
+    "gte": lambda a, b: a >= b,
+    "eq": lambda a, b: a == b,
+    "neq": lambda a, b: a != b,
+    "lt": lambda a, b: a < b,
+    "lte": lambda a, b: a <= b,
+}
+_NO_FILTERS = frozenset({"limit", "marker", "sort_key", "sort_dir", "sort", "member_status"})
+
+
+async def list_images(call: Call) -> Reply:
+    """One's own images and public ones; all for an administrator.  Hidden ones only when asked for."""
+    window = call.query.page(call.deps.settings.max_limit)
+    tests = _tests(call.query)
+    found: list[Image] = await call.db.read(catalogue.list_images, call.context.project_id, admin=call.context.is_admin)
+    found = [image for image in found if all(test(image) for test in tests)]
+    _sort(found, call.query)
+    if window.marker is not None:
+        at = next((at for at, image in enumerate(found) if image.id == window.marker), None)
+        if at is None:
+            raise InvalidInput(f"Image {window.marker[:255]} is no marker here: it could not be found.", path="marker")
+        found = found[at + 1 :]
+    page = found[: window.limit]
+    answer: dict[str, Any] = {"images": [view(image) for image in page], "schema": "/v2/schemas/images"}
+    answer["first"] = _href(urlencode([pair for pair in call.query.pairs if pair[0] != "marker"]))
+    if page and len(found) > len(page):
+        answer["next"] = _href(call.query.after(page[-1].id))
+    return json_reply(answer)
+
+
+def _href(query: str) -> str:
+    return f"/v2/images?{query}" if query else "/v2/images"
+
+
+def _tests(query: Query) -> list[Test]:
+    tests: list[Test] = []
+    if query.text("os_hidden") is None:
+        tests.append(lambda image: not image.os_hidden)
+    for name, text in query.pairs:
+        if name not in _NO_FILTERS:
+            tests.append(_test(name, text, query))
+    return tests
+
+
+def _test(name: str, text: str, query: Query) -> Test:
+    if name in _TEXTS:
+        return _text_test(name, text)
+    if name == "visibility":
+        return lambda image: text == "all" or image.visibility == text
+    if name == "tag":
+        return lambda image: text in image.tags
+    if name in ("protected", "os_hidden"):
+        flag = query.boolean(name)
+        return lambda image: getattr(image, name) == flag
+    if name in ("min_disk", "min_ram", "size_min", "size_max"):
+        return _number_test(name, query.integer(name) or 0)
+    if name in ("created_at", "updated_at"):
+        return _time_test(name, text)
+    return lambda image: image.properties.get(name) == text
+
+
+def _text_test(name: str, text: str) -> Test:
+    values = frozenset({text})
+    if name in _LISTS and text.startswith("in:"):
+        values = frozenset(word.strip('"') for word in text.removeprefix("in:").split(","))
+    if name == "os_hash_algo":
+        return lambda image: image.os_hash_value is not None and "sha512" in values
+    return lambda image: getattr(image, name) in values
+
+
+def _number_test(name: str, number: int) -> Test:
+    if name == "size_min":
+        return lambda image: (image.size or 0) >= number
+    if name == "size_max":
+        return lambda image: (image.size or 0) <= number
+    return lambda image: getattr(image, name) == number
+
+
+def _time_test(name: str, text: str) -> Test:
+    operator, _, rest = text.partition(":")
+    if operator not in _COMPARED:
+        operator, rest = "eq", text
+    at = Query(urlencode({name: rest}).encode()).time(name)
+    compare = _COMPARED[operator]
+    return lambda image: compare(getattr(image, name).replace(microsecond=0), at)
+
+
+def _sort(images: list[Image], query: Query) -> None:
+    """Newest first unless asked otherwise: sort=key:dir,key or sort_key and sort_dir, several of each."""
+    if (text := query.text("sort")) is not None:
+        words = [word.strip().partition(":") for word in text.split(",")]
+        keys = [(key, direction or "desc") for key, _, direction in words]
+    else:
+        names, directions = query.all("sort_key"), query.all("sort_dir")
+        default = directions[0] if directions else "desc"
+        pairs = enumerate(names or ["created_at"])
+        keys = [(name, directions[at] if at < len(directions) else default) for at, name in pairs]
+    for key, direction in reversed([*keys, ("id", keys[-1][1])]):
+        if key not in _SORT or direction not in ("asc", "desc"):
+            raise InvalidInput(f"Invalid sort: {key[:64]} {direction[:64]}.", path="sort")
+        images.sort(key=_SORT[key], reverse=direction == "desc")

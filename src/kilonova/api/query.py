@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The query string: parsed once, read by type, refused with the argument's name."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import parse_qsl, urlencode
+
+from kilonova.base.errors import InvalidInput
+
+_MOST_ARGUMENTS = 256
+_TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
+_FALSE = frozenset({"false", "f", "no", "n", "off", "0"})
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """At most `limit` things after the one whose id is `marker`."""
+
+    limit: int
+    marker: str | None
+
+
+class Query:
+    """Arguments by name, in the order in which they came.  All readers raise InvalidInput for what they cannot take."""
+
+    __slots__ = ("pairs",)
+
+    def __init__(self, query_string: bytes) -> None:
+        if not query_string:
+            self.pairs: list[tuple[str, str]] = []
+            return
+        try:
+            self.pairs = parse_qsl(
+                query_string.decode("latin-1"), keep_blank_values=True, max_num_fields=_MOST_ARGUMENTS
+            )
+        except ValueError as exc:
+            raise InvalidInput(f"The query has more than {_MOST_ARGUMENTS} arguments.") from exc
+
+    def names(self) -> Iterable[str]:
+        return dict(self.pairs)
+
+    def text(self, name: str) -> str | None:
+        """The last value of that name."""
+        return next((value for key, value in reversed(self.pairs) if key == name), None)
+
+    def all(self, name: str) -> list[str]:
+        """Every value of that name."""
+        return [value for key, value in self.pairs if key == name]
+
+    def boolean(self, name: str) -> bool | None:
+        """Strict: a word for true or false, or nothing."""
+        text = self.text(name)
+        if text is None:
+            return None
+        if text.lower() in _TRUE:
+            return True
+        if text.lower() in _FALSE:
+            return False
+        raise InvalidInput(f"Invalid input for query parameters {name}. Value: {text[:64]}. It is no boolean.")
+
+    def integer(self, name: str) -> int | None:
+        """A whole number from 0 up."""
+        text = self.text(name)
+        if text is None:
+            return None
+        if not (text.isascii() and text.isdigit() and len(text) < 19):
+            raise InvalidInput(
+                f"Invalid input for query parameters {name}. Value: {text[:64]}. It is no integer from 0 up.",
+                path=name,
+            )
+        return int(text)
+
+    def time(self, name: str) -> datetime | None:
+        """ISO 8601; without a zone it is UTC."""
+        text = self.text(name)
+        if text is None:
+            return None
+        try:
+            # A "+" of a zone that was not escaped arrives as a blank.
+            at = datetime.fromisoformat(text.strip().replace(" ", "+") if "T" in text else text.strip())
+        except ValueError as exc:
+            raise InvalidInput(
+                f"Invalid input for query parameters {name}. Value: {text[:64]}. It is no ISO 8601 time.", path=name
+            ) from exc
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+    def page(self, longest: int) -> Page:
+        """`limit` and `marker`; no limit, or one beyond `longest`, means `longest`."""
+        limit = self.integer("limit")
+        return Page(longest if limit is None else min(limit, longest), self.text("marker"))
+
+    def after(self, marker: str) -> str:
+        """The same query for the page after `marker`."""
+        return urlencode([*((key, value) for key, value in self.pairs if key != "marker"), ("marker", marker)])
+
+
+def boolean_word(value: object) -> bool | None:
+    """A JSON value that means true or false in OpenStack's APIs (True, "yes", "1", ...); None for others."""
+    if isinstance(value, bool):
+        return value
+    text = value.lower() if isinstance(value, str) else ""
+    return True if text in _TRUE else False if text in _FALSE else None
+
+
+def one_of(name: str, text: str, words: Mapping[str, object]) -> str:
+    """`text` if it is one of `words`.  Raises InvalidInput."""
+    if text not in words:
+        raise InvalidInput(
+            f"Invalid input for query parameters {name}. Value: {text[:64]}. It is none of {', '.join(sorted(words))}.",
+            path=name,
+        )
+    return text

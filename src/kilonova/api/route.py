@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Routes are rows: one per request that is served.  Dispatch, policy, OpenAPI and docs/routes.md are made of them."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from pydantic import BaseModel
+
+from kilonova.api.call import Reply
+from kilonova.api.faults import HttpError
+from kilonova.api.microversion import MAX, MIN, Microversion
+from kilonova.base.errors import NotFound
+
+Handler = Callable[..., Awaitable[Reply]]
+"""Takes the Call, and then the body when the row has a model for it."""
+
+
+class Role(IntEnum):
+    """What a row asks of its caller; each role includes those below it."""
+
+    ANYBODY = 0
+    """No token."""
+    READER = 1
+    MEMBER = 2
+    ADMIN = 3
+
+
+ROLES: Mapping[str, Role] = {
+    "reader": Role.READER,
+    "member": Role.MEMBER,
+    "manager": Role.MEMBER,
+    "admin": Role.ADMIN,
+}
+
+
+def strongest(names: Iterable[str]) -> Role:
+    """The most that role names allow; names we do not know allow nothing."""
+    return max((ROLES.get(name, Role.ANYBODY) for name in names), default=Role.ANYBODY)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One route.  `path` is below its service, with {parameters}; `rule` is the policy's name as oslo.policy knows it.
+
+    `body` is the model of the request's body; with `whole` the handler gets the body as bytes and looks into them
+    itself; with neither, a handler that wants a body reads the call's chunks.  `query` names the arguments that are
+    known: from `strict` on others are refused, before they are ignored.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    rule: str
+    role: Role
+    success: int = 200
+    reply: str = ""
+    body: type[BaseModel] | None = None
+    whole: bool = False
+    query: frozenset[str] = frozenset()
+    strict: Microversion | None = None
+    min: Microversion = MIN
+    max: Microversion = MAX
+
+
+@dataclass(slots=True)
+class _Node:
+    """A place in the tree of paths."""
+
+    literals: dict[str, "_Node"] = field(default_factory=dict[str, "_Node"])
+    parameter: "_Node | None" = None
+    name: str = ""
+    rows: list[Row] = field(default_factory=list[Row])
+
+
+class Router:
+    """Finds the row of a request.  A literal segment wins over a parameter if it has a row that fits."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._root = _Node()
+        for row in rows:
+            self._add(row)
+
+    def _add(self, row: Row) -> None:
+        node = self._root
+        for segment in row.path.strip("/").split("/") if row.path else ():
+            if segment.startswith("{"):
+                node.parameter = node.parameter or _Node(name=segment[1:-1])
+                node = node.parameter
+            else:
+                node = node.literals.setdefault(segment, _Node())
+        node.rows.append(row)
+
+    def find(self, method: str, segments: Sequence[str], version: Microversion) -> tuple[Row, dict[str, str]]:
+        """The row and its path parameters.  Raises NotFound, or HttpError 405 when only the method does not fit."""
+        allowed: set[str] = set()
+        for node, params in _places(self._root, segments, 0):
+            for row in node.rows:
+                if row.min <= version <= row.max:
+                    if row.method == method:
+                        return row, params
+                    allowed.add(row.method)
+        if allowed:
+            raise HttpError(
+                405, f"The method {method[:16]} is not allowed here.", (("Allow", ", ".join(sorted(allowed))),)
+            )
+        raise NotFound("The resource could not be found.")
+
+
+def _places(node: _Node, segments: Sequence[str], at: int) -> Iterable[tuple[_Node, dict[str, str]]]:
+    if at == len(segments):
+        yield node, {}
+        return
+    segment = segments[at]
+    literal = node.literals.get(segment)
+    if literal is not None:
+        yield from _places(literal, segments, at + 1)
+    if node.parameter is not None and segment:
+        for place, params in _places(node.parameter, segments, at + 1):
+            yield place, {node.parameter.name: segment, **params}
+
+
+@dataclass(frozen=True)
+class Service:
+    """The rows below one prefix ("/compute/v2.1").  `microversions`: it negotiates them and says so in its answers;
+    `identity`: its faults have Identity's form; `open`: what it does not have is 404 without asking for a token."""
+
+    prefix: str
+    rows: tuple[Row, ...]
+    open: bool = False
+    microversions: bool = False
+    identity: bool = False

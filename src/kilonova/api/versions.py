@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Version documents: where every client begins, without a token.
+
+Compute's list begins with v2.0, and each document repeats the self link by which the list led to it.
+Sources: Compute API reference, "Versions"; Identity and Image likewise.
+"""
+
+from typing import Any
+
+from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.microversion import MAX, MIN
+from kilonova.api.route import Role, Row, Service
+
+IDENTITY_VERSION = "v3.14"
+IMAGE_VERSION = "v2.9"
+
+
+def _entry(base: str, version_id: str, path: str, **fields: str) -> dict[str, Any]:
+    return {"id": version_id, **fields, "links": [{"rel": "self", "href": f"{base}{path}/"}]}
+
+
+def _compute_v20(base: str) -> dict[str, Any]:
+    return _entry(
+        base, "v2.0", "/compute/v2", status="SUPPORTED", version="", min_version="", updated="2011-01-21T11:33:21Z"
+    )
+
+
+def _compute_v21(base: str) -> dict[str, Any]:
+    return _entry(
+        base,
+        "v2.1",
+        "/compute/v2.1",
+        status="CURRENT",
+        version=str(MAX),
+        min_version=str(MIN),
+        updated="2013-07-23T11:33:21Z",
+    )
+
+
+def _media_types(kind: str) -> dict[str, Any]:
+    return {"media-types": [{"base": "application/json", "type": f"application/vnd.openstack.{kind}+json"}]}
+
+
+def _identity_v3(base: str) -> dict[str, Any]:
+    return {
+        **_entry(base, IDENTITY_VERSION, "/identity/v3", status="stable", updated="2020-04-07T00:00:00Z"),
+        **_media_types("identity-v3"),
+    }
+
+
+async def compute_list(call: Call) -> Reply:
+    base = call.links.base
+    return json_reply({"versions": [_compute_v20(base), _compute_v21(base)]})
+
+
+async def compute_v20(call: Call) -> Reply:
+    return json_reply({"version": {**_compute_v20(call.links.base), **_media_types("compute;version=2")}})
+
+
+async def compute_v21(call: Call) -> Reply:
+    return json_reply({"version": {**_compute_v21(call.links.base), **_media_types("compute;version=2.1")}})
+
+
+async def identity_list(call: Call) -> Reply:
+    return json_reply({"versions": {"values": [_identity_v3(call.links.base)]}})
+
+
+async def identity_v3(call: Call) -> Reply:
+    return json_reply({"version": _identity_v3(call.links.base)})
+
+
+async def image_list(call: Call) -> Reply:
+    return json_reply({"versions": [_entry(call.links.base, IMAGE_VERSION, "/image/v2", status="CURRENT")]})
+
+
+SERVICES = (
+    Service(
+        "/compute",
+        (
+            Row("GET", "", compute_list, "versions", Role.ANYBODY, reply="{versions: [...]}, v2.0 first"),
+            Row("GET", "/v2", compute_v20, "versions", Role.ANYBODY, reply="{version}"),
+        ),
+        open=True,
+    ),
+    Service(
+        "/identity",
+        (Row("GET", "", identity_list, "versions", Role.ANYBODY, success=300, reply="{versions: {values: [...]}}"),),
+        open=True,
+    ),
+    Service(
+        "/image",
+        (
+            Row("GET", "", image_list, "versions", Role.ANYBODY, success=300, reply="{versions: [...]}"),
+            Row("GET", "/versions", image_list, "versions", Role.ANYBODY, reply="{versions: [...]}"),
+        ),
+        open=True,
+    ),
+)

@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading instances as the API lists them: filtered, sorted, page by page.
+
+What SQL dialects do differently (regular expressions, JSON arrays) is matched here, on the few columns that it needs.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from kilonova.base.errors import InvalidInput, NotFound
+from kilonova.db import rows
+from kilonova.db.readers.hosts import COMPUTE
+from kilonova.db.readers.patterns import compiled, literal
+from kilonova.db.schema import instances, services
+from kilonova.objects.ids import HostName, InstanceId
+from kilonova.objects.instance import Instance
+from kilonova.objects.states import TaskState, VmState
+
+
+@dataclass(frozen=True, slots=True)
+class TagFilter:
+    """All of `every`, one of `any`, not all of `not_every`, none of `not_any`; empty ones say nothing."""
+
+    every: frozenset[str] = frozenset()
+    any: frozenset[str] = frozenset()
+    not_every: frozenset[str] = frozenset()
+    not_any: frozenset[str] = frozenset()
+
+    def takes(self, tags: Collection[str]) -> bool:
+        """Whether an instance with these tags passes."""
+        has = frozenset(tags)
+        return (
+            self.every <= has
+            and (not self.any or bool(self.any & has))
+            and not (self.not_every and self.not_every <= has)
+            and not self.not_any & has
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StatusFilter:
+    """A status of the API: one of these vm_states, and one of these task_states (empty: any but `but_not`)."""
+
+    vm_states: frozenset[VmState]
+    task_states: frozenset[TaskState] = frozenset()
+    but_not: frozenset[TaskState] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerQuery:
+    """What a list of servers is filtered and sorted by; None and empty mean any.
+
+    `name` and `ip` are regular expressions, searched, unanchored.  `equals` maps columns of EQUALS to values.
+    `deleted` None means both.  `sort` has columns of SORTABLE, True for descending; ties go newest first.
+    """
+
+    project_id: str | None = None
+    deleted: bool | None = False
+    statuses: tuple[StatusFilter, ...] | None = None
+    equals: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    image_id: str | None = None
+    flavor_id: str | None = None
+    name: str | None = None
+    ip: str | None = None
+    tags: TagFilter = TagFilter()
+    changed_since: datetime | None = None
+    changed_before: datetime | None = None
+    sort: tuple[tuple[str, bool], ...] = ()
+    marker: str | None = None
+    limit: int = 1000
+
+
+EQUALS = frozenset(
+    {"id", "user_id", "host", "node", "availability_zone", "key_name", "vm_state", "task_state", "power_state"}
+    | {"reservation_id", "hostname", "launch_index", "config_drive", "description"}
+)
+
+SORTABLE = frozenset(
+    {
+        "created_at",
+        "updated_at",
+        "launched_at",
+        "terminated_at",
+        "id",
+        "name",
+        "hostname",
+        "description",
+        "host",
+        "node",
+    }
+    | {"availability_zone", "key_name", "vm_state", "task_state", "power_state", "project_id", "user_id"}
+    | {"launch_index", "config_drive", "image_id", "flavor_id"}
+)
+
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+_DEFAULT_SORT = (("created_at", True), ("id", True))
+
+
+def page(connection: sa.Connection, query: ServerQuery) -> list[Instance]:
+    """A page of instances.
+
+    Raises InvalidInput for an unknown marker and for a regular expression that is none or that could take long.
+    """
+    keys = [(_sort_key(name), descending) for name, descending in (*query.sort, *_DEFAULT_SORT)]
+    where = _conditions(query)
+    if query.marker is not None:
+        where.append(_after(connection, query, keys))
+    order = [key.desc() if descending else key.asc() for key, descending in keys]
+    name, ip = _pattern("name", query.name), _pattern("ip", query.ip)
+    if name is None and ip is None and query.tags == TagFilter():
+        found = connection.execute(sa.select(instances).where(*where).order_by(*order).limit(query.limit))
+        return [rows.instance_from(row) for row in found.mappings()]
+    columns = (instances.c.id, instances.c.name, instances.c.addresses, instances.c.tags)
+    ids: list[InstanceId] = []
+    for row in connection.execute(sa.select(*columns).where(*where).order_by(*order)).mappings():
+        if len(ids) == query.limit:
+            break
+        if _matches(row, name, ip, query.tags):
+            ids.append(row["id"])
+    return _in_order(connection, ids)
+
+
+def _pattern(argument: str, text: str | None) -> re.Pattern[str] | None:
+    if text is None or (argument == "name" and literal(text) is not None):
+        return None
+    return compiled(argument, text)
+
+
+def _matches(row: sa.RowMapping, name: re.Pattern[str] | None, ip: re.Pattern[str] | None, tags: TagFilter) -> bool:
+    if name is not None and name.search(row["name"]) is None:
+        return False
+    if ip is not None and not any(ip.search(address["address"]) for address in row["addresses"]):
+        return False
+    return tags.takes(row["tags"])
+
+
+def _in_order(connection: sa.Connection, ids: Sequence[InstanceId]) -> list[Instance]:
+    found: dict[InstanceId, Instance] = {}
+    for some in _slices(ids, 500):
+        query = sa.select(instances).where(instances.c.id.in_(some))
+        for row in connection.execute(query).mappings():
+            found[row["id"]] = rows.instance_from(row)
+    return [found[instance_id] for instance_id in ids]
+
+
+def _slices(ids: Sequence[InstanceId], size: int) -> Iterator[Sequence[InstanceId]]:
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]
+
+
+def _conditions(query: ServerQuery) -> list[sa.ColumnElement[bool]]:
+    where: list[sa.ColumnElement[bool]] = []
+    if query.deleted is not None:
+        where.append(instances.c.deleted_at.is_not(None) if query.deleted else instances.c.deleted_at.is_(None))
+    if query.project_id is not None:
+        where.append(instances.c.project_id == query.project_id)
+    if query.statuses is not None:
+        where.append(sa.or_(sa.false(), *(_status(status) for status in query.statuses)))
+    where += [instances.c[name] == value for name, value in query.equals.items()]
+    if query.image_id is not None:
+        where.append(instances.c.image["id"].as_string() == query.image_id)
+    if query.flavor_id is not None:
+        where.append(instances.c.flavor["id"].as_string() == query.flavor_id)
+    if query.changed_since is not None:
+        where.append(instances.c.updated_at >= query.changed_since)
+    if query.changed_before is not None:
+        where.append(instances.c.updated_at <= query.changed_before)
+    if query.name is not None and (text := literal(query.name)) is not None:
+        where.append(instances.c.name == text)
+    return where
+
+
+def _status(status: StatusFilter) -> sa.ColumnElement[bool]:
+    vm = instances.c.vm_state.in_(sorted(status.vm_states))
+    task = sa.func.coalesce(instances.c.task_state, "")
+    if status.task_states:
+        return sa.and_(vm, task.in_(sorted(status.task_states)))
+    if status.but_not:
+        return sa.and_(vm, task.not_in(sorted(status.but_not)))
+    return vm
+
+
+def _sort_key(name: str) -> sa.ColumnElement[Any]:
+    """A column that is never NULL: databases disagree on where NULL sorts."""
+    if name in ("image_id", "flavor_id"):
+        return instances.c[name.removesuffix("_id")]["id"].as_string()
+    column = instances.c[name]
+    if not column.nullable:
+        return column
+    return sa.func.coalesce(column, _NEVER if name.endswith("_at") else "")
+
+
+def _after(
+    connection: sa.Connection, query: ServerQuery, keys: Sequence[tuple[sa.ColumnElement[Any], bool]]
+) -> sa.ColumnElement[bool]:
+    """Rows that sort after the marker: behind it in the first key in which they differ."""
+    select = sa.select(*(key.label(f"k{at}") for at, (key, _) in enumerate(keys))).where(instances.c.id == query.marker)
+    if query.project_id is not None:
+        select = select.where(instances.c.project_id == query.project_id)
+    row = connection.execute(select).first()
+    if row is None:
+        raise InvalidInput(f"marker [{query.marker}] not found", path="marker")
+    condition: sa.ColumnElement[bool] = sa.false()
+    for (key, descending), value in reversed(list(zip(keys, row, strict=True))):
+        behind = key < value if descending else key > value
+        condition = sa.or_(behind, sa.and_(key == value, condition))
+    return condition
+
+
+def with_deleted(connection: sa.Connection, instance_id: InstanceId, project_id: str | None = None) -> Instance:
+    """One instance, deleted ones included; with a project, only that project's.  Raises NotFound."""
+    query = sa.select(instances).where(instances.c.id == instance_id)
+    if project_id is not None:
+        query = query.where(instances.c.project_id == project_id)
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        raise NotFound(f"Instance {instance_id} could not be found.", instance_id=instance_id)
+    return rows.instance_from(row)
+
+
+@dataclass(frozen=True, slots=True)
+class HostStatus:
+    """What a server's owner and its administrator may know of its host."""
+
+    up: bool
+    disabled: bool
+    forced_down: bool
+
+
+def host_statuses(connection: sa.Connection, hosts: Collection[HostName]) -> dict[HostName, HostStatus]:
+    """The state of the compute service of each of these hosts that has one."""
+    if not hosts:
+        return {}
+    query = sa.select(services.c.host, services.c.up, services.c.disabled, services.c.forced_down).where(
+        services.c.binary == COMPUTE, services.c.host.in_(sorted(hosts))
+    )
+    return {row.host: HostStatus(row.up, row.disabled, row.forced_down) for row in connection.execute(query)}
+
+
+def zones(connection: sa.Connection) -> frozenset[str]:
+    """Availability zones in which there is a host."""
+    return frozenset(connection.execute(sa.select(services.c.zone).where(services.c.binary == COMPUTE)).scalars())
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a project's servers use; memory in MiB."""
+
+    instances: int
+    vcpus: int
+    memory_mib: int
+
+
+def usage(connection: sa.Connection, project_id: str) -> Usage:
+    """The sum over a project's servers that are not deleted."""
+    flavor = instances.c.flavor
+    query = sa.select(
+        sa.func.count(),
+        sa.func.coalesce(sa.func.sum(flavor["vcpus"].as_integer()), 0),
+        sa.func.coalesce(sa.func.sum(flavor["memory_mib"].as_integer()), 0),
+    ).where(instances.c.project_id == project_id, instances.c.deleted_at.is_(None))
+    count, vcpus, memory_mib = connection.execute(query).one()
+    return Usage(count, vcpus, memory_mib)

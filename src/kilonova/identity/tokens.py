@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tokens: signed, self-contained, good for a time.
+
+A token carries who its owner is, so that serving a request costs no look-up.  Roles that change take effect with the
+next token.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from kilonova.base.clock import Clock
+from kilonova.base.errors import Unauthorized
+
+_ALGORITHM = "HS256"
+_ISSUER = "kilonova"
+_REMEMBERED = 256
+
+MIN_SECRET_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whom a token speaks for: a user with roles in one project."""
+
+    user_id: str
+    user_name: str
+    project_id: str
+    project_name: str
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a token says.  `audit_ids` is its own, then that of the token it was made from."""
+
+    subject: Subject
+    methods: tuple[str, ...]
+    issued_at: datetime
+    expires_at: datetime
+    audit_ids: tuple[str, ...]
+
+
+class TokenMinter:
+    """Mints and verifies under one secret of at least 32 bytes; `lifetime_s` in seconds."""
+
+    def __init__(self, secret: bytes, clock: Clock, lifetime_s: float) -> None:
+        if len(secret) < MIN_SECRET_BYTES:
+            raise ValueError(f"a token secret needs at least {MIN_SECRET_BYTES} bytes")
+        self._secret, self._clock = secret, clock
+        self._lifetime = timedelta(seconds=lifetime_s)
+        self._seen: dict[str, Claims] = {}
+
+    def mint(self, subject: Subject, methods: tuple[str, ...], parent: Claims | None = None) -> tuple[str, Claims]:
+        """A token's text and what it says.  One made from a `parent` token lives no longer than that."""
+        import jwt  # late: it brings all of cryptography with it
+
+        now = self._clock.now()
+        expires_at = now + self._lifetime
+        audit_ids = (self._clock.new_secret(16),)
+        if parent is not None:
+            expires_at = min(expires_at, parent.expires_at)
+            audit_ids += parent.audit_ids[-1:]
+            methods = tuple(dict.fromkeys((*methods, *parent.methods)))
+        claims = Claims(subject, methods, now, expires_at, audit_ids)
+        return jwt.encode(_payload(claims), self._secret, algorithm=_ALGORITHM), claims
+
+    def verify(self, text: str) -> Claims:
+        """What a token says.  Raises Unauthorized when it is not ours, was changed, or is over."""
+        claims = self._seen.get(text)
+        if claims is None:
+            claims = self._decode(text)
+            if len(self._seen) >= _REMEMBERED:
+                del self._seen[next(iter(self._seen))]
+            self._seen[text] = claims
+        # Checked here and not by the decoder, which reads the machine's clock instead of ours.
+        if claims.expires_at <= self._clock.now():
+            self._seen.pop(text, None)
+            raise Unauthorized("The token has expired.")
+        return claims
+
+    def _decode(self, text: str) -> Claims:
+        import jwt
+
+        options: Any = {"verify_exp": False, "verify_iat": False, "require": ["exp", "iat", "sub", "jti"]}
+        try:
+            payload = jwt.decode(text, self._secret, algorithms=[_ALGORITHM], issuer=_ISSUER, options=options)
+            return _claims(payload)
+        except (jwt.InvalidTokenError, KeyError, TypeError, ValueError) as exc:
+            raise Unauthorized("The token is not valid.") from exc
+
+
+def _payload(claims: Claims) -> dict[str, Any]:
+    return {
+        "iss": _ISSUER,
+        "sub": claims.subject.user_id,
+        "name": claims.subject.user_name,
+        "project": [claims.subject.project_id, claims.subject.project_name],
+        "roles": list(claims.subject.roles),
+        "methods": list(claims.methods),
+        "iat": claims.issued_at.timestamp(),
+        "exp": claims.expires_at.timestamp(),
+        "jti": claims.audit_ids[0],
+        "audit": list(claims.audit_ids[1:]),
+    }
+
+
+def _claims(payload: Mapping[str, Any]) -> Claims:
+    project_id, project_name = payload["project"]
+    subject = Subject(payload["sub"], payload["name"], project_id, project_name, tuple(payload["roles"]))
+    return Claims(
+        subject,
+        tuple(payload["methods"]),
+        _time(payload["iat"]),
+        _time(payload["exp"]),
+        (payload["jti"], *payload["audit"]),
+    )
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

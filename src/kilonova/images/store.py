@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The byte store of images: one file per image in one directory.
+
+A file has its name only once all of its bytes are on disk, so what has a name is whole, whatever crashed.
+"""
+
+import contextlib
+import hashlib
+import itertools
+import os
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass
+from io import FileIO
+from pathlib import Path
+
+from kilonova.base.errors import NotFound, TooLarge
+from kilonova.base.threads import Lock, Workers
+from kilonova.images.inspect import inspect
+from kilonova.objects.ids import ImageId
+
+CHUNK_BYTES = 1 << 20
+"""Bytes that are written, hashed or read in one hop to a worker."""
+
+_PART = ".part"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A file that is on disk.  `size` in bytes, hashes in hex of exactly these bytes."""
+
+    size: int
+    md5: str
+    sha512: str
+    path: Path
+
+
+class ImageStore:
+    """Images' files under `root` (made when the first one is written).  All file I/O is done by `workers`."""
+
+    def __init__(self, root: Path, workers: Workers) -> None:
+        self._root, self._workers = root, workers
+        self._serial = itertools.count(1)
+
+    def path(self, image_id: ImageId) -> Path:
+        """Where the image's bytes are, or would be."""
+        return self._root / image_id
+
+    async def write(self, image_id: ImageId, chunks: AsyncIterator[bytes], max_bytes: int) -> Stored:
+        """Keep the bytes that `chunks` gives; an older file of the same image is replaced at the end.
+
+        When it returns, file and name survive a power cut.  When it raises, nothing is left: TooLarge beyond
+        `max_bytes`, whatever `chunks` raises, OSError (disk full), or cancellation.
+        """
+        part = _Part(self._root / f".{image_id}.{os.getpid()}.{next(self._serial)}{_PART}")
+        try:
+            waiting: list[bytes] = []
+            waiting_bytes = total = 0
+            async for chunk in chunks:
+                total += len(chunk)
+                if total > max_bytes:
+                    raise TooLarge(f"The image is larger than the limit of {max_bytes} bytes.", limit=max_bytes)
+                waiting.append(chunk)
+                waiting_bytes += len(chunk)
+                if waiting_bytes >= CHUNK_BYTES:
+                    await self._workers.run(part.append, waiting)
+                    waiting, waiting_bytes = [], 0
+            await self._workers.run(part.append, waiting)
+            return await self._workers.run(part.finish, self.path(image_id))
+        except BaseException:
+            # A worker that was abandoned by a cancelled wait may still write: `drop` waits for it.
+            await self._workers.run(part.drop)
+            raise
+
+    async def read(self, image_id: ImageId, chunk: int = CHUNK_BYTES) -> AsyncIterator[bytes]:
+        """The image's bytes in pieces of `chunk` bytes.  Raises NotFound when there is no such file."""
+        try:
+            file = await self._workers.run(_open_to_read, self.path(image_id))
+        except FileNotFoundError:
+            raise NotFound(f"Image {image_id} has no data.", image_id=image_id) from None
+        try:
+            while piece := await self._workers.run(file.read, chunk):
+                yield piece
+        finally:
+            await self._workers.run(file.close)
+
+    async def inspect(self, image_id: ImageId, declared_format: str) -> int:
+        """The stored image's virtual size in bytes.  Raises ImageUnacceptable (see `inspect.inspect`)."""
+        return await self._workers.run(inspect, self.path(image_id), declared_format)
+
+    async def delete(self, image_id: ImageId) -> None:
+        """Forget the image's bytes; that there are none is no error."""
+        await self._workers.run(_remove, self.path(image_id))
+
+    async def sweep(self, keep: Collection[ImageId]) -> None:
+        """Remove what crashes left: uploads that never ended and files of images that are not in `keep`.
+
+        For start-up, before any upload begins.
+        """
+        await self._workers.run(_sweep, self._root, frozenset(keep))
+
+
+class _Part:
+    """A file on its way in.  Its functions run in workers, one at a time, and do nothing after `drop`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = Lock()
+        self._fd: int | None = None
+        self._dropped = False
+        self._size = 0
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._sha512 = hashlib.sha512()
+
+    def append(self, chunks: Sequence[bytes]) -> None:
+        """Write and hash."""
+        data = b"".join(chunks)
+        with self._lock:
+            if self._dropped:
+                return
+            fd = self._open()
+            _write_all(fd, data)
+            self._size += len(data)
+            self._md5.update(data)
+            self._sha512.update(data)
+
+    def finish(self, final: Path) -> Stored:
+        """Bytes on disk, then the name, then the name on disk."""
+        with self._lock:
+            fd = self._open()
+            os.fsync(fd)
+            os.close(fd)
+            self._fd = None
+            self._path.rename(final)
+            _sync_directory(final.parent)
+            return Stored(self._size, self._md5.hexdigest(), self._sha512.hexdigest(), final)
+
+    def drop(self) -> None:
+        """Remove what was written; after `finish` there is nothing to remove."""
+        with self._lock:
+            self._dropped = True
+            if self._fd is not None:
+                os.close(self._fd)
+                self._fd = None
+            _remove(self._path)
+
+    def _open(self) -> int:
+        if self._fd is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        return self._fd
+
+
+def _open_to_read(path: Path) -> FileIO:
+    return FileIO(path, "rb")
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def _sync_directory(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+
+
+def _sweep(root: Path, keep: frozenset[ImageId]) -> None:
+    if not root.is_dir():
+        return
+    for path in root.iterdir():
+        if path.name.endswith(_PART) or path.name not in keep:
+            _remove(path)
