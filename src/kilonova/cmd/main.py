@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`kilonova`: its commands.  Each imports what it needs when it runs, so that all start quickly."""
+
+import typer
+
+from kilonova import __version__
+from kilonova.cmd import prove_kvm, up
+from kilonova.cmd.common import ending_in_one_sentence
+
+app = typer.Typer(
+    name="kilonova",
+    help="Virtual machines through libvirt, behind the OpenStack Compute API.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("up")(up.up)
+app.command("prove-kvm")(prove_kvm.prove_kvm)
+
+
+@app.command("version")
+def version() -> None:
+    """Print the version."""
+    print(__version__)
+
+
+def main() -> None:
+    """The console script: errors that we know end in one sentence and exit status 1."""
+    with ending_in_one_sentence():
+        app()

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Running the one box: state, socket, signals, and what it says to the person who started it."""
+
+import asyncio
+import fcntl
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import TextIO
+
+import structlog
+
+from kilonova.base import logging
+from kilonova.base.clock import Clock, SystemClock
+from kilonova.base.errors import ConfigError, StateError
+from kilonova.base.failpoints import from_environment
+from kilonova.base.tasks import Supervisor
+from kilonova.cmd import clouds
+from kilonova.config.load import Settings
+from kilonova.wiring import OneBox, one_box
+
+log = structlog.get_logger(__name__)
+
+FIRST_WORDS_S = 3.0
+"""How long the greeting waits for the hypervisor before it says that there is none yet."""
+DRAIN_S = 10.0
+
+
+def run(settings: Settings, clouds_file: Path | None) -> None:
+    """Serve until a signal.  Raises StateError or ConfigError in one sentence when it cannot even begin."""
+    logging.set_up(debug=settings.default.debug)
+    lock = prepare_state(settings.default.state_path)
+    listener = bind(settings.api.listen, settings.api.port)
+    try:
+        import uvloop
+
+        uvloop.run(_serve(settings, listener, clouds_file))
+    finally:
+        listener.close()
+        lock.close()
+
+
+def prepare_state(path: Path) -> TextIO:
+    """Make the state directory and lock it for this process.
+
+    Others may pass through it (QEMU runs as another user) but not look into it.  Raises StateError.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if path.stat().st_uid == os.geteuid():
+            path.chmod(0o711)
+        lock = (path / "lock").open("w")
+    except OSError as exc:
+        hint = "run as root or give --state-path a directory of your own"
+        raise StateError(f"The state directory {path} cannot be used: {exc.strerror}; {hint}.") from exc
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
+        lock.close()
+        raise StateError(f"Another kilonova runs on {path}; stop it, or give this one its own --state-path.") from exc
+    return lock
+
+
+def bind(address: str, port: int) -> socket.socket:
+    """The listening socket.  Raises ConfigError when the address is not free, or not the machine's own."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address.strip("[]"), port))
+        listener.listen(1024)
+        listener.setblocking(False)
+    except OSError as exc:
+        listener.close()
+        raise ConfigError(f"Cannot listen on {address}:{port}: {exc.strerror}; choose another with --listen.") from exc
+    return listener
+
+
+async def _serve(settings: Settings, listener: socket.socket, clouds_file: Path | None) -> None:
+    clock = SystemClock()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with one_box(settings, clock, from_environment(os.environ)) as box:
+        async with Supervisor(clock) as tasks:
+            server = box.server()
+            serving = tasks.spawn("http", server.serve(sockets=[listener]))
+            greeting = tasks.spawn("greeting", _greet(box, clock, listener, clouds_file))
+            await stop.wait()
+            print("stopping: finishing what is in hand ...", flush=True)
+            left = await box.manager.drain(DRAIN_S)
+            server.should_exit = True
+            greeting.cancel()
+            await serving
+        if left:
+            print(f"{left} unfinished actions are on disk; the next `kilonova up` goes on with them.")
+        print("stopped; guests keep running, and the next `kilonova up` takes them back.", flush=True)
+
+
+async def _greet(box: OneBox, clock: Clock, listener: socket.socket, clouds_file: Path | None) -> None:
+    address, port = listener.getsockname()[:2]
+    url = f"http://{f'[{address}]' if ':' in address else address}:{port}"
+    text = clouds.clouds_yaml(url, box.first_password)
+    if clouds_file is not None:
+        clouds.write(clouds_file, text)
+    deadline = clock.monotonic() + FIRST_WORDS_S
+    while not (ready := box.manager.ready())[0] and clock.monotonic() < deadline:
+        await clock.sleep(0.05)
+    print(f"API         {url}")
+    print(f"state       {box.settings.default.state_path}")
+    print(await _hypervisor(box) if ready[0] else f"hypervisor  not in service yet: {ready[1]}")
+    if clouds_file is None:
+        print(f"\n# clouds.yaml: save it as ~/.config/openstack/clouds.yaml, then: export OS_CLOUD=kilonova\n{text}")
+    else:
+        print(f"clouds      {clouds_file}")
+    print("ready" if ready[0] else "waiting for the hypervisor; everything that needs none is served", flush=True)
+
+
+async def _hypervisor(box: OneBox) -> str:
+    inventory = await box.manager.driver.inventory()
+    version = inventory.hypervisor_version
+    dotted = f"{version // 1_000_000}.{version // 1000 % 1000}.{version % 1000}"
+    network = inventory.network
+    line = f"hypervisor  {inventory.hypervisor_type} {dotted} on {inventory.node}"
+    return f"{line}\nnetwork     {network.name}: {network.backend}, {network.cidr}" if network else line

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`kilonova prove-kvm`: does KVM boot a real kernel on this machine?"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def prove_kvm(
+    kernel: Annotated[Path, typer.Option(help="A Linux kernel.")],
+    initrd: Annotated[Path, typer.Option(help="Its initrd, which answers to kilonova.probe.")],
+    state_path: Annotated[Path, typer.Option(help="Where the verdict is kept.")] = Path("/var/lib/kilonova"),
+    limit: Annotated[float, typer.Option(help="Seconds that the boot may take.")] = 20.0,
+) -> None:
+    """Boot a small kernel under KVM and keep the verdict, for `virt_type = auto`.
+
+    A firmware boot passes under a KVM where a kernel hangs, so only a kernel proves anything.  Exit status 0 whatever
+    the verdict is.
+    """
+    import asyncio
+
+    from kilonova.base.clock import SystemClock
+    from kilonova.virt.libvirt.kvm import prove
+
+    verdict = asyncio.run(prove(state_path, kernel, initrd, SystemClock(), limit_s=limit))
+    print(f"KVM {'works' if verdict.works else 'does not work'} here: {verdict.reason}")

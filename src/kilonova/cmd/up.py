@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`kilonova up`: the one box.  API, conductor and compute in one process, on SQLite and the in-memory bus."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def up(
+    config_file: Annotated[list[str] | None, typer.Option(help="Configuration file; may be given again.")] = None,
+    config_dir: Annotated[list[str] | None, typer.Option(help="Directory of *.conf files.")] = None,
+    state_path: Annotated[str | None, typer.Option(help="Directory of all state (default /var/lib/kilonova).")] = None,
+    listen: Annotated[str | None, typer.Option(help="ADDRESS:PORT to listen on (default 127.0.0.1:8774).")] = None,
+    connection_uri: Annotated[str | None, typer.Option(help="libvirt URI (default: by user).")] = None,
+    compute_driver: Annotated[str | None, typer.Option(help="libvirt.LibvirtDriver or fake.FakeDriver.")] = None,
+    clouds_file: Annotated[Path | None, typer.Option(help="Write a clouds.yaml here (mode 0600).")] = None,
+    debug: Annotated[bool, typer.Option(help="Log debug lines.")] = False,
+) -> None:
+    """Run the one box: API, conductor and compute in this process.
+
+    Prints where it listens and, the first time, the administrator's password.  SIGTERM or Ctrl-C stops it; guests keep
+    running, and the next `kilonova up` takes them back.
+    """
+    from kilonova.cmd.one_box import run
+    from kilonova.config.load import load
+
+    overrides: dict[tuple[str, str], object] = {}
+    for key, value in (
+        (("DEFAULT", "state_path"), state_path),
+        (("DEFAULT", "compute_driver"), compute_driver),
+        (("libvirt", "connection_uri"), connection_uri),
+    ):
+        if value is not None:
+            overrides[key] = value
+    if debug:
+        overrides["DEFAULT", "debug"] = True
+    if listen is not None:
+        address, _, port = listen.rpartition(":")
+        overrides["api", "listen"] = address or "127.0.0.1"
+        overrides["api", "port"] = port
+    run(load(config_file or (), config_dir or (), overrides), clouds_file)

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The composition root: what each process is made of.
+
+One builder per process, importing only what that process needs: a compute process never imports the database.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kilonova.base.clock import Clock
+from kilonova.base.errors import StateError
+from kilonova.base.failpoints import Failpoints
+from kilonova.base.tasks import Supervisor
+from kilonova.base.threads import DaemonWorkers
+from kilonova.config.load import Settings
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from kilonova.compute.manager import ComputeManager
+    from kilonova.db.engine import Database
+    from kilonova.identity.passwords import Passwords
+
+SECRET_BYTES = 48
+
+
+@dataclass(frozen=True, slots=True)
+class OneBox:
+    """API, conductor and compute of one process.  `first_password` only at the start that made the database."""
+
+    settings: Settings
+    app: Any
+    manager: "ComputeManager"
+    first_password: str | None
+
+    def server(self) -> "uvicorn.Server":
+        """An HTTP server of the API that leaves signals to its owner."""
+        from kilonova.api.server import make_server
+
+        return make_server(self.app)
+
+
+@asynccontextmanager
+async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> AsyncGenerator[OneBox]:
+    """Everything, started; stopped in reverse order when left.  Raises StateError, ConfigError, DriverLoadError."""
+    from kilonova.api.app import ApiDeps, create_app
+    from kilonova.compute.identity import read_identity
+    from kilonova.compute.manager import ComputeManager
+    from kilonova.conductor.service import Conductor
+    from kilonova.identity.passwords import Passwords
+    from kilonova.identity.tokens import TokenMinter
+    from kilonova.images.store import ImageStore
+    from kilonova.rpc.memory import MemoryBus, MemoryHub
+    from kilonova.rpcapi.compute import ComputeAPI
+    from kilonova.rpcapi.conductor import ConductorAPI
+    from kilonova.rpcapi.method import Caller
+    from kilonova.virt.driver import load_compute_driver
+
+    state = settings.default.state_path
+    files = DaemonWorkers("files", 4)
+    passwords = Passwords(DaemonWorkers("argon2", 1))
+    store = ImageStore(state / "images", files)
+    async with AsyncExitStack() as stack:
+        db = open_database(settings)
+        stack.callback(db.close)
+        first_password = await furnish(db, passwords, clock)
+        bus = await stack.enter_async_context(MemoryBus(MemoryHub(), clock))
+        caller = Caller(bus, clock)
+        manager = ComputeManager(
+            read_identity(state, settings.default.host, clock),
+            settings,
+            clock,
+            load_driver=lambda virtapi: load_compute_driver(virtapi, settings.default.compute_driver, settings),
+            images=store,
+            workers=files,
+            failpoints=failpoints,
+        )
+        stack.push_async_callback(manager.stop)
+        tasks = await stack.enter_async_context(Supervisor(clock))
+        conductor = Conductor(
+            db,
+            ComputeAPI(caller),
+            clock,
+            settings.conductor,
+            down_time_s=settings.default.service_down_time,
+            failpoints=failpoints,
+        )
+        await conductor.start(bus, tasks)
+        await manager.start(bus, tasks)
+        deps = ApiDeps(
+            db=db,
+            conductor=ConductorAPI(caller),
+            compute=ComputeAPI(caller),
+            tokens=TokenMinter(token_secret(state, clock), clock, settings.api.token_lifetime),
+            passwords=passwords,
+            images=store,
+            clock=clock,
+            settings=settings.api,
+            ready=manager.ready,
+        )
+        yield OneBox(settings, create_app(deps), manager, first_password)
+
+
+def open_database(settings: Settings) -> "Database":
+    """The database of a conductor or an API, at the schema of this code.  Raises StateError."""
+    from kilonova.db.engine import Database, sqlite_url
+    from kilonova.db.migrate import ensure_schema
+
+    path = settings.default.state_path / "kilonova.db"
+    ensure_schema(path)
+    path.chmod(0o600)
+    readers = settings.database.readers
+    return Database(
+        sqlite_url(path), writer=DaemonWorkers("db-writer", 1), reader=DaemonWorkers("db-reader", readers), readers=readers
+    )
+
+
+async def furnish(db: "Database", passwords: "Passwords", clock: Clock) -> str | None:
+    """Give a new database its administrator; the password, which is kept nowhere, or None on an older database."""
+    from kilonova.conductor import bootstrap
+
+    if not await db.read(bootstrap.is_new):
+        return None
+    password = clock.new_secret(15)
+    admin = bootstrap.FirstAdmin(
+        user_id=clock.new_id().replace("-", ""),
+        project_id=clock.new_id().replace("-", ""),
+        password_hash=await passwords.hash(password),
+    )
+    return password if await db.write(bootstrap.furnish, admin) else None
+
+
+def token_secret(state: Path, clock: Clock) -> bytes:
+    """The secret that signs tokens; made at the first start, readable by the service only.  Raises StateError."""
+    path = state / "token.key"
+    try:
+        if not path.exists():
+            part = path.with_suffix(".new")
+            part.touch(mode=0o600)
+            part.write_text(clock.new_secret(SECRET_BYTES))
+            part.rename(path)
+        return path.read_bytes()
+    except OSError as exc:
+        raise StateError(f"The token key {path} cannot be used: {exc.strerror}.") from exc

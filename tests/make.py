@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Things that many tests need: records with everything in them, and a database."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from kilonova.base.context import RequestContext
+from kilonova.base.threads import InlineWorkers
+from kilonova.conductor import bootstrap
+from kilonova.db.engine import Database, sqlite_url
+from kilonova.db.migrate import ensure_schema
+from kilonova.objects.flavor import Flavor
+from kilonova.objects.ids import FlavorId, HostName, ImageId, InstanceId
+from kilonova.objects.image import ImageRef
+from kilonova.objects.instance import Instance
+from kilonova.objects.service import HostNetwork, Inventory
+
+T = TypeVar("T")
+
+NOW = datetime(2026, 3, 4, 5, 6, 7, 890123, tzinfo=UTC)
+ADMIN = ("admin", "member", "reader")
+IMAGE_BYTES = b"kilonova" * 128
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """A test's body, with an end."""
+
+    async def bounded() -> T:
+        async with asyncio.timeout(60):
+            return await main
+
+    return asyncio.run(bounded())
+
+
+def flavor(vcpus: int = 1, memory_mib: int = 128, disk_gib: int = 1) -> Flavor:
+    return Flavor(FlavorId("1"), "m1.nano", vcpus, memory_mib, disk_gib)
+
+
+def image_ref() -> ImageRef:
+    digest = hashlib.sha512(IMAGE_BYTES).hexdigest()
+    return ImageRef(ImageId("image-1"), "raw", len(IMAGE_BYTES), len(IMAGE_BYTES), digest)
+
+
+def instance(instance_id: str = "11111111-1111-4111-8111-111111111111", **changes: Any) -> Instance:
+    values: dict[str, Any] = {
+        "id": InstanceId(instance_id),
+        "project_id": "p1",
+        "user_id": "u1",
+        "name": "server one",
+        "hostname": "server-one",
+        "flavor": flavor(),
+        "image": image_ref(),
+        "created_at": NOW,
+        "updated_at": NOW,
+    }
+    return Instance(**{**values, **changes})
+
+
+def context(request_id: str = "req-1", roles: tuple[str, ...] = ADMIN) -> RequestContext:
+    return RequestContext(request_id, "u1", "p1", roles)
+
+
+def inventory(**changes: Any) -> Inventory:
+    network = HostNetwork("kilonova", "nat", "10.9.0.0/29", "10.9.0.1", "10.9.0.2", "10.9.0.4")
+    values: dict[str, Any] = {
+        "node": "node-1",
+        "hypervisor_type": "QEMU",
+        "hypervisor_version": 7002000,
+        "vcpus": 4,
+        "memory_mib": 8192,
+        "disk_gib": 100,
+        "vcpus_capacity": 16,
+        "memory_mib_capacity": 8192,
+        "disk_gib_capacity": 100,
+        "network": network,
+    }
+    return Inventory(**{**values, **changes})
+
+
+HOST = HostName("h1")
+
+
+def database(directory: Path) -> Database:
+    """A furnished database whose transactions run inline."""
+    path = directory / "kilonova.db"
+    ensure_schema(path)
+    workers = InlineWorkers()
+    db = Database(sqlite_url(path), writer=workers, reader=workers)
+    run(db.write(bootstrap.furnish, bootstrap.FirstAdmin("u1", "p1", "hash")))
+    return db
+
+
+class OneImage:
+    """An image source with the one image of `image_ref`; counts how often it was read."""
+
+    def __init__(self, data: bytes = IMAGE_BYTES) -> None:
+        self.data, self.reads = data, 0
+
+    async def read(self, image_id: ImageId) -> AsyncIterator[bytes]:
+        self.reads += 1
+        for start in range(0, len(self.data), 100):
+            yield self.data[start : start + 100]

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole cloud in one process: the real API, conductor and compute, on SQLite, the in-memory bus and the fake driver."""
+
+import tempfile
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from kilonova.base.clock import SystemClock
+from kilonova.base.failpoints import Failpoints
+from kilonova.config.load import load
+from kilonova.wiring import OneBox, one_box
+
+QUICK: Mapping[tuple[str, str], Any] = {
+    ("DEFAULT", "compute_driver"): "fake.FakeDriver",
+    ("DEFAULT", "host"): "box1",
+    ("DEFAULT", "report_interval"): 0.2,
+    ("DEFAULT", "action_poll_interval"): 0.5,
+    ("DEFAULT", "shutdown_timeout"): 1.0,
+    ("conductor", "watchdog_interval"): 0.2,
+}
+
+
+@dataclass
+class Cloud:
+    """`http` speaks to the API; `token` is the first administrator's."""
+
+    box: OneBox
+    http: httpx.AsyncClient
+    token: str
+    clock: SystemClock
+    state: Path
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"X-Auth-Token": self.token, "OpenStack-API-Version": "compute 2.79"}
+
+
+async def log_in(http: httpx.AsyncClient, password: str, name: str = "admin", project: str = "admin") -> str:
+    """A token by name and password."""
+    domain = {"id": "default"}
+    body = {
+        "auth": {
+            "identity": {
+                "methods": ["password"],
+                "password": {"user": {"name": name, "domain": domain, "password": password}},
+            },
+            "scope": {"project": {"name": project, "domain": domain}},
+        }
+    }
+    reply = await http.post("/identity/v3/auth/tokens", json=body)
+    assert reply.status_code == 201, reply.text
+    return reply.headers["X-Subject-Token"]
+
+
+@asynccontextmanager
+async def running_cloud(
+    overrides: Mapping[tuple[str, str], Any] | None = None,
+    *,
+    state: Path | None = None,
+    failpoints: Failpoints | None = None,
+    password: str | None = None,
+) -> AsyncGenerator[Cloud]:
+    """A cloud that is ready; with a `state` of an earlier one (and its `password`), that one started again."""
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        if state is None:
+            state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kn-")))
+        settings = load(overrides={**QUICK, ("DEFAULT", "state_path"): str(state), **(overrides or {})})
+        box = await stack.enter_async_context(one_box(settings, clock, failpoints or Failpoints()))
+        transport = httpx.ASGITransport(app=box.app)
+        http = await stack.enter_async_context(
+            httpx.AsyncClient(transport=transport, base_url="http://box", timeout=30)
+        )
+        while not box.manager.ready()[0]:
+            await clock.sleep(0.01)
+        first = box.first_password or password
+        assert first is not None
+        yield Cloud(box, http, await log_in(http, first), clock, state)

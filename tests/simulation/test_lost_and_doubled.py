@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""API, a conductor and three hosts under virtual time: messages are lost, doubled and late, hosts die and come back.
+
+Whatever the seed: what was accepted ends as asked, each guest is there once and was started as often as asked, and
+nothing is left of what was deleted.  The same seed gives the same run, message by message.
+"""
+
+import asyncio
+from collections import Counter
+from contextlib import AsyncExitStack
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from kilonova.db.readers import actions as read_actions
+from kilonova.db.readers import hosts as read_hosts
+from kilonova.objects.states import PowerState
+from tests.simulation.virtual import run_virtually
+from tests.simulation.world import World, simulated
+
+HOSTS = ("a", "b", "c")
+SERVERS = 12
+
+
+class Story:
+    """What was asked for, and so what must be in the end: server id to (status, starts); deleted ones are gone."""
+
+    def __init__(self, world: World, seed: int) -> None:
+        self.world, self.random = world, Random(seed)
+        self.expected: dict[str, tuple[str, int]] = {}
+        self.deleted: set[str] = set()
+
+    async def post(self, path: str, body: Any, code: int) -> Any:
+        reply = await self.world.http.post(path, json=body)
+        assert reply.status_code == code, reply.text
+        return reply.json() if reply.content else None
+
+    async def image(self) -> str:
+        body = {"name": "raw", "disk_format": "raw", "container_format": "bare"}
+        image_id = (await self.post("/image/v2/images", body, 201))["id"]
+        headers = {"Content-Type": "application/octet-stream"}
+        reply = await self.world.http.put(f"/image/v2/images/{image_id}/file", content=bytes(1 << 20), headers=headers)
+        assert reply.status_code == 204, reply.text
+        return image_id
+
+    async def create(self, name: str, image_id: str) -> None:
+        server = {"name": name, "imageRef": image_id, "flavorRef": "1", "networks": "auto"}
+        answer = await self.post("/compute/v2.1/servers", {"server": server}, 202)
+        self.expected[answer["server"]["id"]] = ("ACTIVE", 1)
+
+    async def act(self, server_id: str) -> None:
+        """One action at random, or a delete, once the one before has ended."""
+        choice = self.random.choice(["stop", "reboot", "delete", "nothing"])
+        status, starts = self.expected[server_id]
+        if choice == "delete":
+            reply = await self.world.http.delete(f"/compute/v2.1/servers/{server_id}")
+            assert reply.status_code == 204, reply.text
+            del self.expected[server_id]
+            self.deleted.add(server_id)
+        elif choice == "stop" and status == "ACTIVE":
+            await self.post(f"/compute/v2.1/servers/{server_id}/action", {"os-stop": None}, 202)
+            self.expected[server_id] = ("SHUTOFF", starts)
+        elif choice == "reboot":
+            kind = self.random.choice(["SOFT", "HARD"])
+            await self.post(f"/compute/v2.1/servers/{server_id}/action", {"reboot": {"type": kind}}, 202)
+            self.expected[server_id] = ("ACTIVE", starts + 1)
+
+    async def trouble(self, rounds: int) -> None:
+        """Hosts, and the conductor, are killed between any two of their steps and started again."""
+        for _ in range(rounds):
+            await asyncio.sleep(self.random.uniform(0.05, 3))
+            victim = self.random.choice([*self.world.hosts.values(), self.world.conductor])
+            await victim.kill()
+            await asyncio.sleep(self.random.uniform(0.1, 2))
+            victim.start()
+
+
+async def settled(world: World) -> bool:
+    return not await world.db.read(read_actions.all_open)
+
+
+async def serving(world: World) -> bool:
+    nodes = await world.db.read(read_hosts.list_nodes)
+    return len(nodes) == len(HOSTS) and all(node.service.up and not node.service.disabled for node in nodes)
+
+
+async def check(story: Story) -> None:
+    world = story.world
+    listed = (await world.http.get("/compute/v2.1/servers/detail")).json()["servers"]
+    assert {s["id"]: s["status"] for s in listed} == {i: status for i, (status, _) in story.expected.items()}
+    guests = [(name, i, guest) for name, machine in world.machines.items() for i, guest in machine.guests.items()]
+    assert Counter(i for _, i, _ in guests) == Counter(list(story.expected))
+    for name, server_id, guest in guests:
+        status, starts = story.expected[server_id]
+        server = next(s for s in listed if s["id"] == server_id)
+        assert (server["OS-EXT-SRV-ATTR:host"], guest.starts) == (name, starts), server_id
+        assert (guest.power is PowerState.RUNNING) == (status == "ACTIVE")
+    addresses = [(s["OS-EXT-SRV-ATTR:host"], s["addresses"]["kilonova"][0]["addr"]) for s in listed]
+    assert len(set(addresses)) == len(addresses)
+    claimed = {
+        node.service.host: (node.running_vms, node.vcpus_used) for node in await world.db.read(read_hosts.list_nodes)
+    }
+    there = Counter(name for name, _, _ in guests)
+    assert claimed == {name: (there[name], there[name]) for name in HOSTS}
+
+
+async def run_story(seed: int, state: Path, *, loss: float, doubling: float, killings: int) -> list[str]:
+    async with AsyncExitStack() as stack:
+        world = await stack.enter_async_context(simulated(seed, state, hosts=HOSTS, loss=loss, doubling=doubling))
+        story = Story(world, seed)
+        await world.until(lambda: serving(world), within_s=120)
+        image_id = await story.image()
+        trouble = asyncio.ensure_future(story.trouble(killings))
+        for n in range(SERVERS):
+            await story.create(f"server-{n}", image_id)
+            if story.random.random() < 0.3:  # a delete at any moment, while building too
+                victim = story.random.choice(sorted(story.expected))
+                await world.http.delete(f"/compute/v2.1/servers/{victim}")
+                del story.expected[victim]
+        await trouble
+        await world.until(lambda: settled(world), within_s=600)
+        for _ in range(2):
+            for server_id in sorted(story.expected):
+                await story.act(server_id)
+            await world.until(lambda: settled(world), within_s=600)
+        await asyncio.sleep(300)  # late messages, periodic reads: nothing may change any more
+        await check(story)
+        return world.network.trace
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_lost_doubled_and_late_messages_change_nothing(seed: int, tmp_path: Path) -> None:
+    run_virtually(run_story(seed, tmp_path, loss=0.08, doubling=0.08, killings=0))
+
+
+@pytest.mark.parametrize("seed", range(100, 108))
+def test_nor_do_processes_that_die_and_come_back(seed: int, tmp_path: Path) -> None:
+    run_virtually(run_story(seed, tmp_path, loss=0.05, doubling=0.05, killings=6))
+
+
+def test_the_same_seed_is_the_same_run(tmp_path: Path) -> None:
+    runs: list[list[str]] = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        runs.append(run_virtually(run_story(5, tmp_path / name, loss=0.1, doubling=0.1, killings=2)))
+    assert runs[0] == runs[1]
+    assert len(runs[0]) > 200

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Virtual time: a loop that never waits, a clock and a network that follow from a seed."""
+
+import asyncio
+import selectors
+import uuid
+from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any, TypeVar
+
+from kilonova.rpc.memory import Fate
+
+T = TypeVar("T")
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Deadlock(AssertionError):
+    """Nothing can go on and no timer is set: somebody waits for ever."""
+
+
+class _Selector(selectors.SelectSelector):
+    """Never waits: it looks, and time goes on by as much as it would have waited."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if not ready:
+            if timeout is None:
+                raise Deadlock
+            self.now += timeout
+        return ready
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time is virtual."""
+
+    def __init__(self) -> None:
+        self._virtual = _Selector()
+        super().__init__(self._virtual)
+
+    def time(self) -> float:
+        return self._virtual.now
+
+
+class SimClock:
+    """The Clock of a simulation."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = Random(seed)
+
+    @property
+    def random(self) -> Random:
+        return self._random
+
+    def now(self) -> datetime:
+        return EPOCH + timedelta(seconds=self.monotonic())
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def new_id(self) -> str:
+        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+
+    def new_secret(self, n_bytes: int) -> str:
+        return self._random.randbytes(n_bytes).hex()
+
+
+class Network:
+    """Decides over each message.  `loss` and `doubling` are probabilities, delays are up to `delay_s` seconds."""
+
+    def __init__(self, random: Random, *, loss: float, doubling: float, delay_s: float) -> None:
+        self._random, self._loss, self._doubling, self._delay_s = random, loss, doubling, delay_s
+        self.trace: list[str] = []
+
+    def fate(self, subject: str) -> Fate:
+        roll = self._random.random()
+        copies = 0 if roll < self._loss else 2 if roll < self._loss + self._doubling else 1
+        self.trace.append(f"{asyncio.get_running_loop().time():.6f} {subject} x{copies}")
+        return Fate(tuple(self._random.uniform(0.0001, self._delay_s) for _ in range(copies)))
+
+
+def run_virtually(main: Coroutine[Any, Any, T]) -> T:
+    """Run to its end on a loop of its own."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(main)

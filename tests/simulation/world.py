@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A cloud under virtual time: every clock, id, random choice and thread follows from one seed.
+
+The API, a conductor and hosts run as "processes" (a task each, with a bus end and a supervisor of its own) by the same
+code as in real running.  Messages between them are lost, doubled and late as the seed says.  Nothing waits for real:
+when no task can go on, time jumps to the next timer.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from random import Random
+from typing import Any, TypeVar
+
+import httpx
+
+from kilonova.api.app import ApiDeps, create_app
+from kilonova.base.failpoints import Failpoints
+from kilonova.base.tasks import Supervisor
+from kilonova.base.threads import InlineWorkers
+from kilonova.compute.manager import ComputeManager
+from kilonova.compute.session import Identity
+from kilonova.conductor import bootstrap
+from kilonova.conductor.service import Conductor
+from kilonova.config.load import Settings, load
+from kilonova.db.engine import Database, sqlite_url
+from kilonova.db.migrate import ensure_schema
+from kilonova.identity.passwords import Passwords
+from kilonova.identity.tokens import Subject, TokenMinter
+from kilonova.images.store import ImageStore
+from kilonova.objects.ids import HostName
+from kilonova.rpc.memory import MemoryBus, MemoryHub
+from kilonova.rpcapi.compute import ComputeAPI
+from kilonova.rpcapi.conductor import ConductorAPI
+from kilonova.rpcapi.method import Caller
+from kilonova.virt.fake import FakeDriver, FakeHypervisor
+from tests.simulation.virtual import Network, SimClock
+
+T = TypeVar("T")
+
+
+class Process:
+    """One process of the simulated cloud.  `kill` ends it between two of its steps, as SIGKILL would."""
+
+    def __init__(self, body: Callable[[], Awaitable[None]], tasks: Supervisor) -> None:
+        self._body, self._tasks = body, tasks
+        self._task: asyncio.Task[Any] | None = None
+
+    def start(self) -> None:
+        self._task = self._tasks.spawn("process", self._run())
+
+    async def kill(self) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        await asyncio.wait((self._task,))
+
+    async def _run(self) -> None:
+        await self._body()
+
+
+class World:
+    """`http` speaks to the API under an administrator's token."""
+
+    def __init__(self, seed: int, state: Path, network: Network, tasks: Supervisor) -> None:
+        self.seed, self.state, self.network, self._tasks = seed, state, network, tasks
+        self.clock = SimClock(seed)
+        self.hub = MemoryHub(network.fate)
+        self.workers = InlineWorkers()
+        self.settings = simulated_settings(state)
+        self.db = open_inline(state / "kilonova.db")
+        self.store = ImageStore(state / "images", self.workers)
+        self.machines: dict[str, FakeHypervisor] = {}
+        self.hosts: dict[str, Process] = {}
+        self.conductor = Process(self._conductor, tasks)
+        self.http: httpx.AsyncClient
+
+    async def _conductor(self) -> None:
+        async with AsyncExitStack() as stack:
+            bus = await stack.enter_async_context(MemoryBus(self.hub, self.clock))
+            tasks = await stack.enter_async_context(Supervisor(self.clock))
+            conductor = Conductor(
+                self.db,
+                ComputeAPI(Caller(bus, self.clock)),
+                self.clock,
+                self.settings.conductor,
+                down_time_s=self.settings.default.service_down_time,
+                failpoints=Failpoints(),
+            )
+            await conductor.start(bus, tasks)
+            await asyncio.Event().wait()
+
+    def add_host(self, name: str) -> None:
+        """A host that starts now; its machine outlives its process."""
+        self.machines[name] = FakeHypervisor(vcpus=64, memory_mib=256 * 1024, disk_gib=4096)
+        self.machines[name].before_call = self._slow
+        self.hosts[name] = Process(lambda: self._host(name), self._tasks)
+        self.hosts[name].start()
+
+    async def _slow(self, _call: str, _guest: object) -> None:
+        """Every driver call takes a moment, in which others go on."""
+        await asyncio.sleep(self.clock.random.uniform(0, 0.2))
+
+    async def _host(self, name: str) -> None:
+        async with AsyncExitStack() as stack:
+            bus = await stack.enter_async_context(MemoryBus(self.hub, self.clock))
+            manager = ComputeManager(
+                Identity(HostName(name), f"node-{name}", "boot", self.clock.new_id()),
+                self.settings,
+                self.clock,
+                load_driver=lambda api: FakeDriver(api, self.settings, hypervisor=self.machines[name]),
+                images=self.store,
+                workers=self.workers,
+                failpoints=Failpoints(),
+            )
+            stack.push_async_callback(manager.stop)
+            tasks = await stack.enter_async_context(Supervisor(self.clock))
+            await manager.start(bus, tasks)
+            await asyncio.Event().wait()
+
+    async def open_api(self, stack: AsyncExitStack) -> None:
+        """The API and a client of it."""
+        bus = await stack.enter_async_context(MemoryBus(self.hub, self.clock))
+        caller = Caller(bus, self.clock)
+        tokens = TokenMinter(b"s" * 48, self.clock, 1e6)
+        deps = ApiDeps(
+            db=self.db,
+            conductor=ConductorAPI(caller),
+            compute=ComputeAPI(caller),
+            tokens=tokens,
+            passwords=Passwords(self.workers),
+            images=self.store,
+            clock=self.clock,
+            settings=self.settings.api,
+            ready=lambda: (True, ""),
+        )
+        token, _ = tokens.mint(Subject("u1", "admin", "p1", "admin", ("admin", "member", "reader")), ("password",))
+        headers = {"X-Auth-Token": token, "OpenStack-API-Version": "compute 2.79"}
+        self.http = await stack.enter_async_context(
+            httpx.AsyncClient(
+                transport=httpx.ASGITransport(app=create_app(deps)),
+                base_url="http://sim",
+                headers=headers,
+                timeout=None,
+            )
+        )
+
+    async def until(self, what: Callable[[], Awaitable[T]], *, within_s: float) -> T:
+        """Ask until the answer is true, for at most so many virtual seconds."""
+        deadline = self.clock.monotonic() + within_s
+        while True:
+            answer = await what()
+            if answer:
+                return answer
+            assert self.clock.monotonic() < deadline, f"did not come about within {within_s} virtual seconds"
+            await asyncio.sleep(0.25)
+
+
+def simulated_settings(state: Path) -> Settings:
+    """Settings with periods short enough for few rounds a minute to matter."""
+    overrides: Mapping[tuple[str, str], Any] = {
+        ("DEFAULT", "state_path"): str(state),
+        ("DEFAULT", "action_poll_interval"): 5.0,
+        ("DEFAULT", "shutdown_timeout"): 5.0,
+    }
+    return load(overrides=overrides)
+
+
+def open_inline(path: Path) -> Database:
+    """A database whose transactions run inline."""
+    ensure_schema(path)
+    workers = InlineWorkers()
+    return Database(sqlite_url(path), writer=workers, reader=workers)
+
+
+@asynccontextmanager
+async def simulated(
+    seed: int, state: Path, *, hosts: Sequence[str], loss: float, doubling: float, delay_s: float = 0.05
+) -> AsyncGenerator[World]:
+    """A world in which the API answers and the hosts are starting."""
+    network = Network(Random(seed ^ 0x5EED), loss=loss, doubling=doubling, delay_s=delay_s)
+    async with AsyncExitStack() as stack:
+        clock = SimClock(seed)
+        tasks = await stack.enter_async_context(Supervisor(clock))
+        world = World(seed, state, network, tasks)
+        stack.callback(world.db.close)
+        await world.db.write(bootstrap.furnish, bootstrap.FirstAdmin("u1", "p1", "no password"))
+        world.conductor.start()
+        for name in hosts:
+            world.add_host(name)
+        await world.open_api(stack)
+        yield world

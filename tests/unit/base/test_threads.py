@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Daemon threads: bounded, reused, and no hindrance at the end."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from kilonova.base.threads import DaemonWorkers
+from tests import make
+
+
+def test_work_is_done_by_at_most_so_many_threads() -> None:
+    async def body() -> None:
+        workers = DaemonWorkers("t", 3)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(workers.run(threading.get_ident)) for _ in range(100)]
+        assert 1 <= len({task.result() for task in tasks}) <= 3
+        workers.close()
+
+    make.run(body())
+
+
+def test_an_error_reaches_the_one_who_waits() -> None:
+    async def body() -> None:
+        workers = DaemonWorkers("t", 1)
+        with pytest.raises(ZeroDivisionError):
+            await workers.run(lambda: 1 // 0)
+        assert await workers.run(lambda: 7) == 7
+        workers.close()
+
+    make.run(body())
+
+
+def test_an_abandoned_call_runs_to_its_end_and_disturbs_nobody() -> None:
+    async def body() -> None:
+        workers = DaemonWorkers("t", 1)
+        go, done = threading.Event(), threading.Event()
+
+        def blocked() -> None:
+            go.wait(10)
+            done.set()
+
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await workers.run(blocked)
+        go.set()
+        assert await workers.run(done.wait, 10)
+        workers.close()
+
+    make.run(body())
+
+
+def test_a_blocked_thread_does_not_keep_the_process_from_ending() -> None:
+    program = """
+import asyncio, threading
+from kilonova.base.threads import DaemonWorkers
+async def main():
+    try:
+        async with asyncio.timeout(0.1):
+            await DaemonWorkers("t", 1).run(threading.Event().wait)
+    except TimeoutError:
+        print("gone")
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=True)
+    assert done.stdout == "gone\n"

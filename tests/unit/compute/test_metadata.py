@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a guest is told about itself."""
+
+import base64
+import json
+
+from kilonova.compute.metadata import config_drive_files
+from tests import make
+from tests.unit.compute.bench import ADDRESS
+
+
+def test_the_config_drive_tells_name_key_user_data_and_network() -> None:
+    script = b"#!/bin/sh\necho nonce\n"
+    files = config_drive_files(
+        make.instance(
+            key_name="k",
+            key_data="ssh-ed25519 AAAA me",
+            user_data=base64.b64encode(script).decode(),
+            addresses=(ADDRESS,),
+            metadata={"role": "web"},
+        )
+    )
+    meta = json.loads(files["openstack/latest/meta_data.json"])
+    assert (meta["hostname"], meta["name"], meta["meta"]) == ("server-one", "server one", {"role": "web"})
+    assert meta["public_keys"] == {"k": "ssh-ed25519 AAAA me"}
+    assert files["openstack/latest/user_data"] == script
+    network = json.loads(files["openstack/latest/network_data.json"])
+    assert network["links"][0]["ethernet_mac_address"] == ADDRESS.mac
+
+
+def test_without_user_data_there_is_no_such_file() -> None:
+    assert not [name for name in config_drive_files(make.instance()) if name.endswith("user_data")]
+
+
+def test_the_same_instance_gives_the_same_bytes() -> None:
+    assert config_drive_files(make.instance()) == config_drive_files(make.instance())

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The runner's one rule for trouble, and how a run is taken back."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from kilonova.base.errors import HypervisorUnavailable
+from kilonova.base.failpoints import Failpoints
+from kilonova.base.tasks import Supervisor
+from kilonova.compute.runner import Revoked, Runner
+from kilonova.objects.states import PowerState, Verb
+from tests.simulation.virtual import run_virtually
+from tests.unit.compute.bench import Bench
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before it happened", "after it happened"])
+@pytest.mark.parametrize("method", ["ensure_disks", "define", "power_on", "guest_state"])
+def test_an_unknown_outcome_is_read_again_not_judged(tmp_path: Path, method: str, after: bool) -> None:
+    """The call fails by a lost connection, having happened or not; the guest runs in the end, started once."""
+    bench = Bench(tmp_path)
+    failures = 3
+
+    async def lose(name: str, _guest: object) -> Exception | None:
+        nonlocal failures
+        if name != method or failures == 0:
+            return None
+        failures -= 1
+        error = HypervisorUnavailable("libvirt is away", host="h1")
+        if after:
+            return error
+        raise error
+
+    async def main() -> None:
+        async with Supervisor(bench.clock) as tasks:
+            await bench.start(tasks)
+            bench.machine.before_call = lose
+            outcome = await bench.run(bench.job(Verb.CREATE))
+            assert (outcome.succeeded, outcome.power) == (True, PowerState.RUNNING)
+            assert bench.starts == 1
+            assert failures < 3
+
+    run_virtually(main())
+
+
+def test_each_step_is_told_with_its_times_and_its_result(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+
+    async def main() -> None:
+        async with Supervisor(bench.clock) as tasks:
+            await bench.start(tasks)
+            run = bench.prepare(bench.job(Verb.CREATE))
+            await Runner(Failpoints()).run(run)
+            events = run.take_unsent()
+            assert [event.name for event in events] == [
+                "create.image",
+                "create.disks",
+                "create.config-drive",
+                "create.network",
+                "create.define",
+                "create.start",
+                "create.observe",
+            ]
+            assert all(e.result == "Success" and e.finish_time is not None and e.host == "h1" for e in events)
+            assert run.take_unsent() == ()
+
+    run_virtually(main())
+
+
+def test_a_revoked_run_ends_before_its_next_step(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+
+    async def main() -> None:
+        async with Supervisor(bench.clock) as tasks:
+            await bench.start(tasks)
+            run = bench.prepare(bench.job(Verb.CREATE))
+
+            def revoke() -> None:
+                run.revoked = True
+
+            with pytest.raises(Revoked):
+                await Runner(Failpoints({"compute.create.disks.done": revoke})).run(run)
+            assert list(run.events) == ["create.image", "create.disks"]
+
+    run_virtually(main())
+
+
+def test_waiting_for_the_hypervisor_can_be_interrupted(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+
+    async def main() -> None:
+        async with Supervisor(bench.clock) as tasks:
+            await bench.start(tasks)
+            bench.machine.go_away("frozen")
+            run = bench.prepare(bench.job(Verb.CREATE))
+            task = tasks.spawn("run", Runner(Failpoints()).run(run))
+            await asyncio.sleep(60)
+            assert not task.done()
+            assert run.interruptible
+
+    run_virtually(main())

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A conductor's transactions on a real database, one call each, with a host that has registered."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from kilonova.conductor import actions, build, hosts
+from kilonova.db.readers import actions as read_actions
+from kilonova.db.readers import hosts as read_hosts
+from kilonova.db.readers import instances as read_instances
+from kilonova.objects.action import Action
+from kilonova.objects.ids import ActionId, AttemptId, HostName, InstanceId
+from kilonova.objects.instance import Instance
+from kilonova.objects.service import ComputeNode
+from kilonova.objects.states import PowerState, Verb
+from kilonova.rpcapi.conductor import AcceptAction, CreateServers
+from kilonova.rpcapi.host import Fetch, Fetched, Finish, Observed, RegisterHost, ReportInventory, ReportStates
+from tests import make
+
+ONE = InstanceId("11111111-1111-4111-8111-111111111111")
+
+
+class Desk:
+    """Each method is one transaction, a second after the one before."""
+
+    def __init__(self, directory: Path) -> None:
+        self.db = make.database(directory)
+        self.now = make.NOW
+        self._serial = 0
+
+    def write(self, fn: Any, *args: Any) -> Any:
+        self.now += timedelta(seconds=1)
+        return make.run(self.db.write(fn, *args))
+
+    def read(self, fn: Any, *args: Any) -> Any:
+        return make.run(self.db.read(fn, *args))
+
+    def register(self, host: str = "h1", process: str = "process-1", **inventory: Any) -> int:
+        name = HostName(host)
+        request = RegisterHost(name, process, f"node-{host}", "boot", "kilonova-compute", "compute", 1, "nova")
+        epoch: int = self.write(hosts.register, request, f"service-{host}", self.now)
+        self.write(hosts.report_inventory, ReportInventory(name, epoch, f"node-{host}", make.inventory(**inventory)))
+        return epoch
+
+    def create(self, instance: Instance | None = None, request_id: str = "req-create") -> ActionId:
+        self._serial += 1
+        request = CreateServers(make.context(request_id), (instance or make.instance(),))
+        action_id = ActionId(f"action-{self._serial}")
+        self.write(actions.create, request, (action_id,), self.now)
+        return action_id
+
+    def place(self, action_id: ActionId) -> HostName | None:
+        return self.write(build.place, action_id, Random(1), self.now)
+
+    def accept(self, verb: Verb, request_id: str, instance_id: InstanceId = ONE, **params: str) -> HostName | None:
+        self._serial += 1
+        asked = AcceptAction(make.context(request_id), instance_id, verb, params)
+        return self.write(actions.accept, asked, ActionId(f"action-{self._serial}"), self.now)
+
+    def fetch(self, attempt: str, *, epoch: int = 1, running: tuple[str, ...] = (), host: str = "h1") -> Fetched:
+        ids = tuple(ActionId(a) for a in running)
+        return self.write(actions.hand_out, Fetch(HostName(host), epoch, AttemptId(attempt), ids), self.now)
+
+    def finish(
+        self,
+        action: Action,
+        *,
+        succeeded: bool = True,
+        power: PowerState | None = PowerState.RUNNING,
+        message: str | None = None,
+        attempt: str | None = None,
+    ) -> None:
+        assert action.host is not None
+        token = AttemptId(attempt) if attempt is not None else action.attempt
+        assert token is not None
+        report = Finish(action.host, action.id, token, succeeded, power, (), message)
+        self.write(actions.finish, report, self.now)
+
+    def observe(self, power: PowerState | None, *, epoch: int = 1) -> None:
+        report = ReportStates(make.HOST, epoch, (Observed(ONE, power, "because"),))
+        self.write(hosts.report_states, report, self.now)
+
+    def active(self) -> None:
+        """Instance ONE is ACTIVE on h1."""
+        self.register()
+        self.place(self.create())
+        self.finish(self.fetch("t-create").items[0].action)
+
+    def instance(self) -> Instance:
+        return self.read(read_instances.get, ONE)
+
+    def node(self) -> ComputeNode:
+        return self.read(read_hosts.list_nodes)[0]
+
+    def newest_action(self) -> Action:
+        return self.read(read_actions.of_instance, ONE)[0]
+
+
+def other(instance_id: str, **changes: Any) -> Instance:
+    return replace(make.instance(instance_id), **changes)

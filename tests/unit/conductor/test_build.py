@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Placing: choose and claim in one transaction, explain when it cannot be."""
+
+from pathlib import Path
+
+import pytest
+
+from kilonova.db.readers import instances as read_instances
+from kilonova.objects.states import ActionState, Verb, VmState
+from tests import make
+from tests.unit.conductor.desk import ONE, Desk, other
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def test_no_host_says_what_each_filter_refused(desk: Desk) -> None:
+    desk.register(memory_mib_capacity=100)
+    assert desk.place(desk.create()) is None
+    broken = desk.instance()
+    assert broken.vm_state is VmState.ERROR
+    assert broken.fault is not None
+    assert broken.fault.message == (
+        "No valid host was found. RamFilter refused h1 (memory: asked for 128 MiB, 100 MiB of 100 MiB free)."
+    )
+    assert desk.newest_action().state is ActionState.FAILED
+    desk.accept(Verb.DELETE, "req-delete")
+    assert desk.read(read_instances.listing, read_instances.InstanceQuery()) == []
+
+
+def test_claims_never_exceed_the_capacity(desk: Desk) -> None:
+    desk.register(vcpus_capacity=2)
+    hosts = [desk.place(desk.create(other(f"i{n}"), f"req-{n}")) for n in range(4)]
+    assert hosts == ["h1", "h1", None, None]
+    assert desk.node().vcpus_used == 2
+
+
+def test_addresses_are_each_given_once_and_given_again_only_when_free(desk: Desk) -> None:
+    desk.register()  # .2, .3 and .4 of 10.9.0.0/29
+    for n in range(4):
+        desk.place(desk.create(other(f"i{n}"), f"req-{n}"))
+    listed = {i.id: i for i in desk.read(read_instances.listing, read_instances.InstanceQuery())}
+    given = [listed[f"i{n}"].addresses[0].address for n in range(3)]
+    assert given == ["10.9.0.2", "10.9.0.3", "10.9.0.4"]
+    fault = listed["i3"].fault
+    assert fault is not None
+    assert "NetworkFilter refused h1 (no address is free)" in fault.message
+    assert desk.node().running_vms == 3  # what was claimed before the address was missed is given back
+    desk.accept(Verb.DELETE, "req-d", instance_id=listed["i1"].id)
+    delete = next(item for item in desk.fetch("t").items if item.action.verb is Verb.DELETE)
+    desk.finish(delete.action, power=None)
+    desk.place(desk.create(other("i9"), "req-9"))
+    again = desk.read(read_instances.get, "i9")
+    assert again.addresses[0].address == "10.9.0.3"
+
+
+def test_without_a_wish_for_a_network_there_is_no_address(desk: Desk) -> None:
+    desk.register(network=None)
+    desk.place(desk.create(other(ONE, wants_network=False)))
+    assert desk.instance().addresses == ()
+    assert desk.instance().host == "h1"
+
+
+def test_a_mac_is_stable_and_its_own(desk: Desk) -> None:
+    desk.register()
+    for n in range(2):
+        desk.place(desk.create(other(f"i{n}"), f"req-{n}"))
+    macs = {i.addresses[0].mac for i in desk.read(read_instances.listing, read_instances.InstanceQuery())}
+    assert len(macs) == 2
+    assert all(mac.startswith("fa:16:3e:") for mac in macs)
+
+
+def test_placing_twice_is_placing_once(desk: Desk) -> None:
+    desk.register()
+    action_id = desk.create()
+    assert desk.place(action_id) == "h1"
+    assert desk.place(action_id) is None
+    assert desk.node().running_vms == 1
+
+
+def test_disk_counts_what_the_image_may_grow_to(desk: Desk) -> None:
+    desk.register()
+    desk.place(desk.create(other(ONE, flavor=make.flavor(disk_gib=0))))
+    assert desk.node().disk_gib_used == 1  # a flavor without a size takes the image's own, rounded up

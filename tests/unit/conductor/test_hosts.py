@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What hosts tell: levels, observations, and who may override whom."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from kilonova.base.errors import StaleWrite
+from kilonova.conductor import hosts, liveness, watchdog
+from kilonova.objects.states import ActionState, PowerState, Verb, VmState
+from kilonova.rpcapi.conductor import UpdateService
+from kilonova.rpcapi.host import SetHostEnabled
+from tests import make
+from tests.simulation.virtual import SimClock, run_virtually
+from tests.unit.conductor.desk import Desk
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def level(desk: Desk, enabled: bool, reason: str = "libvirt is away") -> None:
+    desk.write(hosts.set_enabled, SetHostEnabled(make.HOST, 1, enabled, reason), desk.now)
+
+
+def test_a_host_disables_and_enables_itself(desk: Desk) -> None:
+    desk.register()
+    level(desk, False)
+    level(desk, False)
+    assert (desk.node().service.disabled, desk.node().service.disabled_reason) == (True, "libvirt is away")
+    level(desk, True)
+    assert (desk.node().service.disabled, desk.node().service.disabled_reason) == (False, None)
+
+
+def test_an_operators_disable_is_never_undone_by_the_host(desk: Desk) -> None:
+    desk.register()
+    desk.write(
+        hosts.operator_update, UpdateService("service-h1", disabled=True, disabled_reason="maintenance"), desk.now
+    )
+    level(desk, False)
+    level(desk, True)
+    assert (desk.node().service.disabled, desk.node().service.disabled_reason) == (True, "maintenance")
+
+
+def test_an_older_process_changes_nothing(desk: Desk) -> None:
+    desk.register()
+    desk.register(process="process-2")
+    with pytest.raises(StaleWrite):
+        level(desk, False)
+    assert desk.node().service.disabled is False
+
+
+@pytest.mark.parametrize(
+    ("power", "vm_state", "shown"),
+    [
+        (PowerState.SHUTDOWN, VmState.STOPPED, PowerState.SHUTDOWN),
+        (PowerState.CRASHED, VmState.STOPPED, PowerState.CRASHED),
+        (PowerState.PAUSED, VmState.PAUSED, PowerState.PAUSED),
+        (None, VmState.ACTIVE, PowerState.NOSTATE),  # not known to the hypervisor: unknown, never off
+    ],
+)
+def test_what_the_hypervisor_says_is_shown(
+    desk: Desk, power: PowerState | None, vm_state: VmState, shown: PowerState
+) -> None:
+    desk.active()
+    desk.observe(power)
+    assert (desk.instance().vm_state, desk.instance().power_state) == (vm_state, shown)
+
+
+def test_an_observation_does_not_disturb_an_action(desk: Desk) -> None:
+    desk.active()
+    desk.accept(Verb.REBOOT, "req-r")
+    desk.observe(PowerState.SHUTDOWN)
+    assert desk.instance().vm_state is VmState.ACTIVE
+
+
+def test_no_accepted_action_stays_open_past_its_deadline(desk: Desk) -> None:
+    from datetime import timedelta
+
+    desk.register()
+    desk.place(desk.create())
+    assert desk.write(watchdog.end_overdue, desk.now) == 0
+    assert desk.write(watchdog.end_overdue, desk.now + timedelta(hours=1)) == 1
+    assert desk.newest_action().state is ActionState.FAILED
+    fault = desk.instance().fault
+    assert fault is not None
+    assert "create did not end within its deadline (host h1)" in fault.message
+
+
+def test_a_silent_host_is_down_after_its_time_and_only_after_the_grace_of_the_conductor(desk: Desk) -> None:
+    epoch = desk.register()
+
+    async def body() -> None:
+        watch = liveness.Liveness(SimClock(1), down_time_s=60, grace_s=30)
+        assert not watch.may_judge(5)  # this conductor has just started: it has heard nobody yet
+        await asyncio.sleep(20)
+        watch.heard(make.HOST, epoch)
+        for _ in range(10):
+            await asyncio.sleep(5)
+            assert watch.may_judge(5) == (watch._clock.monotonic() >= 30)  # pyright: ignore[reportPrivateUsage]
+        assert await desk.db.read(liveness.changes, watch, True) == []
+        await asyncio.sleep(15)
+        changed = await desk.db.read(liveness.changes, watch, watch.may_judge(15))
+        assert changed == [(make.HOST, epoch, False)]
+        await desk.db.write(liveness.record, changed, desk.now)
+        await asyncio.sleep(600)  # the conductor itself stood still: silence proves nothing
+        assert not watch.may_judge(5)
+
+    run_virtually(body())
+    assert desk.node().service.up is False
+
+
+def test_a_host_that_came_back_meanwhile_is_not_called_down(desk: Desk) -> None:
+    epoch = desk.register()
+    desk.register(process="process-2")
+    desk.write(liveness.record, [(make.HOST, epoch, False)], desk.now)
+    assert desk.node().service.up is True

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Transactions: alone in failure, together on disk."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from kilonova.base.threads import DaemonWorkers
+from kilonova.db.engine import Database, sqlite_url
+from tests import make
+
+
+def new_database(path: Path) -> Database:
+    return Database(sqlite_url(path / "t.db"), writer=DaemonWorkers("w", 1), reader=DaemonWorkers("r", 2), readers=2)
+
+
+def make_table(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("CREATE TABLE t (n INTEGER PRIMARY KEY)")
+
+
+def insert(connection: sa.Connection, n: int) -> int:
+    connection.exec_driver_sql("INSERT INTO t VALUES (?)", (n,))
+    if n < 0:
+        raise ValueError("negative")
+    return n
+
+
+def count(connection: sa.Connection) -> int:
+    return connection.exec_driver_sql("SELECT count(*) FROM t").scalar_one()
+
+
+def test_writes_that_share_a_commit_succeed_and_fail_alone(tmp_path: Path) -> None:
+    async def body() -> None:
+        db = new_database(tmp_path)
+        await db.write(make_table)
+        numbers = [*range(50), -1, 7, *range(50, 100)]  # -1 raises after its insert, the second 7 breaks the key
+        results: list[int | str] = []
+
+        async def one(n: int) -> None:
+            try:
+                results.append(await db.write(insert, n))
+            except (ValueError, sa.exc.IntegrityError) as exc:
+                results.append(type(exc).__name__)
+
+        async with asyncio.TaskGroup() as group:
+            for n in numbers:
+                group.create_task(one(n))
+        assert sorted(str(r) for r in results) == sorted([*map(str, range(100)), "ValueError", "IntegrityError"])
+        assert await db.read(count) == 100
+        db.close()
+
+    make.run(body())
+
+
+def test_a_reader_sees_only_what_is_committed(tmp_path: Path) -> None:
+    async def body() -> None:
+        db = new_database(tmp_path)
+        await db.write(make_table)
+        with pytest.raises(ValueError, match="negative"):
+            await db.write(insert, -1)
+        assert await db.read(count) == 0
+        db.close()
+
+    make.run(body())
+
+
+def test_a_cancelled_writer_does_not_take_others_with_it(tmp_path: Path) -> None:
+    async def body() -> None:
+        db = new_database(tmp_path)
+        await db.write(make_table)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(db.write(insert, n)) for n in range(20)]
+            await asyncio.sleep(0)
+            tasks[0].cancel()  # the one whose turn it is, with everybody's writes in hand
+        assert all(task.result() == n for n, task in enumerate(tasks) if n > 0)
+        assert await db.read(count) >= 19
+        db.close()
+
+    make.run(body())
+
+
+def test_commits_are_synced_to_disk(tmp_path: Path) -> None:
+    async def body() -> None:
+        db = new_database(tmp_path)
+        assert await db.write(lambda c: c.exec_driver_sql("PRAGMA synchronous").scalar_one()) == 2
+        assert await db.write(lambda c: c.exec_driver_sql("PRAGMA journal_mode").scalar_one()) == "wal"
+        db.close()
+
+    make.run(body())

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Migrations make the schema that the code has; other people's files are left alone."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from kilonova.base.errors import StateError
+from kilonova.db import migrate
+from kilonova.db.engine import make_engine, sqlite_url
+from kilonova.db.schema import metadata
+
+
+def test_migrations_and_schema_are_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "k.db"
+    migrate.ensure_schema(path)
+    engine = make_engine(sqlite_url(path), readers=1)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+        made = {row[0] for row in connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE sql LIKE '%WHERE%'")}
+    engine.dispose()
+    partial = {
+        i.name for t in metadata.tables.values() for i in t.indexes if i.dialect_options["sqlite"]["where"] is not None
+    }
+    assert len(made) == len(partial)  # partial indexes, which the comparison above does not look into
+
+
+def test_head_is_the_newest_revision() -> None:
+    script = ScriptDirectory(str(Path(migrate.__file__).parent / "migrations"))
+    assert script.get_current_head() == migrate.HEAD
+
+
+def test_again_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "k.db"
+    migrate.ensure_schema(path)
+    before = path.read_bytes()
+    migrate.ensure_schema(path)
+    assert path.read_bytes() == before
+
+
+def test_a_newer_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "k.db"
+    migrate.ensure_schema(path)
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.commit()
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(StateError, match=r"newer Kilonova \(revision 9999"):
+        migrate.ensure_schema(path)
+    assert path.read_bytes() == before
+
+
+def test_what_is_no_database_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "k.db"
+    path.write_bytes(b"this is a letter to my grandmother, not a database, and it is long enough" * 40)
+    with pytest.raises(StateError, match="cannot be used"):
+        migrate.ensure_schema(path)
+
+
+def test_columns_take_every_field(tmp_path: Path) -> None:
+    """The schema and the objects agree on names, so that no field is lost on the way to the database."""
+    from kilonova.db.schema import actions, instances
+    from kilonova.objects.action import Action
+    from kilonova.objects.instance import Instance
+
+    assert set(Instance.__dataclass_fields__) | {"deleted_at"} == set(instances.c.keys())
+    assert set(Action.__dataclass_fields__) == set(actions.c.keys())
+    assert isinstance(instances, sa.Table)

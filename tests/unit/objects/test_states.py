@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table of transitions holds together."""
+
+import pytest
+
+from kilonova.objects.states import OBSERVED, VERBS, PowerState, TaskState, Verb, VmState, api_status, observed
+
+
+def test_every_verb_has_a_rule() -> None:
+    assert set(VERBS) == set(Verb)
+
+
+def test_a_deleted_instance_accepts_nothing() -> None:
+    assert all(VmState.DELETED not in rule.allowed for rule in VERBS.values())
+
+
+def test_a_delete_is_accepted_in_every_state_and_at_any_moment() -> None:
+    assert VERBS[Verb.DELETE].allowed == frozenset(VmState) - {VmState.DELETED}
+    assert [verb for verb, rule in VERBS.items() if rule.preempts] == [Verb.DELETE]
+
+
+@pytest.mark.parametrize("vm_state", list(VmState))
+def test_unknown_is_never_shown_as_off(vm_state: VmState) -> None:
+    assert observed(vm_state, PowerState.NOSTATE) is vm_state
+
+
+def test_observation_never_builds_breaks_or_deletes() -> None:
+    ends = {VmState.BUILDING, VmState.ERROR, VmState.DELETED}
+    assert not ends & set(OBSERVED.values())
+    assert not ends & {before for before, _ in OBSERVED}
+
+
+@pytest.mark.parametrize(
+    ("vm_state", "task_state", "status"),
+    [
+        (VmState.BUILDING, TaskState.SPAWNING, "BUILD"),
+        (VmState.ACTIVE, None, "ACTIVE"),
+        (VmState.ACTIVE, TaskState.REBOOTING, "REBOOT"),
+        (VmState.ACTIVE, TaskState.REBOOTING_HARD, "HARD_REBOOT"),
+        (VmState.ACTIVE, TaskState.DELETING, "ACTIVE"),
+        (VmState.STOPPED, None, "SHUTOFF"),
+        (VmState.ERROR, None, "ERROR"),
+    ],
+)
+def test_status_is_the_word_of_the_api_reference(vm_state: VmState, task_state: TaskState | None, status: str) -> None:
+    assert api_status(vm_state, task_state) == status

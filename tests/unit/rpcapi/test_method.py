@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows: retried when they may be, refused in our own words, closed to a host that speaks for another."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from kilonova.base.errors import Conflict, Forbidden, InvalidInput, KilonovaError, RpcTimeout, RpcUnavailable
+from kilonova.conductor.host_endpoint import _pinned  # pyright: ignore[reportPrivateUsage]
+from kilonova.objects.ids import HostName
+from kilonova.rpc import wire
+from kilonova.rpc.memory import Fate, MemoryBus, MemoryHub
+from kilonova.rpcapi import compute, conductor, host
+from kilonova.rpcapi.host import HEARTBEAT, Heartbeat
+from kilonova.rpcapi.method import Ack, Caller, Endpoint, Kind, rows_of
+from tests.simulation.virtual import SimClock, run_virtually
+
+REQUEST = Heartbeat(HostName("h1"), 1)
+
+
+@asynccontextmanager
+async def wired(hub: MemoryHub, endpoint: Endpoint, subject: str) -> AsyncGenerator[Caller]:
+    clock = SimClock(1)
+    async with MemoryBus(hub, clock) as bus:
+        await bus.subscribe(subject, endpoint.handle)
+        yield Caller(bus, clock)
+
+
+def test_a_lost_message_is_sent_again_until_the_patience_is_over() -> None:
+    sent: list[str] = []
+
+    def lossy(subject: str) -> Fate:
+        sent.append(subject)
+        return Fate(() if len(sent) == 1 else (0.01,))
+
+    calls = 0
+
+    async def handler(_request: Heartbeat, _peer: str) -> Ack:
+        nonlocal calls
+        calls += 1
+        return Ack()
+
+    async def body() -> None:
+        endpoint = Endpoint()
+        endpoint.on(HEARTBEAT, handler)
+        async with wired(MemoryHub(lossy), endpoint, "conductor.host.*") as caller:
+            await caller.call("conductor.host.h1", HEARTBEAT, REQUEST)
+
+    run_virtually(body())
+    assert calls == 1
+
+
+def test_nobody_and_nothing_are_told_apart_in_the_end() -> None:
+    async def nobody() -> None:
+        async with wired(MemoryHub(), Endpoint(), "elsewhere") as caller:
+            await caller.call("conductor.host.h1", HEARTBEAT, REQUEST)
+
+    async def silence() -> None:
+        async with wired(MemoryHub(lambda _: Fate(())), Endpoint(), "conductor.host.*") as caller:
+            await caller.call("conductor.host.h1", HEARTBEAT, REQUEST)
+
+    with pytest.raises(ExceptionGroup) as caught:
+        run_virtually(nobody())
+    assert caught.group_contains(RpcUnavailable)
+    with pytest.raises(ExceptionGroup) as caught:
+        run_virtually(silence())
+    assert caught.group_contains(RpcTimeout)
+
+
+def test_an_error_of_the_handler_arrives_as_itself_and_a_defect_without_its_text() -> None:
+    async def conflict(_request: Heartbeat, _peer: str) -> Ack:
+        raise Conflict("taken")
+
+    async def defect(_request: Heartbeat, _peer: str) -> Ack:
+        raise ZeroDivisionError("a secret")
+
+    async def ask(handler: object) -> KilonovaError:
+        endpoint = Endpoint()
+        endpoint.on(HEARTBEAT, handler)  # type: ignore[arg-type]
+        payload = wire.encode_request(wire.Request("heartbeat", 1, 5.0, HEARTBEAT.request_form.dump_json(REQUEST)))
+        with pytest.raises(KilonovaError) as caught:
+            wire.decode_reply(await endpoint.handle("conductor.host.h1", payload))
+        return caught.value
+
+    assert isinstance(run_virtually(ask(conflict)), Conflict)
+    assert "secret" not in str(run_virtually(ask(defect)))
+
+
+@pytest.mark.parametrize("payload", [b"", b"{}", b"\xff", b'{"method": "heartbeat", "version": 1, "timeout_s": 5}\n{}'])
+def test_what_is_no_request_is_refused(payload: bytes) -> None:
+    endpoint = Endpoint()
+    endpoint.on(HEARTBEAT, lambda _request, _peer: None)  # type: ignore[arg-type, return-value]
+    with pytest.raises(InvalidInput):
+        wire.decode_reply(run_virtually(endpoint.handle("conductor.host.h1", payload)))
+
+
+def test_a_host_speaks_for_itself_only() -> None:
+    async def handler(_request: Heartbeat) -> Ack:
+        return Ack()
+
+    pinned = _pinned(handler)
+    assert run_virtually(pinned(REQUEST, "h1")) == Ack()
+    with pytest.raises(Forbidden, match="not for h1"):
+        run_virtually(pinned(REQUEST, "h2"))
+
+
+@pytest.mark.parametrize("module", [compute, conductor, host])
+def test_every_row_can_be_encoded_and_says_what_it_is(module: object) -> None:
+    for row in rows_of(module).values():
+        assert row.doc.endswith(".")
+        assert row.request_form.json_schema()
+        assert row.attempt_s <= row.timeout_s or row.kind is Kind.CAST

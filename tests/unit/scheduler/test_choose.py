@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Filters give reasons, weighers spread, and the explanation names both."""
+
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+import pytest
+
+from kilonova.objects.ids import HostName
+from kilonova.objects.placement import PlacementRequest
+from kilonova.objects.service import ComputeNode, Service
+from kilonova.scheduler.choose import choose, explain
+from tests import make
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def node(host: str, *, used: tuple[int, int, int] = (0, 0, 0), network: bool = True, **service: Any) -> ComputeNode:
+    values: dict[str, Any] = {
+        "id": f"s-{host}",
+        "host": HostName(host),
+        "binary": "kilonova-compute",
+        "topic": "compute",
+        "zone": "nova",
+        "epoch": 1,
+        "up": True,
+        "disabled": False,
+        "disabled_reason": None,
+        "disabled_by_host": False,
+        "forced_down": False,
+        "version": 1,
+        "updated_at": NOW,
+        "created_at": NOW,
+    }
+    inventory = make.inventory() if network else make.inventory(network=None)
+    return ComputeNode(f"n-{host}", Service(**{**values, **service}), inventory, *used, running_vms=0)
+
+
+SMALL = PlacementRequest(vcpus=1, memory_mib=512, disk_gib=1)
+
+
+@pytest.mark.parametrize(
+    ("bad", "filter_name", "reason"),
+    [
+        (node("h", up=False), "ComputeFilter", "service is down"),
+        (node("h", forced_down=True), "ComputeFilter", "forced down by an operator"),
+        (node("h", disabled=True, disabled_reason="maintenance"), "ComputeFilter", "disabled: maintenance"),
+        (node("h", zone="az2"), "AvailabilityZoneFilter", "is in zone az2, asked for nova"),
+        (node("h", used=(16, 0, 0)), "CoreFilter", "vCPUs: asked for 1, 0 of 16 free"),
+        (node("h", used=(0, 8000, 0)), "RamFilter", "memory: asked for 512 MiB, 192 MiB of 8192 MiB free"),
+        (node("h", used=(0, 0, 100)), "DiskFilter", "disk: asked for 1 GiB, 0 GiB of 100 GiB free"),
+        (node("h", network=False), "NetworkFilter", "has no network for guests"),
+    ],
+)
+def test_each_filter_says_why(bad: ComputeNode, filter_name: str, reason: str) -> None:
+    request = PlacementRequest(1, 512, 1, availability_zone="nova")
+    choice = choose(request, [bad], Random(1))
+    assert choice.hosts == ()
+    assert [(r.filter, r.reason) for r in choice.refusals] == [(filter_name, reason)]
+    assert explain(choice.refusals) == f"No valid host was found. {filter_name} refused h ({reason})."
+
+
+def test_an_instance_without_network_needs_none() -> None:
+    request = PlacementRequest(1, 512, 1, wants_network=False)
+    assert choose(request, [node("h", network=False)], Random(1)).hosts == ("h",)
+
+
+def test_the_emptier_hosts_come_first_and_the_pick_is_among_the_best_few() -> None:
+    nodes = [node(f"h{n}", used=(n, n * 1000, n * 10)) for n in range(8)]
+    firsts = {choose(SMALL, nodes, Random(seed)).hosts[0] for seed in range(200)}
+    assert firsts == {"h0", "h1", "h2"}
+    rest = choose(SMALL, nodes, Random(0)).hosts[1:]
+    assert list(rest[2:]) == ["h3", "h4", "h5", "h6", "h7"]
+
+
+def test_no_host_at_all_is_said_so() -> None:
+    assert explain(choose(SMALL, [], Random(1)).refusals) == "No valid host was found. There is no compute host."
+
+
+def test_refusals_of_many_hosts_are_told_together() -> None:
+    choice = choose(SMALL, [node("a", up=False), node("b", up=False)], Random(1))
+    assert explain(choice.refusals) == (
+        "No valid host was found. ComputeFilter refused 2 hosts, a among them (service is down)."
+    )

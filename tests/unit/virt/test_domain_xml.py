@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Domain and network documents: whole, in order, with no field forgotten."""
+
+from collections.abc import Callable
+from dataclasses import MISSING, Field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lxml import etree
+
+from kilonova.virt.libvirt import domain_xml
+from kilonova.virt.libvirt.domain_xml import (
+    Cpu,
+    DhcpHost,
+    Disk,
+    Domain,
+    Metadata,
+    NatNetwork,
+    NetworkInterface,
+    UserInterface,
+)
+
+GOLDEN = Path(__file__).parent / "golden"
+
+ID = "5f0e3b2a-7d0c-4f57-9f3b-0a2f6f1d9c11"
+DIRECTORY = f"/var/lib/kilonova/instances/{ID}"
+
+METADATA = Metadata(ID, "project", 'a "name" & <more>')
+ROOT = Disk(f"{DIRECTORY}/disk", "vda", "qcow2")
+CONFIG = Disk(f"{DIRECTORY}/disk.config", "vdb", "raw", read_only=True)
+USER = UserInterface(
+    mac="fa:16:3e:00:00:01",
+    cidr="10.0.2.0/24",
+    gateway="10.0.2.2",
+    dns="10.0.2.3",
+    address="10.0.2.16",
+    hostname="a-name",
+)
+NAT = NetworkInterface("kilonova", "fa:16:3e:00:00:01")
+
+USER_MODE = Domain(
+    kind="qemu",
+    uuid=ID,
+    name=f"kilonova-{ID}",
+    metadata=METADATA,
+    memory_mib=512,
+    vcpus=2,
+    disks=(ROOT, CONFIG),
+    nics=(USER,),
+    console_log=f"{DIRECTORY}/console.log",
+)
+KVM_NAT = replace(
+    USER_MODE,
+    kind="kvm",
+    metadata=replace(METADATA, mark="attempt-1"),
+    cpu=Cpu("host-passthrough"),
+    nics=(NAT,),
+)
+SIMULATED = Domain(
+    kind="test",
+    uuid=ID,
+    name=f"kilonova-{ID}",
+    metadata=METADATA,
+    memory_mib=64,
+    vcpus=1,
+    machine=None,
+    arch=None,
+    disks=(ROOT,),
+)
+NETWORK = NatNetwork(
+    name="kilonova",
+    bridge="kilonovabr",
+    gateway="10.77.0.1",
+    netmask="255.255.240.0",
+    reserved=DhcpHost("02:00:00:00:00:01", "10.77.0.2", "reserved"),
+    dns=("192.0.2.53",),
+    hosts=(DhcpHost("fa:16:3e:00:00:01", "10.77.0.16", "a-name"),),
+)
+
+DOCUMENTS = {
+    "user-mode.xml": USER_MODE,
+    "kvm-nat.xml": KVM_NAT,
+    "test.xml": SIMULATED,
+    "network.xml": NETWORK,
+}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_whole_documents(name: str) -> None:
+    assert DOCUMENTS[name].xml() == (GOLDEN / name).read_text()
+
+
+def _other(field: Field[Any], value: Any) -> Any:
+    """Another value of the same kind."""
+    if field.name == "kind":
+        return "xen"
+    if field.name == "mode":
+        return "host-model"
+    if field.name == "disks":
+        return (*value, CONFIG)
+    if field.name == "nics":
+        return ()
+    if field.name == "hosts":
+        return ()
+    if field.name in ("metadata", "reserved"):
+        return METADATA if isinstance(value, Metadata) and value != METADATA else replace(value, name="other")
+    if field.name == "cpu":
+        return Cpu("host-model")
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, tuple):
+        return ("other",)
+    return "other"
+
+
+def _within(part: Any) -> Callable[[Any], str]:
+    """A document that has such a part in it."""
+    if isinstance(part, (Domain, NatNetwork)):
+        return lambda value: value.xml()
+    where = {
+        Metadata: lambda value: replace(USER_MODE, metadata=value),
+        Cpu: lambda value: replace(USER_MODE, cpu=value),
+        Disk: lambda value: replace(USER_MODE, disks=(value,)),
+        UserInterface: lambda value: replace(USER_MODE, nics=(value,)),
+        NetworkInterface: lambda value: replace(USER_MODE, nics=(value,)),
+        DhcpHost: lambda value: replace(NETWORK, hosts=(value,)),
+    }[type(part)]
+    return lambda value: where(value).xml()
+
+
+PARTS = [KVM_NAT, NETWORK, METADATA, Cpu("custom", ("Skylake",)), ROOT, USER, NAT, NETWORK.hosts[0]]
+CASES = [(part, field) for part in PARTS for field in fields(part)]
+
+
+@pytest.mark.parametrize(("part", "field"), CASES, ids=[f"{type(p).__name__}.{f.name}" for p, f in CASES])
+def test_no_field_is_left_unrendered(part: Any, field: Field[Any]) -> None:
+    value = getattr(part, field.name)
+    assert value is not MISSING
+    render = _within(part)
+    assert render(part) != render(replace(part, **{field.name: _other(field, value)}))
+
+
+def test_a_comma_in_a_name_adds_no_option_of_qemu() -> None:
+    root = etree.fromstring(replace(USER_MODE, nics=(replace(USER, hostname="x,hostfwd=tcp::22-:22"),)).xml())
+    netdev = root.findall(f".//{{{domain_xml.QEMU_URI}}}arg")[1].get("value")
+    assert netdev is not None
+    assert netdev.endswith("hostname=x,,hostfwd=tcp::22-:22")
+
+
+def test_a_name_that_xml_cannot_hold_is_written_as_well_as_it_goes() -> None:
+    named = replace(USER_MODE, metadata=replace(METADATA, name="a\x00b\x1b\ud800\u20ac"))
+    assert "a?b??\u20ac" in named.xml()
+
+
+def test_what_libvirt_returns_of_our_metadata_is_read() -> None:
+    assert domain_xml.metadata_instance_id(f"<instance><id>{ID}</id></instance>") == ID
+    assert domain_xml.metadata_instance_id("<instance/>") is None
+    assert domain_xml.metadata_mark(domain_xml.start_element('a"<b>&')) == 'a"<b>&'
+
+
+def test_a_network_is_read_back() -> None:
+    facts = domain_xml.parse_network(NETWORK.xml())
+    assert facts is not None
+    assert (facts.gateway, facts.netmask, facts.bridge) == ("10.77.0.1", "255.255.240.0", "kilonovabr")
+    assert facts.hosts == (NETWORK.reserved, *NETWORK.hosts)
+    assert domain_xml.parse_network("<network><name>x</name></network>") is None
+
+
+def test_entities_are_not_expanded() -> None:
+    text = '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/hostname">]><instance><id>&e;</id></instance>'
+    assert not domain_xml.metadata_instance_id(text)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""libvirt's states and reasons as ours.  Unknown is never shown as off."""
+
+import libvirt
+import pytest
+
+from kilonova.objects.states import PowerState
+from kilonova.virt.libvirt import guest
+
+TABLE = [
+    ("RUNNING", "BOOTED", PowerState.RUNNING, "booted"),
+    ("BLOCKED", "UNKNOWN", PowerState.RUNNING, ""),
+    ("PAUSED", "USER", PowerState.PAUSED, "user"),
+    ("PAUSED", "IOERROR", PowerState.PAUSED, "ioerror"),
+    ("PAUSED", "CRASHED", PowerState.PAUSED, "crashed"),
+    ("PAUSED", "STARTING_UP", PowerState.NOSTATE, "starting-up"),
+    ("PAUSED", "SHUTTING_DOWN", PowerState.NOSTATE, "shutting-down"),
+    ("SHUTDOWN", "USER", PowerState.RUNNING, "user"),
+    ("SHUTOFF", "SHUTDOWN", PowerState.SHUTDOWN, "shutdown"),
+    ("SHUTOFF", "DESTROYED", PowerState.SHUTDOWN, "destroyed"),
+    ("SHUTOFF", "CRASHED", PowerState.CRASHED, "crashed"),
+    ("SHUTOFF", "UNKNOWN", PowerState.SHUTDOWN, ""),
+    ("CRASHED", "PANICKED", PowerState.CRASHED, "panicked"),
+    ("PMSUSPENDED", "UNKNOWN", PowerState.SUSPENDED, ""),
+]
+
+
+@pytest.mark.parametrize(("state", "reason", "power", "word"), TABLE)
+def test_states_and_reasons(state: str, reason: str, power: PowerState, word: str) -> None:
+    pair = getattr(libvirt, f"VIR_DOMAIN_{state}"), getattr(libvirt, f"VIR_DOMAIN_{state}_{reason}")
+    assert guest.power_of(*pair) is power
+    assert guest.reason_name(*pair) == word
+
+
+def test_what_libvirt_may_say_one_day_is_unknown_and_not_off() -> None:
+    assert guest.power_of(libvirt.VIR_DOMAIN_NOSTATE, 0) is PowerState.NOSTATE
+    assert guest.power_of(99, 0) is PowerState.NOSTATE
+    assert guest.power_of(-1, -1) is PowerState.NOSTATE
+    assert guest.reason_name(99, 7) == ""

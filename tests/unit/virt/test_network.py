@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The host's network: choice of backend and subnet, and the real thing behind NAT."""
+
+import ipaddress
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kilonova.base.errors import HypervisorError
+from kilonova.networks.addresses import choose_subnet
+from kilonova.objects.instance import Address
+from kilonova.objects.states import PowerState
+from kilonova.virt.libvirt import domain_xml, network
+from kilonova.virt.libvirt.driver import LibvirtDriver
+from lab.common import LabError
+from lab.counting import cannot_run
+from lab.system_libvirtd import PrivateSystemLibvirtd
+from tests.contract.drivers import Bench, libvirt_qemu_case, state_directory
+
+ROUTES = """Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
+eth0\t00000000\t0100A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0
+eth0\t0000A8C0\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0
+br0\t00004D0A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0
+"""
+
+
+@pytest.mark.parametrize(
+    ("configured", "uri", "backend"),
+    [
+        ("auto", "qemu:///system", "nat"),
+        ("auto", "qemu+unix:///system?socket=/x", "nat"),
+        ("auto", "qemu:///session", "user"),
+        ("auto", "qemu+unix:///session?socket=/x", "user"),
+        ("auto", "test:///default", "user"),
+        ("user", "qemu:///system", "user"),
+        ("nat", "qemu:///session", "nat"),
+    ],
+)
+def test_the_backend_follows_the_connection(configured: str, uri: str, backend: str) -> None:
+    assert network.backend_of(configured, uri) == backend
+
+
+def test_routes_of_the_host_are_avoided(tmp_path: Path) -> None:
+    path = tmp_path / "route"
+    path.write_text(ROUTES)
+    routes = network.read_routes(path)
+    assert routes == ["0.0.0.0/0.0.0.0", "192.168.0.0/255.255.0.0", "10.77.0.0/255.255.0.0"]
+    assert choose_subnet(routes) == "10.78.0.0/20"
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Iterator[PrivateSystemLibvirtd]:
+    if (reason := PrivateSystemLibvirtd.unavailable()) is not None:
+        cannot_run(f"a system libvirtd of its own: {reason}")
+    running = PrivateSystemLibvirtd(Path(tempfile.mkdtemp(prefix="kn-", dir="/tmp")))
+    try:
+        try:
+            running.start()
+        except LabError as exc:
+            cannot_run(exc.sentence)
+        yield running
+    finally:
+        running.remove()
+
+
+async def leases(b: Bench) -> set[tuple[str, str, str]]:
+    assert isinstance(b.driver, LibvirtDriver)
+    conn = await b.driver.proxy()
+    facts = domain_xml.parse_network(await (await conn.networkLookupByName("kilonova")).XMLDesc(0))
+    assert facts is not None
+    return {(host.name, host.mac, host.address) for host in facts.hosts if host.name != "reserved"}
+
+
+@pytest.mark.live
+def test_a_guest_behind_nat_has_its_lease_and_leaves_none(daemon: PrivateSystemLibvirtd) -> None:
+    async def test(b: Bench) -> None:
+        described = (await b.driver.inventory()).network
+        assert described is not None
+        assert described.backend == "nat"
+        one = b.instance()
+        address = Address("kilonova", described.first, one.addresses[0].mac, 20, described.gateway, described.dns)
+        one = replace(one, addresses=(address,), hostname="one")
+        for _ in range(2):
+            await b.driver.ensure_network(one)
+            assert await leases(b) == {("one", address.mac, described.first)}
+        two = b.instance(hostname="two")
+        # The address was another guest's before, and its lease was left behind.
+        two = replace(two, addresses=(replace(address, mac=two.addresses[0].mac),))
+        await b.driver.ensure_network(two)
+        assert await leases(b) == {("two", two.addresses[0].mac, described.first)}
+        await b.driver.remove_network(one)
+        assert len(await leases(b)) == 1
+        namesake = b.instance(hostname="two")
+        nearby = str(ipaddress.ip_address(described.first) + 1)
+        namesake = replace(namesake, addresses=(replace(address, mac=namesake.addresses[0].mac, address=nearby),))
+        await b.driver.ensure_network(namesake)
+        assert await leases(b) == {
+            ("two", two.addresses[0].mac, described.first),
+            ("", namesake.addresses[0].mac, nearby),
+        }
+        await b.driver.remove_network(namesake)
+        await b.build(two)
+        await b.driver.power_on(two.id, "m")
+        assert await b.power(two.id) is PowerState.RUNNING
+        await b.tear_down(two)
+        await b.driver.remove_network(two)
+        assert await leases(b) == set()
+        assert (await b.driver.inventory()).network == described
+
+    with state_directory() as directory:
+        libvirt_qemu_case(directory, daemon).run(test)
+
+
+@pytest.mark.live
+def test_a_network_that_was_stopped_runs_again_and_keeps_its_subnet(daemon: PrivateSystemLibvirtd) -> None:
+    async def stop(b: Bench) -> None:
+        before.append((await b.driver.inventory()).network)
+        assert isinstance(b.driver, LibvirtDriver)
+        await (await (await b.driver.proxy()).networkLookupByName("kilonova")).destroy()
+
+    async def again(b: Bench) -> None:
+        assert (await b.driver.inventory()).network == before[0]
+        assert isinstance(b.driver, LibvirtDriver)
+        found = await (await b.driver.proxy()).networkLookupByName("kilonova")
+        assert await found.isActive()
+        assert await found.autostart()
+
+    before: list[object] = []
+    with state_directory() as directory:
+        case = libvirt_qemu_case(directory, daemon)
+        case.run(stop)
+        case.run(again)
+
+
+@pytest.mark.live
+def test_a_subnet_that_cannot_be_is_refused_in_a_sentence(daemon: PrivateSystemLibvirtd) -> None:
+    async def test(b: Bench) -> None:
+        with pytest.raises(HypervisorError, match="libvirt refused"):
+            await b.driver.inventory()
+
+    with state_directory() as directory:
+        case = libvirt_qemu_case(directory, daemon)
+        odd = replace(case.settings.network, name="odd/name", cidr="10.200.0.0/24")
+        replace(case, settings=replace(case.settings, network=odd)).run(test)
