@@ -114,7 +114,10 @@ def open_database(settings: Settings) -> "Database":
     path.chmod(0o600)
     readers = settings.database.readers
     return Database(
-        sqlite_url(path), writer=DaemonWorkers("db-writer", 1), reader=DaemonWorkers("db-reader", readers), readers=readers
+        sqlite_url(path),
+        writer=DaemonWorkers("db-writer", 1),
+        reader=DaemonWorkers("db-reader", readers),
+        readers=readers,
     )
 
 

@@ -71,9 +71,13 @@ class NatsServer:
             self._process = None
 
     def signal(self, number: signal.Signals) -> None:
-        """SIGSTOP freezes it, SIGCONT thaws it."""
+        """SIGSTOP freezes it (all of its threads, when this returns), SIGCONT thaws it."""
         assert self._process is not None
         self._process.send_signal(number)
+        threads = Path(f"/proc/{self._process.pid}/task").glob("*/stat") if number == signal.SIGSTOP else ()
+        for stat in threads:
+            while stat.read_text().rpartition(")")[2].split()[0] != "T":
+                time.sleep(0.001)
 
 
 def _program() -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A whole cloud in one process: the real API, conductor and compute, on SQLite, the in-memory bus and the fake driver."""
+"""A whole cloud in one process: the real API, conductor and compute on SQLite, with the fake driver."""
 
 import tempfile
 from collections.abc import AsyncGenerator, Mapping

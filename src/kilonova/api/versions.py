@@ -76,10 +76,12 @@ async def image_list(call: Call) -> Reply:
 SERVICES = (
     Service(
         "/compute",
-        (
-            Row("GET", "", compute_list, "versions", Role.ANYBODY, reply="{versions: [...]}, v2.0 first"),
-            Row("GET", "/v2", compute_v20, "versions", Role.ANYBODY, reply="{version}"),
-        ),
+        (Row("GET", "", compute_list, "versions", Role.ANYBODY, reply="{versions: [...]}, v2.0 first"),),
+        open=True,
+    ),
+    Service(
+        "/compute/v2",
+        (Row("GET", "", compute_v20, "versions", Role.ANYBODY, reply="{version}"),),
         open=True,
     ),
     Service(

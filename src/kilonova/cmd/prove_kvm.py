@@ -20,8 +20,7 @@ def prove_kvm(
     """
     import asyncio
 
-    from kilonova.base.clock import SystemClock
     from kilonova.virt.libvirt.kvm import prove
 
-    verdict = asyncio.run(prove(state_path, kernel, initrd, SystemClock(), limit_s=limit))
-    print(f"KVM {'works' if verdict.works else 'does not work'} here: {verdict.reason}")
+    verdict = asyncio.run(prove(state_path, kernel, initrd, limit_s=limit))
+    print(f"KVM {'works' if verdict.works else 'does not work'} here: {verdict.why}")

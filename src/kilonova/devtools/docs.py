@@ -6,7 +6,7 @@ States, RPC rows, routes and configuration are declared once, in code; the docum
 """
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -25,8 +25,8 @@ def states() -> str:
     lines = [
         HEAD.format(source="src/kilonova/objects/states.py"),
         "# States\n",
-        "An instance has a `vm_state` (what it is), a `task_state` (what is being done to it) and a `power_state` (what",
-        "the hypervisor said last). A verb is accepted in the states listed; a delete in any, at any moment.\n",
+        "An instance has a `vm_state` (what it is), a `task_state` (what is being done to it) and a `power_state`",
+        "(what the hypervisor said last). A verb is accepted in the states listed; a delete in any, at any moment.\n",
         "| verb | accepted in | task_state meanwhile | ends in | deadline |",
         "|---|---|---|---|---|",
     ]
@@ -43,7 +43,9 @@ def states() -> str:
     lines += ["    deleted --> [*]", "```\n", "| vm_state | API status | power_state numbers |", "|---|---|---|"]
     numbers = ", ".join(f"{power.value} {power.name}" for power in PowerState)
     for vm_state in VmState:
-        lines.append(f"| {vm_state} | {api_status(vm_state, None)} | {numbers if vm_state is VmState.BUILDING else ''} |")
+        lines.append(
+            f"| {vm_state} | {api_status(vm_state, None)} | {numbers if vm_state is VmState.BUILDING else ''} |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -51,12 +53,16 @@ def rpc() -> str:
     """Every RPC row."""
     lines = [HEAD.format(source="src/kilonova/rpcapi"), "# RPC methods\n"]
     for title, module in _RPC.items():
-        lines += [f"## {title}\n", "| method | kind | request | reply | patience | again | since | what |", "|" + "---|" * 8]
+        lines += [
+            f"## {title}\n",
+            "| method | kind | request | reply | patience | again | since | what |",
+            "|" + "---|" * 8,
+        ]
         for row in rows_of(module).values():
             again = f"every {row.attempt_s:g} s" if row.idempotent and row.kind.value == "call" else "no"
             lines.append(
-                f"| {row.name} | {row.kind.value} | {row.request.__name__} | {row.reply.__name__} | {row.timeout_s:g} s "
-                f"| {again} | {row.since} | {row.doc} |"
+                f"| {row.name} | {row.kind.value} | {row.request.__name__} | {row.reply.__name__} "
+                f"| {row.timeout_s:g} s | {again} | {row.since} | {row.doc} |"
             )
         lines.append("")
     return "\n".join(lines)
@@ -73,7 +79,7 @@ def configuration() -> str:
     """Every option with its default."""
     lines = [HEAD.format(source="src/kilonova/config"), "# Configuration\n"]
     lines.append("Files in the form of nova.conf, under Nova's own names where Nova has the option.\n")
-    groups: dict[str, list[cfg.Opt]] = {"DEFAULT": default.OPTIONS}
+    groups: dict[str, Sequence[cfg.Opt]] = {"DEFAULT": default.OPTIONS}
     groups.update({module.GROUP: module.OPTIONS for module in load.GROUPS})
     for name, options in groups.items():
         lines += [f"## [{name}]\n", "| option | default | what |", "|---|---|---|"]

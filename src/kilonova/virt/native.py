@@ -14,84 +14,44 @@ dropped on the event loop may be a call that blocks.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Any, Protocol, TypeVar
 
 from kilonova.base.errors import HypervisorUnavailable, NativeCallTimeout
 from kilonova.base.threads import DaemonWorkers
+from kilonova.virt.gate import Gate
 
 T = TypeVar("T")
 
 DEFAULT_DEADLINE_S = 30.0
 
 
-class _Gate:
-    """`places` places, taken first come first served; `refuse` fails all who wait.  Event loop only."""
-
-    __slots__ = ("_waiters", "places", "taken")
-
-    def __init__(self, places: int) -> None:
-        self.places, self.taken = places, 0
-        self._waiters: deque[asyncio.Future[None]] = deque()
-
-    def try_take(self) -> bool:
-        if self.taken < self.places and not self._waiters:
-            self.taken += 1
-            return True
-        return False
-
-    async def take(self) -> None:
-        if self.try_take():
-            return
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        try:
-            await waiter
-        except BaseException:
-            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                self.give_back()  # the place came together with the cancellation
-            elif waiter in self._waiters:
-                self._waiters.remove(waiter)
-            raise
-
-    def give_back(self) -> None:
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)  # the place changes hands: `taken` stays
-                return
-        self.taken -= 1
-
-    def refuse(self, error: Callable[[], Exception]) -> None:
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_exception(error())
-
-    @property
-    def unused(self) -> bool:
-        return self.taken == 0 and not self._waiters
-
-
 class _Flight:
     """One call that was handed to a thread, until it really ends."""
 
-    __slots__ = ("abandoned", "future", "key", "on_late")
+    __slots__ = ("abandoned", "future", "key", "on_late", "place")
 
-    def __init__(self, future: asyncio.Future[Any], key: Hashable, on_late: Callable[[Any], None] | None) -> None:
-        self.future, self.key, self.on_late = future, key, on_late
+    def __init__(
+        self, future: asyncio.Future[Any], place: Any, key: Hashable, on_late: Callable[[Any], None] | None
+    ) -> None:
+        self.future, self.place, self.key, self.on_late = future, place, key, on_late
         self.abandoned = False
 
 
 class Lane:
-    """At most `limit` native calls in flight, abandoned ones included.  Use it from one event loop."""
+    """At most `limit` native calls in flight, abandoned ones included.  Use it from one event loop.
 
-    def __init__(self, threads: "NativeThreads", name: str, limit: int) -> None:
+    A lane may be *furnished*: then a call needs one of the things that were `put` into it, has it for itself while it
+    lasts, and `on_wait` is called when none is free.
+    """
+
+    def __init__(self, threads: "NativeThreads", name: str, limit: int, on_wait: Callable[[], None] | None) -> None:
         self.name, self.limit = name, limit
         self.abandoned = 0
-        self._threads = threads
-        self._gate = _Gate(limit)
+        self.on_withdrawn: Callable[[Any], None] | None = None
+        self._threads, self._on_wait = threads, on_wait
+        self._gate = Gate(() if on_wait is not None else (None,) * limit)
+        self._withdrawn: list[Any] = []
         self._workers = DaemonWorkers(f"{threads.name}-{name}", limit)
         self._all_back = asyncio.Event()
         self._all_back.set()
@@ -101,6 +61,16 @@ class Lane:
         """Calls that threads are in now, abandoned ones included."""
         return self._gate.taken
 
+    @property
+    def waiting(self) -> bool:
+        """Whether anybody waits for a place."""
+        return self._gate.waiting
+
+    @property
+    def room(self) -> int:
+        """How many more things a furnished lane has room for."""
+        return self.limit - self._gate.taken - len(self._gate.free)
+
     async def call(
         self,
         fn: Callable[..., T],
@@ -109,7 +79,8 @@ class Lane:
         exclusive: Hashable = None,
         on_late: Callable[[T], None] | None = None,
     ) -> T:
-        """`fn(*args)` in a native thread, within `deadline_s` seconds, queueing included.
+        """`fn(*args)` in a native thread, within `deadline_s` seconds, queueing included.  In a furnished lane it is
+        `fn(thing, *args)`.
 
         Calls with an equal `exclusive` key (None: no exclusion) never overlap, in any lane of the same NativeThreads.
         `on_late` is called on the loop with the result of an abandoned call that succeeded after all.
@@ -117,14 +88,14 @@ class Lane:
         Raises NativeCallTimeout if the call was begun and outlived its deadline: its outcome is unknown.  Raises
         HypervisorUnavailable if it was never begun (it did not happen).  Otherwise raises what `fn` raised.
         """
-        self._refuse_if_full()
         loop = asyncio.get_running_loop()
         end = loop.time() + deadline_s
-        await self._enter(exclusive, deadline_s)
+        place = await self._enter(exclusive, deadline_s)
         try:
-            flight = _Flight(self._workers.submit(fn, *args), exclusive, on_late)
+            given = args if self._on_wait is None else (place, *args)
+            flight = _Flight(self._workers.submit(fn, *given), place, exclusive, on_late)
         except BaseException:
-            self._leave(exclusive)
+            self._leave(place, exclusive)
             raise
         flight.future.add_done_callback(lambda _: self._landed(flight))
         try:
@@ -139,17 +110,36 @@ class Lane:
 
     def detach(self, fn: Callable[..., Any], *args: Any) -> bool:
         """`fn(*args)` in a native thread that nobody waits for; its failure is dropped.  False if no place was free, or
-        the lane is closed: then nothing was begun."""
-        if not self._gate.try_take():
+        the lane is closed: then nothing was begun.  Not for furnished lanes."""
+        if not self._gate.open:
             return False
+        self._gate.taken += 1
+        place = self._gate.free.popleft()
         try:
-            flight = _Flight(self._workers.submit(fn, *args), None, None)
+            flight = _Flight(self._workers.submit(fn, *args), place, None, None)
         except RuntimeError:
-            self._gate.give_back()
+            self._gate.give_back(place)
             return False
         flight.future.add_done_callback(lambda _: self._landed(flight))
         self._abandon(flight)
         return True
+
+    def put(self, thing: Any) -> None:
+        """Furnish: `thing` serves one call at a time from now on."""
+        self._gate.add(thing)
+
+    def withdraw(self, thing: Any) -> None:
+        """`thing` serves no more calls.  `on_withdrawn(thing)` is called when no call has it any more: maybe now."""
+        if thing in self._gate.free:
+            self._gate.free.remove(thing)
+            if self.on_withdrawn is not None:
+                self.on_withdrawn(thing)
+        else:
+            self._withdrawn.append(thing)
+
+    def refuse_waiting(self, error: Callable[[], Exception]) -> None:
+        """Everybody who waits for a place gets `error()`."""
+        self._gate.refuse(error)
 
     async def proxy_call(
         self,
@@ -167,7 +157,12 @@ class Lane:
         def bound() -> Any:
             return fn(*(unwrap(arg) for arg in args), **{name: unwrap(arg) for name, arg in kwargs.items()})
 
-        result = bound() if nonblocking else await self.call(bound, deadline_s=deadline_s)
+        def on_place(_thing: Any) -> Any:
+            return bound()
+
+        if nonblocking:
+            return self.wrap(bound(), autowrap)
+        result = await self.call(bound if self._on_wait is None else on_place, deadline_s=deadline_s)
         return self.wrap(result, autowrap)
 
     def wrap(self, value: Any, autowrap: tuple[type, ...]) -> Any:
@@ -191,15 +186,18 @@ class Lane:
         self._gate.refuse(lambda: HypervisorUnavailable(f"Lane {self.name} is closed."))
         self._workers.close()
 
-    async def _enter(self, key: Hashable, deadline_s: float) -> None:
-        if key is None and self._gate.try_take():
-            return
+    async def _enter(self, key: Hashable, deadline_s: float) -> Any:
+        self._refuse_if_full()
+        if key is None and self._gate.open:
+            return await self._gate.take()
         try:
             async with asyncio.timeout(deadline_s):
                 await self._threads.exclude(key)
                 try:
                     self._refuse_if_full()
-                    await self._gate.take()
+                    if self._on_wait is not None and not self._gate.open:
+                        self._on_wait()
+                    return await self._gate.take()
                 except BaseException:
                     self._threads.admit(key)
                     raise
@@ -208,8 +206,14 @@ class Lane:
                 f"A native call of lane {self.name} found no place within {deadline_s:g} s and was not begun."
             ) from None
 
-    def _leave(self, key: Hashable) -> None:
-        self._gate.give_back()
+    def _leave(self, place: Any, key: Hashable) -> None:
+        if place in self._withdrawn:
+            self._withdrawn.remove(place)
+            self._gate.taken -= 1
+            if self.on_withdrawn is not None:
+                self.on_withdrawn(place)
+        else:
+            self._gate.give_back(place)
         self._threads.admit(key)
 
     def _refuse_if_full(self) -> None:
@@ -234,7 +238,7 @@ class Lane:
             self._gate.refuse(self._full)
 
     def _landed(self, flight: _Flight) -> None:
-        self._leave(flight.key)
+        self._leave(flight.place, flight.key)
         if not flight.abandoned:
             return
         self.abandoned -= 1
@@ -253,13 +257,13 @@ class NativeThreads:
     def __init__(self, name: str) -> None:
         self.name = name
         self.lanes: dict[str, Lane] = {}
-        self._keys: dict[Hashable, _Gate] = {}
+        self._keys: dict[Hashable, Gate] = {}
 
-    def lane(self, name: str, limit: int) -> Lane:
-        """A new lane of `limit` places; names are for logs and must differ."""
+    def lane(self, name: str, limit: int, *, on_wait: Callable[[], None] | None = None) -> Lane:
+        """A new lane of `limit` places; names are for logs and must differ.  With `on_wait` it is a furnished one."""
         if name in self.lanes:
             raise ValueError(f"there is a lane {name} already")
-        self.lanes[name] = Lane(self, name, limit)
+        self.lanes[name] = Lane(self, name, limit, on_wait)
         return self.lanes[name]
 
     @property
@@ -271,7 +275,7 @@ class NativeThreads:
         """Wait until no call holds `key`, and hold it.  `admit` must follow."""
         if key is None:
             return
-        gate = self._keys.setdefault(key, _Gate(1))
+        gate = self._keys.setdefault(key, Gate((None,)))
         try:
             await gate.take()
         except BaseException:
@@ -283,7 +287,7 @@ class NativeThreads:
         """Let go of `key`."""
         if key is not None:
             gate = self._keys[key]
-            gate.give_back()
+            gate.give_back(None)
             if gate.unused:
                 del self._keys[key]
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kilonova.base.errors import HypervisorUnavailable, NativeCallTimeout
-from kilonova.virt.native import NativeThreads, Proxy, unwrap
+from kilonova.virt.native import Lane, NativeThreads, Proxy, unwrap
 
 
 class Stuck:
@@ -177,6 +177,50 @@ def test_exclusion_lasts_until_the_native_call_really_ended() -> None:
         assert threads._keys == {}  # pyright: ignore[reportPrivateUsage]
 
     run(test)
+
+
+def test_a_furnished_lane_gives_each_call_a_thing_for_itself() -> None:
+    async def test(threads: NativeThreads) -> None:
+        wanted: list[int] = []
+        gone: list[str] = []
+        lane = threads.lane("a", 2, on_wait=lambda: wanted.append(1))
+        lane.on_withdrawn = gone.append
+        with pytest.raises(HypervisorUnavailable, match="not begun"):
+            await lane.call(lambda thing: thing, deadline_s=0.02)
+        assert wanted == [1]
+        async with asyncio.TaskGroup() as group:
+            waiting = group.create_task(lane.call(lambda thing, more: thing + more, "!"))
+            await asyncio.sleep(0)
+            assert (lane.waiting, lane.room) == (True, 2)
+            lane.put("one")
+        assert waiting.result() == "one!"
+        stuck = Stuck()
+        with pytest.raises(NativeCallTimeout):
+            await lane.call(lambda _: stuck(), deadline_s=0.02)
+        lane.put("two")
+        assert lane.room == 0
+        for _ in range(3):
+            assert await lane.call(lambda thing: thing) == "two"
+        lane.withdraw("one")
+        lane.withdraw("two")
+        assert gone == ["two"]  # the other one is still in use
+        stuck.go.set()
+        await lane.all_back()
+        assert gone == ["two", "one"]
+        assert (lane.room, lane.in_flight) == (2, 0)
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(_refused(lane))
+            await asyncio.sleep(0)
+            lane.refuse_waiting(lambda: HypervisorUnavailable("an outage"))
+        assert task.result() == "an outage"
+
+    run(test)
+
+
+async def _refused(lane: Lane) -> str:
+    with pytest.raises(HypervisorUnavailable) as caught:
+        await lane.call(lambda thing: thing)
+    return caught.value.message
 
 
 def test_proxies_wrap_results_of_the_named_types_and_unwrap_arguments() -> None:

@@ -5,7 +5,6 @@ Source: Compute API reference, "Flavors".  A flavor that is not public is there 
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, StringConstraints
@@ -15,14 +14,16 @@ from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.compute.fields import Boolean, Description, Name, NotNegative, Positive
 from kilonova.api.microversion import v2
 from kilonova.base.context import RequestContext
-from kilonova.base.errors import InvalidInput, NotFound
+from kilonova.base.errors import Conflict, InvalidInput, NotFound
 from kilonova.db.readers import catalogue
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId
 
 ARGUMENTS = frozenset({"limit", "marker", "is_public", "minRam", "minDisk", "sort_key", "sort_dir"})
 
-_FlavorIdText = Annotated[str, StringConstraints(max_length=255, pattern=r"^(?! )[a-zA-Z0-9. _-]*(?<! )$")]
+_FlavorIdText = Annotated[
+    str, StringConstraints(max_length=255, pattern=r"^[a-zA-Z0-9._-]([a-zA-Z0-9. _-]*[a-zA-Z0-9._-])?$")
+]
 
 _SORT: dict[str, Callable[[Flavor], Any]] = {
     "created_at": lambda f: f.id,
@@ -170,8 +171,11 @@ async def create(call: Call, body: CreateFlavor) -> Reply:
     """POST /flavors."""
     asked = body.flavor
     flavor_id = asked.flavor_id
-    if flavor_id in (None, "", "auto"):
+    if flavor_id in (None, "auto"):
         flavor_id = call.deps.clock.new_id()
+    # The conductor takes the very same flavor for the same request sent again; a person's second try is a mistake.
+    if any(flavor_id == known.id or asked.name == known.name for known in await call.db.read(catalogue.list_flavors)):
+        raise Conflict(f"Flavor with name {asked.name} or ID {flavor_id} already exists.")
     flavor = Flavor(
         id=FlavorId(flavor_id),
         name=asked.name,
@@ -185,7 +189,7 @@ async def create(call: Call, body: CreateFlavor) -> Reply:
         description=asked.description,
     )
     await call.deps.conductor.create_flavor(flavor)
-    return json_reply({"flavor": view(replace(flavor), call)})
+    return json_reply({"flavor": view(flavor, call)})
 
 
 async def delete(call: Call) -> Reply:

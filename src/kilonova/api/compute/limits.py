@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""GET /limits and GET /extensions: what a project may use, and a list that is empty.
+"""GET /limits, /extensions and /os-aggregates: what a project may use, and two lists that are empty.
 
 Source: Compute API reference, "Limits".  There are no quotas: -1 means unlimited.
 """
@@ -52,3 +52,8 @@ async def show_limits(call: Call) -> Reply:
 async def list_extensions(call: Call) -> Reply:
     """Everything that once was an extension is part of the API."""
     return json_reply({"extensions": []})
+
+
+async def list_aggregates(call: Call) -> Reply:
+    """There are none yet; clients ask when they show a hypervisor."""
+    return json_reply({"aggregates": []})

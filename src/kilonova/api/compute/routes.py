@@ -110,6 +110,7 @@ REST = (
     Row("GET", "", compute_v21, "versions", ANYBODY, reply="{version}", min=MIN),
     Row("GET", "/limits", limits.show_limits, P + "limits", READER,
         reply="{limits}", query=limits.ARGUMENTS, strict=STRICT),
+    Row("GET", "/os-aggregates", limits.list_aggregates, P + "os-aggregates:index", ADMIN, reply="{aggregates: []}"),
     Row("GET", "/extensions", limits.list_extensions, P + "extensions", READER, reply="{extensions: []}"),
 )  # fmt: skip
 

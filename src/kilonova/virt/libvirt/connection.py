@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The connections to libvirt: kept open, tested by use, guarded, renewed.
 
-A `Connection` belongs to one lane of native calls.  States, and what holds in each:
+A `Connection` belongs to one lane of native calls and is several sockets to the same daemon, opened as they are needed,
+each with at most one call in flight.  (With two calls waiting on one socket, libvirt 9.0's client loses the second one
+when keepalive ends it: it waits for ever, and brings the process down when the daemon thaws.)  The loss of one socket
+is the loss of all.  States, and what holds in each:
 
 - *opening* (from `start`, and for a moment after a loss): callers wait for the one attempt that is under way, all for
-  the same one, and no longer than `patience`.
-- *up*: callers get the connection without a round trip.  That it lives is known from libvirt's close callback, which
+  the same one, and no longer than patience lasts.
+- *up*: callers get a socket without a round trip.  That it lives is known from libvirt's close callback, which
   keepalive triggers too, and from calls that fail by its loss.
 - *down*: an outage is known; callers get HypervisorUnavailable at once.  One task tries again with backoff.
 
-A lost connection is closed in a native thread and never handed out again.  There is never a second pending open beside
-a first one; what opens too late is closed.
+What was lost is closed in a native thread, never while a call is in flight on it, and never handed out again.  There
+is never a second pending open beside a first one; what opens too late is closed.
 """
 
 import asyncio
@@ -45,9 +48,12 @@ AUTOWRAP: tuple[type, ...] = tuple(
 PATIENCE_S = 0.25
 """How long callers wait for an attempt that follows a loss: a daemon that was merely restarted is back by then."""
 
+HOST_WIDTH = 2
+"""A bulk read need not wait for an inventory: the first one after a daemon's start takes seconds."""
+
 RETRY_FIRST_S = 0.1
 RETRY_MOST_S = 1.5
-RETRY_SETTLED_S = 30.0
+RETRY_SETTLED_FIRST_S, RETRY_SETTLED_MOST_S = 5.0, 30.0
 """Where only a person can help (wrong password, no such driver)."""
 
 CLOSE_LIMIT_S = 2.0
@@ -61,18 +67,19 @@ CLOSE_REASONS = {
 
 
 class Connection:
-    """One lane's connection.  All methods are for the event loop."""
+    """One lane's connection, of at most `width` sockets.  All methods are for the event loop."""
 
     def __init__(
         self,
         name: str,
+        width: int,
         threads: NativeThreads,
         settings: Settings,
         clock: Clock,
         *,
         read_only: bool,
         closers: Lane,
-        on_change: Callable[[], None],
+        on_change: Callable[[], None] = lambda: None,
         registrar: Callable[[], Registrar] | None = None,
     ) -> None:
         self.name, self.host = name, settings.default.host
@@ -83,8 +90,8 @@ class Connection:
             keepalive_interval_s=settings.libvirt.keepalive_interval,
             keepalive_count=settings.libvirt.keepalive_count,
         )
-        # One request of the daemon's limit per client is left free, or keepalive itself starves.
-        self.lane = threads.lane(name, settings.libvirt.max_client_requests - 1)
+        self.lane = threads.lane(name, width, on_wait=self._want_more)
+        self.lane.on_withdrawn = self._discard
         self.opens = 0
         self.reason: str | None = "The connection to libvirt was not opened yet."
         self._opener = threads.lane(f"{name}-open", 1)
@@ -92,23 +99,25 @@ class Connection:
         self._clock = clock
         self._connect_timeout_s = settings.libvirt.connect_timeout
         self._call_timeout_s = settings.libvirt.call_timeout
-        self._opened: Opened | None = None
-        self._attempt_id = 0
-        self._closed_early: str | None = None
+        self._live: dict[int, Opened] = {}
+        self._closed_early: dict[int, str] = {}
         self._wanted = asyncio.Event()
         self._settled = asyncio.Event()
         self._settled.set()
-        self._patience_end = 0.0
         self._task: asyncio.Task[Any] | None = None
 
     @property
     def up(self) -> bool:
-        return self._opened is not None
+        return bool(self._live)
+
+    @property
+    def started(self) -> bool:
+        return self._task is not None
 
     @property
     def without_events(self) -> str | None:
         """Why the live connection has no lifecycle events; None where it has them."""
-        return self._opened.without_events if self._opened is not None else None
+        return next((opened.without_events for opened in self._live.values() if opened.without_events), None)
 
     def start(self, tasks: Supervisor) -> None:
         """Open, and keep open, in the background."""
@@ -122,68 +131,81 @@ class Connection:
         Raises HypervisorUnavailable (also NativeCallTimeout) where it may have happened, HypervisorError (details
         `libvirt_code`, `libvirt_domain`) where libvirt refused, and what `fn` raised of our own errors.
         """
-        opened = await self._live()
+        await self._alive()
         try:
             result = await self.lane.call(
-                opening.attempt, fn, opened.conn, deadline_s=deadline_s or self._call_timeout_s, exclusive=exclusive
+                opening.attempt, fn, deadline_s=deadline_s or self._call_timeout_s, exclusive=exclusive
             )
         except HypervisorUnavailable as exc:
+            if exc.details:
+                raise
             raise type(exc)(f"libvirt on {self.host} does not answer: {exc.message}", host=self.host) from exc
         if not isinstance(result, Failure):
             return result
         if result.error is not None:
             raise result.error
         if result.lost:
-            self._lose(opened, result.message)
+            self._lose(result.number, result.message)
             raise self._unavailable(result.message)
         raise HypervisorError(
             f"libvirt refused: {result.message}", libvirt_code=result.code, libvirt_domain=result.domain
         )
 
     async def proxy(self) -> Proxy:
-        """The live connection itself, every method of it and of what it returns an awaitable off the loop."""
-        return Proxy((await self._live()).conn, self.lane, AUTOWRAP)
+        """The connection itself, every method of it and of what it returns an awaitable off the loop.  Only for a
+        connection of one socket, or its objects' calls might meet on it."""
+        assert self.lane.limit == 1
+        await self._alive()
+        return Proxy(next(iter(self._live.values())).conn, self.lane, AUTOWRAP)
 
     async def close(self) -> None:
         """Give it up, within seconds also when the daemon is frozen (then the close goes on in its thread)."""
         if self._task is not None:
             self._task.cancel()
-        opened, self._opened = self._opened, None
+        live, self._live = self._live, {}
         self.reason = "The connection to libvirt was closed."
         self._settled.set()
-        if opened is not None:
-            try:
-                await self._closers.call(opening.close_connection, opened, deadline_s=CLOSE_LIMIT_S)
-            except HypervisorUnavailable as exc:
-                log.warning("libvirt connection did not close in time", lane=self.name, error=exc.message)
+        self.lane.refuse_waiting(lambda: self._unavailable(self.reason or ""))
+        for opened in live.values():
+            self.lane.withdraw(opened)
+        try:
+            async with asyncio.timeout(CLOSE_LIMIT_S):
+                await self._closers.all_back()
+        except TimeoutError:
+            log.warning("a libvirt connection did not close in time", lane=self.name)
 
     # -- callers ---------------------------------------------------------------------------------------------------
 
-    async def _live(self) -> Opened:
-        if self._opened is None and not self._settled.is_set():
-            try:
-                async with asyncio.timeout_at(self._patience_end):
-                    await self._settled.wait()
-            except TimeoutError:
-                self._settled.set()  # patience is over for everybody
-        if self._opened is None:
+    async def _alive(self) -> None:
+        await self._settled.wait()  # patience ends that wait
+        if not self._live:
             raise self._unavailable(self.reason or "the connection is being opened")
-        return self._opened
 
     def _unavailable(self, reason: str) -> HypervisorUnavailable:
         return HypervisorUnavailable(f"libvirt on {self.host} is not available: {reason}", host=self.host)
 
     def _expect(self, patience_s: float) -> None:
         self._settled.clear()
-        self._patience_end = asyncio.get_running_loop().time() + patience_s
+        asyncio.get_running_loop().call_later(patience_s, self._out_of_patience)
         self._wanted.set()
 
-    def _lose(self, opened: Opened, reason: str) -> None:
-        if self._opened is not opened:
+    def _out_of_patience(self) -> None:
+        if self._live:
+            return
+        self._settled.set()
+        self.lane.refuse_waiting(lambda: self._unavailable(self.reason or "the connection is being opened"))
+
+    def _want_more(self) -> None:
+        if self.lane.room > 0:
+            self._wanted.set()
+
+    def _lose(self, number: int, reason: str) -> None:
+        if number not in self._live:
             return  # an older connection: its loss is known
-        self._opened = None
+        lost, self._live = self._live, {}
         self.reason = reason
-        self._discard(opened)
+        for opened in lost.values():
+            self.lane.withdraw(opened)
         self._expect(PATIENCE_S)
         self._on_change()
 
@@ -200,29 +222,38 @@ class Connection:
             if (failure := await self._attempt()) is None:
                 delay_s = RETRY_FIRST_S
                 continue
-            self.reason = failure.message
-            self._settled.set()
-            self._on_change()
+            if not self._live:
+                self.reason = failure.message
+                self._out_of_patience()
+                self._on_change()
             if self._opener.abandoned:
                 # Keepalive does not cover an opening: wait for the pending one, never begin a second beside it.
                 await self._opener.all_back()
                 continue
-            most_s = RETRY_SETTLED_S if failure.code in opening.SETTLED_CODES else RETRY_MOST_S
-            await self._clock.sleep(min(delay_s, most_s) * self._clock.random.uniform(0.5, 1.0))
-            delay_s = min(delay_s * 2, most_s)
+            settled = failure.code in opening.SETTLED_CODES
+            least_s, most_s = (
+                (RETRY_SETTLED_FIRST_S, RETRY_SETTLED_MOST_S) if settled else (RETRY_FIRST_S, RETRY_MOST_S)
+            )
+            delay_s = min(max(delay_s, least_s), most_s)
+            await self._clock.sleep(delay_s * self._clock.random.uniform(0.5, 1.0))
+            delay_s *= 2
 
     async def _attempt(self) -> Failure | None:
-        self._attempt_id += 1
-        self._closed_early = None
-        loop = asyncio.get_running_loop()
-        on_close = partial(_to_loop, loop, self._closed, self._attempt_id)
-        register = self._registrar() if self._registrar is not None else None
+        if self.lane.room <= 0:
+            if self._live:
+                self._wanted.clear()
+            return Failure("every place of the lane is held by a call that does not come back")
         self.opens += 1
+        number = self.opens
+        loop = asyncio.get_running_loop()
+        # Events are had once: by the first socket, which lives as long as any.
+        register = self._registrar() if self._registrar is not None and not self._live else None
         try:
             result = await self._opener.call(
                 opening.open_connection,
                 self.options,
-                on_close,
+                number,
+                partial(_to_loop, loop, self._closed, number),
                 register,
                 deadline_s=self._connect_timeout_s,
                 on_late=self._late,
@@ -231,28 +262,33 @@ class Connection:
             return Failure(f"opening {self.options.uri} was not back within {self._connect_timeout_s:g} s")
         if isinstance(result, Failure):
             return result
-        if self._closed_early is not None:
+        closed = self._closed_early.pop(number, None)
+        first = not self._live
+        if closed is not None or (first and register is None and self._registrar is not None):
+            # Closed again already; or the others were lost meanwhile, and this one has no events.
             self._discard(result)
-            return Failure(self._closed_early)
-        self._opened = result
-        self.reason = None
-        self._wanted.clear()
-        self._settled.set()
-        self._on_change()
+            return Failure(closed or "the connection was lost")
+        self._live[number] = result
+        self.lane.put(result)
+        if not (self.lane.waiting and self.lane.room):
+            self._wanted.clear()
+        if first:
+            self.reason = None
+            self._settled.set()
+            self._on_change()
         return None
 
     def _late(self, result: Opened | Failure) -> None:
         if isinstance(result, Opened):
+            self._closed_early.pop(result.number, None)
             self._discard(result)
 
-    def _closed(self, attempt_id: int, why: int) -> None:
+    def _closed(self, number: int, why: int) -> None:
         reason = f"the connection was lost: {CLOSE_REASONS.get(why, 'unknown reason')}"
-        if attempt_id != self._attempt_id:
-            return
-        if self._opened is None:
-            self._closed_early = reason
-        else:
-            self._lose(self._opened, reason)
+        if number in self._live:
+            self._lose(number, reason)
+        elif number == self.opens:
+            self._closed_early[number] = reason
 
 
 def _to_loop(loop: asyncio.AbstractEventLoop, fn: Callable[..., None], *args: Any) -> None:
@@ -266,29 +302,30 @@ def _to_loop(loop: asyncio.AbstractEventLoop, fn: Callable[..., None], *args: An
 class HypervisorConnection:
     """Both lanes' connections as one thing that is in service or is not.
 
-    *control* carries calls on single guests, *host* events and host-wide reads: calls stuck on a frozen guest block
-    every call of their connection, but none of another one's.
+    *control* carries calls on single guests, *host* events and host-wide reads, so that guests which do not answer
+    never hold up what concerns all.  *foreign* is for proxies of the whole binding, and opened when one is asked for.
     """
 
     def __init__(
         self, virtapi: VirtAPI, settings: Settings, *, read_only: bool, registrar: Callable[[], Registrar] | None
     ) -> None:
-        self._virtapi, self._settings = virtapi, settings
+        self._virtapi, self._settings, self._read_only = virtapi, settings, read_only
+        self.uri = settings.libvirt.connection_uri or opening.default_uri(settings.libvirt.virt_type)
         self.threads = NativeThreads("libvirt")
-        self._closers = self.threads.lane("close", 4)
-        self.host = self._link("host", read_only, registrar)
-        # The test driver lives inside our process, with a state of its own for each connection: one must do for both.
+        self._closers = self.threads.lane("close", 8)
+        # The test driver lives inside our process, with a state of its own for each connection: one must do for all.
         in_process = self.uri.startswith("test:///")
-        self.control = self.host if in_process else self._link("control", read_only, None)
+        self.host = self._link("host", 1 if in_process else HOST_WIDTH, registrar)
+        self.control, self._foreign = self.host, self.host
+        if not in_process:
+            # One request of the daemon's limit per client is left free for keepalive.
+            self.control = self._link("control", settings.libvirt.max_client_requests - 1)
+            self._foreign = self._link("foreign", 1)
         self._links = [self.host] if in_process else [self.control, self.host]
         self._on_connected: Callable[[], Awaitable[None]] | None = None
         self._tasks: Supervisor | None = None
         self._in_service: bool | None = None
         self._warned_of_events = False
-
-    @property
-    def uri(self) -> str:
-        return self.host.options.uri
 
     def start(self, tasks: Supervisor, on_connected: Callable[[], Awaitable[None]]) -> None:
         """Open both and keep them open.  `on_connected` runs after each time that both are up again."""
@@ -301,17 +338,24 @@ class HypervisorConnection:
         """Close both; within a few seconds."""
         self._in_service = None
         async with asyncio.TaskGroup() as group:
-            for link in self._links:
+            for link in {self.control, self.host, self._foreign}:
                 group.create_task(link.close())
         self.threads.close()
 
-    def _link(self, name: str, read_only: bool, registrar: Callable[[], Registrar] | None) -> Connection:
+    async def proxy(self) -> Proxy:
+        """A live connection with the whole of libvirt's binding as awaitables."""
+        if not self._foreign.started and self._tasks is not None:
+            self._foreign.start(self._tasks)
+        return await self._foreign.proxy()
+
+    def _link(self, name: str, width: int, registrar: Callable[[], Registrar] | None = None) -> Connection:
         return Connection(
             name,
+            width,
             self.threads,
             self._settings,
             self._virtapi.clock,
-            read_only=read_only,
+            read_only=self._read_only,
             closers=self._closers,
             on_change=self._changed,
             registrar=registrar,

@@ -62,8 +62,9 @@ class LibvirtDriver(ComputeDriver):
         self._files.close()
 
     async def proxy(self) -> Proxy:
-        """The live host connection with the whole of libvirt's binding as awaitables."""
-        return await self.connection.host.proxy()
+        """A live connection with the whole of libvirt's binding as awaitables: the one way to libvirt for whoever needs
+        more than this driver's methods."""
+        return await self.connection.proxy()
 
     async def inventory(self) -> Inventory:
         facts = await self.connection.host.run(checks.read_host)

@@ -9,7 +9,7 @@ import configparser
 import contextlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import libvirt
@@ -45,10 +45,11 @@ SETTLED_CODES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A libvirt call that failed.  `lost`: by the loss of its connection, so that it may have happened all the same.
-    `error` is set instead where our own code refused."""
+    """A libvirt call that failed.  `lost`: by the loss of its connection `number`, so that it may have happened all the
+    same.  `error` is set instead where our own code refused."""
 
     message: str
+    number: int = 0
     code: int = 0
     domain: int = 0
     lost: bool = False
@@ -66,11 +67,12 @@ class OpenOptions:
     keepalive_count: int = 3
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Opened:
-    """A live connection and what has to be undone before it is closed."""
+    """A live connection and what has to be undone before it is closed.  `number` tells it from others of its lane."""
 
     conn: libvirt.virConnect
+    number: int
     keepalive: bool = False
     callbacks: list[int] = field(default_factory=list[int])
     without_events: str | None = None
@@ -149,7 +151,7 @@ def _answer(credentials: list[Credential], known: dict[str, str]) -> int:
 
 
 def open_connection(
-    options: OpenOptions, on_close: Callable[[int], None], register: Registrar | None
+    options: OpenOptions, number: int, on_close: Callable[[int], None], register: Registrar | None
 ) -> Opened | Failure:
     """Open, authenticate, set keepalive, register the close callback and events: one native call.
 
@@ -159,7 +161,7 @@ def open_connection(
     try:
         known = read_auth_file(options.auth_file) if options.auth_file else {}
     except (OSError, configparser.Error, KeyError) as exc:
-        return Failure(f"auth_file {options.auth_file} cannot be used: {exc}", libvirt.VIR_ERR_AUTH_CANCELLED)
+        return Failure(f"auth_file {options.auth_file} cannot be used: {exc}", code=libvirt.VIR_ERR_AUTH_CANCELLED)
     types = [
         libvirt.VIR_CRED_AUTHNAME,
         libvirt.VIR_CRED_USERNAME,
@@ -175,7 +177,7 @@ def open_connection(
         conn = libvirt.openAuth(options.uri, [types, answer, None], libvirt.VIR_CONNECT_RO if options.read_only else 0)
     except libvirt.libvirtError as exc:
         return failure_of(exc, lost=True)
-    opened = Opened(conn)
+    opened = Opened(conn, number)
     try:
         _prepare(opened, options, on_close, register)
     except libvirt.libvirtError as exc:
@@ -226,11 +228,11 @@ def failure_of(exc: libvirt.libvirtError, *, lost: bool = False) -> Failure:
     )
 
 
-def attempt(fn: Callable[[libvirt.virConnect], T], conn: libvirt.virConnect) -> T | Failure:
+def attempt(opened: Opened, fn: Callable[[libvirt.virConnect], T]) -> T | Failure:
     """`fn(conn)`, with a libvirt error or a refusal of our own as a value."""
     try:
-        return fn(conn)
+        return fn(opened.conn)
     except libvirt.libvirtError as exc:
-        return failure_of(exc)
+        return replace(failure_of(exc), number=opened.number)
     except KilonovaError as exc:
         return Failure(exc.message, error=exc.with_traceback(None))

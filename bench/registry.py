@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All groups, in the order in which they are measured."""
+
+from collections.abc import Sequence
+
+from bench import crowd, database, growth, guests, idle, latency, native, reads, startup
+from bench.run import Group
+
+GROUPS: Sequence[Group] = (
+    native.GROUP,
+    database.GROUP,
+    startup.GROUP,
+    startup.COMPUTE,
+    latency.GROUP,
+    crowd.CROWD,
+    crowd.LONG_LIST,
+    reads.GROUP,
+    guests.GROUP,
+    idle.GROUP,
+    growth.GROUP,
+)

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one run of the bench has: a directory, how thorough to be, and where to say what goes on."""
+
+import itertools
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.figures import Figure
+
+
+@dataclass(slots=True)
+class Bench:
+    """`scratch` is short (sockets go below it) and goes away at the end; `quick` asks for fewer samples."""
+
+    scratch: Path
+    quick: bool
+    begun: float = field(default_factory=time.monotonic)
+    _serial: Iterator[int] = field(default_factory=itertools.count)
+
+    def directory(self) -> Path:
+        """A fresh directory that the hypervisor's user can pass through."""
+        path = self.scratch / f"{next(self._serial)}"
+        path.mkdir(mode=0o711)
+        return path
+
+    def say(self, text: str) -> None:
+        """A line of progress."""
+        print(f"{time.monotonic() - self.begun:7.1f} s  {text}", file=sys.stderr, flush=True)
+
+    def n(self, thorough: int, quick: int) -> int:
+        """How many samples to take."""
+        return quick if self.quick else thorough
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Figures that are measured together.  `measure` yields them one by one, so that what was measured before something
+    failed is kept; it raises CannotMeasure for the rest."""
+
+    keys: Sequence[str]
+    measure: Callable[[Bench], Iterator[Figure]]

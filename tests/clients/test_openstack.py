@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A first day with `openstack`: what a person types, and what comes back."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.clients.conftest import Client
+from tests.live.box import GUEST_IMAGE
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture(scope="module")
+def image(openstack: Client) -> str:
+    made = openstack(
+        *("image", "create", "--disk-format", "qcow2", "--container-format", "bare"),
+        *("--file", str(GUEST_IMAGE), "--property", "os_distro=busybox", "tiny"),
+    )
+    return str(made["id"])
+
+
+def test_who_am_i(openstack: Client) -> None:
+    token = openstack("token", "issue")
+    assert set(token) == {"expires", "id", "project_id", "user_id"}
+    services = {entry["Type"] for entry in openstack("catalog", "list")}
+    assert services == {"compute", "identity", "image"}
+    assert openstack("project", "show", "admin")["id"] == token["project_id"]
+
+
+def test_flavors(openstack: Client) -> None:
+    names = [flavor["Name"] for flavor in openstack("flavor", "list")]
+    assert names == ["m1.nano", "m1.tiny", "m1.small", "m1.medium", "m1.large"]
+    made = openstack("flavor", "create", "--ram", "256", "--vcpus", "2", "--disk", "3", "--id", "auto", "c2")
+    assert (made["ram"], made["vcpus"], made["disk"]) == (256, 2, 3)
+    assert openstack("flavor", "show", "c2")["id"] == made["id"]
+    assert "already exists" in openstack.refused("flavor", "create", "--ram", "256", "c2")
+    openstack.plain("flavor", "delete", "c2")
+    assert "No Flavor found" in openstack.refused("flavor", "show", "c2")
+
+
+def test_images(openstack: Client, image: str, tmp_path: Path) -> None:
+    shown = openstack("image", "show", "tiny")
+    assert (shown["id"], shown["status"], shown["disk_format"]) == (image, "active", "qcow2")
+    assert shown["properties"]["os_distro"] == "busybox"
+    assert [entry["Name"] for entry in openstack("image", "list")] == ["tiny"]
+    saved = tmp_path / "saved.qcow2"
+    openstack.plain("image", "save", "--file", str(saved), "tiny")
+    assert saved.read_bytes() == GUEST_IMAGE.read_bytes()
+    openstack.plain("image", "set", "--property", "release=1", "--name", "renamed", "tiny")
+    assert openstack("image", "show", "renamed")["properties"]["release"] == "1"
+    openstack.plain("image", "set", "--name", "tiny", "renamed")
+
+
+def test_an_image_that_is_not_what_it_says_is_refused(openstack: Client, tmp_path: Path) -> None:
+    fake = tmp_path / "fake.qcow2"
+    fake.write_bytes(b"not a disk" * 1000)
+    words = ("image", "create", "--disk-format", "qcow2", "--container-format", "bare", "--file", str(fake), "fake")
+    assert "qcow2" in openstack.refused(*words)
+
+
+def test_key_pairs(openstack: Client, tmp_path: Path) -> None:
+    private = tmp_path / "key"
+    made = openstack("keypair", "create", "--private-key", str(private), "me")
+    assert made["name"] == "me"
+    assert "PRIVATE KEY" in private.read_text()
+    shown = openstack("keypair", "list")
+    assert [(key["Name"], key["Fingerprint"]) for key in shown] == [("me", made["fingerprint"])]
+    assert openstack.plain("keypair", "show", "--public-key", "me").startswith("ssh-")
+
+
+def test_the_life_of_a_server(openstack: Client, image: str, tmp_path: Path, eventually: Callable[..., Any]) -> None:
+    user_data = tmp_path / "user-data"
+    user_data.write_text("words for the guest: 4711\n")
+    made = openstack(
+        *("server", "create", "--image", "tiny", "--flavor", "m1.nano", "--key-name", "me", "--wait"),
+        *("--user-data", str(user_data), "--property", "role=web", "first"),
+    )
+    assert made["status"] == "ACTIVE"
+    (listed,) = openstack("server", "list")
+    assert (listed["Name"], listed["Status"], listed["Image"], listed["Flavor"]) == (
+        "first",
+        "ACTIVE",
+        "tiny",
+        "m1.nano",
+    )
+    shown = openstack("server", "show", "first")
+    assert shown["OS-EXT-STS:power_state"] in (1, "Running")
+    assert (shown["key_name"], shown["properties"]) == ("me", {"role": "web"})
+    assert shown["addresses"] == listed["Networks"] != {}
+
+    eventually(lambda: "4711" in openstack.plain("console", "log", "show", "first"), within_s=90)
+
+    openstack.plain("server", "stop", "first")
+    eventually(lambda: openstack("server", "show", "first")["status"] == "SHUTOFF", within_s=90)
+    openstack.plain("server", "start", "first")
+    eventually(lambda: openstack("server", "show", "first")["status"] == "ACTIVE", within_s=30)
+    openstack.plain("server", "reboot", "--hard", "--wait", "first")
+    openstack.plain("server", "set", "--name", "renamed", "first")
+
+    events = openstack("server", "event", "list", "renamed")
+    assert [event["Action"] for event in events] == ["reboot", "start", "stop", "create"]
+    steps = openstack("server", "event", "show", "renamed", events[-1]["Request ID"])["events"]
+    assert {step["result"] for step in steps} == {"Success"}
+    assert "create.start" in {step["event"] for step in steps}
+
+    openstack.plain("server", "delete", "--wait", "renamed")
+    assert openstack("server", "list") == []
+
+
+def test_what_cannot_be_is_said_by_name(openstack: Client, image: str) -> None:
+    assert "No Image found for nosuch" in openstack.refused(
+        "server", "create", "--image", "nosuch", "--flavor", "m1.nano", "x"
+    )
+    assert "No Flavor found for nosuch" in openstack.refused(
+        "server", "create", "--image", "tiny", "--flavor", "nosuch", "x"
+    )
+    openstack.plain("server", "create", "--image", "tiny", "--flavor", "m1.large", "too-big")
+    openstack.plain("server", "delete", "--wait", "too-big")
+    openstack.plain("flavor", "create", "--ram", "999999999", "--vcpus", "1", "--disk", "1", "huge")
+    refused = openstack.refused("server", "create", "--image", "tiny", "--flavor", "huge", "--wait", "too-big")
+    assert "Error creating server" in refused
+    shown = openstack("server", "show", "too-big")
+    assert shown["status"] == "ERROR"
+    assert "RamFilter refused" in shown["fault"]["message"]
+    openstack.plain("server", "delete", "--wait", "too-big")
+    openstack.plain("flavor", "delete", "huge")
+
+
+def test_what_an_operator_asks(openstack: Client, box: Any) -> None:
+    (hypervisor,) = openstack("hypervisor", "list")
+    assert (hypervisor["Hypervisor Type"], hypervisor["State"]) == ("QEMU", "up")
+    shown = openstack("hypervisor", "show", hypervisor["Hypervisor Hostname"])
+    assert shown["state"] == "up"
+    (service,) = openstack("compute", "service", "list")
+    assert (service["Binary"], service["Status"], service["State"]) == ("kilonova-compute", "enabled", "up")
+    host = service["Host"]
+    service_set = ("compute", "service", "set")
+    openstack.plain(*service_set, "--disable", "--disable-reason", "spring cleaning", host, "kilonova-compute")
+    (disabled,) = openstack("compute", "service", "list", "--long")
+    assert (disabled["Status"], disabled["Disabled Reason"]) == ("disabled", "spring cleaning")
+    openstack.plain(*service_set, "--enable", host, "kilonova-compute")
+    assert openstack("availability", "zone", "list")[0]["Zone Name"] == "nova"
+
+
+def test_a_wrong_password_is_said_so(openstack: Client) -> None:
+    assert "HTTP 401" in openstack.refused("--os-password", "wrong", "token", "issue")
