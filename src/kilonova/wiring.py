@@ -4,7 +4,7 @@
 One builder per process, importing only what that process needs: a compute process never imports the database.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,12 @@ if TYPE_CHECKING:
     import uvicorn
 
     from kilonova.compute.manager import ComputeManager
+    from kilonova.conductor.service import Conductor
     from kilonova.db.engine import Database
     from kilonova.identity.passwords import Passwords
+    from kilonova.images.store import ImageStore
+    from kilonova.rpc.bus import Bus
+    from kilonova.rpc.nats import NatsBus
 
 SECRET_BYTES = 48
 
@@ -47,9 +51,6 @@ class OneBox:
 async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> AsyncGenerator[OneBox]:
     """Everything, started; stopped in reverse order when left.  Raises StateError, ConfigError, DriverLoadError."""
     from kilonova.api.app import ApiDeps, create_app
-    from kilonova.compute.identity import read_identity
-    from kilonova.compute.manager import ComputeManager
-    from kilonova.conductor.service import Conductor
     from kilonova.identity.passwords import Passwords
     from kilonova.identity.tokens import TokenMinter
     from kilonova.images.store import ImageStore
@@ -57,7 +58,6 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
     from kilonova.rpcapi.compute import ComputeAPI
     from kilonova.rpcapi.conductor import ConductorAPI
     from kilonova.rpcapi.method import Caller
-    from kilonova.virt.driver import load_compute_driver
 
     state = settings.default.state_path
     files = DaemonWorkers("files", 4)
@@ -69,26 +69,10 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         first_password = await furnish(db, passwords, clock)
         bus = await stack.enter_async_context(MemoryBus(MemoryHub(), clock))
         caller = Caller(bus, clock)
-        manager = ComputeManager(
-            read_identity(state, settings.default.host, clock),
-            settings,
-            clock,
-            load_driver=lambda virtapi: load_compute_driver(virtapi, settings.default.compute_driver, settings),
-            images=store,
-            workers=files,
-            failpoints=failpoints,
-        )
+        manager = _compute_manager(settings, clock, failpoints, store, files)
         stack.push_async_callback(manager.stop)
         tasks = await stack.enter_async_context(Supervisor(clock))
-        conductor = Conductor(
-            db,
-            ComputeAPI(caller),
-            clock,
-            settings.conductor,
-            down_time_s=settings.default.service_down_time,
-            failpoints=failpoints,
-        )
-        await conductor.start(bus, tasks)
+        await _conductor(settings, clock, failpoints, db, bus).start(bus, tasks)
         await manager.start(bus, tasks)
         deps = ApiDeps(
             db=db,
@@ -102,6 +86,89 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
             ready=manager.ready,
         )
         yield OneBox(settings, create_app(deps), manager, first_password)
+
+
+@asynccontextmanager
+async def compute_process(settings: Settings, clock: Clock, failpoints: Failpoints) -> AsyncGenerator["ComputeManager"]:
+    """A host's process, starting: it waits for its bus and its conductor in the background, `ready` tells when it has
+    them.  With `[conductor] use_local` the conductor is in here, with the database; otherwise no module of the database
+    is even imported.  Raises StateError, ConfigError, DriverLoadError.
+    """
+    from kilonova.images.store import ImageStore
+    from kilonova.rpc.memory import MemoryBus, MemoryHub
+
+    local = settings.conductor.use_local
+    files = DaemonWorkers("files", 4)
+    store = ImageStore(settings.default.state_path / "images", files)
+    manager = _compute_manager(settings, clock, failpoints, store, files)
+    async with AsyncExitStack() as stack:
+        db = open_database(settings) if local else None
+        if db is not None:
+            stack.callback(db.close)
+        end = MemoryBus(MemoryHub(), clock) if local else _fleet_bus(settings, settings.default.host, clock)
+        bus = await stack.enter_async_context(end)
+        stack.push_async_callback(manager.stop)
+        tasks = await stack.enter_async_context(Supervisor(clock))
+        if db is not None:
+            await _conductor(settings, clock, failpoints, db, bus).start(bus, tasks)
+        tasks.spawn("start", manager.start(bus, tasks))
+        yield manager
+
+
+@asynccontextmanager
+async def conductor_process(
+    settings: Settings, clock: Clock, failpoints: Failpoints
+) -> AsyncGenerator[Callable[[], tuple[bool, str]]]:
+    """A conductor of a fleet, serving: the database and the bus.  Gives a function that tells whether it can be
+    reached, and if not, why.  Raises StateError, ConfigError.
+    """
+    async with AsyncExitStack() as stack:
+        end = _fleet_bus(settings, f"conductor-{settings.default.host}", clock)
+        db = open_database(settings)
+        stack.callback(db.close)
+        bus = await stack.enter_async_context(end)
+        tasks = await stack.enter_async_context(Supervisor(clock))
+        await _conductor(settings, clock, failpoints, db, bus).start(bus, tasks)
+        yield lambda: (bus.connected, "" if bus.connected else "waiting for the bus")
+
+
+def _compute_manager(
+    settings: Settings, clock: Clock, failpoints: Failpoints, images: "ImageStore", files: DaemonWorkers
+) -> "ComputeManager":
+    from kilonova.compute.identity import read_identity
+    from kilonova.compute.manager import ComputeManager
+    from kilonova.virt.driver import load_compute_driver
+
+    return ComputeManager(
+        read_identity(settings.default.state_path, settings.default.host, clock),
+        settings,
+        clock,
+        load_driver=lambda virtapi: load_compute_driver(virtapi, settings.default.compute_driver, settings),
+        images=images,
+        workers=files,
+        failpoints=failpoints,
+    )
+
+
+def _conductor(settings: Settings, clock: Clock, failpoints: Failpoints, db: "Database", bus: "Bus") -> "Conductor":
+    from kilonova.conductor.service import Conductor
+    from kilonova.rpcapi.compute import ComputeAPI
+    from kilonova.rpcapi.method import Caller
+
+    return Conductor(
+        db,
+        ComputeAPI(Caller(bus, clock)),
+        clock,
+        settings.conductor,
+        down_time_s=settings.default.service_down_time,
+        failpoints=failpoints,
+    )
+
+
+def _fleet_bus(settings: Settings, name: str, clock: Clock) -> "NatsBus":
+    from kilonova.rpc.nats import NatsBus
+
+    return NatsBus(settings.default.transport_url, name, clock)
 
 
 def open_database(settings: Settings) -> "Database":

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What commands share."""
 
+import asyncio
+import fcntl
+import os
+import signal
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
-from kilonova.base.errors import KilonovaError
+from kilonova.base.errors import KilonovaError, StateError
 
 
 @contextmanager
@@ -23,3 +28,37 @@ def _first(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set, in the running loop."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+def prepare_state(path: Path, role: str | None = None) -> ExitStack:
+    """Make the state directory and hold it for this process, until the result is closed.
+
+    Without a `role` for nobody else (the one box); with one, beside processes of other roles.  Others may pass through
+    it (QEMU runs as another user) but not look into it.  Raises StateError.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if path.stat().st_uid == os.geteuid():
+            path.chmod(0o711)
+        with ExitStack() as held:
+            _lock(held, path / "lock", fcntl.LOCK_EX if role is None else fcntl.LOCK_SH)
+            if role is not None:
+                _lock(held, path / f"{role}.lock", fcntl.LOCK_EX)
+            return held.pop_all()
+    except BlockingIOError as exc:
+        raise StateError(f"Another kilonova runs on {path}; stop it, or give this one its own state_path.") from exc
+    except OSError as exc:
+        hint = "run as root or give state_path a directory of your own"
+        raise StateError(f"The state directory {path} cannot be used: {exc.strerror}; {hint}.") from exc
+
+
+def _lock(held: ExitStack, path: Path, kind: int) -> None:
+    fcntl.flock(held.enter_context(path.open("w")), kind | fcntl.LOCK_NB)

@@ -1,22 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Running the one box: state, socket, signals, and what it says to the person who started it."""
 
-import asyncio
-import fcntl
 import os
-import signal
 import socket
 from pathlib import Path
-from typing import TextIO
 
 import structlog
 
 from kilonova.base import logging
 from kilonova.base.clock import Clock, SystemClock
-from kilonova.base.errors import ConfigError, StateError
+from kilonova.base.errors import ConfigError
 from kilonova.base.failpoints import from_environment
 from kilonova.base.tasks import Supervisor
 from kilonova.cmd import clouds
+from kilonova.cmd.common import prepare_state, stop_on_signals
 from kilonova.config.load import Settings
 from kilonova.wiring import OneBox, one_box
 
@@ -41,27 +38,6 @@ def run(settings: Settings, clouds_file: Path | None) -> None:
         lock.close()
 
 
-def prepare_state(path: Path) -> TextIO:
-    """Make the state directory and lock it for this process.
-
-    Others may pass through it (QEMU runs as another user) but not look into it.  Raises StateError.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        if path.stat().st_uid == os.geteuid():
-            path.chmod(0o711)
-        lock = (path / "lock").open("w")
-    except OSError as exc:
-        hint = "run as root or give --state-path a directory of your own"
-        raise StateError(f"The state directory {path} cannot be used: {exc.strerror}; {hint}.") from exc
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as exc:
-        lock.close()
-        raise StateError(f"Another kilonova runs on {path}; stop it, or give this one its own --state-path.") from exc
-    return lock
-
-
 def bind(address: str, port: int) -> socket.socket:
     """The listening socket.  Raises ConfigError when the address is not free, or not the machine's own."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -79,9 +55,7 @@ def bind(address: str, port: int) -> socket.socket:
 
 async def _serve(settings: Settings, listener: socket.socket, clouds_file: Path | None) -> None:
     clock = SystemClock()
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = stop_on_signals()
     async with one_box(settings, clock, from_environment(os.environ)) as box:
         async with Supervisor(clock) as tasks:
             server = box.server()

@@ -20,7 +20,11 @@ def prove_kvm(
     """
     import asyncio
 
+    from kilonova.base.errors import StateError
     from kilonova.virt.libvirt.kvm import prove
 
-    verdict = asyncio.run(prove(state_path, kernel, initrd, limit_s=limit))
+    try:
+        verdict = asyncio.run(prove(kernel=kernel, initrd=initrd, state_path=state_path, limit_s=limit))
+    except OSError as exc:
+        raise StateError(f"The verdict cannot be kept in {state_path}: {exc.strerror}.") from exc
     print(f"KVM {'works' if verdict.works else 'does not work'} here: {verdict.why}")

@@ -2,7 +2,7 @@
 """[DEFAULT]: the host, its driver, its resources, its periods."""
 
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from oslo_config import cfg
@@ -12,6 +12,12 @@ OPTIONS = [
     cfg.StrOpt("my_ip", default="127.0.0.1", help="Address of this host on the management network."),
     cfg.StrOpt("compute_driver", default="libvirt.LibvirtDriver", help="Driver: short name, dotted path, entry point."),
     cfg.StrOpt("compute_topic", default="compute", help="Topic (subject prefix) on which hosts listen."),
+    cfg.StrOpt(
+        "transport_url",
+        default="",
+        secret=True,
+        help="NATS servers, for processes on their own: nats://[user:password@]host:port, several with commas.",
+    ),
     cfg.StrOpt("state_path", default="/var/lib/kilonova", help="Directory of all of the service's own state."),
     cfg.StrOpt("instances_path", default="", help="Directory of guests' disks; empty: state_path/instances."),
     cfg.FloatOpt("report_interval", default=10.0, min=0.01, help="Seconds between heartbeats of a host."),
@@ -39,6 +45,7 @@ class DefaultSettings:
     my_ip: str
     compute_driver: str
     compute_topic: str
+    transport_url: str = field(repr=False)
     state_path: Path
     instances_path: Path
     report_interval: float

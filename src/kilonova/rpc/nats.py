@@ -30,6 +30,7 @@ from kilonova.rpc.transport_url import Servers, parse_url
 log = structlog.get_logger(__name__)
 
 CONNECT_S = 2
+FIRST_S = 1.0
 OPEN_S = 10.0
 """A whole opening: every server of the list, and the subscriptions."""
 PING_S = 2
@@ -162,9 +163,10 @@ class NatsBus:
     """A Bus over NATS, under `name` (the host's): replies come to inboxes below `_INBOX.<name>`, which the host's
     credentials can be bound to.
 
-    Entering waits for the first attempt at a connection, not for its success; the connection's loss is told to callers
-    (RpcUnavailable at once, RpcTimeout for what was under way) and never to the owner.  Leaving takes no new messages,
-    gives `drain_s` seconds to those in hand, and ends the rest.  Raises ConfigError for a URL that cannot be used.
+    Entering waits for the first attempt at a connection (FIRST_S at most), not for its success.  The connection's loss is
+    told to callers (RpcUnavailable at once, RpcTimeout for what was under way) and never to the owner.  Leaving takes no
+    new messages, gives `drain_s` seconds to those in hand, and ends the rest.  Raises ConfigError for a URL that cannot
+    be used.
     """
 
     def __init__(self, url: str, name: str, clock: Clock, *, drain_s: float = DRAIN_S) -> None:
@@ -191,7 +193,9 @@ class NatsBus:
         await self._tasks.__aenter__()
         self._tasks.spawn("keep the bus", self._keep())
         try:
-            await self._tried.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FIRST_S):
+                    await self._tried.wait()
         except BaseException as exc:
             await self._tasks.__aexit__(type(exc), exc, exc.__traceback__)
             raise

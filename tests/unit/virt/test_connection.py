@@ -156,10 +156,13 @@ def test_no_round_trip_but_the_call_itself(daemon: PrivateLibvirtd) -> None:
                     calls.append(name)
                     return getattr(self.conn, name)
 
-            (opened,) = driver.connection.host._live.values()  # pyright: ignore[reportPrivateUsage]
-            conn, opened.conn = opened.conn, Counting(opened.conn)  # pyright: ignore[reportAttributeAccessIssue]
+            live = list(driver.connection.host._live.values())  # pyright: ignore[reportPrivateUsage]
+            real = [opened.conn for opened in live]
+            for opened in live:
+                opened.conn = Counting(opened.conn)  # pyright: ignore[reportAttributeAccessIssue]
             await driver.guest_states()
-            opened.conn = conn
+            for opened, conn in zip(live, real, strict=True):
+                opened.conn = conn
             assert calls == ["getAllDomainStats"]
 
     play(test)
@@ -213,7 +216,7 @@ def test_a_frozen_daemon_delays_nobody_for_longer_than_keepalive(daemon: Private
                 daemon.thaw()
             await until(lambda: virtapi.in_service, 2)
             assert (await outcome(driver.guest_states()))[0] == "ok"
-            assert driver.connection.host.opens == opens + 1
+            assert driver.connection.host.opens <= opens + driver.connection.host.lane.limit
             assert len(virtapi.errors) == 1
             assert [event.kind for event in virtapi.events] == []
 
@@ -254,7 +257,7 @@ def test_a_read_only_connection_refuses_to_write_by_itself(daemon: PrivateLibvir
 
 def test_what_cannot_be_opened_is_tried_again_seldom_and_told_once() -> None:
     async def test() -> None:
-        async with service("nosuchdriver:///x") as (driver, virtapi):
+        async with service("qemu+nosuch:///x") as (driver, virtapi):
             await until(lambda: bool(virtapi.errors))
             await asyncio.sleep(0.3)
             assert driver.connection.host.opens == 1

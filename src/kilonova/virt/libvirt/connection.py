@@ -51,9 +51,9 @@ PATIENCE_S = 0.25
 HOST_WIDTH = 2
 """A bulk read need not wait for an inventory: the first one after a daemon's start takes seconds."""
 
-RETRY_FIRST_S = 0.1
-RETRY_MOST_S = 1.5
-RETRY_SETTLED_FIRST_S, RETRY_SETTLED_MOST_S = 5.0, 30.0
+RETRY_S = (0.1, 1.5)
+"""The first and the longest pause between two attempts to open."""
+RETRY_SETTLED_S = (5.0, 30.0)
 """Where only a person can help (wrong password, no such driver)."""
 
 CLOSE_LIMIT_S = 2.0
@@ -216,11 +216,11 @@ class Connection:
     # -- the one who opens -----------------------------------------------------------------------------------------
 
     async def _maintain(self) -> None:
-        delay_s = RETRY_FIRST_S
+        delay_s = 0.0
         while True:
             await self._wanted.wait()
             if (failure := await self._attempt()) is None:
-                delay_s = RETRY_FIRST_S
+                delay_s = 0.0
                 continue
             if not self._live:
                 self.reason = failure.message

@@ -13,6 +13,8 @@ from kilonova.virt.libvirt.checks import Machine, Verdict
 
 BOOTED = b"KILONOVA-KERNEL-BOOTED"
 LINE_LIMIT = 1 << 16
+END_S = 1.0
+"""How long a QEMU that has said its word, or has said it too late, may take to end by itself."""
 
 
 async def prove(kernel: Path, initrd: Path, state_path: Path, limit_s: float = 20.0) -> Verdict:
@@ -58,10 +60,23 @@ async def _boot(program: str, kernel: Path, initrd: Path, machine: Machine, limi
     except TimeoutError:
         return Verdict(False, f"a kernel did not boot under KVM within {limit_s:g} s{_said(last)}", machine)
     finally:
+        await asyncio.shield(_end(process))
+    return Verdict(False, f"QEMU ended without booting a kernel{_said(last)}", machine)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Wait for it, kill it when it does not end by itself, and drain its pipe.
+
+    One that has ended must not be sent a signal: the look before the signal would take its exit status away from
+    asyncio's own watcher.
+    """
+    try:
+        async with asyncio.timeout(END_S):
+            await process.communicate()
+    except TimeoutError:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-        await asyncio.shield(process.communicate())  # drains the pipe too, or it would stay open
-    return Verdict(False, f"QEMU ended without booting a kernel{_said(last)}", machine)
+        await process.communicate()
 
 
 def _said(output: bytes) -> str:

@@ -38,6 +38,7 @@ SETTLED_CODES = frozenset(
         libvirt.VIR_ERR_AUTH_CANCELLED,
         libvirt.VIR_ERR_NO_CONNECT,
         libvirt.VIR_ERR_CONF_SYNTAX,
+        libvirt.VIR_ERR_INVALID_ARG,
     }
 )
 """Failures to open that time alone will not cure: they are tried again seldom."""
