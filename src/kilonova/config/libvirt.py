@@ -21,7 +21,9 @@ OPTIONS = [
     cfg.StrOpt("auth_file", default="", help="libvirt auth file with name and password for the connection."),
     cfg.IntOpt("keepalive_interval", default=2, min=0, help="Seconds between keepalive messages; 0 turns them off."),
     cfg.IntOpt("keepalive_count", default=3, min=1, help="Unanswered keepalive messages until a connection is lost."),
-    cfg.IntOpt("max_client_requests", default=5, min=2, help="libvirtd's limit of requests in flight per client."),
+    cfg.IntOpt(
+        "max_client_requests", default=5, min=2, help="Width of the control lane, plus one: calls in flight on guests."
+    ),
     cfg.FloatOpt("call_timeout", default=30.0, min=0.1, help="Seconds that one libvirt call may take."),
     cfg.FloatOpt("connect_timeout", default=10.0, min=0.1, help="Seconds that opening a connection may take."),
 ]

@@ -136,6 +136,17 @@ def test_a_network_that_was_stopped_runs_again_and_keeps_its_subnet(daemon: Priv
 
 
 @pytest.mark.live
+def test_a_read_only_driver_makes_no_network(daemon: PrivateSystemLibvirtd) -> None:
+    async def test(b: Bench) -> None:
+        assert (await b.driver.inventory()).network is None
+
+    with state_directory() as directory:
+        case = libvirt_qemu_case(directory, daemon)
+        other = replace(case.settings.network, name="nobody-made-it")
+        replace(case, settings=replace(case.settings, network=other)).run(test, read_only=True)
+
+
+@pytest.mark.live
 def test_a_subnet_that_cannot_be_is_refused_in_a_sentence(daemon: PrivateSystemLibvirtd) -> None:
     async def test(b: Bench) -> None:
         with pytest.raises(HypervisorError, match="libvirt refused"):

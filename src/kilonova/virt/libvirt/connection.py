@@ -231,9 +231,7 @@ class Connection:
                 await self._opener.all_back()
                 continue
             settled = failure.code in opening.SETTLED_CODES
-            least_s, most_s = (
-                (RETRY_SETTLED_FIRST_S, RETRY_SETTLED_MOST_S) if settled else (RETRY_FIRST_S, RETRY_MOST_S)
-            )
+            least_s, most_s = RETRY_SETTLED_S if settled else RETRY_S
             delay_s = min(max(delay_s, least_s), most_s)
             await self._clock.sleep(delay_s * self._clock.random.uniform(0.5, 1.0))
             delay_s *= 2

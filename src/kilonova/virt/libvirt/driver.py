@@ -106,14 +106,12 @@ class LibvirtDriver(ComputeDriver):
         for instance_id in await self.guest_states():
             self.virtapi.emit_event(GuestEvent(instance_id, "reconnected"))
 
-    async def _host_network(self) -> HostNetwork:
+    async def _host_network(self) -> HostNetwork | None:
         if self._backend != "nat":
             return network.user_network(self.settings.network)
         if self._network is None:
-            self._refuse_if_read_only("network")
-            self._network = await self.connection.control.run(
-                partial(network.ensure_nat, settings=self.settings.network), exclusive="network"
-            )
+            look = network.find_nat if self.read_only else network.ensure_nat
+            self._network = await self._control("network", partial(look, settings=self.settings.network))
         return self._network
 
     # -- reads -------------------------------------------------------------------------------------------------------
@@ -163,7 +161,7 @@ class LibvirtDriver(ComputeDriver):
     async def ensure_network(self, instance: Instance) -> None:
         self._refuse_if_read_only("ensure_network")
         host = await self._host_network()
-        if host.backend == "nat":
+        if host is not None and host.backend == "nat":
             for address in instance.addresses:
                 await self._control(
                     "network", partial(network.lease, name=host.name, address=address, hostname=instance.hostname)
@@ -241,7 +239,8 @@ class LibvirtDriver(ComputeDriver):
         disks = [Disk(str(self._disks.root_disk(instance.id)), "vda", "qcow2")]
         if await self._files.run(self._disks.config_drive(instance.id).exists):
             disks.append(Disk(str(self._disks.config_drive(instance.id)), "vdb", "raw", read_only=True))
-        nics = network.interfaces(instance, await self._host_network()) if instance.addresses else ()
+        host = await self._host_network()
+        nics = network.interfaces(instance, host) if host is not None else ()
         return Domain(
             kind=kind,
             uuid=instance.id,

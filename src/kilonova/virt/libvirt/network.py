@@ -54,20 +54,29 @@ def user_network(settings: NetworkSettings) -> HostNetwork:
     return host_network(settings.name, "user", settings.cidr or USER_SUBNET, settings.dns)
 
 
-def ensure_nat(conn: libvirt.virConnect, settings: NetworkSettings) -> HostNetwork:
+def find_nat(conn: libvirt.virConnect, settings: NetworkSettings) -> HostNetwork | None:
+    """Our NAT network as guests see it; None when it is not defined.  HypervisorError when it cannot serve guests."""
+    network = _lookup(conn, settings.name)
+    if network is None:
+        return None
+    facts = domain_xml.parse_network(network.XMLDesc(0))
+    if facts is None:
+        raise HypervisorError(f"The libvirt network {settings.name} has no IPv4 address and cannot serve guests.")
+    cidr = str(ipaddress.ip_network(f"{facts.gateway}/{facts.netmask}", strict=False))
+    return host_network(settings.name, "nat", cidr, settings.dns)
+
+
+def ensure_nat(conn: libvirt.virConnect, settings: NetworkSettings) -> HostNetwork | None:
     """Our NAT network is defined, starts with the host, and runs.  One that exists keeps its subnet."""
     network = _lookup(conn, settings.name)
     if network is None:
         network = conn.networkDefineXML(_document(settings, settings.cidr or _free_subnet()).xml())
-    facts = domain_xml.parse_network(network.XMLDesc(0))
-    if facts is None:
-        raise HypervisorError(f"The libvirt network {settings.name} has no IPv4 address and cannot serve guests.")
+    described = find_nat(conn, settings)
     if not network.autostart():
         network.setAutostart(1)
     if not network.isActive():
         network.create()
-    cidr = str(ipaddress.ip_network(f"{facts.gateway}/{facts.netmask}", strict=False))
-    return host_network(settings.name, "nat", cidr, settings.dns)
+    return described
 
 
 def _document(settings: NetworkSettings, cidr: str) -> NatNetwork:

@@ -134,17 +134,19 @@ def read_auth_file(path: str, host: str = "localhost") -> dict[str, str]:
     return dict(parser[names[0]]) if names else {}
 
 
+_CREDENTIALS = {
+    libvirt.VIR_CRED_AUTHNAME: "authname",
+    libvirt.VIR_CRED_USERNAME: "username",
+    libvirt.VIR_CRED_PASSPHRASE: "password",
+    libvirt.VIR_CRED_NOECHOPROMPT: "password",
+    libvirt.VIR_CRED_REALM: "realm",
+}
+
+
 def _answer(credentials: list[Credential], known: dict[str, str]) -> int:
     """libvirt's auth callback: fill in what is asked for; -1 (refused) when we do not have it."""
-    keys = {
-        libvirt.VIR_CRED_AUTHNAME: "authname",
-        libvirt.VIR_CRED_USERNAME: "username",
-        libvirt.VIR_CRED_PASSPHRASE: "password",
-        libvirt.VIR_CRED_NOECHOPROMPT: "password",
-        libvirt.VIR_CRED_REALM: "realm",
-    }
     for credential in credentials:
-        answer = known.get(keys.get(credential[0], "")) or credential[3]
+        answer = known.get(_CREDENTIALS.get(credential[0], "")) or credential[3]
         if not answer:
             return -1
         credential[4] = answer
@@ -163,13 +165,8 @@ def open_connection(
         known = read_auth_file(options.auth_file) if options.auth_file else {}
     except (OSError, configparser.Error, KeyError) as exc:
         return Failure(f"auth_file {options.auth_file} cannot be used: {exc}", code=libvirt.VIR_ERR_AUTH_CANCELLED)
-    types = [
-        libvirt.VIR_CRED_AUTHNAME,
-        libvirt.VIR_CRED_USERNAME,
-        libvirt.VIR_CRED_PASSPHRASE,
-        libvirt.VIR_CRED_NOECHOPROMPT,
-        libvirt.VIR_CRED_REALM,
-    ]
+    # Only what we have: SASL asks for all that is offered, and a refusal of one ends it.
+    types = [kind for kind, name in _CREDENTIALS.items() if name in known]
 
     def answer(credentials: list[Credential], _opaque: object) -> int:
         return _answer(credentials, known)
