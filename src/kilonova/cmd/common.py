@@ -54,9 +54,10 @@ def prepare_state(path: Path, role: str | None = None) -> ExitStack:
                 _lock(held, path / f"{role}.lock", fcntl.LOCK_EX)
             return held.pop_all()
     except BlockingIOError as exc:
-        raise StateError(f"Another kilonova runs on {path}; stop it, or give this one its own state_path.") from exc
+        hint = "stop it, or give this one a state path of its own"
+        raise StateError(f"Another kilonova runs on {path}; {hint}.") from exc
     except OSError as exc:
-        hint = "run as root or give state_path a directory of your own"
+        hint = "run as root or give it a state path of your own"
         raise StateError(f"The state directory {path} cannot be used: {exc.strerror}; {hint}.") from exc
 
 

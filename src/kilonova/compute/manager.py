@@ -56,6 +56,7 @@ class ComputeManager:
         self._images, self._workers, self._failpoints = images, workers, failpoints
         self.virtapi = ComputeVirtAPI(clock)
         self.driver = load_driver(self.virtapi)
+        self._session: Session | None = None
         self._reports: Reports | None = None
         self._lanes: Lanes | None = None
         self._feed: Feed | None = None
@@ -75,7 +76,7 @@ class ComputeManager:
         )
         feed = Feed(session, lanes, clock, defaults.action_poll_interval)
         reports = Reports(session, self.driver, self.virtapi, observer, clock)
-        self._lanes, self._feed, self._reports = lanes, feed, reports
+        self._session, self._lanes, self._feed, self._reports = session, lanes, feed, reports
         await session.register()
         await bus.subscribe(rows.subject(self._identity.host), self._endpoint().handle)
         observer.start(lanes, tasks)
@@ -84,7 +85,7 @@ class ComputeManager:
 
     def ready(self) -> tuple[bool, str]:
         """Whether this host can get work, and if not, why in one sentence."""
-        if self._reports is None:
+        if self._session is None or self._reports is None or self._session.epoch is None:
             return False, "waiting for the conductor"
         if not self.virtapi.enabled:
             return False, self.virtapi.reason

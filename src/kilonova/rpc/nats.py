@@ -163,10 +163,10 @@ class NatsBus:
     """A Bus over NATS, under `name` (the host's): replies come to inboxes below `_INBOX.<name>`, which the host's
     credentials can be bound to.
 
-    Entering waits for the first attempt at a connection (FIRST_S at most), not for its success.  The connection's loss is
-    told to callers (RpcUnavailable at once, RpcTimeout for what was under way) and never to the owner.  Leaving takes no
-    new messages, gives `drain_s` seconds to those in hand, and ends the rest.  Raises ConfigError for a URL that cannot
-    be used.
+    Entering waits for the first attempt at a connection (FIRST_S at most), not for its success.  Losing the connection
+    is told to callers (RpcUnavailable at once, RpcTimeout for what was under way) and never to the owner.  Leaving
+    takes no new messages, gives `drain_s` seconds to those in hand, and ends the rest.  Raises ConfigError for a URL
+    that cannot be used.
     """
 
     def __init__(self, url: str, name: str, clock: Clock, *, drain_s: float = DRAIN_S) -> None:

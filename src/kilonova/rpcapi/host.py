@@ -148,7 +148,10 @@ class SetHostEnabled:
     reason: str = ""
 
 
-REGISTER_HOST = Method("register_host", RegisterHost, Registered, "A host's process has started.")
+# Short, because the host asks for as long as it takes, and says each time that it is waiting.
+REGISTER_HOST = Method(
+    "register_host", RegisterHost, Registered, "A host's process has started.", timeout_s=5, attempt_s=2.5
+)
 HEARTBEAT = Method("heartbeat", Heartbeat, Ack, "The host lives.", timeout_s=8, attempt_s=4)
 # Sent again under the same attempt it hands out the same work, so a lost reply costs one attempt's patience.
 FETCH = Method("fetch", Fetch, Fetched, "Hand out the host's open actions.", timeout_s=12, attempt_s=3)

@@ -22,6 +22,10 @@ log = structlog.get_logger(__name__)
 Q = TypeVar("Q")
 R = TypeVar("R")
 
+PAUSE_FIRST_S = 0.1
+PAUSE_MOST_S = 2.0
+"""Between two attempts of one call: a hiccup costs little, and a fleet that waits does not hammer."""
+
 
 class Kind(Enum):
     """CALL awaits a reply; CAST does not, and may be lost."""
@@ -69,6 +73,7 @@ class Caller:
         """The reply, or the error that the peer sent, RpcTimeout or RpcUnavailable when the row's time is over."""
         body = method.request_form.dump_json(request)
         deadline = self._clock.monotonic() + method.timeout_s
+        most = PAUSE_FIRST_S
         while True:
             left = deadline - self._clock.monotonic()
             patience = min(left, method.attempt_s) if method.idempotent else left
@@ -78,7 +83,8 @@ class Caller:
                     wire.decode_reply(await self._bus.request(subject, payload, patience))
                 )
             except (RpcTimeout, RpcUnavailable):
-                pause = min(0.2, method.attempt_s / 4) * self._clock.random.uniform(0.5, 1.5)
+                pause = most * self._clock.random.uniform(0.5, 1.0)
+                most = min(most * 2, PAUSE_MOST_S)
                 if not method.idempotent or deadline - self._clock.monotonic() <= pause:
                     raise
                 await self._clock.sleep(pause)

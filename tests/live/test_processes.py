@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kilonova-compute and kilonova-conductor as real processes, over a real NATS server."""
+
+import asyncio
+import re
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kilonova.objects.instance import Instance
+from kilonova.objects.states import Verb
+from tests.live.fleet import Fleet, context
+from tests.live.fleet import fleet as running_fleet
+
+pytestmark = pytest.mark.live
+
+DATABASE = re.compile(
+    r"\| +(kilonova\.(?:db|conductor)|sqlalchemy|alembic|psycopg|sqlite3|_sqlite3)(?:\.|$)", re.MULTILINE
+)
+
+
+@pytest.fixture
+def fleet() -> Iterator[Fleet]:
+    with running_fleet() as made:
+        yield made
+
+
+def create(fleet: Fleet) -> Instance:
+    """A create that the conductor has accepted."""
+
+    async def ask() -> Instance:
+        async with fleet.api() as api:
+            instance = fleet.instance(await fleet.image())
+            await api.create_servers(context(), (instance,))
+            return instance
+
+    return asyncio.run(ask())
+
+
+def act(fleet: Fleet, instance: Instance, verb: Verb) -> None:
+    async def ask() -> None:
+        async with fleet.api() as api:
+            await api.accept_action(context(verb), instance.id, verb)
+
+    asyncio.run(ask())
+
+
+def test_a_create_goes_through_three_processes(fleet: Fleet) -> None:
+    fleet.conductor.start().ready()
+    fleet.compute.start().ready()
+    instance = create(fleet)
+    active = fleet.wait_state(instance.id, "active")
+    assert (active.host, active.power_state) == ("box1", 1)
+    act(fleet, instance, Verb.STOP)
+    fleet.wait_state(instance.id, "stopped")
+    status, took = fleet.compute.stop()
+    assert (status, took < 3) == (0, True), fleet.compute.said()
+    status, took = fleet.conductor.stop()
+    assert (status, took < 3) == (0, True), fleet.conductor.said()
+
+
+def test_a_host_holds_no_module_of_a_database(fleet: Fleet) -> None:
+    """All that the running process has imported, after it has done some work; the conductor is the control."""
+    fleet.conductor.start("-X", "importtime").ready()
+    fleet.compute.start("-X", "importtime").ready()
+    fleet.wait_state(create(fleet).id, "active")
+    assert {"kilonova.db", "sqlalchemy", "sqlite3"} <= set(DATABASE.findall(fleet.conductor.said()))
+    imported = fleet.compute.said()
+    assert re.search(r"\| +kilonova\.compute\.manager$", imported, re.MULTILINE)
+    assert DATABASE.findall(imported) == []
+    maps = Path(f"/proc/{fleet.compute.pid}/maps").read_text()
+    assert "sqlalchemy" not in maps
+    assert "sqlite" not in maps
+
+
+def test_a_driver_that_wants_the_database_is_refused(fleet: Fleet) -> None:
+    (fleet.directory / "greedy.py").write_text("import sqlalchemy\n")
+    text = fleet.config.read_text().replace("fake.FakeDriver", "greedy.Driver")
+    fleet.config.write_text(text)
+    status = fleet.compute.start(env={"PYTHONPATH": str(fleet.directory)}).wait_dead()
+    assert status == 1
+    last = fleet.compute.said().splitlines()[-1]
+    assert last.startswith("kilonova: compute_driver 'greedy.Driver' cannot be imported: sqlalchemy must not")
+
+
+def test_a_conductor_that_comes_later_is_waited_for(fleet: Fleet) -> None:
+    fleet.compute.start()
+    fleet.compute.wait_said("not ready yet")
+    time.sleep(1)
+    assert "ready\n" not in fleet.compute.said()
+    fleet.conductor.start().ready()
+    fleet.compute.ready(within_s=5)
+    fleet.wait_state(create(fleet).id, "active")
+
+
+def test_a_bus_that_comes_later_is_waited_for(fleet: Fleet) -> None:
+    fleet.nats.stop()
+    fleet.conductor.start()
+    fleet.compute.start()
+    fleet.compute.wait_said("no connection to the bus")
+    fleet.nats.start()
+    fleet.conductor.ready(within_s=10)
+    fleet.compute.ready(within_s=10)
+    fleet.wait_state(create(fleet).id, "active")
+
+
+def test_sigterm_while_waiting_ends_at_once(fleet: Fleet) -> None:
+    fleet.compute.start()
+    fleet.compute.wait_said("not ready yet")
+    status, took = fleet.compute.stop()
+    assert (status, took < 2) == (0, True), fleet.compute.said()
+
+
+def test_sigterm_has_a_bound_when_the_bus_is_frozen(fleet: Fleet) -> None:
+    fleet.conductor.start().ready()
+    fleet.compute.start().ready()
+    fleet.nats.signal(signal.SIGSTOP)
+    try:
+        for service in (fleet.compute, fleet.conductor):
+            status, took = service.stop()
+            assert (status, took < 10) == (0, True), service.said()
+    finally:
+        fleet.nats.signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize(
+    "place", ["conductor.create.accepted", "conductor.place.begin", "conductor.place.done", "conductor.finish.recorded"]
+)
+def test_an_accepted_create_ends_though_the_conductor_died(fleet: Fleet, place: str) -> None:
+    fleet.conductor.start(env={"KILONOVA_FAILPOINTS": f"{place}=kill"}).ready()
+    fleet.compute.start().ready()
+
+    async def ask() -> Instance:
+        """Restarts it while the caller still waits for the answer: the caller sends again by itself."""
+        async with fleet.api() as api, asyncio.TaskGroup() as group:
+            instance = fleet.instance(await fleet.image())
+            asked = group.create_task(api.create_servers(context(), (instance,)))
+            while fleet.conductor.process and fleet.conductor.process.poll() is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+            fleet.conductor.start()
+            await asked
+            return instance
+
+    instance = asyncio.run(ask())
+    fleet.conductor.ready()
+    assert fleet.wait_state(instance.id, "active").host == "box1"
+    assert "Traceback" not in fleet.conductor.said() + fleet.compute.said()
+
+
+@pytest.mark.parametrize(
+    "place", ["compute.create.image.done", "compute.create.define.done", "compute.create.start.done"]
+)
+def test_an_accepted_create_ends_though_the_host_s_process_died(fleet: Fleet, place: str) -> None:
+    fleet.conductor.start().ready()
+    fleet.compute.start(env={"KILONOVA_FAILPOINTS": f"{place}=kill"}).ready()
+    instance = create(fleet)
+    assert fleet.compute.wait_dead() == -signal.SIGKILL
+    fleet.compute.start().ready()
+    fleet.wait_state(instance.id, "active")
+
+
+def test_a_restarted_bus_loses_nothing(fleet: Fleet) -> None:
+    fleet.conductor.start().ready()
+    fleet.compute.start().ready()
+    fleet.nats.stop()
+    time.sleep(0.5)
+    fleet.nats.start()
+    fleet.wait_state(create(fleet).id, "active")
+    for service in (fleet.conductor, fleet.compute):
+        assert service.said().count("no connection to the bus") == 1
+        assert service.said().count("the bus is back") == 1
+
+
+def test_a_local_conductor_needs_no_bus(fleet: Fleet) -> None:
+    fleet.nats.stop()
+    fleet.config.write_text(fleet.config.read_text().replace("[conductor]", "[conductor]\nuse_local = true"))
+    fleet.compute.start().ready()
+    assert (fleet.state / "kilonova.db").exists()
+    assert fleet.compute.stop()[0] == 0
+
+
+def test_two_at_a_time_are_refused(fleet: Fleet) -> None:
+    fleet.conductor.start().ready()
+    fleet.compute.start().ready()
+    second = fleet.service("compute")
+    second.log = fleet.directory / "second.log"
+    assert second.start().wait_dead() == 1
+    assert "Another kilonova runs on" in second.said()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("fake.FakeDriver", "xen.XenDriver"), "compute_driver 'xen.XenDriver' was not found"),
+        (("fake.FakeDriver", ""), "compute_driver is required"),
+        (("nats://", "rabbit://nova:hunter2@"), "Kilonova speaks NATS"),
+        (("transport_url =", "some_url ="), "transport_url is not set"),
+        (("report_interval = 0.5", "report_interval = often"), "report_interval"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(fleet: Fleet, change: tuple[str, str], words: str) -> None:
+    fleet.config.write_text(fleet.config.read_text().replace(*change))
+    assert fleet.compute.start().wait_dead() == 1
+    said = fleet.compute.said()
+    assert words in said.splitlines()[-1]
+    assert "hunter2" not in said
+    assert "Traceback" not in said
+
+
+def test_options_of_a_nova_conf_that_are_not_ours_are_named_once(fleet: Fleet) -> None:
+    with fleet.config.open("a") as file:
+        file.write(
+            "[vnc]\nenabled = true\n[libvirt]\ninject_key = 1\n[database]\nconnection = mysql://n:hunter2@db/n\n"
+        )
+    fleet.conductor.start().ready()
+    fleet.compute.start().ready()
+    said = fleet.compute.said()
+    assert said.count("ignoring options that Kilonova does not have") == 1
+    assert "libvirt.inject_key, vnc.enabled" in said
+    assert "a host needs no database" in said
+    assert "hunter2" not in said
