@@ -135,13 +135,13 @@ def test_what_an_operator_asks(openstack: Client, box: Any) -> None:
     shown = openstack("hypervisor", "show", hypervisor["Hypervisor Hostname"])
     assert shown["state"] == "up"
     (service,) = openstack("compute", "service", "list")
-    assert (service["Binary"], service["Status"], service["State"]) == ("kilonova-compute", "enabled", "up")
+    assert (service["Binary"], service["Status"], service["State"]) == ("nova-compute", "enabled", "up")
     host = service["Host"]
     service_set = ("compute", "service", "set")
-    openstack.plain(*service_set, "--disable", "--disable-reason", "spring cleaning", host, "kilonova-compute")
+    openstack.plain(*service_set, "--disable", "--disable-reason", "spring cleaning", host, "nova-compute")
     (disabled,) = openstack("compute", "service", "list", "--long")
     assert (disabled["Status"], disabled["Disabled Reason"]) == ("disabled", "spring cleaning")
-    openstack.plain(*service_set, "--enable", host, "kilonova-compute")
+    openstack.plain(*service_set, "--enable", host, "nova-compute")
     assert openstack("availability", "zone", "list")[0]["Zone Name"] == "nova"
 
 

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from kilonova.api.body import read_limited, validated
 from kilonova.api.call import Call, Links, Reply
 from kilonova.api.deps import ApiDeps
 from kilonova.api.faults import HttpError, answer, fault
+from kilonova.api.image.data import recover
 from kilonova.api.microversion import HEADER, OLD_HEADER, Negotiated, negotiate
 from kilonova.api.query import Query
 from kilonova.api.route import Role, Router, Row, Service, strongest
@@ -24,8 +25,8 @@ from kilonova.base.context import RequestContext
 from kilonova.base.errors import Forbidden, InvalidInput, NotFound, TooLarge, Unauthorized
 
 
-def create_app(deps: ApiDeps, services: Iterable[Service] = SERVICES) -> ASGIApp:
-    """The ASGI application."""
+def create_app(deps: ApiDeps, services: Iterable[Service] = SERVICES) -> "Application":
+    """The ASGI application.  `recover(deps)` comes before its first request."""
     return Application(deps, services)
 
 
@@ -48,7 +49,7 @@ class Application:
     """See `create_app`."""
 
     def __init__(self, deps: ApiDeps, services: Iterable[Service]) -> None:
-        self._deps = deps
+        self.deps = deps
         self._mounts = {_key(service.prefix): (service, Router(service.rows)) for service in services}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,7 +88,7 @@ class Application:
             rest = []
         negotiated = negotiate(headers.get(HEADER), headers.get(OLD_HEADER)) if service.microversions else _UNVERSIONED
         return _Request(
-            id=new_request_id(self._deps.clock),
+            id=new_request_id(self.deps.clock),
             method=scope["method"],
             headers=headers,
             segments=rest,
@@ -115,7 +116,7 @@ class Application:
         query = Query(request.query_string)
         _check_query(row, query, request)
         call = Call(
-            deps=self._deps,
+            deps=self.deps,
             context=context,
             version=request.negotiated.version,
             params=params,
@@ -131,14 +132,14 @@ class Application:
     async def _handle(self, row: Row, call: Call) -> Reply:
         if row.body is None and not row.whole:
             return await row.handler(call)
-        data = await read_limited(call.chunks, call.headers, self._deps.settings.max_body_bytes)
+        data = await read_limited(call.chunks, call.headers, self.deps.settings.max_body_bytes)
         return await row.handler(call, data if row.body is None else validated(row.body, data, call.version))
 
     def _authenticate(self, request: _Request) -> RequestContext:
         text = request.headers.get("x-auth-token")
         if not text:
             raise Unauthorized("The request you have made requires authentication.")
-        subject = self._deps.tokens.verify(text).subject
+        subject = self.deps.tokens.verify(text).subject
         return RequestContext(
             request_id=request.id,
             user_id=subject.user_id,
@@ -214,4 +215,4 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             return
 
 
-__all__ = ["ApiDeps", "create_app"]
+__all__ = ["ApiDeps", "create_app", "recover"]

@@ -17,7 +17,7 @@ from kilonova.api.compute.fields import Whole
 from kilonova.api.compute.servers import find
 from kilonova.api.microversion import MAX, MIN, Microversion
 from kilonova.api.route import Role, strongest
-from kilonova.base.errors import Forbidden, InvalidInput, InvalidState
+from kilonova.base.errors import Forbidden, InvalidInput, InvalidState, NotFound
 from kilonova.objects.states import Verb
 
 CONSOLE_BYTES = 102_400
@@ -78,7 +78,10 @@ async def console_output(call: Call, body: ConsoleOutput) -> Reply:
     instance = await find(call)
     if instance.host is None:
         raise InvalidState(f"Instance {instance.id} is not ready", vm_state=instance.vm_state)
-    text = await call.deps.compute.console_output(instance.host, instance.id, CONSOLE_BYTES)
+    try:
+        text = await call.deps.compute.console_output(instance.host, instance.id, CONSOLE_BYTES)
+    except NotFound as exc:  # the server is there, its guest is not yet, or no longer
+        raise InvalidState(f"Instance {instance.id} is not ready", vm_state=instance.vm_state) from exc
     length = body.console.length
     if length is not None and length >= 0:
         text = "".join(text.splitlines(keepends=True)[-length:]) if length else ""

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from kilonova.api.query import boolean_word
 from kilonova.base.errors import InvalidInput
 
-UUID = re.compile(r"[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
+UUID = re.compile(r"[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _METADATA_KEY = re.compile(r"[a-zA-Z0-9\-_:. ]{1,255}")
 _WHOLE = re.compile(r"-?\d{1,18}")
 

@@ -109,7 +109,8 @@ def _check_rest(asked: NewServer) -> None:
         raise Forbidden(f"At most {MOST_AT_ONCE} servers can be created by one request.")
     if asked.user_data is not None:
         try:
-            base64.b64decode(asked.user_data, validate=True)
+            # Some clients wrap their lines.
+            base64.b64decode("".join(asked.user_data.split()), validate=True)
         except (binascii.Error, ValueError) as exc:
             raise InvalidInput("The user_data is no valid base64.", path="server.user_data") from exc
 

@@ -11,7 +11,7 @@ from kilonova.api.identity.models import AuthRequest, Domain, Methods, ProjectRe
 from kilonova.api.times import micros_z
 from kilonova.base.errors import InvalidInput, NotFound, Unauthorized
 from kilonova.db.readers import identity as readers
-from kilonova.db.readers.identity import User
+from kilonova.db.readers.identity import Project, User
 from kilonova.identity.tokens import Claims, Subject
 
 _WRONG = "The request you have made requires authentication."
@@ -72,21 +72,27 @@ def _scoped(connection: sa.Connection, user: User, scope: Scope | None, parent: 
     """The user in the project that was asked for, the parent token's, or the default one.  Raises Unauthorized when
     there is no such project, or no role in it."""
     if scope is None:
-        asked = ProjectRef(id=user.default_project_id if parent is None else parent.subject.project_id)
+        project_id = user.default_project_id if parent is None else parent.subject.project_id
+        if project_id is None:
+            raise Unauthorized("The user has no default project: name one as the scope.")
+        asked = ProjectRef(id=project_id)
     elif scope.project is None:
         raise Unauthorized("Only a project can be the scope of a token.")
     else:
         asked = scope.project
-    if asked.id is not None:
-        project = readers.find_project(connection, project_id=asked.id)
-    elif asked.name is not None and _is_ours(asked.domain):
-        project = readers.find_project(connection, name=asked.name)
-    else:
-        raise Unauthorized("The user has no default project: name one as the scope.")
+    project = _find_project(connection, asked)
     roles = () if project is None else readers.roles_of(connection, user.id, project.id)
     if project is None or not roles:
         raise Unauthorized(_WRONG)
     return Subject(user.id, user.name, project.id, project.name, roles)
+
+
+def _find_project(connection: sa.Connection, asked: ProjectRef) -> Project | None:
+    if asked.id is not None:
+        return readers.find_project(connection, project_id=asked.id)
+    if asked.name is None or not _is_ours(asked.domain):
+        return None
+    return readers.find_project(connection, name=asked.name)
 
 
 async def show_token(call: Call) -> Reply:

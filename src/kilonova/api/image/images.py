@@ -47,7 +47,7 @@ async def create(call: Call, data: bytes) -> Reply:
     asked = json_object(data)
     image_id = asked.pop("id", None)
     owner = asked.pop("owner", None)
-    if image_id is not None and not (isinstance(image_id, str) and is_uuid(image_id)):
+    if image_id is not None and not (isinstance(image_id, str) and is_uuid(image_id) and image_id == image_id.lower()):
         raise InvalidInput("Invalid input for field/attribute id. It is not a UUID.", path="id")
     if owner not in (None, call.context.project_id) and not (call.context.is_admin and isinstance(owner, str)):
         raise Forbidden("You are not permitted to create images owned by others.")
@@ -78,6 +78,8 @@ async def update(call: Call, data: bytes) -> Reply:
     if _media_type(call) not in PATCH_TYPES:
         raise HttpError(415, f"Unsupported content type: use {' or '.join(sorted(PATCH_TYPES))}.")
     image = await find_own(call)
+    if image.status is ImageStatus.SAVING:
+        raise Conflict(f"Image {image.id} is being saved.")  # the upload's end would undo the change
     changed = applied(image, _patched(current(image), _operations(data)), call)
     if image.status is not ImageStatus.QUEUED and (changed.disk_format, changed.container_format) != (
         image.disk_format,

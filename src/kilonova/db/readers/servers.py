@@ -192,7 +192,7 @@ def _sort_key(name: str) -> sa.ColumnElement[Any]:
     column = instances.c[name]
     if not column.nullable:
         return column
-    return sa.func.coalesce(column, _NEVER if name.endswith("_at") else "")
+    return sa.func.coalesce(column, sa.literal(_NEVER if name.endswith("_at") else "", column.type))
 
 
 def _after(

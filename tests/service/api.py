@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The API as a client of a running cloud sees it, for tests."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import httpx
+
+from kilonova.identity.tokens import Subject, TokenMinter
+from kilonova.wiring import token_secret
+from tests.service.cloud import Cloud, running_cloud
+
+RAW = bytes(1 << 20)
+"""The smallest image that is one."""
+
+OCTETS = {"Content-Type": "application/octet-stream"}
+
+
+@dataclass(frozen=True)
+class Api:
+    """Calls with one token at one microversion.  Paths are below the services' roots."""
+
+    cloud: Cloud
+    token: str
+    version: str = "2.79"
+
+    def at(self, version: str) -> "Api":
+        """The same caller at another microversion."""
+        return replace(self, version=version)
+
+    def as_(self, *roles: str, project: str = "p-other", user: str = "u-other") -> "Api":
+        """Another caller: a token like Identity would give."""
+        minter = TokenMinter(token_secret(self.cloud.state, self.cloud.clock), self.cloud.clock, 3600)
+        return replace(self, token=minter.mint(Subject(user, user, project, project, roles), ("password",))[0])
+
+    async def call(self, method: str, path: str, **more: Any) -> httpx.Response:
+        headers: Mapping[str, str] = {
+            "X-Auth-Token": self.token,
+            "OpenStack-API-Version": f"compute {self.version}",
+            **more.pop("headers", {}),
+        }
+        return await self.cloud.http.request(method, path, headers=headers, **more)
+
+    async def compute(self, method: str, path: str, body: Any = None, **more: Any) -> httpx.Response:
+        return await self.call(method, f"/compute/v2.1{path}", **({} if body is None else {"json": body}), **more)
+
+    async def json(self, path: str) -> Any:
+        """A GET of Compute that succeeds."""
+        reply = await self.compute("GET", path)
+        assert reply.status_code == 200, reply.text
+        return reply.json()
+
+    async def image(self, data: bytes = RAW, **fields: Any) -> str:
+        """An active image."""
+        body = {"name": "image", "disk_format": "raw", "container_format": "bare", **fields}
+        made = await self.call("POST", "/image/v2/images", json=body)
+        assert made.status_code == 201, made.text
+        image_id = made.json()["id"]
+        put = await self.call("PUT", f"/image/v2/images/{image_id}/file", content=data, headers=OCTETS)
+        assert put.status_code == 204, put.text
+        return image_id
+
+    async def image_becomes(self, image_id: str, status: str) -> None:
+        """Wait until the image has that status."""
+        async with asyncio.timeout(20):
+            while True:
+                if (await self.call("GET", f"/image/v2/images/{image_id}")).json()["status"] == status:
+                    return
+                await asyncio.sleep(0.01)
+
+    async def create(self, image_id: str, **fields: Any) -> httpx.Response:
+        """POST /servers."""
+        server = {"name": "server", "imageRef": image_id, "flavorRef": "1", "networks": "auto", **fields}
+        return await self.compute("POST", "/servers", {"server": server})
+
+    async def server(self, image_id: str, **fields: Any) -> str:
+        """A server that is ACTIVE."""
+        reply = await self.create(image_id, **fields)
+        assert reply.status_code == 202, reply.text
+        server_id = reply.json()["server"]["id"]
+        await self.until(server_id, "ACTIVE")
+        return server_id
+
+    async def until(self, server_id: str, status: str) -> dict[str, Any]:
+        """The server once it has that status ("GONE": 404) and nothing goes on."""
+        async with asyncio.timeout(20):
+            while True:
+                reply = await self.compute("GET", f"/servers/{server_id}")
+                if reply.status_code == 404 and status == "GONE":
+                    return {}
+                server = reply.json().get("server", {})
+                if server.get("status") == status and server["OS-EXT-STS:task_state"] is None:
+                    return server
+                await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def running_api() -> AsyncGenerator[Api]:
+    """The administrator's view of a cloud."""
+    async with running_cloud() as cloud:
+        yield Api(cloud, cloud.token)
+
+
+def message(reply: httpx.Response, status: int, key: str) -> str:
+    """The sentence of a fault, whose form is checked."""
+    assert reply.status_code == status, reply.text
+    fault = reply.json()[key]
+    assert fault["code"] == status
+    return fault["message"]

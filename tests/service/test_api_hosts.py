@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hypervisors, services and availability zones: an operator's view."""
+
+import json
+from typing import Any
+
+from tests.make import run
+from tests.service.api import Api, message, running_api
+
+NOTHING = "00000000-0000-4000-8000-000000000000"
+
+
+async def only(api: Api, path: str, key: str) -> dict[str, Any]:
+    (found,) = (await api.json(path))[key]
+    return found
+
+
+def test_hypervisors_by_microversion() -> None:
+    async def main() -> None:
+        async with running_api() as api:
+            server_id = await api.server(await api.image(), name="guest")
+            node = await only(api, "/os-hypervisors/detail", "hypervisors")
+            assert node.keys() == {
+                "id", "hypervisor_hostname", "state", "status", "current_workload", "disk_available_least",
+                "free_disk_gb", "free_ram_mb", "local_gb", "local_gb_used", "memory_mb", "memory_mb_used",
+                "running_vms", "vcpus", "vcpus_used", "cpu_info", "host_ip", "hypervisor_type",
+                "hypervisor_version", "service",
+            }  # fmt: skip
+            assert (node["hypervisor_hostname"], node["state"], node["status"]) == ("box1", "up", "enabled")
+            assert (node["vcpus_used"], node["memory_mb_used"], node["running_vms"]) == (1, 128, 1)
+            assert node["free_ram_mb"] == node["memory_mb"] - 128
+            assert node["cpu_info"]["arch"] == "x86_64"
+            assert (await api.json(f"/os-hypervisors/{node['id']}"))["hypervisor"] == node
+            brief = await only(api, "/os-hypervisors", "hypervisors")
+            assert brief.keys() == {"id", "hypervisor_hostname", "state", "status"}
+            assert message(await api.compute("GET", "/os-hypervisors/box1"), 400, "badRequest")
+            assert message(await api.compute("GET", f"/os-hypervisors/{NOTHING}"), 404, "itemNotFound")
+
+            with_servers = await only(api, "/os-hypervisors?with_servers=true", "hypervisors")
+            assert with_servers["servers"] == [{"uuid": server_id, "name": "guest"}]
+            await api.compute("DELETE", f"/servers/{server_id}")
+            await api.until(server_id, "GONE")
+            assert (await only(api, "/os-hypervisors?with_servers=true", "hypervisors"))["servers"] == []
+            before = await only(api.at("2.74"), "/os-hypervisors?with_servers=true", "hypervisors")
+            assert "servers" not in before
+
+    run(main())
+
+
+def test_old_hypervisors_have_numbers() -> None:
+    async def main() -> None:
+        async with running_api() as api:
+            old = api.at("2.27")
+            node = await only(old, "/os-hypervisors/detail", "hypervisors")
+            assert isinstance(node["id"], int)
+            assert isinstance(node["service"]["id"], int)
+            assert json.loads(node["cpu_info"])["arch"] == "x86_64"
+            assert (await old.json(f"/os-hypervisors/{node['id']}"))["hypervisor"] == node
+            assert message(await old.compute("GET", "/os-hypervisors/box1"), 404, "itemNotFound")
+            assert await only(old, "/os-hypervisors/box/search", "hypervisors")
+            await api.server(await api.image())
+            assert len((await only(old, "/os-hypervisors/box1/servers", "hypervisors"))["servers"]) == 1
+            assert (await old.compute("GET", "/os-hypervisors/mars/search")).status_code == 404
+            assert (await api.compute("GET", "/os-hypervisors/box/search")).status_code == 404
+
+    run(main())
+
+
+def test_pages_patterns_statistics_and_uptime() -> None:
+    async def main() -> None:
+        async with running_api() as api:
+            page = await api.json("/os-hypervisors?limit=1")
+            node_id = page["hypervisors"][0]["id"]
+            assert page["hypervisors_links"][0]["href"].endswith(f"/os-hypervisors?limit=1&marker={node_id}")
+            assert await api.json(f"/os-hypervisors?marker={node_id}") == {"hypervisors": []}
+            assert (await api.compute("GET", "/os-hypervisors?marker=x")).status_code == 400
+            assert await only(api, "/os-hypervisors?hypervisor_hostname_pattern=ox", "hypervisors")
+            assert (await api.compute("GET", "/os-hypervisors?hypervisor_hostname_pattern=mars")).status_code == 404
+            statistics = (await api.json("/os-hypervisors/statistics"))["hypervisor_statistics"]
+            assert (statistics["count"], statistics["vcpus_used"]) == (1, 0)
+            assert message(await api.compute("GET", f"/os-hypervisors/{node_id}/uptime"), 501, "notImplemented")
+            assert await api.json("/os-aggregates") == {"aggregates": []}
+
+    run(main())
+
+
+def test_services_and_an_operators_word() -> None:
+    async def main() -> None:
+        async with running_api() as api:
+            service = await only(api, "/os-services?binary=nova-compute&host=box1", "services")
+            assert service.keys() == {
+                "id", "binary", "host", "zone", "status", "state", "updated_at", "disabled_reason", "forced_down"
+            }  # fmt: skip
+            assert (service["status"], service["state"], service["zone"]) == ("enabled", "up", "nova")
+            assert await api.json("/os-services?host=mars") == {"services": []}
+            path = f"/os-services/{service['id']}"
+
+            async def put(body: Any, status: int = 200) -> Any:
+                reply = await api.compute("PUT", path, body)
+                assert reply.status_code == status, reply.text
+                return reply.json().get("service")
+
+            after = await put({"status": "disabled", "disabled_reason": "lunch"})
+            assert (after["status"], after["disabled_reason"]) == ("disabled", "lunch")
+            reply = await api.create(await api.image())
+            server = await api.until(reply.json()["server"]["id"], "ERROR")
+            assert "box1" in server["fault"]["message"]
+            assert (await put({"status": "enabled"}))["disabled_reason"] is None
+            assert (await put({"forced_down": True}))["state"] == "down"
+            assert (await put({"forced_down": "false"}))["forced_down"] is False
+            for bad in ({}, {"disabled_reason": "x"}, {"status": "enabled", "disabled_reason": "x"}, {"status": "off"}):
+                await put(bad, 400)
+            assert (await api.compute("PUT", f"/os-services/{NOTHING}", {"status": "enabled"})).status_code == 404
+            assert (await api.compute("PUT", "/os-services/1", {"status": "enabled"})).status_code == 400
+
+    run(main())
+
+
+def test_services_before_2_53() -> None:
+    async def main() -> None:
+        async with running_api() as api:
+            old = api.at("2.52")
+            service = await only(old, "/os-services", "services")
+            assert isinstance(service["id"], int)
+            assert "forced_down" not in await only(api.at("2.10"), "/os-services", "services")
+            who = {"host": "box1", "binary": "nova-compute"}
+
+            async def put(verb: str, **more: Any) -> Any:
+                return await old.compute("PUT", f"/os-services/{verb}", {**who, **more})
+
+            assert (await put("disable")).json()["service"] == {**who, "status": "disabled"}
+            reply = await put("disable-log-reason", disabled_reason="why")
+            assert reply.json()["service"] == {**who, "status": "disabled", "disabled_reason": "why"}
+            assert (await only(old, "/os-services", "services"))["disabled_reason"] == "why"
+            assert (await put("enable")).json()["service"] == {**who, "status": "enabled"}
+            assert (await put("force-down", forced_down=True)).json()["service"] == {**who, "forced_down": True}
+            assert (await put("disable-log-reason")).status_code == 400
+            assert (await put("force-down")).status_code == 400
+            assert (await put("enable", host="mars")).status_code == 404
+            assert (await put("dance")).status_code == 404
+
+    run(main())
+
+
+def test_availability_zones() -> None:
+    async def main() -> None:
+        async with running_api() as api:
+            zone = await only(api.as_("member"), "/os-availability-zone", "availabilityZoneInfo")
+            assert zone == {"zoneName": "nova", "zoneState": {"available": True}, "hosts": None}
+            detail = await only(api, "/os-availability-zone/detail", "availabilityZoneInfo")
+            assert detail["hosts"]["box1"]["nova-compute"].keys() == {"active", "available", "updated_at"}
+
+    run(main())
