@@ -50,7 +50,7 @@ class OneBox:
 @asynccontextmanager
 async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> AsyncGenerator[OneBox]:
     """Everything, started; stopped in reverse order when left.  Raises StateError, ConfigError, DriverLoadError."""
-    from kilonova.api.app import ApiDeps, create_app
+    from kilonova.api.app import ApiDeps, create_app, recover
     from kilonova.identity.passwords import Passwords
     from kilonova.identity.tokens import TokenMinter
     from kilonova.images.store import ImageStore
@@ -85,6 +85,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
             settings=settings.api,
             ready=manager.ready,
         )
+        await recover(deps)
         yield OneBox(settings, create_app(deps), manager, first_password)
 
 

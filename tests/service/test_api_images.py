@@ -238,7 +238,7 @@ def test_a_start_puts_right_what_a_crash_left() -> None:
             deps = api.cloud.box.app.deps
             record = await deps.db.read(catalogue.get_image, ImageId(cut), "", admin=True)
             saving = replace(record, status=ImageStatus.SAVING)
-            await deps.conductor.update_image(saving, expected_status=ImageStatus.QUEUED)
+            await deps.conductor.update_image(saving, expected=record)
             images = api.cloud.state / "images"
             for orphan in (cut, f".{cut}.7.1.part", "gone"):
                 (images / orphan).touch()

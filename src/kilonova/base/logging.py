@@ -14,14 +14,18 @@ def set_up(*, debug: bool = False, json_lines: bool = False, stream: TextIO | No
     renderer = (
         structlog.processors.JSONRenderer()
         if json_lines
-        else structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=0)
+        else structlog.dev.ConsoleRenderer(
+            colors=out.isatty(),
+            pad_event_to=0,
+            exception_formatter=structlog.dev.plain_traceback,  # the rich one shows local variables: secrets
+        )
     )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            *([structlog.processors.format_exc_info] if json_lines else []),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if debug else logging.INFO),

@@ -48,7 +48,7 @@ class ApiEndpoint:
         endpoint.on(rows.CREATE_KEYPAIR, self._write(lambda c, r: catalogue.create_keypair(c, r.keypair)))
         endpoint.on(rows.DELETE_KEYPAIR, self._write(lambda c, r: catalogue.delete_keypair(c, r.user_id, r.name)))
         endpoint.on(rows.CREATE_IMAGE, self._write(lambda c, r: catalogue.create_image(c, r.image)))
-        endpoint.on(rows.UPDATE_IMAGE, self._write(lambda c, r: catalogue.update_image(c, r.image, r.expected_status)))
+        endpoint.on(rows.UPDATE_IMAGE, self._write(lambda c, r: catalogue.update_image(c, r.image, r.expected)))
         endpoint.on(rows.DELETE_IMAGE, self._write(lambda c, r: catalogue.delete_image(c, r.image_id)))
         return endpoint
 

@@ -37,6 +37,7 @@ def make_engine(url: str, *, readers: int) -> sa.Engine:
         url,
         poolclass=QueuePool if readers > 1 else None,
         pool_size=readers,
+        hide_parameters=True,  # an error's text must not carry what was bound: it may be a secret
         connect_args={"check_same_thread": False, "isolation_level": None, "timeout": 30.0},
     )
 

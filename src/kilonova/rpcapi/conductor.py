@@ -65,10 +65,10 @@ class DeleteKeypair:
 
 @dataclass(frozen=True, slots=True)
 class PutImage:
-    """The whole record.  `expected_status` makes it a compare-and-set: Conflict when the stored one is another."""
+    """The whole record; with `expected` a compare-and-set on what the caller has read."""
 
     image: Image
-    expected_status: str | None = None
+    expected: Image | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class ConductorAPI:
         await self._caller.call(SUBJECT, CREATE_FLAVOR, PutFlavor(flavor))
 
     async def delete_flavor(self, flavor_id: FlavorId) -> None:
-        """Raises NotFound."""
+        """That there is none is no error: whoever cares has looked before."""
         await self._caller.call(SUBJECT, DELETE_FLAVOR, DeleteFlavor(flavor_id))
 
     async def create_keypair(self, keypair: Keypair) -> None:
@@ -132,19 +132,19 @@ class ConductorAPI:
         await self._caller.call(SUBJECT, CREATE_KEYPAIR, PutKeypair(keypair))
 
     async def delete_keypair(self, user_id: str, name: str) -> None:
-        """Raises NotFound."""
+        """That there is none is no error."""
         await self._caller.call(SUBJECT, DELETE_KEYPAIR, DeleteKeypair(user_id, name))
 
     async def create_image(self, image: Image) -> None:
         """Raises Conflict when the id is taken by another image."""
         await self._caller.call(SUBJECT, CREATE_IMAGE, PutImage(image))
 
-    async def update_image(self, image: Image, *, expected_status: str) -> None:
-        """Raises NotFound, Conflict."""
-        await self._caller.call(SUBJECT, UPDATE_IMAGE, PutImage(image, expected_status))
+    async def update_image(self, image: Image, *, expected: Image) -> None:
+        """Raises NotFound, Conflict (the stored one is not the `expected` one)."""
+        await self._caller.call(SUBJECT, UPDATE_IMAGE, PutImage(image, expected))
 
     async def delete_image(self, image_id: ImageId) -> None:
-        """Raises NotFound, Conflict (protected)."""
+        """Raises Conflict (protected).  That there is none is no error."""
         await self._caller.call(SUBJECT, DELETE_IMAGE, DeleteImage(image_id))
 
     async def update_service(self, request: UpdateService) -> None:

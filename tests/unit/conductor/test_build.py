@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from kilonova.db.readers import instances as read_instances
+from kilonova.db.readers import servers
 from kilonova.objects.states import ActionState, Verb, VmState
 from tests import make
 from tests.unit.conductor.desk import ONE, Desk, other
@@ -27,7 +28,7 @@ def test_no_host_says_what_each_filter_refused(desk: Desk) -> None:
     )
     assert desk.newest_action().state is ActionState.FAILED
     desk.accept(Verb.DELETE, "req-delete")
-    assert desk.read(read_instances.listing, read_instances.InstanceQuery()) == []
+    assert desk.read(servers.page, servers.ServerQuery()) == []
 
 
 def test_claims_never_exceed_the_capacity(desk: Desk) -> None:
@@ -41,7 +42,7 @@ def test_addresses_are_each_given_once_and_given_again_only_when_free(desk: Desk
     desk.register()  # .2, .3 and .4 of 10.9.0.0/29
     for n in range(4):
         desk.place(desk.create(other(f"i{n}"), f"req-{n}"))
-    listed = {i.id: i for i in desk.read(read_instances.listing, read_instances.InstanceQuery())}
+    listed = {i.id: i for i in desk.read(servers.page, servers.ServerQuery())}
     given = [listed[f"i{n}"].addresses[0].address for n in range(3)]
     assert given == ["10.9.0.2", "10.9.0.3", "10.9.0.4"]
     fault = listed["i3"].fault
@@ -67,7 +68,7 @@ def test_a_mac_is_stable_and_its_own(desk: Desk) -> None:
     desk.register()
     for n in range(2):
         desk.place(desk.create(other(f"i{n}"), f"req-{n}"))
-    macs = {i.addresses[0].mac for i in desk.read(read_instances.listing, read_instances.InstanceQuery())}
+    macs = {i.addresses[0].mac for i in desk.read(servers.page, servers.ServerQuery())}
     assert len(macs) == 2
     assert all(mac.startswith("fa:16:3e:") for mac in macs)
 

@@ -4,6 +4,7 @@
 from pathlib import Path
 
 from kilonova.db.readers import instances as read
+from kilonova.db.readers import servers
 from kilonova.db.writers import instances as write
 from kilonova.objects.instance import Address, Fault
 from kilonova.objects.states import PowerState, TaskState, VmState
@@ -48,7 +49,7 @@ def test_lists_are_newest_first_paged_and_filtered(tmp_path: Path) -> None:
         make.run(db.write(write.insert, made))
 
     def ids(**query: object) -> list[str]:
-        return [i.id for i in make.run(db.read(read.listing, read.InstanceQuery(**query)))]  # type: ignore[arg-type]
+        return [i.id for i in make.run(db.read(servers.page, servers.ServerQuery(**query)))]  # type: ignore[arg-type]
 
     assert ids() == ["i4", "i3", "i2", "i1", "i0"]
     assert ids(project_id="p1") == ["i4", "i3", "i1", "i0"]

@@ -39,7 +39,7 @@ async def upload(call: Call) -> Reply:
     check_declared_length(call.headers, call.deps.settings.max_image_bytes)
     deps = call.deps
     saving = replace(image, status=ImageStatus.SAVING, updated_at=deps.clock.now())
-    await deps.conductor.update_image(saving, expected_status=ImageStatus.QUEUED)
+    await deps.conductor.update_image(saving, expected=image)
     try:
         await _save(call, saving, image.disk_format)
     except BaseException:
@@ -66,7 +66,7 @@ async def _save(call: Call, image: Image, disk_format: str) -> None:
         updated_at=call.deps.clock.now(),
     )
     try:
-        await call.deps.conductor.update_image(active, expected_status=ImageStatus.SAVING)
+        await call.deps.conductor.update_image(active, expected=image)
     except NotFound:  # deleted meanwhile
         await store.delete(image.id)
         raise
@@ -78,7 +78,7 @@ async def _release(deps: ApiDeps, image: Image) -> None:
     queued = replace(image, status=ImageStatus.QUEUED, updated_at=deps.clock.now())
     try:
         async with asyncio.timeout(RELEASE_LIMIT_S):
-            await deps.conductor.update_image(queued, expected_status=ImageStatus.SAVING)
+            await deps.conductor.update_image(queued, expected=image)
     except NotFound:
         pass  # deleted meanwhile
     except (KilonovaError, TimeoutError) as exc:

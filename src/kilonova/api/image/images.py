@@ -73,7 +73,7 @@ async def create(call: Call, data: bytes) -> Reply:
 async def update(call: Call, data: bytes) -> Reply:
     """PATCH /images/{id}: a list of add, replace and remove.
 
-    The record is replaced if its status is still the one that was read; otherwise the caller gets a Conflict.
+    The record is replaced if it is still the one that was read; otherwise the caller gets a Conflict.
     """
     if _media_type(call) not in PATCH_TYPES:
         raise HttpError(415, f"Unsupported content type: use {' or '.join(sorted(PATCH_TYPES))}.")
@@ -86,7 +86,7 @@ async def update(call: Call, data: bytes) -> Reply:
         image.container_format,
     ):
         raise Forbidden("Attributes disk_format and container_format cannot be changed once the image has data.")
-    await call.deps.conductor.update_image(changed, expected_status=image.status)
+    await call.deps.conductor.update_image(changed, expected=image)
     return json_reply(view(changed))
 
 

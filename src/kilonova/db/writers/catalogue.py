@@ -23,9 +23,8 @@ def create_flavor(connection: sa.Connection, flavor: Flavor) -> None:
 
 
 def delete_flavor(connection: sa.Connection, flavor_id: FlavorId) -> None:
-    """Raises NotFound."""
-    if connection.execute(sa.delete(flavors).where(flavors.c.id == flavor_id)).rowcount == 0:
-        raise NotFound(f"Flavor {flavor_id} could not be found.", flavor_id=flavor_id)
+    """That there is none is no error: the same request may come again."""
+    connection.execute(sa.delete(flavors).where(flavors.c.id == flavor_id))
 
 
 def create_keypair(connection: sa.Connection, keypair: Keypair) -> None:
@@ -41,10 +40,8 @@ def create_keypair(connection: sa.Connection, keypair: Keypair) -> None:
 
 
 def delete_keypair(connection: sa.Connection, user_id: str, name: str) -> None:
-    """Raises NotFound."""
-    done = connection.execute(sa.delete(keypairs).where(keypairs.c.user_id == user_id, keypairs.c.name == name))
-    if done.rowcount == 0:
-        raise NotFound(f"Keypair {name} not found for user {user_id}", name=name)
+    """That there is none is no error."""
+    connection.execute(sa.delete(keypairs).where(keypairs.c.user_id == user_id, keypairs.c.name == name))
 
 
 def create_image(connection: sa.Connection, image: Image) -> None:
@@ -57,26 +54,22 @@ def create_image(connection: sa.Connection, image: Image) -> None:
     connection.execute(sa.insert(images).values(**rows.image_to(image)))
 
 
-def update_image(connection: sa.Connection, image: Image, expected_status: str | None) -> None:
-    """Compare-and-set on the status.  Raises NotFound, Conflict."""
-    where = [images.c.id == image.id]
-    if expected_status is not None:
-        where.append(images.c.status == expected_status)
-    values = {k: v for k, v in rows.image_to(image).items() if k not in ("id", "created_at")}
-    if connection.execute(sa.update(images).where(*where).values(**values)).rowcount == 1:
-        return
-    row = connection.execute(sa.select(images.c.body).where(images.c.id == image.id)).first()
+def update_image(connection: sa.Connection, image: Image, expected: Image | None) -> None:
+    """Replace the record; with `expected` only if it is still that one.  Raises NotFound, Conflict.  A repeat of what
+    was done is accepted."""
+    row = connection.execute(sa.select(images).where(images.c.id == image.id)).mappings().first()
     if row is None:
         raise NotFound(f"Image {image.id} could not be found.", image_id=image.id)
-    if row.body != rows.image_to(image)["body"]:  # else: the same request, delivered again
-        raise Conflict(f"Image {image.id} is not {expected_status} any more.", image_id=image.id)
+    stored = rows.image_from(row)
+    if expected is not None and stored not in (expected, image):
+        raise Conflict(f"Image {image.id} was changed meanwhile; look at it again.", image_id=image.id)
+    values = {k: v for k, v in rows.image_to(image).items() if k not in ("id", "created_at")}
+    connection.execute(sa.update(images).where(images.c.id == image.id).values(**values))
 
 
 def delete_image(connection: sa.Connection, image_id: ImageId) -> None:
-    """Raises NotFound, Conflict."""
+    """Raises Conflict.  That there is none is no error."""
     row = connection.execute(sa.select(images).where(images.c.id == image_id)).mappings().first()
-    if row is None:
-        raise NotFound(f"Image {image_id} could not be found.", image_id=image_id)
-    if rows.image_from(row).protected:
+    if row is not None and rows.image_from(row).protected:
         raise Conflict(f"Image {image_id} is protected and cannot be deleted.", image_id=image_id)
     connection.execute(sa.delete(images).where(images.c.id == image_id))
