@@ -33,7 +33,7 @@ from lab.hypervisor import KINDS, Hypervisor, choose
 from lab.progress import Terminal, run_logged
 
 LOG = BUILD / "demo.log"
-PREFIX = "kn-demo-"
+PREFIX = "kn-d-"
 NAME = "first-light"
 FLAVOR = "m1.nano"
 

@@ -23,9 +23,6 @@ from typing import Self
 
 from lab.common import LabError, command_line, end_processes, environment, owner_of_lab, processes_naming, tail
 
-# libvirt and QEMU put sockets up to about 55 characters below the directory; the kernel takes 108.
-LONGEST_DIRECTORY = 50
-
 # What runs on behalf of a private daemon.
 PROGRAMS = ("libvirtd", "virtlogd", "qemu", "kvm", "swtpm", "passt", "dnsmasq")
 
@@ -37,6 +34,9 @@ class Daemon(ABC):
     time, more than once, and leaves no process behind. Not safe for use from several threads at once.
     """
 
+    # libvirt and QEMU put sockets below the directory, and the kernel takes 107 characters of a path.
+    longest_directory: int = 50
+
     def __init__(self, directory: Path | str, *, hostname: str | None, host_uuid: str | None, timeout: float) -> None:
         self.directory: Path = Path(directory)
         self.hostname: str | None = hostname
@@ -45,9 +45,9 @@ class Daemon(ABC):
         self.log: Path = self.directory / "libvirtd.log"
         self._libvirtd: subprocess.Popen[bytes] | None = None
         self._virtlogd: subprocess.Popen[bytes] | None = None
-        if len(str(self.directory)) > LONGEST_DIRECTORY:
+        if len(str(self.directory)) > self.longest_directory:
             raise LabError(
-                f"The directory {self.directory} is too long for sockets: at most {LONGEST_DIRECTORY} characters."
+                f"The directory {self.directory} is too long for sockets: at most {self.longest_directory} characters."
             )
 
     # -- what it is ------------------------------------------------------------------------------------
@@ -256,6 +256,9 @@ class PrivateLibvirtd(Daemon):
     names are two hosts to libvirt and can migrate guests to each other.
     """
 
+    # c/libvirt/qemu/channel/target/domain-<id>-<20 characters of its name>/org.qemu.guest_agent.0
+    longest_directory: int = 22
+
     def __init__(
         self,
         directory: Path | str,
@@ -296,7 +299,7 @@ class PrivateLibvirtd(Daemon):
     def _prepare(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.directory.chmod(0o711)
-        for name in ("run", "config", "cache", "data"):
+        for name in ("run", "c", "k", "d"):
             path = self.directory / name
             path.mkdir(exist_ok=True)
             path.chmod(0o711 if name == "run" else 0o700)
@@ -314,9 +317,9 @@ class PrivateLibvirtd(Daemon):
         return super()._environment() | {
             "HOME": str(self.directory),
             "XDG_RUNTIME_DIR": f"{self.directory}/run",
-            "XDG_CONFIG_HOME": f"{self.directory}/config",
-            "XDG_CACHE_HOME": f"{self.directory}/cache",
-            "XDG_DATA_HOME": f"{self.directory}/data",
+            "XDG_CONFIG_HOME": f"{self.directory}/c",
+            "XDG_CACHE_HOME": f"{self.directory}/k",
+            "XDG_DATA_HOME": f"{self.directory}/d",
         }
 
     def _command(self, name: str, program: str) -> list[str]:
