@@ -3,6 +3,7 @@
 
 import re
 import subprocess
+import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -114,6 +115,8 @@ class Box:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if isinstance(error, Exception):
+            print(f"the last words of {self.log.parent.name}:\n{tail(self.log, 12)}", file=sys.stderr)
         self.stop()
 
     @property

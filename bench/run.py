@@ -22,7 +22,7 @@ class Bench:
 
     def directory(self) -> Path:
         """A fresh directory that the hypervisor's user can pass through."""
-        path = self.scratch / f"{next(self._serial)}"
+        path = self.scratch / format(next(self._serial), "x")
         path.mkdir(mode=0o711)
         return path
 

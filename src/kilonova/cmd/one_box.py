@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Running the one box: state, socket, signals, and what it says to the person who started it."""
 
+import contextlib
 import os
 import socket
 from pathlib import Path
@@ -9,7 +10,7 @@ import structlog
 
 from kilonova.base import logging
 from kilonova.base.clock import Clock, SystemClock
-from kilonova.base.errors import ConfigError
+from kilonova.base.errors import ConfigError, HypervisorUnavailable
 from kilonova.base.failpoints import from_environment
 from kilonova.base.tasks import Supervisor
 from kilonova.cmd import clouds
@@ -20,7 +21,8 @@ from kilonova.wiring import OneBox, one_box
 log = structlog.get_logger(__name__)
 
 FIRST_WORDS_S = 3.0
-"""How long the greeting waits for the hypervisor before it says that there is none yet."""
+"""How long the greeting waits for the hypervisor before it says what it waits for."""
+POLL_FIRST_S, POLL_S = 0.05, 1.0
 DRAIN_S = 10.0
 
 
@@ -78,17 +80,28 @@ async def _greet(box: OneBox, clock: Clock, listener: socket.socket, clouds_file
     text = clouds.clouds_yaml(url, box.first_password)
     if clouds_file is not None:
         clouds.write(clouds_file, text)
-    deadline = clock.monotonic() + FIRST_WORDS_S
-    while not (ready := box.manager.ready())[0] and clock.monotonic() < deadline:
-        await clock.sleep(0.05)
     print(f"API         {url}")
     print(f"state       {box.settings.default.state_path}")
-    print(await _hypervisor(box) if ready[0] else f"hypervisor  not in service yet: {ready[1]}")
     if clouds_file is None:
         print(f"\n# clouds.yaml: save it as ~/.config/openstack/clouds.yaml, then: export OS_CLOUD=kilonova\n{text}")
     else:
-        print(f"clouds      {clouds_file}")
-    print("ready" if ready[0] else "waiting for the hypervisor; everything that needs none is served", flush=True)
+        print(f"clouds      {clouds_file}", flush=True)
+    print(await _when_in_service(box, clock))
+    print("ready", flush=True)
+
+
+async def _when_in_service(box: OneBox, clock: Clock) -> str:
+    """What there is to say of the hypervisor, once it is in service; says what it waits for if that takes long."""
+    patience, pause = clock.monotonic() + FIRST_WORDS_S, POLL_FIRST_S
+    while True:
+        ready, reason = box.manager.ready()
+        if ready:
+            with contextlib.suppress(HypervisorUnavailable):  # it went away again
+                return await _hypervisor(box)
+        elif clock.monotonic() > patience:
+            print(f"waiting     {reason} (everything that needs no hypervisor is served)", flush=True)
+            patience, pause = float("inf"), POLL_S
+        await clock.sleep(pause)
 
 
 async def _hypervisor(box: OneBox) -> str:
