@@ -18,8 +18,7 @@ from kilonova.base.threads import DaemonWorkers
 from kilonova.config.load import Settings
 
 if TYPE_CHECKING:
-    import uvicorn
-
+    from kilonova.api.server import Server
     from kilonova.compute.manager import ComputeManager
     from kilonova.conductor.service import Conductor
     from kilonova.db.engine import Database
@@ -40,7 +39,7 @@ class OneBox:
     manager: "ComputeManager"
     first_password: str | None
 
-    def server(self) -> "uvicorn.Server":
+    def server(self) -> "Server":
         """An HTTP server of the API that leaves signals to its owner."""
         from kilonova.api.server import make_server
 

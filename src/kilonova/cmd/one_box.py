@@ -66,7 +66,7 @@ async def _serve(settings: Settings, listener: socket.socket, clouds_file: Path 
             await stop.wait()
             print("stopping: finishing what is in hand ...", flush=True)
             left = await box.manager.drain(DRAIN_S)
-            server.should_exit = True
+            server.stop()
             greeting.cancel()
             await serving
         if left:

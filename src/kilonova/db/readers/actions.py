@@ -10,6 +10,12 @@ from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.ids import ActionId, HostName, InstanceId
 from kilonova.objects.states import ActionState, Verb
 
+# Made once: building a statement costs more than running it.
+_OF_ID = sa.select(actions).where(actions.c.id == sa.bindparam("of_id"))
+_OPEN_OF_INSTANCE = sa.select(actions).where(
+    actions.c.instance_id == sa.bindparam("of_id"), actions.c.state == sa.literal_column("'open'")
+)
+
 
 def of_instance(connection: sa.Connection, instance_id: InstanceId) -> list[Action]:
     """All actions of an instance, newest first."""
@@ -35,7 +41,7 @@ def is_known(connection: sa.Connection, instance_id: InstanceId, request_id: str
 
 def get(connection: sa.Connection, action_id: ActionId) -> Action:
     """Raises NotFound."""
-    row = connection.execute(sa.select(actions).where(actions.c.id == action_id)).mappings().first()
+    row = connection.execute(_OF_ID, {"of_id": action_id}).mappings().first()
     if row is None:
         raise NotFound(f"Action {action_id} could not be found.")
     return rows.action_from(row)
@@ -50,10 +56,8 @@ def events(connection: sa.Connection, action_id: ActionId) -> list[ActionEvent]:
 
 def open_of_instance(connection: sa.Connection, instance_id: InstanceId) -> list[Action]:
     """Open actions of an instance: at most one, by construction."""
-    query = sa.select(actions).where(
-        actions.c.instance_id == instance_id, actions.c.state == sa.literal_column("'open'")
-    )
-    return [rows.action_from(row) for row in connection.execute(query).mappings()]
+    found = connection.execute(_OPEN_OF_INSTANCE, {"of_id": instance_id})
+    return [rows.action_from(row) for row in found.mappings()]
 
 
 def open_of_host(connection: sa.Connection, host: HostName) -> list[Action]:

@@ -10,13 +10,15 @@ from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import PowerState
 
+# Made once: building a statement costs more than running it.
+_ALIVE = sa.select(instances).where(instances.c.id == sa.bindparam("of_id"), instances.c.deleted_at.is_(None))
+
 
 def get(connection: sa.Connection, instance_id: InstanceId, project_id: str | None = None) -> Instance:
     """One instance; with a project, only that project's.  Raises NotFound."""
-    query = sa.select(instances).where(instances.c.id == instance_id, instances.c.deleted_at.is_(None))
-    if project_id is not None:
-        query = query.where(instances.c.project_id == project_id)
-    row = connection.execute(query).mappings().first()
+    row = connection.execute(_ALIVE, {"of_id": instance_id}).mappings().first()
+    if row is not None and project_id is not None and row["project_id"] != project_id:
+        row = None
     if row is None:
         raise NotFound(f"Instance {instance_id} could not be found.", instance_id=instance_id)
     return rows.instance_from(row)

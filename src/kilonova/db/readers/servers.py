@@ -115,7 +115,14 @@ def page(connection: sa.Connection, query: ServerQuery) -> list[Instance]:
     if name is None and ip is None and query.tags == TagFilter():
         found = connection.execute(sa.select(instances).where(*where).order_by(*order).limit(query.limit))
         return [rows.instance_from(row) for row in found.mappings()]
-    columns = (instances.c.id, instances.c.name, instances.c.addresses, instances.c.tags)
+    columns: list[sa.ColumnElement[Any]] = [
+        instances.c.id,
+        instances.c.name,
+    ]  # and only what is asked about: JSON is dear to read
+    if ip is not None:
+        columns.append(instances.c.addresses)
+    if query.tags != TagFilter():
+        columns.append(instances.c.tags)
     ids: list[InstanceId] = []
     for row in connection.execute(sa.select(*columns).where(*where).order_by(*order)).mappings():
         if len(ids) == query.limit:
@@ -136,7 +143,7 @@ def _matches(row: sa.RowMapping, name: re.Pattern[str] | None, ip: re.Pattern[st
         return False
     if ip is not None and not any(ip.search(address["address"]) for address in row["addresses"]):
         return False
-    return tags.takes(row["tags"])
+    return tags == TagFilter() or tags.takes(row["tags"])
 
 
 def _in_order(connection: sa.Connection, ids: Sequence[InstanceId]) -> list[Instance]:

@@ -14,15 +14,24 @@ from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.ids import ActionId, AttemptId
 from kilonova.objects.states import ActionState
 
+# Statements that do not change are made once: building one costs more than running it.
+_INSERT = sa.insert(actions)
+_EVENT = upsert(action_events)
+_PUT_EVENT = _EVENT.on_conflict_do_update(
+    index_elements=["action_id", "attempt", "name"],
+    set_={name: _EVENT.excluded[name] for name in ("finish_time", "result", "details")},
+)
+_OF_ID = sa.update(actions).where(actions.c.id == sa.bindparam("of_id"))
+
 
 def insert(connection: sa.Connection, action: Action) -> None:
     """Record a new action."""
-    connection.execute(sa.insert(actions).values(**rows.action_to(action)))
+    connection.execute(_INSERT, rows.action_to(action))
 
 
 def update(connection: sa.Connection, action_id: ActionId, now: datetime, **values: Any) -> None:
     """Change columns."""
-    connection.execute(sa.update(actions).where(actions.c.id == action_id).values(updated_at=now, **values))
+    connection.execute(_OF_ID, {"of_id": action_id, "updated_at": now, **values})
 
 
 def end(
@@ -44,12 +53,13 @@ def record_events(
     connection: sa.Connection, action_id: ActionId, attempt: AttemptId, events: Iterable[ActionEvent]
 ) -> None:
     """Add or complete events; a repeat changes nothing."""
-    for event in events:
-        values = {
+    values = [
+        {
             "action_id": action_id,
             "attempt": attempt,
             **{name: getattr(event, name) for name in ActionEvent.__dataclass_fields__},
         }
-        statement = upsert(action_events).values(**values)
-        later = {name: statement.excluded[name] for name in ("finish_time", "result", "details")}
-        connection.execute(statement.on_conflict_do_update(index_elements=["action_id", "attempt", "name"], set_=later))
+        for event in events
+    ]
+    if values:
+        connection.execute(_PUT_EVENT, values)

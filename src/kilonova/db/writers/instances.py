@@ -13,13 +13,16 @@ from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import HostNetwork
 
+_INSERT = sa.insert(instances)
+_OF_ID = sa.update(instances).where(instances.c.id == sa.bindparam("of_id"))
+
 
 def insert(connection: sa.Connection, instance: Instance) -> bool:
     """Record a new instance; False if its id is known already (the same request, delivered again)."""
     known = connection.execute(sa.select(instances.c.id).where(instances.c.id == instance.id)).first()
     if known is not None:
         return False
-    connection.execute(sa.insert(instances).values(**rows.instance_to(instance)))
+    connection.execute(_INSERT, rows.instance_to(instance))
     return True
 
 
@@ -29,7 +32,7 @@ def update(connection: sa.Connection, instance_id: InstanceId, now: datetime, **
         values["fault"] = rows.fault_to(values["fault"])
     if "addresses" in values:
         values["addresses"] = rows.addresses_to(values["addresses"])
-    connection.execute(sa.update(instances).where(instances.c.id == instance_id).values(updated_at=now, **values))
+    connection.execute(_OF_ID, {"of_id": instance_id, "updated_at": now, **values})
 
 
 def take_address(
