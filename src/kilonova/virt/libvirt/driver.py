@@ -37,6 +37,9 @@ log = structlog.get_logger(__name__)
 GOING_DOWN_LIMIT_S = 5.0
 GOING_DOWN_POLL_S = 0.1
 
+POLL_S = 10.0
+"""Between two bulk reads of all guests where the URI has no events."""
+
 
 class LibvirtDriver(ComputeDriver):
     """Guests as persistent libvirt domains that bear our metadata.  See ComputeDriver for the promises."""
@@ -51,11 +54,14 @@ class LibvirtDriver(ComputeDriver):
         self._known: dict[InstanceId, Ownership] = {}
         self._all_known = False
         self._destroying: set[InstanceId] = set()
+        self._poll_s = POLL_S
+        self._polled: Mapping[InstanceId, GuestState] = {}
 
     # -- the host ----------------------------------------------------------------------------------------------------
 
     async def init_host(self, tasks: Supervisor) -> None:
         self.connection.start(tasks, self._connected)
+        tasks.periodic("libvirt-poll", self._poll_s, self._poll)
 
     async def cleanup_host(self) -> None:
         await self.connection.close()
@@ -97,6 +103,16 @@ class LibvirtDriver(ComputeDriver):
             self._outdate(event.instance_id)
         if owner is not None and owner.ours:
             self.virtapi.emit_event(event)
+
+    async def _poll(self) -> None:
+        """Instead of events, where there are none: what differs from the last look is told."""
+        if not self.connection.host.up or self.connection.host.without_events is None:
+            return
+        before, now = self._polled, await self.guest_states()
+        self._polled = now
+        for instance_id in before.keys() | now.keys():
+            if before.get(instance_id) != now.get(instance_id):
+                self.virtapi.emit_event(GuestEvent(instance_id, "polled"))
 
     async def _connected(self) -> None:
         """After each connect: what was missed meanwhile is found by one bulk read, and every guest looked at."""
