@@ -39,7 +39,6 @@ Hop = Callable[[libvirt.virConnect], T]
 """What is done with a live connection in one native call.  It returns plain values: no libvirt object may leave it."""
 
 log = structlog.get_logger(__name__)
-
 AUTOWRAP: tuple[type, ...] = tuple(
     value for name, value in vars(libvirt).items() if name.startswith("vir") and isinstance(value, type)
 )
