@@ -26,6 +26,7 @@ _STATUS: Mapping[type[errors.KilonovaError], int] = {
     errors.StaleWrite: 409,
     errors.TooLarge: 413,
     errors.HypervisorUnavailable: 503,
+    errors.OutcomeUnknown: 503,
     errors.NativeCallTimeout: 503,
     errors.RpcTimeout: 503,
     errors.RpcUnavailable: 503,

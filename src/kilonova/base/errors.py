@@ -8,7 +8,7 @@ only `rpc` knows the wire form.
 KilonovaError
 ├── InvalidInput, TooLarge, NotFound, Conflict, InvalidState, Forbidden, Unauthorized, NotAcceptable
 ├── ImageUnacceptable, NoValidHost
-├── HypervisorUnavailable, NativeCallTimeout, HypervisorError, GuestNotRunning
+├── HypervisorUnavailable, OutcomeUnknown, NativeCallTimeout, HypervisorError, GuestNotRunning
 ├── RpcTimeout, RpcUnavailable, StaleWrite, DeadlineExceeded
 └── ConfigError, DriverLoadError, StateError          (end a command with one sentence)
 """
@@ -104,7 +104,13 @@ class HypervisorUnavailable(KilonovaError):
     retryable = True
 
 
-class NativeCallTimeout(HypervisorUnavailable):
+class OutcomeUnknown(HypervisorUnavailable):
+    """A call was begun and cut off, by the loss of its connection or by its deadline: it may yet happen."""
+
+    code = "outcome-unknown"
+
+
+class NativeCallTimeout(OutcomeUnknown):
     """A native call outlived its deadline: it goes on in its thread and its outcome is unknown until re-read."""
 
     code = "native-call-timeout"

@@ -18,6 +18,7 @@ from kilonova.base.threads import Workers
 from kilonova.compute.feed import Feed
 from kilonova.compute.image_cache import ImageCache, ImageSource
 from kilonova.compute.lanes import Lanes
+from kilonova.compute.notifier import Notifier
 from kilonova.compute.observer import Observer
 from kilonova.compute.operation import Tools
 from kilonova.compute.reports import Reports
@@ -65,8 +66,11 @@ class ComputeManager:
         """Driver first, then the record of this process, then the bus, then everything that is to be done: what was
         left open by an earlier process comes by the same way as new work, beside it."""
         defaults, clock = self._settings.default, self._clock
+        conductor = HostAPI(Caller(bus, clock), self._identity.host)
+        notifier = Notifier(conductor, clock)
+        self.virtapi.on_error = notifier.error
         await self.driver.init_host(tasks)
-        session = Session(self._identity, HostAPI(Caller(bus, clock), self._identity.host), clock, defaults)
+        session = Session(self._identity, conductor, clock, defaults)
         observer = Observer(self.driver, session)
         self.virtapi.on_event = observer.mark
         cache = ImageCache(Path(defaults.instances_path) / "_base", self._images, self._workers, clock)
@@ -82,6 +86,7 @@ class ComputeManager:
         observer.start(lanes, tasks)
         reports.start(defaults, tasks)
         feed.start(tasks)
+        notifier.start(tasks)
 
     def ready(self) -> tuple[bool, str]:
         """Whether this host can get work, and if not, why in one sentence."""

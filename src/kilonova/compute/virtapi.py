@@ -23,6 +23,7 @@ class ComputeVirtAPI:
         self.reason = "the hypervisor has not answered yet"
         self.on_event: Callable[[GuestEvent], None] = lambda event: None
         self.on_enabled: Callable[[], None] = lambda: None
+        self.on_error: Callable[[str, Mapping[str, Any]], None] = lambda event_type, payload: None
 
     @property
     def clock(self) -> Clock:
@@ -37,3 +38,4 @@ class ComputeVirtAPI:
 
     def notify_error(self, event_type: str, payload: Mapping[str, Any]) -> None:
         log.error(event_type, **payload)
+        self.on_error(event_type, payload)

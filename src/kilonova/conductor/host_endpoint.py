@@ -54,6 +54,7 @@ class HostEndpoint:
         endpoint.on(rows.LIST_EXPECTED, _pinned(self._list_expected))
         endpoint.on(rows.REPORT_INVENTORY, _pinned(self._report_inventory))
         endpoint.on(rows.SET_HOST_ENABLED, _pinned(self._set_enabled))
+        endpoint.on(rows.NOTIFY, _pinned(self._notify))
         return endpoint
 
     async def _register(self, request: rows.RegisterHost) -> rows.Registered:
@@ -90,4 +91,8 @@ class HostEndpoint:
 
     async def _set_enabled(self, request: rows.SetHostEnabled) -> Ack:
         await self._db.write(hosts.set_enabled, request, self._clock.now())
+        return ACK
+
+    async def _notify(self, request: rows.Notify) -> Ack:
+        await self._db.write(hosts.notify, request)
         return ACK

@@ -15,6 +15,7 @@ from kilonova.db.readers.hosts import COMPUTE
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
+from kilonova.db.writers import notifications as write_notifications
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import PowerState, observed
 from kilonova.rpcapi.conductor import UpdateService
@@ -22,6 +23,7 @@ from kilonova.rpcapi.host import (
     Expected,
     ExpectedGuest,
     ListExpected,
+    Notify,
     Observed,
     RecordEvents,
     RegisterHost,
@@ -119,3 +121,17 @@ def record_events(connection: sa.Connection, request: RecordEvents) -> None:
     if action.host != request.host or action.attempt != request.attempt:
         raise StaleWrite(f"Action {action.id} is in other hands now.", action_id=action.id)
     write_actions.record_events(connection, action.id, request.attempt, request.events)
+
+
+def notify(connection: sa.Connection, request: Notify) -> None:
+    """Keep a notification, once."""
+    notice = request.notice
+    write_notifications.insert(
+        connection,
+        id=notice.id,
+        host=request.host,
+        at=notice.at,
+        event_type=notice.event_type,
+        priority=notice.priority,
+        payload=notice.payload,
+    )

@@ -240,3 +240,15 @@ role_assignments = sa.Table(
     sa.Column("project_id", sa.String(36), sa.ForeignKey("projects.id"), primary_key=True),
     sa.Column("role", sa.String(32), primary_key=True),
 )
+
+notifications = sa.Table(
+    "notifications",
+    metadata,
+    sa.Column("serial", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.String(36), nullable=False, unique=True),
+    sa.Column("host", sa.String(255), nullable=False),
+    _time("created_at"),
+    sa.Column("event_type", sa.String(255), nullable=False),
+    sa.Column("priority", sa.String(16), nullable=False),
+    sa.Column("payload", sa.JSON, nullable=False),
+)

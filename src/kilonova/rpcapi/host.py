@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a host asks of the conductor.  The host's name is a token of the subject, which its credentials pin."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.ids import ActionId, AttemptId, HostName, InstanceId
@@ -148,6 +150,23 @@ class SetHostEnabled:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What an operator should hear of.  `id` is fresh for each, so that a repeat is known."""
+
+    id: str
+    at: datetime
+    event_type: str
+    priority: str
+    payload: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    host: HostName
+    notice: Notice
+
+
 # Short, because the host asks for as long as it takes, and says each time that it is waiting.
 REGISTER_HOST = Method(
     "register_host", RegisterHost, Registered, "A host's process has started.", timeout_s=5, attempt_s=2.5
@@ -161,6 +180,8 @@ REPORT_STATES = Method("report_states", ReportStates, Ack, "What the hypervisor 
 LIST_EXPECTED = Method("list_expected", ListExpected, Expected, "What the database believes of the host's guests.")
 REPORT_INVENTORY = Method("report_inventory", ReportInventory, Ack, "What the host has and offers.")
 SET_HOST_ENABLED = Method("set_host_enabled", SetHostEnabled, Ack, "The host's hypervisor is in service, or is not.")
+
+NOTIFY = Method("notify", Notify, Ack, "A notification of the host's, to be kept for people.")
 
 
 class HostAPI:
@@ -197,3 +218,6 @@ class HostAPI:
 
     async def set_host_enabled(self, epoch: int, enabled: bool, reason: str) -> None:
         await self._caller.call(self._subject, SET_HOST_ENABLED, SetHostEnabled(self._host, epoch, enabled, reason))
+
+    async def notify(self, notice: Notice) -> None:
+        await self._caller.call(self._subject, NOTIFY, Notify(self._host, notice))

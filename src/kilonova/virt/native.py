@@ -271,6 +271,10 @@ class NativeThreads:
         """Abandoned calls that are still in flight, in all lanes."""
         return sum(lane.abandoned for lane in self.lanes.values())
 
+    def held(self, key: Hashable) -> bool:
+        """Whether a call holds `key` now, an abandoned one included."""
+        return (gate := self._keys.get(key)) is not None and gate.taken > 0
+
     async def exclude(self, key: Hashable) -> None:
         """Wait until no call holds `key`, and hold it.  `admit` must follow."""
         if key is None:

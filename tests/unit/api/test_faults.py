@@ -22,6 +22,7 @@ from kilonova.base.errors import CATALOGUE, KilonovaError
         (errors.InvalidState, 409, "conflictingRequest"),
         (errors.TooLarge, 413, "overLimit"),
         (errors.HypervisorUnavailable, 503, "serviceUnavailable"),
+        (errors.OutcomeUnknown, 503, "serviceUnavailable"),
         (errors.NativeCallTimeout, 503, "serviceUnavailable"),
         (errors.RpcTimeout, 503, "serviceUnavailable"),
         (errors.RpcUnavailable, 503, "serviceUnavailable"),

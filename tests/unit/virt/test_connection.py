@@ -100,7 +100,9 @@ def test_absent_at_start_it_comes_up_with_its_daemon(daemon: PrivateLibvirtd) ->
         assert len(told) == 1
         assert set(told[0]) == {"ip", "method", "reason"}
 
-    play(test)
+    with capture_logs() as lines:
+        play(test)
+    assert [line["event"] for line in lines].count("libvirt is not available") == 1
 
 
 @pytest.mark.live

@@ -25,7 +25,7 @@ import libvirt
 import structlog
 
 from kilonova.base.clock import Clock
-from kilonova.base.errors import HypervisorError, HypervisorUnavailable
+from kilonova.base.errors import HypervisorError, HypervisorUnavailable, OutcomeUnknown
 from kilonova.base.tasks import Supervisor
 from kilonova.config.load import Settings
 from kilonova.virt.driver import VirtAPI
@@ -39,7 +39,6 @@ Hop = Callable[[libvirt.virConnect], T]
 """What is done with a live connection in one native call.  It returns plain values: no libvirt object may leave it."""
 
 log = structlog.get_logger(__name__)
-
 AUTOWRAP: tuple[type, ...] = tuple(
     value for name, value in vars(libvirt).items() if name.startswith("vir") and isinstance(value, type)
 )
@@ -93,6 +92,7 @@ class Connection:
         self.lane = threads.lane(name, width, on_wait=self._want_more)
         self.lane.on_withdrawn = self._discard
         self.opens = 0
+        self.up_since_s = 0.0
         self.reason: str | None = "The connection to libvirt was not opened yet."
         self._opener = threads.lane(f"{name}-open", 1)
         self._closers, self._on_change, self._registrar = closers, on_change, registrar
@@ -125,17 +125,24 @@ class Connection:
         self._expect(self._connect_timeout_s)
         self._task = tasks.spawn(f"libvirt-{self.name}", self._maintain())
 
-    async def run(self, fn: Hop[T], *, deadline_s: float | None = None, exclusive: Hashable = None) -> T:
+    async def run(
+        self,
+        fn: Hop[T],
+        *,
+        deadline_s: float | None = None,
+        exclusive: Hashable = None,
+        on_late: Callable[[T | Failure], None] | None = None,
+    ) -> T:
         """`fn(conn)` in a native thread: one hop for all the libvirt calls in it.
 
-        Raises HypervisorUnavailable (also NativeCallTimeout) where it may have happened, HypervisorError (details
-        `libvirt_code`, `libvirt_domain`) where libvirt refused, and what `fn` raised of our own errors.
+        Raises OutcomeUnknown (also NativeCallTimeout) where it may yet happen, HypervisorUnavailable where it was not
+        begun, HypervisorError (details `libvirt_code`, `libvirt_domain`) where libvirt refused, and what `fn` raised of
+        our own errors.  `on_late` hears how a call ended that outlived its deadline.
         """
-        await self._alive()
+        await self.alive()
+        limit_s = deadline_s or self._call_timeout_s
         try:
-            result = await self.lane.call(
-                opening.attempt, fn, deadline_s=deadline_s or self._call_timeout_s, exclusive=exclusive
-            )
+            result = await self.lane.call(opening.attempt, fn, deadline_s=limit_s, exclusive=exclusive, on_late=on_late)
         except HypervisorUnavailable as exc:
             if exc.details:
                 raise
@@ -146,7 +153,7 @@ class Connection:
             raise result.error
         if result.lost:
             self._lose(result.number, result.message)
-            raise self._unavailable(result.message)
+            raise OutcomeUnknown(self._unavailable(result.message).message, host=self.host)
         raise HypervisorError(
             f"libvirt refused: {result.message}", libvirt_code=result.code, libvirt_domain=result.domain
         )
@@ -155,7 +162,7 @@ class Connection:
         """The connection itself, every method of it and of what it returns an awaitable off the loop.  Only for a
         connection of one socket, or its objects' calls might meet on it."""
         assert self.lane.limit == 1
-        await self._alive()
+        await self.alive()
         return Proxy(next(iter(self._live.values())).conn, self.lane, AUTOWRAP)
 
     async def close(self) -> None:
@@ -176,7 +183,8 @@ class Connection:
 
     # -- callers ---------------------------------------------------------------------------------------------------
 
-    async def _alive(self) -> None:
+    async def alive(self) -> None:
+        """It is up.  Raises HypervisorUnavailable, within patience."""
         await self._settled.wait()  # patience ends that wait
         if not self._live:
             raise self._unavailable(self.reason or "the connection is being opened")
@@ -271,7 +279,7 @@ class Connection:
         if not (self.lane.waiting and self.lane.room):
             self._wanted.clear()
         if first:
-            self.reason = None
+            self.reason, self.up_since_s = None, self._clock.monotonic()
             self._settled.set()
             self._on_change()
         return None

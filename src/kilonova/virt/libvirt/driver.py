@@ -28,14 +28,17 @@ from kilonova.virt.libvirt.disks import GIB, Disks
 from kilonova.virt.libvirt.domain_xml import Cpu, Disk, Domain, Metadata
 from kilonova.virt.libvirt.guest import Ownership
 from kilonova.virt.libvirt.opening import Registrar
+from kilonova.virt.libvirt.settle import Settling
 from kilonova.virt.native import Proxy
 
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
-GOING_DOWN_LIMIT_S = 5.0
 GOING_DOWN_POLL_S = 0.1
+
+POLL_S = 10.0
+"""Between two bulk reads of all guests where the URI has no events."""
 
 
 class LibvirtDriver(ComputeDriver):
@@ -44,6 +47,7 @@ class LibvirtDriver(ComputeDriver):
     def __init__(self, virtapi: VirtAPI, settings: Settings, *, read_only: bool = False) -> None:
         super().__init__(virtapi, settings, read_only=read_only)
         self.connection = HypervisorConnection(virtapi, settings, read_only=read_only, registrar=self._registrar)
+        self._settling = Settling(self.connection.control, self.connection.threads, virtapi.clock)
         self._files = DaemonWorkers("files", 2)
         self._disks = Disks(settings.default.instances_path, self.connection.uri, self._files)
         self._backend = network.backend_of(settings.network.backend, self.connection.uri)
@@ -51,11 +55,14 @@ class LibvirtDriver(ComputeDriver):
         self._known: dict[InstanceId, Ownership] = {}
         self._all_known = False
         self._destroying: set[InstanceId] = set()
+        self._poll_s = POLL_S
+        self._polled: Mapping[InstanceId, GuestState] = {}
 
     # -- the host ----------------------------------------------------------------------------------------------------
 
     async def init_host(self, tasks: Supervisor) -> None:
         self.connection.start(tasks, self._connected)
+        tasks.periodic("libvirt-poll", self._poll_s, self._poll)
 
     async def cleanup_host(self) -> None:
         await self.connection.close()
@@ -98,6 +105,16 @@ class LibvirtDriver(ComputeDriver):
         if owner is not None and owner.ours:
             self.virtapi.emit_event(event)
 
+    async def _poll(self) -> None:
+        """Instead of events, where there are none: what differs from the last look is told."""
+        if not self.connection.host.up or self.connection.host.without_events is None:
+            return
+        before, now = self._polled, await self.guest_states()
+        self._polled = now
+        for instance_id in before.keys() | now.keys():
+            if before.get(instance_id) != now.get(instance_id):
+                self.virtapi.emit_event(GuestEvent(instance_id, "polled"))
+
     async def _connected(self) -> None:
         """After each connect: what was missed meanwhile is found by one bulk read, and every guest looked at."""
         self._network = None  # it is looked at again: the host may have been rebooted
@@ -132,6 +149,7 @@ class LibvirtDriver(ComputeDriver):
         return read.states
 
     async def guest_state(self, instance_id: InstanceId) -> GuestState | None:
+        await self._settling.settled(("guest", instance_id))
         return await self.connection.control.run(partial(guest.read, instance_id=instance_id))
 
     async def console_output(self, instance_id: InstanceId, max_bytes: int) -> bytes:
@@ -190,11 +208,11 @@ class LibvirtDriver(ComputeDriver):
 
     async def power_on(self, instance_id: InstanceId, mark: str) -> None:
         start = partial(guest.start, instance_id=instance_id, mark=mark)
-        end = self.virtapi.clock.monotonic() + GOING_DOWN_LIMIT_S
+        end = self.virtapi.clock.monotonic() + self.settings.libvirt.call_timeout
         try:
             while not await self._change("power_on", instance_id, start):
                 if self.virtapi.clock.monotonic() > end:
-                    raise HypervisorError(f"Guest {instance_id} is going down and does not end.")
+                    raise HypervisorError(f"Guest {instance_id} is on its way up or down and does not get there.")
                 await self.virtapi.clock.sleep(GOING_DOWN_POLL_S)
         finally:
             # Its mark may be another one now, whatever became of the call.
@@ -211,12 +229,13 @@ class LibvirtDriver(ComputeDriver):
         self._refuse_if_read_only("shutdown")
         # A key of its own: pulling the plug is the cure for a guest whose QEMU does not answer, and must not wait
         # behind this.
-        await self._control(("ask", instance_id), partial(guest.shutdown, instance_id=instance_id))
+        ask = partial(guest.shutdown, instance_id=instance_id)
+        await self._settling.run(("ask", instance_id), ask, about=("guest", instance_id))
 
     # -- how ---------------------------------------------------------------------------------------------------------
 
     async def _control(self, key: object, fn: Hop[T]) -> T:
-        return await self.connection.control.run(fn, exclusive=key)
+        return await self._settling.run(key, fn)
 
     async def _change(self, name: str, instance_id: InstanceId, fn: Hop[T]) -> T:
         self._refuse_if_read_only(name)

@@ -42,31 +42,56 @@ _DETAILS: dict[int, dict[int, str]] = {
 }
 
 
+_WATCHDOG = _names("VIR_DOMAIN_EVENT_WATCHDOG_")
+_BLOCK_JOB = {
+    getattr(libvirt, f"VIR_DOMAIN_BLOCK_JOB_{word}"): word.lower()
+    for word in ("COMPLETED", "FAILED", "CANCELED", "READY")
+}
+_AGENT = _names("VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_")
+
+
+def _job_result(given: tuple[Any, ...]) -> str:
+    return "failed" if given[0].get(libvirt.VIR_DOMAIN_JOB_SUCCESS) == 0 else "completed"
+
+
+_OTHERS: tuple[tuple[str, Callable[[tuple[Any, ...]], str]], ...] = (
+    ("REBOOT", lambda given: ""),
+    ("IO_ERROR", lambda given: str(given[1])),
+    ("WATCHDOG", lambda given: _WATCHDOG.get(given[0], "")),
+    ("JOB_COMPLETED", _job_result),
+    ("BLOCK_JOB_2", lambda given: f"{given[0]} {_BLOCK_JOB.get(given[2], '')}".rstrip()),
+    ("DEVICE_REMOVED", lambda given: str(given[0])),
+    ("DEVICE_REMOVAL_FAILED", lambda given: str(given[0])),
+    ("AGENT_LIFECYCLE", lambda given: _AGENT.get(given[0], "")),
+)
+"""libvirt's name of each event besides lifecycle, and the detail by what its callback is given after the domain."""
+
+
 def registrar(loop: asyncio.AbstractEventLoop, sink: Sink) -> Registrar:
-    """What registers our callbacks on a fresh connection: lifecycle, and where the driver has them reboot and I/O
-    error.  A driver without lifecycle events raises libvirtError."""
+    """What registers our callbacks on a fresh connection: lifecycle, and of `_OTHERS` what the driver has.  A driver
+    without lifecycle events raises libvirtError.  `sink` is called on `loop`, once for each event."""
     deliver = partial(_deliver, loop, sink)
 
     def lifecycle(_conn: Any, domain: libvirt.virDomain, event: int, detail: int, _opaque: Any) -> None:
         deliver(domain, _LIFECYCLE.get(event, "unknown"), _DETAILS.get(event, {}).get(detail, ""))
 
-    def reboot(_conn: Any, domain: libvirt.virDomain, _opaque: Any) -> None:
-        deliver(domain, "reboot", "")
+    def other(name: str, detail_of: Callable[[tuple[Any, ...]], str]) -> Callable[..., None]:
+        kind = name.removesuffix("_2").lower().replace("_", "-")
 
-    def io_error(_conn: Any, domain: libvirt.virDomain, _path: str, device: str, _action: int, _opaque: Any) -> None:
-        deliver(domain, "io-error", device)
+        def heard(_conn: Any, domain: libvirt.virDomain, *given: Any) -> None:
+            deliver(domain, kind, detail_of(given))
+
+        return heard
 
     def register(conn: libvirt.virConnect, ids: list[int]) -> None:
         ids.append(conn.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, lifecycle, None))
-        for event_id, callback in (
-            (libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, reboot),
-            (libvirt.VIR_DOMAIN_EVENT_ID_IO_ERROR, io_error),
-        ):
+        for name, detail_of in _OTHERS:
+            event_id = getattr(libvirt, f"VIR_DOMAIN_EVENT_ID_{name}")
             try:
-                ids.append(conn.domainEventRegisterAny(None, event_id, callback, None))
+                ids.append(conn.domainEventRegisterAny(None, event_id, other(name, detail_of), None))
             except libvirt.libvirtError as exc:
-                if exc.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
-                    raise
+                if exc.get_error_code() not in (libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_INVALID_ARG):
+                    raise  # a driver may lack these: the guest is read again for other reasons, too
 
     return register
 

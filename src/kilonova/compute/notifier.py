@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Notifications on their way to the conductor, which keeps them for people."""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from kilonova.base.clock import Clock
+from kilonova.base.errors import KilonovaError
+from kilonova.base.tasks import Supervisor
+from kilonova.rpcapi.host import HostAPI, Notice
+
+log = structlog.get_logger(__name__)
+
+MOST_WAITING = 100
+"""While the conductor is away; older ones are dropped then.  All of them are in the log."""
+RETRY_S = 1.0
+
+
+class Notifier:
+    """Tells the conductor, in order, each once, for as long as it takes."""
+
+    def __init__(self, conductor: HostAPI, clock: Clock) -> None:
+        self._conductor, self._clock = conductor, clock
+        self._waiting: deque[Notice] = deque(maxlen=MOST_WAITING)
+        self._wake = asyncio.Event()
+
+    def start(self, tasks: Supervisor) -> None:
+        """Send under `tasks` what is there and what comes."""
+        tasks.spawn("notifier", self._send_forever())
+
+    def error(self, event_type: str, payload: Mapping[str, Any]) -> None:
+        """Returns at once; never fails."""
+        values = {name: str(value) for name, value in payload.items()}
+        self._waiting.append(Notice(self._clock.new_id(), self._clock.now(), event_type, "ERROR", values))
+        self._wake.set()
+
+    async def _send_forever(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                notice = self._waiting[0]
+                try:
+                    await self._conductor.notify(notice)
+                except KilonovaError as exc:
+                    log.info("a notification could not be told yet", event_type=notice.event_type, error=str(exc))
+                    await self._clock.sleep(RETRY_S)
+                    continue
+                if self._waiting and self._waiting[0] is notice:  # it may have been dropped meanwhile
+                    self._waiting.popleft()

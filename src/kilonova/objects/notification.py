@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A notification: something that an operator should hear of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from kilonova.objects.ids import HostName
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """`event_type` is dotted ("compute.libvirt.error"), `payload` its facts."""
+
+    host: HostName
+    created_at: datetime
+    event_type: str
+    priority: str
+    payload: Mapping[str, str]

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a cut-off call may yet do, and when its guest can be judged again.
+
+A call that failed by the loss of its connection, or outlived its deadline, is not a call that did not happen: a create
+that keepalive gave up after 4 s ran when the frozen daemon thawed.  So a guest with such a call is neither read for a
+judgement nor changed before a connection has been up for `SETTLE_S` since: what was still in the lost socket has been
+done by then, or never will be.  That holds across operations: a delete that follows a create waits for the create's
+call.
+"""
+
+from collections.abc import Hashable
+from functools import partial
+from typing import Any, TypeVar
+
+from kilonova.base.clock import Clock
+from kilonova.base.errors import HypervisorUnavailable, OutcomeUnknown
+from kilonova.virt.libvirt.connection import Connection, Hop
+from kilonova.virt.libvirt.opening import Failure
+from kilonova.virt.native import NativeThreads
+
+T = TypeVar("T")
+
+SETTLE_S = 2.0
+"""A daemon that thaws reads its old sockets within milliseconds; this is for one that is busy besides."""
+
+
+class Settling:
+    """One lane's calls that change things, with what is unknown of them.  Event loop only."""
+
+    def __init__(self, link: Connection, threads: NativeThreads, clock: Clock) -> None:
+        self._link, self._threads, self._clock = link, threads, clock
+        self._cut_off_s: dict[Hashable, float] = {}
+
+    async def run(self, key: Hashable, fn: Hop[T], *, about: Hashable = None) -> T:
+        """As Connection.run, exclusively for `key`, when what is known `about` (default: the key) has settled."""
+        about = key if about is None else about
+        await self.settled(about)
+        try:
+            return await self._link.run(fn, exclusive=key, on_late=partial(self._late, about))
+        except HypervisorUnavailable as exc:
+            if isinstance(exc, OutcomeUnknown):
+                self._cut_off(about)
+            raise
+        except BaseException as exc:
+            if not isinstance(exc, Exception):  # cancelled in the middle: the call goes on
+                self._cut_off(about)
+            raise
+
+    async def settled(self, about: Hashable) -> None:
+        """Return when no cut-off call can change any more what is read: at once as a rule.  Raises
+        HypervisorUnavailable, also while such a call is still in its thread."""
+        while (cut_off_s := self._cut_off_s.get(about)) is not None:
+            await self._link.alive()
+            if self._threads.held(about):
+                raise HypervisorUnavailable(
+                    f"An earlier call on libvirt of {self._link.host} has not come back: its outcome is unknown.",
+                    host=self._link.host,
+                )
+            left_s = max(cut_off_s, self._link.up_since_s) + SETTLE_S - self._clock.monotonic()
+            if left_s > 0:
+                await self._clock.sleep(left_s)
+            else:
+                del self._cut_off_s[about]
+
+    def _cut_off(self, about: Hashable) -> None:
+        self._cut_off_s[about] = self._clock.monotonic()
+
+    def _late(self, about: Hashable, result: Any) -> None:
+        if isinstance(result, Failure) and result.lost:
+            self._cut_off(about)

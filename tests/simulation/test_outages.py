@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A hypervisor is lost, and with it the conductor: what is told in the end is the level, and told to the right one."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from kilonova.db.readers import hosts as read_hosts
+from kilonova.db.readers.notifications import newest
+from kilonova.objects.service import Service
+from kilonova.rpc.memory import Fate
+from tests.simulation.virtual import run_virtually
+from tests.simulation.world import World, simulated
+
+ERROR = "compute.libvirt.error"
+
+
+def play(tmp_path: Path, test: Callable[[World], Awaitable[None]]) -> None:
+    async def main() -> None:
+        async with simulated(7, tmp_path, hosts=("a", "b"), loss=0, doubling=0.2) as world:
+            await in_service(world, "a", True)
+            await in_service(world, "b", True)
+            await test(world)
+
+    run_virtually(main())
+
+
+async def service(world: World, host: str) -> Service:
+    found = await world.db.read(read_hosts.list_services, host=host, binary=read_hosts.COMPUTE)
+    return found[0]
+
+
+async def in_service(world: World, host: str, enabled: bool) -> None:
+    async def it_is() -> bool:
+        found = await world.db.read(read_hosts.list_services, host=host, binary=read_hosts.COMPUTE)
+        return bool(found) and found[0].disabled is not enabled
+
+    await world.until(it_is, within_s=60)
+
+
+def cut(world: World) -> None:
+    """No message arrives."""
+    world.hub.fate = lambda _subject: Fate(())
+
+
+def mend(world: World) -> None:
+    world.hub.fate = world.network.fate
+
+
+def lose(world: World, host: str) -> None:
+    """As the libvirt driver tells it."""
+    machine = world.machines[host]
+    machine.go_away("libvirt is not available: gone")
+    payload = {"ip": "192.0.2.1", "method": "_connect", "reason": "gone"}
+    machine.drivers[0].virtapi.notify_error(ERROR, payload)
+
+
+async def create(world: World, name: str, image_id: str) -> str:
+    server = {"name": name, "imageRef": image_id, "flavorRef": "1", "networks": "auto"}
+    reply = await world.http.post("/compute/v2.1/servers", json={"server": server})
+    assert reply.status_code == 202, reply.text
+    return reply.json()["server"]["id"]
+
+
+async def image(world: World) -> str:
+    body = {"name": "raw", "disk_format": "raw", "container_format": "bare"}
+    image_id = (await world.http.post("/image/v2/images", json=body)).json()["id"]
+    headers = {"Content-Type": "application/octet-stream"}
+    await world.http.put(f"/image/v2/images/{image_id}/file", content=bytes(1 << 20), headers=headers)
+    return image_id
+
+
+def test_lost_while_the_conductor_is_away_it_is_disabled_when_that_is_back(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        image_id = await image(world)
+        await world.conductor.kill()
+        lose(world, "a")
+        await world.clock.sleep(45)
+        assert (await service(world, "a")).disabled is False  # nobody could be told
+        world.conductor.start()
+        await in_service(world, "a", False)
+        assert "gone" in ((await service(world, "a")).disabled_reason or "")
+
+        servers = [await create(world, f"s{n}", image_id) for n in range(6)]
+        shown: list[dict[str, Any]] = []
+
+        async def all_there() -> bool:
+            shown[:] = [(await world.http.get(f"/compute/v2.1/servers/{one}")).json()["server"] for one in servers]
+            return all(server["status"] == "ACTIVE" for server in shown)
+
+        await world.until(all_there, within_s=120)
+        assert {server["OS-EXT-SRV-ATTR:host"] for server in shown} == {"b"}
+        world.machines["a"].come_back()
+        await in_service(world, "a", True)
+
+    play(tmp_path, test)
+
+
+def test_back_while_the_conductor_is_away_it_is_enabled_when_that_is_back(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        lose(world, "a")
+        await in_service(world, "a", False)
+        cut(world)
+        world.machines["a"].come_back()
+        await world.clock.sleep(50)
+        assert (await service(world, "a")).disabled is True
+        mend(world)
+        await in_service(world, "a", True)
+        # It went and came back within one silence: nothing is left of it.
+        cut(world)
+        lose(world, "a")
+        await world.clock.sleep(3)
+        world.machines["a"].come_back()
+        await world.clock.sleep(3)
+        mend(world)
+        await world.clock.sleep(60)
+        assert (await service(world, "a")).disabled is False
+
+    play(tmp_path, test)
+
+
+def test_an_operators_own_disable_outlives_every_outage(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        service_id = (await service(world, "a")).id
+        body = {"status": "disabled", "disabled_reason": "new fans"}
+        reply = await world.http.put(f"/compute/v2.1/os-services/{service_id}", json=body)
+        assert reply.status_code == 200, reply.text
+        cut(world)
+        lose(world, "a")
+        await world.clock.sleep(20)
+        mend(world)
+        await world.clock.sleep(30)
+        world.machines["a"].come_back()
+        await world.clock.sleep(60)
+        now = await service(world, "a")
+        assert (now.disabled, now.disabled_reason) == (True, "new fans")
+
+    play(tmp_path, test)
+
+
+def test_the_error_is_notified_once_though_the_conductor_was_away(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        cut(world)
+        lose(world, "a")
+        begin = world.clock.now()
+        await world.clock.sleep(40)
+        assert await world.db.read(newest, 10) == []
+        mend(world)
+        await world.clock.sleep(60)
+        (found,) = await world.db.read(newest, 10)
+        assert (found.host, found.event_type, found.priority) == ("a", ERROR, "ERROR")
+        assert found.payload == {"ip": "192.0.2.1", "method": "_connect", "reason": "gone"}
+        assert found.created_at <= begin
+
+    play(tmp_path, test)
