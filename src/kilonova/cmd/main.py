@@ -4,7 +4,7 @@
 import typer
 
 from kilonova import __version__
-from kilonova.cmd import prove_kvm, up
+from kilonova.cmd import doctor, prove_kvm, up
 from kilonova.cmd.common import ending_in_one_sentence
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
 )
 app.command("up")(up.up)
 app.command("prove-kvm")(prove_kvm.prove_kvm)
+app.command("doctor")(doctor.doctor)
 
 
 @app.command("version")
