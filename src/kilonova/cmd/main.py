@@ -4,7 +4,7 @@
 import typer
 
 from kilonova import __version__
-from kilonova.cmd import notifications, prove_kvm, up
+from kilonova.cmd import doctor, notifications, prove_kvm, up
 from kilonova.cmd.common import ending_in_one_sentence
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
 app.command("up")(up.up)
 app.command("notifications")(notifications.notifications)
 app.command("prove-kvm")(prove_kvm.prove_kvm)
+app.command("doctor")(doctor.doctor)
 
 
 @app.command("version")

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of the host's files: the state directory, disks, the identity, the token key."""
+
+import os
+import stat
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from kilonova.compute import identity
+from kilonova.doctor.finding import Finding, error, note, ok, warning
+from kilonova.doctor.hypervisor import socket_path
+from kilonova.doctor.subject import Subject, User, ourselves, qemu_user
+from kilonova.identity.tokens import MIN_SECRET_BYTES
+
+GIB = 1 << 30
+LOW_BYTES = 5 * GIB
+WATERMARK_BYTES = GIB
+"""Below this a guest that writes is paused by an I/O error sooner or later."""
+FEW_INODES = 1000
+SOCKET_MOST = 107
+"""sun_path of Linux has 108 bytes, with the one that ends it."""
+SOCKET_BELOW = len("/12345678-1234-1234-1234-123456789012/agent.sock")
+PASS = 1
+
+FORGETFUL = ("tmpfs", "ramfs")
+REMOTE = ("nfs", "nfs4", "cifs", "smb3", "9p", "vboxsf", "fuse.sshfs")
+LAYERED = ("overlay", "aufs")
+
+
+def nearest(path: Path) -> Path:
+    """The path itself, or the closest directory above it that is there."""
+    return next(p for p in (path, *path.parents) if p.exists())
+
+
+def state_directory(subject: Subject) -> Finding:
+    """The state directory is ours, and QEMU's user can pass through it to the disks."""
+    return judge_state_directory(subject.state, subject.settings.default.instances_path, qemu_user(subject))
+
+
+def judge_state_directory(state: Path, instances: Path, qemu: User | None) -> Finding:
+    """See `state_directory`."""
+    name, facts = "state-directory", {"path": str(state)}
+    there = nearest(state)
+    if not there.is_dir():
+        return error(name, f"{there} is no directory.", f"rm {there}, or choose another --state-path.", **facts)
+    if not os.access(there, os.W_OK | os.X_OK):
+        cure = f"chown -R {ourselves().name} {state}, run as its owner, or choose another --state-path."
+        return error(name, f"{there} is not ours to write.", cure, **facts)
+    below = nearest(instances)
+    for place in (*reversed(below.parents), below):
+        found = os.stat(place)
+        if qemu is not None and not qemu.may(found.st_mode, found.st_uid, found.st_gid, PASS):
+            said = f"QEMU's user {qemu.name} cannot pass {place} ({stat.filemode(found.st_mode)}) to the guests' disks."
+            ours = place == state or state in place.parents
+            cure = f"chmod 711 {place}" if ours else "Choose a --state-path outside of it, such as /var/lib/kilonova."
+            return error(name, said, cure, blocked_at=str(place), qemu_user=qemu.name, **facts)
+    if there != state:
+        return note(name, f"{state} is not there yet; it is made at the first start.", **facts)
+    found = os.stat(state)
+    mode = stat.S_IMODE(found.st_mode)
+    facts["mode"] = f"{mode:04o}"
+    if mode & 0o022:
+        said = f"Others may write into {state} ({mode:04o})."
+        return error(name, said, f"chmod 711 {state}", **facts)
+    if mode & 0o044:
+        said = f"Others may look into {state} ({mode:04o}); passing through is all that QEMU needs."
+        return warning(name, said, f"chmod 711 {state}", **facts)
+    return ok(name, f"{state} is ours ({mode:04o}), and QEMU's user can pass to the disks.", **facts)
+
+
+def socket_length(subject: Subject) -> Finding:
+    """Paths of sockets fit into the kernel's limit."""
+    longest = len(str(subject.settings.default.instances_path)) + SOCKET_BELOW
+    path = socket_path(subject)
+    return judge_socket_length(longest, len(str(path)) if path is not None else 0)
+
+
+def judge_socket_length(guests: int, daemon: int) -> Finding:
+    """See `socket_length`; both in characters."""
+    name, facts = "socket-length", {"guests": guests, "daemon": daemon, "most": SOCKET_MOST}
+    if max(guests, daemon) <= SOCKET_MOST:
+        return ok(name, f"Paths of sockets have at most {max(guests, daemon)} of {SOCKET_MOST} characters.", **facts)
+    whose, cure = "guests'", "Choose a shorter state_path or instances_path."
+    if daemon > SOCKET_MOST:
+        whose, cure = "the daemon's", "Give the daemon a shorter unix_sock_dir."
+    said = f"Paths of {whose} sockets have {max(guests, daemon)} characters, and the kernel takes {SOCKET_MOST}."
+    return (error if daemon > SOCKET_MOST else warning)(name, said, cure, **facts)
+
+
+def disk_space(subject: Subject) -> Finding:
+    """There is room for guests' disks."""
+    place = nearest(subject.settings.default.instances_path)
+    found = os.statvfs(place)
+    return judge_disk_space(
+        place,
+        found.f_blocks * found.f_frsize,
+        found.f_bavail * found.f_frsize,
+        found.f_favail if found.f_files else None,
+        subject.settings.default.reserved_host_disk_mb << 20,
+    )
+
+
+def judge_disk_space(place: Path, total: int, free: int, inodes: int | None, reserved: int) -> Finding:
+    """See `disk_space`; in bytes.  The watermark is what the operator reserves, 1 GiB at the least."""
+    name, watermark = "disk-space", max(reserved, WATERMARK_BYTES)
+    facts = {
+        "path": str(place),
+        "total_bytes": total,
+        "free_bytes": free,
+        "watermark_bytes": watermark,
+        "inodes": inodes,
+    }
+    said = f"{free / GIB:.1f} of {total / GIB:.1f} GiB are free at {place}"
+    cure = f"Free some (du -xh --max-depth=2 {place} | sort -h), or move instances_path to a larger disk."
+    if free < watermark:
+        return error(name, f"{said}, below the watermark of {watermark / GIB:.1f} GiB.", cure, **facts)
+    if inodes is not None and inodes < FEW_INODES:
+        return error(name, f"{said}, but only {inodes} inodes.", cure, **facts)
+    if free < max(LOW_BYTES, 2 * watermark):
+        return warning(name, f"{said}, which a few guests fill.", cure, **facts)
+    return ok(name, f"{said}.", **facts)
+
+
+def file_system(subject: Subject) -> Finding:
+    """What is written stays written, also over a power cut."""
+    table = (subject.places.proc / "self/mountinfo").read_text(encoding="utf-8", errors="replace")
+    instances = subject.settings.default.instances_path
+    found = [judge_file_system(nearest(path).resolve(), table) for path in (subject.state, instances)]
+    return max(found, key=lambda finding: finding.level.weight)
+
+
+def mount_of(path: Path, table: str) -> tuple[str, str, Sequence[str]]:
+    """Mount point, kind and options of the file system that `path` is on, by /proc/self/mountinfo."""
+    best = ("/", "unknown", ["rw"])
+    for line in table.splitlines():
+        left, _, right = line.partition(" - ")
+        point = left.split()[4].replace("\\040", " ")
+        if path.is_relative_to(point) and len(point) >= len(best[0]):
+            kind, _source, options = (*right.split(maxsplit=2), "", "")[:3]
+            best = (point, kind, [*left.split()[5].split(","), *options.split(",")])
+    return best
+
+
+def judge_file_system(path: Path, table: str) -> Finding:
+    """See `file_system`.  `table` is in the form of /proc/self/mountinfo."""
+    name = "file-system"
+    point, kind, options = mount_of(path, table)
+    facts = {"path": str(path), "mount": point, "kind": kind}
+    elsewhere = "Put state_path and instances_path on a local disk (ext4, xfs)."
+    if "ro" in options:
+        return error(
+            name,
+            f"{path} is on a file system that is mounted read-only ({point}).",
+            f"mount -o remount,rw {point}; and see dmesg for why",
+            **facts,
+        )
+    if kind in FORGETFUL:
+        return warning(
+            name, f"{path} is on {kind}: all is lost with the next boot, whatever was promised.", elsewhere, **facts
+        )
+    if kind in REMOTE:
+        return warning(name, f"{path} is on {kind}, whose locks and syncs SQLite cannot rely on.", elsewhere, **facts)
+    if kind in LAYERED:
+        return warning(
+            name,
+            f"{path} is in a container's own layer ({kind}), and goes with the container.",
+            "Mount a volume there.",
+            **facts,
+        )
+    if {"nobarrier", "barrier=0"} & set(options):
+        return warning(
+            name,
+            f"{point} is mounted without barriers: a power cut may lose what was synced.",
+            f"mount -o remount,barrier=1 {point}",
+            **facts,
+        )
+    return ok(name, f"{path} is on {kind} ({point}).", **facts)
+
+
+def identity_file(subject: Subject) -> Finding:
+    """The host knows who it is."""
+    name, path = "identity", subject.state / identity.FILE
+    cure = f"Restore it from a backup; a host without guests: rm {path}."
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+        node_id = str(uuid.UUID(text))
+    except (FileNotFoundError, NotADirectoryError):
+        if (subject.state / "kilonova.db").exists() or (subject.state / "instances").exists():
+            return warning(name, f"{path} is gone though this host has state: it would get a new identity.", cure)
+        return note(name, "The host gets its identity at the first start.", path=str(path))
+    except (ValueError, UnicodeDecodeError):
+        return error(name, f"{path} holds no UUID.", cure, path=str(path))
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o022:
+        return warning(name, f"Others may change {path} ({mode:04o}).", f"chmod 644 {path}", node_id=node_id)
+    return ok(name, f"This host is {node_id}.", node_id=node_id)
+
+
+def token_key(subject: Subject) -> Finding:
+    """The key that signs tokens is a secret."""
+    name, path = "token-key", subject.state / "token.key"
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return note(name, "The key that signs tokens is made at the first start of an API.", path=str(path))
+    mode = stat.S_IMODE(found.st_mode)
+    facts = {"path": str(path), "mode": f"{mode:04o}", "bytes": found.st_size}
+    if mode & 0o077:
+        cure = f"chmod 600 {path}; who may have read it could make tokens: rm it and restart, and all log in again."
+        return error(name, f"Others may read the key that signs tokens ({mode:04o}).", cure, **facts)
+    if found.st_size < MIN_SECRET_BYTES:
+        said = f"The key that signs tokens has {found.st_size} bytes, and needs {MIN_SECRET_BYTES}."
+        return error(name, said, f"rm {path}, and restart: a new one is made.", **facts)
+    return ok(name, f"The key that signs tokens is for its owner only ({mode:04o}).", **facts)

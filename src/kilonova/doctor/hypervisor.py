@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of libvirt: its socket, and what it says of itself."""
+
+import os
+import socket
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from kilonova.doctor.finding import Finding, error, note, ok, warning
+from kilonova.doctor.subject import Subject, group_name, named_socket, option, ourselves
+from kilonova.virt.libvirt.checks import OLDEST_LIBVIRT, OLDEST_QEMU, version_text
+from kilonova.virt.libvirt.survey import Survey
+
+CONNECT_S = 2.0
+DEFAULT_REQUESTS = 5
+"""max_client_requests of libvirtd where nothing is configured."""
+INSTALL = "apt-get install libvirt-daemon-system libvirt-daemon-driver-qemu"
+START = "systemctl start libvirtd (without systemd: virtlogd -d && libvirtd -d)"
+
+
+def socket_path(subject: Subject) -> Path | None:
+    """Where the daemon listens; None for a driver inside our process or a daemon on another machine."""
+    named = named_socket(subject.uri)
+    if named is not None:
+        return named
+    scheme, _, rest = subject.uri.partition("://")
+    if not scheme.startswith("qemu") or not rest.startswith("/") or rest.startswith("/embed"):
+        return None
+    if subject.system_daemon:
+        base = subject.places.libvirt_run
+    else:
+        base = Path(os.environ.get("XDG_RUNTIME_DIR") or Path.home() / ".cache") / "libvirt"
+    modular = base / "virtqemud-sock"
+    return modular if modular.exists() else base / "libvirt-sock"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The process that listens."""
+
+    pid: int
+    uid: int
+    stopped: bool = False
+
+
+def libvirt_socket(subject: Subject) -> Finding:
+    """The daemon's socket is there, somebody listens, and we may talk to him."""
+    name = "libvirt-socket"
+    path = socket_path(subject)
+    if not subject.uses_libvirt or path is None:
+        return ok(name, f"{subject.uri} has no socket on this host.", uri=subject.uri)
+    facts = {"path": str(path), "uri": subject.uri}
+    try:
+        peer = connect(path, subject.places.proc)
+    except FileNotFoundError:
+        return _absent(subject, path)
+    except PermissionError:
+        cure = f"usermod -aG {_group_of(path)} {ourselves().name}, and log in again."
+        return error(name, f"The socket {path} is not ours to use.", cure, **facts)
+    except ConnectionRefusedError:
+        return error(name, f"The socket {path} is there and nobody listens: the daemon has died.", START, **facts)
+    except TimeoutError:
+        cure = "systemctl restart libvirtd (guests run on)"
+        return error(name, f"The daemon behind {path} takes no connections: it hangs.", cure, **facts)
+    if peer.stopped:
+        cure = f"kill -CONT {peer.pid}"
+        return error(name, f"The daemon behind {path} (process {peer.pid}) is stopped.", cure, pid=peer.pid, **facts)
+    if (
+        os.geteuid() == 0
+        and subject.uri.startswith("qemu")
+        and "/session" in subject.uri
+        and "socket=" not in subject.uri
+    ):
+        said = f"As root, {subject.uri} quietly means the system's daemon."
+        return warning(name, said, "Say qemu:///system, or run as an ordinary user.", **facts)
+    return ok(name, f"Somebody listens at {path} (process {peer.pid}), and we may talk to him.", pid=peer.pid, **facts)
+
+
+def connect(path: Path, proc: Path) -> Peer:
+    """Connect and hang up.  Raises OSError; TimeoutError after two seconds."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as end:
+        end.settimeout(CONNECT_S)
+        try:
+            end.connect(str(path))
+        except BlockingIOError:  # the queue of those who wait is full
+            raise TimeoutError from None
+        raw = end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid, uid, _gid = struct.unpack("3i", raw)
+    try:
+        state = (proc / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        state = ""
+    return Peer(pid, uid, state in ("T", "t"))
+
+
+def _group_of(path: Path) -> str:
+    try:
+        return group_name(os.stat(path).st_gid)
+    except OSError:
+        return "libvirt"
+
+
+def _absent(subject: Subject, path: Path) -> Finding:
+    facts = {"path": str(path), "uri": subject.uri}
+    installed = any(Path(folder, "libvirtd").exists() for folder in ("/usr/sbin", "/usr/local/sbin", "/sbin"))
+    if not installed:
+        return error("libvirt-socket", "libvirtd is not installed.", INSTALL, **facts)
+    if not subject.system_daemon and named_socket(subject.uri) is None:
+        return note(
+            "libvirt-socket", f"There is no socket {path} yet; libvirt starts a session daemon itself.", **facts
+        )
+    return error("libvirt-socket", f"There is no socket {path}: libvirtd does not run.", START, **facts)
+
+
+def connection(subject: Subject, survey: Survey) -> Finding:
+    """The daemon opens a connection and answers."""
+    said = f"{subject.uri} answers: {survey.kind} with {survey.domains} guests that run."
+    return ok("libvirt", said, uri=subject.uri, kind=survey.kind, domains=survey.domains)
+
+
+def version(subject: Subject, survey: Survey) -> Finding:
+    """libvirt, QEMU and the binding are what Kilonova was made for."""
+    name = "libvirt-version"
+    texts = {
+        "libvirt": version_text(survey.libvirt),
+        "hypervisor": version_text(survey.hypervisor),
+        "client": version_text(survey.client),
+        "binding": survey.binding,
+        "oldest_libvirt": version_text(OLDEST_LIBVIRT),
+        "oldest_qemu": version_text(OLDEST_QEMU),
+    }
+    if survey.too_old:
+        cure = "Upgrade the distribution: Debian 12 and Ubuntu 24.04 have versions that are new enough."
+        return error(name, f"{survey.too_old}.", cure, **texts)
+    if survey.client < OLDEST_LIBVIRT:
+        said = f"libvirt's client library {texts['client']} is older than {texts['oldest_libvirt']}."
+        return error(name, said, "apt-get install --only-upgrade libvirt0", **texts)
+    hypervisor = f"{survey.kind} {texts['hypervisor']}"
+    said = f"libvirt {texts['libvirt']}, {hypervisor}, client library {texts['client']}, binding {survey.binding}."
+    if survey.libvirt // 1000 < survey.client // 1000:
+        return note(
+            name, f"The running daemon is older than its client library: {said}", "systemctl restart libvirtd", **texts
+        )
+    return ok(name, said, **texts)
+
+
+def keepalive(subject: Subject, survey: Survey) -> Finding:
+    """A daemon that freezes is noticed."""
+    name, ours = "libvirt-keepalive", subject.settings.libvirt
+    bound = ours.keepalive_interval * (ours.keepalive_count + 1)
+    facts = {"works": survey.keepalive, "bound_s": bound}
+    if survey.keepalive is None:
+        cure = "Set [libvirt] keepalive_interval to 2."
+        return warning(name, "Keepalive is turned off: a frozen daemon is noticed by time limits only.", cure, **facts)
+    if not survey.keepalive:
+        return note(
+            name, f"{subject.uri} has no keepalive; it lives in our process or its daemon is too old.", "", **facts
+        )
+    return ok(name, f"Keepalive works: a frozen daemon is noticed within {bound} s.", **facts)
+
+
+def requests(subject: Subject) -> Finding:
+    """We never send more calls at a time than the daemon takes."""
+    theirs = DEFAULT_REQUESTS
+    configured = None
+    if subject.system_daemon:
+        files = ("virtqemud.conf", "libvirtd.conf")
+        values = (option(subject.places.libvirt_etc / file, "max_client_requests") for file in files)
+        configured = next((value for value in values if value and value.isdigit()), None)
+    return judge_requests(
+        subject.settings.libvirt.max_client_requests, int(configured or theirs), configured is not None
+    )
+
+
+def judge_requests(ours: int, theirs: int, configured: bool) -> Finding:
+    """See `requests`.  We keep one call below `ours`; at the daemon's limit even keepalive waits, and the connection is
+    lost when the calls are slow."""
+    name, facts = "libvirt-requests", {"ours": ours, "daemon": theirs, "configured": configured}
+    where = "as configured" if configured else "its default"
+    if ours > theirs:
+        cure = (
+            f"Set [libvirt] max_client_requests = {theirs}, or raise it in /etc/libvirt/libvirtd.conf and restart it."
+        )
+        said = f"We would have {ours - 1} calls in flight where the daemon takes {theirs} ({where}): keepalive starves."
+        return error(name, said, cure, **facts)
+    return ok(name, f"At most {ours - 1} calls in flight, and the daemon takes {theirs} ({where}).", **facts)

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of KVM: the device, who may use it, and whether a kernel is known to boot in it."""
+
+import json
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from kilonova.doctor.finding import Finding, error, note, ok, warning
+from kilonova.doctor.subject import Subject, User, group_name, ourselves, qemu_user
+from kilonova.virt.libvirt import checks
+from kilonova.virt.libvirt.checks import Machine, Verdict
+
+READ_WRITE = 6
+CURE_NOW = "chgrp kvm {device} && chmod 660 {device}"
+CURE_FOR_GOOD = """echo 'KERNEL=="kvm", GROUP="kvm", MODE="0660"' > /etc/udev/rules.d/65-kvm.rules"""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Rights on /dev/kvm.  `listed`: an access list gives rights besides the mode."""
+
+    path: str
+    mode: int
+    uid: int
+    gid: int
+    listed: bool = False
+
+    def text(self) -> str:
+        return f"{stat.filemode(self.mode)} {self.uid}:{group_name(self.gid)}"
+
+
+def read_device(path: Path) -> Device | None:
+    """The device as it is; None when there is none."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    try:
+        listed = "system.posix_acl_access" in os.listxattr(path)
+    except OSError:
+        listed = False
+    return Device(str(path), found.st_mode, found.st_uid, found.st_gid, listed)
+
+
+def device(subject: Subject) -> Finding:
+    """/dev/kvm is there and we may use it."""
+    cpu = subject.places.proc / "cpuinfo"
+    flags = set(cpu.read_text(encoding="ascii", errors="replace").split()) if cpu.exists() else set[str]()
+    usable = os.access(subject.places.kvm, os.R_OK | os.W_OK)
+    configured = subject.settings.libvirt.virt_type
+    return judge_device(read_device(subject.places.kvm), usable, bool({"vmx", "svm"} & flags), configured)
+
+
+def judge_device(found: Device | None, usable: bool, cpu_has_it: bool, virt_type: str) -> Finding:
+    """See `device`.  Only `virt_type = kvm` cannot do without."""
+    name = "kvm-device"
+    bad = error if virt_type == "kvm" else note if virt_type in ("qemu", "test") else warning
+    if found is None and cpu_has_it:
+        cure = "modprobe kvm_intel || modprobe kvm_amd; if it refuses, turn virtualisation on in the firmware."
+        return bad(name, "There is no /dev/kvm, though the processor can do it.", cure, cpu=True)
+    if found is None:
+        cure = "Turn virtualisation on in the firmware, or nested virtualisation in the hypervisor below."
+        return bad(name, "There is no /dev/kvm: guests run many times slower, under QEMU alone.", cure, cpu=False)
+    if not stat.S_ISCHR(found.mode):
+        return bad(name, f"{found.path} is no device.", f"rm {found.path} && modprobe kvm", mode=found.text())
+    if not usable:
+        cure = f"usermod -aG {group_name(found.gid)} {ourselves().name}, and log in again."
+        return bad(name, f"{found.path} is there ({found.text()}) and not ours to use.", cure, mode=found.text())
+    return ok(name, f"{found.path} is there ({found.text()}) and we may use it.", mode=found.text())
+
+
+def capability_cache(subject: Subject) -> Finding:
+    """The daemon and QEMU's user agree on whether KVM may be used."""
+    daemon_uid = 0 if subject.system_daemon else None
+    return judge_capability_cache(read_device(subject.places.kvm), qemu_user(subject), daemon_uid)
+
+
+def judge_capability_cache(found: Device | None, qemu: User | None, daemon_uid: int | None) -> Finding:
+    """See `capability_cache`.
+
+    A daemon that may use KVM while QEMU's user may not throws its cached capabilities of QEMU away and probes QEMU
+    anew at every start of a guest: 48 s each (measured, libvirt 9.0).  `daemon_uid` None: the daemon is QEMU's user.
+    """
+    name = "kvm-capability-cache"
+    if found is None:
+        return ok(name, "There is no /dev/kvm for the daemon and QEMU's user to disagree on.")
+    if daemon_uid is None:
+        return ok(name, "The daemon and its guests are one user and see the same KVM.")
+    if qemu is None:
+        cure = "Install the daemon's package, or set user in /etc/libvirt/qemu.conf to a user that exists."
+        return warning(name, "The user that QEMU should run as does not exist.", cure)
+    facts = {"qemu_user": qemu.name, "mode": found.text()}
+    if qemu.may(found.mode, found.uid, found.gid, READ_WRITE):
+        return ok(name, f"The daemon and QEMU's user {qemu.name} may both use {found.path}.", **facts)
+    if found.listed:
+        said = f"The mode of {found.path} shuts {qemu.name} out; whether its access list lets him in was not looked at."
+        return note(name, said, f"getfacl {found.path}", **facts)
+    said = (
+        f"libvirtd may use {found.path} ({found.text()}) and QEMU's user {qemu.name} may not: "
+        "libvirtd probes QEMU anew at every start of a guest, about 48 s each."
+    )
+    if found.gid != 0 and found.mode >> 3 & READ_WRITE == READ_WRITE:
+        return error(
+            name, said, f"usermod -aG {group_name(found.gid)} {qemu.name} && systemctl restart libvirtd", **facts
+        )
+    now = CURE_NOW.format(device=found.path)
+    return error(name, said, f"{now}; where udev runs, for good: {CURE_FOR_GOOD}", **facts)
+
+
+def verdict(subject: Subject) -> Finding:
+    """A kernel is known to boot under KVM, on this boot, QEMU and device."""
+    kept, why_stale = read_kept(subject.state)
+    return judge_verdict(kept, why_stale, subject.settings.libvirt.virt_type)
+
+
+def read_kept(state: Path) -> tuple[Verdict | None, str]:
+    """The verdict that is kept, and what has changed since (empty: it holds)."""
+    try:
+        raw = json.loads((state / checks.VERDICT_FILE).read_text(encoding="utf-8"))
+        kept = Verdict(bool(raw["works"]), str(raw["why"]), Machine(**raw["machine"]))
+    except (FileNotFoundError, NotADirectoryError):
+        return None, ""
+    except (ValueError, KeyError, TypeError):
+        return None, "its file is damaged"
+    now = checks.this_machine()
+    if kept.machine.boot_id != now.boot_id:
+        return kept, "the machine was booted since"
+    if kept.machine.qemu != now.qemu:
+        return kept, "QEMU is another one since"
+    return kept, "rights on /dev/kvm changed since" if kept.machine.kvm != now.kvm else ""
+
+
+def judge_verdict(kept: Verdict | None, stale: str, virt_type: str) -> Finding:
+    """See `verdict`.  Without a verdict that holds, `virt_type = auto` means qemu."""
+    name, cure = "kvm-verdict", "kilonova doctor --kernel K --initrd I (in a checkout: .build/guest/vmlinuz, initrd.gz)"
+    facts = {"virt_type": virt_type, "works": kept.works if kept is not None and not stale else None}
+    if virt_type in ("qemu", "test"):
+        return ok(name, f"virt_type = {virt_type}: no verdict on KVM is asked for.", **facts)
+    if kept is None or stale:
+        said = (
+            f"The verdict on KVM does not hold: {stale}" if stale else "Whether KVM boots a kernel was not tried here"
+        )
+        then = "guests run without KVM until it was" if virt_type == "auto" else "virt_type = kvm believes in it"
+        return note(name, f"{said}; {then}.", cure, **facts)
+    if kept.works:
+        return ok(name, "A kernel has booted under KVM here.", **facts)
+    if virt_type == "kvm":
+        return error(name, f"KVM does not work here ({kept.why}).", "Set [libvirt] virt_type = auto.", **facts)
+    return note(name, f"KVM does not work here ({kept.why}); guests run without it.", "", **facts)
+
+
+async def prove(subject: Subject, kernel: Path, initrd: Path, limit_s: float = 20.0) -> Finding:
+    """Boot the kernel under KVM now, and keep the verdict."""
+    from kilonova.virt.libvirt import kvm
+
+    try:
+        proof = await kvm.prove(kernel, initrd, subject.state, limit_s)
+    except OSError as exc:
+        return error("kvm-verdict", f"The verdict cannot be kept: {exc}.", "Run it as the service's own user.")
+    return judge_verdict(proof, "", subject.settings.libvirt.virt_type)

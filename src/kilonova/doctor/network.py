@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of what guests' packets meet: subnets, forwarding, firewalls, dnsmasq."""
+
+import ipaddress
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from kilonova.doctor.finding import Finding, error, note, ok, warning
+from kilonova.doctor.subject import Subject
+from kilonova.doctor.tool import output_of
+from kilonova.networks.addresses import choose_subnet
+from kilonova.virt.libvirt.network import read_routes
+from kilonova.virt.libvirt.survey import Survey
+
+SBIN = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
+
+
+def subnet(subject: Subject, survey: Survey) -> Finding:
+    """The guests' subnet collides with no route of the host."""
+    if subject.backend != "nat":
+        return ok("network-subnet", "User-mode networks live inside each guest's QEMU and collide with nothing.")
+    routes = read_named_routes(subject.places.proc / "net/route")
+    return judge_subnet(subject.settings.network.cidr, survey.network, routes)
+
+
+def read_named_routes(path: Path) -> list[tuple[str, str]]:
+    """Interface and CIDR of each route.  Raises OSError."""
+    lines = path.read_text(encoding="ascii").splitlines()[1:]
+    return list(zip((line.split()[0] for line in lines), read_routes(path), strict=True))
+
+
+def judge_subnet(configured: str, existing: tuple[str, str] | None, routes: Sequence[tuple[str, str]]) -> Finding:
+    """See `subnet`.  `existing`: subnet and bridge of our network where it is there; its own route is none of the
+    host's.  `routes`: interface and CIDR."""
+    name = "network-subnet"
+    bridge = existing[1] if existing else ""
+    others = [(interface, route) for interface, route in routes if interface != bridge]
+    wanted = existing[0] if existing else configured
+    if not wanted:
+        free = choose_subnet([route for _, route in others])
+        if free is None:
+            cure = "Set [network] cidr to a subnet that is nobody's."
+            return error(name, "Every subnet that Kilonova would choose collides with a route.", cure)
+        return ok(name, f"The network is not there yet; it will be {free}, which collides with no route.", cidr=free)
+    net = ipaddress.ip_network(wanted, strict=False)
+    for interface, route in others:
+        other = ipaddress.ip_network(route, strict=False)
+        if other.prefixlen > 0 and net.overlaps(other):
+            said = (
+                f"The guests' subnet {net} collides with the route {other} of {interface}: one of them is unreachable."
+            )
+            cure = "Set [network] cidr to another one"
+            if existing:
+                cure += ", and after the last guest: virsh net-destroy and net-undefine this network"
+            return error(name, said, f"{cure}.", cidr=str(net), route=str(other), interface=interface)
+    return ok(name, f"The guests' subnet {net} collides with no route.", cidr=str(net))
+
+
+def forwarding(subject: Subject, survey: Survey) -> Finding:
+    """The host forwards packets."""
+    value = (subject.places.proc / "sys/net/ipv4/ip_forward").read_text(encoding="ascii").strip()
+    return judge_forwarding(value == "1", subject.backend, survey.network_active)
+
+
+def judge_forwarding(on: bool, backend: str, active: bool) -> Finding:
+    """See `forwarding`.  libvirt turns it on when it starts a NAT network."""
+    name, facts = "ip-forward", {"on": on, "network_active": active}
+    if backend != "nat":
+        return ok(name, "User-mode networks need no forwarding.", **facts)
+    if on:
+        return ok(name, "The host forwards packets.", **facts)
+    if not active:
+        return note(name, "The host forwards nothing yet; libvirt turns it on as it starts the network.", "", **facts)
+    cure = "sysctl -w net.ipv4.ip_forward=1, and in /etc/sysctl.d/ for good"
+    return error(name, "The host forwards nothing while the network runs: guests reach nobody.", cure, **facts)
+
+
+def firewall(subject: Subject) -> Finding:
+    """No firewall drops what guests send."""
+    name = "firewall"
+    if subject.backend != "nat":
+        return ok(name, "User-mode networks are forwarded by nobody.")
+    tables = output_of(["iptables", "-S", "FORWARD"], SBIN), output_of(["nft", "list", "chains"], SBIN)
+    if tables == (None, None):
+        said = "The firewall could not be read: there is neither iptables nor nft, or they refuse."
+        return note(name, said, "Run it as root.", uid=os.geteuid())
+    bridge = f"{subject.settings.network.name[:13]}br"
+    return judge_firewall(tables[0] or "", tables[1] or "", bridge)
+
+
+def judge_firewall(iptables: str, nft: str, bridge: str) -> Finding:
+    """See `firewall`.  `iptables` is `iptables -S FORWARD`, `nft` is `nft list chains`."""
+    name = "firewall"
+    rules = [line.split() for line in iptables.splitlines()]
+    drops = any(words[:3] in (["-P", "FORWARD", "DROP"], ["-P", "FORWARD", "REJECT"]) for words in rules)
+    others = foreign_drops(nft)
+    docker = any("DOCKER" in word for words in rules for word in words)
+    # libvirt puts its own jump before the policy; without it nothing of a guest's passes.
+    lets = any("LIBVIRT_FWX" in words or "LIBVIRT_FWO" in words or bridge in words for words in rules)
+    facts = {"policy_drop": drops, "docker": docker, "libvirt_chains": lets, "nft_drops": others}
+    if drops and not lets:
+        who = "Docker has set" if docker else "There is"
+        said = f"{who} a FORWARD policy that drops what is forwarded, and no rule of libvirt's is before it."
+        chain = "DOCKER-USER" if docker else "FORWARD"
+        cure = f"iptables -I {chain} -i {bridge} -j ACCEPT && iptables -I {chain} -o {bridge} -j ACCEPT"
+        return warning(
+            name, f"{said} A running network of libvirt's brings its own; guests reach nobody without.", cure, **facts
+        )
+    if others:
+        said = (
+            f"The nftables table {others[0]} drops what is forwarded; libvirt's rules are in another, and do not help."
+        )
+        cure = f"Let {bridge} pass in that chain: nft list chains shows it."
+        return warning(name, said, cure, **facts)
+    if drops:
+        return ok(name, "The FORWARD policy drops, and libvirt's rules let guests pass before it.", **facts)
+    return ok(name, "No firewall drops what is forwarded.", **facts)
+
+
+def foreign_drops(nft: str) -> list[str]:
+    """Tables of `nft list chains` with a forward chain that drops by policy, but for those of iptables itself and those
+    of IPv6, which guests do not have."""
+    table, found = "", list[str]()
+    for line in map(str.strip, nft.splitlines()):
+        if line.startswith("table "):
+            table = line.removeprefix("table ").rstrip(" {")
+        elif "hook forward" in line and "policy drop" in line and table != "ip filter" and not table.startswith("ip6 "):
+            found.append(table)
+    return found
+
+
+def dnsmasq(subject: Subject) -> Finding:
+    """dnsmasq is installed, which gives guests their addresses."""
+    if subject.backend != "nat":
+        return ok("dnsmasq", "User-mode networks need no dnsmasq.")
+    found = shutil.which("dnsmasq", path=SBIN)
+    if found is None:
+        said = "dnsmasq is not installed: libvirt cannot start a NAT network without."
+        return error("dnsmasq", said, "apt-get install dnsmasq-base")
+    return ok("dnsmasq", f"dnsmasq is there ({found}).", path=found)

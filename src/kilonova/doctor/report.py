@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Showing findings: a table for people, JSON for programs."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TextIO
+
+from kilonova.doctor.finding import Finding, Level
+
+SIGNS = {Level.OK: "ok", Level.NOTE: "note", Level.WARNING: "WARN", Level.ERROR: "ERROR"}
+COLOURS = {Level.OK: "green", Level.NOTE: "cyan", Level.WARNING: "yellow", Level.ERROR: "bold red"}
+PLAIN_WIDTH = 120
+
+
+def as_json(findings: Sequence[Finding]) -> str:
+    """A list of objects with check, level, found, cure and facts."""
+    return json.dumps([asdict(finding) for finding in findings], indent=1, default=str)
+
+
+def exit_status(findings: Sequence[Finding]) -> int:
+    """1 when anything is an error, else 0: warnings are for people, not for scripts that stop."""
+    return 1 if any(finding.level is Level.ERROR for finding in findings) else 0
+
+
+ROOTS = ("configuration", "programs", "libvirt-socket", "kvm-capability-cache", "state-directory", "database")
+"""What is cured first, because other errors follow from it."""
+
+
+def first_thing(findings: Sequence[Finding]) -> str:
+    """The one line at the end: what to do first."""
+    worst = [finding for finding in findings if finding.level in (Level.ERROR, Level.WARNING)]
+    if not worst:
+        return "Nothing to do: this host is fit to run guests."
+    first = min(worst, key=lambda f: (-f.level.weight, ROOTS.index(f.check) if f.check in ROOTS else len(ROOTS)))
+    return f"First: {first.check}: {first.cure}"
+
+
+def summary(findings: Sequence[Finding]) -> str:
+    """How many of each level."""
+    count = {level: sum(finding.level is level for finding in findings) for level in Level}
+    return (
+        f"{len(findings)} checks: {count[Level.ERROR]} errors, {count[Level.WARNING]} warnings, "
+        f"{count[Level.NOTE]} notes, {count[Level.OK]} ok"
+    )
+
+
+def show(findings: Sequence[Finding], out: TextIO = sys.stdout) -> None:
+    """Print the table; with colours on a terminal only."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    terminal = out.isatty()
+    console = Console(
+        file=out,
+        no_color=not terminal,
+        force_terminal=terminal,
+        width=None if terminal else PLAIN_WIDTH,
+        highlight=False,
+    )
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=False)
+    table.add_column("check", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("what was found, and what to do", overflow="fold")
+    for finding in findings:
+        said = Text(finding.found)
+        if finding.cure and finding.level is not Level.OK:
+            said.append(f"\n-> {finding.cure}", style="bold" if finding.level is not Level.NOTE else "dim")
+        table.add_row(finding.check, Text(SIGNS[finding.level], style=COLOURS[finding.level]), said)
+    console.print(table)
+    console.print(Text(summary(findings)))
+    console.print(Text(first_thing(findings), style="bold"), soft_wrap=True)

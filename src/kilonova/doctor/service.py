@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of the service itself: configuration, database, port, readiness, bus, clock, programs."""
+
+import ctypes
+import http.client
+import json
+import os
+import shutil
+import socket
+import sqlite3
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from kilonova.base.clock import SystemClock
+from kilonova.base.errors import ConfigError
+from kilonova.db.inspect import DatabaseFacts, inspect
+from kilonova.db.migrate import HEAD
+from kilonova.doctor.finding import Finding, error, note, ok, warning
+from kilonova.doctor.network import SBIN
+from kilonova.doctor.subject import Subject
+from kilonova.doctor.tool import output_of
+from kilonova.rpc.transport_url import parse_url
+
+ANSWER_S = 1.5
+
+
+def configuration(subject: Subject) -> Finding:
+    """The configuration can be read, and every option in it is one of ours."""
+    name = "configuration"
+    if subject.problems:
+        cure = "Correct it; the other checks went on with the defaults."
+        return error(name, " ".join(subject.problems), cure)
+    if subject.strange:
+        listed = ", ".join(subject.strange)
+        cure = "Take them out, or look for a slip of the pen: docs/configuration.md has all of them."
+        return note(name, f"Options that Kilonova does not have are ignored: {listed}.", cure, options=subject.strange)
+    return ok(name, "The configuration can be used.")
+
+
+def database(subject: Subject) -> Finding:
+    """The database is whole and of a revision that this code knows."""
+    path = subject.state / "kilonova.db"
+    try:
+        facts, mode = inspect(path), stat.S_IMODE(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return note("database", "There is no database yet; a conductor or the one box makes it.", path=str(path))
+    except sqlite3.Error as exc:
+        return error("database", f"{path} cannot be read: {exc}.", f"Restore {path} from a backup.", path=str(path))
+    return judge_database(path, facts, mode)
+
+
+def judge_database(path: Path, found: DatabaseFacts, mode: int) -> Finding:
+    """See `database`."""
+    name = "database"
+    facts = {"path": str(path), "revision": found.revision, "known": HEAD, "bytes": found.n_bytes}
+    if found.damage:
+        cure = f"Stop the service and restore a backup, or: sqlite3 {path} .recover | sqlite3 new.db"
+        return error(name, f"The database is damaged: {found.damage}.", cure, **facts)
+    if found.revision is not None and found.revision > HEAD:
+        said = f"The database was written by a newer Kilonova (revision {found.revision}, this one knows {HEAD})."
+        return error(name, said, "Start that Kilonova, or restore a backup from before.", **facts)
+    if mode & 0o077:
+        said = f"Others may read the database ({mode:04o}), where password hashes are."
+        return warning(name, said, f"chmod 600 {path}", **facts)
+    if found.revision is None or found.revision < HEAD:
+        said = f"The database is of revision {found.revision or 'none'}; the next start brings it to {HEAD}."
+        return note(name, said, f"Make a copy first: sqlite3 {path} '.backup kilonova.db.before'", **facts)
+    return ok(name, f"The database is whole, and of this code's revision ({HEAD}).", **facts)
+
+
+def ask(address: str, port: int, path: str) -> tuple[int, Any]:
+    """Status and JSON (None when it is none) that an HTTP server answers.  Raises OSError and HTTPException."""
+    link = http.client.HTTPConnection(address, port, timeout=ANSWER_S)
+    try:
+        link.request("GET", path)
+        reply = link.getresponse()
+        raw = reply.read(1 << 16)
+    finally:
+        link.close()
+    try:
+        return reply.status, json.loads(raw)
+    except ValueError:
+        return reply.status, None
+
+
+def _listener(subject: Subject) -> tuple[str, int]:
+    listen = subject.settings.api.listen.strip("[]")
+    wild = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+    return wild.get(listen, listen), subject.settings.api.port
+
+
+def api_port(subject: Subject) -> Finding:
+    """The API's port is free, or ours."""
+    name = "api-port"
+    address, port = _listener(subject)
+    facts = {"address": address, "port": port}
+    if port == 0:
+        return ok(name, "Any free port is taken.", **facts)
+    other = f"Stop who holds it (ss -ltnp 'sport = :{port}' names him), or set [api] port."
+    try:
+        status, body = ask(address, port, "/")
+    except ConnectionRefusedError:
+        return _free(address, port)
+    except TimeoutError:
+        return error(name, f"Something holds {address}:{port} and does not answer.", other, **facts)
+    except (OSError, http.client.HTTPException) as exc:
+        return error(
+            name, f"{address}:{port} cannot be asked, or is no HTTP: {type(exc).__name__}: {exc}.", other, **facts
+        )
+    if isinstance(body, dict) and body.get("name") == "kilonova":
+        version = str(body.get("version", "?"))
+        return ok(name, f"Kilonova {version} serves {address}:{port}.", served=True, version=version, **facts)
+    return error(name, f"Something else answers at {address}:{port} (status {status}).", other, served=False, **facts)
+
+
+def _free(address: str, port: int) -> Finding:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((address, port))
+        except OSError as exc:
+            said = f"{address}:{port} cannot be listened on: {exc.strerror}."
+            return error(
+                "api-port", said, "Set [api] listen and port to an address of this host.", address=address, port=port
+            )
+    return ok("api-port", f"{address}:{port} is free.", served=False, address=address, port=port)
+
+
+def readiness(subject: Subject) -> Finding:
+    """A running service is ready: its conductor, its bus and its hypervisor."""
+    name = "service"
+    address, port = _listener(subject)
+    if port == 0:
+        return note(name, "Where a running service listens is not known: [api] port is 0.")
+    try:
+        healthy, body = ask(address, port, "/healthz")
+        if healthy != 200 or not isinstance(body, dict) or "healthy" not in body:
+            return note(name, f"What answers at {address}:{port} is not Kilonova.", "See api-port.")
+        status, body = ask(address, port, "/readyz")
+    except ConnectionRefusedError:
+        return note(name, f"No service runs at {address}:{port}.", "kilonova up", address=address, port=port)
+    except TimeoutError:
+        cure = "Look at its log; systemctl restart kilonova, or kill it and start it: nothing accepted is lost."
+        return error(name, f"The service at {address}:{port} does not answer: its loop hangs.", cure)
+    except (OSError, http.client.HTTPException) as exc:
+        return note(name, f"What is at {address}:{port} does not speak HTTP ({type(exc).__name__}).", "See api-port.")
+    facts = body if isinstance(body, dict) else {}
+    if status == 200:
+        return ok(name, "The service runs and is ready: its conductor and its hypervisor answer.", **facts)
+    reason = str(facts.get("reason") or f"status {status}")
+    return error(
+        name, f"The service runs and is not ready: {reason}.", "See the other errors; it heals by itself then.", **facts
+    )
+
+
+def message_bus(subject: Subject) -> Finding:
+    """The NATS servers of a fleet answer."""
+    name, url = "message-bus", subject.settings.default.transport_url
+    if not url:
+        return ok(name, "No transport_url: the one box has its bus inside.")
+    try:
+        addresses = parse_url(url).addresses
+    except ConfigError as exc:
+        return error(name, str(exc), "Set transport_url to nats://[user:password@]host:port.")
+    dead = {address: why for address in addresses if (why := _greets(address))}
+    facts = {"servers": list(addresses), "dead": dead}
+    listed = "; ".join(f"{address}: {why}" for address, why in dead.items())
+    cure = "Start it (nats-server), or correct transport_url; a firewall may be between."
+    if len(dead) == len(addresses):
+        return error(name, f"No NATS server answers ({listed}): no conductor can be reached.", cure, **facts)
+    if dead:
+        return warning(name, f"Not every NATS server answers ({listed}).", cure, **facts)
+    return ok(name, f"NATS answers at {', '.join(addresses)}.", **facts)
+
+
+def _greets(address: str) -> str:
+    """Why the server does not greet as NATS does; empty when it does."""
+    parts = urlsplit(address)
+    try:
+        with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=ANSWER_S) as end:
+            return "" if end.recv(5) == b"INFO " else "it does not speak NATS"
+    except TimeoutError:
+        return f"no answer within {ANSWER_S:g} s"
+    except OSError as exc:
+        return exc.strerror or str(exc)
+
+
+@dataclass(frozen=True, slots=True)
+class ClockFacts:
+    """`synchronised` None: it could not be learned.  `ahead_s`: how far the newest file of ours lies in the future."""
+
+    synchronised: bool | None
+    ahead_s: float
+    boot_id: str
+
+
+def clock(subject: Subject) -> Finding:
+    """The clock is kept by NTP, does not lie before what we wrote, and the kernel names this boot."""
+    now = SystemClock().now().timestamp()
+    files = [subject.state / file for file in ("kilonova.db", "kilonova.db-wal", "compute_id")]
+    newest = max((path.stat().st_mtime for path in files if path.exists()), default=now)
+    boot = subject.places.proc / "sys/kernel/random/boot_id"
+    synchronised = kernel_clock()
+    if synchronised is not True and (said := output_of(["timedatectl", "show", "-p", "NTPSynchronized", "--value"])):
+        synchronised = said.strip() == "yes"
+    boot_id = boot.read_text(encoding="ascii").strip() if boot.exists() else ""
+    return judge_clock(ClockFacts(synchronised, newest - now, boot_id))
+
+
+STA_UNSYNC = 0x40
+STATUS_AT = {8: 40, 4: 20}
+"""Where struct timex has its status, by the size of a long."""
+
+
+def kernel_clock() -> bool | None:
+    """Whether the kernel's clock is kept by somebody, by adjtimex(2); None when it may not be asked."""
+    room = ctypes.create_string_buffer(512)  # modes 0: nothing is set
+    if ctypes.CDLL(None).adjtimex(room) < 0:
+        return None
+    at = STATUS_AT[ctypes.sizeof(ctypes.c_long)]
+    return not int.from_bytes(room.raw[at : at + 4], "little") & STA_UNSYNC
+
+
+def judge_clock(found: ClockFacts) -> Finding:
+    """See `clock`."""
+    name = "clock"
+    facts = {"synchronised": found.synchronised, "ahead_s": round(found.ahead_s, 3), "boot_id": found.boot_id}
+    ntp = "timedatectl set-ntp true (or apt-get install chrony)"
+    if found.ahead_s > 5:
+        said = f"The clock went back: files of ours were written {found.ahead_s:.0f} s in the future."
+        return error(name, f"{said} Tokens and times of actions are wrong until it has caught up.", ntp, **facts)
+    if not found.boot_id:
+        said = "The kernel names no boot id: a reboot of the host cannot be told from a restart of the service."
+        return warning(name, said, "Mount /proc whole into the container.", **facts)
+    if found.synchronised is None:
+        return note(name, "Whether the clock is kept by NTP could not be learned.", ntp, **facts)
+    if not found.synchronised:
+        return warning(name, "Nobody keeps the clock: NTP does not synchronise it.", ntp, **facts)
+    return ok(name, "The clock is kept by NTP.", **facts)
+
+
+PROGRAMS = {"qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils", "prlimit": "util-linux"}
+
+
+def programs(subject: Subject) -> Finding:
+    """The programs that making a guest takes are installed."""
+    if not subject.uses_libvirt:
+        return ok("programs", "The driver takes no programs.")
+    missing = [program for program in PROGRAMS if shutil.which(program, path=SBIN) is None]
+    if not missing:
+        return ok("programs", f"Installed: {', '.join(PROGRAMS)}.", uid=os.geteuid())
+    cure = f"apt-get install {' '.join(PROGRAMS[program] for program in missing)}"
+    return error("programs", f"Not installed: {', '.join(missing)}.", cure, missing=missing)

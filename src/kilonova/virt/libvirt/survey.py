@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What libvirt says of itself, read once over a connection of its own: for `kilonova doctor`."""
+
+from dataclasses import dataclass
+from importlib import metadata
+
+import libvirt
+
+from kilonova.virt.libvirt import checks, domain_xml
+from kilonova.virt.libvirt.opening import Failure, OpenOptions, close_connection, open_connection
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Version numbers as libvirt writes them (9.0.0 is 9000000).  `keepalive` is None when it was not asked for.
+    `network` is our network's subnet in CIDR form and its bridge, None when it is not there."""
+
+    kind: str
+    libvirt: int
+    hypervisor: int
+    client: int
+    binding: str
+    keepalive: bool | None
+    domains: int
+    network: tuple[str, str] | None
+    network_active: bool
+    too_old: str | None
+
+
+def take(options: OpenOptions, network: str) -> Survey | str:
+    """Open, read, close; a sentence when that fails.  Blocks, for ever with a daemon that is frozen."""
+    opened = open_connection(options, 0, lambda _reason: None, None)
+    if isinstance(opened, Failure):
+        return opened.message
+    try:
+        return _read(opened.conn, opened.keepalive if options.keepalive_interval_s else None, network)
+    except libvirt.libvirtError as exc:
+        return str(exc)
+    finally:
+        close_connection(opened)
+
+
+def _read(conn: libvirt.virConnect, keepalive: bool | None, name: str) -> Survey:
+    subnet, active = _network(conn, name)
+    return Survey(
+        kind=conn.getType(),
+        libvirt=conn.getLibVersion(),
+        hypervisor=conn.getVersion(),
+        client=libvirt.getVersion(),
+        binding=metadata.version("libvirt-python"),
+        keepalive=keepalive,
+        domains=conn.numOfDomains(),
+        network=subnet,
+        network_active=active,
+        too_old=checks.too_old(conn),
+    )
+
+
+def _network(conn: libvirt.virConnect, name: str) -> tuple[tuple[str, str] | None, bool]:
+    try:
+        found = conn.networkLookupByName(name)
+        facts = domain_xml.parse_network(found.XMLDesc(0))
+    except libvirt.libvirtError:  # not there, or a daemon without networks
+        return None, False
+    if facts is None:
+        return None, False
+    return (f"{facts.gateway}/{facts.netmask}", facts.bridge), bool(found.isActive())

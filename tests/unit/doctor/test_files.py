@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files of a host: real directories with real modes."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from kilonova.db.inspect import DatabaseFacts
+from kilonova.db.migrate import ensure_schema
+from kilonova.doctor import files, service
+from kilonova.doctor.finding import Level
+from kilonova.doctor.subject import Places, User
+from tests.unit.doctor.arranged import QEMU, subject
+
+GIB = 1 << 30
+
+
+def passable(path: Path) -> Path:
+    """pytest's own directories are 0700."""
+    for place in (path, *path.parents):
+        if place.stat().st_mode & 0o777 == 0o700:
+            place.chmod(0o711)
+    return path
+
+
+def test_a_state_directory_as_it_should_be(tmp_path: Path) -> None:
+    state = passable(tmp_path) / "state"
+    state.mkdir()
+    for mode, level in ((0o711, Level.OK), (0o755, Level.WARNING), (0o777, Level.ERROR)):
+        state.chmod(mode)
+        assert files.judge_state_directory(state, state / "instances", QEMU).level is level
+
+
+def test_parents_that_qemu_cannot_pass(tmp_path: Path) -> None:
+    home = passable(tmp_path) / "home"
+    (home / "state").mkdir(parents=True, mode=0o711)
+    home.chmod(0o700)
+    found = files.judge_state_directory(home / "state", home / "state" / "instances", QEMU)
+    assert found.level is Level.ERROR
+    assert found.facts["blocked_at"] == str(home)
+    assert "/var/lib/kilonova" in found.cure
+    home.chmod(0o711)
+    (home / "state").chmod(0o700)
+    assert files.judge_state_directory(home / "state", home / "state", QEMU).cure == f"chmod 711 {home / 'state'}"
+    owner = User("owner", home.stat().st_uid, frozenset())
+    assert files.judge_state_directory(home / "state", home / "state", owner).level is Level.OK
+
+
+def test_a_state_directory_that_is_not_there_or_is_none(tmp_path: Path) -> None:
+    assert files.judge_state_directory(passable(tmp_path) / "a", tmp_path / "a/b", QEMU).level is Level.NOTE
+    (tmp_path / "file").touch()
+    found = files.judge_state_directory(tmp_path / "file" / "state", tmp_path / "file", QEMU)
+    assert found.level is Level.ERROR
+    assert "no directory" in found.found
+
+
+@pytest.mark.parametrize(
+    ("guests", "daemon", "level"), [(80, 40, Level.OK), (120, 40, Level.WARNING), (80, 108, Level.ERROR)]
+)
+def test_socket_paths(guests: int, daemon: int, level: Level) -> None:
+    assert files.judge_socket_length(guests, daemon).level is level
+
+
+def test_a_long_path_is_measured(tmp_path: Path) -> None:
+    assert files.socket_length(subject(tmp_path / ("x" * 90))).level is Level.WARNING
+
+
+@pytest.mark.parametrize(
+    ("free", "inodes", "reserved", "level"),
+    [
+        (100 * GIB, 10**6, 0, Level.OK),
+        (100 * GIB, None, 0, Level.OK),
+        (3 * GIB, 10**6, 0, Level.WARNING),
+        (GIB - 1, 10**6, 0, Level.ERROR),
+        (30 * GIB, 10**6, 40 * GIB, Level.ERROR),
+        (60 * GIB, 10**6, 40 * GIB, Level.WARNING),
+        (100 * GIB, 10, 0, Level.ERROR),
+    ],
+)
+def test_space_and_the_watermark(free: int, inodes: int | None, reserved: int, level: Level) -> None:
+    assert files.judge_disk_space(Path("/x"), 200 * GIB, free, inodes, reserved).level is level
+
+
+MOUNTS = """\
+27 1 254:0 / / rw,relatime - ext4 /dev/vda rw
+28 27 0:25 / /mem rw,nosuid - tmpfs tmpfs rw,size=4k
+29 27 0:26 / /far\\040off rw - nfs4 server:/x rw
+30 27 0:27 / /sealed ro - ext4 /dev/vdb ro
+31 27 0:28 / /fast rw - ext4 /dev/vdc rw,nobarrier
+32 27 0:29 / /layer rw - overlay overlay rw,lowerdir=/a
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "level", "words"),
+    [
+        ("/var/lib/kilonova", Level.OK, "ext4 (/)"),
+        ("/memory", Level.OK, "ext4 (/)"),
+        ("/mem/state", Level.WARNING, "tmpfs"),
+        ("/far off/state", Level.WARNING, "nfs4"),
+        ("/sealed", Level.ERROR, "read-only"),
+        ("/fast/state", Level.WARNING, "barriers"),
+        ("/layer/state", Level.WARNING, "container"),
+    ],
+)
+def test_file_systems_that_lie(path: str, level: Level, words: str) -> None:
+    found = files.judge_file_system(Path(path), MOUNTS)
+    assert (found.level, words in found.found) == (level, True), found
+
+
+def test_the_worse_of_two_file_systems_is_told(tmp_path: Path) -> None:
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self" / "mountinfo").write_text(f"1 1 0:1 / {tmp_path / 'disks'} rw - tmpfs tmpfs rw\n")
+    (tmp_path / "disks").mkdir()
+    host = subject(tmp_path, Places(proc=tmp_path), instances_path=str(tmp_path / "disks"))
+    assert files.file_system(host).facts["kind"] == "tmpfs"
+
+
+def test_the_identity_file(tmp_path: Path) -> None:
+    host = subject(tmp_path)
+    assert files.identity_file(host).level is Level.NOTE
+    (tmp_path / "kilonova.db").touch()
+    assert files.identity_file(host).level is Level.WARNING
+    identity = tmp_path / "compute_id"
+    identity.write_text("nonsense")
+    assert files.identity_file(host).level is Level.ERROR
+    identity.write_text("8b0f5a4c-7a8e-4f8a-9c61-5d2f9b6c1e11\n")
+    identity.chmod(0o644)
+    assert files.identity_file(host).level is Level.OK
+    identity.chmod(0o666)
+    assert files.identity_file(host).level is Level.WARNING
+
+
+def test_the_token_key(tmp_path: Path) -> None:
+    host, key = subject(tmp_path), tmp_path / "token.key"
+    assert files.token_key(host).level is Level.NOTE
+    key.write_text("s" * 64)
+    key.chmod(0o640)
+    found = files.token_key(host)
+    assert found.level is Level.ERROR
+    assert f"chmod 600 {key}" in found.cure
+    key.chmod(0o600)
+    assert files.token_key(host).level is Level.OK
+    key.write_text("short")
+    assert files.token_key(host).level is Level.ERROR
+
+
+def test_a_database_of_this_a_newer_and_no_revision(tmp_path: Path) -> None:
+    host, path = subject(tmp_path), tmp_path / "kilonova.db"
+    assert service.database(host).level is Level.NOTE
+    ensure_schema(path)
+    path.chmod(0o600)
+    before = sorted(tmp_path.iterdir())
+    assert service.database(host).level is Level.OK
+    assert sorted(tmp_path.iterdir()) == before  # looking makes no files
+    path.chmod(0o644)
+    assert service.database(host).level is Level.WARNING
+    path.chmod(0o600)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.commit()
+        # Also while it is in use, with what is only in the journal.
+        found = service.database(host)
+    assert found.level is Level.ERROR
+    assert "newer Kilonova (revision 9999" in found.found
+
+
+def test_a_database_that_is_none_or_damaged(tmp_path: Path) -> None:
+    host, path = subject(tmp_path), tmp_path / "kilonova.db"
+    path.write_bytes(b"no database at all" * 100)
+    assert service.database(host).level is Level.ERROR
+    path.unlink()
+    ensure_schema(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:8192] + b"\xff" * 8192 + whole[16384:])
+    assert service.database(host).level is Level.ERROR
+
+
+def test_an_older_database_is_noted() -> None:
+    found = service.judge_database(Path("/x.db"), DatabaseFacts(None, "", 0), 0o600)
+    assert found.level is Level.NOTE
+    assert "Make a copy first" in found.cure

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What guests' packets meet, by texts of routes and firewalls."""
+
+from pathlib import Path
+
+import pytest
+
+from kilonova.doctor import network
+from kilonova.doctor.finding import Level
+
+ROUTES = """\
+Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
+eth0	00000000	010200C0	0003	0	0	0	00000000	0	0	0
+eth0	000200C0	00000000	0001	0	0	0	00FFFFFF	0	0	0
+vpn0	00004D0A	00000000	0001	0	0	0	0000FFFF	0	0	0
+"""
+
+
+@pytest.fixture
+def routes(tmp_path: Path) -> list[tuple[str, str]]:
+    (tmp_path / "route").write_text(ROUTES)
+    return network.read_named_routes(tmp_path / "route")
+
+
+def test_routes_are_read_with_their_interfaces(routes: list[tuple[str, str]]) -> None:
+    assert routes == [
+        ("eth0", "0.0.0.0/0.0.0.0"),
+        ("eth0", "192.0.2.0/255.255.255.0"),
+        ("vpn0", "10.77.0.0/255.255.0.0"),
+    ]
+
+
+def test_a_subnet_that_collides_with_a_vpn(routes: list[tuple[str, str]]) -> None:
+    found = network.judge_subnet("10.77.0.0/20", None, routes)
+    assert found.level is Level.ERROR
+    assert "vpn0" in found.found
+    assert network.judge_subnet("", None, routes).facts["cidr"] == "10.78.0.0/20"
+    there = network.judge_subnet("", ("10.77.0.1/255.255.240.0", "kilonovabr"), routes)
+    assert "net-destroy" in there.cure
+    assert network.judge_subnet("192.168.5.0/24", None, routes).level is Level.OK
+
+
+def test_our_own_bridge_is_no_collision() -> None:
+    own = [("kilonovabr", "10.77.0.0/255.255.240.0")]
+    assert network.judge_subnet("", ("10.77.0.1/255.255.240.0", "kilonovabr"), own).level is Level.OK
+
+
+def test_no_subnet_left() -> None:
+    assert network.judge_subnet("", None, [("tun0", "10.0.0.0/8")]).level is Level.ERROR
+
+
+@pytest.mark.parametrize(
+    ("on", "backend", "active", "level"),
+    [
+        (True, "nat", True, Level.OK),
+        (False, "user", False, Level.OK),
+        (False, "nat", False, Level.NOTE),
+        (False, "nat", True, Level.ERROR),
+    ],
+)
+def test_forwarding(on: bool, backend: str, active: bool, level: Level) -> None:
+    assert network.judge_forwarding(on, backend, active).level is level
+
+
+DOCKER = "-P FORWARD DROP\n-A FORWARD -j DOCKER-USER\n-A FORWARD -j DOCKER-FORWARD\n"
+LIBVIRT = "-A FORWARD -j LIBVIRT_FWX\n-A FORWARD -j LIBVIRT_FWI\n-A FORWARD -j LIBVIRT_FWO\n"
+IPTABLES_IN_NFT = """\
+table ip filter {
+	chain FORWARD {
+		type filter hook forward priority filter; policy drop;
+	}
+}
+table ip6 filter {
+	chain FORWARD {
+		type filter hook forward priority filter; policy drop;
+	}
+}
+"""
+HARDENED = """\
+table inet hardened {
+	chain forward {
+		type filter hook forward priority filter; policy drop;
+	}
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("iptables", "nft", "level", "words"),
+    [
+        ("-P FORWARD ACCEPT\n", "", Level.OK, "No firewall drops"),
+        (DOCKER, "", Level.WARNING, "Docker"),
+        (DOCKER + LIBVIRT, IPTABLES_IN_NFT, Level.OK, "let guests pass"),
+        ("-P FORWARD DROP\n", "", Level.WARNING, "There is a FORWARD policy"),
+        ("-P FORWARD ACCEPT\n" + LIBVIRT, HARDENED, Level.WARNING, "inet hardened"),
+        ("", "", Level.OK, "No firewall drops"),
+    ],
+)
+def test_firewalls(iptables: str, nft: str, level: Level, words: str) -> None:
+    found = network.judge_firewall(iptables, nft, "kilonovabr")
+    assert (found.level, words in found.found) == (level, True), found
+
+
+def test_dockers_firewall_is_cured_in_dockers_own_chain() -> None:
+    assert "iptables -I DOCKER-USER -i kilonovabr" in network.judge_firewall(DOCKER, "", "kilonovabr").cure

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The port, the running service, the bus, the clock: real sockets that answer in every wrong way."""
+
+import http.server
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kilonova.doctor import service
+from kilonova.doctor.finding import Level
+from kilonova.doctor.service import ClockFacts
+from kilonova.doctor.subject import Places
+from tests.unit.doctor.arranged import subject
+
+OURS = {"/": (200, {"name": "kilonova", "version": "1"}), "/healthz": (200, {"healthy": True})}
+
+
+@contextmanager
+def serving(answers: dict[str, tuple[int, Any]]) -> Iterator[int]:
+    """An HTTP server with these answers; its port."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, body = answers.get(self.path, (404, None))
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps(body).encode())
+
+        def log_message(self, *_args: Any) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+@contextmanager
+def saying(words: bytes | None) -> Iterator[int]:
+    """A TCP server that says this to whoever comes; None: nothing, and it hangs."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with ExitStack() as kept, suppress(OSError):
+                while True:
+                    end = kept.enter_context(server.accept()[0])
+                    if words is not None:
+                        with suppress(OSError):  # who has heard enough may be gone
+                            end.sendall(words)
+                            end.shutdown(socket.SHUT_RDWR)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+def test_a_port_that_is_free_ours_or_anothers(tmp_path: Path) -> None:
+    assert service.api_port(subject(tmp_path, api__port=free_port())).level is Level.OK
+    with serving(OURS) as port:
+        assert service.api_port(subject(tmp_path, api__port=port)).facts["served"] is True
+    with serving({"/": (200, {"name": "other"})}) as port:
+        found = service.api_port(subject(tmp_path, api__port=port))
+        assert found.level is Level.ERROR
+        assert f"sport = :{port}" in found.cure
+    with saying(b"SSH-2.0\r\n") as port:
+        assert service.api_port(subject(tmp_path, api__port=port)).level is Level.ERROR
+    assert service.api_port(subject(tmp_path, api__port=0)).level is Level.OK
+
+
+def test_an_address_that_is_not_this_hosts(tmp_path: Path) -> None:
+    assert service.api_port(subject(tmp_path, api__listen="192.0.2.77", api__port=free_port())).level is Level.ERROR
+
+
+def test_a_service_that_is_ready_or_says_why_not(tmp_path: Path) -> None:
+    assert service.readiness(subject(tmp_path, api__port=free_port())).level is Level.NOTE
+    with serving({**OURS, "/readyz": (200, {"ready": True})}) as port:
+        assert service.readiness(subject(tmp_path, api__port=port)).level is Level.OK
+    with serving({**OURS, "/readyz": (503, {"ready": False, "reason": "waiting for libvirt"})}) as port:
+        found = service.readiness(subject(tmp_path, api__port=port))
+        assert found.level is Level.ERROR
+        assert "waiting for libvirt" in found.found
+    with serving({}) as port:
+        assert service.readiness(subject(tmp_path, api__port=port)).level is Level.NOTE
+
+
+def test_a_service_that_hangs(tmp_path: Path) -> None:
+    with saying(None) as port:
+        assert service.readiness(subject(tmp_path, api__port=port)).level is Level.ERROR
+        assert service.api_port(subject(tmp_path, api__port=port)).level is Level.ERROR
+
+
+def test_the_bus(tmp_path: Path) -> None:
+    assert service.message_bus(subject(tmp_path)).level is Level.OK
+    dead = f"nats://127.0.0.1:{free_port()}"
+    found = service.message_bus(subject(tmp_path, transport_url=dead.replace("://", "://user:hidden@")))
+    assert found.level is Level.ERROR
+    assert "hidden" not in repr(found)
+    with saying(b'INFO {"server_id":"x"}\r\n') as port:
+        alive = f"nats://127.0.0.1:{port}"
+        assert service.message_bus(subject(tmp_path, transport_url=alive)).level is Level.OK
+        assert service.message_bus(subject(tmp_path, transport_url=f"{alive},{dead}")).level is Level.WARNING
+    with saying(b"HTTP/1.1 400\r\n") as port:
+        assert (
+            "not speak NATS" in service.message_bus(subject(tmp_path, transport_url=f"nats://127.0.0.1:{port}")).found
+        )
+    assert service.message_bus(subject(tmp_path, transport_url="rabbit://x")).level is Level.ERROR
+
+
+@pytest.mark.parametrize(
+    ("facts", "level"),
+    [
+        (ClockFacts(True, 0.0, "boot"), Level.OK),
+        (ClockFacts(False, 0.0, "boot"), Level.WARNING),
+        (ClockFacts(None, 0.0, "boot"), Level.NOTE),
+        (ClockFacts(True, 0.0, ""), Level.WARNING),
+        (ClockFacts(True, 3600.0, "boot"), Level.ERROR),
+    ],
+)
+def test_clocks(facts: ClockFacts, level: Level) -> None:
+    assert service.judge_clock(facts).level is level
+
+
+def test_a_clock_that_went_back(tmp_path: Path) -> None:
+    path = tmp_path / "kilonova.db"
+    path.touch()
+    ahead = path.stat().st_mtime + 3600
+    os.utime(path, (ahead, ahead))
+    assert service.clock(subject(tmp_path)).level is Level.ERROR
+    os.utime(path, (0, 0))
+    assert "no boot id" in service.clock(subject(tmp_path, Places(proc=tmp_path))).found
+
+
+def test_programs_that_are_not_installed(tmp_path: Path) -> None:
+    assert service.programs(subject(tmp_path, compute_driver="fake.FakeDriver")).level is Level.OK
