@@ -47,7 +47,8 @@ def measure(name: str, *, quick: bool) -> Row:
 
 @contextmanager
 def bench_of(*, quick: bool) -> Iterator[Bench]:
-    """A scratch directory with a short name (QEMU's sockets lie deep in it, and may be 107 characters); whatever still names it at the end is ended."""
+    """A scratch directory, its name short: QEMU's sockets lie deep in it, and may have 107 characters.  Whatever still
+    names it at the end is ended."""
     scratch = Path(tempfile.mkdtemp(prefix="k", dir="/tmp"))
     scratch.chmod(0o711)
     try:

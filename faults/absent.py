@@ -45,22 +45,19 @@ def _case(
             threads.append(here.threads())
             time.sleep(0.1)
         answer = here.box.web("GET", "/readyz")
-        said = [
-            line for line in here.box.log.read_text(errors="replace").splitlines() if "libvirt is not avail" in line
-        ]
+        log = here.box.log.read_text(errors="replace").splitlines()
+        said = [line for line in log if "compute.libvirt.error" in line]
         served = here.box.web("GET", f"/image/v2/images/{image}").status == 200 and _lists(here)
     row.most(f"{name}: sentences about it in the log", len(said), 1, "")
     row.true(f"{name}: /readyz says why", answer.status == 503 and "libvirt" in answer.json().get("reason", ""))
     row.true(f"{name}: serves what needs no hypervisor (upload, lists)", served)
     half = len(threads) // 2
-    row.most(
-        f"{name}: threads more in the second half than in the first", max(threads[half:]) - max(threads[:half]), 0, ""
-    )
+    grown = max(threads[half:]) - max(threads[:half])
+    row.most(f"{name}: threads more in the second half than in the first", grown, 0, "")
     row.series.append(Samples(f"{name}: threads", "", threads))
 
 
 def _lists(here: Scene) -> bool:
     web = here.box.web
-    return all(
-        web("GET", f"/compute/v2.1/{what}").status == 200 for what in ("flavors", "servers/detail", "os-services")
-    )
+    lists = ("flavors", "servers/detail", "os-services")
+    return all(web("GET", f"/compute/v2.1/{one}").status == 200 for one in lists)

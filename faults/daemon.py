@@ -37,9 +37,9 @@ def frozen(bench: Bench) -> Row:
         began = time.perf_counter()
         crowd = Crowd(CALLERS, lambda one: here.console(server, webs[one]).status)
         watched = here.web()
-        with Watch(lambda: here.service(watched)["state"]) as heart:
+        pulse = here.web()
+        with Watch(lambda: here.service(watched)["state"]) as heart, Watch(lambda: _ms(pulse)) as stethoscope:
             during = paced(get, n, at_least_s=KEEPALIVE_S + 1)
-            loop = paced(health, n)
             left = crowd.join(30)
         wait_for(lambda: here.service()["status"] == "disabled", 10, "the disabled host")
         cpu = (here.box.cpu_seconds() - spent) / (time.perf_counter() - began)
@@ -48,6 +48,7 @@ def frozen(bench: Bench) -> Row:
         begun = time.perf_counter()
         wait_for(lambda: here.service()["status"] == "enabled" and here.ready(), 30, "a host in service again")
         back = time.perf_counter() - begun
+        loop = [float(ms) for ms in stethoscope.values()]
         waits = [seconds for _, seconds in crowd.ended]
     row.none(f"of {CALLERS} callers, not answered at all", left)
     row.most("every caller answered within keepalive's bound + 0.5 s", max(waits, default=99), ANSWERED_S, "s")
@@ -65,6 +66,12 @@ def frozen(bench: Bench) -> Row:
         Samples("threads more than before, at its end", "", [more]),
     ]
     return row
+
+
+def _ms(web: Web) -> float:
+    begun = time.perf_counter()
+    web.expect(200, "GET", "/healthz")
+    return (time.perf_counter() - begun) * 1000
 
 
 def killed(bench: Bench) -> Row:

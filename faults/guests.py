@@ -36,7 +36,7 @@ def frozen(bench: Bench) -> Row:
     count = bench.n(12, 4)
     row = Row(
         f"one QEMU of {count} SIGSTOP, then deleted",
-        "Console requests of the other guests, in turns: each asks libvirt about its guest (one hop on the control lane).",
+        "Console requests of the other guests in turns: each asks libvirt about its guest, a hop on the control lane.",
     )
     n = bench.n(1000, 100)
     with scene(bench) as here:

@@ -124,7 +124,7 @@ def scene(
     daemon = daemon_of(bench.directory())
     try:
         daemon.start()
-        box = Box(directory, driver=LIBVIRT, uri=uri or daemon.uri, config=CONFIG + config)
+        box = Box(directory, driver=LIBVIRT, uri=uri or daemon.qemu_uri, config=CONFIG + config)
         try:
             box.start(wait_ready=ready)
             yield Scene(bench, daemon, box)

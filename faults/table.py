@@ -37,7 +37,8 @@ class Samples:
         if not self.values:
             return f"{self.what}: n 0"
         middle, high = p(self.values, 0.5), p(self.values, 0.99)
-        return f"{self.what}: n {len(self.values)}, p50 {middle:.4g}, p99 {high:.4g}, max {max(self.values):.4g} {self.unit}"
+        found = f"p50 {middle:.4g}, p99 {high:.4g}, max {max(self.values):.4g} {self.unit}".rstrip()
+        return f"{self.what}: n {len(self.values)}, {found}"
 
     def raw(self) -> str:
         return " ".join(f"{value:.3g}" for value in self.values)
@@ -95,7 +96,7 @@ def markdown(rows: Sequence[Row]) -> str:
     lines = [
         "<!-- Made by `make faults`; do not edit. -->",
         "# Faults\n",
-        "Each fault is made on a private libvirtd of its own, under a box that serves real guests. Samples are raw and in",
+        "Each fault is made on a private libvirtd of its own, under a box that serves real guests. Samples are raw, in",
         "the order in which they were taken; the control run is of the same process, before the fault.\n",
         f"{os.cpu_count()} CPUs, Linux {platform.release()}, Python {platform.python_version()}. The machine's load",
         "average before and after each row is given with it: others may have used the machine too.\n",
@@ -109,11 +110,8 @@ def markdown(rows: Sequence[Row]) -> str:
             met = "yes" if check.met else "**no**"
             lines.append(f"| {row.fault} | {check.what} | {check.found} | {check.wanted} | {met} |")
     for row in rows:
-        lines += [
-            f"\n## {row.fault}\n",
-            row.how,
-            f"\nLoad average {row.load[0]:.2f} before, {row.load[1]:.2f} after.\n",
-        ]
+        before, after = row.load
+        lines += [f"\n## {row.fault}\n", row.how, f"\nLoad average {before:.2f} before, {after:.2f} after.\n"]
         for series in row.series:
             lines += [f"<details><summary>{series.line()}</summary>\n", f"```\n{series.raw()}\n```\n</details>\n"]
     return "\n".join(lines).rstrip() + "\n"
