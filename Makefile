@@ -9,7 +9,7 @@ ARGS ?=
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench format docs lock clean setup
+.PHONY: help demo test check bench faults mutants format docs lock clean setup
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
@@ -29,6 +29,14 @@ check: ## lint, formatting, types, architecture, sizes, freshness of generated d
 bench: ## measure, and print one JSON object
 	@sh lab/bootstrap.sh bench 1>&2
 	@$(PYTHON) -m bench $(ARGS)
+
+faults: ## break real daemons and guests, and see what the service does then (docs/faults.md)
+	@sh lab/bootstrap.sh test
+	@$(PYTHON) -m faults $(ARGS)
+
+mutants: ## take mechanisms away, one at a time: each must turn its test red
+	@sh lab/bootstrap.sh test
+	@$(PYTHON) -m lab.mutants $(ARGS)
 
 format: ## format the code
 	@sh lab/bootstrap.sh check
@@ -52,4 +60,4 @@ lock: ## choose the newest versions of all dependencies, and pin them by hash
 
 clean: ## remove everything that was made here
 	rm -rf .build .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	find src tests lab bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	find src tests lab bench faults -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -5,16 +5,18 @@ import asyncio
 
 import structlog
 
-from kilonova.base.errors import KilonovaError
+from kilonova.base.errors import HypervisorUnavailable, KilonovaError
 from kilonova.base.tasks import Supervisor
 from kilonova.compute.lanes import Lanes
 from kilonova.compute.session import Session
-from kilonova.objects.guest import GuestEvent, GuestState
+from kilonova.objects.guest import RECONNECTED, GuestEvent, GuestState
 from kilonova.objects.ids import InstanceId
 from kilonova.rpcapi.host import ExpectedGuest, Observed
 from kilonova.virt.driver import ComputeDriver
 
 log = structlog.get_logger(__name__)
+
+RETRY_S = 1.0
 
 
 def differences(expected: tuple[ExpectedGuest, ...], seen: dict[InstanceId, GuestState]) -> tuple[Observed, ...]:
@@ -38,7 +40,10 @@ class Observer:
         self._wake = asyncio.Event()
 
     def mark(self, event: GuestEvent) -> None:
-        """Something happened to this guest."""
+        """Something happened to this guest.  That the hypervisor is back says nothing of any one guest: the bulk read
+        of `sync` follows it, and looks at all of them in one call."""
+        if event.kind == RECONNECTED:
+            return
         self._dirty.add(event.instance_id)
         self._wake.set()
 
@@ -68,9 +73,14 @@ class Observer:
             self._dirty.difference_update(ready)
             try:
                 await self._read(ready)
-            except KilonovaError as exc:
-                # Not lost: the bulk read that follows a reconnection, or the periodic one, finds the difference.
+            except HypervisorUnavailable as exc:
+                # Not lost: the bulk read that follows a reconnection finds the difference.
                 log.info("guests could not be read now", count=len(ready), error=str(exc))
+            except KilonovaError as exc:
+                log.info("what guests do could not be told yet", count=len(ready), error=str(exc))
+                self._dirty.update(ready)
+                await self._driver.virtapi.clock.sleep(RETRY_S)
+                self._wake.set()
 
     async def _read(self, ready: list[InstanceId]) -> None:
         states: list[Observed] = []

@@ -10,7 +10,7 @@ from kilonova.base.failpoints import Failpoints
 from kilonova.conductor import actions, hosts
 from kilonova.conductor.liveness import Liveness
 from kilonova.db.engine import Database
-from kilonova.objects.ids import HostName
+from kilonova.objects.ids import ActionId, HostName
 from kilonova.rpc.bus import token
 from kilonova.rpcapi import host as rows
 from kilonova.rpcapi.method import Ack, Endpoint
@@ -79,7 +79,8 @@ class HostEndpoint:
         return ACK
 
     async def _report_states(self, request: rows.ReportStates) -> Ack:
-        await self._db.write(hosts.report_states, request, self._clock.now())
+        ids = tuple(ActionId(self._clock.new_id()) for _ in request.states)
+        await self._db.write(hosts.report_states, request, ids, self._clock.now())
         return ACK
 
     async def _list_expected(self, request: rows.ListExpected) -> rows.Expected:

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What hosts tell: who they are, what they have, what their hypervisor says.  Each function is one transaction."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from kilonova.base.context import system_context
 from kilonova.base.errors import NotFound, StaleWrite
 from kilonova.conductor.actions import check_epoch
 from kilonova.db.readers import actions as read_actions
@@ -16,8 +18,10 @@ from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
 from kilonova.db.writers import notifications as write_notifications
+from kilonova.objects.action import Action, ActionEvent
+from kilonova.objects.ids import ActionId, AttemptId
 from kilonova.objects.instance import Instance
-from kilonova.objects.states import PowerState, observed
+from kilonova.objects.states import ActionState, PowerState, Verb, observed
 from kilonova.rpcapi.conductor import UpdateService
 from kilonova.rpcapi.host import (
     Expected,
@@ -92,27 +96,64 @@ def list_expected(connection: sa.Connection, request: ListExpected) -> Expected:
     return Expected(tuple(ExpectedGuest(id_, power, id_ in busy) for id_, power in powers.items()))
 
 
-def report_states(connection: sa.Connection, request: ReportStates, now: datetime) -> None:
-    """Record what the hypervisor says of guests.  Raises StaleWrite.
+def report_states(
+    connection: sa.Connection, request: ReportStates, action_ids: Sequence[ActionId], now: datetime
+) -> None:
+    """Record what the hypervisor says of guests, each change as an ended action under one of `action_ids` (one for each
+    state).  Raises StaleWrite.
 
     A guest with an open action is left to it.  A guest that the hypervisor does not know is shown as NOSTATE, never
-    as off.
+    as off.  A repeat changes nothing.
     """
     check_epoch(connection, request.host, request.epoch)
-    for seen in request.states:
+    for seen, action_id in zip(request.states, action_ids, strict=True):
         try:
             instance = read_instances.get(connection, seen.instance_id)
         except NotFound:
             continue
         if instance.host == request.host and not read_actions.open_of_instance(connection, instance.id):
-            _observe(connection, instance, seen, now)
+            _observe(connection, instance, seen, action_id, now)
 
 
-def _observe(connection: sa.Connection, instance: Instance, seen: Observed, now: datetime) -> None:
+def _observe(connection: sa.Connection, instance: Instance, seen: Observed, action_id: ActionId, now: datetime) -> None:
     power = PowerState.NOSTATE if seen.power is None else seen.power
     vm_state = observed(instance.vm_state, power)
-    if power != instance.power_state or vm_state != instance.vm_state:
-        write_instances.update(connection, instance.id, now, power_state=power, vm_state=vm_state)
+    if power == instance.power_state and vm_state == instance.vm_state:
+        return
+    write_instances.update(connection, instance.id, now, power_state=power, vm_state=vm_state)
+    if seen.power is not PowerState.NOSTATE:  # that one is the middle of a change, which is told when it is over
+        _record(connection, instance, seen, action_id, now)
+
+
+def _record(connection: sa.Connection, instance: Instance, seen: Observed, action_id: ActionId, now: datetime) -> None:
+    """People find in the server's actions that it changed by itself, when, and what the hypervisor gave as the reason.
+    The project is the instance's, so that its own users can match the host's id."""
+    system = system_context(f"req-{action_id}")
+    action = Action(
+        id=action_id,
+        instance_id=instance.id,
+        verb=Verb.POWER_UPDATE,
+        request_id=system.request_id,
+        user_id=system.user_id,
+        project_id=instance.project_id,
+        started_at=now,
+        updated_at=now,
+        deadline=now,
+        state=ActionState.DONE,
+        host=instance.host,
+        message=_in_words(seen),
+        ended_at=now,
+    )
+    write_actions.insert(connection, action)
+    step = ActionEvent("compute_power_update", now, now, "Success", instance.host)
+    write_actions.record_events(connection, action_id, AttemptId(action_id), (step,))
+
+
+def _in_words(seen: Observed) -> str:
+    if seen.power is None:
+        return "The hypervisor does not know this guest."
+    word = seen.power.name.lower()
+    return f"{word}: {seen.reason}" if seen.reason else word
 
 
 def record_events(connection: sa.Connection, request: RecordEvents) -> None:

@@ -17,6 +17,10 @@ class GuestState:
     mark: str | None = None
 
 
+RECONNECTED = "reconnected"
+"""The kind of event that says no more than that the hypervisor is there again."""
+
+
 @dataclass(frozen=True, slots=True)
 class GuestEvent:
     """A hint that something happened to a guest.  It says "look", not what is true now."""

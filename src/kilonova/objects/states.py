@@ -47,13 +47,16 @@ class PowerState(IntEnum):
 
 
 class Verb(StrEnum):
-    """What can be asked of an instance; also the action's name in the API."""
+    """What can be done to an instance; also the action's name in the API."""
 
     CREATE = "create"
     DELETE = "delete"
     STOP = "stop"
     START = "start"
     REBOOT = "reboot"
+    POWER_UPDATE = "power-update"
+    """Never asked for: a guest was seen to change by itself, or on somebody else's word.  The name is Nova's for a
+    power change that came from outside (its external event)."""
 
 
 class ActionState(StrEnum):

@@ -15,7 +15,7 @@ from kilonova.base.errors import HypervisorError, HypervisorUnavailable
 from kilonova.base.tasks import Supervisor
 from kilonova.config.load import Settings
 from kilonova.networks.addresses import host_network
-from kilonova.objects.guest import GuestEvent, GuestState
+from kilonova.objects.guest import RECONNECTED, GuestEvent, GuestState
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import Inventory
@@ -104,7 +104,7 @@ class FakeHypervisor:
             driver.virtapi.set_host_enabled(True)
         for instance_id, guest in self.guests.items():
             if guest.definition is not None:
-                self.emit(GuestEvent(instance_id, "reconnected"))
+                self.emit(GuestEvent(instance_id, RECONNECTED))
 
 
 class FakeDriver(ComputeDriver):

@@ -79,9 +79,10 @@ class Desk:
         report = Finish(action.host, action.id, token, succeeded, power, (), message)
         self.write(actions.finish, report, self.now)
 
-    def observe(self, power: PowerState | None, *, epoch: int = 1) -> None:
-        report = ReportStates(make.HOST, epoch, (Observed(ONE, power, "because"),))
-        self.write(hosts.report_states, report, self.now)
+    def observe(self, power: PowerState | None, *, epoch: int = 1, reason: str = "because") -> None:
+        self._serial += 1
+        report = ReportStates(make.HOST, epoch, (Observed(ONE, power, reason),))
+        self.write(hosts.report_states, report, (ActionId(f"action-{self._serial}"),), self.now)
 
     def active(self) -> None:
         """Instance ONE is ACTIVE on h1."""
@@ -96,7 +97,11 @@ class Desk:
         return self.read(read_hosts.list_nodes)[0]
 
     def newest_action(self) -> Action:
-        return self.read(read_actions.of_instance, ONE)[0]
+        return self.actions()[0]
+
+    def actions(self) -> list[Action]:
+        """Of instance ONE, newest first."""
+        return self.read(read_actions.of_instance, ONE)
 
 
 def other(instance_id: str, **changes: Any) -> Instance:

@@ -8,6 +8,7 @@ import pytest
 
 from kilonova.base.errors import StaleWrite
 from kilonova.conductor import hosts, liveness, watchdog
+from kilonova.db.readers import actions as read_actions
 from kilonova.objects.states import ActionState, PowerState, Verb, VmState
 from kilonova.rpcapi.conductor import UpdateService
 from kilonova.rpcapi.host import SetHostEnabled
@@ -74,6 +75,39 @@ def test_an_observation_does_not_disturb_an_action(desk: Desk) -> None:
     desk.accept(Verb.REBOOT, "req-r")
     desk.observe(PowerState.SHUTDOWN)
     assert desk.instance().vm_state is VmState.ACTIVE
+    assert [action.verb for action in desk.actions()] == [Verb.REBOOT, Verb.CREATE]
+
+
+def test_each_observed_change_is_an_action_with_the_hypervisors_reason(desk: Desk) -> None:
+    desk.active()
+    desk.observe(PowerState.PAUSED, reason="ioerror")
+    action = desk.newest_action()
+    assert (action.verb, action.state, action.message) == (Verb.POWER_UPDATE, ActionState.DONE, "paused: ioerror")
+    assert (action.user_id, action.project_id) == ("kilonova", desk.instance().project_id)
+    assert action.started_at == action.ended_at
+    assert action.request_id == f"req-{action.id}"
+    (event,) = desk.read(read_actions.events, action.id)
+    assert (event.result, event.host) == ("Success", make.HOST)
+    desk.observe(PowerState.RUNNING, reason="unpaused")
+    desk.observe(PowerState.CRASHED, reason="")
+    desk.observe(None)
+    assert [action.message for action in desk.actions()[:3]] == [
+        "The hypervisor does not know this guest.",
+        "crashed",
+        "running: unpaused",
+    ]
+    assert desk.fetch("t-later").items == ()  # nothing to do for anybody
+
+
+def test_what_is_seen_twice_is_recorded_once_and_a_moment_not_at_all(desk: Desk) -> None:
+    desk.active()
+    for _ in range(3):
+        desk.observe(PowerState.RUNNING)
+    desk.observe(PowerState.NOSTATE, reason="shutting-down")
+    assert [action.verb for action in desk.actions()] == [Verb.CREATE]
+    for _ in range(3):
+        desk.observe(PowerState.SHUTDOWN, reason="destroyed")
+    assert [action.verb for action in desk.actions()] == [Verb.POWER_UPDATE, Verb.CREATE]
 
 
 def test_no_accepted_action_stays_open_past_its_deadline(desk: Desk) -> None:

@@ -6,8 +6,8 @@ import pytest
 from kilonova.objects.states import OBSERVED, VERBS, PowerState, TaskState, Verb, VmState, api_status, observed
 
 
-def test_every_verb_has_a_rule() -> None:
-    assert set(VERBS) == set(Verb)
+def test_every_verb_that_can_be_asked_for_has_a_rule() -> None:
+    assert set(VERBS) == set(Verb) - {Verb.POWER_UPDATE}
 
 
 def test_a_deleted_instance_accepts_nothing() -> None:

@@ -17,9 +17,12 @@ from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.db.readers import actions, instances, servers
 from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.ids import InstanceId
-from kilonova.objects.states import ActionState
+from kilonova.objects.states import ActionState, Verb
 
 ARGUMENTS = frozenset({"limit", "marker", "changes-since", "changes-before"})
+
+_SAID = frozenset({ActionState.FAILED, ActionState.SUPERSEDED})
+"""What ended so has a message for people; what changed by itself always has one."""
 
 
 async def list_actions(call: Call) -> Reply:
@@ -87,7 +90,7 @@ def _action(action: Action, call: Call) -> dict[str, Any]:
         "user_id": action.user_id,
         "project_id": action.project_id,
         "start_time": micros(action.started_at),
-        "message": action.message if action.state in (ActionState.FAILED, ActionState.SUPERSEDED) else None,
+        "message": action.message if action.state in _SAID or action.verb is Verb.POWER_UPDATE else None,
     }
     if call.version >= v2(58):
         shown["updated_at"] = micros(action.updated_at)

@@ -17,7 +17,7 @@ from kilonova.base.errors import HypervisorError
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import DaemonWorkers
 from kilonova.config.load import Settings
-from kilonova.objects.guest import GuestEvent, GuestState
+from kilonova.objects.guest import RECONNECTED, GuestEvent, GuestState
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import HostNetwork, Inventory
@@ -121,7 +121,7 @@ class LibvirtDriver(ComputeDriver):
         if warning := await self.connection.host.run(checks.too_old):
             log.warning("this host is older than what Kilonova was made for", why=warning)
         for instance_id in await self.guest_states():
-            self.virtapi.emit_event(GuestEvent(instance_id, "reconnected"))
+            self.virtapi.emit_event(GuestEvent(instance_id, RECONNECTED))
 
     async def _host_network(self) -> HostNetwork | None:
         if self._backend != "nat":

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m faults [--only NAME,...] [--quick]`: make each fault on private daemons, and print what the service did.
+
+A whole run is kept in docs/faults.md.  Exit status 0 when every row was measured, 1 when one is missing; a bound that
+was missed is printed as such and is no failure of the run.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.run import Bench
+from faults import absent, daemon, guests
+from faults.table import Row, markdown, text
+from lab.common import TOP, end_processes, processes_naming
+
+ROWS: Mapping[str, Callable[[Bench], Row]] = {
+    "libvirtd-frozen": daemon.frozen,
+    "libvirtd-killed": daemon.killed,
+    "qemu-frozen": guests.frozen,
+    "unreachable": absent.unreachable,
+    "restarts": daemon.restarts,
+    "events": guests.events,
+}
+
+
+def measure(name: str, *, quick: bool) -> Row:
+    """One row; when it could not be measured it says why."""
+    before = os.getloadavg()[0]
+    try:
+        with bench_of(quick=quick) as bench:
+            bench.say(name)
+            row = ROWS[name](bench)
+    except Exception as exc:  # one broken row must not take the others with it
+        traceback.print_exc()
+        row = Row(name, "It could not be measured.", missing=f"{type(exc).__name__}: {exc}")
+    row.load = (before, os.getloadavg()[0])
+    print(text([row]), flush=True)
+    return row
+
+
+@contextmanager
+def bench_of(*, quick: bool) -> Iterator[Bench]:
+    """A scratch directory, its name short: QEMU's sockets lie deep in it, and may have 107 characters.  Whatever still
+    names it at the end is ended."""
+    scratch = Path(tempfile.mkdtemp(prefix="k", dir="/tmp"))
+    scratch.chmod(0o711)
+    try:
+        yield Bench(scratch, quick)
+    finally:
+        end_processes(
+            processes_naming(f"{scratch}/"), ours=lambda pid: pid in processes_naming(f"{scratch}/"), grace=5.0
+        )
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def main() -> int:
+    """See the module."""
+    parser = argparse.ArgumentParser(prog="make faults", description="Make faults, and print what the service does.")
+    parser.add_argument("--only", default="", metavar="NAME,...", help=f"of {', '.join(ROWS)}")
+    parser.add_argument("--quick", action="store_true", help="fewer samples, guests and restarts; nothing is kept")
+    arguments = parser.parse_args()
+    names = [name for name in arguments.only.split(",") if name] or list(ROWS)
+    if unknown := [name for name in names if name not in ROWS]:
+        parser.error(f"there is no row {unknown[0]}; there are: {', '.join(ROWS)}")
+    rows = [measure(name, quick=arguments.quick) for name in names]
+    if not arguments.quick and not arguments.only:
+        (TOP / "docs/faults.md").write_text(markdown(rows))
+    print(f"faults: {sum(row.met for row in rows)} of {len(rows)} rows met")
+    return 1 if any(row.missing for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""libvirtd frozen, killed, restarted again and again."""
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+
+from bench.figures import CannotMeasure
+from bench.run import Bench
+from bench.web import Web
+from faults.lab import KEEPALIVE_S, SERVERS, Crowd, Scene, Watch, files_of, paced, scene, wait_for
+from faults.table import Row, Samples
+
+CALLERS = 8
+ANSWERED_S = KEEPALIVE_S + 0.5
+BACK_S = 2.0
+
+
+def frozen(bench: Bench) -> Row:
+    """libvirtd SIGSTOP."""
+    row = Row(
+        "libvirtd SIGSTOP", f"{CALLERS} console requests at the moment of the freeze, GETs of a server meanwhile."
+    )
+    with scene(bench) as here:
+        server = here.create(here.image())
+        here.active(server)
+        n = bench.n(1000, 150)
+        get = lambda: here.box.web("GET", f"{SERVERS}/{server}")  # noqa: E731
+        health = lambda: here.box.web("GET", "/healthz")  # noqa: E731
+        paced(get, 50)
+        control, still = paced(get, n), paced(health, n)
+        webs = [here.web() for _ in range(CALLERS)]
+        threads = here.threads()
+        here.daemon.freeze()
+        spent = here.box.cpu_seconds()
+        began = time.perf_counter()
+        crowd = Crowd(CALLERS, lambda one: here.console(server, webs[one]).status)
+        watched = here.web()
+        pulse = here.web()
+        with Watch(lambda: here.service(watched)["state"]) as heart, Watch(lambda: _ms(pulse)) as stethoscope:
+            during = paced(get, n, at_least_s=KEEPALIVE_S + 1)
+            left = crowd.join(30)
+        wait_for(lambda: here.service()["status"] == "disabled", 10, "the disabled host")
+        cpu = (here.box.cpu_seconds() - spent) / (time.perf_counter() - began)
+        more = here.threads() - threads
+        here.daemon.thaw()
+        begun = time.perf_counter()
+        wait_for(lambda: here.service()["status"] == "enabled" and here.ready(), 30, "a host in service again")
+        back = time.perf_counter() - begun
+        loop = [float(ms) for ms in stethoscope.values()]
+        waits = [seconds for _, seconds in crowd.ended]
+    row.none(f"of {CALLERS} callers, not answered at all", left)
+    row.most("every caller answered within keepalive's bound + 0.5 s", max(waits, default=99), ANSWERED_S, "s")
+    row.most("longest wait for the loop (max of /healthz, its HTTP included)", max(loop), 100, "ms")
+    row.none("heartbeats missed (looks at which the host was down)", sum(state != "up" for state in heart.values()))
+    row.ratio("p99 of other requests over the control's", during, control, 1.5)
+    row.most("in service again after SIGCONT", back, BACK_S, "s")
+    row.series += [
+        Samples("callers of the frozen daemon", "s", waits),
+        Samples("GET of a server meanwhile", "ms", during),
+        Samples("control: the same before", "ms", control),
+        Samples("/healthz meanwhile", "ms", loop),
+        Samples("control: /healthz before", "ms", still),
+        Samples("CPU-seconds of the box per second of the freeze", "", [cpu]),
+        Samples("threads more than before, at its end", "", [more]),
+    ]
+    return row
+
+
+def _ms(web: Web) -> float:
+    begun = time.perf_counter()
+    web.expect(200, "GET", "/healthz")
+    return (time.perf_counter() - begun) * 1000
+
+
+def killed(bench: Bench) -> Row:
+    """libvirtd SIGKILL, back after 5 s."""
+    row = Row("libvirtd SIGKILL, back after 5 s", "Two guests run; statuses are looked at all the while.")
+    rounds = bench.n(5, 1)
+    off, lost, down, back, shown = 0, 0, list[float](), list[float](), 0
+    with scene(bench) as here:
+        image = here.image()
+        servers = [here.create(image, f"guest-{one}") for one in range(2)]
+        here.active(*servers)
+        before = [here.pid(server) for server in servers]
+        web = here.web()
+        with Watch(lambda: [(here.show(server, web) or {}).get("status") for server in servers]) as watch:
+            for _ in range(rounds):
+                begun = time.perf_counter()
+                here.daemon.kill()
+                wait_for(lambda: here.service()["status"] == "disabled", 15, "the disabled host")
+                down.append(time.perf_counter() - begun)
+                time.sleep(max(0.0, 5 - (time.perf_counter() - begun)))
+                here.daemon.start()
+                begun = time.perf_counter()
+                wait_for(lambda: here.service()["status"] == "enabled" and here.ready(), 30, "the enabled host")
+                back.append(time.perf_counter() - begun)
+        shown = len(watch.seen)
+        off = sum(set(statuses) != {"ACTIVE"} for statuses in watch.values())
+        lost = sum(pid not in here.daemon.guests().values() for pid in before)
+    row.none("guests that did not run on", lost)
+    row.true("disabled while it was away", len(down) == rounds, f"after {max(down):.2f} s at most")
+    row.most("enabled again after its return (its first answer to virsh)", max(back), BACK_S, "s")
+    row.none(f"of {shown} looks, those that showed a guest as not ACTIVE", off)
+    row.series += [
+        Samples("kill to disabled", "s", down),
+        Samples("return to enabled", "s", back),
+    ]
+    return row
+
+
+class _Worker:
+    """Makes, restarts and deletes a server, again and again; tells what became of each."""
+
+    def __init__(self, here: Scene, image: str, number: int, stop: threading.Event) -> None:
+        self._here, self._image, self._number, self._stop = here, image, number, stop
+        self._web: Web = here.web()
+        self.done, self.refused = 0, 0
+        self.stuck: list[str] = []
+        self.lost: list[str] = []
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._one()
+            except CannotMeasure as exc:
+                self.stuck.append(str(exc))
+            except Exception as exc:
+                self.stuck.append(f"{type(exc).__name__}: {exc}")
+
+    def _one(self) -> None:
+        server = self._here.create(self._image, f"w{self._number}", self._web)
+        if self._settled(server) == "ERROR":
+            self._judge(server)
+        else:
+            body = {"reboot": {"type": "HARD"}}
+            self._web.expect(202, "POST", f"{SERVERS}/{server}/action", body)
+            if self._settled(server) != "ACTIVE":
+                self.lost.append(f"{server} after its reboot")
+        self._web.expect(204, "DELETE", f"{SERVERS}/{server}")
+        wait_for(lambda: self._here.show(server, self._web) is None, 120, f"the deletion of {server}")
+        self.done += 1
+
+    def _judge(self, server: str) -> None:
+        """A host out of service refuses new servers, with its reason; anything else that ends a create is a loss."""
+        message = str((self._here.show(server, self._web) or {}).get("fault", {}).get("message", ""))
+        if "No valid host" in message:
+            self.refused += 1
+        else:
+            self.lost.append(f"{server}: {message}")
+
+    def _settled(self, server: str) -> str:
+        def look() -> str | None:
+            shown = self._here.show(server, self._web)
+            return shown["status"] if shown and shown["OS-EXT-STS:task_state"] is None else None
+
+        time.sleep(0.02)
+        return str(wait_for(look, 120, f"the end of what was asked of {server}"))
+
+
+def _workers(here: Scene, image: str, stop: threading.Event) -> Iterator[_Worker]:
+    for number in range(3):
+        yield _Worker(here, image, number, stop)
+
+
+def restarts(bench: Bench) -> Row:
+    """Restarts of libvirtd under create, reboot, delete."""
+    times = bench.n(100, 5)
+    row = Row(
+        f"{times} restarts of libvirtd", "Three clients create, reboot and delete; every other restart is a SIGKILL."
+    )
+    chance = random.Random(3)
+    with scene(bench) as here:
+        image = here.image()
+        first = here.create(image)
+        here.active(first)
+        stays = here.pid(first)
+        at_rest = _rest(here)
+        stop = threading.Event()
+        workers = list(_workers(here, image, stop))
+        for number in range(times):
+            time.sleep(chance.uniform(0.05, 1.0))
+            if number % 2:
+                here.daemon.kill()
+                here.daemon.start()
+            else:
+                here.daemon.restart()
+        stop.set()
+        for worker in workers:
+            worker.thread.join(150)
+        unfinished = sum(worker.thread.is_alive() for worker in workers)
+        left = [server for server in here.box.server_ids() if server != first]
+        leaked = [one for one in here.domains() if one != first]
+        files = [path for server in leaked + left for path in files_of(here, server)]
+        node = here.box.web.expect(200, "GET", "/compute/v2.1/os-hypervisors/detail").json()["hypervisors"][0]
+        after = _rest(here)
+        ran_on = here.pid(first) == stays
+        stuck = [text for worker in workers for text in worker.stuck]
+        lost = [text for worker in workers for text in worker.lost]
+        done, refused = sum(worker.done for worker in workers), sum(worker.refused for worker in workers)
+    row.true(
+        "servers were made, restarted and deleted meanwhile", done > 0, f"{done}, of them refused at first {refused}"
+    )
+    row.none(f"stuck {stuck[:2] or ''}", len(stuck) + unfinished)
+    row.none(f"lost {lost[:2] or ''}", len(lost) + (not ran_on))
+    row.none("leaked (domains, servers, files)", len(leaked) + len(left) + len(files))
+    row.none("claimed guests besides the one that stays", node["running_vms"] - 1)
+    row.most("threads more than at the start", after[0] - at_rest[0], 4, "")
+    row.most("file descriptors more than at the start", after[1] - at_rest[1], 8, "")
+    row.series += [
+        Samples("control: threads and file descriptors before", "", at_rest),
+        Samples("threads and file descriptors after", "", after),
+    ]
+    return row
+
+
+def _rest(here: Scene) -> tuple[int, int]:
+    """Threads and descriptors once the box is quiet: what closes late has closed."""
+    wait_for(here.ready, 30, "a ready box")
+    found: tuple[int, int] = (1 << 20, 1 << 20)
+    end = time.monotonic() + 4
+    while time.monotonic() < end:
+        found = min(found, (here.threads(), here.descriptors()))
+        time.sleep(0.1)
+    return found

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A box on a private daemon, and the ways to ask it while something is wrong."""
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.box import FLAVOR, LIBVIRT, Box
+from bench.figures import CannotMeasure
+from bench.run import Bench
+from bench.web import Answer, Web
+from lab.guest_image import IMAGE
+from lab.libvirtd import Daemon, PrivateLibvirtd
+
+INTERVAL_S, COUNT = 1, 3
+KEEPALIVE_S = INTERVAL_S * (COUNT + 1.0)
+"""The last answered message, COUNT unanswered ones, and the moment at which the next would be due."""
+
+CONFIG = f"""\
+[DEFAULT]
+report_interval = 1
+cpu_allocation_ratio = 16
+service_down_time = 3
+[libvirt]
+virt_type = qemu
+keepalive_interval = {INTERVAL_S}
+keepalive_count = {COUNT}
+"""
+"""A host that misses three heartbeats of one second is shown as down."""
+
+SERVERS = "/compute/v2.1/servers"
+
+
+def wait_for(what: Callable[[], Any], within_s: float, name: str) -> Any:
+    """The first true answer.  Raises CannotMeasure."""
+    end = time.monotonic() + within_s
+    while not (answer := what()):
+        if time.monotonic() > end:
+            raise CannotMeasure(f"{name} did not come about within {within_s:g} s")
+        time.sleep(0.01)
+    return answer
+
+
+@dataclass(slots=True)
+class Scene:
+    """A daemon and a box on it."""
+
+    bench: Bench
+    daemon: Daemon
+    box: Box
+
+    def web(self) -> Web:
+        """A client of its own, for another thread."""
+        return Web(self.box.port, self.box.token)
+
+    def image(self) -> str:
+        return self.box.upload("guest", IMAGE.read_bytes(), "qcow2")
+
+    def create(self, image: str, name: str = "guest", web: Web | None = None) -> str:
+        body = {"server": {"name": name, "imageRef": image, "flavorRef": FLAVOR, "networks": "auto"}}
+        return (web or self.box.web).expect(202, "POST", SERVERS, body).json()["server"]["id"]
+
+    def show(self, server: str, web: Web | None = None) -> dict[str, Any] | None:
+        answer = (web or self.box.web)("GET", f"{SERVERS}/{server}")
+        return answer.json()["server"] if answer.status == 200 else None
+
+    def active(self, *servers: str) -> None:
+        """Wait until all are; raises CannotMeasure."""
+        for server in servers:
+            wait_for(lambda one=server: self._is_active(one), 90, f"ACTIVE of {server}")
+
+    def _is_active(self, server: str) -> bool:
+        shown = self.show(server) or {}
+        if shown.get("status") == "ERROR":
+            raise CannotMeasure(f"{server} is in ERROR: {shown.get('fault', {}).get('message')}")
+        return shown.get("status") == "ACTIVE"
+
+    def service(self, web: Web | None = None) -> dict[str, Any]:
+        """The compute service as the API shows it."""
+        answer = (web or self.box.web).expect(200, "GET", "/compute/v2.1/os-services?binary=kilonova-compute")
+        return answer.json()["services"][0]
+
+    def ready(self) -> bool:
+        return self.box.web("GET", "/readyz").status == 200
+
+    def console(self, server: str, web: Web | None = None) -> Answer:
+        """A request that asks the hypervisor about a guest, by the whole way: API, conductor's bus, host, libvirt."""
+        return (web or self.box.web)("POST", f"{SERVERS}/{server}/action", {"os-getConsoleOutput": {"length": 1}})
+
+    def threads(self) -> int:
+        return len(os.listdir(f"/proc/{self.box.process.pid}/task"))
+
+    def descriptors(self) -> int:
+        return len(os.listdir(f"/proc/{self.box.process.pid}/fd"))
+
+    def domains(self) -> list[str]:
+        """Every domain of the daemon, whoever made it."""
+        argv = ["virsh", "--quiet", "--connect", self.daemon.uri, "list", "--all", "--uuid"]
+        return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout.split()
+
+    def pid(self, server: str) -> int:
+        """The process id of a server's QEMU."""
+        return next(pid for name, pid in self.daemon.guests().items() if server in name)
+
+
+@contextmanager
+def scene(
+    bench: Bench,
+    *,
+    uri: str | None = None,
+    ready: bool = True,
+    config: str = "",
+    daemon_of: Callable[[Path], Daemon] = PrivateLibvirtd,
+) -> Iterator[Scene]:
+    """A daemon and a box in a directory of their own; both are gone afterwards.  `ready` False: the box is started on
+    `uri` and nobody waits for its hypervisor."""
+    directory = bench.directory()
+    daemon = daemon_of(bench.directory())
+    try:
+        daemon.start()
+        box = Box(directory, driver=LIBVIRT, uri=uri or daemon.qemu_uri, config=CONFIG + config)
+        try:
+            box.start(wait_ready=ready)
+            yield Scene(bench, daemon, box)
+        finally:
+            if daemon.alive:
+                daemon.thaw()
+            box.stop()
+    finally:
+        daemon.remove()
+
+
+def paced(ask: Callable[[], Answer], n: int, at_least_s: float = 0.0, pause_s: float = 0.002) -> list[float]:
+    """Durations in ms of `n` requests one after another, and for so many seconds; each must be answered well."""
+    times: list[float] = []
+    begun = time.perf_counter()
+    while len(times) < n or time.perf_counter() - begun < at_least_s:
+        start = time.perf_counter()
+        answer = ask()
+        times.append((time.perf_counter() - start) * 1000)
+        if answer.status >= 300:
+            raise CannotMeasure(f"A request was answered {answer.status}: {answer.data[:200].decode(errors='replace')}")
+        time.sleep(pause_s)
+    return times
+
+
+class Crowd:
+    """Callers in threads; each notes how its call ended and after how many seconds."""
+
+    def __init__(self, callers: int, call: Callable[[int], int]) -> None:
+        self.ended: list[tuple[int, float]] = []
+        self._threads = [threading.Thread(target=self._run, args=(call, n), daemon=True) for n in range(callers)]
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self, call: Callable[[int], int], n: int) -> None:
+        begun = time.perf_counter()
+        status = call(n)
+        self.ended.append((status, time.perf_counter() - begun))
+
+    def join(self, limit_s: float) -> int:
+        """How many have not come back."""
+        end = time.monotonic() + limit_s
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        return sum(thread.is_alive() for thread in self._threads)
+
+
+class Watch:
+    """Looks at something every few milliseconds, in a thread, until it is left; `seen` is everything it saw."""
+
+    def __init__(self, look: Callable[[], Any], pause_s: float = 0.02) -> None:
+        self.seen: list[tuple[float, Any]] = []
+        self._look, self._pause_s = look, pause_s
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        while not self._end.wait(self._pause_s):
+            self.seen.append((time.perf_counter(), self._look()))
+
+    def __enter__(self) -> "Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join(30)
+
+    def values(self) -> list[Any]:
+        return [value for _, value in self.seen]
+
+
+def files_of(scene: Scene, server: str) -> list[Path]:
+    """Everything on disk that belongs to a server."""
+    return [path for path in scene.box.state.rglob("*") if server in str(path)]
