@@ -43,7 +43,10 @@ class Session:
         self.epoch: int | None = None
 
     async def register(self) -> None:
-        """Waits for the conductor as long as it takes, with backoff, and says so."""
+        """Waits for the conductor as long as it takes, with backoff, and says so.
+
+        Raises StateError when the conductor knows this host, or this node, otherwise (renamed or copied).
+        """
         request = RegisterHost(
             host=self.identity.host,
             process_id=self.identity.process_id,

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kilonova.base.errors import NotFound, StaleWrite
+from kilonova.base.errors import NotFound, StaleWrite, StateError
 from kilonova.conductor.actions import check_epoch
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
@@ -32,7 +32,11 @@ from kilonova.rpcapi.host import (
 
 
 def register(connection: sa.Connection, request: RegisterHost, service_id: str, now: datetime) -> int:
-    """The epoch of this process of the host; the same process gets the same one again."""
+    """The epoch of this process of the host; the same process gets the same one again.
+
+    Raises StateError for a host under another node id, or a node under another host's name, than it has reported.
+    """
+    _check_identity(connection, request)
     known = read_hosts.process_of(connection, request.host)
     values: dict[str, Any] = {
         "topic": request.topic,
@@ -50,6 +54,22 @@ def register(connection: sa.Connection, request: RegisterHost, service_id: str, 
         epoch += 1
         write_hosts.update_service(connection, request.host, COMPUTE, now, epoch=epoch, **values)
     return epoch
+
+
+def _check_identity(connection: sa.Connection, request: RegisterHost) -> None:
+    node_id = write_hosts.node_id_of(connection, request.host)
+    if node_id is not None and node_id != request.node_id:
+        raise StateError(
+            f"Host '{request.host}' is known under node id {node_id} and registers with {request.node_id}: give it a "
+            "name of its own if another machine bears this one, or put the known id into its identity file if its "
+            "state directory was lost."
+        )
+    host = read_hosts.host_of_node(connection, request.node_id)
+    if host is not None and host != request.host:
+        raise StateError(
+            f"Node {request.node_id} is known as host '{host}' and registers as '{request.host}': set host = {host} if "
+            "the machine was renamed, or remove its identity file if the state directory was copied."
+        )
 
 
 def report_inventory(connection: sa.Connection, request: ReportInventory) -> None:

@@ -171,7 +171,7 @@ class HostAPI:
         self._caller, self._host, self._subject = caller, host, subject(host)
 
     async def register(self, request: RegisterHost) -> int:
-        """The epoch of this process."""
+        """The epoch of this process.  Raises StateError when the conductor knows host or node otherwise."""
         return (await self._caller.call(self._subject, REGISTER_HOST, request)).epoch
 
     async def heartbeat(self, epoch: int) -> None:
