@@ -56,11 +56,15 @@ class Session:
             topic=self._settings.compute_topic,
             version=CODE_VERSION,
             availability_zone=self._settings.default_availability_zone,
+            resume_guests=self._settings.resume_guests_state_on_host_boot,
         )
         pause = WAIT_FIRST_S
         while True:
             try:
-                self.epoch = await self.conductor.register(request)
+                standing = await self.conductor.register(request)
+                if standing.rebooted:
+                    log.info("this machine has booted: guests are started", count=standing.resumed)
+                self.epoch = standing.epoch
                 return
             except (RpcTimeout, RpcUnavailable) as exc:
                 log.warning("waiting for the conductor", host=self.identity.host, error=str(exc))

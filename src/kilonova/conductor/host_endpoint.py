@@ -4,16 +4,20 @@
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
+import structlog
+
 from kilonova.base.clock import Clock
 from kilonova.base.errors import Forbidden
 from kilonova.base.failpoints import Failpoints
-from kilonova.conductor import actions, hosts
+from kilonova.conductor import actions, host_boot, hosts
 from kilonova.conductor.liveness import Liveness
 from kilonova.db.engine import Database
 from kilonova.objects.ids import HostName
 from kilonova.rpc.bus import token
 from kilonova.rpcapi import host as rows
 from kilonova.rpcapi.method import Ack, Endpoint
+
+log = structlog.get_logger(__name__)
 
 ACK = Ack()
 
@@ -57,9 +61,12 @@ class HostEndpoint:
         return endpoint
 
     async def _register(self, request: rows.RegisterHost) -> rows.Registered:
-        epoch = await self._db.write(hosts.register, request, self._clock.new_id(), self._clock.now())
-        self._liveness.heard(request.host, epoch)
-        return rows.Registered(epoch)
+        new_id = self._clock.new_id
+        standing = await self._db.write(host_boot.enroll, request, new_id(), new_id, self._clock.now())
+        self._liveness.heard(request.host, standing.epoch)
+        if standing.rebooted:
+            log.info("a host has booted", host=request.host, guests_to_start=standing.resumed)
+        return standing
 
     async def _heartbeat(self, request: rows.Heartbeat) -> Ack:
         self._liveness.heard(request.host, request.epoch)

@@ -16,7 +16,7 @@ from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
 from kilonova.objects.instance import Instance
-from kilonova.objects.states import PowerState, observed
+from kilonova.objects.states import PowerState, desired, observed
 from kilonova.rpcapi.conductor import UpdateService
 from kilonova.rpcapi.host import (
     Expected,
@@ -129,8 +129,10 @@ def report_states(connection: sa.Connection, request: ReportStates, now: datetim
 def _observe(connection: sa.Connection, instance: Instance, seen: Observed, now: datetime) -> None:
     power = PowerState.NOSTATE if seen.power is None else seen.power
     vm_state = observed(instance.vm_state, power)
-    if power != instance.power_state or vm_state != instance.vm_state:
-        write_instances.update(connection, instance.id, now, power_state=power, vm_state=vm_state)
+    wish = desired(instance.desired_power, power, seen.reason)
+    if (power, vm_state, wish) != (instance.power_state, instance.vm_state, instance.desired_power):
+        values: dict[str, Any] = {"power_state": power, "vm_state": vm_state, "desired_power": wish}
+        write_instances.update(connection, instance.id, now, **values)
 
 
 def record_events(connection: sa.Connection, request: RecordEvents) -> None:

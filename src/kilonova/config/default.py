@@ -31,6 +31,10 @@ OPTIONS = [
     cfg.FloatOpt("ram_allocation_ratio", default=1.0, min=0.1, help="Memory offered per physical memory."),
     cfg.FloatOpt("disk_allocation_ratio", default=1.0, min=0.1, help="Disk offered per physical disk."),
     cfg.IntOpt("max_concurrent_builds", default=10, min=1, help="Builds that a host runs at the same time."),
+    cfg.BoolOpt(
+        "resume_guests_state_on_host_boot", default=True, help="Start the guests that should run once the host booted."
+    ),
+    cfg.IntOpt("max_concurrent_resumes", default=3, min=1, help="Guests started at the same time after a boot."),
     cfg.FloatOpt("shutdown_timeout", default=60.0, min=0, help="Seconds a guest gets to shut itself down."),
     cfg.StrOpt("default_availability_zone", default="nova", help="Zone of hosts that name none."),
     cfg.BoolOpt("debug", default=False, help="Log debug lines too."),
@@ -59,6 +63,8 @@ class DefaultSettings:
     ram_allocation_ratio: float
     disk_allocation_ratio: float
     max_concurrent_builds: int
+    resume_guests_state_on_host_boot: bool
+    max_concurrent_resumes: int
     shutdown_timeout: float
     default_availability_zone: str
     debug: bool

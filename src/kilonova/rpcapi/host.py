@@ -13,6 +13,9 @@ from kilonova.rpcapi.method import Ack, Caller, Method
 
 SUBSCRIPTION = "conductor.host.*"
 
+HOST_BOOT = "host-boot"
+"""The `cause` in an action's params: the host has booted, and starts few of these at a time."""
+
 
 def subject(host: HostName) -> str:
     """Where a host's requests go; a conductor refuses a request whose `host` is another than the subject's."""
@@ -21,7 +24,8 @@ def subject(host: HostName) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RegisterHost:
-    """`process_id` is fresh at each start of the host's process: the same one gets the same epoch again."""
+    """`process_id` is fresh at each start of the host's process: the same one gets the same epoch again.
+    `resume_guests`: when the machine has booted since the host's last process, start the guests that should run."""
 
     host: HostName
     process_id: str
@@ -31,13 +35,17 @@ class RegisterHost:
     topic: str
     version: int
     availability_zone: str
+    resume_guests: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """`epoch` grows with each process of a host; what comes from an older one is refused with StaleWrite."""
+    """`epoch` grows with each process of a host; what comes from an older one is refused with StaleWrite.
+    `rebooted`: this very request is the first since the machine booted anew; `resumed` guests are to be started."""
 
     epoch: int
+    rebooted: bool = False
+    resumed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +178,9 @@ class HostAPI:
     def __init__(self, caller: Caller, host: HostName) -> None:
         self._caller, self._host, self._subject = caller, host, subject(host)
 
-    async def register(self, request: RegisterHost) -> int:
-        """The epoch of this process.  Raises StateError when the conductor knows host or node otherwise."""
-        return (await self._caller.call(self._subject, REGISTER_HOST, request)).epoch
+    async def register(self, request: RegisterHost) -> Registered:
+        """The standing of this process.  Raises StateError when the conductor knows host or node otherwise."""
+        return await self._caller.call(self._subject, REGISTER_HOST, request)
 
     async def heartbeat(self, epoch: int) -> None:
         await self._caller.call(self._subject, HEARTBEAT, Heartbeat(self._host, epoch))

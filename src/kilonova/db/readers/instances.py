@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading instances.  Deleted ones are not among them but where a function says so."""
 
+from collections.abc import Collection
+
 import sqlalchemy as sa
 
 from kilonova.base.errors import NotFound
@@ -8,7 +10,7 @@ from kilonova.db import rows
 from kilonova.db.schema import instances
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.instance import Instance
-from kilonova.objects.states import PowerState
+from kilonova.objects.states import PowerState, VmState
 
 
 def get(connection: sa.Connection, instance_id: InstanceId, project_id: str | None = None) -> Instance:
@@ -35,3 +37,15 @@ def powers_of_host(connection: sa.Connection, host: HostName) -> dict[InstanceId
     query = sa.select(instances.c.id, instances.c.power_state)
     query = query.where(instances.c.host == host, instances.c.deleted_at.is_(None))
     return {row.id: PowerState(row.power_state) for row in connection.execute(query)}
+
+
+def to_run_on_host(connection: sa.Connection, host: HostName, vm_states: Collection[VmState]) -> list[Instance]:
+    """A host's instances that should run and are in one of these states, in the order in which they were made."""
+    query = sa.select(instances).where(
+        instances.c.host == host,
+        instances.c.deleted_at.is_(None),
+        instances.c.desired_power == PowerState.RUNNING,
+        instances.c.vm_state.in_(vm_states),
+    )
+    query = query.order_by(instances.c.created_at, instances.c.id)
+    return [rows.instance_from(row) for row in connection.execute(query).mappings()]
