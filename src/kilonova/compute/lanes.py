@@ -9,6 +9,7 @@ import structlog
 from kilonova.base.clock import Clock
 from kilonova.base.errors import KilonovaError, NotFound, StaleWrite
 from kilonova.base.locks import KeyedLocks
+from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.compute.operation import Job, Tools
 from kilonova.compute.operations import OPERATIONS
@@ -34,9 +35,10 @@ class Lanes:
         tools: Tools,
         on_idle: Callable[[InstanceId], None],
         on_stale: Callable[[], None],
+        metrics: Metrics,
     ) -> None:
         self._host, self._conductor, self._runner, self._tools = host, conductor, runner, tools
-        self._on_idle, self._on_stale = on_idle, on_stale
+        self._on_idle, self._on_stale, self._metrics = on_idle, on_stale, metrics
         self._locks = KeyedLocks()
         self._builds = asyncio.Semaphore(tools.settings.max_concurrent_builds)
         self._resumes = asyncio.Semaphore(tools.settings.max_concurrent_resumes)
@@ -137,6 +139,7 @@ class Lanes:
         while True:
             try:
                 await self._conductor.finish(report)
+                self._metrics.action_ended(action.verb, outcome.succeeded)
                 return
             except (StaleWrite, NotFound) as exc:
                 log.info("outcome is no longer wanted", verb=action.verb, action=action.id, error=str(exc))

@@ -13,6 +13,7 @@ import structlog
 from kilonova.base.clock import Clock
 from kilonova.base.errors import NotFound
 from kilonova.base.failpoints import Failpoints
+from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import Workers
 from kilonova.compute.feed import Feed
@@ -20,6 +21,7 @@ from kilonova.compute.image_cache import ImageCache, ImageSource
 from kilonova.compute.lanes import Lanes
 from kilonova.compute.observer import Observer
 from kilonova.compute.operation import Tools
+from kilonova.compute.reaper import Reaper
 from kilonova.compute.reports import Reports
 from kilonova.compute.runner import Runner
 from kilonova.compute.session import Identity, Session
@@ -51,8 +53,10 @@ class ComputeManager:
         images: ImageSource,
         workers: Workers,
         failpoints: Failpoints,
+        metrics: Metrics | None = None,
     ) -> None:
         self._identity, self._settings, self._clock = identity, settings, clock
+        self.metrics = metrics or Metrics()
         self._images, self._workers, self._failpoints = images, workers, failpoints
         self.virtapi = ComputeVirtAPI(clock)
         self.driver = load_driver(self.virtapi)
@@ -71,9 +75,9 @@ class ComputeManager:
         self.virtapi.on_event = observer.mark
         cache = ImageCache(Path(defaults.instances_path) / "_base", self._images, self._workers, clock)
         tools = Tools(self.driver, cache, clock, defaults)
-        lanes = Lanes(
-            self._identity.host, session.conductor, Runner(self._failpoints), tools, observer.idle, self._look_for_work
-        )
+        runner = Runner(self._failpoints)
+        hooks = (observer.idle, self._look_for_work, self.metrics)
+        lanes = Lanes(self._identity.host, session.conductor, runner, tools, *hooks)
         feed = Feed(session, lanes, clock, defaults.action_poll_interval)
         reports = Reports(session, self.driver, self.virtapi, observer, clock)
         self._session, self._lanes, self._feed, self._reports = session, lanes, feed, reports
@@ -82,6 +86,7 @@ class ComputeManager:
         observer.start(lanes, tasks)
         reports.start(defaults, tasks)
         feed.start(tasks)
+        Reaper(session, lanes, runner, tools, self.metrics).start(tasks)
 
     def ready(self) -> tuple[bool, str]:
         """Whether this host can get work, and if not, why in one sentence."""

@@ -56,6 +56,7 @@ class HostEndpoint:
         endpoint.on(rows.RECORD_EVENTS, _pinned(self._record_events))
         endpoint.on(rows.REPORT_STATES, _pinned(self._report_states))
         endpoint.on(rows.LIST_EXPECTED, _pinned(self._list_expected))
+        endpoint.on(rows.JUDGE_GUESTS, _pinned(self._judge_guests))
         endpoint.on(rows.REPORT_INVENTORY, _pinned(self._report_inventory))
         endpoint.on(rows.SET_HOST_ENABLED, _pinned(self._set_enabled))
         return endpoint
@@ -90,6 +91,9 @@ class HostEndpoint:
 
     async def _list_expected(self, request: rows.ListExpected) -> rows.Expected:
         return await self._db.read(hosts.list_expected, request)
+
+    async def _judge_guests(self, request: rows.JudgeGuests) -> rows.Judged:
+        return await self._db.read(hosts.judge_guests, request)
 
     async def _report_inventory(self, request: rows.ReportInventory) -> Ack:
         await self._db.write(hosts.report_inventory, request)

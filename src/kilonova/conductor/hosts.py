@@ -15,12 +15,15 @@ from kilonova.db.readers.hosts import COMPUTE
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
+from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import PowerState, desired, observed
 from kilonova.rpcapi.conductor import UpdateService
 from kilonova.rpcapi.host import (
     Expected,
     ExpectedGuest,
+    Judged,
+    JudgeGuests,
     ListExpected,
     Observed,
     RecordEvents,
@@ -108,6 +111,21 @@ def list_expected(connection: sa.Connection, request: ListExpected) -> Expected:
     busy = {action.instance_id for action in read_actions.open_of_host(connection, request.host)}
     powers = read_instances.powers_of_host(connection, request.host)
     return Expected(tuple(ExpectedGuest(id_, power, id_ in busy) for id_, power in powers.items()))
+
+
+def judge_guests(connection: sa.Connection, request: JudgeGuests) -> Judged:
+    """Which guests on a host should not be there.  Raises StaleWrite."""
+    check_epoch(connection, request.host, request.epoch)
+    known = read_instances.get_all_known(connection, request.guests)
+    deleted: list[Instance] = []
+    elsewhere: list[InstanceId] = []
+    for instance, is_deleted in known:
+        if instance.host != request.host:
+            elsewhere.append(instance.id)
+        elif is_deleted:
+            deleted.append(instance)
+    strange = set(request.guests) - {instance.id for instance, _ in known}
+    return Judged(tuple(deleted), tuple(elsewhere), tuple(sorted(strange)))
 
 
 def report_states(connection: sa.Connection, request: ReportStates, now: datetime) -> None:

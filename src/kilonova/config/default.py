@@ -25,6 +25,21 @@ OPTIONS = [
     cfg.FloatOpt("action_poll_interval", default=15.0, min=0.01, help="Seconds between a host's looks for actions."),
     cfg.FloatOpt("update_resources_interval", default=60.0, min=0.1, help="Seconds between inventory reports."),
     cfg.FloatOpt("sync_power_state_interval", default=120.0, min=0.1, help="Seconds between bulk reads of all guests."),
+    cfg.FloatOpt(
+        "running_deleted_instance_poll_interval",
+        default=1800.0,
+        min=0.1,
+        help="Seconds between looks for guests whose instances were deleted.",
+    ),
+    cfg.StrOpt(
+        "running_deleted_instance_action",
+        default="reap",
+        choices=["noop", "log", "reap"],
+        help="What becomes of a guest whose instance was seen deleted twice.",
+    ),
+    cfg.FloatOpt(
+        "orphan_report_interval", default=600.0, min=0.1, help="Seconds between looks for guests that are no instance."
+    ),
     cfg.IntOpt("reserved_host_memory_mb", default=512, min=0, help="MiB of memory that no guest may claim."),
     cfg.IntOpt("reserved_host_disk_mb", default=0, min=0, help="MiB of disk that no guest may claim."),
     cfg.FloatOpt("cpu_allocation_ratio", default=4.0, min=0.1, help="Virtual CPUs offered per physical one."),
@@ -57,6 +72,9 @@ class DefaultSettings:
     action_poll_interval: float
     update_resources_interval: float
     sync_power_state_interval: float
+    running_deleted_instance_poll_interval: float
+    running_deleted_instance_action: str
+    orphan_report_interval: float
     reserved_host_memory_mb: int
     reserved_host_disk_mb: int
     cpu_allocation_ratio: float

@@ -139,6 +139,25 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgeGuests:
+    """`guests` bear our metadata on this host."""
+
+    host: HostName
+    epoch: int
+    guests: tuple[InstanceId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Those that are no instances of this host: `deleted` from this very host, `elsewhere` (of another host, or
+    deleted from one), `unknown` to the database."""
+
+    deleted: tuple[Instance, ...] = ()
+    elsewhere: tuple[InstanceId, ...] = ()
+    unknown: tuple[InstanceId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ReportInventory:
     host: HostName
     epoch: int
@@ -167,6 +186,7 @@ FINISH = Method("finish", Finish, Ack, "An attempt ended; the last one of a host
 RECORD_EVENTS = Method("record_events", RecordEvents, Ack, "Steps of an attempt, for people to read.")
 REPORT_STATES = Method("report_states", ReportStates, Ack, "What the hypervisor says of guests.")
 LIST_EXPECTED = Method("list_expected", ListExpected, Expected, "What the database believes of the host's guests.")
+JUDGE_GUESTS = Method("judge_guests", JudgeGuests, Judged, "Which of these guests should not be on this host.")
 REPORT_INVENTORY = Method("report_inventory", ReportInventory, Ack, "What the host has and offers.")
 SET_HOST_ENABLED = Method("set_host_enabled", SetHostEnabled, Ack, "The host's hypervisor is in service, or is not.")
 
@@ -199,6 +219,9 @@ class HostAPI:
 
     async def list_expected(self, epoch: int) -> tuple[ExpectedGuest, ...]:
         return (await self._caller.call(self._subject, LIST_EXPECTED, ListExpected(self._host, epoch))).guests
+
+    async def judge(self, epoch: int, guests: tuple[InstanceId, ...]) -> Judged:
+        return await self._caller.call(self._subject, JUDGE_GUESTS, JudgeGuests(self._host, epoch, guests))
 
     async def report_inventory(self, epoch: int, node_id: str, inventory: Inventory) -> None:
         await self._caller.call(self._subject, REPORT_INVENTORY, ReportInventory(self._host, epoch, node_id, inventory))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading instances.  Deleted ones are not among them but where a function says so."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
@@ -11,6 +11,9 @@ from kilonova.db.schema import instances
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import PowerState, VmState
+
+AT_A_TIME = 500
+"""Ids in one query: databases have a limit of parameters."""
 
 
 def get(connection: sa.Connection, instance_id: InstanceId, project_id: str | None = None) -> Instance:
@@ -29,6 +32,16 @@ def owner(connection: sa.Connection, instance_id: InstanceId) -> str:
     found = connection.execute(sa.select(instances.c.project_id).where(instances.c.id == instance_id)).scalar()
     if found is None:
         raise NotFound(f"Instance {instance_id} could not be found.", instance_id=instance_id)
+    return found
+
+
+def get_all_known(connection: sa.Connection, ids: Sequence[InstanceId]) -> list[tuple[Instance, bool]]:
+    """Those of these instances that were ever recorded, each with whether it is deleted."""
+    found: list[tuple[Instance, bool]] = []
+    for start in range(0, len(ids), AT_A_TIME):
+        query = sa.select(instances).where(instances.c.id.in_(ids[start : start + AT_A_TIME]))
+        for row in connection.execute(query.order_by(instances.c.id)).mappings():
+            found.append((rows.instance_from(row), row["deleted_at"] is not None))
     return found
 
 
