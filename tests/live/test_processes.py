@@ -2,6 +2,7 @@
 """kilonova-compute and kilonova-conductor as real processes, over a real NATS server."""
 
 import asyncio
+import json
 import re
 import signal
 import time
@@ -12,7 +13,7 @@ import pytest
 
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
-from tests.live.fleet import Fleet, context
+from tests.live.fleet import Fleet, Service, context
 from tests.live.fleet import fleet as running_fleet
 
 pytestmark = pytest.mark.live
@@ -222,3 +223,36 @@ def test_options_of_a_nova_conf_that_are_not_ours_are_named_once(fleet: Fleet) -
     assert "libvirt.inject_key, vnc.enabled" in said
     assert "a host needs no database" in said
     assert "hunter2" not in said
+
+
+def second_host(fleet: Fleet, host: str) -> Service:
+    """Another kilonova-compute with a state directory of its own, under that name."""
+    config, state = fleet.directory / "second.conf", fleet.directory / "second"
+    config.write_text(
+        fleet.config.read_text().replace("host = box1", f"host = {host}").replace(str(fleet.state), str(state))
+    )
+    service = fleet.service("compute", config)
+    service.log = fleet.directory / "second.log"
+    return service
+
+
+def test_a_renamed_host_is_refused_by_its_own_state_directory(fleet: Fleet) -> None:
+    fleet.conductor.start().ready()
+    fleet.compute.start().ready()
+    fleet.compute.stop()
+    fleet.config.write_text(fleet.config.read_text().replace("host = box1", "host = box2"))
+    assert fleet.compute.start().wait_dead() == 1
+    assert "belongs to host 'box1' and this is host 'box2'" in fleet.compute.said().splitlines()[-1]
+
+
+def test_a_copied_host_is_refused_by_the_conductor_and_the_first_serves_on(fleet: Fleet) -> None:
+    fleet.conductor.start().ready()
+    fleet.compute.start().ready()
+    second = second_host(fleet, "box1")
+    assert second.start().wait_dead() == 1
+    assert second.said().splitlines()[-1].startswith("kilonova: Host 'box1' is known under node id")
+    copied = second_host(fleet, "box2")
+    (fleet.directory / "second/compute_id").write_text(json.loads((fleet.state / "compute_id").read_text())["node_id"])
+    assert copied.start().wait_dead() == 1
+    assert "is known as host 'box1' and registers as 'box2'" in copied.said().splitlines()[-1]
+    fleet.wait_state(create(fleet).id, "active")

@@ -71,6 +71,7 @@ class World:
         self.db = open_inline(state / "kilonova.db")
         self.store = ImageStore(state / "images", self.workers)
         self.machines: dict[str, FakeHypervisor] = {}
+        self.boots: dict[str, int] = {}
         self.hosts: dict[str, Process] = {}
         self.conductor = Process(self._conductor, tasks)
         self.http: httpx.AsyncClient
@@ -94,6 +95,7 @@ class World:
         """A host that starts now; its machine outlives its process."""
         self.machines[name] = FakeHypervisor(vcpus=64, memory_mib=256 * 1024, disk_gib=4096)
         self.machines[name].before_call = self._slow
+        self.boots[name] = 1
         self.hosts[name] = Process(lambda: self._host(name), self._tasks)
         self.hosts[name].start()
 
@@ -105,7 +107,7 @@ class World:
         async with AsyncExitStack() as stack:
             bus = await stack.enter_async_context(MemoryBus(self.hub, self.clock))
             manager = ComputeManager(
-                Identity(HostName(name), f"node-{name}", "boot", self.clock.new_id()),
+                Identity(HostName(name), f"node-{name}", f"boot-{self.boots[name]}", self.clock.new_id()),
                 self.settings,
                 self.clock,
                 load_driver=lambda api: FakeDriver(api, self.settings, hypervisor=self.machines[name]),

@@ -13,6 +13,10 @@ from kilonova.base.clock import Clock
 log = structlog.get_logger(__name__)
 
 
+OnRound = Callable[[str, float, str], None]
+"""Told of each round of a periodic task: its name, how many seconds it took, and how it ended (ok, failed, hung)."""
+
+
 class Supervisor:
     """A task group whose tasks end with it.
 
@@ -21,8 +25,8 @@ class Supervisor:
     delays nobody else.  Leaving the `async with` block cancels what still runs.
     """
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, on_round: OnRound = lambda name, took_s, how: None) -> None:
+        self._clock, self._on_round = clock, on_round
         self._group = asyncio.TaskGroup()
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -56,10 +60,14 @@ class Supervisor:
     async def _rounds(self, name: str, period_s: float, work: Callable[[], Awaitable[None]], limit_s: float) -> None:
         while True:
             await self._clock.sleep(period_s * self._clock.random.uniform(0.95, 1.05))
+            began, how = self._clock.monotonic(), "ok"
             try:
                 async with asyncio.timeout(limit_s):
                     await work()
             except TimeoutError:
+                how = "hung"
                 log.warning("periodic task hung and was given up", task=name, limit_s=limit_s)
             except Exception as exc:
+                how = "failed"
                 log.warning("periodic task failed", task=name, error=str(exc), kind=type(exc).__name__)
+            self._on_round(name, self._clock.monotonic() - began, how)

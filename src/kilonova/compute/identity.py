@@ -1,8 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who this host is: an id in its state directory, and the machine's boot id."""
+"""Who this host is: the identity file in its state directory, and the machine's boot id.
 
+The file holds the node id together with the host's name, so that a renamed host and a copied state directory are
+noticed before anything is done in another host's name.
+"""
+
+import json
+import os
 import uuid
 from pathlib import Path
+from typing import Any, cast
 
 from kilonova.base.clock import Clock
 from kilonova.base.errors import StateError
@@ -11,18 +18,50 @@ from kilonova.objects.ids import HostName
 
 FILE = "compute_id"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+UNKNOWN_BOOT = "unknown"
 
 
-def read_identity(state_path: Path, host: str, clock: Clock) -> Identity:
-    """Read the host's id, or give it one at its first start.  Raises StateError in one sentence."""
+def read_identity(state_path: Path, host: str, clock: Clock, boot_id_file: Path = BOOT_ID) -> Identity:
+    """Read the host's identity, or give it one at its first start.
+
+    A file of an older version (the id alone) is completed with the name.  Raises StateError in one sentence when the
+    file cannot be used or is another host's.
+    """
     path = state_path / FILE
     try:
-        if not path.exists():
-            path.write_text(clock.new_id() + "\n")
-        node_id = str(uuid.UUID(path.read_text().strip()))
+        text = path.read_text() if path.exists() else clock.new_id()
+        node_id, owner = _parse(path, text)
+        if owner is None:
+            _write(path, node_id, host)
     except OSError as exc:
         raise StateError(f"The identity file {path} cannot be used: {exc.strerror}.") from exc
-    except ValueError as exc:
-        raise StateError(f"The identity file {path} holds no UUID; it must hold this host's own.") from exc
-    boot_id = BOOT_ID.read_text().strip() if BOOT_ID.exists() else "unknown"
+    if owner is not None and owner != host:
+        raise StateError(
+            f"The state directory {state_path} belongs to host '{owner}' and this is host '{host}': set host = {owner} "
+            f"if the machine was renamed, or remove {path} and the instances here if the directory was copied."
+        )
+    boot_id = boot_id_file.read_text().strip() if boot_id_file.exists() else UNKNOWN_BOOT
     return Identity(HostName(host), node_id, boot_id, clock.new_id())
+
+
+def _parse(path: Path, text: str) -> tuple[str, str | None]:
+    """Node id and host name; None where the file does not say the name yet."""
+    try:
+        if not text.lstrip().startswith("{"):
+            return str(uuid.UUID(text.strip())), None
+        found = cast("dict[str, Any]", json.loads(text))
+        return str(uuid.UUID(found["node_id"])), str(found["host"])
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise StateError(
+            f"The identity file {path} holds no node id and host name; restore it from a backup of this host."
+        ) from exc
+
+
+def _write(path: Path, node_id: str, host: str) -> None:
+    """Whole or not at all, also after a power cut."""
+    part = path.with_suffix(".new")
+    with part.open("w") as file:
+        file.write(json.dumps({"node_id": node_id, "host": host}) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    part.rename(path)

@@ -9,12 +9,13 @@ import structlog
 from kilonova.base.clock import Clock
 from kilonova.base.errors import KilonovaError, NotFound, StaleWrite
 from kilonova.base.locks import KeyedLocks
+from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.compute.operation import Job, Tools
 from kilonova.compute.operations import OPERATIONS
 from kilonova.compute.runner import Outcome, Revoked, Run, Runner
 from kilonova.objects.ids import ActionId, HostName, InstanceId
-from kilonova.rpcapi.host import Finish, HostAPI, WorkItem
+from kilonova.rpcapi.host import HOST_BOOT, Finish, HostAPI, WorkItem
 
 log = structlog.get_logger(__name__)
 
@@ -34,11 +35,13 @@ class Lanes:
         tools: Tools,
         on_idle: Callable[[InstanceId], None],
         on_stale: Callable[[], None],
+        metrics: Metrics,
     ) -> None:
         self._host, self._conductor, self._runner, self._tools = host, conductor, runner, tools
-        self._on_idle, self._on_stale = on_idle, on_stale
+        self._on_idle, self._on_stale, self._metrics = on_idle, on_stale, metrics
         self._locks = KeyedLocks()
         self._builds = asyncio.Semaphore(tools.settings.max_concurrent_builds)
+        self._resumes = asyncio.Semaphore(tools.settings.max_concurrent_resumes)
         self._runs: dict[ActionId, tuple[Run, asyncio.Task[None]]] = {}
 
     @property
@@ -102,16 +105,23 @@ class Lanes:
                 self._on_idle(instance.id)
 
     async def _in_turn(self, run: Run) -> None:
-        if not run.operation.heavy:
+        turns = self._turns(run)
+        if turns is None:
             await self._report(run, await self._runner.run(run))
             return
         with run.may_interrupt():
-            await self._builds.acquire()
+            await turns.acquire()
         try:
             outcome = await self._runner.run(run)
         finally:
-            self._builds.release()
+            turns.release()
         await self._report(run, outcome)
+
+    def _turns(self, run: Run) -> asyncio.Semaphore | None:
+        """What it must wait for beside others of its kind, first come first served; None: nothing."""
+        if run.operation.heavy:
+            return self._builds
+        return self._resumes if run.job.action.params.get("cause") == HOST_BOOT else None
 
     async def _report(self, run: Run, outcome: Outcome) -> None:
         """Tell the conductor until it has heard.  StaleWrite: it has given the action to another attempt."""
@@ -129,6 +139,7 @@ class Lanes:
         while True:
             try:
                 await self._conductor.finish(report)
+                self._metrics.action_ended(action.verb, outcome.succeeded)
                 return
             except (StaleWrite, NotFound) as exc:
                 log.info("outcome is no longer wanted", verb=action.verb, action=action.id, error=str(exc))

@@ -13,6 +13,7 @@ import structlog
 from kilonova.base.clock import Clock
 from kilonova.base.errors import NotFound
 from kilonova.base.failpoints import Failpoints
+from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import Workers
 from kilonova.compute.feed import Feed
@@ -21,6 +22,7 @@ from kilonova.compute.lanes import Lanes
 from kilonova.compute.notifier import Notifier
 from kilonova.compute.observer import Observer
 from kilonova.compute.operation import Tools
+from kilonova.compute.reaper import Reaper
 from kilonova.compute.reports import Reports
 from kilonova.compute.runner import Runner
 from kilonova.compute.session import Identity, Session
@@ -52,8 +54,10 @@ class ComputeManager:
         images: ImageSource,
         workers: Workers,
         failpoints: Failpoints,
+        metrics: Metrics | None = None,
     ) -> None:
         self._identity, self._settings, self._clock = identity, settings, clock
+        self.metrics = metrics or Metrics()
         self._images, self._workers, self._failpoints = images, workers, failpoints
         self.virtapi = ComputeVirtAPI(clock)
         self.driver = load_driver(self.virtapi)
@@ -75,9 +79,9 @@ class ComputeManager:
         self.virtapi.on_event = observer.mark
         cache = ImageCache(Path(defaults.instances_path) / "_base", self._images, self._workers, clock)
         tools = Tools(self.driver, cache, clock, defaults)
-        lanes = Lanes(
-            self._identity.host, session.conductor, Runner(self._failpoints), tools, observer.idle, self._look_for_work
-        )
+        runner = Runner(self._failpoints)
+        hooks = (observer.idle, self._look_for_work, self.metrics)
+        lanes = Lanes(self._identity.host, session.conductor, runner, tools, *hooks)
         feed = Feed(session, lanes, clock, defaults.action_poll_interval)
         reports = Reports(session, self.driver, self.virtapi, observer, clock)
         self._session, self._lanes, self._feed, self._reports = session, lanes, feed, reports
@@ -87,6 +91,7 @@ class ComputeManager:
         reports.start(defaults, tasks)
         feed.start(tasks)
         notifier.start(tasks)
+        Reaper(session, lanes, runner, tools, self.metrics).start(tasks)
 
     def ready(self) -> tuple[bool, str]:
         """Whether this host can get work, and if not, why in one sentence."""

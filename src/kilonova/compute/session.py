@@ -43,7 +43,10 @@ class Session:
         self.epoch: int | None = None
 
     async def register(self) -> None:
-        """Waits for the conductor as long as it takes, with backoff, and says so."""
+        """Waits for the conductor as long as it takes, with backoff, and says so.
+
+        Raises StateError when the conductor knows this host, or this node, otherwise (renamed or copied).
+        """
         request = RegisterHost(
             host=self.identity.host,
             process_id=self.identity.process_id,
@@ -53,11 +56,15 @@ class Session:
             topic=self._settings.compute_topic,
             version=CODE_VERSION,
             availability_zone=self._settings.default_availability_zone,
+            resume_guests=self._settings.resume_guests_state_on_host_boot,
         )
         pause = WAIT_FIRST_S
         while True:
             try:
-                self.epoch = await self.conductor.register(request)
+                standing = await self.conductor.register(request)
+                if standing.rebooted:
+                    log.info("this machine has booted: guests are started", count=standing.resumed)
+                self.epoch = standing.epoch
                 return
             except (RpcTimeout, RpcUnavailable) as exc:
                 log.warning("waiting for the conductor", host=self.identity.host, error=str(exc))

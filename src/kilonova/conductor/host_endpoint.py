@@ -4,16 +4,20 @@
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
+import structlog
+
 from kilonova.base.clock import Clock
 from kilonova.base.errors import Forbidden
 from kilonova.base.failpoints import Failpoints
-from kilonova.conductor import actions, hosts
+from kilonova.conductor import actions, host_boot, hosts
 from kilonova.conductor.liveness import Liveness
 from kilonova.db.engine import Database
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.rpc.bus import token
 from kilonova.rpcapi import host as rows
 from kilonova.rpcapi.method import Ack, Endpoint
+
+log = structlog.get_logger(__name__)
 
 ACK = Ack()
 
@@ -52,15 +56,19 @@ class HostEndpoint:
         endpoint.on(rows.RECORD_EVENTS, _pinned(self._record_events))
         endpoint.on(rows.REPORT_STATES, _pinned(self._report_states))
         endpoint.on(rows.LIST_EXPECTED, _pinned(self._list_expected))
+        endpoint.on(rows.JUDGE_GUESTS, _pinned(self._judge_guests))
         endpoint.on(rows.REPORT_INVENTORY, _pinned(self._report_inventory))
         endpoint.on(rows.SET_HOST_ENABLED, _pinned(self._set_enabled))
         endpoint.on(rows.NOTIFY, _pinned(self._notify))
         return endpoint
 
     async def _register(self, request: rows.RegisterHost) -> rows.Registered:
-        epoch = await self._db.write(hosts.register, request, self._clock.new_id(), self._clock.now())
-        self._liveness.heard(request.host, epoch)
-        return rows.Registered(epoch)
+        new_id = self._clock.new_id
+        standing = await self._db.write(host_boot.enroll, request, new_id(), new_id, self._clock.now())
+        self._liveness.heard(request.host, standing.epoch)
+        if standing.rebooted:
+            log.info("a host has booted", host=request.host, guests_to_start=standing.resumed)
+        return standing
 
     async def _heartbeat(self, request: rows.Heartbeat) -> Ack:
         self._liveness.heard(request.host, request.epoch)
@@ -85,6 +93,9 @@ class HostEndpoint:
 
     async def _list_expected(self, request: rows.ListExpected) -> rows.Expected:
         return await self._db.read(hosts.list_expected, request)
+
+    async def _judge_guests(self, request: rows.JudgeGuests) -> rows.Judged:
+        return await self._db.read(hosts.judge_guests, request)
 
     async def _report_inventory(self, request: rows.ReportInventory) -> Ack:
         await self._db.write(hosts.report_inventory, request)

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from kilonova.base.context import system_context
-from kilonova.base.errors import NotFound, StaleWrite
+from kilonova.base.errors import NotFound, StaleWrite, StateError
 from kilonova.conductor.actions import check_epoch
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
@@ -19,13 +19,15 @@ from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
 from kilonova.db.writers import notifications as write_notifications
 from kilonova.objects.action import Action, ActionEvent
-from kilonova.objects.ids import ActionId, AttemptId
+from kilonova.objects.ids import ActionId, AttemptId, InstanceId
 from kilonova.objects.instance import Instance
-from kilonova.objects.states import ActionState, PowerState, Verb, observed
+from kilonova.objects.states import ActionState, PowerState, Verb, desired, observed
 from kilonova.rpcapi.conductor import UpdateService
 from kilonova.rpcapi.host import (
     Expected,
     ExpectedGuest,
+    Judged,
+    JudgeGuests,
     ListExpected,
     Notify,
     Observed,
@@ -38,7 +40,11 @@ from kilonova.rpcapi.host import (
 
 
 def register(connection: sa.Connection, request: RegisterHost, service_id: str, now: datetime) -> int:
-    """The epoch of this process of the host; the same process gets the same one again."""
+    """The epoch of this process of the host; the same process gets the same one again.
+
+    Raises StateError for a host under another node id, or a node under another host's name, than it has reported.
+    """
+    _check_identity(connection, request)
     known = read_hosts.process_of(connection, request.host)
     values: dict[str, Any] = {
         "topic": request.topic,
@@ -56,6 +62,22 @@ def register(connection: sa.Connection, request: RegisterHost, service_id: str, 
         epoch += 1
         write_hosts.update_service(connection, request.host, COMPUTE, now, epoch=epoch, **values)
     return epoch
+
+
+def _check_identity(connection: sa.Connection, request: RegisterHost) -> None:
+    node_id = write_hosts.node_id_of(connection, request.host)
+    if node_id is not None and node_id != request.node_id:
+        raise StateError(
+            f"Host '{request.host}' is known under node id {node_id} and registers with {request.node_id}: give it a "
+            "name of its own if another machine bears this one, or put the known id into its identity file if its "
+            "state directory was lost."
+        )
+    host = read_hosts.host_of_node(connection, request.node_id)
+    if host is not None and host != request.host:
+        raise StateError(
+            f"Node {request.node_id} is known as host '{host}' and registers as '{request.host}': set host = {host} if "
+            "the machine was renamed, or remove its identity file if the state directory was copied."
+        )
 
 
 def report_inventory(connection: sa.Connection, request: ReportInventory) -> None:
@@ -96,6 +118,21 @@ def list_expected(connection: sa.Connection, request: ListExpected) -> Expected:
     return Expected(tuple(ExpectedGuest(id_, power, id_ in busy) for id_, power in powers.items()))
 
 
+def judge_guests(connection: sa.Connection, request: JudgeGuests) -> Judged:
+    """Which guests on a host should not be there.  Raises StaleWrite."""
+    check_epoch(connection, request.host, request.epoch)
+    known = read_instances.get_all_known(connection, request.guests)
+    deleted: list[Instance] = []
+    elsewhere: list[InstanceId] = []
+    for instance, is_deleted in known:
+        if instance.host != request.host:
+            elsewhere.append(instance.id)
+        elif is_deleted:
+            deleted.append(instance)
+    strange = set(request.guests) - {instance.id for instance, _ in known}
+    return Judged(tuple(deleted), tuple(elsewhere), tuple(sorted(strange)))
+
+
 def report_states(
     connection: sa.Connection, request: ReportStates, action_ids: Sequence[ActionId], now: datetime
 ) -> None:
@@ -118,10 +155,14 @@ def report_states(
 def _observe(connection: sa.Connection, instance: Instance, seen: Observed, action_id: ActionId, now: datetime) -> None:
     power = PowerState.NOSTATE if seen.power is None else seen.power
     vm_state = observed(instance.vm_state, power)
-    if power == instance.power_state and vm_state == instance.vm_state:
+    wish = desired(instance.desired_power, power, seen.reason)
+    if (power, vm_state, wish) == (instance.power_state, instance.vm_state, instance.desired_power):
         return
-    write_instances.update(connection, instance.id, now, power_state=power, vm_state=vm_state)
-    if seen.power is not PowerState.NOSTATE:  # that one is the middle of a change, which is told when it is over
+    write_instances.update(connection, instance.id, now, power_state=power, vm_state=vm_state, desired_power=wish)
+    changed = power != instance.power_state or vm_state != instance.vm_state
+    if (
+        changed and seen.power is not PowerState.NOSTATE
+    ):  # that one is the middle of a change, which is told when it is over
         _record(connection, instance, seen, action_id, now)
 
 

@@ -25,12 +25,31 @@ OPTIONS = [
     cfg.FloatOpt("action_poll_interval", default=15.0, min=0.01, help="Seconds between a host's looks for actions."),
     cfg.FloatOpt("update_resources_interval", default=60.0, min=0.1, help="Seconds between inventory reports."),
     cfg.FloatOpt("sync_power_state_interval", default=120.0, min=0.1, help="Seconds between bulk reads of all guests."),
+    cfg.FloatOpt(
+        "running_deleted_instance_poll_interval",
+        default=1800.0,
+        min=0.1,
+        help="Seconds between looks for guests whose instances were deleted.",
+    ),
+    cfg.StrOpt(
+        "running_deleted_instance_action",
+        default="reap",
+        choices=["noop", "log", "reap"],
+        help="What becomes of a guest whose instance was seen deleted twice.",
+    ),
+    cfg.FloatOpt(
+        "orphan_report_interval", default=600.0, min=0.1, help="Seconds between looks for guests that are no instance."
+    ),
     cfg.IntOpt("reserved_host_memory_mb", default=512, min=0, help="MiB of memory that no guest may claim."),
     cfg.IntOpt("reserved_host_disk_mb", default=0, min=0, help="MiB of disk that no guest may claim."),
     cfg.FloatOpt("cpu_allocation_ratio", default=4.0, min=0.1, help="Virtual CPUs offered per physical one."),
     cfg.FloatOpt("ram_allocation_ratio", default=1.0, min=0.1, help="Memory offered per physical memory."),
     cfg.FloatOpt("disk_allocation_ratio", default=1.0, min=0.1, help="Disk offered per physical disk."),
     cfg.IntOpt("max_concurrent_builds", default=10, min=1, help="Builds that a host runs at the same time."),
+    cfg.BoolOpt(
+        "resume_guests_state_on_host_boot", default=True, help="Start the guests that should run once the host booted."
+    ),
+    cfg.IntOpt("max_concurrent_resumes", default=3, min=1, help="Guests started at the same time after a boot."),
     cfg.FloatOpt("shutdown_timeout", default=60.0, min=0, help="Seconds a guest gets to shut itself down."),
     cfg.StrOpt("default_availability_zone", default="nova", help="Zone of hosts that name none."),
     cfg.BoolOpt("debug", default=False, help="Log debug lines too."),
@@ -53,12 +72,17 @@ class DefaultSettings:
     action_poll_interval: float
     update_resources_interval: float
     sync_power_state_interval: float
+    running_deleted_instance_poll_interval: float
+    running_deleted_instance_action: str
+    orphan_report_interval: float
     reserved_host_memory_mb: int
     reserved_host_disk_mb: int
     cpu_allocation_ratio: float
     ram_allocation_ratio: float
     disk_allocation_ratio: float
     max_concurrent_builds: int
+    resume_guests_state_on_host_boot: bool
+    max_concurrent_resumes: int
     shutdown_timeout: float
     default_availability_zone: str
     debug: bool

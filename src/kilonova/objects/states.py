@@ -131,6 +131,29 @@ def observed(vm_state: VmState, power_state: PowerState) -> VmState:
     return OBSERVED.get((vm_state, power_state), vm_state)
 
 
+GONE_BY_ITSELF = frozenset({"crashed", "failed", ""})
+"""The hypervisor's words for a guest that is off though nobody wanted it off: its process died, or the machine below
+did (then it knows no reason)."""
+
+
+def desired(before: PowerState, power_state: PowerState, reason: str) -> PowerState:
+    """What a guest should be from now on, given a read of it while nothing was in progress.
+
+    One that shut itself down, or was destroyed behind our back, was meant to be off, and stays off when its host boots
+    next; one that was started behind our back was meant to run.  A crash or a loss of power is nobody's wish.
+    """
+    if power_state is PowerState.RUNNING:
+        return PowerState.RUNNING
+    if power_state is PowerState.SHUTDOWN and reason not in GONE_BY_ITSELF:
+        return PowerState.SHUTDOWN
+    return before
+
+
+RESUMED = frozenset({VmState.ACTIVE, VmState.PAUSED, VmState.SUSPENDED, VmState.STOPPED})
+"""After its host has booted, an instance in one of these that should run is started.  One that crashed before is
+STOPPED and should run; one that was stopped on purpose is STOPPED and should not."""
+
+
 _STATUS_BY_TASK: Mapping[tuple[VmState, TaskState], str] = {
     (vm, task): status
     for vm in (VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED, VmState.ERROR)

@@ -15,6 +15,9 @@ from kilonova.rpcapi.method import Ack, Caller, Method
 
 SUBSCRIPTION = "conductor.host.*"
 
+HOST_BOOT = "host-boot"
+"""The `cause` in an action's params: the host has booted, and starts few of these at a time."""
+
 
 def subject(host: HostName) -> str:
     """Where a host's requests go; a conductor refuses a request whose `host` is another than the subject's."""
@@ -23,7 +26,8 @@ def subject(host: HostName) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RegisterHost:
-    """`process_id` is fresh at each start of the host's process: the same one gets the same epoch again."""
+    """`process_id` is fresh at each start of the host's process: the same one gets the same epoch again.
+    `resume_guests`: when the machine has booted since the host's last process, start the guests that should run."""
 
     host: HostName
     process_id: str
@@ -33,13 +37,17 @@ class RegisterHost:
     topic: str
     version: int
     availability_zone: str
+    resume_guests: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """`epoch` grows with each process of a host; what comes from an older one is refused with StaleWrite."""
+    """`epoch` grows with each process of a host; what comes from an older one is refused with StaleWrite.
+    `rebooted`: this very request is the first since the machine booted anew; `resumed` guests are to be started."""
 
     epoch: int
+    rebooted: bool = False
+    resumed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +141,25 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgeGuests:
+    """`guests` bear our metadata on this host."""
+
+    host: HostName
+    epoch: int
+    guests: tuple[InstanceId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Those that are no instances of this host: `deleted` from this very host, `elsewhere` (of another host, or
+    deleted from one), `unknown` to the database."""
+
+    deleted: tuple[Instance, ...] = ()
+    elsewhere: tuple[InstanceId, ...] = ()
+    unknown: tuple[InstanceId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ReportInventory:
     host: HostName
     epoch: int
@@ -178,6 +205,7 @@ FINISH = Method("finish", Finish, Ack, "An attempt ended; the last one of a host
 RECORD_EVENTS = Method("record_events", RecordEvents, Ack, "Steps of an attempt, for people to read.")
 REPORT_STATES = Method("report_states", ReportStates, Ack, "What the hypervisor says of guests.")
 LIST_EXPECTED = Method("list_expected", ListExpected, Expected, "What the database believes of the host's guests.")
+JUDGE_GUESTS = Method("judge_guests", JudgeGuests, Judged, "Which of these guests should not be on this host.")
 REPORT_INVENTORY = Method("report_inventory", ReportInventory, Ack, "What the host has and offers.")
 SET_HOST_ENABLED = Method("set_host_enabled", SetHostEnabled, Ack, "The host's hypervisor is in service, or is not.")
 
@@ -191,9 +219,9 @@ class HostAPI:
     def __init__(self, caller: Caller, host: HostName) -> None:
         self._caller, self._host, self._subject = caller, host, subject(host)
 
-    async def register(self, request: RegisterHost) -> int:
-        """The epoch of this process."""
-        return (await self._caller.call(self._subject, REGISTER_HOST, request)).epoch
+    async def register(self, request: RegisterHost) -> Registered:
+        """The standing of this process.  Raises StateError when the conductor knows host or node otherwise."""
+        return await self._caller.call(self._subject, REGISTER_HOST, request)
 
     async def heartbeat(self, epoch: int) -> None:
         await self._caller.call(self._subject, HEARTBEAT, Heartbeat(self._host, epoch))
@@ -212,6 +240,9 @@ class HostAPI:
 
     async def list_expected(self, epoch: int) -> tuple[ExpectedGuest, ...]:
         return (await self._caller.call(self._subject, LIST_EXPECTED, ListExpected(self._host, epoch))).guests
+
+    async def judge(self, epoch: int, guests: tuple[InstanceId, ...]) -> Judged:
+        return await self._caller.call(self._subject, JUDGE_GUESTS, JudgeGuests(self._host, epoch, guests))
 
     async def report_inventory(self, epoch: int, node_id: str, inventory: Inventory) -> None:
         await self._caller.call(self._subject, REPORT_INVENTORY, ReportInventory(self._host, epoch, node_id, inventory))

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from kilonova.base.errors import StaleWrite
+from kilonova.base.errors import StaleWrite, StateError
 from kilonova.conductor import hosts, liveness, watchdog
 from kilonova.db.readers import actions as read_actions
+from kilonova.objects.ids import HostName
 from kilonova.objects.states import ActionState, PowerState, Verb, VmState
 from kilonova.rpcapi.conductor import UpdateService
-from kilonova.rpcapi.host import SetHostEnabled
+from kilonova.rpcapi.host import RegisterHost, SetHostEnabled
 from tests import make
 from tests.simulation.virtual import SimClock, run_virtually
 from tests.unit.conductor.desk import Desk
@@ -151,3 +152,16 @@ def test_a_host_that_came_back_meanwhile_is_not_called_down(desk: Desk) -> None:
     desk.register(process="process-2")
     desk.write(liveness.record, [(make.HOST, epoch, False)], desk.now)
     assert desk.node().service.up is True
+
+
+def test_a_host_under_another_node_id_is_refused_and_so_is_a_node_under_another_name(desk: Desk) -> None:
+    desk.register()
+    for host, node, words in (
+        ("h1", "node-other", "Host 'h1' is known under node id node-h1 and registers with node-other"),
+        ("h2", "node-h1", "Node node-h1 is known as host 'h1' and registers as 'h2': set host = h1"),
+    ):
+        asked = RegisterHost(HostName(host), "p9", node, "boot", "kilonova-compute", "compute", 1, "nova")
+        with pytest.raises(StateError, match=words):
+            desk.write(hosts.register, asked, "service-9", desk.now)
+    assert desk.register(process="process-1") == 1  # and the one that was there serves on
+    assert desk.register("h2") == 1

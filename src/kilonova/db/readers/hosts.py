@@ -38,6 +38,12 @@ def process_of(connection: sa.Connection, host: HostName) -> tuple[int, str, str
     return None if row is None else (row.epoch, row.process_id, row.boot_id)
 
 
+def host_of_node(connection: sa.Connection, node_id: str) -> HostName | None:
+    """The host that has reported under this node id."""
+    query = sa.select(compute_nodes.c.host).where(compute_nodes.c.node_id == node_id)
+    return connection.execute(query).scalar()
+
+
 def list_nodes(connection: sa.Connection) -> list[ComputeNode]:
     """Every compute node with its service, by host."""
     by_host = {service.host: service for service in list_services(connection, binary=COMPUTE)}

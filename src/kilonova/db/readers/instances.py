@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading instances.  Deleted ones are not among them but where a function says so."""
 
+from collections.abc import Collection, Sequence
+
 import sqlalchemy as sa
 
 from kilonova.base.errors import NotFound
@@ -8,7 +10,10 @@ from kilonova.db import rows
 from kilonova.db.schema import instances
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.instance import Instance
-from kilonova.objects.states import PowerState
+from kilonova.objects.states import PowerState, VmState
+
+AT_A_TIME = 500
+"""Ids in one query: databases have a limit of parameters."""
 
 # Made once: building a statement costs more than running it.
 _ALIVE = sa.select(instances).where(instances.c.id == sa.bindparam("of_id"), instances.c.deleted_at.is_(None))
@@ -32,8 +37,30 @@ def owner(connection: sa.Connection, instance_id: InstanceId) -> str:
     return found
 
 
+def get_all_known(connection: sa.Connection, ids: Sequence[InstanceId]) -> list[tuple[Instance, bool]]:
+    """Those of these instances that were ever recorded, each with whether it is deleted."""
+    found: list[tuple[Instance, bool]] = []
+    for start in range(0, len(ids), AT_A_TIME):
+        query = sa.select(instances).where(instances.c.id.in_(ids[start : start + AT_A_TIME]))
+        for row in connection.execute(query.order_by(instances.c.id)).mappings():
+            found.append((rows.instance_from(row), row["deleted_at"] is not None))
+    return found
+
+
 def powers_of_host(connection: sa.Connection, host: HostName) -> dict[InstanceId, PowerState]:
     """The recorded power state of each instance of a host."""
     query = sa.select(instances.c.id, instances.c.power_state)
     query = query.where(instances.c.host == host, instances.c.deleted_at.is_(None))
     return {row.id: PowerState(row.power_state) for row in connection.execute(query)}
+
+
+def to_run_on_host(connection: sa.Connection, host: HostName, vm_states: Collection[VmState]) -> list[Instance]:
+    """A host's instances that should run and are in one of these states, in the order in which they were made."""
+    query = sa.select(instances).where(
+        instances.c.host == host,
+        instances.c.deleted_at.is_(None),
+        instances.c.desired_power == PowerState.RUNNING,
+        instances.c.vm_state.in_(vm_states),
+    )
+    query = query.order_by(instances.c.created_at, instances.c.id)
+    return [rows.instance_from(row) for row in connection.execute(query).mappings()]

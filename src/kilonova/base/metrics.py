@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a process counts of itself, in a registry of its own (never the library's global one: tests and the simulation
+run many "processes" in one)."""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Summary, generate_latest
+from prometheus_client.registry import Collector
+
+__all__ = ["CONTENT_TYPE", "Collector", "Metrics"]
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics:
+    """All methods are cheap and never fail.  Times in seconds."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry(auto_describe=False)
+        self._actions = Counter(
+            "kilonova_actions", "Actions that ended on this host.", ["verb", "outcome"], registry=self.registry
+        )
+        self._rounds = Summary(
+            "kilonova_periodic_seconds", "Rounds of periodic tasks.", ["task"], registry=self.registry
+        )
+        self._missed = Counter(
+            "kilonova_periodic_failures", "Rounds that failed or hung.", ["task", "how"], registry=self.registry
+        )
+        self._orphans = Gauge(
+            "kilonova_orphan_guests", "Guests that bear our mark and are no instance here.", registry=self.registry
+        )
+        self._reaped = Counter(
+            "kilonova_reaped_guests", "Guests of deleted instances that were removed.", registry=self.registry
+        )
+
+    def action_ended(self, verb: str, succeeded: bool) -> None:
+        self._actions.labels(verb, "done" if succeeded else "failed").inc()
+
+    def round_ended(self, task: str, took_s: float, how: str) -> None:
+        """`how`: ok, failed, hung."""
+        self._rounds.labels(task).observe(took_s)
+        if how != "ok":
+            self._missed.labels(task, how).inc()
+
+    def orphans(self, count: int) -> None:
+        self._orphans.set(count)
+
+    def reaped(self) -> None:
+        self._reaped.inc()
+
+    def gauge(self, name: str, what: str, value: Callable[[], float]) -> None:
+        """A number that is looked up when somebody asks."""
+        Gauge(name, what, registry=self.registry).set_function(value)
+
+    def text(self) -> bytes:
+        """Everything, as Prometheus reads it."""
+        return generate_latest(self.registry)
+
+    def value(self, name: str, **labels: str) -> float:
+        """One sample; 0 when it was never counted."""
+        return self.registry.get_sample_value(name, labels) or 0.0

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Guests that should not be here.
+
+A guest of ours whose instance the conductor calls deleted (a backup of the host was restored, a delete was forced while
+the host was away) is made absent by delete's own steps.  It takes two proofs: the guest bears our metadata, and the
+conductor has, twice with a pause between, the record of that instance as deleted from this very host.  What the
+database does not know at all, or knows on another host, is only reported: it may be another cloud's.
+"""
+
+import structlog
+
+from kilonova.base.clock import Clock, new_request_id
+from kilonova.base.metrics import Metrics
+from kilonova.base.tasks import Supervisor
+from kilonova.compute.lanes import Lanes
+from kilonova.compute.operation import Job, Tools
+from kilonova.compute.operations import OPERATIONS
+from kilonova.compute.runner import Run, Runner
+from kilonova.compute.session import Session
+from kilonova.objects.action import Action
+from kilonova.objects.ids import ActionId, InstanceId
+from kilonova.objects.instance import Instance
+from kilonova.objects.states import Verb
+from kilonova.rpcapi.host import Judged
+
+log = structlog.get_logger(__name__)
+
+LIMIT_S = 300.0
+"""Of one round."""
+
+
+class Reaper:
+    """Reaps and reports, each by a periodic task of its own."""
+
+    def __init__(self, session: Session, lanes: Lanes, runner: Runner, tools: Tools, metrics: Metrics) -> None:
+        self._session, self._lanes, self._runner, self._tools, self._metrics = session, lanes, runner, tools, metrics
+        self._sightings: dict[InstanceId, float] = {}
+        self._reported: frozenset[InstanceId] = frozenset()
+
+    @property
+    def _clock(self) -> Clock:
+        return self._tools.clock
+
+    def start(self, tasks: Supervisor) -> None:
+        """Begin, as configured."""
+        settings = self._tools.settings
+        if settings.running_deleted_instance_action != "noop":
+            period = settings.running_deleted_instance_poll_interval
+            tasks.periodic("running deleted", period, self.reap, limit_s=LIMIT_S)
+        tasks.periodic("orphans", settings.orphan_report_interval, self.report, limit_s=LIMIT_S)
+
+    async def reap(self) -> None:
+        """One round: make absent what was seen deleted in an earlier round and still is."""
+        settings, now = self._tools.settings, self._clock.monotonic()
+        deleted = {one.id: one for one in (await self._judge()).deleted if not self._lanes.is_busy(one.id)}
+        self._sightings = {id_: self._sightings.get(id_, now) for id_ in deleted}
+        pause = settings.running_deleted_instance_poll_interval / 2
+        for id_, first in self._sightings.items():
+            if now - first < pause:
+                log.warning("a guest is here though its instance was deleted", instance=id_)
+            elif settings.running_deleted_instance_action == "reap":
+                await self._remove(deleted[id_])
+
+    async def report(self) -> None:
+        """One round: count guests that bear our mark and are no instance of this host; name them when they change."""
+        judged = await self._judge()
+        orphans = frozenset((*judged.unknown, *judged.elsewhere))
+        self._metrics.orphans(len(orphans))
+        if orphans and orphans != self._reported:
+            log.warning(
+                "guests bear our mark and are no instances of this host; they are left alone",
+                unknown=", ".join(judged.unknown),
+                of_other_hosts=", ".join(judged.elsewhere),
+            )
+        self._reported = orphans
+
+    async def _judge(self) -> Judged:
+        """The hypervisor is read before the database: a guest that is seen has had its record before."""
+        seen = tuple(await self._tools.driver.guest_states())
+        if not seen:
+            return Judged()
+        return await self._session.call(lambda epoch: self._session.conductor.judge(epoch, seen))
+
+    async def _remove(self, instance: Instance) -> None:
+        now = self._clock.now()
+        # No action of the database: its instance is gone.  The steps want one for their names.
+        action = Action(
+            id=ActionId(self._clock.new_id()),
+            instance_id=instance.id,
+            verb=Verb.DELETE,
+            request_id=new_request_id(self._clock),
+            user_id="kilonova",
+            project_id="kilonova",
+            started_at=now,
+            updated_at=now,
+            deadline=now,
+            host=self._session.identity.host,
+        )
+        run = Run(Job(action, instance, self._tools), OPERATIONS[Verb.DELETE], self._session.identity.host)
+        outcome = await self._runner.run(run)
+        if outcome.succeeded:
+            self._metrics.reaped()
+            log.warning("the guest of a deleted instance was removed", instance=instance.id)
+            self._sightings = {id_: first for id_, first in self._sightings.items() if id_ != instance.id}

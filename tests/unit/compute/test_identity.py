@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The identity file: given once, completed, and refused under another name."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kilonova.base.errors import StateError
+from kilonova.compute.identity import FILE, read_identity
+from tests.simulation.virtual import SimClock
+
+
+def test_an_identity_is_given_once_and_stays(tmp_path: Path) -> None:
+    clock = SimClock(1)
+    boot = tmp_path / "boot_id"
+    boot.write_text("boot-1\n")
+    first = read_identity(tmp_path, "h1", clock, boot)
+    boot.write_text("boot-2\n")
+    second = read_identity(tmp_path, "h1", clock, boot)
+    assert (first.node_id, first.boot_id, second.boot_id) == (second.node_id, "boot-1", "boot-2")
+    assert first.process_id != second.process_id
+    assert json.loads((tmp_path / FILE).read_text()) == {"node_id": first.node_id, "host": "h1"}
+    assert [path.name for path in tmp_path.glob("*.new")] == []
+
+
+def test_the_plain_id_of_an_older_version_is_completed(tmp_path: Path) -> None:
+    node_id = "11111111-1111-4111-8111-111111111111"
+    (tmp_path / FILE).write_text(node_id + "\n")
+    assert read_identity(tmp_path, "h1", SimClock(1)).node_id == node_id
+    with pytest.raises(StateError):
+        read_identity(tmp_path, "h2", SimClock(1))
+
+
+def test_another_name_is_refused_with_what_it_was_what_it_is_and_what_to_do(tmp_path: Path) -> None:
+    read_identity(tmp_path, "old", SimClock(1))
+    with pytest.raises(StateError) as caught:
+        read_identity(tmp_path, "new", SimClock(1))
+    assert "belongs to host 'old' and this is host 'new': set host = old" in caught.value.message
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}", "[]", "no uuid", '{"node_id": 1, "host": "h1"}'])
+def test_a_file_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / FILE).write_text(text)
+    with pytest.raises(StateError, match="holds no node id"):
+        read_identity(tmp_path, "h1", SimClock(1))
+
+
+def test_a_machine_without_a_boot_id_is_known_as_such(tmp_path: Path) -> None:
+    assert read_identity(tmp_path, "h1", SimClock(1), tmp_path / "none").boot_id == "unknown"
