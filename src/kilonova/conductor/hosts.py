@@ -160,9 +160,8 @@ def _observe(connection: sa.Connection, instance: Instance, seen: Observed, acti
         return
     write_instances.update(connection, instance.id, now, power_state=power, vm_state=vm_state, desired_power=wish)
     changed = power != instance.power_state or vm_state != instance.vm_state
-    if (
-        changed and seen.power is not PowerState.NOSTATE
-    ):  # that one is the middle of a change, which is told when it is over
+    # NOSTATE is the middle of a change, which is told when it is over.
+    if changed and seen.power is not PowerState.NOSTATE:
         _record(connection, instance, seen, action_id, now)
 
 

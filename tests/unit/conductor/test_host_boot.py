@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from kilonova.conductor import host_boot, hosts
+from kilonova.conductor import host_boot
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import ActionState, PowerState, TaskState, Verb, VmState
-from kilonova.rpcapi.host import HOST_BOOT, Observed, Registered, RegisterHost, ReportStates
+from kilonova.rpcapi.host import HOST_BOOT, Registered, RegisterHost
 from tests import make
 from tests.unit.conductor.desk import ONE, Desk
 
@@ -29,7 +29,7 @@ def boots(desk: Desk, boot: str = "boot-2", process: str = "process-2", resume: 
 
 
 def seen(desk: Desk, power: PowerState, reason: str) -> None:
-    desk.write(hosts.report_states, ReportStates(make.HOST, 1, (Observed(ONE, power, reason),)), desk.now)
+    desk.observe(power, reason=reason)
 
 
 def test_a_guest_that_should_run_is_started_once_by_an_action_of_its_own(desk: Desk) -> None:
