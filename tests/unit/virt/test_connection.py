@@ -237,6 +237,26 @@ def test_a_frozen_daemon_delays_nobody_for_longer_than_keepalive(daemon: Private
 
 
 @pytest.mark.live
+def test_a_daemon_frozen_before_the_start_holds_one_thread_per_lane(daemon: PrivateLibvirtd) -> None:
+    async def test() -> None:
+        daemon.freeze()
+        try:
+            async with service(daemon.uri, connect_timeout=0.3) as (driver, virtapi):
+                await until(lambda: bool(virtapi.errors))
+                await asyncio.sleep(1.5)  # many times the pause between two attempts
+                assert [link.opens for link in (driver.connection.control, driver.connection.host)] == [1, 1]
+                assert driver.connection.threads.abandoned == 2
+                assert len(virtapi.errors) == 1
+                daemon.thaw()
+                await until(lambda: virtapi.in_service, 5)
+                assert driver.connection.threads.abandoned == 0
+        finally:
+            daemon.thaw()
+
+    play(test)
+
+
+@pytest.mark.live
 def test_letting_go_of_a_frozen_daemon_takes_seconds_at_most(daemon: PrivateLibvirtd) -> None:
     async def test() -> None:
         async with service(daemon.uri) as (driver, virtapi):
