@@ -7,6 +7,7 @@ import pytest
 
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.readers import servers
+from kilonova.db.writers import hosts as write_hosts
 from kilonova.objects.states import ActionState, Verb, VmState
 from tests import make
 from tests.unit.conductor.desk import ONE, Desk, other
@@ -85,3 +86,11 @@ def test_disk_counts_what_the_image_may_grow_to(desk: Desk) -> None:
     desk.register()
     desk.place(desk.create(other(ONE, flavor=make.flavor(disk_gib=0))))
     assert desk.node().disk_gib_used == 1  # a flavor without a size takes the image's own, rounded up
+
+
+def test_claims_hold_without_the_filters(desk: Desk) -> None:
+    """Two placements may have read the same numbers: the second one's claim is refused by the row itself."""
+    desk.register(vcpus_capacity=2)
+    claims = [desk.write(write_hosts.claim, make.HOST, other(f"i{n}")) for n in range(4)]
+    assert claims == [True, True, False, False]
+    assert desk.node().vcpus_used == 2

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mechanisms taken away in turn: for each there is a test that must turn red (`make mutants`).
+
+Each mutant is a small edit of a copy of src: a test that stays green without its mechanism does not show it.  An anchor
+that is not found, or a test that does not exist, is a failure, too.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.common import TOP, VENV, environment
+
+LIMIT_S = 180
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """In `file` below src/kilonova, the one place that reads `anchor` reads `instead`."""
+
+    file: str
+    anchor: str
+    instead: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    name: str
+    test: str
+    edits: tuple[Edit, ...]
+
+
+def _one(name: str, test: str, file: str, anchor: str, instead: str) -> Mutant:
+    return Mutant(name, test, (Edit(file, anchor, instead),))
+
+
+CONNECTION = "virt/libvirt/connection.py"
+FREEZE = "tests/unit/virt/test_connection.py::test_a_frozen_daemon_delays_nobody_for_longer_than_keepalive"
+ACTIONS = "tests/unit/conductor/test_actions.py"
+
+MUTANTS: Sequence[Mutant] = (
+    _one(
+        "keepalive",
+        FREEZE,
+        "virt/libvirt/opening.py",
+        "if options.keepalive_interval_s > 0:",
+        "if options.keepalive_interval_s > 1e9:",
+    ),
+    _one(
+        "the host lane",
+        "tests/unit/virt/test_lanes.py",
+        CONNECTION,
+        'self.control = self._link("control", settings.libvirt.max_client_requests - 1)',
+        "self.control = self.host",
+    ),
+    Mutant(
+        "the single open",
+        FREEZE,
+        (
+            Edit(CONNECTION, 'threads.lane(f"{name}-open", 1)', 'threads.lane(f"{name}-open", 8)'),
+            Edit(CONNECTION, "if self._opener.abandoned:", "if self._opener.abandoned > 99:"),
+        ),
+    ),
+    Mutant(
+        "the level-triggered disable",
+        "tests/simulation/test_outages.py",
+        (
+            Edit("compute/reports.py", "if self._told_enabled != self._level():", "if self._level() is None:"),
+            Edit(
+                "compute/reports.py",
+                "                await self._clock.sleep(RETRY_S)\n                self._changed.set()",
+                "                await self._clock.sleep(RETRY_S)",
+            ),
+        ),
+    ),
+    _one(
+        "the settle re-read",
+        "tests/unit/virt/test_settle.py::test_a_delete_waits_for_the_define_that_was_cut_off",
+        "virt/libvirt/settle.py",
+        "while (cut_off_s := self._cut_off_s.get(about)) is not None:",
+        "while (cut_off_s := self._cut_off_s.get(None)) is not None:",
+    ),
+    _one(
+        "the bulk read on reconnection",
+        "tests/live/test_events.py::test_what_was_missed_while_libvirt_was_away_is_found",
+        "compute/reports.py",
+        "            await self._observer.sync()\n",
+        "",
+    ),
+    _one(
+        "ownership of domains",
+        "tests/live/test_events.py::test_a_foreign_domain_is_never_listed_counted_or_touched",
+        "virt/libvirt/guest.py",
+        "if text is None or domain_xml.metadata_instance_id(text) != domain.UUIDString():",
+        "if text is not None and domain_xml.metadata_instance_id(text) != domain.UUIDString():",
+    ),
+    _one(
+        "fencing by attempt",
+        f"{ACTIONS}::test_an_outcome_of_an_older_attempt_is_refused",
+        "conductor/actions.py",
+        "if action.host != report.host or action.attempt != report.attempt:",
+        "if action.host != report.host:",
+    ),
+    _one(
+        "a delete supersedes",
+        f"{ACTIONS}::test_a_delete_supersedes_what_is_open_and_its_outcome_is_no_longer_taken",
+        "conductor/actions.py",
+        "for superseded in already:",
+        "for superseded in already[:0]:",
+    ),
+    _one(
+        "isolation in a shared commit",
+        "tests/unit/db/test_engine.py::test_writes_that_share_a_commit_succeed_and_fail_alone",
+        "db/engine.py",
+        'connection.exec_driver_sql("ROLLBACK TO one")',
+        "pass",
+    ),
+    _one(
+        "the reboot's mark",
+        "tests/unit/compute/test_operations.py::test_a_reboot_happens_once_however_often_it_is_replayed",
+        "compute/operations/reboot.py",
+        "return state is not None and state.mark == job.action.id",
+        "return state is None",
+    ),
+    _one(
+        "the image's checksum",
+        "tests/unit/compute/test_image_cache.py::test_wrong_bytes_are_refused_and_not_kept",
+        "compute/image_cache.py",
+        "if digest.hexdigest() != image.sha512:",
+        "if not digest.hexdigest():",
+    ),
+    _one(
+        "a host's requests are pinned",
+        "tests/unit/rpcapi/test_method.py::test_a_host_speaks_for_itself_only",
+        "conductor/host_endpoint.py",
+        "if token(request.host) != peer:",
+        "if not peer:",
+    ),
+    _one(
+        "the conditional claim",
+        "tests/unit/conductor/test_build.py::test_claims_hold_without_the_filters",
+        "db/writers/hosts.py",
+        "            node.vcpus_used + flavor.vcpus <= node.vcpus_capacity,\n",
+        "",
+    ),
+    _one(
+        "an address is given once",
+        "tests/unit/conductor/test_build.py::test_addresses_are_each_given_once_and_given_again_only_when_free",
+        "db/writers/instances.py",
+        "value = first if highest is None else highest + 1",
+        "value = first",
+    ),
+    _one(
+        "what a guest does is an action",
+        "tests/unit/conductor/test_hosts.py::test_each_observed_change_is_an_action_with_the_hypervisors_reason",
+        "conductor/hosts.py",
+        "        _record(connection, instance, seen, action_id, now)\n",
+        "        pass\n",
+    ),
+)
+
+
+def run(mutant: Mutant, scratch: Path) -> tuple[bool, str]:
+    """Whether the test turned red, and what happened in a few words."""
+    copy = scratch / "src"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(TOP / "src", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    for edit in mutant.edits:
+        path = copy / "kilonova" / edit.file
+        text = path.read_text() if path.exists() else ""
+        if text.count(edit.anchor) != 1:
+            return False, f"mechanism not present: {edit.file} has its anchor {text.count(edit.anchor)} times"
+        path.write_text(text.replace(edit.anchor, edit.instead))
+    if not (TOP / mutant.test.partition("::")[0]).exists():
+        return False, "the test is not there"
+    path = f"{VENV / 'bin'}:{os.environ.get('PATH', '/usr/bin:/bin')}:/usr/sbin:/sbin"
+    argv = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "lab.counting", mutant.test]
+    # A session of its own, so that a test that hangs without its mechanism can be ended with all that it started.
+    with subprocess.Popen(
+        argv,
+        cwd=TOP,
+        env=environment({"PYTHONPATH": str(copy), "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            said, _ = process.communicate(timeout=LIMIT_S)
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            process.communicate()
+            return True, f"killed: not done within {LIMIT_S} s"
+    if process.returncode == 1 and " failed" in said:
+        return True, "killed"
+    last = said.strip().splitlines()[-1:] or ["it said nothing"]
+    return False, "SURVIVED" if process.returncode == 0 else f"pytest ended with {process.returncode}: {last[0]}"
+
+
+def main() -> int:
+    """Exit status 1 when a mutant survived or could not be made."""
+    parser = argparse.ArgumentParser(prog="make mutants", description="Take mechanisms away; tests must turn red.")
+    parser.add_argument("--only", default="", metavar="WORD", help="mutants whose name contains it")
+    only = parser.parse_args().only
+    survived = 0
+    with tempfile.TemporaryDirectory(prefix="km-") as scratch:
+        for mutant in MUTANTS:
+            if only in mutant.name:
+                killed, what = run(mutant, Path(scratch))
+                survived += not killed
+                print(f"{'ok ' if killed else 'NO '} {mutant.name:32} {what:10} {mutant.test}", flush=True)
+    print(f"mutants: {'all were killed' if not survived else f'{survived} were not killed'}")
+    return 1 if survived else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
