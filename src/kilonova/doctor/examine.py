@@ -39,7 +39,8 @@ class SurveyCheck:
 Taker = Callable[[str], Survey | str]
 """What opens a connection to a URI and reads it; a sentence when it cannot."""
 
-SURVEY_LIMIT_S = 6.0
+SURVEY_LIMIT_S = 8.0
+"""A daemon that has just started asks every QEMU first: five seconds were seen."""
 
 
 async def run_checks(
@@ -84,6 +85,8 @@ def judge_survey(subject: Subject, checks: Sequence[SurveyCheck], survey: Survey
     if isinstance(survey, str):
         first, *rest = checks
         cure = "See libvirt-socket; a daemon that hangs: systemctl restart libvirtd (guests run on)."
+        if "authentication" in survey.lower():
+            cure = "Set [libvirt] auth_file to a file with the name and the password that the daemon knows."
         found = [error(first.name, f"The connection cannot be had: {survey.rstrip('.')}.", cure, uri=subject.uri)]
         return found + [note(check.name, "Not looked at: libvirt does not answer.") for check in rest]
     return [_judge(subject, check, survey) for check in checks]

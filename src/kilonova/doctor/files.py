@@ -44,8 +44,10 @@ def judge_state_directory(state: Path, instances: Path, qemu: User | None) -> Fi
     there = nearest(state)
     if not there.is_dir():
         return error(name, f"{there} is no directory.", f"rm {there}, or choose another --state-path.", **facts)
-    if not os.access(there, os.W_OK | os.X_OK):
+    if not os.access(there, os.W_OK | os.X_OK, effective_ids=True):
         cure = f"chown -R {ourselves().name} {state}, run as its owner, or choose another --state-path."
+        if there != state:
+            cure = f"install -d -m 711 -o {ourselves().name} {state} (as root), or choose another --state-path."
         return error(name, f"{there} is not ours to write.", cure, **facts)
     below = nearest(instances)
     for place in (*reversed(below.parents), below):

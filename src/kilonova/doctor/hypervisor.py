@@ -5,6 +5,7 @@ import os
 import socket
 import struct
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from kilonova.doctor.finding import Finding, error, note, ok, warning
@@ -163,14 +164,27 @@ def keepalive(subject: Subject, survey: Survey) -> Finding:
 def requests(subject: Subject) -> Finding:
     """We never send more calls at a time than the daemon takes."""
     theirs = DEFAULT_REQUESTS
-    configured = None
-    if subject.system_daemon:
-        files = ("virtqemud.conf", "libvirtd.conf")
-        values = (option(subject.places.libvirt_etc / file, "max_client_requests") for file in files)
-        configured = next((value for value in values if value and value.isdigit()), None)
+    values = (option(file, "max_client_requests") for file in config_files(subject))
+    configured = next((value for value in values if value and value.isdigit()), None)
     return judge_requests(
         subject.settings.libvirt.max_client_requests, int(configured or theirs), configured is not None
     )
+
+
+def config_files(subject: Subject) -> list[Path]:
+    """The daemon's own configuration: what its command line names, else the system's; none for a session daemon."""
+    path = socket_path(subject)
+    try:
+        pid = connect(path, subject.places.proc).pid if path is not None else 0
+        words = (subject.places.proc / str(pid) / "cmdline").read_text(errors="replace").split("\0")
+    except OSError:
+        words = []
+    for flag, value in pairwise(words):
+        if flag in ("--config", "-f"):
+            return [Path(value)]
+    if not subject.system_daemon:
+        return []
+    return [subject.places.libvirt_etc / name for name in ("virtqemud.conf", "libvirtd.conf")]
 
 
 def judge_requests(ours: int, theirs: int, configured: bool) -> Finding:

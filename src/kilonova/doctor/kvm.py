@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kilonova.doctor.finding import Finding, error, note, ok, warning
+from kilonova.doctor.hypervisor import connect, socket_path
 from kilonova.doctor.subject import Subject, User, group_name, ourselves, qemu_user
 from kilonova.virt.libvirt import checks
 from kilonova.virt.libvirt.checks import Machine, Verdict
@@ -37,6 +38,8 @@ def read_device(path: Path) -> Device | None:
         found = os.stat(path)
     except FileNotFoundError:
         return None
+    if found.st_rdev == os.stat(os.devnull).st_rdev:  # hidden below /dev/null, as sandboxes do
+        return None
     try:
         listed = "system.posix_acl_access" in os.listxattr(path)
     except OSError:
@@ -48,7 +51,7 @@ def device(subject: Subject) -> Finding:
     """/dev/kvm is there and we may use it."""
     cpu = subject.places.proc / "cpuinfo"
     flags = set(cpu.read_text(encoding="ascii", errors="replace").split()) if cpu.exists() else set[str]()
-    usable = os.access(subject.places.kvm, os.R_OK | os.W_OK)
+    usable = os.access(subject.places.kvm, os.R_OK | os.W_OK, effective_ids=True)
     configured = subject.settings.libvirt.virt_type
     return judge_device(read_device(subject.places.kvm), usable, bool({"vmx", "svm"} & flags), configured)
 
@@ -74,7 +77,21 @@ def judge_device(found: Device | None, usable: bool, cpu_has_it: bool, virt_type
 def capability_cache(subject: Subject) -> Finding:
     """The daemon and QEMU's user agree on whether KVM may be used."""
     daemon_uid = 0 if subject.system_daemon else None
-    return judge_capability_cache(read_device(subject.places.kvm), qemu_user(subject), daemon_uid)
+    return judge_capability_cache(read_device(_as_daemon_sees(subject)), qemu_user(subject), daemon_uid)
+
+
+def _as_daemon_sees(subject: Subject) -> Path:
+    """The device in the daemon's own view of the file system (a container may have another one), as far as we may look
+    into that."""
+    ours, path = subject.places.kvm, socket_path(subject)
+    if path is None or not subject.system_daemon:
+        return ours
+    try:
+        root = subject.places.proc / str(connect(path, subject.places.proc).pid) / "root"
+        os.stat(root / "dev")
+    except OSError:
+        return ours
+    return root / ours.relative_to("/")
 
 
 def judge_capability_cache(found: Device | None, qemu: User | None, daemon_uid: int | None) -> Finding:
@@ -84,7 +101,7 @@ def judge_capability_cache(found: Device | None, qemu: User | None, daemon_uid: 
     anew at every start of a guest: 48 s each (measured, libvirt 9.0).  `daemon_uid` None: the daemon is QEMU's user.
     """
     name = "kvm-capability-cache"
-    if found is None:
+    if found is None or not stat.S_ISCHR(found.mode):
         return ok(name, "There is no /dev/kvm for the daemon and QEMU's user to disagree on.")
     if daemon_uid is None:
         return ok(name, "The daemon and its guests are one user and see the same KVM.")

@@ -26,6 +26,8 @@ def exit_status(findings: Sequence[Finding]) -> int:
 
 ROOTS = ("configuration", "programs", "libvirt-socket", "kvm-capability-cache", "state-directory", "database")
 """What is cured first, because other errors follow from it."""
+FOLLOWING = ("libvirt", "service")
+"""What may only follow from others, and is named first when there is nothing else."""
 
 
 def first_thing(findings: Sequence[Finding]) -> str:
@@ -33,7 +35,8 @@ def first_thing(findings: Sequence[Finding]) -> str:
     worst = [finding for finding in findings if finding.level in (Level.ERROR, Level.WARNING)]
     if not worst:
         return "Nothing to do: this host is fit to run guests."
-    first = min(worst, key=lambda f: (-f.level.weight, ROOTS.index(f.check) if f.check in ROOTS else len(ROOTS)))
+    order = [*ROOTS, "", *FOLLOWING]
+    first = min(worst, key=lambda f: (-f.level.weight, order.index(f.check if f.check in order else "")))
     return f"First: {first.check}: {first.cure}"
 
 

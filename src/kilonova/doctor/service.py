@@ -153,7 +153,10 @@ def readiness(subject: Subject) -> Finding:
         return ok(name, "The service runs and is ready: its conductor and its hypervisor answer.", **facts)
     reason = str(facts.get("reason") or f"status {status}")
     return error(
-        name, f"The service runs and is not ready: {reason}.", "See the other errors; it heals by itself then.", **facts
+        name,
+        f"The service runs and is not ready: {reason}.",
+        "Cure the other errors, then it goes on by itself; one that has just started needs a few seconds.",
+        **facts,
     )
 
 

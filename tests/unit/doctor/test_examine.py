@@ -69,6 +69,9 @@ def test_names_are_stable_distinct_and_documented() -> None:
 def test_what_to_do_first_is_what_others_follow_from() -> None:
     late, root = error("api-port", "Taken.", "Stop it."), error("libvirt-socket", "Dead.", "Start it.")
     assert report.first_thing([warning("clock", "Off.", "NTP."), late, root]) == "First: libvirt-socket: Start it."
+    follows = error("service", "Waits.", "Wait.")
+    assert report.first_thing([follows, late]) == "First: api-port: Stop it."
+    assert report.first_thing([follows]) == "First: service: Wait."
     assert report.first_thing([warning("clock", "Off.", "NTP.")]) == "First: clock: NTP."
     assert "Nothing to do" in report.first_thing([ok("x", "Well."), note("y", "Well.")])
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files of a host: real directories with real modes."""
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -54,6 +55,23 @@ def test_a_state_directory_that_is_not_there_or_is_none(tmp_path: Path) -> None:
     found = files.judge_state_directory(tmp_path / "file" / "state", tmp_path / "file", QEMU)
     assert found.level is Level.ERROR
     assert "no directory" in found.found
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives root up")
+def test_a_state_directory_that_is_anothers(tmp_path: Path) -> None:
+    state = passable(tmp_path) / "state"
+    os.seteuid(65534)
+    try:
+        absent = files.judge_state_directory(state, state, None)
+        os.seteuid(0)
+        state.mkdir(mode=0o711)
+        os.seteuid(65534)
+        there = files.judge_state_directory(state, state, None)
+    finally:
+        os.seteuid(0)
+    assert (absent.level, there.level) == (Level.ERROR, Level.ERROR)
+    assert absent.cure.startswith("install -d -m 711 -o ")
+    assert there.cure.startswith("chown -R ")
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,11 @@ def test_no_survey_is_one_error(tmp_path: Path) -> None:
     assert [found.level for found in findings] == [Level.ERROR, *[Level.NOTE] * (len(table.ON_SURVEY) - 1)]
 
 
+def test_a_refusal_of_the_password_names_the_auth_file(tmp_path: Path) -> None:
+    said = "authentication failed: authentication failed"
+    assert "auth_file" in judge_survey(host_at(tmp_path), table.ON_SURVEY, said)[0].cure
+
+
 def test_a_driver_inside_our_process_has_no_keepalive(tmp_path: Path) -> None:
     host = host_at(tmp_path, libvirt__connection_uri="test:///default")
     findings = {found.check: found for found in asyncio.run(table.examine(host))}
@@ -154,6 +159,12 @@ def test_a_daemon_that_answers(daemon: PrivateLibvirtd, tmp_path: Path) -> None:
     findings = {found.check: found for found in asyncio.run(table.examine(host))}
     for check in ("libvirt", "libvirt-socket", "libvirt-version", "libvirt-keepalive"):
         assert findings[check].level is Level.OK, findings[check]
+
+
+@pytest.mark.live
+def test_the_configuration_of_a_daemon_is_its_own(daemon: PrivateLibvirtd, tmp_path: Path) -> None:
+    host = host_at(tmp_path, libvirt__connection_uri=daemon.uri)
+    assert hypervisor.config_files(host) == [daemon.directory / "libvirtd.conf"]
 
 
 @pytest.mark.live

@@ -36,6 +36,7 @@ def test_the_trap_is_found_explained_and_cured() -> None:
         (ROOTS_ONLY, User("root", 0, frozenset({0})), 0, Level.OK),
         (ROOTS_ONLY, QEMU, None, Level.OK),
         (None, QEMU, 0, Level.OK),
+        (replace(ROOTS_ONLY, mode=stat.S_IFREG), QEMU, 0, Level.OK),
         (replace(ROOTS_ONLY, listed=True), QEMU, 0, Level.NOTE),
         (AS_UDEV_MAKES_IT, None, 0, Level.WARNING),
     ],
@@ -106,3 +107,11 @@ def test_the_processor_is_asked(tmp_path: Path) -> None:
     host = subject(tmp_path, Places(kvm=tmp_path / "kvm", proc=tmp_path))
     assert "the processor can do it" in kvm.device(host).found
     assert kvm.capability_cache(host).level is Level.OK
+
+
+def test_the_device_is_the_one_that_the_daemon_sees(tmp_path: Path) -> None:
+    assert kvm.read_device(Path("/dev/null")) is None  # hidden
+    assert kvm.read_device(tmp_path / "none") is None
+    found = kvm.read_device(Path("/dev/zero"))
+    assert found is not None
+    assert stat.S_ISCHR(found.mode)
