@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kilonova.doctor.finding import Finding, error, note, ok, warning
+from kilonova.doctor.hypervisor import connect, socket_path
 from kilonova.doctor.subject import Subject
 from kilonova.doctor.tool import output_of
 from kilonova.networks.addresses import choose_subnet
@@ -60,8 +61,22 @@ def judge_subnet(configured: str, existing: tuple[str, str] | None, routes: Sequ
 
 def forwarding(subject: Subject, survey: Survey) -> Finding:
     """The host forwards packets."""
+    if subject.backend == "nat" and lives_elsewhere(subject):
+        return note("ip-forward", "Not looked at: the daemon lives in a network namespace of its own.")
     value = (subject.places.proc / "sys/net/ipv4/ip_forward").read_text(encoding="ascii").strip()
     return judge_forwarding(value == "1", subject.backend, survey.network_active)
+
+
+def lives_elsewhere(subject: Subject) -> bool:
+    """Whether the daemon is in another network namespace than we are, as far as we may know."""
+    path = socket_path(subject)
+    if path is None:
+        return False
+    try:
+        theirs = os.stat(subject.places.proc / str(connect(path, subject.places.proc).pid) / "ns/net")
+        return theirs.st_ino != os.stat(subject.places.proc / "self/ns/net").st_ino
+    except OSError:
+        return False
 
 
 def judge_forwarding(on: bool, backend: str, active: bool) -> Finding:

@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What guests' packets meet, by texts of routes and firewalls."""
 
+import os
+import socket
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from kilonova.doctor import network
 from kilonova.doctor.finding import Level
+from kilonova.doctor.subject import Places
+from tests.unit.doctor.arranged import subject
 
 ROUTES = """\
 Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
@@ -60,6 +65,21 @@ def test_no_subnet_left() -> None:
 )
 def test_forwarding(on: bool, backend: str, active: bool, level: Level) -> None:
     assert network.judge_forwarding(on, backend, active).level is level
+
+
+def test_a_daemon_in_a_namespace_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "self/ns").mkdir(parents=True)
+    (tmp_path / "self/ns/net").touch()
+    (tmp_path / f"{os.getpid()}/ns").mkdir(parents=True)
+    (tmp_path / f"{os.getpid()}/ns/net").touch()
+    with tempfile.TemporaryDirectory(prefix="kn-") as short, socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"{short}/sock")
+        server.listen()
+        uri = f"qemu+unix:///system?socket={short}/sock"
+        other = subject(tmp_path, Places(proc=tmp_path), libvirt__connection_uri=uri)
+        assert network.lives_elsewhere(other)
+        assert not network.lives_elsewhere(subject(tmp_path, libvirt__connection_uri=uri))
+    assert not network.lives_elsewhere(other)  # nobody listens any more
 
 
 DOCKER = "-P FORWARD DROP\n-A FORWARD -j DOCKER-USER\n-A FORWARD -j DOCKER-FORWARD\n"
