@@ -30,7 +30,7 @@ def read_identity(state_path: Path, host: str, clock: Clock, boot_id_file: Path 
     path = state_path / FILE
     try:
         text = path.read_text() if path.exists() else clock.new_id()
-        node_id, owner = _parse(path, text)
+        node_id, owner = parse(path, text)
         if owner is None:
             _write(path, node_id, host)
     except OSError as exc:
@@ -44,8 +44,8 @@ def read_identity(state_path: Path, host: str, clock: Clock, boot_id_file: Path 
     return Identity(HostName(host), node_id, boot_id, clock.new_id())
 
 
-def _parse(path: Path, text: str) -> tuple[str, str | None]:
-    """Node id and host name; None where the file does not say the name yet."""
+def parse(path: Path, text: str) -> tuple[str, str | None]:
+    """Node id and host name; None where the file does not say the name yet.  Raises StateError."""
     try:
         if not text.lstrip().startswith("{"):
             return str(uuid.UUID(text.strip())), None

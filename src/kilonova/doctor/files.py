@@ -3,10 +3,10 @@
 
 import os
 import stat
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
+from kilonova.base.errors import StateError
 from kilonova.compute import identity
 from kilonova.doctor.finding import Finding, error, note, ok, warning
 from kilonova.doctor.hypervisor import socket_path
@@ -185,14 +185,17 @@ def identity_file(subject: Subject) -> Finding:
     name, path = "identity", subject.state / identity.FILE
     cure = f"Restore it from a backup; a host without guests: rm {path}."
     try:
-        text = path.read_text(encoding="utf-8").strip()
-        node_id = str(uuid.UUID(text))
+        node_id, owner = identity.parse(path, path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         if (subject.state / "kilonova.db").exists() or (subject.state / "instances").exists():
             return warning(name, f"{path} is gone though this host has state: it would get a new identity.", cure)
         return note(name, "The host gets its identity at the first start.", path=str(path))
-    except (ValueError, UnicodeDecodeError):
-        return error(name, f"{path} holds no UUID.", cure, path=str(path))
+    except (StateError, UnicodeDecodeError):
+        return error(name, f"{path} holds no node id and host name.", cure, path=str(path))
+    host = subject.settings.default.host
+    if owner not in (None, host):
+        renamed = f"Set host = {owner} if the machine was renamed; rm {path} and the instances if it was copied."
+        return error(name, f"{path} is of host {owner}, and this is {host}.", renamed, node_id=node_id, owner=owner)
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o022:
         return warning(name, f"Others may change {path} ({mode:04o}).", f"chmod 644 {path}", node_id=node_id)

@@ -147,6 +147,11 @@ def test_the_identity_file(tmp_path: Path) -> None:
     identity.write_text("8b0f5a4c-7a8e-4f8a-9c61-5d2f9b6c1e11\n")
     identity.chmod(0o644)
     assert files.identity_file(host).level is Level.OK
+    name = host.settings.default.host
+    for owner, level in ((name, Level.OK), ("another", Level.ERROR)):
+        identity.write_text(f'{{"node_id": "8b0f5a4c-7a8e-4f8a-9c61-5d2f9b6c1e11", "host": "{owner}"}}')
+        assert files.identity_file(host).level is level
+    identity.write_text("8b0f5a4c-7a8e-4f8a-9c61-5d2f9b6c1e11\n")
     identity.chmod(0o666)
     assert files.identity_file(host).level is Level.WARNING
 
