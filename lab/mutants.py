@@ -8,6 +8,7 @@ that is not found, or a test that does not exist, is a failure, too.
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -181,7 +182,6 @@ def run(mutant: Mutant, scratch: Path) -> tuple[bool, str]:
         return False, "the test is not there"
     path = f"{VENV / 'bin'}:{os.environ.get('PATH', '/usr/bin:/bin')}:/usr/sbin:/sbin"
     argv = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "lab.counting", mutant.test]
-    # A session of its own, so that a test that hangs without its mechanism can be ended with all that it started.
     with subprocess.Popen(
         argv,
         cwd=TOP,
@@ -194,7 +194,7 @@ def run(mutant: Mutant, scratch: Path) -> tuple[bool, str]:
         try:
             said, _ = process.communicate(timeout=LIMIT_S)
         except subprocess.TimeoutExpired:
-            process.terminate()
+            process.send_signal(signal.SIGINT)  # pytest takes its fixtures down
             process.communicate()
             return True, f"killed: not done within {LIMIT_S} s"
     if process.returncode == 1 and " failed" in said:
