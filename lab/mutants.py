@@ -96,7 +96,7 @@ MUTANTS: Sequence[Mutant] = (
     ),
     _one(
         "ownership of domains",
-        "tests/live/test_events.py::test_a_foreign_domain_is_never_listed_counted_or_touched",
+        "tests/contract/test_driver.py::test_foreign_domains_are_neither_listed_nor_touched",
         "virt/libvirt/guest.py",
         "if text is None or domain_xml.metadata_instance_id(text) != domain.UUIDString():",
         "if text is not None and domain_xml.metadata_instance_id(text) != domain.UUIDString():",
