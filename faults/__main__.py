@@ -8,6 +8,7 @@ was missed is printed as such and is no failure of the run.
 import argparse
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import traceback
@@ -69,6 +70,8 @@ def main() -> int:
     names = [name for name in arguments.only.split(",") if name] or list(ROWS)
     if unknown := [name for name in names if name not in ROWS]:
         parser.error(f"there is no row {unknown[0]}; there are: {', '.join(ROWS)}")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # what was started is ended, as by Ctrl-C
     rows = [measure(name, quick=arguments.quick) for name in names]
     if not arguments.quick and not arguments.only:
         (TOP / "docs/faults.md").write_text(markdown(rows))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A sample of `make faults`: every row can be measured.  Its bounds are for that command: here only what is not a matter
-of time must hold."""
+"""A sample of `make faults`: its rows can be measured.  Bounds of time are for that command: here only what is no
+matter of time must hold."""
 
 import pytest
 
