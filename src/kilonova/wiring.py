@@ -4,7 +4,7 @@
 One builder per process, importing only what that process needs: a compute process never imports the database.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Any
 from kilonova.base.clock import Clock
 from kilonova.base.errors import StateError
 from kilonova.base.failpoints import Failpoints
+from kilonova.base.health import Check
+from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import DaemonWorkers
 from kilonova.config.load import Settings
+from kilonova.rpc.bus import SelfPing
 
 if TYPE_CHECKING:
     from kilonova.api.server import Server
@@ -31,6 +34,37 @@ SECRET_BYTES = 48
 
 
 @dataclass(frozen=True, slots=True)
+class Vitals:
+    """What a process tells of itself on its status port.  `refresh` is awaited before metrics are read."""
+
+    checks: Sequence[Check]
+    metrics: Metrics
+    refresh: Callable[[], Awaitable[None]] | None = None
+
+    async def text(self) -> bytes:
+        """The metrics, fresh, as Prometheus reads them."""
+        if self.refresh is not None:
+            await self.refresh()
+        return self.metrics.text()
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeProcess:
+    """A host's process."""
+
+    manager: "ComputeManager"
+    vitals: Vitals
+
+
+@dataclass(frozen=True, slots=True)
+class ConductorProcess:
+    """A conductor's process.  `ready` tells whether it can be reached, and if not, why."""
+
+    ready: Callable[[], tuple[bool, str]]
+    vitals: Vitals
+
+
+@dataclass(frozen=True, slots=True)
 class OneBox:
     """API, conductor and compute of one process.  `first_password` only at the start that made the database."""
 
@@ -38,6 +72,7 @@ class OneBox:
     app: Any
     manager: "ComputeManager"
     first_password: str | None
+    vitals: Vitals
 
     def server(self) -> "Server":
         """An HTTP server of the API that leaves signals to its owner."""
@@ -70,9 +105,10 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         caller = Caller(bus, clock)
         manager = _compute_manager(settings, clock, failpoints, store, files)
         stack.push_async_callback(manager.stop)
-        tasks = await stack.enter_async_context(Supervisor(clock))
+        tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))
         await _conductor(settings, clock, failpoints, db, bus).start(bus, tasks)
         await manager.start(bus, tasks)
+        vitals = _host_vitals(manager, bus, tasks, settings)
         deps = ApiDeps(
             db=db,
             conductor=ConductorAPI(caller),
@@ -85,11 +121,11 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
             ready=manager.ready,
         )
         await recover(deps)
-        yield OneBox(settings, create_app(deps), manager, first_password)
+        yield OneBox(settings, create_app(deps), manager, first_password, vitals)
 
 
 @asynccontextmanager
-async def compute_process(settings: Settings, clock: Clock, failpoints: Failpoints) -> AsyncGenerator["ComputeManager"]:
+async def compute_process(settings: Settings, clock: Clock, failpoints: Failpoints) -> AsyncGenerator[ComputeProcess]:
     """A host's process, starting: it waits for its bus and its conductor in the background, `ready` tells when it has
     them.  With `[conductor] use_local` the conductor is in here, with the database; otherwise no module of the database
     is even imported.  Raises StateError, ConfigError, DriverLoadError.
@@ -108,28 +144,42 @@ async def compute_process(settings: Settings, clock: Clock, failpoints: Failpoin
         end = MemoryBus(MemoryHub(), clock) if local else _fleet_bus(settings, settings.default.host, clock)
         bus = await stack.enter_async_context(end)
         stack.push_async_callback(manager.stop)
-        tasks = await stack.enter_async_context(Supervisor(clock))
+        tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))
         if db is not None:
             await _conductor(settings, clock, failpoints, db, bus).start(bus, tasks)
         tasks.spawn("start", manager.start(bus, tasks))
-        yield manager
+        yield ComputeProcess(manager, _host_vitals(manager, bus, tasks, settings))
 
 
 @asynccontextmanager
 async def conductor_process(
     settings: Settings, clock: Clock, failpoints: Failpoints
-) -> AsyncGenerator[Callable[[], tuple[bool, str]]]:
-    """A conductor of a fleet, serving: the database and the bus.  Gives a function that tells whether it can be
-    reached, and if not, why.  Raises StateError, ConfigError.
-    """
+) -> AsyncGenerator[ConductorProcess]:
+    """A conductor of a fleet, serving: the database and the bus.  Raises StateError, ConfigError."""
+    metrics = Metrics()
     async with AsyncExitStack() as stack:
         end = _fleet_bus(settings, f"conductor-{settings.default.host}", clock)
         db = open_database(settings)
         stack.callback(db.close)
         bus = await stack.enter_async_context(end)
-        tasks = await stack.enter_async_context(Supervisor(clock))
-        await _conductor(settings, clock, failpoints, db, bus).start(bus, tasks)
-        yield lambda: (bus.connected, "" if bus.connected else "waiting for the bus")
+        tasks = await stack.enter_async_context(Supervisor(clock, metrics.round_ended))
+        conductor = _conductor(settings, clock, failpoints, db, bus)
+        await conductor.start(bus, tasks)
+        ping = SelfPing(bus, f"conductor-{settings.default.host}")
+        tasks.spawn("self-ping", ping.listen())
+        checks = (Check("bus", ping.ask), Check("database", conductor.check_database))
+        yield ConductorProcess(
+            lambda: (bus.connected, "" if bus.connected else "waiting for the bus"), Vitals(checks, metrics)
+        )
+
+
+def _host_vitals(manager: "ComputeManager", bus: "Bus", tasks: Supervisor, settings: Settings) -> Vitals:
+    from kilonova.compute.figures import GuestMetrics
+
+    ping = SelfPing(bus, f"host-{settings.default.host}")
+    tasks.spawn("self-ping", ping.listen())
+    guests = GuestMetrics(manager.driver, manager.virtapi, manager.metrics)
+    return Vitals((Check("bus", ping.ask), *manager.checks()), manager.metrics, guests.refresh)
 
 
 def _compute_manager(

@@ -7,15 +7,16 @@ the URL.
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 import structlog
 
 from kilonova.cmd.common import ending_in_one_sentence, stop_on_signals
-from kilonova.cmd.service import DRAIN_S, announce, begin_to_stop, configure, run
+from kilonova.cmd.service import DRAIN_S, announce, begin_to_stop, configure, read, run
 from kilonova.config.database import DatabaseSettings
 from kilonova.config.load import Settings
 
@@ -68,22 +69,26 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not settings.conductor.use_local:
             forbid_database()
             settings = without_database(settings)
-        run(settings.default.state_path, "compute", serve(settings))
+        run(settings.default.state_path, "compute", serve(settings, partial(read, PROGRAM, argv)))
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, again: Callable[[], Settings]) -> None:
     """Until a signal; then take no more work, give what is in hand DRAIN_S seconds, and let go."""
     from kilonova.base.clock import SystemClock
     from kilonova.base.failpoints import from_environment
     from kilonova.base.tasks import Supervisor
+    from kilonova.cmd.attend import Hangup, attended
     from kilonova.wiring import compute_process
 
     clock = SystemClock()
     stop = stop_on_signals()
     failpoints = from_environment(os.environ)
-    async with compute_process(settings, clock, failpoints) as manager, Supervisor(clock) as tasks:
+    async with compute_process(settings, clock, failpoints) as process, Supervisor(clock) as tasks:
+        manager = process.manager
         tasks.spawn("announce", announce(PROGRAM, manager.ready, clock))
-        await stop.wait()
+        hangup = Hangup(again, manager.reload)
+        async with attended(process.vitals, settings, hangup, clock, manager.ready):
+            await stop.wait()
         begin_to_stop(PROGRAM)
         left = await manager.drain(DRAIN_S)
     if left:

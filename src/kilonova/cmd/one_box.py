@@ -4,6 +4,7 @@
 import contextlib
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -14,7 +15,9 @@ from kilonova.base.errors import ConfigError, HypervisorUnavailable
 from kilonova.base.failpoints import from_environment
 from kilonova.base.tasks import Supervisor
 from kilonova.cmd import clouds
+from kilonova.cmd.attend import Hangup, attended
 from kilonova.cmd.common import prepare_state, stop_on_signals
+from kilonova.cmd.service import begin_to_stop
 from kilonova.config.load import Settings
 from kilonova.wiring import OneBox, one_box
 
@@ -26,15 +29,18 @@ POLL_FIRST_S, POLL_S = 0.05, 1.0
 DRAIN_S = 10.0
 
 
-def run(settings: Settings, clouds_file: Path | None) -> None:
-    """Serve until a signal.  Raises StateError or ConfigError in one sentence when it cannot even begin."""
+def run(settings: Settings, clouds_file: Path | None, again: Callable[[], Settings]) -> None:
+    """Serve until a signal; `again` reads the configuration once more, on SIGHUP.
+
+    Raises StateError or ConfigError in one sentence when it cannot even begin.
+    """
     logging.set_up(debug=settings.default.debug)
     lock = prepare_state(settings.default.state_path)
     listener = bind(settings.api.listen, settings.api.port)
     try:
         import uvloop
 
-        uvloop.run(_serve(settings, listener, clouds_file))
+        uvloop.run(_serve(settings, listener, clouds_file, again))
     finally:
         listener.close()
         lock.close()
@@ -55,7 +61,9 @@ def bind(address: str, port: int) -> socket.socket:
     return listener
 
 
-async def _serve(settings: Settings, listener: socket.socket, clouds_file: Path | None) -> None:
+async def _serve(
+    settings: Settings, listener: socket.socket, clouds_file: Path | None, again: Callable[[], Settings]
+) -> None:
     clock = SystemClock()
     stop = stop_on_signals()
     async with one_box(settings, clock, from_environment(os.environ)) as box:
@@ -63,8 +71,10 @@ async def _serve(settings: Settings, listener: socket.socket, clouds_file: Path 
             server = box.server()
             serving = tasks.spawn("http", server.serve(sockets=[listener]))
             greeting = tasks.spawn("greeting", _greet(box, clock, listener, clouds_file))
-            await stop.wait()
-            print("stopping: finishing what is in hand ...", flush=True)
+            hangup = Hangup(again, box.manager.reload)
+            async with attended(box.vitals, settings, hangup, clock, box.manager.ready):
+                await stop.wait()
+            begin_to_stop("kilonova")
             left = await box.manager.drain(DRAIN_S)
             server.stop()
             greeting.cancel()

@@ -34,18 +34,31 @@ def configure(program: str, description: str, argv: Sequence[str] | None) -> Set
 
     Raises ConfigError; ends the process for --help, --version and a malformed command line, as argparse does.
     """
-    parser = argparse.ArgumentParser(prog=program, description=description)
-    parser.add_argument("--config-file", action="append", default=[], metavar="F", help="may be given again")
-    parser.add_argument("--config-dir", action="append", default=[], metavar="D", help="directory of *.conf files")
-    parser.add_argument("--debug", action="store_true", help="log debug lines")
-    parser.add_argument("--version", action="version", version=__version__)
-    given = parser.parse_args(argv)
-    settings = load(given.config_file, given.config_dir, {("DEFAULT", "debug"): True} if given.debug else None)
+    given = _words(program, description, argv)
+    settings = _load(given)
     logging.set_up(debug=settings.default.debug)
     strange = unknown_options(given.config_file, given.config_dir)
     if strange:
         log.warning("ignoring options that Kilonova does not have", options=", ".join(strange))
     return settings
+
+
+def read(program: str, argv: Sequence[str] | None) -> Settings:
+    """The configuration as it is now, for a process that runs already.  Raises ConfigError."""
+    return _load(_words(program, "", argv))
+
+
+def _words(program: str, description: str, argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog=program, description=description)
+    parser.add_argument("--config-file", action="append", default=[], metavar="F", help="may be given again")
+    parser.add_argument("--config-dir", action="append", default=[], metavar="D", help="directory of *.conf files")
+    parser.add_argument("--debug", action="store_true", help="log debug lines")
+    parser.add_argument("--version", action="version", version=__version__)
+    return parser.parse_args(argv)
+
+
+def _load(given: argparse.Namespace) -> Settings:
+    return load(given.config_file, given.config_dir, {("DEFAULT", "debug"): True} if given.debug else None)
 
 
 def unknown_options(files: Sequence[str], dirs: Sequence[str]) -> tuple[str, ...]:

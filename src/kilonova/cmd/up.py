@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`kilonova up`: the one box.  API, conductor and compute in one process, on SQLite and the in-memory bus."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -39,4 +40,5 @@ def up(
         address, _, port = listen.rpartition(":")
         overrides["api", "listen"] = address or "127.0.0.1"
         overrides["api", "port"] = port
-    run(load(config_file or (), config_dir or (), overrides), clouds_file)
+    again = partial(load, config_file or (), config_dir or (), overrides)
+    run(again(), clouds_file, again)

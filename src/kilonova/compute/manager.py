@@ -6,13 +6,15 @@ else talks to the driver but for reads.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
 from kilonova.base.clock import Clock
-from kilonova.base.errors import NotFound
+from kilonova.base.errors import HypervisorUnavailable, NotFound, RpcUnavailable
 from kilonova.base.failpoints import Failpoints
+from kilonova.base.health import Check
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import Workers
@@ -27,13 +29,14 @@ from kilonova.compute.reports import Reports
 from kilonova.compute.runner import Runner
 from kilonova.compute.session import Identity, Session
 from kilonova.compute.virtapi import ComputeVirtAPI
+from kilonova.config.default import reloaded
 from kilonova.config.load import Settings
 from kilonova.objects.service import HostNetwork
 from kilonova.rpc.bus import Bus
 from kilonova.rpcapi import compute as rows
 from kilonova.rpcapi.host import HostAPI
 from kilonova.rpcapi.method import Ack, Caller, Endpoint
-from kilonova.virt.driver import ComputeDriver, VirtAPI
+from kilonova.virt.driver import ComputeDriver, Reachability, VirtAPI
 
 log = structlog.get_logger(__name__)
 
@@ -117,6 +120,28 @@ class ComputeManager:
     async def stop(self) -> None:
         """Let go of the hypervisor."""
         await self.driver.cleanup_host()
+
+    def reload(self, fresh: Settings) -> None:
+        """Take what may change while running (see config.default.reloaded); what the host offers is told at once."""
+        settings = replace(self._settings, default=reloaded(self._settings.default, fresh.default))
+        self._settings = self.driver.settings = settings
+        if self._reports is not None:
+            self._reports.tell_inventory()
+
+    def checks(self) -> tuple[Check, ...]:
+        """What /healthz asks of this host."""
+        return (Check("conductor", self._check_conductor), Check("hypervisor", self._check_hypervisor))
+
+    async def _check_conductor(self) -> None:
+        if self._session is None or self._session.epoch is None:
+            raise RpcUnavailable("This host is not registered with a conductor yet.")
+        await self._session.conductor.ping()
+
+    async def _check_hypervisor(self) -> None:
+        if not self.virtapi.enabled:
+            raise HypervisorUnavailable(self.virtapi.reason)
+        if isinstance(self.driver, Reachability):
+            await self.driver.ping()
 
     def _look_for_work(self) -> None:
         if self._feed is not None:

@@ -56,6 +56,10 @@ class Reports:
             self._told = found
         self.reported = True
 
+    def tell_inventory(self) -> None:
+        """What the host offers may have changed by its configuration: look, and tell."""
+        self._changed.set()
+
     async def _heartbeat(self) -> None:
         await self._session.call(self._session.conductor.heartbeat)
         if self._told_enabled != self._level():  # it was told to an earlier epoch, or could not be told

@@ -12,6 +12,7 @@ from kilonova.base.failpoints import Failpoints
 from kilonova.conductor import actions, host_boot, hosts
 from kilonova.conductor.liveness import Liveness
 from kilonova.db.engine import Database
+from kilonova.db.readers import hosts as read_hosts
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.rpc.bus import token
 from kilonova.rpcapi import host as rows
@@ -51,6 +52,7 @@ class HostEndpoint:
         endpoint = Endpoint()
         endpoint.on(rows.REGISTER_HOST, _pinned(self._register))
         endpoint.on(rows.HEARTBEAT, _pinned(self._heartbeat))
+        endpoint.on(rows.PING, _pinned(self._ping))
         endpoint.on(rows.FETCH, _pinned(self._fetch))
         endpoint.on(rows.FINISH, _pinned(self._finish))
         endpoint.on(rows.RECORD_EVENTS, _pinned(self._record_events))
@@ -72,6 +74,10 @@ class HostEndpoint:
 
     async def _heartbeat(self, request: rows.Heartbeat) -> Ack:
         self._liveness.heard(request.host, request.epoch)
+        return ACK
+
+    async def _ping(self, request: rows.Ping) -> Ack:
+        await self._db.read(read_hosts.process_of, request.host)
         return ACK
 
     async def _fetch(self, request: rows.Fetch) -> rows.Fetched:

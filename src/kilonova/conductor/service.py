@@ -60,6 +60,10 @@ class Conductor:
         tasks.spawn("place", self._place_forever())
         tasks.periodic("watchdog", self._settings.watchdog_interval, self._watch, limit_s=60)
 
+    async def check_database(self) -> None:
+        """A question to the database, end to end."""
+        await self._db.read(read_actions.unplaced)
+
     async def _place_forever(self) -> None:
         while True:
             action_id = await self._to_place.get()

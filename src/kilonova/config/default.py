@@ -2,7 +2,7 @@
 """[DEFAULT]: the host, its driver, its resources, its periods."""
 
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from oslo_config import cfg
@@ -40,11 +40,17 @@ OPTIONS = [
     cfg.FloatOpt(
         "orphan_report_interval", default=600.0, min=0.1, help="Seconds between looks for guests that are no instance."
     ),
-    cfg.IntOpt("reserved_host_memory_mb", default=512, min=0, help="MiB of memory that no guest may claim."),
-    cfg.IntOpt("reserved_host_disk_mb", default=0, min=0, help="MiB of disk that no guest may claim."),
-    cfg.FloatOpt("cpu_allocation_ratio", default=4.0, min=0.1, help="Virtual CPUs offered per physical one."),
-    cfg.FloatOpt("ram_allocation_ratio", default=1.0, min=0.1, help="Memory offered per physical memory."),
-    cfg.FloatOpt("disk_allocation_ratio", default=1.0, min=0.1, help="Disk offered per physical disk."),
+    cfg.IntOpt(
+        "reserved_host_memory_mb", default=512, min=0, mutable=True, help="MiB of memory that no guest may claim."
+    ),
+    cfg.IntOpt("reserved_host_disk_mb", default=0, min=0, mutable=True, help="MiB of disk that no guest may claim."),
+    cfg.FloatOpt(
+        "cpu_allocation_ratio", default=4.0, min=0.1, mutable=True, help="Virtual CPUs offered per physical one."
+    ),
+    cfg.FloatOpt(
+        "ram_allocation_ratio", default=1.0, min=0.1, mutable=True, help="Memory offered per physical memory."
+    ),
+    cfg.FloatOpt("disk_allocation_ratio", default=1.0, min=0.1, mutable=True, help="Disk offered per physical disk."),
     cfg.IntOpt("max_concurrent_builds", default=10, min=1, help="Builds that a host runs at the same time."),
     cfg.BoolOpt(
         "resume_guests_state_on_host_boot", default=True, help="Start the guests that should run once the host booted."
@@ -52,7 +58,12 @@ OPTIONS = [
     cfg.IntOpt("max_concurrent_resumes", default=3, min=1, help="Guests started at the same time after a boot."),
     cfg.FloatOpt("shutdown_timeout", default=60.0, min=0, help="Seconds a guest gets to shut itself down."),
     cfg.StrOpt("default_availability_zone", default="nova", help="Zone of hosts that name none."),
-    cfg.BoolOpt("debug", default=False, help="Log debug lines too."),
+    cfg.StrOpt(
+        "status_listen",
+        default="",
+        help="Private status port (/healthz, /metrics): address:port, or the path of a unix socket; empty: none.",
+    ),
+    cfg.BoolOpt("debug", default=False, mutable=True, help="Log debug lines too."),
 ]
 
 
@@ -85,7 +96,13 @@ class DefaultSettings:
     max_concurrent_resumes: int
     shutdown_timeout: float
     default_availability_zone: str
+    status_listen: str
     debug: bool
+
+
+def reloaded(running: DefaultSettings, fresh: DefaultSettings) -> DefaultSettings:
+    """The running settings with what may change while the service runs (`mutable`) taken from fresh ones."""
+    return replace(running, **{opt.name: getattr(fresh, opt.name) for opt in OPTIONS if opt.mutable})
 
 
 def settings(group: cfg.ConfigOpts) -> DefaultSettings:

@@ -78,12 +78,13 @@ _RPC: Mapping[str, ModuleType] = {
 def configuration() -> str:
     """Every option with its default."""
     lines = [HEAD.format(source="src/kilonova/config"), "# Configuration\n"]
-    lines.append("Files in the form of nova.conf, under Nova's own names where Nova has the option.\n")
+    lines.append("Files in the form of nova.conf, under Nova's own names where Nova has the option. Options marked ↻")
+    lines.append("are read again on SIGHUP; all others need a restart.\n")
     groups: dict[str, Sequence[cfg.Opt]] = {"DEFAULT": default.OPTIONS}
     groups.update({module.GROUP: module.OPTIONS for module in load.GROUPS})
     for name, options in groups.items():
         lines += [f"## [{name}]\n", "| option | default | what |", "|---|---|---|"]
-        lines += [f"| `{opt.name}` | `{_default(opt)}` | {opt.help} |" for opt in options]
+        lines += [f"| `{opt.name}` | `{_default(opt)}` | {opt.help}{' ↻' if opt.mutable else ''} |" for opt in options]
         lines.append("")
     return "\n".join(lines)
 

@@ -14,6 +14,9 @@ Handler = Callable[[str, bytes], Awaitable[bytes]]
 encoded in the reply (see kilonova.rpc.wire)."""
 
 
+PING_S = 2.0
+
+
 class Bus(Protocol):
     """Subjects are dot-separated tokens; in a subscription `*` stands for exactly one token."""
 
@@ -42,6 +45,24 @@ class Bus(Protocol):
 def token(text: str) -> str:
     """`text` as one token of a subject: characters that mean something to a broker are written as %xx."""
     return "".join(c if c.isalnum() or c in "-_" else f"%{ord(c):02x}" for c in text)
+
+
+class SelfPing:
+    """A process that sends itself a message: out to the bus, and back in by its own loop."""
+
+    def __init__(self, bus: Bus, name: str) -> None:
+        self._bus, self._subject = bus, f"ping.{token(name)}"
+
+    async def listen(self) -> None:
+        """Begin to answer."""
+        await self._bus.subscribe(self._subject, self._echo)
+
+    async def ask(self) -> None:
+        """Raises RpcUnavailable, RpcTimeout."""
+        await self._bus.request(self._subject, b"", PING_S)
+
+    async def _echo(self, _subject: str, payload: bytes) -> bytes:
+        return payload
 
 
 def matches(pattern: str, subject: str) -> bool:

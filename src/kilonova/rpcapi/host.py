@@ -57,6 +57,13 @@ class Heartbeat:
 
 
 @dataclass(frozen=True, slots=True)
+class Ping:
+    """Does the conductor answer, with its database?"""
+
+    host: HostName
+
+
+@dataclass(frozen=True, slots=True)
 class Fetch:
     """`attempt` is the token under which the host will work on what it gets; `running` what it works on already."""
 
@@ -199,6 +206,7 @@ REGISTER_HOST = Method(
     "register_host", RegisterHost, Registered, "A host's process has started.", timeout_s=5, attempt_s=2.5
 )
 HEARTBEAT = Method("heartbeat", Heartbeat, Ack, "The host lives.", timeout_s=8, attempt_s=4)
+PING = Method("ping", Ping, Ack, "Whether the conductor answers, with its database.", timeout_s=2.5, attempt_s=1)
 # Sent again under the same attempt it hands out the same work, so a lost reply costs one attempt's patience.
 FETCH = Method("fetch", Fetch, Fetched, "Hand out the host's open actions.", timeout_s=12, attempt_s=3)
 FINISH = Method("finish", Finish, Ack, "An attempt ended; the last one of a host wins nothing twice.")
@@ -225,6 +233,9 @@ class HostAPI:
 
     async def heartbeat(self, epoch: int) -> None:
         await self._caller.call(self._subject, HEARTBEAT, Heartbeat(self._host, epoch))
+
+    async def ping(self) -> None:
+        await self._caller.call(self._subject, PING, Ping(self._host))
 
     async def fetch(self, epoch: int, attempt: AttemptId, running: tuple[ActionId, ...]) -> Fetched:
         return await self._caller.call(self._subject, FETCH, Fetch(self._host, epoch, attempt, running))

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import structlog
 
@@ -58,6 +58,40 @@ class BaseImage:
     path: Path
     disk_format: str
     virtual_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class GuestFigures:
+    """What a guest uses and has used.  Bytes, and seconds of CPU time, since its start; `disk_bytes` is what its root
+    disk occupies on the host."""
+
+    cpu_seconds: float
+    memory_bytes: int
+    disk_bytes: int
+    received_bytes: int
+    sent_bytes: int
+
+
+@runtime_checkable
+class GuestStatistics(Protocol):
+    """A driver that can tell all guests' figures at once."""
+
+    async def guest_figures(self) -> Mapping[InstanceId, GuestFigures]:
+        """Of running guests, without asking any guest's own process: one that is frozen holds nothing up."""
+        ...
+
+
+@runtime_checkable
+class Reachability(Protocol):
+    """A driver that can tell by a round trip whether its hypervisor answers now."""
+
+    async def ping(self) -> None:
+        """Raises HypervisorUnavailable."""
+        ...
+
+    def abandoned_calls(self) -> int:
+        """Native calls that were given up and have not come back."""
+        ...
 
 
 class ComputeDriver(ABC):

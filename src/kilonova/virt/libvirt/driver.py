@@ -21,8 +21,8 @@ from kilonova.objects.guest import RECONNECTED, GuestEvent, GuestState
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import HostNetwork, Inventory
-from kilonova.virt.driver import BaseImage, ComputeDriver, VirtAPI
-from kilonova.virt.libvirt import checks, config_drive, events, guest, network
+from kilonova.virt.driver import BaseImage, ComputeDriver, GuestFigures, VirtAPI
+from kilonova.virt.libvirt import checks, config_drive, events, guest, network, statistics
 from kilonova.virt.libvirt.connection import Hop, HypervisorConnection
 from kilonova.virt.libvirt.disks import GIB, Disks
 from kilonova.virt.libvirt.domain_xml import Cpu, Disk, Domain, Metadata
@@ -35,6 +35,7 @@ T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
+STATISTICS_LIMIT_S = 5.0
 GOING_DOWN_POLL_S = 0.1
 
 POLL_S = 10.0
@@ -154,6 +155,21 @@ class LibvirtDriver(ComputeDriver):
 
     async def console_output(self, instance_id: InstanceId, max_bytes: int) -> bytes:
         return await self._disks.console_tail(instance_id, max_bytes)
+
+    async def guest_figures(self) -> Mapping[InstanceId, GuestFigures]:
+        """See GuestStatistics.  Guests that are being destroyed are left out: a host-wide call would wait for them."""
+        ours = frozenset(i for i, owner in self._known.items() if owner.ours and i not in self._destroying)
+        used = await self.connection.host.run(
+            partial(statistics.read_usage, ours=ours, by_name=bool(self._destroying)), deadline_s=STATISTICS_LIMIT_S
+        )
+        sizes = await self._files.run(statistics.sizes, {i: self._disks.root_disk(i) for i in used})
+        return {i: statistics.figures(usage, sizes.get(i, 0)) for i, usage in used.items()}
+
+    async def ping(self) -> None:
+        await self.connection.host.run(statistics.ping)
+
+    def abandoned_calls(self) -> int:
+        return sum(lane.lane.abandoned for lane in (self.connection.host, self.connection.control))
 
     # -- files and network -------------------------------------------------------------------------------------------
 

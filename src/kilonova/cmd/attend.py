@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands beside a running service: the status port, systemd, and SIGHUP."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+
+from kilonova.base import logging
+from kilonova.base.clock import Clock
+from kilonova.base.errors import ConfigError
+from kilonova.base.health import examine
+from kilonova.base.notify import Notifier
+from kilonova.base.status import StatusPages, serving
+from kilonova.base.tasks import Supervisor
+from kilonova.config.load import Settings
+from kilonova.wiring import Vitals
+
+log = structlog.get_logger(__name__)
+
+STATUS_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hangup:
+    """What SIGHUP does: `again` reads the configuration, `apply` takes from it what may change while running."""
+
+    again: Callable[[], Settings]
+    apply: Callable[[Settings], None] = lambda settings: None
+
+    def __call__(self) -> None:
+        """A configuration that cannot be used changes nothing."""
+        try:
+            settings = self.again()
+        except ConfigError as exc:
+            log.error("the configuration was not read again", error=exc.message)
+            return
+        logging.set_debug(settings.default.debug)
+        self.apply(settings)
+        log.info("the configuration was read again")
+
+
+@asynccontextmanager
+async def attended(
+    vitals: Vitals, settings: Settings, hangup: Hangup, clock: Clock, ready: Callable[[], tuple[bool, str]]
+) -> AsyncGenerator[None]:
+    """Beside a service that has begun; STOPPING=1 is told when the block is left.  Raises ConfigError.
+
+    READY=1 is told at once, not when the conductor or the hypervisor answer: a host whose conductor is late must not
+    be restarted for it.  STATUS says what is waited for.
+    """
+    notifier = Notifier(os.environ)
+    pages = StatusPages(lambda: examine(vitals.checks, clock), vitals.text)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hangup)
+    async with serving(settings.default.status_listen, pages), Supervisor(clock) as tasks:
+        notifier.tell("READY=1", f"STATUS={_status(ready)}")
+        tasks.spawn("systemd status", _tell_status(notifier, ready, clock))
+        if notifier.watchdog_s:
+            tasks.spawn("systemd watchdog", _watchdog(notifier, vitals, clock))
+        try:
+            yield
+        finally:
+            notifier.tell("STOPPING=1")
+
+
+def _status(ready: Callable[[], tuple[bool, str]]) -> str:
+    good, why = ready()
+    return "serving" if good else why
+
+
+async def _tell_status(notifier: Notifier, ready: Callable[[], tuple[bool, str]], clock: Clock) -> None:
+    said = ""
+    while True:
+        if (status := _status(ready)) != said:
+            said = status
+            notifier.tell(f"STATUS={status}")
+        await clock.sleep(STATUS_S)
+
+
+async def _watchdog(notifier: Notifier, vitals: Vitals, clock: Clock) -> None:
+    """A sign of life each third of the period, each after a whole self-ping has ended.
+
+    What it found does not matter here: a bus, a conductor or a libvirtd that is away is not cured by restarting this
+    process.  A loop that stands still, or a self-ping that never ends, is.
+    """
+    while True:
+        await examine(vitals.checks, clock)
+        notifier.tell("WATCHDOG=1")
+        await clock.sleep(notifier.watchdog_s / 3)
