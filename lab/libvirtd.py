@@ -121,8 +121,11 @@ class Daemon(ABC):
             raise
 
     def freeze(self) -> None:
-        """Stop libvirtd where it stands (SIGSTOP); connections stay open and nobody answers."""
+        """SIGSTOP the daemon: it keeps its socket and answers nothing. Returns once it stands still."""
         self._signal(signal.SIGSTOP)
+        deadline = time.monotonic() + 2
+        while self.pid is not None and _state_of(self.pid) != "T" and time.monotonic() < deadline:
+            time.sleep(0.002)
 
     def thaw(self) -> None:
         """Let a frozen libvirtd go on."""
@@ -335,6 +338,13 @@ class PrivateLibvirtd(Daemon):
 
     def _pid_files(self) -> Iterable[Path]:
         return (self.directory / "run/libvirt/qemu/run").glob("*.pid")
+
+
+def _state_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
 
 
 def _user_of(pid: int) -> int | None:
