@@ -26,7 +26,7 @@ def unreachable(bench: Bench) -> Row:
 
     wrong = bench.directory() / "auth"
     wrong.write_text("[credentials-x]\nauthname=alice\npassword=wrong\n[auth-libvirt-default]\ncredentials=x\n")
-    seconds = bench.n(20, 5)
+    seconds = bench.n(20, 2)
     _case(row, bench, "wrong URI", seconds, "qemu+nosuch:///x", "", PrivateLibvirtd)
     _case(row, bench, "wrong password", seconds, None, f"auth_file = {wrong}\n", with_password)
     _case(row, bench, "absent at start", seconds, None, "", absent)

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +54,12 @@ class Scene:
     bench: Bench
     daemon: Daemon
     box: Box
+    clients: list[Web] = field(default_factory=list[Web])
 
     def web(self) -> Web:
         """A client of its own, for another thread."""
-        return Web(self.box.port, self.box.token)
+        self.clients.append(Web(self.box.port, self.box.token))
+        return self.clients[-1]
 
     def image(self) -> str:
         return self.box.upload("guest", IMAGE.read_bytes(), "qcow2")
@@ -127,7 +129,10 @@ def scene(
         box = Box(directory, driver=LIBVIRT, uri=uri or daemon.qemu_uri, config=CONFIG + config)
         try:
             box.start(wait_ready=ready)
-            yield Scene(bench, daemon, box)
+            here = Scene(bench, daemon, box)
+            yield here
+            for client in here.clients:
+                client.close()
         finally:
             if daemon.alive:
                 daemon.thaw()

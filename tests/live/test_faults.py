@@ -11,7 +11,7 @@ from lab.counting import cannot_run
 
 pytestmark = pytest.mark.live
 
-SAMPLED = ("libvirtd-frozen", "unreachable", "restarts", "events")
+SAMPLED = ("libvirtd-frozen", "unreachable", "restarts")
 
 
 @pytest.mark.parametrize("name", SAMPLED)
