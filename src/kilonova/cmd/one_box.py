@@ -85,6 +85,12 @@ async def _serve(
 
 
 async def _greet(box: OneBox, clock: Clock, listener: socket.socket, clouds_file: Path | None) -> None:
+    """Say where we are and what there is.  That nobody reads it (a closed pipe) is no reason to stop serving."""
+    with contextlib.suppress(BrokenPipeError):
+        await _say_all(box, clock, listener, clouds_file)
+
+
+async def _say_all(box: OneBox, clock: Clock, listener: socket.socket, clouds_file: Path | None) -> None:
     address, port = listener.getsockname()[:2]
     url = f"http://{f'[{address}]' if ':' in address else address}:{port}"
     text = clouds.clouds_yaml(url, box.first_password)

@@ -52,10 +52,13 @@ class Feed:
                 continue
             try:
                 await self._ask(tasks)
+                continue
             except KilonovaError as exc:
                 log.info("no answer about work yet", error=str(exc))
-                await self._clock.sleep(RETRY_S * self._clock.random.uniform(0.5, 1.5))
-                self._wake.set()
+            except Exception:  # a defect in taking one action in hand must not end the host's service
+                log.exception("asking for work broke off")
+            await self._clock.sleep(RETRY_S * self._clock.random.uniform(0.5, 1.5))
+            self._wake.set()
 
     async def _ask(self, tasks: Supervisor) -> None:
         attempt = AttemptId(self._clock.new_id())

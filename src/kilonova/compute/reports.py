@@ -76,8 +76,12 @@ class Reports:
                 await self._tell_level()
             except KilonovaError as exc:
                 log.info("the hypervisor's state could not be told yet", error=str(exc))
-                await self._clock.sleep(RETRY_S)
-                self._changed.set()
+            except Exception:  # a defect in one report must not end the host's service
+                log.exception("telling the hypervisor's state broke off")
+            else:
+                continue
+            await self._clock.sleep(RETRY_S)
+            self._changed.set()
 
     async def _tell_level(self) -> None:
         """The level first when it is bad; when it is good, only after everything has been read again."""
