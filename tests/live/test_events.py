@@ -99,7 +99,7 @@ def test_a_foreign_domain_is_never_listed_counted_or_touched(box: Box, daemon: D
     described.write_text(FOREIGN_XML)
     virsh(daemon, "define", str(described))
     virsh(daemon, "start", FOREIGN)
-    file = daemon.directory / "config/libvirt/qemu/somebody-elses.xml"
+    (file,) = daemon.directory.glob("*/libvirt/qemu/somebody-elses.xml")
     look = lambda: (virsh(daemon, "dumpxml", FOREIGN), file.read_bytes(), daemon.guests()["somebody-elses"])  # noqa: E731
     before = look()
     try:
