@@ -4,7 +4,6 @@
 import base64
 import os
 import signal
-from collections.abc import Generator
 
 import pytest
 
@@ -12,23 +11,6 @@ from lab.libvirtd import Daemon
 from tests.live.box import GUEST_IMAGE, Box, libvirt_box, private_libvirtd, wait_for
 
 pytestmark = pytest.mark.live
-
-
-@pytest.fixture(scope="module")
-def daemon() -> Generator[Daemon]:
-    with private_libvirtd() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def box(daemon: Daemon) -> Generator[Box]:
-    with libvirt_box(daemon) as made:
-        yield made.start().ready()
-
-
-@pytest.fixture(scope="module")
-def image_id(box: Box) -> str:
-    return box.upload(GUEST_IMAGE)
 
 
 def console(box: Box, server_id: str) -> str:

@@ -4,12 +4,11 @@
 import os
 import signal
 import subprocess
-from collections.abc import Generator
 
 import pytest
 
 from lab.libvirtd import Daemon
-from tests.live.box import GUEST_IMAGE, Box, libvirt_box, private_libvirtd, wait_for
+from tests.live.box import Box, wait_for
 
 pytestmark = pytest.mark.live
 
@@ -17,23 +16,6 @@ FOREIGN = "9f0c1d2e-3b4a-4c5d-8e6f-708192a3b4c5"
 FOREIGN_XML = f"""<domain type='qemu'><name>somebody-elses</name><uuid>{FOREIGN}</uuid>
 <metadata><x:note xmlns:x='http://example.org/x'>mine</x:note></metadata><memory>32768</memory>
 <os><type arch='x86_64'>hvm</type></os></domain>"""
-
-
-@pytest.fixture(scope="module")
-def daemon() -> Generator[Daemon]:
-    with private_libvirtd() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def box(daemon: Daemon) -> Generator[Box]:
-    with libvirt_box(daemon) as made:
-        yield made.start().ready()
-
-
-@pytest.fixture(scope="module")
-def image_id(box: Box) -> str:
-    return box.upload(GUEST_IMAGE)
 
 
 def virsh(daemon: Daemon, *words: str) -> str:

@@ -10,8 +10,14 @@ import pytest
 
 from kilonova.base.errors import ImageUnacceptable
 from kilonova.images.inspect import MAX_VIRTUAL_BYTES, inspect
+from lab.counting import cannot_run
 
-pytestmark = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="qemu-img is not installed")
+
+@pytest.fixture(autouse=True)
+def _needs_qemu_img() -> None:
+    if shutil.which("qemu-img") is None:
+        cannot_run("qemu-img is not installed: make setup")
+
 
 MIB = 1 << 20
 
