@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The query string: parsed once, read by type, refused with the argument's name."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlencode
@@ -101,13 +101,3 @@ def boolean_word(value: object) -> bool | None:
         return value
     text = value.lower() if isinstance(value, str) else ""
     return True if text in _TRUE else False if text in _FALSE else None
-
-
-def one_of(name: str, text: str, words: Mapping[str, object]) -> str:
-    """`text` if it is one of `words`.  Raises InvalidInput."""
-    if text not in words:
-        raise InvalidInput(
-            f"Invalid input for query parameters {name}. Value: {text[:64]}. It is none of {', '.join(sorted(words))}.",
-            path=name,
-        )
-    return text

@@ -49,11 +49,3 @@ def list_nodes(connection: sa.Connection) -> list[ComputeNode]:
     by_host = {service.host: service for service in list_services(connection, binary=COMPUTE)}
     found = connection.execute(sa.select(compute_nodes).order_by(compute_nodes.c.host)).mappings()
     return [rows.node_from(row, by_host[row["host"]]) for row in found if row["host"] in by_host]
-
-
-def get_node(connection: sa.Connection, node_id: str) -> ComputeNode:
-    """Raises NotFound."""
-    for node in list_nodes(connection):
-        if node.id == node_id:
-            return node
-    raise NotFound(f"Compute host {node_id} could not be found.")
