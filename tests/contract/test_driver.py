@@ -210,6 +210,29 @@ def test_shutdown_asks_and_returns_at_once(case: Case) -> None:
     case.run(test)
 
 
+def test_a_paused_guest_stands_still_and_goes_on(case: Case) -> None:
+    async def test(b: Bench) -> None:
+        guest = b.instance()
+        for refused in (b.driver.pause, b.driver.unpause):
+            with pytest.raises(HypervisorError, match="does not run"):
+                await refused(guest.id)
+        await b.build(guest)
+        with pytest.raises(HypervisorError, match="does not run"):
+            await b.driver.unpause(guest.id)
+        await b.driver.power_on(guest.id, "m")
+        for _ in range(2):
+            await b.driver.pause(guest.id)
+            assert await b.power(guest.id) is PowerState.PAUSED
+        for _ in range(2):
+            await b.driver.unpause(guest.id)
+            assert await b.power(guest.id) is PowerState.RUNNING
+        assert (state := await b.driver.guest_state(guest.id)) is not None
+        assert state.mark == "m"
+        await b.tear_down(guest)
+
+    case.run(test)
+
+
 def test_changes_of_power_are_told_as_events(case: Case) -> None:
     async def test(b: Bench) -> None:
         def of_guest() -> int:
@@ -307,6 +330,8 @@ def test_a_read_only_driver_reads_and_refuses_every_change(case: Case) -> None:
             b.driver.ensure_network(guest),
             b.driver.define(guest),
             b.driver.power_on(guest.id, "m"),
+            b.driver.pause(guest.id),
+            b.driver.unpause(guest.id),
             b.driver.shutdown(guest.id),
             b.driver.power_off(guest.id),
             b.driver.undefine(guest.id),

@@ -12,7 +12,7 @@ from pathlib import Path
 from kilonova.base.errors import StateError
 from kilonova.db.engine import make_engine, sqlite_url
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision in migrations/versions; a test compares."""
 
 

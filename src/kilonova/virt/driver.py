@@ -169,6 +169,14 @@ class ComputeDriver(ABC):
         """The guest has been asked (ACPI) to shut itself down; returns at once.  One that is off is left so."""
 
     @abstractmethod
+    async def pause(self, instance_id: InstanceId) -> None:
+        """The guest's processors stand still; one that is paused stays so.  HypervisorError when it does not run."""
+
+    @abstractmethod
+    async def unpause(self, instance_id: InstanceId) -> None:
+        """A paused guest goes on; one that runs is left so.  HypervisorError when it is off."""
+
+    @abstractmethod
     async def console_output(self, instance_id: InstanceId, max_bytes: int) -> bytes:
         """The last `max_bytes` of the guest's serial console; empty when it has not spoken."""
 

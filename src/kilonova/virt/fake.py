@@ -70,8 +70,9 @@ class FakeHypervisor:
         guest = self.guests.get(instance_id)
         if guest is None or guest.definition is None or guest.power == power:
             return
+        goes_on = guest.power is PowerState.PAUSED
         guest.power, guest.reason = power, reason
-        if power is PowerState.RUNNING:
+        if power is PowerState.RUNNING and not goes_on:
             guest.starts += 1
             guest.console += f"{guest.definition.hostname} login: \r\n".encode()
         self.emit(GuestEvent(instance_id, "lifecycle", reason))
@@ -274,6 +275,23 @@ class FakeDriver(ComputeDriver):
             # A real guest takes its time: it is still running when this call returns.
             loop = asyncio.get_running_loop()
             loop.call_soon(self.hypervisor.move, instance_id, PowerState.SHUTDOWN, "shutdown")
+
+    async def pause(self, instance_id: InstanceId) -> None:
+        async with self._call("pause", instance_id, changes=True):
+            self._live(instance_id)
+            self.hypervisor.move(instance_id, PowerState.PAUSED, "user")
+
+    async def unpause(self, instance_id: InstanceId) -> None:
+        async with self._call("unpause", instance_id, changes=True):
+            guest = self._live(instance_id)
+            if guest.power is PowerState.PAUSED:
+                self.hypervisor.move(instance_id, PowerState.RUNNING, "unpaused")
+
+    def _live(self, instance_id: InstanceId) -> FakeGuest:
+        guest = self._defined(instance_id)
+        if guest is None or guest.power not in (PowerState.RUNNING, PowerState.PAUSED):
+            raise HypervisorError(f"Guest {instance_id} does not run.")
+        return guest
 
     async def console_output(self, instance_id: InstanceId, max_bytes: int) -> bytes:
         async with self._call("console_output", instance_id, changes=False):

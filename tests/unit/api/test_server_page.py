@@ -14,7 +14,6 @@ from kilonova.db.engine import Database
 from kilonova.db.readers.servers import (
     SORTABLE,
     ServerQuery,
-    StatusFilter,
     TagFilter,
     Usage,
     host_statuses,
@@ -25,7 +24,7 @@ from kilonova.db.readers.servers import (
 from kilonova.db.writers import instances as writers
 from kilonova.objects.ids import HostName, ImageId, InstanceId
 from kilonova.objects.instance import Address
-from kilonova.objects.states import TaskState, VmState
+from kilonova.objects.states import StatusMeaning, TaskState, VmState
 from tests.make import NOW, database, flavor, image_ref, instance, run
 
 Names = Callable[..., list[str]]
@@ -92,12 +91,12 @@ def test_newest_first_of_one_project_or_of_all(names: Names) -> None:
         ({"changed_before": NOW + timedelta(minutes=1)}, ["web-2", "web-1"]),
         ({"deleted": True}, ["gone"]),
         ({"statuses": ()}, []),
-        ({"statuses": (StatusFilter(frozenset({VmState.ACTIVE})),)}, ["web-2", "web-1"]),
+        ({"statuses": (StatusMeaning(frozenset({VmState.ACTIVE})),)}, ["web-2", "web-1"]),
         (
-            {"statuses": (StatusFilter(frozenset({VmState.ACTIVE}), but_not=frozenset({TaskState.REBOOTING})),)},
+            {"statuses": (StatusMeaning(frozenset({VmState.ACTIVE}), but_not=frozenset({TaskState.REBOOTING})),)},
             ["web-1"],
         ),
-        ({"statuses": (StatusFilter(frozenset(VmState), frozenset({TaskState.REBOOTING})),)}, ["web-2"]),
+        ({"statuses": (StatusMeaning(frozenset(VmState), frozenset({TaskState.REBOOTING})),)}, ["web-2"]),
     ],
 )
 def test_filters(names: Names, filters: dict[str, Any], expected: list[str]) -> None:

@@ -248,6 +248,12 @@ class LibvirtDriver(ComputeDriver):
         ask = partial(guest.shutdown, instance_id=instance_id)
         await self._settling.run(("ask", instance_id), ask, about=("guest", instance_id))
 
+    async def pause(self, instance_id: InstanceId) -> None:
+        await self._change("pause", instance_id, partial(guest.pause, instance_id=instance_id))
+
+    async def unpause(self, instance_id: InstanceId) -> None:
+        await self._change("unpause", instance_id, partial(guest.unpause, instance_id=instance_id))
+
     # -- how ---------------------------------------------------------------------------------------------------------
 
     async def _control(self, key: object, fn: Hop[T]) -> T:
