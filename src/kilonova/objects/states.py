@@ -171,13 +171,20 @@ _STATUS: Mapping[VmState, str] = {
 }
 
 
-def api_status(vm_state: VmState, task_state: TaskState | None) -> str:
+UNKNOWN_STATUS = "UNKNOWN"
+"""The status of a server that should run, and of which the hypervisor cannot say that it does."""
+
+
+def api_status(vm_state: VmState, task_state: TaskState | None, power_state: PowerState) -> str:
     """The one word that the API calls `status` (source: OpenStack Compute API reference, server statuses)."""
     if task_state is not None and (word := _STATUS_BY_TASK.get((vm_state, task_state))):
         return word
+    if (vm_state, power_state) == (VmState.ACTIVE, PowerState.NOSTATE):
+        return UNKNOWN_STATUS
     return _STATUS[vm_state]
 
 
 def vm_states_of_status(status: str) -> frozenset[VmState]:
-    """The vm_states that a `?status=` filter means; empty for a word that we do not know."""
+    """The vm_states that a `?status=` filter means; empty for a word that we do not know.  An ACTIVE server of unknown
+    power is UNKNOWN instead."""
     return frozenset(vm for vm, word in _STATUS.items() if word == status.upper())

@@ -98,6 +98,8 @@ def test_newest_first_of_one_project_or_of_all(names: Names) -> None:
             ["web-1"],
         ),
         ({"statuses": (StatusFilter(frozenset(VmState), frozenset({TaskState.REBOOTING})),)}, ["web-2"]),
+        ({"statuses": (StatusFilter(frozenset({VmState.ACTIVE}), unknown=True),)}, ["web-2"]),
+        ({"statuses": (StatusFilter(frozenset({VmState.ACTIVE}), unknown=False),)}, ["web-1"]),
     ],
 )
 def test_filters(names: Names, filters: dict[str, Any], expected: list[str]) -> None:

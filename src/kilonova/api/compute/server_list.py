@@ -20,15 +20,16 @@ from kilonova.api.query import Query, boolean_word
 from kilonova.base.errors import Forbidden, InvalidInput
 from kilonova.db.readers.servers import ServerQuery, StatusFilter, TagFilter, page
 from kilonova.objects.instance import Instance
-from kilonova.objects.states import TaskState, VmState, vm_states_of_status
+from kilonova.objects.states import UNKNOWN_STATUS, TaskState, VmState, vm_states_of_status
 
 View = Callable[[Instance, Viewer], dict[str, Any]]
 
 _REBOOTS = frozenset({TaskState.REBOOTING, TaskState.REBOOTING_HARD})
 _STATUSES: Mapping[str, TaskState] = {"REBOOT": TaskState.REBOOTING, "HARD_REBOOT": TaskState.REBOOTING_HARD}
+_MAY_BE_UNKNOWN = frozenset({VmState.ACTIVE})
 _NOVA_STATUSES = frozenset(
     {"MIGRATING", "PASSWORD", "REBUILD", "RESCUE", "RESIZE", "REVERT_RESIZE", "SHELVED", "SHELVED_OFFLOADED"}
-    | {"SOFT_DELETED", "UNKNOWN", "VERIFY_RESIZE"}
+    | {"SOFT_DELETED", "VERIFY_RESIZE"}
 )
 # Statuses of servers that Kilonova does not put them into yet: nothing is in them, and asking is no mistake.
 
@@ -175,8 +176,11 @@ def _statuses(call: Call) -> tuple[StatusFilter, ...] | None:
     for word in words:
         if word in _STATUSES:
             filters.append(StatusFilter(frozenset(VmState), frozenset({_STATUSES[word]})))
+        elif word == UNKNOWN_STATUS:
+            filters.append(StatusFilter(_MAY_BE_UNKNOWN, but_not=_REBOOTS, unknown=True))
         elif states := vm_states_of_status(word):
-            filters.append(StatusFilter(states, but_not=_REBOOTS))
+            unknown = False if states == _MAY_BE_UNKNOWN else None
+            filters.append(StatusFilter(states, but_not=_REBOOTS, unknown=unknown))
         elif word not in _NOVA_STATUSES and call.version >= v2(38):
             raise InvalidInput(f"Invalid filter status: {word[:64]}", path="status")
     return tuple(filters)

@@ -19,7 +19,7 @@ from kilonova.db.readers.patterns import compiled, literal
 from kilonova.db.schema import instances, services
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.instance import Instance
-from kilonova.objects.states import TaskState, VmState
+from kilonova.objects.states import PowerState, TaskState, VmState
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,13 @@ class TagFilter:
 
 @dataclass(frozen=True, slots=True)
 class StatusFilter:
-    """A status of the API: one of these vm_states, and one of these task_states (empty: any but `but_not`)."""
+    """A status of the API: one of these vm_states, and one of these task_states (empty: any but `but_not`), with a
+    power state that is unknown, or is not (None: either)."""
 
     vm_states: frozenset[VmState]
     task_states: frozenset[TaskState] = frozenset()
     but_not: frozenset[TaskState] = frozenset()
+    unknown: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +186,9 @@ def _conditions(query: ServerQuery) -> list[sa.ColumnElement[bool]]:
 
 def _status(status: StatusFilter) -> sa.ColumnElement[bool]:
     vm = instances.c.vm_state.in_(sorted(status.vm_states))
+    if status.unknown is not None:
+        nostate = instances.c.power_state == PowerState.NOSTATE
+        vm = sa.and_(vm, nostate if status.unknown else sa.not_(nostate))
     task = sa.func.coalesce(instances.c.task_state, "")
     if status.task_states:
         return sa.and_(vm, task.in_(sorted(status.task_states)))
