@@ -25,7 +25,7 @@ from kilonova.db.readers.servers import (
 from kilonova.db.writers import instances as writers
 from kilonova.objects.ids import HostName, ImageId, InstanceId
 from kilonova.objects.instance import Address
-from kilonova.objects.states import TaskState, VmState
+from kilonova.objects.states import PowerState, TaskState, VmState
 from tests.make import NOW, database, flavor, image_ref, instance, run
 
 Names = Callable[..., list[str]]
@@ -34,7 +34,7 @@ Names = Callable[..., list[str]]
 def populate(db: Database) -> None:
     address = Address("net", "10.0.0.5", "fa:16:3e:00:00:01", 24, "10.0.0.1")
     records: list[dict[str, Any]] = [
-        {"name": "web-1", "tags": ("red", "big"), "vm_state": VmState.ACTIVE, "task_state": None},
+        {"name": "web-1", "tags": ("red", "big"), "vm_state": VmState.ACTIVE, "power_state": PowerState.RUNNING},
         {"name": "web-2", "tags": ("red",), "vm_state": VmState.ACTIVE, "task_state": TaskState.REBOOTING},
         {"name": "db-1", "host": HostName("h1"), "addresses": (address,), "vm_state": VmState.STOPPED},
         {"name": "db.2", "image": replace(image_ref(), id=ImageId("image-2")), "flavor": replace(flavor(), vcpus=8)},

@@ -204,9 +204,8 @@ class LibvirtDriver(ComputeDriver):
         await self.connection.host.run(statistics.ping)
 
     def abandoned_calls(self) -> int:
-        return sum(
-            lane.lane.abandoned for lane in {self.connection.host, self.connection.control, self.connection.pulse}
-        )
+        links = {self.connection.host, self.connection.control, self.connection.pulse}
+        return sum(link.lane.abandoned for link in links)
 
     # -- files and network -------------------------------------------------------------------------------------------
 

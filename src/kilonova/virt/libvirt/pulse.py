@@ -145,10 +145,10 @@ class Pulses:
         self._looked_at.discard(instance_id)
         return answer
 
-    def _looked(self, instance_id: InstanceId, _result: bool | None | Failure) -> None:
+    def _looked(self, instance_id: InstanceId, _result: bool | Failure | None) -> None:
         self._looked_at.discard(instance_id)
 
-    def _back(self, instance_id: InstanceId, result: bool | None | Failure) -> None:
+    def _back(self, instance_id: InstanceId, result: bool | Failure | None) -> None:
         self._out.discard(instance_id)
         if result is True:
             self._judge(instance_id, True)
