@@ -8,8 +8,10 @@ import pytest
 
 from kilonova.base.errors import HypervisorError
 from kilonova.objects.flavor import Flavor
+from kilonova.objects.guest import NOT_RESPONDING
 from kilonova.objects.ids import FlavorId, InstanceId
 from kilonova.objects.states import PowerState
+from kilonova.virt.driver import Pulse
 from lab.libvirtd import PrivateLibvirtd
 from tests.contract.drivers import (
     Bench,
@@ -343,6 +345,62 @@ def test_a_read_only_driver_reads_and_refuses_every_change(case: Case) -> None:
         assert b.files() == []
 
     case.run(test, read_only=True)
+
+
+def test_the_pulse_of_one_that_answers_or_does_not_run_changes_nothing(case: Case) -> None:
+    async def test(b: Bench) -> None:
+        assert isinstance(b.driver, Pulse)
+        guest = b.instance()
+        await b.build(guest)
+        for power in (PowerState.SHUTDOWN, PowerState.RUNNING):
+            for one in (NOBODY, guest.id):
+                await b.driver.feel_pulse(one)
+            assert await b.power(guest.id) is power
+            await b.driver.power_on(guest.id, "m")
+        await b.tear_down(guest)
+
+    case.run(test)
+
+
+@pytest.mark.parametrize("case", [FAKE, QEMU], indirect=True)
+def test_a_frozen_guest_does_not_respond_until_it_answers_or_its_plug_is_pulled(case: Case) -> None:
+    async def says(b: Bench, guest: InstanceId) -> tuple[PowerState, str]:
+        one = await b.driver.guest_state(guest)
+        assert one is not None
+        assert one == (await b.driver.guest_states())[guest]
+        return one.power, one.reason
+
+    async def test(b: Bench) -> None:
+        assert isinstance(b.driver, Pulse)
+        assert case.freeze is not None
+        silent = (PowerState.NOSTATE, NOT_RESPONDING)
+        ill, well = b.instance(), b.instance()
+        for guest in (ill, well):
+            await b.build(guest)
+            await b.driver.power_on(guest.id, "m")
+        usual = await says(b, ill.id)
+        assert usual[0] is PowerState.RUNNING
+        for _ in range(2):
+            case.freeze(b, ill.id, True)
+            await b.driver.feel_pulse(ill.id)
+            await b.driver.feel_pulse(well.id)
+            assert await says(b, ill.id) == silent
+            assert (await says(b, well.id))[0] is PowerState.RUNNING
+            b.virtapi.events.clear()
+            case.freeze(b, ill.id, False)
+            await until(lambda: any(event.instance_id == ill.id for event in b.virtapi.events))
+            assert await says(b, ill.id) == usual
+        case.freeze(b, ill.id, True)
+        await b.driver.feel_pulse(ill.id)
+        assert await says(b, ill.id) == silent
+        await b.driver.power_off(ill.id)
+        assert await b.power(ill.id) is PowerState.SHUTDOWN
+        await b.driver.power_on(ill.id, "again")
+        assert (await says(b, ill.id))[0] is PowerState.RUNNING
+        for guest in (ill, well):
+            await b.tear_down(guest)
+
+    case.run(test)
 
 
 @pytest.mark.parametrize("case", [TEST, QEMU], indirect=True)

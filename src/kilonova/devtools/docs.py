@@ -46,8 +46,11 @@ def states() -> str:
     numbers = ", ".join(f"{power.value} {power.name}" for power in PowerState)
     for vm_state in VmState:
         lines.append(
-            f"| {vm_state} | {api_status(vm_state, None)} | {numbers if vm_state is VmState.BUILDING else ''} |"
+            f"| {vm_state} | {api_status(vm_state, None, PowerState.RUNNING)} "
+            f"| {numbers if vm_state is VmState.BUILDING else ''} |"
         )
+    unknown = api_status(VmState.ACTIVE, None, PowerState.NOSTATE)
+    lines.append(f"| active, and power_state 0 | {unknown} | the guest does not respond, or is not known |")
     return "\n".join(lines) + "\n"
 
 

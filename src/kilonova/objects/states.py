@@ -181,21 +181,31 @@ _STATUS: Mapping[VmState, str] = {
 }
 
 
-def api_status(vm_state: VmState, task_state: TaskState | None) -> str:
+UNKNOWN_STATUS = "UNKNOWN"
+"""The status of a server that should run, and of which the hypervisor cannot say that it does."""
+
+
+def api_status(vm_state: VmState, task_state: TaskState | None, power_state: PowerState) -> str:
     """The one word that the API calls `status` (source: OpenStack Compute API reference, server statuses)."""
     if task_state is not None and (word := _STATUS_BY_TASK.get(task_state)):
         return word
+    if (vm_state, power_state) == (VmState.ACTIVE, PowerState.NOSTATE):
+        return UNKNOWN_STATUS
     return _STATUS[vm_state]
 
 
 @dataclass(frozen=True, slots=True)
 class StatusMeaning:
     """What a status of the API stands for: one of these vm_states, and one of these task_states (none: any but
-    `but_not`)."""
+    `but_not`), with a power state that is unknown, or is not (None: either)."""
 
     vm_states: frozenset[VmState]
     task_states: frozenset[TaskState] = frozenset()
     but_not: frozenset[TaskState] = frozenset()
+    unknown: bool | None = None
+
+
+_MAY_BE_UNKNOWN = frozenset({VmState.ACTIVE})
 
 
 def meaning_of(status: str) -> StatusMeaning | None:
@@ -204,5 +214,10 @@ def meaning_of(status: str) -> StatusMeaning | None:
     tasks = frozenset(task for task, shown in _STATUS_BY_TASK.items() if shown == word)
     if tasks:
         return StatusMeaning(frozenset(VmState), tasks)
+    but_not = frozenset(_STATUS_BY_TASK)
+    if word == UNKNOWN_STATUS:
+        return StatusMeaning(_MAY_BE_UNKNOWN, but_not=but_not, unknown=True)
     states = frozenset(vm for vm, shown in _STATUS.items() if shown == word)
-    return StatusMeaning(states, but_not=frozenset(_STATUS_BY_TASK)) if states else None
+    if not states:
+        return None
+    return StatusMeaning(states, but_not=but_not, unknown=False if states == _MAY_BE_UNKNOWN else None)

@@ -82,6 +82,18 @@ class GuestStatistics(Protocol):
 
 
 @runtime_checkable
+class Pulse(Protocol):
+    """A driver that can tell that a guest does not answer, though its hypervisor calls it running.  Reads of such a
+    guest say NOSTATE with the reason NOT_RESPONDING, until it answers again, is started anew or ended; an event is
+    told at each change.  The driver looks by itself, now and then."""
+
+    async def feel_pulse(self, instance_id: InstanceId) -> None:
+        """Ask the guest now; returns when it has answered, or was given up within seconds.  One that is not running,
+        and one that cannot be reached, changes nothing."""
+        ...
+
+
+@runtime_checkable
 class Reachability(Protocol):
     """A driver that can tell by a round trip whether its hypervisor answers now."""
 

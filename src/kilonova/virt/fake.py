@@ -15,7 +15,7 @@ from kilonova.base.errors import HypervisorError, HypervisorUnavailable
 from kilonova.base.tasks import Supervisor
 from kilonova.config.load import Settings
 from kilonova.networks.addresses import host_network
-from kilonova.objects.guest import RECONNECTED, GuestEvent, GuestState
+from kilonova.objects.guest import NOT_RESPONDING, RECONNECTED, GuestEvent, GuestState
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import Inventory
@@ -45,6 +45,14 @@ class FakeGuest:
     mark: str | None = None
     console: bytearray = field(default_factory=bytearray)
     starts: int = 0
+    frozen: bool = False
+
+    @property
+    def state(self) -> GuestState:
+        """What the hypervisor says of it."""
+        if self.frozen and self.power is PowerState.RUNNING:
+            return GuestState(PowerState.NOSTATE, NOT_RESPONDING, self.mark)
+        return GuestState(self.power, self.reason, self.mark)
 
     @property
     def empty(self) -> bool:
@@ -72,6 +80,7 @@ class FakeHypervisor:
             return
         goes_on = guest.power is PowerState.PAUSED
         guest.power, guest.reason = power, reason
+        guest.frozen = guest.frozen and power is PowerState.RUNNING
         if power is PowerState.RUNNING and not goes_on:
             guest.starts += 1
             guest.console += f"{guest.definition.hostname} login: \r\n".encode()
@@ -86,6 +95,11 @@ class FakeHypervisor:
     def crash(self, instance_id: InstanceId) -> None:
         """The guest's process dies."""
         self.move(instance_id, PowerState.CRASHED, "crashed")
+
+    def freeze(self, instance_id: InstanceId, frozen: bool = True) -> None:
+        """The guest's process answers nothing any more, or does again; its plug can be pulled all the same."""
+        self.guests[instance_id].frozen = frozen
+        self.emit(GuestEvent(instance_id, "pulse"))
 
     def lose_power(self) -> None:
         """The host reboots: every guest is off and nobody was told."""
@@ -194,7 +208,7 @@ class FakeDriver(ComputeDriver):
     async def guest_states(self) -> Mapping[InstanceId, GuestState]:
         async with self._call("guest_states", changes=False):
             return {
-                instance_id: GuestState(guest.power, guest.reason, guest.mark)
+                instance_id: guest.state
                 for instance_id, guest in self.hypervisor.guests.items()
                 if guest.definition is not None
             }
@@ -202,7 +216,10 @@ class FakeDriver(ComputeDriver):
     async def guest_state(self, instance_id: InstanceId) -> GuestState | None:
         async with self._call("guest_state", instance_id, changes=False):
             guest = self._defined(instance_id)
-            return GuestState(guest.power, guest.reason, guest.mark) if guest is not None else None
+            return guest.state if guest is not None else None
+
+    async def feel_pulse(self, instance_id: InstanceId) -> None:
+        """Nothing to do: a frozen guest is known at once."""
 
     async def ensure_disks(self, instance: Instance, base: BaseImage) -> None:
         async with self._call("ensure_disks", instance.id, changes=True):
@@ -270,7 +287,9 @@ class FakeDriver(ComputeDriver):
     async def shutdown(self, instance_id: InstanceId) -> None:
         async with self._call("shutdown", instance_id, changes=True):
             guest = self._defined(instance_id)
-            if guest is None or guest.power is not PowerState.RUNNING or not self.hypervisor.obeys_acpi:
+            if guest is None or guest.power is not PowerState.RUNNING or guest.frozen:
+                return
+            if not self.hypervisor.obeys_acpi:
                 return
             # A real guest takes its time: it is still running when this call returns.
             loop = asyncio.get_running_loop()

@@ -26,7 +26,7 @@ View = Callable[[Instance, Viewer], dict[str, Any]]
 
 _NOVA_STATUSES = frozenset(
     {"MIGRATING", "PASSWORD", "REBUILD", "RESCUE", "RESIZE", "REVERT_RESIZE", "SHELVED", "SHELVED_OFFLOADED"}
-    | {"SOFT_DELETED", "UNKNOWN", "VERIFY_RESIZE"}
+    | {"SOFT_DELETED", "VERIFY_RESIZE"}
 )
 # Statuses of servers that Kilonova does not put them into yet: nothing is in them, and asking is no mistake.
 

@@ -84,7 +84,7 @@ def host_id(project_id: str, host: str) -> str:
 
 
 def _core(instance: Instance, viewer: Viewer) -> dict[str, Any]:
-    status = api_status(instance.vm_state, instance.task_state)
+    status = api_status(instance.vm_state, instance.task_state, instance.power_state)
     image = instance.image.id
     server: dict[str, Any] = {
         "id": instance.id,

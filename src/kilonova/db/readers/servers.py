@@ -19,7 +19,7 @@ from kilonova.db.readers.patterns import compiled, literal
 from kilonova.db.schema import instances, services
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.instance import Instance
-from kilonova.objects.states import StatusMeaning
+from kilonova.objects.states import PowerState, StatusMeaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +175,9 @@ def _conditions(query: ServerQuery) -> list[sa.ColumnElement[bool]]:
 
 def _status(status: StatusMeaning) -> sa.ColumnElement[bool]:
     vm = instances.c.vm_state.in_(sorted(status.vm_states))
+    if status.unknown is not None:
+        nostate = instances.c.power_state == PowerState.NOSTATE
+        vm = sa.and_(vm, nostate if status.unknown else sa.not_(nostate))
     task = sa.func.coalesce(instances.c.task_state, "")
     if status.task_states:
         return sa.and_(vm, task.in_(sorted(status.task_states)))

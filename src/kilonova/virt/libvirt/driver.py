@@ -6,7 +6,7 @@ Control calls go through the *control* lane, one hop each, at most one per guest
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -28,6 +28,7 @@ from kilonova.virt.libvirt.disks import GIB, Disks
 from kilonova.virt.libvirt.domain_xml import Cpu, Disk, Domain, Metadata
 from kilonova.virt.libvirt.guest import Ownership
 from kilonova.virt.libvirt.opening import Registrar
+from kilonova.virt.libvirt.pulse import Pulses
 from kilonova.virt.libvirt.settle import Settling
 from kilonova.virt.native import Proxy
 
@@ -37,6 +38,11 @@ log = structlog.get_logger(__name__)
 
 STATISTICS_LIMIT_S = 5.0
 GOING_DOWN_POLL_S = 0.1
+
+PULSE_ROUND_LIMIT_S = 600.0
+
+STARTS_AND_ENDS = frozenset({"started", "stopped"})
+"""Events after which a guest's process is another one."""
 
 POLL_S = 10.0
 """Between two bulk reads of all guests where the URI has no events."""
@@ -48,7 +54,10 @@ class LibvirtDriver(ComputeDriver):
     def __init__(self, virtapi: VirtAPI, settings: Settings, *, read_only: bool = False) -> None:
         super().__init__(virtapi, settings, read_only=read_only)
         self.connection = HypervisorConnection(virtapi, settings, read_only=read_only, registrar=self._registrar)
-        self._settling = Settling(self.connection.control, self.connection.threads, virtapi.clock)
+        self._pulses = Pulses(self.connection.pulse, settings.libvirt.guest_pulse_timeout, self._pulse_changed)
+        self._settling = Settling(
+            self.connection.control, self.connection.threads, virtapi.clock, on_overdue=self._overdue
+        )
         self._files = DaemonWorkers("files", 2)
         self._disks = Disks(settings.default.instances_path, self.connection.uri, self._files)
         self._backend = network.backend_of(settings.network.backend, self.connection.uri)
@@ -63,7 +72,10 @@ class LibvirtDriver(ComputeDriver):
 
     async def init_host(self, tasks: Supervisor) -> None:
         self.connection.start(tasks, self._connected)
+        self._pulses.start(tasks)
         tasks.periodic("libvirt-poll", self._poll_s, self._poll)
+        if period_s := self.settings.libvirt.guest_pulse_interval:
+            tasks.periodic("guest-pulse", period_s, self._feel_pulses, limit_s=PULSE_ROUND_LIMIT_S)
 
     async def cleanup_host(self) -> None:
         await self.connection.close()
@@ -103,6 +115,8 @@ class LibvirtDriver(ComputeDriver):
         owner = self._known.get(event.instance_id)
         if event.kind == "defined":
             self._outdate(event.instance_id)
+        if event.kind in STARTS_AND_ENDS:
+            self._pulses.forget(event.instance_id)
         if owner is not None and owner.ours:
             self.virtapi.emit_event(event)
 
@@ -147,11 +161,32 @@ class LibvirtDriver(ComputeDriver):
                 del self._known[instance_id]
             elif (owner := read.learned.get(instance_id)) is not None:
                 self._known[instance_id] = owner
-        return read.states
+        return {instance_id: self._pulses.seen(instance_id, state) for instance_id, state in read.states.items()}
 
     async def guest_state(self, instance_id: InstanceId) -> GuestState | None:
         await self._settling.settled(("guest", instance_id))
-        return await self.connection.control.run(partial(guest.read, instance_id=instance_id))
+        state = await self.connection.control.run(partial(guest.read, instance_id=instance_id))
+        return state and self._pulses.seen(instance_id, state)
+
+    async def feel_pulse(self, instance_id: InstanceId) -> None:
+        """See Pulse."""
+        await self._pulses.feel(instance_id)
+
+    async def _feel_pulses(self) -> None:
+        """One after another: with a thousand guests it is a second of calls, and hurries nobody."""
+        for instance_id in [id_ for id_, owner in self._known.items() if owner.ours]:
+            if instance_id not in self._destroying:  # its domain may be held, and is about to go
+                await self._pulses.feel(instance_id)
+
+    def _pulse_changed(self, instance_id: InstanceId) -> None:
+        self.virtapi.emit_event(GuestEvent(instance_id, "pulse"))
+
+    def _overdue(self, about: Hashable) -> None:
+        match about:
+            case ("guest", str(instance_id)):
+                self._pulses.soon(InstanceId(instance_id))
+            case _:
+                return
 
     async def console_output(self, instance_id: InstanceId, max_bytes: int) -> bytes:
         return await self._disks.console_tail(instance_id, max_bytes)
@@ -169,7 +204,8 @@ class LibvirtDriver(ComputeDriver):
         await self.connection.host.run(statistics.ping)
 
     def abandoned_calls(self) -> int:
-        return sum(lane.lane.abandoned for lane in (self.connection.host, self.connection.control))
+        links = {self.connection.host, self.connection.control, self.connection.pulse}
+        return sum(link.lane.abandoned for link in links)
 
     # -- files and network -------------------------------------------------------------------------------------------
 
@@ -240,6 +276,7 @@ class LibvirtDriver(ComputeDriver):
             await self._change("power_off", instance_id, partial(guest.destroy, instance_id=instance_id))
         finally:
             self._destroying.discard(instance_id)
+        self._pulses.forget(instance_id)
 
     async def shutdown(self, instance_id: InstanceId) -> None:
         self._refuse_if_read_only("shutdown")
