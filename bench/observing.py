@@ -133,9 +133,12 @@ async def _rig(directory: Path, daemon: PrivateLibvirtd) -> AsyncIterator[Rig]:
         session = Session(Identity(HOST, "node", "boot", "process"), HostAPI(caller, HOST), clock, settings.default)
         await session.register()
         stack.push_async_callback(driver.cleanup_host)
+        changed = asyncio.Event()
+        virtapi.on_enabled = changed.set
         await driver.init_host(tasks)
         while not virtapi.enabled:
-            await asyncio.sleep(0.01)
+            changed.clear()
+            await changed.wait()
         yield Rig(daemon.test_uri, Observer(driver, session), session, driver, virtapi, bare)
 
 
