@@ -24,6 +24,7 @@ from bench.stats import ratio
 from kilonova.base import logging
 from kilonova.base.clock import SystemClock
 from kilonova.base.failpoints import Failpoints
+from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import DaemonWorkers
 from kilonova.compute.observer import Observer, differences
@@ -127,7 +128,13 @@ async def _rig(directory: Path, daemon: PrivateLibvirtd) -> AsyncIterator[Rig]:
         await db.write(_fill, made)
         caller = Caller(bus, clock)
         conductor = Conductor(
-            db, ComputeAPI(caller), clock, settings.conductor, down_time_s=60, failpoints=Failpoints()
+            db,
+            ComputeAPI(caller),
+            clock,
+            settings.conductor,
+            down_time_s=60,
+            failpoints=Failpoints(),
+            metrics=Metrics(),
         )
         await conductor.start(bus, tasks)
         session = Session(Identity(HOST, "node", "boot", "process"), HostAPI(caller, HOST), clock, settings.default)
