@@ -17,6 +17,7 @@ import httpx
 
 from kilonova.api.app import ApiDeps, create_app
 from kilonova.base.failpoints import Failpoints
+from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import InlineWorkers
 from kilonova.compute.manager import ComputeManager
@@ -70,6 +71,8 @@ class World:
         self.settings = simulated_settings(state)
         self.db = open_inline(state / "kilonova.db")
         self.store = ImageStore(state / "images", self.workers)
+        self.metrics = Metrics()
+        """Of the conductor."""
         self.machines: dict[str, FakeHypervisor] = {}
         self.boots: dict[str, int] = {}
         self.hosts: dict[str, Process] = {}
@@ -87,6 +90,7 @@ class World:
                 self.settings.conductor,
                 down_time_s=self.settings.default.service_down_time,
                 failpoints=Failpoints(),
+                metrics=self.metrics,
             )
             await conductor.start(bus, tasks)
             await asyncio.Event().wait()

@@ -28,7 +28,7 @@ CHECKS = (
     Check("firewall", "nobody drops what guests send", network.firewall, 5.0),
     Check("dnsmasq", "it is installed, for NAT networks", network.dnsmasq),
     Check("api-port", "free, or served by Kilonova", service.api_port, 4.0),
-    Check("service", "a running one is ready: conductor, bus, hypervisor", service.readiness, 4.0),
+    Check("service", "a running one is ready: conductor, bus, hypervisor", service.readiness, 5.0),
     Check("message-bus", "the NATS servers of transport_url answer", service.message_bus, 8.0),
     Check("clock", "kept by NTP, not set back, boot id known", service.clock),
 )
