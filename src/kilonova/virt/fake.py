@@ -187,7 +187,7 @@ class FakeDriver(ComputeDriver):
                 host_ip=default.my_ip,
                 disk_available_gib=fake.disk_gib,
                 cpu_info={"arch": "x86_64", "model": "fake"},
-                network=host_network(network.name, "nat", network.cidr or SUBNET, network.dns),
+                networks=(host_network(network.name, "nat", network.cidr or SUBNET, network.dns),),
             )
 
     async def guest_states(self) -> Mapping[InstanceId, GuestState]:

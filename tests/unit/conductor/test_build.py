@@ -48,7 +48,7 @@ def test_addresses_are_each_given_once_and_given_again_only_when_free(desk: Desk
     assert given == ["10.9.0.2", "10.9.0.3", "10.9.0.4"]
     fault = listed["i3"].fault
     assert fault is not None
-    assert "NetworkFilter refused h1 (no address is free)" in fault.message
+    assert "NetworkFilter refused h1 (no address of kilonova is free)" in fault.message
     assert desk.node().running_vms == 3  # what was claimed before the address was missed is given back
     desk.accept(Verb.DELETE, "req-d", instance_id=listed["i1"].id)
     delete = next(item for item in desk.fetch("t").items if item.action.verb is Verb.DELETE)
@@ -59,7 +59,7 @@ def test_addresses_are_each_given_once_and_given_again_only_when_free(desk: Desk
 
 
 def test_without_a_wish_for_a_network_there_is_no_address(desk: Desk) -> None:
-    desk.register(network=None)
+    desk.register(networks=())
     desk.place(desk.create(other(ONE, wants_network=False)))
     assert desk.instance().addresses == ()
     assert desk.instance().host == "h1"

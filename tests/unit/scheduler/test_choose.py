@@ -33,7 +33,7 @@ def node(host: str, *, used: tuple[int, int, int] = (0, 0, 0), network: bool = T
         "updated_at": NOW,
         "created_at": NOW,
     }
-    inventory = make.inventory() if network else make.inventory(network=None)
+    inventory = make.inventory() if network else make.inventory(networks=())
     return ComputeNode(f"n-{host}", Service(**{**values, **service}), inventory, *used, running_vms=0)
 
 
