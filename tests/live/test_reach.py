@@ -187,6 +187,8 @@ def test_on_a_bridge_by_the_address_that_is_shown(tmp_path: Path) -> None:
         cannot_pretend(daemon, keys.mine, server_id, "192.0.2.100", "192.0.2.101", "192.0.2.1")
         networks = box.http.get("/network/v2.0/networks", params={"name": "nowhere"}).json()["networks"]
         lost = box.create(image_id, "lost", networks=[{"uuid": networks[0]["id"]}])
-        assert "The bridge br9 of the network nowhere is not there" in box.wait_status(lost, "ERROR")["fault"]["message"]
+        assert (
+            "The bridge br9 of the network nowhere is not there" in box.wait_status(lost, "ERROR")["fault"]["message"]
+        )
         for one in (server_id, lost):
             box.delete(one)

@@ -79,7 +79,9 @@ def settings(group: cfg.ConfigOpts.GroupAttr, bridges: Sequence[BridgeNetwork]) 
     offered = names if group.backend == "bridge" else [group.name, *names]
     for name in offered:
         if not _NAME.fullmatch(name):
-            raise ValueError(f"[network]: {name!r} is no name of a network: letters, digits, dot, hyphen and underscore.")
+            raise ValueError(
+                f"[network]: {name!r} is no name of a network: letters, digits, dot, hyphen and underscore."
+            )
     twice = sorted({name for name in offered if offered.count(name) > 1})
     if twice:
         raise ValueError(f"[network]: there are two networks called {twice[0]}.")

@@ -5,6 +5,7 @@ import hashlib
 import ipaddress
 from collections.abc import Iterable
 
+from kilonova.config.network import BridgeNetwork
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.service import HostNetwork
 
@@ -45,6 +46,21 @@ def host_network(name: str, backend: str, cidr: str, dns: tuple[str, ...] = (), 
         last=str(net.broadcast_address - 1),
         dns=dns,
         ssh_port=ssh_port if backend == "user" else 0,
+    )
+
+
+def bridge_network(declared: BridgeNetwork) -> HostNetwork:
+    """A declared network as guests see it."""
+    return HostNetwork(
+        name=declared.name,
+        backend="bridge",
+        cidr=declared.cidr,
+        gateway=declared.gateway,
+        first=declared.first,
+        last=declared.last,
+        dns=declared.dns,
+        mtu=declared.mtu,
+        bridge=declared.bridge,
     )
 
 

@@ -62,6 +62,8 @@ def test_each_filter_says_why(bad: ComputeNode, filter_name: str, reason: str) -
 
 
 def test_an_instance_without_network_needs_none() -> None:
+    named = choose(PlacementRequest(1, 512, 1, networks=("kilonova", "lan")), [node("h")], Random(1))
+    assert [refusal.reason for refusal in named.refusals] == ["has no network lan"]
     request = PlacementRequest(1, 512, 1, wants_network=False)
     assert choose(request, [node("h", network=False)], Random(1)).hosts == ("h",)
 

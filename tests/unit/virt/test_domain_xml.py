@@ -15,9 +15,9 @@ from kilonova.virt.libvirt.domain_xml import (
     DhcpHost,
     Disk,
     Domain,
+    HostInterface,
     Metadata,
     NatNetwork,
-    HostInterface,
     TrafficFilter,
     UserInterface,
 )
@@ -151,7 +151,9 @@ def test_no_field_is_left_unrendered(part: Any, field: Field[Any]) -> None:
 
 
 def test_a_comma_in_a_name_adds_no_option_of_qemu() -> None:
-    root = etree.fromstring(replace(USER_MODE, nics=(replace(USER, hostname="x,hostfwd=tcp::22-:22", forward=""),)).xml())
+    root = etree.fromstring(
+        replace(USER_MODE, nics=(replace(USER, hostname="x,hostfwd=tcp::22-:22", forward=""),)).xml()
+    )
     netdev = root.findall(f".//{{{domain_xml.QEMU_URI}}}arg")[1].get("value")
     assert netdev is not None
     assert netdev.endswith("hostname=x,,hostfwd=tcp::22-:22")

@@ -15,7 +15,7 @@ import libvirt
 
 from kilonova.base.errors import HypervisorError
 from kilonova.config.network import BridgeNetwork, NetworkSettings
-from kilonova.networks.addresses import USER_SUBNET, choose_subnet, host_network
+from kilonova.networks.addresses import USER_SUBNET, bridge_network, choose_subnet, host_network
 from kilonova.objects.instance import Address, Instance
 from kilonova.objects.service import HostNetwork
 from kilonova.virt.libvirt import domain_xml
@@ -82,21 +82,6 @@ def _address(reversed_hex: str) -> str:
 def user_network(settings: NetworkSettings) -> HostNetwork:
     """The user-mode network as guests see it."""
     return host_network(settings.name, "user", settings.cidr or USER_SUBNET, settings.dns, settings.ssh_port)
-
-
-def bridge_network(declared: BridgeNetwork) -> HostNetwork:
-    """A declared network as guests see it."""
-    return HostNetwork(
-        name=declared.name,
-        backend="bridge",
-        cidr=declared.cidr,
-        gateway=declared.gateway,
-        first=declared.first,
-        last=declared.last,
-        dns=declared.dns,
-        mtu=declared.mtu,
-        bridge=declared.bridge,
-    )
 
 
 def look(conn: libvirt.virConnect, settings: NetworkSettings, backend: str, *, read_only: bool) -> Found:
