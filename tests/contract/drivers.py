@@ -81,7 +81,7 @@ def small_instance(base: BaseImage, **changes: Any) -> Instance:
         "created_at": now,
         "updated_at": now,
         "addresses": (
-            Address("net", "10.0.2.16", mac_of(instance_id), prefix=24, gateway="10.0.2.2", dns=("10.0.2.3",)),
+            Address("kilonova", "10.0.2.16", mac_of(instance_id), prefix=24, gateway="10.0.2.2", dns=("10.0.2.3",)),
         ),
     }
     return Instance(**{**values, **changes})

@@ -313,8 +313,7 @@ def test_the_inventory_is_whole(case: Case) -> None:
         reserved = b.settings.default.reserved_host_memory_mb
         assert inventory.memory_mib_capacity == inventory.memory_mib - reserved
         assert inventory.disk_gib >= inventory.disk_available_gib > 0
-        assert inventory.network is not None
-        assert inventory.network.name == b.settings.network.name
+        assert [network.name for network in inventory.networks] == [b.settings.network.name]
 
     case.run(test)
 

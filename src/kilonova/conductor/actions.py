@@ -22,7 +22,7 @@ from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.instance import Fault, Instance
 from kilonova.objects.states import VERBS, ActionState, PowerState, Verb, VmState, observed
-from kilonova.rpcapi.conductor import AcceptAction, CreateServers
+from kilonova.rpcapi.conductor import NETWORKS, AcceptAction, CreateServers
 from kilonova.rpcapi.host import Fetch, Fetched, Finish, WorkItem
 
 
@@ -33,7 +33,8 @@ def create(
     fresh: list[ActionId] = []
     for instance, action_id in zip(request.instances, action_ids, strict=True):
         if write_instances.insert(connection, instance):
-            asked = AcceptAction(request.context, instance.id, Verb.CREATE)
+            params = {NETWORKS: ",".join(request.networks)} if request.networks else {}
+            asked = AcceptAction(request.context, instance.id, Verb.CREATE, params)
             write_actions.insert(connection, _action(action_id, asked, None, now))
             fresh.append(action_id)
     return fresh

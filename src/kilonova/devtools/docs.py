@@ -12,7 +12,7 @@ from types import ModuleType
 
 from oslo_config import cfg
 
-from kilonova.config import default, load
+from kilonova.config import default, load, network
 from kilonova.objects.states import OBSERVED, VERBS, PowerState, VmState, api_status
 from kilonova.rpcapi import compute, conductor, host
 from kilonova.rpcapi.method import rows_of
@@ -87,6 +87,7 @@ def configuration() -> str:
     lines.append("are read again on SIGHUP; all others need a restart.\n")
     groups: dict[str, Sequence[cfg.Opt]] = {"DEFAULT": default.OPTIONS}
     groups.update({module.GROUP: module.OPTIONS for module in load.GROUPS})
+    groups[network.group_of("NAME")] = network.BRIDGE_OPTIONS
     for name, options in groups.items():
         lines += [f"## [{name}]\n", "| option | default | what |", "|---|---|---|"]
         lines += [f"| `{opt.name}` | `{_default(opt)}` | {opt.help}{' ↻' if opt.mutable else ''} |" for opt in options]

@@ -13,7 +13,12 @@ from kilonova.objects.states import PowerState, TaskState, VmState
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A fixed address on a network.  `address` and `gateway` are IPv4 text, `prefix` the length of the mask."""
+    """A fixed address on a network.  `address` and `gateway` are IPv4 text (no gateway: empty), `prefix` the length of
+    the mask.
+
+    `dhcp` False: the guest is told the address by its config drive.  `floating` is an address outside of the network
+    by which the guest is reached; empty where there is none.
+    """
 
     network: str
     address: str
@@ -22,6 +27,8 @@ class Address:
     gateway: str
     dns: tuple[str, ...] = ()
     mtu: int = 1500
+    dhcp: bool = True
+    floating: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,18 @@ from kilonova.rpcapi.method import Ack, Caller, Method
 
 SUBJECT = "conductor.api"
 
+NETWORKS = "networks"
+"""The parameter of a create action that holds their names, with commas."""
+
 
 @dataclass(frozen=True, slots=True)
 class CreateServers:
-    """Whole records, made by the API with fresh ids; one `create` action each, under the context's request id."""
+    """Whole records, made by the API with fresh ids; one `create` action each, under the context's request id.
+    `networks` by name, in the order of their NICs; none means the first of the host that is chosen."""
 
     context: RequestContext
     instances: tuple[Instance, ...]
+    networks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +135,10 @@ class ConductorAPI:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
 
-    async def create_servers(self, context: RequestContext, instances: tuple[Instance, ...]) -> None:
-        await self._caller.call(SUBJECT, CREATE_SERVERS, CreateServers(context, instances))
+    async def create_servers(
+        self, context: RequestContext, instances: tuple[Instance, ...], networks: tuple[str, ...] = ()
+    ) -> None:
+        await self._caller.call(SUBJECT, CREATE_SERVERS, CreateServers(context, instances, networks))
 
     async def accept_action(
         self, context: RequestContext, instance_id: InstanceId, verb: Verb, params: Mapping[str, str] | None = None

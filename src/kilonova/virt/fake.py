@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from kilonova.base.errors import HypervisorError, HypervisorUnavailable
 from kilonova.base.tasks import Supervisor
 from kilonova.config.load import Settings
-from kilonova.networks.addresses import host_network
+from kilonova.networks.addresses import bridge_network, host_network
 from kilonova.objects.guest import NOT_RESPONDING, RECONNECTED, GuestEvent, GuestState
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
-from kilonova.objects.service import Inventory
+from kilonova.objects.service import HostNetwork, Inventory
 from kilonova.objects.states import PowerState
 from kilonova.virt.driver import BaseImage, ComputeDriver, VirtAPI
 
@@ -184,7 +184,7 @@ class FakeDriver(ComputeDriver):
 
     async def inventory(self) -> Inventory:
         async with self._call("inventory", changes=False):
-            fake, default, network = self.hypervisor, self.settings.default, self.settings.network
+            fake, default = self.hypervisor, self.settings.default
             return Inventory(
                 node=default.host,
                 hypervisor_type="fake",
@@ -202,8 +202,14 @@ class FakeDriver(ComputeDriver):
                 host_ip=default.my_ip,
                 disk_available_gib=fake.disk_gib,
                 cpu_info={"arch": "x86_64", "model": "fake"},
-                network=host_network(network.name, "nat", network.cidr or SUBNET, network.dns),
+                networks=self._networks(),
             )
+
+    def _networks(self) -> tuple[HostNetwork, ...]:
+        settings = self.settings.network
+        own = host_network(settings.name, "nat", settings.cidr or SUBNET, settings.dns)
+        bridges = tuple(map(bridge_network, settings.bridges))
+        return bridges if settings.backend == "bridge" else (own, *bridges)
 
     async def guest_states(self) -> Mapping[InstanceId, GuestState]:
         async with self._call("guest_states", changes=False):

@@ -41,7 +41,7 @@ def brief(instance: Instance, viewer: Viewer) -> dict[str, Any]:
 def detail(instance: Instance, viewer: Viewer) -> dict[str, Any]:
     """The entry of a detailed list: everything but the groups, which only a single server shows."""
     server = _core(instance, viewer)
-    server["addresses"] = _addresses(instance, full=True)
+    server["addresses"] = addresses(instance, full=True)
     server.update(_extended(instance))
     if viewer.admin:
         server.update(_for_admins(instance, viewer))
@@ -60,7 +60,7 @@ def single(instance: Instance, viewer: Viewer) -> dict[str, Any]:
 def short(instance: Instance, viewer: Viewer) -> dict[str, Any]:
     """The answer of PUT below 2.75: without what Nova once kept in extensions."""
     server = _core(instance, viewer)
-    server["addresses"] = _addresses(instance, full=False)
+    server["addresses"] = addresses(instance, full=False)
     version = viewer.version
     if version >= v2(9):
         server["locked"] = instance.locked_by is not None
@@ -128,14 +128,18 @@ def _flavor(flavor: Flavor, viewer: Viewer) -> dict[str, Any]:
     }
 
 
-def _addresses(instance: Instance, *, full: bool) -> dict[str, list[dict[str, Any]]]:
+def addresses(instance: Instance, *, full: bool) -> dict[str, list[dict[str, Any]]]:
+    """Addresses by network; `full` with kind and MAC."""
     networks: dict[str, list[dict[str, Any]]] = {}
     for address in instance.addresses:
-        shown: dict[str, Any] = {"version": 4, "addr": address.address}
-        if full:
-            shown["OS-EXT-IPS:type"] = "fixed"
-            shown["OS-EXT-IPS-MAC:mac_addr"] = address.mac
-        networks.setdefault(address.network, []).append(shown)
+        for kind, text in (("fixed", address.address), ("floating", address.floating)):
+            if not text:
+                continue
+            shown: dict[str, Any] = {"version": 4, "addr": text}
+            if full:
+                shown["OS-EXT-IPS:type"] = kind
+                shown["OS-EXT-IPS-MAC:mac_addr"] = address.mac
+            networks.setdefault(address.network, []).append(shown)
     return networks
 
 

@@ -20,7 +20,7 @@ from kilonova.config.load import Settings
 from kilonova.objects.guest import RECONNECTED, GuestEvent, GuestState
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
-from kilonova.objects.service import HostNetwork, Inventory
+from kilonova.objects.service import Inventory
 from kilonova.virt.driver import BaseImage, ComputeDriver, GuestFigures, VirtAPI
 from kilonova.virt.libvirt import checks, config_drive, events, guest, network, statistics
 from kilonova.virt.libvirt.connection import Hop, HypervisorConnection
@@ -61,7 +61,7 @@ class LibvirtDriver(ComputeDriver):
         self._files = DaemonWorkers("files", 2)
         self._disks = Disks(settings.default.instances_path, self.connection.uri, self._files)
         self._backend = network.backend_of(settings.network.backend, self.connection.uri)
-        self._network: HostNetwork | None = None
+        self._networks: network.Found | None = None
         self._known: dict[InstanceId, Ownership] = {}
         self._all_known = False
         self._destroying: set[InstanceId] = set()
@@ -105,7 +105,7 @@ class LibvirtDriver(ComputeDriver):
             arch=facts.cpu.get("arch", "x86_64"),
             disk_available_gib=free // GIB,
             cpu_info=facts.cpu,
-            network=await self._host_network(),
+            networks=(await self._found()).networks,
         )
 
     def _registrar(self) -> Registrar:
@@ -132,19 +132,24 @@ class LibvirtDriver(ComputeDriver):
 
     async def _connected(self) -> None:
         """After each connect: what was missed meanwhile is found by one bulk read, and every guest looked at."""
-        self._network = None  # it is looked at again: the host may have been rebooted
+        self._networks = None  # they are looked at again: the host may have been rebooted
         if warning := await self.connection.host.run(checks.too_old):
             log.warning("this host is older than what Kilonova was made for", why=warning)
         for instance_id in await self.guest_states():
             self.virtapi.emit_event(GuestEvent(instance_id, RECONNECTED))
 
-    async def _host_network(self) -> HostNetwork | None:
-        if self._backend != "nat":
-            return network.user_network(self.settings.network)
-        if self._network is None:
-            look = network.find_nat if self.read_only else network.ensure_nat
-            self._network = await self._control("network", partial(look, settings=self.settings.network))
-        return self._network
+    async def _found(self) -> network.Found:
+        if self._networks is None:
+            look = partial(
+                network.look, settings=self.settings.network, backend=self._backend, read_only=self.read_only
+            )
+            found = await self._control("network", look)
+            if not found.networks:  # one may be made meanwhile
+                return found
+            if not found.filter and any(one.backend != "user" for one in found.networks):
+                log.warning("guests can send from addresses that are not theirs: libvirt has no such filter here")
+            self._networks = found
+        return self._networks
 
     # -- reads -------------------------------------------------------------------------------------------------------
 
@@ -230,12 +235,7 @@ class LibvirtDriver(ComputeDriver):
 
     async def ensure_network(self, instance: Instance) -> None:
         self._refuse_if_read_only("ensure_network")
-        host = await self._host_network()
-        if host is not None and host.backend == "nat":
-            for address in instance.addresses:
-                await self._control(
-                    "network", partial(network.lease, name=host.name, address=address, hostname=instance.hostname)
-                )
+        await self._control("network", partial(network.plug, instance=instance, found=await self._found()))
 
     async def remove_network(self, instance: Instance) -> None:
         self._refuse_if_read_only("remove_network")
@@ -317,8 +317,7 @@ class LibvirtDriver(ComputeDriver):
         disks = [Disk(str(self._disks.root_disk(instance.id)), "vda", "qcow2")]
         if await self._files.run(self._disks.config_drive(instance.id).exists):
             disks.append(Disk(str(self._disks.config_drive(instance.id)), "vdb", "raw", read_only=True))
-        host = await self._host_network()
-        nics = network.interfaces(instance, host) if host is not None else ()
+        nics = () if simulated else network.interfaces(instance, await self._found())
         return Domain(
             kind=kind,
             uuid=instance.id,
@@ -330,7 +329,7 @@ class LibvirtDriver(ComputeDriver):
             arch=None if simulated else "x86_64",
             cpu=_cpu(self.settings, kind),
             disks=tuple(disks),
-            nics=() if simulated else nics,
+            nics=nics,
             console_log=None if simulated else str(self._disks.console_log(instance.id)),
         )
 
