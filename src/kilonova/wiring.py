@@ -85,9 +85,12 @@ class OneBox:
 async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> AsyncGenerator[OneBox]:
     """Everything, started; stopped in reverse order when left.  Raises StateError, ConfigError, DriverLoadError."""
     from kilonova.api.app import ApiDeps, create_app, recover
+    from kilonova.compute.console import LocalConsoles
+    from kilonova.identity.console_tokens import ConsoleTokens
     from kilonova.identity.passwords import Passwords
     from kilonova.identity.tokens import TokenMinter
     from kilonova.images.store import ImageStore
+    from kilonova.objects.ids import HostName
     from kilonova.rpc.memory import MemoryBus, MemoryHub
     from kilonova.rpcapi.compute import ComputeAPI
     from kilonova.rpcapi.conductor import ConductorAPI
@@ -118,6 +121,8 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
             images=store,
             clock=clock,
             settings=settings.api,
+            consoles=LocalConsoles(HostName(settings.default.host), manager.driver),
+            console_tokens=ConsoleTokens(clock, settings.consoleauth.token_ttl),
             ready=manager.ready,
         )
         await recover(deps)

@@ -14,8 +14,9 @@ from pydantic import Field
 from kilonova.api.body import Body, json_object, validated_value
 from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.compute.fields import Whole
+from kilonova.api.compute.remote_consoles import GetSerialConsole, get_serial_console
 from kilonova.api.compute.servers import find
-from kilonova.api.microversion import MAX, MIN, Microversion
+from kilonova.api.microversion import MAX, MIN, Microversion, v2
 from kilonova.api.route import Role, strongest
 from kilonova.base.errors import Forbidden, InvalidInput, InvalidState, NotFound
 from kilonova.objects.states import Verb
@@ -105,6 +106,9 @@ ACTIONS: Mapping[str, ActionRow] = {
     "os-start": ActionRow(Start, start, "os_compute_api:servers:start"),
     "reboot": ActionRow(Reboot, reboot, "os_compute_api:servers:reboot"),
     "os-getConsoleOutput": ActionRow(ConsoleOutput, console_output, "os_compute_api:os-console-output"),
+    "os-getSerialConsole": ActionRow(
+        GetSerialConsole, get_serial_console, "os_compute_api:os-remote-consoles", max=v2(5)
+    ),
 }
 
 
