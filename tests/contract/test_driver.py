@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every compute driver promises: one suite, on the fake, on libvirt's test driver, and on QEMU."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from kilonova.base.errors import HypervisorError
+from kilonova.base.errors import HypervisorError, InvalidState
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.guest import NOT_RESPONDING
 from kilonova.objects.ids import FlavorId, InstanceId
 from kilonova.objects.states import PowerState
-from kilonova.virt.driver import Pulse
+from kilonova.virt.driver import Pulse, SerialConsole
 from lab.libvirtd import PrivateLibvirtd
 from tests.contract.drivers import (
     Bench,
@@ -445,5 +446,43 @@ def test_the_root_disk_is_an_overlay_of_the_greater_size_and_is_kept(case: Case)
             (disk.parent / "disk.unfinished").write_bytes(b"left by a crash")
             await b.driver.remove_disks(guest.id)
         assert b.files() == []
+
+    case.run(test)
+
+
+def test_a_console_is_there_while_the_guest_runs_and_the_second_session_takes_it_over(case: Case) -> None:
+    async def test(b: Bench) -> None:
+        assert isinstance(b.driver, SerialConsole)
+        guest = b.instance()
+        with pytest.raises(InvalidState, match="not running"):
+            await b.driver.open_console(guest.id)
+        await b.build(guest)
+        with pytest.raises(InvalidState, match="not running"):
+            await b.driver.open_console(guest.id)
+        await b.driver.power_on(guest.id, "m")
+        if case.name == "libvirt-test":
+            with pytest.raises((HypervisorError, InvalidState)):  # that driver has no consoles
+                await b.driver.open_console(guest.id)
+            await b.tear_down(guest)
+            return
+        first = await b.driver.open_console(guest.id)
+        second = await b.driver.open_console(guest.id)
+        await until(lambda: bool(first.ended))
+        assert "taken over" in first.ended
+        while await first.read():
+            pass
+        with pytest.raises(HypervisorError, match="taken over"):
+            await first.write(b"x")
+        await first.close()
+        await second.write(b"\r")
+        assert not second.ended
+        await b.driver.power_off(guest.id)
+        async with asyncio.timeout(20):
+            while await second.read():
+                pass
+        assert second.ended
+        await second.close()
+        await second.close()
+        await b.tear_down(guest)
 
     case.run(test)

@@ -20,6 +20,7 @@ from kilonova.base.clock import Clock
 from kilonova.base.errors import DriverLoadError
 from kilonova.base.tasks import Supervisor
 from kilonova.config.load import Settings
+from kilonova.objects.console import ConsoleStream
 from kilonova.objects.guest import GuestEvent, GuestState
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
@@ -103,6 +104,18 @@ class Reachability(Protocol):
 
     def abandoned_calls(self) -> int:
         """Native calls that were given up and have not come back."""
+        ...
+
+
+@runtime_checkable
+class SerialConsole(Protocol):
+    """A driver whose guests' serial consoles can be typed into."""
+
+    async def open_console(self, instance_id: InstanceId) -> ConsoleStream:
+        """A session; an earlier one on the same guest ends by it, and says so.
+
+        Raises InvalidState when the guest is off or not there.
+        """
         ...
 
 

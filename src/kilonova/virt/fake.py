@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from kilonova.base.errors import HypervisorError, HypervisorUnavailable
+from kilonova.base.errors import HypervisorError, HypervisorUnavailable, InvalidState
 from kilonova.base.tasks import Supervisor
 from kilonova.config.load import Settings
 from kilonova.networks.addresses import bridge_network, host_network
@@ -20,6 +20,7 @@ from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import HostNetwork, Inventory
 from kilonova.objects.states import PowerState
+from kilonova.virt.console import ConsoleBuffer
 from kilonova.virt.driver import BaseImage, ComputeDriver, VirtAPI
 
 SUBNET = "10.64.0.0/16"
@@ -46,6 +47,7 @@ class FakeGuest:
     console: bytearray = field(default_factory=bytearray)
     starts: int = 0
     frozen: bool = False
+    session: ConsoleBuffer | None = None
 
     @property
     def state(self) -> GuestState:
@@ -53,6 +55,18 @@ class FakeGuest:
         if self.frozen and self.power is PowerState.RUNNING:
             return GuestState(PowerState.NOSTATE, NOT_RESPONDING, self.mark)
         return GuestState(self.power, self.reason, self.mark)
+
+    def say(self, text: bytes) -> None:
+        """The guest writes to its serial console."""
+        self.console += text
+        if self.session is not None:
+            self.session.put(text)
+
+    def hang_up(self, why: str) -> None:
+        """Whoever is on the console is so no longer."""
+        if self.session is not None:
+            self.session.end(why)
+            self.session = None
 
     @property
     def empty(self) -> bool:
@@ -83,7 +97,9 @@ class FakeHypervisor:
         guest.frozen = guest.frozen and power is PowerState.RUNNING
         if power is PowerState.RUNNING and not goes_on:
             guest.starts += 1
-            guest.console += f"{guest.definition.hostname} login: \r\n".encode()
+            guest.say(f"{guest.definition.hostname} login: \r\n".encode())
+        elif power not in (PowerState.RUNNING, PowerState.PAUSED):
+            guest.hang_up("The guest is no longer running.")
         self.emit(GuestEvent(instance_id, "lifecycle", reason))
 
     def emit(self, event: GuestEvent) -> None:
@@ -105,6 +121,7 @@ class FakeHypervisor:
         """The host reboots: every guest is off and nobody was told."""
         for guest in self.guests.values():
             guest.power, guest.reason = PowerState.SHUTDOWN, "unknown"
+            guest.hang_up("The guest is no longer running.")
 
     def go_away(self, reason: str) -> None:
         """The connection is lost: every call is refused until `come_back`.  Guests run on."""
@@ -120,6 +137,31 @@ class FakeHypervisor:
         for instance_id, guest in self.guests.items():
             if guest.definition is not None:
                 self.emit(GuestEvent(instance_id, RECONNECTED))
+
+
+class FakeConsole:
+    """A guest that says back what is typed, as a terminal line in echo mode does.  See ConsoleStream."""
+
+    def __init__(self, guest: FakeGuest) -> None:
+        self._guest, self._buffer = guest, ConsoleBuffer()
+        guest.hang_up("Another session has taken over this console.")
+        guest.session = self._buffer
+
+    @property
+    def ended(self) -> str:
+        return self._buffer.ended
+
+    async def read(self) -> bytes:
+        return await self._buffer.take()
+
+    async def write(self, data: bytes) -> None:
+        if self.ended:
+            raise HypervisorError(self.ended)
+        self._guest.say(data)
+
+    async def close(self) -> None:
+        if self._guest.session is self._buffer:
+            self._guest.hang_up("The session was closed.")
 
 
 class FakeDriver(ComputeDriver):
@@ -322,3 +364,11 @@ class FakeDriver(ComputeDriver):
         async with self._call("console_output", instance_id, changes=False):
             guest = self.hypervisor.guests.get(instance_id)
             return bytes(guest.console[-max_bytes:]) if guest is not None and max_bytes > 0 else b""
+
+    async def open_console(self, instance_id: InstanceId) -> FakeConsole:
+        """See SerialConsole."""
+        async with self._call("open_console", instance_id, changes=True):
+            guest = self._defined(instance_id)
+            if guest is None or guest.power is not PowerState.RUNNING:
+                raise InvalidState(f"Guest {instance_id} is not running: its console cannot be opened.")
+            return FakeConsole(guest)

@@ -14,6 +14,7 @@ from pydantic import Field, StringConstraints
 from kilonova.api.body import Body, json_object, validated_value
 from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.compute.fields import Whole
+from kilonova.api.compute.remote_consoles import GetSerialConsole, get_serial_console
 from kilonova.api.compute.servers import find
 from kilonova.api.microversion import MAX, MIN, Microversion, v2
 from kilonova.api.route import Role, strongest
@@ -173,6 +174,9 @@ ACTIONS: Mapping[str, tuple[ActionRow, ...]] = {
     "unlock": (ActionRow(Unlock, unlock, "os_compute_api:os-lock-server:unlock"),),
     "os-resetState": (ActionRow(ResetState, reset_state, "os_compute_api:os-admin-actions:reset_state", Role.ADMIN),),
     "os-getConsoleOutput": (ActionRow(ConsoleOutput, console_output, "os_compute_api:os-console-output"),),
+    "os-getSerialConsole": (
+        ActionRow(GetSerialConsole, get_serial_console, "os_compute_api:os-remote-consoles", max=v2(5)),
+    ),
 }
 
 

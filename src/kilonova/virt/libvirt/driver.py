@@ -24,6 +24,7 @@ from kilonova.objects.service import Inventory
 from kilonova.virt.driver import BaseImage, ComputeDriver, GuestFigures, VirtAPI
 from kilonova.virt.libvirt import checks, config_drive, events, guest, network, statistics
 from kilonova.virt.libvirt.connection import Hop, HypervisorConnection
+from kilonova.virt.libvirt.console import LibvirtConsole
 from kilonova.virt.libvirt.disks import GIB, Disks
 from kilonova.virt.libvirt.domain_xml import Cpu, Disk, Domain, Metadata
 from kilonova.virt.libvirt.guest import Ownership
@@ -43,6 +44,9 @@ PULSE_ROUND_LIMIT_S = 600.0
 
 STARTS_AND_ENDS = frozenset({"started", "stopped"})
 """Events after which a guest's process is another one."""
+
+CONSOLES_MOST = 16
+"""Each is a connection and a thread."""
 
 POLL_S = 10.0
 """Between two bulk reads of all guests where the URI has no events."""
@@ -65,6 +69,7 @@ class LibvirtDriver(ComputeDriver):
         self._known: dict[InstanceId, Ownership] = {}
         self._all_known = False
         self._destroying: set[InstanceId] = set()
+        self._consoles: dict[InstanceId, LibvirtConsole] = {}
         self._poll_s = POLL_S
         self._polled: Mapping[InstanceId, GuestState] = {}
 
@@ -78,6 +83,9 @@ class LibvirtDriver(ComputeDriver):
             tasks.periodic("guest-pulse", period_s, self._feel_pulses, limit_s=PULSE_ROUND_LIMIT_S)
 
     async def cleanup_host(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for console in self._consoles.values():
+                group.create_task(console.close())
         await self.connection.close()
         self._files.close()
 
@@ -195,6 +203,25 @@ class LibvirtDriver(ComputeDriver):
 
     async def console_output(self, instance_id: InstanceId, max_bytes: int) -> bytes:
         return await self._disks.console_tail(instance_id, max_bytes)
+
+    async def open_console(self, instance_id: InstanceId) -> LibvirtConsole:
+        """See SerialConsole."""
+        self._refuse_if_read_only("open_console")
+        await self.connection.control.alive()
+        self._consoles = {one: console for one, console in self._consoles.items() if not console.ended}
+        older = self._consoles.get(instance_id)
+        if older is None and len(self._consoles) >= CONSOLES_MOST:
+            raise HypervisorError(f"{CONSOLES_MOST} consoles are open on this host: close one.")
+        console = LibvirtConsole(instance_id, self.connection.control.options, self.virtapi.clock)
+        self._consoles[instance_id] = console
+        if older is not None:
+            older.end("Another session has taken over this console.")
+        try:
+            await console.open()
+        except BaseException as exc:
+            console.end(f"It was not opened: {exc}")
+            raise
+        return console
 
     async def guest_figures(self) -> Mapping[InstanceId, GuestFigures]:
         """See GuestStatistics.  Guests that are being destroyed are left out: a host-wide call would wait for them."""

@@ -116,6 +116,12 @@ def _ours(conn: libvirt.virConnect, instance_id: InstanceId) -> libvirt.virDomai
     return domain
 
 
+def running(conn: libvirt.virConnect, instance_id: InstanceId) -> libvirt.virDomain | None:
+    """The domain while it runs; None when it is off or there is none; HypervisorError when it is somebody else's."""
+    domain = _ours(conn, instance_id)
+    return domain if domain is not None and domain.isActive() else None
+
+
 def _state(domain: libvirt.virDomain) -> tuple[int, int]:
     state, reason = cast("list[int]", domain.state())  # its annotation is wrong
     return state, reason
