@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A file system that is really full: builds end with the reason and leave nothing, and the watermark stops them before."""
+"""A file system that is really full: a build ends with the reason and leaves nothing; the watermark stops it before."""
 
 import os
 import shutil
