@@ -83,6 +83,7 @@ class FakeHypervisor:
     disk_gib: int = 1_000_000
     before_call: BeforeCall | None = None
     obeys_acpi: bool = True
+    disk_short: str = ""
     guests: dict[InstanceId, FakeGuest] = field(default_factory=dict[InstanceId, FakeGuest])
     away: str | None = None
     drivers: list["FakeDriver"] = field(default_factory=list["FakeDriver"])
@@ -243,6 +244,7 @@ class FakeDriver(ComputeDriver):
                 ),
                 host_ip=default.my_ip,
                 disk_available_gib=fake.disk_gib,
+                disk_short=fake.disk_short,
                 cpu_info={"arch": "x86_64", "model": "fake"},
                 networks=self._networks(),
             )

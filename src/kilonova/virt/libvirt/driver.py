@@ -16,6 +16,7 @@ import structlog
 from kilonova.base.errors import HypervisorError
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import DaemonWorkers
+from kilonova.config.default import watermark_bytes
 from kilonova.config.load import Settings
 from kilonova.objects.guest import RECONNECTED, GuestEvent, GuestState
 from kilonova.objects.ids import InstanceId
@@ -25,7 +26,7 @@ from kilonova.virt.driver import BaseImage, ComputeDriver, GuestFigures, VirtAPI
 from kilonova.virt.libvirt import checks, config_drive, events, guest, network, statistics
 from kilonova.virt.libvirt.connection import Hop, HypervisorConnection
 from kilonova.virt.libvirt.console import LibvirtConsole
-from kilonova.virt.libvirt.disks import GIB, Disks
+from kilonova.virt.libvirt.disks import GIB, Disks, disk_short
 from kilonova.virt.libvirt.domain_xml import Cpu, Disk, Domain, Metadata
 from kilonova.virt.libvirt.guest import Ownership
 from kilonova.virt.libvirt.opening import Registrar
@@ -112,6 +113,7 @@ class LibvirtDriver(ComputeDriver):
             host_ip=default.my_ip,
             arch=facts.cpu.get("arch", "x86_64"),
             disk_available_gib=free // GIB,
+            disk_short=disk_short(free, watermark_bytes(default, total), self._disks.root),
             cpu_info=facts.cpu,
             networks=(await self._found()).networks,
         )
