@@ -7,13 +7,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 
 from bench.figures import CannotMeasure
 from bench.run import Bench
 from bench.web import Web
-from faults.lab import KEEPALIVE_S, SERVERS, Crowd, Scene, Watch, files_of, paced, quiet, scene, wait_for
+from faults.lab import KEEPALIVE_S, SERVERS, Crowd, Scene, Watch, files_of, paced, quiet, scene, timed, wait_for
 from faults.table import Row, Samples
 from kilonova.base.threads import IDLE_S
 
@@ -33,49 +34,59 @@ def frozen(bench: Bench) -> Row:
         here.active(server)
         n = bench.n(1000, 150)
         get = lambda: here.box.web("GET", f"{SERVERS}/{server}")  # noqa: E731
-        health = lambda: here.box.web("GET", "/healthz")  # noqa: E731
-        quiet(here, [server])
         paced(get, 50)
-        before, still = paced(get, n), paced(health, n)
+        quiet(here, [server])
+        before = _watched(here, lambda: paced(get, n))
         webs = [here.web() for _ in range(CALLERS)]
         threads = here.threads()
         here.daemon.freeze()
         spent = here.box.cpu_seconds()
         began = time.perf_counter()
         crowd = Crowd(CALLERS, lambda one: here.console(server, webs[one]).status)
-        watched = here.web()
-        pulse = here.web()
-        with Watch(lambda: here.service(watched)["state"]) as heart, Watch(lambda: _ms(pulse)) as stethoscope:
-            during = paced(get, n, at_least_s=KEEPALIVE_S + 1)
-            left = crowd.join(30)
+        frozen = _watched(here, lambda: paced(get, n, at_least_s=KEEPALIVE_S + 1))
+        left = crowd.join(30)
         wait_for(lambda: here.service()["status"] == "disabled", 10, "the disabled host")
         cpu = (here.box.cpu_seconds() - spent) / (time.perf_counter() - began)
         more = here.threads() - threads
         here.daemon.thaw()
-        begun = time.perf_counter()
-        wait_for(lambda: here.service()["status"] == "enabled" and here.ready(), 30, "a host in service again")
-        back = time.perf_counter() - begun
+        back = timed(lambda: here.service()["status"] == "enabled" and here.ready(), 30, "a host in service again")
         quiet(here, [server])
-        # Before and after: a machine whose noise changes meanwhile shows it.
-        control = before + paced(get, n)
-        loop = [float(ms) for ms in stethoscope.values()]
+        after = _watched(here, lambda: paced(get, n))
+        control = before.times + after.times
         waits = [seconds for _, seconds in crowd.ended]
     row.none(f"of {CALLERS} callers, not answered at all", left)
     row.most("every caller answered within keepalive's bound + 0.5 s", max(waits, default=99), ANSWERED_S, "s")
-    row.most("longest wait for the loop (max of /healthz, its HTTP included)", max(loop), 100, "ms")
-    row.none("heartbeats missed (looks at which the host was down)", sum(state != "up" for state in heart.values()))
-    row.ratio("p99 of other requests over the control's", during, control, 1.5)
+    row.most("longest wait for the loop (max of /healthz, its HTTP included)", max(frozen.loop), 100, "ms")
+    row.none("heartbeats missed (looks at which the host was down)", sum(state != "up" for state in frozen.heart))
+    row.ratio("p99 of other requests over the control's", frozen.times, control, 1.5)
     row.most("in service again after SIGCONT", back, BACK_S, "s")
     row.series += [
         Samples("callers of the frozen daemon", "s", waits),
-        Samples("GET of a server meanwhile", "ms", during),
+        Samples("GET of a server meanwhile", "ms", frozen.times),
         Samples("control: the same before and after", "ms", control),
-        Samples("/healthz meanwhile", "ms", loop),
-        Samples("control: /healthz before", "ms", still),
+        Samples("/healthz meanwhile", "ms", frozen.loop),
+        Samples("control: /healthz before and after", "ms", before.loop + after.loop),
         Samples("CPU-seconds of the box per second of the freeze", "", [cpu]),
         Samples("threads more than before, at its end", "", [more]),
     ]
     return row
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """What was seen during some requests: their durations and those of /healthz in ms; the host's states."""
+
+    times: list[float]
+    loop: list[float]
+    heart: list[str]
+
+
+def _watched(here: Scene, ask: Callable[[], list[float]]) -> _Watched:
+    """The fault and its control are watched alike: looking is load."""
+    watched, pulse = here.web(), here.web()
+    with Watch(lambda: here.service(watched)["state"]) as heart, Watch(lambda: _ms(pulse)) as stethoscope:
+        times = ask()
+    return _Watched(times, [float(ms) for ms in stethoscope.values()], heart.values())
 
 
 def _ms(web: Web) -> float:

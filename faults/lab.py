@@ -128,7 +128,7 @@ class Scene:
 
 
 def quiet(here: Scene, servers: Sequence[str]) -> None:
-    """Wait until the guests have booted and the box has nothing in hand: what they spend on that is nobody's latency."""
+    """Wait until the guests have booted and the box has nothing in hand: what that takes is nobody's latency."""
 
     def resting() -> bool:
         pids = [here.box.process.pid, *(here.pid(server) for server in servers)]

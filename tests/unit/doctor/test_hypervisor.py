@@ -186,7 +186,7 @@ def test_a_frozen_daemon_hangs_nothing_and_is_named(daemon: PrivateLibvirtd, tmp
 
 
 def test_a_guest_that_hangs_in_its_start_is_named_with_the_way_out(tmp_path: Path) -> None:
-    looked_at = arranged.subject(tmp_path)
+    looked_at = host_at(tmp_path)
     assert hypervisor.stuck_guests(looked_at, GOOD).level is Level.OK
     found = hypervisor.stuck_guests(looked_at, replace(GOOD, starting_up=("kilonova-1", "other")))
     assert (found.level, found.facts["guests"]) == (Level.WARNING, ["kilonova-1", "other"])
