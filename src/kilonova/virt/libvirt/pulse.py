@@ -13,6 +13,7 @@ of others that wait on them.
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import libvirt
 import structlog
@@ -39,7 +40,8 @@ def feel(conn: libvirt.virConnect, instance_id: InstanceId, patience_s: float, a
     frozen."""
     try:
         domain = conn.lookupByUUIDString(instance_id)
-        if domain.info()[0] not in (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_BLOCKED):
+        power: Any = domain.info()[0]  # the binding calls it a text
+        if power not in (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_BLOCKED):
             return None
         state, since_ms = _control(domain)
         if state == libvirt.VIR_DOMAIN_CONTROL_OCCUPIED:
@@ -63,7 +65,8 @@ _SAYS_NOTHING = (
 
 def _control(domain: libvirt.virDomain) -> tuple[int, int]:
     try:
-        state, _details, since_ms = domain.controlInfo()
+        info: Any = domain.controlInfo()  # three numbers, again
+        state, _details, since_ms = info
     except libvirt.libvirtError as exc:
         if exc.get_error_code() == libvirt.VIR_ERR_NO_SUPPORT:  # libvirt's test driver: nothing there can wait
             return libvirt.VIR_DOMAIN_CONTROL_OK, 0
