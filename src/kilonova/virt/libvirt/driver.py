@@ -40,6 +40,7 @@ log = structlog.get_logger(__name__)
 
 STATISTICS_LIMIT_S = 5.0
 GOING_DOWN_POLL_S = 0.1
+DESTROY_MARGIN_S = 5.0
 
 PULSE_ROUND_LIMIT_S = 600.0
 
@@ -71,6 +72,8 @@ class LibvirtDriver(ComputeDriver):
         self._all_known = False
         self._destroying: set[InstanceId] = set()
         self._consoles: dict[InstanceId, LibvirtConsole] = {}
+        # Longer than libvirt itself waits for its job: what it then says is worth hearing.
+        self._destroy_limit_s = max(settings.libvirt.call_timeout, guest.JOB_WAIT_S + DESTROY_MARGIN_S)
         self._poll_s = POLL_S
         self._polled: Mapping[InstanceId, GuestState] = {}
 
@@ -302,7 +305,8 @@ class LibvirtDriver(ComputeDriver):
     async def power_off(self, instance_id: InstanceId) -> None:
         self._destroying.add(instance_id)
         try:
-            await self._change("power_off", instance_id, partial(guest.destroy, instance_id=instance_id))
+            destroy = partial(guest.destroy, instance_id=instance_id)
+            await self._change("power_off", instance_id, destroy, deadline_s=self._destroy_limit_s)
         finally:
             self._destroying.discard(instance_id)
         self._pulses.forget(instance_id)
@@ -325,9 +329,9 @@ class LibvirtDriver(ComputeDriver):
     async def _control(self, key: object, fn: Hop[T]) -> T:
         return await self._settling.run(key, fn)
 
-    async def _change(self, name: str, instance_id: InstanceId, fn: Hop[T]) -> T:
+    async def _change(self, name: str, instance_id: InstanceId, fn: Hop[T], *, deadline_s: float | None = None) -> T:
         self._refuse_if_read_only(name)
-        return await self._control(("guest", instance_id), fn)
+        return await self._settling.run(("guest", instance_id), fn, deadline_s=deadline_s)
 
     def _refuse_if_read_only(self, name: str) -> None:
         if self.read_only:
