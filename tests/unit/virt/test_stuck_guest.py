@@ -71,7 +71,7 @@ def test_it_is_told_with_the_way_out_harms_no_other_and_that_way_works(case: Cas
         assert (await b.driver.guest_states())[well.id].power is PowerState.RUNNING
         with pytest.raises(GuestStuck, match=f"remove {name}.xml"):
             await b.driver.power_off(ill.id)
-        found = survey.take(OpenOptions(daemon.uri), "none")
+        found = survey.take(OpenOptions(daemon.uri), b.settings.network)
         assert isinstance(found, survey.Survey)
         assert found.starting_up == (name,)
         # Another start of the daemon alone does not help; what the sentence says does.
