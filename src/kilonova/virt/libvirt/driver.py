@@ -27,6 +27,7 @@ from kilonova.virt.libvirt.connection import Hop, HypervisorConnection
 from kilonova.virt.libvirt.disks import GIB, Disks
 from kilonova.virt.libvirt.domain_xml import Cpu, Disk, Domain, Metadata
 from kilonova.virt.libvirt.guest import Ownership
+from kilonova.virt.libvirt.inheritance import Inheritance
 from kilonova.virt.libvirt.opening import Registrar
 from kilonova.virt.libvirt.settle import Settling
 from kilonova.virt.native import Proxy
@@ -50,6 +51,7 @@ class LibvirtDriver(ComputeDriver):
         self.connection = HypervisorConnection(virtapi, settings, read_only=read_only, registrar=self._registrar)
         self._settling = Settling(self.connection.control, self.connection.threads, virtapi.clock)
         self._files = DaemonWorkers("files", 2)
+        self._inheritance = Inheritance(settings.default.state_path)
         self._disks = Disks(settings.default.instances_path, self.connection.uri, self._files)
         self._backend = network.backend_of(settings.network.backend, self.connection.uri)
         self._network: HostNetwork | None = None
@@ -62,11 +64,14 @@ class LibvirtDriver(ComputeDriver):
     # -- the host ----------------------------------------------------------------------------------------------------
 
     async def init_host(self, tasks: Supervisor) -> None:
+        self._settling.inherited = not self.read_only and await self._files.run(self._inheritance.begin)
         self.connection.start(tasks, self._connected)
         tasks.periodic("libvirt-poll", self._poll_s, self._poll)
 
     async def cleanup_host(self) -> None:
         await self.connection.close()
+        if not self.read_only and self._settling.all_known and not self.connection.threads.abandoned:
+            await self._files.run(self._inheritance.settle)
         self._files.close()
 
     async def proxy(self) -> Proxy:
