@@ -36,8 +36,8 @@ ON_SURVEY = (
     SurveyCheck("libvirt", "it opens a connection and answers", hypervisor.connection),
     SurveyCheck("libvirt-version", "libvirt, QEMU and binding are new enough", hypervisor.version),
     SurveyCheck("libvirt-keepalive", "a frozen daemon will be noticed", hypervisor.keepalive),
-    SurveyCheck("network-subnet", "guests' subnet collides with no route", network.subnet),
-    SurveyCheck("ip-forward", "the host forwards for NAT", network.forwarding),
+    SurveyCheck("network-subnet", "guests' subnet collides with no route", network.subnet, network.subnet_by_routes),
+    SurveyCheck("ip-forward", "the host forwards for NAT", network.forwarding, network.forwarding_by_routes),
 )
 
 
