@@ -19,6 +19,7 @@ from kilonova.cmd.attend import Hangup, attended
 from kilonova.cmd.common import prepare_state, stop_on_signals
 from kilonova.cmd.service import begin_to_stop
 from kilonova.config.load import Settings
+from kilonova.objects.service import HostNetwork
 from kilonova.wiring import OneBox, one_box
 
 log = structlog.get_logger(__name__)
@@ -124,6 +125,14 @@ async def _hypervisor(box: OneBox) -> str:
     inventory = await box.manager.driver.inventory()
     version = inventory.hypervisor_version
     dotted = f"{version // 1_000_000}.{version // 1000 % 1000}.{version % 1000}"
-    network = inventory.network
-    line = f"hypervisor  {inventory.hypervisor_type} {dotted} on {inventory.node}"
-    return f"{line}\nnetwork     {network.name}: {network.backend}, {network.cidr}" if network else line
+    lines = [f"hypervisor  {inventory.hypervisor_type} {dotted} on {inventory.node}"]
+    return "\n".join([*lines, *(f"network     {_said(network)}" for network in inventory.networks)])
+
+
+def _said(network: HostNetwork) -> str:
+    line = f"{network.name}: {network.backend}, {network.cidr}"
+    if network.bridge:
+        line += f" on {network.bridge}"
+    if network.ssh_port:
+        line += f"; ssh -p {network.ssh_port} to the second address of a server"
+    return line

@@ -19,6 +19,7 @@ from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
 from kilonova.db.writers import notifications as write_notifications
 from kilonova.objects.action import Action, ActionEvent
+from kilonova.objects.guest import NOT_RESPONDING
 from kilonova.objects.ids import ActionId, AttemptId, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import ActionState, PowerState, Verb, desired, observed
@@ -160,8 +161,8 @@ def _observe(connection: sa.Connection, instance: Instance, seen: Observed, acti
         return
     write_instances.update(connection, instance.id, now, power_state=power, vm_state=vm_state, desired_power=wish)
     changed = power != instance.power_state or vm_state != instance.vm_state
-    # NOSTATE is the middle of a change, which is told when it is over.
-    if changed and seen.power is not PowerState.NOSTATE:
+    # NOSTATE is the middle of a change, which is told when it is over; but for a guest that does not respond.
+    if changed and (seen.power is not PowerState.NOSTATE or seen.reason == NOT_RESPONDING):
         _record(connection, instance, seen, action_id, now)
 
 

@@ -30,7 +30,7 @@ def subnet_by_routes(subject: Subject) -> Finding:
 
 def _subnet(subject: Subject, existing: tuple[str, str] | None) -> Finding:
     if subject.backend != "nat":
-        return ok("network-subnet", "User-mode networks live inside each guest's QEMU and collide with nothing.")
+        return ok("network-subnet", "There is no NAT network here: no subnet is chosen.")
     return judge_subnet(subject.settings.network.cidr, existing, _routes(subject))
 
 
@@ -77,6 +77,20 @@ def judge_subnet(configured: str, existing: tuple[str, str] | None, routes: Sequ
     return ok(name, f"The guests' subnet {net} collides with no route.", cidr=str(net))
 
 
+def bridges(subject: Subject, survey: Survey) -> Finding:
+    """The bridges of declared networks are there, and what ends on the host is filtered."""
+    name, declared = "bridges", subject.settings.network.bridges
+    if survey.bad_bridges:
+        cure = "Make it (ip link add NAME type bridge), or correct [network:NAME] bridge."
+        return error(name, " ".join(survey.bad_bridges), cure, missing=len(survey.bad_bridges))
+    if not survey.filtered and (declared or subject.backend == "nat"):
+        said = "libvirt has no filter clean-traffic: a guest can send from addresses that are not its own."
+        return warning(name, said, "apt-get install libvirt-daemon-config-nwfilter")
+    if not declared:
+        return ok(name, "No network on a bridge is declared.")
+    return ok(name, f"Declared bridges are there: {', '.join(one.bridge for one in declared)}.", count=len(declared))
+
+
 def forwarding(subject: Subject, survey: Survey) -> Finding:
     """The host forwards packets."""
     return _forwarding(subject, survey.network_active)
@@ -110,7 +124,7 @@ def judge_forwarding(on: bool, backend: str, active: bool) -> Finding:
     """See `forwarding`.  libvirt turns it on when it starts a NAT network."""
     name, facts = "ip-forward", {"on": on, "network_active": active}
     if backend != "nat":
-        return ok(name, "User-mode networks need no forwarding.", **facts)
+        return ok(name, "Only a NAT network needs forwarding, and there is none here.", **facts)
     if on:
         return ok(name, "The host forwards packets.", **facts)
     if not active:
@@ -123,7 +137,7 @@ def firewall(subject: Subject) -> Finding:
     """No firewall drops what guests send."""
     name = "firewall"
     if subject.backend != "nat":
-        return ok(name, "User-mode networks are forwarded by nobody.")
+        return ok(name, "Only a NAT network is forwarded, and there is none here.")
     tables = output_of(["iptables", "-S", "FORWARD"], SBIN), output_of(["nft", "list", "chains"], SBIN)
     if tables == (None, None):
         said = "The firewall could not be read: there is neither iptables nor nft, or they refuse."
@@ -176,7 +190,7 @@ def foreign_drops(nft: str) -> list[str]:
 def dnsmasq(subject: Subject) -> Finding:
     """dnsmasq is installed, which gives guests their addresses."""
     if subject.backend != "nat":
-        return ok("dnsmasq", "User-mode networks need no dnsmasq.")
+        return ok("dnsmasq", "Only a NAT network needs dnsmasq, and there is none here.")
     found = shutil.which("dnsmasq", path=SBIN)
     if found is None:
         said = "dnsmasq is not installed: libvirt cannot start a NAT network without."

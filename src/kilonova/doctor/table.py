@@ -37,6 +37,7 @@ ON_SURVEY = (
     SurveyCheck("libvirt-version", "libvirt, QEMU and binding are new enough", hypervisor.version),
     SurveyCheck("libvirt-keepalive", "a frozen daemon will be noticed", hypervisor.keepalive),
     SurveyCheck("network-subnet", "guests' subnet collides with no route", network.subnet, network.subnet_by_routes),
+    SurveyCheck("bridges", "declared bridges are there; no guest can send as another", network.bridges),
     SurveyCheck("ip-forward", "the host forwards for NAT", network.forwarding, network.forwarding_by_routes),
 )
 
@@ -50,7 +51,7 @@ def take(settings: Settings, uri: str) -> Survey | str:
         keepalive_interval_s=ours.keepalive_interval,
         keepalive_count=ours.keepalive_count,
     )
-    return survey.take(options, settings.network.name)
+    return survey.take(options, settings.network)
 
 
 async def examine(subject: Subject) -> list[Finding]:

@@ -9,6 +9,7 @@ import pytest
 from kilonova.base.errors import StaleWrite, StateError
 from kilonova.conductor import hosts, liveness, watchdog
 from kilonova.db.readers import actions as read_actions
+from kilonova.objects.guest import NOT_RESPONDING
 from kilonova.objects.ids import HostName
 from kilonova.objects.states import ActionState, PowerState, Verb, VmState
 from kilonova.rpcapi.conductor import UpdateService
@@ -69,6 +70,19 @@ def test_what_the_hypervisor_says_is_shown(
     desk.active()
     desk.observe(power)
     assert (desk.instance().vm_state, desk.instance().power_state) == (vm_state, shown)
+
+
+def test_a_guest_that_does_not_respond_is_recorded_and_comes_back_as_itself(desk: Desk) -> None:
+    desk.active()
+    before = desk.instance()
+    for _ in range(2):
+        desk.observe(PowerState.NOSTATE, reason=NOT_RESPONDING)
+    silent = desk.instance()
+    assert silent.power_state is PowerState.NOSTATE
+    assert (silent.vm_state, silent.desired_power) == (before.vm_state, before.desired_power)
+    desk.observe(PowerState.RUNNING, reason="booted")
+    assert desk.instance().power_state is PowerState.RUNNING
+    assert [action.message for action in desk.actions()[:2]] == ["running: booted", "nostate: not responding"]
 
 
 def test_an_observation_does_not_disturb_an_action(desk: Desk) -> None:

@@ -4,6 +4,7 @@
 import os
 import socket
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from kilonova.doctor.examine import judge_survey
 from kilonova.doctor.finding import Finding, Level
 from kilonova.doctor.subject import Places, Subject
 from tests.unit.doctor.arranged import subject
+from tests.unit.doctor.test_hypervisor import GOOD
 
 ROUTES = """\
 Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
@@ -88,6 +90,18 @@ def test_without_libvirt_all_is_well(tmp_path: Path) -> None:
 
 def test_no_subnet_left() -> None:
     assert network.judge_subnet("", None, [("tun0", "10.0.0.0/8")]).level is Level.ERROR
+
+
+def test_bridges_that_are_missing_and_filters_that_are(tmp_path: Path) -> None:
+    lan = {"network__bridges": ["lan"], "network__backend": "bridge"}
+    section = {"bridge": "br0", "cidr": "192.0.2.0/24", "range": "192.0.2.10-192.0.2.11"}
+    declared = subject(tmp_path, **lan, **{f"network:lan__{name}": value for name, value in section.items()})
+    assert network.bridges(declared, GOOD).level is Level.OK
+    said = "The bridge br0 of the network lan is not there on this host."
+    lost = network.bridges(declared, replace(GOOD, bad_bridges=(said,)))
+    assert (lost.level, lost.found) == (Level.ERROR, said)
+    assert network.bridges(declared, replace(GOOD, filtered=False)).level is Level.WARNING
+    assert network.bridges(subject(tmp_path), replace(GOOD, filtered=False)).level is Level.OK
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ Control calls go through the *control* lane, one hop each, at most one per guest
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -20,15 +20,17 @@ from kilonova.config.load import Settings
 from kilonova.objects.guest import RECONNECTED, GuestEvent, GuestState
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
-from kilonova.objects.service import HostNetwork, Inventory
+from kilonova.objects.service import Inventory
 from kilonova.virt.driver import BaseImage, ComputeDriver, GuestFigures, VirtAPI
 from kilonova.virt.libvirt import checks, config_drive, events, guest, network, statistics
 from kilonova.virt.libvirt.connection import Hop, HypervisorConnection
+from kilonova.virt.libvirt.console import LibvirtConsole
 from kilonova.virt.libvirt.disks import GIB, Disks
 from kilonova.virt.libvirt.domain_xml import Cpu, Disk, Domain, Metadata
 from kilonova.virt.libvirt.guest import Ownership
 from kilonova.virt.libvirt.inheritance import Inheritance
 from kilonova.virt.libvirt.opening import Registrar
+from kilonova.virt.libvirt.pulse import Pulses
 from kilonova.virt.libvirt.settle import Settling
 from kilonova.virt.native import Proxy
 
@@ -38,6 +40,14 @@ log = structlog.get_logger(__name__)
 
 STATISTICS_LIMIT_S = 5.0
 GOING_DOWN_POLL_S = 0.1
+
+PULSE_ROUND_LIMIT_S = 600.0
+
+STARTS_AND_ENDS = frozenset({"started", "stopped"})
+"""Events after which a guest's process is another one."""
+
+CONSOLES_MOST = 16
+"""Each is a connection and a thread."""
 
 POLL_S = 10.0
 """Between two bulk reads of all guests where the URI has no events."""
@@ -49,15 +59,19 @@ class LibvirtDriver(ComputeDriver):
     def __init__(self, virtapi: VirtAPI, settings: Settings, *, read_only: bool = False) -> None:
         super().__init__(virtapi, settings, read_only=read_only)
         self.connection = HypervisorConnection(virtapi, settings, read_only=read_only, registrar=self._registrar)
-        self._settling = Settling(self.connection.control, self.connection.threads, virtapi.clock)
+        self._pulses = Pulses(self.connection.pulse, settings.libvirt.guest_pulse_timeout, self._pulse_changed)
+        self._settling = Settling(
+            self.connection.control, self.connection.threads, virtapi.clock, on_overdue=self._overdue
+        )
         self._files = DaemonWorkers("files", 2)
         self._inheritance = Inheritance(settings.default.state_path)
         self._disks = Disks(settings.default.instances_path, self.connection.uri, self._files)
         self._backend = network.backend_of(settings.network.backend, self.connection.uri)
-        self._network: HostNetwork | None = None
+        self._networks: network.Found | None = None
         self._known: dict[InstanceId, Ownership] = {}
         self._all_known = False
         self._destroying: set[InstanceId] = set()
+        self._consoles: dict[InstanceId, LibvirtConsole] = {}
         self._poll_s = POLL_S
         self._polled: Mapping[InstanceId, GuestState] = {}
 
@@ -66,9 +80,15 @@ class LibvirtDriver(ComputeDriver):
     async def init_host(self, tasks: Supervisor) -> None:
         self._settling.inherited = not self.read_only and await self._files.run(self._inheritance.begin)
         self.connection.start(tasks, self._connected)
+        self._pulses.start(tasks)
         tasks.periodic("libvirt-poll", self._poll_s, self._poll)
+        if period_s := self.settings.libvirt.guest_pulse_interval:
+            tasks.periodic("guest-pulse", period_s, self._feel_pulses, limit_s=PULSE_ROUND_LIMIT_S)
 
     async def cleanup_host(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for console in self._consoles.values():
+                group.create_task(console.close())
         await self.connection.close()
         if not self.read_only and self._settling.all_known and not self.connection.threads.abandoned:
             await self._files.run(self._inheritance.settle)
@@ -98,7 +118,7 @@ class LibvirtDriver(ComputeDriver):
             arch=facts.cpu.get("arch", "x86_64"),
             disk_available_gib=free // GIB,
             cpu_info=facts.cpu,
-            network=await self._host_network(),
+            networks=(await self._found()).networks,
         )
 
     def _registrar(self) -> Registrar:
@@ -108,6 +128,8 @@ class LibvirtDriver(ComputeDriver):
         owner = self._known.get(event.instance_id)
         if event.kind == "defined":
             self._outdate(event.instance_id)
+        if event.kind in STARTS_AND_ENDS:
+            self._pulses.forget(event.instance_id)
         if owner is not None and owner.ours:
             self.virtapi.emit_event(event)
 
@@ -123,19 +145,24 @@ class LibvirtDriver(ComputeDriver):
 
     async def _connected(self) -> None:
         """After each connect: what was missed meanwhile is found by one bulk read, and every guest looked at."""
-        self._network = None  # it is looked at again: the host may have been rebooted
+        self._networks = None  # they are looked at again: the host may have been rebooted
         if warning := await self.connection.host.run(checks.too_old):
             log.warning("this host is older than what Kilonova was made for", why=warning)
         for instance_id in await self.guest_states():
             self.virtapi.emit_event(GuestEvent(instance_id, RECONNECTED))
 
-    async def _host_network(self) -> HostNetwork | None:
-        if self._backend != "nat":
-            return network.user_network(self.settings.network)
-        if self._network is None:
-            look = network.find_nat if self.read_only else network.ensure_nat
-            self._network = await self._control("network", partial(look, settings=self.settings.network))
-        return self._network
+    async def _found(self) -> network.Found:
+        if self._networks is None:
+            look = partial(
+                network.look, settings=self.settings.network, backend=self._backend, read_only=self.read_only
+            )
+            found = await self._control("network", look)
+            if not found.networks:  # one may be made meanwhile
+                return found
+            if not found.filter and any(one.backend != "user" for one in found.networks):
+                log.warning("guests can send from addresses that are not theirs: libvirt has no such filter here")
+            self._networks = found
+        return self._networks
 
     # -- reads -------------------------------------------------------------------------------------------------------
 
@@ -152,14 +179,54 @@ class LibvirtDriver(ComputeDriver):
                 del self._known[instance_id]
             elif (owner := read.learned.get(instance_id)) is not None:
                 self._known[instance_id] = owner
-        return read.states
+        return {instance_id: self._pulses.seen(instance_id, state) for instance_id, state in read.states.items()}
 
     async def guest_state(self, instance_id: InstanceId) -> GuestState | None:
         await self._settling.settled(("guest", instance_id))
-        return await self.connection.control.run(partial(guest.read, instance_id=instance_id))
+        state = await self.connection.control.run(partial(guest.read, instance_id=instance_id))
+        return state and self._pulses.seen(instance_id, state)
+
+    async def feel_pulse(self, instance_id: InstanceId) -> None:
+        """See Pulse."""
+        await self._pulses.feel(instance_id)
+
+    async def _feel_pulses(self) -> None:
+        """One after another: with a thousand guests it is a second of calls, and hurries nobody."""
+        for instance_id in [id_ for id_, owner in self._known.items() if owner.ours]:
+            if instance_id not in self._destroying:  # its domain may be held, and is about to go
+                await self._pulses.feel(instance_id)
+
+    def _pulse_changed(self, instance_id: InstanceId) -> None:
+        self.virtapi.emit_event(GuestEvent(instance_id, "pulse"))
+
+    def _overdue(self, about: Hashable) -> None:
+        match about:
+            case ("guest", str(instance_id)):
+                self._pulses.soon(InstanceId(instance_id))
+            case _:
+                return
 
     async def console_output(self, instance_id: InstanceId, max_bytes: int) -> bytes:
         return await self._disks.console_tail(instance_id, max_bytes)
+
+    async def open_console(self, instance_id: InstanceId) -> LibvirtConsole:
+        """See SerialConsole."""
+        self._refuse_if_read_only("open_console")
+        await self.connection.control.alive()
+        self._consoles = {one: console for one, console in self._consoles.items() if not console.ended}
+        older = self._consoles.get(instance_id)
+        if older is None and len(self._consoles) >= CONSOLES_MOST:
+            raise HypervisorError(f"{CONSOLES_MOST} consoles are open on this host: close one.")
+        console = LibvirtConsole(instance_id, self.connection.control.options, self.virtapi.clock)
+        self._consoles[instance_id] = console
+        if older is not None:
+            older.end("Another session has taken over this console.")
+        try:
+            await console.open()
+        except BaseException as exc:
+            console.end(f"It was not opened: {exc}")
+            raise
+        return console
 
     async def guest_figures(self) -> Mapping[InstanceId, GuestFigures]:
         """See GuestStatistics.  Guests that are being destroyed are left out: a host-wide call would wait for them."""
@@ -174,7 +241,8 @@ class LibvirtDriver(ComputeDriver):
         await self.connection.host.run(statistics.ping)
 
     def abandoned_calls(self) -> int:
-        return sum(lane.lane.abandoned for lane in (self.connection.host, self.connection.control))
+        links = {self.connection.host, self.connection.control, self.connection.pulse}
+        return sum(link.lane.abandoned for link in links)
 
     # -- files and network -------------------------------------------------------------------------------------------
 
@@ -199,12 +267,7 @@ class LibvirtDriver(ComputeDriver):
 
     async def ensure_network(self, instance: Instance) -> None:
         self._refuse_if_read_only("ensure_network")
-        host = await self._host_network()
-        if host is not None and host.backend == "nat":
-            for address in instance.addresses:
-                await self._control(
-                    "network", partial(network.lease, name=host.name, address=address, hostname=instance.hostname)
-                )
+        await self._control("network", partial(network.plug, instance=instance, found=await self._found()))
 
     async def remove_network(self, instance: Instance) -> None:
         self._refuse_if_read_only("remove_network")
@@ -245,6 +308,7 @@ class LibvirtDriver(ComputeDriver):
             await self._change("power_off", instance_id, partial(guest.destroy, instance_id=instance_id))
         finally:
             self._destroying.discard(instance_id)
+        self._pulses.forget(instance_id)
 
     async def shutdown(self, instance_id: InstanceId) -> None:
         self._refuse_if_read_only("shutdown")
@@ -252,6 +316,12 @@ class LibvirtDriver(ComputeDriver):
         # behind this.
         ask = partial(guest.shutdown, instance_id=instance_id)
         await self._settling.run(("ask", instance_id), ask, about=("guest", instance_id))
+
+    async def pause(self, instance_id: InstanceId) -> None:
+        await self._change("pause", instance_id, partial(guest.pause, instance_id=instance_id))
+
+    async def unpause(self, instance_id: InstanceId) -> None:
+        await self._change("unpause", instance_id, partial(guest.unpause, instance_id=instance_id))
 
     # -- how ---------------------------------------------------------------------------------------------------------
 
@@ -279,8 +349,7 @@ class LibvirtDriver(ComputeDriver):
         disks = [Disk(str(self._disks.root_disk(instance.id)), "vda", "qcow2")]
         if await self._files.run(self._disks.config_drive(instance.id).exists):
             disks.append(Disk(str(self._disks.config_drive(instance.id)), "vdb", "raw", read_only=True))
-        host = await self._host_network()
-        nics = network.interfaces(instance, host) if host is not None else ()
+        nics = () if simulated else network.interfaces(instance, await self._found())
         return Domain(
             kind=kind,
             uuid=instance.id,
@@ -292,7 +361,7 @@ class LibvirtDriver(ComputeDriver):
             arch=None if simulated else "x86_64",
             cpu=_cpu(self.settings, kind),
             disks=tuple(disks),
-            nics=() if simulated else nics,
+            nics=nics,
             console_log=None if simulated else str(self._disks.console_log(instance.id)),
         )
 

@@ -116,6 +116,12 @@ def _ours(conn: libvirt.virConnect, instance_id: InstanceId) -> libvirt.virDomai
     return domain
 
 
+def running(conn: libvirt.virConnect, instance_id: InstanceId) -> libvirt.virDomain | None:
+    """The domain while it runs; None when it is off or there is none; HypervisorError when it is somebody else's."""
+    domain = _ours(conn, instance_id)
+    return domain if domain is not None and domain.isActive() else None
+
+
 def _state(domain: libvirt.virDomain) -> tuple[int, int]:
     state, reason = cast("list[int]", domain.state())  # its annotation is wrong
     return state, reason
@@ -285,3 +291,29 @@ def shutdown(conn: libvirt.virConnect, instance_id: InstanceId) -> None:
             domain.shutdown()  # a driver that knows one way only (libvirt's test driver)
         elif exc.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID or domain.isActive():
             raise
+
+
+_STANDS = libvirt.VIR_DOMAIN_PAUSED
+_GOES = (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_BLOCKED)
+
+
+def pause(conn: libvirt.virConnect, instance_id: InstanceId) -> None:
+    """The guest's processors stand still.  Raises HypervisorError when it does not run."""
+    domain, state = _live(conn, instance_id)
+    if state in _GOES:
+        domain.suspend()
+
+
+def unpause(conn: libvirt.virConnect, instance_id: InstanceId) -> None:
+    """A paused guest goes on.  Raises HypervisorError when it is off."""
+    domain, state = _live(conn, instance_id)
+    if state == _STANDS:
+        domain.resume()
+
+
+def _live(conn: libvirt.virConnect, instance_id: InstanceId) -> tuple[libvirt.virDomain, int]:
+    domain = _ours(conn, instance_id)
+    state = None if domain is None else _state(domain)[0]
+    if domain is None or state not in (*_GOES, _STANDS):
+        raise HypervisorError(f"Guest {instance_id} does not run.")
+    return domain, state

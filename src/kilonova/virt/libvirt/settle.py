@@ -11,12 +11,12 @@ It also holds across processes: after one that did not end with every outcome kn
 judged before the first connection has been up for `SETTLE_S`.
 """
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any, TypeVar
 
 from kilonova.base.clock import Clock
-from kilonova.base.errors import HypervisorUnavailable, OutcomeUnknown
+from kilonova.base.errors import HypervisorUnavailable, NativeCallTimeout, OutcomeUnknown
 from kilonova.virt.libvirt.connection import Connection, Hop
 from kilonova.virt.libvirt.opening import Failure
 from kilonova.virt.native import NativeThreads
@@ -28,10 +28,19 @@ SETTLE_S = 2.0
 
 
 class Settling:
-    """One lane's calls that change things, with what is unknown of them.  Event loop only."""
+    """One lane's calls that change things, with what is unknown of them.  Event loop only.
 
-    def __init__(self, link: Connection, threads: NativeThreads, clock: Clock) -> None:
-        self._link, self._threads, self._clock = link, threads, clock
+    `on_overdue` is told what a call was about that outlived its deadline, and again when it has come back.
+    """
+
+    def __init__(
+        self,
+        link: Connection,
+        threads: NativeThreads,
+        clock: Clock,
+        on_overdue: Callable[[Hashable], None] = lambda about: None,
+    ) -> None:
+        self._link, self._threads, self._clock, self._on_overdue = link, threads, clock, on_overdue
         self._cut_off_s: dict[Hashable, float] = {}
         self.inherited = True
         """Whether an earlier process may have left calls behind, on any guest; until somebody knows better, yes."""
@@ -50,6 +59,8 @@ class Settling:
         except HypervisorUnavailable as exc:
             if isinstance(exc, OutcomeUnknown):
                 self._cut_off(about)
+            if isinstance(exc, NativeCallTimeout):
+                self._on_overdue(about)
             raise
         except BaseException as exc:
             if not isinstance(exc, Exception):  # cancelled in the middle: the call goes on
@@ -79,3 +90,4 @@ class Settling:
     def _late(self, about: Hashable, result: Any) -> None:
         if isinstance(result, Failure) and result.lost:
             self._cut_off(about)
+        self._on_overdue(about)
