@@ -7,11 +7,13 @@ happens in it follows from the order of calls.
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
-from kilonova.base.errors import HypervisorError, HypervisorUnavailable, InvalidState
+from kilonova.base.errors import HypervisorError, HypervisorUnavailable, InvalidState, OutcomeUnknown
 from kilonova.base.tasks import Supervisor
 from kilonova.config.load import Settings
 from kilonova.networks.addresses import bridge_network, host_network
@@ -28,9 +30,17 @@ SUBNET = "10.64.0.0/16"
 
 BeforeCall = Callable[[str, InstanceId | None], Awaitable[Exception | None]]
 """Called with the method's name and the guest before each driver call does anything.  It may wait (a slow call), raise
-(the call fails and did nothing), or return an exception (the call does its work and then fails: an unknown outcome)."""
+(the call fails and did nothing), or return an exception (the call does its work and then fails: an unknown outcome; for
+CutOff it does it later)."""
 
-Listener = Callable[[GuestEvent], None]
+
+class CutOff(OutcomeUnknown):
+    """Returned by a hook: a call that changes a domain is lost with its connection, and done `late_s` seconds later all
+    the same.  As with a real one, its guest is neither read nor changed meanwhile, whoever asks."""
+
+    def __init__(self, late_s: float) -> None:
+        super().__init__("The connection was lost: the call may yet happen.")
+        self.late_s = late_s
 
 
 @dataclass(slots=True)
@@ -87,6 +97,21 @@ class FakeHypervisor:
     guests: dict[InstanceId, FakeGuest] = field(default_factory=dict[InstanceId, FakeGuest])
     away: str | None = None
     drivers: list["FakeDriver"] = field(default_factory=list["FakeDriver"])
+    late: dict[InstanceId, asyncio.Future[None]] = field(default_factory=dict[InstanceId, asyncio.Future[None]])
+    """By guest: the end of its call that was cut off and has not been done yet."""
+
+    def do_later(self, instance_id: InstanceId, late_s: float, work: Callable[[], None]) -> None:
+        """`work` in so many seconds, whatever becomes of the process that asked for it."""
+        loop = asyncio.get_running_loop()
+        done = self.late[instance_id] = loop.create_future()
+
+        def happen() -> None:
+            del self.late[instance_id]
+            done.set_result(None)
+            with contextlib.suppress(HypervisorError):  # nobody is there to hear of a refusal
+                work()
+
+        loop.call_later(late_s, happen)
 
     def move(self, instance_id: InstanceId, power: PowerState, reason: str) -> None:
         """The guest changes its power state, for whatever cause, and the hypervisor says so."""
@@ -196,20 +221,37 @@ class FakeDriver(ComputeDriver):
         if self._loop is not None:
             self._loop.call_soon(self.virtapi.emit_event, event)
 
-    @asynccontextmanager
-    async def _call(
-        self, name: str, instance_id: InstanceId | None = None, *, changes: bool
-    ) -> AsyncGenerator[None, None]:
+    async def _enter(self, name: str, instance_id: InstanceId | None, *, changes: bool) -> Exception | None:
+        """What every call meets first; how it is to fail when its work is done."""
         if changes and self.read_only:
             raise HypervisorError(f"The driver is read-only: {name} is refused.")
         hook = self.hypervisor.before_call
         fail_after = await hook(name, instance_id) if hook is not None else None
+        while instance_id is not None and (pending := self.hypervisor.late.get(instance_id)) is not None:
+            await asyncio.shield(pending)
         if self.hypervisor.away is not None:
             raise HypervisorUnavailable(
                 f"The hypervisor of {self.settings.default.host} is not available: {self.hypervisor.away}",
                 host=self.settings.default.host,
             )
+        return fail_after
+
+    @asynccontextmanager
+    async def _call(
+        self, name: str, instance_id: InstanceId | None = None, *, changes: bool
+    ) -> AsyncGenerator[None, None]:
+        fail_after = await self._enter(name, instance_id, changes=changes)
         yield
+        if fail_after is not None:
+            raise fail_after
+
+    async def _change(self, name: str, instance_id: InstanceId, work: Callable[[], None]) -> None:
+        """A call that changes a domain: the kind that a real hypervisor may do late."""
+        fail_after = await self._enter(name, instance_id, changes=True)
+        if isinstance(fail_after, CutOff):
+            self.hypervisor.do_later(instance_id, fail_after.late_s, work)
+        else:
+            work()
         if fail_after is not None:
             raise fail_after
 
@@ -302,11 +344,13 @@ class FakeDriver(ComputeDriver):
                 self._forget_if_empty(instance.id)
 
     async def define(self, instance: Instance) -> None:
-        async with self._call("define", instance.id, changes=True):
+        def work() -> None:
             self._guest(instance.id).definition = instance
 
+        await self._change("define", instance.id, work)
+
     async def undefine(self, instance_id: InstanceId) -> None:
-        async with self._call("undefine", instance_id, changes=True):
+        def work() -> None:
             guest = self._defined(instance_id)
             if guest is None:
                 return
@@ -316,26 +360,30 @@ class FakeDriver(ComputeDriver):
             guest.power, guest.reason = PowerState.SHUTDOWN, ""
             self._forget_if_empty(instance_id)
 
+        await self._change("undefine", instance_id, work)
+
     async def power_on(self, instance_id: InstanceId, mark: str) -> None:
-        async with self._call("power_on", instance_id, changes=True):
-            guest = self._defined(instance_id)
-            if guest is None:
-                raise HypervisorError(f"Guest {instance_id} is not known to the hypervisor.")
-            if guest.power is PowerState.PAUSED:
-                self.hypervisor.move(instance_id, PowerState.RUNNING, "unpaused")
-            if guest.power is PowerState.RUNNING:
-                return
-            if guest.base is None:
-                raise HypervisorError(f"Guest {instance_id} has no disk.")
-            guest.mark = mark
-            self.hypervisor.move(instance_id, PowerState.RUNNING, "booted")
+        await self._change("power_on", instance_id, partial(self._power_on, instance_id, mark))
+
+    def _power_on(self, instance_id: InstanceId, mark: str) -> None:
+        guest = self._defined(instance_id)
+        if guest is None:
+            raise HypervisorError(f"Guest {instance_id} is not known to the hypervisor.")
+        if guest.power is PowerState.PAUSED:
+            self.hypervisor.move(instance_id, PowerState.RUNNING, "unpaused")
+        if guest.power is PowerState.RUNNING:
+            return
+        if guest.base is None:
+            raise HypervisorError(f"Guest {instance_id} has no disk.")
+        guest.mark = mark
+        self.hypervisor.move(instance_id, PowerState.RUNNING, "booted")
 
     async def power_off(self, instance_id: InstanceId) -> None:
-        async with self._call("power_off", instance_id, changes=True):
-            self.hypervisor.move(instance_id, PowerState.SHUTDOWN, "destroyed")
+        off = partial(self.hypervisor.move, instance_id, PowerState.SHUTDOWN, "destroyed")
+        await self._change("power_off", instance_id, off)
 
     async def shutdown(self, instance_id: InstanceId) -> None:
-        async with self._call("shutdown", instance_id, changes=True):
+        def work() -> None:
             guest = self._defined(instance_id)
             if guest is None or guest.power is not PowerState.RUNNING or guest.frozen:
                 return
@@ -345,16 +393,21 @@ class FakeDriver(ComputeDriver):
             loop = asyncio.get_running_loop()
             loop.call_soon(self.hypervisor.move, instance_id, PowerState.SHUTDOWN, "shutdown")
 
+        await self._change("shutdown", instance_id, work)
+
     async def pause(self, instance_id: InstanceId) -> None:
-        async with self._call("pause", instance_id, changes=True):
+        def work() -> None:
             self._live(instance_id)
             self.hypervisor.move(instance_id, PowerState.PAUSED, "user")
 
+        await self._change("pause", instance_id, work)
+
     async def unpause(self, instance_id: InstanceId) -> None:
-        async with self._call("unpause", instance_id, changes=True):
-            guest = self._live(instance_id)
-            if guest.power is PowerState.PAUSED:
+        def work() -> None:
+            if self._live(instance_id).power is PowerState.PAUSED:
                 self.hypervisor.move(instance_id, PowerState.RUNNING, "unpaused")
+
+        await self._change("unpause", instance_id, work)
 
     def _live(self, instance_id: InstanceId) -> FakeGuest:
         guest = self._defined(instance_id)
