@@ -85,9 +85,12 @@ class OneBox:
 async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> AsyncGenerator[OneBox]:
     """Everything, started; stopped in reverse order when left.  Raises StateError, ConfigError, DriverLoadError."""
     from kilonova.api.app import ApiDeps, create_app, recover
+    from kilonova.compute.console import LocalConsoles
+    from kilonova.identity.console_tokens import ConsoleTokens
     from kilonova.identity.passwords import Passwords
     from kilonova.identity.tokens import TokenMinter
     from kilonova.images.store import ImageStore
+    from kilonova.objects.ids import HostName
     from kilonova.rpc.memory import MemoryBus, MemoryHub
     from kilonova.rpcapi.compute import ComputeAPI
     from kilonova.rpcapi.conductor import ConductorAPI
@@ -98,7 +101,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
     passwords = Passwords(DaemonWorkers("argon2", 1))
     store = ImageStore(state / "images", files)
     async with AsyncExitStack() as stack:
-        db = open_database(settings)
+        db = open_database(settings, clock)
         stack.callback(db.close)
         first_password = await furnish(db, passwords, clock)
         bus = await stack.enter_async_context(MemoryBus(MemoryHub(), clock))
@@ -106,7 +109,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         manager = _compute_manager(settings, clock, failpoints, store, files)
         stack.push_async_callback(manager.stop)
         tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))
-        await _conductor(settings, clock, failpoints, db, bus).start(bus, tasks)
+        await _conductor(settings, clock, failpoints, db, bus, manager.metrics).start(bus, tasks)
         await manager.start(bus, tasks)
         vitals = _host_vitals(manager, bus, tasks, settings)
         deps = ApiDeps(
@@ -118,6 +121,8 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
             images=store,
             clock=clock,
             settings=settings.api,
+            consoles=LocalConsoles(HostName(settings.default.host), manager.driver),
+            console_tokens=ConsoleTokens(clock, settings.consoleauth.token_ttl),
             ready=manager.ready,
         )
         await recover(deps)
@@ -138,7 +143,7 @@ async def compute_process(settings: Settings, clock: Clock, failpoints: Failpoin
     store = ImageStore(settings.default.state_path / "images", files)
     manager = _compute_manager(settings, clock, failpoints, store, files)
     async with AsyncExitStack() as stack:
-        db = open_database(settings) if local else None
+        db = open_database(settings, clock) if local else None
         if db is not None:
             stack.callback(db.close)
         end = MemoryBus(MemoryHub(), clock) if local else _fleet_bus(settings, settings.default.host, clock)
@@ -146,7 +151,7 @@ async def compute_process(settings: Settings, clock: Clock, failpoints: Failpoin
         stack.push_async_callback(manager.stop)
         tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))
         if db is not None:
-            await _conductor(settings, clock, failpoints, db, bus).start(bus, tasks)
+            await _conductor(settings, clock, failpoints, db, bus, manager.metrics).start(bus, tasks)
         tasks.spawn("start", manager.start(bus, tasks))
         yield ComputeProcess(manager, _host_vitals(manager, bus, tasks, settings))
 
@@ -159,11 +164,11 @@ async def conductor_process(
     metrics = Metrics()
     async with AsyncExitStack() as stack:
         end = _fleet_bus(settings, f"conductor-{settings.default.host}", clock)
-        db = open_database(settings)
+        db = open_database(settings, clock)
         stack.callback(db.close)
         bus = await stack.enter_async_context(end)
         tasks = await stack.enter_async_context(Supervisor(clock, metrics.round_ended))
-        conductor = _conductor(settings, clock, failpoints, db, bus)
+        conductor = _conductor(settings, clock, failpoints, db, bus, metrics)
         await conductor.start(bus, tasks)
         ping = SelfPing(bus, f"conductor-{settings.default.host}")
         tasks.spawn("self-ping", ping.listen())
@@ -200,7 +205,9 @@ def _compute_manager(
     )
 
 
-def _conductor(settings: Settings, clock: Clock, failpoints: Failpoints, db: "Database", bus: "Bus") -> "Conductor":
+def _conductor(
+    settings: Settings, clock: Clock, failpoints: Failpoints, db: "Database", bus: "Bus", metrics: Metrics
+) -> "Conductor":
     from kilonova.conductor.service import Conductor
     from kilonova.rpcapi.compute import ComputeAPI
     from kilonova.rpcapi.method import Caller
@@ -212,6 +219,7 @@ def _conductor(settings: Settings, clock: Clock, failpoints: Failpoints, db: "Da
         settings.conductor,
         down_time_s=settings.default.service_down_time,
         failpoints=failpoints,
+        metrics=metrics,
     )
 
 
@@ -221,13 +229,13 @@ def _fleet_bus(settings: Settings, name: str, clock: Clock) -> "NatsBus":
     return NatsBus(settings.default.transport_url, name, clock)
 
 
-def open_database(settings: Settings) -> "Database":
+def open_database(settings: Settings, clock: Clock) -> "Database":
     """The database of a conductor or an API, at the schema of this code.  Raises StateError."""
     from kilonova.db.engine import Database, sqlite_url
     from kilonova.db.migrate import ensure_schema
 
     path = settings.default.state_path / "kilonova.db"
-    ensure_schema(path)
+    ensure_schema(path, clock)
     path.chmod(0o600)
     readers = settings.database.readers
     return Database(

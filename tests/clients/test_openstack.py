@@ -100,10 +100,21 @@ def test_the_life_of_a_server(openstack: Client, image: str, tmp_path: Path, eve
     openstack.plain("server", "start", "first")
     eventually(lambda: openstack("server", "show", "first")["status"] == "ACTIVE", within_s=30)
     openstack.plain("server", "reboot", "--hard", "--wait", "first")
-    openstack.plain("server", "set", "--name", "renamed", "first")
+    openstack.plain("server", "pause", "first")
+    eventually(lambda: openstack("server", "show", "first")["status"] == "PAUSED", within_s=30)
+    openstack.plain("server", "unpause", "first")
+    eventually(lambda: openstack("server", "show", "first")["status"] == "ACTIVE", within_s=30)
+    openstack.plain("server", "lock", "--reason", "in use", "first")
+    assert openstack("server", "show", "first")["locked_reason"] == "in use"
+    openstack.plain("server", "unlock", "first")
+    openstack.plain("server", "set", "--name", "renamed", "--property", "tier=gold", "--tag", "blue", "first")
+    openstack.plain("server", "unset", "--property", "role", "renamed")
+    shown = openstack("server", "show", "renamed")
+    assert (shown["properties"], shown["tags"]) == ({"tier": "gold"}, ["blue"])
 
     events = openstack("server", "event", "list", "renamed")
-    assert [event["Action"] for event in events] == ["reboot", "start", "stop", "create"]
+    named = ["unlock", "lock", "unpause", "pause", "reboot", "start", "stop", "create"]
+    assert [event["Action"] for event in events] == named
     steps = openstack("server", "event", "show", "renamed", events[-1]["Request ID"])["events"]
     assert {step["result"] for step in steps} == {"Success"}
     assert "create.start" in {step["event"] for step in steps}

@@ -361,18 +361,6 @@ def test_deleted_servers_are_listed_for_administrators_who_ask() -> None:
     run(main())
 
 
-def test_metadata() -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            server_id = await api.server(await api.image(), metadata={"a b": "c"})
-            path = f"/servers/{server_id}/metadata"
-            assert await api.json(path) == {"metadata": {"a b": "c"}}
-            assert await api.json(f"{path}/a%20b") == {"meta": {"a b": "c"}}
-            assert message(await api.compute("GET", f"{path}/x"), 404, "itemNotFound")
-
-    run(main())
-
-
 def test_events_by_microversion_and_role() -> None:
     async def main() -> None:
         async with running_api() as api:

@@ -153,3 +153,20 @@ def test_the_error_is_notified_once_though_the_conductor_was_away(tmp_path: Path
         assert found.created_at <= begin
 
     play(tmp_path, test)
+
+
+def test_what_the_watchdog_ends_is_counted(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        image_id = await image(world)
+        for host in world.hosts.values():
+            await host.kill()
+        server_id = await create(world, "s1", image_id)
+
+        async def failed() -> bool:
+            return (await world.http.get(f"/compute/v2.1/servers/{server_id}")).json()["server"]["status"] == "ERROR"
+
+        assert world.metrics.value("kilonova_overdue_actions_total") == 0
+        await world.until(failed, within_s=7200)
+        assert world.metrics.value("kilonova_overdue_actions_total") == 1
+
+    play(tmp_path, test)

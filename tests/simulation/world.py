@@ -16,7 +16,9 @@ from typing import Any, TypeVar
 import httpx
 
 from kilonova.api.app import ApiDeps, create_app
+from kilonova.base.errors import InvalidState
 from kilonova.base.failpoints import Failpoints
+from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import InlineWorkers
 from kilonova.compute.manager import ComputeManager
@@ -26,10 +28,12 @@ from kilonova.conductor.service import Conductor
 from kilonova.config.load import Settings, load
 from kilonova.db.engine import Database, sqlite_url
 from kilonova.db.migrate import ensure_schema
+from kilonova.identity.console_tokens import ConsoleTokens
 from kilonova.identity.passwords import Passwords
 from kilonova.identity.tokens import Subject, TokenMinter
 from kilonova.images.store import ImageStore
-from kilonova.objects.ids import HostName
+from kilonova.objects.console import ConsoleStream
+from kilonova.objects.ids import HostName, InstanceId
 from kilonova.rpc.memory import MemoryBus, MemoryHub
 from kilonova.rpcapi.compute import ComputeAPI
 from kilonova.rpcapi.conductor import ConductorAPI
@@ -38,6 +42,13 @@ from kilonova.virt.fake import FakeDriver, FakeHypervisor
 from tests.simulation.virtual import Network, SimClock
 
 T = TypeVar("T")
+
+
+class _NoConsoles:
+    """Nobody types in a simulation."""
+
+    async def open(self, host: HostName, instance_id: InstanceId) -> ConsoleStream:
+        raise InvalidState(f"{instance_id} on {host} has no console here.")
 
 
 class Process:
@@ -70,6 +81,8 @@ class World:
         self.settings = simulated_settings(state)
         self.db = open_inline(state / "kilonova.db")
         self.store = ImageStore(state / "images", self.workers)
+        self.metrics = Metrics()
+        """Of the conductor."""
         self.machines: dict[str, FakeHypervisor] = {}
         self.boots: dict[str, int] = {}
         self.hosts: dict[str, Process] = {}
@@ -87,6 +100,7 @@ class World:
                 self.settings.conductor,
                 down_time_s=self.settings.default.service_down_time,
                 failpoints=Failpoints(),
+                metrics=self.metrics,
             )
             await conductor.start(bus, tasks)
             await asyncio.Event().wait()
@@ -134,6 +148,8 @@ class World:
             images=self.store,
             clock=self.clock,
             settings=self.settings.api,
+            consoles=_NoConsoles(),
+            console_tokens=ConsoleTokens(self.clock, 600),
             ready=lambda: (True, ""),
         )
         token, _ = tokens.mint(Subject("u1", "admin", "p1", "admin", ("admin", "member", "reader")), ("password",))

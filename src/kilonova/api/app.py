@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from starlette.types import Receive, Scope, Send
 
+from kilonova.api import console_socket
 from kilonova.api.body import read_limited, validated
 from kilonova.api.call import Call, Links, Reply
 from kilonova.api.deps import ApiDeps
@@ -58,8 +59,7 @@ class Application:
         elif scope["type"] == "lifespan":
             await _lifespan(receive, send)
         else:
-            await receive()
-            await send({"type": "websocket.close", "code": 1003})
+            await console_socket.serve(scope, receive, send, self.deps)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         segments = segments_of(scope)

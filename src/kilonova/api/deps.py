@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from kilonova.base.clock import Clock
 from kilonova.config.api import ApiSettings
 from kilonova.db.engine import Database
+from kilonova.identity.console_tokens import ConsoleTokens
 from kilonova.identity.passwords import Passwords
 from kilonova.identity.tokens import TokenMinter
 from kilonova.images.store import ImageStore
+from kilonova.objects.console import Consoles
 from kilonova.rpcapi.compute import ComputeAPI
 from kilonova.rpcapi.conductor import ConductorAPI
 
@@ -26,4 +28,6 @@ class ApiDeps:
     images: ImageStore
     clock: Clock
     settings: ApiSettings
+    consoles: Consoles
+    console_tokens: ConsoleTokens
     ready: Callable[[], tuple[bool, str]]

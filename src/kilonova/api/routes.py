@@ -34,7 +34,7 @@ def routes_markdown(services: Iterable[Service] = SERVICES) -> str:
         lines += [_line(row) for row in service.rows]
         lines.append("")
     lines += ["## Server actions", "", "| action | role | policy |", "|---|---|---|"]
-    lines += [f"| `{name}` | {row.role.name.lower()} | {row.rule} |" for name, row in actions.ACTIONS.items()]
+    lines += [f"| `{name}` | {one.role.name.lower()} | {one.rule} |" for name, (*_, one) in actions.ACTIONS.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -3,10 +3,13 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Generator
 from typing import Any
 
 import uvicorn
+
+from kilonova.api.console_socket import MOST_BYTES
 
 GRACE_S = 5
 """Seconds that requests in flight get when the server stops."""
@@ -39,16 +42,33 @@ class Server(uvicorn.Server):
         yield
 
 
+def _websocket(**given: Any) -> asyncio.Protocol:
+    """Imported when the first websocket is opened: it is a good part of a start."""
+    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+    return WebSocketsSansIOProtocol(**given)
+
+
+def _worth_a_line(record: logging.LogRecord) -> bool:
+    """uvicorn takes a websocket that was refused with an answer for one that was forgotten."""
+    return "without completing handshake" not in record.msg
+
+
 def make_server(app: Any) -> Server:
     """A server of `app`; `serve(sockets=[...])` runs it until `stop`."""
     config = uvicorn.Config(
         app,
         http="httptools",
-        ws="none",
+        ws=_websocket,  # pyright: ignore[reportArgumentType] - anything that makes a protocol will do
+        ws_max_size=MOST_BYTES,
+        ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
     )
+    log = logging.getLogger("uvicorn.error")
+    log.setLevel(logging.WARNING)  # below it writes whole URLs, and a console's URL bears its token
+    log.addFilter(_worth_a_line)
     return Server(config)

@@ -80,7 +80,7 @@ class ComputeManager:
         observer = Observer(self.driver, session)
         self.virtapi.on_event = observer.mark
         cache = ImageCache(Path(defaults.instances_path) / "_base", self._images, self._workers, clock)
-        tools = Tools(self.driver, cache, clock, defaults)
+        tools = Tools(self.driver, cache, clock, defaults, self._identity.boot_id)
         runner = Runner(self._failpoints)
         hooks = (observer.idle, self._look_for_work, self.metrics)
         lanes = Lanes(self._identity.host, session.conductor, runner, tools, *hooks)

@@ -44,6 +44,13 @@ OPTIONS = [
         "reserved_host_memory_mb", default=512, min=0, mutable=True, help="MiB of memory that no guest may claim."
     ),
     cfg.IntOpt("reserved_host_disk_mb", default=0, min=0, mutable=True, help="MiB of disk that no guest may claim."),
+    cfg.StrOpt(
+        "disk_watermark",
+        default="1",
+        regex=r"^\d+(\.\d+)?%?$",
+        mutable=True,
+        help="With less than this free where guests' disks are, no more are placed here: GiB, or a percentage (5%).",
+    ),
     cfg.FloatOpt(
         "cpu_allocation_ratio", default=4.0, min=0.1, mutable=True, help="Virtual CPUs offered per physical one."
     ),
@@ -88,6 +95,7 @@ class DefaultSettings:
     orphan_report_interval: float
     reserved_host_memory_mb: int
     reserved_host_disk_mb: int
+    disk_watermark: str
     cpu_allocation_ratio: float
     ram_allocation_ratio: float
     disk_allocation_ratio: float
@@ -98,6 +106,14 @@ class DefaultSettings:
     default_availability_zone: str
     status_listen: str
     debug: bool
+
+
+def watermark_bytes(settings: DefaultSettings, total_bytes: int) -> int:
+    """What must be free of a file system of that size for more guests to come there: the watermark, and no less than
+    what the operator reserves.  In bytes."""
+    text = settings.disk_watermark
+    figure = total_bytes * float(text[:-1]) / 100 if text.endswith("%") else float(text) * (1 << 30)
+    return max(int(figure), settings.reserved_host_disk_mb << 20)
 
 
 def reloaded(running: DefaultSettings, fresh: DefaultSettings) -> DefaultSettings:

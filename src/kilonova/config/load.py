@@ -8,9 +8,9 @@ from typing import Any
 from oslo_config import cfg
 
 from kilonova.base.errors import ConfigError
-from kilonova.config import api, conductor, database, default, libvirt, network
+from kilonova.config import api, conductor, consoleauth, database, default, libvirt, network
 
-GROUPS = (api, conductor, database, libvirt, network)
+GROUPS = (api, conductor, consoleauth, database, libvirt, network)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class Settings:
     default: default.DefaultSettings
     api: api.ApiSettings
     conductor: conductor.ConductorSettings
+    consoleauth: consoleauth.ConsoleAuthSettings
     database: database.DatabaseSettings
     libvirt: libvirt.LibvirtSettings
     network: network.NetworkSettings
@@ -50,6 +51,7 @@ def load(
             default=default.settings(conf),
             api=api.settings(conf.api),
             conductor=conductor.settings(conf.conductor),
+            consoleauth=consoleauth.settings(conf.consoleauth),
             database=database.settings(conf.database),
             libvirt=libvirt.settings(conf.libvirt),
             network=network.settings(conf.network, bridges),

@@ -9,18 +9,24 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import structlog
+
+from kilonova.base.clock import Clock, SystemClock
 from kilonova.base.errors import StateError
+from kilonova.db.copies import copy_before_upgrade
 from kilonova.db.engine import make_engine, sqlite_url
 
-HEAD = "0002"
+log = structlog.get_logger(__name__)
+
+HEAD = "0003"
 """The newest revision in migrations/versions; a test compares."""
 
 
-def ensure_schema(path: Path) -> None:
-    """Make or migrate the SQLite database at `path`.
+def ensure_schema(path: Path, clock: Clock | None = None) -> None:
+    """Make or migrate the SQLite database at `path`; an older one is copied beside itself before (see copies).
 
-    Raises StateError in one sentence: it cannot be opened, is no database, or was written by a newer Kilonova (it is
-    left untouched).
+    Raises StateError in one sentence: it cannot be opened, is no database, was written by a newer Kilonova, or cannot
+    be copied (it is left untouched).
     """
     try:
         with closing(sqlite3.connect(path, timeout=10)) as connection:
@@ -36,7 +42,19 @@ def ensure_schema(path: Path) -> None:
             f"The database {path} was written by a newer Kilonova (revision {found}, this one knows {HEAD}); "
             "start that one, or restore a backup."
         )
+    if found is not None:
+        _keep(path, found, clock or SystemClock())
     _upgrade(path)
+
+
+def _keep(path: Path, revision: str, clock: Clock) -> None:
+    try:
+        copy = copy_before_upgrade(path, revision, clock.now())
+    except (sqlite3.Error, OSError) as exc:
+        raise StateError(
+            f"The database {path} of revision {revision} is not upgraded, because no copy of it could be made: {exc}."
+        ) from exc
+    log.info("the database is upgraded", of=revision, to=HEAD, copy=str(copy))
 
 
 def _revision(connection: sqlite3.Connection) -> str | None:

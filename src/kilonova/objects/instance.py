@@ -45,7 +45,8 @@ class Instance:
     """The whole record.  Everything that a step derives, it derives from here.
 
     `addresses` are allocated with the host; `wants_network` says whether it should have any.  `key_data` is the public
-    key as text, `user_data` base64 as it came.
+    key as text, `user_data` base64 as it came.  `locked_by` is "owner" or "admin" (whose word
+    unlocks it), or None.
     """
 
     id: InstanceId
@@ -77,4 +78,6 @@ class Instance:
     launch_index: int = 0
     launched_at: datetime | None = None
     terminated_at: datetime | None = None
+    locked_by: str | None = None
+    locked_reason: str | None = None
     fault: Fault | None = None

@@ -11,15 +11,16 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from kilonova.base.errors import HypervisorError, HypervisorUnavailable
+from kilonova.base.errors import HypervisorError, HypervisorUnavailable, InvalidState
 from kilonova.base.tasks import Supervisor
 from kilonova.config.load import Settings
 from kilonova.networks.addresses import bridge_network, host_network
-from kilonova.objects.guest import RECONNECTED, GuestEvent, GuestState
+from kilonova.objects.guest import NOT_RESPONDING, RECONNECTED, GuestEvent, GuestState
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import HostNetwork, Inventory
 from kilonova.objects.states import PowerState
+from kilonova.virt.console import ConsoleBuffer
 from kilonova.virt.driver import BaseImage, ComputeDriver, VirtAPI
 
 SUBNET = "10.64.0.0/16"
@@ -45,6 +46,27 @@ class FakeGuest:
     mark: str | None = None
     console: bytearray = field(default_factory=bytearray)
     starts: int = 0
+    frozen: bool = False
+    session: ConsoleBuffer | None = None
+
+    @property
+    def state(self) -> GuestState:
+        """What the hypervisor says of it."""
+        if self.frozen and self.power is PowerState.RUNNING:
+            return GuestState(PowerState.NOSTATE, NOT_RESPONDING, self.mark)
+        return GuestState(self.power, self.reason, self.mark)
+
+    def say(self, text: bytes) -> None:
+        """The guest writes to its serial console."""
+        self.console += text
+        if self.session is not None:
+            self.session.put(text)
+
+    def hang_up(self, why: str) -> None:
+        """Whoever is on the console is so no longer."""
+        if self.session is not None:
+            self.session.end(why)
+            self.session = None
 
     @property
     def empty(self) -> bool:
@@ -61,6 +83,7 @@ class FakeHypervisor:
     disk_gib: int = 1_000_000
     before_call: BeforeCall | None = None
     obeys_acpi: bool = True
+    disk_short: str = ""
     guests: dict[InstanceId, FakeGuest] = field(default_factory=dict[InstanceId, FakeGuest])
     away: str | None = None
     drivers: list["FakeDriver"] = field(default_factory=list["FakeDriver"])
@@ -70,10 +93,14 @@ class FakeHypervisor:
         guest = self.guests.get(instance_id)
         if guest is None or guest.definition is None or guest.power == power:
             return
+        goes_on = guest.power is PowerState.PAUSED
         guest.power, guest.reason = power, reason
-        if power is PowerState.RUNNING:
+        guest.frozen = guest.frozen and power is PowerState.RUNNING
+        if power is PowerState.RUNNING and not goes_on:
             guest.starts += 1
-            guest.console += f"{guest.definition.hostname} login: \r\n".encode()
+            guest.say(f"{guest.definition.hostname} login: \r\n".encode())
+        elif power not in (PowerState.RUNNING, PowerState.PAUSED):
+            guest.hang_up("The guest is no longer running.")
         self.emit(GuestEvent(instance_id, "lifecycle", reason))
 
     def emit(self, event: GuestEvent) -> None:
@@ -86,10 +113,16 @@ class FakeHypervisor:
         """The guest's process dies."""
         self.move(instance_id, PowerState.CRASHED, "crashed")
 
+    def freeze(self, instance_id: InstanceId, frozen: bool = True) -> None:
+        """The guest's process answers nothing any more, or does again; its plug can be pulled all the same."""
+        self.guests[instance_id].frozen = frozen
+        self.emit(GuestEvent(instance_id, "pulse"))
+
     def lose_power(self) -> None:
         """The host reboots: every guest is off and nobody was told."""
         for guest in self.guests.values():
             guest.power, guest.reason = PowerState.SHUTDOWN, "unknown"
+            guest.hang_up("The guest is no longer running.")
 
     def go_away(self, reason: str) -> None:
         """The connection is lost: every call is refused until `come_back`.  Guests run on."""
@@ -105,6 +138,31 @@ class FakeHypervisor:
         for instance_id, guest in self.guests.items():
             if guest.definition is not None:
                 self.emit(GuestEvent(instance_id, RECONNECTED))
+
+
+class FakeConsole:
+    """A guest that says back what is typed, as a terminal line in echo mode does.  See ConsoleStream."""
+
+    def __init__(self, guest: FakeGuest) -> None:
+        self._guest, self._buffer = guest, ConsoleBuffer()
+        guest.hang_up("Another session has taken over this console.")
+        guest.session = self._buffer
+
+    @property
+    def ended(self) -> str:
+        return self._buffer.ended
+
+    async def read(self) -> bytes:
+        return await self._buffer.take()
+
+    async def write(self, data: bytes) -> None:
+        if self.ended:
+            raise HypervisorError(self.ended)
+        self._guest.say(data)
+
+    async def close(self) -> None:
+        if self._guest.session is self._buffer:
+            self._guest.hang_up("The session was closed.")
 
 
 class FakeDriver(ComputeDriver):
@@ -186,6 +244,7 @@ class FakeDriver(ComputeDriver):
                 ),
                 host_ip=default.my_ip,
                 disk_available_gib=fake.disk_gib,
+                disk_short=fake.disk_short,
                 cpu_info={"arch": "x86_64", "model": "fake"},
                 networks=self._networks(),
             )
@@ -199,7 +258,7 @@ class FakeDriver(ComputeDriver):
     async def guest_states(self) -> Mapping[InstanceId, GuestState]:
         async with self._call("guest_states", changes=False):
             return {
-                instance_id: GuestState(guest.power, guest.reason, guest.mark)
+                instance_id: guest.state
                 for instance_id, guest in self.hypervisor.guests.items()
                 if guest.definition is not None
             }
@@ -207,7 +266,10 @@ class FakeDriver(ComputeDriver):
     async def guest_state(self, instance_id: InstanceId) -> GuestState | None:
         async with self._call("guest_state", instance_id, changes=False):
             guest = self._defined(instance_id)
-            return GuestState(guest.power, guest.reason, guest.mark) if guest is not None else None
+            return guest.state if guest is not None else None
+
+    async def feel_pulse(self, instance_id: InstanceId) -> None:
+        """Nothing to do: a frozen guest is known at once."""
 
     async def ensure_disks(self, instance: Instance, base: BaseImage) -> None:
         async with self._call("ensure_disks", instance.id, changes=True):
@@ -275,13 +337,40 @@ class FakeDriver(ComputeDriver):
     async def shutdown(self, instance_id: InstanceId) -> None:
         async with self._call("shutdown", instance_id, changes=True):
             guest = self._defined(instance_id)
-            if guest is None or guest.power is not PowerState.RUNNING or not self.hypervisor.obeys_acpi:
+            if guest is None or guest.power is not PowerState.RUNNING or guest.frozen:
+                return
+            if not self.hypervisor.obeys_acpi:
                 return
             # A real guest takes its time: it is still running when this call returns.
             loop = asyncio.get_running_loop()
             loop.call_soon(self.hypervisor.move, instance_id, PowerState.SHUTDOWN, "shutdown")
 
+    async def pause(self, instance_id: InstanceId) -> None:
+        async with self._call("pause", instance_id, changes=True):
+            self._live(instance_id)
+            self.hypervisor.move(instance_id, PowerState.PAUSED, "user")
+
+    async def unpause(self, instance_id: InstanceId) -> None:
+        async with self._call("unpause", instance_id, changes=True):
+            guest = self._live(instance_id)
+            if guest.power is PowerState.PAUSED:
+                self.hypervisor.move(instance_id, PowerState.RUNNING, "unpaused")
+
+    def _live(self, instance_id: InstanceId) -> FakeGuest:
+        guest = self._defined(instance_id)
+        if guest is None or guest.power not in (PowerState.RUNNING, PowerState.PAUSED):
+            raise HypervisorError(f"Guest {instance_id} does not run.")
+        return guest
+
     async def console_output(self, instance_id: InstanceId, max_bytes: int) -> bytes:
         async with self._call("console_output", instance_id, changes=False):
             guest = self.hypervisor.guests.get(instance_id)
             return bytes(guest.console[-max_bytes:]) if guest is not None and max_bytes > 0 else b""
+
+    async def open_console(self, instance_id: InstanceId) -> FakeConsole:
+        """See SerialConsole."""
+        async with self._call("open_console", instance_id, changes=True):
+            guest = self._defined(instance_id)
+            if guest is None or guest.power is not PowerState.RUNNING:
+                raise InvalidState(f"Guest {instance_id} is not running: its console cannot be opened.")
+            return FakeConsole(guest)

@@ -2,16 +2,22 @@
 """Migrations make the schema that the code has; other people's files are left alone."""
 
 import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from kilonova.base.clock import SystemClock
 from kilonova.base.errors import StateError
 from kilonova.db import migrate
+from kilonova.db.copies import KEPT, copies_of, copy_before_upgrade, copy_database
 from kilonova.db.engine import make_engine, sqlite_url
 from kilonova.db.schema import metadata
 
@@ -73,3 +79,69 @@ def test_columns_take_every_field(tmp_path: Path) -> None:
     assert set(Instance.__dataclass_fields__) | {"deleted_at"} == set(instances.c.keys())
     assert set(Action.__dataclass_fields__) == set(actions.c.keys())
     assert isinstance(instances, sa.Table)
+
+
+def _old(path: Path, note: str = "kept") -> None:
+    """A database as the first version made it, with something in it."""
+    engine = make_engine(sqlite_url(path), readers=1)
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.exec_driver_sql("INSERT INTO projects (id, name) VALUES (?, 'p')", (note,))
+        connection.commit()
+    engine.dispose()
+
+
+def _facts(path: Path) -> tuple[str, list[str]]:
+    with closing(sqlite3.connect(path)) as connection:
+        revision = connection.execute("SELECT version_num FROM alembic_version").fetchone()[0]
+        return revision, [row[0] for row in connection.execute("SELECT id FROM projects")]
+
+
+def test_an_older_database_is_copied_beside_itself_and_upgraded(tmp_path: Path) -> None:
+    path = tmp_path / "k.db"
+    _old(path)
+    migrate.ensure_schema(path)
+    assert _facts(path) == (migrate.HEAD, ["kept"])
+    (copy,) = copies_of(path)
+    assert copy.name.startswith("k.db.0001.")
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert _facts(copy) == ("0001", ["kept"])
+    migrate.ensure_schema(path)
+    assert copies_of(path) == [copy]
+    assert sorted(p.name for p in tmp_path.iterdir() if "part" in p.name) == []
+
+
+def test_only_the_newest_copies_stay(tmp_path: Path) -> None:
+    path = tmp_path / "k.db"
+    _old(path)
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    made = [copy_before_upgrade(path, "0001", now + timedelta(days=day)) for day in range(KEPT + 2)]
+    assert copies_of(path) == made[2:]
+
+
+def test_what_is_written_to_a_database_while_it_is_copied_is_in_it_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "k.db"
+    _old(path)
+    with closing(sqlite3.connect(path)) as writer:
+        writer.execute("PRAGMA journal_mode=WAL")
+        writer.execute("INSERT INTO projects (id, name) VALUES ('committed', 'q')")
+        writer.commit()
+        writer.execute("INSERT INTO projects (id, name) VALUES ('not yet', 'r')")
+        copy_database(path, tmp_path / "copy")
+        writer.commit()
+    assert _facts(tmp_path / "copy")[1] == ["committed", "kept"]
+    assert not (tmp_path / "copy-wal").exists()
+
+
+def test_without_a_copy_nothing_is_upgraded(tmp_path: Path) -> None:
+    path = tmp_path / "k.db"
+    _old(path)
+    now = SystemClock().now()
+    for second in range(120):  # the copy's place is taken by what cannot be replaced
+        (tmp_path / f".k.db.0001.{now + timedelta(seconds=second):%Y%m%dT%H%M%SZ}.part").mkdir()
+    with pytest.raises(StateError, match="is not upgraded, because no copy"):
+        migrate.ensure_schema(path)
+    assert _facts(path) == ("0001", ["kept"])

@@ -173,7 +173,7 @@ class Operator:
     def __init__(self, bench: Bench, directory: Path) -> None:
         clock = bench.virtapi.clock
         cache = ImageCache(directory / "_base", make.OneImage(), InlineWorkers(), clock)
-        self.tools = Tools(bench.driver, cache, clock, bench.settings.default)
+        self.tools = Tools(bench.driver, cache, clock, bench.settings.default, "boot-1")
         self.instance: Instance = replace(make.instance(host=make.HOST), id=bench.instance().id)
 
     def run(self, verb: Verb) -> Run:

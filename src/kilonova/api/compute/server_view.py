@@ -63,7 +63,7 @@ def short(instance: Instance, viewer: Viewer) -> dict[str, Any]:
     server["addresses"] = addresses(instance, full=False)
     version = viewer.version
     if version >= v2(9):
-        server["locked"] = False
+        server["locked"] = instance.locked_by is not None
     if version >= v2(19):
         server["description"] = instance.description
     if version >= v2(26):
@@ -73,7 +73,7 @@ def short(instance: Instance, viewer: Viewer) -> dict[str, Any]:
     if version >= v2(71):
         server["server_groups"] = []
     if version >= v2(73):
-        server["locked_reason"] = None
+        server["locked_reason"] = instance.locked_reason
     return server
 
 
@@ -84,7 +84,7 @@ def host_id(project_id: str, host: str) -> str:
 
 
 def _core(instance: Instance, viewer: Viewer) -> dict[str, Any]:
-    status = api_status(instance.vm_state, instance.task_state)
+    status = api_status(instance.vm_state, instance.task_state, instance.power_state)
     image = instance.image.id
     server: dict[str, Any] = {
         "id": instance.id,
@@ -199,7 +199,7 @@ def _host_status(instance: Instance, viewer: Viewer) -> str:
 def _newer(instance: Instance, version: Microversion) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     if version >= v2(9):
-        shown["locked"] = False
+        shown["locked"] = instance.locked_by is not None
     if version >= v2(19):
         shown["description"] = instance.description
     if version >= v2(26):
@@ -207,5 +207,5 @@ def _newer(instance: Instance, version: Microversion) -> dict[str, Any]:
     if version >= v2(63):
         shown["trusted_image_certificates"] = None
     if version >= v2(73):
-        shown["locked_reason"] = None
+        shown["locked_reason"] = instance.locked_reason
     return shown

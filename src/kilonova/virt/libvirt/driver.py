@@ -6,7 +6,7 @@ Control calls go through the *control* lane, one hop each, at most one per guest
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -16,6 +16,7 @@ import structlog
 from kilonova.base.errors import HypervisorError
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import DaemonWorkers
+from kilonova.config.default import watermark_bytes
 from kilonova.config.load import Settings
 from kilonova.objects.guest import RECONNECTED, GuestEvent, GuestState
 from kilonova.objects.ids import InstanceId
@@ -24,10 +25,12 @@ from kilonova.objects.service import Inventory
 from kilonova.virt.driver import BaseImage, ComputeDriver, GuestFigures, VirtAPI
 from kilonova.virt.libvirt import checks, config_drive, events, guest, network, statistics
 from kilonova.virt.libvirt.connection import Hop, HypervisorConnection
-from kilonova.virt.libvirt.disks import GIB, Disks
+from kilonova.virt.libvirt.console import LibvirtConsole
+from kilonova.virt.libvirt.disks import GIB, Disks, disk_short
 from kilonova.virt.libvirt.domain_xml import Cpu, Disk, Domain, Metadata
 from kilonova.virt.libvirt.guest import Ownership
 from kilonova.virt.libvirt.opening import Registrar
+from kilonova.virt.libvirt.pulse import Pulses
 from kilonova.virt.libvirt.settle import Settling
 from kilonova.virt.native import Proxy
 
@@ -37,6 +40,15 @@ log = structlog.get_logger(__name__)
 
 STATISTICS_LIMIT_S = 5.0
 GOING_DOWN_POLL_S = 0.1
+DESTROY_MARGIN_S = 5.0
+
+PULSE_ROUND_LIMIT_S = 600.0
+
+STARTS_AND_ENDS = frozenset({"started", "stopped"})
+"""Events after which a guest's process is another one."""
+
+CONSOLES_MOST = 16
+"""Each is a connection and a thread."""
 
 POLL_S = 10.0
 """Between two bulk reads of all guests where the URI has no events."""
@@ -48,7 +60,10 @@ class LibvirtDriver(ComputeDriver):
     def __init__(self, virtapi: VirtAPI, settings: Settings, *, read_only: bool = False) -> None:
         super().__init__(virtapi, settings, read_only=read_only)
         self.connection = HypervisorConnection(virtapi, settings, read_only=read_only, registrar=self._registrar)
-        self._settling = Settling(self.connection.control, self.connection.threads, virtapi.clock)
+        self._pulses = Pulses(self.connection.pulse, settings.libvirt.guest_pulse_timeout, self._pulse_changed)
+        self._settling = Settling(
+            self.connection.control, self.connection.threads, virtapi.clock, on_overdue=self._overdue
+        )
         self._files = DaemonWorkers("files", 2)
         self._disks = Disks(settings.default.instances_path, self.connection.uri, self._files)
         self._backend = network.backend_of(settings.network.backend, self.connection.uri)
@@ -56,6 +71,9 @@ class LibvirtDriver(ComputeDriver):
         self._known: dict[InstanceId, Ownership] = {}
         self._all_known = False
         self._destroying: set[InstanceId] = set()
+        self._consoles: dict[InstanceId, LibvirtConsole] = {}
+        # Longer than libvirt itself waits for its job: what it then says is worth hearing.
+        self._destroy_limit_s = max(settings.libvirt.call_timeout, guest.JOB_WAIT_S + DESTROY_MARGIN_S)
         self._poll_s = POLL_S
         self._polled: Mapping[InstanceId, GuestState] = {}
 
@@ -63,9 +81,15 @@ class LibvirtDriver(ComputeDriver):
 
     async def init_host(self, tasks: Supervisor) -> None:
         self.connection.start(tasks, self._connected)
+        self._pulses.start(tasks)
         tasks.periodic("libvirt-poll", self._poll_s, self._poll)
+        if period_s := self.settings.libvirt.guest_pulse_interval:
+            tasks.periodic("guest-pulse", period_s, self._feel_pulses, limit_s=PULSE_ROUND_LIMIT_S)
 
     async def cleanup_host(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for console in self._consoles.values():
+                group.create_task(console.close())
         await self.connection.close()
         self._files.close()
 
@@ -92,6 +116,7 @@ class LibvirtDriver(ComputeDriver):
             host_ip=default.my_ip,
             arch=facts.cpu.get("arch", "x86_64"),
             disk_available_gib=free // GIB,
+            disk_short=disk_short(free, watermark_bytes(default, total), self._disks.root),
             cpu_info=facts.cpu,
             networks=(await self._found()).networks,
         )
@@ -103,6 +128,8 @@ class LibvirtDriver(ComputeDriver):
         owner = self._known.get(event.instance_id)
         if event.kind == "defined":
             self._outdate(event.instance_id)
+        if event.kind in STARTS_AND_ENDS:
+            self._pulses.forget(event.instance_id)
         if owner is not None and owner.ours:
             self.virtapi.emit_event(event)
 
@@ -152,14 +179,54 @@ class LibvirtDriver(ComputeDriver):
                 del self._known[instance_id]
             elif (owner := read.learned.get(instance_id)) is not None:
                 self._known[instance_id] = owner
-        return read.states
+        return {instance_id: self._pulses.seen(instance_id, state) for instance_id, state in read.states.items()}
 
     async def guest_state(self, instance_id: InstanceId) -> GuestState | None:
         await self._settling.settled(("guest", instance_id))
-        return await self.connection.control.run(partial(guest.read, instance_id=instance_id))
+        state = await self.connection.control.run(partial(guest.read, instance_id=instance_id))
+        return state and self._pulses.seen(instance_id, state)
+
+    async def feel_pulse(self, instance_id: InstanceId) -> None:
+        """See Pulse."""
+        await self._pulses.feel(instance_id)
+
+    async def _feel_pulses(self) -> None:
+        """One after another: with a thousand guests it is a second of calls, and hurries nobody."""
+        for instance_id in [id_ for id_, owner in self._known.items() if owner.ours]:
+            if instance_id not in self._destroying:  # its domain may be held, and is about to go
+                await self._pulses.feel(instance_id)
+
+    def _pulse_changed(self, instance_id: InstanceId) -> None:
+        self.virtapi.emit_event(GuestEvent(instance_id, "pulse"))
+
+    def _overdue(self, about: Hashable) -> None:
+        match about:
+            case ("guest", str(instance_id)):
+                self._pulses.soon(InstanceId(instance_id))
+            case _:
+                return
 
     async def console_output(self, instance_id: InstanceId, max_bytes: int) -> bytes:
         return await self._disks.console_tail(instance_id, max_bytes)
+
+    async def open_console(self, instance_id: InstanceId) -> LibvirtConsole:
+        """See SerialConsole."""
+        self._refuse_if_read_only("open_console")
+        await self.connection.control.alive()
+        self._consoles = {one: console for one, console in self._consoles.items() if not console.ended}
+        older = self._consoles.get(instance_id)
+        if older is None and len(self._consoles) >= CONSOLES_MOST:
+            raise HypervisorError(f"{CONSOLES_MOST} consoles are open on this host: close one.")
+        console = LibvirtConsole(instance_id, self.connection.control.options, self.virtapi.clock)
+        self._consoles[instance_id] = console
+        if older is not None:
+            older.end("Another session has taken over this console.")
+        try:
+            await console.open()
+        except BaseException as exc:
+            console.end(f"It was not opened: {exc}")
+            raise
+        return console
 
     async def guest_figures(self) -> Mapping[InstanceId, GuestFigures]:
         """See GuestStatistics.  Guests that are being destroyed are left out: a host-wide call would wait for them."""
@@ -174,7 +241,8 @@ class LibvirtDriver(ComputeDriver):
         await self.connection.host.run(statistics.ping)
 
     def abandoned_calls(self) -> int:
-        return sum(lane.lane.abandoned for lane in (self.connection.host, self.connection.control))
+        links = {self.connection.host, self.connection.control, self.connection.pulse}
+        return sum(link.lane.abandoned for link in links)
 
     # -- files and network -------------------------------------------------------------------------------------------
 
@@ -237,9 +305,11 @@ class LibvirtDriver(ComputeDriver):
     async def power_off(self, instance_id: InstanceId) -> None:
         self._destroying.add(instance_id)
         try:
-            await self._change("power_off", instance_id, partial(guest.destroy, instance_id=instance_id))
+            destroy = partial(guest.destroy, instance_id=instance_id)
+            await self._change("power_off", instance_id, destroy, deadline_s=self._destroy_limit_s)
         finally:
             self._destroying.discard(instance_id)
+        self._pulses.forget(instance_id)
 
     async def shutdown(self, instance_id: InstanceId) -> None:
         self._refuse_if_read_only("shutdown")
@@ -248,14 +318,20 @@ class LibvirtDriver(ComputeDriver):
         ask = partial(guest.shutdown, instance_id=instance_id)
         await self._settling.run(("ask", instance_id), ask, about=("guest", instance_id))
 
+    async def pause(self, instance_id: InstanceId) -> None:
+        await self._change("pause", instance_id, partial(guest.pause, instance_id=instance_id))
+
+    async def unpause(self, instance_id: InstanceId) -> None:
+        await self._change("unpause", instance_id, partial(guest.unpause, instance_id=instance_id))
+
     # -- how ---------------------------------------------------------------------------------------------------------
 
     async def _control(self, key: object, fn: Hop[T]) -> T:
         return await self._settling.run(key, fn)
 
-    async def _change(self, name: str, instance_id: InstanceId, fn: Hop[T]) -> T:
+    async def _change(self, name: str, instance_id: InstanceId, fn: Hop[T], *, deadline_s: float | None = None) -> T:
         self._refuse_if_read_only(name)
-        return await self._control(("guest", instance_id), fn)
+        return await self._settling.run(("guest", instance_id), fn, deadline_s=deadline_s)
 
     def _refuse_if_read_only(self, name: str) -> None:
         if self.read_only:

@@ -8,12 +8,12 @@ done by then, or never will be.  That holds across operations: a delete that fol
 call.
 """
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any, TypeVar
 
 from kilonova.base.clock import Clock
-from kilonova.base.errors import HypervisorUnavailable, OutcomeUnknown
+from kilonova.base.errors import HypervisorUnavailable, NativeCallTimeout, OutcomeUnknown
 from kilonova.virt.libvirt.connection import Connection, Hop
 from kilonova.virt.libvirt.opening import Failure
 from kilonova.virt.native import NativeThreads
@@ -25,21 +25,32 @@ SETTLE_S = 2.0
 
 
 class Settling:
-    """One lane's calls that change things, with what is unknown of them.  Event loop only."""
+    """One lane's calls that change things, with what is unknown of them.  Event loop only.
 
-    def __init__(self, link: Connection, threads: NativeThreads, clock: Clock) -> None:
-        self._link, self._threads, self._clock = link, threads, clock
+    `on_overdue` is told what a call was about that outlived its deadline, and again when it has come back.
+    """
+
+    def __init__(
+        self,
+        link: Connection,
+        threads: NativeThreads,
+        clock: Clock,
+        on_overdue: Callable[[Hashable], None] = lambda about: None,
+    ) -> None:
+        self._link, self._threads, self._clock, self._on_overdue = link, threads, clock, on_overdue
         self._cut_off_s: dict[Hashable, float] = {}
 
-    async def run(self, key: Hashable, fn: Hop[T], *, about: Hashable = None) -> T:
+    async def run(self, key: Hashable, fn: Hop[T], *, about: Hashable = None, deadline_s: float | None = None) -> T:
         """As Connection.run, exclusively for `key`, when what is known `about` (default: the key) has settled."""
         about = key if about is None else about
         await self.settled(about)
         try:
-            return await self._link.run(fn, exclusive=key, on_late=partial(self._late, about))
+            return await self._link.run(fn, deadline_s=deadline_s, exclusive=key, on_late=partial(self._late, about))
         except HypervisorUnavailable as exc:
             if isinstance(exc, OutcomeUnknown):
                 self._cut_off(about)
+            if isinstance(exc, NativeCallTimeout):
+                self._on_overdue(about)
             raise
         except BaseException as exc:
             if not isinstance(exc, Exception):  # cancelled in the middle: the call goes on
@@ -68,3 +79,4 @@ class Settling:
     def _late(self, about: Hashable, result: Any) -> None:
         if isinstance(result, Failure) and result.lost:
             self._cut_off(about)
+        self._on_overdue(about)

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The websocket of a serial console: bytes of the guest in binary messages, and back.
+
+What opens it is the token in its URL, once.  A browser says from which page it comes, and pages of other places are
+refused: that a page knows a token is not enough to let it type for whoever looks at it.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from urllib.parse import parse_qs, urlsplit
+
+import structlog
+from starlette.types import Receive, Scope, Send
+
+from kilonova.api.call import JSON
+from kilonova.api.deps import ApiDeps
+from kilonova.api.faults import answer, fault
+from kilonova.api.wire import base_of, headers_of
+from kilonova.base.clock import new_request_id
+from kilonova.base.errors import Forbidden, InvalidInput, InvalidState, KilonovaError, NotFound
+from kilonova.db.readers import instances
+from kilonova.objects.console import ConsoleStream
+
+log = structlog.get_logger(__name__)
+
+PATH = "/serial-console"
+SUBPROTOCOL = "binary"
+MOST_BYTES = 64 * 1024
+"""Largest message of a client's."""
+SEND_LIMIT_S = 30.0
+"""A client that takes nothing for so long is gone."""
+REASON_BYTES = 123
+"""A close frame holds no more."""
+
+NORMAL, TRY_AGAIN_LATER, UNSUPPORTED = 1000, 1013, 1003
+
+
+async def serve(scope: Scope, receive: Receive, send: Send, deps: ApiDeps) -> None:
+    """One websocket, from its handshake to its end.  A refusal is an HTTP answer with a fault in it."""
+    await receive()  # websocket.connect
+    try:
+        stream = await _open(scope, deps)
+    except Exception as exc:
+        await _refuse(send, exc, new_request_id(deps.clock))
+        return
+    try:
+        await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
+        code, reason = await _carry(stream, receive, send)
+        await send({"type": "websocket.close", "code": code, "reason": _short(reason)})
+    except OSError as exc:  # the client hung up while something was sent to it
+        log.debug("a console's client hung up", error=str(exc))
+    finally:
+        await stream.close()
+
+
+async def _open(scope: Scope, deps: ApiDeps) -> ConsoleStream:
+    headers = headers_of(scope)
+    if scope["path"] != PATH:
+        raise NotFound("The resource could not be found.")
+    check_origin(scope, headers)
+    if SUBPROTOCOL not in scope["subprotocols"]:
+        raise InvalidInput(f"The client must offer the websocket subprotocol {SUBPROTOCOL}.")
+    words = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=8)
+    instance_id = deps.console_tokens.redeem(words.get("token", [""])[0])
+    instance = await deps.db.read(instances.get, instance_id)
+    if instance.host is None:
+        raise InvalidState(f"Instance {instance_id} has no host: it has no console now.")
+    stream = await deps.consoles.open(instance.host, instance_id)
+    log.info("a console was opened", instance=instance_id)
+    return stream
+
+
+def check_origin(scope: Scope, headers: Mapping[str, str]) -> None:
+    """Raises Forbidden for a page of another place than the one that the client reached us by.  Programs send none."""
+    origin = headers.get("origin")
+    if origin is None:
+        return
+    ours = urlsplit(base_of({**scope, "scheme": "https" if scope["scheme"] == "wss" else "http"}, headers))
+    if origin.lower() != f"{ours.scheme}://{ours.netloc}".lower():
+        raise Forbidden("A console is opened by pages of this very service only.")
+
+
+async def _refuse(send: Send, exc: Exception, request_id: str) -> None:
+    status, message, more = answer(exc, request_id)
+    headers = [("content-type", JSON), ("x-openstack-request-id", request_id), *more]
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers]
+    await send({"type": "websocket.http.response.start", "status": status, "headers": raw})
+    await send({"type": "websocket.http.response.body", "body": fault(status, message)})
+
+
+async def _carry(stream: ConsoleStream, receive: Receive, send: Send) -> tuple[int, str]:
+    """Both ways until one side ends; the close code and its reason."""
+    async with asyncio.TaskGroup() as group:
+        to_client = group.create_task(_to_client(stream, send))
+        to_guest = group.create_task(_to_guest(stream, receive))
+        done, pending = await asyncio.wait({to_client, to_guest}, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+    return (to_client if to_client in done else to_guest).result()
+
+
+async def _to_client(stream: ConsoleStream, send: Send) -> tuple[int, str]:
+    while data := await stream.read():
+        try:
+            async with asyncio.timeout(SEND_LIMIT_S):
+                await send({"type": "websocket.send", "bytes": data})
+        except TimeoutError:
+            return TRY_AGAIN_LATER, "The client takes nothing."
+        except OSError:
+            return NORMAL, "The client hung up."
+    return NORMAL, stream.ended
+
+
+async def _to_guest(stream: ConsoleStream, receive: Receive) -> tuple[int, str]:
+    while True:
+        message = await receive()
+        if message["type"] == "websocket.disconnect":
+            return NORMAL, "The client hung up."
+        data = message.get("bytes")
+        if data is None:
+            return UNSUPPORTED, "Binary messages only."
+        try:
+            await stream.write(data)
+        except KilonovaError as exc:
+            return NORMAL, exc.message
+
+
+def _short(reason: str) -> str:
+    return reason.encode()[:REASON_BYTES].decode(errors="ignore")

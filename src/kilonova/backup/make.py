@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Making a backup of a state directory, beside a service that runs on it."""
+
+import os
+import sqlite3
+import tarfile
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from kilonova import __version__
+from kilonova.backup.archive import DATABASE, FORM, IMAGES, KEYS, Header, Progress, Writer
+from kilonova.base.clock import Clock
+from kilonova.base.errors import StateError
+from kilonova.db.copies import copy_database, fsync_directory
+from kilonova.db.inspect import inspect
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """`missing`: images that were deleted while the backup was made; their records are in it."""
+
+    n_bytes: int
+    images: int
+    missing: Sequence[str]
+
+
+Begin = Callable[[int], Progress]
+"""Told how many bytes there will be; gives what is told of each piece."""
+
+
+def make_backup(
+    state: Path, target: Path, host: str, clock: Clock, *, images: bool, begin: Begin = lambda total: lambda done: None
+) -> Made:
+    """Write `target`: it appears whole, for its owner only, on stable storage, in the place of an older one.
+
+    The database is one moment of it.  Without `images` neither their bytes nor their records are in it.  Blocks;
+    raises StateError in one sentence, and leaves nothing then.
+    """
+    if target.exists() and not target.is_file():
+        raise StateError(f"{target} is no file that a backup could take the place of.")
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
+            database = Path(scratch) / DATABASE
+            copy_database(_there(state / DATABASE), database)
+            wanted = _images(database) if images else []
+            if not images:
+                _forget_images(database)
+            part = Path(scratch) / "part"
+            header = Header(FORM, __version__, _revision(database), clock.now().isoformat(), host, images)
+            made = _write(state, part, database, wanted, header, clock, begin)
+            part.rename(target)
+            fsync_directory(target.parent)
+            return made
+    except (OSError, sqlite3.Error, tarfile.TarError) as exc:
+        raise StateError(f"The backup of {state} could not be made: {exc}.") from exc
+
+
+def _there(path: Path) -> Path:
+    if not path.exists():
+        raise StateError(f"There is no database {path}: nothing to back up.")
+    return path
+
+
+def _revision(database: Path) -> str:
+    facts = inspect(database)
+    if facts.damage or facts.revision is None:
+        raise StateError(f"The database is not whole, and is not backed up: {facts.damage or 'it has no revision'}.")
+    return facts.revision
+
+
+def _images(database: Path) -> list[str]:
+    with closing(sqlite3.connect(database)) as connection:
+        rows = connection.execute("SELECT id FROM images WHERE status = 'active' ORDER BY id")
+        return [str(row[0]) for row in rows]
+
+
+def _forget_images(database: Path) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("DELETE FROM images")
+        connection.commit()
+
+
+def _write(
+    state: Path, part: Path, database: Path, images: Sequence[str], header: Header, clock: Clock, begin: Begin
+) -> Made:
+    files = {DATABASE: database, **{name: state / name for name in KEYS if (state / name).exists()}}
+    found = {image: state / IMAGES / image for image in images}
+    progress = begin(sum(path.stat().st_size for path in (*files.values(), *found.values()) if path.exists()))
+    missing: list[str] = []
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as out:
+        with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+            writer = Writer(tar, header, clock.now().timestamp(), progress)
+            for name, path in files.items():
+                writer.add_file(name, path)
+            for image, path in found.items():
+                try:
+                    writer.add_file(f"{IMAGES}/{image}", path)
+                except FileNotFoundError:
+                    missing.append(image)
+            writer.finish()
+        out.flush()
+        os.fsync(out.fileno())
+    return Made(part.stat().st_size, len(images) - len(missing), missing)

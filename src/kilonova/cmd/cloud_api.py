@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Speaking to a cloud as its clients do: a clouds.yaml, a token, JSON.  For commands that are clients."""
+
+import json
+import os
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kilonova.base.errors import ConfigError, KilonovaError
+
+PLACES = (Path("clouds.yaml"), Path("~/.config/openstack/clouds.yaml"), Path("/etc/openstack/clouds.yaml"))
+"""Where OpenStack's own clients look, in this order."""
+LIMIT_S = 30.0
+VERSION = "compute 2.79"
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """One cloud's Compute endpoint, and a token for it."""
+
+    compute: str
+    token: str
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """One request to Compute; its answer.  Blocks; raises KilonovaError with the service's own words."""
+        headers = {"X-Auth-Token": self.token, "OpenStack-API-Version": VERSION}
+        return _request(method, self.compute + path, body, headers)[0]
+
+
+def log_in(clouds_file: Path | None, name: str) -> Cloud:
+    """A token by the user and password of the cloud `name`.  Blocks; raises ConfigError and KilonovaError."""
+    auth = _auth_of(_file(clouds_file), name)
+    try:
+        user = {
+            "name": auth["username"],
+            "password": auth["password"],
+            "domain": {"id": auth.get("user_domain_id", "default")},
+        }
+        project = {"name": auth["project_name"], "domain": {"id": auth.get("project_domain_id", "default")}}
+        url = str(auth["auth_url"]).rstrip("/")
+    except KeyError as exc:
+        raise ConfigError(f"The cloud {name} has no {exc.args[0]} in its clouds.yaml.") from exc
+    identity = {"methods": ["password"], "password": {"user": user}}
+    body = {"auth": {"identity": identity, "scope": {"project": project}}}
+    reply, headers = _request("POST", f"{url}/auth/tokens", body, {})
+    for service in reply["token"].get("catalog", ()):
+        if service["type"] == "compute":
+            return Cloud(service["endpoints"][0]["url"].rstrip("/"), headers["X-Subject-Token"])
+    raise ConfigError(f"The cloud {name} names no compute service.")
+
+
+def _file(given: Path | None) -> Path:
+    named = os.environ.get("OS_CLIENT_CONFIG_FILE")
+    places = [given] if given is not None else [Path(named)] if named else [*PLACES]
+    for place in places:
+        if place.expanduser().is_file():
+            return place.expanduser()
+    raise ConfigError(f"There is no clouds.yaml (looked for {', '.join(map(str, places))}); name one: --clouds-file.")
+
+
+def _auth_of(path: Path, name: str) -> dict[str, Any]:
+    import yaml
+
+    try:
+        auth = yaml.safe_load(path.read_text(encoding="utf-8"))["clouds"][name]["auth"]
+        return dict(auth)
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as exc:
+        raise ConfigError(f"{path} names no cloud {name} with its auth.") from exc
+
+
+def _request(method: str, url: str, body: Any, headers: dict[str, str]) -> tuple[Any, Any]:
+    if not url.startswith(("http://", "https://")):
+        raise ConfigError(f"{url} is no address of HTTP.")
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json", **headers}, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=LIMIT_S) as reply:
+            return json.load(reply), reply.headers
+    except urllib.error.HTTPError as exc:
+        raise KilonovaError(_words_of(exc)) from exc
+    except (OSError, ValueError) as exc:
+        raise KilonovaError(f"No answer from {url}: {exc}.") from exc
+
+
+def _words_of(refusal: urllib.error.HTTPError) -> str:
+    try:
+        return str(next(iter(json.load(refusal).values()))["message"])
+    except (ValueError, TypeError, KeyError, StopIteration):
+        return f"The service answered {refusal.code}."

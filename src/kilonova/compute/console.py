@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Consoles of guests of this very process: no bus between the driver and whoever types."""
+
+from kilonova.base.errors import HypervisorError, InvalidState
+from kilonova.objects.console import ConsoleStream
+from kilonova.objects.ids import HostName, InstanceId
+from kilonova.virt.driver import ComputeDriver, SerialConsole
+
+
+class LocalConsoles:
+    """See kilonova.objects.console.Consoles; for the one host that has `driver`."""
+
+    def __init__(self, host: HostName, driver: ComputeDriver) -> None:
+        self._host, self._driver = host, driver
+
+    async def open(self, host: HostName, instance_id: InstanceId) -> ConsoleStream:
+        if host != self._host:
+            raise InvalidState(f"Guest {instance_id} is on host {host}, whose consoles cannot be reached from here.")
+        if not isinstance(self._driver, SerialConsole):
+            raise HypervisorError("This host's driver has no serial consoles.")
+        return await self._driver.open_console(instance_id)

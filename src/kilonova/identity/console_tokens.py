@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tokens that open a console: random, for one server, once, for a time."""
+
+import hashlib
+from dataclasses import dataclass
+
+from kilonova.base.clock import Clock
+from kilonova.base.errors import Unauthorized
+from kilonova.objects.ids import InstanceId
+
+TOKEN_BYTES = 32
+REMEMBERED = 4096
+"""Most tokens that wait to be used; the oldest go first."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Grant:
+    instance_id: InstanceId
+    until_s: float
+
+
+class ConsoleTokens:
+    """Kept in memory, by their hash: they go with the process, as the sessions that they open do."""
+
+    def __init__(self, clock: Clock, ttl_s: float) -> None:
+        self._clock, self._ttl_s = clock, ttl_s
+        self._grants: dict[bytes, _Grant] = {}
+
+    def mint(self, instance_id: InstanceId) -> str:
+        """A token for one session on this server's console, to be begun within the time."""
+        now = self._clock.monotonic()
+        self._grants = {key: grant for key, grant in self._grants.items() if grant.until_s > now}
+        while len(self._grants) >= REMEMBERED:
+            del self._grants[next(iter(self._grants))]
+        text = self._clock.new_secret(TOKEN_BYTES)
+        self._grants[_key(text)] = _Grant(instance_id, now + self._ttl_s)
+        return text
+
+    def redeem(self, text: str) -> InstanceId:
+        """The server that it is for; it is used up by this.  Raises Unauthorized, for every bad one alike."""
+        grant = self._grants.pop(_key(text), None)
+        if grant is None or grant.until_s <= self._clock.monotonic():
+            raise Unauthorized("The console's token is not valid: it was used, has expired, or never was.")
+        return grant.instance_id
+
+
+def _key(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What drivers' console sessions share: a bounded buffer between a guest that must not wait and a reader who may."""
+
+import asyncio
+
+MOST_BYTES = 256 * 1024
+"""What is kept for a reader who is slow."""
+
+
+class ConsoleBuffer:
+    """Bytes on their way to the reader; event loop only."""
+
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._most, self._waiting, self._lost = most_bytes, bytearray(), 0
+        self._some = asyncio.Event()
+        self.ended = ""
+        """Why nothing more will come; empty while something may."""
+
+    def put(self, data: bytes) -> None:
+        """Never waits: what is too much takes the place of the oldest."""
+        if self.ended:
+            return
+        self._waiting += data
+        over = len(self._waiting) - self._most
+        if over > 0:
+            del self._waiting[:over]
+            self._lost += over
+        self._some.set()
+
+    def end(self, why: str) -> None:
+        """Nothing more will come; what is here can still be read.  The first reason counts."""
+        self.ended = self.ended or why
+        self._some.set()
+
+    async def take(self) -> bytes:
+        """All that is here, at least one byte; b"" at the end."""
+        await self._some.wait()
+        data, self._waiting = bytes(self._waiting), bytearray()
+        if not self.ended:
+            self._some.clear()
+        if self._lost:
+            data = f"\r\n[{self._lost} bytes were not read in time and are lost]\r\n".encode() + data
+            self._lost = 0
+        return data

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Serial consoles: their URLs, and the websocket behind them."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from kilonova.api.console_socket import MOST_BYTES
+from kilonova.objects.ids import InstanceId
+from kilonova.virt.fake import FakeDriver, FakeHypervisor
+from tests.make import run
+from tests.service.api import Api, message, running_api
+
+SERIAL = {"remote_console": {"protocol": "serial", "type": "serial"}}
+BINARY: Any = ["binary"]
+
+
+@dataclass
+class Desk:
+    """A server that runs, and the API on a real port."""
+
+    api: Api
+    server_id: str
+    port: int
+
+    async def url(self) -> str:
+        path = f"/servers/{self.server_id}/remote-consoles"
+        headers = {"Host": f"127.0.0.1:{self.port}"}
+        reply = await self.api.compute("POST", path, SERIAL, headers=headers)
+        assert reply.status_code == 200, reply.text
+        return reply.json()["remote_console"]["url"]
+
+    async def open(self, **more: Any) -> ClientConnection:
+        return await connect(await self.url(), **{"subprotocols": BINARY, **more})
+
+    @property
+    def hypervisor(self) -> FakeHypervisor:
+        driver = self.api.cloud.box.manager.driver
+        assert isinstance(driver, FakeDriver)
+        return driver.hypervisor
+
+    async def refused(self, url: str, **more: Any) -> InvalidStatus:
+        with pytest.raises(InvalidStatus) as refusal:
+            await connect(url, **{"subprotocols": BINARY, **more})
+        return refusal.value
+
+
+@asynccontextmanager
+async def desk() -> AsyncGenerator[Desk]:
+    async with running_api() as api:
+        listener = socket.create_server(("127.0.0.1", 0))
+        server = api.cloud.box.server()
+        serving = asyncio.ensure_future(server.serve(sockets=[listener]))
+        try:
+            yield Desk(api, await api.server(await api.image()), listener.getsockname()[1])
+        finally:
+            server.stop()
+            await serving
+            listener.close()
+
+
+async def heard(console: ClientConnection, what: bytes) -> None:
+    said = b""
+    while what not in said:
+        data = await console.recv()
+        assert isinstance(data, bytes)
+        said += data
+
+
+async def until_closed(console: ClientConnection) -> None:
+    try:
+        while True:
+            await console.recv()
+    except ConnectionClosed:
+        return
+
+
+def test_what_is_typed_comes_back() -> None:
+    async def main() -> None:
+        async with desk() as d, await d.open() as console:
+            assert console.subprotocol == "binary"
+            await console.send(b"echo hello\n")
+            await heard(console, b"echo hello\n")
+            d.hypervisor.guests[InstanceId(d.server_id)].say(b"\xff\x00 not text")
+            await heard(console, b"\xff\x00 not text")
+
+    run(main())
+
+
+def test_a_token_opens_once_and_another_servers_console_never() -> None:
+    async def main() -> None:
+        async with desk() as d:
+            url = await d.url()
+            async with await connect(url, subprotocols=BINARY):
+                assert (await d.refused(url)).response.status_code == 401
+            for wrong in (url.partition("?")[0], url + "x", url.replace("serial-console", "other")):
+                assert (await d.refused(wrong)).response.status_code in (401, 404)
+
+    run(main())
+
+
+def test_pages_of_other_places_are_refused() -> None:
+    async def main() -> None:
+        async with desk() as d:
+            ours = f"http://127.0.0.1:{d.port}"
+            for other in ("http://evil.example", f"https://127.0.0.1:{d.port}", "null", f"{ours}0"):
+                refusal = await d.refused(await d.url(), origin=other)
+                assert refusal.response.status_code == 403
+                assert b"pages of this very service" in (refusal.response.body or b"")
+            async with await d.open(origin=ours):
+                pass
+
+    run(main())
+
+
+def test_without_the_subprotocol_it_is_refused_and_text_ends_it() -> None:
+    async def main() -> None:
+        async with desk() as d:
+            assert (await d.refused(await d.url(), subprotocols=None)).response.status_code == 400
+            async with await d.open() as console:
+                await console.send("text")
+                await until_closed(console)
+                assert console.close_code == 1003
+            async with await d.open() as console:
+                await console.send(b"x" * (MOST_BYTES + 1))
+                await until_closed(console)
+                assert console.close_code == 1009
+
+    run(main())
+
+
+def test_the_second_session_takes_over_and_the_end_of_the_guest_ends_it() -> None:
+    async def main() -> None:
+        async with desk() as d, await d.open() as first, await d.open() as second:
+            await until_closed(first)
+            assert "taken over" in (first.close_reason or "")
+            d.hypervisor.crash(InstanceId(d.server_id))
+            await until_closed(second)
+            assert (second.close_code, second.close_reason) == (1000, "The guest is no longer running.")
+
+    run(main())
+
+
+def test_of_a_guest_that_is_off_there_is_none() -> None:
+    async def main() -> None:
+        async with desk() as d:
+            early = await d.url()
+            reply = await d.api.compute("POST", f"/servers/{d.server_id}/action", {"os-stop": None})
+            assert reply.status_code == 202
+            await d.api.until(d.server_id, "SHUTOFF")
+            refused = await d.api.compute("POST", f"/servers/{d.server_id}/remote-consoles", SERIAL)
+            assert "not running" in message(refused, 409, "conflictingRequest")
+            late = await d.refused(early)
+            assert late.response.status_code == 409
+            assert b"not running" in (late.response.body or b"")
+
+    run(main())
+
+
+def test_by_microversion_and_kind_and_owner() -> None:
+    async def main() -> None:
+        async with desk() as d:
+            path = f"/servers/{d.server_id}/remote-consoles"
+            assert (await d.api.at("2.5").compute("POST", path, SERIAL)).status_code == 404
+            for protocol, kind in (("vnc", "novnc"), ("spice", "spice-html5"), ("mks", "webmks"), ("serial", "novnc")):
+                body = {"remote_console": {"protocol": protocol, "type": kind}}
+                said = message(await d.api.compute("POST", path, body), 400, "badRequest")
+                assert f"protocol {protocol} and type {kind} is not available" in said
+            for body in ({}, {"remote_console": {"protocol": "serial"}}, {"remote_console": {**SERIAL, "x": 1}}):
+                message(await d.api.compute("POST", path, body), 400, "badRequest")
+            message(await d.api.as_("member").compute("POST", path, SERIAL), 404, "itemNotFound")
+            message(await d.api.as_("reader").compute("POST", path, SERIAL), 403, "forbidden")
+
+            action = f"/servers/{d.server_id}/action"
+            old = await d.api.at("2.5").compute("POST", action, {"os-getSerialConsole": {"type": "serial"}})
+            assert old.status_code == 200
+            assert old.json()["console"]["type"] == "serial"
+            assert old.json()["console"]["url"].startswith("ws://box/serial-console?token=")
+            body = {"os-getSerialConsole": {"type": "serial"}}
+            message(await d.api.at("2.6").compute("POST", action, body), 400, "badRequest")
+
+    run(main())
+
+
+def test_a_token_stands_in_no_log(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
+    async def main() -> str:
+        async with desk() as d:
+            url = await d.url()
+            async with await connect(url, subprotocols=BINARY) as console:
+                await console.send(b"x")
+                await heard(console, b"x")
+            await d.refused(url)
+            return url.partition("token=")[2]
+
+    with caplog.at_level(logging.INFO):
+        token = run(main())
+    assert token not in caplog.text
+    assert "handshake" not in caplog.text
+    out, err = capfd.readouterr()
+    assert token not in out + err

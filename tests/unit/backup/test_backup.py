@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A backup is whole or none; a restore takes nothing that is not one, and writes nothing elsewhere."""
+
+import io
+import json
+import sqlite3
+import tarfile
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kilonova.backup.archive import DATABASE, HEADER, MANIFEST, TOKEN_KEY
+from kilonova.backup.make import make_backup
+from kilonova.backup.restore import restore_backup
+from kilonova.base.clock import SystemClock
+from kilonova.base.errors import StateError
+from kilonova.db.migrate import ensure_schema
+
+IMAGE, GONE = "11111111-2222-4333-8444-555555555555", "99999999-2222-4333-8444-555555555555"
+BYTES = bytes(range(256)) * 9000
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """A state directory with an image, and one whose bytes are gone."""
+    path = tmp_path / "state"
+    (path / "images").mkdir(parents=True)
+    (path / "instances" / "guest").mkdir(parents=True)
+    (path / "instances" / "guest" / "disk").write_bytes(b"a disk")
+    ensure_schema(path / DATABASE)
+    with closing(sqlite3.connect(path / DATABASE)) as connection:
+        for image in (IMAGE, GONE):
+            connection.execute(
+                "INSERT INTO images (id, status, owner, visibility, created_at, body)"
+                " VALUES (?, 'active', 'p', 'private', '2026-01-01 00:00:00', '{}')",
+                (image,),
+            )
+        connection.commit()
+    (path / "images" / IMAGE).write_bytes(BYTES)
+    (path / "images" / ".half.part").write_bytes(b"an upload")
+    (path / TOKEN_KEY).write_text("k" * 48)
+    (path / "compute_id").write_text('{"node_id": "x", "host": "h"}')
+    return path
+
+
+def records(state: Path) -> list[str]:
+    with closing(sqlite3.connect(state / DATABASE)) as connection:
+        return [row[0] for row in connection.execute("SELECT id FROM images ORDER BY id")]
+
+
+def backed_up(state: Path, *, images: bool = True) -> Path:
+    target = state.parent / "b.tar"
+    make_backup(state, target, "h", SystemClock(), images=images)
+    return target
+
+
+def test_there_and_back(state: Path, tmp_path: Path) -> None:
+    target = tmp_path / "b.tar"
+    target.write_text("an older one, readable by all")
+    seen: list[int] = []
+    totals: list[int] = []
+
+    def begin(total: int) -> Callable[[int], None]:
+        totals.append(total)
+        return seen.append
+
+    made = make_backup(state, target, "h", SystemClock(), images=True, begin=begin)
+    assert (made.images, list(made.missing), made.n_bytes) == (1, [GONE], target.stat().st_size)
+    assert sum(seen) == totals[0]
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    restored = restore_backup(target, fresh)
+    assert (restored.images, restored.header.host, restored.header.images) == (1, "h", True)
+    assert (fresh / "images" / IMAGE).read_bytes() == BYTES
+    assert {path.name for path in fresh.iterdir()} == {DATABASE, TOKEN_KEY, "compute_id", "images"}
+    for secret in (DATABASE, TOKEN_KEY):
+        assert (fresh / secret).stat().st_mode & 0o777 == 0o600
+    for name in (TOKEN_KEY, "compute_id"):
+        assert (fresh / name).read_bytes() == (state / name).read_bytes()
+    assert records(fresh) == [IMAGE, GONE]
+
+
+def test_without_images_their_records_are_left_out_too(state: Path, tmp_path: Path) -> None:
+    (tmp_path / "fresh").mkdir()
+    restored = restore_backup(backed_up(state, images=False), tmp_path / "fresh")
+    assert (restored.images, restored.header.images) == (0, False)
+    assert not (tmp_path / "fresh" / "images").exists()
+    assert records(tmp_path / "fresh") == []
+    assert records(state) == [IMAGE, GONE]
+
+
+def test_guests_disks_may_be_there_and_nothing_else(state: Path) -> None:
+    target = backed_up(state)
+    with pytest.raises(StateError, match=r"is not empty \(compute_id, images, kilonova.db, token.key\)"):
+        restore_backup(target, state)
+    for name in ("compute_id", TOKEN_KEY, DATABASE):
+        (state / name).unlink()
+    (state / "images").rename(state.parent / "images")
+    (state / "lock").touch()
+    restore_backup(target, state)
+    assert (state / "instances" / "guest" / "disk").read_bytes() == b"a disk"
+
+
+def test_no_backup_of_nothing_and_none_that_is_half_made(tmp_path: Path, state: Path) -> None:
+    with pytest.raises(StateError, match="nothing to back up"):
+        make_backup(tmp_path, tmp_path / "b.tar", "h", SystemClock(), images=True)
+    (state / TOKEN_KEY).unlink()
+    (state / TOKEN_KEY).mkdir()
+    with pytest.raises(StateError, match="could not be made"):
+        make_backup(state, tmp_path / "b.tar", "h", SystemClock(), images=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]
+
+
+Members = list[tuple[tarfile.TarInfo, bytes]]
+
+
+def rewritten(path: Path, change: Callable[[Members], Members]) -> Path:
+    """The same archive with other members."""
+    with tarfile.open(path) as tar:
+        members = [(member, reader.read()) for member in tar if (reader := tar.extractfile(member)) is not None]
+    other = path.with_name("other.tar")
+    with tarfile.open(other, "w") as tar:
+        for member, data in change(members):
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return other
+
+
+def _header(**changes: Any) -> Callable[[Members], Members]:
+    def change(members: Members) -> Members:
+        info, data = members[0]
+        assert info.name == HEADER
+        return [(info, json.dumps({**json.loads(data), **changes}).encode()), *members[1:]]
+
+    return change
+
+
+def _flipped(members: Members) -> Members:
+    return [
+        (info, bytes([data[0] ^ 1]) + data[1:] if info.name.startswith("images/") else data) for info, data in members
+    ]
+
+
+def _extra(info: tarfile.TarInfo) -> Callable[[Members], Members]:
+    return lambda members: [*members[:-1], (info, b""), members[-1]]
+
+
+def _linked(kind: bytes, name: str = "images/11111111-2222-4333-8444-555555555556") -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, "/etc/passwd"
+    return info
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        pytest.param(_flipped, "is not what its manifest says", id="a bit is wrong"),
+        pytest.param(lambda members: members[:-1], "its end is missing", id="no manifest"),
+        pytest.param(lambda members: members[1:], "does not begin as one", id="no header"),
+        pytest.param(lambda members: [members[0], *members[2:]], "is not what its manifest says", id="a file less"),
+        pytest.param(lambda members: [*members[:2], *members[1:]], "has no place in it", id="a file twice"),
+        pytest.param(_extra(tarfile.TarInfo("../evil")), "has no place in it", id="a way up"),
+        pytest.param(_extra(tarfile.TarInfo("/tmp/kn-evil")), "has no place in it", id="an absolute name"),
+        pytest.param(_extra(tarfile.TarInfo("images/../../evil")), "has no place in it", id="a way up below"),
+        pytest.param(_extra(_linked(tarfile.SYMTYPE)), "is no regular file", id="a symbolic link"),
+        pytest.param(_extra(_linked(tarfile.LNKTYPE)), "is no regular file", id="a hard link"),
+        pytest.param(_extra(_linked(tarfile.CHRTYPE)), "is no regular file", id="a device"),
+        pytest.param(_extra(_linked(tarfile.DIRTYPE, "images")), "is no regular file", id="a directory"),
+        pytest.param(_header(form=2), "made by a newer Kilonova", id="a newer form"),
+        pytest.param(_header(revision="9999"), "made by a newer Kilonova", id="a newer database"),
+        pytest.param(_header(more=1), "says too little", id="a header that is none"),
+    ],
+)
+def test_what_is_no_whole_backup_is_refused_and_leaves_nothing(
+    state: Path, tmp_path: Path, change: Callable[[Members], Members], why: str
+) -> None:
+    source = rewritten(backed_up(state), change)
+    fresh = tmp_path / "below" / "fresh"
+    fresh.mkdir(parents=True)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(StateError, match=why) as refusal:
+        restore_backup(source, fresh)
+    assert "\n" not in str(refusal.value)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
+def test_a_backup_that_was_cut_off_is_refused(state: Path, tmp_path: Path, share: float) -> None:
+    source = backed_up(state)
+    data = source.read_bytes()
+    end = data.index(b'"files"')
+    source.write_bytes(data[: int(end * share)])
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    with pytest.raises(StateError, match="is not a whole backup"):
+        restore_backup(source, fresh)
+    assert list(fresh.iterdir()) == []
+
+
+def test_the_manifest_names_every_file(state: Path) -> None:
+    with tarfile.open(backed_up(state)) as tar:
+        names = tar.getnames()
+        reader = tar.extractfile(MANIFEST)
+        assert reader is not None
+        told = json.load(reader)["files"]
+    assert names == [HEADER, *told, MANIFEST]
+    assert set(told) == {DATABASE, "compute_id", TOKEN_KEY, f"images/{IMAGE}"}
