@@ -38,7 +38,8 @@ from kilonova.rpc.memory import MemoryBus, MemoryHub
 from kilonova.rpcapi.compute import ComputeAPI
 from kilonova.rpcapi.conductor import ConductorAPI
 from kilonova.rpcapi.method import Caller
-from kilonova.virt.fake import CutOff, FakeDriver, FakeHypervisor
+from kilonova.virt.fake import FakeDriver
+from kilonova.virt.fake_machine import CutOff, FakeHypervisor
 from tests.simulation.virtual import Network, SimClock
 
 T = TypeVar("T")

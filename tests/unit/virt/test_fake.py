@@ -13,7 +13,8 @@ from kilonova.config.load import load
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import PowerState
 from kilonova.virt.driver import BaseImage
-from kilonova.virt.fake import CutOff, FakeDriver, FakeHypervisor
+from kilonova.virt.fake import FakeDriver
+from kilonova.virt.fake_machine import CutOff, FakeHypervisor
 from tests.contract.drivers import Bench, RecordingVirtAPI
 
 
