@@ -27,6 +27,10 @@ FIRST_WORDS_S = 3.0
 """How long the greeting waits for the hypervisor before it says what it waits for."""
 POLL_FIRST_S, POLL_S = 0.05, 1.0
 DRAIN_S = 10.0
+SESSION_LIMITS = (
+    "a libvirt session of your own: guests reach out, nobody reaches them but by their console, and they may end with "
+    "your last log-in (loginctl enable-linger keeps them); `kilonova install`, as root, is without these"
+)
 
 
 def run(settings: Settings, clouds_file: Path | None, again: Callable[[], Settings]) -> None:
@@ -125,5 +129,9 @@ async def _hypervisor(box: OneBox) -> str:
     version = inventory.hypervisor_version
     dotted = f"{version // 1_000_000}.{version // 1000 % 1000}.{version % 1000}"
     network = inventory.network
-    line = f"hypervisor  {inventory.hypervisor_type} {dotted} on {inventory.node}"
-    return f"{line}\nnetwork     {network.name}: {network.backend}, {network.cidr}" if network else line
+    lines = [f"hypervisor  {inventory.hypervisor_type} {dotted} on {inventory.node}"]
+    if network is not None:
+        lines.append(f"network     {network.name}: {network.backend}, {network.cidr}")
+        if network.backend == "user":
+            lines.append(f"limits      {SESSION_LIMITS}")
+    return "\n".join(lines)
