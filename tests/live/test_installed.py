@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The wheel in an environment of its own, installed as a service and run as that service's user."""
 
+import grp
 import os
 import re
 import shutil
@@ -10,15 +11,18 @@ import sys
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 
+from kilonova.cmd.install import GROUPS
 from lab.cloud import free_port
-from lab.common import TOP, VENV
+from lab.common import TOP, VENV, LabError
 from lab.counting import cannot_run
 from lab.pieces import TOOLS, build_environment
-from tests.live.box import wait_for
+from lab.system_libvirtd import PrivateSystemLibvirtd
+from tests.live.box import GUEST_IMAGE, libvirt_box, wait_for
 
 pytestmark = pytest.mark.live
 
@@ -142,6 +146,46 @@ def test_on_a_machine_without_systemd_and_run_as_it_says(environment: Path) -> N
     said = run(*apart, kilonova, "install", "--uninstall")
     assert "kept         /var/lib/kilonova" in said
     assert (directory / "lib/kilonova/kilonova.db").exists()
+
+
+def test_the_services_user_runs_guests_on_a_system_daemon_and_reads_their_consoles() -> None:
+    """With the rights of the unit: the groups of libvirt and of /dev/kvm, and reading what is root's."""
+    try:
+        groups = ",".join(str(grp.getgrnam(name).gr_gid) for name in GROUPS)
+        with tempfile.TemporaryDirectory(prefix="kn") as made:
+            directory = Path(made)
+            daemon = PrivateSystemLibvirtd(directory / "l")
+            daemon.start()
+            try:
+                _as_the_services_user(daemon, directory, groups)
+            finally:
+                daemon.stop()
+    except (KeyError, LabError) as error:
+        cannot_run(str(error))
+
+
+def _as_the_services_user(daemon: PrivateSystemLibvirtd, directory: Path, groups: str) -> None:
+    uid, reading = "998", "-all,+dac_read_search"
+    place = Path(parse_qs(urlsplit(daemon.uri).query)["socket"][0])
+    shutil.chown(place, group="libvirt")
+    place.chmod(0o770)  # as a distribution's own daemon has it
+    directory.chmod(0o755)
+    state = directory / "state"
+    state.mkdir(mode=0o711)
+    for path in (directory, state):
+        os.chown(path, int(uid), int(uid))
+    with libvirt_box(daemon) as box:
+        box.wrapper = ("setpriv", f"--reuid={uid}", f"--regid={uid}", f"--groups={groups}", f"--inh-caps={reading}",
+                       f"--ambient-caps={reading}", f"--bounding-set={reading}", "--no-new-privs")  # fmt: skip
+        server_id = box.start().ready().create(box.upload(GUEST_IMAGE), "modest")
+        box.wait_status(server_id, "ACTIVE")
+        said = lambda: str(box.act(server_id, {"os-getConsoleOutput": {}}, 200)["output"])  # noqa: E731
+        wait_for(lambda: "hostname=modest" in said(), within_s=90, why=said)
+        assert (state / "instances" / server_id / "console.log").stat().st_uid == 0
+        box.act(server_id, {"reboot": {"type": "HARD"}})
+        box.wait_status(server_id, "ACTIVE")
+        box.delete(server_id)
+        assert box.files_of(server_id) == []
 
 
 def answers(url: str) -> bool:
