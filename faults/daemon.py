@@ -171,15 +171,16 @@ class _Worker:
             self.made += 1
             body = {"reboot": {"type": "HARD"}}
             self._web.expect(202, "POST", f"{SERVERS}/{server}/action", body)
-            if self._settled(server) == "ACTIVE":
+            status = self._settled(server)
+            if status == "ACTIVE":
                 self.rebooted += 1
             elif not self._is_held(server):
-                self.lost.append(f"{server} after its reboot")
+                self.lost.append(f"{server} is {status} after its reboot: {self._last_said(server)}")
         self._web.expect(204, "DELETE", f"{SERVERS}/{server}")
         if self._settled(server) is None:
             self.deleted += 1
         elif not self._is_held(server):
-            self.lost.append(f"{server} after its deletion")
+            self.lost.append(f"{server} is there after its deletion: {self._last_said(server)}")
 
     def _judge(self, server: str) -> None:
         """A host out of service refuses new servers, with its reason; anything else that ends a create is a loss."""
@@ -188,6 +189,9 @@ class _Worker:
             self.refused += 1
         elif not self._is_held(server):
             self.lost.append(f"{server}: {message}")
+
+    def _last_said(self, server: str) -> str:
+        return "; ".join(f"{one['action']}: {one['message']}" for one in self._here.actions(server, self._web)[:3])
 
     def _is_held(self, server: str) -> bool:
         """Whether libvirt holds it in a start that nobody does (kilonova.virt.libvirt.guest.CURE_OF_STUCK), and the
@@ -250,7 +254,7 @@ def restarts(bench: Bench) -> Row:
     tried = f"{made} made, {rebooted} rebooted, {deleted} deleted (of them {refused} that no host had taken)"
     row.true("servers were made, rebooted and deleted meanwhile", min(made, rebooted, deleted) > 0, tried)
     row.none(f"stuck {stuck[:2] or ''}", len(stuck) + unfinished)
-    row.none(f"lost {lost[:2] or ''}", len(lost) + (not ran_on))
+    row.none(f"lost {lost[:3] or ''}", len(lost) + (not ran_on))
     row.none("leaked (domains, servers, files)", len(leaked) + len(left) + len(files))
     row.true("what libvirt held in a start that nobody does was told so", held <= len(freed), f"{len(freed)} freed")
     row.none("claimed guests besides the one that stays", node["running_vms"] - 1)

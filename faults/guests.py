@@ -62,6 +62,7 @@ def frozen(bench: Bench) -> Row:
             thread.start()
             during = paced(ask, n, at_least_s=5)
             thread.join(120)
+            control += paced(ask, n)  # before and after: a machine whose noise changes meanwhile shows it
         finally:
             if pid in here.daemon.guests().values():
                 os.kill(pid, signal.SIGCONT)
@@ -76,7 +77,7 @@ def frozen(bench: Bench) -> Row:
     row.none("domains left of it", int(left))
     row.true("the others are all ACTIVE", ok)
     row.series += [
-        Samples("control: console of each guest in turn", "ms", control),
+        Samples("control: console of each guest in turn, before and after", "ms", control),
         Samples("the same while one is frozen", "ms", frozen_ms),
         Samples("the same while that one is deleted", "ms", during),
         Samples("look at the frozen one, after those requests, to UNKNOWN", "s", [noticed]),

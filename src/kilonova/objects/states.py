@@ -142,7 +142,11 @@ def observed(vm_state: VmState, power_state: PowerState) -> VmState:
     return OBSERVED.get((vm_state, power_state), vm_state)
 
 
-GONE_BY_ITSELF = frozenset({"crashed", "failed", ""})
+GIVEN_UP = frozenset({"failed", "daemon", ""})
+"""The hypervisor's words for a guest that is off since it did not come to run, since the hypervisor's own daemon let it
+go when it was started again, or for no reason that anybody knows."""
+
+GONE_BY_ITSELF = GIVEN_UP | {"crashed"}
 """The hypervisor's words for a guest that is off though nobody wanted it off: its process died, or the machine below
 did (then it knows no reason)."""
 

@@ -178,6 +178,23 @@ def test_a_guest_that_shut_itself_down_during_its_create_is_not_started_again(tm
     on(Bench(tmp_path), body)
 
 
+@pytest.mark.parametrize("reason", ["daemon", "failed", ""])
+@pytest.mark.parametrize("verb", [Verb.CREATE, Verb.REBOOT])
+def test_a_start_that_the_hypervisor_gave_up_is_none(tmp_path: Path, verb: Verb, reason: str) -> None:
+    """Its daemon was ended in the middle: the mark is there, and the guest is not."""
+
+    async def body(bench: Bench) -> None:
+        await bench.run(bench.job(Verb.CREATE))
+        job = bench.job(verb)
+        await bench.run(job)
+        before = bench.starts
+        bench.machine.move(bench.instance.id, PowerState.SHUTDOWN, reason)
+        outcome = await bench.run(job)
+        assert (outcome.succeeded, outcome.power, bench.starts) == (True, PowerState.RUNNING, before + 1)
+
+    on(Bench(tmp_path), body)
+
+
 @pytest.mark.parametrize("verb", [Verb.CREATE, Verb.START, Verb.REBOOT])
 def test_a_guest_that_lost_its_power_with_the_machine_is_started_again(tmp_path: Path, verb: Verb) -> None:
     """The process died after the start and before anybody heard of it, and the machine with it."""

@@ -60,13 +60,6 @@ PULSE_WIDTH = 4
 
 CLOSE_LIMIT_S = 2.0
 
-CLOSE_REASONS = {
-    libvirt.VIR_CONNECT_CLOSE_REASON_ERROR: "an I/O error",
-    libvirt.VIR_CONNECT_CLOSE_REASON_EOF: "the daemon closed it",
-    libvirt.VIR_CONNECT_CLOSE_REASON_KEEPALIVE: "the daemon does not answer keepalive",
-    libvirt.VIR_CONNECT_CLOSE_REASON_CLIENT: "closed by us",
-}
-
 
 class Connection:
     """One lane's connection, of at most `width` sockets.  All methods are for the event loop."""
@@ -293,7 +286,7 @@ class Connection:
             self._discard(result)
 
     def _closed(self, number: int, why: int) -> None:
-        reason = f"the connection was lost: {CLOSE_REASONS.get(why, 'unknown reason')}"
+        reason = f"the connection was lost: {opening.CLOSE_REASONS.get(why, 'unknown reason')}"
         if number in self._live:
             self._lose(number, reason)
         elif number == self.opens:
