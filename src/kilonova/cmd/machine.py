@@ -53,7 +53,7 @@ class Machine:
         self._do("directory", path, lambda: _make_directory(there, mode, uid, gid))
 
     def file(self, path: str, text: str, mode: int, group: str | None = None, *, keep: bool = False) -> None:
-        """It holds that text; with `keep` one that is there is somebody's own and stays as it is.  Raises StateError."""
+        """It holds that text; with `keep` one that is there is somebody's own, and stays.  Raises StateError."""
         there = self.place(path)
         if there.exists() and (keep or there.read_text(encoding="utf-8") == text):
             self.say("as it is", path)
@@ -76,7 +76,9 @@ class Machine:
     def own(self, paths: Sequence[Path], owner: str, what: str) -> None:
         """These are of that owner.  Raises StateError."""
         uid, gid = self._ids(owner)
-        strangers = [path for path in paths if path.lstat().st_uid != uid]
+        # A file with a second name may be one of elsewhere.
+        facts = [(path, path.lstat()) for path in paths]
+        strangers = [path for path, found in facts if found.st_uid != uid and (path.is_dir() or found.st_nlink == 1)]
         if strangers and uid != -1:
             self._do("given", f"{len(strangers)} files of {what} to {owner}", lambda: _chown(strangers, uid, gid))
 

@@ -46,9 +46,9 @@ def test_a_dry_run_says_and_does_nothing(tmp_path: Path, capsys: pytest.CaptureF
 
 def test_a_failure_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StateError, match="directory /file/below: .*Not a directory"):
+    with pytest.raises(StateError, match=r"directory /file/below: .*Not a directory"):
         Machine(tmp_path).directory("/file/below", 0o755)
-    with pytest.raises(StateError, match="command sh -c .*: status 3, why not"):
+    with pytest.raises(StateError, match=r"command sh -c .*: status 3, why not"):
         Machine(tmp_path).run("command", ["sh", "-c", "echo why not >&2; exit 3"])
 
 
