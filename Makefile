@@ -56,7 +56,7 @@ setup: ## set up everything for development, and do nothing else
 
 lock: ## choose the newest versions of all dependencies, and pin them by hash
 	@sh lab/bootstrap.sh check
-	cd requirements && for name in dev base build client tools; do \
+	cd requirements && for name in dev base build client bench tools; do \
 	  constraint=; case $$name in base|build) constraint='--constraint dev.txt';; esac; \
 	  $(LOCK) --upgrade $$constraint --output-file $$name.txt $$name.in >/dev/null || exit 1; \
 	  sed -i '1i # SPDX-License-Identifier: Apache-2.0' $$name.txt; \

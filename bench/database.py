@@ -59,7 +59,8 @@ def bare_commits_ms(bench: Bench, n: int = 200) -> list[float]:
         return [bare.commit() for _ in range(n)]
 
 
-def _instance(clock: SystemClock) -> Instance:
+def instance(clock: SystemClock) -> Instance:
+    """One that exists nowhere, of the smallest flavor."""
     flavor_id, name, vcpus, memory_mib, disk_gib = FLAVORS[0]
     return Instance(
         id=InstanceId(clock.new_id()),
@@ -85,7 +86,7 @@ class _Times:
 async def _accept(db: Database, clock: SystemClock) -> float:
     """One create accepted; its duration in ms, waiting for the thread included."""
     context = RequestContext(f"req-{clock.new_id()}", "u1", "p1", ("admin",))
-    request = CreateServers(context, (_instance(clock),))
+    request = CreateServers(context, (instance(clock),))
     begun = time.perf_counter()
     await db.write(actions.create, request, (ActionId(clock.new_id()),), clock.now())
     return (time.perf_counter() - begun) * 1000

@@ -4,6 +4,7 @@
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PARENT, _UTIME, _CSTIME = 1, 11, 14
@@ -56,7 +57,7 @@ def count(root: int) -> int:
     return len([pid for pid in tree(root) if _stat(pid) is not None])
 
 
-def end(process: "subprocess.Popen[bytes]", grace_s: float) -> int | None:
+def end(process: "subprocess.Popen[Any]", grace_s: float) -> int | None:
     """End a child of ours by SIGTERM; its exit status, None when it took longer and was killed."""
     if process.poll() is None:
         process.terminate()

@@ -3,11 +3,12 @@
 
 from collections.abc import Sequence
 
-from bench import crowd, database, growth, guests, idle, latency, native, reads, startup
+from bench import crowd, database, growth, guests, idle, latency, native, observing, reads, startup
 from bench.run import Group
 
 GROUPS: Sequence[Group] = (
     native.GROUP,
+    observing.GROUP,
     database.GROUP,
     startup.GROUP,
     startup.COMPUTE,

@@ -20,13 +20,15 @@ build='python3 python3-venv python3-dev gcc libc6-dev pkg-config libvirt-dev ca-
 # To run guests; dnsmasq and iptables are for libvirt's NAT network.
 guests='libvirt-daemon libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86 qemu-utils dnsmasq-base iptables iproute2 util-linux'
 # To make the guest image.
-image='busybox-static mtools syslinux zstd'
+image='busybox-static dropbear-bin mtools syslinux zstd'
 # A libvirtd that asks for a password, which only tests need.
 sasl='sasl2-bin libsasl2-modules'
+# Guests are reached by ssh.
+reach='openssh-client'
 
 case $profile in
 demo | bench) packages="$build $guests $image" rest='a Python environment, the OpenStack client and a guest image' minutes='2 to 4 minutes' ;;
-test) packages="$build $guests $image $sasl" rest='a Python environment, the OpenStack client and a guest image' minutes='2 to 4 minutes' ;;
+test) packages="$build $guests $image $sasl $reach" rest='a Python environment, the OpenStack client and a guest image' minutes='2 to 4 minutes' ;;
 check) packages=$build rest='a Python environment' minutes='1 to 2 minutes' ;;
 *) fail 'usage: lab/bootstrap.sh demo|test|check|bench' ;;
 esac

@@ -13,6 +13,7 @@ TOP = Path(__file__).resolve().parent.parent
 BUILD = TOP / ".build"
 VENV = BUILD / "venv"
 CLIENT = BUILD / "client"
+COMPARED = BUILD / "compared"
 GUEST = BUILD / "guest"
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bootable guest of about 14 MB: FAT, syslinux, the distribution's cloud kernel, a busybox initrd, as qcow2.
+"""A bootable guest of about 16 MB: FAT, syslinux, the distribution's cloud kernel, an initrd of busybox and dropbear.
 
 Needs neither root nor a loop device. The kernel is downloaded and unpacked, never installed.
 """
@@ -38,7 +38,7 @@ def build(target: Path = GUEST) -> None:
         if not kernels:
             raise LabError("The distribution's kernel package has no kernel in it.")
         shutil.copyfile(kernels[-1], ready / "vmlinuz")
-        (ready / "initrd.gz").write_bytes(make_initrd(unpacked, _busybox(), SCRIPTS))
+        (ready / "initrd.gz").write_bytes(make_initrd(unpacked, _busybox(), _dropbear(), SCRIPTS))
         disk = _make_disk(scratch, ready)
         run(
             ["qemu-img", "convert", "-f", "raw", "-c", "-O", "qcow2", disk, ready / "kilonova-guest.qcow2"],
@@ -56,6 +56,13 @@ def _busybox() -> Path:
         if path.exists() and b"/ld-linux" not in path.read_bytes()[:4096]:
             return path
     raise LabError("A static busybox is not installed.", "apt-get install busybox-static")
+
+
+def _dropbear() -> Path:
+    path = Path("/usr/sbin/dropbear")
+    if not path.exists():
+        raise LabError("The ssh server for the guest is not installed.", "apt-get install dropbear-bin")
+    return path
 
 
 def _unpack_kernel(scratch: Path) -> Path:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The guest's initial RAM disk: busybox, our /init, and the kernel modules it loads, as a cpio archive.
+"""The guest's initial RAM disk: busybox, dropbear, our /init, and the kernel modules it loads, as a cpio archive.
 
 Written here instead of by cpio, depmod and fakeroot: the archive needs root's ownership without root, the
 same bytes every time, and modules in the order in which they can be loaded.
@@ -65,11 +65,21 @@ def _padding(content: bytes) -> bytes:
     return b"\0" * (-len(content) % 4)
 
 
-def make(kernel_root: Path, busybox: Path, scripts: Path) -> bytes:
+# What the ssh server wants to know of users. Nobody has a password, and it takes none.
+ETC: Mapping[str, str] = {
+    "passwd": "root:x:0:0:root:/root:/bin/sh\n",
+    "group": "root:x:0:\n",
+    "shells": "/bin/sh\n",
+}
+
+
+def make(kernel_root: Path, busybox: Path, dropbear: Path, scripts: Path) -> bytes:
     """The finished initrd. `kernel_root` is where the kernel's packages were unpacked."""
     archive = Archive()
-    for name in ("bin", "config", "dev", "etc", "lib", "lib/modules", "proc", "sys", "tmp"):
+    for name in ("bin", "config", "dev", "etc", "etc/dropbear", "lib", "lib/modules", "proc", "root", "sys", "tmp"):
         archive.directory(name)
+    for name, text in ETC.items():
+        archive.file(f"etc/{name}", text.encode())
     # The kernel opens it for /init before devtmpfs is mounted.
     archive.device("dev/console", 5, 1)
     archive.file("bin/busybox", busybox.read_bytes(), 0o755)
@@ -78,8 +88,21 @@ def make(kernel_root: Path, busybox: Path, scripts: Path) -> bytes:
             archive.link(f"bin/{applet}", "busybox")
     archive.file("init", (scripts / "init").read_bytes(), 0o755)
     archive.file("bin/on-dhcp", (scripts / "on-dhcp").read_bytes(), 0o755)
+    _add_program(archive, "bin/dropbear", dropbear)
     _add_modules(archive, kernel_root)
     return archive.compressed()
+
+
+def _add_program(archive: Archive, name: str, program: Path) -> None:
+    """A dynamic program with its loader and libraries, each where the program looks for it."""
+    archive.file(name, program.read_bytes(), 0o755)
+    made = {"lib"}
+    for path in sorted(re.findall(r"(/[^ ]+) \(0x", run(["ldd", program], timeout=10).decode())):
+        for parent in reversed(Path(path[1:]).parents[:-1]):
+            if str(parent) not in made:
+                archive.directory(str(parent))
+                made.add(str(parent))
+        archive.file(path[1:], Path(path).read_bytes(), 0o755)
 
 
 def _add_modules(archive: Archive, kernel_root: Path) -> None:

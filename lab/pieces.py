@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.common import BUILD, CLIENT, GUEST, TOP, VENV, LabError, environment, run
+from lab.common import BUILD, CLIENT, COMPARED, GUEST, TOP, VENV, LabError, environment, run
 from lab.progress import Terminal, run_logged
 
 TOOLS = BUILD / "tools"
@@ -236,6 +236,10 @@ def _make_client(work: Work) -> None:
     _install(work, CLIENT, ["client.txt"])
 
 
+def _make_compared(work: Work) -> None:
+    _install(work, COMPARED, ["bench.txt"])
+
+
 def _make_guest(work: Work) -> None:
     work.run([sys.executable, "-m", "lab.guest_image"], timeout=1200)
 
@@ -262,11 +266,14 @@ PROJECT = Piece("project", "Kilonova itself", 2, VENV, _project_inputs, _install
 CLIENT_PIECE = Piece(
     "client", "OpenStack client", 20, CLIENT, lambda: digest(REQUIREMENTS / "client.txt"), _make_client
 )
+COMPARED_PIECE = Piece(
+    "compared", "What benchmarks compare with", 5, COMPARED, lambda: digest(REQUIREMENTS / "bench.txt"), _make_compared
+)
 GUEST_PIECE = Piece("guest", "Bootable guest image", 15, GUEST, _guest_inputs, _make_guest)
 
 PROFILES: Mapping[str, Sequence[Piece]] = {
     "demo": (TOOLS_PIECE, RUNTIME, PROJECT, CLIENT_PIECE, GUEST_PIECE),
     "test": (TOOLS_PIECE, DEVELOPMENT, PROJECT, CLIENT_PIECE, GUEST_PIECE),
     "check": (TOOLS_PIECE, DEVELOPMENT, PROJECT),
-    "bench": (TOOLS_PIECE, DEVELOPMENT, PROJECT, CLIENT_PIECE, GUEST_PIECE),
+    "bench": (TOOLS_PIECE, DEVELOPMENT, PROJECT, CLIENT_PIECE, GUEST_PIECE, COMPARED_PIECE),
 }

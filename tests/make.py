@@ -76,7 +76,7 @@ def inventory(**changes: Any) -> Inventory:
         "vcpus_capacity": 16,
         "memory_mib_capacity": 8192,
         "disk_gib_capacity": 100,
-        "network": network,
+        "networks": (network,),
     }
     return Inventory(**{**values, **changes})
 

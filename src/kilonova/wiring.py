@@ -109,7 +109,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         manager = _compute_manager(settings, clock, failpoints, store, files)
         stack.push_async_callback(manager.stop)
         tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))
-        await _conductor(settings, clock, failpoints, db, bus).start(bus, tasks)
+        await _conductor(settings, clock, failpoints, db, bus, manager.metrics).start(bus, tasks)
         await manager.start(bus, tasks)
         vitals = _host_vitals(manager, bus, tasks, settings)
         deps = ApiDeps(
@@ -151,7 +151,7 @@ async def compute_process(settings: Settings, clock: Clock, failpoints: Failpoin
         stack.push_async_callback(manager.stop)
         tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))
         if db is not None:
-            await _conductor(settings, clock, failpoints, db, bus).start(bus, tasks)
+            await _conductor(settings, clock, failpoints, db, bus, manager.metrics).start(bus, tasks)
         tasks.spawn("start", manager.start(bus, tasks))
         yield ComputeProcess(manager, _host_vitals(manager, bus, tasks, settings))
 
@@ -168,7 +168,7 @@ async def conductor_process(
         stack.callback(db.close)
         bus = await stack.enter_async_context(end)
         tasks = await stack.enter_async_context(Supervisor(clock, metrics.round_ended))
-        conductor = _conductor(settings, clock, failpoints, db, bus)
+        conductor = _conductor(settings, clock, failpoints, db, bus, metrics)
         await conductor.start(bus, tasks)
         ping = SelfPing(bus, f"conductor-{settings.default.host}")
         tasks.spawn("self-ping", ping.listen())
@@ -205,7 +205,9 @@ def _compute_manager(
     )
 
 
-def _conductor(settings: Settings, clock: Clock, failpoints: Failpoints, db: "Database", bus: "Bus") -> "Conductor":
+def _conductor(
+    settings: Settings, clock: Clock, failpoints: Failpoints, db: "Database", bus: "Bus", metrics: Metrics
+) -> "Conductor":
     from kilonova.conductor.service import Conductor
     from kilonova.rpcapi.compute import ComputeAPI
     from kilonova.rpcapi.method import Caller
@@ -217,6 +219,7 @@ def _conductor(settings: Settings, clock: Clock, failpoints: Failpoints, db: "Da
         settings.conductor,
         down_time_s=settings.default.service_down_time,
         failpoints=failpoints,
+        metrics=metrics,
     )
 
 

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A first day with `openstack`: what a person types, and what comes back."""
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lab.common import CLIENT
 from tests.clients.conftest import Client
 from tests.live.box import GUEST_IMAGE
 
@@ -26,7 +28,7 @@ def test_who_am_i(openstack: Client) -> None:
     token = openstack("token", "issue")
     assert set(token) == {"expires", "id", "project_id", "user_id"}
     services = {entry["Type"] for entry in openstack("catalog", "list")}
-    assert services == {"compute", "identity", "image"}
+    assert services == {"compute", "identity", "image", "network"}
     assert openstack("project", "show", "admin")["id"] == token["project_id"]
 
 
@@ -98,16 +100,71 @@ def test_the_life_of_a_server(openstack: Client, image: str, tmp_path: Path, eve
     openstack.plain("server", "start", "first")
     eventually(lambda: openstack("server", "show", "first")["status"] == "ACTIVE", within_s=30)
     openstack.plain("server", "reboot", "--hard", "--wait", "first")
-    openstack.plain("server", "set", "--name", "renamed", "first")
+    openstack.plain("server", "pause", "first")
+    eventually(lambda: openstack("server", "show", "first")["status"] == "PAUSED", within_s=30)
+    openstack.plain("server", "unpause", "first")
+    eventually(lambda: openstack("server", "show", "first")["status"] == "ACTIVE", within_s=30)
+    openstack.plain("server", "lock", "--reason", "in use", "first")
+    assert openstack("server", "show", "first")["locked_reason"] == "in use"
+    openstack.plain("server", "unlock", "first")
+    openstack.plain("server", "set", "--name", "renamed", "--property", "tier=gold", "--tag", "blue", "first")
+    openstack.plain("server", "unset", "--property", "role", "renamed")
+    shown = openstack("server", "show", "renamed")
+    assert (shown["properties"], shown["tags"]) == ({"tier": "gold"}, ["blue"])
 
     events = openstack("server", "event", "list", "renamed")
-    assert [event["Action"] for event in events] == ["reboot", "start", "stop", "create"]
+    named = ["unlock", "lock", "unpause", "pause", "reboot", "start", "stop", "create"]
+    assert [event["Action"] for event in events] == named
     steps = openstack("server", "event", "show", "renamed", events[-1]["Request ID"])["events"]
     assert {step["result"] for step in steps} == {"Success"}
     assert "create.start" in {step["event"] for step in steps}
 
     openstack.plain("server", "delete", "--wait", "renamed")
     assert openstack("server", "list") == []
+
+
+def test_networks_and_the_ports_of_a_server(openstack: Client, image: str) -> None:
+    (network,) = openstack("network", "list")
+    assert network["Name"] == "kilonova"
+    shown = openstack("network", "show", "kilonova")
+    assert (shown["id"], shown["subnets"]) == (network["ID"], network["Subnets"])
+    (subnet,) = openstack("subnet", "list")
+    assert openstack("subnet", "show", subnet["ID"])["cidr"] == subnet["Subnet"]
+    assert [group["Name"] for group in openstack("security", "group", "list")] == ["default"]
+    new = ("server", "create", "--image", "tiny", "--flavor", "m1.nano", "--wait")
+    openstack.plain(*new, "--network", "kilonova", "--security-group", "default", "named")
+    openstack.plain(*new, "--nic", f"net-id={network['ID']}", "by-id")
+    openstack.plain(*new, "--nic", "none", "without")
+    openstack.plain(*new, "--nic", "auto", "auto")
+    for name, ports in (("named", 1), ("by-id", 1), ("without", 0), ("auto", 1)):
+        assert len(openstack("port", "list", "--server", name)) == ports
+    (port,) = openstack("port", "list", "--server", "named")
+    fixed, floating = openstack("server", "show", "named")["addresses"]["kilonova"]
+    assert port["Fixed IP Addresses"][0]["ip_address"] == fixed
+    assert floating.startswith("127.")
+    assert openstack("port", "show", port["ID"])["device_id"] == openstack("server", "show", "named")["id"]
+    assert "No Network found for nosuch" in openstack.refused(*new, "--network", "nosuch", "x")
+    openstack.refused(*new, "--security-group", "web", "x")
+    for name in ("named", "by-id", "without", "auto"):
+        openstack.plain("server", "delete", "--wait", name)
+
+
+BY_SDK = """
+import openstack
+cloud = openstack.connect(cloud="kilonova")
+server = cloud.create_server("by-sdk", image="tiny", flavor="m1.nano", network="kilonova", wait=True, timeout=90)
+addresses = [address["addr"] for address in server.addresses["kilonova"]]
+assert server.status == "ACTIVE" and server.interface_ip in addresses, (server.status, server.interface_ip)
+assert [port.device_id for port in cloud.list_ports({"device_id": server.id})] == [server.id]
+assert cloud.delete_server("by-sdk", wait=True, delete_ips=True)
+print("done")
+"""
+
+
+def test_the_sdk_makes_and_awaits_a_server(openstack: Client, image: str) -> None:
+    argv = [str(CLIENT / "bin/python"), "-c", BY_SDK]
+    done = subprocess.run(argv, env=openstack.environment, capture_output=True, text=True, timeout=180, check=False)
+    assert done.stdout.strip() == "done", done.stderr
 
 
 def test_what_cannot_be_is_said_by_name(openstack: Client, image: str) -> None:

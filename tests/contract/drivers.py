@@ -2,7 +2,9 @@
 """The compute drivers that the contract suite runs on, each with what a test needs around it."""
 
 import asyncio
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -25,6 +27,7 @@ from kilonova.objects.image import ImageRef
 from kilonova.objects.instance import Address, Instance
 from kilonova.objects.states import PowerState
 from kilonova.virt.driver import BaseImage, ComputeDriver, load_compute_driver
+from kilonova.virt.fake import FakeDriver
 from kilonova.virt.libvirt.driver import LibvirtDriver
 from lab.common import LabError
 from lab.counting import cannot_run
@@ -78,7 +81,7 @@ def small_instance(base: BaseImage, **changes: Any) -> Instance:
         "created_at": now,
         "updated_at": now,
         "addresses": (
-            Address("net", "10.0.2.16", mac_of(instance_id), prefix=24, gateway="10.0.2.2", dns=("10.0.2.3",)),
+            Address("kilonova", "10.0.2.16", mac_of(instance_id), prefix=24, gateway="10.0.2.2", dns=("10.0.2.3",)),
         ),
     }
     return Instance(**{**values, **changes})
@@ -132,6 +135,8 @@ class Case:
     driver: str
     base: BaseImage
     obeys_acpi: bool
+    freeze: Callable[[Bench, InstanceId, bool], None] | None = None
+    """Makes a guest's process answer nothing, or go on; None where there is no process."""
 
     def instance(self) -> Instance:
         """A small guest that exists nowhere yet."""
@@ -167,7 +172,12 @@ def _settings(state_path: Path, **libvirt_options: str) -> Settings:
 
 def fake_case(directory: Path) -> Case:
     base = BaseImage(directory / "base", "qcow2", 16 * MIB)
-    return Case("fake", _settings(directory), "fake.FakeDriver", base, obeys_acpi=True)
+
+    def freeze(bench: Bench, instance_id: InstanceId, frozen: bool) -> None:
+        assert isinstance(bench.driver, FakeDriver)
+        bench.driver.hypervisor.freeze(instance_id, frozen)
+
+    return Case("fake", _settings(directory), "fake.FakeDriver", base, obeys_acpi=True, freeze=freeze)
 
 
 def make_base(directory: Path) -> BaseImage:
@@ -215,8 +225,14 @@ def state_directory() -> Iterator[Path]:
 
 
 def libvirt_qemu_case(directory: Path, daemon: PrivateLibvirtd) -> Case:
-    settings = _settings(directory, connection_uri=daemon.uri, virt_type="qemu")
-    return Case("libvirt-qemu", settings, "libvirt.LibvirtDriver", make_base(directory), obeys_acpi=False)
+    settings = _settings(directory, connection_uri=daemon.uri, virt_type="qemu", guest_pulse_timeout="1")
+
+    def freeze(_bench: Bench, instance_id: InstanceId, frozen: bool) -> None:
+        pid = next(pid for name, pid in daemon.guests().items() if instance_id in name)
+        os.kill(pid, signal.SIGSTOP if frozen else signal.SIGCONT)
+
+    base = make_base(directory)
+    return Case("libvirt-qemu", settings, "libvirt.LibvirtDriver", base, obeys_acpi=False, freeze=freeze)
 
 
 async def define_foreign(bench: Bench) -> InstanceId:

@@ -9,9 +9,10 @@ import pytest
 
 from kilonova.base.errors import HypervisorError, InvalidState
 from kilonova.objects.flavor import Flavor
+from kilonova.objects.guest import NOT_RESPONDING
 from kilonova.objects.ids import FlavorId, InstanceId
 from kilonova.objects.states import PowerState
-from kilonova.virt.driver import SerialConsole
+from kilonova.virt.driver import Pulse, SerialConsole
 from lab.libvirtd import PrivateLibvirtd
 from tests.contract.drivers import (
     Bench,
@@ -212,6 +213,29 @@ def test_shutdown_asks_and_returns_at_once(case: Case) -> None:
     case.run(test)
 
 
+def test_a_paused_guest_stands_still_and_goes_on(case: Case) -> None:
+    async def test(b: Bench) -> None:
+        guest = b.instance()
+        for refused in (b.driver.pause, b.driver.unpause):
+            with pytest.raises(HypervisorError, match="does not run"):
+                await refused(guest.id)
+        await b.build(guest)
+        with pytest.raises(HypervisorError, match="does not run"):
+            await b.driver.unpause(guest.id)
+        await b.driver.power_on(guest.id, "m")
+        for _ in range(2):
+            await b.driver.pause(guest.id)
+            assert await b.power(guest.id) is PowerState.PAUSED
+        for _ in range(2):
+            await b.driver.unpause(guest.id)
+            assert await b.power(guest.id) is PowerState.RUNNING
+        assert (state := await b.driver.guest_state(guest.id)) is not None
+        assert state.mark == "m"
+        await b.tear_down(guest)
+
+    case.run(test)
+
+
 def test_changes_of_power_are_told_as_events(case: Case) -> None:
     async def test(b: Bench) -> None:
         def of_guest() -> int:
@@ -290,8 +314,7 @@ def test_the_inventory_is_whole(case: Case) -> None:
         reserved = b.settings.default.reserved_host_memory_mb
         assert inventory.memory_mib_capacity == inventory.memory_mib - reserved
         assert inventory.disk_gib >= inventory.disk_available_gib > 0
-        assert inventory.network is not None
-        assert inventory.network.name == b.settings.network.name
+        assert [network.name for network in inventory.networks] == [b.settings.network.name]
 
     case.run(test)
 
@@ -309,6 +332,8 @@ def test_a_read_only_driver_reads_and_refuses_every_change(case: Case) -> None:
             b.driver.ensure_network(guest),
             b.driver.define(guest),
             b.driver.power_on(guest.id, "m"),
+            b.driver.pause(guest.id),
+            b.driver.unpause(guest.id),
             b.driver.shutdown(guest.id),
             b.driver.power_off(guest.id),
             b.driver.undefine(guest.id),
@@ -320,6 +345,62 @@ def test_a_read_only_driver_reads_and_refuses_every_change(case: Case) -> None:
         assert b.files() == []
 
     case.run(test, read_only=True)
+
+
+def test_the_pulse_of_one_that_answers_or_does_not_run_changes_nothing(case: Case) -> None:
+    async def test(b: Bench) -> None:
+        assert isinstance(b.driver, Pulse)
+        guest = b.instance()
+        await b.build(guest)
+        for power in (PowerState.SHUTDOWN, PowerState.RUNNING):
+            for one in (NOBODY, guest.id):
+                await b.driver.feel_pulse(one)
+            assert await b.power(guest.id) is power
+            await b.driver.power_on(guest.id, "m")
+        await b.tear_down(guest)
+
+    case.run(test)
+
+
+@pytest.mark.parametrize("case", [FAKE, QEMU], indirect=True)
+def test_a_frozen_guest_does_not_respond_until_it_answers_or_its_plug_is_pulled(case: Case) -> None:
+    async def says(b: Bench, guest: InstanceId) -> tuple[PowerState, str]:
+        one = await b.driver.guest_state(guest)
+        assert one is not None
+        assert one == (await b.driver.guest_states())[guest]
+        return one.power, one.reason
+
+    async def test(b: Bench) -> None:
+        assert isinstance(b.driver, Pulse)
+        assert case.freeze is not None
+        silent = (PowerState.NOSTATE, NOT_RESPONDING)
+        ill, well = b.instance(), b.instance()
+        for guest in (ill, well):
+            await b.build(guest)
+            await b.driver.power_on(guest.id, "m")
+        usual = await says(b, ill.id)
+        assert usual[0] is PowerState.RUNNING
+        for _ in range(2):
+            case.freeze(b, ill.id, True)
+            await b.driver.feel_pulse(ill.id)
+            await b.driver.feel_pulse(well.id)
+            assert await says(b, ill.id) == silent
+            assert (await says(b, well.id))[0] is PowerState.RUNNING
+            b.virtapi.events.clear()
+            case.freeze(b, ill.id, False)
+            await until(lambda: any(event.instance_id == ill.id for event in b.virtapi.events))
+            assert await says(b, ill.id) == usual
+        case.freeze(b, ill.id, True)
+        await b.driver.feel_pulse(ill.id)
+        assert await says(b, ill.id) == silent
+        await b.driver.power_off(ill.id)
+        assert await b.power(ill.id) is PowerState.SHUTDOWN
+        await b.driver.power_on(ill.id, "again")
+        assert (await says(b, ill.id))[0] is PowerState.RUNNING
+        for guest in (ill, well):
+            await b.tear_down(guest)
+
+    case.run(test)
 
 
 @pytest.mark.parametrize("case", [TEST, QEMU], indirect=True)

@@ -166,9 +166,9 @@ def private_libvirtd() -> Generator[Daemon]:
 
 
 @contextmanager
-def libvirt_box(daemon: Daemon) -> Generator[Box]:
+def libvirt_box(daemon: Daemon, *words: str) -> Generator[Box]:
     """A box on that daemon, not started yet."""
-    box = Box(daemon.directory.parent, "--connection-uri", daemon.uri)
+    box = Box(daemon.directory.parent, "--connection-uri", daemon.uri, *words)
     try:
         yield box
     finally:

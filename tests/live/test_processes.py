@@ -3,16 +3,22 @@
 
 import asyncio
 import json
+import os
 import re
 import signal
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
+from lab.counting import cannot_run
+from lab.pieces import TOOLS
 from tests.live.fleet import Fleet, Service, context
 from tests.live.fleet import fleet as running_fleet
 
@@ -77,14 +83,63 @@ def test_a_host_holds_no_module_of_a_database(fleet: Fleet) -> None:
     assert "sqlite" not in maps
 
 
-def test_a_driver_that_wants_the_database_is_refused(fleet: Fleet) -> None:
-    (fleet.directory / "greedy.py").write_text("import sqlalchemy\n")
-    text = fleet.config.read_text().replace("fake.FakeDriver", "greedy.Driver")
-    fleet.config.write_text(text)
-    status = fleet.compute.start(env={"PYTHONPATH": str(fleet.directory)}).wait_dead()
-    assert status == 1
-    last = fleet.compute.said().splitlines()[-1]
-    assert last.startswith("kilonova: compute_driver 'greedy.Driver' cannot be imported: sqlalchemy must not")
+def with_driver(fleet: Fleet, name: str) -> Service:
+    """The host under another driver, with the test's directory among the places that Python looks at."""
+    fleet.config.write_text(fleet.config.read_text().replace("fake.FakeDriver", name))
+    path = os.pathsep.join((str(fleet.directory), os.environ.get("PYTHONPATH", "")))
+    return fleet.compute.start(env={"PYTHONPATH": path})
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("import sqlalchemy", "sqlalchemy must not be imported in kilonova-compute"),
+        ("import no_such_dependency", "No module named 'no_such_dependency'"),
+        ("import kilonova.virt.no_such_part", "No module named 'kilonova.virt.no_such_part'"),
+        ("raise RuntimeError('not on a Sunday')", "not on a Sunday"),
+    ],
+)
+def test_a_driver_whose_import_fails_is_refused(fleet: Fleet, body: str, words: str) -> None:
+    """Its own words are the sentence; the cause is in the log above it."""
+    (fleet.directory / "greedy.py").write_text(body)
+    assert with_driver(fleet, "greedy.Driver").wait_dead() == 1
+    *log, last = fleet.compute.said().splitlines()
+    assert last.startswith(f"kilonova: compute_driver 'greedy.Driver' cannot be imported: {words}")
+    assert any("greedy.py" in line for line in log)
+
+
+@pytest.mark.parametrize("installer", ["uv", "by hand"])
+def test_a_third_partys_package_is_found_by_its_entry_point(fleet: Fleet, installer: str) -> None:
+    """Installed as any package is, named by its entry point alone, and a server runs on it."""
+    package = {
+        "their_driver.py": "from kilonova.virt.fake import FakeDriver\nclass Theirs(FakeDriver):\n    pass\n",
+        "their_driver-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: their-driver\nVersion: 1.0\n",
+        "their_driver-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        "their_driver-1.0.dist-info/entry_points.txt": "[kilonova.compute_drivers]\ntheirs = their_driver:Theirs\n",
+        "their_driver-1.0.dist-info/RECORD": "",
+    }
+    if installer == "uv":
+        install(fleet.directory, package)
+    else:
+        for name, text in package.items():
+            (fleet.directory / name).parent.mkdir(exist_ok=True)
+            (fleet.directory / name).write_text(text)
+    fleet.conductor.start().ready()
+    with_driver(fleet, "theirs").ready()
+    assert fleet.wait_state(create(fleet).id, "active").host == "box1"
+
+
+def install(directory: Path, package: Mapping[str, str]) -> None:
+    """As a wheel, by the installer that set-up brings along."""
+    uv = TOOLS / "bin/uv"
+    if not uv.exists():
+        cannot_run("there is no installer in .build/tools")
+    wheel = directory / "their_driver-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as file:
+        for name, text in package.items():
+            file.writestr(name, text)
+    words = [uv, "pip", "install", "--quiet", "--no-deps", "--no-index", "--python", sys.executable]
+    subprocess.run([*words, "--target", directory, wheel], check=True, timeout=60)
 
 
 def test_a_conductor_that_comes_later_is_waited_for(fleet: Fleet) -> None:
@@ -197,6 +252,9 @@ def test_two_at_a_time_are_refused(fleet: Fleet) -> None:
     [
         (("fake.FakeDriver", "xen.XenDriver"), "compute_driver 'xen.XenDriver' was not found"),
         (("fake.FakeDriver", ""), "compute_driver is required"),
+        (("fake.FakeDriver", "FakeDriver"), "neither module.Class nor a known entry point"),
+        (("fake.FakeDriver", "fake.NoDriver"), "module kilonova.virt.fake has no class NoDriver"),
+        (("fake.FakeDriver", "fake.FakeHypervisor"), "'fake.FakeHypervisor' is not a ComputeDriver"),
         (("nats://", "rabbit://nova:hunter2@"), "Kilonova speaks NATS"),
         (("transport_url =", "some_url ="), "transport_url is not set"),
         (("report_interval = 0.5", "report_interval = often"), "report_interval"),

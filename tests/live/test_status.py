@@ -13,9 +13,12 @@ from typing import Any
 import httpx
 import pytest
 
+from kilonova.doctor.finding import Level
+from kilonova.doctor.service import readiness
 from tests.live.box import GUEST_IMAGE, libvirt_box, private_libvirtd, wait_for
 from tests.live.fleet import Fleet
 from tests.live.fleet import fleet as running_fleet
+from tests.unit.doctor.arranged import subject
 
 pytestmark = pytest.mark.live
 
@@ -56,9 +59,12 @@ def test_what_fails_is_named_and_the_rest_is_not(fleet: Fleet) -> None:
     assert (failing(compute), failing(conductor)) == ([], [])
     metrics = ask(compute, "/metrics").text
     assert "kilonova_hypervisor_up 1.0" in metrics
+    assert readiness(subject(fleet.state, status_listen=str(compute))).level is Level.OK
     wait_for(lambda: 'kilonova_periodic_seconds_count{task="heartbeat"}' in ask(compute, "/metrics").text, within_s=5)
     os.kill(fleet.conductor.pid, signal.SIGSTOP)
     assert failing(compute) == ["conductor"]
+    looked = readiness(subject(fleet.state, status_listen=str(compute)))
+    assert (looked.level, "conductor: " in looked.found) == (Level.ERROR, True)
     os.kill(fleet.conductor.pid, signal.SIGCONT)
     wait_for(lambda: failing(compute) == [], within_s=10)
     fleet.nats.stop()

@@ -98,9 +98,9 @@ class Api:
 
 
 @asynccontextmanager
-async def running_api() -> AsyncGenerator[Api]:
+async def running_api(overrides: Mapping[tuple[str, str], Any] | None = None) -> AsyncGenerator[Api]:
     """The administrator's view of a cloud."""
-    async with running_cloud() as cloud:
+    async with running_cloud(overrides) as cloud:
         yield Api(cloud, cloud.token)
 
 

@@ -15,7 +15,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from kilonova.api.console_socket import MOST_BYTES
 from kilonova.objects.ids import InstanceId
-from kilonova.virt.fake import FakeDriver, FakeHypervisor
+from kilonova.virt.fake import FakeDriver
+from kilonova.virt.fake_machine import FakeHypervisor
 from tests.make import run
 from tests.service.api import Api, message, running_api
 

@@ -82,9 +82,10 @@ def test_a_token_for_a_password() -> None:
             assert token["user"]["name"] == token["project"]["name"] == "admin"
             assert token["project"]["domain"] == {"id": "default", "name": "Default"}
             assert {"admin", "member", "reader"} == {role["name"] for role in token["roles"]}
-            assert {entry["type"] for entry in token["catalog"]} == {"identity", "compute", "image"}
+            assert {entry["type"] for entry in token["catalog"]} == {"identity", "compute", "image", "network"}
             urls = {end["url"] for entry in token["catalog"] for end in entry["endpoints"]}
-            assert urls == {"http://box/identity", "http://box/compute/v2.1", "http://box/image"}
+            paths = {"identity", "compute/v2.1", "image", "network"}
+            assert urls == {f"http://box/{path}" for path in paths}
             for name in ("issued_at", "expires_at"):
                 assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", token[name])
             for user in (
@@ -119,7 +120,7 @@ def test_a_token_for_a_token_and_what_a_token_says() -> None:
                 assert message(hidden, 404, "error")
             assert (await other.call("GET", "/identity/v3/auth/tokens")).status_code == 400
             catalog = (await other.call("GET", "/identity/v3/auth/catalog")).json()["catalog"]
-            assert len(catalog) == 3
+            assert len(catalog) == 4
 
     run(main())
 

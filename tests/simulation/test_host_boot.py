@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A host loses power: what should run is started again, few at a time, however messages are lost."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +86,32 @@ async def loses_nothing(world: World) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_a_host_that_rebooted_starts_what_should_run(seed: int, tmp_path: Path) -> None:
     run_virtually(story(seed, tmp_path))
+
+
+def test_power_lost_between_a_start_and_its_report_loses_no_guest(tmp_path: Path) -> None:
+    """The guest has the create's own mark and is off: not because it wanted to."""
+
+    async def main() -> None:
+        async with simulated(3, tmp_path, hosts=("a",), loss=0, doubling=0) as world:
+            image_id = await Story(world, 3).image()
+            machine, started = world.machines["a"], asyncio.Event()
+
+            async def stop_the_world(call: str, _guest: object) -> None:
+                if call == "guest_state" and any(guest.starts for guest in machine.guests.values()):
+                    started.set()
+                    await asyncio.Event().wait()
+
+            machine.before_call = stop_the_world
+            told = Story(world, 3)
+            await told.create("s1", image_id)
+            (server_id,) = told.expected
+            async with asyncio.timeout(60):
+                await started.wait()
+            machine.before_call = None
+            await loses_power(world, "a")
+            await world.until(lambda: settled(world), within_s=600)
+            shown = (await world.http.get(f"/compute/v2.1/servers/{server_id}")).json()["server"]
+            guest = machine.guests[server_id]  # type: ignore[index]
+            assert (shown["status"], guest.power, guest.starts) == ("ACTIVE", PowerState.RUNNING, 2)
+
+    run_virtually(main())

@@ -187,7 +187,7 @@ def _faulty(exc: Exception, request: _Request, service: Service) -> tuple[int, R
     if isinstance(exc, TooLarge) and "content-length" not in request.headers:
         # Nobody knows how much is still to come, so the rest is not waited for.
         headers = (*headers, ("Connection", "close"))
-    return status, Reply(fault(status, message, identity=service.identity), headers=headers)
+    return status, Reply(fault(status, message, identity=service.identity, network=service.network), headers=headers)
 
 
 def _headers(request: _Request, service: Service) -> list[tuple[str, str]]:

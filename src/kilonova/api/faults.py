@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Errors of the catalogue as HTTP answers.
 
-Source: Compute API reference, "Faults"; Identity's own form differs in its one key.
+Source: Compute API reference, "Faults"; Identity's and Network's own forms differ in their one key.
 """
 
 from collections.abc import Mapping
@@ -77,11 +77,14 @@ def status_of(exc: errors.KilonovaError) -> int:
     return _STATUS.get(type(exc), 500)
 
 
-def fault(status: int, message: str, *, identity: bool = False) -> bytes:
+def fault(status: int, message: str, *, identity: bool = False, network: bool = False) -> bytes:
     """The body of a fault: one key that names it, code and message in it."""
     if identity or status == 401:
         title = _TITLE.get(status, "Internal Server Error")
         return to_json({"error": {"code": status, "title": title, "message": message}})
+    if network:
+        kind = _TITLE.get(status, "Internal Server Error").replace(" ", "")
+        return to_json({"NeutronError": {"type": kind, "message": message, "detail": ""}})
     return to_json({_KEY.get(status, "computeFault"): {"code": status, "message": message}})
 
 

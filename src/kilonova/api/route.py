@@ -123,10 +123,12 @@ def _places(node: _Node, segments: Sequence[str], at: int) -> Iterable[tuple[_No
 @dataclass(frozen=True)
 class Service:
     """The rows below one prefix ("/compute/v2.1").  `microversions`: it negotiates them and says so in its answers;
-    `identity`: its faults have Identity's form; `open`: what it does not have is 404 without asking for a token."""
+    `identity`, `network`: its faults have that API's form; `open`: what it does not have is 404 without asking for a
+    token."""
 
     prefix: str
     rows: tuple[Row, ...]
     open: bool = False
     microversions: bool = False
     identity: bool = False
+    network: bool = False

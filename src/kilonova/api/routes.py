@@ -9,6 +9,7 @@ from kilonova.api.compute import routes as compute
 from kilonova.api.identity import routes as identity
 from kilonova.api.image import routes as image
 from kilonova.api.microversion import MAX, MIN
+from kilonova.api.network import routes as network
 from kilonova.api.route import Row, Service
 
 SERVICES: tuple[Service, ...] = (
@@ -17,6 +18,7 @@ SERVICES: tuple[Service, ...] = (
     identity.SERVICE,
     compute.SERVICE,
     image.SERVICE,
+    network.SERVICE,
 )
 """Everything that is served."""
 
@@ -32,7 +34,7 @@ def routes_markdown(services: Iterable[Service] = SERVICES) -> str:
         lines += [_line(row) for row in service.rows]
         lines.append("")
     lines += ["## Server actions", "", "| action | role | policy |", "|---|---|---|"]
-    lines += [f"| `{name}` | {row.role.name.lower()} | {row.rule} |" for name, row in actions.ACTIONS.items()]
+    lines += [f"| `{name}` | {one.role.name.lower()} | {one.rule} |" for name, (*_, one) in actions.ACTIONS.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -73,6 +73,27 @@ async def image_list(call: Call) -> Reply:
     return json_reply({"versions": [_entry(call.links.base, IMAGE_VERSION, "/image/v2", status="CURRENT")]})
 
 
+def _network_v20(base: str) -> dict[str, Any]:
+    return _entry(base, "v2.0", "/network/v2.0", status="CURRENT", updated="2013-01-01T00:00:00Z")
+
+
+async def network_list(call: Call) -> Reply:
+    return json_reply({"versions": [_network_v20(call.links.base)]})
+
+
+async def network_v20(call: Call) -> Reply:
+    links = call.links
+    kinds = ("network", "subnet", "port")
+    return json_reply(
+        {
+            "resources": [
+                {"name": kind, "collection": f"{kind}s", "links": [{"rel": "self", "href": links.to(f"/{kind}s")}]}
+                for kind in kinds
+            ]
+        }
+    )
+
+
 SERVICES = (
     Service(
         "/compute",
@@ -95,6 +116,11 @@ SERVICES = (
             Row("GET", "", image_list, "versions", Role.ANYBODY, success=300, reply="{versions: [...]}"),
             Row("GET", "/versions", image_list, "versions", Role.ANYBODY, reply="{versions: [...]}"),
         ),
+        open=True,
+    ),
+    Service(
+        "/network",
+        (Row("GET", "", network_list, "versions", Role.ANYBODY, reply="{versions: [...]}"),),
         open=True,
     ),
 )

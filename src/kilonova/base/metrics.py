@@ -33,8 +33,15 @@ class Metrics:
             "kilonova_reaped_guests", "Guests of deleted instances that were removed.", registry=self.registry
         )
 
+        self._overdue = Counter(
+            "kilonova_overdue_actions", "Actions that the watchdog ended past their deadline.", registry=self.registry
+        )
+
     def action_ended(self, verb: str, succeeded: bool) -> None:
         self._actions.labels(verb, "done" if succeeded else "failed").inc()
+
+    def overdue(self, count: int) -> None:
+        self._overdue.inc(count)
 
     def round_ended(self, task: str, took_s: float, how: str) -> None:
         """`how`: ok, failed, hung."""

@@ -53,7 +53,7 @@ class Machine:
         self._do("directory", path, lambda: _make_directory(there, mode, uid, gid))
 
     def file(self, path: str, text: str, mode: int, group: str | None = None, *, keep: bool = False) -> None:
-        """It holds that text; with `keep` one that is there is somebody's own, and stays.  Raises StateError."""
+        """It holds that text; with `keep` one that is there is kept as it is.  Raises StateError."""
         there = self.place(path)
         if there.exists() and (keep or there.read_text(encoding="utf-8") == text):
             self.say("as it is", path)

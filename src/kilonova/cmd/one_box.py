@@ -19,6 +19,7 @@ from kilonova.cmd.attend import Hangup, attended
 from kilonova.cmd.common import prepare_state, stop_on_signals
 from kilonova.cmd.service import begin_to_stop
 from kilonova.config.load import Settings
+from kilonova.objects.service import HostNetwork
 from kilonova.wiring import OneBox, one_box
 
 log = structlog.get_logger(__name__)
@@ -28,8 +29,8 @@ FIRST_WORDS_S = 3.0
 POLL_FIRST_S, POLL_S = 0.05, 1.0
 DRAIN_S = 10.0
 SESSION_LIMITS = (
-    "a libvirt session of your own: guests reach out, nobody reaches them but by their console, and they may end with "
-    "your last log-in (loginctl enable-linger keeps them); `kilonova install`, as root, is without these"
+    "a libvirt session of your own: guests reach out, and are reached by their ssh port and their console only; they "
+    "may end with your last log-in (loginctl enable-linger keeps them); `kilonova install`, as root, is without these"
 )
 
 
@@ -128,10 +129,17 @@ async def _hypervisor(box: OneBox) -> str:
     inventory = await box.manager.driver.inventory()
     version = inventory.hypervisor_version
     dotted = f"{version // 1_000_000}.{version // 1000 % 1000}.{version % 1000}"
-    network = inventory.network
     lines = [f"hypervisor  {inventory.hypervisor_type} {dotted} on {inventory.node}"]
-    if network is not None:
-        lines.append(f"network     {network.name}: {network.backend}, {network.cidr}")
-        if network.backend == "user":
-            lines.append(f"limits      {SESSION_LIMITS}")
+    lines += [f"network     {_said(network)}" for network in inventory.networks]
+    if any(network.backend == "user" for network in inventory.networks):
+        lines.append(f"limits      {SESSION_LIMITS}")
     return "\n".join(lines)
+
+
+def _said(network: HostNetwork) -> str:
+    line = f"{network.name}: {network.backend}, {network.cidr}"
+    if network.bridge:
+        line += f" on {network.bridge}"
+    if network.ssh_port:
+        line += f"; ssh -p {network.ssh_port} to the second address of a server"
+    return line

@@ -16,7 +16,7 @@ from kilonova import __version__
 from kilonova.base import logging
 from kilonova.base.clock import Clock
 from kilonova.cmd.common import prepare_state
-from kilonova.config import default
+from kilonova.config import default, network
 from kilonova.config.load import GROUPS, Settings, load
 
 log = structlog.get_logger(__name__)
@@ -73,9 +73,15 @@ def unknown_options(files: Sequence[str], dirs: Sequence[str]) -> tuple[str, ...
         sections: dict[str, dict[str, Any]] = {}
         cfg.ConfigParser(path, sections).parse()
         for group, options in sections.items():
-            names = {name for name in options if (group.lower(), name.replace("-", "_")) not in known}
+            names = {name for name in options if not _is_ours(group.lower(), name.replace("-", "_"), known)}
             found |= {f"{group}.{name}" for name in names}
     return tuple(sorted(found))
+
+
+def _is_ours(group: str, option: str, known: set[tuple[str, str]]) -> bool:
+    if group.startswith(network.group_of("")):
+        return option in {one.dest for one in network.BRIDGE_OPTIONS}
+    return (group, option) in known
 
 
 def run(state_path: Path, role: str, serve: Coroutine[Any, Any, None]) -> None:

@@ -31,7 +31,6 @@ from kilonova.compute.session import Identity, Session
 from kilonova.compute.virtapi import ComputeVirtAPI
 from kilonova.config.default import reloaded
 from kilonova.config.load import Settings
-from kilonova.objects.service import HostNetwork
 from kilonova.rpc.bus import Bus
 from kilonova.rpcapi import compute as rows
 from kilonova.rpcapi.host import HostAPI
@@ -81,7 +80,7 @@ class ComputeManager:
         observer = Observer(self.driver, session)
         self.virtapi.on_event = observer.mark
         cache = ImageCache(Path(defaults.instances_path) / "_base", self._images, self._workers, clock)
-        tools = Tools(self.driver, cache, clock, defaults)
+        tools = Tools(self.driver, cache, clock, defaults, self._identity.boot_id)
         runner = Runner(self._failpoints)
         hooks = (observer.idle, self._look_for_work, self.metrics)
         lanes = Lanes(self._identity.host, session.conductor, runner, tools, *hooks)
@@ -103,10 +102,6 @@ class ComputeManager:
         if not self.virtapi.enabled:
             return False, self.virtapi.reason
         return self._reports.reported, "" if self._reports.reported else "telling the conductor what this host has"
-
-    async def network(self) -> HostNetwork | None:
-        """The network that guests of this host get."""
-        return (await self.driver.inventory()).network
 
     async def drain(self, limit_s: float) -> int:
         """Take no more work; give what is in hand `limit_s` seconds to end; how many actions are left for the next

@@ -4,9 +4,11 @@
 import base64
 import json
 from collections.abc import Mapping
+from ipaddress import ip_network
 from typing import Any
 
-from kilonova.objects.instance import Instance
+from kilonova.networks.ids import cidr_of, network_id
+from kilonova.objects.instance import Address, Instance
 
 
 def config_drive_files(instance: Instance) -> Mapping[str, bytes]:
@@ -45,18 +47,27 @@ def meta_data(instance: Instance) -> dict[str, Any]:
 
 
 def network_data(instance: Instance) -> dict[str, Any]:
-    """network_data.json: the guest gets its addresses by DHCP, whose server gives it just the ones that we show."""
+    """network_data.json: on our own networks the guest gets its addresses by DHCP, whose server gives it just the ones
+    that we show; on a bridge it is told them here."""
     links = [
         {"id": f"tap{n}", "type": "phy", "ethernet_mac_address": a.mac, "mtu": a.mtu}
         for n, a in enumerate(instance.addresses)
     ]
     networks = [
-        {"id": f"network{n}", "type": "ipv4_dhcp", "link": f"tap{n}", "network_id": a.network}
+        {"id": f"network{n}", "link": f"tap{n}", "network_id": network_id(a.network), **_addressing(a)}
         for n, a in enumerate(instance.addresses)
     ]
     dns = sorted({server for a in instance.addresses for server in a.dns})
     services = [{"type": "dns", "address": server} for server in dns]
     return {"links": links, "networks": networks, "services": services}
+
+
+def _addressing(address: Address) -> dict[str, Any]:
+    if address.dhcp:
+        return {"type": "ipv4_dhcp"}
+    mask = str(ip_network(cidr_of(address)).netmask)
+    routes = [{"network": "0.0.0.0", "netmask": "0.0.0.0", "gateway": address.gateway}] if address.gateway else []
+    return {"type": "ipv4", "ip_address": address.address, "netmask": mask, "routes": routes}
 
 
 def _json(value: Any) -> bytes:

@@ -5,7 +5,7 @@ import asyncio
 
 import structlog
 
-from kilonova.base.errors import HypervisorUnavailable, KilonovaError
+from kilonova.base.errors import HypervisorError, HypervisorUnavailable, KilonovaError
 from kilonova.base.tasks import Supervisor
 from kilonova.compute.lanes import Lanes
 from kilonova.compute.session import Session
@@ -73,9 +73,6 @@ class Observer:
             self._dirty.difference_update(ready)
             try:
                 await self._read(ready)
-            except HypervisorUnavailable as exc:
-                # Not lost: the bulk read that follows a reconnection finds the difference.
-                log.info("guests could not be read now", count=len(ready), error=str(exc))
             except KilonovaError as exc:
                 log.info("what guests do could not be told yet", count=len(ready), error=str(exc))
                 self._dirty.update(ready)
@@ -85,12 +82,16 @@ class Observer:
                 log.exception("reading guests broke off", count=len(ready))
 
     async def _read(self, ready: list[InstanceId]) -> None:
-        states: list[Observed] = []
-        for instance_id in ready:
-            state = await self._driver.guest_state(instance_id)
-            states.append(
-                Observed(instance_id, None if state is None else state.power, "" if state is None else state.reason)
-            )
-        if states:
-            report = tuple(states)
+        report = tuple([seen for instance_id in ready if (seen := await self._look(instance_id)) is not None])
+        if report:
             await self._session.call(lambda epoch: self._session.conductor.report_states(epoch, report))
+
+    async def _look(self, instance_id: InstanceId) -> Observed | None:
+        """None when this one cannot be read now, which is no other guest's matter.  It is not lost: the next bulk read,
+        at the latest the one that follows a reconnection, finds the difference."""
+        try:
+            state = await self._driver.guest_state(instance_id)
+        except (HypervisorUnavailable, HypervisorError) as exc:
+            log.info("a guest could not be read now", instance=instance_id, error=str(exc))
+            return None
+        return Observed(instance_id, None if state is None else state.power, "" if state is None else state.reason)

@@ -17,19 +17,21 @@ from kilonova.base.clock import Clock
 from kilonova.compute.image_cache import ImageCache
 from kilonova.config.default import DefaultSettings
 from kilonova.objects.action import Action
+from kilonova.objects.guest import GuestState
 from kilonova.objects.instance import Instance
-from kilonova.objects.states import Verb
+from kilonova.objects.states import GIVEN_UP, PowerState, Verb
 from kilonova.virt.driver import ComputeDriver
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What steps work with."""
+    """What steps work with.  `boot_id` tells this boot of the machine from every other."""
 
     driver: ComputeDriver
     images: ImageCache
     clock: Clock
     settings: DefaultSettings
+    boot_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,22 @@ class Job:
     action: Action
     instance: Instance
     tools: Tools
+
+    @property
+    def mark(self) -> str:
+        """What a start by this action leaves with the guest: which action, and on which boot of the machine."""
+        return f"{self.action.id}@{self.tools.boot_id}"
+
+    def has_started(self, state: GuestState | None, *, on_any_boot: bool = False) -> bool:
+        """Whether the guest's last start was this action's own; one of an earlier boot is gone with that boot.
+
+        The mark is there before the guest is: a start that the hypervisor gave up, or of which it knows nothing any
+        more, since it was itself ended in the middle, is none."""
+        if state is None or state.mark is None:
+            return False
+        if state.power is PowerState.SHUTDOWN and state.reason in GIVEN_UP:
+            return False
+        return state.mark.partition("@")[0] == self.action.id if on_any_boot else state.mark == self.mark
 
 
 Work = Callable[[Job], Awaitable[None]]

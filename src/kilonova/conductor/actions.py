@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from kilonova.base.errors import InvalidState, NotFound, StaleWrite
+from kilonova.conductor.effects import when_accepted
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
@@ -20,8 +21,8 @@ from kilonova.db.writers import instances as write_instances
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.instance import Fault, Instance
-from kilonova.objects.states import VERBS, ActionState, PowerState, TaskState, Verb, VmState, observed
-from kilonova.rpcapi.conductor import AcceptAction, CreateServers
+from kilonova.objects.states import VERBS, ActionState, PowerState, Verb, VmState, observed
+from kilonova.rpcapi.conductor import NETWORKS, AcceptAction, CreateServers
 from kilonova.rpcapi.host import Fetch, Fetched, Finish, WorkItem
 
 
@@ -32,7 +33,8 @@ def create(
     fresh: list[ActionId] = []
     for instance, action_id in zip(request.instances, action_ids, strict=True):
         if write_instances.insert(connection, instance):
-            asked = AcceptAction(request.context, instance.id, Verb.CREATE)
+            params = {NETWORKS: ",".join(request.networks)} if request.networks else {}
+            asked = AcceptAction(request.context, instance.id, Verb.CREATE, params)
             write_actions.insert(connection, _action(action_id, asked, None, now))
             fresh.append(action_id)
     return fresh
@@ -41,7 +43,8 @@ def create(
 def accept(connection: sa.Connection, asked: AcceptAction, action_id: ActionId, now: datetime) -> HostName | None:
     """Record an action on an existing instance, or refuse it; the host to wake, if there is one.
 
-    Raises NotFound or InvalidState.  A repeat of the same request, and a second delete, change nothing.
+    Raises NotFound, InvalidState, or what `when_accepted` does.  A repeat of the same request, and a second delete,
+    change nothing.
     """
     if read_actions.is_known(connection, asked.instance_id, asked.context.request_id):
         return None  # even if it has ended since: its outcome is recorded
@@ -49,36 +52,38 @@ def accept(connection: sa.Connection, asked: AcceptAction, action_id: ActionId, 
     already = read_actions.open_of_instance(connection, instance.id)
     if asked.verb is Verb.DELETE and any(action.verb is Verb.DELETE for action in already):
         return instance.host
-    _check(instance, asked.verb, already)
-    for superseded in already:
-        why = f"superseded by {asked.verb} {asked.context.request_id}"
-        write_actions.end(connection, superseded.id, now, ActionState.SUPERSEDED, why)
+    _check(instance, asked, already)
+    values = when_accepted(instance, asked)
     rule = VERBS[asked.verb]
-    values: dict[str, Any] = {"task_state": _task_state(asked)}
-    if rule.desired_power is not None:
-        values["desired_power"] = rule.desired_power
+    if rule.preempts:
+        _supersede(connection, already, asked, now)
     write_instances.update(connection, instance.id, now, **values)
     action = _action(action_id, asked, instance.host, now)
     write_actions.insert(connection, action)
+    if rule.at_once:
+        write_actions.end(connection, action.id, now, ActionState.DONE)
+        return None
     if instance.host is None:  # nothing of it is on any host: a delete has nothing to do there
         _end(connection, action, instance, _Outcome(True, None, None), now)
     return instance.host
 
 
-def _task_state(asked: AcceptAction) -> TaskState:
-    if asked.verb is Verb.REBOOT and asked.params.get("type") == "HARD":
-        return TaskState.REBOOTING_HARD
-    return VERBS[asked.verb].task_state
+def _supersede(connection: sa.Connection, already: list[Action], by: AcceptAction, now: datetime) -> None:
+    for superseded in already:
+        why = f"superseded by {by.verb} {by.context.request_id}"
+        write_actions.end(connection, superseded.id, now, ActionState.SUPERSEDED, why)
 
 
-def _check(instance: Instance, verb: Verb, already: list[Action]) -> None:
-    rule = VERBS[verb]
+def _check(instance: Instance, asked: AcceptAction, already: list[Action]) -> None:
+    verb, rule = asked.verb, VERBS[asked.verb]
+    if instance.locked_by is not None and rule.locked and not asked.context.is_admin:
+        raise InvalidState(f"Instance {instance.id} is locked", vm_state=instance.vm_state, locked=True)
     in_the_way: str | None = None
     if instance.vm_state not in rule.allowed:
         in_the_way = f"vm_state {instance.vm_state}"
-    elif instance.host is None and verb is not Verb.DELETE:
+    elif instance.host is None and not rule.preempts and not rule.at_once:
         in_the_way = f"vm_state {instance.vm_state}, without a host"
-    elif already and not rule.preempts:
+    elif already and not rule.preempts and not rule.at_once:
         in_the_way = f"task_state {instance.task_state}"
     if in_the_way is not None:
         raise InvalidState(
@@ -169,7 +174,7 @@ def _end(connection: sa.Connection, action: Action, instance: Instance, outcome:
         values.update(vm_state=observed(VERBS[action.verb].ends or instance.vm_state, power), fault=None)
         if action.verb is Verb.CREATE:
             values["launched_at"] = now
-    elif action.verb in (Verb.CREATE, Verb.DELETE):
+    elif VERBS[action.verb].breaks:
         values.update(vm_state=VmState.ERROR, fault=Fault(500, outcome.message or "unknown", now))
     else:  # it is what it is: the reason stands in the action
         values["vm_state"] = observed(instance.vm_state, power)

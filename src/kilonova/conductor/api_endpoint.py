@@ -2,13 +2,14 @@
 """What the API asks of the conductor: each method is one transaction."""
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import TypeVar
 
 import sqlalchemy as sa
 
 from kilonova.base.clock import Clock
 from kilonova.base.failpoints import Failpoints
-from kilonova.conductor import actions, hosts
+from kilonova.conductor import actions, hosts, server_edits
 from kilonova.db.engine import Database
 from kilonova.db.writers import catalogue
 from kilonova.db.writers import instances as write_instances
@@ -42,6 +43,8 @@ class ApiEndpoint:
         endpoint.on(rows.CREATE_SERVERS, self._create_servers)
         endpoint.on(rows.ACCEPT_ACTION, self._accept_action)
         endpoint.on(rows.UPDATE_SERVER, self._update_server)
+        endpoint.on(rows.EDIT_METADATA, self._write_now(server_edits.edit_metadata))
+        endpoint.on(rows.EDIT_TAGS, self._write_now(server_edits.edit_tags))
         endpoint.on(rows.UPDATE_SERVICE, self._update_service)
         endpoint.on(rows.CREATE_FLAVOR, self._write(lambda c, r: catalogue.create_flavor(c, r.flavor)))
         endpoint.on(rows.DELETE_FLAVOR, self._write(lambda c, r: catalogue.delete_flavor(c, r.flavor_id)))
@@ -58,6 +61,11 @@ class ApiEndpoint:
             return ACK
 
         return handler
+
+    def _write_now(
+        self, transaction: Callable[[sa.Connection, Q, datetime], None]
+    ) -> Callable[[Q, str], Awaitable[Ack]]:
+        return self._write(lambda connection, request: transaction(connection, request, self._clock.now()))
 
     async def _create_servers(self, request: rows.CreateServers, _peer: str) -> Ack:
         action_ids = tuple(ActionId(self._clock.new_id()) for _ in request.instances)

@@ -15,11 +15,12 @@ from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
 from kilonova.networks.addresses import mac_of
 from kilonova.objects.action import Action
-from kilonova.objects.ids import ActionId, HostName
+from kilonova.objects.ids import ActionId, HostName, InstanceId
 from kilonova.objects.instance import Address, Instance
 from kilonova.objects.placement import PlacementRequest, Refusal
 from kilonova.objects.service import ComputeNode, HostNetwork
 from kilonova.objects.states import TaskState
+from kilonova.rpcapi.conductor import NETWORKS
 from kilonova.scheduler.choose import choose, explain
 
 
@@ -34,7 +35,7 @@ def place(connection: sa.Connection, action_id: ActionId, random: Random, now: d
         return None
     instance = read_instances.get(connection, action.instance_id)
     nodes = {node.service.host: node for node in read_hosts.list_nodes(connection)}
-    choice = choose(_request(instance), nodes.values(), random)
+    choice = choose(_request(instance, _asked(action)), nodes.values(), random)
     refusals = list(choice.refusals)
     for host in choice.hosts:
         refusal = _take(connection, action, instance, nodes[host], now)
@@ -45,29 +46,38 @@ def place(connection: sa.Connection, action_id: ActionId, random: Random, now: d
     return None
 
 
-def _request(instance: Instance) -> PlacementRequest:
+def _asked(action: Action) -> tuple[str, ...]:
+    """The networks that a create asked for, by name; none means the host's first."""
+    return tuple(name for name in action.params.get(NETWORKS, "").split(",") if name)
+
+
+def _request(instance: Instance, networks: tuple[str, ...]) -> PlacementRequest:
     return PlacementRequest(
         vcpus=instance.flavor.vcpus,
         memory_mib=instance.flavor.memory_mib,
         disk_gib=write_hosts.disk_gib(instance),
         availability_zone=instance.availability_zone,
         wants_network=instance.wants_network,
+        networks=networks,
     )
 
 
 def _take(
     connection: sa.Connection, action: Action, instance: Instance, node: ComputeNode, now: datetime
 ) -> Refusal | None:
-    host, network = node.service.host, node.inventory.network
+    host = node.service.host
     if not write_hosts.claim(connection, host, instance):
         return Refusal(host, "Claim", "another build took the last of it")
     addresses: tuple[Address, ...] = ()
-    if instance.wants_network and network is not None:
-        free = write_instances.take_address(connection, host, network, instance.id)
-        if free is None:
-            write_hosts.release(connection, host, instance)
-            return Refusal(host, "NetworkFilter", "no address is free")
-        addresses = (_address(instance, network, free),)
+    if instance.wants_network:
+        wanted = _networks(node, _asked(action))
+        for network in wanted:
+            taken = _take_address(connection, host, network, instance.id, len(addresses))
+            if taken is None:
+                write_instances.release_addresses(connection, instance.id)
+                write_hosts.release(connection, host, instance)
+                return Refusal(host, "NetworkFilter", f"no address of {network.name} is free")
+            addresses += (taken,)
     write_instances.update(
         connection,
         instance.id,
@@ -82,13 +92,27 @@ def _take(
     return None
 
 
-def _address(instance: Instance, network: HostNetwork, free: str) -> Address:
+def _networks(node: ComputeNode, names: tuple[str, ...]) -> tuple[HostNetwork, ...]:
+    """Those networks of the node, which has passed the filters; its first without a name."""
+    if not names:
+        return node.inventory.networks[:1]
+    return tuple(network for name in names if (network := node.inventory.network(name)) is not None)
+
+
+def _take_address(
+    connection: sa.Connection, host: HostName, network: HostNetwork, instance_id: InstanceId, index: int
+) -> Address | None:
+    free = write_instances.take_address(connection, host, network, instance_id)
+    if free is None:
+        return None
     return Address(
         network=network.name,
         address=free,
-        mac=mac_of(instance.id),
+        mac=mac_of(instance_id, index),
         prefix=network.prefix,
         gateway=network.gateway,
         dns=network.dns,
         mtu=network.mtu,
+        dhcp=network.backend != "bridge",
+        floating=write_instances.take_loopback(connection, host, instance_id) if network.ssh_port else "",
     )

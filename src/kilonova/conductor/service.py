@@ -12,6 +12,7 @@ import structlog
 from kilonova.base.clock import Clock
 from kilonova.base.errors import KilonovaError
 from kilonova.base.failpoints import Failpoints
+from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.conductor import build, liveness, watchdog
 from kilonova.conductor.api_endpoint import ApiEndpoint
@@ -42,7 +43,9 @@ class Conductor:
         *,
         down_time_s: float,
         failpoints: Failpoints,
+        metrics: Metrics,
     ) -> None:
+        self._metrics = metrics
         self._db, self._compute, self._clock, self._settings = db, compute, clock, settings
         self._failpoints = failpoints
         self._liveness = liveness.Liveness(clock, down_time_s=down_time_s, grace_s=settings.grace_period)
@@ -83,6 +86,7 @@ class Conductor:
 
     async def _watch(self) -> None:
         ended = await self._db.write(watchdog.end_overdue, self._clock.now())
+        self._metrics.overdue(ended)
         if ended:
             log.warning("actions ended past their deadline", count=ended)
         waiting = await self._db.read(read_actions.unplaced)

@@ -25,6 +25,18 @@ OPTIONS = [
         "max_client_requests", default=5, min=2, help="Width of the control lane, plus one: calls in flight on guests."
     ),
     cfg.FloatOpt("call_timeout", default=30.0, min=0.1, help="Seconds that one libvirt call may take."),
+    cfg.FloatOpt(
+        "guest_pulse_interval",
+        default=60.0,
+        min=0.0,
+        help="Seconds between two looks whether running guests answer; 0: they are not asked.",
+    ),
+    cfg.FloatOpt(
+        "guest_pulse_timeout",
+        default=10.0,
+        min=0.5,
+        help="Seconds after which a guest that does not answer is shown as not responding.",
+    ),
     cfg.FloatOpt("connect_timeout", default=10.0, min=0.1, help="Seconds that opening a connection may take."),
 ]
 
@@ -42,6 +54,8 @@ class LibvirtSettings:
     keepalive_count: int
     max_client_requests: int
     call_timeout: float
+    guest_pulse_interval: float
+    guest_pulse_timeout: float
     connect_timeout: float
 
 

@@ -46,8 +46,7 @@ def load(
     conf = options()
     try:
         conf([], project="kilonova", default_config_files=list(files), default_config_dirs=list(dirs))
-        for (group, name), value in (overrides or {}).items():
-            conf.set_override(name, value, group=None if group == "DEFAULT" else group)
+        bridges = _bridges(conf, dict(overrides or {}))
         return Settings(
             default=default.settings(conf),
             api=api.settings(conf.api),
@@ -55,9 +54,22 @@ def load(
             consoleauth=consoleauth.settings(conf.consoleauth),
             database=database.settings(conf.database),
             libvirt=libvirt.settings(conf.libvirt),
-            network=network.settings(conf.network),
+            network=network.settings(conf.network, bridges),
         )
     except cfg.ConfigFilesNotFoundError as exc:
         raise ConfigError(f"Configuration file not found: {', '.join(exc.config_files)}.") from exc
     except (cfg.Error, ValueError) as exc:
         raise ConfigError(f"The configuration cannot be used: {exc}") from exc
+
+
+def _bridges(conf: cfg.ConfigOpts, overrides: dict[tuple[str, str], Any]) -> list[network.BridgeNetwork]:
+    """Apply the overrides, and read the sections whose names are themselves configured."""
+    for (group, name), value in overrides.items():
+        if not group.startswith(network.group_of("")):
+            conf.set_override(name, value, group=None if group == "DEFAULT" else group)
+    for bridge in conf.network.bridges:
+        conf.register_opts(network.BRIDGE_OPTIONS, group=network.group_of(bridge))
+    for (group, name), value in overrides.items():
+        if group.startswith(network.group_of("")):
+            conf.set_override(name, value, group=group)
+    return [network.bridge_settings(name, conf[network.group_of(name)]) for name in conf.network.bridges]

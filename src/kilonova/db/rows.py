@@ -59,6 +59,8 @@ def instance_from(row: Row) -> Instance:
         launch_index=row["launch_index"],
         launched_at=row["launched_at"],
         terminated_at=row["terminated_at"],
+        locked_by=row["locked_by"],
+        locked_reason=row["locked_reason"],
         fault=None if fault is None else _FAULT.validate_python(fault),
     )
 

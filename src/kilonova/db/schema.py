@@ -77,6 +77,8 @@ instances = sa.Table(
     sa.Column("launch_index", sa.Integer, nullable=False),
     _time("launched_at", null=True),
     _time("terminated_at", null=True),
+    sa.Column("locked_by", sa.String(16)),
+    sa.Column("locked_reason", sa.String(255)),
     sa.Column("fault", sa.JSON(none_as_null=True)),
     _time("deleted_at", null=True),
     # Lists show what lives; what was deleted stays for its actions and must not slow them.

@@ -12,7 +12,7 @@ from types import ModuleType
 
 from oslo_config import cfg
 
-from kilonova.config import default, load
+from kilonova.config import default, load, network
 from kilonova.objects.states import OBSERVED, VERBS, PowerState, VmState, api_status
 from kilonova.rpcapi import compute, conductor, host
 from kilonova.rpcapi.method import rows_of
@@ -32,11 +32,13 @@ def states() -> str:
     ]
     for verb, rule in VERBS.items():
         allowed = "any" if verb == "delete" else ", ".join(sorted(rule.allowed)) or "(new)"
-        lines.append(f"| {verb} | {allowed} | {rule.task_state} | {rule.ends} | {rule.deadline_s:g} s |")
+        lines.append(
+            f"| {verb} | {allowed} | {rule.task_state or '-'} | {rule.ends or 'as it was'} | {rule.deadline_s:g} s |"
+        )
     lines += ["\n```mermaid\nstateDiagram-v2", "    [*] --> building: create"]
     for verb, rule in VERBS.items():
         sources = [VmState.BUILDING] if verb == "create" else sorted(rule.allowed)
-        lines += [f"    {source} --> {rule.ends}: {verb}" for source in sources if source != rule.ends]
+        lines += [f"    {source} --> {rule.ends}: {verb}" for source in sources if rule.ends not in (None, source)]
     lines.append("    building --> error: create fails")
     for (vm_state, power), after in OBSERVED.items():
         lines.append(f"    {vm_state} --> {after}: seen {power.name.lower()}")
@@ -44,8 +46,11 @@ def states() -> str:
     numbers = ", ".join(f"{power.value} {power.name}" for power in PowerState)
     for vm_state in VmState:
         lines.append(
-            f"| {vm_state} | {api_status(vm_state, None)} | {numbers if vm_state is VmState.BUILDING else ''} |"
+            f"| {vm_state} | {api_status(vm_state, None, PowerState.RUNNING)} "
+            f"| {numbers if vm_state is VmState.BUILDING else ''} |"
         )
+    unknown = api_status(VmState.ACTIVE, None, PowerState.NOSTATE)
+    lines.append(f"| active, and power_state 0 | {unknown} | the guest does not respond, or is not known |")
     return "\n".join(lines) + "\n"
 
 
@@ -82,6 +87,7 @@ def configuration() -> str:
     lines.append("are read again on SIGHUP; all others need a restart.\n")
     groups: dict[str, Sequence[cfg.Opt]] = {"DEFAULT": default.OPTIONS}
     groups.update({module.GROUP: module.OPTIONS for module in load.GROUPS})
+    groups[network.group_of("NAME")] = network.BRIDGE_OPTIONS
     for name, options in groups.items():
         lines += [f"## [{name}]\n", "| option | default | what |", "|---|---|---|"]
         lines += [f"| `{opt.name}` | `{_default(opt)}` | {opt.help}{' ↻' if opt.mutable else ''} |" for opt in options]

@@ -12,7 +12,7 @@ from kilonova.doctor.hypervisor import connect, socket_path
 from kilonova.doctor.subject import Subject
 from kilonova.doctor.tool import output_of
 from kilonova.networks.addresses import choose_subnet
-from kilonova.virt.libvirt.network import read_routes
+from kilonova.virt.libvirt.network import bridge_of, read_routes
 from kilonova.virt.libvirt.survey import Survey
 
 SBIN = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
@@ -20,10 +20,28 @@ SBIN = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"
 
 def subnet(subject: Subject, survey: Survey) -> Finding:
     """The guests' subnet collides with no route of the host."""
+    return _subnet(subject, survey.network)
+
+
+def subnet_by_routes(subject: Subject) -> Finding:
+    """The same by the kernel's word, while libvirt says nothing: a network that runs has a route on its bridge."""
+    return _subnet(subject, _running(subject))
+
+
+def _subnet(subject: Subject, existing: tuple[str, str] | None) -> Finding:
     if subject.backend != "nat":
-        return ok("network-subnet", "User-mode networks live inside each guest's QEMU and collide with nothing.")
-    routes = read_named_routes(subject.places.proc / "net/route")
-    return judge_subnet(subject.settings.network.cidr, survey.network, routes)
+        return ok("network-subnet", "There is no NAT network here: no subnet is chosen.")
+    return judge_subnet(subject.settings.network.cidr, existing, _routes(subject))
+
+
+def _routes(subject: Subject) -> list[tuple[str, str]]:
+    return read_named_routes(subject.places.proc / "net/route")
+
+
+def _running(subject: Subject) -> tuple[str, str] | None:
+    """Subnet and bridge of our network, by the routes; None when it does not run."""
+    bridge = bridge_of(subject.settings.network.name)
+    return next(((route, bridge) for interface, route in _routes(subject) if interface == bridge), None)
 
 
 def read_named_routes(path: Path) -> list[tuple[str, str]]:
@@ -59,12 +77,35 @@ def judge_subnet(configured: str, existing: tuple[str, str] | None, routes: Sequ
     return ok(name, f"The guests' subnet {net} collides with no route.", cidr=str(net))
 
 
+def bridges(subject: Subject, survey: Survey) -> Finding:
+    """The bridges of declared networks are there, and what ends on the host is filtered."""
+    name, declared = "bridges", subject.settings.network.bridges
+    if survey.bad_bridges:
+        cure = "Make it (ip link add NAME type bridge), or correct [network:NAME] bridge."
+        return error(name, " ".join(survey.bad_bridges), cure, missing=len(survey.bad_bridges))
+    if not survey.filtered and (declared or subject.backend == "nat"):
+        said = "libvirt has no filter clean-traffic: a guest can send from addresses that are not its own."
+        return warning(name, said, "apt-get install libvirt-daemon-config-nwfilter")
+    if not declared:
+        return ok(name, "No network on a bridge is declared.")
+    return ok(name, f"Declared bridges are there: {', '.join(one.bridge for one in declared)}.", count=len(declared))
+
+
 def forwarding(subject: Subject, survey: Survey) -> Finding:
     """The host forwards packets."""
+    return _forwarding(subject, survey.network_active)
+
+
+def forwarding_by_routes(subject: Subject) -> Finding:
+    """The same by the kernel's word, while libvirt says nothing."""
+    return _forwarding(subject, _running(subject) is not None)
+
+
+def _forwarding(subject: Subject, active: bool) -> Finding:
     if subject.backend == "nat" and lives_elsewhere(subject):
         return note("ip-forward", "Not looked at: the daemon lives in a network namespace of its own.")
     value = (subject.places.proc / "sys/net/ipv4/ip_forward").read_text(encoding="ascii").strip()
-    return judge_forwarding(value == "1", subject.backend, survey.network_active)
+    return judge_forwarding(value == "1", subject.backend, active)
 
 
 def lives_elsewhere(subject: Subject) -> bool:
@@ -83,7 +124,7 @@ def judge_forwarding(on: bool, backend: str, active: bool) -> Finding:
     """See `forwarding`.  libvirt turns it on when it starts a NAT network."""
     name, facts = "ip-forward", {"on": on, "network_active": active}
     if backend != "nat":
-        return ok(name, "User-mode networks need no forwarding.", **facts)
+        return ok(name, "Only a NAT network needs forwarding, and there is none here.", **facts)
     if on:
         return ok(name, "The host forwards packets.", **facts)
     if not active:
@@ -96,12 +137,12 @@ def firewall(subject: Subject) -> Finding:
     """No firewall drops what guests send."""
     name = "firewall"
     if subject.backend != "nat":
-        return ok(name, "User-mode networks are forwarded by nobody.")
+        return ok(name, "Only a NAT network is forwarded, and there is none here.")
     tables = output_of(["iptables", "-S", "FORWARD"], SBIN), output_of(["nft", "list", "chains"], SBIN)
     if tables == (None, None):
         said = "The firewall could not be read: there is neither iptables nor nft, or they refuse."
         return note(name, said, "Run it as root.", uid=os.geteuid())
-    bridge = f"{subject.settings.network.name[:13]}br"
+    bridge = bridge_of(subject.settings.network.name)
     return judge_firewall(tables[0] or "", tables[1] or "", bridge)
 
 
@@ -149,7 +190,7 @@ def foreign_drops(nft: str) -> list[str]:
 def dnsmasq(subject: Subject) -> Finding:
     """dnsmasq is installed, which gives guests their addresses."""
     if subject.backend != "nat":
-        return ok("dnsmasq", "User-mode networks need no dnsmasq.")
+        return ok("dnsmasq", "Only a NAT network needs dnsmasq, and there is none here.")
     found = shutil.which("dnsmasq", path=SBIN)
     if found is None:
         said = "dnsmasq is not installed: libvirt cannot start a NAT network without."

@@ -25,6 +25,8 @@ from kilonova.doctor.tool import output_of
 from kilonova.rpc.transport_url import parse_url
 
 ANSWER_S = 1.5
+HEALTH_S = 4.0
+"""A status port looks before it answers: at most base.health's limit of 3 s."""
 
 
 def configuration(subject: Subject) -> Finding:
@@ -71,9 +73,24 @@ def judge_database(path: Path, found: DatabaseFacts, mode: int) -> Finding:
     return ok(name, f"The database is whole, and of this code's revision ({HEAD}).", **facts)
 
 
-def ask(address: str, port: int, path: str) -> tuple[int, Any]:
-    """Status and JSON (None when it is none) that an HTTP server answers.  Raises OSError and HTTPException."""
-    link = http.client.HTTPConnection(address, port, timeout=ANSWER_S)
+class _UnixConnection(http.client.HTTPConnection):
+    """To the unix socket at `path`."""
+
+    def __init__(self, path: str, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
+        self._path, self._timeout_s = path, timeout_s
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self._timeout_s)
+        self.sock.connect(self._path)
+
+
+def ask(address: str, port: int, path: str, *, timeout_s: float = ANSWER_S) -> tuple[int, Any]:
+    """Status and JSON (None when it is none) that an HTTP server answers; an `address` with a slash is the path of a
+    unix socket.  Raises OSError and HTTPException."""
+    unix = address.startswith("/")
+    link = _UnixConnection(address, timeout_s) if unix else http.client.HTTPConnection(address, port, timeout=timeout_s)
     try:
         link.request("GET", path)
         reply = link.getresponse()
@@ -131,7 +148,34 @@ def _free(address: str, port: int) -> Finding:
 
 
 def readiness(subject: Subject) -> Finding:
-    """A running service is ready: its conductor, its bus and its hypervisor."""
+    """A running service is ready: its conductor, its bus and its hypervisor.  By its status port where it has one (a
+    host of a fleet serves no API), else by the API."""
+    listen = subject.settings.default.status_listen
+    return _by_status_port(listen) if listen else _by_api(subject)
+
+
+def _by_status_port(listen: str) -> Finding:
+    name, facts = "service", {"status_listen": listen}
+    address, _, port = (listen, "", "0") if listen.startswith("/") else listen.rpartition(":")
+    try:
+        status, body = ask(address.strip("[]") or "127.0.0.1", int(port), "/healthz", timeout_s=HEALTH_S)
+    except (ConnectionRefusedError, FileNotFoundError):
+        return note(name, f"No service runs: nobody is at its status port {listen}.", "Start it.", **facts)
+    except TimeoutError:
+        cure = "Look at its log; systemctl restart it, or kill it and start it: nothing accepted is lost."
+        return error(name, f"The service at its status port {listen} does not answer: its loop hangs.", cure, **facts)
+    except (OSError, ValueError, http.client.HTTPException) as exc:
+        return error(name, f"The status port {listen} cannot be asked: {exc}.", "Correct status_listen.", **facts)
+    if not isinstance(body, dict) or not isinstance(checks := body.get("checks"), dict):
+        return error(name, f"What answers at {listen} is no status port of ours.", "Correct status_listen.", **facts)
+    if status == 200:
+        return ok(name, f"The service runs and is well: {', '.join(checks)}.", **facts)
+    reasons = [f"{check}: {found.get('reason')}" for check, found in checks.items() if not found.get("ok")]
+    cure = "Cure that, then it goes on by itself; a service that has just started needs a few seconds."
+    return error(name, f"The service runs and is not ready: {'; '.join(reasons)}.", cure, failing=reasons, **facts)
+
+
+def _by_api(subject: Subject) -> Finding:
     name = "service"
     address, port = _listener(subject)
     if port == 0:

@@ -28,7 +28,7 @@ CHECKS = (
     Check("firewall", "nobody drops what guests send", network.firewall, 5.0),
     Check("dnsmasq", "it is installed, for NAT networks", network.dnsmasq),
     Check("api-port", "free, or served by Kilonova", service.api_port, 4.0),
-    Check("service", "a running one is ready: conductor, bus, hypervisor", service.readiness, 4.0),
+    Check("service", "a running one is ready: conductor, bus, hypervisor", service.readiness, 5.0),
     Check("message-bus", "the NATS servers of transport_url answer", service.message_bus, 8.0),
     Check("clock", "kept by NTP, not set back, boot id known", service.clock),
 )
@@ -36,8 +36,10 @@ ON_SURVEY = (
     SurveyCheck("libvirt", "it opens a connection and answers", hypervisor.connection),
     SurveyCheck("libvirt-version", "libvirt, QEMU and binding are new enough", hypervisor.version),
     SurveyCheck("libvirt-keepalive", "a frozen daemon will be noticed", hypervisor.keepalive),
-    SurveyCheck("network-subnet", "guests' subnet collides with no route", network.subnet),
-    SurveyCheck("ip-forward", "the host forwards for NAT", network.forwarding),
+    SurveyCheck("libvirt-stuck", "no guest is held in a start that nobody does", hypervisor.stuck_guests),
+    SurveyCheck("network-subnet", "guests' subnet collides with no route", network.subnet, network.subnet_by_routes),
+    SurveyCheck("bridges", "declared bridges are there; no guest can send as another", network.bridges),
+    SurveyCheck("ip-forward", "the host forwards for NAT", network.forwarding, network.forwarding_by_routes),
 )
 
 
@@ -50,11 +52,11 @@ def take(settings: Settings, uri: str) -> Survey | str:
         keepalive_interval_s=ours.keepalive_interval,
         keepalive_count=ours.keepalive_count,
     )
-    return survey.take(options, settings.network.name)
+    return survey.take(options, settings.network)
 
 
 async def examine(subject: Subject) -> list[Finding]:
     """Every finding, those of libvirt's kept together; within about nine seconds, whatever hangs."""
     found = await run_checks(subject, CHECKS, ON_SURVEY, lambda uri: take(subject.settings, uri))
-    order = [check.name for check in (*CHECKS[:6], *ON_SURVEY[:3], *CHECKS[6:14], *ON_SURVEY[3:], *CHECKS[14:])]
+    order = [check.name for check in (*CHECKS[:6], *ON_SURVEY[:4], *CHECKS[6:14], *ON_SURVEY[4:], *CHECKS[14:])]
     return sorted(found, key=lambda finding: order.index(finding.check))

@@ -5,11 +5,16 @@ import hashlib
 import ipaddress
 from collections.abc import Iterable
 
+from kilonova.config.network import BridgeNetwork
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.service import HostNetwork
 
 CANDIDATE_SUBNETS = tuple(f"10.{n}.0.0/20" for n in (77, 78, 79, 107, 137, 167, 197))
 """Private subnets that we try in turn; the first that collides with no route of the host is taken."""
+
+LOOPBACK_FIRST, LOOPBACK_LAST = (int(ipaddress.ip_address(text)) for text in ("127.1.0.0", "127.255.255.254"))
+"""Addresses of the host's own on which guests of user-mode networks are reached, one each.  Below lies what systems use
+themselves (127.0.0.1, 127.0.0.53, 127.0.1.1)."""
 
 USER_SUBNET = "10.0.2.0/24"
 """The subnet of QEMU's user-mode network.  It exists inside each guest's own QEMU, so it collides with nothing."""
@@ -25,7 +30,7 @@ def choose_subnet(routes: Iterable[str], candidates: Iterable[str] = CANDIDATE_S
     return None
 
 
-def host_network(name: str, backend: str, cidr: str, dns: tuple[str, ...] = (), mtu: int = 1500) -> HostNetwork:
+def host_network(name: str, backend: str, cidr: str, dns: tuple[str, ...] = (), ssh_port: int = 0) -> HostNetwork:
     """A network on `cidr`: the gateway is its first address; guests get the rest, but for the first sixteen
     (user-mode networks: QEMU itself answers at .2 and .3)."""
     net = ipaddress.ip_network(cidr)
@@ -40,8 +45,30 @@ def host_network(name: str, backend: str, cidr: str, dns: tuple[str, ...] = (), 
         first=str(net.network_address + 16),
         last=str(net.broadcast_address - 1),
         dns=dns,
-        mtu=mtu,
+        ssh_port=ssh_port if backend == "user" else 0,
     )
+
+
+def bridge_network(declared: BridgeNetwork) -> HostNetwork:
+    """A declared network as guests see it."""
+    return HostNetwork(
+        name=declared.name,
+        backend="bridge",
+        cidr=declared.cidr,
+        gateway=declared.gateway,
+        first=declared.first,
+        last=declared.last,
+        dns=declared.dns,
+        mtu=declared.mtu,
+        bridge=declared.bridge,
+    )
+
+
+def loopback_of(instance_id: InstanceId) -> int:
+    """The loopback address that a guest should have, as a number: by its id, so that services that know nothing of
+    each other on one machine hardly ever choose the same."""
+    digest = hashlib.sha256(f"{instance_id}/loopback".encode()).digest()
+    return LOOPBACK_FIRST + int.from_bytes(digest[:8], "big") % (LOOPBACK_LAST - LOOPBACK_FIRST + 1)
 
 
 def mac_of(instance_id: InstanceId, index: int = 0) -> str:

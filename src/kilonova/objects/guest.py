@@ -17,6 +17,10 @@ class GuestState:
     mark: str | None = None
 
 
+NOT_RESPONDING = "not responding"
+"""The reason of a NOSTATE that lasts: the hypervisor calls the guest running, and the guest's own process answers
+nothing."""
+
 RECONNECTED = "reconnected"
 """The kind of event that says no more than that the hypervisor is there again."""
 

@@ -13,7 +13,12 @@ from kilonova.objects.states import PowerState, TaskState, VmState
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A fixed address on a network.  `address` and `gateway` are IPv4 text, `prefix` the length of the mask."""
+    """A fixed address on a network.  `address` and `gateway` are IPv4 text (no gateway: empty), `prefix` the length of
+    the mask.
+
+    `dhcp` False: the guest is told the address by its config drive.  `floating` is an address outside of the network
+    by which the guest is reached; empty where there is none.
+    """
 
     network: str
     address: str
@@ -22,6 +27,8 @@ class Address:
     gateway: str
     dns: tuple[str, ...] = ()
     mtu: int = 1500
+    dhcp: bool = True
+    floating: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +45,8 @@ class Instance:
     """The whole record.  Everything that a step derives, it derives from here.
 
     `addresses` are allocated with the host; `wants_network` says whether it should have any.  `key_data` is the public
-    key as text, `user_data` base64 as it came.
+    key as text, `user_data` base64 as it came.  `locked_by` is "owner" or "admin" (whose word
+    unlocks it), or None.
     """
 
     id: InstanceId
@@ -70,4 +78,6 @@ class Instance:
     launch_index: int = 0
     launched_at: datetime | None = None
     terminated_at: datetime | None = None
+    locked_by: str | None = None
+    locked_reason: str | None = None
     fault: Fault | None = None

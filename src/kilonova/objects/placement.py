@@ -9,13 +9,14 @@ from kilonova.objects.ids import HostName
 
 @dataclass(frozen=True, slots=True)
 class PlacementRequest:
-    """The resources and wishes of one instance."""
+    """The resources and wishes of one instance.  `networks` by name; none means the host's first."""
 
     vcpus: int
     memory_mib: int
     disk_gib: int
     availability_zone: str | None = None
     wants_network: bool = True
+    networks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

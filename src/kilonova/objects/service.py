@@ -12,7 +12,11 @@ from kilonova.objects.ids import HostName
 
 @dataclass(frozen=True, slots=True)
 class HostNetwork:
-    """The network that a host gives its guests: `cidr` and range in IPv4 text."""
+    """A network that a host offers to guests: `cidr` and range in IPv4 text.
+
+    `bridge` is the host's bridge that a `bridge` network lies on.  `ssh_port` is where guests of a `user` network are
+    reached, each on a loopback address of its own; 0: they are not.
+    """
 
     name: str
     backend: str
@@ -22,6 +26,13 @@ class HostNetwork:
     last: str
     dns: tuple[str, ...] = ()
     mtu: int = 1500
+    bridge: str = ""
+    ssh_port: int = 0
+
+    @property
+    def shared(self) -> bool:
+        """Whether every host that has it is on the same wire, so that an address may be given once on all of them."""
+        return self.backend == "bridge"
 
     @property
     def bounds(self) -> tuple[int, int]:
@@ -37,7 +48,8 @@ class HostNetwork:
 @dataclass(frozen=True, slots=True)
 class Inventory:
     """What a host has.  `vcpus`, `memory_mib`, `disk_gib` are physical; `*_capacity` is what may be claimed (allocation
-    ratios and reserves of the host's own configuration applied)."""
+    ratios and reserves of the host's own configuration applied).  The first of `networks` is what a guest gets that
+    asks for none by name."""
 
     node: str
     hypervisor_type: str
@@ -54,7 +66,11 @@ class Inventory:
     disk_short: str = ""
     """Why no more disks should come here, in a few words; empty while there is room."""
     cpu_info: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    network: HostNetwork | None = None
+    networks: tuple[HostNetwork, ...] = ()
+
+    def network(self, name: str) -> HostNetwork | None:
+        """The network of that name."""
+        return next((network for network in self.networks if network.name == name), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,8 @@ class TaskState(StrEnum):
     POWERING_ON = "powering-on"
     REBOOTING = "rebooting"
     REBOOTING_HARD = "rebooting_hard"
+    PAUSING = "pausing"
+    UNPAUSING = "unpausing"
     DELETING = "deleting"
 
 
@@ -54,6 +56,11 @@ class Verb(StrEnum):
     STOP = "stop"
     START = "start"
     REBOOT = "reboot"
+    PAUSE = "pause"
+    UNPAUSE = "unpause"
+    LOCK = "lock"
+    UNLOCK = "unlock"
+    RESET_STATE = "resetState"
     POWER_UPDATE = "power-update"
     """Never asked for: a guest was seen to change by itself, or on somebody else's word.  The name is Nova's for a
     power change that came from outside (its external event)."""
@@ -74,40 +81,44 @@ class ActionState(StrEnum):
 class Rule:
     """When a verb may be asked for, what it shows meanwhile, and where it ends.
 
-    `ends` and `desired_power` are None where the verb does not change them.  `preempts`: accepted while another action
-    is open, which it supersedes.
+    `ends` and `desired_power` are None where the verb does not change them, or where that follows from the instance
+    (see kilonova.conductor.effects).  `preempts`: accepted while another action is open, which it supersedes.
+    `at_once`: done in the transaction that accepts it, beside whatever is open; no host has a part in it.
+    `breaks`: an instance for which it fails is in ERROR.  `locked`: refused to its owner while the instance is locked.
     """
 
     allowed: frozenset[VmState]
-    task_state: TaskState
+    task_state: TaskState | None
     ends: VmState | None
     desired_power: PowerState | None
     deadline_s: float
     preempts: bool = False
+    at_once: bool = False
+    breaks: bool = False
+    locked: bool = True
 
 
 _ANY = frozenset(VmState) - {VmState.DELETED}
+_BUILT = _ANY - {VmState.BUILDING}
+_ON, _OFF = PowerState.RUNNING, PowerState.SHUTDOWN
+_V, _T = VmState, TaskState
+
+
+def _in(*states: VmState) -> frozenset[VmState]:
+    return frozenset(states)
+
 
 VERBS: Mapping[Verb, Rule] = {
-    Verb.CREATE: Rule(frozenset(), TaskState.SCHEDULING, VmState.ACTIVE, PowerState.RUNNING, deadline_s=1800),
-    Verb.DELETE: Rule(_ANY, TaskState.DELETING, VmState.DELETED, None, deadline_s=600, preempts=True),
-    Verb.STOP: Rule(
-        frozenset({VmState.ACTIVE, VmState.ERROR}),
-        TaskState.POWERING_OFF,
-        VmState.STOPPED,
-        PowerState.SHUTDOWN,
-        deadline_s=300,
-    ),
-    Verb.START: Rule(
-        frozenset({VmState.STOPPED}), TaskState.POWERING_ON, VmState.ACTIVE, PowerState.RUNNING, deadline_s=300
-    ),
-    Verb.REBOOT: Rule(
-        frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.ERROR, VmState.PAUSED, VmState.SUSPENDED}),
-        TaskState.REBOOTING,
-        VmState.ACTIVE,
-        PowerState.RUNNING,
-        deadline_s=300,
-    ),
+    Verb.CREATE: Rule(_in(), _T.SCHEDULING, _V.ACTIVE, _ON, 1800, breaks=True),
+    Verb.DELETE: Rule(_ANY, _T.DELETING, _V.DELETED, None, 600, preempts=True, breaks=True),
+    Verb.STOP: Rule(_in(_V.ACTIVE, _V.ERROR), _T.POWERING_OFF, _V.STOPPED, _OFF, 300),
+    Verb.START: Rule(_in(_V.STOPPED), _T.POWERING_ON, _V.ACTIVE, _ON, 300),
+    Verb.REBOOT: Rule(_in(_V.ACTIVE, _V.STOPPED, _V.ERROR, _V.PAUSED, _V.SUSPENDED), _T.REBOOTING, _V.ACTIVE, _ON, 300),
+    Verb.PAUSE: Rule(_in(_V.ACTIVE), _T.PAUSING, _V.PAUSED, None, 120),
+    Verb.UNPAUSE: Rule(_in(_V.PAUSED), _T.UNPAUSING, _V.ACTIVE, _ON, 120),
+    Verb.LOCK: Rule(_ANY, None, None, None, 60, at_once=True, locked=False),
+    Verb.UNLOCK: Rule(_ANY, None, None, None, 60, at_once=True, locked=False),
+    Verb.RESET_STATE: Rule(_BUILT, None, None, None, 60, at_once=True),
 }
 
 OBSERVED: Mapping[tuple[VmState, PowerState], VmState] = {
@@ -131,7 +142,11 @@ def observed(vm_state: VmState, power_state: PowerState) -> VmState:
     return OBSERVED.get((vm_state, power_state), vm_state)
 
 
-GONE_BY_ITSELF = frozenset({"crashed", "failed", ""})
+GIVEN_UP = frozenset({"failed", "daemon", ""})
+"""The hypervisor's words for a guest that is off since it did not come to run, since the hypervisor's own daemon let it
+go when it was started again, or for no reason that anybody knows."""
+
+GONE_BY_ITSELF = GIVEN_UP | {"crashed"}
 """The hypervisor's words for a guest that is off though nobody wanted it off: its process died, or the machine below
 did (then it knows no reason)."""
 
@@ -154,10 +169,9 @@ RESUMED = frozenset({VmState.ACTIVE, VmState.PAUSED, VmState.SUSPENDED, VmState.
 STOPPED and should run; one that was stopped on purpose is STOPPED and should not."""
 
 
-_STATUS_BY_TASK: Mapping[tuple[VmState, TaskState], str] = {
-    (vm, task): status
-    for vm in (VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED, VmState.ERROR)
-    for task, status in ((TaskState.REBOOTING, "REBOOT"), (TaskState.REBOOTING_HARD, "HARD_REBOOT"))
+_STATUS_BY_TASK: Mapping[TaskState, str] = {
+    TaskState.REBOOTING: "REBOOT",
+    TaskState.REBOOTING_HARD: "HARD_REBOOT",
 }
 
 _STATUS: Mapping[VmState, str] = {
@@ -171,13 +185,43 @@ _STATUS: Mapping[VmState, str] = {
 }
 
 
-def api_status(vm_state: VmState, task_state: TaskState | None) -> str:
+UNKNOWN_STATUS = "UNKNOWN"
+"""The status of a server that should run, and of which the hypervisor cannot say that it does."""
+
+
+def api_status(vm_state: VmState, task_state: TaskState | None, power_state: PowerState) -> str:
     """The one word that the API calls `status` (source: OpenStack Compute API reference, server statuses)."""
-    if task_state is not None and (word := _STATUS_BY_TASK.get((vm_state, task_state))):
+    if task_state is not None and (word := _STATUS_BY_TASK.get(task_state)):
         return word
+    if (vm_state, power_state) == (VmState.ACTIVE, PowerState.NOSTATE):
+        return UNKNOWN_STATUS
     return _STATUS[vm_state]
 
 
-def vm_states_of_status(status: str) -> frozenset[VmState]:
-    """The vm_states that a `?status=` filter means; empty for a word that we do not know."""
-    return frozenset(vm for vm, word in _STATUS.items() if word == status.upper())
+@dataclass(frozen=True, slots=True)
+class StatusMeaning:
+    """What a status of the API stands for: one of these vm_states, and one of these task_states (none: any but
+    `but_not`), with a power state that is unknown, or is not (None: either)."""
+
+    vm_states: frozenset[VmState]
+    task_states: frozenset[TaskState] = frozenset()
+    but_not: frozenset[TaskState] = frozenset()
+    unknown: bool | None = None
+
+
+_MAY_BE_UNKNOWN = frozenset({VmState.ACTIVE})
+
+
+def meaning_of(status: str) -> StatusMeaning | None:
+    """What a `?status=` filter asks for; None for a word that no server is ever shown with."""
+    word = status.upper()
+    tasks = frozenset(task for task, shown in _STATUS_BY_TASK.items() if shown == word)
+    if tasks:
+        return StatusMeaning(frozenset(VmState), tasks)
+    but_not = frozenset(_STATUS_BY_TASK)
+    if word == UNKNOWN_STATUS:
+        return StatusMeaning(_MAY_BE_UNKNOWN, but_not=but_not, unknown=True)
+    states = frozenset(vm for vm, shown in _STATUS.items() if shown == word)
+    if not states:
+        return None
+    return StatusMeaning(states, but_not=but_not, unknown=False if states == _MAY_BE_UNKNOWN else None)

@@ -15,13 +15,18 @@ from kilonova.rpcapi.method import Ack, Caller, Method
 
 SUBJECT = "conductor.api"
 
+NETWORKS = "networks"
+"""The parameter of a create action that holds their names, with commas."""
+
 
 @dataclass(frozen=True, slots=True)
 class CreateServers:
-    """Whole records, made by the API with fresh ids; one `create` action each, under the context's request id."""
+    """Whole records, made by the API with fresh ids; one `create` action each, under the context's request id.
+    `networks` by name, in the order of their NICs; none means the first of the host that is chosen."""
 
     context: RequestContext
     instances: tuple[Instance, ...]
+    networks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,29 @@ class UpdateServer:
     instance_id: InstanceId
     name: str | None = None
     description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EditMetadata:
+    """`put` is merged into what is there, after `remove` was taken away; with `replace` nothing of it stays.  At most
+    `limit` entries."""
+
+    instance_id: InstanceId
+    limit: int
+    put: Mapping[str, str] = field(default_factory=dict[str, str])
+    remove: tuple[str, ...] = ()
+    replace: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EditTags:
+    """As EditMetadata, of tags."""
+
+    instance_id: InstanceId
+    limit: int
+    put: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+    replace: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +117,8 @@ class UpdateService:
 CREATE_SERVERS = Method("create_servers", CreateServers, Ack, "Record servers and their create actions, on disk.")
 ACCEPT_ACTION = Method("accept_action", AcceptAction, Ack, "Record an action on a server, on disk, or refuse it.")
 UPDATE_SERVER = Method("update_server", UpdateServer, Ack, "Rename or describe a server.")
+EDIT_METADATA = Method("edit_metadata", EditMetadata, Ack, "Change a server's metadata; Forbidden beyond the limit.")
+EDIT_TAGS = Method("edit_tags", EditTags, Ack, "Change a server's tags; InvalidInput beyond the limit.")
 CREATE_FLAVOR = Method("create_flavor", PutFlavor, Ack, "Record a flavor; Conflict if its id or name is taken.")
 DELETE_FLAVOR = Method("delete_flavor", DeleteFlavor, Ack, "Forget a flavor; servers keep their own copy.")
 CREATE_KEYPAIR = Method("create_keypair", PutKeypair, Ack, "Record a key pair; Conflict if its name is taken.")
@@ -105,19 +135,29 @@ class ConductorAPI:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
 
-    async def create_servers(self, context: RequestContext, instances: tuple[Instance, ...]) -> None:
-        await self._caller.call(SUBJECT, CREATE_SERVERS, CreateServers(context, instances))
+    async def create_servers(
+        self, context: RequestContext, instances: tuple[Instance, ...], networks: tuple[str, ...] = ()
+    ) -> None:
+        await self._caller.call(SUBJECT, CREATE_SERVERS, CreateServers(context, instances, networks))
 
     async def accept_action(
         self, context: RequestContext, instance_id: InstanceId, verb: Verb, params: Mapping[str, str] | None = None
     ) -> None:
-        """Raises NotFound, InvalidState (with the vm_state in the message)."""
+        """Raises NotFound, InvalidState (with the vm_state in the message, or that it is locked), Forbidden."""
         await self._caller.call(SUBJECT, ACCEPT_ACTION, AcceptAction(context, instance_id, verb, dict(params or {})))
 
     async def update_server(
         self, context: RequestContext, instance_id: InstanceId, name: str | None, description: str | None
     ) -> None:
         await self._caller.call(SUBJECT, UPDATE_SERVER, UpdateServer(context, instance_id, name, description))
+
+    async def edit_metadata(self, request: EditMetadata) -> None:
+        """Raises NotFound, Forbidden (too many)."""
+        await self._caller.call(SUBJECT, EDIT_METADATA, request)
+
+    async def edit_tags(self, request: EditTags) -> None:
+        """Raises NotFound, InvalidInput (too many)."""
+        await self._caller.call(SUBJECT, EDIT_TAGS, request)
 
     async def create_flavor(self, flavor: Flavor) -> None:
         """Raises Conflict."""

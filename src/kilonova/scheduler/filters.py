@@ -55,8 +55,13 @@ def disk(request: PlacementRequest, node: ComputeNode) -> str | None:
 
 
 def network(request: PlacementRequest, node: ComputeNode) -> str | None:
-    """A host that gives guests addresses, if the instance wants one."""
-    return "has no network for guests" if request.wants_network and node.inventory.network is None else None
+    """A host that has the networks that were asked for; any, if the instance wants one and does not say which."""
+    if not request.wants_network:
+        return None
+    if not node.inventory.networks:
+        return "has no network for guests"
+    missing = [name for name in request.networks if node.inventory.network(name) is None]
+    return f"has no network {', '.join(missing)}" if missing else None
 
 
 FILTERS: Mapping[str, Filter] = {

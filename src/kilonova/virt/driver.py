@@ -83,6 +83,18 @@ class GuestStatistics(Protocol):
 
 
 @runtime_checkable
+class Pulse(Protocol):
+    """A driver that can tell that a guest does not answer, though its hypervisor calls it running.  Reads of such a
+    guest say NOSTATE with the reason NOT_RESPONDING, until it answers again, is started anew or ended; an event is
+    told at each change.  The driver looks by itself, now and then."""
+
+    async def feel_pulse(self, instance_id: InstanceId) -> None:
+        """Ask the guest now; returns when it has answered, or was given up within seconds.  One that is not running,
+        and one that cannot be reached, changes nothing."""
+        ...
+
+
+@runtime_checkable
 class Reachability(Protocol):
     """A driver that can tell by a round trip whether its hypervisor answers now."""
 
@@ -180,6 +192,14 @@ class ComputeDriver(ABC):
     @abstractmethod
     async def shutdown(self, instance_id: InstanceId) -> None:
         """The guest has been asked (ACPI) to shut itself down; returns at once.  One that is off is left so."""
+
+    @abstractmethod
+    async def pause(self, instance_id: InstanceId) -> None:
+        """The guest's processors stand still; one that is paused stays so.  HypervisorError when it does not run."""
+
+    @abstractmethod
+    async def unpause(self, instance_id: InstanceId) -> None:
+        """A paused guest goes on; one that runs is left so.  HypervisorError when it is off."""
 
     @abstractmethod
     async def console_output(self, instance_id: InstanceId, max_bytes: int) -> bytes:

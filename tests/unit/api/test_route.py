@@ -91,7 +91,7 @@ def test_writing_needs_more_than_a_reader() -> None:
         for one in service.rows:
             if one.method != "GET" and one.rule not in ("identity:authenticate", "os_compute_api:servers:action"):
                 assert one.role >= Role.MEMBER, one
-    assert {name for name, one in ACTIONS.items() if one.role < Role.MEMBER} == set()
+    assert {name for name, rows in ACTIONS.items() if any(one.role < Role.MEMBER for one in rows)} == set()
 
 
 def test_every_row_is_documented() -> None:

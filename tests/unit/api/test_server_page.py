@@ -14,7 +14,6 @@ from kilonova.db.engine import Database
 from kilonova.db.readers.servers import (
     SORTABLE,
     ServerQuery,
-    StatusFilter,
     TagFilter,
     Usage,
     host_statuses,
@@ -25,7 +24,7 @@ from kilonova.db.readers.servers import (
 from kilonova.db.writers import instances as writers
 from kilonova.objects.ids import HostName, ImageId, InstanceId
 from kilonova.objects.instance import Address
-from kilonova.objects.states import TaskState, VmState
+from kilonova.objects.states import PowerState, StatusMeaning, TaskState, VmState
 from tests.make import NOW, database, flavor, image_ref, instance, run
 
 Names = Callable[..., list[str]]
@@ -34,7 +33,7 @@ Names = Callable[..., list[str]]
 def populate(db: Database) -> None:
     address = Address("net", "10.0.0.5", "fa:16:3e:00:00:01", 24, "10.0.0.1")
     records: list[dict[str, Any]] = [
-        {"name": "web-1", "tags": ("red", "big"), "vm_state": VmState.ACTIVE, "task_state": None},
+        {"name": "web-1", "tags": ("red", "big"), "vm_state": VmState.ACTIVE, "power_state": PowerState.RUNNING},
         {"name": "web-2", "tags": ("red",), "vm_state": VmState.ACTIVE, "task_state": TaskState.REBOOTING},
         {"name": "db-1", "host": HostName("h1"), "addresses": (address,), "vm_state": VmState.STOPPED},
         {"name": "db.2", "image": replace(image_ref(), id=ImageId("image-2")), "flavor": replace(flavor(), vcpus=8)},
@@ -92,12 +91,14 @@ def test_newest_first_of_one_project_or_of_all(names: Names) -> None:
         ({"changed_before": NOW + timedelta(minutes=1)}, ["web-2", "web-1"]),
         ({"deleted": True}, ["gone"]),
         ({"statuses": ()}, []),
-        ({"statuses": (StatusFilter(frozenset({VmState.ACTIVE})),)}, ["web-2", "web-1"]),
+        ({"statuses": (StatusMeaning(frozenset({VmState.ACTIVE})),)}, ["web-2", "web-1"]),
         (
-            {"statuses": (StatusFilter(frozenset({VmState.ACTIVE}), but_not=frozenset({TaskState.REBOOTING})),)},
+            {"statuses": (StatusMeaning(frozenset({VmState.ACTIVE}), but_not=frozenset({TaskState.REBOOTING})),)},
             ["web-1"],
         ),
-        ({"statuses": (StatusFilter(frozenset(VmState), frozenset({TaskState.REBOOTING})),)}, ["web-2"]),
+        ({"statuses": (StatusMeaning(frozenset(VmState), frozenset({TaskState.REBOOTING})),)}, ["web-2"]),
+        ({"statuses": (StatusMeaning(frozenset({VmState.ACTIVE}), unknown=True),)}, ["web-2"]),
+        ({"statuses": (StatusMeaning(frozenset({VmState.ACTIVE}), unknown=False),)}, ["web-1"]),
     ],
 )
 def test_filters(names: Names, filters: dict[str, Any], expected: list[str]) -> None:

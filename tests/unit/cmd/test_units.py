@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The systemd units say what the service needs of them."""
 
+import shutil
+import subprocess
 from configparser import RawConfigParser
 from pathlib import Path
 
 import pytest
 
 from kilonova.cmd.service import STOP_S
+from lab.counting import cannot_run
 
 UNITS = sorted((Path(__file__).parents[3] / "src/kilonova/cmd/systemd").glob("*.service"))
 
@@ -28,3 +31,24 @@ def test_a_unit(unit: Path) -> None:
     assert service["ExecStart"].split()[0] == f"/usr/bin/{unit.stem}"
     if unit.stem != "kilonova-conductor":  # else a shutdown of the machine looks like the guests' own wish
         assert "libvirt-guests.service" in parser["Unit"]["After"]
+
+
+def verify(unit: Path) -> subprocess.CompletedProcess[str]:
+    """What systemd itself says of a unit file, and of no other."""
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        cannot_run("systemd-analyze is not installed (package systemd)")
+    words = [program, "verify", "--man=no", "--recursive-errors=no", unit]
+    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_systemd_finds_nothing_to_say_of_a_unit(unit: Path, tmp_path: Path) -> None:
+    """The program itself need not be installed where tests run: any one stands for it."""
+    text = unit.read_text().replace(f"/usr/bin/{unit.stem} ", "/bin/true ")
+    same, wrong = tmp_path / unit.name, tmp_path / f"wrong-{unit.name}"
+    same.write_text(text)
+    found = verify(same)
+    assert (found.returncode, found.stdout + found.stderr) == (0, "")
+    wrong.write_text(text.replace("WatchdogSec=", "WatchdgSec="))
+    assert "WatchdgSec" in verify(wrong).stderr

@@ -20,7 +20,8 @@ from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, AttemptId
 from kilonova.objects.instance import Address, Instance
 from kilonova.objects.states import Verb
-from kilonova.virt.fake import FakeDriver, FakeHypervisor
+from kilonova.virt.fake import FakeDriver
+from kilonova.virt.fake_machine import FakeHypervisor
 from tests import make
 from tests.simulation.virtual import SimClock
 
@@ -30,7 +31,7 @@ ADDRESS = Address("kilonova", "10.9.0.2", "fa:16:3e:00:00:01", 24, "10.9.0.1")
 class Bench:
     """`machine` outlives drivers, as a hypervisor outlives the service."""
 
-    def __init__(self, directory: Path, machine: FakeHypervisor | None = None) -> None:
+    def __init__(self, directory: Path, machine: FakeHypervisor | None = None, boot_id: str = "boot-1") -> None:
         self.clock = SimClock(1)
         self.machine = machine or FakeHypervisor()
         self.machine.drivers.clear()  # of a process that died
@@ -39,7 +40,7 @@ class Bench:
         self.driver = FakeDriver(self.virtapi, settings, hypervisor=self.machine)
         self.source = make.OneImage()
         cache = ImageCache(directory / "_base", self.source, InlineWorkers(), self.clock)
-        self.tools = Tools(self.driver, cache, self.clock, settings.default)
+        self.tools = Tools(self.driver, cache, self.clock, settings.default, boot_id)
         self.instance: Instance = make.instance(host=make.HOST, addresses=(ADDRESS,))
 
     async def start(self, tasks: Supervisor) -> None:

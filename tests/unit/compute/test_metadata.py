@@ -3,8 +3,11 @@
 
 import base64
 import json
+from dataclasses import replace
 
-from kilonova.compute.metadata import config_drive_files
+from kilonova.compute.metadata import config_drive_files, network_data
+from kilonova.networks.ids import network_id
+from kilonova.objects.instance import Address
 from tests import make
 from tests.unit.compute.bench import ADDRESS
 
@@ -26,6 +29,20 @@ def test_the_config_drive_tells_name_key_user_data_and_network() -> None:
     assert files["openstack/latest/user_data"] == script
     network = json.loads(files["openstack/latest/network_data.json"])
     assert network["links"][0]["ethernet_mac_address"] == ADDRESS.mac
+
+
+def test_on_a_lan_the_guest_is_told_its_address() -> None:
+    lan = Address("lan", "192.0.2.10", "fa:16:3e:00:00:01", 25, "192.0.2.1", ("192.0.2.53",), 1400, dhcp=False)
+    data = network_data(make.instance(addresses=(ADDRESS, lan, replace(lan, gateway=""))))
+    by_dhcp, static, without_route = data["networks"]
+    assert by_dhcp["type"] == "ipv4_dhcp"
+    assert (static["type"], static["ip_address"], static["netmask"]) == ("ipv4", "192.0.2.10", "255.255.255.128")
+    assert static["routes"] == [{"network": "0.0.0.0", "netmask": "0.0.0.0", "gateway": "192.0.2.1"}]
+    assert without_route["routes"] == []
+    assert data["links"][1] == {
+        "id": "tap1", "type": "phy", "ethernet_mac_address": "fa:16:3e:00:00:01", "mtu": 1400
+    }  # fmt: skip
+    assert static["network_id"] == network_id("lan")
 
 
 def test_without_user_data_there_is_no_such_file() -> None:

@@ -34,7 +34,7 @@ def on(bench: Bench, body: Callable[[Bench], Awaitable[None]]) -> None:
 
 
 def test_every_verb_has_an_operation() -> None:
-    assert set(OPERATIONS) == set(VERBS)
+    assert set(OPERATIONS) == {verb for verb, rule in VERBS.items() if not rule.at_once}
 
 
 def test_a_create_makes_a_running_guest_and_a_second_run_changes_nothing(tmp_path: Path) -> None:
@@ -176,3 +176,45 @@ def test_a_guest_that_shut_itself_down_during_its_create_is_not_started_again(tm
         assert (outcome.succeeded, outcome.power, bench.starts) == (True, PowerState.SHUTDOWN, 1)
 
     on(Bench(tmp_path), body)
+
+
+@pytest.mark.parametrize("reason", ["daemon", "failed", ""])
+@pytest.mark.parametrize("verb", [Verb.CREATE, Verb.REBOOT])
+def test_a_start_that_the_hypervisor_gave_up_is_none(tmp_path: Path, verb: Verb, reason: str) -> None:
+    """Its daemon was ended in the middle: the mark is there, and the guest is not."""
+
+    async def body(bench: Bench) -> None:
+        await bench.run(bench.job(Verb.CREATE))
+        job = bench.job(verb)
+        await bench.run(job)
+        before = bench.starts
+        bench.machine.move(bench.instance.id, PowerState.SHUTDOWN, reason)
+        outcome = await bench.run(job)
+        assert (outcome.succeeded, outcome.power, bench.starts) == (True, PowerState.RUNNING, before + 1)
+
+    on(Bench(tmp_path), body)
+
+
+@pytest.mark.parametrize("verb", [Verb.CREATE, Verb.START, Verb.REBOOT])
+def test_a_guest_that_lost_its_power_with_the_machine_is_started_again(tmp_path: Path, verb: Verb) -> None:
+    """The process died after the start and before anybody heard of it, and the machine with it."""
+    first = Bench(tmp_path)
+
+    async def die(bench: Bench) -> None:
+        if verb is not Verb.CREATE:
+            await bench.run(bench.job(Verb.CREATE))
+        if verb is Verb.START:
+            await bench.run(bench.job(Verb.STOP))
+        with pytest.raises(Crash):
+            await bench.run(bench.job(verb), {f"compute.{verb}.start.done": crash})
+        assert bench.machine.guests[bench.instance.id].power is PowerState.RUNNING
+        bench.machine.lose_power()
+
+    async def replay(bench: Bench) -> None:
+        before = bench.starts
+        for _ in range(2):
+            assert (await bench.run(bench.job(verb))).power is PowerState.RUNNING
+        assert bench.starts == before + 1
+
+    on(first, die)
+    on(Bench(tmp_path, first.machine, "boot-2"), replay)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Placing: choose and claim in one transaction, explain when it cannot be."""
 
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,9 @@ import pytest
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.readers import servers
 from kilonova.db.writers import hosts as write_hosts
+from kilonova.db.writers import instances as write_instances
+from kilonova.networks.addresses import host_network, loopback_of
+from kilonova.objects.service import HostNetwork
 from kilonova.objects.states import ActionState, Verb, VmState
 from tests import make
 from tests.unit.conductor.desk import ONE, Desk, other
@@ -48,7 +52,7 @@ def test_addresses_are_each_given_once_and_given_again_only_when_free(desk: Desk
     assert given == ["10.9.0.2", "10.9.0.3", "10.9.0.4"]
     fault = listed["i3"].fault
     assert fault is not None
-    assert "NetworkFilter refused h1 (no address is free)" in fault.message
+    assert "NetworkFilter refused h1 (no address of kilonova is free)" in fault.message
     assert desk.node().running_vms == 3  # what was claimed before the address was missed is given back
     desk.accept(Verb.DELETE, "req-d", instance_id=listed["i1"].id)
     delete = next(item for item in desk.fetch("t").items if item.action.verb is Verb.DELETE)
@@ -58,8 +62,32 @@ def test_addresses_are_each_given_once_and_given_again_only_when_free(desk: Desk
     assert again.addresses[0].address == "10.9.0.3"
 
 
+def test_a_guest_of_a_user_network_has_a_loopback_address_that_no_other_has(desk: Desk) -> None:
+    user = host_network("kilonova", "user", "10.0.2.0/24", ssh_port=2222)
+    desk.register(networks=(user,))
+    wanted = str(ip_address(loopback_of(ONE)))
+    action_id = desk.create()
+    assert desk.write(write_instances.take_loopback, make.HOST, ONE) == wanted  # as if another had it already
+    desk.place(action_id)
+    (address,) = desk.instance().addresses
+    assert ip_address(address.floating) == ip_address(wanted) + 1
+    assert address.dhcp
+
+
+def test_a_lan_gives_each_address_once_on_all_hosts(desk: Desk) -> None:
+    lan = HostNetwork("lan", "bridge", "192.0.2.0/24", "", "192.0.2.10", "192.0.2.11", bridge="br0")
+    for host in ("h1", "h2"):
+        desk.register(host, networks=(lan,), vcpus_capacity=1)
+    for n in range(2):
+        desk.place(desk.create(other(f"i{n}"), f"req-{n}"))
+    placed = desk.read(servers.page, servers.ServerQuery())
+    assert {instance.host for instance in placed} == {"h1", "h2"}
+    assert {instance.addresses[0].address for instance in placed} == {"192.0.2.10", "192.0.2.11"}
+    assert not any(instance.addresses[0].dhcp or instance.addresses[0].floating for instance in placed)
+
+
 def test_without_a_wish_for_a_network_there_is_no_address(desk: Desk) -> None:
-    desk.register(network=None)
+    desk.register(networks=())
     desk.place(desk.create(other(ONE, wants_network=False)))
     assert desk.instance().addresses == ()
     assert desk.instance().host == "h1"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from kilonova.base.errors import ConfigError
+from kilonova.cmd.service import unknown_options
 from kilonova.config.default import watermark_bytes
 from kilonova.config.load import load
 
@@ -43,6 +44,42 @@ def test_a_bad_value_is_one_sentence(tmp_path: Path, text: str, words: str) -> N
     with pytest.raises(ConfigError, match=words) as caught:
         load([str(file)])
     assert str(caught.value).startswith("The configuration cannot be used")
+
+
+LAN = "[network]\nbackend = bridge\nbridges = lan\n[network:lan]\n"
+WHOLE = LAN + "bridge = br0\ncidr = 192.0.2.0/24\nrange = 192.0.2.10 - 192.0.2.19\n"
+
+
+def test_networks_on_bridges_have_a_section_each(tmp_path: Path) -> None:
+    file = tmp_path / "kilonova.conf"
+    file.write_text(WHOLE + "gateway = 192.0.2.1\ndns = 192.0.2.53\nmtu = 9000\n")
+    (lan,) = load([str(file)]).network.bridges
+    assert (lan.name, lan.bridge, lan.cidr, lan.mtu) == ("lan", "br0", "192.0.2.0/24", 9000)
+    assert (lan.first, lan.last, lan.gateway, lan.dns) == ("192.0.2.10", "192.0.2.19", "192.0.2.1", ("192.0.2.53",))
+    assert unknown_options([str(file)], []) == ()
+    file.write_text(WHOLE + "vlan = 7\n")
+    assert unknown_options([str(file)], []) == ("network:lan.vlan",)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[network]\nbackend = bridge\n", "bridges names none"),
+        ("[network]\nname = lan\n" + WHOLE.replace("= bridge", "= nat"), "two networks called lan"),
+        ("[network]\nname = /loopback\n", "no name of a network"),
+        (LAN + "bridge = br0\ncidr = 192.0.2.0/24\n", r"\[network:lan\] needs range"),
+        (WHOLE.replace("0/24", "1/24"), "host bits set"),
+        (WHOLE.replace("192.0.2.10 -", ""), "FIRST-LAST"),
+        (WHOLE.replace("192.0.2.19", "192.0.3.19"), "within 192.0.2.0/24"),
+        (WHOLE + "gateway = 192.0.2.12\n", "outside of the range"),
+    ],
+)
+def test_a_network_that_cannot_be_is_one_sentence(tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / "kilonova.conf"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=words) as caught:
+        load([str(file)])
+    assert "\n" not in str(caught.value)
 
 
 def test_a_missing_file_is_named() -> None:

@@ -21,7 +21,7 @@ from lab.libvirtd import PrivateLibvirtd
 from tests.contract.drivers import private_daemon
 from tests.unit.doctor.arranged import subject as host_at
 
-GOOD = Survey("QEMU", 9_000_000, 7_002_000, 9_000_000, "12.8.0", True, 0, None, False, None)
+GOOD = Survey("QEMU", 9_000_000, 7_002_000, 9_000_000, "12.8.0", True, 0, (), None, False, None)
 
 
 @pytest.fixture
@@ -131,7 +131,9 @@ def test_what_libvirt_says_of_itself(tmp_path: Path, survey: Survey, check: str,
 
 def test_no_survey_is_one_error(tmp_path: Path) -> None:
     findings = judge_survey(host_at(tmp_path), table.ON_SURVEY, "connection refused")
-    assert [found.level for found in findings] == [Level.ERROR, *[Level.NOTE] * (len(table.ON_SURVEY) - 1)]
+    assert [found.check for found in findings] == [check.name for check in table.ON_SURVEY]
+    assert [found.check for found in findings if found.level is Level.ERROR] == ["libvirt"]
+    assert all(found.level is Level.NOTE for found in findings[1:3])  # nobody but libvirt knows
 
 
 def test_a_refusal_of_the_password_names_the_auth_file(tmp_path: Path) -> None:
@@ -183,3 +185,11 @@ def test_a_frozen_daemon_hangs_nothing_and_is_named(daemon: PrivateLibvirtd, tmp
     assert findings["libvirt-socket"].cure == f"kill -CONT {pid}"
     assert findings["disk-space"].level is not Level.ERROR  # the others were looked at all the same
     assert took < 60, "the bound is the doctor's own, not the daemon's"
+
+
+def test_a_guest_that_hangs_in_its_start_is_named_with_the_way_out(tmp_path: Path) -> None:
+    looked_at = host_at(tmp_path)
+    assert hypervisor.stuck_guests(looked_at, GOOD).level is Level.OK
+    found = hypervisor.stuck_guests(looked_at, replace(GOOD, starting_up=("kilonova-1", "other")))
+    assert (found.level, found.facts["guests"]) == (Level.WARNING, ["kilonova-1", "other"])
+    assert "remove kilonova-1.xml" in found.cure

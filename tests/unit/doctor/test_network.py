@@ -4,14 +4,17 @@
 import os
 import socket
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from kilonova.doctor import network
-from kilonova.doctor.finding import Level
-from kilonova.doctor.subject import Places
+from kilonova.doctor import network, table
+from kilonova.doctor.examine import judge_survey
+from kilonova.doctor.finding import Finding, Level
+from kilonova.doctor.subject import Places, Subject
 from tests.unit.doctor.arranged import subject
+from tests.unit.doctor.test_hypervisor import GOOD
 
 ROUTES = """\
 Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
@@ -50,8 +53,56 @@ def test_our_own_bridge_is_no_collision() -> None:
     assert network.judge_subnet("", ("10.77.0.1/255.255.240.0", "kilonovabr"), own).level is Level.OK
 
 
+def host(tmp_path: Path, *, runs: bool, forwards: bool, cidr: str = "") -> Subject:
+    """A host with a NAT network; `runs`: its bridge is there, on a subnet that the VPN has too."""
+    (tmp_path / "net").mkdir()
+    ours = "kilonovabr\t00404D0A\t00000000\t0001\t0\t0\t0\t00F0FFFF\t0\t0\t0\n" if runs else ""
+    (tmp_path / "net/route").write_text(ROUTES + ours)
+    (tmp_path / "sys/net/ipv4").mkdir(parents=True)
+    (tmp_path / "sys/net/ipv4/ip_forward").write_text(f"{forwards:d}\n")
+    options = {"network__backend": "nat", "network__cidr": cidr, "libvirt__connection_uri": "qemu:///system"}
+    return subject(tmp_path, Places(proc=tmp_path), **options)
+
+
+def judged_without_libvirt(looked_at: Subject) -> dict[str, Finding]:
+    """By the doctor's own table."""
+    found = judge_survey(looked_at, table.ON_SURVEY, "the connection was refused")
+    return {finding.check: finding for finding in found}
+
+
+def test_without_libvirt_the_kernel_says_what_it_knows(tmp_path: Path) -> None:
+    found = judged_without_libvirt(host(tmp_path, runs=True, forwards=False))
+    assert (found["network-subnet"].level, "vpn0" in found["network-subnet"].found) == (Level.ERROR, True)
+    assert found["ip-forward"].level is Level.ERROR  # a network that runs and reaches nobody
+    assert found["libvirt-version"].level is Level.NOTE
+
+
+def test_without_libvirt_and_without_its_network(tmp_path: Path) -> None:
+    found = judged_without_libvirt(host(tmp_path, runs=False, forwards=False, cidr="10.77.0.0/20"))
+    assert found["network-subnet"].level is Level.ERROR
+    assert found["ip-forward"].level is Level.NOTE
+
+
+def test_without_libvirt_all_is_well(tmp_path: Path) -> None:
+    found = judged_without_libvirt(host(tmp_path, runs=False, forwards=True, cidr="192.168.5.0/24"))
+    assert {found[name].level for name in ("network-subnet", "ip-forward")} == {Level.OK}
+
+
 def test_no_subnet_left() -> None:
     assert network.judge_subnet("", None, [("tun0", "10.0.0.0/8")]).level is Level.ERROR
+
+
+def test_bridges_that_are_missing_and_filters_that_are(tmp_path: Path) -> None:
+    lan = {"network__bridges": ["lan"], "network__backend": "bridge"}
+    section = {"bridge": "br0", "cidr": "192.0.2.0/24", "range": "192.0.2.10-192.0.2.11"}
+    declared = subject(tmp_path, **lan, **{f"network:lan__{name}": value for name, value in section.items()})
+    assert network.bridges(declared, GOOD).level is Level.OK
+    said = "The bridge br0 of the network lan is not there on this host."
+    lost = network.bridges(declared, replace(GOOD, bad_bridges=(said,)))
+    assert (lost.level, lost.found) == (Level.ERROR, said)
+    assert network.bridges(declared, replace(GOOD, filtered=False)).level is Level.WARNING
+    user = subject(tmp_path, network__backend="user")
+    assert network.bridges(user, replace(GOOD, filtered=False)).level is Level.OK
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,44 @@ def test_a_service_that_is_ready_or_says_why_not(tmp_path: Path) -> None:
         assert service.readiness(subject(tmp_path, api__port=port)).level is Level.NOTE
 
 
+def health(**reasons: str) -> tuple[int, Any]:
+    checks = {name: {"ok": not reason, "reason": reason} for name, reason in reasons.items()}
+    return (503 if any(reasons.values()) else 200), {"healthy": not any(reasons.values()), "checks": checks}
+
+
+@pytest.mark.parametrize(
+    ("answers", "level", "words"),
+    [
+        ({"/healthz": health(bus="", conductor="", hypervisor="")}, Level.OK, "bus, conductor, hypervisor"),
+        ({"/healthz": health(bus="", hypervisor="gone")}, Level.ERROR, "not ready: hypervisor: gone."),
+        ({}, Level.ERROR, "no status port of ours"),
+    ],
+)
+def test_a_host_of_a_fleet_is_asked_at_its_status_port(
+    answers: dict[str, tuple[int, Any]], level: Level, words: str, tmp_path: Path
+) -> None:
+    with serving(answers) as port:
+        # The API's port is nobody's here: it must not be asked.
+        asked = subject(tmp_path, status_listen=f"127.0.0.1:{port}", api__port=free_port())
+        found = service.readiness(asked)
+    assert (found.level, words in found.found) == (level, True), found
+
+
+def test_a_status_port_that_is_not_there_or_not_one(tmp_path: Path) -> None:
+    for nobody in (f"127.0.0.1:{free_port()}", str(tmp_path / "status")):
+        assert service.readiness(subject(tmp_path, status_listen=nobody)).level is Level.NOTE
+    with saying(b"SSH-2.0\r\n") as port:
+        assert service.readiness(subject(tmp_path, status_listen=f":{port}")).level is Level.ERROR
+    assert service.readiness(subject(tmp_path, status_listen="nonsense")).level is Level.ERROR
+
+
+def test_a_status_port_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "HEALTH_S", 0.2)
+    with saying(None) as port:
+        found = service.readiness(subject(tmp_path, status_listen=f"127.0.0.1:{port}"))
+    assert (found.level, "hangs" in found.found) == (Level.ERROR, True)
+
+
 def test_a_service_that_hangs(tmp_path: Path) -> None:
     with saying(None) as port:
         assert service.readiness(subject(tmp_path, api__port=port)).level is Level.ERROR

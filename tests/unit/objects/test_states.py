@@ -31,16 +31,21 @@ def test_observation_never_builds_breaks_or_deletes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("vm_state", "task_state", "status"),
+    ("vm_state", "task_state", "power_state", "status"),
     [
-        (VmState.BUILDING, TaskState.SPAWNING, "BUILD"),
-        (VmState.ACTIVE, None, "ACTIVE"),
-        (VmState.ACTIVE, TaskState.REBOOTING, "REBOOT"),
-        (VmState.ACTIVE, TaskState.REBOOTING_HARD, "HARD_REBOOT"),
-        (VmState.ACTIVE, TaskState.DELETING, "ACTIVE"),
-        (VmState.STOPPED, None, "SHUTOFF"),
-        (VmState.ERROR, None, "ERROR"),
+        (VmState.BUILDING, TaskState.SPAWNING, PowerState.NOSTATE, "BUILD"),
+        (VmState.ACTIVE, None, PowerState.RUNNING, "ACTIVE"),
+        (VmState.ACTIVE, TaskState.REBOOTING, PowerState.RUNNING, "REBOOT"),
+        (VmState.ACTIVE, TaskState.REBOOTING_HARD, PowerState.RUNNING, "HARD_REBOOT"),
+        (VmState.ACTIVE, TaskState.DELETING, PowerState.RUNNING, "ACTIVE"),
+        (VmState.STOPPED, None, PowerState.SHUTDOWN, "SHUTOFF"),
+        (VmState.ERROR, None, PowerState.NOSTATE, "ERROR"),
+        (VmState.ACTIVE, None, PowerState.NOSTATE, "UNKNOWN"),
+        (VmState.ACTIVE, TaskState.REBOOTING, PowerState.NOSTATE, "REBOOT"),
+        (VmState.PAUSED, None, PowerState.NOSTATE, "PAUSED"),
     ],
 )
-def test_status_is_the_word_of_the_api_reference(vm_state: VmState, task_state: TaskState | None, status: str) -> None:
-    assert api_status(vm_state, task_state) == status
+def test_status_is_the_word_of_the_api_reference(
+    vm_state: VmState, task_state: TaskState | None, power_state: PowerState, status: str
+) -> None:
+    assert api_status(vm_state, task_state, power_state) == status

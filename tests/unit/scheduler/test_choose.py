@@ -34,7 +34,7 @@ def node(host: str, *, used: tuple[int, int, int] = (0, 0, 0), network: bool = T
         "updated_at": NOW,
         "created_at": NOW,
     }
-    inventory = make.inventory() if network else make.inventory(network=None)
+    inventory = make.inventory() if network else make.inventory(networks=())
     return ComputeNode(f"n-{host}", Service(**{**values, **service}), inventory, *used, running_vms=0)
 
 
@@ -66,6 +66,8 @@ def test_each_filter_says_why(bad: ComputeNode, filter_name: str, reason: str) -
 
 
 def test_an_instance_without_network_needs_none() -> None:
+    named = choose(PlacementRequest(1, 512, 1, networks=("kilonova", "lan")), [node("h")], Random(1))
+    assert [refusal.reason for refusal in named.refusals] == ["has no network lan"]
     request = PlacementRequest(1, 512, 1, wants_network=False)
     assert choose(request, [node("h", network=False)], Random(1)).hosts == ("h",)
 

@@ -15,9 +15,10 @@ from kilonova.virt.libvirt.domain_xml import (
     DhcpHost,
     Disk,
     Domain,
+    HostInterface,
     Metadata,
     NatNetwork,
-    NetworkInterface,
+    TrafficFilter,
     UserInterface,
 )
 
@@ -36,8 +37,11 @@ USER = UserInterface(
     dns="10.0.2.3",
     address="10.0.2.16",
     hostname="a-name",
+    forward="127.1.2.3:2222",
 )
-NAT = NetworkInterface("kilonova", "fa:16:3e:00:00:01")
+FILTER = TrafficFilter("clean-traffic", "10.77.0.16")
+NAT = HostInterface("network", "kilonova", "fa:16:3e:00:00:01", filter=FILTER)
+BRIDGE = HostInterface("bridge", "br-lan", "fa:16:3e:00:00:02", mtu=9000)
 
 USER_MODE = Domain(
     kind="qemu",
@@ -55,7 +59,7 @@ KVM_NAT = replace(
     kind="kvm",
     metadata=replace(METADATA, mark="attempt-1"),
     cpu=Cpu("host-passthrough"),
-    nics=(NAT,),
+    nics=(NAT, BRIDGE),
 )
 SIMULATED = Domain(
     kind="test",
@@ -91,10 +95,12 @@ def test_whole_documents(name: str) -> None:
     assert DOCUMENTS[name].xml() == (GOLDEN / name).read_text()
 
 
-def _other(field: Field[Any], value: Any) -> Any:
+def _other(part: Any, field: Field[Any], value: Any) -> Any:
     """Another value of the same kind."""
     if field.name == "kind":
-        return "xen"
+        return "bridge" if isinstance(part, HostInterface) else "xen"
+    if field.name == "filter":
+        return None
     if field.name == "mode":
         return "host-model"
     if field.name == "disks":
@@ -125,13 +131,14 @@ def _within(part: Any) -> Callable[[Any], str]:
         Cpu: lambda value: replace(USER_MODE, cpu=value),
         Disk: lambda value: replace(USER_MODE, disks=(value,)),
         UserInterface: lambda value: replace(USER_MODE, nics=(value,)),
-        NetworkInterface: lambda value: replace(USER_MODE, nics=(value,)),
+        HostInterface: lambda value: replace(USER_MODE, nics=(value,)),
+        TrafficFilter: lambda value: replace(USER_MODE, nics=(replace(NAT, filter=value),)),
         DhcpHost: lambda value: replace(NETWORK, hosts=(value,)),
     }[type(part)]
     return lambda value: where(value).xml()
 
 
-PARTS = [KVM_NAT, NETWORK, METADATA, Cpu("custom", ("Skylake",)), ROOT, USER, NAT, NETWORK.hosts[0]]
+PARTS = [KVM_NAT, NETWORK, METADATA, Cpu("custom", ("Skylake",)), ROOT, USER, NAT, FILTER, NETWORK.hosts[0]]
 CASES = [(part, field) for part in PARTS for field in fields(part)]
 
 
@@ -140,11 +147,13 @@ def test_no_field_is_left_unrendered(part: Any, field: Field[Any]) -> None:
     value = getattr(part, field.name)
     assert value is not MISSING
     render = _within(part)
-    assert render(part) != render(replace(part, **{field.name: _other(field, value)}))
+    assert render(part) != render(replace(part, **{field.name: _other(part, field, value)}))
 
 
 def test_a_comma_in_a_name_adds_no_option_of_qemu() -> None:
-    root = etree.fromstring(replace(USER_MODE, nics=(replace(USER, hostname="x,hostfwd=tcp::22-:22"),)).xml())
+    root = etree.fromstring(
+        replace(USER_MODE, nics=(replace(USER, hostname="x,hostfwd=tcp::22-:22", forward=""),)).xml()
+    )
     netdev = root.findall(f".//{{{domain_xml.QEMU_URI}}}arg")[1].get("value")
     assert netdev is not None
     assert netdev.endswith("hostname=x,,hostfwd=tcp::22-:22")

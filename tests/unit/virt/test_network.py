@@ -77,8 +77,7 @@ async def leases(b: Bench) -> set[tuple[str, str, str]]:
 @pytest.mark.live
 def test_a_guest_behind_nat_has_its_lease_and_leaves_none(daemon: PrivateSystemLibvirtd) -> None:
     async def test(b: Bench) -> None:
-        described = (await b.driver.inventory()).network
-        assert described is not None
+        (described,) = (await b.driver.inventory()).networks
         assert described.backend == "nat"
         one = b.instance()
         address = Address("kilonova", described.first, one.addresses[0].mac, 20, described.gateway, described.dns)
@@ -108,7 +107,7 @@ def test_a_guest_behind_nat_has_its_lease_and_leaves_none(daemon: PrivateSystemL
         await b.tear_down(two)
         await b.driver.remove_network(two)
         assert await leases(b) == set()
-        assert (await b.driver.inventory()).network == described
+        assert (await b.driver.inventory()).networks == (described,)
 
     with state_directory() as directory:
         libvirt_qemu_case(directory, daemon).run(test)
@@ -117,12 +116,12 @@ def test_a_guest_behind_nat_has_its_lease_and_leaves_none(daemon: PrivateSystemL
 @pytest.mark.live
 def test_a_network_that_was_stopped_runs_again_and_keeps_its_subnet(daemon: PrivateSystemLibvirtd) -> None:
     async def stop(b: Bench) -> None:
-        before.append((await b.driver.inventory()).network)
+        before.append((await b.driver.inventory()).networks)
         assert isinstance(b.driver, LibvirtDriver)
         await (await (await b.driver.proxy()).networkLookupByName("kilonova")).destroy()
 
     async def again(b: Bench) -> None:
-        assert (await b.driver.inventory()).network == before[0]
+        assert (await b.driver.inventory()).networks == before[0]
         assert isinstance(b.driver, LibvirtDriver)
         found = await (await b.driver.proxy()).networkLookupByName("kilonova")
         assert await found.isActive()
@@ -138,7 +137,7 @@ def test_a_network_that_was_stopped_runs_again_and_keeps_its_subnet(daemon: Priv
 @pytest.mark.live
 def test_a_read_only_driver_makes_no_network(daemon: PrivateSystemLibvirtd) -> None:
     async def test(b: Bench) -> None:
-        assert (await b.driver.inventory()).network is None
+        assert (await b.driver.inventory()).networks == ()
 
     with state_directory() as directory:
         case = libvirt_qemu_case(directory, daemon)

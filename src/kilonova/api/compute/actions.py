@@ -7,9 +7,9 @@ Each is a row of ACTIONS.  What is accepted is durable: the answer comes when th
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from kilonova.api.body import Body, json_object, validated_value
 from kilonova.api.call import Call, Reply, json_reply
@@ -43,6 +43,38 @@ class Reboot(Body):
     reboot: RebootKind
 
 
+class Pause(Body):
+    nothing: Any = Field(alias="pause")
+
+
+class Unpause(Body):
+    nothing: Any = Field(alias="unpause")
+
+
+class LockReason(Body):
+    locked_reason: Annotated[str, StringConstraints(min_length=1, max_length=255)]
+
+
+class Lock(Body):
+    reason: LockReason | None = Field(alias="lock")
+
+
+class PlainLock(Body):
+    nothing: Any = Field(alias="lock")
+
+
+class Unlock(Body):
+    nothing: Any = Field(alias="unlock")
+
+
+class NewState(Body):
+    state: Literal["active", "error"]
+
+
+class ResetState(Body):
+    wanted: NewState = Field(alias="os-resetState")
+
+
 class ConsoleLines(Body):
     """-1 and null mean all of them."""
 
@@ -66,6 +98,32 @@ async def start(call: Call, _body: Start) -> Reply:
 async def reboot(call: Call, body: Reboot) -> Reply:
     """SOFT asks the guest, HARD does not."""
     return await _accept(call, Verb.REBOOT, {"type": body.reboot.type.upper()})
+
+
+async def pause(call: Call, _body: Pause) -> Reply:
+    """ACTIVE to PAUSED."""
+    return await _accept(call, Verb.PAUSE)
+
+
+async def unpause(call: Call, _body: Unpause) -> Reply:
+    """PAUSED to ACTIVE."""
+    return await _accept(call, Verb.UNPAUSE)
+
+
+async def lock(call: Call, body: Lock | PlainLock) -> Reply:
+    """Its owner's actions are refused until it is unlocked; an administrator's are not."""
+    reason = body.reason if isinstance(body, Lock) else None
+    return await _accept(call, Verb.LOCK, {} if reason is None else {"reason": reason.locked_reason})
+
+
+async def unlock(call: Call, _body: Unlock) -> Reply:
+    """What an administrator locked, only an administrator unlocks."""
+    return await _accept(call, Verb.UNLOCK)
+
+
+async def reset_state(call: Call, body: ResetState) -> Reply:
+    """An administrator's word on what the server is, when what is shown is wrong.  Nothing is done to the guest."""
+    return await _accept(call, Verb.RESET_STATE, {"state": body.wanted.state})
 
 
 async def _accept(call: Call, verb: Verb, params: Mapping[str, str] | None = None) -> Reply:
@@ -101,23 +159,38 @@ class ActionRow:
     max: Microversion = MAX
 
 
-ACTIONS: Mapping[str, ActionRow] = {
-    "os-stop": ActionRow(Stop, stop, "os_compute_api:servers:stop"),
-    "os-start": ActionRow(Start, start, "os_compute_api:servers:start"),
-    "reboot": ActionRow(Reboot, reboot, "os_compute_api:servers:reboot"),
-    "os-getConsoleOutput": ActionRow(ConsoleOutput, console_output, "os_compute_api:os-console-output"),
-    "os-getSerialConsole": ActionRow(
-        GetSerialConsole, get_serial_console, "os_compute_api:os-remote-consoles", max=v2(5)
+WITH_REASON = v2(73)
+
+ACTIONS: Mapping[str, tuple[ActionRow, ...]] = {
+    "os-stop": (ActionRow(Stop, stop, "os_compute_api:servers:stop"),),
+    "os-start": (ActionRow(Start, start, "os_compute_api:servers:start"),),
+    "reboot": (ActionRow(Reboot, reboot, "os_compute_api:servers:reboot"),),
+    "pause": (ActionRow(Pause, pause, "os_compute_api:os-pause-server:pause"),),
+    "unpause": (ActionRow(Unpause, unpause, "os_compute_api:os-pause-server:unpause"),),
+    "lock": (
+        ActionRow(PlainLock, lock, "os_compute_api:os-lock-server:lock", max=v2(72)),
+        ActionRow(Lock, lock, "os_compute_api:os-lock-server:lock", min=WITH_REASON),
+    ),
+    "unlock": (ActionRow(Unlock, unlock, "os_compute_api:os-lock-server:unlock"),),
+    "os-resetState": (ActionRow(ResetState, reset_state, "os_compute_api:os-admin-actions:reset_state", Role.ADMIN),),
+    "os-getConsoleOutput": (ActionRow(ConsoleOutput, console_output, "os_compute_api:os-console-output"),),
+    "os-getSerialConsole": (
+        ActionRow(GetSerialConsole, get_serial_console, "os_compute_api:os-remote-consoles", max=v2(5)),
     ),
 }
+
+
+def row_of(name: str, version: Microversion) -> ActionRow | None:
+    """The row that serves an action at a microversion."""
+    return next((row for row in ACTIONS.get(name, ()) if row.min <= version <= row.max), None)
 
 
 async def act(call: Call, data: bytes) -> Reply:
     """Find the row by the body's one key, and go by it."""
     asked = json_object(data)
     name = next(iter(asked), "")
-    row = ACTIONS.get(name)
-    if len(asked) != 1 or row is None or not row.min <= call.version <= row.max:
+    row = row_of(name, call.version)
+    if len(asked) != 1 or row is None:
         raise InvalidInput(f"There is no such action: {name[:64]}." if asked else "Malformed request body: no action.")
     if strongest(call.context.roles) < row.role:
         raise Forbidden(f"Policy doesn't allow {row.rule} to be performed.", rule=row.rule)

@@ -14,12 +14,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.compute import server_networks
 from kilonova.api.compute.flavors import is_visible
 from kilonova.api.compute.server_models import BlockDevice, CreateServer, NewServer
-from kilonova.api.microversion import v2
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import catalogue, servers
+from kilonova.networks.ids import security_group_id
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId, ImageId, InstanceId
 from kilonova.objects.image import DISK_FORMATS, Image, ImageRef, ImageStatus
@@ -48,11 +49,12 @@ async def create(call: Call, body: CreateServer) -> Reply:
     asked = body.server
     _check_hints({**body.hints, **body.old_hints})
     _check_block_devices(asked)
-    _check_rest(asked)
-    wants_network = _wants_network(call, asked)
+    _check_rest(asked, call.context.project_id)
+    wish = server_networks.wish(asked, call.version)
     parts = await call.db.read(_find_parts, asked, call.context)
-    instances = _instances(call, asked, parts, wants_network=wants_network)
-    await call.deps.conductor.create_servers(call.context, instances)
+    networks = await call.db.read(server_networks.names, wish.ids) if wish.ids else ()
+    instances = _instances(call, asked, parts, wants_network=wish.any)
+    await call.deps.conductor.create_servers(call.context, instances, networks)
     first = instances[0]
     links = call.links.pair(f"/servers/{first.id}")
     location = ("Location", links[0]["href"])
@@ -97,8 +99,9 @@ def _is_root_disk(device: BlockDevice, image: str) -> bool:
     )
 
 
-def _check_rest(asked: NewServer) -> None:
-    if any(group.name != "default" for group in asked.security_groups):
+def _check_rest(asked: NewServer, project_id: str) -> None:
+    # Clients that have seen the Network API name a group by its id.
+    if any(group.name not in ("default", security_group_id(project_id)) for group in asked.security_groups):
         raise InvalidInput("There is no security group but default here.", path="server.security_groups")
     if len(asked.metadata) > MOST_METADATA:
         raise Forbidden(f"Maximum number of metadata items exceeds {MOST_METADATA}.")
@@ -113,28 +116,6 @@ def _check_rest(asked: NewServer) -> None:
             base64.b64decode("".join(asked.user_data.split()), validate=True)
         except (binascii.Error, ValueError) as exc:
             raise InvalidInput("The user_data is no valid base64.", path="server.user_data") from exc
-
-
-def _wants_network(call: Call, asked: NewServer) -> bool:
-    networks = asked.networks
-    if call.version >= v2(37):
-        if "networks" not in asked.model_fields_set:
-            raise InvalidInput(
-                "Invalid input for field/attribute server. 'networks' is a required property", path="server.networks"
-            )
-        if networks == "none":
-            return False
-        if networks == "auto":
-            return True
-    if networks is None and "networks" not in asked.model_fields_set:
-        return True
-    if networks == []:
-        return True
-    raise InvalidInput(
-        "Invalid input for field/attribute server.networks. There is only the box's own network here: "
-        'ask for "auto" or "none".',
-        path="server.networks",
-    )
 
 
 def _find_parts(connection: sa.Connection, asked: NewServer, context: RequestContext) -> _Parts:

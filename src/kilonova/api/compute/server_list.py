@@ -18,17 +18,15 @@ from kilonova.api.compute.servers import informed, viewer_of
 from kilonova.api.microversion import v2
 from kilonova.api.query import Query, boolean_word
 from kilonova.base.errors import Forbidden, InvalidInput
-from kilonova.db.readers.servers import ServerQuery, StatusFilter, TagFilter, page
+from kilonova.db.readers.servers import ServerQuery, TagFilter, page
 from kilonova.objects.instance import Instance
-from kilonova.objects.states import TaskState, VmState, vm_states_of_status
+from kilonova.objects.states import StatusMeaning, VmState, meaning_of
 
 View = Callable[[Instance, Viewer], dict[str, Any]]
 
-_REBOOTS = frozenset({TaskState.REBOOTING, TaskState.REBOOTING_HARD})
-_STATUSES: Mapping[str, TaskState] = {"REBOOT": TaskState.REBOOTING, "HARD_REBOOT": TaskState.REBOOTING_HARD}
 _NOVA_STATUSES = frozenset(
     {"MIGRATING", "PASSWORD", "REBUILD", "RESCUE", "RESIZE", "REVERT_RESIZE", "SHELVED", "SHELVED_OFFLOADED"}
-    | {"SOFT_DELETED", "UNKNOWN", "VERIFY_RESIZE"}
+    | {"SOFT_DELETED", "VERIFY_RESIZE"}
 )
 # Statuses of servers that Kilonova does not put them into yet: nothing is in them, and asking is no mistake.
 
@@ -167,16 +165,14 @@ def _deleted(call: Call, query: ServerQuery) -> bool | None:
     return boolean_word(text) or False
 
 
-def _statuses(call: Call) -> tuple[StatusFilter, ...] | None:
+def _statuses(call: Call) -> tuple[StatusMeaning, ...] | None:
     words = [word.upper() for word in call.query.all("status")]
     if not words:
         return None
-    filters: list[StatusFilter] = []
+    filters: list[StatusMeaning] = []
     for word in words:
-        if word in _STATUSES:
-            filters.append(StatusFilter(frozenset(VmState), frozenset({_STATUSES[word]})))
-        elif states := vm_states_of_status(word):
-            filters.append(StatusFilter(states, but_not=_REBOOTS))
+        if (meaning := meaning_of(word)) is not None:
+            filters.append(meaning)
         elif word not in _NOVA_STATUSES and call.version >= v2(38):
             raise InvalidInput(f"Invalid filter status: {word[:64]}", path="status")
     return tuple(filters)

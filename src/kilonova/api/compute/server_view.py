@@ -41,7 +41,7 @@ def brief(instance: Instance, viewer: Viewer) -> dict[str, Any]:
 def detail(instance: Instance, viewer: Viewer) -> dict[str, Any]:
     """The entry of a detailed list: everything but the groups, which only a single server shows."""
     server = _core(instance, viewer)
-    server["addresses"] = _addresses(instance, full=True)
+    server["addresses"] = addresses(instance, full=True)
     server.update(_extended(instance))
     if viewer.admin:
         server.update(_for_admins(instance, viewer))
@@ -60,10 +60,10 @@ def single(instance: Instance, viewer: Viewer) -> dict[str, Any]:
 def short(instance: Instance, viewer: Viewer) -> dict[str, Any]:
     """The answer of PUT below 2.75: without what Nova once kept in extensions."""
     server = _core(instance, viewer)
-    server["addresses"] = _addresses(instance, full=False)
+    server["addresses"] = addresses(instance, full=False)
     version = viewer.version
     if version >= v2(9):
-        server["locked"] = False
+        server["locked"] = instance.locked_by is not None
     if version >= v2(19):
         server["description"] = instance.description
     if version >= v2(26):
@@ -73,7 +73,7 @@ def short(instance: Instance, viewer: Viewer) -> dict[str, Any]:
     if version >= v2(71):
         server["server_groups"] = []
     if version >= v2(73):
-        server["locked_reason"] = None
+        server["locked_reason"] = instance.locked_reason
     return server
 
 
@@ -84,7 +84,7 @@ def host_id(project_id: str, host: str) -> str:
 
 
 def _core(instance: Instance, viewer: Viewer) -> dict[str, Any]:
-    status = api_status(instance.vm_state, instance.task_state)
+    status = api_status(instance.vm_state, instance.task_state, instance.power_state)
     image = instance.image.id
     server: dict[str, Any] = {
         "id": instance.id,
@@ -128,14 +128,18 @@ def _flavor(flavor: Flavor, viewer: Viewer) -> dict[str, Any]:
     }
 
 
-def _addresses(instance: Instance, *, full: bool) -> dict[str, list[dict[str, Any]]]:
+def addresses(instance: Instance, *, full: bool) -> dict[str, list[dict[str, Any]]]:
+    """Addresses by network; `full` with kind and MAC."""
     networks: dict[str, list[dict[str, Any]]] = {}
     for address in instance.addresses:
-        shown: dict[str, Any] = {"version": 4, "addr": address.address}
-        if full:
-            shown["OS-EXT-IPS:type"] = "fixed"
-            shown["OS-EXT-IPS-MAC:mac_addr"] = address.mac
-        networks.setdefault(address.network, []).append(shown)
+        for kind, text in (("fixed", address.address), ("floating", address.floating)):
+            if not text:
+                continue
+            shown: dict[str, Any] = {"version": 4, "addr": text}
+            if full:
+                shown["OS-EXT-IPS:type"] = kind
+                shown["OS-EXT-IPS-MAC:mac_addr"] = address.mac
+            networks.setdefault(address.network, []).append(shown)
     return networks
 
 
@@ -195,7 +199,7 @@ def _host_status(instance: Instance, viewer: Viewer) -> str:
 def _newer(instance: Instance, version: Microversion) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     if version >= v2(9):
-        shown["locked"] = False
+        shown["locked"] = instance.locked_by is not None
     if version >= v2(19):
         shown["description"] = instance.description
     if version >= v2(26):
@@ -203,5 +207,5 @@ def _newer(instance: Instance, version: Microversion) -> dict[str, Any]:
     if version >= v2(63):
         shown["trusted_image_certificates"] = None
     if version >= v2(73):
-        shown["locked_reason"] = None
+        shown["locked_reason"] = instance.locked_reason
     return shown

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Showing, renaming and deleting one server; its metadata."""
+"""Showing, renaming and deleting one server."""
 
 from dataclasses import replace
 
 import sqlalchemy as sa
 from pydantic_core import to_json
 
-from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.call import Call, Reply
 from kilonova.api.compute import server_view
 from kilonova.api.compute.fields import is_uuid
 from kilonova.api.compute.server_models import UpdateServer
@@ -82,16 +82,3 @@ async def delete(call: Call) -> Reply:
     instance = await find(call)
     await call.deps.conductor.accept_action(call.context, instance.id, Verb.DELETE)
     return Reply()
-
-
-async def list_metadata(call: Call) -> Reply:
-    """GET /servers/{id}/metadata."""
-    return json_reply({"metadata": (await find(call)).metadata})
-
-
-async def show_metadata(call: Call) -> Reply:
-    """GET /servers/{id}/metadata/{key}."""
-    metadata, key = (await find(call)).metadata, call.params["key"]
-    if key not in metadata:
-        raise NotFound("Metadata item was not found")
-    return json_reply({"meta": {key: metadata[key]}})

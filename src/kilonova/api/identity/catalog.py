@@ -12,6 +12,7 @@ _SERVICES = (
     ("identity", "keystone", "/identity"),
     ("compute", "nova", "/compute/v2.1"),
     ("image", "glance", "/image"),
+    ("network", "neutron", "/network"),
 )
 _INTERFACES = ("public", "internal", "admin")
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from kilonova.compute.operation import Operation
 from kilonova.compute.operations.create import CREATE
 from kilonova.compute.operations.delete import DELETE
+from kilonova.compute.operations.pause import PAUSE, UNPAUSE
 from kilonova.compute.operations.reboot import REBOOT
 from kilonova.compute.operations.start import START
 from kilonova.compute.operations.stop import STOP
 from kilonova.objects.states import Verb
 
-OPERATIONS: Mapping[Verb, Operation] = {op.verb: op for op in (CREATE, DELETE, STOP, START, REBOOT)}
+OPERATIONS: Mapping[Verb, Operation] = {op.verb: op for op in (CREATE, DELETE, STOP, START, REBOOT, PAUSE, UNPAUSE)}

@@ -42,14 +42,15 @@ async def undefine(job: Job) -> None:
 
 async def start(job: Job) -> None:
     """The guest runs, by the hypervisor's own word.  A guest that this very action started and that has already shut
-    itself down counts as started: it is not started twice."""
+    itself down counts as started: it is not started twice.  One that lost its power with the whole machine was not
+    off by itself: it is."""
     driver, instance_id = job.tools.driver, job.instance.id
     before = await driver.guest_state(instance_id)
-    if before is not None and before.mark == job.action.id:
-        return
-    await driver.power_on(instance_id, job.action.id)
+    if before is not None and before.power is not PowerState.NOSTATE and job.has_started(before):
+        return  # (one that is on its way is waited for)
+    await driver.power_on(instance_id, job.mark)
     after = await driver.guest_state(instance_id)
-    if after is None or (after.power is not PowerState.RUNNING and after.mark != job.action.id):
+    if after is None or (after.power is not PowerState.RUNNING and not job.has_started(after)):
         raise GuestNotRunning(f"Guest {instance_id} was started but does not run.", instance_id=instance_id)
 
 

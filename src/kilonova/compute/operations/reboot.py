@@ -11,8 +11,7 @@ from kilonova.objects.states import Verb
 
 
 async def _restarted(job: Job) -> bool:
-    state = await job.tools.driver.guest_state(job.instance.id)
-    return state is not None and state.mark == job.action.id
+    return job.has_started(await job.tools.driver.guest_state(job.instance.id), on_any_boot=True)
 
 
 async def shut_down(job: Job) -> None:

@@ -19,7 +19,7 @@ from kilonova.db.readers.patterns import compiled, literal
 from kilonova.db.schema import instances, services
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.instance import Instance
-from kilonova.objects.states import TaskState, VmState
+from kilonova.objects.states import PowerState, StatusMeaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +43,6 @@ class TagFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class StatusFilter:
-    """A status of the API: one of these vm_states, and one of these task_states (empty: any but `but_not`)."""
-
-    vm_states: frozenset[VmState]
-    task_states: frozenset[TaskState] = frozenset()
-    but_not: frozenset[TaskState] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
 class ServerQuery:
     """What a list of servers is filtered and sorted by; None and empty mean any.
 
@@ -61,7 +52,7 @@ class ServerQuery:
 
     project_id: str | None = None
     deleted: bool | None = False
-    statuses: tuple[StatusFilter, ...] | None = None
+    statuses: tuple[StatusMeaning, ...] | None = None
     equals: Mapping[str, Any] = field(default_factory=dict[str, Any])
     image_id: str | None = None
     flavor_id: str | None = None
@@ -182,8 +173,11 @@ def _conditions(query: ServerQuery) -> list[sa.ColumnElement[bool]]:
     return where
 
 
-def _status(status: StatusFilter) -> sa.ColumnElement[bool]:
+def _status(status: StatusMeaning) -> sa.ColumnElement[bool]:
     vm = instances.c.vm_state.in_(sorted(status.vm_states))
+    if status.unknown is not None:
+        nostate = instances.c.power_state == PowerState.NOSTATE
+        vm = sa.and_(vm, nostate if status.unknown else sa.not_(nostate))
     task = sa.func.coalesce(instances.c.task_state, "")
     if status.task_states:
         return sa.and_(vm, task.in_(sorted(status.task_states)))

@@ -9,9 +9,16 @@ import sqlalchemy as sa
 
 from kilonova.db import rows
 from kilonova.db.schema import addresses, instances
+from kilonova.networks.addresses import LOOPBACK_FIRST, LOOPBACK_LAST, loopback_of
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import HostNetwork
+
+ANY_HOST = HostName("")
+"""Who holds the addresses of a network that is one wire for all hosts."""
+
+FLOATING = "/loopback"
+"""Stands for a network's name with addresses of the host's own; no network can have it."""
 
 _INSERT = sa.insert(instances)
 _OF_ID = sa.update(instances).where(instances.c.id == sa.bindparam("of_id"))
@@ -44,8 +51,9 @@ def take_address(
     Only when the top of the range is taken are gaps looked for.
     """
     first, last = network.bounds
+    holder = ANY_HOST if network.shared else host
     here = sa.and_(
-        addresses.c.host == host, addresses.c.network == network.name, addresses.c.value.between(first, last)
+        addresses.c.host == holder, addresses.c.network == network.name, addresses.c.value.between(first, last)
     )
     highest = connection.execute(sa.select(sa.func.max(addresses.c.value)).where(here)).scalar()
     value = first if highest is None else highest + 1
@@ -55,10 +63,23 @@ def take_address(
         if gap is None:
             return None
         value = gap
-    connection.execute(
-        sa.insert(addresses).values(host=host, network=network.name, value=value, instance_id=instance_id)
-    )
+    _hold(connection, holder, network.name, value, instance_id)
     return str(ip_address(value))
+
+
+def take_loopback(connection: sa.Connection, host: HostName, instance_id: InstanceId) -> str:
+    """Give an instance an address of the host's own: the one that its id says, or the next that is free."""
+    value = loopback_of(instance_id)
+    held = sa.select(addresses.c.value).where(addresses.c.host == host, addresses.c.network == FLOATING)
+    while connection.execute(held.where(addresses.c.value == value)).first() is not None:
+        value = LOOPBACK_FIRST if value == LOOPBACK_LAST else value + 1
+    _hold(connection, host, FLOATING, value, instance_id)
+    return str(ip_address(value))
+
+
+def _hold(connection: sa.Connection, host: HostName, network: str, value: int, instance_id: InstanceId) -> None:
+    held = sa.insert(addresses).values(host=host, network=network, value=value, instance_id=instance_id)
+    connection.execute(held)
 
 
 def release_addresses(connection: sa.Connection, instance_id: InstanceId) -> None:

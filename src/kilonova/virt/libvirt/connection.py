@@ -55,14 +55,10 @@ RETRY_S = (0.1, 1.5)
 RETRY_SETTLED_S = (5.0, 30.0)
 """Where only a person can help (wrong password, no such driver)."""
 
-CLOSE_LIMIT_S = 2.0
+PULSE_WIDTH = 4
+"""Calls that ask a guest's own process, those that do not come back included."""
 
-CLOSE_REASONS = {
-    libvirt.VIR_CONNECT_CLOSE_REASON_ERROR: "an I/O error",
-    libvirt.VIR_CONNECT_CLOSE_REASON_EOF: "the daemon closed it",
-    libvirt.VIR_CONNECT_CLOSE_REASON_KEEPALIVE: "the daemon does not answer keepalive",
-    libvirt.VIR_CONNECT_CLOSE_REASON_CLIENT: "closed by us",
-}
+CLOSE_LIMIT_S = 2.0
 
 
 class Connection:
@@ -290,7 +286,7 @@ class Connection:
             self._discard(result)
 
     def _closed(self, number: int, why: int) -> None:
-        reason = f"the connection was lost: {CLOSE_REASONS.get(why, 'unknown reason')}"
+        reason = f"the connection was lost: {opening.CLOSE_REASONS.get(why, 'unknown reason')}"
         if number in self._live:
             self._lose(number, reason)
         elif number == self.opens:
@@ -306,10 +302,11 @@ def _to_loop(loop: asyncio.AbstractEventLoop, fn: Callable[..., None], *args: An
 
 
 class HypervisorConnection:
-    """Both lanes' connections as one thing that is in service or is not.
+    """All lanes' connections as one thing that is in service or is not.
 
     *control* carries calls on single guests, *host* events and host-wide reads, so that guests which do not answer
-    never hold up what concerns all.  *foreign* is for proxies of the whole binding, and opened when one is asked for.
+    never hold up what concerns all; service is these two.  *pulse* asks guests whether they answer.  *foreign* is for
+    proxies of the whole binding, and opened when one is asked for.
     """
 
     def __init__(
@@ -322,10 +319,11 @@ class HypervisorConnection:
         # The test driver lives inside our process, with a state of its own for each connection: one must do for all.
         in_process = self.uri.startswith("test:///")
         self.host = self._link("host", 1 if in_process else HOST_WIDTH, registrar)
-        self.control, self._foreign = self.host, self.host
+        self.control, self.pulse, self._foreign = self.host, self.host, self.host
         if not in_process:
             # One request of the daemon's limit per client is left free for keepalive.
             self.control = self._link("control", settings.libvirt.max_client_requests - 1)
+            self.pulse = self._link("pulse", PULSE_WIDTH)
             self._foreign = self._link("foreign", 1)
         self._links = [self.host] if in_process else [self.control, self.host]
         self._on_connected: Callable[[], Awaitable[None]] | None = None
@@ -337,14 +335,14 @@ class HypervisorConnection:
         """Open both and keep them open.  `on_connected` runs after each time that both are up again."""
         self._tasks, self._on_connected = tasks, on_connected
         self._virtapi.set_host_enabled(False, "The connection to libvirt is being opened.")
-        for link in self._links:
+        for link in {*self._links, self.pulse}:
             link.start(tasks)
 
     async def close(self) -> None:
         """Close both; within a few seconds."""
         self._in_service = None
         async with asyncio.TaskGroup() as group:
-            for link in {self.control, self.host, self._foreign}:
+            for link in {self.control, self.host, self.pulse, self._foreign}:
                 group.create_task(link.close())
         self.threads.close()
 

@@ -4,7 +4,6 @@
 Pure: nothing here calls libvirt or looks at the host.  Sizes are in MiB.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lxml import etree
@@ -18,6 +17,9 @@ START_URI = "urn:kilonova:start:1"
 """Namespace of the element that keeps the mark of a guest's last start."""
 START_PREFIX = "kilonova-start"
 QEMU_URI = "http://libvirt.org/schemas/domain/qemu/1.0"
+
+SSH_PORT = 22
+"""Where guests listen."""
 
 USER_NIC_SLOT = 0x10
 """PCI slot on pcie.0 for the NIC of a user-mode network.  libvirt does not know of that device (it comes in by QEMU's
@@ -93,18 +95,36 @@ class Disk:
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkInterface:
-    """A NIC on a libvirt network."""
+class TrafficFilter:
+    """A filter of libvirt's by its name: with clean-traffic a guest sends from no MAC but its own and from no address
+    but this."""
 
-    network: str
+    name: str
+    address: str
+
+    def render(self, nic: Element) -> None:
+        box = _element(nic, "filterref", filter=self.name)
+        _element(box, "parameter", name="IP", value=self.address)
+
+
+@dataclass(frozen=True, slots=True)
+class HostInterface:
+    """A NIC that ends on the host, on a libvirt network (`kind` network) or on a bridge (`kind` bridge) called
+    `source`."""
+
+    kind: str
+    source: str
     mac: str
     mtu: int = 1500
+    filter: TrafficFilter | None = None
 
     def render(self, parent: Element) -> None:
-        nic = _element(parent, "interface", type="network")
+        nic = _element(parent, "interface", type=self.kind)
         _element(nic, "mac", address=self.mac)
-        _element(nic, "source", network=self.network)
+        _element(nic, "source", **{self.kind: self.source})
         _element(nic, "model", type="virtio")
+        if self.filter is not None:
+            self.filter.render(nic)
         _element(nic, "mtu", size=self.mtu)
         _element(nic, "rom", enabled="no")
 
@@ -112,7 +132,9 @@ class NetworkInterface:
 @dataclass(frozen=True, slots=True)
 class UserInterface:
     """A NIC on QEMU's user-mode network, by QEMU's own options: libvirt's `<interface type='user'>` gives every guest
-    the same address."""
+    the same address, and libvirt 9.0 drops its `<portForward>` without a word.
+
+    `forward` is the host's address and port that lead to the guest's ssh; empty: none do."""
 
     mac: str
     cidr: str
@@ -120,12 +142,15 @@ class UserInterface:
     dns: str
     address: str
     hostname: str
+    forward: str = ""
 
     def render(self, commandline: Element) -> None:
         netdev = (
             f"user,id=kn0,net={self.cidr},host={self.gateway},dns={self.dns},dhcpstart={self.address},"
             f"hostname={_escaped(self.hostname)}"
         )
+        if self.forward:
+            netdev += f",hostfwd=tcp:{self.forward}-{self.address}:{SSH_PORT}"
         device = f"virtio-net-pci,netdev=kn0,mac={self.mac},bus=pcie.0,addr={USER_NIC_SLOT:#x},romfile="
         for word in ("-netdev", netdev, "-device", device):
             etree.SubElement(commandline, f"{{{QEMU_URI}}}arg", value=word)
@@ -154,7 +179,7 @@ class Domain:
     arch: str | None = "x86_64"
     cpu: Cpu | None = None
     disks: tuple[Disk, ...] = ()
-    nics: tuple[NetworkInterface | UserInterface, ...] = ()
+    nics: tuple[HostInterface | UserInterface, ...] = ()
     console_log: str | None = None
 
     def xml(self) -> str:
@@ -199,8 +224,9 @@ class Domain:
         devices = _element(root, "devices")
         for disk in self.disks:
             disk.render(devices)
-        for nic in self._libvirt_nics():
-            nic.render(devices)
+        for nic in self.nics:
+            if isinstance(nic, HostInterface):
+                nic.render(devices)
         if self.kind == "test":
             return
         _element(devices, "controller", type="usb", model="none")
@@ -215,9 +241,6 @@ class Domain:
         _element(devices, "memballoon", model="virtio")
         rng = _element(devices, "rng", model="virtio")
         _element(rng, "backend", "/dev/urandom", model="random")
-
-    def _libvirt_nics(self) -> Iterator[NetworkInterface]:
-        return (nic for nic in self.nics if isinstance(nic, NetworkInterface))
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +330,11 @@ def parse_network(text: str) -> NetworkFacts | None:
         bridge=bridge.get("name", "") if bridge is not None else "",
         hosts=hosts,
     )
+
+
+def interface_type(text: str) -> str:
+    """The type of an interface of the host's, of its document."""
+    return etree.fromstring(text, _PARSER).get("type", "")
 
 
 def metadata_instance_id(text: str) -> str | None:

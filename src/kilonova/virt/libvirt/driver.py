@@ -6,7 +6,7 @@ Control calls go through the *control* lane, one hop each, at most one per guest
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -21,7 +21,7 @@ from kilonova.config.load import Settings
 from kilonova.objects.guest import RECONNECTED, GuestEvent, GuestState
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
-from kilonova.objects.service import HostNetwork, Inventory
+from kilonova.objects.service import Inventory
 from kilonova.virt.driver import BaseImage, ComputeDriver, GuestFigures, VirtAPI
 from kilonova.virt.libvirt import checks, config_drive, events, guest, network, statistics
 from kilonova.virt.libvirt.connection import Hop, HypervisorConnection
@@ -29,7 +29,9 @@ from kilonova.virt.libvirt.console import LibvirtConsole
 from kilonova.virt.libvirt.disks import GIB, Disks, disk_short
 from kilonova.virt.libvirt.domain_xml import Cpu, Disk, Domain, Metadata
 from kilonova.virt.libvirt.guest import Ownership
+from kilonova.virt.libvirt.inheritance import Inheritance
 from kilonova.virt.libvirt.opening import Registrar
+from kilonova.virt.libvirt.pulse import Pulses
 from kilonova.virt.libvirt.settle import Settling
 from kilonova.virt.native import Proxy
 
@@ -39,6 +41,12 @@ log = structlog.get_logger(__name__)
 
 STATISTICS_LIMIT_S = 5.0
 GOING_DOWN_POLL_S = 0.1
+DESTROY_MARGIN_S = 5.0
+
+PULSE_ROUND_LIMIT_S = 600.0
+
+STARTS_AND_ENDS = frozenset({"started", "stopped"})
+"""Events after which a guest's process is another one."""
 
 CONSOLES_MOST = 16
 """Each is a connection and a thread."""
@@ -53,29 +61,41 @@ class LibvirtDriver(ComputeDriver):
     def __init__(self, virtapi: VirtAPI, settings: Settings, *, read_only: bool = False) -> None:
         super().__init__(virtapi, settings, read_only=read_only)
         self.connection = HypervisorConnection(virtapi, settings, read_only=read_only, registrar=self._registrar)
-        self._settling = Settling(self.connection.control, self.connection.threads, virtapi.clock)
+        self._pulses = Pulses(self.connection.pulse, settings.libvirt.guest_pulse_timeout, self._pulse_changed)
+        self._settling = Settling(
+            self.connection.control, self.connection.threads, virtapi.clock, on_overdue=self._overdue
+        )
         self._files = DaemonWorkers("files", 2)
+        self._inheritance = Inheritance(settings.default.state_path)
         self._disks = Disks(settings.default.instances_path, self.connection.uri, self._files)
         self._backend = network.backend_of(settings.network.backend, self.connection.uri)
-        self._network: HostNetwork | None = None
+        self._networks: network.Found | None = None
         self._known: dict[InstanceId, Ownership] = {}
         self._all_known = False
         self._destroying: set[InstanceId] = set()
         self._consoles: dict[InstanceId, LibvirtConsole] = {}
+        # Longer than libvirt itself waits for its job: what it then says is worth hearing.
+        self._destroy_limit_s = max(settings.libvirt.call_timeout, guest.JOB_WAIT_S + DESTROY_MARGIN_S)
         self._poll_s = POLL_S
         self._polled: Mapping[InstanceId, GuestState] = {}
 
     # -- the host ----------------------------------------------------------------------------------------------------
 
     async def init_host(self, tasks: Supervisor) -> None:
+        self._settling.inherited = not self.read_only and await self._files.run(self._inheritance.begin)
         self.connection.start(tasks, self._connected)
+        self._pulses.start(tasks)
         tasks.periodic("libvirt-poll", self._poll_s, self._poll)
+        if period_s := self.settings.libvirt.guest_pulse_interval:
+            tasks.periodic("guest-pulse", period_s, self._feel_pulses, limit_s=PULSE_ROUND_LIMIT_S)
 
     async def cleanup_host(self) -> None:
         async with asyncio.TaskGroup() as group:
             for console in self._consoles.values():
                 group.create_task(console.close())
         await self.connection.close()
+        if not self.read_only and self._settling.all_known and not self.connection.threads.abandoned:
+            await self._files.run(self._inheritance.settle)
         self._files.close()
 
     async def proxy(self) -> Proxy:
@@ -103,7 +123,7 @@ class LibvirtDriver(ComputeDriver):
             disk_available_gib=free // GIB,
             disk_short=disk_short(free, watermark_bytes(default, total), self._disks.root),
             cpu_info=facts.cpu,
-            network=await self._host_network(),
+            networks=(await self._found()).networks,
         )
 
     def _registrar(self) -> Registrar:
@@ -113,6 +133,8 @@ class LibvirtDriver(ComputeDriver):
         owner = self._known.get(event.instance_id)
         if event.kind == "defined":
             self._outdate(event.instance_id)
+        if event.kind in STARTS_AND_ENDS:
+            self._pulses.forget(event.instance_id)
         if owner is not None and owner.ours:
             self.virtapi.emit_event(event)
 
@@ -128,19 +150,24 @@ class LibvirtDriver(ComputeDriver):
 
     async def _connected(self) -> None:
         """After each connect: what was missed meanwhile is found by one bulk read, and every guest looked at."""
-        self._network = None  # it is looked at again: the host may have been rebooted
+        self._networks = None  # they are looked at again: the host may have been rebooted
         if warning := await self.connection.host.run(checks.too_old):
             log.warning("this host is older than what Kilonova was made for", why=warning)
         for instance_id in await self.guest_states():
             self.virtapi.emit_event(GuestEvent(instance_id, RECONNECTED))
 
-    async def _host_network(self) -> HostNetwork | None:
-        if self._backend != "nat":
-            return network.user_network(self.settings.network)
-        if self._network is None:
-            look = network.find_nat if self.read_only else network.ensure_nat
-            self._network = await self._control("network", partial(look, settings=self.settings.network))
-        return self._network
+    async def _found(self) -> network.Found:
+        if self._networks is None:
+            look = partial(
+                network.look, settings=self.settings.network, backend=self._backend, read_only=self.read_only
+            )
+            found = await self._control("network", look)
+            if not found.networks:  # one may be made meanwhile
+                return found
+            if not found.filter and any(one.backend != "user" for one in found.networks):
+                log.warning("guests can send from addresses that are not theirs: libvirt has no such filter here")
+            self._networks = found
+        return self._networks
 
     # -- reads -------------------------------------------------------------------------------------------------------
 
@@ -157,11 +184,32 @@ class LibvirtDriver(ComputeDriver):
                 del self._known[instance_id]
             elif (owner := read.learned.get(instance_id)) is not None:
                 self._known[instance_id] = owner
-        return read.states
+        return {instance_id: self._pulses.seen(instance_id, state) for instance_id, state in read.states.items()}
 
     async def guest_state(self, instance_id: InstanceId) -> GuestState | None:
         await self._settling.settled(("guest", instance_id))
-        return await self.connection.control.run(partial(guest.read, instance_id=instance_id))
+        state = await self.connection.control.run(partial(guest.read, instance_id=instance_id))
+        return state and self._pulses.seen(instance_id, state)
+
+    async def feel_pulse(self, instance_id: InstanceId) -> None:
+        """See Pulse."""
+        await self._pulses.feel(instance_id)
+
+    async def _feel_pulses(self) -> None:
+        """One after another: with a thousand guests it is a second of calls, and hurries nobody."""
+        for instance_id in [id_ for id_, owner in self._known.items() if owner.ours]:
+            if instance_id not in self._destroying:  # its domain may be held, and is about to go
+                await self._pulses.feel(instance_id)
+
+    def _pulse_changed(self, instance_id: InstanceId) -> None:
+        self.virtapi.emit_event(GuestEvent(instance_id, "pulse"))
+
+    def _overdue(self, about: Hashable) -> None:
+        match about:
+            case ("guest", str(instance_id)):
+                self._pulses.soon(InstanceId(instance_id))
+            case _:
+                return
 
     async def console_output(self, instance_id: InstanceId, max_bytes: int) -> bytes:
         return await self._disks.console_tail(instance_id, max_bytes)
@@ -198,7 +246,8 @@ class LibvirtDriver(ComputeDriver):
         await self.connection.host.run(statistics.ping)
 
     def abandoned_calls(self) -> int:
-        return sum(lane.lane.abandoned for lane in (self.connection.host, self.connection.control))
+        links = {self.connection.host, self.connection.control, self.connection.pulse}
+        return sum(link.lane.abandoned for link in links)
 
     # -- files and network -------------------------------------------------------------------------------------------
 
@@ -223,12 +272,7 @@ class LibvirtDriver(ComputeDriver):
 
     async def ensure_network(self, instance: Instance) -> None:
         self._refuse_if_read_only("ensure_network")
-        host = await self._host_network()
-        if host is not None and host.backend == "nat":
-            for address in instance.addresses:
-                await self._control(
-                    "network", partial(network.lease, name=host.name, address=address, hostname=instance.hostname)
-                )
+        await self._control("network", partial(network.plug, instance=instance, found=await self._found()))
 
     async def remove_network(self, instance: Instance) -> None:
         self._refuse_if_read_only("remove_network")
@@ -266,9 +310,11 @@ class LibvirtDriver(ComputeDriver):
     async def power_off(self, instance_id: InstanceId) -> None:
         self._destroying.add(instance_id)
         try:
-            await self._change("power_off", instance_id, partial(guest.destroy, instance_id=instance_id))
+            destroy = partial(guest.destroy, instance_id=instance_id)
+            await self._change("power_off", instance_id, destroy, deadline_s=self._destroy_limit_s)
         finally:
             self._destroying.discard(instance_id)
+        self._pulses.forget(instance_id)
 
     async def shutdown(self, instance_id: InstanceId) -> None:
         self._refuse_if_read_only("shutdown")
@@ -277,14 +323,20 @@ class LibvirtDriver(ComputeDriver):
         ask = partial(guest.shutdown, instance_id=instance_id)
         await self._settling.run(("ask", instance_id), ask, about=("guest", instance_id))
 
+    async def pause(self, instance_id: InstanceId) -> None:
+        await self._change("pause", instance_id, partial(guest.pause, instance_id=instance_id))
+
+    async def unpause(self, instance_id: InstanceId) -> None:
+        await self._change("unpause", instance_id, partial(guest.unpause, instance_id=instance_id))
+
     # -- how ---------------------------------------------------------------------------------------------------------
 
     async def _control(self, key: object, fn: Hop[T]) -> T:
         return await self._settling.run(key, fn)
 
-    async def _change(self, name: str, instance_id: InstanceId, fn: Hop[T]) -> T:
+    async def _change(self, name: str, instance_id: InstanceId, fn: Hop[T], *, deadline_s: float | None = None) -> T:
         self._refuse_if_read_only(name)
-        return await self._control(("guest", instance_id), fn)
+        return await self._settling.run(("guest", instance_id), fn, deadline_s=deadline_s)
 
     def _refuse_if_read_only(self, name: str) -> None:
         if self.read_only:
@@ -303,8 +355,7 @@ class LibvirtDriver(ComputeDriver):
         disks = [Disk(str(self._disks.root_disk(instance.id)), "vda", "qcow2")]
         if await self._files.run(self._disks.config_drive(instance.id).exists):
             disks.append(Disk(str(self._disks.config_drive(instance.id)), "vdb", "raw", read_only=True))
-        host = await self._host_network()
-        nics = network.interfaces(instance, host) if host is not None else ()
+        nics = () if simulated else network.interfaces(instance, await self._found())
         return Domain(
             kind=kind,
             uuid=instance.id,
@@ -316,7 +367,7 @@ class LibvirtDriver(ComputeDriver):
             arch=None if simulated else "x86_64",
             cpu=_cpu(self.settings, kind),
             disks=tuple(disks),
-            nics=() if simulated else nics,
+            nics=nics,
             console_log=None if simulated else str(self._disks.console_log(instance.id)),
         )
 

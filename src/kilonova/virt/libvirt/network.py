@@ -1,23 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network that this host gives its guests.
+"""The networks that this host gives its guests.
 
-`nat`: a libvirt network of our own, with a static lease per guest.  `user`: QEMU's user-mode network, which lives
-inside each guest's own QEMU and needs nothing on the host.
+`nat`: a libvirt network of our own, with a static lease per guest.  `bridge`: a bridge of the host's, on whose LAN the
+guests are.  `user`: QEMU's user-mode network, which lives inside each guest's own QEMU and needs nothing on the host.
 """
 
 import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import libvirt
 
 from kilonova.base.errors import HypervisorError
-from kilonova.config.network import NetworkSettings
-from kilonova.networks.addresses import USER_SUBNET, choose_subnet, host_network
+from kilonova.config.network import BridgeNetwork, NetworkSettings
+from kilonova.networks.addresses import USER_SUBNET, bridge_network, choose_subnet, host_network
 from kilonova.objects.instance import Address, Instance
 from kilonova.objects.service import HostNetwork
 from kilonova.virt.libvirt import domain_xml
-from kilonova.virt.libvirt.domain_xml import DhcpHost, NatNetwork, NetworkFacts, NetworkInterface, UserInterface
+from kilonova.virt.libvirt.domain_xml import (
+    DhcpHost,
+    HostInterface,
+    NatNetwork,
+    NetworkFacts,
+    TrafficFilter,
+    UserInterface,
+)
 
 ROUTES = Path("/proc/net/route")
 BRIDGE_NAME_MOST = 15
@@ -27,12 +36,38 @@ RESERVED_MAC = "02:00:00:00:00:01"
 """Locally administered, and outside of the range that guests' are made from."""
 
 
+FILTER = "clean-traffic"
+"""libvirt's own filter against false MACs and addresses; lets IPv4 and ARP pass and nothing else."""
+
+_NOT_THERE = frozenset({libvirt.VIR_ERR_NO_NWFILTER, libvirt.VIR_ERR_NO_SUPPORT})
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a host has: its networks, and the filter that guests on it get, empty where the daemon has none."""
+
+    networks: tuple[HostNetwork, ...] = ()
+    filter: str = ""
+
+    def of(self, address: Address) -> HostNetwork:
+        """The network of an address.  Raises HypervisorError."""
+        for network in self.networks:
+            if network.name == address.network:
+                return network
+        raise HypervisorError(f"This host has no network {address.network} any more.")
+
+
 def backend_of(configured: str, uri: str) -> str:
     """`auto` by connection: only a system daemon can make bridges."""
     if configured != "auto":
         return configured
     parts = urlsplit(uri)
     return "nat" if parts.scheme.startswith("qemu") and parts.path == "/system" else "user"
+
+
+def bridge_of(network_name: str) -> str:
+    """The bridge of a NAT network that we make."""
+    return f"{network_name[: BRIDGE_NAME_MOST - 2]}br"
 
 
 def read_routes(path: Path = ROUTES) -> list[str]:
@@ -51,7 +86,65 @@ def _address(reversed_hex: str) -> str:
 
 def user_network(settings: NetworkSettings) -> HostNetwork:
     """The user-mode network as guests see it."""
-    return host_network(settings.name, "user", settings.cidr or USER_SUBNET, settings.dns)
+    return host_network(settings.name, "user", settings.cidr or USER_SUBNET, settings.dns, settings.ssh_port)
+
+
+def look(conn: libvirt.virConnect, settings: NetworkSettings, backend: str, *, read_only: bool) -> Found:
+    """The host's networks, those that guests get by default first; with `read_only` nothing is made.  HypervisorError
+    when one of our own cannot serve guests.  That a declared bridge is there is not looked at."""
+    networks: list[HostNetwork] = []
+    if backend == "user":
+        networks.append(user_network(settings))
+    elif backend == "nat":
+        described = (find_nat if read_only else ensure_nat)(conn, settings)
+        networks += [described] if described is not None else []
+    networks += map(bridge_network, settings.bridges)
+    filtered = any(network.backend != "user" for network in networks) and has_filter(conn)
+    return Found(tuple(networks), FILTER if filtered else "")
+
+
+def has_filter(conn: libvirt.virConnect) -> bool:
+    """Whether the daemon can keep guests from sending under others' addresses."""
+    try:
+        conn.nwfilterLookupByName(FILTER)
+    except libvirt.libvirtError as exc:
+        if exc.get_error_code() in _NOT_THERE:
+            return False
+        raise
+    return True
+
+
+def missing_bridges(conn: libvirt.virConnect, networks: Iterable[HostNetwork | BridgeNetwork]) -> list[str]:
+    """A sentence for each of these networks whose bridge is not there, or is no bridge."""
+    said: list[str] = []
+    for network in networks:
+        kind = _kind_of_interface(conn, network.bridge) if network.bridge else "bridge"
+        if kind not in ("bridge", None):
+            what = "is no bridge" if kind else "is not there"
+            said.append(f"The bridge {network.bridge} of the network {network.name} {what} on this host.")
+    return said
+
+
+def _kind_of_interface(conn: libvirt.virConnect, name: str) -> str | None:
+    """The interface's type, empty when there is none; None where the daemon knows nothing of interfaces."""
+    try:
+        return domain_xml.interface_type(conn.interfaceLookupByName(name).XMLDesc(0))
+    except libvirt.libvirtError as exc:
+        if exc.get_error_code() == libvirt.VIR_ERR_NO_INTERFACE:
+            return ""
+        if exc.get_error_code() == libvirt.VIR_ERR_NO_SUPPORT:
+            return None
+        raise
+
+
+def plug(conn: libvirt.virConnect, instance: Instance, found: Found) -> None:
+    """Each of the guest's networks is ready for it.  HypervisorError, in one sentence, for one that cannot be."""
+    networks = [found.of(address) for address in instance.addresses]
+    if missing := missing_bridges(conn, networks):
+        raise HypervisorError(f"{missing[0]} Make it, or correct the configuration, and start again.")
+    for network, address in zip(networks, instance.addresses, strict=True):
+        if network.backend == "nat":
+            lease(conn, network.name, address, instance.hostname)
 
 
 def find_nat(conn: libvirt.virConnect, settings: NetworkSettings) -> HostNetwork | None:
@@ -83,7 +176,7 @@ def _document(settings: NetworkSettings, cidr: str) -> NatNetwork:
     described = host_network(settings.name, "nat", cidr)
     return NatNetwork(
         name=settings.name,
-        bridge=f"{settings.name[: BRIDGE_NAME_MOST - 2]}br",
+        bridge=bridge_of(settings.name),
         gateway=described.gateway,
         netmask=str(ipaddress.ip_network(cidr).netmask),
         reserved=DhcpHost(mac=RESERVED_MAC, address=str(ipaddress.ip_network(cidr)[2]), name="reserved"),
@@ -146,18 +239,24 @@ def _update(network: libvirt.virNetwork, command: int, host: DhcpHost) -> None:
     network.update(command, libvirt.VIR_NETWORK_SECTION_IP_DHCP_HOST, -1, host.xml(), where)
 
 
-def interfaces(instance: Instance, host: HostNetwork) -> tuple[NetworkInterface | UserInterface, ...]:
-    """The guest's NICs, for its addresses on this host's network."""
-    if host.backend == "nat":
-        return tuple(NetworkInterface(host.name, address.mac, address.mtu) for address in instance.addresses)
-    return tuple(
-        UserInterface(
-            mac=address.mac,
-            cidr=host.cidr,
-            gateway=address.gateway,
-            dns=host.dns[0],
-            address=address.address,
-            hostname=instance.hostname,
-        )
-        for address in instance.addresses[:1]
+def interfaces(instance: Instance, found: Found) -> tuple[HostInterface | UserInterface, ...]:
+    """The guest's NICs, for its addresses on this host's networks.  Raises HypervisorError."""
+    return tuple(_interface(instance, address, found) for address in instance.addresses)
+
+
+def _interface(instance: Instance, address: Address, found: Found) -> HostInterface | UserInterface:
+    network = found.of(address)
+    if network.backend != "user":
+        kind, source = ("bridge", network.bridge) if network.bridge else ("network", network.name)
+        traffic = TrafficFilter(found.filter, address.address) if found.filter else None
+        return HostInterface(kind, source, address.mac, address.mtu, traffic)
+    reachable = address.floating and network.ssh_port
+    return UserInterface(
+        mac=address.mac,
+        cidr=network.cidr,
+        gateway=address.gateway,
+        dns=network.dns[0],
+        address=address.address,
+        hostname=instance.hostname,
+        forward=f"{address.floating}:{network.ssh_port}" if reachable else "",
     )

@@ -57,6 +57,15 @@ class Failure:
     error: KilonovaError | None = None
 
 
+CLOSE_REASONS = {
+    libvirt.VIR_CONNECT_CLOSE_REASON_ERROR: "an I/O error",
+    libvirt.VIR_CONNECT_CLOSE_REASON_EOF: "the daemon closed it",
+    libvirt.VIR_CONNECT_CLOSE_REASON_KEEPALIVE: "the daemon does not answer keepalive",
+    libvirt.VIR_CONNECT_CLOSE_REASON_CLIENT: "closed by us",
+}
+"""Why libvirt says that a connection was closed."""
+
+
 @dataclass(frozen=True, slots=True)
 class OpenOptions:
     """How a connection is opened.  `keepalive_interval_s` 0 turns keepalive off."""

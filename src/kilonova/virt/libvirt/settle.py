@@ -6,14 +6,17 @@ that keepalive gave up after 4 s ran when the frozen daemon thawed.  So a guest 
 judgement nor changed before a connection has been up for `SETTLE_S` since: what was still in the lost socket has been
 done by then, or never will be.  That holds across operations: a delete that follows a create waits for the create's
 call.
+
+It also holds across processes: after one that did not end with every outcome known (see `inheritance`), no guest is
+judged before the first connection has been up for `SETTLE_S`.
 """
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any, TypeVar
 
 from kilonova.base.clock import Clock
-from kilonova.base.errors import HypervisorUnavailable, OutcomeUnknown
+from kilonova.base.errors import HypervisorUnavailable, NativeCallTimeout, OutcomeUnknown
 from kilonova.virt.libvirt.connection import Connection, Hop
 from kilonova.virt.libvirt.opening import Failure
 from kilonova.virt.native import NativeThreads
@@ -25,21 +28,39 @@ SETTLE_S = 2.0
 
 
 class Settling:
-    """One lane's calls that change things, with what is unknown of them.  Event loop only."""
+    """One lane's calls that change things, with what is unknown of them.  Event loop only.
 
-    def __init__(self, link: Connection, threads: NativeThreads, clock: Clock) -> None:
-        self._link, self._threads, self._clock = link, threads, clock
+    `on_overdue` is told what a call was about that outlived its deadline, and again when it has come back.
+    """
+
+    def __init__(
+        self,
+        link: Connection,
+        threads: NativeThreads,
+        clock: Clock,
+        on_overdue: Callable[[Hashable], None] = lambda about: None,
+    ) -> None:
+        self._link, self._threads, self._clock, self._on_overdue = link, threads, clock, on_overdue
         self._cut_off_s: dict[Hashable, float] = {}
+        self.inherited = True
+        """Whether an earlier process may have left calls behind, on any guest; until somebody knows better, yes."""
 
-    async def run(self, key: Hashable, fn: Hop[T], *, about: Hashable = None) -> T:
+    @property
+    def all_known(self) -> bool:
+        """Whether no call may yet happen, whoever asks."""
+        return not (self.inherited or self._cut_off_s)
+
+    async def run(self, key: Hashable, fn: Hop[T], *, about: Hashable = None, deadline_s: float | None = None) -> T:
         """As Connection.run, exclusively for `key`, when what is known `about` (default: the key) has settled."""
         about = key if about is None else about
         await self.settled(about)
         try:
-            return await self._link.run(fn, exclusive=key, on_late=partial(self._late, about))
+            return await self._link.run(fn, deadline_s=deadline_s, exclusive=key, on_late=partial(self._late, about))
         except HypervisorUnavailable as exc:
             if isinstance(exc, OutcomeUnknown):
                 self._cut_off(about)
+            if isinstance(exc, NativeCallTimeout):
+                self._on_overdue(about)
             raise
         except BaseException as exc:
             if not isinstance(exc, Exception):  # cancelled in the middle: the call goes on
@@ -49,7 +70,7 @@ class Settling:
     async def settled(self, about: Hashable) -> None:
         """Return when no cut-off call can change any more what is read: at once as a rule.  Raises
         HypervisorUnavailable, also while such a call is still in its thread."""
-        while (cut_off_s := self._cut_off_s.get(about)) is not None:
+        while (cut_off_s := self._cut_off_s.get(about, 0.0 if self.inherited else None)) is not None:
             await self._link.alive()
             if self._threads.held(about):
                 raise HypervisorUnavailable(
@@ -60,7 +81,8 @@ class Settling:
             if left_s > 0:
                 await self._clock.sleep(left_s)
             else:
-                del self._cut_off_s[about]
+                self.inherited = False
+                self._cut_off_s.pop(about, None)
 
     def _cut_off(self, about: Hashable) -> None:
         self._cut_off_s[about] = self._clock.monotonic()
@@ -68,3 +90,4 @@ class Settling:
     def _late(self, about: Hashable, result: Any) -> None:
         if isinstance(result, Failure) and result.lost:
             self._cut_off(about)
+        self._on_overdue(about)

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A server's networks: those that are asked for, and the routes that show those it has."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.compute import server_view
+from kilonova.api.compute.fields import is_uuid
+from kilonova.api.compute.server_models import NewServer
+from kilonova.api.compute.servers import find
+from kilonova.api.microversion import Microversion, v2
+from kilonova.api.network import facts, view
+from kilonova.api.network.facts import Port
+from kilonova.base.errors import InvalidInput, NotFound
+from kilonova.networks.ids import cidr_of, network_id, subnet_id
+
+_PATH = "server.networks"
+_WHERE = "Invalid input for field/attribute server.networks."
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """`ids` of networks in the order of NICs; `any` with none means the default one of the host."""
+
+    any: bool
+    ids: tuple[str, ...] = ()
+
+
+def wish(asked: NewServer, version: Microversion) -> Wish:
+    """What a request says of networks: "none", "auto", nothing (below 2.37), or a list.  Raises InvalidInput."""
+    networks = asked.networks
+    if "networks" not in asked.model_fields_set:
+        if version >= v2(37):
+            message = "Invalid input for field/attribute server. 'networks' is a required property"
+            raise InvalidInput(message, path=_PATH)
+        return Wish(any=True)
+    if networks in ("none", "auto") and version >= v2(37):
+        return Wish(any=networks == "auto")
+    if not isinstance(networks, list):
+        raise InvalidInput(f'{_WHERE} It is a list, "auto" or "none".', path=_PATH)
+    ids = tuple(_id_of(entry) for entry in networks)
+    if len(set(ids)) != len(ids):
+        raise InvalidInput(f"{_WHERE} A server has one NIC at most on each network here.", path=_PATH)
+    return Wish(any=True, ids=ids)
+
+
+def _id_of(entry: Any) -> str:
+    if not isinstance(entry, dict) or set(entry) - {"uuid", "tag", "fixed_ip", "port"}:
+        raise InvalidInput(f"{_WHERE} Each is an object with the uuid of a network.", path=_PATH)
+    for unkept in ("port", "fixed_ip", "tag"):
+        if entry.get(unkept) is not None:
+            raise InvalidInput(f"{_WHERE} A {unkept} cannot be chosen here: name a network by its uuid.", path=_PATH)
+    wanted = entry.get("uuid")
+    if not isinstance(wanted, str) or not is_uuid(wanted):
+        raise InvalidInput(f"{_WHERE} Each has the uuid of a network.", path=_PATH)
+    return wanted
+
+
+def names(connection: sa.Connection, ids: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of networks.  Raises InvalidInput for one that no host has."""
+    known = {network.id: network.name for network in facts.networks(connection)}
+    for wanted in ids:
+        if wanted not in known:
+            raise InvalidInput(f"Network {wanted} could not be found.", path=_PATH)
+    return tuple(known[wanted] for wanted in ids)
+
+
+async def list_ips(call: Call) -> Reply:
+    """GET /servers/{id}/ips."""
+    return json_reply({"addresses": server_view.addresses(await find(call), full=False)})
+
+
+async def show_ips(call: Call) -> Reply:
+    """GET /servers/{id}/ips/{network}."""
+    name = call.params["network"]
+    addresses = server_view.addresses(await find(call), full=False)
+    if name not in addresses:
+        raise NotFound("Network label is not found")
+    return json_reply({name: addresses[name]})
+
+
+async def list_interfaces(call: Call) -> Reply:
+    """GET /servers/{id}/os-interface."""
+    ports = facts.ports_of(await find(call))
+    return json_reply({"interfaceAttachments": [_interface(port, call.version) for port in ports]})
+
+
+async def show_interface(call: Call) -> Reply:
+    """GET /servers/{id}/os-interface/{port}."""
+    wanted = call.params["port_id"]
+    instance = await find(call)
+    for port in facts.ports_of(instance):
+        if port.id == wanted:
+            return json_reply({"interfaceAttachment": _interface(port, call.version)})
+    raise NotFound(f"Instance {instance.id} does not have a port with id {wanted[:64]}")
+
+
+def _interface(port: Port, version: Microversion) -> dict[str, Any]:
+    address = port.address
+    shown: dict[str, Any] = {
+        "port_state": view.port_state(port),
+        "port_id": port.id,
+        "net_id": network_id(address.network),
+        "mac_addr": address.mac,
+        "fixed_ips": [{"subnet_id": subnet_id(address.network, cidr_of(address)), "ip_address": address.address}],
+    }
+    if version >= v2(70):
+        shown["tag"] = None
+    return shown
+
+
+async def list_security_groups(call: Call) -> Reply:
+    """GET /servers/{id}/os-security-groups."""
+    instance = await find(call)
+    groups = [_group(instance.project_id)] if instance.addresses else []
+    return json_reply({"security_groups": groups})
+
+
+def _group(project_id: str) -> dict[str, Any]:
+    group = view.security_group(project_id)
+    return {name: group[name] for name in ("id", "name", "description", "tenant_id")} | {"rules": []}

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the Network API shows, read from hosts' inventories and servers' addresses."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+from kilonova.db.readers import hosts, instances, servers
+from kilonova.db.readers.servers import ServerQuery
+from kilonova.networks.ids import network_id, port_id
+from kilonova.objects.ids import InstanceId
+from kilonova.objects.instance import Address, Instance
+from kilonova.objects.service import ComputeNode, HostNetwork
+
+
+@dataclass(slots=True)
+class Network:
+    """One network on all hosts that offer it: those of one name are one.  `parts` has one of each subnet; `default`
+    says whether some host gives it to guests that name none."""
+
+    id: str
+    name: str
+    parts: dict[str, HostNetwork] = field(default_factory=dict[str, HostNetwork])
+    zones: set[str] = field(default_factory=set[str])
+    default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A guest's NIC."""
+
+    id: str
+    instance: Instance
+    address: Address
+
+
+def networks_of(nodes: Iterable[ComputeNode]) -> list[Network]:
+    """What these hosts offer, by name."""
+    found: dict[str, Network] = {}
+    for node in nodes:
+        for index, offered in enumerate(node.inventory.networks):
+            network = found.setdefault(offered.name, Network(network_id(offered.name), offered.name))
+            network.parts.setdefault(offered.cidr, offered)
+            network.zones.add(node.service.zone)
+            network.default = network.default or index == 0
+    return sorted(found.values(), key=lambda network: network.name)
+
+
+def networks(connection: sa.Connection) -> list[Network]:
+    """What all hosts offer."""
+    return networks_of(hosts.list_nodes(connection))
+
+
+def ports_of(instance: Instance) -> list[Port]:
+    """The NICs of a server, in their order."""
+    return [Port(port_id(instance.id, index), instance, address) for index, address in enumerate(instance.addresses)]
+
+
+def ports(connection: sa.Connection, project_id: str | None, device_ids: frozenset[str] | None) -> list[Port]:
+    """NICs of a project's servers, of everybody's with None; with `device_ids` only those servers'."""
+    if device_ids is not None:
+        known = instances.get_all_known(connection, [InstanceId(device) for device in sorted(device_ids)])
+        found = [one for one, deleted in known if not deleted and project_id in (None, one.project_id)]
+        return [port for instance in found for port in ports_of(instance)]
+    result: list[Port] = []
+    marker: str | None = None
+    while page := servers.page(connection, ServerQuery(project_id=project_id, marker=marker)):
+        result += [port for instance in page for port in ports_of(instance)]
+        marker = page[-1].id
+    return result

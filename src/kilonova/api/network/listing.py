@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lists of Network v2.0: filtered by the members of what they hold, cut to `fields`, page by page."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.query import Query, boolean_word
+from kilonova.base.errors import InvalidInput, NotFound
+
+MOST = 1000
+_NOT_FILTERS = frozenset({"fields", "limit", "marker", "sort_key", "sort_dir", "page_reverse"})
+
+Things = Sequence[dict[str, Any]]
+
+
+def listed(call: Call, name: str, things: Things) -> Reply:
+    """`{name: [...]}` with what the query asks for.  An argument that is no member of things filters nothing: clients
+    send some that only extensions know."""
+    chosen = [thing for thing in things if _matches(thing, call.query)]
+    page = call.query.page(MOST)
+    if page.marker is not None:
+        at = next((index for index, thing in enumerate(chosen) if thing["id"] == page.marker), None)
+        if at is None:
+            raise InvalidInput(f"The marker {page.marker[:64]} could not be found.", path="marker")
+        chosen = chosen[at + 1 :]
+    more = len(chosen) > page.limit
+    chosen = chosen[: page.limit]
+    body: dict[str, Any] = {name: [_cut(thing, call.query) for thing in chosen]}
+    if more and chosen:
+        body |= call.next_page(f"{name}_links", chosen[-1]["id"])
+    return json_reply(body)
+
+
+def shown(call: Call, name: str, kind: str, things: Things) -> Reply:
+    """`{name: {...}}` of the path's id.  Raises NotFound, also for a name: clients then ask for a list."""
+    wanted = call.params["id"]
+    for thing in things:
+        if thing["id"] == wanted:
+            return json_reply({name: _cut(thing, call.query)})
+    raise NotFound(f"{kind} {wanted[:255]} could not be found.")
+
+
+def _cut(thing: Mapping[str, Any], query: Query) -> Mapping[str, Any]:
+    fields = frozenset(query.all("fields"))
+    return {name: value for name, value in thing.items() if name in fields} if fields else thing
+
+
+def _matches(thing: Mapping[str, Any], query: Query) -> bool:
+    return all(
+        any(_is(thing[name], text) for text in query.all(name))
+        for name in query.names()
+        if name in thing and name not in _NOT_FILTERS
+    )
+
+
+def _is(value: object, text: str) -> bool:
+    if isinstance(value, bool):
+        return boolean_word(text) is value
+    if isinstance(value, list):  # of ids, or of fixed_ips: "ip_address=192.0.2.1"
+        key, _, part = text.partition("=")
+        return any(text == item or (isinstance(item, dict) and item.get(key) == part) for item in value)
+    return ("" if value is None else str(value)) == text

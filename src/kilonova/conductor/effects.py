@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What accepting a verb changes of its instance, besides what the verb's Rule says.
+
+Each is a pure function from the instance and the request to columns; the transaction that accepts applies them.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kilonova.base.errors import Forbidden, InvalidInput
+from kilonova.objects.instance import Instance
+from kilonova.objects.states import VERBS, TaskState, Verb, VmState
+from kilonova.rpcapi.conductor import AcceptAction
+
+OWNER, ADMIN = "owner", "admin"
+
+Effect = Callable[[Instance, AcceptAction], Mapping[str, Any]]
+
+
+def _reboot(_instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
+    return {"task_state": TaskState.REBOOTING_HARD} if asked.params.get("type") == "HARD" else {}
+
+
+def _lock(instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
+    """An administrator's lock stays one, whoever locks it again."""
+    by_admin = asked.context.is_admin or instance.locked_by == ADMIN
+    return {"locked_by": ADMIN if by_admin else OWNER, "locked_reason": asked.params.get("reason")}
+
+
+def _unlock(instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
+    if instance.locked_by == ADMIN and not asked.context.is_admin:
+        raise Forbidden(f"Instance {instance.id} was locked by an administrator, who alone can unlock it.")
+    return {"locked_by": None, "locked_reason": None}
+
+
+_RESET = {"active": VmState.ACTIVE, "error": VmState.ERROR}
+
+
+def _reset_state(_instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
+    state = _RESET.get(asked.params.get("state", ""))
+    if state is None:
+        raise InvalidInput("The state must be active or error.", path="os-resetState.state")
+    return {"vm_state": state} if state is VmState.ERROR else {"vm_state": state, "fault": None}
+
+
+_EFFECTS: Mapping[Verb, Effect] = {
+    Verb.REBOOT: _reboot,
+    Verb.LOCK: _lock,
+    Verb.UNLOCK: _unlock,
+    Verb.RESET_STATE: _reset_state,
+}
+
+
+def when_accepted(instance: Instance, asked: AcceptAction) -> dict[str, Any]:
+    """The instance's columns that change with the acceptance.  Raises Forbidden, InvalidInput."""
+    rule = VERBS[asked.verb]
+    values: dict[str, Any] = {}
+    if rule.task_state is not None:
+        values["task_state"] = rule.task_state
+    if rule.desired_power is not None:
+        values["desired_power"] = rule.desired_power
+    effect = _EFFECTS.get(asked.verb)
+    return values if effect is None else values | dict(effect(instance, asked))

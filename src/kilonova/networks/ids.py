@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ids of what has no record of its own: made of names, so that they are the same whoever asks, and whenever."""
+
+import ipaddress
+from uuid import UUID, uuid5
+
+from kilonova.objects.ids import InstanceId
+from kilonova.objects.instance import Address
+
+_OURS = UUID("6b1f3a1e-5f0c-5d0e-9a54-1f2f9c0d7a10")
+
+
+def network_id(name: str) -> str:
+    """A network, by its name: that of two hosts with the same name is one."""
+    return str(uuid5(_OURS, f"network/{name}"))
+
+
+def subnet_id(network: str, cidr: str) -> str:
+    """A subnet, by its network's name and its CIDR text."""
+    return str(uuid5(_OURS, f"subnet/{network}/{cidr}"))
+
+
+def port_id(instance_id: InstanceId, index: int) -> str:
+    """A guest's NIC, by its place among them."""
+    return str(uuid5(_OURS, f"port/{instance_id}/{index}"))
+
+
+def security_group_id(project_id: str) -> str:
+    """A project's one security group."""
+    return str(uuid5(_OURS, f"security-group/{project_id}"))
+
+
+def security_group_rule_id(project_id: str, direction: str) -> str:
+    """One of its rules."""
+    return str(uuid5(_OURS, f"security-group-rule/{project_id}/{direction}"))
+
+
+def cidr_of(address: Address) -> str:
+    """The subnet that an address lies in."""
+    return str(ipaddress.ip_network(f"{address.address}/{address.prefix}", strict=False))
