@@ -76,7 +76,9 @@ class Machine:
     def own(self, paths: Sequence[Path], owner: str, what: str) -> None:
         """These are of that owner.  Raises StateError."""
         uid, gid = self._ids(owner)
-        strangers = [path for path in paths if path.lstat().st_uid != uid]
+        # A file with a second name may be one of elsewhere.
+        facts = [(path, path.lstat()) for path in paths]
+        strangers = [path for path, found in facts if found.st_uid != uid and (path.is_dir() or found.st_nlink == 1)]
         if strangers and uid != -1:
             self._do("given", f"{len(strangers)} files of {what} to {owner}", lambda: _chown(strangers, uid, gid))
 
