@@ -10,25 +10,12 @@ from typing import Any
 
 import libvirt
 
-from bench.processes import cpu_seconds
 from bench.run import Bench
-from faults.lab import SERVERS, Scene, paced, scene, wait_for
+from faults.lab import SERVERS, Scene, paced, quiet, scene, timed, wait_for
 from faults.table import Row, Samples, p
 
 DELETE_S = 60.0
 """A libvirt call may take 30 s (call_timeout); the delete's own deadline is 600 s."""
-
-
-def _quiet(here: Scene, servers: list[str]) -> None:
-    """Wait until the guests have booted: what they spend on that is nobody's latency."""
-
-    def resting() -> bool:
-        pids = [here.pid(server) for server in servers]
-        before = sum(map(cpu_seconds, pids))
-        time.sleep(1)
-        return sum(map(cpu_seconds, pids)) - before < 0.5
-
-    wait_for(resting, 180, "guests at rest")
 
 
 def frozen(bench: Bench) -> Row:
@@ -43,7 +30,7 @@ def frozen(bench: Bench) -> Row:
         image = here.image()
         servers = [here.create(image, f"guest-{one}") for one in range(count)]
         here.active(*servers)
-        _quiet(here, servers)
+        quiet(here, servers)
         ill, *others = servers
         turn = iter(range(1 << 30))
         ask = lambda: here.console(others[next(turn) % len(others)])  # noqa: E731
@@ -53,7 +40,15 @@ def frozen(bench: Bench) -> Row:
         os.kill(pid, signal.SIGSTOP)
         try:
             frozen_ms = paced(ask, n)
+            unknown = lambda: (here.show(ill) or {}).get("status") == "UNKNOWN"  # noqa: E731
+            noticed = timed(unknown, 30, "the frozen guest's status UNKNOWN")
             shown = here.show(ill) or {}
+            os.kill(pid, signal.SIGCONT)
+            active = lambda: (here.show(ill) or {}).get("status") == "ACTIVE"  # noqa: E731
+            thawed = timed(active, 30, "the thawed guest's status ACTIVE")
+            told = [action["message"] for action in here.actions(ill) if action["action"] == "power-update"]
+            os.kill(pid, signal.SIGSTOP)
+            wait_for(unknown, 30, "the frozen guest's status UNKNOWN once more")
             gone: list[float] = []
             web = here.web()
 
@@ -74,7 +69,9 @@ def frozen(bench: Bench) -> Row:
         ok = all((here.show(server) or {}).get("status") == "ACTIVE" for server in others)
     row.ratio("p99 on the others while it is frozen, over the control's", frozen_ms, control, 1.5)
     row.ratio("p99 on the others while it is deleted, over the control's", during, control, 1.5)
-    row.true("the frozen one is shown as not responding", "respond" in str(shown), f"status {shown.get('status')}")
+    said = f"status {shown.get('status')}, vm_state {shown.get('OS-EXT-STS:vm_state')}, actions {told}"
+    by_itself = shown.get("OS-EXT-STS:vm_state") == "active" and any("not responding" in text for text in told)
+    row.true("the frozen one is shown as not responding, its vm_state stays", by_itself, said)
     row.most("its delete ends", gone[0] if gone else 999.0, DELETE_S, "s")
     row.none("domains left of it", int(left))
     row.true("the others are all ACTIVE", ok)
@@ -82,6 +79,8 @@ def frozen(bench: Bench) -> Row:
         Samples("control: console of each guest in turn", "ms", control),
         Samples("the same while one is frozen", "ms", frozen_ms),
         Samples("the same while that one is deleted", "ms", during),
+        Samples("look at the frozen one, after those requests, to UNKNOWN", "s", [noticed]),
+        Samples("SIGCONT to ACTIVE", "s", [thawed]),
         Samples("DELETE of the frozen one to 404", "s", gone),
     ]
     return row
@@ -115,7 +114,7 @@ def events(bench: Bench) -> Row:
     with scene(bench) as here:
         server = here.create(here.image())
         here.active(server)
-        _quiet(here, [server])
+        quiet(here, [server])
         listener = _Listener(here.daemon.uri)
         domain = listener.conn.lookupByUUIDString(server)
         times: dict[str, list[float]] = {}

@@ -5,7 +5,7 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 from bench.box import FLAVOR, LIBVIRT, Box
 from bench.figures import CannotMeasure
+from bench.processes import cpu_seconds
 from bench.run import Bench
 from bench.web import Answer, Web
 from lab.guest_image import IMAGE
@@ -29,10 +30,13 @@ cpu_allocation_ratio = 16
 service_down_time = 3
 [libvirt]
 virt_type = qemu
+guest_pulse_interval = 2
+guest_pulse_timeout = 2
 keepalive_interval = {INTERVAL_S}
 keepalive_count = {COUNT}
 """
-"""A host that misses three heartbeats of one second is shown as down."""
+"""A host that misses three heartbeats of one second is shown as down; a guest is asked every two seconds whether it
+answers (a minute is the default), and given two."""
 
 SERVERS = "/compute/v2.1/servers"
 
@@ -45,6 +49,13 @@ def wait_for(what: Callable[[], Any], within_s: float, name: str) -> Any:
             raise CannotMeasure(f"{name} did not come about within {within_s:g} s")
         time.sleep(0.01)
     return answer
+
+
+def timed(what: Callable[[], Any], within_s: float, name: str) -> float:
+    """Seconds until the first true answer.  Raises CannotMeasure."""
+    begun = time.perf_counter()
+    wait_for(what, within_s, name)
+    return time.perf_counter() - begun
 
 
 @dataclass(slots=True)
@@ -106,9 +117,26 @@ class Scene:
         argv = ["virsh", "--quiet", "--connect", self.daemon.uri, "list", "--all", "--uuid"]
         return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout.split()
 
+    def actions(self, server: str, web: Web | None = None) -> list[dict[str, Any]]:
+        """What was done to a server, newest first."""
+        answer = (web or self.box.web).expect(200, "GET", f"{SERVERS}/{server}/os-instance-actions")
+        return answer.json()["instanceActions"]
+
     def pid(self, server: str) -> int:
         """The process id of a server's QEMU."""
         return next(pid for name, pid in self.daemon.guests().items() if server in name)
+
+
+def quiet(here: Scene, servers: Sequence[str]) -> None:
+    """Wait until the guests have booted and the box has nothing in hand: what that takes is nobody's latency."""
+
+    def resting() -> bool:
+        pids = [here.box.process.pid, *(here.pid(server) for server in servers)]
+        before = sum(map(cpu_seconds, pids))
+        time.sleep(1)
+        return sum(map(cpu_seconds, pids)) - before < 0.5
+
+    wait_for(resting, 180, "guests at rest")
 
 
 @contextmanager

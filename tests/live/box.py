@@ -40,11 +40,12 @@ class Box:
         self.state, self.clouds, self.log = directory / "state", directory / "clouds.yaml", directory / "log"
         self.port = free_port()
         self.words = words
+        self.wrapper: tuple[str, ...] = ()
         self.process: subprocess.Popen[bytes] | None = None
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
 
     def start(self, failpoints: str = "") -> Self:
-        argv = [sys.executable, "-m", "kilonova", "up", "--state-path", str(self.state), *self.words]
+        argv = [*self.wrapper, sys.executable, "-m", "kilonova", "up", "--state-path", str(self.state), *self.words]
         argv += ["--listen", f"127.0.0.1:{self.port}", "--clouds-file", str(self.clouds)]
         environment = {**os.environ, "KILONOVA_FAILPOINTS": failpoints}
         with self.log.open("ab") as log:

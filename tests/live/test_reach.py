@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +57,17 @@ class Keys:
 
 def ssh(run: Run, key: Path, address: str, command: str, port: int = 22) -> subprocess.CompletedProcess[bytes]:
     options = ["IdentitiesOnly=yes", "BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null"]
-    words = [word for option in (*options, "ConnectTimeout=10", "LogLevel=ERROR") for word in ("-o", option)]
+    words = [word for option in (*options, "ConnectTimeout=5", "LogLevel=ERROR") for word in ("-o", option)]
     return run("ssh", "-F", "none", *words, "-i", str(key), "-p", str(port), f"root@{address}", command)
 
 
 def here(*argv: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(argv, capture_output=True, timeout=60, stdin=subprocess.DEVNULL, check=False)
+
+
+def inside(daemon: PrivateSystemLibvirtd) -> Run:
+    """Runs commands where the daemon's networks are."""
+    return partial(daemon.network_command, timeout=60)
 
 
 def let_in(run: Run, key: Path, address: str, port: int = 22) -> None:
@@ -123,12 +129,12 @@ def cannot_pretend(daemon: PrivateSystemLibvirtd, key: Path, server_id: str, min
     assert nic.find("filterref/parameter[@name='IP']").get("value") == mine
     rules = daemon.network_command("ebtables", "-t", "nat", "-L").stdout.decode()
     assert f"libvirt-I-{nic.find('target').get('dev')}" in rules
-    run = daemon.network_command
+    run = inside(daemon)
     assert ssh(run, key, mine, f"ping -c 1 -W 5 {peer}").returncode == 0
     as_other = f"ip addr add {false}/24 dev eth0; ping -c 1 -W 2 -I {false} {peer}"
     assert ssh(run, key, mine, as_other).returncode == 1
     # The change of MAC takes the session with it, so the guest writes down what came of it.
-    script = f"ip link set eth0 address 02:00:00:00:00:99; ip neigh flush dev eth0; ping -c 1 -W 2 {peer} >/tmp/p"
+    script = f"ip link set eth0 address 02:00:00:00:00:99; arping -c 3 -w 4 -I eth0 {peer}"
     back = f"ip link set eth0 address {nic.find('mac').get('address')}"
     ssh(run, key, mine, f"(sleep 1; {script}; echo $? >/tmp/status; {back}) >/dev/null 2>&1 &")
     wait_for(lambda: ssh(run, key, mine, "cat /tmp/status").stdout.strip() == b"1", within_s=60)
@@ -160,8 +166,8 @@ def test_behind_nat_by_the_address_that_is_shown(tmp_path: Path) -> None:
         server_id = box.create(box.upload(GUEST_IMAGE), "nat", key_name="me")
         found = addresses(box.wait_status(server_id, "ACTIVE"), "kilonova")
         address = found["fixed"]
-        let_in(daemon.network_command, keys.mine, address)
-        refuses(daemon.network_command, keys.other, address)
+        let_in(inside(daemon), keys.mine, address)
+        refuses(inside(daemon), keys.other, address)
         net, _, _ = address.rpartition(".")
         cannot_pretend(daemon, keys.mine, server_id, address, f"{net}.200", f"{net}.1")
         box.delete(server_id)
@@ -172,16 +178,20 @@ def test_on_a_bridge_by_the_address_that_is_shown(tmp_path: Path) -> None:
     config = tmp_path / "kilonova.conf"
     config.write_text(LAN)
     with system_box("--config-file", str(config)) as (daemon, box):
-        for words in ("link add br-lan type bridge", "addr add 192.0.2.1/24 dev br-lan", "link set br-lan up"):
+        for words in (
+            "link add br-lan type bridge forward_delay 0",
+            "addr add 192.0.2.1/24 dev br-lan",
+            "link set br-lan up",
+        ):
             assert daemon.network_command("ip", *words.split()).returncode == 0
         box.start().ready()
         keys.upload(box)
         image_id = box.upload(GUEST_IMAGE)
         server_id = box.create(image_id, "lan", key_name="me")
         assert addresses(box.wait_status(server_id, "ACTIVE"), "lan") == {"fixed": "192.0.2.100"}
-        let_in(daemon.network_command, keys.mine, "192.0.2.100")
+        let_in(inside(daemon), keys.mine, "192.0.2.100")
         assert interface_of(daemon, server_id).find("source").get("bridge") == "br-lan"
-        link = ssh(daemon.network_command, keys.mine, "192.0.2.100", "ip link show eth0; ip route").stdout
+        link = ssh(inside(daemon), keys.mine, "192.0.2.100", "ip link show eth0; ip route").stdout
         assert b"mtu 1400" in link
         assert b"default via 192.0.2.1" in link
         cannot_pretend(daemon, keys.mine, server_id, "192.0.2.100", "192.0.2.101", "192.0.2.1")

@@ -8,7 +8,7 @@ only `rpc` knows the wire form.
 KilonovaError
 ├── InvalidInput, TooLarge, NotFound, Conflict, InvalidState, Forbidden, Unauthorized, NotAcceptable
 ├── ImageUnacceptable, NoValidHost
-├── HypervisorUnavailable, OutcomeUnknown, NativeCallTimeout, HypervisorError, GuestNotRunning
+├── HypervisorUnavailable, OutcomeUnknown, NativeCallTimeout, HypervisorError, GuestNotRunning, GuestStuck
 ├── RpcTimeout, RpcUnavailable, StaleWrite, DeadlineExceeded
 └── ConfigError, DriverLoadError, StateError          (end a command with one sentence)
 """
@@ -126,6 +126,12 @@ class GuestNotRunning(HypervisorError):
     """A guest was started without complaint, and yet does not run."""
 
     code = "guest-not-running"
+
+
+class GuestStuck(HypervisorError):
+    """The hypervisor can neither run nor end the guest before somebody has helped it; the message says how."""
+
+    code = "guest-stuck"
 
 
 class RpcTimeout(KilonovaError):

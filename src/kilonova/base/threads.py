@@ -68,11 +68,15 @@ class _Held:
         self.thing = thing
 
 
-class DaemonWorkers:
-    """At most `size` daemon threads, started as they are needed, first come first served."""
+IDLE_S = 30.0
+"""After that long without work a thread ends: what an outage needed at once is not kept for ever."""
 
-    def __init__(self, name: str, size: int) -> None:
-        self._name, self._size = name, size
+
+class DaemonWorkers:
+    """At most `size` daemon threads, started as they are needed, first come first served.  The last one stays."""
+
+    def __init__(self, name: str, size: int, idle_s: float = IDLE_S) -> None:
+        self._name, self._size, self._idle_s = name, size, idle_s
         self._jobs: queue.SimpleQueue[_Job | _Held | None] = queue.SimpleQueue()
         self._started = 0
         self._idle = 0
@@ -110,7 +114,16 @@ class DaemonWorkers:
         while True:
             with self._lock:
                 self._idle += 1
-            job = self._jobs.get()
+            try:
+                job = self._jobs.get(timeout=self._idle_s)
+            except queue.Empty:
+                with self._lock:
+                    self._idle -= 1
+                    # Jobs are put under the lock, so none is missed; the last thread stays for what is released.
+                    if self._started > 1 and self._jobs.empty():
+                        self._started -= 1
+                        return
+                continue
             with self._lock:
                 self._idle -= 1
             if job is None:

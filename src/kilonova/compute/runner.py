@@ -82,15 +82,24 @@ class Runner:
             message = _explain(exc)
             log.warning("action failed", verb=run.operation.verb, instance=run.job.instance.id, error=message)
             if run.operation.clean_up:
-                await self._absent(run)
+                message = await self._clean_up(run, message)
             return Outcome(False, await self._read_power(run), message)
 
     async def _ensure(self, run: Run) -> None:
         """Every step, in order, replayed from the first whenever the hypervisor went away."""
         await self._until_answered(run, run.operation.steps, undo=False)
 
-    async def _absent(self, run: Run) -> None:
-        await self._until_answered(run, tuple(reversed(run.operation.steps)), undo=True)
+    async def _clean_up(self, run: Run, message: str) -> str:
+        """What the failed run has made is made absent; the message, with what could not be.  That stays, with the
+        instance's claim, until it is deleted."""
+        try:
+            await self._until_answered(run, tuple(reversed(run.operation.steps)), undo=True)
+        except (Revoked, HypervisorUnavailable):
+            raise
+        except Exception as exc:
+            log.warning("clean-up failed", instance=run.job.instance.id, error=_explain(exc))
+            return f"{message} What was made could not be removed: {_explain(exc)}"
+        return message
 
     async def _read_power(self, run: Run) -> PowerState | None:
         found: list[PowerState | None] = []

@@ -2,6 +2,7 @@
 """What hosts tell: who they are, what they have, what their hypervisor says.  Each function is one transaction."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 
 from kilonova.base.context import system_context
 from kilonova.base.errors import NotFound, StaleWrite, StateError
-from kilonova.conductor.actions import check_epoch
+from kilonova.conductor.actions import accept, check_epoch
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
@@ -22,8 +23,8 @@ from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.guest import NOT_RESPONDING
 from kilonova.objects.ids import ActionId, AttemptId, InstanceId
 from kilonova.objects.instance import Instance
-from kilonova.objects.states import ActionState, PowerState, Verb, desired, observed
-from kilonova.rpcapi.conductor import UpdateService
+from kilonova.objects.states import VERBS, ActionState, PowerState, Verb, VmState, desired, observed
+from kilonova.rpcapi.conductor import AcceptAction, UpdateService
 from kilonova.rpcapi.host import (
     Expected,
     ExpectedGuest,
@@ -150,7 +151,27 @@ def report_states(
         except NotFound:
             continue
         if instance.host == request.host and not read_actions.open_of_instance(connection, instance.id):
-            _observe(connection, instance, seen, action_id, now)
+            if _is_owed(connection, instance, seen):
+                _delete_again(connection, instance, action_id, now)
+            else:
+                _observe(connection, instance, seen, action_id, now)
+
+
+def _is_owed(connection: sa.Connection, instance: Instance, seen: Observed) -> bool:
+    """Whether the last that was asked for is a delete that failed, of a guest that the hypervisor could say nothing of
+    then and now calls off: an accepted delete is not forgotten."""
+    if instance.vm_state is not VmState.ERROR or instance.power_state is not PowerState.NOSTATE:
+        return False
+    if seen.power not in (PowerState.SHUTDOWN, PowerState.CRASHED):
+        return False
+    asked = [action for action in read_actions.of_instance(connection, instance.id) if action.verb in VERBS]
+    return bool(asked) and (asked[0].verb, asked[0].state) == (Verb.DELETE, ActionState.FAILED)
+
+
+def _delete_again(connection: sa.Connection, instance: Instance, action_id: ActionId, now: datetime) -> None:
+    """The host finds it when it next looks for work."""
+    context = replace(system_context(f"req-{action_id}"), project_id=instance.project_id)
+    accept(connection, AcceptAction(context, instance.id, Verb.DELETE), action_id, now)
 
 
 def _observe(connection: sa.Connection, instance: Instance, seen: Observed, action_id: ActionId, now: datetime) -> None:

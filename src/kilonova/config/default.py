@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """[DEFAULT]: the host, its driver, its resources, its periods."""
 
+import os
 import socket
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +19,12 @@ OPTIONS = [
         secret=True,
         help="NATS servers, for processes on their own: nats://[user:password@]host:port, several with commas.",
     ),
-    cfg.StrOpt("state_path", default="/var/lib/kilonova", help="Directory of all of the service's own state."),
+    cfg.StrOpt(
+        "state_path",
+        default="",
+        help="Directory of all of the service's own state; empty: /var/lib/kilonova for root, else kilonova in the "
+        "user's XDG state directory.",
+    ),
     cfg.StrOpt("instances_path", default="", help="Directory of guests' disks; empty: state_path/instances."),
     cfg.FloatOpt("report_interval", default=10.0, min=0.01, help="Seconds between heartbeats of a host."),
     cfg.FloatOpt("service_down_time", default=60.0, min=0.1, help="Seconds without heartbeat until a host is down."),
@@ -44,6 +50,13 @@ OPTIONS = [
         "reserved_host_memory_mb", default=512, min=0, mutable=True, help="MiB of memory that no guest may claim."
     ),
     cfg.IntOpt("reserved_host_disk_mb", default=0, min=0, mutable=True, help="MiB of disk that no guest may claim."),
+    cfg.StrOpt(
+        "disk_watermark",
+        default="1",
+        regex=r"^\d+(\.\d+)?%?$",
+        mutable=True,
+        help="With less than this free where guests' disks are, no more are placed here: GiB, or a percentage (5%).",
+    ),
     cfg.FloatOpt(
         "cpu_allocation_ratio", default=4.0, min=0.1, mutable=True, help="Virtual CPUs offered per physical one."
     ),
@@ -88,6 +101,7 @@ class DefaultSettings:
     orphan_report_interval: float
     reserved_host_memory_mb: int
     reserved_host_disk_mb: int
+    disk_watermark: str
     cpu_allocation_ratio: float
     ram_allocation_ratio: float
     disk_allocation_ratio: float
@@ -100,6 +114,21 @@ class DefaultSettings:
     debug: bool
 
 
+def default_state_path() -> Path:
+    """Where state goes when nobody says: the machine's own place for root, the user's for anybody else."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/kilonova")
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "kilonova"
+
+
+def watermark_bytes(settings: DefaultSettings, total_bytes: int) -> int:
+    """What must be free of a file system of that size for more guests to come there: the watermark, and no less than
+    what the operator reserves.  In bytes."""
+    text = settings.disk_watermark
+    figure = total_bytes * float(text[:-1]) / 100 if text.endswith("%") else float(text) * (1 << 30)
+    return max(int(figure), settings.reserved_host_disk_mb << 20)
+
+
 def reloaded(running: DefaultSettings, fresh: DefaultSettings) -> DefaultSettings:
     """The running settings with what may change while the service runs (`mutable`) taken from fresh ones."""
     return replace(running, **{opt.name: getattr(fresh, opt.name) for opt in OPTIONS if opt.mutable})
@@ -108,7 +137,7 @@ def reloaded(running: DefaultSettings, fresh: DefaultSettings) -> DefaultSetting
 def settings(group: cfg.ConfigOpts) -> DefaultSettings:
     """The frozen settings; the host name is looked up here, once."""
     values = {opt.name: group[opt.name] for opt in OPTIONS}
-    state_path = Path(values["state_path"]).expanduser().absolute()
+    state_path = Path(values["state_path"] or default_state_path()).expanduser().absolute()
     values["state_path"] = state_path
     values["instances_path"] = Path(values["instances_path"] or state_path / "instances").expanduser().absolute()
     values["host"] = values["host"] or socket.gethostname()

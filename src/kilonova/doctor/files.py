@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kilonova.base.errors import StateError
 from kilonova.compute import identity
+from kilonova.config.default import watermark_bytes
 from kilonova.doctor.finding import Finding, error, note, ok, warning
 from kilonova.doctor.hypervisor import socket_path
 from kilonova.doctor.subject import Subject, User, ourselves, qemu_user
@@ -15,8 +16,6 @@ from kilonova.identity.tokens import MIN_SECRET_BYTES
 
 GIB = 1 << 30
 LOW_BYTES = 5 * GIB
-WATERMARK_BYTES = GIB
-"""Below this a guest that writes is paused by an I/O error sooner or later."""
 FEW_INODES = 1000
 SOCKET_MOST = 107
 """sun_path of Linux has 108 bytes, with the one that ends it."""
@@ -99,13 +98,13 @@ def disk_space(subject: Subject) -> Finding:
         found.f_blocks * found.f_frsize,
         found.f_bavail * found.f_frsize,
         found.f_favail if found.f_files else None,
-        subject.settings.default.reserved_host_disk_mb << 20,
+        watermark_bytes(subject.settings.default, found.f_blocks * found.f_frsize),
     )
 
 
-def judge_disk_space(place: Path, total: int, free: int, inodes: int | None, reserved: int) -> Finding:
-    """See `disk_space`; in bytes.  The watermark is what the operator reserves, 1 GiB at the least."""
-    name, watermark = "disk-space", max(reserved, WATERMARK_BYTES)
+def judge_disk_space(place: Path, total: int, free: int, inodes: int | None, watermark: int) -> Finding:
+    """See `disk_space`; in bytes."""
+    name = "disk-space"
     facts = {
         "path": str(place),
         "total_bytes": total,
@@ -116,7 +115,12 @@ def judge_disk_space(place: Path, total: int, free: int, inodes: int | None, res
     said = f"{free / GIB:.1f} of {total / GIB:.1f} GiB are free at {place}"
     cure = f"Free some (du -xh --max-depth=2 {place} | sort -h), or move instances_path to a larger disk."
     if free < watermark:
-        return error(name, f"{said}, below the watermark of {watermark / GIB:.1f} GiB.", cure, **facts)
+        return error(
+            name,
+            f"{said}, below the watermark of {watermark / GIB:.1f} GiB: no more guests are placed here.",
+            cure,
+            **facts,
+        )
     if inodes is not None and inodes < FEW_INODES:
         return error(name, f"{said}, but only {inodes} inodes.", cure, **facts)
     if free < max(LOW_BYTES, 2 * watermark):

@@ -11,6 +11,7 @@ from pathlib import Path
 from kilonova.doctor.finding import Finding, error, note, ok, warning
 from kilonova.doctor.subject import Subject, group_name, named_socket, option, ourselves
 from kilonova.virt.libvirt.checks import OLDEST_LIBVIRT, OLDEST_QEMU, version_text
+from kilonova.virt.libvirt.guest import CURE_OF_STUCK
 from kilonova.virt.libvirt.survey import Survey
 
 CONNECT_S = 2.0
@@ -118,6 +119,17 @@ def connection(subject: Subject, survey: Survey) -> Finding:
     """The daemon opens a connection and answers."""
     said = f"{subject.uri} answers: {survey.kind} with {survey.domains} guests that run."
     return ok("libvirt", said, uri=subject.uri, kind=survey.kind, domains=survey.domains)
+
+
+def stuck_guests(subject: Subject, survey: Survey) -> Finding:
+    """No guest is held in a start that nobody does: libvirtd was ended in the middle of it."""
+    name, names = "libvirt-stuck", survey.starting_up
+    if not names:
+        return ok(name, "No guest hangs in its start.", guests=[])
+    said = (
+        f"{', '.join(names)}: being started. If that is still so in a minute, libvirtd was ended in the middle of it."
+    )
+    return warning(name, said, CURE_OF_STUCK.format(name=names[0]), guests=list(names))
 
 
 def version(subject: Subject, survey: Survey) -> Finding:

@@ -36,6 +36,7 @@ ON_SURVEY = (
     SurveyCheck("libvirt", "it opens a connection and answers", hypervisor.connection),
     SurveyCheck("libvirt-version", "libvirt, QEMU and binding are new enough", hypervisor.version),
     SurveyCheck("libvirt-keepalive", "a frozen daemon will be noticed", hypervisor.keepalive),
+    SurveyCheck("libvirt-stuck", "no guest is held in a start that nobody does", hypervisor.stuck_guests),
     SurveyCheck("network-subnet", "guests' subnet collides with no route", network.subnet, network.subnet_by_routes),
     SurveyCheck("bridges", "declared bridges are there; no guest can send as another", network.bridges),
     SurveyCheck("ip-forward", "the host forwards for NAT", network.forwarding, network.forwarding_by_routes),
@@ -57,5 +58,5 @@ def take(settings: Settings, uri: str) -> Survey | str:
 async def examine(subject: Subject) -> list[Finding]:
     """Every finding, those of libvirt's kept together; within about nine seconds, whatever hangs."""
     found = await run_checks(subject, CHECKS, ON_SURVEY, lambda uri: take(subject.settings, uri))
-    order = [check.name for check in (*CHECKS[:6], *ON_SURVEY[:3], *CHECKS[6:14], *ON_SURVEY[3:], *CHECKS[14:])]
+    order = [check.name for check in (*CHECKS[:6], *ON_SURVEY[:4], *CHECKS[6:14], *ON_SURVEY[4:], *CHECKS[14:])]
     return sorted(found, key=lambda finding: order.index(finding.check))

@@ -63,6 +63,8 @@ class Inventory:
     host_ip: str = "127.0.0.1"
     arch: str = "x86_64"
     disk_available_gib: int = 0
+    disk_short: str = ""
+    """Why no more disks should come here, in a few words; empty while there is room."""
     cpu_info: Mapping[str, Any] = field(default_factory=dict[str, Any])
     networks: tuple[HostNetwork, ...] = ()
 

@@ -48,8 +48,10 @@ def ram(request: PlacementRequest, node: ComputeNode) -> str | None:
 
 
 def disk(request: PlacementRequest, node: ComputeNode) -> str | None:
-    """Enough disk."""
-    return _lacks("disk", request.disk_gib, node.disk_gib_used, node.inventory.disk_gib_capacity, " GiB")
+    """Enough disk: what may be claimed, and what is really free (guests' disks grow as they are written)."""
+    return node.inventory.disk_short or _lacks(
+        "disk", request.disk_gib, node.disk_gib_used, node.inventory.disk_gib_capacity, " GiB"
+    )
 
 
 def network(request: PlacementRequest, node: ComputeNode) -> str | None:

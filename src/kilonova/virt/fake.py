@@ -123,6 +123,7 @@ class FakeDriver(ComputeDriver):
                 ),
                 host_ip=default.my_ip,
                 disk_available_gib=fake.disk_gib,
+                disk_short=fake.disk_short,
                 cpu_info={"arch": "x86_64", "model": "fake"},
                 networks=self._networks(),
             )

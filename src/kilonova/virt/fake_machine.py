@@ -88,6 +88,7 @@ class FakeHypervisor:
     disk_gib: int = 1_000_000
     before_call: BeforeCall | None = None
     obeys_acpi: bool = True
+    disk_short: str = ""
     guests: dict[InstanceId, FakeGuest] = field(default_factory=dict[InstanceId, FakeGuest])
     away: str | None = None
     drivers: list[Listener] = field(default_factory=list[Listener])

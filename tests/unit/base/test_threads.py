@@ -23,6 +23,28 @@ def test_work_is_done_by_at_most_so_many_threads() -> None:
     make.run(body())
 
 
+def test_threads_that_have_nothing_to_do_end_but_for_one() -> None:
+    def ours() -> int:
+        return sum(thread.name.startswith("idle-") for thread in threading.enumerate())
+
+    async def body() -> None:
+        workers = DaemonWorkers("idle", 3, idle_s=0.05)
+        for _ in range(2):
+            together = threading.Barrier(3)
+            async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+                for _ in range(3):
+                    group.create_task(workers.run(together.wait))
+            assert ours() == 3
+            async with asyncio.timeout(20):
+                while ours() > 1:  # noqa: ASYNC110 - nobody could set an event
+                    await asyncio.sleep(0.01)
+            await asyncio.sleep(0.2)
+            assert ours() == 1
+        workers.close()
+
+    make.run(body())
+
+
 def test_an_error_reaches_the_one_who_waits() -> None:
     async def body() -> None:
         workers = DaemonWorkers("t", 1)

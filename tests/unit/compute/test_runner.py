@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kilonova.base.errors import HypervisorUnavailable
+from kilonova.base.errors import GuestStuck, HypervisorError, HypervisorUnavailable
 from kilonova.base.failpoints import Failpoints
 from kilonova.base.tasks import Supervisor
 from kilonova.compute.runner import Revoked, Runner
@@ -98,5 +98,30 @@ def test_waiting_for_the_hypervisor_can_be_interrupted(tmp_path: Path) -> None:
             await asyncio.sleep(60)
             assert not task.done()
             assert run.interruptible
+
+    run_virtually(main())
+
+
+def test_a_clean_up_that_fails_is_told_and_ends_the_action(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+
+    async def refuse(name: str, _guest: object) -> Exception | None:
+        if name == "power_on":
+            raise HypervisorError("It does not start.")
+        if name == "undefine":
+            raise GuestStuck("libvirt holds it.")
+        return None
+
+    async def main() -> None:
+        async with Supervisor(bench.clock) as tasks:
+            await bench.start(tasks)
+            bench.machine.before_call = refuse
+            outcome = await bench.run(bench.job(Verb.CREATE))
+            assert not outcome.succeeded
+            assert outcome.message == "It does not start. What was made could not be removed: libvirt holds it."
+            assert bench.guest_count == 1  # it is there until somebody deletes it
+            bench.machine.before_call = None
+            assert (await bench.run(bench.job(Verb.DELETE))).succeeded
+            assert bench.guest_count == 0
 
     run_virtually(main())

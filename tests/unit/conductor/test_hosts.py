@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kilonova.base.errors import StaleWrite, StateError
+from kilonova.base.errors import NotFound, StaleWrite, StateError
 from kilonova.conductor import hosts, liveness, watchdog
 from kilonova.db.readers import actions as read_actions
 from kilonova.objects.guest import NOT_RESPONDING
@@ -179,3 +179,38 @@ def test_a_host_under_another_node_id_is_refused_and_so_is_a_node_under_another_
             desk.write(hosts.register, asked, "service-9", desk.now)
     assert desk.register(process="process-1") == 1  # and the one that was there serves on
     assert desk.register("h2") == 1
+
+
+def failed_delete(desk: Desk) -> None:
+    desk.active()
+    desk.accept(Verb.DELETE, "req-d")
+    action = desk.fetch("t-delete").items[0].action
+    desk.finish(action, succeeded=False, power=PowerState.NOSTATE, message="libvirt holds it")
+    assert desk.instance().vm_state is VmState.ERROR
+
+
+def test_a_delete_that_failed_is_taken_up_again_when_the_guest_can_be_judged(desk: Desk) -> None:
+    failed_delete(desk)
+    desk.observe(PowerState.NOSTATE, reason="starting-up")
+    assert desk.fetch("t-none").items == ()
+    desk.observe(PowerState.SHUTDOWN, reason="unknown")
+    (item,) = desk.fetch("t-again").items
+    assert item.action.verb is Verb.DELETE
+    assert (item.action.user_id, item.action.project_id) == ("kilonova", desk.instance().project_id)
+    desk.finish(item.action, power=None)
+    with pytest.raises(NotFound):
+        desk.instance()
+
+
+def test_nothing_is_deleted_again_that_was_asked_to_live_since_or_whose_delete_failed_otherwise(desk: Desk) -> None:
+    failed_delete(desk)
+    desk.accept(Verb.REBOOT, "req-r")
+    action = desk.fetch("t-reboot").items[0].action
+    desk.finish(action, succeeded=False, power=PowerState.NOSTATE, message="libvirt holds it")
+    desk.observe(PowerState.SHUTDOWN, reason="unknown")
+    assert desk.fetch("t-none").items == ()
+    desk.accept(Verb.DELETE, "req-d2")
+    action = desk.fetch("t-delete-2").items[0].action
+    desk.finish(action, succeeded=False, power=PowerState.SHUTDOWN, message="a disk error")
+    desk.observe(PowerState.CRASHED, reason="")
+    assert desk.fetch("t-none").items == ()

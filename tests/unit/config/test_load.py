@@ -7,6 +7,7 @@ import pytest
 
 from kilonova.base.errors import ConfigError
 from kilonova.cmd.service import unknown_options
+from kilonova.config.default import watermark_bytes
 from kilonova.config.load import load
 
 
@@ -33,6 +34,7 @@ def test_two_loads_share_nothing() -> None:
         ("[libvirt]\nvirt_type = xen\n", "xen"),
         ("[DEFAULT]\nmax_concurrent_builds = many\n", "many"),
         ("[api]\nport = 70000\n", "port"),
+        ("[DEFAULT]\ndisk_watermark = 5 GiB\n", "disk_watermark"),
         ("this is no configuration", "nova.conf"),
     ],
 )
@@ -88,3 +90,14 @@ def test_a_missing_file_is_named() -> None:
 def test_a_bad_override_is_refused() -> None:
     with pytest.raises(ConfigError):
         load(overrides={("api", "port"): "seven"})
+
+
+@pytest.mark.parametrize(
+    ("watermark", "reserved_mb", "expected"),
+    [("1", 0, 1 << 30), ("0.5", 0, 1 << 29), ("5%", 0, 5 << 30), ("0", 0, 0), ("1", 2048, 2 << 30)],
+)
+def test_the_watermark_is_a_figure_or_a_share_and_no_less_than_the_reserve(
+    watermark: str, reserved_mb: int, expected: int
+) -> None:
+    overrides = {("DEFAULT", "disk_watermark"): watermark, ("DEFAULT", "reserved_host_disk_mb"): reserved_mb}
+    assert watermark_bytes(load(overrides=overrides).default, 100 << 30) == expected

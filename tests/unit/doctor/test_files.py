@@ -86,19 +86,19 @@ def test_a_long_path_is_measured(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("free", "inodes", "reserved", "level"),
+    ("free", "inodes", "watermark", "level"),
     [
-        (100 * GIB, 10**6, 0, Level.OK),
-        (100 * GIB, None, 0, Level.OK),
-        (3 * GIB, 10**6, 0, Level.WARNING),
-        (GIB - 1, 10**6, 0, Level.ERROR),
+        (100 * GIB, 10**6, GIB, Level.OK),
+        (100 * GIB, None, GIB, Level.OK),
+        (3 * GIB, 10**6, GIB, Level.WARNING),
+        (GIB - 1, 10**6, GIB, Level.ERROR),
         (30 * GIB, 10**6, 40 * GIB, Level.ERROR),
         (60 * GIB, 10**6, 40 * GIB, Level.WARNING),
-        (100 * GIB, 10, 0, Level.ERROR),
+        (100 * GIB, 10, GIB, Level.ERROR),
     ],
 )
-def test_space_and_the_watermark(free: int, inodes: int | None, reserved: int, level: Level) -> None:
-    assert files.judge_disk_space(Path("/x"), 200 * GIB, free, inodes, reserved).level is level
+def test_space_and_the_watermark(free: int, inodes: int | None, watermark: int, level: Level) -> None:
+    assert files.judge_disk_space(Path("/x"), 200 * GIB, free, inodes, watermark).level is level
 
 
 MOUNTS = """\

@@ -21,7 +21,7 @@ from lab.libvirtd import PrivateLibvirtd
 from tests.contract.drivers import private_daemon
 from tests.unit.doctor.arranged import subject as host_at
 
-GOOD = Survey("QEMU", 9_000_000, 7_002_000, 9_000_000, "12.8.0", True, 0, None, False, None)
+GOOD = Survey("QEMU", 9_000_000, 7_002_000, 9_000_000, "12.8.0", True, 0, (), None, False, None)
 
 
 @pytest.fixture
@@ -185,3 +185,11 @@ def test_a_frozen_daemon_hangs_nothing_and_is_named(daemon: PrivateLibvirtd, tmp
     assert findings["libvirt-socket"].cure == f"kill -CONT {pid}"
     assert findings["disk-space"].level is not Level.ERROR  # the others were looked at all the same
     assert took < 60, "the bound is the doctor's own, not the daemon's"
+
+
+def test_a_guest_that_hangs_in_its_start_is_named_with_the_way_out(tmp_path: Path) -> None:
+    looked_at = host_at(tmp_path)
+    assert hypervisor.stuck_guests(looked_at, GOOD).level is Level.OK
+    found = hypervisor.stuck_guests(looked_at, replace(GOOD, starting_up=("kilonova-1", "other")))
+    assert (found.level, found.facts["guests"]) == (Level.WARNING, ["kilonova-1", "other"])
+    assert "remove kilonova-1.xml" in found.cure

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Filters give reasons, weighers spread, and the explanation names both."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
@@ -37,6 +38,8 @@ def node(host: str, *, used: tuple[int, int, int] = (0, 0, 0), network: bool = T
     return ComputeNode(f"n-{host}", Service(**{**values, **service}), inventory, *used, running_vms=0)
 
 
+FULL = replace(node("h"), inventory=replace(node("h").inventory, disk_short="less than 1.0 GiB are free at /x"))
+
 SMALL = PlacementRequest(vcpus=1, memory_mib=512, disk_gib=1)
 
 
@@ -50,6 +53,7 @@ SMALL = PlacementRequest(vcpus=1, memory_mib=512, disk_gib=1)
         (node("h", used=(16, 0, 0)), "CoreFilter", "vCPUs: asked for 1, 0 of 16 free"),
         (node("h", used=(0, 8000, 0)), "RamFilter", "memory: asked for 512 MiB, 192 MiB of 8192 MiB free"),
         (node("h", used=(0, 0, 100)), "DiskFilter", "disk: asked for 1 GiB, 0 GiB of 100 GiB free"),
+        (FULL, "DiskFilter", "less than 1.0 GiB are free at /x"),
         (node("h", network=False), "NetworkFilter", "has no network for guests"),
     ],
 )

@@ -174,6 +174,12 @@ class Disks:
         return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
 
 
+def disk_short(free: int, watermark: int, root: Path) -> str:
+    """Why no more disks should come to `root`, in words that stay the same while it is so; empty with room.  In
+    bytes."""
+    return "" if free >= watermark else f"less than {watermark / GIB:.1f} GiB are free at {root}"
+
+
 def _tail(path: Path, max_bytes: int) -> bytes:
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)

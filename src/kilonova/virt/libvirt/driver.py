@@ -16,6 +16,7 @@ import structlog
 from kilonova.base.errors import HypervisorError
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import DaemonWorkers
+from kilonova.config.default import watermark_bytes
 from kilonova.config.load import Settings
 from kilonova.objects.guest import RECONNECTED, GuestEvent, GuestState
 from kilonova.objects.ids import InstanceId
@@ -25,7 +26,7 @@ from kilonova.virt.driver import BaseImage, ComputeDriver, GuestFigures, VirtAPI
 from kilonova.virt.libvirt import checks, config_drive, events, guest, network, statistics
 from kilonova.virt.libvirt.connection import Hop, HypervisorConnection
 from kilonova.virt.libvirt.console import LibvirtConsole
-from kilonova.virt.libvirt.disks import GIB, Disks
+from kilonova.virt.libvirt.disks import GIB, Disks, disk_short
 from kilonova.virt.libvirt.domain_xml import Cpu, Disk, Domain, Metadata
 from kilonova.virt.libvirt.guest import Ownership
 from kilonova.virt.libvirt.inheritance import Inheritance
@@ -40,6 +41,7 @@ log = structlog.get_logger(__name__)
 
 STATISTICS_LIMIT_S = 5.0
 GOING_DOWN_POLL_S = 0.1
+DESTROY_MARGIN_S = 5.0
 
 PULSE_ROUND_LIMIT_S = 600.0
 
@@ -72,6 +74,8 @@ class LibvirtDriver(ComputeDriver):
         self._all_known = False
         self._destroying: set[InstanceId] = set()
         self._consoles: dict[InstanceId, LibvirtConsole] = {}
+        # Longer than libvirt itself waits for its job: what it then says is worth hearing.
+        self._destroy_limit_s = max(settings.libvirt.call_timeout, guest.JOB_WAIT_S + DESTROY_MARGIN_S)
         self._poll_s = POLL_S
         self._polled: Mapping[InstanceId, GuestState] = {}
 
@@ -117,6 +121,7 @@ class LibvirtDriver(ComputeDriver):
             host_ip=default.my_ip,
             arch=facts.cpu.get("arch", "x86_64"),
             disk_available_gib=free // GIB,
+            disk_short=disk_short(free, watermark_bytes(default, total), self._disks.root),
             cpu_info=facts.cpu,
             networks=(await self._found()).networks,
         )
@@ -305,7 +310,8 @@ class LibvirtDriver(ComputeDriver):
     async def power_off(self, instance_id: InstanceId) -> None:
         self._destroying.add(instance_id)
         try:
-            await self._change("power_off", instance_id, partial(guest.destroy, instance_id=instance_id))
+            destroy = partial(guest.destroy, instance_id=instance_id)
+            await self._change("power_off", instance_id, destroy, deadline_s=self._destroy_limit_s)
         finally:
             self._destroying.discard(instance_id)
         self._pulses.forget(instance_id)
@@ -328,9 +334,9 @@ class LibvirtDriver(ComputeDriver):
     async def _control(self, key: object, fn: Hop[T]) -> T:
         return await self._settling.run(key, fn)
 
-    async def _change(self, name: str, instance_id: InstanceId, fn: Hop[T]) -> T:
+    async def _change(self, name: str, instance_id: InstanceId, fn: Hop[T], *, deadline_s: float | None = None) -> T:
         self._refuse_if_read_only(name)
-        return await self._control(("guest", instance_id), fn)
+        return await self._settling.run(("guest", instance_id), fn, deadline_s=deadline_s)
 
     def _refuse_if_read_only(self, name: str) -> None:
         if self.read_only:

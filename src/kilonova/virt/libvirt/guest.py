@@ -11,7 +11,7 @@ from typing import cast
 
 import libvirt
 
-from kilonova.base.errors import HypervisorError
+from kilonova.base.errors import GuestStuck, HypervisorError
 from kilonova.objects.guest import GuestState
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import PowerState
@@ -265,16 +265,40 @@ def start(conn: libvirt.virConnect, instance_id: InstanceId, mark: str) -> bool:
     return True
 
 
+JOB_WAIT_S = 30.0
+"""How long libvirt's QEMU driver waits for a domain's job before it refuses (QEMU_JOB_WAIT_TIME)."""
+
+_STARTING_UP = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP)
+
+CURE_OF_STUCK = (
+    "Stop libvirtd, remove {name}.xml from its run directory (/run/libvirt/qemu; of a session daemon "
+    "$XDG_RUNTIME_DIR/libvirt/qemu/run), and start it again: it then knows that guest as off, and all others run on."
+)
+"""A libvirtd (seen: 9.0.0) that is ended after it has noted the start of a guest and before there is a process reads
+that note at its next start: the guest is active, has no process, and is held by a job that nobody does.  Each call that
+wants a job fails after JOB_WAIT_S; no other start of the daemon changes that as long as the note is there."""
+
+
+def is_starting_up(domain: libvirt.virDomain) -> bool:
+    """Between libvirt's decision to start it and QEMU's first word: a second or two, or for ever (CURE_OF_STUCK)."""
+    return _state(domain) == _STARTING_UP
+
+
 def destroy(conn: libvirt.virConnect, instance_id: InstanceId) -> None:
-    """Pull the guest's plug.  Nothing to do when it is off or does not exist."""
+    """Pull the guest's plug.  Nothing to do when it is off or does not exist.  Raises GuestStuck, after JOB_WAIT_S,
+    for one whose start nobody will ever end: a start that goes on lets itself be broken off."""
     domain = _ours(conn, instance_id)
     if domain is None or not domain.isActive():
         return
+    stuck = is_starting_up(domain)
     try:
         domain.destroy()
     except libvirt.libvirtError as exc:
         if exc.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
             return
+        if exc.get_error_code() == libvirt.VIR_ERR_OPERATION_TIMEOUT and stuck and is_starting_up(domain):
+            said = f"libvirt holds guest {instance_id} in a start that nobody does any more. "
+            raise GuestStuck(said + CURE_OF_STUCK.format(name=domain.name())) from exc
         if exc.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID or domain.isActive():
             raise
 

@@ -7,15 +7,16 @@ from importlib import metadata
 import libvirt
 
 from kilonova.config.network import NetworkSettings
-from kilonova.virt.libvirt import checks, domain_xml, network
+from kilonova.virt.libvirt import checks, domain_xml, guest, network
 from kilonova.virt.libvirt.opening import Failure, OpenOptions, close_connection, open_connection
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
     """Version numbers as libvirt writes them (9.0.0 is 9000000).  `keepalive` is None when it was not asked for.
-    `network` is our NAT network's subnet in CIDR form and its bridge, None when it is not there.  `bad_bridges` has a
-    sentence for each declared bridge that is missing; `filtered` is whether there is a filter of false addresses."""
+    `starting_up` names guests that are just being started, or for ever.  `network` is our NAT network's subnet in CIDR
+    form and its bridge, None when it is not there.  `bad_bridges` has a sentence for each declared bridge that is
+    missing; `filtered` is whether there is a filter of false addresses."""
 
     kind: str
     libvirt: int
@@ -24,6 +25,7 @@ class Survey:
     binding: str
     keepalive: bool | None
     domains: int
+    starting_up: tuple[str, ...]
     network: tuple[str, str] | None
     network_active: bool
     too_old: str | None
@@ -54,12 +56,24 @@ def _read(conn: libvirt.virConnect, keepalive: bool | None, settings: NetworkSet
         binding=metadata.version("libvirt-python"),
         keepalive=keepalive,
         domains=conn.numOfDomains(),
+        starting_up=_starting_up(conn),
         network=subnet,
         network_active=active,
         too_old=checks.too_old(conn),
         bad_bridges=tuple(network.missing_bridges(conn, settings.bridges)),
         filtered=network.has_filter(conn),
     )
+
+
+def _starting_up(conn: libvirt.virConnect) -> tuple[str, ...]:
+    found: list[str] = []
+    for domain in conn.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE):
+        try:
+            if guest.is_starting_up(domain):
+                found.append(domain.name())
+        except libvirt.libvirtError:  # it went away between the two calls
+            continue
+    return tuple(sorted(found))
 
 
 def _network(conn: libvirt.virConnect, name: str) -> tuple[tuple[str, str] | None, bool]:
