@@ -96,6 +96,7 @@ class LibvirtDriver(ComputeDriver):
         await self.connection.close()
         if not self.read_only and self._settling.all_known and not self.connection.threads.abandoned:
             await self._files.run(self._inheritance.settle)
+        self._settling.inherited = True  # a driver that has let go knows nothing any more; once is enough
         self._files.close()
 
     async def proxy(self) -> Proxy:

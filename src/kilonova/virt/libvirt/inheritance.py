@@ -6,6 +6,7 @@ then.  So a driver leaves a file where it works, and takes it away when it ends 
 file at his start inherits calls that may yet happen (see `settle`).
 """
 
+import contextlib
 from pathlib import Path
 
 NAME = "libvirt.unsettled"
@@ -18,12 +19,18 @@ class Inheritance:
         self._path = state_path / NAME
 
     def begin(self) -> bool:
-        """Whether calls of an earlier process may yet happen; from now on ours may.  Raises OSError."""
-        inherited = self._path.exists()
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.touch()
+        """Whether calls of an earlier process may yet happen; from now on ours may.  Where it cannot be known, they
+        may; where there is no `state_path`, no service has ever worked."""
+        try:
+            inherited = self._path.exists()
+            self._path.touch()
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
         return inherited
 
     def settle(self) -> None:
-        """All outcomes are known.  Raises OSError."""
-        self._path.unlink(missing_ok=True)
+        """All outcomes are known."""
+        with contextlib.suppress(OSError):  # it stays, and the next process waits for nothing
+            self._path.unlink()
