@@ -9,7 +9,7 @@ ARGS ?=
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench faults mutants format docs lock clean setup
+.PHONY: help demo test check bench faults mutants wheel format docs lock clean setup
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
@@ -37,6 +37,10 @@ faults: ## break real daemons and guests, and see what the service does then (do
 mutants: ## take mechanisms away, one at a time: each must turn its test red
 	@sh lab/bootstrap.sh test
 	@$(PYTHON) -m lab.mutants $(ARGS)
+
+wheel: ## build a wheel that holds all of the service, into dist/
+	@sh lab/bootstrap.sh check
+	@.build/venv/bin/hatchling build -t wheel
 
 format: ## format the code
 	@sh lab/bootstrap.sh check

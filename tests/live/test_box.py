@@ -22,7 +22,8 @@ def test_a_guest_boots_and_speaks_and_obeys(box: Box, image_id: str) -> None:
     user_data = base64.b64encode(f"hello {nonce}\n".encode()).decode()
     server_id = box.create(image_id, "Speaks Well", user_data=user_data)
     server = box.wait_status(server_id, "ACTIVE")
-    (address,) = next(iter(server["addresses"].values()))
+    shown = next(iter(server["addresses"].values()))
+    (address,) = [one for one in shown if one["OS-EXT-IPS:type"] == "fixed"]
     said = lambda: console(box, server_id)  # noqa: E731
     wait_for(lambda: nonce in said() and f"address={address['addr']}" in said(), within_s=90, why=said)
     assert "hostname=speaks-well" in said()

@@ -134,7 +134,7 @@ def cannot_pretend(daemon: PrivateSystemLibvirtd, key: Path, server_id: str, min
     as_other = f"ip addr add {false}/24 dev eth0; ping -c 1 -W 2 -I {false} {peer}"
     assert ssh(run, key, mine, as_other).returncode == 1
     # The change of MAC takes the session with it, so the guest writes down what came of it.
-    script = f"ip link set eth0 address 02:00:00:00:00:99; ip neigh flush dev eth0; ping -c 1 -W 2 {peer} >/tmp/p"
+    script = f"ip link set eth0 address 02:00:00:00:00:99; arping -c 3 -w 4 -I eth0 {peer}"
     back = f"ip link set eth0 address {nic.find('mac').get('address')}"
     ssh(run, key, mine, f"(sleep 1; {script}; echo $? >/tmp/status; {back}) >/dev/null 2>&1 &")
     wait_for(lambda: ssh(run, key, mine, "cat /tmp/status").stdout.strip() == b"1", within_s=60)

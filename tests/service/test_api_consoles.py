@@ -15,7 +15,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from kilonova.api.console_socket import MOST_BYTES
 from kilonova.objects.ids import InstanceId
-from kilonova.virt.fake import FakeDriver, FakeHypervisor
+from kilonova.virt.fake import FakeDriver
+from kilonova.virt.fake_machine import FakeHypervisor
 from tests.make import run
 from tests.service.api import Api, message, running_api
 
@@ -147,6 +148,19 @@ def test_the_second_session_takes_over_and_the_end_of_the_guest_ends_it() -> Non
             assert (second.close_code, second.close_reason) == (1000, "The guest is no longer running.")
 
     run(main())
+
+
+def test_the_service_stops_under_an_open_console(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with desk() as d:
+            console = await d.open()
+            await console.send(b"x")
+            await heard(console, b"x")
+        await until_closed(console)
+        assert console.close_code == 1012  # the service restarts
+
+    run(main())
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 def test_of_a_guest_that_is_off_there_is_none() -> None:

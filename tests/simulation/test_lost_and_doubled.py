@@ -106,9 +106,12 @@ async def check(story: Story) -> None:
     assert claimed == {name: (there[name], there[name]) for name in HOSTS}
 
 
-async def run_story(seed: int, state: Path, *, loss: float, doubling: float, killings: int) -> list[str]:
+async def run_story(
+    seed: int, state: Path, *, loss: float, doubling: float, killings: int, cut_off: float = 0.0
+) -> list[str]:
     async with AsyncExitStack() as stack:
         world = await stack.enter_async_context(simulated(seed, state, hosts=HOSTS, loss=loss, doubling=doubling))
+        world.cut_off = cut_off
         story = Story(world, seed)
         await world.until(lambda: serving(world), within_s=120)
         image_id = await story.image()
@@ -138,6 +141,12 @@ def test_lost_doubled_and_late_messages_change_nothing(seed: int, tmp_path: Path
 @pytest.mark.parametrize("seed", range(100, 108))
 def test_nor_do_processes_that_die_and_come_back(seed: int, tmp_path: Path) -> None:
     run_virtually(run_story(seed, tmp_path, loss=0.05, doubling=0.05, killings=6))
+
+
+@pytest.mark.parametrize("seed", range(200, 208))
+def test_nor_do_driver_calls_that_are_cut_off_and_happen_late(seed: int, tmp_path: Path) -> None:
+    """Also when the process that made the call is dead by then."""
+    run_virtually(run_story(seed, tmp_path, loss=0.03, doubling=0.03, killings=4, cut_off=0.15))
 
 
 def test_the_same_seed_is_the_same_run(tmp_path: Path) -> None:

@@ -155,6 +155,64 @@ def test_the_error_is_notified_once_though_the_conductor_was_away(tmp_path: Path
     play(tmp_path, test)
 
 
+def test_one_guest_that_cannot_be_read_stops_neither_the_host_nor_its_start(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        image_id = await image(world)
+        await world.hosts["b"].kill()
+        await world.clock.sleep(120)  # until nothing is placed there any more
+        bad, good = await create(world, "s1", image_id), await create(world, "s2", image_id)
+
+        async def status(server_id: str) -> str:
+            found: str = (await world.http.get(f"/compute/v2.1/servers/{server_id}")).json()["server"]["status"]
+            return found
+
+        async def is_so(server_id: str, wanted: str) -> bool:
+            return await status(server_id) == wanted
+
+        for one in (bad, good):
+            await world.until(lambda one=one: is_so(one, "ACTIVE"), within_s=120)
+
+        async def odd(call: str, guest: object) -> None:
+            if call == "guest_state" and guest == bad:
+                raise ZeroDivisionError("a defect of ours, or of libvirt's")
+
+        machine = world.machines["a"]
+        machine.before_call = odd
+        await world.hosts["a"].kill()
+        world.hosts["a"].start()
+        later = await create(world, "s3", image_id)
+        await world.until(lambda: is_so(later, "ACTIVE"), within_s=120)
+        machine.crash(bad)  # type: ignore[arg-type]
+        await world.clock.sleep(1)
+        machine.crash(good)  # type: ignore[arg-type]
+        await world.until(lambda: is_so(good, "SHUTOFF"), within_s=30)
+        await world.until(lambda: is_so(bad, "SHUTOFF"), within_s=300)  # by the bulk read, which can read it
+
+    play(tmp_path, test)
+
+
+def test_a_host_has_its_driver_before_its_record_and_both_before_any_work(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        await world.conductor.kill()
+        world.add_host("c")
+        await world.clock.sleep(30)
+        machine = world.machines["c"]
+        assert len(machine.drivers) == 1
+        assert await world.db.read(read_hosts.list_services, host="c", binary=read_hosts.COMPUTE) == []
+        calls: list[str] = []
+
+        async def note(call: str, _guest: object) -> None:
+            calls.append(call)
+
+        machine.before_call = note
+        world.conductor.start()
+        await in_service(world, "c", True)
+        assert calls[0] == "inventory"
+        assert "define" not in calls
+
+    play(tmp_path, test)
+
+
 def test_what_the_watchdog_ends_is_counted(tmp_path: Path) -> None:
     async def test(world: World) -> None:
         image_id = await image(world)

@@ -38,7 +38,8 @@ from kilonova.rpc.memory import MemoryBus, MemoryHub
 from kilonova.rpcapi.compute import ComputeAPI
 from kilonova.rpcapi.conductor import ConductorAPI
 from kilonova.rpcapi.method import Caller
-from kilonova.virt.fake import FakeDriver, FakeHypervisor
+from kilonova.virt.fake import FakeDriver
+from kilonova.virt.fake_machine import CutOff, FakeHypervisor
 from tests.simulation.virtual import Network, SimClock
 
 T = TypeVar("T")
@@ -84,6 +85,8 @@ class World:
         self.metrics = Metrics()
         """Of the conductor."""
         self.machines: dict[str, FakeHypervisor] = {}
+        self.cut_off = 0.0
+        """The probability of a driver call to be cut off with an unknown outcome."""
         self.boots: dict[str, int] = {}
         self.hosts: dict[str, Process] = {}
         self.conductor = Process(self._conductor, tasks)
@@ -113,9 +116,13 @@ class World:
         self.hosts[name] = Process(lambda: self._host(name), self._tasks)
         self.hosts[name].start()
 
-    async def _slow(self, _call: str, _guest: object) -> None:
-        """Every driver call takes a moment, in which others go on."""
-        await asyncio.sleep(self.clock.random.uniform(0, 0.2))
+    async def _slow(self, _call: str, _guest: object) -> Exception | None:
+        """Every driver call takes a moment, in which others go on; some are cut off, and done late all the same."""
+        random = self.clock.random
+        await asyncio.sleep(random.uniform(0, 0.2))
+        if not self.cut_off or random.random() >= self.cut_off:
+            return None
+        return CutOff(random.uniform(0, 40))
 
     async def _host(self, name: str) -> None:
         async with AsyncExitStack() as stack:

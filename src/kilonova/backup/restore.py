@@ -39,6 +39,8 @@ from kilonova.db.migrate import HEAD
 SCRATCH = ".restore"
 LOCKS = ("lock", "compute.lock", "conductor.lock")
 INSTANCES = "instances"
+UNSETTLED = "libvirt.unsettled"
+"""The driver's note that its calls may yet happen: of this host's libvirt, whatever its database was or will be."""
 _IMAGE = re.compile(rf"{IMAGES}/[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}")
 
 
@@ -78,7 +80,8 @@ def restore_backup(source: Path, state: Path, *, progress: Progress = lambda don
 
 def refuse_unless_empty(state: Path) -> None:
     """Guests' disks may be there: they are what a restored database is about.  Raises StateError."""
-    others = sorted(entry.name for entry in state.iterdir() if entry.name not in (*LOCKS, INSTANCES, SCRATCH))
+    kept = (*LOCKS, INSTANCES, UNSETTLED, SCRATCH)
+    others = sorted(entry.name for entry in state.iterdir() if entry.name not in kept)
     if others:
         raise StateError(
             f"The state directory {state} is not empty ({', '.join(others[:5])}): move what is in it away first, "

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 NOT_IN_IT = "Guests' disks are not in it: copy those from inside the guests, or while they are off."
 
 ConfigFiles = Annotated[list[str] | None, typer.Option(help="Configuration file; may be given again.")]
-StatePath = Annotated[str | None, typer.Option(help="Directory of all state (default /var/lib/kilonova).")]
+StatePath = Annotated[str | None, typer.Option(help="Directory of all state (default: by user).")]
 
 
 def backup(

@@ -62,4 +62,8 @@ def prepare_state(path: Path, role: str | None = None) -> ExitStack:
 
 
 def _lock(held: ExitStack, path: Path, kind: int) -> None:
-    fcntl.flock(held.enter_context(path.open("w")), kind | fcntl.LOCK_NB)
+    file = held.enter_context(path.open("w"))
+    fcntl.flock(file, kind | fcntl.LOCK_NB)
+    if os.geteuid() == 0:  # root restores what another user's service goes on with
+        owner = path.parent.stat()
+        os.fchown(file.fileno(), owner.st_uid, owner.st_gid)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def doctor(
     config_file: Annotated[list[str] | None, typer.Option(help="Configuration file; may be given again.")] = None,
     config_dir: Annotated[list[str] | None, typer.Option(help="Directory of *.conf files.")] = None,
-    state_path: Annotated[str | None, typer.Option(help="Directory of all state (default /var/lib/kilonova).")] = None,
+    state_path: Annotated[str | None, typer.Option(help="Directory of all state (default: by user).")] = None,
     connection_uri: Annotated[str | None, typer.Option(help="libvirt URI (default: by user).")] = None,
     kernel: Annotated[Path | None, typer.Option(help="A Linux kernel to boot under KVM now, as a proof.")] = None,
     initrd: Annotated[Path | None, typer.Option(help="Its initrd, which answers to kilonova.probe.")] = None,

@@ -4,7 +4,7 @@
 import typer
 
 from kilonova import __version__
-from kilonova.cmd import backup, console, doctor, notifications, prove_kvm, up
+from kilonova.cmd import backup, console, doctor, install, notifications, prove_kvm, up
 from kilonova.cmd.common import ending_in_one_sentence
 
 app = typer.Typer(
@@ -16,6 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("up")(up.up)
+app.command("install")(install.install)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.command("console")(console.console)

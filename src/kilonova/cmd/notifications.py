@@ -8,7 +8,7 @@ import typer
 
 
 def notifications(
-    state_path: Annotated[Path, typer.Option(help="The conductor's state directory.")] = Path("/var/lib/kilonova"),
+    state_path: Annotated[Path | None, typer.Option(help="The conductor's state directory.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many, the newest last.")] = 20,
 ) -> None:
     """Print the newest notifications, such as compute.libvirt.error, a line each: time, host, what, facts.
@@ -21,10 +21,11 @@ def notifications(
 
     from kilonova.base.errors import StateError
     from kilonova.base.threads import InlineWorkers
+    from kilonova.config.default import default_state_path
     from kilonova.db.engine import Database, sqlite_url
     from kilonova.db.readers.notifications import newest
 
-    path = state_path / "kilonova.db"
+    path = (state_path or default_state_path()) / "kilonova.db"
     if not path.exists():
         raise StateError(f"There is no database {path}.")
     db = Database(sqlite_url(path), writer=InlineWorkers(), reader=InlineWorkers())

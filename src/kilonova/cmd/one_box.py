@@ -28,6 +28,10 @@ FIRST_WORDS_S = 3.0
 """How long the greeting waits for the hypervisor before it says what it waits for."""
 POLL_FIRST_S, POLL_S = 0.05, 1.0
 DRAIN_S = 10.0
+SESSION_LIMITS = (
+    "a libvirt session of your own: guests reach out, and are reached by their ssh port and their console only; they "
+    "may end with your last log-in (loginctl enable-linger keeps them); `kilonova install`, as root, is without these"
+)
 
 
 def run(settings: Settings, clouds_file: Path | None, again: Callable[[], Settings]) -> None:
@@ -126,7 +130,10 @@ async def _hypervisor(box: OneBox) -> str:
     version = inventory.hypervisor_version
     dotted = f"{version // 1_000_000}.{version // 1000 % 1000}.{version % 1000}"
     lines = [f"hypervisor  {inventory.hypervisor_type} {dotted} on {inventory.node}"]
-    return "\n".join([*lines, *(f"network     {_said(network)}" for network in inventory.networks)])
+    lines += [f"network     {_said(network)}" for network in inventory.networks]
+    if any(network.backend == "user" for network in inventory.networks):
+        lines.append(f"limits      {SESSION_LIMITS}")
+    return "\n".join(lines)
 
 
 def _said(network: HostNetwork) -> str:

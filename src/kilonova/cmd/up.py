@@ -11,7 +11,7 @@ import typer
 def up(
     config_file: Annotated[list[str] | None, typer.Option(help="Configuration file; may be given again.")] = None,
     config_dir: Annotated[list[str] | None, typer.Option(help="Directory of *.conf files.")] = None,
-    state_path: Annotated[str | None, typer.Option(help="Directory of all state (default /var/lib/kilonova).")] = None,
+    state_path: Annotated[str | None, typer.Option(help="Directory of all state (default: by user).")] = None,
     listen: Annotated[str | None, typer.Option(help="ADDRESS:PORT to listen on (default 127.0.0.1:8774).")] = None,
     connection_uri: Annotated[str | None, typer.Option(help="libvirt URI (default: by user).")] = None,
     compute_driver: Annotated[str | None, typer.Option(help="libvirt.LibvirtDriver or fake.FakeDriver.")] = None,

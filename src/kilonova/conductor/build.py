@@ -35,7 +35,7 @@ def place(connection: sa.Connection, action_id: ActionId, random: Random, now: d
         return None
     instance = read_instances.get(connection, action.instance_id)
     nodes = {node.service.host: node for node in read_hosts.list_nodes(connection)}
-    choice = choose(_request(instance, networks_of(action)), nodes.values(), random)
+    choice = choose(_request(instance, _asked(action)), nodes.values(), random)
     refusals = list(choice.refusals)
     for host in choice.hosts:
         refusal = _take(connection, action, instance, nodes[host], now)
@@ -46,7 +46,7 @@ def place(connection: sa.Connection, action_id: ActionId, random: Random, now: d
     return None
 
 
-def networks_of(action: Action) -> tuple[str, ...]:
+def _asked(action: Action) -> tuple[str, ...]:
     """The networks that a create asked for, by name; none means the host's first."""
     return tuple(name for name in action.params.get(NETWORKS, "").split(",") if name)
 
@@ -70,7 +70,7 @@ def _take(
         return Refusal(host, "Claim", "another build took the last of it")
     addresses: tuple[Address, ...] = ()
     if instance.wants_network:
-        wanted = _networks(node, networks_of(action))
+        wanted = _networks(node, _asked(action))
         for network in wanted:
             taken = _take_address(connection, host, network, instance.id, len(addresses))
             if taken is None:

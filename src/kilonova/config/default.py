@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """[DEFAULT]: the host, its driver, its resources, its periods."""
 
+import os
 import socket
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +19,12 @@ OPTIONS = [
         secret=True,
         help="NATS servers, for processes on their own: nats://[user:password@]host:port, several with commas.",
     ),
-    cfg.StrOpt("state_path", default="/var/lib/kilonova", help="Directory of all of the service's own state."),
+    cfg.StrOpt(
+        "state_path",
+        default="",
+        help="Directory of all of the service's own state; empty: /var/lib/kilonova for root, else kilonova in the "
+        "user's XDG state directory.",
+    ),
     cfg.StrOpt("instances_path", default="", help="Directory of guests' disks; empty: state_path/instances."),
     cfg.FloatOpt("report_interval", default=10.0, min=0.01, help="Seconds between heartbeats of a host."),
     cfg.FloatOpt("service_down_time", default=60.0, min=0.1, help="Seconds without heartbeat until a host is down."),
@@ -108,6 +114,13 @@ class DefaultSettings:
     debug: bool
 
 
+def default_state_path() -> Path:
+    """Where state goes when nobody says: the machine's own place for root, the user's for anybody else."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/kilonova")
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "kilonova"
+
+
 def watermark_bytes(settings: DefaultSettings, total_bytes: int) -> int:
     """What must be free of a file system of that size for more guests to come there: the watermark, and no less than
     what the operator reserves.  In bytes."""
@@ -124,7 +137,7 @@ def reloaded(running: DefaultSettings, fresh: DefaultSettings) -> DefaultSetting
 def settings(group: cfg.ConfigOpts) -> DefaultSettings:
     """The frozen settings; the host name is looked up here, once."""
     values = {opt.name: group[opt.name] for opt in OPTIONS}
-    state_path = Path(values["state_path"]).expanduser().absolute()
+    state_path = Path(values["state_path"] or default_state_path()).expanduser().absolute()
     values["state_path"] = state_path
     values["instances_path"] = Path(values["instances_path"] or state_path / "instances").expanduser().absolute()
     values["host"] = values["host"] or socket.gethostname()

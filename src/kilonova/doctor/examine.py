@@ -7,6 +7,7 @@ A check that hangs is left behind in its daemon thread and becomes a finding; so
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from kilonova.base.threads import DaemonWorkers
 from kilonova.doctor.finding import Finding, error, note
@@ -29,11 +30,13 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class SurveyCheck:
-    """One row that judges what libvirt says of itself; it cannot hang."""
+    """One row that judges what libvirt says of itself; it cannot hang.  `without` is for a libvirt that says nothing:
+    what can be judged by the host's own word."""
 
     name: str
     title: str
     fn: OnSurvey
+    without: Plain | None = None
 
 
 Taker = Callable[[str], Survey | str]
@@ -79,7 +82,8 @@ async def _survey(workers: DaemonWorkers, subject: Subject, take: Taker) -> Surv
 
 
 def judge_survey(subject: Subject, checks: Sequence[SurveyCheck], survey: Survey | str) -> list[Finding]:
-    """What the checks find in a survey; without one, a single error, and notes of what was not looked at."""
+    """What the checks find in a survey; without one, a single error, what can be judged all the same, and notes of what
+    was not looked at."""
     if survey == "":
         return [note(check.name, "Not looked at: guests do not run in libvirt here.") for check in checks]
     if isinstance(survey, str):
@@ -88,13 +92,19 @@ def judge_survey(subject: Subject, checks: Sequence[SurveyCheck], survey: Survey
         if "authentication" in survey.lower():
             cure = "Set [libvirt] auth_file to a file with the name and the password that the daemon knows."
         found = [error(first.name, f"The connection cannot be had: {survey.rstrip('.')}.", cure, uri=subject.uri)]
-        return found + [note(check.name, "Not looked at: libvirt does not answer.") for check in rest]
-    return [_judge(subject, check, survey) for check in checks]
+        return found + [_judge(check, partial(_without, subject, check)) for check in rest]
+    return [_judge(check, partial(check.fn, subject, survey)) for check in checks]
 
 
-def _judge(subject: Subject, check: SurveyCheck, survey: Survey) -> Finding:
+def _without(subject: Subject, check: SurveyCheck) -> Finding:
+    if check.without is None:
+        return note(check.name, "Not looked at: libvirt does not answer.")
+    return check.without(subject)
+
+
+def _judge(check: SurveyCheck, look: Callable[[], Finding]) -> Finding:
     try:
-        return check.fn(subject, survey)
+        return look()
     except Exception as exc:
         return broke(check.name, exc)
 

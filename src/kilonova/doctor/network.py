@@ -12,7 +12,7 @@ from kilonova.doctor.hypervisor import connect, socket_path
 from kilonova.doctor.subject import Subject
 from kilonova.doctor.tool import output_of
 from kilonova.networks.addresses import choose_subnet
-from kilonova.virt.libvirt.network import read_routes
+from kilonova.virt.libvirt.network import bridge_of, read_routes
 from kilonova.virt.libvirt.survey import Survey
 
 SBIN = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
@@ -20,10 +20,28 @@ SBIN = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"
 
 def subnet(subject: Subject, survey: Survey) -> Finding:
     """The guests' subnet collides with no route of the host."""
+    return _subnet(subject, survey.network)
+
+
+def subnet_by_routes(subject: Subject) -> Finding:
+    """The same by the kernel's word, while libvirt says nothing: a network that runs has a route on its bridge."""
+    return _subnet(subject, _running(subject))
+
+
+def _subnet(subject: Subject, existing: tuple[str, str] | None) -> Finding:
     if subject.backend != "nat":
         return ok("network-subnet", "There is no NAT network here: no subnet is chosen.")
-    routes = read_named_routes(subject.places.proc / "net/route")
-    return judge_subnet(subject.settings.network.cidr, survey.network, routes)
+    return judge_subnet(subject.settings.network.cidr, existing, _routes(subject))
+
+
+def _routes(subject: Subject) -> list[tuple[str, str]]:
+    return read_named_routes(subject.places.proc / "net/route")
+
+
+def _running(subject: Subject) -> tuple[str, str] | None:
+    """Subnet and bridge of our network, by the routes; None when it does not run."""
+    bridge = bridge_of(subject.settings.network.name)
+    return next(((route, bridge) for interface, route in _routes(subject) if interface == bridge), None)
 
 
 def read_named_routes(path: Path) -> list[tuple[str, str]]:
@@ -75,10 +93,19 @@ def bridges(subject: Subject, survey: Survey) -> Finding:
 
 def forwarding(subject: Subject, survey: Survey) -> Finding:
     """The host forwards packets."""
+    return _forwarding(subject, survey.network_active)
+
+
+def forwarding_by_routes(subject: Subject) -> Finding:
+    """The same by the kernel's word, while libvirt says nothing."""
+    return _forwarding(subject, _running(subject) is not None)
+
+
+def _forwarding(subject: Subject, active: bool) -> Finding:
     if subject.backend == "nat" and lives_elsewhere(subject):
         return note("ip-forward", "Not looked at: the daemon lives in a network namespace of its own.")
     value = (subject.places.proc / "sys/net/ipv4/ip_forward").read_text(encoding="ascii").strip()
-    return judge_forwarding(value == "1", subject.backend, survey.network_active)
+    return judge_forwarding(value == "1", subject.backend, active)
 
 
 def lives_elsewhere(subject: Subject) -> bool:
@@ -115,7 +142,7 @@ def firewall(subject: Subject) -> Finding:
     if tables == (None, None):
         said = "The firewall could not be read: there is neither iptables nor nft, or they refuse."
         return note(name, said, "Run it as root.", uid=os.geteuid())
-    bridge = f"{subject.settings.network.name[:13]}br"
+    bridge = bridge_of(subject.settings.network.name)
     return judge_firewall(tables[0] or "", tables[1] or "", bridge)
 
 

@@ -37,9 +37,9 @@ ON_SURVEY = (
     SurveyCheck("libvirt-version", "libvirt, QEMU and binding are new enough", hypervisor.version),
     SurveyCheck("libvirt-keepalive", "a frozen daemon will be noticed", hypervisor.keepalive),
     SurveyCheck("libvirt-stuck", "no guest is held in a start that nobody does", hypervisor.stuck_guests),
-    SurveyCheck("network-subnet", "guests' subnet collides with no route", network.subnet),
+    SurveyCheck("network-subnet", "guests' subnet collides with no route", network.subnet, network.subnet_by_routes),
     SurveyCheck("bridges", "declared bridges are there; no guest can send as another", network.bridges),
-    SurveyCheck("ip-forward", "the host forwards for NAT", network.forwarding),
+    SurveyCheck("ip-forward", "the host forwards for NAT", network.forwarding, network.forwarding_by_routes),
 )
 
 

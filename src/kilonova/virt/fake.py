@@ -7,162 +7,24 @@ happens in it follows from the order of calls.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from functools import partial
 
 from kilonova.base.errors import HypervisorError, HypervisorUnavailable, InvalidState
 from kilonova.base.tasks import Supervisor
 from kilonova.config.load import Settings
 from kilonova.networks.addresses import bridge_network, host_network
-from kilonova.objects.guest import NOT_RESPONDING, RECONNECTED, GuestEvent, GuestState
+from kilonova.objects.guest import GuestEvent, GuestState
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import HostNetwork, Inventory
 from kilonova.objects.states import PowerState
-from kilonova.virt.console import ConsoleBuffer
 from kilonova.virt.driver import BaseImage, ComputeDriver, VirtAPI
+from kilonova.virt.fake_machine import CutOff, FakeConsole, FakeGuest, FakeHypervisor
 
 SUBNET = "10.64.0.0/16"
 """Addresses for 65,000 guests; the network exists nowhere."""
-
-BeforeCall = Callable[[str, InstanceId | None], Awaitable[Exception | None]]
-"""Called with the method's name and the guest before each driver call does anything.  It may wait (a slow call), raise
-(the call fails and did nothing), or return an exception (the call does its work and then fails: an unknown outcome)."""
-
-Listener = Callable[[GuestEvent], None]
-
-
-@dataclass(slots=True)
-class FakeGuest:
-    """Everything that a host holds of one guest."""
-
-    base: BaseImage | None = None
-    config_drive: Mapping[str, bytes] | None = None
-    network: bool = False
-    definition: Instance | None = None
-    power: PowerState = PowerState.SHUTDOWN
-    reason: str = ""
-    mark: str | None = None
-    console: bytearray = field(default_factory=bytearray)
-    starts: int = 0
-    frozen: bool = False
-    session: ConsoleBuffer | None = None
-
-    @property
-    def state(self) -> GuestState:
-        """What the hypervisor says of it."""
-        if self.frozen and self.power is PowerState.RUNNING:
-            return GuestState(PowerState.NOSTATE, NOT_RESPONDING, self.mark)
-        return GuestState(self.power, self.reason, self.mark)
-
-    def say(self, text: bytes) -> None:
-        """The guest writes to its serial console."""
-        self.console += text
-        if self.session is not None:
-            self.session.put(text)
-
-    def hang_up(self, why: str) -> None:
-        """Whoever is on the console is so no longer."""
-        if self.session is not None:
-            self.session.end(why)
-            self.session = None
-
-    @property
-    def empty(self) -> bool:
-        return self.base is None and self.config_drive is None and not self.network and self.definition is None
-
-
-@dataclass(slots=True)
-class FakeHypervisor:
-    """The machine below a FakeDriver.  Give the same one to the next driver and the service has been restarted while
-    its guests ran on.  `obeys_acpi` False makes guests ignore `shutdown`.  Sizes as in Inventory."""
-
-    vcpus: int = 20_000
-    memory_mib: int = 40_000 * 1024
-    disk_gib: int = 1_000_000
-    before_call: BeforeCall | None = None
-    obeys_acpi: bool = True
-    disk_short: str = ""
-    guests: dict[InstanceId, FakeGuest] = field(default_factory=dict[InstanceId, FakeGuest])
-    away: str | None = None
-    drivers: list["FakeDriver"] = field(default_factory=list["FakeDriver"])
-
-    def move(self, instance_id: InstanceId, power: PowerState, reason: str) -> None:
-        """The guest changes its power state, for whatever cause, and the hypervisor says so."""
-        guest = self.guests.get(instance_id)
-        if guest is None or guest.definition is None or guest.power == power:
-            return
-        goes_on = guest.power is PowerState.PAUSED
-        guest.power, guest.reason = power, reason
-        guest.frozen = guest.frozen and power is PowerState.RUNNING
-        if power is PowerState.RUNNING and not goes_on:
-            guest.starts += 1
-            guest.say(f"{guest.definition.hostname} login: \r\n".encode())
-        elif power not in (PowerState.RUNNING, PowerState.PAUSED):
-            guest.hang_up("The guest is no longer running.")
-        self.emit(GuestEvent(instance_id, "lifecycle", reason))
-
-    def emit(self, event: GuestEvent) -> None:
-        """Tell every connected driver, as a real one would hear it: later, from the event loop; nobody while away."""
-        if self.away is None:
-            for driver in self.drivers:
-                driver.hear(event)
-
-    def crash(self, instance_id: InstanceId) -> None:
-        """The guest's process dies."""
-        self.move(instance_id, PowerState.CRASHED, "crashed")
-
-    def freeze(self, instance_id: InstanceId, frozen: bool = True) -> None:
-        """The guest's process answers nothing any more, or does again; its plug can be pulled all the same."""
-        self.guests[instance_id].frozen = frozen
-        self.emit(GuestEvent(instance_id, "pulse"))
-
-    def lose_power(self) -> None:
-        """The host reboots: every guest is off and nobody was told."""
-        for guest in self.guests.values():
-            guest.power, guest.reason = PowerState.SHUTDOWN, "unknown"
-            guest.hang_up("The guest is no longer running.")
-
-    def go_away(self, reason: str) -> None:
-        """The connection is lost: every call is refused until `come_back`.  Guests run on."""
-        self.away = reason
-        for driver in self.drivers:
-            driver.virtapi.set_host_enabled(False, reason)
-
-    def come_back(self) -> None:
-        """The connection is there again: the drivers say so and have every guest looked at."""
-        self.away = None
-        for driver in self.drivers:
-            driver.virtapi.set_host_enabled(True)
-        for instance_id, guest in self.guests.items():
-            if guest.definition is not None:
-                self.emit(GuestEvent(instance_id, RECONNECTED))
-
-
-class FakeConsole:
-    """A guest that says back what is typed, as a terminal line in echo mode does.  See ConsoleStream."""
-
-    def __init__(self, guest: FakeGuest) -> None:
-        self._guest, self._buffer = guest, ConsoleBuffer()
-        guest.hang_up("Another session has taken over this console.")
-        guest.session = self._buffer
-
-    @property
-    def ended(self) -> str:
-        return self._buffer.ended
-
-    async def read(self) -> bytes:
-        return await self._buffer.take()
-
-    async def write(self, data: bytes) -> None:
-        if self.ended:
-            raise HypervisorError(self.ended)
-        self._guest.say(data)
-
-    async def close(self) -> None:
-        if self._guest.session is self._buffer:
-            self._guest.hang_up("The session was closed.")
 
 
 class FakeDriver(ComputeDriver):
@@ -196,20 +58,37 @@ class FakeDriver(ComputeDriver):
         if self._loop is not None:
             self._loop.call_soon(self.virtapi.emit_event, event)
 
-    @asynccontextmanager
-    async def _call(
-        self, name: str, instance_id: InstanceId | None = None, *, changes: bool
-    ) -> AsyncGenerator[None, None]:
+    async def _enter(self, name: str, instance_id: InstanceId | None, *, changes: bool) -> Exception | None:
+        """What every call meets first; how it is to fail when its work is done."""
         if changes and self.read_only:
             raise HypervisorError(f"The driver is read-only: {name} is refused.")
         hook = self.hypervisor.before_call
         fail_after = await hook(name, instance_id) if hook is not None else None
+        while instance_id is not None and (pending := self.hypervisor.late.get(instance_id)) is not None:
+            await asyncio.shield(pending)
         if self.hypervisor.away is not None:
             raise HypervisorUnavailable(
                 f"The hypervisor of {self.settings.default.host} is not available: {self.hypervisor.away}",
                 host=self.settings.default.host,
             )
+        return fail_after
+
+    @asynccontextmanager
+    async def _call(
+        self, name: str, instance_id: InstanceId | None = None, *, changes: bool
+    ) -> AsyncGenerator[None, None]:
+        fail_after = await self._enter(name, instance_id, changes=changes)
         yield
+        if fail_after is not None:
+            raise fail_after
+
+    async def _change(self, name: str, instance_id: InstanceId, work: Callable[[], None]) -> None:
+        """A call that changes a domain: the kind that a real hypervisor may do late."""
+        fail_after = await self._enter(name, instance_id, changes=True)
+        if isinstance(fail_after, CutOff):
+            self.hypervisor.do_later(instance_id, fail_after.late_s, work)
+        else:
+            work()
         if fail_after is not None:
             raise fail_after
 
@@ -302,11 +181,13 @@ class FakeDriver(ComputeDriver):
                 self._forget_if_empty(instance.id)
 
     async def define(self, instance: Instance) -> None:
-        async with self._call("define", instance.id, changes=True):
+        def work() -> None:
             self._guest(instance.id).definition = instance
 
+        await self._change("define", instance.id, work)
+
     async def undefine(self, instance_id: InstanceId) -> None:
-        async with self._call("undefine", instance_id, changes=True):
+        def work() -> None:
             guest = self._defined(instance_id)
             if guest is None:
                 return
@@ -316,26 +197,30 @@ class FakeDriver(ComputeDriver):
             guest.power, guest.reason = PowerState.SHUTDOWN, ""
             self._forget_if_empty(instance_id)
 
+        await self._change("undefine", instance_id, work)
+
     async def power_on(self, instance_id: InstanceId, mark: str) -> None:
-        async with self._call("power_on", instance_id, changes=True):
-            guest = self._defined(instance_id)
-            if guest is None:
-                raise HypervisorError(f"Guest {instance_id} is not known to the hypervisor.")
-            if guest.power is PowerState.PAUSED:
-                self.hypervisor.move(instance_id, PowerState.RUNNING, "unpaused")
-            if guest.power is PowerState.RUNNING:
-                return
-            if guest.base is None:
-                raise HypervisorError(f"Guest {instance_id} has no disk.")
-            guest.mark = mark
-            self.hypervisor.move(instance_id, PowerState.RUNNING, "booted")
+        await self._change("power_on", instance_id, partial(self._power_on, instance_id, mark))
+
+    def _power_on(self, instance_id: InstanceId, mark: str) -> None:
+        guest = self._defined(instance_id)
+        if guest is None:
+            raise HypervisorError(f"Guest {instance_id} is not known to the hypervisor.")
+        if guest.power is PowerState.PAUSED:
+            self.hypervisor.move(instance_id, PowerState.RUNNING, "unpaused")
+        if guest.power is PowerState.RUNNING:
+            return
+        if guest.base is None:
+            raise HypervisorError(f"Guest {instance_id} has no disk.")
+        guest.mark = mark
+        self.hypervisor.move(instance_id, PowerState.RUNNING, "booted")
 
     async def power_off(self, instance_id: InstanceId) -> None:
-        async with self._call("power_off", instance_id, changes=True):
-            self.hypervisor.move(instance_id, PowerState.SHUTDOWN, "destroyed")
+        off = partial(self.hypervisor.move, instance_id, PowerState.SHUTDOWN, "destroyed")
+        await self._change("power_off", instance_id, off)
 
     async def shutdown(self, instance_id: InstanceId) -> None:
-        async with self._call("shutdown", instance_id, changes=True):
+        def work() -> None:
             guest = self._defined(instance_id)
             if guest is None or guest.power is not PowerState.RUNNING or guest.frozen:
                 return
@@ -345,16 +230,21 @@ class FakeDriver(ComputeDriver):
             loop = asyncio.get_running_loop()
             loop.call_soon(self.hypervisor.move, instance_id, PowerState.SHUTDOWN, "shutdown")
 
+        await self._change("shutdown", instance_id, work)
+
     async def pause(self, instance_id: InstanceId) -> None:
-        async with self._call("pause", instance_id, changes=True):
+        def work() -> None:
             self._live(instance_id)
             self.hypervisor.move(instance_id, PowerState.PAUSED, "user")
 
+        await self._change("pause", instance_id, work)
+
     async def unpause(self, instance_id: InstanceId) -> None:
-        async with self._call("unpause", instance_id, changes=True):
-            guest = self._live(instance_id)
-            if guest.power is PowerState.PAUSED:
+        def work() -> None:
+            if self._live(instance_id).power is PowerState.PAUSED:
                 self.hypervisor.move(instance_id, PowerState.RUNNING, "unpaused")
+
+        await self._change("unpause", instance_id, work)
 
     def _live(self, instance_id: InstanceId) -> FakeGuest:
         guest = self._defined(instance_id)

@@ -3,6 +3,7 @@
 
 import io
 import json
+import os
 import sqlite3
 import tarfile
 from collections.abc import Callable
@@ -17,7 +18,9 @@ from kilonova.backup.make import make_backup
 from kilonova.backup.restore import restore_backup
 from kilonova.base.clock import SystemClock
 from kilonova.base.errors import StateError
+from kilonova.cmd.common import prepare_state
 from kilonova.db.migrate import ensure_schema
+from lab.counting import cannot_run
 
 IMAGE, GONE = "11111111-2222-4333-8444-555555555555", "99999999-2222-4333-8444-555555555555"
 BYTES = bytes(range(256)) * 9000
@@ -105,6 +108,18 @@ def test_guests_disks_may_be_there_and_nothing_else(state: Path) -> None:
     (state / "lock").touch()
     restore_backup(target, state)
     assert (state / "instances" / "guest" / "disk").read_bytes() == b"a disk"
+
+
+def test_what_root_restores_is_the_services_users(state: Path, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        cannot_run("only root can give files away")
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    os.chown(fresh, 998, 997)
+    with prepare_state(fresh):
+        restore_backup(backed_up(state), fresh)
+    found = {path.name: (path.stat().st_uid, path.stat().st_gid) for path in fresh.rglob("*")}
+    assert found == dict.fromkeys(("lock", DATABASE, TOKEN_KEY, "compute_id", "images", IMAGE), (998, 997))
 
 
 def test_no_backup_of_nothing_and_none_that_is_half_made(tmp_path: Path, state: Path) -> None:

@@ -12,7 +12,7 @@ from kilonova.base.clock import SystemClock
 from kilonova.base.errors import StateError
 from kilonova.cmd.common import prepare_state
 from kilonova.cmd.compute import DatabaseForbidden, DatabaseGuard, without_database
-from kilonova.cmd.service import announce, unknown_options
+from kilonova.cmd.service import announce, read, unknown_options
 from kilonova.config.load import load
 
 NOVA_CONF = """
@@ -28,6 +28,18 @@ inject_key = true
 ssl = true
 ssl = false
 """
+
+
+def test_a_directory_of_files_comes_after_the_file_in_their_order(tmp_path: Path) -> None:
+    (tmp_path / "nova.conf").write_text("[DEFAULT]\nhost = first\nmy_ip = 192.0.2.1\n")
+    (tmp_path / "nova.conf.d").mkdir()
+    (tmp_path / "nova.conf.d/10-a.conf").write_text("[DEFAULT]\nhost = second\n[libvirt]\nvirt_type = test\n")
+    (tmp_path / "nova.conf.d/20-b.conf").write_text("[DEFAULT]\nhost = third\n")
+    (tmp_path / "nova.conf.d/notes.txt").write_text("[DEFAULT]\nhost = nobody\n")
+    words = ["--config-file", str(tmp_path / "nova.conf"), "--config-dir", str(tmp_path / "nova.conf.d")]
+    settings = read("kilonova-compute", words)
+    assert (settings.default.host, settings.default.my_ip) == ("third", "192.0.2.1")
+    assert settings.libvirt.virt_type == "test"
 
 
 def test_options_that_we_do_not_have(tmp_path: Path) -> None:

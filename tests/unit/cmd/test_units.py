@@ -11,7 +11,7 @@ import pytest
 from kilonova.cmd.service import STOP_S
 from lab.counting import cannot_run
 
-UNITS = sorted((Path(__file__).parents[3] / "systemd").glob("*.service"))
+UNITS = sorted((Path(__file__).parents[3] / "src/kilonova/cmd/systemd").glob("*.service"))
 
 
 def test_there_is_one_for_each_way_to_run() -> None:

@@ -20,7 +20,8 @@ from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, AttemptId
 from kilonova.objects.instance import Address, Instance
 from kilonova.objects.states import Verb
-from kilonova.virt.fake import FakeDriver, FakeHypervisor
+from kilonova.virt.fake import FakeDriver
+from kilonova.virt.fake_machine import FakeHypervisor
 from tests import make
 from tests.simulation.virtual import SimClock
 

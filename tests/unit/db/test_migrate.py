@@ -5,6 +5,7 @@ import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -48,6 +49,55 @@ def test_again_changes_nothing(tmp_path: Path) -> None:
     before = path.read_bytes()
     migrate.ensure_schema(path)
     assert path.read_bytes() == before
+
+
+def upgrade(engine: sa.Engine, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+def value_for(column: sa.Column[Any], number: int) -> Any:
+    """The same for all columns of a kind, so that row `number` of one table refers to row `number` of another."""
+    kind = column.type.python_type
+    return {"n": number} if isinstance(column.type, sa.JSON) else f"row {number}" if kind is str else kind(number)
+
+
+def all_rows(engine: sa.Engine) -> dict[str, list[dict[str, Any]]]:
+    """Every row of every table, by the names that the columns have there."""
+    tables = sa.MetaData()
+    tables.reflect(engine)
+    with engine.connect() as connection:
+        return {
+            name: sorted(map(dict, connection.execute(sa.select(table)).mappings()), key=repr)
+            for name, table in tables.tables.items()
+            if name != "alembic_version"
+        }
+
+
+def test_a_filled_database_of_the_first_revision_keeps_every_row(tmp_path: Path) -> None:
+    path = tmp_path / "k.db"
+    engine = make_engine(sqlite_url(path), readers=1)
+    upgrade(engine, "0001")
+    first = sa.MetaData()
+    first.reflect(engine)
+    with engine.begin() as connection:
+        for table in first.sorted_tables:
+            if table.name != "alembic_version":
+                rows = [{column.name: value_for(column, number) for column in table.c} for number in (0, 1)]
+                connection.execute(sa.insert(table), rows)
+    before = all_rows(engine)
+    assert "instances" in before
+    assert all(len(rows) == 2 for rows in before.values())
+    migrate.ensure_schema(path)
+    after = all_rows(engine)
+    engine.dispose()
+    for name, rows in before.items():
+        kept = [{column: row[column] for column in rows[0]} for row in after[name]]
+        assert kept == rows, name
+    assert set(metadata.tables) == set(after)
 
 
 def test_a_newer_database_is_refused_and_left_alone(tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from kilonova.doctor import network
-from kilonova.doctor.finding import Level
-from kilonova.doctor.subject import Places
+from kilonova.doctor import network, table
+from kilonova.doctor.examine import judge_survey
+from kilonova.doctor.finding import Finding, Level
+from kilonova.doctor.subject import Places, Subject
 from tests.unit.doctor.arranged import subject
 from tests.unit.doctor.test_hypervisor import GOOD
 
@@ -50,6 +51,41 @@ def test_a_subnet_that_collides_with_a_vpn(routes: list[tuple[str, str]]) -> Non
 def test_our_own_bridge_is_no_collision() -> None:
     own = [("kilonovabr", "10.77.0.0/255.255.240.0")]
     assert network.judge_subnet("", ("10.77.0.1/255.255.240.0", "kilonovabr"), own).level is Level.OK
+
+
+def host(tmp_path: Path, *, runs: bool, forwards: bool, cidr: str = "") -> Subject:
+    """A host with a NAT network; `runs`: its bridge is there, on a subnet that the VPN has too."""
+    (tmp_path / "net").mkdir()
+    ours = "kilonovabr\t00404D0A\t00000000\t0001\t0\t0\t0\t00F0FFFF\t0\t0\t0\n" if runs else ""
+    (tmp_path / "net/route").write_text(ROUTES + ours)
+    (tmp_path / "sys/net/ipv4").mkdir(parents=True)
+    (tmp_path / "sys/net/ipv4/ip_forward").write_text(f"{forwards:d}\n")
+    options = {"network__backend": "nat", "network__cidr": cidr, "libvirt__connection_uri": "qemu:///system"}
+    return subject(tmp_path, Places(proc=tmp_path), **options)
+
+
+def judged_without_libvirt(looked_at: Subject) -> dict[str, Finding]:
+    """By the doctor's own table."""
+    found = judge_survey(looked_at, table.ON_SURVEY, "the connection was refused")
+    return {finding.check: finding for finding in found}
+
+
+def test_without_libvirt_the_kernel_says_what_it_knows(tmp_path: Path) -> None:
+    found = judged_without_libvirt(host(tmp_path, runs=True, forwards=False))
+    assert (found["network-subnet"].level, "vpn0" in found["network-subnet"].found) == (Level.ERROR, True)
+    assert found["ip-forward"].level is Level.ERROR  # a network that runs and reaches nobody
+    assert found["libvirt-version"].level is Level.NOTE
+
+
+def test_without_libvirt_and_without_its_network(tmp_path: Path) -> None:
+    found = judged_without_libvirt(host(tmp_path, runs=False, forwards=False, cidr="10.77.0.0/20"))
+    assert found["network-subnet"].level is Level.ERROR
+    assert found["ip-forward"].level is Level.NOTE
+
+
+def test_without_libvirt_all_is_well(tmp_path: Path) -> None:
+    found = judged_without_libvirt(host(tmp_path, runs=False, forwards=True, cidr="192.168.5.0/24"))
+    assert {found[name].level for name in ("network-subnet", "ip-forward")} == {Level.OK}
 
 
 def test_no_subnet_left() -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from kilonova.base.errors import HypervisorError, HypervisorUnavailable
+from kilonova.base.errors import HypervisorError, HypervisorUnavailable, OutcomeUnknown
 from kilonova.base.tasks import Supervisor
 from kilonova.config.load import load
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import PowerState
 from kilonova.virt.driver import BaseImage
-from kilonova.virt.fake import FakeDriver, FakeHypervisor
+from kilonova.virt.fake import FakeDriver
+from kilonova.virt.fake_machine import CutOff, FakeHypervisor
 from tests.contract.drivers import Bench, RecordingVirtAPI
 
 
@@ -115,4 +116,32 @@ def test_accidents() -> None:
         assert hypervisor.guests == {}
 
     hypervisor = FakeHypervisor()
+    play(hypervisor, test)
+
+
+def test_a_call_that_was_cut_off_happens_late_and_its_guest_is_not_judged_before() -> None:
+    async def hook(name: str, _instance_id: InstanceId | None) -> Exception | None:
+        cuts = calls.pop(name, 0.0)
+        return CutOff(cuts) if cuts else None
+
+    async def test(b: Bench) -> None:
+        guest, other = b.instance(), b.instance()
+        await b.build(guest)
+        await b.build(other)
+        calls["power_on"] = 0.2
+        with pytest.raises(OutcomeUnknown):
+            await b.driver.power_on(guest.id, "m")
+        assert (await b.driver.guest_states())[guest.id].power is PowerState.SHUTDOWN
+        await b.driver.power_on(other.id, "m")
+        assert hypervisor.guests[guest.id].starts == 0
+        state = await b.driver.guest_state(guest.id)
+        assert (state and state.power, state and state.mark) == (PowerState.RUNNING, "m")
+
+        calls["undefine"] = 0.1
+        with pytest.raises(OutcomeUnknown):
+            await b.driver.undefine(guest.id)
+        assert await b.power(guest.id) is PowerState.RUNNING  # it was refused, and nobody heard of it
+
+    calls: dict[str, float] = {}
+    hypervisor = FakeHypervisor(before_call=hook)
     play(hypervisor, test)

@@ -2,6 +2,9 @@
 """Unknown outcomes: what was cut off may happen late, and nobody judges or goes on before it has."""
 
 import asyncio
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -26,6 +29,7 @@ from kilonova.objects.ids import ActionId, AttemptId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import PowerState, Verb
 from kilonova.virt.libvirt.driver import LibvirtDriver
+from kilonova.virt.libvirt.inheritance import NAME
 from lab.libvirtd import PrivateLibvirtd
 from tests import make
 from tests.contract.drivers import Bench, Case, make_base, private_daemon, state_directory
@@ -256,3 +260,26 @@ def test_a_delete_of_it_leaves_no_guest(real: Case, daemon: PrivateLibvirtd, mon
         assert b.files() == [] or all("_base" in str(path) for path in b.files())
 
     real.run(test)
+
+
+def test_a_start_that_a_dead_process_left_in_a_frozen_daemon_is_waited_for(real: Case, daemon: PrivateLibvirtd) -> None:
+    """The next process finds the guest off, with the mark of a start that has not been done yet."""
+    guest = real.instance()
+    assert daemon.pid is not None
+    state, base = real.settings.default.state_path, real.base.path
+    words = [daemon.uri, str(daemon.pid), str(state), str(base), guest.id]
+    dead = subprocess.run([sys.executable, "-m", "tests.unit.virt.starts_and_dies", *words], timeout=60, check=False)
+    assert dead.returncode == -signal.SIGKILL
+    assert daemon.guests() == {}
+    assert (state / NAME).exists()
+    thaw = threading.Timer(1.0, daemon.thaw)
+    thaw.start()
+
+    async def test(b: Bench) -> None:
+        first = await b.driver.guest_state(guest.id)
+        assert (first and first.power, first and first.mark) == (PowerState.RUNNING, "mark")
+        await b.tear_down(guest)
+
+    real.run(test)
+    thaw.join()
+    assert not (state / NAME).exists()  # that one ended with every outcome known

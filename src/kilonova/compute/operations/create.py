@@ -46,8 +46,8 @@ async def start(job: Job) -> None:
     off by itself: it is."""
     driver, instance_id = job.tools.driver, job.instance.id
     before = await driver.guest_state(instance_id)
-    if job.has_started(before):
-        return
+    if before is not None and before.power is not PowerState.NOSTATE and job.has_started(before):
+        return  # (one that is on its way is waited for)
     await driver.power_on(instance_id, job.mark)
     after = await driver.guest_state(instance_id)
     if after is None or (after.power is not PowerState.RUNNING and not job.has_started(after)):

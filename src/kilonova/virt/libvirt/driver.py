@@ -29,6 +29,7 @@ from kilonova.virt.libvirt.console import LibvirtConsole
 from kilonova.virt.libvirt.disks import GIB, Disks, disk_short
 from kilonova.virt.libvirt.domain_xml import Cpu, Disk, Domain, Metadata
 from kilonova.virt.libvirt.guest import Ownership
+from kilonova.virt.libvirt.inheritance import Inheritance
 from kilonova.virt.libvirt.opening import Registrar
 from kilonova.virt.libvirt.pulse import Pulses
 from kilonova.virt.libvirt.settle import Settling
@@ -65,6 +66,7 @@ class LibvirtDriver(ComputeDriver):
             self.connection.control, self.connection.threads, virtapi.clock, on_overdue=self._overdue
         )
         self._files = DaemonWorkers("files", 2)
+        self._inheritance = Inheritance(settings.default.state_path)
         self._disks = Disks(settings.default.instances_path, self.connection.uri, self._files)
         self._backend = network.backend_of(settings.network.backend, self.connection.uri)
         self._networks: network.Found | None = None
@@ -80,6 +82,7 @@ class LibvirtDriver(ComputeDriver):
     # -- the host ----------------------------------------------------------------------------------------------------
 
     async def init_host(self, tasks: Supervisor) -> None:
+        self._settling.inherited = not self.read_only and await self._files.run(self._inheritance.begin)
         self.connection.start(tasks, self._connected)
         self._pulses.start(tasks)
         tasks.periodic("libvirt-poll", self._poll_s, self._poll)
@@ -91,6 +94,9 @@ class LibvirtDriver(ComputeDriver):
             for console in self._consoles.values():
                 group.create_task(console.close())
         await self.connection.close()
+        if not self.read_only and self._settling.all_known and not self.connection.threads.abandoned:
+            await self._files.run(self._inheritance.settle)
+        self._settling.inherited = True  # a driver that has let go knows nothing any more; once is enough
         self._files.close()
 
     async def proxy(self) -> Proxy:

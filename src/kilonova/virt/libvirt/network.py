@@ -65,6 +65,11 @@ def backend_of(configured: str, uri: str) -> str:
     return "nat" if parts.scheme.startswith("qemu") and parts.path == "/system" else "user"
 
 
+def bridge_of(network_name: str) -> str:
+    """The bridge of a NAT network that we make."""
+    return f"{network_name[: BRIDGE_NAME_MOST - 2]}br"
+
+
 def read_routes(path: Path = ROUTES) -> list[str]:
     """The host's IPv4 routes as CIDR texts.  Blocks; raises OSError."""
     found: list[str] = []
@@ -171,7 +176,7 @@ def _document(settings: NetworkSettings, cidr: str) -> NatNetwork:
     described = host_network(settings.name, "nat", cidr)
     return NatNetwork(
         name=settings.name,
-        bridge=f"{settings.name[: BRIDGE_NAME_MOST - 2]}br",
+        bridge=bridge_of(settings.name),
         gateway=described.gateway,
         netmask=str(ipaddress.ip_network(cidr).netmask),
         reserved=DhcpHost(mac=RESERVED_MAC, address=str(ipaddress.ip_network(cidr)[2]), name="reserved"),

@@ -6,6 +6,9 @@ that keepalive gave up after 4 s ran when the frozen daemon thawed.  So a guest 
 judgement nor changed before a connection has been up for `SETTLE_S` since: what was still in the lost socket has been
 done by then, or never will be.  That holds across operations: a delete that follows a create waits for the create's
 call.
+
+It also holds across processes: after one that did not end with every outcome known (see `inheritance`), no guest is
+judged before the first connection has been up for `SETTLE_S`.
 """
 
 from collections.abc import Callable, Hashable
@@ -39,6 +42,13 @@ class Settling:
     ) -> None:
         self._link, self._threads, self._clock, self._on_overdue = link, threads, clock, on_overdue
         self._cut_off_s: dict[Hashable, float] = {}
+        self.inherited = True
+        """Whether an earlier process may have left calls behind, on any guest; until somebody knows better, yes."""
+
+    @property
+    def all_known(self) -> bool:
+        """Whether no call may yet happen, whoever asks."""
+        return not (self.inherited or self._cut_off_s)
 
     async def run(self, key: Hashable, fn: Hop[T], *, about: Hashable = None, deadline_s: float | None = None) -> T:
         """As Connection.run, exclusively for `key`, when what is known `about` (default: the key) has settled."""
@@ -60,7 +70,7 @@ class Settling:
     async def settled(self, about: Hashable) -> None:
         """Return when no cut-off call can change any more what is read: at once as a rule.  Raises
         HypervisorUnavailable, also while such a call is still in its thread."""
-        while (cut_off_s := self._cut_off_s.get(about)) is not None:
+        while (cut_off_s := self._cut_off_s.get(about, 0.0 if self.inherited else None)) is not None:
             await self._link.alive()
             if self._threads.held(about):
                 raise HypervisorUnavailable(
@@ -71,7 +81,8 @@ class Settling:
             if left_s > 0:
                 await self._clock.sleep(left_s)
             else:
-                del self._cut_off_s[about]
+                self.inherited = False
+                self._cut_off_s.pop(about, None)
 
     def _cut_off(self, about: Hashable) -> None:
         self._cut_off_s[about] = self._clock.monotonic()

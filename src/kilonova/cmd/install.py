@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`kilonova install`: the one box as a service of this machine."""
+
+import os
+import sys
+import sysconfig
+from collections.abc import Iterable
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kilonova.base.errors import StateError
+from kilonova.cmd.machine import Machine, closed_to_others, groups_of, has_user
+
+USER = "kilonova"
+GROUPS = ("libvirt", "kvm")
+STATE, ETC = "/var/lib/kilonova", "/etc/kilonova"
+CONFIG, CLOUDS = f"{ETC}/kilonova.conf", f"{STATE}/clouds.yaml"
+UNIT = "kilonova.service"
+UNIT_FILE = f"/etc/systemd/system/{UNIT}"
+NOLOGIN = "/usr/sbin/nologin"
+
+CONFIG_TEXT = f"""\
+# Configuration of Kilonova. This file is yours: an installation keeps it.
+[DEFAULT]
+state_path = {STATE}
+
+[libvirt]
+connection_uri = qemu:///system
+
+[api]
+listen = 127.0.0.1
+port = 8774
+"""
+
+
+def install(
+    root: Annotated[Path, typer.Option(help="Write below this directory instead, for a package.")] = Path("/"),
+    dry_run: Annotated[bool, typer.Option(help="Say what would be done, and do nothing.")] = False,
+    uninstall: Annotated[bool, typer.Option(help="Take the service away; data and configuration stay.")] = False,
+) -> None:
+    """Make the one box a service of this machine: a user, a state directory, a configuration, a systemd unit.
+
+    Says each thing as it does it, and does only what is missing: a second run changes nothing.  The unit runs the
+    environment that this very command is in.
+    """
+    machine = Machine(root.absolute(), dry_run)
+    if machine.real and os.geteuid() != 0 and not dry_run:
+        raise StateError("Only root can install a service. For virtual machines of your own, without one: kilonova up.")
+    if uninstall:
+        _uninstall(machine)
+        return
+    program = Path(sysconfig.get_path("scripts")) / "kilonova"
+    if machine.real:
+        _refuse_if_hidden(program)
+        _user(machine)
+    else:
+        machine.say("left out", f"the user {USER}: made where it is installed (by a package, or by this command)")
+    machine.directory(STATE, 0o711, USER)
+    machine.directory(ETC, 0o755)
+    machine.file(CONFIG, CONFIG_TEXT, 0o640, USER, keep=True)
+    machine.own(list(_service_files(machine.place(STATE))) if machine.real else [], USER, STATE)
+    before = len(machine.changed)
+    machine.file(UNIT_FILE, unit_text(program), 0o644)
+    if machine.has_systemd:
+        if len(machine.changed) > before:
+            machine.run("systemd", ["systemctl", "daemon-reload"])
+        print(f"Start it, now and with the machine: systemctl enable --now {UNIT}")
+    elif machine.real:
+        print(f"systemd does not run this machine. Run it yourself, as root:\n  {by_hand(program)}")
+    print(f"Credentials are in {CLOUDS} after the first start; `kilonova doctor --config-file {CONFIG}` looks at all.")
+
+
+def unit_text(program: Path) -> str:
+    """The unit of the one box, for this environment."""
+    text = (files("kilonova.cmd") / "systemd" / UNIT).read_text(encoding="utf-8")
+    path = str(program).replace("%", "%%")
+    if any(character in path for character in "\"'\\\n\t ;$"):
+        raise StateError(f"systemd would not take the path {program}: install into one of plain characters.")
+    return text.replace("/usr/bin/kilonova", path)
+
+
+def by_hand(program: Path) -> str:
+    """What the unit does, where there is no systemd."""
+    reading = "-all,+dac_read_search"
+    return (
+        f"setpriv --reuid={USER} --regid={USER} --init-groups --inh-caps={reading} --ambient-caps={reading} "
+        f"{program} up --config-file {CONFIG} --clouds-file {CLOUDS}"
+    )
+
+
+def _refuse_if_hidden(program: Path) -> None:
+    for path in (program, Path(sys.executable), Path(sys.executable).resolve(), Path(__file__).resolve()):
+        if (closed := closed_to_others(path)) is not None:
+            raise StateError(
+                f"The user {USER} could not run {path}, for others may not pass {closed}: "
+                "install into an environment elsewhere, such as /opt/kilonova."
+            )
+
+
+def _user(machine: Machine) -> None:
+    if has_user(USER):
+        machine.say("as it is", f"user {USER}")
+    else:
+        account = ["--system", "--user-group", "--no-create-home", "--home-dir", STATE, "--shell", NOLOGIN]
+        machine.run("user", ["useradd", *account, USER])
+    groups = groups_of(USER)
+    for group in GROUPS:
+        if group not in groups:
+            machine.say("not there", f"group {group}: install libvirt and QEMU, and run this again")
+        elif groups[group]:
+            machine.say("as it is", f"user {USER} in group {group}")
+        else:
+            machine.run("group", ["usermod", "--append", "--groups", group, USER])
+
+
+def _service_files(state: Path) -> Iterable[Path]:
+    """What the service itself must own, of an earlier run by root: not the files of guests, which are QEMU's."""
+    for directory, names, entries in os.walk(state):
+        guests = Path(directory).is_relative_to(state / "instances")
+        yield from (Path(directory) / name for name in (names if guests else (*names, *entries)))
+
+
+def _uninstall(machine: Machine) -> None:
+    if machine.has_systemd and machine.place(UNIT_FILE).exists():
+        machine.run("systemd", ["systemctl", "disable", "--now", UNIT])
+    machine.gone(UNIT_FILE)
+    if machine.has_systemd and machine.changed:
+        machine.run("systemd", ["systemctl", "daemon-reload"])
+    machine.say("kept", f"{STATE}: the database, images, guests' disks; guests run on")
+    machine.say("kept", f"{CONFIG}, and the user {USER}")

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `kilonova install` does to a machine: small deeds that look first, and each says what it did."""
+
+import grp
+import os
+import pwd
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kilonova.base.errors import StateError
+
+LIMIT_S = 120.0
+
+
+@dataclass(slots=True)
+class Machine:
+    """`root` is where its file system begins: "/" for this machine, else a directory that becomes a package, in which
+    there are files only, no users and no services.  With `dry_run` nothing is done, and everything is said."""
+
+    root: Path = Path("/")
+    dry_run: bool = False
+    changed: list[str] = field(default_factory=list[str])
+
+    @property
+    def real(self) -> bool:
+        """This very machine."""
+        return self.root == Path("/")
+
+    @property
+    def has_systemd(self) -> bool:
+        """systemd runs it."""
+        return self.real and Path("/run/systemd/system").is_dir()
+
+    def place(self, path: str) -> Path:
+        """Where an absolute path of the machine is."""
+        return self.root / path.lstrip("/")
+
+    def say(self, deed: str, what: str) -> None:
+        """A line: a word or two, and what about."""
+        print(f"{deed:<12} {what}", flush=True)
+
+    def directory(self, path: str, mode: int, owner: str | None = None) -> None:
+        """It is there, of that mode and (on a real machine) that owner.  Raises StateError."""
+        there = self.place(path)
+        uid, gid = self._ids(owner)
+        if there.is_dir():
+            found = there.stat()
+            if found.st_mode & 0o7777 == mode and (uid in (-1, found.st_uid)) and (gid in (-1, found.st_gid)):
+                self.say("as it is", path)
+                return
+        self._do("directory", path, lambda: _make_directory(there, mode, uid, gid))
+
+    def file(self, path: str, text: str, mode: int, group: str | None = None, *, keep: bool = False) -> None:
+        """It holds that text; with `keep` one that is there is kept as it is.  Raises StateError."""
+        there = self.place(path)
+        if there.exists() and (keep or there.read_text(encoding="utf-8") == text):
+            self.say("as it is", path)
+            return
+        gid = self._ids(group)[1]
+        self._do("updated" if there.exists() else "file", path, lambda: _write(there, text, mode, gid))
+
+    def gone(self, path: str) -> None:
+        """It is not there.  Raises StateError."""
+        there = self.place(path)
+        if not there.exists():
+            self.say("not there", path)
+            return
+        self._do("removed", path, there.unlink)
+
+    def run(self, what: str, argv: Sequence[str]) -> None:
+        """A command of the system's.  Raises StateError with its own words."""
+        self._do(what, " ".join(argv), lambda: _run(argv))
+
+    def own(self, paths: Sequence[Path], owner: str, what: str) -> None:
+        """These are of that owner.  Raises StateError."""
+        uid, gid = self._ids(owner)
+        # A file with a second name may be one of elsewhere.
+        facts = [(path, path.lstat()) for path in paths]
+        strangers = [path for path, found in facts if found.st_uid != uid and (path.is_dir() or found.st_nlink == 1)]
+        if strangers and uid != -1:
+            self._do("given", f"{len(strangers)} files of {what} to {owner}", lambda: _chown(strangers, uid, gid))
+
+    def _ids(self, name: str | None) -> tuple[int, int]:
+        """-1 for what is not to be changed; a user who is yet to be made in a dry run is no stranger."""
+        if name is None or not self.real:
+            return -1, -1
+        try:
+            found = pwd.getpwnam(name)
+        except KeyError:
+            return -1, -1
+        return found.pw_uid, found.pw_gid
+
+    def _do(self, deed: str, what: str, work: Callable[[], None]) -> None:
+        self.say(f"would: {deed}" if self.dry_run else deed, what)
+        self.changed.append(what)
+        if self.dry_run:
+            return
+        try:
+            work()
+        except (OSError, subprocess.SubprocessError) as exc:
+            raise StateError(f"{deed} {what}: {exc}.") from exc
+
+
+def has_user(name: str) -> bool:
+    """This machine has such a user."""
+    return any(entry.pw_name == name for entry in pwd.getpwall())
+
+
+def groups_of(name: str) -> dict[str, bool]:
+    """Each group of this machine by name: whether the user is in it."""
+    return {entry.gr_name: name in entry.gr_mem for entry in grp.getgrall()}
+
+
+def closed_to_others(path: Path) -> Path | None:
+    """The first directory on the way to `path` that other users may not pass; None when they can."""
+    for place in (*reversed(path.parents), path):
+        if place.is_dir() and not place.stat().st_mode & 0o001:
+            return place
+    return None
+
+
+def _make_directory(path: Path, mode: int, uid: int, gid: int) -> None:
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(mode)
+    os.chown(path, uid, gid)
+
+
+def _write(path: Path, text: str, mode: int, gid: int) -> None:
+    """Whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.new")
+    part.write_text(text, encoding="utf-8")
+    part.chmod(mode)
+    os.chown(part, -1, gid)
+    part.rename(path)
+
+
+def _chown(paths: Sequence[Path], uid: int, gid: int) -> None:
+    for path in paths:
+        os.chown(path, uid, gid, follow_symlinks=False)
+
+
+def _run(argv: Sequence[str]) -> None:
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    if done.returncode:
+        words = (done.stderr or done.stdout).strip().splitlines()
+        raise OSError(f"status {done.returncode}, {words[-1] if words else 'no word'}")

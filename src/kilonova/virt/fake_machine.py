@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The machine below a fake driver: guests in memory, and the hands of whoever breaks things."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from kilonova.base.errors import HypervisorError, OutcomeUnknown
+from kilonova.objects.guest import NOT_RESPONDING, RECONNECTED, GuestEvent, GuestState
+from kilonova.objects.ids import InstanceId
+from kilonova.objects.instance import Instance
+from kilonova.objects.states import PowerState
+from kilonova.virt.console import ConsoleBuffer
+from kilonova.virt.driver import BaseImage, VirtAPI
+
+BeforeCall = Callable[[str, InstanceId | None], Awaitable[Exception | None]]
+"""Called with the method's name and the guest before each driver call does anything.  It may wait (a slow call), raise
+(the call fails and did nothing), or return an exception (the call does its work and then fails: an unknown outcome; for
+CutOff it does it later)."""
+
+
+class Listener(Protocol):
+    """A driver that is connected."""
+
+    virtapi: VirtAPI
+
+    def hear(self, event: GuestEvent) -> None: ...
+
+
+class CutOff(OutcomeUnknown):
+    """Returned by a hook: a call that changes a domain is lost with its connection, and done `late_s` seconds later all
+    the same.  As with a real one, its guest is neither read nor changed meanwhile, whoever asks."""
+
+    def __init__(self, late_s: float) -> None:
+        super().__init__("The connection was lost: the call may yet happen.")
+        self.late_s = late_s
+
+
+@dataclass(slots=True)
+class FakeGuest:
+    """Everything that a host holds of one guest."""
+
+    base: BaseImage | None = None
+    config_drive: Mapping[str, bytes] | None = None
+    network: bool = False
+    definition: Instance | None = None
+    power: PowerState = PowerState.SHUTDOWN
+    reason: str = ""
+    mark: str | None = None
+    console: bytearray = field(default_factory=bytearray)
+    starts: int = 0
+    frozen: bool = False
+    session: ConsoleBuffer | None = None
+
+    @property
+    def state(self) -> GuestState:
+        """What the hypervisor says of it."""
+        if self.frozen and self.power is PowerState.RUNNING:
+            return GuestState(PowerState.NOSTATE, NOT_RESPONDING, self.mark)
+        return GuestState(self.power, self.reason, self.mark)
+
+    def say(self, text: bytes) -> None:
+        """The guest writes to its serial console."""
+        self.console += text
+        if self.session is not None:
+            self.session.put(text)
+
+    def hang_up(self, why: str) -> None:
+        """Whoever is on the console is so no longer."""
+        if self.session is not None:
+            self.session.end(why)
+            self.session = None
+
+    @property
+    def empty(self) -> bool:
+        return self.base is None and self.config_drive is None and not self.network and self.definition is None
+
+
+@dataclass(slots=True)
+class FakeHypervisor:
+    """The machine below a FakeDriver.  Give the same one to the next driver and the service has been restarted while
+    its guests ran on.  `obeys_acpi` False makes guests ignore `shutdown`.  Sizes as in Inventory."""
+
+    vcpus: int = 20_000
+    memory_mib: int = 40_000 * 1024
+    disk_gib: int = 1_000_000
+    before_call: BeforeCall | None = None
+    obeys_acpi: bool = True
+    disk_short: str = ""
+    guests: dict[InstanceId, FakeGuest] = field(default_factory=dict[InstanceId, FakeGuest])
+    away: str | None = None
+    drivers: list[Listener] = field(default_factory=list[Listener])
+    late: dict[InstanceId, asyncio.Future[None]] = field(default_factory=dict[InstanceId, asyncio.Future[None]])
+    """By guest: the end of its call that was cut off and has not been done yet."""
+
+    def do_later(self, instance_id: InstanceId, late_s: float, work: Callable[[], None]) -> None:
+        """`work` in so many seconds, whatever becomes of the process that asked for it."""
+        loop = asyncio.get_running_loop()
+        done = self.late[instance_id] = loop.create_future()
+
+        def happen() -> None:
+            if self.late.get(instance_id) is not done:
+                return  # the machine lost its power, and the call with it
+            del self.late[instance_id]
+            done.set_result(None)
+            with contextlib.suppress(HypervisorError):  # nobody is there to hear of a refusal
+                work()
+
+        loop.call_later(late_s, happen)
+
+    def move(self, instance_id: InstanceId, power: PowerState, reason: str) -> None:
+        """The guest changes its power state, for whatever cause, and the hypervisor says so."""
+        guest = self.guests.get(instance_id)
+        if guest is None or guest.definition is None or guest.power == power:
+            return
+        goes_on = guest.power is PowerState.PAUSED
+        guest.power, guest.reason = power, reason
+        guest.frozen = guest.frozen and power is PowerState.RUNNING
+        if power is PowerState.RUNNING and not goes_on:
+            guest.starts += 1
+            guest.say(f"{guest.definition.hostname} login: \r\n".encode())
+        elif power not in (PowerState.RUNNING, PowerState.PAUSED):
+            guest.hang_up("The guest is no longer running.")
+        self.emit(GuestEvent(instance_id, "lifecycle", reason))
+
+    def emit(self, event: GuestEvent) -> None:
+        """Tell every connected driver, as a real one would hear it: later, from the event loop; nobody while away."""
+        if self.away is None:
+            for driver in self.drivers:
+                driver.hear(event)
+
+    def crash(self, instance_id: InstanceId) -> None:
+        """The guest's process dies."""
+        self.move(instance_id, PowerState.CRASHED, "crashed")
+
+    def freeze(self, instance_id: InstanceId, frozen: bool = True) -> None:
+        """The guest's process answers nothing any more, or does again; its plug can be pulled all the same."""
+        self.guests[instance_id].frozen = frozen
+        self.emit(GuestEvent(instance_id, "pulse"))
+
+    def lose_power(self) -> None:
+        """The host reboots: every guest is off and nobody was told."""
+        for guest in self.guests.values():
+            guest.power, guest.reason = PowerState.SHUTDOWN, "unknown"
+            guest.hang_up("The guest is no longer running.")
+        for done in self.late.values():
+            done.set_result(None)
+        self.late.clear()
+
+    def go_away(self, reason: str) -> None:
+        """The connection is lost: every call is refused until `come_back`.  Guests run on."""
+        self.away = reason
+        for driver in self.drivers:
+            driver.virtapi.set_host_enabled(False, reason)
+
+    def come_back(self) -> None:
+        """The connection is there again: the drivers say so and have every guest looked at."""
+        self.away = None
+        for driver in self.drivers:
+            driver.virtapi.set_host_enabled(True)
+        for instance_id, guest in self.guests.items():
+            if guest.definition is not None:
+                self.emit(GuestEvent(instance_id, RECONNECTED))
+
+
+class FakeConsole:
+    """A guest that says back what is typed, as a terminal line in echo mode does.  See ConsoleStream."""
+
+    def __init__(self, guest: FakeGuest) -> None:
+        self._guest, self._buffer = guest, ConsoleBuffer()
+        guest.hang_up("Another session has taken over this console.")
+        guest.session = self._buffer
+
+    @property
+    def ended(self) -> str:
+        return self._buffer.ended
+
+    async def read(self) -> bytes:
+        return await self._buffer.take()
+
+    async def write(self, data: bytes) -> None:
+        if self.ended:
+            raise HypervisorError(self.ended)
+        self._guest.say(data)
+
+    async def close(self) -> None:
+        if self._guest.session is self._buffer:
+            self._guest.hang_up("The session was closed.")
