@@ -54,7 +54,7 @@ class _Unusable(Exception):
 
 
 def restore_backup(source: Path, state: Path, *, progress: Progress = lambda done: None) -> Restored:
-    """Put what is in `source` into `state`, which holds no more than guests' disks and what is the machine's; the caller holds it.
+    """Put what is in `source` into `state`, which the caller holds, and which has no more than what is the machine's.
 
     Blocks; raises StateError in one sentence: the directory is not empty, the backup is not whole, or of a newer
     Kilonova.  Nothing of the backup is in the directory then.
