@@ -38,9 +38,8 @@ from kilonova.db.migrate import HEAD
 
 SCRATCH = ".restore"
 LOCKS = ("lock", "compute.lock", "conductor.lock")
-INSTANCES = "instances"
-UNSETTLED = "libvirt.unsettled"
-"""The driver's note that its calls may yet happen: of this host's libvirt, whatever its database was or will be."""
+HOSTS_OWN = ("instances", "libvirt.unsettled", "kvm-verdict.json", "clouds.yaml")
+"""What no backup has, because it is about the machine or its guests as they are: it stays."""
 _IMAGE = re.compile(rf"{IMAGES}/[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}")
 
 
@@ -55,7 +54,7 @@ class _Unusable(Exception):
 
 
 def restore_backup(source: Path, state: Path, *, progress: Progress = lambda done: None) -> Restored:
-    """Put what is in `source` into `state`, which holds no more than guests' disks and locks; the caller holds it.
+    """Put what is in `source` into `state`, which the caller holds, and which has no more than what is the machine's.
 
     Blocks; raises StateError in one sentence: the directory is not empty, the backup is not whole, or of a newer
     Kilonova.  Nothing of the backup is in the directory then.
@@ -79,13 +78,12 @@ def restore_backup(source: Path, state: Path, *, progress: Progress = lambda don
 
 
 def refuse_unless_empty(state: Path) -> None:
-    """Guests' disks may be there: they are what a restored database is about.  Raises StateError."""
-    kept = (*LOCKS, INSTANCES, UNSETTLED, SCRATCH)
-    others = sorted(entry.name for entry in state.iterdir() if entry.name not in kept)
+    """Guests' disks may be there: they are what a restored database is about.  Raises StateError for what may not."""
+    others = sorted(entry.name for entry in state.iterdir() if entry.name not in (*LOCKS, *HOSTS_OWN, SCRATCH))
     if others:
         raise StateError(
             f"The state directory {state} is not empty ({', '.join(others[:5])}): move what is in it away first, "
-            f"all but {INSTANCES}."
+            "all but instances."
         )
 
 

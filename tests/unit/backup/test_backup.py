@@ -20,6 +20,8 @@ from kilonova.base.clock import SystemClock
 from kilonova.base.errors import StateError
 from kilonova.cmd.common import prepare_state
 from kilonova.db.migrate import ensure_schema
+from kilonova.virt.libvirt import checks
+from kilonova.virt.libvirt import inheritance as unsettled_file
 from lab.counting import cannot_run
 
 IMAGE, GONE = "11111111-2222-4333-8444-555555555555", "99999999-2222-4333-8444-555555555555"
@@ -105,8 +107,10 @@ def test_guests_disks_may_be_there_and_nothing_else(state: Path) -> None:
     for name in ("compute_id", TOKEN_KEY, DATABASE):
         (state / name).unlink()
     (state / "images").rename(state.parent / "images")
-    (state / "lock").touch()
+    for name in ("lock", unsettled_file.NAME, checks.VERDICT_FILE, "clouds.yaml"):
+        (state / name).touch()
     restore_backup(target, state)
+    assert (state / unsettled_file.NAME).exists()
     assert (state / "instances" / "guest" / "disk").read_bytes() == b"a disk"
 
 
