@@ -4,8 +4,8 @@
 from collections.abc import Iterable
 
 from kilonova.api import health, versions
-from kilonova.api.compute import actions
 from kilonova.api.compute import routes as compute
+from kilonova.api.compute.actions import table
 from kilonova.api.identity import routes as identity
 from kilonova.api.image import routes as image
 from kilonova.api.microversion import MAX, MIN
@@ -34,7 +34,7 @@ def routes_markdown(services: Iterable[Service] = SERVICES) -> str:
         lines += [_line(row) for row in service.rows]
         lines.append("")
     lines += ["## Server actions", "", "| action | role | policy |", "|---|---|---|"]
-    lines += [f"| `{name}` | {one.role.name.lower()} | {one.rule} |" for name, (*_, one) in actions.ACTIONS.items()]
+    lines += [f"| `{name}` | {one.role.name.lower()} | {one.rule} |" for name, (*_, one) in table.ACTIONS.items()]
     return "\n".join(lines) + "\n"
 
 

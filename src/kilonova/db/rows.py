@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows to objects and back.  The only place that knows both."""
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter
@@ -20,11 +21,24 @@ _IMAGE: TypeAdapter[Image] = TypeAdapter(Image)
 _INVENTORY: TypeAdapter[Inventory] = TypeAdapter(Inventory)
 
 Row = sa.RowMapping
+T = TypeVar("T")
 
 
 def _address_from(body: dict[str, Any]) -> Address:
     body["dns"] = tuple(body["dns"])
     return Address(**body)
+
+
+def _or_none(make: Callable[[Any], T], value: Any) -> T | None:
+    return None if value is None else make(value)
+
+
+def _flavor(body: dict[str, Any]) -> Flavor:
+    return Flavor(**body)
+
+
+def _image_ref(body: dict[str, Any]) -> ImageRef:
+    return ImageRef(**body)
 
 
 def instance_from(row: Row) -> Instance:
@@ -35,8 +49,8 @@ def instance_from(row: Row) -> Instance:
         user_id=row["user_id"],
         name=row["name"],
         hostname=row["hostname"],
-        flavor=Flavor(**row["flavor"]),
-        image=ImageRef(**row["image"]),
+        flavor=_flavor(row["flavor"]),
+        image=_image_ref(row["image"]),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         vm_state=VmState(row["vm_state"]),
@@ -62,26 +76,55 @@ def instance_from(row: Row) -> Instance:
         locked_by=row["locked_by"],
         locked_reason=row["locked_reason"],
         fault=None if fault is None else _FAULT.validate_python(fault),
+        disk_config=row["disk_config"],
+        access_ip_v4=row["access_ip_v4"],
+        access_ip_v6=row["access_ip_v6"],
+        server_group_id=row["server_group_id"],
+        old_flavor=_or_none(_flavor, row["old_flavor"]),
+        new_flavor=_or_none(_flavor, row["new_flavor"]),
+        old_vm_state=_or_none(VmState, row["old_vm_state"]),
+        rescue_image=_or_none(_image_ref, row["rescue_image"]),
+        shelved_image=_or_none(_image_ref, row["shelved_image"]),
     )
 
 
 def instance_to(instance: Instance) -> dict[str, Any]:
-    values = {name: getattr(instance, name) for name in Instance.__dataclass_fields__}
-    values["flavor"] = asdict(instance.flavor)
-    values["image"] = asdict(instance.image)
-    values["addresses"] = [asdict(a) for a in instance.addresses]
-    values["metadata"] = dict(instance.metadata)
-    values["tags"] = list(instance.tags)
-    values["fault"] = fault_to(instance.fault)
-    return values
+    return instance_values({name: getattr(instance, name) for name in Instance.__dataclass_fields__})
 
 
-def fault_to(fault: Fault | None) -> dict[str, Any] | None:
+def instance_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Some of an instance's fields as columns."""
+    return {name: _INSTANCE_VALUES.get(name, _as_it_is)(value) for name, value in values.items()}
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _body(value: Any) -> dict[str, Any] | None:
+    return None if value is None else asdict(value)
+
+
+def _fault(fault: Fault | None) -> dict[str, Any] | None:
     return None if fault is None else _FAULT.dump_python(fault, mode="json")
 
 
-def addresses_to(addresses: tuple[Address, ...]) -> list[dict[str, Any]]:
-    return [asdict(a) for a in addresses]
+def _bodies(values: Iterable[Any]) -> list[dict[str, Any]]:
+    return [asdict(value) for value in values]
+
+
+_INSTANCE_VALUES: Mapping[str, Callable[[Any], Any]] = {
+    "flavor": _body,
+    "old_flavor": _body,
+    "new_flavor": _body,
+    "image": _body,
+    "rescue_image": _body,
+    "shelved_image": _body,
+    "addresses": _bodies,
+    "metadata": dict,
+    "tags": list,
+    "fault": _fault,
+}
 
 
 def action_from(row: Row) -> Action:

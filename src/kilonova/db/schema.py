@@ -79,6 +79,15 @@ instances = sa.Table(
     _time("terminated_at", null=True),
     sa.Column("locked_by", sa.String(16)),
     sa.Column("locked_reason", sa.String(255)),
+    sa.Column("disk_config", sa.String(8), nullable=False, server_default="MANUAL"),
+    sa.Column("access_ip_v4", sa.String(39)),
+    sa.Column("access_ip_v6", sa.String(39)),
+    sa.Column("server_group_id", sa.String(36), index=True),
+    sa.Column("old_flavor", sa.JSON(none_as_null=True)),
+    sa.Column("new_flavor", sa.JSON(none_as_null=True)),
+    sa.Column("old_vm_state", sa.String(32)),
+    sa.Column("rescue_image", sa.JSON(none_as_null=True)),
+    sa.Column("shelved_image", sa.JSON(none_as_null=True)),
     sa.Column("fault", sa.JSON(none_as_null=True)),
     _time("deleted_at", null=True),
     # Lists show what lives; what was deleted stays for its actions and must not slow them.
@@ -185,6 +194,55 @@ addresses = sa.Table(
     sa.Column("instance_id", sa.String(36), sa.ForeignKey("instances.id"), nullable=False, index=True),
 )
 
+migrations = sa.Table(
+    "migrations",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("uuid", sa.String(36), nullable=False, unique=True),
+    sa.Column("instance_id", sa.String(36), sa.ForeignKey("instances.id"), nullable=False, index=True),
+    sa.Column("migration_type", sa.String(16), nullable=False),
+    sa.Column("status", sa.String(32), nullable=False),
+    sa.Column("source_compute", sa.String(255), nullable=False),
+    sa.Column("dest_compute", sa.String(255), nullable=False),
+    sa.Column("old_flavor_id", sa.String(255), nullable=False),
+    sa.Column("new_flavor_id", sa.String(255), nullable=False),
+    sa.Column("user_id", sa.String(64), nullable=False),
+    sa.Column("project_id", sa.String(64), nullable=False),
+    _time("created_at"),
+    _time("updated_at"),
+)
+
+server_groups = sa.Table(
+    "server_groups",
+    metadata,
+    _id(),
+    sa.Column("project_id", sa.String(64), nullable=False, index=True),
+    sa.Column("user_id", sa.String(64), nullable=False),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("policy", sa.String(32), nullable=False),
+    sa.Column("rules", sa.JSON, nullable=False),
+    _time("created_at"),
+)
+
+aggregates = sa.Table(
+    "aggregates",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("uuid", sa.String(36), nullable=False, unique=True),
+    sa.Column("name", sa.String(255), nullable=False, unique=True),
+    sa.Column("availability_zone", sa.String(255)),
+    sa.Column("metadata", sa.JSON, nullable=False),
+    _time("created_at"),
+    _time("updated_at", null=True),
+)
+
+aggregate_hosts = sa.Table(
+    "aggregate_hosts",
+    metadata,
+    sa.Column("aggregate_id", sa.Integer, sa.ForeignKey("aggregates.id"), primary_key=True),
+    sa.Column("host", sa.String(255), primary_key=True),
+)
+
 flavors = sa.Table(
     "flavors",
     metadata,
@@ -192,6 +250,32 @@ flavors = sa.Table(
     sa.Column("name", sa.String(255), nullable=False, unique=True),
     sa.Column("is_public", sa.Boolean, nullable=False),
     sa.Column("body", sa.JSON, nullable=False),
+)
+
+flavor_access = sa.Table(
+    "flavor_access",
+    metadata,
+    sa.Column("flavor_id", sa.String(255), sa.ForeignKey("flavors.id"), primary_key=True),
+    sa.Column("project_id", sa.String(64), primary_key=True),
+)
+
+quotas = sa.Table(
+    "quotas",
+    metadata,
+    sa.Column("project_id", sa.String(64), primary_key=True),
+    sa.Column("resource", sa.String(32), primary_key=True),
+    sa.Column("hard_limit", sa.Integer, nullable=False),
+)
+
+# What the living instances of a project take together.  A row of its own, changed with them in one transaction: to sum
+# them up for each new one would cost more with each.
+quota_usages = sa.Table(
+    "quota_usages",
+    metadata,
+    sa.Column("project_id", sa.String(64), primary_key=True),
+    sa.Column("instances", sa.Integer, nullable=False),
+    sa.Column("cores", sa.Integer, nullable=False),
+    sa.Column("ram", sa.Integer, nullable=False),
 )
 
 images = sa.Table(
@@ -224,6 +308,8 @@ projects = sa.Table(
     metadata,
     _id(),
     sa.Column("name", sa.String(64), nullable=False, unique=True),
+    sa.Column("description", sa.String(255), nullable=False, server_default=""),
+    sa.Column("enabled", sa.Boolean, nullable=False, server_default=sa.true()),
 )
 
 users = sa.Table(
@@ -233,6 +319,10 @@ users = sa.Table(
     sa.Column("name", sa.String(255), nullable=False, unique=True),
     sa.Column("password_hash", sa.Text, nullable=False),
     sa.Column("default_project_id", sa.String(36)),
+    sa.Column("description", sa.String(255), nullable=False, server_default=""),
+    sa.Column("enabled", sa.Boolean, nullable=False, server_default=sa.true()),
+    # Tokens that were issued before are refused: the password changed, or the user was disabled.
+    _time("tokens_from", null=True),
 )
 
 role_assignments = sa.Table(
@@ -241,6 +331,29 @@ role_assignments = sa.Table(
     sa.Column("user_id", sa.String(36), sa.ForeignKey("users.id"), primary_key=True),
     sa.Column("project_id", sa.String(36), sa.ForeignKey("projects.id"), primary_key=True),
     sa.Column("role", sa.String(32), primary_key=True),
+)
+
+application_credentials = sa.Table(
+    "application_credentials",
+    metadata,
+    _id(),
+    sa.Column("user_id", sa.String(36), sa.ForeignKey("users.id"), nullable=False),
+    sa.Column("project_id", sa.String(36), sa.ForeignKey("projects.id"), nullable=False),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("description", sa.String(255), nullable=False),
+    sa.Column("secret_hash", sa.Text, nullable=False),
+    sa.Column("roles", sa.JSON, nullable=False),
+    sa.Column("unrestricted", sa.Boolean, nullable=False),
+    _time("expires_at", null=True),
+    _time("created_at"),
+    sa.UniqueConstraint("user_id", "name"),
+)
+
+revoked_tokens = sa.Table(
+    "revoked_tokens",
+    metadata,
+    sa.Column("audit_id", sa.String(64), primary_key=True),
+    _time("expires_at"),
 )
 
 notifications = sa.Table(

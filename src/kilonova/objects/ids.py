@@ -12,3 +12,4 @@ ActionId = NewType("ActionId", str)
 AttemptId = NewType("AttemptId", str)
 """The token of one try of a host at an action; a report that bears another one is stale."""
 HostName = NewType("HostName", str)
+ServerGroupId = NewType("ServerGroupId", str)

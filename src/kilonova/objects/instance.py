@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from kilonova.objects.flavor import Flavor
-from kilonova.objects.ids import HostName, InstanceId
+from kilonova.objects.ids import HostName, InstanceId, ServerGroupId
 from kilonova.objects.image import ImageRef
 from kilonova.objects.states import PowerState, TaskState, VmState
 
@@ -46,7 +46,9 @@ class Instance:
 
     `addresses` are allocated with the host; `wants_network` says whether it should have any.  `key_data` is the public
     key as text, `user_data` base64 as it came.  `locked_by` is "owner" or "admin" (whose word
-    unlocks it), or None.
+    unlocks it), or None.  `old_flavor` is there while a resize waits for its confirmation, `new_flavor` while one is
+    under way too; `old_vm_state` is what a resize, rescue or shelving goes back to.  `rescue_image` is what it boots
+    while it is rescued, `shelved_image` what its disk is made of when it comes off the shelf.
     """
 
     id: InstanceId
@@ -81,3 +83,12 @@ class Instance:
     locked_by: str | None = None
     locked_reason: str | None = None
     fault: Fault | None = None
+    disk_config: str = "MANUAL"
+    access_ip_v4: str | None = None
+    access_ip_v6: str | None = None
+    server_group_id: ServerGroupId | None = None
+    old_flavor: Flavor | None = None
+    new_flavor: Flavor | None = None
+    old_vm_state: VmState | None = None
+    rescue_image: ImageRef | None = None
+    shelved_image: ImageRef | None = None

@@ -19,6 +19,10 @@ class VmState(StrEnum):
     STOPPED = "stopped"
     PAUSED = "paused"
     SUSPENDED = "suspended"
+    RESIZED = "resized"
+    RESCUED = "rescued"
+    SHELVED = "shelved"
+    SHELVED_OFFLOADED = "shelved_offloaded"
     ERROR = "error"
     DELETED = "deleted"
 
@@ -34,6 +38,19 @@ class TaskState(StrEnum):
     REBOOTING_HARD = "rebooting_hard"
     PAUSING = "pausing"
     UNPAUSING = "unpausing"
+    SUSPENDING = "suspending"
+    RESUMING = "resuming"
+    REBUILDING = "rebuilding"
+    RESCUING = "rescuing"
+    UNRESCUING = "unrescuing"
+    RESIZING = "resize_prep"
+    RESIZE_CONFIRMING = "resize_confirming"
+    RESIZE_REVERTING = "resize_reverting"
+    IMAGE_SNAPSHOT = "image_snapshot"
+    IMAGE_BACKUP = "image_backup"
+    SHELVING = "shelving"
+    SHELVING_OFFLOADING = "shelving_offloading"
+    UNSHELVING = "unshelving"
     DELETING = "deleting"
 
 
@@ -172,6 +189,9 @@ STOPPED and should run; one that was stopped on purpose is STOPPED and should no
 _STATUS_BY_TASK: Mapping[TaskState, str] = {
     TaskState.REBOOTING: "REBOOT",
     TaskState.REBOOTING_HARD: "HARD_REBOOT",
+    TaskState.REBUILDING: "REBUILD",
+    TaskState.RESIZING: "RESIZE",
+    TaskState.RESIZE_REVERTING: "REVERT_RESIZE",
 }
 
 _STATUS: Mapping[VmState, str] = {
@@ -180,6 +200,10 @@ _STATUS: Mapping[VmState, str] = {
     VmState.STOPPED: "SHUTOFF",
     VmState.PAUSED: "PAUSED",
     VmState.SUSPENDED: "SUSPENDED",
+    VmState.RESIZED: "VERIFY_RESIZE",
+    VmState.RESCUED: "RESCUE",
+    VmState.SHELVED: "SHELVED",
+    VmState.SHELVED_OFFLOADED: "SHELVED_OFFLOADED",
     VmState.ERROR: "ERROR",
     VmState.DELETED: "DELETED",
 }

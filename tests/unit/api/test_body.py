@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from kilonova.api.body import json_object, read_limited, validated, validated_value
-from kilonova.api.compute.actions import ACTIONS
+from kilonova.api.compute.actions.table import ACTIONS
 from kilonova.api.compute.server_models import CreateServer
 from kilonova.api.microversion import MAX, Microversion, v2
 from kilonova.api.routes import SERVICES

@@ -4,7 +4,7 @@
 import pytest
 
 from kilonova.api.call import Call, Reply
-from kilonova.api.compute.actions import ACTIONS
+from kilonova.api.compute.actions.table import ACTIONS
 from kilonova.api.faults import HttpError
 from kilonova.api.microversion import MAX, MIN, v2
 from kilonova.api.openapi import document

@@ -62,6 +62,10 @@ def upgrade(engine: sa.Engine, revision: str) -> None:
 def value_for(column: sa.Column[Any], number: int) -> Any:
     """The same for all columns of a kind, so that row `number` of one table refers to row `number` of another."""
     kind = column.type.python_type
+    if column.name == "flavor":
+        return {"vcpus": 2, "memory_mib": 64 * number}
+    if column.name == "deleted_at":
+        return None
     return {"n": number} if isinstance(column.type, sa.JSON) else f"row {number}" if kind is str else kind(number)
 
 
@@ -98,6 +102,10 @@ def test_a_filled_database_of_the_first_revision_keeps_every_row(tmp_path: Path)
         kept = [{column: row[column] for column in rows[0]} for row in after[name]]
         assert kept == rows, name
     assert set(metadata.tables) == set(after)
+    assert after["quota_usages"] == [
+        {"project_id": f"row {n}", "instances": 1, "cores": 2, "ram": 64 * n} for n in (0, 1)
+    ]
+    assert {(row["project_id"], row["hard_limit"]) for row in after["quotas"]} == {("row 0", -1), ("row 1", -1)}
 
 
 def test_a_newer_database_is_refused_and_left_alone(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 """The routes of Compute v2.1, with the names of Nova's policies."""
 
 from kilonova.api.compute import (
-    actions,
     flavors,
     hypervisors,
     instance_actions,
@@ -18,6 +17,7 @@ from kilonova.api.compute import (
     services,
     zones,
 )
+from kilonova.api.compute.actions import table
 from kilonova.api.compute.server_models import CreateServer, UpdateServer
 from kilonova.api.microversion import MIN, v2
 from kilonova.api.route import Role, Row, Service
@@ -41,7 +41,7 @@ SERVERS = (
     Row("PUT", "/servers/{server_id}", servers.update, P + "servers:update", MEMBER,
         reply="{server}; the short form below 2.75", body=UpdateServer),
     Row("DELETE", "/servers/{server_id}", servers.delete, P + "servers:delete", MEMBER, 204),
-    Row("POST", "/servers/{server_id}/action", actions.act, P + "servers:action", READER, 202,
+    Row("POST", "/servers/{server_id}/action", table.act, P + "servers:action", READER, 202,
         reply="by the action; each has a role of its own", whole=True),
     Row("POST", "/servers/{server_id}/remote-consoles", remote_consoles.create, P + "os-remote-consoles", MEMBER,
         reply="{remote_console: {protocol, type, url}}", body=remote_consoles.CreateRemoteConsole, min=v2(6)),

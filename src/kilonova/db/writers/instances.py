@@ -34,12 +34,8 @@ def insert(connection: sa.Connection, instance: Instance) -> bool:
 
 
 def update(connection: sa.Connection, instance_id: InstanceId, now: datetime, **values: Any) -> None:
-    """Change columns.  Objects (fault, addresses) are given as objects."""
-    if "fault" in values:
-        values["fault"] = rows.fault_to(values["fault"])
-    if "addresses" in values:
-        values["addresses"] = rows.addresses_to(values["addresses"])
-    connection.execute(_OF_ID, {"of_id": instance_id, "updated_at": now, **values})
+    """Change fields, given as an Instance holds them."""
+    connection.execute(_OF_ID, {"of_id": instance_id, "updated_at": now, **rows.instance_values(values)})
 
 
 def take_address(

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""stop, start, reboot, pause, unpause."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from kilonova.api.body import Body
+from kilonova.api.call import Call, Reply
+from kilonova.api.compute.actions.row import ActionRow, Rows, accept
+from kilonova.objects.states import Verb
+
+
+class Stop(Body):
+    nothing: Any = Field(alias="os-stop")
+
+
+class Start(Body):
+    nothing: Any = Field(alias="os-start")
+
+
+class RebootKind(Body):
+    type: Literal["SOFT", "HARD", "Soft", "Hard", "soft", "hard"]
+
+
+class Reboot(Body):
+    reboot: RebootKind
+
+
+class Pause(Body):
+    nothing: Any = Field(alias="pause")
+
+
+class Unpause(Body):
+    nothing: Any = Field(alias="unpause")
+
+
+async def stop(call: Call, _body: Stop) -> Reply:
+    """ACTIVE to SHUTOFF; the guest is asked first."""
+    return await accept(call, Verb.STOP)
+
+
+async def start(call: Call, _body: Start) -> Reply:
+    """SHUTOFF to ACTIVE."""
+    return await accept(call, Verb.START)
+
+
+async def reboot(call: Call, body: Reboot) -> Reply:
+    """SOFT asks the guest, HARD does not."""
+    return await accept(call, Verb.REBOOT, {"type": body.reboot.type.upper()})
+
+
+async def pause(call: Call, _body: Pause) -> Reply:
+    """ACTIVE to PAUSED."""
+    return await accept(call, Verb.PAUSE)
+
+
+async def unpause(call: Call, _body: Unpause) -> Reply:
+    """PAUSED to ACTIVE."""
+    return await accept(call, Verb.UNPAUSE)
+
+
+ROWS: Rows = {
+    "os-stop": (ActionRow(Stop, stop, "os_compute_api:servers:stop"),),
+    "os-start": (ActionRow(Start, start, "os_compute_api:servers:start"),),
+    "reboot": (ActionRow(Reboot, reboot, "os_compute_api:servers:reboot"),),
+    "pause": (ActionRow(Pause, pause, "os_compute_api:os-pause-server:pause"),),
+    "unpause": (ActionRow(Unpause, unpause, "os_compute_api:os-pause-server:unpause"),),
+}

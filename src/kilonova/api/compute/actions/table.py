@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""POST /servers/{id}/action: one key says which.
+
+What is accepted is durable: the answer comes when the action is on disk.
+"""
+
+from kilonova.api.body import json_object, validated_value
+from kilonova.api.call import Call, Reply
+from kilonova.api.compute.actions import admin, console, locks, power
+from kilonova.api.compute.actions.row import ActionRow, Rows
+from kilonova.api.microversion import Microversion
+from kilonova.api.route import strongest
+from kilonova.base.errors import Forbidden, InvalidInput
+
+ACTIONS: Rows = {
+    **power.ROWS,
+    **locks.ROWS,
+    **admin.ROWS,
+    **console.ROWS,
+}
+
+
+def row_of(name: str, version: Microversion) -> ActionRow | None:
+    """The row that serves an action at a microversion."""
+    return next((row for row in ACTIONS.get(name, ()) if row.min <= version <= row.max), None)
+
+
+async def act(call: Call, data: bytes) -> Reply:
+    """Find the row by the body's one key, and go by it."""
+    asked = json_object(data)
+    name = next(iter(asked), "")
+    row = row_of(name, call.version)
+    if len(asked) != 1 or row is None:
+        raise InvalidInput(f"There is no such action: {name[:64]}." if asked else "Malformed request body: no action.")
+    if strongest(call.context.roles) < row.role:
+        raise Forbidden(f"Policy doesn't allow {row.rule} to be performed.", rule=row.rule)
+    return await row.handler(call, validated_value(row.body, asked, call.version))
