@@ -218,6 +218,7 @@ def _conductor(
         clock,
         settings.conductor,
         down_time_s=settings.default.service_down_time,
+        resize_confirm_window_s=settings.default.resize_confirm_window,
         failpoints=failpoints,
         metrics=metrics,
     )

@@ -102,6 +102,7 @@ class World:
                 self.clock,
                 self.settings.conductor,
                 down_time_s=self.settings.default.service_down_time,
+                resize_confirm_window_s=0,
                 failpoints=Failpoints(),
                 metrics=self.metrics,
             )

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from kilonova.base.errors import InvalidState, NotFound, StaleWrite
+from kilonova.conductor import resize
 from kilonova.conductor.effects import when_accepted
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
@@ -18,10 +19,11 @@ from kilonova.db.readers import instances as read_instances
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
+from kilonova.db.writers import migrations as write_migrations
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.instance import Fault, Instance
-from kilonova.objects.states import VERBS, ActionState, PowerState, Verb, VmState, observed
+from kilonova.objects.states import VERBS, ActionState, PowerState, Verb, VmState, ends_in, observed
 from kilonova.rpcapi.conductor import NETWORKS, AcceptAction, CreateServers
 from kilonova.rpcapi.host import Fetch, Fetched, Finish, WorkItem
 
@@ -43,8 +45,8 @@ def create(
 def accept(connection: sa.Connection, asked: AcceptAction, action_id: ActionId, now: datetime) -> HostName | None:
     """Record an action on an existing instance, or refuse it; the host to wake, if there is one.
 
-    Raises NotFound, InvalidState, or what `when_accepted` does.  A repeat of the same request, and a second delete,
-    change nothing.
+    Raises NotFound, InvalidState, or what `when_accepted` and `resize.prepare` do.  A repeat of the same request, and a
+    second delete, change nothing.
     """
     if read_actions.is_known(connection, asked.instance_id, asked.context.request_id):
         return None  # even if it has ended since: its outcome is recorded
@@ -53,7 +55,8 @@ def accept(connection: sa.Connection, asked: AcceptAction, action_id: ActionId, 
     if asked.verb is Verb.DELETE and any(action.verb is Verb.DELETE for action in already):
         return instance.host
     _check(instance, asked, already)
-    values = when_accepted(instance, asked)
+    asked, prepared = resize.prepare(connection, instance, asked, action_id, now)
+    values = when_accepted(instance, asked) | prepared
     rule = VERBS[asked.verb]
     if rule.preempts:
         _supersede(connection, already, asked, now)
@@ -171,13 +174,14 @@ def _end(connection: sa.Connection, action: Action, instance: Instance, outcome:
     values: dict[str, Any] = {"task_state": None, "power_state": power}
     if outcome.succeeded:
         # The verb says where it ends, the hypervisor's last word whether it is still there.
-        values.update(vm_state=observed(VERBS[action.verb].ends or instance.vm_state, power), fault=None)
+        values.update(vm_state=observed(ends_in(action.verb, instance.vm_state), power), fault=None)
         if action.verb is Verb.CREATE:
             values["launched_at"] = now
     elif VERBS[action.verb].breaks:
         values.update(vm_state=VmState.ERROR, fault=Fault(500, outcome.message or "unknown", now))
     else:  # it is what it is: the reason stands in the action
         values["vm_state"] = observed(instance.vm_state, power)
+    values |= resize.settle(connection, action.verb, instance, now, succeeded=outcome.succeeded)
     write_instances.update(connection, instance.id, now, **values)
 
 
@@ -185,6 +189,7 @@ def _gone(connection: sa.Connection, instance: Instance, now: datetime) -> None:
     if instance.host is not None:
         write_hosts.release(connection, instance.host, instance)
         write_instances.release_addresses(connection, instance.id)
+    write_migrations.close(connection, instance.id, now)
     write_instances.update(
         connection,
         instance.id,

@@ -75,6 +75,9 @@ class Verb(StrEnum):
     REBOOT = "reboot"
     PAUSE = "pause"
     UNPAUSE = "unpause"
+    RESIZE = "resize"
+    CONFIRM_RESIZE = "confirmResize"
+    REVERT_RESIZE = "revertResize"
     LOCK = "lock"
     UNLOCK = "unlock"
     RESET_STATE = "resetState"
@@ -133,9 +136,14 @@ VERBS: Mapping[Verb, Rule] = {
     Verb.REBOOT: Rule(_in(_V.ACTIVE, _V.STOPPED, _V.ERROR, _V.PAUSED, _V.SUSPENDED), _T.REBOOTING, _V.ACTIVE, _ON, 300),
     Verb.PAUSE: Rule(_in(_V.ACTIVE), _T.PAUSING, _V.PAUSED, None, 120),
     Verb.UNPAUSE: Rule(_in(_V.PAUSED), _T.UNPAUSING, _V.ACTIVE, _ON, 120),
+    # A resize copies the root disk, which takes what it takes.
+    Verb.RESIZE: Rule(_in(_V.ACTIVE, _V.STOPPED), _T.RESIZING, _V.RESIZED, None, 3600),
+    Verb.CONFIRM_RESIZE: Rule(_in(_V.RESIZED), _T.RESIZE_CONFIRMING, _V.ACTIVE, None, 300),
+    Verb.REVERT_RESIZE: Rule(_in(_V.RESIZED), _T.RESIZE_REVERTING, _V.ACTIVE, None, 600),
     Verb.LOCK: Rule(_ANY, None, None, None, 60, at_once=True, locked=False),
     Verb.UNLOCK: Rule(_ANY, None, None, None, 60, at_once=True, locked=False),
-    Verb.RESET_STATE: Rule(_BUILT, None, None, None, 60, at_once=True),
+    # What a resize keeps for its way back is given up by a confirmation or a reversion, and by no mere word.
+    Verb.RESET_STATE: Rule(_BUILT - {_V.RESIZED}, None, None, None, 60, at_once=True),
 }
 
 OBSERVED: Mapping[tuple[VmState, PowerState], VmState] = {
@@ -181,9 +189,19 @@ def desired(before: PowerState, power_state: PowerState, reason: str) -> PowerSt
     return before
 
 
-RESUMED = frozenset({VmState.ACTIVE, VmState.PAUSED, VmState.SUSPENDED, VmState.STOPPED})
+RESUMED = frozenset({VmState.ACTIVE, VmState.PAUSED, VmState.SUSPENDED, VmState.STOPPED, VmState.RESIZED})
 """After its host has booted, an instance in one of these that should run is started.  One that crashed before is
 STOPPED and should run; one that was stopped on purpose is STOPPED and should not."""
+
+_WAITS = frozenset({VmState.RESIZED})
+"""States that a start (after the host's boot: nobody can ask for one) leaves as they are."""
+
+
+def ends_in(verb: Verb, vm_state: VmState) -> VmState:
+    """Where a verb that succeeds takes an instance; a read of its guest then says whether it is still there."""
+    if verb is Verb.START and vm_state in _WAITS:
+        return vm_state
+    return VERBS[verb].ends or vm_state
 
 
 _STATUS_BY_TASK: Mapping[TaskState, str] = {

@@ -18,6 +18,11 @@ SUBJECT = "conductor.api"
 NETWORKS = "networks"
 """The parameter of a create action that holds their names, with commas."""
 
+FLAVOR, DISK_CONFIG = "flavor", "disk_config"
+"""Parameters of a resize: the new flavor's id, and the new OS-DCF:diskConfig if one was given."""
+KEPT_DISK = "kept_disk"
+"""The parameter of a revertResize: under what the resize has kept the old root disk."""
+
 
 @dataclass(frozen=True, slots=True)
 class CreateServers:

@@ -43,6 +43,9 @@ class FakeGuest:
     """Everything that a host holds of one guest."""
 
     base: BaseImage | None = None
+    disk_gib: int = 0
+    kept_disk: tuple[str, int] | None = None
+    """Under what a copy of the root disk is kept, and its size in GiB."""
     config_drive: Mapping[str, bytes] | None = None
     network: bool = False
     definition: Instance | None = None
@@ -75,7 +78,8 @@ class FakeGuest:
 
     @property
     def empty(self) -> bool:
-        return self.base is None and self.config_drive is None and not self.network and self.definition is None
+        disks = (self.base, self.kept_disk, self.config_drive)
+        return all(disk is None for disk in disks) and not self.network and self.definition is None
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 """Kinds of values in request bodies, as lenient as Nova is where clients rely on it, and no more."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -95,3 +95,5 @@ NotNegative = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=0x7FFFFFFF)
 IdText = Annotated[str, BeforeValidator(_id_text), StringConstraints(min_length=1, max_length=255)]
 Metadata = Annotated[dict[str, str], AfterValidator(_metadata)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^,/]*$")]
+DiskConfig = Literal["AUTO", "MANUAL"]
+"""OS-DCF:diskConfig.  It is kept and shown; nothing here repartitions a disk."""

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""resize, confirmResize, revertResize."""
+
+from typing import Any
+
+from pydantic import Field
+
+from kilonova.api.body import Body
+from kilonova.api.call import Call, Reply
+from kilonova.api.compute.actions.row import ActionRow, Rows, accept
+from kilonova.api.compute.fields import DiskConfig, IdText
+from kilonova.api.compute.flavors import is_visible
+from kilonova.base.errors import InvalidInput, NotFound
+from kilonova.db.readers import catalogue
+from kilonova.objects.ids import FlavorId
+from kilonova.objects.states import Verb
+from kilonova.rpcapi.conductor import DISK_CONFIG, FLAVOR
+
+
+class NewSize(Body):
+    flavor: IdText = Field(alias="flavorRef")
+    disk_config: DiskConfig | None = Field(default=None, alias="OS-DCF:diskConfig")
+
+
+class Resize(Body):
+    resize: NewSize
+
+
+class ConfirmResize(Body):
+    nothing: Any = Field(alias="confirmResize")
+
+
+class RevertResize(Body):
+    nothing: Any = Field(alias="revertResize")
+
+
+async def resize(call: Call, body: Resize) -> Reply:
+    """ACTIVE or SHUTOFF to VERIFY_RESIZE, on the same host.  400 at once when that has no room: then nothing has
+    happened to the server."""
+    flavor_id = FlavorId(body.resize.flavor)
+    try:
+        flavor = await call.db.read(catalogue.get_flavor, flavor_id)
+    except NotFound as exc:
+        raise InvalidInput(exc.message, path="resize.flavorRef") from exc
+    if not is_visible(flavor, call.context):
+        raise InvalidInput(f"Flavor {flavor_id} could not be found.", path="resize.flavorRef")
+    params = {FLAVOR: flavor_id}
+    if body.resize.disk_config is not None:
+        params[DISK_CONFIG] = body.resize.disk_config
+    return await accept(call, Verb.RESIZE, params)
+
+
+async def confirm(call: Call, _body: ConfirmResize) -> Reply:
+    """The new size stays; what was kept for the way back goes."""
+    await accept(call, Verb.CONFIRM_RESIZE)
+    return Reply(status=204)
+
+
+async def revert(call: Call, _body: RevertResize) -> Reply:
+    """The old size and the old disk are back, with what was on it before the resize."""
+    return await accept(call, Verb.REVERT_RESIZE)
+
+
+ROWS: Rows = {
+    "resize": (ActionRow(Resize, resize, "os_compute_api:servers:resize"),),
+    "confirmResize": (ActionRow(ConfirmResize, confirm, "os_compute_api:servers:confirm_resize"),),
+    "revertResize": (ActionRow(RevertResize, revert, "os_compute_api:servers:revert_resize"),),
+}
