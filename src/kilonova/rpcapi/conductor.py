@@ -50,6 +50,10 @@ class UpdateServer:
     instance_id: InstanceId
     name: str | None = None
     description: str | None = None
+    hostname: str | None = None
+    disk_config: str | None = None
+    access_ip_v4: str | None = None
+    access_ip_v6: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +125,9 @@ class UpdateService:
 
 CREATE_SERVERS = Method("create_servers", CreateServers, Ack, "Record servers and their create actions, on disk.")
 ACCEPT_ACTION = Method("accept_action", AcceptAction, Ack, "Record an action on a server, on disk, or refuse it.")
-UPDATE_SERVER = Method("update_server", UpdateServer, Ack, "Rename or describe a server.")
+UPDATE_SERVER = Method(
+    "update_server", UpdateServer, Ack, "Change what a server is called, and what is written down of it."
+)
 EDIT_METADATA = Method("edit_metadata", EditMetadata, Ack, "Change a server's metadata; Forbidden beyond the limit.")
 EDIT_TAGS = Method("edit_tags", EditTags, Ack, "Change a server's tags; InvalidInput beyond the limit.")
 CREATE_FLAVOR = Method("create_flavor", PutFlavor, Ack, "Record a flavor; Conflict if its id or name is taken.")
@@ -151,10 +157,8 @@ class ConductorAPI:
         """Raises NotFound, InvalidState (with the vm_state in the message, or that it is locked), Forbidden."""
         await self._caller.call(SUBJECT, ACCEPT_ACTION, AcceptAction(context, instance_id, verb, dict(params or {})))
 
-    async def update_server(
-        self, context: RequestContext, instance_id: InstanceId, name: str | None, description: str | None
-    ) -> None:
-        await self._caller.call(SUBJECT, UPDATE_SERVER, UpdateServer(context, instance_id, name, description))
+    async def update_server(self, request: UpdateServer) -> None:
+        await self._caller.call(SUBJECT, UPDATE_SERVER, request)
 
     async def edit_metadata(self, request: EditMetadata) -> None:
         """Raises NotFound, Forbidden (too many)."""
