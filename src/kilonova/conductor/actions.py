@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from kilonova.base.errors import InvalidState, NotFound, StaleWrite
 from kilonova.conductor import resize
-from kilonova.conductor.effects import when_accepted
+from kilonova.conductor.effects import ends_in, when_accepted
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
@@ -23,7 +23,7 @@ from kilonova.db.writers import migrations as write_migrations
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.instance import Fault, Instance
-from kilonova.objects.states import VERBS, ActionState, PowerState, Verb, VmState, ends_in, observed
+from kilonova.objects.states import VERBS, ActionState, PowerState, Verb, VmState, observed
 from kilonova.rpcapi.conductor import NETWORKS, AcceptAction, CreateServers
 from kilonova.rpcapi.host import Fetch, Fetched, Finish, WorkItem
 
@@ -174,7 +174,7 @@ def _end(connection: sa.Connection, action: Action, instance: Instance, outcome:
     values: dict[str, Any] = {"task_state": None, "power_state": power}
     if outcome.succeeded:
         # The verb says where it ends, the hypervisor's last word whether it is still there.
-        values.update(vm_state=observed(ends_in(action.verb, instance.vm_state), power), fault=None)
+        values.update(vm_state=observed(ends_in(instance, action.verb), power), fault=None)
         if action.verb is Verb.CREATE:
             values["launched_at"] = now
     elif VERBS[action.verb].breaks:

@@ -61,3 +61,10 @@ def when_accepted(instance: Instance, asked: AcceptAction) -> dict[str, Any]:
         values["desired_power"] = rule.desired_power
     effect = _EFFECTS.get(asked.verb)
     return values if effect is None else values | dict(effect(instance, asked))
+
+
+def ends_in(instance: Instance, verb: Verb) -> VmState:
+    """Where a verb that succeeds leaves its instance, before the hypervisor's last word on it."""
+    if verb is Verb.START and instance.vm_state is VmState.RESIZED:  # its host has booted: it waits still
+        return VmState.RESIZED
+    return VERBS[verb].ends or instance.vm_state

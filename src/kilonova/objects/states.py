@@ -193,16 +193,6 @@ RESUMED = frozenset({VmState.ACTIVE, VmState.PAUSED, VmState.SUSPENDED, VmState.
 """After its host has booted, an instance in one of these that should run is started.  One that crashed before is
 STOPPED and should run; one that was stopped on purpose is STOPPED and should not."""
 
-_WAITS = frozenset({VmState.RESIZED})
-"""States that a start (after the host's boot: nobody can ask for one) leaves as they are."""
-
-
-def ends_in(verb: Verb, vm_state: VmState) -> VmState:
-    """Where a verb that succeeds takes an instance; a read of its guest then says whether it is still there."""
-    if verb is Verb.START and vm_state in _WAITS:
-        return vm_state
-    return VERBS[verb].ends or vm_state
-
 
 _STATUS_BY_TASK: Mapping[TaskState, str] = {
     TaskState.REBOOTING: "REBOOT",
