@@ -44,7 +44,7 @@ async def resize(call: Call, body: Resize) -> Reply:
         raise InvalidInput(exc.message, path="resize.flavorRef") from exc
     if not is_visible(flavor, call.context):
         raise InvalidInput(f"Flavor {flavor_id} could not be found.", path="resize.flavorRef")
-    params = {FLAVOR: flavor_id}
+    params: dict[str, str] = {FLAVOR: flavor_id}
     if body.resize.disk_config is not None:
         params[DISK_CONFIG] = body.resize.disk_config
     return await accept(call, Verb.RESIZE, params)
