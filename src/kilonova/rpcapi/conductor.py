@@ -49,11 +49,9 @@ class UpdateServer:
 
 @dataclass(frozen=True, slots=True)
 class EditMetadata:
-    """`put` is merged into what is there, after `remove` was taken away; with `replace` nothing of it stays.  At most
-    `limit` entries."""
+    """`put` is merged into what is there, after `remove` was taken away; with `replace` nothing of it stays."""
 
     instance_id: InstanceId
-    limit: int
     put: Mapping[str, str] = field(default_factory=dict[str, str])
     remove: tuple[str, ...] = ()
     replace: bool = False
@@ -61,7 +59,7 @@ class EditMetadata:
 
 @dataclass(frozen=True, slots=True)
 class EditTags:
-    """As EditMetadata, of tags."""
+    """As EditMetadata, of tags; at most `limit` of them."""
 
     instance_id: InstanceId
     limit: int
@@ -82,7 +80,10 @@ class DeleteFlavor:
 
 @dataclass(frozen=True, slots=True)
 class PutKeypair:
+    """`project_id` is the one that asks, whose quota says how many a user may have."""
+
     keypair: Keypair
+    project_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +115,12 @@ class UpdateService:
     forced_down: bool | None = None
 
 
-CREATE_SERVERS = Method("create_servers", CreateServers, Ack, "Record servers and their create actions, on disk.")
+CREATE_SERVERS = Method(
+    "create_servers", CreateServers, Ack, "Record servers and their create actions, on disk, all or none."
+)
 ACCEPT_ACTION = Method("accept_action", AcceptAction, Ack, "Record an action on a server, on disk, or refuse it.")
 UPDATE_SERVER = Method("update_server", UpdateServer, Ack, "Rename or describe a server.")
-EDIT_METADATA = Method("edit_metadata", EditMetadata, Ack, "Change a server's metadata; Forbidden beyond the limit.")
+EDIT_METADATA = Method("edit_metadata", EditMetadata, Ack, "Change a server's metadata; OverQuota beyond its limit.")
 EDIT_TAGS = Method("edit_tags", EditTags, Ack, "Change a server's tags; InvalidInput beyond the limit.")
 CREATE_FLAVOR = Method("create_flavor", PutFlavor, Ack, "Record a flavor; Conflict if its id or name is taken.")
 DELETE_FLAVOR = Method("delete_flavor", DeleteFlavor, Ack, "Forget a flavor; servers keep their own copy.")
@@ -138,12 +141,14 @@ class ConductorAPI:
     async def create_servers(
         self, context: RequestContext, instances: tuple[Instance, ...], networks: tuple[str, ...] = ()
     ) -> None:
+        """Raises OverQuota: then none of them is recorded."""
         await self._caller.call(SUBJECT, CREATE_SERVERS, CreateServers(context, instances, networks))
 
     async def accept_action(
         self, context: RequestContext, instance_id: InstanceId, verb: Verb, params: Mapping[str, str] | None = None
     ) -> None:
-        """Raises NotFound, InvalidState (with the vm_state in the message, or that it is locked), Forbidden."""
+        """Raises NotFound, InvalidState (with the vm_state in the message, or that it is locked), Forbidden,
+        OverQuota."""
         await self._caller.call(SUBJECT, ACCEPT_ACTION, AcceptAction(context, instance_id, verb, dict(params or {})))
 
     async def update_server(
@@ -152,7 +157,7 @@ class ConductorAPI:
         await self._caller.call(SUBJECT, UPDATE_SERVER, UpdateServer(context, instance_id, name, description))
 
     async def edit_metadata(self, request: EditMetadata) -> None:
-        """Raises NotFound, Forbidden (too many)."""
+        """Raises NotFound, OverQuota (too many)."""
         await self._caller.call(SUBJECT, EDIT_METADATA, request)
 
     async def edit_tags(self, request: EditTags) -> None:
@@ -167,9 +172,9 @@ class ConductorAPI:
         """That there is none is no error: whoever cares has looked before."""
         await self._caller.call(SUBJECT, DELETE_FLAVOR, DeleteFlavor(flavor_id))
 
-    async def create_keypair(self, keypair: Keypair) -> None:
-        """Raises Conflict."""
-        await self._caller.call(SUBJECT, CREATE_KEYPAIR, PutKeypair(keypair))
+    async def create_keypair(self, keypair: Keypair, project_id: str) -> None:
+        """Raises Conflict, OverQuota."""
+        await self._caller.call(SUBJECT, CREATE_KEYPAIR, PutKeypair(keypair, project_id))
 
     async def delete_keypair(self, user_id: str, name: str) -> None:
         """That there is none is no error."""

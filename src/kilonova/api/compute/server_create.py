@@ -27,7 +27,6 @@ from kilonova.objects.image import DISK_FORMATS, Image, ImageRef, ImageStatus
 from kilonova.objects.instance import Instance
 from kilonova.objects.keypair import Keypair
 
-MOST_METADATA = 128
 MOST_AT_ONCE = 1000
 _HINTS_WITHOUT_EFFECT_HERE = frozenset(
     {"group", "same_host", "different_host", "query", "target_cell", "build_near_host_ip", "different_cell"}
@@ -103,8 +102,6 @@ def _check_rest(asked: NewServer, project_id: str) -> None:
     # Clients that have seen the Network API name a group by its id.
     if any(group.name not in ("default", security_group_id(project_id)) for group in asked.security_groups):
         raise InvalidInput("There is no security group but default here.", path="server.security_groups")
-    if len(asked.metadata) > MOST_METADATA:
-        raise Forbidden(f"Maximum number of metadata items exceeds {MOST_METADATA}.")
     most = asked.max_count or asked.min_count
     if most < asked.min_count:
         raise InvalidInput("min_count must be <= max_count", path="server.min_count")

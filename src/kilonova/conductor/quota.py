@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Quotas: what a project may use, enforced in the very transaction that accepts.
+
+What an instance takes follows from its record (`held_by`): it is taken when the record is made, settled whenever its
+flavors change, and given back when it is marked deleted.  So it is given back exactly once, and `quota_usages` is at
+every commit the sum over the living instances, without anybody ever summing them up.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from kilonova.base.errors import OverQuota
+from kilonova.config.quota import QuotaSettings
+from kilonova.db.readers import quotas as read_quotas
+from kilonova.db.writers import quotas as write_quotas
+from kilonova.objects.instance import Instance
+from kilonova.objects.quota import UNLIMITED, Limits, Usage, held_by
+
+_SIZES = frozenset({"flavor", "old_flavor", "new_flavor"})
+
+
+def take(connection: sa.Connection, limits: Limits, project_id: str, wanted: Usage) -> None:
+    """Take all of it.  Raises OverQuota, with nothing taken."""
+    if not write_quotas.take(connection, project_id, wanted, limits):
+        raise _over(wanted, read_quotas.usage(connection, project_id), limits)
+
+
+def give_back(connection: sa.Connection, project_id: str, usage: Usage) -> None:
+    """Give back what was taken."""
+    write_quotas.move(connection, project_id, -usage)
+
+
+def take_for(connection: sa.Connection, quotas: QuotaSettings | None, instances: Sequence[Instance]) -> None:
+    """What new instances of one project need: all of it, or with OverQuota nothing.  Without `quotas` all of it."""
+    if not instances:
+        return
+    project_id = instances[0].project_id
+    wanted = sum((held_by(instance) for instance in instances), Usage())
+    if quotas is None:
+        write_quotas.move(connection, project_id, wanted)
+        return
+    limits = read_quotas.limits(connection, quotas.defaults, project_id)
+    take(connection, limits, project_id, wanted)
+    for instance in instances:
+        check_metadata(limits, instance.metadata)
+
+
+def settle(
+    connection: sa.Connection, quotas: QuotaSettings | None, instance: Instance, values: Mapping[str, Any]
+) -> None:
+    """Take or give back what an instance holds more or less once `values` of it have changed.  Raises OverQuota, but
+    not without `quotas`: an outcome is recorded whatever the limits."""
+    sizes = {name: value for name, value in values.items() if name in _SIZES}
+    more = held_by(replace(instance, **sizes)) - held_by(instance) if sizes else Usage()
+    if quotas is None:
+        if more != Usage():
+            write_quotas.move(connection, instance.project_id, more)
+    elif sizes or "metadata" in values:
+        limits = read_quotas.limits(connection, quotas.defaults, instance.project_id)
+        take(connection, limits, instance.project_id, more)
+        check_metadata(limits, values.get("metadata", {}))
+
+
+def check_metadata(limits: Limits, metadata: Mapping[str, str]) -> None:
+    """Raises OverQuota for more items than a server may have."""
+    limit = limits["metadata_items"]
+    if _beyond(len(metadata), limit):
+        raise OverQuota(f"Maximum number of metadata items exceeds {limit}.", resource="metadata_items", limit=limit)
+
+
+def check_keypairs(connection: sa.Connection, limits: Limits, user_id: str) -> None:
+    """Raises OverQuota when a user has more key pairs than the project that asks allows."""
+    limit = limits["key_pairs"]
+    if _beyond(read_quotas.keypairs_of(connection, user_id), limit):
+        raise OverQuota("Quota exceeded, too many key pairs.", resource="key_pairs", limit=limit)
+
+
+def _beyond(count: int, limit: int) -> bool:
+    return limit != UNLIMITED and count > limit
+
+
+def _over(wanted: Usage, used: Usage, limits: Limits) -> OverQuota:
+    """Nova's sentence: what is over, in alphabetical order, and the numbers in the same order."""
+    asked, has = asdict(wanted), asdict(used)
+    over = [name for name in sorted(asked) if asked[name] > 0 and _beyond(asked[name] + has[name], limits[name])]
+    names, requested, already, allowed = (
+        ", ".join(map(str, row))
+        for row in (over, [asked[n] for n in over], [has[n] for n in over], [limits[n] for n in over])
+    )
+    return OverQuota(
+        f"Quota exceeded for {names}: Requested {requested}, but already used {already} of {allowed} {names}",
+        overs=over,
+    )
