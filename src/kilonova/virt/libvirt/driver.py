@@ -357,6 +357,7 @@ class LibvirtDriver(ComputeDriver):
         if await self._files.run(self._disks.config_drive(instance.id).exists):
             disks.append(Disk(str(self._disks.config_drive(instance.id)), "vdb", "raw", read_only=True))
         nics = () if simulated else network.interfaces(instance, await self._found())
+        agent = self._disks.agent_socket(instance.id)
         return Domain(
             kind=kind,
             uuid=instance.id,
@@ -370,6 +371,7 @@ class LibvirtDriver(ComputeDriver):
             disks=tuple(disks),
             nics=nics,
             console_log=None if simulated else str(self._disks.console_log(instance.id)),
+            agent_socket=None if agent is None else str(agent),
         )
 
 

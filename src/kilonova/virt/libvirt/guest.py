@@ -99,6 +99,10 @@ def _metadata(domain: libvirt.virDomain, uri: str) -> str | None:
         raise
 
 
+_STANDS = libvirt.VIR_DOMAIN_PAUSED
+_GOES = (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_BLOCKED)
+
+
 def ownership(domain: libvirt.virDomain) -> Ownership:
     """Whether the domain bears our metadata, with the mark of the definition it runs by (or would)."""
     text = _metadata(domain, domain_xml.METADATA_URI)
@@ -236,33 +240,61 @@ def start(conn: libvirt.virConnect, instance_id: InstanceId, mark: str) -> bool:
     if domain is None:
         raise HypervisorError(f"Guest {instance_id} is not known to the hypervisor.")
     state, reason = _state(domain)
-    if state in (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_BLOCKED):
+    if state in _GOES:
         return True
     if state == libvirt.VIR_DOMAIN_SHUTDOWN or power_of(state, reason) is PowerState.NOSTATE:
         return False
     if state == libvirt.VIR_DOMAIN_PAUSED:
-        domain.resume()
+        _mark_and_run(domain, mark)
         return True
     if state == libvirt.VIR_DOMAIN_PMSUSPENDED:
         domain.pMWakeup(0)
         return True
     if state == libvirt.VIR_DOMAIN_CRASHED:
         domain.destroy()
-    # In the persistent definition, before the start: the running guest has it from its first moment, whatever becomes
-    # of us in between.
+    if _create_standing(domain):
+        _mark_and_run(domain, mark)
+    else:
+        _set_mark(domain, mark)
+        domain.createWithFlags(0)
+    return True
+
+
+def _create_standing(domain: libvirt.virDomain) -> bool:
+    """The guest is there and has not run yet; False, and nothing has happened, where a driver cannot do that.
+
+    The mark comes between this and the guest's first instruction: wherever we, the connection or libvirtd end in the
+    middle, a guest that ran bears its mark, and one that bears it is or was there.
+    """
+    try:
+        domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+    except libvirt.libvirtError as exc:
+        if exc.get_error_code() == libvirt.VIR_ERR_INVALID_ARG:
+            return False  # libvirt's test driver, whose guests do not run anyway
+        if exc.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID or not domain.isActive():
+            raise
+    return True
+
+
+def _mark_and_run(domain: libvirt.virDomain, mark: str) -> None:
+    _set_mark(domain, mark)
+    try:
+        domain.resume()
+    except libvirt.libvirtError as exc:
+        if exc.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID or _state(domain)[0] not in _GOES:
+            raise  # (it runs already: somebody else was quicker)
+
+
+def _set_mark(domain: libvirt.virDomain, mark: str) -> None:
+    """In the running guest's definition, if there is one, and in that of its next start."""
+    live = libvirt.VIR_DOMAIN_AFFECT_LIVE if domain.isActive() else 0
     domain.setMetadata(
         libvirt.VIR_DOMAIN_METADATA_ELEMENT,
         domain_xml.start_element(mark),
         domain_xml.START_PREFIX,
         domain_xml.START_URI,
-        libvirt.VIR_DOMAIN_AFFECT_CONFIG,
+        libvirt.VIR_DOMAIN_AFFECT_CONFIG | live,
     )
-    try:
-        domain.createWithFlags(0)
-    except libvirt.libvirtError as exc:
-        if exc.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID or not domain.isActive():
-            raise
-    return True
 
 
 JOB_WAIT_S = 30.0
@@ -315,10 +347,6 @@ def shutdown(conn: libvirt.virConnect, instance_id: InstanceId) -> None:
             domain.shutdown()  # a driver that knows one way only (libvirt's test driver)
         elif exc.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID or domain.isActive():
             raise
-
-
-_STANDS = libvirt.VIR_DOMAIN_PAUSED
-_GOES = (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_BLOCKED)
 
 
 def pause(conn: libvirt.virConnect, instance_id: InstanceId) -> None:
