@@ -15,6 +15,7 @@ from kilonova.db.engine import Database
 from kilonova.db.readers import quotas as read_quotas
 from kilonova.db.writers import catalogue
 from kilonova.db.writers import instances as write_instances
+from kilonova.db.writers import quotas as write_quotas
 from kilonova.objects.ids import ActionId
 from kilonova.rpcapi import conductor as rows
 from kilonova.rpcapi.compute import ComputeAPI
@@ -49,6 +50,8 @@ class ApiEndpoint:
         endpoint.on(rows.EDIT_METADATA, self._edit_metadata)
         endpoint.on(rows.EDIT_TAGS, self._write_now(server_edits.edit_tags))
         endpoint.on(rows.UPDATE_SERVICE, self._update_service)
+        endpoint.on(rows.SET_QUOTAS, self._write(quota.set_limits))
+        endpoint.on(rows.DELETE_QUOTAS, self._write(lambda c, r: write_quotas.delete_limits(c, r.project_id)))
         endpoint.on(rows.CREATE_FLAVOR, self._write(lambda c, r: catalogue.create_flavor(c, r.flavor)))
         endpoint.on(rows.DELETE_FLAVOR, self._write(lambda c, r: catalogue.delete_flavor(c, r.flavor_id)))
         endpoint.on(rows.CREATE_KEYPAIR, self._write(self._create_keypair))

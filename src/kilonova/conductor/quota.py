@@ -12,12 +12,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kilonova.base.errors import OverQuota
+from kilonova.base.errors import InvalidInput, OverQuota
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import quotas as read_quotas
 from kilonova.db.writers import quotas as write_quotas
 from kilonova.objects.instance import Instance
 from kilonova.objects.quota import UNLIMITED, Limits, Usage, held_by
+from kilonova.rpcapi.conductor import SetQuotas
 
 _SIZES = frozenset({"flavor", "old_flavor", "new_flavor"})
 
@@ -76,6 +77,21 @@ def check_keypairs(connection: sa.Connection, limits: Limits, user_id: str) -> N
     limit = limits["key_pairs"]
     if _beyond(read_quotas.keypairs_of(connection, user_id), limit):
         raise OverQuota("Quota exceeded, too many key pairs.", resource="key_pairs", limit=limit)
+
+
+def set_limits(connection: sa.Connection, request: SetQuotas) -> None:
+    """Raises InvalidInput, with nothing set, for a limit below what is used, but not with `force`."""
+    used = asdict(read_quotas.usage(connection, request.project_id))
+    used["server_groups"] = read_quotas.server_groups_of(connection, request.project_id)
+    for resource, limit in request.limits.items():
+        least = used.get(resource, 0)
+        if _beyond(least, limit) and not request.force:
+            raise InvalidInput(
+                f"Quota limit {limit} for {resource} must be greater than or equal to already used and reserved "
+                f"{least}.",
+                path=f"quota_set.{resource}",
+            )
+    write_quotas.set_limits(connection, request.project_id, request.limits)
 
 
 def _beyond(count: int, limit: int) -> bool:

@@ -69,6 +69,20 @@ class EditTags:
 
 
 @dataclass(frozen=True, slots=True)
+class SetQuotas:
+    """Limits of a project by resource; the others stay.  Without `force` none may be below what is used."""
+
+    project_id: str
+    limits: Mapping[str, int]
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteQuotas:
+    project_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class PutFlavor:
     flavor: Flavor
 
@@ -122,6 +136,8 @@ ACCEPT_ACTION = Method("accept_action", AcceptAction, Ack, "Record an action on 
 UPDATE_SERVER = Method("update_server", UpdateServer, Ack, "Rename or describe a server.")
 EDIT_METADATA = Method("edit_metadata", EditMetadata, Ack, "Change a server's metadata; OverQuota beyond its limit.")
 EDIT_TAGS = Method("edit_tags", EditTags, Ack, "Change a server's tags; InvalidInput beyond the limit.")
+SET_QUOTAS = Method("set_quotas", SetQuotas, Ack, "Limit what a project may use; InvalidInput below its usage.")
+DELETE_QUOTAS = Method("delete_quotas", DeleteQuotas, Ack, "Give a project back to the default limits.")
 CREATE_FLAVOR = Method("create_flavor", PutFlavor, Ack, "Record a flavor; Conflict if its id or name is taken.")
 DELETE_FLAVOR = Method("delete_flavor", DeleteFlavor, Ack, "Forget a flavor; servers keep their own copy.")
 CREATE_KEYPAIR = Method("create_keypair", PutKeypair, Ack, "Record a key pair; Conflict if its name is taken.")
@@ -163,6 +179,14 @@ class ConductorAPI:
     async def edit_tags(self, request: EditTags) -> None:
         """Raises NotFound, InvalidInput (too many)."""
         await self._caller.call(SUBJECT, EDIT_TAGS, request)
+
+    async def set_quotas(self, request: SetQuotas) -> None:
+        """Raises InvalidInput (below what is used)."""
+        await self._caller.call(SUBJECT, SET_QUOTAS, request)
+
+    async def delete_quotas(self, project_id: str) -> None:
+        """That there are none is no error."""
+        await self._caller.call(SUBJECT, DELETE_QUOTAS, DeleteQuotas(project_id))
 
     async def create_flavor(self, flavor: Flavor) -> None:
         """Raises Conflict."""

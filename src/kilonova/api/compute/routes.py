@@ -7,6 +7,7 @@ from kilonova.api.compute import (
     instance_actions,
     keypairs,
     limits,
+    quotas,
     remote_consoles,
     server_create,
     server_list,
@@ -18,6 +19,7 @@ from kilonova.api.compute import (
     zones,
 )
 from kilonova.api.compute.actions import table
+from kilonova.api.compute.quota_models import UpdateQuotaClassSet, UpdateQuotaSet
 from kilonova.api.compute.server_models import CreateServer, UpdateServer
 from kilonova.api.microversion import MIN, v2
 from kilonova.api.route import Role, Row, Service
@@ -145,6 +147,20 @@ REST = (
     Row("GET", "", compute_v21, "versions", ANYBODY, reply="{version}", min=MIN),
     Row("GET", "/limits", limits.show_limits, P + "limits", READER,
         reply="{limits}", query=limits.ARGUMENTS, strict=STRICT),
+    Row("GET", "/os-quota-sets/{project_id}", quotas.show, P + "os-quota-sets:show", READER,
+        reply="{quota_set}", query=quotas.ARGUMENTS, strict=STRICT),
+    Row("GET", "/os-quota-sets/{project_id}/defaults", quotas.show_defaults, P + "os-quota-sets:defaults", READER,
+        reply="{quota_set}", query=quotas.ARGUMENTS, strict=STRICT),
+    Row("GET", "/os-quota-sets/{project_id}/detail", quotas.show_detail, P + "os-quota-sets:detail", READER,
+        reply="{quota_set}, each with limit, in_use, reserved", query=quotas.ARGUMENTS, strict=STRICT),
+    Row("PUT", "/os-quota-sets/{project_id}", quotas.update, P + "os-quota-sets:update", ADMIN,
+        reply="{quota_set}", body=UpdateQuotaSet, query=quotas.ARGUMENTS, strict=STRICT),
+    Row("DELETE", "/os-quota-sets/{project_id}", quotas.delete, P + "os-quota-sets:delete", ADMIN, 202,
+        query=quotas.ARGUMENTS, strict=STRICT),
+    Row("GET", "/os-quota-class-sets/{class_id}", quotas.show_class, P + "os-quota-class-sets:show", ADMIN,
+        reply="{quota_class_set}", query=NO_QUERY, strict=STRICT),
+    Row("PUT", "/os-quota-class-sets/{class_id}", quotas.update_class, P + "os-quota-class-sets:update", ADMIN,
+        reply="{quota_class_set}", body=UpdateQuotaClassSet, query=NO_QUERY, strict=STRICT),
     Row("GET", "/os-aggregates", limits.list_aggregates, P + "os-aggregates:index", ADMIN, reply="{aggregates: []}"),
     Row("GET", "/extensions", limits.list_extensions, P + "extensions", READER, reply="{extensions: []}"),
 )  # fmt: skip

@@ -8,8 +8,13 @@ import sqlalchemy as sa
 from kilonova.db.schema import keypairs, quota_usages, quotas, server_groups
 from kilonova.objects.quota import Limits, Usage
 
+DEFAULT_CLASS = "class default"
+"""Stands for a project's id with the limits of all that have none of their own; no project can have it."""
+
 # Made once: building a statement costs more than running it.
-_LIMITS = sa.select(quotas.c.resource, quotas.c.hard_limit).where(quotas.c.project_id == sa.bindparam("project"))
+_LIMITS = sa.select(quotas.c.project_id, quotas.c.resource, quotas.c.hard_limit).where(
+    quotas.c.project_id.in_((sa.bindparam("project"), DEFAULT_CLASS))
+)
 _USAGE = sa.select(quota_usages.c.instances, quota_usages.c.cores, quota_usages.c.ram).where(
     quota_usages.c.project_id == sa.bindparam("project")
 )
@@ -34,9 +39,11 @@ def standing(connection: sa.Connection, defaults: Limits, project_id: str) -> St
 
 
 def limits(connection: sa.Connection, defaults: Limits, project_id: str) -> dict[str, int]:
-    """A limit for each resource: the project's own, or the default."""
-    own = connection.execute(_LIMITS, {"project": project_id})
-    return {**defaults, **{row.resource: row.hard_limit for row in own}}
+    """A limit for each resource: the project's own, or the default that an administrator set, or that of `defaults`."""
+    found: dict[str, dict[str, int]] = {DEFAULT_CLASS: {}, project_id: {}}
+    for row in connection.execute(_LIMITS, {"project": project_id}):
+        found[row.project_id][row.resource] = row.hard_limit
+    return {**defaults, **found[DEFAULT_CLASS], **found[project_id]}
 
 
 def usage(connection: sa.Connection, project_id: str) -> Usage:
