@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from kilonova.base.errors import InvalidState, NotFound, StaleWrite
-from kilonova.conductor import quota
+from kilonova.conductor import quota, server_groups
 from kilonova.conductor.effects import when_accepted
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import actions as read_actions
@@ -38,7 +38,7 @@ def create(
 ) -> list[ActionId]:
     """Record instances and their create actions; the ids of the actions that are new.  A repeat changes nothing.
 
-    Raises OverQuota; without `quotas` no limit holds.
+    Raises OverQuota, InvalidInput (their server group is gone); without `quotas` no limit holds.
     """
     fresh: list[ActionId] = []
     new: list[Instance] = []
@@ -50,6 +50,7 @@ def create(
             fresh.append(action_id)
             new.append(instance)
     quota.take_for(connection, quotas, new)
+    server_groups.join(connection, quotas, new)
     return fresh
 
 

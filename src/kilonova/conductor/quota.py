@@ -67,16 +67,20 @@ def settle(
 
 def check_metadata(limits: Limits, metadata: Mapping[str, str]) -> None:
     """Raises OverQuota for more items than a server may have."""
-    limit = limits["metadata_items"]
-    if _beyond(len(metadata), limit):
-        raise OverQuota(f"Maximum number of metadata items exceeds {limit}.", resource="metadata_items", limit=limit)
+    words = f"Maximum number of metadata items exceeds {limits['metadata_items']}."
+    check_count(limits, "metadata_items", len(metadata), words)
 
 
 def check_keypairs(connection: sa.Connection, limits: Limits, user_id: str) -> None:
     """Raises OverQuota when a user has more key pairs than the project that asks allows."""
-    limit = limits["key_pairs"]
-    if _beyond(read_quotas.keypairs_of(connection, user_id), limit):
-        raise OverQuota("Quota exceeded, too many key pairs.", resource="key_pairs", limit=limit)
+    count = read_quotas.keypairs_of(connection, user_id)
+    check_count(limits, "key_pairs", count, "Quota exceeded, too many key pairs.")
+
+
+def check_count(limits: Limits, resource: str, count: int, words: str) -> None:
+    """Raises OverQuota, in these words, when with what the transaction has added there are too many of something."""
+    if _beyond(count, limits[resource]):
+        raise OverQuota(words, resource=resource, limit=limits[resource])
 
 
 def set_limits(connection: sa.Connection, request: SetQuotas) -> None:

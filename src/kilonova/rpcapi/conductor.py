@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 from kilonova.base.context import RequestContext
 from kilonova.objects.flavor import Flavor
-from kilonova.objects.ids import FlavorId, ImageId, InstanceId
+from kilonova.objects.ids import FlavorId, ImageId, InstanceId, ServerGroupId
 from kilonova.objects.image import Image
 from kilonova.objects.instance import Instance
 from kilonova.objects.keypair import Keypair
+from kilonova.objects.server_group import ServerGroup
 from kilonova.objects.states import Verb
 from kilonova.rpcapi.method import Ack, Caller, Method
 
@@ -83,6 +84,16 @@ class DeleteQuotas:
 
 
 @dataclass(frozen=True, slots=True)
+class PutServerGroup:
+    group: ServerGroup
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteServerGroup:
+    group_id: ServerGroupId
+
+
+@dataclass(frozen=True, slots=True)
 class PutFlavor:
     flavor: Flavor
 
@@ -138,6 +149,8 @@ EDIT_METADATA = Method("edit_metadata", EditMetadata, Ack, "Change a server's me
 EDIT_TAGS = Method("edit_tags", EditTags, Ack, "Change a server's tags; InvalidInput beyond the limit.")
 SET_QUOTAS = Method("set_quotas", SetQuotas, Ack, "Limit what a project may use; InvalidInput below its usage.")
 DELETE_QUOTAS = Method("delete_quotas", DeleteQuotas, Ack, "Give a project back to the default limits.")
+CREATE_SERVER_GROUP = Method("create_server_group", PutServerGroup, Ack, "Record a server group; OverQuota beyond.")
+DELETE_SERVER_GROUP = Method("delete_server_group", DeleteServerGroup, Ack, "Forget a group; its servers stay.")
 CREATE_FLAVOR = Method("create_flavor", PutFlavor, Ack, "Record a flavor; Conflict if its id or name is taken.")
 DELETE_FLAVOR = Method("delete_flavor", DeleteFlavor, Ack, "Forget a flavor; servers keep their own copy.")
 CREATE_KEYPAIR = Method("create_keypair", PutKeypair, Ack, "Record a key pair; Conflict if its name is taken.")
@@ -157,7 +170,7 @@ class ConductorAPI:
     async def create_servers(
         self, context: RequestContext, instances: tuple[Instance, ...], networks: tuple[str, ...] = ()
     ) -> None:
-        """Raises OverQuota: then none of them is recorded."""
+        """Raises OverQuota, InvalidInput (their server group is gone): then none of them is recorded."""
         await self._caller.call(SUBJECT, CREATE_SERVERS, CreateServers(context, instances, networks))
 
     async def accept_action(
@@ -187,6 +200,14 @@ class ConductorAPI:
     async def delete_quotas(self, project_id: str) -> None:
         """That there are none is no error."""
         await self._caller.call(SUBJECT, DELETE_QUOTAS, DeleteQuotas(project_id))
+
+    async def create_server_group(self, group: ServerGroup) -> None:
+        """Raises OverQuota."""
+        await self._caller.call(SUBJECT, CREATE_SERVER_GROUP, PutServerGroup(group))
+
+    async def delete_server_group(self, group_id: ServerGroupId) -> None:
+        """That there is none is no error."""
+        await self._caller.call(SUBJECT, DELETE_SERVER_GROUP, DeleteServerGroup(group_id))
 
     async def create_flavor(self, flavor: Flavor) -> None:
         """Raises Conflict."""

@@ -10,6 +10,7 @@ from kilonova.api.compute import (
     quotas,
     remote_consoles,
     server_create,
+    server_groups,
     server_list,
     server_metadata,
     server_networks,
@@ -110,6 +111,18 @@ CATALOGUE = (
         reply="202 at 2.1", query=frozenset({"user_id"}), strict=STRICT),
 )  # fmt: skip
 
+GROUPS = (
+    Row("GET", "/os-server-groups", server_groups.list_groups, P + "os-server-groups:index", READER,
+        reply="{server_groups: [...]}", query=server_groups.ARGUMENTS, strict=STRICT),
+    Row("POST", "/os-server-groups", server_groups.create, P + "os-server-groups:create", MEMBER,
+        reply="{server_group}", body=server_groups.CreateServerGroup, min=server_groups.ONE_POLICY),
+    Row("POST", "/os-server-groups", server_groups.create_old, P + "os-server-groups:create", MEMBER,
+        reply="{server_group}", body=server_groups.CreateOldServerGroup, max=v2(63)),
+    Row("GET", "/os-server-groups/{group_id}", server_groups.show, P + "os-server-groups:show", READER,
+        reply="{server_group}"),
+    Row("DELETE", "/os-server-groups/{group_id}", server_groups.delete, P + "os-server-groups:delete", MEMBER, 204),
+)  # fmt: skip
+
 HOSTS = (
     Row("GET", "/os-hypervisors", hypervisors.list_brief, P + "os-hypervisors:list", ADMIN,
         reply="{hypervisors: [...]}", query=hypervisors.ARGUMENTS, strict=v2(53)),
@@ -165,4 +178,4 @@ REST = (
     Row("GET", "/extensions", limits.list_extensions, P + "extensions", READER, reply="{extensions: []}"),
 )  # fmt: skip
 
-SERVICE = Service("/compute/v2.1", (*REST, *SERVERS, *CATALOGUE, *HOSTS), microversions=True)
+SERVICE = Service("/compute/v2.1", (*REST, *SERVERS, *CATALOGUE, *GROUPS, *HOSTS), microversions=True)
