@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from kilonova.objects.placement import PlacementRequest
 from kilonova.objects.service import ComputeNode
+from kilonova.scheduler import groups
 
 Filter = Callable[[PlacementRequest, ComputeNode], str | None]
 """The reason of a refusal, in a few words; None lets the host pass."""
@@ -71,5 +72,7 @@ FILTERS: Mapping[str, Filter] = {
     "RamFilter": ram,
     "DiskFilter": disk,
     "NetworkFilter": network,
+    "ServerGroupAffinityFilter": groups.affinity,
+    "ServerGroupAntiAffinityFilter": groups.anti_affinity,
 }
 """In the order in which they are asked; the first refusal of a host is the one that is told."""
