@@ -59,6 +59,7 @@ def _request(instance: Instance, networks: tuple[str, ...]) -> PlacementRequest:
         availability_zone=instance.availability_zone,
         wants_network=instance.wants_network,
         networks=networks,
+        extra_specs=instance.flavor.extra_specs,
     )
 
 

@@ -17,6 +17,7 @@ class PlacementRequest:
     availability_zone: str | None = None
     wants_network: bool = True
     networks: tuple[str, ...] = ()
+    extra_specs: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)

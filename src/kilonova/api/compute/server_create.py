@@ -14,12 +14,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from kilonova.api.call import Call, Reply, json_reply
-from kilonova.api.compute import server_networks
-from kilonova.api.compute.flavors import is_visible
+from kilonova.api.compute import flavors, server_networks
 from kilonova.api.compute.server_models import BlockDevice, CreateServer, NewServer
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import Forbidden, InvalidInput, NotFound
-from kilonova.db.readers import catalogue, servers
+from kilonova.db.readers import catalogue, hosts
 from kilonova.networks.ids import security_group_id
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId, ImageId, InstanceId
@@ -120,15 +119,13 @@ def _check_rest(asked: NewServer, project_id: str) -> None:
 
 def _find_parts(connection: sa.Connection, asked: NewServer, context: RequestContext) -> _Parts:
     try:
-        flavor = catalogue.get_flavor(connection, FlavorId(asked.flavor))
+        flavor = flavors.for_server(connection, FlavorId(asked.flavor), context)
         image = catalogue.get_image(connection, ImageId(asked.image), context.project_id, admin=context.is_admin)
         keypair = None
         if asked.key_name is not None:
             keypair = catalogue.get_keypair(connection, context.user_id, asked.key_name)
     except NotFound as exc:  # the server is what is not found by 404
         raise InvalidInput(exc.message) from exc
-    if not is_visible(flavor, context):
-        raise InvalidInput(f"Flavor {flavor.id} could not be found.", path="server.flavorRef")
     _check_zone(connection, asked.availability_zone)
     ref = _bootable(image)
     _check_sizes(flavor, image, ref)
@@ -140,7 +137,7 @@ def _check_zone(connection: sa.Connection, zone: str | None) -> None:
         return
     if ":" in zone:
         raise InvalidInput("A host cannot be chosen by the availability zone here.", path="server.availability_zone")
-    if zone not in servers.zones(connection):
+    if zone not in hosts.zones(connection):
         raise InvalidInput(f"The requested availability zone {zone} is not available.", path="server.availability_zone")
 
 

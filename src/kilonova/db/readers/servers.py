@@ -243,11 +243,6 @@ def host_statuses(connection: sa.Connection, hosts: Collection[HostName]) -> dic
     return {row.host: HostStatus(row.up, row.disabled, row.forced_down) for row in connection.execute(query)}
 
 
-def zones(connection: sa.Connection) -> frozenset[str]:
-    """Availability zones in which there is a host."""
-    return frozenset(connection.execute(sa.select(services.c.zone).where(services.c.binary == COMPUTE)).scalars())
-
-
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What a project's servers use; memory in MiB."""
