@@ -114,15 +114,15 @@ def extra_specs() -> str:
     """Every extra spec, with what guests get of it."""
     lines = [HEAD.format(source="src/kilonova/objects/extra_specs.py"), "# Extra specs of flavors\n"]
     lines += [
-        "A spec asks for something. A flavor may bear any of these, but no server is made of a flavor that asks for what",
-        "no guest here gets: the request is refused with the spec's name (400). Names without a namespace, and those of",
-        "namespaces that are not here (`acme:tier`), are labels and ask for nothing.\n",
-        "From microversion 2.86 a name of one of these namespaces that is not in the table, and a value that does not",
-        "match, is refused when it is set. Names and values are regular expressions that match whole; values in any",
-        "case.\n",
-        f"`{AGGREGATE}KEY` asks for a host one of whose aggregates has KEY in its metadata with that value; a value",
-        "there may be a list with commas. Operators: `<or> a <or> b`, `<in>`, `s==`, `s!=`, `s<`, `s<=`, `s>`, `s>=`, and",
-        "for numbers `=` (at least), `==`, `!=`, `>=`, `<=`.\n",
+        "A spec asks for something. A flavor may bear any of these, but no server is made of a flavor that asks for",
+        "what no guest here gets: the request is refused with the spec's name (400). Names without a namespace, and",
+        "those of namespaces that are not here (`acme:tier`), are labels and ask for nothing.\n",
+        "From microversion 2.86 a name of one of these namespaces that is not in the table, and a value that does",
+        "not match, is refused when it is set. Names and values are regular expressions that match whole; values in",
+        "any case.\n",
+        f"`{AGGREGATE}KEY` asks for a host one of whose aggregates has KEY in its metadata with",
+        "that value; a value there may be a list with commas. Operators: `<or> a <or> b`, `<in>`, `s==`, `s!=`, `s<`,",
+        "`s<=`, `s>`, `s>=`, and for numbers `=` (at least), `==`, `!=`, `>=`, `<=`.\n",
         "| name | values | guests get |",
         "|---|---|---|",
     ]
