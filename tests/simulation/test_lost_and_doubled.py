@@ -19,7 +19,7 @@ from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.objects.states import PowerState
 from tests.simulation.virtual import run_virtually
-from tests.simulation.world import World, simulated
+from tests.simulation.world import World, check_quotas, simulated
 
 HOSTS = ("a", "b", "c")
 SERVERS = 12
@@ -160,6 +160,7 @@ async def check(story: Story) -> None:
     }
     there = {name: [story.expected[i].vcpus for host, i, _ in guests if host == name] for name in HOSTS}
     assert claimed == {name: (len(vcpus), sum(vcpus)) for name, vcpus in there.items()}
+    await check_quotas(world)
 
 
 async def run_story(

@@ -7,11 +7,9 @@ from pydantic import Field
 
 from kilonova.api.body import Body
 from kilonova.api.call import Call, Reply
+from kilonova.api.compute import flavors
 from kilonova.api.compute.actions.row import ActionRow, Rows, accept
 from kilonova.api.compute.fields import DiskConfig, IdText
-from kilonova.api.compute.flavors import is_visible
-from kilonova.base.errors import InvalidInput, NotFound
-from kilonova.db.readers import catalogue
 from kilonova.objects.ids import FlavorId
 from kilonova.objects.states import Verb
 from kilonova.rpcapi.conductor import DISK_CONFIG, FLAVOR
@@ -38,12 +36,7 @@ async def resize(call: Call, body: Resize) -> Reply:
     """ACTIVE or SHUTOFF to VERIFY_RESIZE, on the same host.  400 at once when that has no room: then nothing has
     happened to the server."""
     flavor_id = FlavorId(body.resize.flavor)
-    try:
-        flavor = await call.db.read(catalogue.get_flavor, flavor_id)
-    except NotFound as exc:
-        raise InvalidInput(exc.message, path="resize.flavorRef") from exc
-    if not is_visible(flavor, call.context):
-        raise InvalidInput(f"Flavor {flavor_id} could not be found.", path="resize.flavorRef")
+    await call.db.read(flavors.for_server, flavor_id, call.context)
     params: dict[str, str] = {FLAVOR: flavor_id}
     if body.resize.disk_config is not None:
         params[DISK_CONFIG] = body.resize.disk_config
