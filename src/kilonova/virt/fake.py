@@ -210,6 +210,7 @@ class FakeDriver(ComputeDriver):
         if guest is None:
             raise HypervisorError(f"Guest {instance_id} is not known to the hypervisor.")
         if guest.power is PowerState.PAUSED:
+            guest.mark = mark
             self.hypervisor.move(instance_id, PowerState.RUNNING, "unpaused")
         if guest.saved:
             self.hypervisor.move(instance_id, PowerState.RUNNING, "restored")

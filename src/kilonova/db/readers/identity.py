@@ -2,6 +2,7 @@
 """Reading users, projects and roles."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -10,18 +11,24 @@ from kilonova.db.schema import projects, role_assignments, users
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """`password_hash` is argon2's own text; it never leaves identity and this room."""
+    """`password_hash` is argon2's own text; it never leaves identity and this room.  Tokens issued before
+    `tokens_from` are of no use any more."""
 
     id: str
     name: str
     password_hash: str
     default_project_id: str | None
+    description: str = ""
+    enabled: bool = True
+    tokens_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
     id: str
     name: str
+    description: str = ""
+    enabled: bool = True
 
 
 def find_user(connection: sa.Connection, *, user_id: str | None = None, name: str | None = None) -> User | None:

@@ -28,6 +28,10 @@ QEMU_IMG_CPU_S = 30
 GIB = 1 << 30
 
 
+LONGEST_SOCKET = 107
+"""Bytes of a socket's path that Linux takes (unix(7): 108 with the zero at its end)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Owner:
     """The user that the hypervisor's daemon and its guests run as."""
@@ -75,6 +79,16 @@ class Disks:
 
     def console_log(self, instance_id: InstanceId) -> Path:
         return self.directory(instance_id) / "console.log"
+
+    def agent_socket(self, instance_id: InstanceId) -> Path | None:
+        """Where the guest agent's channel ends; None: where libvirt puts it.
+
+        A session daemon puts it so deep below the user's configuration that with a home directory of more than 15
+        characters no guest starts.  A system daemon's place is short, and its security driver knows it.
+        """
+        path = self.directory(instance_id) / "agent.sock"
+        is_session = urlsplit(self._uri).path == "/session"
+        return path if is_session and len(os.fsencode(path)) <= LONGEST_SOCKET else None
 
     async def blocking(self, instance_id: InstanceId, fn: Callable[..., T], *args: Any) -> T:
         """`fn(*args)`, which works on the guest's files, in a worker.  Raises HypervisorError for what the file system

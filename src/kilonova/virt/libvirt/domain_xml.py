@@ -181,6 +181,7 @@ class Domain:
     disks: tuple[Disk, ...] = ()
     nics: tuple[HostInterface | UserInterface, ...] = ()
     console_log: str | None = None
+    agent_socket: str | None = None
 
     def xml(self) -> str:
         """The document, as text."""
@@ -237,6 +238,8 @@ class Domain:
         console = _element(devices, "console", type="pty")
         _element(console, "target", type="serial", port=0)
         agent = _element(devices, "channel", type="unix")
+        if self.agent_socket is not None:
+            _element(agent, "source", mode="bind", path=self.agent_socket)
         _element(agent, "target", type="virtio", name="org.qemu.guest_agent.0")
         _element(devices, "memballoon", model="virtio")
         rng = _element(devices, "rng", model="virtio")

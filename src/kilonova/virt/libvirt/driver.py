@@ -352,6 +352,7 @@ class LibvirtDriver(power.MemoryDisksFigures):
         simulated = kind == "test"
         disks = await self._files.run(power.devices, self._disks, instance)
         nics = () if simulated else network.interfaces(instance, await self._found())
+        agent = self._disks.agent_socket(instance.id)
         return Domain(
             kind=kind,
             uuid=instance.id,
@@ -365,6 +366,7 @@ class LibvirtDriver(power.MemoryDisksFigures):
             disks=disks,
             nics=nics,
             console_log=None if simulated else str(self._disks.console_log(instance.id)),
+            agent_socket=None if agent is None else str(agent),
         )
 
 

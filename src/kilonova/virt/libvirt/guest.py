@@ -81,15 +81,28 @@ def _state(domain: libvirt.virDomain) -> tuple[int, int]:
     return state, reason
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A domain of ours, libvirt's pair of its state, and whether it is off with its memory kept."""
+
+    domain: libvirt.virDomain
+    state: tuple[int, int]
+    saved: bool
+
+
+def look(conn: libvirt.virConnect, instance_id: InstanceId) -> Seen | None:
+    """For more that is done to a domain, within one hop; None when there is none, HypervisorError when it is somebody
+    else's."""
+    domain = _ours(conn, instance_id)
+    if domain is None:
+        return None
+    state = _state(domain)
+    return Seen(domain, state, _is_saved(domain, state[0]))
+
+
 def exists(conn: libvirt.virConnect, instance_id: InstanceId) -> bool:
     """Whether libvirt knows a domain of this id, whoever made it."""
     return _lookup(conn, instance_id) is not None
-
-
-def holds_disk(conn: libvirt.virConnect, instance_id: InstanceId) -> bool:
-    """Whether it runs, or will go on from its memory: either wants the disk that it knows."""
-    domain = _ours(conn, instance_id)
-    return domain is not None and bool(domain.isActive() or domain.hasManagedSaveImage(0))
 
 
 def read(conn: libvirt.virConnect, instance_id: InstanceId) -> GuestState | None:
@@ -223,12 +236,12 @@ def start(conn: libvirt.virConnect, instance_id: InstanceId, mark: str) -> Start
     if domain is None:
         raise HypervisorError(f"Guest {instance_id} is not known to the hypervisor.")
     state, reason = _state(domain)
-    if state in (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_BLOCKED):
+    if state in states.GOES:
         return Start.RUNS
     if state == libvirt.VIR_DOMAIN_SHUTDOWN or states.power_of(state, reason) is PowerState.NOSTATE:
         return Start.LATER
     if state == libvirt.VIR_DOMAIN_PAUSED:
-        domain.resume()
+        _mark_and_run(domain, mark)
         return Start.RUNS
     if state == libvirt.VIR_DOMAIN_PMSUSPENDED:
         domain.pMWakeup(0)
@@ -237,27 +250,53 @@ def start(conn: libvirt.virConnect, instance_id: InstanceId, mark: str) -> Start
         return Start.SAVED
     if state == libvirt.VIR_DOMAIN_CRASHED:
         domain.destroy()
-    # In the persistent definition, before the start: the running guest has it from its first moment, whatever becomes
-    # of us in between.
+    if _create_standing(domain):
+        _mark_and_run(domain, mark)
+    else:
+        _set_mark(domain, mark)
+        domain.createWithFlags(0)
+    return Start.RUNS
+
+
+def _create_standing(domain: libvirt.virDomain) -> bool:
+    """The guest is there and has not run yet; False, and nothing has happened, where a driver cannot do that.
+
+    The mark comes between this and the guest's first instruction: wherever we, the connection or libvirtd end in the
+    middle, a guest that ran bears its mark, and one that bears it is or was there.
+    """
+    try:
+        domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+    except libvirt.libvirtError as exc:
+        if exc.get_error_code() == libvirt.VIR_ERR_INVALID_ARG:
+            return False  # libvirt's test driver, whose guests do not run anyway
+        if exc.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID or not domain.isActive():
+            raise
+    return True
+
+
+def _mark_and_run(domain: libvirt.virDomain, mark: str) -> None:
+    _set_mark(domain, mark)
+    try:
+        domain.resume()
+    except libvirt.libvirtError as exc:
+        if exc.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID or _state(domain)[0] not in states.GOES:
+            raise  # (it runs already: somebody else was quicker)
+
+
+def _set_mark(domain: libvirt.virDomain, mark: str) -> None:
+    """In the running guest's definition, if there is one, and in that of its next start."""
+    live = libvirt.VIR_DOMAIN_AFFECT_LIVE if domain.isActive() else 0
     domain.setMetadata(
         libvirt.VIR_DOMAIN_METADATA_ELEMENT,
         domain_xml.start_element(mark),
         domain_xml.START_PREFIX,
         domain_xml.START_URI,
-        libvirt.VIR_DOMAIN_AFFECT_CONFIG,
+        libvirt.VIR_DOMAIN_AFFECT_CONFIG | live,
     )
-    try:
-        domain.createWithFlags(0)
-    except libvirt.libvirtError as exc:
-        if exc.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID or not domain.isActive():
-            raise
-    return Start.RUNS
 
 
 JOB_WAIT_S = 30.0
 """How long libvirt's QEMU driver waits for a domain's job before it refuses (QEMU_JOB_WAIT_TIME)."""
-
-_STARTING_UP = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP)
 
 CURE_OF_STUCK = (
     "Stop libvirtd, remove {name}.xml from its run directory (/run/libvirt/qemu; of a session daemon "
@@ -270,7 +309,7 @@ wants a job fails after JOB_WAIT_S; no other start of the daemon changes that as
 
 def is_starting_up(domain: libvirt.virDomain) -> bool:
     """Between libvirt's decision to start it and QEMU's first word: a second or two, or for ever (CURE_OF_STUCK)."""
-    return _state(domain) == _STARTING_UP
+    return _state(domain) == states.STARTING_UP
 
 
 def destroy(conn: libvirt.virConnect, instance_id: InstanceId) -> None:
@@ -316,64 +355,23 @@ def shutdown(conn: libvirt.virConnect, instance_id: InstanceId) -> None:
             raise
 
 
-_STANDS = libvirt.VIR_DOMAIN_PAUSED
-_GOES = (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_BLOCKED)
-_BEING_SAVED = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_SAVE)
-
-
 def pause(conn: libvirt.virConnect, instance_id: InstanceId) -> None:
     """The guest's processors stand still.  Raises HypervisorError when it does not run."""
     domain, state = _live(conn, instance_id)
-    if state in _GOES:
+    if state in states.GOES:
         domain.suspend()
 
 
 def unpause(conn: libvirt.virConnect, instance_id: InstanceId) -> None:
     """A paused guest goes on.  Raises HypervisorError when it is off."""
     domain, state = _live(conn, instance_id)
-    if state == _STANDS:
+    if state == libvirt.VIR_DOMAIN_PAUSED:
         domain.resume()
-
-
-def save(conn: libvirt.virConnect, instance_id: InstanceId) -> bool:
-    """The guest is off and libvirt keeps its memory; False while another call is at it: ask again.  HypervisorError
-    when it does not run.  After a failure libvirt has let the guest go on."""
-    domain = _ours(conn, instance_id)
-    state = (libvirt.VIR_DOMAIN_NOSTATE, 0) if domain is None else _state(domain)
-    if domain is not None and _is_saved(domain, state[0]):
-        return True
-    if domain is None or state[0] not in (*_GOES, _STANDS):
-        raise HypervisorError(f"Guest {instance_id} does not run.")
-    if state == _BEING_SAVED:
-        return False
-    domain.managedSave(0)
-    return True
-
-
-def restore(conn: libvirt.virConnect, instance_id: InstanceId) -> bool:
-    """The guest goes on from its memory, which is kept no longer; False while it is on its way: ask again.
-    HypervisorError when nothing is kept."""
-    domain = _ours(conn, instance_id)
-    state = (libvirt.VIR_DOMAIN_NOSTATE, 0) if domain is None else _state(domain)
-    if state[0] in _GOES:
-        return True
-    if state in (_BEING_SAVED, _STARTING_UP):
-        return False
-    if domain is not None and state[0] == libvirt.VIR_DOMAIN_PMSUSPENDED:
-        domain.pMWakeup(0)
-    elif domain is not None and state[0] == _STANDS:
-        domain.resume()
-    elif domain is not None and _is_saved(domain, state[0]):
-        domain.createWithFlags(0)  # which reads it, because it is there; a guest that stood still does so again
-        return False
-    else:
-        raise HypervisorError(f"Guest {instance_id} has no saved memory to go on from.")
-    return True
 
 
 def _live(conn: libvirt.virConnect, instance_id: InstanceId) -> tuple[libvirt.virDomain, int]:
     domain = _ours(conn, instance_id)
     state = None if domain is None else _state(domain)[0]
-    if domain is None or state not in (*_GOES, _STANDS):
+    if domain is None or state not in (*states.GOES, libvirt.VIR_DOMAIN_PAUSED):
         raise HypervisorError(f"Guest {instance_id} does not run.")
     return domain, state

@@ -10,7 +10,7 @@ from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import PowerState
 from kilonova.virt.driver import BaseImage, ComputeDriver
-from kilonova.virt.libvirt import diagnostics, guest
+from kilonova.virt.libvirt import diagnostics, memory
 from kilonova.virt.libvirt.connection import Hop, HypervisorConnection
 from kilonova.virt.libvirt.disks import Disks
 from kilonova.virt.libvirt.domain_xml import Disk
@@ -43,7 +43,7 @@ class MemoryDisksFigures(ComputeDriver):
         """See Suspension."""
         self._refuse_if_read_only("suspend")
         try:
-            await self._move_memory(instance_id, partial(guest.save, instance_id=instance_id))
+            await self._move_memory(instance_id, partial(memory.save, instance_id=instance_id))
         except HypervisorError as exc:
             if "libvirt_code" not in exc.details:
                 raise
@@ -56,7 +56,7 @@ class MemoryDisksFigures(ComputeDriver):
     async def resume(self, instance_id: InstanceId) -> None:
         """See Suspension."""
         self._refuse_if_read_only("resume")
-        await self._move_memory(instance_id, partial(guest.restore, instance_id=instance_id))
+        await self._move_memory(instance_id, partial(memory.restore, instance_id=instance_id))
 
     async def _move_memory(self, instance_id: InstanceId, move: Hop[bool]) -> None:
         while not await self._settling.run(
@@ -85,7 +85,7 @@ class MemoryDisksFigures(ComputeDriver):
     async def replace_root_disk(self, instance: Instance, base: BaseImage) -> None:
         """See DiskReplacement."""
         self._refuse_if_read_only("replace_root_disk")
-        if await self.connection.control.run(partial(guest.holds_disk, instance_id=instance.id)):
+        if await self.connection.control.run(partial(memory.holds_disk, instance_id=instance.id)):
             raise HypervisorError(f"Guest {instance.id} is not off: its disk is kept.")
         root = self._disks.root_disk(instance.id)
         await self._disks.make_overlay(instance.id, root, base, instance.flavor.disk_gib)

@@ -51,6 +51,11 @@ def _reason_names() -> dict[tuple[int, int], str]:
 _REASONS = _reason_names()
 
 
+GOES = (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_BLOCKED)
+STARTING_UP = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP)
+BEING_SAVED = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_SAVE)
+
+
 def power_of(state: int, reason: int) -> PowerState:
     """Our power state of libvirt's pair; unknown numbers are NOSTATE, never off."""
     return _EXACT.get((state, reason), _POWER.get(state, PowerState.NOSTATE))
