@@ -31,11 +31,13 @@ from kilonova.compute.session import Identity, Session
 from kilonova.compute.virtapi import ComputeVirtAPI
 from kilonova.config.default import reloaded
 from kilonova.config.load import Settings
+from kilonova.objects.diagnostics import GuestDiagnostics
 from kilonova.rpc.bus import Bus
 from kilonova.rpcapi import compute as rows
 from kilonova.rpcapi.host import HostAPI
 from kilonova.rpcapi.method import Ack, Caller, Endpoint
 from kilonova.virt.driver import ComputeDriver, Reachability, VirtAPI
+from kilonova.virt.power import Diagnostics, able
 
 log = structlog.get_logger(__name__)
 
@@ -146,6 +148,7 @@ class ComputeManager:
         endpoint = Endpoint()
         endpoint.on(rows.WAKE, self._wake)
         endpoint.on(rows.CONSOLE_OUTPUT, self._console_output)
+        endpoint.on(rows.DIAGNOSE, self._diagnose)
         return endpoint
 
     async def _wake(self, _request: rows.Wake, _peer: str) -> Ack:
@@ -157,3 +160,6 @@ class ComputeManager:
             raise NotFound(f"Guest {request.instance_id} does not exist on this host.")
         output = await self.driver.console_output(request.instance_id, request.max_bytes)
         return rows.Text(output.decode("utf-8", errors="replace"))
+
+    async def _diagnose(self, request: rows.Diagnose, _peer: str) -> GuestDiagnostics:
+        return await able(self.driver, Diagnostics, "measure a guest").diagnostics(request.instance_id)
