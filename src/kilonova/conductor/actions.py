@@ -10,9 +10,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kilonova.base.errors import InvalidState, NotFound, StaleWrite
+from kilonova.base.errors import InvalidState, NotFound, NoValidHost, StaleWrite
 from kilonova.conductor import quota, server_groups
-from kilonova.conductor.effects import when_accepted
+from kilonova.conductor.effects import ends_in, when_accepted, when_ended
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
@@ -63,8 +63,8 @@ def accept(
 ) -> HostName | None:
     """Record an action on an existing instance, or refuse it; the host to wake, if there is one.
 
-    Raises NotFound, InvalidState, OverQuota, or what `when_accepted` does.  A repeat of the same request, and a second
-    delete, change nothing.  Without `quotas`, as for what the service asks of itself, no limit holds.
+    Raises NotFound, InvalidState, NoValidHost, OverQuota, or what `when_accepted` does.  A repeat of the same request,
+    and a second delete, change nothing.  Without `quotas`, as for what the service asks of itself, no limit holds.
     """
     if read_actions.is_known(connection, asked.instance_id, asked.context.request_id):
         return None  # even if it has ended since: its outcome is recorded
@@ -74,6 +74,8 @@ def accept(
         return instance.host
     _check(instance, asked, already)
     values = when_accepted(instance, asked)
+    if asked.verb is Verb.REBUILD:
+        _reclaim(connection, instance, asked)
     rule = VERBS[asked.verb]
     if rule.preempts:
         _supersede(connection, already, asked, now)
@@ -87,6 +89,14 @@ def accept(
     if instance.host is None:  # nothing of it is on any host: a delete has nothing to do there
         _end(connection, action, instance, _Outcome(True, None, None), now)
     return instance.host
+
+
+def _reclaim(connection: sa.Connection, instance: Instance, asked: AcceptAction) -> None:
+    """A server whose flavor has no size for its disk has one as large as its image."""
+    assert instance.host is not None
+    assert asked.image is not None
+    if not write_hosts.reclaim_disk(connection, instance.host, instance, replace(instance, image=asked.image)):
+        raise NoValidHost(f"Host {instance.host} has no room for a disk of the size of image {asked.image.id}.")
 
 
 def _supersede(connection: sa.Connection, already: list[Action], by: AcceptAction, now: datetime) -> None:
@@ -190,9 +200,10 @@ def _end(connection: sa.Connection, action: Action, instance: Instance, outcome:
         return
     power = PowerState.NOSTATE if outcome.power is None else outcome.power
     values: dict[str, Any] = {"task_state": None, "power_state": power}
+    values.update(when_ended(action.verb, succeeded=outcome.succeeded))
     if outcome.succeeded:
         # The verb says where it ends, the hypervisor's last word whether it is still there.
-        values.update(vm_state=observed(VERBS[action.verb].ends or instance.vm_state, power), fault=None)
+        values.update(vm_state=observed(ends_in(instance, action.verb), power), fault=None)
         if action.verb is Verb.CREATE:
             values["launched_at"] = now
     elif VERBS[action.verb].breaks:

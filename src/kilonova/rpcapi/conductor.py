@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from kilonova.base.context import RequestContext
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId, ImageId, InstanceId, ServerGroupId
-from kilonova.objects.image import Image
+from kilonova.objects.image import Image, ImageRef
 from kilonova.objects.instance import Instance
 from kilonova.objects.keypair import Keypair
 from kilonova.objects.server_group import ServerGroup
@@ -31,11 +31,32 @@ class CreateServers:
 
 
 @dataclass(frozen=True, slots=True)
+class Changes:
+    """What a rebuild gives a server anew: the fields that are `named`; all others stay as they are."""
+
+    named: tuple[str, ...] = ()
+    name: str = ""
+    hostname: str = ""
+    description: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    key_name: str | None = None
+    key_data: str | None = None
+    user_data: str | None = None
+    disk_config: str = "MANUAL"
+    access_ip_v4: str | None = None
+    access_ip_v6: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AcceptAction:
+    """`image` is what a rescue boots, or a rebuild makes the disk of."""
+
     context: RequestContext
     instance_id: InstanceId
     verb: Verb
     params: Mapping[str, str] = field(default_factory=dict[str, str])
+    image: ImageRef | None = None
+    changes: Changes = Changes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +199,11 @@ class ConductorAPI:
     ) -> None:
         """Raises NotFound, InvalidState (with the vm_state in the message, or that it is locked), Forbidden,
         OverQuota."""
-        await self._caller.call(SUBJECT, ACCEPT_ACTION, AcceptAction(context, instance_id, verb, dict(params or {})))
+        await self.accept(AcceptAction(context, instance_id, verb, dict(params or {})))
+
+    async def accept(self, request: AcceptAction) -> None:
+        """The same, for an action that comes with more than words."""
+        await self._caller.call(SUBJECT, ACCEPT_ACTION, request)
 
     async def update_server(
         self, context: RequestContext, instance_id: InstanceId, name: str | None, description: str | None

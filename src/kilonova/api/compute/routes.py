@@ -3,6 +3,7 @@
 
 from kilonova.api.compute import (
     aggregates,
+    diagnostics,
     extensions,
     flavor_extras,
     flavors,
@@ -17,6 +18,7 @@ from kilonova.api.compute import (
     server_list,
     server_metadata,
     server_networks,
+    server_password,
     server_tags,
     servers,
     services,
@@ -84,6 +86,12 @@ SERVERS = (
         P + "os-attach-interfaces:show", READER, reply="{interfaceAttachment}"),
     Row("GET", "/servers/{server_id}/os-security-groups", server_networks.list_security_groups,
         P + "os-security-groups:list", READER, reply="{security_groups: [default]}"),
+    Row("GET", "/servers/{server_id}/diagnostics", diagnostics.show, P + "os-server-diagnostics", ADMIN,
+        reply="what is measured of it; the hypervisor's own names before 2.48"),
+    Row("GET", "/servers/{server_id}/os-server-password", server_password.show, P + "os-server-password:show", READER,
+        reply="{password}: empty"),
+    Row("DELETE", "/servers/{server_id}/os-server-password", server_password.clear, P + "os-server-password:clear",
+        MEMBER, 204),
     Row("GET", "/servers/{server_id}/os-instance-actions", instance_actions.list_actions,
         P + "os-instance-actions:list", READER, reply="{instanceActions: [...]}",
         query=instance_actions.ARGUMENTS, strict=v2(58)),

@@ -88,6 +88,14 @@ def release(connection: sa.Connection, host: HostName, instance: Instance) -> No
     connection.execute(sa.update(compute_nodes).where(compute_nodes.c.host == host).values(**_moved(instance, -1)))
 
 
+def reclaim_disk(connection: sa.Connection, host: HostName, before: Instance, after: Instance) -> bool:
+    """The instance's disk is of another image from now on: the difference is taken, if it is there, or given back."""
+    more, node = disk_gib(after) - disk_gib(before), compute_nodes.c
+    fits = sa.or_(sa.literal(more) <= 0, node.disk_gib_used + more <= node.disk_gib_capacity)
+    taken = sa.update(compute_nodes).where(node.host == host, fits).values(disk_gib_used=node.disk_gib_used + more)
+    return connection.execute(taken).rowcount == 1
+
+
 def disk_gib(instance: Instance) -> int:
     """What the instance's disks may grow to, in GiB, rounded up."""
     flavor = instance.flavor
