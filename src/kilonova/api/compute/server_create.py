@@ -63,7 +63,7 @@ async def create(call: Call, body: CreateServer) -> Reply:
     server: dict[str, Any] = {
         "id": first.id,
         "links": links,
-        "OS-DCF:diskConfig": "MANUAL",
+        "OS-DCF:diskConfig": first.disk_config,
         "security_groups": [{"name": "default"}],
         "adminPass": asked.admin_pass or call.deps.clock.new_secret(9),
     }
@@ -213,7 +213,7 @@ def _instances(call: Call, asked: NewServer, parts: _Parts, *, wants_network: bo
                 project_id=call.context.project_id,
                 user_id=call.context.user_id,
                 name=name,
-                hostname=hostname_of(name, instance_id),
+                hostname=_hostname(asked, index, count) or hostname_of(name, instance_id),
                 flavor=parts.flavor,
                 image=parts.image,
                 created_at=at,
@@ -229,10 +229,21 @@ def _instances(call: Call, asked: NewServer, parts: _Parts, *, wants_network: bo
                 description=asked.description,
                 reservation_id=reservation,
                 launch_index=index,
+                disk_config=asked.disk_config,
+                access_ip_v4=asked.access_ip_v4,
+                access_ip_v6=asked.access_ip_v6,
                 server_group_id=parts.group_id,
             )
         )
     return tuple(made)
+
+
+def _hostname(asked: NewServer, index: int, count: int) -> str | None:
+    """What was asked for; of several servers each has its number, as in their names."""
+    if asked.hostname is None or count == 1:
+        return asked.hostname
+    number = f"-{index + 1}"
+    return asked.hostname[: 63 - len(number)] + number
 
 
 def hostname_of(name: str, instance_id: InstanceId) -> str:
