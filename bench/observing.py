@@ -133,6 +133,7 @@ async def _rig(directory: Path, daemon: PrivateLibvirtd) -> AsyncIterator[Rig]:
             clock,
             settings.conductor,
             down_time_s=60,
+            offload_after_s=-1,
             failpoints=Failpoints(),
             metrics=Metrics(),
         )

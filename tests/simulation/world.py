@@ -102,6 +102,7 @@ class World:
                 self.clock,
                 self.settings.conductor,
                 down_time_s=self.settings.default.service_down_time,
+                offload_after_s=self.settings.default.shelved_offload_time,
                 failpoints=Failpoints(),
                 metrics=self.metrics,
             )

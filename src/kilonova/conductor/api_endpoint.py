@@ -11,9 +11,11 @@ from kilonova.base.clock import Clock
 from kilonova.base.failpoints import Failpoints
 from kilonova.conductor import actions, hosts, server_edits
 from kilonova.db.engine import Database
+from kilonova.db.readers import actions as read_actions
 from kilonova.db.writers import catalogue
 from kilonova.db.writers import instances as write_instances
 from kilonova.objects.ids import ActionId
+from kilonova.objects.states import VERBS
 from kilonova.rpcapi import conductor as rows
 from kilonova.rpcapi.compute import ComputeAPI
 from kilonova.rpcapi.method import Ack, Endpoint
@@ -81,6 +83,9 @@ class ApiEndpoint:
         self._failpoints.hit("conductor.action.accepted")
         if host is not None:
             await self._compute.wake(host)
+        elif VERBS[request.verb].places:
+            for waiting in await self._db.read(read_actions.unplaced):
+                self._to_place(waiting)
         return ACK
 
     async def _update_server(self, request: rows.UpdateServer, _peer: str) -> Ack:

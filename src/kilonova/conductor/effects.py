@@ -7,10 +7,10 @@ Each is a pure function from the instance and the request to columns; the transa
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kilonova.base.errors import Forbidden, InvalidInput
+from kilonova.base.errors import Forbidden, InvalidInput, InvalidState
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import VERBS, TaskState, Verb, VmState
-from kilonova.rpcapi.conductor import AcceptAction
+from kilonova.rpcapi.conductor import AVAILABILITY_ZONE, AcceptAction
 
 OWNER, ADMIN = "owner", "admin"
 
@@ -43,11 +43,21 @@ def _reset_state(_instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
     return {"vm_state": state} if state is VmState.ERROR else {"vm_state": state, "fault": None}
 
 
+def _unshelve(instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
+    if instance.vm_state is not VmState.SHELVED_OFFLOADED and AVAILABILITY_ZONE in asked.params:
+        raise InvalidState(
+            f"Instance {instance.id} is on a host and comes off the shelf there: no availability zone can be chosen.",
+            vm_state=instance.vm_state,
+        )
+    return {}
+
+
 _EFFECTS: Mapping[Verb, Effect] = {
     Verb.REBOOT: _reboot,
     Verb.LOCK: _lock,
     Verb.UNLOCK: _unlock,
     Verb.RESET_STATE: _reset_state,
+    Verb.UNSHELVE: _unshelve,
 }
 
 

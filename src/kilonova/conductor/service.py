@@ -6,6 +6,7 @@ waking) can be lost at any moment and is found again from the open actions.
 """
 
 import asyncio
+import contextlib
 
 import structlog
 
@@ -14,13 +15,14 @@ from kilonova.base.errors import KilonovaError
 from kilonova.base.failpoints import Failpoints
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
-from kilonova.conductor import build, liveness, watchdog
+from kilonova.conductor import build, liveness, offload, watchdog
 from kilonova.conductor.api_endpoint import ApiEndpoint
 from kilonova.conductor.host_endpoint import HostEndpoint
 from kilonova.config.conductor import ConductorSettings
 from kilonova.db.engine import Database
 from kilonova.db.readers import actions as read_actions
 from kilonova.objects.ids import ActionId
+from kilonova.objects.states import Verb
 from kilonova.rpc.bus import Bus
 from kilonova.rpcapi import conductor as api_rows
 from kilonova.rpcapi import host as host_rows
@@ -32,7 +34,8 @@ QUEUE = "conductors"
 
 
 class Conductor:
-    """Serves the API and hosts; owns the database.  `down_time_s`: silence that makes a host down."""
+    """Serves the API and hosts; owns the database.  `down_time_s`: silence that makes a host down; `offload_after_s`:
+    how long a shelved server stays on its host (negative: until somebody says)."""
 
     def __init__(
         self,
@@ -42,6 +45,7 @@ class Conductor:
         settings: ConductorSettings,
         *,
         down_time_s: float,
+        offload_after_s: float,
         failpoints: Failpoints,
         metrics: Metrics,
     ) -> None:
@@ -50,6 +54,8 @@ class Conductor:
         self._failpoints = failpoints
         self._liveness = liveness.Liveness(clock, down_time_s=down_time_s, grace_s=settings.grace_period)
         self._to_place: asyncio.Queue[ActionId] = asyncio.Queue()
+        self._offload_after_s = offload_after_s
+        self._shelved = asyncio.Event()
 
     async def start(self, bus: Bus, tasks: Supervisor) -> None:
         """Serve on `bus`; background work runs under `tasks`.  Creates that were accepted by an earlier process and
@@ -57,10 +63,12 @@ class Conductor:
         for action_id in await self._db.read(read_actions.unplaced):
             self._to_place.put_nowait(action_id)
         for_api = ApiEndpoint(self._db, self._compute, self._clock, self._failpoints, self._to_place.put_nowait)
-        for_hosts = HostEndpoint(self._db, self._clock, self._liveness, self._failpoints)
+        for_hosts = HostEndpoint(self._db, self._clock, self._liveness, self._failpoints, self._ended)
         await bus.subscribe(api_rows.SUBJECT, for_api.endpoint().handle, queue=QUEUE)
         await bus.subscribe(host_rows.SUBSCRIPTION, for_hosts.endpoint().handle, queue=QUEUE)
         tasks.spawn("place", self._place_forever())
+        if self._offload_after_s >= 0:
+            tasks.spawn("offload", self._offload_forever())
         tasks.periodic("watchdog", self._settings.watchdog_interval, self._watch, limit_s=60)
 
     async def check_database(self) -> None:
@@ -83,6 +91,30 @@ class Conductor:
         self._failpoints.hit("conductor.place.done")
         if host is not None:
             await self._compute.wake(host)
+
+    def _ended(self, verb: Verb) -> None:
+        if verb is Verb.SHELVE:
+            self._shelved.set()
+
+    async def _offload_forever(self) -> None:
+        """At the end of a shelving, and from time to time."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.watchdog_interval):
+                    await self._shelved.wait()
+            self._shelved.clear()
+            try:
+                await self._offload()
+            except KilonovaError as exc:
+                log.warning("shelved servers stay on their hosts for now", error=str(exc))
+            except Exception:
+                log.exception("offloading shelved servers broke off")
+
+    async def _offload(self) -> None:
+        due = await self._db.read(offload.due, self._offload_after_s, self._clock.now())
+        if due:
+            for host in await self._db.write(offload.begin, due, self._clock.new_id, self._clock.now()):
+                await self._compute.wake(host)
 
     async def _watch(self) -> None:
         ended = await self._db.write(watchdog.end_overdue, self._clock.now())

@@ -17,6 +17,8 @@ SUBJECT = "conductor.api"
 
 NETWORKS = "networks"
 """The parameter of a create action that holds their names, with commas."""
+AVAILABILITY_ZONE = "availability_zone"
+"""The parameter of an unshelving that says where to; without it, where it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +33,13 @@ class CreateServers:
 
 @dataclass(frozen=True, slots=True)
 class AcceptAction:
+    """`image`: the record of the image that the action makes, recorded with it."""
+
     context: RequestContext
     instance_id: InstanceId
     verb: Verb
     params: Mapping[str, str] = field(default_factory=dict[str, str])
+    image: Image | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +146,16 @@ class ConductorAPI:
         await self._caller.call(SUBJECT, CREATE_SERVERS, CreateServers(context, instances, networks))
 
     async def accept_action(
-        self, context: RequestContext, instance_id: InstanceId, verb: Verb, params: Mapping[str, str] | None = None
+        self,
+        context: RequestContext,
+        instance_id: InstanceId,
+        verb: Verb,
+        params: Mapping[str, str] | None = None,
+        image: Image | None = None,
     ) -> None:
         """Raises NotFound, InvalidState (with the vm_state in the message, or that it is locked), Forbidden."""
-        await self._caller.call(SUBJECT, ACCEPT_ACTION, AcceptAction(context, instance_id, verb, dict(params or {})))
+        request = AcceptAction(context, instance_id, verb, dict(params or {}), image)
+        await self._caller.call(SUBJECT, ACCEPT_ACTION, request)
 
     async def update_server(
         self, context: RequestContext, instance_id: InstanceId, name: str | None, description: str | None

@@ -22,6 +22,7 @@ from kilonova.objects.service import HostNetwork, Inventory
 from kilonova.objects.states import PowerState
 from kilonova.virt.driver import BaseImage, ComputeDriver, VirtAPI
 from kilonova.virt.fake_machine import CutOff, FakeConsole, FakeGuest, FakeHypervisor
+from kilonova.virt.fake_snapshots import FakeSnapshots
 
 SUBNET = "10.64.0.0/16"
 """Addresses for 65,000 guests; the network exists nowhere."""
@@ -40,6 +41,7 @@ class FakeDriver(ComputeDriver):
     ) -> None:
         super().__init__(virtapi, settings, read_only=read_only)
         self.hypervisor = hypervisor or FakeHypervisor()
+        self.snapshots = FakeSnapshots(self.hypervisor, self._call)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def init_host(self, tasks: Supervisor) -> None:
@@ -154,6 +156,7 @@ class FakeDriver(ComputeDriver):
         async with self._call("ensure_disks", instance.id, changes=True):
             guest = self._guest(instance.id)
             guest.base = guest.base or base
+            guest.disk_bytes = guest.disk_bytes or max(instance.flavor.disk_gib << 30, base.virtual_size)
 
     async def remove_disks(self, instance_id: InstanceId) -> None:
         async with self._call("remove_disks", instance_id, changes=True):
@@ -162,6 +165,7 @@ class FakeDriver(ComputeDriver):
             guest = self.hypervisor.guests.get(instance_id)
             if guest is not None:
                 guest.base, guest.config_drive = None, None
+                guest.snapshots.clear()
                 guest.console.clear()
                 self._forget_if_empty(instance_id)
 

@@ -43,6 +43,8 @@ class FakeGuest:
     """Everything that a host holds of one guest."""
 
     base: BaseImage | None = None
+    disk_bytes: int = 0
+    snapshots: dict[str, bytes] = field(default_factory=dict[str, bytes])
     config_drive: Mapping[str, bytes] | None = None
     network: bool = False
     definition: Instance | None = None

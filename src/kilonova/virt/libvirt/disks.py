@@ -232,12 +232,12 @@ async def create_overlay(path: Path, base: BaseImage, size: int) -> None:
     await run_limited(argv, limit_s=QEMU_IMG_LIMIT_S)
 
 
-async def run_limited(argv: list[str], *, limit_s: float) -> bytes:
+async def run_limited(argv: list[str], *, limit_s: float, cpu_s: int = QEMU_IMG_CPU_S) -> bytes:
     """Run a tool without a shell, within `limit_s` seconds and limits on what it may use; its standard output.
 
     It is dead when this returns, also by cancellation.  Raises HypervisorError.
     """
-    limits = ["prlimit", f"--as={QEMU_IMG_MEMORY_BYTES}", f"--cpu={QEMU_IMG_CPU_S}", "--core=0", "--"]
+    limits = ["prlimit", f"--as={QEMU_IMG_MEMORY_BYTES}", f"--cpu={cpu_s}", "--core=0", "--"]
     try:
         process = await asyncio.create_subprocess_exec(
             *limits,

@@ -33,6 +33,7 @@ from kilonova.virt.libvirt.inheritance import Inheritance
 from kilonova.virt.libvirt.opening import Registrar
 from kilonova.virt.libvirt.pulse import Pulses
 from kilonova.virt.libvirt.settle import Settling
+from kilonova.virt.libvirt.snapshot import Snapshots
 from kilonova.virt.native import Proxy
 
 T = TypeVar("T")
@@ -68,6 +69,7 @@ class LibvirtDriver(ComputeDriver):
         self._files = DaemonWorkers("files", 2)
         self._inheritance = Inheritance(settings.default.state_path)
         self._disks = Disks(settings.default.instances_path, self.connection.uri, self._files)
+        self.snapshots = Snapshots(self._change, self._disks, self._files, virtapi.clock, self._watermark)
         self._backend = network.backend_of(settings.network.backend, self.connection.uri)
         self._networks: network.Found | None = None
         self._known: dict[InstanceId, Ownership] = {}
@@ -342,6 +344,9 @@ class LibvirtDriver(ComputeDriver):
     def _refuse_if_read_only(self, name: str) -> None:
         if self.read_only:
             raise HypervisorError(f"The driver is read-only: {name} is refused.")
+
+    def _watermark(self, total_bytes: int) -> int:
+        return watermark_bytes(self.settings.default, total_bytes)
 
     def _outdate(self, instance_id: InstanceId) -> None:
         """What is known of the domain may have changed: the next bulk read looks at it."""
