@@ -41,7 +41,9 @@ async def image(api: Api, image_id: str) -> dict[str, Any] | None:
 
 async def gone(api: Api, image_id: str) -> None:
     async with asyncio.timeout(20):
-        while await image(api, image_id) is not None or image_id in stored(api):
+        while True:
+            if await image(api, image_id) is None and image_id not in stored(api):
+                return
             await asyncio.sleep(0.01)
 
 
@@ -52,9 +54,11 @@ async def newest(api: Api, server_id: str) -> dict[str, Any]:
 async def settled(api: Api, server_id: str) -> dict[str, Any]:
     """The server once nothing goes on."""
     async with asyncio.timeout(20):
-        while (server := (await api.json(f"/servers/{server_id}"))["server"])["OS-EXT-STS:task_state"] is not None:
+        while True:
+            server = (await api.json(f"/servers/{server_id}"))["server"]
+            if server["OS-EXT-STS:task_state"] is None:
+                return server
             await asyncio.sleep(0.01)
-    return server
 
 
 class Pause:
