@@ -6,6 +6,7 @@ nothing is left of what was deleted.  The same seed gives the same run, message 
 """
 
 import asyncio
+import hashlib
 from collections import Counter
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -52,8 +53,15 @@ class Story:
 
     async def act(self, server_id: str) -> None:
         """One action at random, or a delete, once the one before has ended."""
-        choice = self.random.choice(["stop", "reboot", "delete", "nothing"])
+        choice = self.random.choice(
+            ["stop", "reboot", "delete", "nothing", "createImage", "createBackup", "shelve", "unshelve"]
+        )
         status, starts = self.expected[server_id]
+        if status == "SHELVED_OFFLOADED":
+            choice = choice if choice in ("delete", "nothing") else "unshelve"
+        if choice in ("createImage", "createBackup"):
+            await self.save(server_id, choice)
+            choice = self.random.choice(["delete", "nothing", "nothing"])
         if choice == "delete":
             reply = await self.world.http.delete(f"/compute/v2.1/servers/{server_id}")
             assert reply.status_code == 204, reply.text
@@ -66,6 +74,19 @@ class Story:
             kind = self.random.choice(["SOFT", "HARD"])
             await self.post(f"/compute/v2.1/servers/{server_id}/action", {"reboot": {"type": kind}}, 202)
             self.expected[server_id] = ("ACTIVE", starts + 1)
+        elif choice == "shelve":
+            await self.post(f"/compute/v2.1/servers/{server_id}/action", {"shelve": None}, 202)
+            self.expected[server_id] = ("SHELVED_OFFLOADED", 0)
+        elif choice == "unshelve" and status == "SHELVED_OFFLOADED":
+            await self.post(f"/compute/v2.1/servers/{server_id}/action", {"unshelve": None}, 202)
+            self.expected[server_id] = ("ACTIVE", 1)  # its guest is a new one
+
+    async def save(self, server_id: str, verb: str) -> None:
+        """An image; or a backup, which the next one of the server takes the place of."""
+        more = {"backup_type": "daily", "rotation": 1} if verb == "createBackup" else {}
+        await self.post(f"/compute/v2.1/servers/{server_id}/action", {verb: {"name": verb, **more}}, 202)
+        if self.random.random() < 0.5:
+            await asyncio.sleep(self.random.uniform(0, 3))
 
     async def trouble(self, rounds: int) -> None:
         """Hosts, and the conductor, are killed between any two of their steps and started again."""
@@ -91,19 +112,37 @@ async def check(story: Story) -> None:
     listed = (await world.http.get("/compute/v2.1/servers/detail")).json()["servers"]
     assert {s["id"]: s["status"] for s in listed} == {i: status for i, (status, _) in story.expected.items()}
     guests = [(name, i, guest) for name, machine in world.machines.items() for i, guest in machine.guests.items()]
-    assert Counter(i for _, i, _ in guests) == Counter(list(story.expected))
+    there = [i for i, (status, _) in story.expected.items() if status != "SHELVED_OFFLOADED"]
+    assert Counter(i for _, i, _ in guests) == Counter(there)
+    assert not any(guest.snapshots for _, _, guest in guests)
     for name, server_id, guest in guests:
         status, starts = story.expected[server_id]
         server = next(s for s in listed if s["id"] == server_id)
         assert (server["OS-EXT-SRV-ATTR:host"], guest.starts) == (name, starts), server_id
         assert (guest.power is PowerState.RUNNING) == (status == "ACTIVE")
-    addresses = [(s["OS-EXT-SRV-ATTR:host"], s["addresses"]["kilonova"][0]["addr"]) for s in listed]
+    addresses = [(s["OS-EXT-SRV-ATTR:host"], s["addresses"]["kilonova"][0]["addr"]) for s in listed if s["id"] in there]
     assert len(set(addresses)) == len(addresses)
     claimed = {
         node.service.host: (node.running_vms, node.vcpus_used) for node in await world.db.read(read_hosts.list_nodes)
     }
-    there = Counter(name for name, _, _ in guests)
-    assert claimed == {name: (there[name], there[name]) for name in HOSTS}
+    on = Counter(name for name, _, _ in guests)
+    assert claimed == {name: (on[name], on[name]) for name in HOSTS}
+    await check_images(story)
+
+
+async def check_images(story: Story) -> None:
+    """Each image is whole, and nothing is kept that is none; a shelved server has its image, and no other has one."""
+    world = story.world
+    images = (await world.http.get("/image/v2/images?limit=1000")).json()["images"]
+    assert {one["status"] for one in images} == {"active"}
+    assert {path.name for path in (world.state / "images").iterdir()} == {one["id"] for one in images}
+    for one in images:
+        data = b"".join([chunk async for chunk in world.store.read(one["id"])])
+        assert hashlib.sha512(data).hexdigest() == one["os_hash_value"]
+    shelved = Counter(one["instance_uuid"] for one in images if one["name"].endswith("-shelved"))
+    assert shelved == Counter(i for i, (status, _) in story.expected.items() if status == "SHELVED_OFFLOADED")
+    backups = Counter(one["instance_uuid"] for one in images if one["name"] == "createBackup")
+    assert set(backups.values()) <= {1}
 
 
 async def run_story(

@@ -113,7 +113,7 @@ class HostEndpoint:
         return ACK
 
     async def _drop_images(self, request: rows.DropImages) -> rows.Dropped:
-        return await self._db.write(images.drop, request)
+        return await self._db.write(images.drop, request, self._clock.now())
 
     async def _report_states(self, request: rows.ReportStates) -> Ack:
         ids = tuple(ActionId(self._clock.new_id()) for _ in request.states)

@@ -15,8 +15,9 @@ from kilonova.base.errors import NotFound, StaleWrite
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import catalogue as read_catalogue
 from kilonova.db.readers import instances as read_instances
+from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import catalogue as write_catalogue
-from kilonova.objects.action import BACKUP_TYPE, FORGOTTEN_IMAGES, IMAGE, ROTATION, Action
+from kilonova.objects.action import BACKUP_TYPE, DROPPED, FORGOTTEN_IMAGES, IMAGE, ROTATION, Action
 from kilonova.objects.ids import ActionId, AttemptId, HostName, ImageId
 from kilonova.objects.image import Image, ImageRef, ImageStatus
 from kilonova.objects.instance import Instance
@@ -34,8 +35,11 @@ def prepared(
         write_catalogue.create_image(connection, asked.image)
     if asked.verb is not Verb.DELETE:
         return asked
-    forgotten = [image_id for action in superseded if (image_id := give_up(connection, action)) is not None]
-    forgotten += _forget_shelved(connection, instance)
+    forgotten = _forget_shelved(connection, instance)
+    for action in superseded:
+        forgotten += _dropped(action)
+        if (unfinished := give_up(connection, action)) is not None:
+            forgotten.append(unfinished)
     return replace(asked, params={**asked.params, FORGOTTEN_IMAGES: ",".join(forgotten)}) if forgotten else asked
 
 
@@ -76,16 +80,20 @@ def complete(connection: sa.Connection, request: CompleteImage, now: datetime) -
     write_catalogue.update_image(connection, active, None)
 
 
-def drop(connection: sa.Connection, request: DropImages) -> Dropped:
-    """Forget the images that the action makes needless.  Protected ones stay.  Raises StaleWrite."""
+def drop(connection: sa.Connection, request: DropImages, now: datetime) -> Dropped:
+    """Forget the images that the action makes needless.  Protected ones stay.  Asked again, it names them again.
+    Raises StaleWrite."""
     action = _held(connection, request)
     instance = read_instances.get(connection, action.instance_id)
     if action.verb is Verb.UNSHELVE:
         return Dropped(tuple(_forget_shelved(connection, instance)))
-    beyond = _beyond_rotation(connection, action)
-    for image in beyond:
-        write_catalogue.forget_image(connection, image.id)
-    return Dropped(tuple(image.id for image in beyond))
+    beyond = [image.id for image in _beyond_rotation(connection, action)]
+    for image_id in beyond:
+        write_catalogue.forget_image(connection, image_id)
+    dropped = [*_dropped(action), *beyond]
+    if beyond:
+        write_actions.update(connection, action.id, now, params={**action.params, DROPPED: ",".join(dropped)})
+    return Dropped(tuple(dropped))
 
 
 def reference(connection: sa.Connection, action: Action) -> ImageRef | None:
@@ -137,6 +145,10 @@ def _made_by(connection: sa.Connection, action: Action) -> Image:
     if image is None:
         raise NotFound(f"Image {image_id} was deleted while it was being made.", image_id=image_id)
     return image
+
+
+def _dropped(action: Action) -> list[ImageId]:
+    return [ImageId(image_id) for image_id in action.params.get(DROPPED, "").split(",") if image_id]
 
 
 def _forget_shelved(connection: sa.Connection, instance: Instance) -> list[ImageId]:
