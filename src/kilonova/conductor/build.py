@@ -6,7 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from kilonova.base.clock import Random
-from kilonova.conductor import actions, addressing
+from kilonova.conductor import actions, addressing, server_groups
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
@@ -16,7 +16,7 @@ from kilonova.db.writers import instances as write_instances
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.instance import Address, Instance
-from kilonova.objects.placement import PlacementRequest, Refusal
+from kilonova.objects.placement import GroupWish, PlacementRequest, Refusal
 from kilonova.objects.service import ComputeNode, HostNetwork
 from kilonova.objects.states import TaskState, Verb
 from kilonova.rpcapi.conductor import AVAILABILITY_ZONE, NETWORKS
@@ -34,7 +34,8 @@ def place(connection: sa.Connection, action_id: ActionId, random: Random, now: d
         return None
     instance = read_instances.get(connection, action.instance_id)
     nodes = {node.service.host: node for node in read_hosts.list_nodes(connection)}
-    choice = choose(_request(instance, action), nodes.values(), random)
+    wanted = _request(instance, action, server_groups.wish(connection, instance))
+    choice = choose(wanted, nodes.values(), random)
     refusals = list(choice.refusals)
     for host in choice.hosts:
         refusal = _take(connection, action, instance, nodes[host], now)
@@ -53,7 +54,7 @@ def _asked(instance: Instance, action: Action) -> tuple[str, ...]:
     return tuple(name for name in action.params.get(NETWORKS, "").split(",") if name)
 
 
-def _request(instance: Instance, action: Action) -> PlacementRequest:
+def _request(instance: Instance, action: Action, group: GroupWish | None) -> PlacementRequest:
     return PlacementRequest(
         vcpus=instance.flavor.vcpus,
         memory_mib=instance.flavor.memory_mib,
@@ -61,6 +62,8 @@ def _request(instance: Instance, action: Action) -> PlacementRequest:
         availability_zone=action.params.get(AVAILABILITY_ZONE) or instance.availability_zone,
         wants_network=instance.wants_network,
         networks=_asked(instance, action),
+        group=group,
+        extra_specs=instance.flavor.extra_specs,
     )
 
 

@@ -16,7 +16,7 @@ from kilonova.api.compute.servers import find
 from kilonova.api.microversion import v2
 from kilonova.api.route import Role
 from kilonova.base.errors import InvalidInput
-from kilonova.db.readers import servers
+from kilonova.db.readers import hosts
 from kilonova.objects.action import IMAGE
 from kilonova.objects.states import Verb
 from kilonova.rpcapi.conductor import AVAILABILITY_ZONE
@@ -62,7 +62,7 @@ async def unshelve(call: Call, body: Unshelve | PlainUnshelve) -> Reply:
     if not isinstance(body, Unshelve) or body.where is None:
         return await accept(call, Verb.UNSHELVE)
     zone = body.where.availability_zone
-    if zone not in await call.db.read(servers.zones):
+    if zone not in await call.db.read(hosts.zones):
         raise InvalidInput(f"The requested availability zone {zone} is not available.", path="unshelve")
     return await accept(call, Verb.UNSHELVE, {AVAILABILITY_ZONE: zone})
 
