@@ -108,6 +108,7 @@ class World:
                 quotas=self.settings.quota,
                 down_time_s=self.settings.default.service_down_time,
                 resize_confirm_window_s=0,
+                offload_after_s=self.settings.default.shelved_offload_time,
                 failpoints=Failpoints(),
                 metrics=self.metrics,
             )

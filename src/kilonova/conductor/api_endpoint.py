@@ -12,12 +12,14 @@ from kilonova.base.failpoints import Failpoints
 from kilonova.conductor import actions, hosts, quota, server_edits, server_groups
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
+from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import quotas as read_quotas
 from kilonova.db.writers import catalogue
 from kilonova.db.writers import instances as write_instances
 from kilonova.db.writers import quotas as write_quotas
 from kilonova.db.writers import server_groups as write_groups
 from kilonova.objects.ids import ActionId
+from kilonova.objects.states import VERBS
 from kilonova.rpcapi import conductor as rows
 from kilonova.rpcapi.compute import ComputeAPI
 from kilonova.rpcapi.method import Ack, Endpoint
@@ -90,6 +92,9 @@ class ApiEndpoint:
         self._failpoints.hit("conductor.action.accepted")
         if host is not None:
             await self._compute.wake(host)
+        elif VERBS[request.verb].places:
+            for waiting in await self._db.read(read_actions.unplaced):
+                self._to_place(waiting)
         return ACK
 
     async def _edit_metadata(self, request: rows.EditMetadata, _peer: str) -> Ack:

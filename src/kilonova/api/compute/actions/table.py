@@ -6,7 +6,7 @@ What is accepted is durable: the answer comes when the action is on disk.
 
 from kilonova.api.body import json_object, validated_value
 from kilonova.api.call import Call, Reply
-from kilonova.api.compute.actions import admin, console, locks, power, rebuild, rescue, resize
+from kilonova.api.compute.actions import admin, console, images, locks, power, rebuild, rescue, resize, shelve
 from kilonova.api.compute.actions.row import ActionRow, Rows
 from kilonova.api.microversion import Microversion
 from kilonova.api.route import strongest
@@ -20,6 +20,8 @@ ACTIONS: Rows = {
     **console.ROWS,
     **rescue.ROWS,
     **rebuild.ROWS,
+    **images.ROWS,
+    **shelve.ROWS,
 }
 
 
