@@ -16,6 +16,9 @@ from typing import Any, TypeVar
 import httpx
 
 from kilonova.api.app import ApiDeps, create_app
+from kilonova.api.policy import Policy
+from kilonova.api.rules import RULES
+from kilonova.api.standings import Standings
 from kilonova.base.errors import InvalidState
 from kilonova.base.failpoints import Failpoints
 from kilonova.base.metrics import Metrics
@@ -37,6 +40,7 @@ from kilonova.objects.ids import HostName, InstanceId
 from kilonova.rpc.memory import MemoryBus, MemoryHub
 from kilonova.rpcapi.compute import ComputeAPI
 from kilonova.rpcapi.conductor import ConductorAPI
+from kilonova.rpcapi.identity import IdentityAPI
 from kilonova.rpcapi.method import Caller
 from kilonova.virt.fake import FakeDriver
 from kilonova.virt.fake_machine import CutOff, FakeHypervisor
@@ -149,8 +153,11 @@ class World:
         deps = ApiDeps(
             db=self.db,
             conductor=ConductorAPI(caller),
+            identity=IdentityAPI(caller),
             compute=ComputeAPI(caller),
             tokens=tokens,
+            standings=Standings(self.db, self.clock),
+            policy=Policy(RULES, self.settings.oslo_policy),
             passwords=Passwords(self.workers),
             images=self.store,
             clock=self.clock,

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from kilonova.base.clock import Clock
 from kilonova.base.failpoints import Failpoints
-from kilonova.conductor import actions, hosts, server_edits
+from kilonova.conductor import actions, hosts, identity_edits, server_edits
 from kilonova.db.engine import Database
 from kilonova.db.writers import catalogue
 from kilonova.db.writers import instances as write_instances
@@ -46,6 +46,8 @@ class ApiEndpoint:
         endpoint.on(rows.EDIT_METADATA, self._write_now(server_edits.edit_metadata))
         endpoint.on(rows.EDIT_TAGS, self._write_now(server_edits.edit_tags))
         endpoint.on(rows.UPDATE_SERVICE, self._update_service)
+        for row, edit in identity_edits.EDITS:
+            endpoint.on(row, self._write_now(edit))
         endpoint.on(rows.CREATE_FLAVOR, self._write(lambda c, r: catalogue.create_flavor(c, r.flavor)))
         endpoint.on(rows.DELETE_FLAVOR, self._write(lambda c, r: catalogue.delete_flavor(c, r.flavor_id)))
         endpoint.on(rows.CREATE_KEYPAIR, self._write(lambda c, r: catalogue.create_keypair(c, r.keypair)))

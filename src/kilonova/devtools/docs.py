@@ -14,7 +14,7 @@ from oslo_config import cfg
 
 from kilonova.config import default, load, network
 from kilonova.objects.states import OBSERVED, VERBS, PowerState, VmState, api_status
-from kilonova.rpcapi import compute, conductor, host
+from kilonova.rpcapi import compute, conductor, host, identity
 from kilonova.rpcapi.method import rows_of
 
 HEAD = "<!-- Made by `make docs` from {source}; do not edit. -->\n"
@@ -75,6 +75,7 @@ def rpc() -> str:
 
 _RPC: Mapping[str, ModuleType] = {
     "API to conductor (`conductor.api`)": conductor,
+    "API to conductor: identity (`conductor.api`)": identity,
     "Host to conductor (`conductor.host.<host>`)": host,
     "To a host (`compute.<host>`)": compute,
 }
@@ -108,11 +109,19 @@ def routes() -> str:
     return HEAD.format(source="the route tables of src/kilonova/api") + "\n" + routes_markdown()
 
 
+def policy() -> str:
+    """Every rule."""
+    from kilonova.api.rules import markdown
+
+    return HEAD.format(source="the route tables of src/kilonova/api") + "\n" + markdown()
+
+
 DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "states.md": states,
     "rpc.md": rpc,
     "configuration.md": configuration,
     "routes.md": routes,
+    "policy.md": policy,
 }
 
 
