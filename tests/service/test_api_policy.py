@@ -63,8 +63,8 @@ def test_who_context_is_admin_names_sees_all_projects(tmp_path: Path) -> None:
             hidden = await ann.call("GET", "/identity/v3/auth/tokens", headers={"X-Subject-Token": api.token})
             assert hidden.status_code == 404
             assert [one["id"] for one in (await identity(ann, "GET", "/projects"))["projects"]] == [home]
-            path = f"/projects/{home}/users/{ann_id}/roles/{await role_id(api, 'admin')}"
-            await identity(ann, "PUT", path, status=403)
+            one = f"/projects/{home}/users/{ann_id}/roles/{await role_id(api, 'admin')}"
+            await identity(ann, "PUT", one, status=403)
             await grant(api, home, ann_id, "support", "DELETE")
             assert (await ann.compute("GET", f"/servers/{server}")).status_code == 404
 
