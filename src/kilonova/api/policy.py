@@ -131,7 +131,7 @@ def _read(settings: PolicySettings, declared: Mapping[str, str]) -> Mapping[str,
     try:
         rules: Any = policy.parse_file_contents(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as exc:
-        raise ConfigError(f"The policy file {path} cannot be read: {exc}.") from exc
+        raise ConfigError(f"The policy file {path} cannot be read: {' '.join(str(exc).split())}.") from exc
     if not isinstance(rules, dict) or not all(isinstance(x, str) for pair in rules.items() for x in pair):
         raise ConfigError(f"The policy file {path} must map names of rules to check strings.")
     for name, text in rules.items():
