@@ -117,7 +117,7 @@ class TokenMinter:
 
 def _payload(claims: Claims) -> dict[str, Any]:
     credential = claims.subject.credential
-    return {
+    payload: dict[str, Any] = {
         "iss": _ISSUER,
         "sub": claims.subject.user_id,
         "name": claims.subject.user_name,
@@ -128,8 +128,10 @@ def _payload(claims: Claims) -> dict[str, Any]:
         "exp": claims.expires_at.timestamp(),
         "jti": claims.audit_ids[0],
         "audit": list(claims.audit_ids[1:]),
-        "credential": None if credential is None else [credential.id, credential.name, credential.restricted],
     }
+    if credential is not None:
+        payload["credential"] = [credential.id, credential.name, credential.restricted]
+    return payload
 
 
 def _claims(payload: Mapping[str, Any]) -> Claims:

@@ -41,7 +41,8 @@ async def create_credential(call: Call, body: CreateCredential) -> Reply:
         raise InvalidInput("An application credential is for a project: use a token that has one.")
     if asked.access_rules:
         raise InvalidInput("access_rules are not supported here.", path="application_credential.access_rules")
-    secret = asked.secret or call.deps.clock.new_secret(SECRET_BYTES)
+    # A secret that begins with a hyphen would be an option on a command line.
+    secret = asked.secret or call.deps.clock.new_secret(SECRET_BYTES).lstrip("-")
     now = call.deps.clock.now()
     credential = ApplicationCredential(
         id=call.deps.clock.new_id().replace("-", ""),
