@@ -107,6 +107,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
     from kilonova.rpcapi.conductor import ConductorAPI
     from kilonova.rpcapi.identity import IdentityAPI
     from kilonova.rpcapi.method import Caller
+    from kilonova.rpcapi.operators import OperatorAPI
 
     policy = Policy(RULES, settings.oslo_policy)
     state = settings.default.state_path
@@ -115,7 +116,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
     store = ImageStore(state / "images", files)
     async with AsyncExitStack() as stack:
         db = open_database(settings, clock)
-        stack.callback(db.close)
+        stack.push_async_callback(db.close)
         first_password = await furnish(db, passwords, clock)
         bus = await stack.enter_async_context(MemoryBus(MemoryHub(), clock))
         caller = Caller(bus, clock)
@@ -129,6 +130,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
             db=db,
             conductor=ConductorAPI(caller),
             identity=IdentityAPI(caller),
+            operators=OperatorAPI(caller),
             compute=ComputeAPI(caller),
             tokens=TokenMinter(token_secret(state, clock), clock, settings.api.token_lifetime),
             standings=Standings(db, clock),
@@ -137,6 +139,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
             images=store,
             clock=clock,
             settings=settings.api,
+            quotas=settings.quota,
             consoles=LocalConsoles(HostName(settings.default.host), manager.driver),
             console_tokens=ConsoleTokens(clock, settings.consoleauth.token_ttl),
             ready=manager.ready,
@@ -161,7 +164,7 @@ async def compute_process(settings: Settings, clock: Clock, failpoints: Failpoin
     async with AsyncExitStack() as stack:
         db = open_database(settings, clock) if local else None
         if db is not None:
-            stack.callback(db.close)
+            stack.push_async_callback(db.close)
         end = MemoryBus(MemoryHub(), clock) if local else _fleet_bus(settings, settings.default.host, clock)
         bus = await stack.enter_async_context(end)
         stack.push_async_callback(manager.stop)
@@ -181,7 +184,7 @@ async def conductor_process(
     async with AsyncExitStack() as stack:
         end = _fleet_bus(settings, f"conductor-{settings.default.host}", clock)
         db = open_database(settings, clock)
-        stack.callback(db.close)
+        stack.push_async_callback(db.close)
         bus = await stack.enter_async_context(end)
         tasks = await stack.enter_async_context(Supervisor(clock, metrics.round_ended))
         conductor = _conductor(settings, clock, failpoints, db, bus, metrics)
@@ -233,6 +236,7 @@ def _conductor(
         ComputeAPI(Caller(bus, clock)),
         clock,
         settings.conductor,
+        quotas=settings.quota,
         down_time_s=settings.default.service_down_time,
         failpoints=failpoints,
         metrics=metrics,

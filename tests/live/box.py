@@ -41,11 +41,12 @@ class Box:
         self.port = free_port()
         self.words = words
         self.wrapper: tuple[str, ...] = ()
+        self.program: tuple[str, ...] = (sys.executable, "-m", "kilonova")
         self.process: subprocess.Popen[bytes] | None = None
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
 
     def start(self, failpoints: str = "") -> Self:
-        argv = [*self.wrapper, sys.executable, "-m", "kilonova", "up", "--state-path", str(self.state), *self.words]
+        argv = [*self.wrapper, *self.program, "up", "--state-path", str(self.state), *self.words]
         argv += ["--listen", f"127.0.0.1:{self.port}", "--clouds-file", str(self.clouds)]
         environment = {**os.environ, "KILONOVA_FAILPOINTS": failpoints}
         with self.log.open("ab") as log:

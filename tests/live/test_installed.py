@@ -148,7 +148,7 @@ def test_on_a_machine_without_systemd_and_run_as_it_says(environment: Path) -> N
     assert (directory / "lib/kilonova/kilonova.db").exists()
 
 
-def test_the_services_user_runs_guests_on_a_system_daemon_and_reads_their_consoles() -> None:
+def test_the_services_user_runs_guests_on_a_system_daemon_and_reads_their_consoles(environment: Path) -> None:
     """With the rights of the unit: the groups of libvirt and of /dev/kvm, and reading what is root's."""
     try:
         groups = ",".join(str(grp.getgrnam(name).gr_gid) for name in GROUPS)
@@ -157,14 +157,15 @@ def test_the_services_user_runs_guests_on_a_system_daemon_and_reads_their_consol
             daemon = PrivateSystemLibvirtd(directory / "l")
             daemon.start()
             try:
-                _as_the_services_user(daemon, directory, groups)
+                _as_the_services_user(daemon, environment, groups)
             finally:
                 daemon.stop()
     except (KeyError, LabError) as error:
         cannot_run(str(error))
 
 
-def _as_the_services_user(daemon: PrivateSystemLibvirtd, directory: Path, groups: str) -> None:
+def _as_the_services_user(daemon: PrivateSystemLibvirtd, environment: Path, groups: str) -> None:
+    directory = daemon.directory.parent
     uid, reading = "998", "-all,+dac_read_search"
     place = Path(parse_qs(urlsplit(daemon.uri).query)["socket"][0])
     shutil.chown(place, group="libvirt")
@@ -177,6 +178,7 @@ def _as_the_services_user(daemon: PrivateSystemLibvirtd, directory: Path, groups
     with libvirt_box(daemon) as box:
         box.wrapper = ("setpriv", f"--reuid={uid}", f"--regid={uid}", f"--groups={groups}", f"--inh-caps={reading}",
                        f"--ambient-caps={reading}", f"--bounding-set={reading}", "--no-new-privs")  # fmt: skip
+        box.program = (str(environment / "bin/kilonova"),)
         server_id = box.start().ready().create(box.upload(GUEST_IMAGE), "modest")
         box.wait_status(server_id, "ACTIVE")
         said = lambda: str(box.act(server_id, {"os-getConsoleOutput": {}}, 200)["output"])  # noqa: E731

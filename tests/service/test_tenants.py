@@ -19,6 +19,7 @@ from tests.make import run
 from tests.service.api import Api, running_api
 from tests.service.people import as_user, grant, identity, member, role_id, user
 from tests.service.walk import (
+    ADMINS,
     COMPUTE,
     IDENTITY,
     IMAGE,
@@ -56,6 +57,8 @@ class World:
             ),
             f"{COMPUTE}/os-keypairs?user_id={one['user']}",
             f"{IMAGE}/images/{one['image']}",
+            f"{COMPUTE}/os-server-groups/{one['group']}",
+            f"{COMPUTE}/os-quota-sets/{one['project']}/detail",
             *(f"{ours}{more}" for more in ("", "/application_credentials")),
             f"{IDENTITY}/projects/{one['project']}",
             f"{IDENTITY}/role_assignments?scope.project.id={one['project']}",
@@ -77,7 +80,9 @@ async def world() -> AsyncGenerator[World]:
         image = await owner.image(name="private picture")
         key = await owner.compute("POST", "/os-keypairs", {"keypair": {"name": "own-key"}})
         assert key.status_code == 201
-        tagged = {"metadata": {"key": "own-value"}, "tags": ["own-tag"], "key_name": "own-key"}
+        group = {"server_group": {"name": "own-group", "policy": "soft-affinity"}}
+        grouped = (await owner.compute("POST", "/os-server-groups", group)).json()["server_group"]["id"]
+        tagged = {"metadata": {"example": "own-value"}, "tags": ["own-tag"], "key_name": "own-key"}
         server = await owner.server(image, name="own-server", **tagged)
         shown = (await owner.json(f"/servers/{server}"))["server"]
         asked = {"application_credential": {"name": "own-credential"}}
@@ -85,6 +90,7 @@ async def world() -> AsyncGenerator[World]:
         things = {
             "server": server,
             "image": image,
+            "group": grouped,
             "user": user_id,
             "project": project_id,
             "port": port_id(server, 0),
@@ -115,7 +121,7 @@ def shared(value: str) -> Param:
 
 PARAMS: Mapping[tuple[str, str], Param] = {
     (COMPUTE, "server_id"): own("server"),
-    (COMPUTE, "key"): shared("key"),
+    (COMPUTE, "key"): shared("example"),
     (COMPUTE, "tag"): shared("own-tag"),
     (COMPUTE, "network"): shared("kilonova"),
     (COMPUTE, "port_id"): own("port"),
@@ -124,6 +130,12 @@ PARAMS: Mapping[tuple[str, str], Param] = {
     (COMPUTE, "flavor_id"): shared("1"),
     (COMPUTE, "hypervisor_id"): shared(UNKNOWN_UUID),
     (COMPUTE, "service_id"): shared(UNKNOWN_UUID),
+    (COMPUTE, "aggregate_id"): shared("1"),
+    (COMPUTE, "migration_id"): shared("1"),
+    (COMPUTE, "class_id"): shared("default"),
+    (COMPUTE, "alias"): shared("os-consoles"),
+    (COMPUTE, "group_id"): own("group"),
+    (COMPUTE, "project_id"): own("project", UNKNOWN_HEX),
     (IMAGE, "image_id"): own("image"),
     (IDENTITY, "user_id"): own("user", UNKNOWN_HEX),
     (IDENTITY, "project_id"): own("project", UNKNOWN_HEX),
@@ -136,6 +148,7 @@ PARAMS: Mapping[tuple[str, str], Param] = {
     (NETWORK, "security-groups"): own("security group"),
     (NETWORK, "security-group-rules"): shared(UNKNOWN_UUID),
     (NETWORK, "extensions"): shared("port"),
+    (NETWORK, "quotas"): own("project", UNKNOWN_HEX),
 }
 """By service and name; Network, whose ids are all called so, by the word before it."""
 
@@ -188,8 +201,8 @@ def test_without_a_token_there_are_versions_health_and_the_log_in_and_nothing_el
     async def main() -> None:
         async with running_api() as api:
             nobody = replace(api, token="")
-            things = dict.fromkeys(("server", "port", "request", "image", "user", "project"), UNKNOWN_UUID)
-            things |= {"credential": UNKNOWN_HEX, "security group": UNKNOWN_UUID}
+            names = ("server", "port", "request", "image", "group", "user", "project", "credential", "security group")
+            things = dict.fromkeys(names, UNKNOWN_UUID)
             for target in TARGETS:
                 reply = await send(nobody, target, filled(target, things))
                 if target.role is not Role.ANYBODY:
@@ -206,9 +219,6 @@ def test_without_a_token_there_are_versions_health_and_the_log_in_and_nothing_el
         *(f"GET {path}" for path in (COMPUTE, IDENTITY, IMAGE, NETWORK)),
         "POST /identity/v3/auth/tokens",
     }
-
-
-ADMINS = (Role.ADMIN, Role.IDENTITY_ADMIN)
 
 
 def test_a_reader_changes_nothing_and_a_member_does_nothing_of_an_administrators() -> None:
@@ -343,6 +353,19 @@ def test_a_server_is_not_made_of_anothers_things() -> None:
                 missing = await w.stranger.compute("POST", "/servers", {"server": {**asked, **unknown}})
                 assert found.status_code == missing.status_code == 400
                 assert without(found.text, fields) == without(missing.text, unknown)
+            said: list[str] = []
+            for group in (w.things["group"], UNKNOWN_UUID):
+                hint = {"server": asked, "os:scheduler_hints": {"group": group}}
+                reply = await w.stranger.compute("POST", "/servers", hint)
+                assert reply.status_code == 400
+                said.append(without(reply.text, [group]))
+            assert said[0] == said[1]
+            for image in (w.things["image"], UNKNOWN_UUID):
+                for action in ({"rebuild": {"imageRef": image}}, {"rescue": {"rescue_image_ref": image}}):
+                    reply = await w.stranger.compute("POST", f"/servers/{w.strangers_server}/action", action)
+                    assert reply.status_code == 400
+                    said.append(without(reply.text, [image]))
+            assert said[2:4] == said[4:6]
 
     run(main())
 

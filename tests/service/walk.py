@@ -56,9 +56,14 @@ class Target:
 
 BODIES: Mapping[str, Any] = {
     "UpdateServer": {"server": {"name": "taken"}},
+    "Rebuild": {"rebuild": {"imageRef": UNKNOWN_UUID}},
     "CreateRemoteConsole": {"remote_console": {"protocol": "serial", "type": "serial"}},
 }
 """By the model's name, where the smallest that the schema allows is refused."""
+
+ADMINS = (Role.ADMIN, Role.IDENTITY_ADMIN)
+WITHOUT_BODY = (Role.ANYBODY, *ADMINS)
+"""Whoever is not let in is not read."""
 
 RAW: Mapping[tuple[str, str], tuple[bytes, str]] = {
     ("POST", "/images"): (b'{"name": "x"}', "application/json"),
@@ -92,7 +97,7 @@ def _row(service: Service, row: Row) -> Target:
         row.role,
         str(min(row.max, MAX)),
         what,
-        None if row.body is None else example(row.body),
+        None if row.body is None or row.role in WITHOUT_BODY else example(row.body),
         *(raw or (None, "application/json")),
         query=row.query,
     )
@@ -102,7 +107,8 @@ def _actions(row: Row) -> Iterator[Target]:
     for name, actions in ACTIONS.items():
         for one in actions:
             version = str(min(one.max, MAX))
-            yield Target("POST", COMPUTE + row.path, one.role, version, f"action {name}", example(one.body))
+            body = {name: None} if one.role in WITHOUT_BODY else example(one.body)
+            yield Target("POST", COMPUTE + row.path, one.role, version, f"action {name}", body)
 
 
 def example(model: type[BaseModel]) -> Any:
@@ -129,9 +135,9 @@ def _example(schema: Mapping[str, Any], known: Mapping[str, Any]) -> Any:
     match schema.get("type"):
         case "object":
             made = {name: _example(schema["properties"][name], known) for name in schema.get("required", ())}
-            extra = schema.get("additionalProperties")
-            if not made and "properties" not in schema and isinstance(extra, dict):
-                made = {"key": _example(extra, known)}
+            if not made and "properties" not in schema:
+                patterns = schema.get("patternProperties") or {"": schema.get("additionalProperties")}
+                made = {_text({"pattern": one}): _example(form or {}, known) for one, form in patterns.items()}
             return made
         case "array":
             return [_example(schema["items"], known) for _ in range(schema.get("minItems", 0))]

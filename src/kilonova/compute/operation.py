@@ -50,8 +50,8 @@ class Job:
     def has_started(self, state: GuestState | None, *, on_any_boot: bool = False) -> bool:
         """Whether the guest's last start was this action's own; one of an earlier boot is gone with that boot.
 
-        The mark is there before the guest is: a start that the hypervisor gave up, or of which it knows nothing any
-        more, since it was itself ended in the middle, is none."""
+        A guest that bears the mark was there; whether it ever ran is not known of one that the hypervisor gave up, or
+        of whose end it knows nothing, since it was itself ended meanwhile: that is no start."""
         if state is None or state.mark is None:
             return False
         if state.power is PowerState.SHUTDOWN and state.reason in GIVEN_UP:

@@ -17,13 +17,16 @@ from kilonova.base.tasks import Supervisor
 from kilonova.conductor import build, liveness, watchdog
 from kilonova.conductor.api_endpoint import ApiEndpoint
 from kilonova.conductor.host_endpoint import HostEndpoint
+from kilonova.conductor.operator_endpoint import OperatorEndpoint
 from kilonova.config.conductor import ConductorSettings
+from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
 from kilonova.db.readers import actions as read_actions
 from kilonova.objects.ids import ActionId
 from kilonova.rpc.bus import Bus
 from kilonova.rpcapi import conductor as api_rows
 from kilonova.rpcapi import host as host_rows
+from kilonova.rpcapi import operators as operator_rows
 from kilonova.rpcapi.compute import ComputeAPI
 
 log = structlog.get_logger(__name__)
@@ -41,11 +44,12 @@ class Conductor:
         clock: Clock,
         settings: ConductorSettings,
         *,
+        quotas: QuotaSettings,
         down_time_s: float,
         failpoints: Failpoints,
         metrics: Metrics,
     ) -> None:
-        self._metrics = metrics
+        self._metrics, self._quotas = metrics, quotas
         self._db, self._compute, self._clock, self._settings = db, compute, clock, settings
         self._failpoints = failpoints
         self._liveness = liveness.Liveness(clock, down_time_s=down_time_s, grace_s=settings.grace_period)
@@ -56,9 +60,13 @@ class Conductor:
         have no host yet are placed first."""
         for action_id in await self._db.read(read_actions.unplaced):
             self._to_place.put_nowait(action_id)
-        for_api = ApiEndpoint(self._db, self._compute, self._clock, self._failpoints, self._to_place.put_nowait)
+        for_api = ApiEndpoint(
+            self._db, self._compute, self._clock, self._quotas, self._failpoints, self._to_place.put_nowait
+        )
         for_hosts = HostEndpoint(self._db, self._clock, self._liveness, self._failpoints)
         await bus.subscribe(api_rows.SUBJECT, for_api.endpoint().handle, queue=QUEUE)
+        for_operators = OperatorEndpoint(self._db, self._clock)
+        await bus.subscribe(operator_rows.SUBJECT, for_operators.endpoint().handle, queue=QUEUE)
         await bus.subscribe(host_rows.SUBSCRIPTION, for_hosts.endpoint().handle, queue=QUEUE)
         tasks.spawn("place", self._place_forever())
         tasks.periodic("watchdog", self._settings.watchdog_interval, self._watch, limit_s=60)

@@ -11,15 +11,16 @@ from kilonova.compute import identity
 from kilonova.config.default import watermark_bytes
 from kilonova.doctor.finding import Finding, error, note, ok, warning
 from kilonova.doctor.hypervisor import socket_path
-from kilonova.doctor.subject import Subject, User, ourselves, qemu_user
+from kilonova.doctor.subject import Subject, User, named_socket, ourselves, qemu_user
 from kilonova.identity.tokens import MIN_SECRET_BYTES
+from kilonova.virt.libvirt.disks import LONGEST_SOCKET
 
 GIB = 1 << 30
 LOW_BYTES = 5 * GIB
 FEW_INODES = 1000
-SOCKET_MOST = 107
-"""sun_path of Linux has 108 bytes, with the one that ends it."""
 SOCKET_BELOW = len("/12345678-1234-1234-1234-123456789012/agent.sock")
+MONITOR_BELOW = len("/libvirt/qemu/lib/domain-1000-kilonova-0123456789a/monitor.sock")
+"""Of a session daemon, below the user's configuration."""
 PASS = 1
 
 FORGETFUL = ("tmpfs", "ramfs")
@@ -73,20 +74,26 @@ def judge_state_directory(state: Path, instances: Path, qemu: User | None) -> Fi
 def socket_length(subject: Subject) -> Finding:
     """Paths of sockets fit into the kernel's limit."""
     longest = len(str(subject.settings.default.instances_path)) + SOCKET_BELOW
+    if not subject.system_daemon and named_socket(subject.uri) is None:
+        home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+        longest = max(longest, len(str(home)) + MONITOR_BELOW)
     path = socket_path(subject)
     return judge_socket_length(longest, len(str(path)) if path is not None else 0)
 
 
 def judge_socket_length(guests: int, daemon: int) -> Finding:
     """See `socket_length`; both in characters."""
-    name, facts = "socket-length", {"guests": guests, "daemon": daemon, "most": SOCKET_MOST}
-    if max(guests, daemon) <= SOCKET_MOST:
-        return ok(name, f"Paths of sockets have at most {max(guests, daemon)} of {SOCKET_MOST} characters.", **facts)
-    whose, cure = "guests'", "Choose a shorter state_path or instances_path."
-    if daemon > SOCKET_MOST:
+    name, facts = "socket-length", {"guests": guests, "daemon": daemon, "most": LONGEST_SOCKET}
+    if max(guests, daemon) <= LONGEST_SOCKET:
+        return ok(name, f"Paths of sockets have at most {max(guests, daemon)} of {LONGEST_SOCKET} characters.", **facts)
+    whose, cure = (
+        "guests'",
+        "Choose a shorter state_path or instances_path; for a session daemon a shorter XDG_CONFIG_HOME.",
+    )
+    if daemon > LONGEST_SOCKET:
         whose, cure = "the daemon's", "Give the daemon a shorter unix_sock_dir."
-    said = f"Paths of {whose} sockets have {max(guests, daemon)} characters, and the kernel takes {SOCKET_MOST}."
-    return (error if daemon > SOCKET_MOST else warning)(name, said, cure, **facts)
+    said = f"Paths of {whose} sockets have {max(guests, daemon)} characters, and the kernel takes {LONGEST_SOCKET}."
+    return (error if daemon > LONGEST_SOCKET else warning)(name, said, cure, **facts)
 
 
 def disk_space(subject: Subject) -> Finding:

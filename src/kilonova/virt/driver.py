@@ -183,7 +183,9 @@ class ComputeDriver(ABC):
     @abstractmethod
     async def power_on(self, instance_id: InstanceId, mark: str) -> None:
         """The guest runs.  `mark` is kept with a guest that this call starts and comes back in its GuestState, so that
-        a replay can tell its own start from an earlier one.  A guest that runs already keeps its mark."""
+        a replay can tell its own start from an earlier one: it is there before the guest's first instruction, and
+        not before the guest.  A guest that runs already keeps its mark; one that stands still is let go, and gets this
+        one."""
 
     @abstractmethod
     async def power_off(self, instance_id: InstanceId) -> None:

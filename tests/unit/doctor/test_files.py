@@ -4,6 +4,7 @@
 import os
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,14 @@ def test_socket_paths(guests: int, daemon: int, level: Level) -> None:
 
 def test_a_long_path_is_measured(tmp_path: Path) -> None:
     assert files.socket_length(subject(tmp_path / ("x" * 90))).level is Level.WARNING
+
+
+def test_so_is_a_session_daemons_own_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    ours = replace(subject(Path("/var/x")), uri="qemu:///session")
+    for home, level in (("x" * 20, Level.OK), ("x" * 50, Level.WARNING)):
+        monkeypatch.setenv("XDG_CONFIG_HOME", f"/{home}")
+        assert files.socket_length(ours).level is level
 
 
 @pytest.mark.parametrize(

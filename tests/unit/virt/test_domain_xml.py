@@ -53,6 +53,7 @@ USER_MODE = Domain(
     disks=(ROOT, CONFIG),
     nics=(USER,),
     console_log=f"{DIRECTORY}/console.log",
+    agent_socket=f"{DIRECTORY}/agent.sock",
 )
 KVM_NAT = replace(
     USER_MODE,
@@ -60,6 +61,7 @@ KVM_NAT = replace(
     metadata=replace(METADATA, mark="attempt-1"),
     cpu=Cpu("host-passthrough"),
     nics=(NAT, BRIDGE),
+    agent_socket=None,
 )
 SIMULATED = Domain(
     kind="test",

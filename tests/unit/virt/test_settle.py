@@ -16,7 +16,7 @@ from typing import Any
 import libvirt
 import pytest
 
-from kilonova.base.errors import HypervisorUnavailable, NativeCallTimeout, OutcomeUnknown
+from kilonova.base.errors import HypervisorError, HypervisorUnavailable, NativeCallTimeout, OutcomeUnknown
 from kilonova.base.failpoints import Failpoints
 from kilonova.base.threads import InlineWorkers
 from kilonova.compute.image_cache import ImageCache
@@ -262,8 +262,37 @@ def test_a_delete_of_it_leaves_no_guest(real: Case, daemon: PrivateLibvirtd, mon
     real.run(test)
 
 
+@pytest.mark.parametrize("call", ["setMetadata", "resume"])
+def test_a_start_that_was_cut_off_in_the_middle_is_done_by_the_next(
+    real: Case, daemon: PrivateLibvirtd, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """Wherever it ends, a guest that bears the mark is there, and the next start finishes what this one began."""
+    straight = getattr(libvirt.virDomain, call)
+
+    def cut_off(*_arguments: object) -> None:
+        monkeypatch.setattr(libvirt.virDomain, call, straight)
+        raise HypervisorError("The process ended here.")
+
+    async def test(b: Bench) -> None:
+        guest = real.instance()
+        await b.build(guest)
+        monkeypatch.setattr(libvirt.virDomain, call, cut_off)
+        with pytest.raises(HypervisorError, match="ended here"):
+            await b.driver.power_on(guest.id, "first")
+        between = await b.driver.guest_state(guest.id)
+        assert between is not None
+        assert (between.power, between.mark) == (PowerState.PAUSED, None if call == "setMetadata" else "first")
+        await b.driver.power_on(guest.id, "second")
+        after = await b.driver.guest_state(guest.id)
+        assert (after and after.power, after and after.mark) == (PowerState.RUNNING, "second")
+        await b.tear_down(guest)
+
+    real.run(test)
+
+
 def test_a_start_that_a_dead_process_left_in_a_frozen_daemon_is_waited_for(real: Case, daemon: PrivateLibvirtd) -> None:
-    """The next process finds the guest off, with the mark of a start that has not been done yet."""
+    """The next process finds the guest as the daemon made it after its thaw: there, before its first instruction and
+    without a mark.  A replay lets it go."""
     guest = real.instance()
     assert daemon.pid is not None
     state, base = real.settings.default.state_path, real.base.path
@@ -277,7 +306,10 @@ def test_a_start_that_a_dead_process_left_in_a_frozen_daemon_is_waited_for(real:
 
     async def test(b: Bench) -> None:
         first = await b.driver.guest_state(guest.id)
-        assert (first and first.power, first and first.mark) == (PowerState.RUNNING, "mark")
+        assert (first and first.power, first and first.mark) == (PowerState.PAUSED, None)
+        await b.driver.power_on(guest.id, "again")
+        then = await b.driver.guest_state(guest.id)
+        assert (then and then.power, then and then.mark) == (PowerState.RUNNING, "again")
         await b.tear_down(guest)
 
     real.run(test)

@@ -2,6 +2,7 @@
 """Kinds of values in request bodies, as lenient as Nova is where clients rely on it, and no more."""
 
 import re
+from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
@@ -63,6 +64,16 @@ def _whole(value: Any) -> int:
     raise _bad("it is no integer")
 
 
+def _address_of(kind: type[IPv4Address] | type[IPv6Address]) -> BeforeValidator:
+    def normal(value: Any) -> str:
+        try:
+            return str(kind(str(value)))
+        except ValueError as exc:
+            raise _bad(f"it is no IPv{kind.version} address") from exc
+
+    return BeforeValidator(normal)
+
+
 def _id_text(value: Any) -> str:
     """Flavor ids that look like numbers may come as numbers."""
     if isinstance(value, int) and not isinstance(value, bool):
@@ -93,5 +104,8 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 Positive = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=0x7FFFFFFF)]
 NotNegative = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=0x7FFFFFFF)]
 IdText = Annotated[str, BeforeValidator(_id_text), StringConstraints(min_length=1, max_length=255)]
+IPv4Text = Annotated[str, _address_of(IPv4Address)]
+IPv6Text = Annotated[str, _address_of(IPv6Address)]
+"""In the normal form."""
 Metadata = Annotated[dict[str, str], AfterValidator(_metadata)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^,/]*$")]

@@ -99,9 +99,9 @@ def _core(instance: Instance, viewer: Viewer) -> dict[str, Any]:
         "created": seconds_z(instance.created_at),
         "updated": seconds_z(instance.updated_at),
         "links": viewer.links.pair(f"/servers/{instance.id}"),
-        "accessIPv4": "",
-        "accessIPv6": "",
-        "OS-DCF:diskConfig": "MANUAL",
+        "accessIPv4": instance.access_ip_v4 or "",
+        "accessIPv6": instance.access_ip_v6 or "",
+        "OS-DCF:diskConfig": instance.disk_config,
     }
     if status in _WITH_PROGRESS:
         server["progress"] = 0

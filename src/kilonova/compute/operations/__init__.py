@@ -8,8 +8,15 @@ from kilonova.compute.operations.create import CREATE
 from kilonova.compute.operations.delete import DELETE
 from kilonova.compute.operations.pause import PAUSE, UNPAUSE
 from kilonova.compute.operations.reboot import REBOOT
+from kilonova.compute.operations.rebuild import REBUILD
+from kilonova.compute.operations.rescue import RESCUE, UNRESCUE
 from kilonova.compute.operations.start import START
 from kilonova.compute.operations.stop import STOP
+from kilonova.compute.operations.suspend import RESUME, SUSPEND
 from kilonova.objects.states import Verb
 
-OPERATIONS: Mapping[Verb, Operation] = {op.verb: op for op in (CREATE, DELETE, STOP, START, REBOOT, PAUSE, UNPAUSE)}
+_ALL = (
+    *(CREATE, DELETE, STOP, START, REBOOT, PAUSE, UNPAUSE),
+    *(SUSPEND, RESUME, RESCUE, UNRESCUE, REBUILD),
+)
+OPERATIONS: Mapping[Verb, Operation] = {op.verb: op for op in _ALL}

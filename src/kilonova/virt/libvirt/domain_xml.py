@@ -181,6 +181,7 @@ class Domain:
     disks: tuple[Disk, ...] = ()
     nics: tuple[HostInterface | UserInterface, ...] = ()
     console_log: str | None = None
+    agent_socket: str | None = None
 
     def xml(self) -> str:
         """The document, as text."""
@@ -237,6 +238,8 @@ class Domain:
         console = _element(devices, "console", type="pty")
         _element(console, "target", type="serial", port=0)
         agent = _element(devices, "channel", type="unix")
+        if self.agent_socket is not None:
+            _element(agent, "source", mode="bind", path=self.agent_socket)
         _element(agent, "target", type="virtio", name="org.qemu.guest_agent.0")
         _element(devices, "memballoon", model="virtio")
         rng = _element(devices, "rng", model="virtio")
@@ -335,6 +338,21 @@ def parse_network(text: str) -> NetworkFacts | None:
 def interface_type(text: str) -> str:
     """The type of an interface of the host's, of its document."""
     return etree.fromstring(text, _PARSER).get("type", "")
+
+
+def domain_kind(text: str) -> str:
+    """The type of a domain, of its document ("kvm")."""
+    return etree.fromstring(text, _PARSER).get("type", "")
+
+
+def macs(text: str) -> dict[str, str]:
+    """The MAC of each NIC of a running domain that ends on the host, by the device there."""
+    found: dict[str, str] = {}
+    for nic in etree.fromstring(text, _PARSER).iterfind("devices/interface"):
+        target, mac = nic.find("target"), nic.find("mac")
+        if target is not None and mac is not None:
+            found[target.get("dev", "")] = mac.get("address", "")
+    return found
 
 
 def metadata_instance_id(text: str) -> str | None:
