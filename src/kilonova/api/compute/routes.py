@@ -50,7 +50,7 @@ SERVERS = (
     Row("PUT", "/servers/{server_id}", servers.update, P + "servers:update", MEMBER,
         reply="{server}; the short form below 2.75", body=UpdateServer),
     Row("DELETE", "/servers/{server_id}", servers.delete, P + "servers:delete", MEMBER, 204),
-    Row("POST", "/servers/{server_id}/action", table.act, P + "servers:action", READER, 202,
+    Row("POST", "/servers/{server_id}/action", table.act, P + "servers:action", Role.TOKEN, 202,
         reply="by the action; each has a role of its own", whole=True),
     Row("POST", "/servers/{server_id}/remote-consoles", remote_consoles.create, P + "os-remote-consoles", MEMBER,
         reply="{remote_console: {protocol, type, url}}", body=remote_consoles.CreateRemoteConsole, min=v2(6)),
