@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from kilonova.base.context import RequestContext
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId, ImageId, InstanceId, ServerGroupId
-from kilonova.objects.image import Image
+from kilonova.objects.image import Image, ImageRef
 from kilonova.objects.instance import Instance
 from kilonova.objects.keypair import Keypair
 from kilonova.objects.server_group import ServerGroup
@@ -18,6 +18,8 @@ SUBJECT = "conductor.api"
 
 NETWORKS = "networks"
 """The parameter of a create action that holds their names, with commas."""
+AVAILABILITY_ZONE = "availability_zone"
+"""The parameter of an unshelving that says where to; without it, where it was."""
 
 FLAVOR, DISK_CONFIG = "flavor", "disk_config"
 """Parameters of a resize: the new flavor's id, and the new OS-DCF:diskConfig if one was given."""
@@ -36,11 +38,34 @@ class CreateServers:
 
 
 @dataclass(frozen=True, slots=True)
+class Changes:
+    """What a rebuild gives a server anew: the fields that are `named`; all others stay as they are."""
+
+    named: tuple[str, ...] = ()
+    name: str = ""
+    hostname: str = ""
+    description: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    key_name: str | None = None
+    key_data: str | None = None
+    user_data: str | None = None
+    disk_config: str = "MANUAL"
+    access_ip_v4: str | None = None
+    access_ip_v6: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AcceptAction:
+    """`image` is what a rescue boots, or a rebuild makes the disk of; `new_image` the record of the image that the
+    action makes, recorded with it."""
+
     context: RequestContext
     instance_id: InstanceId
     verb: Verb
     params: Mapping[str, str] = field(default_factory=dict[str, str])
+    image: ImageRef | None = None
+    changes: Changes = Changes()
+    new_image: Image | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +210,20 @@ class ConductorAPI:
         await self._caller.call(SUBJECT, CREATE_SERVERS, CreateServers(context, instances, networks))
 
     async def accept_action(
-        self, context: RequestContext, instance_id: InstanceId, verb: Verb, params: Mapping[str, str] | None = None
+        self,
+        context: RequestContext,
+        instance_id: InstanceId,
+        verb: Verb,
+        params: Mapping[str, str] | None = None,
+        new_image: Image | None = None,
     ) -> None:
         """Raises NotFound, InvalidState (with the vm_state in the message, or that it is locked), Forbidden,
         OverQuota."""
-        await self._caller.call(SUBJECT, ACCEPT_ACTION, AcceptAction(context, instance_id, verb, dict(params or {})))
+        await self.accept(AcceptAction(context, instance_id, verb, dict(params or {}), new_image=new_image))
+
+    async def accept(self, request: AcceptAction) -> None:
+        """The same, for an action that comes with more than words."""
+        await self._caller.call(SUBJECT, ACCEPT_ACTION, request)
 
     async def update_server(self, request: UpdateServer) -> None:
         await self._caller.call(SUBJECT, UPDATE_SERVER, request)

@@ -71,6 +71,9 @@ class Disks:
     def root_disk(self, instance_id: InstanceId) -> Path:
         return self.directory(instance_id) / "disk"
 
+    def rescue_disk(self, instance_id: InstanceId) -> Path:
+        return self.directory(instance_id) / "disk.rescue"
+
     def config_drive(self, instance_id: InstanceId) -> Path:
         return self.directory(instance_id) / "disk.config"
 
@@ -99,21 +102,21 @@ class Disks:
         """The root disk is a qcow2 overlay on `base` of at least `disk_gib`.  One that exists is kept as it is: it
         appears under its name only when it is whole and on stable storage."""
         disk = self.root_disk(instance_id)
-        if not await self.blocking(instance_id, self._prepare, instance_id):
-            return
+        if not await self.blocking(instance_id, disk.exists):
+            await self.make_overlay(instance_id, disk, base, disk_gib)
+
+    async def make_overlay(self, instance_id: InstanceId, disk: Path, base: BaseImage, disk_gib: int = 0) -> None:
+        """`disk` is a fresh overlay on `base` of at least `disk_gib`.  It takes the name, and the place of what had it,
+        at one moment."""
         size = max(disk_gib * GIB, base.virtual_size)
-        unfinished = disk.with_name("disk.unfinished")
+        unfinished = disk.with_name(f"{disk.name}.unfinished")
+        await self.blocking(instance_id, self._prepare, instance_id, unfinished)
         await create_overlay(unfinished, base, size)
         await self.blocking(instance_id, self.publish, unfinished, disk)
 
-    def _prepare(self, instance_id: InstanceId) -> bool:
-        """Make the guest's directory; True when its disk is still to be made."""
+    def _prepare(self, instance_id: InstanceId, unfinished: Path) -> None:
         self._make_directory(instance_id)
-        if self.root_disk(instance_id).exists():
-            return False
-        with contextlib.suppress(FileNotFoundError):
-            self.root_disk(instance_id).with_name("disk.unfinished").unlink()
-        return True
+        unfinished.unlink(missing_ok=True)
 
     def _make_directory(self, instance_id: InstanceId) -> None:
         owner = owner_of_files(self._uri)
@@ -146,6 +149,10 @@ class Disks:
             os.close(handle)
         unfinished.rename(path)
         fsync_directory(path.parent)
+
+    async def remove_file(self, instance_id: InstanceId, path: Path) -> None:
+        """One file of the guest is gone."""
+        await self.blocking(instance_id, path.unlink, True)
 
     async def remove(self, instance_id: InstanceId) -> None:
         """No file of the guest is left."""
