@@ -35,15 +35,20 @@ _STATUS: Mapping[type[errors.KilonovaError], int] = {
 
 _KEY: Mapping[int, str] = {
     400: "badRequest",
-    401: "unauthorized",
     403: "forbidden",
     404: "itemNotFound",
     405: "badMethod",
     409: "conflictingRequest",
     413: "overLimit",
+    415: "badMediaType",
     501: "notImplemented",
     503: "serviceUnavailable",
 }
+
+_OTHERS = "computeFault"
+
+KEYS = (*_KEY.values(), _OTHERS)
+"""Every key that a fault of Compute or Image can have."""
 
 _TITLE: Mapping[int, str] = {
     400: "Bad Request",
@@ -53,6 +58,7 @@ _TITLE: Mapping[int, str] = {
     405: "Method Not Allowed",
     409: "Conflict",
     413: "Request Entity Too Large",
+    415: "Unsupported Media Type",
     503: "Service Unavailable",
 }
 
@@ -85,7 +91,7 @@ def fault(status: int, message: str, *, identity: bool = False, network: bool = 
     if network:
         kind = _TITLE.get(status, "Internal Server Error").replace(" ", "")
         return to_json({"NeutronError": {"type": kind, "message": message, "detail": ""}})
-    return to_json({_KEY.get(status, "computeFault"): {"code": status, "message": message}})
+    return to_json({_KEY.get(status, _OTHERS): {"code": status, "message": message}})
 
 
 def answer(exc: Exception, request_id: str) -> tuple[int, str, tuple[tuple[str, str], ...]]:

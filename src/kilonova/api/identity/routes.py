@@ -18,9 +18,25 @@ ROWS = (
         reply="{token}, and X-Subject-Token",
         body=AuthRequest,
     ),
-    Row("GET", "/auth/tokens", auth.show_token, "identity:validate_token", Role.READER, reply="{token}"),
+    Row(
+        "GET",
+        "/auth/tokens",
+        auth.show_token,
+        "identity:validate_token",
+        Role.READER,
+        reply="{token}",
+        query=frozenset({"nocatalog"}),
+    ),
     Row("GET", "/auth/catalog", auth.show_catalog, "identity:get_auth_catalog", Role.READER, reply="{catalog}"),
-    Row("GET", "/projects", projects.list_projects, "identity:list_projects", Role.READER, reply="{projects: [...]}"),
+    Row(
+        "GET",
+        "/projects",
+        projects.list_projects,
+        "identity:list_projects",
+        Role.READER,
+        reply="{projects: [...]}",
+        query=frozenset({"name", "domain_id"}),
+    ),
     Row("GET", "/projects/{project_id}", projects.show_project, "identity:get_project", Role.READER, reply="{project}"),
 )
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images' records: show, create, change, delete."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +18,20 @@ from kilonova.db.readers import catalogue
 from kilonova.objects.ids import ImageId
 from kilonova.objects.image import Image, ImageStatus
 
-PATCH_TYPES = frozenset({f"application/openstack-images-v2.{minor}-json-patch" for minor in (0, 1)})
+PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
+PATCH_TYPES = frozenset({PATCH_TYPE, "application/openstack-images-v2.0-json-patch"})
+PATCH_SHAPE: Mapping[str, Any] = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "required": ["op", "path"],
+        "properties": {
+            "op": {"type": "string", "enum": ["add", "replace", "remove"]},
+            "path": {"type": "string", "pattern": "^/[^/]*$", "description": "a slash and the name of one member"},
+            "value": {"description": "what the member becomes; not for remove"},
+        },
+    },
+}
 
 
 async def find(call: Call) -> Image:
