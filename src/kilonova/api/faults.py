@@ -94,6 +94,14 @@ def fault(status: int, message: str, *, identity: bool = False, network: bool = 
     return to_json({_KEY.get(status, _OTHERS): {"code": status, "message": message}})
 
 
+def _placed(exc: errors.KilonovaError) -> str:
+    """The sentence, with the field's or argument's path when it does not name that itself."""
+    path = exc.details.get("path")
+    if not path or str(path) in exc.message:
+        return exc.message
+    return f"Invalid input for field/attribute {path}. {exc.message}"
+
+
 def answer(exc: Exception, request_id: str) -> tuple[int, str, tuple[tuple[str, str], ...]]:
     """Status, message and headers for whatever a request raised.  What nobody foresaw is logged, and told only by its
     request id."""
@@ -105,7 +113,7 @@ def answer(exc: Exception, request_id: str) -> tuple[int, str, tuple[tuple[str, 
             log.warning("request failed for now", request_id=request_id, code=exc.code, error=exc.message)
             return status, exc.message, (("Retry-After", str(RETRY_AFTER_S)),)
         if status != 500:
-            return status, exc.message, ()
+            return status, _placed(exc), ()
         log.error("request failed", request_id=request_id, code=exc.code, error=exc.message)
     else:
         log.error("request failed unexpectedly", request_id=request_id, exc_info=exc)

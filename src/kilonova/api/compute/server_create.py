@@ -7,6 +7,8 @@ The records are made here, whole, with ids of their own, so that the conductor c
 import base64
 import binascii
 import re
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -118,15 +120,25 @@ def _check_rest(asked: NewServer, project_id: str) -> None:
             raise InvalidInput("The user_data is no valid base64.", path="server.user_data") from exc
 
 
-def _find_parts(connection: sa.Connection, asked: NewServer, context: RequestContext) -> _Parts:
+@contextmanager
+def _member(path: str) -> Generator[None]:
+    """What is not found is a mistake in this member of the body."""
     try:
+        yield
+    except NotFound as exc:
+        raise InvalidInput(exc.message, path=path) from exc
+
+
+def _find_parts(connection: sa.Connection, asked: NewServer, context: RequestContext) -> _Parts:
+    # (the server is what is not found by 404)
+    with _member("server.flavorRef"):
         flavor = catalogue.get_flavor(connection, FlavorId(asked.flavor))
+    with _member("server.imageRef"):
         image = catalogue.get_image(connection, ImageId(asked.image), context.project_id, admin=context.is_admin)
-        keypair = None
-        if asked.key_name is not None:
+    keypair = None
+    if asked.key_name is not None:
+        with _member("server.key_name"):
             keypair = catalogue.get_keypair(connection, context.user_id, asked.key_name)
-    except NotFound as exc:  # the server is what is not found by 404
-        raise InvalidInput(exc.message) from exc
     if not is_visible(flavor, context):
         raise InvalidInput(f"Flavor {flavor.id} could not be found.", path="server.flavorRef")
     _check_zone(connection, asked.availability_zone)

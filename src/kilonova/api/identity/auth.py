@@ -22,7 +22,9 @@ async def create_token(call: Call, body: AuthRequest) -> Reply:
     """POST /v3/auth/tokens: 201 with the token in X-Subject-Token."""
     identity, scope = body.auth.identity, body.auth.scope
     if isinstance(scope, str):
-        raise Unauthorized(_WRONG) if scope == "unscoped" else InvalidInput("Invalid input for field/attribute scope.")
+        if scope == "unscoped":
+            raise Unauthorized(_WRONG)
+        raise InvalidInput("It is a project, or the word unscoped.", path="auth.scope")
     parent = None
     if identity.methods == ["token"] and identity.token is not None:
         parent = call.deps.tokens.verify(identity.token.id)
