@@ -62,7 +62,7 @@ def test_there_and_back_or_there_to_stay(status: str, end: str, code: int) -> No
             assert after["addresses"] == before["addresses"]
             one = guest(api, server_id)
             assert one.definition is not None
-            assert (one.definition.flavor.name, one.disk_gib, one.kept_disk) == (name, size[2], None)
+            assert (one.definition.flavor.name, one.disk_bytes >> 30, one.kept_disk) == (name, size[2], None)
             names = [
                 a["action"] for a in (await api.json(f"/servers/{server_id}/os-instance-actions"))["instanceActions"]
             ]
