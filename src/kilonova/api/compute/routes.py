@@ -17,6 +17,7 @@ from kilonova.api.compute import (
     server_tags,
     servers,
     services,
+    usage,
     zones,
 )
 from kilonova.api.compute.actions import table
@@ -174,6 +175,10 @@ REST = (
         reply="{quota_class_set}", query=NO_QUERY, strict=STRICT),
     Row("PUT", "/os-quota-class-sets/{class_id}", quotas.update_class, P + "os-quota-class-sets:update", ADMIN,
         reply="{quota_class_set}", body=UpdateQuotaClassSet, query=NO_QUERY, strict=STRICT),
+    Row("GET", "/os-simple-tenant-usage", usage.list_usages, P + "os-simple-tenant-usage:list", ADMIN,
+        reply="{tenant_usages: [...]}", query=usage.ARGUMENTS, strict=STRICT),
+    Row("GET", "/os-simple-tenant-usage/{project_id}", usage.show_usage, P + "os-simple-tenant-usage:show", READER,
+        reply="{tenant_usage}; {} if there was none", query=usage.ARGUMENTS, strict=STRICT),
     Row("GET", "/os-aggregates", limits.list_aggregates, P + "os-aggregates:index", ADMIN, reply="{aggregates: []}"),
     Row("GET", "/extensions", limits.list_extensions, P + "extensions", READER, reply="{extensions: []}"),
 )  # fmt: skip
