@@ -102,7 +102,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
     store = ImageStore(state / "images", files)
     async with AsyncExitStack() as stack:
         db = open_database(settings, clock)
-        stack.callback(db.close)
+        stack.push_async_callback(db.close)
         first_password = await furnish(db, passwords, clock)
         bus = await stack.enter_async_context(MemoryBus(MemoryHub(), clock))
         caller = Caller(bus, clock)
@@ -146,7 +146,7 @@ async def compute_process(settings: Settings, clock: Clock, failpoints: Failpoin
     async with AsyncExitStack() as stack:
         db = open_database(settings, clock) if local else None
         if db is not None:
-            stack.callback(db.close)
+            stack.push_async_callback(db.close)
         end = MemoryBus(MemoryHub(), clock) if local else _fleet_bus(settings, settings.default.host, clock)
         bus = await stack.enter_async_context(end)
         stack.push_async_callback(manager.stop)
@@ -166,7 +166,7 @@ async def conductor_process(
     async with AsyncExitStack() as stack:
         end = _fleet_bus(settings, f"conductor-{settings.default.host}", clock)
         db = open_database(settings, clock)
-        stack.callback(db.close)
+        stack.push_async_callback(db.close)
         bus = await stack.enter_async_context(end)
         tasks = await stack.enter_async_context(Supervisor(clock, metrics.round_ended))
         conductor = _conductor(settings, clock, failpoints, db, bus, metrics)

@@ -222,7 +222,7 @@ async def simulated(
         clock = SimClock(seed)
         tasks = await stack.enter_async_context(Supervisor(clock))
         world = World(seed, state, network, tasks)
-        stack.callback(world.db.close)
+        stack.push_async_callback(world.db.close)
         await world.db.write(bootstrap.furnish, bootstrap.FirstAdmin("u1", "p1", "no password"))
         world.conductor.start()
         for name in hosts:
