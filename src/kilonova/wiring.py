@@ -95,6 +95,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
     from kilonova.rpcapi.compute import ComputeAPI
     from kilonova.rpcapi.conductor import ConductorAPI
     from kilonova.rpcapi.method import Caller
+    from kilonova.rpcapi.operators import OperatorAPI
 
     state = settings.default.state_path
     files = DaemonWorkers("files", 4)
@@ -115,6 +116,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         deps = ApiDeps(
             db=db,
             conductor=ConductorAPI(caller),
+            operators=OperatorAPI(caller),
             compute=ComputeAPI(caller),
             tokens=TokenMinter(token_secret(state, clock), clock, settings.api.token_lifetime),
             passwords=passwords,

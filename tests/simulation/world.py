@@ -41,6 +41,7 @@ from kilonova.rpc.memory import MemoryBus, MemoryHub
 from kilonova.rpcapi.compute import ComputeAPI
 from kilonova.rpcapi.conductor import ConductorAPI
 from kilonova.rpcapi.method import Caller
+from kilonova.rpcapi.operators import OperatorAPI
 from kilonova.virt.fake import FakeDriver
 from kilonova.virt.fake_machine import CutOff, FakeHypervisor
 from tests.simulation.virtual import Network, SimClock
@@ -153,6 +154,7 @@ class World:
         deps = ApiDeps(
             db=self.db,
             conductor=ConductorAPI(caller),
+            operators=OperatorAPI(caller),
             compute=ComputeAPI(caller),
             tokens=tokens,
             passwords=Passwords(self.workers),

@@ -15,6 +15,7 @@ from kilonova.images.store import ImageStore
 from kilonova.objects.console import Consoles
 from kilonova.rpcapi.compute import ComputeAPI
 from kilonova.rpcapi.conductor import ConductorAPI
+from kilonova.rpcapi.operators import OperatorAPI
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class ApiDeps:
 
     db: Database
     conductor: ConductorAPI
+    operators: OperatorAPI
     compute: ComputeAPI
     tokens: TokenMinter
     passwords: Passwords

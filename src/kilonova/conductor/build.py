@@ -62,6 +62,7 @@ def _request(instance: Instance, networks: tuple[str, ...], group: GroupWish | N
         wants_network=instance.wants_network,
         networks=networks,
         group=group,
+        extra_specs=instance.flavor.extra_specs,
     )
 
 

@@ -17,6 +17,7 @@ from kilonova.base.tasks import Supervisor
 from kilonova.conductor import build, liveness, watchdog
 from kilonova.conductor.api_endpoint import ApiEndpoint
 from kilonova.conductor.host_endpoint import HostEndpoint
+from kilonova.conductor.operator_endpoint import OperatorEndpoint
 from kilonova.config.conductor import ConductorSettings
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
@@ -25,6 +26,7 @@ from kilonova.objects.ids import ActionId
 from kilonova.rpc.bus import Bus
 from kilonova.rpcapi import conductor as api_rows
 from kilonova.rpcapi import host as host_rows
+from kilonova.rpcapi import operators as operator_rows
 from kilonova.rpcapi.compute import ComputeAPI
 
 log = structlog.get_logger(__name__)
@@ -63,6 +65,8 @@ class Conductor:
         )
         for_hosts = HostEndpoint(self._db, self._clock, self._liveness, self._failpoints)
         await bus.subscribe(api_rows.SUBJECT, for_api.endpoint().handle, queue=QUEUE)
+        for_operators = OperatorEndpoint(self._db, self._clock)
+        await bus.subscribe(operator_rows.SUBJECT, for_operators.endpoint().handle, queue=QUEUE)
         await bus.subscribe(host_rows.SUBSCRIPTION, for_hosts.endpoint().handle, queue=QUEUE)
         tasks.spawn("place", self._place_forever())
         tasks.periodic("watchdog", self._settings.watchdog_interval, self._watch, limit_s=60)

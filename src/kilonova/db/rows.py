@@ -9,7 +9,9 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from kilonova.objects.action import Action, ActionEvent
+from kilonova.objects.aggregate import Aggregate
 from kilonova.objects.flavor import Flavor
+from kilonova.objects.ids import HostName
 from kilonova.objects.image import Image, ImageRef
 from kilonova.objects.instance import Address, Fault, Instance
 from kilonova.objects.keypair import Keypair
@@ -193,7 +195,7 @@ def inventory_to(inventory: Inventory) -> dict[str, Any]:
     return _INVENTORY.dump_python(inventory, mode="json")
 
 
-def node_from(node: Row, service: Service) -> ComputeNode:
+def node_from(node: Row, service: Service, traits: Mapping[str, frozenset[str]]) -> ComputeNode:
     return ComputeNode(
         id=node["node_id"],
         service=service,
@@ -202,4 +204,9 @@ def node_from(node: Row, service: Service) -> ComputeNode:
         memory_mib_used=node["memory_mib_used"],
         disk_gib_used=node["disk_gib_used"],
         running_vms=node["instances"],
+        traits=traits,
     )
+
+
+def aggregate_from(row: Row, hosts: Iterable[HostName]) -> Aggregate:
+    return Aggregate(**row, hosts=tuple(sorted(hosts)))

@@ -29,6 +29,7 @@ class PlacementRequest:
     wants_network: bool = True
     networks: tuple[str, ...] = ()
     group: GroupWish | None = None
+    extra_specs: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)

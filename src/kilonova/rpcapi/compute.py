@@ -33,8 +33,23 @@ class Text:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class HostUptime:
+    """Since when the host runs, and its load."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uptime:
+    """The line that the host's own `uptime` prints."""
+
+    text: str
+
+
 WAKE = Method("wake", Wake, Ack, "There is work: fetch it.", kind=Kind.CAST, timeout_s=5)
 CONSOLE_OUTPUT = Method("console_output", ConsoleOutput, Text, "Read a guest's serial console.", timeout_s=10)
+HOST_UPTIME = Method(
+    "host_uptime", HostUptime, Uptime, "Since when the host runs, and its load.", timeout_s=5, idempotent=False
+)
 
 
 class ComputeAPI:
@@ -50,3 +65,7 @@ class ComputeAPI:
     async def console_output(self, host: HostName, instance_id: InstanceId, max_bytes: int) -> str:
         """Raises NotFound when the host has no such guest, HypervisorUnavailable, RpcTimeout, RpcUnavailable."""
         return (await self._caller.call(subject(host), CONSOLE_OUTPUT, ConsoleOutput(instance_id, max_bytes))).text
+
+    async def host_uptime(self, host: HostName) -> str:
+        """Raises HypervisorError when the host cannot tell, RpcTimeout, RpcUnavailable."""
+        return (await self._caller.call(subject(host), HOST_UPTIME, HostUptime())).text

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""GET /limits, /extensions and /os-aggregates: what a project may use, and two lists that are empty.
+"""GET /limits: what a project may use.
 
 Source: Compute API reference, "Limits".  -1 means unlimited.
 """
@@ -46,13 +46,3 @@ async def show_limits(call: Call) -> Reply:
     if call.version < v2(57):
         absolute |= {"maxPersonality": 0, "maxPersonalitySize": 0}
     return json_reply({"limits": {"rate": [], "absolute": absolute}})
-
-
-async def list_extensions(call: Call) -> Reply:
-    """Everything that once was an extension is part of the API."""
-    return json_reply({"extensions": []})
-
-
-async def list_aggregates(call: Call) -> Reply:
-    """There are none yet; clients ask when they show a hypervisor."""
-    return json_reply({"aggregates": []})

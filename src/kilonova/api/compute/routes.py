@@ -2,6 +2,9 @@
 """The routes of Compute v2.1, with the names of Nova's policies."""
 
 from kilonova.api.compute import (
+    aggregates,
+    extensions,
+    flavor_extras,
     flavors,
     hypervisors,
     instance_actions,
@@ -97,11 +100,23 @@ CATALOGUE = (
     Row("POST", "/flavors", flavors.create, P + "os-flavor-manage:create", ADMIN,
         reply="{flavor}", body=flavors.CreateFlavor),
     Row("GET", "/flavors/{flavor_id}", flavors.show, P + "flavors", READER, reply="{flavor}"),
+    Row("PUT", "/flavors/{flavor_id}", flavors.update, P + "os-flavor-manage:update", ADMIN,
+        reply="{flavor}", body=flavors.UpdateFlavor, min=v2(55)),
     Row("DELETE", "/flavors/{flavor_id}", flavors.delete, P + "os-flavor-manage:delete", ADMIN, 202),
-    Row("GET", "/flavors/{flavor_id}/os-extra_specs", flavors.list_extra_specs,
+    Row("GET", "/flavors/{flavor_id}/os-extra_specs", flavor_extras.list_specs,
         P + "os-flavor-extra-specs:index", READER, reply="{extra_specs}"),
-    Row("GET", "/flavors/{flavor_id}/os-extra_specs/{key}", flavors.show_extra_spec,
+    Row("POST", "/flavors/{flavor_id}/os-extra_specs", flavor_extras.add_specs,
+        P + "os-flavor-extra-specs:create", ADMIN, reply="{extra_specs}", body=flavor_extras.ExtraSpecs),
+    Row("GET", "/flavors/{flavor_id}/os-extra_specs/{key}", flavor_extras.show_spec,
         P + "os-flavor-extra-specs:show", READER, reply="{key: value}"),
+    Row("PUT", "/flavors/{flavor_id}/os-extra_specs/{key}", flavor_extras.set_spec,
+        P + "os-flavor-extra-specs:update", ADMIN, reply="{key: value}", body=flavor_extras.OneSpec),
+    Row("DELETE", "/flavors/{flavor_id}/os-extra_specs/{key}", flavor_extras.delete_spec,
+        P + "os-flavor-extra-specs:delete", ADMIN),
+    Row("GET", "/flavors/{flavor_id}/os-flavor-access", flavor_extras.list_access, P + "os-flavor-access", ADMIN,
+        reply="{flavor_access: [{flavor_id, tenant_id}]}; 404 for a public flavor"),
+    Row("POST", "/flavors/{flavor_id}/action", flavor_extras.change_access, P + "os-flavor-access", ADMIN,
+        reply="{flavor_access: [...]}", body=flavor_extras.ChangeAccess),
     Row("GET", "/os-keypairs", keypairs.list_keypairs, P + "os-keypairs:index", READER,
         reply="{keypairs: [{keypair}]}", query=keypairs.ARGUMENTS, strict=STRICT),
     Row("POST", "/os-keypairs", keypairs.create, P + "os-keypairs:create", MEMBER, 201,
@@ -134,7 +149,7 @@ HOSTS = (
     Row("GET", "/os-hypervisors/{hypervisor_id}", hypervisors.show, P + "os-hypervisors:show", ADMIN,
         reply="{hypervisor}", query=frozenset({"with_servers"}), strict=v2(53)),
     Row("GET", "/os-hypervisors/{hypervisor_id}/uptime", hypervisors.uptime, P + "os-hypervisors:uptime", ADMIN,
-        reply="501: not known", max=v2(87)),
+        reply="{hypervisor}", max=v2(87)),
     Row("GET", "/os-hypervisors/{hypervisor_id}/search", hypervisors.search, P + "os-hypervisors:search", ADMIN,
         reply="{hypervisors: [...]}", max=v2(52)),
     Row("GET", "/os-hypervisors/{hypervisor_id}/servers", hypervisors.servers_of, P + "os-hypervisors:servers", ADMIN,
@@ -143,6 +158,7 @@ HOSTS = (
         reply="{services: [...]}", query=services.ARGUMENTS, strict=STRICT),
     Row("PUT", "/os-services/{service_id}", services.update, P + "os-services:update", ADMIN,
         reply="{service}", body=services.ServiceChanges, min=v2(53)),
+    Row("DELETE", "/os-services/{service_id}", services.delete, P + "os-services:delete", ADMIN, 204),
     Row("PUT", "/os-services/enable", services.enable, P + "os-services:update", ADMIN,
         reply="{service}", body=services.ServiceByHost, max=v2(52)),
     Row("PUT", "/os-services/disable", services.disable, P + "os-services:update", ADMIN,
@@ -155,6 +171,18 @@ HOSTS = (
         reply="{availabilityZoneInfo: [...]}", query=NO_QUERY, strict=STRICT),
     Row("GET", "/os-availability-zone/detail", zones.list_zones_detail, P + "os-availability-zone:detail", ADMIN,
         reply="{availabilityZoneInfo: [...]}", query=NO_QUERY, strict=STRICT),
+)  # fmt: skip
+
+AGGREGATES = (
+    Row("GET", "/os-aggregates", aggregates.list_all, P + "os-aggregates:index", ADMIN, reply="{aggregates: [...]}"),
+    Row("POST", "/os-aggregates", aggregates.create, P + "os-aggregates:create", ADMIN,
+        reply="{aggregate}, without hosts and metadata", body=aggregates.CreateAggregate),
+    Row("GET", "/os-aggregates/{aggregate_id}", aggregates.show, P + "os-aggregates:show", ADMIN, reply="{aggregate}"),
+    Row("PUT", "/os-aggregates/{aggregate_id}", aggregates.update, P + "os-aggregates:update", ADMIN,
+        reply="{aggregate}", body=aggregates.UpdateAggregate),
+    Row("DELETE", "/os-aggregates/{aggregate_id}", aggregates.delete, P + "os-aggregates:delete", ADMIN),
+    Row("POST", "/os-aggregates/{aggregate_id}/action", aggregates.act, P + "os-aggregates:action", ADMIN,
+        reply="{aggregate}", body=aggregates.AggregateAction),
 )  # fmt: skip
 
 REST = (
@@ -179,8 +207,8 @@ REST = (
         reply="{tenant_usages: [...]}", query=usage.ARGUMENTS, strict=STRICT),
     Row("GET", "/os-simple-tenant-usage/{project_id}", usage.show_usage, P + "os-simple-tenant-usage:show", READER,
         reply="{tenant_usage}; {} if there was none", query=usage.ARGUMENTS, strict=STRICT),
-    Row("GET", "/os-aggregates", limits.list_aggregates, P + "os-aggregates:index", ADMIN, reply="{aggregates: []}"),
-    Row("GET", "/extensions", limits.list_extensions, P + "extensions", READER, reply="{extensions: []}"),
+    Row("GET", "/extensions", extensions.list_extensions, P + "extensions", READER, reply="{extensions: [...]}"),
+    Row("GET", "/extensions/{alias}", extensions.show, P + "extensions", READER, reply="{extension}"),
 )  # fmt: skip
 
-SERVICE = Service("/compute/v2.1", (*REST, *SERVERS, *CATALOGUE, *GROUPS, *HOSTS), microversions=True)
+SERVICE = Service("/compute/v2.1", (*REST, *SERVERS, *CATALOGUE, *GROUPS, *HOSTS, *AGGREGATES), microversions=True)

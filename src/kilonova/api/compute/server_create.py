@@ -14,13 +14,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from kilonova.api.call import Call, Reply, json_reply
-from kilonova.api.compute import server_networks
+from kilonova.api.compute import flavors, server_networks
 from kilonova.api.compute.fields import require_uuid
-from kilonova.api.compute.flavors import is_visible
 from kilonova.api.compute.server_models import BlockDevice, CreateServer, NewServer
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import Forbidden, InvalidInput, NotFound
-from kilonova.db.readers import catalogue, server_groups, servers
+from kilonova.db.readers import catalogue, hosts, server_groups
 from kilonova.networks.ids import security_group_id
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId, ImageId, InstanceId, ServerGroupId
@@ -128,7 +127,7 @@ def _find_parts(
     connection: sa.Connection, asked: NewServer, group_id: ServerGroupId | None, context: RequestContext
 ) -> _Parts:
     try:
-        flavor = catalogue.get_flavor(connection, FlavorId(asked.flavor))
+        flavor = flavors.for_server(connection, FlavorId(asked.flavor), context)
         image = catalogue.get_image(connection, ImageId(asked.image), context.project_id, admin=context.is_admin)
         keypair = None
         if asked.key_name is not None:
@@ -137,8 +136,6 @@ def _find_parts(
             server_groups.get(connection, group_id, None if context.is_admin else context.project_id)
     except NotFound as exc:  # the server is what is not found by 404
         raise InvalidInput(exc.message) from exc
-    if not is_visible(flavor, context):
-        raise InvalidInput(f"Flavor {flavor.id} could not be found.", path="server.flavorRef")
     _check_zone(connection, asked.availability_zone)
     ref = _bootable(image)
     _check_sizes(flavor, image, ref)
@@ -150,7 +147,7 @@ def _check_zone(connection: sa.Connection, zone: str | None) -> None:
         return
     if ":" in zone:
         raise InvalidInput("A host cannot be chosen by the availability zone here.", path="server.availability_zone")
-    if zone not in servers.zones(connection):
+    if zone not in hosts.zones(connection):
         raise InvalidInput(f"The requested availability zone {zone} is not available.", path="server.availability_zone")
 
 

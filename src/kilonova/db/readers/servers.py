@@ -241,8 +241,3 @@ def host_statuses(connection: sa.Connection, hosts: Collection[HostName]) -> dic
         services.c.binary == COMPUTE, services.c.host.in_(sorted(hosts))
     )
     return {row.host: HostStatus(row.up, row.disabled, row.forced_down) for row in connection.execute(query)}
-
-
-def zones(connection: sa.Connection) -> frozenset[str]:
-    """Availability zones in which there is a host."""
-    return frozenset(connection.execute(sa.select(services.c.zone).where(services.c.binary == COMPUTE)).scalars())

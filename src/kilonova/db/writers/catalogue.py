@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from kilonova.base.errors import Conflict, NotFound
 from kilonova.db import rows
-from kilonova.db.schema import flavors, images, keypairs
+from kilonova.db.schema import flavor_access, flavors, images, keypairs
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId, ImageId
 from kilonova.objects.image import Image
@@ -24,6 +24,7 @@ def create_flavor(connection: sa.Connection, flavor: Flavor) -> None:
 
 def delete_flavor(connection: sa.Connection, flavor_id: FlavorId) -> None:
     """That there is none is no error: the same request may come again."""
+    connection.execute(sa.delete(flavor_access).where(flavor_access.c.flavor_id == flavor_id))
     connection.execute(sa.delete(flavors).where(flavors.c.id == flavor_id))
 
 

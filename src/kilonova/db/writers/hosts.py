@@ -10,7 +10,7 @@ from kilonova.db import rows
 from kilonova.db.schema import compute_nodes, services
 from kilonova.objects.ids import HostName
 from kilonova.objects.instance import Instance
-from kilonova.objects.service import Inventory
+from kilonova.objects.service import Inventory, Service
 
 
 def insert_service(connection: sa.Connection, now: datetime, **values: Any) -> None:
@@ -38,6 +38,12 @@ def update_service(connection: sa.Connection, host: HostName, binary: str, now: 
 def update_service_by_id(connection: sa.Connection, service_id: str, now: datetime, **values: Any) -> None:
     """Change a service by id."""
     connection.execute(sa.update(services).where(services.c.id == service_id).values(updated_at=now, **values))
+
+
+def delete_service(connection: sa.Connection, service: Service) -> None:
+    """Forget a service, and what its host had."""
+    connection.execute(sa.delete(compute_nodes).where(compute_nodes.c.host == service.host))
+    connection.execute(sa.delete(services).where(services.c.id == service.id))
 
 
 def put_inventory(connection: sa.Connection, host: HostName, node_id: str, inventory: Inventory) -> None:
