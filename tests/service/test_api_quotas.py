@@ -235,3 +235,56 @@ def test_limits_show_what_a_project_may_and_does_use() -> None:
             assert (await api.compute("GET", "/limits?tenant_id=other")).status_code == 403
 
     run(main())
+
+
+def test_a_resize_takes_the_difference_and_gives_back_what_it_did_not_need() -> None:
+    async def main() -> None:
+        async with running_api({("quota", "cores"): 4}) as admin:
+            image = await admin.image(visibility="public")
+            for name, vcpus, ram in (("wide", 3, 128), ("tall", 1, 512), ("huge", 4, 128)):
+                flavor = {"id": name, "name": name, "vcpus": vcpus, "ram": ram, "disk": 1}
+                assert (await admin.compute("POST", "/flavors", {"flavor": flavor})).status_code == 200
+            api = admin.as_("member")
+            server_id = await api.server(image)
+            await api.server(image)
+
+            async def act(what: str, argument: object = None) -> httpx.Response:
+                return await api.compute("POST", f"/servers/{server_id}/action", {what: argument})
+
+            async def used() -> tuple[int, int, int]:
+                absolute = (await api.json("/limits"))["limits"]["absolute"]
+                return tuple(absolute[f"total{name}Used"] for name in ("Instances", "Cores", "RAM"))
+
+            refused = message(await act("resize", {"flavorRef": "huge"}), 403, "forbidden")
+            assert refused == "Quota exceeded for cores: Requested 3, but already used 2 of 4 cores"
+            assert (await api.until(server_id, "ACTIVE"))["flavor"]["original_name"] == "m1.nano"
+            for end, left in (("revertResize", (2, 2, 256)), ("confirmResize", (2, 4, 256))):
+                assert (await act("resize", {"flavorRef": "wide"})).status_code == 202
+                assert await used() == (2, 4, 256)
+                await api.until(server_id, "VERIFY_RESIZE")
+                assert await used() == (2, 4, 256)
+                assert (await act(end)).status_code in (202, 204)
+                await api.until(server_id, "ACTIVE")
+                assert await used() == left
+            assert (await act("resize", {"flavorRef": "tall"})).status_code == 202
+            await api.until(server_id, "VERIFY_RESIZE")
+            assert await used() == (2, 4, 640)
+            await api.compute("DELETE", f"/servers/{server_id}")
+            await api.until(server_id, "GONE")
+            assert await used() == (1, 1, 128)
+
+    run(main())
+
+
+def test_a_rebuild_keeps_to_the_limit_of_metadata() -> None:
+    async def main() -> None:
+        async with running_api(SMALL) as admin:
+            image = await admin.image(visibility="public")
+            api = admin.as_("member")
+            server_id = await api.server(image, metadata={"a": "1"})
+            rebuild = {"imageRef": image, "metadata": {"a": "", "b": "", "c": ""}}
+            refused = await api.compute("POST", f"/servers/{server_id}/action", {"rebuild": rebuild})
+            assert message(refused, 403, "forbidden") == "Maximum number of metadata items exceeds 2."
+            assert (await api.until(server_id, "ACTIVE"))["metadata"] == {"a": "1"}
+
+    run(main())
