@@ -15,7 +15,7 @@ from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.microversion import v2
 from kilonova.api.query import boolean_word
 from kilonova.api.times import micros
-from kilonova.base.errors import Forbidden, InvalidInput
+from kilonova.base.errors import InvalidInput
 from kilonova.db.readers.uptimes import Uptime, Window, within
 
 ARGUMENTS = frozenset({"start", "end", "detailed", "limit", "marker"})
@@ -35,8 +35,6 @@ async def list_usages(call: Call) -> Reply:
 async def show_usage(call: Call) -> Reply:
     """GET /os-simple-tenant-usage/{project}: with its servers; empty if it has used nothing."""
     project_id = call.params["project_id"]
-    if project_id != call.context.project_id and not call.context.is_admin:
-        raise Forbidden("Policy doesn't allow os_compute_api:os-simple-tenant-usage:show to be performed.")
     report = await _report(call, project_id)
     usage = report.projects.get(project_id, {})
     return json_reply({"tenant_usage": usage, **_next(call, "tenant_usage_links", report)})
