@@ -144,7 +144,7 @@ def test_setting_limits_and_taking_them_back() -> None:
             assert (shown["instances"], shown["cores"], shown["server_groups"], shown["ram"]) == (2, -1, 3, 51200)
             assert "already used 1 of 2 instances" in message(await api.create(image, max_count=2), 403, "forbidden")
             below = "Quota limit 0 for instances must be greater than or equal to already used and reserved 1."
-            assert message(await put(boss, instances=0, cores=5), 400, "badRequest") == below
+            assert message(await put(boss, instances=0, cores=5), 400, "badRequest").endswith(below)
             assert (await own(api))["cores"] == -1
             assert (await put(boss, instances=0, force=True)).status_code == 200
             assert "Requested 1, but already used 1 of 0 instances" in message(
@@ -177,10 +177,10 @@ def test_quota_sets_that_cannot_be_set() -> None:
             assert "single users" in message(await put(boss, query="?user_id=u", cores=1), 400, "badRequest")
             assert message(await boss.compute("DELETE", "/os-quota-sets/p-other?user_id=u"), 400, "badRequest")
             unknown = "Project ID nobody is not a valid project."
-            assert message(await put(boss, "nobody", cores=1), 400, "badRequest") == unknown
+            assert unknown in message(await put(boss, "nobody", cores=1), 400, "badRequest")
             for what in ("", "/defaults", "/detail"):
                 path = f"/os-quota-sets/nobody{what}"
-                assert message(await boss.compute("GET", path), 400, "badRequest") == unknown
+                assert unknown in message(await boss.compute("GET", path), 400, "badRequest")
                 assert (await admin.as_("reader").compute("GET", path)).status_code == 403
             assert (await own(boss))["cores"] == 20
             member = admin.as_("member")
