@@ -219,6 +219,25 @@ MUTANTS: Sequence[Mutant] = (
         "conductor/effects.py",
         "_WAITING = (VmState.RESCUED, VmState.RESIZED)",
         "_WAITING = (VmState.RESCUED,)",
+        "quota given back",
+        "tests/unit/conductor/test_quota.py::test_a_delete_gives_back_at_its_end_and_once",
+        "conductor/actions.py",
+        "    quota.give_back(connection, instance.project_id, held_by(instance))\n",
+        "",
+    ),
+    _one(
+        "quota taken by a conditional update",
+        "tests/service/test_api_quotas.py::test_of_many_creates_at_once_exactly_the_quota_is_admitted",
+        "db/writers/quotas.py",
+        "_TAKE = _MOVE.where(*(_fits(name) for name in _COUNTED))",
+        "_TAKE = _MOVE",
+    ),
+    _one(
+        "the group of a build",
+        "tests/unit/conductor/test_server_groups.py::test_builds_that_were_accepted_at_once_are_apart_too",
+        "conductor/build.py",
+        "server_groups.wish(connection, instance)",
+        "None",
     ),
 )
 

@@ -25,6 +25,7 @@ from kilonova.api.compute import (
     server_topology,
     servers,
     services,
+    usage,
     zones,
 )
 from kilonova.api.compute.actions import table
@@ -223,6 +224,10 @@ REST = (
         reply="{quota_class_set}", query=NO_QUERY, strict=STRICT),
     Row("PUT", "/os-quota-class-sets/{class_id}", quotas.update_class, P + "os-quota-class-sets:update", ADMIN,
         reply="{quota_class_set}", body=UpdateQuotaClassSet, query=NO_QUERY, strict=STRICT),
+    Row("GET", "/os-simple-tenant-usage", usage.list_usages, P + "os-simple-tenant-usage:list", ADMIN,
+        reply="{tenant_usages: [...]}", query=usage.ARGUMENTS, strict=STRICT),
+    Row("GET", "/os-simple-tenant-usage/{project_id}", usage.show_usage, P + "os-simple-tenant-usage:show", READER,
+        reply="{tenant_usage}; {} if there was none", query=usage.ARGUMENTS, strict=STRICT),
     Row("GET", "/extensions", extensions.list_extensions, P + "extensions", READER, reply="{extensions: [...]}"),
     Row("GET", "/extensions/{alias}", extensions.show, P + "extensions", READER, reply="{extension}"),
 )  # fmt: skip
