@@ -7,6 +7,7 @@ from kilonova.api.compute import (
     flavor_extras,
     flavors,
     hypervisors,
+    image_proxy,
     instance_actions,
     keypairs,
     limits,
@@ -21,7 +22,9 @@ from kilonova.api.compute import (
     zones,
 )
 from kilonova.api.compute.actions import table
+from kilonova.api.compute.server_metadata import AllMetadata, OneMetadata
 from kilonova.api.compute.server_models import CreateServer, UpdateServer
+from kilonova.api.image import images
 from kilonova.api.microversion import MIN, v2
 from kilonova.api.route import Role, Row, Service
 from kilonova.api.versions import compute_v21
@@ -123,6 +126,27 @@ CATALOGUE = (
         reply="202 at 2.1", query=frozenset({"user_id"}), strict=STRICT),
 )  # fmt: skip
 
+IMAGES = (
+    Row("GET", "/images", image_proxy.list_brief, P + "images:index", READER, reply="{images: [{id, name, links}]}",
+        max=v2(35)),
+    Row("GET", "/images/detail", image_proxy.list_detail, P + "images:detail", READER, reply="{images: [...]}",
+        max=v2(35)),
+    Row("GET", "/images/{image_id}", image_proxy.show, P + "images:show", READER, reply="{image}", max=v2(35)),
+    Row("DELETE", "/images/{image_id}", images.delete, P + "images:delete", MEMBER, 204, max=v2(35)),
+    Row("GET", "/images/{image_id}/metadata", image_proxy.list_metadata, P + "image-metadata:index", READER,
+        reply="{metadata}", max=v2(38)),
+    Row("POST", "/images/{image_id}/metadata", image_proxy.merge_metadata, P + "image-metadata:create", MEMBER,
+        reply="{metadata}", body=AllMetadata, max=v2(38)),
+    Row("PUT", "/images/{image_id}/metadata", image_proxy.replace_metadata, P + "image-metadata:update_all", MEMBER,
+        reply="{metadata}", body=AllMetadata, max=v2(38)),
+    Row("GET", "/images/{image_id}/metadata/{key}", image_proxy.show_metadata, P + "image-metadata:show", READER,
+        reply="{meta}", max=v2(38)),
+    Row("PUT", "/images/{image_id}/metadata/{key}", image_proxy.set_metadata, P + "image-metadata:update", MEMBER,
+        reply="{meta}", body=OneMetadata, max=v2(38)),
+    Row("DELETE", "/images/{image_id}/metadata/{key}", image_proxy.delete_metadata, P + "image-metadata:delete",
+        MEMBER, 204, max=v2(38)),
+)  # fmt: skip
+
 HOSTS = (
     Row("GET", "/os-hypervisors", hypervisors.list_brief, P + "os-hypervisors:list", ADMIN,
         reply="{hypervisors: [...]}", query=hypervisors.ARGUMENTS, strict=v2(53)),
@@ -177,4 +201,4 @@ REST = (
     Row("GET", "/extensions/{alias}", extensions.show, P + "extensions", READER, reply="{extension}"),
 )  # fmt: skip
 
-SERVICE = Service("/compute/v2.1", (*REST, *SERVERS, *CATALOGUE, *HOSTS, *AGGREGATES), microversions=True)
+SERVICE = Service("/compute/v2.1", (*REST, *SERVERS, *CATALOGUE, *IMAGES, *HOSTS, *AGGREGATES), microversions=True)
