@@ -103,7 +103,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
     store = ImageStore(state / "images", files)
     async with AsyncExitStack() as stack:
         db = open_database(settings, clock)
-        stack.callback(db.close)
+        stack.push_async_callback(db.close)
         first_password = await furnish(db, passwords, clock)
         bus = await stack.enter_async_context(MemoryBus(MemoryHub(), clock))
         caller = Caller(bus, clock)
@@ -123,6 +123,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
             images=store,
             clock=clock,
             settings=settings.api,
+            quotas=settings.quota,
             consoles=LocalConsoles(HostName(settings.default.host), manager.driver),
             console_tokens=ConsoleTokens(clock, settings.consoleauth.token_ttl),
             ready=manager.ready,
@@ -147,7 +148,7 @@ async def compute_process(settings: Settings, clock: Clock, failpoints: Failpoin
     async with AsyncExitStack() as stack:
         db = open_database(settings, clock) if local else None
         if db is not None:
-            stack.callback(db.close)
+            stack.push_async_callback(db.close)
         end = MemoryBus(MemoryHub(), clock) if local else _fleet_bus(settings, settings.default.host, clock)
         bus = await stack.enter_async_context(end)
         stack.push_async_callback(manager.stop)
@@ -167,7 +168,7 @@ async def conductor_process(
     async with AsyncExitStack() as stack:
         end = _fleet_bus(settings, f"conductor-{settings.default.host}", clock)
         db = open_database(settings, clock)
-        stack.callback(db.close)
+        stack.push_async_callback(db.close)
         bus = await stack.enter_async_context(end)
         tasks = await stack.enter_async_context(Supervisor(clock, metrics.round_ended))
         conductor = _conductor(settings, clock, failpoints, db, bus, metrics)
@@ -219,6 +220,7 @@ def _conductor(
         ComputeAPI(Caller(bus, clock)),
         clock,
         settings.conductor,
+        quotas=settings.quota,
         down_time_s=settings.default.service_down_time,
         failpoints=failpoints,
         metrics=metrics,

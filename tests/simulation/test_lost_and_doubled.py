@@ -18,7 +18,7 @@ from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.objects.states import PowerState
 from tests.simulation.virtual import run_virtually
-from tests.simulation.world import World, simulated
+from tests.simulation.world import World, check_quotas, simulated
 
 HOSTS = ("a", "b", "c")
 SERVERS = 12
@@ -104,6 +104,7 @@ async def check(story: Story) -> None:
     }
     there = Counter(name for name, _, _ in guests)
     assert claimed == {name: (there[name], there[name]) for name in HOSTS}
+    await check_quotas(world)
 
 
 async def run_story(

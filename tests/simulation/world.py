@@ -7,6 +7,7 @@ when no task can go on, time jumps to the next timer.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -28,12 +29,14 @@ from kilonova.conductor.service import Conductor
 from kilonova.config.load import Settings, load
 from kilonova.db.engine import Database, sqlite_url
 from kilonova.db.migrate import ensure_schema
+from kilonova.db.readers import quotas, servers
 from kilonova.identity.console_tokens import ConsoleTokens
 from kilonova.identity.passwords import Passwords
 from kilonova.identity.tokens import Subject, TokenMinter
 from kilonova.images.store import ImageStore
 from kilonova.objects.console import ConsoleStream
 from kilonova.objects.ids import HostName, InstanceId
+from kilonova.objects.quota import Usage, held_by
 from kilonova.rpc.memory import MemoryBus, MemoryHub
 from kilonova.rpcapi.compute import ComputeAPI
 from kilonova.rpcapi.conductor import ConductorAPI
@@ -102,6 +105,7 @@ class World:
                 ComputeAPI(Caller(bus, self.clock)),
                 self.clock,
                 self.settings.conductor,
+                quotas=self.settings.quota,
                 down_time_s=self.settings.default.service_down_time,
                 failpoints=Failpoints(),
                 metrics=self.metrics,
@@ -157,6 +161,7 @@ class World:
             images=self.store,
             clock=self.clock,
             settings=self.settings.api,
+            quotas=self.settings.quota,
             consoles=_NoConsoles(),
             console_tokens=ConsoleTokens(self.clock, 600),
             ready=lambda: (True, ""),
@@ -181,6 +186,15 @@ class World:
                 return answer
             assert self.clock.monotonic() < deadline, f"did not come about within {within_s} virtual seconds"
             await asyncio.sleep(0.25)
+
+
+async def check_quotas(world: World) -> None:
+    """What the quotas say is used is what the living instances hold."""
+    used: dict[str, Usage] = defaultdict(Usage)
+    for instance in await world.db.read(servers.page, servers.ServerQuery()):
+        used[instance.project_id] += held_by(instance)
+    for project_id in {"p1", *used}:
+        assert await world.db.read(quotas.usage, project_id) == used[project_id]
 
 
 def simulated_settings(state: Path) -> Settings:
@@ -210,7 +224,7 @@ async def simulated(
         clock = SimClock(seed)
         tasks = await stack.enter_async_context(Supervisor(clock))
         world = World(seed, state, network, tasks)
-        stack.callback(world.db.close)
+        stack.push_async_callback(world.db.close)
         await world.db.write(bootstrap.furnish, bootstrap.FirstAdmin("u1", "p1", "no password"))
         world.conductor.start()
         for name in hosts:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from kilonova.base.clock import Clock
 from kilonova.config.api import ApiSettings
+from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
 from kilonova.identity.console_tokens import ConsoleTokens
 from kilonova.identity.passwords import Passwords
@@ -30,6 +31,7 @@ class ApiDeps:
     images: ImageStore
     clock: Clock
     settings: ApiSettings
+    quotas: QuotaSettings
     consoles: Consoles
     console_tokens: ConsoleTokens
     ready: Callable[[], tuple[bool, str]]

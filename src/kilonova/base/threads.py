@@ -26,6 +26,10 @@ class Workers(Protocol):
         """Take no more work; idle threads end.  Work already taken is finished."""
         ...
 
+    async def drain(self) -> None:
+        """Close, and wait until work already taken is finished: also such as nobody waits for any more."""
+        ...
+
 
 class _Job:
     __slots__ = ("args", "fn", "future", "loop")
@@ -81,6 +85,7 @@ class DaemonWorkers:
         self._started = 0
         self._idle = 0
         self._closed = False
+        self._when_ended: list[Callable[[], object]] = []
         self._lock = threading.Lock()
 
     async def run(self, fn: Callable[..., T], *args: Any) -> T:
@@ -110,6 +115,15 @@ class DaemonWorkers:
             for _ in range(self._started):
                 self._jobs.put(None)
 
+    async def drain(self) -> None:
+        self.close()
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        with self._lock:
+            if self._started == 0:
+                return
+            self._when_ended.append(lambda: loop.call_soon_threadsafe(ended.set))
+        await ended.wait()
+
     def _serve(self) -> None:
         while True:
             with self._lock:
@@ -127,10 +141,19 @@ class DaemonWorkers:
             with self._lock:
                 self._idle -= 1
             if job is None:
+                self._end()
                 return
             if isinstance(job, _Job):
                 job.work()
             del job  # an idle worker holds nothing
+
+    def _end(self) -> None:
+        with self._lock:
+            self._started -= 1
+            told = [] if self._started else self._when_ended
+        for tell in told:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                tell()
 
 
 class InlineWorkers:
@@ -141,6 +164,9 @@ class InlineWorkers:
 
     def close(self) -> None:
         """Nothing to end."""
+
+    async def drain(self) -> None:
+        """Nothing to wait for."""
 
 
 Lock = threading.Lock

@@ -24,17 +24,23 @@ def notifications(
     from kilonova.config.default import default_state_path
     from kilonova.db.engine import Database, sqlite_url
     from kilonova.db.readers.notifications import newest
+    from kilonova.objects.notification import Notification
 
     path = (state_path or default_state_path()) / "kilonova.db"
     if not path.exists():
         raise StateError(f"There is no database {path}.")
-    db = Database(sqlite_url(path), writer=InlineWorkers(), reader=InlineWorkers())
+
+    async def read() -> list[Notification]:
+        db = Database(sqlite_url(path), writer=InlineWorkers(), reader=InlineWorkers())
+        try:
+            return await db.read(newest, limit)
+        finally:
+            await db.close()
+
     try:
-        found = asyncio.run(db.read(newest, limit))
+        found = asyncio.run(read())
     except DatabaseError as exc:
         raise StateError(f"The database {path} cannot be read: {exc.orig}.") from exc
-    finally:
-        db.close()
     for one in reversed(found):
         facts = " ".join(f"{name}={value!r}" for name, value in one.payload.items())
         print(f"{one.created_at:%Y-%m-%d %H:%M:%SZ}  {one.priority}  {one.host}  {one.event_type}  {facts}")

@@ -19,6 +19,7 @@ from kilonova.conductor.api_endpoint import ApiEndpoint
 from kilonova.conductor.host_endpoint import HostEndpoint
 from kilonova.conductor.operator_endpoint import OperatorEndpoint
 from kilonova.config.conductor import ConductorSettings
+from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
 from kilonova.db.readers import actions as read_actions
 from kilonova.objects.ids import ActionId
@@ -43,11 +44,12 @@ class Conductor:
         clock: Clock,
         settings: ConductorSettings,
         *,
+        quotas: QuotaSettings,
         down_time_s: float,
         failpoints: Failpoints,
         metrics: Metrics,
     ) -> None:
-        self._metrics = metrics
+        self._metrics, self._quotas = metrics, quotas
         self._db, self._compute, self._clock, self._settings = db, compute, clock, settings
         self._failpoints = failpoints
         self._liveness = liveness.Liveness(clock, down_time_s=down_time_s, grace_s=settings.grace_period)
@@ -58,7 +60,9 @@ class Conductor:
         have no host yet are placed first."""
         for action_id in await self._db.read(read_actions.unplaced):
             self._to_place.put_nowait(action_id)
-        for_api = ApiEndpoint(self._db, self._compute, self._clock, self._failpoints, self._to_place.put_nowait)
+        for_api = ApiEndpoint(
+            self._db, self._compute, self._clock, self._quotas, self._failpoints, self._to_place.put_nowait
+        )
         for_hosts = HostEndpoint(self._db, self._clock, self._liveness, self._failpoints)
         await bus.subscribe(api_rows.SUBJECT, for_api.endpoint().handle, queue=QUEUE)
         for_operators = OperatorEndpoint(self._db, self._clock)

@@ -6,6 +6,7 @@ each, so 20 requests at once cost few disk syncs and each still succeeds or fail
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -18,6 +19,9 @@ from kilonova.base.threads import Workers
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+CLOSE_S = 5.0
+"""How long the end waits for what still runs."""
 
 BATCH = 64
 """Most transactions that share one commit."""
@@ -93,10 +97,13 @@ class Database:
         """`fn(connection, ...)` on a snapshot."""
         return await self._reader.run(self._run_read, fn, args, kwargs)
 
-    def close(self) -> None:
-        """Finish what was taken, then let go of the file."""
-        self._writer.close()
-        self._reader.close()
+    async def close(self) -> None:
+        """Finish what was taken, then let go of the file.  One who stopped waiting for his read has not ended it: a
+        connection that outlived this would write its journal anew beside a file that may be gone."""
+        with contextlib.suppress(TimeoutError):  # (a disk that hangs must not hold up the end of the service)
+            async with asyncio.timeout(CLOSE_S):
+                await self._writer.drain()
+                await self._reader.drain()
         self._engine.dispose()
 
     def _run_read(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -15,6 +15,7 @@ from kilonova.objects.ids import HostName
 from kilonova.objects.image import Image, ImageRef
 from kilonova.objects.instance import Address, Fault, Instance
 from kilonova.objects.keypair import Keypair
+from kilonova.objects.server_group import GroupPolicy, ServerGroup
 from kilonova.objects.service import ComputeNode, Inventory, Service
 from kilonova.objects.states import ActionState, PowerState, TaskState, Verb, VmState
 
@@ -170,6 +171,16 @@ def image_to(image: Image) -> dict[str, Any]:
 
 def keypair_from(row: Row) -> Keypair:
     return Keypair(**row)
+
+
+def server_group_from(row: Row) -> ServerGroup:
+    values = dict(row)
+    values["policy"] = GroupPolicy(values["policy"])
+    return ServerGroup(**values)
+
+
+def server_group_to(group: ServerGroup) -> dict[str, Any]:
+    return asdict(group)
 
 
 def service_from(row: Row) -> Service:

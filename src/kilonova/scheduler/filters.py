@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from kilonova.objects.extra_specs import AGGREGATE
 from kilonova.objects.placement import PlacementRequest
 from kilonova.objects.service import ComputeNode
+from kilonova.scheduler import groups
 from kilonova.scheduler.spec_words import matches
 
 Filter = Callable[[PlacementRequest, ComputeNode], str | None]
@@ -86,5 +87,7 @@ FILTERS: Mapping[str, Filter] = {
     "RamFilter": ram,
     "DiskFilter": disk,
     "NetworkFilter": network,
+    "ServerGroupAffinityFilter": groups.affinity,
+    "ServerGroupAntiAffinityFilter": groups.anti_affinity,
 }
 """In the order in which they are asked; the first refusal of a host is the one that is told."""

@@ -2,6 +2,7 @@
 """Transactions: alone in failure, together on disk."""
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def test_writes_that_share_a_commit_succeed_and_fail_alone(tmp_path: Path) -> No
                 group.create_task(one(n))
         assert sorted(str(r) for r in results) == sorted([*map(str, range(100)), "ValueError", "IntegrityError"])
         assert await db.read(count) == 100
-        db.close()
+        await db.close()
 
     make.run(body())
 
@@ -61,7 +62,7 @@ def test_a_reader_sees_only_what_is_committed(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="negative"):
             await db.write(insert, -1)
         assert await db.read(count) == 0
-        db.close()
+        await db.close()
 
     make.run(body())
 
@@ -76,7 +77,7 @@ def test_a_cancelled_writer_does_not_take_others_with_it(tmp_path: Path) -> None
             tasks[0].cancel()  # the one whose turn it is, with everybody's writes in hand
         assert all(task.result() == n for n, task in enumerate(tasks) if n > 0)
         assert await db.read(count) >= 19
-        db.close()
+        await db.close()
 
     make.run(body())
 
@@ -86,6 +87,32 @@ def test_commits_are_synced_to_disk(tmp_path: Path) -> None:
         db = new_database(tmp_path)
         assert await db.write(lambda c: c.exec_driver_sql("PRAGMA synchronous").scalar_one()) == 2
         assert await db.write(lambda c: c.exec_driver_sql("PRAGMA journal_mode").scalar_one()) == "wal"
-        db.close()
+        await db.close()
+
+    make.run(body())
+
+
+def test_closing_waits_for_reads_that_nobody_waits_for_any_more(tmp_path: Path) -> None:
+    started, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(connection: sa.Connection) -> None:
+        started.set()
+        go_on.wait(20)
+        count(connection)
+        ended.set()
+
+    async def body() -> None:
+        db = new_database(tmp_path)
+        await db.write(make_table)
+        read = asyncio.create_task(db.read(slow))
+        while not started.is_set():  # noqa: ASYNC110 - a thread sets it
+            await asyncio.sleep(0.001)
+        read.cancel()
+        closing = asyncio.create_task(db.close())
+        await asyncio.sleep(0.05)
+        assert not closing.done()
+        go_on.set()
+        await closing
+        assert ended.is_set()
 
     make.run(body())

@@ -11,8 +11,10 @@ from kilonova.api.compute import (
     instance_actions,
     keypairs,
     limits,
+    quotas,
     remote_consoles,
     server_create,
+    server_groups,
     server_list,
     server_metadata,
     server_networks,
@@ -22,6 +24,7 @@ from kilonova.api.compute import (
     zones,
 )
 from kilonova.api.compute.actions import table
+from kilonova.api.compute.quota_models import UpdateQuotaClassSet, UpdateQuotaSet
 from kilonova.api.compute.server_metadata import AllMetadata, OneMetadata
 from kilonova.api.compute.server_models import CreateServer, UpdateServer
 from kilonova.api.image import images
@@ -147,6 +150,18 @@ IMAGES = (
         MEMBER, 204, max=v2(38)),
 )  # fmt: skip
 
+GROUPS = (
+    Row("GET", "/os-server-groups", server_groups.list_groups, P + "os-server-groups:index", READER,
+        reply="{server_groups: [...]}", query=server_groups.ARGUMENTS, strict=STRICT),
+    Row("POST", "/os-server-groups", server_groups.create, P + "os-server-groups:create", MEMBER,
+        reply="{server_group}", body=server_groups.CreateServerGroup, min=server_groups.ONE_POLICY),
+    Row("POST", "/os-server-groups", server_groups.create_old, P + "os-server-groups:create", MEMBER,
+        reply="{server_group}", body=server_groups.CreateOldServerGroup, max=v2(63)),
+    Row("GET", "/os-server-groups/{group_id}", server_groups.show, P + "os-server-groups:show", READER,
+        reply="{server_group}"),
+    Row("DELETE", "/os-server-groups/{group_id}", server_groups.delete, P + "os-server-groups:delete", MEMBER, 204),
+)  # fmt: skip
+
 HOSTS = (
     Row("GET", "/os-hypervisors", hypervisors.list_brief, P + "os-hypervisors:list", ADMIN,
         reply="{hypervisors: [...]}", query=hypervisors.ARGUMENTS, strict=v2(53)),
@@ -197,8 +212,24 @@ REST = (
     Row("GET", "", compute_v21, "versions", ANYBODY, reply="{version}", min=MIN),
     Row("GET", "/limits", limits.show_limits, P + "limits", READER,
         reply="{limits}", query=limits.ARGUMENTS, strict=STRICT),
+    Row("GET", "/os-quota-sets/{project_id}", quotas.show, P + "os-quota-sets:show", READER,
+        reply="{quota_set}", query=quotas.ARGUMENTS, strict=STRICT),
+    Row("GET", "/os-quota-sets/{project_id}/defaults", quotas.show_defaults, P + "os-quota-sets:defaults", READER,
+        reply="{quota_set}", query=quotas.ARGUMENTS, strict=STRICT),
+    Row("GET", "/os-quota-sets/{project_id}/detail", quotas.show_detail, P + "os-quota-sets:detail", READER,
+        reply="{quota_set}, each with limit, in_use, reserved", query=quotas.ARGUMENTS, strict=STRICT),
+    Row("PUT", "/os-quota-sets/{project_id}", quotas.update, P + "os-quota-sets:update", ADMIN,
+        reply="{quota_set}", body=UpdateQuotaSet, query=quotas.ARGUMENTS, strict=STRICT),
+    Row("DELETE", "/os-quota-sets/{project_id}", quotas.delete, P + "os-quota-sets:delete", ADMIN, 202,
+        query=quotas.ARGUMENTS, strict=STRICT),
+    Row("GET", "/os-quota-class-sets/{class_id}", quotas.show_class, P + "os-quota-class-sets:show", ADMIN,
+        reply="{quota_class_set}", query=NO_QUERY, strict=STRICT),
+    Row("PUT", "/os-quota-class-sets/{class_id}", quotas.update_class, P + "os-quota-class-sets:update", ADMIN,
+        reply="{quota_class_set}", body=UpdateQuotaClassSet, query=NO_QUERY, strict=STRICT),
     Row("GET", "/extensions", extensions.list_extensions, P + "extensions", READER, reply="{extensions: [...]}"),
     Row("GET", "/extensions/{alias}", extensions.show, P + "extensions", READER, reply="{extension}"),
 )  # fmt: skip
 
-SERVICE = Service("/compute/v2.1", (*REST, *SERVERS, *CATALOGUE, *IMAGES, *HOSTS, *AGGREGATES), microversions=True)
+SERVICE = Service(
+    "/compute/v2.1", (*REST, *SERVERS, *CATALOGUE, *IMAGES, *GROUPS, *HOSTS, *AGGREGATES), microversions=True
+)

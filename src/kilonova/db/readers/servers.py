@@ -241,24 +241,3 @@ def host_statuses(connection: sa.Connection, hosts: Collection[HostName]) -> dic
         services.c.binary == COMPUTE, services.c.host.in_(sorted(hosts))
     )
     return {row.host: HostStatus(row.up, row.disabled, row.forced_down) for row in connection.execute(query)}
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a project's servers use; memory in MiB."""
-
-    instances: int
-    vcpus: int
-    memory_mib: int
-
-
-def usage(connection: sa.Connection, project_id: str) -> Usage:
-    """The sum over a project's servers that are not deleted."""
-    flavor = instances.c.flavor
-    query = sa.select(
-        sa.func.count(),
-        sa.func.coalesce(sa.func.sum(flavor["vcpus"].as_integer()), 0),
-        sa.func.coalesce(sa.func.sum(flavor["memory_mib"].as_integer()), 0),
-    ).where(instances.c.project_id == project_id, instances.c.deleted_at.is_(None))
-    count, vcpus, memory_mib = connection.execute(query).one()
-    return Usage(count, vcpus, memory_mib)

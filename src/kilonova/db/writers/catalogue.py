@@ -28,16 +28,18 @@ def delete_flavor(connection: sa.Connection, flavor_id: FlavorId) -> None:
     connection.execute(sa.delete(flavors).where(flavors.c.id == flavor_id))
 
 
-def create_keypair(connection: sa.Connection, keypair: Keypair) -> None:
-    """Raises Conflict if the user has one of that name with another key."""
+def create_keypair(connection: sa.Connection, keypair: Keypair) -> bool:
+    """Whether it is new: the very same is accepted again.  Raises Conflict if the user has one of that name with
+    another key."""
     query = sa.select(keypairs).where(keypairs.c.user_id == keypair.user_id, keypairs.c.name == keypair.name)
     row = connection.execute(query).mappings().first()
     if row is not None:
         if row["public_key"] == keypair.public_key and row["created_at"] == keypair.created_at:
-            return
+            return False
         raise Conflict(f"Key pair '{keypair.name}' already exists.")
     values = {name: getattr(keypair, name) for name in type(keypair).__dataclass_fields__ if name != "id"}
     connection.execute(sa.insert(keypairs).values(**values))
+    return True
 
 
 def delete_keypair(connection: sa.Connection, user_id: str, name: str) -> None:
