@@ -22,13 +22,18 @@ from kilonova.rpcapi.operators import AggregateHost
 from kilonova.rpcapi.operators import UpdateAggregate as Change
 
 
-def _zone(text: str) -> str:
-    if ":" in text:  # it divides zone and host where a server is made
-        raise PydanticCustomError("zone", "a zone's name has no ':'")
-    return text
+def _can_be_zone(name: str) -> bool:
+    """Without ':', which divides zone and host where a server is made."""
+    return name != "" and name.isprintable() and name == name.strip() and ":" not in name
 
 
-_Zone = Annotated[Name, AfterValidator(_zone)]
+def _zone(name: str) -> str:
+    if not _can_be_zone(name):
+        raise PydanticCustomError("zone", "it can be no availability zone's name")
+    return name
+
+
+_Zone = Annotated[str, StringConstraints(max_length=255), AfterValidator(_zone)]
 _Key = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9\-_:. ]{1,255}$")]
 _Value = Annotated[str, StringConstraints(max_length=255)]
 
@@ -166,7 +171,7 @@ async def act(call: Call, body: AggregateAction) -> Reply:
 async def _set_metadata(call: Call, aggregate: Aggregate, asked: dict[str, str | None]) -> None:
     """A value of null takes its key away."""
     put = {key: text for key, text in asked.items() if text is not None}
-    if (zone := put.get(ZONE)) is not None and (not zone.strip() or zone != zone.strip() or ":" in zone):
-        raise InvalidInput(f"'{zone}' can be no availability zone's name.", path="set_metadata.metadata")
+    if ZONE in put and not _can_be_zone(put[ZONE]):
+        raise InvalidInput(f"'{put[ZONE]}' can be no availability zone's name.", path="set_metadata.metadata")
     remove = tuple(key for key, text in asked.items() if text is None)
     await call.deps.operators.update_aggregate(Change(aggregate.id, None, put, remove))
