@@ -222,6 +222,7 @@ def _conductor(
         settings.conductor,
         quotas=settings.quota,
         down_time_s=settings.default.service_down_time,
+        resize_confirm_window_s=settings.default.resize_confirm_window,
         failpoints=failpoints,
         metrics=metrics,
     )

@@ -107,6 +107,7 @@ class World:
                 self.settings.conductor,
                 quotas=self.settings.quota,
                 down_time_s=self.settings.default.service_down_time,
+                resize_confirm_window_s=0,
                 failpoints=Failpoints(),
                 metrics=self.metrics,
             )

@@ -102,7 +102,8 @@ class ApiEndpoint:
             quota.check_keypairs(connection, limits, request.keypair.user_id)
 
     async def _update_server(self, request: rows.UpdateServer, _peer: str) -> Ack:
-        asked = {"name": request.name, "description": request.description}
+        whose = ("context", "instance_id")
+        asked = {name: getattr(request, name) for name in rows.UpdateServer.__dataclass_fields__ if name not in whose}
         values = {name: value for name, value in asked.items() if value is not None}
         await self._db.write(write_instances.update, request.instance_id, self._clock.now(), **values)
         return ACK

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from kilonova.base.context import RequestContext
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId, ImageId, InstanceId, ServerGroupId
-from kilonova.objects.image import Image
+from kilonova.objects.image import Image, ImageRef
 from kilonova.objects.instance import Instance
 from kilonova.objects.keypair import Keypair
 from kilonova.objects.server_group import ServerGroup
@@ -18,6 +18,11 @@ SUBJECT = "conductor.api"
 
 NETWORKS = "networks"
 """The parameter of a create action that holds their names, with commas."""
+
+FLAVOR, DISK_CONFIG = "flavor", "disk_config"
+"""Parameters of a resize: the new flavor's id, and the new OS-DCF:diskConfig if one was given."""
+KEPT_DISK = "kept_disk"
+"""The parameter of a revertResize: under what the resize has kept the old root disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +36,32 @@ class CreateServers:
 
 
 @dataclass(frozen=True, slots=True)
+class Changes:
+    """What a rebuild gives a server anew: the fields that are `named`; all others stay as they are."""
+
+    named: tuple[str, ...] = ()
+    name: str = ""
+    hostname: str = ""
+    description: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    key_name: str | None = None
+    key_data: str | None = None
+    user_data: str | None = None
+    disk_config: str = "MANUAL"
+    access_ip_v4: str | None = None
+    access_ip_v6: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AcceptAction:
+    """`image` is what a rescue boots, or a rebuild makes the disk of."""
+
     context: RequestContext
     instance_id: InstanceId
     verb: Verb
     params: Mapping[str, str] = field(default_factory=dict[str, str])
+    image: ImageRef | None = None
+    changes: Changes = Changes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +72,10 @@ class UpdateServer:
     instance_id: InstanceId
     name: str | None = None
     description: str | None = None
+    hostname: str | None = None
+    disk_config: str | None = None
+    access_ip_v4: str | None = None
+    access_ip_v6: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +174,9 @@ CREATE_SERVERS = Method(
     "create_servers", CreateServers, Ack, "Record servers and their create actions, on disk, all or none."
 )
 ACCEPT_ACTION = Method("accept_action", AcceptAction, Ack, "Record an action on a server, on disk, or refuse it.")
-UPDATE_SERVER = Method("update_server", UpdateServer, Ack, "Rename or describe a server.")
+UPDATE_SERVER = Method(
+    "update_server", UpdateServer, Ack, "Change what a server is called, and what is written down of it."
+)
 EDIT_METADATA = Method("edit_metadata", EditMetadata, Ack, "Change a server's metadata; OverQuota beyond its limit.")
 EDIT_TAGS = Method("edit_tags", EditTags, Ack, "Change a server's tags; InvalidInput beyond the limit.")
 SET_QUOTAS = Method("set_quotas", SetQuotas, Ack, "Limit what a project may use; InvalidInput below its usage.")
@@ -178,12 +210,14 @@ class ConductorAPI:
     ) -> None:
         """Raises NotFound, InvalidState (with the vm_state in the message, or that it is locked), Forbidden,
         OverQuota."""
-        await self._caller.call(SUBJECT, ACCEPT_ACTION, AcceptAction(context, instance_id, verb, dict(params or {})))
+        await self.accept(AcceptAction(context, instance_id, verb, dict(params or {})))
 
-    async def update_server(
-        self, context: RequestContext, instance_id: InstanceId, name: str | None, description: str | None
-    ) -> None:
-        await self._caller.call(SUBJECT, UPDATE_SERVER, UpdateServer(context, instance_id, name, description))
+    async def accept(self, request: AcceptAction) -> None:
+        """The same, for an action that comes with more than words."""
+        await self._caller.call(SUBJECT, ACCEPT_ACTION, request)
+
+    async def update_server(self, request: UpdateServer) -> None:
+        await self._caller.call(SUBJECT, UPDATE_SERVER, request)
 
     async def edit_metadata(self, request: EditMetadata) -> None:
         """Raises NotFound, OverQuota (too many)."""
