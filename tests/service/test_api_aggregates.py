@@ -1,10 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Aggregates, and the availability zones that they make."""
 
+import asyncio
+from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 
+from kilonova.api.app import create_app
+from kilonova.api.compute.routes import AGGREGATES
+from kilonova.api.microversion import MIN
+from kilonova.api.route import Service
 from tests.make import run
 from tests.service.api import Api, message, running_api
 
@@ -176,5 +183,45 @@ def test_names_are_taken_once_and_looked_up_by_a_list() -> None:
             other = api.as_("member")
             assert message(await other.compute("GET", "/os-aggregates"), 403, "forbidden")
             assert message(await act(other, 1, "add_host", host="box1"), 403, "forbidden")
+
+    run(main())
+
+
+async def cached(api: Api) -> list[str]:
+    """What the host holds of images."""
+    base = api.cloud.state / "instances/_base"
+    return [path.name for path in base.iterdir() if not path.name.startswith(".")] if base.exists() else []
+
+
+def test_images_are_fetched_ahead_of_time() -> None:
+    async def main() -> None:
+        rows = tuple(replace(row, min=MIN) for row in AGGREGATES)  # whatever the newest microversion is
+        async with running_api() as api:
+            app = create_app(api.cloud.box.app.deps, (Service("/compute/v2.1", rows, microversions=True),))
+            transport = httpx.ASGITransport(app=app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://box") as http:
+                early = replace(api, cloud=replace(api.cloud, http=http))
+                rack = await aggregate(early, "rack")
+                image_id = await api.image()
+
+                async def cache(*ids: Any, where: int = rack, caller: Api = early) -> Any:
+                    body = {"cache": [{"id": one} for one in ids]}
+                    return await caller.compute("POST", f"/os-aggregates/{where}/images", body)
+
+                assert (await cache(image_id)).status_code == 202  # of no host: nobody fetches it
+                assert await cached(api) == []
+                await act(early, rack, "add_host", host="box1")
+                assert (await cache(image_id)).status_code == 202
+                async with asyncio.timeout(20):
+                    while True:
+                        if await cached(api):
+                            break
+                        await asyncio.sleep(0.01)
+                queued = await api.call("POST", "/image/v2/images", json={"name": "q"})
+                for bad in (queued.json()["id"], rack, "11111111-1111-4111-8111-111111111111", None):
+                    assert message(await cache(bad), 400, "badRequest")
+                assert message(await cache(), 400, "badRequest")
+                assert message(await cache(image_id, where=99), 404, "itemNotFound")
+                assert message(await cache(image_id, caller=early.as_("member")), 403, "forbidden")
 
     run(main())

@@ -24,6 +24,7 @@ from kilonova.compute.lanes import Lanes
 from kilonova.compute.notifier import Notifier
 from kilonova.compute.observer import Observer
 from kilonova.compute.operation import Tools
+from kilonova.compute.precache import Precache
 from kilonova.compute.reaper import Reaper
 from kilonova.compute.reports import Reports
 from kilonova.compute.runner import Runner
@@ -70,6 +71,7 @@ class ComputeManager:
         self._reports: Reports | None = None
         self._lanes: Lanes | None = None
         self._feed: Feed | None = None
+        self._precache: Precache | None = None
 
     async def start(self, bus: Bus, tasks: Supervisor) -> None:
         """Driver first, then the record of this process, then the bus, then everything that is to be done: what was
@@ -90,6 +92,8 @@ class ComputeManager:
         feed = Feed(session, lanes, clock, defaults.action_poll_interval)
         reports = Reports(session, self.driver, self.virtapi, observer, clock)
         self._session, self._lanes, self._feed, self._reports = session, lanes, feed, reports
+        self._precache = Precache(cache)
+        tasks.spawn("precache", self._precache.run())
         await session.register()
         await bus.subscribe(rows.subject(self._identity.host), self._endpoint().handle)
         observer.start(lanes, tasks)
@@ -150,6 +154,7 @@ class ComputeManager:
         endpoint.on(rows.WAKE, self._wake)
         endpoint.on(rows.CONSOLE_OUTPUT, self._console_output)
         endpoint.on(rows.HOST_UPTIME, self._host_uptime)
+        endpoint.on(rows.CACHE_IMAGES, self._cache_images)
         endpoint.on(rows.DIAGNOSE, self._diagnose)
         return endpoint
 
@@ -168,3 +173,8 @@ class ComputeManager:
 
     async def _diagnose(self, request: rows.Diagnose, _peer: str) -> GuestDiagnostics:
         return await able(self.driver, Diagnostics, "measure a guest").diagnostics(request.instance_id)
+
+    async def _cache_images(self, request: rows.CacheImages, _peer: str) -> Ack:
+        if self._precache is not None:
+            self._precache.want(request.images)
+        return Ack()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from kilonova.objects.diagnostics import GuestDiagnostics
 from kilonova.objects.ids import HostName, InstanceId
+from kilonova.objects.image import ImageRef
 from kilonova.rpc.bus import token
 from kilonova.rpcapi.method import Ack, Caller, Kind, Method
 
@@ -53,7 +54,17 @@ class Diagnose:
     instance_id: InstanceId
 
 
+@dataclass(frozen=True, slots=True)
+class CacheImages:
+    """Images that will be wanted; those that the host has already cost nothing."""
+
+    images: tuple[ImageRef, ...]
+
+
 WAKE = Method("wake", Wake, Ack, "There is work: fetch it.", kind=Kind.CAST, timeout_s=5)
+CACHE_IMAGES = Method(
+    "cache_images", CacheImages, Ack, "Fetch images before anybody waits for them.", kind=Kind.CAST, timeout_s=5
+)
 CONSOLE_OUTPUT = Method("console_output", ConsoleOutput, Text, "Read a guest's serial console.", timeout_s=10)
 HOST_UPTIME = Method(
     "host_uptime", HostUptime, Uptime, "Since when the host runs, and its load.", timeout_s=5, idempotent=False
@@ -85,3 +96,7 @@ class ComputeAPI:
     async def diagnostics(self, host: HostName, instance_id: InstanceId) -> GuestDiagnostics:
         """Raises InvalidState when it does not run or respond, HypervisorUnavailable, RpcTimeout, RpcUnavailable."""
         return await self._caller.call(subject(host), DIAGNOSE, Diagnose(instance_id))
+
+    async def cache_images(self, host: HostName, images: tuple[ImageRef, ...]) -> None:
+        """A hint; its loss costs whoever boots there first a download."""
+        await self._caller.cast(subject(host), CACHE_IMAGES, CacheImages(images))

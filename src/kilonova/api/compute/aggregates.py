@@ -11,11 +11,13 @@ from pydantic_core import PydanticCustomError
 
 from kilonova.api.body import Body
 from kilonova.api.call import Call, Reply, json_reply
-from kilonova.api.compute.fields import Name
+from kilonova.api.compute.fields import IdText, Name
+from kilonova.api.compute.server_create import bootable, get_image
 from kilonova.api.microversion import Microversion, v2
 from kilonova.api.times import micros
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
-from kilonova.db.readers import aggregates
+from kilonova.db.readers import aggregates, hosts
+from kilonova.db.readers.hosts import COMPUTE
 from kilonova.objects.aggregate import ZONE, Aggregate
 from kilonova.objects.ids import HostName
 from kilonova.rpcapi.operators import AggregateHost
@@ -84,6 +86,14 @@ class AggregateAction(Body):
         if sum(getattr(self, name) is not None for name in self.names) != 1:
             raise PydanticCustomError("action", "one of add_host, remove_host and set_metadata is needed")
         return self
+
+
+class WantedImage(Body):
+    id: IdText
+
+
+class CacheImages(Body):
+    cache: Annotated[list[WantedImage], Field(min_length=1, max_length=1000)]
 
 
 def _view(aggregate: Aggregate, version: Microversion) -> dict[str, Any]:
@@ -175,3 +185,13 @@ async def _set_metadata(call: Call, aggregate: Aggregate, asked: dict[str, str |
         raise InvalidInput(f"'{put[ZONE]}' can be no availability zone's name.", path="set_metadata.metadata")
     remove = tuple(key for key, text in asked.items() if text is None)
     await call.deps.operators.update_aggregate(Change(aggregate.id, None, put, remove))
+
+
+async def cache_images(call: Call, body: CacheImages) -> Reply:
+    """POST /os-aggregates/{id}/images, from 2.81: its hosts fetch them when they have time."""
+    aggregate = await find(call)
+    images = [bootable(await call.db.read(get_image, one.id, call.context), "cache") for one in body.cache]
+    for service in await call.db.read(hosts.list_services, binary=COMPUTE):
+        if service.host in aggregate.hosts and service.up and not service.forced_down:
+            await call.deps.compute.cache_images(service.host, tuple(images))
+    return Reply()

@@ -221,6 +221,8 @@ AGGREGATES = (
     Row("DELETE", "/os-aggregates/{aggregate_id}", aggregates.delete, P + "os-aggregates:delete", ADMIN),
     Row("POST", "/os-aggregates/{aggregate_id}/action", aggregates.act, P + "os-aggregates:action", ADMIN,
         reply="{aggregate}", body=aggregates.AggregateAction),
+    Row("POST", "/os-aggregates/{aggregate_id}/images", aggregates.cache_images, "compute:aggregates:images", ADMIN,
+        202, body=aggregates.CacheImages, min=v2(81)),
 )  # fmt: skip
 
 REST = (
