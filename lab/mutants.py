@@ -219,6 +219,8 @@ MUTANTS: Sequence[Mutant] = (
         "conductor/effects.py",
         "_WAITING = (VmState.RESCUED, VmState.RESIZED)",
         "_WAITING = (VmState.RESCUED,)",
+    ),
+    _one(
         "quota given back",
         "tests/unit/conductor/test_quota.py::test_a_delete_gives_back_at_its_end_and_once",
         "conductor/actions.py",

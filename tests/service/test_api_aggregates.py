@@ -148,6 +148,8 @@ def test_a_zone_is_an_aggregate_with_a_zones_name() -> None:
         ("/1/action", {"set_metadata": {"metadata": {"a": "x" * 256}}}),
         ("/1/action", {"set_metadata": {"metadata": {"availability_zone": ""}}}),
         ("/1/action", {"set_metadata": {"metadata": {"availability_zone": "a:b"}}}),
+        ("/1/action", {"set_metadata": {"metadata": {"availability_zone": " a"}}}),
+        ("/1/action", {"set_metadata": {"metadata": {"availability_zone": "a\x07"}}}),
     ],
 )
 def test_what_no_aggregate_can_be(path: str, body: Any) -> None:

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from kilonova.api.compute import flavor_extras
+from kilonova.api.microversion import v2
 from kilonova.db.readers.identity import Project
 from kilonova.db.writers import identity
 from tests.make import run
@@ -194,4 +196,23 @@ def test_a_flavor_for_some_projects_only() -> None:
             await own(api, flavor, public=False)
             assert not await seen(friend)
 
+    run(main())
+
+
+def test_names_and_values_are_checked_from_2_86(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with running_api() as api:
+            typo = {"hw:cpu_polcy": "shared"}
+            monkeypatch.setattr(flavor_extras, "CHECKED_FROM", v2(70))
+            for body in (typo, {"hw:cpu_policy": "sharde"}, {"colour": "red", "quota:nonsense": "1"}):
+                refused = await api.at("2.70").compute("POST", SPECS, {"extra_specs": body})
+                assert "Validation failed" in message(refused, 400, "badRequest")
+            refused = await api.at("2.70").compute("PUT", f"{SPECS}/hw:cpu_polcy", typo)
+            assert "Validation failed" in message(refused, 400, "badRequest")
+            assert await api.json(SPECS) == {"extra_specs": {}}
+            good = {"hw:cpu_policy": "dedicated", "colour": "red"}
+            assert (await api.at("2.70").compute("POST", SPECS, {"extra_specs": good})).status_code == 200
+            assert (await api.at("2.69").compute("POST", SPECS, {"extra_specs": typo})).status_code == 200
+
+    assert v2(86) == flavor_extras.CHECKED_FROM
     run(main())

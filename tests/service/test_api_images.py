@@ -231,6 +231,57 @@ def test_others_see_only_what_is_public() -> None:
     run(main())
 
 
+def test_an_image_that_is_deactivated() -> None:
+    async def main() -> None:
+        async with running_api() as api:
+            image_id = await api.image(visibility="public")
+            path = f"/image/v2/images/{image_id}"
+            other = api.as_("member")
+
+            async def act(verb: str, caller: Api = api) -> int:
+                return (await caller.call("POST", f"{path}/actions/{verb}")).status_code
+
+            assert await act("deactivate", other) == 403
+            assert [await act("deactivate"), await act("deactivate")] == [204, 204]
+            assert (await shown(other, image_id))["status"] == "deactivated"
+            assert message(await other.call("GET", f"{path}/file"), 403, "forbidden")
+            assert (await api.call("GET", f"{path}/file")).content == RAW
+            assert "not active" in message(await api.create(image_id), 400, "badRequest")
+            assert message(await put(api, image_id, RAW), 409, "conflictingRequest")
+            await recover(api.cloud.box.app.deps)
+            assert [await act("reactivate"), await act("reactivate")] == [204, 204]
+            assert (await other.call("GET", f"{path}/file")).content == RAW
+            assert await act("dance") == 404
+            empty = await queued(api)
+            refused = await api.call("POST", f"/image/v2/images/{empty}/actions/deactivate")
+            assert message(refused, 403, "forbidden")
+
+    run(main())
+
+
+def test_tags_one_by_one() -> None:
+    async def main() -> None:
+        async with running_api() as api:
+            image_id = await queued(api, tags=["a"])
+
+            async def tag(method: str, name: str, caller: Api = api) -> int:
+                return (await caller.call(method, f"/image/v2/images/{image_id}/tags/{name}")).status_code
+
+            assert [await tag("PUT", "b"), await tag("PUT", "b"), await tag("PUT", "c%20d")] == [204, 204, 204]
+            assert (await shown(api, image_id))["tags"] == ["a", "b", "c d"]
+            assert await tag("DELETE", "a") == 204
+            assert await tag("DELETE", "a") == 404
+            assert await tag("PUT", "x" * 256) == 400
+            assert (await shown(api, image_id))["tags"] == ["b", "c d"]
+            assert await listed(api, "?tag=b&tag=c%20d") == ["image"]
+            assert await listed(api, "?tag=b&tag=z") == []
+            other = api.as_("member")
+            assert await tag("PUT", "z", other) == 404
+            assert await tag("PUT", "z", api.as_("reader")) == 403
+
+    run(main())
+
+
 def test_a_start_puts_right_what_a_crash_left() -> None:
     async def main() -> None:
         async with running_api() as api:

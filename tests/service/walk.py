@@ -82,7 +82,7 @@ def targets() -> Iterator[Target]:
         for row in service.rows:
             if row.path == ACTION_PATH and service.prefix == COMPUTE:
                 yield from _actions(row)
-            else:
+            elif row.min <= MAX:  # others wait for a newer microversion to be served
                 yield _row(service, row)
 
 

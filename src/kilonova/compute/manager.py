@@ -77,6 +77,7 @@ class ComputeManager:
         self._reports: Reports | None = None
         self._lanes: Lanes | None = None
         self._feed: Feed | None = None
+        self._precache: Precache | None = None
 
     async def start(self, bus: Bus, tasks: Supervisor) -> None:
         """Driver first, then the record of this process, then the bus, then everything that is to be done: what was
@@ -98,14 +99,14 @@ class ComputeManager:
         feed = Feed(session, lanes, clock, defaults.action_poll_interval)
         reports = Reports(session, self.driver, self.virtapi, observer, clock)
         self._session, self._lanes, self._feed, self._reports = session, lanes, feed, reports
+        self._precache = Precache(cache)
+        tasks.spawn("precache", self._precache.run())
         await session.register()
-        precache = Precache(cache)
-        await bus.subscribe(rows.subject(self._identity.host), self._endpoint(precache).handle)
+        await bus.subscribe(rows.subject(self._identity.host), self._endpoint().handle)
         observer.start(lanes, tasks)
         reports.start(defaults, tasks)
         feed.start(tasks)
         notifier.start(tasks)
-        precache.start(tasks)
         Reaper(session, lanes, runner, tools, self.metrics).start(tasks)
 
     def ready(self) -> tuple[bool, str]:
@@ -155,16 +156,12 @@ class ComputeManager:
         if self._feed is not None:
             self._feed.wake()
 
-    def _endpoint(self, precache: Precache) -> Endpoint:
-        async def cache_images(request: rows.CacheImages, _peer: str) -> Ack:
-            precache.want(request.images)
-            return Ack()
-
+    def _endpoint(self) -> Endpoint:
         endpoint = Endpoint()
-        endpoint.on(rows.CACHE_IMAGES, cache_images)
         endpoint.on(rows.WAKE, self._wake)
         endpoint.on(rows.CONSOLE_OUTPUT, self._console_output)
         endpoint.on(rows.HOST_UPTIME, self._host_uptime)
+        endpoint.on(rows.CACHE_IMAGES, self._cache_images)
         endpoint.on(rows.DIAGNOSE, self._diagnose)
         return endpoint
 
@@ -183,3 +180,8 @@ class ComputeManager:
 
     async def _diagnose(self, request: rows.Diagnose, _peer: str) -> GuestDiagnostics:
         return await able(self.driver, Diagnostics, "measure a guest").diagnostics(request.instance_id)
+
+    async def _cache_images(self, request: rows.CacheImages, _peer: str) -> Ack:
+        if self._precache is not None:
+            self._precache.want(request.images)
+        return Ack()

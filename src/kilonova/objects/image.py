@@ -15,8 +15,12 @@ class ImageStatus(StrEnum):
     QUEUED = "queued"
     SAVING = "saving"
     ACTIVE = "active"
+    DEACTIVATED = "deactivated"
+    """Whole, and kept from everybody but administrators."""
     DELETED = "deleted"
 
+
+WITH_BYTES = frozenset({ImageStatus.ACTIVE, ImageStatus.DEACTIVATED})
 
 DISK_FORMATS = frozenset({"qcow2", "raw"})
 """Formats that a disk may be made of.  Declared by the user, inspected, never guessed."""

@@ -56,13 +56,15 @@ class Diagnose:
 
 @dataclass(frozen=True, slots=True)
 class CacheImages:
-    """Images that will be built from."""
+    """Images that will be wanted; those that the host has already cost nothing."""
 
     images: tuple[ImageRef, ...]
 
 
 WAKE = Method("wake", Wake, Ack, "There is work: fetch it.", kind=Kind.CAST, timeout_s=5)
-CACHE_IMAGES = Method("cache_images", CacheImages, Ack, "Fetch images beforehand.", kind=Kind.CAST, timeout_s=5)
+CACHE_IMAGES = Method(
+    "cache_images", CacheImages, Ack, "Fetch images before anybody waits for them.", kind=Kind.CAST, timeout_s=5
+)
 CONSOLE_OUTPUT = Method("console_output", ConsoleOutput, Text, "Read a guest's serial console.", timeout_s=10)
 HOST_UPTIME = Method(
     "host_uptime", HostUptime, Uptime, "Since when the host runs, and its load.", timeout_s=5, idempotent=False
@@ -84,7 +86,7 @@ class ComputeAPI:
         await self._caller.cast(subject(host), WAKE, Wake())
 
     async def cache_images(self, host: HostName, images: tuple[ImageRef, ...]) -> None:
-        """A hint; its loss costs the first build from each of them some time."""
+        """A hint; its loss costs the first build from each of them a download."""
         await self._caller.cast(subject(host), CACHE_IMAGES, CacheImages(images))
 
     async def console_output(self, host: HostName, instance_id: InstanceId, max_bytes: int) -> str:

@@ -45,6 +45,8 @@ def test_good_keys_are_taken_as_they_are(
         "ssh-ed25519 AAAA",
         "nonsense AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl",
         f"{KNOWN[0]}\nssh-rsa more",
+        f"{KNOWN[0]}\rmore",
+        f"{KNOWN[0]}\x00",
         "-----BEGIN PUBLIC KEY-----",
         "ssh-rsa " + "A" * 20_000,
         "ssh-rsa ä",

@@ -11,24 +11,31 @@ from pydantic_core import PydanticCustomError
 
 from kilonova.api.body import Body
 from kilonova.api.call import Call, Reply, json_reply
-from kilonova.api.compute.fields import Name
+from kilonova.api.compute.fields import IdText, Name
+from kilonova.api.compute.server_create import bootable, get_image
 from kilonova.api.microversion import Microversion, v2
 from kilonova.api.times import micros
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
-from kilonova.db.readers import aggregates
+from kilonova.db.readers import aggregates, hosts
+from kilonova.db.readers.hosts import COMPUTE
 from kilonova.objects.aggregate import ZONE, Aggregate
 from kilonova.objects.ids import HostName
 from kilonova.rpcapi.operators import AggregateHost
 from kilonova.rpcapi.operators import UpdateAggregate as Change
 
 
-def _zone(text: str) -> str:
-    if ":" in text:  # it divides zone and host where a server is made
-        raise PydanticCustomError("zone", "a zone's name has no ':'")
-    return text
+def _can_be_zone(name: str) -> bool:
+    """Without ':', which divides zone and host where a server is made."""
+    return name != "" and name.isprintable() and name == name.strip() and ":" not in name
 
 
-_Zone = Annotated[Name, AfterValidator(_zone)]
+def _zone(name: str) -> str:
+    if not _can_be_zone(name):
+        raise PydanticCustomError("zone", "it can be no availability zone's name")
+    return name
+
+
+_Zone = Annotated[str, StringConstraints(max_length=255), AfterValidator(_zone)]
 _Key = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9\-_:. ]{1,255}$")]
 _Value = Annotated[str, StringConstraints(max_length=255)]
 
@@ -79,6 +86,14 @@ class AggregateAction(Body):
         if sum(getattr(self, name) is not None for name in self.names) != 1:
             raise PydanticCustomError("action", "one of add_host, remove_host and set_metadata is needed")
         return self
+
+
+class WantedImage(Body):
+    id: IdText
+
+
+class CacheImages(Body):
+    cache: Annotated[list[WantedImage], Field(min_length=1, max_length=1000)]
 
 
 def _view(aggregate: Aggregate, version: Microversion) -> dict[str, Any]:
@@ -166,7 +181,17 @@ async def act(call: Call, body: AggregateAction) -> Reply:
 async def _set_metadata(call: Call, aggregate: Aggregate, asked: dict[str, str | None]) -> None:
     """A value of null takes its key away."""
     put = {key: text for key, text in asked.items() if text is not None}
-    if (zone := put.get(ZONE)) is not None and (not zone.strip() or zone != zone.strip() or ":" in zone):
-        raise InvalidInput(f"'{zone}' can be no availability zone's name.", path="set_metadata.metadata")
+    if ZONE in put and not _can_be_zone(put[ZONE]):
+        raise InvalidInput(f"'{put[ZONE]}' can be no availability zone's name.", path="set_metadata.metadata")
     remove = tuple(key for key, text in asked.items() if text is None)
     await call.deps.operators.update_aggregate(Change(aggregate.id, None, put, remove))
+
+
+async def cache_images(call: Call, body: CacheImages) -> Reply:
+    """POST /os-aggregates/{id}/images, from 2.81: its hosts fetch them when they have time."""
+    aggregate = await find(call)
+    images = [bootable(await call.db.read(get_image, one.id, call.context), "cache") for one in body.cache]
+    for service in await call.db.read(hosts.list_services, binary=COMPUTE):
+        if service.host in aggregate.hosts and service.up and not service.forced_down:
+            await call.deps.compute.cache_images(service.host, tuple(images))
+    return Reply()

@@ -24,6 +24,9 @@ _SERVED = {
     "os-keypairs": "Keypairs",
     "os-lock-server": "LockServer",
     "os-pause-server": "PauseServer",
+    "os-quota-class-sets": "QuotaClasses",
+    "os-quota-sets": "Quotas",
+    "os-server-groups": "ServerGroups",
     "os-services": "Services",
     "os-user-data": "UserData",
 }

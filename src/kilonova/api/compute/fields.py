@@ -9,23 +9,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from kilonova.api.query import boolean_word
-from kilonova.base.errors import InvalidInput
 
-UUID = re.compile(r"[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _METADATA_KEY = re.compile(r"[a-zA-Z0-9\-_:. ]{1,255}")
 _WHOLE = re.compile(r"-?\d{1,18}")
-
-
-def is_uuid(text: str) -> bool:
-    """Whether an id has the form of a UUID."""
-    return UUID.fullmatch(text) is not None
-
-
-def require_uuid(name: str, text: str) -> str:
-    """`text` in the form in which ids are stored.  Raises InvalidInput."""
-    if not is_uuid(text):
-        raise InvalidInput(f"Invalid input for field/attribute {name}. It is not a UUID.", path=name)
-    return text
 
 
 def _bad(message: str) -> PydanticCustomError:

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
-from kilonova.api.compute.fields import require_uuid
+from kilonova.api.ids import require_uuid
 from kilonova.api.microversion import Microversion, v2
 from kilonova.base.errors import NotFound
 

@@ -22,7 +22,7 @@ def checked(text: str) -> str:
     from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 
     line = text.strip()
-    if len(line) > _LONGEST or "\n" in line or line.partition(" ")[0] not in _KINDS:
+    if len(line) > _LONGEST or not line.isprintable() or line.partition(" ")[0] not in _KINDS:
         raise InvalidInput(f"Keypair data is invalid: one line of {', '.join(sorted(_KINDS))} is needed.", path=_PATH)
     try:
         load_ssh_public_key(line.encode())

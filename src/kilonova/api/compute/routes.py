@@ -2,13 +2,13 @@
 """The routes of Compute v2.1, with the names of Nova's policies."""
 
 from kilonova.api.compute import (
-    aggregate_images,
     aggregates,
     diagnostics,
     extensions,
     flavor_extras,
     flavors,
     hypervisors,
+    image_proxy,
     instance_actions,
     keypairs,
     limits,
@@ -30,7 +30,9 @@ from kilonova.api.compute import (
 )
 from kilonova.api.compute.actions import table
 from kilonova.api.compute.quota_models import UpdateQuotaClassSet, UpdateQuotaSet
+from kilonova.api.compute.server_metadata import AllMetadata, OneMetadata
 from kilonova.api.compute.server_models import CreateServer, UpdateServer
+from kilonova.api.image import images
 from kilonova.api.microversion import MIN, v2
 from kilonova.api.route import Role, Row, Service
 from kilonova.api.versions import compute_v21
@@ -144,6 +146,27 @@ CATALOGUE = (
         reply="no body; 202 at 2.1", also=(202,), query=frozenset({"user_id"}), strict=STRICT),
 )  # fmt: skip
 
+IMAGES = (
+    Row("GET", "/images", image_proxy.list_brief, P + "images:index", READER, reply="{images: [{id, name, links}]}",
+        max=v2(35)),
+    Row("GET", "/images/detail", image_proxy.list_detail, P + "images:detail", READER, reply="{images: [...]}",
+        max=v2(35)),
+    Row("GET", "/images/{image_id}", image_proxy.show, P + "images:show", READER, reply="{image}", max=v2(35)),
+    Row("DELETE", "/images/{image_id}", images.delete, P + "images:delete", MEMBER, 204, max=v2(35)),
+    Row("GET", "/images/{image_id}/metadata", image_proxy.list_metadata, P + "image-metadata:index", READER,
+        reply="{metadata}", max=v2(38)),
+    Row("POST", "/images/{image_id}/metadata", image_proxy.merge_metadata, P + "image-metadata:create", MEMBER,
+        reply="{metadata}", body=AllMetadata, max=v2(38)),
+    Row("PUT", "/images/{image_id}/metadata", image_proxy.replace_metadata, P + "image-metadata:update_all", MEMBER,
+        reply="{metadata}", body=AllMetadata, max=v2(38)),
+    Row("GET", "/images/{image_id}/metadata/{key}", image_proxy.show_metadata, P + "image-metadata:show", READER,
+        reply="{meta}", max=v2(38)),
+    Row("PUT", "/images/{image_id}/metadata/{key}", image_proxy.set_metadata, P + "image-metadata:update", MEMBER,
+        reply="{meta}", body=OneMetadata, max=v2(38)),
+    Row("DELETE", "/images/{image_id}/metadata/{key}", image_proxy.delete_metadata, P + "image-metadata:delete",
+        MEMBER, 204, max=v2(38)),
+)  # fmt: skip
+
 GROUPS = (
     Row("GET", "/os-server-groups", server_groups.list_groups, P + "os-server-groups:index", READER,
         reply="{server_groups: [...]}", query=server_groups.ARGUMENTS, strict=STRICT),
@@ -200,10 +223,10 @@ AGGREGATES = (
     Row("PUT", "/os-aggregates/{aggregate_id}", aggregates.update, P + "os-aggregates:update", ADMIN,
         reply="{aggregate}", body=aggregates.UpdateAggregate),
     Row("DELETE", "/os-aggregates/{aggregate_id}", aggregates.delete, P + "os-aggregates:delete", ADMIN),
-    Row("POST", "/os-aggregates/{aggregate_id}/images", aggregate_images.cache, "compute:aggregates:images", ADMIN, 202,
-        body=aggregate_images.CacheImages, min=v2(81)),
     Row("POST", "/os-aggregates/{aggregate_id}/action", aggregates.act, P + "os-aggregates:action", ADMIN,
         reply="{aggregate}", body=aggregates.AggregateAction),
+    Row("POST", "/os-aggregates/{aggregate_id}/images", aggregates.cache_images, "compute:aggregates:images", ADMIN,
+        202, body=aggregates.CacheImages, min=v2(81)),
 )  # fmt: skip
 
 REST = (
@@ -232,4 +255,6 @@ REST = (
     Row("GET", "/extensions/{alias}", extensions.show, P + "extensions", READER, reply="{extension}"),
 )  # fmt: skip
 
-SERVICE = Service("/compute/v2.1", (*REST, *SERVERS, *CATALOGUE, *GROUPS, *HOSTS, *AGGREGATES), microversions=True)
+SERVICE = Service(
+    "/compute/v2.1", (*REST, *SERVERS, *CATALOGUE, *IMAGES, *GROUPS, *HOSTS, *AGGREGATES), microversions=True
+)

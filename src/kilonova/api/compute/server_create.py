@@ -17,8 +17,8 @@ import sqlalchemy as sa
 
 from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.compute import flavors, server_networks
-from kilonova.api.compute.fields import require_uuid
 from kilonova.api.compute.server_models import BlockDevice, CreateServer, NewServer
+from kilonova.api.ids import require_uuid
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import catalogue, hosts, server_groups

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 
 from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.compute import server_view
-from kilonova.api.compute.fields import is_uuid
 from kilonova.api.compute.server_models import NewServer
 from kilonova.api.compute.servers import find
+from kilonova.api.ids import is_uuid
 from kilonova.api.microversion import Microversion, v2
 from kilonova.api.network import facts, view
 from kilonova.api.network.facts import Port

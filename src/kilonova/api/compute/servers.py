@@ -8,9 +8,9 @@ from pydantic_core import to_json
 
 from kilonova.api.call import Call, Reply
 from kilonova.api.compute import server_view
-from kilonova.api.compute.fields import is_uuid
 from kilonova.api.compute.server_models import UpdateServer
 from kilonova.api.compute.server_view import Viewer
+from kilonova.api.ids import is_uuid
 from kilonova.api.microversion import v2
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.db.readers import catalogue, instances, servers

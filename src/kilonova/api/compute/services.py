@@ -11,8 +11,9 @@ from pydantic import StringConstraints
 
 from kilonova.api.body import Body
 from kilonova.api.call import Call, Reply, json_reply
-from kilonova.api.compute.fields import Boolean, require_uuid
+from kilonova.api.compute.fields import Boolean
 from kilonova.api.compute.old_ids import pick, shown_id
+from kilonova.api.ids import require_uuid
 from kilonova.api.microversion import v2
 from kilonova.api.times import micros
 from kilonova.base.errors import InvalidInput, NotFound

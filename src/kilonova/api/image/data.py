@@ -5,6 +5,7 @@ queued -> saving -> active; an upload that fails for whatever reason puts the im
 """
 
 import asyncio
+import base64
 from dataclasses import replace
 
 import structlog
@@ -14,10 +15,10 @@ from kilonova.api.call import Call, Reply
 from kilonova.api.deps import ApiDeps
 from kilonova.api.faults import HttpError
 from kilonova.api.image.images import find, find_own
-from kilonova.base.errors import Conflict, InvalidInput, KilonovaError, NotFound
+from kilonova.base.errors import Conflict, Forbidden, InvalidInput, KilonovaError, NotFound
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import catalogue
-from kilonova.objects.image import Image, ImageStatus
+from kilonova.objects.image import WITH_BYTES, Image, ImageStatus
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +56,7 @@ async def _save(call: Call, image: Image, disk_format: str) -> None:
     store = call.deps.images
     stored = await store.write(image.id, call.chunks, call.deps.settings.max_image_bytes)
     try:
+        _check_md5(call, stored.md5)
         virtual_size = await store.inspect(image.id, disk_format)
     except BaseException:
         await store.delete(image.id)
@@ -74,6 +76,13 @@ async def _save(call: Call, image: Image, disk_format: str) -> None:
         await store.delete(image.id)
         raise
     # After any other failure the record may be active nonetheless, so the bytes stay; the next start sweeps.
+
+
+def _check_md5(call: Call, found: str) -> None:
+    """What a client says of its bytes (RFC 1864; also in hex, as a download says it) must be so."""
+    declared = call.headers.get("content-md5", "").strip()
+    if declared and declared.lower() != found and declared != base64.b64encode(bytes.fromhex(found)).decode():
+        raise InvalidInput(f"The bytes that came are not those that Content-MD5 declares: their MD5 is {found}.")
 
 
 async def _release(deps: ApiDeps, image: Image) -> None:
@@ -96,13 +105,15 @@ async def recover(deps: ApiDeps) -> None:
     for image in images:
         if image.status is ImageStatus.SAVING and image.id not in in_the_making:
             await _release(deps, image)
-    await deps.images.sweep([image.id for image in images if image.status is ImageStatus.ACTIVE])
+    await deps.images.sweep([image.id for image in images if image.status in WITH_BYTES])
 
 
 async def download(call: Call) -> Reply:
-    """200 with the bytes, or 204 while there are none."""
+    """200 with the bytes, or 204 while there are none.  Raises Forbidden for one that is deactivated."""
     image = await find(call)
-    if image.status is not ImageStatus.ACTIVE or not image.size:
+    if image.status is ImageStatus.DEACTIVATED and not call.context.is_admin:
+        raise Forbidden(f"The image {image.id} is deactivated: an administrator has to say that it may be used.")
+    if image.status not in WITH_BYTES or not image.size:
         return Reply(status=204)
     headers = [("Content-Length", str(image.size))]
     if image.checksum is not None:

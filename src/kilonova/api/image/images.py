@@ -9,8 +9,8 @@ from pydantic_core import from_json
 
 from kilonova.api.body import json_object
 from kilonova.api.call import Call, Reply, json_reply
-from kilonova.api.compute.fields import is_uuid
 from kilonova.api.faults import HttpError
+from kilonova.api.ids import is_uuid
 from kilonova.api.image.fields import SETTABLE, applied, current, refuse_read_only
 from kilonova.api.image.view import schema, view
 from kilonova.base.errors import Conflict, Forbidden, InvalidInput, NotFound
@@ -92,8 +92,7 @@ async def update(call: Call, data: bytes) -> Reply:
     if _media_type(call) not in PATCH_TYPES:
         raise HttpError(415, f"Unsupported content type: use {' or '.join(sorted(PATCH_TYPES))}.")
     image = await find_own(call)
-    if image.status is ImageStatus.SAVING:
-        raise Conflict(f"Image {image.id} is being saved.")  # the upload's end would undo the change
+    refuse_while_saving(image)
     changed = applied(image, _patched(current(image), _operations(data)), call)
     if image.status is not ImageStatus.QUEUED and (changed.disk_format, changed.container_format) != (
         image.disk_format,
@@ -102,6 +101,12 @@ async def update(call: Call, data: bytes) -> Reply:
         raise Forbidden("Attributes disk_format and container_format cannot be changed once the image has data.")
     await call.deps.conductor.update_image(changed, expected=image)
     return json_reply(view(changed))
+
+
+def refuse_while_saving(image: Image) -> None:
+    """Raises Conflict: the upload's end would undo the change."""
+    if image.status is ImageStatus.SAVING:
+        raise Conflict(f"Image {image.id} is being saved.")
 
 
 def _media_type(call: Call) -> str:
@@ -154,6 +159,48 @@ async def delete(call: Call) -> Reply:
         raise Forbidden(f"Image {image.id} is protected and cannot be deleted.")
     await call.deps.conductor.delete_image(image.id)
     await call.deps.images.delete(image.id)
+    return Reply()
+
+
+async def deactivate(call: Call) -> Reply:
+    """POST /images/{id}/actions/deactivate: nobody gets its bytes, nothing new is made of it."""
+    return await _becomes(call, ImageStatus.DEACTIVATED, of=ImageStatus.ACTIVE)
+
+
+async def reactivate(call: Call) -> Reply:
+    """POST /images/{id}/actions/reactivate."""
+    return await _becomes(call, ImageStatus.ACTIVE, of=ImageStatus.DEACTIVATED)
+
+
+async def _becomes(call: Call, status: ImageStatus, *, of: ImageStatus) -> Reply:
+    """A repeat is accepted.  Raises Forbidden, as Image v2 does, for an image of any other status."""
+    image = await find_own(call)
+    if image.status not in (of, status):
+        raise Forbidden(f"Not allowed to change the image {image.id} from {image.status} to {status}.")
+    if image.status is of:
+        changed = replace(image, status=status, updated_at=call.deps.clock.now())
+        await call.deps.conductor.update_image(changed, expected=image)
+    return Reply()
+
+
+async def add_tag(call: Call) -> Reply:
+    """PUT /images/{id}/tags/{tag}."""
+    image = await find_own(call)
+    return await _tagged(call, image, {*image.tags, call.params["tag"]})
+
+
+async def delete_tag(call: Call) -> Reply:
+    """DELETE /images/{id}/tags/{tag}."""
+    image, tag = await find_own(call), call.params["tag"]
+    if tag not in image.tags:
+        raise NotFound(f"The image {image.id} has no tag {tag[:255]}.")
+    return await _tagged(call, image, {*image.tags} - {tag})
+
+
+async def _tagged(call: Call, image: Image, tags: set[str]) -> Reply:
+    refuse_while_saving(image)
+    changed = applied(image, {**current(image), "tags": list(tags)}, call)
+    await call.deps.conductor.update_image(changed, expected=image)
     return Reply()
 
 

@@ -6,7 +6,7 @@ from kilonova.api.image.fields import ImageFields
 from kilonova.api.route import Role, Row, Service
 from kilonova.api.versions import image_list
 
-READER, MEMBER = Role.READER, Role.MEMBER
+READER, MEMBER, ADMIN = Role.READER, Role.MEMBER, Role.ADMIN
 
 ROWS = (
     Row("GET", "", image_list, "versions", Role.ANYBODY, reply="{versions: [...]}"),
@@ -54,6 +54,10 @@ ROWS = (
         also=(204,),
         gives=data.OCTETS,
     ),
+    Row("PUT", "/images/{image_id}/tags/{tag}", images.add_tag, "image:modify_image", MEMBER, 204),
+    Row("DELETE", "/images/{image_id}/tags/{tag}", images.delete_tag, "image:modify_image", MEMBER, 204),
+    Row("POST", "/images/{image_id}/actions/deactivate", images.deactivate, "image:deactivate", ADMIN, 204),
+    Row("POST", "/images/{image_id}/actions/reactivate", images.reactivate, "image:reactivate", ADMIN, 204),
     Row("GET", "/images/{image_id}/tasks", images.list_tasks, "image:get_image", READER, reply="{tasks: []}"),
     Row("GET", "/schemas/image", images.show_schema, "image:schemas", READER, reply="a JSON schema"),
     Row("GET", "/schemas/images", images.list_schema, "image:schemas", READER, reply="a JSON schema"),

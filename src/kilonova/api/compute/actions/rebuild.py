@@ -15,7 +15,7 @@ from kilonova.api.body import Body
 from kilonova.api.call import Call, Reply
 from kilonova.api.compute import server_view
 from kilonova.api.compute.actions.row import ActionRow, Rows
-from kilonova.api.compute.fields import Boolean, Description, IPv4Text, IPv6Text, Metadata, Name, require_uuid
+from kilonova.api.compute.fields import Boolean, Description, IPv4Text, IPv6Text, Metadata, Name
 from kilonova.api.compute.server_create import (
     bootable,
     check_sizes,
@@ -25,6 +25,7 @@ from kilonova.api.compute.server_create import (
 from kilonova.api.compute.server_models import USER_DATA_CHARACTERS
 from kilonova.api.compute.server_view import Viewer
 from kilonova.api.compute.servers import find, informed, viewer_of
+from kilonova.api.ids import require_uuid
 from kilonova.api.microversion import v2
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import InvalidInput, NotFound

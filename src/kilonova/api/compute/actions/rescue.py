@@ -11,9 +11,9 @@ from pydantic import Field, StringConstraints
 from kilonova.api.body import Body
 from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.compute.actions.row import ActionRow, Rows, accept
-from kilonova.api.compute.fields import require_uuid
 from kilonova.api.compute.server_create import bootable, get_image
 from kilonova.api.compute.servers import find
+from kilonova.api.ids import require_uuid
 from kilonova.objects.states import Verb
 from kilonova.rpcapi.conductor import AcceptAction
 
