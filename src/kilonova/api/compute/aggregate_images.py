@@ -12,8 +12,10 @@ from pydantic import Field
 from kilonova.api.body import Body
 from kilonova.api.call import Call, Reply
 from kilonova.api.compute import aggregates
+from kilonova.api.compute.fields import require_uuid
 from kilonova.api.compute.server_create import bootable, get_image
 from kilonova.base.context import RequestContext
+from kilonova.base.errors import InvalidInput
 from kilonova.objects.image import ImageRef
 
 
@@ -35,4 +37,12 @@ async def cache(call: Call, body: CacheImages) -> Reply:
 
 
 def _images(connection: sa.Connection, ids: list[str], context: RequestContext) -> tuple[ImageRef, ...]:
-    return tuple(bootable(get_image(connection, image_id, context), "cache") for image_id in dict.fromkeys(ids))
+    found: dict[str, ImageRef] = {}
+    for at, image_id in enumerate(ids):
+        path = f"cache.{at}.id"
+        require_uuid(path, image_id)
+        try:
+            found[image_id] = bootable(get_image(connection, image_id, context), path)
+        except InvalidInput as exc:
+            raise InvalidInput(exc.message, path=path) from exc
+    return tuple(found.values())
