@@ -147,8 +147,8 @@ MUTANTS: Sequence[Mutant] = (
         "the conditional claim",
         "tests/unit/conductor/test_build.py::test_claims_hold_without_the_filters",
         "db/writers/hosts.py",
-        "            node.vcpus_used + flavor.vcpus <= node.vcpus_capacity,\n",
-        "",
+        '            where.append(used <= node[f"{name}_capacity"])\n',
+        "            pass\n",
     ),
     _one(
         "an address is given once",

@@ -144,7 +144,7 @@ def _find_parts(
 ) -> _Parts:
     # (the server is what is not found by 404)
     with _member("server.flavorRef"):
-        flavor = flavors.for_server(connection, FlavorId(asked.flavor), context)
+        flavor = flavors.for_server(connection, FlavorId(asked.flavor), context, "server.flavorRef")
     with _member("server.imageRef"):
         image = get_image(connection, asked.image, context)
     keypair = None
