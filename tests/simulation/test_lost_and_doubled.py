@@ -22,26 +22,49 @@ from tests.simulation.world import World, simulated
 
 HOSTS = ("a", "b", "c")
 SERVERS = 12
+MIB = 1 << 20
+
+CHOICES = {
+    "ACTIVE": ("stop", "reboot", "suspend", "rescue", "rebuild", "delete", "nothing"),
+    "SHUTOFF": ("start", "reboot", "rescue", "rebuild", "delete", "nothing"),
+    "SUSPENDED": ("resume", "reboot", "delete", "nothing"),
+    "RESCUE": ("unrescue", "unrescue", "delete", "nothing"),
+}
+"""What may be asked of a server by its status."""
+
+ENDS = {
+    "stop": ("SHUTOFF", 0),
+    "start": ("ACTIVE", 1),
+    "reboot": ("ACTIVE", 1),
+    "suspend": ("SUSPENDED", 0),
+    "resume": ("ACTIVE", 0),
+    "rescue": ("RESCUE", 1),
+    "unrescue": ("ACTIVE", 1),
+}
+"""The status that each ends in, and how often it starts the guest."""
 
 
 class Story:
-    """What was asked for, and so what must be in the end: server id to (status, starts); deleted ones are gone."""
+    """What was asked for, and so what must be in the end: server id to (status, starts); deleted ones are gone.
+    `rebuilt` ones have a disk of `other_image`, which has two MiB instead of one."""
 
     def __init__(self, world: World, seed: int) -> None:
         self.world, self.random = world, Random(seed)
         self.expected: dict[str, tuple[str, int]] = {}
         self.deleted: set[str] = set()
+        self.rebuilt: set[str] = set()
+        self.other_image = ""
 
     async def post(self, path: str, body: Any, code: int) -> Any:
         reply = await self.world.http.post(path, json=body)
         assert reply.status_code == code, reply.text
         return reply.json() if reply.content else None
 
-    async def image(self) -> str:
+    async def image(self, size: int = MIB) -> str:
         body = {"name": "raw", "disk_format": "raw", "container_format": "bare"}
         image_id = (await self.post("/image/v2/images", body, 201))["id"]
         headers = {"Content-Type": "application/octet-stream"}
-        reply = await self.world.http.put(f"/image/v2/images/{image_id}/file", content=bytes(1 << 20), headers=headers)
+        reply = await self.world.http.put(f"/image/v2/images/{image_id}/file", content=bytes(size), headers=headers)
         assert reply.status_code == 204, reply.text
         return image_id
 
@@ -52,20 +75,30 @@ class Story:
 
     async def act(self, server_id: str) -> None:
         """One action at random, or a delete, once the one before has ended."""
-        choice = self.random.choice(["stop", "reboot", "delete", "nothing"])
         status, starts = self.expected[server_id]
+        choice = self.random.choice(CHOICES[status])
         if choice == "delete":
             reply = await self.world.http.delete(f"/compute/v2.1/servers/{server_id}")
             assert reply.status_code == 204, reply.text
             del self.expected[server_id]
             self.deleted.add(server_id)
-        elif choice == "stop" and status == "ACTIVE":
-            await self.post(f"/compute/v2.1/servers/{server_id}/action", {"os-stop": None}, 202)
-            self.expected[server_id] = ("SHUTOFF", starts)
-        elif choice == "reboot":
-            kind = self.random.choice(["SOFT", "HARD"])
-            await self.post(f"/compute/v2.1/servers/{server_id}/action", {"reboot": {"type": kind}}, 202)
-            self.expected[server_id] = ("ACTIVE", starts + 1)
+            return
+        bodies: dict[str, tuple[dict[str, Any], int]] = {
+            "nothing": ({}, 0),
+            "stop": ({"os-stop": None}, 202),
+            "start": ({"os-start": None}, 202),
+            "reboot": ({"reboot": {"type": self.random.choice(["SOFT", "HARD"])}}, 202),
+            "rescue": ({"rescue": {}}, 200),
+            "rebuild": ({"rebuild": {"imageRef": self.other_image}}, 202),
+        }
+        body, code = bodies.get(choice, ({choice: None}, 202))
+        if not body:
+            return
+        await self.post(f"/compute/v2.1/servers/{server_id}/action", body, code)
+        if choice == "rebuild":
+            self.rebuilt.add(server_id)
+        end, more = ENDS.get(choice, (status, int(status == "ACTIVE")))
+        self.expected[server_id] = (end, starts + more)
 
     async def trouble(self, rounds: int) -> None:
         """Hosts, and the conductor, are killed between any two of their steps and started again."""
@@ -96,7 +129,10 @@ async def check(story: Story) -> None:
         status, starts = story.expected[server_id]
         server = next(s for s in listed if s["id"] == server_id)
         assert (server["OS-EXT-SRV-ATTR:host"], guest.starts) == (name, starts), server_id
-        assert (guest.power is PowerState.RUNNING) == (status == "ACTIVE")
+        assert (guest.power is PowerState.RUNNING) == (status in ("ACTIVE", "RESCUE"))
+        assert (guest.saved, guest.rescue is not None) == (status == "SUSPENDED", status == "RESCUE")
+        assert guest.base is not None
+        assert guest.base.virtual_size == (2 * MIB if server_id in story.rebuilt else MIB)
     addresses = [(s["OS-EXT-SRV-ATTR:host"], s["addresses"]["kilonova"][0]["addr"]) for s in listed]
     assert len(set(addresses)) == len(addresses)
     claimed = {
@@ -114,7 +150,7 @@ async def run_story(
         world.cut_off = cut_off
         story = Story(world, seed)
         await world.until(lambda: serving(world), within_s=120)
-        image_id = await story.image()
+        image_id, story.other_image = await story.image(), await story.image(2 * MIB)
         trouble = asyncio.ensure_future(story.trouble(killings))
         for n in range(SERVERS):
             await story.create(f"server-{n}", image_id)
@@ -124,7 +160,7 @@ async def run_story(
                 del story.expected[victim]
         await trouble
         await world.until(lambda: settled(world), within_s=600)
-        for _ in range(2):
+        for _ in range(3):
             for server_id in sorted(story.expected):
                 await story.act(server_id)
             await world.until(lambda: settled(world), within_s=600)

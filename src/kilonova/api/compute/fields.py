@@ -69,7 +69,7 @@ def _address_of(kind: type[IPv4Address] | type[IPv6Address]) -> BeforeValidator:
         try:
             return str(kind(str(value)))
         except ValueError as exc:
-            raise _bad(f"it is no IPv{kind.version} address") from exc
+            raise _bad(f"it is no {kind.__name__.removesuffix('Address')} address") from exc
 
     return BeforeValidator(normal)
 
