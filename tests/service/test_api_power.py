@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """suspend, rescue, rebuild, diagnostics and the server's password, as clients ask for them."""
 
+import asyncio
 import base64
 from typing import Any
 
@@ -61,6 +62,29 @@ def test_suspend_and_resume() -> None:
             named = ["suspend", "reboot", "suspend", "resume", "suspend", "create"]
             assert await names_of_actions(api, server_id) == named
             await api.compute("DELETE", f"/servers/{server_id}")
+            await api.until(server_id, "GONE")
+            assert machine(api).guests == {}
+
+    run(main())
+
+
+def test_a_delete_does_not_wait_for_a_save_that_lasts() -> None:
+    async def main() -> None:
+        async with running_api() as api:
+            server_id = await api.server(await api.image())
+            begun = asyncio.Event()
+
+            async def lasts(call: str, _guest: object) -> None:
+                if call == "suspend":
+                    begun.set()
+                    await asyncio.Event().wait()
+
+            machine(api).before_call = lasts
+            await act(api, server_id, {"suspend": None})
+            await begun.wait()
+            said = message(await act(api, server_id, {"os-stop": None}), 409, "conflictingRequest")
+            assert "task_state suspending" in said
+            assert (await api.compute("DELETE", f"/servers/{server_id}")).status_code == 204
             await api.until(server_id, "GONE")
             assert machine(api).guests == {}
 
