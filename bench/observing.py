@@ -132,6 +132,7 @@ async def _rig(directory: Path, daemon: PrivateLibvirtd) -> AsyncIterator[Rig]:
             ComputeAPI(caller),
             clock,
             settings.conductor,
+            quotas=settings.quota,
             down_time_s=60,
             failpoints=Failpoints(),
             metrics=Metrics(),

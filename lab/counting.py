@@ -88,5 +88,6 @@ class Plugin:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register."""
-    _ = config.pluginmanager.register(Plugin(), "kilonova-counting")
+    """Register; in the workers of pytest-xdist not, for theirs is told to the process that started them."""
+    if not hasattr(config, "workerinput"):
+        _ = config.pluginmanager.register(Plugin(), "kilonova-counting")

@@ -75,8 +75,8 @@ MUTANTS: Sequence[Mutant] = (
             Edit("compute/reports.py", "if self._told_enabled != self._level():", "if self._level() is None:"),
             Edit(
                 "compute/reports.py",
-                "                await self._clock.sleep(RETRY_S)\n                self._changed.set()",
-                "                await self._clock.sleep(RETRY_S)",
+                "            await self._clock.sleep(RETRY_S)\n            self._changed.set()",
+                "            await self._clock.sleep(RETRY_S)",
             ),
         ),
     ),
@@ -84,7 +84,7 @@ MUTANTS: Sequence[Mutant] = (
         "the settle re-read",
         "tests/unit/virt/test_settle.py::test_a_delete_waits_for_the_define_that_was_cut_off",
         "virt/libvirt/settle.py",
-        "while (cut_off_s := self._cut_off_s.get(about)) is not None:",
+        "while (cut_off_s := self._cut_off_s.get(about, 0.0 if self.inherited else None)) is not None:",
         "while (cut_off_s := self._cut_off_s.get(None)) is not None:",
     ),
     _one(
@@ -126,8 +126,8 @@ MUTANTS: Sequence[Mutant] = (
         "the reboot's mark",
         "tests/unit/compute/test_operations.py::test_a_reboot_happens_once_however_often_it_is_replayed",
         "compute/operations/reboot.py",
-        "return state is not None and state.mark == job.action.id",
-        "return state is None",
+        "return job.has_started(await job.tools.driver.guest_state(job.instance.id), on_any_boot=True)",
+        "return False",
     ),
     _one(
         "the image's checksum",
@@ -163,6 +163,34 @@ MUTANTS: Sequence[Mutant] = (
         "conductor/hosts.py",
         "        _record(connection, instance, seen, action_id, now)\n",
         "        pass\n",
+    ),
+    _one(
+        "the mark after the guest",
+        "tests/unit/virt/test_settle.py::test_a_start_that_was_cut_off_in_the_middle_is_done_by_the_next",
+        "virt/libvirt/guest.py",
+        "    if _create_standing(domain):\n",
+        "    if not domain and _create_standing(domain):\n",
+    ),
+    _one(
+        "the pulse",
+        "tests/contract/test_driver.py::test_a_frozen_guest_does_not_respond_until_it_answers_or_its_plug_is_pulled",
+        "virt/libvirt/driver.py",
+        "return {instance_id: self._pulses.seen(instance_id, state) for instance_id, state in read.states.items()}",
+        "return dict(read.states)",
+    ),
+    _one(
+        "calls left by a dead process",
+        "tests/unit/virt/test_settle.py::test_a_start_that_a_dead_process_left_in_a_frozen_daemon_is_waited_for",
+        "virt/libvirt/inheritance.py",
+        "inherited = self._path.exists()",
+        "inherited = False",
+    ),
+    _one(
+        "reads end before their file",
+        "tests/unit/db/test_engine.py::test_closing_waits_for_reads_that_nobody_waits_for_any_more",
+        "db/engine.py",
+        "                await self._reader.drain()\n",
+        "",
     ),
 )
 

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the tests: pytest over tests/, with the counting plugin. Further arguments go to pytest."""
+"""Runs the tests: pytest over tests/, with the counting plugin. Further arguments go to pytest.
+
+All of them run in several processes, a file at a time in one: most of a live test's time is waiting for guests. With
+arguments there is one process, so that a debugger and -x do what one expects; `-n` is pytest-xdist's.
+"""
 
 import os
 import sys
@@ -8,12 +12,18 @@ from collections.abc import Sequence
 from lab.common import TOP, VENV
 
 
+def processes() -> int:
+    """One more than there are processors: one of them waits."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 def main(arguments: Sequence[str]) -> int:
     """Becomes pytest: signals, output and exit status are pytest's own."""
     os.chdir(TOP)
     # Servers and tools that tests start are looked for here first.
     os.environ["PATH"] = f"{VENV / 'bin'}:{os.environ.get('PATH', '/usr/bin:/bin')}:/usr/sbin:/sbin"
-    argv = [sys.executable, "-m", "pytest", "-p", "lab.counting", *arguments]
+    whole = ("-n", str(processes()), "--dist", "loadfile", "--no-loadscope-reorder")
+    argv = [sys.executable, "-m", "pytest", "-p", "lab.counting", *(arguments or whole)]
     os.execv(argv[0], argv)
 
 

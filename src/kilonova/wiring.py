@@ -95,6 +95,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
     from kilonova.rpcapi.compute import ComputeAPI
     from kilonova.rpcapi.conductor import ConductorAPI
     from kilonova.rpcapi.method import Caller
+    from kilonova.rpcapi.operators import OperatorAPI
 
     state = settings.default.state_path
     files = DaemonWorkers("files", 4)
@@ -115,12 +116,14 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         deps = ApiDeps(
             db=db,
             conductor=ConductorAPI(caller),
+            operators=OperatorAPI(caller),
             compute=ComputeAPI(caller),
             tokens=TokenMinter(token_secret(state, clock), clock, settings.api.token_lifetime),
             passwords=passwords,
             images=store,
             clock=clock,
             settings=settings.api,
+            quotas=settings.quota,
             consoles=LocalConsoles(HostName(settings.default.host), manager.driver),
             console_tokens=ConsoleTokens(clock, settings.consoleauth.token_ttl),
             ready=manager.ready,
@@ -217,7 +220,9 @@ def _conductor(
         ComputeAPI(Caller(bus, clock)),
         clock,
         settings.conductor,
+        quotas=settings.quota,
         down_time_s=settings.default.service_down_time,
+        resize_confirm_window_s=settings.default.resize_confirm_window,
         failpoints=failpoints,
         metrics=metrics,
     )

@@ -8,6 +8,7 @@ nothing is left of what was deleted.  The same seed gives the same run, message 
 import asyncio
 from collections import Counter
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,41 +19,71 @@ from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.objects.states import PowerState
 from tests.simulation.virtual import run_virtually
-from tests.simulation.world import World, simulated
+from tests.simulation.world import World, check_quotas, simulated
 
 HOSTS = ("a", "b", "c")
 SERVERS = 12
 MIB = 1 << 20
 
-CHOICES = {
-    "ACTIVE": ("stop", "reboot", "suspend", "rescue", "rebuild", "delete", "nothing"),
-    "SHUTOFF": ("start", "reboot", "rescue", "rebuild", "delete", "nothing"),
-    "SUSPENDED": ("resume", "reboot", "delete", "nothing"),
-    "RESCUE": ("unrescue", "unrescue", "delete", "nothing"),
-}
-"""What may be asked of a server by its status."""
+SMALL, LARGE = "1", "4"
+SIZES = {SMALL: (1, 1), LARGE: (2, 40)}
+"""Flavors, with their vCPUs and GiB."""
 
-ENDS = {
-    "stop": ("SHUTOFF", 0),
-    "start": ("ACTIVE", 1),
-    "reboot": ("ACTIVE", 1),
-    "suspend": ("SUSPENDED", 0),
-    "resume": ("ACTIVE", 0),
-    "rescue": ("RESCUE", 1),
-    "unrescue": ("ACTIVE", 1),
-}
-"""The status that each ends in, and how often it starts the guest."""
+
+@dataclass(frozen=True)
+class Expected:
+    """What a server must be in the end.  `was` is its status before a resize that waits; a `rebuilt` one has a disk of
+    the other image, which has two MiB instead of one."""
+
+    status: str = "ACTIVE"
+    starts: int = 1
+    flavor: str = SMALL
+    was: str = ""
+    rebuilt: bool = False
+
+    @property
+    def runs(self) -> bool:
+        return (self.was or self.status) in ("ACTIVE", "RESCUE")
+
+    @property
+    def vcpus(self) -> int:
+        """That its host holds for it: of the larger flavor, while it can still go back."""
+        return max(vcpus for vcpus, _ in SIZES.values()) if self.was else SIZES[self.flavor][0]
+
+    def after(self, verb: str) -> "Expected":
+        """When the verb has ended."""
+        other = LARGE if self.flavor == SMALL else SMALL
+        again = self.starts + self.runs
+        match verb:
+            case "stop":
+                return replace(self, status="SHUTOFF")
+            case "reboot" | "start" | "unrescue":
+                return replace(self, status="ACTIVE", starts=self.starts + 1)
+            case "suspend":
+                return replace(self, status="SUSPENDED")
+            case "resume":
+                return replace(self, status="ACTIVE")
+            case "rescue":
+                return replace(self, status="RESCUE", starts=self.starts + 1)
+            case "rebuild":
+                return replace(self, starts=again, rebuilt=True)
+            case "resize":
+                return replace(self, status="VERIFY_RESIZE", starts=again, flavor=other, was=self.status)
+            case "revertResize":
+                return replace(self, status=self.was, starts=again, flavor=other, was="")
+            case "confirmResize":
+                return replace(self, status=self.was, was="")
+            case _:
+                return self
 
 
 class Story:
-    """What was asked for, and so what must be in the end: server id to (status, starts); deleted ones are gone.
-    `rebuilt` ones have a disk of `other_image`, which has two MiB instead of one."""
+    """What was asked for, and so what must be in the end; deleted ones are gone."""
 
     def __init__(self, world: World, seed: int) -> None:
         self.world, self.random = world, Random(seed)
-        self.expected: dict[str, tuple[str, int]] = {}
+        self.expected: dict[str, Expected] = {}
         self.deleted: set[str] = set()
-        self.rebuilt: set[str] = set()
         self.other_image = ""
 
     async def post(self, path: str, body: Any, code: int) -> Any:
@@ -71,34 +102,29 @@ class Story:
     async def create(self, name: str, image_id: str) -> None:
         server = {"name": name, "imageRef": image_id, "flavorRef": "1", "networks": "auto"}
         answer = await self.post("/compute/v2.1/servers", {"server": server}, 202)
-        self.expected[answer["server"]["id"]] = ("ACTIVE", 1)
+        self.expected[answer["server"]["id"]] = Expected()
 
     async def act(self, server_id: str) -> None:
         """One action at random, or a delete, once the one before has ended."""
-        status, starts = self.expected[server_id]
-        choice = self.random.choice(CHOICES[status])
-        if choice == "delete":
+        expected = self.expected[server_id]
+        verb = self.random.choice([*_verbs(expected), "delete", "nothing"])
+        if verb == "delete":
             reply = await self.world.http.delete(f"/compute/v2.1/servers/{server_id}")
             assert reply.status_code == 204, reply.text
             del self.expected[server_id]
             self.deleted.add(server_id)
-            return
-        bodies: dict[str, tuple[dict[str, Any], int]] = {
-            "nothing": ({}, 0),
-            "stop": ({"os-stop": None}, 202),
-            "start": ({"os-start": None}, 202),
-            "reboot": ({"reboot": {"type": self.random.choice(["SOFT", "HARD"])}}, 202),
-            "rescue": ({"rescue": {}}, 200),
-            "rebuild": ({"rebuild": {"imageRef": self.other_image}}, 202),
-        }
-        body, code = bodies.get(choice, ({choice: None}, 202))
-        if not body:
-            return
-        await self.post(f"/compute/v2.1/servers/{server_id}/action", body, code)
-        if choice == "rebuild":
-            self.rebuilt.add(server_id)
-        end, more = ENDS.get(choice, (status, int(status == "ACTIVE")))
-        self.expected[server_id] = (end, starts + more)
+        elif verb != "nothing":
+            body = {
+                "stop": {"os-stop": None},
+                "start": {"os-start": None},
+                "rescue": {"rescue": {}},
+                "rebuild": {"rebuild": {"imageRef": self.other_image}},
+                "reboot": {"reboot": {"type": self.random.choice(["SOFT", "HARD"])}},
+                "resize": {"resize": {"flavorRef": LARGE}},
+            }.get(verb, {verb: None})
+            code = {"confirmResize": 204, "rescue": 200}.get(verb, 202)
+            await self.post(f"/compute/v2.1/servers/{server_id}/action", body, code)
+            self.expected[server_id] = expected.after(verb)
 
     async def trouble(self, rounds: int) -> None:
         """Hosts, and the conductor, are killed between any two of their steps and started again."""
@@ -108,6 +134,21 @@ class Story:
             await victim.kill()
             await asyncio.sleep(self.random.uniform(0.1, 2))
             victim.start()
+
+
+VERBS = {
+    "ACTIVE": ("stop", "reboot", "suspend", "rescue", "rebuild"),
+    "SHUTOFF": ("start", "reboot", "rescue", "rebuild"),
+    "SUSPENDED": ("resume", "reboot"),
+    "RESCUE": ("unrescue", "unrescue"),
+    "VERIFY_RESIZE": ("confirmResize", "revertResize"),
+}
+
+
+def _verbs(expected: Expected) -> list[str]:
+    """What can be asked for of such a server; a disk never becomes smaller."""
+    can_grow = expected.flavor == SMALL and expected.status in ("ACTIVE", "SHUTOFF")
+    return [*VERBS[expected.status], *(["resize"] if can_grow else [])]
 
 
 async def settled(world: World) -> bool:
@@ -122,24 +163,28 @@ async def serving(world: World) -> bool:
 async def check(story: Story) -> None:
     world = story.world
     listed = (await world.http.get("/compute/v2.1/servers/detail")).json()["servers"]
-    assert {s["id"]: s["status"] for s in listed} == {i: status for i, (status, _) in story.expected.items()}
+    assert {s["id"]: s["status"] for s in listed} == {i: one.status for i, one in story.expected.items()}
     guests = [(name, i, guest) for name, machine in world.machines.items() for i, guest in machine.guests.items()]
     assert Counter(i for _, i, _ in guests) == Counter(list(story.expected))
     for name, server_id, guest in guests:
-        status, starts = story.expected[server_id]
+        expected = story.expected[server_id]
         server = next(s for s in listed if s["id"] == server_id)
-        assert (server["OS-EXT-SRV-ATTR:host"], guest.starts) == (name, starts), server_id
-        assert (guest.power is PowerState.RUNNING) == (status in ("ACTIVE", "RESCUE"))
-        assert (guest.saved, guest.rescue is not None) == (status == "SUSPENDED", status == "RESCUE")
+        assert (server["OS-EXT-SRV-ATTR:host"], guest.starts) == (name, expected.starts), server_id
+        assert (guest.power is PowerState.RUNNING) == expected.runs
+        assert guest.definition is not None
+        assert (guest.definition.flavor.id, guest.disk_gib) == (expected.flavor, SIZES[expected.flavor][1])
+        assert (guest.kept_disk is not None) == bool(expected.was)
+        assert (guest.saved, guest.rescue is not None) == (expected.status == "SUSPENDED", expected.status == "RESCUE")
         assert guest.base is not None
-        assert guest.base.virtual_size == (2 * MIB if server_id in story.rebuilt else MIB)
+        assert guest.base.virtual_size == (2 * MIB if expected.rebuilt else MIB)
     addresses = [(s["OS-EXT-SRV-ATTR:host"], s["addresses"]["kilonova"][0]["addr"]) for s in listed]
     assert len(set(addresses)) == len(addresses)
     claimed = {
         node.service.host: (node.running_vms, node.vcpus_used) for node in await world.db.read(read_hosts.list_nodes)
     }
-    there = Counter(name for name, _, _ in guests)
-    assert claimed == {name: (there[name], there[name]) for name in HOSTS}
+    there = {name: [story.expected[i].vcpus for host, i, _ in guests if host == name] for name in HOSTS}
+    assert claimed == {name: (len(vcpus), sum(vcpus)) for name, vcpus in there.items()}
+    await check_quotas(world)
 
 
 async def run_story(
@@ -161,8 +206,10 @@ async def run_story(
         await trouble
         await world.until(lambda: settled(world), within_s=600)
         for _ in range(3):
+            trouble = asyncio.ensure_future(story.trouble(killings // 2))
             for server_id in sorted(story.expected):
                 await story.act(server_id)
+            await trouble
             await world.until(lambda: settled(world), within_s=600)
         await asyncio.sleep(300)  # late messages, periodic reads: nothing may change any more
         await check(story)

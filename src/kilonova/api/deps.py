@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from kilonova.base.clock import Clock
 from kilonova.config.api import ApiSettings
+from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
 from kilonova.identity.console_tokens import ConsoleTokens
 from kilonova.identity.passwords import Passwords
@@ -14,6 +15,7 @@ from kilonova.images.store import ImageStore
 from kilonova.objects.console import Consoles
 from kilonova.rpcapi.compute import ComputeAPI
 from kilonova.rpcapi.conductor import ConductorAPI
+from kilonova.rpcapi.operators import OperatorAPI
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +24,14 @@ class ApiDeps:
 
     db: Database
     conductor: ConductorAPI
+    operators: OperatorAPI
     compute: ComputeAPI
     tokens: TokenMinter
     passwords: Passwords
     images: ImageStore
     clock: Clock
     settings: ApiSettings
+    quotas: QuotaSettings
     consoles: Consoles
     console_tokens: ConsoleTokens
     ready: Callable[[], tuple[bool, str]]

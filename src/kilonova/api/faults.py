@@ -19,6 +19,7 @@ _STATUS: Mapping[type[errors.KilonovaError], int] = {
     errors.NoValidHost: 400,
     errors.Unauthorized: 401,
     errors.Forbidden: 403,
+    errors.OverQuota: 403,
     errors.NotFound: 404,
     errors.NotAcceptable: 406,
     errors.Conflict: 409,

@@ -6,7 +6,7 @@ people, and `retryable`: whether the same request, sent again unchanged, may suc
 only `rpc` knows the wire form.
 
 KilonovaError
-├── InvalidInput, TooLarge, NotFound, Conflict, InvalidState, Forbidden, Unauthorized, NotAcceptable
+├── InvalidInput, TooLarge, NotFound, Conflict, InvalidState, Forbidden, OverQuota, Unauthorized, NotAcceptable
 ├── ImageUnacceptable, NoValidHost
 ├── HypervisorUnavailable, OutcomeUnknown, NativeCallTimeout, HypervisorError, GuestNotRunning, GuestStuck
 ├── RpcTimeout, RpcUnavailable, StaleWrite, DeadlineExceeded
@@ -70,6 +70,12 @@ class Forbidden(KilonovaError):
     """Known caller, not allowed."""
 
     code = "forbidden"
+
+
+class OverQuota(Forbidden):
+    """More than the project's quota allows; nothing of it was done."""
+
+    code = "over-quota"
 
 
 class Unauthorized(KilonovaError):

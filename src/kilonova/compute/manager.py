@@ -28,6 +28,7 @@ from kilonova.compute.reaper import Reaper
 from kilonova.compute.reports import Reports
 from kilonova.compute.runner import Runner
 from kilonova.compute.session import Identity, Session
+from kilonova.compute.uptime import uptime
 from kilonova.compute.virtapi import ComputeVirtAPI
 from kilonova.config.default import reloaded
 from kilonova.config.load import Settings
@@ -148,6 +149,7 @@ class ComputeManager:
         endpoint = Endpoint()
         endpoint.on(rows.WAKE, self._wake)
         endpoint.on(rows.CONSOLE_OUTPUT, self._console_output)
+        endpoint.on(rows.HOST_UPTIME, self._host_uptime)
         endpoint.on(rows.DIAGNOSE, self._diagnose)
         return endpoint
 
@@ -160,6 +162,9 @@ class ComputeManager:
             raise NotFound(f"Guest {request.instance_id} does not exist on this host.")
         output = await self.driver.console_output(request.instance_id, request.max_bytes)
         return rows.Text(output.decode("utf-8", errors="replace"))
+
+    async def _host_uptime(self, _request: rows.HostUptime, _peer: str) -> rows.Uptime:
+        return rows.Uptime(await uptime())
 
     async def _diagnose(self, request: rows.Diagnose, _peer: str) -> GuestDiagnostics:
         return await able(self.driver, Diagnostics, "measure a guest").diagnostics(request.instance_id)

@@ -11,40 +11,62 @@ from typing import Any
 import sqlalchemy as sa
 
 from kilonova.base.errors import InvalidState, NotFound, NoValidHost, StaleWrite
+from kilonova.conductor import quota, resize, server_groups
 from kilonova.conductor.effects import ends_in, when_accepted, when_ended
+from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
+from kilonova.db.writers import migrations as write_migrations
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.instance import Fault, Instance
+from kilonova.objects.quota import held_by
 from kilonova.objects.states import VERBS, ActionState, PowerState, Verb, VmState, observed
 from kilonova.rpcapi.conductor import NETWORKS, AcceptAction, CreateServers
 from kilonova.rpcapi.host import Fetch, Fetched, Finish, WorkItem
 
 
 def create(
-    connection: sa.Connection, request: CreateServers, action_ids: tuple[ActionId, ...], now: datetime
+    connection: sa.Connection,
+    request: CreateServers,
+    action_ids: tuple[ActionId, ...],
+    now: datetime,
+    quotas: QuotaSettings | None = None,
 ) -> list[ActionId]:
-    """Record instances and their create actions; the ids of the actions that are new.  A repeat changes nothing."""
+    """Record instances and their create actions; the ids of the actions that are new.  A repeat changes nothing.
+
+    Raises OverQuota, InvalidInput (their server group is gone); without `quotas` no limit holds.
+    """
     fresh: list[ActionId] = []
+    new: list[Instance] = []
     for instance, action_id in zip(request.instances, action_ids, strict=True):
         if write_instances.insert(connection, instance):
             params = {NETWORKS: ",".join(request.networks)} if request.networks else {}
             asked = AcceptAction(request.context, instance.id, Verb.CREATE, params)
             write_actions.insert(connection, _action(action_id, asked, None, now))
             fresh.append(action_id)
+            new.append(instance)
+    quota.take_for(connection, quotas, new)
+    server_groups.join(connection, quotas, new)
     return fresh
 
 
-def accept(connection: sa.Connection, asked: AcceptAction, action_id: ActionId, now: datetime) -> HostName | None:
+def accept(
+    connection: sa.Connection,
+    asked: AcceptAction,
+    action_id: ActionId,
+    now: datetime,
+    quotas: QuotaSettings | None = None,
+) -> HostName | None:
     """Record an action on an existing instance, or refuse it; the host to wake, if there is one.
 
-    Raises NotFound, InvalidState, NoValidHost, or what `when_accepted` does.  A repeat of the same request, and a
-    second delete, change nothing.
+    Raises NotFound, InvalidState, NoValidHost, OverQuota, or what `when_accepted` and `resize.prepare` do.  A repeat of
+    the same request, and a second delete, change nothing.  Without `quotas`, as for what the service asks of itself, no
+    limit holds.
     """
     if read_actions.is_known(connection, asked.instance_id, asked.context.request_id):
         return None  # even if it has ended since: its outcome is recorded
@@ -53,12 +75,14 @@ def accept(connection: sa.Connection, asked: AcceptAction, action_id: ActionId, 
     if asked.verb is Verb.DELETE and any(action.verb is Verb.DELETE for action in already):
         return instance.host
     _check(instance, asked, already)
-    values = when_accepted(instance, asked)
+    asked, prepared = resize.prepare(connection, instance, asked, action_id, now)
+    values = when_accepted(instance, asked) | prepared
     if asked.verb is Verb.REBUILD:
         _reclaim(connection, instance, asked)
     rule = VERBS[asked.verb]
     if rule.preempts:
         _supersede(connection, already, asked, now)
+    quota.settle(connection, quotas, instance, values)
     write_instances.update(connection, instance.id, now, **values)
     action = _action(action_id, asked, instance.host, now)
     write_actions.insert(connection, action)
@@ -189,13 +213,17 @@ def _end(connection: sa.Connection, action: Action, instance: Instance, outcome:
         values.update(vm_state=VmState.ERROR, fault=Fault(500, outcome.message or "unknown", now))
     else:  # it is what it is: the reason stands in the action
         values["vm_state"] = observed(instance.vm_state, power)
+    values |= resize.settle(connection, action.verb, instance, now, succeeded=outcome.succeeded)
+    quota.settle(connection, None, instance, values)
     write_instances.update(connection, instance.id, now, **values)
 
 
 def _gone(connection: sa.Connection, instance: Instance, now: datetime) -> None:
+    quota.give_back(connection, instance.project_id, held_by(instance))
     if instance.host is not None:
         write_hosts.release(connection, instance.host, instance)
         write_instances.release_addresses(connection, instance.id)
+    write_migrations.close(connection, instance.id, now)
     write_instances.update(
         connection,
         instance.id,

@@ -6,7 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from kilonova.base.clock import Random
-from kilonova.conductor import actions
+from kilonova.conductor import actions, server_groups
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
@@ -17,7 +17,7 @@ from kilonova.networks.addresses import mac_of
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, HostName, InstanceId
 from kilonova.objects.instance import Address, Instance
-from kilonova.objects.placement import PlacementRequest, Refusal
+from kilonova.objects.placement import GroupWish, PlacementRequest, Refusal
 from kilonova.objects.service import ComputeNode, HostNetwork
 from kilonova.objects.states import TaskState
 from kilonova.rpcapi.conductor import NETWORKS
@@ -35,7 +35,9 @@ def place(connection: sa.Connection, action_id: ActionId, random: Random, now: d
         return None
     instance = read_instances.get(connection, action.instance_id)
     nodes = {node.service.host: node for node in read_hosts.list_nodes(connection)}
-    choice = choose(_request(instance, _asked(action)), nodes.values(), random)
+    choice = choose(
+        _request(instance, _asked(action), server_groups.wish(connection, instance)), nodes.values(), random
+    )
     refusals = list(choice.refusals)
     for host in choice.hosts:
         refusal = _take(connection, action, instance, nodes[host], now)
@@ -51,7 +53,7 @@ def _asked(action: Action) -> tuple[str, ...]:
     return tuple(name for name in action.params.get(NETWORKS, "").split(",") if name)
 
 
-def _request(instance: Instance, networks: tuple[str, ...]) -> PlacementRequest:
+def _request(instance: Instance, networks: tuple[str, ...], group: GroupWish | None) -> PlacementRequest:
     return PlacementRequest(
         vcpus=instance.flavor.vcpus,
         memory_mib=instance.flavor.memory_mib,
@@ -59,6 +61,8 @@ def _request(instance: Instance, networks: tuple[str, ...]) -> PlacementRequest:
         availability_zone=instance.availability_zone,
         wants_network=instance.wants_network,
         networks=networks,
+        group=group,
+        extra_specs=instance.flavor.extra_specs,
     )
 
 

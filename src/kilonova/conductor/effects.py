@@ -85,9 +85,13 @@ def ends_in(instance: Instance, verb: Verb) -> VmState:
     """Where a verb that succeeds leaves its instance, before the hypervisor's last word on it."""
     if verb is Verb.REBUILD and instance.vm_state is VmState.STOPPED:
         return VmState.STOPPED
-    if verb is Verb.START and instance.vm_state is VmState.RESCUED:  # its host has booted: it is rescued still
-        return VmState.RESCUED
+    if verb is Verb.START and instance.vm_state in _WAITING:
+        return instance.vm_state
     return VERBS[verb].ends or instance.vm_state
+
+
+_WAITING = (VmState.RESCUED, VmState.RESIZED)
+"""What an instance still is when it was started because its host has booted."""
 
 
 def when_ended(verb: Verb, *, succeeded: bool) -> Mapping[str, Any]:

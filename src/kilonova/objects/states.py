@@ -80,6 +80,9 @@ class Verb(StrEnum):
     RESCUE = "rescue"
     UNRESCUE = "unrescue"
     REBUILD = "rebuild"
+    RESIZE = "resize"
+    CONFIRM_RESIZE = "confirmResize"
+    REVERT_RESIZE = "revertResize"
     LOCK = "lock"
     UNLOCK = "unlock"
     RESET_STATE = "resetState"
@@ -144,9 +147,14 @@ VERBS: Mapping[Verb, Rule] = {
     Verb.RESCUE: Rule(_in(_V.ACTIVE, _V.STOPPED, _V.ERROR), _T.RESCUING, _V.RESCUED, _ON, 900),
     Verb.UNRESCUE: Rule(_in(_V.RESCUED), _T.UNRESCUING, _V.ACTIVE, _ON, 600),
     Verb.REBUILD: Rule(_in(_V.ACTIVE, _V.STOPPED, _V.ERROR), _T.REBUILDING, _V.ACTIVE, None, 1800, breaks=True),
+    # A resize copies the root disk, which takes what it takes.
+    Verb.RESIZE: Rule(_in(_V.ACTIVE, _V.STOPPED), _T.RESIZING, _V.RESIZED, None, 3600),
+    Verb.CONFIRM_RESIZE: Rule(_in(_V.RESIZED), _T.RESIZE_CONFIRMING, _V.ACTIVE, None, 300),
+    Verb.REVERT_RESIZE: Rule(_in(_V.RESIZED), _T.RESIZE_REVERTING, _V.ACTIVE, None, 600),
     Verb.LOCK: Rule(_ANY, None, None, None, 60, at_once=True, locked=False),
     Verb.UNLOCK: Rule(_ANY, None, None, None, 60, at_once=True, locked=False),
-    Verb.RESET_STATE: Rule(_BUILT, None, None, None, 60, at_once=True),
+    # What a resize keeps for its way back is given up by a confirmation or a reversion, and by no mere word.
+    Verb.RESET_STATE: Rule(_BUILT - {_V.RESIZED}, None, None, None, 60, at_once=True),
 }
 
 OBSERVED: Mapping[tuple[VmState, PowerState], VmState] = {
@@ -203,7 +211,9 @@ def desired(before: PowerState, power_state: PowerState, reason: str) -> PowerSt
     return before
 
 
-RESUMED = frozenset({VmState.ACTIVE, VmState.PAUSED, VmState.SUSPENDED, VmState.RESCUED, VmState.STOPPED})
+RESUMED = frozenset(
+    {VmState.ACTIVE, VmState.PAUSED, VmState.SUSPENDED, VmState.RESCUED, VmState.STOPPED, VmState.RESIZED}
+)
 """After its host has booted, an instance in one of these that should run is started.  One that crashed before is
 STOPPED and should run; one that was stopped on purpose is STOPPED and should not, nor should one whose memory was saved
 (it is SUSPENDED)."""

@@ -21,8 +21,9 @@ from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import HostNetwork, Inventory
 from kilonova.objects.states import SAVED, PowerState
-from kilonova.virt.driver import BaseImage, ComputeDriver, VirtAPI
+from kilonova.virt.driver import BaseImage, VirtAPI
 from kilonova.virt.fake_machine import CutOff, FakeConsole, FakeGuest, FakeHypervisor
+from kilonova.virt.fake_resizing import FakeResizing
 
 SUBNET = "10.64.0.0/16"
 """Addresses for 65,000 guests; the network exists nowhere."""
@@ -30,7 +31,7 @@ SUBNET = "10.64.0.0/16"
 LIVE = (PowerState.RUNNING, PowerState.PAUSED)
 
 
-class FakeDriver(ComputeDriver):
+class FakeDriver(FakeResizing):
     """The driver of a FakeHypervisor; without one given it makes its own."""
 
     def __init__(
@@ -63,8 +64,8 @@ class FakeDriver(ComputeDriver):
 
     async def _enter(self, name: str, instance_id: InstanceId | None, *, changes: bool) -> Exception | None:
         """What every call meets first; how it is to fail when its work is done."""
-        if changes and self.read_only:
-            raise HypervisorError(f"The driver is read-only: {name} is refused.")
+        if changes:
+            self.refuse_if_read_only(name)
         hook = self.hypervisor.before_call
         fail_after = await hook(name, instance_id) if hook is not None else None
         while instance_id is not None and (pending := self.hypervisor.late.get(instance_id)) is not None:
@@ -156,7 +157,8 @@ class FakeDriver(ComputeDriver):
     async def ensure_disks(self, instance: Instance, base: BaseImage) -> None:
         async with self._call("ensure_disks", instance.id, changes=True):
             guest = self._guest(instance.id)
-            guest.base = guest.base or base
+            if guest.base is None:
+                guest.base, guest.disk_gib = base, instance.flavor.disk_gib
 
     async def remove_disks(self, instance_id: InstanceId) -> None:
         async with self._call("remove_disks", instance_id, changes=True):
@@ -164,7 +166,7 @@ class FakeDriver(ComputeDriver):
                 raise HypervisorError(f"Guest {instance_id} is still defined: its disks are kept.")
             guest = self.hypervisor.guests.get(instance_id)
             if guest is not None:
-                guest.base, guest.rescue, guest.config_drive = None, None, None
+                guest.base, guest.rescue, guest.config_drive, guest.kept_disk = None, None, None, None
                 guest.console.clear()
                 self._forget_if_empty(instance_id)
 
@@ -295,7 +297,7 @@ class FakeDriver(ComputeDriver):
             guest = self._guest(instance.id)
             if guest.saved or not guest.off:
                 raise HypervisorError(f"Guest {instance.id} is not off: its disk is kept.")
-            guest.base = base
+            guest.base, guest.disk_gib = base, instance.flavor.disk_gib
 
     async def diagnostics(self, instance_id: InstanceId) -> GuestDiagnostics:
         """See Diagnostics.  Nothing is measured of what is not there."""

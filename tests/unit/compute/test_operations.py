@@ -196,6 +196,24 @@ def test_a_start_that_the_hypervisor_gave_up_is_none(tmp_path: Path, verb: Verb,
 
 
 @pytest.mark.parametrize("verb", [Verb.CREATE, Verb.START, Verb.REBOOT])
+def test_a_guest_that_stands_before_its_first_instruction_is_let_go(tmp_path: Path, verb: Verb) -> None:
+    """The process died between its mark on the guest and the guest's first instruction."""
+
+    async def body(bench: Bench) -> None:
+        await bench.run(bench.job(Verb.CREATE))
+        if verb is Verb.START:
+            await bench.run(bench.job(Verb.STOP))
+        job = bench.job(verb)
+        await bench.run(job)
+        before = bench.starts
+        bench.machine.move(bench.instance.id, PowerState.PAUSED, "paused")
+        outcome = await bench.run(job)
+        assert (outcome.succeeded, outcome.power, bench.starts) == (True, PowerState.RUNNING, before)
+
+    on(Bench(tmp_path), body)
+
+
+@pytest.mark.parametrize("verb", [Verb.CREATE, Verb.START, Verb.REBOOT])
 def test_a_guest_that_lost_its_power_with_the_machine_is_started_again(tmp_path: Path, verb: Verb) -> None:
     """The process died after the start and before anybody heard of it, and the machine with it."""
     first = Bench(tmp_path)

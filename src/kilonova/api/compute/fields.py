@@ -3,7 +3,7 @@
 
 import re
 from ipaddress import IPv4Address, IPv6Address
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -66,10 +66,13 @@ def _whole(value: Any) -> int:
 
 def _address_of(kind: type[IPv4Address] | type[IPv6Address]) -> BeforeValidator:
     def normal(value: Any) -> str:
+        text = str(value)
         try:
-            return str(kind(str(value)))
+            if "%" in text:  # a zone is some host's own
+                raise ValueError(text)
+            return str(kind(text))
         except ValueError as exc:
-            raise _bad(f"it is no {kind.__name__.removesuffix('Address')} address") from exc
+            raise _bad(f"it is no {kind.__name__[:4]} address") from exc
 
     return BeforeValidator(normal)
 
@@ -107,5 +110,11 @@ IdText = Annotated[str, BeforeValidator(_id_text), StringConstraints(min_length=
 IPv4Text = Annotated[str, _address_of(IPv4Address)]
 IPv6Text = Annotated[str, _address_of(IPv6Address)]
 """In the normal form."""
+HostnameText = Annotated[
+    str, StringConstraints(min_length=2, max_length=63, pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9]$")
+]
+"""One label (RFC 1123)."""
 Metadata = Annotated[dict[str, str], AfterValidator(_metadata)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^,/]*$")]
+DiskConfig = Literal["AUTO", "MANUAL"]
+"""OS-DCF:diskConfig.  It is kept and shown; nothing here repartitions a disk."""

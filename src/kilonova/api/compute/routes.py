@@ -2,14 +2,20 @@
 """The routes of Compute v2.1, with the names of Nova's policies."""
 
 from kilonova.api.compute import (
+    aggregates,
     diagnostics,
+    extensions,
+    flavor_extras,
     flavors,
     hypervisors,
     instance_actions,
     keypairs,
     limits,
+    migrations,
+    quotas,
     remote_consoles,
     server_create,
+    server_groups,
     server_list,
     server_metadata,
     server_networks,
@@ -20,6 +26,7 @@ from kilonova.api.compute import (
     zones,
 )
 from kilonova.api.compute.actions import table
+from kilonova.api.compute.quota_models import UpdateQuotaClassSet, UpdateQuotaSet
 from kilonova.api.compute.server_models import CreateServer, UpdateServer
 from kilonova.api.microversion import MIN, v2
 from kilonova.api.route import Role, Row, Service
@@ -86,6 +93,10 @@ SERVERS = (
         reply="{password}: empty"),
     Row("DELETE", "/servers/{server_id}/os-server-password", server_password.clear, P + "os-server-password:clear",
         MEMBER, 204),
+    Row("GET", "/servers/{server_id}/migrations", migrations.list_of_server, P + "servers:migrations:index", ADMIN,
+        reply="{migrations: []}: live ones only", min=v2(23)),
+    Row("GET", "/servers/{server_id}/migrations/{migration_id}", migrations.show_of_server,
+        P + "servers:migrations:show", ADMIN, reply="404: live ones only", min=v2(23)),
     Row("GET", "/servers/{server_id}/os-instance-actions", instance_actions.list_actions,
         P + "os-instance-actions:list", READER, reply="{instanceActions: [...]}",
         query=instance_actions.ARGUMENTS, strict=v2(58)),
@@ -101,11 +112,23 @@ CATALOGUE = (
     Row("POST", "/flavors", flavors.create, P + "os-flavor-manage:create", ADMIN,
         reply="{flavor}", body=flavors.CreateFlavor),
     Row("GET", "/flavors/{flavor_id}", flavors.show, P + "flavors", READER, reply="{flavor}"),
+    Row("PUT", "/flavors/{flavor_id}", flavors.update, P + "os-flavor-manage:update", ADMIN,
+        reply="{flavor}", body=flavors.UpdateFlavor, min=v2(55)),
     Row("DELETE", "/flavors/{flavor_id}", flavors.delete, P + "os-flavor-manage:delete", ADMIN, 202),
-    Row("GET", "/flavors/{flavor_id}/os-extra_specs", flavors.list_extra_specs,
+    Row("GET", "/flavors/{flavor_id}/os-extra_specs", flavor_extras.list_specs,
         P + "os-flavor-extra-specs:index", READER, reply="{extra_specs}"),
-    Row("GET", "/flavors/{flavor_id}/os-extra_specs/{key}", flavors.show_extra_spec,
+    Row("POST", "/flavors/{flavor_id}/os-extra_specs", flavor_extras.add_specs,
+        P + "os-flavor-extra-specs:create", ADMIN, reply="{extra_specs}", body=flavor_extras.ExtraSpecs),
+    Row("GET", "/flavors/{flavor_id}/os-extra_specs/{key}", flavor_extras.show_spec,
         P + "os-flavor-extra-specs:show", READER, reply="{key: value}"),
+    Row("PUT", "/flavors/{flavor_id}/os-extra_specs/{key}", flavor_extras.set_spec,
+        P + "os-flavor-extra-specs:update", ADMIN, reply="{key: value}", body=flavor_extras.OneSpec),
+    Row("DELETE", "/flavors/{flavor_id}/os-extra_specs/{key}", flavor_extras.delete_spec,
+        P + "os-flavor-extra-specs:delete", ADMIN),
+    Row("GET", "/flavors/{flavor_id}/os-flavor-access", flavor_extras.list_access, P + "os-flavor-access", ADMIN,
+        reply="{flavor_access: [{flavor_id, tenant_id}]}; 404 for a public flavor"),
+    Row("POST", "/flavors/{flavor_id}/action", flavor_extras.change_access, P + "os-flavor-access", ADMIN,
+        reply="{flavor_access: [...]}", body=flavor_extras.ChangeAccess),
     Row("GET", "/os-keypairs", keypairs.list_keypairs, P + "os-keypairs:index", READER,
         reply="{keypairs: [{keypair}]}", query=keypairs.ARGUMENTS, strict=STRICT),
     Row("POST", "/os-keypairs", keypairs.create, P + "os-keypairs:create", MEMBER, 201,
@@ -114,6 +137,18 @@ CATALOGUE = (
         reply="{keypair}", query=frozenset({"user_id"}), strict=STRICT),
     Row("DELETE", "/os-keypairs/{name}", keypairs.delete, P + "os-keypairs:delete", MEMBER, 204,
         reply="202 at 2.1", query=frozenset({"user_id"}), strict=STRICT),
+)  # fmt: skip
+
+GROUPS = (
+    Row("GET", "/os-server-groups", server_groups.list_groups, P + "os-server-groups:index", READER,
+        reply="{server_groups: [...]}", query=server_groups.ARGUMENTS, strict=STRICT),
+    Row("POST", "/os-server-groups", server_groups.create, P + "os-server-groups:create", MEMBER,
+        reply="{server_group}", body=server_groups.CreateServerGroup, min=server_groups.ONE_POLICY),
+    Row("POST", "/os-server-groups", server_groups.create_old, P + "os-server-groups:create", MEMBER,
+        reply="{server_group}", body=server_groups.CreateOldServerGroup, max=v2(63)),
+    Row("GET", "/os-server-groups/{group_id}", server_groups.show, P + "os-server-groups:show", READER,
+        reply="{server_group}"),
+    Row("DELETE", "/os-server-groups/{group_id}", server_groups.delete, P + "os-server-groups:delete", MEMBER, 204),
 )  # fmt: skip
 
 HOSTS = (
@@ -126,15 +161,18 @@ HOSTS = (
     Row("GET", "/os-hypervisors/{hypervisor_id}", hypervisors.show, P + "os-hypervisors:show", ADMIN,
         reply="{hypervisor}", query=frozenset({"with_servers"}), strict=v2(53)),
     Row("GET", "/os-hypervisors/{hypervisor_id}/uptime", hypervisors.uptime, P + "os-hypervisors:uptime", ADMIN,
-        reply="501: not known", max=v2(87)),
+        reply="{hypervisor}", max=v2(87)),
     Row("GET", "/os-hypervisors/{hypervisor_id}/search", hypervisors.search, P + "os-hypervisors:search", ADMIN,
         reply="{hypervisors: [...]}", max=v2(52)),
     Row("GET", "/os-hypervisors/{hypervisor_id}/servers", hypervisors.servers_of, P + "os-hypervisors:servers", ADMIN,
         reply="{hypervisors: [...]}", max=v2(52)),
+    Row("GET", "/os-migrations", migrations.list_migrations, P + "os-migrations:index", ADMIN,
+        reply="{migrations: [...]}", query=migrations.ARGUMENTS, strict=migrations.PAGED),
     Row("GET", "/os-services", services.list_services, P + "os-services:list", ADMIN,
         reply="{services: [...]}", query=services.ARGUMENTS, strict=STRICT),
     Row("PUT", "/os-services/{service_id}", services.update, P + "os-services:update", ADMIN,
         reply="{service}", body=services.ServiceChanges, min=v2(53)),
+    Row("DELETE", "/os-services/{service_id}", services.delete, P + "os-services:delete", ADMIN, 204),
     Row("PUT", "/os-services/enable", services.enable, P + "os-services:update", ADMIN,
         reply="{service}", body=services.ServiceByHost, max=v2(52)),
     Row("PUT", "/os-services/disable", services.disable, P + "os-services:update", ADMIN,
@@ -149,12 +187,38 @@ HOSTS = (
         reply="{availabilityZoneInfo: [...]}", query=NO_QUERY, strict=STRICT),
 )  # fmt: skip
 
+AGGREGATES = (
+    Row("GET", "/os-aggregates", aggregates.list_all, P + "os-aggregates:index", ADMIN, reply="{aggregates: [...]}"),
+    Row("POST", "/os-aggregates", aggregates.create, P + "os-aggregates:create", ADMIN,
+        reply="{aggregate}, without hosts and metadata", body=aggregates.CreateAggregate),
+    Row("GET", "/os-aggregates/{aggregate_id}", aggregates.show, P + "os-aggregates:show", ADMIN, reply="{aggregate}"),
+    Row("PUT", "/os-aggregates/{aggregate_id}", aggregates.update, P + "os-aggregates:update", ADMIN,
+        reply="{aggregate}", body=aggregates.UpdateAggregate),
+    Row("DELETE", "/os-aggregates/{aggregate_id}", aggregates.delete, P + "os-aggregates:delete", ADMIN),
+    Row("POST", "/os-aggregates/{aggregate_id}/action", aggregates.act, P + "os-aggregates:action", ADMIN,
+        reply="{aggregate}", body=aggregates.AggregateAction),
+)  # fmt: skip
+
 REST = (
     Row("GET", "", compute_v21, "versions", ANYBODY, reply="{version}", min=MIN),
     Row("GET", "/limits", limits.show_limits, P + "limits", READER,
         reply="{limits}", query=limits.ARGUMENTS, strict=STRICT),
-    Row("GET", "/os-aggregates", limits.list_aggregates, P + "os-aggregates:index", ADMIN, reply="{aggregates: []}"),
-    Row("GET", "/extensions", limits.list_extensions, P + "extensions", READER, reply="{extensions: []}"),
+    Row("GET", "/os-quota-sets/{project_id}", quotas.show, P + "os-quota-sets:show", READER,
+        reply="{quota_set}", query=quotas.ARGUMENTS, strict=STRICT),
+    Row("GET", "/os-quota-sets/{project_id}/defaults", quotas.show_defaults, P + "os-quota-sets:defaults", READER,
+        reply="{quota_set}", query=quotas.ARGUMENTS, strict=STRICT),
+    Row("GET", "/os-quota-sets/{project_id}/detail", quotas.show_detail, P + "os-quota-sets:detail", READER,
+        reply="{quota_set}, each with limit, in_use, reserved", query=quotas.ARGUMENTS, strict=STRICT),
+    Row("PUT", "/os-quota-sets/{project_id}", quotas.update, P + "os-quota-sets:update", ADMIN,
+        reply="{quota_set}", body=UpdateQuotaSet, query=quotas.ARGUMENTS, strict=STRICT),
+    Row("DELETE", "/os-quota-sets/{project_id}", quotas.delete, P + "os-quota-sets:delete", ADMIN, 202,
+        query=quotas.ARGUMENTS, strict=STRICT),
+    Row("GET", "/os-quota-class-sets/{class_id}", quotas.show_class, P + "os-quota-class-sets:show", ADMIN,
+        reply="{quota_class_set}", query=NO_QUERY, strict=STRICT),
+    Row("PUT", "/os-quota-class-sets/{class_id}", quotas.update_class, P + "os-quota-class-sets:update", ADMIN,
+        reply="{quota_class_set}", body=UpdateQuotaClassSet, query=NO_QUERY, strict=STRICT),
+    Row("GET", "/extensions", extensions.list_extensions, P + "extensions", READER, reply="{extensions: [...]}"),
+    Row("GET", "/extensions/{alias}", extensions.show, P + "extensions", READER, reply="{extension}"),
 )  # fmt: skip
 
-SERVICE = Service("/compute/v2.1", (*REST, *SERVERS, *CATALOGUE, *HOSTS), microversions=True)
+SERVICE = Service("/compute/v2.1", (*REST, *SERVERS, *CATALOGUE, *GROUPS, *HOSTS, *AGGREGATES), microversions=True)

@@ -40,14 +40,18 @@ async def undefine(job: Job) -> None:
     await job.tools.driver.undefine(job.instance.id)
 
 
+_UNDER_WAY = (PowerState.NOSTATE, PowerState.PAUSED)
+"""One that is on its way is waited for; one that stands, as each does before its first instruction, is let go."""
+
+
 async def start(job: Job) -> None:
     """The guest runs, by the hypervisor's own word.  A guest that this very action started and that has already shut
     itself down counts as started: it is not started twice.  One that lost its power with the whole machine was not
     off by itself: it is."""
     driver, instance_id = job.tools.driver, job.instance.id
     before = await driver.guest_state(instance_id)
-    if before is not None and before.power is not PowerState.NOSTATE and job.has_started(before):
-        return  # (one that is on its way is waited for)
+    if before is not None and before.power not in _UNDER_WAY and job.has_started(before):
+        return
     await driver.power_on(instance_id, job.mark)
     after = await driver.guest_state(instance_id)
     if after is None or (after.power is not PowerState.RUNNING and not job.has_started(after)):

@@ -31,9 +31,14 @@ class Project:
     enabled: bool = True
 
 
+# Not all columns of the tables are in these records.
+_USER = sa.select(*(users.c[name] for name in User.__dataclass_fields__))
+_PROJECT = sa.select(*(projects.c[name] for name in Project.__dataclass_fields__))
+
+
 def find_user(connection: sa.Connection, *, user_id: str | None = None, name: str | None = None) -> User | None:
     """By id or by name."""
-    query = sa.select(users).where(users.c.id == user_id if user_id is not None else users.c.name == name)
+    query = _USER.where(users.c.id == user_id if user_id is not None else users.c.name == name)
     row = connection.execute(query).mappings().first()
     return None if row is None else User(**row)
 
@@ -42,16 +47,14 @@ def find_project(
     connection: sa.Connection, *, project_id: str | None = None, name: str | None = None
 ) -> Project | None:
     """By id or by name."""
-    query = sa.select(projects).where(
-        projects.c.id == project_id if project_id is not None else projects.c.name == name
-    )
+    query = _PROJECT.where(projects.c.id == project_id if project_id is not None else projects.c.name == name)
     row = connection.execute(query).mappings().first()
     return None if row is None else Project(**row)
 
 
 def list_projects(connection: sa.Connection) -> list[Project]:
     """By name."""
-    return [Project(**row) for row in connection.execute(sa.select(projects).order_by(projects.c.name)).mappings()]
+    return [Project(**row) for row in connection.execute(_PROJECT.order_by(projects.c.name)).mappings()]
 
 
 def roles_of(connection: sa.Connection, user_id: str, project_id: str) -> tuple[str, ...]:

@@ -17,7 +17,6 @@ from kilonova.api.compute import server_view
 from kilonova.api.compute.actions.row import ActionRow, Rows
 from kilonova.api.compute.fields import Boolean, Description, IPv4Text, IPv6Text, Metadata, Name, require_uuid
 from kilonova.api.compute.server_create import (
-    MOST_METADATA,
     bootable,
     check_sizes,
     check_user_data,
@@ -28,7 +27,7 @@ from kilonova.api.compute.server_view import Viewer
 from kilonova.api.compute.servers import find, informed, viewer_of
 from kilonova.api.microversion import v2
 from kilonova.base.context import RequestContext
-from kilonova.base.errors import Forbidden, InvalidInput, NotFound
+from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.db.readers import catalogue, instances
 from kilonova.objects.image import ImageRef
 from kilonova.objects.instance import Instance
@@ -93,8 +92,6 @@ def _check(wish: Wish) -> None:
             raise InvalidInput(f"Invalid input for field/attribute rebuild.{name}. It cannot be null.", path=name)
     if wish.preserve_ephemeral:
         raise InvalidInput("An ephemeral disk cannot be preserved here.", path="rebuild.preserve_ephemeral")
-    if wish.metadata is not None and len(wish.metadata) > MOST_METADATA:
-        raise Forbidden(f"Maximum number of metadata items exceeds {MOST_METADATA}.")
     if wish.user_data is not None:
         check_user_data(wish.user_data, "rebuild.user_data")
 

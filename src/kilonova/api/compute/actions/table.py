@@ -6,7 +6,7 @@ What is accepted is durable: the answer comes when the action is on disk.
 
 from kilonova.api.body import json_object, validated_value
 from kilonova.api.call import Call, Reply
-from kilonova.api.compute.actions import admin, console, locks, power, rebuild, rescue
+from kilonova.api.compute.actions import admin, console, locks, power, rebuild, rescue, resize
 from kilonova.api.compute.actions.row import ActionRow, Rows
 from kilonova.api.microversion import Microversion
 from kilonova.api.route import strongest
@@ -14,6 +14,7 @@ from kilonova.base.errors import Forbidden, InvalidInput
 
 ACTIONS: Rows = {
     **power.ROWS,
+    **resize.ROWS,
     **locks.ROWS,
     **admin.ROWS,
     **console.ROWS,
