@@ -6,6 +6,7 @@ nothing is left of what was deleted.  The same seed gives the same run, message 
 """
 
 import asyncio
+import hashlib
 from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -26,20 +27,22 @@ SERVERS = 12
 MIB = 1 << 20
 
 SMALL, LARGE = "1", "4"
+SHELVED = "SHELVED_OFFLOADED"
+SAVES = ("createImage", "createBackup")
 SIZES = {SMALL: (1, 1), LARGE: (2, 40)}
 """Flavors, with their vCPUs and GiB."""
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a server must be in the end.  `was` is its status before a resize that waits; a `rebuilt` one has a disk of
-    the other image, which has two MiB instead of one."""
+    """What a server must be in the end.  `was` is its status before a resize that waits, `base` the size of the image
+    below its disk (a rebuilt one has the other image; one that was shelved has one of its own: None)."""
 
     status: str = "ACTIVE"
     starts: int = 1
     flavor: str = SMALL
     was: str = ""
-    rebuilt: bool = False
+    base: int | None = MIB
 
     @property
     def runs(self) -> bool:
@@ -66,7 +69,11 @@ class Expected:
             case "rescue":
                 return replace(self, status="RESCUE", starts=self.starts + 1)
             case "rebuild":
-                return replace(self, starts=again, rebuilt=True)
+                return replace(self, starts=again, base=2 * MIB)
+            case "shelve":
+                return Expected(SHELVED, 0, self.flavor)
+            case "unshelve":
+                return Expected("ACTIVE", 1, self.flavor, base=None)  # its guest is a new one
             case "resize":
                 return replace(self, status="VERIFY_RESIZE", starts=again, flavor=other, was=self.status)
             case "revertResize":
@@ -108,6 +115,9 @@ class Story:
         """One action at random, or a delete, once the one before has ended."""
         expected = self.expected[server_id]
         verb = self.random.choice([*_verbs(expected), "delete", "nothing"])
+        if verb in SAVES:
+            await self.save(server_id, verb)
+            verb = self.random.choice(["delete", "nothing", "nothing"])
         if verb == "delete":
             reply = await self.world.http.delete(f"/compute/v2.1/servers/{server_id}")
             assert reply.status_code == 204, reply.text
@@ -126,6 +136,13 @@ class Story:
             await self.post(f"/compute/v2.1/servers/{server_id}/action", body, code)
             self.expected[server_id] = expected.after(verb)
 
+    async def save(self, server_id: str, verb: str) -> None:
+        """An image; or a backup, which the next one of the server takes the place of."""
+        more = {"backup_type": "daily", "rotation": 1} if verb == "createBackup" else {}
+        await self.post(f"/compute/v2.1/servers/{server_id}/action", {verb: {"name": verb, **more}}, 202)
+        if self.random.random() < 0.5:
+            await asyncio.sleep(self.random.uniform(0, 3))
+
     async def trouble(self, rounds: int) -> None:
         """Hosts, and the conductor, are killed between any two of their steps and started again."""
         for _ in range(rounds):
@@ -137,11 +154,12 @@ class Story:
 
 
 VERBS = {
-    "ACTIVE": ("stop", "reboot", "suspend", "rescue", "rebuild"),
-    "SHUTOFF": ("start", "reboot", "rescue", "rebuild"),
-    "SUSPENDED": ("resume", "reboot"),
-    "RESCUE": ("unrescue", "unrescue"),
+    "ACTIVE": ("stop", "reboot", "suspend", "rescue", "rebuild", "shelve", *SAVES),
+    "SHUTOFF": ("start", "reboot", "rescue", "rebuild", "shelve", *SAVES),
+    "SUSPENDED": ("resume", "resume", "reboot", "shelve", *SAVES),
+    "RESCUE": ("unrescue",) * 3,
     "VERIFY_RESIZE": ("confirmResize", "revertResize"),
+    SHELVED: ("unshelve",),
 }
 
 
@@ -165,26 +183,44 @@ async def check(story: Story) -> None:
     listed = (await world.http.get("/compute/v2.1/servers/detail")).json()["servers"]
     assert {s["id"]: s["status"] for s in listed} == {i: one.status for i, one in story.expected.items()}
     guests = [(name, i, guest) for name, machine in world.machines.items() for i, guest in machine.guests.items()]
-    assert Counter(i for _, i, _ in guests) == Counter(list(story.expected))
+    there = [i for i, one in story.expected.items() if one.status != SHELVED]
+    assert Counter(i for _, i, _ in guests) == Counter(there)
+    assert not any(guest.snapshots for _, _, guest in guests)
     for name, server_id, guest in guests:
         expected = story.expected[server_id]
         server = next(s for s in listed if s["id"] == server_id)
         assert (server["OS-EXT-SRV-ATTR:host"], guest.starts) == (name, expected.starts), server_id
         assert (guest.power is PowerState.RUNNING) == expected.runs
         assert guest.definition is not None
-        assert (guest.definition.flavor.id, guest.disk_gib) == (expected.flavor, SIZES[expected.flavor][1])
+        assert (guest.definition.flavor.id, guest.disk_bytes) == (expected.flavor, SIZES[expected.flavor][1] << 30)
         assert (guest.kept_disk is not None) == bool(expected.was)
         assert (guest.saved, guest.rescue is not None) == (expected.status == "SUSPENDED", expected.status == "RESCUE")
         assert guest.base is not None
-        assert guest.base.virtual_size == (2 * MIB if expected.rebuilt else MIB)
-    addresses = [(s["OS-EXT-SRV-ATTR:host"], s["addresses"]["kilonova"][0]["addr"]) for s in listed]
+        assert expected.base in (None, guest.base.virtual_size)
+    addresses = [(s["OS-EXT-SRV-ATTR:host"], s["addresses"]["kilonova"][0]["addr"]) for s in listed if s["id"] in there]
     assert len(set(addresses)) == len(addresses)
     claimed = {
         node.service.host: (node.running_vms, node.vcpus_used) for node in await world.db.read(read_hosts.list_nodes)
     }
-    there = {name: [story.expected[i].vcpus for host, i, _ in guests if host == name] for name in HOSTS}
-    assert claimed == {name: (len(vcpus), sum(vcpus)) for name, vcpus in there.items()}
+    held = {name: [story.expected[i].vcpus for host, i, _ in guests if host == name] for name in HOSTS}
+    assert claimed == {name: (len(vcpus), sum(vcpus)) for name, vcpus in held.items()}
     await check_quotas(world)
+    await check_images(story)
+
+
+async def check_images(story: Story) -> None:
+    """Each image is whole, and nothing is kept that is none; a shelved server has its image, and no other has one."""
+    world = story.world
+    images = (await world.http.get("/image/v2/images?limit=1000")).json()["images"]
+    assert {one["status"] for one in images} == {"active"}
+    assert {path.name for path in (world.state / "images").iterdir()} == {one["id"] for one in images}
+    for one in images:
+        data = b"".join([chunk async for chunk in world.store.read(one["id"])])
+        assert hashlib.sha512(data).hexdigest() == one["os_hash_value"]
+    shelved = Counter(one["instance_uuid"] for one in images if one["name"].endswith("-shelved"))
+    assert shelved == Counter(i for i, one in story.expected.items() if one.status == SHELVED)
+    backups = Counter(one["instance_uuid"] for one in images if one["name"] == "createBackup")
+    assert set(backups.values()) <= {1}
 
 
 async def run_story(

@@ -9,15 +9,17 @@ import sqlalchemy as sa
 
 from kilonova.base.clock import Clock
 from kilonova.base.failpoints import Failpoints
-from kilonova.conductor import actions, hosts, quota, server_edits, server_groups
+from kilonova.conductor import actions, hosts, identity_edits, quota, server_edits, server_groups
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
+from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import quotas as read_quotas
 from kilonova.db.writers import catalogue
 from kilonova.db.writers import instances as write_instances
 from kilonova.db.writers import quotas as write_quotas
 from kilonova.db.writers import server_groups as write_groups
 from kilonova.objects.ids import ActionId
+from kilonova.objects.states import VERBS
 from kilonova.rpcapi import conductor as rows
 from kilonova.rpcapi.compute import ComputeAPI
 from kilonova.rpcapi.method import Ack, Endpoint
@@ -51,6 +53,8 @@ class ApiEndpoint:
         endpoint.on(rows.EDIT_METADATA, self._edit_metadata)
         endpoint.on(rows.EDIT_TAGS, self._write_now(server_edits.edit_tags))
         endpoint.on(rows.UPDATE_SERVICE, self._update_service)
+        for row, edit in identity_edits.EDITS:
+            endpoint.on(row, self._write_now(edit))
         endpoint.on(rows.SET_QUOTAS, self._write(quota.set_limits))
         endpoint.on(rows.DELETE_QUOTAS, self._write(lambda c, r: write_quotas.delete_limits(c, r.project_id)))
         endpoint.on(rows.CREATE_SERVER_GROUP, self._write(lambda c, r: server_groups.create(c, r.group, self._quotas)))
@@ -90,6 +94,9 @@ class ApiEndpoint:
         self._failpoints.hit("conductor.action.accepted")
         if host is not None:
             await self._compute.wake(host)
+        elif VERBS[request.verb].places:
+            for waiting in await self._db.read(read_actions.unplaced):
+                self._to_place(waiting)
         return ACK
 
     async def _edit_metadata(self, request: rows.EditMetadata, _peer: str) -> Ack:

@@ -7,10 +7,10 @@ Each is a pure function to columns; the transaction that accepts, or ends, appli
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kilonova.base.errors import Forbidden, InvalidInput
+from kilonova.base.errors import Forbidden, InvalidInput, InvalidState
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import VERBS, PowerState, TaskState, Verb, VmState
-from kilonova.rpcapi.conductor import AcceptAction
+from kilonova.rpcapi.conductor import AVAILABILITY_ZONE, AcceptAction
 
 OWNER, ADMIN = "owner", "admin"
 
@@ -59,6 +59,15 @@ def _rebuild(instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
     return {**values, **wish, "image": asked.image, "rescue_image": None}
 
 
+def _unshelve(instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
+    if instance.vm_state is not VmState.SHELVED_OFFLOADED and AVAILABILITY_ZONE in asked.params:
+        raise InvalidState(
+            f"Instance {instance.id} is on a host and comes off the shelf there: no availability zone can be chosen.",
+            vm_state=instance.vm_state,
+        )
+    return {}
+
+
 _EFFECTS: Mapping[Verb, Effect] = {
     Verb.REBOOT: _reboot,
     Verb.LOCK: _lock,
@@ -66,6 +75,7 @@ _EFFECTS: Mapping[Verb, Effect] = {
     Verb.RESET_STATE: _reset_state,
     Verb.RESCUE: _rescue,
     Verb.REBUILD: _rebuild,
+    Verb.UNSHELVE: _unshelve,
 }
 
 

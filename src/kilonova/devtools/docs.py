@@ -15,7 +15,7 @@ from oslo_config import cfg
 from kilonova.config import default, load, network
 from kilonova.objects.extra_specs import AGGREGATE, SPECS
 from kilonova.objects.states import OBSERVED, VERBS, PowerState, VmState, api_status
-from kilonova.rpcapi import compute, conductor, host, operators
+from kilonova.rpcapi import compute, conductor, host, identity, operators
 from kilonova.rpcapi.method import rows_of
 
 HEAD = "<!-- Made by `make docs` from {source}; do not edit. -->\n"
@@ -76,6 +76,7 @@ def rpc() -> str:
 
 _RPC: Mapping[str, ModuleType] = {
     "API to conductor (`conductor.api`)": conductor,
+    "API to conductor: identity (`conductor.api`)": identity,
     "API to conductor, for operators (`conductor.operators`)": operators,
     "Host to conductor (`conductor.host.<host>`)": host,
     "To a host (`compute.<host>`)": compute,
@@ -103,11 +104,19 @@ def _default(opt: cfg.Opt) -> str:
     return "" if opt.default is None else str(opt.default)
 
 
-def routes() -> str:
-    """Every HTTP route."""
-    from kilonova.api.routes import routes_markdown
+def api() -> str:
+    """Every HTTP route and every action, with what they take."""
+    from kilonova.api.reference import markdown
+    from kilonova.api.routes import SERVICES
 
-    return HEAD.format(source="the route tables of src/kilonova/api") + "\n" + routes_markdown()
+    return HEAD.format(source="the route tables of src/kilonova/api") + "\n" + markdown(SERVICES)
+
+
+def policy() -> str:
+    """Every rule."""
+    from kilonova.api.rules import markdown
+
+    return HEAD.format(source="the route tables of src/kilonova/api") + "\n" + markdown()
 
 
 def extra_specs() -> str:
@@ -138,7 +147,8 @@ DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "states.md": states,
     "rpc.md": rpc,
     "configuration.md": configuration,
-    "routes.md": routes,
+    "api.md": api,
+    "policy.md": policy,
     "extra-specs.md": extra_specs,
 }
 

@@ -18,6 +18,8 @@ SUBJECT = "conductor.api"
 
 NETWORKS = "networks"
 """The parameter of a create action that holds their names, with commas."""
+AVAILABILITY_ZONE = "availability_zone"
+"""The parameter of an unshelving that says where to; without it, where it was."""
 
 FLAVOR, DISK_CONFIG = "flavor", "disk_config"
 """Parameters of a resize: the new flavor's id, and the new OS-DCF:diskConfig if one was given."""
@@ -54,7 +56,8 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class AcceptAction:
-    """`image` is what a rescue boots, or a rebuild makes the disk of."""
+    """`image` is what a rescue boots, or a rebuild makes the disk of; `new_image` the record of the image that the
+    action makes, recorded with it."""
 
     context: RequestContext
     instance_id: InstanceId
@@ -62,6 +65,7 @@ class AcceptAction:
     params: Mapping[str, str] = field(default_factory=dict[str, str])
     image: ImageRef | None = None
     changes: Changes = Changes()
+    new_image: Image | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,11 +210,16 @@ class ConductorAPI:
         await self._caller.call(SUBJECT, CREATE_SERVERS, CreateServers(context, instances, networks))
 
     async def accept_action(
-        self, context: RequestContext, instance_id: InstanceId, verb: Verb, params: Mapping[str, str] | None = None
+        self,
+        context: RequestContext,
+        instance_id: InstanceId,
+        verb: Verb,
+        params: Mapping[str, str] | None = None,
+        new_image: Image | None = None,
     ) -> None:
         """Raises NotFound, InvalidState (with the vm_state in the message, or that it is locked), Forbidden,
         OverQuota."""
-        await self.accept(AcceptAction(context, instance_id, verb, dict(params or {})))
+        await self.accept(AcceptAction(context, instance_id, verb, dict(params or {}), new_image=new_image))
 
     async def accept(self, request: AcceptAction) -> None:
         """The same, for an action that comes with more than words."""

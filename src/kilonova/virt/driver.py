@@ -8,7 +8,7 @@ All methods are idempotent and derive what they need from the instance record.  
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -80,6 +80,35 @@ class GuestStatistics(Protocol):
     async def guest_figures(self) -> Mapping[InstanceId, GuestFigures]:
         """Of running guests, without asking any guest's own process: one that is frozen holds nothing up."""
         ...
+
+
+class DiskSnapshots(Protocol):
+    """Copies of guests' root disks, whatever the guests do meanwhile."""
+
+    async def take(self, instance_id: InstanceId, name: str, limit_s: float) -> None:
+        """The root disk as it was at one moment is kept beside the guest under `name`: a qcow2 that needs no other
+        file.  A guest that runs goes on, and its file systems are frozen for that moment if its agent answers.  One
+        that is kept already stays as it is; one that is half made is made anew.
+
+        Raises HypervisorError when it does not end within `limit_s` seconds, or there is no room.
+        """
+        ...
+
+    def read(self, instance_id: InstanceId, name: str) -> AsyncIterator[bytes]:
+        """The bytes of a snapshot that is kept.  Raises HypervisorError."""
+        ...
+
+    async def remove(self, instance_id: InstanceId, name: str) -> None:
+        """Nothing of it is left, and nobody makes it any more."""
+        ...
+
+
+@runtime_checkable
+class HasSnapshots(Protocol):
+    """A driver that can copy guests' root disks."""
+
+    @property
+    def snapshots(self) -> DiskSnapshots: ...
 
 
 @runtime_checkable

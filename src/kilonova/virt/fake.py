@@ -24,6 +24,7 @@ from kilonova.objects.states import SAVED, PowerState
 from kilonova.virt.driver import BaseImage, VirtAPI
 from kilonova.virt.fake_machine import CutOff, FakeConsole, FakeGuest, FakeHypervisor
 from kilonova.virt.fake_resizing import FakeResizing
+from kilonova.virt.fake_snapshots import FakeSnapshots
 
 SUBNET = "10.64.0.0/16"
 """Addresses for 65,000 guests; the network exists nowhere."""
@@ -44,6 +45,7 @@ class FakeDriver(FakeResizing):
     ) -> None:
         super().__init__(virtapi, settings, read_only=read_only)
         self.hypervisor = hypervisor or FakeHypervisor()
+        self.snapshots = FakeSnapshots(self.hypervisor, self._call)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def init_host(self, tasks: Supervisor) -> None:
@@ -157,8 +159,8 @@ class FakeDriver(FakeResizing):
     async def ensure_disks(self, instance: Instance, base: BaseImage) -> None:
         async with self._call("ensure_disks", instance.id, changes=True):
             guest = self._guest(instance.id)
-            if guest.base is None:
-                guest.base, guest.disk_gib = base, instance.flavor.disk_gib
+            guest.base = guest.base or base
+            guest.disk_bytes = guest.disk_bytes or max(instance.flavor.disk_gib << 30, base.virtual_size)
 
     async def remove_disks(self, instance_id: InstanceId) -> None:
         async with self._call("remove_disks", instance_id, changes=True):
@@ -167,6 +169,7 @@ class FakeDriver(FakeResizing):
             guest = self.hypervisor.guests.get(instance_id)
             if guest is not None:
                 guest.base, guest.rescue, guest.config_drive, guest.kept_disk = None, None, None, None
+                guest.snapshots.clear()
                 guest.console.clear()
                 self._forget_if_empty(instance_id)
 
@@ -297,7 +300,7 @@ class FakeDriver(FakeResizing):
             guest = self._guest(instance.id)
             if guest.saved or not guest.off:
                 raise HypervisorError(f"Guest {instance.id} is not off: its disk is kept.")
-            guest.base, guest.disk_gib = base, instance.flavor.disk_gib
+            guest.base, guest.disk_bytes = base, max(instance.flavor.disk_gib << 30, base.virtual_size)
 
     async def diagnostics(self, instance_id: InstanceId) -> GuestDiagnostics:
         """See Diagnostics.  Nothing is measured of what is not there."""

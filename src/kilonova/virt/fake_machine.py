@@ -44,9 +44,10 @@ class FakeGuest:
 
     base: BaseImage | None = None
     rescue: BaseImage | None = None
-    disk_gib: int = 0
+    disk_bytes: int = 0
     kept_disk: tuple[str, int] | None = None
-    """Under what a copy of the root disk is kept, and its size in GiB."""
+    """Under what a copy of the root disk is kept, and its size in bytes."""
+    snapshots: dict[str, bytes] = field(default_factory=dict[str, bytes])
     config_drive: Mapping[str, bytes] | None = None
     network: bool = False
     definition: Instance | None = None

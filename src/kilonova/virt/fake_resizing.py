@@ -26,21 +26,21 @@ class FakeResizing(ComputeDriver):
             guest = self._with_disk(instance_id)
             if guest.kept_disk is None or guest.kept_disk[0] != tag:
                 _require_off(instance_id, guest)
-                guest.kept_disk = (tag, guest.disk_gib)
+                guest.kept_disk = (tag, guest.disk_bytes)
 
     async def grow_disk(self, instance_id: InstanceId, disk_gib: int) -> None:
         async with self._call("grow_disk", instance_id, changes=True):
             guest = self._with_disk(instance_id)
-            if guest.disk_gib < disk_gib:
+            if guest.disk_bytes < disk_gib << 30:
                 _require_off(instance_id, guest)
-                guest.disk_gib = disk_gib
+                guest.disk_bytes = disk_gib << 30
 
     async def restore_disk(self, instance_id: InstanceId, tag: str) -> None:
         async with self._call("restore_disk", instance_id, changes=True):
             guest = self.hypervisor.guests.get(instance_id)
             if guest is not None and guest.kept_disk is not None and guest.kept_disk[0] == tag:
                 _require_off(instance_id, guest)
-                guest.disk_gib, guest.kept_disk = guest.kept_disk[1], None
+                guest.disk_bytes, guest.kept_disk = guest.kept_disk[1], None
 
     async def drop_kept_disk(self, instance_id: InstanceId) -> None:
         async with self._call("drop_kept_disk", instance_id, changes=True):

@@ -50,13 +50,13 @@ def power_of(state: VmState) -> PowerState:
 def is_old(bench: Bench) -> bool:
     one = guest(bench)
     assert one.definition is not None
-    return (one.definition.flavor, one.disk_gib, one.kept_disk) == (OLD, 1, None)
+    return (one.definition.flavor, one.disk_bytes >> 30, one.kept_disk) == (OLD, 1, None)
 
 
 def is_new(bench: Bench, *, kept: bool) -> bool:
     one = guest(bench)
     assert one.definition is not None
-    return (one.definition.flavor, one.disk_gib, one.kept_disk is not None) == (NEW, 3, kept)
+    return (one.definition.flavor, one.disk_bytes >> 30, one.kept_disk is not None) == (NEW, 3, kept)
 
 
 @BOTH

@@ -50,8 +50,8 @@ SERVERS = (
     Row("PUT", "/servers/{server_id}", servers.update, P + "servers:update", MEMBER,
         reply="{server}; the short form below 2.75", body=UpdateServer),
     Row("DELETE", "/servers/{server_id}", servers.delete, P + "servers:delete", MEMBER, 204),
-    Row("POST", "/servers/{server_id}/action", table.act, P + "servers:action", READER, 202,
-        reply="by the action; each has a role of its own", whole=True),
+    Row("POST", "/servers/{server_id}/action", table.act, P + "servers:action", Role.TOKEN, 202,
+        reply="by the action; each has a role of its own", whole=True, actions=table.ACTIONS),
     Row("POST", "/servers/{server_id}/remote-consoles", remote_consoles.create, P + "os-remote-consoles", MEMBER,
         reply="{remote_console: {protocol, type, url}}", body=remote_consoles.CreateRemoteConsole, min=v2(6)),
     Row("GET", "/servers/{server_id}/metadata", server_metadata.list_metadata, P + "server-metadata:index", READER,
@@ -75,7 +75,7 @@ SERVERS = (
     Row("GET", "/servers/{server_id}/tags/{tag}", server_tags.has_tag, P + "os-server-tags:show", READER, 204,
         min=v2(26)),
     Row("PUT", "/servers/{server_id}/tags/{tag}", server_tags.add_tag, P + "os-server-tags:update", MEMBER, 201,
-        reply="201 and Location, or 204 when it has it", min=v2(26)),
+        reply="201 and Location, or 204 when it has it", also=(204,), min=v2(26)),
     Row("DELETE", "/servers/{server_id}/tags/{tag}", server_tags.delete_tag, P + "os-server-tags:delete", MEMBER, 204,
         min=v2(26)),
     Row("GET", "/servers/{server_id}/ips", server_networks.list_ips, P + "ips:index", READER, reply="{addresses}"),
@@ -132,11 +132,11 @@ CATALOGUE = (
     Row("GET", "/os-keypairs", keypairs.list_keypairs, P + "os-keypairs:index", READER,
         reply="{keypairs: [{keypair}]}", query=keypairs.ARGUMENTS, strict=STRICT),
     Row("POST", "/os-keypairs", keypairs.create, P + "os-keypairs:create", MEMBER, 201,
-        reply="{keypair}; 200 at 2.1", body=keypairs.CreateKeypair),
+        reply="{keypair}; 200 at 2.1", also=(200,), body=keypairs.CreateKeypair),
     Row("GET", "/os-keypairs/{name}", keypairs.show, P + "os-keypairs:show", READER,
         reply="{keypair}", query=frozenset({"user_id"}), strict=STRICT),
     Row("DELETE", "/os-keypairs/{name}", keypairs.delete, P + "os-keypairs:delete", MEMBER, 204,
-        reply="202 at 2.1", query=frozenset({"user_id"}), strict=STRICT),
+        reply="no body; 202 at 2.1", also=(202,), query=frozenset({"user_id"}), strict=STRICT),
 )  # fmt: skip
 
 GROUPS = (

@@ -13,8 +13,8 @@ from kilonova.api.compute.server_models import UpdateServer
 from kilonova.api.compute.server_view import Viewer
 from kilonova.api.microversion import v2
 from kilonova.base.errors import InvalidInput, NotFound
-from kilonova.db.readers import instances, servers
-from kilonova.objects.ids import InstanceId
+from kilonova.db.readers import catalogue, instances, servers
+from kilonova.objects.ids import ImageId, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
 from kilonova.rpcapi import conductor as rows
@@ -86,4 +86,16 @@ async def delete(call: Call) -> Reply:
     """DELETE /servers/{id}: 204 once it is on disk that it will go."""
     instance = await find(call)
     await call.deps.conductor.accept_action(call.context, instance.id, Verb.DELETE)
+    # The image of a shelved server goes with it.  Its bytes are the host's part; this one may have left it.
+    image = instance.shelved_image
+    if image is not None and not await call.db.read(_has_record, image.id):
+        await call.deps.images.delete(image.id)
     return Reply()
+
+
+def _has_record(connection: sa.Connection, image_id: ImageId) -> bool:
+    try:
+        catalogue.get_image(connection, image_id, "", admin=True)
+    except NotFound:
+        return False
+    return True

@@ -34,6 +34,7 @@ from kilonova.virt.libvirt.opening import Registrar
 from kilonova.virt.libvirt.pulse import Pulses
 from kilonova.virt.libvirt.resizing import LibvirtResizing
 from kilonova.virt.libvirt.settle import Settling
+from kilonova.virt.libvirt.snapshot import Snapshots
 from kilonova.virt.native import Proxy
 
 T = TypeVar("T")
@@ -69,6 +70,7 @@ class LibvirtDriver(power.MemoryDisksFigures, LibvirtResizing):
         self._files = DaemonWorkers("files", 2)
         self._inheritance = Inheritance(settings.default.state_path)
         self._disks = Disks(settings.default.instances_path, self.connection.uri, self._files)
+        self.snapshots = Snapshots(self._change, self._disks, self._files, virtapi.clock, self._watermark)
         self._backend = network.backend_of(settings.network.backend, self.connection.uri)
         self._networks: network.Found | None = None
         self._known: dict[InstanceId, Ownership] = {}
@@ -340,6 +342,9 @@ class LibvirtDriver(power.MemoryDisksFigures, LibvirtResizing):
     async def _change(self, name: str, instance_id: InstanceId, fn: Hop[T], *, deadline_s: float | None = None) -> T:
         self.refuse_if_read_only(name)
         return await self._settling.run(("guest", instance_id), fn, deadline_s=deadline_s)
+
+    def _watermark(self, total_bytes: int) -> int:
+        return watermark_bytes(self.settings.default, total_bytes)
 
     def _outdate(self, instance_id: InstanceId) -> None:
         """What is known of the domain may have changed: the next bulk read looks at it."""
