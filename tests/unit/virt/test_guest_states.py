@@ -16,7 +16,7 @@ TABLE = [
     ("PAUSED", "CRASHED", PowerState.PAUSED, "crashed"),
     ("PAUSED", "STARTING_UP", PowerState.NOSTATE, "starting-up"),
     ("PAUSED", "SHUTTING_DOWN", PowerState.NOSTATE, "shutting-down"),
-    ("PAUSED", "MIGRATION", PowerState.NOSTATE, "migration"),
+    ("PAUSED", "MIGRATION", PowerState.PAUSED, "migration"),  # also of one that stood still when it was saved
     ("PAUSED", "SAVE", PowerState.PAUSED, "save"),
     ("SHUTDOWN", "USER", PowerState.RUNNING, "user"),
     ("SHUTOFF", "SHUTDOWN", PowerState.SHUTDOWN, "shutdown"),

@@ -37,7 +37,19 @@ def restore(conn: libvirt.virConnect, instance_id: InstanceId) -> bool:
     if seen.state[0] == libvirt.VIR_DOMAIN_PMSUSPENDED:
         seen.domain.pMWakeup(0)
     elif seen.state[0] == libvirt.VIR_DOMAIN_PAUSED:
-        seen.domain.resume()
+        return _let_go(seen.domain)
+    return True
+
+
+def _let_go(domain: libvirt.virDomain) -> bool:
+    """It stood still; False when that is to be looked at again: its memory still comes in, by another call whose job
+    this one has waited for as long as libvirt lets it, or it goes already."""
+    try:
+        domain.resume()
+    except libvirt.libvirtError as exc:
+        if exc.get_error_code() not in (libvirt.VIR_ERR_OPERATION_TIMEOUT, libvirt.VIR_ERR_OPERATION_INVALID):
+            raise
+        return False
     return True
 
 

@@ -24,7 +24,6 @@ _EXACT: Mapping[tuple[int, int], PowerState] = {
     # In the middle of a start or an end: paused is a moment of it, not a state that anybody should see.
     (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP): PowerState.NOSTATE,
     (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_SHUTTING_DOWN): PowerState.NOSTATE,
-    (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_MIGRATION): PowerState.NOSTATE,  # its memory comes in
 }
 
 _STATE_NAMES: Mapping[int, str] = {
