@@ -106,7 +106,9 @@ def test_memory_goes_to_the_disk_and_comes_back(box: Box, daemon: Daemon, image_
     box.wait_status(server_id, "SUSPENDED")
     virsh(daemon, "start", server_id)
     box.wait_status(server_id, "ACTIVE")
-    assert seen(box, server_id)[-2:] == ["suspended: saved", "running: restored"]
+    said = seen(box, server_id)  # while its memory comes in libvirt calls it paused, if anybody looks just then
+    assert "suspended: saved" in said
+    assert said[-1] == "running: restored"
     box.act(server_id, {"suspend": None})
     box.wait_status(server_id, "SUSPENDED")
     box.delete(server_id)
