@@ -123,6 +123,38 @@ def test_the_life_of_a_server(openstack: Client, image: str, tmp_path: Path, eve
     assert openstack("server", "list") == []
 
 
+def test_suspend_rescue_and_rebuild(openstack: Client, image: str, eventually: Callable[..., Any]) -> None:
+    def becomes(status: str) -> None:
+        eventually(lambda: openstack("server", "show", "second")["status"] == status, within_s=90)
+
+    def booted(times: int) -> None:
+        said = lambda: openstack.plain("console", "log", "show", "second")  # noqa: E731
+        eventually(lambda: said().count("kilonova-guest: ready") == times, within_s=90)
+
+    made = openstack("server", "create", "--image", "tiny", "--flavor", "m1.nano", "--wait", "second")
+    booted(1)
+    openstack.plain("server", "suspend", "second")
+    becomes("SUSPENDED")
+    assert "suspended" in openstack.refused("server", "stop", "second")
+    openstack.plain("server", "resume", "second")
+    becomes("ACTIVE")
+    openstack.plain("server", "rescue", "--image", "tiny", "second")
+    becomes("RESCUE")
+    booted(2)  # before that nobody hears that it should shut down
+    openstack.plain("server", "unrescue", "second")
+    becomes("ACTIVE")
+    rebuilt = ("server", "rebuild", "--image", "tiny", "--name", "third", "--property", "role=db", "--wait")
+    openstack.plain(*rebuilt, "--description", "as new", "second")
+    shown = openstack("server", "show", "third")
+    assert (shown["status"], shown["properties"], shown["description"]) == ("ACTIVE", {"role": "db"}, "as new")
+    assert (shown["id"], shown["addresses"]) == (made["id"], made["addresses"])
+    events = [event["Action"] for event in openstack("server", "event", "list", "third")]
+    assert events == ["rebuild", "unrescue", "rescue", "resume", "suspend", "create"]
+    measured = openstack("server", "show", "--diagnostics", "third")
+    assert (measured["state"], measured["num_disks"]) == ("running", 2)
+    openstack.plain("server", "delete", "--wait", "third")
+
+
 def test_a_server_is_resized(openstack: Client, image: str, eventually: Callable[..., Any]) -> None:
     openstack.plain("server", "create", "--image", "tiny", "--flavor", "m1.nano", "--wait", "sized")
     openstack.plain("flavor", "create", "--ram", "192", "--vcpus", "2", "--disk", "2", "--id", "192", "larger")

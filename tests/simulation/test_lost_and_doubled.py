@@ -24,7 +24,7 @@ from tests.simulation.world import World, check_quotas, simulated
 
 HOSTS = ("a", "b", "c")
 SERVERS = 12
-
+MIB = 1 << 20
 
 SMALL, LARGE = "1", "4"
 SHELVED = "SHELVED_OFFLOADED"
@@ -35,16 +35,18 @@ SIZES = {SMALL: (1, 1), LARGE: (2, 40)}
 
 @dataclass(frozen=True)
 class Expected:
-    """What a server must be in the end.  `was` is its status before a resize that waits."""
+    """What a server must be in the end.  `was` is its status before a resize that waits, `base` the size of the image
+    below its disk (a rebuilt one has the other image; one that was shelved has one of its own: None)."""
 
     status: str = "ACTIVE"
     starts: int = 1
     flavor: str = SMALL
     was: str = ""
+    base: int | None = MIB
 
     @property
     def runs(self) -> bool:
-        return (self.was or self.status) == "ACTIVE"
+        return (self.was or self.status) in ("ACTIVE", "RESCUE")
 
     @property
     def vcpus(self) -> int:
@@ -58,18 +60,26 @@ class Expected:
         match verb:
             case "stop":
                 return replace(self, status="SHUTOFF")
-            case "reboot":
+            case "reboot" | "start" | "unrescue":
                 return replace(self, status="ACTIVE", starts=self.starts + 1)
+            case "suspend":
+                return replace(self, status="SUSPENDED")
+            case "resume":
+                return replace(self, status="ACTIVE")
+            case "rescue":
+                return replace(self, status="RESCUE", starts=self.starts + 1)
+            case "rebuild":
+                return replace(self, starts=again, base=2 * MIB)
             case "shelve":
                 return Expected(SHELVED, 0, self.flavor)
             case "unshelve":
-                return Expected("ACTIVE", 1, self.flavor)  # its guest is a new one
+                return Expected("ACTIVE", 1, self.flavor, base=None)  # its guest is a new one
             case "resize":
-                return Expected("VERIFY_RESIZE", again, other, was=self.status)
+                return replace(self, status="VERIFY_RESIZE", starts=again, flavor=other, was=self.status)
             case "revertResize":
-                return Expected(self.was, again, other)
+                return replace(self, status=self.was, starts=again, flavor=other, was="")
             case "confirmResize":
-                return Expected(self.was, self.starts, self.flavor)
+                return replace(self, status=self.was, was="")
             case _:
                 return self
 
@@ -81,17 +91,18 @@ class Story:
         self.world, self.random = world, Random(seed)
         self.expected: dict[str, Expected] = {}
         self.deleted: set[str] = set()
+        self.other_image = ""
 
     async def post(self, path: str, body: Any, code: int) -> Any:
         reply = await self.world.http.post(path, json=body)
         assert reply.status_code == code, reply.text
         return reply.json() if reply.content else None
 
-    async def image(self) -> str:
+    async def image(self, size: int = MIB) -> str:
         body = {"name": "raw", "disk_format": "raw", "container_format": "bare"}
         image_id = (await self.post("/image/v2/images", body, 201))["id"]
         headers = {"Content-Type": "application/octet-stream"}
-        reply = await self.world.http.put(f"/image/v2/images/{image_id}/file", content=bytes(1 << 20), headers=headers)
+        reply = await self.world.http.put(f"/image/v2/images/{image_id}/file", content=bytes(size), headers=headers)
         assert reply.status_code == 204, reply.text
         return image_id
 
@@ -115,10 +126,13 @@ class Story:
         elif verb != "nothing":
             body = {
                 "stop": {"os-stop": None},
+                "start": {"os-start": None},
+                "rescue": {"rescue": {}},
+                "rebuild": {"rebuild": {"imageRef": self.other_image}},
                 "reboot": {"reboot": {"type": self.random.choice(["SOFT", "HARD"])}},
                 "resize": {"resize": {"flavorRef": LARGE}},
             }.get(verb, {verb: None})
-            code = 204 if verb == "confirmResize" else 202
+            code = {"confirmResize": 204, "rescue": 200}.get(verb, 202)
             await self.post(f"/compute/v2.1/servers/{server_id}/action", body, code)
             self.expected[server_id] = expected.after(verb)
 
@@ -139,14 +153,20 @@ class Story:
             victim.start()
 
 
+VERBS = {
+    "ACTIVE": ("stop", "reboot", "suspend", "rescue", "rebuild", "shelve", *SAVES),
+    "SHUTOFF": ("start", "reboot", "rescue", "rebuild", "shelve", *SAVES),
+    "SUSPENDED": ("resume", "resume", "reboot", "shelve", *SAVES),
+    "RESCUE": ("unrescue",) * 3,
+    "VERIFY_RESIZE": ("confirmResize", "revertResize"),
+    SHELVED: ("unshelve",),
+}
+
+
 def _verbs(expected: Expected) -> list[str]:
     """What can be asked for of such a server; a disk never becomes smaller."""
-    if expected.was:
-        return ["confirmResize", "revertResize"]
-    if expected.status == SHELVED:
-        return ["unshelve"]
-    grow = ["resize"] if expected.flavor == SMALL else []
-    return ["reboot", "shelve", *SAVES, *grow, *(["stop"] if expected.status == "ACTIVE" else [])]
+    can_grow = expected.flavor == SMALL and expected.status in ("ACTIVE", "SHUTOFF")
+    return [*VERBS[expected.status], *(["resize"] if can_grow else [])]
 
 
 async def settled(world: World) -> bool:
@@ -174,6 +194,9 @@ async def check(story: Story) -> None:
         assert guest.definition is not None
         assert (guest.definition.flavor.id, guest.disk_bytes) == (expected.flavor, SIZES[expected.flavor][1] << 30)
         assert (guest.kept_disk is not None) == bool(expected.was)
+        assert (guest.saved, guest.rescue is not None) == (expected.status == "SUSPENDED", expected.status == "RESCUE")
+        assert guest.base is not None
+        assert expected.base in (None, guest.base.virtual_size)
     addresses = [(s["OS-EXT-SRV-ATTR:host"], s["addresses"]["kilonova"][0]["addr"]) for s in listed if s["id"] in there]
     assert len(set(addresses)) == len(addresses)
     claimed = {
@@ -208,7 +231,7 @@ async def run_story(
         world.cut_off = cut_off
         story = Story(world, seed)
         await world.until(lambda: serving(world), within_s=120)
-        image_id = await story.image()
+        image_id, story.other_image = await story.image(), await story.image(2 * MIB)
         trouble = asyncio.ensure_future(story.trouble(killings))
         for n in range(SERVERS):
             await story.create(f"server-{n}", image_id)

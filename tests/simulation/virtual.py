@@ -4,6 +4,7 @@
 import asyncio
 import selectors
 import uuid
+from collections import Counter
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -73,16 +74,30 @@ class SimClock:
         return self._random.randbytes(n_bytes).hex()
 
 
+MOST_LOST = 3
+"""Attempts of one call that lose a message in a row.  A caller tries four times: what then fails, fails honestly, and
+is no story of an accepted request any more."""
+
+
 class Network:
     """Decides over each message.  `loss` and `doubling` are probabilities, delays are up to `delay_s` seconds."""
 
     def __init__(self, random: Random, *, loss: float, doubling: float, delay_s: float) -> None:
         self._random, self._loss, self._doubling, self._delay_s = random, loss, doubling, delay_s
         self.trace: list[str] = []
+        self._lost: Counter[str] = Counter()
+        """By subject, since the last reply that arrived."""
 
     def fate(self, subject: str) -> Fate:
         roll = self._random.random()
         copies = 0 if roll < self._loss else 2 if roll < self._loss + self._doubling else 1
+        asked = subject.removeprefix("reply.")
+        if copies == 0 and self._lost[asked] >= MOST_LOST:
+            copies = 1
+        if copies == 0:
+            self._lost[asked] += 1
+        elif asked != subject:
+            self._lost[asked] = 0
         self.trace.append(f"{asyncio.get_running_loop().time():.6f} {subject} x{copies}")
         return Fate(tuple(self._random.uniform(0.0001, self._delay_s) for _ in range(copies)))
 

@@ -300,7 +300,7 @@ class FakeDriver(FakeResizing):
             guest = self._guest(instance.id)
             if guest.saved or not guest.off:
                 raise HypervisorError(f"Guest {instance.id} is not off: its disk is kept.")
-            guest.base = base
+            guest.base, guest.disk_bytes = base, max(instance.flavor.disk_gib << 30, base.virtual_size)
 
     async def diagnostics(self, instance_id: InstanceId) -> GuestDiagnostics:
         """See Diagnostics.  Nothing is measured of what is not there."""

@@ -4,7 +4,8 @@
 import libvirt
 import pytest
 
-from kilonova.objects.states import PowerState
+from kilonova.objects.guest import GuestState
+from kilonova.objects.states import SAVED, PowerState
 from kilonova.virt.libvirt import states
 
 TABLE = [
@@ -15,9 +16,12 @@ TABLE = [
     ("PAUSED", "CRASHED", PowerState.PAUSED, "crashed"),
     ("PAUSED", "STARTING_UP", PowerState.NOSTATE, "starting-up"),
     ("PAUSED", "SHUTTING_DOWN", PowerState.NOSTATE, "shutting-down"),
+    ("PAUSED", "MIGRATION", PowerState.PAUSED, "migration"),  # also of one that stood still when it was saved
+    ("PAUSED", "SAVE", PowerState.PAUSED, "save"),
     ("SHUTDOWN", "USER", PowerState.RUNNING, "user"),
     ("SHUTOFF", "SHUTDOWN", PowerState.SHUTDOWN, "shutdown"),
     ("SHUTOFF", "DESTROYED", PowerState.SHUTDOWN, "destroyed"),
+    ("SHUTOFF", "SAVED", PowerState.SHUTDOWN, "saved"),  # to a file that libvirt does not keep, unless it says so
     ("SHUTOFF", "CRASHED", PowerState.CRASHED, "crashed"),
     ("SHUTOFF", "UNKNOWN", PowerState.SHUTDOWN, ""),
     ("CRASHED", "PANICKED", PowerState.CRASHED, "panicked"),
@@ -30,6 +34,12 @@ def test_states_and_reasons(state: str, reason: str, power: PowerState, word: st
     pair = getattr(libvirt, f"VIR_DOMAIN_{state}"), getattr(libvirt, f"VIR_DOMAIN_{state}_{reason}")
     assert states.power_of(*pair) is power
     assert states.reason_name(*pair) == word
+
+
+def test_a_domain_whose_memory_libvirt_keeps_is_suspended_whatever_the_daemon_remembers() -> None:
+    for reason in (libvirt.VIR_DOMAIN_SHUTOFF_SAVED, libvirt.VIR_DOMAIN_SHUTOFF_UNKNOWN):
+        seen = states.said(libvirt.VIR_DOMAIN_SHUTOFF, reason, saved=True, mark="m")
+        assert seen == GuestState(PowerState.SUSPENDED, SAVED, "m")
 
 
 def test_what_libvirt_may_say_one_day_is_unknown_and_not_off() -> None:

@@ -5,6 +5,7 @@ import libvirt
 
 from kilonova.base.errors import HypervisorError
 from kilonova.objects.ids import InstanceId
+from kilonova.objects.states import PowerState
 from kilonova.virt.libvirt import guest, states
 
 
@@ -16,7 +17,7 @@ def save(conn: libvirt.virConnect, instance_id: InstanceId) -> bool:
         return True
     if seen is None or seen.state[0] not in (*states.GOES, libvirt.VIR_DOMAIN_PAUSED):
         raise HypervisorError(f"Guest {instance_id} does not run.")
-    if seen.state in (states.BEING_SAVED, states.STARTING_UP):
+    if _is_on_its_way(seen):
         return False
     seen.domain.managedSave(0)
     return True
@@ -31,13 +32,30 @@ def restore(conn: libvirt.virConnect, instance_id: InstanceId) -> bool:
     if seen.saved:
         seen.domain.createWithFlags(0)  # which reads it, since it is there
         return restore(conn, instance_id)  # one that stood still when it was saved does so again
-    if seen.state in (states.BEING_SAVED, states.STARTING_UP):
+    if _is_on_its_way(seen):
         return False
     if seen.state[0] == libvirt.VIR_DOMAIN_PMSUSPENDED:
         seen.domain.pMWakeup(0)
     elif seen.state[0] == libvirt.VIR_DOMAIN_PAUSED:
-        seen.domain.resume()
+        return _let_go(seen.domain)
     return True
+
+
+def _let_go(domain: libvirt.virDomain) -> bool:
+    """It stood still; False when that is to be looked at again: its memory still comes in, by another call whose job
+    this one has waited for as long as libvirt lets it, or it goes already."""
+    try:
+        domain.resume()
+    except libvirt.libvirtError as exc:
+        if exc.get_error_code() not in (libvirt.VIR_ERR_OPERATION_TIMEOUT, libvirt.VIR_ERR_OPERATION_INVALID):
+            raise
+        return False
+    return True
+
+
+def _is_on_its_way(seen: guest.Seen) -> bool:
+    """Its memory is being written or read, or it is being started or ended."""
+    return seen.state == states.BEING_SAVED or states.power_of(*seen.state) is PowerState.NOSTATE
 
 
 def holds_disk(conn: libvirt.virConnect, instance_id: InstanceId) -> bool:
