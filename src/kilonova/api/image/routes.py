@@ -9,25 +9,23 @@ READER, MEMBER = Role.READER, Role.MEMBER
 
 ROWS = (
     Row("GET", "", image_list, "versions", Role.ANYBODY, reply="{versions: [...]}"),
-    Row(
-        "GET", "/images", listing.list_images, "image:get_images", READER, reply="{images: [...], first, next, schema}"
-    ),
-    Row("POST", "/images", images.create, "image:add_image", MEMBER, 201, reply="the image, and Location", whole=True),
-    Row("GET", "/images/{image_id}", images.show, "image:get_image", READER, reply="the image"),
-    Row("PATCH", "/images/{image_id}", images.update, "image:modify_image", MEMBER, reply="the image", whole=True),
-    Row("DELETE", "/images/{image_id}", images.delete, "image:delete_image", MEMBER, 204),
-    Row("PUT", "/images/{image_id}/file", data.upload, "image:upload_image", MEMBER, 204),
+    Row("GET", "/images", listing.list_images, "get_images", READER, reply="{images: [...], first, next, schema}"),
+    Row("POST", "/images", images.create, "add_image", MEMBER, 201, reply="the image, and Location", whole=True),
+    Row("GET", "/images/{image_id}", images.show, "get_image", READER, reply="the image"),
+    Row("PATCH", "/images/{image_id}", images.update, "modify_image", MEMBER, reply="the image", whole=True),
+    Row("DELETE", "/images/{image_id}", images.delete, "delete_image", MEMBER, 204),
+    Row("PUT", "/images/{image_id}/file", data.upload, "upload_image", MEMBER, 204),
     Row(
         "GET",
         "/images/{image_id}/file",
         data.download,
-        "image:download_image",
+        "download_image",
         READER,
         reply="the bytes; 204: none yet",
     ),
-    Row("GET", "/images/{image_id}/tasks", images.list_tasks, "image:get_image", READER, reply="{tasks: []}"),
-    Row("GET", "/schemas/image", images.show_schema, "image:schemas", READER, reply="a JSON schema"),
-    Row("GET", "/schemas/images", images.list_schema, "image:schemas", READER, reply="a JSON schema"),
+    Row("GET", "/images/{image_id}/tasks", images.list_tasks, "get_image", READER, reply="{tasks: []}"),
+    Row("GET", "/schemas/image", images.show_schema, "get_schemas", READER, reply="a JSON schema"),
+    Row("GET", "/schemas/images", images.list_schema, "get_schemas", READER, reply="a JSON schema"),
 )
 
 SERVICE = Service("/image/v2", ROWS)
