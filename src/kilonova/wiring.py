@@ -124,8 +124,6 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         stack.push_async_callback(manager.stop)
         tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))
         await _conductor(settings, clock, failpoints, db, bus, manager.metrics).start(bus, tasks)
-        await manager.start(bus, tasks)
-        vitals = _host_vitals(manager, bus, tasks, settings)
         deps = ApiDeps(
             db=db,
             conductor=ConductorAPI(caller),
@@ -144,7 +142,9 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
             console_tokens=ConsoleTokens(clock, settings.consoleauth.token_ttl),
             ready=manager.ready,
         )
-        await recover(deps)
+        await recover(deps)  # before the host may put anything into the image store
+        await manager.start(bus, tasks)
+        vitals = _host_vitals(manager, bus, tasks, settings)
         yield OneBox(settings, create_app(deps), manager, policy, first_password, vitals)
 
 
@@ -238,6 +238,8 @@ def _conductor(
         settings.conductor,
         quotas=settings.quota,
         down_time_s=settings.default.service_down_time,
+        resize_confirm_window_s=settings.default.resize_confirm_window,
+        offload_after_s=settings.default.shelved_offload_time,
         failpoints=failpoints,
         metrics=metrics,
     )

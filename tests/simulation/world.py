@@ -111,6 +111,8 @@ class World:
                 self.settings.conductor,
                 quotas=self.settings.quota,
                 down_time_s=self.settings.default.service_down_time,
+                resize_confirm_window_s=0,
+                offload_after_s=self.settings.default.shelved_offload_time,
                 failpoints=Failpoints(),
                 metrics=self.metrics,
             )

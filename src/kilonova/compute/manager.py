@@ -8,6 +8,7 @@ else talks to the driver but for reads.
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -20,6 +21,7 @@ from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import Workers
 from kilonova.compute.feed import Feed
 from kilonova.compute.image_cache import ImageCache, ImageSource
+from kilonova.compute.image_uploads import ImageSink, ImageUploads
 from kilonova.compute.lanes import Lanes
 from kilonova.compute.notifier import Notifier
 from kilonova.compute.observer import Observer
@@ -43,6 +45,10 @@ from kilonova.virt.power import Diagnostics, able
 log = structlog.get_logger(__name__)
 
 
+class ImageLibrary(ImageSource, ImageSink, Protocol):
+    """Where this host's images come from, and where those go that it makes."""
+
+
 class ComputeManager:
     """One host.  Constructing it loads the driver (DriverLoadError) and does no I/O.
 
@@ -56,7 +62,7 @@ class ComputeManager:
         clock: Clock,
         *,
         load_driver: Callable[[VirtAPI], ComputeDriver],
-        images: ImageSource,
+        images: ImageLibrary,
         workers: Workers,
         failpoints: Failpoints,
         metrics: Metrics | None = None,
@@ -83,7 +89,8 @@ class ComputeManager:
         observer = Observer(self.driver, session)
         self.virtapi.on_event = observer.mark
         cache = ImageCache(Path(defaults.instances_path) / "_base", self._images, self._workers, clock)
-        tools = Tools(self.driver, cache, clock, defaults, self._identity.boot_id)
+        uploads = ImageUploads(self._images, conductor, clock)
+        tools = Tools(self.driver, cache, uploads, clock, defaults, self._identity.boot_id)
         runner = Runner(self._failpoints)
         hooks = (observer.idle, self._look_for_work, self.metrics)
         lanes = Lanes(self._identity.host, session.conductor, runner, tools, *hooks)

@@ -12,12 +12,14 @@ from kilonova.base.failpoints import Failpoints
 from kilonova.conductor import actions, hosts, identity_edits, quota, server_edits, server_groups
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
+from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import quotas as read_quotas
 from kilonova.db.writers import catalogue
 from kilonova.db.writers import instances as write_instances
 from kilonova.db.writers import quotas as write_quotas
 from kilonova.db.writers import server_groups as write_groups
 from kilonova.objects.ids import ActionId
+from kilonova.objects.states import VERBS
 from kilonova.rpcapi import conductor as rows
 from kilonova.rpcapi.compute import ComputeAPI
 from kilonova.rpcapi.method import Ack, Endpoint
@@ -92,6 +94,9 @@ class ApiEndpoint:
         self._failpoints.hit("conductor.action.accepted")
         if host is not None:
             await self._compute.wake(host)
+        elif VERBS[request.verb].places:
+            for waiting in await self._db.read(read_actions.unplaced):
+                self._to_place(waiting)
         return ACK
 
     async def _edit_metadata(self, request: rows.EditMetadata, _peer: str) -> Ack:
@@ -104,7 +109,8 @@ class ApiEndpoint:
             quota.check_keypairs(connection, limits, request.keypair.user_id)
 
     async def _update_server(self, request: rows.UpdateServer, _peer: str) -> Ack:
-        asked = {"name": request.name, "description": request.description}
+        whose = ("context", "instance_id")
+        asked = {name: getattr(request, name) for name in rows.UpdateServer.__dataclass_fields__ if name not in whose}
         values = {name: value for name, value in asked.items() if value is not None}
         await self._db.write(write_instances.update, request.instance_id, self._clock.now(), **values)
         return ACK

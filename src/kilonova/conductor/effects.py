@@ -7,10 +7,10 @@ Each is a pure function to columns; the transaction that accepts, or ends, appli
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kilonova.base.errors import Forbidden, InvalidInput
+from kilonova.base.errors import Forbidden, InvalidInput, InvalidState
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import VERBS, PowerState, TaskState, Verb, VmState
-from kilonova.rpcapi.conductor import AcceptAction
+from kilonova.rpcapi.conductor import AVAILABILITY_ZONE, AcceptAction
 
 OWNER, ADMIN = "owner", "admin"
 
@@ -59,6 +59,15 @@ def _rebuild(instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
     return {**values, **wish, "image": asked.image, "rescue_image": None}
 
 
+def _unshelve(instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
+    if instance.vm_state is not VmState.SHELVED_OFFLOADED and AVAILABILITY_ZONE in asked.params:
+        raise InvalidState(
+            f"Instance {instance.id} is on a host and comes off the shelf there: no availability zone can be chosen.",
+            vm_state=instance.vm_state,
+        )
+    return {}
+
+
 _EFFECTS: Mapping[Verb, Effect] = {
     Verb.REBOOT: _reboot,
     Verb.LOCK: _lock,
@@ -66,6 +75,7 @@ _EFFECTS: Mapping[Verb, Effect] = {
     Verb.RESET_STATE: _reset_state,
     Verb.RESCUE: _rescue,
     Verb.REBUILD: _rebuild,
+    Verb.UNSHELVE: _unshelve,
 }
 
 
@@ -85,9 +95,13 @@ def ends_in(instance: Instance, verb: Verb) -> VmState:
     """Where a verb that succeeds leaves its instance, before the hypervisor's last word on it."""
     if verb is Verb.REBUILD and instance.vm_state is VmState.STOPPED:
         return VmState.STOPPED
-    if verb is Verb.START and instance.vm_state is VmState.RESCUED:  # its host has booted: it is rescued still
-        return VmState.RESCUED
+    if verb is Verb.START and instance.vm_state in _WAITING:
+        return instance.vm_state
     return VERBS[verb].ends or instance.vm_state
+
+
+_WAITING = (VmState.RESCUED, VmState.RESIZED)
+"""What an instance still is when it was started because its host has booted."""
 
 
 def when_ended(verb: Verb, *, succeeded: bool) -> Mapping[str, Any]:

@@ -80,6 +80,14 @@ class Verb(StrEnum):
     RESCUE = "rescue"
     UNRESCUE = "unrescue"
     REBUILD = "rebuild"
+    RESIZE = "resize"
+    CONFIRM_RESIZE = "confirmResize"
+    REVERT_RESIZE = "revertResize"
+    CREATE_IMAGE = "createImage"
+    CREATE_BACKUP = "createBackup"
+    SHELVE = "shelve"
+    SHELVE_OFFLOAD = "shelveOffload"
+    UNSHELVE = "unshelve"
     LOCK = "lock"
     UNLOCK = "unlock"
     RESET_STATE = "resetState"
@@ -107,6 +115,7 @@ class Rule:
     (see kilonova.conductor.effects).  `preempts`: accepted while another action is open, which it supersedes.
     `at_once`: done in the transaction that accepts it, beside whatever is open; no host has a part in it.
     `breaks`: an instance for which it fails is in ERROR.  `locked`: refused to its owner while the instance is locked.
+    `places`: an instance without a host gets one for it.
     """
 
     allowed: frozenset[VmState]
@@ -118,6 +127,7 @@ class Rule:
     at_once: bool = False
     breaks: bool = False
     locked: bool = True
+    places: bool = False
 
 
 _ANY = frozenset(VmState) - {VmState.DELETED}
@@ -130,8 +140,14 @@ def _in(*states: VmState) -> frozenset[VmState]:
     return frozenset(states)
 
 
+_WITH_A_DISK = _in(_V.ACTIVE, _V.STOPPED, _V.PAUSED, _V.SUSPENDED)
+
+IMAGE_DEADLINE_S = 3600.0
+"""Of what copies a whole disk, and then puts the copy into the image store."""
+
+
 VERBS: Mapping[Verb, Rule] = {
-    Verb.CREATE: Rule(_in(), _T.SCHEDULING, _V.ACTIVE, _ON, 1800, breaks=True),
+    Verb.CREATE: Rule(_in(), _T.SCHEDULING, _V.ACTIVE, _ON, 1800, breaks=True, places=True),
     Verb.DELETE: Rule(_ANY, _T.DELETING, _V.DELETED, None, 600, preempts=True, breaks=True),
     Verb.STOP: Rule(_in(_V.ACTIVE, _V.ERROR), _T.POWERING_OFF, _V.STOPPED, _OFF, 300),
     Verb.START: Rule(_in(_V.STOPPED), _T.POWERING_ON, _V.ACTIVE, _ON, 300),
@@ -144,9 +160,21 @@ VERBS: Mapping[Verb, Rule] = {
     Verb.RESCUE: Rule(_in(_V.ACTIVE, _V.STOPPED, _V.ERROR), _T.RESCUING, _V.RESCUED, _ON, 900),
     Verb.UNRESCUE: Rule(_in(_V.RESCUED), _T.UNRESCUING, _V.ACTIVE, _ON, 600),
     Verb.REBUILD: Rule(_in(_V.ACTIVE, _V.STOPPED, _V.ERROR), _T.REBUILDING, _V.ACTIVE, None, 1800, breaks=True),
+    # A resize copies the root disk, which takes what it takes.
+    Verb.RESIZE: Rule(_in(_V.ACTIVE, _V.STOPPED), _T.RESIZING, _V.RESIZED, None, 3600),
+    Verb.CONFIRM_RESIZE: Rule(_in(_V.RESIZED), _T.RESIZE_CONFIRMING, _V.ACTIVE, None, 300),
+    Verb.REVERT_RESIZE: Rule(_in(_V.RESIZED), _T.RESIZE_REVERTING, _V.ACTIVE, None, 600),
+    Verb.CREATE_IMAGE: Rule(_WITH_A_DISK, _T.IMAGE_SNAPSHOT, None, None, IMAGE_DEADLINE_S, locked=False),
+    Verb.CREATE_BACKUP: Rule(_WITH_A_DISK, _T.IMAGE_BACKUP, None, None, IMAGE_DEADLINE_S, locked=False),
+    Verb.SHELVE: Rule(_WITH_A_DISK, _T.SHELVING, _V.SHELVED, _OFF, IMAGE_DEADLINE_S),
+    Verb.SHELVE_OFFLOAD: Rule(_in(_V.SHELVED), _T.SHELVING_OFFLOADING, _V.SHELVED_OFFLOADED, None, 600),
+    Verb.UNSHELVE: Rule(
+        _in(_V.SHELVED, _V.SHELVED_OFFLOADED), _T.UNSHELVING, _V.ACTIVE, _ON, IMAGE_DEADLINE_S, places=True
+    ),
     Verb.LOCK: Rule(_ANY, None, None, None, 60, at_once=True, locked=False),
     Verb.UNLOCK: Rule(_ANY, None, None, None, 60, at_once=True, locked=False),
-    Verb.RESET_STATE: Rule(_BUILT, None, None, None, 60, at_once=True),
+    # What a resize keeps for its way back is given up by a confirmation or a reversion, and by no mere word.
+    Verb.RESET_STATE: Rule(_BUILT - {_V.RESIZED}, None, None, None, 60, at_once=True),
 }
 
 OBSERVED: Mapping[tuple[VmState, PowerState], VmState] = {
@@ -203,7 +231,9 @@ def desired(before: PowerState, power_state: PowerState, reason: str) -> PowerSt
     return before
 
 
-RESUMED = frozenset({VmState.ACTIVE, VmState.PAUSED, VmState.SUSPENDED, VmState.RESCUED, VmState.STOPPED})
+RESUMED = frozenset(
+    {VmState.ACTIVE, VmState.PAUSED, VmState.SUSPENDED, VmState.RESCUED, VmState.STOPPED, VmState.RESIZED}
+)
 """After its host has booted, an instance in one of these that should run is started.  One that crashed before is
 STOPPED and should run; one that was stopped on purpose is STOPPED and should not, nor should one whose memory was saved
 (it is SUSPENDED)."""

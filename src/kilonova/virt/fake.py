@@ -21,8 +21,10 @@ from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import HostNetwork, Inventory
 from kilonova.objects.states import SAVED, PowerState
-from kilonova.virt.driver import BaseImage, ComputeDriver, VirtAPI
+from kilonova.virt.driver import BaseImage, VirtAPI
 from kilonova.virt.fake_machine import CutOff, FakeConsole, FakeGuest, FakeHypervisor
+from kilonova.virt.fake_resizing import FakeResizing
+from kilonova.virt.fake_snapshots import FakeSnapshots
 
 SUBNET = "10.64.0.0/16"
 """Addresses for 65,000 guests; the network exists nowhere."""
@@ -30,7 +32,7 @@ SUBNET = "10.64.0.0/16"
 LIVE = (PowerState.RUNNING, PowerState.PAUSED)
 
 
-class FakeDriver(ComputeDriver):
+class FakeDriver(FakeResizing):
     """The driver of a FakeHypervisor; without one given it makes its own."""
 
     def __init__(
@@ -43,6 +45,7 @@ class FakeDriver(ComputeDriver):
     ) -> None:
         super().__init__(virtapi, settings, read_only=read_only)
         self.hypervisor = hypervisor or FakeHypervisor()
+        self.snapshots = FakeSnapshots(self.hypervisor, self._call)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def init_host(self, tasks: Supervisor) -> None:
@@ -63,8 +66,8 @@ class FakeDriver(ComputeDriver):
 
     async def _enter(self, name: str, instance_id: InstanceId | None, *, changes: bool) -> Exception | None:
         """What every call meets first; how it is to fail when its work is done."""
-        if changes and self.read_only:
-            raise HypervisorError(f"The driver is read-only: {name} is refused.")
+        if changes:
+            self.refuse_if_read_only(name)
         hook = self.hypervisor.before_call
         fail_after = await hook(name, instance_id) if hook is not None else None
         while instance_id is not None and (pending := self.hypervisor.late.get(instance_id)) is not None:
@@ -157,6 +160,7 @@ class FakeDriver(ComputeDriver):
         async with self._call("ensure_disks", instance.id, changes=True):
             guest = self._guest(instance.id)
             guest.base = guest.base or base
+            guest.disk_bytes = guest.disk_bytes or max(instance.flavor.disk_gib << 30, base.virtual_size)
 
     async def remove_disks(self, instance_id: InstanceId) -> None:
         async with self._call("remove_disks", instance_id, changes=True):
@@ -164,7 +168,8 @@ class FakeDriver(ComputeDriver):
                 raise HypervisorError(f"Guest {instance_id} is still defined: its disks are kept.")
             guest = self.hypervisor.guests.get(instance_id)
             if guest is not None:
-                guest.base, guest.rescue, guest.config_drive = None, None, None
+                guest.base, guest.rescue, guest.config_drive, guest.kept_disk = None, None, None, None
+                guest.snapshots.clear()
                 guest.console.clear()
                 self._forget_if_empty(instance_id)
 

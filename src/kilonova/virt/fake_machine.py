@@ -44,6 +44,10 @@ class FakeGuest:
 
     base: BaseImage | None = None
     rescue: BaseImage | None = None
+    disk_bytes: int = 0
+    kept_disk: tuple[str, int] | None = None
+    """Under what a copy of the root disk is kept, and its size in bytes."""
+    snapshots: dict[str, bytes] = field(default_factory=dict[str, bytes])
     config_drive: Mapping[str, bytes] | None = None
     network: bool = False
     definition: Instance | None = None
@@ -92,8 +96,8 @@ class FakeGuest:
 
     @property
     def empty(self) -> bool:
-        files = (self.base, self.rescue, self.config_drive)
-        return not any(file is not None for file in files) and not self.network and self.definition is None
+        disks = (self.base, self.rescue, self.kept_disk, self.config_drive)
+        return all(disk is None for disk in disks) and not self.network and self.definition is None
 
 
 @dataclass(slots=True)

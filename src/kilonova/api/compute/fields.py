@@ -3,7 +3,7 @@
 
 import re
 from ipaddress import IPv4Address, IPv6Address
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -66,10 +66,13 @@ def _whole(value: Any) -> int:
 
 def _address_of(kind: type[IPv4Address] | type[IPv6Address]) -> BeforeValidator:
     def normal(value: Any) -> str:
+        text = str(value)
         try:
-            return str(kind(str(value)))
+            if "%" in text:  # a zone is some host's own
+                raise ValueError(text)
+            return str(kind(text))
         except ValueError as exc:
-            raise _bad(f"it is no IPv{kind.version} address") from exc
+            raise _bad(f"it is no {kind.__name__[:4]} address") from exc
 
     return BeforeValidator(normal)
 
@@ -92,7 +95,12 @@ def _metadata(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_name)]
+Name = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=255),
+    AfterValidator(_name),
+    Field(json_schema_extra={"pattern": r"^\S(.*\S)?$", "description": "printable, without blanks at its ends"}),
+]
 """1 to 255 printable characters, without blanks at its ends."""
 Description = Annotated[str, StringConstraints(max_length=255), AfterValidator(_printable)]
 Boolean = Annotated[bool, BeforeValidator(_boolean)]
@@ -101,11 +109,26 @@ BooleanOrNothing = Annotated[bool, BeforeValidator(_boolean_or_nothing)]
 """The same; null and "" mean false."""
 Whole = Annotated[int, BeforeValidator(_whole)]
 """An integer, also as text."""
-Positive = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=0x7FFFFFFF)]
-NotNegative = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=0x7FFFFFFF)]
+Positive = Annotated[int, Field(ge=1, le=0x7FFFFFFF), BeforeValidator(_whole)]
+NotNegative = Annotated[int, Field(ge=0, le=0x7FFFFFFF), BeforeValidator(_whole)]
 IdText = Annotated[str, BeforeValidator(_id_text), StringConstraints(min_length=1, max_length=255)]
 IPv4Text = Annotated[str, _address_of(IPv4Address)]
 IPv6Text = Annotated[str, _address_of(IPv6Address)]
 """In the normal form."""
-Metadata = Annotated[dict[str, str], AfterValidator(_metadata)]
+HostnameText = Annotated[
+    str, StringConstraints(min_length=2, max_length=63, pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9]$")
+]
+"""One label (RFC 1123)."""
+Metadata = Annotated[
+    dict[str, str],
+    AfterValidator(_metadata),
+    Field(
+        json_schema_extra={
+            "propertyNames": {"pattern": f"^{_METADATA_KEY.pattern}$"},
+            "additionalProperties": {"type": "string", "maxLength": 255},
+        }
+    ),
+]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^,/]*$")]
+DiskConfig = Literal["AUTO", "MANUAL"]
+"""OS-DCF:diskConfig.  It is kept and shown; nothing here repartitions a disk."""

@@ -7,6 +7,8 @@ The records are made here, whole, with ids of their own, so that the conductor c
 import base64
 import binascii
 import re
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -63,7 +65,7 @@ async def create(call: Call, body: CreateServer) -> Reply:
     server: dict[str, Any] = {
         "id": first.id,
         "links": links,
-        "OS-DCF:diskConfig": "MANUAL",
+        "OS-DCF:diskConfig": first.disk_config,
         "security_groups": [{"name": "default"}],
         "adminPass": asked.admin_pass or call.deps.clock.new_secret(9),
     }
@@ -128,19 +130,30 @@ def check_user_data(text: str, path: str) -> None:
         raise InvalidInput("The user_data is no valid base64.", path=path) from exc
 
 
+@contextmanager
+def _member(path: str) -> Generator[None]:
+    """What is not found is a mistake in this member of the body."""
+    try:
+        yield
+    except NotFound as exc:
+        raise InvalidInput(exc.message, path=path) from exc
+
+
 def _find_parts(
     connection: sa.Connection, asked: NewServer, group_id: ServerGroupId | None, context: RequestContext
 ) -> _Parts:
-    try:
+    # (the server is what is not found by 404)
+    with _member("server.flavorRef"):
         flavor = flavors.for_server(connection, FlavorId(asked.flavor), context)
+    with _member("server.imageRef"):
         image = get_image(connection, asked.image, context)
-        keypair = None
-        if asked.key_name is not None:
+    keypair = None
+    if asked.key_name is not None:
+        with _member("server.key_name"):
             keypair = catalogue.get_keypair(connection, context.user_id, asked.key_name)
-        if group_id is not None:
+    if group_id is not None:
+        with _member("os:scheduler_hints.group"):
             server_groups.get(connection, group_id, None if context.is_admin else context.project_id)
-    except NotFound as exc:  # the server is what is not found by 404
-        raise InvalidInput(exc.message) from exc
     _check_zone(connection, asked.availability_zone)
     ref = bootable(image, "server.imageRef")
     check_sizes(flavor, image, ref, "server.flavorRef")
@@ -213,7 +226,7 @@ def _instances(call: Call, asked: NewServer, parts: _Parts, *, wants_network: bo
                 project_id=call.context.project_id,
                 user_id=call.context.user_id,
                 name=name,
-                hostname=hostname_of(name, instance_id),
+                hostname=_hostname(asked, index, count) or hostname_of(name, instance_id),
                 flavor=parts.flavor,
                 image=parts.image,
                 created_at=at,
@@ -229,10 +242,21 @@ def _instances(call: Call, asked: NewServer, parts: _Parts, *, wants_network: bo
                 description=asked.description,
                 reservation_id=reservation,
                 launch_index=index,
+                disk_config=asked.disk_config,
+                access_ip_v4=asked.access_ip_v4,
+                access_ip_v6=asked.access_ip_v6,
                 server_group_id=parts.group_id,
             )
         )
     return tuple(made)
+
+
+def _hostname(asked: NewServer, index: int, count: int) -> str | None:
+    """What was asked for; of several servers each has its number, as in their names."""
+    if asked.hostname is None or count == 1:
+        return asked.hostname
+    number = f"-{index + 1}"
+    return asked.hostname[: 63 - len(number)] + number
 
 
 def hostname_of(name: str, instance_id: InstanceId) -> str:

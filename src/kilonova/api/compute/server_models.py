@@ -4,16 +4,21 @@
 Source: Compute API reference, "Servers", Create Server and Update Server.
 """
 
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, WithJsonSchema
 
 from kilonova.api.body import Body
 from kilonova.api.compute.fields import (
     Boolean,
     BooleanOrNothing,
     Description,
+    DiskConfig,
+    HostnameText,
     IdText,
+    IPv4Text,
+    IPv6Text,
     Metadata,
     Name,
     Positive,
@@ -24,6 +29,23 @@ from kilonova.api.microversion import v2
 
 USER_DATA_CHARACTERS = 65535
 """Most characters of base64 text."""
+
+_NETWORKS: Mapping[str, Any] = {
+    "description": "required from 2.37 on, when the two words came",
+    "examples": ["auto"],
+    "anyOf": [
+        {"type": "string", "enum": ["auto", "none"]},
+        {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"uuid": {"type": "string", "format": "uuid"}},
+                "required": ["uuid"],
+                "additionalProperties": False,
+            },
+        },
+    ],
+}
 
 
 class SecurityGroupName(Body):
@@ -53,12 +75,12 @@ class BlockDevice(Body):
 class NewServer(Body):
     """What is asked for a new server."""
 
-    since: ClassVar = {"description": v2(19), "tags": v2(52)}
+    since: ClassVar = {"description": v2(19), "tags": v2(52), "certificates": v2(63), "hostname": v2(90)}
 
     name: Name
     flavor: IdText = Field(alias="flavorRef")
     image: str = Field(default="", alias="imageRef", max_length=255)
-    networks: Any = None
+    networks: Annotated[Any, WithJsonSchema(_NETWORKS)] = None
     block_devices: list[BlockDevice] = Field(default=[], alias="block_device_mapping_v2", max_length=255)
     key_name: Annotated[str, StringConstraints(max_length=255)] | None = None
     user_data: Annotated[str, StringConstraints(max_length=USER_DATA_CHARACTERS)] | None = None
@@ -70,9 +92,13 @@ class NewServer(Body):
     max_count: Positive | None = None
     return_reservation_id: Boolean = False
     admin_pass: Annotated[str, StringConstraints(max_length=255)] | None = Field(default=None, alias="adminPass")
-    disk_config: Literal["MANUAL"] = Field(default="MANUAL", alias="OS-DCF:diskConfig")
+    disk_config: DiskConfig = Field(default="MANUAL", alias="OS-DCF:diskConfig")
+    access_ip_v4: IPv4Text | None = Field(default=None, alias="accessIPv4")
+    access_ip_v6: IPv6Text | None = Field(default=None, alias="accessIPv6")
     description: Description | None = None
     tags: list[Tag] = Field(default=[], max_length=50)
+    certificates: None = Field(default=None, alias="trusted_image_certificates")
+    hostname: HostnameText | None = None
 
 
 class CreateServer(Body):
@@ -86,11 +112,14 @@ class CreateServer(Body):
 class ServerChanges(Body):
     """Only members that came are changed."""
 
-    since: ClassVar = {"description": v2(19)}
+    since: ClassVar = {"description": v2(19), "hostname": v2(90)}
 
     name: Name | None = None
     description: Description | None = None
-    disk_config: Literal["MANUAL"] | None = Field(default=None, alias="OS-DCF:diskConfig")
+    disk_config: DiskConfig | None = Field(default=None, alias="OS-DCF:diskConfig")
+    access_ip_v4: IPv4Text | None = Field(default=None, alias="accessIPv4")
+    access_ip_v6: IPv6Text | None = Field(default=None, alias="accessIPv6")
+    hostname: HostnameText | None = None
 
 
 class UpdateServer(Body):

@@ -53,7 +53,7 @@ def single(instance: Instance, viewer: Viewer) -> dict[str, Any]:
     """The answer of GET, and from 2.75 of PUT."""
     server = detail(instance, viewer)
     if viewer.version >= v2(71):
-        server["server_groups"] = []
+        server["server_groups"] = _groups(instance)
     return server
 
 
@@ -71,10 +71,14 @@ def short(instance: Instance, viewer: Viewer) -> dict[str, Any]:
     if version >= v2(63):
         server["trusted_image_certificates"] = None
     if version >= v2(71):
-        server["server_groups"] = []
+        server["server_groups"] = _groups(instance)
     if version >= v2(73):
         server["locked_reason"] = instance.locked_reason
     return server
+
+
+def _groups(instance: Instance) -> list[str]:
+    return [] if instance.server_group_id is None else [instance.server_group_id]
 
 
 @lru_cache(maxsize=4096)
@@ -208,4 +212,6 @@ def _newer(instance: Instance, version: Microversion) -> dict[str, Any]:
         shown["trusted_image_certificates"] = None
     if version >= v2(73):
         shown["locked_reason"] = instance.locked_reason
+    if version >= v2(90):
+        shown["OS-EXT-SRV-ATTR:hostname"] = instance.hostname
     return shown

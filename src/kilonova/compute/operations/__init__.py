@@ -10,13 +10,16 @@ from kilonova.compute.operations.pause import PAUSE, UNPAUSE
 from kilonova.compute.operations.reboot import REBOOT
 from kilonova.compute.operations.rebuild import REBUILD
 from kilonova.compute.operations.rescue import RESCUE, UNRESCUE
+from kilonova.compute.operations.resize import CONFIRM_RESIZE, RESIZE, REVERT_RESIZE
+from kilonova.compute.operations.shelve import SHELVE, SHELVE_OFFLOAD, UNSHELVE
+from kilonova.compute.operations.snapshot import CREATE_BACKUP, CREATE_IMAGE
 from kilonova.compute.operations.start import START
 from kilonova.compute.operations.stop import STOP
 from kilonova.compute.operations.suspend import RESUME, SUSPEND
 from kilonova.objects.states import Verb
 
-_ALL = (
-    *(CREATE, DELETE, STOP, START, REBOOT, PAUSE, UNPAUSE),
-    *(SUSPEND, RESUME, RESCUE, UNRESCUE, REBUILD),
-)
-OPERATIONS: Mapping[Verb, Operation] = {op.verb: op for op in _ALL}
+_POWER = (STOP, START, REBOOT, PAUSE, UNPAUSE, SUSPEND, RESUME)
+_DISKS = (REBUILD, RESCUE, UNRESCUE, RESIZE, CONFIRM_RESIZE, REVERT_RESIZE)
+_IMAGES = (CREATE_IMAGE, CREATE_BACKUP, SHELVE, SHELVE_OFFLOAD, UNSHELVE)
+
+OPERATIONS: Mapping[Verb, Operation] = {op.verb: op for op in (CREATE, DELETE, *_POWER, *_DISKS, *_IMAGES)}

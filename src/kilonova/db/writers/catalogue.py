@@ -75,4 +75,9 @@ def delete_image(connection: sa.Connection, image_id: ImageId) -> None:
     row = connection.execute(sa.select(images).where(images.c.id == image_id)).mappings().first()
     if row is not None and rows.image_from(row).protected:
         raise Conflict(f"Image {image_id} is protected and cannot be deleted.", image_id=image_id)
+    forget_image(connection, image_id)
+
+
+def forget_image(connection: sa.Connection, image_id: ImageId) -> None:
+    """Whether it is protected or not: for what never became an image, or was never its owner's own."""
     connection.execute(sa.delete(images).where(images.c.id == image_id))

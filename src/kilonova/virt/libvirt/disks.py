@@ -112,7 +112,7 @@ class Disks:
         unfinished = disk.with_name(f"{disk.name}.unfinished")
         await self.blocking(instance_id, self._prepare, instance_id, unfinished)
         await create_overlay(unfinished, base, size)
-        await self.blocking(instance_id, self._publish, unfinished, disk)
+        await self.blocking(instance_id, self.publish, unfinished, disk)
 
     def _prepare(self, instance_id: InstanceId, unfinished: Path) -> None:
         self._make_directory(instance_id)
@@ -134,9 +134,9 @@ class Disks:
         path = self.config_drive(instance_id)
         unfinished = path.with_name("disk.config.unfinished")
         unfinished.write_bytes(iso)
-        self._publish(unfinished, path)
+        self.publish(unfinished, path)
 
-    def _publish(self, unfinished: Path, path: Path) -> None:
+    def publish(self, unfinished: Path, path: Path) -> None:
         """Give a whole file its name: owner, contents on stable storage, rename, directory on stable storage."""
         owner = owner_of_files(self._uri)
         handle = os.open(unfinished, os.O_RDONLY)
@@ -187,9 +187,10 @@ class Disks:
 
     async def space(self) -> tuple[int, int]:
         """Bytes in all and bytes free for us of the file system that guests' disks are on."""
-        return await self._workers.run(self._space)
+        return await self._workers.run(self.room)
 
-    def _space(self) -> tuple[int, int]:
+    def room(self) -> tuple[int, int]:
+        """The same.  Blocks."""
         path = next(p for p in (self.root, *self.root.parents) if p.exists())
         found = os.statvfs(path)
         return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
@@ -239,12 +240,13 @@ async def create_overlay(path: Path, base: BaseImage, size: int) -> None:
     await run_limited(argv, limit_s=QEMU_IMG_LIMIT_S)
 
 
-async def run_limited(argv: list[str], *, limit_s: float) -> bytes:
-    """Run a tool without a shell, within `limit_s` seconds and limits on what it may use; its standard output.
+async def run_limited(argv: list[str], *, limit_s: float, cpu_s: int = QEMU_IMG_CPU_S) -> bytes:
+    """Run a tool without a shell, within `limit_s` seconds and limits on what it may use: memory, and `cpu_s` seconds
+    of processor time.  Its standard output.
 
     It is dead when this returns, also by cancellation.  Raises HypervisorError.
     """
-    limits = ["prlimit", f"--as={QEMU_IMG_MEMORY_BYTES}", f"--cpu={QEMU_IMG_CPU_S}", "--core=0", "--"]
+    limits = ["prlimit", f"--as={QEMU_IMG_MEMORY_BYTES}", f"--cpu={cpu_s}", "--core=0", "--"]
     try:
         process = await asyncio.create_subprocess_exec(
             *limits,

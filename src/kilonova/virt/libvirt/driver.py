@@ -32,7 +32,9 @@ from kilonova.virt.libvirt.guest import Ownership
 from kilonova.virt.libvirt.inheritance import Inheritance
 from kilonova.virt.libvirt.opening import Registrar
 from kilonova.virt.libvirt.pulse import Pulses
+from kilonova.virt.libvirt.resizing import LibvirtResizing
 from kilonova.virt.libvirt.settle import Settling
+from kilonova.virt.libvirt.snapshot import Snapshots
 from kilonova.virt.native import Proxy
 
 T = TypeVar("T")
@@ -55,7 +57,7 @@ POLL_S = 10.0
 """Between two bulk reads of all guests where the URI has no events."""
 
 
-class LibvirtDriver(power.MemoryDisksFigures):
+class LibvirtDriver(power.MemoryDisksFigures, LibvirtResizing):
     """Guests as persistent libvirt domains that bear our metadata.  See ComputeDriver for the promises."""
 
     def __init__(self, virtapi: VirtAPI, settings: Settings, *, read_only: bool = False) -> None:
@@ -68,6 +70,7 @@ class LibvirtDriver(power.MemoryDisksFigures):
         self._files = DaemonWorkers("files", 2)
         self._inheritance = Inheritance(settings.default.state_path)
         self._disks = Disks(settings.default.instances_path, self.connection.uri, self._files)
+        self.snapshots = Snapshots(self._change, self._disks, self._files, virtapi.clock, self._watermark)
         self._backend = network.backend_of(settings.network.backend, self.connection.uri)
         self._networks: network.Found | None = None
         self._known: dict[InstanceId, Ownership] = {}
@@ -217,7 +220,7 @@ class LibvirtDriver(power.MemoryDisksFigures):
 
     async def open_console(self, instance_id: InstanceId) -> LibvirtConsole:
         """See SerialConsole."""
-        self._refuse_if_read_only("open_console")
+        self.refuse_if_read_only("open_console")
         await self.connection.control.alive()
         self._consoles = {one: console for one, console in self._consoles.items() if not console.ended}
         older = self._consoles.get(instance_id)
@@ -252,17 +255,17 @@ class LibvirtDriver(power.MemoryDisksFigures):
     # -- files and network -------------------------------------------------------------------------------------------
 
     async def ensure_disks(self, instance: Instance, base: BaseImage) -> None:
-        self._refuse_if_read_only("ensure_disks")
+        self.refuse_if_read_only("ensure_disks")
         await self._disks.ensure_overlay(instance.id, base, instance.flavor.disk_gib)
 
     async def remove_disks(self, instance_id: InstanceId) -> None:
-        self._refuse_if_read_only("remove_disks")
+        self.refuse_if_read_only("remove_disks")
         if await self.connection.control.run(partial(guest.exists, instance_id=instance_id)):
             raise HypervisorError(f"Guest {instance_id} is still defined: its disks are kept.")
         await self._disks.remove(instance_id)
 
     async def ensure_config_drive(self, instance: Instance, files: Mapping[str, bytes]) -> None:
-        self._refuse_if_read_only("ensure_config_drive")
+        self.refuse_if_read_only("ensure_config_drive")
         await self._disks.blocking(instance.id, self._write_config_drive, instance.id, dict(files))
 
     def _write_config_drive(self, instance_id: InstanceId, files: Mapping[str, bytes]) -> None:
@@ -271,11 +274,11 @@ class LibvirtDriver(power.MemoryDisksFigures):
             self._disks.write_config_drive(instance_id, config_drive.build(files))
 
     async def ensure_network(self, instance: Instance) -> None:
-        self._refuse_if_read_only("ensure_network")
+        self.refuse_if_read_only("ensure_network")
         await self._control("network", partial(network.plug, instance=instance, found=await self._found()))
 
     async def remove_network(self, instance: Instance) -> None:
-        self._refuse_if_read_only("remove_network")
+        self.refuse_if_read_only("remove_network")
         if self._backend == "nat":
             for address in instance.addresses:
                 await self._control(
@@ -319,7 +322,7 @@ class LibvirtDriver(power.MemoryDisksFigures):
         self._pulses.forget(instance_id)
 
     async def shutdown(self, instance_id: InstanceId) -> None:
-        self._refuse_if_read_only("shutdown")
+        self.refuse_if_read_only("shutdown")
         # A key of its own: pulling the plug is the cure for a guest whose QEMU does not answer, and must not wait
         # behind this.
         ask = partial(guest.shutdown, instance_id=instance_id)
@@ -337,8 +340,11 @@ class LibvirtDriver(power.MemoryDisksFigures):
         return await self._settling.run(key, fn)
 
     async def _change(self, name: str, instance_id: InstanceId, fn: Hop[T], *, deadline_s: float | None = None) -> T:
-        self._refuse_if_read_only(name)
+        self.refuse_if_read_only(name)
         return await self._settling.run(("guest", instance_id), fn, deadline_s=deadline_s)
+
+    def _watermark(self, total_bytes: int) -> int:
+        return watermark_bytes(self.settings.default, total_bytes)
 
     def _outdate(self, instance_id: InstanceId) -> None:
         """What is known of the domain may have changed: the next bulk read looks at it."""

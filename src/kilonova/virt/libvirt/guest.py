@@ -355,6 +355,11 @@ def shutdown(conn: libvirt.virConnect, instance_id: InstanceId) -> None:
             raise
 
 
+def goes(domain: libvirt.virDomain) -> bool:
+    """Whether its processors run."""
+    return _state(domain)[0] in states.GOES
+
+
 def pause(conn: libvirt.virConnect, instance_id: InstanceId) -> None:
     """The guest's processors stand still.  Raises HypervisorError when it does not run."""
     domain, state = _live(conn, instance_id)
