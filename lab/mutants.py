@@ -227,6 +227,34 @@ MUTANTS: Sequence[Mutant] = (
         "                await self._reader.drain()\n",
         "",
     ),
+    _one(
+        "what a resize holds",
+        "tests/unit/conductor/test_resize.py",
+        "db/writers/hosts.py",
+        "(instance.flavor, instance.old_flavor, instance.new_flavor) if one is not None",
+        "(instance.flavor, instance.old_flavor) if one is not None",
+    ),
+    _one(
+        "the mark of a resize undone",
+        "tests/unit/compute/test_resize.py",
+        "compute/operations/resize.py",
+        'ActionId(f"{job.action.id}-undone")',
+        "job.action.id",
+    ),
+    _one(
+        "the name of a kept disk",
+        "tests/contract/test_resizing.py",
+        "virt/libvirt/resizing.py",
+        'f"{KEPT}{tag}"',
+        'f"{KEPT}x"',
+    ),
+    _one(
+        "a resized server that waits on",
+        "tests/unit/conductor/test_resize.py",
+        "conductor/effects.py",
+        "_WAITING = (VmState.RESCUED, VmState.RESIZED)",
+        "_WAITING = (VmState.RESCUED,)",
+    ),
 )
 
 

@@ -2,6 +2,7 @@
 """The routes of Compute v2.1, with the names of Nova's policies."""
 
 from kilonova.api.compute import (
+    aggregate_images,
     aggregates,
     diagnostics,
     extensions,
@@ -21,6 +22,7 @@ from kilonova.api.compute import (
     server_networks,
     server_password,
     server_tags,
+    server_topology,
     servers,
     services,
     zones,
@@ -97,6 +99,8 @@ SERVERS = (
         reply="{migrations: []}: live ones only", min=v2(23)),
     Row("GET", "/servers/{server_id}/migrations/{migration_id}", migrations.show_of_server,
         P + "servers:migrations:show", ADMIN, reply="404: live ones only", min=v2(23)),
+    Row("GET", "/servers/{server_id}/topology", server_topology.show_topology, "compute:server:topology:index", READER,
+        reply="{nodes: [], pagesize_kb: null}", min=v2(78)),
     Row("GET", "/servers/{server_id}/os-instance-actions", instance_actions.list_actions,
         P + "os-instance-actions:list", READER, reply="{instanceActions: [...]}",
         query=instance_actions.ARGUMENTS, strict=v2(58)),
@@ -195,6 +199,8 @@ AGGREGATES = (
     Row("PUT", "/os-aggregates/{aggregate_id}", aggregates.update, P + "os-aggregates:update", ADMIN,
         reply="{aggregate}", body=aggregates.UpdateAggregate),
     Row("DELETE", "/os-aggregates/{aggregate_id}", aggregates.delete, P + "os-aggregates:delete", ADMIN),
+    Row("POST", "/os-aggregates/{aggregate_id}/images", aggregate_images.cache, "compute:aggregates:images", ADMIN, 202,
+        body=aggregate_images.CacheImages, min=v2(81)),
     Row("POST", "/os-aggregates/{aggregate_id}/action", aggregates.act, P + "os-aggregates:action", ADMIN,
         reply="{aggregate}", body=aggregates.AggregateAction),
 )  # fmt: skip
