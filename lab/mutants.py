@@ -47,6 +47,41 @@ ACTIONS = "tests/unit/conductor/test_actions.py"
 
 MUTANTS: Sequence[Mutant] = (
     _one(
+        "an edit of roles that forgets what is known of tokens",
+        "tests/service/test_api_users.py::test_roles_are_given_checked_listed_and_taken_away",
+        "api/identity/edit.py",
+        "call.deps.standings.forget()",
+        "pass",
+    ),
+    _one(
+        "the last administrator",
+        "tests/unit/conductor/test_identity_edits.py",
+        "conductor/identity_edits.py",
+        "if not read.has_administrator(connection):",
+        "if False:",
+    ),
+    _one(
+        "servers of the own project only",
+        "tests/service/test_tenants.py::test_what_is_anothers_is_answered_like_what_is_not_there",
+        "api/compute/servers.py",
+        "return await call.db.read(instances.get, server_id_of(call), call.scope)",
+        "return await call.db.read(instances.get, server_id_of(call), None)",
+    ),
+    _one(
+        "the policy of an action",
+        "tests/service/test_tenants.py::test_a_reader_changes_nothing_and_a_member_does_nothing_of_an_administrators",
+        "api/compute/actions/table.py",
+        "    call.permit(row.rule)\n",
+        "",
+    ),
+    _one(
+        "a queue of log-ins with an end",
+        "tests/unit/identity/test_passwords.py",
+        "identity/passwords.py",
+        "if self._waiting >= MOST_WAITING:",
+        "if False:",
+    ),
+    _one(
         "keepalive",
         FREEZE,
         "virt/libvirt/opening.py",

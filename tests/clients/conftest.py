@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from lab.common import CLIENT
 from lab.counting import cannot_run
@@ -27,10 +28,25 @@ class Client:
             "NO_PROXY": "127.0.0.1",
         }
         self.environment.pop("PYTHONPATH", None)
+        self.clouds = clouds
 
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         argv = [str(CLIENT / "bin/openstack"), *words]
-        return subprocess.run(argv, env=self.environment, capture_output=True, text=True, timeout=120, check=False)
+        whole = {**self.environment, **environment}
+        return subprocess.run(argv, env=whole, capture_output=True, text=True, timeout=120, check=False)
+
+    def without_user(self, *words: str) -> Any:
+        """The same by what the words say, at the address in the clouds.yaml: no user and no project of it."""
+        auth = yaml.safe_load(self.clouds.read_text())["clouds"]["kilonova"]["auth"]
+        nothing = self.clouds.with_name("no-clouds.yaml")
+        nothing.write_text("clouds: {}\n")
+        done = self.run(
+            *("--os-auth-url", auth["auth_url"], *words, "-f", "json"),
+            OS_CLIENT_CONFIG_FILE=str(nothing),
+            OS_CLOUD="",
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
 
     def plain(self, *words: str) -> str:
         done = self.run(*words)

@@ -256,5 +256,35 @@ def test_what_an_operator_asks(openstack: Client, box: Any) -> None:
     assert openstack("availability", "zone", "list")[0]["Zone Name"] == "nova"
 
 
+def test_users_projects_and_roles(openstack: Client) -> None:
+    web = openstack("project", "create", "--description", "pages", "web")
+    ann = openstack("user", "create", "--project", "web", "--password", "secret", "ann")
+    assert (ann["name"], ann["default_project_id"], ann["enabled"]) == ("ann", web["id"], True)
+    openstack.plain("role", "add", "--user", "ann", "--project", "web", "member")
+    (given,) = openstack("role", "assignment", "list", "--user", "ann", "--names")
+    assert (given["Role"], given["User"], given["Project"]) == ("member", "ann@Default", "web@Default")
+    assert [user["Name"] for user in openstack("user", "list", "--project", "web")] == ["ann"]
+    as_ann = ("--os-username", "ann", "--os-project-name", "web", "--os-password")
+    assert openstack(*as_ann, "secret", "server", "list") == []
+    assert "403" in openstack.refused(*as_ann, "secret", "user", "list")
+    made = openstack(*as_ann, "secret", "application", "credential", "create", "--role", "reader", "robot")
+    by_secret = (
+        *("--os-auth-type", "v3applicationcredential", "--os-application-credential-id", made["ID"]),
+        *(f"--os-application-credential-secret={made['Secret']}",),
+    )
+    assert "m1.nano" in [flavor["Name"] for flavor in openstack.without_user(*by_secret, "flavor", "list")]
+    openstack.plain(*as_ann, "secret", "user", "password", "set", "--original-password", "secret", "--password", "new")
+    assert "HTTP 401" in openstack.refused(*as_ann, "secret", "token", "issue")
+    token = openstack(*as_ann, "new", "token", "issue")["id"]
+    openstack.plain("token", "revoke", token)
+    openstack.plain("user", "set", "--disable", "ann")
+    assert "HTTP 401" in openstack.refused(*as_ann, "new", "token", "issue")
+    assert "nobody who can administer" in openstack.refused("user", "delete", "admin")
+    openstack.plain("role", "remove", "--user", "ann", "--project", "web", "member")
+    openstack.plain("user", "delete", "ann")
+    openstack.plain("project", "delete", "web")
+    assert [project["Name"] for project in openstack("project", "list")] == ["admin"]
+
+
 def test_a_wrong_password_is_said_so(openstack: Client) -> None:
     assert "HTTP 401" in openstack.refused("--os-password", "wrong", "token", "issue")

@@ -71,6 +71,26 @@ def test_who_context_is_admin_names_sees_all_projects(tmp_path: Path) -> None:
     run(main())
 
 
+def test_finer_rules_open_lists_limits_and_publishing(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    names = ("os_compute_api:servers:detail:get_all_tenants", "os_compute_api:limits:other_project", "publicize_image")
+    path.write_text("".join(f'"{name}": "role:auditor"\n' for name in names))
+
+    async def main() -> None:
+        async with running_api({("oslo_policy", "policy_file"): str(path)}) as api:
+            server = await api.server(await api.image())
+            ann, _, _ = await member(api, "ann", "member", "auditor")
+            (shown,) = (await ann.json("/servers/detail?all_tenants=1"))["servers"]
+            assert shown["id"] == server
+            assert "OS-EXT-SRV-ATTR:host" not in shown
+            assert (await ann.compute("GET", "/servers?all_tenants=1")).status_code == 403
+            assert (await api.compute("GET", "/servers/detail?all_tenants=1")).status_code == 403
+            assert (await ann.compute("GET", f"/limits?tenant_id={shown['tenant_id']}")).status_code == 200
+            await ann.image(visibility="public")
+
+    run(main())
+
+
 def test_a_file_that_cannot_be_used_stops_the_start_and_not_a_running_service(tmp_path: Path) -> None:
     path = tmp_path / "policy.yaml"
     path.write_text('"os_compute_api:servers:show": "role:x andd role:y"')

@@ -217,6 +217,7 @@ def test_without_a_token_there_are_versions_health_and_the_log_in_and_nothing_el
         "GET ",
         "GET /healthz",
         "GET /readyz",
+        "GET /openapi.json",
         *(f"GET {path}" for path in ("/compute", "/compute/v2", "/identity", "/image", "/image/versions", "/network")),
         *(f"GET {path}" for path in (COMPUTE, IDENTITY, IMAGE, NETWORK)),
         "POST /identity/v3/auth/tokens",

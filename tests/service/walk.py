@@ -56,6 +56,8 @@ class Target:
 
 BODIES: Mapping[str, Any] = {
     "UpdateServer": {"server": {"name": "taken"}},
+    "Resize": {"resize": {"flavorRef": "2"}},
+    "Unshelve": {"unshelve": {"availability_zone": "nova"}},
     "Rebuild": {"rebuild": {"imageRef": UNKNOWN_UUID}},
     "CreateRemoteConsole": {"remote_console": {"protocol": "serial", "type": "serial"}},
 }

@@ -8,8 +8,20 @@ from kilonova.api.policy import BASE
 from kilonova.api.route import Role, Service
 from kilonova.api.routes import SERVICES
 
+FINER: Mapping[str, tuple[Role, str]] = {
+    "os_compute_api:servers:index:get_all_tenants": (Role.ADMIN, "GET /compute/v2.1/servers?all_tenants"),
+    "os_compute_api:servers:detail:get_all_tenants": (Role.ADMIN, "GET /compute/v2.1/servers/detail?all_tenants"),
+    "os_compute_api:limits:other_project": (Role.ADMIN, "GET /compute/v2.1/limits?tenant_id"),
+    "os_compute_api:os-server-groups:index:all_projects": (
+        Role.ADMIN,
+        "GET /compute/v2.1/os-server-groups?all_projects",
+    ),
+    "publicize_image": (Role.ADMIN, "an image that is made public"),
+}
+"""What handlers ask themselves, because it depends on more than the path."""
 
-def asked_by_rows(services: Iterable[Service] = SERVICES) -> Mapping[str, tuple[Role, tuple[str, ...]]]:
+
+def asked_for(services: Iterable[Service] = SERVICES) -> Mapping[str, tuple[Role, tuple[str, ...]]]:
     """By rule: its default, and what asks for it ("GET /compute/v2.1/servers").  Raises ValueError when two rows that
     share a rule differ in its default: an operator's word could not mean both."""
     found: dict[str, tuple[Role, tuple[str, ...]]] = {}
@@ -27,10 +39,12 @@ def asked_by_rows(services: Iterable[Service] = SERVICES) -> Mapping[str, tuple[
     for name, actions in table.ACTIONS.items():
         for action in actions:
             add(action.rule, action.role, f"POST /compute/v2.1/servers/{{server_id}}/action ({name})")
+    for rule, (role, asker) in FINER.items():
+        add(rule, role, asker)
     return found
 
 
-RULES: Mapping[str, str] = {rule: role.value for rule, (role, _) in asked_by_rows().items()}
+RULES: Mapping[str, str] = {rule: role.value for rule, (role, _) in asked_for().items()}
 """What `kilonova.api.policy.Policy` is fed with."""
 
 
@@ -38,7 +52,7 @@ def sample() -> str:
     """A policy.yaml in which every default stands as a comment."""
     lines = ["# Take the # away from what is to differ; docs/policy.md says how it is read.", ""]
     lines += [f'#"{name}": "{text}"' for name, text in BASE.items()]
-    for rule, (role, askers) in asked_by_rows().items():
+    for rule, (role, askers) in asked_for().items():
         lines += ["", *(f"# {asker}" for asker in askers), f'#"{rule}": "{role.value}"']
     return "\n".join(lines) + "\n"
 
@@ -48,7 +62,7 @@ def markdown() -> str:
     lines = [_INTRODUCTION, "| rule | default |", "|---|---|"]
     lines += [f"| `{name}` | `{text}` |" for name, text in BASE.items()]
     lines += ["", "## What rows ask for", "", "| rule | default | asked by |", "|---|---|---|"]
-    for rule, (role, askers) in sorted(asked_by_rows().items()):
+    for rule, (role, askers) in sorted(asked_for().items()):
         lines.append(f"| `{rule}` | `{role.value}` | {'<br>'.join(f'`{asker}`' for asker in askers)} |")
     return "\n".join(lines) + "\n"
 
@@ -66,7 +80,8 @@ force.
   `%(project_id)s`: those that the path names, or else the caller's own. Checks that ask another server (`http:`) are
   not supported.
 * Servers, images and ports of other projects are not found (404) except by those whom `context_is_admin` lets through,
-  whatever another rule says: a rule can open an operation to a role, not a project to a stranger.
+  whatever another rule says: a rule can open an operation to a role, not a project to a stranger. Only some
+  lists have rules of their own for that (`...:get_all_tenants`, `...:all_projects`).
 * Roles: admin implies manager implies member implies reader. A role exists when the policy file speaks of it
   (`role:operator`), and can then be given like any other. What an administrator takes away stops working at once; what
   he gives works with the next token.

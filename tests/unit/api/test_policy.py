@@ -7,7 +7,7 @@ import pytest
 
 from kilonova.api.policy import BASE, REMEMBERED, Policy
 from kilonova.api.route import Role, Row, Service
-from kilonova.api.rules import RULES, asked_by_rows, markdown, sample
+from kilonova.api.rules import RULES, asked_for, markdown, sample
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import ConfigError, Forbidden
 from kilonova.config.oslo_policy import PolicySettings
@@ -130,7 +130,7 @@ def test_a_decision_is_made_once_and_only_so_many_are_kept(monkeypatch: pytest.M
 def test_two_rows_of_one_rule_agree() -> None:
     one, other = Row("GET", "/a", nothing, "r", Role.READER), Row("GET", "/b", nothing, "r", Role.ADMIN)
     with pytest.raises(ValueError, match="r has two defaults: READER and ADMIN"):
-        asked_by_rows((Service("/s", (one, other)),))
+        asked_for((Service("/s", (one, other)),))
 
 
 def test_the_sample_changes_nothing_until_it_is_uncommented(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ Source: Compute API reference, "Limits".  -1 means unlimited.
 
 from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.microversion import v2
-from kilonova.base.errors import Forbidden
 from kilonova.db.readers import quotas
 from kilonova.objects.quota import UNLIMITED
 
@@ -16,8 +15,8 @@ ARGUMENTS = frozenset({"reserved", "tenant_id"})
 async def show_limits(call: Call) -> Reply:
     """The caller's project's; another's for an administrator who names it."""
     project_id = call.query.text("tenant_id") or call.context.project_id
-    if project_id != call.context.project_id and not call.context.is_admin:
-        raise Forbidden("Policy doesn't allow os_compute_api:limits:other_project to be performed.")
+    if project_id != call.context.project_id:
+        call.permit("os_compute_api:limits:other_project")
     standing = await call.db.read(quotas.standing, call.deps.quotas.defaults, project_id)
     limits, used = standing.limits, standing.used
     absolute: dict[str, int] = {

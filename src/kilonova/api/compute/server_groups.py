@@ -15,7 +15,7 @@ from kilonova.api.body import Body
 from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.compute.fields import Name, Positive
 from kilonova.api.microversion import v2
-from kilonova.base.errors import Forbidden, InvalidInput
+from kilonova.base.errors import InvalidInput
 from kilonova.db.readers import server_groups as readers
 from kilonova.objects.ids import InstanceId, ServerGroupId
 from kilonova.objects.server_group import MAX_SERVER_PER_HOST, GroupPolicy, ServerGroup
@@ -83,8 +83,8 @@ async def _create(call: Call, name: str, policy: GroupPolicy, rules: dict[str, i
 async def list_groups(call: Call) -> Reply:
     """GET /os-server-groups: the project's; with `all_projects`, whatever its value, everybody's."""
     everybodys = call.query.text("all_projects") is not None
-    if everybodys and not call.context.is_admin:
-        raise Forbidden("Policy doesn't allow os_compute_api:os-server-groups:index:all_projects to be performed.")
+    if everybodys:
+        call.permit("os_compute_api:os-server-groups:index:all_projects")
     longest = call.deps.settings.max_limit
     limit = call.query.integer("limit")
     project_id = None if everybodys else call.context.project_id

@@ -6,6 +6,7 @@ from typing import Any
 from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.identity.catalog import catalog
 from kilonova.api.identity.domain import DOMAIN, collection
+from kilonova.api.identity.edit import edited
 from kilonova.api.identity.projects import project_view
 from kilonova.api.identity.roles import role_id
 from kilonova.api.policy import ADMIN_REQUIRED
@@ -45,10 +46,7 @@ async def show_token(call: Call) -> Reply:
 async def revoke_token(call: Call) -> Reply:
     """DELETE /v3/auth/tokens: the token in X-Subject-Token counts no longer; those that were made from it do."""
     claims = await _subject(call)
-    try:
-        await call.deps.identity.revoke_token(claims.audit_ids[0], claims.expires_at)
-    finally:
-        call.deps.standings.forget()
+    await edited(call, call.deps.identity.revoke_token(claims.audit_ids[0], claims.expires_at))
     return Reply()
 
 

@@ -59,8 +59,8 @@ def applied(image: Image, members: Mapping[str, Any], call: Call) -> Image:
             f"Disk format {fields.disk_format[:64]} is not supported: use {' or '.join(sorted(DISK_FORMATS))}.",
             path="disk_format",
         )
-    if fields.visibility == "public" and image.visibility != "public" and not call.context.is_admin:
-        raise Forbidden("You are not authorized to complete publicize_image action.")
+    if fields.visibility == "public" and image.visibility != "public":
+        call.permit("publicize_image")
     properties = fields.__pydantic_extra__
     if len(properties) > MOST_PROPERTIES:
         raise TooLarge(f"An image has at most {MOST_PROPERTIES} properties.", limit=MOST_PROPERTIES)
