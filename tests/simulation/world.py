@@ -17,6 +17,9 @@ from typing import Any, TypeVar
 import httpx
 
 from kilonova.api.app import ApiDeps, create_app
+from kilonova.api.policy import Policy
+from kilonova.api.rules import RULES
+from kilonova.api.standings import Standings
 from kilonova.base.errors import InvalidState
 from kilonova.base.failpoints import Failpoints
 from kilonova.base.metrics import Metrics
@@ -40,6 +43,7 @@ from kilonova.objects.quota import Usage, held_by
 from kilonova.rpc.memory import MemoryBus, MemoryHub
 from kilonova.rpcapi.compute import ComputeAPI
 from kilonova.rpcapi.conductor import ConductorAPI
+from kilonova.rpcapi.identity import IdentityAPI
 from kilonova.rpcapi.method import Caller
 from kilonova.rpcapi.operators import OperatorAPI
 from kilonova.virt.fake import FakeDriver
@@ -107,6 +111,7 @@ class World:
                 self.settings.conductor,
                 quotas=self.settings.quota,
                 down_time_s=self.settings.default.service_down_time,
+                resize_confirm_window_s=0,
                 offload_after_s=self.settings.default.shelved_offload_time,
                 failpoints=Failpoints(),
                 metrics=self.metrics,
@@ -155,9 +160,12 @@ class World:
         deps = ApiDeps(
             db=self.db,
             conductor=ConductorAPI(caller),
+            identity=IdentityAPI(caller),
             operators=OperatorAPI(caller),
             compute=ComputeAPI(caller),
             tokens=tokens,
+            standings=Standings(self.db, self.clock),
+            policy=Policy(RULES, self.settings.oslo_policy),
             passwords=Passwords(self.workers),
             images=self.store,
             clock=self.clock,

@@ -4,6 +4,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from kilonova.api.policy import Policy
+from kilonova.api.standings import Standings
 from kilonova.base.clock import Clock
 from kilonova.config.api import ApiSettings
 from kilonova.config.quota import QuotaSettings
@@ -15,6 +17,7 @@ from kilonova.images.store import ImageStore
 from kilonova.objects.console import Consoles
 from kilonova.rpcapi.compute import ComputeAPI
 from kilonova.rpcapi.conductor import ConductorAPI
+from kilonova.rpcapi.identity import IdentityAPI
 from kilonova.rpcapi.operators import OperatorAPI
 
 
@@ -24,9 +27,12 @@ class ApiDeps:
 
     db: Database
     conductor: ConductorAPI
+    identity: IdentityAPI
     operators: OperatorAPI
     compute: ComputeAPI
     tokens: TokenMinter
+    standings: Standings
+    policy: Policy
     passwords: Passwords
     images: ImageStore
     clock: Clock

@@ -26,6 +26,7 @@ _STATUS: Mapping[type[errors.KilonovaError], int] = {
     errors.InvalidState: 409,
     errors.StaleWrite: 409,
     errors.TooLarge: 413,
+    errors.Overloaded: 503,
     errors.HypervisorUnavailable: 503,
     errors.OutcomeUnknown: 503,
     errors.NativeCallTimeout: 503,

@@ -7,7 +7,7 @@ only `rpc` knows the wire form.
 
 KilonovaError
 ├── InvalidInput, TooLarge, NotFound, Conflict, InvalidState, Forbidden, OverQuota, Unauthorized, NotAcceptable
-├── ImageUnacceptable, NoValidHost
+├── ImageUnacceptable, NoValidHost, Overloaded
 ├── HypervisorUnavailable, OutcomeUnknown, NativeCallTimeout, HypervisorError, GuestNotRunning, GuestStuck
 ├── RpcTimeout, RpcUnavailable, StaleWrite, DeadlineExceeded
 └── ConfigError, DriverLoadError, StateError          (end a command with one sentence)
@@ -100,6 +100,13 @@ class NoValidHost(KilonovaError):
     """No host can take the instance; the message says what each filter refused."""
 
     code = "no-valid-host"
+    retryable = True
+
+
+class Overloaded(KilonovaError):
+    """More of this is asked for than the service does at a time; nothing was begun."""
+
+    code = "overloaded"
     retryable = True
 
 

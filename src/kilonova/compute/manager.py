@@ -34,11 +34,13 @@ from kilonova.compute.uptime import uptime
 from kilonova.compute.virtapi import ComputeVirtAPI
 from kilonova.config.default import reloaded
 from kilonova.config.load import Settings
+from kilonova.objects.diagnostics import GuestDiagnostics
 from kilonova.rpc.bus import Bus
 from kilonova.rpcapi import compute as rows
 from kilonova.rpcapi.host import HostAPI
 from kilonova.rpcapi.method import Ack, Caller, Endpoint
 from kilonova.virt.driver import ComputeDriver, Reachability, VirtAPI
+from kilonova.virt.power import Diagnostics, able
 
 log = structlog.get_logger(__name__)
 
@@ -155,6 +157,7 @@ class ComputeManager:
         endpoint.on(rows.WAKE, self._wake)
         endpoint.on(rows.CONSOLE_OUTPUT, self._console_output)
         endpoint.on(rows.HOST_UPTIME, self._host_uptime)
+        endpoint.on(rows.DIAGNOSE, self._diagnose)
         return endpoint
 
     async def _wake(self, _request: rows.Wake, _peer: str) -> Ack:
@@ -169,3 +172,6 @@ class ComputeManager:
 
     async def _host_uptime(self, _request: rows.HostUptime, _peer: str) -> rows.Uptime:
         return rows.Uptime(await uptime())
+
+    async def _diagnose(self, request: rows.Diagnose, _peer: str) -> GuestDiagnostics:
+        return await able(self.driver, Diagnostics, "measure a guest").diagnostics(request.instance_id)

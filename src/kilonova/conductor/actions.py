@@ -10,9 +10,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kilonova.base.errors import InvalidState, NotFound, StaleWrite
-from kilonova.conductor import images, quota, server_groups, shelving
-from kilonova.conductor.effects import when_accepted
+from kilonova.base.errors import InvalidState, NotFound, NoValidHost, StaleWrite
+from kilonova.conductor import images, quota, resize, server_groups, shelving
+from kilonova.conductor.effects import ends_in, when_accepted, when_ended
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
@@ -20,6 +20,7 @@ from kilonova.db.readers import instances as read_instances
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
+from kilonova.db.writers import migrations as write_migrations
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.instance import Fault, Instance
@@ -63,8 +64,9 @@ def accept(
 ) -> HostName | None:
     """Record an action on an existing instance, or refuse it; the host to wake, if there is one.
 
-    Raises NotFound, InvalidState, OverQuota, or what `when_accepted` does.  A repeat of the same request, and a second
-    delete, change nothing.  Without `quotas`, as for what the service asks of itself, no limit holds.
+    Raises NotFound, InvalidState, NoValidHost, OverQuota, or what `when_accepted` and `resize.prepare` do.  A repeat of
+    the same request, and a second delete, change nothing.  Without `quotas`, as for what the service asks of itself, no
+    limit holds.
     """
     if read_actions.is_known(connection, asked.instance_id, asked.context.request_id):
         return None  # even if it has ended since: its outcome is recorded
@@ -73,7 +75,10 @@ def accept(
     if asked.verb is Verb.DELETE and any(action.verb is Verb.DELETE for action in already):
         return instance.host
     _check(instance, asked, already)
-    values = when_accepted(instance, asked)
+    asked, prepared = resize.prepare(connection, instance, asked, action_id, now)
+    values = when_accepted(instance, asked) | prepared
+    if asked.verb is Verb.REBUILD:
+        _reclaim(connection, instance, asked)
     asked = shelving.prepared(connection, instance, images.prepared(connection, instance, asked, already))
     rule = VERBS[asked.verb]
     if rule.preempts:
@@ -88,6 +93,14 @@ def accept(
     if instance.host is None and not rule.places:  # nothing of it is on any host: a delete has nothing to do there
         _end(connection, action, instance, _Outcome(True, None, None), now)
     return instance.host
+
+
+def _reclaim(connection: sa.Connection, instance: Instance, asked: AcceptAction) -> None:
+    """A server whose flavor has no size for its disk has one as large as its image."""
+    assert instance.host is not None
+    assert asked.image is not None
+    if not write_hosts.reclaim_disk(connection, instance.host, instance, replace(instance, image=asked.image)):
+        raise NoValidHost(f"Host {instance.host} has no room for a disk of the size of image {asked.image.id}.")
 
 
 def _supersede(connection: sa.Connection, already: list[Action], by: AcceptAction, now: datetime) -> None:
@@ -196,15 +209,17 @@ def _end(connection: sa.Connection, action: Action, instance: Instance, outcome:
         return
     power = PowerState.NOSTATE if outcome.power is None else outcome.power
     values: dict[str, Any] = {"task_state": None, "power_state": power}
+    values.update(when_ended(action.verb, succeeded=outcome.succeeded))
     if outcome.succeeded:
         # The verb says where it ends, the hypervisor's last word whether it is still there.
-        values.update(vm_state=observed(VERBS[action.verb].ends or instance.vm_state, power), fault=None)
+        values.update(vm_state=observed(ends_in(instance, action.verb), power), fault=None)
         if action.verb is Verb.CREATE:
             values["launched_at"] = now
     elif VERBS[action.verb].breaks:
         values.update(vm_state=VmState.ERROR, fault=failure)
     else:  # it is what it is: the reason stands in the action
         values["vm_state"] = observed(instance.vm_state, power)
+    values |= resize.settle(connection, action.verb, instance, now, succeeded=outcome.succeeded)
     if failure is not None:
         images.give_up(connection, action)
     values.update(shelving.ended(connection, action, instance, failure, outcome.power, now))
@@ -217,6 +232,7 @@ def _gone(connection: sa.Connection, instance: Instance, now: datetime) -> None:
     if instance.host is not None:
         write_hosts.release(connection, instance.host, instance)
     write_instances.release_addresses(connection, instance.id)
+    write_migrations.close(connection, instance.id, now)
     write_instances.update(
         connection,
         instance.id,

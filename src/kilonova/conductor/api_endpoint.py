@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from kilonova.base.clock import Clock
 from kilonova.base.failpoints import Failpoints
-from kilonova.conductor import actions, hosts, quota, server_edits, server_groups
+from kilonova.conductor import actions, hosts, identity_edits, quota, server_edits, server_groups
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
 from kilonova.db.readers import actions as read_actions
@@ -53,6 +53,8 @@ class ApiEndpoint:
         endpoint.on(rows.EDIT_METADATA, self._edit_metadata)
         endpoint.on(rows.EDIT_TAGS, self._write_now(server_edits.edit_tags))
         endpoint.on(rows.UPDATE_SERVICE, self._update_service)
+        for row, edit in identity_edits.EDITS:
+            endpoint.on(row, self._write_now(edit))
         endpoint.on(rows.SET_QUOTAS, self._write(quota.set_limits))
         endpoint.on(rows.DELETE_QUOTAS, self._write(lambda c, r: write_quotas.delete_limits(c, r.project_id)))
         endpoint.on(rows.CREATE_SERVER_GROUP, self._write(lambda c, r: server_groups.create(c, r.group, self._quotas)))
@@ -107,7 +109,8 @@ class ApiEndpoint:
             quota.check_keypairs(connection, limits, request.keypair.user_id)
 
     async def _update_server(self, request: rows.UpdateServer, _peer: str) -> Ack:
-        asked = {"name": request.name, "description": request.description}
+        whose = ("context", "instance_id")
+        asked = {name: getattr(request, name) for name in rows.UpdateServer.__dataclass_fields__ if name not in whose}
         values = {name: value for name, value in asked.items() if value is not None}
         await self._db.write(write_instances.update, request.instance_id, self._clock.now(), **values)
         return ACK

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from kilonova.db.readers import identity as read_identity
-from kilonova.db.readers.identity import Project, User
 from kilonova.db.writers import catalogue
 from kilonova.db.writers import identity as write_identity
 from kilonova.db.writers import quotas as write_quotas
 from kilonova.objects.flavor import Flavor
+from kilonova.objects.identity import Assignment, Project, User
 from kilonova.objects.ids import FlavorId
 from kilonova.objects.quota import UNLIMITED
 
@@ -51,7 +51,7 @@ def furnish(connection: sa.Connection, admin: FirstAdmin) -> bool:
     write_quotas.set_limits(connection, admin.project_id, OWNERS_QUOTA)
     write_identity.insert_user(connection, User(admin.user_id, "admin", admin.password_hash, admin.project_id))
     for role in ROLES:
-        write_identity.assign_role(connection, admin.user_id, admin.project_id, role)
+        write_identity.assign_role(connection, Assignment(admin.user_id, admin.project_id, role))
     for flavor_id, name, vcpus, memory_mib, disk_gib in FLAVORS:
         catalogue.create_flavor(connection, Flavor(FlavorId(flavor_id), name, vcpus, memory_mib, disk_gib))
     return True

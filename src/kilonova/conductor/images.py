@@ -31,8 +31,8 @@ def prepared(
 ) -> AcceptAction:
     """The request with what it does to images done: the record of the one that it makes, and, for a delete, the end of
     those that nobody will need or complete.  Raises Conflict."""
-    if asked.image is not None:
-        write_catalogue.create_image(connection, asked.image)
+    if asked.new_image is not None:
+        write_catalogue.create_image(connection, asked.new_image)
     if asked.verb is not Verb.DELETE:
         return asked
     forgotten = _forget_shelved(connection, instance)

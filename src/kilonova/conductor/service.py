@@ -7,6 +7,7 @@ waking) can be lost at any moment and is found again from the open actions.
 
 import asyncio
 import contextlib
+from datetime import timedelta
 
 import structlog
 
@@ -15,7 +16,7 @@ from kilonova.base.errors import KilonovaError
 from kilonova.base.failpoints import Failpoints
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
-from kilonova.conductor import build, liveness, offload, watchdog
+from kilonova.conductor import auto_confirm, build, liveness, offload, watchdog
 from kilonova.conductor.api_endpoint import ApiEndpoint
 from kilonova.conductor.host_endpoint import HostEndpoint
 from kilonova.conductor.operator_endpoint import OperatorEndpoint
@@ -37,7 +38,8 @@ QUEUE = "conductors"
 
 
 class Conductor:
-    """Serves the API and hosts; owns the database.  `down_time_s`: silence that makes a host down; `offload_after_s`:
+    """Serves the API and hosts; owns the database.  `down_time_s`: silence that makes a host down;
+    `resize_confirm_window_s`: how long a resize waits to be confirmed before it is (0: for ever); `offload_after_s`:
     how long a shelved server stays on its host (negative: until somebody says)."""
 
     def __init__(
@@ -49,6 +51,7 @@ class Conductor:
         *,
         quotas: QuotaSettings,
         down_time_s: float,
+        resize_confirm_window_s: float,
         offload_after_s: float,
         failpoints: Failpoints,
         metrics: Metrics,
@@ -57,6 +60,7 @@ class Conductor:
         self._db, self._compute, self._clock, self._settings = db, compute, clock, settings
         self._failpoints = failpoints
         self._liveness = liveness.Liveness(clock, down_time_s=down_time_s, grace_s=settings.grace_period)
+        self._resize_confirm_window = timedelta(seconds=resize_confirm_window_s)
         self._to_place: asyncio.Queue[ActionId] = asyncio.Queue()
         self._offload_after_s = offload_after_s
         self._shelved = asyncio.Event()
@@ -139,3 +143,11 @@ class Conductor:
             await self._db.write(liveness.record, changed, self._clock.now())
             for host, epoch, up in changed:
                 log.warning("host is up" if up else "host is down", host=host, epoch=epoch)
+        if self._resize_confirm_window:
+            await self._confirm_resizes()
+
+    async def _confirm_resizes(self) -> None:
+        clock = self._clock
+        due = (self._resize_confirm_window, clock.new_id, clock.now())
+        for host in await self._db.write(auto_confirm.confirm_due, *due):
+            await self._compute.wake(host)

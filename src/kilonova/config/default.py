@@ -77,6 +77,12 @@ OPTIONS = [
     ),
     cfg.IntOpt("max_concurrent_resumes", default=3, min=1, help="Guests started at the same time after a boot."),
     cfg.FloatOpt("shutdown_timeout", default=60.0, min=0, help="Seconds a guest gets to shut itself down."),
+    cfg.FloatOpt(
+        "resize_confirm_window",
+        default=0.0,
+        min=0,
+        help="Seconds after which a resize that nobody confirmed or reverted is confirmed; 0: never.",
+    ),
     cfg.StrOpt("default_availability_zone", default="nova", help="Zone of hosts that name none."),
     cfg.StrOpt(
         "status_listen",
@@ -118,6 +124,7 @@ class DefaultSettings:
     resume_guests_state_on_host_boot: bool
     max_concurrent_resumes: int
     shutdown_timeout: float
+    resize_confirm_window: float
     default_availability_zone: str
     status_listen: str
     debug: bool

@@ -15,7 +15,7 @@ from oslo_config import cfg
 from kilonova.config import default, load, network
 from kilonova.objects.extra_specs import AGGREGATE, SPECS
 from kilonova.objects.states import OBSERVED, VERBS, PowerState, VmState, api_status
-from kilonova.rpcapi import compute, conductor, host, operators
+from kilonova.rpcapi import compute, conductor, host, identity, operators
 from kilonova.rpcapi.method import rows_of
 
 HEAD = "<!-- Made by `make docs` from {source}; do not edit. -->\n"
@@ -76,6 +76,7 @@ def rpc() -> str:
 
 _RPC: Mapping[str, ModuleType] = {
     "API to conductor (`conductor.api`)": conductor,
+    "API to conductor: identity (`conductor.api`)": identity,
     "API to conductor, for operators (`conductor.operators`)": operators,
     "Host to conductor (`conductor.host.<host>`)": host,
     "To a host (`compute.<host>`)": compute,
@@ -110,6 +111,13 @@ def routes() -> str:
     return HEAD.format(source="the route tables of src/kilonova/api") + "\n" + routes_markdown()
 
 
+def policy() -> str:
+    """Every rule."""
+    from kilonova.api.rules import markdown
+
+    return HEAD.format(source="the route tables of src/kilonova/api") + "\n" + markdown()
+
+
 def extra_specs() -> str:
     """Every extra spec, with what guests get of it."""
     lines = [HEAD.format(source="src/kilonova/objects/extra_specs.py"), "# Extra specs of flavors\n"]
@@ -139,6 +147,7 @@ DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "rpc.md": rpc,
     "configuration.md": configuration,
     "routes.md": routes,
+    "policy.md": policy,
     "extra-specs.md": extra_specs,
 }
 

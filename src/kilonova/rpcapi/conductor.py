@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from kilonova.base.context import RequestContext
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId, ImageId, InstanceId, ServerGroupId
-from kilonova.objects.image import Image
+from kilonova.objects.image import Image, ImageRef
 from kilonova.objects.instance import Instance
 from kilonova.objects.keypair import Keypair
 from kilonova.objects.server_group import ServerGroup
@@ -21,6 +21,11 @@ NETWORKS = "networks"
 AVAILABILITY_ZONE = "availability_zone"
 """The parameter of an unshelving that says where to; without it, where it was."""
 
+FLAVOR, DISK_CONFIG = "flavor", "disk_config"
+"""Parameters of a resize: the new flavor's id, and the new OS-DCF:diskConfig if one was given."""
+KEPT_DISK = "kept_disk"
+"""The parameter of a revertResize: under what the resize has kept the old root disk."""
+
 
 @dataclass(frozen=True, slots=True)
 class CreateServers:
@@ -33,14 +38,34 @@ class CreateServers:
 
 
 @dataclass(frozen=True, slots=True)
+class Changes:
+    """What a rebuild gives a server anew: the fields that are `named`; all others stay as they are."""
+
+    named: tuple[str, ...] = ()
+    name: str = ""
+    hostname: str = ""
+    description: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    key_name: str | None = None
+    key_data: str | None = None
+    user_data: str | None = None
+    disk_config: str = "MANUAL"
+    access_ip_v4: str | None = None
+    access_ip_v6: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AcceptAction:
-    """`image`: the record of the image that the action makes, recorded with it."""
+    """`image` is what a rescue boots, or a rebuild makes the disk of; `new_image` the record of the image that the
+    action makes, recorded with it."""
 
     context: RequestContext
     instance_id: InstanceId
     verb: Verb
     params: Mapping[str, str] = field(default_factory=dict[str, str])
-    image: Image | None = None
+    image: ImageRef | None = None
+    changes: Changes = Changes()
+    new_image: Image | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +76,10 @@ class UpdateServer:
     instance_id: InstanceId
     name: str | None = None
     description: str | None = None
+    hostname: str | None = None
+    disk_config: str | None = None
+    access_ip_v4: str | None = None
+    access_ip_v6: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +178,9 @@ CREATE_SERVERS = Method(
     "create_servers", CreateServers, Ack, "Record servers and their create actions, on disk, all or none."
 )
 ACCEPT_ACTION = Method("accept_action", AcceptAction, Ack, "Record an action on a server, on disk, or refuse it.")
-UPDATE_SERVER = Method("update_server", UpdateServer, Ack, "Rename or describe a server.")
+UPDATE_SERVER = Method(
+    "update_server", UpdateServer, Ack, "Change what a server is called, and what is written down of it."
+)
 EDIT_METADATA = Method("edit_metadata", EditMetadata, Ack, "Change a server's metadata; OverQuota beyond its limit.")
 EDIT_TAGS = Method("edit_tags", EditTags, Ack, "Change a server's tags; InvalidInput beyond the limit.")
 SET_QUOTAS = Method("set_quotas", SetQuotas, Ack, "Limit what a project may use; InvalidInput below its usage.")
@@ -184,17 +215,18 @@ class ConductorAPI:
         instance_id: InstanceId,
         verb: Verb,
         params: Mapping[str, str] | None = None,
-        image: Image | None = None,
+        new_image: Image | None = None,
     ) -> None:
         """Raises NotFound, InvalidState (with the vm_state in the message, or that it is locked), Forbidden,
         OverQuota."""
-        request = AcceptAction(context, instance_id, verb, dict(params or {}), image)
+        await self.accept(AcceptAction(context, instance_id, verb, dict(params or {}), new_image=new_image))
+
+    async def accept(self, request: AcceptAction) -> None:
+        """The same, for an action that comes with more than words."""
         await self._caller.call(SUBJECT, ACCEPT_ACTION, request)
 
-    async def update_server(
-        self, context: RequestContext, instance_id: InstanceId, name: str | None, description: str | None
-    ) -> None:
-        await self._caller.call(SUBJECT, UPDATE_SERVER, UpdateServer(context, instance_id, name, description))
+    async def update_server(self, request: UpdateServer) -> None:
+        await self._caller.call(SUBJECT, UPDATE_SERVER, request)
 
     async def edit_metadata(self, request: EditMetadata) -> None:
         """Raises NotFound, OverQuota (too many)."""

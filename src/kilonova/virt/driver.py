@@ -17,7 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 import structlog
 
 from kilonova.base.clock import Clock
-from kilonova.base.errors import DriverLoadError
+from kilonova.base.errors import DriverLoadError, HypervisorError
 from kilonova.base.tasks import Supervisor
 from kilonova.config.load import Settings
 from kilonova.objects.console import ConsoleStream
@@ -148,6 +148,30 @@ class SerialConsole(Protocol):
         ...
 
 
+@runtime_checkable
+class Resizing(Protocol):
+    """A driver that can make a guest's root disk larger, and back again.  Where there is something to be done the guest
+    must be off (HypervisorError), but for `drop_kept_disk`."""
+
+    async def keep_disk(self, instance_id: InstanceId, tag: str) -> None:
+        """A copy of the root disk as it is now is kept under `tag`.  One that is there already stays as it is; those
+        under other tags go.  HypervisorError when there is no room for it."""
+        ...
+
+    async def grow_disk(self, instance_id: InstanceId, disk_gib: int) -> None:
+        """The root disk is at least that large; it is never made smaller."""
+        ...
+
+    async def restore_disk(self, instance_id: InstanceId, tag: str) -> None:
+        """What was kept under `tag` is the root disk again, exactly.  Nothing is done when it is not there: it has been
+        put back, or was never whole."""
+        ...
+
+    async def drop_kept_disk(self, instance_id: InstanceId) -> None:
+        """No copy is kept; the root disk is as it is, and may be in use."""
+        ...
+
+
 class ComputeDriver(ABC):
     """One hypervisor of one host.
 
@@ -158,6 +182,11 @@ class ComputeDriver(ABC):
         self.virtapi = virtapi
         self.settings = settings
         self.read_only = read_only
+
+    def refuse_if_read_only(self, name: str) -> None:
+        """Raises HypervisorError for a change (the method's name) by a driver that may make none."""
+        if self.read_only:
+            raise HypervisorError(f"The driver is read-only: {name} is refused.")
 
     @abstractmethod
     async def init_host(self, tasks: Supervisor) -> None:

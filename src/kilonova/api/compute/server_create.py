@@ -63,7 +63,7 @@ async def create(call: Call, body: CreateServer) -> Reply:
     server: dict[str, Any] = {
         "id": first.id,
         "links": links,
-        "OS-DCF:diskConfig": "MANUAL",
+        "OS-DCF:diskConfig": first.disk_config,
         "security_groups": [{"name": "default"}],
         "adminPass": asked.admin_pass or call.deps.clock.new_secret(9),
     }
@@ -116,11 +116,16 @@ def _check_rest(asked: NewServer, project_id: str) -> None:
     if most > MOST_AT_ONCE:
         raise Forbidden(f"At most {MOST_AT_ONCE} servers can be created by one request.")
     if asked.user_data is not None:
-        try:
-            # Some clients wrap their lines.
-            base64.b64decode("".join(asked.user_data.split()), validate=True)
-        except (binascii.Error, ValueError) as exc:
-            raise InvalidInput("The user_data is no valid base64.", path="server.user_data") from exc
+        check_user_data(asked.user_data, "server.user_data")
+
+
+def check_user_data(text: str, path: str) -> None:
+    """Raises InvalidInput unless it is base64."""
+    try:
+        # Some clients wrap their lines.
+        base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError) as exc:
+        raise InvalidInput("The user_data is no valid base64.", path=path) from exc
 
 
 def _find_parts(
@@ -128,7 +133,7 @@ def _find_parts(
 ) -> _Parts:
     try:
         flavor = flavors.for_server(connection, FlavorId(asked.flavor), context)
-        image = catalogue.get_image(connection, ImageId(asked.image), context.project_id, admin=context.is_admin)
+        image = get_image(connection, asked.image, context)
         keypair = None
         if asked.key_name is not None:
             keypair = catalogue.get_keypair(connection, context.user_id, asked.key_name)
@@ -137,8 +142,8 @@ def _find_parts(
     except NotFound as exc:  # the server is what is not found by 404
         raise InvalidInput(exc.message) from exc
     _check_zone(connection, asked.availability_zone)
-    ref = _bootable(image)
-    _check_sizes(flavor, image, ref)
+    ref = bootable(image, "server.imageRef")
+    check_sizes(flavor, image, ref, "server.flavorRef")
     return _Parts(flavor, ref, keypair, group_id)
 
 
@@ -151,9 +156,18 @@ def _check_zone(connection: sa.Connection, zone: str | None) -> None:
         raise InvalidInput(f"The requested availability zone {zone} is not available.", path="server.availability_zone")
 
 
-def _bootable(image: Image) -> ImageRef:
+def get_image(connection: sa.Connection, image_id: str, context: RequestContext) -> Image:
+    """An image that the caller may use.  Raises InvalidInput: the server is what is not found by 404."""
+    try:
+        return catalogue.get_image(connection, ImageId(image_id), context.project_id, admin=context.is_admin)
+    except NotFound as exc:
+        raise InvalidInput(exc.message) from exc
+
+
+def bootable(image: Image, path: str) -> ImageRef:
+    """What a host needs of an image; `path` names the field that named it.  Raises InvalidInput."""
     if image.status is not ImageStatus.ACTIVE:
-        raise InvalidInput(f"Image {image.id} is not active.", path="server.imageRef")
+        raise InvalidInput(f"Image {image.id} is not active.", path=path)
     if (
         image.disk_format not in DISK_FORMATS
         or image.size is None
@@ -162,16 +176,17 @@ def _bootable(image: Image) -> ImageRef:
     ):
         raise InvalidInput(
             f"Image {image.id} is of the format {image.disk_format}: no server can boot from it.",
-            path="server.imageRef",
+            path=path,
         )
     return ImageRef(image.id, image.disk_format, image.size, image.virtual_size, image.os_hash_value)
 
 
-def _check_sizes(flavor: Flavor, image: Image, ref: ImageRef) -> None:
+def check_sizes(flavor: Flavor, image: Image, ref: ImageRef, path: str) -> None:
+    """The image fits into the flavor.  Raises InvalidInput that names the field `path`."""
     if flavor.memory_mib < image.min_ram:
         raise InvalidInput(
             f"Flavor's memory is too small for requested image: {flavor.memory_mib} MiB, {image.min_ram} are needed.",
-            path="server.flavorRef",
+            path=path,
         )
     if flavor.disk_gib == 0:  # the disk is as large as the image
         return
@@ -179,7 +194,7 @@ def _check_sizes(flavor: Flavor, image: Image, ref: ImageRef) -> None:
         raise InvalidInput(
             f"Flavor's disk is too small for requested image: {flavor.disk_gib} GiB, "
             f"{max(image.min_disk, -(-ref.virtual_size >> 30))} are needed.",
-            path="server.flavorRef",
+            path=path,
         )
 
 
@@ -198,7 +213,7 @@ def _instances(call: Call, asked: NewServer, parts: _Parts, *, wants_network: bo
                 project_id=call.context.project_id,
                 user_id=call.context.user_id,
                 name=name,
-                hostname=hostname_of(name, instance_id),
+                hostname=_hostname(asked, index, count) or hostname_of(name, instance_id),
                 flavor=parts.flavor,
                 image=parts.image,
                 created_at=at,
@@ -214,10 +229,21 @@ def _instances(call: Call, asked: NewServer, parts: _Parts, *, wants_network: bo
                 description=asked.description,
                 reservation_id=reservation,
                 launch_index=index,
+                disk_config=asked.disk_config,
+                access_ip_v4=asked.access_ip_v4,
+                access_ip_v6=asked.access_ip_v6,
                 server_group_id=parts.group_id,
             )
         )
     return tuple(made)
+
+
+def _hostname(asked: NewServer, index: int, count: int) -> str | None:
+    """What was asked for; of several servers each has its number, as in their names."""
+    if asked.hostname is None or count == 1:
+        return asked.hostname
+    number = f"-{index + 1}"
+    return asked.hostname[: 63 - len(number)] + number
 
 
 def hostname_of(name: str, instance_id: InstanceId) -> str:
