@@ -4,20 +4,18 @@
 The copy is kept beside the guest until it is in the image store: a replay finds it whole, or makes it anew.
 """
 
-from kilonova.base.errors import HypervisorError
 from kilonova.compute.image_uploads import image_of
 from kilonova.compute.operation import Job, Operation, Step
 from kilonova.objects.states import Verb
 from kilonova.virt.driver import DiskSnapshots, HasSnapshots
+from kilonova.virt.power import able
 
 MARGIN_S = 60.0
 """What is left of the action's time when the copying is given up: for cleaning up, and telling it."""
 
 
 def _snapshots(job: Job) -> DiskSnapshots:
-    if not isinstance(job.tools.driver, HasSnapshots):
-        raise HypervisorError("This host's driver makes no images of guests.")
-    return job.tools.driver.snapshots
+    return able(job.tools.driver, HasSnapshots, "copy a guest's disk").snapshots
 
 
 def _left_s(job: Job) -> float:
