@@ -4,6 +4,9 @@
 The copy is kept beside the guest until it is in the image store: a replay finds it whole, or makes it anew.
 """
 
+import asyncio
+
+from kilonova.base.errors import DeadlineExceeded
 from kilonova.compute.image_uploads import image_of
 from kilonova.compute.operation import Job, Operation, Step
 from kilonova.objects.states import Verb
@@ -19,7 +22,7 @@ def _snapshots(job: Job) -> DiskSnapshots:
 
 
 def _left_s(job: Job) -> float:
-    return (job.action.deadline - job.tools.clock.now()).total_seconds() - MARGIN_S
+    return max(1.0, (job.action.deadline - job.tools.clock.now()).total_seconds() - MARGIN_S)
 
 
 async def begin(job: Job) -> None:
@@ -42,7 +45,11 @@ async def remove_copy(job: Job) -> None:
 async def upload(job: Job) -> None:
     if await job.tools.uploads.begin(job.action):
         chunks = _snapshots(job).read(job.instance.id, image_of(job.action))
-        await job.tools.uploads.save(job.action, chunks, "qcow2")
+        try:
+            async with asyncio.timeout(_left_s(job)):
+                await job.tools.uploads.save(job.action, chunks, "qcow2")
+        except TimeoutError:
+            raise DeadlineExceeded("The image store did not take the image in the action's time.") from None
 
 
 async def rotate(job: Job) -> None:

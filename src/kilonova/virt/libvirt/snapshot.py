@@ -97,12 +97,15 @@ class Snapshots:
 
     async def _copied_by_qemu(self, instance_id: InstanceId, unfinished: Path, job: Job) -> bool:
         """False when the guest is off.  A job that an earlier process has begun is taken over."""
-        if job is Job.OURS:
+        if job is Job.OFF:
+            return False
+        begun: snapshot_job.Begun | None = snapshot_job.Begun(thawed=False)
+        if job is not Job.OURS:
+            begun = await self._hop(snapshot_job.begin, instance_id, disk=ROOT_DISK, path=str(unfinished))
+        if begun is None:
+            return False
+        if not begun.thawed:  # by who died before he could, or by an agent that took its time
             await self._hop(snapshot_job.thaw, instance_id)
-        else:
-            words = {"disk": ROOT_DISK, "path": str(unfinished)}
-            if job is Job.OFF or not await self._hop(snapshot_job.begin, instance_id, **words):
-                return False
         how = await self._end(instance_id)
         if how.succeeded:
             return True
