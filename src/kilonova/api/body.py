@@ -11,6 +11,11 @@ from kilonova.api.microversion import Microversion
 from kilonova.base.errors import InvalidInput, TooLarge
 
 
+def _note_since(schema: dict[str, Any], model: "type[Body]") -> None:
+    for name, version in model.since.items():
+        schema["properties"][model.model_fields[name].alias or name]["x-since"] = str(version)
+
+
 class Body(BaseModel):
     """Base of all request models: strict types, no unknown members.
 
@@ -18,7 +23,7 @@ class Body(BaseModel):
     they are first used: a start needs none of them.
     """
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True, populate_by_name=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True, json_schema_extra=_note_since)
 
     since: ClassVar[Mapping[str, Microversion]] = {}
 

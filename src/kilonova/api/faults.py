@@ -37,15 +37,20 @@ _STATUS: Mapping[type[errors.KilonovaError], int] = {
 
 _KEY: Mapping[int, str] = {
     400: "badRequest",
-    401: "unauthorized",
     403: "forbidden",
     404: "itemNotFound",
     405: "badMethod",
     409: "conflictingRequest",
     413: "overLimit",
+    415: "badMediaType",
     501: "notImplemented",
     503: "serviceUnavailable",
 }
+
+_OTHERS = "computeFault"
+
+KEYS = (*_KEY.values(), _OTHERS)
+"""Every key that a fault of Compute or Image can have."""
 
 _TITLE: Mapping[int, str] = {
     400: "Bad Request",
@@ -55,6 +60,7 @@ _TITLE: Mapping[int, str] = {
     405: "Method Not Allowed",
     409: "Conflict",
     413: "Request Entity Too Large",
+    415: "Unsupported Media Type",
     503: "Service Unavailable",
 }
 
@@ -87,7 +93,15 @@ def fault(status: int, message: str, *, identity: bool = False, network: bool = 
     if network:
         kind = _TITLE.get(status, "Internal Server Error").replace(" ", "")
         return to_json({"NeutronError": {"type": kind, "message": message, "detail": ""}})
-    return to_json({_KEY.get(status, "computeFault"): {"code": status, "message": message}})
+    return to_json({_KEY.get(status, _OTHERS): {"code": status, "message": message}})
+
+
+def _placed(exc: errors.KilonovaError) -> str:
+    """The sentence, with the field's or argument's path when it does not name that itself."""
+    path = exc.details.get("path")
+    if not path or str(path) in exc.message:
+        return exc.message
+    return f"Invalid input for field/attribute {path}. {exc.message}"
 
 
 def answer(exc: Exception, request_id: str) -> tuple[int, str, tuple[tuple[str, str], ...]]:
@@ -101,7 +115,7 @@ def answer(exc: Exception, request_id: str) -> tuple[int, str, tuple[tuple[str, 
             log.warning("request failed for now", request_id=request_id, code=exc.code, error=exc.message)
             return status, exc.message, (("Retry-After", str(RETRY_AFTER_S)),)
         if status != 500:
-            return status, exc.message, ()
+            return status, _placed(exc), ()
         log.error("request failed", request_id=request_id, code=exc.code, error=exc.message)
     else:
         log.error("request failed unexpectedly", request_id=request_id, exc_info=exc)

@@ -3,7 +3,7 @@
 
 from kilonova import __version__
 from kilonova.api.call import Call, Reply, json_reply
-from kilonova.api.route import Role, Row, Service
+from kilonova.api.route import Role, Row
 
 
 async def index(call: Call) -> Reply:
@@ -35,14 +35,8 @@ async def readyz(call: Call) -> Reply:
     return json_reply({"ready": False, "reason": reason}, status=503)
 
 
-SERVICES = (
-    Service(
-        "",
-        (
-            Row("GET", "", index, "root", Role.ANYBODY, reply="{name, version, services}"),
-            Row("GET", "/healthz", healthz, "healthz", Role.ANYBODY, reply="{healthy}"),
-            Row("GET", "/readyz", readyz, "readyz", Role.ANYBODY, reply="{ready[, reason]}; 503 while not ready"),
-        ),
-        open=True,
-    ),
+ROWS = (
+    Row("GET", "", index, "root", Role.ANYBODY, reply="{name, version, services}"),
+    Row("GET", "/healthz", healthz, "healthz", Role.ANYBODY, reply="{healthy}"),
+    Row("GET", "/readyz", readyz, "readyz", Role.ANYBODY, reply="{ready[, reason]}; 503 while not ready", also=(503,)),
 )

@@ -57,7 +57,9 @@ class Query:
             return True
         if text.lower() in _FALSE:
             return False
-        raise InvalidInput(f"Invalid input for query parameters {name}. Value: {text[:64]}. It is no boolean.")
+        raise InvalidInput(
+            f"Invalid input for query parameters {name}. Value: {text[:64]}. It is no boolean.", path=name
+        )
 
     def integer(self, name: str) -> int | None:
         """A whole number from 0 up."""

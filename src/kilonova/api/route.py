@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Routes are rows: one per request that is served.  Dispatch, policy, OpenAPI and docs/routes.md are made of them."""
+"""Routes are rows: one per request that is served.  Dispatch, policy, OpenAPI and docs/api.md are made of them."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any, Protocol
 
 from pydantic import BaseModel
 
-from kilonova.api.call import Reply
+from kilonova.api.call import JSON, Reply
 from kilonova.api.faults import HttpError
 from kilonova.api.microversion import MAX, MIN, Microversion
 from kilonova.base.errors import NotFound
@@ -36,6 +37,27 @@ class Role(StrEnum):
     """Apart from ADMIN, so that whoever is let into all projects cannot give roles to himself."""
 
 
+class Alternative(Protocol):
+    """One of the bodies that a route takes, told from the others by its one key: an action."""
+
+    @property
+    def body(self) -> type[BaseModel]: ...
+    @property
+    def rule(self) -> str: ...
+    @property
+    def role(self) -> Role: ...
+    @property
+    def success(self) -> int: ...
+    @property
+    def min(self) -> Microversion: ...
+    @property
+    def max(self) -> Microversion: ...
+
+
+Alternatives = Mapping[str, tuple[Alternative, ...]]
+"""By the body's one key; one of each tuple serves a microversion."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One route.  `path` is below its service, with {parameters}; `rule` is the policy's name as oslo.policy knows it.
@@ -43,6 +65,9 @@ class Row:
     `body` is the model of the request's body; with `whole` the handler gets the body as bytes and looks into them
     itself; with neither, a handler that wants a body reads the call's chunks.  `query` names the arguments that are
     known: from `strict` on others are refused, before they are ignored.
+
+    What is only for readers: `also`, codes of success besides `success`; of a body that the handler looks into itself,
+    its `actions` or its `shape` (a model or a JSON schema) and what media type it `accepts`; and what it `gives`.
     """
 
     method: str
@@ -58,6 +83,11 @@ class Row:
     strict: Microversion | None = None
     min: Microversion = MIN
     max: Microversion = MAX
+    also: tuple[int, ...] = ()
+    actions: Alternatives = field(default_factory=dict[str, tuple[Alternative, ...]])
+    shape: type[BaseModel] | Mapping[str, Any] | None = None
+    accepts: str = JSON
+    gives: str = JSON
 
 
 @dataclass(slots=True)

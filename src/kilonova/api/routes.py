@@ -1,19 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All routes together, and docs/routes.md made of them."""
+"""All routes together, and the document that describes them."""
 
-from collections.abc import Iterable
+from functools import lru_cache
+
+import sqlalchemy as sa
+from pydantic_core import to_json
 
 from kilonova.api import health, versions
+from kilonova.api.call import Call, Reply
 from kilonova.api.compute import routes as compute
-from kilonova.api.compute.actions import table
 from kilonova.api.identity import routes as identity
 from kilonova.api.image import routes as image
-from kilonova.api.microversion import MAX, MIN
+from kilonova.api.microversion import MAX, Microversion, negotiate
 from kilonova.api.network import routes as network
-from kilonova.api.route import Row, Service
+from kilonova.api.openapi import document
+from kilonova.api.route import Role, Row, Service
+
+
+async def describe(call: Call) -> Reply:
+    """The OpenAPI document of a microversion: the newest unless `microversion` names another."""
+    negotiated = negotiate(None, call.query.text("microversion") or str(MAX))
+    if negotiated.problem is not None:
+        kind, message = negotiated.problem
+        raise kind(message)
+    return Reply(await call.db.read(_described, negotiated.version))
+
+
+def _described(_connection: sa.Connection, version: Microversion) -> bytes:
+    """Made where long lists are: it takes too long for the loop."""
+    return _encoded(version)
+
+
+@lru_cache(maxsize=4)
+def _encoded(version: Microversion) -> bytes:
+    return to_json(document(SERVICES, version))
+
+
+_DESCRIBE = Row("GET", "/openapi.json", describe, "openapi", Role.ANYBODY,
+                reply="an OpenAPI 3.1 document", query=frozenset({"microversion"}))  # fmt: skip
 
 SERVICES: tuple[Service, ...] = (
-    *health.SERVICES,
+    Service("", (*health.ROWS, _DESCRIBE), open=True),
     *versions.SERVICES,
     identity.SERVICE,
     compute.SERVICE,
@@ -21,28 +48,3 @@ SERVICES: tuple[Service, ...] = (
     network.SERVICE,
 )
 """Everything that is served."""
-
-
-def routes_markdown(services: Iterable[Service] = SERVICES) -> str:
-    """A table per service, and one of the server actions."""
-    lines = ["# HTTP routes", ""]
-    for service in services:
-        lines += [f"## `{service.prefix or '/'}`", ""]
-        if service.microversions:
-            lines += [f"Microversions {MIN} to {MAX}.", ""]
-        lines += ["| method | path | role | code | since | until | answer | policy |", "|" + "---|" * 8]
-        lines += [_line(row) for row in service.rows]
-        lines.append("")
-    lines += ["## Server actions", "", "| action | role | policy |", "|---|---|---|"]
-    lines += [f"| `{name}` | {one.role.name.lower()} | {one.rule} |" for name, (*_, one) in table.ACTIONS.items()]
-    return "\n".join(lines) + "\n"
-
-
-def _line(row: Row) -> str:
-    since = "" if row.min == MIN else str(row.min)
-    until = "" if row.max == MAX or row.max > MAX else str(row.max)
-    path = row.path or "/"
-    return (
-        f"| {row.method} | `{path}` | {row.role.name.lower()} | {row.success} | {since} | {until} "
-        f"| {row.reply or 'no body'} | {row.rule} |"
-    )

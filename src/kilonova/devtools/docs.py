@@ -104,11 +104,12 @@ def _default(opt: cfg.Opt) -> str:
     return "" if opt.default is None else str(opt.default)
 
 
-def routes() -> str:
-    """Every HTTP route."""
-    from kilonova.api.routes import routes_markdown
+def api() -> str:
+    """Every HTTP route and every action, with what they take."""
+    from kilonova.api.reference import markdown
+    from kilonova.api.routes import SERVICES
 
-    return HEAD.format(source="the route tables of src/kilonova/api") + "\n" + routes_markdown()
+    return HEAD.format(source="the route tables of src/kilonova/api") + "\n" + markdown(SERVICES)
 
 
 def policy() -> str:
@@ -146,7 +147,7 @@ DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "states.md": states,
     "rpc.md": rpc,
     "configuration.md": configuration,
-    "routes.md": routes,
+    "api.md": api,
     "policy.md": policy,
     "extra-specs.md": extra_specs,
 }

@@ -2,14 +2,17 @@
 """Finding rows, and what the whole table promises."""
 
 import pytest
+import schemathesis
+from jsonschema_rs import ValidationError
 
-from kilonova.api.call import Call, Reply
+from kilonova.api.call import JSON, Call, Reply
 from kilonova.api.compute.actions.table import ACTIONS
 from kilonova.api.faults import HttpError
-from kilonova.api.microversion import MAX, MIN, v2
+from kilonova.api.microversion import MAX, MIN, Microversion, v2
 from kilonova.api.openapi import document
+from kilonova.api.reference import markdown
 from kilonova.api.route import Role, Router, Row
-from kilonova.api.routes import SERVICES, routes_markdown
+from kilonova.api.routes import SERVICES
 from kilonova.base.errors import NotFound
 
 
@@ -99,21 +102,64 @@ def test_writing_needs_more_than_a_reader() -> None:
     assert {one.role for rows in ACTIONS.values() for one in rows} <= {Role.MEMBER, Role.ADMIN}
 
 
-def test_every_row_is_documented() -> None:
-    text, paths = routes_markdown(), document(SERVICES)["paths"]
+def test_every_row_and_every_action_is_documented() -> None:
+    text = markdown(SERVICES)
     for service in SERVICES:
         for one in service.rows:
-            assert f"`{one.path or '/'}`" in text
-            assert one.method.lower() in paths[f"{service.prefix}{one.path}" or "/"]
+            assert f"| {one.method} | `{one.path or '/'}` | {one.role.name.lower()} | {one.success}" in text
             assert one.handler.__doc__ or one.rule == "versions", one
-    for name in ACTIONS:
-        assert f"`{name}`" in text
+    for name, rows in ACTIONS.items():
+        for one in rows:
+            assert f"| `{name}` | {one.role.name.lower()} | {one.success} |" in text
     assert f"{MIN} to {MAX}" in text
+
+
+def test_fields_are_documented_with_their_limits() -> None:
+    text = markdown(SERVICES)
+    assert "| `server.name` | text, 1 to 255 characters" in text
+    assert (
+        "| `server.block_device_mapping_v2[].tag` | text, 1 to 60 characters, `^[^,/]*$` or null | since 2.42 |" in text
+    )
+    assert "`reboot.type`: `SOFT`, `HARD`" in text
+    assert "`lock.locked_reason`: text, 1 to 255 characters, required" in text
+
+
+@pytest.mark.parametrize("version", [MIN, v2(26), v2(52), MAX])
+def test_the_openapi_document_has_what_its_microversion_has(version: Microversion) -> None:
+    whole = document(SERVICES, version)
+    for service in SERVICES:
+        for one in service.rows:
+            operation = whole["paths"].get(f"{service.prefix}{one.path}" or "/", {}).get(one.method.lower())
+            if not service.microversions or one.min <= version <= one.max:
+                assert operation["x-policy"] == one.rule
+                assert ("requestBody" in operation) == (one.body is not None or one.whole or one.accepts != JSON)
+                assert {str(one.success), "default"} <= operation["responses"].keys() or one.actions
+    acted = whole["paths"]["/compute/v2.1/servers/{server_id}/action"]["post"]
+    names = {name for name, rows in ACTIONS.items() if any(one.min <= version <= one.max for one in rows)}
+    assert acted["x-actions"].keys() == names
+    assert len(acted["requestBody"]["content"][JSON]["schema"]["oneOf"]) == len(names)
+    assert ("tags" in whole["components"]["schemas"]["NewServer"]["properties"]) == (version >= v2(52))
+    assert ("type" in whole["components"]["schemas"]["NewKeypair"]["properties"]) == (version >= v2(2))
+
+
+@pytest.mark.parametrize("version", [MIN, v2(52), MAX])
+def test_the_openapi_document_is_a_valid_one(version: Microversion) -> None:
+    schema = schemathesis.openapi.from_dict(document(SERVICES, version))
+    schema.validate()
+    assert all(operation.ok() for operation in schema.get_all_operations())
+
+
+def test_an_openapi_document_that_is_none_is_found_out() -> None:
+    broken = document(SERVICES)
+    broken["paths"]["/healthz"]["get"]["parameters"] = [{"name": "where"}]
+    with pytest.raises(ValidationError):
+        schemathesis.openapi.from_dict(broken).validate()
 
 
 def test_the_openapi_document_refers_to_nothing_that_is_not_there() -> None:
     whole = document(SERVICES)
-    text, schemas = str(whole), whole["components"]["schemas"]
-    assert "CreateServer" in schemas
-    for word in text.split("#/components/schemas/")[1:]:
-        assert word.partition("'")[0] in schemas
+    text, components = str(whole), whole["components"]
+    assert "CreateServer" in components["schemas"]
+    for kind in ("schemas", "responses"):
+        for word in text.split(f"#/components/{kind}/")[1:]:
+            assert word.partition("'")[0] in components[kind]

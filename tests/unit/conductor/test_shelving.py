@@ -39,7 +39,8 @@ class Shelf(Desk):
             properties={"image_type": "backup", "backup_type": "daily", "instance_uuid": ONE},
         )
         self._serial += 1
-        asked = AcceptAction(make.context(f"req-{image_id}"), ONE, verb, {IMAGE: image_id, **more}, image)
+        params = {IMAGE: image_id, **more}
+        asked = AcceptAction(make.context(f"req-{image_id}"), ONE, verb, params, new_image=image)
         self.write(actions.accept, asked, ActionId(f"action-{self._serial}"), self.now)
         return self.fetch(f"t-{image_id}").items[0].action
 

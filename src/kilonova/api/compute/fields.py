@@ -95,7 +95,12 @@ def _metadata(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_name)]
+Name = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=255),
+    AfterValidator(_name),
+    Field(json_schema_extra={"pattern": r"^\S(.*\S)?$", "description": "printable, without blanks at its ends"}),
+]
 """1 to 255 printable characters, without blanks at its ends."""
 Description = Annotated[str, StringConstraints(max_length=255), AfterValidator(_printable)]
 Boolean = Annotated[bool, BeforeValidator(_boolean)]
@@ -104,8 +109,8 @@ BooleanOrNothing = Annotated[bool, BeforeValidator(_boolean_or_nothing)]
 """The same; null and "" mean false."""
 Whole = Annotated[int, BeforeValidator(_whole)]
 """An integer, also as text."""
-Positive = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=0x7FFFFFFF)]
-NotNegative = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=0x7FFFFFFF)]
+Positive = Annotated[int, Field(ge=1, le=0x7FFFFFFF), BeforeValidator(_whole)]
+NotNegative = Annotated[int, Field(ge=0, le=0x7FFFFFFF), BeforeValidator(_whole)]
 IdText = Annotated[str, BeforeValidator(_id_text), StringConstraints(min_length=1, max_length=255)]
 IPv4Text = Annotated[str, _address_of(IPv4Address)]
 IPv6Text = Annotated[str, _address_of(IPv6Address)]
@@ -114,7 +119,16 @@ HostnameText = Annotated[
     str, StringConstraints(min_length=2, max_length=63, pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9]$")
 ]
 """One label (RFC 1123)."""
-Metadata = Annotated[dict[str, str], AfterValidator(_metadata)]
+Metadata = Annotated[
+    dict[str, str],
+    AfterValidator(_metadata),
+    Field(
+        json_schema_extra={
+            "propertyNames": {"pattern": f"^{_METADATA_KEY.pattern}$"},
+            "additionalProperties": {"type": "string", "maxLength": 255},
+        }
+    ),
+]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^,/]*$")]
 DiskConfig = Literal["AUTO", "MANUAL"]
 """OS-DCF:diskConfig.  It is kept and shown; nothing here repartitions a disk."""

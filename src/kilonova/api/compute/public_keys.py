@@ -12,6 +12,8 @@ from kilonova.base.errors import InvalidInput
 _KINDS = frozenset({"ssh-rsa", "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"})
 _LONGEST = 16384
 
+_PATH = "keypair.public_key"
+
 
 def checked(text: str) -> str:
     """The key in one line.  Raises InvalidInput when it is no public key of a kind that guests take."""
@@ -21,11 +23,11 @@ def checked(text: str) -> str:
 
     line = text.strip()
     if len(line) > _LONGEST or "\n" in line or line.partition(" ")[0] not in _KINDS:
-        raise InvalidInput(f"Keypair data is invalid: one line of {', '.join(sorted(_KINDS))} is needed.")
+        raise InvalidInput(f"Keypair data is invalid: one line of {', '.join(sorted(_KINDS))} is needed.", path=_PATH)
     try:
         load_ssh_public_key(line.encode())
     except (ValueError, UnsupportedAlgorithm) as exc:
-        raise InvalidInput("Keypair data is invalid: failed to read the public key.") from exc
+        raise InvalidInput("Keypair data is invalid: failed to read the public key.", path=_PATH) from exc
     return line
 
 

@@ -44,7 +44,7 @@ async def create(call: Call, body: CreateRemoteConsole) -> Reply:
 
 async def get_serial_console(call: Call, _body: GetSerialConsole) -> Reply:
     """The action of the time before."""
-    return json_reply({"console": {"type": "serial", "url": await _url(call, "serial", "serial")}}, status=200)
+    return json_reply({"console": {"type": "serial", "url": await _url(call, "serial", "serial")}})
 
 
 async def _url(call: Call, protocol: str, kind: str) -> str:

@@ -2,6 +2,7 @@
 """The routes of Compute v2.1, with the names of Nova's policies."""
 
 from kilonova.api.compute import (
+    aggregate_images,
     aggregates,
     diagnostics,
     extensions,
@@ -21,8 +22,10 @@ from kilonova.api.compute import (
     server_networks,
     server_password,
     server_tags,
+    server_topology,
     servers,
     services,
+    usage,
     zones,
 )
 from kilonova.api.compute.actions import table
@@ -51,7 +54,7 @@ SERVERS = (
         reply="{server}; the short form below 2.75", body=UpdateServer),
     Row("DELETE", "/servers/{server_id}", servers.delete, P + "servers:delete", MEMBER, 204),
     Row("POST", "/servers/{server_id}/action", table.act, P + "servers:action", Role.TOKEN, 202,
-        reply="by the action; each has a role of its own", whole=True),
+        reply="by the action; each has a role of its own", whole=True, actions=table.ACTIONS),
     Row("POST", "/servers/{server_id}/remote-consoles", remote_consoles.create, P + "os-remote-consoles", MEMBER,
         reply="{remote_console: {protocol, type, url}}", body=remote_consoles.CreateRemoteConsole, min=v2(6)),
     Row("GET", "/servers/{server_id}/metadata", server_metadata.list_metadata, P + "server-metadata:index", READER,
@@ -75,7 +78,7 @@ SERVERS = (
     Row("GET", "/servers/{server_id}/tags/{tag}", server_tags.has_tag, P + "os-server-tags:show", READER, 204,
         min=v2(26)),
     Row("PUT", "/servers/{server_id}/tags/{tag}", server_tags.add_tag, P + "os-server-tags:update", MEMBER, 201,
-        reply="201 and Location, or 204 when it has it", min=v2(26)),
+        reply="201 and Location, or 204 when it has it", also=(204,), min=v2(26)),
     Row("DELETE", "/servers/{server_id}/tags/{tag}", server_tags.delete_tag, P + "os-server-tags:delete", MEMBER, 204,
         min=v2(26)),
     Row("GET", "/servers/{server_id}/ips", server_networks.list_ips, P + "ips:index", READER, reply="{addresses}"),
@@ -97,6 +100,8 @@ SERVERS = (
         reply="{migrations: []}: live ones only", min=v2(23)),
     Row("GET", "/servers/{server_id}/migrations/{migration_id}", migrations.show_of_server,
         P + "servers:migrations:show", ADMIN, reply="404: live ones only", min=v2(23)),
+    Row("GET", "/servers/{server_id}/topology", server_topology.show_topology, "compute:server:topology:index", READER,
+        reply="{nodes: [], pagesize_kb: null}", min=v2(78)),
     Row("GET", "/servers/{server_id}/os-instance-actions", instance_actions.list_actions,
         P + "os-instance-actions:list", READER, reply="{instanceActions: [...]}",
         query=instance_actions.ARGUMENTS, strict=v2(58)),
@@ -132,11 +137,11 @@ CATALOGUE = (
     Row("GET", "/os-keypairs", keypairs.list_keypairs, P + "os-keypairs:index", READER,
         reply="{keypairs: [{keypair}]}", query=keypairs.ARGUMENTS, strict=STRICT),
     Row("POST", "/os-keypairs", keypairs.create, P + "os-keypairs:create", MEMBER, 201,
-        reply="{keypair}; 200 at 2.1", body=keypairs.CreateKeypair),
+        reply="{keypair}; 200 at 2.1", also=(200,), body=keypairs.CreateKeypair),
     Row("GET", "/os-keypairs/{name}", keypairs.show, P + "os-keypairs:show", READER,
         reply="{keypair}", query=frozenset({"user_id"}), strict=STRICT),
     Row("DELETE", "/os-keypairs/{name}", keypairs.delete, P + "os-keypairs:delete", MEMBER, 204,
-        reply="202 at 2.1", query=frozenset({"user_id"}), strict=STRICT),
+        reply="no body; 202 at 2.1", also=(202,), query=frozenset({"user_id"}), strict=STRICT),
 )  # fmt: skip
 
 GROUPS = (
@@ -195,6 +200,8 @@ AGGREGATES = (
     Row("PUT", "/os-aggregates/{aggregate_id}", aggregates.update, P + "os-aggregates:update", ADMIN,
         reply="{aggregate}", body=aggregates.UpdateAggregate),
     Row("DELETE", "/os-aggregates/{aggregate_id}", aggregates.delete, P + "os-aggregates:delete", ADMIN),
+    Row("POST", "/os-aggregates/{aggregate_id}/images", aggregate_images.cache, "compute:aggregates:images", ADMIN, 202,
+        body=aggregate_images.CacheImages, min=v2(81)),
     Row("POST", "/os-aggregates/{aggregate_id}/action", aggregates.act, P + "os-aggregates:action", ADMIN,
         reply="{aggregate}", body=aggregates.AggregateAction),
 )  # fmt: skip
@@ -217,6 +224,10 @@ REST = (
         reply="{quota_class_set}", query=NO_QUERY, strict=STRICT),
     Row("PUT", "/os-quota-class-sets/{class_id}", quotas.update_class, P + "os-quota-class-sets:update", ADMIN,
         reply="{quota_class_set}", body=UpdateQuotaClassSet, query=NO_QUERY, strict=STRICT),
+    Row("GET", "/os-simple-tenant-usage", usage.list_usages, P + "os-simple-tenant-usage:list", ADMIN,
+        reply="{tenant_usages: [...]}", query=usage.ARGUMENTS, strict=STRICT),
+    Row("GET", "/os-simple-tenant-usage/{project_id}", usage.show_usage, P + "os-simple-tenant-usage:show", READER,
+        reply="{tenant_usage}; {} if there was none", query=usage.ARGUMENTS, strict=STRICT),
     Row("GET", "/extensions", extensions.list_extensions, P + "extensions", READER, reply="{extensions: [...]}"),
     Row("GET", "/extensions/{alias}", extensions.show, P + "extensions", READER, reply="{extension}"),
 )  # fmt: skip

@@ -7,6 +7,8 @@ The records are made here, whole, with ids of their own, so that the conductor c
 import base64
 import binascii
 import re
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -128,19 +130,30 @@ def check_user_data(text: str, path: str) -> None:
         raise InvalidInput("The user_data is no valid base64.", path=path) from exc
 
 
+@contextmanager
+def _member(path: str) -> Generator[None]:
+    """What is not found is a mistake in this member of the body."""
+    try:
+        yield
+    except NotFound as exc:
+        raise InvalidInput(exc.message, path=path) from exc
+
+
 def _find_parts(
     connection: sa.Connection, asked: NewServer, group_id: ServerGroupId | None, context: RequestContext
 ) -> _Parts:
-    try:
+    # (the server is what is not found by 404)
+    with _member("server.flavorRef"):
         flavor = flavors.for_server(connection, FlavorId(asked.flavor), context)
+    with _member("server.imageRef"):
         image = get_image(connection, asked.image, context)
-        keypair = None
-        if asked.key_name is not None:
+    keypair = None
+    if asked.key_name is not None:
+        with _member("server.key_name"):
             keypair = catalogue.get_keypair(connection, context.user_id, asked.key_name)
-        if group_id is not None:
+    if group_id is not None:
+        with _member("os:scheduler_hints.group"):
             server_groups.get(connection, group_id, None if context.is_admin else context.project_id)
-    except NotFound as exc:  # the server is what is not found by 404
-        raise InvalidInput(exc.message) from exc
     _check_zone(connection, asked.availability_zone)
     ref = bootable(image, "server.imageRef")
     check_sizes(flavor, image, ref, "server.flavorRef")

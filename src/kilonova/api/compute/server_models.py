@@ -4,9 +4,10 @@
 Source: Compute API reference, "Servers", Create Server and Update Server.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, WithJsonSchema
 
 from kilonova.api.body import Body
 from kilonova.api.compute.fields import (
@@ -28,6 +29,23 @@ from kilonova.api.microversion import v2
 
 USER_DATA_CHARACTERS = 65535
 """Most characters of base64 text."""
+
+_NETWORKS: Mapping[str, Any] = {
+    "description": "required from 2.37 on, when the two words came",
+    "examples": ["auto"],
+    "anyOf": [
+        {"type": "string", "enum": ["auto", "none"]},
+        {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"uuid": {"type": "string", "format": "uuid"}},
+                "required": ["uuid"],
+                "additionalProperties": False,
+            },
+        },
+    ],
+}
 
 
 class SecurityGroupName(Body):
@@ -62,7 +80,7 @@ class NewServer(Body):
     name: Name
     flavor: IdText = Field(alias="flavorRef")
     image: str = Field(default="", alias="imageRef", max_length=255)
-    networks: Any = None
+    networks: Annotated[Any, WithJsonSchema(_NETWORKS)] = None
     block_devices: list[BlockDevice] = Field(default=[], alias="block_device_mapping_v2", max_length=255)
     key_name: Annotated[str, StringConstraints(max_length=255)] | None = None
     user_data: Annotated[str, StringConstraints(max_length=USER_DATA_CHARACTERS)] | None = None

@@ -80,12 +80,14 @@ async def update(call: Call, body: ServiceChanges) -> Reply:
     """PUT /os-services/{id}, from 2.53."""
     require_uuid("service_id", call.params["service_id"])
     if not body.model_fields_set:
-        raise InvalidInput("No updates were requested. Fields 'status' or 'forced_down' should be specified.")
+        raise InvalidInput(
+            "No updates were requested. Fields 'status' or 'forced_down' should be specified.", path="status"
+        )
     if body.disabled_reason is not None and body.status != "disabled":
         raise InvalidInput('Specifying disabled_reason requires that status is "disabled".', path="disabled_reason")
     service = pick(await call.db.read(hosts.list_services), call.params["service_id"], call.version, "Service")
     if body.status is not None and service.binary != COMPUTE:
-        raise InvalidInput(f"Updating a {shown_binary(service.binary)} service is not supported.")
+        raise InvalidInput(f"Updating a {shown_binary(service.binary)} service is not supported.", path="status")
     await call.deps.conductor.update_service(
         UpdateService(
             service_id=service.id,

@@ -24,7 +24,7 @@ async def create_token(call: Call, body: AuthRequest) -> Reply:
     """POST /v3/auth/tokens: 201 with the token in X-Subject-Token."""
     identity, scope = body.auth.identity, body.auth.scope
     if isinstance(scope, str) and scope != UNSCOPED:
-        raise InvalidInput("Invalid input for field/attribute scope.")
+        raise InvalidInput("It is a project, or the word unscoped.", path="auth.scope")
     parent = None
     if identity.methods == ["password"] and identity.password is not None:
         user = await _by_password(call, identity.password)

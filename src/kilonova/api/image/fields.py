@@ -65,7 +65,7 @@ def applied(image: Image, members: Mapping[str, Any], call: Call) -> Image:
     if len(properties) > MOST_PROPERTIES:
         raise TooLarge(f"An image has at most {MOST_PROPERTIES} properties.", limit=MOST_PROPERTIES)
     if any(len(name) > 255 or not name for name in properties):
-        raise InvalidInput("The name of a property has 1 to 255 characters.")
+        raise InvalidInput("The name of a property has 1 to 255 characters.", path="properties")
     values: dict[str, Any] = {name: getattr(fields, name) for name in (*_WRITABLE, *_FLAGS_AND_TAGS)}
     values["tags"] = tuple(sorted(set(fields.tags)))
     return replace(image, **values, properties=dict(properties), updated_at=call.deps.clock.now())

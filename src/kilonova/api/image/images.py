@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images' records: show, create, change, delete."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +18,20 @@ from kilonova.db.readers import catalogue
 from kilonova.objects.ids import ImageId
 from kilonova.objects.image import Image, ImageStatus
 
-PATCH_TYPES = frozenset({f"application/openstack-images-v2.{minor}-json-patch" for minor in (0, 1)})
+PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
+PATCH_TYPES = frozenset({PATCH_TYPE, "application/openstack-images-v2.0-json-patch"})
+PATCH_SHAPE: Mapping[str, Any] = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "required": ["op", "path"],
+        "properties": {
+            "op": {"type": "string", "enum": ["add", "replace", "remove"]},
+            "path": {"type": "string", "pattern": "^/[^/]*$", "description": "a slash and the name of one member"},
+            "value": {"description": "what the member becomes; not for remove"},
+        },
+    },
+}
 
 
 async def find(call: Call) -> Image:
@@ -101,18 +115,18 @@ def _operations(data: bytes) -> list[tuple[str, str, Any]]:
     except ValueError as exc:
         raise InvalidInput("Malformed request body: it is no JSON.") from exc
     if not isinstance(listed, list):
-        raise InvalidInput("Request body must be a JSON array of operation objects.")
+        raise InvalidInput("Malformed request body: it is no JSON array of operation objects.")
     operations: list[tuple[str, str, Any]] = []
-    for item in listed:
+    for at, item in enumerate(listed):
         if not isinstance(item, dict):
-            raise InvalidInput("Operations must be JSON objects.")
+            raise InvalidInput("Operations must be JSON objects.", path=str(at))
         op, path = item.get("op"), item.get("path")
         if op not in ("add", "replace", "remove"):
-            raise InvalidInput("Operations must be one of add, replace and remove.", path="op")
+            raise InvalidInput("Operations must be one of add, replace and remove.", path=f"{at}.op")
         if not isinstance(path, str) or not path.startswith("/") or "/" in path[1:]:
-            raise InvalidInput("A pointer must be a slash and the name of one member.", path="path")
+            raise InvalidInput("A pointer must be a slash and the name of one member.", path=f"{at}.path")
         if op != "remove" and "value" not in item:
-            raise InvalidInput("Operations add and replace need a value.", path="value")
+            raise InvalidInput("Operations add and replace need a value.", path=f"{at}.value")
         operations.append((op, path[1:].replace("~1", "/").replace("~0", "~"), item.get("value")))
     return operations
 

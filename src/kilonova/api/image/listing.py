@@ -38,6 +38,13 @@ _COMPARED: Mapping[str, Callable[[Any, Any], bool]] = {
     "lte": lambda a, b: a <= b,
 }
 _NO_FILTERS = frozenset({"limit", "marker", "sort_key", "sort_dir", "sort", "member_status"})
+ARGUMENTS = (
+    _TEXTS
+    | _NO_FILTERS
+    | {"visibility", "tag", "protected", "os_hidden", "min_disk", "min_ram"}
+    | {"size_min", "size_max", "created_at", "updated_at"}
+)
+"""Arguments with a meaning of their own; any other is the name of a property."""
 
 
 async def list_images(call: Call) -> Reply:

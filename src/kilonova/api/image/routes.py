@@ -2,6 +2,7 @@
 """The routes of Image v2, with the names of Glance's policies."""
 
 from kilonova.api.image import data, images, listing
+from kilonova.api.image.fields import ImageFields
 from kilonova.api.route import Role, Row, Service
 from kilonova.api.versions import image_list
 
@@ -10,13 +11,39 @@ READER, MEMBER = Role.READER, Role.MEMBER
 ROWS = (
     Row("GET", "", image_list, "versions", Role.ANYBODY, reply="{versions: [...]}"),
     Row(
-        "GET", "/images", listing.list_images, "image:get_images", READER, reply="{images: [...], first, next, schema}"
+        "GET",
+        "/images",
+        listing.list_images,
+        "image:get_images",
+        READER,
+        reply="{images: [...], first, next, schema}; any property filters, too",
+        query=listing.ARGUMENTS,
     ),
-    Row("POST", "/images", images.create, "image:add_image", MEMBER, 201, reply="the image, and Location", whole=True),
+    Row(
+        "POST",
+        "/images",
+        images.create,
+        "image:add_image",
+        MEMBER,
+        201,
+        reply="the image, and Location",
+        whole=True,
+        shape=ImageFields,
+    ),
     Row("GET", "/images/{image_id}", images.show, "image:get_image", READER, reply="the image"),
-    Row("PATCH", "/images/{image_id}", images.update, "image:modify_image", MEMBER, reply="the image", whole=True),
+    Row(
+        "PATCH",
+        "/images/{image_id}",
+        images.update,
+        "image:modify_image",
+        MEMBER,
+        reply="the image",
+        whole=True,
+        shape=images.PATCH_SHAPE,
+        accepts=images.PATCH_TYPE,
+    ),
     Row("DELETE", "/images/{image_id}", images.delete, "image:delete_image", MEMBER, 204),
-    Row("PUT", "/images/{image_id}/file", data.upload, "image:upload_image", MEMBER, 204),
+    Row("PUT", "/images/{image_id}/file", data.upload, "image:upload_image", MEMBER, 204, accepts=data.OCTETS),
     Row(
         "GET",
         "/images/{image_id}/file",
@@ -24,6 +51,8 @@ ROWS = (
         "image:download_image",
         READER,
         reply="the bytes; 204: none yet",
+        also=(204,),
+        gives=data.OCTETS,
     ),
     Row("GET", "/images/{image_id}/tasks", images.list_tasks, "image:get_image", READER, reply="{tasks: []}"),
     Row("GET", "/schemas/image", images.show_schema, "image:schemas", READER, reply="a JSON schema"),

@@ -9,6 +9,8 @@ from kilonova.api.query import Query, boolean_word
 from kilonova.base.errors import InvalidInput, NotFound
 
 MOST = 1000
+ARGUMENTS = frozenset({"id", "name", "fields", "limit", "marker"})
+"""What every list knows; besides, each member of what it holds is a filter."""
 _NOT_FILTERS = frozenset({"fields", "limit", "marker", "sort_key", "sort_dir", "page_reverse"})
 
 Things = Sequence[dict[str, Any]]

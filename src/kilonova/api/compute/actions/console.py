@@ -42,12 +42,12 @@ async def console_output(call: Call, body: ConsoleOutput) -> Reply:
     length = body.console.length
     if length is not None and length >= 0:
         text = "".join(text.splitlines(keepends=True)[-length:]) if length else ""
-    return json_reply({"output": _INVISIBLE.sub("", text)}, status=200)
+    return json_reply({"output": _INVISIBLE.sub("", text)})
 
 
 ROWS: Rows = {
-    "os-getConsoleOutput": (ActionRow(ConsoleOutput, console_output, "os_compute_api:os-console-output"),),
+    "os-getConsoleOutput": (ActionRow(ConsoleOutput, console_output, "os_compute_api:os-console-output", success=200),),
     "os-getSerialConsole": (
-        ActionRow(GetSerialConsole, get_serial_console, "os_compute_api:os-remote-consoles", max=v2(5)),
+        ActionRow(GetSerialConsole, get_serial_console, "os_compute_api:os-remote-consoles", success=200, max=v2(5)),
     ),
 }

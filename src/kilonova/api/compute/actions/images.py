@@ -69,13 +69,13 @@ async def create_backup(call: Call, body: CreateBackup) -> Reply:
     image = await image_of_server(call, instance, wanted.name, wanted.metadata, backup_type=wanted.backup_type)
     params = {IMAGE: image.id, BACKUP_TYPE: wanted.backup_type, ROTATION: str(wanted.rotation)}
     await call.deps.conductor.accept_action(call.context, instance.id, Verb.CREATE_BACKUP, params, image)
-    return _made(call, image) if wanted.rotation else Reply(status=202)
+    return _made(call, image) if wanted.rotation else Reply()
 
 
 def _made(call: Call, image: Image) -> Reply:
     if call.version >= v2(45):
-        return json_reply({"image_id": image.id}, status=202)
-    return Reply(status=202, headers=(("Location", f"{call.links.base}/image/v2/images/{image.id}"),))
+        return json_reply({"image_id": image.id})
+    return Reply(headers=(("Location", f"{call.links.base}/image/v2/images/{image.id}"),))
 
 
 async def image_of_server(

@@ -41,7 +41,7 @@ async def rescue(call: Call, body: Rescue) -> Reply:
         image_id = require_uuid("rescue.rescue_image_ref", wish.image)
         image = bootable(await call.db.read(get_image, image_id, call.context), "rescue.rescue_image_ref")
     await call.deps.conductor.accept(AcceptAction(call.context, instance.id, Verb.RESCUE, image=image))
-    return json_reply({"adminPass": wish.admin_pass or call.deps.clock.new_secret(9)}, status=200)
+    return json_reply({"adminPass": wish.admin_pass or call.deps.clock.new_secret(9)})
 
 
 async def unrescue(call: Call, _body: Unrescue) -> Reply:
@@ -50,6 +50,6 @@ async def unrescue(call: Call, _body: Unrescue) -> Reply:
 
 
 ROWS: Rows = {
-    "rescue": (ActionRow(Rescue, rescue, "os_compute_api:os-rescue"),),
+    "rescue": (ActionRow(Rescue, rescue, "os_compute_api:os-rescue", success=200),),
     "unrescue": (ActionRow(Unrescue, unrescue, "os_compute_api:os-unrescue"),),
 }

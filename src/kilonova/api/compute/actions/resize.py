@@ -45,8 +45,7 @@ async def resize(call: Call, body: Resize) -> Reply:
 
 async def confirm(call: Call, _body: ConfirmResize) -> Reply:
     """The new size stays; what was kept for the way back goes."""
-    await accept(call, Verb.CONFIRM_RESIZE)
-    return Reply(status=204)
+    return await accept(call, Verb.CONFIRM_RESIZE)
 
 
 async def revert(call: Call, _body: RevertResize) -> Reply:
@@ -56,6 +55,6 @@ async def revert(call: Call, _body: RevertResize) -> Reply:
 
 ROWS: Rows = {
     "resize": (ActionRow(Resize, resize, "os_compute_api:servers:resize"),),
-    "confirmResize": (ActionRow(ConfirmResize, confirm, "os_compute_api:servers:confirm_resize"),),
+    "confirmResize": (ActionRow(ConfirmResize, confirm, "os_compute_api:servers:confirm_resize", success=204),),
     "revertResize": (ActionRow(RevertResize, revert, "os_compute_api:servers:revert_resize"),),
 }

@@ -15,12 +15,13 @@ from kilonova.objects.states import Verb
 
 @dataclass(frozen=True, slots=True)
 class ActionRow:
-    """One action: its body's model, its handler, its policy."""
+    """One action: its body's model, its handler, its policy, the code that it is answered with."""
 
     body: type[Body]
     handler: Callable[[Call, Any], Awaitable[Reply]]
     rule: str
     role: Role = Role.MEMBER
+    success: int = 202
     min: Microversion = MIN
     max: Microversion = MAX
 
@@ -33,4 +34,4 @@ async def accept(call: Call, verb: Verb, params: Mapping[str, str] | None = None
     """Have it recorded; when this returns it is on disk.  Raises NotFound, InvalidState, Forbidden."""
     instance = await find(call)
     await call.deps.conductor.accept_action(call.context, instance.id, verb, params)
-    return Reply(status=202)
+    return Reply()

@@ -49,7 +49,7 @@ async def shelve(call: Call, _body: Shelve) -> Reply:
     instance = await find(call)
     image = await image_of_server(call, instance, f"{instance.name}-shelved"[:255], {})
     await call.deps.conductor.accept_action(call.context, instance.id, Verb.SHELVE, {IMAGE: image.id}, image)
-    return Reply(status=202)
+    return Reply()
 
 
 async def shelve_offload(call: Call, _body: ShelveOffload) -> Reply:

@@ -4,6 +4,8 @@
 What is accepted is durable: the answer comes when the action is on disk.
 """
 
+from dataclasses import replace
+
 from kilonova.api.body import json_object, validated_value
 from kilonova.api.call import Call, Reply
 from kilonova.api.compute.actions import admin, console, images, locks, power, rebuild, rescue, resize, shelve
@@ -37,4 +39,5 @@ async def act(call: Call, data: bytes) -> Reply:
     if len(asked) != 1 or row is None:
         raise InvalidInput(f"There is no such action: {name[:64]}." if asked else "Malformed request body: no action.")
     call.permit(row.rule)
-    return await row.handler(call, validated_value(row.body, asked, call.version))
+    reply = await row.handler(call, validated_value(row.body, asked, call.version))
+    return reply if reply.status is not None else replace(reply, status=row.success)
