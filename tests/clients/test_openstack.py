@@ -155,6 +155,36 @@ def test_suspend_rescue_and_rebuild(openstack: Client, image: str, eventually: C
     openstack.plain("server", "delete", "--wait", "third")
 
 
+def test_images_backups_and_shelving(openstack: Client, image: str, eventually: Callable[..., Any]) -> None:
+    def backups() -> list[str]:
+        return [one["Name"] for one in openstack("image", "list", "--property", "image_type=backup")]
+
+    def idle() -> bool:
+        return openstack("server", "show", "model")["OS-EXT-STS:task_state"] is None
+
+    openstack.plain("server", "create", "--image", "tiny", "--flavor", "m1.nano", "--wait", "model")
+    made = openstack("server", "image", "create", "--name", "golden", "--property", "note=n", "--wait", "model")
+    assert (made["name"], made["status"]) == ("golden", "active")
+    assert (made["properties"]["image_type"], made["properties"]["note"]) == ("snapshot", "n")
+    for name in ("old", "new"):
+        eventually(idle, within_s=30)
+        words = ("--name", name, "--type", "daily", "--rotate", "1", "--wait")
+        openstack.plain("server", "backup", "create", *words, "model")
+    eventually(lambda: backups() == ["new"], within_s=30)
+
+    eventually(idle, within_s=30)
+    openstack.plain("server", "stop", "model")
+    eventually(lambda: openstack("server", "show", "model")["status"] == "SHUTOFF", within_s=90)
+    openstack.plain("server", "shelve", "--offload", "--wait", "model")
+    assert openstack("server", "show", "model")["status"] == "SHELVED_OFFLOADED"
+    assert "model-shelved" in [one["Name"] for one in openstack("image", "list")]
+    openstack.plain("server", "unshelve", "--wait", "model")
+    assert openstack("server", "show", "model")["status"] == "ACTIVE"
+    openstack.plain("server", "delete", "--wait", "model")
+    openstack.plain("image", "delete", "golden", "new")
+    assert [one["Name"] for one in openstack("image", "list")] == ["tiny"]
+
+
 def test_a_server_is_resized(openstack: Client, image: str, eventually: Callable[..., Any]) -> None:
     openstack.plain("server", "create", "--image", "tiny", "--flavor", "m1.nano", "--wait", "sized")
     openstack.plain("flavor", "create", "--ram", "192", "--vcpus", "2", "--disk", "2", "--id", "192", "larger")

@@ -14,6 +14,7 @@ from kilonova.objects.states import PowerState
 from kilonova.virt.driver import DiskSnapshots, HasSnapshots
 from kilonova.virt.libvirt.disks import run_limited
 from kilonova.virt.libvirt.driver import LibvirtDriver
+from kilonova.virt.power import Suspension
 from lab.libvirtd import PrivateLibvirtd
 from tests.contract.drivers import (
     MIB,
@@ -67,7 +68,7 @@ def size_of(directory: Path, data: bytes) -> int:
     return inspect(file, "qcow2")
 
 
-@pytest.mark.parametrize("power", ["never started", "running", "paused", "off"])
+@pytest.mark.parametrize("power", ["never started", "running", "paused", "suspended", "off"])
 def test_a_copy_is_a_whole_disk_and_the_guest_stays_what_it_is(case: Case, power: str, tmp_path: Path) -> None:
     async def test(b: Bench) -> None:
         guest = b.instance(flavor=LARGE)
@@ -76,6 +77,9 @@ def test_a_copy_is_a_whole_disk_and_the_guest_stays_what_it_is(case: Case, power
             await b.driver.power_on(guest.id, "m")
         if power == "paused":
             await b.driver.pause(guest.id)
+        if power == "suspended":
+            assert isinstance(b.driver, Suspension)
+            await b.driver.suspend(guest.id)
         if power == "off":
             await b.driver.power_off(guest.id)
         before = await b.driver.guest_state(guest.id)
@@ -166,7 +170,7 @@ def test_one_that_would_take_too_long_or_too_much_room_leaves_nothing_and_harms_
         await run_limited(["qemu-io", "-f", "qcow2", "-c", "write -P 7 0 600M", str(disk)], limit_s=60)
         await b.driver.power_on(guest.id, "m")
         files = b.files()
-        with pytest.raises(HypervisorError, match="not copied within"):
+        with pytest.raises(HypervisorError, match="not copied in time"):
             await snapshots_of(b).take(guest.id, "one", 0.2)
         await snapshots_of(b).remove(guest.id, "one")
         assert b.files() == files

@@ -184,6 +184,13 @@ def _as_the_services_user(daemon: PrivateSystemLibvirtd, environment: Path, grou
         said = lambda: str(box.act(server_id, {"os-getConsoleOutput": {}}, 200)["output"])  # noqa: E731
         wait_for(lambda: "hostname=modest" in said(), within_s=90, why=said)
         assert (state / "instances" / server_id / "console.log").stat().st_uid == 0
+        for status in ("ACTIVE", "SHUTOFF"):  # the copy is QEMU's file, then one of ours
+            image = box.act(server_id, {"createImage": {"name": status}})["image_id"]
+            box.wait_status(server_id, status)
+            assert box.http.get(f"/image/v2/images/{image}").json()["status"] == "active", status
+            if status == "ACTIVE":
+                box.act(server_id, {"os-stop": None})
+                box.wait_status(server_id, "SHUTOFF", 90)
         box.act(server_id, {"reboot": {"type": "HARD"}})
         box.wait_status(server_id, "ACTIVE")
         box.delete(server_id)

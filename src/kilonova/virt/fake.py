@@ -169,6 +169,7 @@ class FakeDriver(FakeResizing):
             guest = self.hypervisor.guests.get(instance_id)
             if guest is not None:
                 guest.base, guest.rescue, guest.config_drive, guest.kept_disk = None, None, None, None
+                guest.disk_bytes = 0
                 guest.snapshots.clear()
                 guest.console.clear()
                 self._forget_if_empty(instance_id)

@@ -240,13 +240,15 @@ async def create_overlay(path: Path, base: BaseImage, size: int) -> None:
     await run_limited(argv, limit_s=QEMU_IMG_LIMIT_S)
 
 
-async def run_limited(argv: list[str], *, limit_s: float, cpu_s: int = QEMU_IMG_CPU_S) -> bytes:
+async def run_limited(
+    argv: list[str], *, limit_s: float, cpu_s: int = QEMU_IMG_CPU_S, memory_bytes: int = QEMU_IMG_MEMORY_BYTES
+) -> bytes:
     """Run a tool without a shell, within `limit_s` seconds and limits on what it may use: memory, and `cpu_s` seconds
     of processor time.  Its standard output.
 
     It is dead when this returns, also by cancellation.  Raises HypervisorError.
     """
-    limits = ["prlimit", f"--as={QEMU_IMG_MEMORY_BYTES}", f"--cpu={cpu_s}", "--core=0", "--"]
+    limits = ["prlimit", f"--as={memory_bytes}", f"--cpu={cpu_s}", "--core=0", "--"]
     try:
         process = await asyncio.create_subprocess_exec(
             *limits,

@@ -5,7 +5,6 @@ A copy is made under an unfinished name and gets its own when it is whole and on
 writes to is converted by qemu-img; that of a running guest is copied by its QEMU (see snapshot_job).
 """
 
-import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Callable
@@ -29,8 +28,11 @@ PREFIX = "snapshot-"
 CHUNK_BYTES = 1 << 20
 POLL_FIRST_S = 0.1
 POLL_MOST_S = 2.0
+ABORT_LIMIT_S = 30.0
 CPU_MOST_S = 3600
 """Of qemu-img, for one disk."""
+MEMORY_MOST_BYTES = 4 << 30
+"""Of addresses: on a slow disk qemu-img has many threads, each with a stack and an arena of its own."""
 
 
 class Change(Protocol):
@@ -52,14 +54,7 @@ class Snapshots:
     async def take(self, instance_id: InstanceId, name: str, limit_s: float) -> None:
         if await self._files.run(self._path(instance_id, name).exists):
             return
-        try:
-            async with asyncio.timeout(limit_s):
-                await self._take(instance_id, name)
-        except TimeoutError:
-            await self._stop(instance_id, name)
-            raise HypervisorError(f"The disk of guest {instance_id} was not copied within {limit_s:.0f} s.") from None
-
-    async def _take(self, instance_id: InstanceId, name: str) -> None:
+        end = self._clock.monotonic() + limit_s
         path = self._path(instance_id, name)
         unfinished = _unfinished(path)
         job = await self._job(instance_id, unfinished)
@@ -68,9 +63,9 @@ class Snapshots:
         if job is not Job.OURS:  # one at a time: what an earlier one has left is nobody's
             await self._disks.blocking(instance_id, _clear, path.parent)
             await self._check_room(instance_id)
-        if not await self._copied_by_qemu(instance_id, unfinished, job):
+        if not await self._copied_by_qemu(instance_id, unfinished, job, end):
             await self._disks.blocking(instance_id, _remove, unfinished)
-            await self._convert(instance_id, unfinished)
+            await self._convert(instance_id, unfinished, end - self._clock.monotonic())
         await self._disks.blocking(instance_id, _publish, unfinished, path)
 
     async def read(self, instance_id: InstanceId, name: str) -> AsyncIterator[bytes]:
@@ -82,8 +77,8 @@ class Snapshots:
             await self._files.run(file.close)
 
     async def remove(self, instance_id: InstanceId, name: str) -> None:
-        await self._stop(instance_id, name)
         path = self._path(instance_id, name)
+        await self._stop(instance_id, _unfinished(path))
         await self._disks.blocking(instance_id, _remove, _unfinished(path), path)
 
     async def _hop(self, fn: Callable[..., T], instance_id: InstanceId, **words: str) -> T:
@@ -95,40 +90,46 @@ class Snapshots:
     async def _job(self, instance_id: InstanceId, unfinished: Path) -> Job:
         return await self._hop(snapshot_job.look, instance_id, path=str(unfinished))
 
-    async def _copied_by_qemu(self, instance_id: InstanceId, unfinished: Path, job: Job) -> bool:
+    async def _copied_by_qemu(self, instance_id: InstanceId, unfinished: Path, job: Job, end: float) -> bool:
         """False when the guest is off.  A job that an earlier process has begun is taken over."""
-        if job is Job.OURS:
+        if job is Job.OFF:
+            return False
+        begun: snapshot_job.Begun | None = snapshot_job.Begun(thawed=False)
+        if job is not Job.OURS:
+            begun = await self._hop(snapshot_job.begin, instance_id, disk=ROOT_DISK, path=str(unfinished))
+        if begun is None:
+            return False
+        if not begun.thawed:  # by who died before he could, or by an agent that took its time
             await self._hop(snapshot_job.thaw, instance_id)
-        else:
-            words = {"disk": ROOT_DISK, "path": str(unfinished)}
-            if job is Job.OFF or not await self._hop(snapshot_job.begin, instance_id, **words):
-                return False
-        how = await self._end(instance_id)
+        how = await self._ended(instance_id, end)
+        if how is None:
+            await self._stop(instance_id, unfinished)
+            raise HypervisorError(f"The disk of guest {instance_id} was not copied in time.")
         if how.succeeded:
             return True
         if await self._job(instance_id, unfinished) is Job.OFF:
             return False
         raise HypervisorError(f"The disk of guest {instance_id} was not copied: {how.reason}.")
 
-    async def _end(self, instance_id: InstanceId) -> snapshot_job.Ended:
-        """Looks from time to time; between two looks the guest can be asked by others."""
+    async def _ended(self, instance_id: InstanceId, end: float) -> snapshot_job.Ended | None:
+        """How the job ended; None when it goes on at `end`.  Looks from time to time; between two looks the guest can
+        be asked by others."""
         pause = POLL_FIRST_S
-        while (how := await self._hop(snapshot_job.ended, instance_id)) is None:
+        while (how := await self._hop(snapshot_job.ended, instance_id)) is None and self._clock.monotonic() < end:
             await self._clock.sleep(pause)
             pause = min(pause * 1.5, POLL_MOST_S)
         return how
 
-    async def _stop(self, instance_id: InstanceId, name: str) -> None:
-        unfinished = _unfinished(self._path(instance_id, name))
+    async def _stop(self, instance_id: InstanceId, unfinished: Path) -> None:
         if await self._job(instance_id, unfinished) is Job.OURS:
             await self._hop(snapshot_job.abort, instance_id)
-            await self._end(instance_id)
+            await self._ended(instance_id, self._clock.monotonic() + ABORT_LIMIT_S)
 
-    async def _convert(self, instance_id: InstanceId, unfinished: Path) -> None:
+    async def _convert(self, instance_id: InstanceId, unfinished: Path, limit_s: float) -> None:
         """The formats are told, never guessed; what lies below the disk is named, with its format, in the disk."""
         disk = str(self._disks.root_disk(instance_id))
         argv = ["qemu-img", "convert", "-f", "qcow2", "-O", "qcow2", disk, str(unfinished)]
-        await run_limited(argv, limit_s=CPU_MOST_S, cpu_s=CPU_MOST_S)
+        await run_limited(argv, limit_s=max(limit_s, 0), cpu_s=CPU_MOST_S, memory_bytes=MEMORY_MOST_BYTES)
 
     async def _check_room(self, instance_id: InstanceId) -> None:
         """Refuse what would fill the file system under every guest of this host: the copy, and the image, which may lie

@@ -16,6 +16,7 @@ from lxml import etree
 from kilonova.base.errors import HypervisorError
 from kilonova.objects.ids import InstanceId
 from kilonova.virt.libvirt import guest
+from kilonova.virt.libvirt.opening import failure_of
 
 AGENT_WAIT_S = 5
 """A guest agent that takes longer to freeze the file systems is not waited for: the copy is then what a power cut would
@@ -68,25 +69,31 @@ def look(conn: libvirt.virConnect, instance_id: InstanceId, path: str) -> Job:
     return Job.OURS if path in targets else Job.ANOTHER
 
 
-def begin(conn: libvirt.virConnect, instance_id: InstanceId, disk: str, path: str) -> bool:
-    """A job writes to `path`, where no file may be; False when the guest is off.
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """`thawed`: the guest's file systems go on, for all that is known."""
+
+    thawed: bool
+
+
+def begin(conn: libvirt.virConnect, instance_id: InstanceId, disk: str, path: str) -> Begun | None:
+    """A job writes to `path`, where no file may be; None when the guest is off.
 
     The guest's file systems are frozen meanwhile if its agent answers: the moment of the job is the moment in which it
     begins.
     """
     domain = _running(conn, instance_id)
     if domain is None:
-        return False
-    _freeze(domain)
+        return None
+    frozen = _freeze(domain)
     try:
         domain.backupBegin(document(disk, path), None, 0)  # pyright: ignore[reportArgumentType] - it takes None
     except libvirt.libvirtError as exc:
         if exc.get_error_code() == libvirt.VIR_ERR_OPERATION_UNSUPPORTED and not domain.isActive():
-            return False  # it went off between the two calls
-        raise
-    finally:
+            return None  # it went off between the two calls
         _thaw(domain)
-    return True
+        raise
+    return Begun(_thaw(domain) or not frozen)
 
 
 def thaw(conn: libvirt.virConnect, instance_id: InstanceId) -> None:
@@ -137,14 +144,33 @@ def _running(conn: libvirt.virConnect, instance_id: InstanceId) -> libvirt.virDo
     return None if conn.getType() == "TEST" else domain
 
 
-def _freeze(domain: libvirt.virDomain) -> None:
-    if guest.goes(domain):
-        with contextlib.suppress(libvirt.libvirtError):  # it has no agent, or one that does not answer
-            domain.agentSetResponseTimeout(AGENT_WAIT_S)
-            domain.fsFreeze()
+def _freeze(domain: libvirt.virDomain) -> bool:
+    """Whether they may be frozen now: not when there is no agent."""
+    if not guest.goes(domain):
+        return False
+    try:
+        domain.agentSetResponseTimeout(AGENT_WAIT_S)
+        domain.fsFreeze()
+    except libvirt.libvirtError as exc:
+        if failure_of(exc).lost:
+            raise
+        return _has_agent(domain)
+    return True
 
 
-def _thaw(domain: libvirt.virDomain) -> None:
-    if guest.goes(domain):
-        with contextlib.suppress(libvirt.libvirtError):
-            domain.fsThaw()
+def _thaw(domain: libvirt.virDomain) -> bool:
+    """Whether the agent says that they go on."""
+    if not guest.goes(domain):
+        return False
+    try:
+        domain.fsThaw()
+    except libvirt.libvirtError as exc:
+        if failure_of(exc).lost:
+            raise
+        return False
+    return True
+
+
+def _has_agent(domain: libvirt.virDomain) -> bool:
+    state = etree.fromstring(domain.XMLDesc(0), _PARSER).find("devices/channel/target[@name='org.qemu.guest_agent.0']")
+    return state is not None and state.get("state") == "connected"
