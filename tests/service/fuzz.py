@@ -14,6 +14,7 @@ import sqlite3
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -102,6 +103,7 @@ class Watched:
             b"host": b"box",
             b"x-auth-token": self.api.token.encode(),
             b"openstack-api-version": f"compute {self.version}".encode(),
+            b"x-subject-token": self.api.token.encode(),
             b"content-type": b"application/json",
             b"content-length": str(len(asked.body)).encode(),
         }
@@ -138,6 +140,9 @@ class Watched:
         ).fetchone()
         if row != ("active", None):
             self.ids["server_id"] = self.runner.run(self._new_server())
+        if not self.database.execute("SELECT id FROM flavors WHERE id = '2'").fetchall():
+            flavor = {"id": "2", "name": "two", "ram": 64, "vcpus": 1, "disk": 1}
+            self.runner.run(self.api.compute("POST", "/flavors", {"flavor": flavor}))
         keys = self.database.execute("SELECT name FROM keypairs WHERE name = 'key'").fetchall()
         if not keys:
             self.runner.run(self.api.compute("POST", "/os-keypairs", {"keypair": {"name": "key"}}))
@@ -154,6 +159,7 @@ class Watched:
         """The host takes guests."""
         row = self.database.execute("SELECT id, disabled, forced_down FROM services WHERE binary LIKE '%compute'")
         self.ids["service_id"], *off = row.fetchone()
+        self.ids["hypervisor_id"] = self.ids["service_id"]
         if any(off):
             path, wish = f"/os-services/{self.ids['service_id']}", {"status": "enabled", "forced_down": False}
             assert (await self.api.compute("PUT", path, wish)).status_code == 200
@@ -254,6 +260,7 @@ class Operation:
     path: str
     arguments: tuple[str, ...]
     media: str
+    needs_token: bool
     body: Mapping[str, Any] | None
     schemas: Mapping[str, Any]
 
@@ -264,11 +271,12 @@ class Operation:
 
     def to(self, ids: Mapping[str, str], **segments: str) -> bytes:
         """Its path, with things that are there."""
-        values = {"flavor_id": "1", "name": "key", "key": "key", **ids, **segments}
+        values = {"flavor_id": "2", "name": "key", "key": "key", **ids, **segments}
         return re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], "1"), self.path).encode()
 
 
-def operations(version: Microversion = MAX) -> list[Operation]:
+@lru_cache
+def operations(version: Microversion) -> list[Operation]:
     """Every operation that a microversion has."""
     whole = document(SERVICES, version)
     found: list[Operation] = []
@@ -278,7 +286,9 @@ def operations(version: Microversion = MAX) -> list[Operation]:
             media = next(iter(content), "application/json")
             names = tuple(parameter["name"] for parameter in one["parameters"] if parameter["in"] == "query")
             schema = content[media]["schema"] if content else None
-            found.append(Operation(method.upper(), path, names, media, schema, whole["components"]["schemas"]))
+            found.append(
+                Operation(method.upper(), path, names, media, "security" in one, schema, whole["components"]["schemas"])
+            )
     return found
 
 

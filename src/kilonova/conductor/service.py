@@ -49,6 +49,7 @@ class Conductor:
         self._db, self._compute, self._clock, self._settings = db, compute, clock, settings
         self._failpoints = failpoints
         self._liveness = liveness.Liveness(clock, down_time_s=down_time_s, grace_s=settings.grace_period)
+        self._jumps = watchdog.Jumps(clock)
         self._to_place: asyncio.Queue[ActionId] = asyncio.Queue()
 
     async def start(self, bus: Bus, tasks: Supervisor) -> None:
@@ -85,6 +86,10 @@ class Conductor:
             await self._compute.wake(host)
 
     async def _watch(self) -> None:
+        expected, jump = self._jumps.since_last_look()
+        if jump:
+            moved = await self._db.write(watchdog.move_deadlines, expected, jump)
+            log.warning("the wall clock jumped", seconds=jump.total_seconds(), deadlines_moved=moved)
         ended = await self._db.write(watchdog.end_overdue, self._clock.now())
         self._metrics.overdue(ended)
         if ended:

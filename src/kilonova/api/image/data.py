@@ -14,7 +14,7 @@ from kilonova.api.call import Call, Reply
 from kilonova.api.deps import ApiDeps
 from kilonova.api.faults import HttpError
 from kilonova.api.image.images import find, find_own
-from kilonova.base.errors import Conflict, InvalidInput, KilonovaError, NotFound
+from kilonova.base.errors import Conflict, InvalidInput, KilonovaError, NotFound, StorageFull
 from kilonova.db.readers import catalogue
 from kilonova.objects.image import Image, ImageStatus
 
@@ -28,7 +28,7 @@ RELEASE_LIMIT_S = 10.0
 
 async def upload(call: Call) -> Reply:
     """204 once bytes and record are on disk.  Raises Conflict unless the image is queued, ImageUnacceptable when the
-    bytes are not what was declared, TooLarge."""
+    bytes are not what was declared, TooLarge, StorageFull."""
     if call.headers.get("content-type", "").partition(";")[0].strip().lower() != OCTETS:
         raise HttpError(415, f"Unsupported content type: use {OCTETS}.")
     image = await find_own(call)
@@ -50,7 +50,10 @@ async def upload(call: Call) -> Reply:
 
 async def _save(call: Call, image: Image, disk_format: str) -> None:
     store = call.deps.images
-    stored = await store.write(image.id, call.chunks, call.deps.settings.max_image_bytes)
+    try:
+        stored = await store.write(image.id, call.chunks, call.deps.settings.max_image_bytes)
+    except OSError as exc:
+        raise StorageFull(f"The image's bytes cannot be stored now: {exc.strerror}. Try again later.") from exc
     try:
         virtual_size = await store.inspect(image.id, disk_format)
     except BaseException:

@@ -26,11 +26,10 @@ ROWS = (
     Row("GET", "/security-group-rules/{id}", resources.show_rule, "get_security_group_rule", READER,
         reply="{security_group_rule}"),
     Row("GET", "/availability_zones", resources.list_zones, "get_availability_zone", READER,
-        reply="{availability_zones: [...]}", query=ARGUMENTS),
+        reply="{availability_zones: [...]}"),
     Row("GET", "/extensions", resources.list_extensions, "get_extension", READER, reply="{extensions: [...]}"),
     Row("GET", "/extensions/{alias}", resources.show_extension, "get_extension", READER, reply="{extension}"),
-    Row("GET", "/floatingips", resources.list_floating_ips, "get_floatingip", READER, reply="{floatingips: []}",
-        query=ARGUMENTS),
+    Row("GET", "/floatingips", resources.list_floating_ips, "get_floatingip", READER, reply="{floatingips: []}"),
 )  # fmt: skip
 
 SERVICE = Service("/network/v2.0", ROWS, network=True)
