@@ -132,7 +132,9 @@ async def _rig(directory: Path, daemon: PrivateLibvirtd) -> AsyncIterator[Rig]:
             ComputeAPI(caller),
             clock,
             settings.conductor,
+            quotas=settings.quota,
             down_time_s=60,
+            offload_after_s=-1,
             failpoints=Failpoints(),
             metrics=Metrics(),
         )

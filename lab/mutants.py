@@ -75,8 +75,8 @@ MUTANTS: Sequence[Mutant] = (
             Edit("compute/reports.py", "if self._told_enabled != self._level():", "if self._level() is None:"),
             Edit(
                 "compute/reports.py",
-                "                await self._clock.sleep(RETRY_S)\n                self._changed.set()",
-                "                await self._clock.sleep(RETRY_S)",
+                "            await self._clock.sleep(RETRY_S)\n            self._changed.set()",
+                "            await self._clock.sleep(RETRY_S)",
             ),
         ),
     ),
@@ -84,7 +84,7 @@ MUTANTS: Sequence[Mutant] = (
         "the settle re-read",
         "tests/unit/virt/test_settle.py::test_a_delete_waits_for_the_define_that_was_cut_off",
         "virt/libvirt/settle.py",
-        "while (cut_off_s := self._cut_off_s.get(about)) is not None:",
+        "while (cut_off_s := self._cut_off_s.get(about, 0.0 if self.inherited else None)) is not None:",
         "while (cut_off_s := self._cut_off_s.get(None)) is not None:",
     ),
     _one(

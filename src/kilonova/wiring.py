@@ -21,6 +21,7 @@ from kilonova.config.load import Settings
 from kilonova.rpc.bus import SelfPing
 
 if TYPE_CHECKING:
+    from kilonova.api.policy import Policy
     from kilonova.api.server import Server
     from kilonova.compute.manager import ComputeManager
     from kilonova.conductor.service import Conductor
@@ -71,8 +72,15 @@ class OneBox:
     settings: Settings
     app: Any
     manager: "ComputeManager"
+    policy: "Policy"
     first_password: str | None
     vitals: Vitals
+
+    def reload(self, fresh: Settings) -> None:
+        """Take what may change while running.  Raises ConfigError, and has then changed nothing, for a policy file that
+        cannot be used."""
+        self.policy.reload(fresh.oslo_policy)
+        self.manager.reload(fresh)
 
     def server(self) -> "Server":
         """An HTTP server of the API that leaves signals to its owner."""
@@ -85,6 +93,9 @@ class OneBox:
 async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> AsyncGenerator[OneBox]:
     """Everything, started; stopped in reverse order when left.  Raises StateError, ConfigError, DriverLoadError."""
     from kilonova.api.app import ApiDeps, create_app, recover
+    from kilonova.api.policy import Policy
+    from kilonova.api.rules import RULES
+    from kilonova.api.standings import Standings
     from kilonova.compute.console import LocalConsoles
     from kilonova.identity.console_tokens import ConsoleTokens
     from kilonova.identity.passwords import Passwords
@@ -94,8 +105,11 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
     from kilonova.rpc.memory import MemoryBus, MemoryHub
     from kilonova.rpcapi.compute import ComputeAPI
     from kilonova.rpcapi.conductor import ConductorAPI
+    from kilonova.rpcapi.identity import IdentityAPI
     from kilonova.rpcapi.method import Caller
+    from kilonova.rpcapi.operators import OperatorAPI
 
+    policy = Policy(RULES, settings.oslo_policy)
     state = settings.default.state_path
     files = DaemonWorkers("files", 4)
     passwords = Passwords(DaemonWorkers("argon2", 1))
@@ -110,23 +124,28 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         stack.push_async_callback(manager.stop)
         tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))
         await _conductor(settings, clock, failpoints, db, bus, manager.metrics).start(bus, tasks)
-        await manager.start(bus, tasks)
-        vitals = _host_vitals(manager, bus, tasks, settings)
         deps = ApiDeps(
             db=db,
             conductor=ConductorAPI(caller),
+            identity=IdentityAPI(caller),
+            operators=OperatorAPI(caller),
             compute=ComputeAPI(caller),
             tokens=TokenMinter(token_secret(state, clock), clock, settings.api.token_lifetime),
+            standings=Standings(db, clock),
+            policy=policy,
             passwords=passwords,
             images=store,
             clock=clock,
             settings=settings.api,
+            quotas=settings.quota,
             consoles=LocalConsoles(HostName(settings.default.host), manager.driver),
             console_tokens=ConsoleTokens(clock, settings.consoleauth.token_ttl),
             ready=manager.ready,
         )
-        await recover(deps)
-        yield OneBox(settings, create_app(deps), manager, first_password, vitals)
+        await recover(deps)  # before the host may put anything into the image store
+        await manager.start(bus, tasks)
+        vitals = _host_vitals(manager, bus, tasks, settings)
+        yield OneBox(settings, create_app(deps), manager, policy, first_password, vitals)
 
 
 @asynccontextmanager
@@ -217,7 +236,10 @@ def _conductor(
         ComputeAPI(Caller(bus, clock)),
         clock,
         settings.conductor,
+        quotas=settings.quota,
         down_time_s=settings.default.service_down_time,
+        resize_confirm_window_s=settings.default.resize_confirm_window,
+        offload_after_s=settings.default.shelved_offload_time,
         failpoints=failpoints,
         metrics=metrics,
     )

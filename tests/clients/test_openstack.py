@@ -123,6 +123,28 @@ def test_the_life_of_a_server(openstack: Client, image: str, tmp_path: Path, eve
     assert openstack("server", "list") == []
 
 
+def test_a_server_is_resized(openstack: Client, image: str, eventually: Callable[..., Any]) -> None:
+    openstack.plain("server", "create", "--image", "tiny", "--flavor", "m1.nano", "--wait", "sized")
+    openstack.plain("flavor", "create", "--ram", "192", "--vcpus", "2", "--disk", "2", "--id", "192", "larger")
+    for end, flavor in (("revert", "m1.nano"), ("confirm", "larger")):
+        openstack.plain("server", "resize", "--flavor", "larger", "--wait", "sized")
+        shown = openstack("server", "show", "sized")
+        assert (shown["status"], shown["flavor"]["original_name"]) == ("VERIFY_RESIZE", "larger")
+        openstack.plain("server", "resize", end, "sized")
+        eventually(lambda: openstack("server", "show", "sized")["status"] == "ACTIVE", within_s=60)
+        assert openstack("server", "show", "sized")["flavor"]["original_name"] == flavor
+    listed = openstack("server", "migration", "list")
+    assert [(one["Status"], one["Type"], one["New Flavor"]) for one in listed] == [
+        ("confirmed", "resize", 192),
+        ("reverted", "resize", 192),
+    ]
+    assert "resize disk down" in openstack.refused("server", "resize", "--flavor", "m1.nano", "sized")
+    openstack.plain("flavor", "create", "--ram", "999999999", "--vcpus", "2", "--disk", "2", "huge")
+    assert "RamFilter refused" in openstack.refused("server", "resize", "--flavor", "huge", "sized")
+    openstack.plain("server", "delete", "--wait", "sized")
+    openstack.plain("flavor", "delete", "larger", "huge")
+
+
 def test_networks_and_the_ports_of_a_server(openstack: Client, image: str) -> None:
     (network,) = openstack("network", "list")
     assert network["Name"] == "kilonova"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import libvirt
+import pytest
 
 from kilonova.base.clock import Clock, SystemClock
 from kilonova.base.tasks import Supervisor
@@ -34,6 +35,9 @@ from lab.counting import cannot_run
 from lab.libvirtd import PrivateLibvirtd
 
 MIB = 1 << 20
+
+FAKE, TEST = pytest.param("fake", id="fake"), pytest.param("libvirt-test", id="libvirt-test")
+QEMU = pytest.param("libvirt-qemu", id="libvirt-qemu", marks=pytest.mark.live)
 
 
 @dataclass

@@ -2,8 +2,6 @@
 """What every compute driver promises: one suite, on the fake, on libvirt's test driver, and on QEMU."""
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,42 +11,9 @@ from kilonova.objects.guest import NOT_RESPONDING
 from kilonova.objects.ids import FlavorId, InstanceId
 from kilonova.objects.states import PowerState
 from kilonova.virt.driver import Pulse, SerialConsole
-from lab.libvirtd import PrivateLibvirtd
-from tests.contract.drivers import (
-    Bench,
-    Case,
-    define_foreign,
-    fake_case,
-    libvirt_qemu_case,
-    libvirt_test_case,
-    private_daemon,
-    remove_foreign,
-    state_directory,
-    until,
-)
-
-FAKE, TEST = pytest.param("fake", id="fake"), pytest.param("libvirt-test", id="libvirt-test")
-QEMU = pytest.param("libvirt-qemu", id="libvirt-qemu", marks=pytest.mark.live)
+from tests.contract.drivers import FAKE, QEMU, TEST, Bench, Case, define_foreign, remove_foreign, until
 
 NOBODY = InstanceId("00000000-0000-4000-8000-000000000000")
-
-
-@pytest.fixture(scope="module")
-def daemon() -> Iterator[PrivateLibvirtd]:
-    with private_daemon() as running:
-        yield running
-
-
-@pytest.fixture(params=[FAKE, TEST, QEMU])
-def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
-    if request.param == "fake":
-        yield fake_case(tmp_path)
-    elif request.param == "libvirt-test":
-        yield libvirt_test_case(tmp_path)
-    else:
-        running: PrivateLibvirtd = request.getfixturevalue("daemon")
-        with state_directory() as directory:
-            yield libvirt_qemu_case(directory, running)
 
 
 def test_absent_before_anything_was_done(case: Case) -> None:

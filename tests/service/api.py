@@ -2,14 +2,20 @@
 """The API as a client of a running cloud sees it, for tests."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import httpx
+import sqlalchemy as sa
 
+from kilonova.db.engine import make_engine, sqlite_url
+from kilonova.db.readers import identity as read_identity
+from kilonova.db.writers import identity as write_identity
 from kilonova.identity.tokens import Subject, TokenMinter
+from kilonova.objects.identity import Assignment, Project, User
 from kilonova.wiring import token_secret
 from tests.service.cloud import Cloud, running_cloud
 
@@ -17,6 +23,28 @@ RAW = bytes(1 << 20)
 """The smallest image that is one."""
 
 OCTETS = {"Content-Type": "application/octet-stream"}
+
+
+@contextmanager
+def beside(state: Path) -> Generator[sa.Connection]:
+    """A transaction in the database of a running cloud, past its conductor."""
+    engine = make_engine(sqlite_url(state / "kilonova.db"), readers=1)
+    try:
+        with engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+            connection.exec_driver_sql("COMMIT")
+    finally:
+        engine.dispose()
+
+
+def _record(connection: sa.Connection, user: str, project: str, roles: tuple[str, ...]) -> None:
+    if read_identity.find_project(connection, project_id=project) is None:
+        write_identity.insert_project(connection, Project(project, project))
+    if read_identity.find_user(connection, user_id=user) is None:
+        write_identity.insert_user(connection, User(user, user, ""))
+    for role in roles:
+        write_identity.assign_role(connection, Assignment(user, project, role))
 
 
 @dataclass(frozen=True)
@@ -32,7 +60,9 @@ class Api:
         return replace(self, version=version)
 
     def as_(self, *roles: str, project: str = "p-other", user: str = "u-other") -> "Api":
-        """Another caller: a token like Identity would give."""
+        """Another caller: a token like Identity would give.  What it speaks of is recorded if it is not yet."""
+        with beside(self.cloud.state) as connection:
+            _record(connection, user, project, roles)
         minter = TokenMinter(token_secret(self.cloud.state, self.cloud.clock), self.cloud.clock, 3600)
         return replace(self, token=minter.mint(Subject(user, user, project, project, roles), ("password",))[0])
 

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hypervisors, services and availability zones: an operator's view."""
 
+import asyncio
 import json
+import re
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tests.make import run
@@ -78,8 +81,9 @@ def test_pages_patterns_statistics_and_uptime() -> None:
             assert (await api.compute("GET", "/os-hypervisors?hypervisor_hostname_pattern=mars")).status_code == 404
             statistics = (await api.json("/os-hypervisors/statistics"))["hypervisor_statistics"]
             assert (statistics["count"], statistics["vcpus_used"]) == (1, 0)
-            assert message(await api.compute("GET", f"/os-hypervisors/{node_id}/uptime"), 501, "notImplemented")
-            assert await api.json("/os-aggregates") == {"aggregates": []}
+            for paged in ("limit=1", f"marker={node_id}"):
+                both = await api.compute("GET", f"/os-hypervisors?hypervisor_hostname_pattern=ox&{paged}")
+                assert "Paging" in message(both, 400, "badRequest")
 
     run(main())
 
@@ -137,7 +141,7 @@ def test_services_before_2_53() -> None:
             assert (await put("disable-log-reason")).status_code == 400
             assert (await put("force-down")).status_code == 400
             assert (await put("enable", host="mars")).status_code == 404
-            assert (await put("dance")).status_code == 404
+            assert (await put("dance")).status_code == 405
 
     run(main())
 
@@ -149,5 +153,75 @@ def test_availability_zones() -> None:
             assert zone == {"zoneName": "nova", "zoneState": {"available": True}, "hosts": None}
             detail = await only(api, "/os-availability-zone/detail", "availabilityZoneInfo")
             assert detail["hosts"]["box1"]["nova-compute"].keys() == {"active", "available", "updated_at"}
+
+    run(main())
+
+
+def test_uptime_is_the_hosts_own_word() -> None:
+    async def main() -> None:
+        async with running_api() as api:
+            node = await only(api, "/os-hypervisors", "hypervisors")
+            path = f"/os-hypervisors/{node['id']}/uptime"
+            shown = (await api.json(path))["hypervisor"]
+            assert shown.keys() == {"id", "hypervisor_hostname", "state", "status", "uptime"}
+            # As clients take it apart.
+            assert re.match(r"\s*(.+)\sup\s+(.+),\s+(.+)\susers?,\s+load average:\s(.+)", shown["uptime"])
+            service = await only(api, "/os-services", "services")
+            await api.compute("PUT", f"/os-services/{service['id']}", {"forced_down": True})
+            assert "unavailable" in message(await api.compute("GET", path), 400, "badRequest")
+            assert (await api.compute("GET", f"/os-hypervisors/{NOTHING}/uptime")).status_code == 404
+
+    run(main())
+
+
+async def hypervisors(api: Api) -> list[Any]:
+    return (await api.json("/os-hypervisors"))["hypervisors"]
+
+
+async def until(what: Callable[[], Awaitable[Any]]) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            if await what():
+                return
+            await asyncio.sleep(0.01)
+
+
+def test_a_service_that_is_down_can_be_forgotten() -> None:
+    async def main() -> None:
+        async with running_api() as api:
+            image = await api.image()
+            server_id = await api.server(image)
+            service = await only(api, "/os-services", "services")
+            path = f"/os-services/{service['id']}"
+
+            async def refused(status: int, key: str) -> str:
+                return message(await api.compute("DELETE", path), status, key)
+
+            assert "is up" in await refused(409, "conflictingRequest")
+            await api.compute("PUT", path, {"forced_down": True})
+            assert "hosting instances" in await refused(409, "conflictingRequest")
+            await api.compute("DELETE", f"/servers/{server_id}")
+            await api.until(server_id, "GONE")
+            gone = await api.compute("DELETE", path)
+            assert (gone.status_code, gone.content) == (204, b"")
+            assert await refused(404, "itemNotFound")
+            assert (await api.compute("DELETE", "/os-services/1")).status_code == 400
+            assert (await api.at("2.52").compute("DELETE", "/os-services/1")).status_code == 404
+            assert (await api.as_("member").compute("DELETE", path)).status_code == 403
+            # It was not dead at all: it registers as a new one, tells what it has, and serves.
+            await until(lambda: hypervisors(api))
+            assert (await only(api, "/os-services", "services"))["id"] != service["id"]
+            await api.server(image)
+
+    run(main())
+
+
+def test_extensions_are_what_is_served() -> None:
+    async def main() -> None:
+        async with running_api() as api:
+            listed = (await api.json("/extensions"))["extensions"]
+            assert {"os-aggregates", "os-keypairs"} <= {one["alias"] for one in listed}
+            assert (await api.json("/extensions/os-keypairs"))["extension"] in listed
+            assert message(await api.compute("GET", "/extensions/os-hosts"), 404, "itemNotFound")
 
     run(main())

@@ -160,9 +160,9 @@ def test_images_and_flavors_must_fit() -> None:
             assert image in message(await other.create(image), 400, "badRequest")
             assert message(await api.create(image, metadata={f"k{at}": "" for at in range(129)}), 403, "forbidden")
             assert message(await api.create(image, max_count=1001), 403, "forbidden")
-            hints = {"server": {}, "os:scheduler_hints": {"group": NOTHING}}
+            hints = {"server": {}, "os:scheduler_hints": {"same_host": NOTHING}}
             hints["server"] = {"name": "s", "imageRef": image, "flavorRef": "1", "networks": "auto"}
-            assert "hint group" in message(await api.compute("POST", "/servers", hints), 400, "badRequest")
+            assert "hint same_host" in message(await api.compute("POST", "/servers", hints), 400, "badRequest")
 
     run(main())
 

@@ -6,8 +6,10 @@ nothing is left of what was deleted.  The same seed gives the same run, message 
 """
 
 import asyncio
+import hashlib
 from collections import Counter
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,18 +20,66 @@ from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.objects.states import PowerState
 from tests.simulation.virtual import run_virtually
-from tests.simulation.world import World, simulated
+from tests.simulation.world import World, check_quotas, simulated
 
 HOSTS = ("a", "b", "c")
 SERVERS = 12
 
 
+SMALL, LARGE = "1", "4"
+SHELVED = "SHELVED_OFFLOADED"
+SAVES = ("createImage", "createBackup")
+SIZES = {SMALL: (1, 1), LARGE: (2, 40)}
+"""Flavors, with their vCPUs and GiB."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a server must be in the end.  `was` is its status before a resize that waits."""
+
+    status: str = "ACTIVE"
+    starts: int = 1
+    flavor: str = SMALL
+    was: str = ""
+
+    @property
+    def runs(self) -> bool:
+        return (self.was or self.status) == "ACTIVE"
+
+    @property
+    def vcpus(self) -> int:
+        """That its host holds for it: of the larger flavor, while it can still go back."""
+        return max(vcpus for vcpus, _ in SIZES.values()) if self.was else SIZES[self.flavor][0]
+
+    def after(self, verb: str) -> "Expected":
+        """When the verb has ended."""
+        other = LARGE if self.flavor == SMALL else SMALL
+        again = self.starts + self.runs
+        match verb:
+            case "stop":
+                return replace(self, status="SHUTOFF")
+            case "reboot":
+                return replace(self, status="ACTIVE", starts=self.starts + 1)
+            case "shelve":
+                return Expected(SHELVED, 0, self.flavor)
+            case "unshelve":
+                return Expected("ACTIVE", 1, self.flavor)  # its guest is a new one
+            case "resize":
+                return Expected("VERIFY_RESIZE", again, other, was=self.status)
+            case "revertResize":
+                return Expected(self.was, again, other)
+            case "confirmResize":
+                return Expected(self.was, self.starts, self.flavor)
+            case _:
+                return self
+
+
 class Story:
-    """What was asked for, and so what must be in the end: server id to (status, starts); deleted ones are gone."""
+    """What was asked for, and so what must be in the end; deleted ones are gone."""
 
     def __init__(self, world: World, seed: int) -> None:
         self.world, self.random = world, Random(seed)
-        self.expected: dict[str, tuple[str, int]] = {}
+        self.expected: dict[str, Expected] = {}
         self.deleted: set[str] = set()
 
     async def post(self, path: str, body: Any, code: int) -> Any:
@@ -48,24 +98,36 @@ class Story:
     async def create(self, name: str, image_id: str) -> None:
         server = {"name": name, "imageRef": image_id, "flavorRef": "1", "networks": "auto"}
         answer = await self.post("/compute/v2.1/servers", {"server": server}, 202)
-        self.expected[answer["server"]["id"]] = ("ACTIVE", 1)
+        self.expected[answer["server"]["id"]] = Expected()
 
     async def act(self, server_id: str) -> None:
         """One action at random, or a delete, once the one before has ended."""
-        choice = self.random.choice(["stop", "reboot", "delete", "nothing"])
-        status, starts = self.expected[server_id]
-        if choice == "delete":
+        expected = self.expected[server_id]
+        verb = self.random.choice([*_verbs(expected), "delete", "nothing"])
+        if verb in SAVES:
+            await self.save(server_id, verb)
+            verb = self.random.choice(["delete", "nothing", "nothing"])
+        if verb == "delete":
             reply = await self.world.http.delete(f"/compute/v2.1/servers/{server_id}")
             assert reply.status_code == 204, reply.text
             del self.expected[server_id]
             self.deleted.add(server_id)
-        elif choice == "stop" and status == "ACTIVE":
-            await self.post(f"/compute/v2.1/servers/{server_id}/action", {"os-stop": None}, 202)
-            self.expected[server_id] = ("SHUTOFF", starts)
-        elif choice == "reboot":
-            kind = self.random.choice(["SOFT", "HARD"])
-            await self.post(f"/compute/v2.1/servers/{server_id}/action", {"reboot": {"type": kind}}, 202)
-            self.expected[server_id] = ("ACTIVE", starts + 1)
+        elif verb != "nothing":
+            body = {
+                "stop": {"os-stop": None},
+                "reboot": {"reboot": {"type": self.random.choice(["SOFT", "HARD"])}},
+                "resize": {"resize": {"flavorRef": LARGE}},
+            }.get(verb, {verb: None})
+            code = 204 if verb == "confirmResize" else 202
+            await self.post(f"/compute/v2.1/servers/{server_id}/action", body, code)
+            self.expected[server_id] = expected.after(verb)
+
+    async def save(self, server_id: str, verb: str) -> None:
+        """An image; or a backup, which the next one of the server takes the place of."""
+        more = {"backup_type": "daily", "rotation": 1} if verb == "createBackup" else {}
+        await self.post(f"/compute/v2.1/servers/{server_id}/action", {verb: {"name": verb, **more}}, 202)
+        if self.random.random() < 0.5:
+            await asyncio.sleep(self.random.uniform(0, 3))
 
     async def trouble(self, rounds: int) -> None:
         """Hosts, and the conductor, are killed between any two of their steps and started again."""
@@ -75,6 +137,16 @@ class Story:
             await victim.kill()
             await asyncio.sleep(self.random.uniform(0.1, 2))
             victim.start()
+
+
+def _verbs(expected: Expected) -> list[str]:
+    """What can be asked for of such a server; a disk never becomes smaller."""
+    if expected.was:
+        return ["confirmResize", "revertResize"]
+    if expected.status == SHELVED:
+        return ["unshelve"]
+    grow = ["resize"] if expected.flavor == SMALL else []
+    return ["reboot", "shelve", *SAVES, *grow, *(["stop"] if expected.status == "ACTIVE" else [])]
 
 
 async def settled(world: World) -> bool:
@@ -89,21 +161,43 @@ async def serving(world: World) -> bool:
 async def check(story: Story) -> None:
     world = story.world
     listed = (await world.http.get("/compute/v2.1/servers/detail")).json()["servers"]
-    assert {s["id"]: s["status"] for s in listed} == {i: status for i, (status, _) in story.expected.items()}
+    assert {s["id"]: s["status"] for s in listed} == {i: one.status for i, one in story.expected.items()}
     guests = [(name, i, guest) for name, machine in world.machines.items() for i, guest in machine.guests.items()]
-    assert Counter(i for _, i, _ in guests) == Counter(list(story.expected))
+    there = [i for i, one in story.expected.items() if one.status != SHELVED]
+    assert Counter(i for _, i, _ in guests) == Counter(there)
+    assert not any(guest.snapshots for _, _, guest in guests)
     for name, server_id, guest in guests:
-        status, starts = story.expected[server_id]
+        expected = story.expected[server_id]
         server = next(s for s in listed if s["id"] == server_id)
-        assert (server["OS-EXT-SRV-ATTR:host"], guest.starts) == (name, starts), server_id
-        assert (guest.power is PowerState.RUNNING) == (status == "ACTIVE")
-    addresses = [(s["OS-EXT-SRV-ATTR:host"], s["addresses"]["kilonova"][0]["addr"]) for s in listed]
+        assert (server["OS-EXT-SRV-ATTR:host"], guest.starts) == (name, expected.starts), server_id
+        assert (guest.power is PowerState.RUNNING) == expected.runs
+        assert guest.definition is not None
+        assert (guest.definition.flavor.id, guest.disk_bytes) == (expected.flavor, SIZES[expected.flavor][1] << 30)
+        assert (guest.kept_disk is not None) == bool(expected.was)
+    addresses = [(s["OS-EXT-SRV-ATTR:host"], s["addresses"]["kilonova"][0]["addr"]) for s in listed if s["id"] in there]
     assert len(set(addresses)) == len(addresses)
     claimed = {
         node.service.host: (node.running_vms, node.vcpus_used) for node in await world.db.read(read_hosts.list_nodes)
     }
-    there = Counter(name for name, _, _ in guests)
-    assert claimed == {name: (there[name], there[name]) for name in HOSTS}
+    held = {name: [story.expected[i].vcpus for host, i, _ in guests if host == name] for name in HOSTS}
+    assert claimed == {name: (len(vcpus), sum(vcpus)) for name, vcpus in held.items()}
+    await check_quotas(world)
+    await check_images(story)
+
+
+async def check_images(story: Story) -> None:
+    """Each image is whole, and nothing is kept that is none; a shelved server has its image, and no other has one."""
+    world = story.world
+    images = (await world.http.get("/image/v2/images?limit=1000")).json()["images"]
+    assert {one["status"] for one in images} == {"active"}
+    assert {path.name for path in (world.state / "images").iterdir()} == {one["id"] for one in images}
+    for one in images:
+        data = b"".join([chunk async for chunk in world.store.read(one["id"])])
+        assert hashlib.sha512(data).hexdigest() == one["os_hash_value"]
+    shelved = Counter(one["instance_uuid"] for one in images if one["name"].endswith("-shelved"))
+    assert shelved == Counter(i for i, one in story.expected.items() if one.status == SHELVED)
+    backups = Counter(one["instance_uuid"] for one in images if one["name"] == "createBackup")
+    assert set(backups.values()) <= {1}
 
 
 async def run_story(
@@ -124,9 +218,11 @@ async def run_story(
                 del story.expected[victim]
         await trouble
         await world.until(lambda: settled(world), within_s=600)
-        for _ in range(2):
+        for _ in range(3):
+            trouble = asyncio.ensure_future(story.trouble(killings // 2))
             for server_id in sorted(story.expected):
                 await story.act(server_id)
+            await trouble
             await world.until(lambda: settled(world), within_s=600)
         await asyncio.sleep(300)  # late messages, periodic reads: nothing may change any more
         await check(story)

@@ -7,6 +7,7 @@ when no task can go on, time jumps to the next timer.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,9 @@ from typing import Any, TypeVar
 import httpx
 
 from kilonova.api.app import ApiDeps, create_app
+from kilonova.api.policy import Policy
+from kilonova.api.rules import RULES
+from kilonova.api.standings import Standings
 from kilonova.base.errors import InvalidState
 from kilonova.base.failpoints import Failpoints
 from kilonova.base.metrics import Metrics
@@ -28,16 +32,20 @@ from kilonova.conductor.service import Conductor
 from kilonova.config.load import Settings, load
 from kilonova.db.engine import Database, sqlite_url
 from kilonova.db.migrate import ensure_schema
+from kilonova.db.readers import quotas, servers
 from kilonova.identity.console_tokens import ConsoleTokens
 from kilonova.identity.passwords import Passwords
 from kilonova.identity.tokens import Subject, TokenMinter
 from kilonova.images.store import ImageStore
 from kilonova.objects.console import ConsoleStream
 from kilonova.objects.ids import HostName, InstanceId
+from kilonova.objects.quota import Usage, held_by
 from kilonova.rpc.memory import MemoryBus, MemoryHub
 from kilonova.rpcapi.compute import ComputeAPI
 from kilonova.rpcapi.conductor import ConductorAPI
+from kilonova.rpcapi.identity import IdentityAPI
 from kilonova.rpcapi.method import Caller
+from kilonova.rpcapi.operators import OperatorAPI
 from kilonova.virt.fake import FakeDriver
 from kilonova.virt.fake_machine import CutOff, FakeHypervisor
 from tests.simulation.virtual import Network, SimClock
@@ -101,7 +109,10 @@ class World:
                 ComputeAPI(Caller(bus, self.clock)),
                 self.clock,
                 self.settings.conductor,
+                quotas=self.settings.quota,
                 down_time_s=self.settings.default.service_down_time,
+                resize_confirm_window_s=0,
+                offload_after_s=self.settings.default.shelved_offload_time,
                 failpoints=Failpoints(),
                 metrics=self.metrics,
             )
@@ -149,12 +160,17 @@ class World:
         deps = ApiDeps(
             db=self.db,
             conductor=ConductorAPI(caller),
+            identity=IdentityAPI(caller),
+            operators=OperatorAPI(caller),
             compute=ComputeAPI(caller),
             tokens=tokens,
+            standings=Standings(self.db, self.clock),
+            policy=Policy(RULES, self.settings.oslo_policy),
             passwords=Passwords(self.workers),
             images=self.store,
             clock=self.clock,
             settings=self.settings.api,
+            quotas=self.settings.quota,
             consoles=_NoConsoles(),
             console_tokens=ConsoleTokens(self.clock, 600),
             ready=lambda: (True, ""),
@@ -179,6 +195,15 @@ class World:
                 return answer
             assert self.clock.monotonic() < deadline, f"did not come about within {within_s} virtual seconds"
             await asyncio.sleep(0.25)
+
+
+async def check_quotas(world: World) -> None:
+    """What the quotas say is used is what the living instances hold."""
+    used: dict[str, Usage] = defaultdict(Usage)
+    for instance in await world.db.read(servers.page, servers.ServerQuery()):
+        used[instance.project_id] += held_by(instance)
+    for project_id in {"p1", *used}:
+        assert await world.db.read(quotas.usage, project_id) == used[project_id]
 
 
 def simulated_settings(state: Path) -> Settings:

@@ -5,8 +5,7 @@ Request id, row, token, microversion, policy, query, body, handler; whatever is 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
 
 from starlette.types import Receive, Scope, Send
 
@@ -17,8 +16,9 @@ from kilonova.api.deps import ApiDeps
 from kilonova.api.faults import HttpError, answer, fault
 from kilonova.api.image.data import recover
 from kilonova.api.microversion import HEADER, OLD_HEADER, Negotiated, negotiate
+from kilonova.api.policy import CONTEXT_IS_ADMIN
 from kilonova.api.query import Query
-from kilonova.api.route import Role, Router, Row, Service, strongest
+from kilonova.api.route import Role, Router, Row, Service
 from kilonova.api.routes import SERVICES
 from kilonova.api.wire import Chunks, ClientGone, base_of, headers_of, segments_of, send_reply
 from kilonova.base.clock import new_request_id
@@ -105,14 +105,16 @@ class Application:
             row, params = router.find(method, request.segments, request.negotiated.version)
         except (NotFound, HttpError):
             if not service.open:
-                self._authenticate(request)
+                await self._authenticate(request)
                 _refuse_bad_version(request)
             raise
         context = _NOBODY
         if row.role is not Role.ANYBODY:
-            context = self._authenticate(request)
+            context = await self._authenticate(request)
             _refuse_bad_version(request)
-            _permit(row, context)
+            if not context.project_id and not service.identity:
+                raise Forbidden("The token is for no project: log in with a project as its scope.")
+            self.deps.policy.permit(row.rule, context, params)
         query = Query(request.query_string)
         _check_query(row, query, request)
         call = Call(
@@ -135,19 +137,22 @@ class Application:
         data = await read_limited(call.chunks, call.headers, self.deps.settings.max_body_bytes)
         return await row.handler(call, data if row.body is None else validated(row.body, data, call.version))
 
-    def _authenticate(self, request: _Request) -> RequestContext:
+    async def _authenticate(self, request: _Request) -> RequestContext:
         text = request.headers.get("x-auth-token")
         if not text:
             raise Unauthorized("The request you have made requires authentication.")
-        subject = self.deps.tokens.verify(text).subject
-        return RequestContext(
+        claims = self.deps.tokens.verify(text)
+        subject = claims.subject
+        context = RequestContext(
             request_id=request.id,
             user_id=subject.user_id,
             project_id=subject.project_id,
-            roles=subject.roles,
+            roles=await self.deps.standings.roles_of(claims),
             user_name=subject.user_name,
             project_name=subject.project_name,
+            restricted=subject.credential is not None and subject.credential.restricted,
         )
+        return replace(context, admin=self.deps.policy.allows(CONTEXT_IS_ADMIN, context, {}))
 
 
 _UNVERSIONED = negotiate(None, None)
@@ -162,14 +167,6 @@ def _refuse_bad_version(request: _Request) -> None:
     if request.negotiated.problem is not None:
         kind, message = request.negotiated.problem
         raise kind(message)
-
-
-_strongest = lru_cache(maxsize=64)(strongest)
-
-
-def _permit(row: Row, context: RequestContext) -> None:
-    if _strongest(context.roles) < row.role:
-        raise Forbidden(f"Policy doesn't allow {row.rule} to be performed.", rule=row.rule)
 
 
 def _check_query(row: Row, query: Query, request: _Request) -> None:

@@ -80,6 +80,14 @@ class Call:
         """The project to which reads are confined; None for an administrator, who sees all."""
         return None if self.context.is_admin else self.context.project_id
 
+    def permit(self, rule: str) -> None:
+        """Raises Forbidden unless policy lets the caller do what `rule` names."""
+        self.deps.policy.permit(rule, self.context, self.params)
+
+    def may(self, rule: str) -> bool:
+        """Whether policy lets the caller do what `rule` names."""
+        return self.deps.policy.allows(rule, self.context, self.params)
+
     def next_page(self, name: str, marker: str) -> dict[str, list[dict[str, str]]]:
         """The member that links to the page after `marker`."""
         return {name: [{"rel": "next", "href": f"{self.links.to(self.path)}?{self.query.after(marker)}"}]}

@@ -4,8 +4,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from kilonova.api.policy import Policy
+from kilonova.api.standings import Standings
 from kilonova.base.clock import Clock
 from kilonova.config.api import ApiSettings
+from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
 from kilonova.identity.console_tokens import ConsoleTokens
 from kilonova.identity.passwords import Passwords
@@ -14,6 +17,8 @@ from kilonova.images.store import ImageStore
 from kilonova.objects.console import Consoles
 from kilonova.rpcapi.compute import ComputeAPI
 from kilonova.rpcapi.conductor import ConductorAPI
+from kilonova.rpcapi.identity import IdentityAPI
+from kilonova.rpcapi.operators import OperatorAPI
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +27,17 @@ class ApiDeps:
 
     db: Database
     conductor: ConductorAPI
+    identity: IdentityAPI
+    operators: OperatorAPI
     compute: ComputeAPI
     tokens: TokenMinter
+    standings: Standings
+    policy: Policy
     passwords: Passwords
     images: ImageStore
     clock: Clock
     settings: ApiSettings
+    quotas: QuotaSettings
     consoles: Consoles
     console_tokens: ConsoleTokens
     ready: Callable[[], tuple[bool, str]]

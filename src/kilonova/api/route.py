@@ -3,7 +3,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import StrEnum
 from typing import Any, Protocol
 
 from pydantic import BaseModel
@@ -17,27 +17,24 @@ Handler = Callable[..., Awaitable[Reply]]
 """Takes the Call, and then the body when the row has a model for it."""
 
 
-class Role(IntEnum):
-    """What a row asks of its caller; each role includes those below it."""
+class Role(StrEnum):
+    """What a row asks of its caller, unless a policy file says otherwise: check strings of oslo.policy.
 
-    ANYBODY = 0
-    """No token."""
-    READER = 1
-    MEMBER = 2
-    ADMIN = 3
+    They are made of the rules in `kilonova.api.policy.BASE`.  Each role includes those that it implies, so that an
+    administrator passes for a member, and a member for a reader.
+    """
 
-
-ROLES: Mapping[str, Role] = {
-    "reader": Role.READER,
-    "member": Role.MEMBER,
-    "manager": Role.MEMBER,
-    "admin": Role.ADMIN,
-}
-
-
-def strongest(names: Iterable[str]) -> Role:
-    """The most that role names allow; names we do not know allow nothing."""
-    return max((ROLES.get(name, Role.ANYBODY) for name in names), default=Role.ANYBODY)
+    ANYBODY = ""
+    """No token, and no policy."""
+    TOKEN = "@"
+    """Any token, also one without a project."""
+    OWNER = "rule:admin_required or rule:owner"
+    """The user that the path names, or an administrator."""
+    READER = "rule:project_reader_or_admin"
+    MEMBER = "rule:project_member_or_admin"
+    ADMIN = "rule:context_is_admin"
+    IDENTITY_ADMIN = "rule:admin_required"
+    """Apart from ADMIN, so that whoever is let into all projects cannot give roles to himself."""
 
 
 class Alternative(Protocol):

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """The authenticated caller of one request.  `roles` are names; `admin` is decided by policy."""
+    """The authenticated caller of one request; an unscoped token has no project ("") and no roles.
+
+    `admin` is what policy says of the caller; where no policy was asked, the role of that name says it.  `restricted`:
+    the token was given for an application credential that may not manage credentials.
+    """
 
     request_id: str
     user_id: str
@@ -14,10 +18,12 @@ class RequestContext:
     roles: tuple[str, ...] = ()
     user_name: str = ""
     project_name: str = ""
+    admin: bool | None = None
+    restricted: bool = False
 
     @property
     def is_admin(self) -> bool:
-        return "admin" in self.roles
+        return "admin" in self.roles if self.admin is None else self.admin
 
 
 def system_context(request_id: str) -> RequestContext:

@@ -6,8 +6,8 @@ people, and `retryable`: whether the same request, sent again unchanged, may suc
 only `rpc` knows the wire form.
 
 KilonovaError
-├── InvalidInput, TooLarge, NotFound, Conflict, InvalidState, Forbidden, Unauthorized, NotAcceptable
-├── ImageUnacceptable, NoValidHost
+├── InvalidInput, TooLarge, NotFound, Conflict, InvalidState, Forbidden, OverQuota, Unauthorized, NotAcceptable
+├── ImageUnacceptable, NoValidHost, Overloaded
 ├── HypervisorUnavailable, OutcomeUnknown, NativeCallTimeout, HypervisorError, GuestNotRunning, GuestStuck
 ├── RpcTimeout, RpcUnavailable, StaleWrite, DeadlineExceeded
 ├── DatabaseUnavailable, StorageFull
@@ -73,6 +73,12 @@ class Forbidden(KilonovaError):
     code = "forbidden"
 
 
+class OverQuota(Forbidden):
+    """More than the project's quota allows; nothing of it was done."""
+
+    code = "over-quota"
+
+
 class Unauthorized(KilonovaError):
     """No token, a bad one, or a wrong password."""
 
@@ -95,6 +101,13 @@ class NoValidHost(KilonovaError):
     """No host can take the instance; the message says what each filter refused."""
 
     code = "no-valid-host"
+    retryable = True
+
+
+class Overloaded(KilonovaError):
+    """More of this is asked for than the service does at a time; nothing was begun."""
+
+    code = "overloaded"
     retryable = True
 
 

@@ -85,7 +85,7 @@ class DaemonWorkers:
         self._started = 0
         self._idle = 0
         self._closed = False
-        self._when_ended: list[Callable[[], None]] = []
+        self._when_ended: list[Callable[[], object]] = []
         self._lock = threading.Lock()
 
     async def run(self, fn: Callable[..., T], *args: Any) -> T:

@@ -36,11 +36,11 @@ class Hangup:
         """A configuration that cannot be used changes nothing."""
         try:
             settings = self.again()
+            self.apply(settings)
         except ConfigError as exc:
             log.error("the configuration was not read again", error=exc.message)
             return
         logging.set_debug(settings.default.debug)
-        self.apply(settings)
         log.info("the configuration was read again")
 
 

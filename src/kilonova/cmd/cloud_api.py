@@ -19,15 +19,22 @@ VERSION = "compute 2.79"
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """One cloud's Compute endpoint, and a token for it."""
+    """One cloud's endpoints, and a token for them; `user_id` and `project_id` are the token's."""
 
     compute: str
+    identity: str
     token: str
+    user_id: str
+    project_id: str
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """One request to Compute; its answer.  Blocks; raises KilonovaError with the service's own words."""
         headers = {"X-Auth-Token": self.token, "OpenStack-API-Version": VERSION}
         return _request(method, self.compute + path, body, headers)[0]
+
+    def identify(self, method: str, path: str, body: Any = None) -> Any:
+        """The same of Identity."""
+        return _request(method, self.identity + path, body, {"X-Auth-Token": self.token})[0]
 
 
 def log_in(clouds_file: Path | None, name: str) -> Cloud:
@@ -46,9 +53,11 @@ def log_in(clouds_file: Path | None, name: str) -> Cloud:
     identity = {"methods": ["password"], "password": {"user": user}}
     body = {"auth": {"identity": identity, "scope": {"project": project}}}
     reply, headers = _request("POST", f"{url}/auth/tokens", body, {})
-    for service in reply["token"].get("catalog", ()):
+    token = reply["token"]
+    for service in token.get("catalog", ()):
         if service["type"] == "compute":
-            return Cloud(service["endpoints"][0]["url"].rstrip("/"), headers["X-Subject-Token"])
+            compute = service["endpoints"][0]["url"].rstrip("/")
+            return Cloud(compute, url, headers["X-Subject-Token"], token["user"]["id"], token["project"]["id"])
     raise ConfigError(f"The cloud {name} names no compute service.")
 
 
@@ -78,7 +87,8 @@ def _request(method: str, url: str, body: Any, headers: dict[str, str]) -> tuple
     request = urllib.request.Request(url, data, {"Content-Type": "application/json", **headers}, method=method)
     try:
         with urllib.request.urlopen(request, timeout=LIMIT_S) as reply:
-            return json.load(reply), reply.headers
+            said = reply.read()
+            return json.loads(said) if said else None, reply.headers
     except urllib.error.HTTPError as exc:
         raise KilonovaError(_words_of(exc)) from exc
     except (OSError, ValueError) as exc:

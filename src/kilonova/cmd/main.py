@@ -4,7 +4,7 @@
 import typer
 
 from kilonova import __version__
-from kilonova.cmd import backup, console, doctor, install, notifications, prove_kvm, up
+from kilonova.cmd import backup, console, doctor, install, notifications, policy, project, prove_kvm, role, up, user
 from kilonova.cmd.common import ending_in_one_sentence
 
 app = typer.Typer(
@@ -23,6 +23,10 @@ app.command("console")(console.console)
 app.command("notifications")(notifications.notifications)
 app.command("prove-kvm")(prove_kvm.prove_kvm)
 app.command("doctor")(doctor.doctor)
+app.add_typer(user.app, name="user")
+app.add_typer(project.app, name="project")
+app.add_typer(role.app, name="role")
+app.add_typer(policy.app, name="policy")
 
 
 @app.command("version")

@@ -76,7 +76,7 @@ async def _serve(
             server = box.server()
             serving = tasks.spawn("http", server.serve(sockets=[listener]))
             greeting = tasks.spawn("greeting", _greet(box, clock, listener, clouds_file))
-            hangup = Hangup(again, box.manager.reload)
+            hangup = Hangup(again, box.reload)
             async with attended(box.vitals, settings, hangup, clock, box.manager.ready):
                 await stop.wait()
             begin_to_stop("kilonova")

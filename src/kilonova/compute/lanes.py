@@ -41,6 +41,7 @@ class Lanes:
         self._on_idle, self._on_stale, self._metrics = on_idle, on_stale, metrics
         self._locks = KeyedLocks()
         self._builds = asyncio.Semaphore(tools.settings.max_concurrent_builds)
+        self._snapshots = asyncio.Semaphore(tools.settings.max_concurrent_snapshots)
         self._resumes = asyncio.Semaphore(tools.settings.max_concurrent_resumes)
         self._runs: dict[ActionId, tuple[Run, asyncio.Task[None]]] = {}
 
@@ -121,6 +122,8 @@ class Lanes:
         """What it must wait for beside others of its kind, first come first served; None: nothing."""
         if run.operation.heavy:
             return self._builds
+        if run.operation.copies:
+            return self._snapshots
         return self._resumes if run.job.action.params.get("cause") == HOST_BOOT else None
 
     async def _report(self, run: Run, outcome: Outcome) -> None:

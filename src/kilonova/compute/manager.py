@@ -8,6 +8,7 @@ else talks to the driver but for reads.
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -20,6 +21,7 @@ from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import Workers
 from kilonova.compute.feed import Feed
 from kilonova.compute.image_cache import ImageCache, ImageSource
+from kilonova.compute.image_uploads import ImageSink, ImageUploads
 from kilonova.compute.lanes import Lanes
 from kilonova.compute.notifier import Notifier
 from kilonova.compute.observer import Observer
@@ -28,16 +30,23 @@ from kilonova.compute.reaper import Reaper
 from kilonova.compute.reports import Reports
 from kilonova.compute.runner import Runner
 from kilonova.compute.session import Identity, Session
+from kilonova.compute.uptime import uptime
 from kilonova.compute.virtapi import ComputeVirtAPI
 from kilonova.config.default import reloaded
 from kilonova.config.load import Settings
+from kilonova.objects.diagnostics import GuestDiagnostics
 from kilonova.rpc.bus import Bus
 from kilonova.rpcapi import compute as rows
 from kilonova.rpcapi.host import HostAPI
 from kilonova.rpcapi.method import Ack, Caller, Endpoint
 from kilonova.virt.driver import ComputeDriver, Reachability, VirtAPI
+from kilonova.virt.power import Diagnostics, able
 
 log = structlog.get_logger(__name__)
+
+
+class ImageLibrary(ImageSource, ImageSink, Protocol):
+    """Where this host's images come from, and where those go that it makes."""
 
 
 class ComputeManager:
@@ -53,7 +62,7 @@ class ComputeManager:
         clock: Clock,
         *,
         load_driver: Callable[[VirtAPI], ComputeDriver],
-        images: ImageSource,
+        images: ImageLibrary,
         workers: Workers,
         failpoints: Failpoints,
         metrics: Metrics | None = None,
@@ -80,7 +89,8 @@ class ComputeManager:
         observer = Observer(self.driver, session)
         self.virtapi.on_event = observer.mark
         cache = ImageCache(Path(defaults.instances_path) / "_base", self._images, self._workers, clock)
-        tools = Tools(self.driver, cache, clock, defaults, self._identity.boot_id)
+        uploads = ImageUploads(self._images, conductor, clock)
+        tools = Tools(self.driver, cache, uploads, clock, defaults, self._identity.boot_id)
         runner = Runner(self._failpoints)
         hooks = (observer.idle, self._look_for_work, self.metrics)
         lanes = Lanes(self._identity.host, session.conductor, runner, tools, *hooks)
@@ -146,6 +156,8 @@ class ComputeManager:
         endpoint = Endpoint()
         endpoint.on(rows.WAKE, self._wake)
         endpoint.on(rows.CONSOLE_OUTPUT, self._console_output)
+        endpoint.on(rows.HOST_UPTIME, self._host_uptime)
+        endpoint.on(rows.DIAGNOSE, self._diagnose)
         return endpoint
 
     async def _wake(self, _request: rows.Wake, _peer: str) -> Ack:
@@ -157,3 +169,9 @@ class ComputeManager:
             raise NotFound(f"Guest {request.instance_id} does not exist on this host.")
         output = await self.driver.console_output(request.instance_id, request.max_bytes)
         return rows.Text(output.decode("utf-8", errors="replace"))
+
+    async def _host_uptime(self, _request: rows.HostUptime, _peer: str) -> rows.Uptime:
+        return rows.Uptime(await uptime())
+
+    async def _diagnose(self, request: rows.Diagnose, _peer: str) -> GuestDiagnostics:
+        return await able(self.driver, Diagnostics, "measure a guest").diagnostics(request.instance_id)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from kilonova.base.clock import Clock
 from kilonova.compute.image_cache import ImageCache
+from kilonova.compute.image_uploads import ImageUploads
 from kilonova.config.default import DefaultSettings
 from kilonova.objects.action import Action
 from kilonova.objects.guest import GuestState
@@ -29,6 +30,7 @@ class Tools:
 
     driver: ComputeDriver
     images: ImageCache
+    uploads: ImageUploads
     clock: Clock
     settings: DefaultSettings
     boot_id: str
@@ -86,6 +88,8 @@ class Operation:
     clean_up: bool = False
     heavy: bool = False
     """Heavy operations are limited by max_concurrent_builds."""
+    copies: bool = False
+    """It copies a whole disk: limited by max_concurrent_snapshots."""
 
 
 def removal(of: Operation, verb: Verb) -> Operation:

@@ -33,8 +33,8 @@ class Reports:
     ) -> None:
         self._session, self._driver, self._virtapi = session, driver, virtapi
         self._observer, self._clock = observer, clock
-        self._told: Inventory | None = None
-        self._told_enabled: tuple[int | None, bool] | None = None
+        self._told: tuple[int, Inventory] | None = None
+        self._told_enabled: tuple[int, bool] | None = None
         self._changed = asyncio.Event()
         self.reported = False
 
@@ -48,12 +48,12 @@ class Reports:
         tasks.periodic("power sync", settings.sync_power_state_interval, self._observer.sync)
 
     async def inventory(self) -> None:
-        """Tell what the host has, if that changed since it was last told."""
+        """Tell what the host has, if that changed since it was last told, or since the host was forgotten."""
         found = await self._driver.inventory()
-        if found != self._told:
+        if (self._session.registrations, found) != self._told:
             node_id = self._session.identity.node_id
             await self._session.call(lambda epoch: self._session.conductor.report_inventory(epoch, node_id, found))
-            self._told = found
+            self._told = (self._session.registrations, found)
         self.reported = True
 
     def tell_inventory(self) -> None:
@@ -62,11 +62,11 @@ class Reports:
 
     async def _heartbeat(self) -> None:
         await self._session.call(self._session.conductor.heartbeat)
-        if self._told_enabled != self._level():  # it was told to an earlier epoch, or could not be told
+        if self._told_enabled != self._level():  # it was told before a registration, or could not be told
             self._changed.set()
 
-    def _level(self) -> tuple[int | None, bool]:
-        return self._session.epoch, bool(self._virtapi.enabled)
+    def _level(self) -> tuple[int, bool]:
+        return self._session.registrations, bool(self._virtapi.enabled)
 
     async def _follow_level(self) -> None:
         while True:
@@ -92,4 +92,4 @@ class Reports:
             await self.inventory()
             await self._observer.sync()
         await self._session.call(lambda epoch: self._session.conductor.set_host_enabled(epoch, enabled, reason))
-        self._told_enabled = (self._session.epoch, enabled)
+        self._told_enabled = (self._session.registrations, enabled)

@@ -35,12 +35,14 @@ class Identity:
 
 
 class Session:
-    """Registers, and registers again when told that it is stale."""
+    """Registers, and registers again when told that it is stale.  `registrations` counts: what was told before the last
+    one may be known no more."""
 
     def __init__(self, identity: Identity, conductor: HostAPI, clock: Clock, settings: DefaultSettings) -> None:
         self.identity, self.conductor = identity, conductor
         self._clock, self._settings = clock, settings
         self.epoch: int | None = None
+        self.registrations = 0
 
     async def register(self) -> None:
         """Waits for the conductor as long as it takes, with backoff, and says so.
@@ -65,6 +67,7 @@ class Session:
                 if standing.rebooted:
                     log.info("this machine has booted: guests are started", count=standing.resumed)
                 self.epoch = standing.epoch
+                self.registrations += 1
                 return
             except (RpcTimeout, RpcUnavailable, DatabaseUnavailable) as exc:
                 log.warning("waiting for the conductor", host=self.identity.host, error=str(exc))

@@ -10,41 +10,63 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kilonova.base.errors import InvalidState, NotFound, StaleWrite
-from kilonova.conductor.effects import when_accepted
+from kilonova.base.errors import InvalidState, NotFound, NoValidHost, StaleWrite
+from kilonova.conductor import images, quota, resize, server_groups, shelving
+from kilonova.conductor.effects import ends_in, when_accepted, when_ended
+from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
+from kilonova.db.writers import migrations as write_migrations
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.instance import Fault, Instance
+from kilonova.objects.quota import held_by
 from kilonova.objects.states import VERBS, ActionState, PowerState, Verb, VmState, observed
 from kilonova.rpcapi.conductor import NETWORKS, AcceptAction, CreateServers
 from kilonova.rpcapi.host import Fetch, Fetched, Finish, WorkItem
 
 
 def create(
-    connection: sa.Connection, request: CreateServers, action_ids: tuple[ActionId, ...], now: datetime
+    connection: sa.Connection,
+    request: CreateServers,
+    action_ids: tuple[ActionId, ...],
+    now: datetime,
+    quotas: QuotaSettings | None = None,
 ) -> list[ActionId]:
-    """Record instances and their create actions; the ids of the actions that are new.  A repeat changes nothing."""
+    """Record instances and their create actions; the ids of the actions that are new.  A repeat changes nothing.
+
+    Raises OverQuota, InvalidInput (their server group is gone); without `quotas` no limit holds.
+    """
     fresh: list[ActionId] = []
+    new: list[Instance] = []
     for instance, action_id in zip(request.instances, action_ids, strict=True):
         if write_instances.insert(connection, instance):
             params = {NETWORKS: ",".join(request.networks)} if request.networks else {}
             asked = AcceptAction(request.context, instance.id, Verb.CREATE, params)
             write_actions.insert(connection, _action(action_id, asked, None, now))
             fresh.append(action_id)
+            new.append(instance)
+    quota.take_for(connection, quotas, new)
+    server_groups.join(connection, quotas, new)
     return fresh
 
 
-def accept(connection: sa.Connection, asked: AcceptAction, action_id: ActionId, now: datetime) -> HostName | None:
+def accept(
+    connection: sa.Connection,
+    asked: AcceptAction,
+    action_id: ActionId,
+    now: datetime,
+    quotas: QuotaSettings | None = None,
+) -> HostName | None:
     """Record an action on an existing instance, or refuse it; the host to wake, if there is one.
 
-    Raises NotFound, InvalidState, or what `when_accepted` does.  A repeat of the same request, and a second delete,
-    change nothing.
+    Raises NotFound, InvalidState, NoValidHost, OverQuota, or what `when_accepted` and `resize.prepare` do.  A repeat of
+    the same request, and a second delete, change nothing.  Without `quotas`, as for what the service asks of itself, no
+    limit holds.
     """
     if read_actions.is_known(connection, asked.instance_id, asked.context.request_id):
         return None  # even if it has ended since: its outcome is recorded
@@ -53,19 +75,32 @@ def accept(connection: sa.Connection, asked: AcceptAction, action_id: ActionId, 
     if asked.verb is Verb.DELETE and any(action.verb is Verb.DELETE for action in already):
         return instance.host
     _check(instance, asked, already)
-    values = when_accepted(instance, asked)
+    asked, prepared = resize.prepare(connection, instance, asked, action_id, now)
+    values = when_accepted(instance, asked) | prepared
+    if asked.verb is Verb.REBUILD:
+        _reclaim(connection, instance, asked)
+    asked = shelving.prepared(connection, instance, images.prepared(connection, instance, asked, already))
     rule = VERBS[asked.verb]
     if rule.preempts:
         _supersede(connection, already, asked, now)
+    quota.settle(connection, quotas, instance, values)
     write_instances.update(connection, instance.id, now, **values)
     action = _action(action_id, asked, instance.host, now)
     write_actions.insert(connection, action)
     if rule.at_once:
         write_actions.end(connection, action.id, now, ActionState.DONE)
         return None
-    if instance.host is None:  # nothing of it is on any host: a delete has nothing to do there
+    if instance.host is None and not rule.places:  # nothing of it is on any host: a delete has nothing to do there
         _end(connection, action, instance, _Outcome(True, None, None), now)
     return instance.host
+
+
+def _reclaim(connection: sa.Connection, instance: Instance, asked: AcceptAction) -> None:
+    """A server whose flavor has no size for its disk has one as large as its image."""
+    assert instance.host is not None
+    assert asked.image is not None
+    if not write_hosts.reclaim_disk(connection, instance.host, instance, replace(instance, image=asked.image)):
+        raise NoValidHost(f"Host {instance.host} has no room for a disk of the size of image {asked.image.id}.")
 
 
 def _supersede(connection: sa.Connection, already: list[Action], by: AcceptAction, now: datetime) -> None:
@@ -81,7 +116,7 @@ def _check(instance: Instance, asked: AcceptAction, already: list[Action]) -> No
     in_the_way: str | None = None
     if instance.vm_state not in rule.allowed:
         in_the_way = f"vm_state {instance.vm_state}"
-    elif instance.host is None and not rule.preempts and not rule.at_once:
+    elif instance.host is None and not (rule.preempts or rule.at_once or rule.places):
         in_the_way = f"vm_state {instance.vm_state}, without a host"
     elif already and not rule.preempts and not rule.at_once:
         in_the_way = f"task_state {instance.task_state}"
@@ -139,16 +174,20 @@ class _Outcome:
     message: str | None
 
 
-def finish(connection: sa.Connection, report: Finish, now: datetime) -> None:
-    """End an action as its current attempt says.  Raises StaleWrite for another attempt; a repeat is accepted."""
+def finish(connection: sa.Connection, report: Finish, now: datetime) -> Verb:
+    """End an action as its current attempt says; what it was.  Raises StaleWrite for another attempt; a repeat is
+    accepted."""
     action = read_actions.get(connection, report.action_id)
     if action.host != report.host or action.attempt != report.attempt:
         raise StaleWrite(f"Action {action.id} is in other hands now.", action_id=action.id)
     write_actions.record_events(connection, action.id, report.attempt, report.events)
-    if action.state is not ActionState.OPEN:
-        return
-    instance = read_instances.get(connection, action.instance_id)
-    _end(connection, action, instance, _Outcome(report.succeeded, report.power, report.message), now)
+    if action.state is ActionState.OPEN:
+        instance = read_instances.get(connection, action.instance_id)
+        outcome = _Outcome(report.succeeded, report.power, report.message)
+        if outcome.succeeded and action.verb is Verb.SHELVE and images.reference(connection, action) is None:
+            outcome = _Outcome(False, outcome.power, "The image was deleted while the server was being shelved.")
+        _end(connection, action, instance, outcome, now)
+    return action.verb
 
 
 def fail(connection: sa.Connection, action: Action, message: str, now: datetime) -> None:
@@ -162,6 +201,7 @@ def fail(connection: sa.Connection, action: Action, message: str, now: datetime)
 
 
 def _end(connection: sa.Connection, action: Action, instance: Instance, outcome: _Outcome, now: datetime) -> None:
+    failure = None if outcome.succeeded else Fault(500, outcome.message or "unknown", now)
     state = ActionState.DONE if outcome.succeeded else ActionState.FAILED
     write_actions.end(connection, action.id, now, state, outcome.message)
     if outcome.succeeded and action.verb is Verb.DELETE:
@@ -169,22 +209,30 @@ def _end(connection: sa.Connection, action: Action, instance: Instance, outcome:
         return
     power = PowerState.NOSTATE if outcome.power is None else outcome.power
     values: dict[str, Any] = {"task_state": None, "power_state": power}
+    values.update(when_ended(action.verb, succeeded=outcome.succeeded))
     if outcome.succeeded:
         # The verb says where it ends, the hypervisor's last word whether it is still there.
-        values.update(vm_state=observed(VERBS[action.verb].ends or instance.vm_state, power), fault=None)
+        values.update(vm_state=observed(ends_in(instance, action.verb), power), fault=None)
         if action.verb is Verb.CREATE:
             values["launched_at"] = now
     elif VERBS[action.verb].breaks:
-        values.update(vm_state=VmState.ERROR, fault=Fault(500, outcome.message or "unknown", now))
+        values.update(vm_state=VmState.ERROR, fault=failure)
     else:  # it is what it is: the reason stands in the action
         values["vm_state"] = observed(instance.vm_state, power)
+    values |= resize.settle(connection, action.verb, instance, now, succeeded=outcome.succeeded)
+    if failure is not None:
+        images.give_up(connection, action)
+    values.update(shelving.ended(connection, action, instance, failure, outcome.power, now))
+    quota.settle(connection, None, instance, values)
     write_instances.update(connection, instance.id, now, **values)
 
 
 def _gone(connection: sa.Connection, instance: Instance, now: datetime) -> None:
+    quota.give_back(connection, instance.project_id, held_by(instance))
     if instance.host is not None:
         write_hosts.release(connection, instance.host, instance)
-        write_instances.release_addresses(connection, instance.id)
+    write_instances.release_addresses(connection, instance.id)
+    write_migrations.close(connection, instance.id, now)
     write_instances.update(
         connection,
         instance.id,

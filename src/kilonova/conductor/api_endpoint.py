@@ -9,11 +9,17 @@ import sqlalchemy as sa
 
 from kilonova.base.clock import Clock
 from kilonova.base.failpoints import Failpoints
-from kilonova.conductor import actions, hosts, server_edits
+from kilonova.conductor import actions, hosts, identity_edits, quota, server_edits, server_groups
+from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
+from kilonova.db.readers import actions as read_actions
+from kilonova.db.readers import quotas as read_quotas
 from kilonova.db.writers import catalogue
 from kilonova.db.writers import instances as write_instances
+from kilonova.db.writers import quotas as write_quotas
+from kilonova.db.writers import server_groups as write_groups
 from kilonova.objects.ids import ActionId
+from kilonova.objects.states import VERBS
 from kilonova.rpcapi import conductor as rows
 from kilonova.rpcapi.compute import ComputeAPI
 from kilonova.rpcapi.method import Ack, Endpoint
@@ -31,11 +37,12 @@ class ApiEndpoint:
         db: Database,
         compute: ComputeAPI,
         clock: Clock,
+        quotas: QuotaSettings,
         failpoints: Failpoints,
         to_place: Callable[[ActionId], None],
     ) -> None:
         self._db, self._compute, self._clock, self._failpoints = db, compute, clock, failpoints
-        self._to_place = to_place
+        self._quotas, self._to_place = quotas, to_place
 
     def endpoint(self) -> Endpoint:
         """The handlers, by row."""
@@ -43,12 +50,18 @@ class ApiEndpoint:
         endpoint.on(rows.CREATE_SERVERS, self._create_servers)
         endpoint.on(rows.ACCEPT_ACTION, self._accept_action)
         endpoint.on(rows.UPDATE_SERVER, self._update_server)
-        endpoint.on(rows.EDIT_METADATA, self._write_now(server_edits.edit_metadata))
+        endpoint.on(rows.EDIT_METADATA, self._edit_metadata)
         endpoint.on(rows.EDIT_TAGS, self._write_now(server_edits.edit_tags))
         endpoint.on(rows.UPDATE_SERVICE, self._update_service)
+        for row, edit in identity_edits.EDITS:
+            endpoint.on(row, self._write_now(edit))
+        endpoint.on(rows.SET_QUOTAS, self._write(quota.set_limits))
+        endpoint.on(rows.DELETE_QUOTAS, self._write(lambda c, r: write_quotas.delete_limits(c, r.project_id)))
+        endpoint.on(rows.CREATE_SERVER_GROUP, self._write(lambda c, r: server_groups.create(c, r.group, self._quotas)))
+        endpoint.on(rows.DELETE_SERVER_GROUP, self._write(lambda c, r: write_groups.delete(c, r.group_id)))
         endpoint.on(rows.CREATE_FLAVOR, self._write(lambda c, r: catalogue.create_flavor(c, r.flavor)))
         endpoint.on(rows.DELETE_FLAVOR, self._write(lambda c, r: catalogue.delete_flavor(c, r.flavor_id)))
-        endpoint.on(rows.CREATE_KEYPAIR, self._write(lambda c, r: catalogue.create_keypair(c, r.keypair)))
+        endpoint.on(rows.CREATE_KEYPAIR, self._write(self._create_keypair))
         endpoint.on(rows.DELETE_KEYPAIR, self._write(lambda c, r: catalogue.delete_keypair(c, r.user_id, r.name)))
         endpoint.on(rows.CREATE_IMAGE, self._write(lambda c, r: catalogue.create_image(c, r.image)))
         endpoint.on(rows.UPDATE_IMAGE, self._write(lambda c, r: catalogue.update_image(c, r.image, r.expected)))
@@ -69,7 +82,7 @@ class ApiEndpoint:
 
     async def _create_servers(self, request: rows.CreateServers, _peer: str) -> Ack:
         action_ids = tuple(ActionId(self._clock.new_id()) for _ in request.instances)
-        fresh = await self._db.write(actions.create, request, action_ids, self._clock.now())
+        fresh = await self._db.write(actions.create, request, action_ids, self._clock.now(), self._quotas)
         self._failpoints.hit("conductor.create.accepted")
         for action_id in fresh:
             self._to_place(action_id)
@@ -77,14 +90,27 @@ class ApiEndpoint:
 
     async def _accept_action(self, request: rows.AcceptAction, _peer: str) -> Ack:
         action_id = ActionId(self._clock.new_id())
-        host = await self._db.write(actions.accept, request, action_id, self._clock.now())
+        host = await self._db.write(actions.accept, request, action_id, self._clock.now(), self._quotas)
         self._failpoints.hit("conductor.action.accepted")
         if host is not None:
             await self._compute.wake(host)
+        elif VERBS[request.verb].places:
+            for waiting in await self._db.read(read_actions.unplaced):
+                self._to_place(waiting)
         return ACK
 
+    async def _edit_metadata(self, request: rows.EditMetadata, _peer: str) -> Ack:
+        await self._db.write(server_edits.edit_metadata, request, self._clock.now(), self._quotas)
+        return ACK
+
+    def _create_keypair(self, connection: sa.Connection, request: rows.PutKeypair) -> None:
+        if catalogue.create_keypair(connection, request.keypair):
+            limits = read_quotas.limits(connection, self._quotas.defaults, request.project_id)
+            quota.check_keypairs(connection, limits, request.keypair.user_id)
+
     async def _update_server(self, request: rows.UpdateServer, _peer: str) -> Ack:
-        asked = {"name": request.name, "description": request.description}
+        whose = ("context", "instance_id")
+        asked = {name: getattr(request, name) for name in rows.UpdateServer.__dataclass_fields__ if name not in whose}
         values = {name: value for name, value in asked.items() if value is not None}
         await self._db.write(write_instances.update, request.instance_id, self._clock.now(), **values)
         return ACK

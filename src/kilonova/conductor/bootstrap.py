@@ -6,11 +6,13 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from kilonova.db.readers import identity as read_identity
-from kilonova.db.readers.identity import Project, User
 from kilonova.db.writers import catalogue
 from kilonova.db.writers import identity as write_identity
+from kilonova.db.writers import quotas as write_quotas
 from kilonova.objects.flavor import Flavor
+from kilonova.objects.identity import Assignment, Project, User
 from kilonova.objects.ids import FlavorId
+from kilonova.objects.quota import UNLIMITED
 
 ROLES = ("admin", "member", "reader")
 
@@ -22,6 +24,9 @@ FLAVORS = (
     ("5", "m1.large", 4, 8192, 80),
 )
 """id, name, vCPUs, MiB, GiB: the names that every OpenStack tutorial uses."""
+
+OWNERS_QUOTA = {"instances": UNLIMITED, "cores": UNLIMITED, "ram": UNLIMITED}
+"""The first project is the owner's of the box, whose limit is the box.  Further ones have the defaults."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +48,10 @@ def furnish(connection: sa.Connection, admin: FirstAdmin) -> bool:
     if not is_new(connection):
         return False
     write_identity.insert_project(connection, Project(admin.project_id, "admin"))
+    write_quotas.set_limits(connection, admin.project_id, OWNERS_QUOTA)
     write_identity.insert_user(connection, User(admin.user_id, "admin", admin.password_hash, admin.project_id))
     for role in ROLES:
-        write_identity.assign_role(connection, admin.user_id, admin.project_id, role)
+        write_identity.assign_role(connection, Assignment(admin.user_id, admin.project_id, role))
     for flavor_id, name, vcpus, memory_mib, disk_gib in FLAVORS:
         catalogue.create_flavor(connection, Flavor(FlavorId(flavor_id), name, vcpus, memory_mib, disk_gib))
     return True

@@ -1,26 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Placing a new instance: choose a host and claim it in one transaction."""
+"""Placing an instance that has no host: choose one and claim it in one transaction."""
 
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from kilonova.base.clock import Random
-from kilonova.conductor import actions
+from kilonova.conductor import actions, addressing, server_groups
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
-from kilonova.networks.addresses import mac_of
 from kilonova.objects.action import Action
-from kilonova.objects.ids import ActionId, HostName, InstanceId
+from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.instance import Address, Instance
-from kilonova.objects.placement import PlacementRequest, Refusal
+from kilonova.objects.placement import GroupWish, PlacementRequest, Refusal
 from kilonova.objects.service import ComputeNode, HostNetwork
-from kilonova.objects.states import TaskState
-from kilonova.rpcapi.conductor import NETWORKS
+from kilonova.objects.states import TaskState, Verb
+from kilonova.rpcapi.conductor import AVAILABILITY_ZONE, NETWORKS
 from kilonova.scheduler.choose import choose, explain
 
 
@@ -35,7 +34,8 @@ def place(connection: sa.Connection, action_id: ActionId, random: Random, now: d
         return None
     instance = read_instances.get(connection, action.instance_id)
     nodes = {node.service.host: node for node in read_hosts.list_nodes(connection)}
-    choice = choose(_request(instance, _asked(action)), nodes.values(), random)
+    wanted = _request(instance, action, server_groups.wish(connection, instance))
+    choice = choose(wanted, nodes.values(), random)
     refusals = list(choice.refusals)
     for host in choice.hosts:
         refusal = _take(connection, action, instance, nodes[host], now)
@@ -46,19 +46,24 @@ def place(connection: sa.Connection, action_id: ActionId, random: Random, now: d
     return None
 
 
-def _asked(action: Action) -> tuple[str, ...]:
-    """The networks that a create asked for, by name; none means the host's first."""
+def _asked(instance: Instance, action: Action) -> tuple[str, ...]:
+    """The networks that a create asked for, by name; none means the host's first.  Who comes off the shelf comes back
+    to those that he was on."""
+    if action.verb is Verb.UNSHELVE:
+        return tuple(address.network for address in instance.addresses)
     return tuple(name for name in action.params.get(NETWORKS, "").split(",") if name)
 
 
-def _request(instance: Instance, networks: tuple[str, ...]) -> PlacementRequest:
+def _request(instance: Instance, action: Action, group: GroupWish | None) -> PlacementRequest:
     return PlacementRequest(
         vcpus=instance.flavor.vcpus,
         memory_mib=instance.flavor.memory_mib,
         disk_gib=write_hosts.disk_gib(instance),
-        availability_zone=instance.availability_zone,
+        availability_zone=action.params.get(AVAILABILITY_ZONE) or instance.availability_zone,
         wants_network=instance.wants_network,
-        networks=networks,
+        networks=_asked(instance, action),
+        group=group,
+        extra_specs=instance.flavor.extra_specs,
     )
 
 
@@ -68,16 +73,12 @@ def _take(
     host = node.service.host
     if not write_hosts.claim(connection, host, instance):
         return Refusal(host, "Claim", "another build took the last of it")
-    addresses: tuple[Address, ...] = ()
+    addresses: tuple[Address, ...] | Refusal = ()
     if instance.wants_network:
-        wanted = _networks(node, _asked(action))
-        for network in wanted:
-            taken = _take_address(connection, host, network, instance.id, len(addresses))
-            if taken is None:
-                write_instances.release_addresses(connection, instance.id)
-                write_hosts.release(connection, host, instance)
-                return Refusal(host, "NetworkFilter", f"no address of {network.name} is free")
-            addresses += (taken,)
+        addresses = addressing.give(connection, host, _networks(node, _asked(instance, action)), instance)
+    if isinstance(addresses, Refusal):
+        write_hosts.release(connection, host, instance)
+        return addresses
     write_instances.update(
         connection,
         instance.id,
@@ -97,22 +98,3 @@ def _networks(node: ComputeNode, names: tuple[str, ...]) -> tuple[HostNetwork, .
     if not names:
         return node.inventory.networks[:1]
     return tuple(network for name in names if (network := node.inventory.network(name)) is not None)
-
-
-def _take_address(
-    connection: sa.Connection, host: HostName, network: HostNetwork, instance_id: InstanceId, index: int
-) -> Address | None:
-    free = write_instances.take_address(connection, host, network, instance_id)
-    if free is None:
-        return None
-    return Address(
-        network=network.name,
-        address=free,
-        mac=mac_of(instance_id, index),
-        prefix=network.prefix,
-        gateway=network.gateway,
-        dns=network.dns,
-        mtu=network.mtu,
-        dhcp=network.backend != "bridge",
-        floating=write_instances.take_loopback(connection, host, instance_id) if network.ssh_port else "",
-    )

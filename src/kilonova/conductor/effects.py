@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What accepting a verb changes of its instance, besides what the verb's Rule says.
+"""What accepting and ending a verb change of its instance, besides what the verb's Rule says.
 
-Each is a pure function from the instance and the request to columns; the transaction that accepts applies them.
+Each is a pure function to columns; the transaction that accepts, or ends, applies them.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kilonova.base.errors import Forbidden, InvalidInput
+from kilonova.base.errors import Forbidden, InvalidInput, InvalidState
 from kilonova.objects.instance import Instance
-from kilonova.objects.states import VERBS, TaskState, Verb, VmState
-from kilonova.rpcapi.conductor import AcceptAction
+from kilonova.objects.states import VERBS, PowerState, TaskState, Verb, VmState
+from kilonova.rpcapi.conductor import AVAILABILITY_ZONE, AcceptAction
 
 OWNER, ADMIN = "owner", "admin"
 
@@ -40,7 +40,32 @@ def _reset_state(_instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
     state = _RESET.get(asked.params.get("state", ""))
     if state is None:
         raise InvalidInput("The state must be active or error.", path="os-resetState.state")
-    return {"vm_state": state} if state is VmState.ERROR else {"vm_state": state, "fault": None}
+    changed: dict[str, Any] = {"vm_state": state, "rescue_image": None}
+    return changed if state is VmState.ERROR else {**changed, "fault": None}
+
+
+def _rescue(_instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
+    if asked.image is None:
+        raise InvalidInput("A rescue needs an image to boot.", path="rescue.rescue_image_ref")
+    return {"rescue_image": asked.image}
+
+
+def _rebuild(instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
+    """The record is the new server's from now on: whatever runs or replays makes that one and no other."""
+    if asked.image is None:
+        raise InvalidInput("A rebuild needs an image.", path="rebuild.imageRef")
+    values = {name: getattr(asked.changes, name) for name in asked.changes.named}
+    wish = {} if instance.vm_state is VmState.STOPPED else {"desired_power": PowerState.RUNNING}
+    return {**values, **wish, "image": asked.image, "rescue_image": None}
+
+
+def _unshelve(instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
+    if instance.vm_state is not VmState.SHELVED_OFFLOADED and AVAILABILITY_ZONE in asked.params:
+        raise InvalidState(
+            f"Instance {instance.id} is on a host and comes off the shelf there: no availability zone can be chosen.",
+            vm_state=instance.vm_state,
+        )
+    return {}
 
 
 _EFFECTS: Mapping[Verb, Effect] = {
@@ -48,6 +73,9 @@ _EFFECTS: Mapping[Verb, Effect] = {
     Verb.LOCK: _lock,
     Verb.UNLOCK: _unlock,
     Verb.RESET_STATE: _reset_state,
+    Verb.RESCUE: _rescue,
+    Verb.REBUILD: _rebuild,
+    Verb.UNSHELVE: _unshelve,
 }
 
 
@@ -61,3 +89,25 @@ def when_accepted(instance: Instance, asked: AcceptAction) -> dict[str, Any]:
         values["desired_power"] = rule.desired_power
     effect = _EFFECTS.get(asked.verb)
     return values if effect is None else values | dict(effect(instance, asked))
+
+
+def ends_in(instance: Instance, verb: Verb) -> VmState:
+    """Where a verb that succeeds leaves its instance, before the hypervisor's last word on it."""
+    if verb is Verb.REBUILD and instance.vm_state is VmState.STOPPED:
+        return VmState.STOPPED
+    if verb is Verb.START and instance.vm_state in _WAITING:
+        return instance.vm_state
+    return VERBS[verb].ends or instance.vm_state
+
+
+_WAITING = (VmState.RESCUED, VmState.RESIZED)
+"""What an instance still is when it was started because its host has booted."""
+
+
+def when_ended(verb: Verb, *, succeeded: bool) -> Mapping[str, Any]:
+    """The instance's columns that change with the end, besides its states."""
+    if verb is Verb.SUSPEND and succeeded:  # it stays so when its host boots
+        return {"desired_power": PowerState.SUSPENDED}
+    if verb is (Verb.UNRESCUE if succeeded else Verb.RESCUE):
+        return {"rescue_image": None}
+    return {}

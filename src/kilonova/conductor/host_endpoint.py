@@ -9,11 +9,12 @@ import structlog
 from kilonova.base.clock import Clock
 from kilonova.base.errors import Forbidden
 from kilonova.base.failpoints import Failpoints
-from kilonova.conductor import actions, host_boot, hosts
+from kilonova.conductor import actions, host_boot, hosts, images
 from kilonova.conductor.liveness import Liveness
 from kilonova.db.engine import Database
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.objects.ids import ActionId, HostName
+from kilonova.objects.states import Verb
 from kilonova.rpc.bus import token
 from kilonova.rpcapi import host as rows
 from kilonova.rpcapi.method import Ack, Endpoint
@@ -42,10 +43,18 @@ def _pinned(handler: Callable[[Q], Awaitable[R]]) -> Callable[[Q, str], Awaitabl
 
 
 class HostEndpoint:
-    """All handlers are safe to call again with the same request."""
+    """All handlers are safe to call again with the same request.  `on_end` is told the verb of each ended action."""
 
-    def __init__(self, db: Database, clock: Clock, liveness: Liveness, failpoints: Failpoints) -> None:
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        liveness: Liveness,
+        failpoints: Failpoints,
+        on_end: Callable[[Verb], None],
+    ) -> None:
         self._db, self._clock, self._liveness, self._failpoints = db, clock, liveness, failpoints
+        self._on_end = on_end
 
     def endpoint(self) -> Endpoint:
         """The handlers, by row."""
@@ -56,6 +65,9 @@ class HostEndpoint:
         endpoint.on(rows.FETCH, _pinned(self._fetch))
         endpoint.on(rows.FINISH, _pinned(self._finish))
         endpoint.on(rows.RECORD_EVENTS, _pinned(self._record_events))
+        endpoint.on(rows.BEGIN_IMAGE, _pinned(self._begin_image))
+        endpoint.on(rows.COMPLETE_IMAGE, _pinned(self._complete_image))
+        endpoint.on(rows.DROP_IMAGES, _pinned(self._drop_images))
         endpoint.on(rows.REPORT_STATES, _pinned(self._report_states))
         endpoint.on(rows.LIST_EXPECTED, _pinned(self._list_expected))
         endpoint.on(rows.JUDGE_GUESTS, _pinned(self._judge_guests))
@@ -84,13 +96,24 @@ class HostEndpoint:
         return await self._db.write(actions.hand_out, request, self._clock.now())
 
     async def _finish(self, request: rows.Finish) -> Ack:
-        await self._db.write(actions.finish, request, self._clock.now())
+        verb = await self._db.write(actions.finish, request, self._clock.now())
         self._failpoints.hit("conductor.finish.recorded")
+        self._on_end(verb)
         return ACK
 
     async def _record_events(self, request: rows.RecordEvents) -> Ack:
         await self._db.write(hosts.record_events, request)
         return ACK
+
+    async def _begin_image(self, request: rows.BeginImage) -> rows.ImageBegun:
+        return await self._db.write(images.begin, request, self._clock.now())
+
+    async def _complete_image(self, request: rows.CompleteImage) -> Ack:
+        await self._db.write(images.complete, request, self._clock.now())
+        return ACK
+
+    async def _drop_images(self, request: rows.DropImages) -> rows.Dropped:
+        return await self._db.write(images.drop, request, self._clock.now())
 
     async def _report_states(self, request: rows.ReportStates) -> Ack:
         ids = tuple(ActionId(self._clock.new_id()) for _ in request.states)

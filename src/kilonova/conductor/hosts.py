@@ -9,13 +9,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from kilonova.base.context import system_context
-from kilonova.base.errors import NotFound, StaleWrite, StateError
+from kilonova.base.errors import Conflict, NotFound, StaleWrite, StateError
 from kilonova.conductor.actions import accept, check_epoch
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.readers.hosts import COMPUTE
 from kilonova.db.writers import actions as write_actions
+from kilonova.db.writers import aggregates as write_aggregates
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
 from kilonova.db.writers import notifications as write_notifications
@@ -39,6 +40,7 @@ from kilonova.rpcapi.host import (
     ReportStates,
     SetHostEnabled,
 )
+from kilonova.rpcapi.operators import DeleteService
 
 
 def register(connection: sa.Connection, request: RegisterHost, service_id: str, now: datetime) -> int:
@@ -110,6 +112,24 @@ def operator_update(connection: sa.Connection, request: UpdateService, now: date
     if request.forced_down is not None:
         values["forced_down"] = request.forced_down
     write_hosts.update_service_by_id(connection, request.service_id, now, **values)
+
+
+def delete_service(connection: sa.Connection, request: DeleteService) -> None:
+    """Forget a service and what its host had.  Raises Conflict while it is up or has instances; that there is none is
+    no error.  A host that comes back registers as a new one."""
+    try:
+        service = read_hosts.get_service(connection, request.service_id)
+    except NotFound:
+        return
+    if service.up and not service.forced_down:
+        raise Conflict(f"The service on host {service.host} is up: stop it first, or it would register again.")
+    if read_instances.powers_of_host(connection, service.host):
+        raise Conflict(
+            f"Unable to delete compute service that is hosting instances. Migrate or delete the instances on "
+            f"{service.host} first."
+        )
+    write_aggregates.remove_host(connection, service.host)
+    write_hosts.delete_service(connection, service)
 
 
 def list_expected(connection: sa.Connection, request: ListExpected) -> Expected:

@@ -5,19 +5,21 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from kilonova.base.errors import Forbidden, InvalidInput
+from kilonova.base.errors import InvalidInput
+from kilonova.conductor import quota
+from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import instances as read_instances
+from kilonova.db.readers import quotas as read_quotas
 from kilonova.db.writers import instances as write_instances
 from kilonova.rpcapi.conductor import EditMetadata, EditTags
 
 
-def edit_metadata(connection: sa.Connection, request: EditMetadata, now: datetime) -> None:
-    """Raises NotFound, Forbidden.  A repeat changes nothing."""
+def edit_metadata(connection: sa.Connection, request: EditMetadata, now: datetime, quotas: QuotaSettings) -> None:
+    """Raises NotFound, OverQuota.  A repeat changes nothing."""
     instance = read_instances.get(connection, request.instance_id)
     kept = {} if request.replace else {k: v for k, v in instance.metadata.items() if k not in request.remove}
     metadata = {**kept, **request.put}
-    if len(metadata) > request.limit:
-        raise Forbidden(f"Maximum number of metadata items exceeds {request.limit}.")
+    quota.check_metadata(read_quotas.limits(connection, quotas.defaults, instance.project_id), metadata)
     if metadata != instance.metadata:
         write_instances.update(connection, instance.id, now, metadata=metadata)
 

@@ -6,6 +6,8 @@ waking) can be lost at any moment and is found again from the open actions.
 """
 
 import asyncio
+import contextlib
+from datetime import timedelta
 
 import structlog
 
@@ -14,16 +16,20 @@ from kilonova.base.errors import KilonovaError
 from kilonova.base.failpoints import Failpoints
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
-from kilonova.conductor import build, liveness, watchdog
+from kilonova.conductor import auto_confirm, build, liveness, offload, watchdog
 from kilonova.conductor.api_endpoint import ApiEndpoint
 from kilonova.conductor.host_endpoint import HostEndpoint
+from kilonova.conductor.operator_endpoint import OperatorEndpoint
 from kilonova.config.conductor import ConductorSettings
+from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
 from kilonova.db.readers import actions as read_actions
 from kilonova.objects.ids import ActionId
+from kilonova.objects.states import Verb
 from kilonova.rpc.bus import Bus
 from kilonova.rpcapi import conductor as api_rows
 from kilonova.rpcapi import host as host_rows
+from kilonova.rpcapi import operators as operator_rows
 from kilonova.rpcapi.compute import ComputeAPI
 
 log = structlog.get_logger(__name__)
@@ -32,7 +38,9 @@ QUEUE = "conductors"
 
 
 class Conductor:
-    """Serves the API and hosts; owns the database.  `down_time_s`: silence that makes a host down."""
+    """Serves the API and hosts; owns the database.  `down_time_s`: silence that makes a host down;
+    `resize_confirm_window_s`: how long a resize waits to be confirmed before it is (0: for ever); `offload_after_s`:
+    how long a shelved server stays on its host (negative: until somebody says)."""
 
     def __init__(
         self,
@@ -41,27 +49,39 @@ class Conductor:
         clock: Clock,
         settings: ConductorSettings,
         *,
+        quotas: QuotaSettings,
         down_time_s: float,
+        resize_confirm_window_s: float,
+        offload_after_s: float,
         failpoints: Failpoints,
         metrics: Metrics,
     ) -> None:
-        self._metrics = metrics
+        self._metrics, self._quotas = metrics, quotas
         self._db, self._compute, self._clock, self._settings = db, compute, clock, settings
         self._failpoints = failpoints
         self._liveness = liveness.Liveness(clock, down_time_s=down_time_s, grace_s=settings.grace_period)
         self._jumps = watchdog.Jumps(clock)
+        self._resize_confirm_window = timedelta(seconds=resize_confirm_window_s)
         self._to_place: asyncio.Queue[ActionId] = asyncio.Queue()
+        self._offload_after_s = offload_after_s
+        self._shelved = asyncio.Event()
 
     async def start(self, bus: Bus, tasks: Supervisor) -> None:
         """Serve on `bus`; background work runs under `tasks`.  Creates that were accepted by an earlier process and
         have no host yet are placed first."""
         for action_id in await self._db.read(read_actions.unplaced):
             self._to_place.put_nowait(action_id)
-        for_api = ApiEndpoint(self._db, self._compute, self._clock, self._failpoints, self._to_place.put_nowait)
-        for_hosts = HostEndpoint(self._db, self._clock, self._liveness, self._failpoints)
+        for_api = ApiEndpoint(
+            self._db, self._compute, self._clock, self._quotas, self._failpoints, self._to_place.put_nowait
+        )
+        for_hosts = HostEndpoint(self._db, self._clock, self._liveness, self._failpoints, self._ended)
         await bus.subscribe(api_rows.SUBJECT, for_api.endpoint().handle, queue=QUEUE)
+        for_operators = OperatorEndpoint(self._db, self._clock)
+        await bus.subscribe(operator_rows.SUBJECT, for_operators.endpoint().handle, queue=QUEUE)
         await bus.subscribe(host_rows.SUBSCRIPTION, for_hosts.endpoint().handle, queue=QUEUE)
         tasks.spawn("place", self._place_forever())
+        if self._offload_after_s >= 0:
+            tasks.spawn("offload", self._offload_forever())
         tasks.periodic("watchdog", self._settings.watchdog_interval, self._watch, limit_s=60)
 
     async def check_database(self) -> None:
@@ -85,6 +105,30 @@ class Conductor:
         if host is not None:
             await self._compute.wake(host)
 
+    def _ended(self, verb: Verb) -> None:
+        if verb is Verb.SHELVE:
+            self._shelved.set()
+
+    async def _offload_forever(self) -> None:
+        """At the end of a shelving, and from time to time."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.watchdog_interval):
+                    await self._shelved.wait()
+            self._shelved.clear()
+            try:
+                await self._offload()
+            except KilonovaError as exc:
+                log.warning("shelved servers stay on their hosts for now", error=str(exc))
+            except Exception:
+                log.exception("offloading shelved servers broke off")
+
+    async def _offload(self) -> None:
+        due = await self._db.read(offload.due, self._offload_after_s, self._clock.now())
+        if due:
+            for host in await self._db.write(offload.begin, due, self._clock.new_id, self._clock.now()):
+                await self._compute.wake(host)
+
     async def _watch(self) -> None:
         expected, jump = self._jumps.since_last_look()
         if jump:
@@ -104,3 +148,11 @@ class Conductor:
             await self._db.write(liveness.record, changed, self._clock.now())
             for host, epoch, up in changed:
                 log.warning("host is up" if up else "host is down", host=host, epoch=epoch)
+        if self._resize_confirm_window:
+            await self._confirm_resizes()
+
+    async def _confirm_resizes(self) -> None:
+        clock = self._clock
+        due = (self._resize_confirm_window, clock.new_id, clock.now())
+        for host in await self._db.write(auto_confirm.confirm_due, *due):
+            await self._compute.wake(host)

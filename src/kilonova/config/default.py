@@ -65,11 +65,24 @@ OPTIONS = [
     ),
     cfg.FloatOpt("disk_allocation_ratio", default=1.0, min=0.1, mutable=True, help="Disk offered per physical disk."),
     cfg.IntOpt("max_concurrent_builds", default=10, min=1, help="Builds that a host runs at the same time."),
+    cfg.IntOpt("max_concurrent_snapshots", default=5, min=1, help="Disks that a host copies into images at a time."),
+    cfg.FloatOpt(
+        "shelved_offload_time",
+        default=0.0,
+        min=-1,
+        help="Seconds until a shelved server leaves its host; 0: at once; -1: only when it is asked for.",
+    ),
     cfg.BoolOpt(
         "resume_guests_state_on_host_boot", default=True, help="Start the guests that should run once the host booted."
     ),
     cfg.IntOpt("max_concurrent_resumes", default=3, min=1, help="Guests started at the same time after a boot."),
     cfg.FloatOpt("shutdown_timeout", default=60.0, min=0, help="Seconds a guest gets to shut itself down."),
+    cfg.FloatOpt(
+        "resize_confirm_window",
+        default=0.0,
+        min=0,
+        help="Seconds after which a resize that nobody confirmed or reverted is confirmed; 0: never.",
+    ),
     cfg.StrOpt("default_availability_zone", default="nova", help="Zone of hosts that name none."),
     cfg.StrOpt(
         "status_listen",
@@ -106,9 +119,12 @@ class DefaultSettings:
     ram_allocation_ratio: float
     disk_allocation_ratio: float
     max_concurrent_builds: int
+    max_concurrent_snapshots: int
+    shelved_offload_time: float
     resume_guests_state_on_host_boot: bool
     max_concurrent_resumes: int
     shutdown_timeout: float
+    resize_confirm_window: float
     default_availability_zone: str
     status_listen: str
     debug: bool

@@ -8,9 +8,9 @@ from typing import Any
 from oslo_config import cfg
 
 from kilonova.base.errors import ConfigError
-from kilonova.config import api, conductor, consoleauth, database, default, libvirt, network
+from kilonova.config import api, conductor, consoleauth, database, default, libvirt, network, oslo_policy, quota
 
-GROUPS = (api, conductor, consoleauth, database, libvirt, network)
+GROUPS = (api, conductor, consoleauth, database, libvirt, network, oslo_policy, quota)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,8 @@ class Settings:
     database: database.DatabaseSettings
     libvirt: libvirt.LibvirtSettings
     network: network.NetworkSettings
+    oslo_policy: oslo_policy.PolicySettings
+    quota: quota.QuotaSettings
 
 
 def options() -> cfg.ConfigOpts:
@@ -55,6 +57,8 @@ def load(
             database=database.settings(conf.database),
             libvirt=libvirt.settings(conf.libvirt),
             network=network.settings(conf.network, bridges),
+            oslo_policy=oslo_policy.settings(conf.oslo_policy),
+            quota=quota.settings(conf.quota),
         )
     except cfg.ConfigFilesNotFoundError as exc:
         raise ConfigError(f"Configuration file not found: {', '.join(exc.config_files)}.") from exc

@@ -16,6 +16,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import QueuePool
 
 from kilonova.base.errors import DatabaseUnavailable
@@ -45,7 +46,7 @@ _PASSING = frozenset(
 
 def _in_our_words(exc: Exception) -> Exception:
     """What the machine refused, as an error of the catalogue; anything else as it is."""
-    cause = exc.orig if isinstance(exc, sa.exc.OperationalError) else None
+    cause = exc.orig if isinstance(exc, OperationalError) else None
     if not isinstance(cause, sqlite3.Error) or cause.sqlite_errorcode & 0xFF not in _PASSING:
         return exc
     return DatabaseUnavailable(f"The database cannot be used now: {cause}. Nothing was accepted; try again later.")
@@ -121,7 +122,7 @@ class Database:
         """`fn(connection, ...)` on a snapshot."""
         try:
             return await self._reader.run(self._run_read, fn, args, kwargs)
-        except sa.exc.OperationalError as exc:
+        except OperationalError as exc:
             told = _in_our_words(exc)
             if told is exc:
                 raise

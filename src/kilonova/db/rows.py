@@ -9,10 +9,13 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from kilonova.objects.action import Action, ActionEvent
+from kilonova.objects.aggregate import Aggregate
 from kilonova.objects.flavor import Flavor
+from kilonova.objects.ids import HostName
 from kilonova.objects.image import Image, ImageRef
 from kilonova.objects.instance import Address, Fault, Instance
 from kilonova.objects.keypair import Keypair
+from kilonova.objects.server_group import GroupPolicy, ServerGroup
 from kilonova.objects.service import ComputeNode, Inventory, Service
 from kilonova.objects.states import ActionState, PowerState, TaskState, Verb, VmState
 
@@ -170,6 +173,16 @@ def keypair_from(row: Row) -> Keypair:
     return Keypair(**row)
 
 
+def server_group_from(row: Row) -> ServerGroup:
+    values = dict(row)
+    values["policy"] = GroupPolicy(values["policy"])
+    return ServerGroup(**values)
+
+
+def server_group_to(group: ServerGroup) -> dict[str, Any]:
+    return asdict(group)
+
+
 def service_from(row: Row) -> Service:
     return Service(**{name: row[name] for name in Service.__dataclass_fields__})
 
@@ -182,7 +195,7 @@ def inventory_to(inventory: Inventory) -> dict[str, Any]:
     return _INVENTORY.dump_python(inventory, mode="json")
 
 
-def node_from(node: Row, service: Service) -> ComputeNode:
+def node_from(node: Row, service: Service, traits: Mapping[str, frozenset[str]]) -> ComputeNode:
     return ComputeNode(
         id=node["node_id"],
         service=service,
@@ -191,4 +204,9 @@ def node_from(node: Row, service: Service) -> ComputeNode:
         memory_mib_used=node["memory_mib_used"],
         disk_gib_used=node["disk_gib_used"],
         running_vms=node["instances"],
+        traits=traits,
     )
+
+
+def aggregate_from(row: Row, hosts: Iterable[HostName]) -> Aggregate:
+    return Aggregate(**row, hosts=tuple(sorted(hosts)))

@@ -13,8 +13,9 @@ from types import ModuleType
 from oslo_config import cfg
 
 from kilonova.config import default, load, network
+from kilonova.objects.extra_specs import AGGREGATE, SPECS
 from kilonova.objects.states import OBSERVED, VERBS, PowerState, VmState, api_status
-from kilonova.rpcapi import compute, conductor, host
+from kilonova.rpcapi import compute, conductor, host, identity, operators
 from kilonova.rpcapi.method import rows_of
 
 HEAD = "<!-- Made by `make docs` from {source}; do not edit. -->\n"
@@ -75,6 +76,8 @@ def rpc() -> str:
 
 _RPC: Mapping[str, ModuleType] = {
     "API to conductor (`conductor.api`)": conductor,
+    "API to conductor: identity (`conductor.api`)": identity,
+    "API to conductor, for operators (`conductor.operators`)": operators,
     "Host to conductor (`conductor.host.<host>`)": host,
     "To a host (`compute.<host>`)": compute,
 }
@@ -109,11 +112,44 @@ def api() -> str:
     return HEAD.format(source="the route tables of src/kilonova/api") + "\n" + markdown(SERVICES)
 
 
+def policy() -> str:
+    """Every rule."""
+    from kilonova.api.rules import markdown
+
+    return HEAD.format(source="the route tables of src/kilonova/api") + "\n" + markdown()
+
+
+def extra_specs() -> str:
+    """Every extra spec, with what guests get of it."""
+    lines = [HEAD.format(source="src/kilonova/objects/extra_specs.py"), "# Extra specs of flavors\n"]
+    lines += [
+        "A spec asks for something. A flavor may bear any of these, but no server is made of a flavor that asks for",
+        "what no guest here gets: the request is refused with the spec's name (400). Names without a namespace, and",
+        "those of namespaces that are not here (`acme:tier`), are labels and ask for nothing.\n",
+        "From microversion 2.86 a name of one of these namespaces that is not in the table, and a value that does",
+        "not match, is refused when it is set. Names and values are regular expressions that match whole; values in",
+        "any case.\n",
+        f"`{AGGREGATE}KEY` asks for a host one of whose aggregates has KEY in its metadata with",
+        "that value; a value there may be a list with commas. Operators: `<or> a <or> b`, `<in>`, `s==`, `s!=`, `s<`,",
+        "`s<=`, `s>`, `s>=`, and for numbers `=` (at least), `==`, `!=`, `>=`, `<=`.\n",
+        "| name | values | guests get |",
+        "|---|---|---|",
+    ]
+    lines += [f"| {_code(spec.name)} | {_code(spec.values)} | {_code(spec.kept or '')} |" for spec in SPECS]
+    return "\n".join(lines) + "\n"
+
+
+def _code(pattern: str) -> str:
+    return f"`{pattern.replace('|', chr(92) + '|')}`" if pattern else "nothing"
+
+
 DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "states.md": states,
     "rpc.md": rpc,
     "configuration.md": configuration,
     "api.md": api,
+    "policy.md": policy,
+    "extra-specs.md": extra_specs,
 }
 
 

@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Passwords: argon2id, one at a time."""
+"""Passwords: argon2id, one at a time, and only so many waiting."""
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from kilonova.base.errors import Overloaded
 from kilonova.base.threads import Workers
+
+T = TypeVar("T")
 
 MEMORY_KIB = 47104
 TIME_COST = 1
@@ -11,6 +17,10 @@ PARALLELISM = 1
 MAX_BYTES = 4096
 """A longer password is wrong without a look."""
 
+MOST_WAITING = 40
+"""About two seconds of work.  Whoever comes then is told to come again: a client gives up on a longer queue anyway, and
+guessing passwords must not make everybody else wait without end."""
+
 _NOBODY = (
     f"$argon2id$v=19$m={MEMORY_KIB},t={TIME_COST},p={PARALLELISM}"
     "$a2lsb25vdmEtbm9ib2R5MQ$SQsKPWQD4G1qjtnFJHYEbFW8ZjuPVchuJI/wMs18nx4"
@@ -19,24 +29,37 @@ _NOBODY = (
 
 
 class Passwords:
-    """`workers` is a pool of one: each call takes 46 MiB, and many log-ins at once must not take the machine."""
+    """`workers` is a pool of one: each call takes 46 MiB, and many log-ins at once must not take the machine.
+
+    Both calls raise Overloaded, at once, when MOST_WAITING wait already.
+    """
 
     def __init__(self, workers: Workers) -> None:
         self._workers = workers
+        self._waiting = 0
 
     async def hash(self, password: str) -> str:
         """argon2's own text, salt and parameters included, to be stored."""
-        return await self._workers.run(_hash, password)
+        return await self._run(_hash, password)
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
         """Whether the password is the one that was hashed.
 
-        A hash of None (there is no such user) is False after the time that any other takes.
+        No hash (there is no such user, or one without a password) is False after the time that any other takes.
         """
         if len(password) > MAX_BYTES:
             return False
-        matches = await self._workers.run(_verify, password_hash or _NOBODY, password)
-        return matches and password_hash is not None
+        matches = await self._run(_verify, password_hash or _NOBODY, password)
+        return matches and bool(password_hash)
+
+    async def _run(self, fn: Callable[..., T], *args: Any) -> T:
+        if self._waiting >= MOST_WAITING:
+            raise Overloaded("Too many log-ins wait already: try again in some seconds.")
+        self._waiting += 1
+        try:
+            return await self._workers.run(fn, *args)
+        finally:
+            self._waiting -= 1
 
 
 def _hash(password: str) -> str:

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tokens: signed, self-contained, good for a time.
 
-A token carries who its owner is, so that serving a request costs no look-up.  Roles that change take effect with the
-next token.
+A token carries who its owner is, so that serving a request costs no look-up.  Roles that are added take effect with the
+next token; whether what it says still holds (the user is enabled, the role was not taken away) is the API's to ask.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from kilonova.base.clock import Clock
 from kilonova.base.errors import Unauthorized
+from kilonova.identity.roles import with_implied
 
 _ALGORITHM = "HS256"
 _ISSUER = "kilonova"
@@ -21,14 +22,24 @@ MIN_SECRET_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
+class CredentialRef:
+    """The application credential that a token was given for."""
+
+    id: str
+    name: str
+    restricted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Subject:
-    """Whom a token speaks for: a user with roles in one project."""
+    """Whom a token speaks for: a user with roles in one project.  An unscoped one has no project ("") and no roles."""
 
     user_id: str
     user_name: str
     project_id: str
     project_name: str
     roles: tuple[str, ...]
+    credential: CredentialRef | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +63,31 @@ class TokenMinter:
         self._lifetime = timedelta(seconds=lifetime_s)
         self._seen: dict[str, Claims] = {}
 
-    def mint(self, subject: Subject, methods: tuple[str, ...], parent: Claims | None = None) -> tuple[str, Claims]:
-        """A token's text and what it says.  One made from a `parent` token lives no longer than that."""
+    def mint(
+        self,
+        subject: Subject,
+        methods: tuple[str, ...],
+        parent: Claims | None = None,
+        *,
+        tokens_from: datetime | None = None,
+    ) -> tuple[str, Claims]:
+        """A token's text and what it says: the subject's roles with those that they imply.
+
+        One made from a `parent` token lives no longer than that.  It counts as issued at `tokens_from` at the earliest,
+        so that a clock that was set back shuts nobody out.
+        """
         import jwt  # late: it brings all of cryptography with it
 
         now = self._clock.now()
         expires_at = now + self._lifetime
+        subject = replace(subject, roles=with_implied(subject.roles))
         audit_ids = (self._clock.new_secret(16),)
         if parent is not None:
             expires_at = min(expires_at, parent.expires_at)
             audit_ids += parent.audit_ids[-1:]
             methods = tuple(dict.fromkeys((*methods, *parent.methods)))
-        claims = Claims(subject, methods, now, expires_at, audit_ids)
+        issued_at = now if tokens_from is None else max(now, tokens_from)
+        claims = Claims(subject, methods, issued_at, expires_at, audit_ids)
         return jwt.encode(_payload(claims), self._secret, algorithm=_ALGORITHM), claims
 
     def verify(self, text: str) -> Claims:
@@ -92,7 +116,8 @@ class TokenMinter:
 
 
 def _payload(claims: Claims) -> dict[str, Any]:
-    return {
+    credential = claims.subject.credential
+    payload: dict[str, Any] = {
         "iss": _ISSUER,
         "sub": claims.subject.user_id,
         "name": claims.subject.user_name,
@@ -104,11 +129,16 @@ def _payload(claims: Claims) -> dict[str, Any]:
         "jti": claims.audit_ids[0],
         "audit": list(claims.audit_ids[1:]),
     }
+    if credential is not None:
+        payload["credential"] = [credential.id, credential.name, credential.restricted]
+    return payload
 
 
 def _claims(payload: Mapping[str, Any]) -> Claims:
     project_id, project_name = payload["project"]
-    subject = Subject(payload["sub"], payload["name"], project_id, project_name, tuple(payload["roles"]))
+    words = payload.get("credential")
+    credential = None if words is None else CredentialRef(*words)
+    subject = Subject(payload["sub"], payload["name"], project_id, project_name, tuple(payload["roles"]), credential)
     return Claims(
         subject,
         tuple(payload["methods"]),

@@ -8,6 +8,21 @@ from datetime import datetime
 from kilonova.objects.ids import ActionId, AttemptId, HostName, InstanceId
 from kilonova.objects.states import ActionState, Verb
 
+# Names in an action's params.
+IMAGE = "image"
+"""The image that it makes."""
+FORGOTTEN_IMAGES = "forgotten_images"
+"""Images whose records went with its acceptance, with commas: their bytes are to go, too."""
+BACKUP_TYPE, ROTATION = "backup_type", "rotation"
+DROPPED = "dropped"
+"""Backups beyond the rotation whose records are gone, with commas: their bytes are to go, too."""
+FROM_SHELF = "from_shelf"
+"""What an unshelving finds: OFFLOADED, TORN, or nothing of the kind."""
+OFFLOADED = "offloaded"
+"""Nothing of the guest is on any host."""
+TORN = "torn"
+"""An offloading failed: its host may have lost the disk."""
+
 
 @dataclass(frozen=True, slots=True)
 class Action:

@@ -5,6 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kilonova.objects.ids import HostName
+from kilonova.objects.server_group import GroupPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class GroupWish:
+    """The policy of an instance's server group, and where the others of the group are: how many on each host.
+    `most_per_host` is for anti-affinity."""
+
+    policy: GroupPolicy
+    members: Mapping[HostName, int]
+    most_per_host: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +28,8 @@ class PlacementRequest:
     availability_zone: str | None = None
     wants_network: bool = True
     networks: tuple[str, ...] = ()
+    group: GroupWish | None = None
+    extra_specs: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)

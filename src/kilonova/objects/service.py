@@ -96,7 +96,8 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class ComputeNode:
-    """A hypervisor: its inventory and what is claimed of it."""
+    """A hypervisor: its inventory and what is claimed of it.  `traits` is what the metadata of its aggregates says: the
+    values of each key."""
 
     id: str
     service: Service
@@ -105,3 +106,4 @@ class ComputeNode:
     memory_mib_used: int
     disk_gib_used: int
     running_vms: int
+    traits: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])

@@ -75,6 +75,19 @@ class Verb(StrEnum):
     REBOOT = "reboot"
     PAUSE = "pause"
     UNPAUSE = "unpause"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    RESCUE = "rescue"
+    UNRESCUE = "unrescue"
+    REBUILD = "rebuild"
+    RESIZE = "resize"
+    CONFIRM_RESIZE = "confirmResize"
+    REVERT_RESIZE = "revertResize"
+    CREATE_IMAGE = "createImage"
+    CREATE_BACKUP = "createBackup"
+    SHELVE = "shelve"
+    SHELVE_OFFLOAD = "shelveOffload"
+    UNSHELVE = "unshelve"
     LOCK = "lock"
     UNLOCK = "unlock"
     RESET_STATE = "resetState"
@@ -102,6 +115,7 @@ class Rule:
     (see kilonova.conductor.effects).  `preempts`: accepted while another action is open, which it supersedes.
     `at_once`: done in the transaction that accepts it, beside whatever is open; no host has a part in it.
     `breaks`: an instance for which it fails is in ERROR.  `locked`: refused to its owner while the instance is locked.
+    `places`: an instance without a host gets one for it.
     """
 
     allowed: frozenset[VmState]
@@ -113,6 +127,7 @@ class Rule:
     at_once: bool = False
     breaks: bool = False
     locked: bool = True
+    places: bool = False
 
 
 _ANY = frozenset(VmState) - {VmState.DELETED}
@@ -125,17 +140,41 @@ def _in(*states: VmState) -> frozenset[VmState]:
     return frozenset(states)
 
 
+_WITH_A_DISK = _in(_V.ACTIVE, _V.STOPPED, _V.PAUSED, _V.SUSPENDED)
+
+IMAGE_DEADLINE_S = 3600.0
+"""Of what copies a whole disk, and then puts the copy into the image store."""
+
+
 VERBS: Mapping[Verb, Rule] = {
-    Verb.CREATE: Rule(_in(), _T.SCHEDULING, _V.ACTIVE, _ON, 1800, breaks=True),
+    Verb.CREATE: Rule(_in(), _T.SCHEDULING, _V.ACTIVE, _ON, 1800, breaks=True, places=True),
     Verb.DELETE: Rule(_ANY, _T.DELETING, _V.DELETED, None, 600, preempts=True, breaks=True),
     Verb.STOP: Rule(_in(_V.ACTIVE, _V.ERROR), _T.POWERING_OFF, _V.STOPPED, _OFF, 300),
     Verb.START: Rule(_in(_V.STOPPED), _T.POWERING_ON, _V.ACTIVE, _ON, 300),
     Verb.REBOOT: Rule(_in(_V.ACTIVE, _V.STOPPED, _V.ERROR, _V.PAUSED, _V.SUSPENDED), _T.REBOOTING, _V.ACTIVE, _ON, 300),
     Verb.PAUSE: Rule(_in(_V.ACTIVE), _T.PAUSING, _V.PAUSED, None, 120),
     Verb.UNPAUSE: Rule(_in(_V.PAUSED), _T.UNPAUSING, _V.ACTIVE, _ON, 120),
+    # Both move the guest's whole memory from or to the host's disk.
+    Verb.SUSPEND: Rule(_in(_V.ACTIVE), _T.SUSPENDING, _V.SUSPENDED, None, 3600),
+    Verb.RESUME: Rule(_in(_V.SUSPENDED), _T.RESUMING, _V.ACTIVE, _ON, 3600),
+    Verb.RESCUE: Rule(_in(_V.ACTIVE, _V.STOPPED, _V.ERROR), _T.RESCUING, _V.RESCUED, _ON, 900),
+    Verb.UNRESCUE: Rule(_in(_V.RESCUED), _T.UNRESCUING, _V.ACTIVE, _ON, 600),
+    Verb.REBUILD: Rule(_in(_V.ACTIVE, _V.STOPPED, _V.ERROR), _T.REBUILDING, _V.ACTIVE, None, 1800, breaks=True),
+    # A resize copies the root disk, which takes what it takes.
+    Verb.RESIZE: Rule(_in(_V.ACTIVE, _V.STOPPED), _T.RESIZING, _V.RESIZED, None, 3600),
+    Verb.CONFIRM_RESIZE: Rule(_in(_V.RESIZED), _T.RESIZE_CONFIRMING, _V.ACTIVE, None, 300),
+    Verb.REVERT_RESIZE: Rule(_in(_V.RESIZED), _T.RESIZE_REVERTING, _V.ACTIVE, None, 600),
+    Verb.CREATE_IMAGE: Rule(_WITH_A_DISK, _T.IMAGE_SNAPSHOT, None, None, IMAGE_DEADLINE_S, locked=False),
+    Verb.CREATE_BACKUP: Rule(_WITH_A_DISK, _T.IMAGE_BACKUP, None, None, IMAGE_DEADLINE_S, locked=False),
+    Verb.SHELVE: Rule(_WITH_A_DISK, _T.SHELVING, _V.SHELVED, _OFF, IMAGE_DEADLINE_S),
+    Verb.SHELVE_OFFLOAD: Rule(_in(_V.SHELVED), _T.SHELVING_OFFLOADING, _V.SHELVED_OFFLOADED, None, 600),
+    Verb.UNSHELVE: Rule(
+        _in(_V.SHELVED, _V.SHELVED_OFFLOADED), _T.UNSHELVING, _V.ACTIVE, _ON, IMAGE_DEADLINE_S, places=True
+    ),
     Verb.LOCK: Rule(_ANY, None, None, None, 60, at_once=True, locked=False),
     Verb.UNLOCK: Rule(_ANY, None, None, None, 60, at_once=True, locked=False),
-    Verb.RESET_STATE: Rule(_BUILT, None, None, None, 60, at_once=True),
+    # What a resize keeps for its way back is given up by a confirmation or a reversion, and by no mere word.
+    Verb.RESET_STATE: Rule(_BUILT - {_V.RESIZED}, None, None, None, 60, at_once=True),
 }
 
 OBSERVED: Mapping[tuple[VmState, PowerState], VmState] = {
@@ -144,11 +183,15 @@ OBSERVED: Mapping[tuple[VmState, PowerState], VmState] = {
     (VmState.ACTIVE, PowerState.PAUSED): VmState.PAUSED,
     (VmState.ACTIVE, PowerState.SUSPENDED): VmState.SUSPENDED,
     (VmState.STOPPED, PowerState.RUNNING): VmState.ACTIVE,
+    (VmState.STOPPED, PowerState.SUSPENDED): VmState.SUSPENDED,
     (VmState.PAUSED, PowerState.RUNNING): VmState.ACTIVE,
     (VmState.PAUSED, PowerState.SHUTDOWN): VmState.STOPPED,
     (VmState.PAUSED, PowerState.CRASHED): VmState.STOPPED,
+    (VmState.PAUSED, PowerState.SUSPENDED): VmState.SUSPENDED,
     (VmState.SUSPENDED, PowerState.RUNNING): VmState.ACTIVE,
+    (VmState.SUSPENDED, PowerState.PAUSED): VmState.PAUSED,
     (VmState.SUSPENDED, PowerState.SHUTDOWN): VmState.STOPPED,
+    (VmState.SUSPENDED, PowerState.CRASHED): VmState.STOPPED,
 }
 """Where a vm_state goes when, with no action open, the hypervisor says this.  Pairs not listed change nothing:
 NOSTATE (unknown) never moves anything."""
@@ -158,6 +201,10 @@ def observed(vm_state: VmState, power_state: PowerState) -> VmState:
     """The vm_state that follows from a libvirt read while nothing is in progress."""
     return OBSERVED.get((vm_state, power_state), vm_state)
 
+
+SAVED = "saved"
+"""The hypervisor's word for a guest that is off with its memory kept on disk: it goes on where it was.  One that is
+SUSPENDED for another reason has put itself to sleep, and loses its memory with the host's power."""
 
 GIVEN_UP = frozenset({"failed", "daemon", ""})
 """The hypervisor's words for a guest that is off since it did not come to run, since the hypervisor's own daemon let it
@@ -172,8 +219,11 @@ def desired(before: PowerState, power_state: PowerState, reason: str) -> PowerSt
     """What a guest should be from now on, given a read of it while nothing was in progress.
 
     One that shut itself down, or was destroyed behind our back, was meant to be off, and stays off when its host boots
-    next; one that was started behind our back was meant to run.  A crash or a loss of power is nobody's wish.
+    next; one that was started behind our back was meant to run, one that was saved to stay so.  A crash or a loss of
+    power is nobody's wish.
     """
+    if power_state is PowerState.SUSPENDED and reason == SAVED:
+        return PowerState.SUSPENDED
     if power_state is PowerState.RUNNING:
         return PowerState.RUNNING
     if power_state is PowerState.SHUTDOWN and reason not in GONE_BY_ITSELF:
@@ -181,9 +231,12 @@ def desired(before: PowerState, power_state: PowerState, reason: str) -> PowerSt
     return before
 
 
-RESUMED = frozenset({VmState.ACTIVE, VmState.PAUSED, VmState.SUSPENDED, VmState.STOPPED})
+RESUMED = frozenset(
+    {VmState.ACTIVE, VmState.PAUSED, VmState.SUSPENDED, VmState.RESCUED, VmState.STOPPED, VmState.RESIZED}
+)
 """After its host has booted, an instance in one of these that should run is started.  One that crashed before is
-STOPPED and should run; one that was stopped on purpose is STOPPED and should not."""
+STOPPED and should run; one that was stopped on purpose is STOPPED and should not, nor should one whose memory was saved
+(it is SUSPENDED)."""
 
 
 _STATUS_BY_TASK: Mapping[TaskState, str] = {

@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 
+from kilonova.objects.diagnostics import GuestDiagnostics
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.rpc.bus import token
 from kilonova.rpcapi.method import Ack, Caller, Kind, Method
@@ -33,8 +34,34 @@ class Text:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class HostUptime:
+    """Since when the host runs, and its load."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uptime:
+    """The line that the host's own `uptime` prints."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnose:
+    """All that is measured of one running guest."""
+
+    instance_id: InstanceId
+
+
 WAKE = Method("wake", Wake, Ack, "There is work: fetch it.", kind=Kind.CAST, timeout_s=5)
 CONSOLE_OUTPUT = Method("console_output", ConsoleOutput, Text, "Read a guest's serial console.", timeout_s=10)
+HOST_UPTIME = Method(
+    "host_uptime", HostUptime, Uptime, "Since when the host runs, and its load.", timeout_s=5, idempotent=False
+)
+# Asked once: a second question would only wait behind the first one at a guest that does not answer.
+DIAGNOSE = Method(
+    "diagnose", Diagnose, GuestDiagnostics, "Read what is measured of a running guest.", timeout_s=10, attempt_s=10
+)
 
 
 class ComputeAPI:
@@ -50,3 +77,11 @@ class ComputeAPI:
     async def console_output(self, host: HostName, instance_id: InstanceId, max_bytes: int) -> str:
         """Raises NotFound when the host has no such guest, HypervisorUnavailable, RpcTimeout, RpcUnavailable."""
         return (await self._caller.call(subject(host), CONSOLE_OUTPUT, ConsoleOutput(instance_id, max_bytes))).text
+
+    async def host_uptime(self, host: HostName) -> str:
+        """Raises HypervisorError when the host cannot tell, RpcTimeout, RpcUnavailable."""
+        return (await self._caller.call(subject(host), HOST_UPTIME, HostUptime())).text
+
+    async def diagnostics(self, host: HostName, instance_id: InstanceId) -> GuestDiagnostics:
+        """Raises InvalidState when it does not run or respond, HypervisorUnavailable, RpcTimeout, RpcUnavailable."""
+        return await self._caller.call(subject(host), DIAGNOSE, Diagnose(instance_id))

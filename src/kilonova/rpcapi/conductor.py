@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 from kilonova.base.context import RequestContext
 from kilonova.objects.flavor import Flavor
-from kilonova.objects.ids import FlavorId, ImageId, InstanceId
-from kilonova.objects.image import Image
+from kilonova.objects.ids import FlavorId, ImageId, InstanceId, ServerGroupId
+from kilonova.objects.image import Image, ImageRef
 from kilonova.objects.instance import Instance
 from kilonova.objects.keypair import Keypair
+from kilonova.objects.server_group import ServerGroup
 from kilonova.objects.states import Verb
 from kilonova.rpcapi.method import Ack, Caller, Method
 
@@ -17,6 +18,13 @@ SUBJECT = "conductor.api"
 
 NETWORKS = "networks"
 """The parameter of a create action that holds their names, with commas."""
+AVAILABILITY_ZONE = "availability_zone"
+"""The parameter of an unshelving that says where to; without it, where it was."""
+
+FLAVOR, DISK_CONFIG = "flavor", "disk_config"
+"""Parameters of a resize: the new flavor's id, and the new OS-DCF:diskConfig if one was given."""
+KEPT_DISK = "kept_disk"
+"""The parameter of a revertResize: under what the resize has kept the old root disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +38,34 @@ class CreateServers:
 
 
 @dataclass(frozen=True, slots=True)
+class Changes:
+    """What a rebuild gives a server anew: the fields that are `named`; all others stay as they are."""
+
+    named: tuple[str, ...] = ()
+    name: str = ""
+    hostname: str = ""
+    description: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    key_name: str | None = None
+    key_data: str | None = None
+    user_data: str | None = None
+    disk_config: str = "MANUAL"
+    access_ip_v4: str | None = None
+    access_ip_v6: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AcceptAction:
+    """`image` is what a rescue boots, or a rebuild makes the disk of; `new_image` the record of the image that the
+    action makes, recorded with it."""
+
     context: RequestContext
     instance_id: InstanceId
     verb: Verb
     params: Mapping[str, str] = field(default_factory=dict[str, str])
+    image: ImageRef | None = None
+    changes: Changes = Changes()
+    new_image: Image | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +76,17 @@ class UpdateServer:
     instance_id: InstanceId
     name: str | None = None
     description: str | None = None
+    hostname: str | None = None
+    disk_config: str | None = None
+    access_ip_v4: str | None = None
+    access_ip_v6: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class EditMetadata:
-    """`put` is merged into what is there, after `remove` was taken away; with `replace` nothing of it stays.  At most
-    `limit` entries."""
+    """`put` is merged into what is there, after `remove` was taken away; with `replace` nothing of it stays."""
 
     instance_id: InstanceId
-    limit: int
     put: Mapping[str, str] = field(default_factory=dict[str, str])
     remove: tuple[str, ...] = ()
     replace: bool = False
@@ -61,13 +94,37 @@ class EditMetadata:
 
 @dataclass(frozen=True, slots=True)
 class EditTags:
-    """As EditMetadata, of tags."""
+    """As EditMetadata, of tags; at most `limit` of them."""
 
     instance_id: InstanceId
     limit: int
     put: tuple[str, ...] = ()
     remove: tuple[str, ...] = ()
     replace: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SetQuotas:
+    """Limits of a project by resource; the others stay.  Without `force` none may be below what is used."""
+
+    project_id: str
+    limits: Mapping[str, int]
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteQuotas:
+    project_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PutServerGroup:
+    group: ServerGroup
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteServerGroup:
+    group_id: ServerGroupId
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +139,10 @@ class DeleteFlavor:
 
 @dataclass(frozen=True, slots=True)
 class PutKeypair:
+    """`project_id` is the one that asks, whose quota says how many a user may have."""
+
     keypair: Keypair
+    project_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +174,19 @@ class UpdateService:
     forced_down: bool | None = None
 
 
-CREATE_SERVERS = Method("create_servers", CreateServers, Ack, "Record servers and their create actions, on disk.")
+CREATE_SERVERS = Method(
+    "create_servers", CreateServers, Ack, "Record servers and their create actions, on disk, all or none."
+)
 ACCEPT_ACTION = Method("accept_action", AcceptAction, Ack, "Record an action on a server, on disk, or refuse it.")
-UPDATE_SERVER = Method("update_server", UpdateServer, Ack, "Rename or describe a server.")
-EDIT_METADATA = Method("edit_metadata", EditMetadata, Ack, "Change a server's metadata; Forbidden beyond the limit.")
+UPDATE_SERVER = Method(
+    "update_server", UpdateServer, Ack, "Change what a server is called, and what is written down of it."
+)
+EDIT_METADATA = Method("edit_metadata", EditMetadata, Ack, "Change a server's metadata; OverQuota beyond its limit.")
 EDIT_TAGS = Method("edit_tags", EditTags, Ack, "Change a server's tags; InvalidInput beyond the limit.")
+SET_QUOTAS = Method("set_quotas", SetQuotas, Ack, "Limit what a project may use; InvalidInput below its usage.")
+DELETE_QUOTAS = Method("delete_quotas", DeleteQuotas, Ack, "Give a project back to the default limits.")
+CREATE_SERVER_GROUP = Method("create_server_group", PutServerGroup, Ack, "Record a server group; OverQuota beyond.")
+DELETE_SERVER_GROUP = Method("delete_server_group", DeleteServerGroup, Ack, "Forget a group; its servers stay.")
 CREATE_FLAVOR = Method("create_flavor", PutFlavor, Ack, "Record a flavor; Conflict if its id or name is taken.")
 DELETE_FLAVOR = Method("delete_flavor", DeleteFlavor, Ack, "Forget a flavor; servers keep their own copy.")
 CREATE_KEYPAIR = Method("create_keypair", PutKeypair, Ack, "Record a key pair; Conflict if its name is taken.")
@@ -138,26 +206,51 @@ class ConductorAPI:
     async def create_servers(
         self, context: RequestContext, instances: tuple[Instance, ...], networks: tuple[str, ...] = ()
     ) -> None:
+        """Raises OverQuota, InvalidInput (their server group is gone): then none of them is recorded."""
         await self._caller.call(SUBJECT, CREATE_SERVERS, CreateServers(context, instances, networks))
 
     async def accept_action(
-        self, context: RequestContext, instance_id: InstanceId, verb: Verb, params: Mapping[str, str] | None = None
+        self,
+        context: RequestContext,
+        instance_id: InstanceId,
+        verb: Verb,
+        params: Mapping[str, str] | None = None,
+        new_image: Image | None = None,
     ) -> None:
-        """Raises NotFound, InvalidState (with the vm_state in the message, or that it is locked), Forbidden."""
-        await self._caller.call(SUBJECT, ACCEPT_ACTION, AcceptAction(context, instance_id, verb, dict(params or {})))
+        """Raises NotFound, InvalidState (with the vm_state in the message, or that it is locked), Forbidden,
+        OverQuota."""
+        await self.accept(AcceptAction(context, instance_id, verb, dict(params or {}), new_image=new_image))
 
-    async def update_server(
-        self, context: RequestContext, instance_id: InstanceId, name: str | None, description: str | None
-    ) -> None:
-        await self._caller.call(SUBJECT, UPDATE_SERVER, UpdateServer(context, instance_id, name, description))
+    async def accept(self, request: AcceptAction) -> None:
+        """The same, for an action that comes with more than words."""
+        await self._caller.call(SUBJECT, ACCEPT_ACTION, request)
+
+    async def update_server(self, request: UpdateServer) -> None:
+        await self._caller.call(SUBJECT, UPDATE_SERVER, request)
 
     async def edit_metadata(self, request: EditMetadata) -> None:
-        """Raises NotFound, Forbidden (too many)."""
+        """Raises NotFound, OverQuota (too many)."""
         await self._caller.call(SUBJECT, EDIT_METADATA, request)
 
     async def edit_tags(self, request: EditTags) -> None:
         """Raises NotFound, InvalidInput (too many)."""
         await self._caller.call(SUBJECT, EDIT_TAGS, request)
+
+    async def set_quotas(self, request: SetQuotas) -> None:
+        """Raises InvalidInput (below what is used)."""
+        await self._caller.call(SUBJECT, SET_QUOTAS, request)
+
+    async def delete_quotas(self, project_id: str) -> None:
+        """That there are none is no error."""
+        await self._caller.call(SUBJECT, DELETE_QUOTAS, DeleteQuotas(project_id))
+
+    async def create_server_group(self, group: ServerGroup) -> None:
+        """Raises OverQuota."""
+        await self._caller.call(SUBJECT, CREATE_SERVER_GROUP, PutServerGroup(group))
+
+    async def delete_server_group(self, group_id: ServerGroupId) -> None:
+        """That there is none is no error."""
+        await self._caller.call(SUBJECT, DELETE_SERVER_GROUP, DeleteServerGroup(group_id))
 
     async def create_flavor(self, flavor: Flavor) -> None:
         """Raises Conflict."""
@@ -167,9 +260,9 @@ class ConductorAPI:
         """That there is none is no error: whoever cares has looked before."""
         await self._caller.call(SUBJECT, DELETE_FLAVOR, DeleteFlavor(flavor_id))
 
-    async def create_keypair(self, keypair: Keypair) -> None:
-        """Raises Conflict."""
-        await self._caller.call(SUBJECT, CREATE_KEYPAIR, PutKeypair(keypair))
+    async def create_keypair(self, keypair: Keypair, project_id: str) -> None:
+        """Raises Conflict, OverQuota."""
+        await self._caller.call(SUBJECT, CREATE_KEYPAIR, PutKeypair(keypair, project_id))
 
     async def delete_keypair(self, user_id: str, name: str) -> None:
         """That there is none is no error."""

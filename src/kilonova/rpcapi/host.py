@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from kilonova.objects.action import Action, ActionEvent
-from kilonova.objects.ids import ActionId, AttemptId, HostName, InstanceId
+from kilonova.objects.ids import ActionId, AttemptId, HostName, ImageId, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import Inventory
 from kilonova.objects.states import PowerState
@@ -112,6 +112,52 @@ class RecordEvents:
 
 
 @dataclass(frozen=True, slots=True)
+class BeginImage:
+    """The host begins, or goes on, to make the image that the action is to make."""
+
+    host: HostName
+    action_id: ActionId
+    attempt: AttemptId
+
+
+@dataclass(frozen=True, slots=True)
+class ImageBegun:
+    """`saved`: the image is whole already; an earlier attempt has come that far."""
+
+    saved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteImage:
+    """The image's bytes are in the store.  Sizes in bytes, hashes in hex."""
+
+    host: HostName
+    action_id: ActionId
+    attempt: AttemptId
+    size: int
+    virtual_size: int
+    md5: str
+    sha512: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropImages:
+    """The images that the action makes needless: backups beyond the rotation, the image of a server that came off the
+    shelf."""
+
+    host: HostName
+    action_id: ActionId
+    attempt: AttemptId
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Images that have no record any more: their bytes may go."""
+
+    images: tuple[ImageId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """One read of one guest; `power` None means that the hypervisor said there is no such guest."""
 
@@ -211,6 +257,9 @@ PING = Method("ping", Ping, Ack, "Whether the conductor answers, with its databa
 FETCH = Method("fetch", Fetch, Fetched, "Hand out the host's open actions.", timeout_s=12, attempt_s=3)
 FINISH = Method("finish", Finish, Ack, "An attempt ended; the last one of a host wins nothing twice.")
 RECORD_EVENTS = Method("record_events", RecordEvents, Ack, "Steps of an attempt, for people to read.")
+BEGIN_IMAGE = Method("begin_image", BeginImage, ImageBegun, "An action's image is being made; NotFound once deleted.")
+COMPLETE_IMAGE = Method("complete_image", CompleteImage, Ack, "An action's image is whole; NotFound once deleted.")
+DROP_IMAGES = Method("drop_images", DropImages, Dropped, "Forget the images that an action makes needless.")
 REPORT_STATES = Method("report_states", ReportStates, Ack, "What the hypervisor says of guests.")
 LIST_EXPECTED = Method("list_expected", ListExpected, Expected, "What the database believes of the host's guests.")
 JUDGE_GUESTS = Method("judge_guests", JudgeGuests, Judged, "Which of these guests should not be on this host.")
@@ -226,6 +275,10 @@ class HostAPI:
 
     def __init__(self, caller: Caller, host: HostName) -> None:
         self._caller, self._host, self._subject = caller, host, subject(host)
+
+    @property
+    def host(self) -> HostName:
+        return self._host
 
     async def register(self, request: RegisterHost) -> Registered:
         """The standing of this process.  Raises StateError when the conductor knows host or node otherwise."""
@@ -245,6 +298,18 @@ class HostAPI:
 
     async def record_events(self, action_id: ActionId, attempt: AttemptId, events: tuple[ActionEvent, ...]) -> None:
         await self._caller.call(self._subject, RECORD_EVENTS, RecordEvents(self._host, action_id, attempt, events))
+
+    async def begin_image(self, action_id: ActionId, attempt: AttemptId) -> bool:
+        """Whether the image is whole already.  Raises NotFound when it was deleted."""
+        return (await self._caller.call(self._subject, BEGIN_IMAGE, BeginImage(self._host, action_id, attempt))).saved
+
+    async def complete_image(self, request: CompleteImage) -> None:
+        """Raises NotFound when the image was deleted."""
+        await self._caller.call(self._subject, COMPLETE_IMAGE, request)
+
+    async def drop_images(self, action_id: ActionId, attempt: AttemptId) -> tuple[ImageId, ...]:
+        """The images whose bytes may go."""
+        return (await self._caller.call(self._subject, DROP_IMAGES, DropImages(self._host, action_id, attempt))).images
 
     async def report_states(self, epoch: int, states: tuple[Observed, ...]) -> None:
         await self._caller.call(self._subject, REPORT_STATES, ReportStates(self._host, epoch, states))

@@ -9,6 +9,7 @@ from kilonova.objects.ids import HostName
 from kilonova.objects.placement import Choice, PlacementRequest, Refusal
 from kilonova.objects.service import ComputeNode
 from kilonova.scheduler.filters import FILTERS
+from kilonova.scheduler.groups import preference
 from kilonova.scheduler.weighers import WEIGHERS
 
 BEST_FEW = 3
@@ -26,10 +27,11 @@ def choose(request: PlacementRequest, nodes: Iterable[ComputeNode], random: Rand
         else:
             refusals.append(refusal)
     weights = {node.service.host: sum(m * weigh(node) for weigh, m in WEIGHERS.items()) for node in fit}
-    ordered = sorted(weights, key=lambda host: (-weights[host], host))
+    liked = {node.service.host: preference(request, node) for node in fit}
+    ordered = sorted(weights, key=lambda host: (-liked[host], -weights[host], host))
     if len(ordered) > 1:
-        first = random.randrange(min(BEST_FEW, len(ordered)))
-        ordered.insert(0, ordered.pop(first))
+        best = [host for host in ordered[:BEST_FEW] if liked[host] == liked[ordered[0]]]
+        ordered.insert(0, ordered.pop(random.randrange(len(best))))
     return Choice(tuple(ordered), tuple(refusals), weights)
 
 

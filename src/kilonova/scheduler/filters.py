@@ -6,8 +6,11 @@ A filter is a function of the request and the host; it looks at what it is given
 
 from collections.abc import Callable, Mapping
 
+from kilonova.objects.extra_specs import AGGREGATE
 from kilonova.objects.placement import PlacementRequest
 from kilonova.objects.service import ComputeNode
+from kilonova.scheduler import groups
+from kilonova.scheduler.spec_words import matches
 
 Filter = Callable[[PlacementRequest, ComputeNode], str | None]
 """The reason of a refusal, in a few words; None lets the host pass."""
@@ -54,6 +57,18 @@ def disk(request: PlacementRequest, node: ComputeNode) -> str | None:
     )
 
 
+def aggregate_extra_specs(request: PlacementRequest, node: ComputeNode) -> str | None:
+    """What the flavor asks of the metadata of the host's aggregates."""
+    for name, wanted in request.extra_specs.items():
+        if not name.startswith(AGGREGATE):
+            continue
+        key = name.removeprefix(AGGREGATE)
+        said = node.traits.get(key, frozenset())
+        if not any(matches(value, wanted) for value in said):
+            return f"asked for {key} {wanted}, its aggregates say {', '.join(sorted(said)) or 'nothing of it'}"
+    return None
+
+
 def network(request: PlacementRequest, node: ComputeNode) -> str | None:
     """A host that has the networks that were asked for; any, if the instance wants one and does not say which."""
     if not request.wants_network:
@@ -67,9 +82,12 @@ def network(request: PlacementRequest, node: ComputeNode) -> str | None:
 FILTERS: Mapping[str, Filter] = {
     "ComputeFilter": compute,
     "AvailabilityZoneFilter": availability_zone,
+    "AggregateInstanceExtraSpecsFilter": aggregate_extra_specs,
     "CoreFilter": core,
     "RamFilter": ram,
     "DiskFilter": disk,
     "NetworkFilter": network,
+    "ServerGroupAffinityFilter": groups.affinity,
+    "ServerGroupAntiAffinityFilter": groups.anti_affinity,
 }
 """In the order in which they are asked; the first refusal of a host is the one that is told."""

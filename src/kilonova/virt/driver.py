@@ -8,7 +8,7 @@ All methods are idempotent and derive what they need from the instance record.  
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 import structlog
 
 from kilonova.base.clock import Clock
-from kilonova.base.errors import DriverLoadError
+from kilonova.base.errors import DriverLoadError, HypervisorError
 from kilonova.base.tasks import Supervisor
 from kilonova.config.load import Settings
 from kilonova.objects.console import ConsoleStream
@@ -82,6 +82,35 @@ class GuestStatistics(Protocol):
         ...
 
 
+class DiskSnapshots(Protocol):
+    """Copies of guests' root disks, whatever the guests do meanwhile."""
+
+    async def take(self, instance_id: InstanceId, name: str, limit_s: float) -> None:
+        """The root disk as it was at one moment is kept beside the guest under `name`: a qcow2 that needs no other
+        file.  A guest that runs goes on, and its file systems are frozen for that moment if its agent answers.  One
+        that is kept already stays as it is; one that is half made is made anew.
+
+        Raises HypervisorError when it does not end within `limit_s` seconds, or there is no room.
+        """
+        ...
+
+    def read(self, instance_id: InstanceId, name: str) -> AsyncIterator[bytes]:
+        """The bytes of a snapshot that is kept.  Raises HypervisorError."""
+        ...
+
+    async def remove(self, instance_id: InstanceId, name: str) -> None:
+        """Nothing of it is left, and nobody makes it any more."""
+        ...
+
+
+@runtime_checkable
+class HasSnapshots(Protocol):
+    """A driver that can copy guests' root disks."""
+
+    @property
+    def snapshots(self) -> DiskSnapshots: ...
+
+
 @runtime_checkable
 class Pulse(Protocol):
     """A driver that can tell that a guest does not answer, though its hypervisor calls it running.  Reads of such a
@@ -119,6 +148,30 @@ class SerialConsole(Protocol):
         ...
 
 
+@runtime_checkable
+class Resizing(Protocol):
+    """A driver that can make a guest's root disk larger, and back again.  Where there is something to be done the guest
+    must be off (HypervisorError), but for `drop_kept_disk`."""
+
+    async def keep_disk(self, instance_id: InstanceId, tag: str) -> None:
+        """A copy of the root disk as it is now is kept under `tag`.  One that is there already stays as it is; those
+        under other tags go.  HypervisorError when there is no room for it."""
+        ...
+
+    async def grow_disk(self, instance_id: InstanceId, disk_gib: int) -> None:
+        """The root disk is at least that large; it is never made smaller."""
+        ...
+
+    async def restore_disk(self, instance_id: InstanceId, tag: str) -> None:
+        """What was kept under `tag` is the root disk again, exactly.  Nothing is done when it is not there: it has been
+        put back, or was never whole."""
+        ...
+
+    async def drop_kept_disk(self, instance_id: InstanceId) -> None:
+        """No copy is kept; the root disk is as it is, and may be in use."""
+        ...
+
+
 class ComputeDriver(ABC):
     """One hypervisor of one host.
 
@@ -129,6 +182,11 @@ class ComputeDriver(ABC):
         self.virtapi = virtapi
         self.settings = settings
         self.read_only = read_only
+
+    def refuse_if_read_only(self, name: str) -> None:
+        """Raises HypervisorError for a change (the method's name) by a driver that may make none."""
+        if self.read_only:
+            raise HypervisorError(f"The driver is read-only: {name} is refused.")
 
     @abstractmethod
     async def init_host(self, tasks: Supervisor) -> None:

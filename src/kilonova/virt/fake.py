@@ -15,19 +15,24 @@ from kilonova.base.errors import HypervisorError, HypervisorUnavailable, Invalid
 from kilonova.base.tasks import Supervisor
 from kilonova.config.load import Settings
 from kilonova.networks.addresses import bridge_network, host_network
+from kilonova.objects.diagnostics import CpuFigures, DiskFigures, GuestDiagnostics, NicFigures
 from kilonova.objects.guest import GuestEvent, GuestState
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import HostNetwork, Inventory
-from kilonova.objects.states import PowerState
-from kilonova.virt.driver import BaseImage, ComputeDriver, VirtAPI
+from kilonova.objects.states import SAVED, PowerState
+from kilonova.virt.driver import BaseImage, VirtAPI
 from kilonova.virt.fake_machine import CutOff, FakeConsole, FakeGuest, FakeHypervisor
+from kilonova.virt.fake_resizing import FakeResizing
+from kilonova.virt.fake_snapshots import FakeSnapshots
 
 SUBNET = "10.64.0.0/16"
 """Addresses for 65,000 guests; the network exists nowhere."""
 
+LIVE = (PowerState.RUNNING, PowerState.PAUSED)
 
-class FakeDriver(ComputeDriver):
+
+class FakeDriver(FakeResizing):
     """The driver of a FakeHypervisor; without one given it makes its own."""
 
     def __init__(
@@ -40,6 +45,7 @@ class FakeDriver(ComputeDriver):
     ) -> None:
         super().__init__(virtapi, settings, read_only=read_only)
         self.hypervisor = hypervisor or FakeHypervisor()
+        self.snapshots = FakeSnapshots(self.hypervisor, self._call)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def init_host(self, tasks: Supervisor) -> None:
@@ -60,8 +66,8 @@ class FakeDriver(ComputeDriver):
 
     async def _enter(self, name: str, instance_id: InstanceId | None, *, changes: bool) -> Exception | None:
         """What every call meets first; how it is to fail when its work is done."""
-        if changes and self.read_only:
-            raise HypervisorError(f"The driver is read-only: {name} is refused.")
+        if changes:
+            self.refuse_if_read_only(name)
         hook = self.hypervisor.before_call
         fail_after = await hook(name, instance_id) if hook is not None else None
         while instance_id is not None and (pending := self.hypervisor.late.get(instance_id)) is not None:
@@ -154,6 +160,7 @@ class FakeDriver(ComputeDriver):
         async with self._call("ensure_disks", instance.id, changes=True):
             guest = self._guest(instance.id)
             guest.base = guest.base or base
+            guest.disk_bytes = guest.disk_bytes or max(instance.flavor.disk_gib << 30, base.virtual_size)
 
     async def remove_disks(self, instance_id: InstanceId) -> None:
         async with self._call("remove_disks", instance_id, changes=True):
@@ -161,7 +168,8 @@ class FakeDriver(ComputeDriver):
                 raise HypervisorError(f"Guest {instance_id} is still defined: its disks are kept.")
             guest = self.hypervisor.guests.get(instance_id)
             if guest is not None:
-                guest.base, guest.config_drive = None, None
+                guest.base, guest.rescue, guest.config_drive, guest.kept_disk = None, None, None, None
+                guest.snapshots.clear()
                 guest.console.clear()
                 self._forget_if_empty(instance_id)
 
@@ -191,7 +199,7 @@ class FakeDriver(ComputeDriver):
             guest = self._defined(instance_id)
             if guest is None:
                 return
-            if guest.power not in (PowerState.SHUTDOWN, PowerState.CRASHED):
+            if not guest.off:
                 raise HypervisorError(f"Guest {instance_id} is not off: it stays defined.")
             guest.definition, guest.mark = None, None
             guest.power, guest.reason = PowerState.SHUTDOWN, ""
@@ -209,9 +217,11 @@ class FakeDriver(ComputeDriver):
         if guest.power is PowerState.PAUSED:
             guest.mark = mark
             self.hypervisor.move(instance_id, PowerState.RUNNING, "unpaused")
+        if guest.saved:
+            self.hypervisor.move(instance_id, PowerState.RUNNING, "restored")
         if guest.power is PowerState.RUNNING:
             return
-        if guest.base is None:
+        if guest.boots_from is None or guest.base is None:
             raise HypervisorError(f"Guest {instance_id} has no disk.")
         guest.mark = mark
         self.hypervisor.move(instance_id, PowerState.RUNNING, "booted")
@@ -247,9 +257,71 @@ class FakeDriver(ComputeDriver):
 
         await self._change("unpause", instance_id, work)
 
+    async def suspend(self, instance_id: InstanceId) -> None:
+        """See Suspension."""
+
+        def work() -> None:
+            guest = self._defined(instance_id)
+            if guest is None or not guest.saved:
+                self._live(instance_id)
+                self.hypervisor.move(instance_id, PowerState.SUSPENDED, SAVED)
+
+        await self._change("suspend", instance_id, work)
+
+    async def resume(self, instance_id: InstanceId) -> None:
+        """See Suspension."""
+
+        def work() -> None:
+            guest = self._defined(instance_id)
+            if guest is None or not (guest.saved or guest.power in LIVE):
+                raise HypervisorError(f"Guest {instance_id} has no saved memory to go on from.")
+            self.hypervisor.move(instance_id, PowerState.RUNNING, "restored")
+
+        await self._change("resume", instance_id, work)
+
+    async def make_rescue_disk(self, instance: Instance, base: BaseImage) -> None:
+        """See RescueDisk."""
+        async with self._call("make_rescue_disk", instance.id, changes=True):
+            guest = self._guest(instance.id)
+            if guest.base is None:
+                self._forget_if_empty(instance.id)
+                raise HypervisorError(f"Guest {instance.id} has no disk of its own to be rescued.")
+            guest.rescue = base
+
+    async def remove_rescue_disk(self, instance_id: InstanceId) -> None:
+        """See RescueDisk."""
+        async with self._call("remove_rescue_disk", instance_id, changes=True):
+            if (guest := self.hypervisor.guests.get(instance_id)) is not None:
+                guest.rescue = None
+
+    async def replace_root_disk(self, instance: Instance, base: BaseImage) -> None:
+        """See DiskReplacement."""
+        async with self._call("replace_root_disk", instance.id, changes=True):
+            guest = self._guest(instance.id)
+            if guest.saved or not guest.off:
+                raise HypervisorError(f"Guest {instance.id} is not off: its disk is kept.")
+            guest.base = base
+
+    async def diagnostics(self, instance_id: InstanceId) -> GuestDiagnostics:
+        """See Diagnostics.  Nothing is measured of what is not there."""
+        async with self._call("diagnostics", instance_id, changes=False):
+            guest = self._defined(instance_id)
+            if guest is None or guest.definition is None or guest.state.power is not PowerState.RUNNING:
+                raise InvalidState(f"Guest {instance_id} is not running: there is nothing to measure.")
+            record = guest.definition
+            return GuestDiagnostics(
+                state="running",
+                driver="fake",
+                hypervisor="fake",
+                memory_maximum_kib=record.flavor.memory_mib * 1024,
+                cpus=tuple(CpuFigures(0) for _ in range(record.flavor.vcpus)),
+                nics=tuple(NicFigures(f"nic{at}", address.mac) for at, address in enumerate(record.addresses)),
+                disks=(DiskFigures("vda"),),
+            )
+
     def _live(self, instance_id: InstanceId) -> FakeGuest:
         guest = self._defined(instance_id)
-        if guest is None or guest.power not in (PowerState.RUNNING, PowerState.PAUSED):
+        if guest is None or guest.power not in LIVE:
             raise HypervisorError(f"Guest {instance_id} does not run.")
         return guest
 

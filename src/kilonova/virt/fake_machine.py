@@ -11,7 +11,7 @@ from kilonova.base.errors import HypervisorError, OutcomeUnknown
 from kilonova.objects.guest import NOT_RESPONDING, RECONNECTED, GuestEvent, GuestState
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
-from kilonova.objects.states import PowerState
+from kilonova.objects.states import SAVED, PowerState
 from kilonova.virt.console import ConsoleBuffer
 from kilonova.virt.driver import BaseImage, VirtAPI
 
@@ -43,6 +43,11 @@ class FakeGuest:
     """Everything that a host holds of one guest."""
 
     base: BaseImage | None = None
+    rescue: BaseImage | None = None
+    disk_bytes: int = 0
+    kept_disk: tuple[str, int] | None = None
+    """Under what a copy of the root disk is kept, and its size in bytes."""
+    snapshots: dict[str, bytes] = field(default_factory=dict[str, bytes])
     config_drive: Mapping[str, bytes] | None = None
     network: bool = False
     definition: Instance | None = None
@@ -53,6 +58,22 @@ class FakeGuest:
     starts: int = 0
     frozen: bool = False
     session: ConsoleBuffer | None = None
+
+    @property
+    def saved(self) -> bool:
+        """Whether its memory is on the host's disk."""
+        return (self.power, self.reason) == (PowerState.SUSPENDED, SAVED)
+
+    @property
+    def off(self) -> bool:
+        """Whether it has no process."""
+        return self.saved or self.power in (PowerState.SHUTDOWN, PowerState.CRASHED)
+
+    @property
+    def boots_from(self) -> BaseImage | None:
+        """What its first disk is made of."""
+        rescued = self.definition is not None and self.definition.rescue_image is not None
+        return self.rescue if rescued else self.base
 
     @property
     def state(self) -> GuestState:
@@ -75,7 +96,8 @@ class FakeGuest:
 
     @property
     def empty(self) -> bool:
-        return self.base is None and self.config_drive is None and not self.network and self.definition is None
+        disks = (self.base, self.rescue, self.kept_disk, self.config_drive)
+        return all(disk is None for disk in disks) and not self.network and self.definition is None
 
 
 @dataclass(slots=True)
@@ -115,7 +137,7 @@ class FakeHypervisor:
         guest = self.guests.get(instance_id)
         if guest is None or guest.definition is None or guest.power == power:
             return
-        goes_on = guest.power is PowerState.PAUSED
+        goes_on = guest.saved or guest.power is PowerState.PAUSED
         guest.power, guest.reason = power, reason
         guest.frozen = guest.frozen and power is PowerState.RUNNING
         if power is PowerState.RUNNING and not goes_on:
@@ -141,9 +163,10 @@ class FakeHypervisor:
         self.emit(GuestEvent(instance_id, "pulse"))
 
     def lose_power(self) -> None:
-        """The host reboots: every guest is off and nobody was told."""
+        """The host reboots: every guest is off and nobody was told; memory that was saved stays so."""
         for guest in self.guests.values():
-            guest.power, guest.reason = PowerState.SHUTDOWN, "unknown"
+            if not guest.saved:
+                guest.power, guest.reason = PowerState.SHUTDOWN, "unknown"
             guest.hang_up("The guest is no longer running.")
         for done in self.late.values():
             done.set_result(None)

@@ -66,6 +66,8 @@ def expected(minor: int, *, admin: bool, whole: bool) -> set[str]:
     if not whole:
         return names
     names |= EXTENDED
+    if minor >= 90:
+        names |= {"OS-EXT-SRV-ATTR:hostname"}
     if admin:
         names |= ADMIN
         if minor >= 3:
@@ -190,6 +192,15 @@ def test_the_host_status(status: HostStatus, word: str) -> None:
 )
 def test_host_names_are_made_of_names(name: str, hostname: str) -> None:
     assert hostname_of(name, InstanceId("the-id")) == hostname
+
+
+def test_what_was_written_down_is_shown() -> None:
+    kept = {"access_ip_v4": "192.0.2.1", "access_ip_v6": "2001:db8::1", "disk_config": "AUTO"}
+    for shown in (single(active(**kept), viewer()), short(active(**kept), viewer())):
+        assert (shown["accessIPv4"], shown["accessIPv6"]) == ("192.0.2.1", "2001:db8::1")
+        assert shown["OS-DCF:diskConfig"] == "AUTO"
+    grouped = active(server_group_id="g")
+    assert single(grouped, viewer())["server_groups"] == short(grouped, viewer())["server_groups"] == ["g"]
 
 
 def test_updated_is_the_records_own() -> None:

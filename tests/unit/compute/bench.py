@@ -24,6 +24,7 @@ from kilonova.virt.fake import FakeDriver
 from kilonova.virt.fake_machine import FakeHypervisor
 from tests import make
 from tests.simulation.virtual import SimClock
+from tests.unit.compute.records import Library
 
 ADDRESS = Address("kilonova", "10.9.0.2", "fa:16:3e:00:00:01", 24, "10.9.0.1")
 
@@ -40,7 +41,8 @@ class Bench:
         self.driver = FakeDriver(self.virtapi, settings, hypervisor=self.machine)
         self.source = make.OneImage()
         cache = ImageCache(directory / "_base", self.source, InlineWorkers(), self.clock)
-        self.tools = Tools(self.driver, cache, self.clock, settings.default, boot_id)
+        self.library = Library(directory, self.clock)
+        self.tools = Tools(self.driver, cache, self.library.uploads, self.clock, settings.default, boot_id)
         self.instance: Instance = make.instance(host=make.HOST, addresses=(ADDRESS,))
 
     async def start(self, tasks: Supervisor) -> None:

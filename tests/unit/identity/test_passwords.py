@@ -1,10 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Passwords: right, wrong, and nobody's."""
 
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import pytest
+
 from kilonova.base.clock import SystemClock
+from kilonova.base.errors import Overloaded
 from kilonova.base.threads import DaemonWorkers
-from kilonova.identity.passwords import MAX_BYTES, MEMORY_KIB, Passwords
+from kilonova.identity.passwords import MAX_BYTES, MEMORY_KIB, MOST_WAITING, Passwords
 from tests.make import run
+
+T = TypeVar("T")
 
 
 def test_only_the_right_password_matches() -> None:
@@ -34,5 +43,39 @@ def test_nobody_takes_as_long_as_somebody() -> None:
                 best = min(best, clock.monotonic() - began)
             seconds.append(best)
         assert 0.5 < seconds[0] / seconds[1] < 2
+
+    run(main())
+
+
+class _Stuck:
+    """Workers that do their work when `go` is set."""
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+
+    async def run(self, fn: Callable[..., T], *args: Any) -> T:
+        await self.go.wait()
+        return fn(*args)
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+def test_only_so_many_wait_and_who_comes_then_is_told_at_once() -> None:
+    async def main() -> None:
+        workers = _Stuck()
+        passwords = Passwords(workers)
+        async with asyncio.TaskGroup() as group:
+            waiting = [group.create_task(passwords.verify("no hash", "guess")) for _ in range(MOST_WAITING)]
+            await asyncio.sleep(0)
+            for call in (passwords.verify(None, "guess"), passwords.hash("new")):
+                with pytest.raises(Overloaded, match="try again"):
+                    await call
+            waiting[0].cancel()
+            await asyncio.sleep(0)
+            late = group.create_task(passwords.verify("no hash", "guess"))
+            workers.go.set()
+        assert not late.result()
+        assert not await passwords.verify("", "nobody has an empty hash")
 
     run(main())

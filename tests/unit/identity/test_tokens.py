@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tokens are believed when they are ours, unchanged, and not over."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import jwt
@@ -8,7 +9,7 @@ import pytest
 
 from kilonova.base.clock import SystemClock
 from kilonova.base.errors import Unauthorized
-from kilonova.identity.tokens import Claims, Subject, TokenMinter
+from kilonova.identity.tokens import Claims, CredentialRef, Subject, TokenMinter
 from tests.make import NOW
 
 SECRET = b"s" * 32
@@ -87,3 +88,30 @@ def test_only_so_many_tokens_are_remembered() -> None:
         minter.verify(minter.mint(ALICE, ())[0])
     assert len(minter._seen) < 300  # pyright: ignore[reportPrivateUsage]
     assert minter.verify(text) == claims
+
+
+def test_roles_come_with_what_they_imply() -> None:
+    minter = TokenMinter(SECRET, StoppedClock(), 60)
+    implied = {
+        ("admin",): ("admin", "member", "reader"),
+        ("member", "gardener"): ("gardener", "member", "reader"),
+        ("reader",): ("reader",),
+        (): (),
+    }
+    for given, carried in implied.items():
+        text, claims = minter.mint(replace(ALICE, roles=given), ())
+        assert claims.subject.roles == minter.verify(text).subject.roles == carried
+
+
+def test_a_credential_is_carried() -> None:
+    clock = StoppedClock()
+    robot = replace(ALICE, credential=CredentialRef("c1", "robot", restricted=True))
+    text, claims = TokenMinter(SECRET, clock, 60).mint(robot, ())
+    assert claims.subject.credential == robot.credential
+    assert TokenMinter(SECRET, clock, 60).verify(text) == claims
+
+
+def test_a_token_counts_although_the_clock_was_set_back_after_a_new_password() -> None:
+    later = NOW + timedelta(minutes=5)
+    _, claims = TokenMinter(SECRET, StoppedClock(), 60).mint(ALICE, (), tokens_from=later)
+    assert claims.issued_at == later

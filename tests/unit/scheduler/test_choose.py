@@ -89,3 +89,29 @@ def test_refusals_of_many_hosts_are_told_together() -> None:
     assert explain(choice.refusals) == (
         "No valid host was found. ComputeFilter refused 2 hosts, a among them (service is down)."
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted", "fits"),
+    [
+        ("ssd", "ssd", True),
+        ("hdd", "ssd", False),
+        ("", "ssd", False),
+        ("ssd", "<or> hdd <or> ssd", True),
+        ("tape", "<or> hdd <or> ssd", False),
+        ("fast ssd", "<in> ssd", True),
+        ("ssd", "s!= hdd", True),
+        ("ssd", "s== hdd", False),
+        ("12", ">= 10", True),
+        ("9", ">= 10", False),
+        ("12", "= 10", True),
+        ("12", "== 10", False),
+        ("many", ">= 10", False),
+        ("hdd,ssd", "ssd", True),
+    ],
+)
+def test_what_a_flavor_asks_of_aggregates(said: str, wanted: str, fits: bool) -> None:
+    traits = {"disk": frozenset(said.split(","))} if said else {}
+    request = replace(SMALL, extra_specs={"aggregate_instance_extra_specs:disk": wanted, "hw:cpu_policy": "shared"})
+    choice = choose(request, [replace(node("h"), traits=traits)], Random(1))
+    assert [refusal.filter for refusal in choice.refusals] == ([] if fits else ["AggregateInstanceExtraSpecsFilter"])

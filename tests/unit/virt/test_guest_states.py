@@ -5,7 +5,7 @@ import libvirt
 import pytest
 
 from kilonova.objects.states import PowerState
-from kilonova.virt.libvirt import guest
+from kilonova.virt.libvirt import states
 
 TABLE = [
     ("RUNNING", "BOOTED", PowerState.RUNNING, "booted"),
@@ -28,12 +28,12 @@ TABLE = [
 @pytest.mark.parametrize(("state", "reason", "power", "word"), TABLE)
 def test_states_and_reasons(state: str, reason: str, power: PowerState, word: str) -> None:
     pair = getattr(libvirt, f"VIR_DOMAIN_{state}"), getattr(libvirt, f"VIR_DOMAIN_{state}_{reason}")
-    assert guest.power_of(*pair) is power
-    assert guest.reason_name(*pair) == word
+    assert states.power_of(*pair) is power
+    assert states.reason_name(*pair) == word
 
 
 def test_what_libvirt_may_say_one_day_is_unknown_and_not_off() -> None:
-    assert guest.power_of(libvirt.VIR_DOMAIN_NOSTATE, 0) is PowerState.NOSTATE
-    assert guest.power_of(99, 0) is PowerState.NOSTATE
-    assert guest.power_of(-1, -1) is PowerState.NOSTATE
-    assert guest.reason_name(99, 7) == ""
+    assert states.power_of(libvirt.VIR_DOMAIN_NOSTATE, 0) is PowerState.NOSTATE
+    assert states.power_of(99, 0) is PowerState.NOSTATE
+    assert states.power_of(-1, -1) is PowerState.NOSTATE
+    assert states.reason_name(99, 7) == ""

@@ -33,6 +33,7 @@ from kilonova.virt.libvirt.inheritance import NAME
 from lab.libvirtd import PrivateLibvirtd
 from tests import make
 from tests.contract.drivers import Bench, Case, make_base, private_daemon, state_directory
+from tests.unit.compute.records import Library
 
 pytestmark = pytest.mark.live
 
@@ -177,7 +178,8 @@ class Operator:
     def __init__(self, bench: Bench, directory: Path) -> None:
         clock = bench.virtapi.clock
         cache = ImageCache(directory / "_base", make.OneImage(), InlineWorkers(), clock)
-        self.tools = Tools(bench.driver, cache, clock, bench.settings.default, "boot-1")
+        uploads = Library(directory, clock).uploads
+        self.tools = Tools(bench.driver, cache, uploads, clock, bench.settings.default, "boot-1")
         self.instance: Instance = replace(make.instance(host=make.HOST), id=bench.instance().id)
 
     def run(self, verb: Verb) -> Run:

@@ -2,7 +2,8 @@
 """Kinds of values in request bodies, as lenient as Nova is where clients rely on it, and no more."""
 
 import re
-from typing import Annotated, Any
+from ipaddress import IPv4Address, IPv6Address
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -63,6 +64,19 @@ def _whole(value: Any) -> int:
     raise _bad("it is no integer")
 
 
+def _address_of(kind: type[IPv4Address] | type[IPv6Address]) -> BeforeValidator:
+    def normal(value: Any) -> str:
+        text = str(value)
+        try:
+            if "%" in text:  # a zone is some host's own
+                raise ValueError(text)
+            return str(kind(text))
+        except ValueError as exc:
+            raise _bad(f"it is no {kind.__name__[:4]} address") from exc
+
+    return BeforeValidator(normal)
+
+
 def _id_text(value: Any) -> str:
     """Flavor ids that look like numbers may come as numbers."""
     if isinstance(value, int) and not isinstance(value, bool):
@@ -98,6 +112,13 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 Positive = Annotated[int, Field(ge=1, le=0x7FFFFFFF), BeforeValidator(_whole)]
 NotNegative = Annotated[int, Field(ge=0, le=0x7FFFFFFF), BeforeValidator(_whole)]
 IdText = Annotated[str, BeforeValidator(_id_text), StringConstraints(min_length=1, max_length=255)]
+IPv4Text = Annotated[str, _address_of(IPv4Address)]
+IPv6Text = Annotated[str, _address_of(IPv6Address)]
+"""In the normal form."""
+HostnameText = Annotated[
+    str, StringConstraints(min_length=2, max_length=63, pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9]$")
+]
+"""One label (RFC 1123)."""
 Metadata = Annotated[
     dict[str, str],
     AfterValidator(_metadata),
@@ -109,3 +130,5 @@ Metadata = Annotated[
     ),
 ]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^,/]*$")]
+DiskConfig = Literal["AUTO", "MANUAL"]
+"""OS-DCF:diskConfig.  It is kept and shown; nothing here repartitions a disk."""

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Flavors: list, show, create, delete, and their extra specs.
+"""Flavors: list, show, create, describe, delete.
 
-Source: Compute API reference, "Flavors".  A flavor that is not public is there for administrators only.
+Source: Compute API reference, "Flavors".  A flavor that is not public is there for administrators, and for the projects
+that it was opened to.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
+import sqlalchemy as sa
 from pydantic import Field, StringConstraints
 
 from kilonova.api.body import Body
@@ -16,6 +19,7 @@ from kilonova.api.microversion import v2
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
 from kilonova.db.readers import catalogue
+from kilonova.objects.extra_specs import unkept
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId
 
@@ -64,9 +68,29 @@ class CreateFlavor(Body):
     flavor: NewFlavor
 
 
-def is_visible(flavor: Flavor, context: RequestContext) -> bool:
-    """Whether the caller may use the flavor."""
-    return flavor.is_public or context.is_admin
+class NewDescription(Body):
+    description: Annotated[Description, StringConstraints(min_length=1)] | None
+
+
+class UpdateFlavor(Body):
+    flavor: NewDescription
+
+
+def for_server(connection: sa.Connection, flavor_id: FlavorId, context: RequestContext) -> Flavor:
+    """The flavor that a server is to be made of, or resized to.
+
+    Raises InvalidInput when there is none that the caller may use, and when it asks for what no guest here gets.
+    """
+    try:
+        flavor = catalogue.find_flavor(connection, flavor_id, context.project_id, admin=context.is_admin)
+    except NotFound as exc:
+        raise InvalidInput(exc.message, path="flavorRef") from exc
+    refused = unkept(flavor.extra_specs)
+    if refused:
+        raise InvalidInput(
+            f"Flavor {flavor.name} asks for what no server here gets: {', '.join(refused)}.", path="flavorRef"
+        )
+    return flavor
 
 
 def view(flavor: Flavor, call: Call) -> dict[str, Any]:
@@ -112,7 +136,7 @@ async def list_detail(call: Call) -> Reply:
 
 async def _list(call: Call, shown: Callable[[Flavor, Call], dict[str, Any]]) -> Reply:
     window = call.query.page(call.deps.settings.max_limit)
-    takes = _filter(call)
+    takes = _filter(call, await call.db.read(catalogue.flavors_of_project, call.context.project_id))
     flavors = [flavor for flavor in await call.db.read(catalogue.list_flavors) if takes(flavor)]
     _sort(flavors, call)
     if window.marker is not None:
@@ -127,7 +151,9 @@ async def _list(call: Call, shown: Callable[[Flavor, Call], dict[str, Any]]) -> 
     return json_reply(answer)
 
 
-def _filter(call: Call) -> Callable[[Flavor], bool]:
+def _filter(call: Call, opened: frozenset[str]) -> Callable[[Flavor], bool]:
+    """`opened` are those that are not public, but there for the caller's project: they are listed with the public
+    ones."""
     public: bool | None = True
     if call.context.is_admin:  # for others the argument is ignored
         text = call.query.text("is_public")
@@ -136,7 +162,7 @@ def _filter(call: Call) -> Callable[[Flavor], bool]:
     min_ram, min_disk = call.query.integer("minRam") or 0, call.query.integer("minDisk") or 0
 
     def takes(flavor: Flavor) -> bool:
-        wanted = public is None or flavor.is_public == public
+        wanted = public is None or flavor.is_public == public or (public and flavor.id in opened)
         return wanted and flavor.memory_mib >= min_ram and flavor.disk_gib >= min_disk
 
     return takes
@@ -156,10 +182,8 @@ def _sort(flavors: list[Flavor], call: Call) -> None:
 async def find(call: Call) -> Flavor:
     """The flavor of the path, if the caller may see it.  Raises NotFound."""
     flavor_id = FlavorId(call.params["flavor_id"])
-    flavor = await call.db.read(catalogue.get_flavor, flavor_id)
-    if not is_visible(flavor, call.context):
-        raise NotFound(f"Flavor {flavor_id} could not be found.", flavor_id=flavor_id)
-    return flavor
+    context = call.context
+    return await call.db.read(catalogue.find_flavor, flavor_id, context.project_id, admin=context.is_admin)
 
 
 async def show(call: Call) -> Reply:
@@ -192,20 +216,14 @@ async def create(call: Call, body: CreateFlavor) -> Reply:
     return json_reply({"flavor": view(flavor, call)})
 
 
+async def update(call: Call, body: UpdateFlavor) -> Reply:
+    """PUT /flavors/{id}, from 2.55: nothing but the description ever changes."""
+    flavor = await find(call)
+    await call.deps.operators.describe_flavor(flavor.id, body.flavor.description)
+    return json_reply({"flavor": view(replace(flavor, description=body.flavor.description), call)})
+
+
 async def delete(call: Call) -> Reply:
     """DELETE /flavors/{id}: servers made from it keep their own copy."""
     await call.deps.conductor.delete_flavor((await find(call)).id)
     return Reply()
-
-
-async def list_extra_specs(call: Call) -> Reply:
-    """GET /flavors/{id}/os-extra_specs."""
-    return json_reply({"extra_specs": (await find(call)).extra_specs})
-
-
-async def show_extra_spec(call: Call) -> Reply:
-    """GET /flavors/{id}/os-extra_specs/{key}."""
-    flavor, key = await find(call), call.params["key"]
-    if key not in flavor.extra_specs:
-        raise NotFound(f"Flavor {flavor.id} has no extra specs with key {key[:255]}.")
-    return json_reply({key: flavor.extra_specs[key]})

@@ -4,6 +4,8 @@
 Source: Compute API reference, "Hypervisors".
 """
 
+import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,8 +15,8 @@ import sqlalchemy as sa
 from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.compute.old_ids import pick, shown_id
 from kilonova.api.faults import not_implemented
-from kilonova.api.microversion import v2
-from kilonova.base.errors import InvalidInput, NotFound
+from kilonova.api.microversion import Microversion, v2
+from kilonova.base.errors import HypervisorError, InvalidInput, KilonovaError, NotFound
 from kilonova.db.readers import hosts
 from kilonova.db.readers.servers import ServerQuery, page
 from kilonova.objects.instance import Instance
@@ -22,23 +24,25 @@ from kilonova.objects.service import ComputeNode
 
 ARGUMENTS = frozenset({"limit", "marker", "with_servers", "hypervisor_hostname_pattern"})
 
-_View = Callable[[ComputeNode, Call], dict[str, Any]]
-
 
 async def list_brief(call: Call) -> Reply:
     """GET /os-hypervisors."""
-    return await _list(call, _brief)
+    return await _list(call, detailed=False)
 
 
 async def list_detail(call: Call) -> Reply:
     """GET /os-hypervisors/detail."""
-    return await _list(call, _detail)
+    return await _list(call, detailed=True)
 
 
-async def _list(call: Call, view: _View) -> Reply:
+async def _list(call: Call, *, detailed: bool) -> Reply:
     pattern = call.query.text("hypervisor_hostname_pattern") if call.version >= v2(53) else None
     nodes = await call.db.read(hosts.list_nodes)
     if pattern is not None:
+        if call.query.text("limit") is not None or call.query.text("marker") is not None:
+            raise InvalidInput(
+                "Paging over hypervisors with the hypervisor_hostname_pattern query parameter is not supported."
+            )
         nodes = _matching(nodes, pattern)
     answer: dict[str, Any] = {}
     if call.version >= v2(33) and pattern is None:
@@ -49,7 +53,12 @@ async def _list(call: Call, view: _View) -> Reply:
         if nodes and len(nodes) == window.limit:
             answer = call.next_page("hypervisors_links", str(shown_id(nodes[-1].id, call.version)))
     servers = await _servers(call, nodes)
-    return json_reply({"hypervisors": [{**view(node, call), **servers(node)} for node in nodes], **answer})
+    uptimes = await _uptimes(call, nodes) if detailed else {}
+
+    def shown(node: ComputeNode) -> dict[str, Any]:
+        return detail(node, call.version, uptimes.get(node.id)) if detailed else _brief(node, call.version)
+
+    return json_reply({"hypervisors": [{**shown(node), **servers(node)} for node in nodes], **answer})
 
 
 def _matching(nodes: Sequence[ComputeNode], pattern: str) -> list[ComputeNode]:
@@ -70,7 +79,8 @@ async def show(call: Call) -> Reply:
     """GET /os-hypervisors/{id}."""
     node = await _find(call)
     servers = await _servers(call, [node])
-    return json_reply({"hypervisor": {**_detail(node, call), **servers(node)}})
+    uptimes = await _uptimes(call, [node])
+    return json_reply({"hypervisor": {**detail(node, call.version, uptimes.get(node.id)), **servers(node)}})
 
 
 async def _find(call: Call) -> ComputeNode:
@@ -79,9 +89,33 @@ async def _find(call: Call) -> ComputeNode:
 
 
 async def uptime(call: Call) -> Reply:
-    """GET /os-hypervisors/{id}/uptime: no driver of ours tells it."""
-    await _find(call)
-    raise not_implemented("The host's uptime is not known here.")
+    """GET /os-hypervisors/{id}/uptime, below 2.88."""
+    node = await _find(call)
+    host = node.service.host
+    if not _is_up(node):
+        raise InvalidInput(f"Compute service of {host} is unavailable at this time.")
+    try:
+        text = await call.deps.compute.host_uptime(host)
+    except HypervisorError as exc:
+        raise not_implemented(f"The uptime of {host} is not known: {exc}") from exc
+    return json_reply({"hypervisor": {**_brief(node, call.version), "uptime": text}})
+
+
+async def _uptimes(call: Call, nodes: Sequence[ComputeNode]) -> dict[str, str]:
+    """What the hosts that can be reached say, by node; from 2.88 it is part of what is shown."""
+    found: dict[str, str] = {}
+    if call.version < v2(88):
+        return found
+
+    async def ask(node: ComputeNode) -> None:
+        with contextlib.suppress(KilonovaError):  # shown as null
+            found[node.id] = await call.deps.compute.host_uptime(node.service.host)
+
+    async with asyncio.TaskGroup() as group:
+        for node in nodes:
+            if _is_up(node):
+                group.create_task(ask(node))
+    return found
 
 
 async def statistics(call: Call) -> Reply:
@@ -97,7 +131,7 @@ async def statistics(call: Call) -> Reply:
 async def search(call: Call) -> Reply:
     """GET /os-hypervisors/{pattern}/search, below 2.53."""
     nodes = _matching(await call.db.read(hosts.list_nodes), call.params["hypervisor_id"])
-    return json_reply({"hypervisors": [_brief(node, call) for node in nodes]})
+    return json_reply({"hypervisors": [_brief(node, call.version) for node in nodes]})
 
 
 async def servers_of(call: Call) -> Reply:
@@ -106,7 +140,7 @@ async def servers_of(call: Call) -> Reply:
     by_node = await call.db.read(_instances_of, [node.inventory.node for node in nodes])
     shown: list[dict[str, Any]] = []
     for node in nodes:
-        entry = _brief(node, call)
+        entry = _brief(node, call.version)
         if found := by_node.get(node.inventory.node):
             entry["servers"] = [{"uuid": instance.id, "name": instance.name} for instance in found]
         shown.append(entry)
@@ -132,33 +166,37 @@ def _instances_of(connection: sa.Connection, nodes: Sequence[str]) -> dict[str, 
     return {node: page(connection, ServerQuery(equals={"node": node}, limit=100_000)) for node in nodes}
 
 
-def _brief(node: ComputeNode, call: Call) -> dict[str, Any]:
+def _is_up(node: ComputeNode) -> bool:
+    return node.service.up and not node.service.forced_down
+
+
+def _brief(node: ComputeNode, version: Microversion) -> dict[str, Any]:
     return {
-        "id": shown_id(node.id, call.version),
+        "id": shown_id(node.id, version),
         "hypervisor_hostname": node.inventory.node,
-        "state": "up" if node.service.up and not node.service.forced_down else "down",
+        "state": "up" if _is_up(node) else "down",
         "status": "disabled" if node.service.disabled else "enabled",
     }
 
 
-def _detail(node: ComputeNode, call: Call) -> dict[str, Any]:
+def detail(node: ComputeNode, version: Microversion, uptime: str | None) -> dict[str, Any]:
+    """Everything of a node.  From 2.88 resources are not the hypervisor's to tell, but its uptime is; None: unknown."""
     inventory, service = node.inventory, node.service
-    cpu_info: Any = dict(inventory.cpu_info)
-    if call.version < v2(28):
-        cpu_info = json.dumps(cpu_info)
-    return {
-        **_brief(node, call),
-        **_numbers(node),
-        "cpu_info": cpu_info,
+    shown: dict[str, Any] = {
+        **_brief(node, version),
         "host_ip": inventory.host_ip,
         "hypervisor_type": inventory.hypervisor_type,
         "hypervisor_version": inventory.hypervisor_version,
         "service": {
-            "id": shown_id(service.id, call.version),
+            "id": shown_id(service.id, version),
             "host": service.host,
             "disabled_reason": service.disabled_reason,
         },
     }
+    if version >= v2(88):
+        return {**shown, "uptime": uptime}
+    cpu_info = dict(inventory.cpu_info)
+    return {**shown, **_numbers(node), "cpu_info": json.dumps(cpu_info) if version < v2(28) else cpu_info}
 
 
 def _numbers(node: ComputeNode | None) -> dict[str, int]:

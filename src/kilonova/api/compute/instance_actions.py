@@ -107,6 +107,8 @@ def _event(event: ActionEvent, action: Action, call: Call) -> dict[str, Any]:
     }
     if call.context.is_admin:
         shown["traceback"] = event.details if event.result == "Error" else None
+    if call.version >= v2(84):
+        shown["details"] = event.details
     if call.version >= v2(62):
         shown["hostId"] = host_id(action.project_id, event.host) if event.host else ""
         if call.context.is_admin:

@@ -101,7 +101,7 @@ async def create(call: Call, body: CreateKeypair) -> Reply:
         fingerprint=public_keys.fingerprint(public_key),
         created_at=call.deps.clock.now(),
     )
-    await call.deps.conductor.create_keypair(keypair)
+    await call.deps.conductor.create_keypair(keypair, call.context.project_id)
     shown = {**_brief(keypair, call), "user_id": user_id}
     if private_key is not None:
         shown["private_key"] = private_key

@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""GET /limits, /extensions and /os-aggregates: what a project may use, and two lists that are empty.
+"""GET /limits: what a project may use.
 
-Source: Compute API reference, "Limits".  There are no quotas: -1 means unlimited.
+Source: Compute API reference, "Limits".  -1 means unlimited.
 """
 
 from kilonova.api.call import Call, Reply, json_reply
-from kilonova.api.compute.server_create import MOST_METADATA
 from kilonova.api.microversion import v2
 from kilonova.base.errors import Forbidden
-from kilonova.db.readers import servers
+from kilonova.db.readers import quotas
+from kilonova.objects.quota import UNLIMITED
 
 ARGUMENTS = frozenset({"reserved", "tenant_id"})
-
-UNLIMITED = -1
 
 
 async def show_limits(call: Call) -> Reply:
@@ -20,19 +18,20 @@ async def show_limits(call: Call) -> Reply:
     project_id = call.query.text("tenant_id") or call.context.project_id
     if project_id != call.context.project_id and not call.context.is_admin:
         raise Forbidden("Policy doesn't allow os_compute_api:limits:other_project to be performed.")
-    used = await call.db.read(servers.usage, project_id)
+    standing = await call.db.read(quotas.standing, call.deps.quotas.defaults, project_id)
+    limits, used = standing.limits, standing.used
     absolute: dict[str, int] = {
-        "maxTotalInstances": UNLIMITED,
-        "maxTotalCores": UNLIMITED,
-        "maxTotalRAMSize": UNLIMITED,
-        "maxServerMeta": MOST_METADATA,
-        "maxTotalKeypairs": UNLIMITED,
-        "maxServerGroups": UNLIMITED,
-        "maxServerGroupMembers": UNLIMITED,
+        "maxTotalInstances": limits["instances"],
+        "maxTotalCores": limits["cores"],
+        "maxTotalRAMSize": limits["ram"],
+        "maxServerMeta": limits["metadata_items"],
+        "maxTotalKeypairs": limits["key_pairs"],
+        "maxServerGroups": limits["server_groups"],
+        "maxServerGroupMembers": limits["server_group_members"],
         "totalInstancesUsed": used.instances,
-        "totalCoresUsed": used.vcpus,
-        "totalRAMUsed": used.memory_mib,
-        "totalServerGroupsUsed": 0,
+        "totalCoresUsed": used.cores,
+        "totalRAMUsed": used.ram,
+        "totalServerGroupsUsed": standing.server_groups,
     }
     if call.version < v2(36):
         absolute |= {
@@ -43,17 +42,7 @@ async def show_limits(call: Call) -> Reply:
             "totalSecurityGroupsUsed": 0,
         }
     if call.version < v2(39):
-        absolute["maxImageMeta"] = MOST_METADATA
+        absolute["maxImageMeta"] = limits["metadata_items"]
     if call.version < v2(57):
         absolute |= {"maxPersonality": 0, "maxPersonalitySize": 0}
     return json_reply({"limits": {"rate": [], "absolute": absolute}})
-
-
-async def list_extensions(call: Call) -> Reply:
-    """Everything that once was an extension is part of the API."""
-    return json_reply({"extensions": []})
-
-
-async def list_aggregates(call: Call) -> Reply:
-    """There are none yet; clients ask when they show a hypervisor."""
-    return json_reply({"aggregates": []})

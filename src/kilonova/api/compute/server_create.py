@@ -16,23 +16,22 @@ from typing import Any
 import sqlalchemy as sa
 
 from kilonova.api.call import Call, Reply, json_reply
-from kilonova.api.compute import server_networks
-from kilonova.api.compute.flavors import is_visible
+from kilonova.api.compute import flavors, server_networks
+from kilonova.api.compute.fields import require_uuid
 from kilonova.api.compute.server_models import BlockDevice, CreateServer, NewServer
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import Forbidden, InvalidInput, NotFound
-from kilonova.db.readers import catalogue, servers
+from kilonova.db.readers import catalogue, hosts, server_groups
 from kilonova.networks.ids import security_group_id
 from kilonova.objects.flavor import Flavor
-from kilonova.objects.ids import FlavorId, ImageId, InstanceId
+from kilonova.objects.ids import FlavorId, ImageId, InstanceId, ServerGroupId
 from kilonova.objects.image import DISK_FORMATS, Image, ImageRef, ImageStatus
 from kilonova.objects.instance import Instance
 from kilonova.objects.keypair import Keypair
 
-MOST_METADATA = 128
 MOST_AT_ONCE = 1000
 _HINTS_WITHOUT_EFFECT_HERE = frozenset(
-    {"group", "same_host", "different_host", "query", "target_cell", "build_near_host_ip", "different_cell"}
+    {"same_host", "different_host", "query", "target_cell", "build_near_host_ip", "different_cell"}
 )
 _NOT_IN_HOST_NAMES = re.compile(r"[^a-z0-9-]+")
 
@@ -44,16 +43,17 @@ class _Parts:
     flavor: Flavor
     image: ImageRef
     keypair: Keypair | None
+    group_id: ServerGroupId | None
 
 
 async def create(call: Call, body: CreateServer) -> Reply:
     """Accept the request: 202 with the first server, or with the reservation's id if that was asked for."""
     asked = body.server
-    _check_hints({**body.hints, **body.old_hints})
+    group_id = _group_of({**body.hints, **body.old_hints})
     _check_block_devices(asked)
     _check_rest(asked, call.context.project_id)
     wish = server_networks.wish(asked, call.version)
-    parts = await call.db.read(_find_parts, asked, call.context)
+    parts = await call.db.read(_find_parts, asked, group_id, call.context)
     networks = await call.db.read(server_networks.names, wish.ids) if wish.ids else ()
     instances = _instances(call, asked, parts, wants_network=wish.any)
     await call.deps.conductor.create_servers(call.context, instances, networks)
@@ -65,17 +65,24 @@ async def create(call: Call, body: CreateServer) -> Reply:
     server: dict[str, Any] = {
         "id": first.id,
         "links": links,
-        "OS-DCF:diskConfig": "MANUAL",
+        "OS-DCF:diskConfig": first.disk_config,
         "security_groups": [{"name": "default"}],
         "adminPass": asked.admin_pass or call.deps.clock.new_secret(9),
     }
     return json_reply({"server": server}, headers=(location,))
 
 
-def _check_hints(hints: dict[str, Any]) -> None:
+def _group_of(hints: dict[str, Any]) -> ServerGroupId | None:
+    """The one scheduler hint that is kept: the server group that the servers join."""
     unkept = sorted(hints.keys() & _HINTS_WITHOUT_EFFECT_HERE)
     if unkept:
         raise InvalidInput(f"The scheduler hint {unkept[0]} is not supported here.", path="os:scheduler_hints")
+    group = hints.get("group")
+    if group is None:
+        return None
+    if not isinstance(group, str):
+        raise InvalidInput("The hint group is not the id of a server group.", path="os:scheduler_hints.group")
+    return ServerGroupId(require_uuid("os:scheduler_hints.group", group))
 
 
 def _check_block_devices(asked: NewServer) -> None:
@@ -105,19 +112,13 @@ def _check_rest(asked: NewServer, project_id: str) -> None:
     # Clients that have seen the Network API name a group by its id.
     if any(group.name not in ("default", security_group_id(project_id)) for group in asked.security_groups):
         raise InvalidInput("There is no security group but default here.", path="server.security_groups")
-    if len(asked.metadata) > MOST_METADATA:
-        raise Forbidden(f"Maximum number of metadata items exceeds {MOST_METADATA}.")
     most = asked.max_count or asked.min_count
     if most < asked.min_count:
         raise InvalidInput("min_count must be <= max_count", path="server.min_count")
     if most > MOST_AT_ONCE:
         raise Forbidden(f"At most {MOST_AT_ONCE} servers can be created by one request.")
     if asked.user_data is not None:
-        try:
-            # Some clients wrap their lines.
-            base64.b64decode("".join(asked.user_data.split()), validate=True)
-        except (binascii.Error, ValueError) as exc:
-            raise InvalidInput("The user_data is no valid base64.", path="server.user_data") from exc
+        check_user_data(asked.user_data, "server.user_data")
 
 
 @contextmanager
@@ -129,22 +130,34 @@ def _member(path: str) -> Generator[None]:
         raise InvalidInput(exc.message, path=path) from exc
 
 
-def _find_parts(connection: sa.Connection, asked: NewServer, context: RequestContext) -> _Parts:
+def check_user_data(text: str, path: str) -> None:
+    """Raises InvalidInput unless it is base64."""
+    try:
+        # Some clients wrap their lines.
+        base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError) as exc:
+        raise InvalidInput("The user_data is no valid base64.", path=path) from exc
+
+
+def _find_parts(
+    connection: sa.Connection, asked: NewServer, group_id: ServerGroupId | None, context: RequestContext
+) -> _Parts:
     # (the server is what is not found by 404)
     with _member("server.flavorRef"):
-        flavor = catalogue.get_flavor(connection, FlavorId(asked.flavor))
+        flavor = flavors.for_server(connection, FlavorId(asked.flavor), context)
     with _member("server.imageRef"):
-        image = catalogue.get_image(connection, ImageId(asked.image), context.project_id, admin=context.is_admin)
+        image = get_image(connection, asked.image, context)
     keypair = None
     if asked.key_name is not None:
         with _member("server.key_name"):
             keypair = catalogue.get_keypair(connection, context.user_id, asked.key_name)
-    if not is_visible(flavor, context):
-        raise InvalidInput(f"Flavor {flavor.id} could not be found.", path="server.flavorRef")
+    if group_id is not None:
+        with _member("os:scheduler_hints.group"):
+            server_groups.get(connection, group_id, None if context.is_admin else context.project_id)
     _check_zone(connection, asked.availability_zone)
-    ref = _bootable(image)
-    _check_sizes(flavor, image, ref)
-    return _Parts(flavor, ref, keypair)
+    ref = bootable(image, "server.imageRef")
+    check_sizes(flavor, image, ref, "server.flavorRef")
+    return _Parts(flavor, ref, keypair, group_id)
 
 
 def _check_zone(connection: sa.Connection, zone: str | None) -> None:
@@ -152,13 +165,22 @@ def _check_zone(connection: sa.Connection, zone: str | None) -> None:
         return
     if ":" in zone:
         raise InvalidInput("A host cannot be chosen by the availability zone here.", path="server.availability_zone")
-    if zone not in servers.zones(connection):
+    if zone not in hosts.zones(connection):
         raise InvalidInput(f"The requested availability zone {zone} is not available.", path="server.availability_zone")
 
 
-def _bootable(image: Image) -> ImageRef:
+def get_image(connection: sa.Connection, image_id: str, context: RequestContext) -> Image:
+    """An image that the caller may use.  Raises InvalidInput: the server is what is not found by 404."""
+    try:
+        return catalogue.get_image(connection, ImageId(image_id), context.project_id, admin=context.is_admin)
+    except NotFound as exc:
+        raise InvalidInput(exc.message) from exc
+
+
+def bootable(image: Image, path: str) -> ImageRef:
+    """What a host needs of an image; `path` names the field that named it.  Raises InvalidInput."""
     if image.status is not ImageStatus.ACTIVE:
-        raise InvalidInput(f"Image {image.id} is not active.", path="server.imageRef")
+        raise InvalidInput(f"Image {image.id} is not active.", path=path)
     if (
         image.disk_format not in DISK_FORMATS
         or image.size is None
@@ -167,16 +189,17 @@ def _bootable(image: Image) -> ImageRef:
     ):
         raise InvalidInput(
             f"Image {image.id} is of the format {image.disk_format}: no server can boot from it.",
-            path="server.imageRef",
+            path=path,
         )
     return ImageRef(image.id, image.disk_format, image.size, image.virtual_size, image.os_hash_value)
 
 
-def _check_sizes(flavor: Flavor, image: Image, ref: ImageRef) -> None:
+def check_sizes(flavor: Flavor, image: Image, ref: ImageRef, path: str) -> None:
+    """The image fits into the flavor.  Raises InvalidInput that names the field `path`."""
     if flavor.memory_mib < image.min_ram:
         raise InvalidInput(
             f"Flavor's memory is too small for requested image: {flavor.memory_mib} MiB, {image.min_ram} are needed.",
-            path="server.flavorRef",
+            path=path,
         )
     if flavor.disk_gib == 0:  # the disk is as large as the image
         return
@@ -184,7 +207,7 @@ def _check_sizes(flavor: Flavor, image: Image, ref: ImageRef) -> None:
         raise InvalidInput(
             f"Flavor's disk is too small for requested image: {flavor.disk_gib} GiB, "
             f"{max(image.min_disk, -(-ref.virtual_size >> 30))} are needed.",
-            path="server.flavorRef",
+            path=path,
         )
 
 
@@ -203,7 +226,7 @@ def _instances(call: Call, asked: NewServer, parts: _Parts, *, wants_network: bo
                 project_id=call.context.project_id,
                 user_id=call.context.user_id,
                 name=name,
-                hostname=hostname_of(name, instance_id),
+                hostname=_hostname(asked, index, count) or hostname_of(name, instance_id),
                 flavor=parts.flavor,
                 image=parts.image,
                 created_at=at,
@@ -219,9 +242,21 @@ def _instances(call: Call, asked: NewServer, parts: _Parts, *, wants_network: bo
                 description=asked.description,
                 reservation_id=reservation,
                 launch_index=index,
+                disk_config=asked.disk_config,
+                access_ip_v4=asked.access_ip_v4,
+                access_ip_v6=asked.access_ip_v6,
+                server_group_id=parts.group_id,
             )
         )
     return tuple(made)
+
+
+def _hostname(asked: NewServer, index: int, count: int) -> str | None:
+    """What was asked for; of several servers each has its number, as in their names."""
+    if asked.hostname is None or count == 1:
+        return asked.hostname
+    number = f"-{index + 1}"
+    return asked.hostname[: 63 - len(number)] + number
 
 
 def hostname_of(name: str, instance_id: InstanceId) -> str:

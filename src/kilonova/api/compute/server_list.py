@@ -6,6 +6,7 @@ Source: Compute API reference, "List Servers".  Who is no administrator has fewe
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,11 +25,8 @@ from kilonova.objects.states import StatusMeaning, VmState, meaning_of
 
 View = Callable[[Instance, Viewer], dict[str, Any]]
 
-_NOVA_STATUSES = frozenset(
-    {"MIGRATING", "PASSWORD", "REBUILD", "RESCUE", "RESIZE", "REVERT_RESIZE", "SHELVED", "SHELVED_OFFLOADED"}
-    | {"SOFT_DELETED", "VERIFY_RESIZE"}
-)
-# Statuses of servers that Kilonova does not put them into yet: nothing is in them, and asking is no mistake.
+_NOVA_STATUSES = frozenset({"MIGRATING", "PASSWORD", "SOFT_DELETED"})
+# Statuses of servers that Kilonova does not put them into: nothing is in them, and asking is no mistake.
 
 _SORT_KEYS: Mapping[str, str | None] = {
     "created_at": "created_at",
@@ -52,10 +50,10 @@ _SORT_KEYS: Mapping[str, str | None] = {
     "instance_type_id": "flavor_id",
     "host": "host",
     "node": "node",
+    "access_ip_v4": "access_ip_v4",
+    "access_ip_v6": "access_ip_v6",
+    "auto_disk_config": "disk_config",
     # The same for every server here: sorting by them changes nothing.
-    "access_ip_v4": None,
-    "access_ip_v6": None,
-    "auto_disk_config": None,
     "kernel_id": None,
     "locked": None,
     "progress": None,
@@ -64,19 +62,26 @@ _SORT_KEYS: Mapping[str, str | None] = {
 }
 _SORT_KEYS_OF_ADMINS = frozenset({"host", "node"})
 
-_EQUALS_OF_ADMINS: Mapping[str, str] = {
-    "host": "host",
-    "node": "node",
-    "uuid": "id",
+_EQUALS: Mapping[str, str] = {
     "user_id": "user_id",
     "availability_zone": "availability_zone",
     "key_name": "key_name",
     "vm_state": "vm_state",
     "task_state": "task_state",
+}
+_EQUALS_OF_ADMINS: Mapping[str, str] = {
+    "host": "host",
+    "node": "node",
+    "uuid": "id",
     "hostname": "hostname",
     "description": "description",
     "display_description": "description",
+    "access_ip_v4": "access_ip_v4",
+    "access_ip_v6": "access_ip_v6",
 }
+_TIMES = ("created_at", "launched_at", "terminated_at")
+FOR_ALL = v2(83)
+"""From here on most filters are not administrators' alone."""
 
 ARGUMENTS = frozenset(
     {"limit", "marker", "sort_key", "sort_dir", "name", "status", "image", "flavor", "ip", "ip6", "deleted"}
@@ -85,6 +90,7 @@ ARGUMENTS = frozenset(
     | {"services", "system_metadata", "metadata", "pci_devices", "locked", "power_state", "launch_index"}
     | {"config_drive", "display_name", "auto_disk_config", "created_at", "launched_at", "terminated_at", "progress"}
     | {"root_device_name", "kernel_id", "ramdisk_id", "soft_deleted", "image_ref", "instance_type_id"}
+    | set(_EQUALS)
     | set(_EQUALS_OF_ADMINS)
 )
 """Every query argument that the reference knows, whether it has an effect here or not."""
@@ -127,7 +133,10 @@ def _query(call: Call) -> ServerQuery:
         changed_since=asked.time("changes-since"),
         changed_before=asked.time("changes-before") if call.version >= v2(66) else None,
         tags=_tags(asked) if call.version >= v2(26) else TagFilter(),
-        equals=_equals(asked, admin=admin),
+        equals=_equals(call),
+        within=_within(call),
+        locked=asked.boolean("locked") if call.version >= v2(73) else None,
+        nothing=_is_of_no_server(call),
         sort=_sort(asked, admin=admin),
         marker=window.marker,
         limit=window.limit,
@@ -185,21 +194,47 @@ def _tags(asked: Query) -> TagFilter:
     return TagFilter(named("tags"), named("tags-any"), named("not-tags"), named("not-tags-any"))
 
 
-def _equals(asked: Query, *, admin: bool) -> dict[str, Any]:
+def _has_filters_of_all(call: Call) -> bool:
+    return call.context.is_admin or call.version >= FOR_ALL
+
+
+def _equals(call: Call) -> dict[str, Any]:
+    asked, admin = call.query, call.context.is_admin
+    columns = {"reservation_id": "reservation_id"}
+    numbers: tuple[str, ...] = ()
     equals: dict[str, Any] = {}
-    if (reservation := asked.text("reservation_id")) is not None:
-        equals["reservation_id"] = reservation
-    if not admin:
-        return equals
-    for argument, column in _EQUALS_OF_ADMINS.items():
+    if _has_filters_of_all(call):
+        columns |= _EQUALS
+        numbers = ("power_state",)
+        if (flag := asked.boolean("config_drive")) is not None:
+            equals["config_drive"] = flag
+    if admin:
+        columns |= _EQUALS_OF_ADMINS
+        numbers = ("power_state", "launch_index")
+        if (flag := asked.boolean("auto_disk_config")) is not None:
+            equals["disk_config"] = "AUTO" if flag else "MANUAL"
+    for argument, column in columns.items():
         if (text := asked.text(argument)) is not None:
             equals[column] = text
-    for argument in ("power_state", "launch_index"):
+    for argument in numbers:
         if (number := asked.integer(argument)) is not None:
             equals[argument] = number
-    if (flag := asked.boolean("config_drive")) is not None:
-        equals["config_drive"] = flag
     return equals
+
+
+def _within(call: Call) -> dict[str, datetime]:
+    """Times are shown, and so asked for, in whole seconds."""
+    if not _has_filters_of_all(call):
+        return {}
+    return {name: at.replace(microsecond=0) for name in _TIMES if (at := call.query.time(name)) is not None}
+
+
+def _is_of_no_server(call: Call) -> bool:
+    """Every server is at progress 0, and none has an IPv6 address."""
+    asked = call.query
+    progress = asked.integer("progress") if _has_filters_of_all(call) else None
+    by_ip6 = asked.text("ip6") is not None and (call.context.is_admin or call.version >= v2(5))
+    return bool(progress) or by_ip6
 
 
 def _sort(asked: Query, *, admin: bool) -> tuple[tuple[str, bool], ...]:

@@ -7,7 +7,6 @@ Source: Compute API reference, "Server metadata".  POST merges, PUT on the whole
 from kilonova.api.body import Body
 from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.compute.fields import Metadata
-from kilonova.api.compute.server_create import MOST_METADATA
 from kilonova.api.compute.servers import find
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.objects.instance import Instance
@@ -46,7 +45,7 @@ async def replace_metadata(call: Call, body: AllMetadata) -> Reply:
 
 
 async def _edited(call: Call, instance: Instance, body: AllMetadata, *, replace: bool) -> Reply:
-    edit = EditMetadata(instance.id, MOST_METADATA, put=body.metadata, replace=replace)
+    edit = EditMetadata(instance.id, put=body.metadata, replace=replace)
     await call.deps.conductor.edit_metadata(edit)
     return await list_metadata(call)
 
@@ -56,7 +55,7 @@ async def set_metadata(call: Call, body: OneMetadata) -> Reply:
     instance = await find(call)
     if list(body.meta) != [call.params["key"]]:
         raise InvalidInput("Request body and URI mismatch", path="meta")
-    await call.deps.conductor.edit_metadata(EditMetadata(instance.id, MOST_METADATA, put=body.meta))
+    await call.deps.conductor.edit_metadata(EditMetadata(instance.id, put=body.meta))
     return json_reply({"meta": body.meta})
 
 
@@ -65,7 +64,7 @@ async def delete_metadata(call: Call) -> Reply:
     instance, key = await find(call), call.params["key"]
     if key not in instance.metadata:
         raise _missing()
-    await call.deps.conductor.edit_metadata(EditMetadata(instance.id, MOST_METADATA, remove=(key,)))
+    await call.deps.conductor.edit_metadata(EditMetadata(instance.id, remove=(key,)))
     return Reply()
 
 

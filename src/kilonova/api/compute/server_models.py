@@ -5,7 +5,7 @@ Source: Compute API reference, "Servers", Create Server and Update Server.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, StringConstraints, WithJsonSchema
 
@@ -14,7 +14,11 @@ from kilonova.api.compute.fields import (
     Boolean,
     BooleanOrNothing,
     Description,
+    DiskConfig,
+    HostnameText,
     IdText,
+    IPv4Text,
+    IPv6Text,
     Metadata,
     Name,
     Positive,
@@ -71,7 +75,7 @@ class BlockDevice(Body):
 class NewServer(Body):
     """What is asked for a new server."""
 
-    since: ClassVar = {"description": v2(19), "tags": v2(52)}
+    since: ClassVar = {"description": v2(19), "tags": v2(52), "certificates": v2(63), "hostname": v2(90)}
 
     name: Name
     flavor: IdText = Field(alias="flavorRef")
@@ -88,9 +92,13 @@ class NewServer(Body):
     max_count: Positive | None = None
     return_reservation_id: Boolean = False
     admin_pass: Annotated[str, StringConstraints(max_length=255)] | None = Field(default=None, alias="adminPass")
-    disk_config: Literal["MANUAL"] = Field(default="MANUAL", alias="OS-DCF:diskConfig")
+    disk_config: DiskConfig = Field(default="MANUAL", alias="OS-DCF:diskConfig")
+    access_ip_v4: IPv4Text | None = Field(default=None, alias="accessIPv4")
+    access_ip_v6: IPv6Text | None = Field(default=None, alias="accessIPv6")
     description: Description | None = None
     tags: list[Tag] = Field(default=[], max_length=50)
+    certificates: None = Field(default=None, alias="trusted_image_certificates")
+    hostname: HostnameText | None = None
 
 
 class CreateServer(Body):
@@ -104,11 +112,14 @@ class CreateServer(Body):
 class ServerChanges(Body):
     """Only members that came are changed."""
 
-    since: ClassVar = {"description": v2(19)}
+    since: ClassVar = {"description": v2(19), "hostname": v2(90)}
 
     name: Name | None = None
     description: Description | None = None
-    disk_config: Literal["MANUAL"] | None = Field(default=None, alias="OS-DCF:diskConfig")
+    disk_config: DiskConfig | None = Field(default=None, alias="OS-DCF:diskConfig")
+    access_ip_v4: IPv4Text | None = Field(default=None, alias="accessIPv4")
+    access_ip_v6: IPv6Text | None = Field(default=None, alias="accessIPv6")
+    hostname: HostnameText | None = None
 
 
 class UpdateServer(Body):

@@ -53,7 +53,7 @@ def single(instance: Instance, viewer: Viewer) -> dict[str, Any]:
     """The answer of GET, and from 2.75 of PUT."""
     server = detail(instance, viewer)
     if viewer.version >= v2(71):
-        server["server_groups"] = []
+        server["server_groups"] = _groups(instance)
     return server
 
 
@@ -71,10 +71,14 @@ def short(instance: Instance, viewer: Viewer) -> dict[str, Any]:
     if version >= v2(63):
         server["trusted_image_certificates"] = None
     if version >= v2(71):
-        server["server_groups"] = []
+        server["server_groups"] = _groups(instance)
     if version >= v2(73):
         server["locked_reason"] = instance.locked_reason
     return server
+
+
+def _groups(instance: Instance) -> list[str]:
+    return [] if instance.server_group_id is None else [instance.server_group_id]
 
 
 @lru_cache(maxsize=4096)
@@ -99,9 +103,9 @@ def _core(instance: Instance, viewer: Viewer) -> dict[str, Any]:
         "created": seconds_z(instance.created_at),
         "updated": seconds_z(instance.updated_at),
         "links": viewer.links.pair(f"/servers/{instance.id}"),
-        "accessIPv4": "",
-        "accessIPv6": "",
-        "OS-DCF:diskConfig": "MANUAL",
+        "accessIPv4": instance.access_ip_v4 or "",
+        "accessIPv6": instance.access_ip_v6 or "",
+        "OS-DCF:diskConfig": instance.disk_config,
     }
     if status in _WITH_PROGRESS:
         server["progress"] = 0
@@ -208,4 +212,6 @@ def _newer(instance: Instance, version: Microversion) -> dict[str, Any]:
         shown["trusted_image_certificates"] = None
     if version >= v2(73):
         shown["locked_reason"] = instance.locked_reason
+    if version >= v2(90):
+        shown["OS-EXT-SRV-ATTR:hostname"] = instance.hostname
     return shown

@@ -13,10 +13,11 @@ from kilonova.api.compute.server_models import UpdateServer
 from kilonova.api.compute.server_view import Viewer
 from kilonova.api.microversion import v2
 from kilonova.base.errors import InvalidInput, NotFound
-from kilonova.db.readers import instances, servers
-from kilonova.objects.ids import InstanceId
+from kilonova.db.readers import catalogue, instances, servers
+from kilonova.objects.ids import ImageId, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
+from kilonova.rpcapi import conductor as rows
 
 
 def server_id_of(call: Call) -> InstanceId:
@@ -55,19 +56,23 @@ def _shown(connection: sa.Connection, instance_id: InstanceId, project_id: str |
     return to_json({"server": server_view.single(instance, informed(connection, viewer, [instance]))})
 
 
+_NULLABLE = frozenset({"description"})
+
+
 async def update(call: Call, body: UpdateServer) -> Reply:
-    """PUT /servers/{id}: the name and the description; an empty request changes nothing."""
+    """PUT /servers/{id}: names and what else is written down of a server; an empty request is refused."""
     changes = body.server
-    if not changes.model_fields_set:
+    asked = {name: getattr(changes, name) for name in changes.model_fields_set}
+    if not asked:
         raise InvalidInput("Invalid input for field/attribute server. It names nothing to change.", path="server")
-    if "name" in changes.model_fields_set and changes.name is None:
-        raise InvalidInput("Invalid input for field/attribute server.name. It cannot be null.", path="server.name")
+    for name, value in asked.items():
+        if value is None and name not in _NULLABLE:
+            said = f"Invalid input for field/attribute server.{name}. It cannot be null."
+            raise InvalidInput(said, path=f"server.{name}")
     instance = await find(call)
-    description = changes.description
-    if "description" in changes.model_fields_set and description is None:
-        description = ""  # to the conductor, None means that it stays as it is
-    if changes.name is not None or description is not None:
-        await call.deps.conductor.update_server(call.context, instance.id, changes.name, description)
+    if "description" in asked:
+        asked["description"] = asked["description"] or ""  # to the conductor, None means that it stays as it is
+    await call.deps.conductor.update_server(rows.UpdateServer(call.context, instance.id, **asked))
     return Reply(await call.db.read(_updated, instance.id, viewer_of(call)))
 
 
@@ -81,4 +86,16 @@ async def delete(call: Call) -> Reply:
     """DELETE /servers/{id}: 204 once it is on disk that it will go."""
     instance = await find(call)
     await call.deps.conductor.accept_action(call.context, instance.id, Verb.DELETE)
+    # The image of a shelved server goes with it.  Its bytes are the host's part; this one may have left it.
+    image = instance.shelved_image
+    if image is not None and not await call.db.read(_has_record, image.id):
+        await call.deps.images.delete(image.id)
     return Reply()
+
+
+def _has_record(connection: sa.Connection, image_id: ImageId) -> bool:
+    try:
+        catalogue.get_image(connection, image_id, "", admin=True)
+    except NotFound:
+        return False
+    return True

@@ -100,6 +100,13 @@ async def update(call: Call, body: ServiceChanges) -> Reply:
     return json_reply({"service": _service(after, call)})
 
 
+async def delete(call: Call) -> Reply:
+    """DELETE /os-services/{id}: one that is down, with its host and all that the host had."""
+    service = pick(await call.db.read(hosts.list_services), call.params["service_id"], call.version, "Service")
+    await call.deps.operators.delete_service(service.id)
+    return Reply()
+
+
 async def enable(call: Call, body: ServiceByHost) -> Reply:
     """PUT /os-services/enable, below 2.53."""
     return await _switch(call, body, disabled=False)

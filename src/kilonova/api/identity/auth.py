@@ -1,56 +1,85 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tokens over HTTP: log in by password or by a token, look at a token."""
-
-from typing import Any
+"""Logging in: POST /v3/auth/tokens, by a password, a token or an application credential."""
 
 import sqlalchemy as sa
 
 from kilonova.api.call import Call, Reply, json_reply
-from kilonova.api.identity.catalog import DOMAIN, catalog, role_id
-from kilonova.api.identity.models import AuthRequest, Domain, Methods, ProjectRef, Scope, UserRef
-from kilonova.api.times import micros_z
-from kilonova.base.errors import InvalidInput, NotFound, Unauthorized
+from kilonova.api.identity.domain import is_ours
+from kilonova.api.identity.models import AuthRequest, CredentialMethod, PasswordMethod, ProjectRef, Scope, UserName
+from kilonova.api.identity.tokens import shown, valid
+from kilonova.base.errors import InvalidInput, Unauthorized
 from kilonova.db.readers import identity as readers
-from kilonova.db.readers.identity import Project, User
-from kilonova.identity.tokens import Claims, Subject
+from kilonova.identity.roles import with_implied
+from kilonova.identity.tokens import Claims, CredentialRef, Subject
+from kilonova.objects.identity import ApplicationCredential, Project, User
 
 _WRONG = "The request you have made requires authentication."
 # One sentence for every reason: it must not say which part was wrong.
+
+UNSCOPED = "unscoped"
+METHODS = ("password", "token", "application_credential")
 
 
 async def create_token(call: Call, body: AuthRequest) -> Reply:
     """POST /v3/auth/tokens: 201 with the token in X-Subject-Token."""
     identity, scope = body.auth.identity, body.auth.scope
-    if isinstance(scope, str):
-        if scope == "unscoped":
-            raise Unauthorized(_WRONG)
+    if isinstance(scope, str) and scope != UNSCOPED:
         raise InvalidInput("It is a project, or the word unscoped.", path="auth.scope")
     parent = None
-    if identity.methods == ["token"] and identity.token is not None:
-        parent = call.deps.tokens.verify(identity.token.id)
+    if identity.methods == ["password"] and identity.password is not None:
+        user = await _by_password(call, identity.password)
+        subject = await call.db.read(_scoped, user, scope)
+    elif identity.methods == ["token"] and identity.token is not None:
+        parent = await valid(call, identity.token.id)
         user = await call.db.read(_user_by_id, parent.subject.user_id)
+        subject = await call.db.read(_rescoped, user, scope, parent)
+    elif identity.methods == ["application_credential"] and identity.application_credential is not None:
+        user, credential = await _by_credential(call, identity.application_credential)
+        if scope is not None:
+            raise Unauthorized("Application credentials cannot request a scope.")
+        subject = await call.db.read(_of_credential, user, credential)
     else:
-        user = await _by_password(call, identity)
-    subject = await call.db.read(_scoped, user, scope, parent)
-    text, claims = call.deps.tokens.mint(subject, tuple(identity.methods), parent)
-    return json_reply(_token(call, claims), headers=(("X-Subject-Token", text),))
+        raise Unauthorized(f"One method at a time is served, of {', '.join(METHODS)}.")
+    text, claims = call.deps.tokens.mint(subject, tuple(identity.methods), parent, tokens_from=user.tokens_from)
+    return json_reply(shown(call, claims), headers=(("X-Subject-Token", text),))
 
 
-async def _by_password(call: Call, identity: Methods) -> User:
-    if identity.methods != ["password"] or identity.password is None:
-        raise Unauthorized("Only the methods password and token are served, one at a time.")
-    asked = identity.password.user
-    user = await call.db.read(_find_user, asked)
-    matches = await call.deps.passwords.verify(None if user is None else user.password_hash, asked.password)
-    if user is None or not matches:
+async def _by_password(call: Call, method: PasswordMethod) -> User:
+    user = await call.db.read(_find_user, method.user)
+    matches = await call.deps.passwords.verify(None if user is None else user.password_hash, method.user.password)
+    if user is None or not matches or not user.enabled:
         raise Unauthorized(_WRONG)
     return user
 
 
-def _find_user(connection: sa.Connection, asked: UserRef) -> User | None:
+async def _by_credential(call: Call, method: CredentialMethod) -> tuple[User, ApplicationCredential]:
+    user, credential = await call.db.read(_find_credential, method)
+    secret_hash = None if credential is None else credential.secret_hash
+    matches = await call.deps.passwords.verify(secret_hash, method.secret)
+    if user is None or credential is None or not matches or not user.enabled:
+        raise Unauthorized(_WRONG)
+    if credential.expires_at is not None and credential.expires_at <= call.deps.clock.now():
+        raise Unauthorized(_WRONG)
+    return user, credential
+
+
+def _find_credential(
+    connection: sa.Connection, method: CredentialMethod
+) -> tuple[User | None, ApplicationCredential | None]:
+    if method.id is not None:
+        credential = readers.find_credential(connection, credential_id=method.id)
+        user = None if credential is None else readers.find_user(connection, user_id=credential.user_id)
+        return user, credential
+    user = None if method.user is None else _find_user(connection, method.user)
+    if user is None or method.name is None:
+        return None, None
+    return user, readers.find_credential(connection, user_id=user.id, name=method.name)
+
+
+def _find_user(connection: sa.Connection, asked: UserName) -> User | None:
     if asked.id is not None:
         return readers.find_user(connection, user_id=asked.id)
-    if asked.name is None or not _is_ours(asked.domain):
+    if asked.name is None or not is_ours(asked.domain):
         return None
     return readers.find_user(connection, name=asked.name)
 
@@ -62,73 +91,66 @@ def _user_by_id(connection: sa.Connection, user_id: str) -> User:
     return user
 
 
-def _is_ours(domain: Domain | None) -> bool:
-    if domain is None:
-        return True
-    if domain.id is not None:
-        return domain.id == DOMAIN["id"]
-    return (domain.name or "").casefold() == DOMAIN["name"].casefold()
-
-
-def _scoped(connection: sa.Connection, user: User, scope: Scope | None, parent: Claims | None) -> Subject:
-    """The user in the project that was asked for, the parent token's, or the default one.  Raises Unauthorized when
-    there is no such project, or no role in it."""
-    if scope is None:
-        project_id = user.default_project_id if parent is None else parent.subject.project_id
-        if project_id is None:
-            raise Unauthorized("The user has no default project: name one as the scope.")
-        asked = ProjectRef(id=project_id)
-    elif scope.project is None:
+def _scoped(connection: sa.Connection, user: User, scope: Scope | str | None) -> Subject:
+    """The user in the project that was asked for, or in the default one.  A default project in which there is no role
+    (any more) makes an unscoped token, as none does.  Raises Unauthorized."""
+    if scope is None and user.default_project_id is not None:
+        default = readers.find_project(connection, project_id=user.default_project_id)
+        return _in_project(connection, user, default) or _unscoped(user)
+    if scope is None or isinstance(scope, str):
+        return _unscoped(user)
+    if scope.project is None:
         raise Unauthorized("Only a project can be the scope of a token.")
-    else:
-        asked = scope.project
-    project = _find_project(connection, asked)
-    roles = () if project is None else readers.roles_of(connection, user.id, project.id)
-    if project is None or not roles:
+    return _must(_in_project(connection, user, _find_project(connection, scope.project)))
+
+
+def _rescoped(connection: sa.Connection, user: User, scope: Scope | str | None, parent: Claims) -> Subject:
+    """The same for who shows a token: without a scope, its own.  A token of an application credential keeps to what
+    that allows."""
+    subject = parent.subject
+    if subject.credential is not None:
+        asked = None if scope is None or isinstance(scope, str) else scope.project
+        project = None if asked is None else _find_project(connection, asked)
+        if scope is not None and (project is None or project.id != subject.project_id):
+            raise Unauthorized("A token of an application credential keeps its project.")
+        credential = readers.find_credential(connection, credential_id=subject.credential.id)
+        return _must(None if credential is None else _of_credential(connection, user, credential))
+    if scope is None and subject.project_id:
+        return _must(_in_project(connection, user, readers.find_project(connection, project_id=subject.project_id)))
+    return _unscoped(user) if scope is None else _scoped(connection, user, scope)
+
+
+def _of_credential(connection: sa.Connection, user: User, credential: ApplicationCredential) -> Subject:
+    """The user with those of the credential's roles that he still has.  Raises Unauthorized when none are left."""
+    project = readers.find_project(connection, project_id=credential.project_id)
+    return _must(_in_project(connection, user, project, credential))
+
+
+def _in_project(
+    connection: sa.Connection, user: User, project: Project | None, credential: ApplicationCredential | None = None
+) -> Subject | None:
+    if project is None or not project.enabled:
+        return None
+    roles, reference = with_implied(readers.roles_of(connection, user.id, project.id)), None
+    if credential is not None:
+        roles = tuple(role for role in roles if role in credential.roles)
+        reference = CredentialRef(credential.id, credential.name, restricted=not credential.unrestricted)
+    return Subject(user.id, user.name, project.id, project.name, roles, reference) if roles else None
+
+
+def _unscoped(user: User) -> Subject:
+    return Subject(user.id, user.name, "", "", ())
+
+
+def _must(subject: Subject | None) -> Subject:
+    if subject is None:
         raise Unauthorized(_WRONG)
-    return Subject(user.id, user.name, project.id, project.name, roles)
+    return subject
 
 
 def _find_project(connection: sa.Connection, asked: ProjectRef) -> Project | None:
     if asked.id is not None:
         return readers.find_project(connection, project_id=asked.id)
-    if asked.name is None or not _is_ours(asked.domain):
+    if asked.name is None or not is_ours(asked.domain):
         return None
     return readers.find_project(connection, name=asked.name)
-
-
-async def show_token(call: Call) -> Reply:
-    """GET /v3/auth/tokens: what the token in X-Subject-Token says.  One's own, or any for an administrator."""
-    text = call.headers.get("x-subject-token")
-    if not text:
-        raise InvalidInput("The header X-Subject-Token is missing.")
-    try:
-        claims = call.deps.tokens.verify(text)
-    except Unauthorized as exc:
-        raise NotFound("Could not find the token.") from exc
-    if not call.context.is_admin and claims.subject.user_id != call.context.user_id:
-        raise NotFound("Could not find the token.")
-    return json_reply(_token(call, claims), headers=(("X-Subject-Token", text),))
-
-
-async def show_catalog(call: Call) -> Reply:
-    """GET /v3/auth/catalog."""
-    links = {"self": call.links.to("/auth/catalog"), "previous": None, "next": None}
-    return json_reply({"catalog": catalog(call.links.base), "links": links})
-
-
-def _token(call: Call, claims: Claims) -> dict[str, Any]:
-    subject = claims.subject
-    token: dict[str, Any] = {
-        "methods": list(claims.methods),
-        "user": {"id": subject.user_id, "name": subject.user_name, "domain": DOMAIN, "password_expires_at": None},
-        "project": {"id": subject.project_id, "name": subject.project_name, "domain": DOMAIN},
-        "is_domain": False,
-        "roles": [{"id": role_id(name), "name": name} for name in subject.roles],
-        "audit_ids": list(claims.audit_ids),
-        "issued_at": micros_z(claims.issued_at),
-        "expires_at": micros_z(claims.expires_at),
-    }
-    if call.query.text("nocatalog") is None:
-        token["catalog"] = catalog(call.links.base)
-    return {"token": token}

@@ -6,8 +6,6 @@ from typing import Any
 
 REGION = "RegionOne"
 
-DOMAIN = {"id": "default", "name": "Default"}
-
 _SERVICES = (
     ("identity", "keystone", "/identity"),
     ("compute", "nova", "/compute/v2.1"),
@@ -23,10 +21,10 @@ def catalog(base: str) -> list[dict[str, Any]]:
         {
             "type": kind,
             "name": name,
-            "id": _id(kind),
+            "id": stable_id(kind),
             "endpoints": [
                 {
-                    "id": _id(kind, interface),
+                    "id": stable_id(kind, interface),
                     "interface": interface,
                     "region": REGION,
                     "region_id": REGION,
@@ -39,10 +37,6 @@ def catalog(base: str) -> list[dict[str, Any]]:
     ]
 
 
-def role_id(name: str) -> str:
-    """A role's id: made of its name."""
-    return _id("role", name)
-
-
-def _id(*words: str) -> str:
+def stable_id(*words: str) -> str:
+    """An id made of names, so that it stays the same."""
     return hashlib.sha256("/".join(words).encode()).hexdigest()[:32]

@@ -1,59 +1,91 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Projects: an administrator sees all, others the one that their token is for."""
+"""Projects: an administrator sees all, others those in which they have a role."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from kilonova.api.call import Call, Reply, json_reply
-from kilonova.api.identity.catalog import DOMAIN
-from kilonova.base.errors import Forbidden, NotFound
+from kilonova.api.identity.domain import DOMAIN, check_domain, collection, in_domain, refuse_unkept
+from kilonova.api.identity.edit import edited
+from kilonova.api.identity.models import CreateProject, ProjectFields, UpdateProject
+from kilonova.api.policy import ADMIN_REQUIRED
 from kilonova.db.readers import identity as readers
-from kilonova.db.readers.identity import Project
+from kilonova.objects.identity import Project
+from kilonova.rpcapi import identity as rows
 
 
 async def list_projects(call: Call) -> Reply:
     """GET /v3/projects."""
-    projects = await call.db.read(readers.list_projects)
-    name = call.query.text("name")
+    mine = None if call.may(ADMIN_REQUIRED) else call.context.user_id
+    return _listed(call, await call.db.read(readers.list_projects, mine))
+
+
+async def list_projects_of_user(call: Call) -> Reply:
+    """GET /v3/users/{id}/projects."""
+    await call.db.read(readers.get_user, call.params["user_id"])
+    return _listed(call, await call.db.read(readers.list_projects, call.params["user_id"]))
+
+
+def _listed(call: Call, projects: Iterable[Project]) -> Reply:
+    name, enabled = call.query.text("name"), call.query.boolean("enabled")
     found = [
-        _project(call, project)
+        project_view(call, project)
         for project in projects
-        if _is_visible(call, project.id) and (name is None or project.name == name) and _in_domain(call)
+        if name in (None, project.name) and enabled in (None, project.enabled) and in_domain(call)
     ]
-    links = {"self": call.links.to("/projects"), "previous": None, "next": None}
-    return json_reply({"projects": found, "links": links})
+    return collection(call, "projects", found)
 
 
 async def show_project(call: Call) -> Reply:
     """GET /v3/projects/{id}: by id only; a name is 404."""
-    project_id = call.params["project_id"]
-    project = await call.db.read(_find, project_id)
-    if not _is_visible(call, project_id):
-        raise Forbidden("You are not authorized to perform the requested action: identity:get_project.")
-    if project is None:
-        raise NotFound(f"Could not find project: {project_id}.")
-    return json_reply({"project": _project(call, project)})
+    project = await call.db.read(readers.get_project, call.params["project_id"])
+    return json_reply({"project": project_view(call, project)})
 
 
-def _find(connection: Any, project_id: str) -> Project | None:
-    return readers.find_project(connection, project_id=project_id)
+async def create_project(call: Call, body: CreateProject) -> Reply:
+    """POST /v3/projects."""
+    asked = body.project
+    _check(asked)
+    project = Project(
+        id=call.deps.clock.new_id().replace("-", ""),
+        name=asked.name,
+        description=asked.description or "",
+        enabled=asked.enabled is not False,
+    )
+    await edited(call, call.deps.identity.create_project(project))
+    return json_reply({"project": project_view(call, project)})
 
 
-def _is_visible(call: Call, project_id: str) -> bool:
-    return call.context.is_admin or call.context.project_id == project_id
+async def update_project(call: Call, body: UpdateProject) -> Reply:
+    """PATCH /v3/projects/{id}.  Tokens for a project that is disabled stop working."""
+    asked, project_id = body.project, call.params["project_id"]
+    _check(asked)
+    request = rows.UpdateProject(project_id, asked.name, asked.description, asked.enabled)
+    await edited(call, call.deps.identity.update_project(request))
+    return await show_project(call)
 
 
-def _in_domain(call: Call) -> bool:
-    return call.query.text("domain_id") in (None, DOMAIN["id"])
+async def delete_project(call: Call) -> Reply:
+    """DELETE /v3/projects/{id}: 409 that says what is in it, while anything is."""
+    project = await call.db.read(readers.get_project, call.params["project_id"])
+    await edited(call, call.deps.identity.delete_project(project.id))
+    return Reply()
 
 
-def _project(call: Call, project: Project) -> dict[str, Any]:
+def _check(asked: ProjectFields) -> None:
+    check_domain(asked.domain_id, asked.parent_id)
+    refuse_unkept(is_domain=asked.is_domain, tags=asked.tags, options=asked.options)
+
+
+def project_view(call: Call, project: Project) -> dict[str, Any]:
+    """A project as Identity shows it."""
     return {
         "id": project.id,
         "name": project.name,
         "domain_id": DOMAIN["id"],
         "parent_id": DOMAIN["id"],
-        "description": "",
-        "enabled": True,
+        "description": project.description,
+        "enabled": project.enabled,
         "is_domain": False,
         "tags": [],
         "options": {},

@@ -15,6 +15,7 @@ from kilonova.api.deps import ApiDeps
 from kilonova.api.faults import HttpError
 from kilonova.api.image.images import find, find_own
 from kilonova.base.errors import Conflict, InvalidInput, KilonovaError, NotFound, StorageFull
+from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import catalogue
 from kilonova.objects.image import Image, ImageStatus
 
@@ -34,6 +35,8 @@ async def upload(call: Call) -> Reply:
     image = await find_own(call)
     if image.disk_format is None or image.container_format is None:
         raise InvalidInput("Properties disk_format and container_format must be set prior to saving data.")
+    if image.id in await call.db.read(read_actions.images_in_the_making):
+        raise Conflict(f"Image {image.id} is being made of a server.")
     if image.status is not ImageStatus.QUEUED:
         raise Conflict(f"Image status transition from {image.status} to saving is not allowed")
     check_declared_length(call.headers, call.deps.settings.max_image_bytes)
@@ -92,8 +95,9 @@ async def recover(deps: ApiDeps) -> None:
     """Before the first request of the only API process: images whose upload died with an earlier process are queued
     again, and files that belong to no image are removed."""
     images: list[Image] = await deps.db.read(catalogue.list_images, "", admin=True)
+    in_the_making = await deps.db.read(read_actions.images_in_the_making)
     for image in images:
-        if image.status is ImageStatus.SAVING:
+        if image.status is ImageStatus.SAVING and image.id not in in_the_making:
             await _release(deps, image)
     await deps.images.sweep([image.id for image in images if image.status is ImageStatus.ACTIVE])
 

@@ -8,8 +8,18 @@ from kilonova.compute.operations.create import CREATE
 from kilonova.compute.operations.delete import DELETE
 from kilonova.compute.operations.pause import PAUSE, UNPAUSE
 from kilonova.compute.operations.reboot import REBOOT
+from kilonova.compute.operations.rebuild import REBUILD
+from kilonova.compute.operations.rescue import RESCUE, UNRESCUE
+from kilonova.compute.operations.resize import CONFIRM_RESIZE, RESIZE, REVERT_RESIZE
+from kilonova.compute.operations.shelve import SHELVE, SHELVE_OFFLOAD, UNSHELVE
+from kilonova.compute.operations.snapshot import CREATE_BACKUP, CREATE_IMAGE
 from kilonova.compute.operations.start import START
 from kilonova.compute.operations.stop import STOP
+from kilonova.compute.operations.suspend import RESUME, SUSPEND
 from kilonova.objects.states import Verb
 
-OPERATIONS: Mapping[Verb, Operation] = {op.verb: op for op in (CREATE, DELETE, STOP, START, REBOOT, PAUSE, UNPAUSE)}
+_POWER = (STOP, START, REBOOT, PAUSE, UNPAUSE, SUSPEND, RESUME)
+_DISKS = (REBUILD, RESCUE, UNRESCUE, RESIZE, CONFIRM_RESIZE, REVERT_RESIZE)
+_IMAGES = (CREATE_IMAGE, CREATE_BACKUP, SHELVE, SHELVE_OFFLOAD, UNSHELVE)
+
+OPERATIONS: Mapping[Verb, Operation] = {op.verb: op for op in (CREATE, DELETE, *_POWER, *_DISKS, *_IMAGES)}

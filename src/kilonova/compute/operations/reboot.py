@@ -10,17 +10,18 @@ from kilonova.compute.operations.create import define, plug_network, start
 from kilonova.objects.states import Verb
 
 
-async def _restarted(job: Job) -> bool:
+async def restarted(job: Job) -> bool:
+    """Whether this action's own start has happened, on whatever boot of the machine."""
     return job.has_started(await job.tools.driver.guest_state(job.instance.id), on_any_boot=True)
 
 
 async def shut_down(job: Job) -> None:
-    if job.action.params.get("type") != "HARD" and not await _restarted(job):
+    if job.action.params.get("type") != "HARD" and not await restarted(job):
         await stop.shut_down(job)
 
 
 async def power_off(job: Job) -> None:
-    if not await _restarted(job):
+    if not await restarted(job):
         await stop.power_off(job)
 
 

@@ -6,15 +6,17 @@ import sqlalchemy as sa
 from kilonova.base.errors import NotFound
 from kilonova.db import rows
 from kilonova.db.schema import action_events, actions
-from kilonova.objects.action import Action, ActionEvent
-from kilonova.objects.ids import ActionId, HostName, InstanceId
-from kilonova.objects.states import ActionState, Verb
+from kilonova.objects.action import IMAGE, Action, ActionEvent
+from kilonova.objects.ids import ActionId, HostName, ImageId, InstanceId
+from kilonova.objects.states import VERBS, ActionState
 
 # Made once: building a statement costs more than running it.
 _OF_ID = sa.select(actions).where(actions.c.id == sa.bindparam("of_id"))
 _OPEN_OF_INSTANCE = sa.select(actions).where(
     actions.c.instance_id == sa.bindparam("of_id"), actions.c.state == sa.literal_column("'open'")
 )
+
+_PLACED = [verb for verb, rule in VERBS.items() if rule.places]
 
 
 def of_instance(connection: sa.Connection, instance_id: InstanceId) -> list[Action]:
@@ -67,9 +69,9 @@ def open_of_host(connection: sa.Connection, host: HostName) -> list[Action]:
 
 
 def unplaced(connection: sa.Connection) -> list[ActionId]:
-    """Open creates that no host was chosen for yet."""
+    """Open actions that want a host, and that none was chosen for yet."""
     query = sa.select(actions.c.id).where(
-        actions.c.state == sa.literal_column("'open'"), actions.c.host.is_(None), actions.c.verb == Verb.CREATE
+        actions.c.state == sa.literal_column("'open'"), actions.c.host.is_(None), actions.c.verb.in_(_PLACED)
     )
     return [row.id for row in connection.execute(query.order_by(actions.c.started_at))]
 
@@ -78,6 +80,11 @@ def all_open(connection: sa.Connection) -> list[Action]:
     """Every open action (for the watchdog: few, however many have ended)."""
     query = sa.select(actions).where(actions.c.state == sa.literal_column("'open'"))
     return [rows.action_from(row) for row in connection.execute(query).mappings()]
+
+
+def images_in_the_making(connection: sa.Connection) -> frozenset[ImageId]:
+    """Images that open actions make: their bytes come from a host and from nobody else."""
+    return frozenset(ImageId(one.params[IMAGE]) for one in all_open(connection) if IMAGE in one.params)
 
 
 def is_open(action: Action) -> bool:

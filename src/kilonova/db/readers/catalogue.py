@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from kilonova.base.errors import NotFound
 from kilonova.db import rows
-from kilonova.db.schema import flavors, images, keypairs
+from kilonova.db.schema import flavor_access, flavors, images, keypairs
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId, ImageId
 from kilonova.objects.image import Image
@@ -24,6 +24,27 @@ def get_flavor(connection: sa.Connection, flavor_id: FlavorId) -> Flavor:
     if row is None:
         raise NotFound(f"Flavor {flavor_id} could not be found.", flavor_id=flavor_id)
     return rows.flavor_from(row)
+
+
+def find_flavor(connection: sa.Connection, flavor_id: FlavorId, project_id: str, *, admin: bool = False) -> Flavor:
+    """A flavor that the project may use.  Raises NotFound."""
+    flavor = get_flavor(connection, flavor_id)
+    if not (admin or flavor.is_public or project_id in flavor_projects(connection, flavor_id)):
+        raise NotFound(f"Flavor {flavor_id} could not be found.", flavor_id=flavor_id)
+    return flavor
+
+
+def flavor_projects(connection: sa.Connection, flavor_id: FlavorId) -> list[str]:
+    """The projects that may use a flavor that is not public, sorted."""
+    row = flavor_access.c
+    query = sa.select(row.project_id).where(row.flavor_id == flavor_id).order_by(row.project_id)
+    return list(connection.execute(query).scalars())
+
+
+def flavors_of_project(connection: sa.Connection, project_id: str) -> frozenset[str]:
+    """Ids of the flavors that were opened to a project."""
+    query = sa.select(flavor_access.c.flavor_id).where(flavor_access.c.project_id == project_id)
+    return frozenset(connection.execute(query).scalars())
 
 
 def list_images(connection: sa.Connection, project_id: str, *, admin: bool = False) -> list[Image]:

@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading services and compute nodes."""
+"""Reading services and compute nodes.
+
+The zone of a host is that of its aggregates; without one it is the zone that the host was configured with.
+"""
+
+from collections import defaultdict
+from dataclasses import replace
 
 import sqlalchemy as sa
 
 from kilonova.base.errors import NotFound
 from kilonova.db import rows
-from kilonova.db.schema import compute_nodes, services
+from kilonova.db.schema import aggregate_hosts, aggregates, compute_nodes, services
 from kilonova.objects.ids import HostName
 from kilonova.objects.service import ComputeNode, Service
 
@@ -20,7 +26,22 @@ def list_services(connection: sa.Connection, *, host: str | None = None, binary:
         query = query.where(services.c.host == host)
     if binary is not None:
         query = query.where(services.c.binary == binary)
-    return [rows.service_from(row) for row in connection.execute(query).mappings()]
+    zones = _zones(connection)
+    return [_in_its_zone(rows.service_from(row), zones) for row in connection.execute(query).mappings()]
+
+
+def _zones(connection: sa.Connection) -> dict[HostName, str]:
+    query = sa.select(aggregate_hosts.c.host, aggregates.c.availability_zone).join(aggregates)
+    return {row.host: row.availability_zone for row in connection.execute(query) if row.availability_zone is not None}
+
+
+def _in_its_zone(service: Service, zones: dict[HostName, str]) -> Service:
+    return replace(service, zone=zones.get(service.host, service.zone))
+
+
+def zones(connection: sa.Connection) -> frozenset[str]:
+    """Availability zones in which there is a host."""
+    return frozenset(service.zone for service in list_services(connection, binary=COMPUTE))
 
 
 def get_service(connection: sa.Connection, service_id: str) -> Service:
@@ -28,7 +49,7 @@ def get_service(connection: sa.Connection, service_id: str) -> Service:
     row = connection.execute(sa.select(services).where(services.c.id == service_id)).mappings().first()
     if row is None:
         raise NotFound(f"Service {service_id} could not be found.")
-    return rows.service_from(row)
+    return _in_its_zone(rows.service_from(row), _zones(connection))
 
 
 def process_of(connection: sa.Connection, host: HostName) -> tuple[int, str, str] | None:
@@ -47,5 +68,17 @@ def host_of_node(connection: sa.Connection, node_id: str) -> HostName | None:
 def list_nodes(connection: sa.Connection) -> list[ComputeNode]:
     """Every compute node with its service, by host."""
     by_host = {service.host: service for service in list_services(connection, binary=COMPUTE)}
+    traits = _traits(connection)
     found = connection.execute(sa.select(compute_nodes).order_by(compute_nodes.c.host)).mappings()
-    return [rows.node_from(row, by_host[row["host"]]) for row in found if row["host"] in by_host]
+    return [rows.node_from(row, by_host[row["host"]], traits[row["host"]]) for row in found if row["host"] in by_host]
+
+
+def _traits(connection: sa.Connection) -> defaultdict[HostName, dict[str, frozenset[str]]]:
+    """What the metadata of each host's aggregates says; a value may be a list with commas."""
+    query = sa.select(aggregate_hosts.c.host, aggregates.c.metadata).join(aggregates)
+    found: defaultdict[HostName, dict[str, frozenset[str]]] = defaultdict(dict)
+    for row in connection.execute(query):
+        said = found[row.host]
+        for key, text in row.metadata.items():
+            said[key] = said.get(key, frozenset()) | {word.strip() for word in text.split(",")}
+    return found

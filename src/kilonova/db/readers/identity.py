@@ -1,34 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading users, projects and roles."""
+"""Reading users, projects, roles and application credentials."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
-from kilonova.db.schema import projects, role_assignments, users
+from kilonova.base.errors import NotFound
+from kilonova.db.schema import (
+    application_credentials,
+    images,
+    instances,
+    projects,
+    revoked_tokens,
+    role_assignments,
+    server_groups,
+    users,
+)
+from kilonova.objects.identity import ApplicationCredential, Assignment, Project, User
 
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """`password_hash` is argon2's own text; it never leaves identity and this room.  Tokens issued before
-    `tokens_from` are of no use any more."""
-
-    id: str
-    name: str
-    password_hash: str
-    default_project_id: str | None
-    description: str = ""
-    enabled: bool = True
-    tokens_from: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Project:
-    id: str
-    name: str
-    description: str = ""
-    enabled: bool = True
+NAMED = 5
+"""How many of a project's things are named where they stand in the way."""
 
 
 def find_user(connection: sa.Connection, *, user_id: str | None = None, name: str | None = None) -> User | None:
@@ -36,6 +30,19 @@ def find_user(connection: sa.Connection, *, user_id: str | None = None, name: st
     query = sa.select(users).where(users.c.id == user_id if user_id is not None else users.c.name == name)
     row = connection.execute(query).mappings().first()
     return None if row is None else User(**row)
+
+
+def get_user(connection: sa.Connection, user_id: str) -> User:
+    """Raises NotFound."""
+    user = find_user(connection, user_id=user_id)
+    if user is None:
+        raise NotFound(f"Could not find user: {user_id[:64]}.")
+    return user
+
+
+def list_users(connection: sa.Connection) -> list[User]:
+    """By name."""
+    return [User(**row) for row in connection.execute(sa.select(users).order_by(users.c.name)).mappings()]
 
 
 def find_project(
@@ -49,9 +56,21 @@ def find_project(
     return None if row is None else Project(**row)
 
 
-def list_projects(connection: sa.Connection) -> list[Project]:
-    """By name."""
-    return [Project(**row) for row in connection.execute(sa.select(projects).order_by(projects.c.name)).mappings()]
+def get_project(connection: sa.Connection, project_id: str) -> Project:
+    """Raises NotFound."""
+    project = find_project(connection, project_id=project_id)
+    if project is None:
+        raise NotFound(f"Could not find project: {project_id[:64]}.")
+    return project
+
+
+def list_projects(connection: sa.Connection, user_id: str | None = None) -> list[Project]:
+    """By name; with `user_id` those in which that user has a role."""
+    query = sa.select(projects).order_by(projects.c.name)
+    if user_id is not None:
+        theirs = sa.select(role_assignments.c.project_id).where(role_assignments.c.user_id == user_id)
+        query = query.where(projects.c.id.in_(theirs))
+    return [Project(**row) for row in connection.execute(query).mappings()]
 
 
 def roles_of(connection: sa.Connection, user_id: str, project_id: str) -> tuple[str, ...]:
@@ -62,6 +81,108 @@ def roles_of(connection: sa.Connection, user_id: str, project_id: str) -> tuple[
     return tuple(row.role for row in connection.execute(query.order_by(role_assignments.c.role)))
 
 
+def list_assignments(connection: sa.Connection) -> list[tuple[Assignment, str, str]]:
+    """Every assignment with the names of its user and its project, by these."""
+    query = (
+        sa.select(role_assignments, users.c.name.label("user_name"), projects.c.name.label("project_name"))
+        .join(users, users.c.id == role_assignments.c.user_id)
+        .join(projects, projects.c.id == role_assignments.c.project_id)
+        .order_by(users.c.name, projects.c.name, role_assignments.c.role)
+    )
+    return [
+        (Assignment(row.user_id, row.project_id, row.role), row.user_name, row.project_name)
+        for row in connection.execute(query)
+    ]
+
+
+def assigned_roles(connection: sa.Connection) -> set[str]:
+    """Names of the roles that anybody has."""
+    return {row.role for row in connection.execute(sa.select(role_assignments.c.role).distinct())}
+
+
 def any_user(connection: sa.Connection) -> bool:
     """Whether there is a user at all: on a new database there is none."""
     return connection.execute(sa.select(users.c.id).limit(1)).first() is not None
+
+
+def has_administrator(connection: sa.Connection) -> bool:
+    """Whether anybody can log in as an administrator: enabled, with a password, and with the role in an enabled
+    project."""
+    query = (
+        sa.select(users.c.id)
+        .join(role_assignments, role_assignments.c.user_id == users.c.id)
+        .join(projects, projects.c.id == role_assignments.c.project_id)
+        .where(role_assignments.c.role == "admin", users.c.enabled, projects.c.enabled, users.c.password_hash != "")
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def contents_of(connection: sa.Connection, project_id: str) -> dict[str, list[str]]:
+    """What is in a project, by kind: names, or ids of what has none.  Empty: nothing."""
+    alive = instances.c.deleted_at.is_(None)
+    kinds = {
+        "server": sa.select(instances.c.name).where(instances.c.project_id == project_id, alive),
+        "image": sa.select(sa.func.coalesce(images.c.name, images.c.id)).where(images.c.owner == project_id),
+        "server group": sa.select(server_groups.c.name).where(server_groups.c.project_id == project_id),
+    }
+    found = {kind: sorted(connection.execute(query).scalars()) for kind, query in kinds.items()}
+    return {kind: names for kind, names in found.items() if names}
+
+
+def _credential(row: Mapping[Any, Any]) -> ApplicationCredential:
+    values: dict[str, Any] = dict(row)
+    values["roles"] = tuple(values["roles"])
+    return ApplicationCredential(**values)
+
+
+def find_credential(
+    connection: sa.Connection, *, credential_id: str | None = None, user_id: str | None = None, name: str | None = None
+) -> ApplicationCredential | None:
+    """By id, by a user's id and name, or by id if it is that user's."""
+    table = application_credentials.c
+    query = sa.select(application_credentials)
+    for column, value in ((table.id, credential_id), (table.user_id, user_id), (table.name, name)):
+        if value is not None:
+            query = query.where(column == value)
+    row = connection.execute(query).mappings().first()
+    return None if row is None else _credential(row)
+
+
+def list_credentials(connection: sa.Connection, user_id: str) -> list[ApplicationCredential]:
+    """A user's, by name."""
+    query = sa.select(application_credentials).where(application_credentials.c.user_id == user_id)
+    found = connection.execute(query.order_by(application_credentials.c.name)).mappings()
+    return [_credential(row) for row in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What of a token still holds: the roles that its user has in its project now.  Tokens issued before `tokens_from`
+    do not count."""
+
+    tokens_from: datetime | None
+    roles: tuple[str, ...]
+
+
+def standing(
+    connection: sa.Connection, user_id: str, project_id: str, credential_id: str | None, audit_id: str, now: datetime
+) -> Standing | None:
+    """What holds of the token `audit_id` of a user in a project ("": unscoped).  None: nothing, because one of them is
+    gone or disabled, or the token was revoked."""
+    user = find_user(connection, user_id=user_id)
+    if user is None or not user.enabled:
+        return None
+    revoked = sa.select(revoked_tokens.c.audit_id).where(revoked_tokens.c.audit_id == audit_id)
+    if connection.execute(revoked).first() is not None:
+        return None
+    if credential_id is not None:
+        credential = find_credential(connection, credential_id=credential_id)
+        if credential is None or (credential.expires_at is not None and credential.expires_at <= now):
+            return None
+    if not project_id:
+        return Standing(user.tokens_from, ())
+    project = find_project(connection, project_id=project_id)
+    roles = roles_of(connection, user_id, project_id)
+    if project is None or not project.enabled or not roles:
+        return None
+    return Standing(user.tokens_from, roles)

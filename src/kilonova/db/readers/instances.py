@@ -54,6 +54,14 @@ def powers_of_host(connection: sa.Connection, host: HostName) -> dict[InstanceId
     return {row.id: PowerState(row.power_state) for row in connection.execute(query)}
 
 
+def shelved(connection: sa.Connection) -> list[Instance]:
+    """Shelved instances that are still on their host, and to which nothing is being done."""
+    query = sa.select(instances).where(
+        instances.c.deleted_at.is_(None), instances.c.vm_state == VmState.SHELVED, instances.c.task_state.is_(None)
+    )
+    return [rows.instance_from(row) for row in connection.execute(query).mappings()]
+
+
 def to_run_on_host(connection: sa.Connection, host: HostName, vm_states: Collection[VmState]) -> list[Instance]:
     """A host's instances that should run and are in one of these states, in the order in which they were made."""
     query = sa.select(instances).where(

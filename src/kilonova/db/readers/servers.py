@@ -7,7 +7,7 @@ What SQL dialects do differently (regular expressions, JSON arrays) is matched h
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -47,13 +47,17 @@ class ServerQuery:
     """What a list of servers is filtered and sorted by; None and empty mean any.
 
     `name` and `ip` are regular expressions, searched, unanchored.  `equals` maps columns of EQUALS to values.
-    `deleted` None means both.  `sort` has columns of SORTABLE, True for descending; ties go newest first.
+    `within` maps columns of times to the second in which they lie.  `deleted` and `locked` None mean both; `nothing`:
+    what was asked for is true of no server.  `sort` has columns of SORTABLE, True for descending; ties go newest first.
     """
 
     project_id: str | None = None
     deleted: bool | None = False
     statuses: tuple[StatusMeaning, ...] | None = None
     equals: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    within: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
+    locked: bool | None = None
+    nothing: bool = False
     image_id: str | None = None
     flavor_id: str | None = None
     name: str | None = None
@@ -68,7 +72,8 @@ class ServerQuery:
 
 EQUALS = frozenset(
     {"id", "user_id", "host", "node", "availability_zone", "key_name", "vm_state", "task_state", "power_state"}
-    | {"reservation_id", "hostname", "launch_index", "config_drive", "description"}
+    | {"reservation_id", "hostname", "launch_index", "config_drive", "description", "access_ip_v4", "access_ip_v6"}
+    | {"disk_config"}
 )
 
 SORTABLE = frozenset(
@@ -85,9 +90,10 @@ SORTABLE = frozenset(
         "node",
     }
     | {"availability_zone", "key_name", "vm_state", "task_state", "power_state", "project_id", "user_id"}
-    | {"launch_index", "config_drive", "image_id", "flavor_id"}
+    | {"launch_index", "config_drive", "image_id", "flavor_id", "access_ip_v4", "access_ip_v6", "disk_config"}
 )
 
+_SECOND = timedelta(seconds=1) - timedelta(microseconds=1)
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _DEFAULT_SORT = (("created_at", True), ("id", True))
 
@@ -160,6 +166,12 @@ def _conditions(query: ServerQuery) -> list[sa.ColumnElement[bool]]:
     if query.statuses is not None:
         where.append(sa.or_(sa.false(), *(_status(status) for status in query.statuses)))
     where += [instances.c[name] == value for name, value in query.equals.items()]
+    for name, second in query.within.items():
+        where.append(instances.c[name].between(second, second + _SECOND))
+    if query.locked is not None:
+        where.append(instances.c.locked_by.is_not(None) if query.locked else instances.c.locked_by.is_(None))
+    if query.nothing:
+        where.append(sa.false())
     if query.image_id is not None:
         where.append(instances.c.image["id"].as_string() == query.image_id)
     if query.flavor_id is not None:
@@ -241,29 +253,3 @@ def host_statuses(connection: sa.Connection, hosts: Collection[HostName]) -> dic
         services.c.binary == COMPUTE, services.c.host.in_(sorted(hosts))
     )
     return {row.host: HostStatus(row.up, row.disabled, row.forced_down) for row in connection.execute(query)}
-
-
-def zones(connection: sa.Connection) -> frozenset[str]:
-    """Availability zones in which there is a host."""
-    return frozenset(connection.execute(sa.select(services.c.zone).where(services.c.binary == COMPUTE)).scalars())
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a project's servers use; memory in MiB."""
-
-    instances: int
-    vcpus: int
-    memory_mib: int
-
-
-def usage(connection: sa.Connection, project_id: str) -> Usage:
-    """The sum over a project's servers that are not deleted."""
-    flavor = instances.c.flavor
-    query = sa.select(
-        sa.func.count(),
-        sa.func.coalesce(sa.func.sum(flavor["vcpus"].as_integer()), 0),
-        sa.func.coalesce(sa.func.sum(flavor["memory_mib"].as_integer()), 0),
-    ).where(instances.c.project_id == project_id, instances.c.deleted_at.is_(None))
-    count, vcpus, memory_mib = connection.execute(query).one()
-    return Usage(count, vcpus, memory_mib)

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from kilonova.base.errors import Conflict, NotFound
 from kilonova.db import rows
-from kilonova.db.schema import flavors, images, keypairs
+from kilonova.db.schema import flavor_access, flavors, images, keypairs
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId, ImageId
 from kilonova.objects.image import Image
@@ -24,19 +24,22 @@ def create_flavor(connection: sa.Connection, flavor: Flavor) -> None:
 
 def delete_flavor(connection: sa.Connection, flavor_id: FlavorId) -> None:
     """That there is none is no error: the same request may come again."""
+    connection.execute(sa.delete(flavor_access).where(flavor_access.c.flavor_id == flavor_id))
     connection.execute(sa.delete(flavors).where(flavors.c.id == flavor_id))
 
 
-def create_keypair(connection: sa.Connection, keypair: Keypair) -> None:
-    """Raises Conflict if the user has one of that name with another key."""
+def create_keypair(connection: sa.Connection, keypair: Keypair) -> bool:
+    """Whether it is new: the very same is accepted again.  Raises Conflict if the user has one of that name with
+    another key."""
     query = sa.select(keypairs).where(keypairs.c.user_id == keypair.user_id, keypairs.c.name == keypair.name)
     row = connection.execute(query).mappings().first()
     if row is not None:
         if row["public_key"] == keypair.public_key and row["created_at"] == keypair.created_at:
-            return
+            return False
         raise Conflict(f"Key pair '{keypair.name}' already exists.")
     values = {name: getattr(keypair, name) for name in type(keypair).__dataclass_fields__ if name != "id"}
     connection.execute(sa.insert(keypairs).values(**values))
+    return True
 
 
 def delete_keypair(connection: sa.Connection, user_id: str, name: str) -> None:
@@ -72,4 +75,9 @@ def delete_image(connection: sa.Connection, image_id: ImageId) -> None:
     row = connection.execute(sa.select(images).where(images.c.id == image_id)).mappings().first()
     if row is not None and rows.image_from(row).protected:
         raise Conflict(f"Image {image_id} is protected and cannot be deleted.", image_id=image_id)
+    forget_image(connection, image_id)
+
+
+def forget_image(connection: sa.Connection, image_id: ImageId) -> None:
+    """Whether it is protected or not: for what never became an image, or was never its owner's own."""
     connection.execute(sa.delete(images).where(images.c.id == image_id))

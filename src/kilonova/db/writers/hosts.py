@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writing services, compute nodes and claims."""
 
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -8,9 +9,11 @@ import sqlalchemy as sa
 
 from kilonova.db import rows
 from kilonova.db.schema import compute_nodes, services
+from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import HostName
+from kilonova.objects.image import ImageRef
 from kilonova.objects.instance import Instance
-from kilonova.objects.service import Inventory
+from kilonova.objects.service import Inventory, Service
 
 
 def insert_service(connection: sa.Connection, now: datetime, **values: Any) -> None:
@@ -40,6 +43,12 @@ def update_service_by_id(connection: sa.Connection, service_id: str, now: dateti
     connection.execute(sa.update(services).where(services.c.id == service_id).values(updated_at=now, **values))
 
 
+def delete_service(connection: sa.Connection, service: Service) -> None:
+    """Forget a service, and what its host had."""
+    connection.execute(sa.delete(compute_nodes).where(compute_nodes.c.host == service.host))
+    connection.execute(sa.delete(services).where(services.c.id == service.id))
+
+
 def put_inventory(connection: sa.Connection, host: HostName, node_id: str, inventory: Inventory) -> None:
     """Record what a host has; what is claimed of it stays."""
     values = {
@@ -60,40 +69,70 @@ def node_id_of(connection: sa.Connection, host: HostName) -> str | None:
     return connection.execute(sa.select(compute_nodes.c.node_id).where(compute_nodes.c.host == host)).scalar()
 
 
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What an instance holds of its host, or some more or less of it."""
+
+    vcpus: int
+    memory_mib: int
+    disk_gib: int
+
+    def minus(self, other: "Resources") -> "Resources":
+        return Resources(self.vcpus - other.vcpus, self.memory_mib - other.memory_mib, self.disk_gib - other.disk_gib)
+
+
+def held(instance: Instance) -> Resources:
+    """What the instance's record says that it holds: of each resource the most that any of its flavors wants, so that a
+    resize can go on and back.  A claim is always this, whatever was replayed."""
+    flavors = [one for one in (instance.flavor, instance.old_flavor, instance.new_flavor) if one is not None]
+    return Resources(
+        vcpus=max(flavor.vcpus for flavor in flavors),
+        memory_mib=max(flavor.memory_mib for flavor in flavors),
+        disk_gib=max(_disk_gib(flavor, instance.image) for flavor in flavors),
+    )
+
+
 def claim(connection: sa.Connection, host: HostName, instance: Instance) -> bool:
     """Take the instance's resources of a host, if they are still there: a conditional update, so that two claims can
     never both get the last of something."""
-    node, flavor = compute_nodes.c, instance.flavor
-    done = connection.execute(
-        sa.update(compute_nodes)
-        .where(
-            node.host == host,
-            node.vcpus_used + flavor.vcpus <= node.vcpus_capacity,
-            node.memory_mib_used + flavor.memory_mib <= node.memory_mib_capacity,
-            node.disk_gib_used + disk_gib(instance) <= node.disk_gib_capacity,
-        )
-        .values(**_moved(instance, 1))
-    )
-    return done.rowcount == 1
+    return _move(connection, host, held(instance), guests=1)
 
 
 def release(connection: sa.Connection, host: HostName, instance: Instance) -> None:
     """Give the instance's resources back."""
-    connection.execute(sa.update(compute_nodes).where(compute_nodes.c.host == host).values(**_moved(instance, -1)))
+    _move(connection, host, Resources(0, 0, 0).minus(held(instance)), guests=-1)
+
+
+def change_claim(connection: sa.Connection, host: HostName, before: Instance, after: Instance) -> bool:
+    """Take what the instance holds afterwards and did not before, if it is there, and give back the rest."""
+    return _move(connection, host, held(after).minus(held(before)), guests=0)
+
+
+def reclaim_disk(connection: sa.Connection, host: HostName, before: Instance, after: Instance) -> bool:
+    """The instance's disk is of another image from now on: the difference is taken, if it is there, or given back."""
+    more, node = disk_gib(after) - disk_gib(before), compute_nodes.c
+    fits = sa.or_(sa.literal(more) <= 0, node.disk_gib_used + more <= node.disk_gib_capacity)
+    taken = sa.update(compute_nodes).where(node.host == host, fits).values(disk_gib_used=node.disk_gib_used + more)
+    return connection.execute(taken).rowcount == 1
 
 
 def disk_gib(instance: Instance) -> int:
     """What the instance's disks may grow to, in GiB, rounded up."""
-    flavor = instance.flavor
-    root = flavor.disk_gib or -(-instance.image.virtual_size // (1 << 30))
-    return root + flavor.ephemeral_gib
+    return held(instance).disk_gib
 
 
-def _moved(instance: Instance, sign: int) -> dict[str, Any]:
-    node, flavor = compute_nodes.c, instance.flavor
-    return {
-        "vcpus_used": node.vcpus_used + sign * flavor.vcpus,
-        "memory_mib_used": node.memory_mib_used + sign * flavor.memory_mib,
-        "disk_gib_used": node.disk_gib_used + sign * disk_gib(instance),
-        "instances": node.instances + sign,
-    }
+def _disk_gib(flavor: Flavor, image: ImageRef) -> int:
+    return (flavor.disk_gib or -(-image.virtual_size // (1 << 30))) + flavor.ephemeral_gib
+
+
+def _move(connection: sa.Connection, host: HostName, more: Resources, *, guests: int) -> bool:
+    """Only what grows must fit: a host may hold more than it offers since somebody has changed its settings."""
+    node = compute_nodes.c
+    where = [node.host == host]
+    values: dict[str, Any] = {"instances": node.instances + guests}
+    for name, amount in asdict(more).items():
+        used = node[f"{name}_used"] + amount
+        values[f"{name}_used"] = used
+        if amount > 0:
+            where.append(used <= node[f"{name}_capacity"])
+    return connection.execute(sa.update(compute_nodes).where(*where).values(**values)).rowcount == 1

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writing instances."""
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
 from typing import Any
@@ -78,6 +80,27 @@ def _hold(connection: sa.Connection, host: HostName, network: str, value: int, i
     connection.execute(held)
 
 
-def release_addresses(connection: sa.Connection, instance_id: InstanceId) -> None:
-    """Give back all addresses of an instance."""
-    connection.execute(sa.delete(addresses).where(addresses.c.instance_id == instance_id))
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An address that an instance holds: on which host (ANY_HOST: on all), of which network (or FLOATING), as a
+    number."""
+
+    host: HostName
+    network: str
+    value: int
+
+
+def held_addresses(connection: sa.Connection, instance_id: InstanceId) -> frozenset[Held]:
+    """All that an instance holds."""
+    query = sa.select(addresses.c.host, addresses.c.network, addresses.c.value)
+    found = connection.execute(query.where(addresses.c.instance_id == instance_id))
+    return frozenset(Held(row.host, row.network, row.value) for row in found)
+
+
+def release_addresses(connection: sa.Connection, instance_id: InstanceId, but: Collection[Held] = ()) -> None:
+    """Give back all addresses of an instance, but for these."""
+    gone = sa.delete(addresses).where(addresses.c.instance_id == instance_id)
+    for kept in but:
+        this = (addresses.c.host == kept.host, addresses.c.network == kept.network, addresses.c.value == kept.value)
+        gone = gone.where(sa.not_(sa.and_(*this)))
+    connection.execute(gone)

@@ -30,7 +30,7 @@ from kilonova.base.tasks import Supervisor
 from kilonova.config.load import Settings
 from kilonova.virt.driver import VirtAPI
 from kilonova.virt.libvirt import opening
-from kilonova.virt.libvirt.opening import Failure, Opened, OpenOptions, Registrar
+from kilonova.virt.libvirt.opening import AUTOWRAP, Failure, Opened, OpenOptions, Registrar
 from kilonova.virt.native import Lane, NativeThreads, Proxy
 
 T = TypeVar("T")
@@ -39,10 +39,6 @@ Hop = Callable[[libvirt.virConnect], T]
 """What is done with a live connection in one native call.  It returns plain values: no libvirt object may leave it."""
 
 log = structlog.get_logger(__name__)
-AUTOWRAP: tuple[type, ...] = tuple(
-    value for name, value in vars(libvirt).items() if name.startswith("vir") and isinstance(value, type)
-)
-"""Types whose objects come back as proxies: virConnect, virDomain, virNetwork, ..."""
 
 PATIENCE_S = 0.25
 """How long callers wait for an attempt that follows a loss: a daemon that was merely restarted is back by then."""
@@ -55,8 +51,8 @@ RETRY_S = (0.1, 1.5)
 RETRY_SETTLED_S = (5.0, 30.0)
 """Where only a person can help (wrong password, no such driver)."""
 
-PULSE_WIDTH = 4
-"""Calls that ask a guest's own process, those that do not come back included."""
+PULSE_WIDTH, JOBS_WIDTH = 4, 4
+"""Calls that ask a guest's own process, or last as long as its memory is large; lost ones included."""
 
 CLOSE_LIMIT_S = 2.0
 
@@ -255,7 +251,7 @@ class Connection:
                 opening.open_connection,
                 self.options,
                 number,
-                partial(_to_loop, loop, self._closed, number),
+                partial(opening.to_loop, loop, self._closed, number),
                 register,
                 deadline_s=self._connect_timeout_s,
                 on_late=self._late,
@@ -293,20 +289,12 @@ class Connection:
             self._closed_early[number] = reason
 
 
-def _to_loop(loop: asyncio.AbstractEventLoop, fn: Callable[..., None], *args: Any) -> None:
-    """Hand a callback of a foreign thread to the loop; dropped when the loop is closed."""
-    try:
-        loop.call_soon_threadsafe(fn, *args)
-    except RuntimeError:
-        return
-
-
 class HypervisorConnection:
     """All lanes' connections as one thing that is in service or is not.
 
     *control* carries calls on single guests, *host* events and host-wide reads, so that guests which do not answer
-    never hold up what concerns all; service is these two.  *pulse* asks guests whether they answer.  *foreign* is for
-    proxies of the whole binding, and opened when one is asked for.
+    never hold up what concerns all; service is these two.  *pulse* asks guests whether they answer.  *jobs* carries
+    calls that may last, and *foreign* is for proxies of the whole binding: both are opened when they are asked for.
     """
 
     def __init__(
@@ -319,17 +307,23 @@ class HypervisorConnection:
         # The test driver lives inside our process, with a state of its own for each connection: one must do for all.
         in_process = self.uri.startswith("test:///")
         self.host = self._link("host", 1 if in_process else HOST_WIDTH, registrar)
-        self.control, self.pulse, self._foreign = self.host, self.host, self.host
+        self.control, self.pulse, self._jobs, self._foreign = (self.host,) * 4
         if not in_process:
             # One request of the daemon's limit per client is left free for keepalive.
             self.control = self._link("control", settings.libvirt.max_client_requests - 1)
             self.pulse = self._link("pulse", PULSE_WIDTH)
+            self._jobs = self._link("jobs", JOBS_WIDTH)
             self._foreign = self._link("foreign", 1)
         self._links = [self.host] if in_process else [self.control, self.host]
         self._on_connected: Callable[[], Awaitable[None]] | None = None
         self._tasks: Supervisor | None = None
         self._in_service: bool | None = None
         self._warned_of_events = False
+
+    @property
+    def abandoned(self) -> int:
+        """Calls on guests and the host that were given up and have not come back."""
+        return sum(link.lane.abandoned for link in {self.host, self.control, self.pulse, self._jobs})
 
     def start(self, tasks: Supervisor, on_connected: Callable[[], Awaitable[None]]) -> None:
         """Open both and keep them open.  `on_connected` runs after each time that both are up again."""
@@ -342,15 +336,23 @@ class HypervisorConnection:
         """Close both; within a few seconds."""
         self._in_service = None
         async with asyncio.TaskGroup() as group:
-            for link in {self.control, self.host, self.pulse, self._foreign}:
+            for link in {self.control, self.host, self.pulse, self._jobs, self._foreign}:
                 group.create_task(link.close())
         self.threads.close()
 
+    @property
+    def jobs(self) -> Connection:
+        """For calls that may last: they hold up each other, and nothing else."""
+        return self._begun(self._jobs)
+
     async def proxy(self) -> Proxy:
         """A live connection with the whole of libvirt's binding as awaitables."""
-        if not self._foreign.started and self._tasks is not None:
-            self._foreign.start(self._tasks)
-        return await self._foreign.proxy()
+        return await self._begun(self._foreign).proxy()
+
+    def _begun(self, link: Connection) -> Connection:
+        if not link.started and self._tasks is not None:
+            link.start(self._tasks)
+        return link
 
     def _link(self, name: str, width: int, registrar: Callable[[], Registrar] | None = None) -> Connection:
         return Connection(

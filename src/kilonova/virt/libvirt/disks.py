@@ -71,6 +71,9 @@ class Disks:
     def root_disk(self, instance_id: InstanceId) -> Path:
         return self.directory(instance_id) / "disk"
 
+    def rescue_disk(self, instance_id: InstanceId) -> Path:
+        return self.directory(instance_id) / "disk.rescue"
+
     def config_drive(self, instance_id: InstanceId) -> Path:
         return self.directory(instance_id) / "disk.config"
 
@@ -99,21 +102,21 @@ class Disks:
         """The root disk is a qcow2 overlay on `base` of at least `disk_gib`.  One that exists is kept as it is: it
         appears under its name only when it is whole and on stable storage."""
         disk = self.root_disk(instance_id)
-        if not await self.blocking(instance_id, self._prepare, instance_id):
-            return
-        size = max(disk_gib * GIB, base.virtual_size)
-        unfinished = disk.with_name("disk.unfinished")
-        await create_overlay(unfinished, base, size)
-        await self.blocking(instance_id, self._publish, unfinished, disk)
+        if not await self.blocking(instance_id, disk.exists):
+            await self.make_overlay(instance_id, disk, base, disk_gib)
 
-    def _prepare(self, instance_id: InstanceId) -> bool:
-        """Make the guest's directory; True when its disk is still to be made."""
+    async def make_overlay(self, instance_id: InstanceId, disk: Path, base: BaseImage, disk_gib: int = 0) -> None:
+        """`disk` is a fresh overlay on `base` of at least `disk_gib`.  It takes the name, and the place of what had it,
+        at one moment."""
+        size = max(disk_gib * GIB, base.virtual_size)
+        unfinished = disk.with_name(f"{disk.name}.unfinished")
+        await self.blocking(instance_id, self._prepare, instance_id, unfinished)
+        await create_overlay(unfinished, base, size)
+        await self.blocking(instance_id, self.publish, unfinished, disk)
+
+    def _prepare(self, instance_id: InstanceId, unfinished: Path) -> None:
         self._make_directory(instance_id)
-        if self.root_disk(instance_id).exists():
-            return False
-        with contextlib.suppress(FileNotFoundError):
-            self.root_disk(instance_id).with_name("disk.unfinished").unlink()
-        return True
+        unfinished.unlink(missing_ok=True)
 
     def _make_directory(self, instance_id: InstanceId) -> None:
         owner = owner_of_files(self._uri)
@@ -131,9 +134,9 @@ class Disks:
         path = self.config_drive(instance_id)
         unfinished = path.with_name("disk.config.unfinished")
         unfinished.write_bytes(iso)
-        self._publish(unfinished, path)
+        self.publish(unfinished, path)
 
-    def _publish(self, unfinished: Path, path: Path) -> None:
+    def publish(self, unfinished: Path, path: Path) -> None:
         """Give a whole file its name: owner, contents on stable storage, rename, directory on stable storage."""
         owner = owner_of_files(self._uri)
         handle = os.open(unfinished, os.O_RDONLY)
@@ -146,6 +149,10 @@ class Disks:
             os.close(handle)
         unfinished.rename(path)
         fsync_directory(path.parent)
+
+    async def remove_file(self, instance_id: InstanceId, path: Path) -> None:
+        """One file of the guest is gone."""
+        await self.blocking(instance_id, path.unlink, True)
 
     async def remove(self, instance_id: InstanceId) -> None:
         """No file of the guest is left."""
@@ -180,9 +187,10 @@ class Disks:
 
     async def space(self) -> tuple[int, int]:
         """Bytes in all and bytes free for us of the file system that guests' disks are on."""
-        return await self._workers.run(self._space)
+        return await self._workers.run(self.room)
 
-    def _space(self) -> tuple[int, int]:
+    def room(self) -> tuple[int, int]:
+        """The same.  Blocks."""
         path = next(p for p in (self.root, *self.root.parents) if p.exists())
         found = os.statvfs(path)
         return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
@@ -232,12 +240,13 @@ async def create_overlay(path: Path, base: BaseImage, size: int) -> None:
     await run_limited(argv, limit_s=QEMU_IMG_LIMIT_S)
 
 
-async def run_limited(argv: list[str], *, limit_s: float) -> bytes:
-    """Run a tool without a shell, within `limit_s` seconds and limits on what it may use; its standard output.
+async def run_limited(argv: list[str], *, limit_s: float, cpu_s: int = QEMU_IMG_CPU_S) -> bytes:
+    """Run a tool without a shell, within `limit_s` seconds and limits on what it may use: memory, and `cpu_s` seconds
+    of processor time.  Its standard output.
 
     It is dead when this returns, also by cancellation.  Raises HypervisorError.
     """
-    limits = ["prlimit", f"--as={QEMU_IMG_MEMORY_BYTES}", f"--cpu={QEMU_IMG_CPU_S}", "--core=0", "--"]
+    limits = ["prlimit", f"--as={QEMU_IMG_MEMORY_BYTES}", f"--cpu={cpu_s}", "--core=0", "--"]
     try:
         process = await asyncio.create_subprocess_exec(
             *limits,

@@ -340,6 +340,21 @@ def interface_type(text: str) -> str:
     return etree.fromstring(text, _PARSER).get("type", "")
 
 
+def domain_kind(text: str) -> str:
+    """The type of a domain, of its document ("kvm")."""
+    return etree.fromstring(text, _PARSER).get("type", "")
+
+
+def macs(text: str) -> dict[str, str]:
+    """The MAC of each NIC of a running domain that ends on the host, by the device there."""
+    found: dict[str, str] = {}
+    for nic in etree.fromstring(text, _PARSER).iterfind("devices/interface"):
+        target, mac = nic.find("target"), nic.find("mac")
+        if target is not None and mac is not None:
+            found[target.get("dev", "")] = mac.get("address", "")
+    return found
+
+
 def metadata_instance_id(text: str) -> str | None:
     """The instance id in our metadata element, as libvirt returns it (it takes the namespace away); None when it is
     not there."""

@@ -22,17 +22,19 @@ from kilonova.objects.guest import RECONNECTED, GuestEvent, GuestState
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import Inventory
-from kilonova.virt.driver import BaseImage, ComputeDriver, GuestFigures, VirtAPI
-from kilonova.virt.libvirt import checks, config_drive, events, guest, network, statistics
+from kilonova.virt.driver import BaseImage, GuestFigures, VirtAPI
+from kilonova.virt.libvirt import checks, config_drive, events, guest, network, power, statistics
 from kilonova.virt.libvirt.connection import Hop, HypervisorConnection
 from kilonova.virt.libvirt.console import LibvirtConsole
 from kilonova.virt.libvirt.disks import GIB, Disks, disk_short
-from kilonova.virt.libvirt.domain_xml import Cpu, Disk, Domain, Metadata
+from kilonova.virt.libvirt.domain_xml import Cpu, Domain, Metadata
 from kilonova.virt.libvirt.guest import Ownership
 from kilonova.virt.libvirt.inheritance import Inheritance
 from kilonova.virt.libvirt.opening import Registrar
 from kilonova.virt.libvirt.pulse import Pulses
+from kilonova.virt.libvirt.resizing import LibvirtResizing
 from kilonova.virt.libvirt.settle import Settling
+from kilonova.virt.libvirt.snapshot import Snapshots
 from kilonova.virt.native import Proxy
 
 T = TypeVar("T")
@@ -55,7 +57,7 @@ POLL_S = 10.0
 """Between two bulk reads of all guests where the URI has no events."""
 
 
-class LibvirtDriver(ComputeDriver):
+class LibvirtDriver(power.MemoryDisksFigures, LibvirtResizing):
     """Guests as persistent libvirt domains that bear our metadata.  See ComputeDriver for the promises."""
 
     def __init__(self, virtapi: VirtAPI, settings: Settings, *, read_only: bool = False) -> None:
@@ -68,6 +70,7 @@ class LibvirtDriver(ComputeDriver):
         self._files = DaemonWorkers("files", 2)
         self._inheritance = Inheritance(settings.default.state_path)
         self._disks = Disks(settings.default.instances_path, self.connection.uri, self._files)
+        self.snapshots = Snapshots(self._change, self._disks, self._files, virtapi.clock, self._watermark)
         self._backend = network.backend_of(settings.network.backend, self.connection.uri)
         self._networks: network.Found | None = None
         self._known: dict[InstanceId, Ownership] = {}
@@ -217,7 +220,7 @@ class LibvirtDriver(ComputeDriver):
 
     async def open_console(self, instance_id: InstanceId) -> LibvirtConsole:
         """See SerialConsole."""
-        self._refuse_if_read_only("open_console")
+        self.refuse_if_read_only("open_console")
         await self.connection.control.alive()
         self._consoles = {one: console for one, console in self._consoles.items() if not console.ended}
         older = self._consoles.get(instance_id)
@@ -247,23 +250,22 @@ class LibvirtDriver(ComputeDriver):
         await self.connection.host.run(statistics.ping)
 
     def abandoned_calls(self) -> int:
-        links = {self.connection.host, self.connection.control, self.connection.pulse}
-        return sum(link.lane.abandoned for link in links)
+        return self.connection.abandoned
 
     # -- files and network -------------------------------------------------------------------------------------------
 
     async def ensure_disks(self, instance: Instance, base: BaseImage) -> None:
-        self._refuse_if_read_only("ensure_disks")
+        self.refuse_if_read_only("ensure_disks")
         await self._disks.ensure_overlay(instance.id, base, instance.flavor.disk_gib)
 
     async def remove_disks(self, instance_id: InstanceId) -> None:
-        self._refuse_if_read_only("remove_disks")
+        self.refuse_if_read_only("remove_disks")
         if await self.connection.control.run(partial(guest.exists, instance_id=instance_id)):
             raise HypervisorError(f"Guest {instance_id} is still defined: its disks are kept.")
         await self._disks.remove(instance_id)
 
     async def ensure_config_drive(self, instance: Instance, files: Mapping[str, bytes]) -> None:
-        self._refuse_if_read_only("ensure_config_drive")
+        self.refuse_if_read_only("ensure_config_drive")
         await self._disks.blocking(instance.id, self._write_config_drive, instance.id, dict(files))
 
     def _write_config_drive(self, instance_id: InstanceId, files: Mapping[str, bytes]) -> None:
@@ -272,11 +274,11 @@ class LibvirtDriver(ComputeDriver):
             self._disks.write_config_drive(instance_id, config_drive.build(files))
 
     async def ensure_network(self, instance: Instance) -> None:
-        self._refuse_if_read_only("ensure_network")
+        self.refuse_if_read_only("ensure_network")
         await self._control("network", partial(network.plug, instance=instance, found=await self._found()))
 
     async def remove_network(self, instance: Instance) -> None:
-        self._refuse_if_read_only("remove_network")
+        self.refuse_if_read_only("remove_network")
         if self._backend == "nat":
             for address in instance.addresses:
                 await self._control(
@@ -300,10 +302,12 @@ class LibvirtDriver(ComputeDriver):
         start = partial(guest.start, instance_id=instance_id, mark=mark)
         end = self.virtapi.clock.monotonic() + self.settings.libvirt.call_timeout
         try:
-            while not await self._change("power_on", instance_id, start):
+            while (came := await self._change("power_on", instance_id, start)) is guest.Start.LATER:
                 if self.virtapi.clock.monotonic() > end:
                     raise HypervisorError(f"Guest {instance_id} is on its way up or down and does not get there.")
                 await self.virtapi.clock.sleep(GOING_DOWN_POLL_S)
+            if came is guest.Start.SAVED:
+                await self.resume(instance_id)
         finally:
             # Its mark may be another one now, whatever became of the call.
             self._outdate(instance_id)
@@ -318,7 +322,7 @@ class LibvirtDriver(ComputeDriver):
         self._pulses.forget(instance_id)
 
     async def shutdown(self, instance_id: InstanceId) -> None:
-        self._refuse_if_read_only("shutdown")
+        self.refuse_if_read_only("shutdown")
         # A key of its own: pulling the plug is the cure for a guest whose QEMU does not answer, and must not wait
         # behind this.
         ask = partial(guest.shutdown, instance_id=instance_id)
@@ -336,12 +340,11 @@ class LibvirtDriver(ComputeDriver):
         return await self._settling.run(key, fn)
 
     async def _change(self, name: str, instance_id: InstanceId, fn: Hop[T], *, deadline_s: float | None = None) -> T:
-        self._refuse_if_read_only(name)
+        self.refuse_if_read_only(name)
         return await self._settling.run(("guest", instance_id), fn, deadline_s=deadline_s)
 
-    def _refuse_if_read_only(self, name: str) -> None:
-        if self.read_only:
-            raise HypervisorError(f"The driver is read-only: {name} is refused.")
+    def _watermark(self, total_bytes: int) -> int:
+        return watermark_bytes(self.settings.default, total_bytes)
 
     def _outdate(self, instance_id: InstanceId) -> None:
         """What is known of the domain may have changed: the next bulk read looks at it."""
@@ -353,9 +356,7 @@ class LibvirtDriver(ComputeDriver):
             checks.choose_virt_type, self.settings.libvirt.virt_type, self.settings.default.state_path
         )
         simulated = kind == "test"
-        disks = [Disk(str(self._disks.root_disk(instance.id)), "vda", "qcow2")]
-        if await self._files.run(self._disks.config_drive(instance.id).exists):
-            disks.append(Disk(str(self._disks.config_drive(instance.id)), "vdb", "raw", read_only=True))
+        disks = await self._files.run(power.devices, self._disks, instance)
         nics = () if simulated else network.interfaces(instance, await self._found())
         agent = self._disks.agent_socket(instance.id)
         return Domain(
@@ -368,7 +369,7 @@ class LibvirtDriver(ComputeDriver):
             machine=None if simulated else "q35",
             arch=None if simulated else "x86_64",
             cpu=_cpu(self.settings, kind),
-            disks=tuple(disks),
+            disks=disks,
             nics=nics,
             console_log=None if simulated else str(self._disks.console_log(instance.id)),
             agent_socket=None if agent is None else str(agent),

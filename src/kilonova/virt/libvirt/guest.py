@@ -7,6 +7,7 @@ does not bear our metadata.
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import cast
 
 import libvirt
@@ -15,49 +16,7 @@ from kilonova.base.errors import GuestStuck, HypervisorError
 from kilonova.objects.guest import GuestState
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import PowerState
-from kilonova.virt.libvirt import domain_xml
-
-_POWER: Mapping[int, PowerState] = {
-    libvirt.VIR_DOMAIN_NOSTATE: PowerState.NOSTATE,
-    libvirt.VIR_DOMAIN_RUNNING: PowerState.RUNNING,
-    libvirt.VIR_DOMAIN_BLOCKED: PowerState.RUNNING,
-    libvirt.VIR_DOMAIN_PAUSED: PowerState.PAUSED,
-    libvirt.VIR_DOMAIN_SHUTDOWN: PowerState.RUNNING,  # it is going down, and is not off yet
-    libvirt.VIR_DOMAIN_SHUTOFF: PowerState.SHUTDOWN,
-    libvirt.VIR_DOMAIN_CRASHED: PowerState.CRASHED,
-    libvirt.VIR_DOMAIN_PMSUSPENDED: PowerState.SUSPENDED,
-}
-
-_EXACT: Mapping[tuple[int, int], PowerState] = {
-    (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_CRASHED): PowerState.CRASHED,
-    # In the middle of a start or an end: paused is a moment of it, not a state that anybody should see.
-    (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP): PowerState.NOSTATE,
-    (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_SHUTTING_DOWN): PowerState.NOSTATE,
-}
-
-_STATE_NAMES: Mapping[int, str] = {
-    libvirt.VIR_DOMAIN_RUNNING: "RUNNING",
-    libvirt.VIR_DOMAIN_BLOCKED: "BLOCKED",
-    libvirt.VIR_DOMAIN_PAUSED: "PAUSED",
-    libvirt.VIR_DOMAIN_SHUTDOWN: "SHUTDOWN",
-    libvirt.VIR_DOMAIN_SHUTOFF: "SHUTOFF",
-    libvirt.VIR_DOMAIN_CRASHED: "CRASHED",
-    libvirt.VIR_DOMAIN_PMSUSPENDED: "PMSUSPENDED",
-}
-
-
-def _reason_names() -> dict[tuple[int, int], str]:
-    """libvirt's own words, from its constants: VIR_DOMAIN_PAUSED_IOERROR is "ioerror"."""
-    words: dict[tuple[int, int], str] = {}
-    for state, name in _STATE_NAMES.items():
-        prefix = f"VIR_DOMAIN_{name}_"
-        for constant, value in vars(libvirt).items():
-            if constant.startswith(prefix) and not constant.endswith("_LAST"):
-                words[state, value] = constant.removeprefix(prefix).lower().replace("_", "-")
-    return words
-
-
-_REASONS = _reason_names()
+from kilonova.virt.libvirt import domain_xml, states
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +29,10 @@ class Ownership:
     stale: bool = False
 
 
-def power_of(state: int, reason: int) -> PowerState:
-    """Our power state of libvirt's pair; unknown numbers are NOSTATE, never off."""
-    return _EXACT.get((state, reason), _POWER.get(state, PowerState.NOSTATE))
-
-
-def reason_name(state: int, reason: int) -> str:
-    """libvirt's word for how a domain came into its state; empty when it does not know."""
-    word = _REASONS.get((state, reason), "")
-    return "" if word == "unknown" else word
+def _is_saved(domain: libvirt.virDomain, state: int) -> bool:
+    """Whether it is off, and libvirt keeps its memory.  What lies there while it runs is left of a save that broke
+    off."""
+    return state == libvirt.VIR_DOMAIN_SHUTOFF and bool(domain.hasManagedSaveImage(0))
 
 
 def _lookup(conn: libvirt.virConnect, instance_id: InstanceId) -> libvirt.virDomain | None:
@@ -97,10 +51,6 @@ def _metadata(domain: libvirt.virDomain, uri: str) -> str | None:
         if exc.get_error_code() in (libvirt.VIR_ERR_NO_DOMAIN_METADATA, libvirt.VIR_ERR_NO_DOMAIN):
             return None
         raise
-
-
-_STANDS = libvirt.VIR_DOMAIN_PAUSED
-_GOES = (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_BLOCKED)
 
 
 def ownership(domain: libvirt.virDomain) -> Ownership:
@@ -131,6 +81,25 @@ def _state(domain: libvirt.virDomain) -> tuple[int, int]:
     return state, reason
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A domain of ours, libvirt's pair of its state, and whether it is off with its memory kept."""
+
+    domain: libvirt.virDomain
+    state: tuple[int, int]
+    saved: bool
+
+
+def look(conn: libvirt.virConnect, instance_id: InstanceId) -> Seen | None:
+    """For more that is done to a domain, within one hop; None when there is none, HypervisorError when it is somebody
+    else's."""
+    domain = _ours(conn, instance_id)
+    if domain is None:
+        return None
+    state = _state(domain)
+    return Seen(domain, state, _is_saved(domain, state[0]))
+
+
 def exists(conn: libvirt.virConnect, instance_id: InstanceId) -> bool:
     """Whether libvirt knows a domain of this id, whoever made it."""
     return _lookup(conn, instance_id) is not None
@@ -146,11 +115,12 @@ def read(conn: libvirt.virConnect, instance_id: InstanceId) -> GuestState | None
         return None
     try:
         state, reason = _state(domain)
+        saved = _is_saved(domain, state)
     except libvirt.libvirtError as exc:
         if exc.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
-            return None  # it went away between the two calls
+            return None  # it went away between the calls
         raise
-    return GuestState(power_of(state, reason), reason_name(state, reason), known.mark)
+    return states.said(state, reason, saved=saved, mark=known.mark)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +141,8 @@ def read_all(
     the others are then asked for by name.  Those of `without` come back as unknown, never as absent.
     """
     rows = _bulk(conn, [one for one in known if one not in without]) if without else _bulk(conn, None)
-    states: dict[InstanceId, GuestState] = {}
+    saved = _saved(conn, rows, by_name=bool(without))
+    found: dict[InstanceId, GuestState] = {}
     learned: dict[InstanceId, Ownership] = {}
     seen: set[InstanceId] = set(without)
     for domain, stats in rows:
@@ -181,15 +152,30 @@ def read_all(
             owner = learned[instance_id] = ownership(domain)
         if owner.ours:
             state, reason = stats.get("state.state", -1), stats.get("state.reason", -1)
-            states[instance_id] = GuestState(power_of(state, reason), reason_name(state, reason), owner.mark)
+            off = state == libvirt.VIR_DOMAIN_SHUTOFF
+            found[instance_id] = states.said(state, reason, saved=off and instance_id in saved, mark=owner.mark)
     for instance_id in without:
         owner = known.get(instance_id)
         if owner is not None and owner.ours:
-            states[instance_id] = GuestState(PowerState.NOSTATE, "being-destroyed", owner.mark)
-    return BulkRead(states, learned, frozenset(seen))
+            found[instance_id] = GuestState(PowerState.NOSTATE, "being-destroyed", owner.mark)
+    return BulkRead(found, learned, frozenset(seen))
 
 
-def _bulk(conn: libvirt.virConnect, only: list[InstanceId] | None) -> list[tuple[libvirt.virDomain, dict[str, int]]]:
+_Rows = list[tuple[libvirt.virDomain, dict[str, int]]]
+
+
+def _saved(conn: libvirt.virConnect, rows: _Rows, *, by_name: bool) -> frozenset[str]:
+    """Which domains' memory libvirt keeps: statistics do not tell.  One more call, where any domain is off."""
+    off = [domain for domain, stats in rows if stats.get("state.state") == libvirt.VIR_DOMAIN_SHUTOFF]
+    if not off:
+        return frozenset()
+    if by_name:
+        return frozenset(domain.UUIDString() for domain in off if domain.hasManagedSaveImage(0))
+    found = conn.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE)
+    return frozenset(domain.UUIDString() for domain in found)
+
+
+def _bulk(conn: libvirt.virConnect, only: list[InstanceId] | None) -> _Rows:
     if only is None:
         return conn.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE, 0)
     domains = [domain for domain in (_lookup(conn, one) for one in only) if domain is not None]
@@ -234,22 +220,34 @@ def undefine(conn: libvirt.virConnect, instance_id: InstanceId) -> None:
                 raise
 
 
-def start(conn: libvirt.virConnect, instance_id: InstanceId, mark: str) -> bool:
-    """The guest runs; True when it does now.  False when it is on its way down: ask again when it is off."""
+class Start(Enum):
+    """What came of one attempt."""
+
+    RUNS = "runs"
+    LATER = "later"
+    """It is on its way up or down: ask again."""
+    SAVED = "saved"
+    """Its memory is kept: it is not started, but restored, which lasts longer."""
+
+
+def start(conn: libvirt.virConnect, instance_id: InstanceId, mark: str) -> Start:
+    """Start the guest, unless it runs."""
     domain = _ours(conn, instance_id)
     if domain is None:
         raise HypervisorError(f"Guest {instance_id} is not known to the hypervisor.")
     state, reason = _state(domain)
-    if state in _GOES:
-        return True
-    if state == libvirt.VIR_DOMAIN_SHUTDOWN or power_of(state, reason) is PowerState.NOSTATE:
-        return False
+    if state in states.GOES:
+        return Start.RUNS
+    if state == libvirt.VIR_DOMAIN_SHUTDOWN or states.power_of(state, reason) is PowerState.NOSTATE:
+        return Start.LATER
     if state == libvirt.VIR_DOMAIN_PAUSED:
         _mark_and_run(domain, mark)
-        return True
+        return Start.RUNS
     if state == libvirt.VIR_DOMAIN_PMSUSPENDED:
         domain.pMWakeup(0)
-        return True
+        return Start.RUNS
+    if _is_saved(domain, state):
+        return Start.SAVED
     if state == libvirt.VIR_DOMAIN_CRASHED:
         domain.destroy()
     if _create_standing(domain):
@@ -257,7 +255,7 @@ def start(conn: libvirt.virConnect, instance_id: InstanceId, mark: str) -> bool:
     else:
         _set_mark(domain, mark)
         domain.createWithFlags(0)
-    return True
+    return Start.RUNS
 
 
 def _create_standing(domain: libvirt.virDomain) -> bool:
@@ -281,7 +279,7 @@ def _mark_and_run(domain: libvirt.virDomain, mark: str) -> None:
     try:
         domain.resume()
     except libvirt.libvirtError as exc:
-        if exc.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID or _state(domain)[0] not in _GOES:
+        if exc.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID or _state(domain)[0] not in states.GOES:
             raise  # (it runs already: somebody else was quicker)
 
 
@@ -300,8 +298,6 @@ def _set_mark(domain: libvirt.virDomain, mark: str) -> None:
 JOB_WAIT_S = 30.0
 """How long libvirt's QEMU driver waits for a domain's job before it refuses (QEMU_JOB_WAIT_TIME)."""
 
-_STARTING_UP = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP)
-
 CURE_OF_STUCK = (
     "Stop libvirtd, remove {name}.xml from its run directory (/run/libvirt/qemu; of a session daemon "
     "$XDG_RUNTIME_DIR/libvirt/qemu/run), and start it again: it then knows that guest as off, and all others run on."
@@ -313,21 +309,31 @@ wants a job fails after JOB_WAIT_S; no other start of the daemon changes that as
 
 def is_starting_up(domain: libvirt.virDomain) -> bool:
     """Between libvirt's decision to start it and QEMU's first word: a second or two, or for ever (CURE_OF_STUCK)."""
-    return _state(domain) == _STARTING_UP
+    return _state(domain) == states.STARTING_UP
 
 
 def destroy(conn: libvirt.virConnect, instance_id: InstanceId) -> None:
-    """Pull the guest's plug.  Nothing to do when it is off or does not exist.  Raises GuestStuck, after JOB_WAIT_S,
-    for one whose start nobody will ever end: a start that goes on lets itself be broken off."""
+    """Pull the guest's plug; memory that was kept of it is dropped.  Nothing to do when it is off or does not exist.
+    Raises GuestStuck, after JOB_WAIT_S, for one whose start nobody will ever end: a start that goes on lets itself be
+    broken off."""
     domain = _ours(conn, instance_id)
-    if domain is None or not domain.isActive():
+    if domain is None:
         return
+    try:
+        if domain.isActive():
+            _destroy(domain, instance_id)
+        if domain.hasManagedSaveImage(0):
+            domain.managedSaveRemove(0)
+    except libvirt.libvirtError as exc:
+        if exc.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+            raise
+
+
+def _destroy(domain: libvirt.virDomain, instance_id: InstanceId) -> None:
     stuck = is_starting_up(domain)
     try:
         domain.destroy()
     except libvirt.libvirtError as exc:
-        if exc.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
-            return
         if exc.get_error_code() == libvirt.VIR_ERR_OPERATION_TIMEOUT and stuck and is_starting_up(domain):
             said = f"libvirt holds guest {instance_id} in a start that nobody does any more. "
             raise GuestStuck(said + CURE_OF_STUCK.format(name=domain.name())) from exc
@@ -349,23 +355,28 @@ def shutdown(conn: libvirt.virConnect, instance_id: InstanceId) -> None:
             raise
 
 
+def goes(domain: libvirt.virDomain) -> bool:
+    """Whether its processors run."""
+    return _state(domain)[0] in states.GOES
+
+
 def pause(conn: libvirt.virConnect, instance_id: InstanceId) -> None:
     """The guest's processors stand still.  Raises HypervisorError when it does not run."""
     domain, state = _live(conn, instance_id)
-    if state in _GOES:
+    if state in states.GOES:
         domain.suspend()
 
 
 def unpause(conn: libvirt.virConnect, instance_id: InstanceId) -> None:
     """A paused guest goes on.  Raises HypervisorError when it is off."""
     domain, state = _live(conn, instance_id)
-    if state == _STANDS:
+    if state == libvirt.VIR_DOMAIN_PAUSED:
         domain.resume()
 
 
 def _live(conn: libvirt.virConnect, instance_id: InstanceId) -> tuple[libvirt.virDomain, int]:
     domain = _ours(conn, instance_id)
     state = None if domain is None else _state(domain)[0]
-    if domain is None or state not in (*_GOES, _STANDS):
+    if domain is None or state not in (*states.GOES, libvirt.VIR_DOMAIN_PAUSED):
         raise HypervisorError(f"Guest {instance_id} does not run.")
     return domain, state

@@ -5,6 +5,7 @@ Nothing here may be called on the event loop.  Errors leave as plain values: an 
 libvirt objects to the loop, and dropping their last reference there may block.
 """
 
+import asyncio
 import configparser
 import contextlib
 import os
@@ -18,6 +19,11 @@ from kilonova.base.errors import KilonovaError
 from kilonova.base.threads import Lock, start_daemon
 
 T = TypeVar("T")
+
+AUTOWRAP: tuple[type, ...] = tuple(
+    value for name, value in vars(libvirt).items() if name.startswith("vir") and isinstance(value, type)
+)
+"""Types whose objects come back as proxies: virConnect, virDomain, virNetwork, ..."""
 
 Credential = list[Any]
 """As libvirt-python hands it over: [type, prompt, challenge, default result, place for the answer]."""
@@ -243,3 +249,11 @@ def attempt(opened: Opened, fn: Callable[[libvirt.virConnect], T]) -> T | Failur
         return replace(failure_of(exc), number=opened.number)
     except KilonovaError as exc:
         return Failure(exc.message, error=exc.with_traceback(None))
+
+
+def to_loop(loop: asyncio.AbstractEventLoop, fn: Callable[..., None], *args: Any) -> None:
+    """Hand a callback of a foreign thread to the loop; dropped when the loop is closed."""
+    try:
+        loop.call_soon_threadsafe(fn, *args)
+    except RuntimeError:
+        return

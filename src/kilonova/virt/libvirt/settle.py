@@ -50,12 +50,22 @@ class Settling:
         """Whether no call may yet happen, whoever asks."""
         return not (self.inherited or self._cut_off_s)
 
-    async def run(self, key: Hashable, fn: Hop[T], *, about: Hashable = None, deadline_s: float | None = None) -> T:
-        """As Connection.run, exclusively for `key`, when what is known `about` (default: the key) has settled."""
+    async def run(
+        self,
+        key: Hashable,
+        fn: Hop[T],
+        *,
+        about: Hashable = None,
+        deadline_s: float | None = None,
+        link: Connection | None = None,
+    ) -> T:
+        """As Connection.run, exclusively for `key`, when what is known `about` (default: the key) has settled; on
+        another lane's `link` where one is given."""
         about = key if about is None else about
         await self.settled(about)
         try:
-            return await self._link.run(fn, deadline_s=deadline_s, exclusive=key, on_late=partial(self._late, about))
+            late = partial(self._late, about)
+            return await (link or self._link).run(fn, deadline_s=deadline_s, exclusive=key, on_late=late)
         except HypervisorUnavailable as exc:
             if isinstance(exc, OutcomeUnknown):
                 self._cut_off(about)

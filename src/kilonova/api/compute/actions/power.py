@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""stop, start, reboot, pause, unpause."""
+"""stop, start, reboot, pause, unpause, suspend, resume."""
 
 from typing import Any, Literal
 
@@ -35,6 +35,14 @@ class Unpause(Body):
     nothing: Any = Field(alias="unpause")
 
 
+class Suspend(Body):
+    nothing: Any = Field(alias="suspend")
+
+
+class Resume(Body):
+    nothing: Any = Field(alias="resume")
+
+
 async def stop(call: Call, _body: Stop) -> Reply:
     """ACTIVE to SHUTOFF; the guest is asked first."""
     return await accept(call, Verb.STOP)
@@ -60,10 +68,22 @@ async def unpause(call: Call, _body: Unpause) -> Reply:
     return await accept(call, Verb.UNPAUSE)
 
 
+async def suspend(call: Call, _body: Suspend) -> Reply:
+    """ACTIVE to SUSPENDED: the guest's memory goes to the host's disk."""
+    return await accept(call, Verb.SUSPEND)
+
+
+async def resume(call: Call, _body: Resume) -> Reply:
+    """SUSPENDED to ACTIVE: it goes on where it was."""
+    return await accept(call, Verb.RESUME)
+
+
 ROWS: Rows = {
     "os-stop": (ActionRow(Stop, stop, "os_compute_api:servers:stop"),),
     "os-start": (ActionRow(Start, start, "os_compute_api:servers:start"),),
     "reboot": (ActionRow(Reboot, reboot, "os_compute_api:servers:reboot"),),
     "pause": (ActionRow(Pause, pause, "os_compute_api:os-pause-server:pause"),),
     "unpause": (ActionRow(Unpause, unpause, "os_compute_api:os-pause-server:unpause"),),
+    "suspend": (ActionRow(Suspend, suspend, "os_compute_api:os-suspend-server:suspend"),),
+    "resume": (ActionRow(Resume, resume, "os_compute_api:os-suspend-server:resume"),),
 }

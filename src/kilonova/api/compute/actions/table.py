@@ -8,17 +8,21 @@ from dataclasses import replace
 
 from kilonova.api.body import json_object, validated_value
 from kilonova.api.call import Call, Reply
-from kilonova.api.compute.actions import admin, console, locks, power
+from kilonova.api.compute.actions import admin, console, images, locks, power, rebuild, rescue, resize, shelve
 from kilonova.api.compute.actions.row import ActionRow, Rows
 from kilonova.api.microversion import Microversion
-from kilonova.api.route import strongest
-from kilonova.base.errors import Forbidden, InvalidInput
+from kilonova.base.errors import InvalidInput
 
 ACTIONS: Rows = {
     **power.ROWS,
+    **resize.ROWS,
     **locks.ROWS,
     **admin.ROWS,
     **console.ROWS,
+    **rescue.ROWS,
+    **rebuild.ROWS,
+    **images.ROWS,
+    **shelve.ROWS,
 }
 
 
@@ -34,7 +38,6 @@ async def act(call: Call, data: bytes) -> Reply:
     row = row_of(name, call.version)
     if len(asked) != 1 or row is None:
         raise InvalidInput(f"There is no such action: {name[:64]}." if asked else "Malformed request body: no action.")
-    if strongest(call.context.roles) < row.role:
-        raise Forbidden(f"Policy doesn't allow {row.rule} to be performed.", rule=row.rule)
+    call.permit(row.rule)
     reply = await row.handler(call, validated_value(row.body, asked, call.version))
     return reply if reply.status is not None else replace(reply, status=row.success)

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""rescue and unrescue.
+
+The image's hw_rescue_device and hw_rescue_bus are not looked at: the rescue disk is a virtio disk, the first one.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints
+
+from kilonova.api.body import Body
+from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.compute.actions.row import ActionRow, Rows, accept
+from kilonova.api.compute.fields import require_uuid
+from kilonova.api.compute.server_create import bootable, get_image
+from kilonova.api.compute.servers import find
+from kilonova.objects.states import Verb
+from kilonova.rpcapi.conductor import AcceptAction
+
+
+class Wish(Body):
+    admin_pass: Annotated[str, StringConstraints(max_length=255)] | None = Field(default=None, alias="adminPass")
+    image: str | None = Field(default=None, alias="rescue_image_ref")
+
+
+class Rescue(Body):
+    rescue: Wish | None
+
+
+class Unrescue(Body):
+    nothing: Any = Field(alias="unrescue")
+
+
+async def rescue(call: Call, body: Rescue) -> Reply:
+    """To RESCUE: it boots from an image's fresh disk, its own image's when none is named, with its own disk beside.
+    The password is told and, as at a create, not given to the guest."""
+    wish = body.rescue or Wish()
+    instance = await find(call)
+    image = instance.image
+    if wish.image is not None:
+        image_id = require_uuid("rescue.rescue_image_ref", wish.image)
+        image = bootable(await call.db.read(get_image, image_id, call.context), "rescue.rescue_image_ref")
+    await call.deps.conductor.accept(AcceptAction(call.context, instance.id, Verb.RESCUE, image=image))
+    return json_reply({"adminPass": wish.admin_pass or call.deps.clock.new_secret(9)})
+
+
+async def unrescue(call: Call, _body: Unrescue) -> Reply:
+    """RESCUE to ACTIVE, from its own disk."""
+    return await accept(call, Verb.UNRESCUE)
+
+
+ROWS: Rows = {
+    "rescue": (ActionRow(Rescue, rescue, "os_compute_api:os-rescue", success=200),),
+    "unrescue": (ActionRow(Unrescue, unrescue, "os_compute_api:os-unrescue"),),
+}

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Host aggregates; one with a zone is an availability zone.
+
+Source: Compute API reference, "Host aggregates".
+"""
+
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from kilonova.api.body import Body
+from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.compute.fields import Name
+from kilonova.api.microversion import Microversion, v2
+from kilonova.api.times import micros
+from kilonova.base.errors import Conflict, InvalidInput, NotFound
+from kilonova.db.readers import aggregates
+from kilonova.objects.aggregate import ZONE, Aggregate
+from kilonova.objects.ids import HostName
+from kilonova.rpcapi.operators import AggregateHost
+from kilonova.rpcapi.operators import UpdateAggregate as Change
+
+
+def _zone(text: str) -> str:
+    if ":" in text:  # it divides zone and host where a server is made
+        raise PydanticCustomError("zone", "a zone's name has no ':'")
+    return text
+
+
+_Zone = Annotated[Name, AfterValidator(_zone)]
+_Key = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9\-_:. ]{1,255}$")]
+_Value = Annotated[str, StringConstraints(max_length=255)]
+
+
+class NewAggregate(Body):
+    name: Name
+    availability_zone: _Zone | None = None
+
+
+class CreateAggregate(Body):
+    aggregate: NewAggregate
+
+
+class Changes(Body):
+    name: Name | None = None
+    availability_zone: _Zone | None = None
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if not self.model_fields_set or (self.name is None and "name" in self.model_fields_set):
+            raise PydanticCustomError("changes", "name or availability_zone is needed")
+        return self
+
+
+class UpdateAggregate(Body):
+    aggregate: Changes
+
+
+class Host(Body):
+    host: Annotated[str, StringConstraints(min_length=1, max_length=255)]
+
+
+class Metadata(Body):
+    metadata: Annotated[dict[_Key, _Value | None], Field(min_length=1)]
+
+
+class AggregateAction(Body):
+    """One of the three."""
+
+    names: ClassVar = ("add_host", "remove_host", "set_metadata")
+
+    add_host: Host | None = None
+    remove_host: Host | None = None
+    set_metadata: Metadata | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if sum(getattr(self, name) is not None for name in self.names) != 1:
+            raise PydanticCustomError("action", "one of add_host, remove_host and set_metadata is needed")
+        return self
+
+
+def _view(aggregate: Aggregate, version: Microversion) -> dict[str, Any]:
+    zone = aggregate.availability_zone
+    shown: dict[str, Any] = {
+        "id": aggregate.id,
+        "name": aggregate.name,
+        "availability_zone": zone,
+        "hosts": list(aggregate.hosts),
+        "metadata": {**aggregate.metadata, **({} if zone is None else {ZONE: zone})},
+        "created_at": micros(aggregate.created_at),
+        "updated_at": micros(aggregate.updated_at),
+        "deleted": False,
+        "deleted_at": None,
+    }
+    if version >= v2(41):
+        shown["uuid"] = aggregate.uuid
+    return shown
+
+
+async def find(call: Call) -> Aggregate:
+    """The aggregate of the path.  Raises NotFound, also for what is no number: clients try names."""
+    text = call.params["aggregate_id"]
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise NotFound(f"Aggregate {text[:255]} could not be found.")
+    return await call.db.read(aggregates.get_aggregate, int(text))
+
+
+async def list_all(call: Call) -> Reply:
+    """GET /os-aggregates."""
+    found = await call.db.read(aggregates.list_aggregates)
+    return json_reply({"aggregates": [_view(aggregate, call.version) for aggregate in found]})
+
+
+async def show(call: Call) -> Reply:
+    """GET /os-aggregates/{id}."""
+    return json_reply({"aggregate": _view(await find(call), call.version)})
+
+
+async def create(call: Call, body: CreateAggregate) -> Reply:
+    """POST /os-aggregates."""
+    asked, uuid = body.aggregate, call.deps.clock.new_id()
+    await call.deps.operators.create_aggregate(uuid, asked.name, asked.availability_zone)
+    made = await call.db.read(aggregates.by_uuid, uuid)
+    if made is None:
+        raise Conflict(f"Aggregate {asked.name} was deleted meanwhile.")
+    shown = _view(made, call.version)
+    return json_reply({"aggregate": {key: shown[key] for key in shown if key not in ("hosts", "metadata")}})
+
+
+async def update(call: Call, body: UpdateAggregate) -> Reply:
+    """PUT /os-aggregates/{id}: its name, its zone."""
+    asked, zone = body.aggregate, body.aggregate.availability_zone
+    aggregate = await find(call)
+    put = {} if zone is None else {ZONE: zone}
+    remove = (ZONE,) if zone is None and "availability_zone" in asked.model_fields_set else ()
+    await call.deps.operators.update_aggregate(Change(aggregate.id, asked.name, put, remove))
+    return await show(call)
+
+
+async def delete(call: Call) -> Reply:
+    """DELETE /os-aggregates/{id}: one without hosts."""
+    await call.deps.operators.delete_aggregate((await find(call)).id)
+    return Reply()
+
+
+async def act(call: Call, body: AggregateAction) -> Reply:
+    """POST /os-aggregates/{id}/action."""
+    aggregate = await find(call)
+    if body.set_metadata is not None:
+        await _set_metadata(call, aggregate, body.set_metadata.metadata)
+        return await show(call)
+    asked = body.add_host or body.remove_host
+    assert asked is not None
+    host, member = HostName(asked.host), body.add_host is not None
+    # The conductor takes the same request again; a person's second try is a mistake.
+    if member and host in aggregate.hosts:
+        raise Conflict(f"Aggregate {aggregate.id} already has host {host}.")
+    if not member and host not in aggregate.hosts:
+        raise NotFound(f"Aggregate {aggregate.id} has no host {host}.")
+    await call.deps.operators.set_aggregate_host(AggregateHost(aggregate.id, host, member))
+    return await show(call)
+
+
+async def _set_metadata(call: Call, aggregate: Aggregate, asked: dict[str, str | None]) -> None:
+    """A value of null takes its key away."""
+    put = {key: text for key, text in asked.items() if text is not None}
+    if (zone := put.get(ZONE)) is not None and (not zone.strip() or zone != zone.strip() or ":" in zone):
+        raise InvalidInput(f"'{zone}' can be no availability zone's name.", path="set_metadata.metadata")
+    remove = tuple(key for key, text in asked.items() if text is None)
+    await call.deps.operators.update_aggregate(Change(aggregate.id, None, put, remove))

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a token says, and its end: GET and DELETE /v3/auth/tokens, and what one can log in to."""
+
+from typing import Any
+
+from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.identity.catalog import catalog
+from kilonova.api.identity.domain import DOMAIN, collection
+from kilonova.api.identity.projects import project_view
+from kilonova.api.identity.roles import role_id
+from kilonova.api.policy import ADMIN_REQUIRED
+from kilonova.api.times import micros_z
+from kilonova.base.errors import InvalidInput, NotFound, Unauthorized
+from kilonova.db.readers import identity as readers
+from kilonova.identity.tokens import Claims
+
+
+async def valid(call: Call, text: str) -> Claims:
+    """What a token says that still holds.  Raises Unauthorized."""
+    claims = call.deps.tokens.verify(text)
+    await call.deps.standings.roles_of(claims)
+    return claims
+
+
+async def _subject(call: Call) -> Claims:
+    """The token in X-Subject-Token: one's own, or any for an administrator.  Raises NotFound, InvalidInput."""
+    text = call.headers.get("x-subject-token")
+    if not text:
+        raise InvalidInput("The header X-Subject-Token is missing.")
+    try:
+        claims = await valid(call, text)
+    except Unauthorized as exc:
+        raise NotFound("Could not find the token.") from exc
+    if not call.may(ADMIN_REQUIRED) and claims.subject.user_id != call.context.user_id:
+        raise NotFound("Could not find the token.")
+    return claims
+
+
+async def show_token(call: Call) -> Reply:
+    """GET /v3/auth/tokens: what the token in X-Subject-Token says."""
+    claims = await _subject(call)
+    return json_reply(shown(call, claims), headers=(("X-Subject-Token", call.headers["x-subject-token"]),))
+
+
+async def revoke_token(call: Call) -> Reply:
+    """DELETE /v3/auth/tokens: the token in X-Subject-Token counts no longer; those that were made from it do."""
+    claims = await _subject(call)
+    try:
+        await call.deps.identity.revoke_token(claims.audit_ids[0], claims.expires_at)
+    finally:
+        call.deps.standings.forget()
+    return Reply()
+
+
+async def show_catalog(call: Call) -> Reply:
+    """GET /v3/auth/catalog."""
+    links = {"self": call.links.to("/auth/catalog"), "previous": None, "next": None}
+    return json_reply({"catalog": catalog(call.links.base), "links": links})
+
+
+async def list_projects(call: Call) -> Reply:
+    """GET /v3/auth/projects: what this token's user can log in to."""
+    found = await call.db.read(readers.list_projects, call.context.user_id)
+    return collection(call, "projects", [project_view(call, project) for project in found if project.enabled])
+
+
+async def list_domains(call: Call) -> Reply:
+    """GET /v3/auth/domains: nobody logs in to a domain here."""
+    return collection(call, "domains", [])
+
+
+def shown(call: Call, claims: Claims) -> dict[str, Any]:
+    """A token's body."""
+    subject = claims.subject
+    token: dict[str, Any] = {
+        "methods": list(claims.methods),
+        "user": {"id": subject.user_id, "name": subject.user_name, "domain": DOMAIN, "password_expires_at": None},
+        "audit_ids": list(claims.audit_ids),
+        "issued_at": micros_z(claims.issued_at),
+        "expires_at": micros_z(claims.expires_at),
+    }
+    if subject.credential is not None:
+        reference = subject.credential
+        restricted = {"id": reference.id, "name": reference.name, "restricted": reference.restricted}
+        token["application_credential"] = restricted
+    if not subject.project_id:
+        return {"token": token}
+    token["project"] = {"id": subject.project_id, "name": subject.project_name, "domain": DOMAIN}
+    token["is_domain"] = False
+    token["roles"] = [{"id": role_id(name), "name": name} for name in subject.roles]
+    if call.query.text("nocatalog") is None:
+        token["catalog"] = catalog(call.links.base)
+    return {"token": token}

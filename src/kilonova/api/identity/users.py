@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Users and their passwords."""
+
+from typing import Any
+
+from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.identity.domain import DOMAIN, check_domain, collection, in_domain, refuse_unkept
+from kilonova.api.identity.edit import edited
+from kilonova.api.identity.models import ChangePassword, CreateUser, UpdateUser, UserFields
+from kilonova.base.errors import Unauthorized
+from kilonova.db.readers import identity as readers
+from kilonova.objects.identity import User
+from kilonova.rpcapi import identity as rows
+
+
+async def list_users(call: Call) -> Reply:
+    """GET /v3/users."""
+    users = await call.db.read(readers.list_users)
+    name, enabled = call.query.text("name"), call.query.boolean("enabled")
+    found = [
+        _view(call, user)
+        for user in users
+        if name in (None, user.name) and enabled in (None, user.enabled) and in_domain(call)
+    ]
+    return collection(call, "users", found)
+
+
+async def show_user(call: Call) -> Reply:
+    """GET /v3/users/{id}: by id only; a name is 404."""
+    user = await call.db.read(readers.get_user, call.params["user_id"])
+    return json_reply({"user": _view(call, user)})
+
+
+async def create_user(call: Call, body: CreateUser) -> Reply:
+    """POST /v3/users.  One without a password cannot log in until an administrator sets one."""
+    asked = body.user
+    await _check(call, asked)
+    user = User(
+        id=call.deps.clock.new_id().replace("-", ""),
+        name=asked.name,
+        password_hash="" if asked.password is None else await call.deps.passwords.hash(asked.password),
+        default_project_id=asked.default_project_id or None,
+        description=asked.description or "",
+        enabled=asked.enabled is not False,
+    )
+    await edited(call, call.deps.identity.create_user(user))
+    return json_reply({"user": _view(call, user)})
+
+
+async def update_user(call: Call, body: UpdateUser) -> Reply:
+    """PATCH /v3/users/{id}: an administrator's word, also a new password.  A new one, or a disabling, ends the user's
+    tokens."""
+    asked = body.user
+    user = await call.db.read(readers.get_user, call.params["user_id"])
+    await _check(call, asked)
+    default_project_id = asked.default_project_id
+    if "default_project_id" in asked.model_fields_set and default_project_id is None:
+        default_project_id = ""
+    request = rows.UpdateUser(
+        user_id=user.id,
+        name=asked.name,
+        password_hash=None if asked.password is None else await call.deps.passwords.hash(asked.password),
+        default_project_id=default_project_id,
+        description=asked.description,
+        enabled=asked.enabled,
+    )
+    await edited(call, call.deps.identity.update_user(request))
+    return await show_user(call)
+
+
+async def delete_user(call: Call) -> Reply:
+    """DELETE /v3/users/{id}.  Servers belong to projects: they stay."""
+    user = await call.db.read(readers.get_user, call.params["user_id"])
+    await edited(call, call.deps.identity.delete_user(user.id))
+    return Reply()
+
+
+async def change_password(call: Call, body: ChangePassword) -> Reply:
+    """POST /v3/users/{id}/password: by who knows the old one.  All tokens of the user end, this one among them."""
+    user = await call.db.read(readers.get_user, call.params["user_id"])
+    if not await call.deps.passwords.verify(user.password_hash, body.user.original_password):
+        raise Unauthorized("The original password is wrong.")
+    password_hash = await call.deps.passwords.hash(body.user.password)
+    await edited(call, call.deps.identity.update_user(rows.UpdateUser(user.id, password_hash=password_hash)))
+    return Reply()
+
+
+async def _check(call: Call, asked: UserFields) -> None:
+    """Raises InvalidInput, NotFound (the default project)."""
+    check_domain(asked.domain_id)
+    refuse_unkept(email=asked.email, options=asked.options, federated=asked.federated)
+    if asked.default_project_id:
+        await call.db.read(readers.get_project, asked.default_project_id)
+
+
+def _view(call: Call, user: User) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "id": user.id,
+        "name": user.name,
+        "domain_id": DOMAIN["id"],
+        "description": user.description,
+        "enabled": user.enabled,
+        "password_expires_at": None,
+        "options": {},
+        "links": {"self": call.links.to(f"/users/{user.id}")},
+    }
+    if user.default_project_id is not None:
+        shown["default_project_id"] = user.default_project_id
+    return shown

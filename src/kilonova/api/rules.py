@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every rule that a row asks for, with its default; docs/policy.md and the sample file are made of it."""
+
+from collections.abc import Iterable, Mapping
+
+from kilonova.api.compute.actions import table
+from kilonova.api.policy import BASE
+from kilonova.api.route import Role, Service
+from kilonova.api.routes import SERVICES
+
+
+def asked_by_rows(services: Iterable[Service] = SERVICES) -> Mapping[str, tuple[Role, tuple[str, ...]]]:
+    """By rule: its default, and what asks for it ("GET /compute/v2.1/servers").  Raises ValueError when two rows that
+    share a rule differ in its default: an operator's word could not mean both."""
+    found: dict[str, tuple[Role, tuple[str, ...]]] = {}
+
+    def add(rule: str, role: Role, asker: str) -> None:
+        known, askers = found.get(rule, (role, ()))
+        if known is not role:
+            raise ValueError(f"{rule} has two defaults: {known.name} and {role.name} ({asker})")
+        found[rule] = (role, tuple(dict.fromkeys((*askers, asker))))
+
+    for service in services:
+        for row in service.rows:
+            if row.role is not Role.ANYBODY:
+                add(row.rule, row.role, f"{row.method} {service.prefix}{row.path}")
+    for name, actions in table.ACTIONS.items():
+        for action in actions:
+            add(action.rule, action.role, f"POST /compute/v2.1/servers/{{server_id}}/action ({name})")
+    return found
+
+
+RULES: Mapping[str, str] = {rule: role.value for rule, (role, _) in asked_by_rows().items()}
+"""What `kilonova.api.policy.Policy` is fed with."""
+
+
+def sample() -> str:
+    """A policy.yaml in which every default stands as a comment."""
+    lines = ["# Take the # away from what is to differ; docs/policy.md says how it is read.", ""]
+    lines += [f'#"{name}": "{text}"' for name, text in BASE.items()]
+    for rule, (role, askers) in asked_by_rows().items():
+        lines += ["", *(f"# {asker}" for asker in askers), f'#"{rule}": "{role.value}"']
+    return "\n".join(lines) + "\n"
+
+
+def markdown() -> str:
+    """docs/policy.md, below its head."""
+    lines = [_INTRODUCTION, "| rule | default |", "|---|---|"]
+    lines += [f"| `{name}` | `{text}` |" for name, text in BASE.items()]
+    lines += ["", "## What rows ask for", "", "| rule | default | asked by |", "|---|---|---|"]
+    for rule, (role, askers) in sorted(asked_by_rows().items()):
+        lines.append(f"| `{rule}` | `{role.value}` | {'<br>'.join(f'`{asker}`' for asker in askers)} |")
+    return "\n".join(lines) + "\n"
+
+
+_INTRODUCTION = """\
+# Policy
+
+Who may do what is decided by [oslo.policy](https://docs.openstack.org/oslo.policy/latest/), under the names that Nova,
+Keystone, Glance and Neutron have. The defaults are below. A file named by `[oslo_policy] policy_file` replaces some of
+them; it is read at the start and on SIGHUP, and one that cannot be used stops the start, or changes nothing.
+`kilonova policy sample` prints such a file with every default in it as a comment, `kilonova policy list` what is in
+force.
+
+* A check sees the caller as `role:`, `user_id:` and `project_id:`, and the target as `%(user_id)s` and
+  `%(project_id)s`: those that the path names, or else the caller's own. Checks that ask another server (`http:`) are
+  not supported.
+* Servers, images and ports of other projects are not found (404) except by those whom `context_is_admin` lets through,
+  whatever another rule says: a rule can open an operation to a role, not a project to a stranger.
+* Roles: admin implies manager implies member implies reader. A role exists when the policy file speaks of it
+  (`role:operator`), and can then be given like any other. What an administrator takes away stops working at once; what
+  he gives works with the next token.
+
+Let operators look at services, and members not delete servers:
+
+```yaml
+"os_compute_api:os-services:list": "rule:context_is_admin or role:operator"
+"os_compute_api:servers:delete": "rule:context_is_admin"
+```
+
+## What the others are made of
+"""

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether what a token says still holds: its user and project are enabled, its roles were not taken away, and nobody
+revoked it.
+
+Looked up once per token and remembered for STANDING_S seconds, so that serving a request costs no look-up.  What is
+changed through this process holds at once; what another process changed, after that time.
+"""
+
+from dataclasses import dataclass
+
+from kilonova.base.clock import Clock
+from kilonova.base.errors import Unauthorized
+from kilonova.db.engine import Database
+from kilonova.db.readers import identity as readers
+from kilonova.identity.roles import with_implied
+from kilonova.identity.tokens import Claims
+
+STANDING_S = 5.0
+REMEMBERED = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """None: the token counts no longer."""
+
+    roles: tuple[str, ...] | None
+    until_s: float
+
+
+class Standings:
+    """See the module; one per process."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db, self._clock = db, clock
+        self._known: dict[str, _Known] = {}
+
+    async def roles_of(self, claims: Claims) -> tuple[str, ...]:
+        """The token's roles, without those that its user no longer has.  Raises Unauthorized when it counts no longer.
+
+        Roles that the user was given meanwhile are not among them: those come with the next token.
+        """
+        known = self._known.get(claims.audit_ids[0])
+        if known is None or known.until_s <= self._clock.monotonic():
+            known = await self._look(claims)
+        if known.roles is None:
+            raise Unauthorized("The token is no longer valid.")
+        return known.roles
+
+    def forget(self) -> None:
+        """To be called after each change of users, projects, roles, credentials or tokens."""
+        # A new one, so that a look-up that goes on meanwhile puts what it saw into the old one.
+        self._known = {}
+
+    async def _look(self, claims: Claims) -> _Known:
+        remember, subject = self._known, claims.subject
+        until_s = self._clock.monotonic() + STANDING_S
+        credential_id = None if subject.credential is None else subject.credential.id
+        found = await self._db.read(
+            readers.standing,
+            subject.user_id,
+            subject.project_id,
+            credential_id,
+            claims.audit_ids[0],
+            self._clock.now(),
+        )
+        roles = None
+        if found is not None and (found.tokens_from is None or found.tokens_from <= claims.issued_at):
+            held = set(with_implied(found.roles))
+            kept = tuple(role for role in subject.roles if role in held)
+            roles = kept if kept or not subject.project_id else None
+        known = _Known(roles, until_s)
+        if len(remember) >= REMEMBERED:
+            del remember[next(iter(remember))]
+        remember[claims.audit_ids[0]] = known
+        return known

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images that this host makes: their bytes go into the image store, their records are the conductor's.
+
+The conductor is asked for as long as it takes: that it is away for a while ends no work of an hour.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Protocol, TypeVar
+
+import structlog
+
+from kilonova.base.clock import Clock
+from kilonova.base.errors import NotFound, RpcTimeout, RpcUnavailable, StaleWrite
+from kilonova.images.inspect import MAX_VIRTUAL_BYTES
+from kilonova.images.store import Stored
+from kilonova.objects.action import IMAGE, Action
+from kilonova.objects.ids import ActionId, AttemptId, HostName, ImageId
+from kilonova.rpcapi.host import CompleteImage
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+RETRY_FIRST_S = 0.5
+RETRY_MOST_S = 15.0
+
+
+class ImageSink(Protocol):
+    """Where images go: the box's own store (see kilonova.images.store.ImageStore)."""
+
+    async def write(self, image_id: ImageId, chunks: AsyncIterator[bytes], max_bytes: int) -> Stored:
+        """Keep the bytes; what is there when this raises is nothing."""
+        ...
+
+    async def inspect(self, image_id: ImageId, declared_format: str) -> int:
+        """The virtual size in bytes.  Raises ImageUnacceptable."""
+        ...
+
+    async def delete(self, image_id: ImageId) -> None:
+        """Forget the bytes; that there are none is no error."""
+        ...
+
+
+class ImageRecords(Protocol):
+    """What the conductor is asked about images (see kilonova.rpcapi.host.HostAPI)."""
+
+    @property
+    def host(self) -> HostName: ...
+
+    async def begin_image(self, action_id: ActionId, attempt: AttemptId) -> bool: ...
+
+    async def complete_image(self, request: CompleteImage) -> None: ...
+
+    async def drop_images(self, action_id: ActionId, attempt: AttemptId) -> tuple[ImageId, ...]: ...
+
+
+class ImageUploads:
+    """All methods raise StaleWrite when the action is no longer this attempt's."""
+
+    def __init__(self, sink: ImageSink, conductor: ImageRecords, clock: Clock) -> None:
+        self._sink, self._conductor, self._clock = sink, conductor, clock
+
+    async def begin(self, action: Action) -> bool:
+        """Whether the action's image is still to be made.  Raises NotFound when it was deleted."""
+        attempt = _attempt(action)
+        return not await self._ask(lambda: self._conductor.begin_image(action.id, attempt))
+
+    async def save(self, action: Action, chunks: AsyncIterator[bytes], disk_format: str) -> None:
+        """The image is ACTIVE and has these bytes.  Raises NotFound when it was deleted meanwhile, and what the store
+        raises; the bytes may be there then (see `discard`)."""
+        image_id, attempt = image_of(action), _attempt(action)
+        stored = await self._sink.write(image_id, chunks, MAX_VIRTUAL_BYTES)
+        virtual_size = await self._sink.inspect(image_id, disk_format)
+        request = CompleteImage(
+            host=self._conductor.host,
+            action_id=action.id,
+            attempt=attempt,
+            size=stored.size,
+            virtual_size=virtual_size,
+            md5=stored.md5,
+            sha512=stored.sha512,
+        )
+        await self._ask(lambda: self._conductor.complete_image(request))
+
+    async def discard(self, action: Action) -> None:
+        """No bytes are left of an image that was not completed."""
+        try:
+            unfinished = await self.begin(action)
+        except NotFound:
+            unfinished = True
+        except StaleWrite:
+            return  # they are another attempt's now
+        if unfinished:
+            await self.forget([image_of(action)])
+
+    async def drop(self, action: Action) -> None:
+        """Neither record nor bytes are left of the images that the action makes needless."""
+        attempt = _attempt(action)
+        await self.forget(await self._ask(lambda: self._conductor.drop_images(action.id, attempt)))
+
+    async def forget(self, images: Iterable[ImageId]) -> None:
+        """No bytes are left of these."""
+        for image_id in images:
+            await self._sink.delete(image_id)
+
+    async def _ask(self, ask: Callable[[], Awaitable[T]]) -> T:
+        pause = RETRY_FIRST_S
+        while True:
+            try:
+                return await ask()
+            except (RpcTimeout, RpcUnavailable) as exc:
+                log.info("waiting for the conductor with an image", error=str(exc))
+            await self._clock.sleep(pause * self._clock.random.uniform(0.8, 1.2))
+            pause = min(pause * 2, RETRY_MOST_S)
+
+
+def image_of(action: Action) -> ImageId:
+    """The image that an action makes."""
+    return ImageId(action.params[IMAGE])
+
+
+def _attempt(action: Action) -> AttemptId:
+    assert action.attempt is not None
+    return action.attempt

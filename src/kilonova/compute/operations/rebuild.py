@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""rebuild: another root disk under the same server, which keeps its id, its addresses and its flavor.
+
+The record is the new server's since the acceptance, so every step makes that one.  A replay after the guest was started
+finds the mark of that start, and gives it no second disk.
+"""
+
+from kilonova.compute.operation import Job, Operation, Step
+from kilonova.compute.operations import create, reboot
+from kilonova.objects.states import Verb, VmState
+from kilonova.virt.power import DiskReplacement, able
+
+
+async def replace_disk(job: Job) -> None:
+    if await reboot.restarted(job):
+        return
+    base = await job.tools.images.ensure(job.instance.image)
+    await able(job.tools.driver, DiskReplacement, "replace a guest's disk").replace_root_disk(job.instance, base)
+
+
+async def start(job: Job) -> None:
+    """One that was stopped stays so."""
+    if job.instance.vm_state is not VmState.STOPPED:
+        await create.start(job)
+
+
+REBUILD = Operation(
+    Verb.REBUILD,
+    (
+        Step("image", create.fetch_image, interruptible=True),
+        Step("power-off", reboot.power_off),
+        Step("disks", replace_disk),
+        Step("config-drive", create.make_config_drive),
+        Step("network", create.plug_network),
+        Step("define", create.define),
+        Step("start", start),
+    ),
+    heavy=True,
+)

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""rescue and unrescue: a restart from another disk, with the guest's own beside it, and back.
+
+The files are there before the guest is touched, and the mark of the new start tells a replay that it has happened.
+"""
+
+from dataclasses import replace
+
+from kilonova.compute.operation import Job, Operation, Step
+from kilonova.compute.operations import create, reboot
+from kilonova.objects.states import Verb
+from kilonova.virt.power import RescueDisk, able
+
+CANNOT = "boot a guest from another disk"
+
+
+async def make_rescue_disk(job: Job) -> None:
+    if await reboot.restarted(job):
+        return
+    image = job.instance.rescue_image
+    assert image is not None  # the conductor sets it when it accepts
+    base = await job.tools.images.ensure(image)
+    await able(job.tools.driver, RescueDisk, CANNOT).make_rescue_disk(job.instance, base)
+
+
+async def remove_rescue_disk(job: Job) -> None:
+    await able(job.tools.driver, RescueDisk, CANNOT).remove_rescue_disk(job.instance.id)
+
+
+async def define_as_usual(job: Job) -> None:
+    """By its own disk alone; a guest that runs keeps what it has until its next start."""
+    if await job.tools.driver.guest_state(job.instance.id) is not None:
+        await job.tools.driver.define(replace(job.instance, rescue_image=None))
+
+
+async def let_go(job: Job) -> None:
+    """Off, if what runs is what this action started: a guest that was not touched yet runs on."""
+    if job.has_started(await job.tools.driver.guest_state(job.instance.id), on_any_boot=True):
+        await job.tools.driver.power_off(job.instance.id)
+
+
+RESCUE = Operation(
+    Verb.RESCUE,
+    (
+        Step("rescue-disk", make_rescue_disk, remove_rescue_disk, interruptible=True),
+        Step("shutdown", reboot.shut_down, interruptible=True),
+        Step("power-off", reboot.power_off),
+        Step("network", create.plug_network),
+        Step("define", create.define, define_as_usual),
+        Step("start", create.start, let_go),
+    ),
+    clean_up=True,
+)
+
+# Its disk goes when nothing needs it any more: until then a replay, or the next attempt, finds it.
+UNRESCUE = Operation(
+    Verb.UNRESCUE,
+    (
+        Step("shutdown", reboot.shut_down, interruptible=True),
+        Step("power-off", reboot.power_off),
+        Step("network", create.plug_network),
+        Step("define", define_as_usual),
+        Step("start", create.start),
+        Step("rescue-disk", remove_rescue_disk),
+    ),
+)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""resize, confirmResize, revertResize: another size on the same host, with a way back.
+
+A copy of the root disk is kept from before the first change until the resize is confirmed.  To confirm is to drop it,
+whatever the guest is doing; to revert is to put it back.  The mark of a start tells a replay that it has happened.
+"""
+
+from dataclasses import replace
+
+from kilonova.base.errors import HypervisorError
+from kilonova.compute.operation import Job, Operation, Step
+from kilonova.compute.operations import create, reboot
+from kilonova.objects.flavor import Flavor
+from kilonova.objects.ids import ActionId
+from kilonova.objects.states import PowerState, Verb, VmState
+from kilonova.rpcapi.conductor import KEPT_DISK
+from kilonova.virt.driver import Resizing
+
+
+def _disks(job: Job) -> Resizing:
+    driver = job.tools.driver
+    if not isinstance(driver, Resizing):
+        raise HypervisorError("The hypervisor of this host cannot resize a guest.")
+    return driver
+
+
+def _of_size(job: Job, flavor: Flavor | None) -> Job:
+    assert flavor is not None, "the conductor records both flavors when it accepts a resize"
+    return replace(job, instance=replace(job.instance, flavor=flavor))
+
+
+def _undoing(job: Job) -> Job:
+    """A start under this is not the action's own: a replay begins with the guest that was put back."""
+    return replace(job, action=replace(job.action, id=ActionId(f"{job.action.id}-undone")))
+
+
+async def _is_back(job: Job) -> bool:
+    state = await job.tools.driver.guest_state(job.instance.id)
+    on = state is not None and state.power is PowerState.RUNNING
+    return on and _undoing(job).has_started(state, on_any_boot=True)
+
+
+async def start_again(job: Job) -> None:
+    """What ran before runs again, as it was."""
+    if job.instance.old_vm_state is VmState.ACTIVE and not await _is_back(job):
+        await job.tools.driver.power_on(job.instance.id, _undoing(job).mark)
+
+
+async def keep_disk(job: Job) -> None:
+    await _disks(job).keep_disk(job.instance.id, job.action.id)
+
+
+async def put_back_disk(job: Job) -> None:
+    await _disks(job).restore_disk(job.instance.id, job.action.id)
+
+
+async def grow_disk(job: Job) -> None:
+    sized = _of_size(job, job.instance.new_flavor)
+    await _disks(job).grow_disk(job.instance.id, sized.instance.flavor.disk_gib)
+
+
+async def define_new(job: Job) -> None:
+    await create.define(_of_size(job, job.instance.new_flavor))
+
+
+async def define_old(job: Job) -> None:
+    await create.define(_of_size(job, job.instance.old_flavor))
+
+
+async def start_if_it_ran(job: Job) -> None:
+    if job.instance.old_vm_state is VmState.ACTIVE:
+        await create.start(job)
+
+
+async def power_off(job: Job) -> None:
+    if not await _is_back(job):
+        await create.power_off(job)
+
+
+RESIZE = Operation(
+    Verb.RESIZE,
+    (
+        Step("shutdown", reboot.shut_down, interruptible=True),
+        Step("power-off", reboot.power_off, start_again),
+        Step("keep-disk", keep_disk, put_back_disk),
+        Step("grow-disk", grow_disk),
+        Step("network", create.plug_network),
+        Step("define", define_new, define_old),
+        Step("start", start_if_it_ran, power_off),
+    ),
+    clean_up=True,
+    heavy=True,
+)
+
+
+async def drop_kept_disk(job: Job) -> None:
+    await _disks(job).drop_kept_disk(job.instance.id)
+
+
+CONFIRM_RESIZE = Operation(Verb.CONFIRM_RESIZE, (Step("drop-old-disk", drop_kept_disk),))
+
+
+async def restore_disk(job: Job) -> None:
+    await _disks(job).restore_disk(job.instance.id, job.action.params[KEPT_DISK])
+
+
+REVERT_RESIZE = Operation(
+    Verb.REVERT_RESIZE,
+    (
+        Step("power-off", reboot.power_off),
+        Step("restore-disk", restore_disk),
+        Step("network", create.plug_network),
+        Step("define", define_old),
+        Step("start", start_if_it_ran),
+    ),
+)

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""shelve, shelveOffload and unshelve: a guest becomes an image, leaves its host, and comes back to any."""
+
+import structlog
+
+from kilonova.base.errors import KilonovaError
+from kilonova.compute.operation import Job, Operation, Step, Work, removal
+from kilonova.compute.operations import create, stop
+from kilonova.compute.operations.create import CREATE
+from kilonova.compute.operations.snapshot import MAKE_IMAGE
+from kilonova.objects.action import FROM_SHELF, OFFLOADED, TORN
+from kilonova.objects.image import ImageRef
+from kilonova.objects.states import PowerState, Verb
+
+log = structlog.get_logger(__name__)
+
+
+async def shut_down(job: Job) -> None:
+    """A guest that stands still hears nothing."""
+    state = await job.tools.driver.guest_state(job.instance.id)
+    if state is not None and state.power is PowerState.RUNNING:
+        await stop.shut_down(job)
+
+
+SHELVE = Operation(
+    Verb.SHELVE,
+    (Step("shutdown", shut_down, interruptible=True), Step("power-off", stop.power_off), *MAKE_IMAGE),
+    clean_up=True,
+    copies=True,
+)
+
+SHELVE_OFFLOAD = removal(CREATE, Verb.SHELVE_OFFLOAD)
+
+
+def _image(job: Job) -> ImageRef | None:
+    """What the guest's disk is made of; None where it lies untouched."""
+    return job.instance.shelved_image if job.action.params.get(FROM_SHELF) in (OFFLOADED, TORN) else None
+
+
+async def fetch_image(job: Job) -> None:
+    if (image := _image(job)) is not None:
+        await job.tools.images.ensure(image)
+
+
+async def make_disks(job: Job) -> None:
+    """A disk that is still there is kept."""
+    if (image := _image(job)) is not None:
+        await job.tools.driver.ensure_disks(job.instance, await job.tools.images.ensure(image))
+
+
+def _of_its_own(absent: Work) -> Work:
+    """What a failed unshelving removes is what it has made: the guest of one that never left its host stays."""
+
+    async def guarded(job: Job) -> None:
+        if job.action.params.get(FROM_SHELF) == OFFLOADED:
+            await absent(job)
+
+    return guarded
+
+
+async def drop_image(job: Job) -> None:
+    """The guest runs, and nothing may undo that any more: an image that cannot be removed now only takes room."""
+    try:
+        await job.tools.uploads.drop(job.action)
+    except (KilonovaError, OSError) as exc:
+        log.warning("the image of a server that was shelved stays", instance=job.instance.id, error=str(exc))
+
+
+UNSHELVE = Operation(
+    Verb.UNSHELVE,
+    (
+        Step("image", fetch_image, interruptible=True),
+        Step("disks", make_disks, _of_its_own(create.remove_disks)),
+        Step("config-drive", create.make_config_drive),
+        Step("network", create.plug_network, _of_its_own(create.unplug_network)),
+        Step("define", create.define, _of_its_own(create.undefine)),
+        Step("start", create.start, _of_its_own(create.power_off)),
+        Step("drop-image", drop_image),
+    ),
+    clean_up=True,
+    heavy=True,
+)

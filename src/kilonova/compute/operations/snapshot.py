@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""createImage and createBackup: the root disk as it is at one moment becomes an image.
+
+The copy is kept beside the guest until it is in the image store: a replay finds it whole, or makes it anew.
+"""
+
+from kilonova.base.errors import HypervisorError
+from kilonova.compute.image_uploads import image_of
+from kilonova.compute.operation import Job, Operation, Step
+from kilonova.objects.states import Verb
+from kilonova.virt.driver import DiskSnapshots, HasSnapshots
+
+MARGIN_S = 60.0
+"""What is left of the action's time when the copying is given up: for cleaning up, and telling it."""
+
+
+def _snapshots(job: Job) -> DiskSnapshots:
+    if not isinstance(job.tools.driver, HasSnapshots):
+        raise HypervisorError("This host's driver makes no images of guests.")
+    return job.tools.driver.snapshots
+
+
+def _left_s(job: Job) -> float:
+    return (job.action.deadline - job.tools.clock.now()).total_seconds() - MARGIN_S
+
+
+async def begin(job: Job) -> None:
+    await job.tools.uploads.begin(job.action)
+
+
+async def discard(job: Job) -> None:
+    await job.tools.uploads.discard(job.action)
+
+
+async def copy(job: Job) -> None:
+    if await job.tools.uploads.begin(job.action):
+        await _snapshots(job).take(job.instance.id, image_of(job.action), _left_s(job))
+
+
+async def remove_copy(job: Job) -> None:
+    await _snapshots(job).remove(job.instance.id, image_of(job.action))
+
+
+async def upload(job: Job) -> None:
+    if await job.tools.uploads.begin(job.action):
+        chunks = _snapshots(job).read(job.instance.id, image_of(job.action))
+        await job.tools.uploads.save(job.action, chunks, "qcow2")
+
+
+async def rotate(job: Job) -> None:
+    await job.tools.uploads.drop(job.action)
+
+
+MAKE_IMAGE = (
+    Step("image", begin, discard),
+    Step("copy", copy, remove_copy, interruptible=True),
+    Step("upload", upload, interruptible=True),
+    Step("remove-copy", remove_copy),
+)
+
+CREATE_IMAGE = Operation(Verb.CREATE_IMAGE, MAKE_IMAGE, clean_up=True, copies=True)
+CREATE_BACKUP = Operation(Verb.CREATE_BACKUP, (*MAKE_IMAGE, Step("rotate", rotate)), clean_up=True, copies=True)

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""suspend and resume: the guest's memory goes to the host's disk and comes back.
+
+Both last as long as that memory is large.  A delete need not wait for it: what it breaks off, it removes.
+"""
+
+from kilonova.compute.operation import Job, Operation, Step
+from kilonova.compute.operations.create import plug_network
+from kilonova.objects.states import Verb
+from kilonova.virt.power import Suspension, able
+
+
+async def save(job: Job) -> None:
+    await able(job.tools.driver, Suspension, "keep a guest's memory").suspend(job.instance.id)
+
+
+async def restore(job: Job) -> None:
+    await able(job.tools.driver, Suspension, "keep a guest's memory").resume(job.instance.id)
+
+
+SUSPEND = Operation(Verb.SUSPEND, (Step("save", save, interruptible=True),))
+RESUME = Operation(Verb.RESUME, (Step("network", plug_network), Step("restore", restore, interruptible=True)))

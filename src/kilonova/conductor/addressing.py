@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Giving an instance addresses on the host that was chosen for it.  Part of the transaction that places it."""
+
+from ipaddress import ip_address
+
+import sqlalchemy as sa
+
+from kilonova.db.writers import instances as write_instances
+from kilonova.db.writers.instances import ANY_HOST, FLOATING, Held
+from kilonova.networks.addresses import mac_of
+from kilonova.objects.ids import HostName, InstanceId
+from kilonova.objects.instance import Address, Instance
+from kilonova.objects.placement import Refusal
+from kilonova.objects.service import HostNetwork
+
+
+def give(
+    connection: sa.Connection, host: HostName, networks: tuple[HostNetwork, ...], instance: Instance
+) -> tuple[Address, ...] | Refusal:
+    """An address of each network.  One that the instance has held there since it was on that host before (or on the
+    same wire) stays its own; what it holds elsewhere is given back.  After a refusal it holds what it held."""
+    before = write_instances.held_addresses(connection, instance.id) if instance.addresses else frozenset[Held]()
+    left = list(instance.addresses)
+    given: tuple[Address, ...] = ()
+    for network in networks:
+        one = next((one for one in left if one.network == network.name), None)
+        if one is not None:
+            left.remove(one)
+        if one is None or not _held(host, network, one) <= before:
+            one = _take(connection, host, network, instance.id, len(given))
+        if one is None:
+            write_instances.release_addresses(connection, instance.id, but=before)
+            return Refusal(host, "NetworkFilter", f"no address of {network.name} is free")
+        given += (one,)
+    if before:
+        pairs = zip(networks, given, strict=True)
+        kept = frozenset(held for network, one in pairs for held in _held(host, network, one))
+        write_instances.release_addresses(connection, instance.id, but=kept)
+    return given
+
+
+def _held(host: HostName, network: HostNetwork, address: Address) -> frozenset[Held]:
+    """What stands for an address in the table of those that are taken."""
+    fixed = Held(ANY_HOST if network.shared else host, network.name, int(ip_address(address.address)))
+    if not address.floating:
+        return frozenset({fixed})
+    return frozenset({fixed, Held(host, FLOATING, int(ip_address(address.floating)))})
+
+
+def _take(
+    connection: sa.Connection, host: HostName, network: HostNetwork, instance_id: InstanceId, index: int
+) -> Address | None:
+    free = write_instances.take_address(connection, host, network, instance_id)
+    if free is None:
+        return None
+    return Address(
+        network=network.name,
+        address=free,
+        mac=mac_of(instance_id, index),
+        prefix=network.prefix,
+        gateway=network.gateway,
+        dns=network.dns,
+        mtu=network.mtu,
+        dhcp=network.backend != "bridge",
+        floating=write_instances.take_loopback(connection, host, instance_id) if network.ssh_port else "",
+    )

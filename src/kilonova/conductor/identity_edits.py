@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Users, projects, roles and credentials: each edit is one transaction, and a repeat of it changes nothing.
+
+What would leave nobody who can administer the cloud is refused: only the database's owner could cure that.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from kilonova.base.errors import Conflict
+from kilonova.db.readers import identity as read
+from kilonova.db.writers import identity as write
+from kilonova.rpcapi import identity as rows
+from kilonova.rpcapi.method import Ack, Method
+
+
+def create_user(connection: sa.Connection, request: rows.CreateUser, _now: datetime) -> None:
+    """Raises Conflict."""
+    if read.find_user(connection, user_id=request.user.id) == request.user:
+        return
+    _check_user_name(connection, request.user.name)
+    write.insert_user(connection, request.user)
+
+
+def update_user(connection: sa.Connection, request: rows.UpdateUser, now: datetime) -> None:
+    """Raises NotFound, Conflict."""
+    user = read.get_user(connection, request.user_id)
+    values = _given(request)
+    if request.name not in (None, user.name):
+        _check_user_name(connection, str(request.name))
+    if request.default_project_id is not None:
+        values["default_project_id"] = request.default_project_id or None
+    if request.password_hash is not None or request.enabled is False:
+        values["tokens_from"] = now
+    if values:
+        write.update_user(connection, user.id, **values)
+    _check_administrators(connection)
+
+
+def delete_user(connection: sa.Connection, request: rows.DeleteUser, _now: datetime) -> None:
+    """Raises Conflict."""
+    write.delete_user(connection, request.user_id)
+    _check_administrators(connection)
+
+
+def create_project(connection: sa.Connection, request: rows.CreateProject, _now: datetime) -> None:
+    """Raises Conflict."""
+    if read.find_project(connection, project_id=request.project.id) == request.project:
+        return
+    _check_project_name(connection, request.project.name)
+    write.insert_project(connection, request.project)
+
+
+def update_project(connection: sa.Connection, request: rows.UpdateProject, _now: datetime) -> None:
+    """Raises NotFound, Conflict."""
+    project = read.get_project(connection, request.project_id)
+    if request.name not in (None, project.name):
+        _check_project_name(connection, str(request.name))
+    if values := _given(request):
+        write.update_project(connection, project.id, **values)
+    _check_administrators(connection)
+
+
+def delete_project(connection: sa.Connection, request: rows.DeleteProject, _now: datetime) -> None:
+    """Raises Conflict."""
+    contents = read.contents_of(connection, request.project_id)
+    if contents:
+        raise Conflict(f"The project still has {_said(contents)}: delete what is in it first.")
+    write.delete_project(connection, request.project_id)
+    _check_administrators(connection)
+
+
+def assign_role(connection: sa.Connection, request: rows.EditRole, _now: datetime) -> None:
+    """Raises NotFound."""
+    read.get_user(connection, request.assignment.user_id)
+    read.get_project(connection, request.assignment.project_id)
+    write.assign_role(connection, request.assignment)
+
+
+def remove_role(connection: sa.Connection, request: rows.EditRole, _now: datetime) -> None:
+    """Raises Conflict."""
+    write.remove_role(connection, request.assignment)
+    _check_administrators(connection)
+
+
+def create_credential(connection: sa.Connection, request: rows.CreateCredential, _now: datetime) -> None:
+    """Raises Conflict, NotFound."""
+    credential = request.credential
+    if read.find_credential(connection, credential_id=credential.id) == credential:
+        return
+    read.get_user(connection, credential.user_id)
+    read.get_project(connection, credential.project_id)
+    if read.find_credential(connection, user_id=credential.user_id, name=credential.name) is not None:
+        raise Conflict(f"The user has an application credential called {credential.name} already.")
+    write.insert_credential(connection, credential)
+
+
+def delete_credential(connection: sa.Connection, request: rows.DeleteCredential, _now: datetime) -> None:
+    write.delete_credential(connection, request.credential_id)
+
+
+def revoke_token(connection: sa.Connection, request: rows.RevokeToken, now: datetime) -> None:
+    write.revoke_token(connection, request.audit_id, request.expires_at, now)
+
+
+EDITS: Sequence[tuple[Method[Any, Ack], Callable[[sa.Connection, Any, datetime], None]]] = (
+    (rows.CREATE_USER, create_user),
+    (rows.UPDATE_USER, update_user),
+    (rows.DELETE_USER, delete_user),
+    (rows.CREATE_PROJECT, create_project),
+    (rows.UPDATE_PROJECT, update_project),
+    (rows.DELETE_PROJECT, delete_project),
+    (rows.ASSIGN_ROLE, assign_role),
+    (rows.REMOVE_ROLE, remove_role),
+    (rows.CREATE_CREDENTIAL, create_credential),
+    (rows.DELETE_CREDENTIAL, delete_credential),
+    (rows.REVOKE_TOKEN, revoke_token),
+)
+"""Who serves which row."""
+
+
+def _given(request: rows.UpdateUser | rows.UpdateProject) -> dict[str, Any]:
+    """What an update names, but for whom it is."""
+    members = {field.name: getattr(request, field.name) for field in fields(request)[1:]}
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _check_user_name(connection: sa.Connection, name: str) -> None:
+    if read.find_user(connection, name=name) is not None:
+        raise Conflict(f"There is a user called {name} already.")
+
+
+def _check_project_name(connection: sa.Connection, name: str) -> None:
+    if read.find_project(connection, name=name) is not None:
+        raise Conflict(f"There is a project called {name} already.")
+
+
+def _check_administrators(connection: sa.Connection) -> None:
+    """At the end of an edit: its savepoint is rolled back by what this raises."""
+    if not read.has_administrator(connection):
+        raise Conflict("This would leave nobody who can administer the cloud: make another administrator first.")
+
+
+def _said(contents: dict[str, list[str]]) -> str:
+    return " and ".join(_counted(kind, names) for kind, names in contents.items())
+
+
+def _counted(kind: str, names: list[str]) -> str:
+    shown = ", ".join(names[: read.NAMED]) + (", ..." if len(names) > read.NAMED else "")
+    return f"{len(names)} {kind}{'s' if len(names) > 1 else ''} ({shown})"

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images that actions make of servers' disks: recorded with the action, completed by the host, given up with it.
+
+Each function is one transaction, or part of one.  A record that is not ACTIVE lives no longer than its action.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from typing import Protocol
+
+import sqlalchemy as sa
+
+from kilonova.base.errors import NotFound, StaleWrite
+from kilonova.db.readers import actions as read_actions
+from kilonova.db.readers import catalogue as read_catalogue
+from kilonova.db.readers import instances as read_instances
+from kilonova.db.writers import actions as write_actions
+from kilonova.db.writers import catalogue as write_catalogue
+from kilonova.objects.action import BACKUP_TYPE, DROPPED, FORGOTTEN_IMAGES, IMAGE, ROTATION, Action
+from kilonova.objects.ids import ActionId, AttemptId, HostName, ImageId
+from kilonova.objects.image import Image, ImageRef, ImageStatus
+from kilonova.objects.instance import Instance
+from kilonova.objects.states import Verb
+from kilonova.rpcapi.conductor import AcceptAction
+from kilonova.rpcapi.host import BeginImage, CompleteImage, DropImages, Dropped, ImageBegun
+
+
+def prepared(
+    connection: sa.Connection, instance: Instance, asked: AcceptAction, superseded: Iterable[Action]
+) -> AcceptAction:
+    """The request with what it does to images done: the record of the one that it makes, and, for a delete, the end of
+    those that nobody will need or complete.  Raises Conflict."""
+    if asked.new_image is not None:
+        write_catalogue.create_image(connection, asked.new_image)
+    if asked.verb is not Verb.DELETE:
+        return asked
+    forgotten = _forget_shelved(connection, instance)
+    for action in superseded:
+        forgotten += _dropped(action)
+        if (unfinished := give_up(connection, action)) is not None:
+            forgotten.append(unfinished)
+    return replace(asked, params={**asked.params, FORGOTTEN_IMAGES: ",".join(forgotten)}) if forgotten else asked
+
+
+def give_up(connection: sa.Connection, action: Action) -> ImageId | None:
+    """The action makes no image any more: a record that is not ACTIVE goes; the image's id then."""
+    try:
+        image = _made_by(connection, action)
+    except NotFound:
+        return None
+    if image.status is ImageStatus.ACTIVE:
+        return None
+    write_catalogue.forget_image(connection, image.id)
+    return image.id
+
+
+def begin(connection: sa.Connection, request: BeginImage, now: datetime) -> ImageBegun:
+    """The record says that the image is being saved.  Raises StaleWrite, NotFound (it was deleted)."""
+    image = _made_by(connection, _held(connection, request))
+    if image.status is ImageStatus.QUEUED:
+        write_catalogue.update_image(connection, replace(image, status=ImageStatus.SAVING, updated_at=now), None)
+    return ImageBegun(saved=image.status is ImageStatus.ACTIVE)
+
+
+def complete(connection: sa.Connection, request: CompleteImage, now: datetime) -> None:
+    """The image is ACTIVE, with the sizes and hashes of its bytes.  Raises StaleWrite, NotFound (it was deleted)."""
+    image = _made_by(connection, _held(connection, request))
+    if image.status is ImageStatus.ACTIVE:
+        return  # told again
+    active = replace(
+        image,
+        status=ImageStatus.ACTIVE,
+        size=request.size,
+        virtual_size=request.virtual_size,
+        checksum=request.md5,
+        os_hash_value=request.sha512,
+        updated_at=now,
+    )
+    write_catalogue.update_image(connection, active, None)
+
+
+def drop(connection: sa.Connection, request: DropImages, now: datetime) -> Dropped:
+    """Forget the images that the action makes needless.  Protected ones stay.  Asked again, it names them again.
+    Raises StaleWrite."""
+    action = _held(connection, request)
+    instance = read_instances.get(connection, action.instance_id)
+    if action.verb is Verb.UNSHELVE:
+        return Dropped(tuple(_forget_shelved(connection, instance)))
+    beyond = [image.id for image in _beyond_rotation(connection, action)]
+    for image_id in beyond:
+        write_catalogue.forget_image(connection, image_id)
+    dropped = [*_dropped(action), *beyond]
+    if beyond:
+        write_actions.update(connection, action.id, now, params={**action.params, DROPPED: ",".join(dropped)})
+    return Dropped(tuple(dropped))
+
+
+def reference(connection: sa.Connection, action: Action) -> ImageRef | None:
+    """What a host needs to make a disk of the image that the action has made; None when there is none."""
+    try:
+        image = _made_by(connection, action)
+    except NotFound:
+        return None
+    if image.status is not ImageStatus.ACTIVE or image.disk_format is None:
+        return None
+    assert image.size is not None
+    assert image.virtual_size is not None
+    assert image.os_hash_value is not None
+    return ImageRef(image.id, image.disk_format, image.size, image.virtual_size, image.os_hash_value)
+
+
+def is_there(connection: sa.Connection, image_id: ImageId) -> bool:
+    """Whether an ACTIVE image has this id."""
+    found = _find(connection, image_id)
+    return found is not None and found.status is ImageStatus.ACTIVE
+
+
+class _Report(Protocol):
+    @property
+    def host(self) -> HostName: ...
+    @property
+    def action_id(self) -> ActionId: ...
+    @property
+    def attempt(self) -> AttemptId: ...
+
+
+def _held(connection: sa.Connection, report: _Report) -> Action:
+    action = read_actions.get(connection, report.action_id)
+    if (action.host, action.attempt) != (report.host, report.attempt) or not read_actions.is_open(action):
+        raise StaleWrite(f"Action {action.id} is in other hands now.", action_id=action.id)
+    return action
+
+
+def _find(connection: sa.Connection, image_id: ImageId) -> Image | None:
+    try:
+        return read_catalogue.get_image(connection, image_id, "", admin=True)
+    except NotFound:
+        return None
+
+
+def _made_by(connection: sa.Connection, action: Action) -> Image:
+    image_id = ImageId(action.params.get(IMAGE, ""))
+    image = _find(connection, image_id)
+    if image is None:
+        raise NotFound(f"Image {image_id} was deleted while it was being made.", image_id=image_id)
+    return image
+
+
+def _dropped(action: Action) -> list[ImageId]:
+    return [ImageId(image_id) for image_id in action.params.get(DROPPED, "").split(",") if image_id]
+
+
+def _forget_shelved(connection: sa.Connection, instance: Instance) -> list[ImageId]:
+    """Idempotent: what has no record any more is named again."""
+    if instance.shelved_image is None:
+        return []
+    image = _find(connection, instance.shelved_image.id)
+    if image is not None and image.protected:
+        return []
+    write_catalogue.forget_image(connection, instance.shelved_image.id)
+    return [instance.shelved_image.id]
+
+
+def _beyond_rotation(connection: sa.Connection, action: Action) -> list[Image]:
+    if ROTATION not in action.params:
+        return []
+    wanted = {
+        "image_type": "backup",
+        BACKUP_TYPE: action.params.get(BACKUP_TYPE, ""),
+        "instance_uuid": action.instance_id,
+    }
+    backups = [
+        image
+        for image in read_catalogue.list_images(connection, action.project_id)
+        if image.owner == action.project_id
+        and image.status is ImageStatus.ACTIVE
+        and wanted.items() <= dict(image.properties).items()
+    ]
+    return [image for image in backups[int(action.params[ROTATION]) :] if not image.protected]

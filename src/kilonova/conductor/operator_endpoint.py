@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What operators ask of the conductor through the API: each method is one transaction."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import sqlalchemy as sa
+
+from kilonova.base.clock import Clock
+from kilonova.conductor import aggregates, hosts
+from kilonova.db.engine import Database
+from kilonova.db.writers import flavors
+from kilonova.rpcapi import operators as rows
+from kilonova.rpcapi.method import Ack, Endpoint
+
+Q = TypeVar("Q")
+
+ACK = Ack()
+
+
+class OperatorEndpoint:
+    """All handlers are safe to call again with the same request."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db, self._clock = db, clock
+
+    def endpoint(self) -> Endpoint:
+        """The handlers, by row."""
+        endpoint = Endpoint()
+        endpoint.on(rows.DESCRIBE_FLAVOR, self._write(lambda c, r: flavors.describe(c, r.flavor_id, r.description)))
+        endpoint.on(
+            rows.EDIT_EXTRA_SPECS, self._write(lambda c, r: flavors.edit_extra_specs(c, r.flavor_id, r.put, r.remove))
+        )
+        endpoint.on(rows.SET_FLAVOR_ACCESS, self._write(_set_flavor_access))
+        now = self._clock.now
+        endpoint.on(rows.CREATE_AGGREGATE, self._write(lambda c, r: aggregates.create(c, r, now())))
+        endpoint.on(rows.UPDATE_AGGREGATE, self._write(lambda c, r: aggregates.update(c, r, now())))
+        endpoint.on(rows.DELETE_AGGREGATE, self._write(aggregates.delete))
+        endpoint.on(rows.SET_AGGREGATE_HOST, self._write(aggregates.set_host))
+        endpoint.on(rows.DELETE_SERVICE, self._write(hosts.delete_service))
+        return endpoint
+
+    def _write(self, transaction: Callable[[sa.Connection, Q], None]) -> Callable[[Q, str], Awaitable[Ack]]:
+        async def handler(request: Q, _peer: str) -> Ack:
+            await self._db.write(transaction, request)
+            return ACK
+
+        return handler
+
+
+def _set_flavor_access(connection: sa.Connection, request: rows.FlavorAccess) -> None:
+    change = flavors.allow if request.allowed else flavors.disallow
+    change(connection, request.flavor_id, request.project_id)

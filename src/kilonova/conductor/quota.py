@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Quotas: what a project may use, enforced in the very transaction that accepts.
+
+What an instance takes follows from its record (`held_by`): it is taken when the record is made, settled whenever its
+flavors change, and given back when it is marked deleted.  So it is given back exactly once, and `quota_usages` is at
+every commit the sum over the living instances, without anybody ever summing them up.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from kilonova.base.errors import InvalidInput, OverQuota
+from kilonova.config.quota import QuotaSettings
+from kilonova.db.readers import quotas as read_quotas
+from kilonova.db.writers import quotas as write_quotas
+from kilonova.objects.instance import Instance
+from kilonova.objects.quota import UNLIMITED, Limits, Usage, held_by
+from kilonova.rpcapi.conductor import SetQuotas
+
+_SIZES = frozenset({"flavor", "old_flavor", "new_flavor"})
+
+
+def take(connection: sa.Connection, limits: Limits, project_id: str, wanted: Usage) -> None:
+    """Take all of it.  Raises OverQuota, with nothing taken."""
+    if not write_quotas.take(connection, project_id, wanted, limits):
+        raise _over(wanted, read_quotas.usage(connection, project_id), limits)
+
+
+def give_back(connection: sa.Connection, project_id: str, usage: Usage) -> None:
+    """Give back what was taken."""
+    write_quotas.move(connection, project_id, -usage)
+
+
+def take_for(connection: sa.Connection, quotas: QuotaSettings | None, instances: Sequence[Instance]) -> None:
+    """What new instances of one project need: all of it, or with OverQuota nothing.  Without `quotas` all of it."""
+    if not instances:
+        return
+    project_id = instances[0].project_id
+    wanted = sum((held_by(instance) for instance in instances), Usage())
+    if quotas is None:
+        write_quotas.move(connection, project_id, wanted)
+        return
+    limits = read_quotas.limits(connection, quotas.defaults, project_id)
+    take(connection, limits, project_id, wanted)
+    for instance in instances:
+        check_metadata(limits, instance.metadata)
+
+
+def settle(
+    connection: sa.Connection, quotas: QuotaSettings | None, instance: Instance, values: Mapping[str, Any]
+) -> None:
+    """Take or give back what an instance holds more or less once `values` of it have changed.  Raises OverQuota, but
+    not without `quotas`: an outcome is recorded whatever the limits."""
+    sizes = {name: value for name, value in values.items() if name in _SIZES}
+    more = held_by(replace(instance, **sizes)) - held_by(instance) if sizes else Usage()
+    if quotas is None:
+        if more != Usage():
+            write_quotas.move(connection, instance.project_id, more)
+    elif sizes or "metadata" in values:
+        limits = read_quotas.limits(connection, quotas.defaults, instance.project_id)
+        take(connection, limits, instance.project_id, more)
+        check_metadata(limits, values.get("metadata", {}))
+
+
+def check_metadata(limits: Limits, metadata: Mapping[str, str]) -> None:
+    """Raises OverQuota for more items than a server may have."""
+    words = f"Maximum number of metadata items exceeds {limits['metadata_items']}."
+    check_count(limits, "metadata_items", len(metadata), words)
+
+
+def check_keypairs(connection: sa.Connection, limits: Limits, user_id: str) -> None:
+    """Raises OverQuota when a user has more key pairs than the project that asks allows."""
+    count = read_quotas.keypairs_of(connection, user_id)
+    check_count(limits, "key_pairs", count, "Quota exceeded, too many key pairs.")
+
+
+def check_count(limits: Limits, resource: str, count: int, words: str) -> None:
+    """Raises OverQuota, in these words, when with what the transaction has added there are too many of something."""
+    if _beyond(count, limits[resource]):
+        raise OverQuota(words, resource=resource, limit=limits[resource])
+
+
+def set_limits(connection: sa.Connection, request: SetQuotas) -> None:
+    """Raises InvalidInput, with nothing set, for a limit below what is used, but not with `force`."""
+    used = asdict(read_quotas.usage(connection, request.project_id))
+    used["server_groups"] = read_quotas.server_groups_of(connection, request.project_id)
+    for resource, limit in request.limits.items():
+        least = used.get(resource, 0)
+        if _beyond(least, limit) and not request.force:
+            raise InvalidInput(
+                f"Quota limit {limit} for {resource} must be greater than or equal to already used and reserved "
+                f"{least}.",
+                path=f"quota_set.{resource}",
+            )
+    write_quotas.set_limits(connection, request.project_id, request.limits)
+
+
+def _beyond(count: int, limit: int) -> bool:
+    return limit != UNLIMITED and count > limit
+
+
+def _over(wanted: Usage, used: Usage, limits: Limits) -> OverQuota:
+    """Nova's sentence: what is over, in alphabetical order, and the numbers in the same order."""
+    asked, has = asdict(wanted), asdict(used)
+    over = [name for name in sorted(asked) if asked[name] > 0 and _beyond(asked[name] + has[name], limits[name])]
+    names, requested, already, allowed = (
+        ", ".join(map(str, row))
+        for row in (over, [asked[n] for n in over], [has[n] for n in over], [limits[n] for n in over])
+    )
+    return OverQuota(
+        f"Quota exceeded for {names}: Requested {requested}, but already used {already} of {allowed} {names}",
+        overs=over,
+    )

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""[quota]: what a project may use that has no limits of its own.  -1 is no limit."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from oslo_config import cfg
+
+GROUP = "quota"
+OPTIONS = [
+    cfg.IntOpt("instances", default=10, min=-1, help="Servers of a project."),
+    cfg.IntOpt("cores", default=20, min=-1, help="Virtual CPUs of a project's servers together."),
+    cfg.IntOpt("ram", default=51200, min=-1, help="MiB of memory of a project's servers together."),
+    cfg.IntOpt("metadata_items", default=128, min=-1, help="Metadata items of one server."),
+    cfg.IntOpt("key_pairs", default=100, min=-1, help="Key pairs of one user."),
+    cfg.IntOpt("server_groups", default=10, min=-1, help="Server groups of a project."),
+    cfg.IntOpt("server_group_members", default=10, min=-1, help="Servers of one server group."),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaSettings:
+    """`defaults`: a limit for each resource, -1 for none."""
+
+    defaults: Mapping[str, int]
+
+
+def settings(group: cfg.ConfigOpts.GroupAttr) -> QuotaSettings:
+    """The frozen settings of the group."""
+    return QuotaSettings({opt.name: group[opt.name] for opt in OPTIONS})

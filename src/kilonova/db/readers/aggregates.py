@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading host aggregates."""
+
+from collections import defaultdict
+
+import sqlalchemy as sa
+
+from kilonova.base.errors import NotFound
+from kilonova.db import rows
+from kilonova.db.schema import aggregate_hosts, aggregates
+from kilonova.objects.aggregate import Aggregate
+from kilonova.objects.ids import HostName
+
+
+def list_aggregates(connection: sa.Connection) -> list[Aggregate]:
+    """All of them, by id."""
+    hosts: dict[int, list[HostName]] = defaultdict(list)
+    for row in connection.execute(sa.select(aggregate_hosts)):
+        hosts[row.aggregate_id].append(row.host)
+    found = connection.execute(sa.select(aggregates).order_by(aggregates.c.id)).mappings()
+    return [rows.aggregate_from(row, hosts[row["id"]]) for row in found]
+
+
+def get_aggregate(connection: sa.Connection, aggregate_id: int) -> Aggregate:
+    """Raises NotFound."""
+    found = _one(connection, aggregates.c.id == aggregate_id)
+    if found is None:
+        raise NotFound(f"Aggregate {aggregate_id} could not be found.", aggregate_id=aggregate_id)
+    return found
+
+
+def by_name(connection: sa.Connection, name: str) -> Aggregate | None:
+    """The aggregate of that name."""
+    return _one(connection, aggregates.c.name == name)
+
+
+def by_uuid(connection: sa.Connection, uuid: str) -> Aggregate | None:
+    """The aggregate of that UUID."""
+    return _one(connection, aggregates.c.uuid == uuid)
+
+
+def _one(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> Aggregate | None:
+    row = connection.execute(sa.select(aggregates).where(condition)).mappings().first()
+    if row is None:
+        return None
+    of_it = sa.select(aggregate_hosts.c.host).where(aggregate_hosts.c.aggregate_id == row["id"])
+    return rows.aggregate_from(row, connection.execute(of_it).scalars())

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading migrations."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from kilonova.base.errors import InvalidInput, NotFound
+from kilonova.db.schema import instances, migrations
+from kilonova.objects.ids import InstanceId
+from kilonova.objects.migration import Migration, MigrationStatus
+from kilonova.objects.states import VmState
+
+_ROW = migrations.c
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationQuery:
+    """None and empty mean any.  `equals` maps columns to values; `host` is where it began or where it ends."""
+
+    equals: Mapping[str, str] = field(default_factory=dict[str, str])
+    host: str | None = None
+    changed_since: datetime | None = None
+    changed_before: datetime | None = None
+    marker: str | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A migration, with the number that operators know it by and the node of its instance."""
+
+    number: int
+    node: str | None
+    migration: Migration
+
+
+def page(connection: sa.Connection, query: MigrationQuery) -> list[Listed]:
+    """Newest first.  Raises InvalidInput for an unknown marker."""
+    where = [_ROW[name] == value for name, value in query.equals.items()]
+    if query.host is not None:
+        where.append(sa.or_(_ROW.source_compute == query.host, _ROW.dest_compute == query.host))
+    if query.changed_since is not None:
+        where.append(_ROW.updated_at >= query.changed_since)
+    if query.changed_before is not None:
+        where.append(_ROW.updated_at <= query.changed_before)
+    if query.marker is not None:
+        marker = connection.execute(sa.select(_ROW.id).where(_ROW.uuid == query.marker)).scalar()
+        if marker is None:
+            raise InvalidInput(f"Marker {query.marker[:64]} could not be found.", path="marker")
+        where.append(_ROW.id < marker)
+    found = sa.select(migrations, instances.c.node).join_from(migrations, instances).where(*where)
+    rows = connection.execute(found.order_by(_ROW.id.desc()).limit(query.limit)).mappings()
+    return [Listed(row["id"], row["node"], _migration(row)) for row in rows]
+
+
+def waiting(connection: sa.Connection, instance_id: InstanceId) -> Migration:
+    """The instance's resize that waits for its confirmation.  Raises NotFound."""
+    found = sa.select(migrations).where(_ROW.instance_id == instance_id, _ROW.status == MigrationStatus.FINISHED)
+    row = connection.execute(found).mappings().first()
+    if row is None:
+        raise NotFound(f"Instance {instance_id} has not been resized.", instance_id=instance_id)
+    return _migration(row)
+
+
+def waiting_since(connection: sa.Connection, before: datetime) -> list[InstanceId]:
+    """Instances whose resize has waited for its confirmation since then, or longer."""
+    found = sa.select(instances.c.id).join_from(migrations, instances)
+    found = found.where(
+        instances.c.vm_state == VmState.RESIZED,
+        _ROW.status == MigrationStatus.FINISHED,
+        _ROW.updated_at <= before,
+    )
+    return list(connection.execute(found.order_by(_ROW.id)).scalars())
+
+
+def _migration(row: sa.RowMapping) -> Migration:
+    values = {name: row[name] for name in Migration.__dataclass_fields__}
+    values["status"] = MigrationStatus(values["status"])
+    return Migration(**values)

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading quotas and what is used of them."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from kilonova.db.schema import keypairs, quota_usages, quotas, server_groups
+from kilonova.objects.quota import Limits, Usage
+
+DEFAULT_CLASS = "class default"
+"""Stands for a project's id with the limits of all that have none of their own; no project can have it."""
+
+# Made once: building a statement costs more than running it.
+_LIMITS = sa.select(quotas.c.project_id, quotas.c.resource, quotas.c.hard_limit).where(
+    quotas.c.project_id.in_((sa.bindparam("project"), DEFAULT_CLASS))
+)
+_USAGE = sa.select(quota_usages.c.instances, quota_usages.c.cores, quota_usages.c.ram).where(
+    quota_usages.c.project_id == sa.bindparam("project")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a project may use, and what it uses."""
+
+    limits: Limits
+    used: Usage
+    server_groups: int
+
+
+def standing(connection: sa.Connection, defaults: Limits, project_id: str) -> Standing:
+    """A project's limits and usage, of one snapshot."""
+    return Standing(
+        limits(connection, defaults, project_id),
+        usage(connection, project_id),
+        server_groups_of(connection, project_id),
+    )
+
+
+def limits(connection: sa.Connection, defaults: Limits, project_id: str) -> dict[str, int]:
+    """A limit for each resource: the project's own, or the default that an administrator set, or that of `defaults`."""
+    found: dict[str, dict[str, int]] = {DEFAULT_CLASS: {}, project_id: {}}
+    for row in connection.execute(_LIMITS, {"project": project_id}):
+        found[row.project_id][row.resource] = row.hard_limit
+    return {**defaults, **found[DEFAULT_CLASS], **found[project_id]}
+
+
+def usage(connection: sa.Connection, project_id: str) -> Usage:
+    """What the project's servers take."""
+    row = connection.execute(_USAGE, {"project": project_id}).first()
+    return Usage() if row is None else Usage(row.instances, row.cores, row.ram)
+
+
+def server_groups_of(connection: sa.Connection, project_id: str) -> int:
+    """How many server groups a project has."""
+    query = sa.select(sa.func.count()).select_from(server_groups).where(server_groups.c.project_id == project_id)
+    return connection.execute(query).scalar_one()
+
+
+def keypairs_of(connection: sa.Connection, user_id: str) -> int:
+    """How many key pairs a user has."""
+    query = sa.select(sa.func.count()).select_from(keypairs).where(keypairs.c.user_id == user_id)
+    return connection.execute(query).scalar_one()

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writing quotas and what is used of them."""
+
+from dataclasses import asdict, fields
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from kilonova.db.schema import quota_usages, quotas
+from kilonova.objects.quota import UNLIMITED, Limits, Usage
+
+
+def set_limits(connection: sa.Connection, project_id: str, limits: Limits) -> None:
+    """Set limits of a project; those of other resources stay."""
+    for resource, limit in limits.items():
+        statement = upsert(quotas).values(project_id=project_id, resource=resource, hard_limit=limit)
+        connection.execute(
+            statement.on_conflict_do_update(index_elements=["project_id", "resource"], set_={"hard_limit": limit})
+        )
+
+
+def delete_limits(connection: sa.Connection, project_id: str) -> None:
+    """For a project without limits of its own the defaults hold."""
+    connection.execute(sa.delete(quotas).where(quotas.c.project_id == project_id))
+
+
+def take(connection: sa.Connection, project_id: str, wanted: Usage, limits: Limits) -> bool:
+    """Add to what a project uses, if that stays within the limits for everything of which more is wanted.
+
+    A conditional update, as claims are: of two that want the last of something, one gets it, on any database.
+    """
+    values = {"project": project_id, **{f"more_{name}": amount for name, amount in asdict(wanted).items()}}
+    values |= {f"most_{name}": limits[name] for name in asdict(wanted)}
+    if connection.execute(_TAKE, values).rowcount:
+        return True
+    return _opened(connection, project_id) and connection.execute(_TAKE, values).rowcount == 1
+
+
+def move(connection: sa.Connection, project_id: str, by: Usage) -> None:
+    """Add to what a project uses, or with amounts below zero give back, whatever the limits."""
+    values = {"project": project_id, **{f"more_{name}": amount for name, amount in asdict(by).items()}}
+    if not connection.execute(_MOVE, values).rowcount:
+        _opened(connection, project_id)
+        connection.execute(_MOVE, values)
+
+
+def _opened(connection: sa.Connection, project_id: str) -> bool:
+    """A project's row begins with its first server; False if there was one."""
+    return connection.execute(_OPEN, {"project_id": project_id, "instances": 0, "cores": 0, "ram": 0}).rowcount == 1
+
+
+def _fits(name: str) -> sa.ColumnElement[bool]:
+    more, most = sa.bindparam(f"more_{name}", type_=sa.Integer), sa.bindparam(f"most_{name}", type_=sa.Integer)
+    return sa.or_(more <= 0, most == UNLIMITED, quota_usages.c[name] + more <= most)
+
+
+_COUNTED = tuple(field.name for field in fields(Usage))
+_OF_PROJECT = sa.update(quota_usages).where(quota_usages.c.project_id == sa.bindparam("project"))
+_MOVE = _OF_PROJECT.values({name: quota_usages.c[name] + sa.bindparam(f"more_{name}") for name in _COUNTED})
+_TAKE = _MOVE.where(*(_fits(name) for name in _COUNTED))
+_OPEN = upsert(quota_usages).on_conflict_do_nothing()

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writing server groups."""
+
+import sqlalchemy as sa
+
+from kilonova.db import rows
+from kilonova.db.schema import instances, server_groups
+from kilonova.objects.ids import ServerGroupId
+from kilonova.objects.server_group import ServerGroup
+
+
+def insert(connection: sa.Connection, group: ServerGroup) -> bool:
+    """Record a group; False if its id is known already (the same request, delivered again)."""
+    known = connection.execute(sa.select(server_groups.c.id).where(server_groups.c.id == group.id)).first()
+    if known is not None:
+        return False
+    connection.execute(sa.insert(server_groups).values(**rows.server_group_to(group)))
+    return True
+
+
+def delete(connection: sa.Connection, group_id: ServerGroupId) -> None:
+    """Forget a group; its instances stay and are in none.  That there is none is no error."""
+    connection.execute(sa.update(instances).where(instances.c.server_group_id == group_id).values(server_group_id=None))
+    connection.execute(sa.delete(server_groups).where(server_groups.c.id == group_id))
+
+
+def lock(connection: sa.Connection, group_id: ServerGroupId) -> ServerGroup | None:
+    """The group, which no other transaction gets in this way before this one has ended; None if there is none.
+
+    (SQLite has one writer at a time, and no locks of rows.)
+    """
+    query = sa.select(server_groups).where(server_groups.c.id == group_id).with_for_update()
+    row = connection.execute(query).mappings().first()
+    return None if row is None else rows.server_group_from(row)

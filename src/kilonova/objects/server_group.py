@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A server group: servers that should be together, or apart."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from kilonova.objects.ids import ServerGroupId
+
+MAX_SERVER_PER_HOST = "max_server_per_host"
+"""The one rule that there is, of anti-affinity; without it one."""
+
+
+class GroupPolicy(StrEnum):
+    """The soft ones are a wish, the others a condition."""
+
+    AFFINITY = "affinity"
+    ANTI_AFFINITY = "anti-affinity"
+    SOFT_AFFINITY = "soft-affinity"
+    SOFT_ANTI_AFFINITY = "soft-anti-affinity"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerGroup:
+    """Which servers are in it stands with the servers (`Instance.server_group_id`)."""
+
+    id: ServerGroupId
+    project_id: str
+    user_id: str
+    name: str
+    policy: GroupPolicy
+    created_at: datetime
+    rules: Mapping[str, int] = field(default_factory=dict[str, int])

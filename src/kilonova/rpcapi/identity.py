@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the API asks of the conductor about users, projects, roles and credentials."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from kilonova.objects.identity import ApplicationCredential, Assignment, Project, User
+from kilonova.rpcapi.conductor import SUBJECT
+from kilonova.rpcapi.method import Ack, Caller, Method
+
+
+@dataclass(frozen=True, slots=True)
+class CreateUser:
+    user: User
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateUser:
+    """Fields that are None stay as they are; a default project of "" means none.  Tokens from before a new password, or
+    a disabling, no longer count."""
+
+    user_id: str
+    name: str | None = None
+    password_hash: str | None = None
+    default_project_id: str | None = None
+    description: str | None = None
+    enabled: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteUser:
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreateProject:
+    project: Project
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateProject:
+    """Fields that are None stay as they are."""
+
+    project_id: str
+    name: str | None = None
+    description: str | None = None
+    enabled: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteProject:
+    project_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class EditRole:
+    assignment: Assignment
+
+
+@dataclass(frozen=True, slots=True)
+class CreateCredential:
+    credential: ApplicationCredential
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteCredential:
+    credential_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeToken:
+    """`expires_at`: after it the token is over by itself."""
+
+    audit_id: str
+    expires_at: datetime
+
+
+CREATE_USER = Method("create_user", CreateUser, Ack, "Record a user; Conflict if the name is taken.")
+UPDATE_USER = Method("update_user", UpdateUser, Ack, "Change a user; Conflict for the last administrator.")
+DELETE_USER = Method("delete_user", DeleteUser, Ack, "Forget a user, with roles, credentials and key pairs.")
+CREATE_PROJECT = Method("create_project", CreateProject, Ack, "Record a project; Conflict if the name is taken.")
+UPDATE_PROJECT = Method("update_project", UpdateProject, Ack, "Change a project; Conflict for the last administrator.")
+DELETE_PROJECT = Method("delete_project", DeleteProject, Ack, "Forget a project; Conflict while anything is in it.")
+ASSIGN_ROLE = Method("assign_role", EditRole, Ack, "Give a user a role in a project.")
+REMOVE_ROLE = Method("remove_role", EditRole, Ack, "Take a role away; Conflict for the last administrator.")
+CREATE_CREDENTIAL = Method("create_credential", CreateCredential, Ack, "Record an application credential.")
+DELETE_CREDENTIAL = Method("delete_credential", DeleteCredential, Ack, "Forget an application credential.")
+REVOKE_TOKEN = Method("revoke_token", RevokeToken, Ack, "Let a token count no longer.")
+
+
+class IdentityAPI:
+    """The API's end.  Each is safe to send again: ids are the caller's, and a repeat of what was done is accepted."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    async def create_user(self, user: User) -> None:
+        """Raises Conflict."""
+        await self._call(CREATE_USER, CreateUser(user))
+
+    async def update_user(self, request: UpdateUser) -> None:
+        """Raises NotFound, Conflict (the name is taken; nobody would be administrator any more)."""
+        await self._call(UPDATE_USER, request)
+
+    async def delete_user(self, user_id: str) -> None:
+        """Raises Conflict (nobody would be administrator any more).  That there is none is no error."""
+        await self._call(DELETE_USER, DeleteUser(user_id))
+
+    async def create_project(self, project: Project) -> None:
+        """Raises Conflict."""
+        await self._call(CREATE_PROJECT, CreateProject(project))
+
+    async def update_project(self, request: UpdateProject) -> None:
+        """Raises NotFound, Conflict (the name is taken; nobody would be administrator any more)."""
+        await self._call(UPDATE_PROJECT, request)
+
+    async def delete_project(self, project_id: str) -> None:
+        """Raises Conflict, which says what is in it.  That there is none is no error."""
+        await self._call(DELETE_PROJECT, DeleteProject(project_id))
+
+    async def assign_role(self, assignment: Assignment) -> None:
+        """Raises NotFound (the user, the project)."""
+        await self._call(ASSIGN_ROLE, EditRole(assignment))
+
+    async def remove_role(self, assignment: Assignment) -> None:
+        """Raises Conflict (nobody would be administrator any more).  That it was not given is no error."""
+        await self._call(REMOVE_ROLE, EditRole(assignment))
+
+    async def create_credential(self, credential: ApplicationCredential) -> None:
+        """Raises Conflict (the name is taken), NotFound (the user, the project)."""
+        await self._call(CREATE_CREDENTIAL, CreateCredential(credential))
+
+    async def delete_credential(self, credential_id: str) -> None:
+        """That there is none is no error."""
+        await self._call(DELETE_CREDENTIAL, DeleteCredential(credential_id))
+
+    async def revoke_token(self, audit_id: str, expires_at: datetime) -> None:
+        """When this returns, it is on disk that the token does not count."""
+        await self._call(REVOKE_TOKEN, RevokeToken(audit_id, expires_at))
+
+    async def _call(self, method: Method[Any, Ack], request: Any) -> None:
+        await self._caller.call(SUBJECT, method, request)

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Server groups: the strict policies are filters, the soft ones a preference that comes before all weights."""
+
+from kilonova.objects.placement import PlacementRequest
+from kilonova.objects.server_group import GroupPolicy
+from kilonova.objects.service import ComputeNode
+
+
+def affinity(request: PlacementRequest, node: ComputeNode) -> str | None:
+    """The host on which the group is; any, for the first of it."""
+    group = request.group
+    if group is None or group.policy is not GroupPolicy.AFFINITY or not group.members:
+        return None
+    return None if node.service.host in group.members else f"the group is on {', '.join(sorted(group.members))}"
+
+
+def anti_affinity(request: PlacementRequest, node: ComputeNode) -> str | None:
+    """A host that has fewer of the group than may be on one."""
+    group = request.group
+    if group is None or group.policy is not GroupPolicy.ANTI_AFFINITY:
+        return None
+    there = group.members.get(node.service.host, 0)
+    return None if there < group.most_per_host else f"has {there} of the group, at most {group.most_per_host} may be"
+
+
+def preference(request: PlacementRequest, node: ComputeNode) -> int:
+    """The weigher of the soft policies: how many of the group a host has, or lacks.  The highest comes first, whatever
+    else the hosts weigh: a wish that gives way to a little more free memory would be none."""
+    group = request.group
+    if group is None:
+        return 0
+    there = group.members.get(node.service.host, 0)
+    signs = {GroupPolicy.SOFT_AFFINITY: 1, GroupPolicy.SOFT_ANTI_AFFINITY: -1}
+    return signs.get(group.policy, 0) * there

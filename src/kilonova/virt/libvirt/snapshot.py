@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Copies of guests' root disks: a qcow2 of its own beside the guest, of one moment, made while the guest goes on.
+
+A copy is made under an unfinished name and gets its own when it is whole and on stable storage.  A disk that nobody
+writes to is converted by qemu-img; that of a running guest is copied by its QEMU (see snapshot_job).
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, Protocol, TypeVar
+
+from kilonova.base.clock import Clock
+from kilonova.base.errors import HypervisorError
+from kilonova.base.threads import Workers
+from kilonova.objects.ids import InstanceId
+from kilonova.virt.libvirt import snapshot_job
+from kilonova.virt.libvirt.connection import Hop
+from kilonova.virt.libvirt.disks import GIB, QEMU_IMG_LIMIT_S, Disks, fsync_directory, run_limited
+from kilonova.virt.libvirt.snapshot_job import Job
+
+T = TypeVar("T")
+
+ROOT_DISK = "vda"
+PREFIX = "snapshot-"
+CHUNK_BYTES = 1 << 20
+POLL_FIRST_S = 0.1
+POLL_MOST_S = 2.0
+CPU_MOST_S = 3600
+"""Of qemu-img, for one disk."""
+
+
+class Change(Protocol):
+    """How a guest's domain is changed, and looked at between changes: one call at a time; refused by a read-only driver
+    (see LibvirtDriver)."""
+
+    async def __call__(self, name: str, instance_id: InstanceId, fn: Hop[T]) -> T: ...
+
+
+class Snapshots:
+    """See DiskSnapshots.  `watermark` says how many bytes must stay free of a file system of so many."""
+
+    def __init__(
+        self, change: Change, disks: Disks, files: Workers, clock: Clock, watermark: Callable[[int], int]
+    ) -> None:
+        self._change, self._disks, self._files, self._clock = change, disks, files, clock
+        self._watermark = watermark
+
+    async def take(self, instance_id: InstanceId, name: str, limit_s: float) -> None:
+        if await self._files.run(self._path(instance_id, name).exists):
+            return
+        try:
+            async with asyncio.timeout(limit_s):
+                await self._take(instance_id, name)
+        except TimeoutError:
+            await self._stop(instance_id, name)
+            raise HypervisorError(f"The disk of guest {instance_id} was not copied within {limit_s:.0f} s.") from None
+
+    async def _take(self, instance_id: InstanceId, name: str) -> None:
+        path = self._path(instance_id, name)
+        unfinished = _unfinished(path)
+        job = await self._job(instance_id, unfinished)
+        if job is Job.ANOTHER:
+            raise HypervisorError(f"The disk of guest {instance_id} is being copied by somebody else.")
+        if job is not Job.OURS:  # one at a time: what an earlier one has left is nobody's
+            await self._disks.blocking(instance_id, _clear, path.parent)
+            await self._check_room(instance_id)
+        if not await self._copied_by_qemu(instance_id, unfinished, job):
+            await self._disks.blocking(instance_id, _remove, unfinished)
+            await self._convert(instance_id, unfinished)
+        await self._disks.blocking(instance_id, _publish, unfinished, path)
+
+    async def read(self, instance_id: InstanceId, name: str) -> AsyncIterator[bytes]:
+        file = await self._disks.blocking(instance_id, _open, self._path(instance_id, name))
+        try:
+            while chunk := await self._disks.blocking(instance_id, file.read, CHUNK_BYTES):
+                yield chunk
+        finally:
+            await self._files.run(file.close)
+
+    async def remove(self, instance_id: InstanceId, name: str) -> None:
+        await self._stop(instance_id, name)
+        path = self._path(instance_id, name)
+        await self._disks.blocking(instance_id, _remove, _unfinished(path), path)
+
+    async def _hop(self, fn: Callable[..., T], instance_id: InstanceId, **words: str) -> T:
+        return await self._change("snapshot", instance_id, partial(fn, instance_id=instance_id, **words))
+
+    def _path(self, instance_id: InstanceId, name: str) -> Path:
+        return self._disks.directory(instance_id) / f"{PREFIX}{name}"
+
+    async def _job(self, instance_id: InstanceId, unfinished: Path) -> Job:
+        return await self._hop(snapshot_job.look, instance_id, path=str(unfinished))
+
+    async def _copied_by_qemu(self, instance_id: InstanceId, unfinished: Path, job: Job) -> bool:
+        """False when the guest is off.  A job that an earlier process has begun is taken over."""
+        if job is Job.OURS:
+            await self._hop(snapshot_job.thaw, instance_id)
+        else:
+            words = {"disk": ROOT_DISK, "path": str(unfinished)}
+            if job is Job.OFF or not await self._hop(snapshot_job.begin, instance_id, **words):
+                return False
+        how = await self._end(instance_id)
+        if how.succeeded:
+            return True
+        if await self._job(instance_id, unfinished) is Job.OFF:
+            return False
+        raise HypervisorError(f"The disk of guest {instance_id} was not copied: {how.reason}.")
+
+    async def _end(self, instance_id: InstanceId) -> snapshot_job.Ended:
+        """Looks from time to time; between two looks the guest can be asked by others."""
+        pause = POLL_FIRST_S
+        while (how := await self._hop(snapshot_job.ended, instance_id)) is None:
+            await self._clock.sleep(pause)
+            pause = min(pause * 1.5, POLL_MOST_S)
+        return how
+
+    async def _stop(self, instance_id: InstanceId, name: str) -> None:
+        unfinished = _unfinished(self._path(instance_id, name))
+        if await self._job(instance_id, unfinished) is Job.OURS:
+            await self._hop(snapshot_job.abort, instance_id)
+            await self._end(instance_id)
+
+    async def _convert(self, instance_id: InstanceId, unfinished: Path) -> None:
+        """The formats are told, never guessed; what lies below the disk is named, with its format, in the disk."""
+        disk = str(self._disks.root_disk(instance_id))
+        argv = ["qemu-img", "convert", "-f", "qcow2", "-O", "qcow2", disk, str(unfinished)]
+        await run_limited(argv, limit_s=CPU_MOST_S, cpu_s=CPU_MOST_S)
+
+    async def _check_room(self, instance_id: InstanceId) -> None:
+        """Refuse what would fill the file system under every guest of this host: the copy, and the image, which may lie
+        on the same one."""
+        disk = str(self._disks.root_disk(instance_id))
+        argv = ["qemu-img", "measure", "-U", "--output", "json", "-f", "qcow2", "-O", "qcow2", disk]
+        needed = 2 * int(json.loads(await run_limited(argv, limit_s=QEMU_IMG_LIMIT_S))["required"])
+        total, free = await self._disks.space()
+        if free - needed < self._watermark(total):
+            raise HypervisorError(
+                f"There is no room for an image of guest {instance_id} on its host: it takes up to "
+                f"{needed / GIB:.1f} GiB, and {free / GIB:.1f} GiB are free."
+            )
+
+
+def _unfinished(path: Path) -> Path:
+    return path.with_name(f"{path.name}.unfinished")
+
+
+def _open(path: Path) -> BinaryIO:
+    return path.open("rb")
+
+
+def _clear(directory: Path) -> None:
+    _remove(*directory.glob(f"{PREFIX}*"))
+
+
+def _remove(*paths: Path) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def _publish(unfinished: Path, path: Path) -> None:
+    """It may be QEMU's user's file: it is only read, and renamed in a directory of ours."""
+    handle = os.open(unfinished, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    unfinished.rename(path)
+    fsync_directory(path.parent)

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What only some hypervisors can do with a guest's memory, its disk and its figures: each a Protocol of its own, as in
+kilonova.virt.driver, idempotent and with the same errors."""
+
+from typing import Protocol, TypeVar, runtime_checkable
+
+from kilonova.base.errors import HypervisorError
+from kilonova.objects.diagnostics import GuestDiagnostics
+from kilonova.objects.ids import InstanceId
+from kilonova.objects.instance import Instance
+from kilonova.virt.driver import BaseImage, ComputeDriver
+
+
+@runtime_checkable
+class Suspension(Protocol):
+    """A driver that can keep a guest's memory on the host's disk.
+
+    Reads of such a guest say SUSPENDED with the reason SAVED, also after the host has booted, until it is resumed,
+    started, or its plug is pulled, which drops the memory.
+    """
+
+    async def suspend(self, instance_id: InstanceId) -> None:
+        """The guest is off and its memory kept; one that is saved is left so.  As long as writing lasts.
+        HypervisorError when it does not run, and when its memory could not be written: then it runs on."""
+        ...
+
+    async def resume(self, instance_id: InstanceId) -> None:
+        """The guest goes on where it was, under the mark of its last start; one that runs is left so.
+        HypervisorError when there is no memory of it to go on from."""
+        ...
+
+
+@runtime_checkable
+class RescueDisk(Protocol):
+    """A driver whose guests can boot from another disk, with their own beside it: `define` gives them both where the
+    instance has a `rescue_image`."""
+
+    async def make_rescue_disk(self, instance: Instance, base: BaseImage) -> None:
+        """A fresh overlay of the base's size lies beside the root disk, which must be there.  No guest may have an
+        earlier one."""
+        ...
+
+    async def remove_rescue_disk(self, instance_id: InstanceId) -> None:
+        """It is gone.  No guest may have it."""
+        ...
+
+
+@runtime_checkable
+class DiskReplacement(Protocol):
+    """A driver that can give a guest another root disk."""
+
+    async def replace_root_disk(self, instance: Instance, base: BaseImage) -> None:
+        """The root disk is a fresh overlay on `base`, as `ensure_disks` makes it.  At each moment there is the old one
+        or the new one, whole.  The guest must be off."""
+        ...
+
+
+@runtime_checkable
+class Diagnostics(Protocol):
+    """A driver that can tell all that is measured of one guest."""
+
+    async def diagnostics(self, instance_id: InstanceId) -> GuestDiagnostics:
+        """One read, which may ask the guest's own process.  InvalidState when it does not run, or does not respond."""
+        ...
+
+
+P = TypeVar("P")
+
+
+def able(driver: ComputeDriver, ability: type[P], what: str) -> P:
+    """The driver as one that has this Protocol; HypervisorError, which says `what` it has not, where it has not."""
+    if not isinstance(driver, ability):
+        raise HypervisorError(f"This host's driver cannot {what}.")
+    return driver

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Edits of users and projects: each once, however often it is delivered, and never to the last administrator's end."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from kilonova.base.errors import Conflict, NotFound
+from kilonova.conductor import identity_edits
+from kilonova.db.engine import Database
+from kilonova.db.readers import identity as read
+from kilonova.db.schema import revoked_tokens
+from kilonova.objects.identity import ApplicationCredential, Assignment, Project, User
+from kilonova.rpcapi import identity as rows
+from tests.make import NOW, database, run
+
+ANN = User("u2", "ann", "hash of ann")
+HOME = Project("p2", "home")
+CREDENTIAL = ApplicationCredential("c1", "u2", "p2", "robot", "", "hash", ("member",), False, None, NOW)
+
+
+class Desk:
+    """Edits by their rows, as they come from the bus."""
+
+    def __init__(self, directory: Path) -> None:
+        self.db: Database = database(directory)
+        self.edits = {row.name: edit for row, edit in identity_edits.EDITS}
+
+    def edit(self, name: str, request: Any, *, times: int = 2, at_s: float = 0) -> None:
+        for _ in range(times):
+            run(self.db.write(self.edits[name], request, NOW + timedelta(seconds=at_s)))
+
+    def read(self, fn: Any, *args: Any, **more: Any) -> Any:
+        return run(self.db.read(fn, *args, **more))
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    made = Desk(tmp_path)
+    made.edit("create_user", rows.CreateUser(ANN))
+    made.edit("create_project", rows.CreateProject(HOME))
+    made.edit("assign_role", rows.EditRole(Assignment("u2", "p2", "member")))
+    made.edit("create_credential", rows.CreateCredential(CREDENTIAL))
+    return made
+
+
+def test_what_is_delivered_twice_is_done_once(desk: Desk) -> None:
+    assert desk.read(read.find_user, name="ann") == ANN
+    assert desk.read(read.find_project, name="home") == HOME
+    assert desk.read(read.roles_of, "u2", "p2") == ("member",)
+    assert desk.read(read.list_credentials, "u2") == [CREDENTIAL]
+    for name, request in (
+        ("remove_role", rows.EditRole(Assignment("u2", "p2", "member"))),
+        ("delete_credential", rows.DeleteCredential("c1")),
+        ("delete_user", rows.DeleteUser("u2")),
+        ("delete_project", rows.DeleteProject("p2")),
+    ):
+        desk.edit(name, request)
+    assert [user.id for user in desk.read(read.list_users)] == ["u1"]
+    assert [project.id for project in desk.read(read.list_projects)] == ["p1"]
+
+
+def test_a_name_is_given_once(desk: Desk) -> None:
+    for name, request in (
+        ("create_user", rows.CreateUser(User("u3", "ann", "x"))),
+        ("update_user", rows.UpdateUser("u2", name="admin")),
+        ("create_project", rows.CreateProject(Project("p3", "home"))),
+        ("update_project", rows.UpdateProject("p2", name="admin")),
+    ):
+        with pytest.raises(Conflict, match="already"):
+            desk.edit(name, request)
+    desk.edit("update_user", rows.UpdateUser("u2", name="ann"))
+
+
+def test_only_a_password_or_a_disabling_ends_tokens(desk: Desk) -> None:
+    desk.edit("update_user", rows.UpdateUser("u2", description="x", enabled=True, default_project_id="p2"), at_s=1)
+    assert desk.read(read.get_user, "u2") == User("u2", "ann", "hash of ann", "p2", "x")
+    desk.edit("update_user", rows.UpdateUser("u2", default_project_id=""), at_s=2)
+    assert desk.read(read.get_user, "u2").default_project_id is None
+    for at_s, change in ((3, {"password_hash": "new"}), (4, {"enabled": False})):
+        desk.edit("update_user", rows.UpdateUser("u2", **change), at_s=at_s)
+        assert desk.read(read.get_user, "u2").tokens_from == NOW + timedelta(seconds=at_s)
+
+
+def test_what_is_gone_is_not_found(desk: Desk) -> None:
+    for name, request in (
+        ("update_user", rows.UpdateUser("u9")),
+        ("update_project", rows.UpdateProject("p9")),
+        ("assign_role", rows.EditRole(Assignment("u9", "p2", "member"))),
+        ("assign_role", rows.EditRole(Assignment("u2", "p9", "member"))),
+    ):
+        with pytest.raises(NotFound):
+            desk.edit(name, request)
+
+
+def test_the_last_administrator_is_kept_and_the_refused_edit_leaves_no_trace(desk: Desk) -> None:
+    for name, request in (
+        ("delete_user", rows.DeleteUser("u1")),
+        ("update_user", rows.UpdateUser("u1", enabled=False, description="gone")),
+        ("update_project", rows.UpdateProject("p1", enabled=False)),
+        ("delete_project", rows.DeleteProject("p1")),
+        ("remove_role", rows.EditRole(Assignment("u1", "p1", "admin"))),
+    ):
+        with pytest.raises(Conflict, match="nobody who can administer"):
+            desk.edit(name, request)
+    admin = desk.read(read.get_user, "u1")
+    assert (admin.enabled, admin.description) == (True, "")
+    assert desk.read(read.roles_of, "u1", "p1") == ("admin", "member", "reader")
+    desk.edit("assign_role", rows.EditRole(Assignment("u2", "p2", "admin")))
+    desk.edit("delete_user", rows.DeleteUser("u1"))
+
+
+def test_revoked_tokens_are_forgotten_when_they_are_over(desk: Desk) -> None:
+    over = NOW + timedelta(seconds=60)
+    desk.edit("revoke_token", rows.RevokeToken("a1", over))
+    desk.edit("revoke_token", rows.RevokeToken("a2", over + timedelta(hours=1)), at_s=59)
+    assert _revoked(desk) == {"a1", "a2"}
+    desk.edit("revoke_token", rows.RevokeToken("a3", over + timedelta(hours=1)), at_s=60)
+    assert _revoked(desk) == {"a2", "a3"}
+
+
+def _revoked(desk: Desk) -> set[str]:
+    return desk.read(lambda connection: set(connection.execute(sa.select(revoked_tokens.c.audit_id)).scalars()))
+
+
+def test_many_things_in_a_project_are_counted_and_some_named() -> None:
+    said = identity_edits._said({"server": [f"s{n}" for n in range(7)], "image": ["one"]})  # pyright: ignore[reportPrivateUsage]
+    assert said == "7 servers (s0, s1, s2, s3, s4, ...) and 1 image (one)"
