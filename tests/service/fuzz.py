@@ -41,6 +41,27 @@ def some(examples: int) -> settings:
     )
 
 
+COMPUTE, IDENTITY = "/compute/v2.1", "/identity/v3"
+
+THINGS: Mapping[str, tuple[str, str, dict[str, dict[str, Any]]]] = {
+    "flavors": (
+        "flavor_id",
+        f"{COMPUTE}/flavors",
+        {"flavor": {"name": "two", "id": "2", "ram": 64, "vcpus": 1, "disk": 1}},
+    ),
+    "keypairs": ("name", f"{COMPUTE}/os-keypairs", {"keypair": {"name": "key"}}),
+    "aggregates": ("aggregate_id", f"{COMPUTE}/os-aggregates", {"aggregate": {"name": "aggregate"}}),
+    "server_groups": (
+        "group_id",
+        f"{COMPUTE}/os-server-groups",
+        {"server_group": {"name": "group", "policy": "affinity"}},
+    ),
+    "projects": ("project_id", f"{IDENTITY}/projects", {"project": {"name": "fuzzed"}}),
+    "users": ("user_id", f"{IDENTITY}/users", {"user": {"name": "fuzzed", "password": "correct horse battery"}}),
+}
+"""By table: what requests speak of, and how it is made anew when one of them has removed or renamed it."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """A request as it is on the wire.  `path` has its query; `headers` come beside a token and a microversion."""
@@ -140,12 +161,19 @@ class Watched:
         ).fetchone()
         if row != ("active", None):
             self.ids["server_id"] = self.runner.run(self._new_server())
-        if not self.database.execute("SELECT id FROM flavors WHERE id = '2'").fetchall():
-            flavor = {"id": "2", "name": "two", "ram": 64, "vcpus": 1, "disk": 1}
-            self.runner.run(self.api.compute("POST", "/flavors", {"flavor": flavor}))
-        keys = self.database.execute("SELECT name FROM keypairs WHERE name = 'key'").fetchall()
-        if not keys:
-            self.runner.run(self.api.compute("POST", "/os-keypairs", {"keypair": {"name": "key"}}))
+        for table, (parameter, path, body) in THINGS.items():
+            (kind,) = body
+            found = self._named(table, body[kind]["name"])
+            if found is None:
+                self.runner.run(self.api.call("POST", path, json=body))
+                found = self._named(table, body[kind]["name"])
+            self.ids[parameter] = str(found)
+
+    def _named(self, table: str, name: str) -> object:
+        key = "name" if table == "keypairs" else "id"
+        query = f"SELECT {key} FROM {table} WHERE name = ?"  # noqa: S608 - both are our own words
+        found = self.database.execute(query, (name,)).fetchone()
+        return None if found is None else found[0]
 
     async def _quiet(self) -> None:
         async with asyncio.timeout(30):
@@ -261,8 +289,8 @@ class Operation:
     arguments: tuple[str, ...]
     media: str
     needs_token: bool
-    body: Mapping[str, Any] | None
-    schemas: Mapping[str, Any]
+    body: Mapping[str, Any] | None = field(repr=False)
+    schemas: Mapping[str, Any] = field(repr=False)
 
     def resolved(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         """The schema itself, or the one that it refers to."""
@@ -271,7 +299,7 @@ class Operation:
 
     def to(self, ids: Mapping[str, str], **segments: str) -> bytes:
         """Its path, with things that are there."""
-        values = {"flavor_id": "2", "name": "key", "key": "key", **ids, **segments}
+        values = {"key": "key", **ids, **segments}
         return re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], "1"), self.path).encode()
 
 

@@ -52,7 +52,7 @@ def test_every_argument_with_every_kind_of_value(cloud: Watched, operation: Oper
         for value in HOSTILE:
             path = operation.to(cloud.ids) + b"?" + name.encode() + b"=" + value
             answer = cloud.ask(Asked(operation.method, path))
-            if answer.status == 400:
+            if answer.status == 400 and not answer.message.startswith("Malformed request body"):
                 assert NAMED_BY.get(name, name) in answer.message, (path, answer.message)
 
 
@@ -64,8 +64,15 @@ ARGUMENTS = [
 ]
 
 
+HOSTILES = st.sampled_from(range(len(HOSTILE))).map(HOSTILE.__getitem__)
+SEGMENT = st.sampled_from(range(len(SEGMENTS))).map(SEGMENTS.__getitem__)
+
+
 @some(200)
-@given(one=st.sampled_from(ARGUMENTS), values=st.lists(st.binary(max_size=40) | st.sampled_from(HOSTILE), max_size=5))
+@given(
+    one=st.sampled_from(ARGUMENTS),
+    values=st.lists(st.binary(max_size=40) | HOSTILES, max_size=5),
+)
 def test_any_values_of_an_argument(
     cloud: Watched, one: tuple[Microversion, Operation, str], values: list[bytes]
 ) -> None:
@@ -130,7 +137,10 @@ def test_every_segment_of_every_path(cloud: Watched, version: Microversion) -> N
 
 
 @some(100)
-@given(path=st.lists(st.sampled_from(SEGMENTS) | st.binary(max_size=9), max_size=6), method=st.text(max_size=8))
+@given(
+    path=st.lists(SEGMENT | st.binary(max_size=9), max_size=6),
+    method=st.text(max_size=8),
+)
 def test_any_path_and_any_method(cloud: Watched, path: list[bytes], method: str) -> None:
     raw = b"/compute/v2.1/" + b"/".join(segment.replace(b"?", b"") for segment in path)
     for verb in ("GET", "PUT", "HEAD", method):

@@ -76,20 +76,18 @@ class UpdateFlavor(Body):
     flavor: NewDescription
 
 
-def for_server(connection: sa.Connection, flavor_id: FlavorId, context: RequestContext) -> Flavor:
-    """The flavor that a server is to be made of, or resized to.
+def for_server(connection: sa.Connection, flavor_id: FlavorId, context: RequestContext, path: str) -> Flavor:
+    """The flavor that a server is to be made of, or resized to; `path` names the field that named it.
 
     Raises InvalidInput when there is none that the caller may use, and when it asks for what no guest here gets.
     """
     try:
         flavor = catalogue.find_flavor(connection, flavor_id, context.project_id, admin=context.is_admin)
     except NotFound as exc:
-        raise InvalidInput(exc.message, path="flavorRef") from exc
+        raise InvalidInput(exc.message, path=path) from exc
     refused = unkept(flavor.extra_specs)
     if refused:
-        raise InvalidInput(
-            f"Flavor {flavor.name} asks for what no server here gets: {', '.join(refused)}.", path="flavorRef"
-        )
+        raise InvalidInput(f"Flavor {flavor.name} asks for what no server here gets: {', '.join(refused)}.", path=path)
     return flavor
 
 

@@ -36,7 +36,7 @@ async def resize(call: Call, body: Resize) -> Reply:
     """ACTIVE or SHUTOFF to VERIFY_RESIZE, on the same host.  400 at once when that has no room: then nothing has
     happened to the server."""
     flavor_id = FlavorId(body.resize.flavor)
-    await call.db.read(flavors.for_server, flavor_id, call.context)
+    await call.db.read(flavors.for_server, flavor_id, call.context, "resize.flavorRef")
     params: dict[str, str] = {FLAVOR: flavor_id}
     if body.resize.disk_config is not None:
         params[DISK_CONFIG] = body.resize.disk_config
