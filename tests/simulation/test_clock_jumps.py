@@ -97,6 +97,7 @@ def test_hosts_stay_up_and_what_is_late_still_ends(tmp_path: Path, jump: timedel
             await world.clock.sleep(15)
             (service,) = await world.db.read(read_hosts.list_services, host="a", binary=read_hosts.COMPUTE)
             assert service.up, "silence is measured by the clock that does not jump"
+            assert (await server(world, stuck))["status"] == "BUILD"
             await world.clock.sleep(VERBS[Verb.CREATE].deadline_s)
             await becomes(world, stuck, "ERROR", within_s=30)
             listed = (await world.http.get("/compute/v2.1/servers")).json()["servers"]

@@ -52,10 +52,7 @@ def path_parameters(row: Row) -> list[Schema]:
 
 def query_parameters(row: Row) -> list[Schema]:
     """The arguments that the row knows."""
-    return [
-        {"name": name, "in": "query", "schema": _ARGUMENTS.get(name, _TEXT), "allowEmptyValue": False}
-        for name in sorted(row.query)
-    ]
+    return [{"name": name, "in": "query", "schema": _ARGUMENTS.get(name, _TEXT)} for name in sorted(row.query)]
 
 
 def models_of(row: Row) -> Iterable[type[BaseModel]]:
