@@ -354,7 +354,7 @@ async def main():
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     p.add_argument("--endpoint", required=True, help="…/v2.1")
     p.add_argument("--token", default="admin", help="X-Auth-Token")
-    p.add_argument("--microversion", default="2.79")
+    p.add_argument("--microversion", default="2.90")
     p.add_argument("--image", required=True)
     p.add_argument("--flavor", required=True)
     p.add_argument("--networks", default="none",

@@ -148,7 +148,7 @@ def wrk(box: Box, directory: Path, prefix: str, ids: Sequence[str], seconds: int
     script = directory / "load.lua"
     script.write_text(SCRIPT.format(ids=", ".join(f'"{one}"' for one in ids), prefix=prefix))
     words = [program, "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script)]
-    words += ["-H", f"X-Auth-Token: {box.token}", "-H", "OpenStack-API-Version: compute 2.79", box.url]
+    words += ["-H", f"X-Auth-Token: {box.token}", "-H", "OpenStack-API-Version: compute 2.90", box.url]
     before = box.cpu_seconds()
     said = child(words, seconds + 30).decode()
     spent = box.cpu_seconds() - before

@@ -32,7 +32,7 @@ class Web:
     def __init__(self, port: int, token: str = "", timeout_s: float = 60.0) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
         self._used = time.monotonic()
-        self._headers = {"X-Auth-Token": token, "OpenStack-API-Version": "compute 2.79"} if token else {}
+        self._headers = {"X-Auth-Token": token, "OpenStack-API-Version": "compute 2.90"} if token else {}
 
     def __call__(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Answer:
         """One request; `body` is bytes as they are, or anything else as JSON.  Raises OSError when nobody answers."""

@@ -210,7 +210,11 @@ class _Worker:
             return (shown["status"],) if shown["OS-EXT-STS:task_state"] is None else None
 
         time.sleep(0.02)
-        return wait_for(look, 200, f"the end of what was asked of {server}")[0]
+        try:
+            return wait_for(look, 200, f"the end of what was asked of {server}")[0]
+        except CannotMeasure as exc:
+            task = (self._here.show(server, self._web) or {}).get("OS-EXT-STS:task_state")
+            raise CannotMeasure(f"{exc}: {task} still; {self._last_said(server)}") from exc
 
 
 def _workers(here: Scene, image: str, stop: threading.Event) -> Iterator[_Worker]:

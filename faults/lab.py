@@ -2,11 +2,12 @@
 """A box on a private daemon, and the ways to ask it while something is wrong."""
 
 import os
+import shutil
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from bench.figures import CannotMeasure
 from bench.processes import cpu_seconds
 from bench.run import Bench
 from bench.web import Answer, Web
+from lab.common import BUILD
 from lab.guest_image import IMAGE
 from lab.libvirtd import Daemon, PrivateLibvirtd
 
@@ -165,8 +167,20 @@ def scene(
             if daemon.alive:
                 daemon.thaw()
             box.stop()
+            _keep(box.log, daemon.log)
     finally:
         daemon.remove()
+
+
+LOGS = BUILD / "faults"
+
+
+def _keep(*logs: Path) -> None:
+    """What the newest scene said can be read when it is gone."""
+    LOGS.mkdir(exist_ok=True)
+    for log in logs:
+        with suppress(FileNotFoundError):
+            shutil.copyfile(log, LOGS / log.name)
 
 
 def paced(ask: Callable[[], Answer], n: int, at_least_s: float = 0.0, pause_s: float = 0.002) -> list[float]:

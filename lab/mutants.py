@@ -192,6 +192,53 @@ MUTANTS: Sequence[Mutant] = (
         "                await self._reader.drain()\n",
         "",
     ),
+    _one(
+        "what a resize holds",
+        "tests/unit/conductor/test_resize.py",
+        "db/writers/hosts.py",
+        "(instance.flavor, instance.old_flavor, instance.new_flavor) if one is not None",
+        "(instance.flavor, instance.old_flavor) if one is not None",
+    ),
+    _one(
+        "the mark of a resize undone",
+        "tests/unit/compute/test_resize.py",
+        "compute/operations/resize.py",
+        'ActionId(f"{job.action.id}-undone")',
+        "job.action.id",
+    ),
+    _one(
+        "the name of a kept disk",
+        "tests/contract/test_resizing.py",
+        "virt/libvirt/resizing.py",
+        'f"{KEPT}{tag}"',
+        'f"{KEPT}x"',
+    ),
+    _one(
+        "a resized server that waits on",
+        "tests/unit/conductor/test_resize.py",
+        "conductor/effects.py",
+        "_WAITING = (VmState.RESCUED, VmState.RESIZED)",
+        "_WAITING = (VmState.RESCUED,)",
+        "quota given back",
+        "tests/unit/conductor/test_quota.py::test_a_delete_gives_back_at_its_end_and_once",
+        "conductor/actions.py",
+        "    quota.give_back(connection, instance.project_id, held_by(instance))\n",
+        "",
+    ),
+    _one(
+        "quota taken by a conditional update",
+        "tests/service/test_api_quotas.py::test_of_many_creates_at_once_exactly_the_quota_is_admitted",
+        "db/writers/quotas.py",
+        "_TAKE = _MOVE.where(*(_fits(name) for name in _COUNTED))",
+        "_TAKE = _MOVE",
+    ),
+    _one(
+        "the group of a build",
+        "tests/unit/conductor/test_server_groups.py::test_builds_that_were_accepted_at_once_are_apart_too",
+        "conductor/build.py",
+        "server_groups.wish(connection, instance)",
+        "None",
+    ),
 )
 
 

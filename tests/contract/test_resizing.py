@@ -61,7 +61,7 @@ def root(b: Bench, guest: InstanceId) -> Path:
 def size(b: Bench, guest: InstanceId) -> int:
     """Of the root disk as its guest sees it, in GiB."""
     if isinstance(b.driver, FakeDriver):
-        return b.driver.hypervisor.guests[guest].disk_gib
+        return b.driver.hypervisor.guests[guest].disk_bytes >> 30
     argv = ["qemu-img", "info", "-U", "--output=json", "-f", "qcow2", str(root(b, guest))]
     told = subprocess.run(argv, check=True, capture_output=True, timeout=30).stdout
     return int(json.loads(told)["virtual-size"]) // GIB
@@ -70,7 +70,7 @@ def size(b: Bench, guest: InstanceId) -> int:
 def contents(b: Bench, guest: InstanceId) -> object:
     """Something that no two different disks have in common."""
     if isinstance(b.driver, FakeDriver):
-        return b.driver.hypervisor.guests[guest].disk_gib
+        return b.driver.hypervisor.guests[guest].disk_bytes >> 30
     return root(b, guest).read_bytes()
 
 

@@ -79,7 +79,7 @@ class Box:
         reply = self.http.post("/identity/v3/auth/tokens", json={"auth": {"identity": identity, "scope": scope}})
         assert reply.status_code == 201, reply.text
         self.http.headers["X-Auth-Token"] = reply.headers["X-Subject-Token"]
-        self.http.headers["OpenStack-API-Version"] = "compute 2.79"
+        self.http.headers["OpenStack-API-Version"] = "compute 2.90"
 
     def wait_dead(self, within_s: float = 30) -> None:
         """It ends by itself (a failpoint)."""

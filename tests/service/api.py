@@ -53,7 +53,7 @@ class Api:
 
     cloud: Cloud
     token: str
-    version: str = "2.79"
+    version: str = "2.90"
 
     def at(self, version: str) -> "Api":
         """The same caller at another microversion."""

@@ -37,7 +37,7 @@ class Cloud:
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"X-Auth-Token": self.token, "OpenStack-API-Version": "compute 2.79"}
+        return {"X-Auth-Token": self.token, "OpenStack-API-Version": "compute 2.90"}
 
 
 async def log_in(http: httpx.AsyncClient, password: str, name: str = "admin", project: str = "admin") -> str:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Aggregates, and the availability zones that they make."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -174,5 +175,34 @@ def test_names_are_taken_once_and_looked_up_by_a_list() -> None:
             other = api.as_("member")
             assert message(await other.compute("GET", "/os-aggregates"), 403, "forbidden")
             assert message(await act(other, 1, "add_host", host="box1"), 403, "forbidden")
+
+    run(main())
+
+
+def test_images_are_fetched_beforehand_from_2_81() -> None:
+    async def main() -> None:
+        async with running_api() as api:
+            image = await api.image()
+            made = await api.compute("POST", "/os-aggregates", {"aggregate": {"name": "fast"}})
+            path = f"/os-aggregates/{made.json()['aggregate']['id']}"
+            await api.compute("POST", f"{path}/action", {"add_host": {"host": "box1"}})
+            cached = api.cloud.state / "instances" / "_base"
+            assert not cached.exists()
+            body = {"cache": [{"id": image}, {"id": image}]}
+            for _ in range(2):
+                assert (await api.compute("POST", f"{path}/images", body)).status_code == 202
+
+            def is_there() -> bool:
+                return cached.exists() and any(one.suffix == ".raw" for one in cached.iterdir())
+
+            while not is_there():  # noqa: ASYNC110 - nobody could set an event
+                await asyncio.sleep(0.01)
+            broken = {"cache": [{"id": "00000000-0000-4000-8000-000000000000"}]}
+            assert message(await api.compute("POST", f"{path}/images", broken), 400, "badRequest")
+            for bad in ({}, {"cache": []}, {"cache": [image]}, {"cache": [{"id": image, "x": 1}]}):
+                assert (await api.compute("POST", f"{path}/images", bad)).status_code == 400
+            assert (await api.compute("POST", "/os-aggregates/99/images", body)).status_code == 404
+            assert (await api.at("2.80").compute("POST", f"{path}/images", body)).status_code == 404
+            assert (await api.as_("member").compute("POST", f"{path}/images", body)).status_code == 403
 
     run(main())

@@ -25,7 +25,7 @@ def test_version_documents_need_no_token_and_link_to_themselves() -> None:
                 assert (document["id"], document["links"]) == (entry["id"], entry["links"])
             for path in ("/compute/v2.1", "/compute/v2.1/"):
                 found = (await http.get(path)).json()["version"]
-                assert (found["version"], found["min_version"], found["status"]) == ("2.79", "2.1", "CURRENT")
+                assert (found["version"], found["min_version"], found["status"]) == ("2.90", "2.1", "CURRENT")
             identity = await http.get("/identity")
             assert identity.status_code == 300
             assert identity.json()["versions"]["values"][0]["links"][0]["href"] == "http://box/identity/v3/"
@@ -173,9 +173,9 @@ def test_every_answer_names_its_version_and_its_request() -> None:
     async def main() -> None:
         async with running_api() as api:
             for reply, version in (
-                (await api.compute("GET", "/servers"), "2.79"),
+                (await api.compute("GET", "/servers"), "2.90"),
                 (await api.at("2.9").compute("GET", "/servers/nothing"), "2.9"),
-                (await api.at("latest").compute("GET", "/flavors"), "2.79"),
+                (await api.at("latest").compute("GET", "/flavors"), "2.90"),
                 (await api.cloud.http.get("/compute/v2.1/servers"), "2.1"),
             ):
                 assert reply.headers["OpenStack-API-Version"] == f"compute {version}"
@@ -191,7 +191,7 @@ def test_microversions_that_are_not_served() -> None:
     async def main() -> None:
         async with running_api() as api:
             reply = await api.at("2.9999").compute("GET", "/servers")
-            assert "Minimum is 2.1 and maximum is 2.79" in message(reply, 406, "computeFault")
+            assert "Minimum is 2.1 and maximum is 2.90" in message(reply, 406, "computeFault")
             assert reply.headers["OpenStack-API-Version"] == "compute 2.9999"
             assert "invalid format" in message(await api.at("two").compute("GET", "/servers"), 400, "badRequest")
             assert (await api.at("2.9999").call("GET", "/compute/v2.1")).status_code == 200

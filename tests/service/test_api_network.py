@@ -174,3 +174,23 @@ def test_what_clients_ask_besides() -> None:
             assert (await read(api, f"/security-group-rules/{rules[0]['id']}"))["security_group_rule"] == rules[0]
 
     run(main())
+
+
+def test_quotas_of_networks_are_no_limits() -> None:
+    async def main() -> None:
+        async with running_api() as api:
+            await api.server(await api.image())
+            (port,) = (await read(api, "/ports"))["ports"]
+            project = port["project_id"]
+            for path in ("", "/default"):
+                assert set((await read(api, f"/quotas/{project}{path}"))["quota"].values()) == {-1}
+            details = (await read(api, f"/quotas/{project}/details"))["quota"]
+            assert details["port"] == {"limit": -1, "used": 1, "reserved": 0}
+            assert details["security_group"]["used"] == 1
+            member = api.as_("member")
+            assert (await member.call("GET", f"/network/v2.0/quotas/{project}")).status_code == 403
+            assert set((await read(member, "/quotas/p-other"))["quota"].values()) == {-1}
+            for caller, status in ((member, 403), (api, 204)):
+                assert (await caller.call("DELETE", "/network/v2.0/quotas/p-other")).status_code == status
+
+    run(main())

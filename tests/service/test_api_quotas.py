@@ -144,7 +144,7 @@ def test_setting_limits_and_taking_them_back() -> None:
             assert (shown["instances"], shown["cores"], shown["server_groups"], shown["ram"]) == (2, -1, 3, 51200)
             assert "already used 1 of 2 instances" in message(await api.create(image, max_count=2), 403, "forbidden")
             below = "Quota limit 0 for instances must be greater than or equal to already used and reserved 1."
-            assert message(await put(boss, instances=0, cores=5), 400, "badRequest") == below
+            assert message(await put(boss, instances=0, cores=5), 400, "badRequest").endswith(below)
             assert (await own(api))["cores"] == -1
             assert (await put(boss, instances=0, force=True)).status_code == 200
             assert "Requested 1, but already used 1 of 0 instances" in message(
@@ -177,10 +177,10 @@ def test_quota_sets_that_cannot_be_set() -> None:
             assert "single users" in message(await put(boss, query="?user_id=u", cores=1), 400, "badRequest")
             assert message(await boss.compute("DELETE", "/os-quota-sets/p-other?user_id=u"), 400, "badRequest")
             unknown = "Project ID nobody is not a valid project."
-            assert message(await put(boss, "nobody", cores=1), 400, "badRequest") == unknown
+            assert unknown in message(await put(boss, "nobody", cores=1), 400, "badRequest")
             for what in ("", "/defaults", "/detail"):
                 path = f"/os-quota-sets/nobody{what}"
-                assert message(await boss.compute("GET", path), 400, "badRequest") == unknown
+                assert unknown in message(await boss.compute("GET", path), 400, "badRequest")
                 assert (await admin.as_("reader").compute("GET", path)).status_code == 403
             assert (await own(boss))["cores"] == 20
             member = admin.as_("member")
@@ -233,5 +233,58 @@ def test_limits_show_what_a_project_may_and_does_use() -> None:
                 assert (await caller.json(f"/limits{query}"))["limits"]["absolute"] == expected
             assert (await api.at("2.38").json("/limits"))["limits"]["absolute"]["maxImageMeta"] == 9
             assert (await api.compute("GET", "/limits?tenant_id=other")).status_code == 403
+
+    run(main())
+
+
+def test_a_resize_takes_the_difference_and_gives_back_what_it_did_not_need() -> None:
+    async def main() -> None:
+        async with running_api({("quota", "cores"): 4}) as admin:
+            image = await admin.image(visibility="public")
+            for name, vcpus, ram in (("wide", 3, 128), ("tall", 1, 512), ("huge", 4, 128)):
+                flavor = {"id": name, "name": name, "vcpus": vcpus, "ram": ram, "disk": 1}
+                assert (await admin.compute("POST", "/flavors", {"flavor": flavor})).status_code == 200
+            api = admin.as_("member")
+            server_id = await api.server(image)
+            await api.server(image)
+
+            async def act(what: str, argument: object = None) -> httpx.Response:
+                return await api.compute("POST", f"/servers/{server_id}/action", {what: argument})
+
+            async def used() -> tuple[int, int, int]:
+                absolute = (await api.json("/limits"))["limits"]["absolute"]
+                return tuple(absolute[f"total{name}Used"] for name in ("Instances", "Cores", "RAM"))
+
+            refused = message(await act("resize", {"flavorRef": "huge"}), 403, "forbidden")
+            assert refused == "Quota exceeded for cores: Requested 3, but already used 2 of 4 cores"
+            assert (await api.until(server_id, "ACTIVE"))["flavor"]["original_name"] == "m1.nano"
+            for end, left in (("revertResize", (2, 2, 256)), ("confirmResize", (2, 4, 256))):
+                assert (await act("resize", {"flavorRef": "wide"})).status_code == 202
+                assert await used() == (2, 4, 256)
+                await api.until(server_id, "VERIFY_RESIZE")
+                assert await used() == (2, 4, 256)
+                assert (await act(end)).status_code in (202, 204)
+                await api.until(server_id, "ACTIVE")
+                assert await used() == left
+            assert (await act("resize", {"flavorRef": "tall"})).status_code == 202
+            await api.until(server_id, "VERIFY_RESIZE")
+            assert await used() == (2, 4, 640)
+            await api.compute("DELETE", f"/servers/{server_id}")
+            await api.until(server_id, "GONE")
+            assert await used() == (1, 1, 128)
+
+    run(main())
+
+
+def test_a_rebuild_keeps_to_the_limit_of_metadata() -> None:
+    async def main() -> None:
+        async with running_api(SMALL) as admin:
+            image = await admin.image(visibility="public")
+            api = admin.as_("member")
+            server_id = await api.server(image, metadata={"a": "1"})
+            rebuild = {"imageRef": image, "metadata": {"a": "", "b": "", "c": ""}}
+            refused = await api.compute("POST", f"/servers/{server_id}/action", {"rebuild": rebuild})
+            assert message(refused, 403, "forbidden") == "Maximum number of metadata items exceeds 2."
+            assert (await api.until(server_id, "ACTIVE"))["metadata"] == {"a": "1"}
 
     run(main())

@@ -30,7 +30,7 @@ async def resized(api: Api, server_id: str, to: str = "big") -> dict[str, Any]:
 
 
 async def used(api: Api) -> tuple[int, int, int]:
-    (node,) = (await api.json("/os-hypervisors/detail"))["hypervisors"]
+    (node,) = (await api.at("2.87").json("/os-hypervisors/detail"))["hypervisors"]
     return node["vcpus_used"], node["memory_mb_used"], node["local_gb_used"]
 
 
@@ -62,7 +62,7 @@ def test_there_and_back_or_there_to_stay(status: str, end: str, code: int) -> No
             assert after["addresses"] == before["addresses"]
             one = guest(api, server_id)
             assert one.definition is not None
-            assert (one.definition.flavor.name, one.disk_gib, one.kept_disk) == (name, size[2], None)
+            assert (one.definition.flavor.name, one.disk_bytes >> 30, one.kept_disk) == (name, size[2], None)
             names = [
                 a["action"] for a in (await api.json(f"/servers/{server_id}/os-instance-actions"))["instanceActions"]
             ]
@@ -123,6 +123,28 @@ def test_a_resize_that_the_host_refuses_leaves_the_server_as_it_was() -> None:
             assert (await used(api), "fault" in server) == ((1, 128, 1), False)
             (migration,) = (await api.json("/os-migrations"))["migrations"]
             assert migration["status"] == "error"
+
+    run(main())
+
+
+def test_the_larger_size_counts_against_the_quota_until_the_end() -> None:
+    async def main() -> None:
+        async with running_api({("quota", "cores"): 3}) as admin:
+            await flavor(admin)
+            image, api = await admin.image(visibility="public"), admin.as_("member")
+            server_id, other = await api.server(image), await api.server(image)
+            for body in ({"resize": {"flavorRef": "big"}}, {"revertResize": None}, {"resize": {"flavorRef": "big"}}):
+                assert (await act(api, server_id, body)).status_code == 202
+                waits = "resize" in body
+                await api.until(server_id, "VERIFY_RESIZE" if waits else "ACTIVE")
+                limits = (await api.json("/limits"))["limits"]["absolute"]
+                assert (limits["totalCoresUsed"], limits["totalRAMUsed"]) == ((3, 384) if waits else (2, 256))
+            refused = await act(api, other, {"resize": {"flavorRef": "big"}})
+            assert "Quota exceeded for cores: Requested 1, but already used 3 of 3" in message(
+                refused, 403, "forbidden"
+            )
+            assert (await used(admin))[0] == 3
+            assert (await api.until(other, "ACTIVE"))["flavor"]["original_name"] == "m1.nano"
 
     run(main())
 

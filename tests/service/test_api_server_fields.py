@@ -153,3 +153,14 @@ def test_events_have_details_from_2_84() -> None:
                 assert "details" not in event
 
     run(main())
+
+
+def test_the_topology_from_2_78() -> None:
+    async def main() -> None:
+        async with running_api() as api:
+            server_id = await api.server(await api.image())
+            assert await api.json(f"/servers/{server_id}/topology") == {"nodes": [], "pagesize_kb": None}
+            assert (await api.at("2.77").compute("GET", f"/servers/{server_id}/topology")).status_code == 404
+            assert (await api.as_("member").compute("GET", f"/servers/{server_id}/topology")).status_code == 404
+
+    run(main())

@@ -150,7 +150,7 @@ def test_servers_join_a_group_by_a_hint() -> None:
             assert (await api.compute("DELETE", path)).status_code == 204
             assert {s["id"] for s in (await api.json("/servers"))["servers"]} == set(ids[1:])
             gone = f"Instance group {made['id']} could not be found."
-            assert message(await create(api, image, hint), 400, "badRequest") == gone
+            assert gone in message(await create(api, image, hint), 400, "badRequest")
 
     run(main())
 
@@ -163,7 +163,7 @@ def test_hints_that_no_group_is_behind() -> None:
                 assert "group" in message(await create(api, image, {"group": hint}), 400, "badRequest")
             theirs = (await group(api.as_("member")))["id"]
             stranger = await create(api.as_("member", project="p9"), image, {"group": theirs})
-            assert message(stranger, 400, "badRequest") == f"Instance group {theirs} could not be found."
+            assert f"Instance group {theirs} could not be found." in message(stranger, 400, "badRequest")
             assert (await api.json("/servers?all_tenants=1"))["servers"] == []
 
     run(main())

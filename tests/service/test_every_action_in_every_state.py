@@ -21,11 +21,13 @@ from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.writers import actions as write_actions
+from kilonova.db.writers import identity as write_identity
 from kilonova.db.writers import instances as write_instances
 from kilonova.db.writers import migrations as write_migrations
 from kilonova.identity.tokens import Subject, TokenMinter
 from kilonova.objects.action import Action
-from kilonova.objects.ids import ActionId, FlavorId, HostName, InstanceId
+from kilonova.objects.identity import Assignment, User
+from kilonova.objects.ids import ActionId, FlavorId, HostName, ImageId, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.migration import Migration, MigrationStatus
 from kilonova.objects.service import ComputeNode
@@ -97,18 +99,19 @@ async def image_of(world: World) -> str:
     return image_id
 
 
-def record(world: World, vm_state: VmState) -> Instance:
+def record(world: World, vm_state: VmState, image_id: str) -> Instance:
     """An instance in that state, with what else is true of such a one."""
+    image = replace(make.image_ref(), id=ImageId(image_id))
     more: dict[str, Any] = {"host": HostName("h1"), "node": "node-1"}
     match vm_state:
         case VmState.RESIZED:
             more |= {"old_flavor": make.flavor(), "old_vm_state": VmState.ACTIVE}
         case VmState.RESCUED:
-            more |= {"rescue_image": make.image_ref(), "old_vm_state": VmState.ACTIVE}
+            more |= {"rescue_image": image, "old_vm_state": VmState.ACTIVE}
         case VmState.SHELVED:
-            more |= {"shelved_image": make.image_ref()}
+            more |= {"shelved_image": image}
         case VmState.SHELVED_OFFLOADED:
-            more = {"shelved_image": make.image_ref()}
+            more = {"shelved_image": image}
         case _:
             pass
     return make.instance(InstanceId(world.clock.new_id()), vm_state=vm_state, task_state=None, **more)
@@ -167,8 +170,10 @@ async def check(
         assert after == before, where
 
 
-def member(world: World) -> str:
+async def member(world: World) -> str:
     """A token of another user of the same project."""
+    await world.db.write(write_identity.insert_user, User("u2", "member", ""))
+    await world.db.write(write_identity.assign_role, Assignment("u2", "p1", "member"))
     minter = TokenMinter(b"s" * 48, world.clock, 1e6)
     return minter.mint(Subject("u2", "member", "p1", "admin", ("member", "reader")), ("password",))[0]
 
@@ -181,13 +186,13 @@ def ask_for_all(
     async def main() -> None:
         async with recording(state) as world:
             image_id = await image_of(world)
-            token = member(world) if by_member else None
+            token = await member(world) if by_member else None
             for action, verb in VERB_ACTIONS.items():
-                if by_member and ACTIONS[action][-1].role > Role.MEMBER:
+                if by_member and ACTIONS[action][-1].role is Role.ADMIN:
                     continue
                 other = Verb.PAUSE if verb is not Verb.PAUSE else Verb.STOP
                 for vm_state in STATES:
-                    instance = replace(record(world, vm_state), **more)
+                    instance = replace(record(world, vm_state, image_id), **more)
                     await world.db.write(put, instance, other if busy else None)
                     accepted = vm_state in VERBS[verb].allowed and not refused(VERBS[verb])
                     await check(world, instance, action, image_id, accepted=accepted, token=token)

@@ -176,7 +176,7 @@ class World:
             ready=lambda: (True, ""),
         )
         token, _ = tokens.mint(Subject("u1", "admin", "p1", "admin", ("admin", "member", "reader")), ("password",))
-        headers = {"X-Auth-Token": token, "OpenStack-API-Version": "compute 2.79"}
+        headers = {"X-Auth-Token": token, "OpenStack-API-Version": "compute 2.90"}
         self.http = await stack.enter_async_context(
             httpx.AsyncClient(
                 transport=httpx.ASGITransport(app=create_app(deps)),

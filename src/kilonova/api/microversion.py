@@ -28,7 +28,7 @@ def v2(minor: int) -> Microversion:
 
 
 MIN = v2(1)
-MAX = v2(79)
+MAX = v2(90)
 """Raised only when everything up to there is true."""
 
 HEADER = "openstack-api-version"

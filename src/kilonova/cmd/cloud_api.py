@@ -14,7 +14,7 @@ from kilonova.base.errors import ConfigError, KilonovaError
 PLACES = (Path("clouds.yaml"), Path("~/.config/openstack/clouds.yaml"), Path("/etc/openstack/clouds.yaml"))
 """Where OpenStack's own clients look, in this order."""
 LIMIT_S = 30.0
-VERSION = "compute 2.79"
+VERSION = "compute 2.90"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from kilonova.compute.lanes import Lanes
 from kilonova.compute.notifier import Notifier
 from kilonova.compute.observer import Observer
 from kilonova.compute.operation import Tools
+from kilonova.compute.precache import Precache
 from kilonova.compute.reaper import Reaper
 from kilonova.compute.reports import Reports
 from kilonova.compute.runner import Runner
@@ -98,11 +99,13 @@ class ComputeManager:
         reports = Reports(session, self.driver, self.virtapi, observer, clock)
         self._session, self._lanes, self._feed, self._reports = session, lanes, feed, reports
         await session.register()
-        await bus.subscribe(rows.subject(self._identity.host), self._endpoint().handle)
+        precache = Precache(cache)
+        await bus.subscribe(rows.subject(self._identity.host), self._endpoint(precache).handle)
         observer.start(lanes, tasks)
         reports.start(defaults, tasks)
         feed.start(tasks)
         notifier.start(tasks)
+        precache.start(tasks)
         Reaper(session, lanes, runner, tools, self.metrics).start(tasks)
 
     def ready(self) -> tuple[bool, str]:
@@ -152,8 +155,13 @@ class ComputeManager:
         if self._feed is not None:
             self._feed.wake()
 
-    def _endpoint(self) -> Endpoint:
+    def _endpoint(self, precache: Precache) -> Endpoint:
+        async def cache_images(request: rows.CacheImages, _peer: str) -> Ack:
+            precache.want(request.images)
+            return Ack()
+
         endpoint = Endpoint()
+        endpoint.on(rows.CACHE_IMAGES, cache_images)
         endpoint.on(rows.WAKE, self._wake)
         endpoint.on(rows.CONSOLE_OUTPUT, self._console_output)
         endpoint.on(rows.HOST_UPTIME, self._host_uptime)

@@ -99,7 +99,7 @@ def _reclaim(connection: sa.Connection, instance: Instance, asked: AcceptAction)
     """A server whose flavor has no size for its disk has one as large as its image."""
     assert instance.host is not None
     assert asked.image is not None
-    if not write_hosts.reclaim_disk(connection, instance.host, instance, replace(instance, image=asked.image)):
+    if not write_hosts.change_claim(connection, instance.host, instance, replace(instance, image=asked.image)):
         raise NoValidHost(f"Host {instance.host} has no room for a disk of the size of image {asked.image.id}.")
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from kilonova.objects.diagnostics import GuestDiagnostics
 from kilonova.objects.ids import HostName, InstanceId
+from kilonova.objects.image import ImageRef
 from kilonova.rpc.bus import token
 from kilonova.rpcapi.method import Ack, Caller, Kind, Method
 
@@ -53,7 +54,15 @@ class Diagnose:
     instance_id: InstanceId
 
 
+@dataclass(frozen=True, slots=True)
+class CacheImages:
+    """Images that will be built from."""
+
+    images: tuple[ImageRef, ...]
+
+
 WAKE = Method("wake", Wake, Ack, "There is work: fetch it.", kind=Kind.CAST, timeout_s=5)
+CACHE_IMAGES = Method("cache_images", CacheImages, Ack, "Fetch images beforehand.", kind=Kind.CAST, timeout_s=5)
 CONSOLE_OUTPUT = Method("console_output", ConsoleOutput, Text, "Read a guest's serial console.", timeout_s=10)
 HOST_UPTIME = Method(
     "host_uptime", HostUptime, Uptime, "Since when the host runs, and its load.", timeout_s=5, idempotent=False
@@ -73,6 +82,10 @@ class ComputeAPI:
     async def wake(self, host: HostName) -> None:
         """A hint; its loss costs one poll interval."""
         await self._caller.cast(subject(host), WAKE, Wake())
+
+    async def cache_images(self, host: HostName, images: tuple[ImageRef, ...]) -> None:
+        """A hint; its loss costs the first build from each of them some time."""
+        await self._caller.cast(subject(host), CACHE_IMAGES, CacheImages(images))
 
     async def console_output(self, host: HostName, instance_id: InstanceId, max_bytes: int) -> str:
         """Raises NotFound when the host has no such guest, HypervisorUnavailable, RpcTimeout, RpcUnavailable."""

@@ -2,6 +2,7 @@
 """The routes of Compute v2.1, with the names of Nova's policies."""
 
 from kilonova.api.compute import (
+    aggregate_images,
     aggregates,
     diagnostics,
     extensions,
@@ -21,8 +22,10 @@ from kilonova.api.compute import (
     server_networks,
     server_password,
     server_tags,
+    server_topology,
     servers,
     services,
+    usage,
     zones,
 )
 from kilonova.api.compute.actions import table
@@ -97,6 +100,8 @@ SERVERS = (
         reply="{migrations: []}: live ones only", min=v2(23)),
     Row("GET", "/servers/{server_id}/migrations/{migration_id}", migrations.show_of_server,
         P + "servers:migrations:show", ADMIN, reply="404: live ones only", min=v2(23)),
+    Row("GET", "/servers/{server_id}/topology", server_topology.show_topology, "compute:server:topology:index", READER,
+        reply="{nodes: [], pagesize_kb: null}", min=v2(78)),
     Row("GET", "/servers/{server_id}/os-instance-actions", instance_actions.list_actions,
         P + "os-instance-actions:list", READER, reply="{instanceActions: [...]}",
         query=instance_actions.ARGUMENTS, strict=v2(58)),
@@ -195,6 +200,8 @@ AGGREGATES = (
     Row("PUT", "/os-aggregates/{aggregate_id}", aggregates.update, P + "os-aggregates:update", ADMIN,
         reply="{aggregate}", body=aggregates.UpdateAggregate),
     Row("DELETE", "/os-aggregates/{aggregate_id}", aggregates.delete, P + "os-aggregates:delete", ADMIN),
+    Row("POST", "/os-aggregates/{aggregate_id}/images", aggregate_images.cache, "compute:aggregates:images", ADMIN, 202,
+        body=aggregate_images.CacheImages, min=v2(81)),
     Row("POST", "/os-aggregates/{aggregate_id}/action", aggregates.act, P + "os-aggregates:action", ADMIN,
         reply="{aggregate}", body=aggregates.AggregateAction),
 )  # fmt: skip
@@ -217,6 +224,10 @@ REST = (
         reply="{quota_class_set}", query=NO_QUERY, strict=STRICT),
     Row("PUT", "/os-quota-class-sets/{class_id}", quotas.update_class, P + "os-quota-class-sets:update", ADMIN,
         reply="{quota_class_set}", body=UpdateQuotaClassSet, query=NO_QUERY, strict=STRICT),
+    Row("GET", "/os-simple-tenant-usage", usage.list_usages, P + "os-simple-tenant-usage:list", ADMIN,
+        reply="{tenant_usages: [...]}", query=usage.ARGUMENTS, strict=STRICT),
+    Row("GET", "/os-simple-tenant-usage/{project_id}", usage.show_usage, P + "os-simple-tenant-usage:show", READER,
+        reply="{tenant_usage}; {} if there was none", query=usage.ARGUMENTS, strict=STRICT),
     Row("GET", "/extensions", extensions.list_extensions, P + "extensions", READER, reply="{extensions: [...]}"),
     Row("GET", "/extensions/{alias}", extensions.show, P + "extensions", READER, reply="{extension}"),
 )  # fmt: skip

@@ -121,15 +121,6 @@ def _check_rest(asked: NewServer, project_id: str) -> None:
         check_user_data(asked.user_data, "server.user_data")
 
 
-@contextmanager
-def _member(path: str) -> Generator[None]:
-    """What is not found is a mistake in this member of the body."""
-    try:
-        yield
-    except NotFound as exc:
-        raise InvalidInput(exc.message, path=path) from exc
-
-
 def check_user_data(text: str, path: str) -> None:
     """Raises InvalidInput unless it is base64."""
     try:
@@ -137,6 +128,15 @@ def check_user_data(text: str, path: str) -> None:
         base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as exc:
         raise InvalidInput("The user_data is no valid base64.", path=path) from exc
+
+
+@contextmanager
+def _member(path: str) -> Generator[None]:
+    """What is not found is a mistake in this member of the body."""
+    try:
+        yield
+    except NotFound as exc:
+        raise InvalidInput(exc.message, path=path) from exc
 
 
 def _find_parts(

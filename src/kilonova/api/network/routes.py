@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The routes of Network v2.0, with the names of Neutron's policies.  Nothing here is written."""
 
-from kilonova.api.network import resources
+from kilonova.api.network import quotas, resources
 from kilonova.api.network.listing import ARGUMENTS
 from kilonova.api.route import Role, Row, Service
 from kilonova.api.versions import network_v20
@@ -30,6 +30,11 @@ ROWS = (
     Row("GET", "/extensions", resources.list_extensions, "get_extension", READER, reply="{extensions: [...]}"),
     Row("GET", "/extensions/{alias}", resources.show_extension, "get_extension", READER, reply="{extension}"),
     Row("GET", "/floatingips", resources.list_floating_ips, "get_floatingip", READER, reply="{floatingips: []}"),
+    Row("GET", "/quotas/{project_id}", quotas.show, "get_quota", READER, reply="{quota}: all -1"),
+    Row("GET", "/quotas/{project_id}/default", quotas.show, "get_quota", READER, reply="{quota}: all -1"),
+    Row("GET", "/quotas/{project_id}/details", quotas.show_details, "get_quota", READER,
+        reply="{quota}, each with limit, used, reserved"),
+    Row("DELETE", "/quotas/{project_id}", quotas.delete, "delete_quota", Role.ADMIN, 204),
 )  # fmt: skip
 
 SERVICE = Service("/network/v2.0", ROWS, network=True)

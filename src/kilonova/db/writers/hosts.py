@@ -108,14 +108,6 @@ def change_claim(connection: sa.Connection, host: HostName, before: Instance, af
     return _move(connection, host, held(after).minus(held(before)), guests=0)
 
 
-def reclaim_disk(connection: sa.Connection, host: HostName, before: Instance, after: Instance) -> bool:
-    """The instance's disk is of another image from now on: the difference is taken, if it is there, or given back."""
-    more, node = disk_gib(after) - disk_gib(before), compute_nodes.c
-    fits = sa.or_(sa.literal(more) <= 0, node.disk_gib_used + more <= node.disk_gib_capacity)
-    taken = sa.update(compute_nodes).where(node.host == host, fits).values(disk_gib_used=node.disk_gib_used + more)
-    return connection.execute(taken).rowcount == 1
-
-
 def disk_gib(instance: Instance) -> int:
     """What the instance's disks may grow to, in GiB, rounded up."""
     return held(instance).disk_gib

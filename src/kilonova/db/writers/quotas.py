@@ -33,20 +33,21 @@ def take(connection: sa.Connection, project_id: str, wanted: Usage, limits: Limi
     values |= {f"most_{name}": limits[name] for name in asdict(wanted)}
     if connection.execute(_TAKE, values).rowcount:
         return True
-    return _opened(connection, project_id) and connection.execute(_TAKE, values).rowcount == 1
+    _open(connection, project_id)  # by somebody else meanwhile, perhaps: so it is tried again in any case
+    return connection.execute(_TAKE, values).rowcount == 1
 
 
 def move(connection: sa.Connection, project_id: str, by: Usage) -> None:
     """Add to what a project uses, or with amounts below zero give back, whatever the limits."""
     values = {"project": project_id, **{f"more_{name}": amount for name, amount in asdict(by).items()}}
     if not connection.execute(_MOVE, values).rowcount:
-        _opened(connection, project_id)
+        _open(connection, project_id)
         connection.execute(_MOVE, values)
 
 
-def _opened(connection: sa.Connection, project_id: str) -> bool:
-    """A project's row begins with its first server; False if there was one."""
-    return connection.execute(_OPEN, {"project_id": project_id, "instances": 0, "cores": 0, "ram": 0}).rowcount == 1
+def _open(connection: sa.Connection, project_id: str) -> None:
+    """A project's row begins with its first server; where there is one it stays."""
+    connection.execute(_OPEN, {"project_id": project_id, "instances": 0, "cores": 0, "ram": 0})
 
 
 def _fits(name: str) -> sa.ColumnElement[bool]:

@@ -45,8 +45,7 @@ async def resize(call: Call, body: Resize) -> Reply:
 
 async def confirm(call: Call, _body: ConfirmResize) -> Reply:
     """The new size stays; what was kept for the way back goes."""
-    await accept(call, Verb.CONFIRM_RESIZE)
-    return Reply()
+    return await accept(call, Verb.CONFIRM_RESIZE)
 
 
 async def revert(call: Call, _body: RevertResize) -> Reply:

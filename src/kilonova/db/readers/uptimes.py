@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading for how long servers have been there, deleted ones included."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from kilonova.base.errors import InvalidInput
+from kilonova.db.schema import instances
+from kilonova.objects.flavor import Flavor
+from kilonova.objects.ids import InstanceId
+from kilonova.objects.states import VmState
+
+
+@dataclass(frozen=True, slots=True)
+class Uptime:
+    """A server from its launch on; `terminated_at` None: it is still there."""
+
+    id: InstanceId
+    project_id: str
+    name: str
+    flavor: Flavor
+    vm_state: VmState
+    launched_at: datetime
+    terminated_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Servers that were there between two times, by project and id; `marker` is the last one of the page before."""
+
+    start: datetime
+    end: datetime
+    project_id: str | None = None
+    marker: str | None = None
+    limit: int | None = None
+
+
+_COLUMNS = sa.select(*(instances.c[name] for name in Uptime.__dataclass_fields__))
+_ORDER = (instances.c.project_id, instances.c.id)
+
+
+def within(connection: sa.Connection, window: Window) -> Iterator[Uptime]:
+    """The servers of a window, one after the other.  Raises InvalidInput for an unknown marker."""
+    query = _COLUMNS.where(
+        instances.c.launched_at < window.end,
+        sa.or_(instances.c.terminated_at.is_(None), instances.c.terminated_at > window.start),
+    )
+    if window.project_id is not None:
+        query = query.where(instances.c.project_id == window.project_id)
+    if window.marker is not None:
+        query = query.where(sa.tuple_(*_ORDER) > sa.tuple_(*_place_of(connection, window)))
+    for row in connection.execute(query.order_by(*_ORDER).limit(window.limit)).mappings():
+        values = dict(row)
+        values["flavor"] = Flavor(**values["flavor"])
+        values["vm_state"] = VmState(values["vm_state"])
+        yield Uptime(**values)
+
+
+def _place_of(connection: sa.Connection, window: Window) -> tuple[str, str]:
+    query = sa.select(*_ORDER).where(instances.c.id == window.marker)
+    row = connection.execute(query).first()
+    if row is None or window.project_id not in (None, row.project_id):
+        raise InvalidInput(f"marker [{window.marker}] not found", path="marker")
+    return row.project_id, row.id
