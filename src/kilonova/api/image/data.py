@@ -15,7 +15,7 @@ from kilonova.api.call import Call, Reply
 from kilonova.api.deps import ApiDeps
 from kilonova.api.faults import HttpError
 from kilonova.api.image.images import find, find_own
-from kilonova.base.errors import Conflict, Forbidden, InvalidInput, KilonovaError, NotFound
+from kilonova.base.errors import Conflict, Forbidden, InvalidInput, KilonovaError, NotFound, StorageFull
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import catalogue
 from kilonova.objects.image import WITH_BYTES, Image, ImageStatus
@@ -30,7 +30,7 @@ RELEASE_LIMIT_S = 10.0
 
 async def upload(call: Call) -> Reply:
     """204 once bytes and record are on disk.  Raises Conflict unless the image is queued, ImageUnacceptable when the
-    bytes are not what was declared, TooLarge."""
+    bytes are not what was declared, TooLarge, StorageFull."""
     if call.headers.get("content-type", "").partition(";")[0].strip().lower() != OCTETS:
         raise HttpError(415, f"Unsupported content type: use {OCTETS}.")
     image = await find_own(call)
@@ -54,7 +54,10 @@ async def upload(call: Call) -> Reply:
 
 async def _save(call: Call, image: Image, disk_format: str) -> None:
     store = call.deps.images
-    stored = await store.write(image.id, call.chunks, call.deps.settings.max_image_bytes)
+    try:
+        stored = await store.write(image.id, call.chunks, call.deps.settings.max_image_bytes)
+    except OSError as exc:
+        raise StorageFull(f"The image's bytes cannot be stored now: {exc.strerror}. Try again later.") from exc
     try:
         _check_md5(call, stored.md5)
         virtual_size = await store.inspect(image.id, disk_format)
