@@ -6,6 +6,7 @@ queued -> saving -> active; an upload that fails for whatever reason puts the im
 
 import asyncio
 import base64
+import errno
 from dataclasses import replace
 
 import structlog
@@ -23,6 +24,7 @@ from kilonova.objects.image import WITH_BYTES, Image, ImageStatus
 log = structlog.get_logger(__name__)
 
 OCTETS = "application/octet-stream"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 RELEASE_LIMIT_S = 10.0
 """Seconds that putting a failed upload's image back may take, also while the service stops."""
@@ -57,6 +59,8 @@ async def _save(call: Call, image: Image, disk_format: str) -> None:
     try:
         stored = await store.write(image.id, call.chunks, call.deps.settings.max_image_bytes)
     except OSError as exc:
+        if exc.errno not in _FULL:
+            raise
         raise StorageFull(f"The image's bytes cannot be stored now: {exc.strerror}. Try again later.") from exc
     try:
         _check_md5(call, stored.md5)
