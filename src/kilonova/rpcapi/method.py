@@ -120,14 +120,18 @@ class Endpoint:
             if row is None:
                 raise InvalidInput(f"No such method here: {name}.", method=name)
             method, handler = row
-            async with asyncio.timeout(request.timeout_s):
-                reply = await handler(method.request_form.validate_json(request.body), subject.rpartition(".")[2])
-            return wire.encode_reply(method.reply_form.dump_json(reply))
+            asked = method.request_form.validate_json(request.body)
         except KilonovaError as exc:
             return wire.encode_error(exc)
         except (ValidationError, ValueError, KeyError) as exc:
             log.exception("malformed request", method=name)
             return wire.encode_error(InvalidInput(f"Malformed request {name}: {type(exc).__name__}."))
+        try:
+            async with asyncio.timeout(request.timeout_s):
+                reply = await handler(asked, subject.rpartition(".")[2])
+            return wire.encode_reply(method.reply_form.dump_json(reply))
+        except KilonovaError as exc:
+            return wire.encode_error(exc)
         except TimeoutError:
             return wire.encode_error(RpcTimeout(f"{name} took longer than its caller waits."))
         except Exception as exc:

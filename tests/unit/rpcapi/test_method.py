@@ -75,6 +75,9 @@ def test_an_error_of_the_handler_arrives_as_itself_and_a_defect_without_its_text
     async def defect(_request: Heartbeat, _peer: str) -> Ack:
         raise ZeroDivisionError("a secret")
 
+    async def value(_request: Heartbeat, _peer: str) -> Ack:
+        raise ValueError("not the caller's")
+
     async def ask(handler: object) -> KilonovaError:
         endpoint = Endpoint()
         endpoint.on(HEARTBEAT, handler)  # type: ignore[arg-type]
@@ -85,6 +88,7 @@ def test_an_error_of_the_handler_arrives_as_itself_and_a_defect_without_its_text
 
     assert isinstance(run_virtually(ask(conflict)), Conflict)
     assert "secret" not in str(run_virtually(ask(defect)))
+    assert not isinstance(run_virtually(ask(value)), InvalidInput)
 
 
 @pytest.mark.parametrize("payload", [b"", b"{}", b"\xff", b'{"method": "heartbeat", "version": 1, "timeout_s": 5}\n{}'])
