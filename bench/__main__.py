@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`python -m bench`: measure, and print one JSON object on stdout, an entry per figure.  Progress goes to stderr.
 
+A whole run is kept in docs/figures.md.
+
 Exit status 0 when every figure asked for was measured, 1 when one is missing, 130 when interrupted.
 """
 
@@ -17,6 +19,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench import page
 from bench.figures import TARGETS, CannotMeasure, entry, missing
 from bench.registry import GROUPS
 from bench.run import Bench, Group
@@ -108,6 +111,8 @@ def main() -> int:
     finally:
         _clear(scratch)
     print(json.dumps(entries, indent=1))
+    if not arguments.quick and not arguments.only:
+        page.write(entries, load)
     return 1 if any(shown["value"] is None for shown in entries.values()) else 0
 
 

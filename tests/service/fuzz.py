@@ -14,6 +14,7 @@ import sqlite3
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -38,6 +39,27 @@ def some(examples: int) -> settings:
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
+
+
+COMPUTE, IDENTITY = "/compute/v2.1", "/identity/v3"
+
+THINGS: Mapping[str, tuple[str, str, dict[str, dict[str, Any]]]] = {
+    "flavors": (
+        "flavor_id",
+        f"{COMPUTE}/flavors",
+        {"flavor": {"name": "two", "id": "2", "ram": 64, "vcpus": 1, "disk": 1}},
+    ),
+    "keypairs": ("name", f"{COMPUTE}/os-keypairs", {"keypair": {"name": "key"}}),
+    "aggregates": ("aggregate_id", f"{COMPUTE}/os-aggregates", {"aggregate": {"name": "aggregate"}}),
+    "server_groups": (
+        "group_id",
+        f"{COMPUTE}/os-server-groups",
+        {"server_group": {"name": "group", "policy": "affinity"}},
+    ),
+    "projects": ("project_id", f"{IDENTITY}/projects", {"project": {"name": "fuzzed"}}),
+    "users": ("user_id", f"{IDENTITY}/users", {"user": {"name": "fuzzed", "password": "correct horse battery"}}),
+}
+"""By table: what requests speak of, and how it is made anew when one of them has removed or renamed it."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +124,7 @@ class Watched:
             b"host": b"box",
             b"x-auth-token": self.api.token.encode(),
             b"openstack-api-version": f"compute {self.version}".encode(),
+            b"x-subject-token": self.api.token.encode(),
             b"content-type": b"application/json",
             b"content-length": str(len(asked.body)).encode(),
         }
@@ -138,9 +161,19 @@ class Watched:
         ).fetchone()
         if row != ("active", None):
             self.ids["server_id"] = self.runner.run(self._new_server())
-        keys = self.database.execute("SELECT name FROM keypairs WHERE name = 'key'").fetchall()
-        if not keys:
-            self.runner.run(self.api.compute("POST", "/os-keypairs", {"keypair": {"name": "key"}}))
+        for table, (parameter, path, body) in THINGS.items():
+            (kind,) = body
+            found = self._named(table, body[kind]["name"])
+            if found is None:
+                self.runner.run(self.api.call("POST", path, json=body))
+                found = self._named(table, body[kind]["name"])
+            self.ids[parameter] = str(found)
+
+    def _named(self, table: str, name: str) -> object:
+        key = "name" if table == "keypairs" else "id"
+        query = f"SELECT {key} FROM {table} WHERE name = ?"  # noqa: S608 - both are our own words
+        found = self.database.execute(query, (name,)).fetchone()
+        return None if found is None else found[0]
 
     async def _quiet(self) -> None:
         async with asyncio.timeout(30):
@@ -154,6 +187,7 @@ class Watched:
         """The host takes guests."""
         row = self.database.execute("SELECT id, disabled, forced_down FROM services WHERE binary LIKE '%compute'")
         self.ids["service_id"], *off = row.fetchone()
+        self.ids["hypervisor_id"] = self.ids["service_id"]
         if any(off):
             path, wish = f"/os-services/{self.ids['service_id']}", {"status": "enabled", "forced_down": False}
             assert (await self.api.compute("PUT", path, wish)).status_code == 200
@@ -254,8 +288,9 @@ class Operation:
     path: str
     arguments: tuple[str, ...]
     media: str
-    body: Mapping[str, Any] | None
-    schemas: Mapping[str, Any]
+    needs_token: bool
+    body: Mapping[str, Any] | None = field(repr=False)
+    schemas: Mapping[str, Any] = field(repr=False)
 
     def resolved(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         """The schema itself, or the one that it refers to."""
@@ -264,11 +299,12 @@ class Operation:
 
     def to(self, ids: Mapping[str, str], **segments: str) -> bytes:
         """Its path, with things that are there."""
-        values = {"flavor_id": "1", "name": "key", "key": "key", **ids, **segments}
+        values = {"key": "key", **ids, **segments}
         return re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], "1"), self.path).encode()
 
 
-def operations(version: Microversion = MAX) -> list[Operation]:
+@lru_cache
+def operations(version: Microversion) -> list[Operation]:
     """Every operation that a microversion has."""
     whole = document(SERVICES, version)
     found: list[Operation] = []
@@ -278,7 +314,9 @@ def operations(version: Microversion = MAX) -> list[Operation]:
             media = next(iter(content), "application/json")
             names = tuple(parameter["name"] for parameter in one["parameters"] if parameter["in"] == "query")
             schema = content[media]["schema"] if content else None
-            found.append(Operation(method.upper(), path, names, media, schema, whole["components"]["schemas"]))
+            found.append(
+                Operation(method.upper(), path, names, media, "security" in one, schema, whole["components"]["schemas"])
+            )
     return found
 
 

@@ -89,7 +89,7 @@ PLACES = [
 
 
 @some(200)
-@given(place=st.sampled_from(PLACES), value=ANYTHING | st.sampled_from(HOSTILE))
+@given(place=st.sampled_from(PLACES), value=ANYTHING | st.sampled_from(range(len(HOSTILE))).map(HOSTILE.__getitem__))
 def test_any_value_anywhere(cloud: Watched, place: tuple[Microversion, Operation, Path], value: str) -> None:
     cloud.version, operation, path = place
     cloud.settle()
@@ -113,16 +113,17 @@ def test_a_member_that_is_unknown_is_refused_by_its_name(cloud: Watched, version
         if not operation.path.startswith("/compute") or operation.body is None:
             continue  # Identity ignores them, and an image may have any property
         body = example(operation, operation.body, cloud.ids)
+        plain = cloud.ask(Asked(operation.method, operation.to(cloud.ids), json.dumps(body).encode()))
+        # What is wrong without it may be said first; and an action is known by its one key.
+        known = (plain.message,) if plain.status >= 400 else ("Malformed request body: there is more than one action.",)
         for path in objects(body):
             inner = changed = json.loads(json.dumps(body))
             for step in path:
                 inner = inner[step]
             inner[name] = {"x": 1}
-            media = ((b"content-type", operation.media.encode()),)
-            sent = json.dumps(changed).encode()
-            answer = cloud.ask(Asked(operation.method, operation.to(cloud.ids), sent, media))
+            answer = cloud.ask(Asked(operation.method, operation.to(cloud.ids), json.dumps(changed).encode()))
             assert answer.status == 400, (operation.path, changed)
-            assert name in answer.message or (not path and operation.path.endswith("/action")), answer.message
+            assert name in answer.message or answer.message in known, (operation.path, answer.message)
 
 
 @pytest.mark.parametrize("operation", with_bodies(MAX), ids=lambda one: f"{one.method} {one.path}")

@@ -53,13 +53,15 @@ class SimClock:
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)
+        self.jumped = timedelta(0)
+        """How far somebody has put the wall clock from where it was."""
 
     @property
     def random(self) -> Random:
         return self._random
 
     def now(self) -> datetime:
-        return EPOCH + timedelta(seconds=self.monotonic())
+        return EPOCH + timedelta(seconds=self.monotonic()) + self.jumped
 
     def monotonic(self) -> float:
         return asyncio.get_running_loop().time()

@@ -33,6 +33,8 @@ _STATUS: Mapping[type[errors.KilonovaError], int] = {
     errors.RpcTimeout: 503,
     errors.RpcUnavailable: 503,
     errors.DeadlineExceeded: 503,
+    errors.DatabaseUnavailable: 503,
+    errors.StorageFull: 503,
 }
 
 _KEY: Mapping[int, str] = {

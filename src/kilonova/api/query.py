@@ -81,11 +81,11 @@ class Query:
         try:
             # A "+" of a zone that was not escaped arrives as a blank.
             at = datetime.fromisoformat(text.strip().replace(" ", "+") if "T" in text else text.strip())
-        except ValueError as exc:
+            return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        except (ValueError, OverflowError) as exc:  # (its zone may take it beyond the years that there are)
             raise InvalidInput(
                 f"Invalid input for query parameters {name}. Value: {text[:64]}. It is no ISO 8601 time.", path=name
             ) from exc
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
     def page(self, longest: int) -> Page:
         """`limit` and `marker`; no limit, or one beyond `longest`, means `longest`."""

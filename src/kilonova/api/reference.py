@@ -23,9 +23,10 @@ def markdown(services: Iterable[Service]) -> str:
 
 
 _INTRODUCTION = (
-    "Every route of every service in one process, and every action of servers. A role includes those before it:",
-    "anybody (no token), reader, member, admin. Bodies are JSON unless something else is said. Members that are not",
-    "named here are refused by Compute. A 4xx answer means that nothing was changed.",
+    "Every route of every service in one process, and every action of servers. The role is what a row asks of its",
+    "caller (anybody: no token; token: any) unless a policy file says otherwise ([policy.md](policy.md)). Bodies are",
+    "JSON unless something else is said. Members that are not named here are refused by Compute. A 4xx answer means",
+    "that nothing was changed.",
     "",
     "The same for programs is `GET /openapi.json`, an OpenAPI 3.1 document; `?microversion=2.N` describes another",
     f"microversion of Compute than {MAX}. Faults are one object under one key: in Compute and Image by the kind",

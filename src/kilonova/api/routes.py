@@ -22,7 +22,7 @@ async def describe(call: Call) -> Reply:
     negotiated = negotiate(None, call.query.text("microversion") or str(MAX))
     if negotiated.problem is not None:
         kind, message = negotiated.problem
-        raise kind(message)
+        raise kind(message, path="microversion")
     return Reply(await call.db.read(_described, negotiated.version))
 
 

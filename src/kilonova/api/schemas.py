@@ -37,6 +37,7 @@ _ARGUMENTS: Mapping[str, Schema] = {
     **dict.fromkeys(("limit", "minRam", "minDisk", "min_ram", "min_disk", "size_min", "size_max"), _NUMBER),
     **dict.fromkeys(("power_state", "launch_index"), _NUMBER),
     **dict.fromkeys(("all_tenants", "config_drive", "with_servers", "page_reverse", "protected", "os_hidden"), _FLAG),
+    **dict.fromkeys(("enabled", "effective", "include_names"), _FLAG),
     **dict.fromkeys(("changes-since", "changes-before"), _TIME),
     "sort_dir": {"type": "string", "enum": ["asc", "desc"]},
     "is_public": {"type": "string", "enum": ["true", "false", "none"]},
@@ -51,10 +52,7 @@ def path_parameters(row: Row) -> list[Schema]:
 
 def query_parameters(row: Row) -> list[Schema]:
     """The arguments that the row knows."""
-    return [
-        {"name": name, "in": "query", "schema": _ARGUMENTS.get(name, _TEXT), "allowEmptyValue": False}
-        for name in sorted(row.query)
-    ]
+    return [{"name": name, "in": "query", "schema": _ARGUMENTS.get(name, _TEXT)} for name in sorted(row.query)]
 
 
 def models_of(row: Row) -> Iterable[type[BaseModel]]:

@@ -10,6 +10,7 @@ KilonovaError
 ├── ImageUnacceptable, NoValidHost, Overloaded
 ├── HypervisorUnavailable, OutcomeUnknown, NativeCallTimeout, HypervisorError, GuestNotRunning, GuestStuck
 ├── RpcTimeout, RpcUnavailable, StaleWrite, DeadlineExceeded
+├── DatabaseUnavailable, StorageFull
 └── ConfigError, DriverLoadError, StateError          (end a command with one sentence)
 """
 
@@ -171,6 +172,20 @@ class DeadlineExceeded(KilonovaError):
     """An accepted action did not end within its deadline."""
 
     code = "deadline-exceeded"
+    retryable = True
+
+
+class DatabaseUnavailable(KilonovaError):
+    """The database takes nothing now (its disk is full or fails): nothing was accepted."""
+
+    code = "database-unavailable"
+    retryable = True
+
+
+class StorageFull(KilonovaError):
+    """There is no room for the bytes: none of them were kept."""
+
+    code = "storage-full"
     retryable = True
 
 

@@ -75,7 +75,8 @@ class Feed:
         for run in tuple(self._lanes.runs()):
             action = run.job.action
             age = self._clock.now() - min((e.start_time for e in run.events.values()), default=self._clock.now())
-            if action.attempt is None or age.total_seconds() < PROGRESS_S:
+            # (a clock that was put back makes the future of the past: it is told rather than not)
+            if action.attempt is None or abs(age.total_seconds()) < PROGRESS_S:
                 continue
             events = run.take_unsent()
             if events:

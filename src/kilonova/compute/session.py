@@ -9,7 +9,7 @@ import structlog
 
 from kilonova import CODE_VERSION
 from kilonova.base.clock import Clock
-from kilonova.base.errors import RpcTimeout, RpcUnavailable, StaleWrite
+from kilonova.base.errors import DatabaseUnavailable, RpcTimeout, RpcUnavailable, StaleWrite
 from kilonova.config.default import DefaultSettings
 from kilonova.objects.ids import HostName
 from kilonova.rpcapi.host import HostAPI, RegisterHost
@@ -69,7 +69,7 @@ class Session:
                 self.epoch = standing.epoch
                 self.registrations += 1
                 return
-            except (RpcTimeout, RpcUnavailable) as exc:
+            except (RpcTimeout, RpcUnavailable, DatabaseUnavailable) as exc:
                 log.warning("waiting for the conductor", host=self.identity.host, error=str(exc))
             await self._clock.sleep(pause * self._clock.random.uniform(0.8, 1.2))
             pause = min(pause * 2, WAIT_MOST_S)

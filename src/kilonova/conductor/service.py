@@ -60,6 +60,7 @@ class Conductor:
         self._db, self._compute, self._clock, self._settings = db, compute, clock, settings
         self._failpoints = failpoints
         self._liveness = liveness.Liveness(clock, down_time_s=down_time_s, grace_s=settings.grace_period)
+        self._jumps = watchdog.Jumps(clock)
         self._resize_confirm_window = timedelta(seconds=resize_confirm_window_s)
         self._to_place: asyncio.Queue[ActionId] = asyncio.Queue()
         self._offload_after_s = offload_after_s
@@ -129,6 +130,10 @@ class Conductor:
                 await self._compute.wake(host)
 
     async def _watch(self) -> None:
+        expected, jump = self._jumps.since_last_look()
+        if jump:
+            moved = await self._db.write(watchdog.move_deadlines, expected, jump)
+            log.warning("the wall clock jumped", seconds=jump.total_seconds(), deadlines_moved=moved)
         ended = await self._db.write(watchdog.end_overdue, self._clock.now())
         self._metrics.overdue(ended)
         if ended:

@@ -1,13 +1,55 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The watch over deadlines: no accepted action stays open past its own."""
+"""The watch over deadlines: no accepted action stays open past its own.
 
-from datetime import datetime
+Deadlines are times of the wall clock, because they outlive the process; the wall clock may jump.  So a jump is noticed
+against the clock that does not, and the deadlines of what was accepted before it jump along.
+"""
+
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from kilonova.base.clock import Clock
 from kilonova.conductor import actions
 from kilonova.db.readers import actions as read_actions
+from kilonova.db.writers import actions as write_actions
 from kilonova.objects.action import Action
+
+JUMP = timedelta(seconds=5)
+"""What a clock that is slewed, or read a moment late, does not do between two looks."""
+
+
+class Jumps:
+    """Compares the wall clock with the one that never jumps, from look to look."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._wall, self._steady = clock.now(), clock.monotonic()
+
+    def since_last_look(self) -> tuple[datetime, timedelta]:
+        """What the wall clock would show had it not jumped, and by how much it did: zero when it did not."""
+        wall, steady = self._clock.now(), self._clock.monotonic()
+        expected = self._wall + timedelta(seconds=steady - self._steady)
+        self._wall, self._steady = wall, steady
+        jump = wall - expected
+        return expected, jump if abs(jump) > JUMP else timedelta(0)
+
+
+def move_deadlines(connection: sa.Connection, expected: datetime, jump: timedelta) -> int:
+    """Let the deadlines of actions that were accepted before a jump jump along; how many there were.
+
+    After a jump back those that began before the new present are left alone: they may have been accepted since, and end
+    later than they should at worst.
+    """
+    present, ahead = expected + jump, jump > timedelta(0)
+    moved = [
+        action
+        for action in read_actions.all_open(connection)
+        if (action.started_at <= expected if ahead else action.started_at > present)
+    ]
+    for action in moved:
+        write_actions.update(connection, action.id, present, deadline=action.deadline + jump)
+    return len(moved)
 
 
 def overdue(connection: sa.Connection, now: datetime) -> list[Action]:

@@ -3,18 +3,23 @@
 
 Concurrent writers share commits: what waits while one commit goes on is run as one transaction with a savepoint
 each, so 20 requests at once cost few disk syncs and each still succeeds or fails alone.
+
+A database that takes nothing for now (a full disk, one that fails) is DatabaseUnavailable to all who wrote.
 """
 
 import asyncio
 import contextlib
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import QueuePool
 
+from kilonova.base.errors import DatabaseUnavailable
 from kilonova.base.threads import Workers
 
 P = ParamSpec("P")
@@ -25,6 +30,26 @@ CLOSE_S = 5.0
 
 BATCH = 64
 """Most transactions that share one commit."""
+
+_PASSING = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_NOMEM,
+    }
+)
+"""Kinds of failure that are the machine's, not the statement's: the same may succeed later."""
+
+
+def _in_our_words(exc: Exception) -> Exception:
+    """What the machine refused, as an error of the catalogue; anything else as it is."""
+    cause = exc.orig if isinstance(exc, OperationalError) else None
+    if not isinstance(cause, sqlite3.Error) or cause.sqlite_errorcode & 0xFF not in _PASSING:
+        return exc
+    return DatabaseUnavailable(f"The database cannot be used now: {cause}. Nothing was accepted; try again later.")
 
 
 def sqlite_url(path: Path) -> str:
@@ -68,8 +93,8 @@ class _Transaction:
 class Database:
     """`write` runs a transaction that may change things, `read` one that may not.
 
-    An exception from the function rolls its transaction back and reaches the caller.  A cancelled `write` may have
-    happened.
+    An exception from the function rolls its transaction back and reaches the caller.  Both raise DatabaseUnavailable
+    when the machine does not let them; then nothing was changed.  A cancelled `write` may have happened.
     """
 
     def __init__(self, url: str, *, writer: Workers, reader: Workers, readers: int = 2) -> None:
@@ -95,7 +120,13 @@ class Database:
 
     async def read(self, fn: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`fn(connection, ...)` on a snapshot."""
-        return await self._reader.run(self._run_read, fn, args, kwargs)
+        try:
+            return await self._reader.run(self._run_read, fn, args, kwargs)
+        except OperationalError as exc:
+            told = _in_our_words(exc)
+            if told is exc:
+                raise
+            raise told from exc
 
     async def close(self) -> None:
         """Finish what was taken, then let go of the file.  One who stopped waiting for his read has not ended it: a
@@ -123,11 +154,12 @@ class Database:
                         self._run_one(connection, job)
                     connection.exec_driver_sql("COMMIT")
                 except BaseException:
-                    connection.exec_driver_sql("ROLLBACK")
+                    if _is_open(connection):
+                        connection.exec_driver_sql("ROLLBACK")
                     raise
         except Exception as exc:  # the disk is full, the file is gone: nobody's write is on disk
             for job in batch:
-                job.result, job.error = None, exc
+                job.result, job.error = None, _in_our_words(exc)
         finally:
             for job in batch:
                 job.done = True
@@ -137,6 +169,13 @@ class Database:
         try:
             job.result = job.fn(connection, *job.args, **job.kwargs)
         except Exception as exc:
+            if not _is_open(connection):
+                raise  # the database itself has given up the whole transaction
             connection.exec_driver_sql("ROLLBACK TO one")
-            job.error = exc
+            job.error = _in_our_words(exc)
         connection.exec_driver_sql("RELEASE one")
+
+
+def _is_open(connection: sa.Connection) -> bool:
+    """Whether there is a transaction: after a failure of the disk SQLite may have ended it by itself."""
+    return bool(getattr(connection.connection.driver_connection, "in_transaction", False))

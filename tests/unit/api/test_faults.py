@@ -26,6 +26,8 @@ from kilonova.base.errors import CATALOGUE, KilonovaError
         (errors.NativeCallTimeout, 503, "serviceUnavailable"),
         (errors.RpcTimeout, 503, "serviceUnavailable"),
         (errors.RpcUnavailable, 503, "serviceUnavailable"),
+        (errors.DatabaseUnavailable, 503, "serviceUnavailable"),
+        (errors.StorageFull, 503, "serviceUnavailable"),
     ],
 )
 def test_each_error_has_its_fault(error: type[KilonovaError], status: int, key: str) -> None:
@@ -57,3 +59,11 @@ def test_the_unforeseen_is_told_by_its_request_id_only(exc: Exception) -> None:
 def test_every_error_of_the_catalogue_is_answered() -> None:
     for error in CATALOGUE.values():
         assert 400 <= answer(error("x"), "req-1")[0] < 600
+
+
+def test_a_refusal_names_its_field_once() -> None:
+    said = answer(errors.InvalidInput("It is too long.", path="server.name"), "req-1")[1]
+    assert said == "Invalid input for field/attribute server.name. It is too long."
+    named = "Invalid input for field/attribute server.name. It is too long."
+    assert answer(errors.InvalidInput(named, path="server.name"), "req-1")[1] == named
+    assert answer(errors.InvalidInput("No."), "req-1")[1] == "No."

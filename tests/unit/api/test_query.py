@@ -52,6 +52,13 @@ def test_other_values_that_are_none() -> None:
         Query(b"&".join(b"a=1" for _ in range(300)))
 
 
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00%2B23:59", "9999-12-31T23:59:59-23:59"])
+def test_times_whose_zone_takes_them_out_of_the_calendar(text: str) -> None:
+    with pytest.raises(InvalidInput, match="query parameters t") as caught:
+        Query(f"t={text}".encode()).time("t")
+    assert caught.value.details["path"] == "t"
+
+
 def test_pages_and_what_follows_them() -> None:
     assert Query(b"").page(1000) == Page(1000, None)
     assert Query(b"limit=5000&marker=m").page(1000) == Page(1000, "m")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import page
 from bench.__main__ import measure, wanted_keys
 from bench.figures import TARGETS, CannotMeasure, Figure, Series, entry, missing
 from bench.registry import GROUPS
@@ -81,3 +82,15 @@ def test_what_was_measured_before_a_failure_is_kept(tmp_path: Path) -> None:
     assert entries["create_rate"]["value"] == 40.0
     assert entries["delete_rate"]["missing"] == "the box fell over"
     assert entries["pss_mib"]["missing"] == "ZeroDivisionError: a defect"
+
+
+def test_the_page_has_a_row_and_a_way_for_each(tmp_path: Path) -> None:
+    met = Figure("post_ms", [10.0, 12.0, 14.0], "By hand.", CONTROL, {"two": Series("Two at once", [3.0], "ms")})
+    missed = Figure("create_rate", [7.0], "By foot.", CONTROL)
+    entries = {"post_ms": entry(met), "create_rate": entry(missed), "get_rate": missing("get_rate", "no client")}
+    page.write(entries, 0.5, tmp_path / "figures.md")
+    text = (tmp_path / "figures.md").read_text()
+    assert "| `post_ms` | 12 ms | 15 | 7 | 3 | 10 to 14 | 2 ms |" in text
+    assert "| `create_rate` | 7 servers/s, **not met** | 30 | 100 |" in text
+    assert "| `get_rate` | **missing**: no client | 500 | 1000 | 0 |  |  |" in text
+    assert "- `post_ms`: By hand. Control: nothing. Two at once: 3 ms (n 1)." in text

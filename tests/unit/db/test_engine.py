@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from kilonova.base.threads import DaemonWorkers
+from kilonova.base.errors import DatabaseUnavailable
+from kilonova.base.threads import DaemonWorkers, InlineWorkers
 from kilonova.db.engine import Database, sqlite_url
 from tests import make
 
@@ -114,5 +115,67 @@ def test_closing_waits_for_reads_that_nobody_waits_for_any_more(tmp_path: Path) 
         go_on.set()
         await closing
         assert ended.is_set()
+
+    make.run(body())
+
+
+def test_a_full_disk_is_a_matter_of_time(tmp_path: Path) -> None:
+    """SQLite's own limit stands for the disk's: what does not fit is refused whole, the rest goes on."""
+
+    def limit(connection: sa.Connection, pages: int) -> None:
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+
+    def fill(connection: sa.Connection, n: int) -> None:
+        connection.exec_driver_sql("INSERT INTO big VALUES (?, ?)", (n, "x" * 100_000))
+
+    def kept(connection: sa.Connection) -> list[int]:
+        return list(connection.exec_driver_sql("SELECT n FROM big ORDER BY n").scalars())
+
+    async def body() -> None:
+        db = Database(sqlite_url(tmp_path / "t.db"), writer=InlineWorkers(), reader=InlineWorkers(), readers=0)
+        await db.write(lambda c: c.exec_driver_sql("CREATE TABLE big (n INTEGER PRIMARY KEY, text TEXT)"))
+        await db.write(limit, 60)
+        await db.write(fill, 1)
+        refused: list[DatabaseUnavailable] = []
+
+        async def one(n: int) -> None:
+            try:
+                await db.write(fill, n)
+            except DatabaseUnavailable as exc:
+                refused.append(exc)
+
+        async with asyncio.TaskGroup() as group:  # they share a commit
+            for n in range(2, 6):
+                group.create_task(one(n))
+        assert refused
+        assert all(exc.retryable and "full" in exc.message for exc in refused)
+        found = await db.read(kept)
+        assert len(found) == 5 - len(refused)
+        await db.write(limit, 1000)
+        await db.write(fill, 9)
+        assert await db.read(kept) == [*found, 9]
+        await db.close()
+
+    make.run(body())
+
+
+def test_mistakes_in_statements_are_no_matter_of_time(tmp_path: Path) -> None:
+    async def body() -> None:
+        db = new_database(tmp_path)
+        for ask in (db.read, db.write):
+            with pytest.raises(sa.exc.OperationalError, match="no such table"):
+                await ask(count)
+        await db.close()
+
+    make.run(body())
+
+
+def test_a_database_that_cannot_be_opened_now(tmp_path: Path) -> None:
+    async def body() -> None:
+        db = new_database(tmp_path / "gone")
+        for ask in (db.read, db.write):
+            with pytest.raises(DatabaseUnavailable, match="unable to open"):
+                await ask(count)
+        await db.close()
 
     make.run(body())

@@ -115,3 +115,17 @@ def test_a_token_counts_although_the_clock_was_set_back_after_a_new_password() -
     later = NOW + timedelta(minutes=5)
     _, claims = TokenMinter(SECRET, StoppedClock(), 60).mint(ALICE, (), tokens_from=later)
     assert claims.issued_at == later
+
+
+@pytest.mark.parametrize("jump", [timedelta(hours=-1), timedelta(days=1)], ids=str)
+def test_a_clock_that_jumps_shuts_nobody_out_for_good(jump: timedelta) -> None:
+    clock = StoppedClock()
+    minter, before, claims = minted(clock)
+    clock.at += jump
+    again, after = minter.mint(ALICE, ("password",), tokens_from=claims.issued_at)
+    assert minter.verify(again) == TokenMinter(SECRET, clock, 1).verify(again) == after
+    if jump < timedelta(0):
+        assert minter.verify(before) == claims
+    else:
+        with pytest.raises(Unauthorized, match="expired"):
+            minter.verify(before)

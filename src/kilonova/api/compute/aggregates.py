@@ -190,7 +190,7 @@ async def _set_metadata(call: Call, aggregate: Aggregate, asked: dict[str, str |
 async def cache_images(call: Call, body: CacheImages) -> Reply:
     """POST /os-aggregates/{id}/images, from 2.81: its hosts fetch them when they have time."""
     aggregate = await find(call)
-    images = [bootable(await call.db.read(get_image, one.id, call.context), "cache") for one in body.cache]
+    images = [bootable(await call.db.read(get_image, one.id, call.context, "cache"), "cache") for one in body.cache]
     for service in await call.db.read(hosts.list_services, binary=COMPUTE):
         if service.host in aggregate.hosts and service.up and not service.forced_down:
             await call.deps.compute.cache_images(service.host, tuple(images))

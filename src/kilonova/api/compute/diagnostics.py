@@ -25,7 +25,7 @@ async def show(call: Call) -> Reply:
     if call.version < FIXED_FORM:
         return json_reply(free_form(found))
     running_s = (call.deps.clock.now() - instance.launched_at).total_seconds() if instance.launched_at else 0.0
-    return json_reply(fixed_form(found, instance, int(running_s)))
+    return json_reply(fixed_form(found, instance, max(0, int(running_s))))  # (the clock may have been put back)
 
 
 def fixed_form(found: GuestDiagnostics, instance: Instance, uptime_s: int) -> dict[str, Any]:

@@ -96,7 +96,7 @@ async def set_spec(call: Call, body: OneSpec) -> Reply:
     """PUT /flavors/{id}/os-extra_specs/{key}."""
     flavor = await find(call)
     if call.params["key"] not in body.root:
-        raise InvalidInput("Request body and URI mismatch")
+        raise InvalidInput("Request body and URI mismatch", path="key")
     _check(call, body.root)
     await call.deps.operators.edit_extra_specs(EditExtraSpecs(flavor.id, put=body.root))
     return json_reply(body.root)

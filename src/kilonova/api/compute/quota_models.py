@@ -58,13 +58,14 @@ class Limits(Body):
     security_groups: _Limit | None = None
     security_group_rules: _Limit | None = None
 
-    def asked(self, known: Collection[str]) -> dict[str, int]:
-        """What is to be set.  Raises InvalidInput for a resource that the microversion does not know."""
+    def asked(self, known: Collection[str], of: str) -> dict[str, int]:
+        """What is to be set.  Raises InvalidInput for a member of `of` that the microversion does not know."""
         members: dict[str, int | None] = {name: getattr(self, name) for name in Limits.model_fields}
         limits = {name: value for name, value in members.items() if value is not None}
         for name in limits:
             if name not in known:
-                raise InvalidInput(f"Additional properties are not allowed ('{name}' was unexpected)", path=name)
+                message = f"Additional properties are not allowed ('{name}' was unexpected)"
+                raise InvalidInput(message, path=f"{of}.{name}")
         return limits
 
 

@@ -53,7 +53,7 @@ async def show_detail(call: Call) -> Reply:
 async def update(call: Call, body: UpdateQuotaSet) -> Reply:
     """PUT /os-quota-sets/{project}."""
     _refuse_user(call)
-    limits = body.quota_set.asked(of_projects(call.version))
+    limits = body.quota_set.asked(of_projects(call.version), "quota_set")
     await _standing(call)
     project_id = call.params["project_id"]
     await call.deps.conductor.set_quotas(SetQuotas(project_id, limits, body.quota_set.force))
@@ -80,7 +80,7 @@ async def update_class(call: Call, body: UpdateQuotaClassSet) -> Reply:
     """PUT /os-quota-class-sets/default: wins over the configuration."""
     _require_default(call)
     known = of_classes(call.version)
-    limits = body.quota_class_set.asked(known)
+    limits = body.quota_class_set.asked(known, "quota_class_set")
     await call.deps.conductor.set_quotas(SetQuotas(DEFAULT_CLASS, limits, force=True))
     shown = {name: limit for name, limit in (await _defaults(call)).items() if name in known}
     return json_reply({"quota_class_set": shown})

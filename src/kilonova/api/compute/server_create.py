@@ -143,10 +143,8 @@ def _find_parts(
     connection: sa.Connection, asked: NewServer, group_id: ServerGroupId | None, context: RequestContext
 ) -> _Parts:
     # (the server is what is not found by 404)
-    with _member("server.flavorRef"):
-        flavor = flavors.for_server(connection, FlavorId(asked.flavor), context, "server.flavorRef")
-    with _member("server.imageRef"):
-        image = get_image(connection, asked.image, context)
+    flavor = flavors.for_server(connection, FlavorId(asked.flavor), context, "server.flavorRef")
+    image = get_image(connection, asked.image, context, "server.imageRef")
     keypair = None
     if asked.key_name is not None:
         with _member("server.key_name"):
@@ -169,12 +167,11 @@ def _check_zone(connection: sa.Connection, zone: str | None) -> None:
         raise InvalidInput(f"The requested availability zone {zone} is not available.", path="server.availability_zone")
 
 
-def get_image(connection: sa.Connection, image_id: str, context: RequestContext) -> Image:
-    """An image that the caller may use.  Raises InvalidInput: the server is what is not found by 404."""
-    try:
+def get_image(connection: sa.Connection, image_id: str, context: RequestContext, path: str) -> Image:
+    """An image that the caller may use; `path` names the field that named it.  Raises InvalidInput: the server is what
+    is not found by 404."""
+    with _member(path):
         return catalogue.get_image(connection, ImageId(image_id), context.project_id, admin=context.is_admin)
-    except NotFound as exc:
-        raise InvalidInput(exc.message) from exc
 
 
 def bootable(image: Image, path: str) -> ImageRef:

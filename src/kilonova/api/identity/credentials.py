@@ -88,7 +88,10 @@ def _role(call: Call, asked: RoleRef) -> str:
         if asked.name == name or (asked.name is None and asked.id == role_id(name)):
             return name
     wanted = (asked.name or asked.id or "")[:64]
-    raise InvalidInput(f"The token does not have the role {wanted}: a credential has roles of its user's.")
+    raise InvalidInput(
+        f"The token does not have the role {wanted}: a credential has roles of its user's.",
+        path="application_credential.roles",
+    )
 
 
 def _expiry(asked: NewCredential, now: datetime) -> datetime | None:

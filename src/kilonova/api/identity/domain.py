@@ -31,18 +31,19 @@ def in_domain(call: Call) -> bool:
     return call.query.text("domain_id") in (None, DOMAIN["id"])
 
 
-def check_domain(*ids: str | None) -> None:
-    """Raises InvalidInput for a domain that is not the one."""
-    for domain_id in ids:
+def check_domain(of: str, **ids: str | None) -> None:
+    """Raises InvalidInput for a domain that is not the one; they are members of `of`."""
+    for name, domain_id in ids.items():
         if domain_id not in (None, DOMAIN["id"]):
-            raise InvalidInput(f"There is one domain here, {DOMAIN['id']}: {str(domain_id)[:64]} is not known.")
+            message = f"There is one domain here, {DOMAIN['id']}: {str(domain_id)[:64]} is not known."
+            raise InvalidInput(message, path=f"{of}.{name}")
 
 
-def refuse_unkept(**members: Any) -> None:
-    """Raises InvalidInput for the first that is given and not empty: it would be lost without a word."""
+def refuse_unkept(of: str, **members: Any) -> None:
+    """Raises InvalidInput for the first member of `of` that is given and not empty: it would be lost without a word."""
     for name, value in members.items():
         if value:
-            raise InvalidInput(f"{name} is not supported here.", path=name)
+            raise InvalidInput(f"{name} is not supported here.", path=f"{of}.{name}")
 
 
 async def list_domains(call: Call) -> Reply:

@@ -73,8 +73,8 @@ async def delete_project(call: Call) -> Reply:
 
 
 def _check(asked: ProjectFields) -> None:
-    check_domain(asked.domain_id, asked.parent_id)
-    refuse_unkept(is_domain=asked.is_domain, tags=asked.tags, options=asked.options)
+    check_domain("project", domain_id=asked.domain_id, parent_id=asked.parent_id)
+    refuse_unkept("project", is_domain=asked.is_domain, tags=asked.tags, options=asked.options)
 
 
 def project_view(call: Call, project: Project) -> dict[str, Any]:

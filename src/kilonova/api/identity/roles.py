@@ -22,6 +22,11 @@ def role_id(name: str) -> str:
     return stable_id("role", name)
 
 
+_OF_ASSIGNMENTS = ("user.id", "scope.project.id", "role.id")
+_OF_NOBODY = ("group.id", "scope.domain.id", "scope.system")
+ASSIGNMENT_ARGUMENTS = frozenset({*_OF_ASSIGNMENTS, *_OF_NOBODY, "effective", "include_names"})
+
+
 async def known_roles(call: Call) -> dict[str, str]:
     """Names by id."""
     assigned = await call.db.read(readers.assigned_roles)
@@ -91,8 +96,8 @@ async def list_roles_of_user(call: Call) -> Reply:
 
 async def list_assignments(call: Call) -> Reply:
     """GET /v3/role_assignments: filtered by user, project and role; `effective` adds what roles imply."""
-    asked = {name: call.query.text(name) for name in ("user.id", "scope.project.id", "role.id")}
-    if any(call.query.text(name) is not None for name in ("group.id", "scope.domain.id", "scope.system")):
+    asked = {name: call.query.text(name) for name in _OF_ASSIGNMENTS}
+    if any(call.query.text(name) is not None for name in _OF_NOBODY):
         return collection(call, "role_assignments", [])
     effective = _flag(call, "effective")
     found: dict[Assignment, tuple[str, str]] = {}

@@ -11,6 +11,8 @@ P = "identity:"
 CREDENTIALS = "/users/{user_id}/application_credentials"
 GRANT = "/projects/{project_id}/users/{user_id}/roles"
 
+NAMED = frozenset({"name", "enabled", "domain_id"})
+
 TOKENS = (
     Row("GET", "", identity_v3, "versions", ANYBODY, reply="{version}"),
     Row("POST", "/auth/tokens", auth.create_token, P + "authenticate", ANYBODY, 201,
@@ -24,7 +26,7 @@ TOKENS = (
 )  # fmt: skip
 
 PEOPLE = (
-    Row("GET", "/users", users.list_users, P + "list_users", ADMIN, reply="{users: [...]}"),
+    Row("GET", "/users", users.list_users, P + "list_users", ADMIN, reply="{users: [...]}", query=NAMED),
     Row("POST", "/users", users.create_user, P + "create_user", ADMIN, 201, reply="{user}", body=models.CreateUser),
     Row("GET", "/users/{user_id}", users.show_user, P + "get_user", OWNER, reply="{user}"),
     Row("PATCH", "/users/{user_id}", users.update_user, P + "update_user", ADMIN, reply="{user}",
@@ -35,7 +37,7 @@ PEOPLE = (
     Row("GET", "/users/{user_id}/projects", projects.list_projects_of_user, P + "list_user_projects", OWNER,
         reply="{projects: [...]}"),
     Row("GET", CREDENTIALS, credentials.list_credentials, P + "list_application_credentials", OWNER,
-        reply="{application_credentials: [...]}"),
+        reply="{application_credentials: [...]}", query=frozenset({"name"})),
     Row("POST", CREDENTIALS, credentials.create_credential, P + "create_application_credential", OWNER, 201,
         reply="{application_credential}, with its secret", body=models.CreateCredential),
     Row("GET", CREDENTIALS + "/{credential_id}", credentials.show_credential, P + "get_application_credential", OWNER,
@@ -45,7 +47,8 @@ PEOPLE = (
 )  # fmt: skip
 
 PLACES = (
-    Row("GET", "/projects", projects.list_projects, P + "list_projects", TOKEN, reply="{projects: [...]}"),
+    Row("GET", "/projects", projects.list_projects, P + "list_projects", TOKEN, reply="{projects: [...]}",
+        query=NAMED),
     Row("POST", "/projects", projects.create_project, P + "create_project", ADMIN, 201, reply="{project}",
         body=models.CreateProject),
     Row("GET", "/projects/{project_id}", projects.show_project, P + "get_project", READER, reply="{project}"),
@@ -56,11 +59,13 @@ PLACES = (
     Row("GET", GRANT + "/{role_id}", roles.check_role, P + "check_grant", ADMIN, 204),
     Row("PUT", GRANT + "/{role_id}", roles.grant_role, P + "create_grant", ADMIN, 204),
     Row("DELETE", GRANT + "/{role_id}", roles.revoke_role, P + "revoke_grant", ADMIN, 204),
-    Row("GET", "/roles", roles.list_roles, P + "list_roles", ADMIN, reply="{roles: [...]}"),
+    Row("GET", "/roles", roles.list_roles, P + "list_roles", ADMIN, reply="{roles: [...]}",
+        query=frozenset({"name"})),
     Row("GET", "/roles/{role_id}", roles.show_role, P + "get_role", ADMIN, reply="{role}"),
     Row("GET", "/role_assignments", roles.list_assignments, P + "list_role_assignments", ADMIN,
-        reply="{role_assignments: [...]}"),
-    Row("GET", "/domains", domain.list_domains, P + "list_domains", TOKEN, reply="{domains: [...]}"),
+        reply="{role_assignments: [...]}", query=roles.ASSIGNMENT_ARGUMENTS),
+    Row("GET", "/domains", domain.list_domains, P + "list_domains", TOKEN, reply="{domains: [...]}",
+        query=frozenset({"name"})),
     Row("GET", "/domains/{domain_id}", domain.show_domain, P + "get_domain", TOKEN, reply="{domain}"),
 )  # fmt: skip
 

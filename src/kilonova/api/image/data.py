@@ -6,6 +6,7 @@ queued -> saving -> active; an upload that fails for whatever reason puts the im
 
 import asyncio
 import base64
+import errno
 from dataclasses import replace
 
 import structlog
@@ -15,7 +16,7 @@ from kilonova.api.call import Call, Reply
 from kilonova.api.deps import ApiDeps
 from kilonova.api.faults import HttpError
 from kilonova.api.image.images import find, find_own
-from kilonova.base.errors import Conflict, Forbidden, InvalidInput, KilonovaError, NotFound
+from kilonova.base.errors import Conflict, Forbidden, InvalidInput, KilonovaError, NotFound, StorageFull
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import catalogue
 from kilonova.objects.image import WITH_BYTES, Image, ImageStatus
@@ -23,6 +24,7 @@ from kilonova.objects.image import WITH_BYTES, Image, ImageStatus
 log = structlog.get_logger(__name__)
 
 OCTETS = "application/octet-stream"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 RELEASE_LIMIT_S = 10.0
 """Seconds that putting a failed upload's image back may take, also while the service stops."""
@@ -30,7 +32,7 @@ RELEASE_LIMIT_S = 10.0
 
 async def upload(call: Call) -> Reply:
     """204 once bytes and record are on disk.  Raises Conflict unless the image is queued, ImageUnacceptable when the
-    bytes are not what was declared, TooLarge."""
+    bytes are not what was declared, TooLarge, StorageFull."""
     if call.headers.get("content-type", "").partition(";")[0].strip().lower() != OCTETS:
         raise HttpError(415, f"Unsupported content type: use {OCTETS}.")
     image = await find_own(call)
@@ -54,7 +56,12 @@ async def upload(call: Call) -> Reply:
 
 async def _save(call: Call, image: Image, disk_format: str) -> None:
     store = call.deps.images
-    stored = await store.write(image.id, call.chunks, call.deps.settings.max_image_bytes)
+    try:
+        stored = await store.write(image.id, call.chunks, call.deps.settings.max_image_bytes)
+    except OSError as exc:
+        if exc.errno not in _FULL:
+            raise
+        raise StorageFull(f"The image's bytes cannot be stored now: {exc.strerror}. Try again later.") from exc
     try:
         _check_md5(call, stored.md5)
         virtual_size = await store.inspect(image.id, disk_format)

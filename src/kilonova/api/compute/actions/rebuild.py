@@ -100,7 +100,7 @@ def _check(wish: Wish) -> None:
 def _parts(
     connection: sa.Connection, wish: Wish, instance: Instance, context: RequestContext
 ) -> tuple[ImageRef, Changes]:
-    image = get_image(connection, wish.image, context)
+    image = get_image(connection, wish.image, context, "rebuild.imageRef")
     ref = bootable(image, "rebuild.imageRef")
     check_sizes(instance.flavor, image, ref, "rebuild.imageRef")
     named = sorted(KEPT & wish.model_fields_set)

@@ -31,6 +31,9 @@ class Unrescue(Body):
     nothing: Any = Field(alias="unrescue")
 
 
+_IMAGE = "rescue.rescue_image_ref"
+
+
 async def rescue(call: Call, body: Rescue) -> Reply:
     """To RESCUE: it boots from an image's fresh disk, its own image's when none is named, with its own disk beside.
     The password is told and, as at a create, not given to the guest."""
@@ -38,8 +41,8 @@ async def rescue(call: Call, body: Rescue) -> Reply:
     instance = await find(call)
     image = instance.image
     if wish.image is not None:
-        image_id = require_uuid("rescue.rescue_image_ref", wish.image)
-        image = bootable(await call.db.read(get_image, image_id, call.context), "rescue.rescue_image_ref")
+        image_id = require_uuid(_IMAGE, wish.image)
+        image = bootable(await call.db.read(get_image, image_id, call.context, _IMAGE), _IMAGE)
     await call.deps.conductor.accept(AcceptAction(call.context, instance.id, Verb.RESCUE, image=image))
     return json_reply({"adminPass": wish.admin_pass or call.deps.clock.new_secret(9)})
 

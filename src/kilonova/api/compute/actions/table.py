@@ -36,8 +36,10 @@ async def act(call: Call, data: bytes) -> Reply:
     asked = json_object(data)
     name = next(iter(asked), "")
     row = row_of(name, call.version)
-    if len(asked) != 1 or row is None:
-        raise InvalidInput(f"There is no such action: {name[:64]}." if asked else "Malformed request body: no action.")
+    if len(asked) != 1:
+        raise InvalidInput(f"Malformed request body: there is {'more than one' if asked else 'no'} action.")
+    if row is None:
+        raise InvalidInput(f"There is no such action: {name[:64]}.", path=name[:64])
     call.permit(row.rule)
     reply = await row.handler(call, validated_value(row.body, asked, call.version))
     return reply if reply.status is not None else replace(reply, status=row.success)
