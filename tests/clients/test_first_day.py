@@ -77,10 +77,11 @@ def shape(line: str, home: str) -> re.Pattern[str]:
 
 
 def as_shown(shown: Sequence[str], said: str, home: str) -> str:
-    """What is missing of the shown lines, in their order; empty when nothing is.  A line `...` stands for any."""
+    """What is missing of the shown lines, in their order; empty when nothing is.  A line `...` stands for any,
+    and so does what it ends in for the rest of a line."""
     lines = iter(said.splitlines())
     for line in shown:
-        if line != "..." and not any(shape(line, home).search(one) for one in lines):
+        if line != "..." and not any(shape(line.removesuffix(" ..."), home).search(one) for one in lines):
             return f"{line!r} is not where it should be in:\n{said}"
     return ""
 
@@ -205,6 +206,7 @@ def test_what_is_shown_stands_for_its_like_and_for_nothing_else() -> None:
     assert as_shown([line], f"+---+\n{like}\n", "/h") == ""
     assert as_shown([line], like.replace("ACTIVE", "ERROR"), "/h")
     assert as_shown(["b", "...", "a"], "a\nb\n", "/h")
+    assert as_shown(["27 checks: ..."], "28 checks: 1 error", "/h") == ""
     assert as_shown(["state  /home/you/k on myhost."], "state /h/k on box7.", "/h") == ""
     assert as_shown(["state /home/you/k"], "state /x/k", "/h")
 
