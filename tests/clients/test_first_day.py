@@ -211,6 +211,16 @@ def test_what_is_shown_stands_for_its_like_and_for_nothing_else() -> None:
     assert as_shown(["state /home/you/k"], "state /x/k", "/h")
 
 
+def test_a_command_that_fails_in_the_middle_or_is_not_refused_is_noticed(tmp_path: Path) -> None:
+    fails, accepted = Block("export a=1\nfalse\ntrue\n", set()), Block("echo $a\n", {"refused"})
+    with shell(tmp_path, "s", tmp_path) as one:
+        check(Block("export a=2\n", set()), *one.run(Block("export a=2\n", set())), tmp_path)
+        with pytest.raises(AssertionError, match=r"echo \$a\s+2\s"):
+            check(accepted, *one.run(accepted), tmp_path)
+        with pytest.raises(AssertionError, match="export a=1"):
+            check(fails, *one.run(fails), tmp_path)
+
+
 def test_what_is_not_run_says_so() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
     assert [block.text.split()[0] for block in blocks() if "not-run" in block.how] == ["sudo", "wget"]
