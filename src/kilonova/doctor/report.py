@@ -43,10 +43,9 @@ def first_thing(findings: Sequence[Finding]) -> str:
 def summary(findings: Sequence[Finding]) -> str:
     """How many of each level."""
     count = {level: sum(finding.level is level for finding in findings) for level in Level}
-    return (
-        f"{len(findings)} checks: {count[Level.ERROR]} errors, {count[Level.WARNING]} warnings, "
-        f"{count[Level.NOTE]} notes, {count[Level.OK]} ok"
-    )
+    named = ((Level.ERROR, "error"), (Level.WARNING, "warning"), (Level.NOTE, "note"))
+    said = [f"{count[level]} {name}{'' if count[level] == 1 else 's'}" for level, name in named]
+    return f"{len(findings)} checks: {', '.join(said)}, {count[Level.OK]} ok"
 
 
 def show(findings: Sequence[Finding], out: TextIO = sys.stdout) -> None:

@@ -127,3 +127,8 @@ def test_a_configuration_that_cannot_be_used_is_a_finding(tmp_path: Path) -> Non
 
 def test_a_kernel_needs_its_initrd(tmp_path: Path) -> None:
     assert doctor("--kernel", str(tmp_path)).returncode == 2
+
+
+def test_one_of_a_kind_is_counted_as_one() -> None:
+    found = [error("a", "found", "cure"), note("b", "found"), note("c", "found")]
+    assert report.summary(found) == "3 checks: 1 error, 0 warnings, 2 notes, 0 ok"

@@ -21,6 +21,7 @@ OLDEST_QEMU = 7_002_000
 
 KVM = Path("/dev/kvm")
 VERDICT_FILE = "kvm-verdict.json"
+UNTRIED = "it has not been tried here (kilonova prove-kvm --kernel K --initrd I)"
 
 
 def version_text(number: int) -> str:
@@ -142,5 +143,5 @@ def choose_virt_type(configured: str, state_path: Path) -> str:
     verdict = read_verdict(state_path)
     if verdict is not None and verdict.works:
         return "kvm"
-    log.info("guests run without KVM", why=verdict.why if verdict is not None else "it has not been tried here")
+    log.info("guests run without KVM", why=verdict.why if verdict is not None else UNTRIED)
     return "qemu"
