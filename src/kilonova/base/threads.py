@@ -83,7 +83,10 @@ class DaemonWorkers:
         self._name, self._size, self._idle_s = name, size, idle_s
         self._jobs: queue.SimpleQueue[_Job | _Held | None] = queue.SimpleQueue()
         self._started = 0
+        # Of threads that look for work, and of jobs that none of them has taken yet: both change under the lock, and
+        # together when one is taken.  (The queue's own size says less than is still to be done by then.)
         self._idle = 0
+        self._queued = 0
         self._closed = False
         self._when_ended: list[Callable[[], object]] = []
         self._lock = threading.Lock()
@@ -99,11 +102,16 @@ class DaemonWorkers:
         with self._lock:
             if self._closed:
                 raise RuntimeError(f"workers {self._name} are closed")
-            if self._idle <= self._jobs.qsize() and self._started < self._size:
-                self._started += 1
-                threading.Thread(target=self._serve, name=f"{self._name}-{self._started}", daemon=True).start()
+            self._queued += 1
+            self._start_if_short()
             self._jobs.put(job)
         return future
+
+    def _start_if_short(self) -> None:
+        if self._queued > self._idle and self._started < self._size and not self._closed:
+            self._started += 1
+            self._idle += 1
+            threading.Thread(target=self._serve, name=f"{self._name}-{self._started}", daemon=True).start()
 
     def release(self, thing: object) -> None:
         """Let go of `thing` in a worker, some time.  Takes no lock, so that a finalizer may call it anywhere."""
@@ -126,26 +134,28 @@ class DaemonWorkers:
 
     def _serve(self) -> None:
         while True:
-            with self._lock:
-                self._idle += 1
             try:
                 job = self._jobs.get(timeout=self._idle_s)
             except queue.Empty:
                 with self._lock:
-                    self._idle -= 1
                     # Jobs are put under the lock, so none is missed; the last thread stays for what is released.
                     if self._started > 1 and self._jobs.empty():
+                        self._idle -= 1
                         self._started -= 1
                         return
                 continue
             with self._lock:
                 self._idle -= 1
+                self._queued -= isinstance(job, _Job)
+                self._start_if_short()  # what is released may block, and somebody may have counted on this thread
             if job is None:
                 self._end()
                 return
             if isinstance(job, _Job):
                 job.work()
             del job  # an idle worker holds nothing
+            with self._lock:
+                self._idle += 1
 
     def _end(self) -> None:
         with self._lock:

@@ -45,6 +45,24 @@ def test_threads_that_have_nothing_to_do_end_but_for_one() -> None:
     make.run(body())
 
 
+def test_as_many_work_at_once_as_may_whatever_the_others_have_just_begun_or_ended() -> None:
+    """A thread that has taken its job, and has not said so yet, is not counted on for another one."""
+
+    async def body() -> None:
+        workers = DaemonWorkers("t", 3, idle_s=0.001)
+        async with asyncio.timeout(60):
+            for _ in range(400):
+                together = threading.Barrier(3)
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(workers.run(together.wait))
+                    await asyncio.sleep(0)
+                    group.create_task(workers.run(together.wait))
+                    group.create_task(workers.run(together.wait))
+        workers.close()
+
+    make.run(body())
+
+
 def test_an_error_reaches_the_one_who_waits() -> None:
     async def body() -> None:
         workers = DaemonWorkers("t", 1)
