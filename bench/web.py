@@ -27,12 +27,12 @@ class Answer:
 
 
 class Web:
-    """Requests to 127.0.0.1:`port`, one after another; `timeout_s` bounds each."""
+    """Requests to 127.0.0.1:`port` at one microversion, one after another; `timeout_s` bounds each."""
 
-    def __init__(self, port: int, token: str = "", timeout_s: float = 60.0) -> None:
+    def __init__(self, port: int, token: str = "", timeout_s: float = 60.0, version: str = "2.90") -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
         self._used = time.monotonic()
-        self._headers = {"X-Auth-Token": token, "OpenStack-API-Version": "compute 2.90"} if token else {}
+        self._headers = {"X-Auth-Token": token, "OpenStack-API-Version": f"compute {version}"} if token else {}
 
     def __call__(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Answer:
         """One request; `body` is bytes as they are, or anything else as JSON.  Raises OSError when nobody answers."""

@@ -124,6 +124,12 @@ class Box:
         reply = self.http.get(f"/compute/v2.1/servers/{server_id}")
         return reply.json()["server"] if reply.status_code == 200 else None
 
+    def node(self) -> Mapping[str, Any]:
+        """The hypervisor, with what is used of it: shown up to 2.87."""
+        old = {"OpenStack-API-Version": "compute 2.87"}
+        (found,) = self.http.get("/compute/v2.1/os-hypervisors/detail", headers=old).json()["hypervisors"]
+        return found
+
     def act(self, server_id: str, body: Mapping[str, Any], code: int = 202) -> Any:
         reply = self.http.post(f"/compute/v2.1/servers/{server_id}/action", json=body)
         assert reply.status_code == code, reply.text

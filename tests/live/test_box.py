@@ -44,7 +44,7 @@ def test_a_delete_at_any_moment_of_a_build_leaves_nothing(box: Box, image_id: st
     for server_id in servers:  # the first are being built, the last wait for their turn
         box.delete(server_id)
         assert box.files_of(server_id) == []
-    node = box.http.get("/compute/v2.1/os-hypervisors/detail").json()["hypervisors"][0]
+    node = box.node()
     assert (node["vcpus_used"], node["running_vms"]) == (0, 0)
 
 

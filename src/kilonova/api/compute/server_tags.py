@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """/servers/{id}/tags: words that a server is found by.  Source: Compute API reference, "Server tags" (2.26)."""
 
+from urllib.parse import quote
+
 from pydantic import Field
 
 from kilonova.api.body import Body, validated_value
@@ -47,7 +49,8 @@ async def add_tag(call: Call) -> Reply:
     if tag in instance.tags:
         return Reply(status=204)
     await call.deps.conductor.edit_tags(EditTags(instance.id, MOST_TAGS, put=(tag,)))
-    return Reply(status=201, headers=(("Location", call.links.to(f"/servers/{instance.id}/tags/{tag}")),))
+    location = call.links.to(f"/servers/{instance.id}/tags/{quote(tag, safe='')}")
+    return Reply(status=201, headers=(("Location", location),))
 
 
 async def delete_tag(call: Call) -> Reply:
