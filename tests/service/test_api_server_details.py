@@ -60,6 +60,8 @@ def test_tags() -> None:
             assert (await api.compute("GET", f"{path}/red")).status_code == 204
             assert message(await api.compute("GET", f"{path}/blue"), 404, "itemNotFound")
             assert message(await api.compute("DELETE", f"{path}/blue"), 404, "itemNotFound")
+            odd = await api.compute("PUT", f"{path}/%C3%BC%F0%A7%88%A2")
+            assert (odd.status_code, odd.headers["location"].endswith("/%C3%BC%F0%A7%88%A2")) == (201, True)
             replaced = await api.compute("PUT", path, {"tags": ["b", "a", "b"]})
             assert (replaced.status_code, sorted(replaced.json()["tags"])) == (200, ["a", "b"])
             many = [f"t{n}" for n in range(51)]
