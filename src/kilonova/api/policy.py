@@ -58,10 +58,15 @@ class Policy:
 
     def __init__(self, defaults: Mapping[str, str], settings: PolicySettings) -> None:
         self._defaults = {**BASE, **defaults}
-        # oslo.policy takes longer to import than most of a start; without a file the first question is early enough.
+        # oslo.policy takes longer to import than most of a start: without a file see `prepare`.
         self._rules: _Rules | None = None
         if settings.policy_file is not None:
             self.reload(settings)
+
+    def prepare(self) -> None:
+        """Be ready for the first question, which prepares this otherwise.  Blocks for a tenth of a second; for any
+        thread."""
+        self._now()
 
     def reload(self, settings: PolicySettings) -> None:
         """Take the policy file as it is now.  Raises ConfigError, and changes nothing, when it cannot be used."""
@@ -98,7 +103,8 @@ class Policy:
 
     def _now(self) -> _Rules:
         if self._rules is None:
-            self._rules = _Rules({}, _enforcer(self._defaults, {}))
+            rules = _Rules({}, _enforcer(self._defaults, {}))
+            self._rules = self._rules or rules  # (a file may have been read meanwhile)
         return self._rules
 
 

@@ -2,6 +2,7 @@
 """What stands beside a running service: the status port, systemd, and SIGHUP."""
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import AsyncGenerator, Callable
@@ -23,6 +24,9 @@ from kilonova.wiring import Vitals
 log = structlog.get_logger(__name__)
 
 STATUS_S = 1.0
+
+STARTED_S = 5.0
+"""After that long what a service keeps for its whole life is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +63,20 @@ async def attended(
     async with serving(settings.default.status_listen, pages), Supervisor(clock) as tasks:
         notifier.tell("READY=1", f"STATUS={_status(ready)}")
         tasks.spawn("systemd status", _tell_status(notifier, ready, clock))
+        tasks.spawn("settle", _settle(clock))
         if notifier.watchdog_s:
             tasks.spawn("systemd watchdog", _watchdog(notifier, vitals, clock))
         try:
             yield
         finally:
             notifier.tell("STOPPING=1")
+
+
+async def _settle(clock: Clock) -> None:
+    """Keep what a start has made out of the garbage collector's way: to look through all of it, in vain, would stop the
+    loop for a tenth of a second every now and then (measured: 140,000 objects, 70 ms)."""
+    await clock.sleep(STARTED_S)
+    gc.freeze()
 
 
 def _status(ready: Callable[[], tuple[bool, str]]) -> str:

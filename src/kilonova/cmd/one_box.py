@@ -14,6 +14,7 @@ from kilonova.base.clock import Clock, SystemClock
 from kilonova.base.errors import ConfigError, HypervisorUnavailable
 from kilonova.base.failpoints import from_environment
 from kilonova.base.tasks import Supervisor
+from kilonova.base.threads import start_daemon
 from kilonova.cmd import clouds
 from kilonova.cmd.attend import Hangup, attended
 from kilonova.cmd.common import prepare_state, stop_on_signals
@@ -76,6 +77,7 @@ async def _serve(
             server = box.server()
             serving = tasks.spawn("http", server.serve(sockets=[listener]))
             greeting = tasks.spawn("greeting", _greet(box, clock, listener, clouds_file))
+            start_daemon("policy", box.policy.prepare)
             hangup = Hangup(again, box.reload)
             async with attended(box.vitals, settings, hangup, clock, box.manager.ready):
                 await stop.wait()
