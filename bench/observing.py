@@ -122,7 +122,7 @@ async def _rig(directory: Path, daemon: PrivateLibvirtd) -> AsyncIterator[Rig]:
     driver = TimedDriver(virtapi, settings)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(bare.close)
-        stack.callback(db.close)
+        stack.push_async_callback(db.close)
         bus = await stack.enter_async_context(MemoryBus(MemoryHub(), clock))
         tasks = await stack.enter_async_context(Supervisor(clock))
         await db.write(_fill, made)
@@ -134,6 +134,7 @@ async def _rig(directory: Path, daemon: PrivateLibvirtd) -> AsyncIterator[Rig]:
             settings.conductor,
             quotas=settings.quota,
             down_time_s=60,
+            resize_confirm_window_s=0,
             offload_after_s=-1,
             failpoints=Failpoints(),
             metrics=Metrics(),
