@@ -33,6 +33,13 @@ def wait_for(what: Callable[[], Any], *, within_s: float, why: Callable[[], str]
         time.sleep(0.05)
 
 
+def virsh(daemon: Daemon, *words: str) -> str:
+    argv = ["virsh", "--quiet", "--connect", daemon.uri, *words]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 class Box:
     """`kilonova up` on a state directory of its own; may be killed and started again."""
 

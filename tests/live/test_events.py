@@ -3,12 +3,11 @@
 
 import os
 import signal
-import subprocess
 
 import pytest
 
 from lab.libvirtd import Daemon
-from tests.live.box import Box, wait_for
+from tests.live.box import Box, virsh, wait_for
 
 pytestmark = pytest.mark.live
 
@@ -16,13 +15,6 @@ FOREIGN = "9f0c1d2e-3b4a-4c5d-8e6f-708192a3b4c5"
 FOREIGN_XML = f"""<domain type='qemu'><name>somebody-elses</name><uuid>{FOREIGN}</uuid>
 <metadata><x:note xmlns:x='http://example.org/x'>mine</x:note></metadata><memory>32768</memory>
 <os><type arch='x86_64'>hvm</type></os></domain>"""
-
-
-def virsh(daemon: Daemon, *words: str) -> str:
-    argv = ["virsh", "--quiet", "--connect", daemon.uri, *words]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def seen(box: Box, server_id: str) -> list[str]:

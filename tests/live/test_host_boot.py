@@ -7,7 +7,7 @@ import sqlite3
 
 import pytest
 
-from tests.live.box import GUEST_IMAGE, Box, libvirt_box, private_libvirtd
+from tests.live.box import GUEST_IMAGE, Box, libvirt_box, private_libvirtd, virsh, wait_for
 
 pytestmark = pytest.mark.live
 
@@ -39,6 +39,8 @@ def test_guests_that_should_run_do_so_after_the_host_rebooted() -> None:
         assert box.stop() == 0
         for pid in daemon.guests().values():
             os.kill(pid, signal.SIGKILL)
+        # On a machine that boots, libvirt knows that too.
+        wait_for(lambda: virsh(daemon, "list", "--name").strip() == "", within_s=30)
         booted_before(box)
         box.start().ready()
         for server_id in (one, two):

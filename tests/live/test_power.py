@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from lab.libvirtd import Daemon
-from tests.live.box import GUEST_IMAGE, Box, libvirt_box, private_libvirtd, wait_for
+from tests.live.box import GUEST_IMAGE, Box, libvirt_box, private_libvirtd, virsh, wait_for
 from tests.live.test_box import console
-from tests.live.test_events import seen, virsh
+from tests.live.test_events import seen
 
 pytestmark = pytest.mark.live
 
