@@ -3,7 +3,6 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,38 +14,9 @@ from kilonova.objects.instance import Instance
 from kilonova.objects.states import PowerState
 from kilonova.virt.driver import Resizing
 from kilonova.virt.fake import FakeDriver
-from lab.libvirtd import PrivateLibvirtd
-from tests.contract.drivers import (
-    Bench,
-    Case,
-    fake_case,
-    libvirt_qemu_case,
-    libvirt_test_case,
-    private_daemon,
-    state_directory,
-)
+from tests.contract.drivers import Bench, Case
 
-FAKE, TEST = pytest.param("fake", id="fake"), pytest.param("libvirt-test", id="libvirt-test")
-QEMU = pytest.param("libvirt-qemu", id="libvirt-qemu", marks=pytest.mark.live)
 GIB = 1 << 30
-
-
-@pytest.fixture(scope="module")
-def daemon() -> Iterator[PrivateLibvirtd]:
-    with private_daemon() as running:
-        yield running
-
-
-@pytest.fixture(params=[FAKE, TEST, QEMU])
-def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
-    if request.param == "fake":
-        yield fake_case(tmp_path)
-    elif request.param == "libvirt-test":
-        yield libvirt_test_case(tmp_path)
-    else:
-        running: PrivateLibvirtd = request.getfixturevalue("daemon")
-        with state_directory() as directory:
-            yield libvirt_qemu_case(directory, running)
 
 
 def resizing(b: Bench) -> Resizing:

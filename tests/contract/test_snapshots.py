@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every compute driver promises of copies of root disks: on the fake, on libvirt's test driver, and on QEMU."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,41 +14,10 @@ from kilonova.virt.driver import DiskSnapshots, HasSnapshots
 from kilonova.virt.libvirt.disks import run_limited
 from kilonova.virt.libvirt.driver import LibvirtDriver
 from kilonova.virt.power import Suspension
-from lab.libvirtd import PrivateLibvirtd
-from tests.contract.drivers import (
-    MIB,
-    Bench,
-    Case,
-    fake_case,
-    libvirt_qemu_case,
-    libvirt_test_case,
-    private_daemon,
-    state_directory,
-)
-
-FAKE, TEST = pytest.param("fake", id="fake"), pytest.param("libvirt-test", id="libvirt-test")
-QEMU = pytest.param("libvirt-qemu", id="libvirt-qemu", marks=pytest.mark.live)
+from tests.contract.drivers import MIB, QEMU, Bench, Case
 
 LIMIT_S = 60.0
 LARGE = Flavor(FlavorId("2"), "large", vcpus=1, memory_mib=64, disk_gib=1)
-
-
-@pytest.fixture(scope="module")
-def daemon() -> Iterator[PrivateLibvirtd]:
-    with private_daemon() as running:
-        yield running
-
-
-@pytest.fixture(params=[FAKE, TEST, QEMU])
-def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
-    if request.param == "fake":
-        yield fake_case(tmp_path)
-    elif request.param == "libvirt-test":
-        yield libvirt_test_case(tmp_path)
-    else:
-        running: PrivateLibvirtd = request.getfixturevalue("daemon")
-        with state_directory() as directory:
-            yield libvirt_qemu_case(directory, running)
 
 
 def snapshots_of(b: Bench) -> DiskSnapshots:

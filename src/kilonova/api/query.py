@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The query string: parsed once, read by type, refused with the argument's name."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 from urllib.parse import parse_qsl, urlencode
 
 from kilonova.base.errors import InvalidInput
+
+T = TypeVar("T")
 
 _MOST_ARGUMENTS = 256
 _TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
@@ -19,6 +22,18 @@ class Page:
 
     limit: int
     marker: str | None
+
+    def behind(
+        self, things: Sequence[T], id_of: Callable[[T], str], missing: str = "marker [{}] not found"
+    ) -> Sequence[T]:
+        """All things after the marker's; all of them without one.  Raises InvalidInput, in the words of `missing`, for
+        a marker that is none of theirs."""
+        if self.marker is None:
+            return things
+        for at, thing in enumerate(things):
+            if id_of(thing) == self.marker:
+                return things[at + 1 :]
+        raise InvalidInput(missing.format(self.marker[:255]), path="marker")
 
 
 class Query:

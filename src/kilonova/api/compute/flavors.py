@@ -137,12 +137,7 @@ async def _list(call: Call, shown: Callable[[Flavor, Call], dict[str, Any]]) -> 
     takes = _filter(call, await call.db.read(catalogue.flavors_of_project, call.context.project_id))
     flavors = [flavor for flavor in await call.db.read(catalogue.list_flavors) if takes(flavor)]
     _sort(flavors, call)
-    if window.marker is not None:
-        at = next((at for at, flavor in enumerate(flavors) if flavor.id == window.marker), None)
-        if at is None:
-            raise InvalidInput(f"marker [{window.marker[:255]}] not found", path="marker")
-        flavors = flavors[at + 1 :]
-    page = flavors[: window.limit]
+    page = window.behind(flavors, lambda flavor: flavor.id)[: window.limit]
     answer: dict[str, Any] = {"flavors": [shown(flavor, call) for flavor in page]}
     if page and len(page) == window.limit:
         answer.update(call.next_page("flavors_links", page[-1].id))

@@ -47,9 +47,7 @@ async def _list(call: Call, *, detailed: bool) -> Reply:
     answer: dict[str, Any] = {}
     if call.version >= v2(33) and pattern is None:
         window = call.query.page(call.deps.settings.max_limit)
-        if window.marker is not None:
-            nodes = _behind(nodes, window.marker, call)
-        nodes = nodes[: window.limit]
+        nodes = window.behind(nodes, lambda node: str(shown_id(node.id, call.version)))[: window.limit]
         if nodes and len(nodes) == window.limit:
             answer = call.next_page("hypervisors_links", str(shown_id(nodes[-1].id, call.version)))
     servers = await _servers(call, nodes)
@@ -66,13 +64,6 @@ def _matching(nodes: Sequence[ComputeNode], pattern: str) -> list[ComputeNode]:
     if not found:
         raise NotFound(f"No hypervisor matching '{pattern[:255]}' could be found.")
     return found
-
-
-def _behind(nodes: Sequence[ComputeNode], marker: str, call: Call) -> list[ComputeNode]:
-    for at, node in enumerate(nodes):
-        if str(shown_id(node.id, call.version)) == marker:
-            return list(nodes[at + 1 :])
-    raise InvalidInput(f"marker [{marker[:255]}] not found", path="marker")
 
 
 async def show(call: Call) -> Reply:

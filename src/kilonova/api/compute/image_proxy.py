@@ -64,14 +64,10 @@ async def _list(call: Call, view: Callable[[Image, Call], dict[str, Any]]) -> Re
     window, tests, context = call.query.page(call.deps.settings.max_limit), _tests(call), call.context
     every = await call.db.read(catalogue.list_images, context.project_id, admin=context.is_admin)
     found = [image for image in every if not image.os_hidden and all(test(image) for test in tests)]
-    if window.marker is not None:
-        at = next((at for at, image in enumerate(found) if image.id == window.marker), None)
-        if at is None:
-            raise InvalidInput(f"marker [{window.marker[:255]}] not found", path="marker")
-        found = found[at + 1 :]
-    page = found[: window.limit]
+    rest = window.behind(found, lambda image: image.id)
+    page = rest[: window.limit]
     answer: dict[str, Any] = {"images": [view(image, call) for image in page]}
-    if page and len(found) > len(page):
+    if page and len(rest) > len(page):
         answer.update(call.next_page("images_links", page[-1].id))
     return json_reply(answer)
 

@@ -54,12 +54,7 @@ async def list_keypairs(call: Call) -> Reply:
     if call.version < v2(35):
         return json_reply({"keypairs": [{"keypair": _brief(keypair, call)} for keypair in found]})
     window = call.query.page(call.deps.settings.max_limit)
-    if window.marker is not None:
-        at = next((at for at, keypair in enumerate(found) if keypair.name == window.marker), None)
-        if at is None:
-            raise InvalidInput(f"marker [{window.marker[:255]}] not found", path="marker")
-        found = found[at + 1 :]
-    page = found[: window.limit]
+    page = window.behind(found, lambda keypair: keypair.name)[: window.limit]
     answer: dict[str, Any] = {"keypairs": [{"keypair": _brief(keypair, call)} for keypair in page]}
     if page and len(page) == window.limit:
         answer.update(call.next_page("keypairs_links", page[-1].name))

@@ -54,15 +54,11 @@ async def list_images(call: Call) -> Reply:
     found: list[Image] = await call.db.read(catalogue.list_images, call.context.project_id, admin=call.context.is_admin)
     found = [image for image in found if all(test(image) for test in tests)]
     _sort(found, call.query)
-    if window.marker is not None:
-        at = next((at for at, image in enumerate(found) if image.id == window.marker), None)
-        if at is None:
-            raise InvalidInput(f"Image {window.marker[:255]} is no marker here: it could not be found.", path="marker")
-        found = found[at + 1 :]
-    page = found[: window.limit]
+    rest = window.behind(found, lambda image: image.id, "Image {} is no marker here: it could not be found.")
+    page = rest[: window.limit]
     answer: dict[str, Any] = {"images": [view(image) for image in page], "schema": "/v2/schemas/images"}
     answer["first"] = _href(urlencode([pair for pair in call.query.pairs if pair[0] != "marker"]))
-    if page and len(found) > len(page):
+    if page and len(rest) > len(page):
         answer["next"] = _href(call.query.after(page[-1].id))
     return json_reply(answer)
 
