@@ -14,7 +14,7 @@ from kilonova.objects.instance import Instance
 from kilonova.objects.states import PowerState
 from kilonova.virt.driver import Resizing
 from kilonova.virt.fake import FakeDriver
-from tests.contract.drivers import Bench, Case
+from tests.contract.drivers import TEST, Bench, Case
 
 GIB = 1 << 30
 
