@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -156,7 +156,7 @@ def scene(
     ready: bool = True,
     config: str = "",
     daemon_of: Callable[[Path], Daemon] = PrivateLibvirtd,
-) -> Iterator[Scene]:
+) -> Generator[Scene]:
     """A daemon and a box in a directory of their own; both are gone afterwards.  `ready` False: the box is started on
     `uri` and nobody waits for its hypervisor."""
     directory = bench.directory()
