@@ -12,11 +12,12 @@ from functools import partial
 from pathlib import Path
 
 from kilonova.base.errors import HypervisorError
+from kilonova.base.tools import run_limited
 from kilonova.config.default import watermark_bytes
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import PowerState
 from kilonova.virt.driver import ComputeDriver
-from kilonova.virt.libvirt.disks import GIB, QEMU_IMG_LIMIT_S, Disks, fsync_directory, run_limited
+from kilonova.virt.libvirt.disks import GIB, QEMU_IMG_LIMIT_S, Disks, fsync_directory
 
 COPY_LIMIT_S = 3000
 """For a copy; below the deadline of a resize."""
