@@ -18,8 +18,9 @@ from bench.processes import cpu_seconds
 from bench.run import Bench
 from bench.web import Answer, Web
 from lab.common import BUILD
+from lab.daemon import Daemon
 from lab.guest_image import IMAGE
-from lab.libvirtd import Daemon, PrivateLibvirtd
+from lab.libvirtd import PrivateLibvirtd
 
 INTERVAL_S, COUNT = 1, 3
 KEEPALIVE_S = INTERVAL_S * (COUNT + 1.0)
