@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 FIRST_WORDS_S = 3.0
 """How long the greeting waits for the hypervisor before it says what it waits for."""
 POLL_FIRST_S, POLL_S = 0.05, 1.0
+POLICY_S = 2.0
+"""How long the policy's library waits for the hypervisor: requests may come that need none."""
 DRAIN_S = 10.0
 SESSION_LIMITS = (
     "a libvirt session of your own: guests reach out, and are reached by their ssh port and their console only; they "
@@ -77,7 +79,7 @@ async def _serve(
             server = box.server()
             serving = tasks.spawn("http", server.serve(sockets=[listener]))
             greeting = tasks.spawn("greeting", _greet(box, clock, listener, clouds_file))
-            start_daemon("policy", box.policy.prepare)
+            tasks.spawn("policy", _prepare_policy(box, clock))
             hangup = Hangup(again, box.reload)
             async with attended(box.vitals, settings, hangup, clock, box.manager.ready):
                 await stop.wait()
@@ -89,6 +91,14 @@ async def _serve(
         if left:
             print(f"{left} unfinished actions are on disk; the next `kilonova up` goes on with them.")
         print("stopped; guests keep running, and the next `kilonova up` takes them back.", flush=True)
+
+
+async def _prepare_policy(box: OneBox, clock: Clock) -> None:
+    """Once the start is over: a thread of its own would still take the interpreter from it."""
+    begun = clock.monotonic()
+    while not box.manager.ready()[0] and clock.monotonic() - begun < POLICY_S:
+        await clock.sleep(POLL_FIRST_S)
+    start_daemon("policy", box.policy.prepare)
 
 
 async def _greet(box: OneBox, clock: Clock, listener: socket.socket, clouds_file: Path | None) -> None:
