@@ -18,7 +18,7 @@ def test_of_many_creates_at_once_exactly_the_quota_is_admitted() -> None:
             projects = [admin.as_("member", project=name) for name in ("p2", "p3")]
 
             async def create(api: Api, count: int) -> tuple[int, int]:
-                reply = await api.create(image, max_count=count)
+                reply = await api.create(image, min_count=count)
                 if reply.status_code != 202:
                     assert "Quota exceeded for instances: Requested" in message(reply, 403, "forbidden")
                 return reply.status_code, count
@@ -35,7 +35,7 @@ def test_of_many_creates_at_once_exactly_the_quota_is_admitted() -> None:
                 assert {reply.status_code for reply in gone} <= {204, 404}
                 for server in listed:
                     await api.until(server["id"], "GONE")
-                again = await api.create(image, max_count=5)
+                again = await api.create(image, min_count=5)
                 assert again.status_code == 202
                 for server in (await api.json("/servers"))["servers"]:
                     await api.until(server["id"], "ACTIVE")
@@ -49,7 +49,7 @@ def test_over_quota_is_said_in_novas_words() -> None:
             image = await admin.image(visibility="public")
             api = admin.as_("member")
             await api.server(image)
-            refused = await api.create(image, max_count=20)
+            refused = await api.create(image, min_count=20)
             assert message(refused, 403, "forbidden") == (
                 "Quota exceeded for cores, instances: Requested 20, 20, but already used 1, 1 of 3, 10 cores, instances"
             )
@@ -142,7 +142,7 @@ def test_setting_limits_and_taking_them_back() -> None:
             assert (changed.status_code, changed.json()["quota_set"].keys()) == (200, NEWEST)
             shown = await own(api)
             assert (shown["instances"], shown["cores"], shown["server_groups"], shown["ram"]) == (2, -1, 3, 51200)
-            assert "already used 1 of 2 instances" in message(await api.create(image, max_count=2), 403, "forbidden")
+            assert "already used 1 of 2 instances" in message(await api.create(image, min_count=2), 403, "forbidden")
             below = "Quota limit 0 for instances must be greater than or equal to already used and reserved 1."
             assert message(await put(boss, instances=0, cores=5), 400, "badRequest").endswith(below)
             assert (await own(api))["cores"] == -1

@@ -339,7 +339,9 @@ def test_projects_are_apart() -> None:
             assert message(await other.compute("GET", "/servers?status=deleted"), 403, "forbidden")
             assert await names(api) == ["server"]
             assert await names(api, "?all_tenants=1") == ["theirs", "server"]
-            assert await names(api, "?project_id=p-other") == ["theirs"]
+            for whose in ("project_id", "tenant_id"):
+                assert await names(api, f"?all_tenants=1&{whose}=p-other") == ["theirs"]
+                assert await names(api, f"?{whose}=p-other") == ["server"]  # needs all_tenants, says the reference
             seen = (await other.json(f"/servers/{theirs}"))["server"]
             assert [name for name in seen if name.startswith("OS-EXT-SRV-ATTR") or name == "host_status"] == [
                 "OS-EXT-SRV-ATTR:hostname"

@@ -3,6 +3,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from kilonova.api.compute import server_create
 from kilonova.api.compute.actions import table
 from kilonova.api.policy import BASE
 from kilonova.api.route import Role, Service
@@ -11,6 +12,7 @@ from kilonova.api.routes import SERVICES
 FINER: Mapping[str, tuple[Role, str]] = {
     "os_compute_api:servers:index:get_all_tenants": (Role.ADMIN, "GET /compute/v2.1/servers?all_tenants"),
     "os_compute_api:servers:detail:get_all_tenants": (Role.ADMIN, "GET /compute/v2.1/servers/detail?all_tenants"),
+    server_create.REQUESTED_DESTINATION: (Role.ADMIN, "POST /compute/v2.1/servers with a host or hypervisor_hostname"),
     "os_compute_api:limits:other_project": (Role.ADMIN, "GET /compute/v2.1/limits?tenant_id"),
     "os_compute_api:os-server-groups:index:all_projects": (
         Role.ADMIN,

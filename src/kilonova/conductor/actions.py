@@ -26,7 +26,7 @@ from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.instance import Fault, Instance
 from kilonova.objects.quota import held_by
 from kilonova.objects.states import VERBS, ActionState, PowerState, Verb, VmState, observed
-from kilonova.rpcapi.conductor import NETWORKS, AcceptAction, CreateServers
+from kilonova.rpcapi.conductor import HOST, NETWORKS, AcceptAction, CreateServers
 from kilonova.rpcapi.host import Fetch, Fetched, Finish, WorkItem
 
 
@@ -41,18 +41,19 @@ def create(
 
     Raises OverQuota, InvalidInput (their server group is gone); without `quotas` no limit holds.
     """
-    fresh: list[ActionId] = []
-    new: list[Instance] = []
-    for instance, action_id in zip(request.instances, action_ids, strict=True):
-        if write_instances.insert(connection, instance):
-            params = {NETWORKS: ",".join(request.networks)} if request.networks else {}
-            asked = AcceptAction(request.context, instance.id, Verb.CREATE, params)
-            write_actions.insert(connection, _action(action_id, asked, None, now))
-            fresh.append(action_id)
-            new.append(instance)
-    quota.take_for(connection, quotas, new)
+    if read_actions.is_known(connection, request.instances[0].id, request.context.request_id):
+        return []
+    count = quota.take_for(connection, quotas, request.instances, request.least)
+    new = request.instances[:count]
+    params = {NETWORKS: ",".join(request.networks)} if request.networks else {}
+    if request.host is not None:
+        params[HOST] = request.host
+    for instance, action_id in zip(new, action_ids, strict=False):
+        write_instances.insert(connection, instance)
+        asked = AcceptAction(request.context, instance.id, Verb.CREATE, params)
+        write_actions.insert(connection, _action(action_id, asked, None, now))
     server_groups.join(connection, quotas, new)
-    return fresh
+    return list(action_ids[:count])
 
 
 def accept(

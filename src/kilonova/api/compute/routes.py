@@ -31,6 +31,7 @@ from kilonova.api.compute import (
 from kilonova.api.compute.actions import table
 from kilonova.api.compute.quota_models import UpdateQuotaClassSet, UpdateQuotaSet
 from kilonova.api.compute.server_metadata import AllMetadata, OneMetadata
+from kilonova.api.compute.server_list import STRICT
 from kilonova.api.compute.server_models import CreateServer, UpdateServer
 from kilonova.api.image import images
 from kilonova.api.microversion import MIN, v2
@@ -38,9 +39,6 @@ from kilonova.api.route import Role, Row, Service
 from kilonova.api.versions import compute_v21
 
 ANYBODY, READER, MEMBER, ADMIN = Role.ANYBODY, Role.READER, Role.MEMBER, Role.ADMIN
-STRICT = v2(75)
-"""From here on, query arguments that are not known are refused."""
-
 P = "os_compute_api:"
 NO_QUERY: frozenset[str] = frozenset()
 
