@@ -12,11 +12,12 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from kilonova.base.errors import HypervisorUnavailable, KilonovaError
+from kilonova.base.errors import HypervisorUnavailable, KilonovaError, NotSupported
 from kilonova.base.failpoints import Failpoints
 from kilonova.compute.operation import Job, Operation, Step
 from kilonova.objects.action import ActionEvent
 from kilonova.objects.states import PowerState
+from kilonova.virt.power import able
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +74,11 @@ class Runner:
 
     async def run(self, run: Run) -> Outcome:
         """Run to an outcome.  Raises Revoked."""
+        try:
+            if run.operation.needs is not None:
+                able(run.job.tools.driver, run.operation.needs)
+        except NotSupported as exc:  # nothing was begun, so that nothing is to be undone
+            return Outcome(False, await self._read_power(run), exc.message)
         try:
             await self._ensure(run)
             return Outcome(True, await self._read_power(run))
