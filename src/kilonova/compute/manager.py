@@ -107,7 +107,7 @@ class ComputeManager:
         reports.start(defaults, tasks)
         feed.start(tasks)
         notifier.start(tasks)
-        Reaper(session, lanes, runner, tools, self.metrics).start(tasks)
+        Reaper(session, lanes, runner, tools, self.metrics).start(tasks, self.virtapi)
 
     def ready(self) -> tuple[bool, str]:
         """Whether this host can get work, and if not, why in one sentence."""
