@@ -15,6 +15,7 @@ from kilonova.objects.ids import InstanceId
 from kilonova.virt.driver import BaseImage
 from kilonova.virt.libvirt import config_drive, disks
 from kilonova.virt.libvirt.disks import Disks
+from kilonova.virt.libvirt.resizing import KeptDisks
 from lab.counting import cannot_run
 
 GUEST = InstanceId("5f0e3b2a-7d0c-4f57-9f3b-0a2f6f1d9c11")
@@ -136,3 +137,21 @@ def test_the_owner_of_files_is_the_user_of_a_session_daemon(tmp_path: Path) -> N
         socket.unlink()
         with pytest.raises(HypervisorUnavailable):
             disks.owner_of_files(uri)
+
+
+def test_a_copy_that_is_broken_off_leaves_nothing(tmp_path: Path) -> None:
+    guests = in_directory(tmp_path)
+    guests.directory(GUEST).mkdir(parents=True)
+    guests.root_disk(GUEST).symlink_to("/dev/zero")  # it never ends, and its copy takes no room
+    kept = KeptDisks(guests, reserve=lambda _total: 0)
+
+    async def main() -> None:
+        copying = asyncio.ensure_future(kept.keep(GUEST, "tag"))
+        while not list(guests.directory(GUEST).glob("disk.kept-*")):  # noqa: ASYNC110 - it is another process
+            await asyncio.sleep(0.01)
+        copying.cancel()
+        await asyncio.wait((copying,))
+        assert copying.cancelled()
+        assert [path.name for path in guests.directory(GUEST).iterdir()] == ["disk"]
+
+    asyncio.run(main())

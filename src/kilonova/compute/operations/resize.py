@@ -79,7 +79,8 @@ RESIZE = Operation(
     (
         Step("shutdown", reboot.shut_down, interruptible=True),
         Step("power-off", reboot.power_off, start_again),
-        Step("keep-disk", keep_disk, put_back_disk),
+        # A copy has its name only when it is whole; it may take longer than a delete may wait.
+        Step("keep-disk", keep_disk, put_back_disk, interruptible=True),
         Step("grow-disk", grow_disk),
         Step("network", create.plug_network),
         Step("define", define_new, define_old),

@@ -5,6 +5,7 @@ A whole copy, and no overlay: it can be given up under a running guest by removi
 Where the file system can share blocks between files it costs nothing.
 """
 
+import asyncio
 import contextlib
 import json
 from collections.abc import Callable
@@ -45,7 +46,7 @@ class KeptDisks:
         unfinished = path.with_name(path.name + UNFINISHED)
         try:
             await self._copy(instance_id, unfinished)
-        except HypervisorError:
+        except (HypervisorError, asyncio.CancelledError):
             await self.drop(instance_id)
             raise
         await self._disks.blocking(instance_id, self._disks.publish, unfinished, path)
