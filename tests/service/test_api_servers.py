@@ -243,12 +243,18 @@ def test_renaming() -> None:
             assert not [name for name in old.json()["server"] if name.startswith("OS-EXT")]
             assert (await api.json(path))["server"]["description"] == "text"
             for bad in (
-                {"server": {}},
+                {"server": None},
                 {"server": {"name": None}},
                 {"server": {"name": ""}},
                 {"server": {"status": "x"}},
             ):
                 assert (await api.compute("PUT", path, bad)).status_code == 400
+            for version in ("2.1", "2.90"):
+                nothing = await api.at(version).compute("PUT", path, {"server": {}})
+                assert (nothing.status_code, nothing.json()["server"]["name"]) == (200, "newer")
+            for text in ("", None):
+                described = await api.compute("PUT", path, {"server": {"description": text}})
+                assert described.json()["server"]["description"] == text
             early = {"server": {"description": "d"}}
             assert (await api.at("2.18").compute("PUT", path, early)).status_code == 400
             assert (await api.compute("PUT", f"/servers/{NOTHING}", {"server": {"name": "x"}})).status_code == 404

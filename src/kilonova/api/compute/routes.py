@@ -30,8 +30,8 @@ from kilonova.api.compute import (
 )
 from kilonova.api.compute.actions import table
 from kilonova.api.compute.quota_models import UpdateQuotaClassSet, UpdateQuotaSet
-from kilonova.api.compute.server_metadata import AllMetadata, OneMetadata
 from kilonova.api.compute.server_list import STRICT
+from kilonova.api.compute.server_metadata import AllMetadata, OneMetadata
 from kilonova.api.compute.server_models import CreateServer, UpdateServer
 from kilonova.api.image import images
 from kilonova.api.microversion import MIN, v2

@@ -8,8 +8,20 @@ from dataclasses import replace
 
 from kilonova.api.body import json_object, validated_value
 from kilonova.api.call import Call, Reply
-from kilonova.api.compute.actions import admin, console, images, locks, power, rebuild, rescue, resize, shelve
+from kilonova.api.compute.actions import (
+    admin,
+    console,
+    deferred_delete,
+    images,
+    locks,
+    power,
+    rebuild,
+    rescue,
+    resize,
+    shelve,
+)
 from kilonova.api.compute.actions.row import ActionRow, Rows
+from kilonova.api.compute.servers import find
 from kilonova.api.microversion import Microversion
 from kilonova.base.errors import InvalidInput
 
@@ -23,6 +35,7 @@ ACTIONS: Rows = {
     **rebuild.ROWS,
     **images.ROWS,
     **shelve.ROWS,
+    **deferred_delete.ROWS,
 }
 
 
@@ -39,6 +52,7 @@ async def act(call: Call, data: bytes) -> Reply:
     if len(asked) != 1:
         raise InvalidInput(f"Malformed request body: there is {'more than one' if asked else 'no'} action.")
     if row is None:
+        await find(call)  # who asks something of a server that is not there hears that first
         raise InvalidInput(f"There is no such action: {name[:64]}.", path=name[:64])
     call.permit(row.rule)
     reply = await row.handler(call, validated_value(row.body, asked, call.version))
