@@ -70,7 +70,9 @@ def _rebuild(instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
 
 
 def _unshelve(instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
-    if instance.vm_state is not VmState.SHELVED_OFFLOADED and AVAILABILITY_ZONE in asked.params:
+    if instance.host is None:
+        return {"vm_state": VmState.SHELVED_OFFLOADED}  # which it is, whatever an administrator has called it since
+    if AVAILABILITY_ZONE in asked.params:
         raise InvalidState(
             f"Instance {instance.id} is on a host and comes off the shelf there: no availability zone can be chosen.",
             vm_state=instance.vm_state,
