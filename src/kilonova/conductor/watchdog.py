@@ -3,7 +3,8 @@
 
 Deadlines are times of the wall clock, because they outlive the process; the wall clock may jump.  So a jump is noticed
 against the clock that does not, and the deadlines of what was accepted before it jump along; so do the windows within
-which resizes are confirmed.  A jump while no conductor runs is not noticed (docs/adr/0010-a-resize-keeps-a-copy.md says what then).
+which resizes are confirmed.  A jump while no conductor runs is not noticed; docs/adr/0010-a-resize-keeps-a-copy.md says
+what then.
 """
 
 from datetime import datetime, timedelta

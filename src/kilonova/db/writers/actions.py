@@ -28,8 +28,8 @@ _OF_ID = sa.update(actions).where(actions.c.id == sa.bindparam("of_id"))
 
 
 def insert(connection: sa.Connection, action: Action) -> None:
-    """Record a new action.  It begins after the others of its instance, also when the wall clock has been put back since:
-    by that it is known what was asked for last."""
+    """Record a new action.  It begins after the others of its instance, also when the wall clock has been put back
+    since: by that it is known what was asked for last."""
     newest = connection.execute(_NEWEST, {"of_id": action.instance_id}).scalar()
     if newest is not None and newest >= action.started_at:
         action = replace(action, started_at=newest + _NEXT)
