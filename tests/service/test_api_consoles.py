@@ -3,10 +3,12 @@
 
 import asyncio
 import logging
+import os
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from kilonova.api.console_socket import MOST_BYTES
+from kilonova.cmd.console import session
 from kilonova.objects.ids import InstanceId
 from kilonova.virt.fake import FakeDriver
 from kilonova.virt.fake_machine import FakeHypervisor
@@ -82,6 +85,20 @@ async def until_closed(console: ClientConnection) -> None:
             await console.recv()
     except ConnectionClosed:
         return
+
+
+def test_keys_may_come_from_a_file(tmp_path: Path) -> None:
+    async def main() -> None:
+        (tmp_path / "keys").write_bytes(b"date\n")
+        async with desk() as d:
+            screen = os.open(tmp_path / "screen", os.O_CREAT | os.O_WRONLY)
+            for source in (tmp_path / "keys", Path(os.devnull)):
+                keys = os.open(source, os.O_RDONLY)
+                assert await session(await d.url(), keys, screen) == ""
+                os.close(keys)
+            os.close(screen)
+
+    run(main())
 
 
 def test_what_is_typed_comes_back() -> None:

@@ -241,7 +241,12 @@ def test_an_image_that_is_deactivated() -> None:
             async def act(verb: str, caller: Api = api) -> int:
                 return (await caller.call("POST", f"{path}/actions/{verb}")).status_code
 
-            assert await act("deactivate", other) == 403
+            assert await act("deactivate", other) == 403  # another project's; one's own is one's own to take out of use
+            own, theirs = f"/image/v2/images/{await other.image()}", api.as_("reader")
+            assert (await theirs.call("POST", f"{own}/actions/deactivate")).status_code == 403
+            assert (await other.call("POST", f"{own}/actions/deactivate")).status_code == 204
+            assert message(await other.call("GET", f"{own}/file"), 403, "forbidden")
+            assert (await other.call("POST", f"{own}/actions/reactivate")).status_code == 204
             assert [await act("deactivate"), await act("deactivate")] == [204, 204]
             assert (await shown(other, image_id))["status"] == "deactivated"
             assert message(await other.call("GET", f"{path}/file"), 403, "forbidden")

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from structlog.testing import capture_logs
+
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers.notifications import newest
 from kilonova.objects.service import Service
@@ -68,6 +70,18 @@ async def image(world: World) -> str:
     headers = {"Content-Type": "application/octet-stream"}
     await world.http.put(f"/image/v2/images/{image_id}/file", content=bytes(1 << 20), headers=headers)
     return image_id
+
+
+def test_a_hypervisor_that_stays_away_is_not_told_of_by_every_periodic_task(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        lose(world, "a")
+        with capture_logs() as said:
+            await world.clock.sleep(1500)
+        assert [line for line in said if line["event"] == "periodic task failed"] == []
+        world.machines["a"].come_back()
+        await in_service(world, "a", True)
+
+    play(tmp_path, test)
 
 
 def test_lost_while_the_conductor_is_away_it_is_disabled_when_that_is_back(tmp_path: Path) -> None:

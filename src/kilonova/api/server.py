@@ -14,6 +14,10 @@ from kilonova.api.console_socket import MOST_BYTES
 GRACE_S = 5
 """Seconds that requests in flight get when the server stops."""
 
+IDLE_S = 75
+"""Seconds that a connection is kept for its client's next request.  Longer than clients pause between polls
+(openstack's: 2 or 5): a connection that ends just as it is used is, to them, a failure of what they wait for."""
+
 TICK_S = 1.0
 
 
@@ -67,6 +71,7 @@ def make_server(app: Any) -> Server:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
+        timeout_keep_alive=IDLE_S,
     )
     log = logging.getLogger("uvicorn.error")
     log.setLevel(logging.WARNING)  # below it writes whole URLs, and a console's URL bears its token

@@ -67,6 +67,8 @@ def _file(given: Path | None) -> Path:
     for place in places:
         if place.expanduser().is_file():
             return place.expanduser()
+    if given is not None or named:
+        raise ConfigError(f"There is no file {places[0]}.")
     raise ConfigError(f"There is no clouds.yaml (looked for {', '.join(map(str, places))}); name one: --clouds-file.")
 
 

@@ -17,10 +17,13 @@ from kilonova.base.errors import KilonovaError, StateError
 def ending_in_one_sentence() -> Generator[None]:
     """Our own errors end the process with status 1 and one sentence on standard error; anything else is a defect and
     keeps its traceback."""
+    error: BaseException | None = None
     try:
         yield
     except* KilonovaError as group:
-        print(f"kilonova: {_first(group)}", file=sys.stderr)
+        error = _first(group)
+    if error is not None:  # not within except*, which would make a group, with a traceback, of the exit too
+        print(f"kilonova: {error}", file=sys.stderr)
         sys.exit(1)
 
 
@@ -38,14 +41,21 @@ def stop_on_signals() -> asyncio.Event:
     return stop
 
 
+MARKS = ("lock", "kilonova.db", "compute_id", "token.key", "compute.lock", "conductor.lock", "instances")
+"""One of them is in every state directory that was used, or is restored into."""
+NEUTRAL = ("lost+found", "clouds.yaml", "images", "kvm-verdict.json")
+
+
 def prepare_state(path: Path, role: str | None = None) -> ExitStack:
     """Make the state directory and hold it for this process, until the result is closed.
 
     Without a `role` for nobody else (the one box); with one, beside processes of other roles.  Others may pass through
-    it (QEMU runs as another user) but not look into it.  Raises StateError.
+    it (QEMU runs as another user) but not look into it.  Raises StateError, also for a directory that is somebody
+    else's: a home or a checkout must not become one by a slip.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
+        _refuse_if_anothers(path)
         if path.stat().st_uid == os.geteuid():
             path.chmod(0o711)
         with ExitStack() as held:
@@ -59,6 +69,15 @@ def prepare_state(path: Path, role: str | None = None) -> ExitStack:
     except OSError as exc:
         hint = "run as root or give it a state path of your own"
         raise StateError(f"The state directory {path} cannot be used: {exc.strerror}; {hint}.") from exc
+
+
+def _refuse_if_anothers(path: Path) -> None:
+    found = sorted(entry.name for entry in path.iterdir())
+    strange = [name for name in found if name not in NEUTRAL]
+    if strange and not any(name in MARKS for name in found):
+        raise StateError(
+            f"{path} is no state directory of Kilonova and not empty ({', '.join(strange[:3])}): name one of its own."
+        )
 
 
 def _lock(held: ExitStack, path: Path, kind: int) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kilonova.base.errors import KilonovaError, NotFound
+from kilonova.base.errors import InvalidInput, KilonovaError, NotFound
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
@@ -46,8 +46,11 @@ def console(
 
 
 def server_id(cloud: "Cloud", name: str) -> str:
-    """The one server of that id or name.  Raises NotFound and KilonovaError."""
+    """The one server of that id or name.  Raises InvalidInput, NotFound and KilonovaError."""
     from urllib.parse import quote
+
+    if not name:
+        raise InvalidInput("The name of the server is empty.")
 
     found = cloud.call("GET", f"/servers?name={quote(f'^{re.escape(name)}$')}")["servers"]
     ids = [server["id"] for server in found if server["name"] == name]
@@ -115,7 +118,10 @@ async def _type(socket: "ClientConnection", keys: int) -> None:
 
     try:
         while True:
-            loop.add_reader(keys, read)
+            try:
+                loop.add_reader(keys, read)
+            except PermissionError:  # a file, /dev/null: never to be waited for
+                read()
             before, end, _ = (data := await pressed.get()).partition(END)
             if before:
                 with contextlib.suppress(ConnectionClosed):  # whoever reads it will say so

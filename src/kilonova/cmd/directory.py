@@ -35,7 +35,9 @@ def open_cloud(clouds_file: Path | None, name: str) -> "Cloud":
 
 
 def find(cloud: "Cloud", kind: str, name: str) -> dict[str, Any]:
-    """The one `kind` ("user", "project", "role") of that name or id.  Raises NotFound."""
+    """The one `kind` ("user", "project", "role") of that name or id.  Raises InvalidInput and NotFound."""
+    if not name:
+        raise InvalidInput(f"The name of the {kind} is empty.")
     for one in cloud.identify("GET", f"/{kind}s?name={quote(name, safe='')}")[f"{kind}s"]:
         return one
     if _ID.fullmatch(name):

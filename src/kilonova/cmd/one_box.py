@@ -26,8 +26,13 @@ from kilonova.wiring import OneBox, one_box
 log = structlog.get_logger(__name__)
 
 FIRST_WORDS_S = 3.0
-"""How long the greeting waits for the hypervisor before it says what it waits for."""
+"""How long the greeting waits for the hypervisor before it says that it is not there."""
+SLOW_START_S = 10.0
+"""The same while nothing is known to be wrong: a session daemon's first start, with its look at QEMU, takes seconds."""
+WHILE_WAITING = "everything that needs no hypervisor is served; `kilonova doctor` says what to do"
 POLL_FIRST_S, POLL_S = 0.05, 1.0
+POLICY_S = 2.0
+"""How long the policy's library waits for the hypervisor: requests may come that need none."""
 DRAIN_S = 10.0
 SESSION_LIMITS = (
     "a libvirt session of your own: guests reach out, and are reached by their ssh port and their console only; they "
@@ -41,7 +46,10 @@ def run(settings: Settings, clouds_file: Path | None, again: Callable[[], Settin
     Raises StateError or ConfigError in one sentence when it cannot even begin.
     """
     logging.set_up(debug=settings.default.debug)
-    lock = prepare_state(settings.default.state_path)
+    state = settings.default.state_path
+    lock = prepare_state(state)
+    if clouds_file is not None:
+        clouds.refuse_unless_usable(clouds_file, first_start=not (state / "kilonova.db").exists())
     listener = bind(settings.api.listen, settings.api.port)
     try:
         import uvloop
@@ -77,7 +85,7 @@ async def _serve(
             server = box.server()
             serving = tasks.spawn("http", server.serve(sockets=[listener]))
             greeting = tasks.spawn("greeting", _greet(box, clock, listener, clouds_file))
-            start_daemon("policy", box.policy.prepare)
+            tasks.spawn("policy", _prepare_policy(box, clock))
             hangup = Hangup(again, box.reload)
             async with attended(box.vitals, settings, hangup, clock, box.manager.ready):
                 await stop.wait()
@@ -91,6 +99,14 @@ async def _serve(
         print("stopped; guests keep running, and the next `kilonova up` takes them back.", flush=True)
 
 
+async def _prepare_policy(box: OneBox, clock: Clock) -> None:
+    """Once the start is over: a thread of its own would still take the interpreter from it."""
+    begun = clock.monotonic()
+    while not box.manager.ready()[0] and clock.monotonic() - begun < POLICY_S:
+        await clock.sleep(POLL_FIRST_S)
+    start_daemon("policy", box.policy.prepare)
+
+
 async def _greet(box: OneBox, clock: Clock, listener: socket.socket, clouds_file: Path | None) -> None:
     """Say where we are and what there is.  That nobody reads it (a closed pipe) is no reason to stop serving."""
     with contextlib.suppress(BrokenPipeError):
@@ -100,12 +116,12 @@ async def _greet(box: OneBox, clock: Clock, listener: socket.socket, clouds_file
 async def _say_all(box: OneBox, clock: Clock, listener: socket.socket, clouds_file: Path | None) -> None:
     address, port = listener.getsockname()[:2]
     url = f"http://{f'[{address}]' if ':' in address else address}:{port}"
-    text = clouds.clouds_yaml(url, box.first_password)
     if clouds_file is not None:
-        clouds.write(clouds_file, text)
+        clouds.write(clouds_file, url, box.first_password)
     print(f"API         {url}")
     print(f"state       {box.settings.default.state_path}")
     if clouds_file is None:
+        text = clouds.clouds_yaml(url, box.first_password)
         print(f"\n# clouds.yaml: save it as ~/.config/openstack/clouds.yaml, then: export OS_CLOUD=kilonova\n{text}")
     else:
         print(f"clouds      {clouds_file}", flush=True)
@@ -115,16 +131,17 @@ async def _say_all(box: OneBox, clock: Clock, listener: socket.socket, clouds_fi
 
 async def _when_in_service(box: OneBox, clock: Clock) -> str:
     """What there is to say of the hypervisor, once it is in service; says what it waits for if that takes long."""
-    patience, pause = clock.monotonic() + FIRST_WORDS_S, POLL_FIRST_S
+    began, said = clock.monotonic(), False
     while True:
         ready, reason = box.manager.ready()
         if ready:
             with contextlib.suppress(HypervisorUnavailable):  # it went away again
                 return await _hypervisor(box)
-        elif clock.monotonic() > patience:
-            print(f"waiting     {reason} (everything that needs no hypervisor is served)", flush=True)
-            patience, pause = float("inf"), POLL_S
-        await clock.sleep(pause)
+        patience = FIRST_WORDS_S if box.manager.virtapi.enabled is False else SLOW_START_S
+        if not ready and not said and clock.monotonic() - began > patience:
+            said = True
+            print(f"waiting     {reason} ({WHILE_WAITING})", flush=True)
+        await clock.sleep(POLL_S if said else POLL_FIRST_S)
 
 
 async def _hypervisor(box: OneBox) -> str:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from kilonova.base.errors import ConfigError
+
 
 def up(
     config_file: Annotated[list[str] | None, typer.Option(help="Configuration file; may be given again.")] = None,
@@ -38,7 +40,9 @@ def up(
         overrides["DEFAULT", "debug"] = True
     if listen is not None:
         address, _, port = listen.rpartition(":")
+        if not (port.isascii() and port.isdigit() and int(port) < 1 << 16):
+            raise ConfigError(f"--listen takes ADDRESS:PORT, and not {listen}.")
         overrides["api", "listen"] = address or "127.0.0.1"
-        overrides["api", "port"] = port
+        overrides["api", "port"] = int(port)
     again = partial(load, config_file or (), config_dir or (), overrides)
-    run(again(), clouds_file, again)
+    run(again(), clouds_file.expanduser() if clouds_file is not None else None, again)

@@ -107,7 +107,7 @@ class ComputeManager:
         reports.start(defaults, tasks)
         feed.start(tasks)
         notifier.start(tasks)
-        Reaper(session, lanes, runner, tools, self.metrics).start(tasks)
+        Reaper(session, lanes, runner, tools, self.metrics).start(tasks, self.virtapi)
 
     def ready(self) -> tuple[bool, str]:
         """Whether this host can get work, and if not, why in one sentence."""
@@ -179,7 +179,7 @@ class ComputeManager:
         return rows.Uptime(await uptime())
 
     async def _diagnose(self, request: rows.Diagnose, _peer: str) -> GuestDiagnostics:
-        return await able(self.driver, Diagnostics, "measure a guest").diagnostics(request.instance_id)
+        return await able(self.driver, Diagnostics).diagnostics(request.instance_id)
 
     async def _cache_images(self, request: rows.CacheImages, _peer: str) -> Ack:
         if self._precache is not None:

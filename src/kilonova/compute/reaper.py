@@ -17,6 +17,7 @@ from kilonova.compute.operation import Job, Tools
 from kilonova.compute.operations import OPERATIONS
 from kilonova.compute.runner import Run, Runner
 from kilonova.compute.session import Session
+from kilonova.compute.virtapi import ComputeVirtAPI
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, InstanceId
 from kilonova.objects.instance import Instance
@@ -41,13 +42,14 @@ class Reaper:
     def _clock(self) -> Clock:
         return self._tools.clock
 
-    def start(self, tasks: Supervisor) -> None:
+    def start(self, tasks: Supervisor, virtapi: ComputeVirtAPI) -> None:
         """Begin, as configured."""
         settings = self._tools.settings
+        reap, report = virtapi.while_in_service(self.reap), virtapi.while_in_service(self.report)
         if settings.running_deleted_instance_action != "noop":
             period = settings.running_deleted_instance_poll_interval
-            tasks.periodic("running deleted", period, self.reap, limit_s=LIMIT_S)
-        tasks.periodic("orphans", settings.orphan_report_interval, self.report, limit_s=LIMIT_S)
+            tasks.periodic("running deleted", period, reap, limit_s=LIMIT_S)
+        tasks.periodic("orphans", settings.orphan_report_interval, report, limit_s=LIMIT_S)
 
     async def reap(self) -> None:
         """One round: make absent what was seen deleted in an earlier round and still is."""

@@ -44,8 +44,10 @@ class Reports:
         self._changed.set()
         tasks.spawn("hypervisor level", self._follow_level())
         tasks.periodic("heartbeat", settings.report_interval, self._heartbeat)
-        tasks.periodic("inventory", settings.update_resources_interval, self.inventory)
-        tasks.periodic("power sync", settings.sync_power_state_interval, self._observer.sync)
+        tasks.periodic("inventory", settings.update_resources_interval, self._virtapi.while_in_service(self.inventory))
+        tasks.periodic(
+            "power sync", settings.sync_power_state_interval, self._virtapi.while_in_service(self._observer.sync)
+        )
 
     async def inventory(self) -> None:
         """Tell what the host has, if that changed since it was last told, or since the host was forgotten."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the driver may ask of the service above it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import structlog
@@ -35,6 +35,16 @@ class ComputeVirtAPI:
     def set_host_enabled(self, enabled: bool, reason: str = "") -> None:
         self.enabled, self.reason = enabled, reason
         self.on_enabled()
+
+    def while_in_service(self, work: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        """`work`, for a periodic task: left out while the hypervisor is known to be away, so that each outage is told
+        once.  All is read again when it is back."""
+
+        async def work_if_there() -> None:
+            if self.enabled is not False:
+                await work()
+
+        return work_if_there
 
     def notify_error(self, event_type: str, payload: Mapping[str, Any]) -> None:
         log.error(event_type, **payload)

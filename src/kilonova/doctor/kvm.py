@@ -7,6 +7,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from kilonova.base.errors import InvalidInput
 from kilonova.doctor.finding import Finding, error, note, ok, warning
 from kilonova.doctor.hypervisor import connect, socket_path
 from kilonova.doctor.subject import Subject, User, group_name, ourselves, qemu_user
@@ -69,9 +70,21 @@ def judge_device(found: Device | None, usable: bool, cpu_has_it: bool, virt_type
     if not stat.S_ISCHR(found.mode):
         return bad(name, f"{found.path} is no device.", f"rm {found.path} && modprobe kvm", mode=found.text())
     if not usable:
-        cure = f"usermod -aG {group_name(found.gid)} {ourselves().name}, and log in again."
+        cure = _let_in(found, ourselves().name)
         return bad(name, f"{found.path} is there ({found.text()}) and not ours to use.", cure, mode=found.text())
     return ok(name, f"{found.path} is there ({found.text()}) and we may use it.", mode=found.text())
+
+
+def _let_in(found: Device, user: str) -> str:
+    if _is_of_a_group(found):
+        return f"usermod -aG {group_name(found.gid)} {user}, and log in again."
+    now = CURE_NOW.format(device=found.path)
+    return f"{now} && usermod -aG kvm {user}, and log in again; where udev runs, for good: {CURE_FOR_GOOD}"
+
+
+def _is_of_a_group(found: Device) -> bool:
+    """Whoever is put into the device's group may use it, and that group is not root's."""
+    return found.gid != 0 and found.mode >> 3 & READ_WRITE == READ_WRITE
 
 
 def capability_cache(subject: Subject) -> Finding:
@@ -118,7 +131,7 @@ def judge_capability_cache(found: Device | None, qemu: User | None, daemon_uid: 
         f"libvirtd may use {found.path} ({found.text()}) and QEMU's user {qemu.name} may not: "
         "libvirtd probes QEMU anew at every start of a guest, about 48 s each."
     )
-    if found.gid != 0 and found.mode >> 3 & READ_WRITE == READ_WRITE:
+    if _is_of_a_group(found):
         return error(
             name, said, f"usermod -aG {group_name(found.gid)} {qemu.name} && systemctl restart libvirtd", **facts
         )
@@ -174,6 +187,8 @@ async def prove(subject: Subject, kernel: Path, initrd: Path, limit_s: float = 2
 
     try:
         proof = await kvm.prove(kernel, initrd, subject.state, limit_s)
+    except InvalidInput as exc:
+        return error("kvm-verdict", exc.message, "Name a kernel and its initrd (see docs/doctor.md).")
     except OSError as exc:
         return error("kvm-verdict", f"The verdict cannot be kept: {exc}.", "Run it as the service's own user.")
     return judge_verdict(proof, "", subject.settings.libvirt.virt_type)

@@ -123,6 +123,8 @@ def test_changes_and_ends(tmp_path: Path) -> None:
 def test_what_cannot_be_is_one_sentence(tmp_path: Path) -> None:
     async def main() -> None:
         async with desk(tmp_path) as d:
+            assert "The name of the user is empty." in await d.refused("user", "show", "")
+            assert "The name of the server is empty." in await d.refused("console", "")
             assert "no user called ann" in await d.refused("user", "show", "ann")
             assert "no project called x" in await d.refused("user", "create", "ann", "--project", "x", stdin="p\n")
             assert "no role called x" in await d.refused("role", "add", "x", "--user", "admin", "--project", "admin")

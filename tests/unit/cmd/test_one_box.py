@@ -1,16 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `kilonova up` says when it cannot begin: one sentence, status 1, no traceback."""
 
+import asyncio
+import contextlib
+import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from kilonova.base.errors import StateError
-from kilonova.cmd import clouds
-from kilonova.cmd.one_box import prepare_state
+from kilonova.cmd.common import ending_in_one_sentence, prepare_state
+from kilonova.cmd.one_box import _when_in_service  # pyright: ignore[reportPrivateUsage]
+from tests.simulation.virtual import SimClock, run_virtually
 
 
 def up(*words: str) -> subprocess.CompletedProcess[str]:
@@ -41,7 +47,9 @@ def test_a_state_directory_that_cannot_be(tmp_path: Path) -> None:
 
 
 def test_a_port_that_is_no_number(tmp_path: Path) -> None:
-    assert "seven" in one_sentence(up("--state-path", str(tmp_path), "--listen", "127.0.0.1:seven"))
+    assert "--listen takes ADDRESS:PORT" in one_sentence(
+        up("--state-path", str(tmp_path), "--listen", "127.0.0.1:seven")
+    )
 
 
 def test_a_driver_that_is_not_there(tmp_path: Path) -> None:
@@ -59,9 +67,64 @@ def test_two_at_a_time_on_one_state_directory(tmp_path: Path) -> None:
     prepare_state(tmp_path).close()
 
 
-def test_clouds_yaml_is_the_owners_only_and_a_password_is_not_overwritten(tmp_path: Path) -> None:
-    path = tmp_path / "clouds.yaml"
-    clouds.write(path, clouds.clouds_yaml("http://127.0.0.1:8774", "hunter2"))
-    assert path.stat().st_mode & 0o777 == 0o600
-    clouds.write(path, clouds.clouds_yaml("http://127.0.0.1:8774", None))
-    assert "hunter2" in path.read_text()
+def test_what_is_somebody_elses_does_not_become_a_state_directory(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "README.md").touch()
+    said = one_sentence(up("--state-path", str(tmp_path), "--listen", "127.0.0.1:0"))
+    assert f"{tmp_path} is no state directory of Kilonova and not empty (README.md): name one of its own." in said
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+    assert os.listdir(tmp_path) == ["README.md"]
+    for harmless in ("lost+found", "clouds.yaml"):
+        (tmp_path / harmless).mkdir(parents=True)
+        with pytest.raises(StateError, match="README"):
+            prepare_state(tmp_path)
+    (tmp_path / "README.md").unlink()
+    prepare_state(tmp_path).close()
+    (tmp_path / "README.md").touch()  # what has been one stays one
+    prepare_state(tmp_path).close()
+
+
+def test_an_address_without_a_port(tmp_path: Path) -> None:
+    for listen in ("127.0.0.1:", "127.0.0.1:99999", "8774x"):
+        said = one_sentence(up("--state-path", str(tmp_path), "--listen", listen))
+        assert f"--listen takes ADDRESS:PORT, and not {listen}." in said
+
+
+def test_a_defect_in_a_task_keeps_its_traceback_and_a_refusal_in_one_has_none(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended, ending_in_one_sentence():
+        raise BaseExceptionGroup("tasks", [ExceptionGroup("inner", [StateError("It is full.")])])
+    assert (ended.value.code, capsys.readouterr().err) == (1, "kilonova: It is full.\n")
+    with pytest.raises(ExceptionGroup), ending_in_one_sentence():
+        raise ExceptionGroup("tasks", [KeyError("defect")])
+
+
+def test_a_clouds_file_that_cannot_be_is_refused_before_a_password_is_made(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("my notes")
+    words = ("--state-path", str(tmp_path / "state"), "--listen", "127.0.0.1:0")
+    for path, why in (
+        (tmp_path / "notes.txt" / "clouds.yaml", "File exists"),
+        (tmp_path / "notes.txt", "is no clouds.yaml"),
+        (tmp_path, "Is a directory"),
+    ):
+        assert why in one_sentence(up(*words, "--clouds-file", str(path)))
+    assert (tmp_path / "notes.txt").read_text() == "my notes"
+    assert not (tmp_path / "state/kilonova.db").exists()
+
+
+def test_a_slow_start_is_no_fault_and_an_outage_is_told_soon(capsys: pytest.CaptureFixture[str]) -> None:
+    def said_after(seconds: float, enabled: bool | None) -> str:
+        state = SimpleNamespace(ready=lambda: (False, "why"), virtapi=SimpleNamespace(enabled=enabled))
+
+        async def wait() -> None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await _when_in_service(cast(Any, SimpleNamespace(manager=state)), SimClock(1))
+
+        run_virtually(wait())
+        return capsys.readouterr().out
+
+    assert said_after(8, None) == said_after(8, True) == ""
+    assert said_after(8, False).count("waiting     why (") == 1
+    assert said_after(60, True).count("waiting     why (") == 1

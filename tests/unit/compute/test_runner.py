@@ -125,3 +125,24 @@ def test_a_clean_up_that_fails_is_told_and_ends_the_action(tmp_path: Path) -> No
             assert bench.guest_count == 0
 
     run_virtually(main())
+
+
+def test_a_guest_that_cannot_be_read_is_unknown_and_its_action_ends(tmp_path: Path) -> None:
+    """Or it would be handed out again, and run again, until its deadline."""
+    bench = Bench(tmp_path)
+
+    async def refuse(name: str, _guest: object) -> Exception | None:
+        if name == "guest_state":
+            raise HypervisorError("libvirt refused: internal error.")
+        return None
+
+    async def main() -> None:
+        async with Supervisor(bench.clock) as tasks:
+            await bench.start(tasks)
+            await bench.run(bench.job(Verb.CREATE))
+            bench.machine.before_call = refuse
+            outcome = await bench.run(bench.job(Verb.STOP))
+            assert (outcome.succeeded, outcome.power) == (False, PowerState.NOSTATE)
+            assert outcome.message == "libvirt refused: internal error."
+
+    run_virtually(main())

@@ -69,6 +69,13 @@ def test_the_device(device: Device | None, usable: bool, cpu: bool, virt_type: s
     assert (found.level, words in found.found) == (level, True), found
 
 
+def test_nobody_is_put_into_roots_group_nor_into_one_without_rights() -> None:
+    assert kvm.judge_device(AS_UDEV_MAKES_IT, False, True, "auto").cure.startswith("usermod -aG ")
+    for device in (ROOTS_ONLY, replace(ROOTS_ONLY, gid=107), replace(AS_UDEV_MAKES_IT, gid=0)):
+        cure = kvm.judge_device(device, False, True, "auto").cure
+        assert cure.startswith("chgrp kvm /dev/kvm && chmod 660 /dev/kvm && usermod -aG kvm "), cure
+
+
 def test_a_verdict_holds_for_this_machine_only(tmp_path: Path) -> None:
     host = subject(tmp_path)
     assert "was not tried" in kvm.verdict(host).found
@@ -92,12 +99,13 @@ def test_a_kvm_that_hangs_is_an_error_only_where_it_is_demanded(tmp_path: Path) 
     assert kvm.verdict(subject(tmp_path, libvirt__virt_type="qemu")).level is Level.OK
 
 
-def test_a_proof_without_a_kernel_is_a_finding(tmp_path: Path) -> None:
+def test_a_proof_that_cannot_be_made_or_kept_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "KVM", tmp_path / "kvm")
     found = asyncio.run(kvm.prove(subject(tmp_path), tmp_path / "none", tmp_path / "none"))
-    assert found.check == "kvm-verdict"
-    assert "KVM does not work here" in found.found
+    assert (found.check, found.level) == ("kvm-verdict", Level.ERROR)
+    assert found.found == f"There is no file {tmp_path}/none to boot."
     (tmp_path / "file").touch()
-    found = asyncio.run(kvm.prove(subject(tmp_path / "file"), tmp_path / "none", tmp_path / "none"))
+    found = asyncio.run(kvm.prove(subject(tmp_path / "file"), tmp_path / "file", tmp_path / "file"))
     assert found.level is Level.ERROR
     assert "cannot be kept" in found.found
 

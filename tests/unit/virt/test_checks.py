@@ -2,11 +2,14 @@
 """KVM is believed only where a kernel was seen to boot in it."""
 
 import asyncio
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
+from kilonova.base.errors import InvalidInput
 from kilonova.virt.libvirt import checks, kvm
 from kilonova.virt.libvirt.checks import Verdict
 
@@ -31,20 +34,20 @@ def qemu_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> N
 
 
 def test_without_a_verdict_guests_run_without_kvm(tmp_path: Path) -> None:
-    assert checks.choose_virt_type("auto", tmp_path) == "qemu"
-    assert checks.choose_virt_type("kvm", tmp_path) == "kvm"
-    assert checks.choose_virt_type("test", tmp_path) == "test"
+    assert checks.VirtType(tmp_path).choose("auto") == "qemu"
+    assert checks.VirtType(tmp_path).choose("kvm") == "kvm"
+    assert checks.VirtType(tmp_path).choose("test") == "test"
 
 
 def test_a_verdict_holds_for_this_machine_only(tmp_path: Path) -> None:
     machine = checks.this_machine()
     checks.write_verdict(tmp_path, Verdict(True, "", machine))
-    assert checks.choose_virt_type("auto", tmp_path) == "kvm"
+    assert checks.VirtType(tmp_path).choose("auto") == "kvm"
     for other in (replace(machine, boot_id="x"), replace(machine, qemu="x"), replace(machine, kvm="x")):
         checks.write_verdict(tmp_path, Verdict(True, "", other))
-        assert checks.choose_virt_type("auto", tmp_path) == "qemu"
+        assert checks.VirtType(tmp_path).choose("auto") == "qemu"
     checks.write_verdict(tmp_path, Verdict(False, "it hangs", machine))
-    assert checks.choose_virt_type("auto", tmp_path) == "qemu"
+    assert checks.VirtType(tmp_path).choose("auto") == "qemu"
     (tmp_path / checks.VERDICT_FILE).write_text('{"works": true')
     assert checks.read_verdict(tmp_path) is None
 
@@ -56,7 +59,7 @@ def test_a_kernel_that_speaks_is_the_proof(tmp_path: Path, kernel: Path, monkeyp
     )
     verdict = asyncio.run(kvm.prove(kernel, kernel, tmp_path))
     assert verdict.works
-    assert checks.choose_virt_type("auto", tmp_path) == "kvm"
+    assert checks.VirtType(tmp_path).choose("auto") == "kvm"
 
 
 @pytest.mark.parametrize(
@@ -81,11 +84,32 @@ def test_a_kernel_that_hangs_or_dies_is_none(
 
 def test_what_is_missing_is_named(tmp_path: Path, kernel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     qemu_that(tmp_path, monkeypatch, "exit 0")
-    assert "is not there to be booted" in asyncio.run(kvm.prove(tmp_path / "none", kernel, tmp_path)).why
     checks.KVM.unlink()
     assert "no /dev/kvm" in asyncio.run(kvm.prove(kernel, kernel, tmp_path)).why
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "not installed" in asyncio.run(kvm.prove(kernel, kernel, tmp_path)).why
+
+
+def test_a_verdict_outlives_a_wrong_path_and_a_user_without_rights(
+    tmp_path: Path, kernel: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    qemu_that(tmp_path, monkeypatch, "exit 0")
+    verdict = Verdict(True, "a kernel booted under KVM", checks.this_machine())
+    checks.write_verdict(tmp_path, verdict)
+    with pytest.raises(InvalidInput, match=f"There is no file {tmp_path}/none to boot"):
+        asyncio.run(kvm.prove(tmp_path / "none", kernel, tmp_path))
+    monkeypatch.setattr(os, "access", lambda path, mode: path != checks.KVM)
+    assert "this user may not use" in asyncio.run(kvm.prove(kernel, kernel, tmp_path)).why
+    assert checks.read_verdict(tmp_path) == verdict
+
+
+def test_why_guests_run_without_kvm_is_said_once_for_each_reason(tmp_path: Path) -> None:
+    virt_type = checks.VirtType(tmp_path)
+    with capture_logs() as said:
+        assert [virt_type.choose("auto") for _ in range(3)] == ["qemu"] * 3
+        checks.write_verdict(tmp_path, Verdict(False, "it hangs", checks.this_machine()))
+        assert [virt_type.choose("auto") for _ in range(3)] == ["qemu"] * 3
+    assert [line["why"] for line in said] == [checks.UNTRIED, "it hangs"]
 
 
 def test_versions_are_written_as_people_do() -> None:

@@ -99,7 +99,8 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 """An integer, also as text."""
 Positive = Annotated[int, Field(ge=1, le=0x7FFFFFFF), BeforeValidator(_whole)]
 NotNegative = Annotated[int, Field(ge=0, le=0x7FFFFFFF), BeforeValidator(_whole)]
-IdText = Annotated[str, BeforeValidator(_id_text), StringConstraints(min_length=1, max_length=255)]
+NumberOrText = BeforeValidator(_id_text)
+IdText = Annotated[str, NumberOrText, StringConstraints(min_length=1, max_length=255)]
 IPv4Text = Annotated[str, _address_of(IPv4Address)]
 IPv6Text = Annotated[str, _address_of(IPv6Address)]
 """In the normal form."""

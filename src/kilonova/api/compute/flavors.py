@@ -14,7 +14,7 @@ from pydantic import Field, StringConstraints
 
 from kilonova.api.body import Body
 from kilonova.api.call import Call, Reply, json_reply
-from kilonova.api.compute.fields import Boolean, Description, Name, NotNegative, Positive
+from kilonova.api.compute.fields import Boolean, Description, Name, NotNegative, NumberOrText, Positive
 from kilonova.api.microversion import v2
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
@@ -26,7 +26,9 @@ from kilonova.objects.ids import FlavorId
 ARGUMENTS = frozenset({"limit", "marker", "is_public", "minRam", "minDisk", "sort_key", "sort_dir"})
 
 _FlavorIdText = Annotated[
-    str, StringConstraints(max_length=255, pattern=r"^[a-zA-Z0-9._-]([a-zA-Z0-9. _-]*[a-zA-Z0-9._-])?$")
+    str,
+    NumberOrText,
+    StringConstraints(max_length=255, pattern=r"^[a-zA-Z0-9._-]([a-zA-Z0-9. _-]*[a-zA-Z0-9._-])?$"),
 ]
 
 _SORT: dict[str, Callable[[Flavor], Any]] = {

@@ -101,19 +101,9 @@ STRICT = v2(75)
 ARGUMENTS = frozenset(
     {"limit", "marker", "sort_key", "sort_dir", "name", "status", "image", "flavor", "ip", "ip6", "deleted"}
     | {"changes-since", "changes-before", "all_tenants", "tenant_id", "project_id", "reservation_id"}
-    | {
-        "tags",
-        "tags-any",
-        "not-tags",
-        "not-tags-any",
-        "access_ip_v4",
-        "access_ip_v6",
-        "locked",
-        "power_state",
-        "launch_index",
-    }
-    | {"config_drive", "display_name", "auto_disk_config", "created_at", "launched_at", "terminated_at", "progress"}
-    | {"root_device_name", "kernel_id", "ramdisk_id", "soft_deleted", "image_ref"}
+    | {"tags", "tags-any", "not-tags", "not-tags-any", "access_ip_v4", "access_ip_v6", "locked", "power_state"}
+    | {"launch_index", "config_drive", "display_name", "auto_disk_config", "created_at", "launched_at", "terminated_at"}
+    | {"progress", "root_device_name", "kernel_id", "ramdisk_id", "soft_deleted", "image_ref"}
     | _OF_OTHER_TABLES
     | set(_EQUALS)
     | set(_EQUALS_OF_ADMINS)

@@ -119,7 +119,7 @@ async def download(call: Call) -> Reply:
     """200 with the bytes, or 204 while there are none.  Raises Forbidden for one that is deactivated."""
     image = await find(call)
     if image.status is ImageStatus.DEACTIVATED and not call.context.is_admin:
-        raise Forbidden(f"The image {image.id} is deactivated: an administrator has to say that it may be used.")
+        raise Forbidden(f"The image {image.id} is deactivated: whoever owns it has to say that it may be used.")
     if image.status not in WITH_BYTES or not image.size:
         return Reply(status=204)
     headers = [("Content-Length", str(image.size))]

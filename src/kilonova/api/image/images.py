@@ -19,14 +19,16 @@ from kilonova.objects.ids import ImageId
 from kilonova.objects.image import Image, ImageStatus
 
 PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
-PATCH_TYPES = frozenset({PATCH_TYPE, "application/openstack-images-v2.0-json-patch"})
+OLD_PATCH_TYPE = "application/openstack-images-v2.0-json-patch"
+PATCH_TYPES = frozenset({PATCH_TYPE, OLD_PATCH_TYPE})
+_OPERATIONS = ("add", "replace", "remove")
 PATCH_SHAPE: Mapping[str, Any] = {
     "type": "array",
     "items": {
         "type": "object",
         "required": ["op", "path"],
         "properties": {
-            "op": {"type": "string", "enum": ["add", "replace", "remove"]},
+            "op": {"type": "string", "enum": list(_OPERATIONS)},
             "path": {"type": "string", "pattern": "^/[^/]*$", "description": "a slash and the name of one member"},
             "value": {"description": "what the member becomes; not for remove"},
         },
@@ -89,11 +91,17 @@ async def update(call: Call, data: bytes) -> Reply:
 
     The record is replaced if it is still the one that was read; otherwise the caller gets a Conflict.
     """
-    if _media_type(call) not in PATCH_TYPES:
+    media_type = _media_type(call)
+    if media_type not in PATCH_TYPES:
         raise HttpError(415, f"Unsupported content type: use {' or '.join(sorted(PATCH_TYPES))}.")
     image = await find_own(call)
     refuse_while_saving(image)
-    changed = applied(image, _patched(current(image), _operations(data)), call)
+    settable = current(image)
+    if call.context.is_admin:
+        settable["owner"] = image.owner
+    members = _patched(settable, _operations(data, old=media_type == OLD_PATCH_TYPE))
+    owner = _owner(members.pop("owner", image.owner))
+    changed = replace(applied(image, members, call), owner=owner)
     if image.status is not ImageStatus.QUEUED and (changed.disk_format, changed.container_format) != (
         image.disk_format,
         image.container_format,
@@ -113,8 +121,14 @@ def _media_type(call: Call) -> str:
     return call.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _operations(data: bytes) -> list[tuple[str, str, Any]]:
-    """(op, member, value) of each.  Raises InvalidInput."""
+def _owner(value: Any) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= 255:
+        raise InvalidInput("It is no project's id.", path="owner")
+    return value
+
+
+def _operations(data: bytes, *, old: bool) -> list[tuple[str, str, Any]]:
+    """(op, member, value) of each.  Before v2.1, {"replace": "/name"} said op and path in one.  Raises InvalidInput."""
     try:
         listed = from_json(data)
     except ValueError as exc:
@@ -125,8 +139,8 @@ def _operations(data: bytes) -> list[tuple[str, str, Any]]:
     for at, item in enumerate(listed):
         if not isinstance(item, dict):
             raise InvalidInput("Operations must be JSON objects.", path=str(at))
-        op, path = item.get("op"), item.get("path")
-        if op not in ("add", "replace", "remove"):
+        op, path = _named(item) if old else (item.get("op"), item.get("path"))
+        if op not in _OPERATIONS:
             raise InvalidInput("Operations must be one of add, replace and remove.", path=f"{at}.op")
         if not isinstance(path, str) or not path.startswith("/") or "/" in path[1:]:
             raise InvalidInput("A pointer must be a slash and the name of one member.", path=f"{at}.path")
@@ -136,11 +150,17 @@ def _operations(data: bytes) -> list[tuple[str, str, Any]]:
     return operations
 
 
+def _named(item: dict[str, Any]) -> tuple[str | None, Any]:
+    named = [op for op in _OPERATIONS if op in item]
+    return (named[0], item[named[0]]) if len(named) == 1 else (None, None)
+
+
 def _patched(members: dict[str, Any], operations: list[tuple[str, str, Any]]) -> dict[str, Any]:
     for op, name, value in operations:
-        refuse_read_only(name)
+        if name not in members:
+            refuse_read_only(name)
         if op == "remove":
-            if name in SETTABLE:
+            if name in SETTABLE or name == "owner":
                 raise Forbidden(f"Property {name} may not be removed.")
             if name not in members:
                 raise Conflict(f"Property {name} does not exist.")

@@ -6,7 +6,7 @@ from kilonova.api.image.fields import ImageFields
 from kilonova.api.route import Role, Row, Service
 from kilonova.api.versions import image_list
 
-READER, MEMBER, ADMIN = Role.READER, Role.MEMBER, Role.ADMIN
+READER, MEMBER = Role.READER, Role.MEMBER
 
 ROWS = (
     Row("GET", "", image_list, "versions", Role.ANYBODY, reply="{versions: [...]}"),
@@ -56,8 +56,8 @@ ROWS = (
     ),
     Row("PUT", "/images/{image_id}/tags/{tag}", images.add_tag, "modify_image", MEMBER, 204),
     Row("DELETE", "/images/{image_id}/tags/{tag}", images.delete_tag, "modify_image", MEMBER, 204),
-    Row("POST", "/images/{image_id}/actions/deactivate", images.deactivate, "deactivate", ADMIN, 204),
-    Row("POST", "/images/{image_id}/actions/reactivate", images.reactivate, "reactivate", ADMIN, 204),
+    Row("POST", "/images/{image_id}/actions/deactivate", images.deactivate, "deactivate", MEMBER, 204),
+    Row("POST", "/images/{image_id}/actions/reactivate", images.reactivate, "reactivate", MEMBER, 204),
     Row("GET", "/images/{image_id}/tasks", images.list_tasks, "get_image", READER, reply="{tasks: []}"),
     Row("GET", "/schemas/image", images.show_schema, "get_schemas", READER, reply="a JSON schema"),
     Row("GET", "/schemas/images", images.list_schema, "get_schemas", READER, reply="a JSON schema"),

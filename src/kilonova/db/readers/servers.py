@@ -90,16 +90,8 @@ SORTABLE = frozenset(
         "node",
     }
     | {"availability_zone", "key_name", "vm_state", "task_state", "power_state", "project_id", "user_id"}
-    | {
-        "launch_index",
-        "config_drive",
-        "image_id",
-        "flavor_id",
-        "access_ip_v4",
-        "access_ip_v6",
-        "disk_config",
-        "locked_by",
-    }
+    | {"launch_index", "config_drive", "image_id", "flavor_id", "access_ip_v4", "access_ip_v6", "disk_config"}
+    | {"locked_by"}
 )
 
 _SECOND = timedelta(seconds=1) - timedelta(microseconds=1)

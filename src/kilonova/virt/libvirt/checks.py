@@ -136,12 +136,23 @@ def write_verdict(state_path: Path, verdict: Verdict) -> None:
     unfinished.rename(state_path / VERDICT_FILE)
 
 
-def choose_virt_type(configured: str, state_path: Path) -> str:
-    """libvirt's domain type for guests.  `auto` is kvm only where a kernel is known to boot under it."""
-    if configured != "auto":
-        return configured
-    verdict = read_verdict(state_path)
-    if verdict is not None and verdict.works:
-        return "kvm"
-    log.info("guests run without KVM", why=verdict.why if verdict is not None else UNTRIED)
-    return "qemu"
+class VirtType:
+    """libvirt's domain type for guests, by the verdict that is kept in `state_path`."""
+
+    def __init__(self, state_path: Path) -> None:
+        self._state_path = state_path
+        self._said = ""
+
+    def choose(self, configured: str) -> str:
+        """`auto` is kvm only where a kernel is known to boot under it.  Why it is not is logged once, and again when
+        the reason is another one.  Blocks for a small file."""
+        if configured != "auto":
+            return configured
+        verdict = read_verdict(self._state_path)
+        if verdict is not None and verdict.works:
+            return "kvm"
+        why = verdict.why if verdict is not None else UNTRIED
+        if why != self._said:
+            self._said = why
+            log.info("guests run without KVM", why=why)
+        return "qemu"

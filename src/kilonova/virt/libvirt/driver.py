@@ -71,6 +71,7 @@ class LibvirtDriver(power.MemoryDisksFigures, LibvirtResizing):
         self._inheritance = Inheritance(settings.default.state_path)
         self._disks = Disks(settings.default.instances_path, self.connection.uri, self._files)
         self.snapshots = Snapshots(self._change, self._disks, self._files, virtapi.clock, self._watermark)
+        self._virt_type = checks.VirtType(settings.default.state_path)
         self._backend = network.backend_of(settings.network.backend, self.connection.uri)
         self._networks: network.Found | None = None
         self._known: dict[InstanceId, Ownership] = {}
@@ -352,9 +353,7 @@ class LibvirtDriver(power.MemoryDisksFigures, LibvirtResizing):
             self._known[instance_id] = replace(owner, stale=True)
 
     async def _domain(self, instance: Instance) -> Domain:
-        kind = await self._files.run(
-            checks.choose_virt_type, self.settings.libvirt.virt_type, self.settings.default.state_path
-        )
+        kind = await self._files.run(self._virt_type.choose, self.settings.libvirt.virt_type)
         simulated = kind == "test"
         disks = await self._files.run(power.devices, self._disks, instance)
         nics = () if simulated else network.interfaces(instance, await self._found())

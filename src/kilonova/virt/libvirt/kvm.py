@@ -6,8 +6,10 @@ That /dev/kvm opens proves nothing: on some nested machines firmware runs under 
 
 import asyncio
 import contextlib
+import os
 from pathlib import Path
 
+from kilonova.base.errors import InvalidInput
 from kilonova.virt.libvirt import checks
 from kilonova.virt.libvirt.checks import Machine, Verdict
 
@@ -20,17 +22,20 @@ END_S = 1.0
 async def prove(kernel: Path, initrd: Path, state_path: Path, limit_s: float = 20.0) -> Verdict:
     """Boot `kernel` with `initrd` under KVM and look for its word, for at most `limit_s` seconds.
 
-    The verdict is written to `state_path`, good until the next boot, another QEMU, or other rights on /dev/kvm.  The
-    QEMU that was started is gone when this returns.  Raises OSError when the verdict cannot be written.
+    The verdict is written to `state_path`, good until the next boot, another QEMU, or other rights on /dev/kvm.  One
+    that is about this user and not about KVM is told and not kept.  The QEMU that was started is gone afterwards.
+    Raises OSError when the verdict cannot be written, InvalidInput, with an earlier verdict kept, for missing files.
     """
+    if missing := next((path for path in (kernel, initrd) if not path.is_file()), None):
+        raise InvalidInput(f"There is no file {missing} to boot.")
     machine = checks.this_machine()
     program = checks.qemu_program()
     if program is None:
         verdict = Verdict(False, "qemu-system-x86_64 is not installed", machine)
     elif not machine.kvm:
         verdict = Verdict(False, "there is no /dev/kvm", machine)
-    elif missing := next((path for path in (kernel, initrd) if not path.is_file()), None):
-        verdict = Verdict(False, f"{missing} is not there to be booted", machine)
+    elif not os.access(checks.KVM, os.R_OK | os.W_OK):
+        return Verdict(False, f"this user may not use {checks.KVM}: nothing was tried", machine)
     else:
         verdict = await _boot(program, kernel, initrd, machine, limit_s)
     checks.write_verdict(state_path, verdict)
