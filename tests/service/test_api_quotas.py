@@ -94,6 +94,32 @@ def test_limits_that_are_counted() -> None:
     run(main())
 
 
+def test_the_metadata_of_an_image_of_a_server_has_the_same_limit() -> None:
+    async def main() -> None:
+        async with running_api(SMALL) as admin:
+            api = admin.as_("member")
+            server_id = await api.server(await admin.image(visibility="public"))
+            many = {f"k{n}": "" for n in range(200)}
+
+            async def save(kind: str, metadata: dict[str, str], **more: object) -> int:
+                body = {kind: {"name": "i", "metadata": metadata, **more}}
+                return (await api.compute("POST", f"/servers/{server_id}/action", body)).status_code
+
+            daily = {"backup_type": "daily", "rotation": 1}
+            for kind, more in (("createImage", {}), ("createBackup", daily)):
+                assert (await put(admin, metadata_items=2)).status_code == 200
+                assert await save(kind, {"a": "", "b": "", "c": ""}, **more) == 403
+                assert await save(kind, {"a": "", "b": ""}, **more) == 202
+                await api.until(server_id, "ACTIVE")
+                assert (await put(admin, metadata_items=-1)).status_code == 200
+                assert await save(kind, many, **more) == 202
+                await api.until(server_id, "ACTIVE")
+            found = (await api.call("GET", "/image/v2/images?owner=p-other")).json()["images"]
+            assert len(found) == 3  # of the backups the newest is left
+
+    run(main())
+
+
 NEWEST = {"instances", "cores", "ram", "metadata_items", "key_pairs", "server_groups", "server_group_members"}
 FILES = {"injected_files", "injected_file_content_bytes", "injected_file_path_bytes"}
 ADDRESSES = {"fixed_ips", "floating_ips", "security_groups", "security_group_rules"}

@@ -115,10 +115,11 @@ def _check(instance: Instance, asked: AcceptAction, already: list[Action]) -> No
     if instance.locked_by is not None and rule.locked and not asked.context.is_admin:
         raise InvalidState(f"Instance {instance.id} is locked", vm_state=instance.vm_state, locked=True)
     in_the_way: str | None = None
-    if instance.vm_state not in rule.allowed:
+    if instance.vm_state not in rule.allowed and not (verb is Verb.UNSHELVE and shelving.is_off_host(instance)):
         in_the_way = f"vm_state {instance.vm_state}"
     elif instance.host is None and not (rule.preempts or rule.at_once or rule.places):
-        in_the_way = f"vm_state {instance.vm_state}, without a host"
+        possible = "unshelved or deleted" if shelving.is_off_host(instance) else "deleted"
+        in_the_way = f"vm_state {instance.vm_state}, without a host: it can be {possible}"
     elif already and not rule.preempts and not rule.at_once:
         in_the_way = f"task_state {instance.task_state}"
     if in_the_way is not None:

@@ -2,7 +2,9 @@
 """The watch over deadlines: no accepted action stays open past its own.
 
 Deadlines are times of the wall clock, because they outlive the process; the wall clock may jump.  So a jump is noticed
-against the clock that does not, and the deadlines of what was accepted before it jump along.
+against the clock that does not, and the deadlines of what was accepted before it jump along; so do the windows within
+which resizes are confirmed.  A jump while no conductor runs is not noticed; docs/adr/0010-a-resize-keeps-a-copy.md says
+what then.
 """
 
 from datetime import datetime, timedelta
@@ -12,7 +14,9 @@ import sqlalchemy as sa
 from kilonova.base.clock import Clock
 from kilonova.conductor import actions
 from kilonova.db.readers import actions as read_actions
+from kilonova.db.readers import migrations as read_migrations
 from kilonova.db.writers import actions as write_actions
+from kilonova.db.writers import migrations as write_migrations
 from kilonova.objects.action import Action
 
 JUMP = timedelta(seconds=5)
@@ -36,19 +40,23 @@ class Jumps:
 
 
 def move_deadlines(connection: sa.Connection, expected: datetime, jump: timedelta) -> int:
-    """Let the deadlines of actions that were accepted before a jump jump along; how many there were.
+    """Let the deadlines of actions that were accepted before a jump jump along, and the windows of resizes that waited
+    to be confirmed; how many actions there were.
 
     After a jump back those that began before the new present are left alone: they may have been accepted since, and end
     later than they should at worst.
     """
     present, ahead = expected + jump, jump > timedelta(0)
-    moved = [
-        action
-        for action in read_actions.all_open(connection)
-        if (action.started_at <= expected if ahead else action.started_at > present)
-    ]
+
+    def was_before(at: datetime) -> bool:
+        return at <= expected if ahead else at > present
+
+    moved = [one for one in read_actions.all_open(connection) if was_before(min(one.started_at, one.updated_at))]
     for action in moved:
         write_actions.update(connection, action.id, present, deadline=action.deadline + jump)
+    for migration in read_migrations.all_waiting(connection):
+        if was_before(migration.updated_at):
+            write_migrations.wait_from(connection, migration.uuid, migration.updated_at + jump)
     return len(moved)
 
 

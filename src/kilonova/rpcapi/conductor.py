@@ -76,7 +76,7 @@ class AcceptAction:
 
 @dataclass(frozen=True, slots=True)
 class UpdateServer:
-    """Fields that are None stay as they are."""
+    """Fields that are None stay as they are, but for those that `nothing` names: they become so."""
 
     context: RequestContext
     instance_id: InstanceId
@@ -86,12 +86,14 @@ class UpdateServer:
     disk_config: str | None = None
     access_ip_v4: str | None = None
     access_ip_v6: str | None = None
+    nothing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class EditMetadata:
     """`put` is merged into what is there, after `remove` was taken away; with `replace` nothing of it stays."""
 
+    context: RequestContext
     instance_id: InstanceId
     put: Mapping[str, str] = field(default_factory=dict[str, str])
     remove: tuple[str, ...] = ()
@@ -233,11 +235,11 @@ class ConductorAPI:
         await self._caller.call(SUBJECT, UPDATE_SERVER, request)
 
     async def edit_metadata(self, request: EditMetadata) -> None:
-        """Raises NotFound, OverQuota (too many)."""
+        """Raises NotFound, InvalidState, OverQuota (too many)."""
         await self._caller.call(SUBJECT, EDIT_METADATA, request)
 
     async def edit_tags(self, request: EditTags) -> None:
-        """Raises NotFound, InvalidInput (too many)."""
+        """Raises NotFound, InvalidState, InvalidInput (too many)."""
         await self._caller.call(SUBJECT, EDIT_TAGS, request)
 
     async def set_quotas(self, request: SetQuotas) -> None:

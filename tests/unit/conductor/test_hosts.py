@@ -204,7 +204,7 @@ def test_a_delete_that_failed_is_taken_up_again_when_the_guest_can_be_judged(des
 
 def test_nothing_is_deleted_again_that_was_asked_to_live_since_or_whose_delete_failed_otherwise(desk: Desk) -> None:
     failed_delete(desk)
-    desk.accept(Verb.REBOOT, "req-r")
+    desk.accept(Verb.REBOOT, "req-r", type="HARD")
     action = desk.fetch("t-reboot").items[0].action
     desk.finish(action, succeeded=False, power=PowerState.NOSTATE, message="libvirt holds it")
     desk.observe(PowerState.SHUTDOWN, reason="unknown")

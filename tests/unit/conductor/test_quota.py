@@ -201,8 +201,8 @@ def test_metadata_has_a_limit_of_the_servers_project(desk: Desk) -> None:
     with pytest.raises(OverQuota, match=r"^Maximum number of metadata items exceeds 3\.$"):
         create(desk, of("p2", 1, metadata=items))
     assert (used(desk), recorded(desk)) == (Usage(), [])
-    create(desk, of("p2", 1))
-    edit = EditMetadata(InstanceId("p2-1"), put=items)
+    create(desk, of("p2", 1, vm_state=VmState.ACTIVE))
+    edit = EditMetadata(make.context(), InstanceId("p2-1"), put=items)
     with pytest.raises(OverQuota, match="exceeds 3"):
         desk.write(server_edits.edit_metadata, edit, desk.now, QUOTAS)
     with pytest.raises(OverQuota, match="exceeds 3"):

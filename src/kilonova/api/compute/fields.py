@@ -2,6 +2,7 @@
 """Kinds of values in request bodies, as lenient as Nova is where clients rely on it, and no more."""
 
 import re
+import unicodedata
 from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated, Any, Literal
 
@@ -19,7 +20,8 @@ def _bad(message: str) -> PydanticCustomError:
 
 
 def _printable(text: str) -> str:
-    if not text.isprintable():
+    # Python calls a blank of another script, such as U+3000, not printable.
+    if not all(letter.isprintable() or unicodedata.category(letter) == "Zs" for letter in text):
         raise _bad("it has characters that cannot be printed")
     return text
 

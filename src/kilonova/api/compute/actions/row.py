@@ -36,14 +36,17 @@ def row_of(rows: Rows, name: str, version: Microversion) -> ActionRow | None:
     return next((row for row in rows.get(name, ()) if row.min <= version <= row.max), None)
 
 
-async def dispatch(rows: Rows, call: Call, data: bytes) -> Reply:
-    """Find the row by the body's one key, and go by it."""
+async def dispatch(rows: Rows, call: Call, data: bytes, look: Callable[[Call], Awaitable[Any]] | None = None) -> Reply:
+    """Find the row by the body's one key, and go by it.  `look` comes before an action that there is not is refused: who
+    asks something of a thing that is not there hears that."""
     asked = json_object(data)
     name = next(iter(asked), "")
     row = row_of(rows, name, call.version)
     if len(asked) != 1:
         raise InvalidInput(f"Malformed request body: there is {'more than one' if asked else 'no'} action.")
     if row is None:
+        if look is not None:
+            await look(call)
         raise InvalidInput(f"There is no such action: {name[:64]}.", path=name[:64])
     call.permit(row.rule)
     reply = await row.handler(call, validated_value(row.body, asked, call.version))

@@ -5,8 +5,20 @@ What is accepted is durable: the answer comes when the action is on disk.
 """
 
 from kilonova.api.call import Call, Reply
-from kilonova.api.compute.actions import admin, console, images, locks, power, rebuild, rescue, resize, shelve
+from kilonova.api.compute.actions import (
+    admin,
+    console,
+    deferred_delete,
+    images,
+    locks,
+    power,
+    rebuild,
+    rescue,
+    resize,
+    shelve,
+)
 from kilonova.api.compute.actions.row import Rows, dispatch
+from kilonova.api.compute.servers import find
 
 ACTIONS: Rows = {
     **power.ROWS,
@@ -18,9 +30,10 @@ ACTIONS: Rows = {
     **rebuild.ROWS,
     **images.ROWS,
     **shelve.ROWS,
+    **deferred_delete.ROWS,
 }
 
 
 async def act(call: Call, data: bytes) -> Reply:
     """Find the row by the body's one key, and go by it."""
-    return await dispatch(ACTIONS, call, data)
+    return await dispatch(ACTIONS, call, data, find)
