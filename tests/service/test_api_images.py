@@ -313,5 +313,9 @@ def test_schemas() -> None:
             assert image["properties"]["size"] == {"type": ["null", "integer"]}
             images = (await api.call("GET", "/image/v2/schemas/images")).json()
             assert images["properties"]["images"]["items"] == image
+            member = (await api.call("GET", "/image/v2/schemas/member")).json()
+            assert (member["name"], "status" in member["properties"]) == ("member", True)
+            members = (await api.call("GET", "/image/v2/schemas/members")).json()
+            assert members["properties"]["members"]["items"] == member
 
     run(main())

@@ -63,6 +63,8 @@ ROWS = (
     Row("POST", "/images/{image_id}/members", images.add_member, "add_member", MEMBER, reply="403: none can be added"),
     Row("GET", "/schemas/image", images.show_schema, "get_schemas", READER, reply="a JSON schema"),
     Row("GET", "/schemas/images", images.list_schema, "get_schemas", READER, reply="a JSON schema"),
+    Row("GET", "/schemas/member", images.show_member_schema, "get_schemas", READER, reply="a JSON schema"),
+    Row("GET", "/schemas/members", images.list_member_schema, "get_schemas", READER, reply="a JSON schema"),
 )
 
 SERVICE = Service("/image/v2", ROWS)
