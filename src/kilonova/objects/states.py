@@ -173,8 +173,9 @@ VERBS: Mapping[Verb, Rule] = {
     ),
     Verb.LOCK: Rule(_ANY, None, None, None, 60, at_once=True, locked=False),
     Verb.UNLOCK: Rule(_ANY, None, None, None, 60, at_once=True, locked=False),
-    # What a resize keeps for its way back is given up by a confirmation or a reversion, and by no mere word.
-    Verb.RESET_STATE: Rule(_BUILT - {_V.RESIZED}, None, None, None, 60, at_once=True),
+    # What a resize keeps for its way back is given up by a confirmation or a reversion, and by no mere word; and what
+    # is on no host comes back by an unshelving only.
+    Verb.RESET_STATE: Rule(_BUILT - {_V.RESIZED, _V.SHELVED_OFFLOADED}, None, None, None, 60, at_once=True),
 }
 
 OBSERVED: Mapping[tuple[VmState, PowerState], VmState] = {
@@ -183,6 +184,7 @@ OBSERVED: Mapping[tuple[VmState, PowerState], VmState] = {
     (VmState.ACTIVE, PowerState.PAUSED): VmState.PAUSED,
     (VmState.ACTIVE, PowerState.SUSPENDED): VmState.SUSPENDED,
     (VmState.STOPPED, PowerState.RUNNING): VmState.ACTIVE,
+    (VmState.STOPPED, PowerState.PAUSED): VmState.PAUSED,
     (VmState.STOPPED, PowerState.SUSPENDED): VmState.SUSPENDED,
     (VmState.PAUSED, PowerState.RUNNING): VmState.ACTIVE,
     (VmState.PAUSED, PowerState.SHUTDOWN): VmState.STOPPED,

@@ -238,3 +238,12 @@ def test_one_that_failed_to_come_back_is_off_that_host_if_nothing_of_it_is_there
     assert desk.node().running_vms == 1
     assert desk.accept(Verb.DELETE, "req-delete") == "h1"
     assert desk.newest_action().params[FORGOTTEN_IMAGES] == "shelved"
+
+
+def test_no_mere_word_takes_a_server_off_the_shelf(desk: Shelf) -> None:
+    """It has no host, and what it was is an image: only an unshelving brings that back."""
+    desk.offloaded()
+    with pytest.raises(InvalidState, match="shelved_offloaded"):
+        desk.accept(Verb.RESET_STATE, "req-reset", state="active")
+    desk.accept(Verb.UNSHELVE, "req-unshelve")
+    assert desk.place_waiting() == make.HOST
