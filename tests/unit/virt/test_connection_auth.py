@@ -48,7 +48,12 @@ def opened_with(daemon: SaslLibvirtd, auth_file: Path | None) -> Opened | Failur
 
 @pytest.mark.parametrize(
     "content",
-    [b"[credentials-x]\npassword=gr\xfcn\n", b"password=green\n", b"[credentials-x]\ngreen\n", b"[auth-libvirt-default]\ncredentials=x\n"],
+    [
+        b"[credentials-x]\npassword=gr\xfcn\n",
+        b"password=green\n",
+        b"[credentials-x]\ngreen\n",
+        b"[auth-libvirt-default]\ncredentials=x\n",
+    ],
     ids=["no text", "no section", "no name", "nothing of that name"],
 )
 def test_an_auth_file_that_cannot_be_read_is_a_failure_that_tells_nothing_of_it(content: bytes, tmp_path: Path) -> None:
