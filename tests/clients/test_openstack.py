@@ -291,7 +291,8 @@ def test_what_an_operator_asks(openstack: Client, box: Any) -> None:
 
 def test_users_projects_and_roles(openstack: Client) -> None:
     web = openstack("project", "create", "--description", "pages", "web")
-    ann = openstack("user", "create", "--project", "web", "--password", "secret", "ann")
+    ann = openstack("user", "create", "--project", "web", "--password", "secret", "--email", "a@example.org", "ann")
+    assert openstack("user", "show", "ann")["email"] == "a@example.org"
     assert (ann["name"], ann["default_project_id"], ann["enabled"]) == ("ann", web["id"], True)
     openstack.plain("role", "add", "--user", "ann", "--project", "web", "member")
     (given,) = openstack("role", "assignment", "list", "--user", "ann", "--names")

@@ -66,6 +66,14 @@ def test_no_project_is_let_in_one_by_one() -> None:
     run(main())
 
 
+def test_there_is_no_way_in_but_the_upload() -> None:
+    async def main() -> None:
+        async with running_api() as api:
+            assert (await api.call("GET", "/image/v2/info/import")).json()["import-methods"]["value"] == []
+
+    run(main())
+
+
 def test_an_administrator_gives_an_image_to_another_project() -> None:
     async def main() -> None:
         async with running_api() as api:

@@ -18,12 +18,14 @@ def test_users_are_made_shown_changed_and_deleted() -> None:
     async def main() -> None:
         async with running_api() as api:
             home = await project(api, "home")
-            asked = {"name": "ann", "password": "x", "default_project_id": home, "description": "a tester"}
+            address = "ann@example.org"
+            asked = {"name": "ann", "password": "x", "default_project_id": home, "description": "t", "email": address}
             made = (await identity(api, "POST", "/users", {"user": asked}, 201))["user"]
             assert made.keys() == {
                 "id", "name", "domain_id", "description", "enabled", "password_expires_at", "options", "links",
-                "default_project_id",
+                "default_project_id", "email",
             }  # fmt: skip
+            assert made["email"] == address
             one = f"/users/{made['id']}"
             assert (await identity(api, "GET", one))["user"] == made
             assert made["links"]["self"].endswith(f"/identity/v3{one}")
@@ -36,7 +38,12 @@ def test_users_are_made_shown_changed_and_deleted() -> None:
             changes = {"name": "anna", "description": "", "default_project_id": None}
             changed = (await identity(api, "PATCH", one, {"user": changes}))["user"]
             assert (changed["name"], changed["description"]) == ("anna", "")
-            assert "default_project_id" not in changed
+            assert ("default_project_id" in changed, changed["email"]) == (False, address)
+            changes = {"email": "anna@example.org", "default_project_id": home}
+            changed = (await identity(api, "PATCH", one, {"user": changes}))["user"]
+            assert {name: changed[name] for name in changes} == changes
+            changed = (await identity(api, "PATCH", one, {"user": {"email": None}}))["user"]
+            assert ("email" in changed, changed["default_project_id"]) == (False, home)
             await identity(api, "DELETE", one, status=204)
             for method in ("GET", "DELETE", "PATCH"):
                 await identity(api, method, one, {"user": {}} if method == "PATCH" else None, 404)
@@ -54,7 +61,7 @@ def test_users_are_made_shown_changed_and_deleted() -> None:
         ({"password": "x" * 1025}, 400),
         ({"default_project_id": "nowhere"}, 404),
         ({"domain_id": "other"}, 404),
-        ({"email": "a@example.org"}, 400),
+        ({"email": "x" * 256}, 400),
         ({"options": {"lock_password": True}}, 400),
     ],
 )

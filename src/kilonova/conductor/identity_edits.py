@@ -34,6 +34,8 @@ def update_user(connection: sa.Connection, request: rows.UpdateUser, now: dateti
         _check_user_name(connection, str(request.name))
     if request.default_project_id is not None:
         values["default_project_id"] = request.default_project_id or None
+    if request.email is not None:
+        values["email"] = request.email or None
     if request.password_hash is not None or request.enabled is False:
         values["tokens_from"] = now
     if values:

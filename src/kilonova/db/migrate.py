@@ -18,7 +18,7 @@ from kilonova.db.engine import make_engine, sqlite_url
 
 log = structlog.get_logger(__name__)
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest revision in migrations/versions; a test compares."""
 
 

@@ -323,6 +323,7 @@ users = sa.Table(
     sa.Column("enabled", sa.Boolean, nullable=False, server_default=sa.true()),
     # Tokens that were issued before are refused: the password changed, or the user was disabled.
     _time("tokens_from", null=True),
+    sa.Column("email", sa.String(255)),
 )
 
 role_assignments = sa.Table(

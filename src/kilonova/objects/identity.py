@@ -9,7 +9,7 @@ from datetime import datetime
 class User:
     """`password_hash` is argon2's own text, or empty for one who has no password; it never leaves the service.
 
-    Tokens that were issued before `tokens_from` are refused.
+    Tokens that were issued before `tokens_from` are refused.  Nothing is ever sent to `email`.
     """
 
     id: str
@@ -19,6 +19,7 @@ class User:
     description: str = ""
     enabled: bool = True
     tokens_from: datetime | None = None
+    email: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ class CreateUser:
 
 @dataclass(frozen=True, slots=True)
 class UpdateUser:
-    """Fields that are None stay as they are; a default project of "" means none.  Tokens from before a new password, or
-    a disabling, no longer count."""
+    """Fields that are None stay as they are; a default project, or an address, of "" means none.  Tokens from before a
+    new password, or a disabling, no longer count."""
 
     user_id: str
     name: str | None = None
@@ -26,6 +26,7 @@ class UpdateUser:
     default_project_id: str | None = None
     description: str | None = None
     enabled: bool | None = None
+    email: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,14 +84,14 @@ class AuthRequest(Lenient):
 
 
 class UserFields(Lenient):
-    """`email`, `options`, `federated` are known to Identity and not kept here."""
+    """`options` and `federated` are known to Identity and not kept here."""
 
     enabled: bool | None = None
     description: Text255 | None = None
     default_project_id: Annotated[str, StringConstraints(max_length=36)] | None = None
     domain_id: str | None = None
     password: Password | None = None
-    email: Any = None
+    email: Text255 | None = None
     options: Any = None
     federated: Any = None
 

@@ -42,6 +42,7 @@ async def create_user(call: Call, body: CreateUser) -> Reply:
         default_project_id=asked.default_project_id or None,
         description=asked.description or "",
         enabled=asked.enabled is not False,
+        email=asked.email or None,
     )
     await edited(call, call.deps.identity.create_user(user))
     return json_reply({"user": _view(call, user)})
@@ -53,19 +54,23 @@ async def update_user(call: Call, body: UpdateUser) -> Reply:
     asked = body.user
     user = await call.db.read(readers.get_user, call.params["user_id"])
     await _check(call, asked)
-    default_project_id = asked.default_project_id
-    if "default_project_id" in asked.model_fields_set and default_project_id is None:
-        default_project_id = ""
     request = rows.UpdateUser(
         user_id=user.id,
         name=asked.name,
         password_hash=None if asked.password is None else await call.deps.passwords.hash(asked.password),
-        default_project_id=default_project_id,
+        default_project_id=_cleared(asked, "default_project_id"),
         description=asked.description,
         enabled=asked.enabled,
+        email=_cleared(asked, "email"),
     )
     await edited(call, call.deps.identity.update_user(request))
     return await show_user(call)
+
+
+def _cleared(asked: UserFields, name: str) -> str | None:
+    """The member as an edit says it: null takes it away, and one that did not come is left as it is."""
+    value: str | None = getattr(asked, name)
+    return "" if value is None and name in asked.model_fields_set else value
 
 
 async def delete_user(call: Call) -> Reply:
@@ -88,7 +93,7 @@ async def change_password(call: Call, body: ChangePassword) -> Reply:
 async def _check(call: Call, asked: UserFields) -> None:
     """Raises InvalidInput, NotFound (the default project)."""
     check_domain(asked.domain_id)
-    refuse_unkept("user", email=asked.email, options=asked.options, federated=asked.federated)
+    refuse_unkept("user", options=asked.options, federated=asked.federated)
     if asked.default_project_id:
         await call.db.read(readers.get_project, asked.default_project_id)
 
@@ -104,6 +109,7 @@ def _view(call: Call, user: User) -> dict[str, Any]:
         "options": {},
         "links": {"self": call.links.to(f"/users/{user.id}")},
     }
-    if user.default_project_id is not None:
-        shown["default_project_id"] = user.default_project_id
+    for name in ("default_project_id", "email"):
+        if (value := getattr(user, name)) is not None:
+            shown[name] = value
     return shown

@@ -242,6 +242,12 @@ async def add_member(call: Call) -> Reply:
     raise Forbidden("Images are not shared with single projects here; an administrator can make one public.")
 
 
+async def show_import(_call: Call) -> Reply:
+    """GET /info/import: bytes come by PUT and in no other way."""
+    methods = {"description": "Import methods available.", "type": "array", "value": []}
+    return json_reply({"import-methods": methods})
+
+
 async def show_schema(call: Call) -> Reply:
     """GET /schemas/image."""
     return json_reply(schema())

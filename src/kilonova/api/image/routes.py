@@ -61,6 +61,7 @@ ROWS = (
     Row("GET", "/images/{image_id}/tasks", images.list_tasks, "get_image", READER, reply="{tasks: []}"),
     Row("GET", "/images/{image_id}/members", images.list_members, "get_members", READER, reply="{members: []}"),
     Row("POST", "/images/{image_id}/members", images.add_member, "add_member", MEMBER, reply="403: none can be added"),
+    Row("GET", "/info/import", images.show_import, "get_schemas", READER, reply="{import-methods}: none"),
     Row("GET", "/schemas/image", images.show_schema, "get_schemas", READER, reply="a JSON schema"),
     Row("GET", "/schemas/images", images.list_schema, "get_schemas", READER, reply="a JSON schema"),
     Row("GET", "/schemas/member", images.show_member_schema, "get_schemas", READER, reply="a JSON schema"),
