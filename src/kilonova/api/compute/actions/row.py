@@ -37,8 +37,8 @@ def row_of(rows: Rows, name: str, version: Microversion) -> ActionRow | None:
 
 
 async def dispatch(rows: Rows, call: Call, data: bytes, look: Callable[[Call], Awaitable[Any]] | None = None) -> Reply:
-    """Find the row by the body's one key, and go by it.  `look` comes before an action that there is not is refused: who
-    asks something of a thing that is not there hears that."""
+    """Find the row by the body's one key, and go by it.  `look` comes before an action that there is not is refused:
+    who asks something of a thing that is not there hears that."""
     asked = json_object(data)
     name = next(iter(asked), "")
     row = row_of(rows, name, call.version)
