@@ -128,6 +128,20 @@ def test_a_delete_by_force_is_a_delete_and_nothing_can_be_restored() -> None:
     run(main())
 
 
+def test_a_migration_says_that_there_is_no_other_host() -> None:
+    async def main() -> None:
+        async with running_api() as api:
+            server_id = await api.server(await api.image())
+            path, body = f"/servers/{server_id}/action", {"migrate": None}
+            assert "No valid host was found" in message(await api.compute("POST", path, body), 400, "badRequest")
+            assert (await api.as_("member").compute("POST", path, body)).status_code == 403
+            assert await act(api, server_id, {"suspend": None}) == 202
+            await api.until(server_id, "SUSPENDED")
+            assert "Cannot 'migrate'" in message(await api.compute("POST", path, body), 409, "conflictingRequest")
+
+    run(main())
+
+
 def test_names_may_have_the_blanks_of_any_script_and_host_names_are_as_at_a_create() -> None:
     async def main() -> None:
         async with running_api() as api:

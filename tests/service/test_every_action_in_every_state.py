@@ -37,7 +37,7 @@ from tests import make
 from tests.simulation.virtual import run_virtually
 from tests.simulation.world import World, simulated
 
-WITHOUT_A_VERB = frozenset({"os-getConsoleOutput", "os-getSerialConsole", "os-getVNCConsole", "restore"})
+WITHOUT_A_VERB = frozenset({"os-getConsoleOutput", "os-getSerialConsole", "os-getVNCConsole", "restore", "migrate"})
 """Actions that only read, and one that is never possible."""
 
 NAMES: Mapping[str, Verb] = {"forceDelete": Verb.DELETE}

@@ -15,8 +15,8 @@ GRACE_S = 5
 """Seconds that requests in flight get when the server stops."""
 
 IDLE_S = 75
-"""Seconds that a connection is kept for its client's next request.  Longer than clients pause between polls
-(openstack's: 2 or 5): a connection that ends just as it is used is, to them, a failure of what they wait for."""
+"""Seconds that a connection is kept for its client's next request.  Longer than clients pause between polls, which
+openstack's do for 2 or 5: a connection that ends just as it is used is, to them, a failure of what they wait for."""
 
 TICK_S = 1.0
 

@@ -39,12 +39,18 @@ def make_backup(
     The database is one moment of it.  Without `images` neither their bytes nor their records are in it.  Blocks;
     raises StateError in one sentence, and leaves nothing then.
     """
+    if not (state / DATABASE).exists():
+        raise StateError(f"There is no database {state / DATABASE}: nothing to back up.")
+    if not target.parent.is_dir():
+        raise StateError(f"There is no directory {target.parent} for the backup.")
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise StateError(f"The directory {target.parent} of the backup cannot be written to.")
     if target.exists() and not target.is_file():
         raise StateError(f"{target} is no file that a backup could take the place of.")
     try:
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
             database = Path(scratch) / DATABASE
-            copy_database(_there(state / DATABASE), database)
+            copy_database(state / DATABASE, database)
             wanted = _images(database) if images else []
             if not images:
                 _forget_images(database)
@@ -56,12 +62,6 @@ def make_backup(
             return made
     except (OSError, sqlite3.Error, tarfile.TarError) as exc:
         raise StateError(f"The backup of {state} could not be made: {exc}.") from exc
-
-
-def _there(path: Path) -> Path:
-    if not path.exists():
-        raise StateError(f"There is no database {path}: nothing to back up.")
-    return path
 
 
 def _revision(database: Path) -> str:

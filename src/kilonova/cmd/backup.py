@@ -4,17 +4,13 @@
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from kilonova.config.load import Settings
+from kilonova.cmd.common import ConfigFiles, StatePath, read_settings
 
 NOT_IN_IT = "Guests' disks are not in it: copy those from inside the guests, or while they are off."
-
-ConfigFiles = Annotated[list[str] | None, typer.Option(help="Configuration file; may be given again.")]
-StatePath = Annotated[str | None, typer.Option(help="Directory of all state (default: by user).")]
 
 
 def backup(
@@ -30,7 +26,7 @@ def backup(
     from kilonova.backup.make import make_backup
     from kilonova.base.clock import SystemClock
 
-    settings = _settings(config_file, state_path)
+    settings = read_settings(config_file, state_path)
     with _bar(f"backup of {settings.default.state_path}") as begin:
         made = make_backup(
             settings.default.state_path,
@@ -59,7 +55,7 @@ def restore(
     from kilonova.backup.restore import restore_backup
     from kilonova.cmd.common import prepare_state
 
-    state = _settings(config_file, state_path).default.state_path
+    state = read_settings(config_file, state_path).default.state_path
     with prepare_state(state), _bar(f"restore into {state}") as begin:
         restored = restore_backup(file, state, progress=begin(file.stat().st_size))
     header = restored.header
@@ -67,12 +63,6 @@ def restore(
     if not header.images:
         print("The backup was made without images: there are none now.")
     print(f"{NOT_IN_IT}\nStart the service: guests that run are taken back.")
-
-
-def _settings(files: list[str] | None, state_path: str | None) -> "Settings":
-    from kilonova.config.load import load
-
-    return load(files or (), (), {} if state_path is None else {("DEFAULT", "state_path"): state_path})
 
 
 @contextmanager

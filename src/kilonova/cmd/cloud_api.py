@@ -94,7 +94,8 @@ def _request(method: str, url: str, body: Any, headers: dict[str, str]) -> tuple
     except urllib.error.HTTPError as exc:
         raise KilonovaError(_words_of(exc)) from exc
     except (OSError, ValueError) as exc:
-        raise KilonovaError(f"No answer from {url}: {exc}.") from exc
+        why = getattr(exc, "reason", exc)  # urllib's own error wraps the system's
+        raise KilonovaError(f"No answer from {url}: {getattr(why, 'strerror', None) or why}.") from exc
 
 
 def _words_of(refusal: urllib.error.HTTPError) -> str:

@@ -9,8 +9,17 @@ import sys
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from kilonova.base.errors import KilonovaError, StateError
+
+if TYPE_CHECKING:
+    from kilonova.config.load import Settings
+
+ConfigFiles = Annotated[list[str] | None, typer.Option(help="Configuration file; may be given again.")]
+StatePath = Annotated[str | None, typer.Option(help="Directory of all state (default: by user).")]
 
 
 @contextmanager
@@ -31,6 +40,13 @@ def _first(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def read_settings(files: list[str] | None, state_path: str | None) -> "Settings":
+    """What a command is about that works on a state directory.  Raises ConfigError."""
+    from kilonova.config.load import load
+
+    return load(files or (), (), {} if state_path is None else {("DEFAULT", "state_path"): state_path})
 
 
 def stop_on_signals() -> asyncio.Event:

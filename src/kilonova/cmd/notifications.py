@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """`kilonova notifications`: what an operator should have heard of."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from kilonova.cmd.common import ConfigFiles, StatePath, read_settings
+
 
 def notifications(
-    state_path: Annotated[Path | None, typer.Option(help="The conductor's state directory.")] = None,
+    config_file: ConfigFiles = None,
+    state_path: StatePath = None,
     limit: Annotated[int, typer.Option(min=1, help="How many, the newest last.")] = 20,
 ) -> None:
     """Print the newest notifications, such as compute.libvirt.error, a line each: time, host, what, facts.
@@ -21,12 +23,11 @@ def notifications(
 
     from kilonova.base.errors import StateError
     from kilonova.base.threads import InlineWorkers
-    from kilonova.config.default import default_state_path
     from kilonova.db.engine import Database, sqlite_url
     from kilonova.db.readers.notifications import newest
     from kilonova.objects.notification import Notification
 
-    path = (state_path or default_state_path()) / "kilonova.db"
+    path = read_settings(config_file, state_path).default.state_path / "kilonova.db"
     if not path.exists():
         raise StateError(f"There is no database {path}.")
 

@@ -5,11 +5,10 @@ from typing import Annotated
 
 import typer
 
+from kilonova.cmd.common import ConfigFiles
 from kilonova.cmd.directory import AsJson, group, show_list
 
 app = group("The policy: rules, and who passes them.")
-
-ConfigFiles = Annotated[list[str] | None, typer.Option(help="Configuration file; may be given again.")]
 
 
 @app.command("list")

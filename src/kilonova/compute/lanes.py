@@ -98,6 +98,8 @@ class Lanes:
                 await holder.__aexit__(None, None, None)
         except Revoked:
             log.info("action was taken back", verb=action.verb, instance=instance.id)
+            if not run.revoked:
+                self._on_stale()
         except Exception:
             # A defect of ours must not end the service: the action is still open and will be handed out again.
             log.exception("action broke off", verb=action.verb, instance=instance.id)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from kilonova.base.errors import HypervisorError, HypervisorUnavailable, KilonovaError, NotSupported
+from kilonova.base.errors import HypervisorError, HypervisorUnavailable, KilonovaError, NotSupported, StaleWrite
 from kilonova.base.failpoints import Failpoints
 from kilonova.compute.operation import Job, Operation, Step
 from kilonova.objects.action import ActionEvent
@@ -101,6 +101,8 @@ class Runner:
             return Outcome(True, await self._read_power(run))
         except (Revoked, HypervisorUnavailable):
             raise
+        except StaleWrite as exc:
+            raise Revoked from exc
         except Exception as exc:
             message = _explain(exc)
             log.warning("action failed", verb=run.operation.verb, instance=run.job.instance.id, error=message)

@@ -27,7 +27,8 @@ from kilonova.objects.instance import Fault, Instance
 from kilonova.objects.quota import held_by
 from kilonova.objects.states import VERBS, ActionState, PowerState, Verb, VmState, observed
 from kilonova.rpcapi.conductor import DIFFERENT_HOST, HOST, NETWORKS, SAME_HOST, AcceptAction, CreateServers
-from kilonova.rpcapi.host import Fetch, Fetched, Finish, WorkItem
+from kilonova.rpcapi.host import FETCH, Fetch, Fetched, Finish, WorkItem
+from kilonova.rpcapi.method import fitting
 
 
 def create(
@@ -156,19 +157,21 @@ def _action(action_id: ActionId, asked: AcceptAction, host: HostName | None, now
 
 
 def hand_out(connection: sa.Connection, request: Fetch, now: datetime) -> Fetched:
-    """All open actions of a host that it does not run yet, under the attempt that it names; and those that it runs
-    but that are no longer open.  Raises StaleWrite for an older process of the host."""
+    """The open actions of a host that it does not run yet, as many as one message takes, under the attempt that it
+    names; and those that it runs but that are no longer open.  Raises StaleWrite for an older process of the host."""
     check_epoch(connection, request.host, request.epoch)
     open_actions = read_actions.open_of_host(connection, request.host)
     running = frozenset(request.running)
     fresh = [action for action in open_actions if action.id not in running]
-    write_actions.hand_out(connection, [action.id for action in fresh], request.attempt, now)
-    items = tuple(
+    work = (
         WorkItem(replace(action, attempt=request.attempt), read_instances.get(connection, action.instance_id))
         for action in fresh
     )
+    items = tuple(fitting(work, lambda item: FETCH.reply_form.dump_json(Fetched((item,), ()))))
+    write_actions.hand_out(connection, [item.action.id for item in items], request.attempt, now)
     still_open = {action.id for action in open_actions}
-    return Fetched(items, tuple(action_id for action_id in request.running if action_id not in still_open))
+    revoked = tuple(action_id for action_id in request.running if action_id not in still_open)
+    return Fetched(items, revoked, more=len(items) < len(fresh))
 
 
 def check_epoch(connection: sa.Connection, host: HostName, epoch: int) -> None:

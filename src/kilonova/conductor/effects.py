@@ -9,7 +9,7 @@ from typing import Any
 
 from kilonova.base.errors import Forbidden, InvalidInput, InvalidState
 from kilonova.objects.instance import Instance
-from kilonova.objects.states import VERBS, PowerState, TaskState, Verb, VmState
+from kilonova.objects.states import VERBS, PowerState, TaskState, Verb, VmState, observed
 from kilonova.rpcapi.conductor import AVAILABILITY_ZONE, AcceptAction
 
 OWNER, ADMIN = "owner", "admin"
@@ -46,11 +46,12 @@ def _unlock(instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
 _RESET = {"active": VmState.ACTIVE, "error": VmState.ERROR}
 
 
-def _reset_state(_instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
+def _reset_state(instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
+    """Active is what no longer is in ERROR: what the hypervisor has said of it last holds all the same."""
     state = _RESET.get(asked.params.get("state", ""))
     if state is None:
         raise InvalidInput("The state must be active or error.", path="os-resetState.state")
-    changed: dict[str, Any] = {"vm_state": state, "rescue_image": None}
+    changed: dict[str, Any] = {"vm_state": observed(state, instance.power_state), "rescue_image": None}
     return changed if state is VmState.ERROR else {**changed, "fault": None}
 
 

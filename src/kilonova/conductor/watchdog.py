@@ -28,15 +28,19 @@ class Jumps:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._wall, self._steady = clock.now(), clock.monotonic()
+        self._last = self._now = (clock.now(), clock.monotonic())
 
-    def since_last_look(self) -> tuple[datetime, timedelta]:
-        """What the wall clock would show had it not jumped, and by how much it did: zero when it did not."""
-        wall, steady = self._clock.now(), self._clock.monotonic()
-        expected = self._wall + timedelta(seconds=steady - self._steady)
-        self._wall, self._steady = wall, steady
+    def look(self) -> tuple[datetime, timedelta]:
+        """What the wall clock would show had it not jumped since the last look that counts, and by how much it did:
+        zero when it did not."""
+        self._now = wall, steady = self._clock.now(), self._clock.monotonic()
+        expected = self._last[0] + timedelta(seconds=steady - self._last[1])
         jump = wall - expected
         return expected, jump if abs(jump) > JUMP else timedelta(0)
+
+    def count(self) -> None:
+        """What was seen at this look has been done."""
+        self._last = self._now
 
 
 def move_deadlines(connection: sa.Connection, expected: datetime, jump: timedelta) -> int:

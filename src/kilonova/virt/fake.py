@@ -312,7 +312,7 @@ class FakeDriver(FakeResizing):
             record = guest.definition
             return GuestDiagnostics(
                 state="running",
-                driver="fake",
+                driver="libvirt",  # whom it stands in for: the reference lists drivers, and clients know no others
                 hypervisor="fake",
                 memory_maximum_kib=record.flavor.memory_mib * 1024,
                 cpus=tuple(CpuFigures(0) for _ in range(record.flavor.vcpus)),

@@ -38,6 +38,10 @@ class CutOff(OutcomeUnknown):
         self.late_s = late_s
 
 
+BOOT = "Booting from disk\r\nMemory: {memory_mib} MiB\r\nHost name: {host}\r\n\r\n{host} login: \r\n"
+"""What a guest writes to its console as it starts."""
+
+
 @dataclass(slots=True)
 class FakeGuest:
     """Everything that a host holds of one guest."""
@@ -142,7 +146,9 @@ class FakeHypervisor:
         guest.frozen = guest.frozen and power is PowerState.RUNNING
         if power is PowerState.RUNNING and not goes_on:
             guest.starts += 1
-            guest.say(f"{guest.definition.hostname} login: \r\n".encode())
+            guest.say(
+                BOOT.format(memory_mib=guest.definition.flavor.memory_mib, host=guest.definition.hostname).encode()
+            )
         elif power not in (PowerState.RUNNING, PowerState.PAUSED):
             guest.hang_up("The guest is no longer running.")
         self.emit(GuestEvent(instance_id, "lifecycle", reason))

@@ -107,7 +107,7 @@ def test_guests_disks_may_be_there_and_nothing_else(state: Path) -> None:
     for name in ("compute_id", TOKEN_KEY, DATABASE):
         (state / name).unlink()
     (state / "images").rename(state.parent / "images")
-    for name in ("lock", unsettled_file.NAME, checks.VERDICT_FILE, "clouds.yaml"):
+    for name in ("lock", unsettled_file.NAME, checks.VERDICT_FILE, "clouds.yaml", ".cache"):
         (state / name).touch()
     restore_backup(target, state)
     assert (state / unsettled_file.NAME).exists()
@@ -129,6 +129,8 @@ def test_what_root_restores_is_the_services_users(state: Path, tmp_path: Path) -
 def test_no_backup_of_nothing_and_none_that_is_half_made(tmp_path: Path, state: Path) -> None:
     with pytest.raises(StateError, match="nothing to back up"):
         make_backup(tmp_path, tmp_path / "b.tar", "h", SystemClock(), images=True)
+    with pytest.raises(StateError, match=f"There is no directory {tmp_path}/none"):
+        make_backup(state, tmp_path / "none/b.tar", "h", SystemClock(), images=True)
     (state / TOKEN_KEY).unlink()
     (state / TOKEN_KEY).mkdir()
     with pytest.raises(StateError, match="could not be made"):

@@ -15,6 +15,7 @@ import yaml
 
 from kilonova.base.tasks import Supervisor
 from kilonova.cmd.clouds import clouds_yaml
+from kilonova.cmd.common import prepare_state
 from kilonova.cmd.one_box import bind
 from tests.make import run
 from tests.service.cloud import log_in, running_cloud
@@ -161,5 +162,25 @@ def test_the_policy_is_listed_and_a_sample_of_it_printed(tmp_path: Path) -> None
         assert len(json.loads(await here.said(*words))) > 100
         (tmp_path / "policy.yaml").write_text("[")
         assert "cannot be read" in await here.refused(*words)
+
+    run(main())
+
+
+def test_who_has_lost_the_password_gets_in_again(tmp_path: Path) -> None:
+    async def main() -> None:
+        here = Desk(tmp_path / "none", None)
+        state = ("--state-path", str(tmp_path / "state"))
+        assert "There is no database" in await here.refused("reset-password", *state, stdin="new\n")
+        assert not (tmp_path / "state").exists()
+        (tmp_path / "state").mkdir()
+        async with running_cloud(state=tmp_path / "state") as cloud:
+            assert await log_in(cloud.http, cloud.box.first_password or "")
+        assert "holds no password" in await here.refused("reset-password", *state)
+        assert "no user called bob" in await here.refused("reset-password", "bob", *state, stdin="new\n")
+        with prepare_state(tmp_path / "state"):
+            assert "Another kilonova runs" in await here.refused("reset-password", *state, stdin="new\n")
+        assert "admin has a new password" in await here.said("reset-password", *state, stdin="new\n")
+        async with running_cloud(state=tmp_path / "state", password="new") as cloud:
+            assert cloud.token
 
     run(main())

@@ -72,6 +72,14 @@ def test_what_the_hypervisor_says_is_shown(
     assert (desk.instance().vm_state, desk.instance().power_state) == (vm_state, shown)
 
 
+def test_a_guest_that_stands_is_not_shown_as_off(desk: Desk) -> None:
+    """Somebody has started it without letting it go; or a start broke off there."""
+    desk.active()
+    desk.observe(PowerState.SHUTDOWN)
+    desk.observe(PowerState.PAUSED)
+    assert desk.instance().vm_state is VmState.PAUSED
+
+
 def test_a_guest_that_does_not_respond_is_recorded_and_comes_back_as_itself(desk: Desk) -> None:
     desk.active()
     before = desk.instance()

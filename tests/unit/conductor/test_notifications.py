@@ -31,11 +31,13 @@ def test_a_repeat_is_one_and_the_oldest_go(tmp_path: Path, monkeypatch: pytest.M
 def test_the_command_prints_a_line_each(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.write(hosts.notify, Notify(make.HOST, NOTICE))
-    done = CliRunner().invoke(app, ["notifications", "--state-path", str(tmp_path)])
-    assert done.exit_code == 0
-    assert done.output == (
-        "2026-03-04 05:06:07Z  ERROR  h1  compute.libvirt.error  ip='192.0.2.1' reason=\"it's gone\"\n"
-    )
+    (tmp_path / "kilonova.conf").write_text(f"[DEFAULT]\nstate_path = {tmp_path}\n")
+    for option in ("--state-path", str(tmp_path)), ("--config-file", str(tmp_path / "kilonova.conf")):
+        done = CliRunner().invoke(app, ["notifications", *option])
+        assert done.exit_code == 0
+        assert done.output == (
+            "2026-03-04 05:06:07Z  ERROR  h1  compute.libvirt.error  ip='192.0.2.1' reason=\"it's gone\"\n"
+        )
 
 
 def test_without_a_database_it_is_one_sentence(tmp_path: Path) -> None:

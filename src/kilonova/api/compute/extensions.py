@@ -15,6 +15,7 @@ _SERVED = {
     "os-availability-zone": "AvailabilityZone",
     "os-config-drive": "ConfigDrive",
     "os-console-output": "ConsoleOutput",
+    "os-consoles": "Consoles",
     "os-extended-server-attributes": "ExtendedServerAttributes",
     "os-flavor-access": "FlavorAccess",
     "os-flavor-extra-specs": "FlavorExtraSpecs",

@@ -63,7 +63,7 @@ class NewFlavor(Body):
     ephemeral: NotNegative = Field(default=0, alias="OS-FLV-EXT-DATA:ephemeral")
     rxtx_factor: Annotated[float, Field(gt=0, le=3.40282e38, strict=False, allow_inf_nan=False)] = 1.0
     is_public: Boolean = Field(default=True, alias="os-flavor-access:is_public")
-    description: Annotated[Description, StringConstraints(min_length=1)] | None = None
+    description: Description | None = None
 
 
 class CreateFlavor(Body):
@@ -71,7 +71,7 @@ class CreateFlavor(Body):
 
 
 class NewDescription(Body):
-    description: Annotated[Description, StringConstraints(min_length=1)] | None
+    description: Description | None
 
 
 class UpdateFlavor(Body):

@@ -12,7 +12,7 @@ from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.faults import HttpError
 from kilonova.api.ids import is_uuid
 from kilonova.api.image.fields import SETTABLE, applied, current, refuse_read_only
-from kilonova.api.image.view import schema, view
+from kilonova.api.image.view import member_schema, schema, view
 from kilonova.base.errors import Conflict, Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import catalogue
 from kilonova.objects.ids import ImageId
@@ -230,6 +230,18 @@ async def list_tasks(call: Call) -> Reply:
     return json_reply({"tasks": []})
 
 
+async def list_members(call: Call) -> Reply:
+    """GET /images/{id}/members: there are none."""
+    await find(call)
+    return json_reply({"members": [], "schema": "/v2/schemas/members"})
+
+
+async def add_member(call: Call) -> Reply:
+    """POST /images/{id}/members: refused."""
+    await find_own(call)
+    raise Forbidden("Images are not shared with single projects here; an administrator can make one public.")
+
+
 async def show_schema(call: Call) -> Reply:
     """GET /schemas/image."""
     return json_reply(schema())
@@ -237,4 +249,18 @@ async def show_schema(call: Call) -> Reply:
 
 async def list_schema(call: Call) -> Reply:
     """GET /schemas/images."""
-    return json_reply({"name": "images", "properties": {"images": {"type": "array", "items": schema()}}, "links": []})
+    return json_reply(_listing("images", schema()))
+
+
+async def show_member_schema(call: Call) -> Reply:
+    """GET /schemas/member."""
+    return json_reply(member_schema())
+
+
+async def list_member_schema(call: Call) -> Reply:
+    """GET /schemas/members."""
+    return json_reply(_listing("members", member_schema()))
+
+
+def _listing(name: str, of: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "properties": {name: {"type": "array", "items": of}}, "links": []}

@@ -21,7 +21,7 @@ OLDEST_QEMU = 7_002_000
 
 KVM = Path("/dev/kvm")
 VERDICT_FILE = "kvm-verdict.json"
-UNTRIED = "it has not been tried here (kilonova prove-kvm --kernel K --initrd I)"
+UNTRIED = "it has not been tried here (kilonova prove-kvm --state-path {state} --kernel K --initrd I)"
 
 
 def version_text(number: int) -> str:
@@ -151,7 +151,7 @@ class VirtType:
         verdict = read_verdict(self._state_path)
         if verdict is not None and verdict.works:
             return "kvm"
-        why = verdict.why if verdict is not None else UNTRIED
+        why = verdict.why if verdict is not None else UNTRIED.format(state=self._state_path)
         if why != self._said:
             self._said = why
             log.info("guests run without KVM", why=why)

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`kilonova reset-password`: the way back in, for an administrator who has lost the password."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kilonova.base.errors import NotFound, StateError
+from kilonova.cmd.common import ConfigFiles, StatePath, prepare_state, read_settings
+from kilonova.cmd.directory import new_password
+
+if TYPE_CHECKING:
+    from kilonova.base.clock import Clock
+    from kilonova.config.load import Settings
+
+
+def reset_password(
+    user: Annotated[str, typer.Argument(help="Name of the user.")] = "admin",
+    config_file: ConfigFiles = None,
+    state_path: StatePath = None,
+) -> None:
+    """Give a user a new password without asking for the old one, and let the user in again if disabled.
+
+    Works on the state directory itself, while no service runs on it.  The password is asked for, or read from standard
+    input; the user's tokens end.  With a running service and an administrator who can log in: `kilonova user set`.
+    """
+    import asyncio
+
+    from kilonova.base.clock import SystemClock
+
+    settings = read_settings(config_file, state_path)
+    state = settings.default.state_path
+    if not (state / "kilonova.db").exists():
+        raise StateError(f"There is no database {state / 'kilonova.db'}.")
+    with prepare_state(state):
+        asyncio.run(_reset(settings, user, new_password(user), SystemClock()))
+    print(f"{user} has a new password: write it into the clouds.yaml, and start the service.")
+
+
+async def _reset(settings: "Settings", name: str, password: str, clock: "Clock") -> None:
+    from kilonova.base.threads import DaemonWorkers
+    from kilonova.conductor.identity_edits import update_user
+    from kilonova.db.readers.identity import find_user
+    from kilonova.identity.passwords import Passwords
+    from kilonova.rpcapi.identity import UpdateUser
+    from kilonova.wiring import open_database
+
+    db = open_database(settings, clock)
+    try:
+        found = await db.read(find_user, name=name)
+        if found is None:
+            raise NotFound(f"There is no user called {name}.")
+        hashed = await Passwords(DaemonWorkers("argon2", 1)).hash(password)
+        await db.write(update_user, UpdateUser(found.id, password_hash=hashed, enabled=True), clock.now())
+    finally:
+        await db.close()
