@@ -3,6 +3,8 @@
 
 from typing import Any
 
+import httpx
+
 from tests.make import run
 from tests.service.api import Api, message, running_api
 
@@ -75,5 +77,34 @@ def test_as_many_are_made_as_the_quota_permits() -> None:
             assert "Requested 2" in message(await api.create(image, min_count=2, max_count=4), 403, "forbidden")
             assert (await api.create(image, max_count=4)).status_code == 202
             assert len((await api.json("/servers"))["servers"]) == 3
+
+    run(main())
+
+
+def test_with_a_server_or_apart_from_it() -> None:
+    async def main() -> None:
+        async with running_api() as api:
+            image = await api.image(visibility="public")
+            here = await api.server(image)
+
+            async def ask(caller: Api, hints: object) -> httpx.Response:
+                server = {"name": "s", "imageRef": image, "flavorRef": "1", "networks": "none"}
+                return await caller.compute("POST", "/servers", {"server": server, "os:scheduler_hints": hints})
+
+            for servers in (here, [here], [here, here]):
+                made = await ask(api, {"same_host": servers})
+                assert made.status_code == 202, made.text
+                await api.until(made.json()["server"]["id"], "ACTIVE")
+            apart = await ask(api, {"different_host": [here]})
+            fault = (await api.until(apart.json()["server"]["id"], "ERROR"))["fault"]
+            assert "DifferentHostFilter refused box1 (has a server to be apart from)" in fault["message"]
+            nothing = await ask(api, {"different_host": []})
+            await api.until(nothing.json()["server"]["id"], "ACTIVE")
+            for name in ("same_host", "different_host"):
+                for bad in ("a server", 5, [5], None, ["00000000-0000-4000-8000-000000000000"]):
+                    assert name in message(await ask(api, {name: bad}), 400, "badRequest"), bad
+                stranger = await ask(api.as_("member"), {name: here})
+                assert f"Instance {here} could not be found." in message(stranger, 400, "badRequest")
+            assert "not supported" in message(await ask(api, {"query": "[]"}), 400, "badRequest")
 
     run(main())

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lists of servers as the reference has them: who may sort and filter by what, at which microversion."""
 
+from urllib.parse import quote
+
+import pytest
+
 from kilonova.api.compute.server_list import ARGUMENTS
 from tests.make import run
 from tests.service.api import Api, message, running_api
@@ -111,5 +115,25 @@ def test_what_has_changed_includes_what_was_deleted() -> None:
             turned = "changes-since=2100-01-01T00:00:00Z&changes-before=2001-01-01T00:00:00Z"
             assert "less than or equal" in message(await api.compute("GET", f"/servers?{turned}"), 400, "badRequest")
             assert await names(api.at("2.65"), turned) == []
+
+    run(main())
+
+
+@pytest.mark.parametrize("name", ["web (1)", "a(b", "back\\slash", "(a+)+", "[", "c++", "a|b", "50%", "^$"])
+def test_a_server_is_found_by_its_very_name_whatever_that_means(name: str) -> None:
+    """As the `openstack` client asks: a 404 for the name as an id, then the list by the name as it is."""
+
+    async def main() -> None:
+        async with running_api() as api:
+            image = await api.image()
+            await api.server(image, name="other")
+            await api.server(image, name=name)
+            text = quote(name, safe="")
+            assert (await api.compute("GET", f"/servers/{text}")).status_code == 404
+            assert name in await names(api, f"name={text}")
+            assert "other" not in await names(api, f"name={text}&status=ACTIVE&sort_dir=asc")
+            if name in ("a(b", "(a+)+", "["):
+                refused = await api.compute("GET", f"/servers?name={text}&status=SHUTOFF")
+                assert "regular expression" in message(refused, 400, "badRequest")
 
     run(main())

@@ -26,7 +26,7 @@ from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.instance import Fault, Instance
 from kilonova.objects.quota import held_by
 from kilonova.objects.states import VERBS, ActionState, PowerState, Verb, VmState, observed
-from kilonova.rpcapi.conductor import HOST, NETWORKS, AcceptAction, CreateServers
+from kilonova.rpcapi.conductor import DIFFERENT_HOST, HOST, NETWORKS, SAME_HOST, AcceptAction, CreateServers
 from kilonova.rpcapi.host import FETCH, Fetch, Fetched, Finish, WorkItem
 from kilonova.rpcapi.method import fitting
 
@@ -46,15 +46,24 @@ def create(
         return []
     count = quota.take_for(connection, quotas, request.instances, request.least)
     new = request.instances[:count]
-    params = {NETWORKS: ",".join(request.networks)} if request.networks else {}
-    if request.host is not None:
-        params[HOST] = request.host
+    params = _where(request)
     for instance, action_id in zip(new, action_ids, strict=False):
         write_instances.insert(connection, instance)
         asked = AcceptAction(request.context, instance.id, Verb.CREATE, params)
         write_actions.insert(connection, _action(action_id, asked, None, now))
     server_groups.join(connection, quotas, new)
     return list(action_ids[:count])
+
+
+def _where(request: CreateServers) -> dict[str, str]:
+    """What a create action says of its place."""
+    said = {
+        NETWORKS: ",".join(request.networks),
+        HOST: request.host or "",
+        SAME_HOST: ",".join(request.same_host),
+        DIFFERENT_HOST: ",".join(request.different_host),
+    }
+    return {name: text for name, text in said.items() if text}
 
 
 def accept(

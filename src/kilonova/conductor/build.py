@@ -14,12 +14,12 @@ from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
 from kilonova.objects.action import Action
-from kilonova.objects.ids import ActionId, HostName
+from kilonova.objects.ids import ActionId, HostName, InstanceId
 from kilonova.objects.instance import Address, Instance
-from kilonova.objects.placement import GroupWish, PlacementRequest, Refusal
+from kilonova.objects.placement import PlacementRequest, Refusal
 from kilonova.objects.service import ComputeNode, HostNetwork
 from kilonova.objects.states import TaskState, Verb
-from kilonova.rpcapi.conductor import AVAILABILITY_ZONE, HOST, NETWORKS
+from kilonova.rpcapi.conductor import AVAILABILITY_ZONE, DIFFERENT_HOST, HOST, NETWORKS, SAME_HOST
 from kilonova.scheduler.choose import choose, explain
 
 
@@ -34,7 +34,7 @@ def place(connection: sa.Connection, action_id: ActionId, random: Random, now: d
         return None
     instance = read_instances.get(connection, action.instance_id)
     nodes = {node.service.host: node for node in read_hosts.list_nodes(connection)}
-    wanted = _request(instance, action, server_groups.wish(connection, instance))
+    wanted = _request(connection, instance, action)
     choice = choose(wanted, nodes.values(), random)
     refusals = list(choice.refusals)
     for host in choice.hosts:
@@ -54,7 +54,16 @@ def _asked(instance: Instance, action: Action) -> tuple[str, ...]:
     return tuple(name for name in action.params.get(NETWORKS, "").split(",") if name)
 
 
-def _request(instance: Instance, action: Action, group: GroupWish | None) -> PlacementRequest:
+def _hosts_of(connection: sa.Connection, action: Action, parameter: str) -> frozenset[HostName] | None:
+    """Where the servers are that the action's parameter names; None when it names none."""
+    if parameter not in action.params:
+        return None
+    ids = [InstanceId(text) for text in action.params[parameter].split(",")]
+    known = read_instances.get_all_known(connection, ids)
+    return frozenset(one.host for one, is_deleted in known if one.host is not None and not is_deleted)
+
+
+def _request(connection: sa.Connection, instance: Instance, action: Action) -> PlacementRequest:
     return PlacementRequest(
         vcpus=instance.flavor.vcpus,
         memory_mib=instance.flavor.memory_mib,
@@ -63,7 +72,9 @@ def _request(instance: Instance, action: Action, group: GroupWish | None) -> Pla
         wants_network=instance.wants_network,
         networks=_asked(instance, action),
         host=HostName(action.params[HOST]) if HOST in action.params else None,
-        group=group,
+        same_hosts=_hosts_of(connection, action, SAME_HOST),
+        different_hosts=_hosts_of(connection, action, DIFFERENT_HOST) or frozenset(),
+        group=server_groups.wish(connection, instance),
         extra_specs=instance.flavor.extra_specs,
     )
 

@@ -21,7 +21,7 @@ class GroupWish:
 @dataclass(frozen=True, slots=True)
 class PlacementRequest:
     """The resources and wishes of one instance.  `networks` by name; none means the host's first.  `host` is the only
-    one that will do; None means any."""
+    one that will do, `same_hosts` are the only ones (None means any), and `different_hosts` will not do."""
 
     vcpus: int
     memory_mib: int
@@ -30,6 +30,8 @@ class PlacementRequest:
     wants_network: bool = True
     networks: tuple[str, ...] = ()
     host: HostName | None = None
+    same_hosts: frozenset[HostName] | None = None
+    different_hosts: frozenset[HostName] = frozenset()
     group: GroupWish | None = None
     extra_specs: Mapping[str, str] = field(default_factory=dict[str, str])
 

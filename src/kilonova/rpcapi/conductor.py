@@ -20,6 +20,8 @@ NETWORKS = "networks"
 """The parameter of a create action that holds their names, with commas."""
 HOST = "host"
 """The parameter of a create action that names the only host that will do."""
+SAME_HOST, DIFFERENT_HOST = "same_host", "different_host"
+"""The parameters of a create action that hold ids of servers, with commas: one of their hosts will do, or none."""
 AVAILABILITY_ZONE = "availability_zone"
 """The parameter of an unshelving that says where to; without it, where it was."""
 
@@ -33,13 +35,16 @@ KEPT_DISK = "kept_disk"
 class CreateServers:
     """Whole records, made by the API with fresh ids; one `create` action each, under the context's request id.
     `networks` by name, in the order of their NICs; none means the first of the host that is chosen.  `host`: the only
-    one that will do, by an administrator's word.  `least`: where the quota does not permit all of them, so many of the
+    one that will do, by an administrator's word; so are the hosts of the servers of `same_host`, and those of
+    `different_host` will not.  `least`: where the quota does not permit all of them, so many of the
     first ones will do; None means all or none."""
 
     context: RequestContext
     instances: tuple[Instance, ...]
     networks: tuple[str, ...] = ()
     host: HostName | None = None
+    same_host: tuple[InstanceId, ...] = ()
+    different_host: tuple[InstanceId, ...] = ()
     least: int | None = None
 
 

@@ -21,6 +21,19 @@ def destination(request: PlacementRequest, node: ComputeNode) -> str | None:
     return None if request.host in (None, node.service.host) else f"asked for {request.host}"
 
 
+def same_host(request: PlacementRequest, node: ComputeNode) -> str | None:
+    """A host of one of the servers that it should be with, when there are such."""
+    wanted = request.same_hosts
+    if wanted is None or node.service.host in wanted:
+        return None
+    return f"the servers to be with are on {', '.join(sorted(wanted)) or 'no host'}"
+
+
+def different_host(request: PlacementRequest, node: ComputeNode) -> str | None:
+    """A host of none of the servers that it should be apart from."""
+    return "has a server to be apart from" if node.service.host in request.different_hosts else None
+
+
 def compute(request: PlacementRequest, node: ComputeNode) -> str | None:
     """The host's service must be up and enabled."""
     service = node.service
@@ -86,6 +99,8 @@ def network(request: PlacementRequest, node: ComputeNode) -> str | None:
 
 FILTERS: Mapping[str, Filter] = {
     "DestinationFilter": destination,
+    "SameHostFilter": same_host,
+    "DifferentHostFilter": different_host,
     "ComputeFilter": compute,
     "AvailabilityZoneFilter": availability_zone,
     "AggregateInstanceExtraSpecsFilter": aggregate_extra_specs,

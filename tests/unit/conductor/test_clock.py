@@ -36,6 +36,16 @@ def test_a_delete_that_failed_is_not_taken_up_again_after_what_was_asked_since(d
     assert desk.fetch("t-none").items == ()
 
 
+def test_what_was_accepted_since_a_jump_back_keeps_its_deadline(desk: Shelf) -> None:
+    desk.active()
+    desk.now -= HOUR
+    desk.accept(Verb.STOP, "req-stop")
+    action = desk.newest_action()
+    assert action.started_at > desk.now, "after the create, which was begun when the clock was ahead"
+    desk.write(watchdog.move_deadlines, desk.now + HOUR, -HOUR)
+    assert desk.newest_action().deadline == action.deadline
+
+
 def test_a_disk_that_was_torn_is_known_for_one(desk: Shelf) -> None:
     desk.shelved()
     desk.now -= HOUR

@@ -76,6 +76,21 @@ def test_a_host_that_was_asked_for_is_the_only_one_and_must_do() -> None:
     assert choose(request, [node("h1"), node("h2", used=(16, 0, 0))], Random(1)).hosts == ()
 
 
+def test_with_some_servers_and_apart_from_others() -> None:
+    nodes = [node("h1"), node("h2"), node("h3")]
+    request = PlacementRequest(1, 512, 1, same_hosts=frozenset({HostName("h1"), HostName("h2")}))
+    together = choose(request, nodes, Random(1))
+    assert set(together.hosts) == {"h1", "h2"}
+    assert [(r.filter, r.reason) for r in together.refusals] == [
+        ("SameHostFilter", "the servers to be with are on h1, h2")
+    ]
+    apart = choose(PlacementRequest(1, 512, 1, different_hosts=frozenset({HostName("h1")})), nodes, Random(1))
+    assert set(apart.hosts) == {"h2", "h3"}
+    assert [(r.host, r.filter) for r in apart.refusals] == [("h1", "DifferentHostFilter")]
+    nowhere = choose(PlacementRequest(1, 512, 1, same_hosts=frozenset()), nodes, Random(1))
+    assert explain(nowhere.refusals).endswith("3 hosts, h1 among them (the servers to be with are on no host).")
+
+
 def test_an_instance_without_network_needs_none() -> None:
     named = choose(PlacementRequest(1, 512, 1, networks=("kilonova", "lan")), [node("h")], Random(1))
     assert [refusal.reason for refusal in named.refusals] == ["has no network lan"]

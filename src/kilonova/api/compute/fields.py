@@ -108,6 +108,11 @@ HostnameText = Annotated[
     str, StringConstraints(min_length=2, max_length=63, pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9]$")
 ]
 """One label (RFC 1123)."""
+AdminPassText = Annotated[
+    str,
+    StringConstraints(max_length=255),
+    Field(json_schema_extra={"description": "told in the answer, as one that is made up is; no guest is given it"}),
+]
 HostText = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[a-zA-Z0-9-._]*$")]
 """The name of a compute host or of its hypervisor."""
 Metadata = Annotated[

@@ -16,24 +16,21 @@ from typing import Any
 import sqlalchemy as sa
 
 from kilonova.api.call import Call, Reply, json_reply
-from kilonova.api.compute import flavors, server_networks
+from kilonova.api.compute import flavors, scheduler_hints, server_networks
+from kilonova.api.compute.scheduler_hints import Hints, hints_of
 from kilonova.api.compute.server_models import BlockDevice, CreateServer, NewServer
-from kilonova.api.ids import require_uuid
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import Forbidden, InvalidInput, NotFound
-from kilonova.db.readers import catalogue, hosts, server_groups
+from kilonova.db.readers import catalogue, hosts
 from kilonova.networks.ids import security_group_id
 from kilonova.objects.flavor import Flavor
-from kilonova.objects.ids import FlavorId, HostName, ImageId, InstanceId, ServerGroupId
+from kilonova.objects.ids import FlavorId, HostName, ImageId, InstanceId
 from kilonova.objects.image import DISK_FORMATS, Image, ImageRef, ImageStatus
 from kilonova.objects.instance import Instance
 from kilonova.objects.keypair import Keypair
 from kilonova.rpcapi.conductor import CreateServers
 
 MOST_AT_ONCE = 1000
-_HINTS_WITHOUT_EFFECT_HERE = frozenset(
-    {"same_host", "different_host", "query", "target_cell", "build_near_host_ip", "different_cell"}
-)
 REQUESTED_DESTINATION = "compute:servers:create:requested_destination"
 """The policy of naming a host (2.74)."""
 _NOT_IN_HOST_NAMES = re.compile(r"[^a-z0-9-]+")
@@ -46,23 +43,24 @@ class _Parts:
     flavor: Flavor
     image: ImageRef
     keypair: Keypair | None
-    group_id: ServerGroupId | None
     host: HostName | None
 
 
 async def create(call: Call, body: CreateServer) -> Reply:
     """Accept the request: 202 with the first server, or with the reservation's id if that was asked for."""
     asked = body.server
-    group_id = _group_of({**body.hints, **body.old_hints})
+    hints = hints_of({**body.hints, **body.old_hints})
     _check_block_devices(asked)
     _check_rest(asked, call.context.project_id)
     if asked.host is not None or asked.node is not None:
         call.permit(REQUESTED_DESTINATION)
     wish = server_networks.wish(asked, call.version)
-    parts = await call.db.read(_find_parts, asked, group_id, call.context)
+    parts = await call.db.read(_find_parts, asked, hints, call.context)
     networks = await call.db.read(server_networks.names, wish.ids) if wish.ids else ()
-    instances = _instances(call, asked, parts, wants_network=wish.any)
-    request = CreateServers(call.context, instances, networks, parts.host, least=asked.min_count)
+    instances = _instances(call, asked, parts, hints, wants_network=wish.any)
+    request = CreateServers(
+        call.context, instances, networks, parts.host, hints.same_host, hints.different_host, least=asked.min_count
+    )
     await call.deps.conductor.create_servers(request)
     first = instances[0]
     links = call.links.pair(f"/servers/{first.id}")
@@ -77,19 +75,6 @@ async def create(call: Call, body: CreateServer) -> Reply:
         "adminPass": asked.admin_pass or call.deps.clock.new_secret(9),
     }
     return json_reply({"server": server}, headers=(location,))
-
-
-def _group_of(hints: dict[str, Any]) -> ServerGroupId | None:
-    """The one scheduler hint that is kept: the server group that the servers join."""
-    unkept = sorted(hints.keys() & _HINTS_WITHOUT_EFFECT_HERE)
-    if unkept:
-        raise InvalidInput(f"The scheduler hint {unkept[0]} is not supported here.", path="os:scheduler_hints")
-    group = hints.get("group")
-    if group is None:
-        return None
-    if not isinstance(group, str):
-        raise InvalidInput("The hint group is not the id of a server group.", path="os:scheduler_hints.group")
-    return ServerGroupId(require_uuid("os:scheduler_hints.group", group))
 
 
 def _check_block_devices(asked: NewServer) -> None:
@@ -146,9 +131,7 @@ def _member(path: str) -> Generator[None]:
         raise InvalidInput(exc.message, path=path) from exc
 
 
-def _find_parts(
-    connection: sa.Connection, asked: NewServer, group_id: ServerGroupId | None, context: RequestContext
-) -> _Parts:
+def _find_parts(connection: sa.Connection, asked: NewServer, hints: Hints, context: RequestContext) -> _Parts:
     # (the server is what is not found by 404)
     flavor = flavors.for_server(connection, FlavorId(asked.flavor), context, "server.flavorRef")
     image = get_image(connection, asked.image, context, "server.imageRef")
@@ -156,9 +139,7 @@ def _find_parts(
     if asked.key_name is not None:
         with _member("server.key_name"):
             keypair = catalogue.get_keypair(connection, context.user_id, asked.key_name)
-    if group_id is not None:
-        with _member("os:scheduler_hints.group"):
-            server_groups.get(connection, group_id, None if context.is_admin else context.project_id)
+    scheduler_hints.check(connection, hints, context)
     _check_zone(connection, asked.availability_zone)
     host = None
     if asked.host is not None or asked.node is not None:
@@ -166,7 +147,7 @@ def _find_parts(
             host = hosts.destination(connection, asked.host, asked.node)
     ref = bootable(image, "server.imageRef")
     check_sizes(flavor, image, ref, "server.flavorRef")
-    return _Parts(flavor, ref, keypair, group_id, host)
+    return _Parts(flavor, ref, keypair, host)
 
 
 def _check_zone(connection: sa.Connection, zone: str | None) -> None:
@@ -219,7 +200,9 @@ def check_sizes(flavor: Flavor, image: Image, ref: ImageRef, path: str) -> None:
         )
 
 
-def _instances(call: Call, asked: NewServer, parts: _Parts, *, wants_network: bool) -> tuple[Instance, ...]:
+def _instances(
+    call: Call, asked: NewServer, parts: _Parts, hints: Hints, *, wants_network: bool
+) -> tuple[Instance, ...]:
     clock, now = call.deps.clock, call.deps.clock.now()
     count = asked.max_count or asked.min_count
     reservation = f"r-{call.context.request_id[-8:]}"
@@ -253,7 +236,7 @@ def _instances(call: Call, asked: NewServer, parts: _Parts, *, wants_network: bo
                 disk_config=asked.disk_config,
                 access_ip_v4=asked.access_ip_v4,
                 access_ip_v6=asked.access_ip_v6,
-                server_group_id=parts.group_id,
+                server_group_id=hints.group,
             )
         )
     return tuple(made)

@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints, WithJsonSchema
 
 from kilonova.api.body import Body
 from kilonova.api.compute.fields import (
+    AdminPassText,
     Boolean,
     BooleanOrNothing,
     Description,
@@ -99,7 +100,7 @@ class NewServer(Body):
     min_count: Positive = 1
     max_count: Positive | None = None
     return_reservation_id: Boolean = False
-    admin_pass: Annotated[str, StringConstraints(max_length=255)] | None = Field(default=None, alias="adminPass")
+    admin_pass: AdminPassText | None = Field(default=None, alias="adminPass")
     disk_config: DiskConfig = Field(default="MANUAL", alias="OS-DCF:diskConfig")
     access_ip_v4: IPv4Text | None = Field(default=None, alias="accessIPv4")
     access_ip_v6: IPv6Text | None = Field(default=None, alias="accessIPv6")

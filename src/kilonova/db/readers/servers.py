@@ -109,7 +109,7 @@ def page(connection: sa.Connection, query: ServerQuery) -> list[Instance]:
     if query.marker is not None:
         where.append(_after(connection, query, keys))
     order = [key.desc() if descending else key.asc() for key, descending in keys]
-    name, ip = _pattern("name", query.name), _pattern("ip", query.ip)
+    name, ip = _name(connection, query, where), _pattern("ip", query.ip)
     if name is None and ip is None and query.tags == TagFilter():
         found = connection.execute(sa.select(instances).where(*where).order_by(*order).limit(query.limit))
         return [rows.instance_from(row) for row in found.mappings()]
@@ -125,19 +125,37 @@ def page(connection: sa.Connection, query: ServerQuery) -> list[Instance]:
     for row in connection.execute(sa.select(*columns).where(*where).order_by(*order)).mappings():
         if len(ids) == query.limit:
             break
-        if _matches(row, name, ip, query.tags):
+        if _matches(row, name, ip, query):
             ids.append(row["id"])
     return _in_order(connection, ids)
 
 
 def _pattern(argument: str, text: str | None) -> re.Pattern[str] | None:
-    if text is None or (argument == "name" and literal(text) is not None):
+    return None if text is None else compiled(argument, text)
+
+
+def _name(connection: sa.Connection, query: ServerQuery, where: list[sa.ColumnElement[bool]]) -> re.Pattern[str] | None:
+    """What names are searched for; None when `where` says it all.
+
+    Clients ask for a server by its very name, without escaping it: that one is found, also where its name is no regular
+    expression, or one that does not match itself.
+    """
+    text = query.name
+    if text is None or literal(text) is not None:
         return None
-    return compiled(argument, text)
+    try:
+        return compiled("name", text)
+    except InvalidInput:
+        named = instances.c.name == text
+        if connection.execute(sa.select(instances.c.id).where(*where, named).limit(1)).first() is None:
+            raise
+        where.append(named)
+        return None
 
 
-def _matches(row: sa.RowMapping, name: re.Pattern[str] | None, ip: re.Pattern[str] | None, tags: TagFilter) -> bool:
-    if name is not None and name.search(row["name"]) is None:
+def _matches(row: sa.RowMapping, name: re.Pattern[str] | None, ip: re.Pattern[str] | None, query: ServerQuery) -> bool:
+    tags = query.tags
+    if name is not None and row["name"] != query.name and name.search(row["name"]) is None:
         return False
     if ip is not None and not any(ip.search(address["address"]) for address in row["addresses"]):
         return False
@@ -182,7 +200,7 @@ def _conditions(query: ServerQuery) -> list[sa.ColumnElement[bool]]:
     if query.changed_before is not None:
         where.append(instances.c.updated_at <= query.changed_before)
     if query.name is not None and (text := literal(query.name)) is not None:
-        where.append(instances.c.name == text)
+        where.append(instances.c.name.in_((text, query.name)))
     return where
 
 

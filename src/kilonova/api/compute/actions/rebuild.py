@@ -15,7 +15,16 @@ from kilonova.api.body import Body
 from kilonova.api.call import Call, Reply
 from kilonova.api.compute import server_view
 from kilonova.api.compute.actions.row import ActionRow, Rows
-from kilonova.api.compute.fields import Boolean, Description, HostnameText, IPv4Text, IPv6Text, Metadata, Name
+from kilonova.api.compute.fields import (
+    AdminPassText,
+    Boolean,
+    Description,
+    HostnameText,
+    IPv4Text,
+    IPv6Text,
+    Metadata,
+    Name,
+)
 from kilonova.api.compute.server_create import (
     bootable,
     check_sizes,
@@ -55,7 +64,7 @@ class Wish(Body):
     user_data: Annotated[str, StringConstraints(max_length=USER_DATA_CHARACTERS)] | None = None
     hostname: HostnameText | None = None
     preserve_ephemeral: Boolean = False
-    admin_pass: Annotated[str, StringConstraints(max_length=255)] | None = Field(default=None, alias="adminPass")
+    admin_pass: AdminPassText | None = Field(default=None, alias="adminPass")
     access_ip_v4: IPv4Text | None = Field(default=None, alias="accessIPv4")
     access_ip_v6: IPv6Text | None = Field(default=None, alias="accessIPv6")
     disk_config: Literal["AUTO", "MANUAL"] | None = Field(default=None, alias="OS-DCF:diskConfig")

@@ -4,13 +4,14 @@
 The image's hw_rescue_device and hw_rescue_bus are not looked at: the rescue disk is a virtio disk, the first one.
 """
 
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from kilonova.api.body import Body
 from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.compute.actions.row import ActionRow, Rows, accept
+from kilonova.api.compute.fields import AdminPassText
 from kilonova.api.compute.server_create import bootable, get_image
 from kilonova.api.compute.servers import find
 from kilonova.api.ids import require_uuid
@@ -19,7 +20,7 @@ from kilonova.rpcapi.conductor import AcceptAction
 
 
 class Wish(Body):
-    admin_pass: Annotated[str, StringConstraints(max_length=255)] | None = Field(default=None, alias="adminPass")
+    admin_pass: AdminPassText | None = Field(default=None, alias="adminPass")
     image: str | None = Field(default=None, alias="rescue_image_ref")
 
 
