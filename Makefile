@@ -9,10 +9,10 @@ ARGS ?=
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench faults mutants wheel format docs lock clean setup
+.PHONY: help demo test check bench faults mutants conformance wheel format docs lock clean setup
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
 
 demo: ## boot a virtual machine through the whole service, and watch it speak
 	@sh lab/bootstrap.sh demo
@@ -38,6 +38,10 @@ mutants: ## take mechanisms away, one at a time: each must turn its test red
 	@sh lab/bootstrap.sh test
 	@$(PYTHON) -m lab.mutants $(ARGS)
 
+conformance: ## run OpenStack's own tests (Tempest) of the Compute API against a box
+	@sh lab/bootstrap.sh conformance
+	@$(PYTHON) -m conformance $(ARGS)
+
 wheel: ## build a wheel that holds all of the service, into dist/
 	@sh lab/bootstrap.sh check
 	@.build/venv/bin/hatchling build -t wheel
@@ -56,7 +60,7 @@ setup: ## set up everything for development, and do nothing else
 
 lock: ## choose the newest versions of all dependencies, and pin them by hash
 	@sh lab/bootstrap.sh check
-	cd requirements && for name in dev base build client bench tools; do \
+	cd requirements && for name in dev base build client bench tempest tools; do \
 	  constraint=; case $$name in base|build) constraint='--constraint dev.txt';; esac; \
 	  $(LOCK) --upgrade $$constraint --output-file $$name.txt $$name.in >/dev/null || exit 1; \
 	  sed -i '1i # SPDX-License-Identifier: Apache-2.0' $$name.txt; \
@@ -64,4 +68,4 @@ lock: ## choose the newest versions of all dependencies, and pin them by hash
 
 clean: ## remove everything that was made here
 	rm -rf .build .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	find src tests lab bench faults -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	find src tests lab bench faults conformance -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -151,9 +151,9 @@ class Box:
             self._web = Web(self.port, self.token)
         return self._web
 
-    def upload(self, name: str, data: bytes, disk_format: str) -> str:
+    def upload(self, name: str, data: bytes, disk_format: str, *, visibility: str = "shared") -> str:
         """A new image's id.  Raises CannotMeasure."""
-        about = {"name": name, "disk_format": disk_format, "container_format": "bare"}
+        about = {"name": name, "disk_format": disk_format, "container_format": "bare", "visibility": visibility}
         image = self.web.expect(201, "POST", "/image/v2/images", about).json()["id"]
         self.web.expect(204, "PUT", f"/image/v2/images/{image}/file", data, content_type="application/octet-stream")
         return image

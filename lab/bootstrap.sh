@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Makes a fresh Debian or Ubuntu ready: lab/bootstrap.sh demo|test|check|bench
+# Makes a fresh Debian or Ubuntu ready: lab/bootstrap.sh demo|test|check|bench|conformance
 # First the distribution's packages, then, by Python, everything that lies under .build.
 # POSIX shell, because there may be no Python yet.
 set -eu
@@ -30,7 +30,8 @@ case $profile in
 demo | bench) packages="$build $guests $image" rest='a Python environment, the OpenStack client and a guest image' minutes='2 to 4 minutes' ;;
 test) packages="$build $guests $image $sasl $reach" rest='a Python environment, the OpenStack client and a guest image' minutes='2 to 4 minutes' ;;
 check) packages=$build rest='a Python environment' minutes='1 to 2 minutes' ;;
-*) fail 'usage: lab/bootstrap.sh demo|test|check|bench' ;;
+conformance) packages=$build rest='a Python environment and Tempest' minutes='1 to 2 minutes' ;;
+*) fail 'usage: lab/bootstrap.sh demo|test|check|bench|conformance' ;;
 esac
 
 command -v dpkg-query >/dev/null 2>&1 ||

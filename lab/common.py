@@ -14,6 +14,7 @@ BUILD = TOP / ".build"
 VENV = BUILD / "venv"
 CLIENT = BUILD / "client"
 COMPARED = BUILD / "compared"
+TEMPEST = BUILD / "tempest"
 GUEST = BUILD / "guest"
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.common import BUILD, CLIENT, COMPARED, GUEST, TOP, VENV, LabError, environment, run
+from lab.common import BUILD, CLIENT, COMPARED, GUEST, TEMPEST, TOP, VENV, LabError, environment, run
 from lab.progress import Terminal, run_logged
 
 TOOLS = BUILD / "tools"
@@ -240,6 +240,10 @@ def _make_compared(work: Work) -> None:
     _install(work, COMPARED, ["bench.txt"])
 
 
+def _make_tempest(work: Work) -> None:
+    _install(work, TEMPEST, ["tempest.txt"])
+
+
 def _make_guest(work: Work) -> None:
     work.run([sys.executable, "-m", "lab.guest_image"], timeout=1200)
 
@@ -269,11 +273,15 @@ CLIENT_PIECE = Piece(
 COMPARED_PIECE = Piece(
     "compared", "What benchmarks compare with", 5, COMPARED, lambda: digest(REQUIREMENTS / "bench.txt"), _make_compared
 )
+TEMPEST_PIECE = Piece(
+    "tempest", "OpenStack's integration tests", 25, TEMPEST, lambda: digest(REQUIREMENTS / "tempest.txt"), _make_tempest
+)
 GUEST_PIECE = Piece("guest", "Bootable guest image", 15, GUEST, _guest_inputs, _make_guest)
 
 PROFILES: Mapping[str, Sequence[Piece]] = {
     "demo": (TOOLS_PIECE, RUNTIME, PROJECT, CLIENT_PIECE, GUEST_PIECE),
     "test": (TOOLS_PIECE, DEVELOPMENT, PROJECT, CLIENT_PIECE, GUEST_PIECE),
     "check": (TOOLS_PIECE, DEVELOPMENT, PROJECT),
+    "conformance": (TOOLS_PIECE, DEVELOPMENT, PROJECT, TEMPEST_PIECE),
     "bench": (TOOLS_PIECE, DEVELOPMENT, PROJECT, CLIENT_PIECE, GUEST_PIECE, COMPARED_PIECE),
 }

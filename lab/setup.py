@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes what a profile needs and does not have yet: `python3 -m lab.setup demo|test|check|bench`.
+"""Makes what a profile needs and does not have yet: `python3 -m lab.setup demo|test|check|bench|conformance`.
 
 When everything is there it says nothing and takes a tenth of a second.
 """
