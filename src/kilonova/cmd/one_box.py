@@ -20,6 +20,7 @@ from kilonova.cmd.attend import Hangup, attended
 from kilonova.cmd.common import prepare_state, stop_on_signals
 from kilonova.cmd.service import begin_to_stop
 from kilonova.config.load import Settings
+from kilonova.db.inspect import has_users
 from kilonova.objects.service import HostNetwork
 from kilonova.wiring import OneBox, one_box
 
@@ -47,7 +48,7 @@ def run(settings: Settings, clouds_file: Path | None, again: Callable[[], Settin
     state = settings.default.state_path
     lock = prepare_state(state)
     if clouds_file is not None:
-        clouds.refuse_unless_usable(clouds_file, first_start=not (state / "kilonova.db").exists())
+        clouds.refuse_unless_usable(clouds_file, first_start=not has_users(state / "kilonova.db"))
     listener = bind(settings.api.listen, settings.api.port)
     try:
         import uvloop

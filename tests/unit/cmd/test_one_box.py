@@ -14,8 +14,11 @@ from typing import Any, cast
 import pytest
 
 from kilonova.base.errors import StateError
+from kilonova.cmd.clouds import clouds_yaml
 from kilonova.cmd.common import ending_in_one_sentence, prepare_state
 from kilonova.cmd.one_box import _when_in_service  # pyright: ignore[reportPrivateUsage]
+from tests.make import run
+from tests.service.cloud import running_cloud
 from tests.simulation.virtual import SimClock, run_virtually
 
 
@@ -57,6 +60,22 @@ def test_a_driver_that_is_not_there(tmp_path: Path) -> None:
         up("--state-path", str(tmp_path), "--listen", "127.0.0.1:0", "--compute-driver", "xen.XenDriver")
     )
     assert "compute_driver 'xen.XenDriver' was not found" in said
+
+
+def test_a_first_start_that_fails_leaves_the_password_to_the_next(tmp_path: Path) -> None:
+    words = ("--state-path", str(tmp_path / "s"), "--listen", "127.0.0.1:0", "--clouds-file", str(tmp_path / "c.yaml"))
+    one_sentence(up(*words, "--compute-driver", "xen.XenDriver"))
+    assert (tmp_path / "s/kilonova.db").exists()
+    assert not (tmp_path / "c.yaml").exists()
+    (tmp_path / "c.yaml").write_text(clouds_yaml("http://127.0.0.1:1", "another's"))
+    assert "a cloud called kilonova already" in one_sentence(up(*words))  # still a first start
+
+    async def next_start() -> None:
+        host = {("DEFAULT", "host"): socket.gethostname()}
+        async with running_cloud(host, state=tmp_path / "s") as cloud:
+            assert cloud.box.first_password is not None
+
+    run(next_start())
 
 
 def test_two_at_a_time_on_one_state_directory(tmp_path: Path) -> None:
