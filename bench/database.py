@@ -93,6 +93,13 @@ async def _accept(db: Database, clock: SystemClock) -> float:
 
 
 async def _run(db: Database, bare: Callable[[], float], n: int) -> _Times:
+    try:
+        return await _take_turns(db, bare, n)
+    finally:
+        await db.close()
+
+
+async def _take_turns(db: Database, bare: Callable[[], float], n: int) -> _Times:
     clock = SystemClock()
     times = _Times([], [], 0.0, [])
     for _ in range(20):
@@ -119,7 +126,7 @@ def _measure(bench: Bench) -> Iterator[Figure]:
     ensure_schema(path)
     db = Database(sqlite_url(path), writer=DaemonWorkers("writer", 1), reader=DaemonWorkers("reader", 1), readers=1)
     bare = BareSqlite(directory / "bare.db")
-    with contextlib.closing(db), contextlib.closing(bare):
+    with contextlib.closing(bare):
         times = asyncio.run(_run(db, bare.commit, n))
     yield Figure(
         "transaction_ms",

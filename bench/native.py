@@ -5,7 +5,7 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO
@@ -44,7 +44,7 @@ class Tpool:
 
 
 @contextmanager
-def tpool() -> Iterator[Tpool]:
+def tpool() -> Generator[Tpool]:
     """That process, gone afterwards.  It sees the service's libraries and eventlet; we never see eventlet."""
     places = [str(path) for path in COMPARED.glob("lib/python3*/site-packages")]
     if not places:

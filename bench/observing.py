@@ -10,7 +10,7 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -99,7 +99,7 @@ def _fill(connection: object, made: list[Instance]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _rig(directory: Path, daemon: PrivateLibvirtd) -> AsyncIterator[Rig]:
+async def _rig(directory: Path, daemon: PrivateLibvirtd) -> AsyncGenerator[Rig]:
     clock = SystemClock()
     running = {"vm_state": VmState.ACTIVE, "task_state": None, "power_state": PowerState.RUNNING, "host": HOST}
     made = [replace(instance(clock), **running) for _ in range(GUESTS)]

@@ -69,7 +69,7 @@ def _way(key: str, shown: Mapping[str, Any]) -> str:
     more = "".join(
         f" {one['what']}: {one['value']:g} {one['unit']} (n {one['n']})." for one in shown.get("variants", {}).values()
     )
-    return f"- `{key}`: {shown['how']} Control: {shown['control']['what']}.{more}"
+    return f"- `{key}`: {shown['how']}. Control: {shown['control']['what']}.{more}"
 
 
 def _table(cells: tuple[str, ...]) -> str:

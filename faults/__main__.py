@@ -12,7 +12,7 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def measure(name: str, *, quick: bool) -> Row:
 
 
 @contextmanager
-def bench_of(*, quick: bool) -> Iterator[Bench]:
+def bench_of(*, quick: bool) -> Generator[Bench]:
     """A scratch directory, its name short: QEMU's sockets lie deep in it, and may have 107 characters.  Whatever still
     names it at the end is ended."""
     scratch = Path(tempfile.mkdtemp(prefix="k", dir="/tmp"))

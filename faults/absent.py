@@ -8,7 +8,8 @@ from pathlib import Path
 from bench.run import Bench
 from faults.lab import Scene, scene
 from faults.table import Row, Samples
-from lab.libvirtd import Daemon, PrivateLibvirtd
+from lab.daemon import Daemon
+from lab.libvirtd import PrivateLibvirtd
 from lab.sasl_libvirtd import SaslLibvirtd
 
 

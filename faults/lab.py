@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +18,9 @@ from bench.processes import cpu_seconds
 from bench.run import Bench
 from bench.web import Answer, Web
 from lab.common import BUILD
+from lab.daemon import Daemon
 from lab.guest_image import IMAGE
-from lab.libvirtd import Daemon, PrivateLibvirtd
+from lab.libvirtd import PrivateLibvirtd
 
 INTERVAL_S, COUNT = 1, 3
 KEEPALIVE_S = INTERVAL_S * (COUNT + 1.0)
@@ -156,7 +157,7 @@ def scene(
     ready: bool = True,
     config: str = "",
     daemon_of: Callable[[Path], Daemon] = PrivateLibvirtd,
-) -> Iterator[Scene]:
+) -> Generator[Scene]:
     """A daemon and a box in a directory of their own; both are gone afterwards.  `ready` False: the box is started on
     `uri` and nobody waits for its hypervisor."""
     directory = bench.directory()

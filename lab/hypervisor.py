@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Protocol
 
 from lab.common import LabError, environment, run
-from lab.libvirtd import Daemon, PrivateLibvirtd
+from lab.daemon import Daemon
+from lab.libvirtd import PrivateLibvirtd
 from lab.system_libvirtd import PrivateSystemLibvirtd
 
 

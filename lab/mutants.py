@@ -70,7 +70,7 @@ MUTANTS: Sequence[Mutant] = (
     _one(
         "the policy of an action",
         "tests/service/test_tenants.py::test_a_reader_changes_nothing_and_a_member_does_nothing_of_an_administrators",
-        "api/compute/actions/table.py",
+        "api/compute/actions/row.py",
         "    call.permit(row.rule)\n",
         "",
     ),

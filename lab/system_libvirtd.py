@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lab.common import LabError, environment, owner_of_lab, processes_in_mount_namespaces, tail
-from lab.libvirtd import Daemon
+from lab.daemon import Daemon
 
 # What libvirt writes to, and the directory of ours that is mounted over it.
 _MOUNTS = {

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from lab.libvirtd import Daemon
+from lab.daemon import Daemon
 
 _JOB = "<job type='none' async='start' phase='none' flags='0x0'/>\n</domstatus>"
 _STATUS = "<domstatus state='paused' reason='starting up' pid='0'>"

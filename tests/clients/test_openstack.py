@@ -29,6 +29,9 @@ def test_who_am_i(openstack: Client) -> None:
     assert set(token) == {"expires", "id", "project_id", "user_id"}
     services = {entry["Type"] for entry in openstack("catalog", "list")}
     assert services == {"compute", "identity", "image", "network"}
+    assert {entry["Type"] for entry in openstack("service", "list")} == services
+    (compute,) = openstack("endpoint", "list", "--service", "compute", "--interface", "public")
+    assert (compute["Service Type"], compute["Region"]) == ("compute", "RegionOne")
     assert openstack("project", "show", "admin")["id"] == token["project_id"]
 
 

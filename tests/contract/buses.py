@@ -19,6 +19,8 @@ from kilonova.rpc.memory import MemoryBus, MemoryHub
 from lab.counting import cannot_run
 
 START_S = 10.0
+NEVER_S = 3600.0
+"""A deadline that no test lives to see: who gets an answer got it for another reason."""
 
 CONFIG = """
 listen: "127.0.0.1:{port}"

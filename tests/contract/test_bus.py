@@ -2,13 +2,12 @@
 """What every bus promises: one suite, on the in-memory bus and on a real NATS server."""
 
 import asyncio
-import time
 from collections.abc import Iterator
 
 import pytest
 
 from kilonova.base.errors import RpcTimeout, RpcUnavailable
-from tests.contract.buses import Buses, MemoryBuses, NatsBuses, NatsServer, nats_server, run, until
+from tests.contract.buses import NEVER_S, Buses, MemoryBuses, NatsBuses, NatsServer, nats_server, run, until
 
 MEMORY, NATS = pytest.param("memory", id="memory"), pytest.param("nats", id="nats", marks=pytest.mark.live)
 
@@ -52,30 +51,27 @@ def test_one_end_may_ask_itself(buses: Buses) -> None:
 def test_nobody_there_is_known_at_once(buses: Buses) -> None:
     async def test() -> None:
         async with buses.end("a") as asker:
-            began = time.monotonic()
             with pytest.raises(RpcUnavailable, match="nobody\\.here"):
-                await asker.request("nobody.here", b"x", 10)
-            assert time.monotonic() - began < 1.0
+                await asker.request("nobody.here", b"x", NEVER_S)
 
     run(test)
 
 
 def test_a_reply_that_is_late_is_dropped(buses: Buses) -> None:
     async def test() -> None:
-        answered = asyncio.Event()
+        go, answered = asyncio.Event(), asyncio.Event()
 
         async def late(_subject: str, payload: bytes) -> bytes:
             if payload == b"slow":
-                await asyncio.sleep(0.4)
+                await go.wait()
                 answered.set()
             return b"to " + payload
 
         async with buses.end("a") as asker, buses.end("b") as server:
             await server.subscribe("late", late)
-            began = time.monotonic()
             with pytest.raises(RpcTimeout, match="late"):
                 await asker.request("late", b"slow", 0.1)
-            assert time.monotonic() - began < 0.35
+            go.set()
             assert await asker.request("late", b"fast", 5) == b"to fast"
             await answered.wait()
             await asyncio.sleep(0.05)
@@ -143,17 +139,21 @@ def test_publishing_reaches_all_and_nobody_is_no_error(buses: Buses) -> None:
 
 def test_two_hundred_requests_at_once(buses: Buses) -> None:
     async def test() -> None:
+        in_hand, all_there = 0, asyncio.Event()
+
         async def wait_and_echo(subject: str, payload: bytes) -> bytes:
-            await asyncio.sleep(0.05)
+            nonlocal in_hand
+            in_hand += 1
+            if in_hand == 200:
+                all_there.set()
+            await all_there.wait()
             return await echo(subject, payload)
 
         async with buses.end("a") as asker, buses.end("b") as server:
             await server.subscribe("many.*", wait_and_echo)
-            began = time.monotonic()
             async with asyncio.TaskGroup() as group:
-                asked = [group.create_task(asker.request(f"many.{n}", b"%d" % n, 10)) for n in range(200)]
+                asked = [group.create_task(asker.request(f"many.{n}", b"%d" % n, NEVER_S)) for n in range(200)]
             assert [task.result() for task in asked] == [b"many.%d|%d" % (n, n) for n in range(200)]
-            assert time.monotonic() - began < 5
 
     run(test)
 

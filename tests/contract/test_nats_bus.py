@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from kilonova.base.clock import SystemClock
 from kilonova.base.errors import RpcTimeout, RpcUnavailable, TooLarge
 from kilonova.rpc.nats import NatsBus
-from tests.contract.buses import NatsServer, nats_server, run, until
+from tests.contract.buses import NEVER_S, NatsServer, nats_server, run, until
 
 pytestmark = pytest.mark.live
 
@@ -66,11 +66,9 @@ def test_a_server_that_was_restarted_is_found_again(server: NatsServer) -> None:
                 assert await asker.request("again.x", b"x", 5) == b"again.x|x"
                 server.stop()
                 await until(lambda: not asker.connected)
-                began = time.monotonic()
                 with pytest.raises(RpcUnavailable, match="not connected"):
-                    await asker.request("again.x", b"x", 5)
+                    await asker.request("again.x", b"x", NEVER_S)
                 await asker.publish("again.x", b"lost without a word")
-                assert time.monotonic() - began < 0.1
                 server.start()
                 assert await ask_until_answered(asker, "again.x") < 6
 
@@ -93,10 +91,8 @@ def test_an_outage_is_told_once(server: NatsServer) -> None:
 def test_a_server_that_comes_later_is_waited_for(server: NatsServer) -> None:
     async def test() -> None:
         server.stop()
-        began = time.monotonic()
         with capture_logs() as lines:
             async with end(server) as bus:
-                assert time.monotonic() - began < 1.0
                 await bus.subscribe("later", echo)
                 with pytest.raises(RpcUnavailable):
                     await bus.request("later", b"x", 5)
@@ -115,13 +111,11 @@ def test_what_was_under_way_when_the_connection_went_is_unknown(server: NatsServ
 
         async with end(server) as asker, end(server, "b") as answerer, asyncio.TaskGroup() as group:
             await answerer.subscribe("never", never)
-            asked = group.create_task(asker.request("never", b"x", 20))
+            asked = group.create_task(asker.request("never", b"x", NEVER_S))
             await asyncio.sleep(0.1)
-            began = time.monotonic()
             server.stop()
             with pytest.raises(RpcTimeout, match="lost"):
                 await asyncio.shield(asked)
-            assert time.monotonic() - began < 1.0
 
     try:
         run(test)
@@ -138,13 +132,12 @@ def test_a_frozen_server_is_found_out_and_forgiven(server: NatsServer) -> None:
                 with pytest.raises(RpcTimeout):
                     await bus.request("frozen", b"x", 0.5)
                 payload = b"x" * 900_000
-                began = time.monotonic()
                 for _ in range(60):  # more than sockets hold: nobody may wait for room
                     try:
                         await bus.publish("frozen", payload)
                     except RpcUnavailable:
                         break
-                assert time.monotonic() - began < 1.0
+                assert bus.connected  # nobody waited until the server was given up
                 await until(lambda: not bus.connected, 10)
                 with pytest.raises(RpcUnavailable):
                     await bus.request("frozen", b"x", 5)
@@ -226,8 +219,6 @@ def test_leaving_answers_what_is_in_hand(server: NatsServer) -> None:
                 await answerer.subscribe("slow", slow)
                 asked = group.create_task(asker.request("slow", b"x", 5))
                 await begun.wait()
-                began = time.monotonic()
-            assert 0.2 < time.monotonic() - began < 2
             assert await asked == b"slow|x"
 
     run(test)
@@ -247,8 +238,6 @@ def test_leaving_has_a_bound(server: NatsServer) -> None:
                 await bus.subscribe("never", never)
                 await bus.publish("never", b"")
                 await begun.wait()
-                began = time.monotonic()
-            assert time.monotonic() - began < 1
         assert lines[0]["count"] == 1
 
     run(test)
@@ -259,8 +248,6 @@ def test_leaving_a_frozen_server_has_a_bound(server: NatsServer) -> None:
         async with end(server, drain_s=0.5) as bus:
             await bus.subscribe("x", echo)
             server.signal(signal.SIGSTOP)
-            began = time.monotonic()
-        assert time.monotonic() - began < 3
         server.signal(signal.SIGCONT)
 
     run(test)

@@ -40,7 +40,7 @@ async def running(b: Bench, mark: str = "m") -> Instance:
 
 def test_a_suspended_guest_is_off_with_its_memory_kept_and_goes_on_under_its_mark(case: Case) -> None:
     async def test(b: Bench) -> None:
-        driver = able(b.driver, Suspension, "suspend")
+        driver = able(b.driver, Suspension)
         off, guest = b.instance(), await running(b)
         await b.build(off)
         for refused in (driver.suspend, driver.resume):
@@ -70,7 +70,7 @@ def test_a_suspended_guest_is_off_with_its_memory_kept_and_goes_on_under_its_mar
 
 def test_a_start_restores_and_a_pulled_plug_drops_what_was_saved(case: Case) -> None:
     async def test(b: Bench) -> None:
-        driver = able(b.driver, Suspension, "suspend")
+        driver = able(b.driver, Suspension)
         guest = await running(b, "first")
         await driver.suspend(guest.id)
         await b.driver.power_on(guest.id, "second")
@@ -92,7 +92,7 @@ def test_a_start_restores_and_a_pulled_plug_drops_what_was_saved(case: Case) -> 
 
 def test_of_a_suspended_guest_that_is_removed_nothing_is_left(case: Case) -> None:
     async def test(b: Bench) -> None:
-        driver = able(b.driver, Suspension, "suspend")
+        driver = able(b.driver, Suspension)
         guest = await running(b)
         await driver.suspend(guest.id)
         await b.driver.undefine(guest.id)
@@ -107,7 +107,7 @@ def test_of_a_suspended_guest_that_is_removed_nothing_is_left(case: Case) -> Non
 
 def test_a_paused_guest_that_was_saved_goes_on(case: Case) -> None:
     async def test(b: Bench) -> None:
-        driver = able(b.driver, Suspension, "suspend")
+        driver = able(b.driver, Suspension)
         guest = await running(b)
         await b.driver.pause(guest.id)
         await driver.suspend(guest.id)
@@ -124,7 +124,7 @@ RESCUE_IMAGE = ImageRef(ImageId("rescue"), "qcow2", 1, 1 << 24, "sum-of-rescue")
 
 def test_a_guest_boots_from_its_rescue_disk_and_from_its_own_again(case: Case) -> None:
     async def test(b: Bench) -> None:
-        driver = able(b.driver, RescueDisk, "rescue")
+        driver = able(b.driver, RescueDisk)
         guest = b.instance()
         with pytest.raises(HypervisorError, match="no disk of its own"):
             await driver.make_rescue_disk(guest, b.base)
@@ -163,7 +163,7 @@ async def order(b: Bench, guest: Instance) -> list[str] | None:
 
 def test_a_replaced_disk_is_a_fresh_one_and_a_guest_that_needs_the_old_one_keeps_it(case: Case) -> None:
     async def test(b: Bench) -> None:
-        driver, saves = able(b.driver, DiskReplacement, "rebuild"), able(b.driver, Suspension, "suspend")
+        driver, saves = able(b.driver, DiskReplacement), able(b.driver, Suspension)
         guest = await running(b)
         with pytest.raises(HypervisorError, match="not off"):
             await driver.replace_root_disk(guest, b.base)
@@ -190,7 +190,7 @@ def info(path: Path) -> str:
 @pytest.mark.parametrize("case", [TEST, QEMU], indirect=True)
 def test_the_new_disk_takes_the_place_of_the_old_one_whole(case: Case, tmp_path: Path) -> None:
     async def test(b: Bench) -> None:
-        driver = able(b.driver, DiskReplacement, "rebuild")
+        driver = able(b.driver, DiskReplacement)
         guest = b.instance()
         await b.build(guest)
         root = b.settings.default.instances_path / guest.id / "disk"
@@ -214,7 +214,7 @@ def test_the_new_disk_takes_the_place_of_the_old_one_whole(case: Case, tmp_path:
 @pytest.mark.parametrize("case", [FAKE, QEMU], indirect=True)
 def test_a_running_guest_is_measured_and_no_other(case: Case) -> None:
     async def test(b: Bench) -> None:
-        driver = able(b.driver, Diagnostics, "measure")
+        driver = able(b.driver, Diagnostics)
         guest = b.instance()
         with pytest.raises(InvalidState, match="not running"):
             await driver.diagnostics(guest.id)

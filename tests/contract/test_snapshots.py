@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from kilonova.base.errors import HypervisorError
+from kilonova.base.tools import run_limited
 from kilonova.images.inspect import inspect
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId, InstanceId
 from kilonova.objects.states import PowerState
 from kilonova.virt.driver import DiskSnapshots, HasSnapshots
-from kilonova.virt.libvirt.disks import run_limited
 from kilonova.virt.libvirt.driver import LibvirtDriver
 from kilonova.virt.power import Suspension
 from tests.contract.drivers import MIB, QEMU, Bench, Case

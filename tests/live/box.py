@@ -17,7 +17,8 @@ import httpx
 from lab.cloud import free_port
 from lab.common import LabError
 from lab.counting import cannot_run
-from lab.libvirtd import Daemon, PrivateLibvirtd
+from lab.daemon import Daemon
+from lab.libvirtd import PrivateLibvirtd
 
 GUEST_IMAGE = Path(__file__).parents[2] / ".build/guest/kilonova-guest.qcow2"
 

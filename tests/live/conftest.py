@@ -5,7 +5,7 @@ from collections.abc import Generator
 
 import pytest
 
-from lab.libvirtd import Daemon
+from lab.daemon import Daemon
 from tests.live.box import GUEST_IMAGE, Box, libvirt_box, private_libvirtd
 
 

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from lab.libvirtd import Daemon
+from lab.daemon import Daemon
 from tests.live.box import GUEST_IMAGE, Box, libvirt_box, private_libvirtd, wait_for
 
 pytestmark = pytest.mark.live

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from lab.libvirtd import Daemon
+from lab.daemon import Daemon
 from tests.live.box import Box, virsh, wait_for
 
 pytestmark = pytest.mark.live

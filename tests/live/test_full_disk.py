@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab.counting import cannot_run
-from lab.libvirtd import Daemon
+from lab.daemon import Daemon
 from tests.live.box import GUEST_IMAGE, Box, libvirt_box, wait_for
 
 pytestmark = pytest.mark.live

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.libvirtd import Daemon
+from lab.daemon import Daemon
 from tests.live.box import GUEST_IMAGE, Box, libvirt_box, private_libvirtd, virsh, wait_for
 from tests.live.test_box import console
 from tests.live.test_events import seen

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lab.libvirtd import Daemon
+from lab.daemon import Daemon
 from tests.live.box import Box, wait_for
 from tests.stuck import Note
 

@@ -58,6 +58,7 @@ def test_making_and_deleting_flavors() -> None:
             assert (await create(api, name="other", id=flavor["id"])).status_code == 409
             assert (await create(api, name="auto", id="auto")).json()["flavor"]["id"] != "auto"
             assert (await create(api, name="chosen", id="my flavor")).json()["flavor"]["id"] == "my flavor"
+            assert (await create(api, name="numbered", id=4711)).json()["flavor"]["id"] == "4711"
             gone = await api.compute("DELETE", f"/flavors/{flavor['id']}")
             assert (gone.status_code, gone.content, gone.headers["content-length"]) == (202, b"", "0")
             assert (await api.compute("DELETE", f"/flavors/{flavor['id']}")).status_code == 404
@@ -70,7 +71,7 @@ def test_making_and_deleting_flavors() -> None:
     [
         {"ram": 0}, {"vcpus": 0}, {"disk": -1}, {"name": ""}, {"id": " x"}, {"id": "a/b"}, {"id": ""}, {"ram": None},
         {"rxtx_factor": 0}, {"rxtx_factor": "nan"}, {"os-flavor-access:is_public": "maybe"}, {"nonsense": 1},
-        {"ram": 1.5},
+        {"ram": 1.5}, {"id": True},
     ],
 )  # fmt: skip
 def test_what_no_flavor_can_be(fields: dict[str, Any]) -> None:

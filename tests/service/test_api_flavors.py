@@ -47,7 +47,8 @@ def test_the_description_is_all_that_changes() -> None:
             assert changed.json()["flavor"] == {**before, "description": "for tests"}
             assert (await api.json("/flavors/1"))["flavor"] == changed.json()["flavor"]
             assert (await put({"flavor": {"description": None}})).json()["flavor"] == before
-            for bad in ({}, {"description": ""}, {"description": "x" * 256}, {"name": "x"}, {"description": "\x07"}):
+            assert (await put({"flavor": {"description": ""}})).json()["flavor"]["description"] == ""
+            for bad in ({}, {"description": "x" * 256}, {"name": "x"}, {"description": "\x07"}):
                 assert message(await put({"flavor": bad}), 400, "badRequest")
             assert message(await put({"flavor": {"description": "x"}}, api.at("2.54")), 405, "badMethod")
             assert message(await put({"flavor": {"description": "x"}}, api.as_("member")), 403, "forbidden")

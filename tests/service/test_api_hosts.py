@@ -89,6 +89,10 @@ def test_pages_patterns_statistics_and_uptime() -> None:
             assert (await api.compute("GET", "/os-hypervisors?hypervisor_hostname_pattern=mars")).status_code == 404
             statistics = (await api.at("2.87").json("/os-hypervisors/statistics"))["hypervisor_statistics"]
             assert (statistics["count"], statistics["vcpus_used"]) == (1, 0)
+            for gone in ("statistics", f"{node_id}/uptime"):
+                assert message(await api.at("2.88").compute("GET", f"/os-hypervisors/{gone}"), 404, "itemNotFound")
+            for word in ("search", "servers"):
+                assert (await api.at("2.53").compute("GET", f"/os-hypervisors/box1/{word}")).status_code == 404
             for paged in ("limit=1", f"marker={node_id}"):
                 both = await api.compute("GET", f"/os-hypervisors?hypervisor_hostname_pattern=ox&{paged}")
                 assert "Paging" in message(both, 400, "badRequest")
@@ -149,7 +153,9 @@ def test_services_before_2_53() -> None:
             assert (await put("disable-log-reason")).status_code == 400
             assert (await put("force-down")).status_code == 400
             assert (await put("enable", host="mars")).status_code == 404
-            assert (await put("dance")).status_code == 405
+            assert message(await put("dance"), 404, "itemNotFound") == "Unknown action: dance."
+            assert (await api.at("2.10").compute("PUT", "/os-services/force-down", who)).status_code == 404
+            assert (await api.compute("PUT", "/os-services/enable", {"status": "enabled"})).status_code == 400
 
     run(main())
 

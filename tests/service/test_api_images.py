@@ -192,7 +192,14 @@ def test_lists() -> None:
             assert await listed(api, "?sort=name:asc") == ["a", "b", "c"]
             assert await listed(api, "?size_min=1") == ["b"]
             assert await listed(api, "?created_at=gt:2001-01-01T00:00:00Z&tag=none") == []
-            for bad in ("?sort_key=colour", "?limit=-1", f"?marker={'0' * 8}", "?created_at=then", "?os_hidden=maybe"):
+            for bad in (
+                "?sort_key=colour",
+                "?limit=-1",
+                f"?marker={'0' * 8}",
+                "?created_at=then",
+                "?os_hidden=maybe",
+                "?name=in:a%0Ab",
+            ):
                 assert (await api.call("GET", f"/image/v2/images{bad}")).status_code == 400, bad
             seen: list[str] = []
             path = "/v2/images?limit=1&sort=name:asc"
@@ -204,6 +211,18 @@ def test_lists() -> None:
                 path = page.get("next")
             assert seen == ["a", "b", "c"]
             assert (await shown(api, hidden))["os_hidden"] is True
+
+    run(main())
+
+
+def test_a_list_of_names_may_have_commas_in_quotes() -> None:
+    async def main() -> None:
+        async with running_api() as api:
+            for name in ("a", "b, c", "d"):
+                await queued(api, name=name)
+            assert await listed(api, '?name=in:a,"b, c"') == ["b, c", "a"]
+            assert await listed(api, "?name=in:b, c") == []
+            assert await listed(api, "?name=in:") == []
 
     run(main())
 
@@ -241,7 +260,12 @@ def test_an_image_that_is_deactivated() -> None:
             async def act(verb: str, caller: Api = api) -> int:
                 return (await caller.call("POST", f"{path}/actions/{verb}")).status_code
 
-            assert await act("deactivate", other) == 403
+            assert await act("deactivate", other) == 403  # another project's; one's own is one's own to take out of use
+            own, theirs = f"/image/v2/images/{await other.image()}", api.as_("reader")
+            assert (await theirs.call("POST", f"{own}/actions/deactivate")).status_code == 403
+            assert (await other.call("POST", f"{own}/actions/deactivate")).status_code == 204
+            assert message(await other.call("GET", f"{own}/file"), 403, "forbidden")
+            assert (await other.call("POST", f"{own}/actions/reactivate")).status_code == 204
             assert [await act("deactivate"), await act("deactivate")] == [204, 204]
             assert (await shown(other, image_id))["status"] == "deactivated"
             assert message(await other.call("GET", f"{path}/file"), 403, "forbidden")
@@ -308,5 +332,9 @@ def test_schemas() -> None:
             assert image["properties"]["size"] == {"type": ["null", "integer"]}
             images = (await api.call("GET", "/image/v2/schemas/images")).json()
             assert images["properties"]["images"]["items"] == image
+            member = (await api.call("GET", "/image/v2/schemas/member")).json()
+            assert (member["name"], "status" in member["properties"]) == ("member", True)
+            members = (await api.call("GET", "/image/v2/schemas/members")).json()
+            assert members["properties"]["members"]["items"] == member
 
     run(main())

@@ -91,6 +91,39 @@ def test_finer_rules_open_lists_limits_and_publishing(tmp_path: Path) -> None:
     run(main())
 
 
+def test_each_action_of_aggregates_and_flavors_has_the_rule_that_nova_has(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    opened = ("os-aggregates:add_host", "os-aggregates:show", "os-flavor-access:add_tenant_access", "os-flavor-access")
+    rules = [f'"os_compute_api:{name}": "role:operator or rule:context_is_admin"' for name in opened]
+    path.write_text("\n".join([*rules, '"os_compute_api:os-aggregates:set_metadata": "!"']))
+
+    async def main() -> None:
+        async with running_api({("oslo_policy", "policy_file"): str(path)}) as api:
+            ann, _, home = await member(api, "ann", "operator", "member")
+            bob, _, _ = await member(api, "bob")
+            made = (await api.compute("POST", "/os-aggregates", {"aggregate": {"name": "rack"}})).json()["aggregate"]
+            rack = f"/os-aggregates/{made['id']}/action"
+            add, remove = {"add_host": {"host": "box1"}}, {"remove_host": {"host": "box1"}}
+            assert "os-aggregates:add_host" in message(await bob.compute("POST", rack, add), 403, "forbidden")
+            assert (await ann.compute("POST", rack, add)).json()["aggregate"]["hosts"] == ["box1"]
+            assert "os-aggregates:remove_host" in message(await ann.compute("POST", rack, remove), 403, "forbidden")
+            metadata = {"set_metadata": {"metadata": {"disk": "ssd"}}}
+            assert "os-aggregates:set_metadata" in message(await api.compute("POST", rack, metadata), 403, "forbidden")
+            assert (await api.compute("POST", rack, remove)).json()["aggregate"]["hosts"] == []
+
+            flavor = {"name": "own", "id": "own", "ram": 1, "vcpus": 1, "disk": 1, "os-flavor-access:is_public": False}
+            assert (await api.compute("POST", "/flavors", {"flavor": flavor})).status_code == 200
+            own, entry = "/flavors/own/action", {"flavor_id": "own", "tenant_id": home}
+            add, remove = {"addTenantAccess": {"tenant": home}}, {"removeTenantAccess": {"tenant": home}}
+            assert "add_tenant_access" in message(await bob.compute("POST", own, add), 403, "forbidden")
+            assert (await api.compute("POST", own, add)).json()["flavor_access"] == [entry]
+            assert (await ann.compute("POST", own, add)).status_code == 409
+            assert "remove_tenant_access" in message(await ann.compute("POST", own, remove), 403, "forbidden")
+            assert (await api.compute("POST", own, remove)).json()["flavor_access"] == []
+
+    run(main())
+
+
 def test_a_file_that_cannot_be_used_stops_the_start_and_not_a_running_service(tmp_path: Path) -> None:
     path = tmp_path / "policy.yaml"
     path.write_text('"os_compute_api:servers:show": "role:x andd role:y"')

@@ -18,7 +18,7 @@ def test_of_many_creates_at_once_exactly_the_quota_is_admitted() -> None:
             projects = [admin.as_("member", project=name) for name in ("p2", "p3")]
 
             async def create(api: Api, count: int) -> tuple[int, int]:
-                reply = await api.create(image, max_count=count)
+                reply = await api.create(image, min_count=count)
                 if reply.status_code != 202:
                     assert "Quota exceeded for instances: Requested" in message(reply, 403, "forbidden")
                 return reply.status_code, count
@@ -35,7 +35,7 @@ def test_of_many_creates_at_once_exactly_the_quota_is_admitted() -> None:
                 assert {reply.status_code for reply in gone} <= {204, 404}
                 for server in listed:
                     await api.until(server["id"], "GONE")
-                again = await api.create(image, max_count=5)
+                again = await api.create(image, min_count=5)
                 assert again.status_code == 202
                 for server in (await api.json("/servers"))["servers"]:
                     await api.until(server["id"], "ACTIVE")
@@ -49,7 +49,7 @@ def test_over_quota_is_said_in_novas_words() -> None:
             image = await admin.image(visibility="public")
             api = admin.as_("member")
             await api.server(image)
-            refused = await api.create(image, max_count=20)
+            refused = await api.create(image, min_count=20)
             assert message(refused, 403, "forbidden") == (
                 "Quota exceeded for cores, instances: Requested 20, 20, but already used 1, 1 of 3, 10 cores, instances"
             )
@@ -90,6 +90,32 @@ def test_limits_that_are_counted() -> None:
             assert message(await api.compute("POST", path, {"metadata": {"b": "", "c": ""}}), 403, "forbidden") == words
             assert (await api.compute("PUT", f"{path}/b", {"meta": {"b": "2"}})).status_code == 200
             assert await api.json(path) == {"metadata": {"a": "1", "b": "2"}}
+
+    run(main())
+
+
+def test_the_metadata_of_an_image_of_a_server_has_the_same_limit() -> None:
+    async def main() -> None:
+        async with running_api(SMALL) as admin:
+            api = admin.as_("member")
+            server_id = await api.server(await admin.image(visibility="public"))
+            many = {f"k{n}": "" for n in range(200)}
+
+            async def save(kind: str, metadata: dict[str, str], **more: object) -> int:
+                body = {kind: {"name": "i", "metadata": metadata, **more}}
+                return (await api.compute("POST", f"/servers/{server_id}/action", body)).status_code
+
+            daily = {"backup_type": "daily", "rotation": 1}
+            for kind, more in (("createImage", {}), ("createBackup", daily)):
+                assert (await put(admin, metadata_items=2)).status_code == 200
+                assert await save(kind, {"a": "", "b": "", "c": ""}, **more) == 403
+                assert await save(kind, {"a": "", "b": ""}, **more) == 202
+                await api.until(server_id, "ACTIVE")
+                assert (await put(admin, metadata_items=-1)).status_code == 200
+                assert await save(kind, many, **more) == 202
+                await api.until(server_id, "ACTIVE")
+            found = (await api.call("GET", "/image/v2/images?owner=p-other")).json()["images"]
+            assert len(found) == 3  # of the backups the newest is left
 
     run(main())
 
@@ -142,7 +168,7 @@ def test_setting_limits_and_taking_them_back() -> None:
             assert (changed.status_code, changed.json()["quota_set"].keys()) == (200, NEWEST)
             shown = await own(api)
             assert (shown["instances"], shown["cores"], shown["server_groups"], shown["ram"]) == (2, -1, 3, 51200)
-            assert "already used 1 of 2 instances" in message(await api.create(image, max_count=2), 403, "forbidden")
+            assert "already used 1 of 2 instances" in message(await api.create(image, min_count=2), 403, "forbidden")
             below = "Quota limit 0 for instances must be greater than or equal to already used and reserved 1."
             assert message(await put(boss, instances=0, cores=5), 400, "badRequest").endswith(below)
             assert (await own(api))["cores"] == -1

@@ -136,25 +136,6 @@ def test_a_server_is_found_by_the_second_of_its_making() -> None:
     run(main())
 
 
-def test_events_have_details_from_2_84() -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            owner = api.as_("member")
-            server_id = await owner.server(await api.image(visibility="public"))
-            api.cloud.box.manager.driver.hypervisor.guests[server_id].base = None  # type: ignore[attr-defined]
-            reply = await owner.compute("POST", f"/servers/{server_id}/action", {"reboot": {"type": "HARD"}})
-            await owner.until(server_id, "SHUTOFF")
-            path = f"/servers/{server_id}/os-instance-actions/{reply.headers['x-openstack-request-id']}"
-            events = (await owner.json(path))["instanceAction"]["events"]
-            failed = {one["event"]: one["details"] for one in events if one["result"] == "Error"}
-            assert failed == {"reboot.start": f"Guest {server_id} has no disk."}
-            assert {one["details"] for one in events if one["result"] == "Success"} == {None}
-            for event in (await owner.at("2.83").json(path))["instanceAction"]["events"]:
-                assert "details" not in event
-
-    run(main())
-
-
 def test_the_topology_from_2_78() -> None:
     async def main() -> None:
         async with running_api() as api:

@@ -53,7 +53,7 @@ def test_users_are_made_shown_changed_and_deleted() -> None:
         ({"password": ""}, 400),
         ({"password": "x" * 1025}, 400),
         ({"default_project_id": "nowhere"}, 404),
-        ({"domain_id": "other"}, 400),
+        ({"domain_id": "other"}, 404),
         ({"email": "a@example.org"}, 400),
         ({"options": {"lock_password": True}}, 400),
     ],

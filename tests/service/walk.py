@@ -13,7 +13,6 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 
 from kilonova.api.body import validated_value
-from kilonova.api.compute.actions.table import ACTIONS
 from kilonova.api.microversion import MAX
 from kilonova.api.route import Role, Row, Service
 from kilonova.api.routes import SERVICES
@@ -24,7 +23,6 @@ UNKNOWN_HEX = "4b1d000000004000800000000000dead"
 UNKNOWN_NAME = "nothing-of-that-name"
 
 COMPUTE, IDENTITY, IMAGE, NETWORK = "/compute/v2.1", "/identity/v3", "/image/v2", "/network/v2.0"
-ACTION_PATH = "/servers/{server_id}/action"
 
 
 @dataclass(frozen=True)
@@ -82,8 +80,8 @@ def targets() -> Iterator[Target]:
     """Every row, and every action, each at its newest microversion."""
     for service in SERVICES:
         for row in service.rows:
-            if row.path == ACTION_PATH and service.prefix == COMPUTE:
-                yield from _actions(row)
+            if row.actions:
+                yield from _actions(service, row)
             elif row.min <= MAX:  # others wait for a newer microversion to be served
                 yield _row(service, row)
 
@@ -105,12 +103,12 @@ def _row(service: Service, row: Row) -> Target:
     )
 
 
-def _actions(row: Row) -> Iterator[Target]:
-    for name, actions in ACTIONS.items():
+def _actions(service: Service, row: Row) -> Iterator[Target]:
+    for name, actions in row.actions.items():
         for one in actions:
             version = str(min(one.max, MAX))
             body = {name: None} if one.role in WITHOUT_BODY else example(one.body)
-            yield Target("POST", COMPUTE + row.path, one.role, version, f"action {name}", body)
+            yield Target(row.method, service.prefix + row.path, one.role, version, f"action {name}", body)
 
 
 def example(model: type[BaseModel]) -> Any:

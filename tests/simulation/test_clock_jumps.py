@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from kilonova.base.errors import DatabaseUnavailable
+from kilonova.conductor import watchdog
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.objects.states import VERBS, Verb
@@ -78,6 +80,34 @@ def test_a_build_goes_on_and_its_deadline_stays_as_far_away(tmp_path: Path, jump
             thawed.set()
             await becomes(world, before, "ACTIVE", within_s=60)
             await becomes(world, after, "ACTIVE", within_s=60)
+
+    run_virtually(main())
+
+
+def test_a_jump_that_could_not_be_recorded_is_not_forgotten(tmp_path: Path) -> None:
+    """A machine wakes up, and its disk a moment later."""
+
+    async def main() -> None:
+        async with simulated(3, tmp_path, hosts=("a",), loss=0, doubling=0) as world:
+            await in_service(world, "a", True)
+            thawed = freeze(world)
+            one = await create(world, await image(world))
+            await world.clock.sleep(20)
+            write, refused = world.db.write, list[str]()
+
+            async def refuse(fn: Any, *args: Any, **words: Any) -> Any:
+                if fn is watchdog.move_deadlines and len(refused) < 2:
+                    refused.append("The disk is not there yet.")
+                    raise DatabaseUnavailable(refused[-1])
+                return await write(fn, *args, **words)
+
+            world.db.write = refuse  # type: ignore[method-assign]
+            world.clock.jumped = timedelta(days=1)
+            await world.clock.sleep(60)
+            assert len(refused) == 2
+            assert (await server(world, one))["status"] == "BUILD"
+            thawed.set()
+            await becomes(world, one, "ACTIVE", within_s=60)
 
     run_virtually(main())
 

@@ -124,12 +124,13 @@ class Story:
             del self.expected[server_id]
             self.deleted.add(server_id)
         elif verb != "nothing":
+            kind = self.random.choice(["SOFT", "HARD"])
             body = {
                 "stop": {"os-stop": None},
                 "start": {"os-start": None},
                 "rescue": {"rescue": {}},
                 "rebuild": {"rebuild": {"imageRef": self.other_image}},
-                "reboot": {"reboot": {"type": self.random.choice(["SOFT", "HARD"])}},
+                "reboot": {"reboot": {"type": kind if expected.status == "ACTIVE" else "HARD"}},
                 "resize": {"resize": {"flavorRef": LARGE}},
             }.get(verb, {verb: None})
             code = {"confirmResize": 204, "rescue": 200}.get(verb, 202)

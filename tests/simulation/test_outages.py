@@ -7,10 +7,13 @@ from typing import Any
 
 from structlog.testing import capture_logs
 
+from kilonova.conductor import hosts
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers.notifications import newest
+from kilonova.objects.ids import HostName
 from kilonova.objects.service import Service
 from kilonova.rpc.memory import Fate
+from kilonova.rpcapi.host import SetHostEnabled
 from tests.simulation.virtual import run_virtually
 from tests.simulation.world import World, simulated
 
@@ -144,6 +147,19 @@ def test_back_while_the_conductor_is_away_it_is_enabled_when_that_is_back(tmp_pa
         await world.clock.sleep(3)
         mend(world)
         await world.clock.sleep(60)
+        assert (await service(world, "a")).disabled is False
+
+    play(tmp_path, test)
+
+
+def test_a_level_that_comes_late_is_not_the_last_word(tmp_path: Path) -> None:
+    """Sent again since no answer had come, and held up in a conductor that stood still."""
+
+    async def test(world: World) -> None:
+        late = SetHostEnabled(HostName("a"), (await service(world, "a")).epoch, False, "libvirt is not available")
+        await world.db.write(hosts.set_enabled, late, world.clock.now())
+        assert (await service(world, "a")).disabled is True
+        await world.clock.sleep(2 * world.settings.default.sync_power_state_interval)
         assert (await service(world, "a")).disabled is False
 
     play(tmp_path, test)

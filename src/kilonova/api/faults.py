@@ -26,6 +26,7 @@ _STATUS: Mapping[type[errors.KilonovaError], int] = {
     errors.InvalidState: 409,
     errors.StaleWrite: 409,
     errors.TooLarge: 413,
+    errors.NotSupported: 501,
     errors.Overloaded: 503,
     errors.HypervisorUnavailable: 503,
     errors.OutcomeUnknown: 503,
@@ -63,6 +64,7 @@ _TITLE: Mapping[int, str] = {
     409: "Conflict",
     413: "Request Entity Too Large",
     415: "Unsupported Media Type",
+    501: "Not Implemented",
     503: "Service Unavailable",
 }
 

@@ -3,7 +3,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from kilonova.api.compute.actions import table
+from kilonova.api.compute import server_create
 from kilonova.api.policy import BASE
 from kilonova.api.route import Role, Service
 from kilonova.api.routes import SERVICES
@@ -11,6 +11,7 @@ from kilonova.api.routes import SERVICES
 FINER: Mapping[str, tuple[Role, str]] = {
     "os_compute_api:servers:index:get_all_tenants": (Role.ADMIN, "GET /compute/v2.1/servers?all_tenants"),
     "os_compute_api:servers:detail:get_all_tenants": (Role.ADMIN, "GET /compute/v2.1/servers/detail?all_tenants"),
+    server_create.REQUESTED_DESTINATION: (Role.ADMIN, "POST /compute/v2.1/servers with a host or hypervisor_hostname"),
     "os_compute_api:limits:other_project": (Role.ADMIN, "GET /compute/v2.1/limits?tenant_id"),
     "os_compute_api:os-server-groups:index:all_projects": (
         Role.ADMIN,
@@ -36,9 +37,9 @@ def asked_for(services: Iterable[Service] = SERVICES) -> Mapping[str, tuple[Role
         for row in service.rows:
             if row.role is not Role.ANYBODY:
                 add(row.rule, row.role, f"{row.method} {service.prefix}{row.path}")
-    for name, actions in table.ACTIONS.items():
-        for action in actions:
-            add(action.rule, action.role, f"POST /compute/v2.1/servers/{{server_id}}/action ({name})")
+            for name, actions in row.actions.items():
+                for action in actions:
+                    add(action.rule, action.role, f"{row.method} {service.prefix}{row.path} ({name})")
     for rule, (role, asker) in FINER.items():
         add(rule, role, asker)
     return found
@@ -82,7 +83,7 @@ force.
 * Servers, images and ports of other projects are not found (404) except by those whom `context_is_admin` lets through,
   whatever another rule says: a rule can open an operation to a role, not a project to a stranger. Only some
   lists have rules of their own for that (`...:get_all_tenants`, `...:all_projects`).
-* Roles: admin implies manager implies member implies reader. A role exists when the policy file speaks of it
+* Roles: admin implies member implies reader. A role exists when the policy file speaks of it
   (`role:operator`), and can then be given like any other. What an administrator takes away stops working at once; what
   he gives works with the next token.
 

@@ -8,7 +8,8 @@ only `rpc` knows the wire form.
 KilonovaError
 ├── InvalidInput, TooLarge, NotFound, Conflict, InvalidState, Forbidden, OverQuota, Unauthorized, NotAcceptable
 ├── ImageUnacceptable, NoValidHost, Overloaded
-├── HypervisorUnavailable, OutcomeUnknown, NativeCallTimeout, HypervisorError, GuestNotRunning, GuestStuck
+├── HypervisorUnavailable, OutcomeUnknown, NativeCallTimeout
+├── HypervisorError, NotSupported, GuestNotRunning, GuestStuck
 ├── RpcTimeout, RpcUnavailable, StaleWrite, DeadlineExceeded
 ├── DatabaseUnavailable, StorageFull
 └── ConfigError, DriverLoadError, StateError          (end a command with one sentence)
@@ -134,6 +135,12 @@ class HypervisorError(KilonovaError):
     """The hypervisor answered with a refusal (bad XML, no such device, ...): it did not happen."""
 
     code = "hypervisor-error"
+
+
+class NotSupported(HypervisorError):
+    """The host's driver cannot do such a thing at all: nothing was begun."""
+
+    code = "not-supported"
 
 
 class GuestNotRunning(HypervisorError):

@@ -32,6 +32,8 @@ SLOW_START_S = 10.0
 """The same while nothing is known to be wrong: a session daemon's first start, with its look at QEMU, takes seconds."""
 WHILE_WAITING = "everything that needs no hypervisor is served; `kilonova doctor` says what to do"
 POLL_FIRST_S, POLL_S = 0.05, 1.0
+POLICY_S = 2.0
+"""How long the policy's library waits for the hypervisor: requests may come that need none."""
 DRAIN_S = 10.0
 SESSION_LIMITS = (
     "a libvirt session of your own: guests reach out, and are reached by their ssh port and their console only; they "
@@ -84,7 +86,7 @@ async def _serve(
             server = box.server()
             serving = tasks.spawn("http", server.serve(sockets=[listener]))
             greeting = tasks.spawn("greeting", _greet(box, clock, listener, clouds_file))
-            start_daemon("policy", box.policy.prepare)
+            tasks.spawn("policy", _prepare_policy(box, clock))
             hangup = Hangup(again, box.reload)
             async with attended(box.vitals, settings, hangup, clock, box.manager.ready):
                 await stop.wait()
@@ -96,6 +98,14 @@ async def _serve(
         if left:
             print(f"{left} unfinished actions are on disk; the next `kilonova up` goes on with them.")
         print("stopped; guests keep running, and the next `kilonova up` takes them back.", flush=True)
+
+
+async def _prepare_policy(box: OneBox, clock: Clock) -> None:
+    """Once the start is over: a thread of its own would still take the interpreter from it."""
+    begun = clock.monotonic()
+    while not box.manager.ready()[0] and clock.monotonic() - begun < POLICY_S:
+        await clock.sleep(POLL_FIRST_S)
+    start_daemon("policy", box.policy.prepare)
 
 
 async def _greet(box: OneBox, clock: Clock, listener: socket.socket, clouds_file: Path | None) -> None:

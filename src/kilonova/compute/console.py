@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Consoles of guests of this very process: no bus between the driver and whoever types."""
 
-from kilonova.base.errors import HypervisorError, InvalidState
+from kilonova.base.errors import InvalidState
 from kilonova.objects.console import ConsoleStream
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.virt.driver import ComputeDriver, SerialConsole
+from kilonova.virt.power import able
 
 
 class LocalConsoles:
@@ -16,6 +17,4 @@ class LocalConsoles:
     async def open(self, host: HostName, instance_id: InstanceId) -> ConsoleStream:
         if host != self._host:
             raise InvalidState(f"Guest {instance_id} is on host {host}, whose consoles cannot be reached from here.")
-        if not isinstance(self._driver, SerialConsole):
-            raise HypervisorError("This host's driver has no serial consoles.")
-        return await self._driver.open_console(instance_id)
+        return await able(self._driver, SerialConsole).open_console(instance_id)

@@ -69,6 +69,8 @@ class Feed:
         if self._open:
             for item in fetched.items:
                 self._lanes.submit(item, tasks)
+        if fetched.more:
+            self._wake.set()
 
     async def _tell_progress(self) -> None:
         """Let people watch what takes longer than a moment."""

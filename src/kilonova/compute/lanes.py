@@ -11,7 +11,7 @@ from kilonova.base.errors import KilonovaError, NotFound, StaleWrite
 from kilonova.base.locks import KeyedLocks
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
-from kilonova.compute.operation import Job, Tools
+from kilonova.compute.operation import Job, Operation, Tools
 from kilonova.compute.operations import OPERATIONS
 from kilonova.compute.runner import Outcome, Revoked, Run, Runner
 from kilonova.objects.ids import ActionId, HostName, InstanceId
@@ -66,7 +66,8 @@ class Lanes:
         if item.action.id in self._runs:
             return
         operation = OPERATIONS[item.action.verb]
-        run = Run(Job(item.action, item.instance, self._tools), operation, self._host)
+        job = Job(item.action, item.instance, self._tools)
+        run = Run(job, operation, self._host, turns=self._turns(job, operation))
         task = tasks.spawn(f"{item.action.verb} {item.instance.id}", self._live(run))
         self._runs[item.action.id] = (run, task)
 
@@ -97,6 +98,8 @@ class Lanes:
                 await holder.__aexit__(None, None, None)
         except Revoked:
             log.info("action was taken back", verb=action.verb, instance=instance.id)
+            if not run.revoked:
+                self._on_stale()
         except Exception:
             # A defect of ours must not end the service: the action is still open and will be handed out again.
             log.exception("action broke off", verb=action.verb, instance=instance.id)
@@ -106,25 +109,19 @@ class Lanes:
                 self._on_idle(instance.id)
 
     async def _in_turn(self, run: Run) -> None:
-        turns = self._turns(run)
-        if turns is None:
-            await self._report(run, await self._runner.run(run))
-            return
-        with run.may_interrupt():
-            await turns.acquire()
+        await run.take_turn()
         try:
             outcome = await self._runner.run(run)
         finally:
-            turns.release()
+            run.give_turn()
         await self._report(run, outcome)
 
-    def _turns(self, run: Run) -> asyncio.Semaphore | None:
-        """What it must wait for beside others of its kind, first come first served; None: nothing."""
-        if run.operation.heavy:
+    def _turns(self, job: Job, operation: Operation) -> asyncio.Semaphore | None:
+        if operation.heavy:
             return self._builds
-        if run.operation.copies:
+        if operation.copies:
             return self._snapshots
-        return self._resumes if run.job.action.params.get("cause") == HOST_BOOT else None
+        return self._resumes if job.action.params.get("cause") == HOST_BOOT else None
 
     async def _report(self, run: Run, outcome: Outcome) -> None:
         """Tell the conductor until it has heard.  StaleWrite: it has given the action to another attempt."""

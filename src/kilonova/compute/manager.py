@@ -181,7 +181,7 @@ class ComputeManager:
         return rows.Uptime(await uptime())
 
     async def _diagnose(self, request: rows.Diagnose, _peer: str) -> GuestDiagnostics:
-        return await able(self.driver, Diagnostics, "measure a guest").diagnostics(request.instance_id)
+        return await able(self.driver, Diagnostics).diagnostics(request.instance_id)
 
     async def _cache_images(self, request: rows.CacheImages, _peer: str) -> Ack:
         if self._precache is not None:

@@ -60,10 +60,14 @@ class Observer:
         """One bulk read against what the database believes.  Raises HypervisorUnavailable, RpcTimeout, ..."""
         expected = await self._session.call(self._session.conductor.list_expected)
         # The hypervisor is read after the database, so that a guest started between the two is not taken for missing.
-        seen = dict(await self._driver.guest_states())
-        states = differences(expected, seen)
+        found = dict(await self._driver.guest_states())
+        states = differences(expected, found)
         if states:
             await self._session.call(lambda epoch: self._session.conductor.report_states(epoch, states))
+            # A bulk read takes its time, and so may the telling: an action on one of them may have begun and ended
+            # since, and been overruled by this.  So each gets the last word by itself.
+            self._dirty.update(seen.instance_id for seen in states)
+            self._wake.set()
 
     async def _observe_forever(self, lanes: Lanes) -> None:
         while True:

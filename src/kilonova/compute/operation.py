@@ -12,6 +12,7 @@ The journal of steps is history for people; nothing reads it to decide.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from kilonova.base.clock import Clock
 from kilonova.compute.image_cache import ImageCache
@@ -90,6 +91,8 @@ class Operation:
     """Heavy operations are limited by max_concurrent_builds."""
     copies: bool = False
     """It copies a whole disk: limited by max_concurrent_snapshots."""
+    needs: type[Any] | None = None
+    """The Protocol that a driver must have besides its core: where it has not, nothing is begun."""
 
 
 def removal(of: Operation, verb: Verb) -> Operation:

@@ -41,15 +41,13 @@ class Reports:
         """Why the hypervisor's state could not be told the last time."""
 
     def start(self, settings: DefaultSettings, tasks: Supervisor) -> None:
-        """Begin: the hypervisor's level is told whenever it changes, the rest periodically."""
+        """Begin: the hypervisor's level is told whenever it changes, and with the rest periodically."""
         self._virtapi.on_enabled = self._changed.set
         self._changed.set()
         tasks.spawn("hypervisor level", self._follow_level())
         tasks.periodic("heartbeat", settings.report_interval, self._heartbeat)
         tasks.periodic("inventory", settings.update_resources_interval, self._virtapi.while_in_service(self.inventory))
-        tasks.periodic(
-            "power sync", settings.sync_power_state_interval, self._virtapi.while_in_service(self._observer.sync)
-        )
+        tasks.periodic("power sync", settings.sync_power_state_interval, self._sync)
 
     async def inventory(self) -> None:
         """Tell what the host has, if that changed since it was last told, or since the host was forgotten."""
@@ -68,6 +66,12 @@ class Reports:
         await self._session.call(self._session.conductor.heartbeat)
         if self._told_enabled != self._level():  # it was told before a registration, or could not be told
             self._changed.set()
+
+    async def _sync(self) -> None:
+        """The level once more, though it has not changed: one that was sent earlier may have come later."""
+        if self._told_enabled == self._level():
+            await self._say_level(bool(self._virtapi.enabled), self._virtapi.reason)
+        await self._virtapi.while_in_service(self._observer.sync)()
 
     def _level(self) -> tuple[int, bool]:
         return self._session.registrations, bool(self._virtapi.enabled)
@@ -98,5 +102,8 @@ class Reports:
         if enabled:
             await self.inventory()
             await self._observer.sync()
-        await self._session.call(lambda epoch: self._session.conductor.set_host_enabled(epoch, enabled, reason))
+        await self._say_level(enabled, reason)
         self._told_enabled = (self._session.registrations, enabled)
+
+    async def _say_level(self, enabled: bool, reason: str) -> None:
+        await self._session.call(lambda epoch: self._session.conductor.set_host_enabled(epoch, enabled, reason))

@@ -6,17 +6,19 @@ nothing is undone; the steps are run again from the first (each looks before it 
 until it is revoked.
 """
 
+import asyncio
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import structlog
 
-from kilonova.base.errors import HypervisorUnavailable, KilonovaError
+from kilonova.base.errors import HypervisorError, HypervisorUnavailable, KilonovaError, NotSupported, StaleWrite
 from kilonova.base.failpoints import Failpoints
 from kilonova.compute.operation import Job, Operation, Step
 from kilonova.objects.action import ActionEvent
 from kilonova.objects.states import PowerState
+from kilonova.virt.power import able
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +37,8 @@ class Outcome:
 
 @dataclass(slots=True)
 class Run:
-    """One attempt, as it goes on.  `revoked` is set by the lane; the run ends before its next step."""
+    """One attempt, as it goes on.  `revoked` is set by the lane; the run ends before its next step.  `turns` are what
+    it must wait for beside others of its kind, first come first served; None: nothing."""
 
     job: Job
     operation: Operation
@@ -44,6 +47,21 @@ class Run:
     unsent: set[str] = field(default_factory=set[str])
     revoked: bool = False
     interruptible: bool = False
+    turns: asyncio.Semaphore | None = None
+    has_turn: bool = False
+
+    async def take_turn(self) -> None:
+        """Wait for one; the lane may cancel that."""
+        if self.turns is not None:
+            with self.may_interrupt():
+                await self.turns.acquire()
+            self.has_turn = True
+
+    def give_turn(self) -> None:
+        """Back to the others; nothing to do without one."""
+        if self.turns is not None and self.has_turn:
+            self.has_turn = False
+            self.turns.release()
 
     def take_unsent(self) -> tuple[ActionEvent, ...]:
         """Events that nobody was told yet."""
@@ -74,16 +92,23 @@ class Runner:
     async def run(self, run: Run) -> Outcome:
         """Run to an outcome.  Raises Revoked."""
         try:
+            if run.operation.needs is not None:
+                able(run.job.tools.driver, run.operation.needs)
+        except NotSupported as exc:  # nothing was begun, so that nothing is to be undone
+            return Outcome(False, await self._read_power(run), exc.message)
+        try:
             await self._ensure(run)
             return Outcome(True, await self._read_power(run))
         except (Revoked, HypervisorUnavailable):
             raise
+        except StaleWrite as exc:
+            raise Revoked from exc
         except Exception as exc:
             message = _explain(exc)
             log.warning("action failed", verb=run.operation.verb, instance=run.job.instance.id, error=message)
             if run.operation.clean_up:
                 message = await self._clean_up(run, message)
-            return Outcome(False, await self._read_power(run), message)
+            return Outcome(False, await self._power_after_failure(run), message)
 
     async def _ensure(self, run: Run) -> None:
         """Every step, in order, replayed from the first whenever the hypervisor went away."""
@@ -111,6 +136,14 @@ class Runner:
         await self._until_answered(run, (Step("observe", read),), undo=False)
         return found[-1]
 
+    async def _power_after_failure(self, run: Run) -> PowerState | None:
+        """Unknown where it cannot be read: the action has ended all the same."""
+        try:
+            return await self._read_power(run)
+        except HypervisorError as exc:
+            log.warning("a guest could not be read", instance=run.job.instance.id, error=exc.message)
+            return PowerState.NOSTATE
+
     async def _until_answered(self, run: Run, steps: Sequence[Step], *, undo: bool) -> None:
         clock, pause = run.job.tools.clock, RETRY_FIRST_S
         while True:
@@ -120,8 +153,10 @@ class Runner:
                 return
             except HypervisorUnavailable as exc:
                 log.info("waiting for the hypervisor", instance=run.job.instance.id, error=str(exc))
+            run.give_turn()  # one guest's call may never come back
             with run.may_interrupt():
                 await clock.sleep(pause * clock.random.uniform(0.8, 1.2))
+            await run.take_turn()
             pause = min(pause * 2, RETRY_MOST_S)
 
     async def _step(self, run: Run, step: Step, *, undo: bool) -> None:

@@ -26,8 +26,9 @@ from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.instance import Fault, Instance
 from kilonova.objects.quota import held_by
 from kilonova.objects.states import VERBS, ActionState, PowerState, Verb, VmState, observed
-from kilonova.rpcapi.conductor import NETWORKS, AcceptAction, CreateServers
-from kilonova.rpcapi.host import Fetch, Fetched, Finish, WorkItem
+from kilonova.rpcapi.conductor import HOST, NETWORKS, AcceptAction, CreateServers
+from kilonova.rpcapi.host import FETCH, Fetch, Fetched, Finish, WorkItem
+from kilonova.rpcapi.method import fitting
 
 
 def create(
@@ -41,18 +42,19 @@ def create(
 
     Raises OverQuota, InvalidInput (their server group is gone); without `quotas` no limit holds.
     """
-    fresh: list[ActionId] = []
-    new: list[Instance] = []
-    for instance, action_id in zip(request.instances, action_ids, strict=True):
-        if write_instances.insert(connection, instance):
-            params = {NETWORKS: ",".join(request.networks)} if request.networks else {}
-            asked = AcceptAction(request.context, instance.id, Verb.CREATE, params)
-            write_actions.insert(connection, _action(action_id, asked, None, now))
-            fresh.append(action_id)
-            new.append(instance)
-    quota.take_for(connection, quotas, new)
+    if read_actions.is_known(connection, request.instances[0].id, request.context.request_id):
+        return []
+    count = quota.take_for(connection, quotas, request.instances, request.least)
+    new = request.instances[:count]
+    params = {NETWORKS: ",".join(request.networks)} if request.networks else {}
+    if request.host is not None:
+        params[HOST] = request.host
+    for instance, action_id in zip(new, action_ids, strict=False):
+        write_instances.insert(connection, instance)
+        asked = AcceptAction(request.context, instance.id, Verb.CREATE, params)
+        write_actions.insert(connection, _action(action_id, asked, None, now))
     server_groups.join(connection, quotas, new)
-    return fresh
+    return list(action_ids[:count])
 
 
 def accept(
@@ -114,10 +116,11 @@ def _check(instance: Instance, asked: AcceptAction, already: list[Action]) -> No
     if instance.locked_by is not None and rule.locked and not asked.context.is_admin:
         raise InvalidState(f"Instance {instance.id} is locked", vm_state=instance.vm_state, locked=True)
     in_the_way: str | None = None
-    if instance.vm_state not in rule.allowed:
+    if instance.vm_state not in rule.allowed and not (verb is Verb.UNSHELVE and shelving.is_off_host(instance)):
         in_the_way = f"vm_state {instance.vm_state}"
     elif instance.host is None and not (rule.preempts or rule.at_once or rule.places):
-        in_the_way = f"vm_state {instance.vm_state}, without a host"
+        possible = "unshelved or deleted" if shelving.is_off_host(instance) else "deleted"
+        in_the_way = f"vm_state {instance.vm_state}, without a host: it can be {possible}"
     elif already and not rule.preempts and not rule.at_once:
         in_the_way = f"task_state {instance.task_state}"
     if in_the_way is not None:
@@ -145,19 +148,21 @@ def _action(action_id: ActionId, asked: AcceptAction, host: HostName | None, now
 
 
 def hand_out(connection: sa.Connection, request: Fetch, now: datetime) -> Fetched:
-    """All open actions of a host that it does not run yet, under the attempt that it names; and those that it runs
-    but that are no longer open.  Raises StaleWrite for an older process of the host."""
+    """The open actions of a host that it does not run yet, as many as one message takes, under the attempt that it
+    names; and those that it runs but that are no longer open.  Raises StaleWrite for an older process of the host."""
     check_epoch(connection, request.host, request.epoch)
     open_actions = read_actions.open_of_host(connection, request.host)
     running = frozenset(request.running)
     fresh = [action for action in open_actions if action.id not in running]
-    write_actions.hand_out(connection, [action.id for action in fresh], request.attempt, now)
-    items = tuple(
+    work = (
         WorkItem(replace(action, attempt=request.attempt), read_instances.get(connection, action.instance_id))
         for action in fresh
     )
+    items = tuple(fitting(work, lambda item: FETCH.reply_form.dump_json(Fetched((item,), ()))))
+    write_actions.hand_out(connection, [item.action.id for item in items], request.attempt, now)
     still_open = {action.id for action in open_actions}
-    return Fetched(items, tuple(action_id for action_id in request.running if action_id not in still_open))
+    revoked = tuple(action_id for action_id in request.running if action_id not in still_open)
+    return Fetched(items, revoked, more=len(items) < len(fresh))
 
 
 def check_epoch(connection: sa.Connection, host: HostName, epoch: int) -> None:

@@ -109,9 +109,10 @@ class ApiEndpoint:
             quota.check_keypairs(connection, limits, request.keypair.user_id)
 
     async def _update_server(self, request: rows.UpdateServer, _peer: str) -> Ack:
-        whose = ("context", "instance_id")
-        asked = {name: getattr(request, name) for name in rows.UpdateServer.__dataclass_fields__ if name not in whose}
-        values = {name: value for name, value in asked.items() if value is not None}
+        of_request = ("context", "instance_id", "nothing")
+        names = [name for name in rows.UpdateServer.__dataclass_fields__ if name not in of_request]
+        asked = {name: getattr(request, name) for name in names}
+        values = {name: value for name, value in asked.items() if value is not None or name in request.nothing}
         await self._db.write(write_instances.update, request.instance_id, self._clock.now(), **values)
         return ACK
 

@@ -19,7 +19,7 @@ from kilonova.objects.instance import Address, Instance
 from kilonova.objects.placement import GroupWish, PlacementRequest, Refusal
 from kilonova.objects.service import ComputeNode, HostNetwork
 from kilonova.objects.states import TaskState, Verb
-from kilonova.rpcapi.conductor import AVAILABILITY_ZONE, NETWORKS
+from kilonova.rpcapi.conductor import AVAILABILITY_ZONE, HOST, NETWORKS
 from kilonova.scheduler.choose import choose, explain
 
 
@@ -62,6 +62,7 @@ def _request(instance: Instance, action: Action, group: GroupWish | None) -> Pla
         availability_zone=action.params.get(AVAILABILITY_ZONE) or instance.availability_zone,
         wants_network=instance.wants_network,
         networks=_asked(instance, action),
+        host=HostName(action.params[HOST]) if HOST in action.params else None,
         group=group,
         extra_specs=instance.flavor.extra_specs,
     )

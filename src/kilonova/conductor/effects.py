@@ -9,7 +9,7 @@ from typing import Any
 
 from kilonova.base.errors import Forbidden, InvalidInput, InvalidState
 from kilonova.objects.instance import Instance
-from kilonova.objects.states import VERBS, PowerState, TaskState, Verb, VmState
+from kilonova.objects.states import VERBS, PowerState, TaskState, Verb, VmState, observed
 from kilonova.rpcapi.conductor import AVAILABILITY_ZONE, AcceptAction
 
 OWNER, ADMIN = "owner", "admin"
@@ -17,12 +17,22 @@ OWNER, ADMIN = "owner", "admin"
 Effect = Callable[[Instance, AcceptAction], Mapping[str, Any]]
 
 
-def _reboot(_instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
-    return {"task_state": TaskState.REBOOTING_HARD} if asked.params.get("type") == "HARD" else {}
+def _reboot(instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
+    """Only a guest that runs can be asked; whatever else it is, it can be made to."""
+    if asked.params.get("type") == "HARD":
+        return {"task_state": TaskState.REBOOTING_HARD}
+    if instance.vm_state is not VmState.ACTIVE:
+        raise InvalidState(
+            f"Cannot 'reboot' instance {instance.id} while it is in vm_state {instance.vm_state}: a hard reboot can",
+            vm_state=instance.vm_state,
+        )
+    return {}
 
 
 def _lock(instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
-    """An administrator's lock stays one, whoever locks it again."""
+    """Who owns a server that is locked changes nothing of that; an administrator's lock stays one, whoever locks it."""
+    if instance.locked_by is not None and not asked.context.is_admin:
+        return {}
     by_admin = asked.context.is_admin or instance.locked_by == ADMIN
     return {"locked_by": ADMIN if by_admin else OWNER, "locked_reason": asked.params.get("reason")}
 
@@ -36,11 +46,12 @@ def _unlock(instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
 _RESET = {"active": VmState.ACTIVE, "error": VmState.ERROR}
 
 
-def _reset_state(_instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
+def _reset_state(instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
+    """Active is what no longer is in ERROR: what the hypervisor has said of it last holds all the same."""
     state = _RESET.get(asked.params.get("state", ""))
     if state is None:
         raise InvalidInput("The state must be active or error.", path="os-resetState.state")
-    changed: dict[str, Any] = {"vm_state": state, "rescue_image": None}
+    changed: dict[str, Any] = {"vm_state": observed(state, instance.power_state), "rescue_image": None}
     return changed if state is VmState.ERROR else {**changed, "fault": None}
 
 
@@ -60,7 +71,9 @@ def _rebuild(instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
 
 
 def _unshelve(instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
-    if instance.vm_state is not VmState.SHELVED_OFFLOADED and AVAILABILITY_ZONE in asked.params:
+    if instance.host is None:
+        return {"vm_state": VmState.SHELVED_OFFLOADED}  # which it is, whatever an administrator has called it since
+    if AVAILABILITY_ZONE in asked.params:
         raise InvalidState(
             f"Instance {instance.id} is on a host and comes off the shelf there: no availability zone can be chosen.",
             vm_state=instance.vm_state,

@@ -27,6 +27,7 @@ from kilonova.objects.instance import Instance
 from kilonova.objects.states import VERBS, ActionState, PowerState, Verb, VmState, desired, observed
 from kilonova.rpcapi.conductor import AcceptAction, UpdateService
 from kilonova.rpcapi.host import (
+    JUDGE_GUESTS,
     Expected,
     ExpectedGuest,
     Judged,
@@ -40,6 +41,7 @@ from kilonova.rpcapi.host import (
     ReportStates,
     SetHostEnabled,
 )
+from kilonova.rpcapi.method import fitting
 from kilonova.rpcapi.operators import DeleteService
 
 
@@ -152,7 +154,8 @@ def judge_guests(connection: sa.Connection, request: JudgeGuests) -> Judged:
         elif is_deleted:
             deleted.append(instance)
     strange = set(request.guests) - {instance.id for instance, _ in known}
-    return Judged(tuple(deleted), tuple(elsewhere), tuple(sorted(strange)))
+    first = fitting(deleted, lambda one: JUDGE_GUESTS.reply_form.dump_json(Judged((one,))))
+    return Judged(tuple(first), tuple(elsewhere), tuple(sorted(strange)))
 
 
 def report_states(

@@ -177,4 +177,6 @@ def _beyond_rotation(connection: sa.Connection, action: Action) -> list[Image]:
         and image.status is ImageStatus.ACTIVE
         and wanted.items() <= dict(image.properties).items()
     ]
+    # The one just made is the newest, though the clock was put back since the others were made.
+    backups.sort(key=lambda image: image.id != action.params[IMAGE])
     return [image for image in backups[int(action.params[ROTATION]) :] if not image.protected]

@@ -20,6 +20,7 @@ from kilonova.objects.instance import Instance
 from kilonova.objects.quota import UNLIMITED, Limits, Usage, held_by
 from kilonova.rpcapi.conductor import SetQuotas
 
+_NO_END = 1 << 31
 _SIZES = frozenset({"flavor", "old_flavor", "new_flavor"})
 
 
@@ -34,19 +35,37 @@ def give_back(connection: sa.Connection, project_id: str, usage: Usage) -> None:
     write_quotas.move(connection, project_id, -usage)
 
 
-def take_for(connection: sa.Connection, quotas: QuotaSettings | None, instances: Sequence[Instance]) -> None:
-    """What new instances of one project need: all of it, or with OverQuota nothing.  Without `quotas` all of it."""
-    if not instances:
-        return
-    project_id = instances[0].project_id
-    wanted = sum((held_by(instance) for instance in instances), Usage())
+def take_for(
+    connection: sa.Connection, quotas: QuotaSettings | None, instances: Sequence[Instance], least: int | None = None
+) -> int:
+    """Take what new instances of one project need; of how many of them, from the first.
+
+    That is all of them, or with `least` as many as the limits permit and so many at least, or with OverQuota none.
+    Without `quotas` it is all of them.
+    """
+    project_id, count = instances[0].project_id, len(instances)
     if quotas is None:
-        write_quotas.move(connection, project_id, wanted)
-        return
+        write_quotas.move(connection, project_id, _held_by(instances))
+        return count
     limits = read_quotas.limits(connection, quotas.defaults, project_id)
-    take(connection, limits, project_id, wanted)
-    for instance in instances:
+    if least is not None:
+        used = read_quotas.usage(connection, project_id)
+        count = max(least, min(count, _room(held_by(instances[0]), used, limits)))
+    take(connection, limits, project_id, _held_by(instances[:count]))
+    for instance in instances[:count]:
         check_metadata(limits, instance.metadata)
+    return count
+
+
+def _held_by(instances: Sequence[Instance]) -> Usage:
+    return sum((held_by(instance) for instance in instances), Usage())
+
+
+def _room(each: Usage, used: Usage, limits: Limits) -> int:
+    """How many more of one size the limits permit."""
+    sizes, has = asdict(each), asdict(used)
+    limited = [name for name, size in sizes.items() if size and limits[name] != UNLIMITED]
+    return min((max(0, limits[name] - has[name]) // sizes[name] for name in limited), default=_NO_END)
 
 
 def settle(

@@ -130,10 +130,11 @@ class Conductor:
                 await self._compute.wake(host)
 
     async def _watch(self) -> None:
-        expected, jump = self._jumps.since_last_look()
+        expected, jump = self._jumps.look()
         if jump:
             moved = await self._db.write(watchdog.move_deadlines, expected, jump)
             log.warning("the wall clock jumped", seconds=jump.total_seconds(), deadlines_moved=moved)
+        self._jumps.count()
         ended = await self._db.write(watchdog.end_overdue, self._clock.now())
         self._metrics.overdue(ended)
         if ended:

@@ -30,10 +30,15 @@ def prepared(connection: sa.Connection, instance: Instance, asked: AcceptAction)
             raise InvalidState(f"Instance {instance.id} has no image to come back from: it stays on its host.")
     if asked.verb is not Verb.UNSHELVE:
         return asked
-    found = OFFLOADED if instance.vm_state is VmState.SHELVED_OFFLOADED else ""
+    found = OFFLOADED if is_off_host(instance) else ""
     if not found and newest_verb(connection, instance) is Verb.SHELVE_OFFLOAD:
         found = TORN
     return replace(asked, params={**asked.params, FROM_SHELF: found})
+
+
+def is_off_host(instance: Instance) -> bool:
+    """Whether it has left its host for the shelf, whatever an administrator has called it since."""
+    return instance.host is None and instance.shelved_image is not None
 
 
 def newest_verb(connection: sa.Connection, instance: Instance) -> Verb | None:

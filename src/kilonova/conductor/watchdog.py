@@ -2,7 +2,9 @@
 """The watch over deadlines: no accepted action stays open past its own.
 
 Deadlines are times of the wall clock, because they outlive the process; the wall clock may jump.  So a jump is noticed
-against the clock that does not, and the deadlines of what was accepted before it jump along.
+against the clock that does not, and the deadlines of what was accepted before it jump along; so do the windows within
+which resizes are confirmed.  A jump while no conductor runs is not noticed; docs/adr/0010-a-resize-keeps-a-copy.md says
+what then.
 """
 
 from datetime import datetime, timedelta
@@ -12,7 +14,9 @@ import sqlalchemy as sa
 from kilonova.base.clock import Clock
 from kilonova.conductor import actions
 from kilonova.db.readers import actions as read_actions
+from kilonova.db.readers import migrations as read_migrations
 from kilonova.db.writers import actions as write_actions
+from kilonova.db.writers import migrations as write_migrations
 from kilonova.objects.action import Action
 
 JUMP = timedelta(seconds=5)
@@ -24,31 +28,39 @@ class Jumps:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._wall, self._steady = clock.now(), clock.monotonic()
+        self._last = self._now = (clock.now(), clock.monotonic())
 
-    def since_last_look(self) -> tuple[datetime, timedelta]:
-        """What the wall clock would show had it not jumped, and by how much it did: zero when it did not."""
-        wall, steady = self._clock.now(), self._clock.monotonic()
-        expected = self._wall + timedelta(seconds=steady - self._steady)
-        self._wall, self._steady = wall, steady
+    def look(self) -> tuple[datetime, timedelta]:
+        """What the wall clock would show had it not jumped since the last look that counts, and by how much it did:
+        zero when it did not."""
+        self._now = wall, steady = self._clock.now(), self._clock.monotonic()
+        expected = self._last[0] + timedelta(seconds=steady - self._last[1])
         jump = wall - expected
         return expected, jump if abs(jump) > JUMP else timedelta(0)
 
+    def count(self) -> None:
+        """What was seen at this look has been done."""
+        self._last = self._now
+
 
 def move_deadlines(connection: sa.Connection, expected: datetime, jump: timedelta) -> int:
-    """Let the deadlines of actions that were accepted before a jump jump along; how many there were.
+    """Let the deadlines of actions that were accepted before a jump jump along, and the windows of resizes that waited
+    to be confirmed; how many actions there were.
 
     After a jump back those that began before the new present are left alone: they may have been accepted since, and end
     later than they should at worst.
     """
     present, ahead = expected + jump, jump > timedelta(0)
-    moved = [
-        action
-        for action in read_actions.all_open(connection)
-        if (action.started_at <= expected if ahead else action.started_at > present)
-    ]
+
+    def was_before(at: datetime) -> bool:
+        return at <= expected if ahead else at > present
+
+    moved = [one for one in read_actions.all_open(connection) if was_before(min(one.started_at, one.updated_at))]
     for action in moved:
         write_actions.update(connection, action.id, present, deadline=action.deadline + jump)
+    for migration in read_migrations.all_waiting(connection):
+        if was_before(migration.updated_at):
+            write_migrations.wait_from(connection, migration.uuid, migration.updated_at + jump)
     return len(moved)
 
 

@@ -94,7 +94,8 @@ class Database:
     """`write` runs a transaction that may change things, `read` one that may not.
 
     An exception from the function rolls its transaction back and reaches the caller.  Both raise DatabaseUnavailable
-    when the machine does not let them; then nothing was changed.  A cancelled `write` may have happened.
+    when the machine does not let them; then nothing was changed.  A cancelled `write` has happened, is
+    happening now, or never will.
     """
 
     def __init__(self, url: str, *, writer: Workers, reader: Workers, readers: int = 2) -> None:
@@ -107,13 +108,18 @@ class Database:
         """`fn(connection, ...)` in a transaction that is on disk when this returns."""
         mine = _Transaction(fn, args, kwargs)
         self._waiting.append(mine)
-        while not mine.done:
-            # Whoever gets the turn runs everybody's: the others find theirs done.
-            async with self._turn:
-                if mine.done:
-                    break
-                batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-                await self._writer.run(self._run_batch, batch)
+        try:
+            while not mine.done:
+                # Whoever gets the turn runs everybody's: the others find theirs done.
+                async with self._turn:
+                    if mine.done:
+                        break
+                    batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+                    await self._writer.run(self._run_batch, batch)
+        except asyncio.CancelledError:
+            if mine in self._waiting:  # nobody has begun it, and nobody shall later on
+                self._waiting.remove(mine)
+            raise
         if mine.error is not None:
             raise mine.error
         return mine.result

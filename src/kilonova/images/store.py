@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import itertools
 import os
+import sys
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from io import FileIO
@@ -71,14 +72,17 @@ class ImageStore:
             await self._workers.run(part.drop)
             raise
 
-    async def read(self, image_id: ImageId, chunk: int = CHUNK_BYTES) -> AsyncIterator[bytes]:
-        """The image's bytes in pieces of `chunk` bytes.  Raises NotFound when there is no such file."""
+    async def read(self, image_id: ImageId, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+        """The image's bytes in pieces, from `start` on; `length` of them, or all.  Raises NotFound when there is no
+        such file."""
         try:
-            file = await self._workers.run(_open_to_read, self.path(image_id))
+            file = await self._workers.run(_open_to_read, self.path(image_id), start)
         except FileNotFoundError:
             raise NotFound(f"Image {image_id} has no data.", image_id=image_id) from None
         try:
-            while piece := await self._workers.run(file.read, chunk):
+            left = sys.maxsize if length is None else length
+            while piece := await self._workers.run(file.read, min(CHUNK_BYTES, left)):
+                left -= len(piece)
                 yield piece
         finally:
             await self._workers.run(file.close)
@@ -150,8 +154,10 @@ class _Part:
         return self._fd
 
 
-def _open_to_read(path: Path) -> FileIO:
-    return FileIO(path, "rb")
+def _open_to_read(path: Path, start: int) -> FileIO:
+    file = FileIO(path, "rb")
+    file.seek(start)
+    return file
 
 
 def _write_all(fd: int, data: bytes) -> None:

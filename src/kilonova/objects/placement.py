@@ -20,7 +20,8 @@ class GroupWish:
 
 @dataclass(frozen=True, slots=True)
 class PlacementRequest:
-    """The resources and wishes of one instance.  `networks` by name; none means the host's first."""
+    """The resources and wishes of one instance.  `networks` by name; none means the host's first.  `host` is the only
+    one that will do; None means any."""
 
     vcpus: int
     memory_mib: int
@@ -28,6 +29,7 @@ class PlacementRequest:
     availability_zone: str | None = None
     wants_network: bool = True
     networks: tuple[str, ...] = ()
+    host: HostName | None = None
     group: GroupWish | None = None
     extra_specs: Mapping[str, str] = field(default_factory=dict[str, str])
 

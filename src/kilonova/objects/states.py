@@ -183,6 +183,7 @@ OBSERVED: Mapping[tuple[VmState, PowerState], VmState] = {
     (VmState.ACTIVE, PowerState.PAUSED): VmState.PAUSED,
     (VmState.ACTIVE, PowerState.SUSPENDED): VmState.SUSPENDED,
     (VmState.STOPPED, PowerState.RUNNING): VmState.ACTIVE,
+    (VmState.STOPPED, PowerState.PAUSED): VmState.PAUSED,
     (VmState.STOPPED, PowerState.SUSPENDED): VmState.SUSPENDED,
     (VmState.PAUSED, PowerState.RUNNING): VmState.ACTIVE,
     (VmState.PAUSED, PowerState.SHUTDOWN): VmState.STOPPED,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from kilonova.base.context import RequestContext
 from kilonova.objects.flavor import Flavor
-from kilonova.objects.ids import FlavorId, ImageId, InstanceId, ServerGroupId
+from kilonova.objects.ids import FlavorId, HostName, ImageId, InstanceId, ServerGroupId
 from kilonova.objects.image import Image, ImageRef
 from kilonova.objects.instance import Instance
 from kilonova.objects.keypair import Keypair
@@ -18,6 +18,8 @@ SUBJECT = "conductor.api"
 
 NETWORKS = "networks"
 """The parameter of a create action that holds their names, with commas."""
+HOST = "host"
+"""The parameter of a create action that names the only host that will do."""
 AVAILABILITY_ZONE = "availability_zone"
 """The parameter of an unshelving that says where to; without it, where it was."""
 
@@ -30,11 +32,15 @@ KEPT_DISK = "kept_disk"
 @dataclass(frozen=True, slots=True)
 class CreateServers:
     """Whole records, made by the API with fresh ids; one `create` action each, under the context's request id.
-    `networks` by name, in the order of their NICs; none means the first of the host that is chosen."""
+    `networks` by name, in the order of their NICs; none means the first of the host that is chosen.  `host`: the only
+    one that will do, by an administrator's word.  `least`: where the quota does not permit all of them, so many of the
+    first ones will do; None means all or none."""
 
     context: RequestContext
     instances: tuple[Instance, ...]
     networks: tuple[str, ...] = ()
+    host: HostName | None = None
+    least: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,7 @@ class AcceptAction:
 
 @dataclass(frozen=True, slots=True)
 class UpdateServer:
-    """Fields that are None stay as they are."""
+    """Fields that are None stay as they are, but for those that `nothing` names: they become so."""
 
     context: RequestContext
     instance_id: InstanceId
@@ -80,12 +86,14 @@ class UpdateServer:
     disk_config: str | None = None
     access_ip_v4: str | None = None
     access_ip_v6: str | None = None
+    nothing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class EditMetadata:
     """`put` is merged into what is there, after `remove` was taken away; with `replace` nothing of it stays."""
 
+    context: RequestContext
     instance_id: InstanceId
     put: Mapping[str, str] = field(default_factory=dict[str, str])
     remove: tuple[str, ...] = ()
@@ -175,7 +183,7 @@ class UpdateService:
 
 
 CREATE_SERVERS = Method(
-    "create_servers", CreateServers, Ack, "Record servers and their create actions, on disk, all or none."
+    "create_servers", CreateServers, Ack, "Record servers and their create actions, on disk, all that may be or none."
 )
 ACCEPT_ACTION = Method("accept_action", AcceptAction, Ack, "Record an action on a server, on disk, or refuse it.")
 UPDATE_SERVER = Method(
@@ -203,11 +211,9 @@ class ConductorAPI:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
 
-    async def create_servers(
-        self, context: RequestContext, instances: tuple[Instance, ...], networks: tuple[str, ...] = ()
-    ) -> None:
+    async def create_servers(self, request: CreateServers) -> None:
         """Raises OverQuota, InvalidInput (their server group is gone): then none of them is recorded."""
-        await self._caller.call(SUBJECT, CREATE_SERVERS, CreateServers(context, instances, networks))
+        await self._caller.call(SUBJECT, CREATE_SERVERS, request)
 
     async def accept_action(
         self,
@@ -229,11 +235,11 @@ class ConductorAPI:
         await self._caller.call(SUBJECT, UPDATE_SERVER, request)
 
     async def edit_metadata(self, request: EditMetadata) -> None:
-        """Raises NotFound, OverQuota (too many)."""
+        """Raises NotFound, InvalidState, OverQuota (too many)."""
         await self._caller.call(SUBJECT, EDIT_METADATA, request)
 
     async def edit_tags(self, request: EditTags) -> None:
-        """Raises NotFound, InvalidInput (too many)."""
+        """Raises NotFound, InvalidState, InvalidInput (too many)."""
         await self._caller.call(SUBJECT, EDIT_TAGS, request)
 
     async def set_quotas(self, request: SetQuotas) -> None:

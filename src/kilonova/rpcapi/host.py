@@ -81,11 +81,12 @@ class WorkItem:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """`items` are all open actions of the host that it does not run yet; `revoked` those of `running` that are no
-    longer open: stop them."""
+    """`items` are open actions of the host that it does not run yet, the oldest first: all of them, or with `more` as
+    many as one message takes; `revoked` those of `running` that are no longer open: stop them."""
 
     items: tuple[WorkItem, ...]
     revoked: tuple[ActionId, ...]
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +205,8 @@ class JudgeGuests:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Those that are no instances of this host: `deleted` from this very host, `elsewhere` (of another host, or
-    deleted from one), `unknown` to the database."""
+    """Those that are no instances of this host: `deleted` from this very host (the first of them, as many as one
+    message takes), `elsewhere` (of another host, or deleted from one), `unknown` to the database."""
 
     deleted: tuple[Instance, ...] = ()
     elsewhere: tuple[InstanceId, ...] = ()

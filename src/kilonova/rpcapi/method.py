@@ -2,7 +2,7 @@
 """What a row is, and the two ends made of it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 Q = TypeVar("Q")
 R = TypeVar("R")
+T = TypeVar("T")
 
 PAUSE_FIRST_S = 0.1
 PAUSE_MOST_S = 2.0
@@ -61,6 +62,21 @@ class Method(Generic[Q, R]):
 @dataclass(frozen=True, slots=True)
 class Ack:
     """A reply that says only: done."""
+
+
+REPLY_BYTES = 512 << 10
+"""Of records in one reply: half of what a NATS server takes in one message unless it was told otherwise."""
+
+
+def fitting(records: Iterable[T], encode: Callable[[T], bytes]) -> Iterator[T]:
+    """As many of the first as one reply takes; one in any case.  Takes no more of `records` than one beyond them."""
+    taken = 0
+    for record in records:
+        size = len(encode(record))
+        if taken and taken + size > REPLY_BYTES:
+            return
+        taken += size
+        yield record
 
 
 class Caller:

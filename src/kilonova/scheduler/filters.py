@@ -16,6 +16,11 @@ Filter = Callable[[PlacementRequest, ComputeNode], str | None]
 """The reason of a refusal, in a few words; None lets the host pass."""
 
 
+def destination(request: PlacementRequest, node: ComputeNode) -> str | None:
+    """The host that was asked for, when one was."""
+    return None if request.host in (None, node.service.host) else f"asked for {request.host}"
+
+
 def compute(request: PlacementRequest, node: ComputeNode) -> str | None:
     """The host's service must be up and enabled."""
     service = node.service
@@ -80,6 +85,7 @@ def network(request: PlacementRequest, node: ComputeNode) -> str | None:
 
 
 FILTERS: Mapping[str, Filter] = {
+    "DestinationFilter": destination,
     "ComputeFilter": compute,
     "AvailabilityZoneFilter": availability_zone,
     "AggregateInstanceExtraSpecsFilter": aggregate_extra_specs,

@@ -109,20 +109,22 @@ class Lane:
         return flight.future.result()
 
     def detach(self, fn: Callable[..., Any], *args: Any) -> bool:
-        """`fn(*args)` in a native thread that nobody waits for; its failure is dropped.  False if no place was free, or
-        the lane is closed: then nothing was begun.  Not for furnished lanes."""
-        if not self._gate.open:
-            return False
-        self._gate.taken += 1
-        place = self._gate.free.popleft()
+        """`fn(*args)` in a native thread, when one of the lane's is free; nobody waits for it, and its failure is
+        dropped.  It takes no place, and counts as abandoned until it ends.  False if the lane is closed: then it is
+        never begun."""
         try:
-            flight = _Flight(self._workers.submit(fn, *args), place, None, None)
+            future = self._workers.submit(fn, *args)
         except RuntimeError:
-            self._gate.give_back(place)
             return False
-        flight.future.add_done_callback(lambda _: self._landed(flight))
-        self._abandon(flight)
+        self.abandoned += 1
+        self._all_back.clear()
+        future.add_done_callback(self._detached_ended)
         return True
+
+    def _detached_ended(self, future: asyncio.Future[Any]) -> None:
+        if not future.cancelled():
+            future.exception()  # it is dropped, and nobody shall be told that it was
+        self._came_back()
 
     def put(self, thing: Any) -> None:
         """Furnish: `thing` serves one call at a time from now on."""
@@ -241,10 +243,13 @@ class Lane:
         self._leave(flight.place, flight.key)
         if not flight.abandoned:
             return
+        self._came_back()
+        self._late(flight)
+
+    def _came_back(self) -> None:
         self.abandoned -= 1
         if self.abandoned == 0:
             self._all_back.set()
-        self._late(flight)
 
     def _late(self, flight: _Flight) -> None:
         if flight.future.exception() is None and flight.on_late is not None:

@@ -2,13 +2,14 @@
 """What only some hypervisors can do with a guest's memory, its disk and its figures: each a Protocol of its own, as in
 kilonova.virt.driver, idempotent and with the same errors."""
 
-from typing import Protocol, TypeVar, runtime_checkable
+from collections.abc import Mapping
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from kilonova.base.errors import HypervisorError
+from kilonova.base.errors import NotSupported
 from kilonova.objects.diagnostics import GuestDiagnostics
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
-from kilonova.virt.driver import BaseImage, ComputeDriver
+from kilonova.virt.driver import BaseImage, ComputeDriver, HasSnapshots, Resizing, SerialConsole
 
 
 @runtime_checkable
@@ -67,8 +68,20 @@ class Diagnostics(Protocol):
 P = TypeVar("P")
 
 
-def able(driver: ComputeDriver, ability: type[P], what: str) -> P:
-    """The driver as one that has this Protocol; HypervisorError, which says `what` it has not, where it has not."""
+_WORDS: Mapping[type[Any], str] = {
+    Suspension: "keep a guest's memory",
+    RescueDisk: "boot a guest from another disk",
+    DiskReplacement: "replace a guest's disk",
+    Diagnostics: "measure a guest",
+    HasSnapshots: "copy a guest's disk",
+    Resizing: "resize a guest",
+    SerialConsole: "open a guest's serial console",
+}
+"""What one of each can do, for a sentence."""
+
+
+def able(driver: ComputeDriver, ability: type[P]) -> P:
+    """The driver as one that has this Protocol.  Raises NotSupported, which says what it cannot do."""
     if not isinstance(driver, ability):
-        raise HypervisorError(f"This host's driver cannot {what}.")
+        raise NotSupported(f"This host's driver cannot {_WORDS[ability]}.")
     return driver

@@ -85,12 +85,12 @@ def test_what_was_measured_before_a_failure_is_kept(tmp_path: Path) -> None:
 
 
 def test_the_page_has_a_row_and_a_way_for_each(tmp_path: Path) -> None:
-    met = Figure("post_ms", [10.0, 12.0, 14.0], "By hand.", CONTROL, {"two": Series("Two at once", [3.0], "ms")})
-    missed = Figure("create_rate", [7.0], "By foot.", CONTROL)
+    met = Figure("post_ms", [10.0, 12.0, 14.0], "by hand", CONTROL, {"two": Series("Two at once", [3.0], "ms")})
+    missed = Figure("create_rate", [7.0], "by foot", CONTROL)
     entries = {"post_ms": entry(met), "create_rate": entry(missed), "get_rate": missing("get_rate", "no client")}
     page.write(entries, 0.5, tmp_path / "figures.md")
     text = (tmp_path / "figures.md").read_text()
     assert "| `post_ms` | 12 ms | 15 | 7 | 3 | 10 to 14 | 2 ms |" in text
     assert "| `create_rate` | 7 servers/s, **not met** | 30 | 100 |" in text
     assert "| `get_rate` | **missing**: no client | 500 | 1000 | 0 |  |  |" in text
-    assert "- `post_ms`: By hand. Control: nothing. Two at once: 3 ms (n 1)." in text
+    assert "- `post_ms`: by hand. Control: nothing. Two at once: 3 ms (n 1)." in text

@@ -4,7 +4,7 @@
 from pathlib import Path
 
 from kilonova.base.clock import Clock
-from kilonova.base.errors import NotFound, RpcUnavailable
+from kilonova.base.errors import NotFound, RpcUnavailable, StaleWrite
 from kilonova.base.threads import InlineWorkers
 from kilonova.compute.image_uploads import ImageUploads
 from kilonova.images.store import ImageStore
@@ -14,13 +14,15 @@ from tests import make
 
 
 class Records:
-    """`deleted`: somebody has deleted the image.  `away`: how many questions get no answer."""
+    """`deleted`: somebody has deleted the image.  `away`: how many questions get no answer.  `taken`: another attempt
+    has the action."""
 
     def __init__(self) -> None:
         self.saved: CompleteImage | None = None
         self.needless: tuple[ImageId, ...] = ()
         self.deleted = False
         self.away = 0
+        self.taken = False
 
     @property
     def host(self) -> HostName:
@@ -30,6 +32,8 @@ class Records:
         if self.away:
             self.away -= 1
             raise RpcUnavailable("Nobody is there.")
+        if self.taken:
+            raise StaleWrite("The action is in other hands now.")
         if self.deleted:
             raise NotFound("Image image-2 was deleted while it was being made.")
 

@@ -15,7 +15,7 @@ from kilonova.base.tasks import Supervisor
 from kilonova.conductor import hosts
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.states import PowerState
-from kilonova.rpcapi.host import JudgeGuests
+from kilonova.rpcapi.host import JUDGE_GUESTS, JudgeGuests
 from kilonova.virt.fake_machine import FakeGuest
 from tests import make
 from tests.simulation.test_lost_and_doubled import Story, settled
@@ -36,6 +36,19 @@ def test_only_what_was_deleted_from_this_host_is_called_deleted(tmp_path: Path) 
     judged = desk.read(hosts.judge_guests, JudgeGuests(make.HOST, 1, (ONE, elsewhere, gone, STRANGER)))
     assert [one.id for one in judged.deleted] == [gone]
     assert (judged.elsewhere, judged.unknown) == ((elsewhere,), (STRANGER,))
+
+
+def test_of_many_that_were_deleted_the_first_are_named_as_one_message_takes(tmp_path: Path) -> None:
+    """After the backup of a host was restored; a NATS server takes 1 MiB."""
+    desk = Desk(tmp_path)
+    desk.register()
+    gone = [InstanceId(f"{n:08}-1111-4111-8111-111111111111") for n in range(30)]
+    for one in gone:
+        desk.create(other(one, host=make.HOST, user_data="x" * 65535), f"req-{one}")
+        desk.write(mark_deleted, one)
+    judged = desk.read(hosts.judge_guests, JudgeGuests(make.HOST, 1, tuple(gone)))
+    assert [one.id for one in judged.deleted] == gone[: len(judged.deleted)]
+    assert 0 < len(JUDGE_GUESTS.reply_form.dump_json(judged)) < 1 << 20
 
 
 def mark_deleted(connection: Any, instance_id: str) -> None:

@@ -10,6 +10,7 @@ from kilonova.base.errors import GuestStuck, HypervisorError, HypervisorUnavaila
 from kilonova.base.failpoints import Failpoints
 from kilonova.base.tasks import Supervisor
 from kilonova.compute.runner import Revoked, Runner
+from kilonova.objects.action import IMAGE
 from kilonova.objects.states import PowerState, Verb
 from tests.simulation.virtual import run_virtually
 from tests.unit.compute.bench import Bench
@@ -123,5 +124,42 @@ def test_a_clean_up_that_fails_is_told_and_ends_the_action(tmp_path: Path) -> No
             bench.machine.before_call = None
             assert (await bench.run(bench.job(Verb.DELETE))).succeeded
             assert bench.guest_count == 0
+
+    run_virtually(main())
+
+
+def test_a_guest_that_cannot_be_read_is_unknown_and_its_action_ends(tmp_path: Path) -> None:
+    """Or it would be handed out again, and run again, until its deadline."""
+    bench = Bench(tmp_path)
+
+    async def refuse(name: str, _guest: object) -> Exception | None:
+        if name == "guest_state":
+            raise HypervisorError("libvirt refused: internal error.")
+        return None
+
+    async def main() -> None:
+        async with Supervisor(bench.clock) as tasks:
+            await bench.start(tasks)
+            await bench.run(bench.job(Verb.CREATE))
+            bench.machine.before_call = refuse
+            outcome = await bench.run(bench.job(Verb.STOP))
+            assert (outcome.succeeded, outcome.power) == (False, PowerState.NOSTATE)
+            assert outcome.message == "libvirt refused: internal error."
+
+    run_virtually(main())
+
+
+def test_a_run_whose_action_is_in_other_hands_judges_nothing(tmp_path: Path) -> None:
+    """A question for work that came late gives it to an older attempt, and the next one back to this: what that one
+    then tells is heard."""
+    bench = Bench(tmp_path)
+
+    async def main() -> None:
+        async with Supervisor(bench.clock) as tasks:
+            await bench.start(tasks)
+            await bench.run(bench.job(Verb.CREATE))
+            bench.library.records.taken = True
+            with pytest.raises(Revoked):
+                await bench.run(bench.job(Verb.CREATE_IMAGE, **{IMAGE: "image-2"}))
 
     run_virtually(main())

@@ -72,6 +72,14 @@ def test_what_the_hypervisor_says_is_shown(
     assert (desk.instance().vm_state, desk.instance().power_state) == (vm_state, shown)
 
 
+def test_a_guest_that_stands_is_not_shown_as_off(desk: Desk) -> None:
+    """Somebody has started it without letting it go; or a start broke off there."""
+    desk.active()
+    desk.observe(PowerState.SHUTDOWN)
+    desk.observe(PowerState.PAUSED)
+    assert desk.instance().vm_state is VmState.PAUSED
+
+
 def test_a_guest_that_does_not_respond_is_recorded_and_comes_back_as_itself(desk: Desk) -> None:
     desk.active()
     before = desk.instance()
@@ -204,7 +212,7 @@ def test_a_delete_that_failed_is_taken_up_again_when_the_guest_can_be_judged(des
 
 def test_nothing_is_deleted_again_that_was_asked_to_live_since_or_whose_delete_failed_otherwise(desk: Desk) -> None:
     failed_delete(desk)
-    desk.accept(Verb.REBOOT, "req-r")
+    desk.accept(Verb.REBOOT, "req-r", type="HARD")
     action = desk.fetch("t-reboot").items[0].action
     desk.finish(action, succeeded=False, power=PowerState.NOSTATE, message="libvirt holds it")
     desk.observe(PowerState.SHUTDOWN, reason="unknown")

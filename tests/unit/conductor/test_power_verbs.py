@@ -150,6 +150,16 @@ def test_an_administrators_word_ends_a_rescue(desk: Desk) -> None:
     assert (desk.instance().rescue_image, desk.instance().vm_state) == (None, VmState.ACTIVE)
 
 
+def test_an_administrators_word_makes_no_guest_run(desk: Desk) -> None:
+    """The hypervisor has said that it is off, and has nothing new to say."""
+    asks(desk, Verb.REBUILD)
+    ends(desk, PowerState.SHUTDOWN, succeeded=False)
+    assert desk.instance().vm_state is VmState.ERROR
+    desk.accept(Verb.RESET_STATE, "req-reset", state="active")
+    assert (desk.instance().vm_state, desk.instance().fault) == (VmState.STOPPED, None)
+    desk.accept(Verb.START, "req-start")
+
+
 def test_a_rebuild_changes_the_record_when_it_is_accepted_and_only_what_was_named(desk: Desk) -> None:
     before = desk.instance()
     asks(

@@ -64,6 +64,27 @@ def test_a_request_gets_all_or_nothing_and_says_what_is_over(desk: Desk) -> None
     assert used(desk) == Usage(3, 8, 1024)
 
 
+def test_with_a_least_number_a_request_gets_what_the_limits_permit(desk: Desk) -> None:
+    def ask(least: int, *numbers: int, size: int = 1) -> Any:
+        wanted = tuple(of("p2", number, flavor=make.flavor(size, 64)) for number in numbers)
+        ids = tuple(ActionId(f"create-{instance.id}") for instance in wanted)
+        request = CreateServers(make.context(f"req-{numbers}"), wanted, least=least)
+        return desk.write(actions.create, request, ids, desk.now, QUOTAS)
+
+    with pytest.raises(OverQuota, match="Requested 9, but already used 0 of 8 cores"):
+        ask(3, 1, 2, 3, 4, size=3)
+    assert (used(desk), recorded(desk)) == (Usage(), [])
+    assert ask(1, 1, 2, 3, 4, size=3) == ["create-p2-1", "create-p2-2"]
+    assert (used(desk), recorded(desk)) == (Usage(2, 6, 128), ["p2-1", "p2-2"])
+    assert ask(1, 1, 2, 3, 4, size=3) == []  # the same request, delivered again
+    assert ask(1, 5, 6) == ["create-p2-5"]
+    assert (used(desk), recorded(desk)) == (Usage(3, 7, 192), ["p2-1", "p2-2", "p2-5"])
+    with pytest.raises(OverQuota):
+        ask(1, 7, 8)
+    desk.write(write_quotas.set_limits, "p2", {"instances": -1, "cores": -1, "ram": -1})
+    assert ask(1, 7, 8) == ["create-p2-7", "create-p2-8"]
+
+
 def test_projects_have_quotas_of_their_own(desk: Desk) -> None:
     for project in ("p2", "p3"):
         create(desk, *(of(project, n) for n in range(3)))
@@ -180,8 +201,8 @@ def test_metadata_has_a_limit_of_the_servers_project(desk: Desk) -> None:
     with pytest.raises(OverQuota, match=r"^Maximum number of metadata items exceeds 3\.$"):
         create(desk, of("p2", 1, metadata=items))
     assert (used(desk), recorded(desk)) == (Usage(), [])
-    create(desk, of("p2", 1))
-    edit = EditMetadata(InstanceId("p2-1"), put=items)
+    create(desk, of("p2", 1, vm_state=VmState.ACTIVE))
+    edit = EditMetadata(make.context(), InstanceId("p2-1"), put=items)
     with pytest.raises(OverQuota, match="exceeds 3"):
         desk.write(server_edits.edit_metadata, edit, desk.now, QUOTAS)
     with pytest.raises(OverQuota, match="exceeds 3"):

@@ -238,3 +238,33 @@ def test_one_that_failed_to_come_back_is_off_that_host_if_nothing_of_it_is_there
     assert desk.node().running_vms == 1
     assert desk.accept(Verb.DELETE, "req-delete") == "h1"
     assert desk.newest_action().params[FORGOTTEN_IMAGES] == "shelved"
+
+
+@pytest.mark.parametrize("state", ["active", "error"])
+def test_one_whose_state_was_reset_comes_back_all_the_same(desk: Shelf, state: str) -> None:
+    desk.offloaded()
+    desk.accept(Verb.RESET_STATE, "req-reset", state=state)
+    assert desk.instance().vm_state == state
+    for verb in (Verb.STOP, Verb.REBOOT, Verb.REBUILD):
+        with pytest.raises(InvalidState, match="without a host: it can be unshelved or deleted"):
+            desk.accept(verb, f"req-{verb}")
+    desk.accept(Verb.UNSHELVE, "req-back", availability_zone="nova")
+    assert desk.place_waiting() == "h1"
+    (item,) = desk.fetch("t-back").items
+    assert item.action.params[FROM_SHELF] == OFFLOADED
+    desk.finish(item.action, succeeded=False, power=None, message="no")
+    assert (desk.instance().vm_state, desk.instance().host) == (VmState.SHELVED_OFFLOADED, None)
+    desk.accept(Verb.UNSHELVE, "req-again")
+    desk.place_waiting()
+    desk.finish(desk.fetch("t-again").items[0].action)
+    assert (desk.instance().vm_state, desk.instance().shelved_image) == (VmState.ACTIVE, None)
+
+
+def test_one_that_never_had_a_host_can_only_be_deleted(desk: Shelf) -> None:
+    desk.place(desk.create())
+    assert desk.instance().vm_state is VmState.ERROR
+    desk.accept(Verb.RESET_STATE, "req-reset", state="active")
+    with pytest.raises(InvalidState, match="without a host: it can be deleted"):
+        desk.accept(Verb.STOP, "req-stop")
+    with pytest.raises(InvalidState, match="vm_state active"):
+        desk.accept(Verb.UNSHELVE, "req-back")

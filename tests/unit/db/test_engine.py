@@ -83,6 +83,31 @@ def test_a_cancelled_writer_does_not_take_others_with_it(tmp_path: Path) -> None
     make.run(body())
 
 
+def test_a_write_that_was_given_up_before_its_turn_never_happens(tmp_path: Path) -> None:
+    """Its caller has told somebody that it did not; and while a disk hangs, others ask again and again."""
+    free = threading.Event()
+
+    def hang(_connection: sa.Connection) -> None:
+        free.wait(10)
+
+    async def body() -> None:
+        db = new_database(tmp_path)
+        await db.write(make_table)
+        first = asyncio.create_task(db.write(hang))
+        await asyncio.sleep(0.05)
+        for n in range(3):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.02):
+                    await db.write(insert, n)
+        free.set()
+        await first
+        await db.write(insert, 9)
+        assert await db.read(count) == 1
+        await db.close()
+
+    make.run(body())
+
+
 def test_commits_are_synced_to_disk(tmp_path: Path) -> None:
     async def body() -> None:
         db = new_database(tmp_path)

@@ -5,7 +5,6 @@ import asyncio
 import os
 import socket
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from kilonova.doctor.subject import Places
 from kilonova.virt.libvirt.survey import Survey
 from lab.libvirtd import PrivateLibvirtd
 from tests.contract.drivers import private_daemon
+from tests.make import run
 from tests.unit.doctor.arranged import subject as host_at
 
 GOOD = Survey("QEMU", 9_000_000, 7_002_000, 9_000_000, "12.8.0", True, 0, (), None, False, None)
@@ -175,16 +175,13 @@ def test_a_frozen_daemon_hangs_nothing_and_is_named(daemon: PrivateLibvirtd, tmp
     pid = daemon.pid
     daemon.freeze()
     try:
-        began = time.monotonic()
-        findings = {found.check: found for found in asyncio.run(table.examine(host))}
-        took = time.monotonic() - began
+        findings = {found.check: found for found in run(table.examine(host))}
     finally:
         daemon.thaw()
     assert findings["libvirt"].level is Level.ERROR
     assert "did not answer within" in findings["libvirt"].found
     assert findings["libvirt-socket"].cure == f"kill -CONT {pid}"
     assert findings["disk-space"].level is not Level.ERROR  # the others were looked at all the same
-    assert took < 60, "the bound is the doctor's own, not the daemon's"
 
 
 def test_a_guest_that_hangs_in_its_start_is_named_with_the_way_out(tmp_path: Path) -> None:

@@ -41,6 +41,8 @@ def test_what_is_written_can_be_read(tmp_path: Path) -> None:
         assert stored.md5 == hashlib.md5(data, usedforsecurity=False).hexdigest()
         assert stored.sha512 == hashlib.sha512(data).hexdigest()
         assert b"".join([piece async for piece in store.read(IMAGE)]) == data
+        for start, length in ((0, 1), (7, len(data)), (len(data) - 3, 3), (CHUNK_BYTES - 1, CHUNK_BYTES + 2), (5, 0)):
+            assert b"".join([piece async for piece in store.read(IMAGE, start, length)]) == data[start:][:length]
         assert names(tmp_path) == [IMAGE]
 
     run(main())

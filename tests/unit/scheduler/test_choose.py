@@ -65,6 +65,17 @@ def test_each_filter_says_why(bad: ComputeNode, filter_name: str, reason: str) -
     assert explain(choice.refusals) == f"No valid host was found. {filter_name} refused h ({reason})."
 
 
+def test_a_host_that_was_asked_for_is_the_only_one_and_must_do() -> None:
+    request = PlacementRequest(1, 512, 1, host=HostName("h2"))
+    choice = choose(request, [node("h1"), node("h2"), node("h3")], Random(1))
+    assert choice.hosts == ("h2",)
+    assert [(r.host, r.filter, r.reason) for r in choice.refusals] == [
+        ("h1", "DestinationFilter", "asked for h2"),
+        ("h3", "DestinationFilter", "asked for h2"),
+    ]
+    assert choose(request, [node("h1"), node("h2", used=(16, 0, 0))], Random(1)).hosts == ()
+
+
 def test_an_instance_without_network_needs_none() -> None:
     named = choose(PlacementRequest(1, 512, 1, networks=("kilonova", "lan")), [node("h")], Random(1))
     assert [refusal.reason for refusal in named.refusals] == ["has no network lan"]

@@ -46,6 +46,27 @@ def opened_with(daemon: SaslLibvirtd, auth_file: Path | None) -> Opened | Failur
     return found
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[credentials-x]\npassword=gr\xfcn\n",
+        b"password=green\n",
+        b"[credentials-x]\ngreen\n",
+        b"[auth-libvirt-default]\ncredentials=x\n",
+    ],
+    ids=["no text", "no section", "no name", "nothing of that name"],
+)
+def test_an_auth_file_that_cannot_be_read_is_a_failure_that_tells_nothing_of_it(content: bytes, tmp_path: Path) -> None:
+    """It is tried again, and ends nothing."""
+    auth_file = tmp_path / "auth.conf"
+    auth_file.write_bytes(content)
+    options = OpenOptions("test:///default", auth_file=str(auth_file))
+    failed = opening.open_connection(options, 1, lambda _reason: None, None)
+    assert isinstance(failed, Failure)
+    assert failed.code in opening.SETTLED_CODES
+    assert "gr" not in failed.message
+
+
 def test_the_right_password_opens_and_no_other(daemon: SaslLibvirtd) -> None:
     assert isinstance(opened_with(daemon, daemon.auth_file), Opened)
     for auth_file in (daemon.write_auth_file("wrong", "guessed"), None):

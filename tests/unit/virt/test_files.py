@@ -4,7 +4,6 @@
 import asyncio
 import os
 import shutil
-import time
 from pathlib import Path
 
 import pycdlib
@@ -16,6 +15,7 @@ from kilonova.objects.ids import InstanceId
 from kilonova.virt.driver import BaseImage
 from kilonova.virt.libvirt import config_drive, disks
 from kilonova.virt.libvirt.disks import Disks
+from kilonova.virt.libvirt.resizing import KeptDisks
 from lab.counting import cannot_run
 
 GUEST = InstanceId("5f0e3b2a-7d0c-4f57-9f3b-0a2f6f1d9c11")
@@ -99,26 +99,6 @@ def test_what_a_crash_left_is_made_anew(tmp_path: Path) -> None:
     asyncio.run(test())
 
 
-def test_a_tool_that_hangs_or_is_missing_is_ended_with_a_sentence() -> None:
-    async def test() -> None:
-        begin = time.monotonic()
-        with pytest.raises(HypervisorError, match="did not end within"):
-            await disks.run_limited(["sleep", "30"], limit_s=0.1)
-        assert time.monotonic() - begin < 5
-        with pytest.raises(HypervisorError):
-            await disks.run_limited(["there-is-no-such-tool"], limit_s=5)
-        with pytest.raises(HypervisorError, match="status 1"):
-            await disks.run_limited(["false"], limit_s=5)
-        async with asyncio.TaskGroup() as group:
-            task = group.create_task(disks.run_limited(["sleep", "30"], limit_s=30))
-            await asyncio.sleep(0.1)
-            task.cancel()
-        assert task.cancelled()
-        assert await disks.run_limited(["echo", "$HOME;"], limit_s=5) == b"$HOME;\n"
-
-    asyncio.run(test())
-
-
 def test_the_console_is_read_over_its_rotated_parts(tmp_path: Path) -> None:
     async def test() -> None:
         where = in_directory(tmp_path)
@@ -157,3 +137,21 @@ def test_the_owner_of_files_is_the_user_of_a_session_daemon(tmp_path: Path) -> N
         socket.unlink()
         with pytest.raises(HypervisorUnavailable):
             disks.owner_of_files(uri)
+
+
+def test_a_copy_that_is_broken_off_leaves_nothing(tmp_path: Path) -> None:
+    guests = in_directory(tmp_path)
+    guests.directory(GUEST).mkdir(parents=True)
+    guests.root_disk(GUEST).symlink_to("/dev/zero")  # it never ends, and its copy takes no room
+    kept = KeptDisks(guests, reserve=lambda _total: 0)
+
+    async def main() -> None:
+        copying = asyncio.ensure_future(kept.keep(GUEST, "tag"))
+        while not list(guests.directory(GUEST).glob("disk.kept-*")):  # noqa: ASYNC110 - it is another process
+            await asyncio.sleep(0.01)
+        copying.cancel()
+        await asyncio.wait((copying,))
+        assert copying.cancelled()
+        assert [path.name for path in guests.directory(GUEST).iterdir()] == ["disk"]
+
+    asyncio.run(main())

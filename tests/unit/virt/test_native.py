@@ -58,10 +58,8 @@ def test_a_call_runs_off_the_loop_and_gives_its_result_or_its_error() -> None:
 def test_a_call_over_its_deadline_is_counted_until_it_ends_and_its_late_result_is_handed_over() -> None:
     async def test(threads: NativeThreads) -> None:
         lane, stuck, late = threads.lane("a", 2), Stuck("at last"), list[str]()
-        begin = time.monotonic()
         with pytest.raises(NativeCallTimeout):
             await lane.call(stuck, deadline_s=0.05, on_late=late.append)
-        assert time.monotonic() - begin < 1
         assert (lane.in_flight, lane.abandoned, threads.abandoned) == (1, 1, 1)
         assert late == []
         stuck.go.set()
@@ -118,13 +116,11 @@ def test_a_lane_full_of_abandoned_calls_refuses_at_once_and_lets_go_of_those_who
         async with asyncio.TaskGroup() as group:
             first = [group.create_task(outcome(0.1)) for _ in range(2)]
             await until(lambda: lane.in_flight == 2)
-            waiting = group.create_task(outcome(10))
+            waiting = group.create_task(outcome(3600))
         assert [task.result() for task in first] == ["timeout", "timeout"]
         assert waiting.result() == "refused"
-        begin = time.monotonic()
         with pytest.raises(HypervisorUnavailable, match="do not come back"):
-            await lane.call(lambda: None, deadline_s=10)
-        assert time.monotonic() - begin < 0.05
+            await lane.call(lambda: None, deadline_s=3600)
         assert lane.in_flight == 2
         assert threads.lane("b", 1) is not lane
         assert await threads.lanes["b"].call(lambda: "another lane works") == "another lane works"

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -141,9 +140,8 @@ def test_other_guests_do_not_wait(simulated: Case, monkeypatch: pytest.MonkeyPat
         timers = cut_off(monkeypatch, libvirt.virConnect, "defineXMLFlags", b.settings.libvirt.connection_uri)
         with pytest.raises(OutcomeUnknown):
             await b.driver.define(guest)
-        begin = time.monotonic()
         await b.build(other)
-        assert time.monotonic() - begin < 1
+        assert timers[0].is_alive()
         await wait_for(timers)
         await b.tear_down(other)
         await b.tear_down(guest)

@@ -4,16 +4,18 @@
 Source: Compute API reference, "Host aggregates".
 """
 
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from kilonova.api.body import Body
 from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.compute.actions.row import ActionRow, Rows, dispatch
 from kilonova.api.compute.fields import IdText, Name
 from kilonova.api.compute.server_create import bootable, get_image
 from kilonova.api.microversion import Microversion, v2
+from kilonova.api.route import Role
 from kilonova.api.times import micros
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
 from kilonova.db.readers import aggregates, hosts
@@ -72,20 +74,16 @@ class Metadata(Body):
     metadata: Annotated[dict[_Key, _Value | None], Field(min_length=1)]
 
 
-class AggregateAction(Body):
-    """One of the three."""
+class AddHost(Body):
+    add_host: Host
 
-    names: ClassVar = ("add_host", "remove_host", "set_metadata")
 
-    add_host: Host | None = None
-    remove_host: Host | None = None
-    set_metadata: Metadata | None = None
+class RemoveHost(Body):
+    remove_host: Host
 
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if sum(getattr(self, name) is not None for name in self.names) != 1:
-            raise PydanticCustomError("action", "one of add_host, remove_host and set_metadata is needed")
-        return self
+
+class SetMetadata(Body):
+    set_metadata: Metadata
 
 
 class WantedImage(Body):
@@ -160,31 +158,45 @@ async def delete(call: Call) -> Reply:
     return Reply()
 
 
-async def act(call: Call, body: AggregateAction) -> Reply:
-    """POST /os-aggregates/{id}/action."""
-    aggregate = await find(call)
-    if body.set_metadata is not None:
-        await _set_metadata(call, aggregate, body.set_metadata.metadata)
-        return await show(call)
-    asked = body.add_host or body.remove_host
-    assert asked is not None
-    host, member = HostName(asked.host), body.add_host is not None
-    # The conductor takes the same request again; a person's second try is a mistake.
-    if member and host in aggregate.hosts:
+# The conductor takes the same request again; a person's second try is a mistake.
+async def _add_host(call: Call, body: AddHost) -> Reply:
+    aggregate, host = await find(call), HostName(body.add_host.host)
+    if host in aggregate.hosts:
         raise Conflict(f"Aggregate {aggregate.id} already has host {host}.")
-    if not member and host not in aggregate.hosts:
-        raise NotFound(f"Aggregate {aggregate.id} has no host {host}.")
-    await call.deps.operators.set_aggregate_host(AggregateHost(aggregate.id, host, member))
+    await call.deps.operators.set_aggregate_host(AggregateHost(aggregate.id, host, member=True))
     return await show(call)
 
 
-async def _set_metadata(call: Call, aggregate: Aggregate, asked: dict[str, str | None]) -> None:
+async def _remove_host(call: Call, body: RemoveHost) -> Reply:
+    aggregate, host = await find(call), HostName(body.remove_host.host)
+    if host not in aggregate.hosts:
+        raise NotFound(f"Aggregate {aggregate.id} has no host {host}.")
+    await call.deps.operators.set_aggregate_host(AggregateHost(aggregate.id, host, member=False))
+    return await show(call)
+
+
+async def _set_metadata(call: Call, body: SetMetadata) -> Reply:
     """A value of null takes its key away."""
+    aggregate, asked = await find(call), body.set_metadata.metadata
     put = {key: text for key, text in asked.items() if text is not None}
     if ZONE in put and not _can_be_zone(put[ZONE]):
         raise InvalidInput(f"'{put[ZONE]}' can be no availability zone's name.", path="set_metadata.metadata")
     remove = tuple(key for key, text in asked.items() if text is None)
     await call.deps.operators.update_aggregate(Change(aggregate.id, None, put, remove))
+    return await show(call)
+
+
+P = "os_compute_api:os-aggregates:"
+ACTIONS: Rows = {
+    "add_host": (ActionRow(AddHost, _add_host, P + "add_host", Role.ADMIN, 200),),
+    "remove_host": (ActionRow(RemoveHost, _remove_host, P + "remove_host", Role.ADMIN, 200),),
+    "set_metadata": (ActionRow(SetMetadata, _set_metadata, P + "set_metadata", Role.ADMIN, 200),),
+}
+
+
+async def act(call: Call, data: bytes) -> Reply:
+    """POST /os-aggregates/{id}/action."""
+    return await dispatch(ACTIONS, call, data)
 
 
 async def cache_images(call: Call, body: CacheImages) -> Reply:

@@ -2,6 +2,7 @@
 """Kinds of values in request bodies, as lenient as Nova is where clients rely on it, and no more."""
 
 import re
+import unicodedata
 from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated, Any, Literal
 
@@ -19,7 +20,8 @@ def _bad(message: str) -> PydanticCustomError:
 
 
 def _printable(text: str) -> str:
-    if not text.isprintable():
+    # Python calls a blank of another script, such as U+3000, not printable.
+    if not all(letter.isprintable() or unicodedata.category(letter) == "Zs" for letter in text):
         raise _bad("it has characters that cannot be printed")
     return text
 
@@ -97,7 +99,8 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 """An integer, also as text."""
 Positive = Annotated[int, Field(ge=1, le=0x7FFFFFFF), BeforeValidator(_whole)]
 NotNegative = Annotated[int, Field(ge=0, le=0x7FFFFFFF), BeforeValidator(_whole)]
-IdText = Annotated[str, BeforeValidator(_id_text), StringConstraints(min_length=1, max_length=255)]
+NumberOrText = BeforeValidator(_id_text)
+IdText = Annotated[str, NumberOrText, StringConstraints(min_length=1, max_length=255)]
 IPv4Text = Annotated[str, _address_of(IPv4Address)]
 IPv6Text = Annotated[str, _address_of(IPv6Address)]
 """In the normal form."""
@@ -105,6 +108,8 @@ HostnameText = Annotated[
     str, StringConstraints(min_length=2, max_length=63, pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9]$")
 ]
 """One label (RFC 1123)."""
+HostText = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[a-zA-Z0-9-._]*$")]
+"""The name of a compute host or of its hypervisor."""
 Metadata = Annotated[
     dict[str, str],
     AfterValidator(_metadata),

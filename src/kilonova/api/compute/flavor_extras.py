@@ -4,15 +4,16 @@
 Source: Compute API reference, "Flavors extra-specs", "Flavors access".
 """
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, RootModel, StringConstraints, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, Field, RootModel, StringConstraints
 
 from kilonova.api.body import Body
 from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.compute.actions.row import ActionRow, Rows, dispatch
 from kilonova.api.compute.flavors import find
 from kilonova.api.microversion import v2
+from kilonova.api.route import Role
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
 from kilonova.db.readers import catalogue, identity
 from kilonova.objects.extra_specs import refusal
@@ -44,17 +45,12 @@ class Tenant(Body):
     tenant: Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
 
-class ChangeAccess(Body):
-    """One of the two."""
+class AddAccess(Body):
+    add: Tenant = Field(alias="addTenantAccess")
 
-    add: Tenant | None = Field(default=None, alias="addTenantAccess")
-    remove: Tenant | None = Field(default=None, alias="removeTenantAccess")
 
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if (self.add is None) == (self.remove is None):
-            raise PydanticCustomError("action", "addTenantAccess or removeTenantAccess is needed")
-        return self
+class RemoveAccess(Body):
+    remove: Tenant = Field(alias="removeTenantAccess")
 
 
 async def list_specs(call: Call) -> Reply:
@@ -122,22 +118,34 @@ async def _access(call: Call, flavor: Flavor) -> Reply:
     return json_reply({"flavor_access": [{"flavor_id": flavor.id, "tenant_id": project} for project in projects]})
 
 
-async def change_access(call: Call, body: ChangeAccess) -> Reply:
-    """POST /flavors/{id}/action: addTenantAccess and removeTenantAccess."""
-    flavor = await find(call)
-    asked = body.add or body.remove
-    assert asked is not None
-    project_id = asked.tenant
-    known = await call.db.read(catalogue.flavor_projects, flavor.id)
-    # The conductor takes the same request again; a person's second try is a mistake.
-    if body.add is None:
-        if project_id not in known:
-            raise NotFound(f"Flavor access not found for {flavor.id} / {project_id} combination.")
-    elif flavor.is_public:
+# The conductor takes the same request again; a person's second try is a mistake.
+async def _add_access(call: Call, body: AddAccess) -> Reply:
+    flavor, project_id = await find(call), body.add.tenant
+    if flavor.is_public:
         raise Conflict("Can not add access to a public flavor.")
-    elif project_id in known:
+    if project_id in await call.db.read(catalogue.flavor_projects, flavor.id):
         raise Conflict(f"Flavor access already exists for flavor {flavor.id} and project {project_id} combination.")
-    elif await call.db.read(identity.find_project, project_id=project_id) is None:
+    if await call.db.read(identity.find_project, project_id=project_id) is None:
         raise InvalidInput(f"Project ID {project_id} is not a valid project.", path="addTenantAccess.tenant")
-    await call.deps.operators.set_flavor_access(FlavorAccess(flavor.id, project_id, allowed=body.add is not None))
+    await call.deps.operators.set_flavor_access(FlavorAccess(flavor.id, project_id, allowed=True))
     return await _access(call, flavor)
+
+
+async def _remove_access(call: Call, body: RemoveAccess) -> Reply:
+    flavor, project_id = await find(call), body.remove.tenant
+    if project_id not in await call.db.read(catalogue.flavor_projects, flavor.id):
+        raise NotFound(f"Flavor access not found for {flavor.id} / {project_id} combination.")
+    await call.deps.operators.set_flavor_access(FlavorAccess(flavor.id, project_id, allowed=False))
+    return await _access(call, flavor)
+
+
+P = "os_compute_api:os-flavor-access:"
+ACTIONS: Rows = {
+    "addTenantAccess": (ActionRow(AddAccess, _add_access, P + "add_tenant_access", Role.ADMIN, 200),),
+    "removeTenantAccess": (ActionRow(RemoveAccess, _remove_access, P + "remove_tenant_access", Role.ADMIN, 200),),
+}
+
+
+async def change_access(call: Call, data: bytes) -> Reply:
+    """POST /flavors/{id}/action."""
+    return await dispatch(ACTIONS, call, data)

@@ -14,7 +14,7 @@ from pydantic import Field, StringConstraints
 
 from kilonova.api.body import Body
 from kilonova.api.call import Call, Reply, json_reply
-from kilonova.api.compute.fields import Boolean, Description, Name, NotNegative, Positive
+from kilonova.api.compute.fields import Boolean, Description, Name, NotNegative, NumberOrText, Positive
 from kilonova.api.microversion import v2
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
@@ -26,7 +26,9 @@ from kilonova.objects.ids import FlavorId
 ARGUMENTS = frozenset({"limit", "marker", "is_public", "minRam", "minDisk", "sort_key", "sort_dir"})
 
 _FlavorIdText = Annotated[
-    str, StringConstraints(max_length=255, pattern=r"^[a-zA-Z0-9._-]([a-zA-Z0-9. _-]*[a-zA-Z0-9._-])?$")
+    str,
+    NumberOrText,
+    StringConstraints(max_length=255, pattern=r"^[a-zA-Z0-9._-]([a-zA-Z0-9. _-]*[a-zA-Z0-9._-])?$"),
 ]
 
 _SORT: dict[str, Callable[[Flavor], Any]] = {
@@ -61,7 +63,7 @@ class NewFlavor(Body):
     ephemeral: NotNegative = Field(default=0, alias="OS-FLV-EXT-DATA:ephemeral")
     rxtx_factor: Annotated[float, Field(gt=0, le=3.40282e38, strict=False, allow_inf_nan=False)] = 1.0
     is_public: Boolean = Field(default=True, alias="os-flavor-access:is_public")
-    description: Annotated[Description, StringConstraints(min_length=1)] | None = None
+    description: Description | None = None
 
 
 class CreateFlavor(Body):
@@ -69,7 +71,7 @@ class CreateFlavor(Body):
 
 
 class NewDescription(Body):
-    description: Annotated[Description, StringConstraints(min_length=1)] | None
+    description: Description | None
 
 
 class UpdateFlavor(Body):

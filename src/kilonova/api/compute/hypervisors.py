@@ -75,6 +75,8 @@ async def show(call: Call) -> Reply:
 
 
 async def _find(call: Call) -> ComputeNode:
+    if call.params["hypervisor_id"] == "statistics":  # until 2.87; it is no malformed id of a hypervisor's
+        raise NotFound("There are no statistics of hypervisors from 2.88 on.")
     nodes = await call.db.read(hosts.list_nodes)
     return pick(nodes, call.params["hypervisor_id"], call.version, "Compute host")
 

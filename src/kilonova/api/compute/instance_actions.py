@@ -32,7 +32,10 @@ async def list_actions(call: Call) -> Reply:
         return json_reply({"instanceActions": [_action(action, call) for action in found]})
     window = call.query.page(call.deps.settings.max_limit)
     since = call.query.time("changes-since")
-    before = call.query.time("changes-before") if call.version >= v2(66) else None
+    before = call.query.time("changes-before")
+    if before is not None and call.version < v2(66):
+        message = "Additional properties are not allowed ('changes-before' was unexpected)"
+        raise InvalidInput(message, path="changes-before")
     found = [
         action
         for action in found

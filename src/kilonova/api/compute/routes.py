@@ -30,6 +30,7 @@ from kilonova.api.compute import (
 )
 from kilonova.api.compute.actions import table
 from kilonova.api.compute.quota_models import UpdateQuotaClassSet, UpdateQuotaSet
+from kilonova.api.compute.server_list import STRICT
 from kilonova.api.compute.server_metadata import AllMetadata, OneMetadata
 from kilonova.api.compute.server_models import CreateServer, UpdateServer
 from kilonova.api.image import images
@@ -38,9 +39,6 @@ from kilonova.api.route import Role, Row, Service
 from kilonova.api.versions import compute_v21
 
 ANYBODY, READER, MEMBER, ADMIN = Role.ANYBODY, Role.READER, Role.MEMBER, Role.ADMIN
-STRICT = v2(75)
-"""From here on, query arguments that are not known are refused."""
-
 P = "os_compute_api:"
 NO_QUERY: frozenset[str] = frozenset()
 
@@ -134,8 +132,8 @@ CATALOGUE = (
         P + "os-flavor-extra-specs:delete", ADMIN),
     Row("GET", "/flavors/{flavor_id}/os-flavor-access", flavor_extras.list_access, P + "os-flavor-access", ADMIN,
         reply="{flavor_access: [{flavor_id, tenant_id}]}; 404 for a public flavor"),
-    Row("POST", "/flavors/{flavor_id}/action", flavor_extras.change_access, P + "os-flavor-access", ADMIN,
-        reply="{flavor_access: [...]}", body=flavor_extras.ChangeAccess),
+    Row("POST", "/flavors/{flavor_id}/action", flavor_extras.change_access, P + "os-flavor-access:action",
+        Role.TOKEN, reply="{flavor_access: [...]}", whole=True, actions=flavor_extras.ACTIONS),
     Row("GET", "/os-keypairs", keypairs.list_keypairs, P + "os-keypairs:index", READER,
         reply="{keypairs: [{keypair}]}", query=keypairs.ARGUMENTS, strict=STRICT),
     Row("POST", "/os-keypairs", keypairs.create, P + "os-keypairs:create", MEMBER, 201,
@@ -209,6 +207,8 @@ HOSTS = (
         reply="{service}", body=services.ServiceByHost, max=v2(52)),
     Row("PUT", "/os-services/force-down", services.force_down, P + "os-services:update", ADMIN,
         reply="{service}", body=services.ServiceByHost, min=v2(11), max=v2(52)),
+    Row("PUT", "/os-services/{service_id}", services.no_such_word, P + "os-services:update", ADMIN,
+        reply="404: any other word", max=v2(52)),
     Row("GET", "/os-availability-zone", zones.list_zones, P + "os-availability-zone:list", READER,
         reply="{availabilityZoneInfo: [...]}", query=NO_QUERY, strict=STRICT),
     Row("GET", "/os-availability-zone/detail", zones.list_zones_detail, P + "os-availability-zone:detail", ADMIN,
@@ -223,8 +223,8 @@ AGGREGATES = (
     Row("PUT", "/os-aggregates/{aggregate_id}", aggregates.update, P + "os-aggregates:update", ADMIN,
         reply="{aggregate}", body=aggregates.UpdateAggregate),
     Row("DELETE", "/os-aggregates/{aggregate_id}", aggregates.delete, P + "os-aggregates:delete", ADMIN),
-    Row("POST", "/os-aggregates/{aggregate_id}/action", aggregates.act, P + "os-aggregates:action", ADMIN,
-        reply="{aggregate}", body=aggregates.AggregateAction),
+    Row("POST", "/os-aggregates/{aggregate_id}/action", aggregates.act, P + "os-aggregates:action",
+        Role.TOKEN, reply="{aggregate}", whole=True, actions=aggregates.ACTIONS),
     Row("POST", "/os-aggregates/{aggregate_id}/images", aggregates.cache_images, "compute:aggregates:images", ADMIN,
         202, body=aggregates.CacheImages, min=v2(81)),
 )  # fmt: skip

@@ -24,15 +24,18 @@ from kilonova.base.errors import Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import catalogue, hosts, server_groups
 from kilonova.networks.ids import security_group_id
 from kilonova.objects.flavor import Flavor
-from kilonova.objects.ids import FlavorId, ImageId, InstanceId, ServerGroupId
+from kilonova.objects.ids import FlavorId, HostName, ImageId, InstanceId, ServerGroupId
 from kilonova.objects.image import DISK_FORMATS, Image, ImageRef, ImageStatus
 from kilonova.objects.instance import Instance
 from kilonova.objects.keypair import Keypair
+from kilonova.rpcapi.conductor import CreateServers
 
 MOST_AT_ONCE = 1000
 _HINTS_WITHOUT_EFFECT_HERE = frozenset(
     {"same_host", "different_host", "query", "target_cell", "build_near_host_ip", "different_cell"}
 )
+REQUESTED_DESTINATION = "compute:servers:create:requested_destination"
+"""The policy of naming a host (2.74)."""
 _NOT_IN_HOST_NAMES = re.compile(r"[^a-z0-9-]+")
 
 
@@ -44,6 +47,7 @@ class _Parts:
     image: ImageRef
     keypair: Keypair | None
     group_id: ServerGroupId | None
+    host: HostName | None
 
 
 async def create(call: Call, body: CreateServer) -> Reply:
@@ -52,11 +56,14 @@ async def create(call: Call, body: CreateServer) -> Reply:
     group_id = _group_of({**body.hints, **body.old_hints})
     _check_block_devices(asked)
     _check_rest(asked, call.context.project_id)
+    if asked.host is not None or asked.node is not None:
+        call.permit(REQUESTED_DESTINATION)
     wish = server_networks.wish(asked, call.version)
     parts = await call.db.read(_find_parts, asked, group_id, call.context)
     networks = await call.db.read(server_networks.names, wish.ids) if wish.ids else ()
     instances = _instances(call, asked, parts, wants_network=wish.any)
-    await call.deps.conductor.create_servers(call.context, instances, networks)
+    request = CreateServers(call.context, instances, networks, parts.host, least=asked.min_count)
+    await call.deps.conductor.create_servers(request)
     first = instances[0]
     links = call.links.pair(f"/servers/{first.id}")
     location = ("Location", links[0]["href"])
@@ -153,9 +160,13 @@ def _find_parts(
         with _member("os:scheduler_hints.group"):
             server_groups.get(connection, group_id, None if context.is_admin else context.project_id)
     _check_zone(connection, asked.availability_zone)
+    host = None
+    if asked.host is not None or asked.node is not None:
+        with _member("server.host" if asked.host is not None else "server.hypervisor_hostname"):
+            host = hosts.destination(connection, asked.host, asked.node)
     ref = bootable(image, "server.imageRef")
     check_sizes(flavor, image, ref, "server.flavorRef")
-    return _Parts(flavor, ref, keypair, group_id)
+    return _Parts(flavor, ref, keypair, group_id, host)
 
 
 def _check_zone(connection: sa.Connection, zone: str | None) -> None:

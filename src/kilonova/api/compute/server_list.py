@@ -53,14 +53,21 @@ _SORT_KEYS: Mapping[str, str | None] = {
     "access_ip_v4": "access_ip_v4",
     "access_ip_v6": "access_ip_v6",
     "auto_disk_config": "disk_config",
+    "locked": "locked_by",
+    "locked_by": "locked_by",
     # The same for every server here: sorting by them changes nothing.
     "kernel_id": None,
-    "locked": None,
     "progress": None,
     "ramdisk_id": None,
     "root_device_name": None,
 }
 _SORT_KEYS_OF_ADMINS = frozenset({"host", "node"})
+_UNSORTED = frozenset(
+    {"architecture", "cell_name", "cleaned", "default_ephemeral_device", "default_swap_device", "deleted", "deleted_at"}
+    | {"disable_terminate", "ephemeral_gb", "ephemeral_key_uuid", "id", "key_data", "launched_on", "memory_mb"}
+    | {"os_type", "reservation_id", "root_gb", "shutdown_terminate", "user_data", "vcpus", "vm_mode"}
+)
+"""What was once a sort key of Nova's: taken, and without effect, below STRICT."""
 
 _EQUALS: Mapping[str, str] = {
     "user_id": "user_id",
@@ -78,18 +85,26 @@ _EQUALS_OF_ADMINS: Mapping[str, str] = {
     "display_description": "description",
     "access_ip_v4": "access_ip_v4",
     "access_ip_v6": "access_ip_v6",
+    "locked_by": "locked_by",
 }
+_OF_OTHER_TABLES = frozenset(
+    {"block_device_mapping", "services", "metadata", "system_metadata", "info_cache", "security_groups", "pci_devices"}
+)
+"""Taken of whoever has fewer filters, and ignored; who has all hears that there is no such filter."""
 _TIMES = ("created_at", "launched_at", "terminated_at")
 FOR_ALL = v2(83)
 """From here on most filters are not administrators' alone."""
+HOST_NAME_FOR_ALL = v2(90)
+STRICT = v2(75)
+"""From here on, query arguments that are not known are refused."""
 
 ARGUMENTS = frozenset(
     {"limit", "marker", "sort_key", "sort_dir", "name", "status", "image", "flavor", "ip", "ip6", "deleted"}
     | {"changes-since", "changes-before", "all_tenants", "tenant_id", "project_id", "reservation_id"}
-    | {"tags", "tags-any", "not-tags", "not-tags-any", "access_ip_v4", "access_ip_v6", "block_device_mapping"}
-    | {"services", "system_metadata", "metadata", "pci_devices", "locked", "power_state", "launch_index"}
-    | {"config_drive", "display_name", "auto_disk_config", "created_at", "launched_at", "terminated_at", "progress"}
-    | {"root_device_name", "kernel_id", "ramdisk_id", "soft_deleted", "image_ref", "instance_type_id"}
+    | {"tags", "tags-any", "not-tags", "not-tags-any", "access_ip_v4", "access_ip_v6", "locked", "power_state"}
+    | {"launch_index", "config_drive", "display_name", "auto_disk_config", "created_at", "launched_at", "terminated_at"}
+    | {"progress", "root_device_name", "kernel_id", "ramdisk_id", "soft_deleted", "image_ref"}
+    | _OF_OTHER_TABLES
     | set(_EQUALS)
     | set(_EQUALS_OF_ADMINS)
 )
@@ -123,21 +138,25 @@ def _encoded(connection: sa.Connection, query: ServerQuery, view: View, viewer: 
 def _query(call: Call) -> ServerQuery:
     asked, admin = call.query, call.context.is_admin
     window = asked.page(call.deps.settings.max_limit)
+    since = asked.time("changes-since")
+    before = asked.time("changes-before") if call.version >= v2(66) else None
+    if since is not None and before is not None and since > before:
+        raise InvalidInput("The value of changes-since must be less than or equal to changes-before.")
     query = ServerQuery(
         project_id=_project(call),
         statuses=_statuses(call),
-        image_id=asked.text("image"),
+        image_id=asked.text("image") or (asked.text("image_ref") if admin else None),
         flavor_id=asked.text("flavor"),
         name=asked.text("name") or asked.text("display_name"),
         ip=asked.text("ip"),
-        changed_since=asked.time("changes-since"),
-        changed_before=asked.time("changes-before") if call.version >= v2(66) else None,
+        changed_since=since,
+        changed_before=before,
         tags=_tags(asked) if call.version >= v2(26) else TagFilter(),
         equals=_equals(call),
         within=_within(call),
         locked=asked.boolean("locked") if call.version >= v2(73) else None,
         nothing=_is_of_no_server(call),
-        sort=_sort(asked, admin=admin),
+        sort=_sort(call),
         marker=window.marker,
         limit=window.limit,
     )
@@ -145,15 +164,13 @@ def _query(call: Call) -> ServerQuery:
 
 
 def _project(call: Call) -> str | None:
-    """The project that the list is confined to.  Others' need who may see them and says so."""
+    """The project that the list is confined to.  Others' need who may see them and says all_tenants: without that, as
+    the reference says, no other project can be named."""
     asked = call.query
-    everything = _flag(asked, "all_tenants")
-    if everything:
-        call.permit(f"os_compute_api:servers:{'detail' if call.path.endswith('/detail') else 'index'}:get_all_tenants")
-    elif not call.context.is_admin:
+    if not _flag(asked, "all_tenants"):
         return call.context.project_id
-    named = asked.text("project_id") or asked.text("tenant_id")
-    return named or (None if everything else call.context.project_id)
+    call.permit(f"os_compute_api:servers:{'detail' if call.path.endswith('/detail') else 'index'}:get_all_tenants")
+    return asked.text("project_id") or asked.text("tenant_id")
 
 
 def _flag(asked: Query, name: str) -> bool:
@@ -163,14 +180,15 @@ def _flag(asked: Query, name: str) -> bool:
 
 def _deleted(call: Call, query: ServerQuery) -> bool | None:
     """Deleted servers are for administrators, but for those who ask what has changed."""
+    changed = False if query.changed_since is None and query.changed_before is None else None
     by_status = query.statuses is not None and any(VmState.DELETED in s.vm_states for s in query.statuses)
     if not call.context.is_admin:
         if by_status:
             raise Forbidden("Only administrators may list deleted instances")
-        return None if query.changed_since is not None else False
+        return changed
     text = call.query.text("deleted")
     if text is None:
-        return True if by_status else None if query.changed_since is not None else False
+        return True if by_status else changed
     return boolean_word(text) or False
 
 
@@ -178,13 +196,10 @@ def _statuses(call: Call) -> tuple[StatusMeaning, ...] | None:
     words = [word.upper() for word in call.query.all("status")]
     if not words:
         return None
-    filters: list[StatusMeaning] = []
-    for word in words:
-        if (meaning := meaning_of(word)) is not None:
-            filters.append(meaning)
-        elif word not in _NOVA_STATUSES and call.version >= v2(38):
-            raise InvalidInput(f"Invalid filter status: {word[:64]}", path="status")
-    return tuple(filters)
+    known = tuple(meaning for word in words if (meaning := meaning_of(word)) is not None)
+    if not known and not _NOVA_STATUSES.intersection(words) and call.version >= v2(38):
+        raise InvalidInput(f"Invalid filter status: {words[0][:64]}", path="status")
+    return known
 
 
 def _tags(asked: Query) -> TagFilter:
@@ -208,7 +223,10 @@ def _equals(call: Call) -> dict[str, Any]:
         numbers = ("power_state",)
         if (flag := asked.boolean("config_drive")) is not None:
             equals["config_drive"] = flag
+    if call.version >= HOST_NAME_FOR_ALL:
+        columns["hostname"] = "hostname"
     if admin:
+        _refuse_other_tables(asked)
         columns |= _EQUALS_OF_ADMINS
         numbers = ("power_state", "launch_index")
         if (flag := asked.boolean("auto_disk_config")) is not None:
@@ -220,6 +238,12 @@ def _equals(call: Call) -> dict[str, Any]:
         if (number := asked.integer(argument)) is not None:
             equals[argument] = number
     return equals
+
+
+def _refuse_other_tables(asked: Query) -> None:
+    for name in asked.names():
+        if name in _OF_OTHER_TABLES or name.startswith("_"):
+            raise InvalidInput(f"Invalid filter field: {name[:64]}.", path=name[:64])
 
 
 def _within(call: Call) -> dict[str, datetime]:
@@ -237,20 +261,33 @@ def _is_of_no_server(call: Call) -> bool:
     return bool(progress) or by_ip6
 
 
-def _sort(asked: Query, *, admin: bool) -> tuple[tuple[str, bool], ...]:
-    keys, directions = asked.all("sort_key"), asked.all("sort_dir")
-    if len(directions) > max(len(keys), 1):
+def _sort(call: Call) -> tuple[tuple[str, bool], ...]:
+    """By created_at when only a direction is asked for."""
+    directions = call.query.all("sort_dir")
+    keys = call.query.all("sort_key") or (["created_at"] if directions else [])
+    if len(directions) > len(keys):
         raise InvalidInput("There are more sort directions than sort keys.", path="sort_dir")
     sort: list[tuple[str, bool]] = []
     for at, key in enumerate(keys):
-        if key not in _SORT_KEYS or (key in _SORT_KEYS_OF_ADMINS and not admin):
-            raise InvalidInput(f"Invalid input for query parameters sort_key. Value: {key[:64]}.", path="sort_key")
+        column = _column(key, call)
         direction = directions[at] if at < len(directions) else directions[0] if directions else "desc"
         if direction not in ("asc", "desc"):
             raise InvalidInput(
                 f"Invalid input for query parameters sort_dir. Value: {direction[:64]}.", path="sort_dir"
             )
-        column = _SORT_KEYS[key]
         if column is not None:
             sort.append((column, direction == "desc"))
     return tuple(sort)
+
+
+def _column(key: str, call: Call) -> str | None:
+    """What a sort key sorts by; None where that changes nothing."""
+    if key in _SORT_KEYS_OF_ADMINS and not call.context.is_admin:
+        raise Forbidden(f"Only administrators can sort servers by {key}")
+    if key == "locked" and call.version < v2(73):
+        return None
+    if key in _SORT_KEYS:
+        return _SORT_KEYS[key]
+    if key in _UNSORTED and call.version < STRICT:
+        return None
+    raise InvalidInput(f"Invalid input for query parameters sort_key. Value: {key[:64]}.", path="sort_key")

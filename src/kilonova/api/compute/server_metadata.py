@@ -45,7 +45,7 @@ async def replace_metadata(call: Call, body: AllMetadata) -> Reply:
 
 
 async def _edited(call: Call, instance: Instance, body: AllMetadata, *, replace: bool) -> Reply:
-    edit = EditMetadata(instance.id, put=body.metadata, replace=replace)
+    edit = EditMetadata(call.context, instance.id, put=body.metadata, replace=replace)
     await call.deps.conductor.edit_metadata(edit)
     return await list_metadata(call)
 
@@ -55,7 +55,7 @@ async def set_metadata(call: Call, body: OneMetadata) -> Reply:
     instance = await find(call)
     if list(body.meta) != [call.params["key"]]:
         raise InvalidInput("Request body and URI mismatch", path="meta")
-    await call.deps.conductor.edit_metadata(EditMetadata(instance.id, put=body.meta))
+    await call.deps.conductor.edit_metadata(EditMetadata(call.context, instance.id, put=body.meta))
     return json_reply({"meta": body.meta})
 
 
@@ -64,7 +64,7 @@ async def delete_metadata(call: Call) -> Reply:
     instance, key = await find(call), call.params["key"]
     if key not in instance.metadata:
         raise _missing()
-    await call.deps.conductor.edit_metadata(EditMetadata(instance.id, remove=(key,)))
+    await call.deps.conductor.edit_metadata(EditMetadata(call.context, instance.id, remove=(key,)))
     return Reply()
 
 

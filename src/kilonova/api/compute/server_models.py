@@ -16,6 +16,7 @@ from kilonova.api.compute.fields import (
     Description,
     DiskConfig,
     HostnameText,
+    HostText,
     IdText,
     IPv4Text,
     IPv6Text,
@@ -75,7 +76,14 @@ class BlockDevice(Body):
 class NewServer(Body):
     """What is asked for a new server."""
 
-    since: ClassVar = {"description": v2(19), "tags": v2(52), "certificates": v2(63), "hostname": v2(90)}
+    since: ClassVar = {
+        "description": v2(19),
+        "tags": v2(52),
+        "certificates": v2(63),
+        "host": v2(74),
+        "node": v2(74),
+        "hostname": v2(90),
+    }
 
     name: Name
     flavor: IdText = Field(alias="flavorRef")
@@ -98,6 +106,8 @@ class NewServer(Body):
     description: Description | None = None
     tags: list[Tag] = Field(default=[], max_length=50)
     certificates: None = Field(default=None, alias="trusted_image_certificates")
+    host: HostText | None = None
+    node: HostText | None = Field(default=None, alias="hypervisor_hostname")
     hostname: HostnameText | None = None
 
 

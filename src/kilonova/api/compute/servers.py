@@ -60,19 +60,17 @@ _NULLABLE = frozenset({"description"})
 
 
 async def update(call: Call, body: UpdateServer) -> Reply:
-    """PUT /servers/{id}: names and what else is written down of a server; an empty request is refused."""
+    """PUT /servers/{id}: names and what else is written down of a server.  One that names nothing is a look."""
     changes = body.server
     asked = {name: getattr(changes, name) for name in changes.model_fields_set}
-    if not asked:
-        raise InvalidInput("Invalid input for field/attribute server. It names nothing to change.", path="server")
     for name, value in asked.items():
         if value is None and name not in _NULLABLE:
             said = f"Invalid input for field/attribute server.{name}. It cannot be null."
             raise InvalidInput(said, path=f"server.{name}")
     instance = await find(call)
-    if "description" in asked:
-        asked["description"] = asked["description"] or ""  # to the conductor, None means that it stays as it is
-    await call.deps.conductor.update_server(rows.UpdateServer(call.context, instance.id, **asked))
+    if asked:
+        nothing = tuple(name for name, value in asked.items() if value is None)
+        await call.deps.conductor.update_server(rows.UpdateServer(call.context, instance.id, **asked, nothing=nothing))
     return Reply(await call.db.read(_updated, instance.id, viewer_of(call)))
 
 

@@ -125,6 +125,11 @@ async def disable_with_reason(call: Call, body: ServiceByHost) -> Reply:
     return await _switch(call, body, disabled=True)
 
 
+async def no_such_word(call: Call) -> Reply:
+    """PUT /os-services/{word}, below 2.53: of any other word."""
+    raise NotFound(f"Unknown action: {call.params['service_id'][:64]}.")
+
+
 async def force_down(call: Call, body: ServiceByHost) -> Reply:
     """PUT /os-services/force-down, from 2.11 and below 2.53."""
     if body.forced_down is None:

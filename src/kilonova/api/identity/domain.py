@@ -31,12 +31,10 @@ def in_domain(call: Call) -> bool:
     return call.query.text("domain_id") in (None, DOMAIN["id"])
 
 
-def check_domain(of: str, **ids: str | None) -> None:
-    """Raises InvalidInput for a domain that is not the one; they are members of `of`."""
-    for name, domain_id in ids.items():
-        if domain_id not in (None, DOMAIN["id"]):
-            message = f"There is one domain here, {DOMAIN['id']}: {str(domain_id)[:64]} is not known."
-            raise InvalidInput(message, path=f"{of}.{name}")
+def check_domain(domain_id: str | None) -> None:
+    """Raises NotFound, as Identity does, for a domain that is not the one."""
+    if domain_id not in (None, DOMAIN["id"]):
+        raise NotFound(f"Could not find domain: {str(domain_id)[:64]}. There is one, {DOMAIN['id']}.")
 
 
 def refuse_unkept(of: str, **members: Any) -> None:

@@ -9,6 +9,7 @@ from kilonova.api.identity.domain import DOMAIN, check_domain, collection, in_do
 from kilonova.api.identity.edit import edited
 from kilonova.api.identity.models import CreateProject, ProjectFields, UpdateProject
 from kilonova.api.policy import ADMIN_REQUIRED
+from kilonova.base.errors import InvalidInput
 from kilonova.db.readers import identity as readers
 from kilonova.objects.identity import Project
 from kilonova.rpcapi import identity as rows
@@ -73,7 +74,10 @@ async def delete_project(call: Call) -> Reply:
 
 
 def _check(asked: ProjectFields) -> None:
-    check_domain("project", domain_id=asked.domain_id, parent_id=asked.parent_id)
+    check_domain(asked.domain_id)
+    if asked.parent_id not in (None, DOMAIN["id"]):
+        message = f"Projects are not nested here: the parent of all is {DOMAIN['id']}."
+        raise InvalidInput(message, path="project.parent_id")
     refuse_unkept("project", is_domain=asked.is_domain, tags=asked.tags, options=asked.options)
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The routes of Identity v3, with the names of Keystone's policies."""
 
-from kilonova.api.identity import auth, credentials, domain, models, projects, roles, tokens, users
+from kilonova.api.identity import auth, credentials, domain, models, projects, roles, services, tokens, users
 from kilonova.api.route import Role, Row, Service
 from kilonova.api.versions import identity_v3
 
@@ -69,4 +69,15 @@ PLACES = (
     Row("GET", "/domains/{domain_id}", domain.show_domain, P + "get_domain", TOKEN, reply="{domain}"),
 )  # fmt: skip
 
-SERVICE = Service("/identity/v3", (*TOKENS, *PEOPLE, *PLACES), identity=True)
+CATALOG = (
+    Row("GET", "/services", services.list_services, P + "list_services", ADMIN, reply="{services: [...]}",
+        query=services.SERVICE_ARGUMENTS),
+    Row("GET", "/services/{service_id}", services.show_service, P + "get_service", ADMIN, reply="{service}"),
+    Row("GET", "/endpoints", services.list_endpoints, P + "list_endpoints", ADMIN, reply="{endpoints: [...]}",
+        query=services.ENDPOINT_ARGUMENTS),
+    Row("GET", "/endpoints/{endpoint_id}", services.show_endpoint, P + "get_endpoint", ADMIN, reply="{endpoint}"),
+    Row("GET", "/regions", services.list_regions, P + "list_regions", TOKEN, reply="{regions: [RegionOne]}"),
+    Row("GET", "/regions/{region_id}", services.show_region, P + "get_region", TOKEN, reply="{region}"),
+)  # fmt: skip
+
+SERVICE = Service("/identity/v3", (*TOKENS, *PEOPLE, *PLACES, *CATALOG), identity=True)

@@ -87,7 +87,7 @@ async def change_password(call: Call, body: ChangePassword) -> Reply:
 
 async def _check(call: Call, asked: UserFields) -> None:
     """Raises InvalidInput, NotFound (the default project)."""
-    check_domain("user", domain_id=asked.domain_id)
+    check_domain(asked.domain_id)
     refuse_unkept("user", email=asked.email, options=asked.options, federated=asked.federated)
     if asked.default_project_id:
         await call.db.read(readers.get_project, asked.default_project_id)

@@ -15,6 +15,7 @@ from kilonova.api.body import check_declared_length
 from kilonova.api.call import Call, Reply
 from kilonova.api.deps import ApiDeps
 from kilonova.api.faults import HttpError
+from kilonova.api.image import ranges
 from kilonova.api.image.images import find, find_own
 from kilonova.base.errors import Conflict, Forbidden, InvalidInput, KilonovaError, NotFound, StorageFull
 from kilonova.db.readers import actions as read_actions
@@ -116,13 +117,19 @@ async def recover(deps: ApiDeps) -> None:
 
 
 async def download(call: Call) -> Reply:
-    """200 with the bytes, or 204 while there are none.  Raises Forbidden for one that is deactivated."""
+    """200 with the bytes, 206 with those that Range asks for, or 204 while there are none.  Raises Forbidden for one
+    that is deactivated, HttpError 416."""
     image = await find(call)
     if image.status is ImageStatus.DEACTIVATED and not call.context.is_admin:
-        raise Forbidden(f"The image {image.id} is deactivated: an administrator has to say that it may be used.")
+        raise Forbidden(f"The image {image.id} is deactivated: whoever owns it has to say that it may be used.")
     if image.status not in WITH_BYTES or not image.size:
         return Reply(status=204)
-    headers = [("Content-Length", str(image.size))]
+    part = ranges.asked(call.headers, image.size)
+    if part is not None:
+        headers = (("Content-Length", str(part.length)), ("Content-Range", part.content_range))
+        stream = call.deps.images.read(image.id, part.start, part.length)
+        return Reply(status=206, headers=headers, content_type=OCTETS, stream=stream)
+    whole = [("Content-Length", str(image.size)), ("Accept-Ranges", "bytes")]
     if image.checksum is not None:
-        headers.append(("Content-MD5", image.checksum))
-    return Reply(headers=tuple(headers), content_type=OCTETS, stream=call.deps.images.read(image.id))
+        whole.append(("Content-MD5", image.checksum))
+    return Reply(headers=tuple(whole), content_type=OCTETS, stream=call.deps.images.read(image.id))

@@ -18,7 +18,7 @@ _WRITABLE = ("name", "visibility", "disk_format", "container_format", "min_disk"
 _FLAGS_AND_TAGS = ("protected", "os_hidden", "tags")
 SETTABLE = frozenset({*_WRITABLE, *_FLAGS_AND_TAGS})
 READ_ONLY = FIELDS - SETTABLE | {"locations", "direct_url", "stores"}
-"""Names that a caller may not set; `id` and `owner` only when the image is made."""
+"""Names that a caller may not set; `id` only when the image is made, `owner` then and by an administrator."""
 
 _Text255 = Annotated[str, StringConstraints(max_length=255)]
 _Number = Annotated[int, Field(ge=0, le=0x7FFFFFFF)]

@@ -12,21 +12,23 @@ from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.faults import HttpError
 from kilonova.api.ids import is_uuid
 from kilonova.api.image.fields import SETTABLE, applied, current, refuse_read_only
-from kilonova.api.image.view import schema, view
+from kilonova.api.image.view import member_schema, schema, view
 from kilonova.base.errors import Conflict, Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import catalogue
 from kilonova.objects.ids import ImageId
 from kilonova.objects.image import Image, ImageStatus
 
 PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
-PATCH_TYPES = frozenset({PATCH_TYPE, "application/openstack-images-v2.0-json-patch"})
+OLD_PATCH_TYPE = "application/openstack-images-v2.0-json-patch"
+PATCH_TYPES = frozenset({PATCH_TYPE, OLD_PATCH_TYPE})
+_OPERATIONS = ("add", "replace", "remove")
 PATCH_SHAPE: Mapping[str, Any] = {
     "type": "array",
     "items": {
         "type": "object",
         "required": ["op", "path"],
         "properties": {
-            "op": {"type": "string", "enum": ["add", "replace", "remove"]},
+            "op": {"type": "string", "enum": list(_OPERATIONS)},
             "path": {"type": "string", "pattern": "^/[^/]*$", "description": "a slash and the name of one member"},
             "value": {"description": "what the member becomes; not for remove"},
         },
@@ -89,11 +91,17 @@ async def update(call: Call, data: bytes) -> Reply:
 
     The record is replaced if it is still the one that was read; otherwise the caller gets a Conflict.
     """
-    if _media_type(call) not in PATCH_TYPES:
+    media_type = _media_type(call)
+    if media_type not in PATCH_TYPES:
         raise HttpError(415, f"Unsupported content type: use {' or '.join(sorted(PATCH_TYPES))}.")
     image = await find_own(call)
     refuse_while_saving(image)
-    changed = applied(image, _patched(current(image), _operations(data)), call)
+    settable = current(image)
+    if call.context.is_admin:
+        settable["owner"] = image.owner
+    members = _patched(settable, _operations(data, old=media_type == OLD_PATCH_TYPE))
+    owner = _owner(members.pop("owner", image.owner))
+    changed = replace(applied(image, members, call), owner=owner)
     if image.status is not ImageStatus.QUEUED and (changed.disk_format, changed.container_format) != (
         image.disk_format,
         image.container_format,
@@ -113,8 +121,14 @@ def _media_type(call: Call) -> str:
     return call.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _operations(data: bytes) -> list[tuple[str, str, Any]]:
-    """(op, member, value) of each.  Raises InvalidInput."""
+def _owner(value: Any) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= 255:
+        raise InvalidInput("It is no project's id.", path="owner")
+    return value
+
+
+def _operations(data: bytes, *, old: bool) -> list[tuple[str, str, Any]]:
+    """(op, member, value) of each.  Before v2.1, {"replace": "/name"} said op and path in one.  Raises InvalidInput."""
     try:
         listed = from_json(data)
     except ValueError as exc:
@@ -125,8 +139,8 @@ def _operations(data: bytes) -> list[tuple[str, str, Any]]:
     for at, item in enumerate(listed):
         if not isinstance(item, dict):
             raise InvalidInput("Operations must be JSON objects.", path=str(at))
-        op, path = item.get("op"), item.get("path")
-        if op not in ("add", "replace", "remove"):
+        op, path = _named(item) if old else (item.get("op"), item.get("path"))
+        if op not in _OPERATIONS:
             raise InvalidInput("Operations must be one of add, replace and remove.", path=f"{at}.op")
         if not isinstance(path, str) or not path.startswith("/") or "/" in path[1:]:
             raise InvalidInput("A pointer must be a slash and the name of one member.", path=f"{at}.path")
@@ -136,11 +150,17 @@ def _operations(data: bytes) -> list[tuple[str, str, Any]]:
     return operations
 
 
+def _named(item: dict[str, Any]) -> tuple[str | None, Any]:
+    named = [op for op in _OPERATIONS if op in item]
+    return (named[0], item[named[0]]) if len(named) == 1 else (None, None)
+
+
 def _patched(members: dict[str, Any], operations: list[tuple[str, str, Any]]) -> dict[str, Any]:
     for op, name, value in operations:
-        refuse_read_only(name)
+        if name not in members:
+            refuse_read_only(name)
         if op == "remove":
-            if name in SETTABLE:
+            if name in SETTABLE or name == "owner":
                 raise Forbidden(f"Property {name} may not be removed.")
             if name not in members:
                 raise Conflict(f"Property {name} does not exist.")
@@ -210,6 +230,18 @@ async def list_tasks(call: Call) -> Reply:
     return json_reply({"tasks": []})
 
 
+async def list_members(call: Call) -> Reply:
+    """GET /images/{id}/members: there are none."""
+    await find(call)
+    return json_reply({"members": [], "schema": "/v2/schemas/members"})
+
+
+async def add_member(call: Call) -> Reply:
+    """POST /images/{id}/members: refused."""
+    await find_own(call)
+    raise Forbidden("Images are not shared with single projects here; an administrator can make one public.")
+
+
 async def show_schema(call: Call) -> Reply:
     """GET /schemas/image."""
     return json_reply(schema())
@@ -217,4 +249,18 @@ async def show_schema(call: Call) -> Reply:
 
 async def list_schema(call: Call) -> Reply:
     """GET /schemas/images."""
-    return json_reply({"name": "images", "properties": {"images": {"type": "array", "items": schema()}}, "links": []})
+    return json_reply(_listing("images", schema()))
+
+
+async def show_member_schema(call: Call) -> Reply:
+    """GET /schemas/member."""
+    return json_reply(member_schema())
+
+
+async def list_member_schema(call: Call) -> Reply:
+    """GET /schemas/members."""
+    return json_reply(_listing("members", member_schema()))
+
+
+def _listing(name: str, of: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "properties": {name: {"type": "array", "items": of}}, "links": []}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """GET /images: filters by field, by list, by any property; sorted, page by page."""
 
+import csv
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -97,10 +98,18 @@ def _test(name: str, text: str, query: Query) -> Test:
 def _text_test(name: str, text: str) -> Test:
     values = frozenset({text})
     if name in _LISTS and text.startswith("in:"):
-        values = frozenset(word.strip('"') for word in text.removeprefix("in:").split(","))
+        values = _words(name, text.removeprefix("in:"))
     if name == "os_hash_algo":
         return lambda image: image.os_hash_value is not None and "sha512" in values
     return lambda image: getattr(image, name) in values
+
+
+def _words(name: str, text: str) -> frozenset[str]:
+    """What commas divide, but for those in quotes."""
+    try:
+        return frozenset(next(csv.reader([text])))
+    except csv.Error as exc:
+        raise InvalidInput(f"Invalid input for query parameters {name}. It is no list.", path=name) from exc
 
 
 def _number_test(name: str, number: int) -> Test:

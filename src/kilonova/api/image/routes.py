@@ -6,7 +6,7 @@ from kilonova.api.image.fields import ImageFields
 from kilonova.api.route import Role, Row, Service
 from kilonova.api.versions import image_list
 
-READER, MEMBER, ADMIN = Role.READER, Role.MEMBER, Role.ADMIN
+READER, MEMBER = Role.READER, Role.MEMBER
 
 ROWS = (
     Row("GET", "", image_list, "versions", Role.ANYBODY, reply="{versions: [...]}"),
@@ -50,17 +50,21 @@ ROWS = (
         data.download,
         "download_image",
         READER,
-        reply="the bytes; 204: none yet",
-        also=(204,),
+        reply="the bytes; 206: those that Range names; 204: none yet",
+        also=(204, 206),
         gives=data.OCTETS,
     ),
     Row("PUT", "/images/{image_id}/tags/{tag}", images.add_tag, "modify_image", MEMBER, 204),
     Row("DELETE", "/images/{image_id}/tags/{tag}", images.delete_tag, "modify_image", MEMBER, 204),
-    Row("POST", "/images/{image_id}/actions/deactivate", images.deactivate, "deactivate", ADMIN, 204),
-    Row("POST", "/images/{image_id}/actions/reactivate", images.reactivate, "reactivate", ADMIN, 204),
+    Row("POST", "/images/{image_id}/actions/deactivate", images.deactivate, "deactivate", MEMBER, 204),
+    Row("POST", "/images/{image_id}/actions/reactivate", images.reactivate, "reactivate", MEMBER, 204),
     Row("GET", "/images/{image_id}/tasks", images.list_tasks, "get_image", READER, reply="{tasks: []}"),
+    Row("GET", "/images/{image_id}/members", images.list_members, "get_members", READER, reply="{members: []}"),
+    Row("POST", "/images/{image_id}/members", images.add_member, "add_member", MEMBER, reply="403: none can be added"),
     Row("GET", "/schemas/image", images.show_schema, "get_schemas", READER, reply="a JSON schema"),
     Row("GET", "/schemas/images", images.list_schema, "get_schemas", READER, reply="a JSON schema"),
+    Row("GET", "/schemas/member", images.show_member_schema, "get_schemas", READER, reply="a JSON schema"),
+    Row("GET", "/schemas/members", images.list_member_schema, "get_schemas", READER, reply="a JSON schema"),
 )
 
 SERVICE = Service("/image/v2", ROWS)

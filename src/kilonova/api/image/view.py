@@ -44,6 +44,12 @@ def view(image: Image) -> dict[str, Any]:
     }
 
 
+def member_schema() -> dict[str, Any]:
+    """The JSON schema that GET /v2/schemas/member answers with."""
+    names = ("member_id", "image_id", "status", "created_at", "updated_at", "schema")
+    return {"name": "member", "properties": {name: {"type": "string"} for name in names}}
+
+
 def schema() -> dict[str, Any]:
     """The JSON schema that GET /v2/schemas/image answers with: names and kinds of the fields."""
     text = {"type": ["null", "string"]}

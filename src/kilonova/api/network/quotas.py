@@ -18,6 +18,11 @@ _RESOURCES = (
 )
 
 
+async def list_quotas(_call: Call) -> Reply:
+    """GET /quotas: no project has limits of its own."""
+    return json_reply({"quotas": []})
+
+
 async def show(_call: Call) -> Reply:
     """GET /quotas/{project}, and what it would be by default."""
     return json_reply({"quota": dict.fromkeys(_RESOURCES, UNLIMITED)})

@@ -100,6 +100,11 @@ async def list_floating_ips(call: Call) -> Reply:
     return json_reply({"floatingips": []})
 
 
+async def list_routers(call: Call) -> Reply:
+    """GET /routers: what leads out of a network is its host's own."""
+    return json_reply({"routers": []})
+
+
 async def _networks(call: Call) -> list[dict[str, Any]]:
     return [view.network(found) for found in await call.db.read(facts.networks)]
 

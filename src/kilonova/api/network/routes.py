@@ -30,6 +30,8 @@ ROWS = (
     Row("GET", "/extensions", resources.list_extensions, "get_extension", READER, reply="{extensions: [...]}"),
     Row("GET", "/extensions/{alias}", resources.show_extension, "get_extension", READER, reply="{extension}"),
     Row("GET", "/floatingips", resources.list_floating_ips, "get_floatingip", READER, reply="{floatingips: []}"),
+    Row("GET", "/routers", resources.list_routers, "get_router", READER, reply="{routers: []}"),
+    Row("GET", "/quotas", quotas.list_quotas, "get_quota", READER, reply="{quotas: []}"),
     Row("GET", "/quotas/{project_id}", quotas.show, "get_quota", READER, reply="{quota}: all -1"),
     Row("GET", "/quotas/{project_id}/default", quotas.show, "get_quota", READER, reply="{quota}: all -1"),
     Row("GET", "/quotas/{project_id}/details", quotas.show_details, "get_quota", READER,

@@ -15,7 +15,7 @@ async def replace_disk(job: Job) -> None:
     if await reboot.restarted(job):
         return
     base = await job.tools.images.ensure(job.instance.image)
-    await able(job.tools.driver, DiskReplacement, "replace a guest's disk").replace_root_disk(job.instance, base)
+    await able(job.tools.driver, DiskReplacement).replace_root_disk(job.instance, base)
 
 
 async def start(job: Job) -> None:
@@ -36,4 +36,5 @@ REBUILD = Operation(
         Step("start", start),
     ),
     heavy=True,
+    needs=DiskReplacement,
 )

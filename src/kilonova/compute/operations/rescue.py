@@ -11,8 +11,6 @@ from kilonova.compute.operations import create, reboot
 from kilonova.objects.states import Verb
 from kilonova.virt.power import RescueDisk, able
 
-CANNOT = "boot a guest from another disk"
-
 
 async def make_rescue_disk(job: Job) -> None:
     if await reboot.restarted(job):
@@ -20,11 +18,11 @@ async def make_rescue_disk(job: Job) -> None:
     image = job.instance.rescue_image
     assert image is not None  # the conductor sets it when it accepts
     base = await job.tools.images.ensure(image)
-    await able(job.tools.driver, RescueDisk, CANNOT).make_rescue_disk(job.instance, base)
+    await able(job.tools.driver, RescueDisk).make_rescue_disk(job.instance, base)
 
 
 async def remove_rescue_disk(job: Job) -> None:
-    await able(job.tools.driver, RescueDisk, CANNOT).remove_rescue_disk(job.instance.id)
+    await able(job.tools.driver, RescueDisk).remove_rescue_disk(job.instance.id)
 
 
 async def define_as_usual(job: Job) -> None:
@@ -50,6 +48,7 @@ RESCUE = Operation(
         Step("start", create.start, let_go),
     ),
     clean_up=True,
+    needs=RescueDisk,
 )
 
 # Its disk goes when nothing needs it any more: until then a replay, or the next attempt, finds it.
@@ -63,4 +62,5 @@ UNRESCUE = Operation(
         Step("start", create.start),
         Step("rescue-disk", remove_rescue_disk),
     ),
+    needs=RescueDisk,
 )

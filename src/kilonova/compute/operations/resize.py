@@ -7,7 +7,6 @@ whatever the guest is doing; to revert is to put it back.  The mark of a start t
 
 from dataclasses import replace
 
-from kilonova.base.errors import HypervisorError
 from kilonova.compute.operation import Job, Operation, Step
 from kilonova.compute.operations import create, reboot
 from kilonova.objects.flavor import Flavor
@@ -15,13 +14,11 @@ from kilonova.objects.ids import ActionId
 from kilonova.objects.states import PowerState, Verb, VmState
 from kilonova.rpcapi.conductor import KEPT_DISK
 from kilonova.virt.driver import Resizing
+from kilonova.virt.power import able
 
 
 def _disks(job: Job) -> Resizing:
-    driver = job.tools.driver
-    if not isinstance(driver, Resizing):
-        raise HypervisorError("The hypervisor of this host cannot resize a guest.")
-    return driver
+    return able(job.tools.driver, Resizing)
 
 
 def _of_size(job: Job, flavor: Flavor | None) -> Job:
@@ -82,7 +79,8 @@ RESIZE = Operation(
     (
         Step("shutdown", reboot.shut_down, interruptible=True),
         Step("power-off", reboot.power_off, start_again),
-        Step("keep-disk", keep_disk, put_back_disk),
+        # A copy has its name only when it is whole; it may take longer than a delete may wait.
+        Step("keep-disk", keep_disk, put_back_disk, interruptible=True),
         Step("grow-disk", grow_disk),
         Step("network", create.plug_network),
         Step("define", define_new, define_old),
@@ -90,6 +88,7 @@ RESIZE = Operation(
     ),
     clean_up=True,
     heavy=True,
+    needs=Resizing,
 )
 
 
@@ -97,7 +96,7 @@ async def drop_kept_disk(job: Job) -> None:
     await _disks(job).drop_kept_disk(job.instance.id)
 
 
-CONFIRM_RESIZE = Operation(Verb.CONFIRM_RESIZE, (Step("drop-old-disk", drop_kept_disk),))
+CONFIRM_RESIZE = Operation(Verb.CONFIRM_RESIZE, (Step("drop-old-disk", drop_kept_disk),), needs=Resizing)
 
 
 async def restore_disk(job: Job) -> None:
@@ -113,4 +112,5 @@ REVERT_RESIZE = Operation(
         Step("define", define_old),
         Step("start", start_if_it_ran),
     ),
+    needs=Resizing,
 )

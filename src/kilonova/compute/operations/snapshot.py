@@ -18,7 +18,7 @@ MARGIN_S = 60.0
 
 
 def _snapshots(job: Job) -> DiskSnapshots:
-    return able(job.tools.driver, HasSnapshots, "copy a guest's disk").snapshots
+    return able(job.tools.driver, HasSnapshots).snapshots
 
 
 def _left_s(job: Job) -> float:
@@ -63,5 +63,7 @@ MAKE_IMAGE = (
     Step("remove-copy", remove_copy),
 )
 
-CREATE_IMAGE = Operation(Verb.CREATE_IMAGE, MAKE_IMAGE, clean_up=True, copies=True)
-CREATE_BACKUP = Operation(Verb.CREATE_BACKUP, (*MAKE_IMAGE, Step("rotate", rotate)), clean_up=True, copies=True)
+CREATE_IMAGE = Operation(Verb.CREATE_IMAGE, MAKE_IMAGE, clean_up=True, copies=True, needs=HasSnapshots)
+CREATE_BACKUP = Operation(
+    Verb.CREATE_BACKUP, (*MAKE_IMAGE, Step("rotate", rotate)), clean_up=True, copies=True, needs=HasSnapshots
+)

@@ -11,12 +11,14 @@ from kilonova.virt.power import Suspension, able
 
 
 async def save(job: Job) -> None:
-    await able(job.tools.driver, Suspension, "keep a guest's memory").suspend(job.instance.id)
+    await able(job.tools.driver, Suspension).suspend(job.instance.id)
 
 
 async def restore(job: Job) -> None:
-    await able(job.tools.driver, Suspension, "keep a guest's memory").resume(job.instance.id)
+    await able(job.tools.driver, Suspension).resume(job.instance.id)
 
 
-SUSPEND = Operation(Verb.SUSPEND, (Step("save", save, interruptible=True),))
-RESUME = Operation(Verb.RESUME, (Step("network", plug_network), Step("restore", restore, interruptible=True)))
+SUSPEND = Operation(Verb.SUSPEND, (Step("save", save, interruptible=True),), needs=Suspension)
+RESUME = Operation(
+    Verb.RESUME, (Step("network", plug_network), Step("restore", restore, interruptible=True)), needs=Suspension
+)

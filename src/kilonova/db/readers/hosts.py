@@ -73,6 +73,14 @@ def list_nodes(connection: sa.Connection) -> list[ComputeNode]:
     return [rows.node_from(row, by_host[row["host"]], traits[row["host"]]) for row in found if row["host"] in by_host]
 
 
+def destination(connection: sa.Connection, host: str | None, node: str | None) -> HostName:
+    """The host of that name, of that hypervisor's name, or of both.  Raises NotFound."""
+    for found in list_nodes(connection):
+        if host in (None, found.service.host) and node in (None, found.inventory.node):
+            return found.service.host
+    raise NotFound(f"Compute host {' with the node '.join(name for name in (host, node) if name)} could not be found.")
+
+
 def _traits(connection: sa.Connection) -> defaultdict[HostName, dict[str, frozenset[str]]]:
     """What the metadata of each host's aggregates says; a value may be a list with commas."""
     query = sa.select(aggregate_hosts.c.host, aggregates.c.metadata).join(aggregates)

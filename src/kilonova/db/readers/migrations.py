@@ -65,6 +65,12 @@ def waiting(connection: sa.Connection, instance_id: InstanceId) -> Migration:
     return _migration(row)
 
 
+def all_waiting(connection: sa.Connection) -> list[Migration]:
+    """Every resize that waits for its confirmation."""
+    found = connection.execute(sa.select(migrations).where(_ROW.status == MigrationStatus.FINISHED)).mappings()
+    return [_migration(row) for row in found]
+
+
 def waiting_since(connection: sa.Connection, before: datetime) -> list[InstanceId]:
     """Instances whose resize has waited for its confirmation since then, or longer."""
     found = sa.select(instances.c.id).join_from(migrations, instances)

@@ -73,7 +73,7 @@ class ServerQuery:
 EQUALS = frozenset(
     {"id", "user_id", "host", "node", "availability_zone", "key_name", "vm_state", "task_state", "power_state"}
     | {"reservation_id", "hostname", "launch_index", "config_drive", "description", "access_ip_v4", "access_ip_v6"}
-    | {"disk_config"}
+    | {"disk_config", "locked_by"}
 )
 
 SORTABLE = frozenset(
@@ -91,6 +91,7 @@ SORTABLE = frozenset(
     }
     | {"availability_zone", "key_name", "vm_state", "task_state", "power_state", "project_id", "user_id"}
     | {"launch_index", "config_drive", "image_id", "flavor_id", "access_ip_v4", "access_ip_v6", "disk_config"}
+    | {"locked_by"}
 )
 
 _SECOND = timedelta(seconds=1) - timedelta(microseconds=1)

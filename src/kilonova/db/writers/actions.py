@@ -2,7 +2,8 @@
 """Writing actions and their events."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +17,8 @@ from kilonova.objects.states import ActionState
 
 # Statements that do not change are made once: building one costs more than running it.
 _INSERT = sa.insert(actions)
+_NEWEST = sa.select(sa.func.max(actions.c.started_at)).where(actions.c.instance_id == sa.bindparam("of_id"))
+_NEXT = timedelta(microseconds=1)
 _EVENT = upsert(action_events)
 _PUT_EVENT = _EVENT.on_conflict_do_update(
     index_elements=["action_id", "attempt", "name"],
@@ -25,7 +28,11 @@ _OF_ID = sa.update(actions).where(actions.c.id == sa.bindparam("of_id"))
 
 
 def insert(connection: sa.Connection, action: Action) -> None:
-    """Record a new action."""
+    """Record a new action.  It begins after the others of its instance, also when the wall clock has been put back
+    since: by that it is known what was asked for last."""
+    newest = connection.execute(_NEWEST, {"of_id": action.instance_id}).scalar()
+    if newest is not None and newest >= action.started_at:
+        action = replace(action, started_at=newest + _NEXT)
     connection.execute(_INSERT, rows.action_to(action))
 
 

@@ -28,6 +28,11 @@ def close(connection: sa.Connection, instance_id: InstanceId, now: datetime) -> 
     pass_to(connection, instance_id, MigrationStatus.ERROR, now)
 
 
+def wait_from(connection: sa.Connection, uuid: str, at: datetime) -> None:
+    """A migration that waits has done so since then: the clock was put back or ahead."""
+    connection.execute(sa.update(migrations).where(migrations.c.uuid == uuid).values(updated_at=at))
+
+
 def _pass(
     connection: sa.Connection,
     instance_id: InstanceId,

@@ -25,7 +25,7 @@ import libvirt
 import structlog
 
 from kilonova.base.clock import Clock
-from kilonova.base.errors import HypervisorError, HypervisorUnavailable, OutcomeUnknown
+from kilonova.base.errors import HypervisorError, HypervisorUnavailable, KilonovaError, OutcomeUnknown
 from kilonova.base.tasks import Supervisor
 from kilonova.config.load import Settings
 from kilonova.virt.driver import VirtAPI
@@ -87,10 +87,8 @@ class Connection:
         self.up_since_s = 0.0
         self.reason: str | None = "The connection to libvirt was not opened yet."
         self._opener = threads.lane(f"{name}-open", 1)
-        self._closers, self._on_change, self._registrar = closers, on_change, registrar
-        self._clock = clock
-        self._connect_timeout_s = settings.libvirt.connect_timeout
-        self._call_timeout_s = settings.libvirt.call_timeout
+        self._closers, self._on_change, self._registrar, self._clock = closers, on_change, registrar, clock
+        self._connect_timeout_s, self._call_timeout_s = settings.libvirt.connect_timeout, settings.libvirt.call_timeout
         self._live: dict[int, Opened] = {}
         self._closed_early: dict[int, str] = {}
         self._wanted = asyncio.Event()
@@ -211,7 +209,7 @@ class Connection:
 
     def _discard(self, opened: Opened) -> None:
         if not self._closers.detach(opening.close_connection, opened):
-            log.warning("a lost libvirt connection could not be closed: too many closes hang", lane=self.name)
+            log.warning("a lost libvirt connection is not closed: the service has let go of libvirt", lane=self.name)
 
     # -- the one who opens -----------------------------------------------------------------------------------------
 
@@ -396,5 +394,7 @@ class HypervisorConnection:
     async def _after_connect(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
-        except (HypervisorUnavailable, HypervisorError) as exc:
+        except KilonovaError as exc:
             log.warning("what follows a connect failed; periodic reads will find it", error=exc.message)
+        except Exception:  # one odd guest must not end the host's service
+            log.exception("what follows a connect broke off")

@@ -4,7 +4,6 @@
 Functions that touch the file system block; `Disks` runs them in a worker.
 """
 
-import asyncio
 import contextlib
 import os
 import shutil
@@ -16,14 +15,13 @@ from urllib.parse import parse_qs, urlsplit
 
 from kilonova.base.errors import HypervisorError, HypervisorUnavailable
 from kilonova.base.threads import Workers
+from kilonova.base.tools import run_limited
 from kilonova.objects.ids import InstanceId
 from kilonova.virt.driver import BaseImage
 
 T = TypeVar("T")
 
 QEMU_IMG_LIMIT_S = 60.0
-QEMU_IMG_MEMORY_BYTES = 1 << 30
-QEMU_IMG_CPU_S = 30
 
 GIB = 1 << 30
 
@@ -238,39 +236,3 @@ async def create_overlay(path: Path, base: BaseImage, size: int) -> None:
         str(size),
     ]
     await run_limited(argv, limit_s=QEMU_IMG_LIMIT_S)
-
-
-async def run_limited(
-    argv: list[str], *, limit_s: float, cpu_s: int = QEMU_IMG_CPU_S, memory_bytes: int = QEMU_IMG_MEMORY_BYTES
-) -> bytes:
-    """Run a tool without a shell, within `limit_s` seconds and limits on what it may use: memory, and `cpu_s` seconds
-    of processor time.  Its standard output.
-
-    It is dead when this returns, also by cancellation.  Raises HypervisorError.
-    """
-    limits = ["prlimit", f"--as={memory_bytes}", f"--cpu={cpu_s}", "--core=0", "--"]
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *limits,
-            *argv,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-    except OSError as exc:
-        raise HypervisorError(f"{argv[0]} cannot be run: {exc}") from exc
-    try:
-        async with asyncio.timeout(limit_s):
-            out, err = await process.communicate()
-    except TimeoutError:
-        raise HypervisorError(f"{argv[0]} did not end within {limit_s:g} s.") from None
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            # After SIGKILL the end comes soon; a cancellation must not leave a zombie.
-            await asyncio.shield(process.communicate())
-    if process.returncode != 0:
-        words = err.decode(errors="replace").strip().splitlines()
-        raise HypervisorError(f"{argv[0]} failed: {words[-1] if words else f'status {process.returncode}'}")
-    return out

@@ -137,7 +137,7 @@ def default_uri(virt_type: str) -> str:
 def read_auth_file(path: str, host: str = "localhost") -> dict[str, str]:
     """The credentials of libvirt's own auth file format for `host` (or its default section), else the first ones.
 
-    Raises OSError and configparser.Error.
+    Raises OSError, configparser.Error, KeyError and UnicodeDecodeError.
     """
     parser = configparser.ConfigParser(interpolation=None)
     with open(path, encoding="utf-8") as file:
@@ -178,8 +178,10 @@ def open_connection(
     ensure_event_loop()
     try:
         known = read_auth_file(options.auth_file) if options.auth_file else {}
-    except (OSError, configparser.Error, KeyError) as exc:
-        return Failure(f"auth_file {options.auth_file} cannot be used: {exc}", code=libvirt.VIR_ERR_AUTH_CANCELLED)
+    except (OSError, configparser.Error, KeyError, UnicodeDecodeError) as exc:
+        # The parser's own words hold the line that it could not read, and so perhaps the password.
+        why = exc.strerror if isinstance(exc, OSError) else type(exc).__name__
+        return Failure(f"auth_file {options.auth_file} cannot be used: {why}", code=libvirt.VIR_ERR_AUTH_CANCELLED)
     # Only what we have: SASL asks for all that is offered, and a refusal of one ends it.
     types = [kind for kind, name in _CREDENTIALS.items() if name in known]
 

@@ -5,6 +5,7 @@ A whole copy, and no overlay: it can be given up under a running guest by removi
 Where the file system can share blocks between files it costs nothing.
 """
 
+import asyncio
 import contextlib
 import json
 from collections.abc import Callable
@@ -12,11 +13,12 @@ from functools import partial
 from pathlib import Path
 
 from kilonova.base.errors import HypervisorError
+from kilonova.base.tools import run_limited
 from kilonova.config.default import watermark_bytes
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import PowerState
 from kilonova.virt.driver import ComputeDriver
-from kilonova.virt.libvirt.disks import GIB, QEMU_IMG_LIMIT_S, Disks, fsync_directory, run_limited
+from kilonova.virt.libvirt.disks import GIB, QEMU_IMG_LIMIT_S, Disks, fsync_directory
 
 COPY_LIMIT_S = 3000
 """For a copy; below the deadline of a resize."""
@@ -44,7 +46,7 @@ class KeptDisks:
         unfinished = path.with_name(path.name + UNFINISHED)
         try:
             await self._copy(instance_id, unfinished)
-        except HypervisorError:
+        except (HypervisorError, asyncio.CancelledError):
             await self.drop(instance_id)
             raise
         await self._disks.blocking(instance_id, self._disks.publish, unfinished, path)

@@ -15,10 +15,11 @@ from typing import BinaryIO, Protocol, TypeVar
 from kilonova.base.clock import Clock
 from kilonova.base.errors import HypervisorError
 from kilonova.base.threads import Workers
+from kilonova.base.tools import run_limited
 from kilonova.objects.ids import InstanceId
 from kilonova.virt.libvirt import snapshot_job
 from kilonova.virt.libvirt.connection import Hop
-from kilonova.virt.libvirt.disks import GIB, QEMU_IMG_LIMIT_S, Disks, fsync_directory, run_limited
+from kilonova.virt.libvirt.disks import GIB, QEMU_IMG_LIMIT_S, Disks, fsync_directory
 from kilonova.virt.libvirt.snapshot_job import Job
 
 T = TypeVar("T")

@@ -17,15 +17,14 @@ from kilonova.api.compute.actions.row import ActionRow, Rows
 from kilonova.api.compute.fields import Metadata, Name, NotNegative
 from kilonova.api.compute.servers import find
 from kilonova.api.microversion import v2
-from kilonova.base.errors import Forbidden, NotFound
-from kilonova.db.readers import catalogue
+from kilonova.base.errors import NotFound, OverQuota
+from kilonova.db.readers import catalogue, quotas
 from kilonova.objects.action import BACKUP_TYPE, IMAGE, ROTATION
 from kilonova.objects.ids import ImageId
 from kilonova.objects.image import Image, ImageStatus
 from kilonova.objects.instance import Instance
+from kilonova.objects.quota import UNLIMITED
 from kilonova.objects.states import Verb
-
-MOST_METADATA = 128
 
 _NOT_INHERITED = frozenset(
     {"cache_in_nova", "bittorrent", "img_signature", "img_signature_hash_method", "img_signature_key_type"}
@@ -81,9 +80,10 @@ def _made(call: Call, image: Image) -> Reply:
 async def image_of_server(
     call: Call, instance: Instance, name: str, metadata: Mapping[str, str], backup_type: str | None = None
 ) -> Image:
-    """The record of an image that is still to be made of the server's disk.  Raises Forbidden (too much metadata)."""
-    if len(metadata) > MOST_METADATA:
-        raise Forbidden(f"Maximum number of metadata items exceeds {MOST_METADATA}.")
+    """The record of an image that is still to be made of the server's disk.  Raises OverQuota (too much metadata)."""
+    if metadata:
+        limits = await call.db.read(quotas.limits, call.deps.quotas.defaults, call.context.project_id)
+        _check_count(metadata, limits["metadata_items"])
     below = await call.db.read(_image_below, instance)
     now, context = call.deps.clock.now(), call.context
     kind = {"image_type": "snapshot"} if backup_type is None else {"image_type": "backup", BACKUP_TYPE: backup_type}
@@ -118,6 +118,13 @@ async def image_of_server(
     if below is None:
         return blank
     return replace(blank, min_disk=max(blank.min_disk, below.min_disk), min_ram=below.min_ram)
+
+
+def _check_count(metadata: Mapping[str, str], limit: int) -> None:
+    if limit != UNLIMITED and len(metadata) > limit:
+        raise OverQuota(
+            f"Image metadata limit exceeded: {len(metadata)} of {limit} items.", resource="metadata_items", limit=limit
+        )
 
 
 def _image_below(connection: sa.Connection, instance: Instance) -> Image | None:

@@ -15,7 +15,7 @@ from kilonova.api.body import Body
 from kilonova.api.call import Call, Reply
 from kilonova.api.compute import server_view
 from kilonova.api.compute.actions.row import ActionRow, Rows
-from kilonova.api.compute.fields import Boolean, Description, IPv4Text, IPv6Text, Metadata, Name
+from kilonova.api.compute.fields import Boolean, Description, HostnameText, IPv4Text, IPv6Text, Metadata, Name
 from kilonova.api.compute.server_create import (
     bootable,
     check_sizes,
@@ -53,7 +53,7 @@ class Wish(Body):
     description: Description | None = None
     key_name: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
     user_data: Annotated[str, StringConstraints(max_length=USER_DATA_CHARACTERS)] | None = None
-    hostname: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$")] | None = None
+    hostname: HostnameText | None = None
     preserve_ephemeral: Boolean = False
     admin_pass: Annotated[str, StringConstraints(max_length=255)] | None = Field(default=None, alias="adminPass")
     access_ip_v4: IPv4Text | None = Field(default=None, alias="accessIPv4")
