@@ -87,7 +87,7 @@ async def _serve(
             serving = tasks.spawn("http", server.serve(sockets=[listener]))
             greeting = tasks.spawn("greeting", _greet(box, clock, listener, clouds_file))
             tasks.spawn("policy", _prepare_policy(box, clock))
-            hangup = Hangup(again, box.reload)
+            hangup = Hangup(again, box.reload, stop.set)
             async with attended(box.vitals, settings, hangup, clock, box.manager.ready):
                 await stop.wait()
             begin_to_stop("kilonova")
@@ -115,8 +115,7 @@ async def _greet(box: OneBox, clock: Clock, listener: socket.socket, clouds_file
 
 
 async def _say_all(box: OneBox, clock: Clock, listener: socket.socket, clouds_file: Path | None) -> None:
-    address, port = listener.getsockname()[:2]
-    url = f"http://{f'[{address}]' if ':' in address else address}:{port}"
+    url = url_of(*listener.getsockname()[:2])
     if clouds_file is not None:
         clouds.write(clouds_file, url, box.first_password)
     print(f"API         {url}")
@@ -128,6 +127,12 @@ async def _say_all(box: OneBox, clock: Clock, listener: socket.socket, clouds_fi
         print(f"clouds      {clouds_file}", flush=True)
     print(await _when_in_service(box, clock))
     print("ready", flush=True)
+
+
+def url_of(address: str, port: int) -> str:
+    """Where clients of this machine find what listens there: "all addresses" is no place to connect to."""
+    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
+    return f"http://{f'[{address}]' if ':' in address else address}:{port}"
 
 
 async def _when_in_service(box: OneBox, clock: Clock) -> str:
