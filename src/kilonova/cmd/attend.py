@@ -45,8 +45,9 @@ class Hangup:
     def __call__(self) -> None:
         """A configuration that cannot be used changes nothing."""
         if self.stop is not None and self.terminals and not _has_terminal():
+            nowhere = os.open(os.devnull, os.O_RDWR)
             for descriptor in self.terminals:  # or each word of the end would be an error
-                os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
+                os.dup2(nowhere, descriptor)
             self.stop()
             return
         try:
