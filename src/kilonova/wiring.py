@@ -117,7 +117,6 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
     async with AsyncExitStack() as stack:
         db = open_database(settings, clock)
         stack.push_async_callback(db.close)
-        first_password = await furnish(db, passwords, clock)
         bus = await stack.enter_async_context(MemoryBus(MemoryHub(), clock))
         caller = Caller(bus, clock)
         manager = _compute_manager(settings, clock, failpoints, store, files)
@@ -145,7 +144,10 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         await recover(deps)  # before the host may put anything into the image store
         await manager.start(bus, tasks)
         vitals = _host_vitals(manager, bus, tasks, settings)
-        yield OneBox(settings, create_app(deps), manager, policy, first_password, vitals)
+        app = create_app(deps)
+        # Last of all: a start that fails must not take the only copy of a password with it.
+        first_password = await furnish(db, passwords, clock)
+        yield OneBox(settings, app, manager, policy, first_password, vitals)
 
 
 @asynccontextmanager

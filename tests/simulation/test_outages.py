@@ -87,6 +87,22 @@ def test_a_hypervisor_that_stays_away_is_not_told_of_by_every_periodic_task(tmp_
     play(tmp_path, test)
 
 
+def test_a_hypervisor_that_answers_with_refusals_is_told_of_once_for_each_reason(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        machine = world.machines["a"]
+        with capture_logs() as said:
+            for reason in ("no emulator", "no disk"):
+                machine.away = reason
+                machine.drivers[0].virtapi.set_host_enabled(True)
+                await world.clock.sleep(30)
+        told = [line["error"] for line in said if line["event"] == "the hypervisor's state could not be told yet"]
+        assert len(told) == 2
+        assert "no emulator" in told[0]
+        assert "no disk" in told[1]
+
+    play(tmp_path, test)
+
+
 def test_lost_while_the_conductor_is_away_it_is_disabled_when_that_is_back(tmp_path: Path) -> None:
     async def test(world: World) -> None:
         image_id = await image(world)

@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -31,13 +31,25 @@ STARTED_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Hangup:
-    """What SIGHUP does: `again` reads the configuration, `apply` takes from it what may change while running."""
+    """What SIGHUP does: `again` reads the configuration, `apply` takes from it what may change while running.
+
+    With a `stop` it is called instead when the terminal was closed that the process was started in: nobody sees it any
+    more.  Not where SIGHUP was ignored at the start (nohup), nor without a terminal then.
+    """
 
     again: Callable[[], Settings]
     apply: Callable[[Settings], None] = lambda settings: None
+    stop: Callable[[], None] | None = None
+    terminals: tuple[int, ...] = field(default_factory=lambda: _terminals())
 
     def __call__(self) -> None:
         """A configuration that cannot be used changes nothing."""
+        if self.stop is not None and self.terminals and not _has_terminal():
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            for descriptor in self.terminals:  # or each word of the end would be an error
+                os.dup2(nowhere, descriptor)
+            self.stop()
+            return
         try:
             settings = self.again()
             self.apply(settings)
@@ -46,6 +58,21 @@ class Hangup:
             return
         logging.set_debug(settings.default.debug)
         log.info("the configuration was read again")
+
+
+def _terminals() -> tuple[int, ...]:
+    """The standard streams that end with the terminal of this process; none where its end is none of ours."""
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN or not _has_terminal():
+        return ()
+    return tuple(descriptor for descriptor in (0, 1, 2) if os.isatty(descriptor))
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 @asynccontextmanager

@@ -70,32 +70,28 @@ def _with_ours(path: Path, text: str, url: str, password: str | None) -> str:
     ours = clouds_yaml(url, password)
     if not text.strip():
         return ours
-    clouds = _clouds(path, text)
-    if NAME not in clouds:
+    if password is None and f"{NAME}:" in text:  # each start but the first, which need not wait for a parser
+        return text
+    found = _parsed(path, text)
+    if NAME not in found["clouds"]:
         return _inserted(path, text, ours)
     if password is None:
         return text
-    if FORGOTTEN not in str(clouds[NAME]):
+    if FORGOTTEN not in str(found["clouds"][NAME]):
         raise StateError(
             f"{path} has a cloud called {NAME} already, whose password may be kept nowhere else: name another file, or "
             "take that cloud out of it."
         )
-    if len(clouds) > 1:
+    if len(found) > 1 or len(found["clouds"]) > 1:
         raise StateError(f"{path} has an old cloud called {NAME} among others: take it out, or name another file.")
     return ours
 
 
-def _clouds(path: Path, text: str) -> dict[str, Any]:
-    import yaml
-
-    try:
-        found = yaml.safe_load(text)
-    except yaml.YAMLError:
-        found = None
-    clouds = found.get("clouds") if isinstance(found, dict) else None
-    if not isinstance(clouds, dict):
+def _parsed(path: Path, text: str) -> dict[str, Any]:
+    found = _loads(text)
+    if not isinstance(found, dict) or not isinstance(found.get("clouds"), dict):
         raise StateError(f"{path} is there and is no clouds.yaml: name another file.")
-    return clouds
+    return found
 
 
 def _inserted(path: Path, text: str, ours: str) -> str:

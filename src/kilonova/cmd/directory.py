@@ -19,6 +19,7 @@ OsCloud = Annotated[str, typer.Option(help="Cloud in the clouds.yaml.", envvar="
 CloudsFile = Annotated[Path | None, typer.Option(help="The clouds.yaml (default: where clients look).")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 
+WIDEST = 10_000
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -63,17 +64,23 @@ def new_password(name: str) -> str:
 
 
 def show_list(found: Sequence[dict[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:
-    """A table with these members of each, or all of it as JSON."""
+    """A table with these members of each, nothing cut off and, but for a terminal, nothing broken; or all as JSON."""
     if as_json:
         _print_json(found)
         return
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*columns)
+    table = Table()
+    for column in columns:
+        table.add_column(column, overflow="fold")
     for one in found:
         table.add_row(*(_said(one.get(column)) for column in columns))
-    Console(soft_wrap=True).print(table, markup=False)
+    console = Console()
+    if not console.is_terminal:
+        unbroken = console.measure(table, options=console.options.update(width=WIDEST)).maximum
+        console = Console(width=max(unbroken, console.width))
+    console.print(table, markup=False)
 
 
 def show_one(one: dict[str, Any], *, as_json: bool) -> None:

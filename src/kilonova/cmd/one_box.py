@@ -20,6 +20,7 @@ from kilonova.cmd.attend import Hangup, attended
 from kilonova.cmd.common import prepare_state, stop_on_signals
 from kilonova.cmd.service import begin_to_stop
 from kilonova.config.load import Settings
+from kilonova.db.inspect import has_users
 from kilonova.objects.service import HostNetwork
 from kilonova.wiring import OneBox, one_box
 
@@ -49,7 +50,7 @@ def run(settings: Settings, clouds_file: Path | None, again: Callable[[], Settin
     state = settings.default.state_path
     lock = prepare_state(state)
     if clouds_file is not None:
-        clouds.refuse_unless_usable(clouds_file, first_start=not (state / "kilonova.db").exists())
+        clouds.refuse_unless_usable(clouds_file, first_start=not has_users(state / "kilonova.db"))
     listener = bind(settings.api.listen, settings.api.port)
     try:
         import uvloop
@@ -86,7 +87,7 @@ async def _serve(
             serving = tasks.spawn("http", server.serve(sockets=[listener]))
             greeting = tasks.spawn("greeting", _greet(box, clock, listener, clouds_file))
             tasks.spawn("policy", _prepare_policy(box, clock))
-            hangup = Hangup(again, box.reload)
+            hangup = Hangup(again, box.reload, stop.set)
             async with attended(box.vitals, settings, hangup, clock, box.manager.ready):
                 await stop.wait()
             begin_to_stop("kilonova")
@@ -114,8 +115,7 @@ async def _greet(box: OneBox, clock: Clock, listener: socket.socket, clouds_file
 
 
 async def _say_all(box: OneBox, clock: Clock, listener: socket.socket, clouds_file: Path | None) -> None:
-    address, port = listener.getsockname()[:2]
-    url = f"http://{f'[{address}]' if ':' in address else address}:{port}"
+    url = url_of(*listener.getsockname()[:2])
     if clouds_file is not None:
         clouds.write(clouds_file, url, box.first_password)
     print(f"API         {url}")
@@ -127,6 +127,12 @@ async def _say_all(box: OneBox, clock: Clock, listener: socket.socket, clouds_fi
         print(f"clouds      {clouds_file}", flush=True)
     print(await _when_in_service(box, clock))
     print("ready", flush=True)
+
+
+def url_of(address: str, port: int) -> str:
+    """Where clients of this machine find what listens there: "all addresses" is no place to connect to."""
+    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
+    return f"http://{f'[{address}]' if ':' in address else address}:{port}"
 
 
 async def _when_in_service(box: OneBox, clock: Clock) -> str:

@@ -11,7 +11,7 @@ from kilonova.cmd.directory import AsJson, group, show_list
 app = group("The policy: rules, and who passes them.")
 
 
-@app.command("list")
+@app.command("list", short_help="Every rule with its check.")
 def list_rules(
     config_file: ConfigFiles = None,
     changed: Annotated[bool, typer.Option("--changed", help="Only those of the policy file.")] = False,
@@ -36,7 +36,7 @@ def list_rules(
     show_list(found, ("rule", "check", "from"), as_json=as_json)
 
 
-@app.command("sample")
+@app.command("sample", short_help="Print a policy.yaml of comments.")
 def sample() -> None:
     """Print a policy.yaml in which every default stands as a comment."""
     from kilonova.api import rules

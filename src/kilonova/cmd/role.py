@@ -24,7 +24,7 @@ def list_roles(as_json: AsJson = False, os_cloud: OsCloud = "kilonova", clouds_f
     show_list(cloud.identify("GET", "/roles")["roles"], ("id", "name"), as_json=as_json)
 
 
-@app.command("add")
+@app.command("add", short_help="Give a user a role in a project.")
 def add(
     role: Role, user: User, project: Project, os_cloud: OsCloud = "kilonova", clouds_file: CloudsFile = None
 ) -> None:

@@ -98,7 +98,7 @@ def change(
     cloud.identify("PATCH", f"/users/{user['id']}", {"user": changes})
 
 
-@app.command("delete")
+@app.command("delete", short_help="Delete users; servers stay.")
 def delete(
     names: Annotated[list[str], typer.Argument(help="Names or ids.")],
     os_cloud: OsCloud = "kilonova",

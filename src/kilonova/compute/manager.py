@@ -115,7 +115,9 @@ class ComputeManager:
             return False, "waiting for the conductor"
         if not self.virtapi.enabled:
             return False, self.virtapi.reason
-        return self._reports.reported, "" if self._reports.reported else "telling the conductor what this host has"
+        if not self._reports.reported:
+            return False, self._reports.trouble or "telling the conductor what this host has"
+        return True, ""
 
     async def drain(self, limit_s: float) -> int:
         """Take no more work; give what is in hand `limit_s` seconds to end; how many actions are left for the next

@@ -37,6 +37,8 @@ class Reports:
         self._told_enabled: tuple[int, bool] | None = None
         self._changed = asyncio.Event()
         self.reported = False
+        self.trouble = ""
+        """Why the hypervisor's state could not be told the last time."""
 
     def start(self, settings: DefaultSettings, tasks: Supervisor) -> None:
         """Begin: the hypervisor's level is told whenever it changes, and with the rest periodically."""
@@ -81,10 +83,13 @@ class Reports:
             try:
                 await self._tell_level()
             except KilonovaError as exc:
-                log.info("the hypervisor's state could not be told yet", error=str(exc))
+                if str(exc) != self.trouble:  # it may last: a QEMU that is not installed
+                    log.warning("the hypervisor's state could not be told yet", error=str(exc))
+                self.trouble = str(exc)
             except Exception:  # a defect in one report must not end the host's service
                 log.exception("telling the hypervisor's state broke off")
             else:
+                self.trouble = ""
                 continue
             await self._clock.sleep(RETRY_S)
             self._changed.set()

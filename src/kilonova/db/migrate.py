@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import structlog
+from sqlalchemy.exc import DatabaseError
 
 from kilonova.base.clock import Clock, SystemClock
 from kilonova.base.errors import StateError
@@ -25,8 +26,8 @@ HEAD = "0007"
 def ensure_schema(path: Path, clock: Clock | None = None) -> None:
     """Make or migrate the SQLite database at `path`; an older one is copied beside itself before (see copies).
 
-    Raises StateError in one sentence: it cannot be opened, is no database, was written by a newer Kilonova, or cannot
-    be copied (it is left untouched).
+    Raises StateError in one sentence: it cannot be opened, is no database, was written by a newer Kilonova, cannot be
+    copied, or cannot be upgraded (it is left as it was).
     """
     try:
         with closing(sqlite3.connect(path, timeout=10)) as connection:
@@ -44,7 +45,10 @@ def ensure_schema(path: Path, clock: Clock | None = None) -> None:
         )
     if found is not None:
         _keep(path, found, clock or SystemClock())
-    _upgrade(path)
+    try:
+        _upgrade(path)
+    except DatabaseError as exc:
+        raise StateError(f"The database {path} cannot be brought to revision {HEAD}: {exc.orig}.") from exc
 
 
 def _keep(path: Path, revision: str, clock: Clock) -> None:

@@ -11,7 +11,7 @@ from kilonova.compute import identity
 from kilonova.config.default import watermark_bytes
 from kilonova.doctor.finding import Finding, error, note, ok, warning
 from kilonova.doctor.hypervisor import socket_path
-from kilonova.doctor.subject import Subject, User, named_socket, ourselves, qemu_user
+from kilonova.doctor.subject import Subject, User, named_socket, ourselves, owner_of, qemu_user
 from kilonova.identity.tokens import MIN_SECRET_BYTES
 from kilonova.virt.libvirt.disks import LONGEST_SOCKET
 
@@ -45,7 +45,8 @@ def judge_state_directory(state: Path, instances: Path, qemu: User | None) -> Fi
     if not there.is_dir():
         return error(name, f"{there} is no directory.", f"rm {there}, or choose another --state-path.", **facts)
     if not os.access(there, os.W_OK | os.X_OK, effective_ids=True):
-        cure = f"chown -R {ourselves().name} {state}, run as its owner, or choose another --state-path."
+        # Never a chown: the service goes on with it, and guests' disks in it are QEMU's user's.
+        cure = f"Run this, and the service, as its owner {owner_of(there)}, or choose another --state-path."
         if there != state:
             cure = f"install -d -m 711 -o {ourselves().name} {state} (as root), or choose another --state-path."
         return error(name, f"{there} is not ours to write.", cure, **facts)

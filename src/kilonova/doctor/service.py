@@ -20,7 +20,7 @@ from kilonova.db.inspect import DatabaseFacts, inspect
 from kilonova.db.migrate import HEAD
 from kilonova.doctor.finding import Finding, error, note, ok, warning
 from kilonova.doctor.network import SBIN
-from kilonova.doctor.subject import Subject
+from kilonova.doctor.subject import Subject, owner_of
 from kilonova.doctor.tool import output_of
 from kilonova.rpc.transport_url import parse_url
 
@@ -50,6 +50,9 @@ def database(subject: Subject) -> Finding:
     except (FileNotFoundError, NotADirectoryError):
         return note("database", "There is no database yet; a conductor or the one box makes it.", path=str(path))
     except sqlite3.Error as exc:
+        if not os.access(path, os.R_OK, effective_ids=True):
+            cure = f"Run this as {owner_of(path)}, whose it is."
+            return error("database", f"{path} is not ours to read.", cure, path=str(path))
         return error("database", f"{path} cannot be read: {exc}.", f"Restore {path} from a backup.", path=str(path))
     return judge_database(path, facts, mode)
 
@@ -68,8 +71,8 @@ def judge_database(path: Path, found: DatabaseFacts, mode: int) -> Finding:
         said = f"Others may read the database ({mode:04o}), where password hashes are."
         return warning(name, said, f"chmod 600 {path}", **facts)
     if found.revision is None or found.revision < HEAD:
-        said = f"The database is of revision {found.revision or 'none'}; the next start brings it to {HEAD}."
-        return note(name, said, f"Make a copy first: sqlite3 {path} '.backup kilonova.db.before'", **facts)
+        said = f"The database is of revision {found.revision or 'none'}; the next start copies it, and upgrades it."
+        return note(name, said, "", **facts)
     return ok(name, f"The database is whole, and of this code's revision ({HEAD}).", **facts)
 
 

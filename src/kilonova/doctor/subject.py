@@ -94,6 +94,15 @@ def ourselves() -> User:
     return User(name, os.geteuid(), frozenset((os.getegid(), *os.getgroups())))
 
 
+def owner_of(path: Path) -> str:
+    """The name of the user whose it is, or the number where there is none.  Raises OSError."""
+    uid = path.stat().st_uid
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
 def group_name(gid: int) -> str:
     """The group's name, or its number where it has none."""
     try:

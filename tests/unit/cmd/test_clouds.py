@@ -61,6 +61,7 @@ def test_a_link_is_written_through(tmp_path: Path) -> None:
         ("clouds: {", "is no clouds.yaml"),
         ("clouds: {work: {auth: {}}}\n", "not laid out"),
         (clouds.clouds_yaml(URL, "older"), "a cloud called kilonova already"),
+        (clouds.clouds_yaml(URL, None) + "cache: {expiration_time: 60}\n", "an old cloud called kilonova"),
         (OTHERS + "#\n", ""),
         (clouds.clouds_yaml(URL, None), ""),
         ("\n", ""),
@@ -83,5 +84,11 @@ def test_what_could_be_lost_is_refused_before_and_after(tmp_path: Path, text: st
 
 def test_a_later_start_takes_a_file_that_has_ours(tmp_path: Path) -> None:
     path = tmp_path / "clouds.yaml"
-    path.write_text(clouds.clouds_yaml(URL, "older"))
-    clouds.refuse_unless_usable(path, first_start=False)
+    for text in (
+        clouds.clouds_yaml(URL, "older"),
+        clouds.clouds_yaml(URL, "older").replace("kilonova:", '"kilonova":'),
+    ):
+        path.write_text(text)
+        clouds.refuse_unless_usable(path, first_start=False)
+        clouds.write(path, URL, None)
+        assert path.read_text() == text

@@ -4,6 +4,7 @@
 import asyncio
 import contextlib
 import os
+import pty
 import socket
 import subprocess
 import sys
@@ -14,8 +15,12 @@ from typing import Any, cast
 import pytest
 
 from kilonova.base.errors import StateError
+from kilonova.cmd.clouds import clouds_yaml
 from kilonova.cmd.common import ending_in_one_sentence, prepare_state
-from kilonova.cmd.one_box import _when_in_service  # pyright: ignore[reportPrivateUsage]
+from kilonova.cmd.one_box import _when_in_service, url_of  # pyright: ignore[reportPrivateUsage]
+from tests.live.box import wait_for
+from tests.make import run
+from tests.service.cloud import running_cloud
 from tests.simulation.virtual import SimClock, run_virtually
 
 
@@ -59,6 +64,22 @@ def test_a_driver_that_is_not_there(tmp_path: Path) -> None:
     assert "compute_driver 'xen.XenDriver' was not found" in said
 
 
+def test_a_first_start_that_fails_leaves_the_password_to_the_next(tmp_path: Path) -> None:
+    words = ("--state-path", str(tmp_path / "s"), "--listen", "127.0.0.1:0", "--clouds-file", str(tmp_path / "c.yaml"))
+    one_sentence(up(*words, "--compute-driver", "xen.XenDriver"))
+    assert (tmp_path / "s/kilonova.db").exists()
+    assert not (tmp_path / "c.yaml").exists()
+    (tmp_path / "c.yaml").write_text(clouds_yaml("http://127.0.0.1:1", "another's"))
+    assert "a cloud called kilonova already" in one_sentence(up(*words))  # still a first start
+
+    async def next_start() -> None:
+        host = {("DEFAULT", "host"): socket.gethostname()}
+        async with running_cloud(host, state=tmp_path / "s") as cloud:
+            assert cloud.box.first_password is not None
+
+    run(next_start())
+
+
 def test_two_at_a_time_on_one_state_directory(tmp_path: Path) -> None:
     held = prepare_state(tmp_path)
     with pytest.raises(StateError, match="Another kilonova runs on"):
@@ -82,6 +103,19 @@ def test_what_is_somebody_elses_does_not_become_a_state_directory(tmp_path: Path
     prepare_state(tmp_path).close()
     (tmp_path / "README.md").touch()  # what has been one stays one
     prepare_state(tmp_path).close()
+
+
+@pytest.mark.parametrize(
+    ("address", "url"),
+    [
+        ("0.0.0.0", "http://127.0.0.1:8774"),
+        ("::", "http://[::1]:8774"),
+        ("192.0.2.1", "http://192.0.2.1:8774"),
+        ("2001:db8::1", "http://[2001:db8::1]:8774"),
+    ],
+)
+def test_clients_are_sent_to_an_address_that_is_one(address: str, url: str) -> None:
+    assert url_of(address, 8774) == url
 
 
 def test_an_address_without_a_port(tmp_path: Path) -> None:
@@ -128,3 +162,39 @@ def test_a_slow_start_is_no_fault_and_an_outage_is_told_soon(capsys: pytest.Capt
     assert said_after(8, None) == said_after(8, True) == ""
     assert said_after(8, False).count("waiting     why (") == 1
     assert said_after(60, True).count("waiting     why (") == 1
+
+
+def in_a_terminal(out: Path, *argv: str) -> tuple[subprocess.Popen[bytes], int]:
+    """As the first process of a terminal of its own; what is said goes to a file.  Closing the descriptor closes it."""
+    ours, theirs = pty.openpty()
+    with out.open("wb") as said:
+        process = subprocess.Popen(["setsid", "--ctty", *argv], stdin=theirs, stdout=said, stderr=theirs)
+    os.close(theirs)
+    return process, ours
+
+
+@pytest.mark.parametrize(("wrapper", "ends"), [((), True), (("nohup",), False)])
+def test_a_terminal_that_is_closed_ends_what_was_started_in_it(
+    tmp_path: Path, wrapper: tuple[str, ...], ends: bool
+) -> None:
+    words = (
+        "up",
+        "--compute-driver",
+        "fake.FakeDriver",
+        "--state-path",
+        str(tmp_path / "s"),
+        "--listen",
+        "127.0.0.1:0",
+    )
+    out = tmp_path / "out"
+    process, terminal = in_a_terminal(out, *wrapper, sys.executable, "-m", "kilonova", *words)
+    try:
+        wait_for(lambda: "\nready" in out.read_text(), within_s=60, why=out.read_text)
+        os.close(terminal)
+        if not ends:
+            wait_for(lambda: "the configuration was read again" in out.read_text(), within_s=30, why=out.read_text)
+            process.terminate()
+        assert process.wait(timeout=30) == 0
+    finally:
+        process.kill()
+        process.wait()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Migrations make the schema that the code has; other people's files are left alone."""
 
+import resource
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -126,6 +127,18 @@ def test_what_is_no_database_is_refused_in_one_sentence(tmp_path: Path) -> None:
     path.write_bytes(b"this is a letter to my grandmother, not a database, and it is long enough" * 40)
     with pytest.raises(StateError, match="cannot be used"):
         migrate.ensure_schema(path)
+
+
+def test_a_full_disk_is_one_sentence_and_the_next_start_makes_it(tmp_path: Path) -> None:
+    path = tmp_path / "k.db"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        with pytest.raises(StateError, match=f"{path} cannot be brought to revision {migrate.HEAD}: "):
+            migrate.ensure_schema(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    migrate.ensure_schema(path)
 
 
 def test_columns_take_every_field(tmp_path: Path) -> None:

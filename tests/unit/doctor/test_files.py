@@ -72,7 +72,7 @@ def test_a_state_directory_that_is_anothers(tmp_path: Path) -> None:
         os.seteuid(0)
     assert (absent.level, there.level) == (Level.ERROR, Level.ERROR)
     assert absent.cure.startswith("install -d -m 711 -o ")
-    assert there.cure.startswith("chown -R ")
+    assert there.cure == "Run this, and the service, as its owner root, or choose another --state-path."
 
 
 @pytest.mark.parametrize(
@@ -213,4 +213,18 @@ def test_a_database_that_is_none_or_damaged(tmp_path: Path) -> None:
 def test_an_older_database_is_noted() -> None:
     found = service.judge_database(Path("/x.db"), DatabaseFacts(None, "", 0), 0o600)
     assert found.level is Level.NOTE
-    assert "Make a copy first" in found.cure
+    assert "the next start copies it" in found.found
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives root up")
+def test_a_database_of_somebody_else_is_not_called_broken(tmp_path: Path) -> None:
+    path = passable(tmp_path) / "kilonova.db"
+    ensure_schema(path)
+    path.chmod(0o600)
+    os.seteuid(65534)
+    try:
+        found = service.database(subject(tmp_path))
+    finally:
+        os.seteuid(0)
+    assert (found.level, found.found) == (Level.ERROR, f"{path} is not ours to read.")
+    assert found.cure == "Run this as root, whose it is."
