@@ -4,17 +4,23 @@
 import re
 import subprocess
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kilonova.base.errors import HypervisorError, InvalidState
+from kilonova.base.failpoints import Failpoints
+from kilonova.compute.operation import Job, Tools
+from kilonova.compute.operations import OPERATIONS
+from kilonova.compute.runner import Run, Runner
+from kilonova.objects.action import Action
 from kilonova.objects.guest import GuestState
-from kilonova.objects.ids import ImageId, InstanceId
+from kilonova.objects.ids import ActionId, ImageId, InstanceId
 from kilonova.objects.image import ImageRef
 from kilonova.objects.instance import Instance
-from kilonova.objects.states import SAVED, PowerState
+from kilonova.objects.states import SAVED, PowerState, Verb
 from kilonova.virt.driver import BaseImage
 from kilonova.virt.libvirt.driver import LibvirtDriver
 from kilonova.virt.power import Diagnostics, DiskReplacement, RescueDisk, Suspension, able
@@ -252,3 +258,23 @@ def test_a_read_only_driver_refuses_these_too(case: Case) -> None:
         assert b.files() == []
 
     case.run(test, read_only=True)
+
+
+@pytest.mark.parametrize("case", [FAKE, QEMU], indirect=True)
+def test_a_frozen_guest_is_stopped_once_it_has_not_answered(case: Case) -> None:
+    async def test(b: Bench) -> None:
+        assert case.freeze is not None
+        guest = await running(b)
+        case.freeze(b, guest.id, True)
+        now = b.virtapi.clock.now()
+        action = Action(ActionId("a"), guest.id, Verb.STOP, "r", "u", "p", now, now, now + timedelta(seconds=300))
+        settings = replace(b.settings.default, shutdown_timeout=1.0)
+        nothing: Any = None  # no image has a part in it
+        job = Job(action, guest, Tools(b.driver, nothing, nothing, b.virtapi.clock, settings, "boot"))
+        outcome = await Runner(Failpoints()).run(Run(job, OPERATIONS[Verb.STOP], "h1"))
+        assert (outcome.succeeded, outcome.power) == (True, PowerState.SHUTDOWN)
+        await b.tear_down(guest)
+
+    # One call is waited for until its deadline.
+    short = replace(case.settings, libvirt=replace(case.settings.libvirt, call_timeout=3.0))
+    replace(case, settings=short).run(test)
