@@ -293,11 +293,9 @@ def test_what_a_frozen_guest_was_asked_keeps_nobody_from_pulling_its_plug(case: 
         assert case.freeze is not None
         guest = await running(b)
         case.freeze(b, guest.id, True)
+        copies = able(b.driver, HasSnapshots, "copy a disk").snapshots
         with pytest.raises(NativeCallTimeout):
-            if asked == "pause":
-                await b.driver.pause(guest.id)
-            else:
-                await able(b.driver, HasSnapshots, "copy a disk").snapshots.take(guest.id, "one", 60.0)
+            await (b.driver.pause(guest.id) if asked == "pause" else copies.take(guest.id, "one", 60.0))
         for _ in range(5):  # as the runner does
             try:
                 await b.driver.power_off(guest.id)
