@@ -1,21 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """What drivers promise that can keep memory, boot from a rescue disk, replace a disk and measure a guest."""
 
+import asyncio
 import re
 import subprocess
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kilonova.base.errors import HypervisorError, InvalidState
+from kilonova.base.errors import HypervisorError, HypervisorUnavailable, InvalidState, NativeCallTimeout
+from kilonova.base.failpoints import Failpoints
+from kilonova.compute.operation import Job, Tools
+from kilonova.compute.operations import OPERATIONS
+from kilonova.compute.runner import Run, Runner
+from kilonova.objects.action import Action
 from kilonova.objects.guest import GuestState
-from kilonova.objects.ids import ImageId, InstanceId
+from kilonova.objects.ids import ActionId, ImageId, InstanceId
 from kilonova.objects.image import ImageRef
 from kilonova.objects.instance import Instance
-from kilonova.objects.states import SAVED, PowerState
-from kilonova.virt.driver import BaseImage
+from kilonova.objects.states import SAVED, PowerState, Verb
+from kilonova.virt.driver import BaseImage, HasSnapshots
 from kilonova.virt.libvirt.driver import LibvirtDriver
 from kilonova.virt.power import Diagnostics, DiskReplacement, RescueDisk, Suspension, able
 from tests.contract.drivers import FAKE, QEMU, TEST, Bench, Case, until
@@ -252,3 +259,50 @@ def test_a_read_only_driver_refuses_these_too(case: Case) -> None:
         assert b.files() == []
 
     case.run(test, read_only=True)
+
+
+@pytest.mark.parametrize("case", [FAKE, QEMU], indirect=True)
+def test_a_frozen_guest_is_stopped_once_it_has_not_answered(case: Case) -> None:
+    async def test(b: Bench) -> None:
+        assert case.freeze is not None
+        guest = await running(b)
+        case.freeze(b, guest.id, True)
+        now = b.virtapi.clock.now()
+        action = Action(ActionId("a"), guest.id, Verb.STOP, "r", "u", "p", now, now, now + timedelta(seconds=300))
+        settings = replace(b.settings.default, shutdown_timeout=1.0)
+        nothing: Any = None  # no image has a part in it
+        job = Job(action, guest, Tools(b.driver, nothing, nothing, b.virtapi.clock, settings, "boot"))
+        outcome = await Runner(Failpoints()).run(Run(job, OPERATIONS[Verb.STOP], "h1"))
+        assert (outcome.succeeded, outcome.power) == (True, PowerState.SHUTDOWN)
+        await b.tear_down(guest)
+
+    impatient(case).run(test)
+
+
+def impatient(case: Case) -> Case:
+    """One call is waited for until its deadline."""
+    return replace(case, settings=replace(case.settings, libvirt=replace(case.settings.libvirt, call_timeout=10.0)))
+
+
+@pytest.mark.parametrize("asked", ["pause", "snapshot"])
+@pytest.mark.parametrize("case", [QEMU], indirect=True)
+def test_what_a_frozen_guest_was_asked_keeps_nobody_from_pulling_its_plug(case: Case, asked: str) -> None:
+    """A delete, a stop, a hard reboot: what was asked does not come back before the guest does."""
+
+    async def test(b: Bench) -> None:
+        assert case.freeze is not None
+        guest = await running(b)
+        case.freeze(b, guest.id, True)
+        copies = able(b.driver, HasSnapshots, "copy a disk").snapshots
+        with pytest.raises(NativeCallTimeout):
+            await (b.driver.pause(guest.id) if asked == "pause" else copies.take(guest.id, "one", 60.0))
+        for _ in range(5):  # as the runner does
+            try:
+                await b.driver.power_off(guest.id)
+                break
+            except HypervisorUnavailable:
+                await asyncio.sleep(0.5)
+        assert await b.power(guest.id) is PowerState.SHUTDOWN
+        await b.tear_down(guest)
+
+    impatient(case).run(test)

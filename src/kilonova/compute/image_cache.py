@@ -40,7 +40,6 @@ class ImageCache:
     def __init__(self, root: Path, source: ImageSource, workers: Workers, clock: Clock) -> None:
         self._root, self._source, self._workers, self._clock = root, source, workers, clock
         self._locks = KeyedLocks()
-        self._known: set[Path] = set()
 
     async def ensure(self, image: ImageRef) -> BaseImage:
         """The image as a file on this host; fetched at most once however many builds ask at a time.
@@ -50,12 +49,11 @@ class ImageCache:
         """
         path = self._root / f"{image.sha512[:40]}.{image.disk_format}"
         base = BaseImage(path, image.disk_format, image.virtual_size)
-        if path in self._known:
+        if await self._workers.run(path.exists):  # looked up each time: whoever needs room may have removed it
             return base
         async with self._locks.hold(path):
-            if path not in self._known and not await self._workers.run(path.exists):
+            if not await self._workers.run(path.exists):
                 await self._fetch(image, path)
-            self._known.add(path)
         return base
 
     async def _fetch(self, image: ImageRef, path: Path) -> None:

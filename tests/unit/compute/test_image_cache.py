@@ -40,6 +40,19 @@ def test_a_later_process_takes_what_is_there(tmp_path: Path) -> None:
     assert source.reads == 1
 
 
+def test_one_that_somebody_has_removed_is_fetched_again(tmp_path: Path) -> None:
+    """An operator, whose disk was full."""
+    source = make.OneImage()
+
+    async def body() -> None:
+        images = cache(tmp_path, source)
+        (await images.ensure(make.image_ref())).path.unlink()
+        assert (await images.ensure(make.image_ref())).path.read_bytes() == make.IMAGE_BYTES
+
+    make.run(body())
+    assert source.reads == 2
+
+
 def test_wrong_bytes_are_refused_and_not_kept(tmp_path: Path) -> None:
     with pytest.raises(ImageUnacceptable, match="checksum"):
         make.run(cache(tmp_path, make.OneImage(b"x" * 1024)).ensure(make.image_ref()))

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every operation can be run twice, broken off at every step, and undone however far it came."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from kilonova.base.errors import HypervisorError
+from kilonova.base.errors import HypervisorError, HypervisorUnavailable, NativeCallTimeout
 from kilonova.base.tasks import Supervisor
 from kilonova.compute.operations import OPERATIONS
 from kilonova.objects.states import VERBS, PowerState, Verb
@@ -133,6 +134,41 @@ def test_a_guest_that_does_not_hear_is_switched_off_after_its_time(tmp_path: Pat
         before = bench.clock.monotonic()
         assert (await bench.run(bench.job(Verb.STOP))).power is PowerState.SHUTDOWN
         assert 5.0 <= bench.clock.monotonic() - before < 6.0
+
+    on(Bench(tmp_path), body)
+
+
+@pytest.mark.parametrize("answer", [NativeCallTimeout, HypervisorError])
+def test_a_guest_that_cannot_be_asked_is_switched_off(tmp_path: Path, answer: type[Exception]) -> None:
+    async def body(bench: Bench) -> None:
+        await bench.run(bench.job(Verb.CREATE))
+
+        async def refuse(call: str, _guest: object) -> None:
+            if call == "shutdown":
+                raise answer("It was not back.")
+
+        bench.machine.before_call = refuse
+        outcome = await bench.run(bench.job(Verb.STOP))
+        assert (outcome.succeeded, outcome.power) == (True, PowerState.SHUTDOWN)
+
+    on(Bench(tmp_path), body)
+
+
+def test_a_guest_that_does_not_respond_is_not_asked(tmp_path: Path) -> None:
+    """A call of before may be waiting for it still, and another one would not even begin."""
+
+    async def body(bench: Bench) -> None:
+        await bench.run(bench.job(Verb.CREATE))
+        bench.machine.freeze(bench.instance.id)
+
+        async def refuse(call: str, _guest: object) -> None:
+            if call == "shutdown":
+                raise HypervisorUnavailable("It found no place and was not begun.")
+
+        bench.machine.before_call = refuse
+        async with asyncio.timeout(60):
+            outcome = await bench.run(bench.job(Verb.STOP))
+        assert (outcome.succeeded, outcome.power) == (True, PowerState.SHUTDOWN)
 
     on(Bench(tmp_path), body)
 

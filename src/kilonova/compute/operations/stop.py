@@ -1,34 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
 """stop: the guest is asked to shut itself down, and is switched off when it does not."""
 
+import structlog
+
+from kilonova.base.errors import HypervisorError, NativeCallTimeout
 from kilonova.compute.operation import Job, Operation, Step
+from kilonova.objects.guest import NOT_RESPONDING, GuestState
 from kilonova.objects.states import PowerState, Verb
+
+log = structlog.get_logger(__name__)
 
 POLL_S = 0.25
 """Between two looks at a guest that was asked to shut down."""
 
 OFF = frozenset({PowerState.SHUTDOWN, PowerState.CRASHED})
-DEAF = OFF | {PowerState.SUSPENDED}
-"""There is nobody to ask."""
 
 
 async def is_off(job: Job) -> bool:
     """By the hypervisor's own word; a guest that it does not know is off."""
-    return await _is_in(job, OFF)
-
-
-async def _is_in(job: Job, powers: frozenset[PowerState]) -> bool:
     state = await job.tools.driver.guest_state(job.instance.id)
-    return state is None or state.power in powers
+    return state is None or state.power in OFF
+
+
+def _is_deaf(state: GuestState | None) -> bool:
+    """There is nobody to ask, or he would keep the asker waiting."""
+    return state is None or state.power in OFF | {PowerState.SUSPENDED} or state.reason == NOT_RESPONDING
 
 
 async def shut_down(job: Job) -> None:
     """Ask, then wait for at most the configured time.  Ends quietly either way: the next step looks."""
-    clock = job.tools.clock
+    clock, driver, instance_id = job.tools.clock, job.tools.driver, job.instance.id
     deadline = clock.monotonic() + job.tools.settings.shutdown_timeout
-    if await _is_in(job, DEAF):
+    if _is_deaf(await driver.guest_state(instance_id)):
         return
-    await job.tools.driver.shutdown(job.instance.id)
+    try:
+        await driver.shutdown(instance_id)
+    except (HypervisorError, NativeCallTimeout) as exc:
+        log.info("a guest could not be asked to shut itself down", instance=instance_id, error=exc.message)
+        return
     while clock.monotonic() < deadline:
         await clock.sleep(POLL_S)
         if await is_off(job):

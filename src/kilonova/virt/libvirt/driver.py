@@ -316,24 +316,22 @@ class LibvirtDriver(power.MemoryDisksFigures, LibvirtResizing):
     async def power_off(self, instance_id: InstanceId) -> None:
         self._destroying.add(instance_id)
         try:
-            destroy = partial(guest.destroy, instance_id=instance_id)
+            destroy, key = partial(guest.destroy, instance_id=instance_id), ("guest", instance_id)
+            if not self.read_only and self.connection.threads.held(key):  # by a call that waits for its QEMU, perhaps
+                await self._settling.break_off(key, destroy, deadline_s=self._destroy_limit_s)
             await self._change("power_off", instance_id, destroy, deadline_s=self._destroy_limit_s)
         finally:
             self._destroying.discard(instance_id)
         self._pulses.forget(instance_id)
 
     async def shutdown(self, instance_id: InstanceId) -> None:
-        self.refuse_if_read_only("shutdown")
-        # A key of its own: pulling the plug is the cure for a guest whose QEMU does not answer, and must not wait
-        # behind this.
-        ask = partial(guest.shutdown, instance_id=instance_id)
-        await self._settling.run(("ask", instance_id), ask, about=("guest", instance_id))
+        await self._ask("shutdown", instance_id, partial(guest.shutdown, instance_id=instance_id))
 
     async def pause(self, instance_id: InstanceId) -> None:
-        await self._change("pause", instance_id, partial(guest.pause, instance_id=instance_id))
+        await self._ask("pause", instance_id, partial(guest.pause, instance_id=instance_id))
 
     async def unpause(self, instance_id: InstanceId) -> None:
-        await self._change("unpause", instance_id, partial(guest.unpause, instance_id=instance_id))
+        await self._ask("unpause", instance_id, partial(guest.unpause, instance_id=instance_id))
 
     # -- how ---------------------------------------------------------------------------------------------------------
 
@@ -343,6 +341,12 @@ class LibvirtDriver(power.MemoryDisksFigures, LibvirtResizing):
     async def _change(self, name: str, instance_id: InstanceId, fn: Hop[T], *, deadline_s: float | None = None) -> T:
         self.refuse_if_read_only(name)
         return await self._settling.run(("guest", instance_id), fn, deadline_s=deadline_s)
+
+    async def _ask(self, name: str, instance_id: InstanceId, fn: Hop[None]) -> None:
+        """A change that the guest's QEMU must agree to, under a key of its own: pulling the plug is the cure for one
+        that does not answer, and must not wait behind this."""
+        self.refuse_if_read_only(name)
+        await self._settling.run(("ask", instance_id), fn, about=("guest", instance_id))
 
     def _watermark(self, total_bytes: int) -> int:
         return watermark_bytes(self.settings.default, total_bytes)

@@ -63,6 +63,16 @@ class Settling:
         another lane's `link` where one is given."""
         about = key if about is None else about
         await self.settled(about)
+        return await self._run(key, fn, about, deadline_s, link)
+
+    async def break_off(self, about: Hashable, fn: Hop[None], *, deadline_s: float | None = None) -> None:
+        """`fn`, though an earlier call on the same thing has not come back: it is what ends that one.  Nothing is known
+        of the thing until both have."""
+        await self._run(_breaking(about), fn, about, deadline_s, None)
+
+    async def _run(
+        self, key: Hashable, fn: Hop[T], about: Hashable, deadline_s: float | None, link: Connection | None
+    ) -> T:
         try:
             late = partial(self._late, about)
             return await (link or self._link).run(fn, deadline_s=deadline_s, exclusive=key, on_late=late)
@@ -82,7 +92,7 @@ class Settling:
         HypervisorUnavailable, also while such a call is still in its thread."""
         while (cut_off_s := self._cut_off_s.get(about, 0.0 if self.inherited else None)) is not None:
             await self._link.alive()
-            if self._threads.held(about):
+            if self._threads.held(about) or self._threads.held(_breaking(about)):
                 raise HypervisorUnavailable(
                     f"An earlier call on libvirt of {self._link.host} has not come back: its outcome is unknown.",
                     host=self._link.host,
@@ -101,3 +111,7 @@ class Settling:
         if isinstance(result, Failure) and result.lost:
             self._cut_off(about)
         self._on_overdue(about)
+
+
+def _breaking(about: Hashable) -> Hashable:
+    return ("break off", about)
