@@ -160,9 +160,9 @@ def test_images_and_flavors_must_fit() -> None:
             assert image in message(await other.create(image), 400, "badRequest")
             assert message(await api.create(image, metadata={f"k{at}": "" for at in range(129)}), 403, "forbidden")
             assert message(await api.create(image, max_count=1001), 403, "forbidden")
-            hints = {"server": {}, "os:scheduler_hints": {"same_host": NOTHING}}
+            hints = {"server": {}, "os:scheduler_hints": {"query": "[]"}}
             hints["server"] = {"name": "s", "imageRef": image, "flavorRef": "1", "networks": "auto"}
-            assert "hint same_host" in message(await api.compute("POST", "/servers", hints), 400, "badRequest")
+            assert "hint query is not supported" in message(await api.compute("POST", "/servers", hints), 400, "badRequest")
 
     run(main())
 
@@ -217,6 +217,8 @@ def test_stop_start_reboot_and_console() -> None:
             assert whole.count("guest login:") >= 3
             last = (await api.compute("POST", action, {"os-getConsoleOutput": {"length": "1"}})).json()["output"]
             assert last.count("login:") == 1
+            two = (await api.compute("POST", action, {"os-getConsoleOutput": {"length": 2}})).json()["output"]
+            assert two.split("\n") == ["", last]
             assert (await api.compute("POST", action, {"os-getConsoleOutput": {"length": 0}})).json() == {"output": ""}
             for bad in (
                 {},

@@ -39,10 +39,14 @@ async def console_output(call: Call, body: ConsoleOutput) -> Reply:
         text = await call.deps.compute.console_output(instance.host, instance.id, CONSOLE_BYTES)
     except NotFound as exc:  # the server is there, its guest is not yet, or no longer
         raise InvalidState(f"Instance {instance.id} is not ready", vm_state=instance.vm_state) from exc
-    length = body.console.length
-    if length is not None and length >= 0:
-        text = "".join(text.splitlines(keepends=True)[-length:]) if length else ""
-    return json_reply({"output": _INVISIBLE.sub("", text)})
+    return json_reply({"output": _last(_INVISIBLE.sub("", text), body.console.length)})
+
+
+def _last(text: str, length: int | None) -> str:
+    """The last lines; clients count them by the line feeds between them, so none follows the last one."""
+    if length is None or length < 0:
+        return text
+    return "\n".join(text.removesuffix("\n").split("\n")[-length:]) if length else ""
 
 
 ROWS: Rows = {
