@@ -293,7 +293,7 @@ def test_what_a_frozen_guest_was_asked_keeps_nobody_from_pulling_its_plug(case: 
         assert case.freeze is not None
         guest = await running(b)
         case.freeze(b, guest.id, True)
-        copies = able(b.driver, HasSnapshots, "copy a disk").snapshots
+        copies = able(b.driver, HasSnapshots).snapshots
         with pytest.raises(NativeCallTimeout):
             await (b.driver.pause(guest.id) if asked == "pause" else copies.take(guest.id, "one", 60.0))
         for _ in range(5):  # as the runner does
