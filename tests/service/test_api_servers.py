@@ -162,7 +162,9 @@ def test_images_and_flavors_must_fit() -> None:
             assert message(await api.create(image, max_count=1001), 403, "forbidden")
             hints = {"server": {}, "os:scheduler_hints": {"query": "[]"}}
             hints["server"] = {"name": "s", "imageRef": image, "flavorRef": "1", "networks": "auto"}
-            assert "hint query is not supported" in message(await api.compute("POST", "/servers", hints), 400, "badRequest")
+            assert "hint query is not supported" in message(
+                await api.compute("POST", "/servers", hints), 400, "badRequest"
+            )
 
     run(main())
 
