@@ -248,6 +248,7 @@ def restarts(bench: Bench) -> Row:
         leaked = [one for one in here.domains() if one != first]
         files = [path for server in leaked + left for path in files_of(here, server)]
         claimed = here.guests_claimed()
+        here.hang_up()
         after = _rest(here, IDLE_S + 10)  # what an outage needed at once is let go of when it is idle
         ran_on = here.pid(first) == stays
         held = len(set().union(*(worker.held for worker in workers)))

@@ -75,6 +75,12 @@ class Scene:
         self.clients.append(Web(self.box.port, self.box.token))
         return self.clients[-1]
 
+    def hang_up(self) -> None:
+        """End the clients' connections; the box would keep them for a while."""
+        for client in self.clients:
+            client.close()
+        self.clients.clear()
+
     def image(self) -> str:
         return self.box.upload("guest", IMAGE.read_bytes(), "qcow2")
 
@@ -169,8 +175,7 @@ def scene(
             box.start(wait_ready=ready)
             here = Scene(bench, daemon, box)
             yield here
-            for client in here.clients:
-                client.close()
+            here.hang_up()
         finally:
             if daemon.alive:
                 daemon.thaw()
