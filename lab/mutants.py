@@ -276,6 +276,20 @@ MUTANTS: Sequence[Mutant] = (
         "server_groups.wish(connection, instance)",
         "None",
     ),
+    _one(
+        "work in pieces",
+        "tests/simulation/test_slow_work.py::test_work_that_is_too_much_for_one_message_comes_in_several",
+        "conductor/actions.py",
+        "items = tuple(fitting(work, lambda item: FETCH.reply_form.dump_json(Fetched((item,), ()))))",
+        "items = tuple(work)",
+    ),
+    _one(
+        "a turn given back",
+        "tests/simulation/test_slow_work.py::test_starts_whose_calls_never_come_back_keep_no_other_guest_from_starting",
+        "compute/runner.py",
+        "            run.give_turn()  # one guest's call may never come back\n",
+        "",
+    ),
 )
 
 
