@@ -57,17 +57,17 @@ def stop_on_signals() -> asyncio.Event:
     return stop
 
 
-MARKS = ("lock", "kilonova.db", "compute_id", "token.key", "compute.lock", "conductor.lock", "instances")
-"""One of them is in every state directory that was used, or is restored into."""
-NEUTRAL = ("lost+found", "clouds.yaml", "images", "kvm-verdict.json")
+SYSTEMS = frozenset(map(Path, ("/", "/dev", "/etc", "/home", "/opt", "/srv", "/tmp", "/usr", "/var", "/var/lib")))
+SOMETHING_ELSE = {".git": "a checkout", ".profile": "a home directory", ".bashrc": "a home directory"}
+"""By what lies in it.  (The home of the user that `kilonova install` makes is the state directory.)"""
 
 
 def prepare_state(path: Path, role: str | None = None) -> ExitStack:
     """Make the state directory and hold it for this process, until the result is closed.
 
     Without a `role` for nobody else (the one box); with one, beside processes of other roles.  Others may pass through
-    it (QEMU runs as another user) but not look into it.  Raises StateError, also for a directory that is somebody
-    else's: a home or a checkout must not become one by a slip.
+    it (QEMU runs as another user) but not look into it.  Raises StateError, also for a directory that is something
+    else: rights are changed in it, and who tidies up removes it.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -88,12 +88,10 @@ def prepare_state(path: Path, role: str | None = None) -> ExitStack:
 
 
 def _refuse_if_anothers(path: Path) -> None:
-    found = sorted(entry.name for entry in path.iterdir())
-    strange = [name for name in found if name not in NEUTRAL]
-    if strange and not any(name in MARKS for name in found):
-        raise StateError(
-            f"{path} is no state directory of Kilonova and not empty ({', '.join(strange[:3])}): name one of its own."
-        )
+    kinds = ["a directory of the system"] if path.resolve() in SYSTEMS else []
+    kinds += [kind for name, kind in SOMETHING_ELSE.items() if (path / name).exists()]
+    if kinds:
+        raise StateError(f"{path} is {kinds[0]}: name a directory of Kilonova's own as the state path.")
 
 
 def _lock(held: ExitStack, path: Path, kind: int) -> None:

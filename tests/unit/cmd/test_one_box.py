@@ -88,20 +88,19 @@ def test_two_at_a_time_on_one_state_directory(tmp_path: Path) -> None:
     prepare_state(tmp_path).close()
 
 
-def test_what_is_somebody_elses_does_not_become_a_state_directory(tmp_path: Path) -> None:
+def test_what_is_something_else_does_not_become_a_state_directory(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
-    (tmp_path / "README.md").touch()
+    (tmp_path / ".git").mkdir()
     said = one_sentence(up("--state-path", str(tmp_path), "--listen", "127.0.0.1:0"))
-    assert f"{tmp_path} is no state directory of Kilonova and not empty (README.md): name one of its own." in said
+    assert f"{tmp_path} is a checkout: name a directory of Kilonova's own as the state path." in said
     assert tmp_path.stat().st_mode & 0o777 == 0o755
-    assert os.listdir(tmp_path) == ["README.md"]
-    for harmless in ("lost+found", "clouds.yaml"):
-        (tmp_path / harmless).mkdir(parents=True)
-        with pytest.raises(StateError, match="README"):
-            prepare_state(tmp_path)
-    (tmp_path / "README.md").unlink()
-    prepare_state(tmp_path).close()
-    (tmp_path / "README.md").touch()  # what has been one stays one
+    assert os.listdir(tmp_path) == [".git"]
+    (tmp_path / ".git").rename(tmp_path / ".profile")
+    with pytest.raises(StateError, match="a home directory"):
+        prepare_state(tmp_path)
+    with pytest.raises(StateError, match="a directory of the system"):
+        prepare_state(Path("/var/lib"))
+    (tmp_path / ".profile").rename(tmp_path / "kilonova.conf")  # what people put beside the state is theirs
     prepare_state(tmp_path).close()
 
 
