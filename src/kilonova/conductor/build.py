@@ -6,7 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from kilonova.base.clock import Random
-from kilonova.conductor import actions, addressing, server_groups
+from kilonova.conductor import addressing, outcome, server_groups
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
@@ -42,7 +42,7 @@ def place(connection: sa.Connection, action_id: ActionId, random: Random, now: d
         if refusal is None:
             return host
         refusals.append(refusal)
-    actions.fail(connection, action, explain(refusals), now)
+    outcome.fail(connection, action, explain(refusals), now)
     return None
 
 

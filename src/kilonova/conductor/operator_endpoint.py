@@ -37,7 +37,7 @@ class OperatorEndpoint:
         endpoint.on(rows.UPDATE_AGGREGATE, self._write(lambda c, r: aggregates.update(c, r, now())))
         endpoint.on(rows.DELETE_AGGREGATE, self._write(aggregates.delete))
         endpoint.on(rows.SET_AGGREGATE_HOST, self._write(aggregates.set_host))
-        endpoint.on(rows.DELETE_SERVICE, self._write(hosts.delete_service))
+        endpoint.on(rows.DELETE_SERVICE, self._write(lambda c, r: hosts.delete_service(c, r, self._clock.now())))
         return endpoint
 
     def _write(self, transaction: Callable[[sa.Connection, Q], None]) -> Callable[[Q, str], Awaitable[Ack]]:
