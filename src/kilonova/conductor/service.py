@@ -19,6 +19,7 @@ from kilonova.base.tasks import Supervisor
 from kilonova.conductor import auto_confirm, build, liveness, offload, watchdog
 from kilonova.conductor.api_endpoint import ApiEndpoint
 from kilonova.conductor.host_endpoint import HostEndpoint
+from kilonova.conductor.housekeeping import Housekeeping
 from kilonova.conductor.operator_endpoint import OperatorEndpoint
 from kilonova.config.conductor import ConductorSettings
 from kilonova.config.quota import QuotaSettings
@@ -40,7 +41,8 @@ QUEUE = "conductors"
 class Conductor:
     """Serves the API and hosts; owns the database.  `down_time_s`: silence that makes a host down;
     `resize_confirm_window_s`: how long a resize waits to be confirmed before it is (0: for ever); `offload_after_s`:
-    how long a shelved server stays on its host (negative: until somebody says)."""
+    how long a shelved server stays on its host (negative: until somebody says); `keep_deleted`: how long a deleted one
+    can be read (None: for ever)."""
 
     def __init__(
         self,
@@ -55,7 +57,9 @@ class Conductor:
         offload_after_s: float,
         failpoints: Failpoints,
         metrics: Metrics,
+        keep_deleted: timedelta | None = None,
     ) -> None:
+        self._housekeeping = Housekeeping(db, clock, keep_deleted)
         self._metrics, self._quotas = metrics, quotas
         self._db, self._compute, self._clock, self._settings = db, compute, clock, settings
         self._failpoints = failpoints
@@ -82,6 +86,7 @@ class Conductor:
         tasks.spawn("place", self._place_forever())
         if self._offload_after_s >= 0:
             tasks.spawn("offload", self._offload_forever())
+        self._housekeeping.start(tasks)
         tasks.periodic("watchdog", self._settings.watchdog_interval, self._watch, limit_s=60)
 
     async def check_database(self) -> None:
