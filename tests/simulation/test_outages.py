@@ -274,3 +274,47 @@ def test_what_the_watchdog_ends_is_counted(tmp_path: Path) -> None:
         assert world.metrics.value("kilonova_overdue_actions_total") == 1
 
     play(tmp_path, test)
+
+
+def test_a_short_outage_of_the_only_hypervisor_fails_no_create(tmp_path: Path) -> None:
+    """Its host is out of service for seconds; or the whole service has just started, and nobody has registered yet."""
+
+    async def test(world: World) -> None:
+        await world.hosts["b"].kill()
+        image_id = await image(world)
+        await world.clock.sleep(2 * world.settings.default.service_down_time)
+        lose(world, "a")
+        await in_service(world, "a", False)
+        waits = await create(world, "s1", image_id)
+        await world.clock.sleep(1)
+        path = f"/compute/v2.1/servers/{waits}/os-instance-actions"
+        (shown,) = (await world.http.get(path)).json()["instanceActions"]
+        assert shown["message"] == "Waiting for a host: its hypervisor does not answer."
+        world.machines["a"].come_back()
+        await active(world, waits, within_s=10)
+        lose(world, "a")
+        await in_service(world, "a", False)
+        begun, lost = world.clock.monotonic(), await create(world, "s2", image_id)
+        await world.until(lambda: has_status(world, lost, "ERROR"), within_s=120)
+        assert world.clock.monotonic() - begun >= world.settings.conductor.host_wait
+        world.machines["a"].come_back()
+
+    play(tmp_path, test)
+
+
+def test_a_create_is_not_too_early_for_a_cloud_that_starts(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with simulated(7, tmp_path, hosts=("a",), loss=0, doubling=0.2) as world:
+            early = await create(world, "s1", await image(world))
+            await active(world, early, within_s=30)
+
+    run_virtually(main())
+
+
+async def active(world: World, server_id: str, within_s: float) -> None:
+    await world.until(lambda: has_status(world, server_id, "ACTIVE"), within_s=within_s)
+
+
+async def has_status(world: World, server_id: str, wanted: str) -> bool:
+    found: str = (await world.http.get(f"/compute/v2.1/servers/{server_id}")).json()["server"]["status"]
+    return found == wanted

@@ -80,6 +80,11 @@ class Lanes:
             if run.interruptible:
                 task.cancel()
 
+    def revoke_all(self) -> None:
+        """Stop working on everything, in the same way."""
+        for action_id in self.running():
+            self.revoke(action_id)
+
     async def drain(self, limit_s: float) -> None:
         """Wait until nothing is in hand, at most `limit_s` seconds.  What is left is replayed by the next process."""
         deadline = self._clock.monotonic() + limit_s

@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from kilonova.base.errors import InvalidState, NotFound, NoValidHost, StaleWrite
 from kilonova.conductor import images, quota, resize, server_groups, shelving
 from kilonova.conductor.effects import ends_in, when_accepted, when_ended
+from kilonova.conductor.processes import check_epoch
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import actions as read_actions
-from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import hosts as write_hosts
@@ -172,13 +172,6 @@ def hand_out(connection: sa.Connection, request: Fetch, now: datetime) -> Fetche
     still_open = {action.id for action in open_actions}
     revoked = tuple(action_id for action_id in request.running if action_id not in still_open)
     return Fetched(items, revoked, more=len(items) < len(fresh))
-
-
-def check_epoch(connection: sa.Connection, host: HostName, epoch: int) -> None:
-    """Raises StaleWrite unless this is the host's current process."""
-    known = read_hosts.process_of(connection, host)
-    if known is None or known[0] != epoch:
-        raise StaleWrite(f"Host {host} has a newer process than epoch {epoch}.", host=host, epoch=epoch)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from kilonova.base.context import system_context
-from kilonova.base.errors import Conflict, NotFound, StaleWrite, StateError
-from kilonova.conductor.actions import accept, check_epoch
+from kilonova.base.errors import Conflict, NotFound, StaleWrite
+from kilonova.conductor.actions import accept
+from kilonova.conductor.processes import check_epoch
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
@@ -46,44 +47,27 @@ from kilonova.rpcapi.operators import DeleteService
 
 
 def register(connection: sa.Connection, request: RegisterHost, service_id: str, now: datetime) -> int:
-    """The epoch of this process of the host; the same process gets the same one again.
-
-    Raises StateError for a host under another node id, or a node under another host's name, than it has reported.
-    """
-    _check_identity(connection, request)
+    """The epoch of a process that was admitted (see processes.admit); the same process gets the same one again."""
     known = read_hosts.process_of(connection, request.host)
     values: dict[str, Any] = {
         "topic": request.topic,
         "zone": request.availability_zone,
         "process_id": request.process_id,
         "boot_id": request.boot_id,
+        "state_id": request.state_id or None,
+        "started_s": request.started_s,
+        "registered_at": now,
+        "left_at": None,
         "version": request.version,
         "up": True,
     }
     if known is None:
         write_hosts.insert_service(connection, now, id=service_id, host=request.host, binary=COMPUTE, epoch=1, **values)
         return 1
-    epoch, process_id, _ = known
-    if process_id != request.process_id:
-        epoch += 1
-        write_hosts.update_service(connection, request.host, COMPUTE, now, epoch=epoch, **values)
-    return epoch
-
-
-def _check_identity(connection: sa.Connection, request: RegisterHost) -> None:
-    node_id = write_hosts.node_id_of(connection, request.host)
-    if node_id is not None and node_id != request.node_id:
-        raise StateError(
-            f"Host '{request.host}' is known under node id {node_id} and registers with {request.node_id}: give it a "
-            "name of its own if another machine bears this one, or put the known id into its identity file if its "
-            "state directory was lost."
-        )
-    host = read_hosts.host_of_node(connection, request.node_id)
-    if host is not None and host != request.host:
-        raise StateError(
-            f"Node {request.node_id} is known as host '{host}' and registers as '{request.host}': set host = {host} if "
-            "the machine was renamed, or remove its identity file if the state directory was copied."
-        )
+    if known.process_id == request.process_id:
+        return known.epoch
+    write_hosts.update_service(connection, request.host, COMPUTE, now, epoch=known.epoch + 1, **values)
+    return known.epoch + 1
 
 
 def report_inventory(connection: sa.Connection, request: ReportInventory) -> None:

@@ -21,7 +21,7 @@ from kilonova.objects.states import ActionState, Verb
 
 ARGUMENTS = frozenset({"limit", "marker", "changes-since", "changes-before"})
 
-_SAID = frozenset({ActionState.FAILED, ActionState.SUPERSEDED})
+_SAID = frozenset(ActionState) - {ActionState.DONE}
 """What ended so has a message for people; what changed by itself always has one."""
 
 
