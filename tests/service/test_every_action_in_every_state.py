@@ -137,9 +137,12 @@ Trace = tuple[Instance, list[Action], list[ComputeNode]]
 
 
 def trace(connection: sa.Connection, instance_id: InstanceId) -> Trace:
-    """Everything that a refusal must leave as it is."""
+    """Everything that a refusal must leave as it is (the watchdog counts an action's time meanwhile)."""
     instance = read_servers.with_deleted(connection, instance_id)
-    return instance, read_actions.of_instance(connection, instance_id), read_hosts.list_nodes(connection)
+    actions = [
+        replace(one, counted_at=None, deadline=make.NOW) for one in read_actions.of_instance(connection, instance_id)
+    ]
+    return instance, actions, read_hosts.list_nodes(connection)
 
 
 async def ask(world: World, instance: Instance, action: str, image_id: str, token: str | None = None) -> int:

@@ -66,6 +66,8 @@ class Feed:
         fetched = await self._session.call(lambda epoch: self._session.conductor.fetch(epoch, attempt, running))
         for action_id in fetched.revoked:
             self._lanes.revoke(action_id)
+        for action_id in fetched.expired:
+            self._lanes.expire(action_id)
         if self._open:
             for item in fetched.items:
                 self._lanes.submit(item, tasks)

@@ -85,6 +85,11 @@ class Lanes:
         for action_id in self.running():
             self.revoke(action_id)
 
+    def expire(self, action_id: ActionId) -> None:
+        """The conductor says that an action's time is up: it ends as failed, and what it has made is undone."""
+        if action_id in self._runs:
+            self._runs[action_id][0].expire()
+
     async def drain(self, limit_s: float) -> None:
         """Wait until nothing is in hand, at most `limit_s` seconds.  What is left is replayed by the next process."""
         deadline = self._clock.monotonic() + limit_s
@@ -114,7 +119,6 @@ class Lanes:
                 self._on_idle(instance.id)
 
     async def _in_turn(self, run: Run) -> None:
-        await run.take_turn()
         try:
             outcome = await self._runner.run(run)
         finally:

@@ -6,7 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from kilonova.base.clock import Random
-from kilonova.conductor import actions, addressing, server_groups, waiting
+from kilonova.conductor import addressing, outcome, server_groups, waiting
 from kilonova.conductor.waiting import Patience, Wait
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
@@ -52,7 +52,7 @@ def place(
         waiting.begin(connection, action, wait, now)
         return wait
     waiting.end(connection, action, now, found=False)
-    actions.fail(connection, action, explain(refusals), now)
+    outcome.fail(connection, action, explain(refusals), now)
     return None
 
 

@@ -12,7 +12,7 @@ import structlog
 from kilonova.base.clock import Clock
 from kilonova.base.errors import Forbidden, HostTaken
 from kilonova.base.failpoints import Failpoints
-from kilonova.conductor import actions, host_boot, hosts, images, processes
+from kilonova.conductor import actions, host_boot, hosts, images, outcome, processes
 from kilonova.conductor.adoption import Claims
 from kilonova.conductor.liveness import Liveness
 from kilonova.db.engine import Database
@@ -126,7 +126,7 @@ class HostEndpoint:
         return await self._db.write(actions.hand_out, request, self._clock.now())
 
     async def _finish(self, request: rows.Finish) -> Ack:
-        verb = await self._db.write(actions.finish, request, self._clock.now())
+        verb = await self._db.write(outcome.finish, request, self._clock.new_id, self._clock.now())
         self._failpoints.hit("conductor.finish.recorded")
         self._hooks.ended(verb)
         return ACK

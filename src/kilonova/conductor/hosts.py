@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from kilonova.base.context import system_context
 from kilonova.base.errors import Conflict, NotFound, StaleWrite
+from kilonova.conductor import lost_hosts
 from kilonova.conductor.actions import accept
 from kilonova.conductor.processes import check_epoch
 from kilonova.db.readers import actions as read_actions
@@ -90,19 +91,23 @@ def set_enabled(connection: sa.Connection, request: SetHostEnabled, now: datetim
 
 
 def operator_update(connection: sa.Connection, request: UpdateService, now: datetime) -> None:
-    """An operator's word wins over the host's.  Raises NotFound."""
-    read_hosts.get_service(connection, request.service_id)
+    """An operator's word wins over the host's.  To call a host down ends what it has in progress (see lost_hosts).
+    Raises NotFound."""
+    service = read_hosts.get_service(connection, request.service_id)
     values: dict[str, Any] = {}
     if request.disabled is not None:
         values = {"disabled": request.disabled, "disabled_reason": request.disabled_reason, "disabled_by_host": False}
     if request.forced_down is not None:
         values["forced_down"] = request.forced_down
     write_hosts.update_service_by_id(connection, request.service_id, now, **values)
+    if request.forced_down is not None and service.binary == COMPUTE:
+        lost_hosts.call_down(connection, service.host, now, forced=request.forced_down)
 
 
-def delete_service(connection: sa.Connection, request: DeleteService) -> None:
+def delete_service(connection: sa.Connection, request: DeleteService, now: datetime) -> None:
     """Forget a service and what its host had.  Raises Conflict while it is up or has instances; that there is none is
-    no error.  A host that comes back registers as a new one."""
+    no error.  A host that comes back registers as a new one, and removes the guests of instances that were deleted
+    meanwhile (compute/reaper)."""
     try:
         service = read_hosts.get_service(connection, request.service_id)
     except NotFound:
@@ -114,6 +119,7 @@ def delete_service(connection: sa.Connection, request: DeleteService) -> None:
             f"Unable to delete compute service that is hosting instances. Migrate or delete the instances on "
             f"{service.host} first."
         )
+    lost_hosts.forget(connection, service.host, now)
     write_aggregates.remove_host(connection, service.host)
     write_hosts.delete_service(connection, service)
 
@@ -137,6 +143,8 @@ def judge_guests(connection: sa.Connection, request: JudgeGuests) -> Judged:
             elsewhere.append(instance.id)
         elif is_deleted:
             deleted.append(instance)
+    busy = {action.instance_id for action in read_actions.open_of_host(connection, request.host)}
+    deleted = [one for one in deleted if one.id not in busy]  # an open delete removes it
     strange = set(request.guests) - {instance.id for instance, _ in known}
     first = fitting(deleted, lambda one: JUDGE_GUESTS.reply_form.dump_json(Judged((one,))))
     return Judged(tuple(first), tuple(elsewhere), tuple(sorted(strange)))
@@ -229,7 +237,7 @@ def record_events(connection: sa.Connection, request: RecordEvents) -> None:
     """Raises StaleWrite, NotFound."""
     action = read_actions.get(connection, request.action_id)
     if action.host != request.host or action.attempt != request.attempt:
-        raise StaleWrite(f"Action {action.id} is in other hands now.", action_id=action.id)
+        raise StaleWrite(f"Action {action.id} is owned by a newer attempt.", action_id=action.id)
     write_actions.record_events(connection, action.id, request.attempt, request.events)
 
 

@@ -38,7 +38,7 @@ class OperatorEndpoint:
         endpoint.on(rows.UPDATE_AGGREGATE, self._write(lambda c, r: aggregates.update(c, r, now())))
         endpoint.on(rows.DELETE_AGGREGATE, self._write(aggregates.delete))
         endpoint.on(rows.SET_AGGREGATE_HOST, self._write(aggregates.set_host))
-        endpoint.on(rows.DELETE_SERVICE, self._write(hosts.delete_service))
+        endpoint.on(rows.DELETE_SERVICE, self._write(lambda c, r: hosts.delete_service(c, r, self._clock.now())))
         endpoint.on(rows.ADOPT_HOST, self._adoption.adopt)
         return endpoint
 

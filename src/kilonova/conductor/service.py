@@ -150,13 +150,10 @@ class Conductor:
     async def _watch(self) -> None:
         expected, jump = self._jumps.look()
         if jump:
-            moved = await self._db.write(watchdog.move_deadlines, expected, jump)
-            log.warning("the wall clock jumped", seconds=jump.total_seconds(), deadlines_moved=moved)
+            await self._db.write(watchdog.move_windows, expected, jump)
+            log.warning("the wall clock jumped", seconds=jump.total_seconds())
         self._jumps.count()
-        ended = await self._db.write(watchdog.end_overdue, self._clock.now())
-        self._metrics.overdue(ended)
-        if ended:
-            log.warning("actions ended past their deadline", count=ended)
+        await self._expire()
         waiting = await self._db.read(read_actions.unplaced)
         if self._to_place.empty():
             for action_id in waiting:
@@ -169,6 +166,19 @@ class Conductor:
                 log.warning("host is up" if up else "host is down", host=host, epoch=epoch)
         if self._resize_confirm_window:
             await self._confirm_resizes()
+
+    async def _expire(self) -> None:
+        """Each in a transaction of its own: one that cannot be ended keeps no other open."""
+        interval = self._settings.watchdog_interval
+        for action_id in await self._db.write(watchdog.count_time, interval, self._clock.now()):
+            try:
+                ended = await self._db.write(watchdog.expire, action_id, self._clock.now())
+            except Exception:
+                log.exception("an action past its deadline could not be ended", action=action_id)
+                continue
+            if ended:
+                self._metrics.overdue(1)
+                log.warning("an action ended past its deadline", action=action_id)
 
     async def _confirm_resizes(self) -> None:
         clock = self._clock

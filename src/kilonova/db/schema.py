@@ -124,6 +124,7 @@ actions = sa.Table(
     sa.Column("params", sa.JSON, nullable=False),
     sa.Column("message", sa.Text),
     _time("ended_at", null=True),
+    _time("counted_at", null=True),
     sa.UniqueConstraint("request_id", "instance_id"),
     sa.Index(None, "instance_id", "started_at"),
     # Open actions are few among many ended ones: hosts and the watchdog read only these.

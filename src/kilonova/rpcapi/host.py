@@ -96,11 +96,13 @@ class WorkItem:
 @dataclass(frozen=True, slots=True)
 class Fetched:
     """`items` are open actions of the host that it does not run yet, the oldest first: all of them, or with `more` as
-    many as one message takes; `revoked` those of `running` that are no longer open: stop them."""
+    many as one message takes; `revoked` those of `running` that are no longer open: stop them; `expired` those whose
+    time is up: end them, undo what was made, and report what became of the guest."""
 
     items: tuple[WorkItem, ...]
     revoked: tuple[ActionId, ...]
     more: bool = False
+    expired: tuple[ActionId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +284,7 @@ LEAVE = Method("leave", Leave, Ack, "The host's process ends in order.", timeout
 PING = Method("ping", Ping, Ack, "Whether the conductor answers, with its database.", timeout_s=2.5, attempt_s=1)
 # Sent again under the same attempt it hands out the same work, so a lost reply costs one attempt's patience.
 FETCH = Method("fetch", Fetch, Fetched, "Hand out the host's open actions.", timeout_s=12, attempt_s=3)
-FINISH = Method("finish", Finish, Ack, "An attempt ended; the last one of a host wins nothing twice.")
+FINISH = Method("finish", Finish, Ack, "An attempt ended.  A repeated report of the same attempt changes nothing.")
 CONFIRM_ATTEMPT = Method("confirm_attempt", ConfirmAttempt, Ack, "Whether an attempt is still the current one.")
 RECORD_EVENTS = Method("record_events", RecordEvents, Ack, "Steps of an attempt, for people to read.")
 BEGIN_IMAGE = Method("begin_image", BeginImage, ImageBegun, "An action's image is being made; NotFound once deleted.")

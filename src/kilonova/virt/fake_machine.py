@@ -172,7 +172,7 @@ class FakeHypervisor:
         """The host reboots: every guest is off and nobody was told; memory that was saved stays so."""
         for guest in self.guests.values():
             if not guest.saved:
-                guest.power, guest.reason = PowerState.SHUTDOWN, "unknown"
+                guest.power, guest.reason = PowerState.SHUTDOWN, ""  # as libvirt says of it then
             guest.hang_up("The guest is no longer running.")
         for done in self.late.values():
             done.set_result(None)

@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from kilonova.conductor import actions, build, hosts
+from kilonova.conductor import actions, build, hosts, outcome, watchdog
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
@@ -31,9 +31,9 @@ class Desk:
         self.now = make.NOW
         self._serial = 0
 
-    def write(self, fn: Any, *args: Any) -> Any:
+    def write(self, fn: Any, *args: Any, **words: Any) -> Any:
         self.now += timedelta(seconds=1)
-        return make.run(self.db.write(fn, *args))
+        return make.run(self.db.write(fn, *args, **words))
 
     def read(self, fn: Any, *args: Any) -> Any:
         return make.run(self.db.read(fn, *args))
@@ -77,7 +77,7 @@ class Desk:
         token = AttemptId(attempt) if attempt is not None else action.attempt
         assert token is not None
         report = Finish(action.host, action.id, token, succeeded, power, (), message)
-        self.write(actions.finish, report, self.now)
+        self.write(outcome.finish, report, self._new_id, self.now)
 
     def observe(self, power: PowerState | None, *, epoch: int = 1, reason: str = "because") -> None:
         self._serial += 1
@@ -89,6 +89,16 @@ class Desk:
         self.register()
         self.place(self.create())
         self.finish(self.fetch("t-create").items[0].action)
+
+    def look(self, passed: timedelta) -> int:
+        """The watchdog looks, so much later, having looked all the while; how many actions it ended."""
+        self.now += passed
+        due = self.write(watchdog.count_time, passed.total_seconds() + 1, self.now)
+        return sum(self.write(watchdog.expire, action_id, self.now) for action_id in due)
+
+    def _new_id(self) -> str:
+        self._serial += 1
+        return f"id-{self._serial}"
 
     def instance(self) -> Instance:
         return self.read(read_instances.get, ONE)

@@ -2,12 +2,13 @@
 """What hosts tell: levels, observations, and who may override whom."""
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from kilonova.base.errors import NotFound, StaleWrite, StateError
-from kilonova.conductor import hosts, liveness, processes, watchdog
+from kilonova.conductor import hosts, liveness, processes
 from kilonova.db.readers import actions as read_actions
 from kilonova.objects.guest import NOT_RESPONDING
 from kilonova.objects.ids import HostName
@@ -133,17 +134,15 @@ def test_what_is_seen_twice_is_recorded_once_and_a_moment_not_at_all(desk: Desk)
     assert [action.verb for action in desk.actions()] == [Verb.POWER_UPDATE, Verb.CREATE]
 
 
-def test_no_accepted_action_stays_open_past_its_deadline(desk: Desk) -> None:
-    from datetime import timedelta
-
+def test_what_no_host_asked_for_expires(desk: Desk) -> None:
     desk.register()
     desk.place(desk.create())
-    assert desk.write(watchdog.end_overdue, desk.now) == 0
-    assert desk.write(watchdog.end_overdue, desk.now + timedelta(hours=1)) == 1
+    assert desk.look(timedelta(0)) == 0
+    assert desk.look(timedelta(hours=1)) == 1
     assert desk.newest_action().state is ActionState.FAILED
     fault = desk.instance().fault
     assert fault is not None
-    assert "create did not end within its deadline (host h1)" in fault.message
+    assert "create did not begin within its deadline: host h1 never asked for it" in fault.message
 
 
 def test_a_silent_host_is_down_after_its_time_and_only_after_the_grace_of_the_conductor(desk: Desk) -> None:
@@ -202,7 +201,7 @@ def test_a_delete_that_failed_is_taken_up_again_when_the_guest_can_be_judged(des
     failed_delete(desk)
     desk.observe(PowerState.NOSTATE, reason="starting-up")
     assert desk.fetch("t-none").items == ()
-    desk.observe(PowerState.SHUTDOWN, reason="unknown")
+    desk.observe(PowerState.SHUTDOWN, reason="")
     (item,) = desk.fetch("t-again").items
     assert item.action.verb is Verb.DELETE
     assert (item.action.user_id, item.action.project_id) == ("kilonova", desk.instance().project_id)

@@ -5,10 +5,10 @@ import sqlalchemy as sa
 
 from kilonova.base.errors import NotFound
 from kilonova.db import rows
-from kilonova.db.schema import action_events, actions
+from kilonova.db.schema import action_events, actions, instances
 from kilonova.objects.action import IMAGE, Action, ActionEvent
 from kilonova.objects.ids import ActionId, HostName, ImageId, InstanceId
-from kilonova.objects.states import VERBS, ActionState
+from kilonova.objects.states import VERBS, ActionState, Verb
 
 # Made once: building a statement costs more than running it.
 _OF_ID = sa.select(actions).where(actions.c.id == sa.bindparam("of_id"))
@@ -79,6 +79,27 @@ def unplaced(connection: sa.Connection) -> list[ActionId]:
 def all_open(connection: sa.Connection) -> list[Action]:
     """Every open action (for the watchdog: few, however many have ended)."""
     query = sa.select(actions).where(actions.c.state == sa.literal_column("'open'"))
+    return [rows.action_from(row) for row in connection.execute(query).mappings()]
+
+
+def deletes_of_living(connection: sa.Connection, host: HostName) -> list[Action]:
+    """Open deletes of instances of a host that are not marked deleted yet."""
+    query = sa.select(actions).join(instances, instances.c.id == actions.c.instance_id)
+    query = query.where(
+        actions.c.state == sa.literal_column("'open'"),
+        actions.c.host == host,
+        actions.c.verb == Verb.DELETE,
+        instances.c.deleted_at.is_(None),
+    )
+    return [rows.action_from(row) for row in connection.execute(query).mappings()]
+
+
+def abandoned(connection: sa.Connection, host: HostName) -> list[Action]:
+    """Actions of a host that were abandoned, of instances that are not deleted."""
+    query = sa.select(actions).join(instances, instances.c.id == actions.c.instance_id)
+    query = query.where(
+        actions.c.state == ActionState.ABANDONED, instances.c.host == host, instances.c.deleted_at.is_(None)
+    )
     return [rows.action_from(row) for row in connection.execute(query).mappings()]
 
 

@@ -81,6 +81,23 @@ def process_of(connection: sa.Connection, host: HostName) -> HostProcess | None:
     return None if row is None else HostProcess(*row)
 
 
+_STATE = sa.select(services.c.up, services.c.forced_down).where(
+    services.c.host == sa.bindparam("of_host"), services.c.binary == COMPUTE
+)
+
+
+def is_up(connection: sa.Connection, host: HostName) -> bool:
+    """Whether a host is alive, and was not called down by an operator."""
+    row = connection.execute(_STATE, {"of_host": host}).first()
+    return row is not None and row.up and not row.forced_down
+
+
+def is_forced_down(connection: sa.Connection, host: HostName) -> bool:
+    """Whether an operator has called a host down."""
+    row = connection.execute(_STATE, {"of_host": host}).first()
+    return row is not None and row.forced_down
+
+
 def host_of_node(connection: sa.Connection, node_id: str) -> HostName | None:
     """The host that has reported under this node id."""
     query = sa.select(compute_nodes.c.host).where(compute_nodes.c.node_id == node_id)
