@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from structlog.testing import capture_logs
 
 from kilonova.conductor import hosts
@@ -309,6 +310,27 @@ def test_a_create_is_not_too_early_for_a_cloud_that_starts(tmp_path: Path) -> No
             await active(world, early, within_s=30)
 
     run_virtually(main())
+
+
+def test_a_watch_that_fails_in_each_round_keeps_no_other_watch_from_its_rounds(tmp_path: Path) -> None:
+    """The database holds an action whose row cannot even be fetched."""
+
+    async def test(world: World) -> None:
+        odd = await create(world, "s1", await image(world))
+        await active(world, odd, within_s=60)
+
+        def spoil(connection: sa.Connection) -> None:
+            actions = sa.table("actions", sa.column("params"), sa.column("state"), sa.column("host"))
+            connection.execute(sa.update(actions).values(params="{", state="open", host="nowhere"))
+
+        await world.db.write(spoil)
+        with capture_logs() as said:
+            await world.hosts["b"].kill()
+            await world.clock.sleep(world.settings.default.service_down_time + 30)
+        assert {line["task"] for line in said if line["event"] == "periodic task failed"} == {"watchdog"}
+        assert (await service(world, "b")).up is False
+
+    play(tmp_path, test)
 
 
 async def active(world: World, server_id: str, within_s: float) -> None:

@@ -28,6 +28,7 @@ from kilonova.compute.observer import Observer
 from kilonova.compute.operation import Tools
 from kilonova.compute.precache import Precache
 from kilonova.compute.reaper import Reaper
+from kilonova.compute.refusals import Refusals
 from kilonova.compute.reports import Reports
 from kilonova.compute.runner import Runner
 from kilonova.compute.session import Identity, Session
@@ -100,7 +101,8 @@ class ComputeManager:
         runner = Runner(self._failpoints, session)
         hooks = (observer.idle, self._look_for_work, self.metrics)
         lanes = Lanes(self._identity.host, session.conductor, runner, tools, *hooks)
-        feed = Feed(session, lanes, clock, defaults.action_poll_interval)
+        refusals = Refusals(session, self.driver)
+        feed = Feed(session, lanes, refusals, clock, defaults.action_poll_interval)
         reports = Reports(session, self.driver, self.virtapi, observer, clock)
         self._session, self._lanes, self._feed, self._reports = session, lanes, feed, reports
         self._precache = Precache(cache)

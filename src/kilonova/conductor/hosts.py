@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What hosts tell: who they are, what they have, what their hypervisor says.  Each function is one transaction."""
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -12,6 +13,7 @@ from kilonova.base.context import system_context
 from kilonova.base.errors import Conflict, NotFound, StaleWrite
 from kilonova.conductor import lost_hosts
 from kilonova.conductor.actions import accept
+from kilonova.conductor.one_by_one import each
 from kilonova.conductor.processes import check_epoch
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
@@ -24,7 +26,7 @@ from kilonova.db.writers import instances as write_instances
 from kilonova.db.writers import notifications as write_notifications
 from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.guest import NOT_RESPONDING
-from kilonova.objects.ids import ActionId, AttemptId, InstanceId
+from kilonova.objects.ids import ActionId, AttemptId, HostName, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import VERBS, ActionState, PowerState, Verb, VmState, desired, observed
 from kilonova.rpcapi.conductor import AcceptAction, UpdateService
@@ -160,16 +162,25 @@ def report_states(
     as off.  A repeat changes nothing.
     """
     check_epoch(connection, request.host, request.epoch)
-    for seen, action_id in zip(request.states, action_ids, strict=True):
-        try:
-            instance = read_instances.get(connection, seen.instance_id)
-        except NotFound:
-            continue
-        if instance.host == request.host and not read_actions.open_of_instance(connection, instance.id):
-            if _is_owed(connection, instance, seen):
-                _delete_again(connection, instance, action_id, now)
-            else:
-                _observe(connection, instance, seen, action_id, now)
+
+    def report(one: tuple[Observed, ActionId]) -> None:
+        _report_state(connection, request.host, *one, now)
+
+    deque(each(connection, zip(request.states, action_ids, strict=True), report, "a guest's state"), maxlen=0)
+
+
+def _report_state(
+    connection: sa.Connection, host: HostName, seen: Observed, action_id: ActionId, now: datetime
+) -> None:
+    try:
+        instance = read_instances.get(connection, seen.instance_id)
+    except NotFound:
+        return
+    if instance.host == host and not read_actions.open_of_instance(connection, instance.id):
+        if _is_owed(connection, instance, seen):
+            _delete_again(connection, instance, action_id, now)
+        else:
+            _observe(connection, instance, seen, action_id, now)
 
 
 def _is_owed(connection: sa.Connection, instance: Instance, seen: Observed) -> bool:

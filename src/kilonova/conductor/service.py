@@ -90,7 +90,11 @@ class Conductor:
         tasks.spawn("place", self._place_forever())
         if self._offload_after_s >= 0:
             tasks.spawn("offload", self._offload_forever())
-        tasks.periodic("watchdog", self._settings.watchdog_interval, self._watch, limit_s=60)
+        watches = {"watchdog": self._watch, "unplaced": self._place_again, "liveness": self._watch_hosts}
+        if self._resize_confirm_window:
+            watches["confirm resizes"] = self._confirm_resizes
+        for name, watch in watches.items():  # each by itself: one that fails or hangs keeps no other from its round
+            tasks.periodic(name, self._settings.watchdog_interval, watch, limit_s=60)
 
     async def check_database(self) -> None:
         """A question to the database, end to end."""
@@ -154,18 +158,20 @@ class Conductor:
             log.warning("the wall clock jumped", seconds=jump.total_seconds())
         self._jumps.count()
         await self._expire()
+
+    async def _place_again(self) -> None:
         waiting = await self._db.read(read_actions.unplaced)
         if self._to_place.empty():
             for action_id in waiting:
                 self._to_place.put_nowait(action_id)
+
+    async def _watch_hosts(self) -> None:
         judge = self._liveness.may_judge(self._settings.watchdog_interval)
         changed = await self._db.read(liveness.changes, self._liveness, judge)
         if changed:
             await self._db.write(liveness.record, changed, self._clock.now())
             for host, epoch, up in changed:
                 log.warning("host is up" if up else "host is down", host=host, epoch=epoch)
-        if self._resize_confirm_window:
-            await self._confirm_resizes()
 
     async def _expire(self) -> None:
         """Each in a transaction of its own: one that cannot be ended keeps no other open."""
