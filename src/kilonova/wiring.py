@@ -122,7 +122,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         manager = _compute_manager(settings, clock, failpoints, store, files)
         stack.push_async_callback(manager.stop)
         tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))
-        await _conductor(settings, clock, failpoints, db, bus, manager.metrics).start(bus, tasks)
+        await _conductor(settings, clock, failpoints, db, bus, manager.metrics, alone=True).start(bus, tasks)
         deps = ApiDeps(
             db=db,
             conductor=ConductorAPI(caller),
@@ -172,7 +172,7 @@ async def compute_process(settings: Settings, clock: Clock, failpoints: Failpoin
         stack.push_async_callback(manager.stop)
         tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))
         if db is not None:
-            await _conductor(settings, clock, failpoints, db, bus, manager.metrics).start(bus, tasks)
+            await _conductor(settings, clock, failpoints, db, bus, manager.metrics, alone=True).start(bus, tasks)
         tasks.spawn("start", manager.start(bus, tasks))
         yield ComputeProcess(manager, _host_vitals(manager, bus, tasks, settings))
 
@@ -227,7 +227,14 @@ def _compute_manager(
 
 
 def _conductor(
-    settings: Settings, clock: Clock, failpoints: Failpoints, db: "Database", bus: "Bus", metrics: Metrics
+    settings: Settings,
+    clock: Clock,
+    failpoints: Failpoints,
+    db: "Database",
+    bus: "Bus",
+    metrics: Metrics,
+    *,
+    alone: bool = False,
 ) -> "Conductor":
     from kilonova.conductor.service import Conductor
     from kilonova.rpcapi.compute import ComputeAPI
@@ -245,6 +252,7 @@ def _conductor(
         failpoints=failpoints,
         metrics=metrics,
         keep_deleted=settings.database.keep_deleted,
+        alone=alone,
     )
 
 

@@ -10,7 +10,7 @@ KilonovaError
 ├── ImageUnacceptable, NoValidHost, Overloaded
 ├── HypervisorUnavailable, OutcomeUnknown, NativeCallTimeout
 ├── HypervisorError, NotSupported, GuestNotRunning, GuestStuck
-├── RpcTimeout, RpcUnavailable, StaleWrite, DeadlineExceeded
+├── RpcTimeout, RpcUnavailable, StaleWrite, HostSuperseded, HostTaken, DeadlineExceeded
 ├── DatabaseUnavailable, StorageFull
 └── ConfigError, DriverLoadError, StateError          (end a command with one sentence)
 """
@@ -173,6 +173,20 @@ class StaleWrite(KilonovaError):
     """A report from an attempt or host epoch that is no longer the current one: refused, nothing changed."""
 
     code = "stale-write"
+
+
+class HostSuperseded(StaleWrite):
+    """The host has a newer process than the one that asks: that one changes nothing more, and ends."""
+
+    code = "host-superseded"
+
+
+class HostTaken(KilonovaError):
+    """A process registers for a host that has another one.  `details["heard_s_ago"]` is how many seconds ago that was
+    heard; null when the conductor has not heard it since its own start."""
+
+    code = "host-taken"
+    retryable = True
 
 
 class DeadlineExceeded(KilonovaError):

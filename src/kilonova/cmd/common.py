@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kilonova.base.errors import KilonovaError, StateError
+from kilonova.base.errors import HostSuperseded, HostTaken, KilonovaError, StateError
 
 if TYPE_CHECKING:
     from kilonova.config.load import Settings
@@ -22,10 +22,15 @@ ConfigFiles = Annotated[list[str] | None, typer.Option(help="Configuration file;
 StatePath = Annotated[str | None, typer.Option(help="Directory of all state (default: by user).")]
 
 
+HOST_LOST = 150
+"""The exit status of a process whose host has another process: it must not be started again before somebody has looked
+(RestartPreventExitStatus in the units).  From the range that LSB leaves to applications."""
+
+
 @contextmanager
 def ending_in_one_sentence() -> Generator[None]:
-    """Our own errors end the process with status 1 and one sentence on standard error; anything else is a defect and
-    keeps its traceback."""
+    """Our own errors end the process with status 1 (or HOST_LOST) and one sentence on standard error; anything else is
+    a defect and keeps its traceback."""
     error: BaseException | None = None
     try:
         yield
@@ -33,7 +38,7 @@ def ending_in_one_sentence() -> Generator[None]:
         error = _first(group)
     if error is not None:  # not within except*, which would make a group, with a traceback, of the exit too
         print(f"kilonova: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(HOST_LOST if isinstance(error, HostSuperseded | HostTaken) else 1)
 
 
 def _first(error: BaseException) -> BaseException:

@@ -80,6 +80,11 @@ class Lanes:
             if run.interruptible:
                 task.cancel()
 
+    def revoke_all(self) -> None:
+        """Stop working on everything, in the same way."""
+        for action_id in self.running():
+            self.revoke(action_id)
+
     def expire(self, action_id: ActionId) -> None:
         """The conductor says that an action's time is up: it ends as failed, and what it has made is undone."""
         if action_id in self._runs:

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import Protocol
 
 import structlog
 
@@ -19,12 +20,13 @@ from kilonova.base.errors import (
     HypervisorError,
     HypervisorUnavailable,
     KilonovaError,
+    NotFound,
     NotSupported,
     StaleWrite,
 )
 from kilonova.base.failpoints import Failpoints
 from kilonova.compute.operation import Job, Operation, Step
-from kilonova.objects.action import ActionEvent
+from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.states import PowerState
 from kilonova.virt.power import able
 
@@ -142,11 +144,25 @@ class Revoked(Exception):
     """The conductor took the action back: end quietly, somebody else decides."""
 
 
-class Runner:
-    """Runs attempts.  Holds no state of its own."""
+class Hold(Protocol):
+    """Whether this process may touch guests at all (see kilonova.compute.session.Session)."""
 
-    def __init__(self, failpoints: Failpoints) -> None:
-        self._failpoints = failpoints
+    @property
+    def held(self) -> bool:
+        """As far as it has heard; asked before each step."""
+        ...
+
+    async def confirm(self, action: Action) -> None:
+        """By the conductor's own word, as long as that takes.  Raises StaleWrite, NotFound when the action is in other
+        hands."""
+        ...
+
+
+class Runner:
+    """Runs attempts.  Without a `hold` its process is the only one (tests)."""
+
+    def __init__(self, failpoints: Failpoints, hold: Hold | None = None) -> None:
+        self._failpoints, self._hold = failpoints, hold
 
     async def run(self, run: Run) -> Outcome:
         """Run to an outcome.  Raises Revoked."""
@@ -173,7 +189,11 @@ class Runner:
 
     async def _clean_up(self, run: Run, message: str) -> str:
         """What the failed run has made is made absent; the message, with what could not be.  That stays, with the
-        instance's claim, until it is deleted."""
+        instance's claim, until it is deleted.
+
+        What another process of the host, or another attempt, has made since must not be removed: nothing is before the
+        conductor has said that the action is still this attempt's."""
+        await self._confirm(run)
         try:
             await self._until_answered(run, tuple(reversed(run.operation.steps)), Phase.UNDO)
         except Revoked:
@@ -182,6 +202,16 @@ class Runner:
             log.warning("clean-up failed", instance=run.job.instance.id, error=_explain(exc))
             return f"{message} What was made could not be removed: {_explain(exc)}"
         return message
+
+    async def _confirm(self, run: Run) -> None:
+        """Raises Revoked."""
+        if self._hold is None or run.job.action.attempt is None:  # the latter is asked for by no action
+            return
+        try:
+            with run.may_interrupt():
+                await self._hold.confirm(run.job.action)
+        except (StaleWrite, NotFound) as exc:
+            raise Revoked from exc
 
     async def _read_power(self, run: Run) -> PowerState | None:
         found: list[PowerState | None] = []
@@ -231,7 +261,7 @@ class Runner:
             pause = min(pause * 2, RETRY_MOST_S)
 
     async def _step(self, run: Run, step: Step, phase: Phase) -> None:
-        if run.revoked:
+        if run.revoked or (self._hold is not None and not self._hold.held):
             raise Revoked
         if phase is Phase.DO:
             run.check_time()

@@ -4,15 +4,18 @@
 Every function here is one transaction (or part of one): it takes a Connection first and runs in the database thread.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
+import structlog
 
-from kilonova.base.errors import InvalidState, NoValidHost, StaleWrite
+from kilonova.base.errors import InvalidState, NotFound, NoValidHost
 from kilonova.conductor import images, quota, resize, server_groups, shelving
 from kilonova.conductor.effects import when_accepted
 from kilonova.conductor.outcome import end_without_host, leave_user
+from kilonova.conductor.processes import check_epoch
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
@@ -21,12 +24,14 @@ from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
 from kilonova.objects.action import Action
-from kilonova.objects.ids import ActionId, HostName
+from kilonova.objects.ids import ActionId, AttemptId, HostName
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import VERBS, ActionState, Verb
 from kilonova.rpcapi.conductor import DIFFERENT_HOST, HOST, NETWORKS, SAME_HOST, AcceptAction, CreateServers
 from kilonova.rpcapi.host import FETCH, Fetch, Fetched, WorkItem
 from kilonova.rpcapi.method import fitting
+
+log = structlog.get_logger(__name__)
 
 
 def create(
@@ -171,26 +176,36 @@ def hand_out(connection: sa.Connection, request: Fetch, now: datetime) -> Fetche
     open_actions = read_actions.open_of_host(connection, request.host)
     running = frozenset(request.running)
     fresh = [action for action in open_actions if action.id not in running]
-    work = (
-        WorkItem(replace(action, attempt=request.attempt), read_instances.get_known(connection, action.instance_id)[0])
-        for action in fresh
-    )
-    items = tuple(fitting(work, lambda item: FETCH.reply_form.dump_json(Fetched((item,), ()))))
+    readable, held_back = _work(connection, fresh, request.attempt)
+    items = tuple(fitting(readable, lambda item: FETCH.reply_form.dump_json(Fetched((item,), ()))))
     write_actions.hand_out(connection, [item.action.id for item in items], request.attempt, now)
     still_open = {action.id for action in open_actions}
     revoked = tuple(action_id for action_id in request.running if action_id not in still_open)
     expired = tuple(action.id for action in open_actions if action.id in running and is_overdue(action))
-    return Fetched(items, revoked, more=len(items) < len(fresh), expired=expired)
+    return Fetched(items, revoked, more=len(items) + len(held_back) < len(fresh), expired=expired)
+
+
+def _work(
+    connection: sa.Connection, actions: list[Action], attempt: AttemptId
+) -> tuple[Iterator[WorkItem], list[ActionId]]:
+    """Actions with their instances, as far as they are asked for; and those passed over on the way, whose instances
+    cannot be read."""
+    passed_over: list[ActionId] = []
+
+    def items() -> Iterator[WorkItem]:
+        for action in actions:
+            try:
+                instance = read_instances.get_known(connection, action.instance_id)[0]
+            except (NotFound, ValueError, KeyError, TypeError) as exc:
+                log.error("an action is held back: its instance cannot be read", action=action.id, error=repr(exc))
+                passed_over.append(action.id)
+                continue
+            yield WorkItem(replace(action, attempt=attempt), instance)
+
+    return items(), passed_over
 
 
 def is_overdue(action: Action) -> bool:
     """Whether its time is up, as far as it was counted: the clock may have jumped since.  A delete's never is."""
     counted = action.counted_at
     return action.verb is not Verb.DELETE and counted is not None and action.deadline <= counted
-
-
-def check_epoch(connection: sa.Connection, host: HostName, epoch: int) -> None:
-    """Raises StaleWrite unless this is the host's current process."""
-    known = read_hosts.process_of(connection, host)
-    if known is None or known[0] != epoch:
-        raise StaleWrite(f"Host {host} has a newer process than epoch {epoch}.", host=host, epoch=epoch)

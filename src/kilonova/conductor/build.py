@@ -6,7 +6,8 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from kilonova.base.clock import Random
-from kilonova.conductor import addressing, outcome, server_groups
+from kilonova.conductor import addressing, outcome, server_groups, waiting
+from kilonova.conductor.waiting import Patience, Wait
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
@@ -23,11 +24,14 @@ from kilonova.rpcapi.conductor import AVAILABILITY_ZONE, DIFFERENT_HOST, HOST, N
 from kilonova.scheduler.choose import choose, explain
 
 
-def place(connection: sa.Connection, action_id: ActionId, random: Random, now: datetime) -> HostName | None:
+def place(
+    connection: sa.Connection, action_id: ActionId, random: Random, now: datetime, patience: Patience | None = None
+) -> HostName | Wait | None:
     """Choose a host for the action's instance, claim it and give the action to it; the host to wake.
 
-    With no host the action ends as failed and the instance's fault says what each filter refused.  An action that is
-    no longer open or has a host already is left alone.
+    With no host the action waits for one that is coming back, as far as `patience` goes (none: not at all), or ends as
+    failed, and the instance's fault says what each filter refused.  An action that is no longer open or has a host
+    already is left alone.
     """
     action = read_actions.get(connection, action_id)
     if action.host is not None or not read_actions.is_open(action):
@@ -40,8 +44,14 @@ def place(connection: sa.Connection, action_id: ActionId, random: Random, now: d
     for host in choice.hosts:
         refusal = _take(connection, action, instance, nodes[host], now)
         if refusal is None:
+            waiting.end(connection, action, now, found=True)
             return host
         refusals.append(refusal)
+    wait = waiting.coming(connection, wanted, nodes, patience or Patience(), now)
+    if wait is not None:
+        waiting.begin(connection, action, wait, now)
+        return wait
+    waiting.end(connection, action, now, found=False)
     outcome.fail(connection, action, explain(refusals), now)
     return None
 

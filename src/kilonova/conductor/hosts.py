@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What hosts tell: who they are, what they have, what their hypervisor says.  Each function is one transaction."""
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -9,9 +10,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from kilonova.base.context import system_context
-from kilonova.base.errors import Conflict, NotFound, StaleWrite, StateError
+from kilonova.base.errors import Conflict, NotFound, StaleWrite
 from kilonova.conductor import lost_hosts
-from kilonova.conductor.actions import accept, check_epoch
+from kilonova.conductor.actions import accept
+from kilonova.conductor.one_by_one import each
+from kilonova.conductor.processes import check_epoch
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
@@ -23,7 +26,7 @@ from kilonova.db.writers import instances as write_instances
 from kilonova.db.writers import notifications as write_notifications
 from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.guest import NOT_RESPONDING
-from kilonova.objects.ids import ActionId, AttemptId, InstanceId
+from kilonova.objects.ids import ActionId, AttemptId, HostName, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import VERBS, ActionState, PowerState, Verb, VmState, desired, observed
 from kilonova.rpcapi.conductor import AcceptAction, UpdateService
@@ -52,44 +55,27 @@ COUNT = "count"
 
 
 def register(connection: sa.Connection, request: RegisterHost, service_id: str, now: datetime) -> int:
-    """The epoch of this process of the host; the same process gets the same one again.
-
-    Raises StateError for a host under another node id, or a node under another host's name, than it has reported.
-    """
-    _check_identity(connection, request)
+    """The epoch of a process that was admitted (see processes.admit); the same process gets the same one again."""
     known = read_hosts.process_of(connection, request.host)
     values: dict[str, Any] = {
         "topic": request.topic,
         "zone": request.availability_zone,
         "process_id": request.process_id,
         "boot_id": request.boot_id,
+        "state_id": request.state_id or None,
+        "started_s": request.started_s,
+        "registered_at": now,
+        "left_at": None,
         "version": request.version,
         "up": True,
     }
     if known is None:
         write_hosts.insert_service(connection, now, id=service_id, host=request.host, binary=COMPUTE, epoch=1, **values)
         return 1
-    epoch, process_id, _ = known
-    if process_id != request.process_id:
-        epoch += 1
-        write_hosts.update_service(connection, request.host, COMPUTE, now, epoch=epoch, **values)
-    return epoch
-
-
-def _check_identity(connection: sa.Connection, request: RegisterHost) -> None:
-    node_id = write_hosts.node_id_of(connection, request.host)
-    if node_id is not None and node_id != request.node_id:
-        raise StateError(
-            f"Host '{request.host}' is known under node id {node_id} and registers with {request.node_id}: give it a "
-            "name of its own if another machine bears this one, or put the known id into its identity file if its "
-            "state directory was lost."
-        )
-    host = read_hosts.host_of_node(connection, request.node_id)
-    if host is not None and host != request.host:
-        raise StateError(
-            f"Node {request.node_id} is known as host '{host}' and registers as '{request.host}': set host = {host} if "
-            "the machine was renamed, or remove its identity file if the state directory was copied."
-        )
+    if known.process_id == request.process_id:
+        return known.epoch
+    write_hosts.update_service(connection, request.host, COMPUTE, now, epoch=known.epoch + 1, **values)
+    return known.epoch + 1
 
 
 def report_inventory(connection: sa.Connection, request: ReportInventory) -> None:
@@ -181,16 +167,25 @@ def report_states(
     as off.  A repeat changes nothing.
     """
     check_epoch(connection, request.host, request.epoch)
-    for seen, action_id in zip(request.states, action_ids, strict=True):
-        try:
-            instance = read_instances.get(connection, seen.instance_id)
-        except NotFound:
-            continue
-        if instance.host == request.host and not read_actions.open_of_instance(connection, instance.id):
-            if _is_owed(connection, instance, seen):
-                _delete_again(connection, instance, action_id, now)
-            else:
-                _observe(connection, instance, seen, action_id, now)
+
+    def report(one: tuple[Observed, ActionId]) -> None:
+        _report_state(connection, request.host, *one, now)
+
+    deque(each(connection, zip(request.states, action_ids, strict=True), report, "a guest's state"), maxlen=0)
+
+
+def _report_state(
+    connection: sa.Connection, host: HostName, seen: Observed, action_id: ActionId, now: datetime
+) -> None:
+    try:
+        instance = read_instances.get(connection, seen.instance_id)
+    except NotFound:
+        return
+    if instance.host == host and not read_actions.open_of_instance(connection, instance.id):
+        if _is_owed(connection, instance, seen):
+            _delete_again(connection, instance, action_id, now)
+        else:
+            _observe(connection, instance, seen, action_id, now)
 
 
 def _is_owed(connection: sa.Connection, instance: Instance, seen: Observed) -> bool:

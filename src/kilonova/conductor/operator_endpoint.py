@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from kilonova.base.clock import Clock
 from kilonova.conductor import aggregates, hosts
+from kilonova.conductor.adoption import Adoption
 from kilonova.db.engine import Database
 from kilonova.db.writers import flavors
 from kilonova.rpcapi import operators as rows
@@ -21,8 +22,8 @@ ACK = Ack()
 class OperatorEndpoint:
     """All handlers are safe to call again with the same request."""
 
-    def __init__(self, db: Database, clock: Clock) -> None:
-        self._db, self._clock = db, clock
+    def __init__(self, db: Database, clock: Clock, adoption: Adoption) -> None:
+        self._db, self._clock, self._adoption = db, clock, adoption
 
     def endpoint(self) -> Endpoint:
         """The handlers, by row."""
@@ -38,6 +39,7 @@ class OperatorEndpoint:
         endpoint.on(rows.DELETE_AGGREGATE, self._write(aggregates.delete))
         endpoint.on(rows.SET_AGGREGATE_HOST, self._write(aggregates.set_host))
         endpoint.on(rows.DELETE_SERVICE, self._write(lambda c, r: hosts.delete_service(c, r, self._clock.now())))
+        endpoint.on(rows.ADOPT_HOST, self._adoption.adopt)
         return endpoint
 
     def _write(self, transaction: Callable[[sa.Connection, Q], None]) -> Callable[[Q, str], Awaitable[Ack]]:

@@ -4,6 +4,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError, model_validator
 
 from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.ids import ActionId, AttemptId, HostName, ImageId, InstanceId
@@ -11,6 +15,7 @@ from kilonova.objects.instance import Instance
 from kilonova.objects.service import Inventory
 from kilonova.objects.states import PowerState
 from kilonova.rpc.bus import token
+from kilonova.rpcapi.batch import Each, reason
 from kilonova.rpcapi.method import Ack, Caller, Method
 
 SUBSCRIPTION = "conductor.host.*"
@@ -27,7 +32,11 @@ def subject(host: HostName) -> str:
 @dataclass(frozen=True, slots=True)
 class RegisterHost:
     """`process_id` is fresh at each start of the host's process: the same one gets the same epoch again.
-    `resume_guests`: when the machine has booted since the host's last process, start the guests that should run."""
+    `resume_guests`: when the machine has booted since the host's last process, start the guests that should run.
+
+    `state_id` names the state directory by its lock file, which the process holds, as this boot of the machine knows
+    it; empty: it holds none.  `started_s` is when the process started, in seconds since the machine booted.  Of two
+    processes with the same boot and state id only one can hold the lock: the one that started later."""
 
     host: HostName
     process_id: str
@@ -38,6 +47,8 @@ class RegisterHost:
     version: int
     availability_zone: str
     resume_guests: bool = True
+    state_id: str = ""
+    started_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +63,14 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
+    host: HostName
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """The process of that epoch ends in order: another one may register at once."""
+
     host: HostName
     epoch: int
 
@@ -80,15 +99,59 @@ class WorkItem:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """An action that was handed out in a form that this code cannot read: what could be read of it, and why not all."""
+
+    action_id: ActionId
+    instance_id: InstanceId
+    verb: str
+    reason: str
+
+
+@cache
+def _work_item() -> TypeAdapter[WorkItem]:
+    return TypeAdapter(WorkItem)
+
+
+@dataclass(frozen=True, slots=True)
 class Fetched:
     """`items` are open actions of the host that it does not run yet, the oldest first: all of them, or with `more` as
     many as one message takes; `revoked` those of `running` that are no longer open: stop them; `expired` those whose
-    time is up: end them, undo what was made, and report what became of the guest."""
+    time is up: end them, undo what was made, and report what became of the guest; `unread` is made where the message
+    is read."""
 
     items: tuple[WorkItem, ...]
     revoked: tuple[ActionId, ...]
     more: bool = False
     expired: tuple[ActionId, ...] = ()
+    unread: tuple[Unread, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_by_one(cls, raw: Any) -> Any:
+        """The items by themselves: one that cannot be read goes to `unread`."""
+        if not isinstance(raw, dict) or not isinstance(raw.get("items"), list):  # pyright: ignore[reportUnknownMemberType]
+            return raw  # pyright: ignore[reportUnknownVariableType]
+        items: list[WorkItem] = []
+        unread: list[Unread] = []
+        found: list[Any] = raw["items"]
+        for item in found:
+            try:
+                items.append(_work_item().validate_python(item))
+            except ValidationError as exc:
+                unread.append(_unread(item, exc))
+        return {**raw, "items": items, "unread": unread}
+
+
+def _unread(item: Any, exc: ValidationError) -> Unread:
+    action = item.get("action") if isinstance(item, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    said: dict[str, Any] = action if isinstance(action, dict) else {}
+
+    def text(name: str) -> str:
+        value = said.get(name)
+        return value if isinstance(value, str) else ""
+
+    return Unread(ActionId(text("id")), InstanceId(text("instance_id")), text("verb"), reason(exc))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +165,16 @@ class Finish:
     power: PowerState | None
     events: tuple[ActionEvent, ...] = ()
     message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmAttempt:
+    """Whether the process of that epoch still has the action under that attempt."""
+
+    host: HostName
+    epoch: int
+    action_id: ActionId
+    attempt: AttemptId
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +246,7 @@ class Observed:
 class ReportStates:
     host: HostName
     epoch: int
-    states: tuple[Observed, ...]
+    states: Each[Observed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +266,7 @@ class ExpectedGuest:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    guests: tuple[ExpectedGuest, ...]
+    guests: Each[ExpectedGuest]
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +283,7 @@ class Judged:
     """Those that are no instances of this host: `deleted` from this very host (the first of them, as many as one
     message takes), `elsewhere` (of another host, or deleted from one), `unknown` to the database."""
 
-    deleted: tuple[Instance, ...] = ()
+    deleted: Each[Instance] = ()
     elsewhere: tuple[InstanceId, ...] = ()
     unknown: tuple[InstanceId, ...] = ()
 
@@ -255,10 +328,13 @@ REGISTER_HOST = Method(
     "register_host", RegisterHost, Registered, "A host's process has started.", timeout_s=5, attempt_s=2.5
 )
 HEARTBEAT = Method("heartbeat", Heartbeat, Ack, "The host lives.", timeout_s=8, attempt_s=4)
+# A process that ends waits no longer than this for its conductor.
+LEAVE = Method("leave", Leave, Ack, "The host's process ends in order.", timeout_s=1.5, attempt_s=0.7)
 PING = Method("ping", Ping, Ack, "Whether the conductor answers, with its database.", timeout_s=2.5, attempt_s=1)
 # Sent again under the same attempt it hands out the same work, so a lost reply costs one attempt's patience.
 FETCH = Method("fetch", Fetch, Fetched, "Hand out the host's open actions.", timeout_s=12, attempt_s=3)
 FINISH = Method("finish", Finish, Ack, "An attempt ended.  A repeated report of the same attempt changes nothing.")
+CONFIRM_ATTEMPT = Method("confirm_attempt", ConfirmAttempt, Ack, "Whether an attempt is still the current one.")
 RECORD_EVENTS = Method("record_events", RecordEvents, Ack, "Steps of an attempt, for people to read.")
 BEGIN_IMAGE = Method("begin_image", BeginImage, ImageBegun, "An action's image is being made; NotFound once deleted.")
 COMPLETE_IMAGE = Method("complete_image", CompleteImage, Ack, "An action's image is whole; NotFound once deleted.")
@@ -273,8 +349,9 @@ NOTIFY = Method("notify", Notify, Ack, "A notification of the host's, to be kept
 
 
 class HostAPI:
-    """The host's end.  All raise StaleWrite when the host's epoch or the attempt is no longer the current one,
-    RpcTimeout or RpcUnavailable when the conductor does not answer."""
+    """The host's end.  All raise StaleWrite when the host's epoch or the attempt is no longer the current one
+    (HostSuperseded when the host has a newer process), RpcTimeout or RpcUnavailable when the conductor does not
+    answer."""
 
     def __init__(self, caller: Caller, host: HostName) -> None:
         self._caller, self._host, self._subject = caller, host, subject(host)
@@ -284,11 +361,15 @@ class HostAPI:
         return self._host
 
     async def register(self, request: RegisterHost) -> Registered:
-        """The standing of this process.  Raises StateError when the conductor knows host or node otherwise."""
+        """The standing of this process.  Raises StateError when the conductor knows host or node otherwise, HostTaken
+        while another process of the host lives or may live."""
         return await self._caller.call(self._subject, REGISTER_HOST, request)
 
     async def heartbeat(self, epoch: int) -> None:
         await self._caller.call(self._subject, HEARTBEAT, Heartbeat(self._host, epoch))
+
+    async def leave(self, epoch: int) -> None:
+        await self._caller.call(self._subject, LEAVE, Leave(self._host, epoch))
 
     async def ping(self) -> None:
         await self._caller.call(self._subject, PING, Ping(self._host))
@@ -298,6 +379,10 @@ class HostAPI:
 
     async def finish(self, request: Finish) -> None:
         await self._caller.call(self._subject, FINISH, request)
+
+    async def confirm_attempt(self, epoch: int, action_id: ActionId, attempt: AttemptId) -> None:
+        """Raises NotFound when there is no such action."""
+        await self._caller.call(self._subject, CONFIRM_ATTEMPT, ConfirmAttempt(self._host, epoch, action_id, attempt))
 
     async def record_events(self, action_id: ActionId, attempt: AttemptId, events: tuple[ActionEvent, ...]) -> None:
         await self._caller.call(self._subject, RECORD_EVENTS, RecordEvents(self._host, action_id, attempt, events))

@@ -72,6 +72,21 @@ class DeleteService:
     service_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class AdoptHost:
+    """Another process than the present one is to have the host."""
+
+    host: HostName
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """In words: the process that had the host, and the one that asked for it last."""
+
+    former: str
+    claimant: str
+
+
 DESCRIBE_FLAVOR = Method("describe_flavor", DescribeFlavor, Ack, "Change a flavor's description.")
 EDIT_EXTRA_SPECS = Method("edit_extra_specs", EditExtraSpecs, Ack, "Change a flavor's extra specs.")
 SET_FLAVOR_ACCESS = Method("set_flavor_access", FlavorAccess, Ack, "Open a flavor to a project, or close it.")
@@ -80,6 +95,8 @@ UPDATE_AGGREGATE = Method("update_aggregate", UpdateAggregate, Ack, "Change an a
 DELETE_AGGREGATE = Method("delete_aggregate", DeleteAggregate, Ack, "Forget an aggregate that has no hosts.")
 SET_AGGREGATE_HOST = Method("set_aggregate_host", AggregateHost, Ack, "Put a host into an aggregate, or take it out.")
 DELETE_SERVICE = Method("delete_service", DeleteService, Ack, "Forget a service that is down, and its host.")
+
+ADOPT_HOST = Method("adopt_host", AdoptHost, Adopted, "Take a host from its process, for one that was refused.")
 
 
 class OperatorAPI:
@@ -119,3 +136,7 @@ class OperatorAPI:
     async def delete_service(self, service_id: str) -> None:
         """Raises Conflict (it is up, or has instances).  That there is none is no error."""
         await self._caller.call(SUBJECT, DELETE_SERVICE, DeleteService(service_id))
+
+    async def adopt_host(self, host: HostName) -> Adopted:
+        """Raises NotFound, Conflict (no other process has asked for the host)."""
+        return await self._caller.call(SUBJECT, ADOPT_HOST, AdoptHost(host))

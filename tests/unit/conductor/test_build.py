@@ -1,18 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """Placing: choose and claim in one transaction, explain when it cannot be."""
 
+from dataclasses import replace
+from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from kilonova.conductor import build, hosts, liveness
+from kilonova.conductor.waiting import JUST_DOWN, JUST_STARTED, SILENT_HYPERVISOR, Patience, Wait
+from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.readers import servers
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
 from kilonova.networks.addresses import host_network, loopback_of
+from kilonova.objects.ids import ActionId
 from kilonova.objects.service import HostNetwork
 from kilonova.objects.states import ActionState, Verb, VmState
+from kilonova.rpcapi.conductor import UpdateService
+from kilonova.rpcapi.host import RegisterHost, SetHostEnabled
 from tests import make
 from tests.unit.conductor.desk import ONE, Desk, other
 
@@ -38,8 +47,8 @@ def test_no_host_says_what_each_filter_refused(desk: Desk) -> None:
 
 def test_claims_never_exceed_the_capacity(desk: Desk) -> None:
     desk.register(vcpus_capacity=2)
-    hosts = [desk.place(desk.create(other(f"i{n}"), f"req-{n}")) for n in range(4)]
-    assert hosts == ["h1", "h1", None, None]
+    placed = [desk.place(desk.create(other(f"i{n}"), f"req-{n}")) for n in range(4)]
+    assert placed == ["h1", "h1", None, None]
     assert desk.node().vcpus_used == 2
 
 
@@ -122,3 +131,76 @@ def test_claims_hold_without_the_filters(desk: Desk) -> None:
     claims = [desk.write(write_hosts.claim, make.HOST, other(f"i{n}")) for n in range(4)]
     assert claims == [True, True, False, False]
     assert desk.node().vcpus_used == 2
+
+
+PATIENT = Patience(timedelta(seconds=60))
+
+
+def place_patiently(desk: Desk, action_id: ActionId, patience: Patience = PATIENT) -> object:
+    return desk.write(build.place, action_id, Random(1), desk.now, patience)
+
+
+def disable(desk: Desk, enabled: bool = False) -> None:
+    desk.write(hosts.set_enabled, SetHostEnabled(make.HOST, 1, enabled, "libvirt is away"), desk.now)
+
+
+def test_a_host_whose_hypervisor_is_away_is_waited_for_and_the_action_says_so(desk: Desk) -> None:
+    desk.register()
+    disable(desk)
+    action_id = desk.create()
+    for _ in range(2):
+        assert place_patiently(desk, action_id) == Wait((make.HOST,), SILENT_HYPERVISOR)
+    action = desk.newest_action()
+    assert (action.state, action.message) == (
+        ActionState.OPEN,
+        "Waiting for a host: its hypervisor does not answer.",
+    )
+    (event,) = desk.read(read_actions.events, action_id)
+    assert (event.name, event.finish_time, event.details) == ("conductor.wait", None, action.message)
+    disable(desk, enabled=True)
+    assert place_patiently(desk, action_id) == "h1"
+    assert desk.newest_action().message is None
+    (event,) = desk.read(read_actions.events, action_id)
+    assert event.result == "Success"
+    assert event.finish_time is not None
+
+
+def test_when_the_time_to_wait_is_over_there_is_no_valid_host(desk: Desk) -> None:
+    desk.register()
+    disable(desk)
+    action_id = desk.create()
+    place_patiently(desk, action_id)
+    assert place_patiently(desk, action_id, Patience()) is None
+    assert desk.newest_action().state is ActionState.FAILED
+    assert "ComputeFilter refused h1 (disabled: libvirt is away)" in (desk.newest_action().message or "")
+    assert [event.result for event in desk.read(read_actions.events, action_id)] == ["Error"]
+
+
+def test_a_host_that_has_just_started_or_just_gone_is_waited_for(desk: Desk) -> None:
+    young = replace(PATIENT, young=True)
+    action_id = desk.create()
+    assert place_patiently(desk, action_id, young) == Wait((), JUST_STARTED)  # none has registered yet
+    request = RegisterHost(make.HOST, "process-1", "node-h1", "boot", "kilonova-compute", "compute", 1, "nova")
+    desk.write(hosts.register, request, "service-h1", desk.now)
+    assert place_patiently(desk, action_id) == Wait((make.HOST,), JUST_STARTED)  # it has not told what it has
+    desk.register()
+    desk.write(liveness.record, [(make.HOST, 1, False)], desk.now)
+    assert place_patiently(desk, action_id) == Wait((make.HOST,), JUST_DOWN)
+    desk.now += PATIENT.host_wait
+    assert place_patiently(desk, action_id) is None  # it has been down for long
+
+
+def test_nobody_waits_for_a_host_that_would_not_do_or_that_an_operator_has_taken_out(desk: Desk) -> None:
+    def fails(name: str) -> bool:
+        return place_patiently(desk, desk.create(other(name), f"req-{name}")) is None
+
+    assert fails("no-host")  # and the conductor has long been there
+    desk.register(memory_mib_capacity=100)
+    disable(desk)
+    assert fails("full")
+    desk.register()
+    assert place_patiently(desk, desk.create(other("fits"), "req-fits")) == Wait((make.HOST,), SILENT_HYPERVISOR)
+    desk.write(hosts.operator_update, UpdateService("service-h1", disabled=True), desk.now)
+    assert fails("disabled")
+    desk.write(hosts.operator_update, UpdateService("service-h1", disabled=False, forced_down=True), desk.now)
+    assert fails("forced-down")

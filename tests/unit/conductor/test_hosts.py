@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kilonova.base.errors import NotFound, StaleWrite, StateError
-from kilonova.conductor import hosts, liveness
+from kilonova.conductor import hosts, liveness, processes
 from kilonova.db.readers import actions as read_actions
 from kilonova.objects.guest import NOT_RESPONDING
 from kilonova.objects.ids import HostName
@@ -178,12 +178,13 @@ def test_a_host_that_came_back_meanwhile_is_not_called_down(desk: Desk) -> None:
 def test_a_host_under_another_node_id_is_refused_and_so_is_a_node_under_another_name(desk: Desk) -> None:
     desk.register()
     for host, node, words in (
-        ("h1", "node-other", "Host 'h1' is known under node id node-h1 and registers with node-other"),
+        ("h1", "node-other", "Host 'h1' is known under another node id than node-other"),
         ("h2", "node-h1", "Node node-h1 is known as host 'h1' and registers as 'h2': set host = h1"),
     ):
         asked = RegisterHost(HostName(host), "p9", node, "boot", "kilonova-compute", "compute", 1, "nova")
-        with pytest.raises(StateError, match=words):
-            desk.write(hosts.register, asked, "service-9", desk.now)
+        with pytest.raises(StateError, match=words) as refused:
+            desk.write(processes.admit, asked, lambda _host, _process: None)
+        assert "node-h1" not in refused.value.message or node == "node-h1"  # whoever asks is not told the right one
     assert desk.register(process="process-1") == 1  # and the one that was there serves on
     assert desk.register("h2") == 1
 
