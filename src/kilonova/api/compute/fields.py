@@ -91,6 +91,8 @@ Name = Annotated[
 ]
 """1 to 255 printable characters, without blanks at its ends."""
 Description = Annotated[str, StringConstraints(max_length=255), AfterValidator(_printable)]
+LongDescription = Annotated[str, StringConstraints(max_length=65535), AfterValidator(_printable)]
+"""A flavor's."""
 Boolean = Annotated[bool, BeforeValidator(_boolean)]
 """true, or a word for it ("True", "yes", "1", ...)."""
 BooleanOrNothing = Annotated[bool, BeforeValidator(_boolean_or_nothing)]
