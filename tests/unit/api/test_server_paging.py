@@ -2,7 +2,7 @@
 """Every sort key, in both directions, page by page: the pages join to the whole list, whatever the key's type is and
 whichever records have no value for it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -50,12 +50,12 @@ VALUES: dict[str, Callable[[int], Any]] = {
 
 
 @pytest.fixture(scope="module")
-def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+def db(tmp_path_factory: pytest.TempPathFactory) -> Database:
     found = database(Path(tmp_path_factory.mktemp("paging")))
     for at in range(COUNT):
         fields = {name: value(at) for name, value in VALUES.items()}
         run(found.write(writers.insert, instance(f"0000000{at}-0000-4000-8000-000000000000", **fields)))
-    yield found
+    return found
 
 
 def test_every_column_that_lists_are_sorted_by_has_values_here() -> None:
