@@ -7,8 +7,8 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Keypair:
-    """`type` is "ssh" or "x509", `public_key` the text as it was given.  `fingerprint` in colon hex is the MD5 of a key's
-    blob, or the SHA-1 of a certificate, as the Compute API shows it."""
+    """`type` is "ssh" or "x509", `public_key` the text as it was given.  `fingerprint` in colon hex is the MD5 of a
+    key's blob, or the SHA-1 of a certificate, as the Compute API shows it."""
 
     user_id: str
     name: str

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Certificates (X.509) of key pairs of type x509: made, and taken when they are certificates.
 
-Guests find them in the config drive, as they find public keys; what they are for is the guest's matter (WinRM).  Source:
-Nova's certificates have the user's id as common name, and as user principal name at localhost, and last 3650 days.
+Guests find them in the config drive, as they find public keys; what they are for is the guest's matter (WinRM).
+Source: Nova's certificates have the user's id as common name, and as user principal name at localhost, and last 3650
+days.
 """
 
 import base64
