@@ -230,6 +230,7 @@ def _conductor(
     settings: Settings, clock: Clock, failpoints: Failpoints, db: "Database", bus: "Bus", metrics: Metrics
 ) -> "Conductor":
     from kilonova.conductor.service import Conductor
+    from kilonova.objects.ids import HostName
     from kilonova.rpcapi.compute import ComputeAPI
     from kilonova.rpcapi.method import Caller
 
@@ -238,6 +239,7 @@ def _conductor(
         ComputeAPI(Caller(bus, clock)),
         clock,
         settings.conductor,
+        host=HostName(settings.default.host),
         quotas=settings.quota,
         down_time_s=settings.default.service_down_time,
         resize_confirm_window_s=settings.default.resize_confirm_window,

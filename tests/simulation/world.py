@@ -109,6 +109,7 @@ class World:
                 ComputeAPI(Caller(bus, self.clock)),
                 self.clock,
                 self.settings.conductor,
+                host=HostName("sim"),
                 quotas=self.settings.quota,
                 down_time_s=self.settings.default.service_down_time,
                 resize_confirm_window_s=0,

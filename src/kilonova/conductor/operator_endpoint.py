@@ -8,8 +8,10 @@ import sqlalchemy as sa
 
 from kilonova.base.clock import Clock
 from kilonova.conductor import aggregates, hosts
+from kilonova.conductor.liveness import Liveness
 from kilonova.db.engine import Database
 from kilonova.db.writers import flavors
+from kilonova.objects.ids import HostName
 from kilonova.rpcapi import operators as rows
 from kilonova.rpcapi.method import Ack, Endpoint
 
@@ -19,10 +21,10 @@ ACK = Ack()
 
 
 class OperatorEndpoint:
-    """All handlers are safe to call again with the same request."""
+    """All handlers are safe to call again with the same request.  `host` is where this conductor runs."""
 
-    def __init__(self, db: Database, clock: Clock) -> None:
-        self._db, self._clock = db, clock
+    def __init__(self, db: Database, clock: Clock, liveness: Liveness, host: HostName) -> None:
+        self._db, self._clock, self._liveness, self._host = db, clock, liveness, host
 
     def endpoint(self) -> Endpoint:
         """The handlers, by row."""
@@ -38,7 +40,12 @@ class OperatorEndpoint:
         endpoint.on(rows.DELETE_AGGREGATE, self._write(aggregates.delete))
         endpoint.on(rows.SET_AGGREGATE_HOST, self._write(aggregates.set_host))
         endpoint.on(rows.DELETE_SERVICE, self._write(hosts.delete_service))
+        endpoint.on(rows.LAST_HEARD, self._last_heard)
         return endpoint
+
+    async def _last_heard(self, _request: rows.AskLastHeard, _peer: str) -> rows.LastHeard:
+        heard = self._liveness
+        return rows.LastHeard(self._host, heard.started_at, self._clock.now(), heard.last_heard())
 
     def _write(self, transaction: Callable[[sa.Connection, Q], None]) -> Callable[[Q, str], Awaitable[Ack]]:
         async def handler(request: Q, _peer: str) -> Ack:

@@ -161,7 +161,7 @@ def test_a_silent_host_is_down_after_its_time_and_only_after_the_grace_of_the_co
         await asyncio.sleep(15)
         changed = await desk.db.read(liveness.changes, watch, watch.may_judge(15))
         assert changed == [(make.HOST, epoch, False)]
-        await desk.db.write(liveness.record, changed, desk.now)
+        await desk.db.write(liveness.record, changed, {}, desk.now)
         await asyncio.sleep(600)  # the conductor itself stood still: silence proves nothing
         assert not watch.may_judge(5)
 
