@@ -254,6 +254,6 @@ def test_extensions_are_what_is_served() -> None:
             listed = (await api.json("/extensions"))["extensions"]
             assert {"os-aggregates", "os-keypairs"} <= {one["alias"] for one in listed}
             assert (await api.json("/extensions/os-keypairs"))["extension"] in listed
-            assert message(await api.compute("GET", "/extensions/os-hosts"), 404, "itemNotFound")
+            assert message(await api.compute("GET", "/extensions/os-networks"), 404, "itemNotFound")
 
     run(main())

@@ -172,7 +172,7 @@ def test_a_silent_host_is_down_after_its_time_and_only_after_the_grace_of_the_co
 def test_a_host_that_came_back_meanwhile_is_not_called_down(desk: Desk) -> None:
     epoch = desk.register()
     desk.register(process="process-2")
-    desk.write(liveness.record, [(make.HOST, epoch, False)], desk.now)
+    desk.write(liveness.record, [(make.HOST, epoch, False)], {}, desk.now)
     assert desk.node().service.up is True
 
 
