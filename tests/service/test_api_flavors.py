@@ -202,6 +202,9 @@ def test_a_flavor_for_some_projects_only() -> None:
 
             assert message(await act("addTenantAccess", "p-friend"), 409, "conflictingRequest")
             assert message(await act("addTenantAccess", "p-friend", "1"), 409, "conflictingRequest")
+            for version, code in (("2.7", 409), ("2.6", 200)):
+                given = {"addTenantAccess": {"tenant": "p-friend"}}
+                assert (await api.at(version).compute("POST", "/flavors/1/action", given)).status_code == code
             assert message(await act("addTenantAccess", "p-nobody"), 400, "badRequest")
             assert message(await act("removeTenantAccess", "p-nobody"), 404, "itemNotFound")
             assert message(await act("addTenantAccess", "p-friend", "none"), 404, "itemNotFound")
