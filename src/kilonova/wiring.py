@@ -137,6 +137,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
             clock=clock,
             settings=settings.api,
             quotas=settings.quota,
+            console=settings.console,
             consoles=LocalConsoles(HostName(settings.default.host), manager.driver),
             console_tokens=ConsoleTokens(clock, settings.consoleauth.token_ttl),
             ready=manager.ready,

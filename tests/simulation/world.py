@@ -172,6 +172,7 @@ class World:
             clock=self.clock,
             settings=self.settings.api,
             quotas=self.settings.quota,
+            console=self.settings.console,
             consoles=_NoConsoles(),
             console_tokens=ConsoleTokens(self.clock, 600),
             ready=lambda: (True, ""),
