@@ -137,6 +137,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
             clock=clock,
             settings=settings.api,
             quotas=settings.quota,
+            console=settings.console,
             consoles=LocalConsoles(HostName(settings.default.host), manager.driver),
             console_tokens=ConsoleTokens(clock, settings.consoleauth.token_ttl),
             ready=manager.ready,
@@ -237,6 +238,7 @@ def _conductor(
     alone: bool = False,
 ) -> "Conductor":
     from kilonova.conductor.service import Conductor
+    from kilonova.objects.ids import HostName
     from kilonova.rpcapi.compute import ComputeAPI
     from kilonova.rpcapi.method import Caller
 
@@ -245,6 +247,7 @@ def _conductor(
         ComputeAPI(Caller(bus, clock)),
         clock,
         settings.conductor,
+        host=HostName(settings.default.host),
         quotas=settings.quota,
         down_time_s=settings.default.service_down_time,
         resize_confirm_window_s=settings.default.resize_confirm_window,

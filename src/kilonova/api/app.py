@@ -104,7 +104,7 @@ class Application:
         try:
             row, params = router.find(method, request.segments, request.negotiated.version)
         except (NotFound, HttpError):
-            if not service.open:
+            if not service.open and not (service.identity and not request.headers.get("x-auth-token")):
                 await self._authenticate(request)
                 _refuse_bad_version(request)
             raise

@@ -2,11 +2,12 @@
 """The websocket of a serial console: bytes of the guest in binary messages, and back.
 
 What opens it is the token in its URL, once.  A browser says from which page it comes, and pages of other places are
-refused: that a page knows a token is not enough to let it type for whoever looks at it.
+refused, but for those of [console] allowed_origins: that a page knows a token is not enough to let it type for whoever
+looks at it.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from urllib.parse import parse_qs, urlsplit
 
 import structlog
@@ -57,7 +58,7 @@ async def _open(scope: Scope, deps: ApiDeps) -> ConsoleStream:
     headers = headers_of(scope)
     if scope["path"] != PATH:
         raise NotFound("The resource could not be found.")
-    check_origin(scope, headers)
+    check_origin(scope, headers, deps.console.allowed_origins)
     if SUBPROTOCOL not in scope["subprotocols"]:
         raise InvalidInput(f"The client must offer the websocket subprotocol {SUBPROTOCOL}.")
     words = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=8)
@@ -70,14 +71,23 @@ async def _open(scope: Scope, deps: ApiDeps) -> ConsoleStream:
     return stream
 
 
-def check_origin(scope: Scope, headers: Mapping[str, str]) -> None:
-    """Raises Forbidden for a page of another place than the one that the client reached us by.  Programs send none."""
+def check_origin(scope: Scope, headers: Mapping[str, str], allowed: Collection[str]) -> None:
+    """Raises Forbidden for a page of another place than the one that the client reached us by, unless that place's host
+    name is among `allowed`, and its scheme is ours.  Programs send none."""
     origin = headers.get("origin")
     if origin is None:
         return
     ours = urlsplit(base_of({**scope, "scheme": "https" if scope["scheme"] == "wss" else "http"}, headers))
-    if origin.lower() != f"{ours.scheme}://{ours.netloc}".lower():
-        raise Forbidden("A console is opened by pages of this very service only.")
+    if origin.lower() != f"{ours.scheme}://{ours.netloc}".lower() and not _is_allowed(origin, ours.scheme, allowed):
+        raise Forbidden("A console is opened by pages of this very service only, and by those of its allowed origins.")
+
+
+def _is_allowed(origin: str, scheme: str, allowed: Collection[str]) -> bool:
+    try:
+        place = urlsplit(origin)
+        return place.scheme == scheme and place.hostname in allowed
+    except ValueError:  # no URL at all
+        return False
 
 
 async def _refuse(send: Send, exc: Exception, request_id: str) -> None:

@@ -151,7 +151,8 @@ def _places(node: _Node, segments: Sequence[str], at: int) -> Iterable[tuple[_No
 class Service:
     """The rows below one prefix ("/compute/v2.1").  `microversions`: it negotiates them and says so in its answers;
     `identity`, `network`: its faults have that API's form; `open`: what it does not have is 404 without asking for a
-    token."""
+    token.  So it is with `identity` where a request has none, as Keystone answers; elsewhere it is 401, as the token is
+    looked at before the path (keystonemiddleware)."""
 
     prefix: str
     rows: tuple[Row, ...]

@@ -34,6 +34,7 @@ def test_two_loads_share_nothing() -> None:
         ("[libvirt]\nvirt_type = xen\n", "xen"),
         ("[DEFAULT]\nmax_concurrent_builds = many\n", "many"),
         ("[api]\nport = 70000\n", "port"),
+        ("[console]\nallowed_origins = https://horizon.example\n", "host names only"),
         ("[DEFAULT]\ndisk_watermark = 5 GiB\n", "disk_watermark"),
         ("this is no configuration", "nova.conf"),
     ],

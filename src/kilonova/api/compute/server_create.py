@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.compute import flavors, scheduler_hints, server_networks
+from kilonova.api.compute.fields import NAME_CHARACTERS
 from kilonova.api.compute.scheduler_hints import Hints, hints_of
 from kilonova.api.compute.server_models import BlockDevice, CreateServer, NewServer
 from kilonova.base.context import RequestContext
@@ -109,6 +110,12 @@ def _check_rest(asked: NewServer, project_id: str) -> None:
         raise InvalidInput("min_count must be <= max_count", path="server.min_count")
     if most > MOST_AT_ONCE:
         raise Forbidden(f"At most {MOST_AT_ONCE} servers can be created by one request.")
+    if most > 1 and len(f"{asked.name}-{most}") > NAME_CHARACTERS:
+        longest = NAME_CHARACTERS - len(f"-{most}")
+        raise InvalidInput(
+            f"Each of {most} servers has its number behind the name, which may have at most {longest} characters then.",
+            path="server.name",
+        )
     if asked.user_data is not None:
         check_user_data(asked.user_data, "server.user_data")
 
