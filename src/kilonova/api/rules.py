@@ -20,6 +20,7 @@ FINER: Mapping[str, tuple[Role, str]] = {
     ),
     EVERY_PROJECT: (Role.DOMAIN_READER, "GET /identity/v3/projects, of projects in which one has no role"),
     "publicize_image": (Role.ADMIN, "an image that is made public"),
+    "communitize_image": (Role.MEMBER, "an image that is opened to the community"),
 }
 """What handlers ask themselves, because it depends on more than the path."""
 
