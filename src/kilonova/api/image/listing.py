@@ -53,8 +53,8 @@ STATUSES = (*MemberStatus, "all")
 
 async def list_images(call: Call) -> Reply:
     """One's own images, public ones, and those that are shared with one's project and accepted, or of the
-    `member_status` that is asked for; all for an administrator.  Hidden ones and others' of the community only when asked
-    for."""
+    `member_status` that is asked for; all for an administrator.  Hidden ones, and others' of the community, only when
+    asked for."""
     window = call.query.page(call.deps.settings.max_limit)
     tests = _tests(call.query)
     visibility = _word(call.query, "visibility", VISIBILITIES)
