@@ -121,6 +121,20 @@ def test_a_role_that_is_made_permits_nothing_and_goes_from_everybody_with_its_en
                 for method, more in (("DELETE", {}), ("PATCH", {"json": {"role": {"name": "x"}}})):
                     assert "immutable" in message(await api.call(method, path, **more), 403, "error")
                 assert (await api.call("GET", path)).json()["role"]["options"] == {"immutable": True}
+            await _implied(api)
+
+    async def _implied(api: Api) -> None:
+        ids = {name: await role_id(api, name) for name in ("admin", "member", "reader")}
+        rules = (await identity(api, "GET", "/role_inferences"))["role_inferences"]
+        assert [(one["prior_role"]["name"], [each["name"] for each in one["implies"]]) for one in rules] == [
+            ("admin", ["member"]), ("member", ["reader"]),
+        ]  # fmt: skip
+        assert (await identity(api, "GET", f"/roles/{ids['reader']}/implies"))["role_inference"]["implies"] == []
+        for prior, implied, status in (("admin", "member", 200), ("admin", "reader", 404), ("reader", "admin", 404)):
+            one = f"/roles/{ids[prior]}/implies/{ids[implied]}"
+            assert (await api.call("HEAD", f"/identity/v3{one}")).status_code == status
+            await identity(api, "PUT", one, status=501)
+            await identity(api, "DELETE", one, status=501)
 
     run(main())
 

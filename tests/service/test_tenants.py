@@ -147,6 +147,7 @@ PARAMS: Mapping[tuple[str, str], Param] = {
     (IDENTITY, "project_id"): own("project", UNKNOWN_HEX),
     (IDENTITY, "credential_id"): own("credential", UNKNOWN_HEX),
     (IDENTITY, "role_id"): shared(UNKNOWN_HEX),
+    (IDENTITY, "implied_role_id"): shared(UNKNOWN_HEX),
     (IDENTITY, "group_id"): shared(UNKNOWN_HEX),
     (IDENTITY, "tag"): shared("own-tag"),
     (IDENTITY, "domain_id"): shared("default"),

@@ -10,6 +10,7 @@ from kilonova.api.identity import (
     credentials,
     domain,
     groups,
+    implied,
     models,
     projects,
     roles,
@@ -29,6 +30,7 @@ SYSTEM, DOMAIN, MY_USER, MY_PROJECT = Role.SYSTEM_READER, Role.DOMAIN_READER, Ro
 P = "identity:"
 USER, PROJECT, GROUP = "/users/{user_id}", "/projects/{project_id}", "/groups/{group_id}"
 CREDENTIALS = USER + "/application_credentials"
+IMPLIES = "/roles/{role_id}/implies"
 EC2 = USER + "/credentials/OS-EC2"
 SERVICE_, ENDPOINT, REGION = "/services/{service_id}", "/endpoints/{endpoint_id}", "/regions/{region_id}"
 
@@ -115,6 +117,13 @@ ROLES = (
     Row("PATCH", "/roles/{role_id}", roles.update_role, P + "update_role", ADMIN, reply="{role}",
         body=models.UpdateRole),
     Row("DELETE", "/roles/{role_id}", roles.delete_role, P + "delete_role", ADMIN, 204),
+    Row("GET", "/role_inferences", implied.list_rules, P + "list_role_inference_rules", SYSTEM,
+        reply="{role_inferences: [...]}"),
+    Row("GET", IMPLIES, implied.list_implied, P + "list_implied_roles", SYSTEM, reply="{role_inference}"),
+    Row("GET", IMPLIES + "/{implied_role_id}", implied.show_rule, P + "get_implied_role", SYSTEM,
+        reply="{role_inference}"),
+    Row("PUT", IMPLIES + "/{implied_role_id}", implied.change_rule, P + "create_implied_role", ADMIN, reply="501"),
+    Row("DELETE", IMPLIES + "/{implied_role_id}", implied.change_rule, P + "delete_implied_role", ADMIN, reply="501"),
     Row("GET", "/role_assignments", assignments.list_all, P + "list_role_assignments", DOMAIN,
         reply="{role_assignments: [...]}", query=assignments.ARGUMENTS),
 )  # fmt: skip
