@@ -111,7 +111,7 @@ def test_attributes_without_a_meaning_are_kept_and_what_is_only_shown_is_not_tak
             changed = (await identity(api, "PATCH", one, {kind: {**made, "colour": None, "shape": 1}}))[kind]
             assert changed == {**made, "colour": None, "shape": 1}
             assert (await identity(api, "GET", one))[kind] == changed
-            for wrong in ({"id": "another"}, {"password_expires_at": "2030-01-01T00:00:00"}):
+            for wrong in ({"id": "another"}, {"password_expires_at": "2030-01-01"}, {"original_password": "x"}):
                 await identity(api, "PATCH", one, {kind: wrong}, 400)
                 await identity(api, "POST", f"/{kind}s", {kind: {"name": "two", **wrong}}, 400)
 
@@ -155,6 +155,9 @@ def test_services_endpoints_and_regions_are_added_for_clients_to_find() -> None:
         await identity(api, "PUT", "/regions/a", {"region": {"description": "A"}}, 201)
         await identity(api, "POST", "/regions", {"region": {"id": "b", "parent_region_id": "a"}}, 201)
         await identity(api, "POST", "/regions", {"region": {"id": "b"}}, 409)
+        await identity(api, "POST", "/regions", {"region": {"id": "b/c"}}, 400)
+        await identity(api, "PUT", f"/regions/{'x' * 256}", {"region": {}}, 400)
+        assert len((await identity(api, "POST", "/regions", {"region": {"id": ""}}, 201))["region"]["id"]) == 32
         assert [one["id"] for one in (await identity(api, "GET", "/regions?parent_region_id=a"))["regions"]] == ["b"]
         await identity(api, "PATCH", "/regions/a", {"region": {"parent_region_id": "b"}}, 400)
         await identity(api, "PATCH", "/regions/a", {"region": {"parent_region_id": "nowhere"}}, 404)

@@ -22,18 +22,18 @@ Password = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 class Kept(Lenient):
     """Members that have no field are attributes, to be kept as they came.
 
-    `shown`: members that are only shown.  What an attribute of these names says is dropped where it is how the thing is
-    shown anyway (null, or links), and refused otherwise.
+    `none`: names of no attributes.  They are only shown, or would be a secret that is shown; null is dropped,
+    and anything else is refused.  Links, which clients send back as they got them, are dropped.
     """
 
     model_config = ConfigDict(extra="allow")
 
-    shown: ClassVar[frozenset[str]] = frozenset({"password_expires_at"})
+    none: ClassVar[frozenset[str]] = frozenset({"password_expires_at", "original_password"})
 
     def attributes(self, of: str) -> dict[str, Any]:
         """Raises InvalidInput for one that nobody may set; `of` names the body's member."""
         given = {name: value for name, value in (self.model_extra or {}).items() if name != "links"}
-        for name in self.shown & given.keys():
+        for name in self.none & given.keys():
             if given.pop(name) is not None:
                 raise InvalidInput(f"{name} is not to be set.", path=f"{of}.{name}")
         return given
@@ -262,8 +262,11 @@ class CreateDomain(Lenient):
     domain: NewDomain
 
 
+RegionId = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern="^[^/]*$")]
+
+
 class RegionFields(Kept):
-    id: Annotated[str, StringConstraints(max_length=255, pattern="^[^/]*$")] | None = None
+    id: RegionId | Literal[""] | None = None
     description: Text255 | None = None
     parent_region_id: str | None = None
 
@@ -304,7 +307,7 @@ class EndpointFields(Kept):
     interface: Interface | None = None
     url: Annotated[str, StringConstraints(min_length=1, max_length=2048)] | None = None
     region_id: str | None = None
-    region: Name255 | None = None
+    region: RegionId | None = None
     enabled: Enabled | None = None
 
 

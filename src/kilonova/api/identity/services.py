@@ -201,7 +201,9 @@ async def show_region(call: Call) -> Reply:
 async def create_region(call: Call, body: PutRegion) -> Reply:
     """POST /v3/regions, and PUT /v3/regions/{id}."""
     region_id = call.params.get("region_id") or body.region.id or _new_id(call)
-    check_id("region", body.region.id, region_id)
+    check_id("region", body.region.id or None, region_id)
+    if len(region_id) > 255:
+        raise InvalidInput("A region's id has at most 255 characters.", path="region.id")
     if region_id in await _things(call, EntryKind.REGION):
         raise Conflict(f"There is a region {region_id} already.")
     asked = {"description": "", "parent_region_id": None, **_given(body.region, EntryKind.REGION)}
