@@ -32,7 +32,8 @@ class CredentialRef:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whom a token speaks for: a user with roles in one project.  An unscoped one has no project ("") and no roles."""
+    """Whom a token speaks for: a user with roles in one project, or, with the `scope` "domain" or "system", there; then
+    it has no project ("").  An unscoped one has no roles either."""
 
     user_id: str
     user_name: str
@@ -40,6 +41,7 @@ class Subject:
     project_name: str
     roles: tuple[str, ...]
     credential: CredentialRef | None = None
+    scope: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,8 @@ def _payload(claims: Claims) -> dict[str, Any]:
         "jti": claims.audit_ids[0],
         "audit": list(claims.audit_ids[1:]),
     }
+    if claims.subject.scope:
+        payload["scope"] = claims.subject.scope
     if credential is not None:
         payload["credential"] = [credential.id, credential.name, credential.restricted]
     return payload
@@ -138,7 +142,8 @@ def _claims(payload: Mapping[str, Any]) -> Claims:
     project_id, project_name = payload["project"]
     words = payload.get("credential")
     credential = None if words is None else CredentialRef(*words)
-    subject = Subject(payload["sub"], payload["name"], project_id, project_name, tuple(payload["roles"]), credential)
+    roles, scope = tuple(payload["roles"]), payload.get("scope", "")
+    subject = Subject(payload["sub"], payload["name"], project_id, project_name, roles, credential, scope)
     return Claims(
         subject,
         tuple(payload["methods"]),

@@ -99,6 +99,12 @@ def test_a_filled_database_of_the_first_revision_keeps_every_row(tmp_path: Path)
     migrate.ensure_schema(path)
     after = all_rows(engine)
     engine.dispose()
+    moved = [
+        {"actor": "user", "actor_id": row["user_id"], "target": "project", "target_id": row["project_id"]}
+        | {"role": row["role"]}
+        for row in before.pop("role_assignments")
+    ]
+    assert [dict(row) for row in after["assignments"]] == moved
     for name, rows in before.items():
         kept = [{column: row[column] for column in rows[0]} for row in after[name]]
         assert kept == rows, name

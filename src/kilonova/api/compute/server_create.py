@@ -179,14 +179,12 @@ def bootable(image: Image, path: str) -> ImageRef:
         raise InvalidInput(f"Image {image.id} is not active.", path=path)
     if (
         image.disk_format not in DISK_FORMATS
-        or image.size is None
+        or not image.size
         or image.virtual_size is None
         or image.os_hash_value is None
     ):
-        raise InvalidInput(
-            f"Image {image.id} is of the format {image.disk_format}: no server can boot from it.",
-            path=path,
-        )
+        what = "is empty" if image.size == 0 else f"is of the format {image.disk_format}"
+        raise InvalidInput(f"Image {image.id} {what}: no server can boot from it.", path=path)
     return ImageRef(image.id, image.disk_format, image.size, image.virtual_size, image.os_hash_value)
 
 
