@@ -25,6 +25,12 @@ OPTIONS = [
         default=2222,
         help="user: the port of each guest's own loopback address that leads to its port 22; 0: none.",
     ),
+    cfg.BoolOpt(
+        "isolate_projects",
+        default=True,
+        help="nat: guests of one project neither hear nor reach those of another. A guest keeps what it was started "
+        "with until it is next defined (a rebuild, a resize).",
+    ),
     cfg.ListOpt("bridges", default=[], help="Networks on bridges of this host; each has a section [network:NAME]."),
 ]
 
@@ -63,6 +69,7 @@ class NetworkSettings:
     cidr: str
     dns: tuple[str, ...]
     ssh_port: int
+    isolate_projects: bool
     bridges: tuple[BridgeNetwork, ...]
 
 
@@ -91,6 +98,7 @@ def settings(group: cfg.ConfigOpts.GroupAttr, bridges: Sequence[BridgeNetwork]) 
         cidr=group.cidr,
         dns=tuple(group.dns),
         ssh_port=group.ssh_port,
+        isolate_projects=group.isolate_projects,
         bridges=tuple(bridges),
     )
 

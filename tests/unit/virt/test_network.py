@@ -13,7 +13,7 @@ from kilonova.base.errors import HypervisorError
 from kilonova.networks.addresses import choose_subnet
 from kilonova.objects.instance import Address
 from kilonova.objects.states import PowerState
-from kilonova.virt.libvirt import domain_xml, network
+from kilonova.virt.libvirt import network, network_xml
 from kilonova.virt.libvirt.driver import LibvirtDriver
 from lab.common import LabError
 from lab.counting import cannot_run
@@ -69,9 +69,13 @@ def daemon() -> Iterator[PrivateSystemLibvirtd]:
 async def leases(b: Bench) -> set[tuple[str, str, str]]:
     assert isinstance(b.driver, LibvirtDriver)
     conn = await b.driver.proxy()
-    facts = domain_xml.parse_network(await (await conn.networkLookupByName("kilonova")).XMLDesc(0))
+    facts = network_xml.parse_network(await (await conn.networkLookupByName("kilonova")).XMLDesc(0))
     assert facts is not None
-    return {(host.name, host.mac, host.address) for host in facts.hosts if host.name != "reserved"}
+    names = {known.address: name for known in facts.names for name in known.names}
+    hosts = [host for host in facts.hosts if host.name != "reserved"]
+    return {(names.pop(host.address, ""), host.mac, host.address) for host in hosts} | {
+        (n, "", a) for a, n in names.items()
+    }
 
 
 @pytest.mark.live
@@ -84,12 +88,12 @@ def test_a_guest_behind_nat_has_its_lease_and_leaves_none(daemon: PrivateSystemL
         one = replace(one, addresses=(address,), hostname="one")
         for _ in range(2):
             await b.driver.ensure_network(one)
-            assert await leases(b) == {("one", address.mac, described.first)}
+            assert await leases(b) == {("one.project", address.mac, described.first)}
         two = b.instance(hostname="two")
         # The address was another guest's before, and its lease was left behind.
         two = replace(two, addresses=(replace(address, mac=two.addresses[0].mac),))
         await b.driver.ensure_network(two)
-        assert await leases(b) == {("two", two.addresses[0].mac, described.first)}
+        assert await leases(b) == {("two.project", two.addresses[0].mac, described.first)}
         await b.driver.remove_network(one)
         assert len(await leases(b)) == 1
         namesake = b.instance(hostname="two")
@@ -97,7 +101,7 @@ def test_a_guest_behind_nat_has_its_lease_and_leaves_none(daemon: PrivateSystemL
         namesake = replace(namesake, addresses=(replace(address, mac=namesake.addresses[0].mac, address=nearby),))
         await b.driver.ensure_network(namesake)
         assert await leases(b) == {
-            ("two", two.addresses[0].mac, described.first),
+            ("two.project", two.addresses[0].mac, described.first),
             ("", namesake.addresses[0].mac, nearby),
         }
         await b.driver.remove_network(namesake)
