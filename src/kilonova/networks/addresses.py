@@ -5,7 +5,7 @@ import hashlib
 import ipaddress
 from collections.abc import Iterable
 
-from kilonova.config.network import BridgeNetwork
+from kilonova.config.network import NOT_FOR_GUESTS, BridgeNetwork
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.service import HostNetwork
 
@@ -42,7 +42,7 @@ def host_network(name: str, backend: str, cidr: str, dns: tuple[str, ...] = (), 
         backend=backend,
         cidr=cidr,
         gateway=str(gateway),
-        first=str(net.network_address + 16),
+        first=str(net.network_address + NOT_FOR_GUESTS),
         last=str(net.broadcast_address - 1),
         dns=dns,
         ssh_port=ssh_port if backend == "user" else 0,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import libvirt
 import pytest
 
 from kilonova.base.errors import HypervisorError
@@ -159,3 +160,22 @@ def test_a_subnet_that_cannot_be_is_refused_in_a_sentence(daemon: PrivateSystemL
         case = libvirt_qemu_case(directory, daemon)
         odd = replace(case.settings.network, name="odd/name", cidr="10.200.0.0/24")
         replace(case, settings=replace(case.settings, network=odd)).run(test)
+
+
+@pytest.mark.live
+def test_a_network_without_an_address_for_a_guest_is_refused_in_a_sentence(daemon: PrivateSystemLibvirtd) -> None:
+    """Somebody else has made it, so no configuration says so."""
+
+    async def test(b: Bench) -> None:
+        with pytest.raises(HypervisorError, match="has no address for a guest"):
+            await b.driver.inventory()
+
+    reserved = network_xml.DhcpHost(network.RESERVED_MAC, "10.201.0.2", "nobody")
+    tiny = network_xml.NatNetwork("tiny", "tinybr", "10.201.0.1", "255.255.255.240", reserved)
+    conn = libvirt.open(daemon.uri)
+    conn.networkDefineXML(tiny.xml())
+    conn.close()
+    with state_directory() as directory:
+        case = libvirt_qemu_case(directory, daemon)
+        other = replace(case.settings.network, name="tiny")
+        replace(case, settings=replace(case.settings, network=other)).run(test)

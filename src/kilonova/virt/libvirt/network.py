@@ -154,7 +154,10 @@ def find_nat(conn: libvirt.virConnect, settings: NetworkSettings) -> HostNetwork
     if facts is None:
         raise HypervisorError(f"The libvirt network {settings.name} has no IPv4 address and cannot serve guests.")
     cidr = str(ipaddress.ip_network(f"{facts.gateway}/{facts.netmask}", strict=False))
-    return host_network(settings.name, "nat", cidr, settings.dns)
+    described = host_network(settings.name, "nat", cidr, settings.dns)
+    if described.bounds[0] > described.bounds[1]:
+        raise HypervisorError(f"The libvirt network {settings.name} has no address for a guest: {cidr} is too small.")
+    return described
 
 
 def ensure_nat(conn: libvirt.virConnect, settings: NetworkSettings) -> HostNetwork | None:
