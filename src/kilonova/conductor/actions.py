@@ -27,7 +27,15 @@ from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, AttemptId, HostName
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import VERBS, ActionState, Verb
-from kilonova.rpcapi.conductor import DIFFERENT_HOST, HOST, NETWORKS, SAME_HOST, AcceptAction, CreateServers
+from kilonova.rpcapi.conductor import (
+    DIFFERENT_HOST,
+    FIXED_IPS,
+    HOST,
+    NETWORKS,
+    SAME_HOST,
+    AcceptAction,
+    CreateServers,
+)
 from kilonova.rpcapi.host import FETCH, Fetch, Fetched, WorkItem
 from kilonova.rpcapi.method import fitting
 
@@ -62,6 +70,7 @@ def _where(request: CreateServers) -> dict[str, str]:
     """What a create action says of its place."""
     said = {
         NETWORKS: ",".join(request.networks),
+        FIXED_IPS: ",".join(request.fixed_ips) if any(request.fixed_ips) else "",
         HOST: request.host or "",
         SAME_HOST: ",".join(request.same_host),
         DIFFERENT_HOST: ",".join(request.different_host),

@@ -205,6 +205,13 @@ addresses = sa.Table(
     sa.Column("instance_id", sa.String(36), sa.ForeignKey("instances.id"), nullable=False, index=True),
 )
 
+project_numbers = sa.Table(
+    "project_numbers",
+    metadata,
+    sa.Column("project_id", sa.String(64), primary_key=True),
+    sa.Column("number", sa.Integer, nullable=False, unique=True),
+)
+
 migrations = sa.Table(
     "migrations",
     metadata,

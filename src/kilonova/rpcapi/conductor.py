@@ -18,6 +18,8 @@ SUBJECT = "conductor.api"
 
 NETWORKS = "networks"
 """The parameter of a create action that holds their names, with commas."""
+FIXED_IPS = "fixed_ips"
+"""The parameter of a create action that holds an address for each of those, or nothing, with commas."""
 HOST = "host"
 """The parameter of a create action that names the only host that will do."""
 SAME_HOST, DIFFERENT_HOST = "same_host", "different_host"
@@ -34,7 +36,8 @@ KEPT_DISK = "kept_disk"
 @dataclass(frozen=True, slots=True)
 class CreateServers:
     """Whole records, made by the API with fresh ids; one `create` action each, under the context's request id.
-    `networks` by name, in the order of their NICs; none means the first of the host that is chosen.  `host`: the only
+    `networks` by name, in the order of their NICs; none means the first of the host that is chosen.  `fixed_ips`: for
+    each of them the address, empty where any will do.  `host`: the only
     one that will do, by an administrator's word; so are the hosts of the servers of `same_host`, and those of
     `different_host` will not.  `least`: where the quota does not permit all of them, so many of the
     first ones will do; None means all or none."""
@@ -42,6 +45,7 @@ class CreateServers:
     context: RequestContext
     instances: tuple[Instance, ...]
     networks: tuple[str, ...] = ()
+    fixed_ips: tuple[str, ...] = ()
     host: HostName | None = None
     same_host: tuple[InstanceId, ...] = ()
     different_host: tuple[InstanceId, ...] = ()

@@ -57,10 +57,18 @@ async def create(call: Call, body: CreateServer) -> Reply:
         call.permit(REQUESTED_DESTINATION)
     wish = server_networks.wish(asked, call.version)
     parts = await call.db.read(_find_parts, asked, hints, call.context)
-    networks = await call.db.read(server_networks.names, wish.ids) if wish.ids else ()
+    networks = await call.db.read(server_networks.names, wish) if wish.ids else ()
+    server_networks.check_count(wish, asked.max_count or asked.min_count)
     instances = _instances(call, asked, parts, hints, wants_network=wish.any)
     request = CreateServers(
-        call.context, instances, networks, parts.host, hints.same_host, hints.different_host, least=asked.min_count
+        call.context,
+        instances,
+        networks,
+        wish.fixed_ips,
+        parts.host,
+        hints.same_host,
+        hints.different_host,
+        least=asked.min_count,
     )
     await call.deps.conductor.create_servers(request)
     first = instances[0]
