@@ -93,6 +93,7 @@ class OneBox:
 async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> AsyncGenerator[OneBox]:
     """Everything, started; stopped in reverse order when left.  Raises StateError, ConfigError, DriverLoadError."""
     from kilonova.api.app import ApiDeps, create_app, recover
+    from kilonova.api.log_ins import LogIns
     from kilonova.api.policy import Policy
     from kilonova.api.rules import RULES
     from kilonova.api.standings import Standings
@@ -112,7 +113,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
     policy = Policy(RULES, settings.oslo_policy)
     state = settings.default.state_path
     files = DaemonWorkers("files", 4)
-    passwords = Passwords(DaemonWorkers("argon2", 1))
+    passwords = Passwords(DaemonWorkers("argon2", 1), clock.new_secret(SECRET_BYTES).encode())
     store = ImageStore(state / "images", files)
     async with AsyncExitStack() as stack:
         db = open_database(settings, clock)
@@ -133,6 +134,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
             standings=Standings(db, clock),
             policy=policy,
             passwords=passwords,
+            log_ins=LogIns(clock, manager.metrics, settings.api.trusted, tasks),
             images=store,
             clock=clock,
             settings=settings.api,

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import httpx
 
 from kilonova.api.app import ApiDeps, create_app
+from kilonova.api.log_ins import LogIns
 from kilonova.api.policy import Policy
 from kilonova.api.rules import RULES
 from kilonova.api.standings import Standings
@@ -167,6 +168,7 @@ class World:
             standings=Standings(self.db, self.clock),
             policy=Policy(RULES, self.settings.oslo_policy),
             passwords=Passwords(self.workers),
+            log_ins=LogIns(self.clock, Metrics(), (), self._tasks),
             images=self.store,
             clock=self.clock,
             settings=self.settings.api,

@@ -5,18 +5,18 @@ Request id, row, token, microversion, policy, query, body, handler; whatever is 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from starlette.types import Receive, Scope, Send
 
 from kilonova.api import console_socket
+from kilonova.api.bearer import context_of
 from kilonova.api.body import read_limited, validated
 from kilonova.api.call import Call, Links, Reply
 from kilonova.api.deps import ApiDeps
 from kilonova.api.faults import HttpError, answer, fault
 from kilonova.api.image.data import recover
 from kilonova.api.microversion import HEADER, OLD_HEADER, Negotiated, negotiate
-from kilonova.api.policy import CONTEXT_IS_ADMIN
 from kilonova.api.query import Query
 from kilonova.api.route import Role, Router, Row, Service
 from kilonova.api.routes import SERVICES
@@ -44,6 +44,7 @@ class _Request:
     links: Links
     negotiated: Negotiated
     chunks: Chunks
+    peer: str
 
 
 class Application:
@@ -97,6 +98,7 @@ class Application:
             links=Links(base_of(scope, headers), service.prefix),
             negotiated=negotiated,
             chunks=Chunks(receive),
+            peer=(scope.get("client") or ("",))[0],
         )
 
     async def _serve(self, request: _Request, service: Service, router: Router) -> tuple[int, Reply]:
@@ -127,6 +129,7 @@ class Application:
             path=request.path,
             headers=request.headers,
             chunks=request.chunks,
+            peer=request.peer,
         )
         reply = await self._handle(row, call)
         return reply.status or row.success, reply
@@ -141,18 +144,7 @@ class Application:
         text = request.headers.get("x-auth-token")
         if not text:
             raise Unauthorized("The request you have made requires authentication.")
-        claims = self.deps.tokens.verify(text)
-        subject = claims.subject
-        context = RequestContext(
-            request_id=request.id,
-            user_id=subject.user_id,
-            project_id=subject.project_id,
-            roles=await self.deps.standings.roles_of(claims),
-            user_name=subject.user_name,
-            project_name=subject.project_name,
-            restricted=subject.credential is not None and subject.credential.restricted,
-        )
-        return replace(context, admin=self.deps.policy.allows(CONTEXT_IS_ADMIN, context, {}))
+        return await context_of(self.deps, self.deps.tokens.verify(text), request.id)
 
 
 _UNVERSIONED = negotiate(None, None)

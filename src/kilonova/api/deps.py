@@ -4,6 +4,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from kilonova.api.log_ins import LogIns
 from kilonova.api.policy import Policy
 from kilonova.api.standings import Standings
 from kilonova.base.clock import Clock
@@ -34,6 +35,7 @@ class ApiDeps:
     standings: Standings
     policy: Policy
     passwords: Passwords
+    log_ins: LogIns
     images: ImageStore
     clock: Clock
     settings: ApiSettings

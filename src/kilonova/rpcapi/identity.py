@@ -18,7 +18,7 @@ class CreateUser:
 @dataclass(frozen=True, slots=True)
 class UpdateUser:
     """Fields that are None stay as they are; a default project, or an address, of "" means none.  Tokens from before a
-    new password, or a disabling, no longer count."""
+    new password, or a disabling, no longer count.  `old_hash`: only if the password is still the one of that hash."""
 
     user_id: str
     name: str | None = None
@@ -27,6 +27,7 @@ class UpdateUser:
     description: str | None = None
     enabled: bool | None = None
     email: str | None = None
+    old_hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,10 @@ class EditRole:
 
 @dataclass(frozen=True, slots=True)
 class CreateCredential:
+    """`tokens_from`: that of the token which asks for it."""
+
     credential: ApplicationCredential
+    tokens_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,8 @@ class IdentityAPI:
         await self._call(CREATE_USER, CreateUser(user))
 
     async def update_user(self, request: UpdateUser) -> None:
-        """Raises NotFound, Conflict (the name is taken; nobody would be administrator any more)."""
+        """Raises NotFound, Conflict (the name is taken; nobody would be administrator any more), Unauthorized (of
+        `old_hash`)."""
         await self._call(UPDATE_USER, request)
 
     async def delete_user(self, user_id: str) -> None:
@@ -128,9 +133,10 @@ class IdentityAPI:
         """Raises Conflict (nobody would be administrator any more).  That it was not given is no error."""
         await self._call(REMOVE_ROLE, EditRole(assignment))
 
-    async def create_credential(self, credential: ApplicationCredential) -> None:
-        """Raises Conflict (the name is taken), NotFound (the user, the project)."""
-        await self._call(CREATE_CREDENTIAL, CreateCredential(credential))
+    async def create_credential(self, credential: ApplicationCredential, tokens_from: datetime | None) -> None:
+        """Raises Conflict (the name is taken), NotFound (the user, the project), Unauthorized (tokens of `tokens_from`
+        ended)."""
+        await self._call(CREATE_CREDENTIAL, CreateCredential(credential, tokens_from))
 
     async def delete_credential(self, credential_id: str) -> None:
         """That there is none is no error."""
