@@ -7,6 +7,7 @@ One builder per process, importing only what that process needs: a compute proce
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from kilonova.base.health import Check
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import DaemonWorkers
+from kilonova.config.default import kept_from_images
 from kilonova.config.load import Settings
 from kilonova.rpc.bus import SelfPing
 
@@ -75,12 +77,14 @@ class OneBox:
     policy: "Policy"
     first_password: str | None
     vitals: Vitals
+    images: "ImageStore"
 
     def reload(self, fresh: Settings) -> None:
         """Take what may change while running.  Raises ConfigError, and has then changed nothing, for a policy file that
         cannot be used."""
         self.policy.reload(fresh.oslo_policy)
         self.manager.reload(fresh)
+        self.images.keep_free(partial(kept_from_images, fresh.default))
 
     def server(self) -> "Server":
         """An HTTP server of the API that leaves signals to its owner."""
@@ -114,7 +118,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
     state = settings.default.state_path
     files = DaemonWorkers("files", 4)
     passwords = Passwords(DaemonWorkers("argon2", 1), clock.new_secret(SECRET_BYTES).encode())
-    store = ImageStore(state / "images", files)
+    store = ImageStore(state / "images", files, partial(kept_from_images, settings.default))
     async with AsyncExitStack() as stack:
         db = open_database(settings, clock)
         stack.push_async_callback(db.close)
@@ -149,7 +153,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         app = create_app(deps)
         # Last of all: a start that fails must not take the only copy of a password with it.
         first_password = await furnish(db, passwords, clock)
-        yield OneBox(settings, app, manager, policy, first_password, vitals)
+        yield OneBox(settings, app, manager, policy, first_password, vitals, store)
 
 
 @asynccontextmanager
@@ -163,7 +167,7 @@ async def compute_process(settings: Settings, clock: Clock, failpoints: Failpoin
 
     local = settings.conductor.use_local
     files = DaemonWorkers("files", 4)
-    store = ImageStore(settings.default.state_path / "images", files)
+    store = ImageStore(settings.default.state_path / "images", files, partial(kept_from_images, settings.default))
     manager = _compute_manager(settings, clock, failpoints, store, files)
     async with AsyncExitStack() as stack:
         db = open_database(settings, clock) if local else None

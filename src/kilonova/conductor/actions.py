@@ -90,7 +90,7 @@ def accept(
     values = when_accepted(instance, asked) | prepared
     if asked.verb is Verb.REBUILD:
         _reclaim(connection, instance, asked)
-    asked = shelving.prepared(connection, instance, images.prepared(connection, instance, asked, already))
+    asked = shelving.prepared(connection, instance, images.prepared(connection, instance, asked, already, quotas))
     rule = VERBS[asked.verb]
     if rule.preempts:
         _supersede(connection, already, asked, now)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from kilonova.conductor import image_quota
 from kilonova.db.readers import identity as read_identity
 from kilonova.db.writers import catalogue
 from kilonova.db.writers import identity as write_identity
@@ -25,7 +26,7 @@ FLAVORS = (
 )
 """id, name, vCPUs, MiB, GiB: the names that every OpenStack tutorial uses."""
 
-OWNERS_QUOTA = {"instances": UNLIMITED, "cores": UNLIMITED, "ram": UNLIMITED}
+OWNERS_QUOTA = dict.fromkeys(("instances", "cores", "ram", image_quota.COUNT, image_quota.SIZE_MIB), UNLIMITED)
 """The first project is the owner's of the box, whose limit is the box.  Further ones have the defaults."""
 
 

@@ -11,6 +11,7 @@ from kilonova.base.errors import Forbidden
 from kilonova.base.failpoints import Failpoints
 from kilonova.conductor import actions, host_boot, hosts, images
 from kilonova.conductor.liveness import Liveness
+from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.objects.ids import ActionId, HostName
@@ -49,12 +50,13 @@ class HostEndpoint:
         self,
         db: Database,
         clock: Clock,
+        quotas: QuotaSettings,
         liveness: Liveness,
         failpoints: Failpoints,
         on_end: Callable[[Verb], None],
     ) -> None:
         self._db, self._clock, self._liveness, self._failpoints = db, clock, liveness, failpoints
-        self._on_end = on_end
+        self._quotas, self._on_end = quotas, on_end
 
     def endpoint(self) -> Endpoint:
         """The handlers, by row."""
@@ -109,7 +111,7 @@ class HostEndpoint:
         return await self._db.write(images.begin, request, self._clock.now())
 
     async def _complete_image(self, request: rows.CompleteImage) -> Ack:
-        await self._db.write(images.complete, request, self._clock.now())
+        await self._db.write(images.complete, request, self._clock.now(), self._quotas)
         return ACK
 
     async def _drop_images(self, request: rows.DropImages) -> rows.Dropped:

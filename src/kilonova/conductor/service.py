@@ -74,7 +74,7 @@ class Conductor:
         for_api = ApiEndpoint(
             self._db, self._compute, self._clock, self._quotas, self._failpoints, self._to_place.put_nowait
         )
-        for_hosts = HostEndpoint(self._db, self._clock, self._liveness, self._failpoints, self._ended)
+        for_hosts = HostEndpoint(self._db, self._clock, self._quotas, self._liveness, self._failpoints, self._ended)
         await bus.subscribe(api_rows.SUBJECT, for_api.endpoint().handle, queue=QUEUE)
         for_operators = OperatorEndpoint(self._db, self._clock)
         await bus.subscribe(operator_rows.SUBJECT, for_operators.endpoint().handle, queue=QUEUE)

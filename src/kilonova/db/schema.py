@@ -290,6 +290,9 @@ images = sa.Table(
     sa.Column("body", sa.JSON, nullable=False),
 )
 
+# Ids of images that had bytes: servers may name them still, and nobody else's image shall be taken for theirs.
+deleted_images = sa.Table("deleted_images", metadata, _id())
+
 keypairs = sa.Table(
     "keypairs",
     metadata,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The routes of Image v2, with the names of Glance's policies."""
 
-from kilonova.api.image import data, images, listing
+from kilonova.api.image import data, images, listing, room
 from kilonova.api.image.fields import ImageFields
 from kilonova.api.route import Role, Row, Service
 from kilonova.api.versions import image_list
@@ -62,6 +62,7 @@ ROWS = (
     Row("GET", "/images/{image_id}/members", images.list_members, "get_members", READER, reply="{members: []}"),
     Row("POST", "/images/{image_id}/members", images.add_member, "add_member", MEMBER, reply="403: none can be added"),
     Row("GET", "/info/import", images.show_import, "get_schemas", READER, reply="{import-methods}: none"),
+    Row("GET", "/info/usage", room.show_usage, "get_images", READER, reply="{usage: {image_count_total, ...}}"),
     Row("GET", "/schemas/image", images.show_schema, "get_schemas", READER, reply="a JSON schema"),
     Row("GET", "/schemas/images", images.list_schema, "get_schemas", READER, reply="a JSON schema"),
     Row("GET", "/schemas/member", images.show_member_schema, "get_schemas", READER, reply="a JSON schema"),

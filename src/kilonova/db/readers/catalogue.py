@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading what servers are made from: flavors, images, key pairs."""
 
+from dataclasses import dataclass
+
 import sqlalchemy as sa
 
 from kilonova.base.errors import NotFound
@@ -53,6 +55,22 @@ def list_images(connection: sa.Connection, project_id: str, *, admin: bool = Fal
     if not admin:
         query = query.where(sa.or_(images.c.owner == project_id, images.c.visibility == "public"))
     return [rows.image_from(row) for row in connection.execute(query).mappings()]
+
+
+@dataclass(frozen=True, slots=True)
+class ImagesUse:
+    """What a project's images take."""
+
+    count: int
+    size_bytes: int
+
+
+def images_use(connection: sa.Connection, project_id: str) -> ImagesUse:
+    """Of the images that a project owns, with what is reserved for those that are on their way in."""
+    sizes = [sa.func.coalesce(sa.func.sum(images.c.body[name].as_integer()), 0) for name in ("size", "reserved")]
+    query = sa.select(sa.func.count(), *sizes).where(images.c.owner == project_id)
+    count, size, reserved = connection.execute(query).one()
+    return ImagesUse(count, size + reserved)
 
 
 def get_image(connection: sa.Connection, image_id: ImageId, project_id: str, *, admin: bool = False) -> Image:
