@@ -99,6 +99,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
     from kilonova.api.app import ApiDeps, create_app, recover
     from kilonova.api.log_ins import LogIns
     from kilonova.api.policy import Policy
+    from kilonova.api.room import Room
     from kilonova.api.rules import RULES
     from kilonova.api.standings import Standings
     from kilonova.compute.console import LocalConsoles
@@ -127,6 +128,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         manager = _compute_manager(settings, clock, failpoints, store, files)
         stack.push_async_callback(manager.stop)
         tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))
+        _keep_reserve(db, settings, files, clock, tasks)
         await _conductor(settings, clock, failpoints, db, bus, manager.metrics).start(bus, tasks)
         deps = ApiDeps(
             db=db,
@@ -145,6 +147,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
             quotas=settings.quota,
             consoles=LocalConsoles(HostName(settings.default.host), manager.driver),
             console_tokens=ConsoleTokens(clock, settings.consoleauth.token_ttl),
+            room=Room(state, files, db, tasks),
             ready=manager.ready,
         )
         await recover(deps)  # before the host may put anything into the image store
@@ -178,6 +181,7 @@ async def compute_process(settings: Settings, clock: Clock, failpoints: Failpoin
         stack.push_async_callback(manager.stop)
         tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))
         if db is not None:
+            _keep_reserve(db, settings, files, clock, tasks)
             await _conductor(settings, clock, failpoints, db, bus, manager.metrics).start(bus, tasks)
         tasks.spawn("start", manager.start(bus, tasks))
         yield ComputeProcess(manager, _host_vitals(manager, bus, tasks, settings))
@@ -195,6 +199,7 @@ async def conductor_process(
         stack.push_async_callback(db.close)
         bus = await stack.enter_async_context(end)
         tasks = await stack.enter_async_context(Supervisor(clock, metrics.round_ended))
+        _keep_reserve(db, settings, DaemonWorkers("files", 1), clock, tasks)
         conductor = _conductor(settings, clock, failpoints, db, bus, metrics)
         await conductor.start(bus, tasks)
         ping = SelfPing(bus, f"conductor-{settings.default.host}")
@@ -263,8 +268,10 @@ def open_database(settings: Settings, clock: Clock) -> "Database":
     """The database of a conductor or an API, at the schema of this code.  Raises StateError."""
     from kilonova.db.engine import Database, sqlite_url
     from kilonova.db.migrate import ensure_schema
+    from kilonova.db.reserve import give_up
 
     path = settings.default.state_path / "kilonova.db"
+    give_up(path.parent)
     ensure_schema(path, clock)
     path.chmod(0o600)
     readers = settings.database.readers
@@ -274,6 +281,12 @@ def open_database(settings: Settings, clock: Clock) -> "Database":
         reader=DaemonWorkers("db-reader", readers),
         readers=readers,
     )
+
+
+def _keep_reserve(db: "Database", settings: Settings, files: DaemonWorkers, clock: Clock, tasks: Supervisor) -> None:
+    from kilonova.db.reserve import Reserve
+
+    tasks.spawn("reserve", Reserve(db, settings.default.state_path, files, clock).keep())
 
 
 async def furnish(db: "Database", passwords: "Passwords", clock: Clock) -> str | None:

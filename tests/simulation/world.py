@@ -19,6 +19,7 @@ import httpx
 from kilonova.api.app import ApiDeps, create_app
 from kilonova.api.log_ins import LogIns
 from kilonova.api.policy import Policy
+from kilonova.api.room import Room
 from kilonova.api.rules import RULES
 from kilonova.api.standings import Standings
 from kilonova.base.errors import InvalidState
@@ -175,6 +176,7 @@ class World:
             quotas=self.settings.quota,
             consoles=_NoConsoles(),
             console_tokens=ConsoleTokens(self.clock, 600),
+            room=Room(self.state, self.workers, self.db, self._tasks),
             ready=lambda: (True, ""),
         )
         token, _ = tokens.mint(Subject("u1", "admin", "p1", "admin", ("admin", "member", "reader")), ("password",))

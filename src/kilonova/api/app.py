@@ -131,6 +131,8 @@ class Application:
             chunks=request.chunks,
             peer=request.peer,
         )
+        if not row.actions:  # those are looked at one by one
+            self.deps.room.check(context, method, row.rule)
         reply = await self._handle(row, call)
         return reply.status or row.success, reply
 

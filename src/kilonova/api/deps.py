@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from kilonova.api.log_ins import LogIns
 from kilonova.api.policy import Policy
+from kilonova.api.room import Room
 from kilonova.api.standings import Standings
 from kilonova.base.clock import Clock
 from kilonova.config.api import ApiSettings
@@ -42,4 +43,5 @@ class ApiDeps:
     quotas: QuotaSettings
     consoles: Consoles
     console_tokens: ConsoleTokens
+    room: Room
     ready: Callable[[], tuple[bool, str]]

@@ -37,8 +37,9 @@ class Stored:
 
 
 class ImageStore:
-    """Images' files under `root` (made when the first one is written), for the service's own eyes.  All file I/O is done
-    by `workers`.  `kept_free` says how many bytes no image may take of a file system of so many.
+    """Images' files under `root`, which is made when the first one is written; nobody but the service can read them.
+
+    All file I/O is done by `workers`.  `kept_free` says how many bytes no image may take of a file system of so many.
     """
 
     def __init__(self, root: Path, workers: Workers, kept_free: Callable[[int], int] = lambda _total: 0) -> None:

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Room for an upload in its project's quota: taken before the bytes that need it, given back with what is not used."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 from kilonova.api.call import Call, Reply, json_reply

@@ -67,10 +67,10 @@ class ImagesUse:
 
 def images_use(connection: sa.Connection, project_id: str) -> ImagesUse:
     """Of the images that a project owns, with what is reserved for those that are on their way in."""
-    sizes = [sa.func.coalesce(sa.func.sum(images.c.body[name].as_integer()), 0) for name in ("size", "reserved")]
-    query = sa.select(sa.func.count(), *sizes).where(images.c.owner == project_id)
-    count, size, reserved = connection.execute(query).one()
-    return ImagesUse(count, size + reserved)
+    size, reserved = (sa.func.coalesce(images.c.body[name].as_integer(), 0) for name in ("size", "reserved"))
+    query = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(size + reserved), 0))
+    count, size_bytes = connection.execute(query.where(images.c.owner == project_id)).one()
+    return ImagesUse(count, size_bytes)
 
 
 def get_image(connection: sa.Connection, image_id: ImageId, project_id: str, *, admin: bool = False) -> Image:

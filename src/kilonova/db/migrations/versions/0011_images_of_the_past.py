@@ -19,8 +19,10 @@ def upgrade() -> None:
         " WHERE json_extract(image, '$.id') IS NOT NULL"
         " AND json_extract(image, '$.id') NOT IN (SELECT id FROM images)"
     )
+    quotas = sa.table("quotas", sa.column("project_id"), sa.column("resource"), sa.column("hard_limit"))
+    unlimited = sa.and_(
+        quotas.c.resource == "instances", quotas.c.hard_limit == -1, quotas.c.project_id != "class default"
+    )
     for resource in ("image_count_total", "image_size_total"):
-        op.execute(
-            f"INSERT INTO quotas (project_id, resource, hard_limit) SELECT project_id, '{resource}', -1 FROM quotas"
-            " WHERE resource = 'instances' AND hard_limit = -1 AND project_id != 'class default'"
-        )
+        theirs = sa.select(quotas.c.project_id, sa.literal(resource), sa.literal(-1)).where(unlimited)
+        op.execute(sa.insert(quotas).from_select(["project_id", "resource", "hard_limit"], theirs))
