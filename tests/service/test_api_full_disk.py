@@ -20,14 +20,18 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGt0bGTXK3uOJYc1jQeLfLpVKZJLZ2bGpkGNv
 
 
 @contextmanager
-def full(monkeypatch: pytest.MonkeyPatch, free: int = 0) -> Generator[None]:
+def full(monkeypatch: pytest.MonkeyPatch, free: int = 0, total: int = 1 << 40) -> Generator[None]:
     """The file system of every path says that it has so many bytes."""
     real = os.statvfs
 
     def answer(path: Any) -> os.statvfs_result:
         found = real(path)
         values = list(found)
-        values[3] = values[4] = free // found.f_frsize  # f_bfree, f_bavail
+        values[2:5] = (
+            total // found.f_frsize,
+            free // found.f_frsize,
+            free // found.f_frsize,
+        )  # f_blocks, f_bfree, f_bavail
         return os.statvfs_result(values)
 
     with monkeypatch.context() as patch:
@@ -107,8 +111,13 @@ def test_what_goes_on_is_named_by_rules_that_there_are() -> None:
 def test_a_small_disk_is_full_later_than_a_large_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from kilonova.api.room import _full  # pyright: ignore[reportPrivateUsage]
 
-    with full(monkeypatch, 65 << 20):
-        assert _full(tmp_path) == ""
-    with full(monkeypatch, 63 << 20):
-        assert "63 MiB are free" in _full(tmp_path)
-    assert "cannot be used" in _full(tmp_path / "nowhere")
+    for free, total, words in (
+        (65 << 20, 1 << 40, ""),
+        (63 << 20, 1 << 40, "is full"),
+        (6 << 20, 100 << 20, ""),
+        (4 << 20, 100 << 20, "is full"),
+    ):
+        with full(monkeypatch, free, total):
+            assert words in (said := _full(tmp_path)[0])
+            assert bool(said) == bool(words)
+    assert "cannot be used" in _full(tmp_path / "nowhere")[0]

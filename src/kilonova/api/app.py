@@ -23,7 +23,8 @@ from kilonova.api.routes import SERVICES
 from kilonova.api.wire import Chunks, ClientGone, base_of, headers_of, segments_of, send_reply
 from kilonova.base.clock import new_request_id
 from kilonova.base.context import RequestContext
-from kilonova.base.errors import Forbidden, InvalidInput, NotFound, TooLarge, Unauthorized
+from kilonova.base.errors import Forbidden, InvalidInput, KilonovaError, NotFound, TooLarge, Unauthorized
+from kilonova.objects.told import to_member
 
 
 def create_app(deps: ApiDeps, services: Iterable[Service] = SERVICES) -> "Application":
@@ -45,6 +46,7 @@ class _Request:
     negotiated: Negotiated
     chunks: Chunks
     peer: str
+    context: RequestContext
 
 
 class Application:
@@ -99,6 +101,7 @@ class Application:
             negotiated=negotiated,
             chunks=Chunks(receive),
             peer=(scope.get("client") or ("",))[0],
+            context=_NOBODY,
         )
 
     async def _serve(self, request: _Request, service: Service, router: Router) -> tuple[int, Reply]:
@@ -112,7 +115,7 @@ class Application:
             raise
         context = _NOBODY
         if row.role is not Role.ANYBODY:
-            context = await self._authenticate(request)
+            context = request.context = await self._authenticate(request)
             _refuse_bad_version(request)
             if not context.project_id and not service.identity:
                 raise Forbidden("The token is for no project: log in with a project as its scope.")
@@ -173,6 +176,8 @@ def _check_query(row: Row, query: Query, request: _Request) -> None:
 
 def _faulty(exc: Exception, request: _Request, service: Service) -> tuple[int, Reply]:
     status, message, headers = answer(exc, request.id)
+    if isinstance(exc, KilonovaError) and not request.context.is_admin:
+        message = to_member(message, (exc.details.get("host"), exc.details.get("subject")))
     if status == 401:
         headers = (*headers, ("WWW-Authenticate", f'Keystone uri="{request.links.base}/identity"'))
     if isinstance(exc, TooLarge) and "content-length" not in request.headers:

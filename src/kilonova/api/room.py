@@ -61,23 +61,23 @@ class Room:
             async with asyncio.timeout(LOOK_LIMIT_S):
                 await self._look()
         except TimeoutError:
-            return f"The disk of {self._state} does not answer."
+            return "The disk of the database does not answer."
         return self._full or await self._db.trouble()
 
     async def _look(self) -> None:
-        was, self._full = self._full, await self._workers.run(_full, self._state)
+        was, (self._full, free) = self._full, await self._workers.run(_full, self._state)
         if self._full and not was:
-            log.error("no room: only deletes, stops and what an administrator asks for are accepted", why=self._full)
+            words = "no room: only deletes, stops and what an administrator asks for are accepted"
+            log.error(words, why=self._full, place=str(self._state), free_bytes=free)
         elif was and not self._full:
             log.info("there is room again")
 
 
-def _full(state: Path) -> str:
+def _full(state: Path) -> tuple[str, int]:
+    """What is wrong with the disk, for everybody to read, and the bytes that are free."""
     try:
         found = os.statvfs(state)
     except OSError as exc:
-        return f"The disk of {state} cannot be used: {exc.strerror}."
+        return f"The disk of the database cannot be used: {exc.strerror}.", 0
     free, total = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
-    if free >= min(FLOOR_BYTES, total // PARTS):
-        return ""
-    return f"The disk of the database ({state}) is full: {free >> 20} MiB are free."
+    return "" if free >= min(FLOOR_BYTES, total // PARTS) else "The disk of the database is full.", free

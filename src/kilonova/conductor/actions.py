@@ -26,6 +26,7 @@ from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.instance import Fault, Instance
 from kilonova.objects.quota import held_by
 from kilonova.objects.states import VERBS, ActionState, PowerState, Verb, VmState, observed
+from kilonova.objects.told import NO_VALID_HOST
 from kilonova.rpcapi.conductor import DIFFERENT_HOST, HOST, NETWORKS, SAME_HOST, AcceptAction, CreateServers
 from kilonova.rpcapi.host import FETCH, Fetch, Fetched, Finish, WorkItem
 from kilonova.rpcapi.method import fitting
@@ -111,7 +112,9 @@ def _reclaim(connection: sa.Connection, instance: Instance, asked: AcceptAction)
     assert instance.host is not None
     assert asked.image is not None
     if not write_hosts.change_claim(connection, instance.host, instance, replace(instance, image=asked.image)):
-        raise NoValidHost(f"Host {instance.host} has no room for a disk of the size of image {asked.image.id}.")
+        raise NoValidHost(
+            f"{NO_VALID_HOST} {instance.host} has no room for a disk of the size of image {asked.image.id}."
+        )
 
 
 def _supersede(connection: sa.Connection, already: list[Action], by: AcceptAction, now: datetime) -> None:

@@ -73,7 +73,6 @@ def test_who_had_no_limit_of_servers_has_none_of_images_and_ids_of_the_past_are_
     engine.dispose()
 
 
-
 def value_for(column: sa.Column[Any], number: int) -> Any:
     """The same for all columns of a kind, so that row `number` of one table refers to row `number` of another."""
     kind = column.type.python_type
