@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from kilonova.virt.fake import FakeDriver
 from kilonova.virt.fake_machine import FakeHypervisor
 from tests.make import run
 from tests.service.api import Api, message, running_api
+from tests.service.people import as_user, identity, role_id, user
 
 SERIAL = {"remote_console": {"protocol": "serial", "type": "serial"}}
 BINARY: Any = ["binary"]
@@ -255,3 +256,39 @@ def test_a_token_stands_in_no_log(caplog: pytest.LogCaptureFixture, capfd: pytes
     assert "handshake" not in caplog.text
     out, err = capfd.readouterr()
     assert token not in out + err
+
+
+def test_a_session_and_an_unused_url_end_with_the_right_to_them() -> None:
+    async def main() -> None:
+        async with desk() as d:
+            server = (await d.api.json(f"/servers/{d.server_id}"))["server"]
+            ann_id = await user(d.api, "ann")
+            role = f"/projects/{server['tenant_id']}/users/{ann_id}/roles/{await role_id(d.api, 'member')}"
+            for change in (
+                ("PATCH", f"/users/{ann_id}", {"user": {"password": "password of ann"}}),
+                ("PATCH", f"/users/{ann_id}", {"user": {"enabled": False}}),
+                ("DELETE", role, None),
+                ("DELETE", f"/users/{ann_id}", None),
+            ):
+                if change[0] != "DELETE" or change[1] == role:
+                    await identity(d.api, "PATCH", f"/users/{ann_id}", {"user": {"enabled": True}})
+                await identity(d.api, "PUT", role, status=204)
+                theirs = replace(d, api=await as_user(d.api, "ann", server["tenant_id"]))
+                unused = await theirs.url()
+                async with await theirs.open() as console:
+                    await identity(d.api, *change, status=200 if change[0] == "PATCH" else 204)
+                    await until_closed(console)
+                    assert (console.close_code, "right" in (console.close_reason or "")) == (1008, True)
+                assert (await theirs.refused(unused)).response.status_code in (401, 403)
+
+    run(main())
+
+
+def test_a_session_goes_on_while_others_change() -> None:
+    async def main() -> None:
+        async with desk() as d, await d.open() as console:
+            await identity(d.api, "PATCH", f"/users/{await user(d.api, 'ann')}", {"user": {"enabled": False}})
+            await console.send(b"still here")
+            await heard(console, b"still here")
+
+    run(main())

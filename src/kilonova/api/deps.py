@@ -4,7 +4,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from kilonova.api.log_ins import LogIns
 from kilonova.api.policy import Policy
+from kilonova.api.room import Room
 from kilonova.api.standings import Standings
 from kilonova.base.clock import Clock
 from kilonova.config.api import ApiSettings
@@ -35,6 +37,7 @@ class ApiDeps:
     standings: Standings
     policy: Policy
     passwords: Passwords
+    log_ins: LogIns
     images: ImageStore
     clock: Clock
     settings: ApiSettings
@@ -42,4 +45,5 @@ class ApiDeps:
     console: ConsoleSettings
     consoles: Consoles
     console_tokens: ConsoleTokens
+    room: Room
     ready: Callable[[], tuple[bool, str]]

@@ -27,6 +27,7 @@ from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, AttemptId, HostName
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import VERBS, ActionState, Verb
+from kilonova.objects.told import NO_VALID_HOST
 from kilonova.rpcapi.conductor import (
     DIFFERENT_HOST,
     FIXED_IPS,
@@ -102,7 +103,7 @@ def accept(
     values = when_accepted(instance, asked) | prepared
     if asked.verb is Verb.REBUILD:
         _reclaim(connection, instance, asked)
-    asked = shelving.prepared(connection, instance, images.prepared(connection, instance, asked, already))
+    asked = shelving.prepared(connection, instance, images.prepared(connection, instance, asked, already, quotas))
     rule = VERBS[asked.verb]
     if rule.preempts:
         _supersede(connection, already, asked, now)
@@ -129,7 +130,9 @@ def _reclaim(connection: sa.Connection, instance: Instance, asked: AcceptAction)
     assert instance.host is not None
     assert asked.image is not None
     if not write_hosts.change_claim(connection, instance.host, instance, replace(instance, image=asked.image)):
-        raise NoValidHost(f"Host {instance.host} has no room for a disk of the size of image {asked.image.id}.")
+        raise NoValidHost(
+            f"{NO_VALID_HOST} {instance.host} has no room for a disk of the size of image {asked.image.id}."
+        )
 
 
 def _supersede(connection: sa.Connection, already: list[Action], by: AcceptAction, now: datetime) -> None:

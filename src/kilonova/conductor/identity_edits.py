@@ -6,12 +6,12 @@ What would leave nobody who can administer the cloud is refused: only the databa
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from kilonova.base.errors import Conflict, InvalidInput
+from kilonova.base.errors import Conflict, InvalidInput, Unauthorized
 from kilonova.conductor import catalog_edits
 from kilonova.db.readers import assignments as read_assignments
 from kilonova.db.readers import identity as read
@@ -23,6 +23,7 @@ from kilonova.rpcapi.method import Ack, Method
 
 MOST_TAGS = 80
 """Of a project, as in Identity."""
+_TICK = timedelta(microseconds=1)
 
 
 def create_user(connection: sa.Connection, request: rows.CreateUser, _now: datetime) -> None:
@@ -34,9 +35,12 @@ def create_user(connection: sa.Connection, request: rows.CreateUser, _now: datet
 
 
 def update_user(connection: sa.Connection, request: rows.UpdateUser, now: datetime) -> None:
-    """Raises NotFound, Conflict."""
+    """Raises NotFound, Conflict, Unauthorized (the old password is no longer the one that was checked)."""
     user = read.get_user(connection, request.user_id)
+    if request.old_hash not in (None, user.password_hash) and request.password_hash != user.password_hash:
+        raise Unauthorized("The original password is wrong.")
     values = _given(request)
+    values.pop("old_hash", None)
     if request.name not in (None, user.name):
         _check_user_name(connection, str(request.name))
     if request.default_project_id is not None:
@@ -45,8 +49,9 @@ def update_user(connection: sa.Connection, request: rows.UpdateUser, now: dateti
         values["email"] = request.email or None
     if request.extra is not None:
         values["extra"] = {**user.extra, **request.extra}
-    if request.password_hash is not None or request.enabled is False:
-        values["tokens_from"] = now
+    if request.password_hash not in (None, user.password_hash) or (request.enabled is False and user.enabled):
+        # Never the same twice, also when the clock was set back: tokens are compared with it.
+        values["tokens_from"] = now if user.tokens_from is None else max(now, user.tokens_from + _TICK)
     if values:
         write.update_user(connection, user.id, **values)
     _check_administrators(connection)
@@ -176,11 +181,13 @@ def delete_role(connection: sa.Connection, request: rows.DeleteRole, _now: datet
 
 
 def create_credential(connection: sa.Connection, request: rows.CreateCredential, _now: datetime) -> None:
-    """Raises Conflict, NotFound."""
+    """Raises Conflict, NotFound, Unauthorized (the token that asked for it ended meanwhile)."""
     credential = request.credential
     if read.find_credential(connection, credential_id=credential.id) == credential:
         return
-    read.get_user(connection, credential.user_id)
+    user = read.get_user(connection, credential.user_id)
+    if not user.enabled or user.tokens_from != request.tokens_from:
+        raise Unauthorized("The token is no longer valid.")
     read.get_project(connection, credential.project_id)
     if read.find_credential(connection, user_id=credential.user_id, name=credential.name) is not None:
         raise Conflict(f"The user has an application credential called {credential.name} already.")

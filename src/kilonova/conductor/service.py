@@ -88,7 +88,9 @@ class Conductor:
             self._db, self._compute, self._clock, self._quotas, self._failpoints, self._to_place.put_nowait
         )
         hooks = Hooks(self._ended, self._compute.wake, self._place_waiting)
-        for_hosts = HostEndpoint(self._db, self._clock, self._liveness, self._claims, self._failpoints, hooks)
+        for_hosts = HostEndpoint(
+            self._db, self._clock, self._quotas, self._liveness, self._claims, self._failpoints, hooks
+        )
         await bus.subscribe(api_rows.SUBJECT, for_api.endpoint().handle, queue=QUEUE)
         adoption = Adoption(self._db, self._clock, self._claims, self._compute.wake)
         for_operators = OperatorEndpoint(self._db, self._clock, adoption, self._liveness, self._host)

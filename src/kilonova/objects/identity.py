@@ -30,8 +30,9 @@ class Target(StrEnum):
 class User:
     """`password_hash` is argon2's own text, or empty for one who has no password; it never leaves the service.
 
-    Tokens that were issued before `tokens_from` are refused.  Nothing is ever sent to `email`.  `extra`: attributes
-    that have no meaning here; they are kept as they came.
+    `tokens_from` changes with each new password and each disabling: a token holds only while it is what it was when the
+    token's password was read.  Nothing is ever sent to `email`.  `extra`: attributes that have no meaning here; they are
+    kept as they came.
     """
 
     id: str

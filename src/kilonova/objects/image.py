@@ -49,7 +49,8 @@ DISK_FORMATS = frozenset({"qcow2", "raw"})
 @dataclass(frozen=True, slots=True)
 class Image:
     """`visibility`: public, community, shared (with its members) or private.  Sizes in bytes; `os_hash_value` is the
-    SHA-512 of the stored bytes in hex, `checksum` their MD5 (the Image API's field, not a safeguard)."""
+    SHA-512 of the stored bytes in hex, `checksum` their MD5 (the Image API's field, not a safeguard).  `reserved`: what
+    an upload that goes on may still need of its owner's quota."""
 
     id: ImageId
     name: str | None
@@ -68,6 +69,7 @@ class Image:
     min_ram: int = 0
     protected: bool = False
     os_hidden: bool = False
+    reserved: int = 0
     tags: tuple[str, ...] = ()
     properties: Mapping[str, str] = field(default_factory=dict[str, str])
 

@@ -28,7 +28,8 @@ class CreateUser:
 @dataclass(frozen=True, slots=True)
 class UpdateUser:
     """Fields that are None stay as they are; a default project, or an address, of "" means none.  `extra` is merged
-    into what is there.  Tokens from before a new password, or a disabling, no longer count."""
+    into what is there.  Tokens from before a new password, or a disabling, no longer count.  `old_hash`: only if the
+    password is still the one of that hash."""
 
     user_id: str
     name: str | None = None
@@ -38,6 +39,7 @@ class UpdateUser:
     enabled: bool | None = None
     email: str | None = None
     extra: Mapping[str, Any] | None = None
+    old_hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,10 @@ class DeleteEntry:
 
 @dataclass(frozen=True, slots=True)
 class CreateCredential:
+    """`tokens_from`: that of the token which asks for it."""
+
     credential: ApplicationCredential
+    tokens_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +199,8 @@ class IdentityAPI:
         await self._call(CREATE_USER, CreateUser(user))
 
     async def update_user(self, request: UpdateUser) -> None:
-        """Raises NotFound, Conflict (the name is taken; nobody would be administrator any more)."""
+        """Raises NotFound, Conflict (the name is taken; nobody would be administrator any more), Unauthorized (of
+        `old_hash`)."""
         await self._call(UPDATE_USER, request)
 
     async def delete_user(self, user_id: str) -> None:
@@ -261,9 +267,10 @@ class IdentityAPI:
         """Raises Conflict (nobody would be administrator any more).  That it was not given is no error."""
         await self._call(REMOVE_ROLE, EditRole(assignment))
 
-    async def create_credential(self, credential: ApplicationCredential) -> None:
-        """Raises Conflict (the name is taken), NotFound (the user, the project)."""
-        await self._call(CREATE_CREDENTIAL, CreateCredential(credential))
+    async def create_credential(self, credential: ApplicationCredential, tokens_from: datetime | None) -> None:
+        """Raises Conflict (the name is taken), NotFound (the user, the project), Unauthorized (tokens of `tokens_from`
+        ended)."""
+        await self._call(CREATE_CREDENTIAL, CreateCredential(credential, tokens_from))
 
     async def delete_credential(self, credential_id: str) -> None:
         """That there is none is no error."""

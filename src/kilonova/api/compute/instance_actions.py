@@ -18,8 +18,9 @@ from kilonova.api.times import micros
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.db.readers import actions, instances, servers
 from kilonova.objects.action import Action, ActionEvent
-from kilonova.objects.ids import InstanceId
+from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.states import ActionState, Verb
+from kilonova.objects.told import to_member
 
 ARGUMENTS = frozenset({"limit", "marker", "changes-since", "changes-before"})
 
@@ -87,6 +88,8 @@ def _action_of(
 
 
 def _action(action: Action, call: Call) -> dict[str, Any]:
+    is_said = action.state in _SAID or action.verb is Verb.POWER_UPDATE
+    message = _told(action.message, call, action.host) if is_said else None
     shown: dict[str, Any] = {
         "action": action.verb,
         "instance_uuid": action.instance_id,
@@ -94,11 +97,15 @@ def _action(action: Action, call: Call) -> dict[str, Any]:
         "user_id": action.user_id,
         "project_id": action.project_id,
         "start_time": micros(action.started_at),
-        "message": action.message if action.state in _SAID or action.verb is Verb.POWER_UPDATE else None,
+        "message": message,
     }
     if call.version >= v2(58):
         shown["updated_at"] = micros(action.updated_at)
     return shown
+
+
+def _told(text: str | None, call: Call, host: HostName | None) -> str | None:
+    return text if text is None or call.context.is_admin else to_member(text, (host,))
 
 
 def _event(event: ActionEvent, action: Action, call: Call) -> dict[str, Any]:
@@ -112,7 +119,7 @@ def _event(event: ActionEvent, action: Action, call: Call) -> dict[str, Any]:
     if call.context.is_admin:
         shown["traceback"] = event.details if event.result == "Error" else None
     if call.version >= v2(84):
-        shown["details"] = event.details
+        shown["details"] = _told(event.details, call, action.host)
     if call.version >= v2(62):
         shown["hostId"] = host_id(action.project_id, event.host) if event.host else ""
         if call.context.is_admin:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.identity.auth import own_turn
 from kilonova.api.identity.domain import collection
 from kilonova.api.identity.edit import edited
 from kilonova.api.identity.filters import matching
@@ -45,20 +46,21 @@ async def create_credential(call: Call, body: CreateCredential) -> Reply:
         raise InvalidInput("access_rules are not supported here.", path="application_credential.access_rules")
     # A secret that begins with a hyphen would be an option on a command line.
     secret = asked.secret or call.deps.clock.new_secret(SECRET_BYTES).lstrip("-")
-    now, ids = call.deps.clock.now(), await role_ids(call)
+    ids = await role_ids(call)
+    now, claims = call.deps.clock.now(), call.deps.tokens.verify(call.headers["x-auth-token"])
     credential = ApplicationCredential(
         id=call.deps.clock.new_id().replace("-", ""),
         user_id=context.user_id,
         project_id=context.project_id,
         name=asked.name,
         description=asked.description or "",
-        secret_hash=await call.deps.passwords.hash(secret),
+        secret_hash=await call.deps.passwords.hash(secret, own_turn(call)),
         roles=context.roles if not asked.roles else tuple(sorted({_role(call, one, ids) for one in asked.roles})),
         unrestricted=bool(asked.unrestricted),
         expires_at=_expiry(asked, now),
         created_at=now,
     )
-    await call.deps.identity.create_credential(credential)
+    await call.deps.identity.create_credential(credential, claims.tokens_from)
     return json_reply({"application_credential": {**_view(call, credential, ids), "secret": secret}})
 
 

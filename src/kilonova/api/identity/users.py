@@ -4,6 +4,7 @@
 from typing import Any
 
 from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.identity.auth import checking, own_turn
 from kilonova.api.identity.domain import DOMAIN, check_domain, check_id, collection, refuse_unkept
 from kilonova.api.identity.edit import edited
 from kilonova.api.identity.filters import matching
@@ -33,7 +34,7 @@ async def create_user(call: Call, body: CreateUser) -> Reply:
     user = User(
         id=call.deps.clock.new_id().replace("-", ""),
         name=asked.name,
-        password_hash="" if asked.password is None else await call.deps.passwords.hash(asked.password),
+        password_hash="" if asked.password is None else await call.deps.passwords.hash(asked.password, own_turn(call)),
         default_project_id=asked.default_project_id or None,
         description=asked.description or "",
         enabled=asked.enabled is not False,
@@ -53,7 +54,9 @@ async def update_user(call: Call, body: UpdateUser) -> Reply:
     request = rows.UpdateUser(
         user_id=user.id,
         name=asked.name,
-        password_hash=None if asked.password is None else await call.deps.passwords.hash(asked.password),
+        password_hash=None
+        if asked.password is None
+        else await call.deps.passwords.hash(asked.password, own_turn(call)),
         default_project_id=_cleared(asked, "default_project_id"),
         description=asked.description,
         enabled=asked.enabled,
@@ -80,10 +83,12 @@ async def delete_user(call: Call) -> Reply:
 async def change_password(call: Call, body: ChangePassword) -> Reply:
     """POST /v3/users/{id}/password: by who knows the old one.  All tokens of the user end, this one among them."""
     user = await call.db.read(readers.get_user, call.params["user_id"])
-    if not await call.deps.passwords.verify(user.password_hash, body.user.original_password):
-        raise Unauthorized("The original password is wrong.")
-    password_hash = await call.deps.passwords.hash(body.user.password)
-    await edited(call, call.deps.identity.update_user(rows.UpdateUser(user.id, password_hash=password_hash)))
+    async with checking(call, user.id, user.id) as asker:
+        if not await call.deps.passwords.verify(user.password_hash, body.user.original_password, asker):
+            raise Unauthorized("The original password is wrong.")
+    password_hash = await call.deps.passwords.hash(body.user.password, own_turn(call))
+    request = rows.UpdateUser(user.id, password_hash=password_hash, old_hash=user.password_hash)
+    await edited(call, call.deps.identity.update_user(request))
     return Reply()
 
 

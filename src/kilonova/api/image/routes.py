@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The routes of Image v2, with the names of Glance's policies."""
 
-from kilonova.api.image import data, images, listing, members
+from kilonova.api.image import data, images, listing, members, room
 from kilonova.api.image.fields import ImageFields
 from kilonova.api.route import Role, Row, Service
 from kilonova.api.versions import image_list
@@ -75,6 +75,7 @@ ROWS = (
     ),
     Row("DELETE", MEMBERS + "/{member_id}", members.delete_member, "delete_member", MEMBER, 204),
     Row("GET", "/info/import", images.show_import, "get_schemas", READER, reply="{import-methods}: none"),
+    Row("GET", "/info/usage", room.show_usage, "get_images", READER, reply="{usage: {image_count_total, ...}}"),
     Row("GET", "/schemas/image", images.show_schema, "get_schemas", READER, reply="a JSON schema"),
     Row("GET", "/schemas/images", images.list_schema, "get_schemas", READER, reply="a JSON schema"),
     Row("GET", "/schemas/member", images.show_member_schema, "get_schemas", READER, reply="a JSON schema"),

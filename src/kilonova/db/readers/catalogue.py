@@ -2,6 +2,7 @@
 """Reading what servers are made from: flavors, images, key pairs."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
@@ -82,6 +83,22 @@ def _shared_with(project_id: str, statuses: Collection[MemberStatus]) -> sa.Colu
     member = image_members.c
     theirs = sa.select(member.image_id).where(member.project_id == project_id, member.status.in_(statuses))
     return sa.and_(images.c.visibility == "shared", images.c.id.in_(theirs))
+
+
+@dataclass(frozen=True, slots=True)
+class ImagesUse:
+    """What a project's images take."""
+
+    count: int
+    size_bytes: int
+
+
+def images_use(connection: sa.Connection, project_id: str) -> ImagesUse:
+    """Of the images that a project owns, with what is reserved for those that are on their way in."""
+    size, reserved = (sa.func.coalesce(images.c.body[name].as_integer(), 0) for name in ("size", "reserved"))
+    query = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(size + reserved), 0))
+    count, size_bytes = connection.execute(query.where(images.c.owner == project_id)).one()
+    return ImagesUse(count, size_bytes)
 
 
 def get_image(connection: sa.Connection, image_id: ImageId, project_id: str, *, admin: bool = False) -> Image:

@@ -138,8 +138,8 @@ def list_credentials(connection: sa.Connection, user_id: str) -> list[Applicatio
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What of a token still holds: the roles that its user has in its project now.  Tokens issued before `tokens_from`
-    do not count."""
+    """What of a token still holds: the roles that its user has in its project now, if the user's `tokens_from` is the
+    one that it was minted from."""
 
     tokens_from: datetime | None
     roles: tuple[str, ...]

@@ -4,13 +4,14 @@
 from dataclasses import asdict
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert as upsert
 
 from kilonova.base.errors import Conflict, NotFound
 from kilonova.db import rows
-from kilonova.db.schema import flavor_access, flavors, image_members, images, keypairs
+from kilonova.db.schema import deleted_images, flavor_access, flavors, image_members, images, keypairs
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId, ImageId
-from kilonova.objects.image import Image, ImageMember
+from kilonova.objects.image import WITH_BYTES, Image, ImageMember
 from kilonova.objects.keypair import Keypair
 
 
@@ -50,18 +51,20 @@ def delete_keypair(connection: sa.Connection, user_id: str, name: str) -> None:
 
 
 def create_image(connection: sa.Connection, image: Image) -> None:
-    """Raises Conflict if the id is taken by another image."""
+    """Raises Conflict if the id is another image's, or was one's that was deleted."""
     row = connection.execute(sa.select(images).where(images.c.id == image.id)).mappings().first()
     if row is not None:
         if row["owner"] == image.owner and row["created_at"] == image.created_at:
             return
         raise Conflict(f"Image ID {image.id} already exists.")
+    if connection.execute(sa.select(deleted_images).where(deleted_images.c.id == image.id)).first() is not None:
+        raise Conflict(f"Image ID {image.id} already exists.")
     connection.execute(sa.insert(images).values(**rows.image_to(image)))
 
 
-def update_image(connection: sa.Connection, image: Image, expected: Image | None) -> None:
-    """Replace the record; with `expected` only if it is still that one.  Raises NotFound, Conflict.  A repeat of what
-    was done is accepted."""
+def update_image(connection: sa.Connection, image: Image, expected: Image | None) -> Image:
+    """Replace the record, and return what it was; with `expected` only if it is still that one.  Raises NotFound,
+    Conflict.  A repeat of what was done is accepted."""
     row = connection.execute(sa.select(images).where(images.c.id == image.id)).mappings().first()
     if row is None:
         raise NotFound(f"Image {image.id} could not be found.", image_id=image.id)
@@ -70,6 +73,7 @@ def update_image(connection: sa.Connection, image: Image, expected: Image | None
         raise Conflict(f"Image {image.id} was changed meanwhile; look at it again.", image_id=image.id)
     values = {k: v for k, v in rows.image_to(image).items() if k not in ("id", "created_at")}
     connection.execute(sa.update(images).where(images.c.id == image.id).values(**values))
+    return stored
 
 
 def delete_image(connection: sa.Connection, image_id: ImageId) -> None:
@@ -81,7 +85,11 @@ def delete_image(connection: sa.Connection, image_id: ImageId) -> None:
 
 
 def forget_image(connection: sa.Connection, image_id: ImageId) -> None:
-    """Whether it is protected or not: for what never became an image, or was never its owner's own."""
+    """Whether it is protected or not: for what never became an image, or was never its owner's own.  The id of one that
+    had bytes is not given again."""
+    status = connection.execute(sa.select(images.c.status).where(images.c.id == image_id)).scalar()
+    if status in WITH_BYTES:
+        connection.execute(upsert(deleted_images).values(id=image_id).on_conflict_do_nothing())
     connection.execute(sa.delete(image_members).where(image_members.c.image_id == image_id))
     connection.execute(sa.delete(images).where(images.c.id == image_id))
 
