@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from kilonova.api import console_socket
 from kilonova.api.body import read_limited, validated
 from kilonova.api.call import Call, Links, Reply
+from kilonova.api.compute.idempotency import HEADER as HEADER_OF_KEY
 from kilonova.api.deps import ApiDeps
 from kilonova.api.faults import HttpError, answer, fault
 from kilonova.api.image.data import recover
@@ -22,8 +23,18 @@ from kilonova.api.route import Role, Router, Row, Service
 from kilonova.api.routes import SERVICES
 from kilonova.api.wire import Chunks, ClientGone, base_of, headers_of, segments_of, send_reply
 from kilonova.base.clock import new_request_id
-from kilonova.base.context import RequestContext
-from kilonova.base.errors import Forbidden, InvalidInput, NotFound, TooLarge, Unauthorized
+from kilonova.base.context import CHANGED, RequestContext
+from kilonova.base.errors import (
+    DatabaseUnavailable,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    RequestOutcomeUnknown,
+    RpcTimeout,
+    RpcUnavailable,
+    TooLarge,
+    Unauthorized,
+)
 
 
 def create_app(deps: ApiDeps, services: Iterable[Service] = SERVICES) -> "Application":
@@ -62,6 +73,7 @@ class Application:
             await console_socket.serve(scope, receive, send, self.deps)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        CHANGED.set([])
         segments = segments_of(scope)
         service, router = self._mount(segments)
         request = self._request(scope, receive, service, segments)
@@ -178,13 +190,27 @@ def _check_query(row: Row, query: Query, request: _Request) -> None:
 
 
 def _faulty(exc: Exception, request: _Request, service: Service) -> tuple[int, Reply]:
-    status, message, headers = answer(exc, request.id)
+    status, message, headers = answer(_honest(exc), request.id, repeatable=_is_repeatable(request, service))
     if status == 401:
         headers = (*headers, ("WWW-Authenticate", f'Keystone uri="{request.links.base}/identity"'))
     if isinstance(exc, TooLarge) and "content-length" not in request.headers:
         # Nobody knows how much is still to come, so the rest is not waited for.
         headers = (*headers, ("Connection", "close"))
     return status, Reply(fault(status, message, identity=service.identity, network=service.network), headers=headers)
+
+
+def _honest(exc: Exception) -> Exception:
+    """What was accepted before the service failed may not be answered as refused."""
+    if CHANGED.get() and isinstance(exc, DatabaseUnavailable | RpcUnavailable | RpcTimeout):
+        return RequestOutcomeUnknown(f"A part of it has been: {', '.join(CHANGED.get())}. {exc.message}")
+    return exc
+
+
+def _is_repeatable(request: _Request, service: Service) -> bool:
+    """To send it again does no more than to send it once."""
+    if request.method not in ("POST", "PATCH"):
+        return True
+    return service.microversions and request.path == "/servers" and HEADER_OF_KEY in request.headers
 
 
 def _headers(request: _Request, service: Service) -> list[tuple[str, str]]:

@@ -4,7 +4,8 @@
 Concurrent writers share commits: what waits while one commit goes on is run as one transaction with a savepoint
 each, so 20 requests at once cost few disk syncs and each still succeeds or fails alone.
 
-A database that takes nothing for now (a full disk, one that fails) is DatabaseUnavailable to all who wrote.
+A database that takes nothing for now (a full disk, one that fails, another process that holds SQLite's lock) is
+DatabaseUnavailable to all who wrote, and then it is certain that nothing was committed: a caller answers somebody.
 """
 
 import asyncio
@@ -19,8 +20,8 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import QueuePool
 
-from kilonova.base.errors import DatabaseUnavailable
-from kilonova.base.threads import Workers
+from kilonova.base.errors import DatabaseLocked, DatabaseUnavailable, RequestOutcomeUnknown
+from kilonova.base.threads import Lock, Workers
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,6 +31,11 @@ CLOSE_S = 5.0
 
 BATCH = 64
 """Most transactions that share one commit."""
+
+LOCK_S = 4.0
+"""How long a transaction waits for the lock of the file, which a process that is not ours holds (`sqlite3`, VACUUM, an
+editor).  Less than an attempt of a call (rpcapi.method): its caller is told, before it gives up, that nothing was
+done."""
 
 _PASSING = frozenset(
     {
@@ -44,11 +50,19 @@ _PASSING = frozenset(
 """Kinds of failure that are the machine's, not the statement's: the same may succeed later."""
 
 
-def _in_our_words(exc: Exception) -> Exception:
-    """What the machine refused, as an error of the catalogue; anything else as it is."""
+def _in_our_words(exc: Exception, *, committing: bool = False) -> Exception:
+    """What the machine refused, as an error of the catalogue; anything else as it is.
+
+    A commit whose sync failed may be on disk all the same: a recovery of the write-ahead log would find it there.
+    """
     cause = exc.orig if isinstance(exc, OperationalError) else None
-    if not isinstance(cause, sqlite3.Error) or cause.sqlite_errorcode & 0xFF not in _PASSING:
+    kind = cause.sqlite_errorcode & 0xFF if isinstance(cause, sqlite3.Error) else None
+    if kind not in _PASSING:
         return exc
+    if committing and kind == sqlite3.SQLITE_IOERR:
+        return RequestOutcomeUnknown(f"The database failed while it committed: {cause}.")
+    if kind == sqlite3.SQLITE_BUSY:
+        return DatabaseLocked("Another process holds the lock of the database. Nothing was accepted; try again later.")
     return DatabaseUnavailable(f"The database cannot be used now: {cause}. Nothing was accepted; try again later.")
 
 
@@ -57,7 +71,7 @@ def sqlite_url(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def make_engine(url: str, *, readers: int) -> sa.Engine:
+def make_engine(url: str, *, readers: int, lock_s: float = LOCK_S) -> sa.Engine:
     """An engine whose SQLite connections take part in transactions as SQLAlchemy says, not as pysqlite guesses.
 
     synchronous=FULL: an accepted request survives a power cut.
@@ -67,7 +81,7 @@ def make_engine(url: str, *, readers: int) -> sa.Engine:
         poolclass=QueuePool if readers > 1 else None,
         pool_size=readers,
         hide_parameters=True,  # an error's text must not carry what was bound: it may be a secret
-        connect_args={"check_same_thread": False, "isolation_level": None, "timeout": 30.0},
+        connect_args={"check_same_thread": False, "isolation_level": None, "timeout": lock_s},
     )
 
     def on_connect(connection: Any, _record: Any) -> None:
@@ -79,13 +93,14 @@ def make_engine(url: str, *, readers: int) -> sa.Engine:
 
 
 class _Transaction:
-    """One waiting write; settled by whichever batch runs it."""
+    """One waiting write; settled by whichever batch runs it.  `begun` and `given_up` exclude each other: one is set,
+    under the database's mutex, if the other is not."""
 
-    __slots__ = ("args", "done", "error", "fn", "kwargs", "result")
+    __slots__ = ("args", "begun", "done", "error", "fn", "given_up", "kwargs", "result")
 
     def __init__(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.fn, self.args, self.kwargs = fn, args, kwargs
-        self.done = False
+        self.done = self.begun = self.given_up = False
         self.result: Any = None
         self.error: Exception | None = None
 
@@ -94,15 +109,16 @@ class Database:
     """`write` runs a transaction that may change things, `read` one that may not.
 
     An exception from the function rolls its transaction back and reaches the caller.  Both raise DatabaseUnavailable
-    when the machine does not let them; then nothing was changed.  A cancelled `write` has happened, is
-    happening now, or never will.
+    when the machine does not let them; then nothing was changed.  A `write` that is cancelled before its function was
+    called never happens, even if it waited for the file's lock; otherwise it has happened, or is happening now.
     """
 
-    def __init__(self, url: str, *, writer: Workers, reader: Workers, readers: int = 2) -> None:
-        self._engine = make_engine(url, readers=readers + 1)
+    def __init__(self, url: str, *, writer: Workers, reader: Workers, readers: int = 2, lock_s: float = LOCK_S) -> None:
+        self._engine = make_engine(url, readers=readers + 1, lock_s=lock_s)
         self._writer, self._reader = writer, reader
         self._waiting: list[_Transaction] = []
         self._turn = asyncio.Lock()
+        self._mutex = Lock()
 
     async def write(self, fn: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`fn(connection, ...)` in a transaction that is on disk when this returns."""
@@ -115,14 +131,27 @@ class Database:
                     if mine.done:
                         break
                     batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-                    await self._writer.run(self._run_batch, batch)
+                    if locked := await self._writer.run(self._run_batch, batch):
+                        self._refuse_waiting(locked)
         except asyncio.CancelledError:
-            if mine in self._waiting:  # nobody has begun it, and nobody shall later on
-                self._waiting.remove(mine)
+            self._give_up(mine)
             raise
         if mine.error is not None:
             raise mine.error
         return mine.result
+
+    def _give_up(self, job: _Transaction) -> None:
+        """Nobody begins it from now on."""
+        with self._mutex:
+            job.given_up = not job.begun
+        if job in self._waiting:
+            self._waiting.remove(job)
+
+    def _refuse_waiting(self, error: DatabaseLocked) -> None:
+        """Whoever came while the lock was waited for has waited, too: a second wait would outlast his patience."""
+        for job in self._waiting:
+            job.error, job.done = error, True
+        self._waiting = []
 
     async def read(self, fn: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`fn(connection, ...)` on a snapshot."""
@@ -151,24 +180,37 @@ class Database:
             finally:
                 connection.rollback()
 
-    def _run_batch(self, batch: list[_Transaction]) -> None:
+    def _run_batch(self, batch: list[_Transaction]) -> DatabaseLocked | None:
+        """Settles all of `batch`; the error of all, when the file's lock was not to be had."""
+        committing = False
         try:
             with self._engine.connect() as connection:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
                 try:
                     for job in batch:
-                        self._run_one(connection, job)
+                        if self._begin(job):
+                            self._run_one(connection, job)
+                    committing = True
                     connection.exec_driver_sql("COMMIT")
                 except BaseException:
                     if _is_open(connection):
                         connection.exec_driver_sql("ROLLBACK")
                     raise
         except Exception as exc:  # the disk is full, the file is gone: nobody's write is on disk
+            error = _in_our_words(exc, committing=committing)
             for job in batch:
-                job.result, job.error = None, _in_our_words(exc)
+                job.result, job.error = None, error
+            return error if isinstance(error, DatabaseLocked) else None
         finally:
             for job in batch:
                 job.done = True
+        return None
+
+    def _begin(self, job: _Transaction) -> bool:
+        """False when its caller has given up, and perhaps told somebody that it did not happen."""
+        with self._mutex:
+            job.begun = not job.given_up
+            return job.begun
 
     def _run_one(self, connection: sa.Connection, job: _Transaction) -> None:
         connection.exec_driver_sql("SAVEPOINT one")
