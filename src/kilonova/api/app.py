@@ -21,7 +21,7 @@ from kilonova.api.policy import CONTEXT_IS_ADMIN
 from kilonova.api.query import Query
 from kilonova.api.route import Role, Router, Row, Service
 from kilonova.api.routes import SERVICES
-from kilonova.api.wire import Chunks, ClientGone, base_of, headers_of, segments_of, send_reply
+from kilonova.api.wire import Chunks, ClientGone, base_of, headers_of, segments_of, send_reply, start_of
 from kilonova.base.clock import new_request_id
 from kilonova.base.context import CHANGED, RequestContext
 from kilonova.base.errors import (
@@ -84,7 +84,12 @@ class Application:
             return
         except Exception as exc:
             status, reply = _faulty(exc, request, service)
-        await send_reply(send, status, reply, _headers(request, service), head=head)
+        try:
+            start = start_of(status, reply, _headers(request, service))
+        except Exception as exc:  # a header that no header can be: nothing was sent yet
+            status, reply = _faulty(exc, request, service)
+            start = start_of(status, reply, _headers(request, service))
+        await send_reply(send, start, reply, head=head)
 
     def _mount(self, segments: Sequence[str]) -> tuple[Service, Router]:
         for length in (2, 1):

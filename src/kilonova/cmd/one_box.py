@@ -47,6 +47,7 @@ def run(settings: Settings, clouds_file: Path | None, again: Callable[[], Settin
     Raises StateError or ConfigError in one sentence when it cannot even begin.
     """
     logging.set_up(debug=settings.default.debug)
+    logging.guard_streams()
     state = settings.default.state_path
     lock = prepare_state(state)
     if clouds_file is not None:
@@ -109,12 +110,7 @@ async def _prepare_policy(box: OneBox, clock: Clock) -> None:
 
 
 async def _greet(box: OneBox, clock: Clock, listener: socket.socket, clouds_file: Path | None) -> None:
-    """Say where we are and what there is.  That nobody reads it (a closed pipe) is no reason to stop serving."""
-    with contextlib.suppress(BrokenPipeError):
-        await _say_all(box, clock, listener, clouds_file)
-
-
-async def _say_all(box: OneBox, clock: Clock, listener: socket.socket, clouds_file: Path | None) -> None:
+    """Say where we are and what there is."""
     url = url_of(*listener.getsockname()[:2])
     if clouds_file is not None:
         clouds.write(clouds_file, url, box.first_password)

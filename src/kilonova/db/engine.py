@@ -17,10 +17,10 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import QueuePool
 
-from kilonova.base.errors import DatabaseLocked, DatabaseUnavailable, RequestOutcomeUnknown
+from kilonova.base.errors import DatabaseLocked, DatabaseUnavailable, RequestOutcomeUnknown, StateError
 from kilonova.base.threads import Lock, Workers
 
 P = ParamSpec("P")
@@ -55,8 +55,12 @@ def _in_our_words(exc: Exception, *, committing: bool = False) -> Exception:
 
     A commit whose sync failed may be on disk all the same: a recovery of the write-ahead log would find it there.
     """
-    cause = exc.orig if isinstance(exc, OperationalError) else None
+    cause = exc.orig if isinstance(exc, DatabaseError) else None
     kind = cause.sqlite_errorcode & 0xFF if isinstance(cause, sqlite3.Error) else None
+    if kind in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return StateError(
+            f"The database is damaged: {cause}; stop the service and restore a backup (kilonova restore)."
+        )
     if kind not in _PASSING:
         return exc
     if committing and kind == sqlite3.SQLITE_IOERR:
@@ -96,10 +100,10 @@ class _Transaction:
     """One waiting write; settled by whichever batch runs it.  `begun` and `given_up` exclude each other: one is set,
     under the database's mutex, if the other is not."""
 
-    __slots__ = ("args", "begun", "done", "error", "fn", "given_up", "kwargs", "result")
+    __slots__ = ("args", "begun", "done", "error", "fn", "given_up", "kwargs", "number", "result")
 
-    def __init__(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.fn, self.args, self.kwargs = fn, args, kwargs
+    def __init__(self, number: int, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.number, self.fn, self.args, self.kwargs = number, fn, args, kwargs
         self.done = self.begun = self.given_up = False
         self.result: Any = None
         self.error: Exception | None = None
@@ -119,10 +123,14 @@ class Database:
         self._waiting: list[_Transaction] = []
         self._turn = asyncio.Lock()
         self._mutex = Lock()
+        self._asked = 0
+        self._locked: tuple[DatabaseLocked | None, int] = (None, 0)
+        """The last refusal for the file's lock, and the number of the newest write that had been asked for by then."""
 
     async def write(self, fn: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`fn(connection, ...)` in a transaction that is on disk when this returns."""
-        mine = _Transaction(fn, args, kwargs)
+        self._asked += 1
+        mine = _Transaction(self._asked, fn, args, kwargs)
         self._waiting.append(mine)
         try:
             while not mine.done:
@@ -131,8 +139,7 @@ class Database:
                     if mine.done:
                         break
                     batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-                    if locked := await self._writer.run(self._run_batch, batch):
-                        self._refuse_waiting(locked)
+                    await self._writer.run(self._run_batch, batch)
         except asyncio.CancelledError:
             self._give_up(mine)
             raise
@@ -147,17 +154,11 @@ class Database:
         if job in self._waiting:
             self._waiting.remove(job)
 
-    def _refuse_waiting(self, error: DatabaseLocked) -> None:
-        """Whoever came while the lock was waited for has waited, too: a second wait would outlast his patience."""
-        for job in self._waiting:
-            job.error, job.done = error, True
-        self._waiting = []
-
     async def read(self, fn: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`fn(connection, ...)` on a snapshot."""
         try:
             return await self._reader.run(self._run_read, fn, args, kwargs)
-        except OperationalError as exc:
+        except DatabaseError as exc:
             told = _in_our_words(exc)
             if told is exc:
                 raise
@@ -180,10 +181,13 @@ class Database:
             finally:
                 connection.rollback()
 
-    def _run_batch(self, batch: list[_Transaction]) -> DatabaseLocked | None:
-        """Settles all of `batch`; the error of all, when the file's lock was not to be had."""
+    def _run_batch(self, batch: list[_Transaction]) -> None:
+        """Settles all of `batch`."""
         committing = False
         try:
+            batch = self._without_refused(batch)
+            if not batch:
+                return
             with self._engine.connect() as connection:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
                 try:
@@ -200,11 +204,20 @@ class Database:
             error = _in_our_words(exc, committing=committing)
             for job in batch:
                 job.result, job.error = None, error
-            return error if isinstance(error, DatabaseLocked) else None
+            if isinstance(error, DatabaseLocked):
+                self._locked = error, self._asked
         finally:
             for job in batch:
                 job.done = True
-        return None
+
+    def _without_refused(self, batch: list[_Transaction]) -> list[_Transaction]:
+        """Whoever came while the lock was waited for in vain has waited, too: a second wait would outlast the patience
+        of its caller."""
+        error, last = self._locked
+        for job in batch:
+            if job.number <= last:
+                job.error, job.done = error, True
+        return [job for job in batch if not job.done]
 
     def _begin(self, job: _Transaction) -> bool:
         """False when its caller has given up, and perhaps told somebody that it did not happen."""

@@ -6,8 +6,11 @@ import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy import event
 
 from kilonova.base.errors import DatabaseLocked
 from kilonova.base.threads import DaemonWorkers
@@ -73,3 +76,36 @@ def test_a_write_that_was_given_up_while_it_waited_for_the_lock_never_happens(tm
 
 def test_the_lock_is_waited_for_within_one_attempt_of_a_call() -> None:
     assert CREATE_SERVERS.attempt_s > LOCK_S
+
+
+def test_they_are_told_in_time_even_if_the_one_whose_turn_it_was_went_away(tmp_path: Path) -> None:
+    """A second wait for the lock, after the first one, would outlast the attempt of a caller, and nothing would be
+    certain."""
+    waits: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        waits.extend([statement] if statement == "BEGIN IMMEDIATE" else [])
+
+    async def body() -> None:
+        db = database(tmp_path, lock_s=0.5)
+        await db.write(make_table)
+        with held(tmp_path):
+            event.listen(sa.Engine, "before_cursor_execute", note)
+            first = asyncio.create_task(db.write(insert, 1))
+            await asyncio.sleep(0.1)
+            later = asyncio.create_task(db.write(insert, 2))
+            await asyncio.sleep(0.1)
+            first.cancel()
+            with pytest.raises(DatabaseLocked):
+                await later
+            assert len(waits) == 1
+            with pytest.raises(DatabaseLocked):
+                await db.write(insert, 3)
+            assert len(waits) == 2
+        assert await db.read(count) == 0
+        await db.close()
+
+    try:
+        make.run(body())
+    finally:
+        event.remove(sa.Engine, "before_cursor_execute", note)
