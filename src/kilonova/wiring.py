@@ -21,6 +21,8 @@ from kilonova.config.load import Settings
 from kilonova.rpc.bus import SelfPing
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from kilonova.api.policy import Policy
     from kilonova.api.server import Server
     from kilonova.compute.manager import ComputeManager
@@ -82,11 +84,11 @@ class OneBox:
         self.policy.reload(fresh.oslo_policy)
         self.manager.reload(fresh)
 
-    def server(self) -> "Server":
+    def server(self, tls: "SSLContext | None" = None) -> "Server":
         """An HTTP server of the API that leaves signals to its owner."""
         from kilonova.api.server import make_server
 
-        return make_server(self.app)
+        return make_server(self.app, self.settings.api, tls)
 
 
 @asynccontextmanager

@@ -22,6 +22,7 @@ QUICK: Mapping[tuple[str, str], Any] = {
     ("DEFAULT", "action_poll_interval"): 0.5,
     ("DEFAULT", "shutdown_timeout"): 1.0,
     ("conductor", "watchdog_interval"): 0.2,
+    ("api", "allowed_hosts"): ["box"],
 }
 
 

@@ -14,6 +14,7 @@ from kilonova.api.body import read_limited, validated
 from kilonova.api.call import Call, Links, Reply
 from kilonova.api.compute.idempotency import HEADER as HEADER_OF_KEY
 from kilonova.api.deps import ApiDeps
+from kilonova.api.edge import Edge
 from kilonova.api.faults import HttpError, answer, fault
 from kilonova.api.image.data import recover
 from kilonova.api.microversion import HEADER, OLD_HEADER, Negotiated, negotiate
@@ -21,7 +22,7 @@ from kilonova.api.policy import CONTEXT_IS_ADMIN
 from kilonova.api.query import Query
 from kilonova.api.route import Role, Router, Row, Service
 from kilonova.api.routes import SERVICES
-from kilonova.api.wire import Chunks, ClientGone, base_of, headers_of, segments_of, send_reply, start_of
+from kilonova.api.wire import Chunks, ClientGone, base_of, segments_of, send_reply, start_of
 from kilonova.base.clock import new_request_id
 from kilonova.base.context import CHANGED, RequestContext
 from kilonova.base.errors import (
@@ -62,6 +63,7 @@ class Application:
 
     def __init__(self, deps: ApiDeps, services: Iterable[Service]) -> None:
         self.deps = deps
+        self._edge = Edge(deps.settings)
         self._mounts = {_key(service.prefix): (service, Router(service.rows)) for service in services}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,7 +72,7 @@ class Application:
         elif scope["type"] == "lifespan":
             await _lifespan(receive, send)
         else:
-            await console_socket.serve(scope, receive, send, self.deps)
+            await console_socket.serve(scope, receive, send, self.deps, self._edge)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         CHANGED.set([])
@@ -79,6 +81,7 @@ class Application:
         request = self._request(scope, receive, service, segments)
         head = request.method == "HEAD"
         try:
+            self._edge.check_host(scope, request.headers)
             status, reply = await self._serve(request, service, router)
         except ClientGone:
             return
@@ -99,7 +102,7 @@ class Application:
         return self._mounts[()]
 
     def _request(self, scope: Scope, receive: Receive, service: Service, segments: list[str]) -> _Request:
-        headers = headers_of(scope)
+        headers = self._edge.headers(scope)
         rest = segments[len(_key(service.prefix)) :]
         if rest == [""]:  # a service's root answers with and without the slash
             rest = []

@@ -14,8 +14,9 @@ from starlette.types import Receive, Scope, Send
 
 from kilonova.api.call import JSON
 from kilonova.api.deps import ApiDeps
+from kilonova.api.edge import Edge
 from kilonova.api.faults import answer, fault
-from kilonova.api.wire import base_of, headers_of
+from kilonova.api.wire import base_of
 from kilonova.base.clock import new_request_id
 from kilonova.base.errors import Forbidden, InvalidInput, InvalidState, KilonovaError, NotFound
 from kilonova.db.readers import instances
@@ -35,11 +36,11 @@ REASON_BYTES = 123
 NORMAL, TRY_AGAIN_LATER, UNSUPPORTED = 1000, 1013, 1003
 
 
-async def serve(scope: Scope, receive: Receive, send: Send, deps: ApiDeps) -> None:
+async def serve(scope: Scope, receive: Receive, send: Send, deps: ApiDeps, edge: Edge) -> None:
     """One websocket, from its handshake to its end.  A refusal is an HTTP answer with a fault in it."""
     await receive()  # websocket.connect
     try:
-        stream = await _open(scope, deps)
+        stream = await _open(scope, deps, edge)
     except Exception as exc:
         await _refuse(send, exc, new_request_id(deps.clock))
         return
@@ -53,8 +54,9 @@ async def serve(scope: Scope, receive: Receive, send: Send, deps: ApiDeps) -> No
         await stream.close()
 
 
-async def _open(scope: Scope, deps: ApiDeps) -> ConsoleStream:
-    headers = headers_of(scope)
+async def _open(scope: Scope, deps: ApiDeps, edge: Edge) -> ConsoleStream:
+    headers = edge.headers(scope)
+    edge.check_host(scope, headers)
     if scope["path"] != PATH:
         raise NotFound("The resource could not be found.")
     check_origin(scope, headers)

@@ -9,7 +9,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from kilonova.api.call import Reply
 
-_AUTHORITY = re.compile(r"[A-Za-z0-9._~-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
+AUTHORITY = re.compile(r"[A-Za-z0-9._~-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
 
 
@@ -62,7 +62,7 @@ def base_of(scope: Scope, headers: Mapping[str, str]) -> str:
     """
     scheme = _first(headers.get("x-forwarded-proto")) or scope["scheme"]
     authority = _first(headers.get("x-forwarded-host")) or headers.get("host", "")
-    if _AUTHORITY.fullmatch(authority) is None:
+    if AUTHORITY.fullmatch(authority) is None:
         host, port = scope.get("server") or ("localhost", None)
         authority = f"{host}:{port}" if port else host
     prefix = _first(headers.get("x-forwarded-prefix"))
