@@ -15,21 +15,26 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from kilonova.base.clock import SystemClock
+from kilonova.base.errors import KilonovaError
+from kilonova.cmd.cloud_api import log_in
+from kilonova.doctor import service as doctor
+from kilonova.doctor.finding import Level
 from tests.live.box import wait_for
 from tests.service.process import Process, running
 from tests.unit.cmd.test_one_box import one_sentence, up
+from tests.unit.doctor.arranged import subject
 
 
 def certify(directory: Path, name: str) -> str:
     """Write a certificate of 127.0.0.1 and its key; the certificate in PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    name_of = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = SystemClock().now()
     names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
     certificate = (
         x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
+        .subject_name(name_of)
+        .issuer_name(name_of)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
@@ -63,6 +68,14 @@ def test_a_service_with_a_certificate(tmp_path: Path) -> None:
         assert shown_by(process) == first
 
         port = httpx.URL(process.url).port or 0
+        clouds = (tmp_path / "clouds.yaml").read_text()
+        with pytest.raises(KilonovaError, match="certificate verify failed"):
+            log_in(tmp_path / "clouds.yaml", "kilonova")
+        (tmp_path / "clouds.yaml").write_text(f"{clouds}    cacert: {tmp_path}/cert.pem\n")
+        assert log_in(tmp_path / "clouds.yaml", "kilonova").call("GET", "/servers") == {"servers": []}
+        looked_at = subject(tmp_path, api__port=port, api__ssl_cert_file=str(tmp_path / "cert.pem"))
+        assert doctor.readiness(looked_at).level is doctor.api_port(looked_at).level is Level.OK
+
         with socket.create_connection(("127.0.0.1", port)) as plain:
             plain.sendall(b"GET / HTTP/1.1\r\nHost: box\r\n\r\n")
             assert not plain.recv(4096).startswith(b"HTTP/1.1 200")
