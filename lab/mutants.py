@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.common import TOP, VENV, environment
+from lab.mutants_edge import EDGE
 
 LIMIT_S = 180
 
@@ -290,6 +291,7 @@ MUTANTS: Sequence[Mutant] = (
         "            run.give_turn()  # one guest's call may never come back\n",
         "",
     ),
+    *(_one(*words) for words in EDGE),
 )
 
 
