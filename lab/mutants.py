@@ -17,6 +17,7 @@ from pathlib import Path
 
 from lab.common import TOP, VENV, environment
 from lab.mutant import Edit, Mutant, one
+from lab.mutants_edge import EDGE
 from lab.mutants_of_actions import MUTANTS_OF_ACTIONS
 
 LIMIT_S = 180
@@ -300,6 +301,7 @@ MUTANTS: Sequence[Mutant] = (
         "            run.give_turn()  # one guest's call may never come back\n",
         "",
     ),
+    *(one(*words) for words in EDGE),
 )
 
 

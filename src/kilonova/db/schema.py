@@ -429,6 +429,19 @@ revoked_tokens = sa.Table(
     _time("expires_at"),
 )
 
+# Creates that a client may send again: what the first one was answered.
+idempotency_keys = sa.Table(
+    "idempotency_keys",
+    metadata,
+    sa.Column("project_id", sa.String(64), primary_key=True),
+    sa.Column("user_id", sa.String(64), primary_key=True),
+    sa.Column("key", sa.String(255), primary_key=True),
+    sa.Column("fingerprint", sa.String(64), nullable=False),
+    sa.Column("answer", sa.Text, nullable=False),
+    _time("created_at"),
+    sa.Index(None, "created_at"),
+)
+
 notifications = sa.Table(
     "notifications",
     metadata,
