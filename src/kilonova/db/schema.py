@@ -4,46 +4,22 @@
 Every change here needs a migration in migrations/versions (a test compares the two).
 """
 
-from datetime import UTC, datetime, timedelta
-from typing import Any
-
 import sqlalchemy as sa
-from sqlalchemy.types import TypeDecorator
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """Aware datetimes as microseconds since 1970: exact, sortable, and the same on every database."""
-
-    impl = sa.BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Any) -> int | None:
-        return None if value is None else (value - _EPOCH) // _MICROSECOND
-
-    def process_result_value(self, value: int | None, dialect: Any) -> datetime | None:
-        return None if value is None else _EPOCH + timedelta(microseconds=value)
-
-
-metadata = sa.MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-    }
+from kilonova.db.schema_base import id_column as _id
+from kilonova.db.schema_base import metadata
+from kilonova.db.schema_base import time_column as _time
+from kilonova.db.schema_identity import (
+    application_credentials,
+    assignments,
+    catalog_entries,
+    group_members,
+    groups,
+    projects,
+    revoked_tokens,
+    roles,
+    users,
 )
-
-
-def _id() -> sa.Column[str]:
-    return sa.Column("id", sa.String(36), primary_key=True)
-
-
-def _time(name: str, *, null: bool = False) -> sa.Column[datetime]:
-    return sa.Column(name, UtcDateTime, nullable=null)
-
 
 instances = sa.Table(
     "instances",
@@ -314,100 +290,6 @@ keypairs = sa.Table(
     sa.UniqueConstraint("user_id", "name"),
 )
 
-projects = sa.Table(
-    "projects",
-    metadata,
-    _id(),
-    sa.Column("name", sa.String(64), nullable=False, unique=True),
-    sa.Column("description", sa.String(255), nullable=False, server_default=""),
-    sa.Column("enabled", sa.Boolean, nullable=False, server_default=sa.true()),
-    sa.Column("tags", sa.JSON, nullable=False, server_default="[]"),
-    sa.Column("extra", sa.JSON, nullable=False, server_default="{}"),
-)
-
-users = sa.Table(
-    "users",
-    metadata,
-    _id(),
-    sa.Column("name", sa.String(255), nullable=False, unique=True),
-    sa.Column("password_hash", sa.Text, nullable=False),
-    sa.Column("default_project_id", sa.String(36)),
-    sa.Column("description", sa.String(255), nullable=False, server_default=""),
-    sa.Column("enabled", sa.Boolean, nullable=False, server_default=sa.true()),
-    # Tokens that were issued before are refused: the password changed, or the user was disabled.
-    _time("tokens_from", null=True),
-    sa.Column("email", sa.String(255)),
-    sa.Column("extra", sa.JSON, nullable=False, server_default="{}"),
-)
-
-groups = sa.Table(
-    "groups",
-    metadata,
-    _id(),
-    sa.Column("name", sa.String(64), nullable=False, unique=True),
-    sa.Column("description", sa.String(255), nullable=False),
-    sa.Column("extra", sa.JSON, nullable=False),
-)
-
-group_members = sa.Table(
-    "group_members",
-    metadata,
-    sa.Column("group_id", sa.String(36), sa.ForeignKey("groups.id"), primary_key=True),
-    sa.Column("user_id", sa.String(36), sa.ForeignKey("users.id"), primary_key=True, index=True),
-)
-
-# Those that an administrator made; the usual ones are in the code.
-roles = sa.Table(
-    "roles",
-    metadata,
-    _id(),
-    sa.Column("name", sa.String(255), nullable=False, unique=True),
-    sa.Column("description", sa.String(255)),
-)
-
-# Of users and of groups; in projects, on the domain and on the system: see objects.identity.
-assignments = sa.Table(
-    "assignments",
-    metadata,
-    sa.Column("actor", sa.String(16), primary_key=True),
-    sa.Column("actor_id", sa.String(36), primary_key=True),
-    sa.Column("target", sa.String(16), primary_key=True),
-    sa.Column("target_id", sa.String(36), primary_key=True),
-    sa.Column("role", sa.String(255), primary_key=True),
-)
-
-# What an administrator added to the service catalog.
-catalog_entries = sa.Table(
-    "catalog_entries",
-    metadata,
-    sa.Column("kind", sa.String(16), primary_key=True),
-    sa.Column("id", sa.String(255), primary_key=True),
-    sa.Column("body", sa.JSON, nullable=False),
-)
-
-application_credentials = sa.Table(
-    "application_credentials",
-    metadata,
-    _id(),
-    sa.Column("user_id", sa.String(36), sa.ForeignKey("users.id"), nullable=False),
-    sa.Column("project_id", sa.String(36), sa.ForeignKey("projects.id"), nullable=False),
-    sa.Column("name", sa.String(255), nullable=False),
-    sa.Column("description", sa.String(255), nullable=False),
-    sa.Column("secret_hash", sa.Text, nullable=False),
-    sa.Column("roles", sa.JSON, nullable=False),
-    sa.Column("unrestricted", sa.Boolean, nullable=False),
-    _time("expires_at", null=True),
-    _time("created_at"),
-    sa.UniqueConstraint("user_id", "name"),
-)
-
-revoked_tokens = sa.Table(
-    "revoked_tokens",
-    metadata,
-    sa.Column("audit_id", sa.String(64), primary_key=True),
-    _time("expires_at"),
-)
-
 notifications = sa.Table(
     "notifications",
     metadata,
@@ -419,3 +301,34 @@ notifications = sa.Table(
     sa.Column("priority", sa.String(16), nullable=False),
     sa.Column("payload", sa.JSON, nullable=False),
 )
+
+__all__ = [
+    "action_events",
+    "actions",
+    "addresses",
+    "aggregate_hosts",
+    "aggregates",
+    "application_credentials",
+    "assignments",
+    "catalog_entries",
+    "compute_nodes",
+    "flavor_access",
+    "flavors",
+    "group_members",
+    "groups",
+    "image_members",
+    "images",
+    "instances",
+    "keypairs",
+    "metadata",
+    "migrations",
+    "notifications",
+    "projects",
+    "quota_usages",
+    "quotas",
+    "revoked_tokens",
+    "roles",
+    "server_groups",
+    "services",
+    "users",
+]
