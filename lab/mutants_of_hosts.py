@@ -84,7 +84,7 @@ MUTANTS_OF_HOSTS: Sequence[Mutant] = (
     one(
         "one item of a fetch",
         "tests/regressions/test_unknown_verb.py",
-        "rpcapi/host.py",
+        "rpcapi/work.py",
         "            except ValidationError as exc:\n                unread.append(_unread(item, exc))\n",
         "            except ZeroDivisionError:\n                pass\n",
     ),

@@ -28,8 +28,9 @@ from kilonova.objects.ids import ActionId, AttemptId, HostName
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import VERBS, ActionState, Verb
 from kilonova.rpcapi.conductor import DIFFERENT_HOST, HOST, NETWORKS, SAME_HOST, AcceptAction, CreateServers
-from kilonova.rpcapi.host import FETCH, Fetch, Fetched, WorkItem
+from kilonova.rpcapi.host import FETCH
 from kilonova.rpcapi.method import fitting
+from kilonova.rpcapi.work import Fetch, Fetched, WorkItem
 
 log = structlog.get_logger(__name__)
 
