@@ -251,6 +251,7 @@ def _conductor(
         offload_after_s=settings.default.shelved_offload_time,
         failpoints=failpoints,
         metrics=metrics,
+        keep_deleted=settings.database.keep_deleted,
         alone=alone,
     )
 

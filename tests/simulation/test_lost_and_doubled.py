@@ -18,6 +18,8 @@ import pytest
 
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
+from kilonova.db.readers import instances as read_instances
+from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import PowerState
 from tests.simulation.virtual import run_virtually
 from tests.simulation.world import World, check_quotas, simulated
@@ -184,6 +186,9 @@ async def check(story: Story) -> None:
     listed = (await world.http.get("/compute/v2.1/servers/detail")).json()["servers"]
     assert {s["id"]: s["status"] for s in listed} == {i: one.status for i, one in story.expected.items()}
     guests = [(name, i, guest) for name, machine in world.machines.items() for i, guest in machine.guests.items()]
+    for server_id, one in story.expected.items():
+        kept = await world.db.read(read_instances.get, InstanceId(server_id))
+        assert (kept.desired_power is PowerState.RUNNING) == one.runs, (server_id, one, kept.desired_power)
     there = [i for i, one in story.expected.items() if one.status != SHELVED]
     assert Counter(i for _, i, _ in guests) == Counter(there)
     assert not any(guest.snapshots for _, _, guest in guests)

@@ -151,6 +151,7 @@ class World:
                 offload_after_s=self.settings.default.shelved_offload_time,
                 failpoints=Failpoints(),
                 metrics=self.metrics,
+                keep_deleted=self.settings.database.keep_deleted,
             )
             await conductor.start(bus, tasks)
             await asyncio.Event().wait()

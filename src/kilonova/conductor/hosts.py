@@ -4,7 +4,7 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -47,6 +47,11 @@ from kilonova.rpcapi.host import (
 )
 from kilonova.rpcapi.method import fitting
 from kilonova.rpcapi.operators import DeleteService
+
+MOST_CHANGES, FLAPPING = 5, timedelta(minutes=1)
+"""So many changes of a guest by itself, within this time, are told of one by one."""
+COUNT = "count"
+"""The parameter of an action that stands for many changes."""
 
 
 def register(connection: sa.Connection, request: RegisterHost, service_id: str, now: datetime) -> int:
@@ -215,7 +220,15 @@ def _observe(connection: sa.Connection, instance: Instance, seen: Observed, acti
 
 def _record(connection: sa.Connection, instance: Instance, seen: Observed, action_id: ActionId, now: datetime) -> None:
     """People find in the server's actions that it changed by itself, when, and what the hypervisor gave as the reason.
-    The project is the instance's, so that its own users can match the host's id."""
+    The project is the instance's, so that its own users can match the host's id.  A guest that flaps is told of in one
+    action, with a count."""
+    newest = read_actions.newest_of_instance(connection, instance.id, MOST_CHANGES)
+    if _flaps(newest, now):
+        count = int(newest[0].params.get(COUNT, "1")) + 1
+        message = f"{_in_words(seen)} ({count} changes since {newest[0].started_at:%Y-%m-%d %H:%M:%S} UTC)"
+        params = {**newest[0].params, COUNT: str(count)}
+        write_actions.update(connection, newest[0].id, now, message=message, params=params, ended_at=now)
+        return
     system = system_context(f"req-{action_id}")
     action = Action(
         id=action_id,
@@ -235,6 +248,16 @@ def _record(connection: sa.Connection, instance: Instance, seen: Observed, actio
     write_actions.insert(connection, action)
     step = ActionEvent("compute_power_update", now, now, "Success", instance.host)
     write_actions.record_events(connection, action_id, AttemptId(action_id), (step,))
+
+
+def _flaps(newest: list[Action], now: datetime) -> bool:
+    """Whether a change more is one of many: the newest actions are all such changes, within a minute."""
+    if not newest or newest[0].verb is not Verb.POWER_UPDATE or now - newest[0].updated_at > FLAPPING:
+        return False
+    if COUNT in newest[0].params:
+        return True
+    changes = [one for one in newest if one.verb is Verb.POWER_UPDATE and now - one.started_at <= FLAPPING]
+    return len(changes) == MOST_CHANGES
 
 
 def _in_words(seen: Observed) -> str:

@@ -20,6 +20,7 @@ from kilonova.conductor import auto_confirm, build, liveness, offload, watchdog
 from kilonova.conductor.adoption import Adoption, Claims
 from kilonova.conductor.api_endpoint import ApiEndpoint
 from kilonova.conductor.host_endpoint import Hooks, HostEndpoint
+from kilonova.conductor.housekeeping import Housekeeping
 from kilonova.conductor.operator_endpoint import OperatorEndpoint
 from kilonova.conductor.waiting import Wait, Waits
 from kilonova.config.conductor import ConductorSettings
@@ -42,8 +43,8 @@ QUEUE = "conductors"
 class Conductor:
     """Serves the API and hosts; owns the database.  `down_time_s`: silence that makes a host down;
     `resize_confirm_window_s`: how long a resize waits to be confirmed before it is (0: for ever); `offload_after_s`:
-    how long a shelved server stays on its host (negative: until somebody says); `alone`: its host is in this very
-    process."""
+    how long a shelved server stays on its host (negative: until somebody says); `keep_deleted`: how long a deleted one
+    can be read (None: for ever); `alone`: its host is in this very process."""
 
     def __init__(
         self,
@@ -58,8 +59,10 @@ class Conductor:
         offload_after_s: float,
         failpoints: Failpoints,
         metrics: Metrics,
+        keep_deleted: timedelta | None = None,
         alone: bool = False,
     ) -> None:
+        self._housekeeping = Housekeeping(db, clock, keep_deleted)
         self._metrics, self._quotas = metrics, quotas
         self._db, self._compute, self._clock, self._settings = db, compute, clock, settings
         self._failpoints = failpoints
@@ -90,6 +93,7 @@ class Conductor:
         tasks.spawn("place", self._place_forever())
         if self._offload_after_s >= 0:
             tasks.spawn("offload", self._offload_forever())
+        self._housekeeping.start(tasks)
         watches = {"watchdog": self._watch, "unplaced": self._place_again, "liveness": self._watch_hosts}
         if self._resize_confirm_window:
             watches["confirm resizes"] = self._confirm_resizes

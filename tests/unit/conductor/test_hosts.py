@@ -222,3 +222,21 @@ def test_nothing_is_deleted_again_that_was_asked_to_live_since_or_whose_delete_f
     desk.finish(action, succeeded=False, power=PowerState.SHUTDOWN, message="a disk error")
     desk.observe(PowerState.CRASHED, reason="")
     assert desk.fetch("t-none").items == ()
+
+
+def test_a_guest_that_flaps_is_told_of_in_one_action_with_a_count(desk: Desk) -> None:
+    desk.active()
+    flips = 40
+    for _ in range(flips):
+        desk.observe(PowerState.PAUSED, reason="user")
+        desk.observe(PowerState.RUNNING, reason="unpaused")
+        desk.now -= timedelta(seconds=1.9)  # ten changes in a second
+    *changes, create = desk.actions()
+    assert create.verb is Verb.CREATE
+    assert len(changes) == hosts.MOST_CHANGES
+    assert changes[0].message is not None
+    assert changes[0].message.startswith(f"running: unpaused ({2 * flips - hosts.MOST_CHANGES + 1} changes since 20")
+    desk.now += timedelta(minutes=2)
+    desk.observe(PowerState.SHUTDOWN, reason="shutdown")
+    assert desk.newest_action().message == "shutdown: shutdown"
+    assert desk.instance().power_state is PowerState.SHUTDOWN

@@ -32,6 +32,13 @@ def of_instance(connection: sa.Connection, instance_id: InstanceId) -> list[Acti
     return [rows.action_from(row) for row in connection.execute(query).mappings()]
 
 
+def newest_of_instance(connection: sa.Connection, instance_id: InstanceId, count: int) -> list[Action]:
+    """The newest few actions of an instance, the newest first."""
+    query = sa.select(actions).where(actions.c.instance_id == instance_id)
+    query = query.order_by(actions.c.started_at.desc(), actions.c.id.desc()).limit(count)
+    return [rows.action_from(row) for row in connection.execute(query).mappings()]
+
+
 def by_request(connection: sa.Connection, instance_id: InstanceId, request_id: str) -> Action:
     """The action that a request became.  Raises NotFound."""
     query = sa.select(actions).where(actions.c.instance_id == instance_id, actions.c.request_id == request_id)
