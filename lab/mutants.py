@@ -19,6 +19,7 @@ from lab.common import TOP, VENV, environment
 from lab.mutant import Edit, Mutant, one
 from lab.mutants_edge import EDGE
 from lab.mutants_of_actions import MUTANTS_OF_ACTIONS
+from lab.mutants_of_hosts import MUTANTS_OF_HOSTS
 
 LIMIT_S = 180
 
@@ -29,6 +30,7 @@ ACTIONS = "tests/unit/conductor/test_actions.py"
 
 MUTANTS: Sequence[Mutant] = (
     *MUTANTS_OF_ACTIONS,
+    *MUTANTS_OF_HOSTS,
     one(
         "an edit of roles that forgets what is known of tokens",
         "tests/service/test_api_users.py::test_roles_are_given_checked_listed_and_taken_away",
@@ -340,8 +342,8 @@ MUTANTS: Sequence[Mutant] = (
         "work in pieces",
         "tests/simulation/test_slow_work.py::test_work_that_is_too_much_for_one_message_comes_in_several",
         "conductor/actions.py",
-        "items = tuple(fitting(work, lambda item: FETCH.reply_form.dump_json(Fetched((item,), ()))))",
-        "items = tuple(work)",
+        "items = tuple(fitting(readable, lambda item: FETCH.reply_form.dump_json(Fetched((item,), ()))))",
+        "items = tuple(readable)",
     ),
     one(
         "a turn given back",

@@ -273,8 +273,11 @@ def _conductor(
 
 
 def _fleet_bus(settings: Settings, name: str, clock: Clock) -> "NatsBus":
+    """Raises ConfigError."""
     from kilonova.rpc.nats import NatsBus
+    from kilonova.rpc.transport_url import guarded_url
 
+    guarded_url(settings.default.transport_url)
     return NatsBus(settings.default.transport_url, name, clock)
 
 

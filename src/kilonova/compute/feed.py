@@ -12,7 +12,7 @@ from kilonova.compute.lanes import Lanes
 from kilonova.compute.refusals import Refusals
 from kilonova.compute.session import Session
 from kilonova.objects.ids import AttemptId
-from kilonova.rpcapi.host import Fetched, Unread
+from kilonova.rpcapi.work import Fetched, Unread
 
 log = structlog.get_logger(__name__)
 

@@ -11,7 +11,8 @@ from kilonova.base.errors import KilonovaError
 from kilonova.compute.session import Session
 from kilonova.objects.ids import ActionId, AttemptId, InstanceId
 from kilonova.objects.states import PowerState, Verb
-from kilonova.rpcapi.host import Finish, Unread
+from kilonova.rpcapi.host import Finish
+from kilonova.rpcapi.work import Unread
 from kilonova.virt.driver import ComputeDriver
 
 log = structlog.get_logger(__name__)

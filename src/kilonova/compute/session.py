@@ -31,9 +31,9 @@ T = TypeVar("T")
 BINARY = "kilonova-compute"
 WAIT_FIRST_S = 0.2
 WAIT_MOST_S = 10.0
-BOTH_LIVE_S = 20.0
-"""A process that is heard so long after this one has asked for its place lives beside it; that of a machine that has
-booted anew since is heard no more."""
+BOTH_LIVE = 2.0
+"""A process that is heard so many heartbeats after this one has asked for its place lives beside it; that of a machine
+that has booted anew since is heard no more."""
 
 AWAY = (RpcTimeout, RpcUnavailable, DatabaseUnavailable)
 """The conductor does not answer now."""
@@ -130,7 +130,7 @@ class Session:
     def _wait_for_the_other(self, refusal: HostTaken, waited_s: float) -> None:
         """Raises the refusal once the other process was heard though this one had long asked for its place."""
         heard_s_ago = refusal.details.get("heard_s_ago")
-        if heard_s_ago is not None and waited_s - heard_s_ago > BOTH_LIVE_S:
+        if heard_s_ago is not None and waited_s - heard_s_ago > BOTH_LIVE * self._settings.report_interval:
             raise refusal
         if not self.waits_for:
             log.warning("waiting for the end of this host's other process", error=refusal.message)

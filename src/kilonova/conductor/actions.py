@@ -37,8 +37,9 @@ from kilonova.rpcapi.conductor import (
     AcceptAction,
     CreateServers,
 )
-from kilonova.rpcapi.host import FETCH, Fetch, Fetched, WorkItem
+from kilonova.rpcapi.host import FETCH
 from kilonova.rpcapi.method import fitting
+from kilonova.rpcapi.work import Fetch, Fetched, WorkItem
 
 log = structlog.get_logger(__name__)
 

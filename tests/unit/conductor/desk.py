@@ -17,7 +17,8 @@ from kilonova.objects.instance import Instance
 from kilonova.objects.service import ComputeNode
 from kilonova.objects.states import PowerState, Verb
 from kilonova.rpcapi.conductor import AcceptAction, CreateServers
-from kilonova.rpcapi.host import Fetch, Fetched, Finish, Observed, RegisterHost, ReportInventory, ReportStates
+from kilonova.rpcapi.host import Finish, Observed, RegisterHost, ReportInventory, ReportStates
+from kilonova.rpcapi.work import Fetch, Fetched
 from tests import make
 
 ONE = InstanceId("11111111-1111-4111-8111-111111111111")

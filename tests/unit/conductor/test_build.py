@@ -202,7 +202,11 @@ def test_nobody_waits_for_a_host_that_would_not_do_or_that_an_operator_has_taken
     assert place_patiently(desk, desk.create(other("fits"), "req-fits")) == Wait((make.HOST,), SILENT_HYPERVISOR)
     desk.write(hosts.operator_update, UpdateService("service-h1", disabled=True), desk.now)
     assert fails("disabled")
+    desk.write(liveness.record, [(make.HOST, 1, False)], desk.now)
+    assert fails("disabled-and-down")
+    desk.write(liveness.record, [(make.HOST, 1, True)], desk.now)
     desk.write(hosts.operator_update, UpdateService("service-h1", disabled=False, forced_down=True), desk.now)
+    disable(desk)
     assert fails("forced-down")
 
 

@@ -9,14 +9,18 @@ from pathlib import Path
 import pytest
 
 from kilonova.base.errors import HostSuperseded, HostTaken, StaleWrite
+from kilonova.base.failpoints import Failpoints
 from kilonova.conductor import host_boot, processes
 from kilonova.conductor.adoption import KEPT, Claims
+from kilonova.conductor.host_endpoint import Hooks, HostEndpoint
 from kilonova.conductor.liveness import Liveness
 from kilonova.conductor.processes import Sign
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers.hosts import HostProcess
-from kilonova.objects.ids import ActionId, AttemptId
-from kilonova.rpcapi.host import ConfirmAttempt, Leave, RegisterHost
+from kilonova.objects.ids import ActionId, AttemptId, HostName
+from kilonova.rpc.memory import MemoryBus, MemoryHub
+from kilonova.rpcapi.host import SUBSCRIPTION, ConfirmAttempt, HostAPI, Leave, RegisterHost
+from kilonova.rpcapi.method import Caller
 from tests import make
 from tests.simulation.virtual import SimClock, run_virtually
 from tests.unit.conductor.desk import Desk
@@ -162,6 +166,28 @@ def test_silence_counts_only_while_the_conductor_could_have_heard(tmp_path: Path
         assert watch.sign_of_life(make.HOST, process(1)) is not None
         await wait(25)
         assert watch.sign_of_life(make.HOST, process(1)) is None
+
+    run_virtually(body())
+
+
+def test_a_heartbeat_of_an_older_process_is_refused_and_counts_as_no_sign_of_life(desk: Desk) -> None:
+    async def body() -> None:
+        clock = SimClock(1)
+        watch = Liveness(clock, down_time_s=60, grace_s=30)
+
+        async def nothing(_host: HostName) -> None: ...
+
+        hooks = Hooks(lambda _verb: None, nothing, lambda: None)
+        endpoint = HostEndpoint(desk.db, clock, watch, Claims(clock), Failpoints(), hooks).endpoint()
+        async with MemoryBus(MemoryHub(), clock) as bus:
+            await bus.subscribe(SUBSCRIPTION, endpoint.handle)
+            host = HostAPI(Caller(bus, clock), make.HOST)
+            assert (await host.register(FIRST)).epoch == 1
+            await host.heartbeat(1)
+            assert (await host.register(replace(SECOND, started_s=200.0))).epoch == 2
+            with pytest.raises(HostSuperseded, match="p2"):
+                await host.heartbeat(1)
+            await host.heartbeat(2)
 
     run_virtually(body())
 
