@@ -141,7 +141,8 @@ def fields(schema: Schema, models: Models, path: str = "") -> Iterator[Field]:
 
 
 def _from(member: Schema) -> str:
-    return f"since {member['x-since']}" if "x-since" in member else ""
+    words = [f"{word} {member[key]}" for word, key in (("since", "x-since"), ("until", "x-until")) if key in member]
+    return ", ".join(words)
 
 
 def _said(member: Schema) -> str:

@@ -70,6 +70,7 @@ instances = sa.Table(
     sa.Column("key_name", sa.String(255)),
     sa.Column("key_data", sa.Text),
     sa.Column("user_data", sa.Text),
+    sa.Column("files", sa.JSON(none_as_null=True)),
     sa.Column("metadata", sa.JSON, nullable=False),
     sa.Column("tags", sa.JSON, nullable=False),
     sa.Column("description", sa.String(255)),

@@ -51,5 +51,5 @@ P = "os_compute_api:os-admin-actions:"
 ROWS: Rows = {
     "os-resetState": (ActionRow(ResetState, reset_state, P + "reset_state", Role.ADMIN),),
     "injectNetworkInfo": (ActionRow(InjectNetworkInfo, inject_network_info, P + "inject_network_info", Role.ADMIN),),
-    "resetNetwork": (ActionRow(ResetNetwork, reset_network, P + "reset_network", Role.TOKEN, 410),),
+    "resetNetwork": (ActionRow(ResetNetwork, reset_network, P + "reset_network", success=410),),
 }
