@@ -26,7 +26,7 @@ def config_drive_files(instance: Instance) -> Mapping[str, bytes]:
         data = base64.b64decode(instance.user_data)
         files["openstack/latest/user_data"] = data
         files["openstack/2018-08-27/user_data"] = data
-    return files | _injected(instance)
+    return {**files, **_injected(instance)}
 
 
 def _injected(instance: Instance) -> Mapping[str, bytes]:

@@ -42,8 +42,9 @@ class ResetNetwork(Body):
     nothing: Any = Field(alias="resetNetwork")
 
 
-async def reset_network(_call: Call, _body: ResetNetwork) -> Reply:
+async def reset_network(call: Call, _body: ResetNetwork) -> Reply:
     """410: it was XenAPI's, and left Nova with it."""
+    await servers.find(call)
     raise HttpError(410, "This API only works with the Xen virt driver, which is not supported any more.")
 
 
