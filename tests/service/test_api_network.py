@@ -199,6 +199,7 @@ def test_what_clients_ask_besides() -> None:
             assert (await read(api, "/availability_zones"))["availability_zones"][0]["name"] == "nova"
             aliases = [entry["alias"] for entry in (await read(api, "/extensions"))["extensions"]]
             assert "security-group" in aliases
+            assert "availability_zone" not in aliases  # by it clients list each of Compute's zones once more
             assert (await read(api, "/extensions/net-mtu"))["extension"]["alias"] == "net-mtu"
             assert (await api.call("GET", "/network/v2.0/extensions/router")).status_code == 404
             rules = (await read(api, "/security-group-rules", direction="egress"))["security_group_rules"]

@@ -152,7 +152,7 @@ def test_quota_sets_by_microversion() -> None:
                     for limit in shown.values():
                         assert isinstance(limit, int) or limit.keys() == {"limit", "in_use", "reserved"}
             shown = await own(member.at("2.1"))
-            assert (shown["instances"], shown["cores"], shown["ram"], shown["injected_files"]) == (10, 20, 51200, 0)
+            assert (shown["instances"], shown["cores"], shown["ram"], shown["injected_files"]) == (10, 20, 51200, 5)
             assert shown["fixed_ips"] == -1
 
     run(main())

@@ -31,8 +31,8 @@ class User:
     """`password_hash` is argon2's own text, or empty for one who has no password; it never leaves the service.
 
     `tokens_from` changes with each new password and each disabling: a token holds only while it is what it was when the
-    token's password was read.  Nothing is ever sent to `email`.  `extra`: attributes that have no meaning here; they are
-    kept as they came.
+    token's password was read.  Nothing is ever sent to `email`.  `extra`: attributes that have no meaning here; they
+    are kept as they came.
     """
 
     id: str

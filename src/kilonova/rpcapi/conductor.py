@@ -9,7 +9,7 @@ from kilonova.objects.flavor import Flavor
 from kilonova.objects.idempotency import Idempotent
 from kilonova.objects.ids import FlavorId, HostName, ImageId, InstanceId, ServerGroupId
 from kilonova.objects.image import Image, ImageMember, ImageRef
-from kilonova.objects.instance import Instance
+from kilonova.objects.instance import InjectedFile, Instance
 from kilonova.objects.keypair import Keypair
 from kilonova.objects.server_group import ServerGroup
 from kilonova.objects.states import Verb
@@ -74,6 +74,7 @@ class Changes:
     key_name: str | None = None
     key_data: str | None = None
     user_data: str | None = None
+    files: tuple[InjectedFile, ...] = ()
     disk_config: str = "MANUAL"
     access_ip_v4: str | None = None
     access_ip_v6: str | None = None

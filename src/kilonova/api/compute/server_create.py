@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.compute import flavors, idempotency, scheduler_hints, server_networks
 from kilonova.api.compute.fields import NAME_CHARACTERS
+from kilonova.api.compute.personality import files_of
 from kilonova.api.compute.scheduler_hints import Hints, hints_of
 from kilonova.api.compute.server_models import BlockDevice, CreateServer, NewServer
 from kilonova.base.context import RequestContext
@@ -27,7 +28,7 @@ from kilonova.networks.ids import security_group_id
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId, HostName, ImageId, InstanceId
 from kilonova.objects.image import DISK_FORMATS, Image, ImageRef, ImageStatus
-from kilonova.objects.instance import Instance
+from kilonova.objects.instance import InjectedFile, Instance
 from kilonova.objects.keypair import Keypair
 from kilonova.rpcapi.conductor import CreateServers
 
@@ -39,12 +40,13 @@ _NOT_IN_HOST_NAMES = re.compile(r"[^a-z0-9-]+")
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """What a server is made from, found and fit for each other."""
+    """What a server is made from, found and fit for each other, and what is put into it."""
 
     flavor: Flavor
     image: ImageRef
     keypair: Keypair | None
     host: HostName | None
+    files: tuple[InjectedFile, ...] = ()
 
 
 async def create(call: Call, body: CreateServer) -> Reply:
@@ -59,7 +61,8 @@ async def create(call: Call, body: CreateServer) -> Reply:
     if asked.host is not None or asked.node is not None:
         call.permit(REQUESTED_DESTINATION)
     wish = server_networks.wish(asked, call.version)
-    parts = await call.db.read(_find_parts, asked, hints, call.context)
+    files = await files_of(call, asked.personality, "server.personality")
+    parts = replace(await call.db.read(_find_parts, asked, hints, call.context), files=files)
     networks = await call.db.read(server_networks.names, wish) if wish.ids else ()
     server_networks.check_count(wish, asked.max_count or asked.min_count)
     instances = _instances(call, asked, parts, hints, wants_network=wish.any)
@@ -255,6 +258,7 @@ def _instances(
                 key_name=None if parts.keypair is None else parts.keypair.name,
                 key_data=None if parts.keypair is None else parts.keypair.public_key,
                 user_data=asked.user_data,
+                files=parts.files,
                 metadata=asked.metadata,
                 tags=tuple(dict.fromkeys(asked.tags)),
                 description=asked.description,

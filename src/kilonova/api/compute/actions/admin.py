@@ -42,8 +42,9 @@ class ResetNetwork(Body):
     nothing: Any = Field(alias="resetNetwork")
 
 
-async def reset_network(_call: Call, _body: ResetNetwork) -> Reply:
+async def reset_network(call: Call, _body: ResetNetwork) -> Reply:
     """410: it was XenAPI's, and left Nova with it."""
+    await servers.find(call)
     raise HttpError(410, "This API only works with the Xen virt driver, which is not supported any more.")
 
 
@@ -51,5 +52,5 @@ P = "os_compute_api:os-admin-actions:"
 ROWS: Rows = {
     "os-resetState": (ActionRow(ResetState, reset_state, P + "reset_state", Role.ADMIN),),
     "injectNetworkInfo": (ActionRow(InjectNetworkInfo, inject_network_info, P + "inject_network_info", Role.ADMIN),),
-    "resetNetwork": (ActionRow(ResetNetwork, reset_network, P + "reset_network", Role.TOKEN, 410),),
+    "resetNetwork": (ActionRow(ResetNetwork, reset_network, P + "reset_network", success=410),),
 }

@@ -104,21 +104,21 @@ async def migrate(call: Call, body: PlainMigrate | Migrate) -> Reply:
     instance = await servers.find(call)
     _require_state(instance, "migrate", VERBS[Verb.RESIZE].allowed)
     wish = body.wish if isinstance(body, Migrate) else None
-    raise await _refusal(call, instance, None if wish is None else wish.host)
+    raise await _refusal(call, instance, "migrate", None if wish is None else wish.host)
 
 
 async def migrate_live(call: Call, body: OldMigrateLive | MigrateLive | MigrateLiveByForce) -> Reply:
     """While it runs."""
-    _require_destination_of_force(body.wish)
+    _require_destination_of_force(body.wish, "os-migrateLive")
     instance = await servers.find(call)
     _require_state(instance, "os-migrateLive", LIVE)
-    raise await _refusal(call, instance, body.wish.host)
+    raise await _refusal(call, instance, "os-migrateLive", body.wish.host)
 
 
 async def evacuate(call: Call, body: OldEvacuate | Evacuate | EvacuateByForce) -> Reply:
     """From a host that is down: anew, on another."""
     wish = body.wish
-    _require_destination_of_force(wish)
+    _require_destination_of_force(wish, "evacuate")
     instance = await servers.find(call)
     services = await call.db.read(hosts.list_services, binary=COMPUTE)
     if wish.host is not None and _named(services, wish.host) is None:
@@ -128,13 +128,13 @@ async def evacuate(call: Call, body: OldEvacuate | Evacuate | EvacuateByForce) -
     _require_state(instance, "evacuate", EVACUATED)
     source = _named(services, instance.host)
     if source is not None and source.up and not source.forced_down:
-        raise InvalidInput(f"Compute service of {source.host} is still in use.")
-    raise _no_host()
+        raise InvalidInput(f"Compute service of {source.host} is still in use.", path="evacuate")
+    raise _no_host("evacuate")
 
 
-def _require_destination_of_force(wish: OldLive | Live | Evacuation) -> None:
+def _require_destination_of_force(wish: OldLive | Live | Evacuation, action: str) -> None:
     if isinstance(wish, ForcedLive | ForcedEvacuation) and wish.force and not wish.host:
-        raise InvalidInput("Can't force to a non-provided destination", path="force")
+        raise InvalidInput("Can't force to a non-provided destination", path=f"{action}.force")
 
 
 def _require_state(instance: Instance, action: str, allowed: Collection[VmState]) -> None:
@@ -145,22 +145,23 @@ def _require_state(instance: Instance, action: str, allowed: Collection[VmState]
         raise InvalidState(f"{said} task_state {instance.task_state}", vm_state=instance.vm_state)
 
 
-async def _refusal(call: Call, instance: Instance, wanted: str | None) -> InvalidInput | NoValidHost:
+async def _refusal(call: Call, instance: Instance, action: str, wanted: str | None) -> InvalidInput | NoValidHost:
+    path = f"{action}.host"
     if wanted is None:
-        return _no_host()
+        return _no_host(action)
     if wanted == instance.host:
-        return InvalidInput(f"Unable to migrate instance ({instance.id}) to current host ({wanted}).", path="host")
+        return InvalidInput(f"Unable to migrate instance ({instance.id}) to current host ({wanted}).", path=path)
     if _named(await call.db.read(hosts.list_services, binary=COMPUTE), wanted) is None:
-        return InvalidInput(f"Compute host {wanted} could not be found.", path="host")
-    return _no_host()
+        return InvalidInput(f"Compute host {wanted} could not be found.", path=path)
+    return _no_host(action)
 
 
 def _named(services: Collection[Service], host: str | None) -> Service | None:
     return next((service for service in services if service.host == host), None)
 
 
-def _no_host() -> NoValidHost:
-    return NoValidHost("No valid host was found: servers are not moved to other hosts here yet.")
+def _no_host(action: str) -> NoValidHost:
+    return NoValidHost(f"No valid host was found to {action} to: servers are not moved to other hosts here yet.")
 
 
 P = "os_compute_api:os-migrate-server:"
