@@ -47,6 +47,20 @@ ACTIONS = "tests/unit/conductor/test_actions.py"
 
 MUTANTS: Sequence[Mutant] = (
     _one(
+        "a lease that ends with its guest",
+        "tests/regressions/test_reused_address.py::test_a_lease_that_a_dead_process_left_is_ended_by_the_next_server",
+        "virt/libvirt/driver.py",
+        "        await self._leases.free(instance)\n",
+        "",
+    ),
+    _one(
+        "projects kept apart, round by the gateway too",
+        "tests/live/test_wire.py::test_a_guest_hears_its_own_project_and_the_gateway",
+        "virt/libvirt/filters.py",
+        '    Rule("drop", "in", "ip", {"srcipaddr": "$SUBNET", "srcipmask": "$MASK"}),\n',
+        "",
+    ),
+    _one(
         "an edit of roles that forgets what is known of tokens",
         "tests/service/test_api_users.py::test_roles_are_given_checked_listed_and_taken_away",
         "api/identity/edit.py",

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Placing: choose and claim in one transaction, explain when it cannot be."""
 
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
+from kilonova.conductor import addressing
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.readers import servers
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
 from kilonova.networks.addresses import UNDIVIDED, host_network, loopback_of, project_number, project_of
+from kilonova.objects.ids import HostName
 from kilonova.objects.service import HostNetwork
 from kilonova.objects.states import ActionState, Verb, VmState
 from tests import make
@@ -131,6 +134,16 @@ def test_macs_tell_projects_apart_and_never_guests_of_one(desk: Desk) -> None:
     placed = {i.id: i.addresses[0].mac for i in desk.read(servers.page, servers.ServerQuery())}
     assert project_of(placed["i0"]) == project_of(placed["i2"]) != project_of(placed["i1"])
     assert len(set(placed.values())) == 3
+
+
+def test_a_guest_that_moves_keeps_its_mac(desk: Desk) -> None:
+    """Its system knows the NIC by it.  Also one from before projects had numbers."""
+    desk.register()
+    desk.place(desk.create())
+    moved = replace(desk.instance(), addresses=(replace(desk.instance().addresses[0], mac="fa:16:3e:01:02:03"),))
+    other_host = host_network("kilonova", "nat", "10.78.0.0/20")
+    (address,) = desk.write(addressing.give, HostName("h2"), (other_host,), moved, {})
+    assert (address.address, address.mac) == ("10.78.0.16", "fa:16:3e:01:02:03")
 
 
 def test_no_two_projects_have_one_number(desk: Desk) -> None:
