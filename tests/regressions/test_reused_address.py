@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from kilonova.base.errors import HypervisorError
 from kilonova.objects.instance import Address, Instance
 from kilonova.virt.libvirt.driver import LibvirtDriver
 from lab.common import LabError
@@ -67,11 +68,12 @@ async def held(b: Bench) -> set[str]:
     return {lease["mac"] for lease in await network.DHCPLeases()}
 
 
-@pytest.mark.parametrize("client_id", [b"", b"\1 by MAC", b"\xff\0\1\2\3"], ids=["none", "mac", "duid"])
-def test_the_next_server_gets_the_address_at_once(case: Case, client_id: bytes) -> None:
+def test_the_next_server_gets_the_address_at_once(case: Case) -> None:
+    """Whatever its client calls itself: nothing, its MAC, a DUID."""
+
     async def test(b: Bench) -> None:
-        first, second = await guest(b, "one"), await guest(b, "two")
-        for one in (first, second):
+        for name, client_id in (("one", b""), ("two", b"\1 by MAC"), ("three", b"\xff\0\1\2\3"), ("four", b"")):
+            one = await guest(b, name)
             await b.driver.ensure_network(one)
             with port(BRIDGE, one.addresses[0].mac) as nic:
                 assert nic.ask_dhcp(client_id) == one.addresses[0].address
@@ -159,3 +161,22 @@ def test_names_are_of_a_project_and_go_with_their_server(case: Case) -> None:
         await b.driver.remove_network(theirs)
 
     case.run(test)
+
+
+def test_where_dnsmasq_cannot_be_told_a_build_fails_with_the_reason(daemon: PrivateSystemLibvirtd) -> None:
+    """A daemon in another network than the service's: the server would be up without a network."""
+
+    async def test(b: Bench) -> None:
+        first, second = await guest(b, "one"), await guest(b, "two")
+        own = first.addresses[0]
+        await b.driver.ensure_network(first)
+        with daemon.entered(), port(BRIDGE, own.mac) as nic:
+            assert nic.ask_dhcp() == own.address
+        await are_leased(b, first)
+        await b.driver.remove_network(first)  # a delete does not fail for it
+        with pytest.raises(HypervisorError, match=f"The address {own.address} is leased to {own.mac} until"):
+            await b.driver.ensure_network(second)
+        await b.driver.remove_network(second)
+
+    with state_directory() as directory:
+        libvirt_qemu_case(directory, daemon).run(test)
