@@ -32,6 +32,20 @@ MUTANTS: Sequence[Mutant] = (
     *MUTANTS_OF_ACTIONS,
     *MUTANTS_OF_HOSTS,
     one(
+        "a lease that ends with its guest",
+        "tests/regressions/test_reused_address.py::test_a_lease_that_a_dead_process_left_is_ended_by_the_next_server",
+        "virt/libvirt/driver.py",
+        "        await self._leases.free(instance)\n",
+        "",
+    ),
+    one(
+        "projects kept apart, round by the gateway too",
+        "tests/live/test_wire.py::test_a_guest_hears_its_own_project_and_the_gateway",
+        "virt/libvirt/filters.py",
+        '    Rule("drop", "in", "ip", {"srcipaddr": "$SUBNET", "srcipmask": "$MASK"}),\n',
+        "",
+    ),
+    one(
         "an edit of roles that forgets what is known of tokens",
         "tests/service/test_api_users.py::test_roles_are_given_checked_listed_and_taken_away",
         "api/identity/edit.py",

@@ -123,12 +123,15 @@ class PrivateSystemLibvirtd(Daemon):
 
     def network_command(self, *argv: str, timeout: float = 10.0) -> subprocess.CompletedProcess[bytes]:
         """Run a command where the guests' bridges are; its end and what it said."""
-        anchor = self._anchor()
-        words = ["nsenter", "--target", str(anchor), "--net", "--", *argv]
+        words = [*self.network_wrapper(), *argv]
         env = environment({"PATH": os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"})
         return subprocess.run(
             words, capture_output=True, timeout=timeout, stdin=subprocess.DEVNULL, env=env, check=False
         )
+
+    def network_wrapper(self) -> tuple[str, ...]:
+        """What to put before a command that is to run where the guests' bridges are."""
+        return ("nsenter", "--target", str(self._anchor()), "--net", "--")
 
     @contextmanager
     def entered(self) -> Generator[None]:
@@ -163,10 +166,6 @@ class PrivateSystemLibvirtd(Daemon):
         self.directory.chmod(0o711)
         for name in _MOUNTS:
             (self.directory / name).mkdir(exist_ok=True)
-        # The definitions of clean-traffic and its parts come with the distribution.
-        filters = Path("/etc/libvirt/nwfilter")
-        if filters.is_dir():
-            _ = shutil.copytree(filters, self.directory / "etc/nwfilter", dirs_exist_ok=True)
         _ = (self.directory / "etc/libvirtd.conf").write_text(
             'auth_unix_rw = "none"\n'
             + 'auth_unix_ro = "none"\n'

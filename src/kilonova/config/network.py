@@ -28,8 +28,8 @@ OPTIONS = [
     cfg.BoolOpt(
         "isolate_projects",
         default=True,
-        help="nat: guests of one project neither hear nor reach those of another. A guest keeps what it was started "
-        "with until it is next defined (a rebuild, a resize).",
+        help="nat: guests of one project neither hear nor reach those of another. A guest has what the service last "
+        "started it with.",
     ),
     cfg.ListOpt("bridges", default=[], help="Networks on bridges of this host; each has a section [network:NAME]."),
 ]

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from kilonova.conductor import build, hosts, liveness
+from kilonova.conductor import addressing, build, hosts, liveness
 from kilonova.conductor.waiting import JUST_DOWN, JUST_STARTED, SILENT_HYPERVISOR, Patience, Wait
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import instances as read_instances
@@ -17,7 +17,7 @@ from kilonova.db.readers import servers
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
 from kilonova.networks.addresses import UNDIVIDED, host_network, loopback_of, project_number, project_of
-from kilonova.objects.ids import ActionId
+from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.service import HostNetwork
 from kilonova.objects.states import ActionState, Verb, VmState
 from kilonova.rpcapi.conductor import UpdateService
@@ -217,6 +217,16 @@ def test_macs_tell_projects_apart_and_never_guests_of_one(desk: Desk) -> None:
     placed = {i.id: i.addresses[0].mac for i in desk.read(servers.page, servers.ServerQuery())}
     assert project_of(placed["i0"]) == project_of(placed["i2"]) != project_of(placed["i1"])
     assert len(set(placed.values())) == 3
+
+
+def test_a_guest_that_moves_keeps_its_mac(desk: Desk) -> None:
+    """Its system knows the NIC by it.  Also one from before projects had numbers."""
+    desk.register()
+    desk.place(desk.create())
+    moved = replace(desk.instance(), addresses=(replace(desk.instance().addresses[0], mac="fa:16:3e:01:02:03"),))
+    other_host = host_network("kilonova", "nat", "10.78.0.0/20")
+    (address,) = desk.write(addressing.give, HostName("h2"), (other_host,), moved, {})
+    assert (address.address, address.mac) == ("10.78.0.16", "fa:16:3e:01:02:03")
 
 
 def test_no_two_projects_have_one_number(desk: Desk) -> None:

@@ -75,6 +75,7 @@ class LibvirtDriver(power.MemoryDisksFigures, LibvirtResizing):
         self._virt_type = checks.VirtType(settings.default.state_path)
         self._backend = network.backend_of(settings.network.backend, self.connection.uri)
         self._networks: network.Found | None = None
+        self._warned_of: network.Found | None = None
         nat = settings.network.name if self._backend == "nat" else ""
         self._leases = Leases(nat, self._settling, virtapi.clock)
         self._known: dict[InstanceId, Ownership] = {}
@@ -172,7 +173,9 @@ class LibvirtDriver(power.MemoryDisksFigures, LibvirtResizing):
             found = await self._control("network", look)
             if not found.networks:  # one may be made meanwhile
                 return found
-            network.warn(found)
+            if found != self._warned_of:
+                network.warn(found)
+                self._warned_of = found
             if not self.read_only:
                 await self._leases.sweep()
             self._networks = found

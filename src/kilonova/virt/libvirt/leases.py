@@ -104,8 +104,9 @@ class Leases:
 
 
 def _warn(left: tuple[Held, ...]) -> None:
-    for held in left:
-        log.warning("dnsmasq keeps the lease of a guest that is gone", address=held.address, mac=held.mac)
+    if left:
+        addresses = ", ".join(held.address for held in left)
+        log.warning("dnsmasq does not hear that leases of guests that are gone are given back", addresses=addresses)
 
 
 def _chosen(conn: libvirt.virConnect, name: str, choose: Choose) -> tuple[Held, ...]:
