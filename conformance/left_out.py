@@ -3,6 +3,8 @@
 
 from collections.abc import Mapping
 
+from conformance.left_out_elsewhere import IDENTITY, IMAGE
+
 LEFT_OUT: Mapping[str, str] = {
     "admin.test_hosts.": "os-hosts: left the API with 2.43; os-hypervisors and os-services say the same",
     "admin.test_hosts_negative.": "os-hosts, as above",
@@ -26,6 +28,14 @@ LEFT_OUT: Mapping[str, str] = {
 """By the beginning of a test's name, after `tempest.api.compute.`."""
 
 
+EVERYTHING: Mapping[str, str] = {
+    **{f"compute.{name}": why for name, why in LEFT_OUT.items()},
+    **{f"identity.{name}": why for name, why in IDENTITY.items()},
+    **{f"image.{name}": why for name, why in IMAGE.items()},
+}
+"""By the beginning of a test's name, after `tempest.api.`."""
+
+
 def reason(test: str) -> str | None:
     """Why a test fails as it is known to; None when it is not."""
-    return next((why for name, why in LEFT_OUT.items() if test.startswith(name)), None)
+    return next((why for name, why in EVERYTHING.items() if test.startswith(name)), None)

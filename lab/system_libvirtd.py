@@ -5,12 +5,14 @@ It lives in its own mount, network and UTS namespaces, so it neither sees nor di
 libvirt, needs no systemd, and ends without a trace.
 """
 
+import ctypes
 import os
 import shutil
 import stat
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from pathlib import Path
 
 from lab.common import LabError, environment, owner_of_lab, processes_in_mount_namespaces, tail
@@ -42,6 +44,14 @@ mount --bind "$directory/run" /run
 ip link set lo up
 exec "$@"
 """
+
+
+_CLONE_NEWNET = 0x40000000
+
+
+def _enter_network(namespace: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).setns(namespace, _CLONE_NEWNET) != 0:
+        raise LabError(f"A network namespace cannot be entered: {os.strerror(ctypes.get_errno())}.")
 
 
 class PrivateSystemLibvirtd(Daemon):
@@ -119,6 +129,21 @@ class PrivateSystemLibvirtd(Daemon):
         return subprocess.run(
             words, capture_output=True, timeout=timeout, stdin=subprocess.DEVNULL, env=env, check=False
         )
+
+    @contextmanager
+    def entered(self) -> Generator[None]:
+        """The calling thread, and threads that it starts meanwhile, are where the guests' bridges are."""
+        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        there = os.open(f"/proc/{self._anchor()}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _enter_network(there)
+            try:
+                yield
+            finally:
+                _enter_network(home)
+        finally:
+            os.close(there)
+            os.close(home)
 
     def stop(self) -> list[str]:
         """See Daemon.stop; the namespaces end with the last process."""

@@ -7,6 +7,7 @@ One builder per process, importing only what that process needs: a compute proce
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from kilonova.base.health import Check
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import DaemonWorkers
+from kilonova.config.default import kept_from_images
 from kilonova.config.load import Settings
 from kilonova.rpc.bus import SelfPing
 
@@ -75,12 +77,14 @@ class OneBox:
     policy: "Policy"
     first_password: str | None
     vitals: Vitals
+    images: "ImageStore"
 
     def reload(self, fresh: Settings) -> None:
         """Take what may change while running.  Raises ConfigError, and has then changed nothing, for a policy file that
         cannot be used."""
         self.policy.reload(fresh.oslo_policy)
         self.manager.reload(fresh)
+        self.images.keep_free(partial(kept_from_images, fresh.default))
 
     def server(self) -> "Server":
         """An HTTP server of the API that leaves signals to its owner."""
@@ -93,7 +97,9 @@ class OneBox:
 async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> AsyncGenerator[OneBox]:
     """Everything, started; stopped in reverse order when left.  Raises StateError, ConfigError, DriverLoadError."""
     from kilonova.api.app import ApiDeps, create_app, recover
+    from kilonova.api.log_ins import LogIns
     from kilonova.api.policy import Policy
+    from kilonova.api.room import Room
     from kilonova.api.rules import RULES
     from kilonova.api.standings import Standings
     from kilonova.compute.console import LocalConsoles
@@ -112,8 +118,8 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
     policy = Policy(RULES, settings.oslo_policy)
     state = settings.default.state_path
     files = DaemonWorkers("files", 4)
-    passwords = Passwords(DaemonWorkers("argon2", 1))
-    store = ImageStore(state / "images", files)
+    passwords = Passwords(DaemonWorkers("argon2", 1), clock.new_secret(SECRET_BYTES).encode())
+    store = ImageStore(state / "images", files, partial(kept_from_images, settings.default))
     async with AsyncExitStack() as stack:
         db = open_database(settings, clock)
         stack.push_async_callback(db.close)
@@ -122,6 +128,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         manager = _compute_manager(settings, clock, failpoints, store, files)
         stack.push_async_callback(manager.stop)
         tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))
+        _keep_reserve(db, settings, files, clock, tasks)
         await _conductor(settings, clock, failpoints, db, bus, manager.metrics, alone=True).start(bus, tasks)
         deps = ApiDeps(
             db=db,
@@ -133,12 +140,15 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
             standings=Standings(db, clock),
             policy=policy,
             passwords=passwords,
+            log_ins=LogIns(clock, manager.metrics, settings.api.trusted, tasks),
             images=store,
             clock=clock,
             settings=settings.api,
             quotas=settings.quota,
+            console=settings.console,
             consoles=LocalConsoles(HostName(settings.default.host), manager.driver),
             console_tokens=ConsoleTokens(clock, settings.consoleauth.token_ttl),
+            room=Room(state, files, db, tasks),
             ready=manager.ready,
         )
         await recover(deps)  # before the host may put anything into the image store
@@ -147,7 +157,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         app = create_app(deps)
         # Last of all: a start that fails must not take the only copy of a password with it.
         first_password = await furnish(db, passwords, clock)
-        yield OneBox(settings, app, manager, policy, first_password, vitals)
+        yield OneBox(settings, app, manager, policy, first_password, vitals, store)
 
 
 @asynccontextmanager
@@ -161,7 +171,7 @@ async def compute_process(settings: Settings, clock: Clock, failpoints: Failpoin
 
     local = settings.conductor.use_local
     files = DaemonWorkers("files", 4)
-    store = ImageStore(settings.default.state_path / "images", files)
+    store = ImageStore(settings.default.state_path / "images", files, partial(kept_from_images, settings.default))
     manager = _compute_manager(settings, clock, failpoints, store, files)
     async with AsyncExitStack() as stack:
         db = open_database(settings, clock) if local else None
@@ -172,6 +182,7 @@ async def compute_process(settings: Settings, clock: Clock, failpoints: Failpoin
         stack.push_async_callback(manager.stop)
         tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))
         if db is not None:
+            _keep_reserve(db, settings, files, clock, tasks)
             await _conductor(settings, clock, failpoints, db, bus, manager.metrics, alone=True).start(bus, tasks)
         tasks.spawn("start", manager.start(bus, tasks))
         yield ComputeProcess(manager, _host_vitals(manager, bus, tasks, settings))
@@ -189,6 +200,7 @@ async def conductor_process(
         stack.push_async_callback(db.close)
         bus = await stack.enter_async_context(end)
         tasks = await stack.enter_async_context(Supervisor(clock, metrics.round_ended))
+        _keep_reserve(db, settings, DaemonWorkers("files", 1), clock, tasks)
         conductor = _conductor(settings, clock, failpoints, db, bus, metrics)
         await conductor.start(bus, tasks)
         ping = SelfPing(bus, f"conductor-{settings.default.host}")
@@ -237,6 +249,7 @@ def _conductor(
     alone: bool = False,
 ) -> "Conductor":
     from kilonova.conductor.service import Conductor
+    from kilonova.objects.ids import HostName
     from kilonova.rpcapi.compute import ComputeAPI
     from kilonova.rpcapi.method import Caller
 
@@ -245,6 +258,7 @@ def _conductor(
         ComputeAPI(Caller(bus, clock)),
         clock,
         settings.conductor,
+        host=HostName(settings.default.host),
         quotas=settings.quota,
         down_time_s=settings.default.service_down_time,
         resize_confirm_window_s=settings.default.resize_confirm_window,
@@ -269,8 +283,10 @@ def open_database(settings: Settings, clock: Clock) -> "Database":
     """The database of a conductor or an API, at the schema of this code.  Raises StateError."""
     from kilonova.db.engine import Database, sqlite_url
     from kilonova.db.migrate import ensure_schema
+    from kilonova.db.reserve import give_up
 
     path = settings.default.state_path / "kilonova.db"
+    give_up(path.parent)
     ensure_schema(path, clock)
     path.chmod(0o600)
     readers = settings.database.readers
@@ -280,6 +296,12 @@ def open_database(settings: Settings, clock: Clock) -> "Database":
         reader=DaemonWorkers("db-reader", readers),
         readers=readers,
     )
+
+
+def _keep_reserve(db: "Database", settings: Settings, files: DaemonWorkers, clock: Clock, tasks: Supervisor) -> None:
+    from kilonova.db.reserve import Reserve
+
+    tasks.spawn("reserve", Reserve(db, settings.default.state_path, files, clock).keep())
 
 
 async def furnish(db: "Database", passwords: "Passwords", clock: Clock) -> str | None:

@@ -144,7 +144,7 @@ def test_one_that_would_take_too_long_or_too_much_room_leaves_nothing_and_harms_
         assert b.files() == files
         assert await b.power(guest.id) is PowerState.RUNNING
         monkeypatch.setattr(b.driver._disks, "space", _little)  # pyright: ignore[reportPrivateUsage]
-        with pytest.raises(HypervisorError, match=r"no room .* takes up to 1\.2 GiB, and 1\.5 GiB are free"):
+        with pytest.raises(HypervisorError, match="no room for an image"):
             await snapshots_of(b).take(guest.id, "one", LIMIT_S)
         assert b.files() == files
         await b.tear_down(guest)

@@ -148,7 +148,7 @@ def test_a_conductor_that_comes_later_is_waited_for(fleet: Fleet) -> None:
     time.sleep(1)
     assert "ready\n" not in fleet.compute.said()
     fleet.conductor.start().ready()
-    fleet.compute.ready(within_s=5)
+    fleet.compute.ready()
     fleet.wait_state(create(fleet).id, "active")
 
 
@@ -158,8 +158,8 @@ def test_a_bus_that_comes_later_is_waited_for(fleet: Fleet) -> None:
     fleet.compute.start()
     fleet.compute.wait_said("no connection to the bus")
     fleet.nats.start()
-    fleet.conductor.ready(within_s=10)
-    fleet.compute.ready(within_s=10)
+    fleet.conductor.ready()
+    fleet.compute.ready()
     fleet.wait_state(create(fleet).id, "active")
 
 

@@ -137,7 +137,7 @@ def cannot_pretend(daemon: PrivateSystemLibvirtd, key: Path, server_id: str, min
     script = f"ip link set eth0 address 02:00:00:00:00:99; arping -c 3 -w 4 -I eth0 {peer}"
     back = f"ip link set eth0 address {nic.find('mac').get('address')}"
     ssh(run, key, mine, f"(sleep 1; {script}; echo $? >/tmp/status; {back}) >/dev/null 2>&1 &")
-    wait_for(lambda: ssh(run, key, mine, "cat /tmp/status").stdout.strip() == b"1", within_s=60)
+    wait_for(lambda: ssh(run, key, mine, "cat /tmp/status").stdout.strip() == b"1")
 
 
 def test_behind_user_mode_by_a_loopback_address_of_its_own(box: Box, image_id: str, tmp_path: Path) -> None:

@@ -5,9 +5,9 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from kilonova.virt.fake import FakeDriver
 from kilonova.virt.fake_machine import FakeHypervisor
 from tests.make import run
 from tests.service.api import Api, message, running_api
+from tests.service.people import as_user, identity, role_id, user
 
 SERIAL = {"remote_console": {"protocol": "serial", "type": "serial"}}
 BINARY: Any = ["binary"]
@@ -58,8 +59,8 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk() -> AsyncGenerator[Desk]:
-    async with running_api() as api:
+async def desk(overrides: Mapping[tuple[str, str], Any] | None = None) -> AsyncGenerator[Desk]:
+    async with running_api(overrides) as api:
         listener = socket.create_server(("127.0.0.1", 0))
         server = api.cloud.box.server()
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))
@@ -135,6 +136,24 @@ def test_pages_of_other_places_are_refused() -> None:
                 assert b"pages of this very service" in (refusal.response.body or b"")
             async with await d.open(origin=ours):
                 pass
+
+    run(main())
+
+
+def test_pages_of_allowed_origins_open_consoles_as_horizon_does() -> None:
+    async def main() -> None:
+        allowed = {("console", "allowed_origins"): ["Horizon.example", "::1"]}
+        async with desk(allowed) as d:
+            for page in ("http://horizon.example", "http://horizon.example:8080", "http://[::1]:8080"):
+                async with await d.open(origin=page):
+                    pass
+            for other in (
+                "https://horizon.example",
+                "http://x.horizon.example",
+                "http://horizon.example.evil",
+                "http://[x",
+            ):
+                assert (await d.refused(await d.url(), origin=other)).response.status_code == 403
 
     run(main())
 
@@ -237,3 +256,39 @@ def test_a_token_stands_in_no_log(caplog: pytest.LogCaptureFixture, capfd: pytes
     assert "handshake" not in caplog.text
     out, err = capfd.readouterr()
     assert token not in out + err
+
+
+def test_a_session_and_an_unused_url_end_with_the_right_to_them() -> None:
+    async def main() -> None:
+        async with desk() as d:
+            server = (await d.api.json(f"/servers/{d.server_id}"))["server"]
+            ann_id = await user(d.api, "ann")
+            role = f"/projects/{server['tenant_id']}/users/{ann_id}/roles/{await role_id(d.api, 'member')}"
+            for change in (
+                ("PATCH", f"/users/{ann_id}", {"user": {"password": "password of ann"}}),
+                ("PATCH", f"/users/{ann_id}", {"user": {"enabled": False}}),
+                ("DELETE", role, None),
+                ("DELETE", f"/users/{ann_id}", None),
+            ):
+                if change[0] != "DELETE" or change[1] == role:
+                    await identity(d.api, "PATCH", f"/users/{ann_id}", {"user": {"enabled": True}})
+                await identity(d.api, "PUT", role, status=204)
+                theirs = replace(d, api=await as_user(d.api, "ann", server["tenant_id"]))
+                unused = await theirs.url()
+                async with await theirs.open() as console:
+                    await identity(d.api, *change, status=200 if change[0] == "PATCH" else 204)
+                    await until_closed(console)
+                    assert (console.close_code, "right" in (console.close_reason or "")) == (1008, True)
+                assert (await theirs.refused(unused)).response.status_code in (401, 403)
+
+    run(main())
+
+
+def test_a_session_goes_on_while_others_change() -> None:
+    async def main() -> None:
+        async with desk() as d, await d.open() as console:
+            await identity(d.api, "PATCH", f"/users/{await user(d.api, 'ann')}", {"user": {"enabled": False}})
+            await console.send(b"still here")
+            await heard(console, b"still here")
+
+    run(main())

@@ -213,6 +213,17 @@ def test_no_token_or_a_bad_one_is_401(path: str) -> None:
     run(main())
 
 
+def test_a_path_that_identity_does_not_have_is_404_without_a_token() -> None:
+    async def main() -> None:
+        async with running_cloud() as cloud:
+            for path in ("/identity/v3/nothing", "/identity/v3/users/x/nothing", "/nothing", "/compute/nothing"):
+                assert (await cloud.http.get(path)).status_code == 404, path
+            refused = await cloud.http.get("/identity/v3/nothing", headers={"X-Auth-Token": "junk"})
+            assert message(refused, 401, "error")
+
+    run(main())
+
+
 def test_unknown_paths_methods_and_roles() -> None:
     async def main() -> None:
         async with running_api() as api:

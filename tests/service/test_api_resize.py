@@ -85,6 +85,10 @@ def test_what_cannot_be_is_said_and_changes_nothing() -> None:
                 assert words in message(refused, 400, "badRequest")
             refused = await act(api, server_id, {"resize": {"flavorRef": huge}})
             assert "No valid host was found. CoreFilter refused box1" in message(refused, 400, "badRequest")
+            member = api.as_("member", project=before["server"]["tenant_id"])
+            refused = await act(member, server_id, {"resize": {"flavorRef": huge}})
+            plain = "No valid host was found. There are not enough hosts available."
+            assert message(refused, 400, "badRequest") == plain
             for body in (
                 {},
                 None,

@@ -112,7 +112,10 @@ def test_several_at_once() -> None:
         ({"networks": [{"uuid": NOTHING}]}, f"Network {NOTHING} could not be found"),
         ({"networks": [{"uuid": "lan"}]}, "the uuid of a network"),
         ({"networks": [{"port": NOTHING}]}, "A port cannot be chosen"),
-        ({"networks": [{"uuid": NOTHING, "fixed_ip": "10.0.0.9"}]}, "A fixed_ip cannot be chosen"),
+        ({"networks": [{"uuid": NOTHING, "tag": "t"}]}, "A tag cannot be chosen"),
+        ({"networks": [{"uuid": NOTHING, "fixed_ip": "2001:db8::1"}]}, "A fixed_ip is an IPv4 address"),
+        ({"networks": [{"uuid": NOTHING, "fixed_ip": 9}]}, "A fixed_ip is an IPv4 address"),
+        ({"networks": [{"uuid": NOTHING, "fixed_ip": "10.0.0.9"}]}, f"Network {NOTHING} could not be found"),
         ({"networks": [{"uuid": NOTHING}, {"uuid": NOTHING}]}, "one NIC at most"),
         ({"networks": "all"}, '"auto" or "none"'),
         ({"security_groups": [{"name": "web"}]}, "security group"),
@@ -176,7 +179,17 @@ def test_no_host_is_told_by_the_server_itself() -> None:
             await api.compute("POST", "/flavors", {"flavor": flavor})
             reply = await api.create(await api.image(), flavorRef="v")
             server = await api.until(reply.json()["server"]["id"], "ERROR")
-            assert server["fault"]["message"].startswith("No valid host was found")
+            assert server["fault"]["message"].startswith("No valid host was found. RamFilter refused box1")
+            path = f"/servers/{server['id']}/os-instance-actions"
+            action = (await api.json(path))["instanceActions"][0]
+            assert action["message"] == server["fault"]["message"]
+            # A member reads neither what hosts are called nor how much of them is free.
+            plain = "No valid host was found. There are not enough hosts available."
+            ann = api.as_("member", project=server["tenant_id"])
+            assert (await ann.json(f"/servers/{server['id']}"))["server"]["fault"]["message"] == plain
+            assert (await ann.json(path))["instanceActions"][0]["message"] == plain
+            action = (await ann.json(f"{path}/{action['request_id']}"))["instanceAction"]
+            assert "box1" not in str(action)
 
     run(main())
 

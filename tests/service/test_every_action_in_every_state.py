@@ -37,8 +37,11 @@ from tests import make
 from tests.simulation.virtual import run_virtually
 from tests.simulation.world import World, simulated
 
-WITHOUT_A_VERB = frozenset({"os-getConsoleOutput", "os-getSerialConsole", "os-getVNCConsole", "restore", "migrate"})
-"""Actions that only read, and one that is never possible."""
+WITHOUT_A_VERB = frozenset(
+    {"os-getConsoleOutput", "os-getSerialConsole", "os-getVNCConsole", "restore", "migrate", "os-migrateLive"}
+    | {"evacuate", "addSecurityGroup", "removeSecurityGroup", "injectNetworkInfo", "resetNetwork"}
+)
+"""Actions that only read or change nothing, and some that are never possible."""
 
 NAMES: Mapping[str, Verb] = {"forceDelete": Verb.DELETE}
 """Actions called otherwise than their verb, but for the prefix."""

@@ -17,7 +17,9 @@ from typing import Any, TypeVar
 import httpx
 
 from kilonova.api.app import ApiDeps, create_app
+from kilonova.api.log_ins import LogIns
 from kilonova.api.policy import Policy
+from kilonova.api.room import Room
 from kilonova.api.rules import RULES
 from kilonova.api.standings import Standings
 from kilonova.base.errors import HostSuperseded, HostTaken, InvalidState, RpcTimeout
@@ -145,6 +147,7 @@ class World:
                 ComputeAPI(Caller(bus, self.clock)),
                 self.clock,
                 self.settings.conductor,
+                host=HostName("sim"),
                 quotas=self.settings.quota,
                 down_time_s=self.settings.default.service_down_time,
                 resize_confirm_window_s=0,
@@ -212,12 +215,15 @@ class World:
             standings=Standings(self.db, self.clock),
             policy=Policy(RULES, self.settings.oslo_policy),
             passwords=Passwords(self.workers),
+            log_ins=LogIns(self.clock, Metrics(), (), self._tasks),
             images=self.store,
             clock=self.clock,
             settings=self.settings.api,
             quotas=self.settings.quota,
+            console=self.settings.console,
             consoles=_NoConsoles(),
             console_tokens=ConsoleTokens(self.clock, 600),
+            room=Room(self.state, self.workers, self.db, self._tasks),
             ready=lambda: (True, ""),
         )
         token, _ = tokens.mint(Subject("u1", "admin", "p1", "admin", ("admin", "member", "reader")), ("password",))

@@ -5,25 +5,26 @@ Request id, row, token, microversion, policy, query, body, handler; whatever is 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from starlette.types import Receive, Scope, Send
 
 from kilonova.api import console_socket
+from kilonova.api.bearer import context_of
 from kilonova.api.body import read_limited, validated
 from kilonova.api.call import Call, Links, Reply
 from kilonova.api.deps import ApiDeps
 from kilonova.api.faults import HttpError, answer, fault
 from kilonova.api.image.data import recover
 from kilonova.api.microversion import HEADER, OLD_HEADER, Negotiated, negotiate
-from kilonova.api.policy import CONTEXT_IS_ADMIN
 from kilonova.api.query import Query
 from kilonova.api.route import Role, Router, Row, Service
 from kilonova.api.routes import SERVICES
 from kilonova.api.wire import Chunks, ClientGone, base_of, headers_of, segments_of, send_reply
 from kilonova.base.clock import new_request_id
 from kilonova.base.context import RequestContext
-from kilonova.base.errors import Forbidden, InvalidInput, NotFound, TooLarge, Unauthorized
+from kilonova.base.errors import Forbidden, InvalidInput, KilonovaError, NotFound, TooLarge, Unauthorized
+from kilonova.objects.told import to_member
 
 
 def create_app(deps: ApiDeps, services: Iterable[Service] = SERVICES) -> "Application":
@@ -44,6 +45,8 @@ class _Request:
     links: Links
     negotiated: Negotiated
     chunks: Chunks
+    peer: str
+    context: RequestContext
 
 
 class Application:
@@ -97,6 +100,8 @@ class Application:
             links=Links(base_of(scope, headers), service.prefix),
             negotiated=negotiated,
             chunks=Chunks(receive),
+            peer=(scope.get("client") or ("",))[0],
+            context=_NOBODY,
         )
 
     async def _serve(self, request: _Request, service: Service, router: Router) -> tuple[int, Reply]:
@@ -104,13 +109,13 @@ class Application:
         try:
             row, params = router.find(method, request.segments, request.negotiated.version)
         except (NotFound, HttpError):
-            if not service.open:
+            if not service.open and not (service.identity and not request.headers.get("x-auth-token")):
                 await self._authenticate(request)
                 _refuse_bad_version(request)
             raise
         context = _NOBODY
         if row.role is not Role.ANYBODY:
-            context = await self._authenticate(request)
+            context = request.context = await self._authenticate(request)
             _refuse_bad_version(request)
             if not context.project_id and not service.identity:
                 raise Forbidden("The token is for no project: log in with a project as its scope.")
@@ -127,7 +132,10 @@ class Application:
             path=request.path,
             headers=request.headers,
             chunks=request.chunks,
+            peer=request.peer,
         )
+        if not row.actions:  # those are looked at one by one
+            self.deps.room.check(context, method, row.rule)
         reply = await self._handle(row, call)
         return reply.status or row.success, reply
 
@@ -141,18 +149,7 @@ class Application:
         text = request.headers.get("x-auth-token")
         if not text:
             raise Unauthorized("The request you have made requires authentication.")
-        claims = self.deps.tokens.verify(text)
-        subject = claims.subject
-        context = RequestContext(
-            request_id=request.id,
-            user_id=subject.user_id,
-            project_id=subject.project_id,
-            roles=await self.deps.standings.roles_of(claims),
-            user_name=subject.user_name,
-            project_name=subject.project_name,
-            restricted=subject.credential is not None and subject.credential.restricted,
-        )
-        return replace(context, admin=self.deps.policy.allows(CONTEXT_IS_ADMIN, context, {}))
+        return await context_of(self.deps, self.deps.tokens.verify(text), request.id)
 
 
 _UNVERSIONED = negotiate(None, None)
@@ -179,6 +176,8 @@ def _check_query(row: Row, query: Query, request: _Request) -> None:
 
 def _faulty(exc: Exception, request: _Request, service: Service) -> tuple[int, Reply]:
     status, message, headers = answer(exc, request.id)
+    if isinstance(exc, KilonovaError) and not request.context.is_admin:
+        message = to_member(message, (exc.details.get("host"), exc.details.get("subject")))
     if status == 401:
         headers = (*headers, ("WWW-Authenticate", f'Keystone uri="{request.links.base}/identity"'))
     if isinstance(exc, TooLarge) and "content-length" not in request.headers:

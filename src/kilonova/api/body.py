@@ -69,9 +69,14 @@ async def read_limited(chunks: AsyncIterator[bytes], headers: Mapping[str, str],
 
 def check_declared_length(headers: Mapping[str, str], limit: int) -> None:
     """Raises TooLarge when Content-Length is over `limit` bytes."""
-    declared = headers.get("content-length", "")
-    if declared.isascii() and declared.isdigit() and int(declared[:20]) > limit:
+    if (declared_length(headers) or 0) > limit:
         raise _too_large(limit)
+
+
+def declared_length(headers: Mapping[str, str]) -> int | None:
+    """Bytes of the body, by Content-Length; None when it says nothing."""
+    declared = headers.get("content-length", "")
+    return int(declared[:20]) if declared.isascii() and declared.isdigit() else None
 
 
 def _too_large(limit: int) -> TooLarge:

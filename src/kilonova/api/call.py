@@ -69,6 +69,8 @@ class Call:
     path: str
     headers: Mapping[str, str]
     chunks: AsyncIterator[bytes]
+    peer: str = ""
+    """The client's address; empty when there is none (a unix socket)."""
 
     @property
     def db(self) -> Database:

@@ -1,25 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """The websocket of a serial console: bytes of the guest in binary messages, and back.
 
-What opens it is the token in its URL, once.  A browser says from which page it comes, and pages of other places are
-refused: that a page knows a token is not enough to let it type for whoever looks at it.
+What opens it is the token in its URL, once, and the right of the user it was given to: when that right ends, the URL is
+refused and an open session ends.  A browser says from which page it comes, and pages of other places are refused, but
+for those of [console] allowed_origins: that a page knows a token is not enough to let it type for whoever looks at it.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Coroutine, Mapping
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import structlog
 from starlette.types import Receive, Scope, Send
 
+from kilonova.api.bearer import context_of
 from kilonova.api.call import JSON
 from kilonova.api.deps import ApiDeps
 from kilonova.api.faults import answer, fault
 from kilonova.api.wire import base_of, headers_of
 from kilonova.base.clock import new_request_id
-from kilonova.base.errors import Forbidden, InvalidInput, InvalidState, KilonovaError, NotFound
+from kilonova.base.errors import Forbidden, InvalidInput, InvalidState, KilonovaError, NotFound, Unauthorized
 from kilonova.db.readers import instances
+from kilonova.identity.console_tokens import Grant
 from kilonova.objects.console import ConsoleStream
+from kilonova.objects.instance import Instance
 
 log = structlog.get_logger(__name__)
 
@@ -32,20 +37,23 @@ SEND_LIMIT_S = 30.0
 REASON_BYTES = 123
 """A close frame holds no more."""
 
-NORMAL, TRY_AGAIN_LATER, UNSUPPORTED = 1000, 1013, 1003
+NORMAL, UNSUPPORTED, POLICY_VIOLATION, TRY_AGAIN_LATER = 1000, 1003, 1008, 1013
+
+RULE = "os_compute_api:os-remote-consoles"
 
 
 async def serve(scope: Scope, receive: Receive, send: Send, deps: ApiDeps) -> None:
     """One websocket, from its handshake to its end.  A refusal is an HTTP answer with a fault in it."""
     await receive()  # websocket.connect
     try:
-        stream = await _open(scope, deps)
+        grant = await _granted(scope, deps)
+        stream = await _open(grant, deps)
     except Exception as exc:
         await _refuse(send, exc, new_request_id(deps.clock))
         return
     try:
         await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
-        code, reason = await _carry(stream, receive, send)
+        code, reason = await _carry(stream, receive, send, _lapse(grant, deps))
         await send({"type": "websocket.close", "code": code, "reason": _short(reason)})
     except OSError as exc:  # the client hung up while something was sent to it
         log.debug("a console's client hung up", error=str(exc))
@@ -53,31 +61,63 @@ async def serve(scope: Scope, receive: Receive, send: Send, deps: ApiDeps) -> No
         await stream.close()
 
 
-async def _open(scope: Scope, deps: ApiDeps) -> ConsoleStream:
+async def _granted(scope: Scope, deps: ApiDeps) -> Grant:
     headers = headers_of(scope)
     if scope["path"] != PATH:
         raise NotFound("The resource could not be found.")
-    check_origin(scope, headers)
+    check_origin(scope, headers, deps.console.allowed_origins)
     if SUBPROTOCOL not in scope["subprotocols"]:
         raise InvalidInput(f"The client must offer the websocket subprotocol {SUBPROTOCOL}.")
     words = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=8)
-    instance_id = deps.console_tokens.redeem(words.get("token", [""])[0])
-    instance = await deps.db.read(instances.get, instance_id)
+    return deps.console_tokens.redeem(words.get("token", [""])[0])
+
+
+async def _open(grant: Grant, deps: ApiDeps) -> ConsoleStream:
+    instance = await _permitted(grant, deps)
     if instance.host is None:
-        raise InvalidState(f"Instance {instance_id} has no host: it has no console now.")
-    stream = await deps.consoles.open(instance.host, instance_id)
-    log.info("a console was opened", instance=instance_id)
+        raise InvalidState(f"Instance {instance.id} has no host: it has no console now.")
+    stream = await deps.consoles.open(instance.host, instance.id)
+    log.info("a console was opened", instance=instance.id)
     return stream
 
 
-def check_origin(scope: Scope, headers: Mapping[str, str]) -> None:
-    """Raises Forbidden for a page of another place than the one that the client reached us by.  Programs send none."""
+async def _permitted(grant: Grant, deps: ApiDeps) -> Instance:
+    """The server, if whom the URL was given to may still type into it.  Raises Unauthorized, Forbidden, NotFound."""
+    context = await context_of(deps, grant.claims, "")
+    deps.policy.permit(RULE, context, {})
+    scope = None if context.is_admin else context.project_id
+    return await deps.db.read(instances.get, grant.instance_id, scope)
+
+
+async def _lapse(grant: Grant, deps: ApiDeps) -> tuple[int, str]:
+    """Return when that right has ended.  A database that is away for a while ends nothing."""
+    while True:
+        await deps.standings.changed()
+        try:
+            await _permitted(grant, deps)
+        except (Unauthorized, Forbidden, NotFound):
+            return POLICY_VIOLATION, "The right to use this console has ended."
+        except KilonovaError as exc:
+            log.debug("it is not known whether a console may still be used", error=exc.message)
+
+
+def check_origin(scope: Scope, headers: Mapping[str, str], allowed: Collection[str]) -> None:
+    """Raises Forbidden for a page of another place than the one that the client reached us by, unless that place's host
+    name is among `allowed`, and its scheme is ours.  Programs send none."""
     origin = headers.get("origin")
     if origin is None:
         return
     ours = urlsplit(base_of({**scope, "scheme": "https" if scope["scheme"] == "wss" else "http"}, headers))
-    if origin.lower() != f"{ours.scheme}://{ours.netloc}".lower():
-        raise Forbidden("A console is opened by pages of this very service only.")
+    if origin.lower() != f"{ours.scheme}://{ours.netloc}".lower() and not _is_allowed(origin, ours.scheme, allowed):
+        raise Forbidden("A console is opened by pages of this very service only, and by those of its allowed origins.")
+
+
+def _is_allowed(origin: str, scheme: str, allowed: Collection[str]) -> bool:
+    try:
+        place = urlsplit(origin)
+        return place.scheme == scheme and place.hostname in allowed
+    except ValueError:  # no URL at all
+        return False
 
 
 async def _refuse(send: Send, exc: Exception, request_id: str) -> None:
@@ -88,15 +128,16 @@ async def _refuse(send: Send, exc: Exception, request_id: str) -> None:
     await send({"type": "websocket.http.response.body", "body": fault(status, message)})
 
 
-async def _carry(stream: ConsoleStream, receive: Receive, send: Send) -> tuple[int, str]:
-    """Both ways until one side ends; the close code and its reason."""
+async def _carry(
+    stream: ConsoleStream, receive: Receive, send: Send, lapse: Coroutine[Any, Any, tuple[int, str]]
+) -> tuple[int, str]:
+    """Both ways until one side ends, or the right to it; the close code and its reason."""
     async with asyncio.TaskGroup() as group:
-        to_client = group.create_task(_to_client(stream, send))
-        to_guest = group.create_task(_to_guest(stream, receive))
-        done, pending = await asyncio.wait({to_client, to_guest}, return_when=asyncio.FIRST_COMPLETED)
+        sides = [group.create_task(side) for side in (_to_client(stream, send), _to_guest(stream, receive), lapse)]
+        done, pending = await asyncio.wait(sides, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
-    return (to_client if to_client in done else to_guest).result()
+    return next(side for side in sides if side in done).result()
 
 
 async def _to_client(stream: ConsoleStream, send: Send) -> tuple[int, str]:

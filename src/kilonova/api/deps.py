@@ -4,10 +4,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from kilonova.api.log_ins import LogIns
 from kilonova.api.policy import Policy
+from kilonova.api.room import Room
 from kilonova.api.standings import Standings
 from kilonova.base.clock import Clock
 from kilonova.config.api import ApiSettings
+from kilonova.config.console import ConsoleSettings
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
 from kilonova.identity.console_tokens import ConsoleTokens
@@ -34,10 +37,13 @@ class ApiDeps:
     standings: Standings
     policy: Policy
     passwords: Passwords
+    log_ins: LogIns
     images: ImageStore
     clock: Clock
     settings: ApiSettings
     quotas: QuotaSettings
+    console: ConsoleSettings
     consoles: Consoles
     console_tokens: ConsoleTokens
+    room: Room
     ready: Callable[[], tuple[bool, str]]

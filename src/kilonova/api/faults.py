@@ -62,6 +62,7 @@ _TITLE: Mapping[int, str] = {
     404: "Not Found",
     405: "Method Not Allowed",
     409: "Conflict",
+    410: "Gone",
     413: "Request Entity Too Large",
     415: "Unsupported Media Type",
     501: "Not Implemented",
@@ -115,6 +116,8 @@ def answer(exc: Exception, request_id: str) -> tuple[int, str, tuple[tuple[str, 
         return exc.status, exc.message, exc.headers
     if isinstance(exc, errors.KilonovaError):
         status = status_of(exc)
+        if isinstance(exc, errors.Overloaded):  # counted where it is raised: a line for each would be a flood of them
+            return status, exc.message, (("Retry-After", str(RETRY_AFTER_S)),)
         if status == 503:
             log.warning("request failed for now", request_id=request_id, code=exc.code, error=exc.message)
             return status, exc.message, (("Retry-After", str(RETRY_AFTER_S)),)

@@ -31,6 +31,8 @@ async def readyz(call: Call) -> Reply:
     """Whether servers can be created now: 503 with the reason while they cannot."""
     ready, reason = call.deps.ready()
     if ready:
+        reason = await call.deps.room.trouble()
+    if not reason:
         return json_reply({"ready": True})
     return json_reply({"ready": False, "reason": reason}, status=503)
 

@@ -6,6 +6,8 @@ Looked up once per token and remembered for STANDING_S seconds, so that serving 
 changed through this process holds at once; what another process changed, after that time.
 """
 
+import asyncio
+import contextlib
 from dataclasses import dataclass
 
 from kilonova.base.clock import Clock
@@ -33,6 +35,7 @@ class Standings:
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
         self._known: dict[str, _Known] = {}
+        self._changed = asyncio.Event()
 
     async def roles_of(self, claims: Claims) -> tuple[str, ...]:
         """The token's roles, without those that its user no longer has.  Raises Unauthorized when it counts no longer.
@@ -50,6 +53,14 @@ class Standings:
         """To be called after each change of users, projects, roles, credentials or tokens."""
         # A new one, so that a look-up that goes on meanwhile puts what it saw into the old one.
         self._known = {}
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def changed(self) -> None:
+        """Wait until something may have changed: at once when it did here, or else after STANDING_S seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STANDING_S):
+                await self._changed.wait()
 
     async def _look(self, claims: Claims) -> _Known:
         remember, subject = self._known, claims.subject
@@ -62,12 +73,13 @@ class Standings:
             credential_id,
             claims.audit_ids[0],
             self._clock.now(),
+            subject.scope,
         )
         roles = None
-        if found is not None and (found.tokens_from is None or found.tokens_from <= claims.issued_at):
+        if found is not None and found.tokens_from == claims.tokens_from:
             held = set(with_implied(found.roles))
             kept = tuple(role for role in subject.roles if role in held)
-            roles = kept if kept or not subject.project_id else None
+            roles = kept if kept or not (subject.project_id or subject.scope) else None
         known = _Known(roles, until_s)
         if len(remember) >= REMEMBERED:
             del remember[next(iter(remember))]

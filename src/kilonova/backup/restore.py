@@ -14,7 +14,7 @@ import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from kilonova import __version__
 from kilonova.backup.archive import (
@@ -26,7 +26,6 @@ from kilonova.backup.archive import (
     KEYS,
     MANIFEST,
     MOST_JSON_BYTES,
-    TOKEN_KEY,
     Hashed,
     Header,
     Progress,
@@ -41,6 +40,12 @@ LOCKS = ("lock", "compute.lock", "conductor.lock")
 HOSTS_OWN = ("instances", "libvirt.unsettled", "kvm-verdict.json", "clouds.yaml", ".cache")
 """What no backup has, because it is about the machine or its guests as they are: it stays.  The state directory is the
 home of the installed service's user, and libvirt's client keeps a cache in there."""
+_EXTENDED = frozenset(
+    {tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK}
+)
+MOST_EXTENDED_BYTES = 64 << 10
+KEPT_FREE_BYTES = 64 << 20
+"""What a restore leaves of a file system, whatever the backup says."""
 _IMAGE = re.compile(rf"{IMAGES}/[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}")
 
 
@@ -48,6 +53,17 @@ _IMAGE = re.compile(rf"{IMAGES}/[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}
 class Restored:
     header: Header
     images: int
+
+
+class _Member(tarfile.TarInfo):
+    """One whose extended headers, which tarfile reads into memory, are as short as any of ours."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> Self:
+        found = super().frombuf(buf, encoding, errors)
+        if found.type in _EXTENDED and found.size > MOST_EXTENDED_BYTES:
+            raise tarfile.ReadError("an extended header is too large")
+        return found
 
 
 class _Unusable(Exception):
@@ -91,7 +107,7 @@ def refuse_unless_empty(state: Path) -> None:
 def _read(file: IO[bytes], scratch: Path, progress: Progress) -> tuple[Header, Mapping[str, Any]]:
     header: Header | None = None
     taken: dict[str, dict[str, Any]] = {}
-    with tarfile.open(fileobj=file, mode="r:") as tar:
+    with tarfile.open(fileobj=file, mode="r:", tarinfo=_Member) as tar:
         for member in tar:
             data = _data(tar, member)
             if member.name == MANIFEST:
@@ -102,15 +118,23 @@ def _read(file: IO[bytes], scratch: Path, progress: Progress) -> tuple[Header, M
             elif member.name in taken or not (member.name in (DATABASE, *KEYS) or _IMAGE.fullmatch(member.name)):
                 raise _Unusable(f"{member.name!r} has no place in it")
             else:
+                _check_room(scratch, member)
                 taken[member.name] = _take(data, scratch / member.name, progress)
     raise _Unusable("its end is missing")
 
 
 def _data(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
-    data = tar.extractfile(member) if member.isreg() else None
+    # A sparse file is a few bytes that say they are as many as one likes: a backup has none.
+    data = tar.extractfile(member) if member.isreg() and not member.issparse() else None
     if data is None:
         raise _Unusable(f"{member.name!r} is no regular file")
     return data
+
+
+def _check_room(scratch: Path, member: tarfile.TarInfo) -> None:
+    """Before any of it is written: a file of mostly nothing can be small where it comes from, and not here."""
+    if shutil.disk_usage(scratch).free - member.size < KEPT_FREE_BYTES:
+        raise StateError(f"There is no room for {member.name} of {member.size >> 20} MiB at {scratch.parent}.")
 
 
 def _json_of(data: IO[bytes], member: tarfile.TarInfo) -> Any:
@@ -145,14 +169,14 @@ def _known(header: Header | None) -> Header:
 
 
 def _take(data: IO[bytes], path: Path, progress: Progress) -> dict[str, Any]:
-    path.parent.mkdir(mode=0o755, exist_ok=True)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
     source = Hashed(data, progress)
     with path.open("xb") as out:
         while chunk := source.read(CHUNK_BYTES):
             out.write(chunk)
         out.flush()
         os.fsync(out.fileno())
-    path.chmod(0o600 if path.name in (DATABASE, TOKEN_KEY) else 0o644)
+    path.chmod(0o600)
     return source.facts()
 
 

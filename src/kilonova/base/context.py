@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """The authenticated caller of one request; an unscoped token has no project ("") and no roles.
+    """The authenticated caller of one request; an unscoped token has no project ("") and no roles, and one whose
+    `scope` is "domain" or "system" has roles there and no project.
 
     `admin` is what policy says of the caller; where no policy was asked, the role of that name says it.  `restricted`:
     the token was given for an application credential that may not manage credentials.
@@ -20,6 +21,7 @@ class RequestContext:
     project_name: str = ""
     admin: bool | None = None
     restricted: bool = False
+    scope: str = ""
 
     @property
     def is_admin(self) -> bool:

@@ -37,6 +37,14 @@ class Metrics:
             "kilonova_overdue_actions", "Actions that the watchdog ended past their deadline.", registry=self.registry
         )
 
+        self._refused = Counter(
+            "kilonova_refused_log_ins", "Log-ins that were refused, by why.", ["reason"], registry=self.registry
+        )
+
+    def log_in_refused(self, reason: str) -> None:
+        """`reason`: wrong, overloaded."""
+        self._refused.labels(reason).inc()
+
     def action_ended(self, verb: str, succeeded: bool) -> None:
         self._actions.labels(verb, "done" if succeeded else "failed").inc()
 

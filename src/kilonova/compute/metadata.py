@@ -42,8 +42,13 @@ def meta_data(instance: Instance) -> dict[str, Any]:
     }
     if instance.key_name is not None and instance.key_data is not None:
         data["public_keys"] = {instance.key_name: instance.key_data}
-        data["keys"] = [{"name": instance.key_name, "type": "ssh", "data": instance.key_data}]
+        data["keys"] = [{"name": instance.key_name, "type": _type_of(instance.key_data), "data": instance.key_data}]
     return data
+
+
+def _type_of(key: str) -> str:
+    """Of a key pair, by its text: a key is one line that begins with the name of its kind."""
+    return "x509" if key.lstrip().startswith("-----BEGIN") else "ssh"
 
 
 def network_data(instance: Instance) -> dict[str, Any]:

@@ -27,7 +27,16 @@ from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, AttemptId, HostName
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import VERBS, ActionState, Verb
-from kilonova.rpcapi.conductor import DIFFERENT_HOST, HOST, NETWORKS, SAME_HOST, AcceptAction, CreateServers
+from kilonova.objects.told import NO_VALID_HOST
+from kilonova.rpcapi.conductor import (
+    DIFFERENT_HOST,
+    FIXED_IPS,
+    HOST,
+    NETWORKS,
+    SAME_HOST,
+    AcceptAction,
+    CreateServers,
+)
 from kilonova.rpcapi.host import FETCH
 from kilonova.rpcapi.method import fitting
 from kilonova.rpcapi.work import Fetch, Fetched, WorkItem
@@ -63,6 +72,7 @@ def _where(request: CreateServers) -> dict[str, str]:
     """What a create action says of its place."""
     said = {
         NETWORKS: ",".join(request.networks),
+        FIXED_IPS: ",".join(request.fixed_ips) if any(request.fixed_ips) else "",
         HOST: request.host or "",
         SAME_HOST: ",".join(request.same_host),
         DIFFERENT_HOST: ",".join(request.different_host),
@@ -94,7 +104,7 @@ def accept(
     values = when_accepted(instance, asked) | prepared
     if asked.verb is Verb.REBUILD:
         _reclaim(connection, instance, asked)
-    asked = shelving.prepared(connection, instance, images.prepared(connection, instance, asked, already))
+    asked = shelving.prepared(connection, instance, images.prepared(connection, instance, asked, already, quotas))
     rule = VERBS[asked.verb]
     if rule.preempts:
         _supersede(connection, already, asked, now)
@@ -121,7 +131,9 @@ def _reclaim(connection: sa.Connection, instance: Instance, asked: AcceptAction)
     assert instance.host is not None
     assert asked.image is not None
     if not write_hosts.change_claim(connection, instance.host, instance, replace(instance, image=asked.image)):
-        raise NoValidHost(f"Host {instance.host} has no room for a disk of the size of image {asked.image.id}.")
+        raise NoValidHost(
+            f"{NO_VALID_HOST} {instance.host} has no room for a disk of the size of image {asked.image.id}."
+        )
 
 
 def _supersede(connection: sa.Connection, already: list[Action], by: AcceptAction, now: datetime) -> None:

@@ -9,7 +9,16 @@ import sqlalchemy as sa
 
 from kilonova.base.clock import Clock
 from kilonova.base.failpoints import Failpoints
-from kilonova.conductor import actions, hosts, identity_edits, quota, server_edits, server_groups
+from kilonova.conductor import (
+    actions,
+    hosts,
+    identity_edits,
+    image_members,
+    image_quota,
+    quota,
+    server_edits,
+    server_groups,
+)
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
 from kilonova.db.readers import actions as read_actions
@@ -63,9 +72,13 @@ class ApiEndpoint:
         endpoint.on(rows.DELETE_FLAVOR, self._write(lambda c, r: catalogue.delete_flavor(c, r.flavor_id)))
         endpoint.on(rows.CREATE_KEYPAIR, self._write(self._create_keypair))
         endpoint.on(rows.DELETE_KEYPAIR, self._write(lambda c, r: catalogue.delete_keypair(c, r.user_id, r.name)))
-        endpoint.on(rows.CREATE_IMAGE, self._write(lambda c, r: catalogue.create_image(c, r.image)))
-        endpoint.on(rows.UPDATE_IMAGE, self._write(lambda c, r: catalogue.update_image(c, r.image, r.expected)))
+        endpoint.on(rows.CREATE_IMAGE, self._write(lambda c, r: image_quota.create(c, r.image, self._quotas)))
+        endpoint.on(
+            rows.UPDATE_IMAGE, self._write(lambda c, r: image_quota.update(c, r.image, r.expected, self._quotas))
+        )
         endpoint.on(rows.DELETE_IMAGE, self._write(lambda c, r: catalogue.delete_image(c, r.image_id)))
+        endpoint.on(rows.PUT_IMAGE_MEMBER, self._write(image_members.put))
+        endpoint.on(rows.DELETE_IMAGE_MEMBER, self._write(image_members.delete))
         return endpoint
 
     def _write(self, transaction: Callable[[sa.Connection, Q], None]) -> Callable[[Q, str], Awaitable[Ack]]:

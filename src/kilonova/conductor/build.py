@@ -20,7 +20,7 @@ from kilonova.objects.instance import Address, Instance
 from kilonova.objects.placement import PlacementRequest, Refusal
 from kilonova.objects.service import ComputeNode, HostNetwork
 from kilonova.objects.states import TaskState, Verb
-from kilonova.rpcapi.conductor import AVAILABILITY_ZONE, DIFFERENT_HOST, HOST, NETWORKS, SAME_HOST
+from kilonova.rpcapi.conductor import AVAILABILITY_ZONE, DIFFERENT_HOST, FIXED_IPS, HOST, NETWORKS, SAME_HOST
 from kilonova.scheduler.choose import choose, explain
 
 
@@ -64,6 +64,12 @@ def _asked(instance: Instance, action: Action) -> tuple[str, ...]:
     return tuple(name for name in action.params.get(NETWORKS, "").split(",") if name)
 
 
+def _wanted(action: Action) -> dict[str, str]:
+    """The addresses that a create asked for, by the network's name."""
+    names, wanted = (action.params.get(name, "").split(",") for name in (NETWORKS, FIXED_IPS))
+    return {name: address for name, address in zip(names, wanted, strict=False) if address}
+
+
 def _hosts_of(connection: sa.Connection, action: Action, parameter: str) -> frozenset[HostName] | None:
     """Where the servers are that the action's parameter names; None when it names none."""
     if parameter not in action.params:
@@ -97,7 +103,8 @@ def _take(
         return Refusal(host, "Claim", "another build took the last of it")
     addresses: tuple[Address, ...] | Refusal = ()
     if instance.wants_network:
-        addresses = addressing.give(connection, host, _networks(node, _asked(instance, action)), instance)
+        networks = _networks(node, _asked(instance, action))
+        addresses = addressing.give(connection, host, networks, instance, _wanted(action))
     if isinstance(addresses, Refusal):
         write_hosts.release(connection, host, instance)
         return addresses

@@ -15,6 +15,7 @@ from kilonova.base.failpoints import Failpoints
 from kilonova.conductor import actions, host_boot, hosts, images, outcome, processes
 from kilonova.conductor.adoption import Claims
 from kilonova.conductor.liveness import Liveness
+from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.objects.ids import ActionId, HostName
@@ -60,10 +61,17 @@ class HostEndpoint:
     """All handlers are safe to call again with the same request."""
 
     def __init__(
-        self, db: Database, clock: Clock, liveness: Liveness, claims: Claims, failpoints: Failpoints, hooks: Hooks
+        self,
+        db: Database,
+        clock: Clock,
+        quotas: QuotaSettings,
+        liveness: Liveness,
+        claims: Claims,
+        failpoints: Failpoints,
+        hooks: Hooks,
     ) -> None:
         self._db, self._clock, self._liveness, self._failpoints = db, clock, liveness, failpoints
-        self._claims, self._hooks = claims, hooks
+        self._quotas, self._claims, self._hooks = quotas, claims, hooks
 
     def endpoint(self) -> Endpoint:
         """The handlers, by row."""
@@ -139,7 +147,7 @@ class HostEndpoint:
         return await self._db.write(images.begin, request, self._clock.now())
 
     async def _complete_image(self, request: rows.CompleteImage) -> Ack:
-        await self._db.write(images.complete, request, self._clock.now())
+        await self._db.write(images.complete, request, self._clock.now(), self._quotas)
         return ACK
 
     async def _drop_images(self, request: rows.DropImages) -> rows.Dropped:

@@ -12,6 +12,8 @@ from typing import Protocol
 import sqlalchemy as sa
 
 from kilonova.base.errors import NotFound, StaleWrite
+from kilonova.conductor import image_quota
+from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import catalogue as read_catalogue
 from kilonova.db.readers import instances as read_instances
@@ -27,12 +29,16 @@ from kilonova.rpcapi.host import BeginImage, CompleteImage, DropImages, Dropped,
 
 
 def prepared(
-    connection: sa.Connection, instance: Instance, asked: AcceptAction, superseded: Iterable[Action]
+    connection: sa.Connection,
+    instance: Instance,
+    asked: AcceptAction,
+    superseded: Iterable[Action],
+    quotas: QuotaSettings | None = None,
 ) -> AcceptAction:
     """The request with what it does to images done: the record of the one that it makes, and, for a delete, the end of
-    those that nobody will need or complete.  Raises Conflict."""
+    those that nobody will need or complete.  Raises Conflict, OverQuota."""
     if asked.new_image is not None:
-        write_catalogue.create_image(connection, asked.new_image)
+        image_quota.create(connection, asked.new_image, quotas)
     if asked.verb is not Verb.DELETE:
         return asked
     forgotten = _forget_shelved(connection, instance)
@@ -63,8 +69,11 @@ def begin(connection: sa.Connection, request: BeginImage, now: datetime) -> Imag
     return ImageBegun(saved=image.status is ImageStatus.ACTIVE)
 
 
-def complete(connection: sa.Connection, request: CompleteImage, now: datetime) -> None:
-    """The image is ACTIVE, with the sizes and hashes of its bytes.  Raises StaleWrite, NotFound (it was deleted)."""
+def complete(
+    connection: sa.Connection, request: CompleteImage, now: datetime, quotas: QuotaSettings | None = None
+) -> None:
+    """The image is ACTIVE, with the sizes and hashes of its bytes.  Raises StaleWrite, NotFound (it was deleted),
+    OverQuota: only now is known how many bytes they are."""
     image = _made_by(connection, _held(connection, request))
     if image.status is ImageStatus.ACTIVE:
         return  # told again
@@ -77,7 +86,7 @@ def complete(connection: sa.Connection, request: CompleteImage, now: datetime) -
         os_hash_value=request.sha512,
         updated_at=now,
     )
-    write_catalogue.update_image(connection, active, None)
+    image_quota.update(connection, active, None, quotas)
 
 
 def drop(connection: sa.Connection, request: DropImages, now: datetime) -> Dropped:

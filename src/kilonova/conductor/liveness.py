@@ -5,7 +5,8 @@ After its own start (or a pause of its own) a conductor waits a grace period bef
 `service_down_time` before it takes anyone for gone: what was silent was perhaps the conductor.
 """
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -26,6 +27,7 @@ class Liveness:
         self._down_time_s, self._grace_s = down_time_s, grace_s
         self._started = self._last_look = clock.monotonic()
         self._interval_s = 0.0
+        self.started_at = clock.now()
         self._seen: dict[HostName, tuple[int, float]] = {}
 
     def registered(self, host: HostName, epoch: int) -> None:
@@ -42,6 +44,11 @@ class Liveness:
         """Whether this very process of the host was heard within the down time."""
         seen = self._seen.get(host)
         return seen is not None and seen[0] == epoch and self._clock.monotonic() - seen[1] < self._down_time_s
+
+    def last_heard(self) -> dict[HostName, datetime]:
+        """When each host was heard, of those that were since this process's start."""
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        return {host: now - timedelta(seconds=monotonic - at) for host, (_, at) in self._seen.items()}
 
     def may_judge(self, interval_s: float) -> bool:
         """Whether silence can be held against hosts.  A look that comes much later than its interval means that this
@@ -76,9 +83,15 @@ def changes(connection: sa.Connection, liveness: Liveness, judge: bool) -> list[
     return found
 
 
-def record(connection: sa.Connection, changed: list[tuple[HostName, int, bool]], now: datetime) -> None:
-    """Compare-and-set on the epoch: a host that has registered anew meanwhile is left alone."""
+def record(
+    connection: sa.Connection,
+    changed: list[tuple[HostName, int, bool]],
+    heard: Mapping[HostName, datetime],
+    now: datetime,
+) -> None:
+    """Compare-and-set on the epoch: a host that has registered anew meanwhile is left alone.  The time of the record
+    is that at which the host was last heard."""
     for host, epoch, up in changed:
         known = read_hosts.process_of(connection, host)
         if known is not None and known[0] == epoch:
-            write_hosts.update_service(connection, host, COMPUTE, now, up=up)
+            write_hosts.update_service(connection, host, COMPUTE, heard.get(host, now), up=up)

@@ -27,7 +27,7 @@ from kilonova.config.conductor import ConductorSettings
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
 from kilonova.db.readers import actions as read_actions
-from kilonova.objects.ids import ActionId
+from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.states import Verb
 from kilonova.rpc.bus import Bus
 from kilonova.rpcapi import conductor as api_rows
@@ -41,10 +41,13 @@ QUEUE = "conductors"
 
 
 class Conductor:
-    """Serves the API and hosts; owns the database.  `down_time_s`: silence that makes a host down;
-    `resize_confirm_window_s`: how long a resize waits to be confirmed before it is (0: for ever); `offload_after_s`:
-    how long a shelved server stays on its host (negative: until somebody says); `keep_deleted`: how long a deleted one
-    can be read (None: for ever); `alone`: its host is in this very process."""
+    """Serves the API and hosts; owns the database.
+
+    `host` is where it runs; `down_time_s`: silence that makes a host down; `resize_confirm_window_s`: how long a resize
+    waits to be confirmed before it is (0: for ever); `offload_after_s`: how long a shelved server stays on its host
+    (negative: until somebody says); `keep_deleted`: how long a deleted one can be read (None: for ever); `alone`: its
+    host is in this very process.
+    """
 
     def __init__(
         self,
@@ -53,6 +56,7 @@ class Conductor:
         clock: Clock,
         settings: ConductorSettings,
         *,
+        host: HostName,
         quotas: QuotaSettings,
         down_time_s: float,
         resize_confirm_window_s: float,
@@ -63,7 +67,7 @@ class Conductor:
         alone: bool = False,
     ) -> None:
         self._housekeeping = Housekeeping(db, clock, keep_deleted)
-        self._metrics, self._quotas = metrics, quotas
+        self._host, self._metrics, self._quotas = host, metrics, quotas
         self._db, self._compute, self._clock, self._settings = db, compute, clock, settings
         self._failpoints = failpoints
         self._liveness = liveness.Liveness(clock, down_time_s=down_time_s, grace_s=settings.grace_period, alone=alone)
@@ -84,10 +88,12 @@ class Conductor:
             self._db, self._compute, self._clock, self._quotas, self._failpoints, self._to_place.put_nowait
         )
         hooks = Hooks(self._ended, self._compute.wake, self._place_waiting)
-        for_hosts = HostEndpoint(self._db, self._clock, self._liveness, self._claims, self._failpoints, hooks)
+        for_hosts = HostEndpoint(
+            self._db, self._clock, self._quotas, self._liveness, self._claims, self._failpoints, hooks
+        )
         await bus.subscribe(api_rows.SUBJECT, for_api.endpoint().handle, queue=QUEUE)
         adoption = Adoption(self._db, self._clock, self._claims, self._compute.wake)
-        for_operators = OperatorEndpoint(self._db, self._clock, adoption)
+        for_operators = OperatorEndpoint(self._db, self._clock, adoption, self._liveness, self._host)
         await bus.subscribe(operator_rows.SUBJECT, for_operators.endpoint().handle, queue=QUEUE)
         await bus.subscribe(host_rows.SUBSCRIPTION, for_hosts.endpoint().handle, queue=QUEUE)
         tasks.spawn("place", self._place_forever())
@@ -173,7 +179,7 @@ class Conductor:
         judge = self._liveness.may_judge(self._settings.watchdog_interval)
         changed = await self._db.read(liveness.changes, self._liveness, judge)
         if changed:
-            await self._db.write(liveness.record, changed, self._clock.now())
+            await self._db.write(liveness.record, changed, self._liveness.last_heard(), self._clock.now())
             for host, epoch, up in changed:
                 log.warning("host is up" if up else "host is down", host=host, epoch=epoch)
 

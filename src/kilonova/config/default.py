@@ -146,6 +146,12 @@ def watermark_bytes(settings: DefaultSettings, total_bytes: int) -> int:
     return max(int(figure), settings.reserved_host_disk_mb << 20)
 
 
+def kept_from_images(settings: DefaultSettings, total_bytes: int) -> int:
+    """What must stay free of a file system of that size when images come there: twice what guests need, so that images
+    never stop guests from coming; of a small one a fifth.  In bytes."""
+    return min(2 * watermark_bytes(settings, total_bytes), total_bytes // 5)
+
+
 def reloaded(running: DefaultSettings, fresh: DefaultSettings) -> DefaultSettings:
     """The running settings with what may change while the service runs (`mutable`) taken from fresh ones."""
     return replace(running, **{opt.name: getattr(fresh, opt.name) for opt in OPTIONS if opt.mutable})

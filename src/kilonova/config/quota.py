@@ -15,6 +15,8 @@ OPTIONS = [
     cfg.IntOpt("key_pairs", default=100, min=-1, help="Key pairs of one user."),
     cfg.IntOpt("server_groups", default=10, min=-1, help="Server groups of a project."),
     cfg.IntOpt("server_group_members", default=10, min=-1, help="Servers of one server group."),
+    cfg.IntOpt("image_count_total", default=100, min=-1, help="Images of a project, snapshots and backups among them."),
+    cfg.IntOpt("image_size_total", default=51200, min=-1, help="MiB of a project's images together."),
 ]
 
 

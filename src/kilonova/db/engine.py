@@ -52,6 +52,10 @@ def _in_our_words(exc: Exception) -> Exception:
     return DatabaseUnavailable(f"The database cannot be used now: {cause}. Nothing was accepted; try again later.")
 
 
+def _is_machines(error: Exception | None) -> bool:
+    return isinstance(error, DatabaseUnavailable)
+
+
 def sqlite_url(path: Path) -> str:
     """The URL of a database file."""
     return f"sqlite:///{path}"
@@ -103,6 +107,7 @@ class Database:
         self._writer, self._reader = writer, reader
         self._waiting: list[_Transaction] = []
         self._turn = asyncio.Lock()
+        self._refused = ""
 
     async def write(self, fn: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`fn(connection, ...)` in a transaction that is on disk when this returns."""
@@ -134,6 +139,14 @@ class Database:
                 raise
             raise told from exc
 
+    async def trouble(self) -> str:
+        """Why the machine lets nothing be written, in one sentence; empty when it does.  After a write that it refused
+        another is tried, so that the end of the trouble is seen while nobody else writes."""
+        if self._refused:
+            with contextlib.suppress(DatabaseUnavailable):
+                await self.write(_write_again)
+        return self._refused
+
     async def close(self) -> None:
         """Finish what was taken, then let go of the file.  One who stopped waiting for his read has not ended it: a
         connection that outlived this would write its journal anew beside a file that may be gone."""
@@ -159,13 +172,16 @@ class Database:
                     for job in batch:
                         self._run_one(connection, job)
                     connection.exec_driver_sql("COMMIT")
+                    self._refused = next((str(job.error) for job in batch if _is_machines(job.error)), "")
                 except BaseException:
                     if _is_open(connection):
                         connection.exec_driver_sql("ROLLBACK")
                     raise
         except Exception as exc:  # the disk is full, the file is gone: nobody's write is on disk
+            told = _in_our_words(exc)
+            self._refused = str(told) if _is_machines(told) else self._refused
             for job in batch:
-                job.result, job.error = None, _in_our_words(exc)
+                job.result, job.error = None, told
         finally:
             for job in batch:
                 job.done = True
@@ -180,6 +196,13 @@ class Database:
             connection.exec_driver_sql("ROLLBACK TO one")
             job.error = _in_our_words(exc)
         connection.exec_driver_sql("RELEASE one")
+
+
+def _write_again(connection: sa.Connection) -> None:
+    """As much as a few requests would, and nothing of it stays."""
+    connection.exec_driver_sql("CREATE TABLE trial (bytes BLOB)")
+    connection.exec_driver_sql("INSERT INTO trial VALUES (zeroblob(65536))")
+    connection.exec_driver_sql("DROP TABLE trial")
 
 
 def _is_open(connection: sa.Connection) -> bool:

@@ -205,6 +205,13 @@ addresses = sa.Table(
     sa.Column("instance_id", sa.String(36), sa.ForeignKey("instances.id"), nullable=False, index=True),
 )
 
+project_numbers = sa.Table(
+    "project_numbers",
+    metadata,
+    sa.Column("project_id", sa.String(64), primary_key=True),
+    sa.Column("number", sa.Integer, nullable=False, unique=True),
+)
+
 migrations = sa.Table(
     "migrations",
     metadata,
@@ -301,6 +308,20 @@ images = sa.Table(
     sa.Column("body", sa.JSON, nullable=False),
 )
 
+# With which projects an image is shared.
+image_members = sa.Table(
+    "image_members",
+    metadata,
+    sa.Column("image_id", sa.String(36), sa.ForeignKey("images.id"), primary_key=True),
+    sa.Column("project_id", sa.String(64), primary_key=True, index=True),
+    sa.Column("status", sa.String(16), nullable=False),
+    _time("created_at"),
+    _time("updated_at"),
+)
+
+# Ids of images that had bytes: servers may name them still, and nobody else's image shall be taken for theirs.
+deleted_images = sa.Table("deleted_images", metadata, _id())
+
 keypairs = sa.Table(
     "keypairs",
     metadata,
@@ -321,6 +342,8 @@ projects = sa.Table(
     sa.Column("name", sa.String(64), nullable=False, unique=True),
     sa.Column("description", sa.String(255), nullable=False, server_default=""),
     sa.Column("enabled", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("tags", sa.JSON, nullable=False, server_default="[]"),
+    sa.Column("extra", sa.JSON, nullable=False, server_default="{}"),
 )
 
 users = sa.Table(
@@ -332,17 +355,55 @@ users = sa.Table(
     sa.Column("default_project_id", sa.String(36)),
     sa.Column("description", sa.String(255), nullable=False, server_default=""),
     sa.Column("enabled", sa.Boolean, nullable=False, server_default=sa.true()),
-    # Tokens that were issued before are refused: the password changed, or the user was disabled.
+    # When the password last changed or the user was disabled: tokens carry the value that they were minted from.
     _time("tokens_from", null=True),
     sa.Column("email", sa.String(255)),
+    sa.Column("extra", sa.JSON, nullable=False, server_default="{}"),
 )
 
-role_assignments = sa.Table(
-    "role_assignments",
+groups = sa.Table(
+    "groups",
     metadata,
-    sa.Column("user_id", sa.String(36), sa.ForeignKey("users.id"), primary_key=True),
-    sa.Column("project_id", sa.String(36), sa.ForeignKey("projects.id"), primary_key=True),
-    sa.Column("role", sa.String(32), primary_key=True),
+    _id(),
+    sa.Column("name", sa.String(64), nullable=False, unique=True),
+    sa.Column("description", sa.String(255), nullable=False),
+    sa.Column("extra", sa.JSON, nullable=False),
+)
+
+group_members = sa.Table(
+    "group_members",
+    metadata,
+    sa.Column("group_id", sa.String(36), sa.ForeignKey("groups.id"), primary_key=True),
+    sa.Column("user_id", sa.String(36), sa.ForeignKey("users.id"), primary_key=True, index=True),
+)
+
+# Those that an administrator made; the usual ones are in the code.
+roles = sa.Table(
+    "roles",
+    metadata,
+    _id(),
+    sa.Column("name", sa.String(255), nullable=False, unique=True),
+    sa.Column("description", sa.String(255)),
+)
+
+# Of users and of groups; in projects, on the domain and on the system: see objects.identity.
+assignments = sa.Table(
+    "assignments",
+    metadata,
+    sa.Column("actor", sa.String(16), primary_key=True),
+    sa.Column("actor_id", sa.String(36), primary_key=True),
+    sa.Column("target", sa.String(16), primary_key=True),
+    sa.Column("target_id", sa.String(36), primary_key=True),
+    sa.Column("role", sa.String(255), primary_key=True),
+)
+
+# What an administrator added to the service catalog.
+catalog_entries = sa.Table(
+    "catalog_entries",
+    metadata,
+    sa.Column("kind", sa.String(16), primary_key=True),
+    sa.Column("id", sa.String(255), primary_key=True),
+    sa.Column("body", sa.JSON, nullable=False),
 )
 
 application_credentials = sa.Table(

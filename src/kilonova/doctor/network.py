@@ -84,8 +84,8 @@ def bridges(subject: Subject, survey: Survey) -> Finding:
         cure = "Make it (ip link add NAME type bridge), or correct [network:NAME] bridge."
         return error(name, " ".join(survey.bad_bridges), cure, missing=len(survey.bad_bridges))
     if not survey.filtered and (declared or subject.backend == "nat"):
-        said = "libvirt has no filter clean-traffic: a guest can send from addresses that are not its own."
-        return warning(name, said, "apt-get install libvirt-daemon-config-nwfilter")
+        said = "This libvirt has no network filters: a guest can send from addresses that are not its own."
+        return warning(name, said, "apt-get install libvirt-daemon-driver-nwfilter ebtables, or the like")
     if not declared:
         return ok(name, "No network on a bridge is declared.")
     return ok(name, f"Declared bridges are there: {', '.join(one.bridge for one in declared)}.", count=len(declared))

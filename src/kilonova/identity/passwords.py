@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Passwords: argon2id, one at a time, and only so many waiting."""
+"""Passwords: argon2id, one at a time, each asker in turn."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+import hmac
 
-from kilonova.base.errors import Overloaded
 from kilonova.base.threads import Workers
-
-T = TypeVar("T")
+from kilonova.identity.turns import Asker, Turns
 
 MEMORY_KIB = 47104
 TIME_COST = 1
@@ -17,9 +14,10 @@ PARALLELISM = 1
 MAX_BYTES = 4096
 """A longer password is wrong without a look."""
 
-MOST_WAITING = 40
-"""About two seconds of work.  Whoever comes then is told to come again: a client gives up on a longer queue anyway, and
-guessing passwords must not make everybody else wait without end."""
+REMEMBERED = 1024
+"""Right passwords that are known again without argon2."""
+
+NOBODY = Asker()
 
 _NOBODY = (
     f"$argon2id$v=19$m={MEMORY_KIB},t={TIME_COST},p={PARALLELISM}"
@@ -31,35 +29,47 @@ _NOBODY = (
 class Passwords:
     """`workers` is a pool of one: each call takes 46 MiB, and many log-ins at once must not take the machine.
 
-    Both calls raise Overloaded, at once, when MOST_WAITING wait already.
+    With a `key`, of this process only, a password that was right once is known again by its keyed digest: who knows the
+    password waits for nobody who guesses it (docs/adr/0014).  Both calls raise Overloaded when too many wait (see
+    `Turns`).
     """
 
-    def __init__(self, workers: Workers) -> None:
-        self._workers = workers
-        self._waiting = 0
+    def __init__(self, workers: Workers, key: bytes = b"") -> None:
+        self._workers, self._key = workers, key
+        self._turns = Turns()
+        self._right: dict[str, bytes] = {}
 
-    async def hash(self, password: str) -> str:
+    async def hash(self, password: str, asker: Asker = NOBODY) -> str:
         """argon2's own text, salt and parameters included, to be stored."""
-        return await self._run(_hash, password)
+        async with self._turns.turn(asker):
+            return await self._workers.run(_hash, password)
 
-    async def verify(self, password_hash: str | None, password: str) -> bool:
+    async def verify(self, password_hash: str | None, password: str, asker: Asker = NOBODY) -> bool:
         """Whether the password is the one that was hashed.
 
         No hash (there is no such user, or one without a password) is False after the time that any other takes.
         """
         if len(password) > MAX_BYTES:
             return False
-        matches = await self._run(_verify, password_hash or _NOBODY, password)
-        return matches and bool(password_hash)
+        if password_hash and self._is_known(password_hash, password):
+            return True
+        async with self._turns.turn(asker):
+            matches = await self._workers.run(_verify, password_hash or _NOBODY, password)
+        if not (matches and password_hash):
+            return False
+        if self._key:
+            while len(self._right) >= REMEMBERED:
+                del self._right[next(iter(self._right))]
+            self._right[password_hash] = self._digest(password_hash, password)
+        return True
 
-    async def _run(self, fn: Callable[..., T], *args: Any) -> T:
-        if self._waiting >= MOST_WAITING:
-            raise Overloaded("Too many log-ins wait already: try again in some seconds.")
-        self._waiting += 1
-        try:
-            return await self._workers.run(fn, *args)
-        finally:
-            self._waiting -= 1
+    def _is_known(self, password_hash: str, password: str) -> bool:
+        known = self._right.get(password_hash)
+        return known is not None and hmac.compare_digest(known, self._digest(password_hash, password))
+
+    def _digest(self, password_hash: str, password: str) -> bytes:
+        text = f"{password_hash}\0{password}".encode(errors="surrogatepass")
+        return hmac.digest(self._key, text, "sha256")
 
 
 def _hash(password: str) -> str:

@@ -17,6 +17,7 @@ from kilonova.identity.roles import with_implied
 _ALGORITHM = "HS256"
 _ISSUER = "kilonova"
 _REMEMBERED = 256
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 MIN_SECRET_BYTES = 32
 
@@ -32,7 +33,8 @@ class CredentialRef:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whom a token speaks for: a user with roles in one project.  An unscoped one has no project ("") and no roles."""
+    """Whom a token speaks for: a user with roles in one project, or, with the `scope` "domain" or "system", there; then
+    it has no project ("").  An unscoped one has no roles either."""
 
     user_id: str
     user_name: str
@@ -40,17 +42,23 @@ class Subject:
     project_name: str
     roles: tuple[str, ...]
     credential: CredentialRef | None = None
+    scope: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token says.  `audit_ids` is its own, then that of the token it was made from."""
+    """What a token says.  `audit_ids` is its own, then that of the token it was made from.
+
+    `tokens_from` is the user's (see kilonova.objects.identity.User) as it was read with the password or credential that
+    the token was given for: a change of it that came after that read, however late the token was minted, ends it.
+    """
 
     subject: Subject
     methods: tuple[str, ...]
     issued_at: datetime
     expires_at: datetime
     audit_ids: tuple[str, ...]
+    tokens_from: datetime | None = None
 
 
 class TokenMinter:
@@ -73,8 +81,7 @@ class TokenMinter:
     ) -> tuple[str, Claims]:
         """A token's text and what it says: the subject's roles with those that they imply.
 
-        One made from a `parent` token lives no longer than that.  It counts as issued at `tokens_from` at the earliest,
-        so that a clock that was set back shuts nobody out.
+        One made from a `parent` token lives no longer than that, and has its `tokens_from`.
         """
         import jwt  # late: it brings all of cryptography with it
 
@@ -86,8 +93,8 @@ class TokenMinter:
             expires_at = min(expires_at, parent.expires_at)
             audit_ids += parent.audit_ids[-1:]
             methods = tuple(dict.fromkeys((*methods, *parent.methods)))
-        issued_at = now if tokens_from is None else max(now, tokens_from)
-        claims = Claims(subject, methods, issued_at, expires_at, audit_ids)
+            tokens_from = parent.tokens_from
+        claims = Claims(subject, methods, now, expires_at, audit_ids, tokens_from)
         return jwt.encode(_payload(claims), self._secret, algorithm=_ALGORITHM), claims
 
     def verify(self, text: str) -> Claims:
@@ -129,6 +136,10 @@ def _payload(claims: Claims) -> dict[str, Any]:
         "jti": claims.audit_ids[0],
         "audit": list(claims.audit_ids[1:]),
     }
+    if claims.subject.scope:
+        payload["scope"] = claims.subject.scope
+    if claims.tokens_from is not None:
+        payload["from"] = (claims.tokens_from - _EPOCH) // timedelta(microseconds=1)
     if credential is not None:
         payload["credential"] = [credential.id, credential.name, credential.restricted]
     return payload
@@ -138,13 +149,15 @@ def _claims(payload: Mapping[str, Any]) -> Claims:
     project_id, project_name = payload["project"]
     words = payload.get("credential")
     credential = None if words is None else CredentialRef(*words)
-    subject = Subject(payload["sub"], payload["name"], project_id, project_name, tuple(payload["roles"]), credential)
+    roles, scope = tuple(payload["roles"]), payload.get("scope", "")
+    subject = Subject(payload["sub"], payload["name"], project_id, project_name, roles, credential, scope)
     return Claims(
         subject,
         tuple(payload["methods"]),
         _time(payload["iat"]),
         _time(payload["exp"]),
         (payload["jti"], *payload["audit"]),
+        None if payload.get("from") is None else _EPOCH + timedelta(microseconds=payload["from"]),
     )
 
 

@@ -9,12 +9,13 @@ import hashlib
 import itertools
 import os
 import sys
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from io import FileIO
 from pathlib import Path
 
-from kilonova.base.errors import NotFound, TooLarge
+from kilonova.base.errors import NotFound, StorageFull, TooLarge
 from kilonova.base.threads import Lock, Workers
 from kilonova.images.inspect import inspect
 from kilonova.objects.ids import ImageId
@@ -36,11 +37,22 @@ class Stored:
 
 
 class ImageStore:
-    """Images' files under `root` (made when the first one is written).  All file I/O is done by `workers`."""
+    """Images' files under `root`, which is made when the first one is written; nobody but the service can read them.
 
-    def __init__(self, root: Path, workers: Workers) -> None:
-        self._root, self._workers = root, workers
+    All file I/O is done by `workers`.  `kept_free` says how many bytes no image may take of a file system of so many.
+    """
+
+    def __init__(self, root: Path, workers: Workers, kept_free: Callable[[int], int] = lambda _total: 0) -> None:
+        self._root, self._workers, self._kept_free = root, workers, kept_free
         self._serial = itertools.count(1)
+
+    def keep_free(self, kept_free: Callable[[int], int]) -> None:
+        """From now on."""
+        self._kept_free = kept_free
+
+    async def check_room(self, more_bytes: int) -> None:
+        """Raises StorageFull when so many bytes would leave less free than must be kept."""
+        await self._workers.run(_check_room, self._root, self._kept_free, more_bytes)
 
     def path(self, image_id: ImageId) -> Path:
         """Where the image's bytes are, or would be."""
@@ -50,9 +62,10 @@ class ImageStore:
         """Keep the bytes that `chunks` gives; an older file of the same image is replaced at the end.
 
         When it returns, file and name survive a power cut.  When it raises, nothing is left: TooLarge beyond
-        `max_bytes`, whatever `chunks` raises, OSError (disk full), or cancellation.
+        `max_bytes`, StorageFull, whatever `chunks` raises, OSError (disk full), or cancellation.
         """
-        part = _Part(self._root / f".{image_id}.{os.getpid()}.{next(self._serial)}{_PART}")
+        name = f".{image_id}.{os.getpid()}.{next(self._serial)}{_PART}"
+        part = _Part(self._root / name, partial(_check_room, self._root, self._kept_free))
         try:
             waiting: list[bytes] = []
             waiting_bytes = total = 0
@@ -106,8 +119,8 @@ class ImageStore:
 class _Part:
     """A file on its way in.  Its functions run in workers, one at a time, and do nothing after `drop`."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, check_room: Callable[[int], None]) -> None:
+        self._path, self._check_room = path, check_room
         self._lock = Lock()
         self._fd: int | None = None
         self._dropped = False
@@ -122,6 +135,7 @@ class _Part:
             if self._dropped:
                 return
             fd = self._open()
+            self._check_room(len(data))
             _write_all(fd, data)
             self._size += len(data)
             self._md5.update(data)
@@ -149,9 +163,23 @@ class _Part:
 
     def _open(self) -> int:
         if self._fd is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         return self._fd
+
+
+def _check_room(root: Path, kept_free: Callable[[int], int], more_bytes: int) -> None:
+    """Of the file system under `root`, or under what it will be made in."""
+    place = root
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    found = os.statvfs(place)
+    free, keep = found.f_bavail * found.f_frsize, kept_free(found.f_blocks * found.f_frsize)
+    if keep and free - more_bytes < keep:
+        raise StorageFull(
+            f"There is no room for the image: {keep >> 20} MiB of the disk are kept for everything else. "
+            "Try again when images or servers were deleted."
+        )
 
 
 def _open_to_read(path: Path, start: int) -> FileIO:
@@ -182,6 +210,7 @@ def _remove(path: Path) -> None:
 def _sweep(root: Path, keep: frozenset[ImageId]) -> None:
     if not root.is_dir():
         return
+    root.chmod(0o700)  # an earlier version made it, and its files, for everybody to read
     for path in root.iterdir():
         if path.name.endswith(_PART) or path.name not in keep:
             _remove(path)

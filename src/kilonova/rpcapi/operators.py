@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from kilonova.objects.ids import FlavorId, HostName
 from kilonova.rpcapi.method import Ack, Caller, Method
@@ -87,6 +88,22 @@ class Adopted:
     claimant: str
 
 
+@dataclass(frozen=True, slots=True)
+class AskLastHeard:
+    """The question, and nothing besides."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastHeard:
+    """The conductor that answers (its host, when it started, its clock), and when it last heard a heartbeat of each
+    host: of those that it has heard since its start."""
+
+    conductor: HostName
+    started_at: datetime
+    now: datetime
+    hosts: Mapping[HostName, datetime]
+
+
 DESCRIBE_FLAVOR = Method("describe_flavor", DescribeFlavor, Ack, "Change a flavor's description.")
 EDIT_EXTRA_SPECS = Method("edit_extra_specs", EditExtraSpecs, Ack, "Change a flavor's extra specs.")
 SET_FLAVOR_ACCESS = Method("set_flavor_access", FlavorAccess, Ack, "Open a flavor to a project, or close it.")
@@ -95,6 +112,9 @@ UPDATE_AGGREGATE = Method("update_aggregate", UpdateAggregate, Ack, "Change an a
 DELETE_AGGREGATE = Method("delete_aggregate", DeleteAggregate, Ack, "Forget an aggregate that has no hosts.")
 SET_AGGREGATE_HOST = Method("set_aggregate_host", AggregateHost, Ack, "Put a host into an aggregate, or take it out.")
 DELETE_SERVICE = Method("delete_service", DeleteService, Ack, "Forget a service that is down, and its host.")
+LAST_HEARD = Method(
+    "last_heard", AskLastHeard, LastHeard, "Say when each host was last heard.", timeout_s=2.0, attempt_s=1.0
+)
 
 ADOPT_HOST = Method("adopt_host", AdoptHost, Adopted, "Take a host from its process, for one that was refused.")
 
@@ -140,3 +160,7 @@ class OperatorAPI:
     async def adopt_host(self, host: HostName) -> Adopted:
         """Raises NotFound, Conflict (no other process has asked for the host)."""
         return await self._caller.call(SUBJECT, ADOPT_HOST, AdoptHost(host))
+
+    async def last_heard(self) -> LastHeard:
+        """Of one conductor, whichever answers."""
+        return await self._caller.call(SUBJECT, LAST_HEARD, AskLastHeard())

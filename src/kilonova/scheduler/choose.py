@@ -8,6 +8,7 @@ from kilonova.base.clock import Random
 from kilonova.objects.ids import HostName
 from kilonova.objects.placement import Choice, PlacementRequest, Refusal
 from kilonova.objects.service import ComputeNode
+from kilonova.objects.told import NO_VALID_HOST
 from kilonova.scheduler.filters import FILTERS
 from kilonova.scheduler.groups import preference
 from kilonova.scheduler.weighers import WEIGHERS
@@ -46,12 +47,12 @@ def _refusal(request: PlacementRequest, node: ComputeNode) -> Refusal | None:
 def explain(refusals: Sequence[Refusal]) -> str:
     """One sentence that says what each filter refused: for the fault of an instance without a host."""
     if not refusals:
-        return "No valid host was found. There is no compute host."
+        return f"{NO_VALID_HOST} There is no compute host."
     by_filter: dict[tuple[str, str], list[HostName]] = defaultdict(list)
     for refusal in refusals:
         by_filter[refusal.filter, refusal.reason].append(refusal.host)
     parts = [f"{name} refused {_hosts(hosts)} ({reason})" for (name, reason), hosts in by_filter.items()]
-    return f"No valid host was found. {'; '.join(parts)}."
+    return f"{NO_VALID_HOST} {'; '.join(parts)}."
 
 
 def _hosts(hosts: Sequence[HostName]) -> str:

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from kilonova.base.errors import InvalidInput
-from kilonova.db.readers.patterns import compiled, literal
+from kilonova.db.readers.patterns import Budget, Search, compiled, literal
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,36 @@ def test_the_worst_that_passes_is_still_quick() -> None:
         began = time.process_time()
         regex.search("a" * 255)
         assert time.process_time() - began < 2, pattern
+
+
+def searched(pattern: str, text: str, most: int = 1_000_000) -> int:
+    """How many such texts may be searched in one list."""
+    search = Search("name", pattern, Budget())
+    for number in range(most):
+        try:
+            search.finds(text)
+        except InvalidInput as exc:
+            assert "too long" in exc.message
+            return number
+    return most
+
+
+def test_many_names_are_searched_as_long_as_it_is_quick() -> None:
+    """The budget counts steps, not seconds: what is refused does not depend on the machine."""
+    assert searched("a?a*a*b", "a" * 255) < 100
+    assert searched("web.*prod.*", "web-of-some-prod-name") > 40_000
+    assert searched("web", "web-1") > 90_000
+    assert searched(r"\*", "*" * 255, 1000) == 1000
+
+
+def test_both_patterns_of_a_list_spend_one_budget() -> None:
+    budget = Budget()
+    name, ip = Search("name", "a*a*b", budget), Search("ip", "1.*", budget)
+    for _ in range(59):
+        name.finds("a" * 255)
+    with pytest.raises(InvalidInput, match="ip takes too long"):
+        for _ in range(10_000):
+            ip.finds("10.0.0.1")
 
 
 def test_an_anchored_literal_is_known_as_one() -> None:

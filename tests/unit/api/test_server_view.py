@@ -145,9 +145,9 @@ def test_status_and_progress(vm_state: VmState, task_state: TaskState | None, st
 
 
 def test_a_fault_is_shown_in_error_only() -> None:
-    fault = Fault(500, "No valid host was found.", NOW)
+    fault = Fault(500, "The image was deleted.", NOW)
     shown = single(active(vm_state=VmState.ERROR, fault=fault), viewer())["fault"]
-    assert shown == {"code": 500, "created": "2026-03-04T05:06:07Z", "message": "No valid host was found."}
+    assert shown == {"code": 500, "created": "2026-03-04T05:06:07Z", "message": "The image was deleted."}
     assert "fault" not in single(active(fault=fault), viewer())
 
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether tokens still hold: looked up once, at once after a change here, and soon after one elsewhere."""
 
+import asyncio
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from kilonova.base.clock import SystemClock
 from kilonova.base.errors import Unauthorized
 from kilonova.db.writers import identity as write
 from kilonova.identity.tokens import Claims, Subject, TokenMinter
+from kilonova.objects.identity import Assignment
 from tests.make import database, run
 
 
@@ -40,8 +43,9 @@ class Desk:
 
         self.db.read = counted
 
-    def token(self) -> Claims:
-        return self.minter.mint(Subject("u1", "admin", "p1", "admin", ("admin",)), ())[1]
+    def token(self, tokens_from: datetime | None = None) -> Claims:
+        subject = Subject("u1", "admin", "p1", "admin", ("admin",))
+        return self.minter.mint(subject, (), tokens_from=tokens_from)[1]
 
     def roles(self, claims: Claims | None = None) -> tuple[str, ...]:
         return run(self.standings.roles_of(claims or self.claims))
@@ -94,14 +98,28 @@ def test_a_look_up_that_was_under_way_during_a_change_is_not_kept(desk: Desk) ->
         desk.roles()
 
 
-def test_tokens_from_before_a_time_do_not_count(desk: Desk) -> None:
-    desk.change(write.update_user, "u1", tokens_from=desk.claims.issued_at)
-    assert desk.roles()
-    desk.standings.forget()
-    desk.change(write.update_user, "u1", tokens_from=desk.clock.now())
-    with pytest.raises(Unauthorized):
-        desk.roles()
-    assert desk.roles(desk.token())
+def test_a_token_minted_from_an_older_read_does_not_count_however_late_it_was_minted(desk: Desk) -> None:
+    changed = desk.clock.now()
+    desk.change(write.update_user, "u1", tokens_from=changed)
+    for dead in (desk.claims, desk.token(), desk.token(changed - timedelta(microseconds=1))):
+        with pytest.raises(Unauthorized):
+            desk.roles(dead)
+    assert desk.roles(desk.token(changed))
+
+
+def test_a_token_minted_from_an_older_read_of_roles_has_not_the_one_that_was_taken(desk: Desk) -> None:
+    desk.change(write.remove_role, Assignment("u1", "p1", "admin"))
+    assert desk.roles(desk.token()) == ("member", "reader")
+
+
+def test_who_waits_hears_of_a_change_here_at_once_and_of_others_after_a_while(desk: Desk) -> None:
+    async def main() -> None:
+        waiting = asyncio.ensure_future(desk.standings.changed())
+        await asyncio.sleep(0)
+        desk.standings.forget()
+        await waiting
+
+    run(main())
 
 
 def test_only_so_many_are_remembered(desk: Desk) -> None:

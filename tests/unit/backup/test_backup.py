@@ -178,9 +178,25 @@ def _linked(kind: bytes, name: str = "images/11111111-2222-4333-8444-55555555555
     return info
 
 
+def _sparse() -> tarfile.TarInfo:
+    """A few bytes that say they are a pebibyte."""
+    info = tarfile.TarInfo("images/11111111-2222-4333-8444-555555555556")
+    info.pax_headers = {"GNU.sparse.map": "0,0", "GNU.sparse.size": str(1 << 50)}
+    return info
+
+
+def _wordy() -> tarfile.TarInfo:
+    """A header that is read into memory whole."""
+    info = tarfile.TarInfo("images/11111111-2222-4333-8444-555555555556")
+    info.pax_headers = {"comment": "x" * (1 << 20)}
+    return info
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [
+        pytest.param(_extra(_sparse()), "is no regular file", id="a sparse file"),
+        pytest.param(_extra(_wordy()), "extended header is too large", id="a large header"),
         pytest.param(_flipped, "is not what its manifest says", id="a bit is wrong"),
         pytest.param(lambda members: members[:-1], "its end is missing", id="no manifest"),
         pytest.param(lambda members: members[1:], "does not begin as one", id="no header"),
@@ -209,6 +225,24 @@ def test_what_is_no_whole_backup_is_refused_and_leaves_nothing(
         restore_backup(source, fresh)
     assert "\n" not in str(refusal.value)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_what_is_larger_than_the_disk_is_refused_before_it_is_written(state: Path, tmp_path: Path) -> None:
+    """The archive itself may be a sparse file: as large as it says, and made of nothing."""
+    source = backed_up(state)
+    with tarfile.open(source) as tar:
+        header = tar.next()
+        assert header is not None
+        head = source.read_bytes()[: tar.offset]
+    vast = tarfile.TarInfo("images/11111111-2222-4333-8444-555555555556")
+    vast.size = 1 << 42
+    bomb, fresh = tmp_path / "bomb.tar", tmp_path / "fresh"
+    bomb.write_bytes(head + vast.tobuf(tarfile.PAX_FORMAT))
+    os.truncate(bomb, bomb.stat().st_size + vast.size)
+    fresh.mkdir()
+    with pytest.raises(StateError, match="no room for images/.* of 4194304 MiB"):
+        restore_backup(bomb, fresh)
+    assert list(fresh.iterdir()) == []
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.99])

@@ -21,7 +21,7 @@ def test_there_is_one_for_each_way_to_run() -> None:
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
 def test_a_unit(unit: Path) -> None:
-    parser = RawConfigParser(interpolation=None)
+    parser = RawConfigParser(interpolation=None, strict=False)  # (systemd takes some options twice)
     parser.optionxform = str  # type: ignore[assignment, method-assign]
     parser.read(unit)
     service = parser["Service"]
@@ -55,3 +55,22 @@ def test_systemd_finds_nothing_to_say_of_a_unit(unit: Path, tmp_path: Path) -> N
     assert (found.returncode, found.stdout + found.stderr) == (0, "")
     wrong.write_text(text.replace("WatchdogSec=", "WatchdgSec="))
     assert "WatchdgSec" in verify(wrong).stderr
+
+
+def exposure(unit: Path, tmp_path: Path, text: str) -> subprocess.CompletedProcess[str]:
+    """systemd's own score of the unit, of 10; more than 3 is a failure."""
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        cannot_run("systemd-analyze is not installed (package systemd)")
+    file = tmp_path / unit.name
+    file.write_text(text)
+    words = [program, "security", "--no-pager", "--offline=true", "--threshold=30", file]
+    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_what_takes_a_service_over_has_little(unit: Path, tmp_path: Path) -> None:
+    text = unit.read_text()
+    found = exposure(unit, tmp_path, text)
+    assert found.returncode == 0, found.stdout
+    assert exposure(unit, tmp_path, text.replace("SystemCallFilter", "# ").replace("User=", "# ")).returncode != 0

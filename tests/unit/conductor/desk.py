@@ -46,9 +46,11 @@ class Desk:
         self.write(hosts.report_inventory, ReportInventory(name, epoch, f"node-{host}", make.inventory(**inventory)))
         return epoch
 
-    def create(self, instance: Instance | None = None, request_id: str = "req-create") -> ActionId:
+    def create(
+        self, instance: Instance | None = None, request_id: str = "req-create", **asked: tuple[str, ...]
+    ) -> ActionId:
         self._serial += 1
-        request = CreateServers(make.context(request_id), (instance or make.instance(),))
+        request = replace(CreateServers(make.context(request_id), (instance or make.instance(),)), **asked)
         action_id = ActionId(f"action-{self._serial}")
         self.write(actions.create, request, (action_id,), self.now)
         return action_id

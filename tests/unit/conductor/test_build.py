@@ -16,7 +16,7 @@ from kilonova.db.readers import instances as read_instances
 from kilonova.db.readers import servers
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
-from kilonova.networks.addresses import host_network, loopback_of
+from kilonova.networks.addresses import UNDIVIDED, host_network, loopback_of, project_number, project_of
 from kilonova.objects.ids import ActionId
 from kilonova.objects.service import HostNetwork
 from kilonova.objects.states import ActionState, Verb, VmState
@@ -108,7 +108,7 @@ def test_a_mac_is_stable_and_its_own(desk: Desk) -> None:
         desk.place(desk.create(other(f"i{n}"), f"req-{n}"))
     macs = {i.addresses[0].mac for i in desk.read(servers.page, servers.ServerQuery())}
     assert len(macs) == 2
-    assert all(mac.startswith("fa:16:3e:") for mac in macs)
+    assert all(mac.startswith("fa:") for mac in macs)
 
 
 def test_placing_twice_is_placing_once(desk: Desk) -> None:
@@ -208,3 +208,35 @@ def test_nobody_waits_for_a_host_that_would_not_do_or_that_an_operator_has_taken
     desk.write(hosts.operator_update, UpdateService("service-h1", disabled=False, forced_down=True), desk.now)
     disable(desk)
     assert fails("forced-down")
+
+
+def test_macs_tell_projects_apart_and_never_guests_of_one(desk: Desk) -> None:
+    desk.register()
+    for n, project in enumerate(("ours", "theirs", "ours")):
+        desk.place(desk.create(other(f"i{n}", project_id=project), f"req-{n}"))
+    placed = {i.id: i.addresses[0].mac for i in desk.read(servers.page, servers.ServerQuery())}
+    assert project_of(placed["i0"]) == project_of(placed["i2"]) != project_of(placed["i1"])
+    assert len(set(placed.values())) == 3
+
+
+def test_no_two_projects_have_one_number(desk: Desk) -> None:
+    """Also where their ids say the same one, or that of guests from before there were numbers."""
+    same = [project for project in map(str, range(200_000)) if project_number(project) == UNDIVIDED][:2]
+    assert len(same) == 2
+    numbers = [desk.write(write_instances.number_project, project) for project in (*same, "another")]
+    assert numbers[:2] == [UNDIVIDED + 1, UNDIVIDED + 2]
+    assert len(set(numbers)) == 3
+    assert desk.write(write_instances.number_project, same[1]) == UNDIVIDED + 2
+
+
+def test_a_wanted_address_is_given_or_refused(desk: Desk) -> None:
+    desk.register()  # .2, .3 and .4 of 10.9.0.0/29
+    for n, wanted in enumerate(("10.9.0.4", "10.9.0.4", "10.9.0.9", "10.9.0.3")):
+        desk.place(desk.create(other(f"i{n}"), f"req-{n}", networks=("kilonova",), fixed_ips=(wanted,)))
+    listed = {i.id: i for i in desk.read(servers.page, servers.ServerQuery())}
+    assert [listed[f"i{n}"].addresses[0].address for n in (0, 3)] == ["10.9.0.4", "10.9.0.3"]
+    for n, wanted in ((1, "10.9.0.4"), (2, "10.9.0.9")):
+        fault = listed[f"i{n}"].fault
+        assert fault is not None
+        assert f"NetworkFilter refused h1 (address {wanted} of kilonova is taken)" in fault.message
+    assert desk.node().running_vms == 2

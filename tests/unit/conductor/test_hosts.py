@@ -160,7 +160,7 @@ def test_a_silent_host_is_down_after_its_time_and_only_after_the_grace_of_the_co
         await asyncio.sleep(15)
         changed = await desk.db.read(liveness.changes, watch, watch.may_judge(15))
         assert changed == [(make.HOST, epoch, False)]
-        await desk.db.write(liveness.record, changed, desk.now)
+        await desk.db.write(liveness.record, changed, {}, desk.now)
         await asyncio.sleep(600)  # the conductor itself stood still: silence proves nothing
         assert not watch.may_judge(5)
 
@@ -171,7 +171,7 @@ def test_a_silent_host_is_down_after_its_time_and_only_after_the_grace_of_the_co
 def test_a_host_that_came_back_meanwhile_is_not_called_down(desk: Desk) -> None:
     epoch = desk.register()
     desk.register(process="process-2")
-    desk.write(liveness.record, [(make.HOST, epoch, False)], desk.now)
+    desk.write(liveness.record, [(make.HOST, epoch, False)], {}, desk.now)
     assert desk.node().service.up is True
 
 

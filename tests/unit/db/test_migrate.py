@@ -60,6 +60,19 @@ def upgrade(engine: sa.Engine, revision: str) -> None:
         command.upgrade(config, revision)
 
 
+def test_who_had_no_limit_of_servers_has_none_of_images_and_ids_of_the_past_are_taken(tmp_path: Path) -> None:
+    engine = make_engine(sqlite_url(tmp_path / "k.db"), readers=1)
+    upgrade(engine, "0007")
+    with engine.begin() as connection:
+        for project, limit in (("owner", -1), ("other", 10), ("class default", -1)):
+            connection.exec_driver_sql("INSERT INTO quotas VALUES (?, ?, ?)", (project, "instances", limit))
+    upgrade(engine, "0011")
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql("SELECT project_id, resource FROM quotas WHERE resource LIKE 'image%'")
+        assert sorted(map(tuple, found)) == [("owner", "image_count_total"), ("owner", "image_size_total")]
+    engine.dispose()
+
+
 def value_for(column: sa.Column[Any], number: int) -> Any:
     """The same for all columns of a kind, so that row `number` of one table refers to row `number` of another."""
     kind = column.type.python_type
@@ -99,6 +112,12 @@ def test_a_filled_database_of_the_first_revision_keeps_every_row(tmp_path: Path)
     migrate.ensure_schema(path)
     after = all_rows(engine)
     engine.dispose()
+    moved = [
+        {"actor": "user", "actor_id": row["user_id"], "target": "project", "target_id": row["project_id"]}
+        | {"role": row["role"]}
+        for row in before.pop("role_assignments")
+    ]
+    assert [dict(row) for row in after["assignments"]] == moved
     for name, rows in before.items():
         kept = [{column: row[column] for column in rows[0]} for row in after[name]]
         assert kept == rows, name

@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Passwords: right, wrong, and nobody's."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import argon2
 import pytest
 
-from kilonova.base.errors import Overloaded
 from kilonova.base.threads import DaemonWorkers
-from kilonova.identity.passwords import MAX_BYTES, MEMORY_KIB, MOST_WAITING, Passwords
+from kilonova.identity.passwords import MAX_BYTES, MEMORY_KIB, Passwords
 from tests.make import run
 
 T = TypeVar("T")
@@ -55,35 +53,45 @@ def test_nobody_costs_as_much_as_somebody() -> None:
     run(main())
 
 
-class _Stuck:
-    """Workers that do their work when `go` is set."""
+class _Counting:
+    """Workers that count what they do."""
 
     def __init__(self) -> None:
-        self.go = asyncio.Event()
+        self.done = 0
 
     async def run(self, fn: Callable[..., T], *args: Any) -> T:
-        await self.go.wait()
+        self.done += 1
         return fn(*args)
 
-    def close(self) -> None:
-        """Nothing to end."""
 
-
-def test_only_so_many_wait_and_who_comes_then_is_told_at_once() -> None:
+def test_a_right_password_is_known_again_and_a_wrong_one_is_looked_at_each_time() -> None:
     async def main() -> None:
-        workers = _Stuck()
-        passwords = Passwords(workers)
-        async with asyncio.TaskGroup() as group:
-            waiting = [group.create_task(passwords.verify("no hash", "guess")) for _ in range(MOST_WAITING)]
-            await asyncio.sleep(0)
-            for call in (passwords.verify(None, "guess"), passwords.hash("new")):
-                with pytest.raises(Overloaded, match="try again"):
-                    await call
-            waiting[0].cancel()
-            await asyncio.sleep(0)
-            late = group.create_task(passwords.verify("no hash", "guess"))
-            workers.go.set()
-        assert not late.result()
-        assert not await passwords.verify("", "nobody has an empty hash")
+        workers = _Counting()
+        passwords = Passwords(workers, b"key")
+        kept, changed = await passwords.hash("secret"), await passwords.hash("changed")
+        for hashed, password, right, looks in (
+            (kept, "secret", True, 3),
+            (kept, "secret", True, 3),
+            (kept, "wrong", False, 4),
+            (kept, "wrong", False, 5),
+            (changed, "secret", False, 6),
+            (changed, "changed", True, 7),
+        ):
+            assert await passwords.verify(hashed, password) == right
+            assert workers.done == looks
+        assert "secret" not in repr(vars(passwords))
+
+    run(main())
+
+
+def test_only_so_many_are_known_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        monkeypatch.setattr("kilonova.identity.passwords.REMEMBERED", 1)
+        workers = _Counting()
+        passwords = Passwords(workers, b"key")
+        hashes = [await passwords.hash("secret") for _ in range(2)]
+        for hashed in (hashes[0], hashes[1], hashes[0]):
+            assert await passwords.verify(hashed, "secret")
+        assert workers.done == 5
 
     run(main())

@@ -3,12 +3,13 @@
 
 import asyncio
 import hashlib
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from kilonova.base.errors import NotFound, TooLarge
+from kilonova.base.errors import NotFound, StorageFull, TooLarge
 from kilonova.base.threads import DaemonWorkers
 from kilonova.images.store import CHUNK_BYTES, ImageStore
 from kilonova.objects.ids import ImageId
@@ -44,6 +45,42 @@ def test_what_is_written_can_be_read(tmp_path: Path) -> None:
         for start, length in ((0, 1), (7, len(data)), (len(data) - 3, 3), (CHUNK_BYTES - 1, CHUNK_BYTES + 2), (5, 0)):
             assert b"".join([piece async for piece in store.read(IMAGE, start, length)]) == data[start:][:length]
         assert names(tmp_path) == [IMAGE]
+
+    run(main())
+
+
+def test_nobody_but_the_service_can_read_it(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = store_in(tmp_path)
+        stored = await store.write(IMAGE, pieces(b"secret"), 10)
+        assert stored.path.stat().st_mode & 0o777 == 0o600
+        assert stored.path.parent.stat().st_mode & 0o777 == 0o700
+        stored.path.parent.chmod(0o755)  # as an earlier version made it
+        await store.sweep([IMAGE])
+        assert stored.path.parent.stat().st_mode & 0o777 == 0o700
+
+    run(main())
+
+
+def test_room_that_is_kept_is_looked_at_before_and_while_bytes_come(tmp_path: Path) -> None:
+    async def main() -> None:
+        asked: list[int] = []
+        kept = [0, 1 << 62]
+
+        def keep(total: int) -> int:
+            asked.append(total)
+            return kept.pop(0) if kept else 0
+
+        store = ImageStore(tmp_path / "images", DaemonWorkers("files", 2), keep)
+        with pytest.raises(StorageFull, match="no room"):
+            await store.write(IMAGE, pieces(bytes(2 * CHUNK_BYTES)), 10 * CHUNK_BYTES)
+        assert (names(tmp_path), len(asked)) == ([], 2)
+        assert asked[0] == os.statvfs(tmp_path).f_blocks * os.statvfs(tmp_path).f_frsize
+        free = os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize
+        kept.append(1)
+        with pytest.raises(StorageFull):
+            await store.check_room(2 * free)
+        await store.check_room(2 * free)  # nothing is to be kept: the disk itself will say so
 
     run(main())
 

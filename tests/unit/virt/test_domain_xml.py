@@ -9,18 +9,17 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from kilonova.virt.libvirt import domain_xml
+from kilonova.virt.libvirt import domain_xml, network_xml
 from kilonova.virt.libvirt.domain_xml import (
     Cpu,
-    DhcpHost,
     Disk,
     Domain,
     HostInterface,
     Metadata,
-    NatNetwork,
     TrafficFilter,
     UserInterface,
 )
+from kilonova.virt.libvirt.network_xml import DhcpHost, DnsHost, NatNetwork
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -39,7 +38,7 @@ USER = UserInterface(
     hostname="a-name",
     forward="127.1.2.3:2222",
 )
-FILTER = TrafficFilter("clean-traffic", "10.77.0.16")
+FILTER = TrafficFilter("kilonova-project", (("IP", "10.77.0.16"), ("PROJECT", "fa:16:3e:00:00:00")))
 NAT = HostInterface("network", "kilonova", "fa:16:3e:00:00:01", filter=FILTER)
 BRIDGE = HostInterface("bridge", "br-lan", "fa:16:3e:00:00:02", mtu=9000)
 
@@ -83,6 +82,7 @@ NETWORK = NatNetwork(
     dns=("192.0.2.53",),
     hosts=(DhcpHost("fa:16:3e:00:00:01", "10.77.0.16", "a-name"),),
 )
+NAME = DnsHost("10.77.0.16", ("db.project",))
 
 DOCUMENTS = {
     "user-mode.xml": USER_MODE,
@@ -109,7 +109,7 @@ def _other(part: Any, field: Field[Any], value: Any) -> Any:
         return (*value, CONFIG)
     if field.name == "nics":
         return ()
-    if field.name == "hosts":
+    if field.name in ("hosts", "parameters"):
         return ()
     if field.name in ("metadata", "reserved"):
         return METADATA if isinstance(value, Metadata) and value != METADATA else replace(value, name="other")
@@ -136,11 +136,12 @@ def _within(part: Any) -> Callable[[Any], str]:
         HostInterface: lambda value: replace(USER_MODE, nics=(value,)),
         TrafficFilter: lambda value: replace(USER_MODE, nics=(replace(NAT, filter=value),)),
         DhcpHost: lambda value: replace(NETWORK, hosts=(value,)),
+        DnsHost: lambda value: value,
     }[type(part)]
     return lambda value: where(value).xml()
 
 
-PARTS = [KVM_NAT, NETWORK, METADATA, Cpu("custom", ("Skylake",)), ROOT, USER, NAT, FILTER, NETWORK.hosts[0]]
+PARTS = [KVM_NAT, NETWORK, METADATA, Cpu("custom", ("Skylake",)), ROOT, USER, NAT, FILTER, NETWORK.hosts[0], NAME]
 CASES = [(part, field) for part in PARTS for field in fields(part)]
 
 
@@ -173,11 +174,11 @@ def test_what_libvirt_returns_of_our_metadata_is_read() -> None:
 
 
 def test_a_network_is_read_back() -> None:
-    facts = domain_xml.parse_network(NETWORK.xml())
+    facts = network_xml.parse_network(NETWORK.xml())
     assert facts is not None
     assert (facts.gateway, facts.netmask, facts.bridge) == ("10.77.0.1", "255.255.240.0", "kilonovabr")
     assert facts.hosts == (NETWORK.reserved, *NETWORK.hosts)
-    assert domain_xml.parse_network("<network><name>x</name></network>") is None
+    assert network_xml.parse_network("<network><name>x</name></network>") is None
 
 
 def test_entities_are_not_expanded() -> None:

@@ -4,6 +4,7 @@
 Source: Compute API reference, "Servers - run an action: list, show" (os-instance-actions).
 """
 
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,12 +13,14 @@ from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.compute.server_view import host_id
 from kilonova.api.compute.servers import server_id_of
 from kilonova.api.microversion import v2
+from kilonova.api.query import Changes
 from kilonova.api.times import micros
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.db.readers import actions, instances, servers
 from kilonova.objects.action import Action, ActionEvent
-from kilonova.objects.ids import InstanceId
+from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.states import ActionState, Verb
+from kilonova.objects.told import to_member
 
 ARGUMENTS = frozenset({"limit", "marker", "changes-since", "changes-before"})
 
@@ -31,16 +34,11 @@ async def list_actions(call: Call) -> Reply:
     if call.version < v2(58):
         return json_reply({"instanceActions": [_action(action, call) for action in found]})
     window = call.query.page(call.deps.settings.max_limit)
-    since = call.query.time("changes-since")
-    before = call.query.time("changes-before")
-    if before is not None and call.version < v2(66):
+    if call.query.text("changes-before") is not None and call.version < v2(66):
         message = "Additional properties are not allowed ('changes-before' was unexpected)"
         raise InvalidInput(message, path="changes-before")
-    found = [
-        action
-        for action in found
-        if (since is None or action.updated_at >= since) and (before is None or action.updated_at <= before)
-    ]
+    changes = call.query.changes()
+    found = [action for action in found if _is_within(action.updated_at, changes)]
     if window.marker is not None:
         at = next((at for at, action in enumerate(found) if action.request_id == window.marker), None)
         if at is None:
@@ -51,6 +49,10 @@ async def list_actions(call: Call) -> Reply:
     if page and len(page) == window.limit:
         answer.update(call.next_page("links", page[-1].request_id))
     return json_reply(answer)
+
+
+def _is_within(at: datetime, changes: Changes) -> bool:
+    return (changes.since is None or at >= changes.since) and (changes.before is None or at <= changes.before)
 
 
 async def show_action(call: Call) -> Reply:
@@ -86,6 +88,8 @@ def _action_of(
 
 
 def _action(action: Action, call: Call) -> dict[str, Any]:
+    is_said = action.state in _SAID or action.verb is Verb.POWER_UPDATE
+    message = _told(action.message, call, action.host) if is_said else None
     shown: dict[str, Any] = {
         "action": action.verb,
         "instance_uuid": action.instance_id,
@@ -93,11 +97,15 @@ def _action(action: Action, call: Call) -> dict[str, Any]:
         "user_id": action.user_id,
         "project_id": action.project_id,
         "start_time": micros(action.started_at),
-        "message": action.message if action.state in _SAID or action.verb is Verb.POWER_UPDATE else None,
+        "message": message,
     }
     if call.version >= v2(58):
         shown["updated_at"] = micros(action.updated_at)
     return shown
+
+
+def _told(text: str | None, call: Call, host: HostName | None) -> str | None:
+    return text if text is None or call.context.is_admin else to_member(text, (host,))
 
 
 def _event(event: ActionEvent, action: Action, call: Call) -> dict[str, Any]:
@@ -111,7 +119,7 @@ def _event(event: ActionEvent, action: Action, call: Call) -> dict[str, Any]:
     if call.context.is_admin:
         shown["traceback"] = event.details if event.result == "Error" else None
     if call.version >= v2(84):
-        shown["details"] = event.details
+        shown["details"] = _told(event.details, call, action.host)
     if call.version >= v2(62):
         shown["hostId"] = host_id(action.project_id, event.host) if event.host else ""
         if call.context.is_admin:

@@ -59,4 +59,5 @@ async def _url(call: Call, protocol: str, kind: str) -> str:
         raise InvalidState(f"Instance {instance.id} is not running: it has no console now.", vm_state=instance.vm_state)
     scheme, _, rest = call.links.base.partition("://")
     websocket = "wss" if scheme == "https" else "ws"
-    return f"{websocket}://{rest}{PATH}?token={call.deps.console_tokens.mint(instance.id)}"
+    claims = call.deps.tokens.verify(call.headers["x-auth-token"])
+    return f"{websocket}://{rest}{PATH}?token={call.deps.console_tokens.mint(instance.id, claims)}"

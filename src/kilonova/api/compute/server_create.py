@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.compute import flavors, scheduler_hints, server_networks
+from kilonova.api.compute.fields import NAME_CHARACTERS
 from kilonova.api.compute.scheduler_hints import Hints, hints_of
 from kilonova.api.compute.server_models import BlockDevice, CreateServer, NewServer
 from kilonova.base.context import RequestContext
@@ -56,10 +57,18 @@ async def create(call: Call, body: CreateServer) -> Reply:
         call.permit(REQUESTED_DESTINATION)
     wish = server_networks.wish(asked, call.version)
     parts = await call.db.read(_find_parts, asked, hints, call.context)
-    networks = await call.db.read(server_networks.names, wish.ids) if wish.ids else ()
+    networks = await call.db.read(server_networks.names, wish) if wish.ids else ()
+    server_networks.check_count(wish, asked.max_count or asked.min_count)
     instances = _instances(call, asked, parts, hints, wants_network=wish.any)
     request = CreateServers(
-        call.context, instances, networks, parts.host, hints.same_host, hints.different_host, least=asked.min_count
+        call.context,
+        instances,
+        networks,
+        wish.fixed_ips,
+        parts.host,
+        hints.same_host,
+        hints.different_host,
+        least=asked.min_count,
     )
     await call.deps.conductor.create_servers(request)
     first = instances[0]
@@ -109,6 +118,12 @@ def _check_rest(asked: NewServer, project_id: str) -> None:
         raise InvalidInput("min_count must be <= max_count", path="server.min_count")
     if most > MOST_AT_ONCE:
         raise Forbidden(f"At most {MOST_AT_ONCE} servers can be created by one request.")
+    if most > 1 and len(f"{asked.name}-{most}") > NAME_CHARACTERS:
+        longest = NAME_CHARACTERS - len(f"-{most}")
+        raise InvalidInput(
+            f"Each of {most} servers has its number behind the name, which may have at most {longest} characters then.",
+            path="server.name",
+        )
     if asked.user_data is not None:
         check_user_data(asked.user_data, "server.user_data")
 
@@ -172,14 +187,12 @@ def bootable(image: Image, path: str) -> ImageRef:
         raise InvalidInput(f"Image {image.id} is not active.", path=path)
     if (
         image.disk_format not in DISK_FORMATS
-        or image.size is None
+        or not image.size
         or image.virtual_size is None
         or image.os_hash_value is None
     ):
-        raise InvalidInput(
-            f"Image {image.id} is of the format {image.disk_format}: no server can boot from it.",
-            path=path,
-        )
+        what = "is empty" if image.size == 0 else f"is of the format {image.disk_format}"
+        raise InvalidInput(f"Image {image.id} {what}: no server can boot from it.", path=path)
     return ImageRef(image.id, image.disk_format, image.size, image.virtual_size, image.os_hash_value)
 
 

@@ -41,7 +41,10 @@ _NETWORKS: Mapping[str, Any] = {
             "type": "array",
             "items": {
                 "type": "object",
-                "properties": {"uuid": {"type": "string", "format": "uuid"}},
+                "properties": {
+                    "uuid": {"type": "string", "format": "uuid"},
+                    "fixed_ip": {"type": "string", "format": "ipv4"},
+                },
                 "required": ["uuid"],
                 "additionalProperties": False,
             },

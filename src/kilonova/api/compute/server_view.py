@@ -18,6 +18,7 @@ from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import HostName
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import api_status
+from kilonova.objects.told import to_member
 
 _WITH_PROGRESS = frozenset({"ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "REVERT_RESIZE", "MIGRATING"})
 _WITH_FAULT = frozenset({"ERROR", "DELETED"})
@@ -111,7 +112,8 @@ def _core(instance: Instance, viewer: Viewer) -> dict[str, Any]:
         server["progress"] = 0
     if status in _WITH_FAULT and instance.fault is not None:
         fault = instance.fault
-        server["fault"] = {"code": fault.code, "created": seconds_z(fault.created), "message": fault.message}
+        message = fault.message if viewer.admin else to_member(fault.message, (instance.host, instance.node))
+        server["fault"] = {"code": fault.code, "created": seconds_z(fault.created), "message": message}
     return server
 
 

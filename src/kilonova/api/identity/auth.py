@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Logging in: POST /v3/auth/tokens, by a password, a token or an application credential."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
 import sqlalchemy as sa
 
 from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.identity.domain import is_ours
 from kilonova.api.identity.models import AuthRequest, CredentialMethod, PasswordMethod, ProjectRef, Scope, UserName
 from kilonova.api.identity.tokens import shown, valid
-from kilonova.base.errors import InvalidInput, Unauthorized
+from kilonova.base.errors import InvalidInput, Overloaded, Unauthorized
 from kilonova.db.readers import identity as readers
 from kilonova.identity.roles import with_implied
 from kilonova.identity.tokens import Claims, CredentialRef, Subject
-from kilonova.objects.identity import ApplicationCredential, Project, User
+from kilonova.identity.turns import Asker
+from kilonova.objects.identity import ApplicationCredential, Project, Target, User
 
 _WRONG = "The request you have made requires authentication."
 # One sentence for every reason: it must not say which part was wrong.
@@ -24,14 +28,16 @@ async def create_token(call: Call, body: AuthRequest) -> Reply:
     """POST /v3/auth/tokens: 201 with the token in X-Subject-Token."""
     identity, scope = body.auth.identity, body.auth.scope
     if isinstance(scope, str) and scope != UNSCOPED:
-        raise InvalidInput("It is a project, or the word unscoped.", path="auth.scope")
+        raise InvalidInput("It is a project, the domain, the system, or the word unscoped.", path="auth.scope")
+    if isinstance(scope, Scope) and [scope.project, scope.domain, scope.system].count(None) != 2:
+        raise InvalidInput("It is one of a project, the domain and the system.", path="auth.scope")
     parent = None
     if identity.methods == ["password"] and identity.password is not None:
         user = await _by_password(call, identity.password)
         subject = await call.db.read(_scoped, user, scope)
     elif identity.methods == ["token"] and identity.token is not None:
         parent = await valid(call, identity.token.id)
-        user = await call.db.read(_user_by_id, parent.subject.user_id)
+        user = await call.db.read(_user_of, parent)
         subject = await call.db.read(_rescoped, user, scope, parent)
     elif identity.methods == ["application_credential"] and identity.application_credential is not None:
         user, credential = await _by_credential(call, identity.application_credential)
@@ -41,26 +47,47 @@ async def create_token(call: Call, body: AuthRequest) -> Reply:
     else:
         raise Unauthorized(f"One method at a time is served, of {', '.join(METHODS)}.")
     text, claims = call.deps.tokens.mint(subject, tuple(identity.methods), parent, tokens_from=user.tokens_from)
-    return json_reply(shown(call, claims), headers=(("X-Subject-Token", text),))
+    return json_reply(await shown(call, claims), headers=(("X-Subject-Token", text),))
 
 
 async def _by_password(call: Call, method: PasswordMethod) -> User:
     user = await call.db.read(_find_user, method.user)
-    matches = await call.deps.passwords.verify(None if user is None else user.password_hash, method.user.password)
-    if user is None or not matches or not user.enabled:
-        raise Unauthorized(_WRONG)
+    named = method.user.id or method.user.name or ""
+    async with checking(call, named, None if user is None else user.id) as asker:
+        password_hash = None if user is None else user.password_hash
+        matches = await call.deps.passwords.verify(password_hash, method.user.password, asker)
+        if user is None or not matches or not user.enabled:
+            raise Unauthorized(_WRONG)
     return user
+
+
+@asynccontextmanager
+async def checking(call: Call, named: str, user_id: str | None) -> AsyncGenerator[Asker]:
+    """Look at a password or a secret of whom the caller says to be; what is raised meanwhile is a refused log-in."""
+    asker = call.deps.log_ins.asker(call.peer, user_id or named)
+    try:
+        yield asker
+    except (Unauthorized, Overloaded) as exc:
+        await call.deps.log_ins.refused(asker, exc, user_id)
+        raise
+    call.deps.log_ins.succeeded(asker)
 
 
 async def _by_credential(call: Call, method: CredentialMethod) -> tuple[User, ApplicationCredential]:
     user, credential = await call.db.read(_find_credential, method)
     secret_hash = None if credential is None else credential.secret_hash
-    matches = await call.deps.passwords.verify(secret_hash, method.secret)
-    if user is None or credential is None or not matches or not user.enabled:
-        raise Unauthorized(_WRONG)
-    if credential.expires_at is not None and credential.expires_at <= call.deps.clock.now():
-        raise Unauthorized(_WRONG)
+    async with checking(call, method.id or method.name or "", None if user is None else user.id) as asker:
+        matches = await call.deps.passwords.verify(secret_hash, method.secret, asker)
+        if user is None or credential is None or not matches or not user.enabled:
+            raise Unauthorized(_WRONG)
+        if credential.expires_at is not None and credential.expires_at <= call.deps.clock.now():
+            raise Unauthorized(_WRONG)
     return user, credential
+
+
+def own_turn(call: Call) -> Asker:
+    """Whose turn it is to have a password hashed: of a user who is logged in, from wherever."""
+    return Asker(f"user {call.context.user_id}", call.context.user_id)
 
 
 def _find_credential(
@@ -84,24 +111,37 @@ def _find_user(connection: sa.Connection, asked: UserName) -> User | None:
     return readers.find_user(connection, name=asked.name)
 
 
-def _user_by_id(connection: sa.Connection, user_id: str) -> User:
-    user = readers.find_user(connection, user_id=user_id)
-    if user is None:
+def _user_of(connection: sa.Connection, parent: Claims) -> User:
+    user = readers.find_user(connection, user_id=parent.subject.user_id)
+    if user is None or not user.enabled or user.tokens_from != parent.tokens_from:
         raise Unauthorized(_WRONG)
     return user
+
+
+def _check_still(connection: sa.Connection, user: User) -> None:
+    """That the user is who was read before the password was looked at, which takes its time.  Raises Unauthorized.
+
+    This only makes the answer an honest one: a change that comes after it ends the token all the same.
+    """
+    now = readers.find_user(connection, user_id=user.id)
+    if now is None or not now.enabled or now.tokens_from != user.tokens_from:
+        raise Unauthorized(_WRONG)
 
 
 def _scoped(connection: sa.Connection, user: User, scope: Scope | str | None) -> Subject:
     """The user in the project that was asked for, or in the default one.  A default project in which there is no role
     (any more) makes an unscoped token, as none does.  Raises Unauthorized."""
+    _check_still(connection, user)
     if scope is None and user.default_project_id is not None:
         default = readers.find_project(connection, project_id=user.default_project_id)
         return _in_project(connection, user, default) or _unscoped(user)
     if scope is None or isinstance(scope, str):
         return _unscoped(user)
-    if scope.project is None:
-        raise Unauthorized("Only a project can be the scope of a token.")
-    return _must(_in_project(connection, user, _find_project(connection, scope.project)))
+    if scope.project is not None:
+        return _must(_in_project(connection, user, _find_project(connection, scope.project)))
+    if scope.domain is not None and not is_ours(scope.domain):
+        raise Unauthorized(_WRONG)
+    return _must(_beyond_projects(connection, user, Target.SYSTEM if scope.domain is None else Target.DOMAIN))
 
 
 def _rescoped(connection: sa.Connection, user: User, scope: Scope | str | None, parent: Claims) -> Subject:
@@ -117,11 +157,14 @@ def _rescoped(connection: sa.Connection, user: User, scope: Scope | str | None, 
         return _must(None if credential is None else _of_credential(connection, user, credential))
     if scope is None and subject.project_id:
         return _must(_in_project(connection, user, readers.find_project(connection, project_id=subject.project_id)))
+    if scope is None and subject.scope:
+        return _must(_beyond_projects(connection, user, Target(subject.scope)))
     return _unscoped(user) if scope is None else _scoped(connection, user, scope)
 
 
 def _of_credential(connection: sa.Connection, user: User, credential: ApplicationCredential) -> Subject:
     """The user with those of the credential's roles that he still has.  Raises Unauthorized when none are left."""
+    _check_still(connection, user)
     project = readers.find_project(connection, project_id=credential.project_id)
     return _must(_in_project(connection, user, project, credential))
 
@@ -136,6 +179,11 @@ def _in_project(
         roles = tuple(role for role in roles if role in credential.roles)
         reference = CredentialRef(credential.id, credential.name, restricted=not credential.unrestricted)
     return Subject(user.id, user.name, project.id, project.name, roles, reference) if roles else None
+
+
+def _beyond_projects(connection: sa.Connection, user: User, scope: Target) -> Subject | None:
+    roles = with_implied(readers.roles_beyond_projects(connection, user.id, scope))
+    return Subject(user.id, user.name, "", "", roles, scope=scope) if roles else None
 
 
 def _unscoped(user: User) -> Subject:

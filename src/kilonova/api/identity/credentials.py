@@ -4,14 +4,17 @@
 Source: Identity API v3 reference, "Application Credentials".
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.identity.auth import own_turn
 from kilonova.api.identity.domain import collection
 from kilonova.api.identity.edit import edited
+from kilonova.api.identity.filters import matching
 from kilonova.api.identity.models import CreateCredential, NewCredential, RoleRef
-from kilonova.api.identity.roles import role_id
+from kilonova.api.identity.roles import role_ids
 from kilonova.base.errors import Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import identity as readers
 from kilonova.objects.identity import ApplicationCredential
@@ -21,14 +24,14 @@ SECRET_BYTES = 48
 
 async def list_credentials(call: Call) -> Reply:
     """GET /v3/users/{id}/application_credentials."""
-    name = call.query.text("name")
-    found = await call.db.read(readers.list_credentials, call.params["user_id"])
-    return collection(call, "application_credentials", [_view(call, one) for one in found if name in (None, one.name)])
+    found, ids = await call.db.read(readers.list_credentials, call.params["user_id"]), await role_ids(call)
+    shown = [_view(call, one, ids) for one in found]
+    return collection(call, "application_credentials", matching(call.query, shown))
 
 
 async def show_credential(call: Call) -> Reply:
     """GET /v3/users/{id}/application_credentials/{id}: without its secret, which nobody has any more."""
-    return json_reply({"application_credential": _view(call, await _find(call))})
+    return json_reply({"application_credential": _view(call, await _find(call), await role_ids(call))})
 
 
 async def create_credential(call: Call, body: CreateCredential) -> Reply:
@@ -43,21 +46,22 @@ async def create_credential(call: Call, body: CreateCredential) -> Reply:
         raise InvalidInput("access_rules are not supported here.", path="application_credential.access_rules")
     # A secret that begins with a hyphen would be an option on a command line.
     secret = asked.secret or call.deps.clock.new_secret(SECRET_BYTES).lstrip("-")
-    now = call.deps.clock.now()
+    ids = await role_ids(call)
+    now, claims = call.deps.clock.now(), call.deps.tokens.verify(call.headers["x-auth-token"])
     credential = ApplicationCredential(
         id=call.deps.clock.new_id().replace("-", ""),
         user_id=context.user_id,
         project_id=context.project_id,
         name=asked.name,
         description=asked.description or "",
-        secret_hash=await call.deps.passwords.hash(secret),
-        roles=context.roles if not asked.roles else tuple(sorted({_role(call, one) for one in asked.roles})),
+        secret_hash=await call.deps.passwords.hash(secret, own_turn(call)),
+        roles=context.roles if not asked.roles else tuple(sorted({_role(call, one, ids) for one in asked.roles})),
         unrestricted=bool(asked.unrestricted),
         expires_at=_expiry(asked, now),
         created_at=now,
     )
-    await call.deps.identity.create_credential(credential)
-    return json_reply({"application_credential": {**_view(call, credential), "secret": secret}})
+    await call.deps.identity.create_credential(credential, claims.tokens_from)
+    return json_reply({"application_credential": {**_view(call, credential, ids), "secret": secret}})
 
 
 async def delete_credential(call: Call) -> Reply:
@@ -82,10 +86,10 @@ async def _find(call: Call) -> ApplicationCredential:
     return credential
 
 
-def _role(call: Call, asked: RoleRef) -> str:
+def _role(call: Call, asked: RoleRef, ids: Mapping[str, str]) -> str:
     """The name of a role that the token has.  Raises InvalidInput for any other."""
     for name in call.context.roles:
-        if asked.name == name or (asked.name is None and asked.id == role_id(name)):
+        if asked.name == name or (asked.name is None and asked.id == ids[name]):
             return name
     wanted = (asked.name or asked.id or "")[:64]
     raise InvalidInput(
@@ -107,7 +111,7 @@ def _expiry(asked: NewCredential, now: datetime) -> datetime | None:
     return at
 
 
-def _view(call: Call, one: ApplicationCredential) -> dict[str, Any]:
+def _view(call: Call, one: ApplicationCredential, ids: Mapping[str, str]) -> dict[str, Any]:
     path = f"/users/{one.user_id}/application_credentials/{one.id}"
     return {
         "id": one.id,
@@ -115,7 +119,7 @@ def _view(call: Call, one: ApplicationCredential) -> dict[str, Any]:
         "description": one.description,
         "project_id": one.project_id,
         "user_id": one.user_id,
-        "roles": [{"id": role_id(name), "name": name, "domain_id": None} for name in one.roles],
+        "roles": [{"id": ids[name], "name": name, "domain_id": None} for name in one.roles],
         # Without a zone, to the microsecond: Identity writes it so here, and clients parse it back.
         "expires_at": None if one.expires_at is None else one.expires_at.strftime("%Y-%m-%dT%H:%M:%S.%f"),
         "unrestricted": one.unrestricted,

@@ -4,8 +4,10 @@
 from typing import Any
 
 from kilonova.api.call import Call, Reply, json_reply
-from kilonova.api.identity.domain import DOMAIN, check_domain, collection, in_domain, refuse_unkept
+from kilonova.api.identity.auth import checking, own_turn
+from kilonova.api.identity.domain import DOMAIN, check_domain, check_id, collection, refuse_unkept
 from kilonova.api.identity.edit import edited
+from kilonova.api.identity.filters import matching
 from kilonova.api.identity.models import ChangePassword, CreateUser, UpdateUser, UserFields
 from kilonova.base.errors import Unauthorized
 from kilonova.db.readers import identity as readers
@@ -16,36 +18,31 @@ from kilonova.rpcapi import identity as rows
 async def list_users(call: Call) -> Reply:
     """GET /v3/users."""
     users = await call.db.read(readers.list_users)
-    name, enabled = call.query.text("name"), call.query.boolean("enabled")
-    found = [
-        _view(call, user)
-        for user in users
-        if name in (None, user.name) and enabled in (None, user.enabled) and in_domain(call)
-    ]
-    return collection(call, "users", found)
+    return collection(call, "users", matching(call.query, [view(call, user) for user in users]))
 
 
 async def show_user(call: Call) -> Reply:
     """GET /v3/users/{id}: by id only; a name is 404."""
     user = await call.db.read(readers.get_user, call.params["user_id"])
-    return json_reply({"user": _view(call, user)})
+    return json_reply({"user": view(call, user)})
 
 
 async def create_user(call: Call, body: CreateUser) -> Reply:
     """POST /v3/users.  One without a password cannot log in until an administrator sets one."""
     asked = body.user
-    await _check(call, asked)
+    await _check(call, asked, None)
     user = User(
         id=call.deps.clock.new_id().replace("-", ""),
         name=asked.name,
-        password_hash="" if asked.password is None else await call.deps.passwords.hash(asked.password),
+        password_hash="" if asked.password is None else await call.deps.passwords.hash(asked.password, own_turn(call)),
         default_project_id=asked.default_project_id or None,
         description=asked.description or "",
         enabled=asked.enabled is not False,
         email=asked.email or None,
+        extra=asked.attributes("user"),
     )
     await edited(call, call.deps.identity.create_user(user))
-    return json_reply({"user": _view(call, user)})
+    return json_reply({"user": view(call, user)})
 
 
 async def update_user(call: Call, body: UpdateUser) -> Reply:
@@ -53,15 +50,18 @@ async def update_user(call: Call, body: UpdateUser) -> Reply:
     tokens."""
     asked = body.user
     user = await call.db.read(readers.get_user, call.params["user_id"])
-    await _check(call, asked)
+    await _check(call, asked, user.id)
     request = rows.UpdateUser(
         user_id=user.id,
         name=asked.name,
-        password_hash=None if asked.password is None else await call.deps.passwords.hash(asked.password),
+        password_hash=None
+        if asked.password is None
+        else await call.deps.passwords.hash(asked.password, own_turn(call)),
         default_project_id=_cleared(asked, "default_project_id"),
         description=asked.description,
         enabled=asked.enabled,
         email=_cleared(asked, "email"),
+        extra=asked.attributes("user") or None,
     )
     await edited(call, call.deps.identity.update_user(request))
     return await show_user(call)
@@ -83,23 +83,28 @@ async def delete_user(call: Call) -> Reply:
 async def change_password(call: Call, body: ChangePassword) -> Reply:
     """POST /v3/users/{id}/password: by who knows the old one.  All tokens of the user end, this one among them."""
     user = await call.db.read(readers.get_user, call.params["user_id"])
-    if not await call.deps.passwords.verify(user.password_hash, body.user.original_password):
-        raise Unauthorized("The original password is wrong.")
-    password_hash = await call.deps.passwords.hash(body.user.password)
-    await edited(call, call.deps.identity.update_user(rows.UpdateUser(user.id, password_hash=password_hash)))
+    async with checking(call, user.id, user.id) as asker:
+        if not await call.deps.passwords.verify(user.password_hash, body.user.original_password, asker):
+            raise Unauthorized("The original password is wrong.")
+    password_hash = await call.deps.passwords.hash(body.user.password, own_turn(call))
+    request = rows.UpdateUser(user.id, password_hash=password_hash, old_hash=user.password_hash)
+    await edited(call, call.deps.identity.update_user(request))
     return Reply()
 
 
-async def _check(call: Call, asked: UserFields) -> None:
+async def _check(call: Call, asked: UserFields, user_id: str | None) -> None:
     """Raises InvalidInput, NotFound (the default project)."""
+    check_id("user", asked.id, user_id)
     check_domain(asked.domain_id)
     refuse_unkept("user", options=asked.options, federated=asked.federated)
     if asked.default_project_id:
         await call.db.read(readers.get_project, asked.default_project_id)
 
 
-def _view(call: Call, user: User) -> dict[str, Any]:
+def view(call: Call, user: User) -> dict[str, Any]:
+    """A user as Identity shows it."""
     shown: dict[str, Any] = {
+        **user.extra,
         "id": user.id,
         "name": user.name,
         "domain_id": DOMAIN["id"],

@@ -11,13 +11,14 @@ from dataclasses import replace
 
 import structlog
 
-from kilonova.api.body import check_declared_length
+from kilonova.api.body import check_declared_length, declared_length
 from kilonova.api.call import Call, Reply
 from kilonova.api.deps import ApiDeps
 from kilonova.api.faults import HttpError
 from kilonova.api.image import ranges
 from kilonova.api.image.images import find, find_own
-from kilonova.base.errors import Conflict, Forbidden, InvalidInput, KilonovaError, NotFound, StorageFull
+from kilonova.api.image.room import FIRST_BYTES, Room
+from kilonova.base.errors import Conflict, Forbidden, InvalidInput, KilonovaError, NotFound, StorageFull, TooLarge
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import catalogue
 from kilonova.objects.image import WITH_BYTES, Image, ImageStatus
@@ -44,34 +45,38 @@ async def upload(call: Call) -> Reply:
     if image.status is not ImageStatus.QUEUED:
         raise Conflict(f"Image status transition from {image.status} to saving is not allowed")
     check_declared_length(call.headers, call.deps.settings.max_image_bytes)
-    deps = call.deps
-    saving = replace(image, status=ImageStatus.SAVING, updated_at=deps.clock.now())
-    await deps.conductor.update_image(saving, expected=image)
+    declared = declared_length(call.headers)
+    await call.deps.images.check_room(declared or 0)
+    room, now = Room(call, image), call.deps.clock.now()
+    reserved = FIRST_BYTES if declared is None else declared
+    await room.take(replace(image, status=ImageStatus.SAVING, reserved=reserved, updated_at=now))
     try:
-        await _save(call, saving, image.disk_format)
+        await _save(call, room, image.disk_format)
     except BaseException:
-        await _release(deps, saving)
+        await _release(call.deps, room.image)
         raise
     return Reply()
 
 
-async def _save(call: Call, image: Image, disk_format: str) -> None:
-    store = call.deps.images
+async def _save(call: Call, room: Room, disk_format: str) -> None:
+    store, image_id = call.deps.images, room.image.id
     try:
-        stored = await store.write(image.id, call.chunks, call.deps.settings.max_image_bytes)
+        stored = await store.write(image_id, room.chunks(), call.deps.settings.max_image_bytes)
     except OSError as exc:
         if exc.errno not in _FULL:
             raise
         raise StorageFull(f"The image's bytes cannot be stored now: {exc.strerror}. Try again later.") from exc
     try:
         _check_md5(call, stored.md5)
-        virtual_size = await store.inspect(image.id, disk_format)
+        empty = stored.size == 0 and disk_format == "raw"  # (an image all the same; no server boots from it)
+        virtual_size = 0 if empty else await store.inspect(image_id, disk_format)
     except BaseException:
-        await store.delete(image.id)
+        await store.delete(image_id)
         raise
     active = replace(
-        image,
+        room.image,
         status=ImageStatus.ACTIVE,
+        reserved=0,
         size=stored.size,
         virtual_size=virtual_size,
         checksum=stored.md5,
@@ -79,9 +84,9 @@ async def _save(call: Call, image: Image, disk_format: str) -> None:
         updated_at=call.deps.clock.now(),
     )
     try:
-        await call.deps.conductor.update_image(active, expected=image)
-    except NotFound:  # deleted meanwhile
-        await store.delete(image.id)
+        await room.take(active)
+    except (NotFound, TooLarge):  # deleted meanwhile; the quota is smaller than it was
+        await store.delete(image_id)
         raise
     # After any other failure the record may be active nonetheless, so the bytes stay; the next start sweeps.
 
@@ -95,7 +100,7 @@ def _check_md5(call: Call, found: str) -> None:
 
 async def _release(deps: ApiDeps, image: Image) -> None:
     """Back to queued; when even that fails, the next start does it (see `recover`)."""
-    queued = replace(image, status=ImageStatus.QUEUED, updated_at=deps.clock.now())
+    queued = replace(image, status=ImageStatus.QUEUED, reserved=0, updated_at=deps.clock.now())
     try:
         async with asyncio.timeout(RELEASE_LIMIT_S):
             await deps.conductor.update_image(queued, expected=image)
@@ -108,7 +113,7 @@ async def _release(deps: ApiDeps, image: Image) -> None:
 async def recover(deps: ApiDeps) -> None:
     """Before the first request of the only API process: images whose upload died with an earlier process are queued
     again, and files that belong to no image are removed."""
-    images: list[Image] = await deps.db.read(catalogue.list_images, "", admin=True)
+    images: list[Image] = await deps.db.read(catalogue.list_images, "", admin=True, community=True)
     in_the_making = await deps.db.read(read_actions.images_in_the_making)
     for image in images:
         if image.status is ImageStatus.SAVING and image.id not in in_the_making:
@@ -122,7 +127,7 @@ async def download(call: Call) -> Reply:
     image = await find(call)
     if image.status is ImageStatus.DEACTIVATED and not call.context.is_admin:
         raise Forbidden(f"The image {image.id} is deactivated: whoever owns it has to say that it may be used.")
-    if image.status not in WITH_BYTES or not image.size:
+    if image.status not in WITH_BYTES or image.size is None:
         return Reply(status=204)
     part = ranges.asked(call.headers, image.size)
     if part is not None:

@@ -12,6 +12,7 @@ from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.faults import HttpError
 from kilonova.api.ids import is_uuid
 from kilonova.api.image.fields import SETTABLE, applied, current, refuse_read_only
+from kilonova.api.image.room import within_quota
 from kilonova.api.image.view import member_schema, schema, view
 from kilonova.base.errors import Conflict, Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import catalogue
@@ -82,7 +83,8 @@ async def create(call: Call, data: bytes) -> Reply:
         updated_at=now,
     )
     image = replace(applied(blank, asked, call), updated_at=now)
-    await call.deps.conductor.create_image(image)
+    async with within_quota():
+        await call.deps.conductor.create_image(image)
     return json_reply(view(image), headers=(("Location", call.links.to(f"/images/{image.id}")),))
 
 
@@ -228,18 +230,6 @@ async def list_tasks(call: Call) -> Reply:
     """GET /images/{id}/tasks: there are none."""
     await find(call)
     return json_reply({"tasks": []})
-
-
-async def list_members(call: Call) -> Reply:
-    """GET /images/{id}/members: there are none."""
-    await find(call)
-    return json_reply({"members": [], "schema": "/v2/schemas/members"})
-
-
-async def add_member(call: Call) -> Reply:
-    """POST /images/{id}/members: refused."""
-    await find_own(call)
-    raise Forbidden("Images are not shared with single projects here; an administrator can make one public.")
 
 
 async def show_import(_call: Call) -> Reply:

@@ -4,7 +4,6 @@
 What SQL dialects do differently (regular expressions, JSON arrays) is matched here, on the few columns that it needs.
 """
 
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,7 +14,7 @@ import sqlalchemy as sa
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.db import rows
 from kilonova.db.readers.hosts import COMPUTE
-from kilonova.db.readers.patterns import compiled, literal
+from kilonova.db.readers.patterns import Budget, Search, literal
 from kilonova.db.schema import instances, services
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.instance import Instance
@@ -102,14 +101,16 @@ _DEFAULT_SORT = (("created_at", True), ("id", True))
 def page(connection: sa.Connection, query: ServerQuery) -> list[Instance]:
     """A page of instances.
 
-    Raises InvalidInput for an unknown marker and for a regular expression that is none or that could take long.
+    Raises InvalidInput for an unknown marker and for a regular expression that is none, or takes long.
     """
     keys = [(_sort_key(name), descending) for name, descending in (*query.sort, *_DEFAULT_SORT)]
     where = _conditions(query)
     if query.marker is not None:
         where.append(_after(connection, query, keys))
     order = [key.desc() if descending else key.asc() for key, descending in keys]
-    name, ip = _name(connection, query, where), _pattern("ip", query.ip)
+    budget = Budget()
+    name = _name(connection, query, where, budget)
+    ip = None if query.ip is None else Search("ip", query.ip, budget)
     if name is None and ip is None and query.tags == TagFilter():
         found = connection.execute(sa.select(instances).where(*where).order_by(*order).limit(query.limit))
         return [rows.instance_from(row) for row in found.mappings()]
@@ -130,11 +131,9 @@ def page(connection: sa.Connection, query: ServerQuery) -> list[Instance]:
     return _in_order(connection, ids)
 
 
-def _pattern(argument: str, text: str | None) -> re.Pattern[str] | None:
-    return None if text is None else compiled(argument, text)
-
-
-def _name(connection: sa.Connection, query: ServerQuery, where: list[sa.ColumnElement[bool]]) -> re.Pattern[str] | None:
+def _name(
+    connection: sa.Connection, query: ServerQuery, where: list[sa.ColumnElement[bool]], budget: Budget
+) -> Search | None:
     """What names are searched for; None when `where` says it all.
 
     Clients ask for a server by its very name, without escaping it: that one is found, also where its name is no regular
@@ -144,7 +143,7 @@ def _name(connection: sa.Connection, query: ServerQuery, where: list[sa.ColumnEl
     if text is None or literal(text) is not None:
         return None
     try:
-        return compiled("name", text)
+        return Search("name", text, budget)
     except InvalidInput:
         named = instances.c.name == text
         if connection.execute(sa.select(instances.c.id).where(*where, named).limit(1)).first() is None:
@@ -153,11 +152,11 @@ def _name(connection: sa.Connection, query: ServerQuery, where: list[sa.ColumnEl
         return None
 
 
-def _matches(row: sa.RowMapping, name: re.Pattern[str] | None, ip: re.Pattern[str] | None, query: ServerQuery) -> bool:
+def _matches(row: sa.RowMapping, name: Search | None, ip: Search | None, query: ServerQuery) -> bool:
     tags = query.tags
-    if name is not None and row["name"] != query.name and name.search(row["name"]) is None:
+    if name is not None and row["name"] != query.name and not name.finds(row["name"]):
         return False
-    if ip is not None and not any(ip.search(address["address"]) for address in row["addresses"]):
+    if ip is not None and not any(ip.finds(address["address"]) for address in row["addresses"]):
         return False
     return tags == TagFilter() or tags.takes(row["tags"])
 
@@ -222,6 +221,8 @@ def _sort_key(name: str) -> sa.ColumnElement[Any]:
     if name in ("image_id", "flavor_id"):
         return instances.c[name.removesuffix("_id")]["id"].as_string()
     column = instances.c[name]
+    if isinstance(column.type, sa.Boolean):  # it has no order that every database knows
+        return sa.cast(column, sa.Integer)
     if not column.nullable:
         return column
     return sa.func.coalesce(column, sa.literal(_NEVER if name.endswith("_at") else "", column.type))

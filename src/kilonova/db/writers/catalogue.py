@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writing flavors, images and key pairs."""
+"""Writing flavors, images with whom they are shared, and key pairs."""
+
+from dataclasses import asdict
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert as upsert
 
 from kilonova.base.errors import Conflict, NotFound
 from kilonova.db import rows
-from kilonova.db.schema import flavor_access, flavors, images, keypairs
+from kilonova.db.schema import deleted_images, flavor_access, flavors, image_members, images, keypairs
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId, ImageId
-from kilonova.objects.image import Image
+from kilonova.objects.image import WITH_BYTES, Image, ImageMember
 from kilonova.objects.keypair import Keypair
 
 
@@ -48,18 +51,20 @@ def delete_keypair(connection: sa.Connection, user_id: str, name: str) -> None:
 
 
 def create_image(connection: sa.Connection, image: Image) -> None:
-    """Raises Conflict if the id is taken by another image."""
+    """Raises Conflict if the id is another image's, or was one's that was deleted."""
     row = connection.execute(sa.select(images).where(images.c.id == image.id)).mappings().first()
     if row is not None:
         if row["owner"] == image.owner and row["created_at"] == image.created_at:
             return
         raise Conflict(f"Image ID {image.id} already exists.")
+    if connection.execute(sa.select(deleted_images).where(deleted_images.c.id == image.id)).first() is not None:
+        raise Conflict(f"Image ID {image.id} already exists.")
     connection.execute(sa.insert(images).values(**rows.image_to(image)))
 
 
-def update_image(connection: sa.Connection, image: Image, expected: Image | None) -> None:
-    """Replace the record; with `expected` only if it is still that one.  Raises NotFound, Conflict.  A repeat of what
-    was done is accepted."""
+def update_image(connection: sa.Connection, image: Image, expected: Image | None) -> Image:
+    """Replace the record, and return what it was; with `expected` only if it is still that one.  Raises NotFound,
+    Conflict.  A repeat of what was done is accepted."""
     row = connection.execute(sa.select(images).where(images.c.id == image.id)).mappings().first()
     if row is None:
         raise NotFound(f"Image {image.id} could not be found.", image_id=image.id)
@@ -68,6 +73,7 @@ def update_image(connection: sa.Connection, image: Image, expected: Image | None
         raise Conflict(f"Image {image.id} was changed meanwhile; look at it again.", image_id=image.id)
     values = {k: v for k, v in rows.image_to(image).items() if k not in ("id", "created_at")}
     connection.execute(sa.update(images).where(images.c.id == image.id).values(**values))
+    return stored
 
 
 def delete_image(connection: sa.Connection, image_id: ImageId) -> None:
@@ -79,5 +85,27 @@ def delete_image(connection: sa.Connection, image_id: ImageId) -> None:
 
 
 def forget_image(connection: sa.Connection, image_id: ImageId) -> None:
-    """Whether it is protected or not: for what never became an image, or was never its owner's own."""
+    """Whether it is protected or not: for what never became an image, or was never its owner's own.  The id of one that
+    had bytes is not given again."""
+    status = connection.execute(sa.select(images.c.status).where(images.c.id == image_id)).scalar()
+    if status in WITH_BYTES:
+        connection.execute(upsert(deleted_images).values(id=image_id).on_conflict_do_nothing())
+    connection.execute(sa.delete(image_members).where(image_members.c.image_id == image_id))
     connection.execute(sa.delete(images).where(images.c.id == image_id))
+
+
+def insert_member(connection: sa.Connection, member: ImageMember) -> None:
+    connection.execute(sa.insert(image_members).values(asdict(member)))
+
+
+def update_member(connection: sa.Connection, member: ImageMember) -> None:
+    values = {"status": member.status, "updated_at": member.updated_at}
+    connection.execute(sa.update(image_members).where(*_is(member.image_id, member.project_id)).values(values))
+
+
+def delete_member(connection: sa.Connection, image_id: ImageId, project_id: str) -> None:
+    connection.execute(sa.delete(image_members).where(*_is(image_id, project_id)))
+
+
+def _is(image_id: ImageId, project_id: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return (image_members.c.image_id == image_id, image_members.c.project_id == project_id)

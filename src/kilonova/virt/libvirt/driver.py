@@ -30,6 +30,7 @@ from kilonova.virt.libvirt.disks import GIB, Disks, disk_short
 from kilonova.virt.libvirt.domain_xml import Cpu, Domain, Metadata
 from kilonova.virt.libvirt.guest import Ownership
 from kilonova.virt.libvirt.inheritance import Inheritance
+from kilonova.virt.libvirt.leases import Leases
 from kilonova.virt.libvirt.opening import Registrar
 from kilonova.virt.libvirt.pulse import Pulses
 from kilonova.virt.libvirt.resizing import LibvirtResizing
@@ -74,6 +75,8 @@ class LibvirtDriver(power.MemoryDisksFigures, LibvirtResizing):
         self._virt_type = checks.VirtType(settings.default.state_path)
         self._backend = network.backend_of(settings.network.backend, self.connection.uri)
         self._networks: network.Found | None = None
+        nat = settings.network.name if self._backend == "nat" else ""
+        self._leases = Leases(nat, self._settling, virtapi.clock)
         self._known: dict[InstanceId, Ownership] = {}
         self._all_known = False
         self._destroying: set[InstanceId] = set()
@@ -169,8 +172,9 @@ class LibvirtDriver(power.MemoryDisksFigures, LibvirtResizing):
             found = await self._control("network", look)
             if not found.networks:  # one may be made meanwhile
                 return found
-            if not found.filter and any(one.backend != "user" for one in found.networks):
-                log.warning("guests can send from addresses that are not theirs: libvirt has no such filter here")
+            network.warn(found)
+            if not self.read_only:
+                await self._leases.sweep()
             self._networks = found
         return self._networks
 
@@ -277,14 +281,11 @@ class LibvirtDriver(power.MemoryDisksFigures, LibvirtResizing):
     async def ensure_network(self, instance: Instance) -> None:
         self.refuse_if_read_only("ensure_network")
         await self._control("network", partial(network.plug, instance=instance, found=await self._found()))
+        await self._leases.free(instance)
 
     async def remove_network(self, instance: Instance) -> None:
         self.refuse_if_read_only("remove_network")
-        if self._backend == "nat":
-            for address in instance.addresses:
-                await self._control(
-                    "network", partial(network.release, name=self.settings.network.name, mac=address.mac)
-                )
+        await self._leases.give_back(instance)
 
     # -- domains -----------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol, TypeVar
 
+import structlog
+
 from kilonova.base.clock import Clock
 from kilonova.base.errors import HypervisorError
 from kilonova.base.threads import Workers
@@ -19,8 +21,10 @@ from kilonova.base.tools import run_limited
 from kilonova.objects.ids import InstanceId
 from kilonova.virt.libvirt import snapshot_job
 from kilonova.virt.libvirt.connection import Hop
-from kilonova.virt.libvirt.disks import GIB, QEMU_IMG_LIMIT_S, Disks, fsync_directory
+from kilonova.virt.libvirt.disks import QEMU_IMG_LIMIT_S, Disks, fsync_directory
 from kilonova.virt.libvirt.snapshot_job import Job
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -140,10 +144,8 @@ class Snapshots:
         needed = 2 * int(json.loads(await run_limited(argv, limit_s=QEMU_IMG_LIMIT_S))["required"])
         total, free = await self._disks.space()
         if free - needed < self._watermark(total):
-            raise HypervisorError(
-                f"There is no room for an image of guest {instance_id} on its host: it takes up to "
-                f"{needed / GIB:.1f} GiB, and {free / GIB:.1f} GiB are free."
-            )
+            log.warning("there is no room for an image", guest=instance_id, needed_bytes=needed, free_bytes=free)
+            raise HypervisorError(f"There is no room for an image of guest {instance_id} on its host.")
 
 
 def _unfinished(path: Path) -> Path:

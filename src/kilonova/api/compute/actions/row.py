@@ -49,6 +49,7 @@ async def dispatch(rows: Rows, call: Call, data: bytes, look: Callable[[Call], A
             await look(call)
         raise InvalidInput(f"There is no such action: {name[:64]}.", path=name[:64])
     call.permit(row.rule)
+    call.deps.room.check(call.context, "POST", row.rule)
     reply = await row.handler(call, validated_value(row.body, asked, call.version))
     return reply if reply.status is not None else replace(reply, status=row.success)
 

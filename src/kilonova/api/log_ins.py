@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a refused log-in costs: a count, a line as long as there are few, and a wait for the one who was wrong.
+
+Nobody is locked out: the wait holds back the answer to a wrong password, never the look at the next one.
+"""
+
+import ipaddress
+from collections.abc import Sequence
+
+import structlog
+
+from kilonova.base.clock import Clock
+from kilonova.base.errors import KilonovaError, Overloaded
+from kilonova.base.metrics import Metrics
+from kilonova.base.tasks import Supervisor
+from kilonova.config.api import Network
+from kilonova.identity.failures import Failures
+from kilonova.identity.turns import Asker
+
+log = structlog.get_logger(__name__)
+
+WINDOW_S = 60.0
+LINES = 10
+"""Lines in a window; what is refused beyond them is told as a number at the window's end."""
+
+_HOST_BITS = 64
+# Whoever has one IPv6 address has all of its /64.
+
+
+class LogIns:
+    """One per process; what was refused last is told under `tasks`."""
+
+    def __init__(self, clock: Clock, metrics: Metrics, trusted: Sequence[Network], tasks: Supervisor) -> None:
+        self._clock, self._metrics, self._trusted = clock, metrics, trusted
+        self._failures = Failures(clock)
+        self._until_s = 0.0
+        self._told: set[tuple[str, str, str]] = set()
+        self._untold = 0
+        tasks.periodic("refused-log-ins", WINDOW_S, self._round, limit_s=1)
+
+    def asker(self, peer: str, user: str) -> Asker:
+        """Who asks, by the address that the request came from and the user that it names."""
+        try:
+            address = ipaddress.ip_address(peer)
+        except ValueError:
+            return Asker(peer, user)
+        mapped = getattr(address, "ipv4_mapped", None)
+        address = mapped or address
+        trusted = any(address in network for network in self._trusted)
+        if address.version == 6:
+            peer = str(ipaddress.ip_network((address, _HOST_BITS), strict=False))
+        return Asker(peer if mapped is None else str(mapped), user, trusted)
+
+    def succeeded(self, asker: Asker) -> None:
+        """The peer knows what it says to know."""
+        self._failures.succeeded(asker)
+
+    async def refused(self, asker: Asker, why: KilonovaError, user_id: str | None) -> None:
+        """Count it, tell it, and wait before it is answered.  `user_id`: that of a user who is known; what else was
+        typed as a name is written nowhere, for it may be a password."""
+        reason = "overloaded" if isinstance(why, Overloaded) else "wrong"
+        self._metrics.log_in_refused(reason)
+        self._tell(reason, asker.peer, user_id or "unknown")
+        delay_s = self._failures.delay_s(asker)
+        if delay_s:
+            await self._clock.sleep(delay_s)
+
+    def _tell(self, reason: str, peer: str, user: str) -> None:
+        now = self._clock.monotonic()
+        if now >= self._until_s:
+            self._close_window()
+            self._until_s = now + WINDOW_S
+        key = (reason, peer, user)
+        if key in self._told or len(self._told) >= LINES:
+            self._untold += 1
+            return
+        self._told.add(key)
+        log.warning("a log-in was refused", reason=reason, peer=peer, user=user)
+
+    async def _round(self) -> None:
+        if self._clock.monotonic() >= self._until_s:
+            self._close_window()
+
+    def _close_window(self) -> None:
+        """Say how many were refused without a line of their own; nothing when there were none."""
+        if self._untold:
+            log.warning("more log-ins were refused", count=self._untold)
+        self._told.clear()
+        self._untold = 0

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether there is room to record anything, and what goes on while there is none (docs/adr/0014).
+
+Deletes, stops and an administrator's hand go on; what would only take more is refused, before it is begun.
+"""
+
+import asyncio
+import os
+from pathlib import Path
+
+import structlog
+
+from kilonova.base.context import RequestContext
+from kilonova.base.errors import StorageFull
+from kilonova.base.tasks import Supervisor
+from kilonova.base.threads import Workers
+from kilonova.db.engine import Database
+
+log = structlog.get_logger(__name__)
+
+FLOOR_BYTES = 64 << 20
+PARTS = 20
+"""With less than FLOOR_BYTES free, or on a small disk with less than one part of so many, it counts as full."""
+PERIOD_S = 5.0
+LOOK_LIMIT_S = 2.0
+
+ON_FULL = frozenset(
+    {
+        "os_compute_api:servers:stop",
+        "os_compute_api:servers:confirm_resize",
+        "os_compute_api:servers:revert_resize",
+        "os_compute_api:os-deferred-delete:force",
+        "os_compute_api:os-shelve:shelve_offload",
+        "os_compute_api:os-pause-server:pause",
+        "os_compute_api:os-console-output",
+        "os_compute_api:os-remote-consoles",
+        "identity:authenticate",
+        "identity:change_password",
+    }
+)
+"""Rules of what anybody may still do besides reading and deleting: it gives room back, or takes none."""
+_TAKE_NONE = frozenset({"GET", "HEAD", "DELETE"})
+
+
+class Room:
+    """Of the file system on which `state` is; looked at every PERIOD_S seconds under `tasks`."""
+
+    def __init__(self, state: Path, workers: Workers, db: Database, tasks: Supervisor) -> None:
+        self._state, self._workers, self._db = state, workers, db
+        self._full = ""
+        tasks.periodic("room", PERIOD_S, self._look, limit_s=LOOK_LIMIT_S)
+
+    def check(self, context: RequestContext, method: str, rule: str) -> None:
+        """Raises StorageFull for what has to wait until there is room."""
+        if self._full and method not in _TAKE_NONE and rule not in ON_FULL and not context.is_admin:
+            raise StorageFull(f"{self._full} Only deletes and stops are accepted until there is more.")
+
+    async def trouble(self) -> str:
+        """Why nothing can be recorded now, in one sentence; empty when it can."""
+        try:
+            async with asyncio.timeout(LOOK_LIMIT_S):
+                await self._look()
+        except TimeoutError:
+            return "The disk of the database does not answer."
+        return self._full or await self._db.trouble()
+
+    async def _look(self) -> None:
+        was, (self._full, free) = self._full, await self._workers.run(_full, self._state)
+        if self._full and not was:
+            words = "no room: only deletes, stops and what an administrator asks for are accepted"
+            log.error(words, why=self._full, place=str(self._state), free_bytes=free)
+        elif was and not self._full:
+            log.info("there is room again")
+
+
+def _full(state: Path) -> tuple[str, int]:
+    """What is wrong with the disk, for everybody to read, and the bytes that are free."""
+    try:
+        found = os.statvfs(state)
+    except OSError as exc:
+        return f"The disk of the database cannot be used: {exc.strerror}.", 0
+    free, total = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
+    return "" if free >= min(FLOOR_BYTES, total // PARTS) else "The disk of the database is full.", free

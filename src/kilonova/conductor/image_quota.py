@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a project's images may take: their number, and their bytes together, those of uploads under way among them.
+
+Each function is part of the transaction that takes the room, so that of two who want the last of it one gets it.
+Source of the names: Glance's unified limits, image_count_total and image_size_total (in MiB).
+"""
+
+import sqlalchemy as sa
+
+from kilonova.base.errors import OverQuota
+from kilonova.config.quota import QuotaSettings
+from kilonova.db.readers import catalogue as read
+from kilonova.db.readers import quotas as read_quotas
+from kilonova.db.writers import catalogue as write
+from kilonova.objects.image import Image
+from kilonova.objects.quota import UNLIMITED
+
+COUNT, SIZE_MIB = "image_count_total", "image_size_total"
+
+
+def create(connection: sa.Connection, image: Image, quotas: QuotaSettings | None) -> None:
+    """Record an image.  Raises Conflict, OverQuota; without `quotas` no limit holds."""
+    write.create_image(connection, image)
+    if quotas is None:
+        return
+    limits = read_quotas.limits(connection, quotas.defaults, image.owner)
+    most, most_mib = limits[COUNT], limits[SIZE_MIB]
+    if most == most_mib == UNLIMITED:
+        return
+    used = read.images_use(connection, image.owner)
+    if most != UNLIMITED and used.count > most:
+        raise OverQuota(f"The project has {used.count - 1} images already: its quota is {most}.", limit=most)
+    if most_mib != UNLIMITED and used.size_bytes >= most_mib << 20:
+        raise _too_large(most_mib)
+
+
+def update(connection: sa.Connection, image: Image, expected: Image | None, quotas: QuotaSettings | None) -> None:
+    """Replace an image's record; one that takes more room than before takes it of its owner's.  Raises NotFound,
+    Conflict, OverQuota."""
+    before = write.update_image(connection, image, expected)
+    if taken(image) > taken(before):
+        check_size(connection, image.owner, quotas)
+
+
+def check_size(connection: sa.Connection, project_id: str, quotas: QuotaSettings | None) -> None:
+    """Raises OverQuota when the project's images, with what the transaction did, have too many bytes."""
+    if quotas is None:
+        return
+    most_mib = read_quotas.limits(connection, quotas.defaults, project_id)[SIZE_MIB]
+    if most_mib != UNLIMITED and read.images_use(connection, project_id).size_bytes > most_mib << 20:
+        raise _too_large(most_mib)
+
+
+def taken(image: Image) -> int:
+    """Bytes that an image takes of its owner's room."""
+    return (image.size or 0) + image.reserved
+
+
+def _too_large(most_mib: int) -> OverQuota:
+    return OverQuota(f"The project's images would take more than its quota of {most_mib} MiB.", limit=most_mib)

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What members are told of failures names no host and no capacity."""
+
+import pytest
+
+from kilonova.objects.told import WITHOUT_REASONS, to_member
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("No valid host was found. RamFilter refused h1 (memory: asked for 128 MiB, 100 MiB free).", WITHOUT_REASONS),
+        ("libvirt on h1 does not answer: x", "libvirt on the host does not answer: x"),
+        ("libvirt on h1.example.net is away.", "libvirt on h1.example.net is away."),
+        ("Gave up on host h1.", "Gave up on the host."),
+        ("Host 'h1' is down", "the host is down"),
+        ("h1", "the host"),
+        ("h10 and xh1 and h1-a", "h10 and xh1 and h1-a"),
+        ("The image was deleted.", "The image was deleted."),
+    ],
+)
+def test_a_member_is_told(text: str, told: str) -> None:
+    assert to_member(text, (None, "", "h1")) == told
