@@ -17,6 +17,7 @@ from pathlib import Path
 
 from lab.common import TOP, VENV, environment
 from lab.mutant import Edit, Mutant, one
+from lab.mutants_edge import EDGE
 from lab.mutants_of_actions import MUTANTS_OF_ACTIONS
 from lab.mutants_of_hosts import MUTANTS_OF_HOSTS
 
@@ -85,6 +86,55 @@ MUTANTS: Sequence[Mutant] = (
         "api/console_socket.py",
         "return POLICY_VIOLATION,",
         "continue  #",
+    ),
+    one(
+        "the quota of images that are on their way in",
+        "tests/unit/conductor/test_image_quota.py",
+        "conductor/image_quota.py",
+        "if taken(image) > taken(before):",
+        "if image.size and taken(image) > taken(before):",
+    ),
+    one(
+        "the quota of images in number",
+        "tests/unit/conductor/test_image_quota.py",
+        "conductor/image_quota.py",
+        "if most != UNLIMITED and used.count > most:",
+        "if False:",
+    ),
+    one(
+        "room on the disk that images leave",
+        "tests/unit/images/test_store.py",
+        "images/store.py",
+        "if keep and free - more_bytes < keep:",
+        "if False:",
+    ),
+    one(
+        "pages that are written before they are free",
+        "tests/unit/db/test_reserve.py",
+        "db/reserve.py",
+        "        await self._db.write(_take_pages)\n",
+        "",
+    ),
+    one(
+        "what waits on a full disk",
+        "tests/service/test_api_full_disk.py",
+        "api/room.py",
+        "if self._full and method not in",
+        "if False and method not in",
+    ),
+    one(
+        "ids of deleted images",
+        "tests/unit/conductor/test_image_quota.py",
+        "db/writers/catalogue.py",
+        "if status in WITH_BYTES:",
+        "if False:",
+    ),
+    one(
+        "what members are told of hosts",
+        "tests/service/test_api_servers.py::test_no_host_is_told_by_the_server_itself",
+        "api/compute/server_view.py",
+        "message = fault.message if viewer.admin else",
+        "message = fault.message if True else",
     ),
     one(
         "a wrong password's answer that is held back",
@@ -302,6 +352,7 @@ MUTANTS: Sequence[Mutant] = (
         "            run.give_turn()  # one guest's call may never come back\n",
         "",
     ),
+    *(one(*words) for words in EDGE),
 )
 
 

@@ -23,6 +23,8 @@ from kilonova.config.load import Settings
 from kilonova.rpc.bus import SelfPing
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from kilonova.api.policy import Policy
     from kilonova.api.server import Server
     from kilonova.compute.manager import ComputeManager
@@ -86,11 +88,11 @@ class OneBox:
         self.manager.reload(fresh)
         self.images.keep_free(partial(kept_from_images, fresh.default))
 
-    def server(self) -> "Server":
+    def server(self, tls: "SSLContext | None" = None) -> "Server":
         """An HTTP server of the API that leaves signals to its owner."""
         from kilonova.api.server import make_server
 
-        return make_server(self.app)
+        return make_server(self.app, self.settings.api, tls)
 
 
 @asynccontextmanager

@@ -142,7 +142,7 @@ def test_a_role_that_is_made_permits_nothing_and_goes_from_everybody_with_its_en
 def test_a_role_on_the_system_looks_at_users_and_opens_no_project() -> None:
     async def main() -> None:
         async with running_api() as api:
-            ann, ann_id, home = await member(api, "ann")
+            (ann, ann_id, home), gardener = await member(api, "ann"), await made_role(api, "gardener")
             beyond = {"system": {"system": {"all": True}}, "domain": {"domain": {"name": "Default"}}}
             for kind, scope in beyond.items():
                 assert (await scoped(api, "ann", scope)).status_code == 401
@@ -169,8 +169,14 @@ def test_a_role_on_the_system_looks_at_users_and_opens_no_project() -> None:
                 assert kind in entry["scope"]
                 scopes = await identity(ann, "GET", "/auth/system" if kind == "system" else "/auth/domains")
                 assert len(scopes["system" if kind == "system" else "domains"]) == 1
+                # Another role there keeps no token alive that does not have it.
+                await identity(api, "PUT", f"{given}/{await role_id(api, 'member')}", status=204)
                 await identity(api, "DELETE", f"{given}/{await role_id(api, 'reader')}", status=204)
+                assert (await identity(api, "GET", given))["roles"][0]["name"] == "member"
+                await identity(api, "PUT", f"{given}/{gardener}", status=204)
+                await identity(api, "DELETE", f"{given}/{await role_id(api, 'member')}", status=204)
                 await identity(one, "GET", "/users", status=401)
+                await identity(api, "DELETE", f"{given}/{gardener}", status=204)
             # A role in a project is none beyond it, and none beyond is one in a project.
             for wrong in ({}, {"system": {"all": False}}, {**beyond["system"], **beyond["domain"]}):
                 assert (await scoped(api, "ann", wrong)).status_code == 400

@@ -263,6 +263,7 @@ def simulated_settings(state: Path) -> Settings:
         ("DEFAULT", "state_path"): str(state),
         ("DEFAULT", "action_poll_interval"): 5.0,
         ("DEFAULT", "shutdown_timeout"): 5.0,
+        ("api", "allowed_hosts"): ["sim"],
     }
     return load(overrides=overrides)
 

@@ -17,8 +17,9 @@ from starlette.types import Receive, Scope, Send
 from kilonova.api.bearer import context_of
 from kilonova.api.call import JSON
 from kilonova.api.deps import ApiDeps
+from kilonova.api.edge import Edge
 from kilonova.api.faults import answer, fault
-from kilonova.api.wire import base_of, headers_of
+from kilonova.api.wire import base_of
 from kilonova.base.clock import new_request_id
 from kilonova.base.errors import Forbidden, InvalidInput, InvalidState, KilonovaError, NotFound, Unauthorized
 from kilonova.db.readers import instances
@@ -42,11 +43,11 @@ NORMAL, UNSUPPORTED, POLICY_VIOLATION, TRY_AGAIN_LATER = 1000, 1003, 1008, 1013
 RULE = "os_compute_api:os-remote-consoles"
 
 
-async def serve(scope: Scope, receive: Receive, send: Send, deps: ApiDeps) -> None:
+async def serve(scope: Scope, receive: Receive, send: Send, deps: ApiDeps, edge: Edge) -> None:
     """One websocket, from its handshake to its end.  A refusal is an HTTP answer with a fault in it."""
     await receive()  # websocket.connect
     try:
-        grant = await _granted(scope, deps)
+        grant = await _granted(scope, deps, edge)
         stream = await _open(grant, deps)
     except Exception as exc:
         await _refuse(send, exc, new_request_id(deps.clock))
@@ -61,8 +62,9 @@ async def serve(scope: Scope, receive: Receive, send: Send, deps: ApiDeps) -> No
         await stream.close()
 
 
-async def _granted(scope: Scope, deps: ApiDeps) -> Grant:
-    headers = headers_of(scope)
+async def _granted(scope: Scope, deps: ApiDeps, edge: Edge) -> Grant:
+    headers = edge.headers(scope)
+    edge.check_host(scope, headers)
     if scope["path"] != PATH:
         raise NotFound("The resource could not be found.")
     check_origin(scope, headers, deps.console.allowed_origins)

@@ -59,7 +59,7 @@ class _Member(tarfile.TarInfo):
     """One whose extended headers, which tarfile reads into memory, are as short as any of ours."""
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> Self:
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         found = super().frombuf(buf, encoding, errors)
         if found.type in _EXTENDED and found.size > MOST_EXTENDED_BYTES:
             raise tarfile.ReadError("an extended header is too large")

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who asks: carried from the HTTP request to the last log line."""
 
+from contextvars import ContextVar
 from dataclasses import dataclass
+
+CHANGED: ContextVar[list[str]] = ContextVar("changed")
+"""The calls that the HTTP request of this task has made with success, and that change something: an error that comes
+after one of them must not say that nothing was done."""
 
 
 @dataclass(frozen=True, slots=True)

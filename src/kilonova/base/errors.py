@@ -7,11 +7,11 @@ only `rpc` knows the wire form.
 
 KilonovaError
 ├── InvalidInput, TooLarge, NotFound, Conflict, InvalidState, Forbidden, OverQuota, Unauthorized, NotAcceptable
-├── ImageUnacceptable, NoValidHost, Overloaded
+├── IdempotencyKeyReused, ImageUnacceptable, NoValidHost, Overloaded
 ├── HypervisorUnavailable, OutcomeUnknown, NativeCallTimeout
 ├── HypervisorError, NotSupported, GuestNotRunning, GuestStuck
-├── RpcTimeout, RpcUnavailable, StaleWrite, HostSuperseded, HostTaken, DeadlineExceeded
-├── DatabaseUnavailable, StorageFull
+├── RpcTimeout, RequestOutcomeUnknown, RpcUnavailable, StaleWrite, HostSuperseded, HostTaken, DeadlineExceeded
+├── DatabaseUnavailable, DatabaseLocked, StorageFull
 └── ConfigError, DriverLoadError, StateError          (end a command with one sentence)
 """
 
@@ -59,6 +59,12 @@ class Conflict(KilonovaError):
     """Something of that name or kind exists already, or is in use."""
 
     code = "conflict"
+
+
+class IdempotencyKeyReused(KilonovaError):
+    """The Idempotency-Key of a request belongs to another request."""
+
+    code = "idempotency-key-reused"
 
 
 class InvalidState(KilonovaError):
@@ -162,6 +168,14 @@ class RpcTimeout(KilonovaError):
     retryable = True
 
 
+class RequestOutcomeUnknown(RpcTimeout):
+    """A request that changes something was sent, and nothing is known of its end: it may have happened, and may
+    happen yet."""
+
+    code = "request-outcome-unknown"
+    retryable = False
+
+
 class RpcUnavailable(KilonovaError):
     """Nobody serves that subject now: it did not happen."""
 
@@ -201,6 +215,12 @@ class DatabaseUnavailable(KilonovaError):
 
     code = "database-unavailable"
     retryable = True
+
+
+class DatabaseLocked(DatabaseUnavailable):
+    """Another process holds the database's lock: nothing was accepted."""
+
+    code = "database-locked"
 
 
 class StorageFull(KilonovaError):

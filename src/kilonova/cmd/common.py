@@ -2,6 +2,7 @@
 """What commands share."""
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import signal
@@ -37,7 +38,8 @@ def ending_in_one_sentence() -> Generator[None]:
     except* KilonovaError as group:
         error = _first(group)
     if error is not None:  # not within except*, which would make a group, with a traceback, of the exit too
-        print(f"kilonova: {error}", file=sys.stderr)
+        with contextlib.suppress(OSError):  # the status says it, too
+            print(f"kilonova: {error}", file=sys.stderr)
         sys.exit(HOST_LOST if isinstance(error, HostSuperseded | HostTaken) else 1)
 
 

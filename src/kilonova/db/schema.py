@@ -4,46 +4,22 @@
 Every change here needs a migration in migrations/versions (a test compares the two).
 """
 
-from datetime import UTC, datetime, timedelta
-from typing import Any
-
 import sqlalchemy as sa
-from sqlalchemy.types import TypeDecorator
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """Aware datetimes as microseconds since 1970: exact, sortable, and the same on every database."""
-
-    impl = sa.BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Any) -> int | None:
-        return None if value is None else (value - _EPOCH) // _MICROSECOND
-
-    def process_result_value(self, value: int | None, dialect: Any) -> datetime | None:
-        return None if value is None else _EPOCH + timedelta(microseconds=value)
-
-
-metadata = sa.MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-    }
+from kilonova.db.schema_base import id_column as _id
+from kilonova.db.schema_base import metadata
+from kilonova.db.schema_base import time_column as _time
+from kilonova.db.schema_identity import (
+    application_credentials,
+    assignments,
+    catalog_entries,
+    group_members,
+    groups,
+    projects,
+    revoked_tokens,
+    roles,
+    users,
 )
-
-
-def _id() -> sa.Column[str]:
-    return sa.Column("id", sa.String(36), primary_key=True)
-
-
-def _time(name: str, *, null: bool = False) -> sa.Column[datetime]:
-    return sa.Column(name, UtcDateTime, nullable=null)
-
 
 instances = sa.Table(
     "instances",
@@ -429,6 +405,19 @@ revoked_tokens = sa.Table(
     _time("expires_at"),
 )
 
+# Creates that a client may send again: what the first one was answered.
+idempotency_keys = sa.Table(
+    "idempotency_keys",
+    metadata,
+    sa.Column("project_id", sa.String(64), primary_key=True),
+    sa.Column("user_id", sa.String(64), primary_key=True),
+    sa.Column("key", sa.String(255), primary_key=True),
+    sa.Column("fingerprint", sa.String(64), nullable=False),
+    sa.Column("answer", sa.Text, nullable=False),
+    _time("created_at"),
+    sa.Index(None, "created_at"),
+)
+
 notifications = sa.Table(
     "notifications",
     metadata,
@@ -440,3 +429,34 @@ notifications = sa.Table(
     sa.Column("priority", sa.String(16), nullable=False),
     sa.Column("payload", sa.JSON, nullable=False),
 )
+
+__all__ = [
+    "action_events",
+    "actions",
+    "addresses",
+    "aggregate_hosts",
+    "aggregates",
+    "application_credentials",
+    "assignments",
+    "catalog_entries",
+    "compute_nodes",
+    "flavor_access",
+    "flavors",
+    "group_members",
+    "groups",
+    "image_members",
+    "images",
+    "instances",
+    "keypairs",
+    "metadata",
+    "migrations",
+    "notifications",
+    "projects",
+    "quota_usages",
+    "quotas",
+    "revoked_tokens",
+    "roles",
+    "server_groups",
+    "services",
+    "users",
+]

@@ -29,9 +29,9 @@ _NOBODY = (
 class Passwords:
     """`workers` is a pool of one: each call takes 46 MiB, and many log-ins at once must not take the machine.
 
-    With a `key`, of this process only, a password that was right once is known again by its keyed digest: who knows the
-    password waits for nobody who guesses it (docs/adr/0014).  Both calls raise Overloaded when too many wait (see
-    `Turns`).
+    With a `key`, of this process only, a password that was set or was right once is known again by its keyed digest:
+    who knows the password waits for nobody who guesses it (docs/adr/0014).  Both calls raise Overloaded when too many
+    wait (see `Turns`).
     """
 
     def __init__(self, workers: Workers, key: bytes = b"") -> None:
@@ -42,7 +42,9 @@ class Passwords:
     async def hash(self, password: str, asker: Asker = NOBODY) -> str:
         """argon2's own text, salt and parameters included, to be stored."""
         async with self._turns.turn(asker):
-            return await self._workers.run(_hash, password)
+            password_hash = await self._workers.run(_hash, password)
+        self._remember(password_hash, password)
+        return password_hash
 
     async def verify(self, password_hash: str | None, password: str, asker: Asker = NOBODY) -> bool:
         """Whether the password is the one that was hashed.
@@ -57,11 +59,15 @@ class Passwords:
             matches = await self._workers.run(_verify, password_hash or _NOBODY, password)
         if not (matches and password_hash):
             return False
-        if self._key:
-            while len(self._right) >= REMEMBERED:
-                del self._right[next(iter(self._right))]
-            self._right[password_hash] = self._digest(password_hash, password)
+        self._remember(password_hash, password)
         return True
+
+    def _remember(self, password_hash: str, password: str) -> None:
+        if not self._key:
+            return
+        while len(self._right) >= REMEMBERED:
+            del self._right[next(iter(self._right))]
+        self._right[password_hash] = self._digest(password_hash, password)
 
     def _is_known(self, password_hash: str, password: str) -> bool:
         known = self._right.get(password_hash)

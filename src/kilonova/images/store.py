@@ -177,7 +177,7 @@ def _check_room(root: Path, kept_free: Callable[[int], int], more_bytes: int) ->
     free, keep = found.f_bavail * found.f_frsize, kept_free(found.f_blocks * found.f_frsize)
     if keep and free - more_bytes < keep:
         raise StorageFull(
-            f"There is no room for the image: {keep >> 20} MiB of the disk are kept for everything else. "
+            "There is no room for the image: what is left of the disk is kept for everything else. "
             "Try again when images or servers were deleted."
         )
 

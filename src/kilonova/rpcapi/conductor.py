@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from kilonova.base.context import RequestContext
 from kilonova.objects.flavor import Flavor
+from kilonova.objects.idempotency import Idempotent
 from kilonova.objects.ids import FlavorId, HostName, ImageId, InstanceId, ServerGroupId
 from kilonova.objects.image import Image, ImageMember, ImageRef
 from kilonova.objects.instance import Instance
@@ -40,7 +41,8 @@ class CreateServers:
     each of them the address, empty where any will do.  `host`: the only
     one that will do, by an administrator's word; so are the hosts of the servers of `same_host`, and those of
     `different_host` will not.  `least`: where the quota does not permit all of them, so many of the
-    first ones will do; None means all or none."""
+    first ones will do; None means all or none.  `idempotent`: the key that the client gave, with the answer that is
+    given again to whoever gives it again."""
 
     context: RequestContext
     instances: tuple[Instance, ...]
@@ -50,6 +52,14 @@ class CreateServers:
     same_host: tuple[InstanceId, ...] = ()
     different_host: tuple[InstanceId, ...] = ()
     least: int | None = None
+    idempotent: Idempotent | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """`answer`: what the first request under the same key was answered; then nothing was recorded now."""
+
+    answer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +217,10 @@ class UpdateService:
 
 
 CREATE_SERVERS = Method(
-    "create_servers", CreateServers, Ack, "Record servers and their create actions, on disk, all that may be or none."
+    "create_servers",
+    CreateServers,
+    Created,
+    "Record servers and their create actions, on disk, all that may be or none.",
 )
 ACCEPT_ACTION = Method("accept_action", AcceptAction, Ack, "Record an action on a server, on disk, or refuse it.")
 UPDATE_SERVER = Method(
@@ -237,9 +250,10 @@ class ConductorAPI:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
 
-    async def create_servers(self, request: CreateServers) -> None:
-        """Raises OverQuota, InvalidInput (their server group is gone): then none of them is recorded."""
-        await self._caller.call(SUBJECT, CREATE_SERVERS, request)
+    async def create_servers(self, request: CreateServers) -> Created:
+        """Raises OverQuota, InvalidInput (their server group is gone), IdempotencyKeyReused: then none of them is
+        recorded."""
+        return await self._caller.call(SUBJECT, CREATE_SERVERS, request)
 
     async def accept_action(
         self,

@@ -56,8 +56,7 @@ def searched(pattern: str, text: str, most: int = 1_000_000) -> int:
     for number in range(most):
         try:
             search.finds(text)
-        except InvalidInput as exc:
-            assert "too long" in exc.message
+        except InvalidInput:
             return number
     return most
 
@@ -72,12 +71,12 @@ def test_many_names_are_searched_as_long_as_it_is_quick() -> None:
 
 def test_both_patterns_of_a_list_spend_one_budget() -> None:
     budget = Budget()
-    name, ip = Search("name", "a*a*b", budget), Search("ip", "1.*", budget)
-    for _ in range(59):
+    name, ip = Search("name", "a*a*b", budget), Search("ip", "1*1*2", budget)
+    for _ in range(60):
         name.finds("a" * 255)
+    ip.finds("10.0.0.1")
     with pytest.raises(InvalidInput, match="ip takes too long"):
-        for _ in range(10_000):
-            ip.finds("10.0.0.1")
+        ip.finds("1" * 255)
 
 
 def test_an_anchored_literal_is_known_as_one() -> None:

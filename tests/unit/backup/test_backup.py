@@ -240,7 +240,7 @@ def test_what_is_larger_than_the_disk_is_refused_before_it_is_written(state: Pat
     bomb.write_bytes(head + vast.tobuf(tarfile.PAX_FORMAT))
     os.truncate(bomb, bomb.stat().st_size + vast.size)
     fresh.mkdir()
-    with pytest.raises(StateError, match="no room for images/.* of 4194304 MiB"):
+    with pytest.raises(StateError, match=r"no room for images/.* of 4194304 MiB"):
         restore_backup(bomb, fresh)
     assert list(fresh.iterdir()) == []
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Edits of users and projects: each once, however often it is delivered, and never to the last administrator's end."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,24 @@ def test_what_is_delivered_twice_is_done_once(desk: Desk) -> None:
         desk.edit(name, request)
     assert [user.id for user in desk.read(read.list_users)] == ["u1"]
     assert [project.id for project in desk.read(read.list_projects)] == ["p1"]
+
+
+def test_a_role_has_its_new_name_wherever_it_was_given_and_goes_from_there_with_its_end(desk: Desk) -> None:
+    desk.edit("create_role", rows.CreateRole(Role("r1", "keeper")))
+    desk.edit("assign_role", rows.EditRole(Assignment("u2", "p2", "keeper")))
+    robot = replace(CREDENTIAL, id="c2", name="second", roles=("keeper", "member"))
+    desk.edit("create_credential", rows.CreateCredential(robot))
+
+    def held() -> tuple[Any, ...]:
+        credential = desk.read(read.find_credential, credential_id="c2")
+        assert desk.read(read.list_credentials, "u2")[0] == CREDENTIAL
+        return desk.read(read.roles_of, "u2", "p2"), credential.roles
+
+    assert held() == (("keeper", "member"), ("keeper", "member"))
+    desk.edit("update_role", rows.UpdateRole(Role("r1", "warden")))
+    assert held() == (("member", "warden"), ("member", "warden"))
+    desk.edit("delete_role", rows.DeleteRole("r1"))
+    assert held() == (("member",), ("member",))
 
 
 def test_a_name_is_given_once(desk: Desk) -> None:

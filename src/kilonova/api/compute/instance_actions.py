@@ -18,7 +18,7 @@ from kilonova.api.times import micros
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.db.readers import actions, instances, servers
 from kilonova.objects.action import Action, ActionEvent
-from kilonova.objects.ids import HostName, InstanceId
+from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import ActionState, Verb
 from kilonova.objects.told import to_member
 
@@ -104,7 +104,7 @@ def _action(action: Action, call: Call) -> dict[str, Any]:
     return shown
 
 
-def _told(text: str | None, call: Call, host: HostName | None) -> str | None:
+def _told(text: str | None, call: Call, host: str | None) -> str | None:
     return text if text is None or call.context.is_admin else to_member(text, (host,))
 
 

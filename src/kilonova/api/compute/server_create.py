@@ -9,14 +9,14 @@ import binascii
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from kilonova.api.call import Call, Reply, json_reply
-from kilonova.api.compute import flavors, scheduler_hints, server_networks
+from kilonova.api.compute import flavors, idempotency, scheduler_hints, server_networks
 from kilonova.api.compute.fields import NAME_CHARACTERS
 from kilonova.api.compute.scheduler_hints import Hints, hints_of
 from kilonova.api.compute.server_models import BlockDevice, CreateServer, NewServer
@@ -50,6 +50,9 @@ class _Parts:
 async def create(call: Call, body: CreateServer) -> Reply:
     """Accept the request: 202 with the first server, or with the reservation's id if that was asked for."""
     asked = body.server
+    idempotent = idempotency.key_of(call, body)
+    if idempotent is not None and (first := await idempotency.first_reply(call, idempotent, asked.admin_pass)):
+        return first
     hints = hints_of({**body.hints, **body.old_hints})
     _check_block_devices(asked)
     _check_rest(asked, call.context.project_id)
@@ -60,6 +63,10 @@ async def create(call: Call, body: CreateServer) -> Reply:
     networks = await call.db.read(server_networks.names, wish) if wish.ids else ()
     server_networks.check_count(wish, asked.max_count or asked.min_count)
     instances = _instances(call, asked, parts, hints, wants_network=wish.any)
+    answer, location = _answer(call, asked, instances[0])
+    if idempotent is not None:
+        kept = idempotency.answer_of(answer, location, asked.admin_pass)
+        idempotent = replace(idempotent, answer=kept)
     request = CreateServers(
         call.context,
         instances,
@@ -69,13 +76,20 @@ async def create(call: Call, body: CreateServer) -> Reply:
         hints.same_host,
         hints.different_host,
         least=asked.min_count,
+        idempotent=idempotent,
     )
-    await call.deps.conductor.create_servers(request)
-    first = instances[0]
+    created = await call.deps.conductor.create_servers(request)
+    if created.answer is not None:  # another one under the same key came first
+        return idempotency.reply_of(created.answer, asked.admin_pass)
+    return json_reply(answer if asked.return_reservation_id else {"server": answer}, headers=(("Location", location),))
+
+
+def _answer(call: Call, asked: NewServer, first: Instance) -> tuple[dict[str, Any], str]:
+    """What the request is answered once it is accepted, and where the first server is."""
     links = call.links.pair(f"/servers/{first.id}")
-    location = ("Location", links[0]["href"])
+    location = links[0]["href"]
     if asked.return_reservation_id:
-        return json_reply({"reservation_id": first.reservation_id}, headers=(location,))
+        return {"reservation_id": first.reservation_id}, location
     server: dict[str, Any] = {
         "id": first.id,
         "links": links,
@@ -83,7 +97,7 @@ async def create(call: Call, body: CreateServer) -> Reply:
         "security_groups": [{"name": "default"}],
         "adminPass": asked.admin_pass or call.deps.clock.new_secret(9),
     }
-    return json_reply({"server": server}, headers=(location,))
+    return server, location
 
 
 def _check_block_devices(asked: NewServer) -> None:

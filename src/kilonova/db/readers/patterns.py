@@ -3,8 +3,8 @@
 
 Python's `re` backtracks, and one hostile pattern against one long name would hold the whole process.  So what makes a
 search more than quadratic in a name's length is refused: repeated groups, look-around, back references, and more than
-a few repeats and alternatives.  What a list costs all in all is counted, too: a cheap search of many names takes as long
-as a dear one of few.
+a few repeats and alternatives.  What a list costs all in all is counted, too: a cheap search of many names takes as
+long as a dear one of few.
 """
 
 import re
