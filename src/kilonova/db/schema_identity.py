@@ -27,7 +27,7 @@ users = sa.Table(
     sa.Column("default_project_id", sa.String(36)),
     sa.Column("description", sa.String(255), nullable=False, server_default=""),
     sa.Column("enabled", sa.Boolean, nullable=False, server_default=sa.true()),
-    # Tokens that were issued before are refused: the password changed, or the user was disabled.
+    # When the password last changed or the user was disabled: tokens carry the value that they were minted from.
     _time("tokens_from", null=True),
     sa.Column("email", sa.String(255)),
     sa.Column("extra", sa.JSON, nullable=False, server_default="{}"),
