@@ -49,6 +49,7 @@ def test_one_of_two_is_refused_or_comes_after_the_other(seed: int, tmp_path: Pat
     async def main() -> None:
         async with simulated(seed, tmp_path, hosts=("a",), loss=0, doubling=0.1) as world:
             await in_service(world, "a", True)
+            await world.clock.sleep(10)  # the bulk read of the host's start has ended
             told = Story(world, seed)
             for server_id in await made(world, told, 6):
                 verbs = told.random.sample(sorted(ASKED), 2)
