@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from kilonova.base.errors import HypervisorError, HypervisorUnavailable, KilonovaError, NotSupported, StaleWrite
+from kilonova.base.errors import HypervisorError, HypervisorUnavailable, KilonovaError, StaleWrite
 from kilonova.base.failpoints import Failpoints
-from kilonova.compute.operation import Job, Operation, Step
+from kilonova.compute.operation import Job, Operation, Step, nothing
 from kilonova.objects.action import ActionEvent
 from kilonova.objects.states import PowerState
 from kilonova.virt.power import able
@@ -91,11 +91,8 @@ class Runner:
 
     async def run(self, run: Run) -> Outcome:
         """Run to an outcome.  Raises Revoked."""
-        try:
-            if run.operation.needs is not None:
-                able(run.job.tools.driver, run.operation.needs)
-        except NotSupported as exc:  # nothing was begun, so that nothing is to be undone
-            return Outcome(False, await self._read_power(run), exc.message)
+        if (refusal := await self._refusal(run)) is not None:  # nothing was begun, so that nothing is to be undone
+            return Outcome(False, await self._power_after_failure(run), refusal)
         try:
             await self._ensure(run)
             return Outcome(True, await self._read_power(run))
@@ -109,6 +106,19 @@ class Runner:
             if run.operation.clean_up:
                 message = await self._clean_up(run, message)
             return Outcome(False, await self._power_after_failure(run), message)
+
+    async def _refusal(self, run: Run) -> str | None:
+        """Why the operation cannot be begun; None when it can."""
+        operation = run.operation
+        try:
+            if operation.needs is not None:
+                able(run.job.tools.driver, operation.needs)
+            if operation.look is not nothing:
+                await self._until_answered(run, (Step("look", operation.look, interruptible=True),), undo=False)
+        except HypervisorError as exc:
+            log.warning("action refused", verb=operation.verb, instance=run.job.instance.id, error=exc.message)
+            return exc.message
+        return None
 
     async def _ensure(self, run: Run) -> None:
         """Every step, in order, replayed from the first whenever the hypervisor went away."""

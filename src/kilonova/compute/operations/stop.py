@@ -5,6 +5,7 @@ import structlog
 
 from kilonova.base.errors import HypervisorError, NativeCallTimeout
 from kilonova.compute.operation import Job, Operation, Step
+from kilonova.compute.operations import look
 from kilonova.objects.guest import NOT_RESPONDING, GuestState
 from kilonova.objects.states import PowerState, Verb
 
@@ -49,4 +50,8 @@ async def power_off(job: Job) -> None:
         await job.tools.driver.power_off(job.instance.id)
 
 
-STOP = Operation(Verb.STOP, (Step("shutdown", shut_down, interruptible=True), Step("power-off", power_off)))
+STOP = Operation(
+    Verb.STOP,
+    (Step("shutdown", shut_down, interruptible=True), Step("power-off", power_off)),
+    look=look.at_disks,
+)

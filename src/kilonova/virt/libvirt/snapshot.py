@@ -7,7 +7,7 @@ writes to is converted by qemu-img; that of a running guest is copied by its QEM
 
 import json
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol, TypeVar
@@ -17,14 +17,15 @@ from kilonova.base.errors import HypervisorError
 from kilonova.base.threads import Workers
 from kilonova.base.tools import run_limited
 from kilonova.objects.ids import InstanceId
-from kilonova.virt.libvirt import snapshot_job
+from kilonova.virt.libvirt import chains, snapshot_job
 from kilonova.virt.libvirt.connection import Hop
-from kilonova.virt.libvirt.disks import GIB, QEMU_IMG_LIMIT_S, Disks, fsync_directory
+from kilonova.virt.libvirt.disks import GIB, QEMU_IMG_LIMIT_S, Disks
+from kilonova.virt.libvirt.domain_xml import Disk
+from kilonova.virt.libvirt.places import fsync_directory
 from kilonova.virt.libvirt.snapshot_job import Job
 
 T = TypeVar("T")
 
-ROOT_DISK = "vda"
 PREFIX = "snapshot-"
 CHUNK_BYTES = 1 << 20
 POLL_FIRST_S = 0.1
@@ -44,13 +45,20 @@ class Change(Protocol):
 
 
 class Snapshots:
-    """See DiskSnapshots.  `watermark` says how many bytes must stay free of a file system of so many."""
+    """See DiskSnapshots.  `active` finds the disk that a guest writes to; `watermark` says how many bytes must stay
+    free of a file system of so many."""
 
     def __init__(
-        self, change: Change, disks: Disks, files: Workers, clock: Clock, watermark: Callable[[int], int]
+        self,
+        change: Change,
+        active: Callable[[InstanceId], Awaitable[Disk]],
+        disks: Disks,
+        files: Workers,
+        clock: Clock,
+        watermark: Callable[[int], int],
     ) -> None:
-        self._change, self._disks, self._files, self._clock = change, disks, files, clock
-        self._watermark = watermark
+        self._change, self._active, self._watermark = change, active, watermark
+        self._disks, self._files, self._clock = disks, files, clock
 
     async def take(self, instance_id: InstanceId, name: str, limit_s: float) -> None:
         if await self._files.run(self._path(instance_id, name).exists):
@@ -97,7 +105,8 @@ class Snapshots:
             return False
         begun: snapshot_job.Begun | None = snapshot_job.Begun(thawed=False)
         if job is not Job.OURS:
-            begun = await self._hop(snapshot_job.begin, instance_id, disk=ROOT_DISK, path=str(unfinished))
+            root = str(self._disks.root_disk(instance_id))
+            begun = await self._hop(snapshot_job.begin, instance_id, root=root, path=str(unfinished))
         if begun is None:
             return False
         if not begun.thawed:  # by who died before he could, or by an agent that took its time
@@ -127,16 +136,16 @@ class Snapshots:
             await self._ended(instance_id, self._clock.monotonic() + ABORT_LIMIT_S)
 
     async def _convert(self, instance_id: InstanceId, unfinished: Path, limit_s: float) -> None:
-        """The formats are told, never guessed; what lies below the disk is named, with its format, in the disk."""
-        disk = str(self._disks.root_disk(instance_id))
-        argv = ["qemu-img", "convert", "-f", "qcow2", "-O", "qcow2", disk, str(unfinished)]
+        """Every file of the disk is told, with its format: what the disk's own header says is not followed."""
+        disk = await self._active(instance_id)
+        argv = ["qemu-img", "convert", "-O", "qcow2", chains.options(disk), str(unfinished)]
         await run_limited(argv, limit_s=max(limit_s, 0), cpu_s=CPU_MOST_S, memory_bytes=MEMORY_MOST_BYTES)
 
     async def _check_room(self, instance_id: InstanceId) -> None:
         """Refuse what would fill the file system under every guest of this host: the copy, and the image, which may lie
         on the same one."""
-        disk = str(self._disks.root_disk(instance_id))
-        argv = ["qemu-img", "measure", "-U", "--output", "json", "-f", "qcow2", "-O", "qcow2", disk]
+        disk = await self._active(instance_id)
+        argv = ["qemu-img", "measure", "-U", "--output", "json", "-O", "qcow2", chains.options(disk)]
         needed = 2 * int(json.loads(await run_limited(argv, limit_s=QEMU_IMG_LIMIT_S))["required"])
         total, free = await self._disks.space()
         if free - needed < self._watermark(total):
