@@ -133,7 +133,7 @@ def test_a_guest_boots_from_its_rescue_disk_and_from_its_own_again(case: Case) -
     async def test(b: Bench) -> None:
         driver = able(b.driver, RescueDisk)
         guest = b.instance()
-        with pytest.raises(HypervisorError, match="no disk of its own|disk cannot be read"):
+        with pytest.raises(HypervisorError, match=r"no disk of its own|disk cannot be read"):
             await driver.make_rescue_disk(guest, b.base)
         assert b.files() == []
         await b.build(guest)

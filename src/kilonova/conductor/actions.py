@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from kilonova.base.errors import InvalidState, NotFound, NoValidHost, StaleWrite
 from kilonova.conductor import images, quota, resize, server_groups, shelving
-from kilonova.conductor.effects import ends_in, when_accepted, when_ended
+from kilonova.conductor.effects import breaks, ends_in, when_accepted, when_ended
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
@@ -229,7 +229,7 @@ def _end(connection: sa.Connection, action: Action, instance: Instance, outcome:
         values.update(vm_state=observed(ends_in(instance, action.verb), power), fault=None)
         if action.verb is Verb.CREATE:
             values["launched_at"] = now
-    elif VERBS[action.verb].breaks:
+    elif breaks(action.verb, power):
         values.update(vm_state=VmState.ERROR, fault=failure)
     else:  # it is what it is: the reason stands in the action
         values["vm_state"] = observed(instance.vm_state, power)
