@@ -19,11 +19,11 @@ from typing import Any, BinaryIO
 import structlog
 
 from kilonova.base.errors import DiskUnusable
+from kilonova.base.files import replace_file
 from kilonova.objects.ids import InstanceId
 from kilonova.virt.libvirt.active import Definition, layers_above
 from kilonova.virt.libvirt.domain_xml import Disk
 from kilonova.virt.libvirt.layer import Layer
-from kilonova.virt.libvirt.places import replace_file
 from kilonova.virt.libvirt.qcow2 import Header, read_header
 
 log = structlog.get_logger(__name__)

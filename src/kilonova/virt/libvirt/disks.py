@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from kilonova.base.errors import HypervisorError, HypervisorUnavailable
+from kilonova.base.files import fsync_directory, make_directory, make_file
 from kilonova.base.threads import Workers
-from kilonova.base.tools import run_limited
+from kilonova.base.tools import Files, run_limited
 from kilonova.objects.ids import InstanceId
 from kilonova.virt.driver import BaseImage
 from kilonova.virt.libvirt.chains import Chains, Records, check_base
 from kilonova.virt.libvirt.layer import Layer
-from kilonova.virt.libvirt.places import fsync_directory, make_directory
 
 T = TypeVar("T")
 
@@ -119,7 +119,7 @@ class Disks:
     def _prepare(self, instance_id: InstanceId, unfinished: Path, base: Layer) -> None:
         check_base(base)
         self.make_directory(instance_id)
-        unfinished.unlink(missing_ok=True)
+        make_file(unfinished)
 
     def _take_place(self, instance_id: InstanceId, unfinished: Path, disk: Path, base: Layer) -> None:
         """Between the two records the disk is the old one or the new one."""
@@ -131,9 +131,9 @@ class Disks:
     def make_directory(self, instance_id: InstanceId) -> Path:
         """The guest's directory, which QEMU's user can pass through, whatever the umask.  Blocks."""
         owner = owner_of_files(self._uri)
-        make_directory(self.root, 0o711)
+        make_directory(self.root)
         directory = self.directory(instance_id)
-        if make_directory(directory, 0o711):
+        if make_directory(directory):
             if owner is not None:
                 os.chown(directory, owner.uid, owner.gid)
             fsync_directory(self.root)
@@ -144,14 +144,14 @@ class Disks:
         self.make_directory(instance_id)
         path = self.config_drive(instance_id)
         unfinished = path.with_name("disk.config.unfinished")
-        unfinished.unlink(missing_ok=True)
+        make_file(unfinished)
         unfinished.write_bytes(iso)
         self.publish(unfinished, path)
 
     def publish(self, unfinished: Path, path: Path) -> None:
         """Give a whole file its name: owner, contents on stable storage, rename, directory on stable storage."""
         owner = owner_of_files(self._uri)
-        handle = os.open(unfinished, os.O_RDONLY)
+        handle = os.open(unfinished, os.O_RDONLY | os.O_NOFOLLOW)
         try:
             if owner is not None:
                 os.fchown(handle, owner.uid, owner.gid)
@@ -225,22 +225,11 @@ def _tail(path: Path, max_bytes: int) -> bytes:
 
 
 async def create_overlay(path: Path, base: BaseImage, size: int) -> None:
-    """`qemu-img create` of an overlay of `size` bytes on `base`, under limits of memory and processor time.
+    """`qemu-img create` of an overlay of `size` bytes on `base` in the file `path`, which is there and empty.
 
-    The base's format is told, never guessed.  Raises HypervisorError with the tool's own words; the file may be there
-    half made then.
+    The base's format is told, and the base not opened.  Raises HypervisorError with the tool's own words; the file may
+    be half made then.
     """
-    argv = [
-        "qemu-img",
-        "create",
-        "-q",
-        "-f",
-        "qcow2",
-        "-F",
-        base.disk_format,
-        "-b",
-        str(base.path),
-        str(path),
-        str(size),
-    ]
-    await run_limited(argv, limit_s=QEMU_IMG_LIMIT_S)
+    argv = ["qemu-img", "create", "-q", "-f", "qcow2", "-u", "-F", base.disk_format, "-b", str(base.path)]
+    argv += [str(path), str(size)]
+    await run_limited(argv, limit_s=QEMU_IMG_LIMIT_S, files=Files(writes=[str(path)]))

@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 
 from kilonova.base.errors import HypervisorError
-from kilonova.base.tools import run_limited
+from kilonova.base.files import fsync_directory, make_file
+from kilonova.base.tools import Files, run_limited
 from kilonova.config.default import watermark_bytes
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import PowerState
@@ -20,7 +21,6 @@ from kilonova.virt.libvirt import chains
 from kilonova.virt.libvirt.disks import GIB, QEMU_IMG_LIMIT_S, Disks
 from kilonova.virt.libvirt.domain_xml import Disk
 from kilonova.virt.libvirt.guest_disks import GuestDisks
-from kilonova.virt.libvirt.places import fsync_directory
 
 COPY_LIMIT_S = 3000
 """For a copy; below the deadline of a resize."""
@@ -55,7 +55,9 @@ class KeptDisks:
 
     async def _copy(self, instance_id: InstanceId, to: Path) -> None:
         disk = self._disks.root_disk(instance_id)
-        copy = partial(run_limited, limit_s=COPY_LIMIT_S, cpu_s=COPY_LIMIT_S)
+        files = Files([str(disk)], [str(to)])
+        copy = partial(run_limited, limit_s=COPY_LIMIT_S, cpu_s=COPY_LIMIT_S, files=files)
+        await self._disks.blocking(instance_id, make_file, to)
         try:
             await copy(["cp", "--reflink=always", "--", str(disk), str(to)])
         except HypervisorError:  # this file system copies block by block
@@ -78,7 +80,8 @@ class KeptDisks:
     async def grow(self, disk: Disk, size: int) -> None:
         """To `size` bytes; a guest that runs holds a lock on its disk."""
         argv = ["qemu-img", "resize", "-q", chains.options(disk), str(size)]
-        await run_limited(argv, limit_s=QEMU_IMG_LIMIT_S)
+        files = Files([layer.path for layer in disk.backing], [disk.path])
+        await run_limited(argv, limit_s=QEMU_IMG_LIMIT_S, files=files)
 
     async def restore(self, instance_id: InstanceId, tag: str) -> None:
         """In one rename."""

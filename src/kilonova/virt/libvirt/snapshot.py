@@ -14,14 +14,14 @@ from typing import BinaryIO, Protocol, TypeVar
 
 from kilonova.base.clock import Clock
 from kilonova.base.errors import HypervisorError
+from kilonova.base.files import fsync_directory, make_file
 from kilonova.base.threads import Workers
-from kilonova.base.tools import run_limited
+from kilonova.base.tools import Files, run_limited
 from kilonova.objects.ids import InstanceId
 from kilonova.virt.libvirt import chains, snapshot_job
 from kilonova.virt.libvirt.connection import Hop
 from kilonova.virt.libvirt.disks import GIB, QEMU_IMG_LIMIT_S, Disks
 from kilonova.virt.libvirt.domain_xml import Disk
-from kilonova.virt.libvirt.places import fsync_directory
 from kilonova.virt.libvirt.snapshot_job import Job
 
 T = TypeVar("T")
@@ -33,8 +33,6 @@ POLL_MOST_S = 2.0
 ABORT_LIMIT_S = 30.0
 CPU_MOST_S = 3600
 """Of qemu-img, for one disk."""
-MEMORY_MOST_BYTES = 4 << 30
-"""Of addresses: on a slow disk qemu-img has many threads, each with a stack and an arena of its own."""
 
 
 class Change(Protocol):
@@ -73,7 +71,7 @@ class Snapshots:
             await self._disks.blocking(instance_id, _clear, path.parent)
             await self._check_room(instance_id)
         if not await self._copied_by_qemu(instance_id, unfinished, job, end):
-            await self._disks.blocking(instance_id, _remove, unfinished)
+            await self._disks.blocking(instance_id, make_file, unfinished)
             await self._convert(instance_id, unfinished, end - self._clock.monotonic())
         await self._disks.blocking(instance_id, _publish, unfinished, path)
 
@@ -139,14 +137,16 @@ class Snapshots:
         """Every file of the disk is told, with its format: what the disk's own header says is not followed."""
         disk = await self._active(instance_id)
         argv = ["qemu-img", "convert", "-O", "qcow2", chains.options(disk), str(unfinished)]
-        await run_limited(argv, limit_s=max(limit_s, 0), cpu_s=CPU_MOST_S, memory_bytes=MEMORY_MOST_BYTES)
+        files = Files(chains.files(disk), [str(unfinished)])
+        await run_limited(argv, limit_s=max(limit_s, 0), cpu_s=CPU_MOST_S, files=files)
 
     async def _check_room(self, instance_id: InstanceId) -> None:
         """Refuse what would fill the file system under every guest of this host: the copy, and the image, which may lie
         on the same one."""
         disk = await self._active(instance_id)
         argv = ["qemu-img", "measure", "-U", "--output", "json", "-O", "qcow2", chains.options(disk)]
-        needed = 2 * int(json.loads(await run_limited(argv, limit_s=QEMU_IMG_LIMIT_S))["required"])
+        told = await run_limited(argv, limit_s=QEMU_IMG_LIMIT_S, files=Files(chains.files(disk)))
+        needed = 2 * int(json.loads(told)["required"])
         total, free = await self._disks.space()
         if free - needed < self._watermark(total):
             raise HypervisorError(

@@ -4,14 +4,17 @@
 import os
 from pathlib import Path
 
+PASSABLE = 0o711
+"""Others may pass through it, as QEMU's user must, but not look into it."""
 
-def make_directory(path: Path, mode: int) -> bool:
-    """It is there, and those above it; each that is made now has this mode.  Whether it was made."""
+
+def make_directory(path: Path, mode: int = PASSABLE) -> bool:
+    """It is there.  When it is made now it has this mode, and those above it that are made with it are PASSABLE.
+    Whether it was made."""
     if path.is_dir():
         return False
-    make_parents = not path.parent.is_dir()
-    if make_parents:
-        make_directory(path.parent, mode)
+    if not path.parent.is_dir():
+        make_directory(path.parent)
     try:
         path.mkdir()
     except FileExistsError:
@@ -22,13 +25,18 @@ def make_directory(path: Path, mode: int) -> bool:
     return True
 
 
+def make_file(path: Path) -> None:
+    """An empty file for its owner alone, in the place of what was there: what writes to it need not make files."""
+    path.unlink(missing_ok=True)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
 def replace_file(path: Path, contents: bytes, *, directory_mode: int) -> None:
     """The file holds `contents` and is for its owner alone; at each moment it is the old one or the new one."""
     make_directory(path.parent, directory_mode)
     unfinished = path.with_name(f"{path.name}.unfinished")
-    unfinished.unlink(missing_ok=True)
-    handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "wb") as file:
+    make_file(unfinished)
+    with unfinished.open("wb") as file:
         file.write(contents)
         file.flush()
         os.fsync(file.fileno())
