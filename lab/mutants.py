@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab import mutants_disks
 from lab.common import TOP, VENV, environment
 
 LIMIT_S = 180
@@ -290,6 +291,7 @@ MUTANTS: Sequence[Mutant] = (
         "            run.give_turn()  # one guest's call may never come back\n",
         "",
     ),
+    *(_one(*row) for row in mutants_disks.ROWS),
 )
 
 

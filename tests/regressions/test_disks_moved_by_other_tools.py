@@ -153,7 +153,7 @@ def test_an_active_disk_that_does_not_lie_on_ours_is_left_alone(tmp_path: Path) 
         disk = place(b, guest.id, "disk")
         other.write_bytes(disk.read_bytes())
         await redefine(b, str(disk), str(other), guest)
-        with pytest.raises(DiskMoved, match="was given another disk by other tools"):
+        with pytest.raises(DiskMoved, match="was given another disk vda by other tools"):
             await b.driver.define(guest)
         assert (await order(b, guest) or [])[0] == "copy"
 

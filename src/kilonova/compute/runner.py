@@ -116,7 +116,8 @@ class Runner:
             if operation.look is not nothing:
                 await self._until_answered(run, (Step("look", operation.look, interruptible=True),), undo=False)
         except HypervisorError as exc:
-            log.warning("action refused", verb=operation.verb, instance=run.job.instance.id, error=exc.message)
+            facts = {"verb": operation.verb, "instance": run.job.instance.id, "error": exc.message}
+            log.warning("action refused", **facts, details=dict(exc.details))
             return exc.message
         return None
 

@@ -73,7 +73,7 @@ class FakeDisks(ComputeDriver):
 def _require_own(instance_id: InstanceId, guest: FakeGuest) -> None:
     if guest.disk_moved:
         raise DiskMoved(
-            f"Guest {instance_id} writes to {guest.disk_moved}, a snapshot by other tools: merge it, and ask again."
+            f"Guest {instance_id} writes to {guest.disk_moved}, a snapshot by other tools: it must be merged first."
         )
 
 

@@ -106,11 +106,12 @@ def layers_above(instance_id: InstanceId, found: Definition | None, path: str, t
     strangers = [disk for disk in found.disks if not any(os.path.dirname(one.path) == ours for one in disk.layers)]
     for disk in found.disks if target is None else strangers:
         if target in (None, disk.target):
-            now = disk.layers[0].path if disk.layers else "no file"
+            now = disk.layers[0].path if disk.layers else ""
             raise DiskMoved(
-                f"The hypervisor has {now} as disk {disk.target} of guest {instance_id}, which does not lie on {path}: "
-                "it was given another disk by other tools, and nothing is done to it.",
-                instance_id=instance_id,
+                f"Guest {instance_id} was given another disk {disk.target} by other tools, which does not lie on the "
+                "one that was made for it: nothing is done to it.",
+                path=path,
+                active=now,
             )
     return ()
 
@@ -119,7 +120,8 @@ def require_own(instance_id: InstanceId, found: Definition | None, path: str) ->
     """Raises DiskMoved unless the active file of the root disk is `path` itself."""
     if above := layers_above(instance_id, found, path, None):
         raise DiskMoved(
-            f"Guest {instance_id} writes to {above[0].path}, a snapshot by other tools, and not to {path}: merge it "
-            "(virsh blockcommit --active --pivot), and ask again.",
-            instance_id=instance_id,
+            f"Guest {instance_id} writes to {os.path.basename(above[0].path)}, a snapshot by other tools, and not to "
+            f"{os.path.basename(path)}: it must be merged first (virsh blockcommit --active --pivot).",
+            path=path,
+            active=above[0].path,
         )

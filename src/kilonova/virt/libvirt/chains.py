@@ -94,7 +94,7 @@ class Chains:
         if header is None:
             if len(bases) == 1:
                 return bases
-            raise DiskUnusable(f"{disk.path} cannot be read: permission denied.", path=disk.path)
+            raise _unusable(disk.path, "cannot be read: permission denied")
         if _names(header, disk, None):
             return ()  # other tools have merged its base into it: what refers to nothing harms nobody
         for base in bases:
@@ -135,7 +135,7 @@ def check_base(base: Layer) -> None:
 
 def _check(layer: Layer, below: Layer | None) -> None:
     if layer.format not in FORMATS or (layer.format == "raw" and below is not None):
-        raise DiskUnusable(f"{layer.path} is said to be a {layer.format}: such a disk is not used.", path=layer.path)
+        raise _unusable(layer.path, f"is said to be a {layer.format}: such a disk is not used")
     header = _header(layer)
     if header is not None and layer.format == "qcow2" and not _names(header, layer, below):
         raise _mismatch(layer, header, below)
@@ -150,11 +150,18 @@ def _names(header: Header, layer: Layer, below: Layer | None) -> bool:
     return named == os.path.realpath(below.path) and header.backing_format in ("", below.format)
 
 
+def _unusable(path: str, why: str) -> DiskUnusable:
+    """The guest's owner hears the file's name alone; where it lies is for the log."""
+    return DiskUnusable(f"{os.path.basename(path)} {why}.", path=path)
+
+
 def _mismatch(layer: Layer, header: Header, below: Layer | None) -> DiskUnusable:
-    says = "keeps its data in another file" if header.has_data_file else f"lies on {header.backing or 'nothing'}"
-    known = "nothing" if below is None else below.path
+    known = "nothing" if below is None else os.path.basename(below.path)
     return DiskUnusable(
-        f"The header of {layer.path} says that it {says}, and it was made on {known}: it is not used.", path=layer.path
+        f"{os.path.basename(layer.path)} was made on {known}, and its header says otherwise: it is not used.",
+        path=layer.path,
+        header=header.backing,
+        data_file=header.has_data_file,
     )
 
 
@@ -170,9 +177,9 @@ def _header(layer: Layer) -> Header | None:
     except PermissionError:
         return None
     except OSError as exc:
-        raise DiskUnusable(f"{layer.path} cannot be read: {exc.strerror}.", path=layer.path) from exc
+        raise _unusable(layer.path, f"cannot be read: {exc.strerror}") from exc
     except ValueError as exc:
-        raise DiskUnusable(f"{layer.path} cannot be used: {exc}.", path=layer.path) from exc
+        raise _unusable(layer.path, f"cannot be used: {exc}") from exc
 
 
 def _open(path: str) -> BinaryIO:
@@ -188,5 +195,5 @@ def virtual_size(disk: Disk) -> int:
     """In bytes, as the guest sees it.  Raises DiskUnusable."""
     header = _header(Layer(disk.path, disk.format))
     if header is None:
-        raise DiskUnusable(f"{disk.path} cannot be read: permission denied.", path=disk.path)
+        raise _unusable(disk.path, "cannot be read: permission denied")
     return header.virtual_size

@@ -88,7 +88,7 @@ def begin(conn: libvirt.virConnect, instance_id: InstanceId, root: str, path: st
     found = active.of(domain)
     disk = None if found is None else found.target_of(root)
     if disk is None:
-        raise DiskMoved(f"Guest {instance_id} has no disk that lies on {root}: it cannot be copied.")
+        raise DiskMoved(f"Guest {instance_id} has no disk that lies on its own: it cannot be copied.", path=root)
     frozen = _freeze(domain)
     try:
         domain.backupBegin(document(disk, path), None, 0)  # pyright: ignore[reportArgumentType] - it takes None
