@@ -33,6 +33,7 @@ def gone(bench: Bench) -> Row:
             "shelve": {"shelve": None},
         }
         said = {verb: _ended(here, server, body) for verb, body in asked.items()}
+        saved = _ended(here, server, {"createImage": {"name": "saved"}})
         lives = here.daemon.guests().values()
         shown = here.show(server) or {}
         here.box.web.expect(202, "POST", f"{SERVERS}/{server}/action", {"rebuild": {"imageRef": shown["image"]["id"]}})
@@ -41,6 +42,7 @@ def gone(bench: Bench) -> Row:
     row.true("each is refused with the reason", told == len(asked), f"{told} of {len(asked)}")
     row.true("the guest's process is the same", pid in lives)
     row.true("the server is shown as ACTIVE", shown.get("status") == "ACTIVE", str(shown.get("status")))
+    row.true("an image of it can be made", not saved, saved)
     row.true("it can be rebuilt", True)
     return row
 

@@ -47,7 +47,7 @@ ROWS: Sequence[tuple[str, str, str, str, str]] = (
     (
         "a link in the place of a disk",
         f"{HEADER}::test_a_disk_that_refers_to_what_it_was_not_made_on_is_used_for_nothing",
-        "virt/libvirt/chains.py",
+        "base/files.py",
         "os.O_NOFOLLOW | ",
         "",
     ),

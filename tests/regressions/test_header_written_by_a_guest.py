@@ -195,6 +195,26 @@ def test_a_disk_that_is_being_replaced_is_known_by_either_base(tmp_path: Path) -
     on_libvirt(tmp_path, test)
 
 
+@pytest.mark.parametrize("name", ["console.log", "snapshot-one", "disk.config"])
+def test_a_link_in_a_guests_directory_shows_no_file_of_the_hosts(tmp_path: Path, name: str) -> None:
+    async def test(b: Bench, guest: Instance, disk: Path) -> None:
+        assert isinstance(b.driver, HasSnapshots)
+        disk.with_name(name).unlink(missing_ok=True)
+        disk.with_name(name).symlink_to(tmp_path / "token.key")
+        if name == "snapshot-one":
+            with pytest.raises(HypervisorError):
+                await anext(b.driver.snapshots.read(guest.id, "one"))
+        elif name == "console.log":
+            with pytest.raises(HypervisorError):
+                await b.driver.console_output(guest.id, 1000)
+        else:
+            await b.driver.ensure_config_drive(guest, {"a": b"b"})
+            assert not disk.with_name(name).is_symlink()
+        assert (tmp_path / "token.key").read_bytes() == SECRET
+
+    on_libvirt(tmp_path, test)
+
+
 def test_what_a_header_says(tmp_path: Path) -> None:
     def make(*words: str) -> Path:
         path = tmp_path / "one"

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files and directories with the mode that they need, whatever the umask.  Everything here blocks."""
 
+import errno
 import os
+import stat
 from pathlib import Path
+from typing import BinaryIO
 
 PASSABLE = 0o711
 """Others may pass through it, as QEMU's user must, but not look into it."""
@@ -29,6 +32,16 @@ def make_file(path: Path) -> None:
     """An empty file for its owner alone, in the place of what was there: what writes to it need not make files."""
     path.unlink(missing_ok=True)
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
+def open_plain(path: Path | str) -> BinaryIO:
+    """To be read: a plain file and nothing else.  What stands in a guest's directory may have been put there by its
+    QEMU: a link, say, to what only we may read.  Raises OSError."""
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is no plain file", str(path))
+    return file
 
 
 def replace_file(path: Path, contents: bytes, *, directory_mode: int) -> None:

@@ -10,16 +10,15 @@ Everything here blocks.
 
 import json
 import os
-import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import structlog
 
 from kilonova.base.errors import DiskUnusable
-from kilonova.base.files import replace_file
+from kilonova.base.files import open_plain, replace_file
 from kilonova.objects.ids import InstanceId
 from kilonova.virt.libvirt.active import Definition, layers_above
 from kilonova.virt.libvirt.domain_xml import Disk
@@ -169,7 +168,7 @@ def _header(layer: Layer) -> Header | None:
     """Of a qcow2; of a raw file an empty one, once it is known that it can be read.  None where we may not read what
     the hypervisor may."""
     try:
-        with _open(layer.path) as file:
+        with open_plain(layer.path) as file:
             if layer.format != "qcow2":
                 file.read(1)
                 return Header(0, None, "", has_data_file=False)
@@ -180,15 +179,6 @@ def _header(layer: Layer) -> Header | None:
         raise _unusable(layer.path, f"cannot be read: {exc.strerror}") from exc
     except ValueError as exc:
         raise _unusable(layer.path, f"cannot be used: {exc}") from exc
-
-
-def _open(path: str) -> BinaryIO:
-    """A plain file and nothing else: what stands in a guest's directory may have been put there by its QEMU."""
-    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise ValueError("it is no plain file")
-    return file
 
 
 def virtual_size(disk: Disk) -> int:

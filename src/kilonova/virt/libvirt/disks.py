@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from kilonova.base.errors import HypervisorError, HypervisorUnavailable
-from kilonova.base.files import fsync_directory, make_directory, make_file
+from kilonova.base.files import fsync_directory, make_directory, make_file, open_plain
 from kilonova.base.threads import Workers
 from kilonova.base.tools import Files, run_limited
 from kilonova.objects.ids import InstanceId
@@ -151,14 +151,11 @@ class Disks:
     def publish(self, unfinished: Path, path: Path) -> None:
         """Give a whole file its name: owner, contents on stable storage, rename, directory on stable storage."""
         owner = owner_of_files(self._uri)
-        handle = os.open(unfinished, os.O_RDONLY | os.O_NOFOLLOW)
-        try:
+        with open_plain(unfinished) as file:
             if owner is not None:
-                os.fchown(handle, owner.uid, owner.gid)
-            os.fchmod(handle, 0o600)
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+                os.fchown(file.fileno(), owner.uid, owner.gid)
+            os.fchmod(file.fileno(), 0o600)
+            os.fsync(file.fileno())
         unfinished.rename(path)
         fsync_directory(path.parent)
 
@@ -218,7 +215,7 @@ def disk_short(free: int, watermark: int, root: Path) -> str:
 
 
 def _tail(path: Path, max_bytes: int) -> bytes:
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - max_bytes))
         return file.read(max_bytes)

@@ -10,11 +10,13 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Protocol, TypeVar
+from typing import Protocol, TypeVar
+
+import structlog
 
 from kilonova.base.clock import Clock
-from kilonova.base.errors import HypervisorError
-from kilonova.base.files import fsync_directory, make_file
+from kilonova.base.errors import DiskUnusable, HypervisorError
+from kilonova.base.files import fsync_directory, make_file, open_plain
 from kilonova.base.threads import Workers
 from kilonova.base.tools import Files, run_limited
 from kilonova.objects.ids import InstanceId
@@ -25,6 +27,8 @@ from kilonova.virt.libvirt.domain_xml import Disk
 from kilonova.virt.libvirt.snapshot_job import Job
 
 T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 PREFIX = "snapshot-"
 CHUNK_BYTES = 1 << 20
@@ -69,14 +73,14 @@ class Snapshots:
             raise HypervisorError(f"The disk of guest {instance_id} is being copied by somebody else.")
         if job is not Job.OURS:  # one at a time: what an earlier one has left is nobody's
             await self._disks.blocking(instance_id, _clear, path.parent)
-            await self._check_room(instance_id)
+            await self._check_room(instance_id, runs=job is not Job.OFF)
         if not await self._copied_by_qemu(instance_id, unfinished, job, end):
             await self._disks.blocking(instance_id, make_file, unfinished)
             await self._convert(instance_id, unfinished, end - self._clock.monotonic())
         await self._disks.blocking(instance_id, _publish, unfinished, path)
 
     async def read(self, instance_id: InstanceId, name: str) -> AsyncIterator[bytes]:
-        file = await self._disks.blocking(instance_id, _open, self._path(instance_id, name))
+        file = await self._disks.blocking(instance_id, open_plain, self._path(instance_id, name))
         try:
             while chunk := await self._disks.blocking(instance_id, file.read, CHUNK_BYTES):
                 yield chunk
@@ -140,10 +144,17 @@ class Snapshots:
         files = Files(chains.files(disk), [str(unfinished)])
         await run_limited(argv, limit_s=max(limit_s, 0), cpu_s=CPU_MOST_S, files=files)
 
-    async def _check_room(self, instance_id: InstanceId) -> None:
+    async def _check_room(self, instance_id: InstanceId, *, runs: bool) -> None:
         """Refuse what would fill the file system under every guest of this host: the copy, and the image, which may lie
-        on the same one."""
-        disk = await self._active(instance_id)
+        on the same one.  What cannot be measured, and is copied by the guest's QEMU, is not kept from being saved: what
+        that has open may be the last copy."""
+        try:
+            disk = await self._active(instance_id)
+        except DiskUnusable as exc:
+            if not runs:
+                raise
+            log.warning("a disk that cannot be measured is copied", instance=instance_id, error=exc.message)
+            return
         argv = ["qemu-img", "measure", "-U", "--output", "json", "-O", "qcow2", chains.options(disk)]
         told = await run_limited(argv, limit_s=QEMU_IMG_LIMIT_S, files=Files(chains.files(disk)))
         needed = 2 * int(json.loads(told)["required"])
@@ -159,10 +170,6 @@ def _unfinished(path: Path) -> Path:
     return path.with_name(f"{path.name}.unfinished")
 
 
-def _open(path: Path) -> BinaryIO:
-    return path.open("rb")
-
-
 def _clear(directory: Path) -> None:
     _remove(*directory.glob(f"{PREFIX}*"))
 
@@ -174,10 +181,7 @@ def _remove(*paths: Path) -> None:
 
 def _publish(unfinished: Path, path: Path) -> None:
     """It may be QEMU's user's file: it is only read, and renamed in a directory of ours."""
-    handle = os.open(unfinished, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    with open_plain(unfinished) as file:
+        os.fsync(file.fileno())
     unfinished.rename(path)
     fsync_directory(path.parent)
