@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from lab import mutants_disks
 from lab.common import TOP, VENV, environment
 from lab.mutant import Edit, Mutant, one
 from lab.mutants_edge import EDGE
@@ -367,6 +368,7 @@ MUTANTS: Sequence[Mutant] = (
         "",
     ),
     *(one(*words) for words in EDGE),
+    *(one(*row) for row in mutants_disks.ROWS),
 )
 
 

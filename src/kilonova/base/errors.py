@@ -9,7 +9,7 @@ KilonovaError
 ├── InvalidInput, TooLarge, NotFound, Conflict, InvalidState, Forbidden, OverQuota, Unauthorized, NotAcceptable
 ├── IdempotencyKeyReused, ImageUnacceptable, NoValidHost, Overloaded
 ├── HypervisorUnavailable, OutcomeUnknown, NativeCallTimeout
-├── HypervisorError, NotSupported, GuestNotRunning, GuestStuck
+├── HypervisorError, NotSupported, GuestNotRunning, GuestStuck, DiskMoved, DiskUnusable
 ├── RpcTimeout, RequestOutcomeUnknown, RpcUnavailable, StaleWrite, HostSuperseded, HostTaken, DeadlineExceeded
 ├── DatabaseUnavailable, DatabaseLocked, StorageFull
 └── ConfigError, DriverLoadError, StateError          (end a command with one sentence)
@@ -159,6 +159,18 @@ class GuestStuck(HypervisorError):
     """The hypervisor can neither run nor end the guest before somebody has helped it; the message says how."""
 
     code = "guest-stuck"
+
+
+class DiskMoved(HypervisorError):
+    """The guest's active disk is not the one of the record: other tools have moved it.  Nothing was done."""
+
+    code = "disk-moved"
+
+
+class DiskUnusable(HypervisorError):
+    """A file of the guest's disk is gone, cannot be read, or refers to what it should not.  Nothing was done to it."""
+
+    code = "disk-unusable"
 
 
 class RpcTimeout(KilonovaError):

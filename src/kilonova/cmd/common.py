@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kilonova.base.errors import HostSuperseded, HostTaken, KilonovaError, StateError
+from kilonova.base.files import PASSABLE, make_directory
 
 if TYPE_CHECKING:
     from kilonova.config.load import Settings
@@ -77,10 +78,10 @@ def prepare_state(path: Path, role: str | None = None) -> ExitStack:
     else: rights are changed in it, and who tidies up removes it.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        make_directory(path)
         _refuse_if_anothers(path)
         if path.stat().st_uid == os.geteuid():
-            path.chmod(0o711)
+            path.chmod(PASSABLE)
         with ExitStack() as held:
             _lock(held, path / "lock", fcntl.LOCK_EX if role is None else fcntl.LOCK_SH)
             if role is not None:

@@ -21,11 +21,10 @@ from kilonova.base.errors import (
     HypervisorUnavailable,
     KilonovaError,
     NotFound,
-    NotSupported,
     StaleWrite,
 )
 from kilonova.base.failpoints import Failpoints
-from kilonova.compute.operation import Job, Operation, Step
+from kilonova.compute.operation import Job, Operation, Step, nothing
 from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.states import PowerState
 from kilonova.virt.power import able
@@ -166,11 +165,8 @@ class Runner:
 
     async def run(self, run: Run) -> Outcome:
         """Run to an outcome.  Raises Revoked."""
-        try:
-            if run.operation.needs is not None:
-                able(run.job.tools.driver, run.operation.needs)
-        except NotSupported as exc:  # nothing was begun, so that nothing is to be undone
-            return Outcome(False, await self._read_power(run), exc.message)
+        if (refusal := await self._refusal(run)) is not None:  # nothing was begun, so that nothing is to be undone
+            return Outcome(False, await self._power_after_failure(run), refusal)
         try:
             async with run.may_expire():
                 await run.take_turn()
@@ -186,6 +182,20 @@ class Runner:
             if run.operation.clean_up:
                 message = await self._clean_up(run, message)
             return Outcome(False, await self._power_after_failure(run), message)
+
+    async def _refusal(self, run: Run) -> str | None:
+        """Why the operation cannot be begun; None when it can."""
+        operation = run.operation
+        try:
+            if operation.needs is not None:
+                able(run.job.tools.driver, operation.needs)
+            if operation.look is not nothing:
+                await self._until_answered(run, (Step("look", operation.look, interruptible=True),), Phase.DO)
+        except (HypervisorError, DeadlineExceeded) as exc:
+            facts = {"verb": operation.verb, "instance": run.job.instance.id, "error": exc.message}
+            log.warning("action refused", **facts, details=dict(exc.details))
+            return exc.message
+        return None
 
     async def _clean_up(self, run: Run, message: str) -> str:
         """What the failed run has made is made absent; the message, with what could not be.  That stays, with the

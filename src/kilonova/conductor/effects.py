@@ -20,7 +20,9 @@ Effect = Callable[[Instance, AcceptAction], Mapping[str, Any]]
 def _reboot(instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
     """Only a guest that runs can be asked; whatever else it is, it can be made to."""
     if asked.params.get("type") == "HARD":
-        return {"task_state": TaskState.REBOOTING_HARD}
+        hard = {"task_state": TaskState.REBOOTING_HARD}
+        # One that a failed rescue or unrescue has left boots its own disk.
+        return {**hard, "rescue_image": None} if instance.vm_state is VmState.ERROR else hard
     if instance.vm_state is not VmState.ACTIVE:
         raise InvalidState(
             f"Cannot 'reboot' instance {instance.id} while it is in vm_state {instance.vm_state}: a hard reboot can",
@@ -112,6 +114,12 @@ def ends_in(instance: Instance, verb: Verb) -> VmState:
 
 _WAITING = (VmState.RESCUED, VmState.RESIZED)
 """What an instance still is when it was started because its host has booted."""
+
+
+def breaks(verb: Verb, power: PowerState) -> bool:
+    """Whether an instance for which the verb has failed is in ERROR.  One whose unrescue was refused before anything
+    was changed runs on, and is still rescued; otherwise it is neither what it was nor what it should be, as in Nova."""
+    return VERBS[verb].breaks and not (verb is Verb.UNRESCUE and power is PowerState.RUNNING)
 
 
 def when_ended(verb: Verb, *, succeeded: bool) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from kilonova.base.errors import NotFound, StaleWrite
 from kilonova.conductor import images, quota, resize, shelving
-from kilonova.conductor.effects import desired_after, ends_in, when_ended
+from kilonova.conductor.effects import breaks, desired_after, ends_in, when_ended
 from kilonova.conductor.resuming import resume_after
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import instances as read_instances
@@ -102,7 +102,7 @@ def _end(connection: sa.Connection, action: Action, instance: Instance, outcome:
         values.update(vm_state=observed(ends_in(instance, action.verb), power), fault=None)
         if action.verb is Verb.CREATE:
             values["launched_at"] = now
-    elif VERBS[action.verb].breaks:
+    elif breaks(action.verb, power):
         values.update(vm_state=VmState.ERROR, fault=failure)
     else:  # it is what it is: the reason stands in the action
         values["vm_state"] = observed(instance.vm_state, power)

@@ -163,7 +163,7 @@ VERBS: Mapping[Verb, Rule] = {
     Verb.SUSPEND: Rule(_in(_V.ACTIVE), _T.SUSPENDING, _V.SUSPENDED, None, 3600),
     Verb.RESUME: Rule(_in(_V.SUSPENDED), _T.RESUMING, _V.ACTIVE, _ON, 3600),
     Verb.RESCUE: Rule(_in(_V.ACTIVE, _V.STOPPED, _V.ERROR), _T.RESCUING, _V.RESCUED, _ON, 900),
-    Verb.UNRESCUE: Rule(_in(_V.RESCUED), _T.UNRESCUING, _V.ACTIVE, _ON, 600),
+    Verb.UNRESCUE: Rule(_in(_V.RESCUED), _T.UNRESCUING, _V.ACTIVE, _ON, 600, breaks=True),
     Verb.REBUILD: Rule(_in(_V.ACTIVE, _V.STOPPED, _V.ERROR), _T.REBUILDING, _V.ACTIVE, None, 1800, breaks=True),
     # A resize copies the root disk, which takes what it takes.
     Verb.RESIZE: Rule(_in(_V.ACTIVE, _V.STOPPED), _T.RESIZING, _V.RESIZED, None, 3600),

@@ -19,6 +19,7 @@ from kilonova.virt.libvirt.domain_xml import (
     TrafficFilter,
     UserInterface,
 )
+from kilonova.virt.libvirt.layer import Layer
 from kilonova.virt.libvirt.network_xml import DhcpHost, DnsHost, NatNetwork
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -27,7 +28,8 @@ ID = "5f0e3b2a-7d0c-4f57-9f3b-0a2f6f1d9c11"
 DIRECTORY = f"/var/lib/kilonova/instances/{ID}"
 
 METADATA = Metadata(ID, "project", 'a "name" & <more>')
-ROOT = Disk(f"{DIRECTORY}/disk", "vda", "qcow2")
+BASE = Layer("/var/lib/kilonova/instances/_base/1.raw", "raw")
+ROOT = Disk(f"{DIRECTORY}/disk", "vda", "qcow2", backing=(BASE,))
 CONFIG = Disk(f"{DIRECTORY}/disk.config", "vdb", "raw", read_only=True)
 USER = UserInterface(
     mac="fa:16:3e:00:00:01",
@@ -105,6 +107,8 @@ def _other(part: Any, field: Field[Any], value: Any) -> Any:
         return None
     if field.name == "mode":
         return "host-model"
+    if field.name == "backing":
+        return (*value, BASE)
     if field.name == "disks":
         return (*value, CONFIG)
     if field.name == "nics":

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from lxml import etree
 
+from kilonova.virt.libvirt.layer import Layer, backing_store
+
 Element = etree._Element  # pyright: ignore[reportPrivateUsage] - lxml gives the type no public name
 
 METADATA_URI = "urn:kilonova:instance:1"
@@ -76,12 +78,14 @@ class Cpu:
 @dataclass(frozen=True, slots=True)
 class Disk:
     """A virtio disk in a file.  Writeback with the guest's flushes passed on is as safe as a real disk's own cache, and
-    needs no O_DIRECT of the file system."""
+    needs no O_DIRECT of the file system.  `backing` is what lies below it, the uppermost first, to the chain's end: the
+    hypervisor looks into no header for more."""
 
     path: str
     target: str
     format: str
     read_only: bool = False
+    backing: tuple[Layer, ...] = ()
 
     def render(self, parent: Element) -> None:
         disk = _element(parent, "disk", type="file", device="disk")
@@ -89,6 +93,7 @@ class Disk:
         if not self.read_only:
             driver.set("discard", "unmap")
         _element(disk, "source", file=self.path)
+        disk.append(backing_store(self.backing))
         _element(disk, "target", dev=self.target, bus="virtio")
         if self.read_only:
             _element(disk, "readonly")

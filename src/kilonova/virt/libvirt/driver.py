@@ -70,8 +70,12 @@ class LibvirtDriver(power.MemoryDisksFigures, LibvirtResizing):
         )
         self._files = DaemonWorkers("files", 2)
         self._inheritance = Inheritance(settings.default.state_path)
-        self._disks = Disks(settings.default.instances_path, self.connection.uri, self._files)
-        self.snapshots = Snapshots(self._change, self._disks, self._files, virtapi.clock, self._watermark)
+        default = settings.default
+        records = default.state_path / "chains"
+        self._disks = Disks(default.instances_path, self.connection.uri, self._files, records)
+        self.snapshots = Snapshots(
+            self._change, self.active_root, self._disks, self._files, virtapi.clock, self._watermark
+        )
         self._virt_type = checks.VirtType(settings.default.state_path)
         self._backend = network.backend_of(settings.network.backend, self.connection.uri)
         self._networks: network.Found | None = None
@@ -293,11 +297,8 @@ class LibvirtDriver(power.MemoryDisksFigures, LibvirtResizing):
     # -- domains -----------------------------------------------------------------------------------------------------
 
     async def define(self, instance: Instance) -> None:
-        domain = await self._domain(instance)
-        owner = await self._change(
-            "define", instance.id, partial(guest.define, instance_id=instance.id, render=partial(_render, domain))
-        )
-        self._known[instance.id] = owner
+        self.refuse_if_read_only("define")
+        self._known[instance.id] = await self.define_as_it_is(await self._domain(instance))
 
     async def undefine(self, instance_id: InstanceId) -> None:
         await self._change("undefine", instance_id, partial(guest.undefine, instance_id=instance_id))
@@ -381,10 +382,6 @@ class LibvirtDriver(power.MemoryDisksFigures, LibvirtResizing):
             console_log=None if simulated else str(self._disks.console_log(instance.id)),
             agent_socket=None if agent is None else str(agent),
         )
-
-
-def _render(domain: Domain, mark: str | None) -> str:
-    return replace(domain, metadata=replace(domain.metadata, mark=mark)).xml()
 
 
 def _cpu(settings: Settings, kind: str) -> Cpu | None:
