@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A request for several servers numbered their names beyond the 255 characters that a name may have: the API then
-refused the very name that it had made."""
+refused the very name that it had made.  And their host names, cut to 63 characters, were all the same."""
 
 import pytest
 
@@ -27,6 +27,10 @@ def test_every_name_that_is_made_is_a_valid_one(count: int, longest: int) -> Non
             made = await names(api, await create(longest))
             assert max(len(name) for name in made) == 255
             assert await create(longest + 1) == ""
+            listed = await api.json("/servers/detail")
+            hostnames = [server["OS-EXT-SRV-ATTR:hostname"] for server in listed["servers"]]
+            assert len(set(hostnames)) == count
+            assert {len(hostname) for hostname in hostnames} == {63}
             refused = await api.create(image, name="n" * 255, max_count=count + 1)
             assert "server.name" in message(refused, 400, "badRequest")
 

@@ -239,6 +239,7 @@ def test_a_service_that_is_down_can_be_forgotten() -> None:
             assert await refused(404, "itemNotFound")
             assert (await api.compute("DELETE", "/os-services/1")).status_code == 400
             assert (await api.at("2.52").compute("DELETE", "/os-services/1")).status_code == 404
+            assert (await api.at("2.52").compute("DELETE", "/os-services/box1")).status_code == 400
             assert (await api.as_("member").compute("DELETE", path)).status_code == 403
             # It was not dead at all: it registers as a new one, tells what it has, and serves.
             await until(lambda: hypervisors(api))

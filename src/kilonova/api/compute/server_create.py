@@ -247,7 +247,7 @@ def _instances(
                 project_id=call.context.project_id,
                 user_id=call.context.user_id,
                 name=name,
-                hostname=_hostname(asked, index, count) or hostname_of(name, instance_id),
+                hostname=_hostname(asked, instance_id, index, count),
                 flavor=parts.flavor,
                 image=parts.image,
                 created_at=at,
@@ -273,12 +273,14 @@ def _instances(
     return tuple(made)
 
 
-def _hostname(asked: NewServer, index: int, count: int) -> str | None:
-    """What was asked for; of several servers each has its number, as in their names."""
-    if asked.hostname is None or count == 1:
-        return asked.hostname
+def _hostname(asked: NewServer, instance_id: InstanceId, index: int, count: int) -> str:
+    """What was asked for, or one made of the name; of several servers each has its number, as in their names, also
+    where the name is longer than a host name can be."""
+    hostname = asked.hostname or hostname_of(asked.name, instance_id)
+    if count == 1:
+        return hostname
     number = f"-{index + 1}"
-    return asked.hostname[: 63 - len(number)] + number
+    return hostname[: 63 - len(number)].rstrip("-") + number
 
 
 def hostname_of(name: str, instance_id: InstanceId) -> str:

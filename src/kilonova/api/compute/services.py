@@ -103,7 +103,10 @@ async def update(call: Call, body: ServiceChanges) -> Reply:
 
 async def delete(call: Call) -> Reply:
     """DELETE /os-services/{id}: one that is down, with its host and all that the host had."""
-    service = pick(await all_services(call), call.params["service_id"], call.version, "Service")
+    asked = call.params["service_id"]
+    if call.version < v2(53) and not (asked.isascii() and asked.isdigit()):
+        raise InvalidInput("id must be an integer", path="service_id")
+    service = pick(await all_services(call), asked, call.version, "Service")
     _require_host(service.binary)
     await call.deps.operators.delete_service(service.id)
     return Reply()
