@@ -151,6 +151,7 @@ class Application:
             user_name=subject.user_name,
             project_name=subject.project_name,
             restricted=subject.credential is not None and subject.credential.restricted,
+            by_credential=subject.credential is not None,
             scope=subject.scope,
         )
         return replace(context, admin=self.deps.policy.allows(CONTEXT_IS_ADMIN, context, {}))
