@@ -22,9 +22,6 @@ IDENTITY: Mapping[str, str] = {
     "admin.v3.test_projects.ProjectsTestJSON.test_project_create_with_parent": _DOMAINS,
     "admin.v3.test_roles.": _DOMAINS,
     "admin.v3.test_tokens.TokensV3TestJSON.test_get_available_domain_scopes": _DOMAINS,
-    "admin.v3.test_application_credentials.": (
-        "a role that was given after the token was made comes with the next token, also into a credential"
-    ),
     "admin.v3.test_credentials.": _CREDENTIALS,
     "v3.test_ec2_credentials.": _CREDENTIALS,
     "admin.v3.test_endpoint_groups.": "OS-EP-FILTER: every project sees the whole catalog",

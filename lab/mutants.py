@@ -61,6 +61,20 @@ MUTANTS: Sequence[Mutant] = (
         "if False:",
     ),
     one(
+        "what a group gives its users",
+        "tests/service/test_api_groups_and_roles.py",
+        "db/readers/assignments.py",
+        "return sa.union(direct, by_group).subquery()",
+        "return sa.union(direct, direct).subquery()",
+    ),
+    one(
+        "members of shared images only",
+        "tests/service/test_api_image_members.py",
+        "db/readers/catalogue.py",
+        'return sa.and_(images.c.visibility == "shared", images.c.id.in_(theirs))',
+        "return images.c.id.in_(theirs)",
+    ),
+    one(
         "servers of the own project only",
         "tests/service/test_tenants.py::test_what_is_anothers_is_answered_like_what_is_not_there",
         "api/compute/servers.py",

@@ -111,6 +111,9 @@ def test_attributes_without_a_meaning_are_kept_and_what_is_only_shown_is_not_tak
             changed = (await identity(api, "PATCH", one, {kind: {**made, "colour": None, "shape": 1}}))[kind]
             assert changed == {**made, "colour": None, "shape": 1}
             assert (await identity(api, "GET", one))[kind] == changed
+            for none in (b"NaN", b"1e999", b'[{"x": -1e999}]'):
+                odd_body = b'{"%b": {"name": "two", "size": %b}}' % (kind.encode(), none)
+                assert (await api.call("POST", f"/identity/v3/{kind}s", content=odd_body)).status_code == 400
             for wrong in ({"id": "another"}, {"password_expires_at": "2030-01-01"}, {"original_password": "x"}):
                 await identity(api, "PATCH", one, {kind: wrong}, 400)
                 await identity(api, "POST", f"/{kind}s", {kind: {"name": "two", **wrong}}, 400)

@@ -15,7 +15,7 @@ class RequestContext:
     `scope` is "domain" or "system" has roles there and no project.
 
     `admin` is what policy says of the caller; where no policy was asked, the role of that name says it.  `restricted`:
-    the token was given for an application credential that may not manage credentials.
+    the token was given for an application credential (`by_credential`) that may not manage credentials.
     """
 
     request_id: str
@@ -26,6 +26,7 @@ class RequestContext:
     project_name: str = ""
     admin: bool | None = None
     restricted: bool = False
+    by_credential: bool = False
     scope: str = ""
 
     @property

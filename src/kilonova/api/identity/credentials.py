@@ -4,7 +4,7 @@
 Source: Identity API v3 reference, "Application Credentials".
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +17,8 @@ from kilonova.api.identity.models import CreateCredential, NewCredential, RoleRe
 from kilonova.api.identity.roles import role_ids
 from kilonova.base.errors import Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import identity as readers
+from kilonova.db.readers.assignments import roles_of
+from kilonova.identity.roles import with_implied
 from kilonova.objects.identity import ApplicationCredential
 
 SECRET_BYTES = 48
@@ -46,7 +48,7 @@ async def create_credential(call: Call, body: CreateCredential) -> Reply:
         raise InvalidInput("access_rules are not supported here.", path="application_credential.access_rules")
     # A secret that begins with a hyphen would be an option on a command line.
     secret = asked.secret or call.deps.clock.new_secret(SECRET_BYTES).lstrip("-")
-    ids = await role_ids(call)
+    had, ids = await _roles_to_give(call), await role_ids(call)
     now, claims = call.deps.clock.now(), call.deps.tokens.verify(call.headers["x-auth-token"])
     credential = ApplicationCredential(
         id=call.deps.clock.new_id().replace("-", ""),
@@ -55,7 +57,7 @@ async def create_credential(call: Call, body: CreateCredential) -> Reply:
         name=asked.name,
         description=asked.description or "",
         secret_hash=await call.deps.passwords.hash(secret, own_turn(call)),
-        roles=context.roles if not asked.roles else tuple(sorted({_role(call, one, ids) for one in asked.roles})),
+        roles=context.roles if not asked.roles else tuple(sorted({_role(had, one, ids) for one in asked.roles})),
         unrestricted=bool(asked.unrestricted),
         expires_at=_expiry(asked, now),
         created_at=now,
@@ -86,14 +88,23 @@ async def _find(call: Call) -> ApplicationCredential:
     return credential
 
 
-def _role(call: Call, asked: RoleRef, ids: Mapping[str, str]) -> str:
-    """The name of a role that the token has.  Raises InvalidInput for any other."""
-    for name in call.context.roles:
+async def _roles_to_give(call: Call) -> tuple[str, ...]:
+    """The user's roles in the project, also those that came after the token was made; of a token that was given for a
+    credential its own, so that none gives more than it has."""
+    context = call.context
+    if context.by_credential:
+        return context.roles
+    return with_implied(await call.db.read(roles_of, context.user_id, context.project_id))
+
+
+def _role(had: Iterable[str], asked: RoleRef, ids: Mapping[str, str]) -> str:
+    """The name of a role that may be given.  Raises InvalidInput for any other."""
+    for name in had:
         if asked.name == name or (asked.name is None and asked.id == ids[name]):
             return name
     wanted = (asked.name or asked.id or "")[:64]
     raise InvalidInput(
-        f"The token does not have the role {wanted}: a credential has roles of its user's.",
+        f"The user does not have the role {wanted}: a credential has roles of its user's.",
         path="application_credential.roles",
     )
 

@@ -5,6 +5,7 @@ Identity does, and ignored elsewhere; what has one and cannot be kept is refused
 Source: Identity API v3 reference.
 """
 
+import json
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
@@ -36,6 +37,10 @@ class Kept(Lenient):
         for name in self.none & given.keys():
             if given.pop(name) is not None:
                 raise InvalidInput(f"{name} is not to be set.", path=f"{of}.{name}")
+        try:
+            json.dumps(given, allow_nan=False)
+        except ValueError as exc:  # (JSON has no such numbers, though parsers take them)
+            raise InvalidInput("An attribute has a number that is none.", path=of) from exc
         return given
 
 
