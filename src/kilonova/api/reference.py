@@ -31,9 +31,9 @@ _INTRODUCTION = (
     "The same for programs is `GET /openapi.json`, an OpenAPI 3.1 document; `?microversion=2.N` describes another",
     f"microversion of Compute than {MAX}. Faults are one object under one key: in Compute and Image by the kind",
     "(`badRequest`, `itemNotFound`, `conflictingRequest`, ...: `{code, message}`), in Identity and for every 401",
-    "`error`, in Network `NeutronError`. A 400 names the field by its path; a 503 says `Retry-After`, and that",
-    "nothing was done; a 504 says that nobody knows whether it was. A create of servers may bear an",
-    "`Idempotency-Key`: both are in [http.md](http.md).",
+    "`error`, in Network `NeutronError`. A 400 names the field by its path; a 503 says `Retry-After`, and that nothing",
+    "was done; a 504 says that nobody knows whether it was. A create of servers may bear an `Idempotency-Key`. Both",
+    "are in [http.md](http.md).",
 )
 
 
@@ -143,8 +143,7 @@ def fields(schema: Schema, models: Models, path: str = "") -> Iterator[Field]:
 
 
 def _from(member: Schema) -> str:
-    words = [f"{word} {member[key]}" for word, key in (("since", "x-since"), ("until", "x-until")) if key in member]
-    return ", ".join(words)
+    return f"since {member['x-since']}" if "x-since" in member else ""
 
 
 def _said(member: Schema) -> str:

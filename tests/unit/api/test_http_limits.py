@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
+from websockets.asyncio.client import connect
 
 from kilonova.api.server import Server, make_server
 from kilonova.config.load import load
@@ -84,6 +85,11 @@ async def _desk(stack: AsyncExitStack, settings: dict[str, Any]) -> AsyncGenerat
     held = asyncio.Event()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.accept"})
+            await receive()
+            return
         length = 0
         while True:
             message = await receive()
@@ -252,3 +258,15 @@ def test_what_is_no_http_is_a_fault() -> None:
         assert (status, body["badRequest"]["code"]) == (400, 400)
 
     serve(test)
+
+
+def test_a_websocket_keeps_its_seat_until_it_ends() -> None:
+    async def test(desk: Desk) -> None:
+        for _ in range(2):
+            async with connect(f"ws://127.0.0.1:{desk.address[1]}/", proxy=None):
+                desk.tick(1000)  # it may be silent for as long as it likes
+                refused, _ = await desk.connect()
+                assert (await answer(refused))[0] == 503
+            await desk.seen(lambda: not desk.all())
+
+    serve(test, max_connections_per_peer=1)
