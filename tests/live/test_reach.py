@@ -167,24 +167,8 @@ def test_behind_user_mode_by_a_loopback_address_of_its_own(box: Box, image_id: s
         box.delete(server_id)
 
 
-def test_behind_nat_by_the_address_that_is_shown(tmp_path: Path) -> None:
-    keys = Keys(tmp_path)
-    with system_box() as (daemon, box):
-        box.start().ready()
-        keys.upload(box)
-        server_id = box.create(box.upload(GUEST_IMAGE), "nat", key_name="me")
-        found = addresses(box.wait_status(server_id, "ACTIVE"), "kilonova")
-        address = found["fixed"]
-        let_in(inside(daemon), keys.mine, address)
-        refuses(inside(daemon), keys.other, address)
-        net, _, _ = address.rpartition(".")
-        assert filter_of(daemon, server_id) == "kilonova-project"
-        cannot_pretend(daemon, keys.mine, server_id, address, f"{net}.200", f"{net}.1")
-        box.delete(server_id)
-
-
-def test_the_next_server_with_an_address_has_a_network_too(tmp_path: Path) -> None:
-    """After a delete, a delete that dies, a boot of the host, a rebuild and a shelving."""
+def test_behind_nat_by_the_address_that_is_shown_and_the_next_server_by_the_same(tmp_path: Path) -> None:
+    """Also after a delete that dies on its way, a boot of the host, a rebuild and a shelving."""
     keys = Keys(tmp_path)
     with system_box() as (daemon, box):
         box.start().ready()
@@ -194,6 +178,10 @@ def test_the_next_server_with_an_address_has_a_network_too(tmp_path: Path) -> No
         server_id = box.create(image_id, "first", key_name="me")
         address = addresses(box.wait_status(server_id, "ACTIVE"), "kilonova")["fixed"]
         let_in(inside(daemon), keys.mine, address)
+        refuses(inside(daemon), keys.other, address)
+        net, _, _ = address.rpartition(".")
+        assert filter_of(daemon, server_id) == "kilonova-project"
+        cannot_pretend(daemon, keys.mine, server_id, address, f"{net}.200", f"{net}.1")
         box.stop()
         box.start(failpoints="compute.delete.remove-network.begin=kill").ready()
         assert box.http.delete(f"/compute/v2.1/servers/{server_id}").status_code == 204
