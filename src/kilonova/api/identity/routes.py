@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The routes of Identity v3, with the names of Keystone's policies."""
 
-from kilonova.api.identity import auth, credentials, domain, models, projects, roles, services, tokens, users
+from kilonova.api.identity import auth, credentials, domain, limits, models, projects, roles, services, tokens, users
 from kilonova.api.route import Role, Row, Service
 from kilonova.api.versions import identity_v3
 
@@ -80,4 +80,17 @@ CATALOG = (
     Row("GET", "/regions/{region_id}", services.show_region, P + "get_region", TOKEN, reply="{region}"),
 )  # fmt: skip
 
-SERVICE = Service("/identity/v3", (*TOKENS, *PEOPLE, *PLACES, *CATALOG), identity=True)
+LIMITS = (
+    Row("GET", "/registered_limits", limits.list_registered, P + "list_registered_limits", TOKEN,
+        reply="{registered_limits: [...]}", query=limits.ARGUMENTS),
+    Row("GET", "/limits", limits.list_limits, P + "list_limits", TOKEN, reply="{limits: [...]}",
+        query=limits.ARGUMENTS),
+    Row("POST", "/limits", limits.create_limits, P + "create_limits", ADMIN, 201, reply="{limits: [...]}",
+        body=limits.CreateLimits),
+    Row("GET", "/limits/{limit_id}", limits.show_limit, P + "get_limit", TOKEN, reply="{limit}"),
+    Row("PATCH", "/limits/{limit_id}", limits.update_limit, P + "update_limit", ADMIN, reply="{limit}",
+        body=limits.UpdateLimit),
+    Row("DELETE", "/limits/{limit_id}", limits.delete_limit, P + "delete_limit", ADMIN, 204),
+)  # fmt: skip
+
+SERVICE = Service("/identity/v3", (*TOKENS, *PEOPLE, *PLACES, *CATALOG, *LIMITS), identity=True)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading quotas and what is used of them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -44,6 +45,15 @@ def limits(connection: sa.Connection, defaults: Limits, project_id: str) -> dict
     for row in connection.execute(_LIMITS, {"project": project_id}):
         found[row.project_id][row.resource] = row.hard_limit
     return {**defaults, **found[DEFAULT_CLASS], **found[project_id]}
+
+
+def own_limits(connection: sa.Connection, resources: Collection[str]) -> list[tuple[str, str, int]]:
+    """Project, resource and limit, by these, of every project that has a limit of its own of one of them."""
+    query = sa.select(quotas.c.project_id, quotas.c.resource, quotas.c.hard_limit).where(
+        quotas.c.resource.in_(resources), quotas.c.project_id != DEFAULT_CLASS
+    )
+    found = connection.execute(query.order_by(quotas.c.project_id, quotas.c.resource))
+    return [(row.project_id, row.resource, row.hard_limit) for row in found]
 
 
 def usage(connection: sa.Connection, project_id: str) -> Usage:
