@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from kilonova.api.identity.catalog import stable_id
 from kilonova.api.route import Role
 from kilonova.networks.ids import network_id, port_id, security_group_id
 from tests.make import run
@@ -90,6 +91,8 @@ async def world() -> AsyncGenerator[World]:
         shown = (await owner.json(f"/servers/{server}"))["server"]
         asked = {"application_credential": {"name": "own-credential"}}
         path = f"/users/{user_id}/application_credentials"
+        limit = {"service_id": stable_id("image"), "resource_name": "image_count_total", "resource_limit": 50}
+        limits = await identity(admin, "POST", "/limits", {"limits": [{"project_id": project_id, **limit}]}, 201)
         things = {
             "server": server,
             "image": image,
@@ -101,6 +104,7 @@ async def world() -> AsyncGenerator[World]:
             "request": (await owner.json(f"/servers/{server}/os-instance-actions"))["instanceActions"][0]["request_id"],
             "address": shown["addresses"]["kilonova"][0]["addr"],
             "credential": (await identity(owner, "POST", path, asked, 201))["application_credential"]["id"],
+            "limit": limits["limits"][0]["id"],
             "names": "own-",
         }
         yield World(admin, owner, await as_user(admin, "reader", project_id), stranger, things, elsewhere)
@@ -149,6 +153,7 @@ PARAMS: Mapping[tuple[str, str], Param] = {
     (IDENTITY, "user_id"): own("user", UNKNOWN_HEX),
     (IDENTITY, "project_id"): own("project", UNKNOWN_HEX),
     (IDENTITY, "credential_id"): own("credential", UNKNOWN_HEX),
+    (IDENTITY, "limit_id"): own("limit", UNKNOWN_HEX),
     (IDENTITY, "role_id"): shared(UNKNOWN_HEX),
     (IDENTITY, "implied_role_id"): shared(UNKNOWN_HEX),
     (IDENTITY, "group_id"): shared(UNKNOWN_HEX),
@@ -216,8 +221,8 @@ def test_without_a_token_there_are_versions_health_and_the_log_in_and_nothing_el
     async def main() -> None:
         async with running_api() as api:
             nobody = replace(api, token="")
-            names = ("server", "port", "request", "image", "group", "user", "project", "credential", "security group")
-            things = dict.fromkeys(names, UNKNOWN_UUID)
+            names = ("server", "port", "request", "image", "group", "user", "project", "credential", "limit")
+            things = dict.fromkeys((*names, "security group"), UNKNOWN_UUID)
             for target in TARGETS:
                 reply = await send(nobody, target, filled(target, things))
                 if target.role is not Role.ANYBODY:

@@ -115,6 +115,7 @@ def set_limits(connection: sa.Connection, request: SetQuotas) -> None:
                 path=f"quota_set.{resource}",
             )
     write_quotas.set_limits(connection, request.project_id, request.limits)
+    write_quotas.delete_limits(connection, request.project_id, request.forgotten)
 
 
 def _beyond(count: int, limit: int) -> bool:

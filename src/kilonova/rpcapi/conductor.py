@@ -133,11 +133,13 @@ class EditTags:
 
 @dataclass(frozen=True, slots=True)
 class SetQuotas:
-    """Limits of a project by resource; the others stay.  Without `force` none may be below what is used."""
+    """Limits of a project by resource; for those that are `forgotten` the default holds again, others stay as they are.
+    Without `force` none may be below what is used."""
 
     project_id: str
     limits: Mapping[str, int]
     force: bool = False
+    forgotten: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

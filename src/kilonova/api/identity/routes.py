@@ -11,6 +11,7 @@ from kilonova.api.identity import (
     domain,
     groups,
     implied,
+    limits,
     models,
     projects,
     roles,
@@ -183,11 +184,25 @@ UNSERVED = (
 )  # fmt: skip
 
 
+LIMITS = (
+    Row("GET", "/registered_limits", limits.list_registered, P + "list_registered_limits", TOKEN,
+        reply="{registered_limits: [...]}", query=limits.ARGUMENTS),
+    Row("GET", "/limits", limits.list_limits, P + "list_limits", TOKEN, reply="{limits: [...]}",
+        query=limits.ARGUMENTS),
+    Row("POST", "/limits", limits.create_limits, P + "create_limits", ADMIN, 201, reply="{limits: [...]}",
+        body=limits.CreateLimits),
+    Row("GET", "/limits/{limit_id}", limits.show_limit, P + "get_limit", TOKEN, reply="{limit}"),
+    Row("PATCH", "/limits/{limit_id}", limits.update_limit, P + "update_limit", ADMIN, reply="{limit}",
+        body=limits.UpdateLimit),
+    Row("DELETE", "/limits/{limit_id}", limits.delete_limit, P + "delete_limit", ADMIN, 204),
+)  # fmt: skip
+
+
 def _strict(row: Row) -> Row:
     """A list refuses the arguments that it does not obey."""
     return replace(row, strict=MIN) if row.method == "GET" and "[" in row.reply else row
 
 
-ROWS = (*TOKENS, *map(_strict, (*PEOPLE, *PLACES, *ROLES, *_grants(), *CATALOG, *UNSERVED)))
+ROWS = (*TOKENS, *map(_strict, (*PEOPLE, *PLACES, *ROLES, *_grants(), *CATALOG, *LIMITS, *UNSERVED)))
 
 SERVICE = Service("/identity/v3", ROWS, identity=True)

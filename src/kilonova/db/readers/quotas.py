@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading quotas and what is used of them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -56,6 +57,15 @@ def class_limits(connection: sa.Connection, defaults: Limits, name: str) -> dict
     """A limit for each resource: the class's own, or that of `defaults`."""
     query = sa.select(quotas.c.resource, quotas.c.hard_limit).where(quotas.c.project_id == class_key(name))
     return {**defaults, **{row.resource: row.hard_limit for row in connection.execute(query)}}
+
+
+def own_limits(connection: sa.Connection, resources: Collection[str]) -> list[tuple[str, str, int]]:
+    """Project, resource and limit, by these, of every project that has a limit of its own of one of them."""
+    query = sa.select(quotas.c.project_id, quotas.c.resource, quotas.c.hard_limit).where(
+        quotas.c.resource.in_(resources), quotas.c.project_id.not_like(class_key("%"))
+    )
+    found = connection.execute(query.order_by(quotas.c.project_id, quotas.c.resource))
+    return [(row.project_id, row.resource, row.hard_limit) for row in found]
 
 
 def usage(connection: sa.Connection, project_id: str) -> Usage:

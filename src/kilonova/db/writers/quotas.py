@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writing quotas and what is used of them."""
 
+from collections.abc import Collection
 from dataclasses import asdict, fields
 
 import sqlalchemy as sa
@@ -19,9 +20,10 @@ def set_limits(connection: sa.Connection, project_id: str, limits: Limits) -> No
         )
 
 
-def delete_limits(connection: sa.Connection, project_id: str) -> None:
-    """For a project without limits of its own the defaults hold."""
-    connection.execute(sa.delete(quotas).where(quotas.c.project_id == project_id))
+def delete_limits(connection: sa.Connection, project_id: str, resources: Collection[str] | None = None) -> None:
+    """Of these resources, or all.  For a project without limits of its own the defaults hold."""
+    statement = sa.delete(quotas).where(quotas.c.project_id == project_id)
+    connection.execute(statement if resources is None else statement.where(quotas.c.resource.in_(resources)))
 
 
 def take(connection: sa.Connection, project_id: str, wanted: Usage, limits: Limits) -> bool:
