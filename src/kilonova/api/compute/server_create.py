@@ -23,6 +23,7 @@ from kilonova.base.context import RequestContext
 from kilonova.base.errors import Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import catalogue, hosts
 from kilonova.networks.ids import security_group_id
+from kilonova.objects import image_properties
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId, HostName, ImageId, InstanceId
 from kilonova.objects.image import DISK_FORMATS, Image, ImageRef, ImageStatus
@@ -180,7 +181,19 @@ def bootable(image: Image, path: str) -> ImageRef:
             f"Image {image.id} is of the format {image.disk_format}: no server can boot from it.",
             path=path,
         )
-    return ImageRef(image.id, image.disk_format, image.size, image.virtual_size, image.os_hash_value)
+    refused = image_properties.refusals(image.properties)
+    if refused:
+        raise InvalidInput(f"Image {image.id} asks for what no server here gets: {'; '.join(refused)}.", path=path)
+    return ImageRef(
+        image.id,
+        image.disk_format,
+        image.size,
+        image.virtual_size,
+        image.os_hash_value,
+        min_ram=image.min_ram,
+        min_disk=image.min_disk,
+        properties=image_properties.kept(image.properties),
+    )
 
 
 def check_sizes(flavor: Flavor, image: Image, ref: ImageRef, path: str) -> None:
