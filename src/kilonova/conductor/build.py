@@ -68,7 +68,7 @@ def _request(connection: sa.Connection, instance: Instance, action: Action) -> P
         vcpus=instance.flavor.vcpus,
         memory_mib=instance.flavor.memory_mib,
         disk_gib=write_hosts.disk_gib(instance),
-        availability_zone=action.params.get(AVAILABILITY_ZONE) or instance.availability_zone,
+        availability_zone=action.params.get(AVAILABILITY_ZONE) or instance.requested_zone,
         wants_network=instance.wants_network,
         networks=_asked(instance, action),
         host=HostName(action.params[HOST]) if HOST in action.params else None,

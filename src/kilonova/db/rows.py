@@ -63,6 +63,7 @@ def instance_from(row: Row) -> Instance:
         host=row["host"],
         node=row["node"],
         availability_zone=row["availability_zone"],
+        requested_zone=row["requested_zone"],
         wants_network=row["wants_network"],
         addresses=tuple(_address_from(a) for a in row["addresses"]),
         config_drive=row["config_drive"],

@@ -32,6 +32,8 @@ _BUSES = "fdc|ide|sata|scsi|usb|virtio|xen|lxc|uml"
 _SCSI = "buslogic|ibmvscsi|lsilogic|lsisas1068|lsisas1078|virtio-scsi|vmpvscsi"
 _VIDEO = "cirrus|qxl|vga|vmvga|xen|virtio|gop|none|bochs"
 _VIF = "virtio|ne2k_pci|pcnet|rtl8139|e1000|e1000e|igb|netfront|spapr-vlan|lan9118|sriov|vmxnet|vmxnet3"
+_VERSION = r"\s*(<=|>=|==|!=|<|>)\s*\d+(\.\d+)*\s*"
+_VERSIONS = f"{_VERSION}(,{_VERSION})*"
 _LIST = r"\[\]"
 
 
@@ -49,9 +51,7 @@ class Property:
 PROPERTIES = (
     Property("hw_architecture", _ARCHITECTURES, None),
     Property("img_hv_type", _HYPERVISORS, None),
-    Property(
-        "img_hv_requested_version", r"\s*(<=|>=|==|!=|<|>)\s*\d+(\.\d+)*(\s*,\s*(<=|>=|==|!=|<|>)\s*\d+(\.\d+)*)*"
-    ),
+    Property("img_hv_requested_version", _VERSIONS),
     Property("hw_vm_mode", "hvm|xen|uml|exe", "hvm", "what every guest is"),
     Property("hw_boot_menu", FLAG, NO),
     Property("hw_cdrom_bus", _BUSES),

@@ -44,6 +44,7 @@ class Fault:
 class Instance:
     """The whole record.  Everything that a step derives, it derives from here.
 
+    `availability_zone` is the zone of the host, `requested_zone` the one that was asked for, which places it again.
     `addresses` are allocated with the host; `wants_network` says whether it should have any.  `key_data` is the public
     key as text, `user_data` base64 as it came.  `locked_by` is "owner" or "admin" (whose word
     unlocks it), or None.  `old_flavor` is there while a resize waits for its confirmation, `new_flavor` while one is
@@ -67,6 +68,7 @@ class Instance:
     host: HostName | None = None
     node: str | None = None
     availability_zone: str | None = None
+    requested_zone: str | None = None
     wants_network: bool = True
     addresses: tuple[Address, ...] = ()
     config_drive: bool = False

@@ -22,8 +22,8 @@ from kilonova.objects.instance import Instance
 from kilonova.objects.service import HostNetwork, Inventory
 from kilonova.objects.states import SAVED, PowerState
 from kilonova.virt.driver import BaseImage, VirtAPI
+from kilonova.virt.fake_local_disks import FakeLocalDisks, make_all
 from kilonova.virt.fake_machine import CutOff, FakeConsole, FakeGuest, FakeHypervisor
-from kilonova.virt.fake_resizing import FakeResizing
 from kilonova.virt.fake_snapshots import FakeSnapshots
 
 SUBNET = "10.64.0.0/16"
@@ -32,7 +32,7 @@ SUBNET = "10.64.0.0/16"
 LIVE = (PowerState.RUNNING, PowerState.PAUSED)
 
 
-class FakeDriver(FakeResizing):
+class FakeDriver(FakeLocalDisks):
     """The driver of a FakeHypervisor; without one given it makes its own."""
 
     def __init__(
@@ -159,6 +159,8 @@ class FakeDriver(FakeResizing):
     async def ensure_disks(self, instance: Instance, base: BaseImage) -> None:
         async with self._call("ensure_disks", instance.id, changes=True):
             guest = self._guest(instance.id)
+            if guest.base is None:
+                make_all(guest, instance)
             guest.base = guest.base or base
             guest.disk_bytes = guest.disk_bytes or max(instance.flavor.disk_gib << 30, base.virtual_size)
 
@@ -170,6 +172,8 @@ class FakeDriver(FakeResizing):
             if guest is not None:
                 guest.base, guest.rescue, guest.config_drive, guest.kept_disk = None, None, None, None
                 guest.disk_bytes = 0
+                guest.local_disks.clear()
+                guest.kept_ephemeral.clear()
                 guest.snapshots.clear()
                 guest.console.clear()
                 self._forget_if_empty(instance_id)
@@ -302,6 +306,7 @@ class FakeDriver(FakeResizing):
             if guest.saved or not guest.off:
                 raise HypervisorError(f"Guest {instance.id} is not off: its disk is kept.")
             guest.base, guest.disk_bytes = base, max(instance.flavor.disk_gib << 30, base.virtual_size)
+            make_all(guest, instance)
 
     async def diagnostics(self, instance_id: InstanceId) -> GuestDiagnostics:
         """See Diagnostics.  Nothing is measured of what is not there."""

@@ -46,6 +46,7 @@ class FakeResizing(ComputeDriver):
         async with self._call("drop_kept_disk", instance_id, changes=True):
             if (guest := self.hypervisor.guests.get(instance_id)) is not None:
                 guest.kept_disk = None
+                guest.kept_ephemeral.clear()
 
     def _with_disk(self, instance_id: InstanceId) -> FakeGuest:
         guest = self.hypervisor.guests.get(instance_id)

@@ -17,7 +17,8 @@ from tests import make
 from tests.unit.compute.bench import Bench
 from tests.unit.compute.test_operations import Crash, crash, on
 
-OLD, NEW = make.flavor(1, 128, 1), replace(make.flavor(2, 256, 3), name="larger")
+OLD = replace(make.flavor(1, 128, 1), ephemeral_gib=1, swap_mib=64)
+NEW = replace(make.flavor(2, 256, 3), name="larger", ephemeral_gib=2)
 STEPS = {verb: [step.name for step in OPERATIONS[verb].steps] for verb in (Verb.RESIZE, Verb.REVERT_RESIZE)}
 RAN, WAS_OFF = VmState.ACTIVE, VmState.STOPPED
 BOTH = pytest.mark.parametrize("state", [RAN, WAS_OFF])
@@ -38,6 +39,7 @@ def guest(bench: Bench) -> FakeGuest:
 
 
 async def make_guest(bench: Bench, state: VmState) -> None:
+    bench.instance = replace(bench.instance, flavor=OLD)
     await bench.run(bench.job(Verb.CREATE))
     if state is WAS_OFF:
         await bench.run(bench.job(Verb.STOP))
@@ -50,13 +52,15 @@ def power_of(state: VmState) -> PowerState:
 def is_old(bench: Bench) -> bool:
     one = guest(bench)
     assert one.definition is not None
-    return (one.definition.flavor, one.disk_bytes >> 30, one.kept_disk) == (OLD, 1, None)
+    beside = one.local_disks == {"ephemeral": 1 << 30, "swap": 64 << 20} and not one.kept_ephemeral
+    return beside and (one.definition.flavor, one.disk_bytes >> 30, one.kept_disk) == (OLD, 1, None)
 
 
 def is_new(bench: Bench, *, kept: bool) -> bool:
     one = guest(bench)
     assert one.definition is not None
-    return (one.definition.flavor, one.disk_bytes >> 30, one.kept_disk is not None) == (NEW, 3, kept)
+    beside = one.local_disks == {"ephemeral": 2 << 30} and bool(one.kept_ephemeral) is kept
+    return beside and (one.definition.flavor, one.disk_bytes >> 30, one.kept_disk is not None) == (NEW, 3, kept)
 
 
 @BOTH

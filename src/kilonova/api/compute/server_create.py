@@ -236,6 +236,7 @@ def _instances(
                 created_at=at,
                 updated_at=at,
                 availability_zone=asked.availability_zone,
+                requested_zone=asked.availability_zone,
                 wants_network=wants_network,
                 config_drive=asked.config_drive,
                 key_name=None if parts.keypair is None else parts.keypair.name,

@@ -24,6 +24,7 @@ from kilonova.objects.instance import Instance
 from kilonova.objects.service import Inventory
 from kilonova.virt.driver import BaseImage, GuestFigures, VirtAPI
 from kilonova.virt.libvirt import checks, config_drive, events, guest, network, power, statistics
+from kilonova.virt.libvirt.block_devices import devices
 from kilonova.virt.libvirt.connection import Hop, HypervisorConnection
 from kilonova.virt.libvirt.console import LibvirtConsole
 from kilonova.virt.libvirt.disks import GIB, Disks, disk_short
@@ -32,7 +33,6 @@ from kilonova.virt.libvirt.guest import Ownership
 from kilonova.virt.libvirt.inheritance import Inheritance
 from kilonova.virt.libvirt.opening import Registrar
 from kilonova.virt.libvirt.pulse import Pulses
-from kilonova.virt.libvirt.resizing import LibvirtResizing
 from kilonova.virt.libvirt.settle import Settling
 from kilonova.virt.libvirt.snapshot import Snapshots
 from kilonova.virt.native import Proxy
@@ -57,7 +57,7 @@ POLL_S = 10.0
 """Between two bulk reads of all guests where the URI has no events."""
 
 
-class LibvirtDriver(power.MemoryDisksFigures, LibvirtResizing):
+class LibvirtDriver(power.MemoryDisksFigures):
     """Guests as persistent libvirt domains that bear our metadata.  See ComputeDriver for the promises."""
 
     def __init__(self, virtapi: VirtAPI, settings: Settings, *, read_only: bool = False) -> None:
@@ -258,6 +258,7 @@ class LibvirtDriver(power.MemoryDisksFigures, LibvirtResizing):
     async def ensure_disks(self, instance: Instance, base: BaseImage) -> None:
         self.refuse_if_read_only("ensure_disks")
         await self._disks.ensure_overlay(instance.id, base, instance.flavor.disk_gib)
+        await self.local_disks.ensure(instance)
 
     async def remove_disks(self, instance_id: InstanceId) -> None:
         self.refuse_if_read_only("remove_disks")
@@ -359,7 +360,9 @@ class LibvirtDriver(power.MemoryDisksFigures, LibvirtResizing):
     async def _domain(self, instance: Instance) -> Domain:
         kind = await self._files.run(self._virt_type.choose, self.settings.libvirt.virt_type)
         simulated = kind == "test"
-        disks = await self._files.run(power.devices, self._disks, instance)
+        if instance.rescue_image is None:  # a server of a time before there were any gets them with its next start
+            await self.local_disks.ensure(instance)
+        disks = await self._files.run(devices, self._disks, instance)
         nics = () if simulated else network.interfaces(instance, await self._found())
         agent = self._disks.agent_socket(instance.id)
         return Domain(

@@ -9,11 +9,11 @@ from kilonova.objects.guest import NOT_RESPONDING
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import PowerState
-from kilonova.virt.driver import BaseImage, ComputeDriver
+from kilonova.virt.driver import BaseImage
 from kilonova.virt.libvirt import diagnostics, memory
 from kilonova.virt.libvirt.connection import Hop, HypervisorConnection
 from kilonova.virt.libvirt.disks import Disks
-from kilonova.virt.libvirt.domain_xml import Disk
+from kilonova.virt.libvirt.local_disks import LibvirtLocalDisks
 from kilonova.virt.libvirt.settle import Settling
 
 MEMORY_LIMIT_S = 3600.0
@@ -25,7 +25,7 @@ POLL_S = 0.5
 DIAGNOSTICS_LIMIT_S = 8.0
 
 
-class MemoryDisksFigures(ComputeDriver):
+class MemoryDisksFigures(LibvirtLocalDisks):
     """A part of the driver.  What lasts goes through the *jobs* lane, under keys of its own: pulling the plug is the
     cure for all of it, and does not wait behind it."""
 
@@ -89,6 +89,7 @@ class MemoryDisksFigures(ComputeDriver):
             raise HypervisorError(f"Guest {instance.id} is not off: its disk is kept.")
         root = self._disks.root_disk(instance.id)
         await self._disks.make_overlay(instance.id, root, base, instance.flavor.disk_gib)
+        await self.local_disks.replace(instance)
 
     # -- figures -----------------------------------------------------------------------------------------------------
 
@@ -107,16 +108,3 @@ class MemoryDisksFigures(ComputeDriver):
             deadline_s=DIAGNOSTICS_LIMIT_S,
             link=self.connection.jobs,
         )
-
-
-def devices(disks: Disks, instance: Instance) -> tuple[Disk, ...]:
-    """The guest's disks in their order; it boots from the first.  Blocks."""
-    files = [(disks.root_disk(instance.id), "qcow2")]
-    if instance.rescue_image is not None:
-        files.insert(0, (disks.rescue_disk(instance.id), "qcow2"))
-    if disks.config_drive(instance.id).exists():
-        files.append((disks.config_drive(instance.id), "raw"))
-    return tuple(
-        Disk(str(path), target, kind, read_only=kind == "raw")
-        for (path, kind), target in zip(files, ("vda", "vdb", "vdc"), strict=False)
-    )
