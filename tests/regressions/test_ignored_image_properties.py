@@ -51,3 +51,32 @@ def test_what_a_server_took_from_its_image_survives_the_images_edit_and_end() ->
             assert (copy["os_distro"], copy["colour"], copy["min_ram"]) == ("debian", "red", 64)
 
     run(test())
+
+
+def test_what_this_host_cannot_give_is_named_by_the_scheduler() -> None:
+    async def test() -> None:
+        async with running_api() as api:
+            made = await api.create(await api.image(hw_architecture="aarch64"))
+            server = await api.until(made.json()["server"]["id"], "ERROR")
+            assert "hw_architecture=aarch64: it has i686, x86_64" in server["fault"]["message"]
+            running = await api.server(await api.image(hw_disk_bus="sata"))
+            shown = (await api.json(f"/servers/{running}"))["server"]
+            assert shown["OS-EXT-SRV-ATTR:root_device_name"] == "/dev/sda"
+            other = {"rebuild": {"imageRef": await api.image(img_hv_type="xen")}}
+            refused = await api.compute("POST", f"/servers/{running}/action", other)
+            assert "img_hv_type=xen" in message(refused, 400, "badRequest")
+            mixed = await api.create(await api.image(os_secure_boot="required"))
+            assert "needs hw_firmware_type=uefi" in message(mixed, 400, "badRequest")
+
+    run(test())
+
+
+def test_a_server_with_an_emulated_tpm_is_neither_shelved_nor_rescued() -> None:
+    async def test() -> None:
+        async with running_api() as api:
+            server = await api.server(await api.image(hw_tpm_version="2.0"))
+            for action in ("shelve", "rescue"):
+                refused = await api.compute("POST", f"/servers/{server}/action", {action: None})
+                assert "emulated TPM" in message(refused, 409, "conflictingRequest")
+
+    run(test())

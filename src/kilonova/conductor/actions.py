@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from kilonova.base.errors import InvalidState, NotFound, NoValidHost, StaleWrite
-from kilonova.conductor import images, quota, resize, server_groups, shelving
+from kilonova.conductor import fitness, images, quota, resize, server_groups, shelving
 from kilonova.conductor.effects import ends_in, when_accepted, when_ended
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import actions as read_actions
@@ -86,6 +86,7 @@ def accept(
     if asked.verb is Verb.DELETE and any(action.verb is Verb.DELETE for action in already):
         return instance.host
     _check(instance, asked, already)
+    fitness.check(connection, instance, asked)
     asked, prepared = resize.prepare(connection, instance, asked, action_id, now)
     values = when_accepted(instance, asked) | prepared
     if asked.verb is Verb.REBUILD:

@@ -11,8 +11,9 @@ Sources: Nova's ImageMetaProps for names and values; Image service, "Useful imag
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
-from kilonova.objects.extra_specs import COUNT, CPUS, FLAG, NO, NUMBER, YES
+from kilonova.objects.extra_specs import COUNT, CPUS, FLAG, NO, NUMBER
 
 ANY = ".*"
 
@@ -49,28 +50,40 @@ class Property:
 
 
 PROPERTIES = (
-    Property("hw_architecture", _ARCHITECTURES, None),
-    Property("img_hv_type", _HYPERVISORS, None),
-    Property("img_hv_requested_version", _VERSIONS),
+    Property("hw_architecture", _ARCHITECTURES, _ARCHITECTURES, "a host that has it is looked for"),
+    Property("img_hv_type", _HYPERVISORS, _HYPERVISORS, "a host that has it is looked for"),
+    Property("img_hv_requested_version", _VERSIONS, _VERSIONS, "a host that has it is looked for"),
     Property("hw_vm_mode", "hvm|xen|uml|exe", "hvm", "what every guest is"),
-    Property("hw_boot_menu", FLAG, NO),
-    Property("hw_cdrom_bus", _BUSES),
-    Property("hw_cpu_(sockets|cores|threads)", COUNT),
-    Property("hw_cpu_max_(sockets|cores|threads)", COUNT),
+    Property("hw_boot_menu", FLAG, FLAG, "the firmware's; `hw:boot_menu` of the flavor wins"),
+    Property(
+        "hw_cdrom_bus",
+        _BUSES,
+        "ide|sata|scsi|usb|virtio",
+        "the config drive is a CD-ROM on it (virtio: a disk); ide with machine type pc only",
+    ),
+    Property("hw_cpu_(sockets|cores|threads)", COUNT, COUNT, "wins over the flavor's `hw:cpu_*`"),
+    Property(
+        "hw_cpu_max_(sockets|cores|threads)", COUNT, COUNT, "with the flavor's `hw:cpu_max_*`, the smaller of both"
+    ),
     Property("hw_cpu_policy", "dedicated|shared|mixed", "shared", "processors are shared"),
     Property("hw_cpu_thread_policy", "prefer|isolate|require", "prefer", "for dedicated processors only"),
     Property("hw_cpu_realtime_mask", CPUS),
-    Property("hw_disk_bus", _BUSES, "virtio"),
+    Property("hw_disk_bus", _BUSES, "ide|sata|scsi|usb|virtio", "of all disks; ide with machine type pc only"),
     Property("hw_disk_type", ANY),
     Property("hw_emulation_architecture", _ARCHITECTURES),
     Property("hw_ephemeral_encryption", FLAG, NO, "disks are not encrypted"),
     Property("hw_ephemeral_encryption_(format|secret_uuid)", ANY),
     Property("hw_firmware_stateless", FLAG, NO, "the firmware keeps its variables"),
-    Property("hw_firmware_type", "bios|uefi", "bios"),
+    Property("hw_firmware_type", "bios|uefi", "bios|uefi", "uefi: on a host that has OVMF"),
     Property("hw_input_bus", "usb|virtio"),
     Property("hw_ipxe_boot", FLAG, NO, "guests boot from their disks"),
     Property("hw_locked_memory", FLAG, NO, "memory may be swapped out"),
-    Property("hw_machine_type", r"[A-Za-z0-9._-]{1,64}", "q35"),
+    Property(
+        "hw_machine_type",
+        r"[A-Za-z0-9._-]{1,64}",
+        r"pc|q35|pc-(i440fx|q35)-[0-9.]+",
+        "a host that has it is looked for",
+    ),
     Property("hw_maxphysaddr_(mode|bits)", ANY),
     Property("hw_mem_encryption", FLAG, NO, "memory is not encrypted"),
     Property("hw_mem_encryption_model", ANY),
@@ -81,31 +94,58 @@ PROPERTIES = (
     Property("hw_pci_numa_affinity_policy", "required|preferred|legacy|socket", "preferred|legacy", "no PCI devices"),
     Property("hw_pmu", FLAG),
     Property("hw_pointer_model", "usbtablet"),
-    Property("hw_qemu_guest_agent", FLAG, YES, "its channel"),
+    Property("hw_qemu_guest_agent", FLAG, FLAG, "its channel, which is there unless this says no"),
     Property("hw_rescue_bus", _BUSES, ANY, "says nothing of a server that is not rescued; at a rescue: virtio only"),
     Property("hw_rescue_device", "cdrom|disk|floppy", ANY, "the same; at a rescue: disk only"),
     Property("hw_rng_model", "virtio", "virtio"),
-    Property("hw_scsi_model", _SCSI),
+    Property("hw_scsi_model", _SCSI, "lsilogic|lsisas1068|lsisas1078|virtio-scsi", "the controller of SCSI disks"),
     Property("hw_serial_port_count", NUMBER, "1", "one port: the console"),
     Property("hw_sound_model", ANY),
-    Property("hw_time_hpet", FLAG),
-    Property("hw_tpm_version", r"1\.2|2\.0"),
-    Property("hw_tpm_model", "tpm-tis|tpm-crb"),
+    Property("hw_time_hpet", FLAG, FLAG, "the HPET timer"),
+    Property(
+        "hw_tpm_version",
+        r"1\.2|2\.0",
+        r"1\.2|2\.0",
+        "on a host that has swtpm; such a server cannot be shelved or rescued",
+    ),
+    Property(
+        "hw_tpm_model",
+        "tpm-tis|tpm-crb",
+        "tpm-tis|tpm-crb",
+        "tpm-tis when it is not said; tpm-crb with version 2.0 only",
+    ),
     Property("hw_tpm_secret_security", ANY),
     Property("hw_redirected_usb_ports", NUMBER, "0", "none"),
     Property("hw_usb_model", ANY),
-    Property("hw_video_model", _VIDEO, "none"),
+    Property(
+        "hw_video_model", _VIDEO, "bochs|cirrus|none|qxl|vga|virtio", "none when it is not said; on a host that has it"
+    ),
     Property("hw_video_ram", NUMBER),
-    Property("hw_vif_model", _VIF, "virtio"),
+    Property("hw_vif_model", _VIF, "e1000|e1000e|ne2k_pci|pcnet|rtl8139|virtio|vmxnet3", "of all NICs"),
     Property("hw_vif_multiqueue_enabled", FLAG, NO, "one queue"),
     Property("hw_viommu_model", "intel|smmuv3|virtio|auto"),
     Property("hw_virtio_packed_ring", FLAG, NO, "split rings"),
-    Property("hw_watchdog_action", "none|pause|poweroff|reset|disabled", "disabled"),
+    Property(
+        "hw_watchdog_action",
+        "none|pause|poweroff|reset|disabled",
+        "none|pause|poweroff|reset|disabled",
+        "an i6300esb; wins over the flavor's `hw:watchdog_action`",
+    ),
     Property("hw_auto_disk_config", ANY, ANY, "a label: nothing here repartitions a disk"),
     Property("hw_device_id", NUMBER, NUMBER, "a label for other hypervisors"),
-    Property("os_type", "linux|windows", "linux"),
-    Property("os_secure_boot", "required|disabled|optional", "disabled|optional"),
-    Property("os_shutdown_timeout", NUMBER),
+    Property(
+        "os_type",
+        "linux|windows",
+        "linux|windows",
+        "windows: local time, Hyper-V's enlightenments, NTFS on ephemeral disks",
+    ),
+    Property(
+        "os_secure_boot",
+        "required|disabled|optional",
+        "required|disabled|optional",
+        "required: uefi and q35 on a host whose OVMF can; optional: where it can",
+    ),
+    Property("os_shutdown_timeout", NUMBER, NUMBER, "seconds, in the place of `[DEFAULT] shutdown_timeout`"),
     Property("os_require_quiesce", FLAG, NO, "file systems are frozen for a snapshot if the guest's agent answers"),
     Property("os_command_line", ANY),
     Property("os_(distro|version|admin_user)", ANY, ANY, "a label"),
@@ -193,6 +233,7 @@ def _canonical(name: str, value: str) -> str:
     return _ALIASES.get(name, {}).get(lower, lower)
 
 
+@lru_cache(4096)
 def _property_of(name: str) -> Property | None:
     return next((one for one in PROPERTIES if re.fullmatch(one.name, name)), None)
 

@@ -17,6 +17,7 @@ from kilonova.config.load import Settings
 from kilonova.networks.addresses import bridge_network, host_network
 from kilonova.objects.diagnostics import CpuFigures, DiskFigures, GuestDiagnostics, NicFigures
 from kilonova.objects.guest import GuestEvent, GuestState
+from kilonova.objects.hardware import Offer
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import HostNetwork, Inventory
@@ -28,6 +29,18 @@ from kilonova.virt.fake_snapshots import FakeSnapshots
 
 SUBNET = "10.64.0.0/16"
 """Addresses for 65,000 guests; the network exists nowhere."""
+
+OFFER = Offer(
+    architectures=("i686", "x86_64"),
+    hypervisor_types=("fake", "kvm", "qemu"),
+    machines=("pc", "q35"),
+    disk_buses=("ide", "sata", "scsi", "usb", "virtio"),
+    video_models=("bochs", "cirrus", "none", "qxl", "vga", "virtio"),
+    firmwares=("bios", "uefi"),
+    secure_boot=("required",),
+    tpms=("1.2", "2.0", "tpm-crb", "tpm-tis"),
+)
+"""As a well equipped host's."""
 
 LIVE = (PowerState.RUNNING, PowerState.PAUSED)
 
@@ -132,6 +145,7 @@ class FakeDriver(FakeLocalDisks):
                 disk_short=fake.disk_short,
                 cpu_info={"arch": "x86_64", "model": "fake"},
                 networks=self._networks(),
+                offer=OFFER,
             )
 
     def _networks(self) -> tuple[HostNetwork, ...]:

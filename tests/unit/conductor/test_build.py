@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Placing: choose and claim in one transaction, explain when it cannot be."""
 
-from ipaddress import ip_address
 from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest

@@ -42,6 +42,7 @@ NOT_GIVEN = [
     ("trait:HW_CPU_X86_SGX", "required"),
     ("kernel_id", "5f0e3b2a-7d0c-4f57-9f3b-0a2f6f1d9c11"),
     ("hw_machine_type", "virt"),
+    ("hw_scsi_model", "paravirtual"),
     ("hw_serial_port_count", "2"),
 ]
 NOT_VALID = [

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.compute import flavors, scheduler_hints, server_networks
+from kilonova.api.compute.hardware import check_hardware
 from kilonova.api.compute.scheduler_hints import Hints, hints_of
 from kilonova.api.compute.server_models import BlockDevice, CreateServer, NewServer
 from kilonova.base.context import RequestContext
@@ -148,6 +149,7 @@ def _find_parts(connection: sa.Connection, asked: NewServer, hints: Hints, conte
             host = hosts.destination(connection, asked.host, asked.node)
     ref = bootable(image, "server.imageRef")
     check_sizes(flavor, image, ref, "server.flavorRef")
+    check_hardware(flavor, ref.properties, "server.flavorRef")
     return _Parts(flavor, ref, keypair, host)
 
 

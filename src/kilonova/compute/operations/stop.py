@@ -13,6 +13,9 @@ log = structlog.get_logger(__name__)
 POLL_S = 0.25
 """Between two looks at a guest that was asked to shut down."""
 
+MARGIN_S = 60.0
+"""What is left of the action's time for pulling the plug and what comes after."""
+
 OFF = frozenset({PowerState.SHUTDOWN, PowerState.CRASHED})
 
 
@@ -27,10 +30,20 @@ def _is_deaf(state: GuestState | None) -> bool:
     return state is None or state.power in OFF | {PowerState.SUSPENDED} or state.reason == NOT_RESPONDING
 
 
+def timeout_s(job: Job) -> float:
+    """How long the guest gets to shut itself down: what its image asks for, within the action's time, or what is
+    configured."""
+    asked = job.instance.image.properties.get("os_shutdown_timeout")
+    if asked is None:
+        return job.tools.settings.shutdown_timeout
+    left = (job.action.deadline - job.tools.clock.now()).total_seconds() - MARGIN_S
+    return max(0.0, min(float(asked), left))
+
+
 async def shut_down(job: Job) -> None:
     """Ask, then wait for at most the configured time.  Ends quietly either way: the next step looks."""
     clock, driver, instance_id = job.tools.clock, job.tools.driver, job.instance.id
-    deadline = clock.monotonic() + job.tools.settings.shutdown_timeout
+    deadline = clock.monotonic() + timeout_s(job)
     if _is_deaf(await driver.guest_state(instance_id)):
         return
     try:

@@ -19,16 +19,26 @@ from kilonova.base.threads import DaemonWorkers
 from kilonova.config.default import watermark_bytes
 from kilonova.config.load import Settings
 from kilonova.objects.guest import RECONNECTED, GuestEvent, GuestState
+from kilonova.objects.hardware import Offer
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import Inventory
 from kilonova.virt.driver import BaseImage, GuestFigures, VirtAPI
-from kilonova.virt.libvirt import checks, config_drive, events, guest, network, power, statistics
-from kilonova.virt.libvirt.block_devices import devices
+from kilonova.virt.libvirt import (
+    capabilities,
+    checks,
+    config_drive,
+    definition,
+    events,
+    guest,
+    network,
+    power,
+    statistics,
+)
 from kilonova.virt.libvirt.connection import Hop, HypervisorConnection
 from kilonova.virt.libvirt.console import LibvirtConsole
 from kilonova.virt.libvirt.disks import GIB, Disks, disk_short
-from kilonova.virt.libvirt.domain_xml import Cpu, Domain, Metadata
+from kilonova.virt.libvirt.domain_xml import Domain
 from kilonova.virt.libvirt.guest import Ownership
 from kilonova.virt.libvirt.inheritance import Inheritance
 from kilonova.virt.libvirt.opening import Registrar
@@ -74,6 +84,7 @@ class LibvirtDriver(power.MemoryDisksFigures):
         self._virt_type = checks.VirtType(settings.default.state_path)
         self._backend = network.backend_of(settings.network.backend, self.connection.uri)
         self._networks: network.Found | None = None
+        self._offers: Offer | None = None
         self._known: dict[InstanceId, Ownership] = {}
         self._all_known = False
         self._destroying: set[InstanceId] = set()
@@ -129,6 +140,7 @@ class LibvirtDriver(power.MemoryDisksFigures):
             disk_short=disk_short(free, watermark_bytes(default, total), self._disks.root),
             cpu_info=facts.cpu,
             networks=(await self._found()).networks,
+            offer=await self._offer(),
         )
 
     def _registrar(self) -> Registrar:
@@ -155,7 +167,7 @@ class LibvirtDriver(power.MemoryDisksFigures):
 
     async def _connected(self) -> None:
         """After each connect: what was missed meanwhile is found by one bulk read, and every guest looked at."""
-        self._networks = None  # they are looked at again: the host may have been rebooted
+        self._networks = self._offers = None  # they are looked at again: the host may have been rebooted
         if warning := await self.connection.host.run(checks.too_old):
             log.warning("this host is older than what Kilonova was made for", why=warning)
         for instance_id in await self.guest_states():
@@ -292,7 +304,9 @@ class LibvirtDriver(power.MemoryDisksFigures):
     async def define(self, instance: Instance) -> None:
         domain = await self._domain(instance)
         owner = await self._change(
-            "define", instance.id, partial(guest.define, instance_id=instance.id, render=partial(_render, domain))
+            "define",
+            instance.id,
+            partial(guest.define, instance_id=instance.id, render=partial(definition.render, domain)),
         )
         self._known[instance.id] = owner
 
@@ -358,37 +372,20 @@ class LibvirtDriver(power.MemoryDisksFigures):
             self._known[instance_id] = replace(owner, stale=True)
 
     async def _domain(self, instance: Instance) -> Domain:
-        kind = await self._files.run(self._virt_type.choose, self.settings.libvirt.virt_type)
-        simulated = kind == "test"
+        kind = await self._kind()
         if instance.rescue_image is None:  # a server of a time before there were any gets them with its next start
             await self.local_disks.ensure(instance)
-        disks = await self._files.run(devices, self._disks, instance)
-        nics = () if simulated else network.interfaces(instance, await self._found())
-        agent = self._disks.agent_socket(instance.id)
-        return Domain(
-            kind=kind,
-            uuid=instance.id,
-            name=f"kilonova-{instance.id}",
-            metadata=Metadata(instance.id, instance.project_id, instance.name),
-            memory_mib=instance.flavor.memory_mib,
-            vcpus=instance.flavor.vcpus,
-            machine=None if simulated else "q35",
-            arch=None if simulated else "x86_64",
-            cpu=_cpu(self.settings, kind),
-            disks=disks,
-            nics=nics,
-            console_log=None if simulated else str(self._disks.console_log(instance.id)),
-            agent_socket=None if agent is None else str(agent),
-        )
+        found = network.Found() if kind == definition.SIMULATED else await self._found()
+        offer = await self._offer()
+        return await self._files.run(definition.domain_of, instance, kind, self.settings, self._disks, found, offer)
 
+    async def _kind(self) -> str:
+        return await self._files.run(self._virt_type.choose, self.settings.libvirt.virt_type)
 
-def _render(domain: Domain, mark: str | None) -> str:
-    return replace(domain, metadata=replace(domain.metadata, mark=mark)).xml()
-
-
-def _cpu(settings: Settings, kind: str) -> Cpu | None:
-    mode = settings.libvirt.cpu_mode or ("host-passthrough" if kind == "kvm" else "none")
-    return Cpu(mode, settings.libvirt.cpu_models) if mode != "none" else None
+    async def _offer(self) -> Offer:
+        if self._offers is None:
+            self._offers = await self.connection.host.run(partial(capabilities.read_offer, kind=await self._kind()))
+        return self._offers
 
 
 def _offered(physical: int, reserved: float, ratio: float) -> int:

@@ -16,6 +16,7 @@ import libvirt
 from kilonova.base.errors import HypervisorError
 from kilonova.config.network import BridgeNetwork, NetworkSettings
 from kilonova.networks.addresses import USER_SUBNET, bridge_network, choose_subnet, host_network
+from kilonova.objects.hardware import Hardware
 from kilonova.objects.instance import Address, Instance
 from kilonova.objects.service import HostNetwork
 from kilonova.virt.libvirt import domain_xml
@@ -239,17 +240,17 @@ def _update(network: libvirt.virNetwork, command: int, host: DhcpHost) -> None:
     network.update(command, libvirt.VIR_NETWORK_SECTION_IP_DHCP_HOST, -1, host.xml(), where)
 
 
-def interfaces(instance: Instance, found: Found) -> tuple[HostInterface | UserInterface, ...]:
+def interfaces(instance: Instance, found: Found, hardware: Hardware) -> tuple[HostInterface | UserInterface, ...]:
     """The guest's NICs, for its addresses on this host's networks.  Raises HypervisorError."""
-    return tuple(_interface(instance, address, found) for address in instance.addresses)
+    return tuple(_interface(instance, address, found, hardware) for address in instance.addresses)
 
 
-def _interface(instance: Instance, address: Address, found: Found) -> HostInterface | UserInterface:
+def _interface(instance: Instance, address: Address, found: Found, hardware: Hardware) -> HostInterface | UserInterface:
     network = found.of(address)
     if network.backend != "user":
         kind, source = ("bridge", network.bridge) if network.bridge else ("network", network.name)
         traffic = TrafficFilter(found.filter, address.address) if found.filter else None
-        return HostInterface(kind, source, address.mac, address.mtu, traffic)
+        return HostInterface(kind, source, address.mac, address.mtu, traffic, hardware.vif_model)
     reachable = address.floating and network.ssh_port
     return UserInterface(
         mac=address.mac,
@@ -259,4 +260,6 @@ def _interface(instance: Instance, address: Address, found: Found) -> HostInterf
         address=address.address,
         hostname=instance.hostname,
         forward=f"{address.floating}:{network.ssh_port}" if reachable else "",
+        model=hardware.vif_model,
+        bus="pcie.0" if hardware.is_q35 else "pci.0",
     )

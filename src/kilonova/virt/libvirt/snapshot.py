@@ -24,7 +24,6 @@ from kilonova.virt.libvirt.snapshot_job import Job
 
 T = TypeVar("T")
 
-ROOT_DISK = "vda"
 PREFIX = "snapshot-"
 CHUNK_BYTES = 1 << 20
 POLL_FIRST_S = 0.1
@@ -97,7 +96,7 @@ class Snapshots:
             return False
         begun: snapshot_job.Begun | None = snapshot_job.Begun(thawed=False)
         if job is not Job.OURS:
-            begun = await self._hop(snapshot_job.begin, instance_id, disk=ROOT_DISK, path=str(unfinished))
+            begun = await self._hop(snapshot_job.begin, instance_id, path=str(unfinished))
         if begun is None:
             return False
         if not begun.thawed:  # by who died before he could, or by an agent that took its time

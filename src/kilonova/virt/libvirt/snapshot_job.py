@@ -76,8 +76,8 @@ class Begun:
     thawed: bool
 
 
-def begin(conn: libvirt.virConnect, instance_id: InstanceId, disk: str, path: str) -> Begun | None:
-    """A job writes to `path`, where no file may be; None when the guest is off.
+def begin(conn: libvirt.virConnect, instance_id: InstanceId, path: str) -> Begun | None:
+    """A job writes the first disk to `path`, where no file may be; None when the guest is off.
 
     The guest's file systems are frozen meanwhile if its agent answers: the moment of the job is the moment in which it
     begins.
@@ -85,15 +85,22 @@ def begin(conn: libvirt.virConnect, instance_id: InstanceId, disk: str, path: st
     domain = _running(conn, instance_id)
     if domain is None:
         return None
+    job = document(_first_disk(domain), path)
     frozen = _freeze(domain)
     try:
-        domain.backupBegin(document(disk, path), None, 0)  # pyright: ignore[reportArgumentType] - it takes None
+        domain.backupBegin(job, None, 0)  # pyright: ignore[reportArgumentType] - it takes None
     except libvirt.libvirtError as exc:
         if exc.get_error_code() == libvirt.VIR_ERR_OPERATION_UNSUPPORTED and not domain.isActive():
             return None  # it went off between the two calls
         _thaw(domain)
         raise
     return Begun(_thaw(domain) or not frozen)
+
+
+def _first_disk(domain: libvirt.virDomain) -> str:
+    """The name of the root disk's device, which depends on its bus."""
+    target = etree.fromstring(domain.XMLDesc(0), _PARSER).find("devices/disk/target")
+    return "" if target is None else target.get("dev", "")
 
 
 def thaw(conn: libvirt.virConnect, instance_id: InstanceId) -> None:

@@ -25,6 +25,7 @@ from kilonova.api.compute.fields import (
     Metadata,
     Name,
 )
+from kilonova.api.compute.hardware import check_hardware
 from kilonova.api.compute.server_create import (
     bootable,
     check_sizes,
@@ -112,6 +113,7 @@ def _parts(
     image = get_image(connection, wish.image, context, "rebuild.imageRef")
     ref = bootable(image, "rebuild.imageRef")
     check_sizes(instance.flavor, image, ref, "rebuild.imageRef")
+    check_hardware(instance.flavor, ref.properties, "rebuild.imageRef")
     named = sorted(KEPT & wish.model_fields_set)
     changes = replace(Changes(), named=tuple(named), **{name: getattr(wish, name) for name in named})
     if "key_name" in wish.model_fields_set:
