@@ -89,6 +89,7 @@ def instance_from(row: Row) -> Instance:
         old_vm_state=_or_none(VmState, row["old_vm_state"]),
         rescue_image=_or_none(_image_ref, row["rescue_image"]),
         shelved_image=_or_none(_image_ref, row["shelved_image"]),
+        device_tags=row["device_tags"],
     )
 
 
@@ -126,6 +127,7 @@ _INSTANCE_VALUES: Mapping[str, Callable[[Any], Any]] = {
     "shelved_image": _body,
     "addresses": _bodies,
     "metadata": dict,
+    "device_tags": dict,
     "tags": list,
     "fault": _fault,
 }

@@ -40,10 +40,20 @@ class Fault:
     created: datetime
 
 
+ROOT_TAG = "root"
+"""Under this name an instance keeps the tag of its root disk."""
+
+
+def nic_tag(network: str) -> str:
+    """Under this name it keeps the tag of its NIC on a network."""
+    return f"nic:{network}"
+
+
 @dataclass(frozen=True, slots=True)
 class Instance:
     """The whole record.  Everything that a step derives, it derives from here.
 
+    `device_tags` has what devices were called at the create, by ROOT_TAG and `nic_tag`.
     `availability_zone` is the zone of the host, `requested_zone` the one that was asked for, which places it again.
     `addresses` are allocated with the host; `wants_network` says whether it should have any.  `key_data` is the public
     key as text, `user_data` base64 as it came.  `locked_by` is "owner" or "admin" (whose word
@@ -94,3 +104,4 @@ class Instance:
     old_vm_state: VmState | None = None
     rescue_image: ImageRef | None = None
     shelved_image: ImageRef | None = None
+    device_tags: Mapping[str, str] = field(default_factory=dict[str, str])

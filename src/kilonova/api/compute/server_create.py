@@ -9,7 +9,7 @@ import binascii
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from kilonova.api.compute import flavors, scheduler_hints, server_networks
 from kilonova.api.compute.hardware import check_hardware
 from kilonova.api.compute.scheduler_hints import Hints, hints_of
 from kilonova.api.compute.server_models import BlockDevice, CreateServer, NewServer
+from kilonova.api.microversion import Microversion, v2
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import catalogue, hosts
@@ -28,7 +29,7 @@ from kilonova.objects import image_properties
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId, HostName, ImageId, InstanceId
 from kilonova.objects.image import DISK_FORMATS, Image, ImageRef, ImageStatus
-from kilonova.objects.instance import Instance
+from kilonova.objects.instance import ROOT_TAG, Instance, nic_tag
 from kilonova.objects.keypair import Keypair
 from kilonova.rpcapi.conductor import CreateServers
 
@@ -52,14 +53,16 @@ async def create(call: Call, body: CreateServer) -> Reply:
     """Accept the request: 202 with the first server, or with the reservation's id if that was asked for."""
     asked = body.server
     hints = hints_of({**body.hints, **body.old_hints})
-    _check_block_devices(asked)
+    _check_block_devices(asked, call.version)
     _check_rest(asked, call.context.project_id)
     if asked.host is not None or asked.node is not None:
         call.permit(REQUESTED_DESTINATION)
     wish = server_networks.wish(asked, call.version)
     parts = await call.db.read(_find_parts, asked, hints, call.context)
     networks = await call.db.read(server_networks.names, wish.ids) if wish.ids else ()
-    instances = _instances(call, asked, parts, hints, wants_network=wish.any)
+    made = _instances(call, asked, parts, hints, wants_network=wish.any)
+    tags = _device_tags(asked, networks, wish)
+    instances = tuple(replace(instance, device_tags=tags) for instance in made) if tags else made
     request = CreateServers(
         call.context, instances, networks, parts.host, hints.same_host, hints.different_host, least=asked.min_count
     )
@@ -79,7 +82,7 @@ async def create(call: Call, body: CreateServer) -> Reply:
     return json_reply({"server": server}, headers=(location,))
 
 
-def _check_block_devices(asked: NewServer) -> None:
+def _check_block_devices(asked: NewServer, version: Microversion) -> None:
     """Clients name the image twice, as imageRef and as a local disk with boot index 0: that is the same root disk."""
     if not asked.image:
         raise InvalidInput("Invalid imageRef provided: a server boots from an image.", path="server.imageRef")
@@ -89,6 +92,16 @@ def _check_block_devices(asked: NewServer) -> None:
             "boot_index 0 and the uuid of imageRef.",
             path="server.block_device_mapping_v2",
         )
+
+    if any(device.tag is not None for device in asked.block_devices) and v2(32) < version < v2(42):
+        # Nova had forgotten them in between.
+        raise InvalidInput("A tag is taken at 2.32 and from 2.42 on.", path="server.block_device_mapping_v2")
+
+
+def _device_tags(asked: NewServer, networks: tuple[str, ...], wish: server_networks.Wish) -> dict[str, str]:
+    found = {nic_tag(name): tag for name, tag in zip(networks, wish.tags, strict=False) if tag is not None}
+    root = next((device.tag for device in asked.block_devices), None)
+    return found if root is None else {**found, ROOT_TAG: root}
 
 
 def _is_root_disk(device: BlockDevice, image: str) -> bool:

@@ -41,7 +41,10 @@ _NETWORKS: Mapping[str, Any] = {
             "type": "array",
             "items": {
                 "type": "object",
-                "properties": {"uuid": {"type": "string", "format": "uuid"}},
+                "properties": {
+                    "uuid": {"type": "string", "format": "uuid"},
+                    "tag": {"type": "string", "pattern": "^[^,/]{1,60}$", "description": "2.32 to 2.36, and from 2.42"},
+                },
                 "required": ["uuid"],
                 "additionalProperties": False,
             },
@@ -57,7 +60,7 @@ class SecurityGroupName(Body):
 class BlockDevice(Body):
     """One entry of block_device_mapping_v2; which of them can be served is the handler's matter."""
 
-    since: ClassVar = {"tag": v2(42), "volume_type": v2(67)}
+    since: ClassVar = {"tag": v2(32), "volume_type": v2(67)}
 
     uuid: str | None = None
     source_type: str | None = None
