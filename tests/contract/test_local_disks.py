@@ -128,8 +128,8 @@ def test_they_become_what_another_flavor_says_and_go_back(case: Case) -> None:
         larger = replace(guest, flavor=of(2, 32))
         mark(b, guest.id)
         for _ in range(2):
-            await resizing(b).keep_disk(guest.id, "a")
             await local(b).keep_local_disks(guest.id, "a")
+            await resizing(b).keep_disk(guest.id, "a")
             await local(b).fit_local_disks(larger)
             assert sizes(b, guest.id) == {EPHEMERAL: 2 * GIB, SWAP: 32 * MIB}
             assert is_marked(b, guest.id) in (True, None)
@@ -148,10 +148,32 @@ def test_they_come_with_a_flavor_that_has_them_and_go_with_one_that_has_not(case
     async def test(b: Bench) -> None:
         guest = b.instance()
         await b.build(guest)
-        await resizing(b).keep_disk(guest.id, "a")
         await local(b).keep_local_disks(guest.id, "a")
+        await resizing(b).keep_disk(guest.id, "a")
         await local(b).fit_local_disks(replace(guest, flavor=of()))
         assert sizes(b, guest.id) == BOTH
+        await local(b).restore_local_disks(guest, "a")
+        assert sizes(b, guest.id) == {}
+        await b.tear_down(guest)
+
+    case.run(test)
+
+
+def test_what_the_next_flavor_has_brought_is_not_kept_under_a_guest_that_runs(case: Case) -> None:
+    """A resize that is replayed after the guest was started finds its new ephemeral disk."""
+
+    async def test(b: Bench) -> None:
+        guest = b.instance()
+        larger = replace(guest, flavor=of())
+        await b.build(guest)
+        for _ in range(2):
+            await local(b).keep_local_disks(guest.id, "a")
+            await resizing(b).keep_disk(guest.id, "a")
+            await local(b).fit_local_disks(larger)
+            await b.driver.define(larger)
+            await b.driver.power_on(guest.id, "m")
+        await b.driver.power_off(guest.id)
+        await resizing(b).restore_disk(guest.id, "a")
         await local(b).restore_local_disks(guest, "a")
         assert sizes(b, guest.id) == {}
         await b.tear_down(guest)
@@ -162,8 +184,8 @@ def test_they_come_with_a_flavor_that_has_them_and_go_with_one_that_has_not(case
 def test_a_copy_goes_with_that_of_the_root_disk(case: Case) -> None:
     async def test(b: Bench) -> None:
         guest = await built(b)
-        await resizing(b).keep_disk(guest.id, "a")
         await local(b).keep_local_disks(guest.id, "a")
+        await resizing(b).keep_disk(guest.id, "a")
         await resizing(b).drop_kept_disk(guest.id)
         assert not [file for file in b.files() if "kept" in file.name]
         await local(b).restore_local_disks(guest, "a")

@@ -20,6 +20,8 @@ class FakeLocalDisks(FakeResizing):
     async def keep_local_disks(self, instance_id: InstanceId, tag: str) -> None:
         async with self._call("keep_local_disks", instance_id, changes=True):
             guest = self._with_disk(instance_id)
+            if guest.kept_disk is not None and guest.kept_disk[0] == tag:
+                return
             if EPHEMERAL in guest.local_disks and tag not in guest.kept_ephemeral:
                 _require_off(instance_id, guest)
                 guest.kept_ephemeral = {tag: guest.local_disks[EPHEMERAL]}

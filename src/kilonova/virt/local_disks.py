@@ -34,8 +34,9 @@ class LocalDisks(Protocol):
     Where there is something to be done the guest must be off (HypervisorError)."""
 
     async def keep_local_disks(self, instance_id: InstanceId, tag: str) -> None:
-        """A copy of the ephemeral disk, if there is one, is kept under `tag`, beside that of the root disk.  Swap holds
-        nothing that a guest which is off needs."""
+        """A copy of the ephemeral disk, if there is one, is kept under `tag`, and those under other tags go.  To be
+        called before `keep_disk`: once the root disk is kept under that tag, nothing is done, since what lies there may
+        be the next flavor's already.  Swap holds nothing that a guest which is off needs."""
         ...
 
     async def fit_local_disks(self, instance: Instance) -> None:

@@ -215,3 +215,21 @@ def test_a_refusal_after_a_replayed_clean_up_still_ends_with_the_guest_running(t
 
     on(first, die)
     on(Bench(tmp_path, first.machine), replay)
+
+
+def test_a_resize_that_brings_an_ephemeral_disk_is_replayed_while_the_guest_runs(tmp_path: Path) -> None:
+    plain = make.flavor(1, 128, 1)
+
+    async def body(bench: Bench) -> None:
+        await bench.run(bench.job(Verb.CREATE))
+        asked = job(bench, Verb.RESIZE, RAN)
+        asked = replace(asked, instance=replace(asked.instance, flavor=plain, old_flavor=plain))
+        for _ in range(2):
+            assert (await bench.run(asked)).succeeded
+            assert guest(bench).local_disks == {"ephemeral": 2 << 30}
+        back = job(bench, Verb.REVERT_RESIZE, RAN)
+        for _ in range(2):
+            assert (await bench.run(replace(back, instance=replace(back.instance, old_flavor=plain)))).succeeded
+            assert guest(bench).local_disks == {}
+
+    on(Bench(tmp_path), body)

@@ -45,9 +45,9 @@ async def start_again(job: Job) -> None:
 
 
 async def keep_disk(job: Job) -> None:
-    await _disks(job).keep_disk(job.instance.id, job.action.id)
     if isinstance(driver := job.tools.driver, LocalDisks):
         await driver.keep_local_disks(job.instance.id, job.action.id)
+    await _disks(job).keep_disk(job.instance.id, job.action.id)
 
 
 async def put_back_disk(job: Job) -> None:

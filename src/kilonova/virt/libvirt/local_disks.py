@@ -14,10 +14,11 @@ from kilonova.objects import image_properties
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.virt.libvirt.disks import Disks, fsync_directory
-from kilonova.virt.libvirt.resizing import COPY_LIMIT_S, KEPT, UNFINISHED, LibvirtResizing
+from kilonova.virt.libvirt.resizing import COPY_LIMIT_S, UNFINISHED, LibvirtResizing
 from kilonova.virt.local_disks import EPHEMERAL, SWAP, LocalDisk, wanted
 
 FILES = {EPHEMERAL: "disk.eph0", SWAP: "disk.swap"}
+KEPT = f"{FILES[EPHEMERAL]}.kept-"
 LABEL = "ephemeral0"
 FORMAT_LIMIT_S = 300.0
 FORMATS = {
@@ -102,8 +103,8 @@ class LocalDiskFiles:
     # -- copies for a resize's way back --------------------------------------------------------------------------------
 
     def kept_path(self, instance_id: InstanceId, tag: str) -> Path:
-        """Where the copy of the ephemeral disk lies; by its name it goes when those of the root disk go."""
-        return self._disks.directory(instance_id) / f"{KEPT}{tag}.{FILES[EPHEMERAL]}"
+        """Where the copy of the ephemeral disk lies."""
+        return self._disks.directory(instance_id) / f"{KEPT}{tag}"
 
     async def is_to_be_kept(self, instance_id: InstanceId, tag: str) -> bool:
         """Whether there is one without a copy."""
@@ -115,12 +116,21 @@ class LocalDiskFiles:
 
     async def keep(self, instance_id: InstanceId, tag: str, check_room: Callable[[Path], None]) -> None:
         """The copy has its name when it is whole and on stable storage."""
+        await self.drop(instance_id)
         disk, path = path_of(self._disks, instance_id, EPHEMERAL), self.kept_path(instance_id, tag)
         unfinished = path.with_name(path.name + UNFINISHED)
         argv = ["cp", "--reflink=auto", "--sparse=always", "--", str(disk), str(unfinished)]
         await self._disks.blocking(instance_id, check_room, disk)
         await run_limited(argv, limit_s=COPY_LIMIT_S, cpu_s=COPY_LIMIT_S)
         await self._disks.blocking(instance_id, self._disks.publish, unfinished, path)
+
+    async def drop(self, instance_id: InstanceId) -> None:
+        """Whole copies and parts of such."""
+        await self._disks.blocking(instance_id, self._drop, instance_id)
+
+    def _drop(self, instance_id: InstanceId) -> None:
+        for path in self._disks.directory(instance_id).glob(f"{KEPT}*"):
+            path.unlink(missing_ok=True)
 
     async def restore(self, instance_id: InstanceId, tag: str) -> None:
         """In one rename."""
@@ -157,6 +167,8 @@ class LibvirtLocalDisks(LibvirtResizing):
 
     async def keep_local_disks(self, instance_id: InstanceId, tag: str) -> None:
         self.refuse_if_read_only("keep_local_disks")
+        if await self._kept.is_kept(instance_id, tag):
+            return
         if await self.local_disks.is_to_be_kept(instance_id, tag):
             await self._require_off(instance_id)
             await self.local_disks.keep(instance_id, tag, self._kept.check_room)
@@ -173,3 +185,7 @@ class LibvirtLocalDisks(LibvirtResizing):
             await self._require_off(instance.id)
             await self.local_disks.restore(instance.id, tag)
         await self.fit_local_disks(instance)
+
+    async def drop_kept_disk(self, instance_id: InstanceId) -> None:
+        await super().drop_kept_disk(instance_id)
+        await self.local_disks.drop(instance_id)
