@@ -89,8 +89,10 @@ async def built(b: Bench) -> Instance:
 
 def test_a_guest_has_them_formatted_behind_its_root_disk(case: Case) -> None:
     async def test(b: Bench) -> None:
-        guest = await built(b)
+        guest = b.instance(flavor=of())
+        await b.driver.ensure_disks(guest, b.base)
         assert sizes(b, guest.id) == BOTH
+        await b.build(guest)
         assert await given(b, guest.id) in (["disk", "disk.eph0", "disk.swap", "disk.config"], None)
         if not isinstance(b.driver, FakeDriver):
             swap, ephemeral = path(b, guest.id, SWAP).read_bytes(), path(b, guest.id, EPHEMERAL)

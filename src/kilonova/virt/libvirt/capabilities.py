@@ -9,6 +9,13 @@ from kilonova.objects.hardware import PC, Q35, REQUIRED, Offer
 ARCH = "x86_64"
 """Of every guest that we define; it runs systems of 32 bits too."""
 
+_UNTOLD = frozenset(
+    {
+        libvirt.VIR_ERR_NO_SUPPORT,  # libvirt's test driver
+        libvirt.VIR_ERR_INVALID_ARG,  # a QEMU without such machines
+        libvirt.VIR_ERR_OPERATION_DENIED,  # a connection that may only read
+    }
+)
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True)
 _FIRMWARES = {"efi": "uefi", "bios": "bios"}
 
@@ -18,8 +25,8 @@ def read_offer(conn: libvirt.virConnect, kind: str) -> Offer:
     try:
         documents = {machine: conn.getDomainCapabilities(None, ARCH, machine, kind, 0) for machine in (Q35, PC)}
     except libvirt.libvirtError as exc:
-        if exc.get_error_code() in (libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_INVALID_ARG):
-            return Offer()  # libvirt's test driver; a QEMU without such machines
+        if exc.get_error_code() in _UNTOLD:
+            return Offer()
         raise
     return parse(kind, conn.getCapabilities(), documents[Q35], documents[PC])
 

@@ -302,6 +302,7 @@ class LibvirtDriver(power.MemoryDisksFigures):
     # -- domains -----------------------------------------------------------------------------------------------------
 
     async def define(self, instance: Instance) -> None:
+        self.refuse_if_read_only("define")
         domain = await self._domain(instance)
         owner = await self._change(
             "define",
