@@ -68,7 +68,12 @@ PROPERTIES = (
     Property("hw_cpu_policy", "dedicated|shared|mixed", "shared", "processors are shared"),
     Property("hw_cpu_thread_policy", "prefer|isolate|require", "prefer", "for dedicated processors only"),
     Property("hw_cpu_realtime_mask", CPUS),
-    Property("hw_disk_bus", _BUSES, "ide|sata|scsi|usb|virtio", "of all disks; ide with machine type pc only"),
+    Property(
+        "hw_disk_bus",
+        _BUSES,
+        "ide|sata|scsi|usb|virtio",
+        "of all disks (the config drive is a CD-ROM there, but for virtio); ide with machine type pc only",
+    ),
     Property("hw_disk_type", ANY),
     Property("hw_emulation_architecture", _ARCHITECTURES),
     Property("hw_ephemeral_encryption", FLAG, NO, "disks are not encrypted"),
