@@ -31,6 +31,7 @@ from kilonova.compute.reaper import Reaper
 from kilonova.compute.refusals import Refusals
 from kilonova.compute.reports import Reports
 from kilonova.compute.runner import Runner
+from kilonova.compute.seeds import read_seed_key
 from kilonova.compute.session import Identity, Session
 from kilonova.compute.uptime import uptime
 from kilonova.compute.virtapi import ComputeVirtAPI
@@ -97,7 +98,8 @@ class ComputeManager:
         self.virtapi.on_event = observer.mark
         cache = ImageCache(Path(defaults.instances_path) / "_base", self._images, self._workers, clock)
         uploads = ImageUploads(self._images, conductor, clock)
-        tools = Tools(self.driver, cache, uploads, clock, defaults, self._identity.boot_id)
+        seed_key = await self._workers.run(read_seed_key, defaults.state_path, clock)
+        tools = Tools(self.driver, cache, uploads, clock, defaults, self._identity.boot_id, seed_key)
         runner = Runner(self._failpoints, session)
         hooks = (observer.idle, self._look_for_work, self.metrics)
         lanes = Lanes(self._identity.host, session.conductor, runner, tools, *hooks)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a guest is told about itself: the files of its config drive (OpenStack's layout, as cloud-init reads it)."""
+"""What a guest is told about itself: the files of its config drive, in OpenStack's layout and in EC2's.
+
+Source: Nova's user guide, "Metadata", and its api/metadata/base.py for which version has what.
+"""
 
 import base64
 import json
@@ -8,24 +11,41 @@ from ipaddress import ip_network
 from typing import Any
 
 from kilonova.networks.ids import cidr_of, network_id
-from kilonova.objects.instance import Address, Instance
+from kilonova.objects.hardware import disk_prefix
+from kilonova.objects.image_properties import present
+from kilonova.objects.instance import ROOT_TAG, Address, Instance, nic_tag
+from kilonova.virt.local_disks import EPHEMERAL, wanted
+
+FOLSOM, GRIZZLY, HAVANA, LIBERTY, NEWTON, NEWTON_TWO, OCATA, ROCKY, VICTORIA, LATEST = VERSIONS = (
+    "2012-08-10",
+    "2013-04-04",
+    "2013-10-17",
+    "2015-10-15",
+    "2016-06-30",
+    "2016-10-06",
+    "2017-02-22",
+    "2018-08-27",
+    "2020-10-14",
+    "latest",
+)
+"""In the order of their age, which is that of their names."""
+EC2_VERSIONS = ("2009-04-04", "latest")
+"""Those that Nova puts on config drives when nothing is configured."""
+NO_BUS = "none"
+"""Of a device whose place on a bus is not known when the drive is written."""
 
 
-def config_drive_files(instance: Instance) -> Mapping[str, bytes]:
-    """Path inside the drive to contents; the same instance always gives the same bytes."""
-    meta = _json(meta_data(instance))
-    network = _json(network_data(instance))
-    files = {
-        "openstack/latest/meta_data.json": meta,
-        "openstack/latest/network_data.json": network,
-        "openstack/latest/vendor_data.json": b"{}",
-        "openstack/2018-08-27/meta_data.json": meta,
-        "openstack/2018-08-27/network_data.json": network,
-    }
-    if instance.user_data is not None:
-        data = base64.b64decode(instance.user_data)
-        files["openstack/latest/user_data"] = data
-        files["openstack/2018-08-27/user_data"] = data
+def config_drive_files(instance: Instance, seed: bytes) -> Mapping[str, bytes]:
+    """Path inside the drive to contents; the same instance and seed always give the same bytes.  `seed` is for the
+    guest's random numbers, and nobody else may guess it."""
+    data = None if instance.user_data is None else base64.b64decode(instance.user_data)
+    files: dict[str, bytes] = {}
+    for version in VERSIONS:
+        files |= {f"openstack/{version}/{name}": text for name, text in _files(instance, version, seed, data).items()}
+    for version in EC2_VERSIONS:
+        files[f"ec2/{version}/meta-data.json"] = _json(ec2_meta_data(instance))
+        if data is not None:
+            files[f"ec2/{version}/user-data"] = data
     return {**files, **_injected(instance)}
 
 
@@ -38,13 +58,25 @@ def _content(number: int) -> str:
     return f"/content/{number:04}"
 
 
-def meta_data(instance: Instance) -> dict[str, Any]:
-    """meta_data.json."""
+def _files(instance: Instance, version: str, seed: bytes, user_data: bytes | None) -> dict[str, bytes]:
+    files = {"meta_data.json": _json(meta_data(instance, version, seed))}
+    if user_data is not None:
+        files["user_data"] = user_data
+    if version >= HAVANA:
+        files["vendor_data.json"] = b"{}"
+    if version >= LIBERTY:
+        files["network_data.json"] = _json(network_data(instance))
+    if version >= NEWTON_TWO:
+        files["vendor_data2.json"] = b"{}"
+    return files
+
+
+def meta_data(instance: Instance, version: str, seed: bytes) -> dict[str, Any]:
+    """meta_data.json of a version."""
     data: dict[str, Any] = {
         "uuid": instance.id,
         "name": instance.name,
         "hostname": instance.hostname,
-        "project_id": instance.project_id,
         "availability_zone": instance.availability_zone,
         "launch_index": instance.launch_index,
         "meta": dict(instance.metadata),
@@ -55,6 +87,61 @@ def meta_data(instance: Instance) -> dict[str, Any]:
     if instance.files:
         places = enumerate(file.path for file in instance.files)
         data["files"] = [{"path": path, "content_path": _content(number)} for number, path in places]
+    if version >= GRIZZLY:
+        data["random_seed"] = base64.b64encode(seed).decode()
+    if version >= LIBERTY:
+        data["project_id"] = instance.project_id
+    if version >= NEWTON:
+        data["devices"] = devices(instance)
+    if version >= VICTORIA:
+        data["dedicated_cpus"] = []
+    return data
+
+
+def devices(instance: Instance) -> list[dict[str, Any]]:
+    """The devices that bear tags."""
+    where = {"bus": NO_BUS, "address": NO_BUS}
+    found: list[dict[str, Any]] = [
+        {"type": "nic", **where, "mac": address.mac, "tags": [tag]}
+        for address in instance.addresses
+        if (tag := instance.device_tags.get(nic_tag(address.network)))
+    ]
+    if tag := instance.device_tags.get(ROOT_TAG):
+        found.append({"type": "disk", **where, "path": block_devices(instance)["root"], "tags": [tag]})
+    return found
+
+
+def block_devices(instance: Instance) -> dict[str, str]:
+    """What EC2 calls the block device mapping: the names that guests are likely to give their disks."""
+    prefix = disk_prefix(present(instance.image.properties).get("hw_disk_bus", "virtio"))
+    found = {"ami": f"{prefix}a", "root": f"/dev/{prefix}a"}
+    for disk, letter in zip(wanted(instance.flavor), "bc", strict=False):
+        found["ephemeral0" if disk.kind == EPHEMERAL else "swap"] = f"/dev/{prefix}{letter}"
+    return found
+
+
+def ec2_meta_data(instance: Instance) -> dict[str, Any]:
+    """meta-data.json of EC2's layout; ids of its form are the first eight digits of ours."""
+    address = instance.addresses[0] if instance.addresses else None
+    data: dict[str, Any] = {
+        "ami-id": f"ami-{instance.image.id[:8]}",
+        "ami-launch-index": instance.launch_index,
+        "ami-manifest-path": "FIXME",
+        "block-device-mapping": block_devices(instance),
+        "hostname": instance.hostname,
+        "instance-action": "none",
+        "instance-id": f"i-{instance.id[:8]}",
+        "instance-type": instance.flavor.name,
+        "local-hostname": instance.hostname,
+        "local-ipv4": "" if address is None else address.address,
+        "placement": {"availability-zone": instance.availability_zone},
+        "public-hostname": instance.hostname,
+        "public-ipv4": "" if address is None else address.floating,
+        "reservation-id": instance.reservation_id,
+        "security-groups": ["default"] if instance.addresses else [],
+    }
+    if instance.key_name is not None and instance.key_data is not None:
+        data["public-keys"] = {"0": {"_name": f"0={instance.key_name}", "openssh-key": instance.key_data}}
     return data
 
 

@@ -11,7 +11,7 @@ The journal of steps is history for people; nothing reads it to decide.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kilonova.base.clock import Clock
@@ -27,7 +27,8 @@ from kilonova.virt.driver import ComputeDriver
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What steps work with.  `boot_id` tells this boot of the machine from every other."""
+    """What steps work with.  `boot_id` tells this boot of the machine from every other, `seed_key` is a secret of this
+    host's (see kilonova.compute.seeds)."""
 
     driver: ComputeDriver
     images: ImageCache
@@ -35,6 +36,7 @@ class Tools:
     clock: Clock
     settings: DefaultSettings
     boot_id: str
+    seed_key: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

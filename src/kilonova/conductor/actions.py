@@ -12,7 +12,7 @@ import sqlalchemy as sa
 import structlog
 
 from kilonova.base.errors import InvalidState, NotFound, NoValidHost
-from kilonova.conductor import images, quota, resize, server_groups, shelving
+from kilonova.conductor import fitness, images, quota, resize, server_groups, shelving
 from kilonova.conductor.effects import when_accepted
 from kilonova.conductor.outcome import end_without_host, leave_user
 from kilonova.conductor.processes import check_epoch
@@ -100,6 +100,7 @@ def accept(
     if asked.verb is Verb.DELETE and any(action.verb is Verb.DELETE for action in already):
         return instance.host
     _check(instance, asked, already)
+    fitness.check(connection, instance, asked)
     asked, prepared = resize.prepare(connection, instance, asked, action_id, now)
     values = when_accepted(instance, asked) | prepared
     if asked.verb is Verb.REBUILD:

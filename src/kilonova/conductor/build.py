@@ -15,6 +15,7 @@ from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
 from kilonova.objects.action import Action
+from kilonova.objects.hardware import needs
 from kilonova.objects.ids import ActionId, HostName, InstanceId
 from kilonova.objects.instance import Address, Instance
 from kilonova.objects.placement import PlacementRequest, Refusal
@@ -70,6 +71,11 @@ def _wanted(action: Action) -> dict[str, str]:
     return {name: address for name, address in zip(names, wanted, strict=False) if address}
 
 
+def _zone(instance: Instance, action: Action) -> str | None:
+    """The zone that was asked for; a record that an older API made of a new server says it as the server's own."""
+    return instance.requested_zone or (instance.availability_zone if action.verb is Verb.CREATE else None)
+
+
 def _hosts_of(connection: sa.Connection, action: Action, parameter: str) -> frozenset[HostName] | None:
     """Where the servers are that the action's parameter names; None when it names none."""
     if parameter not in action.params:
@@ -84,7 +90,7 @@ def _request(connection: sa.Connection, instance: Instance, action: Action) -> P
         vcpus=instance.flavor.vcpus,
         memory_mib=instance.flavor.memory_mib,
         disk_gib=write_hosts.disk_gib(instance),
-        availability_zone=action.params.get(AVAILABILITY_ZONE) or instance.availability_zone,
+        availability_zone=action.params.get(AVAILABILITY_ZONE) or _zone(instance, action),
         wants_network=instance.wants_network,
         networks=_asked(instance, action),
         host=HostName(action.params[HOST]) if HOST in action.params else None,
@@ -92,6 +98,7 @@ def _request(connection: sa.Connection, instance: Instance, action: Action) -> P
         different_hosts=_hosts_of(connection, action, DIFFERENT_HOST) or frozenset(),
         group=server_groups.wish(connection, instance),
         extra_specs=instance.flavor.extra_specs,
+        needs=needs(instance.flavor, instance.image.properties),
     )
 
 

@@ -73,7 +73,8 @@ def _rebuild(_instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
 
 def _unshelve(instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
     if instance.host is None:
-        return {"vm_state": VmState.SHELVED_OFFLOADED}  # which it is, whatever an administrator has called it since
+        zone = {"requested_zone": asked.params[AVAILABILITY_ZONE]} if AVAILABILITY_ZONE in asked.params else {}
+        return {"vm_state": VmState.SHELVED_OFFLOADED, **zone}  # which it is, whatever it has been called since
     if AVAILABILITY_ZONE in asked.params:
         raise InvalidState(
             f"Instance {instance.id} is on a host and comes off the shelf there: no availability zone can be chosen.",

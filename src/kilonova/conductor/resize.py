@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from kilonova.base.errors import InvalidInput, InvalidState, NotFound, NoValidHost
+from kilonova.conductor import fitness
 from kilonova.db.readers import catalogue as read_catalogue
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import migrations as read_migrations
@@ -92,6 +93,7 @@ def _begin(
         raise InvalidState(f"Instance {instance.id} has a resize that did not end", vm_state=instance.vm_state)
     assert instance.host is not None
     flavor = _wanted(connection, instance, asked.params.get(FLAVOR, ""))
+    fitness.check_resize(connection, instance, flavor)
     values: dict[str, Any] = {
         "old_flavor": instance.flavor,
         "new_flavor": flavor,

@@ -8,7 +8,12 @@ from oslo_config import cfg
 
 GROUP = "database"
 OPTIONS = [
-    cfg.StrOpt("connection", default="", secret=True, help="Database URL; empty: SQLite at state_path/kilonova.db."),
+    cfg.StrOpt(
+        "connection",
+        default="",
+        secret=True,
+        help="Empty, or the URL of what is used: SQLite at state_path/kilonova.db. No other is served.",
+    ),
     cfg.IntOpt("readers", default=2, min=1, help="Threads that read."),
     cfg.FloatOpt(
         "keep_deleted_days",

@@ -26,6 +26,12 @@ OPTIONS = [
         help="Directory of all of the service's own state; empty: /var/lib/kilonova for root, else kilonova in the "
         "user's XDG state directory.",
     ),
+    cfg.StrOpt(
+        "default_ephemeral_format",
+        default="",
+        choices=["", "ext4", "xfs", "vfat", "ntfs"],
+        help="File system of ephemeral disks; empty: ntfs for images with os_type=windows, else ext4.",
+    ),
     cfg.StrOpt("instances_path", default="", help="Directory of guests' disks; empty: state_path/instances."),
     cfg.FloatOpt("report_interval", default=10.0, min=0.01, help="Seconds between heartbeats of a host."),
     cfg.FloatOpt("service_down_time", default=60.0, min=0.1, help="Seconds without heartbeat until a host is down."),
@@ -104,6 +110,7 @@ class DefaultSettings:
     compute_topic: str
     transport_url: str = field(repr=False)
     state_path: Path
+    default_ephemeral_format: str
     instances_path: Path
     report_interval: float
     service_down_time: float

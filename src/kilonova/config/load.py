@@ -20,6 +20,7 @@ from kilonova.config import (
     oslo_policy,
     quota,
 )
+from kilonova.config.obeyed import refuse_unobeyed
 
 GROUPS = (api, conductor, console, consoleauth, database, libvirt, network, oslo_policy, quota)
 
@@ -55,13 +56,14 @@ def load(
     """Settings of this process.
 
     `overrides` maps (group, option) to a value that wins over files; group "DEFAULT" is the nameless one.
-    Raises ConfigError in one sentence for a missing file, a malformed line or a value out of range.
+    Raises ConfigError in one sentence for a missing file, a malformed line, a value out of range, or one
+    that would not be obeyed.
     """
     conf = options()
     try:
         conf([], project="kilonova", default_config_files=list(files), default_config_dirs=list(dirs))
         bridges = _bridges(conf, dict(overrides or {}))
-        return Settings(
+        read = Settings(
             default=default.settings(conf),
             api=api.settings(conf.api),
             conductor=conductor.settings(conf.conductor),
@@ -73,6 +75,8 @@ def load(
             oslo_policy=oslo_policy.settings(conf.oslo_policy),
             quota=quota.settings(conf.quota),
         )
+        refuse_unobeyed(read.default, read.libvirt, read.network)
+        return read
     except cfg.ConfigFilesNotFoundError as exc:
         raise ConfigError(f"Configuration file not found: {', '.join(exc.config_files)}.") from exc
     except (cfg.Error, ValueError) as exc:

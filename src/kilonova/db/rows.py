@@ -63,6 +63,7 @@ def instance_from(row: Row) -> Instance:
         host=row["host"],
         node=row["node"],
         availability_zone=row["availability_zone"],
+        requested_zone=row["requested_zone"],
         wants_network=row["wants_network"],
         addresses=tuple(_address_from(a) for a in row["addresses"]),
         config_drive=row["config_drive"],
@@ -89,6 +90,7 @@ def instance_from(row: Row) -> Instance:
         old_vm_state=_or_none(VmState, row["old_vm_state"]),
         rescue_image=_or_none(_image_ref, row["rescue_image"]),
         shelved_image=_or_none(_image_ref, row["shelved_image"]),
+        device_tags=row["device_tags"],
     )
 
 
@@ -131,6 +133,7 @@ _INSTANCE_VALUES: Mapping[str, Callable[[Any], Any]] = {
     "addresses": _bodies,
     "files": _bodies_or_none,
     "metadata": dict,
+    "device_tags": dict,
     "tags": list,
     "fault": _fault,
 }

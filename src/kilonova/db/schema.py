@@ -66,6 +66,8 @@ instances = sa.Table(
     sa.Column("rescue_image", sa.JSON(none_as_null=True)),
     sa.Column("shelved_image", sa.JSON(none_as_null=True)),
     sa.Column("fault", sa.JSON(none_as_null=True)),
+    sa.Column("requested_zone", sa.String(255)),
+    sa.Column("device_tags", sa.JSON, nullable=False, server_default="{}"),
     _time("deleted_at", null=True),
     # Lists show what lives; what was deleted stays for its actions and must not slow them.
     sa.Index(

@@ -14,6 +14,7 @@ from oslo_config import cfg
 
 from kilonova.config import default, load, network
 from kilonova.objects.extra_specs import AGGREGATE, SPECS
+from kilonova.objects.image_properties import OLD_NAMES, PROPERTIES, Property
 from kilonova.objects.states import OBSERVED, VERBS, PowerState, VmState, api_status
 from kilonova.rpcapi import compute, conductor, host, identity, operators
 from kilonova.rpcapi.method import rows_of
@@ -139,6 +140,43 @@ def extra_specs() -> str:
     return "\n".join(lines) + "\n"
 
 
+def image_properties() -> str:
+    """Every image property, with what guests get of it."""
+    lines = [HEAD.format(source="src/kilonova/objects/image_properties.py"), "# Properties of images\n"]
+    lines += [
+        "A property asks for something. An image may bear any of these, but no server is made of an image that asks",
+        "for what no server here gets, or for a value that there is not: the request is refused with the property's",
+        "name and with what is allowed (400). So is a name of the families `hw_`, `os_`, `hw:` and `trait:` that is",
+        "not here. All other names are labels and ask for nothing.\n",
+        "A host tells what it can give beyond what every server gets, by libvirt's word: machine types, buses, video",
+        "models, UEFI and secure boot (Debian's package ovmf), an emulated TPM (swtpm). When no host can give what is",
+        "asked for, the server is in ERROR and its fault names the property; a rebuild, rescue or resize on a host",
+        "that cannot is refused at once (400).\n",
+        "A server keeps the properties of the image that it was made of (and min_ram and min_disk): what becomes of",
+        "the image later changes neither it nor the images that are made of it.\n",
+        "Names and values are regular expressions that match whole.\n",
+        "| name | values | servers get | |",
+        "|---|---|---|---|",
+    ]
+    lines += [f"| {_code(p.name)} | {_code(p.values)} | {_given(p)} | {p.what} |" for p in PROPERTIES]
+    lines += [
+        "\nNames of old, which are read when the present one is not there:\n",
+        "| name | present name |",
+        "|---|---|",
+    ]
+    lines += [f"| `{old}` | `{new}` |" for old, new in OLD_NAMES.items()]
+    lines.append("| `vmware_adaptertype` | `hw_disk_bus` (ide or scsi), with scsi `hw_scsi_model` |")
+    return "\n".join(lines) + "\n"
+
+
+def _given(one: Property) -> str:
+    if one.given is None:
+        return "refused"
+    if one.given == one.values:
+        return "all"
+    return _code(one.given) if one.given else "the empty value"
+
+
 def _code(pattern: str) -> str:
     return f"`{pattern.replace('|', chr(92) + '|')}`" if pattern else "nothing"
 
@@ -150,6 +188,7 @@ DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "api.md": api,
     "policy.md": policy,
     "extra-specs.md": extra_specs,
+    "image-properties.md": image_properties,
 }
 
 

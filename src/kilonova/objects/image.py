@@ -76,11 +76,14 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class ImageRef:
-    """What a host needs to fetch and check an image; kept with the instance, so a build can be replayed after the
-    image's record is gone."""
+    """What a host needs to fetch and check an image, and what the image asks of servers that are made of it; kept with
+    the instance, so that neither an edit nor the deletion of the image's record changes the server."""
 
     id: ImageId
     disk_format: str
     size: int
     virtual_size: int
     sha512: str
+    min_ram: int = 0
+    min_disk: int = 0
+    properties: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)

@@ -40,6 +40,15 @@ class Fault:
     created: datetime
 
 
+ROOT_TAG = "root"
+"""Under this name an instance keeps the tag of its root disk."""
+
+
+def nic_tag(network: str) -> str:
+    """Under this name it keeps the tag of its NIC on a network."""
+    return f"nic:{network}"
+
+
 @dataclass(frozen=True, slots=True)
 class InjectedFile:
     """A file for the guest: where it belongs there, and its contents in base64 as they came."""
@@ -52,6 +61,8 @@ class InjectedFile:
 class Instance:
     """The whole record.  Everything that a step derives, it derives from here.
 
+    `device_tags` has what devices were called at the create, by ROOT_TAG and `nic_tag`.
+    `availability_zone` is the zone of the host, `requested_zone` the one that was asked for, which places it again.
     `addresses` are allocated with the host; `wants_network` says whether it should have any.  `key_data` is the public
     key as text, `user_data` base64 as it came, `files` what the guest finds besides in its config drive.
     `locked_by` is "owner" or "admin" (whose word
@@ -76,6 +87,7 @@ class Instance:
     host: HostName | None = None
     node: str | None = None
     availability_zone: str | None = None
+    requested_zone: str | None = None
     wants_network: bool = True
     addresses: tuple[Address, ...] = ()
     config_drive: bool = False
@@ -102,3 +114,4 @@ class Instance:
     old_vm_state: VmState | None = None
     rescue_image: ImageRef | None = None
     shelved_image: ImageRef | None = None
+    device_tags: Mapping[str, str] = field(default_factory=dict[str, str])

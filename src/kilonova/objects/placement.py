@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from kilonova.objects.hardware import Need
 from kilonova.objects.ids import HostName
 from kilonova.objects.server_group import GroupPolicy
 
@@ -34,6 +35,7 @@ class PlacementRequest:
     different_hosts: frozenset[HostName] = frozenset()
     group: GroupWish | None = None
     extra_specs: Mapping[str, str] = field(default_factory=dict[str, str])
+    needs: tuple[Need, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from datetime import datetime
 from ipaddress import IPv4Network, ip_address
 from typing import Any
 
+from kilonova.objects.hardware import Offer
 from kilonova.objects.ids import HostName
 
 
@@ -72,6 +73,7 @@ class Inventory:
     """Why no more disks should come here, in a few words; empty while there is room."""
     cpu_info: Mapping[str, Any] = field(default_factory=dict[str, Any])
     networks: tuple[HostNetwork, ...] = ()
+    offer: Offer = field(default_factory=Offer)
 
     def network(self, name: str) -> HostNetwork | None:
         """The network of that name."""

@@ -7,10 +7,11 @@ A filter is a function of the request and the host; it looks at what it is given
 from collections.abc import Callable, Mapping
 
 from kilonova.objects.extra_specs import AGGREGATE
+from kilonova.objects.hardware import VERSION
 from kilonova.objects.placement import PlacementRequest
 from kilonova.objects.service import ComputeNode
 from kilonova.scheduler import groups
-from kilonova.scheduler.spec_words import matches
+from kilonova.scheduler.spec_words import in_range, matches, version_text
 
 Filter = Callable[[PlacementRequest, ComputeNode], str | None]
 """The reason of a refusal, in a few words; None lets the host pass."""
@@ -97,6 +98,22 @@ def network(request: PlacementRequest, node: ComputeNode) -> str | None:
     return f"has no network {', '.join(missing)}" if missing else None
 
 
+def image_properties(request: PlacementRequest, node: ComputeNode) -> str | None:
+    """A host that can give the hardware that the image, or the flavor, asks for."""
+    for need in request.needs:
+        if need.of == VERSION:
+            version = version_text(node.inventory.hypervisor_version)
+            if not in_range(version, need.value):
+                return f"{need.name}={need.value}: its hypervisor is {version}"
+        elif need.value not in (offered := getattr(node.inventory.offer, need.of)):
+            return f"{need.name}={need.value}: it has {_few(offered)}"
+    return None
+
+
+def _few(words: tuple[str, ...]) -> str:
+    return ", ".join((*words[:8], *(["..."] if words[8:] else []))) or "none"
+
+
 FILTERS: Mapping[str, Filter] = {
     "DestinationFilter": destination,
     "SameHostFilter": same_host,
@@ -104,6 +121,7 @@ FILTERS: Mapping[str, Filter] = {
     "ComputeFilter": compute,
     "AvailabilityZoneFilter": availability_zone,
     "AggregateInstanceExtraSpecsFilter": aggregate_extra_specs,
+    "ImagePropertiesFilter": image_properties,
     "CoreFilter": core,
     "RamFilter": ram,
     "DiskFilter": disk,

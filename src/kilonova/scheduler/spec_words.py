@@ -4,6 +4,8 @@
 Source: OpenStack Compute, administration guide, "ComputeCapabilitiesFilter", operators of extra specs.
 """
 
+import operator
+import re
 from collections.abc import Callable, Mapping
 
 _NUMBERS: Mapping[str, Callable[[float, float], bool]] = {
@@ -26,15 +28,49 @@ _TEXTS: Mapping[str, Callable[[str, str], bool]] = {
 
 def matches(value: str, wanted: str) -> bool:
     """Whether a host's value will do: equal, or by an operator ("s!= tape", ">= 10", "<or> a <or> b")."""
-    operator, _, rest = wanted.partition(" ")
+    word, _, rest = wanted.partition(" ")
     asked = rest.strip()
-    if operator == "<or>":
+    if word == "<or>":
         return value in {word.strip() for word in asked.split("<or>")}
-    if operator in _TEXTS:
-        return _TEXTS[operator](value, asked)
-    if operator in _NUMBERS:
+    if word in _TEXTS:
+        return _TEXTS[word](value, asked)
+    if word in _NUMBERS:
         try:
-            return _NUMBERS[operator](float(value), float(asked))
+            return _NUMBERS[word](float(value), float(asked))
         except ValueError:
             return False
     return value == wanted
+
+
+_PREDICATE = re.compile(r"\s*(<=|>=|==|!=|<|>)\s*(\d+(?:\.\d+)*)\s*")
+_COMPARED: Mapping[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">=": operator.ge,
+    ">": operator.gt,
+}
+
+
+def version_text(number: int) -> str:
+    """libvirt's number of a version as people write it: 7002022 is 7.2.22."""
+    return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
+
+
+def in_range(version: str, predicates: str) -> bool:
+    """Whether a version will do: all of them hold (">=6.0, <7.3")."""
+    has = _numbers(version)
+    for predicate in predicates.split(","):
+        found = _PREDICATE.fullmatch(predicate)
+        if found is None or not _COMPARED[found[1]](has, _numbers(found[2])):
+            return False
+    return True
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Without zeros at the end: 7.2 and 7.2.0 are one version."""
+    found = [int(part) for part in version.split(".")]
+    while found and not found[-1]:
+        found.pop()
+    return tuple(found)

@@ -211,7 +211,8 @@ class ComputeDriver(ABC):
 
     @abstractmethod
     async def ensure_disks(self, instance: Instance, base: BaseImage) -> None:
-        """The root disk exists: an overlay on `base`, grown to the flavor's size.  A disk that exists is kept."""
+        """The root disk exists, an overlay on `base` grown to the flavor's size, and with it the flavor's ephemeral
+        disk and swap, both formatted.  A disk that exists is kept."""
 
     @abstractmethod
     async def remove_disks(self, instance_id: InstanceId) -> None:

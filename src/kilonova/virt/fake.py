@@ -17,22 +17,35 @@ from kilonova.config.load import Settings
 from kilonova.networks.addresses import bridge_network, host_network
 from kilonova.objects.diagnostics import CpuFigures, DiskFigures, GuestDiagnostics, NicFigures
 from kilonova.objects.guest import GuestEvent, GuestState
+from kilonova.objects.hardware import Offer
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import HostNetwork, Inventory
 from kilonova.objects.states import SAVED, PowerState
 from kilonova.virt.driver import BaseImage, VirtAPI
+from kilonova.virt.fake_local_disks import FakeLocalDisks, make_all
 from kilonova.virt.fake_machine import CutOff, FakeConsole, FakeGuest, FakeHypervisor
-from kilonova.virt.fake_resizing import FakeDisks
 from kilonova.virt.fake_snapshots import FakeSnapshots
 
 SUBNET = "10.64.0.0/16"
 """Addresses for 65,000 guests; the network exists nowhere."""
 
+OFFER = Offer(
+    architectures=("i686", "x86_64"),
+    hypervisor_types=("fake", "kvm", "qemu"),
+    machines=("pc", "q35"),
+    disk_buses=("ide", "sata", "scsi", "usb", "virtio"),
+    video_models=("bochs", "cirrus", "none", "qxl", "vga", "virtio"),
+    firmwares=("bios", "uefi"),
+    secure_boot=("required",),
+    tpms=("1.2", "2.0", "tpm-crb", "tpm-tis"),
+)
+"""As a well equipped host's."""
+
 LIVE = (PowerState.RUNNING, PowerState.PAUSED)
 
 
-class FakeDriver(FakeDisks):
+class FakeDriver(FakeLocalDisks):
     """The driver of a FakeHypervisor; without one given it makes its own."""
 
     def __init__(
@@ -132,6 +145,7 @@ class FakeDriver(FakeDisks):
                 disk_short=fake.disk_short,
                 cpu_info={"arch": "x86_64", "model": "fake"},
                 networks=self._networks(),
+                offer=OFFER,
             )
 
     def _networks(self) -> tuple[HostNetwork, ...]:
@@ -159,6 +173,8 @@ class FakeDriver(FakeDisks):
     async def ensure_disks(self, instance: Instance, base: BaseImage) -> None:
         async with self._call("ensure_disks", instance.id, changes=True):
             guest = self._guest(instance.id)
+            if guest.base is None:
+                make_all(guest, instance)
             guest.base = guest.base or base
             guest.disk_bytes = guest.disk_bytes or max(instance.flavor.disk_gib << 30, base.virtual_size)
 
@@ -170,6 +186,8 @@ class FakeDriver(FakeDisks):
             if guest is not None:
                 guest.base, guest.rescue, guest.config_drive, guest.kept_disk = None, None, None, None
                 guest.disk_bytes = 0
+                guest.local_disks.clear()
+                guest.kept_ephemeral.clear()
                 guest.snapshots.clear()
                 guest.console.clear()
                 self._forget_if_empty(instance_id)
@@ -303,6 +321,7 @@ class FakeDriver(FakeDisks):
                 raise HypervisorError(f"Guest {instance.id} is not off: its disk is kept.")
             guest.base, guest.disk_bytes = base, max(instance.flavor.disk_gib << 30, base.virtual_size)
             guest.disk_gone, guest.disk_moved = False, ""
+            make_all(guest, instance)
 
     async def diagnostics(self, instance_id: InstanceId) -> GuestDiagnostics:
         """See Diagnostics.  Nothing is measured of what is not there."""

@@ -55,6 +55,10 @@ class FakeGuest:
     """The file that other tools have made the active one of the root disk."""
     kept_disk: tuple[str, int] | None = None
     """Under what a copy of the root disk is kept, and its size in bytes."""
+    local_disks: dict[str, int] = field(default_factory=dict[str, int])
+    """Bytes of each disk beside the root disk, by its kind."""
+    kept_ephemeral: dict[str, int] = field(default_factory=dict[str, int])
+    """The same of a copy of the ephemeral disk, by its tag."""
     snapshots: dict[str, bytes] = field(default_factory=dict[str, bytes])
     config_drive: Mapping[str, bytes] | None = None
     network: bool = False

@@ -50,6 +50,7 @@ class FakeDisks(ComputeDriver):
         async with self._call("drop_kept_disk", instance_id, changes=True):
             if (guest := self.hypervisor.guests.get(instance_id)) is not None:
                 guest.kept_disk = None
+                guest.kept_ephemeral.clear()
 
     async def check_disks(self, instance: Instance) -> None:
         """See DiskChecks."""

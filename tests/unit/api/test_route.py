@@ -118,7 +118,7 @@ def test_fields_are_documented_with_their_limits() -> None:
     text = markdown(SERVICES)
     assert "| `server.name` | text, 1 to 255 characters" in text
     assert (
-        "| `server.block_device_mapping_v2[].tag` | text, 1 to 60 characters, `^[^,/]*$` or null | since 2.42 |" in text
+        "| `server.block_device_mapping_v2[].tag` | text, 1 to 60 characters, `^[^,/]*$` or null | since 2.32 |" in text
     )
     assert "`reboot.type`: `SOFT`, `HARD`" in text
     assert "`lock.locked_reason`: text, 1 to 255 characters, required" in text

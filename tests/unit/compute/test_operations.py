@@ -3,6 +3,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -272,3 +273,19 @@ def test_a_guest_that_lost_its_power_with_the_machine_is_started_again(tmp_path:
 
     on(first, die)
     on(Bench(tmp_path, first.machine, "boot-2"), replay)
+
+
+@pytest.mark.parametrize(("asked", "seconds"), [(None, 5), ("2", 2), ("0", 0), ("999999999", 3540)])
+def test_a_guest_gets_the_time_that_its_image_asks_for(tmp_path: Path, asked: str | None, seconds: float) -> None:
+    """Within the action's own: what is left of its hour is for pulling the plug."""
+
+    async def body(bench: Bench) -> None:
+        bench.machine.obeys_acpi = False
+        properties = {} if asked is None else {"os_shutdown_timeout": asked}
+        bench.instance = replace(bench.instance, image=replace(bench.instance.image, properties=properties))
+        await bench.run(bench.job(Verb.CREATE))
+        before = bench.clock.monotonic()
+        assert (await bench.run(bench.job(Verb.STOP))).power is PowerState.SHUTDOWN
+        assert seconds <= bench.clock.monotonic() - before < seconds + 1
+
+    on(Bench(tmp_path), body)

@@ -17,7 +17,8 @@ from tests import make
 from tests.unit.compute.bench import Bench
 from tests.unit.compute.test_operations import Crash, crash, on
 
-OLD, NEW = make.flavor(1, 128, 1), replace(make.flavor(2, 256, 3), name="larger")
+OLD = replace(make.flavor(1, 128, 1), ephemeral_gib=1, swap_mib=64)
+NEW = replace(make.flavor(2, 256, 3), name="larger", ephemeral_gib=2)
 STEPS = {verb: [step.name for step in OPERATIONS[verb].steps] for verb in (Verb.RESIZE, Verb.REVERT_RESIZE)}
 RAN, WAS_OFF = VmState.ACTIVE, VmState.STOPPED
 BOTH = pytest.mark.parametrize("state", [RAN, WAS_OFF])
@@ -38,6 +39,7 @@ def guest(bench: Bench) -> FakeGuest:
 
 
 async def make_guest(bench: Bench, state: VmState) -> None:
+    bench.instance = replace(bench.instance, flavor=OLD)
     await bench.run(bench.job(Verb.CREATE))
     if state is WAS_OFF:
         await bench.run(bench.job(Verb.STOP))
@@ -50,13 +52,15 @@ def power_of(state: VmState) -> PowerState:
 def is_old(bench: Bench) -> bool:
     one = guest(bench)
     assert one.definition is not None
-    return (one.definition.flavor, one.disk_bytes >> 30, one.kept_disk) == (OLD, 1, None)
+    beside = one.local_disks == {"ephemeral": 1 << 30, "swap": 64 << 20} and not one.kept_ephemeral
+    return beside and (one.definition.flavor, one.disk_bytes >> 30, one.kept_disk) == (OLD, 1, None)
 
 
 def is_new(bench: Bench, *, kept: bool) -> bool:
     one = guest(bench)
     assert one.definition is not None
-    return (one.definition.flavor, one.disk_bytes >> 30, one.kept_disk is not None) == (NEW, 3, kept)
+    beside = one.local_disks == {"ephemeral": 2 << 30} and bool(one.kept_ephemeral) is kept
+    return beside and (one.definition.flavor, one.disk_bytes >> 30, one.kept_disk is not None) == (NEW, 3, kept)
 
 
 @BOTH
@@ -211,3 +215,21 @@ def test_a_refusal_after_a_replayed_clean_up_still_ends_with_the_guest_running(t
 
     on(first, die)
     on(Bench(tmp_path, first.machine), replay)
+
+
+def test_a_resize_that_brings_an_ephemeral_disk_is_replayed_while_the_guest_runs(tmp_path: Path) -> None:
+    plain = make.flavor(1, 128, 1)
+
+    async def body(bench: Bench) -> None:
+        await bench.run(bench.job(Verb.CREATE))
+        asked = job(bench, Verb.RESIZE, RAN)
+        asked = replace(asked, instance=replace(asked.instance, flavor=plain, old_flavor=plain))
+        for _ in range(2):
+            assert (await bench.run(asked)).succeeded
+            assert guest(bench).local_disks == {"ephemeral": 2 << 30}
+        back = job(bench, Verb.REVERT_RESIZE, RAN)
+        for _ in range(2):
+            assert (await bench.run(replace(back, instance=replace(back.instance, old_flavor=plain)))).succeeded
+            assert guest(bench).local_disks == {}
+
+    on(Bench(tmp_path), body)

@@ -125,6 +125,13 @@ def test_disk_counts_what_the_image_may_grow_to(desk: Desk) -> None:
     assert desk.node().disk_gib_used == 1  # a flavor without a size takes the image's own, rounded up
 
 
+def test_swap_and_ephemeral_disk_count_as_nova_counts_them(desk: Desk) -> None:
+    desk.register()
+    flavor = replace(make.flavor(disk_gib=2), ephemeral_gib=3, swap_mib=1025)
+    desk.place(desk.create(other(ONE, flavor=flavor)))
+    assert desk.node().disk_gib_used == 2 + 3 + 2
+
+
 def test_claims_hold_without_the_filters(desk: Desk) -> None:
     """Two placements may have read the same numbers: the second one's claim is refused by the row itself."""
     desk.register(vcpus_capacity=2)

@@ -170,6 +170,10 @@ def test_the_same_request_twice_is_held_once(desk: Desk) -> None:
         ({"vcpus": 17}, "CoreFilter refused h1 (vCPUs: asked for 16, 15 of 16 free)"),
         ({"memory_mib": 9000}, "RamFilter"),
         ({"disk_gib": 101}, "DiskFilter"),
+        (
+            {"extra_specs": {"hw:tpm_version": "2.0"}},
+            "ImagePropertiesFilter refused h1 (hw:tpm_version=2.0: it has none",
+        ),
     ],
 )
 def test_what_the_host_has_no_room_for_is_refused_at_once(desk: Desk, changes: dict[str, Any], words: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kilonova.base.errors import InvalidState, NotFound, StaleWrite
-from kilonova.conductor import actions, images, offload
+from kilonova.conductor import actions, aggregates, images, offload
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import catalogue
 from kilonova.db.writers.instances import held_addresses
@@ -17,6 +17,7 @@ from kilonova.objects.image import Image, ImageStatus
 from kilonova.objects.states import ActionState, PowerState, TaskState, Verb, VmState
 from kilonova.rpcapi.conductor import AVAILABILITY_ZONE, AcceptAction
 from kilonova.rpcapi.host import BeginImage, CompleteImage, DropImages
+from kilonova.rpcapi.operators import AggregateHost, CreateAggregate
 from tests import make
 from tests.unit.conductor.desk import ONE, Desk
 
@@ -267,3 +268,23 @@ def test_one_that_never_had_a_host_can_only_be_deleted(desk: Shelf) -> None:
         desk.accept(Verb.STOP, "req-stop")
     with pytest.raises(InvalidState, match="vm_state active"):
         desk.accept(Verb.UNSHELVE, "req-back")
+
+
+@pytest.mark.parametrize(("asked", "back"), [(None, "h1"), ("nova", None)])
+def test_it_comes_back_to_the_zone_that_was_asked_for_and_to_any_when_none_was(
+    desk: Shelf, asked: str | None, back: str | None
+) -> None:
+    """The zone that it was in says where its host lay, not where it should be."""
+    desk.register()
+    desk.place(desk.create(make.instance(availability_zone=asked, requested_zone=asked)))
+    desk.finish(desk.fetch("t-create").items[0].action)
+    action = desk.save(Verb.SHELVE, "shelved")
+    desk.complete(action)
+    desk.finish(action, power=PowerState.SHUTDOWN)
+    desk.accept(Verb.SHELVE_OFFLOAD, "req-offload")
+    desk.finish(desk.fetch("t-offload").items[0].action, power=None)
+    assert desk.instance().availability_zone == "nova"
+    desk.write(aggregates.create, CreateAggregate("east", "east", "east"), desk.now)
+    desk.write(aggregates.set_host, AggregateHost(1, make.HOST, True))
+    desk.accept(Verb.UNSHELVE, "req-back")
+    assert desk.place_waiting() == back

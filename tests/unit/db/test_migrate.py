@@ -259,3 +259,35 @@ def test_without_a_copy_nothing_is_upgraded(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="is not upgraded, because no copy"):
         migrate.ensure_schema(path)
     assert _facts(path) == ("0001", ["kept"])
+
+
+def test_swap_of_servers_that_are_there_counts_and_they_come_back_to_their_zone(tmp_path: Path) -> None:
+    path = tmp_path / "k.db"
+    engine = make_engine(sqlite_url(path), readers=1)
+    upgrade(engine, "0007")
+    old = sa.MetaData()
+    old.reflect(engine)
+    flavor = {"disk_gib": 2, "ephemeral_gib": 1, "swap_mib": 1025}
+    larger = {**flavor, "swap_mib": 4096}
+    servers = [
+        {"host": "h1", "flavor": flavor, "new_flavor": larger},
+        {"host": "h1", "flavor": {**flavor, "swap_mib": 0}},
+        {"host": None, "flavor": flavor},
+        {"host": "h2", "flavor": flavor, "deleted_at": 1},
+    ]
+    with engine.begin() as connection:
+        table = old.tables["instances"]
+        for number, fields in enumerate(servers):
+            row = {column.name: value_for(column, number) for column in table.c}
+            blank = {"old_flavor": None, "new_flavor": None, "deleted_at": None, "availability_zone": f"z{number}"}
+            connection.execute(sa.insert(table).values({**row, **blank, "image": {"virtual_size": 1}, **fields}))
+        nodes = old.tables["compute_nodes"]
+        for number, host in enumerate(("h1", "h2")):
+            row = {column.name: value_for(column, number) for column in nodes.c}
+            connection.execute(sa.insert(nodes).values({**row, "host": host, "disk_gib_used": 10}))
+    migrate.ensure_schema(path)
+    after = all_rows(engine)
+    engine.dispose()
+    assert {row["host"]: row["disk_gib_used"] for row in after["compute_nodes"]} == {"h1": 14, "h2": 10}
+    assert {row["requested_zone"] for row in after["instances"]} == {"z0", "z1", "z2", "z3"}
+    assert {str(row["device_tags"]) for row in after["instances"]} == {"{}"}

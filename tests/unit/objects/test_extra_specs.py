@@ -71,10 +71,10 @@ def test_what_there_is_not_is_refused_by_name(name: str, value: str) -> None:
     [
         ("hw:cpu_policy", "Shared", "dedicated"),
         ("hw:mem_page_size", "small", "large"),
-        ("hw_rng:allowed", "1", "false"),
-        ("hw:boot_menu", "off", "on"),
-        ("os:secure_boot", "optional", "required"),
-        ("hw:watchdog_action", "disabled", "reset"),
+        ("hw_rng:allowed", "false", ""),
+        ("hw:boot_menu", "on", "maybe"),
+        ("os:secure_boot", "required", "yes"),
+        ("hw:watchdog_action", "reset", "explode"),
         ("aggregate_instance_extra_specs:disk", "ssd", None),
         ("colour", "red", None),
         ("acme:thing", "anything", None),
@@ -93,5 +93,5 @@ def test_what_guests_get_and_what_they_do_not(name: str, kept: str | None, not_k
 def test_what_is_kept_is_among_the_values() -> None:
     for spec in SPECS:
         for value in (spec.kept or "").split("|"):
-            if value and value != spec.values:
+            if value and spec.kept != spec.values:
                 assert re.fullmatch(spec.values, value), spec.name

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from kilonova.objects.hardware import VERSION, Need, Offer
 from kilonova.objects.ids import HostName
 from kilonova.objects.placement import PlacementRequest
 from kilonova.objects.service import ComputeNode, Service
@@ -141,3 +142,34 @@ def test_what_a_flavor_asks_of_aggregates(said: str, wanted: str, fits: bool) ->
     request = replace(SMALL, extra_specs={"aggregate_instance_extra_specs:disk": wanted, "hw:cpu_policy": "shared"})
     choice = choose(request, [replace(node("h"), traits=traits)], Random(1))
     assert [refusal.filter for refusal in choice.refusals] == ([] if fits else ["AggregateInstanceExtraSpecsFilter"])
+
+
+@pytest.mark.parametrize(
+    ("need", "reason"),
+    [
+        (Need("hw_firmware_type", "uefi", "firmwares"), "hw_firmware_type=uefi: it has bios"),
+        (Need("hw_tpm_version", "2.0", "tpms"), "hw_tpm_version=2.0: it has none"),
+        (Need("hw_architecture", "aarch64", "architectures"), "hw_architecture=aarch64: it has i686, x86_64"),
+        (
+            Need("img_hv_requested_version", ">=6.0,<7.2", VERSION),
+            "img_hv_requested_version=>=6.0,<7.2: its hypervisor",
+        ),
+        (Need("hw_firmware_type", "bios", "firmwares"), None),
+        (Need("img_hv_requested_version", ">= 6.0, <7.3", VERSION), None),
+        (Need("img_hv_requested_version", "==7.2", VERSION), None),
+    ],
+)
+def test_hardware_that_a_host_cannot_give_is_named(need: Need, reason: str | None) -> None:
+    offer = Offer(architectures=("i686", "x86_64"), firmwares=("bios",))
+    one = replace(node("h"), inventory=replace(node("h").inventory, offer=offer))
+    choice = choose(replace(SMALL, needs=(need,)), [one], Random(1))
+    if reason is None:
+        assert choice.hosts == ("h",)
+    else:
+        assert f"ImagePropertiesFilter refused h ({reason}" in explain(choice.refusals)
+
+
+def test_a_host_that_does_not_say_what_it_offers_gets_nobody_with_wishes() -> None:
+    assert choose(SMALL, [node("h")], Random(1)).hosts == ("h",)
+    wish = (Need("hw_disk_bus", "sata", "disk_buses"),)
+    assert choose(replace(SMALL, needs=wish), [node("h")], Random(1)).hosts == ()

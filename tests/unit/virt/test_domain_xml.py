@@ -9,9 +9,20 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from kilonova.virt.libvirt import domain_xml, network_xml
+from kilonova.objects.cpu_topology import Topology
+from kilonova.objects.hardware import Hardware, Rng, Tpm
+from kilonova.virt.libvirt import domain_xml, hardware, network_xml
+from kilonova.virt.libvirt.devices_xml import (
+    AgentChannel,
+    EmulatedTpm,
+    RandomNumbers,
+    ScsiController,
+    Serial,
+    UsbController,
+    Video,
+    Watchdog,
+)
 from kilonova.virt.libvirt.domain_xml import (
-    Cpu,
     Disk,
     Domain,
     HostInterface,
@@ -21,6 +32,7 @@ from kilonova.virt.libvirt.domain_xml import (
 )
 from kilonova.virt.libvirt.layer import Layer
 from kilonova.virt.libvirt.network_xml import DhcpHost, DnsHost, NatNetwork
+from kilonova.virt.libvirt.platform_xml import Clock, Cpu, Firmware, SystemInfo
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -53,17 +65,47 @@ USER_MODE = Domain(
     vcpus=2,
     disks=(ROOT, CONFIG),
     nics=(USER,),
-    console_log=f"{DIRECTORY}/console.log",
-    agent_socket=f"{DIRECTORY}/agent.sock",
+    devices=hardware.devices(Hardware(), f"{DIRECTORY}/console.log", f"{DIRECTORY}/agent.sock"),
 )
 KVM_NAT = replace(
     USER_MODE,
     kind="kvm",
     metadata=replace(METADATA, mark="attempt-1"),
     cpu=Cpu("host-passthrough"),
+    system=SystemInfo("1.2.3", ID),
     nics=(NAT, BRIDGE),
-    agent_socket=None,
+    devices=hardware.devices(Hardware(), f"{DIRECTORY}/console.log", None),
 )
+WISH = Hardware(
+    uefi=True,
+    secure_boot="required",
+    disk_bus="scsi",
+    cdrom_bus="usb",
+    scsi_model="virtio-scsi",
+    vif_model="e1000e",
+    video_model="vga",
+    watchdog="reset",
+    boot_menu=True,
+    guest_agent=False,
+    windows=True,
+    hpet=False,
+    rng=Rng(1024, 500),
+    tpm=Tpm("2.0", "tpm-crb"),
+    topology=Topology(1, 2, 1),
+)
+WISHED = replace(
+    KVM_NAT,
+    topology=WISH.topology,
+    firmware=hardware.firmware(WISH, can_secure_boot=False),
+    clock=hardware.clock(WISH),
+    disks=(
+        replace(ROOT, target="sda", bus="scsi"),
+        Disk(f"{DIRECTORY}/disk.config", "sdb", "raw", read_only=True, bus="usb", device="cdrom"),
+    ),
+    nics=(replace(NAT, model="e1000e"),),
+    devices=hardware.devices(WISH, f"{DIRECTORY}/console.log", None),
+)
+UEFI = replace(KVM_NAT, firmware=Firmware(uefi=True))
 SIMULATED = Domain(
     kind="test",
     uuid=ID,
@@ -89,6 +131,8 @@ NAME = DnsHost("10.77.0.16", ("db.project",))
 DOCUMENTS = {
     "user-mode.xml": USER_MODE,
     "kvm-nat.xml": KVM_NAT,
+    "wished.xml": WISHED,
+    "uefi.xml": UEFI,
     "test.xml": SIMULATED,
     "network.xml": NETWORK,
 }
@@ -97,6 +141,16 @@ DOCUMENTS = {
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_whole_documents(name: str) -> None:
     assert DOCUMENTS[name].xml() == (GOLDEN / name).read_text()
+
+
+OTHERS: dict[str, Any] = {
+    "topology": Topology(4, 1, 1),
+    "firmware": Firmware(boot_menu=True),
+    "clock": Clock(hpet=True),
+    "system": None,
+    "hpet": True,
+    "rate_period": 7,
+}
 
 
 def _other(part: Any, field: Field[Any], value: Any) -> Any:
@@ -119,6 +173,10 @@ def _other(part: Any, field: Field[Any], value: Any) -> Any:
         return METADATA if isinstance(value, Metadata) and value != METADATA else replace(value, name="other")
     if field.name == "cpu":
         return Cpu("host-model")
+    if field.name == "devices":
+        return (UsbController("ehci"),)
+    if field.name in OTHERS:
+        return OTHERS[field.name]
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):
@@ -132,7 +190,12 @@ def _within(part: Any) -> Callable[[Any], str]:
     """A document that has such a part in it."""
     if isinstance(part, (Domain, NatNetwork)):
         return lambda value: value.xml()
+    if isinstance(part, DEVICES):
+        return lambda value: replace(WISHED, devices=(value,)).xml()
     where = {
+        Firmware: lambda value: replace(WISHED, firmware=value),
+        Clock: lambda value: replace(WISHED, clock=value),
+        SystemInfo: lambda value: replace(WISHED, system=value),
         Metadata: lambda value: replace(USER_MODE, metadata=value),
         Cpu: lambda value: replace(USER_MODE, cpu=value),
         Disk: lambda value: replace(USER_MODE, disks=(value,)),
@@ -145,7 +208,21 @@ def _within(part: Any) -> Callable[[Any], str]:
     return lambda value: where(value).xml()
 
 
-PARTS = [KVM_NAT, NETWORK, METADATA, Cpu("custom", ("Skylake",)), ROOT, USER, NAT, FILTER, NETWORK.hosts[0], NAME]
+DEVICES = (UsbController, ScsiController, Serial, AgentChannel, RandomNumbers, Video, Watchdog, EmulatedTpm)
+MACHINES = [WISHED, WISHED.firmware, WISHED.clock, SystemInfo("1.2.3", ID), *WISHED.devices, AgentChannel("/socket")]
+PARTS = [
+    *MACHINES,
+    KVM_NAT,
+    NETWORK,
+    METADATA,
+    Cpu("custom", ("Skylake",)),
+    ROOT,
+    USER,
+    NAT,
+    FILTER,
+    NETWORK.hosts[0],
+    NAME,
+]
 CASES = [(part, field) for part in PARTS for field in fields(part)]
 
 

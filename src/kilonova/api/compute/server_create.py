@@ -18,17 +18,20 @@ import sqlalchemy as sa
 from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.compute import flavors, idempotency, scheduler_hints, server_networks
 from kilonova.api.compute.fields import NAME_CHARACTERS
+from kilonova.api.compute.hardware import check_hardware
 from kilonova.api.compute.personality import files_of
 from kilonova.api.compute.scheduler_hints import Hints, hints_of
 from kilonova.api.compute.server_models import BlockDevice, CreateServer, NewServer
+from kilonova.api.microversion import Microversion, v2
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import catalogue, hosts
 from kilonova.networks.ids import security_group_id
+from kilonova.objects import image_properties
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId, HostName, ImageId, InstanceId
 from kilonova.objects.image import DISK_FORMATS, Image, ImageRef, ImageStatus
-from kilonova.objects.instance import InjectedFile, Instance
+from kilonova.objects.instance import ROOT_TAG, InjectedFile, Instance, nic_tag
 from kilonova.objects.keypair import Keypair
 from kilonova.rpcapi.conductor import CreateServers
 
@@ -56,7 +59,7 @@ async def create(call: Call, body: CreateServer) -> Reply:
     if idempotent is not None and (first := await idempotency.first_reply(call, idempotent, asked.admin_pass)):
         return first
     hints = hints_of({**body.hints, **body.old_hints})
-    _check_block_devices(asked)
+    _check_block_devices(asked, call.version)
     _check_rest(asked, call.context.project_id)
     if asked.host is not None or asked.node is not None:
         call.permit(REQUESTED_DESTINATION)
@@ -65,7 +68,9 @@ async def create(call: Call, body: CreateServer) -> Reply:
     parts = replace(await call.db.read(_find_parts, asked, hints, call.context), files=files)
     networks = await call.db.read(server_networks.names, wish) if wish.ids else ()
     server_networks.check_count(wish, asked.max_count or asked.min_count)
-    instances = _instances(call, asked, parts, hints, wants_network=wish.any)
+    made = _instances(call, asked, parts, hints, wants_network=wish.any)
+    tags = _device_tags(asked, networks, wish)
+    instances = tuple(replace(instance, device_tags=tags) for instance in made) if tags else made
     answer, location = _answer(call, asked, instances[0])
     if idempotent is not None:
         kept = idempotency.answer_of(answer, location, asked.admin_pass)
@@ -103,7 +108,7 @@ def _answer(call: Call, asked: NewServer, first: Instance) -> tuple[dict[str, An
     return server, location
 
 
-def _check_block_devices(asked: NewServer) -> None:
+def _check_block_devices(asked: NewServer, version: Microversion) -> None:
     """Clients name the image twice, as imageRef and as a local disk with boot index 0: that is the same root disk."""
     if not asked.image:
         raise InvalidInput("Invalid imageRef provided: a server boots from an image.", path="server.imageRef")
@@ -113,6 +118,16 @@ def _check_block_devices(asked: NewServer) -> None:
             "boot_index 0 and the uuid of imageRef.",
             path="server.block_device_mapping_v2",
         )
+
+    if any(device.tag is not None for device in asked.block_devices) and v2(32) < version < v2(42):
+        # Nova had forgotten them in between.
+        raise InvalidInput("A tag is taken at 2.32 and from 2.42 on.", path="server.block_device_mapping_v2")
+
+
+def _device_tags(asked: NewServer, networks: tuple[str, ...], wish: server_networks.Wish) -> dict[str, str]:
+    found = {nic_tag(name): tag for name, tag in zip(networks, wish.tags, strict=False) if tag is not None}
+    root = next((device.tag for device in asked.block_devices), None)
+    return found if root is None else {**found, ROOT_TAG: root}
 
 
 def _is_root_disk(device: BlockDevice, image: str) -> bool:
@@ -179,6 +194,7 @@ def _find_parts(connection: sa.Connection, asked: NewServer, hints: Hints, conte
             host = hosts.destination(connection, asked.host, asked.node)
     ref = bootable(image, "server.imageRef")
     check_sizes(flavor, image, ref, "server.flavorRef")
+    check_hardware(flavor, ref.properties, "server.flavorRef")
     return _Parts(flavor, ref, keypair, host)
 
 
@@ -210,7 +226,19 @@ def bootable(image: Image, path: str) -> ImageRef:
     ):
         what = "is empty" if image.size == 0 else f"is of the format {image.disk_format}"
         raise InvalidInput(f"Image {image.id} {what}: no server can boot from it.", path=path)
-    return ImageRef(image.id, image.disk_format, image.size, image.virtual_size, image.os_hash_value)
+    refused = image_properties.refusals(image.properties)
+    if refused:
+        raise InvalidInput(f"Image {image.id} asks for what no server here gets: {'; '.join(refused)}.", path=path)
+    return ImageRef(
+        image.id,
+        image.disk_format,
+        image.size,
+        image.virtual_size,
+        image.os_hash_value,
+        min_ram=image.min_ram,
+        min_disk=image.min_disk,
+        properties=image_properties.kept(image.properties),
+    )
 
 
 def check_sizes(flavor: Flavor, image: Image, ref: ImageRef, path: str) -> None:
@@ -253,6 +281,7 @@ def _instances(
                 created_at=at,
                 updated_at=at,
                 availability_zone=asked.availability_zone,
+                requested_zone=asked.availability_zone,
                 wants_network=wants_network,
                 config_drive=asked.config_drive,
                 key_name=None if parts.keypair is None else parts.keypair.name,

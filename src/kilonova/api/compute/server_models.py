@@ -45,6 +45,7 @@ _NETWORKS: Mapping[str, Any] = {
                 "properties": {
                     "uuid": {"type": "string", "format": "uuid"},
                     "fixed_ip": {"type": "string", "format": "ipv4"},
+                    "tag": {"type": "string", "pattern": "^[^,/]{1,60}$", "description": "2.32 to 2.36, and from 2.42"},
                 },
                 "required": ["uuid"],
                 "additionalProperties": False,
@@ -61,7 +62,7 @@ class SecurityGroupName(Body):
 class BlockDevice(Body):
     """One entry of block_device_mapping_v2; which of them can be served is the handler's matter."""
 
-    since: ClassVar = {"tag": v2(42), "volume_type": v2(67)}
+    since: ClassVar = {"tag": v2(32), "volume_type": v2(67)}
 
     uuid: str | None = None
     source_type: str | None = None

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A server's networks: those that are asked for, and the routes that show those it has."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -21,19 +22,22 @@ from kilonova.db.readers import addresses
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers.addresses import ANY_HOST
 from kilonova.networks.ids import cidr_of, network_id, subnet_id
+from kilonova.objects.instance import Instance, nic_tag
 from kilonova.objects.service import ComputeNode
 
 _PATH = "server.networks"
+_TAG = re.compile("[^,/]{1,60}")
 _WHERE = "Invalid input for field/attribute server.networks."
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """`ids` of networks in the order of NICs; `any` with none means the default one of the host.  `fixed_ips`: for each
-    of them the address in IPv4 text, empty where any will do."""
+    """`ids` of networks in the order of NICs, with the `tags` of these; `any` with none means the default one of the
+    host.  `fixed_ips`: for each of them the address in IPv4 text, empty where any will do."""
 
     any: bool
     ids: tuple[str, ...] = ()
+    tags: tuple[str | None, ...] = ()
     fixed_ips: tuple[str, ...] = ()
 
 
@@ -50,15 +54,28 @@ def wish(asked: NewServer, version: Microversion) -> Wish:
     if not isinstance(networks, list):
         raise InvalidInput(f'{_WHERE} It is a list, "auto" or "none".', path=_PATH)
     ids = tuple(_id_of(entry) for entry in networks)
+    tags = tuple(_tag_of(entry, version) for entry in networks)
     if len(set(ids)) != len(ids):
         raise InvalidInput(f"{_WHERE} A server has one NIC at most on each network here.", path=_PATH)
-    return Wish(any=True, ids=ids, fixed_ips=tuple(_fixed_ip_of(entry) for entry in networks))
+    return Wish(any=True, ids=ids, tags=tags, fixed_ips=tuple(_fixed_ip_of(entry) for entry in networks))
+
+
+def _tag_of(entry: dict[str, Any], version: Microversion) -> str | None:
+    """From 2.32 to 2.36 and from 2.42 on: in between Nova had forgotten it."""
+    if "tag" not in entry:
+        return None
+    if not (v2(32) <= version <= v2(36) or version >= v2(42)):
+        raise InvalidInput(f"{_WHERE} A tag is taken from 2.32 to 2.36 and from 2.42 on.", path=_PATH)
+    tag = entry["tag"]
+    if not isinstance(tag, str) or not _TAG.fullmatch(tag):
+        raise InvalidInput(f"{_WHERE} A tag has 1 to 60 characters and neither comma nor slash.", path=_PATH)
+    return tag
 
 
 def _id_of(entry: Any) -> str:
     if not isinstance(entry, dict) or set(entry) - {"uuid", "tag", "fixed_ip", "port"}:
         raise InvalidInput(f"{_WHERE} Each is an object with the uuid of a network.", path=_PATH)
-    for unkept in ("port", "tag"):
+    for unkept in ("port",):
         if entry.get(unkept) is not None:
             raise InvalidInput(f"{_WHERE} A {unkept} cannot be chosen here: name a network by its uuid.", path=_PATH)
     wanted = entry.get("uuid")
@@ -128,8 +145,9 @@ async def show_ips(call: Call) -> Reply:
 
 async def list_interfaces(call: Call) -> Reply:
     """GET /servers/{id}/os-interface."""
-    ports = facts.ports_of(await find(call))
-    return json_reply({"interfaceAttachments": [_interface(port, call.version) for port in ports]})
+    instance = await find(call)
+    shown = [_interface(instance, port, call.version) for port in facts.ports_of(instance)]
+    return json_reply({"interfaceAttachments": shown})
 
 
 async def show_interface(call: Call) -> Reply:
@@ -138,11 +156,11 @@ async def show_interface(call: Call) -> Reply:
     instance = await find(call)
     for port in facts.ports_of(instance):
         if port.id == wanted:
-            return json_reply({"interfaceAttachment": _interface(port, call.version)})
+            return json_reply({"interfaceAttachment": _interface(instance, port, call.version)})
     raise NotFound(f"Instance {instance.id} does not have a port with id {wanted[:64]}")
 
 
-def _interface(port: Port, version: Microversion) -> dict[str, Any]:
+def _interface(instance: Instance, port: Port, version: Microversion) -> dict[str, Any]:
     address = port.address
     shown: dict[str, Any] = {
         "port_state": view.port_state(port),
@@ -152,7 +170,7 @@ def _interface(port: Port, version: Microversion) -> dict[str, Any]:
         "fixed_ips": [{"subnet_id": subnet_id(address.network, cidr_of(address)), "ip_address": address.address}],
     }
     if version >= v2(70):
-        shown["tag"] = None
+        shown["tag"] = instance.device_tags.get(nic_tag(address.network))
     return shown
 
 

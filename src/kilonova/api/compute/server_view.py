@@ -15,6 +15,7 @@ from kilonova.api.microversion import Microversion, v2
 from kilonova.api.times import micros, seconds_z
 from kilonova.db.readers.servers import HostStatus
 from kilonova.objects.flavor import Flavor
+from kilonova.objects.hardware import root_device
 from kilonova.objects.ids import HostName
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import api_status
@@ -180,7 +181,7 @@ def _for_admins(instance: Instance, viewer: Viewer) -> dict[str, Any]:
                 "OS-EXT-SRV-ATTR:hostname": instance.hostname,
                 "OS-EXT-SRV-ATTR:kernel_id": "",
                 "OS-EXT-SRV-ATTR:ramdisk_id": "",
-                "OS-EXT-SRV-ATTR:root_device_name": "/dev/vda",
+                "OS-EXT-SRV-ATTR:root_device_name": f"/dev/{root_device(instance.image.properties)}",
                 "OS-EXT-SRV-ATTR:user_data": instance.user_data,
             }
         )

@@ -4,6 +4,7 @@
 from kilonova.base.errors import GuestNotRunning
 from kilonova.compute import metadata
 from kilonova.compute.operation import Job, Operation, Step
+from kilonova.compute.seeds import seed_of
 from kilonova.objects.states import PowerState, Verb
 
 
@@ -21,7 +22,8 @@ async def remove_disks(job: Job) -> None:
 
 
 async def make_config_drive(job: Job) -> None:
-    await job.tools.driver.ensure_config_drive(job.instance, metadata.config_drive_files(job.instance))
+    seed = seed_of(job.tools.seed_key, job.action.id)
+    await job.tools.driver.ensure_config_drive(job.instance, metadata.config_drive_files(job.instance, seed))
 
 
 async def plug_network(job: Job) -> None:

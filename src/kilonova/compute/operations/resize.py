@@ -14,6 +14,7 @@ from kilonova.objects.ids import ActionId
 from kilonova.objects.states import PowerState, Verb, VmState
 from kilonova.rpcapi.conductor import KEPT_DISK
 from kilonova.virt.driver import Resizing
+from kilonova.virt.local_disks import LocalDisks
 from kilonova.virt.power import able
 
 
@@ -44,16 +45,26 @@ async def start_again(job: Job) -> None:
 
 
 async def keep_disk(job: Job) -> None:
+    if isinstance(driver := job.tools.driver, LocalDisks):
+        await driver.keep_local_disks(job.instance.id, job.action.id)
     await _disks(job).keep_disk(job.instance.id, job.action.id)
 
 
 async def put_back_disk(job: Job) -> None:
-    await _disks(job).restore_disk(job.instance.id, job.action.id)
+    await _put_back(job, job.action.id)
+
+
+async def _put_back(job: Job, tag: str) -> None:
+    await _disks(job).restore_disk(job.instance.id, tag)
+    if isinstance(driver := job.tools.driver, LocalDisks):
+        await driver.restore_local_disks(_of_size(job, job.instance.old_flavor).instance, tag)
 
 
 async def grow_disk(job: Job) -> None:
-    sized = _of_size(job, job.instance.new_flavor)
-    await _disks(job).grow_disk(job.instance.id, sized.instance.flavor.disk_gib)
+    sized = _of_size(job, job.instance.new_flavor).instance
+    await _disks(job).grow_disk(sized.id, sized.flavor.disk_gib)
+    if isinstance(driver := job.tools.driver, LocalDisks):
+        await driver.fit_local_disks(sized)
 
 
 async def define_new(job: Job) -> None:
@@ -101,7 +112,7 @@ CONFIRM_RESIZE = Operation(Verb.CONFIRM_RESIZE, (Step("drop-old-disk", drop_kept
 
 
 async def restore_disk(job: Job) -> None:
-    await _disks(job).restore_disk(job.instance.id, job.action.params[KEPT_DISK])
+    await _put_back(job, job.action.params[KEPT_DISK])
 
 
 REVERT_RESIZE = Operation(

@@ -7,12 +7,15 @@ from kilonova.base.errors import HypervisorError, NativeCallTimeout
 from kilonova.compute.operation import Job, Operation, Step
 from kilonova.compute.operations import look
 from kilonova.objects.guest import NOT_RESPONDING, GuestState
-from kilonova.objects.states import PowerState, Verb
+from kilonova.objects.states import VERBS, PowerState, Verb
 
 log = structlog.get_logger(__name__)
 
 POLL_S = 0.25
 """Between two looks at a guest that was asked to shut down."""
+
+MARGIN_S = 60.0
+"""What is left of the action's time for pulling the plug and what comes after."""
 
 PRESS_AGAIN_S = 10.0
 """Between two presses of the power button, as in Nova (its shutdown_retry_interval): a guest in early boot hears
@@ -32,11 +35,20 @@ def _is_deaf(state: GuestState | None) -> bool:
     return state is None or state.power in OFF | {PowerState.SUSPENDED} or state.reason == NOT_RESPONDING
 
 
+def timeout_s(job: Job) -> float:
+    """How long the guest gets to shut itself down: what its image asks for, within the action's time, or what is
+    configured."""
+    asked = job.instance.image.properties.get("os_shutdown_timeout")
+    if asked is None:
+        return job.tools.settings.shutdown_timeout
+    return min(float(asked), VERBS[job.action.verb].deadline_s - MARGIN_S)
+
+
 async def shut_down(job: Job) -> None:
     """Ask, again from time to time, and wait for at most the configured time.  Ends quietly either way: the next step
     looks."""
     clock = job.tools.clock
-    deadline = clock.monotonic() + job.tools.settings.shutdown_timeout
+    deadline = clock.monotonic() + timeout_s(job)
     if _is_deaf(await job.tools.driver.guest_state(job.instance.id)) or not await _press(job):
         return
     pressed = clock.monotonic()

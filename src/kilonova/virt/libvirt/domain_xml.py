@@ -4,13 +4,15 @@
 Pure: nothing here calls libvirt or looks at the host.  Sizes are in MiB.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lxml import etree
 
+from kilonova.objects.cpu_topology import Topology
+from kilonova.virt.libvirt.devices_xml import Device
+from kilonova.virt.libvirt.elements import Element, element
 from kilonova.virt.libvirt.layer import Layer, backing_store
-
-Element = etree._Element  # pyright: ignore[reportPrivateUsage] - lxml gives the type no public name
+from kilonova.virt.libvirt.platform_xml import Clock, Cpu, Firmware, SystemInfo, render_cpu
 
 METADATA_URI = "urn:kilonova:instance:1"
 """Namespace of the element by which a domain is known to be ours."""
@@ -24,16 +26,9 @@ SSH_PORT = 22
 """Where guests listen."""
 
 USER_NIC_SLOT = 0x10
-"""PCI slot on pcie.0 for the NIC of a user-mode network.  libvirt does not know of that device (it comes in by QEMU's
-own options), so it must lie where libvirt puts nothing: it fills slots from 1 upwards and keeps 0x1b to 0x1f for the
-chipset's devices."""
-
-
-def _element(parent: Element, tag: str, text: str | int | None = None, **attributes: str | int) -> Element:
-    made = etree.SubElement(parent, tag, {name: str(value) for name, value in attributes.items()})
-    if text is not None:
-        made.text = str(text)
-    return made
+"""PCI slot on the first bus for the NIC of a user-mode network.  libvirt does not know of that device (it comes in by
+QEMU's own options), so it must lie where libvirt puts nothing: it fills slots from 1 upwards and keeps 0x1b to 0x1f for
+the chipset's devices."""
 
 
 def _writable(text: str) -> str:
@@ -51,7 +46,7 @@ class Metadata:
     mark: str | None = None
 
     def render(self, parent: Element) -> None:
-        box = _element(parent, "metadata")
+        box = element(parent, "metadata")
         ours = etree.SubElement(box, f"{{{METADATA_URI}}}instance", nsmap={METADATA_PREFIX: METADATA_URI})
         for name, value in (("id", self.instance_id), ("project", self.project_id), ("name", self.name)):
             etree.SubElement(ours, f"{{{METADATA_URI}}}{name}").text = _writable(value)
@@ -61,42 +56,31 @@ class Metadata:
 
 
 @dataclass(frozen=True, slots=True)
-class Cpu:
-    """`models` are for mode "custom", in order of preference."""
-
-    mode: str
-    models: tuple[str, ...] = ()
-
-    def render(self, parent: Element) -> None:
-        cpu = _element(parent, "cpu", mode=self.mode)
-        if self.mode == "custom":
-            cpu.set("match", "exact")
-            for model in self.models[:1]:
-                _element(cpu, "model", model, fallback="forbid")
-
-
-@dataclass(frozen=True, slots=True)
 class Disk:
-    """A virtio disk in a file.  Writeback with the guest's flushes passed on is as safe as a real disk's own cache, and
-    needs no O_DIRECT of the file system.  `backing` is what lies below it, the uppermost first, to the chain's end: the
-    hypervisor looks into no header for more."""
+    """A disk in a file; `device` is "disk" or "cdrom".  Writeback with the guest's flushes passed on is as safe as a
+    real disk's own cache, and needs no O_DIRECT of the file system.  `backing` is what lies below it, the uppermost
+    first, to the chain's end: the hypervisor looks into no header for more.  `must_be_there`: no guest of ours is
+    without it."""
 
     path: str
     target: str
     format: str
     read_only: bool = False
     backing: tuple[Layer, ...] = ()
+    bus: str = "virtio"
+    device: str = "disk"
+    must_be_there: bool = True
 
     def render(self, parent: Element) -> None:
-        disk = _element(parent, "disk", type="file", device="disk")
-        driver = _element(disk, "driver", name="qemu", type=self.format, cache="writeback")
+        disk = element(parent, "disk", type="file", device=self.device)
+        driver = element(disk, "driver", name="qemu", type=self.format, cache="writeback")
         if not self.read_only:
             driver.set("discard", "unmap")
-        _element(disk, "source", file=self.path)
+        element(disk, "source", file=self.path)
         disk.append(backing_store(self.backing))
-        _element(disk, "target", dev=self.target, bus="virtio")
+        element(disk, "target", dev=self.target, bus=self.bus)
         if self.read_only:
-            _element(disk, "readonly")
+            element(disk, "readonly")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +91,9 @@ class TrafficFilter:
     parameters: tuple[tuple[str, str], ...] = ()
 
     def render(self, nic: Element) -> None:
-        box = _element(nic, "filterref", filter=self.name)
+        box = element(nic, "filterref", filter=self.name)
         for name, value in self.parameters:
-            _element(box, "parameter", name=name, value=value)
+            element(box, "parameter", name=name, value=value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +106,17 @@ class HostInterface:
     mac: str
     mtu: int = 1500
     filter: TrafficFilter | None = None
+    model: str = "virtio"
 
     def render(self, parent: Element) -> None:
-        nic = _element(parent, "interface", type=self.kind)
-        _element(nic, "mac", address=self.mac)
-        _element(nic, "source", **{self.kind: self.source})
-        _element(nic, "model", type="virtio")
+        nic = element(parent, "interface", type=self.kind)
+        element(nic, "mac", address=self.mac)
+        element(nic, "source", **{self.kind: self.source})
+        element(nic, "model", type=self.model)
         if self.filter is not None:
             self.filter.render(nic)
-        _element(nic, "mtu", size=self.mtu)
-        _element(nic, "rom", enabled="no")
+        element(nic, "mtu", size=self.mtu)
+        element(nic, "rom", enabled="no")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +124,8 @@ class UserInterface:
     """A NIC on QEMU's user-mode network, by QEMU's own options: libvirt's `<interface type='user'>` gives every guest
     the same address, and libvirt 9.0 drops its `<portForward>` without a word.
 
-    `forward` is the host's address and port that lead to the guest's ssh; empty: none do."""
+    `forward` is the host's address and port that lead to the guest's ssh; empty: none do.  `bus` is QEMU's name of the
+    machine's first PCI bus."""
 
     mac: str
     cidr: str
@@ -148,6 +134,8 @@ class UserInterface:
     address: str
     hostname: str
     forward: str = ""
+    model: str = "virtio"
+    bus: str = "pcie.0"
 
     def render(self, commandline: Element) -> None:
         netdev = (
@@ -156,7 +144,8 @@ class UserInterface:
         )
         if self.forward:
             netdev += f",hostfwd=tcp:{self.forward}-{self.address}:{SSH_PORT}"
-        device = f"virtio-net-pci,netdev=kn0,mac={self.mac},bus=pcie.0,addr={USER_NIC_SLOT:#x},romfile="
+        name = "virtio-net-pci" if self.model == "virtio" else self.model
+        device = f"{name},netdev=kn0,mac={self.mac},bus={self.bus},addr={USER_NIC_SLOT:#x},romfile="
         for word in ("-netdev", netdev, "-device", device):
             etree.SubElement(commandline, f"{{{QEMU_URI}}}arg", value=word)
 
@@ -171,7 +160,7 @@ class Domain:
     """A guest's persistent definition.
 
     `arch` or `machine` None leaves it to libvirt; an alias ("q35") becomes the versioned type when the domain is
-    defined.  `kind` is libvirt's domain type; a "test" domain has no devices that only QEMU knows.
+    defined.  `kind` is libvirt's domain type; a "test" domain has no `devices`, which only QEMU knows.
     """
 
     kind: str
@@ -183,16 +172,19 @@ class Domain:
     machine: str | None = "q35"
     arch: str | None = "x86_64"
     cpu: Cpu | None = None
+    topology: Topology | None = None
+    firmware: Firmware = field(default_factory=Firmware)
+    clock: Clock = field(default_factory=Clock)
+    system: SystemInfo | None = None
     disks: tuple[Disk, ...] = ()
     nics: tuple[HostInterface | UserInterface, ...] = ()
-    console_log: str | None = None
-    agent_socket: str | None = None
+    devices: tuple[Device, ...] = ()
 
     def xml(self) -> str:
         """The document, as text."""
         user_nics = [nic for nic in self.nics if isinstance(nic, UserInterface)]
         root = etree.Element("domain", {"type": self.kind}, nsmap={"qemu": QEMU_URI} if user_nics else None)
-        for part in (self._identity, self._os, self._lifecycle, self._devices):
+        for part in (self._identity, self._machine, self._devices):
             part(root)
         if user_nics:
             commandline = etree.SubElement(root, f"{{{QEMU_URI}}}commandline")
@@ -201,54 +193,40 @@ class Domain:
         return etree.tostring(root, pretty_print=True, encoding="unicode")
 
     def _identity(self, root: Element) -> None:
-        _element(root, "name", self.name)
-        _element(root, "uuid", self.uuid)
+        element(root, "name", self.name)
+        element(root, "uuid", self.uuid)
         self.metadata.render(root)
-        _element(root, "memory", self.memory_mib, unit="MiB")
-        _element(root, "vcpu", self.vcpus)
+        element(root, "memory", self.memory_mib, unit="MiB")
+        element(root, "vcpu", self.vcpus)
 
-    def _os(self, root: Element) -> None:
-        box = _element(root, "os")
-        kind = _element(box, "type", "hvm")
+    def _machine(self, root: Element) -> None:
+        box = element(root, "os")
+        kind = element(box, "type", "hvm")
         for name, value in (("arch", self.arch), ("machine", self.machine)):
             if value is not None:
                 kind.set(name, value)
-        _element(box, "boot", dev="hd")
-        features = _element(root, "features")
-        _element(features, "acpi")
-        _element(features, "apic")
-        if self.cpu is not None:
-            self.cpu.render(root)
-
-    def _lifecycle(self, root: Element) -> None:
-        _element(root, "clock", offset="utc")
+        features = element(root, "features")
+        element(features, "acpi")
+        element(features, "apic")
+        self.firmware.render_os(box, features)
+        element(box, "boot", dev="hd")
+        if self.system is not None:
+            self.system.render(root, box)
+        render_cpu(root, self.cpu, self.topology)
+        self.clock.render(root, features)
         # A crashed guest must be seen as crashed, not restarted behind the service's back.
         for event, action in (("poweroff", "destroy"), ("reboot", "restart"), ("crash", "destroy")):
-            _element(root, f"on_{event}", action)
+            element(root, f"on_{event}", action)
 
     def _devices(self, root: Element) -> None:
-        devices = _element(root, "devices")
+        devices = element(root, "devices")
         for disk in self.disks:
             disk.render(devices)
         for nic in self.nics:
             if isinstance(nic, HostInterface):
                 nic.render(devices)
-        if self.kind == "test":
-            return
-        _element(devices, "controller", type="usb", model="none")
-        serial = _element(devices, "serial", type="pty")
-        if self.console_log is not None:
-            _element(serial, "log", file=self.console_log, append="on")
-        _element(serial, "target", port=0)
-        console = _element(devices, "console", type="pty")
-        _element(console, "target", type="serial", port=0)
-        agent = _element(devices, "channel", type="unix")
-        if self.agent_socket is not None:
-            _element(agent, "source", mode="bind", path=self.agent_socket)
-        _element(agent, "target", type="virtio", name="org.qemu.guest_agent.0")
-        _element(devices, "memballoon", model="virtio")
-        rng = _element(devices, "rng", model="virtio")
-        _element(rng, "backend", "/dev/urandom", model="random")
+        for device in self.devices:
+            device.render(devices)
 
 
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True)

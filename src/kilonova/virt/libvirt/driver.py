@@ -19,21 +19,31 @@ from kilonova.base.threads import DaemonWorkers
 from kilonova.config.default import watermark_bytes
 from kilonova.config.load import Settings
 from kilonova.objects.guest import RECONNECTED, GuestEvent, GuestState
+from kilonova.objects.hardware import Offer
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import Inventory
 from kilonova.virt.driver import BaseImage, GuestFigures, VirtAPI
-from kilonova.virt.libvirt import checks, config_drive, events, guest, network, power, statistics
+from kilonova.virt.libvirt import (
+    capabilities,
+    checks,
+    config_drive,
+    definition,
+    events,
+    guest,
+    network,
+    power,
+    statistics,
+)
 from kilonova.virt.libvirt.connection import Hop, HypervisorConnection
 from kilonova.virt.libvirt.console import LibvirtConsole
 from kilonova.virt.libvirt.disks import GIB, Disks, disk_short
-from kilonova.virt.libvirt.domain_xml import Cpu, Domain, Metadata
+from kilonova.virt.libvirt.domain_xml import Domain
 from kilonova.virt.libvirt.guest import Ownership
 from kilonova.virt.libvirt.inheritance import Inheritance
 from kilonova.virt.libvirt.leases import Leases
 from kilonova.virt.libvirt.opening import Registrar
 from kilonova.virt.libvirt.pulse import Pulses
-from kilonova.virt.libvirt.resizing import LibvirtResizing
 from kilonova.virt.libvirt.settle import Settling
 from kilonova.virt.libvirt.snapshot import Snapshots
 from kilonova.virt.native import Proxy
@@ -58,7 +68,7 @@ POLL_S = 10.0
 """Between two bulk reads of all guests where the URI has no events."""
 
 
-class LibvirtDriver(power.MemoryDisksFigures, LibvirtResizing):
+class LibvirtDriver(power.MemoryDisksFigures):
     """Guests as persistent libvirt domains that bear our metadata.  See ComputeDriver for the promises."""
 
     def __init__(self, virtapi: VirtAPI, settings: Settings, *, read_only: bool = False) -> None:
@@ -82,6 +92,7 @@ class LibvirtDriver(power.MemoryDisksFigures, LibvirtResizing):
         self._warned_of: network.Found | None = None
         nat = settings.network.name if self._backend == "nat" else ""
         self._leases = Leases(nat, self._settling, virtapi.clock)
+        self._offers: Offer | None = None
         self._known: dict[InstanceId, Ownership] = {}
         self._all_known = False
         self._destroying: set[InstanceId] = set()
@@ -137,6 +148,7 @@ class LibvirtDriver(power.MemoryDisksFigures, LibvirtResizing):
             disk_short=disk_short(free, watermark_bytes(default, total), self._disks.root),
             cpu_info=facts.cpu,
             networks=(await self._found()).networks,
+            offer=await self._offer(),
         )
 
     def _registrar(self) -> Registrar:
@@ -163,7 +175,7 @@ class LibvirtDriver(power.MemoryDisksFigures, LibvirtResizing):
 
     async def _connected(self) -> None:
         """After each connect: what was missed meanwhile is found by one bulk read, and every guest looked at."""
-        self._networks = None  # they are looked at again: the host may have been rebooted
+        self._networks = self._offers = None  # they are looked at again: the host may have been rebooted
         if warning := await self.connection.host.run(checks.too_old):
             log.warning("this host is older than what Kilonova was made for", why=warning)
         for instance_id in await self.guest_states():
@@ -269,6 +281,7 @@ class LibvirtDriver(power.MemoryDisksFigures, LibvirtResizing):
     async def ensure_disks(self, instance: Instance, base: BaseImage) -> None:
         self.refuse_if_read_only("ensure_disks")
         await self._disks.ensure_overlay(instance.id, base, instance.flavor.disk_gib)
+        await self.local_disks.ensure(instance)
 
     async def remove_disks(self, instance_id: InstanceId) -> None:
         self.refuse_if_read_only("remove_disks")
@@ -362,31 +375,20 @@ class LibvirtDriver(power.MemoryDisksFigures, LibvirtResizing):
             self._known[instance_id] = replace(owner, stale=True)
 
     async def _domain(self, instance: Instance) -> Domain:
-        kind = await self._files.run(self._virt_type.choose, self.settings.libvirt.virt_type)
-        simulated = kind == "test"
-        disks = await self._files.run(power.devices, self._disks, instance)
-        nics = () if simulated else network.interfaces(instance, await self._found())
-        agent = self._disks.agent_socket(instance.id)
-        return Domain(
-            kind=kind,
-            uuid=instance.id,
-            name=f"kilonova-{instance.id}",
-            metadata=Metadata(instance.id, instance.project_id, instance.name),
-            memory_mib=instance.flavor.memory_mib,
-            vcpus=instance.flavor.vcpus,
-            machine=None if simulated else "q35",
-            arch=None if simulated else "x86_64",
-            cpu=_cpu(self.settings, kind),
-            disks=disks,
-            nics=nics,
-            console_log=None if simulated else str(self._disks.console_log(instance.id)),
-            agent_socket=None if agent is None else str(agent),
-        )
+        kind = await self._kind()
+        if instance.rescue_image is None:  # a server of a time before there were any gets them with its next start
+            await self.local_disks.ensure(instance)
+        found = network.Found() if kind == definition.SIMULATED else await self._found()
+        offer = await self._offer()
+        return await self._files.run(definition.domain_of, instance, kind, self.settings, self._disks, found, offer)
 
+    async def _kind(self) -> str:
+        return await self._files.run(self._virt_type.choose, self.settings.libvirt.virt_type)
 
-def _cpu(settings: Settings, kind: str) -> Cpu | None:
-    mode = settings.libvirt.cpu_mode or ("host-passthrough" if kind == "kvm" else "none")
-    return Cpu(mode, settings.libvirt.cpu_models) if mode != "none" else None
+    async def _offer(self) -> Offer:
+        if self._offers is None:
+            self._offers = await self.connection.host.run(partial(capabilities.read_offer, kind=await self._kind()))
+        return self._offers
 
 
 def _offered(physical: int, reserved: float, ratio: float) -> int:

@@ -17,6 +17,7 @@ import structlog
 from kilonova.base.errors import HypervisorError
 from kilonova.config.network import BridgeNetwork, NetworkSettings
 from kilonova.networks.addresses import USER_SUBNET, bridge_network, choose_subnet, host_network
+from kilonova.objects.hardware import Hardware
 from kilonova.objects.instance import Address, Instance
 from kilonova.objects.service import HostNetwork
 from kilonova.virt.libvirt import filters, network_xml, reservations
@@ -192,18 +193,18 @@ def _free_subnet() -> str:
     return cidr
 
 
-def interfaces(instance: Instance, found: Found) -> tuple[HostInterface | UserInterface, ...]:
+def interfaces(instance: Instance, found: Found, hardware: Hardware) -> tuple[HostInterface | UserInterface, ...]:
     """The guest's NICs, for its addresses on this host's networks.  Raises HypervisorError."""
-    return tuple(_interface(instance, address, found) for address in instance.addresses)
+    return tuple(_interface(instance, address, found, hardware) for address in instance.addresses)
 
 
-def _interface(instance: Instance, address: Address, found: Found) -> HostInterface | UserInterface:
+def _interface(instance: Instance, address: Address, found: Found, hardware: Hardware) -> HostInterface | UserInterface:
     network = found.of(address)
     if network.backend != "user":
         kind, source = ("bridge", network.bridge) if network.bridge else ("network", network.name)
         isolated = found.isolated and network.backend == "nat"
         traffic = filters.of_guest(address, network, isolated=isolated) if found.filtered else None
-        return HostInterface(kind, source, address.mac, address.mtu, traffic)
+        return HostInterface(kind, source, address.mac, address.mtu, traffic, hardware.vif_model)
     reachable = address.floating and network.ssh_port
     return UserInterface(
         mac=address.mac,
@@ -213,4 +214,6 @@ def _interface(instance: Instance, address: Address, found: Found) -> HostInterf
         address=address.address,
         hostname=instance.hostname,
         forward=f"{address.floating}:{network.ssh_port}" if reachable else "",
+        model=hardware.vif_model,
+        bus="pcie.0" if hardware.is_q35 else "pci.0",
     )

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the libvirt driver can do beyond the core with guests' memory, disks and figures: see kilonova.virt.power."""
 
+from abc import abstractmethod
 from functools import partial
 
 from kilonova.base.errors import HypervisorError, InvalidState
@@ -10,11 +11,9 @@ from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import PowerState
 from kilonova.virt.driver import BaseImage
-from kilonova.virt.libvirt import diagnostics, memory
+from kilonova.virt.libvirt import definition, diagnostics, memory
 from kilonova.virt.libvirt.connection import Hop
-from kilonova.virt.libvirt.disks import Disks
-from kilonova.virt.libvirt.domain_xml import Disk
-from kilonova.virt.libvirt.guest_disks import GuestDisks
+from kilonova.virt.libvirt.local_disks import LibvirtLocalDisks
 from kilonova.virt.libvirt.settle import Settling
 
 MEMORY_LIMIT_S = 3600.0
@@ -26,11 +25,15 @@ POLL_S = 0.5
 DIAGNOSTICS_LIMIT_S = 8.0
 
 
-class MemoryDisksFigures(GuestDisks):
+class MemoryDisksFigures(LibvirtLocalDisks):
     """A part of the driver.  What lasts goes through the *jobs* lane, under keys of its own: pulling the plug is the
     cure for all of it, and does not wait behind it."""
 
     _settling: Settling
+
+    @abstractmethod
+    async def _kind(self) -> str:
+        """libvirt's type of guests."""
 
     def _refuse_if_read_only(self, name: str) -> None:
         if self.read_only:
@@ -71,9 +74,12 @@ class MemoryDisksFigures(GuestDisks):
 
     async def check_disks(self, instance: Instance) -> None:
         """See DiskChecks."""
-        wanted = await self._disks.blocking(instance.id, devices, self._disks, instance)
+        disks = partial(definition.disks_of, instance, await self._kind(), self._disks)
+        wanted = await self._disks.blocking(instance.id, disks)
         found = await self.definition(instance.id)
-        await self._disks.blocking(instance.id, self._disks.chains.followed, instance.id, wanted, found)
+        # A server of a time before there were swap and ephemeral disks gets them with its next start.
+        looked_at = [one for one in wanted if one.must_be_there or (found and found.above(one.path) is not None)]
+        await self._disks.blocking(instance.id, self._disks.chains.followed, instance.id, looked_at, found)
 
     async def make_rescue_disk(self, instance: Instance, base: BaseImage) -> None:
         """See RescueDisk."""
@@ -93,6 +99,7 @@ class MemoryDisksFigures(GuestDisks):
             raise HypervisorError(f"Guest {instance.id} is not off: its disk is kept.")
         root = self._disks.root_disk(instance.id)
         await self._disks.make_overlay(instance.id, root, base, instance.flavor.disk_gib)
+        await self.local_disks.replace(instance)
         await self.forget_moved_root(instance.id)
 
     # -- figures -----------------------------------------------------------------------------------------------------
@@ -112,16 +119,3 @@ class MemoryDisksFigures(GuestDisks):
             deadline_s=DIAGNOSTICS_LIMIT_S,
             link=self.connection.jobs,
         )
-
-
-def devices(disks: Disks, instance: Instance) -> tuple[Disk, ...]:
-    """The guest's disks in their order; it boots from the first.  Blocks."""
-    files = [(disks.root_disk(instance.id), "qcow2")]
-    if instance.rescue_image is not None:
-        files.insert(0, (disks.rescue_disk(instance.id), "qcow2"))
-    if disks.config_drive(instance.id).exists():
-        files.append((disks.config_drive(instance.id), "raw"))
-    return tuple(
-        Disk(str(path), target, kind, read_only=kind == "raw")
-        for (path, kind), target in zip(files, ("vda", "vdb", "vdc"), strict=False)
-    )

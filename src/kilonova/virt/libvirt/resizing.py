@@ -61,10 +61,11 @@ class KeptDisks:
         try:
             await copy(["cp", "--reflink=always", "--", str(disk), str(to)])
         except HypervisorError:  # this file system copies block by block
-            await self._disks.blocking(instance_id, self._check_room, disk)
+            await self._disks.blocking(instance_id, self.check_room, disk)
             await copy(["cp", "--reflink=never", "--sparse=always", "--", str(disk), str(to)])
 
-    def _check_room(self, disk: Path) -> None:
+    def check_room(self, disk: Path) -> None:
+        """Raises HypervisorError when there is none for a copy of the file.  Blocks."""
         total, free = self._disks.room()
         needed = disk.stat().st_blocks * 512
         if free - needed < self._reserve(total):

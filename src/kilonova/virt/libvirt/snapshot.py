@@ -30,7 +30,6 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-
 PREFIX = "snapshot-"
 CHUNK_BYTES = 1 << 20
 POLL_FIRST_S = 0.1

@@ -89,9 +89,10 @@ def begin(conn: libvirt.virConnect, instance_id: InstanceId, root: str, path: st
     disk = None if found is None else found.target_of(root)
     if disk is None:
         raise DiskMoved(f"Guest {instance_id} has no disk that lies on its own: it cannot be copied.", path=root)
+    job = document(disk, path)
     frozen = _freeze(domain)
     try:
-        domain.backupBegin(document(disk, path), None, 0)  # pyright: ignore[reportArgumentType] - it takes None
+        domain.backupBegin(job, None, 0)  # pyright: ignore[reportArgumentType] - it takes None
     except libvirt.libvirtError as exc:
         if exc.get_error_code() == libvirt.VIR_ERR_OPERATION_UNSUPPORTED and not domain.isActive():
             return None  # it went off between the two calls

@@ -5,10 +5,8 @@ Source: Compute API reference, "Create Image (createImage Action)" and "Create S
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Annotated
 
-import sqlalchemy as sa
 from pydantic import Field, StringConstraints
 
 from kilonova.api.body import Body
@@ -18,8 +16,8 @@ from kilonova.api.compute.fields import Metadata, Name, NotNegative
 from kilonova.api.compute.servers import find
 from kilonova.api.image.fields import refuse_reserved
 from kilonova.api.microversion import v2
-from kilonova.base.errors import NotFound, OverQuota
-from kilonova.db.readers import catalogue, quotas
+from kilonova.base.errors import OverQuota
+from kilonova.db.readers import quotas
 from kilonova.objects.action import BACKUP_TYPE, IMAGE, ROTATION
 from kilonova.objects.ids import ImageId
 from kilonova.objects.image import Image, ImageStatus
@@ -88,10 +86,9 @@ async def image_of_server(
         _check_count(metadata, limits["metadata_items"])
     for key in metadata:
         refuse_reserved(key)
-    below = await call.db.read(_image_below, instance)
     now, context = call.deps.clock.now(), call.context
     kind = {"image_type": "snapshot"} if backup_type is None else {"image_type": "backup", BACKUP_TYPE: backup_type}
-    inherited = {} if below is None else {k: v for k, v in below.properties.items() if k not in _NOT_INHERITED}
+    inherited = {k: v for k, v in instance.image.properties.items() if k not in _NOT_INHERITED}
     properties = {
         **inherited,
         **kind,
@@ -106,7 +103,7 @@ async def image_of_server(
         "image_state": "available",
         **metadata,
     }
-    blank = Image(
+    return Image(
         id=ImageId(call.deps.clock.new_id()),
         name=name,
         status=ImageStatus.QUEUED,
@@ -116,12 +113,10 @@ async def image_of_server(
         container_format="bare",
         created_at=now,
         updated_at=now,
-        min_disk=instance.flavor.disk_gib,
+        min_disk=max(instance.flavor.disk_gib, instance.image.min_disk),
+        min_ram=instance.image.min_ram,
         properties=properties,
     )
-    if below is None:
-        return blank
-    return replace(blank, min_disk=max(blank.min_disk, below.min_disk), min_ram=below.min_ram)
 
 
 def _check_count(metadata: Mapping[str, str], limit: int) -> None:
@@ -129,13 +124,6 @@ def _check_count(metadata: Mapping[str, str], limit: int) -> None:
         raise OverQuota(
             f"Image metadata limit exceeded: {len(metadata)} of {limit} items.", resource="metadata_items", limit=limit
         )
-
-
-def _image_below(connection: sa.Connection, instance: Instance) -> Image | None:
-    try:
-        return catalogue.get_image(connection, instance.image.id, instance.project_id, admin=True)
-    except NotFound:
-        return None
 
 
 ROWS: Rows = {

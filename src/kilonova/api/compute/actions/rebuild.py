@@ -25,6 +25,7 @@ from kilonova.api.compute.fields import (
     Metadata,
     Name,
 )
+from kilonova.api.compute.hardware import check_hardware
 from kilonova.api.compute.personality import PersonalityFile, files_of
 from kilonova.api.compute.server_create import (
     bootable,
@@ -118,6 +119,7 @@ def _parts(
     image = get_image(connection, wish.image, context, "rebuild.imageRef")
     ref = bootable(image, "rebuild.imageRef")
     check_sizes(instance.flavor, image, ref, "rebuild.imageRef")
+    check_hardware(instance.flavor, ref.properties, "rebuild.imageRef")
     named = sorted(KEPT & wish.model_fields_set)
     changes = replace(Changes(), named=tuple(named), **{name: getattr(wish, name) for name in named})
     if "key_name" in wish.model_fields_set:

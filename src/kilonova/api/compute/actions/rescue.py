@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""rescue and unrescue.
-
-The image's hw_rescue_device and hw_rescue_bus are not looked at: the rescue disk is a virtio disk, the first one.
-"""
+"""rescue and unrescue."""
 
 from typing import Any
 
@@ -12,6 +9,7 @@ from kilonova.api.body import Body
 from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.compute.actions.row import ActionRow, Rows, accept
 from kilonova.api.compute.fields import AdminPassText
+from kilonova.api.compute.hardware import check_hardware, check_rescue
 from kilonova.api.compute.server_create import bootable, get_image
 from kilonova.api.compute.servers import find
 from kilonova.api.ids import require_uuid
@@ -44,6 +42,8 @@ async def rescue(call: Call, body: Rescue) -> Reply:
     if wish.image is not None:
         image_id = require_uuid(_IMAGE, wish.image)
         image = bootable(await call.db.read(get_image, image_id, call.context, _IMAGE), _IMAGE)
+    check_rescue(image.properties, _IMAGE)
+    check_hardware(instance.flavor, image.properties, _IMAGE)
     await call.deps.conductor.accept(AcceptAction(call.context, instance.id, Verb.RESCUE, image=image))
     return json_reply({"adminPass": wish.admin_pass or call.deps.clock.new_secret(9)})
 

@@ -10,6 +10,7 @@ from kilonova.api.call import Call, Reply
 from kilonova.api.compute import flavors
 from kilonova.api.compute.actions.row import ActionRow, Rows, accept
 from kilonova.api.compute.fields import DiskConfig, IdText
+from kilonova.api.compute.hardware import check_hardware
 from kilonova.api.compute.servers import find
 from kilonova.objects.ids import FlavorId
 from kilonova.objects.states import Verb
@@ -36,9 +37,10 @@ class RevertResize(Body):
 async def resize(call: Call, body: Resize) -> Reply:
     """ACTIVE or SHUTOFF to VERIFY_RESIZE, on the same host.  400 at once when that has no room: then nothing has
     happened to the server."""
-    await find(call)  # what is another's is not there, whatever the flavor
+    instance = await find(call)  # what is another's is not there, whatever the flavor
     flavor_id = FlavorId(body.resize.flavor)
-    await call.db.read(flavors.for_server, flavor_id, call.context, "resize.flavorRef")
+    flavor = await call.db.read(flavors.for_server, flavor_id, call.context, "resize.flavorRef")
+    check_hardware(flavor, instance.image.properties, "resize.flavorRef")
     params: dict[str, str] = {FLAVOR: flavor_id}
     if body.resize.disk_config is not None:
         params[DISK_CONFIG] = body.resize.disk_config

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a guest's processors are arranged in sockets, cores and threads.
+
+Source: Nova's guide, "CPU topologies", and its hardware.py: what the image prefers wins over what the flavor prefers,
+limits of the flavor bind the image, and of what is possible the one that keeps most of the preferences is taken, with
+few threads and few cores first.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+PARTS = ("sockets", "cores", "threads")
+MOST = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    sockets: int
+    cores: int
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """In the order of PARTS; a preference of 0 is none."""
+
+    preferred: tuple[int, int, int]
+    most: tuple[int, int, int]
+
+
+def limits_of(specs: Mapping[str, str], image: Mapping[str, str]) -> Limits | None:
+    """What a flavor's extra specs and an image's properties say of it; None when they say nothing."""
+    flavor_most = [int(specs.get(f"hw:cpu_max_{part}", MOST)) for part in PARTS]
+    image_most = [int(image.get(f"hw_cpu_max_{part}", MOST)) for part in PARTS]
+    flavor_wish = [int(specs.get(f"hw:cpu_{part}", 0)) for part in PARTS]
+    image_wish = [int(image.get(f"hw_cpu_{part}", 0)) for part in PARTS]
+    if not any((*flavor_wish, *image_wish)) and {*flavor_most, *image_most} == {MOST}:
+        return None
+    wish = image_wish if any(image_wish) else flavor_wish
+    most = [min(pair) for pair in zip(flavor_most, image_most, strict=True)]
+    return Limits((wish[0], wish[1], wish[2]), (most[0], most[1], most[2]))
+
+
+def topology_of(vcpus: int, limits: Limits | None) -> Topology | None:
+    """The best arrangement; None where nothing is asked for, and where nothing is possible."""
+    if limits is None:
+        return None
+    return min(_possible(vcpus, limits.most), key=lambda one: _rank(one, limits.preferred), default=None)
+
+
+def _possible(vcpus: int, most: tuple[int, int, int]) -> Iterator[Topology]:
+    for threads in range(1, min(vcpus, most[2]) + 1):
+        for cores in range(1, min(vcpus // threads, most[1]) + 1):
+            sockets, rest = divmod(vcpus, threads * cores)
+            if not rest and sockets <= most[0]:
+                yield Topology(sockets, cores, threads)
+
+
+def _rank(one: Topology, preferred: tuple[int, int, int]) -> tuple[int, int, int]:
+    met = sum(want == has for want, has in zip(preferred, (one.sockets, one.cores, one.threads), strict=True))
+    return -met, one.threads, one.cores

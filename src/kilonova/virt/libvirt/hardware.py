@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From what a server's flavor and image say to the parts of its domain."""
+
+from kilonova.objects.hardware import OPTIONAL, REQUIRED, Hardware
+from kilonova.virt.libvirt.devices_xml import (
+    AgentChannel,
+    Balloon,
+    Device,
+    EmulatedTpm,
+    RandomNumbers,
+    ScsiController,
+    Serial,
+    UsbController,
+    Video,
+    Watchdog,
+)
+from kilonova.virt.libvirt.platform_xml import Clock, Firmware
+
+USB = "usb"
+
+
+def firmware(hardware: Hardware, *, can_secure_boot: bool) -> Firmware:
+    """`can_secure_boot`: whether this host's can, for who wants it only then."""
+    secure = hardware.secure_boot == REQUIRED or (
+        hardware.secure_boot == OPTIONAL and can_secure_boot and hardware.is_q35
+    )
+    return Firmware(hardware.uefi, hardware.uefi and secure, hardware.boot_menu)
+
+
+def clock(hardware: Hardware) -> Clock:
+    """The guest's clock."""
+    return Clock(hardware.windows, hardware.hpet)
+
+
+def devices(hardware: Hardware, log: str, agent_socket: str | None) -> tuple[Device, ...]:
+    """All besides disks and NICs, in their order."""
+    has_usb = USB in (hardware.disk_bus, hardware.cdrom_bus)
+    found: list[Device] = [UsbController("qemu-xhci" if has_usb else "none")]
+    if hardware.scsi_model is not None:
+        found.append(ScsiController(hardware.scsi_model))
+    found.append(Serial(log))
+    if hardware.guest_agent:
+        found.append(AgentChannel(agent_socket))
+    found.append(Balloon())
+    if hardware.rng is not None:
+        found.append(RandomNumbers(hardware.rng.rate_bytes, hardware.rng.rate_period))
+    if hardware.video_model is not None:
+        found.append(Video(hardware.video_model))
+    if hardware.watchdog is not None:
+        found.append(Watchdog(hardware.watchdog))
+    if hardware.tpm is not None:
+        found.append(EmulatedTpm(hardware.tpm.model, hardware.tpm.version))
+    return tuple(found)
