@@ -230,7 +230,7 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "fencing by attempt",
         f"{ACTIONS}::test_an_outcome_of_an_older_attempt_is_refused",
-        "conductor/actions.py",
+        "conductor/outcome.py",
         "if action.host != report.host or action.attempt != report.attempt:",
         "if action.host != report.host:",
     ),
@@ -349,7 +349,7 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "quota given back",
         "tests/unit/conductor/test_quota.py::test_a_delete_gives_back_at_its_end_and_once",
-        "conductor/actions.py",
+        "conductor/outcome.py",
         "    quota.give_back(connection, instance.project_id, held_by(instance))\n",
         "",
     ),

@@ -75,7 +75,7 @@ class Conductor:
         self._jumps = watchdog.Jumps(clock)
         self._resize_confirm_window = timedelta(seconds=resize_confirm_window_s)
         self._to_place: asyncio.Queue[ActionId] = asyncio.Queue()
-        self._waits = Waits(clock, settings.host_wait)
+        self._waits = Waits(clock, host_wait_s=settings.host_wait, down_time_s=down_time_s)
         self._offload_after_s = offload_after_s
         self._shelved = asyncio.Event()
 

@@ -42,17 +42,18 @@ class Wait:
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How long a host is waited for.  `young`: the conductor has started within that time, so that hosts may not have
-    registered yet."""
+    registered yet.  `down_time`: the silence after which a host is called down."""
 
     host_wait: timedelta = timedelta(0)
     young: bool = False
+    down_time: timedelta = timedelta(0)
 
 
 class Waits:
     """How long each action has waited, by the clock that never jumps.  A conductor that starts anew begins anew."""
 
-    def __init__(self, clock: Clock, host_wait_s: float) -> None:
-        self._clock, self._host_wait_s = clock, host_wait_s
+    def __init__(self, clock: Clock, *, host_wait_s: float, down_time_s: float) -> None:
+        self._clock, self._host_wait_s, self._down_time_s = clock, host_wait_s, down_time_s
         self._started = clock.monotonic()
         self._since: dict[ActionId, float] = {}
 
@@ -61,7 +62,8 @@ class Waits:
         now = self._clock.monotonic()
         if now - self._since.get(action_id, now) >= self._host_wait_s:
             return Patience()
-        return Patience(timedelta(seconds=self._host_wait_s), now - self._started < self._host_wait_s)
+        young = now - self._started < self._host_wait_s
+        return Patience(timedelta(seconds=self._host_wait_s), young, timedelta(seconds=self._down_time_s))
 
     def note(self, action_id: ActionId, *, waits: bool) -> bool:
         """Whether the action waits now; whether it has begun to."""
@@ -101,7 +103,9 @@ def _why(
     if service.forced_down or (service.disabled and not service.disabled_by_host):
         return None
     if not service.up:
-        return JUST_DOWN if now - service.updated_at < patience.host_wait and _fits(request, service, node) else None
+        silent = now - service.updated_at  # the time at which it was heard last
+        lately = silent < patience.down_time + patience.host_wait
+        return JUST_DOWN if lately and _fits(request, service, node) else None
     if node is None:
         return JUST_STARTED if request.host in (None, service.host) else None
     return SILENT_HYPERVISOR if service.disabled_by_host and _fits(request, service, node) else None

@@ -140,7 +140,8 @@ def test_claims_hold_without_the_filters(desk: Desk) -> None:
     assert desk.node().vcpus_used == 2
 
 
-PATIENT = Patience(timedelta(seconds=60))
+DOWN = timedelta(seconds=60)
+PATIENT = Patience(timedelta(seconds=60), down_time=DOWN)
 
 
 def place_patiently(desk: Desk, action_id: ActionId, patience: Patience = PATIENT) -> object:
@@ -191,7 +192,7 @@ def test_a_host_that_has_just_started_or_just_gone_is_waited_for(desk: Desk) -> 
     desk.write(hosts.register, request, "service-h1", desk.now)
     assert place_patiently(desk, action_id) == Wait((make.HOST,), JUST_STARTED)  # it has not told what it has
     desk.register()
-    desk.write(liveness.record, [(make.HOST, 1, False)], desk.now)
+    desk.write(liveness.record, [(make.HOST, 1, False)], {make.HOST: desk.now - DOWN}, desk.now)
     assert place_patiently(desk, action_id) == Wait((make.HOST,), JUST_DOWN)
     desk.now += PATIENT.host_wait
     assert place_patiently(desk, action_id) is None  # it has been down for long
@@ -209,9 +210,9 @@ def test_nobody_waits_for_a_host_that_would_not_do_or_that_an_operator_has_taken
     assert place_patiently(desk, desk.create(other("fits"), "req-fits")) == Wait((make.HOST,), SILENT_HYPERVISOR)
     desk.write(hosts.operator_update, UpdateService("service-h1", disabled=True), desk.now)
     assert fails("disabled")
-    desk.write(liveness.record, [(make.HOST, 1, False)], desk.now)
+    desk.write(liveness.record, [(make.HOST, 1, False)], {make.HOST: desk.now - DOWN}, desk.now)
     assert fails("disabled-and-down")
-    desk.write(liveness.record, [(make.HOST, 1, True)], desk.now)
+    desk.write(liveness.record, [(make.HOST, 1, True)], {}, desk.now)
     desk.write(hosts.operator_update, UpdateService("service-h1", disabled=False, forced_down=True), desk.now)
     disable(desk)
     assert fails("forced-down")

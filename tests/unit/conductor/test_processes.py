@@ -15,6 +15,7 @@ from kilonova.conductor.adoption import KEPT, Claims
 from kilonova.conductor.host_endpoint import Hooks, HostEndpoint
 from kilonova.conductor.liveness import Liveness
 from kilonova.conductor.processes import Sign
+from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers.hosts import HostProcess
 from kilonova.objects.ids import ActionId, AttemptId, HostName
@@ -178,7 +179,7 @@ def test_a_heartbeat_of_an_older_process_is_refused_and_counts_as_no_sign_of_lif
         async def nothing(_host: HostName) -> None: ...
 
         hooks = Hooks(lambda _verb: None, nothing, lambda: None)
-        endpoint = HostEndpoint(desk.db, clock, watch, Claims(clock), Failpoints(), hooks).endpoint()
+        endpoint = HostEndpoint(desk.db, clock, QuotaSettings({}), watch, Claims(clock), Failpoints(), hooks).endpoint()
         async with MemoryBus(MemoryHub(), clock) as bus:
             await bus.subscribe(SUBSCRIPTION, endpoint.handle)
             host = HostAPI(Caller(bus, clock), make.HOST)
