@@ -28,7 +28,7 @@ def test_a_role_of_the_file_may_what_the_file_says_and_no_more(tmp_path: Path) -
             ann, ann_id, home = await member(api, "ann", "member", "operator")
             token = await ann.call("GET", "/identity/v3/auth/tokens", headers={"X-Subject-Token": ann.token})
             assert [role["name"] for role in token.json()["token"]["roles"]] == ["member", "operator", "reader"]
-            services = await ann.json("/os-services")
+            services = await ann.json("/os-services?binary=nova-compute")
             assert [service["binary"] for service in services["services"]] == ["nova-compute"]
             refused = await ann.compute("GET", "/os-hypervisors")
             assert "os_compute_api:os-hypervisors:list" in message(refused, 403, "forbidden")
