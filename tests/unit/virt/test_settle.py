@@ -106,6 +106,7 @@ async def wait_for(timers: list[threading.Timer]) -> None:
 def test_a_delete_waits_for_the_define_that_was_cut_off(simulated: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     async def test(b: Bench) -> None:
         guest = b.instance()
+        await b.driver.ensure_disks(guest, b.base)
         timers = cut_off(monkeypatch, libvirt.virConnect, "defineXMLFlags", b.settings.libvirt.connection_uri)
         with pytest.raises(OutcomeUnknown):
             await b.driver.define(guest)
@@ -137,6 +138,7 @@ def test_a_start_waits_for_the_destroy_that_was_cut_off(simulated: Case, monkeyp
 def test_other_guests_do_not_wait(simulated: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     async def test(b: Bench) -> None:
         guest, other = b.instance(), b.instance()
+        await b.driver.ensure_disks(guest, b.base)
         timers = cut_off(monkeypatch, libvirt.virConnect, "defineXMLFlags", b.settings.libvirt.connection_uri)
         with pytest.raises(OutcomeUnknown):
             await b.driver.define(guest)
