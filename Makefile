@@ -38,7 +38,7 @@ mutants: ## take mechanisms away, one at a time: each must turn its test red
 	@sh lab/bootstrap.sh test
 	@$(PYTHON) -m lab.mutants $(ARGS)
 
-conformance: ## run OpenStack's own tests (Tempest) of the Compute API against a box
+conformance: ## run OpenStack's own tests (Tempest) of Compute, Identity and Image against a box
 	@sh lab/bootstrap.sh conformance
 	@$(PYTHON) -m conformance $(ARGS)
 

@@ -132,6 +132,7 @@ async def _rig(directory: Path, daemon: PrivateLibvirtd) -> AsyncGenerator[Rig]:
             ComputeAPI(caller),
             clock,
             settings.conductor,
+            host=HOST,
             quotas=settings.quota,
             down_time_s=60,
             resize_confirm_window_s=0,

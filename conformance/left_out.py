@@ -3,29 +3,31 @@
 
 from collections.abc import Mapping
 
+from conformance.left_out_elsewhere import IDENTITY, IMAGE
+
 LEFT_OUT: Mapping[str, str] = {
-    "admin.test_hosts.": "os-hosts: left the API with 2.43; os-hypervisors and os-services say the same",
-    "admin.test_hosts_negative.": "os-hosts, as above",
     "admin.test_networks.": "os-networks: nova-network's, left the API with 2.36",
     "test_networks.": "os-networks, as above",
-    "admin.test_instance_usage_audit_log.": "an audit log of usage is not kept",
-    "admin.test_instance_usage_audit_log_negative.": "an audit log of usage, as above",
     "admin.test_migrations.": "wants a role `manager`, and other hosts",
     "admin.test_server_external_events.": "wants a role `service`: for Neutron and Cinder, which are not here",
     "admin.test_quotas.QuotasAdminTestJSON.test_get_updated_quotas": "quotas of users inside a project",
     "admin.test_quotas.QuotasAdminTestV236.test_get_updated_quotas": "quotas of users inside a project",
     "admin.test_quotas.QuotasAdminTestV257.test_get_updated_quotas": "quotas of users inside a project",
-    "keypairs.test_keypairs_v22.KeyPairsV22TestJSON.test_keypairsv22_create_list_show_with_type": (
-        "x509 certificates: no guest here takes them"
-    ),
     "servers.test_server_actions.ServerActionsTestOtherA.test_remove_server_all_security_groups": (
         "security groups other than the default are refused, and the default stays"
     ),
-    "test_extensions.ExtensionsTest.test_list_extensions": "wants os-hosts among the extensions",
 }
 """By the beginning of a test's name, after `tempest.api.compute.`."""
 
 
+EVERYTHING: Mapping[str, str] = {
+    **{f"compute.{name}": why for name, why in LEFT_OUT.items()},
+    **{f"identity.{name}": why for name, why in IDENTITY.items()},
+    **{f"image.{name}": why for name, why in IMAGE.items()},
+}
+"""By the beginning of a test's name, after `tempest.api.`."""
+
+
 def reason(test: str) -> str | None:
     """Why a test fails as it is known to; None when it is not."""
-    return next((why for name, why in LEFT_OUT.items() if test.startswith(name)), None)
+    return next((why for name, why in EVERYTHING.items() if test.startswith(name)), None)

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.run import Bench
-from faults import absent, daemon, guests
+from faults import absent, daemon, disks, edge, guests
 from faults.table import Row, markdown, text
 from lab.common import TOP, end_processes, processes_naming
 
@@ -28,6 +28,10 @@ ROWS: Mapping[str, Callable[[Bench], Row]] = {
     "unreachable": absent.unreachable,
     "restarts": daemon.restarts,
     "events": guests.events,
+    "database-locked": edge.database_locked,
+    "log-unwritable": edge.log_unwritable,
+    "disk-gone": disks.gone,
+    "disk-moved": disks.moved,
 }
 
 

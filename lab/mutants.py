@@ -13,32 +13,16 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from lab import mutants_disks
 from lab.common import TOP, VENV, environment
+from lab.mutant import Edit, Mutant, one
+from lab.mutants_edge import EDGE
+from lab.mutants_of_actions import MUTANTS_OF_ACTIONS
+from lab.mutants_of_hosts import MUTANTS_OF_HOSTS
 
 LIMIT_S = 180
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """In `file` below src/kilonova, the one place that reads `anchor` reads `instead`."""
-
-    file: str
-    anchor: str
-    instead: str
-
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    name: str
-    test: str
-    edits: tuple[Edit, ...]
-
-
-def _one(name: str, test: str, file: str, anchor: str, instead: str) -> Mutant:
-    return Mutant(name, test, (Edit(file, anchor, instead),))
 
 
 CONNECTION = "virt/libvirt/connection.py"
@@ -46,126 +30,156 @@ FREEZE = "tests/unit/virt/test_connection.py::test_a_frozen_daemon_delays_nobody
 ACTIONS = "tests/unit/conductor/test_actions.py"
 
 MUTANTS: Sequence[Mutant] = (
-    _one(
+    *MUTANTS_OF_ACTIONS,
+    *MUTANTS_OF_HOSTS,
+    one(
+        "a lease that ends with its guest",
+        "tests/regressions/test_reused_address.py::test_a_lease_that_a_dead_process_left_is_ended_by_the_next_server",
+        "virt/libvirt/driver.py",
+        "        await self._leases.free(instance)\n",
+        "",
+    ),
+    one(
+        "projects kept apart, round by the gateway too",
+        "tests/live/test_wire.py::test_a_guest_hears_its_own_project_and_the_gateway",
+        "virt/libvirt/filters.py",
+        '    Rule("drop", "in", "ip", {"srcipaddr": "$SUBNET", "srcipmask": "$MASK"}),\n',
+        "",
+    ),
+    one(
         "an edit of roles that forgets what is known of tokens",
         "tests/service/test_api_users.py::test_roles_are_given_checked_listed_and_taken_away",
         "api/identity/edit.py",
         "call.deps.standings.forget()",
         "pass",
     ),
-    _one(
+    one(
         "the last administrator",
         "tests/unit/conductor/test_identity_edits.py",
         "conductor/identity_edits.py",
         "if not read.has_administrator(connection):",
         "if False:",
     ),
-    _one(
+    one(
+        "what a group gives its users",
+        "tests/service/test_api_groups_and_roles.py",
+        "db/readers/assignments.py",
+        "return sa.union(direct, by_group).subquery()",
+        "return sa.union(direct, direct).subquery()",
+    ),
+    one(
+        "members of shared images only",
+        "tests/service/test_api_image_members.py",
+        "db/readers/catalogue.py",
+        'return sa.and_(images.c.visibility == "shared", images.c.id.in_(theirs))',
+        "return images.c.id.in_(theirs)",
+    ),
+    one(
         "servers of the own project only",
         "tests/service/test_tenants.py::test_what_is_anothers_is_answered_like_what_is_not_there",
         "api/compute/servers.py",
         "return await call.db.read(instances.get, server_id_of(call), call.scope)",
         "return await call.db.read(instances.get, server_id_of(call), None)",
     ),
-    _one(
+    one(
         "the policy of an action",
         "tests/service/test_tenants.py::test_a_reader_changes_nothing_and_a_member_does_nothing_of_an_administrators",
         "api/compute/actions/row.py",
         "    call.permit(row.rule)\n",
         "",
     ),
-    _one(
+    one(
         "a queue of log-ins with an end",
         "tests/unit/identity/test_turns.py",
         "identity/turns.py",
         "<= MOST_WAITING:\n            return",
         "<= MOST_WAITING or True:\n            return",
     ),
-    _one(
+    one(
         "a token that says from which password it was minted",
         "tests/unit/api/test_standings.py",
         "api/standings.py",
         "found.tokens_from == claims.tokens_from",
         "True",
     ),
-    _one(
+    one(
         "the old password that is still the password when the new one is set",
         "tests/regressions/test_token_of_an_older_read.py",
         "conductor/identity_edits.py",
         "if request.old_hash not in (None, user.password_hash)",
         "if False",
     ),
-    _one(
+    one(
         "a console's session that ends with the right to it",
         "tests/service/test_api_consoles.py::test_a_session_and_an_unused_url_end_with_the_right_to_them",
         "api/console_socket.py",
         "return POLICY_VIOLATION,",
         "continue  #",
     ),
-    _one(
+    one(
         "the quota of images that are on their way in",
         "tests/unit/conductor/test_image_quota.py",
         "conductor/image_quota.py",
         "if taken(image) > taken(before):",
         "if image.size and taken(image) > taken(before):",
     ),
-    _one(
+    one(
         "the quota of images in number",
         "tests/unit/conductor/test_image_quota.py",
         "conductor/image_quota.py",
         "if most != UNLIMITED and used.count > most:",
         "if False:",
     ),
-    _one(
+    one(
         "room on the disk that images leave",
         "tests/unit/images/test_store.py",
         "images/store.py",
         "if keep and free - more_bytes < keep:",
         "if False:",
     ),
-    _one(
+    one(
         "pages that are written before they are free",
         "tests/unit/db/test_reserve.py",
         "db/reserve.py",
         "        await self._db.write(_take_pages)\n",
         "",
     ),
-    _one(
+    one(
         "what waits on a full disk",
         "tests/service/test_api_full_disk.py",
         "api/room.py",
         "if self._full and method not in",
         "if False and method not in",
     ),
-    _one(
+    one(
         "ids of deleted images",
         "tests/unit/conductor/test_image_quota.py",
         "db/writers/catalogue.py",
         "if status in WITH_BYTES:",
         "if False:",
     ),
-    _one(
+    one(
         "what members are told of hosts",
         "tests/service/test_api_servers.py::test_no_host_is_told_by_the_server_itself",
         "api/compute/server_view.py",
         "message = fault.message if viewer.admin else",
         "message = fault.message if True else",
     ),
-    _one(
+    one(
         "a wrong password's answer that is held back",
         "tests/unit/identity/test_failures.py",
         "identity/failures.py",
         "return 0.0 if beyond <= 0 else",
         "return 0.0 if True else",
     ),
-    _one(
+    one(
         "keepalive",
         FREEZE,
         "virt/libvirt/opening.py",
         "if options.keepalive_interval_s > 0:",
         "if options.keepalive_interval_s > 1e9:",
     ),
-    _one(
+    one(
         "the host lane",
         "tests/unit/virt/test_lanes.py",
         CONNECTION,
@@ -192,181 +206,183 @@ MUTANTS: Sequence[Mutant] = (
             ),
         ),
     ),
-    _one(
+    one(
         "the settle re-read",
         "tests/unit/virt/test_settle.py::test_a_delete_waits_for_the_define_that_was_cut_off",
         "virt/libvirt/settle.py",
         "while (cut_off_s := self._cut_off_s.get(about, 0.0 if self.inherited else None)) is not None:",
         "while (cut_off_s := self._cut_off_s.get(None)) is not None:",
     ),
-    _one(
+    one(
         "the bulk read on reconnection",
         "tests/live/test_events.py::test_what_was_missed_while_libvirt_was_away_is_found",
         "compute/reports.py",
         "            await self._observer.sync()\n",
         "",
     ),
-    _one(
+    one(
         "ownership of domains",
         "tests/contract/test_driver.py::test_foreign_domains_are_neither_listed_nor_touched",
         "virt/libvirt/guest.py",
         "if text is None or domain_xml.metadata_instance_id(text) != domain.UUIDString():",
         "if text is not None and domain_xml.metadata_instance_id(text) != domain.UUIDString():",
     ),
-    _one(
+    one(
         "fencing by attempt",
         f"{ACTIONS}::test_an_outcome_of_an_older_attempt_is_refused",
         "conductor/actions.py",
         "if action.host != report.host or action.attempt != report.attempt:",
         "if action.host != report.host:",
     ),
-    _one(
+    one(
         "a delete supersedes",
         f"{ACTIONS}::test_a_delete_supersedes_what_is_open_and_its_outcome_is_no_longer_taken",
         "conductor/actions.py",
         "for superseded in already:",
         "for superseded in already[:0]:",
     ),
-    _one(
+    one(
         "isolation in a shared commit",
         "tests/unit/db/test_engine.py::test_writes_that_share_a_commit_succeed_and_fail_alone",
         "db/engine.py",
         'connection.exec_driver_sql("ROLLBACK TO one")',
         "pass",
     ),
-    _one(
+    one(
         "the reboot's mark",
         "tests/unit/compute/test_operations.py::test_a_reboot_happens_once_however_often_it_is_replayed",
         "compute/operations/reboot.py",
         "return job.has_started(await job.tools.driver.guest_state(job.instance.id), on_any_boot=True)",
         "return False",
     ),
-    _one(
+    one(
         "the image's checksum",
         "tests/unit/compute/test_image_cache.py::test_wrong_bytes_are_refused_and_not_kept",
         "compute/image_cache.py",
         "if digest.hexdigest() != image.sha512:",
         "if not digest.hexdigest():",
     ),
-    _one(
+    one(
         "a host's requests are pinned",
         "tests/unit/rpcapi/test_method.py::test_a_host_speaks_for_itself_only",
         "conductor/host_endpoint.py",
         "if token(request.host) != peer:",
         "if not peer:",
     ),
-    _one(
+    one(
         "the conditional claim",
         "tests/unit/conductor/test_build.py::test_claims_hold_without_the_filters",
         "db/writers/hosts.py",
         '            where.append(used <= node[f"{name}_capacity"])\n',
         "            pass\n",
     ),
-    _one(
+    one(
         "an address is given once",
         "tests/unit/conductor/test_build.py::test_addresses_are_each_given_once_and_given_again_only_when_free",
         "db/writers/instances.py",
         "value = first if highest is None else highest + 1",
         "value = first",
     ),
-    _one(
+    one(
         "what a guest does is an action",
         "tests/unit/conductor/test_hosts.py::test_each_observed_change_is_an_action_with_the_hypervisors_reason",
         "conductor/hosts.py",
         "        _record(connection, instance, seen, action_id, now)\n",
         "        pass\n",
     ),
-    _one(
+    one(
         "the mark after the guest",
         "tests/unit/virt/test_settle.py::test_a_start_that_was_cut_off_in_the_middle_is_done_by_the_next",
         "virt/libvirt/guest.py",
         "    if _create_standing(domain):\n",
         "    if not domain and _create_standing(domain):\n",
     ),
-    _one(
+    one(
         "the pulse",
         "tests/contract/test_driver.py::test_a_frozen_guest_does_not_respond_until_it_answers_or_its_plug_is_pulled",
         "virt/libvirt/driver.py",
         "return {instance_id: self._pulses.seen(instance_id, state) for instance_id, state in read.states.items()}",
         "return dict(read.states)",
     ),
-    _one(
+    one(
         "calls left by a dead process",
         "tests/unit/virt/test_settle.py::test_a_start_that_a_dead_process_left_in_a_frozen_daemon_is_waited_for",
         "virt/libvirt/inheritance.py",
         "inherited = self._path.exists()",
         "inherited = False",
     ),
-    _one(
+    one(
         "reads end before their file",
         "tests/unit/db/test_engine.py::test_closing_waits_for_reads_that_nobody_waits_for_any_more",
         "db/engine.py",
         "                await self._reader.drain()\n",
         "",
     ),
-    _one(
+    one(
         "what a resize holds",
         "tests/unit/conductor/test_resize.py",
         "db/writers/hosts.py",
         "(instance.flavor, instance.old_flavor, instance.new_flavor) if one is not None",
         "(instance.flavor, instance.old_flavor) if one is not None",
     ),
-    _one(
+    one(
         "the mark of a resize undone",
         "tests/unit/compute/test_resize.py",
         "compute/operations/resize.py",
         'ActionId(f"{job.action.id}-undone")',
         "job.action.id",
     ),
-    _one(
+    one(
         "the name of a kept disk",
         "tests/contract/test_resizing.py",
         "virt/libvirt/resizing.py",
         'f"{KEPT}{tag}"',
         'f"{KEPT}x"',
     ),
-    _one(
+    one(
         "a resized server that waits on",
         "tests/unit/conductor/test_resize.py",
         "conductor/effects.py",
         "_WAITING = (VmState.RESCUED, VmState.RESIZED)",
         "_WAITING = (VmState.RESCUED,)",
     ),
-    _one(
+    one(
         "quota given back",
         "tests/unit/conductor/test_quota.py::test_a_delete_gives_back_at_its_end_and_once",
         "conductor/actions.py",
         "    quota.give_back(connection, instance.project_id, held_by(instance))\n",
         "",
     ),
-    _one(
+    one(
         "quota taken by a conditional update",
         "tests/service/test_api_quotas.py::test_of_many_creates_at_once_exactly_the_quota_is_admitted",
         "db/writers/quotas.py",
         "_TAKE = _MOVE.where(*(_fits(name) for name in _COUNTED))",
         "_TAKE = _MOVE",
     ),
-    _one(
+    one(
         "the group of a build",
         "tests/unit/conductor/test_server_groups.py::test_builds_that_were_accepted_at_once_are_apart_too",
         "conductor/build.py",
         "server_groups.wish(connection, instance)",
         "None",
     ),
-    _one(
+    one(
         "work in pieces",
         "tests/simulation/test_slow_work.py::test_work_that_is_too_much_for_one_message_comes_in_several",
         "conductor/actions.py",
-        "items = tuple(fitting(work, lambda item: FETCH.reply_form.dump_json(Fetched((item,), ()))))",
-        "items = tuple(work)",
+        "items = tuple(fitting(readable, lambda item: FETCH.reply_form.dump_json(Fetched((item,), ()))))",
+        "items = tuple(readable)",
     ),
-    _one(
+    one(
         "a turn given back",
         "tests/simulation/test_slow_work.py::test_starts_whose_calls_never_come_back_keep_no_other_guest_from_starting",
         "compute/runner.py",
         "            run.give_turn()  # one guest's call may never come back\n",
         "",
     ),
+    *(one(*words) for words in EDGE),
+    *(one(*row) for row in mutants_disks.ROWS),
 )
 
 

@@ -5,12 +5,14 @@ It lives in its own mount, network and UTS namespaces, so it neither sees nor di
 libvirt, needs no systemd, and ends without a trace.
 """
 
+import ctypes
 import os
 import shutil
 import stat
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from pathlib import Path
 
 from lab.common import LabError, environment, owner_of_lab, processes_in_mount_namespaces, tail
@@ -42,6 +44,14 @@ mount --bind "$directory/run" /run
 ip link set lo up
 exec "$@"
 """
+
+
+_CLONE_NEWNET = 0x40000000
+
+
+def _enter_network(namespace: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).setns(namespace, _CLONE_NEWNET) != 0:
+        raise LabError(f"A network namespace cannot be entered: {os.strerror(ctypes.get_errno())}.")
 
 
 class PrivateSystemLibvirtd(Daemon):
@@ -113,12 +123,30 @@ class PrivateSystemLibvirtd(Daemon):
 
     def network_command(self, *argv: str, timeout: float = 10.0) -> subprocess.CompletedProcess[bytes]:
         """Run a command where the guests' bridges are; its end and what it said."""
-        anchor = self._anchor()
-        words = ["nsenter", "--target", str(anchor), "--net", "--", *argv]
+        words = [*self.network_wrapper(), *argv]
         env = environment({"PATH": os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"})
         return subprocess.run(
             words, capture_output=True, timeout=timeout, stdin=subprocess.DEVNULL, env=env, check=False
         )
+
+    def network_wrapper(self) -> tuple[str, ...]:
+        """What to put before a command that is to run where the guests' bridges are."""
+        return ("nsenter", "--target", str(self._anchor()), "--net", "--")
+
+    @contextmanager
+    def entered(self) -> Generator[None]:
+        """The calling thread, and threads that it starts meanwhile, are where the guests' bridges are."""
+        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        there = os.open(f"/proc/{self._anchor()}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _enter_network(there)
+            try:
+                yield
+            finally:
+                _enter_network(home)
+        finally:
+            os.close(there)
+            os.close(home)
 
     def stop(self) -> list[str]:
         """See Daemon.stop; the namespaces end with the last process."""
@@ -138,10 +166,6 @@ class PrivateSystemLibvirtd(Daemon):
         self.directory.chmod(0o711)
         for name in _MOUNTS:
             (self.directory / name).mkdir(exist_ok=True)
-        # The definitions of clean-traffic and its parts come with the distribution.
-        filters = Path("/etc/libvirt/nwfilter")
-        if filters.is_dir():
-            _ = shutil.copytree(filters, self.directory / "etc/nwfilter", dirs_exist_ok=True)
         _ = (self.directory / "etc/libvirtd.conf").write_text(
             'auth_unix_rw = "none"\n'
             + 'auth_unix_ro = "none"\n'

@@ -23,6 +23,8 @@ from kilonova.config.load import Settings
 from kilonova.rpc.bus import SelfPing
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from kilonova.api.policy import Policy
     from kilonova.api.server import Server
     from kilonova.compute.manager import ComputeManager
@@ -86,11 +88,11 @@ class OneBox:
         self.manager.reload(fresh)
         self.images.keep_free(partial(kept_from_images, fresh.default))
 
-    def server(self) -> "Server":
+    def server(self, tls: "SSLContext | None" = None) -> "Server":
         """An HTTP server of the API that leaves signals to its owner."""
         from kilonova.api.server import make_server
 
-        return make_server(self.app)
+        return make_server(self.app, self.settings.api, tls)
 
 
 @asynccontextmanager
@@ -129,7 +131,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         stack.push_async_callback(manager.stop)
         tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))
         _keep_reserve(db, settings, files, clock, tasks)
-        await _conductor(settings, clock, failpoints, db, bus, manager.metrics).start(bus, tasks)
+        await _conductor(settings, clock, failpoints, db, bus, manager.metrics, alone=True).start(bus, tasks)
         deps = ApiDeps(
             db=db,
             conductor=ConductorAPI(caller),
@@ -145,6 +147,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
             clock=clock,
             settings=settings.api,
             quotas=settings.quota,
+            console=settings.console,
             consoles=LocalConsoles(HostName(settings.default.host), manager.driver),
             console_tokens=ConsoleTokens(clock, settings.consoleauth.token_ttl),
             room=Room(state, files, db, tasks),
@@ -182,7 +185,7 @@ async def compute_process(settings: Settings, clock: Clock, failpoints: Failpoin
         tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))
         if db is not None:
             _keep_reserve(db, settings, files, clock, tasks)
-            await _conductor(settings, clock, failpoints, db, bus, manager.metrics).start(bus, tasks)
+            await _conductor(settings, clock, failpoints, db, bus, manager.metrics, alone=True).start(bus, tasks)
         tasks.spawn("start", manager.start(bus, tasks))
         yield ComputeProcess(manager, _host_vitals(manager, bus, tasks, settings))
 
@@ -238,9 +241,17 @@ def _compute_manager(
 
 
 def _conductor(
-    settings: Settings, clock: Clock, failpoints: Failpoints, db: "Database", bus: "Bus", metrics: Metrics
+    settings: Settings,
+    clock: Clock,
+    failpoints: Failpoints,
+    db: "Database",
+    bus: "Bus",
+    metrics: Metrics,
+    *,
+    alone: bool = False,
 ) -> "Conductor":
     from kilonova.conductor.service import Conductor
+    from kilonova.objects.ids import HostName
     from kilonova.rpcapi.compute import ComputeAPI
     from kilonova.rpcapi.method import Caller
 
@@ -249,18 +260,24 @@ def _conductor(
         ComputeAPI(Caller(bus, clock)),
         clock,
         settings.conductor,
+        host=HostName(settings.default.host),
         quotas=settings.quota,
         down_time_s=settings.default.service_down_time,
         resize_confirm_window_s=settings.default.resize_confirm_window,
         offload_after_s=settings.default.shelved_offload_time,
         failpoints=failpoints,
         metrics=metrics,
+        keep_deleted=settings.database.keep_deleted,
+        alone=alone,
     )
 
 
 def _fleet_bus(settings: Settings, name: str, clock: Clock) -> "NatsBus":
+    """Raises ConfigError."""
     from kilonova.rpc.nats import NatsBus
+    from kilonova.rpc.transport_url import guarded_url
 
+    guarded_url(settings.default.transport_url)
     return NatsBus(settings.default.transport_url, name, clock)
 
 

@@ -133,7 +133,7 @@ def test_a_guest_boots_from_its_rescue_disk_and_from_its_own_again(case: Case) -
     async def test(b: Bench) -> None:
         driver = able(b.driver, RescueDisk)
         guest = b.instance()
-        with pytest.raises(HypervisorError, match="no disk of its own"):
+        with pytest.raises(HypervisorError, match=r"no disk of its own|disk cannot be read"):
             await driver.make_rescue_disk(guest, b.base)
         assert b.files() == []
         await b.build(guest)
@@ -165,7 +165,8 @@ async def order(b: Bench, guest: Instance) -> list[str] | None:
         return None
     conn = await b.driver.proxy()
     document: str = await (await conn.lookupByUUIDString(guest.id)).XMLDesc(0)
-    return [Path(path).name for path in re.findall(r"<source file='([^']*)'", document)]
+    names = [Path(path).name for path in re.findall(r"<source file='([^']*)'", document)]
+    return [name for name in names if name != b.base.path.name]
 
 
 def test_a_replaced_disk_is_a_fresh_one_and_a_guest_that_needs_the_old_one_keeps_it(case: Case) -> None:

@@ -27,7 +27,7 @@ from kilonova.rpc.nats import NatsBus
 from kilonova.rpcapi.conductor import ConductorAPI
 from kilonova.rpcapi.method import Caller
 from tests.contract.buses import NatsServer, nats_server
-from tests.live.box import wait_for
+from tests.live.box import PATIENCE_S, wait_for
 
 CONFIG = """
 [DEFAULT]
@@ -74,19 +74,19 @@ class Service:
         assert text in self.said() or not ended, self.said()[-2000:]
         return text in self.said()
 
-    def wait_said(self, text: str, within_s: float = 15) -> None:
+    def wait_said(self, text: str, within_s: float = PATIENCE_S) -> None:
         wait_for(lambda: self._has_said(text), within_s=within_s, why=self.said)
 
-    def ready(self, within_s: float = 15) -> Self:
+    def ready(self, within_s: float = PATIENCE_S) -> Self:
         self.wait_said(f"{self.module.replace('.cmd.', '-')} ready\n", within_s)
         return self
 
-    def wait_dead(self, within_s: float = 15) -> int:
+    def wait_dead(self, within_s: float = PATIENCE_S) -> int:
         """It ends by itself; its status."""
         assert self.process is not None
         return self.process.wait(within_s)
 
-    def stop(self, within_s: float = 40) -> int:
+    def stop(self, within_s: float = PATIENCE_S) -> int:
         """SIGTERM; the exit status.  Raises TimeoutExpired."""
         os.kill(self.pid, signal.SIGTERM)
         return self.wait_dead(within_s)
@@ -148,7 +148,7 @@ class Fleet:
         finally:
             engine.dispose()
 
-    def wait_state(self, instance_id: InstanceId, vm_state: str, within_s: float = 20) -> Instance:
+    def wait_state(self, instance_id: InstanceId, vm_state: str, within_s: float = PATIENCE_S) -> Instance:
         """Until no task is left; then it must be that state."""
 
         def look() -> Instance | None:

@@ -50,6 +50,6 @@ def test_a_delete_survives_the_death_of_its_process() -> None:
         assert box.http.delete(f"/compute/v2.1/servers/{server_id}").status_code == 204
         box.wait_dead()
         box.start()
-        wait_for(lambda: box.server(server_id) is None, within_s=30, why=box.last_words)
+        wait_for(lambda: box.server(server_id) is None, why=box.last_words)
         assert daemon.guests() == {}
         assert box.files_of(server_id) == []

@@ -94,8 +94,8 @@ def test_no_space_left_for_the_image_then_for_the_disk_then_below_the_watermark(
     assert box.process is not None
     small.configure("50%")
     box.process.send_signal(signal.SIGHUP)
-    wait_for(lambda: "configuration was read again" in box.log.read_text(), within_s=20, why=box.last_words)
-    wait_for(lambda: "DiskFilter" in small.fails(image_id, "refused"), within_s=20)
+    wait_for(lambda: "configuration was read again" in box.log.read_text(), why=box.last_words)
+    wait_for(lambda: "DiskFilter" in small.fails(image_id, "refused"))
     said = small.fails(image_id, "refused-again")
     assert "No valid host was found. DiskFilter refused" in said
     assert f"less than 0.6 GiB are free at {small.instances}" in said

@@ -40,7 +40,7 @@ def test_guests_that_should_run_do_so_after_the_host_rebooted() -> None:
         for pid in daemon.guests().values():
             os.kill(pid, signal.SIGKILL)
         # On a machine that boots, libvirt knows that too.
-        wait_for(lambda: virsh(daemon, "list", "--name").strip() == "", within_s=30)
+        wait_for(lambda: virsh(daemon, "list", "--name").strip() == "")
         booted_before(box)
         box.start().ready()
         for server_id in (one, two):

@@ -91,7 +91,7 @@ def test_memory_goes_to_the_disk_and_comes_back(box: Box, daemon: Daemon, image_
     assert len(saved_files(daemon)) == 1
     asleep = ticks(box, server_id)[-1]
     daemon.restart()  # which forgets why the domain is off
-    wait_for(lambda: box.http.get("/readyz").status_code == 200, within_s=30)
+    wait_for(lambda: box.http.get("/readyz").status_code == 200)
     assert box.stop() == 0
     box.start().ready()
     assert box.wait_status(server_id, "SUSPENDED")["OS-EXT-STS:power_state"] == 7

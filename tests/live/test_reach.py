@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Guests that one can reach: by ssh with the key they were made with, over each kind of network."""
 
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Generator, Mapping
@@ -16,7 +18,9 @@ from lxml import etree
 from lab.common import LabError
 from lab.counting import cannot_run
 from lab.system_libvirtd import PrivateSystemLibvirtd
-from tests.live.box import GUEST_IMAGE, Box, libvirt_box, wait_for
+from tests.live.box import GUEST_IMAGE, Box, libvirt_box, virsh, wait_for
+from tests.live.relay import relay
+from tests.live.test_host_boot import booted_before
 
 pytestmark = pytest.mark.live
 
@@ -96,7 +100,7 @@ def addresses(server: Mapping[str, Any], network: str) -> dict[str, str]:
 
 @contextmanager
 def system_box(*words: str) -> Generator[tuple[PrivateSystemLibvirtd, Box]]:
-    """A box, not started yet, on a system daemon of its own."""
+    """A box, not started yet, on a system daemon of its own, and in its network as a service is in the machine's."""
     if (reason := PrivateSystemLibvirtd.unavailable()) is not None:
         cannot_run(f"a system libvirtd of its own: {reason}")
     with tempfile.TemporaryDirectory(prefix="kn") as directory:
@@ -107,7 +111,8 @@ def system_box(*words: str) -> Generator[tuple[PrivateSystemLibvirtd, Box]]:
         except LabError as error:
             cannot_run(error.sentence)
         try:
-            with libvirt_box(daemon, *words) as box:
+            with libvirt_box(daemon, *words) as box, relay(daemon, box.port):
+                box.wrapper = daemon.network_wrapper()
                 yield daemon, box
         finally:
             daemon.stop()
@@ -122,10 +127,14 @@ def interface_of(daemon: PrivateSystemLibvirtd, server_id: str) -> Any:
     return nic
 
 
+def filter_of(daemon: PrivateSystemLibvirtd, server_id: str) -> str:
+    found: str = interface_of(daemon, server_id).find("filterref").get("filter")
+    return found
+
+
 def cannot_pretend(daemon: PrivateSystemLibvirtd, key: Path, server_id: str, mine: str, false: str, peer: str) -> None:
     """The guest reaches its gateway as itself, and neither under another address nor under another MAC."""
     nic = interface_of(daemon, server_id)
-    assert nic.find("filterref").get("filter") == "clean-traffic"
     assert nic.find("filterref/parameter[@name='IP']").get("value") == mine
     rules = daemon.network_command("ebtables", "-t", "nat", "-L").stdout.decode()
     assert f"libvirt-I-{nic.find('target').get('dev')}" in rules
@@ -137,7 +146,7 @@ def cannot_pretend(daemon: PrivateSystemLibvirtd, key: Path, server_id: str, min
     script = f"ip link set eth0 address 02:00:00:00:00:99; arping -c 3 -w 4 -I eth0 {peer}"
     back = f"ip link set eth0 address {nic.find('mac').get('address')}"
     ssh(run, key, mine, f"(sleep 1; {script}; echo $? >/tmp/status; {back}) >/dev/null 2>&1 &")
-    wait_for(lambda: ssh(run, key, mine, "cat /tmp/status").stdout.strip() == b"1", within_s=60)
+    wait_for(lambda: ssh(run, key, mine, "cat /tmp/status").stdout.strip() == b"1")
 
 
 def test_behind_user_mode_by_a_loopback_address_of_its_own(box: Box, image_id: str, tmp_path: Path) -> None:
@@ -158,19 +167,51 @@ def test_behind_user_mode_by_a_loopback_address_of_its_own(box: Box, image_id: s
         box.delete(server_id)
 
 
-def test_behind_nat_by_the_address_that_is_shown(tmp_path: Path) -> None:
+def test_behind_nat_by_the_address_that_is_shown_and_the_next_server_by_the_same(tmp_path: Path) -> None:
+    """Also after a delete that dies on its way, a boot of the host, a rebuild and a shelving."""
     keys = Keys(tmp_path)
     with system_box() as (daemon, box):
         box.start().ready()
         keys.upload(box)
-        server_id = box.create(box.upload(GUEST_IMAGE), "nat", key_name="me")
-        found = addresses(box.wait_status(server_id, "ACTIVE"), "kilonova")
-        address = found["fixed"]
+        image_id = box.upload(GUEST_IMAGE)
+        (network,) = box.http.get("/network/v2.0/networks").json()["networks"]
+        server_id = box.create(image_id, "first", key_name="me")
+        address = addresses(box.wait_status(server_id, "ACTIVE"), "kilonova")["fixed"]
         let_in(inside(daemon), keys.mine, address)
         refuses(inside(daemon), keys.other, address)
         net, _, _ = address.rpartition(".")
+        assert filter_of(daemon, server_id) == "kilonova-project"
         cannot_pretend(daemon, keys.mine, server_id, address, f"{net}.200", f"{net}.1")
+        box.stop()
+        box.start(failpoints="compute.delete.remove-network.begin=kill").ready()
+        assert box.http.delete(f"/compute/v2.1/servers/{server_id}").status_code == 204
+        box.wait_dead()
+        box.start().ready()
+        wait_for(lambda: box.server(server_id) is None, within_s=60)
+
+        wanted = [{"uuid": network["id"], "fixed_ip": address}]
+        server_id = box.create(image_id, "second", key_name="me", networks=wanted)
+        assert addresses(box.wait_status(server_id, "ACTIVE"), "kilonova")["fixed"] == address
+        let_in(inside(daemon), keys.mine, address)
+
+        box.kill()
+        for pid in daemon.guests().values():
+            os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: virsh(daemon, "list", "--name").strip() == "", within_s=30)
+        virsh(daemon, "net-destroy", "kilonova")
+        booted_before(box)
+        box.start().ready()
+        box.wait_status(server_id, "ACTIVE")
+        box.act(server_id, {"rebuild": {"imageRef": image_id}})
+        box.wait_status(server_id, "ACTIVE")
+        let_in(inside(daemon), keys.mine, address)
+        box.act(server_id, {"shelve": None})
+        box.wait_status(server_id, "SHELVED_OFFLOADED")
+        box.act(server_id, {"unshelve": None})
+        assert addresses(box.wait_status(server_id, "ACTIVE"), "kilonova")["fixed"] == address
+        let_in(inside(daemon), keys.mine, address)
         box.delete(server_id)
+        assert virsh(daemon, "net-dhcp-leases", "kilonova").split("---")[-1].strip("- \n") == ""
 
 
 def test_on_a_bridge_by_the_address_that_is_shown(tmp_path: Path) -> None:
@@ -194,6 +235,7 @@ def test_on_a_bridge_by_the_address_that_is_shown(tmp_path: Path) -> None:
         link = ssh(inside(daemon), keys.mine, "192.0.2.100", "ip link show eth0; ip route").stdout
         assert b"mtu 1400" in link
         assert b"default via 192.0.2.1" in link
+        assert filter_of(daemon, server_id) == "kilonova-guest"
         cannot_pretend(daemon, keys.mine, server_id, "192.0.2.100", "192.0.2.101", "192.0.2.1")
         networks = box.http.get("/network/v2.0/networks", params={"name": "nowhere"}).json()["networks"]
         lost = box.create(image_id, "lost", networks=[{"uuid": networks[0]["id"]}])

@@ -56,7 +56,7 @@ def image_of(box: Box, image_id: str) -> dict[str, Any]:
         shown: dict[str, Any] = box.http.get(f"/image/v2/images/{image_id}").json()
         return shown if shown.get("status") == "active" else None
 
-    found: dict[str, Any] = wait_for(whole, within_s=60, why=box.last_words)
+    found: dict[str, Any] = wait_for(whole, why=box.last_words)
     return found
 
 

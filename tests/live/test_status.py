@@ -60,15 +60,15 @@ def test_what_fails_is_named_and_the_rest_is_not(fleet: Fleet) -> None:
     metrics = ask(compute, "/metrics").text
     assert "kilonova_hypervisor_up 1.0" in metrics
     assert readiness(subject(fleet.state, status_listen=str(compute))).level is Level.OK
-    wait_for(lambda: 'kilonova_periodic_seconds_count{task="heartbeat"}' in ask(compute, "/metrics").text, within_s=5)
+    wait_for(lambda: 'kilonova_periodic_seconds_count{task="heartbeat"}' in ask(compute, "/metrics").text)
     os.kill(fleet.conductor.pid, signal.SIGSTOP)
     assert failing(compute) == ["conductor"]
     looked = readiness(subject(fleet.state, status_listen=str(compute)))
     assert (looked.level, "conductor: " in looked.found) == (Level.ERROR, True)
     os.kill(fleet.conductor.pid, signal.SIGCONT)
-    wait_for(lambda: failing(compute) == [], within_s=10)
+    wait_for(lambda: failing(compute) == [])
     fleet.nats.stop()
-    wait_for(lambda: failing(compute) == ["bus", "conductor"], within_s=10)
+    wait_for(lambda: failing(compute) == ["bus", "conductor"])
     assert failing(conductor) == ["bus"]
 
 
@@ -88,7 +88,7 @@ def test_sighup_takes_what_may_change_and_tells_the_conductor(fleet: Fleet) -> N
     text = fleet.config.read_text()
     fleet.config.write_text(text.replace("report_interval", "cpu_allocation_ratio = 8\ndebug = true\nreport_interval"))
     os.kill(fleet.compute.pid, signal.SIGHUP)
-    wait_for(lambda: capacity() == 2 * before, within_s=5, why=fleet.compute.said)
+    wait_for(lambda: capacity() == 2 * before, why=fleet.compute.said)
     fleet.config.write_text("cpu_allocation_ratio = much")
     os.kill(fleet.compute.pid, signal.SIGHUP)
     fleet.compute.wait_said("the configuration was not read again")
@@ -148,7 +148,7 @@ def test_figures_of_guests_and_an_end_though_libvirtd_is_frozen() -> None:
         finally:
             daemon.thaw()
         box.start().ready()
-        wait_for(lambda: box.server(server_id) is None, within_s=30, why=box.last_words)
+        wait_for(lambda: box.server(server_id) is None, why=box.last_words)
         assert daemon.guests() == {}
 
 

@@ -3,10 +3,11 @@
 looks every five seconds, on one connection, and the server closed connections that were idle for five."""
 
 from kilonova.api.server import make_server
+from kilonova.config.load import load
 
 LONGEST_PAUSE_S = 5
 """Between two looks of openstacksdk's and the client's waits."""
 
 
 def test_a_connection_outlives_the_pause_of_a_client_that_polls() -> None:
-    assert make_server(None).config.timeout_keep_alive > 2 * LONGEST_PAUSE_S
+    assert make_server(None, load().api).config.timeout_keep_alive > 2 * LONGEST_PAUSE_S

@@ -22,6 +22,7 @@ QUICK: Mapping[tuple[str, str], Any] = {
     ("DEFAULT", "action_poll_interval"): 0.5,
     ("DEFAULT", "shutdown_timeout"): 1.0,
     ("conductor", "watchdog_interval"): 0.2,
+    ("api", "allowed_hosts"): ["box"],
 }
 
 
@@ -40,10 +41,10 @@ class Cloud:
         return {"X-Auth-Token": self.token, "OpenStack-API-Version": "compute 2.90"}
 
 
-async def log_in(http: httpx.AsyncClient, password: str, name: str = "admin", project: str = "admin") -> str:
-    """A token by name and password."""
+def password_login(password: str, name: str = "admin", project: str = "admin") -> dict[str, Any]:
+    """The body of a log-in by name and password."""
     domain = {"id": "default"}
-    body = {
+    return {
         "auth": {
             "identity": {
                 "methods": ["password"],
@@ -52,7 +53,11 @@ async def log_in(http: httpx.AsyncClient, password: str, name: str = "admin", pr
             "scope": {"project": {"name": project, "domain": domain}},
         }
     }
-    reply = await http.post("/identity/v3/auth/tokens", json=body)
+
+
+async def log_in(http: httpx.AsyncClient, password: str, name: str = "admin", project: str = "admin") -> str:
+    """A token by name and password."""
+    reply = await http.post("/identity/v3/auth/tokens", json=password_login(password, name, project))
     assert reply.status_code == 201, reply.text
     return reply.headers["X-Subject-Token"]
 

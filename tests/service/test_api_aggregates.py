@@ -96,7 +96,8 @@ def test_a_zone_is_an_aggregate_with_a_zones_name() -> None:
             assert await zone_of_host(api) == "cellar"
             (zone,) = (await api.json("/os-availability-zone"))["availabilityZoneInfo"]
             assert zone == {"zoneName": "cellar", "zoneState": {"available": True}, "hosts": None}
-            (detail,) = (await api.json("/os-availability-zone/detail"))["availabilityZoneInfo"]
+            detail, internal = (await api.json("/os-availability-zone/detail"))["availabilityZoneInfo"]
+            assert (detail["zoneName"], internal["zoneName"]) == ("cellar", "internal")
             assert detail["hosts"].keys() == {"box1"}
             # The server that was there goes with its host.
             assert (await api.until(old, "ACTIVE"))["OS-EXT-AZ:availability_zone"] == "cellar"

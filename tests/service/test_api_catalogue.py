@@ -150,7 +150,6 @@ def test_key_pairs_and_their_codes() -> None:
         {"name": " a"},
         {"name": ""},
         {"name": "a@b"},
-        {"type": "x509"},
         {"type": "gpg"},
         {"more": 1},
     ],

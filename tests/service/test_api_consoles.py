@@ -5,7 +5,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,8 +59,8 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk() -> AsyncGenerator[Desk]:
-    async with running_api() as api:
+async def desk(overrides: Mapping[tuple[str, str], Any] | None = None) -> AsyncGenerator[Desk]:
+    async with running_api(overrides) as api:
         listener = socket.create_server(("127.0.0.1", 0))
         server = api.cloud.box.server()
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))
@@ -136,6 +136,24 @@ def test_pages_of_other_places_are_refused() -> None:
                 assert b"pages of this very service" in (refusal.response.body or b"")
             async with await d.open(origin=ours):
                 pass
+
+    run(main())
+
+
+def test_pages_of_allowed_origins_open_consoles_as_horizon_does() -> None:
+    async def main() -> None:
+        allowed = {("console", "allowed_origins"): ["Horizon.example", "::1"]}
+        async with desk(allowed) as d:
+            for page in ("http://horizon.example", "http://horizon.example:8080", "http://[::1]:8080"):
+                async with await d.open(origin=page):
+                    pass
+            for other in (
+                "https://horizon.example",
+                "http://x.horizon.example",
+                "http://horizon.example.evil",
+                "http://[x",
+            ):
+                assert (await d.refused(await d.url(), origin=other)).response.status_code == 403
 
     run(main())
 

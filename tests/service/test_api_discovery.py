@@ -41,12 +41,45 @@ def test_version_documents_need_no_token_and_link_to_themselves() -> None:
 
 def test_links_follow_the_address_that_the_client_used() -> None:
     async def main() -> None:
-        async with running_cloud() as cloud:
+        async with running_cloud({("api", "trusted_proxies"): ["127.0.0.0/8"]}) as cloud:
             headers = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "cloud.example", "X-Forwarded-Prefix": "/kn"}
             found = (await cloud.http.get("/compute/v2.1", headers=headers)).json()["version"]
             assert found["links"][0]["href"] == "https://cloud.example/kn/compute/v2.1/"
             index = (await cloud.http.get("/", headers={"Host": "[::1]:99"})).json()
             assert index["services"]["compute"] == "http://[::1]:99/compute/v2.1"
+
+    run(main())
+
+
+def test_links_follow_no_header_that_only_a_proxy_may_set() -> None:
+    async def main() -> None:
+        async with running_cloud() as cloud:
+            headers = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example", "X-Forwarded-Prefix": "/kn"}
+            found = (await cloud.http.get("/compute/v2.1", headers=headers)).json()["version"]
+            assert found["links"][0]["href"] == "http://box/compute/v2.1/"
+
+    run(main())
+
+
+def test_a_host_that_is_none_of_ours_is_refused() -> None:
+    async def main() -> None:
+        async with running_cloud() as cloud:
+            for host, status in (
+                ("box", 200),
+                ("BOX:8774", 200),
+                ("localhost:1", 200),
+                ("192.0.2.7", 200),
+                ("[2001:db8::1]:8774", 200),
+                ("evil.example", 400),
+                ("box.evil.example", 400),
+                ("a b", 400),
+                ("", 400),
+            ):
+                reply = await cloud.http.get("/healthz", headers={"Host": host})
+                assert reply.status_code == status, host
+            assert (
+                "allowed_hosts" in (await cloud.http.get("/", headers={"Host": "evil"})).json()["badRequest"]["message"]
+            )
 
     run(main())
 
@@ -209,6 +242,17 @@ def test_no_token_or_a_bad_one_is_401(path: str) -> None:
                 reply = await cloud.http.get(path, headers=headers)
                 assert message(reply, 401, "error")
                 assert "Keystone" in reply.headers["WWW-Authenticate"]
+
+    run(main())
+
+
+def test_a_path_that_identity_does_not_have_is_404_without_a_token() -> None:
+    async def main() -> None:
+        async with running_cloud() as cloud:
+            for path in ("/identity/v3/nothing", "/identity/v3/users/x/nothing", "/nothing", "/compute/nothing"):
+                assert (await cloud.http.get(path)).status_code == 404, path
+            refused = await cloud.http.get("/identity/v3/nothing", headers={"X-Auth-Token": "junk"})
+            assert message(refused, 401, "error")
 
     run(main())
 

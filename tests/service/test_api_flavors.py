@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an operator makes of flavors: descriptions, extra specs, flavors for some projects only."""
 
+from itertools import product
 from typing import Any
 
 import pytest
 
 from kilonova.api.compute import flavor_extras
+from kilonova.api.compute.flavors import SORT_KEYS
 from kilonova.api.microversion import v2
 from kilonova.db.readers.identity import Project
 from kilonova.db.writers import identity
@@ -48,11 +50,30 @@ def test_the_description_is_all_that_changes() -> None:
             assert (await api.json("/flavors/1"))["flavor"] == changed.json()["flavor"]
             assert (await put({"flavor": {"description": None}})).json()["flavor"] == before
             assert (await put({"flavor": {"description": ""}})).json()["flavor"]["description"] == ""
-            for bad in ({}, {"description": "x" * 256}, {"name": "x"}, {"description": "\x07"}):
+            for bad in ({}, {"description": "x" * 65536}, {"name": "x"}, {"description": "\x07"}):
                 assert message(await put({"flavor": bad}), 400, "badRequest")
             assert message(await put({"flavor": {"description": "x"}}, api.at("2.54")), 405, "badMethod")
             assert message(await put({"flavor": {"description": "x"}}, api.as_("member")), 403, "forbidden")
             assert (await api.compute("PUT", "/flavors/none", {"flavor": {"description": "x"}})).status_code == 404
+
+    run(main())
+
+
+def test_every_sort_key_page_by_page() -> None:
+    async def main() -> None:
+        async with running_api() as api:
+            for body in ({"ram": 64, "vcpus": 7, "disk": 0}, {"ram": 64, "vcpus": 1, "disk": 9, "description": "x"}):
+                flavor = {"name": str(body), "id": "auto", "os-flavor-access:is_public": False, **body}
+                assert (await api.compute("POST", "/flavors", {"flavor": flavor})).status_code == 200
+            for key, direction in product(SORT_KEYS, ("asc", "desc")):
+                asked = f"/flavors?is_public=None&sort_key={key}&sort_dir={direction}"
+                whole = [flavor["id"] for flavor in (await api.json(asked))["flavors"]]
+                pages: list[str] = []
+                after = "&limit=3"
+                while some := (await api.json(asked + after))["flavors"]:
+                    pages += [flavor["id"] for flavor in some]
+                    after = f"&limit=3&marker={pages[-1]}"
+                assert pages == whole, asked
 
     run(main())
 
@@ -181,6 +202,9 @@ def test_a_flavor_for_some_projects_only() -> None:
 
             assert message(await act("addTenantAccess", "p-friend"), 409, "conflictingRequest")
             assert message(await act("addTenantAccess", "p-friend", "1"), 409, "conflictingRequest")
+            for version, code in (("2.7", 409), ("2.6", 200)):
+                given = {"addTenantAccess": {"tenant": "p-friend"}}
+                assert (await api.at(version).compute("POST", "/flavors/1/action", given)).status_code == code
             assert message(await act("addTenantAccess", "p-nobody"), 400, "badRequest")
             assert message(await act("removeTenantAccess", "p-nobody"), 404, "itemNotFound")
             assert message(await act("addTenantAccess", "p-friend", "none"), 404, "itemNotFound")

@@ -109,6 +109,14 @@ def test_services_and_an_operators_word() -> None:
             }  # fmt: skip
             assert (service["status"], service["state"], service["zone"]) == ("enabled", "up", "nova")
             assert await api.json("/os-services?host=mars") == {"services": []}
+            every = (await api.json("/os-services"))["services"]
+            assert [one["binary"] for one in every] == ["nova-compute", "nova-conductor", "nova-scheduler"]
+            conductor = await only(api, "/os-services?binary=nova-conductor", "services")
+            assert (conductor["host"], conductor["zone"], conductor["state"]) == ("box1", "internal", "up")
+            assert conductor == {**every[1], "updated_at": conductor["updated_at"]}
+            for method, more in (("PUT", {"json": {"status": "disabled"}}), ("DELETE", {})):
+                reply = await api.compute(method, f"/os-services/{conductor['id']}", **more)
+                assert "Only nova-compute services" in message(reply, 400, "badRequest")
             path = f"/os-services/{service['id']}"
 
             async def put(body: Any, status: int = 200) -> Any:
@@ -136,9 +144,9 @@ def test_services_before_2_53() -> None:
     async def main() -> None:
         async with running_api() as api:
             old = api.at("2.52")
-            service = await only(old, "/os-services", "services")
+            service = await only(old, "/os-services?binary=nova-compute", "services")
             assert isinstance(service["id"], int)
-            assert "forced_down" not in await only(api.at("2.10"), "/os-services", "services")
+            assert "forced_down" not in await only(api.at("2.10"), "/os-services?binary=nova-compute", "services")
             who = {"host": "box1", "binary": "nova-compute"}
 
             async def put(verb: str, **more: Any) -> Any:
@@ -147,12 +155,13 @@ def test_services_before_2_53() -> None:
             assert (await put("disable")).json()["service"] == {**who, "status": "disabled"}
             reply = await put("disable-log-reason", disabled_reason="why")
             assert reply.json()["service"] == {**who, "status": "disabled", "disabled_reason": "why"}
-            assert (await only(old, "/os-services", "services"))["disabled_reason"] == "why"
+            assert (await only(old, "/os-services?binary=nova-compute", "services"))["disabled_reason"] == "why"
             assert (await put("enable")).json()["service"] == {**who, "status": "enabled"}
             assert (await put("force-down", forced_down=True)).json()["service"] == {**who, "forced_down": True}
             assert (await put("disable-log-reason")).status_code == 400
             assert (await put("force-down")).status_code == 400
             assert (await put("enable", host="mars")).status_code == 404
+            assert (await put("enable", binary="nova-conductor")).status_code == 400
             assert message(await put("dance"), 404, "itemNotFound") == "Unknown action: dance."
             assert (await api.at("2.10").compute("PUT", "/os-services/force-down", who)).status_code == 404
             assert (await api.compute("PUT", "/os-services/enable", {"status": "enabled"})).status_code == 400
@@ -165,8 +174,16 @@ def test_availability_zones() -> None:
         async with running_api() as api:
             zone = await only(api.as_("member"), "/os-availability-zone", "availabilityZoneInfo")
             assert zone == {"zoneName": "nova", "zoneState": {"available": True}, "hosts": None}
-            detail = await only(api, "/os-availability-zone/detail", "availabilityZoneInfo")
-            assert detail["hosts"]["box1"]["nova-compute"].keys() == {"active", "available", "updated_at"}
+            detail = (await api.json("/os-availability-zone/detail"))["availabilityZoneInfo"]
+            zones = {one["zoneName"]: one["hosts"] for one in detail}
+            assert len(zones) == len(detail) == 2  # each once
+            assert zones["nova"]["box1"]["nova-compute"].keys() == {"active", "available", "updated_at"}
+            assert zones["internal"]["box1"].keys() == {"nova-conductor", "nova-scheduler"}
+            service = await only(api, "/os-services?binary=nova-compute", "services")
+            await api.compute("PUT", f"/os-services/{service['id']}", {"status": "disabled"})
+            detail = (await api.json("/os-availability-zone/detail"))["availabilityZoneInfo"]
+            (nova,) = [one for one in detail if one["zoneName"] == "nova"]
+            assert nova == {"zoneName": "nova", "zoneState": {"available": False}, "hosts": None}
 
     run(main())
 
@@ -181,7 +198,7 @@ def test_uptime_is_the_hosts_own_word() -> None:
             assert shown.keys() == {"id", "hypervisor_hostname", "state", "status", "uptime"}
             # As clients take it apart.
             assert re.match(r"\s*(.+)\sup\s+(.+),\s+(.+)\susers?,\s+load average:\s(.+)", shown["uptime"])
-            service = await only(api, "/os-services", "services")
+            service = await only(api, "/os-services?binary=nova-compute", "services")
             await api.compute("PUT", f"/os-services/{service['id']}", {"forced_down": True})
             assert "unavailable" in message(await api.compute("GET", path), 400, "badRequest")
             assert (await api.compute("GET", f"/os-hypervisors/{NOTHING}/uptime")).status_code == 404
@@ -206,7 +223,7 @@ def test_a_service_that_is_down_can_be_forgotten() -> None:
         async with running_api() as api:
             image = await api.image()
             server_id = await api.server(image)
-            service = await only(api, "/os-services", "services")
+            service = await only(api, "/os-services?binary=nova-compute", "services")
             path = f"/os-services/{service['id']}"
 
             async def refused(status: int, key: str) -> str:
@@ -222,10 +239,11 @@ def test_a_service_that_is_down_can_be_forgotten() -> None:
             assert await refused(404, "itemNotFound")
             assert (await api.compute("DELETE", "/os-services/1")).status_code == 400
             assert (await api.at("2.52").compute("DELETE", "/os-services/1")).status_code == 404
+            assert (await api.at("2.52").compute("DELETE", "/os-services/box1")).status_code == 400
             assert (await api.as_("member").compute("DELETE", path)).status_code == 403
             # It was not dead at all: it registers as a new one, tells what it has, and serves.
             await until(lambda: hypervisors(api))
-            assert (await only(api, "/os-services", "services"))["id"] != service["id"]
+            assert (await only(api, "/os-services?binary=nova-compute", "services"))["id"] != service["id"]
             await api.server(image)
 
     run(main())
@@ -237,6 +255,6 @@ def test_extensions_are_what_is_served() -> None:
             listed = (await api.json("/extensions"))["extensions"]
             assert {"os-aggregates", "os-keypairs"} <= {one["alias"] for one in listed}
             assert (await api.json("/extensions/os-keypairs"))["extension"] in listed
-            assert message(await api.compute("GET", "/extensions/os-hosts"), 404, "itemNotFound")
+            assert message(await api.compute("GET", "/extensions/os-networks"), 404, "itemNotFound")
 
     run(main())

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.make import run
-from tests.service.api import Api, message, running_api
+from tests.service.api import Api, running_api
 
 NEW, OLD = (f"application/openstack-images-v2.{n}-json-patch" for n in (1, 0))
 
@@ -49,19 +49,6 @@ def test_what_no_owner_can_be(value: Any) -> None:
             image_id = await api.image()
             reply = await patched(api, image_id, {"op": "replace", "path": "/owner", "value": value})
             assert reply.status_code == 400, reply.text
-
-    run(main())
-
-
-def test_no_project_is_let_in_one_by_one() -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            path, member = f"/image/v2/images/{await api.image()}/members", api.as_("member")
-            assert (await api.call("GET", path)).json()["members"] == []
-            refused = await api.call("POST", path, json={"member": "p-other"})
-            assert "not shared with single projects" in message(refused, 403, "forbidden")
-            assert (await member.call("GET", path)).status_code == 404
-            assert (await member.call("POST", path, json={"member": "p-other"})).status_code == 404
 
     run(main())
 

@@ -122,6 +122,36 @@ def test_a_server_on_the_networks_that_it_names() -> None:
     run(main())
 
 
+def test_a_fixed_ip_is_refused_only_when_taken_foreign_or_no_address_of_the_network() -> None:
+    async def main() -> None:
+        async with running_api(LAN) as api:
+            image, ids = await api.image(), await network_ids(api)
+
+            def on(name: str, fixed_ip: str) -> dict[str, Any]:
+                return {"networks": [{"uuid": ids[name], "fixed_ip": fixed_ip}]}
+
+            chosen = await api.server(image, **on("lan", "192.0.2.11"))
+            assert (await api.json(f"/servers/{chosen}/ips/lan"))["lan"][0]["addr"] == "192.0.2.11"
+            for fixed_ip, words in (
+                ("192.0.2.11", "already in use"),
+                ("192.0.2.1", "not one that servers are given"),
+                ("192.0.2.99", "not one that servers are given"),
+                ("10.9.9.9", "not a valid ip address for network"),
+            ):
+                assert words in message(await api.create(image, **on("lan", fixed_ip)), 400, "badRequest")
+            several = await api.create(image, **on("lan", "192.0.2.10"), min_count=2)
+            assert "max_count cannot be greater than 1" in message(several, 400, "badRequest")
+
+            both = [{"uuid": ids["kilonova"]}, {"uuid": ids["lan"], "fixed_ip": "192.0.2.10"}]
+            second = await api.server(image, networks=both)
+            assert (await api.json(f"/servers/{second}/ips/lan"))["lan"][0]["addr"] == "192.0.2.10"
+            await api.compute("DELETE", f"/servers/{chosen}")
+            await api.until(chosen, "GONE")
+            await api.server(image, **on("lan", "192.0.2.11"))
+
+    run(main())
+
+
 def test_ports_and_groups_are_a_projects_own() -> None:
     async def main() -> None:
         async with running_api() as api:
@@ -169,6 +199,7 @@ def test_what_clients_ask_besides() -> None:
             assert (await read(api, "/availability_zones"))["availability_zones"][0]["name"] == "nova"
             aliases = [entry["alias"] for entry in (await read(api, "/extensions"))["extensions"]]
             assert "security-group" in aliases
+            assert "availability_zone" not in aliases  # by it clients list each of Compute's zones once more
             assert (await read(api, "/extensions/net-mtu"))["extension"]["alias"] == "net-mtu"
             assert (await api.call("GET", "/network/v2.0/extensions/router")).status_code == 404
             rules = (await read(api, "/security-group-rules", direction="egress"))["security_group_rules"]

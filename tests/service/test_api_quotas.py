@@ -152,7 +152,7 @@ def test_quota_sets_by_microversion() -> None:
                     for limit in shown.values():
                         assert isinstance(limit, int) or limit.keys() == {"limit", "in_use", "reserved"}
             shown = await own(member.at("2.1"))
-            assert (shown["instances"], shown["cores"], shown["ram"], shown["injected_files"]) == (10, 20, 51200, 0)
+            assert (shown["instances"], shown["cores"], shown["ram"], shown["injected_files"]) == (10, 20, 51200, 5)
             assert shown["fixed_ips"] == -1
 
     run(main())
@@ -235,7 +235,13 @@ def test_the_default_class_wins_over_the_configuration_and_a_projects_own_over_i
             assert (await member.json("/os-quota-sets/p-other/defaults"))["quota_set"]["ram"] == 512
             assert (await member.json("/limits"))["limits"]["absolute"]["maxTotalCores"] == 7
             message(await admin.compute("PUT", path, {"quota_class_set": {"fixed_ips": 1}}), 400, "badRequest")
-            message(await admin.compute("GET", "/os-quota-class-sets/other"), 404, "itemNotFound")
+            other = "/os-quota-class-sets/other"
+            assert (await admin.json(other))["quota_class_set"] == {**shown, "id": "other"}
+            changed = await admin.compute("PUT", other, {"quota_class_set": {"cores": 3}})
+            assert changed.json()["quota_class_set"]["cores"] == 3
+            assert (await admin.json(other))["quota_class_set"] == {**shown, "id": "other", "cores": 3}
+            assert (await own(member))["cores"] == 7
+            assert (await admin.compute("GET", f"/os-quota-class-sets/{'c' * 59}")).status_code == 400
             assert (await member.compute("GET", path)).status_code == 403
             assert (await member.compute("PUT", path, {"quota_class_set": {}})).status_code == 403
 
@@ -294,7 +300,7 @@ def test_a_resize_takes_the_difference_and_gives_back_what_it_did_not_need() -> 
                 assert await used() == left
             assert (await act("resize", {"flavorRef": "tall"})).status_code == 202
             await api.until(server_id, "VERIFY_RESIZE")
-            assert await used() == (2, 4, 640)
+            assert await used() == (2, 2, 640)  # the new size, fewer cores and more memory, before it is confirmed
             await api.compute("DELETE", f"/servers/{server_id}")
             await api.until(server_id, "GONE")
             assert await used() == (1, 1, 128)

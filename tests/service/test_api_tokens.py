@@ -171,6 +171,13 @@ def test_a_credential_has_some_roles_of_its_user_and_never_more() -> None:
             full = await by_credential(api, await credential(ann, ann_id, name="full"))
             await grant(api, home, ann_id, "admin")
             assert (await full.compute("GET", "/os-services")).status_code == 403
+            # The user gives what he has by now, and a credential what it has itself.
+            await credential(ann, ann_id, name="newer", roles=[{"name": "admin"}])
+            free = await by_credential(
+                api, await credential(ann, ann_id, name="free", roles=[{"name": "reader"}], unrestricted=True)
+            )
+            assert "admin" in await credential(free, ann_id, 400, name="y", roles=[{"name": "admin"}])
+            assert "member" in await credential(free, ann_id, 400, name="y", roles=[{"name": "member"}])
             await grant(api, home, ann_id, "admin", "DELETE")
             await grant(api, home, ann_id, "member", "DELETE")
             assert await status(full) == 401

@@ -168,3 +168,20 @@ def test_who_may_ask_and_what_cannot_be_asked() -> None:
             assert (await api.compute("GET", spoken)).status_code == 200
 
     run(main())
+
+
+def test_the_window_is_told_as_it_was_given_and_ends_now() -> None:
+    async def main() -> None:
+        async with running_api() as api:
+            await served(api, FIRST, hour(0))
+            day = await of(api, "?start=2026-03-04T00:00:00.123456&end=2026-03-05T06:07:08.9")
+            assert (day["start"], day["stop"]) == ("2026-03-04T00:00:00.123456", "2026-03-05T06:07:08.900000")
+            early = api.cloud.clock.now()
+            so_far = await of(api, "?start=2026-03-04T00:00:00&end=2999-01-01T00:00:00")
+            stop = datetime.fromisoformat(so_far["stop"]).replace(tzinfo=UTC)
+            assert early <= stop <= api.cloud.clock.now()
+            assert hours(so_far)[FIRST] == (stop - hour(0)) / timedelta(hours=1)
+            later = await of(api, "?start=2998-01-01T00:00:00&end=2999-01-01T00:00:00")
+            assert hours(later) == {FIRST: 0}
+
+    run(main())

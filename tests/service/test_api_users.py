@@ -93,7 +93,13 @@ def test_projects_are_made_changed_and_deleted() -> None:
             one = f"/projects/{made['id']}"
             assert (await identity(api, "GET", one))["project"] == made
             assert message(await api.call("POST", "/identity/v3/projects", json={"project": asked}), 409, "error")
-            for wrong in ({"tags": ["x"]}, {"parent_id": made["id"]}, {"is_domain": True}, {"name": "x" * 65}):
+            for wrong in (
+                {"tags": ["x,y"]},
+                {"options": {"immutable": True}},
+                {"parent_id": made["id"]},
+                {"is_domain": True},
+                {"name": "x" * 65},
+            ):
                 await identity(api, "POST", "/projects", {"project": {**asked, "name": "new", **wrong}}, 400)
             changed = (await identity(api, "PATCH", one, {"project": {"name": "www"}}))["project"]
             assert changed == {**made, "name": "www"}

@@ -37,8 +37,11 @@ from tests import make
 from tests.simulation.virtual import run_virtually
 from tests.simulation.world import World, simulated
 
-WITHOUT_A_VERB = frozenset({"os-getConsoleOutput", "os-getSerialConsole", "os-getVNCConsole", "restore", "migrate"})
-"""Actions that only read, and one that is never possible."""
+WITHOUT_A_VERB = frozenset(
+    {"os-getConsoleOutput", "os-getSerialConsole", "os-getVNCConsole", "restore", "migrate", "os-migrateLive"}
+    | {"evacuate", "addSecurityGroup", "removeSecurityGroup", "injectNetworkInfo", "resetNetwork"}
+)
+"""Actions that only read or change nothing, and some that are never possible."""
 
 NAMES: Mapping[str, Verb] = {"forceDelete": Verb.DELETE}
 """Actions called otherwise than their verb, but for the prefix."""
@@ -137,9 +140,12 @@ Trace = tuple[Instance, list[Action], list[ComputeNode]]
 
 
 def trace(connection: sa.Connection, instance_id: InstanceId) -> Trace:
-    """Everything that a refusal must leave as it is."""
+    """Everything that a refusal must leave as it is (the watchdog counts an action's time meanwhile)."""
     instance = read_servers.with_deleted(connection, instance_id)
-    return instance, read_actions.of_instance(connection, instance_id), read_hosts.list_nodes(connection)
+    actions = [
+        replace(one, counted_at=None, deadline=make.NOW) for one in read_actions.of_instance(connection, instance_id)
+    ]
+    return instance, actions, read_hosts.list_nodes(connection)
 
 
 async def ask(world: World, instance: Instance, action: str, image_id: str, token: str | None = None) -> int:

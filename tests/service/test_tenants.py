@@ -58,6 +58,7 @@ class World:
             ),
             f"{COMPUTE}/os-keypairs?user_id={one['user']}",
             f"{IMAGE}/images/{one['image']}",
+            f"{IMAGE}/images/{one['image']}/members",
             f"{COMPUTE}/os-server-groups/{one['group']}",
             f"{COMPUTE}/os-quota-sets/{one['project']}/detail",
             *(f"{ours}{more}" for more in ("", "/application_credentials")),
@@ -79,6 +80,8 @@ async def world() -> AsyncGenerator[World]:
         # Before the owner's: the first address of a network is no secret.
         elsewhere = await stranger.server(await stranger.image(name="image"), name="server")
         image = await owner.image(name="private picture")
+        # With a third project, so that there is a membership that is nobody else's to see.
+        await owner.call("POST", f"{IMAGE}/images/{image}/members", json={"member": "third project"})
         key = await owner.compute("POST", "/os-keypairs", {"keypair": {"name": "own-key"}})
         assert key.status_code == 201
         group = {"server_group": {"name": "own-group", "policy": "soft-affinity"}}
@@ -137,17 +140,24 @@ PARAMS: Mapping[tuple[str, str], Param] = {
     (COMPUTE, "aggregate_id"): shared("1"),
     (COMPUTE, "migration_id"): shared("1"),
     (COMPUTE, "class_id"): shared("default"),
+    (COMPUTE, "volume_id"): shared(UNKNOWN_UUID),
+    (COMPUTE, "host"): shared("box1"),
+    (COMPUTE, "before"): shared("2026-01-01 00:00:00"),
     (COMPUTE, "alias"): shared("os-consoles"),
     (COMPUTE, "group_id"): own("group"),
     (COMPUTE, "project_id"): own("project", UNKNOWN_HEX),
     (COMPUTE, "image_id"): own("image"),
     (IMAGE, "image_id"): own("image"),
     (IMAGE, "tag"): shared("own-tag"),
+    (IMAGE, "member_id"): own("project", UNKNOWN_HEX),
     (IDENTITY, "user_id"): own("user", UNKNOWN_HEX),
     (IDENTITY, "project_id"): own("project", UNKNOWN_HEX),
     (IDENTITY, "credential_id"): own("credential", UNKNOWN_HEX),
     (IDENTITY, "limit_id"): own("limit", UNKNOWN_HEX),
     (IDENTITY, "role_id"): shared(UNKNOWN_HEX),
+    (IDENTITY, "implied_role_id"): shared(UNKNOWN_HEX),
+    (IDENTITY, "group_id"): shared(UNKNOWN_HEX),
+    (IDENTITY, "tag"): shared("own-tag"),
     (IDENTITY, "domain_id"): shared("default"),
     (IDENTITY, "service_id"): shared(UNKNOWN_HEX),
     (IDENTITY, "endpoint_id"): shared(UNKNOWN_HEX),

@@ -61,7 +61,7 @@ BODIES: Mapping[str, Any] = {
 }
 """By the model's name, where the smallest that the schema allows is refused."""
 
-ADMINS = (Role.ADMIN, Role.IDENTITY_ADMIN)
+ADMINS = (Role.ADMIN, Role.IDENTITY_ADMIN, Role.SYSTEM_READER, Role.DOMAIN_READER)
 WITHOUT_BODY = (Role.ANYBODY, *ADMINS)
 """Whoever is not let in is not read."""
 

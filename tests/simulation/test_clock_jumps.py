@@ -75,7 +75,8 @@ def test_a_build_goes_on_and_its_deadline_stays_as_far_away(tmp_path: Path, jump
             for action in await world.db.read(read_actions.all_open):
                 left = action.deadline - world.clock.now()
                 gone = timedelta(seconds=50.1 if action.instance_id == before else 30)
-                assert abs(left - (patience - gone)) < timedelta(seconds=2), (action.verb, left)
+                # (the moments since the last look are not counted)
+                assert abs(left - (patience - gone)) < timedelta(seconds=7), (action.verb, left)
             assert (await server(world, before))["status"] == "BUILD"
             thawed.set()
             await becomes(world, before, "ACTIVE", within_s=60)
@@ -96,7 +97,7 @@ def test_a_jump_that_could_not_be_recorded_is_not_forgotten(tmp_path: Path) -> N
             write, refused = world.db.write, list[str]()
 
             async def refuse(fn: Any, *args: Any, **words: Any) -> Any:
-                if fn is watchdog.move_deadlines and len(refused) < 2:
+                if fn is watchdog.count_time and len(refused) < 2:
                     refused.append("The disk is not there yet.")
                     raise DatabaseUnavailable(refused[-1])
                 return await write(fn, *args, **words)

@@ -18,6 +18,8 @@ import pytest
 
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
+from kilonova.db.readers import instances as read_instances
+from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import PowerState
 from tests.simulation.virtual import run_virtually
 from tests.simulation.world import World, check_quotas, simulated
@@ -184,6 +186,9 @@ async def check(story: Story) -> None:
     listed = (await world.http.get("/compute/v2.1/servers/detail")).json()["servers"]
     assert {s["id"]: s["status"] for s in listed} == {i: one.status for i, one in story.expected.items()}
     guests = [(name, i, guest) for name, machine in world.machines.items() for i, guest in machine.guests.items()]
+    for server_id, one in story.expected.items():
+        kept = await world.db.read(read_instances.get, InstanceId(server_id))
+        assert (kept.desired_power is PowerState.RUNNING) == one.runs, (server_id, one, kept.desired_power)
     there = [i for i, one in story.expected.items() if one.status != SHELVED]
     assert Counter(i for _, i, _ in guests) == Counter(there)
     assert not any(guest.snapshots for _, _, guest in guests)
@@ -225,10 +230,12 @@ async def check_images(story: Story) -> None:
 
 
 async def run_story(
-    seed: int, state: Path, *, loss: float, doubling: float, killings: int, cut_off: float = 0.0
+    seed: int, state: Path, *, loss: float, doubling: float, killings: int, cut_off: float = 0.0, late: float = 0.0
 ) -> list[str]:
     async with AsyncExitStack() as stack:
-        world = await stack.enter_async_context(simulated(seed, state, hosts=HOSTS, loss=loss, doubling=doubling))
+        world = await stack.enter_async_context(
+            simulated(seed, state, hosts=HOSTS, loss=loss, doubling=doubling, late=late)
+        )
         world.cut_off = cut_off
         story = Story(world, seed)
         await world.until(lambda: serving(world), within_s=120)
@@ -267,6 +274,12 @@ def test_nor_do_processes_that_die_and_come_back(seed: int, tmp_path: Path) -> N
 def test_nor_do_driver_calls_that_are_cut_off_and_happen_late(seed: int, tmp_path: Path) -> None:
     """Also when the process that made the call is dead by then."""
     run_virtually(run_story(seed, tmp_path, loss=0.03, doubling=0.03, killings=4, cut_off=0.15))
+
+
+@pytest.mark.parametrize("seed", range(300, 306))
+def test_nor_do_messages_that_come_after_their_sender_has_asked_again(seed: int, tmp_path: Path) -> None:
+    """And after it has died: what a dead process has said is not taken for the word of the one that lives."""
+    run_virtually(run_story(seed, tmp_path, loss=0.02, doubling=0.02, killings=4, late=0.08))
 
 
 def test_the_same_seed_is_the_same_run(tmp_path: Path) -> None:

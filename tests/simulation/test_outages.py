@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from structlog.testing import capture_logs
 
 from kilonova.conductor import hosts
@@ -274,3 +275,68 @@ def test_what_the_watchdog_ends_is_counted(tmp_path: Path) -> None:
         assert world.metrics.value("kilonova_overdue_actions_total") == 1
 
     play(tmp_path, test)
+
+
+def test_a_short_outage_of_the_only_hypervisor_fails_no_create(tmp_path: Path) -> None:
+    """Its host is out of service for seconds; or the whole service has just started, and nobody has registered yet."""
+
+    async def test(world: World) -> None:
+        await world.hosts["b"].kill()
+        image_id = await image(world)
+        await world.clock.sleep(2 * world.settings.default.service_down_time)
+        lose(world, "a")
+        await in_service(world, "a", False)
+        waits = await create(world, "s1", image_id)
+        await world.clock.sleep(1)
+        path = f"/compute/v2.1/servers/{waits}/os-instance-actions"
+        (shown,) = (await world.http.get(path)).json()["instanceActions"]
+        assert shown["message"] == "Waiting for a host: its hypervisor does not answer."
+        world.machines["a"].come_back()
+        await active(world, waits, within_s=10)
+        lose(world, "a")
+        await in_service(world, "a", False)
+        begun, lost = world.clock.monotonic(), await create(world, "s2", image_id)
+        await world.until(lambda: has_status(world, lost, "ERROR"), within_s=120)
+        assert world.clock.monotonic() - begun >= world.settings.conductor.host_wait
+        world.machines["a"].come_back()
+
+    play(tmp_path, test)
+
+
+def test_a_create_is_not_too_early_for_a_cloud_that_starts(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with simulated(7, tmp_path, hosts=("a",), loss=0, doubling=0.2) as world:
+            early = await create(world, "s1", await image(world))
+            await active(world, early, within_s=30)
+
+    run_virtually(main())
+
+
+def test_a_watch_that_fails_in_each_round_keeps_no_other_watch_from_its_rounds(tmp_path: Path) -> None:
+    """The database holds an action whose row cannot even be fetched."""
+
+    async def test(world: World) -> None:
+        odd = await create(world, "s1", await image(world))
+        await active(world, odd, within_s=60)
+
+        def spoil(connection: sa.Connection) -> None:
+            actions = sa.table("actions", sa.column("params"), sa.column("state"), sa.column("host"))
+            connection.execute(sa.update(actions).values(params="{", state="open", host="nowhere"))
+
+        await world.db.write(spoil)
+        with capture_logs() as said:
+            await world.hosts["b"].kill()
+            await world.clock.sleep(world.settings.default.service_down_time + 30)
+        assert {line["task"] for line in said if line["event"] == "periodic task failed"} == {"watchdog"}
+        assert (await service(world, "b")).up is False
+
+    play(tmp_path, test)
+
+
+async def active(world: World, server_id: str, within_s: float) -> None:
+    await world.until(lambda: has_status(world, server_id, "ACTIVE"), within_s=within_s)
+
+
+async def has_status(world: World, server_id: str, wanted: str) -> bool:
+    found: str = (await world.http.get(f"/compute/v2.1/servers/{server_id}")).json()["server"]["status"]
+    return found == wanted

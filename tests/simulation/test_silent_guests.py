@@ -24,6 +24,7 @@ def play(tmp_path: Path, count: int, test: Callable[[World, list[str]], Awaitabl
             servers = [await create(world, f"s{n}", image_id) for n in range(count)]
             for server in servers:
                 await shows(world, server, "ACTIVE")
+            await world.clock.sleep(10)  # the bulk read of the host's start has ended
             await test(world, servers)
 
     run_virtually(main())

@@ -76,21 +76,29 @@ class SimClock:
         return self._random.randbytes(n_bytes).hex()
 
 
+LATE_S = (6.0, 60.0)
+"""How late a late copy comes: after its sender has asked again, and after what it asked for was done."""
+
 MOST_LOST = 3
 """Attempts of one call that lose a message in a row.  A caller tries four times: what then fails, fails honestly, and
 is no story of an accepted request any more."""
 
 
 class Network:
-    """Decides over each message.  `loss` and `doubling` are probabilities, delays are up to `delay_s` seconds."""
+    """Decides over each message.  `loss`, `doubling` and `late` are probabilities, delays are up to `delay_s` seconds;
+    of a host's message that is `late` a second copy comes when nobody waits for it any more, in half of the cases
+    without the first."""
 
-    def __init__(self, random: Random, *, loss: float, doubling: float, delay_s: float) -> None:
+    def __init__(self, random: Random, *, loss: float, doubling: float, delay_s: float, late: float = 0.0) -> None:
         self._random, self._loss, self._doubling, self._delay_s = random, loss, doubling, delay_s
+        self._late = late
         self.trace: list[str] = []
         self._lost: Counter[str] = Counter()
         """By subject, since the last reply that arrived."""
 
     def fate(self, subject: str) -> Fate:
+        if self._late and subject.startswith("conductor.host.") and self._random.random() < self._late:
+            return self._much_later(subject)
         roll = self._random.random()
         copies = 0 if roll < self._loss else 2 if roll < self._loss + self._doubling else 1
         asked = subject.removeprefix("reply.")
@@ -102,6 +110,14 @@ class Network:
             self._lost[asked] = 0
         self.trace.append(f"{asyncio.get_running_loop().time():.6f} {subject} x{copies}")
         return Fate(tuple(self._random.uniform(0.0001, self._delay_s) for _ in range(copies)))
+
+    def _much_later(self, subject: str) -> Fate:
+        later = self._random.uniform(*LATE_S)
+        first = self._random.random() < 0.5 or self._lost[subject] >= MOST_LOST
+        if not first:
+            self._lost[subject] += 1
+        self.trace.append(f"{asyncio.get_running_loop().time():.6f} {subject} late")
+        return Fate((self._random.uniform(0.0001, self._delay_s), later) if first else (later,))
 
 
 def run_virtually(main: Coroutine[Any, Any, T]) -> T:

@@ -22,7 +22,7 @@ from kilonova.api.policy import Policy
 from kilonova.api.room import Room
 from kilonova.api.rules import RULES
 from kilonova.api.standings import Standings
-from kilonova.base.errors import InvalidState
+from kilonova.base.errors import HostSuperseded, HostTaken, InvalidState, RpcTimeout
 from kilonova.base.failpoints import Failpoints
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
@@ -42,6 +42,7 @@ from kilonova.images.store import ImageStore
 from kilonova.objects.console import ConsoleStream
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.quota import Usage, held_by
+from kilonova.rpc.bus import Handler
 from kilonova.rpc.memory import MemoryBus, MemoryHub
 from kilonova.rpcapi.compute import ComputeAPI
 from kilonova.rpcapi.conductor import ConductorAPI
@@ -63,13 +64,16 @@ class _NoConsoles:
 
 
 class Process:
-    """One process of the simulated cloud.  `kill` ends it between two of its steps, as SIGKILL would."""
+    """One process of the simulated cloud.  `kill` ends it between two of its steps, as SIGKILL would; `ended` is why it
+    has ended by itself, as a host's does that has lost its host: nobody starts it again."""
 
     def __init__(self, body: Callable[[], Awaitable[None]], tasks: Supervisor) -> None:
         self._body, self._tasks = body, tasks
         self._task: asyncio.Task[Any] | None = None
+        self.ended: HostSuperseded | HostTaken | None = None
 
     def start(self) -> None:
+        self.ended = None
         self._task = self._tasks.spawn("process", self._run())
 
     async def kill(self) -> None:
@@ -78,7 +82,36 @@ class Process:
         await asyncio.wait((self._task,))
 
     async def _run(self) -> None:
-        await self._body()
+        try:
+            await self._body()
+        except* (HostSuperseded, HostTaken) as group:
+            error: BaseException = group
+            while isinstance(error, BaseExceptionGroup):
+                error = error.exceptions[0]
+            assert isinstance(error, HostSuperseded | HostTaken)
+            self.ended = error
+
+
+class _HostBus(MemoryBus):
+    """A host's end of the bus.  While `cut_off` says so, nothing comes or goes."""
+
+    def __init__(self, hub: MemoryHub, clock: SimClock, cut_off: Callable[[], bool]) -> None:
+        super().__init__(hub, clock)
+        self._cut_off = cut_off
+
+    async def request(self, subject: str, payload: bytes, timeout_s: float) -> bytes:
+        if self._cut_off():
+            await asyncio.sleep(timeout_s)
+            raise RpcTimeout(f"No reply from {subject}.")
+        return await super().request(subject, payload, timeout_s)
+
+    async def subscribe(self, subject: str, handler: Handler, *, queue: str | None = None) -> None:
+        async def if_there(subject: str, payload: bytes) -> bytes:
+            if self._cut_off():
+                await asyncio.Event().wait()  # it never comes
+            return await handler(subject, payload)
+
+        await super().subscribe(subject, if_there, queue=queue)
 
 
 class World:
@@ -99,6 +132,9 @@ class World:
         """The probability of a driver call to be cut off with an unknown outcome."""
         self.boots: dict[str, int] = {}
         self.hosts: dict[str, Process] = {}
+        self.managers: dict[str, ComputeManager] = {}
+        self.unreachable: set[str] = set()
+        """Hosts that are cut off from the bus."""
         self.conductor = Process(self._conductor, tasks)
         self.http: httpx.AsyncClient
 
@@ -111,22 +147,25 @@ class World:
                 ComputeAPI(Caller(bus, self.clock)),
                 self.clock,
                 self.settings.conductor,
+                host=HostName("sim"),
                 quotas=self.settings.quota,
                 down_time_s=self.settings.default.service_down_time,
                 resize_confirm_window_s=0,
                 offload_after_s=self.settings.default.shelved_offload_time,
                 failpoints=Failpoints(),
                 metrics=self.metrics,
+                keep_deleted=self.settings.database.keep_deleted,
             )
             await conductor.start(bus, tasks)
             await asyncio.Event().wait()
 
-    def add_host(self, name: str) -> None:
-        """A host that starts now; its machine outlives its process."""
+    def add_host(self, name: str, identity: str = "") -> None:
+        """A host that starts now; its machine outlives its process.  With an `identity` its disk is a copy of that
+        other host's: it bears its name and its node id."""
         self.machines[name] = FakeHypervisor(vcpus=64, memory_mib=256 * 1024, disk_gib=4096)
         self.machines[name].before_call = self._slow
         self.boots[name] = 1
-        self.hosts[name] = Process(lambda: self._host(name), self._tasks)
+        self.hosts[name] = Process(lambda: self._host(name, identity or name), self._tasks)
         self.hosts[name].start()
 
     async def _slow(self, _call: str, _guest: object) -> Exception | None:
@@ -137,11 +176,18 @@ class World:
             return None
         return CutOff(random.uniform(0, 40))
 
-    async def _host(self, name: str) -> None:
+    async def _host(self, name: str, identity: str) -> None:
         async with AsyncExitStack() as stack:
-            bus = await stack.enter_async_context(MemoryBus(self.hub, self.clock))
-            manager = ComputeManager(
-                Identity(HostName(name), f"node-{name}", f"boot-{self.boots[name]}", self.clock.new_id()),
+            bus = await stack.enter_async_context(_HostBus(self.hub, self.clock, lambda: name in self.unreachable))
+            manager = self.managers[name] = ComputeManager(
+                Identity(
+                    HostName(identity),
+                    f"node-{identity}",
+                    f"boot-{name}-{self.boots[name]}",
+                    self.clock.new_id(),
+                    f"state-{name}",
+                    self.clock.monotonic(),
+                ),
                 self.settings,
                 self.clock,
                 load_driver=lambda api: FakeDriver(api, self.settings, hypervisor=self.machines[name]),
@@ -174,6 +220,7 @@ class World:
             clock=self.clock,
             settings=self.settings.api,
             quotas=self.settings.quota,
+            console=self.settings.console,
             consoles=_NoConsoles(),
             console_tokens=ConsoleTokens(self.clock, 600),
             room=Room(self.state, self.workers, self.db, self._tasks),
@@ -216,6 +263,7 @@ def simulated_settings(state: Path) -> Settings:
         ("DEFAULT", "state_path"): str(state),
         ("DEFAULT", "action_poll_interval"): 5.0,
         ("DEFAULT", "shutdown_timeout"): 5.0,
+        ("api", "allowed_hosts"): ["sim"],
     }
     return load(overrides=overrides)
 
@@ -229,10 +277,17 @@ def open_inline(path: Path) -> Database:
 
 @asynccontextmanager
 async def simulated(
-    seed: int, state: Path, *, hosts: Sequence[str], loss: float, doubling: float, delay_s: float = 0.05
+    seed: int,
+    state: Path,
+    *,
+    hosts: Sequence[str],
+    loss: float,
+    doubling: float,
+    delay_s: float = 0.05,
+    late: float = 0.0,
 ) -> AsyncGenerator[World]:
     """A world in which the API answers and the hosts are starting."""
-    network = Network(Random(seed ^ 0x5EED), loss=loss, doubling=doubling, delay_s=delay_s)
+    network = Network(Random(seed ^ 0x5EED), loss=loss, doubling=doubling, delay_s=delay_s, late=late)
     async with AsyncExitStack() as stack:
         clock = SimClock(seed)
         tasks = await stack.enter_async_context(Supervisor(clock))

@@ -13,17 +13,30 @@ from kilonova.api import console_socket
 from kilonova.api.bearer import context_of
 from kilonova.api.body import read_limited, validated
 from kilonova.api.call import Call, Links, Reply
+from kilonova.api.compute.idempotency import HEADER as HEADER_OF_KEY
 from kilonova.api.deps import ApiDeps
+from kilonova.api.edge import Edge
 from kilonova.api.faults import HttpError, answer, fault
 from kilonova.api.image.data import recover
 from kilonova.api.microversion import HEADER, OLD_HEADER, Negotiated, negotiate
 from kilonova.api.query import Query
 from kilonova.api.route import Role, Router, Row, Service
 from kilonova.api.routes import SERVICES
-from kilonova.api.wire import Chunks, ClientGone, base_of, headers_of, segments_of, send_reply
+from kilonova.api.wire import Chunks, ClientGone, base_of, segments_of, send_reply, start_of
 from kilonova.base.clock import new_request_id
-from kilonova.base.context import RequestContext
-from kilonova.base.errors import Forbidden, InvalidInput, KilonovaError, NotFound, TooLarge, Unauthorized
+from kilonova.base.context import CHANGED, RequestContext
+from kilonova.base.errors import (
+    DatabaseUnavailable,
+    Forbidden,
+    InvalidInput,
+    KilonovaError,
+    NotFound,
+    RequestOutcomeUnknown,
+    RpcTimeout,
+    RpcUnavailable,
+    TooLarge,
+    Unauthorized,
+)
 from kilonova.objects.told import to_member
 
 
@@ -54,6 +67,7 @@ class Application:
 
     def __init__(self, deps: ApiDeps, services: Iterable[Service]) -> None:
         self.deps = deps
+        self._edge = Edge(deps.settings)
         self._mounts = {_key(service.prefix): (service, Router(service.rows)) for service in services}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,20 +76,27 @@ class Application:
         elif scope["type"] == "lifespan":
             await _lifespan(receive, send)
         else:
-            await console_socket.serve(scope, receive, send, self.deps)
+            await console_socket.serve(scope, receive, send, self.deps, self._edge)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        CHANGED.set([])
         segments = segments_of(scope)
         service, router = self._mount(segments)
         request = self._request(scope, receive, service, segments)
         head = request.method == "HEAD"
         try:
+            self._edge.check_host(scope, request.headers)
             status, reply = await self._serve(request, service, router)
         except ClientGone:
             return
         except Exception as exc:
             status, reply = _faulty(exc, request, service)
-        await send_reply(send, status, reply, _headers(request, service), head=head)
+        try:
+            start = start_of(status, reply, _headers(request, service))
+        except Exception as exc:  # a header that no header can be: nothing was sent yet
+            status, reply = _faulty(exc, request, service)
+            start = start_of(status, reply, _headers(request, service))
+        await send_reply(send, start, reply, head=head)
 
     def _mount(self, segments: Sequence[str]) -> tuple[Service, Router]:
         for length in (2, 1):
@@ -85,7 +106,7 @@ class Application:
         return self._mounts[()]
 
     def _request(self, scope: Scope, receive: Receive, service: Service, segments: list[str]) -> _Request:
-        headers = headers_of(scope)
+        headers = self._edge.headers(scope)
         rest = segments[len(_key(service.prefix)) :]
         if rest == [""]:  # a service's root answers with and without the slash
             rest = []
@@ -109,7 +130,7 @@ class Application:
         try:
             row, params = router.find(method, request.segments, request.negotiated.version)
         except (NotFound, HttpError):
-            if not service.open:
+            if not service.open and not (service.identity and not request.headers.get("x-auth-token")):
                 await self._authenticate(request)
                 _refuse_bad_version(request)
             raise
@@ -175,7 +196,7 @@ def _check_query(row: Row, query: Query, request: _Request) -> None:
 
 
 def _faulty(exc: Exception, request: _Request, service: Service) -> tuple[int, Reply]:
-    status, message, headers = answer(exc, request.id)
+    status, message, headers = answer(_honest(exc), request.id, repeatable=_is_repeatable(request, service))
     if isinstance(exc, KilonovaError) and not request.context.is_admin:
         message = to_member(message, (exc.details.get("host"), exc.details.get("subject")))
     if status == 401:
@@ -184,6 +205,20 @@ def _faulty(exc: Exception, request: _Request, service: Service) -> tuple[int, R
         # Nobody knows how much is still to come, so the rest is not waited for.
         headers = (*headers, ("Connection", "close"))
     return status, Reply(fault(status, message, identity=service.identity, network=service.network), headers=headers)
+
+
+def _honest(exc: Exception) -> Exception:
+    """What was accepted before the service failed may not be answered as refused."""
+    if CHANGED.get() and isinstance(exc, DatabaseUnavailable | RpcUnavailable | RpcTimeout):
+        return RequestOutcomeUnknown(f"A part of it has been: {', '.join(CHANGED.get())}. {exc.message}")
+    return exc
+
+
+def _is_repeatable(request: _Request, service: Service) -> bool:
+    """To send it again does no more than to send it once."""
+    if request.method not in ("POST", "PATCH"):
+        return True
+    return service.microversions and request.path == "/servers" and HEADER_OF_KEY in request.headers
 
 
 def _headers(request: _Request, service: Service) -> list[tuple[str, str]]:

@@ -21,5 +21,7 @@ async def context_of(deps: ApiDeps, claims: Claims, request_id: str) -> RequestC
         user_name=subject.user_name,
         project_name=subject.project_name,
         restricted=subject.credential is not None and subject.credential.restricted,
+        by_credential=subject.credential is not None,
+        scope=subject.scope,
     )
     return replace(context, admin=deps.policy.allows(CONTEXT_IS_ADMIN, context, {}))

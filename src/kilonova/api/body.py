@@ -14,25 +14,28 @@ from kilonova.base.errors import InvalidInput, TooLarge
 def _note_since(schema: dict[str, Any], model: "type[Body]") -> None:
     for name, version in model.since.items():
         schema["properties"][model.model_fields[name].alias or name]["x-since"] = str(version)
+    for name, version in model.until.items():
+        schema["properties"][model.model_fields[name].alias or name]["x-until"] = str(version)
 
 
 class Body(BaseModel):
     """Base of all request models: strict types, no unknown members.
 
-    `since` says which members came with a later microversion; before it they are unknown ones.  Models are built when
-    they are first used: a start needs none of them.
+    `since` says which members came with a later microversion, `until` the last microversion of those that went; before
+    and after they are unknown ones.  Models are built when they are first used: a start needs none of them.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True, json_schema_extra=_note_since)
 
     since: ClassVar[Mapping[str, Microversion]] = {}
+    until: ClassVar[Mapping[str, Microversion]] = {}
 
     @model_validator(mode="after")
     def _only_members_of_the_version(self, info: ValidationInfo) -> Self:
         version: Microversion | None = info.context
-        if version is not None and self.since:
+        if version is not None and (self.since or self.until):
             for name in self.model_fields_set:
-                if self.since.get(name, version) > version:
+                if not self.since.get(name, version) <= version <= self.until.get(name, version):
                     raise unexpected(name)
         return self
 

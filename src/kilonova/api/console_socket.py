@@ -2,12 +2,12 @@
 """The websocket of a serial console: bytes of the guest in binary messages, and back.
 
 What opens it is the token in its URL, once, and the right of the user it was given to: when that right ends, the URL is
-refused and an open session ends.  A browser says from which page it comes, and pages of other places are refused: that
-a page knows a token is not enough to let it type for whoever looks at it.
+refused and an open session ends.  A browser says from which page it comes, and pages of other places are refused, but
+for those of [console] allowed_origins: that a page knows a token is not enough to let it type for whoever looks at it.
 """
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Collection, Coroutine, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,8 +17,9 @@ from starlette.types import Receive, Scope, Send
 from kilonova.api.bearer import context_of
 from kilonova.api.call import JSON
 from kilonova.api.deps import ApiDeps
+from kilonova.api.edge import Edge
 from kilonova.api.faults import answer, fault
-from kilonova.api.wire import base_of, headers_of
+from kilonova.api.wire import base_of
 from kilonova.base.clock import new_request_id
 from kilonova.base.errors import Forbidden, InvalidInput, InvalidState, KilonovaError, NotFound, Unauthorized
 from kilonova.db.readers import instances
@@ -42,11 +43,11 @@ NORMAL, UNSUPPORTED, POLICY_VIOLATION, TRY_AGAIN_LATER = 1000, 1003, 1008, 1013
 RULE = "os_compute_api:os-remote-consoles"
 
 
-async def serve(scope: Scope, receive: Receive, send: Send, deps: ApiDeps) -> None:
+async def serve(scope: Scope, receive: Receive, send: Send, deps: ApiDeps, edge: Edge) -> None:
     """One websocket, from its handshake to its end.  A refusal is an HTTP answer with a fault in it."""
     await receive()  # websocket.connect
     try:
-        grant = await _granted(scope, deps)
+        grant = await _granted(scope, deps, edge)
         stream = await _open(grant, deps)
     except Exception as exc:
         await _refuse(send, exc, new_request_id(deps.clock))
@@ -61,11 +62,12 @@ async def serve(scope: Scope, receive: Receive, send: Send, deps: ApiDeps) -> No
         await stream.close()
 
 
-async def _granted(scope: Scope, deps: ApiDeps) -> Grant:
-    headers = headers_of(scope)
+async def _granted(scope: Scope, deps: ApiDeps, edge: Edge) -> Grant:
+    headers = edge.headers(scope)
+    edge.check_host(scope, headers)
     if scope["path"] != PATH:
         raise NotFound("The resource could not be found.")
-    check_origin(scope, headers)
+    check_origin(scope, headers, deps.console.allowed_origins)
     if SUBPROTOCOL not in scope["subprotocols"]:
         raise InvalidInput(f"The client must offer the websocket subprotocol {SUBPROTOCOL}.")
     words = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=8)
@@ -101,14 +103,23 @@ async def _lapse(grant: Grant, deps: ApiDeps) -> tuple[int, str]:
             log.debug("it is not known whether a console may still be used", error=exc.message)
 
 
-def check_origin(scope: Scope, headers: Mapping[str, str]) -> None:
-    """Raises Forbidden for a page of another place than the one that the client reached us by.  Programs send none."""
+def check_origin(scope: Scope, headers: Mapping[str, str], allowed: Collection[str]) -> None:
+    """Raises Forbidden for a page of another place than the one that the client reached us by, unless that place's host
+    name is among `allowed`, and its scheme is ours.  Programs send none."""
     origin = headers.get("origin")
     if origin is None:
         return
     ours = urlsplit(base_of({**scope, "scheme": "https" if scope["scheme"] == "wss" else "http"}, headers))
-    if origin.lower() != f"{ours.scheme}://{ours.netloc}".lower():
-        raise Forbidden("A console is opened by pages of this very service only.")
+    if origin.lower() != f"{ours.scheme}://{ours.netloc}".lower() and not _is_allowed(origin, ours.scheme, allowed):
+        raise Forbidden("A console is opened by pages of this very service only, and by those of its allowed origins.")
+
+
+def _is_allowed(origin: str, scheme: str, allowed: Collection[str]) -> bool:
+    try:
+        place = urlsplit(origin)
+        return place.scheme == scheme and place.hostname in allowed
+    except ValueError:  # no URL at all
+        return False
 
 
 async def _refuse(send: Send, exc: Exception, request_id: str) -> None:

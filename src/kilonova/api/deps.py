@@ -10,6 +10,7 @@ from kilonova.api.room import Room
 from kilonova.api.standings import Standings
 from kilonova.base.clock import Clock
 from kilonova.config.api import ApiSettings
+from kilonova.config.console import ConsoleSettings
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
 from kilonova.identity.console_tokens import ConsoleTokens
@@ -41,6 +42,7 @@ class ApiDeps:
     clock: Clock
     settings: ApiSettings
     quotas: QuotaSettings
+    console: ConsoleSettings
     consoles: Consoles
     console_tokens: ConsoleTokens
     room: Room

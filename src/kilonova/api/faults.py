@@ -24,6 +24,7 @@ _STATUS: Mapping[type[errors.KilonovaError], int] = {
     errors.NotAcceptable: 406,
     errors.Conflict: 409,
     errors.InvalidState: 409,
+    errors.IdempotencyKeyReused: 422,
     errors.StaleWrite: 409,
     errors.TooLarge: 413,
     errors.NotSupported: 501,
@@ -35,7 +36,9 @@ _STATUS: Mapping[type[errors.KilonovaError], int] = {
     errors.RpcUnavailable: 503,
     errors.DeadlineExceeded: 503,
     errors.DatabaseUnavailable: 503,
+    errors.DatabaseLocked: 503,
     errors.StorageFull: 503,
+    errors.RequestOutcomeUnknown: 504,
 }
 
 _KEY: Mapping[int, str] = {
@@ -62,13 +65,17 @@ _TITLE: Mapping[int, str] = {
     404: "Not Found",
     405: "Method Not Allowed",
     409: "Conflict",
+    410: "Gone",
     413: "Request Entity Too Large",
     415: "Unsupported Media Type",
+    422: "Unprocessable Entity",
     501: "Not Implemented",
     503: "Service Unavailable",
+    504: "Gateway Timeout",
 }
 
 RETRY_AFTER_S = 2
+_RETRY = (("Retry-After", str(RETRY_AFTER_S)),)
 
 
 class HttpError(Exception):
@@ -108,9 +115,9 @@ def _placed(exc: errors.KilonovaError) -> str:
     return f"Invalid input for field/attribute {path}. {exc.message}"
 
 
-def answer(exc: Exception, request_id: str) -> tuple[int, str, tuple[tuple[str, str], ...]]:
+def answer(exc: Exception, request_id: str, *, repeatable: bool = True) -> tuple[int, str, tuple[tuple[str, str], ...]]:
     """Status, message and headers for whatever a request raised.  What nobody foresaw is logged, and told only by its
-    request id."""
+    request id.  `repeatable`: the request may be sent again even if it has been carried out."""
     if isinstance(exc, HttpError):
         return exc.status, exc.message, exc.headers
     if isinstance(exc, errors.KilonovaError):
@@ -119,7 +126,11 @@ def answer(exc: Exception, request_id: str) -> tuple[int, str, tuple[tuple[str, 
             return status, exc.message, (("Retry-After", str(RETRY_AFTER_S)),)
         if status == 503:
             log.warning("request failed for now", request_id=request_id, code=exc.code, error=exc.message)
-            return status, exc.message, (("Retry-After", str(RETRY_AFTER_S)),)
+            return status, exc.message, _RETRY
+        if isinstance(exc, errors.RequestOutcomeUnknown):
+            log.warning("a request's outcome is unknown", request_id=request_id, error=exc.message)
+            unknown = f"The request {request_id} may have been carried out, or may be yet. {exc.message}"
+            return status, unknown, _RETRY if repeatable else ()
         if status != 500:
             return status, _placed(exc), ()
         log.error("request failed", request_id=request_id, code=exc.code, error=exc.message)

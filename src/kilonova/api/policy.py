@@ -15,6 +15,7 @@ import structlog
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import ConfigError, Forbidden
 from kilonova.config.oslo_policy import PolicySettings
+from kilonova.objects.identity import DOMAIN_ID, SYSTEM_ID, Target
 
 if TYPE_CHECKING:
     from oslo_policy.policy import Enforcer
@@ -29,6 +30,8 @@ ADMIN_REQUIRED = "admin_required"
 BASE: Mapping[str, str] = {
     CONTEXT_IS_ADMIN: "role:admin",
     ADMIN_REQUIRED: "role:admin",
+    "system_reader": "role:reader and system_scope:all",
+    "domain_reader": "role:reader and domain_id:default",
     "owner": "user_id:%(user_id)s",
     "project_member_api": "role:member and project_id:%(project_id)s",
     "project_reader_api": "role:reader and project_id:%(project_id)s",
@@ -41,7 +44,7 @@ REMEMBERED = 16384
 _ROLE = re.compile(r"(?<![\w:])role:([^\s()%']+)")
 _REMOTE = re.compile(r"(?<![\w:])https?:")
 
-_Question = tuple[str, tuple[str, ...], str, str, str, str]
+_Question = tuple[str, tuple[str, ...], str, str, str, str, str]
 
 
 @dataclass(slots=True)
@@ -93,7 +96,7 @@ class Policy:
         rules = self._now()
         user_id = params.get("user_id", context.user_id)
         project_id = params.get("project_id") or params.get("tenant_id") or context.project_id
-        question = (rule, context.roles, context.user_id, context.project_id, user_id, project_id)
+        question = (rule, context.roles, context.user_id, context.project_id, user_id, project_id, context.scope)
         decision = rules.decided.get(question)
         if decision is None:
             if len(rules.decided) >= REMEMBERED:
@@ -109,9 +112,11 @@ class Policy:
 
 
 def _decide(enforcer: "Enforcer", question: _Question) -> bool:
-    rule, roles, own_user, own_project, user_id, project_id = question
+    rule, roles, own_user, own_project, user_id, project_id, scope = question
     target = {"user_id": user_id, "project_id": project_id}
     credentials: MutableMapping[str, Any] = {"user_id": own_user, "project_id": own_project, "roles": list(roles)}
+    if scope:
+        credentials |= {"system_scope": SYSTEM_ID} if scope == Target.SYSTEM else {"domain_id": DOMAIN_ID}
     return bool(enforcer.enforce(rule, target, credentials))
 
 

@@ -12,6 +12,7 @@ from kilonova.base.errors import InvalidInput
 T = TypeVar("T")
 
 _MOST_ARGUMENTS = 256
+_LAST_MICROSECOND = 999_999
 _TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "off", "0"})
 
@@ -34,6 +35,14 @@ class Page:
             if id_of(thing) == self.marker:
                 return things[at + 1 :]
         raise InvalidInput(missing.format(self.marker[:255]), path="marker")
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What was changed at or after `since`, and at or before `before`; None is no bound."""
+
+    since: datetime | None = None
+    before: datetime | None = None
 
 
 class Query:
@@ -101,6 +110,16 @@ class Query:
             raise InvalidInput(
                 f"Invalid input for query parameters {name}. Value: {text[:64]}. It is no ISO 8601 time.", path=name
             ) from exc
+
+    def changes(self, *, before: bool = True) -> Changes:
+        """`changes-since` and, where the microversion has it, `changes-before`.  Times of records are shown cut to the
+        second: the second that `changes-before` names is included to its last microsecond."""
+        since, end = self.time("changes-since"), self.time("changes-before") if before else None
+        if since is not None and end is not None and since > end:
+            raise InvalidInput(
+                "The value of changes-since must be less than or equal to changes-before.", path="changes-since"
+            )
+        return Changes(since, None if end is None else end.replace(microsecond=_LAST_MICROSECOND))
 
     def page(self, longest: int) -> Page:
         """`limit` and `marker`; no limit, or one beyond `longest`, means `longest`."""

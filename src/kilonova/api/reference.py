@@ -31,7 +31,9 @@ _INTRODUCTION = (
     "The same for programs is `GET /openapi.json`, an OpenAPI 3.1 document; `?microversion=2.N` describes another",
     f"microversion of Compute than {MAX}. Faults are one object under one key: in Compute and Image by the kind",
     "(`badRequest`, `itemNotFound`, `conflictingRequest`, ...: `{code, message}`), in Identity and for every 401",
-    "`error`, in Network `NeutronError`. A 400 names the field by its path; a 503 says `Retry-After`.",
+    "`error`, in Network `NeutronError`. A 400 names the field by its path; a 503 says `Retry-After`, and that nothing",
+    "was done; a 504 says that nobody knows whether it was. A create of servers may bear an `Idempotency-Key`. Both",
+    "are in [http.md](http.md).",
 )
 
 

@@ -33,6 +33,13 @@ class Role(StrEnum):
     READER = "rule:project_reader_or_admin"
     MEMBER = "rule:project_member_or_admin"
     ADMIN = "rule:context_is_admin"
+    SYSTEM_READER = "rule:admin_required or rule:system_reader"
+    """Who administers users and projects, or has a token for the system and may look at them."""
+    DOMAIN_READER = "rule:admin_required or rule:system_reader or rule:domain_reader"
+    """The same, or has such a token for the domain."""
+    USER_READER = "rule:admin_required or rule:system_reader or rule:domain_reader or rule:owner"
+    PROJECT_READER = "rule:admin_required or rule:system_reader or rule:domain_reader or rule:project_reader_api"
+    """The same, or is whom the path names, or has a role in the project that it names."""
     IDENTITY_ADMIN = "rule:admin_required"
     """Apart from ADMIN, so that whoever is let into all projects cannot give roles to himself."""
 
@@ -151,7 +158,8 @@ def _places(node: _Node, segments: Sequence[str], at: int) -> Iterable[tuple[_No
 class Service:
     """The rows below one prefix ("/compute/v2.1").  `microversions`: it negotiates them and says so in its answers;
     `identity`, `network`: its faults have that API's form; `open`: what it does not have is 404 without asking for a
-    token."""
+    token.  So it is with `identity` where a request has none, as Keystone answers; elsewhere it is 401, as the token is
+    looked at before the path (keystonemiddleware)."""
 
     prefix: str
     rows: tuple[Row, ...]

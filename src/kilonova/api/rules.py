@@ -4,6 +4,7 @@
 from collections.abc import Iterable, Mapping
 
 from kilonova.api.compute import server_create
+from kilonova.api.identity.projects import EVERY_PROJECT
 from kilonova.api.policy import BASE
 from kilonova.api.route import Role, Service
 from kilonova.api.routes import SERVICES
@@ -17,7 +18,9 @@ FINER: Mapping[str, tuple[Role, str]] = {
         Role.ADMIN,
         "GET /compute/v2.1/os-server-groups?all_projects",
     ),
+    EVERY_PROJECT: (Role.DOMAIN_READER, "GET /identity/v3/projects, of projects in which one has no role"),
     "publicize_image": (Role.ADMIN, "an image that is made public"),
+    "communitize_image": (Role.MEMBER, "an image that is opened to the community"),
 }
 """What handlers ask themselves, because it depends on more than the path."""
 

@@ -109,8 +109,11 @@ def _untitled(member: Schema) -> Schema:
 
 
 def _is_there(member: Schema, version: Microversion | None) -> bool:
-    since = member.get("x-since")
-    if since is None or version is None:
+    if version is None:
         return True
-    major, _, minor = since.partition(".")
-    return Microversion(int(major), int(minor)) <= version
+    return _version(member.get("x-since"), version) <= version <= _version(member.get("x-until"), version)
+
+
+def _version(text: str | None, otherwise: Microversion) -> Microversion:
+    major, _, minor = (text or str(otherwise)).partition(".")
+    return Microversion(int(major), int(minor))

@@ -1,15 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The HTTP server under the API: uvicorn, without its own signal handling."""
+"""The HTTP server under the API: uvicorn, with limits of ours (docs/adr/0013), without its own signal handling."""
 
 import asyncio
 import contextlib
 import logging
+import resource
+import socket
+import ssl
 from collections.abc import Generator
 from typing import Any
 
+import structlog
 import uvicorn
 
+from kilonova.api.acceptor import Acceptor
+from kilonova.api.connections import Connections, Seat, networks
 from kilonova.api.console_socket import MOST_BYTES
+from kilonova.api.http_protocol import HttpConnection, Limits
+from kilonova.config.api import ApiSettings
 
 GRACE_S = 5
 """Seconds that requests in flight get when the server stops."""
@@ -20,12 +28,24 @@ openstack's do for 2 or 5: a connection that ends just as it is used is, to them
 
 TICK_S = 1.0
 
+RESERVED_DESCRIPTORS = 256
+"""Kept for the database, images, the hypervisor's sockets and whatever else the process opens."""
+
+log = structlog.get_logger(__name__)
+
 
 class Server(uvicorn.Server):
-    """Signals belong to the process, which stops more than this server."""
+    """Signals belong to the process, which stops more than this server.  `tls` may be replaced while it serves."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, settings: ApiSettings, tls: ssl.SSLContext | None) -> None:
         super().__init__(config)
+        self.tls = tls
+        self._limits = Limits(settings.max_head_bytes, settings.head_timeout, settings.body_timeout)
+        self._connections = Connections(
+            affordable(settings.max_connections),
+            settings.max_connections_per_peer,
+            networks(settings.trusted_proxies),
+        )
         self._stop = asyncio.Event()
 
     def stop(self) -> None:
@@ -33,32 +53,67 @@ class Server(uvicorn.Server):
         self.should_exit = True
         self._stop.set()
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept on these sockets."""
+        acceptors = [Acceptor(one, self._connections, self._connection, lambda: self.tls) for one in sockets or ()]
+        for acceptor in acceptors:
+            acceptor.start()
+        self.servers: list[Any] = [*acceptors]
+        self.started = True
+
     async def main_loop(self) -> None:
-        """Refresh the Date header once a second.  uvicorn's own loop wakes ten times as often to look whether it should
-        exit, which is most of what an idle box costs (measured: 0.125 against 0.048 CPU seconds a minute)."""
+        """Refresh the Date header once a second, and look for connections that take too long.  uvicorn's own loop wakes
+        ten times as often to look whether it should exit, which is most of what an idle box costs (measured: 0.125
+        against 0.048 CPU seconds a minute)."""
         while not await self.on_tick(0):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TICK_S):
                     await self._stop.wait()
+            for connection in list[Any](self.server_state.connections):
+                connection.tick(TICK_S)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
 
+    def _connection(self, seat: Seat) -> HttpConnection:
+        return HttpConnection(self.config, self.server_state, self._limits, seat)
+
+
+def affordable(wanted: int) -> int:
+    """So many connections as there are descriptors for beside those that are reserved.  The process's own limit is
+    raised as far as it may be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + RESERVED_DESCRIPTORS
+    if soft < needed and (hard == resource.RLIM_INFINITY or soft < hard):
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft >= needed:
+        return wanted
+    found = max(soft - RESERVED_DESCRIPTORS, soft // 2)
+    log.warning(
+        "fewer connections than configured: descriptors are short", wanted=wanted, connections=found, limit=soft
+    )
+    return found
+
 
 def _websocket(**given: Any) -> asyncio.Protocol:
     """Imported when the first websocket is opened: it is a good part of a start."""
-    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+    from kilonova.api.websocket_protocol import WebsocketConnection
 
-    return WebSocketsSansIOProtocol(**given)
+    return WebsocketConnection(**given)
+
+
+_NO_NEWS = ("without completing handshake", "Unsupported upgrade", "No supported WebSocket")
+"""uvicorn takes a websocket that was refused with an answer for one that was forgotten; and what any client may send as
+often as it likes is worth no line each time."""
 
 
 def _worth_a_line(record: logging.LogRecord) -> bool:
-    """uvicorn takes a websocket that was refused with an answer for one that was forgotten."""
-    return "without completing handshake" not in record.msg
+    return not any(words in str(record.msg) for words in _NO_NEWS)
 
 
-def make_server(app: Any) -> Server:
+def make_server(app: Any, settings: ApiSettings, tls: ssl.SSLContext | None = None) -> Server:
     """A server of `app`; `serve(sockets=[...])` runs it until `stop`."""
     config = uvicorn.Config(
         app,
@@ -70,10 +125,11 @@ def make_server(app: Any) -> Server:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=GRACE_S,
         timeout_keep_alive=IDLE_S,
     )
-    log = logging.getLogger("uvicorn.error")
-    log.setLevel(logging.WARNING)  # below it writes whole URLs, and a console's URL bears its token
-    log.addFilter(_worth_a_line)
-    return Server(config)
+    logger = logging.getLogger("uvicorn.error")
+    logger.setLevel(logging.WARNING)  # below it writes whole URLs, and a console's URL bears its token
+    logger.addFilter(_worth_a_line)
+    return Server(config, settings, tls)

@@ -73,12 +73,13 @@ class Standings:
             credential_id,
             claims.audit_ids[0],
             self._clock.now(),
+            subject.scope,
         )
         roles = None
         if found is not None and found.tokens_from == claims.tokens_from:
             held = set(with_implied(found.roles))
             kept = tuple(role for role in subject.roles if role in held)
-            roles = kept if kept or not subject.project_id else None
+            roles = kept if kept or not (subject.project_id or subject.scope) else None
         known = _Known(roles, until_s)
         if len(remember) >= REMEMBERED:
             del remember[next(iter(remember))]

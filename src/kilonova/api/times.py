@@ -14,6 +14,11 @@ def micros(at: datetime | None) -> str | None:
     return None if at is None else f"{at.isoformat()[:19]}.000000"
 
 
+def micros_whole(at: datetime) -> str:
+    """2026-01-31T23:59:59.123456: a time that a client gave, as it gave it."""
+    return at.replace(tzinfo=None).isoformat(timespec="microseconds")
+
+
 def micros_z(at: datetime) -> str:
     """2026-01-31T23:59:59.123456Z"""
     return f"{at.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"

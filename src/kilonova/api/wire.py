@@ -5,11 +5,11 @@ import re
 from collections.abc import Mapping
 from urllib.parse import unquote
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from kilonova.api.call import Reply
 
-_AUTHORITY = re.compile(r"[A-Za-z0-9._~-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
+AUTHORITY = re.compile(r"[A-Za-z0-9._~-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
 
 
@@ -62,7 +62,7 @@ def base_of(scope: Scope, headers: Mapping[str, str]) -> str:
     """
     scheme = _first(headers.get("x-forwarded-proto")) or scope["scheme"]
     authority = _first(headers.get("x-forwarded-host")) or headers.get("host", "")
-    if _AUTHORITY.fullmatch(authority) is None:
+    if AUTHORITY.fullmatch(authority) is None:
         host, port = scope.get("server") or ("localhost", None)
         authority = f"{host}:{port}" if port else host
     prefix = _first(headers.get("x-forwarded-prefix"))
@@ -75,9 +75,9 @@ def _first(value: str | None) -> str:
     return (value or "").partition(",")[0].strip()
 
 
-async def send_reply(send: Send, status: int, reply: Reply, headers: list[tuple[str, str]], *, head: bool) -> None:
-    """The answer, with a length: a 204 has none, an empty one says 0, so that a kept connection is never left
-    dangling.  `head` leaves the body out."""
+def start_of(status: int, reply: Reply, headers: list[tuple[str, str]]) -> Message:
+    """The head of the answer, with a length: a 204 has none, an empty one says 0, so that a kept connection is never
+    left dangling."""
     fields = headers
     if reply.stream is None:
         if status != 204:
@@ -87,7 +87,12 @@ async def send_reply(send: Send, status: int, reply: Reply, headers: list[tuple[
     else:
         fields.append(("Content-Type", reply.content_type))
     raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in (*fields, *reply.headers)]
-    await send({"type": "http.response.start", "status": status, "headers": raw})
+    return {"type": "http.response.start", "status": status, "headers": raw}
+
+
+async def send_reply(send: Send, start: Message, reply: Reply, *, head: bool) -> None:
+    """The answer; `head` leaves the body out."""
+    await send(start)
     if reply.stream is not None and not head:
         async for piece in reply.stream:
             await send({"type": "http.response.body", "body": piece, "more_body": True})

@@ -38,7 +38,7 @@ from kilonova.db.migrate import HEAD
 
 SCRATCH = ".restore"
 LOCKS = ("lock", "compute.lock", "conductor.lock")
-HOSTS_OWN = ("instances", "libvirt.unsettled", "kvm-verdict.json", "clouds.yaml", ".cache", reserve.NAME)
+HOSTS_OWN = ("instances", "chains", "libvirt.unsettled", "kvm-verdict.json", "clouds.yaml", ".cache", reserve.NAME)
 """What no backup has, because it is about the machine or its guests as they are: it stays.  The state directory is the
 home of the installed service's user, and libvirt's client keeps a cache in there."""
 _EXTENDED = frozenset(
@@ -101,7 +101,7 @@ def refuse_unless_empty(state: Path) -> None:
     if others:
         raise StateError(
             f"The state directory {state} is not empty ({', '.join(others[:5])}): move what is in it away first, "
-            "all but instances."
+            "all but instances and chains."
         )
 
 

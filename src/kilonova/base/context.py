@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who asks: carried from the HTTP request to the last log line."""
 
+from contextvars import ContextVar
 from dataclasses import dataclass
+
+CHANGED: ContextVar[list[str]] = ContextVar("changed")
+"""The calls that the HTTP request of this task has made with success, and that change something: an error that comes
+after one of them must not say that nothing was done."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """The authenticated caller of one request; an unscoped token has no project ("") and no roles.
+    """The authenticated caller of one request; an unscoped token has no project ("") and no roles, and one whose
+    `scope` is "domain" or "system" has roles there and no project.
 
     `admin` is what policy says of the caller; where no policy was asked, the role of that name says it.  `restricted`:
-    the token was given for an application credential that may not manage credentials.
+    the token was given for an application credential (`by_credential`) that may not manage credentials.
     """
 
     request_id: str
@@ -20,6 +26,8 @@ class RequestContext:
     project_name: str = ""
     admin: bool | None = None
     restricted: bool = False
+    by_credential: bool = False
+    scope: str = ""
 
     @property
     def is_admin(self) -> bool:

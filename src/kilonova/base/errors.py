@@ -7,11 +7,11 @@ only `rpc` knows the wire form.
 
 KilonovaError
 ├── InvalidInput, TooLarge, NotFound, Conflict, InvalidState, Forbidden, OverQuota, Unauthorized, NotAcceptable
-├── ImageUnacceptable, NoValidHost, Overloaded
+├── IdempotencyKeyReused, ImageUnacceptable, NoValidHost, Overloaded
 ├── HypervisorUnavailable, OutcomeUnknown, NativeCallTimeout
-├── HypervisorError, NotSupported, GuestNotRunning, GuestStuck
-├── RpcTimeout, RpcUnavailable, StaleWrite, DeadlineExceeded
-├── DatabaseUnavailable, StorageFull
+├── HypervisorError, NotSupported, GuestNotRunning, GuestStuck, DiskMoved, DiskUnusable
+├── RpcTimeout, RequestOutcomeUnknown, RpcUnavailable, StaleWrite, HostSuperseded, HostTaken, DeadlineExceeded
+├── DatabaseUnavailable, DatabaseLocked, StorageFull
 └── ConfigError, DriverLoadError, StateError          (end a command with one sentence)
 """
 
@@ -59,6 +59,12 @@ class Conflict(KilonovaError):
     """Something of that name or kind exists already, or is in use."""
 
     code = "conflict"
+
+
+class IdempotencyKeyReused(KilonovaError):
+    """The Idempotency-Key of a request belongs to another request."""
+
+    code = "idempotency-key-reused"
 
 
 class InvalidState(KilonovaError):
@@ -155,11 +161,31 @@ class GuestStuck(HypervisorError):
     code = "guest-stuck"
 
 
+class DiskMoved(HypervisorError):
+    """The guest's active disk is not the one of the record: other tools have moved it.  Nothing was done."""
+
+    code = "disk-moved"
+
+
+class DiskUnusable(HypervisorError):
+    """A file of the guest's disk is gone, cannot be read, or refers to what it should not.  Nothing was done to it."""
+
+    code = "disk-unusable"
+
+
 class RpcTimeout(KilonovaError):
     """No reply in time: what was asked may or may not have happened."""
 
     code = "rpc-timeout"
     retryable = True
+
+
+class RequestOutcomeUnknown(RpcTimeout):
+    """A request that changes something was sent, and nothing is known of its end: it may have happened, and may
+    happen yet."""
+
+    code = "request-outcome-unknown"
+    retryable = False
 
 
 class RpcUnavailable(KilonovaError):
@@ -175,6 +201,20 @@ class StaleWrite(KilonovaError):
     code = "stale-write"
 
 
+class HostSuperseded(StaleWrite):
+    """The host has a newer process than the one that asks: that one changes nothing more, and ends."""
+
+    code = "host-superseded"
+
+
+class HostTaken(KilonovaError):
+    """A process registers for a host that has another one.  `details["heard_s_ago"]` is how many seconds ago that was
+    heard; null when the conductor has not heard it since its own start."""
+
+    code = "host-taken"
+    retryable = True
+
+
 class DeadlineExceeded(KilonovaError):
     """An accepted action did not end within its deadline."""
 
@@ -187,6 +227,12 @@ class DatabaseUnavailable(KilonovaError):
 
     code = "database-unavailable"
     retryable = True
+
+
+class DatabaseLocked(DatabaseUnavailable):
+    """Another process holds the database's lock: nothing was accepted."""
+
+    code = "database-locked"
 
 
 class StorageFull(KilonovaError):

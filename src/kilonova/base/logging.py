@@ -1,13 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Log lines: structured, one event each, to standard error or a file.  Secrets never enter them."""
+"""Log lines: structured, one event each, to standard error or a file.  Secrets never enter them.
 
+A log call never raises and never waits long: see `kilonova.base.sink`.
+"""
+
+import contextlib
 import logging
+import os
 import sys
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import structlog
+from structlog.typing import Processor
+
+from kilonova.base.sink import Sink
 
 _debug = False
+_stderr = Sink(2)
 
 
 def set_debug(debug: bool) -> None:
@@ -22,11 +31,50 @@ def _drop_debug(_logger: Any, method: str, event: Any) -> Any:
     return event
 
 
+def _safely(render: Processor) -> Processor:
+    """A line that cannot be made (a value whose `repr` raises) names what it was about, and is no failure of whoever
+    logs."""
+
+    def line(logger: Any, method: str, event: Any) -> Any:
+        about = event.get("event")
+        try:
+            return render(logger, method, event)
+        except Exception as exc:
+            return f"[{method}] a log line could not be made ({type(exc).__name__}): {about}"
+
+    return line
+
+
+def dropped_lines() -> int:
+    """How many lines this process could not write since its start."""
+    return _stderr.dropped
+
+
+def tell_dropped() -> None:
+    """Say how many lines were dropped, if there were any and it can be said now."""
+    _stderr.tell_dropped()
+
+
+def guard_streams() -> None:
+    """Nothing that is printed by this process raises from now on: neither what we say on standard output, nor what the
+    interpreter and libraries write to standard error.  For services: a command whose output cannot be written fails."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:  # closed by who started us: the next file that is opened must not become it
+            with contextlib.suppress(OSError):
+                os.open(os.devnull, os.O_RDWR)
+    sys.stdout, sys.stderr = Sink(1), _stderr
+
+
 def set_up(*, debug: bool = False, json_lines: bool = False, stream: TextIO | None = None) -> None:
     """Configure logging of this process: readable lines on a terminal, JSON lines where a machine reads."""
+    global _stderr
     set_debug(debug)
-    out = stream or sys.stderr
-    renderer = (
+    out = stream or Sink(2, _notice)
+    if isinstance(out, Sink):
+        _stderr = out
+    renderer: Processor = (
         structlog.processors.JSONRenderer()
         if json_lines
         else structlog.dev.ConsoleRenderer(
@@ -42,10 +90,18 @@ def set_up(*, debug: bool = False, json_lines: bool = False, stream: TextIO | No
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *([structlog.processors.format_exc_info] if json_lines else []),
-            renderer,
+            _safely(renderer),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
-        logger_factory=structlog.WriteLoggerFactory(file=out),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, out)),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(stream=out, level=logging.WARNING, format="%(asctime)s [%(levelname)s] %(name)s %(message)s")
+
+
+def _notice(count: int, reason: str) -> str:
+    """The line that tells of lines that were dropped, made as all others are."""
+    event: Any = {"event": "log lines were dropped", "count": count, "reason": reason}
+    for processor in structlog.get_config()["processors"]:
+        event = processor(None, "warning", event)
+    return f"{event}\n"

@@ -2,14 +2,25 @@
 """What a process counts of itself, in a registry of its own (never the library's global one: tests and the simulation
 run many "processes" in one)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Summary, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from kilonova.base import logging
 
 __all__ = ["CONTENT_TYPE", "Collector", "Metrics"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class _DroppedLines(Collector):
+    """Of the process's one log, whoever's metrics these are."""
+
+    def collect(self) -> Iterable[Metric]:
+        name, what = "kilonova_log_lines_dropped", "Lines that could not be written to the log."
+        return (CounterMetricFamily(name, what, value=logging.dropped_lines()),)
 
 
 class Metrics:
@@ -40,6 +51,7 @@ class Metrics:
         self._refused = Counter(
             "kilonova_refused_log_ins", "Log-ins that were refused, by why.", ["reason"], registry=self.registry
         )
+        self.registry.register(_DroppedLines())
 
     def log_in_refused(self, reason: str) -> None:
         """`reason`: wrong, overloaded."""

@@ -117,6 +117,7 @@ async def _tell_status(notifier: Notifier, ready: Callable[[], tuple[bool, str]]
         if (status := _status(ready)) != said:
             said = status
             notifier.tell(f"STATUS={status}")
+        logging.tell_dropped()
         await clock.sleep(STATUS_S)
 
 

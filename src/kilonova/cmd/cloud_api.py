@@ -3,6 +3,7 @@
 
 import json
 import os
+import ssl
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kilonova.base.errors import ConfigError, KilonovaError
+from kilonova.base.tls import unverified_context
 
 PLACES = (Path("clouds.yaml"), Path("~/.config/openstack/clouds.yaml"), Path("/etc/openstack/clouds.yaml"))
 """Where OpenStack's own clients look, in this order."""
@@ -26,20 +28,22 @@ class Cloud:
     token: str
     user_id: str
     project_id: str
+    tls: ssl.SSLContext
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """One request to Compute; its answer.  Blocks; raises KilonovaError with the service's own words."""
         headers = {"X-Auth-Token": self.token, "OpenStack-API-Version": VERSION}
-        return _request(method, self.compute + path, body, headers)[0]
+        return _request(method, self.compute + path, body, headers, self.tls)[0]
 
     def identify(self, method: str, path: str, body: Any = None) -> Any:
         """The same of Identity."""
-        return _request(method, self.identity + path, body, {"X-Auth-Token": self.token})[0]
+        return _request(method, self.identity + path, body, {"X-Auth-Token": self.token}, self.tls)[0]
 
 
 def log_in(clouds_file: Path | None, name: str) -> Cloud:
     """A token by the user and password of the cloud `name`.  Blocks; raises ConfigError and KilonovaError."""
-    auth = _auth_of(_file(clouds_file), name)
+    said = _cloud_of(_file(clouds_file), name)
+    auth, tls = said["auth"], _tls_of(said)
     try:
         user = {
             "name": auth["username"],
@@ -52,12 +56,13 @@ def log_in(clouds_file: Path | None, name: str) -> Cloud:
         raise ConfigError(f"The cloud {name} has no {exc.args[0]} in its clouds.yaml.") from exc
     identity = {"methods": ["password"], "password": {"user": user}}
     body = {"auth": {"identity": identity, "scope": {"project": project}}}
-    reply, headers = _request("POST", f"{url}/auth/tokens", body, {})
+    reply, headers = _request("POST", f"{url}/auth/tokens", body, {}, tls)
     token = reply["token"]
     for service in token.get("catalog", ()):
         if service["type"] == "compute":
             compute = service["endpoints"][0]["url"].rstrip("/")
-            return Cloud(compute, url, headers["X-Subject-Token"], token["user"]["id"], token["project"]["id"])
+            ids = token["user"]["id"], token["project"]["id"]
+            return Cloud(compute, url, headers["X-Subject-Token"], *ids, tls)
     raise ConfigError(f"The cloud {name} names no compute service.")
 
 
@@ -72,23 +77,34 @@ def _file(given: Path | None) -> Path:
     raise ConfigError(f"There is no clouds.yaml (looked for {', '.join(map(str, places))}); name one: --clouds-file.")
 
 
-def _auth_of(path: Path, name: str) -> dict[str, Any]:
+def _cloud_of(path: Path, name: str) -> dict[str, Any]:
     import yaml
 
     try:
-        auth = yaml.safe_load(path.read_text(encoding="utf-8"))["clouds"][name]["auth"]
-        return dict(auth)
+        cloud = yaml.safe_load(path.read_text(encoding="utf-8"))["clouds"][name]
+        return {**cloud, "auth": dict(cloud["auth"])}
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as exc:
         raise ConfigError(f"{path} names no cloud {name} with its auth.") from exc
 
 
-def _request(method: str, url: str, body: Any, headers: dict[str, str]) -> tuple[Any, Any]:
+def _tls_of(cloud: dict[str, Any]) -> ssl.SSLContext:
+    """As its `cacert` and `verify` say, or the environment's OS_CACERT.  Raises ConfigError."""
+    if cloud.get("verify") is False:
+        return unverified_context()
+    trusted = cloud.get("cacert") or os.environ.get("OS_CACERT")
+    try:
+        return ssl.create_default_context(cafile=None if trusted is None else str(Path(trusted).expanduser()))
+    except OSError as exc:  # (ssl.SSLError is one)
+        raise ConfigError(f"The certificates of {trusted} cannot be used: {exc.strerror or exc}.") from exc
+
+
+def _request(method: str, url: str, body: Any, headers: dict[str, str], tls: ssl.SSLContext) -> tuple[Any, Any]:
     if not url.startswith(("http://", "https://")):
         raise ConfigError(f"{url} is no address of HTTP.")
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json", **headers}, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=LIMIT_S) as reply:
+        with urllib.request.urlopen(request, timeout=LIMIT_S, context=tls) as reply:
             said = reply.read()
             return json.loads(said) if said else None, reply.headers
     except urllib.error.HTTPError as exc:

@@ -2,6 +2,7 @@
 """What commands share."""
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import signal
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kilonova.base.errors import KilonovaError, StateError
+from kilonova.base.errors import HostSuperseded, HostTaken, KilonovaError, StateError
+from kilonova.base.files import PASSABLE, make_directory
 
 if TYPE_CHECKING:
     from kilonova.config.load import Settings
@@ -22,18 +24,24 @@ ConfigFiles = Annotated[list[str] | None, typer.Option(help="Configuration file;
 StatePath = Annotated[str | None, typer.Option(help="Directory of all state (default: by user).")]
 
 
+HOST_LOST = 150
+"""The exit status of a process whose host has another process: it must not be started again before somebody has looked
+(RestartPreventExitStatus in the units).  From the range that LSB leaves to applications."""
+
+
 @contextmanager
 def ending_in_one_sentence() -> Generator[None]:
-    """Our own errors end the process with status 1 and one sentence on standard error; anything else is a defect and
-    keeps its traceback."""
+    """Our own errors end the process with status 1 (or HOST_LOST) and one sentence on standard error; anything else is
+    a defect and keeps its traceback."""
     error: BaseException | None = None
     try:
         yield
     except* KilonovaError as group:
         error = _first(group)
     if error is not None:  # not within except*, which would make a group, with a traceback, of the exit too
-        print(f"kilonova: {error}", file=sys.stderr)
-        sys.exit(1)
+        with contextlib.suppress(OSError):  # the status says it, too
+            print(f"kilonova: {error}", file=sys.stderr)
+        sys.exit(HOST_LOST if isinstance(error, HostSuperseded | HostTaken) else 1)
 
 
 def _first(error: BaseException) -> BaseException:
@@ -70,10 +78,10 @@ def prepare_state(path: Path, role: str | None = None) -> ExitStack:
     else: rights are changed in it, and who tidies up removes it.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        make_directory(path)
         _refuse_if_anothers(path)
         if path.stat().st_uid == os.geteuid():
-            path.chmod(0o711)
+            path.chmod(PASSABLE)
         with ExitStack() as held:
             _lock(held, path / "lock", fcntl.LOCK_EX if role is None else fcntl.LOCK_SH)
             if role is not None:

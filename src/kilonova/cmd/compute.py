@@ -17,7 +17,6 @@ import structlog
 
 from kilonova.cmd.common import ending_in_one_sentence, stop_on_signals
 from kilonova.cmd.service import DRAIN_S, announce, begin_to_stop, configure, read, run
-from kilonova.config.database import DatabaseSettings
 from kilonova.config.load import Settings
 
 log = structlog.get_logger(__name__)
@@ -59,7 +58,7 @@ def without_database(settings: Settings) -> Settings:
     """Settings that hold no database URL; says so if there was one."""
     if settings.database.connection:
         log.warning("a host needs no database: take [database] connection out of its configuration")
-    return replace(settings, database=DatabaseSettings(connection="", readers=settings.database.readers))
+    return replace(settings, database=replace(settings.database, connection=""))
 
 
 def main(argv: Sequence[str] | None = None) -> None:

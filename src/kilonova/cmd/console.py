@@ -15,6 +15,8 @@ import typer
 from kilonova.base.errors import InvalidInput, KilonovaError, NotFound
 
 if TYPE_CHECKING:
+    import ssl
+
     from websockets.asyncio.client import ClientConnection
 
     from kilonova.cmd.cloud_api import Cloud
@@ -41,7 +43,7 @@ def console(
     url = cloud.call("POST", f"/servers/{server_id(cloud, name)}/remote-consoles", asked)["remote_console"]["url"]
     print(f"Connected to {name}; Ctrl-] ends it.", file=sys.stderr)
     with raw_terminal(sys.stdin.fileno()):
-        why = asyncio.run(session(url, sys.stdin.fileno(), sys.stdout.fileno()))
+        why = asyncio.run(session(url, sys.stdin.fileno(), sys.stdout.fileno(), cloud.tls))
     print(f"\n{why or 'The console was closed.'}", file=sys.stderr)
 
 
@@ -80,7 +82,7 @@ def raw_terminal(descriptor: int) -> Generator[None]:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
-async def session(url: str, keys: int, screen: int) -> str:
+async def session(url: str, keys: int, screen: int, tls: "ssl.SSLContext | None" = None) -> str:
     """Carry bytes both ways until Ctrl-], the end of `keys`, or the service's close; its reason.
 
     Raises KilonovaError when the console cannot be opened.
@@ -90,7 +92,13 @@ async def session(url: str, keys: int, screen: int) -> str:
     from websockets.typing import Subprotocol
 
     try:
-        socket = await connect(url, subprotocols=[Subprotocol("binary")], compression=None, open_timeout=LIMIT_S)
+        socket = await connect(
+            url,
+            subprotocols=[Subprotocol("binary")],
+            compression=None,
+            open_timeout=LIMIT_S,
+            ssl=tls if url.startswith("wss:") else None,
+        )
     except (InvalidHandshake, OSError, TimeoutError) as exc:
         raise KilonovaError(f"The console was not opened: {exc}.") from exc
     async with socket, asyncio.TaskGroup() as group:

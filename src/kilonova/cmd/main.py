@@ -10,6 +10,7 @@ from kilonova.cmd import (
     backup,
     console,
     doctor,
+    host,
     install,
     notifications,
     policy,
@@ -42,6 +43,7 @@ app.add_typer(user.app, name="user")
 app.add_typer(project.app, name="project")
 app.add_typer(role.app, name="role")
 app.add_typer(policy.app, name="policy")
+app.add_typer(host.app, name="host")
 
 
 @app.command("version")

@@ -4,11 +4,15 @@
 import contextlib
 import os
 import socket
+import ssl
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
+from kilonova.api.tls import is_exposed, make_context, refuse_plain_beyond_loopback
 from kilonova.base import logging
 from kilonova.base.clock import Clock, SystemClock
 from kilonova.base.errors import ConfigError, HypervisorUnavailable
@@ -24,6 +28,9 @@ from kilonova.db.inspect import has_users
 from kilonova.objects.service import HostNetwork
 from kilonova.wiring import OneBox, one_box
 
+if TYPE_CHECKING:
+    from kilonova.api.server import Server
+
 log = structlog.get_logger(__name__)
 
 FIRST_WORDS_S = 3.0
@@ -35,6 +42,7 @@ POLL_FIRST_S, POLL_S = 0.05, 1.0
 POLICY_S = 2.0
 """How long the policy's library waits for the hypervisor: requests may come that need none."""
 DRAIN_S = 10.0
+EXPOSED = "plain HTTP on an address that other machines reach: passwords and tokens can be read on the network"
 SESSION_LIMITS = (
     "a libvirt session of your own: guests reach out, and are reached by their ssh port and their console only; they "
     "may end with your last log-in (loginctl enable-linger keeps them); `kilonova install`, as root, is without these"
@@ -47,7 +55,10 @@ def run(settings: Settings, clouds_file: Path | None, again: Callable[[], Settin
     Raises StateError or ConfigError in one sentence when it cannot even begin.
     """
     logging.set_up(debug=settings.default.debug)
+    logging.guard_streams()
     state = settings.default.state_path
+    refuse_plain_beyond_loopback(settings.api)
+    tls = make_context(settings.api)
     lock = prepare_state(state)
     if clouds_file is not None:
         clouds.refuse_unless_usable(clouds_file, first_start=not has_users(state / "kilonova.db"))
@@ -55,7 +66,7 @@ def run(settings: Settings, clouds_file: Path | None, again: Callable[[], Settin
     try:
         import uvloop
 
-        uvloop.run(_serve(settings, listener, clouds_file, again))
+        uvloop.run(_serve(settings, listener, tls, clouds_file, again))
     finally:
         listener.close()
         lock.close()
@@ -77,17 +88,21 @@ def bind(address: str, port: int) -> socket.socket:
 
 
 async def _serve(
-    settings: Settings, listener: socket.socket, clouds_file: Path | None, again: Callable[[], Settings]
+    settings: Settings,
+    listener: socket.socket,
+    tls: ssl.SSLContext | None,
+    clouds_file: Path | None,
+    again: Callable[[], Settings],
 ) -> None:
     clock = SystemClock()
     stop = stop_on_signals()
     async with one_box(settings, clock, from_environment(os.environ)) as box:
         async with Supervisor(clock) as tasks:
-            server = box.server()
+            server = box.server(tls)
             serving = tasks.spawn("http", server.serve(sockets=[listener]))
             greeting = tasks.spawn("greeting", _greet(box, clock, listener, clouds_file))
             tasks.spawn("policy", _prepare_policy(box, clock))
-            hangup = Hangup(again, box.reload, stop.set)
+            hangup = Hangup(again, partial(_reload, box, server), stop.set)
             async with attended(box.vitals, settings, hangup, clock, box.manager.ready):
                 await stop.wait()
             begin_to_stop("kilonova")
@@ -100,6 +115,15 @@ async def _serve(
         print("stopped; guests keep running, and the next `kilonova up` takes them back.", flush=True)
 
 
+def _reload(box: OneBox, server: "Server", fresh: Settings) -> None:
+    """The certificate, too, as it is on disk now.  Raises ConfigError, and has then changed nothing."""
+    tls = make_context(fresh.api)
+    if (tls is None) != (server.tls is None):
+        raise ConfigError("Whether TLS is spoken is settled when the service starts: restart it.")
+    box.reload(fresh)
+    server.tls = tls
+
+
 async def _prepare_policy(box: OneBox, clock: Clock) -> None:
     """Once the start is over: a thread of its own would still take the interpreter from it."""
     begun = clock.monotonic()
@@ -109,16 +133,15 @@ async def _prepare_policy(box: OneBox, clock: Clock) -> None:
 
 
 async def _greet(box: OneBox, clock: Clock, listener: socket.socket, clouds_file: Path | None) -> None:
-    """Say where we are and what there is.  That nobody reads it (a closed pipe) is no reason to stop serving."""
-    with contextlib.suppress(BrokenPipeError):
-        await _say_all(box, clock, listener, clouds_file)
-
-
-async def _say_all(box: OneBox, clock: Clock, listener: socket.socket, clouds_file: Path | None) -> None:
-    url = url_of(*listener.getsockname()[:2])
+    """Say where we are and what there is."""
+    api = box.settings.api
+    url = url_of(*listener.getsockname()[:2], tls=bool(api.ssl_cert_file), name=api.public_name)
     if clouds_file is not None:
         clouds.write(clouds_file, url, box.first_password)
     print(f"API         {url}")
+    if is_exposed(api):
+        log.warning("plain HTTP is served beyond this machine: passwords and tokens can be read on the network")
+        print(f"warning     {EXPOSED}")
     print(f"state       {box.settings.default.state_path}")
     if clouds_file is None:
         text = clouds.clouds_yaml(url, box.first_password)
@@ -129,10 +152,10 @@ async def _say_all(box: OneBox, clock: Clock, listener: socket.socket, clouds_fi
     print("ready", flush=True)
 
 
-def url_of(address: str, port: int) -> str:
-    """Where clients of this machine find what listens there: "all addresses" is no place to connect to."""
-    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
-    return f"http://{f'[{address}]' if ':' in address else address}:{port}"
+def url_of(address: str, port: int, *, tls: bool = False, name: str = "") -> str:
+    """Where clients find what listens there: by its name if it has one; "all addresses" is no place to connect to."""
+    address = name or {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
+    return f"{'https' if tls else 'http'}://{f'[{address}]' if ':' in address else address}:{port}"
 
 
 async def _when_in_service(box: OneBox, clock: Clock) -> str:

@@ -94,6 +94,8 @@ def run(state_path: Path, role: str, serve: Coroutine[Any, Any, None]) -> None:
     with held:
         import uvloop
 
+        logging.guard_streams()
+
         uvloop.run(serve)
 
 

@@ -42,7 +42,7 @@ def up(
         address, _, port = listen.rpartition(":")
         if not (port.isascii() and port.isdigit() and int(port) < 1 << 16):
             raise ConfigError(f"--listen takes ADDRESS:PORT, and not {listen}.")
-        overrides["api", "listen"] = address or "127.0.0.1"
+        overrides["api", "listen"] = address.strip("[]") or "127.0.0.1"
         overrides["api", "port"] = int(port)
     again = partial(load, config_file or (), config_dir or (), overrides)
     run(again(), clouds_file.expanduser() if clouds_file is not None else None, again)

@@ -6,11 +6,13 @@ import asyncio
 import structlog
 
 from kilonova.base.clock import Clock
-from kilonova.base.errors import KilonovaError
+from kilonova.base.errors import KilonovaError, StaleWrite
 from kilonova.base.tasks import Supervisor
 from kilonova.compute.lanes import Lanes
+from kilonova.compute.refusals import Refusals
 from kilonova.compute.session import Session
 from kilonova.objects.ids import AttemptId
+from kilonova.rpcapi.work import Fetched, Unread
 
 log = structlog.get_logger(__name__)
 
@@ -21,8 +23,9 @@ PROGRESS_S = 1.0
 class Feed:
     """One question at a time: a reply that comes too late was never taken in hand, and is asked for again."""
 
-    def __init__(self, session: Session, lanes: Lanes, clock: Clock, poll_s: float) -> None:
+    def __init__(self, session: Session, lanes: Lanes, refusals: Refusals, clock: Clock, poll_s: float) -> None:
         self._session, self._lanes, self._clock, self._poll_s = session, lanes, clock, poll_s
+        self._refusals = refusals
         self._wake = asyncio.Event()
         self._open = True
 
@@ -62,15 +65,28 @@ class Feed:
 
     async def _ask(self, tasks: Supervisor) -> None:
         attempt = AttemptId(self._clock.new_id())
-        running = self._lanes.running()
+        running = (*self._lanes.running(), *self._refusals.left)
         fetched = await self._session.call(lambda epoch: self._session.conductor.fetch(epoch, attempt, running))
         for action_id in fetched.revoked:
             self._lanes.revoke(action_id)
+        for action_id in fetched.expired:
+            self._lanes.expire(action_id)
         if self._open:
-            for item in fetched.items:
-                self._lanes.submit(item, tasks)
+            await self._take(fetched, attempt, tasks)
         if fetched.more:
             self._wake.set()
+
+    async def _take(self, fetched: Fetched, attempt: AttemptId, tasks: Supervisor) -> None:
+        for item in fetched.items:
+            try:
+                self._lanes.submit(item, tasks)
+            except Exception as exc:  # a defect in taking one action in hand must not keep the others waiting
+                log.exception("an action could not be taken in hand", action=item.action.id)
+                action = item.action
+                odd = Unread(action.id, action.instance_id, action.verb, type(exc).__name__)
+                await self._refusals.refuse(odd, attempt)
+        for unread in fetched.unread:
+            await self._refusals.refuse(unread, attempt)
 
     async def _tell_progress(self) -> None:
         """Let people watch what takes longer than a moment."""
@@ -82,4 +98,7 @@ class Feed:
                 continue
             events = run.take_unsent()
             if events:
-                await self._session.conductor.record_events(action.id, action.attempt, events)
+                try:
+                    await self._session.conductor.record_events(action.id, action.attempt, events)
+                except StaleWrite as exc:  # this one is in other hands; the next may not be
+                    log.info("progress is no longer wanted", action=action.id, error=str(exc))

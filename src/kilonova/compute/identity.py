@@ -2,7 +2,8 @@
 """Who this host is: the identity file in its state directory, and the machine's boot id.
 
 The file holds the node id together with the host's name, so that a renamed host and a copied state directory are
-noticed before anything is done in another host's name.
+noticed before anything is done in another host's name.  A copy with the same name, on another machine or in another
+directory, is told apart by the boot id and by the lock file of the state directory (see kilonova.cmd.common).
 """
 
 import json
@@ -17,6 +18,8 @@ from kilonova.compute.session import Identity
 from kilonova.objects.ids import HostName
 
 FILE = "compute_id"
+LOCK = "lock"
+"""Each process that uses the state directory holds it open, and a compute process is the only one of its kind."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 UNKNOWN_BOOT = "unknown"
 
@@ -41,7 +44,17 @@ def read_identity(state_path: Path, host: str, clock: Clock, boot_id_file: Path 
             f"if the machine was renamed, or remove {path} and the instances here if the directory was copied."
         )
     boot_id = boot_id_file.read_text().strip() if boot_id_file.exists() else UNKNOWN_BOOT
-    return Identity(HostName(host), node_id, boot_id, clock.new_id())
+    return Identity(HostName(host), node_id, boot_id, clock.new_id(), state_id(state_path), clock.monotonic())
+
+
+def state_id(state_path: Path) -> str:
+    """The state directory as this boot of the machine knows it, by its lock file, whose inode no other file has while a
+    process holds it; empty when there is none."""
+    try:
+        found = (state_path / LOCK).stat()
+    except OSError:
+        return ""
+    return f"{found.st_dev}:{found.st_ino}"
 
 
 def parse(path: Path, text: str) -> tuple[str, str | None]:

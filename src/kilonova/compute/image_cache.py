@@ -12,6 +12,7 @@ from typing import BinaryIO, Protocol
 
 from kilonova.base.clock import Clock
 from kilonova.base.errors import ImageUnacceptable
+from kilonova.base.files import make_directory, make_file
 from kilonova.base.locks import KeyedLocks
 from kilonova.base.threads import Workers
 from kilonova.images.inspect import inspect
@@ -81,10 +82,11 @@ class ImageCache:
 
 
 def _create(part: Path) -> BinaryIO:
-    part.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(part.parent, 0o755)
     part.parent.chmod(0o755)
     for stale in part.parent.glob(f"{part.name.rpartition('.')[0]}.*"):
         stale.unlink(missing_ok=True)  # of a process that died; the lock says that no other of ours writes this image
+    make_file(part)
     return part.open("wb")
 
 

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 import structlog
 
 from kilonova.base.clock import Clock
-from kilonova.base.errors import NotFound, RpcTimeout, RpcUnavailable, StaleWrite
+from kilonova.base.errors import DatabaseUnavailable, NotFound, RpcTimeout, RpcUnavailable, StaleWrite
 from kilonova.images.inspect import MAX_VIRTUAL_BYTES
 from kilonova.images.store import Stored
 from kilonova.objects.action import IMAGE, Action
@@ -108,7 +108,7 @@ class ImageUploads:
         while True:
             try:
                 return await ask()
-            except (RpcTimeout, RpcUnavailable) as exc:
+            except (RpcTimeout, RpcUnavailable, DatabaseUnavailable) as exc:
                 log.info("waiting for the conductor with an image", error=str(exc))
             await self._clock.sleep(pause * self._clock.random.uniform(0.8, 1.2))
             pause = min(pause * 2, RETRY_MOST_S)

@@ -15,7 +15,8 @@ from kilonova.compute.operation import Job, Operation, Tools
 from kilonova.compute.operations import OPERATIONS
 from kilonova.compute.runner import Outcome, Revoked, Run, Runner
 from kilonova.objects.ids import ActionId, HostName, InstanceId
-from kilonova.rpcapi.host import HOST_BOOT, Finish, HostAPI, WorkItem
+from kilonova.rpcapi.host import HOST_BOOT, Finish, HostAPI
+from kilonova.rpcapi.work import WorkItem
 
 log = structlog.get_logger(__name__)
 
@@ -80,6 +81,16 @@ class Lanes:
             if run.interruptible:
                 task.cancel()
 
+    def revoke_all(self) -> None:
+        """Stop working on everything, in the same way."""
+        for action_id in self.running():
+            self.revoke(action_id)
+
+    def expire(self, action_id: ActionId) -> None:
+        """The conductor says that an action's time is up: it ends as failed, and what it has made is undone."""
+        if action_id in self._runs:
+            self._runs[action_id][0].expire()
+
     async def drain(self, limit_s: float) -> None:
         """Wait until nothing is in hand, at most `limit_s` seconds.  What is left is replayed by the next process."""
         deadline = self._clock.monotonic() + limit_s
@@ -109,7 +120,6 @@ class Lanes:
                 self._on_idle(instance.id)
 
     async def _in_turn(self, run: Run) -> None:
-        await run.take_turn()
         try:
             outcome = await self._runner.run(run)
         finally:

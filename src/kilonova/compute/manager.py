@@ -28,6 +28,7 @@ from kilonova.compute.observer import Observer
 from kilonova.compute.operation import Tools
 from kilonova.compute.precache import Precache
 from kilonova.compute.reaper import Reaper
+from kilonova.compute.refusals import Refusals
 from kilonova.compute.reports import Reports
 from kilonova.compute.runner import Runner
 from kilonova.compute.session import Identity, Session
@@ -44,6 +45,10 @@ from kilonova.virt.driver import ComputeDriver, Reachability, VirtAPI
 from kilonova.virt.power import Diagnostics, able
 
 log = structlog.get_logger(__name__)
+
+
+LOST_S = 10.0
+"""For the step that is going on when this process hears that its host has another one."""
 
 
 class ImageLibrary(ImageSource, ImageSink, Protocol):
@@ -93,15 +98,17 @@ class ComputeManager:
         cache = ImageCache(Path(defaults.instances_path) / "_base", self._images, self._workers, clock)
         uploads = ImageUploads(self._images, conductor, clock)
         tools = Tools(self.driver, cache, uploads, clock, defaults, self._identity.boot_id)
-        runner = Runner(self._failpoints)
+        runner = Runner(self._failpoints, session)
         hooks = (observer.idle, self._look_for_work, self.metrics)
         lanes = Lanes(self._identity.host, session.conductor, runner, tools, *hooks)
-        feed = Feed(session, lanes, clock, defaults.action_poll_interval)
+        refusals = Refusals(session, self.driver)
+        feed = Feed(session, lanes, refusals, clock, defaults.action_poll_interval)
         reports = Reports(session, self.driver, self.virtapi, observer, clock)
         self._session, self._lanes, self._feed, self._reports = session, lanes, feed, reports
         self._precache = Precache(cache)
         tasks.spawn("precache", self._precache.run())
         await session.register()
+        tasks.spawn("standing", self._until_lost(session, feed, lanes))
         await bus.subscribe(rows.subject(self._identity.host), self._endpoint().handle)
         observer.start(lanes, tasks)
         reports.start(defaults, tasks)
@@ -112,7 +119,7 @@ class ComputeManager:
     def ready(self) -> tuple[bool, str]:
         """Whether this host can get work, and if not, why in one sentence."""
         if self._session is None or self._reports is None or self._session.epoch is None:
-            return False, "waiting for the conductor"
+            return False, (self._session and self._session.waits_for) or "waiting for the conductor"
         if not self.virtapi.enabled:
             return False, self.virtapi.reason
         if not self._reports.reported:
@@ -120,13 +127,24 @@ class ComputeManager:
         return True, ""
 
     async def drain(self, limit_s: float) -> int:
-        """Take no more work; give what is in hand `limit_s` seconds to end; how many actions are left for the next
-        process.  Guests run on."""
-        if self._feed is None or self._lanes is None:
+        """Take no more work; give what is in hand `limit_s` seconds to end, and tell the conductor of the end; how many
+        actions are left for the next process.  Guests run on."""
+        if self._feed is None or self._lanes is None or self._session is None:
             return 0
         self._feed.close()
         await self._lanes.drain(limit_s)
+        await self._session.leave()
         return len(self._lanes.running())
+
+    async def _until_lost(self, session: Session, feed: Feed, lanes: Lanes) -> None:
+        """When the host has a newer process, this one ends.  No step begins any more; one that is going on gets a
+        moment.  Raises HostSuperseded."""
+        lost = await session.until_lost()
+        log.error("this process has lost its host", host=self._identity.host, error=lost.message)
+        feed.close()
+        lanes.revoke_all()
+        await lanes.drain(LOST_S)
+        raise lost
 
     async def stop(self) -> None:
         """Let go of the hypervisor."""

@@ -26,7 +26,16 @@ def config_drive_files(instance: Instance) -> Mapping[str, bytes]:
         data = base64.b64decode(instance.user_data)
         files["openstack/latest/user_data"] = data
         files["openstack/2018-08-27/user_data"] = data
-    return files
+    return {**files, **_injected(instance)}
+
+
+def _injected(instance: Instance) -> Mapping[str, bytes]:
+    """The files that were given with the create, under the numbers by which meta_data.json names them."""
+    return {f"openstack{_content(n)}": base64.b64decode(file.contents) for n, file in enumerate(instance.files)}
+
+
+def _content(number: int) -> str:
+    return f"/content/{number:04}"
 
 
 def meta_data(instance: Instance) -> dict[str, Any]:
@@ -42,8 +51,16 @@ def meta_data(instance: Instance) -> dict[str, Any]:
     }
     if instance.key_name is not None and instance.key_data is not None:
         data["public_keys"] = {instance.key_name: instance.key_data}
-        data["keys"] = [{"name": instance.key_name, "type": "ssh", "data": instance.key_data}]
+        data["keys"] = [{"name": instance.key_name, "type": _type_of(instance.key_data), "data": instance.key_data}]
+    if instance.files:
+        places = enumerate(file.path for file in instance.files)
+        data["files"] = [{"path": path, "content_path": _content(number)} for number, path in places]
     return data
+
+
+def _type_of(key: str) -> str:
+    """Of a key pair, by its text: a key is one line that begins with the name of its kind."""
+    return "x509" if key.lstrip().startswith("-----BEGIN") else "ssh"
 
 
 def network_data(instance: Instance) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import structlog
 from kilonova.base.clock import Clock
 from kilonova.base.errors import KilonovaError
 from kilonova.base.tasks import Supervisor
+from kilonova.compute.session import AWAY
 from kilonova.rpcapi.host import HostAPI, Notice
 
 log = structlog.get_logger(__name__)
@@ -46,9 +47,13 @@ class Notifier:
                 notice = self._waiting[0]
                 try:
                     await self._conductor.notify(notice)
-                except KilonovaError as exc:
+                except AWAY as exc:
                     log.info("a notification could not be told yet", event_type=notice.event_type, error=str(exc))
                     await self._clock.sleep(RETRY_S)
                     continue
+                except KilonovaError as exc:  # this one will never be taken, and must not be in the way of others
+                    log.warning("a notification was refused", event_type=notice.event_type, error=str(exc))
+                except Exception:
+                    log.exception("a notification could not be told", event_type=notice.event_type)
                 if self._waiting and self._waiting[0] is notice:  # it may have been dropped meanwhile
                     self._waiting.popleft()

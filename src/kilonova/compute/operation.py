@@ -93,6 +93,9 @@ class Operation:
     """It copies a whole disk: limited by max_concurrent_snapshots."""
     needs: type[Any] | None = None
     """The Protocol that a driver must have besides its core: where it has not, nothing is begun."""
+    look: Work = nothing
+    """Comes before the steps and changes nothing.  When it refuses, nothing is begun, and nothing is made absent: the
+    guest is left as it is."""
 
 
 def removal(of: Operation, verb: Verb) -> Operation:

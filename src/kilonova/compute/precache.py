@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 import structlog
 
-from kilonova.base.errors import KilonovaError
 from kilonova.compute.image_cache import ImageCache
 from kilonova.objects.image import ImageRef
 
@@ -35,5 +34,5 @@ class Precache:
             image = await self._wanted.get()
             try:
                 await self._cache.ensure(image)
-            except (KilonovaError, OSError) as exc:
+            except Exception as exc:  # whatever it is: it was a hint, and must not end the host's service
                 log.warning("an image could not be fetched ahead of time", image_id=image.id, error=str(exc))

@@ -61,7 +61,7 @@ class Reaper:
             if now - first < pause:
                 log.warning("a guest is here though its instance was deleted", instance=id_)
             elif settings.running_deleted_instance_action == "reap":
-                await self._remove(deleted[id_])
+                await self._try_to_remove(deleted[id_])
 
     async def report(self) -> None:
         """One round: count guests that bear our mark and are no instance of this host; name them when they change."""
@@ -82,6 +82,13 @@ class Reaper:
         if not seen:
             return Judged()
         return await self._session.call(lambda epoch: self._session.conductor.judge(epoch, seen))
+
+    async def _try_to_remove(self, instance: Instance) -> None:
+        """One that cannot be removed is looked at again in the next round, and is in the way of no other."""
+        try:
+            await self._remove(instance)
+        except Exception as exc:
+            log.warning("the guest of a deleted instance could not be removed", instance=instance.id, error=str(exc))
 
     async def _remove(self, instance: Instance) -> None:
         now = self._clock.now()

@@ -63,7 +63,7 @@ class Reports:
         self._changed.set()
 
     async def _heartbeat(self) -> None:
-        await self._session.call(self._session.conductor.heartbeat)
+        await self._session.heartbeat()
         if self._told_enabled != self._level():  # it was told before a registration, or could not be told
             self._changed.set()
 

@@ -2,21 +2,30 @@
 """Running an operation: ensure in order; when it fails for good, absent in reverse.
 
 One rule for trouble: when the hypervisor does not answer, what was asked may have happened, so nothing is judged and
-nothing is undone; the steps are run again from the first (each looks before it acts) until the action's deadline or
-until it is revoked.
+nothing is undone; the steps are run again from the first (each looks before it acts) until the conductor says that the
+action's time is up (then it fails, as for any other reason), or takes the action back.
 """
 
 import asyncio
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Protocol
 
 import structlog
 
-from kilonova.base.errors import HypervisorError, HypervisorUnavailable, KilonovaError, NotSupported, StaleWrite
+from kilonova.base.errors import (
+    DeadlineExceeded,
+    HypervisorError,
+    HypervisorUnavailable,
+    KilonovaError,
+    NotFound,
+    StaleWrite,
+)
 from kilonova.base.failpoints import Failpoints
-from kilonova.compute.operation import Job, Operation, Step
-from kilonova.objects.action import ActionEvent
+from kilonova.compute.operation import Job, Operation, Step, nothing
+from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.states import PowerState
 from kilonova.virt.power import able
 
@@ -24,6 +33,16 @@ log = structlog.get_logger(__name__)
 
 RETRY_FIRST_S = 0.5
 RETRY_MOST_S = 15.0
+UNDO_S = 600.0
+"""How long an action whose time is up goes on to undo what it has made, while the hypervisor does not answer."""
+
+
+class Phase(Enum):
+    """What a run is at: its steps are done, undone, or its guest is read."""
+
+    DO = "do"
+    UNDO = "undo"
+    READ = "read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +56,12 @@ class Outcome:
 
 @dataclass(slots=True)
 class Run:
-    """One attempt, as it goes on.  `revoked` is set by the lane; the run ends before its next step.  `turns` are what
-    it must wait for beside others of its kind, first come first served; None: nothing."""
+    """One attempt, as it goes on.
+
+    `revoked` is set by the lane; the run ends before its next step.  `expired` says that its time is up: it fails
+    before its next step.  `turns` are what it must wait for beside others of its kind, first come first served; None:
+    nothing.
+    """
 
     job: Job
     operation: Operation
@@ -49,6 +72,8 @@ class Run:
     interruptible: bool = False
     turns: asyncio.Semaphore | None = None
     has_turn: bool = False
+    expired: bool = False
+    waiting: asyncio.Timeout | None = None
 
     async def take_turn(self) -> None:
         """Wait for one; the lane may cancel that."""
@@ -56,6 +81,41 @@ class Run:
             with self.may_interrupt():
                 await self.turns.acquire()
             self.has_turn = True
+
+    def expire(self) -> None:
+        """Its time is up: what may be interrupted ends now, anything else with the step that is going on."""
+        self.expired = True
+        if self.waiting is not None:
+            self.waiting.reschedule(0)
+
+    def check_time(self) -> None:
+        """Raises DeadlineExceeded once the action's time is up."""
+        if self.expired:
+            raise DeadlineExceeded(f"{self.operation.verb} did not end within its deadline (host {self.host}).")
+
+    @asynccontextmanager
+    async def may_expire(self) -> AsyncGenerator[None]:
+        """A stretch that ends with DeadlineExceeded when the action's time is up, and in which the lane may cancel."""
+        self.check_time()
+        try:
+            async with asyncio.timeout(None) as self.waiting:
+                with self.may_interrupt():
+                    yield
+        except TimeoutError:
+            self.check_time()
+            raise
+        finally:
+            self.waiting = None
+
+    @asynccontextmanager
+    async def stretch(self, phase: Phase) -> AsyncGenerator[None]:
+        """A pause between two tries: only while steps are done does it end when the time is up."""
+        if phase is Phase.DO:
+            async with self.may_expire():
+                yield
+        else:
+            with self.may_interrupt():
+                yield
 
     def give_turn(self) -> None:
         """Back to the others; nothing to do without one."""
@@ -72,32 +132,45 @@ class Run:
     @contextmanager
     def may_interrupt(self) -> Generator[None]:
         """A stretch in which the lane may cancel this run."""
-        self.interruptible = True
+        before, self.interruptible = self.interruptible, True
         try:
             yield
         finally:
-            self.interruptible = False
+            self.interruptible = before
 
 
 class Revoked(Exception):
     """The conductor took the action back: end quietly, somebody else decides."""
 
 
-class Runner:
-    """Runs attempts.  Holds no state of its own."""
+class Hold(Protocol):
+    """Whether this process may touch guests at all (see kilonova.compute.session.Session)."""
 
-    def __init__(self, failpoints: Failpoints) -> None:
-        self._failpoints = failpoints
+    @property
+    def held(self) -> bool:
+        """As far as it has heard; asked before each step."""
+        ...
+
+    async def confirm(self, action: Action) -> None:
+        """By the conductor's own word, as long as that takes.  Raises StaleWrite, NotFound when the action is in other
+        hands."""
+        ...
+
+
+class Runner:
+    """Runs attempts.  Without a `hold` its process is the only one (tests)."""
+
+    def __init__(self, failpoints: Failpoints, hold: Hold | None = None) -> None:
+        self._failpoints, self._hold = failpoints, hold
 
     async def run(self, run: Run) -> Outcome:
         """Run to an outcome.  Raises Revoked."""
+        if (refusal := await self._refusal(run)) is not None:  # nothing was begun, so that nothing is to be undone
+            return Outcome(False, await self._power_after_failure(run), refusal)
         try:
-            if run.operation.needs is not None:
-                able(run.job.tools.driver, run.operation.needs)
-        except NotSupported as exc:  # nothing was begun, so that nothing is to be undone
-            return Outcome(False, await self._read_power(run), exc.message)
-        try:
-            await self._ensure(run)
+            async with run.may_expire():
+                await run.take_turn()
+            await self._until_answered(run, run.operation.steps, Phase.DO)
             return Outcome(True, await self._read_power(run))
         except (Revoked, HypervisorUnavailable):
             raise
@@ -110,21 +183,45 @@ class Runner:
                 message = await self._clean_up(run, message)
             return Outcome(False, await self._power_after_failure(run), message)
 
-    async def _ensure(self, run: Run) -> None:
-        """Every step, in order, replayed from the first whenever the hypervisor went away."""
-        await self._until_answered(run, run.operation.steps, undo=False)
+    async def _refusal(self, run: Run) -> str | None:
+        """Why the operation cannot be begun; None when it can."""
+        operation = run.operation
+        try:
+            if operation.needs is not None:
+                able(run.job.tools.driver, operation.needs)
+            if operation.look is not nothing:
+                await self._until_answered(run, (Step("look", operation.look, interruptible=True),), Phase.DO)
+        except (HypervisorError, DeadlineExceeded) as exc:
+            facts = {"verb": operation.verb, "instance": run.job.instance.id, "error": exc.message}
+            log.warning("action refused", **facts, details=dict(exc.details))
+            return exc.message
+        return None
 
     async def _clean_up(self, run: Run, message: str) -> str:
         """What the failed run has made is made absent; the message, with what could not be.  That stays, with the
-        instance's claim, until it is deleted."""
+        instance's claim, until it is deleted.
+
+        What another process of the host, or another attempt, has made since must not be removed: nothing is before the
+        conductor has said that the action is still this attempt's."""
+        await self._confirm(run)
         try:
-            await self._until_answered(run, tuple(reversed(run.operation.steps)), undo=True)
-        except (Revoked, HypervisorUnavailable):
+            await self._until_answered(run, tuple(reversed(run.operation.steps)), Phase.UNDO)
+        except Revoked:
             raise
         except Exception as exc:
             log.warning("clean-up failed", instance=run.job.instance.id, error=_explain(exc))
             return f"{message} What was made could not be removed: {_explain(exc)}"
         return message
+
+    async def _confirm(self, run: Run) -> None:
+        """Raises Revoked."""
+        if self._hold is None or run.job.action.attempt is None:  # the latter is asked for by no action
+            return
+        try:
+            with run.may_interrupt():
+                await self._hold.confirm(run.job.action)
+        except (StaleWrite, NotFound) as exc:
+            raise Revoked from exc
 
     async def _read_power(self, run: Run) -> PowerState | None:
         found: list[PowerState | None] = []
@@ -133,7 +230,11 @@ class Runner:
             state = await job.tools.driver.guest_state(job.instance.id)
             found.append(None if state is None else state.power)
 
-        await self._until_answered(run, (Step("observe", read),), undo=False)
+        try:
+            await self._until_answered(run, (Step("observe", read),), Phase.READ)
+        except HypervisorUnavailable as exc:  # its time is up, and the guest still does not answer
+            log.warning("a guest could not be read", instance=run.job.instance.id, error=exc.message)
+            return PowerState.NOSTATE
         return found[-1]
 
     async def _power_after_failure(self, run: Run) -> PowerState | None:
@@ -144,31 +245,44 @@ class Runner:
             log.warning("a guest could not be read", instance=run.job.instance.id, error=exc.message)
             return PowerState.NOSTATE
 
-    async def _until_answered(self, run: Run, steps: Sequence[Step], *, undo: bool) -> None:
+    async def _until_answered(self, run: Run, steps: Sequence[Step], phase: Phase) -> None:
+        """Every step, in order, from the first again whenever the hypervisor does not answer.
+
+        Raises DeadlineExceeded when the time is up while steps are done, and HypervisorUnavailable when it has been up
+        for long while they are undone, or the guest is read.
+        """
         clock, pause = run.job.tools.clock, RETRY_FIRST_S
+        give_up: float | None = None
         while True:
             try:
                 for step in steps:
-                    await self._step(run, step, undo=undo)
+                    await self._step(run, step, phase)
                 return
             except HypervisorUnavailable as exc:
                 log.info("waiting for the hypervisor", instance=run.job.instance.id, error=str(exc))
+                if run.expired and phase is not Phase.DO:
+                    give_up = give_up or clock.monotonic() + UNDO_S
+                    if clock.monotonic() >= give_up:
+                        raise
             run.give_turn()  # one guest's call may never come back
-            with run.may_interrupt():
+            async with run.stretch(phase):
                 await clock.sleep(pause * clock.random.uniform(0.8, 1.2))
-            await run.take_turn()
+                await run.take_turn()
             pause = min(pause * 2, RETRY_MOST_S)
 
-    async def _step(self, run: Run, step: Step, *, undo: bool) -> None:
-        if run.revoked:
+    async def _step(self, run: Run, step: Step, phase: Phase) -> None:
+        if run.revoked or (self._hold is not None and not self._hold.held):
             raise Revoked
+        if phase is Phase.DO:
+            run.check_time()
+        undo = phase is Phase.UNDO
         name = f"{run.operation.verb}.{'remove-' if undo else ''}{step.name}"
         self._failpoints.hit(f"compute.{name}.begin")
         clock = run.job.tools.clock
         self._note(run, ActionEvent(name, clock.now(), host=run.host))
         try:
             if step.interruptible and not undo:
-                with run.may_interrupt():
+                async with run.may_expire():
                     await step.ensure(run.job)
             else:
                 await (step.absent if undo else step.ensure)(run.job)

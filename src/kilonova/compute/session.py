@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """This process's standing with the conductor: who it is, and the epoch that its reports bear."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -9,8 +10,17 @@ import structlog
 
 from kilonova import CODE_VERSION
 from kilonova.base.clock import Clock
-from kilonova.base.errors import DatabaseUnavailable, RpcTimeout, RpcUnavailable, StaleWrite
+from kilonova.base.errors import (
+    DatabaseUnavailable,
+    HostSuperseded,
+    HostTaken,
+    KilonovaError,
+    RpcTimeout,
+    RpcUnavailable,
+    StaleWrite,
+)
 from kilonova.config.default import DefaultSettings
+from kilonova.objects.action import Action
 from kilonova.objects.ids import HostName
 from kilonova.rpcapi.host import HostAPI, RegisterHost
 
@@ -21,66 +31,163 @@ T = TypeVar("T")
 BINARY = "kilonova-compute"
 WAIT_FIRST_S = 0.2
 WAIT_MOST_S = 10.0
+BOTH_LIVE = 2.0
+"""A process that is heard so many heartbeats after this one has asked for its place lives beside it; that of a machine
+that has booted anew since is heard no more."""
+
+AWAY = (RpcTimeout, RpcUnavailable, DatabaseUnavailable)
+"""The conductor does not answer now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
     """`node_id` stays with the host's state directory, `boot_id` changes when the machine boots, `process_id` is fresh
-    at each start of the service."""
+    at each start of the service.  For `state_id` and `started_s` see rpcapi.host.RegisterHost."""
 
     host: HostName
     node_id: str
     boot_id: str
     process_id: str
+    state_id: str = ""
+    started_s: float = 0.0
 
 
 class Session:
-    """Registers, and registers again when told that it is stale.  `registrations` counts: what was told before the last
-    one may be known no more."""
+    """Registers, and registers again when the conductor does not know this process.  `registrations` counts: what was
+    told before the last one may be known no more.
+
+    When the host has a newer process than this one, this one has lost its standing for good: `until_lost` returns,
+    every call raises HostSuperseded, and no step of an operation begins any more (see runner.Hold).
+    """
 
     def __init__(self, identity: Identity, conductor: HostAPI, clock: Clock, settings: DefaultSettings) -> None:
         self.identity, self.conductor = identity, conductor
         self._clock, self._settings = clock, settings
         self.epoch: int | None = None
         self.registrations = 0
+        self.waits_for = ""
+        """Why this process is not registered yet, when that is more than a conductor that does not answer."""
+        self._left = False
+        self._lost: HostSuperseded | None = None
+        self._has_lost = asyncio.Event()
+
+    @property
+    def held(self) -> bool:
+        """Whether this process is the host's, as far as it has heard."""
+        return self._lost is None
+
+    async def until_lost(self) -> HostSuperseded:
+        """Waits until the conductor says that the host has a newer process; what it said."""
+        await self._has_lost.wait()
+        assert self._lost is not None
+        return self._lost
 
     async def register(self) -> None:
-        """Waits for the conductor as long as it takes, with backoff, and says so.
+        """Waits for the conductor as long as it takes, with backoff, and says so; waits, too, for the end of the host's
+        former process, where the conductor cannot know of it.
 
-        Raises StateError when the conductor knows this host, or this node, otherwise (renamed or copied).
+        Raises StateError when the conductor knows this host, or this node, otherwise (renamed or copied), HostTaken
+        when another process of this host lives beside this one, HostSuperseded.
         """
-        request = RegisterHost(
-            host=self.identity.host,
-            process_id=self.identity.process_id,
-            node_id=self.identity.node_id,
-            boot_id=self.identity.boot_id,
-            binary=BINARY,
-            topic=self._settings.compute_topic,
-            version=CODE_VERSION,
-            availability_zone=self._settings.default_availability_zone,
-            resume_guests=self._settings.resume_guests_state_on_host_boot,
-        )
-        pause = WAIT_FIRST_S
+        pause, refused_at = WAIT_FIRST_S, None
         while True:
+            self._check()
             try:
-                standing = await self.conductor.register(request)
+                standing = await self.conductor.register(self._request())
+            except AWAY as exc:
+                log.warning("waiting for the conductor", host=self.identity.host, error=str(exc))
+            except HostTaken as exc:
+                refused_at = self._clock.monotonic() if refused_at is None else refused_at
+                self._wait_for_the_other(exc, self._clock.monotonic() - refused_at)
+            except HostSuperseded as exc:
+                self._lose(exc)
+                raise
+            else:
                 if standing.rebooted:
                     log.info("this machine has booted: guests are started", count=standing.resumed)
-                self.epoch = standing.epoch
+                self.epoch, self.waits_for = standing.epoch, ""
                 self.registrations += 1
                 return
-            except (RpcTimeout, RpcUnavailable, DatabaseUnavailable) as exc:
-                log.warning("waiting for the conductor", host=self.identity.host, error=str(exc))
             await self._clock.sleep(pause * self._clock.random.uniform(0.8, 1.2))
             pause = min(pause * 2, WAIT_MOST_S)
 
+    def _request(self) -> RegisterHost:
+        identity, settings = self.identity, self._settings
+        return RegisterHost(
+            host=identity.host,
+            process_id=identity.process_id,
+            node_id=identity.node_id,
+            boot_id=identity.boot_id,
+            binary=BINARY,
+            topic=settings.compute_topic,
+            version=CODE_VERSION,
+            availability_zone=settings.default_availability_zone,
+            resume_guests=settings.resume_guests_state_on_host_boot,
+            state_id=identity.state_id,
+            started_s=identity.started_s,
+        )
+
+    def _wait_for_the_other(self, refusal: HostTaken, waited_s: float) -> None:
+        """Raises the refusal once the other process was heard though this one had long asked for its place."""
+        heard_s_ago = refusal.details.get("heard_s_ago")
+        if heard_s_ago is not None and waited_s - heard_s_ago > BOTH_LIVE * self._settings.report_interval:
+            raise refusal
+        if not self.waits_for:
+            log.warning("waiting for the end of this host's other process", error=refusal.message)
+        self.waits_for = refusal.message
+
     async def call(self, ask: Callable[[int], Awaitable[T]]) -> T:
-        """`ask(epoch)`; when the conductor knows a newer process of this host, register and ask once more."""
+        """`ask(epoch)`; when the conductor does not know this process, register and ask once more.  Raises
+        HostSuperseded when the host has a newer one, and whatever `ask` does."""
+        self._check()
         if self.epoch is None:
             await self.register()
         try:
-            return await ask(self.epoch or 0)
-        except StaleWrite:
-            log.warning("registering again: the conductor knows another process of this host", host=self.identity.host)
-            await self.register()
-            return await ask(self.epoch or 0)
+            try:
+                return await ask(self.epoch or 0)
+            except StaleWrite as exc:
+                if isinstance(exc, HostSuperseded):
+                    raise
+                log.warning("registering again: the conductor does not know this process", host=self.identity.host)
+                await self.register()
+                return await ask(self.epoch or 0)
+        except HostSuperseded as exc:
+            self._lose(exc)
+            raise
+
+    async def confirm(self, action: Action) -> None:
+        """Ask whether the action is still this process's, under this attempt, for as long as it takes.  Raises
+        StaleWrite, NotFound."""
+        pause, attempt = WAIT_FIRST_S, action.attempt
+        assert attempt is not None
+        while True:
+            try:
+                await self.call(lambda epoch: self.conductor.confirm_attempt(epoch, action.id, attempt))
+                return
+            except AWAY as exc:
+                log.info("waiting for the conductor before anything is removed", action=action.id, error=str(exc))
+            await self._clock.sleep(pause * self._clock.random.uniform(0.8, 1.2))
+            pause = min(pause * 2, WAIT_MOST_S)
+
+    async def heartbeat(self) -> None:
+        """Say that this process lives; not any more once it has said that it ends."""
+        if not self._left:
+            await self.call(self.conductor.heartbeat)
+
+    async def leave(self) -> None:
+        """Say that this process ends, so that the next one need not wait for its silence.  Never fails."""
+        self._left = True
+        if self.epoch is None or not self.held:
+            return
+        try:
+            await self.conductor.leave(self.epoch)
+        except KilonovaError as exc:
+            log.info("the end of this process could not be told", error=str(exc))
+
+    def _check(self) -> None:
+        if self._lost is not None:
+            raise self._lost
+
+    def _lose(self, exc: HostSuperseded) -> None:
+        self._lost = exc
+        self._has_lost.set()

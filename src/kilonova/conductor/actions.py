@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The life of an action: accept, hand out, end.
+"""The beginning of an action: accept, hand out.  How it ends is in kilonova.conductor.outcome.
 
 Every function here is one transaction (or part of one): it takes a Connection first and runs in the database thread.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
+import structlog
 
-from kilonova.base.errors import InvalidState, NotFound, NoValidHost, StaleWrite
+from kilonova.base.errors import InvalidState, NotFound, NoValidHost
 from kilonova.conductor import images, quota, resize, server_groups, shelving
-from kilonova.conductor.effects import ends_in, when_accepted, when_ended
+from kilonova.conductor.effects import when_accepted
+from kilonova.conductor.outcome import end_without_host, leave_user
+from kilonova.conductor.processes import check_epoch
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
@@ -20,16 +23,25 @@ from kilonova.db.readers import instances as read_instances
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
-from kilonova.db.writers import migrations as write_migrations
 from kilonova.objects.action import Action
-from kilonova.objects.ids import ActionId, HostName
-from kilonova.objects.instance import Fault, Instance
-from kilonova.objects.quota import held_by
-from kilonova.objects.states import VERBS, ActionState, PowerState, Verb, VmState, observed
+from kilonova.objects.ids import ActionId, AttemptId, HostName
+from kilonova.objects.instance import Instance
+from kilonova.objects.states import VERBS, ActionState, Verb
 from kilonova.objects.told import NO_VALID_HOST
-from kilonova.rpcapi.conductor import DIFFERENT_HOST, HOST, NETWORKS, SAME_HOST, AcceptAction, CreateServers
-from kilonova.rpcapi.host import FETCH, Fetch, Fetched, Finish, WorkItem
+from kilonova.rpcapi.conductor import (
+    DIFFERENT_HOST,
+    FIXED_IPS,
+    HOST,
+    NETWORKS,
+    SAME_HOST,
+    AcceptAction,
+    CreateServers,
+)
+from kilonova.rpcapi.host import FETCH
 from kilonova.rpcapi.method import fitting
+from kilonova.rpcapi.work import Fetch, Fetched, WorkItem
+
+log = structlog.get_logger(__name__)
 
 
 def create(
@@ -60,6 +72,7 @@ def _where(request: CreateServers) -> dict[str, str]:
     """What a create action says of its place."""
     said = {
         NETWORKS: ",".join(request.networks),
+        FIXED_IPS: ",".join(request.fixed_ips) if any(request.fixed_ips) else "",
         HOST: request.host or "",
         SAME_HOST: ",".join(request.same_host),
         DIFFERENT_HOST: ",".join(request.different_host),
@@ -103,8 +116,14 @@ def accept(
         write_actions.end(connection, action.id, now, ActionState.DONE)
         return None
     if instance.host is None and not rule.places:  # nothing of it is on any host: a delete has nothing to do there
-        _end(connection, action, instance, _Outcome(True, None, None), now)
+        end_without_host(connection, action, instance, now)
+    elif asked.verb is Verb.DELETE and not _is_up(connection, instance):
+        leave_user(connection, instance, now)  # its host removes the guest when it is back
     return instance.host
+
+
+def _is_up(connection: sa.Connection, instance: Instance) -> bool:
+    return instance.host is not None and read_hosts.is_up(connection, instance.host)
 
 
 def _reclaim(connection: sa.Connection, instance: Instance, asked: AcceptAction) -> None:
@@ -156,107 +175,50 @@ def _action(action_id: ActionId, asked: AcceptAction, host: HostName | None, now
         deadline=now + timedelta(seconds=VERBS[asked.verb].deadline_s),
         host=host,
         params=asked.params,
+        counted_at=now,
     )
 
 
 def hand_out(connection: sa.Connection, request: Fetch, now: datetime) -> Fetched:
     """The open actions of a host that it does not run yet, as many as one message takes, under the attempt that it
-    names; and those that it runs but that are no longer open.  Raises StaleWrite for an older process of the host."""
+    names; those that it runs but that are no longer open; and those that it runs and whose time is up.  A host that an
+    operator has called down gets nothing.  Raises StaleWrite for an older process of the host."""
     check_epoch(connection, request.host, request.epoch)
+    if read_hosts.is_forced_down(connection, request.host):
+        return Fetched((), ())
     open_actions = read_actions.open_of_host(connection, request.host)
     running = frozenset(request.running)
     fresh = [action for action in open_actions if action.id not in running]
-    work = (
-        WorkItem(replace(action, attempt=request.attempt), read_instances.get(connection, action.instance_id))
-        for action in fresh
-    )
-    items = tuple(fitting(work, lambda item: FETCH.reply_form.dump_json(Fetched((item,), ()))))
+    readable, held_back = _work(connection, fresh, request.attempt)
+    items = tuple(fitting(readable, lambda item: FETCH.reply_form.dump_json(Fetched((item,), ()))))
     write_actions.hand_out(connection, [item.action.id for item in items], request.attempt, now)
     still_open = {action.id for action in open_actions}
     revoked = tuple(action_id for action_id in request.running if action_id not in still_open)
-    return Fetched(items, revoked, more=len(items) < len(fresh))
+    expired = tuple(action.id for action in open_actions if action.id in running and is_overdue(action))
+    return Fetched(items, revoked, more=len(items) + len(held_back) < len(fresh), expired=expired)
 
 
-def check_epoch(connection: sa.Connection, host: HostName, epoch: int) -> None:
-    """Raises StaleWrite unless this is the host's current process."""
-    known = read_hosts.process_of(connection, host)
-    if known is None or known[0] != epoch:
-        raise StaleWrite(f"Host {host} has a newer process than epoch {epoch}.", host=host, epoch=epoch)
+def _work(
+    connection: sa.Connection, actions: list[Action], attempt: AttemptId
+) -> tuple[Iterator[WorkItem], list[ActionId]]:
+    """Actions with their instances, as far as they are asked for; and those passed over on the way, whose instances
+    cannot be read."""
+    passed_over: list[ActionId] = []
+
+    def items() -> Iterator[WorkItem]:
+        for action in actions:
+            try:
+                instance = read_instances.get_known(connection, action.instance_id)[0]
+            except (NotFound, ValueError, KeyError, TypeError) as exc:
+                log.error("an action is held back: its instance cannot be read", action=action.id, error=repr(exc))
+                passed_over.append(action.id)
+                continue
+            yield WorkItem(replace(action, attempt=attempt), instance)
+
+    return items(), passed_over
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    succeeded: bool
-    power: PowerState | None
-    message: str | None
-
-
-def finish(connection: sa.Connection, report: Finish, now: datetime) -> Verb:
-    """End an action as its current attempt says; what it was.  Raises StaleWrite for another attempt; a repeat is
-    accepted."""
-    action = read_actions.get(connection, report.action_id)
-    if action.host != report.host or action.attempt != report.attempt:
-        raise StaleWrite(f"Action {action.id} is in other hands now.", action_id=action.id)
-    write_actions.record_events(connection, action.id, report.attempt, report.events)
-    if action.state is ActionState.OPEN:
-        instance = read_instances.get(connection, action.instance_id)
-        outcome = _Outcome(report.succeeded, report.power, report.message)
-        if outcome.succeeded and action.verb is Verb.SHELVE and images.reference(connection, action) is None:
-            outcome = _Outcome(False, outcome.power, "The image was deleted while the server was being shelved.")
-        _end(connection, action, instance, outcome, now)
-    return action.verb
-
-
-def fail(connection: sa.Connection, action: Action, message: str, now: datetime) -> None:
-    """End an open action as failed, by the conductor's own judgement (no host, deadline)."""
-    try:
-        instance = read_instances.get(connection, action.instance_id)
-    except NotFound:
-        write_actions.end(connection, action.id, now, ActionState.FAILED, message)
-        return
-    _end(connection, action, instance, _Outcome(False, instance.power_state, message), now)
-
-
-def _end(connection: sa.Connection, action: Action, instance: Instance, outcome: _Outcome, now: datetime) -> None:
-    failure = None if outcome.succeeded else Fault(500, outcome.message or "unknown", now)
-    state = ActionState.DONE if outcome.succeeded else ActionState.FAILED
-    write_actions.end(connection, action.id, now, state, outcome.message)
-    if outcome.succeeded and action.verb is Verb.DELETE:
-        _gone(connection, instance, now)
-        return
-    power = PowerState.NOSTATE if outcome.power is None else outcome.power
-    values: dict[str, Any] = {"task_state": None, "power_state": power}
-    values.update(when_ended(action.verb, succeeded=outcome.succeeded))
-    if outcome.succeeded:
-        # The verb says where it ends, the hypervisor's last word whether it is still there.
-        values.update(vm_state=observed(ends_in(instance, action.verb), power), fault=None)
-        if action.verb is Verb.CREATE:
-            values["launched_at"] = now
-    elif VERBS[action.verb].breaks:
-        values.update(vm_state=VmState.ERROR, fault=failure)
-    else:  # it is what it is: the reason stands in the action
-        values["vm_state"] = observed(instance.vm_state, power)
-    values |= resize.settle(connection, action.verb, instance, now, succeeded=outcome.succeeded)
-    if failure is not None:
-        images.give_up(connection, action)
-    values.update(shelving.ended(connection, action, instance, failure, outcome.power, now))
-    quota.settle(connection, None, instance, values)
-    write_instances.update(connection, instance.id, now, **values)
-
-
-def _gone(connection: sa.Connection, instance: Instance, now: datetime) -> None:
-    quota.give_back(connection, instance.project_id, held_by(instance))
-    if instance.host is not None:
-        write_hosts.release(connection, instance.host, instance)
-    write_instances.release_addresses(connection, instance.id)
-    write_migrations.close(connection, instance.id, now)
-    write_instances.update(
-        connection,
-        instance.id,
-        now,
-        vm_state=VmState.DELETED,
-        task_state=None,
-        power_state=PowerState.NOSTATE,
-        terminated_at=now,
-        deleted_at=now,
-    )
+def is_overdue(action: Action) -> bool:
+    """Whether its time is up, as far as it was counted: the clock may have jumped since.  A delete's never is."""
+    counted = action.counted_at
+    return action.verb is not Verb.DELETE and counted is not None and action.deadline <= counted

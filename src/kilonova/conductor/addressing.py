@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Giving an instance addresses on the host that was chosen for it.  Part of the transaction that places it."""
 
+from collections.abc import Mapping
 from ipaddress import ip_address
 
 import sqlalchemy as sa
 
+from kilonova.db.readers.addresses import ANY_HOST
 from kilonova.db.writers import instances as write_instances
-from kilonova.db.writers.instances import ANY_HOST, FLOATING, Held
+from kilonova.db.writers.instances import FLOATING, Held
 from kilonova.networks.addresses import mac_of
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.instance import Address, Instance
@@ -15,28 +17,43 @@ from kilonova.objects.service import HostNetwork
 
 
 def give(
-    connection: sa.Connection, host: HostName, networks: tuple[HostNetwork, ...], instance: Instance
+    connection: sa.Connection,
+    host: HostName,
+    networks: tuple[HostNetwork, ...],
+    instance: Instance,
+    wanted: Mapping[str, str],
 ) -> tuple[Address, ...] | Refusal:
-    """An address of each network.  One that the instance has held there since it was on that host before (or on the
-    same wire) stays its own; what it holds elsewhere is given back.  After a refusal it holds what it held."""
+    """An address of each network, the `wanted` one of those that are named there.  One that the instance has held there
+    since it was on that host before (or on the same wire) stays its own; what it holds elsewhere is given back.  Its
+    NIC keeps its MAC.  After a refusal it holds what it held."""
     before = write_instances.held_addresses(connection, instance.id) if instance.addresses else frozenset[Held]()
     left = list(instance.addresses)
     given: tuple[Address, ...] = ()
+    project = write_instances.number_project(connection, instance.project_id) if networks else 0
+    if project is None:
+        return Refusal(host, "NetworkFilter", "every number of a project is taken")
     for network in networks:
         one = next((one for one in left if one.network == network.name), None)
         if one is not None:
             left.remove(one)
         if one is None or not _held(host, network, one) <= before:
-            one = _take(connection, host, network, instance.id, len(given))
+            mac = one.mac if one is not None else mac_of(instance.id, len(given), project)
+            one = _take(connection, host, network, instance.id, mac, wanted.get(network.name, ""))
         if one is None:
             write_instances.release_addresses(connection, instance.id, but=before)
-            return Refusal(host, "NetworkFilter", f"no address of {network.name} is free")
+            return Refusal(host, "NetworkFilter", _none_free(network, wanted))
         given += (one,)
     if before:
         pairs = zip(networks, given, strict=True)
         kept = frozenset(held for network, one in pairs for held in _held(host, network, one))
         write_instances.release_addresses(connection, instance.id, but=kept)
     return given
+
+
+def _none_free(network: HostNetwork, wanted: Mapping[str, str]) -> str:
+    if network.name in wanted:
+        return f"address {wanted[network.name]} of {network.name} is taken"
+    return f"no address of {network.name} is free"
 
 
 def _held(host: HostName, network: HostNetwork, address: Address) -> frozenset[Held]:
@@ -48,15 +65,18 @@ def _held(host: HostName, network: HostNetwork, address: Address) -> frozenset[H
 
 
 def _take(
-    connection: sa.Connection, host: HostName, network: HostNetwork, instance_id: InstanceId, index: int
+    connection: sa.Connection, host: HostName, network: HostNetwork, instance_id: InstanceId, mac: str, wanted: str
 ) -> Address | None:
-    free = write_instances.take_address(connection, host, network, instance_id)
+    if not wanted:
+        free = write_instances.take_address(connection, host, network, instance_id)
+    else:
+        free = wanted if write_instances.take_wanted(connection, host, network, instance_id, wanted) else None
     if free is None:
         return None
     return Address(
         network=network.name,
         address=free,
-        mac=mac_of(instance_id, index),
+        mac=mac,
         prefix=network.prefix,
         gateway=network.gateway,
         dns=network.dns,

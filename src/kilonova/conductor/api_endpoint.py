@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the API asks of the conductor: each method is one transaction."""
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TypeVar
@@ -8,8 +9,19 @@ from typing import TypeVar
 import sqlalchemy as sa
 
 from kilonova.base.clock import Clock
+from kilonova.base.errors import KilonovaError
 from kilonova.base.failpoints import Failpoints
-from kilonova.conductor import actions, hosts, identity_edits, image_quota, quota, server_edits, server_groups
+from kilonova.conductor import (
+    actions,
+    hosts,
+    idempotency,
+    identity_edits,
+    image_members,
+    image_quota,
+    quota,
+    server_edits,
+    server_groups,
+)
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
 from kilonova.db.readers import actions as read_actions
@@ -68,6 +80,8 @@ class ApiEndpoint:
             rows.UPDATE_IMAGE, self._write(lambda c, r: image_quota.update(c, r.image, r.expected, self._quotas))
         )
         endpoint.on(rows.DELETE_IMAGE, self._write(lambda c, r: catalogue.delete_image(c, r.image_id)))
+        endpoint.on(rows.PUT_IMAGE_MEMBER, self._write(image_members.put))
+        endpoint.on(rows.DELETE_IMAGE_MEMBER, self._write(image_members.delete))
         return endpoint
 
     def _write(self, transaction: Callable[[sa.Connection, Q], None]) -> Callable[[Q, str], Awaitable[Ack]]:
@@ -82,13 +96,14 @@ class ApiEndpoint:
     ) -> Callable[[Q, str], Awaitable[Ack]]:
         return self._write(lambda connection, request: transaction(connection, request, self._clock.now()))
 
-    async def _create_servers(self, request: rows.CreateServers, _peer: str) -> Ack:
+    async def _create_servers(self, request: rows.CreateServers, _peer: str) -> rows.Created:
         action_ids = tuple(ActionId(self._clock.new_id()) for _ in request.instances)
-        fresh = await self._db.write(actions.create, request, action_ids, self._clock.now(), self._quotas)
+        asked = (request, action_ids, self._clock.now(), self._quotas)
+        fresh, created = await self._db.write(idempotency.create, *asked)
         self._failpoints.hit("conductor.create.accepted")
         for action_id in fresh:
             self._to_place(action_id)
-        return ACK
+        return created
 
     async def _accept_action(self, request: rows.AcceptAction, _peer: str) -> Ack:
         action_id = ActionId(self._clock.new_id())
@@ -97,8 +112,9 @@ class ApiEndpoint:
         if host is not None:
             await self._compute.wake(host)
         elif VERBS[request.verb].places:
-            for waiting in await self._db.read(read_actions.unplaced):
-                self._to_place(waiting)
+            with contextlib.suppress(KilonovaError):  # it is on disk: the watchdog finds it, too
+                for waiting in await self._db.read(read_actions.unplaced):
+                    self._to_place(waiting)
         return ACK
 
     async def _edit_metadata(self, request: rows.EditMetadata, _peer: str) -> Ack:

@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from kilonova.base.context import system_context
 from kilonova.base.errors import InvalidState
 from kilonova.conductor.actions import accept
+from kilonova.conductor.one_by_one import each
 from kilonova.db.readers import migrations as read_migrations
-from kilonova.objects.ids import ActionId, HostName
+from kilonova.objects.ids import ActionId, HostName, InstanceId
 from kilonova.objects.states import Verb
 from kilonova.rpcapi.conductor import AcceptAction
 
@@ -19,13 +20,13 @@ def confirm_due(
     connection: sa.Connection, window: timedelta, new_id: Callable[[], str], now: datetime
 ) -> list[HostName]:
     """Accept the confirmations that are due; the hosts to wake.  One whose server is busy waits for the next look."""
-    hosts: list[HostName] = []
-    for instance_id in read_migrations.waiting_since(connection, now - window):
+
+    def confirm(instance_id: InstanceId) -> HostName | None:
         asked = AcceptAction(system_context(f"req-{new_id()}"), instance_id, Verb.CONFIRM_RESIZE)
         try:
-            host = accept(connection, asked, ActionId(new_id()), now)
+            return accept(connection, asked, ActionId(new_id()), now)
         except InvalidState:
-            continue
-        if host is not None:
-            hosts.append(host)
-    return hosts
+            return None
+
+    due = read_migrations.waiting_since(connection, now - window)
+    return [host for host in each(connection, due, confirm, "a resize to confirm") if host is not None]

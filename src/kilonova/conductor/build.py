@@ -6,7 +6,8 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from kilonova.base.clock import Random
-from kilonova.conductor import actions, addressing, server_groups
+from kilonova.conductor import addressing, outcome, server_groups, waiting
+from kilonova.conductor.waiting import Patience, Wait
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
@@ -19,15 +20,18 @@ from kilonova.objects.instance import Address, Instance
 from kilonova.objects.placement import PlacementRequest, Refusal
 from kilonova.objects.service import ComputeNode, HostNetwork
 from kilonova.objects.states import TaskState, Verb
-from kilonova.rpcapi.conductor import AVAILABILITY_ZONE, DIFFERENT_HOST, HOST, NETWORKS, SAME_HOST
+from kilonova.rpcapi.conductor import AVAILABILITY_ZONE, DIFFERENT_HOST, FIXED_IPS, HOST, NETWORKS, SAME_HOST
 from kilonova.scheduler.choose import choose, explain
 
 
-def place(connection: sa.Connection, action_id: ActionId, random: Random, now: datetime) -> HostName | None:
+def place(
+    connection: sa.Connection, action_id: ActionId, random: Random, now: datetime, patience: Patience | None = None
+) -> HostName | Wait | None:
     """Choose a host for the action's instance, claim it and give the action to it; the host to wake.
 
-    With no host the action ends as failed and the instance's fault says what each filter refused.  An action that is
-    no longer open or has a host already is left alone.
+    With no host the action waits for one that is coming back, as far as `patience` goes (none: not at all), or ends as
+    failed, and the instance's fault says what each filter refused.  An action that is no longer open or has a host
+    already is left alone.
     """
     action = read_actions.get(connection, action_id)
     if action.host is not None or not read_actions.is_open(action):
@@ -40,9 +44,15 @@ def place(connection: sa.Connection, action_id: ActionId, random: Random, now: d
     for host in choice.hosts:
         refusal = _take(connection, action, instance, nodes[host], now)
         if refusal is None:
+            waiting.end(connection, action, now, found=True)
             return host
         refusals.append(refusal)
-    actions.fail(connection, action, explain(refusals), now)
+    wait = waiting.coming(connection, wanted, nodes, patience or Patience(), now)
+    if wait is not None:
+        waiting.begin(connection, action, wait, now)
+        return wait
+    waiting.end(connection, action, now, found=False)
+    outcome.fail(connection, action, explain(refusals), now)
     return None
 
 
@@ -52,6 +62,12 @@ def _asked(instance: Instance, action: Action) -> tuple[str, ...]:
     if action.verb is Verb.UNSHELVE:
         return tuple(address.network for address in instance.addresses)
     return tuple(name for name in action.params.get(NETWORKS, "").split(",") if name)
+
+
+def _wanted(action: Action) -> dict[str, str]:
+    """The addresses that a create asked for, by the network's name."""
+    names, wanted = (action.params.get(name, "").split(",") for name in (NETWORKS, FIXED_IPS))
+    return {name: address for name, address in zip(names, wanted, strict=False) if address}
 
 
 def _hosts_of(connection: sa.Connection, action: Action, parameter: str) -> frozenset[HostName] | None:
@@ -87,7 +103,8 @@ def _take(
         return Refusal(host, "Claim", "another build took the last of it")
     addresses: tuple[Address, ...] | Refusal = ()
     if instance.wants_network:
-        addresses = addressing.give(connection, host, _networks(node, _asked(instance, action)), instance)
+        networks = _networks(node, _asked(instance, action))
+        addresses = addressing.give(connection, host, networks, instance, _wanted(action))
     if isinstance(addresses, Refusal):
         write_hosts.release(connection, host, instance)
         return addresses

@@ -20,7 +20,9 @@ Effect = Callable[[Instance, AcceptAction], Mapping[str, Any]]
 def _reboot(instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
     """Only a guest that runs can be asked; whatever else it is, it can be made to."""
     if asked.params.get("type") == "HARD":
-        return {"task_state": TaskState.REBOOTING_HARD}
+        hard = {"task_state": TaskState.REBOOTING_HARD}
+        # One that a failed rescue or unrescue has left boots its own disk.
+        return {**hard, "rescue_image": None} if instance.vm_state is VmState.ERROR else hard
     if instance.vm_state is not VmState.ACTIVE:
         raise InvalidState(
             f"Cannot 'reboot' instance {instance.id} while it is in vm_state {instance.vm_state}: a hard reboot can",
@@ -61,13 +63,12 @@ def _rescue(_instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
     return {"rescue_image": asked.image}
 
 
-def _rebuild(instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
+def _rebuild(_instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
     """The record is the new server's from now on: whatever runs or replays makes that one and no other."""
     if asked.image is None:
         raise InvalidInput("A rebuild needs an image.", path="rebuild.imageRef")
     values = {name: getattr(asked.changes, name) for name in asked.changes.named}
-    wish = {} if instance.vm_state is VmState.STOPPED else {"desired_power": PowerState.RUNNING}
-    return {**values, **wish, "image": asked.image, "rescue_image": None}
+    return {**values, "image": asked.image, "rescue_image": None}
 
 
 def _unshelve(instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
@@ -98,8 +99,6 @@ def when_accepted(instance: Instance, asked: AcceptAction) -> dict[str, Any]:
     values: dict[str, Any] = {}
     if rule.task_state is not None:
         values["task_state"] = rule.task_state
-    if rule.desired_power is not None:
-        values["desired_power"] = rule.desired_power
     effect = _EFFECTS.get(asked.verb)
     return values if effect is None else values | dict(effect(instance, asked))
 
@@ -117,10 +116,38 @@ _WAITING = (VmState.RESCUED, VmState.RESIZED)
 """What an instance still is when it was started because its host has booted."""
 
 
+def breaks(verb: Verb, power: PowerState) -> bool:
+    """Whether an instance for which the verb has failed is in ERROR.  One whose unrescue was refused before anything
+    was changed runs on, and is still rescued; otherwise it is neither what it was nor what it should be, as in Nova."""
+    return VERBS[verb].breaks and not (verb is Verb.UNRESCUE and power is PowerState.RUNNING)
+
+
 def when_ended(verb: Verb, *, succeeded: bool) -> Mapping[str, Any]:
     """The instance's columns that change with the end, besides its states."""
-    if verb is Verb.SUSPEND and succeeded:  # it stays so when its host boots
-        return {"desired_power": PowerState.SUSPENDED}
     if verb is (Verb.UNRESCUE if succeeded else Verb.RESCUE):
         return {"rescue_image": None}
     return {}
+
+
+def desired_after(instance: Instance, verb: Verb, power: PowerState, *, succeeded: bool) -> PowerState:
+    """What the guest should be once a verb has ended, given the instance before that and the hypervisor's last word.
+
+    It follows the outcome.  A verb that failed leaves the wish as it was; but a stop or a start that failed after the
+    guest was off, or ran, has come about.
+    """
+    wish = _wish(instance, verb)
+    if wish is None or not (succeeded or (verb in (Verb.STOP, Verb.START) and power is wish)):
+        return instance.desired_power
+    return wish
+
+
+def _wish(instance: Instance, verb: Verb) -> PowerState | None:
+    match verb:
+        case Verb.SUSPEND:  # it stays so when its host boots
+            return PowerState.SUSPENDED
+        case Verb.REBUILD:
+            return None if instance.vm_state is VmState.STOPPED else PowerState.RUNNING
+        case Verb.REVERT_RESIZE:
+            return PowerState.RUNNING if instance.old_vm_state is VmState.ACTIVE else None
+        case _:
+            return VERBS[verb].desired_power

@@ -2,14 +2,18 @@
 """What hosts ask of the conductor.  A host speaks for itself only: its name is pinned by the subject."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol, TypeVar
 
+import sqlalchemy as sa
 import structlog
 
 from kilonova.base.clock import Clock
-from kilonova.base.errors import Forbidden
+from kilonova.base.errors import Forbidden, HostTaken
 from kilonova.base.failpoints import Failpoints
-from kilonova.conductor import actions, host_boot, hosts, images
+from kilonova.conductor import actions, host_boot, hosts, images, outcome, processes
+from kilonova.conductor.adoption import Claims
 from kilonova.conductor.liveness import Liveness
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
@@ -43,8 +47,18 @@ def _pinned(handler: Callable[[Q], Awaitable[R]]) -> Callable[[Q, str], Awaitabl
     return checked
 
 
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What else is to happen: `ended` is told the verb of each ended action, `registered` each host whose process has
+    registered; `offered`, that a host has told what it has, or whether it is in service."""
+
+    ended: Callable[[Verb], None]
+    registered: Callable[[HostName], Awaitable[None]]
+    offered: Callable[[], None]
+
+
 class HostEndpoint:
-    """All handlers are safe to call again with the same request.  `on_end` is told the verb of each ended action."""
+    """All handlers are safe to call again with the same request."""
 
     def __init__(
         self,
@@ -52,20 +66,23 @@ class HostEndpoint:
         clock: Clock,
         quotas: QuotaSettings,
         liveness: Liveness,
+        claims: Claims,
         failpoints: Failpoints,
-        on_end: Callable[[Verb], None],
+        hooks: Hooks,
     ) -> None:
         self._db, self._clock, self._liveness, self._failpoints = db, clock, liveness, failpoints
-        self._quotas, self._on_end = quotas, on_end
+        self._quotas, self._claims, self._hooks = quotas, claims, hooks
 
     def endpoint(self) -> Endpoint:
         """The handlers, by row."""
         endpoint = Endpoint()
         endpoint.on(rows.REGISTER_HOST, _pinned(self._register))
         endpoint.on(rows.HEARTBEAT, _pinned(self._heartbeat))
+        endpoint.on(rows.LEAVE, _pinned(self._leave))
         endpoint.on(rows.PING, _pinned(self._ping))
         endpoint.on(rows.FETCH, _pinned(self._fetch))
         endpoint.on(rows.FINISH, _pinned(self._finish))
+        endpoint.on(rows.CONFIRM_ATTEMPT, _pinned(self._confirm_attempt))
         endpoint.on(rows.RECORD_EVENTS, _pinned(self._record_events))
         endpoint.on(rows.BEGIN_IMAGE, _pinned(self._begin_image))
         endpoint.on(rows.COMPLETE_IMAGE, _pinned(self._complete_image))
@@ -79,15 +96,34 @@ class HostEndpoint:
         return endpoint
 
     async def _register(self, request: rows.RegisterHost) -> rows.Registered:
-        new_id = self._clock.new_id
-        standing = await self._db.write(host_boot.enroll, request, new_id(), new_id, self._clock.now())
-        self._liveness.heard(request.host, standing.epoch)
+        try:
+            standing = await self._db.write(self._admit, request, self._clock.now())
+        except HostTaken as exc:
+            if self._claims.refused(request):
+                log.warning("refused a second process of a host", host=request.host, error=exc.message)
+            raise
+        self._liveness.registered(request.host, standing.epoch)
         if standing.rebooted:
             log.info("a host has booted", host=request.host, guests_to_start=standing.resumed)
+        await self._hooks.registered(request.host)
         return standing
 
+    def _admit(self, connection: sa.Connection, request: rows.RegisterHost, now: datetime) -> rows.Registered:
+        processes.admit(connection, request, self._liveness.sign_of_life)
+        new_id = self._clock.new_id
+        return host_boot.enroll(connection, request, new_id(), new_id, now)
+
     async def _heartbeat(self, request: rows.Heartbeat) -> Ack:
+        await self._db.read(processes.check_epoch, request.host, request.epoch)
         self._liveness.heard(request.host, request.epoch)
+        return ACK
+
+    async def _leave(self, request: rows.Leave) -> Ack:
+        await self._db.write(processes.leave, request, self._clock.now())
+        return ACK
+
+    async def _confirm_attempt(self, request: rows.ConfirmAttempt) -> Ack:
+        await self._db.read(processes.confirm_attempt, request)
         return ACK
 
     async def _ping(self, request: rows.Ping) -> Ack:
@@ -98,9 +134,9 @@ class HostEndpoint:
         return await self._db.write(actions.hand_out, request, self._clock.now())
 
     async def _finish(self, request: rows.Finish) -> Ack:
-        verb = await self._db.write(actions.finish, request, self._clock.now())
+        verb = await self._db.write(outcome.finish, request, self._clock.new_id, self._clock.now())
         self._failpoints.hit("conductor.finish.recorded")
-        self._on_end(verb)
+        self._hooks.ended(verb)
         return ACK
 
     async def _record_events(self, request: rows.RecordEvents) -> Ack:
@@ -130,10 +166,12 @@ class HostEndpoint:
 
     async def _report_inventory(self, request: rows.ReportInventory) -> Ack:
         await self._db.write(hosts.report_inventory, request)
+        self._hooks.offered()
         return ACK
 
     async def _set_enabled(self, request: rows.SetHostEnabled) -> Ack:
         await self._db.write(hosts.set_enabled, request, self._clock.now())
+        self._hooks.offered()
         return ACK
 
     async def _notify(self, request: rows.Notify) -> Ack:

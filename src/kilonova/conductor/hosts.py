@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """What hosts tell: who they are, what they have, what their hypervisor says.  Each function is one transaction."""
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from kilonova.base.context import system_context
-from kilonova.base.errors import Conflict, NotFound, StaleWrite, StateError
-from kilonova.conductor.actions import accept, check_epoch
+from kilonova.base.errors import Conflict, NotFound, StaleWrite
+from kilonova.conductor import lost_hosts
+from kilonova.conductor.actions import accept
+from kilonova.conductor.one_by_one import each
+from kilonova.conductor.processes import check_epoch
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
@@ -22,7 +26,7 @@ from kilonova.db.writers import instances as write_instances
 from kilonova.db.writers import notifications as write_notifications
 from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.guest import NOT_RESPONDING
-from kilonova.objects.ids import ActionId, AttemptId, InstanceId
+from kilonova.objects.ids import ActionId, AttemptId, HostName, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import VERBS, ActionState, PowerState, Verb, VmState, desired, observed
 from kilonova.rpcapi.conductor import AcceptAction, UpdateService
@@ -44,46 +48,34 @@ from kilonova.rpcapi.host import (
 from kilonova.rpcapi.method import fitting
 from kilonova.rpcapi.operators import DeleteService
 
+MOST_CHANGES, FLAPPING = 5, timedelta(minutes=1)
+"""So many changes of a guest by itself, within this time, are told of one by one."""
+COUNT = "count"
+"""The parameter of an action that stands for many changes."""
+
 
 def register(connection: sa.Connection, request: RegisterHost, service_id: str, now: datetime) -> int:
-    """The epoch of this process of the host; the same process gets the same one again.
-
-    Raises StateError for a host under another node id, or a node under another host's name, than it has reported.
-    """
-    _check_identity(connection, request)
+    """The epoch of a process that was admitted (see processes.admit); the same process gets the same one again."""
     known = read_hosts.process_of(connection, request.host)
     values: dict[str, Any] = {
         "topic": request.topic,
         "zone": request.availability_zone,
         "process_id": request.process_id,
         "boot_id": request.boot_id,
+        "state_id": request.state_id or None,
+        "started_s": request.started_s,
+        "registered_at": now,
+        "left_at": None,
         "version": request.version,
         "up": True,
     }
     if known is None:
         write_hosts.insert_service(connection, now, id=service_id, host=request.host, binary=COMPUTE, epoch=1, **values)
         return 1
-    epoch, process_id, _ = known
-    if process_id != request.process_id:
-        epoch += 1
-        write_hosts.update_service(connection, request.host, COMPUTE, now, epoch=epoch, **values)
-    return epoch
-
-
-def _check_identity(connection: sa.Connection, request: RegisterHost) -> None:
-    node_id = write_hosts.node_id_of(connection, request.host)
-    if node_id is not None and node_id != request.node_id:
-        raise StateError(
-            f"Host '{request.host}' is known under node id {node_id} and registers with {request.node_id}: give it a "
-            "name of its own if another machine bears this one, or put the known id into its identity file if its "
-            "state directory was lost."
-        )
-    host = read_hosts.host_of_node(connection, request.node_id)
-    if host is not None and host != request.host:
-        raise StateError(
-            f"Node {request.node_id} is known as host '{host}' and registers as '{request.host}': set host = {host} if "
-            "the machine was renamed, or remove its identity file if the state directory was copied."
-        )
+    if known.process_id == request.process_id:
+        return known.epoch
+    write_hosts.update_service(connection, request.host, COMPUTE, now, epoch=known.epoch + 1, **values)
+    return known.epoch + 1
 
 
 def report_inventory(connection: sa.Connection, request: ReportInventory) -> None:
@@ -106,19 +98,23 @@ def set_enabled(connection: sa.Connection, request: SetHostEnabled, now: datetim
 
 
 def operator_update(connection: sa.Connection, request: UpdateService, now: datetime) -> None:
-    """An operator's word wins over the host's.  Raises NotFound."""
-    read_hosts.get_service(connection, request.service_id)
+    """An operator's word wins over the host's.  To call a host down ends what it has in progress (see lost_hosts).
+    Raises NotFound."""
+    service = read_hosts.get_service(connection, request.service_id)
     values: dict[str, Any] = {}
     if request.disabled is not None:
         values = {"disabled": request.disabled, "disabled_reason": request.disabled_reason, "disabled_by_host": False}
     if request.forced_down is not None:
         values["forced_down"] = request.forced_down
     write_hosts.update_service_by_id(connection, request.service_id, now, **values)
+    if request.forced_down is not None and service.binary == COMPUTE:
+        lost_hosts.call_down(connection, service.host, now, forced=request.forced_down)
 
 
-def delete_service(connection: sa.Connection, request: DeleteService) -> None:
+def delete_service(connection: sa.Connection, request: DeleteService, now: datetime) -> None:
     """Forget a service and what its host had.  Raises Conflict while it is up or has instances; that there is none is
-    no error.  A host that comes back registers as a new one."""
+    no error.  A host that comes back registers as a new one, and removes the guests of instances that were deleted
+    meanwhile (compute/reaper)."""
     try:
         service = read_hosts.get_service(connection, request.service_id)
     except NotFound:
@@ -130,6 +126,7 @@ def delete_service(connection: sa.Connection, request: DeleteService) -> None:
             f"Unable to delete compute service that is hosting instances. Migrate or delete the instances on "
             f"{service.host} first."
         )
+    lost_hosts.forget(connection, service.host, now)
     write_aggregates.remove_host(connection, service.host)
     write_hosts.delete_service(connection, service)
 
@@ -153,6 +150,8 @@ def judge_guests(connection: sa.Connection, request: JudgeGuests) -> Judged:
             elsewhere.append(instance.id)
         elif is_deleted:
             deleted.append(instance)
+    busy = {action.instance_id for action in read_actions.open_of_host(connection, request.host)}
+    deleted = [one for one in deleted if one.id not in busy]  # an open delete removes it
     strange = set(request.guests) - {instance.id for instance, _ in known}
     first = fitting(deleted, lambda one: JUDGE_GUESTS.reply_form.dump_json(Judged((one,))))
     return Judged(tuple(first), tuple(elsewhere), tuple(sorted(strange)))
@@ -168,16 +167,25 @@ def report_states(
     as off.  A repeat changes nothing.
     """
     check_epoch(connection, request.host, request.epoch)
-    for seen, action_id in zip(request.states, action_ids, strict=True):
-        try:
-            instance = read_instances.get(connection, seen.instance_id)
-        except NotFound:
-            continue
-        if instance.host == request.host and not read_actions.open_of_instance(connection, instance.id):
-            if _is_owed(connection, instance, seen):
-                _delete_again(connection, instance, action_id, now)
-            else:
-                _observe(connection, instance, seen, action_id, now)
+
+    def report(one: tuple[Observed, ActionId]) -> None:
+        _report_state(connection, request.host, *one, now)
+
+    deque(each(connection, zip(request.states, action_ids, strict=True), report, "a guest's state"), maxlen=0)
+
+
+def _report_state(
+    connection: sa.Connection, host: HostName, seen: Observed, action_id: ActionId, now: datetime
+) -> None:
+    try:
+        instance = read_instances.get(connection, seen.instance_id)
+    except NotFound:
+        return
+    if instance.host == host and not read_actions.open_of_instance(connection, instance.id):
+        if _is_owed(connection, instance, seen):
+            _delete_again(connection, instance, action_id, now)
+        else:
+            _observe(connection, instance, seen, action_id, now)
 
 
 def _is_owed(connection: sa.Connection, instance: Instance, seen: Observed) -> bool:
@@ -212,7 +220,15 @@ def _observe(connection: sa.Connection, instance: Instance, seen: Observed, acti
 
 def _record(connection: sa.Connection, instance: Instance, seen: Observed, action_id: ActionId, now: datetime) -> None:
     """People find in the server's actions that it changed by itself, when, and what the hypervisor gave as the reason.
-    The project is the instance's, so that its own users can match the host's id."""
+    The project is the instance's, so that its own users can match the host's id.  A guest that flaps is told of in one
+    action, with a count."""
+    newest = read_actions.newest_of_instance(connection, instance.id, MOST_CHANGES)
+    if _flaps(newest, now):
+        count = int(newest[0].params.get(COUNT, "1")) + 1
+        message = f"{_in_words(seen)} ({count} changes since {newest[0].started_at:%Y-%m-%d %H:%M:%S} UTC)"
+        params = {**newest[0].params, COUNT: str(count)}
+        write_actions.update(connection, newest[0].id, now, message=message, params=params, ended_at=now)
+        return
     system = system_context(f"req-{action_id}")
     action = Action(
         id=action_id,
@@ -234,6 +250,16 @@ def _record(connection: sa.Connection, instance: Instance, seen: Observed, actio
     write_actions.record_events(connection, action_id, AttemptId(action_id), (step,))
 
 
+def _flaps(newest: list[Action], now: datetime) -> bool:
+    """Whether a change more is one of many: the newest actions are all such changes, within a minute."""
+    if not newest or newest[0].verb is not Verb.POWER_UPDATE or now - newest[0].updated_at > FLAPPING:
+        return False
+    if COUNT in newest[0].params:
+        return True
+    changes = [one for one in newest if one.verb is Verb.POWER_UPDATE and now - one.started_at <= FLAPPING]
+    return len(changes) == MOST_CHANGES
+
+
 def _in_words(seen: Observed) -> str:
     if seen.power is None:
         return "The hypervisor does not know this guest."
@@ -245,7 +271,7 @@ def record_events(connection: sa.Connection, request: RecordEvents) -> None:
     """Raises StaleWrite, NotFound."""
     action = read_actions.get(connection, request.action_id)
     if action.host != request.host or action.attempt != request.attempt:
-        raise StaleWrite(f"Action {action.id} is in other hands now.", action_id=action.id)
+        raise StaleWrite(f"Action {action.id} is owned by a newer attempt.", action_id=action.id)
     write_actions.record_events(connection, action.id, request.attempt, request.events)
 
 

@@ -11,6 +11,7 @@ import structlog
 from kilonova.base.context import system_context
 from kilonova.base.errors import InvalidState
 from kilonova.conductor.actions import accept
+from kilonova.conductor.one_by_one import each
 from kilonova.conductor.shelving import newest_verb
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import instances as read_instances
@@ -43,15 +44,15 @@ def begin(
     connection: sa.Connection, instances: Iterable[Instance], new_id: Callable[[], str], now: datetime
 ) -> set[HostName]:
     """Have each leave its host, by an action that can be seen; the hosts to wake."""
-    hosts: set[HostName] = set()
-    for instance in instances:
+
+    def offload(instance: Instance) -> HostName | None:
         context = replace(system_context(f"req-{new_id()}"), project_id=instance.project_id)
         request = AcceptAction(context, instance.id, Verb.SHELVE_OFFLOAD)
         try:
-            host = accept(connection, request, ActionId(new_id()), now)
+            return accept(connection, request, ActionId(new_id()), now)
         except InvalidState as exc:  # since it was looked at, somebody else has asked for something
             log.info("a shelved server stays on its host", instance=instance.id, error=str(exc))
-            continue
-        if host is not None:
-            hosts.add(host)
-    return hosts
+            return None
+
+    done = each(connection, instances, offload, "a shelved server to offload")
+    return {host for host in done if host is not None}

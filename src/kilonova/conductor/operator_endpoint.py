@@ -8,8 +8,11 @@ import sqlalchemy as sa
 
 from kilonova.base.clock import Clock
 from kilonova.conductor import aggregates, hosts
+from kilonova.conductor.adoption import Adoption
+from kilonova.conductor.liveness import Liveness
 from kilonova.db.engine import Database
 from kilonova.db.writers import flavors
+from kilonova.objects.ids import HostName
 from kilonova.rpcapi import operators as rows
 from kilonova.rpcapi.method import Ack, Endpoint
 
@@ -19,10 +22,11 @@ ACK = Ack()
 
 
 class OperatorEndpoint:
-    """All handlers are safe to call again with the same request."""
+    """All handlers are safe to call again with the same request.  `host` is where this conductor runs."""
 
-    def __init__(self, db: Database, clock: Clock) -> None:
-        self._db, self._clock = db, clock
+    def __init__(self, db: Database, clock: Clock, adoption: Adoption, liveness: Liveness, host: HostName) -> None:
+        self._db, self._clock, self._adoption = db, clock, adoption
+        self._liveness, self._host = liveness, host
 
     def endpoint(self) -> Endpoint:
         """The handlers, by row."""
@@ -37,8 +41,14 @@ class OperatorEndpoint:
         endpoint.on(rows.UPDATE_AGGREGATE, self._write(lambda c, r: aggregates.update(c, r, now())))
         endpoint.on(rows.DELETE_AGGREGATE, self._write(aggregates.delete))
         endpoint.on(rows.SET_AGGREGATE_HOST, self._write(aggregates.set_host))
-        endpoint.on(rows.DELETE_SERVICE, self._write(hosts.delete_service))
+        endpoint.on(rows.DELETE_SERVICE, self._write(lambda c, r: hosts.delete_service(c, r, self._clock.now())))
+        endpoint.on(rows.ADOPT_HOST, self._adoption.adopt)
+        endpoint.on(rows.LAST_HEARD, self._last_heard)
         return endpoint
+
+    async def _last_heard(self, _request: rows.AskLastHeard, _peer: str) -> rows.LastHeard:
+        heard = self._liveness
+        return rows.LastHeard(self._host, heard.started_at, self._clock.now(), heard.last_heard())
 
     def _write(self, transaction: Callable[[sa.Connection, Q], None]) -> Callable[[Q, str], Awaitable[Ack]]:
         async def handler(request: Q, _peer: str) -> Ack:

@@ -24,7 +24,7 @@ from kilonova.objects.ids import ActionId, FlavorId
 from kilonova.objects.instance import Instance
 from kilonova.objects.migration import Migration, MigrationStatus
 from kilonova.objects.placement import PlacementRequest, Refusal
-from kilonova.objects.states import PowerState, Verb, VmState
+from kilonova.objects.states import Verb
 from kilonova.rpcapi.conductor import DISK_CONFIG, FLAVOR, KEPT_DISK, AcceptAction
 from kilonova.scheduler.choose import explain
 from kilonova.scheduler.filters import FILTERS
@@ -54,9 +54,7 @@ def prepare(
         case Verb.REVERT_RESIZE:
             kept = read_migrations.waiting(connection, instance.id).uuid
             write_migrations.pass_to(connection, instance.id, MigrationStatus.REVERTING, now)
-            ran = instance.old_vm_state is VmState.ACTIVE
-            wish = {"desired_power": PowerState.RUNNING} if ran else {}
-            return replace(asked, params={**asked.params, KEPT_DISK: kept}), wish
+            return replace(asked, params={**asked.params, KEPT_DISK: kept}), {}
         case _:
             return asked, {}
 

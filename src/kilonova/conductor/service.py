@@ -17,14 +17,17 @@ from kilonova.base.failpoints import Failpoints
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.conductor import auto_confirm, build, liveness, offload, watchdog
+from kilonova.conductor.adoption import Adoption, Claims
 from kilonova.conductor.api_endpoint import ApiEndpoint
-from kilonova.conductor.host_endpoint import HostEndpoint
+from kilonova.conductor.host_endpoint import Hooks, HostEndpoint
+from kilonova.conductor.housekeeping import Housekeeping
 from kilonova.conductor.operator_endpoint import OperatorEndpoint
+from kilonova.conductor.waiting import Wait, Waits
 from kilonova.config.conductor import ConductorSettings
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
 from kilonova.db.readers import actions as read_actions
-from kilonova.objects.ids import ActionId
+from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.states import Verb
 from kilonova.rpc.bus import Bus
 from kilonova.rpcapi import conductor as api_rows
@@ -38,9 +41,13 @@ QUEUE = "conductors"
 
 
 class Conductor:
-    """Serves the API and hosts; owns the database.  `down_time_s`: silence that makes a host down;
-    `resize_confirm_window_s`: how long a resize waits to be confirmed before it is (0: for ever); `offload_after_s`:
-    how long a shelved server stays on its host (negative: until somebody says)."""
+    """Serves the API and hosts; owns the database.
+
+    `host` is where it runs; `down_time_s`: silence that makes a host down; `resize_confirm_window_s`: how long a resize
+    waits to be confirmed before it is (0: for ever); `offload_after_s`: how long a shelved server stays on its host
+    (negative: until somebody says); `keep_deleted`: how long a deleted one can be read (None: for ever); `alone`: its
+    host is in this very process.
+    """
 
     def __init__(
         self,
@@ -49,20 +56,26 @@ class Conductor:
         clock: Clock,
         settings: ConductorSettings,
         *,
+        host: HostName,
         quotas: QuotaSettings,
         down_time_s: float,
         resize_confirm_window_s: float,
         offload_after_s: float,
         failpoints: Failpoints,
         metrics: Metrics,
+        keep_deleted: timedelta | None = None,
+        alone: bool = False,
     ) -> None:
-        self._metrics, self._quotas = metrics, quotas
+        self._housekeeping = Housekeeping(db, clock, keep_deleted)
+        self._host, self._metrics, self._quotas = host, metrics, quotas
         self._db, self._compute, self._clock, self._settings = db, compute, clock, settings
         self._failpoints = failpoints
-        self._liveness = liveness.Liveness(clock, down_time_s=down_time_s, grace_s=settings.grace_period)
+        self._liveness = liveness.Liveness(clock, down_time_s=down_time_s, grace_s=settings.grace_period, alone=alone)
+        self._claims = Claims(clock)
         self._jumps = watchdog.Jumps(clock)
         self._resize_confirm_window = timedelta(seconds=resize_confirm_window_s)
         self._to_place: asyncio.Queue[ActionId] = asyncio.Queue()
+        self._waits = Waits(clock, settings.host_wait)
         self._offload_after_s = offload_after_s
         self._shelved = asyncio.Event()
 
@@ -74,15 +87,24 @@ class Conductor:
         for_api = ApiEndpoint(
             self._db, self._compute, self._clock, self._quotas, self._failpoints, self._to_place.put_nowait
         )
-        for_hosts = HostEndpoint(self._db, self._clock, self._quotas, self._liveness, self._failpoints, self._ended)
+        hooks = Hooks(self._ended, self._compute.wake, self._place_waiting)
+        for_hosts = HostEndpoint(
+            self._db, self._clock, self._quotas, self._liveness, self._claims, self._failpoints, hooks
+        )
         await bus.subscribe(api_rows.SUBJECT, for_api.endpoint().handle, queue=QUEUE)
-        for_operators = OperatorEndpoint(self._db, self._clock)
+        adoption = Adoption(self._db, self._clock, self._claims, self._compute.wake)
+        for_operators = OperatorEndpoint(self._db, self._clock, adoption, self._liveness, self._host)
         await bus.subscribe(operator_rows.SUBJECT, for_operators.endpoint().handle, queue=QUEUE)
         await bus.subscribe(host_rows.SUBSCRIPTION, for_hosts.endpoint().handle, queue=QUEUE)
         tasks.spawn("place", self._place_forever())
         if self._offload_after_s >= 0:
             tasks.spawn("offload", self._offload_forever())
-        tasks.periodic("watchdog", self._settings.watchdog_interval, self._watch, limit_s=60)
+        self._housekeeping.start(tasks)
+        watches = {"watchdog": self._watch, "unplaced": self._place_again, "liveness": self._watch_hosts}
+        if self._resize_confirm_window:
+            watches["confirm resizes"] = self._confirm_resizes
+        for name, watch in watches.items():  # each by itself: one that fails or hangs keeps no other from its round
+            tasks.periodic(name, self._settings.watchdog_interval, watch, limit_s=60)
 
     async def check_database(self) -> None:
         """A question to the database, end to end."""
@@ -100,10 +122,20 @@ class Conductor:
 
     async def _place(self, action_id: ActionId) -> None:
         self._failpoints.hit("conductor.place.begin")
-        host = await self._db.write(build.place, action_id, self._clock.random, self._clock.now())
+        patience = self._waits.patience(action_id)
+        placed = await self._db.write(build.place, action_id, self._clock.random, self._clock.now(), patience)
         self._failpoints.hit("conductor.place.done")
-        if host is not None:
-            await self._compute.wake(host)
+        begins = self._waits.note(action_id, waits=isinstance(placed, Wait))
+        if not isinstance(placed, Wait):
+            if placed is not None:
+                await self._compute.wake(placed)
+        elif begins:
+            log.info("an instance waits for a host", action=action_id, hosts=placed.hosts, reason=placed.reason)
+
+    def _place_waiting(self) -> None:
+        """A host may be back."""
+        for action_id in self._waits.waiting():
+            self._to_place.put_nowait(action_id)
 
     def _ended(self, verb: Verb) -> None:
         if verb is Verb.SHELVE:
@@ -132,25 +164,37 @@ class Conductor:
     async def _watch(self) -> None:
         expected, jump = self._jumps.look()
         if jump:
-            moved = await self._db.write(watchdog.move_deadlines, expected, jump)
-            log.warning("the wall clock jumped", seconds=jump.total_seconds(), deadlines_moved=moved)
+            await self._db.write(watchdog.move_windows, expected, jump)
+            log.warning("the wall clock jumped", seconds=jump.total_seconds())
         self._jumps.count()
-        ended = await self._db.write(watchdog.end_overdue, self._clock.now())
-        self._metrics.overdue(ended)
-        if ended:
-            log.warning("actions ended past their deadline", count=ended)
+        await self._expire()
+
+    async def _place_again(self) -> None:
         waiting = await self._db.read(read_actions.unplaced)
         if self._to_place.empty():
             for action_id in waiting:
                 self._to_place.put_nowait(action_id)
+
+    async def _watch_hosts(self) -> None:
         judge = self._liveness.may_judge(self._settings.watchdog_interval)
         changed = await self._db.read(liveness.changes, self._liveness, judge)
         if changed:
-            await self._db.write(liveness.record, changed, self._clock.now())
+            await self._db.write(liveness.record, changed, self._liveness.last_heard(), self._clock.now())
             for host, epoch, up in changed:
                 log.warning("host is up" if up else "host is down", host=host, epoch=epoch)
-        if self._resize_confirm_window:
-            await self._confirm_resizes()
+
+    async def _expire(self) -> None:
+        """Each in a transaction of its own: one that cannot be ended keeps no other open."""
+        interval = self._settings.watchdog_interval
+        for action_id in await self._db.write(watchdog.count_time, interval, self._clock.now()):
+            try:
+                ended = await self._db.write(watchdog.expire, action_id, self._clock.now())
+            except Exception:
+                log.exception("an action past its deadline could not be ended", action=action_id)
+                continue
+            if ended:
+                self._metrics.overdue(1)
+                log.warning("an action ended past its deadline", action=action_id)
 
     async def _confirm_resizes(self) -> None:
         clock = self._clock

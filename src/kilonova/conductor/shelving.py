@@ -65,10 +65,7 @@ def ended(
         case Verb.UNSHELVE if failure is None:
             return {"shelved_image": None, "launched_at": now}
         case Verb.UNSHELVE:
-            return {
-                "desired_power": PowerState.SHUTDOWN,
-                **_not_unshelved(connection, action, instance, failure, power),
-            }
+            return _not_unshelved(connection, action, instance, failure, power)
         case _:
             return {}
 

@@ -1,26 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The watch over deadlines: no accepted action stays open past its own.
+"""The watch over deadlines.
 
-Deadlines are times of the wall clock, because they outlive the process; the wall clock may jump.  So a jump is noticed
-against the clock that does not, and the deadlines of what was accepted before it jump along; so do the windows within
-which resizes are confirmed.  A jump while no conductor runs is not noticed; docs/adr/0010-a-resize-keeps-a-copy.md says
-what then.
+A deadline bounds the time in which the work was possible, and is not an outcome
+(docs/adr/0011-a-deadline-is-not-an-outcome.md).  An action that no host was given expires: the conductor ends it.  One
+that a host was given is ended by the host, which is told that the time is up.  A delete has no deadline.
+
+Deadlines are times of the wall clock, because they outlive the process.  `counted_at` says up to when an action's time
+was counted: a longer gap than between two looks means that the conductor did not work meanwhile (it was away, stood
+still, or the clock jumped), and the deadline moves by it.  The windows within which resizes are confirmed move with
+jumps of the clock that the running process notices; docs/adr/0010-a-resize-keeps-a-copy.md says what happens to jumps
+that nobody notices.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from kilonova.base.clock import Clock
-from kilonova.conductor import actions
+from kilonova.conductor import lost_hosts, outcome
+from kilonova.conductor.actions import is_overdue
 from kilonova.db.readers import actions as read_actions
+from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import migrations as read_migrations
+from kilonova.db.readers.hosts import COMPUTE
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import migrations as write_migrations
 from kilonova.objects.action import Action
+from kilonova.objects.ids import ActionId, HostName
+from kilonova.objects.service import Service
 
 JUMP = timedelta(seconds=5)
 """What a clock that is slewed, or read a moment late, does not do between two looks."""
+LATE = timedelta(seconds=10)
+"""How much later than its interval a look may come, on a busy machine, without counting as a standstill."""
+GRACE = timedelta(seconds=90)
+"""What is left of a deadline, at the least, after the conductor or the host was away: work begins again from the first
+step."""
+WAITING = "Waiting for host "
 
 
 class Jumps:
@@ -43,36 +61,70 @@ class Jumps:
         self._last = self._now
 
 
-def move_deadlines(connection: sa.Connection, expected: datetime, jump: timedelta) -> int:
-    """Let the deadlines of actions that were accepted before a jump jump along, and the windows of resizes that waited
-    to be confirmed; how many actions there were.
+def move_windows(connection: sa.Connection, expected: datetime, jump: timedelta) -> None:
+    """Let the windows of resizes that waited to be confirmed before a jump of the clock jump along.
 
-    After a jump back those that began before the new present are left alone: they may have been accepted since, and end
-    later than they should at worst.
+    After a jump back those that began before the new present are left alone: they may have begun since, and end later
+    than they should at worst.
     """
     present, ahead = expected + jump, jump > timedelta(0)
-
-    def was_before(at: datetime) -> bool:
-        return at <= expected if ahead else at > present
-
-    moved = [one for one in read_actions.all_open(connection) if was_before(min(one.started_at, one.updated_at))]
-    for action in moved:
-        write_actions.update(connection, action.id, present, deadline=action.deadline + jump)
     for migration in read_migrations.all_waiting(connection):
-        if was_before(migration.updated_at):
+        if migration.updated_at <= expected if ahead else migration.updated_at > present:
             write_migrations.wait_from(connection, migration.uuid, migration.updated_at + jump)
-    return len(moved)
 
 
-def overdue(connection: sa.Connection, now: datetime) -> list[Action]:
-    """Open actions past their deadline."""
-    return [action for action in read_actions.all_open(connection) if action.deadline <= now]
+def count_time(connection: sa.Connection, interval_s: float, now: datetime) -> list[ActionId]:
+    """Count the time of every open action since the last look, say what it waits for, and finish for their users the
+    deletes of hosts that are down; the actions that are due to expire.
+
+    Not counted is time in which this conductor did not work and, of what a host was given, time in which the host was
+    down or out of service.
+    """
+    services = {service.host: service for service in read_hosts.list_services(connection, binary=COMPUTE)}
+    for service in services.values():
+        if service.forced_down or not service.up:
+            lost_hosts.delete_for_users(connection, service.host, now)
+    open_actions = read_actions.all_open(connection)
+    still = timedelta(seconds=interval_s) + LATE
+    due: list[ActionId] = []
+    for action in open_actions:
+        passed = now - (action.counted_at or action.started_at)
+        why = _waits_for(action, services)
+        _say(connection, action, why, now)
+        if why is not None or passed > still or passed < -JUMP:
+            write_actions.set_deadline(connection, action.id, max(action.deadline + passed, now + GRACE))
+        elif action.attempt is None and is_overdue(replace(action, counted_at=now)):
+            due.append(action.id)
+    if open_actions:
+        write_actions.count_open(connection, now)
+    return due
 
 
-def end_overdue(connection: sa.Connection, now: datetime) -> int:
-    """End them as failed, each with its own message; how many there were.  The hosts hear of it when they next ask."""
-    late = overdue(connection, now)
-    for action in late:
-        where = f"host {action.host}" if action.host else "no host"
-        actions.fail(connection, action, f"{action.verb} did not end within its deadline ({where}).", now)
-    return len(late)
+def _waits_for(action: Action, services: Mapping[HostName, Service]) -> str | None:
+    """Why the action's host cannot work on it now; None when it can, or was not given it."""
+    if action.host is None or action.attempt is None:
+        return None
+    service = services.get(action.host)
+    if service is None or not service.up or service.forced_down:
+        since = "" if service is None else f" since {service.updated_at:%Y-%m-%d %H:%M:%S} UTC"
+        return f"{WAITING}{action.host}, which is down{since}."
+    if service.disabled_by_host:
+        return f"{WAITING}{action.host}: {service.disabled_reason}"
+    return None
+
+
+def _say(connection: sa.Connection, action: Action, why: str | None, now: datetime) -> None:
+    """In the open action's message; told once for each wait."""
+    says_so = action.message is not None and action.message.startswith(WAITING)
+    if (why is not None) != says_so:
+        write_actions.update(connection, action.id, now, message=why)
+
+
+def expire(connection: sa.Connection, action_id: ActionId, now: datetime) -> bool:
+    """End an action that no host was given and whose time is up; whether it still was such a one."""
+    action = read_actions.get(connection, action_id)
+    if not read_actions.is_open(action) or action.attempt is not None or not is_overdue(action):
+        return False
+    where = f"host {action.host} never asked for it" if action.host else "no host was found for it"
+    outcome.fail(connection, action, f"{action.verb} did not begin within its deadline: {where}.", now)
+    return True

@@ -10,6 +10,44 @@ GROUP = "api"
 OPTIONS = [
     cfg.HostAddressOpt("listen", default="127.0.0.1", help="Address to listen on."),
     cfg.PortOpt("port", default=8774, help="Port to listen on; 0 takes a free one."),
+    cfg.StrOpt("ssl_cert_file", default="", help="Certificate (PEM, with its chain) to serve HTTPS with; empty: HTTP."),
+    cfg.StrOpt("ssl_key_file", default="", help="Its private key; empty: it is in ssl_cert_file, too."),
+    cfg.BoolOpt(
+        "allow_plain_http",
+        default=False,
+        help="Serve HTTP without TLS on an address that other machines reach: passwords and tokens can be read there.",
+    ),
+    cfg.StrOpt(
+        "public_name",
+        default="",
+        help="Name that clients reach the service by, written into clouds.yaml; empty: the address it listens on.",
+    ),
+    cfg.ListOpt(
+        "allowed_hosts",
+        default=[],
+        help="Names that requests may be for (Host), besides addresses and localhost; none: any, or where only this "
+        "machine reaches the service, no other.",
+    ),
+    cfg.ListOpt(
+        "trusted_proxies",
+        default=[],
+        help="Addresses or networks (CIDR) of proxies whose X-Forwarded-* headers are believed; none: nobody's.",
+    ),
+    cfg.IntOpt("max_connections", default=1000, min=32, help="Open connections, as far as there are descriptors."),
+    cfg.IntOpt(
+        "max_connections_per_peer",
+        default=200,
+        min=1,
+        help="Open connections of one address (of IPv6 a /64); trusted proxies have no such limit.",
+    ),
+    cfg.IntOpt("max_head_bytes", default=32768, min=4096, help="Largest head of a request: its line and headers."),
+    cfg.FloatOpt("head_timeout", default=10.0, min=1, help="Seconds that a client may take for the head of a request."),
+    cfg.FloatOpt(
+        "body_timeout",
+        default=30.0,
+        min=1,
+        help="Seconds that a body may pause in all, beyond what it takes at 500 bytes a second.",
+    ),
     cfg.IntOpt("max_limit", default=1000, min=1, help="Longest page of a list."),
     cfg.IntOpt("max_body_bytes", default=114688, min=1024, help="Largest request body, image uploads apart."),
     cfg.IntOpt("max_image_bytes", default=1 << 36, min=1, help="Largest image upload."),
@@ -32,6 +70,17 @@ class ApiSettings:
 
     listen: str
     port: int
+    ssl_cert_file: str
+    ssl_key_file: str
+    allow_plain_http: bool
+    public_name: str
+    allowed_hosts: tuple[str, ...]
+    trusted_proxies: tuple[str, ...]
+    max_connections: int
+    max_connections_per_peer: int
+    max_head_bytes: int
+    head_timeout: float
+    body_timeout: float
     max_limit: int
     max_body_bytes: int
     max_image_bytes: int
@@ -42,6 +91,10 @@ class ApiSettings:
 def settings(group: cfg.ConfigOpts.GroupAttr) -> ApiSettings:
     """The frozen settings of the group.  Raises ValueError in one sentence."""
     values = {opt.name: group[opt.name] for opt in OPTIONS}
+    for name in ("allowed_hosts", "trusted_proxies"):
+        values[name] = tuple(values[name])
+    for proxy in values["trusted_proxies"]:
+        ipaddress.ip_network(proxy, strict=False)
     values["trusted"] = tuple(_network(text) for text in group.trusted)
     return ApiSettings(**values)
 

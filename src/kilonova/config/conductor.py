@@ -12,6 +12,12 @@ OPTIONS = [
     cfg.FloatOpt(
         "grace_period", default=30.0, min=0, help="Seconds after its own start before any host is called down."
     ),
+    cfg.FloatOpt(
+        "host_wait",
+        default=60.0,
+        min=0,
+        help="Seconds that a build waits for a host that is coming back before there is no valid host; 0: none.",
+    ),
 ]
 
 
@@ -22,6 +28,7 @@ class ConductorSettings:
     use_local: bool
     watchdog_interval: float
     grace_period: float
+    host_wait: float
 
 
 def settings(group: cfg.ConfigOpts.GroupAttr) -> ConductorSettings:

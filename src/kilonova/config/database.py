@@ -2,6 +2,7 @@
 """[database]: only processes with a conductor or an API read this."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from oslo_config import cfg
 
@@ -9,6 +10,11 @@ GROUP = "database"
 OPTIONS = [
     cfg.StrOpt("connection", default="", secret=True, help="Database URL; empty: SQLite at state_path/kilonova.db."),
     cfg.IntOpt("readers", default=2, min=1, help="Threads that read."),
+    cfg.FloatOpt(
+        "keep_deleted_days",
+        default=30.0,
+        help="Days after which a deleted server is forgotten, with its actions and migrations; negative: never.",
+    ),
 ]
 
 
@@ -18,6 +24,12 @@ class DatabaseSettings:
 
     connection: str
     readers: int
+    keep_deleted_days: float
+
+    @property
+    def keep_deleted(self) -> timedelta | None:
+        """How long deleted servers are kept; None: for ever."""
+        return None if self.keep_deleted_days < 0 else timedelta(days=self.keep_deleted_days)
 
 
 def settings(group: cfg.ConfigOpts.GroupAttr) -> DatabaseSettings:

@@ -17,7 +17,8 @@ OPTIONS = [
         "transport_url",
         default="",
         secret=True,
-        help="NATS servers, for processes on their own: nats://[user:password@]host:port, several with commas.",
+        help="NATS servers, for processes on their own: nats://[user:password@]host:port, several with commas. Beyond "
+        "loopback the user is required.",
     ),
     cfg.StrOpt(
         "state_path",

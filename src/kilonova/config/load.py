@@ -8,9 +8,20 @@ from typing import Any
 from oslo_config import cfg
 
 from kilonova.base.errors import ConfigError
-from kilonova.config import api, conductor, consoleauth, database, default, libvirt, network, oslo_policy, quota
+from kilonova.config import (
+    api,
+    conductor,
+    console,
+    consoleauth,
+    database,
+    default,
+    libvirt,
+    network,
+    oslo_policy,
+    quota,
+)
 
-GROUPS = (api, conductor, consoleauth, database, libvirt, network, oslo_policy, quota)
+GROUPS = (api, conductor, console, consoleauth, database, libvirt, network, oslo_policy, quota)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +31,7 @@ class Settings:
     default: default.DefaultSettings
     api: api.ApiSettings
     conductor: conductor.ConductorSettings
+    console: console.ConsoleSettings
     consoleauth: consoleauth.ConsoleAuthSettings
     database: database.DatabaseSettings
     libvirt: libvirt.LibvirtSettings
@@ -53,6 +65,7 @@ def load(
             default=default.settings(conf),
             api=api.settings(conf.api),
             conductor=conductor.settings(conf.conductor),
+            console=console.settings(conf.console),
             consoleauth=consoleauth.settings(conf.consoleauth),
             database=database.settings(conf.database),
             libvirt=libvirt.settings(conf.libvirt),

@@ -25,8 +25,20 @@ OPTIONS = [
         default=2222,
         help="user: the port of each guest's own loopback address that leads to its port 22; 0: none.",
     ),
+    cfg.BoolOpt(
+        "isolate_projects",
+        default=True,
+        help="nat: guests of one project neither hear nor reach those of another. A guest has what the service last "
+        "started it with.",
+    ),
     cfg.ListOpt("bridges", default=[], help="Networks on bridges of this host; each has a section [network:NAME]."),
 ]
+
+NOT_FOR_GUESTS = 16
+"""Addresses at the beginning of the subnet of a network of our own."""
+
+LONGEST_PREFIX = 27
+"""Of such a subnet: a smaller one has no more addresses than those, but for its broadcast address."""
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -63,6 +75,7 @@ class NetworkSettings:
     cidr: str
     dns: tuple[str, ...]
     ssh_port: int
+    isolate_projects: bool
     bridges: tuple[BridgeNetwork, ...]
 
 
@@ -85,14 +98,43 @@ def settings(group: cfg.ConfigOpts.GroupAttr, bridges: Sequence[BridgeNetwork]) 
     twice = sorted({name for name in offered if offered.count(name) > 1})
     if twice:
         raise ValueError(f"[network]: there are two networks called {twice[0]}.")
+    if group.backend != "bridge":
+        _check_cidr(group.cidr)
+    _check_dns(f"[{GROUP}]", group.dns)
     return NetworkSettings(
         backend=group.backend,
         name=group.name,
         cidr=group.cidr,
         dns=tuple(group.dns),
         ssh_port=group.ssh_port,
+        isolate_projects=group.isolate_projects,
         bridges=tuple(bridges),
     )
+
+
+def _check_cidr(text: str) -> None:
+    """The subnet of a network of our own has addresses for guests."""
+    if not text:
+        return
+    try:
+        net = ipaddress.IPv4Network(text)
+    except ValueError as exc:
+        raise ValueError(f"[{GROUP}] cidr: {exc}.") from exc
+    if net.prefixlen > LONGEST_PREFIX:
+        raise ValueError(
+            f"[{GROUP}] cidr: {net} has no address for a guest, since the first {NOT_FOR_GUESTS} are not given: "
+            f"/{LONGEST_PREFIX} is the smallest."
+        )
+    if net.is_loopback or net.is_multicast or net.is_link_local or net.network_address.is_unspecified:
+        raise ValueError(f"[{GROUP}] cidr: no guest can have an address of {net}.")
+
+
+def _check_dns(where: str, servers: Sequence[str]) -> None:
+    for server in servers:
+        try:
+            ipaddress.IPv4Address(server)
+        except ValueError as exc:
+            raise ValueError(f"{where} dns: {server!r} is no IPv4 address.") from exc
 
 
 def bridge_settings(name: str, group: cfg.ConfigOpts.GroupAttr) -> BridgeNetwork:
@@ -114,6 +156,7 @@ def bridge_settings(name: str, group: cfg.ConfigOpts.GroupAttr) -> BridgeNetwork
         raise ValueError(f"{where}: the range {group.range} does not lie within {net}.")
     if gateway is not None and (gateway not in net or ends[0] <= gateway <= ends[1]):
         raise ValueError(f"{where}: the gateway {gateway} must lie within {net} and outside of the range.")
+    _check_dns(where, group.dns)
     return BridgeNetwork(
         name=name,
         bridge=group.bridge,

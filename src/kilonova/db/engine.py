@@ -4,7 +4,8 @@
 Concurrent writers share commits: what waits while one commit goes on is run as one transaction with a savepoint
 each, so 20 requests at once cost few disk syncs and each still succeeds or fails alone.
 
-A database that takes nothing for now (a full disk, one that fails) is DatabaseUnavailable to all who wrote.
+A database that takes nothing for now (a full disk, one that fails, another process that holds SQLite's lock) is
+DatabaseUnavailable to all who wrote, and then it is certain that nothing was committed: a caller answers somebody.
 """
 
 import asyncio
@@ -16,11 +17,11 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import QueuePool
 
-from kilonova.base.errors import DatabaseUnavailable
-from kilonova.base.threads import Workers
+from kilonova.base.errors import DatabaseLocked, DatabaseUnavailable, RequestOutcomeUnknown, StateError
+from kilonova.base.threads import Lock, Workers
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,6 +31,11 @@ CLOSE_S = 5.0
 
 BATCH = 64
 """Most transactions that share one commit."""
+
+LOCK_S = 4.0
+"""How long a transaction waits for the lock of the file, which a process that is not ours holds (`sqlite3`, VACUUM, an
+editor).  Less than an attempt of a call (rpcapi.method): its caller is told, before it gives up, that nothing was
+done."""
 
 _PASSING = frozenset(
     {
@@ -44,11 +50,23 @@ _PASSING = frozenset(
 """Kinds of failure that are the machine's, not the statement's: the same may succeed later."""
 
 
-def _in_our_words(exc: Exception) -> Exception:
-    """What the machine refused, as an error of the catalogue; anything else as it is."""
-    cause = exc.orig if isinstance(exc, OperationalError) else None
-    if not isinstance(cause, sqlite3.Error) or cause.sqlite_errorcode & 0xFF not in _PASSING:
+def _in_our_words(exc: Exception, *, committing: bool = False) -> Exception:
+    """What the machine refused, as an error of the catalogue; anything else as it is.
+
+    A commit whose sync failed may be on disk all the same: a recovery of the write-ahead log would find it there.
+    """
+    cause = exc.orig if isinstance(exc, DatabaseError) else None
+    kind = cause.sqlite_errorcode & 0xFF if isinstance(cause, sqlite3.Error) else None
+    if kind in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return StateError(
+            f"The database is damaged: {cause}; stop the service and restore a backup (kilonova restore)."
+        )
+    if kind not in _PASSING:
         return exc
+    if committing and kind == sqlite3.SQLITE_IOERR:
+        return RequestOutcomeUnknown(f"The database failed while it committed: {cause}.")
+    if kind == sqlite3.SQLITE_BUSY:
+        return DatabaseLocked("Another process holds the lock of the database. Nothing was accepted; try again later.")
     return DatabaseUnavailable(f"The database cannot be used now: {cause}. Nothing was accepted; try again later.")
 
 
@@ -61,7 +79,7 @@ def sqlite_url(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def make_engine(url: str, *, readers: int) -> sa.Engine:
+def make_engine(url: str, *, readers: int, lock_s: float = LOCK_S) -> sa.Engine:
     """An engine whose SQLite connections take part in transactions as SQLAlchemy says, not as pysqlite guesses.
 
     synchronous=FULL: an accepted request survives a power cut.
@@ -71,7 +89,7 @@ def make_engine(url: str, *, readers: int) -> sa.Engine:
         poolclass=QueuePool if readers > 1 else None,
         pool_size=readers,
         hide_parameters=True,  # an error's text must not carry what was bound: it may be a secret
-        connect_args={"check_same_thread": False, "isolation_level": None, "timeout": 30.0},
+        connect_args={"check_same_thread": False, "isolation_level": None, "timeout": lock_s},
     )
 
     def on_connect(connection: Any, _record: Any) -> None:
@@ -83,13 +101,14 @@ def make_engine(url: str, *, readers: int) -> sa.Engine:
 
 
 class _Transaction:
-    """One waiting write; settled by whichever batch runs it."""
+    """One waiting write; settled by whichever batch runs it.  `begun` and `given_up` exclude each other: one is set,
+    under the database's mutex, if the other is not."""
 
-    __slots__ = ("args", "done", "error", "fn", "kwargs", "result")
+    __slots__ = ("args", "begun", "done", "error", "fn", "given_up", "kwargs", "number", "result")
 
-    def __init__(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.fn, self.args, self.kwargs = fn, args, kwargs
-        self.done = False
+    def __init__(self, number: int, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.number, self.fn, self.args, self.kwargs = number, fn, args, kwargs
+        self.done = self.begun = self.given_up = False
         self.result: Any = None
         self.error: Exception | None = None
 
@@ -98,20 +117,25 @@ class Database:
     """`write` runs a transaction that may change things, `read` one that may not.
 
     An exception from the function rolls its transaction back and reaches the caller.  Both raise DatabaseUnavailable
-    when the machine does not let them; then nothing was changed.  A cancelled `write` has happened, is
-    happening now, or never will.
+    when the machine does not let them; then nothing was changed.  A `write` that is cancelled before its function was
+    called never happens, even if it waited for the file's lock; otherwise it has happened, or is happening now.
     """
 
-    def __init__(self, url: str, *, writer: Workers, reader: Workers, readers: int = 2) -> None:
-        self._engine = make_engine(url, readers=readers + 1)
+    def __init__(self, url: str, *, writer: Workers, reader: Workers, readers: int = 2, lock_s: float = LOCK_S) -> None:
+        self._engine = make_engine(url, readers=readers + 1, lock_s=lock_s)
         self._writer, self._reader = writer, reader
         self._waiting: list[_Transaction] = []
         self._turn = asyncio.Lock()
         self._refused = ""
+        self._mutex = Lock()
+        self._asked = 0
+        self._locked: tuple[DatabaseLocked | None, int] = (None, 0)
+        """The last refusal for the file's lock, and the number of the newest write that had been asked for by then."""
 
     async def write(self, fn: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`fn(connection, ...)` in a transaction that is on disk when this returns."""
-        mine = _Transaction(fn, args, kwargs)
+        self._asked += 1
+        mine = _Transaction(self._asked, fn, args, kwargs)
         self._waiting.append(mine)
         try:
             while not mine.done:
@@ -122,18 +146,24 @@ class Database:
                     batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
                     await self._writer.run(self._run_batch, batch)
         except asyncio.CancelledError:
-            if mine in self._waiting:  # nobody has begun it, and nobody shall later on
-                self._waiting.remove(mine)
+            self._give_up(mine)
             raise
         if mine.error is not None:
             raise mine.error
         return mine.result
 
+    def _give_up(self, job: _Transaction) -> None:
+        """Nobody begins it from now on."""
+        with self._mutex:
+            job.given_up = not job.begun
+        if job in self._waiting:
+            self._waiting.remove(job)
+
     async def read(self, fn: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`fn(connection, ...)` on a snapshot."""
         try:
             return await self._reader.run(self._run_read, fn, args, kwargs)
-        except OperationalError as exc:
+        except DatabaseError as exc:
             told = _in_our_words(exc)
             if told is exc:
                 raise
@@ -165,12 +195,19 @@ class Database:
                 connection.rollback()
 
     def _run_batch(self, batch: list[_Transaction]) -> None:
+        """Settles all of `batch`."""
+        committing = False
         try:
+            batch = self._without_refused(batch)
+            if not batch:
+                return
             with self._engine.connect() as connection:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
                 try:
                     for job in batch:
-                        self._run_one(connection, job)
+                        if self._begin(job):
+                            self._run_one(connection, job)
+                    committing = True
                     connection.exec_driver_sql("COMMIT")
                     self._refused = next((str(job.error) for job in batch if _is_machines(job.error)), "")
                 except BaseException:
@@ -178,13 +215,30 @@ class Database:
                         connection.exec_driver_sql("ROLLBACK")
                     raise
         except Exception as exc:  # the disk is full, the file is gone: nobody's write is on disk
-            told = _in_our_words(exc)
-            self._refused = str(told) if _is_machines(told) else self._refused
+            error = _in_our_words(exc, committing=committing)
+            self._refused = str(error) if _is_machines(error) else self._refused
             for job in batch:
-                job.result, job.error = None, told
+                job.result, job.error = None, error
+            if isinstance(error, DatabaseLocked):
+                self._locked = error, self._asked
         finally:
             for job in batch:
                 job.done = True
+
+    def _without_refused(self, batch: list[_Transaction]) -> list[_Transaction]:
+        """Whoever came while the lock was waited for in vain has waited, too: a second wait would outlast the patience
+        of its caller."""
+        error, last = self._locked
+        for job in batch:
+            if job.number <= last:
+                job.error, job.done = error, True
+        return [job for job in batch if not job.done]
+
+    def _begin(self, job: _Transaction) -> bool:
+        """False when its caller has given up, and perhaps told somebody that it did not happen."""
+        with self._mutex:
+            job.begun = not job.given_up
+            return job.begun
 
     def _run_one(self, connection: sa.Connection, job: _Transaction) -> None:
         connection.exec_driver_sql("SAVEPOINT one")

@@ -19,22 +19,25 @@ from kilonova.db.engine import make_engine, sqlite_url
 
 log = structlog.get_logger(__name__)
 
-HEAD = "0011"
+HEAD = "0015"
 """The newest revision in migrations/versions; a test compares."""
 
 
 def ensure_schema(path: Path, clock: Clock | None = None) -> None:
     """Make or migrate the SQLite database at `path`; an older one is copied beside itself before (see copies).
 
-    Raises StateError in one sentence: it cannot be opened, is no database, was written by a newer Kilonova, cannot be
-    copied, or cannot be upgraded (it is left as it was).
+    Raises StateError in one sentence: it cannot be opened, is no database, is damaged, was written by a newer Kilonova,
+    cannot be copied, or cannot be upgraded (it is left as it was).
     """
     try:
         with closing(sqlite3.connect(path, timeout=10)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             found = _revision(connection)
             connection.rollback()
+            _refuse__damaged(path, connection)
     except sqlite3.Error as exc:
+        if getattr(exc, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CORRUPT:
+            raise _damaged(path, str(exc)) from exc
         raise StateError(f"The database {path} cannot be used: {exc}.") from exc
     if found == HEAD:
         return
@@ -49,6 +52,21 @@ def ensure_schema(path: Path, clock: Clock | None = None) -> None:
         _upgrade(path)
     except DatabaseError as exc:
         raise StateError(f"The database {path} cannot be brought to revision {HEAD}: {exc.orig}.") from exc
+
+
+def _refuse__damaged(path: Path, connection: sqlite3.Connection) -> None:
+    """SQLite's own look at the whole file (measured: 0.1 s for 185 MB in the page cache).  Without it a service starts
+    on what is still readable, and takes a table of users that is not for an empty one."""
+    said = [str(line[0]) for line in connection.execute("PRAGMA quick_check(1)")]
+    if said != ["ok"]:
+        raise _damaged(path, "; ".join(said))
+
+
+def _damaged(path: Path, words: str) -> StateError:
+    """What is said of a database that SQLite calls damaged, in one line."""
+    return StateError(
+        f"The database {path} is damaged: {' '.join(words.split())}; restore a backup (kilonova restore)."
+    )
 
 
 def _keep(path: Path, revision: str, clock: Clock) -> None:

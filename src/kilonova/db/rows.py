@@ -13,7 +13,7 @@ from kilonova.objects.aggregate import Aggregate
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import HostName
 from kilonova.objects.image import Image, ImageRef
-from kilonova.objects.instance import Address, Fault, Instance
+from kilonova.objects.instance import Address, Fault, InjectedFile, Instance
 from kilonova.objects.keypair import Keypair
 from kilonova.objects.server_group import GroupPolicy, ServerGroup
 from kilonova.objects.service import ComputeNode, Inventory, Service
@@ -69,6 +69,7 @@ def instance_from(row: Row) -> Instance:
         key_name=row["key_name"],
         key_data=row["key_data"],
         user_data=row["user_data"],
+        files=tuple(InjectedFile(**file) for file in row["files"] or ()),
         metadata=row["metadata"],
         tags=tuple(row["tags"]),
         description=row["description"],
@@ -116,6 +117,10 @@ def _bodies(values: Iterable[Any]) -> list[dict[str, Any]]:
     return [asdict(value) for value in values]
 
 
+def _bodies_or_none(values: Iterable[Any]) -> list[dict[str, Any]] | None:
+    return _bodies(values) or None
+
+
 _INSTANCE_VALUES: Mapping[str, Callable[[Any], Any]] = {
     "flavor": _body,
     "old_flavor": _body,
@@ -124,6 +129,7 @@ _INSTANCE_VALUES: Mapping[str, Callable[[Any], Any]] = {
     "rescue_image": _body,
     "shelved_image": _body,
     "addresses": _bodies,
+    "files": _bodies_or_none,
     "metadata": dict,
     "tags": list,
     "fault": _fault,

@@ -4,46 +4,22 @@
 Every change here needs a migration in migrations/versions (a test compares the two).
 """
 
-from datetime import UTC, datetime, timedelta
-from typing import Any
-
 import sqlalchemy as sa
-from sqlalchemy.types import TypeDecorator
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """Aware datetimes as microseconds since 1970: exact, sortable, and the same on every database."""
-
-    impl = sa.BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Any) -> int | None:
-        return None if value is None else (value - _EPOCH) // _MICROSECOND
-
-    def process_result_value(self, value: int | None, dialect: Any) -> datetime | None:
-        return None if value is None else _EPOCH + timedelta(microseconds=value)
-
-
-metadata = sa.MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-    }
+from kilonova.db.schema_base import id_column as _id
+from kilonova.db.schema_base import metadata
+from kilonova.db.schema_base import time_column as _time
+from kilonova.db.schema_identity import (
+    application_credentials,
+    assignments,
+    catalog_entries,
+    group_members,
+    groups,
+    projects,
+    revoked_tokens,
+    roles,
+    users,
 )
-
-
-def _id() -> sa.Column[str]:
-    return sa.Column("id", sa.String(36), primary_key=True)
-
-
-def _time(name: str, *, null: bool = False) -> sa.Column[datetime]:
-    return sa.Column(name, UtcDateTime, nullable=null)
-
 
 instances = sa.Table(
     "instances",
@@ -70,6 +46,7 @@ instances = sa.Table(
     sa.Column("key_name", sa.String(255)),
     sa.Column("key_data", sa.Text),
     sa.Column("user_data", sa.Text),
+    sa.Column("files", sa.JSON(none_as_null=True)),
     sa.Column("metadata", sa.JSON, nullable=False),
     sa.Column("tags", sa.JSON, nullable=False),
     sa.Column("description", sa.String(255)),
@@ -104,6 +81,12 @@ instances = sa.Table(
         sqlite_where=sa.text("deleted_at IS NULL"),
         postgresql_where=sa.text("deleted_at IS NULL"),
     ),
+    sa.Index(
+        "ix_instances_deleted",
+        "deleted_at",
+        sqlite_where=sa.text("deleted_at IS NOT NULL"),
+        postgresql_where=sa.text("deleted_at IS NOT NULL"),
+    ),
 )
 
 actions = sa.Table(
@@ -124,6 +107,7 @@ actions = sa.Table(
     sa.Column("params", sa.JSON, nullable=False),
     sa.Column("message", sa.Text),
     _time("ended_at", null=True),
+    _time("counted_at", null=True),
     sa.UniqueConstraint("request_id", "instance_id"),
     sa.Index(None, "instance_id", "started_at"),
     # Open actions are few among many ended ones: hosts and the watchdog read only these.
@@ -159,6 +143,10 @@ services = sa.Table(
     sa.Column("epoch", sa.Integer, nullable=False),
     sa.Column("process_id", sa.String(36), nullable=False),
     sa.Column("boot_id", sa.String(36), nullable=False),
+    sa.Column("state_id", sa.String(64)),
+    sa.Column("started_s", sa.Float),
+    _time("registered_at", null=True),
+    _time("left_at", null=True),
     sa.Column("up", sa.Boolean, nullable=False),
     sa.Column("disabled", sa.Boolean, nullable=False),
     sa.Column("disabled_reason", sa.String(255)),
@@ -192,6 +180,13 @@ addresses = sa.Table(
     sa.Column("network", sa.String(64), primary_key=True),
     sa.Column("value", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("instance_id", sa.String(36), sa.ForeignKey("instances.id"), nullable=False, index=True),
+)
+
+project_numbers = sa.Table(
+    "project_numbers",
+    metadata,
+    sa.Column("project_id", sa.String(64), primary_key=True),
+    sa.Column("number", sa.Integer, nullable=False, unique=True),
 )
 
 migrations = sa.Table(
@@ -290,6 +285,17 @@ images = sa.Table(
     sa.Column("body", sa.JSON, nullable=False),
 )
 
+# With which projects an image is shared.
+image_members = sa.Table(
+    "image_members",
+    metadata,
+    sa.Column("image_id", sa.String(36), sa.ForeignKey("images.id"), primary_key=True),
+    sa.Column("project_id", sa.String(64), primary_key=True, index=True),
+    sa.Column("status", sa.String(16), nullable=False),
+    _time("created_at"),
+    _time("updated_at"),
+)
+
 # Ids of images that had bytes: servers may name them still, and nobody else's image shall be taken for theirs.
 deleted_images = sa.Table("deleted_images", metadata, _id())
 
@@ -306,58 +312,17 @@ keypairs = sa.Table(
     sa.UniqueConstraint("user_id", "name"),
 )
 
-projects = sa.Table(
-    "projects",
+# Creates that a client may send again: what the first one was answered.
+idempotency_keys = sa.Table(
+    "idempotency_keys",
     metadata,
-    _id(),
-    sa.Column("name", sa.String(64), nullable=False, unique=True),
-    sa.Column("description", sa.String(255), nullable=False, server_default=""),
-    sa.Column("enabled", sa.Boolean, nullable=False, server_default=sa.true()),
-)
-
-users = sa.Table(
-    "users",
-    metadata,
-    _id(),
-    sa.Column("name", sa.String(255), nullable=False, unique=True),
-    sa.Column("password_hash", sa.Text, nullable=False),
-    sa.Column("default_project_id", sa.String(36)),
-    sa.Column("description", sa.String(255), nullable=False, server_default=""),
-    sa.Column("enabled", sa.Boolean, nullable=False, server_default=sa.true()),
-    # When the password last changed or the user was disabled: tokens carry the value that they were minted from.
-    _time("tokens_from", null=True),
-    sa.Column("email", sa.String(255)),
-)
-
-role_assignments = sa.Table(
-    "role_assignments",
-    metadata,
-    sa.Column("user_id", sa.String(36), sa.ForeignKey("users.id"), primary_key=True),
-    sa.Column("project_id", sa.String(36), sa.ForeignKey("projects.id"), primary_key=True),
-    sa.Column("role", sa.String(32), primary_key=True),
-)
-
-application_credentials = sa.Table(
-    "application_credentials",
-    metadata,
-    _id(),
-    sa.Column("user_id", sa.String(36), sa.ForeignKey("users.id"), nullable=False),
-    sa.Column("project_id", sa.String(36), sa.ForeignKey("projects.id"), nullable=False),
-    sa.Column("name", sa.String(255), nullable=False),
-    sa.Column("description", sa.String(255), nullable=False),
-    sa.Column("secret_hash", sa.Text, nullable=False),
-    sa.Column("roles", sa.JSON, nullable=False),
-    sa.Column("unrestricted", sa.Boolean, nullable=False),
-    _time("expires_at", null=True),
+    sa.Column("project_id", sa.String(64), primary_key=True),
+    sa.Column("user_id", sa.String(64), primary_key=True),
+    sa.Column("key", sa.String(255), primary_key=True),
+    sa.Column("fingerprint", sa.String(64), nullable=False),
+    sa.Column("answer", sa.Text, nullable=False),
     _time("created_at"),
-    sa.UniqueConstraint("user_id", "name"),
-)
-
-revoked_tokens = sa.Table(
-    "revoked_tokens",
-    metadata,
-    sa.Column("audit_id", sa.String(64), primary_key=True),
-    _time("expires_at"),
+    sa.Index(None, "created_at"),
 )
 
 notifications = sa.Table(
@@ -371,3 +336,37 @@ notifications = sa.Table(
     sa.Column("priority", sa.String(16), nullable=False),
     sa.Column("payload", sa.JSON, nullable=False),
 )
+
+__all__ = [
+    "action_events",
+    "actions",
+    "addresses",
+    "aggregate_hosts",
+    "aggregates",
+    "application_credentials",
+    "assignments",
+    "catalog_entries",
+    "compute_nodes",
+    "deleted_images",
+    "flavor_access",
+    "flavors",
+    "group_members",
+    "groups",
+    "idempotency_keys",
+    "image_members",
+    "images",
+    "instances",
+    "keypairs",
+    "metadata",
+    "migrations",
+    "notifications",
+    "project_numbers",
+    "projects",
+    "quota_usages",
+    "quotas",
+    "revoked_tokens",
+    "roles",
+    "server_groups",
+    "services",
+    "users",
+]

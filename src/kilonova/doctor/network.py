@@ -84,11 +84,23 @@ def bridges(subject: Subject, survey: Survey) -> Finding:
         cure = "Make it (ip link add NAME type bridge), or correct [network:NAME] bridge."
         return error(name, " ".join(survey.bad_bridges), cure, missing=len(survey.bad_bridges))
     if not survey.filtered and (declared or subject.backend == "nat"):
-        said = "libvirt has no filter clean-traffic: a guest can send from addresses that are not its own."
-        return warning(name, said, "apt-get install libvirt-daemon-config-nwfilter")
+        said = "This libvirt has no network filters: a guest can send from addresses that are not its own."
+        return warning(name, said, "Install the nwfilter driver of libvirt, and ebtables.")
     if not declared:
         return ok(name, "No network on a bridge is declared.")
     return ok(name, f"Declared bridges are there: {', '.join(one.bridge for one in declared)}.", count=len(declared))
+
+
+def host_loopback(subject: Subject) -> Finding:
+    """Guests cannot reach what listens on the host's loopback."""
+    name = "host-loopback"
+    if subject.backend != "user":
+        return ok(name, "No guest is on a user-mode network.")
+    said = (
+        "Guests reach whatever listens on this host's 127.0.0.1, by their gateway's address: QEMU's user-mode network "
+    )
+    said += "has no way to stop that."
+    return warning(name, said, "Give guests that you do not trust a NAT network: connection_uri = qemu:///system.")
 
 
 def forwarding(subject: Subject, survey: Survey) -> Finding:

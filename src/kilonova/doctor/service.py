@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from kilonova.base.clock import SystemClock
 from kilonova.base.errors import ConfigError
+from kilonova.base.tls import unverified_context
 from kilonova.db.inspect import DatabaseFacts, inspect
 from kilonova.db.migrate import HEAD
 from kilonova.doctor.finding import Finding, error, note, ok, warning
@@ -89,11 +90,16 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def ask(address: str, port: int, path: str, *, timeout_s: float = ANSWER_S) -> tuple[int, Any]:
+def ask(address: str, port: int, path: str, *, timeout_s: float = ANSWER_S, tls: bool = False) -> tuple[int, Any]:
     """Status and JSON (None when it is none) that an HTTP server answers; an `address` with a slash is the path of a
-    unix socket.  Raises OSError and HTTPException."""
-    unix = address.startswith("/")
-    link = _UnixConnection(address, timeout_s) if unix else http.client.HTTPConnection(address, port, timeout=timeout_s)
+    unix socket.  With `tls` whatever certificate it has will do.  Raises OSError and HTTPException."""
+    if address.startswith("/"):
+        link = _UnixConnection(address, timeout_s)
+    elif tls:
+        anybody = unverified_context()
+        link = http.client.HTTPSConnection(address, port, timeout=timeout_s, context=anybody)
+    else:
+        link = http.client.HTTPConnection(address, port, timeout=timeout_s)
     try:
         link.request("GET", path)
         reply = link.getresponse()
@@ -112,6 +118,10 @@ def _listener(subject: Subject) -> tuple[str, int]:
     return wild.get(listen, listen), subject.settings.api.port
 
 
+def _ask_api(subject: Subject, path: str) -> tuple[int, Any]:
+    return ask(*_listener(subject), path, tls=bool(subject.settings.api.ssl_cert_file))
+
+
 def api_port(subject: Subject) -> Finding:
     """The API's port is free, or ours."""
     name = "api-port"
@@ -121,7 +131,7 @@ def api_port(subject: Subject) -> Finding:
         return ok(name, "Any free port is taken.", **facts)
     other = f"Stop who holds it (ss -ltnp 'sport = :{port}' names him), or set [api] port."
     try:
-        status, body = ask(address, port, "/")
+        status, body = _ask_api(subject, "/")
     except ConnectionRefusedError:
         return _free(address, port)
     except TimeoutError:
@@ -184,10 +194,10 @@ def _by_api(subject: Subject) -> Finding:
     if port == 0:
         return note(name, "Where a running service listens is not known: [api] port is 0.")
     try:
-        healthy, body = ask(address, port, "/healthz")
+        healthy, body = _ask_api(subject, "/healthz")
         if healthy != 200 or not isinstance(body, dict) or "healthy" not in body:
             return note(name, f"What answers at {address}:{port} is not Kilonova.", "See api-port.")
-        status, body = ask(address, port, "/readyz")
+        status, body = _ask_api(subject, "/readyz")
     except ConnectionRefusedError:
         return note(name, f"No service runs at {address}:{port}.", "kilonova up", address=address, port=port)
     except TimeoutError:

@@ -27,6 +27,7 @@ CHECKS = (
     Check("database", "revision, and SQLite's quick_check", service.database, 8.0),
     Check("firewall", "nobody drops what guests send", network.firewall, 5.0),
     Check("dnsmasq", "it is installed, for NAT networks", network.dnsmasq),
+    Check("host-loopback", "guests reach nothing on the host's own 127.0.0.1", network.host_loopback),
     Check("api-port", "free, or served by Kilonova", service.api_port, 4.0),
     Check("service", "a running one is ready: conductor, bus, hypervisor", service.readiness, 5.0),
     Check("message-bus", "the NATS servers of transport_url answer", service.message_bus, 8.0),

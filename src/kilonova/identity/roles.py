@@ -13,6 +13,9 @@ IMPLIED: Mapping[str, tuple[str, ...]] = {
 }
 """Each role with all that it includes."""
 
+RULES: Mapping[str, str] = {"admin": "member", "member": "reader"}
+"""The same as Identity's inference rules: what each implies by itself."""
+
 
 def with_implied(roles: Iterable[str]) -> tuple[str, ...]:
     """These roles and those that they imply, sorted; a role that is not ours implies nothing."""

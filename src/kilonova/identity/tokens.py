@@ -33,7 +33,8 @@ class CredentialRef:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whom a token speaks for: a user with roles in one project.  An unscoped one has no project ("") and no roles."""
+    """Whom a token speaks for: a user with roles in one project, or, with the `scope` "domain" or "system", there; then
+    it has no project ("").  An unscoped one has no roles either."""
 
     user_id: str
     user_name: str
@@ -41,6 +42,7 @@ class Subject:
     project_name: str
     roles: tuple[str, ...]
     credential: CredentialRef | None = None
+    scope: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,8 @@ def _payload(claims: Claims) -> dict[str, Any]:
         "jti": claims.audit_ids[0],
         "audit": list(claims.audit_ids[1:]),
     }
+    if claims.subject.scope:
+        payload["scope"] = claims.subject.scope
     if claims.tokens_from is not None:
         payload["from"] = (claims.tokens_from - _EPOCH) // timedelta(microseconds=1)
     if credential is not None:
@@ -145,7 +149,8 @@ def _claims(payload: Mapping[str, Any]) -> Claims:
     project_id, project_name = payload["project"]
     words = payload.get("credential")
     credential = None if words is None else CredentialRef(*words)
-    subject = Subject(payload["sub"], payload["name"], project_id, project_name, tuple(payload["roles"]), credential)
+    roles, scope = tuple(payload["roles"]), payload.get("scope", "")
+    subject = Subject(payload["sub"], payload["name"], project_id, project_name, roles, credential, scope)
     return Claims(
         subject,
         tuple(payload["methods"]),

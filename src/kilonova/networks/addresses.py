@@ -5,7 +5,7 @@ import hashlib
 import ipaddress
 from collections.abc import Iterable
 
-from kilonova.config.network import BridgeNetwork
+from kilonova.config.network import NOT_FOR_GUESTS, BridgeNetwork
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.service import HostNetwork
 
@@ -42,7 +42,7 @@ def host_network(name: str, backend: str, cidr: str, dns: tuple[str, ...] = (), 
         backend=backend,
         cidr=cidr,
         gateway=str(gateway),
-        first=str(net.network_address + 16),
+        first=str(net.network_address + NOT_FOR_GUESTS),
         last=str(net.broadcast_address - 1),
         dns=dns,
         ssh_port=ssh_port if backend == "user" else 0,
@@ -71,7 +71,27 @@ def loopback_of(instance_id: InstanceId) -> int:
     return LOOPBACK_FIRST + int.from_bytes(digest[:8], "big") % (LOOPBACK_LAST - LOOPBACK_FIRST + 1)
 
 
-def mac_of(instance_id: InstanceId, index: int = 0) -> str:
-    """A stable MAC for a guest's NIC, in the locally administered range fa:16:3e that OpenStack tools know."""
+UNDIVIDED = 0x163E
+"""Stands in the MACs of guests that were made before projects had numbers: fa:16:3e, as of OpenStack's."""
+
+PROJECT_LAST = 0xFFFF
+"""The highest number of a project."""
+
+PROJECT_MASK = "ff:ff:ff:00:00:00"
+"""The part of a MAC that says of which project it is."""
+
+
+def mac_of(instance_id: InstanceId, index: int = 0, project: int = UNDIVIDED) -> str:
+    """A stable MAC for a guest's NIC, locally administered: `fa`, the number of its project (16 bits), and a hash."""
     digest = hashlib.sha256(f"{instance_id}/{index}".encode()).digest()
-    return "fa:16:3e:" + ":".join(f"{byte:02x}" for byte in digest[:3])
+    return ":".join(f"{byte:02x}" for byte in (0xFA, *project.to_bytes(2, "big"), *digest[:3]))
+
+
+def project_of(mac: str) -> str:
+    """What all MACs of its project have in common, as a MAC."""
+    return f"{mac[:8]}:00:00:00"
+
+
+def project_number(project_id: str) -> int:
+    """The number that a project should have: by its id, so that a database that was lost gives the same ones again."""
+    return int.from_bytes(hashlib.sha256(project_id.encode()).digest()[:2], "big")

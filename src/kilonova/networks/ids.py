@@ -4,7 +4,7 @@
 import ipaddress
 from uuid import UUID, uuid5
 
-from kilonova.objects.ids import InstanceId
+from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.instance import Address
 
 _OURS = UUID("6b1f3a1e-5f0c-5d0e-9a54-1f2f9c0d7a10")
@@ -33,6 +33,11 @@ def security_group_id(project_id: str) -> str:
 def security_group_rule_id(project_id: str, direction: str) -> str:
     """One of its rules."""
     return str(uuid5(_OURS, f"security-group-rule/{project_id}/{direction}"))
+
+
+def service_id(host: HostName, binary: str) -> str:
+    """A service that has no record, by its place."""
+    return str(uuid5(_OURS, f"service/{host}/{binary}"))
 
 
 def cidr_of(address: Address) -> str:

@@ -22,11 +22,17 @@ OFFLOADED = "offloaded"
 """Nothing of the guest is on any host."""
 TORN = "torn"
 """An offloading failed: its host may have lost the disk."""
+AT_BOOT = "at_boot"
+"""Set when the action was open while its host booted: after its end the guest is started if it should run."""
+VM_STATE = "vm_state"
+"""What the instance was before the action was abandoned."""
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """`deadline` is when the conductor ends it as failed if nobody else did; `attempt` the current token."""
+    """`deadline` is when its time is up (see kilonova.conductor.watchdog); `attempt` the current token, None until it
+    is handed out; `counted_at` up to when the watchdog has counted its time.  `message` says how it ended, or what an
+    open one waits for."""
 
     id: ActionId
     instance_id: InstanceId
@@ -43,6 +49,7 @@ class Action:
     params: Mapping[str, str] = field(default_factory=dict[str, str])
     message: str | None = None
     ended_at: datetime | None = None
+    counted_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

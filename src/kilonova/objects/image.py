@@ -20,6 +20,26 @@ class ImageStatus(StrEnum):
     DELETED = "deleted"
 
 
+class MemberStatus(StrEnum):
+    """What a project says of an image that is shared with it.  It may use the image whatever it says; the status
+    decides whether its lists show it."""
+
+    PENDING = "pending"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageMember:
+    """A project with which an image is shared."""
+
+    image_id: ImageId
+    project_id: str
+    status: MemberStatus
+    created_at: datetime
+    updated_at: datetime
+
+
 WITH_BYTES = frozenset({ImageStatus.ACTIVE, ImageStatus.DEACTIVATED})
 
 DISK_FORMATS = frozenset({"qcow2", "raw"})
@@ -28,8 +48,9 @@ DISK_FORMATS = frozenset({"qcow2", "raw"})
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """Sizes in bytes; `os_hash_value` is the SHA-512 of the stored bytes in hex, `checksum` their MD5 (the Image
-    API's field, not a safeguard).  `reserved`: what an upload that goes on may still need of its owner's quota."""
+    """`visibility`: public, community, shared (with its members) or private.  Sizes in bytes; `os_hash_value` is the
+    SHA-512 of the stored bytes in hex, `checksum` their MD5 (the Image API's field, not a safeguard).  `reserved`: what
+    an upload that goes on may still need of its owner's quota."""
 
     id: ImageId
     name: str | None

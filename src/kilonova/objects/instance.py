@@ -41,11 +41,20 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
+class InjectedFile:
+    """A file for the guest: where it belongs there, and its contents in base64 as they came."""
+
+    path: str
+    contents: str
+
+
+@dataclass(frozen=True, slots=True)
 class Instance:
     """The whole record.  Everything that a step derives, it derives from here.
 
     `addresses` are allocated with the host; `wants_network` says whether it should have any.  `key_data` is the public
-    key as text, `user_data` base64 as it came.  `locked_by` is "owner" or "admin" (whose word
+    key as text, `user_data` base64 as it came, `files` what the guest finds besides in its config drive.
+    `locked_by` is "owner" or "admin" (whose word
     unlocks it), or None.  `old_flavor` is there while a resize waits for its confirmation, `new_flavor` while one is
     under way too; `old_vm_state` is what a resize, rescue or shelving goes back to.  `rescue_image` is what it boots
     while it is rescued, `shelved_image` what its disk is made of when it comes off the shelf.
@@ -73,6 +82,7 @@ class Instance:
     key_name: str | None = None
     key_data: str | None = None
     user_data: str | None = None
+    files: tuple[InjectedFile, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     tags: tuple[str, ...] = ()
     description: str | None = None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A user's SSH public key."""
+"""A user's public key, or a certificate of his."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +7,8 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Keypair:
-    """`fingerprint` is the MD5 of the key blob in colon hex, as the Compute API shows it."""
+    """`type` is "ssh" or "x509", `public_key` the text as it was given.  `fingerprint` in colon hex is the MD5 of a
+    key's blob, or the SHA-1 of a certificate, as the Compute API shows it."""
 
     user_id: str
     name: str

@@ -4,7 +4,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kilonova.objects.flavor import Flavor
 from kilonova.objects.instance import Instance
 
 UNLIMITED = -1
@@ -34,12 +33,8 @@ class Usage:
 def held_by(instance: Instance) -> Usage:
     """What an instance takes of its project's quota from its create to the end of its delete, in whatever state.
 
-    While a resize is under way or waits for its confirmation that is the larger of both sizes, so that neither its
-    confirmation nor its revert can fail for want of quota.
+    While a resize is under way that is the larger of both sizes.  Once it waits for its confirmation it is the new
+    size, as Nova counts it; a revert takes the old size again, whatever the limits.
     """
-    flavors = _flavors(instance)
-    return Usage(1, max(flavor.vcpus for flavor in flavors), max(flavor.memory_mib for flavor in flavors))
-
-
-def _flavors(instance: Instance) -> list[Flavor]:
-    return [flavor for flavor in (instance.flavor, instance.old_flavor, instance.new_flavor) if flavor is not None]
+    now, later = instance.flavor, instance.new_flavor or instance.flavor
+    return Usage(1, max(now.vcpus, later.vcpus), max(now.memory_mib, later.memory_mib))

@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from ipaddress import ip_address
+from ipaddress import IPv4Network, ip_address
 from typing import Any
 
 from kilonova.objects.ids import HostName
@@ -38,6 +38,11 @@ class HostNetwork:
     def bounds(self) -> tuple[int, int]:
         """The first and the last address for guests, as numbers."""
         return int(ip_address(self.first)), int(ip_address(self.last))
+
+    @property
+    def subnet(self) -> IPv4Network:
+        """The subnet of `cidr`."""
+        return IPv4Network(self.cidr)
 
     @property
     def prefix(self) -> int:

@@ -105,14 +105,19 @@ class ActionState(StrEnum):
     FAILED = "failed"
     SUPERSEDED = "superseded"
     """A delete was accepted while it was open; it ends without an outcome of its own."""
+    ABANDONED = "abandoned"
+    """An operator called its host down while it was open.  It goes on when the operator takes the host back, unless
+    something else was asked of the instance since (docs/adr/0011-a-deadline-is-not-an-outcome.md)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """When a verb may be asked for, what it shows meanwhile, and where it ends.
 
-    `ends` and `desired_power` are None where the verb does not change them, or where that follows from the instance
-    (see kilonova.conductor.effects).  `preempts`: accepted while another action is open, which it supersedes.
+    `ends` and `desired_power` (recorded when the verb has succeeded) are None where the verb does not change them, or
+    where that follows from the instance (see kilonova.conductor.effects).  `deadline_s` counts the time in which the
+    work was possible (see kilonova.conductor.watchdog); a delete has none.
+    `preempts`: accepted while another action is open, which it supersedes.
     `at_once`: done in the transaction that accepts it, beside whatever is open; no host has a part in it.
     `breaks`: an instance for which it fails is in ERROR.  `locked`: refused to its owner while the instance is locked.
     `places`: an instance without a host gets one for it.
@@ -158,7 +163,7 @@ VERBS: Mapping[Verb, Rule] = {
     Verb.SUSPEND: Rule(_in(_V.ACTIVE), _T.SUSPENDING, _V.SUSPENDED, None, 3600),
     Verb.RESUME: Rule(_in(_V.SUSPENDED), _T.RESUMING, _V.ACTIVE, _ON, 3600),
     Verb.RESCUE: Rule(_in(_V.ACTIVE, _V.STOPPED, _V.ERROR), _T.RESCUING, _V.RESCUED, _ON, 900),
-    Verb.UNRESCUE: Rule(_in(_V.RESCUED), _T.UNRESCUING, _V.ACTIVE, _ON, 600),
+    Verb.UNRESCUE: Rule(_in(_V.RESCUED), _T.UNRESCUING, _V.ACTIVE, _ON, 600, breaks=True),
     Verb.REBUILD: Rule(_in(_V.ACTIVE, _V.STOPPED, _V.ERROR), _T.REBUILDING, _V.ACTIVE, None, 1800, breaks=True),
     # A resize copies the root disk, which takes what it takes.
     Verb.RESIZE: Rule(_in(_V.ACTIVE, _V.STOPPED), _T.RESIZING, _V.RESIZED, None, 3600),

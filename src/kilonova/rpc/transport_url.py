@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading a transport_url: where the bus is, and as whom to speak to it."""
 
+import ipaddress
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -17,6 +18,34 @@ class Servers:
     user: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
+
+    @property
+    def has_credentials(self) -> bool:
+        return self.user is not None or self.token is not None
+
+
+def guarded_url(url: str) -> Servers:
+    """The servers of a transport_url, for processes that say and do on the bus what nobody else may.
+
+    Raises ConfigError for one that cannot be used, and for one that leads beyond this machine without credentials: who
+    reaches such a server is a conductor and every host, as he likes.
+    """
+    servers = parse_url(url)
+    beyond = [address for address in servers.addresses if not _is_loopback(urlsplit(address).hostname or "")]
+    if beyond and not servers.has_credentials:
+        raise ConfigError(
+            f"transport_url leads beyond this machine ({beyond[0]}) without credentials: whoever reaches that server "
+            "could act as the conductor and as every host. Give the NATS server users (authorization in its "
+            "configuration) and name one: nats://user:password@host:port."
+        )
+    return servers
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def parse_url(url: str) -> Servers:

@@ -65,13 +65,27 @@ WAKE = Method("wake", Wake, Ack, "There is work: fetch it.", kind=Kind.CAST, tim
 CACHE_IMAGES = Method(
     "cache_images", CacheImages, Ack, "Fetch images before anybody waits for them.", kind=Kind.CAST, timeout_s=5
 )
-CONSOLE_OUTPUT = Method("console_output", ConsoleOutput, Text, "Read a guest's serial console.", timeout_s=10)
+CONSOLE_OUTPUT = Method(
+    "console_output", ConsoleOutput, Text, "Read a guest's serial console.", timeout_s=10, changes=False
+)
 HOST_UPTIME = Method(
-    "host_uptime", HostUptime, Uptime, "Since when the host runs, and its load.", timeout_s=5, idempotent=False
+    "host_uptime",
+    HostUptime,
+    Uptime,
+    "Since when the host runs, and its load.",
+    timeout_s=5,
+    idempotent=False,
+    changes=False,
 )
 # Asked once: a second question would only wait behind the first one at a guest that does not answer.
 DIAGNOSE = Method(
-    "diagnose", Diagnose, GuestDiagnostics, "Read what is measured of a running guest.", timeout_s=10, attempt_s=10
+    "diagnose",
+    Diagnose,
+    GuestDiagnostics,
+    "Read what is measured of a running guest.",
+    timeout_s=10,
+    attempt_s=10,
+    changes=False,
 )
 
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 
 from kilonova.base.context import RequestContext
 from kilonova.objects.flavor import Flavor
+from kilonova.objects.idempotency import Idempotent
 from kilonova.objects.ids import FlavorId, HostName, ImageId, InstanceId, ServerGroupId
-from kilonova.objects.image import Image, ImageRef
-from kilonova.objects.instance import Instance
+from kilonova.objects.image import Image, ImageMember, ImageRef
+from kilonova.objects.instance import InjectedFile, Instance
 from kilonova.objects.keypair import Keypair
 from kilonova.objects.server_group import ServerGroup
 from kilonova.objects.states import Verb
@@ -18,6 +19,8 @@ SUBJECT = "conductor.api"
 
 NETWORKS = "networks"
 """The parameter of a create action that holds their names, with commas."""
+FIXED_IPS = "fixed_ips"
+"""The parameter of a create action that holds an address for each of those, or nothing, with commas."""
 HOST = "host"
 """The parameter of a create action that names the only host that will do."""
 SAME_HOST, DIFFERENT_HOST = "same_host", "different_host"
@@ -34,18 +37,29 @@ KEPT_DISK = "kept_disk"
 @dataclass(frozen=True, slots=True)
 class CreateServers:
     """Whole records, made by the API with fresh ids; one `create` action each, under the context's request id.
-    `networks` by name, in the order of their NICs; none means the first of the host that is chosen.  `host`: the only
+    `networks` by name, in the order of their NICs; none means the first of the host that is chosen.  `fixed_ips`: for
+    each of them the address, empty where any will do.  `host`: the only
     one that will do, by an administrator's word; so are the hosts of the servers of `same_host`, and those of
     `different_host` will not.  `least`: where the quota does not permit all of them, so many of the
-    first ones will do; None means all or none."""
+    first ones will do; None means all or none.  `idempotent`: the key that the client gave, with the answer that is
+    given again to whoever gives it again."""
 
     context: RequestContext
     instances: tuple[Instance, ...]
     networks: tuple[str, ...] = ()
+    fixed_ips: tuple[str, ...] = ()
     host: HostName | None = None
     same_host: tuple[InstanceId, ...] = ()
     different_host: tuple[InstanceId, ...] = ()
     least: int | None = None
+    idempotent: Idempotent | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """`answer`: what the first request under the same key was answered; then nothing was recorded now."""
+
+    answer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +74,7 @@ class Changes:
     key_name: str | None = None
     key_data: str | None = None
     user_data: str | None = None
+    files: tuple[InjectedFile, ...] = ()
     disk_config: str = "MANUAL"
     access_ip_v4: str | None = None
     access_ip_v6: str | None = None
@@ -180,6 +195,21 @@ class DeleteImage:
 
 
 @dataclass(frozen=True, slots=True)
+class PutImageMember:
+    """`new`: Conflict if there is one already; otherwise NotFound if there is none.  `most`: of an image."""
+
+    member: ImageMember
+    new: bool
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteImageMember:
+    image_id: ImageId
+    project_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class UpdateService:
     """An operator's word on a service, by its id."""
 
@@ -190,7 +220,10 @@ class UpdateService:
 
 
 CREATE_SERVERS = Method(
-    "create_servers", CreateServers, Ack, "Record servers and their create actions, on disk, all that may be or none."
+    "create_servers",
+    CreateServers,
+    Created,
+    "Record servers and their create actions, on disk, all that may be or none.",
 )
 ACCEPT_ACTION = Method("accept_action", AcceptAction, Ack, "Record an action on a server, on disk, or refuse it.")
 UPDATE_SERVER = Method(
@@ -209,6 +242,8 @@ DELETE_KEYPAIR = Method("delete_keypair", DeleteKeypair, Ack, "Forget a key pair
 CREATE_IMAGE = Method("create_image", PutImage, Ack, "Record an image.")
 UPDATE_IMAGE = Method("update_image", PutImage, Ack, "Replace an image's record.")
 DELETE_IMAGE = Method("delete_image", DeleteImage, Ack, "Forget an image; its file goes with it.")
+PUT_IMAGE_MEMBER = Method("put_image_member", PutImageMember, Ack, "Share an image, or say what is thought of it.")
+DELETE_IMAGE_MEMBER = Method("delete_image_member", DeleteImageMember, Ack, "Share an image no longer.")
 UPDATE_SERVICE = Method("update_service", UpdateService, Ack, "Enable, disable or force down a service.")
 
 
@@ -218,9 +253,10 @@ class ConductorAPI:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
 
-    async def create_servers(self, request: CreateServers) -> None:
-        """Raises OverQuota, InvalidInput (their server group is gone): then none of them is recorded."""
-        await self._caller.call(SUBJECT, CREATE_SERVERS, request)
+    async def create_servers(self, request: CreateServers) -> Created:
+        """Raises OverQuota, InvalidInput (their server group is gone), IdempotencyKeyReused: then none of them is
+        recorded."""
+        return await self._caller.call(SUBJECT, CREATE_SERVERS, request)
 
     async def accept_action(
         self,
@@ -292,6 +328,14 @@ class ConductorAPI:
     async def delete_image(self, image_id: ImageId) -> None:
         """Raises Conflict (protected).  That there is none is no error."""
         await self._caller.call(SUBJECT, DELETE_IMAGE, DeleteImage(image_id))
+
+    async def put_image_member(self, request: PutImageMember) -> None:
+        """Raises NotFound (the image, the member), Conflict (it is a member already), TooLarge (of members)."""
+        await self._caller.call(SUBJECT, PUT_IMAGE_MEMBER, request)
+
+    async def delete_image_member(self, image_id: ImageId, project_id: str) -> None:
+        """That there is none is no error."""
+        await self._caller.call(SUBJECT, DELETE_IMAGE_MEMBER, DeleteImageMember(image_id, project_id))
 
     async def update_service(self, request: UpdateService) -> None:
         """Raises NotFound."""

@@ -5,13 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from kilonova.objects.action import Action, ActionEvent
+from kilonova.objects.action import ActionEvent
 from kilonova.objects.ids import ActionId, AttemptId, HostName, ImageId, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import Inventory
 from kilonova.objects.states import PowerState
 from kilonova.rpc.bus import token
+from kilonova.rpcapi.batch import Each
 from kilonova.rpcapi.method import Ack, Caller, Method
+from kilonova.rpcapi.work import Fetch, Fetched
 
 SUBSCRIPTION = "conductor.host.*"
 
@@ -27,7 +29,11 @@ def subject(host: HostName) -> str:
 @dataclass(frozen=True, slots=True)
 class RegisterHost:
     """`process_id` is fresh at each start of the host's process: the same one gets the same epoch again.
-    `resume_guests`: when the machine has booted since the host's last process, start the guests that should run."""
+    `resume_guests`: when the machine has booted since the host's last process, start the guests that should run.
+
+    `state_id` names the state directory by its lock file, which the process holds, as this boot of the machine knows
+    it; empty: it holds none.  `started_s` is when the process started, in seconds since the machine booted.  Of two
+    processes with the same boot and state id only one can hold the lock: the one that started later."""
 
     host: HostName
     process_id: str
@@ -38,6 +44,8 @@ class RegisterHost:
     version: int
     availability_zone: str
     resume_guests: bool = True
+    state_id: str = ""
+    started_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,36 +65,18 @@ class Heartbeat:
 
 
 @dataclass(frozen=True, slots=True)
+class Leave:
+    """The process of that epoch ends in order: another one may register at once."""
+
+    host: HostName
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ping:
     """Does the conductor answer, with its database?"""
 
     host: HostName
-
-
-@dataclass(frozen=True, slots=True)
-class Fetch:
-    """`attempt` is the token under which the host will work on what it gets; `running` what it works on already."""
-
-    host: HostName
-    epoch: int
-    attempt: AttemptId
-    running: tuple[ActionId, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class WorkItem:
-    action: Action
-    instance: Instance
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """`items` are open actions of the host that it does not run yet, the oldest first: all of them, or with `more` as
-    many as one message takes; `revoked` those of `running` that are no longer open: stop them."""
-
-    items: tuple[WorkItem, ...]
-    revoked: tuple[ActionId, ...]
-    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +90,16 @@ class Finish:
     power: PowerState | None
     events: tuple[ActionEvent, ...] = ()
     message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmAttempt:
+    """Whether the process of that epoch still has the action under that attempt."""
+
+    host: HostName
+    epoch: int
+    action_id: ActionId
+    attempt: AttemptId
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ class Observed:
 class ReportStates:
     host: HostName
     epoch: int
-    states: tuple[Observed, ...]
+    states: Each[Observed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +191,7 @@ class ExpectedGuest:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    guests: tuple[ExpectedGuest, ...]
+    guests: Each[ExpectedGuest]
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +208,7 @@ class Judged:
     """Those that are no instances of this host: `deleted` from this very host (the first of them, as many as one
     message takes), `elsewhere` (of another host, or deleted from one), `unknown` to the database."""
 
-    deleted: tuple[Instance, ...] = ()
+    deleted: Each[Instance] = ()
     elsewhere: tuple[InstanceId, ...] = ()
     unknown: tuple[InstanceId, ...] = ()
 
@@ -253,10 +253,13 @@ REGISTER_HOST = Method(
     "register_host", RegisterHost, Registered, "A host's process has started.", timeout_s=5, attempt_s=2.5
 )
 HEARTBEAT = Method("heartbeat", Heartbeat, Ack, "The host lives.", timeout_s=8, attempt_s=4)
+# A process that ends waits no longer than this for its conductor.
+LEAVE = Method("leave", Leave, Ack, "The host's process ends in order.", timeout_s=1.5, attempt_s=0.7)
 PING = Method("ping", Ping, Ack, "Whether the conductor answers, with its database.", timeout_s=2.5, attempt_s=1)
 # Sent again under the same attempt it hands out the same work, so a lost reply costs one attempt's patience.
 FETCH = Method("fetch", Fetch, Fetched, "Hand out the host's open actions.", timeout_s=12, attempt_s=3)
-FINISH = Method("finish", Finish, Ack, "An attempt ended; the last one of a host wins nothing twice.")
+FINISH = Method("finish", Finish, Ack, "An attempt ended.  A repeated report of the same attempt changes nothing.")
+CONFIRM_ATTEMPT = Method("confirm_attempt", ConfirmAttempt, Ack, "Whether an attempt is still the current one.")
 RECORD_EVENTS = Method("record_events", RecordEvents, Ack, "Steps of an attempt, for people to read.")
 BEGIN_IMAGE = Method("begin_image", BeginImage, ImageBegun, "An action's image is being made; NotFound once deleted.")
 COMPLETE_IMAGE = Method("complete_image", CompleteImage, Ack, "An action's image is whole; NotFound once deleted.")
@@ -271,8 +274,9 @@ NOTIFY = Method("notify", Notify, Ack, "A notification of the host's, to be kept
 
 
 class HostAPI:
-    """The host's end.  All raise StaleWrite when the host's epoch or the attempt is no longer the current one,
-    RpcTimeout or RpcUnavailable when the conductor does not answer."""
+    """The host's end.  All raise StaleWrite when the host's epoch or the attempt is no longer the current one
+    (HostSuperseded when the host has a newer process), RpcTimeout or RpcUnavailable when the conductor does not
+    answer."""
 
     def __init__(self, caller: Caller, host: HostName) -> None:
         self._caller, self._host, self._subject = caller, host, subject(host)
@@ -282,11 +286,15 @@ class HostAPI:
         return self._host
 
     async def register(self, request: RegisterHost) -> Registered:
-        """The standing of this process.  Raises StateError when the conductor knows host or node otherwise."""
+        """The standing of this process.  Raises StateError when the conductor knows host or node otherwise, HostTaken
+        while another process of the host lives or may live."""
         return await self._caller.call(self._subject, REGISTER_HOST, request)
 
     async def heartbeat(self, epoch: int) -> None:
         await self._caller.call(self._subject, HEARTBEAT, Heartbeat(self._host, epoch))
+
+    async def leave(self, epoch: int) -> None:
+        await self._caller.call(self._subject, LEAVE, Leave(self._host, epoch))
 
     async def ping(self) -> None:
         await self._caller.call(self._subject, PING, Ping(self._host))
@@ -296,6 +304,10 @@ class HostAPI:
 
     async def finish(self, request: Finish) -> None:
         await self._caller.call(self._subject, FINISH, request)
+
+    async def confirm_attempt(self, epoch: int, action_id: ActionId, attempt: AttemptId) -> None:
+        """Raises NotFound when there is no such action."""
+        await self._caller.call(self._subject, CONFIRM_ATTEMPT, ConfirmAttempt(self._host, epoch, action_id, attempt))
 
     async def record_events(self, action_id: ActionId, attempt: AttemptId, events: tuple[ActionEvent, ...]) -> None:
         await self._caller.call(self._subject, RECORD_EVENTS, RecordEvents(self._host, action_id, attempt, events))

@@ -1,11 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the API asks of the conductor about users, projects, roles and credentials."""
+"""What the API asks of the conductor about users, groups, projects, roles, credentials and the service catalog."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from kilonova.objects.identity import ApplicationCredential, Assignment, Project, User
+from kilonova.objects.identity import (
+    ApplicationCredential,
+    Assignment,
+    CatalogEntry,
+    EntryKind,
+    Group,
+    Project,
+    Role,
+    User,
+)
 from kilonova.rpcapi.conductor import SUBJECT
 from kilonova.rpcapi.method import Ack, Caller, Method
 
@@ -17,8 +27,9 @@ class CreateUser:
 
 @dataclass(frozen=True, slots=True)
 class UpdateUser:
-    """Fields that are None stay as they are; a default project, or an address, of "" means none.  Tokens from before a
-    new password, or a disabling, no longer count.  `old_hash`: only if the password is still the one of that hash."""
+    """Fields that are None stay as they are; a default project, or an address, of "" means none.  `extra` is merged
+    into what is there.  Tokens from before a new password, or a disabling, no longer count.  `old_hash`: only if the
+    password is still the one of that hash."""
 
     user_id: str
     name: str | None = None
@@ -27,6 +38,7 @@ class UpdateUser:
     description: str | None = None
     enabled: bool | None = None
     email: str | None = None
+    extra: Mapping[str, Any] | None = None
     old_hash: str | None = None
 
 
@@ -42,12 +54,23 @@ class CreateProject:
 
 @dataclass(frozen=True, slots=True)
 class UpdateProject:
-    """Fields that are None stay as they are."""
+    """Fields that are None stay as they are; `extra` is merged into what is there."""
 
     project_id: str
     name: str | None = None
     description: str | None = None
     enabled: bool | None = None
+    extra: Mapping[str, Any] | None = None
+    tags: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EditTags:
+    """One tag of a project."""
+
+    project_id: str
+    tag: str
+    there: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +81,67 @@ class DeleteProject:
 @dataclass(frozen=True, slots=True)
 class EditRole:
     assignment: Assignment
+
+
+@dataclass(frozen=True, slots=True)
+class CreateGroup:
+    group: Group
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateGroup:
+    """Fields that are None stay as they are; `extra` is merged into what is there."""
+
+    group_id: str
+    name: str | None = None
+    description: str | None = None
+    extra: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteGroup:
+    group_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class EditMember:
+    """Whether a user is to be in a group."""
+
+    group_id: str
+    user_id: str
+    there: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CreateRole:
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateRole:
+    """What the role `role.id` becomes."""
+
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteRole:
+    role_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PutEntries:
+    """New entries, or in place of those of their ids."""
+
+    entries: tuple[CatalogEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteEntry:
+    """With a service go its endpoints, with a region those below it."""
+
+    kind: EntryKind
+    entry_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +171,17 @@ DELETE_USER = Method("delete_user", DeleteUser, Ack, "Forget a user, with roles,
 CREATE_PROJECT = Method("create_project", CreateProject, Ack, "Record a project; Conflict if the name is taken.")
 UPDATE_PROJECT = Method("update_project", UpdateProject, Ack, "Change a project; Conflict for the last administrator.")
 DELETE_PROJECT = Method("delete_project", DeleteProject, Ack, "Forget a project; Conflict while anything is in it.")
-ASSIGN_ROLE = Method("assign_role", EditRole, Ack, "Give a user a role in a project.")
+EDIT_PROJECT_TAG = Method("edit_project_tag", EditTags, Ack, "Put a tag on a project, or take it away.")
+CREATE_GROUP = Method("create_group", CreateGroup, Ack, "Record a group; Conflict if the name is taken.")
+UPDATE_GROUP = Method("update_group", UpdateGroup, Ack, "Change a group; Conflict if the name is taken.")
+DELETE_GROUP = Method("delete_group", DeleteGroup, Ack, "Forget a group; Conflict for the last administrator.")
+EDIT_MEMBER = Method("edit_member", EditMember, Ack, "Put a user into a group, or take him out.")
+CREATE_ROLE = Method("create_role", CreateRole, Ack, "Record a role; Conflict if the name is taken.")
+UPDATE_ROLE = Method("update_role", UpdateRole, Ack, "Change a role; Conflict if the name is taken.")
+DELETE_ROLE = Method("delete_role", DeleteRole, Ack, "Forget a role, and take it from all.")
+PUT_ENTRIES = Method("put_catalog_entries", PutEntries, Ack, "Record regions, services, endpoints.")
+DELETE_ENTRY = Method("delete_catalog_entry", DeleteEntry, Ack, "Forget a region, a service or an endpoint.")
+ASSIGN_ROLE = Method("assign_role", EditRole, Ack, "Give a user or a group a role.")
 REMOVE_ROLE = Method("remove_role", EditRole, Ack, "Take a role away; Conflict for the last administrator.")
 CREATE_CREDENTIAL = Method("create_credential", CreateCredential, Ack, "Record an application credential.")
 DELETE_CREDENTIAL = Method("delete_credential", DeleteCredential, Ack, "Forget an application credential.")
@@ -125,8 +219,48 @@ class IdentityAPI:
         """Raises Conflict, which says what is in it.  That there is none is no error."""
         await self._call(DELETE_PROJECT, DeleteProject(project_id))
 
+    async def edit_project_tag(self, project_id: str, tag: str, *, there: bool) -> None:
+        """Raises NotFound (the project), InvalidInput (too many tags)."""
+        await self._call(EDIT_PROJECT_TAG, EditTags(project_id, tag, there))
+
+    async def create_group(self, group: Group) -> None:
+        """Raises Conflict."""
+        await self._call(CREATE_GROUP, CreateGroup(group))
+
+    async def update_group(self, request: UpdateGroup) -> None:
+        """Raises NotFound, Conflict (the name is taken)."""
+        await self._call(UPDATE_GROUP, request)
+
+    async def delete_group(self, group_id: str) -> None:
+        """Raises Conflict (nobody would be administrator any more).  That there is none is no error."""
+        await self._call(DELETE_GROUP, DeleteGroup(group_id))
+
+    async def edit_member(self, group_id: str, user_id: str, *, there: bool) -> None:
+        """Raises NotFound (either), Conflict (nobody would be administrator any more)."""
+        await self._call(EDIT_MEMBER, EditMember(group_id, user_id, there))
+
+    async def create_role(self, role: Role) -> None:
+        """Raises Conflict."""
+        await self._call(CREATE_ROLE, CreateRole(role))
+
+    async def update_role(self, role: Role) -> None:
+        """Raises NotFound, Conflict (the name is taken)."""
+        await self._call(UPDATE_ROLE, UpdateRole(role))
+
+    async def delete_role(self, role_id: str) -> None:
+        """That there is none is no error."""
+        await self._call(DELETE_ROLE, DeleteRole(role_id))
+
+    async def put_entries(self, *entries: CatalogEntry) -> None:
+        """When this returns, they are in the catalog of every token."""
+        await self._call(PUT_ENTRIES, PutEntries(entries))
+
+    async def delete_entry(self, kind: EntryKind, entry_id: str) -> None:
+        """Raises Forbidden (a region that endpoints are in).  That there is none is no error."""
+        await self._call(DELETE_ENTRY, DeleteEntry(kind, entry_id))
+
     async def assign_role(self, assignment: Assignment) -> None:
-        """Raises NotFound (the user, the project)."""
+        """Raises NotFound (the user or the group, the project)."""
         await self._call(ASSIGN_ROLE, EditRole(assignment))
 
     async def remove_role(self, assignment: Assignment) -> None:

@@ -13,7 +13,16 @@ from pydantic import TypeAdapter, ValidationError
 
 from kilonova import CODE_VERSION
 from kilonova.base.clock import Clock
-from kilonova.base.errors import InvalidInput, KilonovaError, RpcTimeout, RpcUnavailable
+from kilonova.base.context import CHANGED
+from kilonova.base.errors import (
+    DatabaseLocked,
+    DatabaseUnavailable,
+    InvalidInput,
+    KilonovaError,
+    RequestOutcomeUnknown,
+    RpcTimeout,
+    RpcUnavailable,
+)
 from kilonova.rpc import wire
 from kilonova.rpc.bus import Bus
 
@@ -28,6 +37,9 @@ PAUSE_MOST_S = 2.0
 """Between two attempts of one call: a hiccup costs little, and a fleet that waits does not hammer."""
 
 
+EARLIER = "An earlier attempt of this request had no reply, and may still be carried out."
+
+
 class Kind(Enum):
     """CALL awaits a reply; CAST does not, and may be lost."""
 
@@ -38,7 +50,7 @@ class Kind(Enum):
 @dataclass(frozen=True)
 class Method(Generic[Q, R]):
     """One row: `timeout_s` is the caller's whole patience; an `idempotent` call is sent again, every `attempt_s`,
-    until it is over."""
+    until it is over.  `changes`: False for a row that only reads."""
 
     name: str
     request: type[Q]
@@ -48,6 +60,7 @@ class Method(Generic[Q, R]):
     timeout_s: float = 20.0
     attempt_s: float = 5.0
     idempotent: bool = True
+    changes: bool = True
     since: int = 1
 
     @cached_property
@@ -86,24 +99,35 @@ class Caller:
         self._bus, self._clock = bus, clock
 
     async def call(self, subject: str, method: Method[Q, R], request: Q) -> R:
-        """The reply, or the error that the peer sent, RpcTimeout or RpcUnavailable when the row's time is over."""
+        """The reply, or the error that the peer sent; when the row's time is over, RpcTimeout for a row that reads, and
+        for one that changes something RequestOutcomeUnknown, if any attempt may have arrived.  RpcUnavailable and
+        DatabaseUnavailable mean that nothing was done, and nothing will be."""
         body = method.request_form.dump_json(request)
         deadline = self._clock.monotonic() + method.timeout_s
-        most = PAUSE_FIRST_S
+        most, unknown = PAUSE_FIRST_S, False
         while True:
             left = deadline - self._clock.monotonic()
             patience = min(left, method.attempt_s) if method.idempotent else left
             try:
                 payload = wire.encode_request(wire.Request(method.name, CODE_VERSION, patience, body))
-                return method.reply_form.validate_json(
+                reply = method.reply_form.validate_json(
                     wire.decode_reply(await self._bus.request(subject, payload, patience))
                 )
-            except (RpcTimeout, RpcUnavailable):
+            except (RpcTimeout, RpcUnavailable, DatabaseUnavailable) as exc:
+                unknown = unknown or isinstance(exc, RpcTimeout)
                 pause = most * self._clock.random.uniform(0.5, 1.0)
                 most = min(most * 2, PAUSE_MOST_S)
-                if not method.idempotent or deadline - self._clock.monotonic() <= pause:
-                    raise
+                if not _may_be_sent_again(method, exc, deadline - self._clock.monotonic() - pause):
+                    raise _verdict(method, exc, unknown=unknown) from exc
                 await self._clock.sleep(pause)
+            except KilonovaError as exc:
+                if unknown:  # the refusal is of this attempt only
+                    raise type(exc)(f"{exc.message} {EARLIER}", **exc.details) from exc
+                raise
+            else:
+                if method.changes and (changed := CHANGED.get(None)) is not None:
+                    changed.append(method.name)
+                return reply
 
     async def cast(self, subject: str, method: Method[Q, Any], request: Q) -> None:
         """Send and forget: only for hints whose loss is made good elsewhere."""
@@ -111,6 +135,22 @@ class Caller:
         await self._bus.publish(
             subject, wire.encode_request(wire.Request(method.name, CODE_VERSION, method.timeout_s, body))
         )
+
+
+def _may_be_sent_again(method: Method[Any, Any], exc: KilonovaError, left_s: float) -> bool:
+    if not method.idempotent:
+        return False
+    if isinstance(exc, DatabaseLocked):  # an attempt that is cut short would end without an answer
+        return left_s >= method.attempt_s
+    return left_s > 0 and isinstance(exc, RpcTimeout | RpcUnavailable)
+
+
+def _verdict(method: Method[Any, Any], exc: KilonovaError, *, unknown: bool) -> KilonovaError:
+    """What the last error means for the whole call: an attempt before it may have arrived, and may happen yet."""
+    if not unknown or isinstance(exc, RequestOutcomeUnknown):
+        return exc
+    kind = RequestOutcomeUnknown if method.changes else RpcTimeout
+    return kind(exc.message if isinstance(exc, RpcTimeout) else f"An earlier attempt had no reply. {exc.message}")
 
 
 Handle = Callable[[Any, str], Awaitable[Any]]

@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from kilonova.objects.ids import FlavorId, HostName
 from kilonova.rpcapi.method import Ack, Caller, Method
@@ -72,6 +73,37 @@ class DeleteService:
     service_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class AdoptHost:
+    """Another process than the present one is to have the host."""
+
+    host: HostName
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """In words: the process that had the host, and the one that asked for it last."""
+
+    former: str
+    claimant: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskLastHeard:
+    """The question, and nothing besides."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastHeard:
+    """The conductor that answers (its host, when it started, its clock), and when it last heard a heartbeat of each
+    host: of those that it has heard since its start."""
+
+    conductor: HostName
+    started_at: datetime
+    now: datetime
+    hosts: Mapping[HostName, datetime]
+
+
 DESCRIBE_FLAVOR = Method("describe_flavor", DescribeFlavor, Ack, "Change a flavor's description.")
 EDIT_EXTRA_SPECS = Method("edit_extra_specs", EditExtraSpecs, Ack, "Change a flavor's extra specs.")
 SET_FLAVOR_ACCESS = Method("set_flavor_access", FlavorAccess, Ack, "Open a flavor to a project, or close it.")
@@ -80,6 +112,11 @@ UPDATE_AGGREGATE = Method("update_aggregate", UpdateAggregate, Ack, "Change an a
 DELETE_AGGREGATE = Method("delete_aggregate", DeleteAggregate, Ack, "Forget an aggregate that has no hosts.")
 SET_AGGREGATE_HOST = Method("set_aggregate_host", AggregateHost, Ack, "Put a host into an aggregate, or take it out.")
 DELETE_SERVICE = Method("delete_service", DeleteService, Ack, "Forget a service that is down, and its host.")
+LAST_HEARD = Method(
+    "last_heard", AskLastHeard, LastHeard, "Say when each host was last heard.", timeout_s=2.0, attempt_s=1.0
+)
+
+ADOPT_HOST = Method("adopt_host", AdoptHost, Adopted, "Take a host from its process, for one that was refused.")
 
 
 class OperatorAPI:
@@ -119,3 +156,11 @@ class OperatorAPI:
     async def delete_service(self, service_id: str) -> None:
         """Raises Conflict (it is up, or has instances).  That there is none is no error."""
         await self._caller.call(SUBJECT, DELETE_SERVICE, DeleteService(service_id))
+
+    async def adopt_host(self, host: HostName) -> Adopted:
+        """Raises NotFound, Conflict (no other process has asked for the host)."""
+        return await self._caller.call(SUBJECT, ADOPT_HOST, AdoptHost(host))
+
+    async def last_heard(self) -> LastHeard:
+        """Of one conductor, whichever answers."""
+        return await self._caller.call(SUBJECT, LAST_HEARD, AskLastHeard())

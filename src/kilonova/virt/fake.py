@@ -23,7 +23,7 @@ from kilonova.objects.service import HostNetwork, Inventory
 from kilonova.objects.states import SAVED, PowerState
 from kilonova.virt.driver import BaseImage, VirtAPI
 from kilonova.virt.fake_machine import CutOff, FakeConsole, FakeGuest, FakeHypervisor
-from kilonova.virt.fake_resizing import FakeResizing
+from kilonova.virt.fake_resizing import FakeDisks
 from kilonova.virt.fake_snapshots import FakeSnapshots
 
 SUBNET = "10.64.0.0/16"
@@ -32,7 +32,7 @@ SUBNET = "10.64.0.0/16"
 LIVE = (PowerState.RUNNING, PowerState.PAUSED)
 
 
-class FakeDriver(FakeResizing):
+class FakeDriver(FakeDisks):
     """The driver of a FakeHypervisor; without one given it makes its own."""
 
     def __init__(
@@ -222,7 +222,7 @@ class FakeDriver(FakeResizing):
             self.hypervisor.move(instance_id, PowerState.RUNNING, "restored")
         if guest.power is PowerState.RUNNING:
             return
-        if guest.boots_from is None or guest.base is None:
+        if guest.boots_from is None or guest.base is None or guest.disk_gone:
             raise HypervisorError(f"Guest {instance_id} has no disk.")
         guest.mark = mark
         self.hypervisor.move(instance_id, PowerState.RUNNING, "booted")
@@ -284,7 +284,7 @@ class FakeDriver(FakeResizing):
         """See RescueDisk."""
         async with self._call("make_rescue_disk", instance.id, changes=True):
             guest = self._guest(instance.id)
-            if guest.base is None:
+            if guest.base is None or guest.disk_gone:
                 self._forget_if_empty(instance.id)
                 raise HypervisorError(f"Guest {instance.id} has no disk of its own to be rescued.")
             guest.rescue = base
@@ -302,6 +302,7 @@ class FakeDriver(FakeResizing):
             if guest.saved or not guest.off:
                 raise HypervisorError(f"Guest {instance.id} is not off: its disk is kept.")
             guest.base, guest.disk_bytes = base, max(instance.flavor.disk_gib << 30, base.virtual_size)
+            guest.disk_gone, guest.disk_moved = False, ""
 
     async def diagnostics(self, instance_id: InstanceId) -> GuestDiagnostics:
         """See Diagnostics.  Nothing is measured of what is not there."""

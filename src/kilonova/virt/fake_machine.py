@@ -49,6 +49,10 @@ class FakeGuest:
     base: BaseImage | None = None
     rescue: BaseImage | None = None
     disk_bytes: int = 0
+    disk_gone: bool = False
+    """The root disk's file was removed; a guest that runs has it open still."""
+    disk_moved: str = ""
+    """The file that other tools have made the active one of the root disk."""
     kept_disk: tuple[str, int] | None = None
     """Under what a copy of the root disk is kept, and its size in bytes."""
     snapshots: dict[str, bytes] = field(default_factory=dict[str, bytes])
@@ -172,7 +176,7 @@ class FakeHypervisor:
         """The host reboots: every guest is off and nobody was told; memory that was saved stays so."""
         for guest in self.guests.values():
             if not guest.saved:
-                guest.power, guest.reason = PowerState.SHUTDOWN, "unknown"
+                guest.power, guest.reason = PowerState.SHUTDOWN, ""  # as libvirt says of it then
             guest.hang_up("The guest is no longer running.")
         for done in self.late.values():
             done.set_result(None)

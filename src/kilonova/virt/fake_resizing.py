@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fake driver's part in a resize: a disk is its size, and so is a copy of it."""
+"""The fake driver's part in a resize, and in what may become of disks: a disk is its size, and so is a copy of it."""
 
 from abc import abstractmethod
 from contextlib import AbstractAsyncContextManager
 
-from kilonova.base.errors import HypervisorError
+from kilonova.base.errors import DiskMoved, DiskUnusable, HypervisorError
 from kilonova.objects.ids import InstanceId
+from kilonova.objects.instance import Instance
 from kilonova.objects.states import PowerState
 from kilonova.virt.driver import ComputeDriver
 from kilonova.virt.fake_machine import FakeGuest, FakeHypervisor
 
 
-class FakeResizing(ComputeDriver):
-    """See kilonova.virt.driver.Resizing."""
+class FakeDisks(ComputeDriver):
+    """See kilonova.virt.driver.Resizing and kilonova.virt.power.DiskChecks."""
 
     hypervisor: FakeHypervisor
 
@@ -26,11 +27,13 @@ class FakeResizing(ComputeDriver):
             guest = self._with_disk(instance_id)
             if guest.kept_disk is None or guest.kept_disk[0] != tag:
                 _require_off(instance_id, guest)
+                _require_own(instance_id, guest)
                 guest.kept_disk = (tag, guest.disk_bytes)
 
     async def grow_disk(self, instance_id: InstanceId, disk_gib: int) -> None:
         async with self._call("grow_disk", instance_id, changes=True):
             guest = self._with_disk(instance_id)
+            _require_own(instance_id, guest)
             if guest.disk_bytes < disk_gib << 30:
                 _require_off(instance_id, guest)
                 guest.disk_bytes = disk_gib << 30
@@ -40,18 +43,38 @@ class FakeResizing(ComputeDriver):
             guest = self.hypervisor.guests.get(instance_id)
             if guest is not None and guest.kept_disk is not None and guest.kept_disk[0] == tag:
                 _require_off(instance_id, guest)
-                guest.disk_bytes, guest.kept_disk = guest.kept_disk[1], None
+                _require_own(instance_id, guest)
+                guest.disk_bytes, guest.kept_disk, guest.disk_gone = guest.kept_disk[1], None, False
 
     async def drop_kept_disk(self, instance_id: InstanceId) -> None:
         async with self._call("drop_kept_disk", instance_id, changes=True):
             if (guest := self.hypervisor.guests.get(instance_id)) is not None:
                 guest.kept_disk = None
 
+    async def check_disks(self, instance: Instance) -> None:
+        """See DiskChecks."""
+        async with self._call("check_disks", instance.id, changes=False):
+            if self._with_disk(instance.id).disk_gone:
+                raise DiskUnusable(f"The disk of guest {instance.id} cannot be read: No such file or directory.")
+
+    async def require_own_root(self, instance_id: InstanceId) -> None:
+        """See DiskChecks."""
+        async with self._call("require_own_root", instance_id, changes=False):
+            if (guest := self.hypervisor.guests.get(instance_id)) is not None:
+                _require_own(instance_id, guest)
+
     def _with_disk(self, instance_id: InstanceId) -> FakeGuest:
         guest = self.hypervisor.guests.get(instance_id)
         if guest is None or guest.base is None:
             raise HypervisorError(f"Guest {instance_id} has no disk.")
         return guest
+
+
+def _require_own(instance_id: InstanceId, guest: FakeGuest) -> None:
+    if guest.disk_moved:
+        raise DiskMoved(
+            f"Guest {instance_id} writes to {guest.disk_moved}, a snapshot by other tools: it must be merged first."
+        )
 
 
 def _require_off(instance_id: InstanceId, guest: FakeGuest) -> None:

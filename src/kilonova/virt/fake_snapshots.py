@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from kilonova.base.errors import HypervisorError
+from kilonova.base.errors import DiskUnusable, HypervisorError
 from kilonova.objects.ids import InstanceId
 from kilonova.virt.fake_machine import FakeGuest, FakeHypervisor
 
@@ -51,6 +51,8 @@ class FakeSnapshots:
             guest = self._guest(instance_id)
             if guest is None or guest.base is None:
                 raise HypervisorError(f"Guest {instance_id} has no disk.")
+            if guest.disk_gone and guest.off:  # one that runs has it open
+                raise DiskUnusable(f"The disk of guest {instance_id} cannot be read: No such file or directory.")
             guest.snapshots.setdefault(name, empty_qcow2(guest.disk_bytes))
 
     async def read(self, instance_id: InstanceId, name: str) -> AsyncIterator[bytes]:

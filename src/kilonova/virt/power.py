@@ -57,6 +57,20 @@ class DiskReplacement(Protocol):
 
 
 @runtime_checkable
+class DiskChecks(Protocol):
+    """A driver whose guests' disks are files that may be gone, or moved by other tools."""
+
+    async def check_disks(self, instance: Instance) -> None:
+        """The guest could be started anew from its disks: each file that they lie on is there, can be read, and refers
+        to what it was made on.  Changes nothing; the guest may run.  Raises DiskMoved, DiskUnusable."""
+        ...
+
+    async def require_own_root(self, instance_id: InstanceId) -> None:
+        """The guest's root disk is the one that this service made, and lies where it was made.  Raises DiskMoved."""
+        ...
+
+
+@runtime_checkable
 class Diagnostics(Protocol):
     """A driver that can tell all that is measured of one guest."""
 

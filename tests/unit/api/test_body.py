@@ -78,7 +78,7 @@ def test_what_clients_send_is_taken() -> None:
         ({"user_data": "x" * 65536}, "server.user_data", "65535"),
         ({"tags": ["a,b"]}, "server.tags.0", "pattern"),
         ({"tags": ["t"] * 51}, "server.tags", "50"),
-        ({"personality": []}, "server.personality", "'personality' was unexpected"),
+        ({"colour": []}, "server.colour", "'colour' was unexpected"),
         ({"hostname": "h"}, "server.hostname", "at least 2 characters"),
         ({"accessIPv4": "::1"}, "server.accessIPv4", "no IPv4 address"),
         ({"OS-DCF:diskConfig": "BOTH"}, "server.OS-DCF:diskConfig", "'AUTO' or 'MANUAL'"),

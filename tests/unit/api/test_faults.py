@@ -27,6 +27,7 @@ from kilonova.base.errors import CATALOGUE, KilonovaError
         (errors.RpcTimeout, 503, "serviceUnavailable"),
         (errors.RpcUnavailable, 503, "serviceUnavailable"),
         (errors.DatabaseUnavailable, 503, "serviceUnavailable"),
+        (errors.DatabaseLocked, 503, "serviceUnavailable"),
         (errors.StorageFull, 503, "serviceUnavailable"),
     ],
 )
@@ -35,6 +36,15 @@ def test_each_error_has_its_fault(error: type[KilonovaError], status: int, key: 
     assert (found, message) == (status, "Because.")
     assert json.loads(fault(status, message)) == {key: {"code": status, "message": "Because."}}
     assert dict(headers).keys() == ({"Retry-After"} if status == 503 else set())
+
+
+def test_an_unknown_outcome_names_its_request_and_invites_no_repeat_that_would_do_it_twice() -> None:
+    exc = errors.RequestOutcomeUnknown("No reply.")
+    assert answer(exc, "req-7", repeatable=False)[::2] == (504, ())
+    status, message, headers = answer(exc, "req-7", repeatable=True)
+    assert (status, dict(headers).keys()) == (504, {"Retry-After"})
+    assert "req-7" in message
+    assert "No reply." in message
 
 
 def test_unauthorized_has_a_form_of_its_own() -> None:

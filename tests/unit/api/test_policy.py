@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Policy: defaults, an operator's file, and what cannot be one."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,8 @@ def policy_of(tmp_path: Path, text: str) -> Policy:
     [
         ((), {Role.TOKEN}),
         (("gardener",), {Role.TOKEN}),
-        (("reader",), {Role.TOKEN, Role.READER}),
-        (("member",), {Role.TOKEN, Role.READER, Role.MEMBER}),
+        (("reader",), {Role.TOKEN, Role.READER, Role.PROJECT_READER}),
+        (("member",), {Role.TOKEN, Role.READER, Role.PROJECT_READER, Role.MEMBER}),
         (("admin",), set(Role) - {Role.ANYBODY}),
     ],
 )
@@ -42,6 +43,21 @@ def test_roles_pass_their_own_defaults_and_those_below(roles: tuple[str, ...], p
     policy = Policy({role.name: role.value for role in Role}, PolicySettings(None))
     elsewhere = {"user_id": "u2"}
     assert {role for role in Role if role and policy.allows(role.name, caller(*roles), elsewhere)} == passes
+
+
+@pytest.mark.parametrize("roles", [("reader",), ("member",), ("gardener",), ("admin",)])
+@pytest.mark.parametrize("scope", ["system", "domain"])
+def test_a_role_beyond_projects_looks_at_users_and_opens_no_project(scope: str, roles: tuple[str, ...]) -> None:
+    policy = Policy({role.name: role.value for role in Role}, PolicySettings(None))
+    one = replace(caller(*roles), project_id="", scope=scope)
+    elsewhere = {"user_id": "u2", "project_id": "p2"}
+    passed = {role for role in Role if role and policy.allows(role.name, one, elsewhere)}
+    looks = {Role.DOMAIN_READER, Role.USER_READER, Role.PROJECT_READER}
+    looks |= {Role.SYSTEM_READER} if scope == "system" else set()
+    if roles == ("admin",):
+        assert passed == set(Role) - {Role.ANYBODY}
+    else:
+        assert passed == {Role.TOKEN, *(looks if roles != ("gardener",) else ())}
 
 
 def test_an_owner_is_who_the_path_names_and_a_project_the_one_that_it_names() -> None:

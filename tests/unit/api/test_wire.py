@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from kilonova.api.call import Reply
-from kilonova.api.wire import Chunks, ClientGone, base_of, headers_of, segments_of, send_reply
+from kilonova.api.wire import Chunks, ClientGone, base_of, headers_of, segments_of, send_reply, start_of
 from tests.make import run
 
 SCOPE: dict[str, Any] = {"scheme": "http", "server": ("127.0.0.1", 8774)}
@@ -76,7 +76,7 @@ def test_every_answer_says_how_long_it_is() -> None:
         async def send(message: Any) -> None:
             messages.append(message)
 
-        await send_reply(send, status, reply, [], head=head)
+        await send_reply(send, start_of(status, reply, []), reply, head=head)
         body = b"".join(message.get("body", b"") for message in messages[1:])
         return dict(messages[0]["headers"]), body
 

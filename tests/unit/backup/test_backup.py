@@ -36,6 +36,7 @@ def state(tmp_path: Path) -> Path:
     (path / "images").mkdir(parents=True)
     (path / "instances" / "guest").mkdir(parents=True)
     (path / "instances" / "guest" / "disk").write_bytes(b"a disk")
+    (path / "chains").mkdir()
     ensure_schema(path / DATABASE)
     with closing(sqlite3.connect(path / DATABASE)) as connection:
         for image in (IMAGE, GONE):

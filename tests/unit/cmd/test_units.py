@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kilonova.cmd.common import HOST_LOST
 from kilonova.cmd.service import STOP_S
 from lab.counting import cannot_run
 
@@ -29,6 +30,8 @@ def test_a_unit(unit: Path) -> None:
     assert float(service["TimeoutStopSec"]) > STOP_S  # it ends by itself before systemd ends it
     assert service["KillMode"] == "process"
     assert service["ExecStart"].split()[0] == f"/usr/bin/{unit.stem}"
+    never_again = service.get("RestartPreventExitStatus")
+    assert never_again == (None if unit.stem == "kilonova-conductor" else str(HOST_LOST))
     if unit.stem != "kilonova-conductor":  # else a shutdown of the machine looks like the guests' own wish
         assert "libvirt-guests.service" in parser["Unit"]["After"]
 

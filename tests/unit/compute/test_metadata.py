@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from kilonova.compute.metadata import config_drive_files, network_data
 from kilonova.networks.ids import network_id
-from kilonova.objects.instance import Address
+from kilonova.objects.instance import Address, InjectedFile
 from tests import make
 from tests.unit.compute.bench import ADDRESS
 
@@ -43,6 +43,21 @@ def test_on_a_lan_the_guest_is_told_its_address() -> None:
         "id": "tap1", "type": "phy", "ethernet_mac_address": "fa:16:3e:00:00:01", "mtu": 1400
     }  # fmt: skip
     assert static["network_id"] == network_id("lan")
+
+
+def test_files_are_on_the_config_drive_under_numbers() -> None:
+    given = (InjectedFile("/etc/motd", "aGVs\nbG8="), InjectedFile("/etc/empty", ""))
+    files = config_drive_files(make.instance(files=given))
+    meta = json.loads(files["openstack/latest/meta_data.json"])
+    assert [one["path"] for one in meta["files"]] == ["/etc/motd", "/etc/empty"]
+    assert [files[f"openstack{one['content_path']}"] for one in meta["files"]] == [b"hello", b""]
+
+
+def test_the_kind_of_a_key_is_told() -> None:
+    for text, kind in (("ssh-ed25519 AAAA\n", "ssh"), ("-----BEGIN CERTIFICATE-----\n", "x509")):
+        files = config_drive_files(make.instance(key_name="k", key_data=text))
+        (key,) = json.loads(files["openstack/latest/meta_data.json"])["keys"]
+        assert key == {"name": "k", "type": kind, "data": text}
 
 
 def test_without_user_data_there_is_no_such_file() -> None:

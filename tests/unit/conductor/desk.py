@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from kilonova.conductor import actions, build, hosts
+from kilonova.conductor import actions, build, hosts, outcome, watchdog
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
@@ -17,7 +17,8 @@ from kilonova.objects.instance import Instance
 from kilonova.objects.service import ComputeNode
 from kilonova.objects.states import PowerState, Verb
 from kilonova.rpcapi.conductor import AcceptAction, CreateServers
-from kilonova.rpcapi.host import Fetch, Fetched, Finish, Observed, RegisterHost, ReportInventory, ReportStates
+from kilonova.rpcapi.host import Finish, Observed, RegisterHost, ReportInventory, ReportStates
+from kilonova.rpcapi.work import Fetch, Fetched
 from tests import make
 
 ONE = InstanceId("11111111-1111-4111-8111-111111111111")
@@ -31,9 +32,9 @@ class Desk:
         self.now = make.NOW
         self._serial = 0
 
-    def write(self, fn: Any, *args: Any) -> Any:
+    def write(self, fn: Any, *args: Any, **words: Any) -> Any:
         self.now += timedelta(seconds=1)
-        return make.run(self.db.write(fn, *args))
+        return make.run(self.db.write(fn, *args, **words))
 
     def read(self, fn: Any, *args: Any) -> Any:
         return make.run(self.db.read(fn, *args))
@@ -45,9 +46,11 @@ class Desk:
         self.write(hosts.report_inventory, ReportInventory(name, epoch, f"node-{host}", make.inventory(**inventory)))
         return epoch
 
-    def create(self, instance: Instance | None = None, request_id: str = "req-create") -> ActionId:
+    def create(
+        self, instance: Instance | None = None, request_id: str = "req-create", **asked: tuple[str, ...]
+    ) -> ActionId:
         self._serial += 1
-        request = CreateServers(make.context(request_id), (instance or make.instance(),))
+        request = replace(CreateServers(make.context(request_id), (instance or make.instance(),)), **asked)
         action_id = ActionId(f"action-{self._serial}")
         self.write(actions.create, request, (action_id,), self.now)
         return action_id
@@ -77,7 +80,7 @@ class Desk:
         token = AttemptId(attempt) if attempt is not None else action.attempt
         assert token is not None
         report = Finish(action.host, action.id, token, succeeded, power, (), message)
-        self.write(actions.finish, report, self.now)
+        self.write(outcome.finish, report, self._new_id, self.now)
 
     def observe(self, power: PowerState | None, *, epoch: int = 1, reason: str = "because") -> None:
         self._serial += 1
@@ -89,6 +92,16 @@ class Desk:
         self.register()
         self.place(self.create())
         self.finish(self.fetch("t-create").items[0].action)
+
+    def look(self, passed: timedelta) -> int:
+        """The watchdog looks, so much later, having looked all the while; how many actions it ended."""
+        self.now += passed
+        due = self.write(watchdog.count_time, passed.total_seconds() + 1, self.now)
+        return sum(self.write(watchdog.expire, action_id, self.now) for action_id in due)
+
+    def _new_id(self) -> str:
+        self._serial += 1
+        return f"id-{self._serial}"
 
     def instance(self) -> Instance:
         return self.read(read_instances.get, ONE)

@@ -2,12 +2,13 @@
 """What hosts tell: levels, observations, and who may override whom."""
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from kilonova.base.errors import NotFound, StaleWrite, StateError
-from kilonova.conductor import hosts, liveness, watchdog
+from kilonova.conductor import hosts, liveness, processes
 from kilonova.db.readers import actions as read_actions
 from kilonova.objects.guest import NOT_RESPONDING
 from kilonova.objects.ids import HostName
@@ -133,17 +134,15 @@ def test_what_is_seen_twice_is_recorded_once_and_a_moment_not_at_all(desk: Desk)
     assert [action.verb for action in desk.actions()] == [Verb.POWER_UPDATE, Verb.CREATE]
 
 
-def test_no_accepted_action_stays_open_past_its_deadline(desk: Desk) -> None:
-    from datetime import timedelta
-
+def test_what_no_host_asked_for_expires(desk: Desk) -> None:
     desk.register()
     desk.place(desk.create())
-    assert desk.write(watchdog.end_overdue, desk.now) == 0
-    assert desk.write(watchdog.end_overdue, desk.now + timedelta(hours=1)) == 1
+    assert desk.look(timedelta(0)) == 0
+    assert desk.look(timedelta(hours=1)) == 1
     assert desk.newest_action().state is ActionState.FAILED
     fault = desk.instance().fault
     assert fault is not None
-    assert "create did not end within its deadline (host h1)" in fault.message
+    assert "create did not begin within its deadline: host h1 never asked for it" in fault.message
 
 
 def test_a_silent_host_is_down_after_its_time_and_only_after_the_grace_of_the_conductor(desk: Desk) -> None:
@@ -161,7 +160,7 @@ def test_a_silent_host_is_down_after_its_time_and_only_after_the_grace_of_the_co
         await asyncio.sleep(15)
         changed = await desk.db.read(liveness.changes, watch, watch.may_judge(15))
         assert changed == [(make.HOST, epoch, False)]
-        await desk.db.write(liveness.record, changed, desk.now)
+        await desk.db.write(liveness.record, changed, {}, desk.now)
         await asyncio.sleep(600)  # the conductor itself stood still: silence proves nothing
         assert not watch.may_judge(5)
 
@@ -172,19 +171,20 @@ def test_a_silent_host_is_down_after_its_time_and_only_after_the_grace_of_the_co
 def test_a_host_that_came_back_meanwhile_is_not_called_down(desk: Desk) -> None:
     epoch = desk.register()
     desk.register(process="process-2")
-    desk.write(liveness.record, [(make.HOST, epoch, False)], desk.now)
+    desk.write(liveness.record, [(make.HOST, epoch, False)], {}, desk.now)
     assert desk.node().service.up is True
 
 
 def test_a_host_under_another_node_id_is_refused_and_so_is_a_node_under_another_name(desk: Desk) -> None:
     desk.register()
     for host, node, words in (
-        ("h1", "node-other", "Host 'h1' is known under node id node-h1 and registers with node-other"),
+        ("h1", "node-other", "Host 'h1' is known under another node id than node-other"),
         ("h2", "node-h1", "Node node-h1 is known as host 'h1' and registers as 'h2': set host = h1"),
     ):
         asked = RegisterHost(HostName(host), "p9", node, "boot", "kilonova-compute", "compute", 1, "nova")
-        with pytest.raises(StateError, match=words):
-            desk.write(hosts.register, asked, "service-9", desk.now)
+        with pytest.raises(StateError, match=words) as refused:
+            desk.write(processes.admit, asked, lambda _host, _process: None)
+        assert "node-h1" not in refused.value.message or node == "node-h1"  # whoever asks is not told the right one
     assert desk.register(process="process-1") == 1  # and the one that was there serves on
     assert desk.register("h2") == 1
 
@@ -201,7 +201,7 @@ def test_a_delete_that_failed_is_taken_up_again_when_the_guest_can_be_judged(des
     failed_delete(desk)
     desk.observe(PowerState.NOSTATE, reason="starting-up")
     assert desk.fetch("t-none").items == ()
-    desk.observe(PowerState.SHUTDOWN, reason="unknown")
+    desk.observe(PowerState.SHUTDOWN, reason="")
     (item,) = desk.fetch("t-again").items
     assert item.action.verb is Verb.DELETE
     assert (item.action.user_id, item.action.project_id) == ("kilonova", desk.instance().project_id)
@@ -222,3 +222,21 @@ def test_nothing_is_deleted_again_that_was_asked_to_live_since_or_whose_delete_f
     desk.finish(action, succeeded=False, power=PowerState.SHUTDOWN, message="a disk error")
     desk.observe(PowerState.CRASHED, reason="")
     assert desk.fetch("t-none").items == ()
+
+
+def test_a_guest_that_flaps_is_told_of_in_one_action_with_a_count(desk: Desk) -> None:
+    desk.active()
+    flips = 40
+    for _ in range(flips):
+        desk.observe(PowerState.PAUSED, reason="user")
+        desk.observe(PowerState.RUNNING, reason="unpaused")
+        desk.now -= timedelta(seconds=1.9)  # ten changes in a second
+    *changes, create = desk.actions()
+    assert create.verb is Verb.CREATE
+    assert len(changes) == hosts.MOST_CHANGES
+    assert changes[0].message is not None
+    assert changes[0].message.startswith(f"running: unpaused ({2 * flips - hosts.MOST_CHANGES + 1} changes since 20")
+    desk.now += timedelta(minutes=2)
+    desk.observe(PowerState.SHUTDOWN, reason="shutdown")
+    assert desk.newest_action().message == "shutdown: shutdown"
+    assert desk.instance().power_state is PowerState.SHUTDOWN

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Edits of users and projects: each once, however often it is delivered, and never to the last administrator's end."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,23 @@ import sqlalchemy as sa
 from kilonova.base.errors import Conflict, NotFound
 from kilonova.conductor import identity_edits
 from kilonova.db.engine import Database
+from kilonova.db.readers import assignments as read_assignments
 from kilonova.db.readers import identity as read
+from kilonova.db.readers import service_catalog
 from kilonova.db.schema import revoked_tokens
-from kilonova.objects.identity import ApplicationCredential, Assignment, Project, User
+from kilonova.objects.identity import (
+    SYSTEM_ID,
+    Actor,
+    ApplicationCredential,
+    Assignment,
+    CatalogEntry,
+    EntryKind,
+    Group,
+    Project,
+    Role,
+    Target,
+    User,
+)
 from kilonova.rpcapi import identity as rows
 from tests.make import NOW, database, run
 
@@ -52,6 +67,41 @@ def test_what_is_delivered_twice_is_done_once(desk: Desk) -> None:
     assert desk.read(read.find_project, name="home") == HOME
     assert desk.read(read.roles_of, "u2", "p2") == ("member",)
     assert desk.read(read.list_credentials, "u2") == [CREDENTIAL]
+    crew, keeper = Group("g1", "crew", extra={"a": [1]}), Role("r1", "keeper", "d")
+    north = CatalogEntry(EntryKind.REGION, "north", {"description": "", "parent_region_id": None})
+    south = CatalogEntry(EntryKind.REGION, "south", {"description": "", "parent_region_id": "north"})
+    of_crew = Assignment("g1", "p2", "keeper", Actor.GROUP)
+    for name, request in (
+        ("create_group", rows.CreateGroup(crew)),
+        ("edit_member", rows.EditMember("g1", "u2", there=True)),
+        ("create_role", rows.CreateRole(keeper)),
+        ("assign_role", rows.EditRole(of_crew)),
+        ("assign_role", rows.EditRole(Assignment("u2", SYSTEM_ID, "keeper", target=Target.SYSTEM))),
+        ("edit_project_tag", rows.EditTags("p2", "tag", there=True)),
+        ("put_catalog_entries", rows.PutEntries((north, south))),
+        ("update_user", rows.UpdateUser("u2", extra={"b": 2})),
+    ):
+        desk.edit(name, request)
+    assert desk.read(read_assignments.get_group, "g1") == crew
+    assert [user.id for user in desk.read(read_assignments.members_of, "g1")] == ["u2"]
+    assert desk.read(read_assignments.made_roles) == [keeper]
+    assert desk.read(read.roles_of, "u2", "p2") == ("keeper", "member")
+    assert desk.read(read.roles_beyond_projects, "u2", "system") == ("keeper",)
+    assert desk.read(read.roles_beyond_projects, "u2", "domain") == ()
+    assert desk.read(read.get_project, "p2").tags == ("tag",)
+    assert desk.read(service_catalog.list_entries) == [north, south]
+    assert desk.read(read.get_user, "u2").extra == {"b": 2}
+    for name, request in (
+        ("delete_catalog_entry", rows.DeleteEntry(EntryKind.REGION, "north")),
+        ("edit_project_tag", rows.EditTags("p2", "tag", there=False)),
+        ("delete_role", rows.DeleteRole("r1")),
+        ("edit_member", rows.EditMember("g1", "u2", there=False)),
+        ("delete_group", rows.DeleteGroup("g1")),
+    ):
+        desk.edit(name, request)
+    assert desk.read(service_catalog.list_entries) == []
+    assert desk.read(read_assignments.assigned_roles) == {"admin", "member", "reader"}
+    assert desk.read(read_assignments.list_groups) == []
     for name, request in (
         ("remove_role", rows.EditRole(Assignment("u2", "p2", "member"))),
         ("delete_credential", rows.DeleteCredential("c1")),
@@ -61,6 +111,24 @@ def test_what_is_delivered_twice_is_done_once(desk: Desk) -> None:
         desk.edit(name, request)
     assert [user.id for user in desk.read(read.list_users)] == ["u1"]
     assert [project.id for project in desk.read(read.list_projects)] == ["p1"]
+
+
+def test_a_role_has_its_new_name_wherever_it_was_given_and_goes_from_there_with_its_end(desk: Desk) -> None:
+    desk.edit("create_role", rows.CreateRole(Role("r1", "keeper")))
+    desk.edit("assign_role", rows.EditRole(Assignment("u2", "p2", "keeper")))
+    robot = replace(CREDENTIAL, id="c2", name="second", roles=("keeper", "member"))
+    desk.edit("create_credential", rows.CreateCredential(robot))
+
+    def held() -> tuple[Any, ...]:
+        credential = desk.read(read.find_credential, credential_id="c2")
+        assert desk.read(read.list_credentials, "u2")[0] == CREDENTIAL
+        return desk.read(read.roles_of, "u2", "p2"), credential.roles
+
+    assert held() == (("keeper", "member"), ("keeper", "member"))
+    desk.edit("update_role", rows.UpdateRole(Role("r1", "warden")))
+    assert held() == (("member", "warden"), ("member", "warden"))
+    desk.edit("delete_role", rows.DeleteRole("r1"))
+    assert held() == (("member",), ("member",))
 
 
 def test_a_name_is_given_once(desk: Desk) -> None:

@@ -120,15 +120,6 @@ def test_a_rescued_server_has_its_rescue_image_until_it_is_unrescued(desk: Desk)
     assert (desk.instance().rescue_image, desk.instance().vm_state) == (None, VmState.ACTIVE)
 
 
-def test_an_unrescue_that_failed_can_be_asked_for_again(desk: Desk) -> None:
-    asks(desk, Verb.RESCUE)
-    ends(desk)
-    desk.accept(Verb.UNRESCUE, "req-1")
-    ends(desk, PowerState.SHUTDOWN, succeeded=False)
-    assert (desk.instance().rescue_image, desk.instance().vm_state) == (OTHER, VmState.RESCUED)
-    desk.accept(Verb.UNRESCUE, "req-2")
-
-
 def test_a_rescue_that_failed_leaves_the_record_as_it_was(desk: Desk) -> None:
     asks(desk, Verb.RESCUE)
     ends(desk, succeeded=False)

@@ -160,7 +160,7 @@ def test_a_delete_that_supersedes_a_create(desk: Desk) -> None:
     assert desk.read(read_actions.get, create_item.action.id).state is ActionState.SUPERSEDED
 
 
-def test_a_resize_holds_the_larger_of_both_sizes(desk: Desk) -> None:
+def test_a_resize_holds_the_larger_of_both_sizes_until_it_waits_for_its_confirmation(desk: Desk) -> None:
     small, wide, tall = make.flavor(1, 128), make.flavor(4, 64), make.flavor(1, 256)
     instance = of("p2", 1, flavor=small)
     create(desk, instance)
@@ -173,7 +173,7 @@ def test_a_resize_holds_the_larger_of_both_sizes(desk: Desk) -> None:
     asked = becomes(instance, new_flavor=wide)
     assert used(desk) == Usage(1, 4, 128)
     resized = becomes(asked, flavor=wide, old_flavor=small, new_flavor=None)
-    assert used(desk) == Usage(1, 4, 128)
+    assert used(desk) == held_by(resized) == Usage(1, 4, 64)
     confirmed = becomes(resized, old_flavor=None)
     assert used(desk) == held_by(confirmed) == Usage(1, 4, 64)
     again = becomes(confirmed, new_flavor=tall)

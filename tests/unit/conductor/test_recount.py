@@ -13,12 +13,14 @@ import pytest
 import sqlalchemy as sa
 
 from kilonova.base.errors import Conflict, InvalidInput, InvalidState, NotFound, NoValidHost, StaleWrite
-from kilonova.conductor import actions, auto_confirm, hosts, images, offload, watchdog
+from kilonova.conductor import actions, auto_confirm, hosts, images, offload, outcome
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import catalogue as read_catalogue
 from kilonova.db.readers import hosts as read_hosts
+from kilonova.db.readers import instances as read_instances
 from kilonova.db.readers import quotas as read_quotas
 from kilonova.db.readers import servers as read_servers
+from kilonova.db.readers.hosts import COMPUTE
 from kilonova.db.schema import addresses, migrations
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.objects.action import IMAGE
@@ -28,7 +30,7 @@ from kilonova.objects.instance import Instance
 from kilonova.objects.migration import ENDED
 from kilonova.objects.quota import Usage, held_by
 from kilonova.objects.states import VERBS, PowerState, Verb
-from kilonova.rpcapi.conductor import AcceptAction
+from kilonova.rpcapi.conductor import AcceptAction, UpdateService
 from kilonova.rpcapi.host import BeginImage, CompleteImage, Finish, Observed, ReportStates
 from tests import make
 from tests.unit.conductor.desk import Desk
@@ -63,7 +65,7 @@ class Chance(Desk):
         return self.read(read_servers.page, read_servers.ServerQuery())
 
     def step(self) -> None:
-        act = self.random.choice([self.build, *[self.ask] * 5, *[self.end] * 5, self.see, self.wait])
+        act = self.random.choice([self.build, *[self.ask] * 5, *[self.end] * 5, self.see, self.wait, self.go_or_come])
         with contextlib.suppress(*REFUSALS):
             act()
 
@@ -117,7 +119,7 @@ class Chance(Desk):
                 power = None if gone else self.random.choice([PowerState.RUNNING] * 9 + list(PowerState))
                 report = Finish(HostName(host), action.id, action.attempt, self.random.random() < 0.8, power)
                 for _ in range(2):
-                    self.write(actions.finish, report, self.now)
+                    self.write(outcome.finish, report, self.new_id, self.now)
 
     def complete(self, action_id: ActionId, attempt: AttemptId | None) -> None:
         action = self.read(read_actions.get, action_id)
@@ -138,16 +140,32 @@ class Chance(Desk):
             self.write(hosts.report_states, ReportStates(HostName(host), 1, states), ids, self.now)
 
     def wait(self) -> None:
-        self.now += timedelta(seconds=self.random.choice([1, 1, 400, 4000]))
-        self.write(watchdog.end_overdue, self.now)
+        self.look(timedelta(seconds=self.random.choice([1, 1, 400, 4000])))
         self.write(auto_confirm.confirm_due, timedelta(seconds=300), self.new_id, self.now)
         due = self.read(offload.due, 300.0, self.now)
         self.write(offload.begin, due, self.new_id, self.now)
 
+    def go_or_come(self) -> None:
+        """A host goes down, an operator calls it down, or it is back."""
+        host, up, forced = HostName(self.random.choice(HOSTS)), self.random.random() < 0.6, self.random.random() < 0.3
+        self.write(write_hosts.update_service, host, COMPUTE, self.now, up=up)
+        asked = UpdateService(f"service-{host}", forced_down=forced)
+        for _ in range(2):
+            self.write(hosts.operator_update, asked, self.now)
+
+    def all_back(self) -> None:
+        for host in HOSTS:
+            self.write(write_hosts.update_service, HostName(host), COMPUTE, self.now, up=True)
+            self.write(hosts.operator_update, UpdateService(f"service-{host}", forced_down=False), self.now)
+
     def check(self) -> None:
         living, open_actions = self.living(), self.read(read_actions.all_open)
+        known = [self.read(read_instances.get_known, action.instance_id) for action in open_actions]
+        leaving = [instance for instance, is_deleted in known if is_deleted]
+        open_actions = [one for one in open_actions if one.instance_id not in {instance.id for instance in leaving}]
+        holding = [*living, *leaving]
         for node in self.read(read_hosts.list_nodes):
-            here = [write_hosts.held(one) for one in living if one.host == node.service.host]
+            here = [write_hosts.held(one) for one in holding if one.host == node.service.host]
             used = (node.running_vms, node.vcpus_used, node.memory_mib_used, node.disk_gib_used)
             assert used == (
                 len(here),
@@ -157,7 +175,7 @@ class Chance(Desk):
             )
         assert self.read(read_quotas.usage, "p1") == sum((held_by(one) for one in living), Usage())
         held = self.read(_count, addresses)
-        assert held == Counter({one.id: len(one.addresses) for one in living if one.addresses})
+        assert held == Counter({one.id: len(one.addresses) for one in holding if one.addresses})
         assert self.read(_count, migrations, migrations.c.status.not_in(sorted(ENDED))) == Counter(
             {one.id: 1 for one in living if one.old_flavor is not None}
         )
@@ -180,6 +198,7 @@ def test_a_recount_agrees_at_every_commit(seed: int, tmp_path: Path) -> None:
     for _ in range(STEPS):
         chance.step()
         chance.check()
+    chance.all_back()
     for one in chance.living():
         chance.accept(Verb.DELETE, chance.new_id(), one.id)
     for host in HOSTS:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kilonova.base.errors import InvalidState, NotFound, StaleWrite
-from kilonova.conductor import actions, images, offload, watchdog
+from kilonova.conductor import actions, images, offload
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import catalogue
 from kilonova.db.writers.instances import held_addresses
@@ -230,8 +230,7 @@ def test_one_that_failed_to_come_back_is_off_that_host_if_nothing_of_it_is_there
     assert desk.node().running_vms == 0
     desk.accept(Verb.UNSHELVE, "req-2")
     desk.place_waiting()
-    desk.now = desk.newest_action().deadline
-    desk.write(watchdog.end_overdue, desk.now)
+    desk.look(desk.newest_action().deadline - desk.now)
     stuck = desk.instance()
     assert (stuck.vm_state, stuck.host) == (VmState.ERROR, "h1")
     assert stuck.fault is not None

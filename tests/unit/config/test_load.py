@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Configuration: Nova's names, frozen, refused in one sentence."""
 
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from kilonova.base.errors import ConfigError
 from kilonova.cmd.service import unknown_options
 from kilonova.config.default import watermark_bytes
 from kilonova.config.load import load
+from kilonova.config.network import LONGEST_PREFIX
+from kilonova.networks.addresses import host_network
 
 
 def test_a_file_in_the_form_of_nova_conf(tmp_path: Path) -> None:
@@ -34,6 +37,7 @@ def test_two_loads_share_nothing() -> None:
         ("[libvirt]\nvirt_type = xen\n", "xen"),
         ("[DEFAULT]\nmax_concurrent_builds = many\n", "many"),
         ("[api]\nport = 70000\n", "port"),
+        ("[console]\nallowed_origins = https://horizon.example\n", "host names only"),
         ("[DEFAULT]\ndisk_watermark = 5 GiB\n", "disk_watermark"),
         ("this is no configuration", "nova.conf"),
     ],
@@ -67,6 +71,14 @@ def test_networks_on_bridges_have_a_section_each(tmp_path: Path) -> None:
         ("[network]\nbackend = bridge\n", "bridges names none"),
         ("[network]\nname = lan\n" + WHOLE.replace("= bridge", "= nat"), "two networks called lan"),
         ("[network]\nname = /loopback\n", "no name of a network"),
+        ("[network]\ncidr = 10.5.0.0/28\n", "10.5.0.0/28 has no address for a guest"),
+        ("[network]\nbackend = user\ncidr = 10.5.0.0/31\n", "has no address for a guest"),
+        ("[network]\ncidr = 10.5.0.1/24\n", "host bits set"),
+        ("[network]\ncidr = 10.5.0.0/33\n", "cidr"),
+        ("[network]\ncidr = fd00::/64\n", "cidr"),
+        ("[network]\ncidr = 127.0.0.0/24\n", "no guest can have an address"),
+        ("[network]\ndns = resolver.example\n", "no IPv4 address"),
+        (WHOLE + "dns = 192.0.2.53, ::1\n", r"\[network:lan\] dns: '::1' is no IPv4 address"),
         (LAN + "bridge = br0\ncidr = 192.0.2.0/24\n", r"\[network:lan\] needs range"),
         (WHOLE.replace("0/24", "1/24"), "host bits set"),
         (WHOLE.replace("192.0.2.10 -", ""), "FIRST-LAST"),
@@ -80,6 +92,13 @@ def test_a_network_that_cannot_be_is_one_sentence(tmp_path: Path, text: str, wor
     with pytest.raises(ConfigError, match=words) as caught:
         load([str(file)])
     assert "\n" not in str(caught.value)
+
+
+def test_the_smallest_subnet_has_addresses_for_guests() -> None:
+    found = load(overrides={("network", "cidr"): f"10.5.0.0/{LONGEST_PREFIX}"}).network
+    assert host_network("kilonova", "nat", found.cidr).bounds == tuple(
+        int(ip_address(text)) for text in ("10.5.0.16", "10.5.0.30")
+    )
 
 
 def test_a_missing_file_is_named() -> None:

@@ -112,6 +112,12 @@ def test_a_filled_database_of_the_first_revision_keeps_every_row(tmp_path: Path)
     migrate.ensure_schema(path)
     after = all_rows(engine)
     engine.dispose()
+    moved = [
+        {"actor": "user", "actor_id": row["user_id"], "target": "project", "target_id": row["project_id"]}
+        | {"role": row["role"]}
+        for row in before.pop("role_assignments")
+    ]
+    assert [dict(row) for row in after["assignments"]] == moved
     for name, rows in before.items():
         kept = [{column: row[column] for column in rows[0]} for row in after[name]]
         assert kept == rows, name
@@ -120,6 +126,30 @@ def test_a_filled_database_of_the_first_revision_keeps_every_row(tmp_path: Path)
         {"project_id": f"row {n}", "instances": 1, "cores": 2, "ram": 64 * n} for n in (0, 1)
     ]
     assert {(row["project_id"], row["hard_limit"]) for row in after["quotas"]} == {("row 0", -1), ("row 1", -1)}
+
+
+def test_what_waits_for_its_confirmation_is_counted_with_its_new_size(tmp_path: Path) -> None:
+    path = tmp_path / "k.db"
+    engine = make_engine(sqlite_url(path), readers=1)
+    upgrade(engine, "0007")
+    tables = sa.MetaData()
+    tables.reflect(engine)
+    small, large = {"vcpus": 1, "memory_mib": 64}, {"vcpus": 4, "memory_mib": 256}
+    sizes = (
+        {"flavor": small, "old_flavor": large},  # waits: 4 and 256 were held
+        {"flavor": large, "old_flavor": large, "new_flavor": small},  # is under way
+        {"flavor": large},
+    )
+    with engine.begin() as connection:
+        for number, flavors in enumerate(sizes):
+            found = {column.name: value_for(column, number) for column in tables.tables["instances"].c}
+            nothing = {"old_flavor": sa.null(), "new_flavor": sa.null(), "project_id": "p"}
+            connection.execute(sa.insert(tables.tables["instances"]).values({**found, **nothing, **flavors}))
+        usage = {"project_id": "p", "instances": 3, "cores": 12, "ram": 768}
+        connection.execute(sa.insert(tables.tables["quota_usages"]).values(usage))
+    migrate.ensure_schema(path)
+    assert all_rows(engine)["quota_usages"] == [{"project_id": "p", "instances": 3, "cores": 9, "ram": 576}]
+    engine.dispose()
 
 
 def test_a_newer_database_is_refused_and_left_alone(tmp_path: Path) -> None:

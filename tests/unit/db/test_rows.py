@@ -6,7 +6,7 @@ from pathlib import Path
 from kilonova.db.readers import instances as read
 from kilonova.db.readers import servers
 from kilonova.db.writers import instances as write
-from kilonova.objects.instance import Address, Fault
+from kilonova.objects.instance import Address, Fault, InjectedFile
 from kilonova.objects.states import PowerState, TaskState, VmState
 from tests import make
 
@@ -24,6 +24,7 @@ def test_an_instance_with_everything_comes_back_equal(tmp_path: Path) -> None:
         key_name="k",
         key_data="ssh-ed25519 AAAA",
         user_data="aGVsbG8=",
+        files=(InjectedFile("/etc/motd", "aGVsbG8="),),
         metadata={"a": "ü"},
         tags=("x", "y"),
         description="d",

@@ -92,6 +92,11 @@ def test_no_subnet_left() -> None:
     assert network.judge_subnet("", None, [("tun0", "10.0.0.0/8")]).level is Level.ERROR
 
 
+def test_the_hosts_loopback_is_open_to_guests_of_a_user_mode_network_alone(tmp_path: Path) -> None:
+    for backend, level in (("user", Level.WARNING), ("nat", Level.OK)):
+        assert network.host_loopback(subject(tmp_path, network__backend=backend)).level is level
+
+
 def test_bridges_that_are_missing_and_filters_that_are(tmp_path: Path) -> None:
     lan = {"network__bridges": ["lan"], "network__backend": "bridge"}
     section = {"bridge": "br0", "cidr": "192.0.2.0/24", "range": "192.0.2.10-192.0.2.11"}

@@ -7,7 +7,7 @@ from kilonova.base.clock import SystemClock
 from kilonova.base.errors import ConfigError
 from kilonova.config.load import load
 from kilonova.rpc.nats import NatsBus
-from kilonova.rpc.transport_url import Servers, parse_url
+from kilonova.rpc.transport_url import Servers, guarded_url, parse_url
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,26 @@ def test_what_it_may_not_be(url: str, words: str) -> None:
 def test_no_secret_is_shown_by_accident() -> None:
     url = "nats://u:hunter2@h"
     assert "hunter2" not in repr(parse_url(url)) + repr(load(overrides={("DEFAULT", "transport_url"): url}))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nats://127.0.0.1",
+        "nats://localhost:1,nats://[::1]",
+        "nats://127.8.9.1:4222",
+        "nats://u:p@h",
+        "nats://t0ken@h,h2",
+    ],
+)
+def test_a_bus_on_this_machine_or_with_credentials_may_be_used(url: str) -> None:
+    url = url.replace(",h2", ",nats://h2")
+    assert guarded_url(url) == parse_url(url)
+
+
+@pytest.mark.parametrize("url", ["nats://h", "nats://127.0.0.1,nats://192.0.2.1:4223", "nats://0.0.0.0", "nats://[::]"])
+def test_a_bus_of_others_without_credentials_is_refused_with_what_to_do(url: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"beyond this machine .* without credentials.*nats://user:password@host:port"
+    ):
+        guarded_url(url)

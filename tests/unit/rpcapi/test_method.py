@@ -1,22 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows: retried when they may be, refused in our own words, closed to a host that speaks for another."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import pytest
 
-from kilonova.base.errors import Conflict, Forbidden, InvalidInput, KilonovaError, RpcTimeout, RpcUnavailable
+from kilonova.base.errors import (
+    Conflict,
+    DatabaseLocked,
+    DatabaseUnavailable,
+    Forbidden,
+    InvalidInput,
+    KilonovaError,
+    RequestOutcomeUnknown,
+    RpcTimeout,
+    RpcUnavailable,
+)
 from kilonova.conductor.host_endpoint import _pinned  # pyright: ignore[reportPrivateUsage]
-from kilonova.objects.ids import HostName
+from kilonova.objects.ids import HostName, InstanceId
 from kilonova.rpc import wire
 from kilonova.rpc.memory import Fate, MemoryBus, MemoryHub
 from kilonova.rpcapi import compute, conductor, host
 from kilonova.rpcapi.host import HEARTBEAT, Heartbeat
-from kilonova.rpcapi.method import Ack, Caller, Endpoint, Kind, rows_of
+from kilonova.rpcapi.method import Ack, Caller, Endpoint, Kind, Method, rows_of
 from tests.simulation.virtual import SimClock, run_virtually
 
 REQUEST = Heartbeat(HostName("h1"), 1)
+PATIENT = Method("patient", Heartbeat, Ack, "Is asked for 20 seconds, in attempts of five.")
 
 
 @asynccontextmanager
@@ -115,3 +127,75 @@ def test_every_row_can_be_encoded_and_says_what_it_is(module: object) -> None:
         assert row.doc.endswith(".")
         assert row.request_form.json_schema()
         assert row.attempt_s <= row.timeout_s or row.kind is Kind.CAST
+
+
+def failing(*answers: KilonovaError | None) -> tuple[MemoryHub, Endpoint]:
+    """Each attempt is answered with the next of these; None: by nothing, though it arrived."""
+    left = list(answers)
+    endpoint = Endpoint()
+
+    async def handler(_request: Heartbeat, _peer: str) -> Ack:
+        answer = left.pop(0) if len(left) > 1 else left[0]
+        if answer is None:
+            raise RpcTimeout("No reply.")
+        raise answer
+
+    endpoint.on(HEARTBEAT, handler)
+    return MemoryHub(), endpoint
+
+
+def verdict(*answers: KilonovaError | None) -> KilonovaError:
+    async def ask() -> KilonovaError:
+        hub, endpoint = failing(*answers)
+        async with wired(hub, endpoint, "conductor.host.*") as caller:
+            try:
+                await caller.call("conductor.host.h1", HEARTBEAT, REQUEST)
+            except KilonovaError as exc:
+                return exc
+        raise AssertionError
+
+    return run_virtually(ask())
+
+
+def test_once_an_attempt_may_have_arrived_no_later_one_makes_it_certain_that_nothing_happened() -> None:
+    for last in (RpcUnavailable("gone"), DatabaseUnavailable("full"), DatabaseLocked("locked")):
+        assert type(verdict(last)) is type(last)  # no attempt had an unknown end
+        found = verdict(None, last)
+        assert type(found) is RequestOutcomeUnknown
+        assert last.message in found.message
+    refused = verdict(None, Conflict("taken", id="1"))
+    assert isinstance(refused, Conflict)
+    assert "may still be carried out" in refused.message
+    assert refused.details == {"id": "1"}
+
+
+def test_a_row_that_only_reads_has_no_outcome_to_be_unsure_of() -> None:
+    async def ask() -> None:
+        async with wired(MemoryHub(lambda _: Fate(())), Endpoint(), "compute.h1") as caller:
+            await caller.call("compute.h1", compute.DIAGNOSE, compute.Diagnose(InstanceId("i")))
+
+    with pytest.raises(ExceptionGroup) as caught:
+        run_virtually(ask())
+    assert not caught.group_contains(RequestOutcomeUnknown)
+    assert caught.group_contains(RpcTimeout)
+
+
+def test_a_lock_is_asked_for_again_while_a_whole_attempt_is_left() -> None:
+    calls = 0
+
+    async def handler(_request: Heartbeat, _peer: str) -> Ack:
+        nonlocal calls
+        calls += 1
+        await asyncio.sleep(4)
+        raise DatabaseLocked("locked")
+
+    async def ask() -> None:
+        endpoint = Endpoint()
+        endpoint.on(PATIENT, handler)
+        async with wired(MemoryHub(), endpoint, "conductor.host.*") as caller:
+            await caller.call("conductor.host.h1", PATIENT, REQUEST)
+
+    with pytest.raises(ExceptionGroup) as caught:
+        run_virtually(ask())
+    assert caught.group_contains(DatabaseLocked)
+    assert calls == 4

@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from kilonova.virt.libvirt import domain_xml
+from kilonova.virt.libvirt import domain_xml, network_xml
 from kilonova.virt.libvirt.domain_xml import (
     Cpu,
-    DhcpHost,
     Disk,
     Domain,
     HostInterface,
     Metadata,
-    NatNetwork,
     TrafficFilter,
     UserInterface,
 )
+from kilonova.virt.libvirt.layer import Layer
+from kilonova.virt.libvirt.network_xml import DhcpHost, DnsHost, NatNetwork
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -28,7 +28,8 @@ ID = "5f0e3b2a-7d0c-4f57-9f3b-0a2f6f1d9c11"
 DIRECTORY = f"/var/lib/kilonova/instances/{ID}"
 
 METADATA = Metadata(ID, "project", 'a "name" & <more>')
-ROOT = Disk(f"{DIRECTORY}/disk", "vda", "qcow2")
+BASE = Layer("/var/lib/kilonova/instances/_base/1.raw", "raw")
+ROOT = Disk(f"{DIRECTORY}/disk", "vda", "qcow2", backing=(BASE,))
 CONFIG = Disk(f"{DIRECTORY}/disk.config", "vdb", "raw", read_only=True)
 USER = UserInterface(
     mac="fa:16:3e:00:00:01",
@@ -39,7 +40,7 @@ USER = UserInterface(
     hostname="a-name",
     forward="127.1.2.3:2222",
 )
-FILTER = TrafficFilter("clean-traffic", "10.77.0.16")
+FILTER = TrafficFilter("kilonova-project", (("IP", "10.77.0.16"), ("PROJECT", "fa:16:3e:00:00:00")))
 NAT = HostInterface("network", "kilonova", "fa:16:3e:00:00:01", filter=FILTER)
 BRIDGE = HostInterface("bridge", "br-lan", "fa:16:3e:00:00:02", mtu=9000)
 
@@ -83,6 +84,7 @@ NETWORK = NatNetwork(
     dns=("192.0.2.53",),
     hosts=(DhcpHost("fa:16:3e:00:00:01", "10.77.0.16", "a-name"),),
 )
+NAME = DnsHost("10.77.0.16", ("db.project",))
 
 DOCUMENTS = {
     "user-mode.xml": USER_MODE,
@@ -105,11 +107,13 @@ def _other(part: Any, field: Field[Any], value: Any) -> Any:
         return None
     if field.name == "mode":
         return "host-model"
+    if field.name == "backing":
+        return (*value, BASE)
     if field.name == "disks":
         return (*value, CONFIG)
     if field.name == "nics":
         return ()
-    if field.name == "hosts":
+    if field.name in ("hosts", "parameters"):
         return ()
     if field.name in ("metadata", "reserved"):
         return METADATA if isinstance(value, Metadata) and value != METADATA else replace(value, name="other")
@@ -136,11 +140,12 @@ def _within(part: Any) -> Callable[[Any], str]:
         HostInterface: lambda value: replace(USER_MODE, nics=(value,)),
         TrafficFilter: lambda value: replace(USER_MODE, nics=(replace(NAT, filter=value),)),
         DhcpHost: lambda value: replace(NETWORK, hosts=(value,)),
+        DnsHost: lambda value: value,
     }[type(part)]
     return lambda value: where(value).xml()
 
 
-PARTS = [KVM_NAT, NETWORK, METADATA, Cpu("custom", ("Skylake",)), ROOT, USER, NAT, FILTER, NETWORK.hosts[0]]
+PARTS = [KVM_NAT, NETWORK, METADATA, Cpu("custom", ("Skylake",)), ROOT, USER, NAT, FILTER, NETWORK.hosts[0], NAME]
 CASES = [(part, field) for part in PARTS for field in fields(part)]
 
 
@@ -173,11 +178,11 @@ def test_what_libvirt_returns_of_our_metadata_is_read() -> None:
 
 
 def test_a_network_is_read_back() -> None:
-    facts = domain_xml.parse_network(NETWORK.xml())
+    facts = network_xml.parse_network(NETWORK.xml())
     assert facts is not None
     assert (facts.gateway, facts.netmask, facts.bridge) == ("10.77.0.1", "255.255.240.0", "kilonovabr")
     assert facts.hosts == (NETWORK.reserved, *NETWORK.hosts)
-    assert domain_xml.parse_network("<network><name>x</name></network>") is None
+    assert network_xml.parse_network("<network><name>x</name></network>") is None
 
 
 def test_entities_are_not_expanded() -> None:

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import libvirt
 import pytest
 
 from kilonova.base.errors import HypervisorError
 from kilonova.networks.addresses import choose_subnet
 from kilonova.objects.instance import Address
 from kilonova.objects.states import PowerState
-from kilonova.virt.libvirt import domain_xml, network
+from kilonova.virt.libvirt import network, network_xml
 from kilonova.virt.libvirt.driver import LibvirtDriver
 from lab.common import LabError
 from lab.counting import cannot_run
@@ -69,9 +70,13 @@ def daemon() -> Iterator[PrivateSystemLibvirtd]:
 async def leases(b: Bench) -> set[tuple[str, str, str]]:
     assert isinstance(b.driver, LibvirtDriver)
     conn = await b.driver.proxy()
-    facts = domain_xml.parse_network(await (await conn.networkLookupByName("kilonova")).XMLDesc(0))
+    facts = network_xml.parse_network(await (await conn.networkLookupByName("kilonova")).XMLDesc(0))
     assert facts is not None
-    return {(host.name, host.mac, host.address) for host in facts.hosts if host.name != "reserved"}
+    names = {known.address: name for known in facts.names for name in known.names}
+    hosts = [host for host in facts.hosts if host.name != "reserved"]
+    return {(names.pop(host.address, ""), host.mac, host.address) for host in hosts} | {
+        (n, "", a) for a, n in names.items()
+    }
 
 
 @pytest.mark.live
@@ -84,12 +89,12 @@ def test_a_guest_behind_nat_has_its_lease_and_leaves_none(daemon: PrivateSystemL
         one = replace(one, addresses=(address,), hostname="one")
         for _ in range(2):
             await b.driver.ensure_network(one)
-            assert await leases(b) == {("one", address.mac, described.first)}
+            assert await leases(b) == {("one.project", address.mac, described.first)}
         two = b.instance(hostname="two")
         # The address was another guest's before, and its lease was left behind.
         two = replace(two, addresses=(replace(address, mac=two.addresses[0].mac),))
         await b.driver.ensure_network(two)
-        assert await leases(b) == {("two", two.addresses[0].mac, described.first)}
+        assert await leases(b) == {("two.project", two.addresses[0].mac, described.first)}
         await b.driver.remove_network(one)
         assert len(await leases(b)) == 1
         namesake = b.instance(hostname="two")
@@ -97,7 +102,7 @@ def test_a_guest_behind_nat_has_its_lease_and_leaves_none(daemon: PrivateSystemL
         namesake = replace(namesake, addresses=(replace(address, mac=namesake.addresses[0].mac, address=nearby),))
         await b.driver.ensure_network(namesake)
         assert await leases(b) == {
-            ("two", two.addresses[0].mac, described.first),
+            ("two.project", two.addresses[0].mac, described.first),
             ("", namesake.addresses[0].mac, nearby),
         }
         await b.driver.remove_network(namesake)
@@ -155,3 +160,22 @@ def test_a_subnet_that_cannot_be_is_refused_in_a_sentence(daemon: PrivateSystemL
         case = libvirt_qemu_case(directory, daemon)
         odd = replace(case.settings.network, name="odd/name", cidr="10.200.0.0/24")
         replace(case, settings=replace(case.settings, network=odd)).run(test)
+
+
+@pytest.mark.live
+def test_a_network_without_an_address_for_a_guest_is_refused_in_a_sentence(daemon: PrivateSystemLibvirtd) -> None:
+    """Somebody else has made it, so no configuration says so."""
+
+    async def test(b: Bench) -> None:
+        with pytest.raises(HypervisorError, match="has no address for a guest"):
+            await b.driver.inventory()
+
+    reserved = network_xml.DhcpHost(network.RESERVED_MAC, "10.201.0.2", "nobody")
+    tiny = network_xml.NatNetwork("tiny", "tinybr", "10.201.0.1", "255.255.255.240", reserved)
+    conn = libvirt.open(daemon.uri)
+    conn.networkDefineXML(tiny.xml())
+    conn.close()
+    with state_directory() as directory:
+        case = libvirt_qemu_case(directory, daemon)
+        other = replace(case.settings.network, name="tiny")
+        replace(case, settings=replace(case.settings, network=other)).run(test)

@@ -11,6 +11,8 @@ from pydantic_core import PydanticCustomError
 
 from kilonova.api.query import boolean_word
 
+NAME_CHARACTERS = 255
+
 _METADATA_KEY = re.compile(r"[a-zA-Z0-9\-_:. ]{1,255}")
 _WHOLE = re.compile(r"-?\d{1,18}")
 
@@ -85,12 +87,14 @@ def _metadata(value: dict[str, str]) -> dict[str, str]:
 
 Name = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=255),
+    StringConstraints(min_length=1, max_length=NAME_CHARACTERS),
     AfterValidator(_name),
     Field(json_schema_extra={"pattern": r"^\S(.*\S)?$", "description": "printable, without blanks at its ends"}),
 ]
 """1 to 255 printable characters, without blanks at its ends."""
 Description = Annotated[str, StringConstraints(max_length=255), AfterValidator(_printable)]
+LongDescription = Annotated[str, StringConstraints(max_length=65535), AfterValidator(_printable)]
+"""A flavor's."""
 Boolean = Annotated[bool, BeforeValidator(_boolean)]
 """true, or a word for it ("True", "yes", "1", ...)."""
 BooleanOrNothing = Annotated[bool, BeforeValidator(_boolean_or_nothing)]

@@ -24,6 +24,10 @@ CHECKED_FROM = v2(86)
 """Before it, any name and any value is taken, as Nova takes it."""
 
 
+PUBLIC_REFUSED_FROM = v2(7)
+"""Before it, access can be given to a public flavor too: it changes nothing."""
+
+
 def _text(value: Any) -> Any:
     """Numbers are taken for their text."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
@@ -120,13 +124,14 @@ async def _access(call: Call, flavor: Flavor) -> Reply:
 
 # The conductor takes the same request again; a person's second try is a mistake.
 async def _add_access(call: Call, body: AddAccess) -> Reply:
-    flavor, project_id = await find(call), body.add.tenant
-    if flavor.is_public:
+    project_id = body.add.tenant
+    if await call.db.read(identity.find_project, project_id=project_id) is None:
+        raise InvalidInput(f"Project ID {project_id} is not a valid project.", path="addTenantAccess.tenant")
+    flavor = await find(call)
+    if flavor.is_public and call.version >= PUBLIC_REFUSED_FROM:
         raise Conflict("Can not add access to a public flavor.")
     if project_id in await call.db.read(catalogue.flavor_projects, flavor.id):
         raise Conflict(f"Flavor access already exists for flavor {flavor.id} and project {project_id} combination.")
-    if await call.db.read(identity.find_project, project_id=project_id) is None:
-        raise InvalidInput(f"Project ID {project_id} is not a valid project.", path="addTenantAccess.tenant")
     await call.deps.operators.set_flavor_access(FlavorAccess(flavor.id, project_id, allowed=True))
     return await _access(call, flavor)
 

@@ -5,7 +5,7 @@ Source: Compute API reference, "Flavors".  A flavor that is not public is there 
 that it was opened to.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
@@ -14,7 +14,7 @@ from pydantic import Field, StringConstraints
 
 from kilonova.api.body import Body
 from kilonova.api.call import Call, Reply, json_reply
-from kilonova.api.compute.fields import Boolean, Description, Name, NotNegative, NumberOrText, Positive
+from kilonova.api.compute.fields import Boolean, LongDescription, Name, NotNegative, NumberOrText, Positive
 from kilonova.api.microversion import v2
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
@@ -31,12 +31,13 @@ _FlavorIdText = Annotated[
     StringConstraints(max_length=255, pattern=r"^[a-zA-Z0-9._-]([a-zA-Z0-9. _-]*[a-zA-Z0-9._-])?$"),
 ]
 
-_SORT: dict[str, Callable[[Flavor], Any]] = {
+SORT_KEYS: Mapping[str, Callable[[Flavor], Any]] = {
     "created_at": lambda f: f.id,
     "updated_at": lambda f: f.id,
     "flavorid": lambda f: f.id,
     "id": lambda f: f.id,
     "name": lambda f: f.name,
+    "description": lambda f: f.description or "",
     "memory_mb": lambda f: f.memory_mib,
     "vcpus": lambda f: f.vcpus,
     "root_gb": lambda f: f.disk_gib,
@@ -63,7 +64,7 @@ class NewFlavor(Body):
     ephemeral: NotNegative = Field(default=0, alias="OS-FLV-EXT-DATA:ephemeral")
     rxtx_factor: Annotated[float, Field(gt=0, le=3.40282e38, strict=False, allow_inf_nan=False)] = 1.0
     is_public: Boolean = Field(default=True, alias="os-flavor-access:is_public")
-    description: Description | None = None
+    description: LongDescription | None = None
 
 
 class CreateFlavor(Body):
@@ -71,7 +72,7 @@ class CreateFlavor(Body):
 
 
 class NewDescription(Body):
-    description: Description | None
+    description: LongDescription | None
 
 
 class UpdateFlavor(Body):
@@ -166,11 +167,11 @@ def _filter(call: Call, opened: frozenset[str]) -> Callable[[Flavor], bool]:
 def _sort(flavors: list[Flavor], call: Call) -> None:
     key = call.query.text("sort_key") or "flavorid"
     direction = call.query.text("sort_dir") or "asc"
-    if key not in _SORT:
+    if key not in SORT_KEYS:
         raise InvalidInput(f"Invalid input for query parameters sort_key. Value: {key[:64]}.", path="sort_key")
     if direction not in ("asc", "desc"):
         raise InvalidInput(f"Invalid input for query parameters sort_dir. Value: {direction[:64]}.", path="sort_dir")
-    value = _SORT[key]
+    value = SORT_KEYS[key]
     flavors.sort(key=lambda flavor: (value(flavor), flavor.id), reverse=direction == "desc")
 
 

@@ -4,6 +4,7 @@
 Source: Compute API reference, "Servers - run an action: list, show" (os-instance-actions).
 """
 
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.compute.server_view import host_id
 from kilonova.api.compute.servers import server_id_of
 from kilonova.api.microversion import v2
+from kilonova.api.query import Changes
 from kilonova.api.times import micros
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.db.readers import actions, instances, servers
@@ -22,7 +24,7 @@ from kilonova.objects.told import to_member
 
 ARGUMENTS = frozenset({"limit", "marker", "changes-since", "changes-before"})
 
-_SAID = frozenset({ActionState.FAILED, ActionState.SUPERSEDED})
+_SAID = frozenset(ActionState) - {ActionState.DONE}
 """What ended so has a message for people; what changed by itself always has one."""
 
 
@@ -32,16 +34,11 @@ async def list_actions(call: Call) -> Reply:
     if call.version < v2(58):
         return json_reply({"instanceActions": [_action(action, call) for action in found]})
     window = call.query.page(call.deps.settings.max_limit)
-    since = call.query.time("changes-since")
-    before = call.query.time("changes-before")
-    if before is not None and call.version < v2(66):
+    if call.query.text("changes-before") is not None and call.version < v2(66):
         message = "Additional properties are not allowed ('changes-before' was unexpected)"
         raise InvalidInput(message, path="changes-before")
-    found = [
-        action
-        for action in found
-        if (since is None or action.updated_at >= since) and (before is None or action.updated_at <= before)
-    ]
+    changes = call.query.changes()
+    found = [action for action in found if _is_within(action.updated_at, changes)]
     if window.marker is not None:
         at = next((at for at, action in enumerate(found) if action.request_id == window.marker), None)
         if at is None:
@@ -52,6 +49,10 @@ async def list_actions(call: Call) -> Reply:
     if page and len(page) == window.limit:
         answer.update(call.next_page("links", page[-1].request_id))
     return json_reply(answer)
+
+
+def _is_within(at: datetime, changes: Changes) -> bool:
+    return (changes.since is None or at >= changes.since) and (changes.before is None or at <= changes.before)
 
 
 async def show_action(call: Call) -> Reply:
@@ -118,7 +119,7 @@ def _event(event: ActionEvent, action: Action, call: Call) -> dict[str, Any]:
     if call.context.is_admin:
         shown["traceback"] = event.details if event.result == "Error" else None
     if call.version >= v2(84):
-        shown["details"] = _told(event.details, call, event.host)
+        shown["details"] = _told(event.details, call, action.host)
     if call.version >= v2(62):
         shown["hostId"] = host_id(action.project_id, event.host) if event.host else ""
         if call.context.is_admin:

@@ -4,16 +4,17 @@
 Source: Compute API reference, "Keypairs".
 """
 
+from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import StringConstraints
 
 from kilonova.api.body import Body
 from kilonova.api.call import Call, Reply, json_reply
-from kilonova.api.compute import public_keys
+from kilonova.api.compute import certificates, public_keys
 from kilonova.api.microversion import v2
 from kilonova.api.times import micros
-from kilonova.base.errors import Forbidden, InvalidInput
+from kilonova.base.errors import Forbidden
 from kilonova.db.readers import catalogue
 from kilonova.objects.keypair import Keypair
 
@@ -79,28 +80,34 @@ async def show(call: Call) -> Reply:
 
 async def create(call: Call, body: CreateKeypair) -> Reply:
     """POST /os-keypairs: 200 at 2.1, 201 from 2.2."""
-    asked = body.keypair
-    if asked.type != "ssh":
-        raise InvalidInput("Keypairs of type x509 are not supported: no guest here takes them.", path="keypair.type")
+    asked, now = body.keypair, call.deps.clock.now()
     user_id = _user_of(call, asked.user_id)
-    private_key: str | None = None
-    if asked.public_key is None:
-        public_key, private_key = public_keys.generated("Generated-by-Kilonova")
-    else:
-        public_key = public_keys.checked(asked.public_key)
+    public_key, private_key = _halves(asked, user_id, now)
+    fingerprint = public_keys.fingerprint if asked.type == "ssh" else certificates.fingerprint
     keypair = Keypair(
         user_id=user_id,
         name=asked.name,
         type=asked.type,
         public_key=public_key,
-        fingerprint=public_keys.fingerprint(public_key),
-        created_at=call.deps.clock.now(),
+        fingerprint=fingerprint(public_key),
+        created_at=now,
     )
     await call.deps.conductor.create_keypair(keypair, call.context.project_id)
     shown = {**_brief(keypair, call), "user_id": user_id}
     if private_key is not None:
         shown["private_key"] = private_key
     return json_reply({"keypair": shown}, status=200 if call.version < v2(2) else 201)
+
+
+def _halves(asked: NewKeypair, user_id: str, now: datetime) -> tuple[str, str | None]:
+    """The public half just as it was given, to its last character: clients compare.  Or both, made here."""
+    if asked.public_key is not None:
+        check = public_keys.check if asked.type == "ssh" else certificates.check
+        check(asked.public_key)
+        return asked.public_key, None
+    if asked.type == "ssh":
+        return public_keys.generated("Generated-by-Kilonova")
+    return certificates.generated(user_id, now)
 
 
 async def delete(call: Call) -> Reply:

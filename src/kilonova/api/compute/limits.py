@@ -43,5 +43,8 @@ async def show_limits(call: Call) -> Reply:
     if call.version < v2(39):
         absolute["maxImageMeta"] = limits["metadata_items"]
     if call.version < v2(57):
-        absolute |= {"maxPersonality": 0, "maxPersonalitySize": 0}
+        absolute |= {
+            "maxPersonality": limits["injected_files"],
+            "maxPersonalitySize": limits["injected_file_content_bytes"],
+        }
     return json_reply({"limits": {"rate": [], "absolute": absolute}})

@@ -43,11 +43,12 @@ async def list_migrations(call: Call) -> Reply:
     if call.version < PAGED:
         return json_reply({"migrations": [_shown(one, call) for one in await call.db.read(migrations.page, query)]})
     window = asked.page(call.deps.settings.max_limit)
+    changes = asked.changes()
     query = MigrationQuery(
         query.equals,
         query.host,
-        changed_since=asked.time("changes-since"),
-        changed_before=asked.time("changes-before"),
+        changed_since=changes.since,
+        changed_before=changes.before,
         marker=window.marker,
         limit=window.limit,
     )

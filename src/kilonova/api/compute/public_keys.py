@@ -15,8 +15,9 @@ _LONGEST = 16384
 _PATH = "keypair.public_key"
 
 
-def checked(text: str) -> str:
-    """The key in one line.  Raises InvalidInput when it is no public key of a kind that guests take."""
+def check(text: str) -> None:
+    """Raises InvalidInput unless the text is one line with a public key of a kind that guests take.  Blanks and a line
+    feed around it are allowed: files of keys end so."""
     # Imported late here and below: a start needs no cryptography.
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_ssh_public_key
@@ -28,7 +29,6 @@ def checked(text: str) -> str:
         load_ssh_public_key(line.encode())
     except (ValueError, UnsupportedAlgorithm) as exc:
         raise InvalidInput("Keypair data is invalid: failed to read the public key.", path=_PATH) from exc
-    return line
 
 
 def fingerprint(public_key: str) -> str:

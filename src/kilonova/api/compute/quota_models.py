@@ -18,7 +18,7 @@ _GROUPS = ("server_groups", "server_group_members")
 _FILES = ("injected_files", "injected_file_content_bytes", "injected_file_path_bytes")
 _ADDRESSES = ("fixed_ips", "floating_ips", "security_groups", "security_group_rules")
 
-WITHOUT_EFFECT = {**dict.fromkeys(_FILES, 0), **dict.fromkeys(_ADDRESSES, -1)}
+WITHOUT_EFFECT = dict.fromkeys(_ADDRESSES, -1)
 """Limits of what does not exist here, for clients of the microversions that had it: they are kept and shown as they are
 set, and nothing is measured by them (as in Nova since it has no networks of its own)."""
 

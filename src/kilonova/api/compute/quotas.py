@@ -17,14 +17,15 @@ from kilonova.api.compute.quota_models import (
     of_classes,
     of_projects,
 )
-from kilonova.base.errors import InvalidInput, NotFound
+from kilonova.base.errors import InvalidInput
 from kilonova.db.readers import quotas as read_quotas
 from kilonova.db.readers.identity import find_project
-from kilonova.db.readers.quotas import DEFAULT_CLASS, Standing
+from kilonova.db.readers.quotas import DEFAULT_CLASS, Standing, class_key
 from kilonova.objects.quota import Limits
 from kilonova.rpcapi.conductor import SetQuotas
 
 ARGUMENTS = frozenset({"user_id"})
+_LONGEST_CLASS = 58
 
 
 async def show(call: Call) -> Reply:
@@ -69,26 +70,28 @@ async def delete(call: Call) -> Reply:
 
 
 async def show_class(call: Call) -> Reply:
-    """GET /os-quota-class-sets/default: what projects without limits of their own may use."""
-    _require_default(call)
-    known = of_classes(call.version)
-    shown = {name: limit for name, limit in (await _defaults(call)).items() if name in known}
-    return json_reply({"quota_class_set": {"id": call.params["class_id"], **shown}})
+    """GET /os-quota-class-sets/{class}: of the class "default", what projects without limits of their own may use.
+    Other classes can be set and read as in Nova, and no project is in them."""
+    return json_reply({"quota_class_set": {"id": _class(call), **await _of_class(call)}})
 
 
 async def update_class(call: Call, body: UpdateQuotaClassSet) -> Reply:
-    """PUT /os-quota-class-sets/default: wins over the configuration."""
-    _require_default(call)
-    known = of_classes(call.version)
-    limits = body.quota_class_set.asked(known, "quota_class_set")
-    await call.deps.conductor.set_quotas(SetQuotas(DEFAULT_CLASS, limits, force=True))
-    shown = {name: limit for name, limit in (await _defaults(call)).items() if name in known}
-    return json_reply({"quota_class_set": shown})
+    """PUT /os-quota-class-sets/{class}: wins over the configuration."""
+    limits = body.quota_class_set.asked(of_classes(call.version), "quota_class_set")
+    await call.deps.conductor.set_quotas(SetQuotas(class_key(_class(call)), limits, force=True))
+    return json_reply({"quota_class_set": await _of_class(call)})
 
 
-def _require_default(call: Call) -> None:
-    if call.params["class_id"] != "default":
-        raise NotFound(f"Quota class {call.params['class_id'][:64]} could not be found: there is only default.")
+def _class(call: Call) -> str:
+    name = call.params["class_id"]
+    if len(name) > _LONGEST_CLASS:
+        raise InvalidInput(f"The name of a quota class has at most {_LONGEST_CLASS} characters.", path="class_id")
+    return name
+
+
+async def _of_class(call: Call) -> dict[str, int]:
+    limits = await call.db.read(read_quotas.class_limits, _configured(call), _class(call))
+    return {name: limits[name] for name in of_classes(call.version)}
 
 
 def _refuse_user(call: Call) -> None:

@@ -9,14 +9,16 @@ import binascii
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from kilonova.api.call import Call, Reply, json_reply
-from kilonova.api.compute import flavors, scheduler_hints, server_networks
+from kilonova.api.compute import flavors, idempotency, scheduler_hints, server_networks
+from kilonova.api.compute.fields import NAME_CHARACTERS
+from kilonova.api.compute.personality import files_of
 from kilonova.api.compute.scheduler_hints import Hints, hints_of
 from kilonova.api.compute.server_models import BlockDevice, CreateServer, NewServer
 from kilonova.base.context import RequestContext
@@ -26,7 +28,7 @@ from kilonova.networks.ids import security_group_id
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId, HostName, ImageId, InstanceId
 from kilonova.objects.image import DISK_FORMATS, Image, ImageRef, ImageStatus
-from kilonova.objects.instance import Instance
+from kilonova.objects.instance import InjectedFile, Instance
 from kilonova.objects.keypair import Keypair
 from kilonova.rpcapi.conductor import CreateServers
 
@@ -38,35 +40,59 @@ _NOT_IN_HOST_NAMES = re.compile(r"[^a-z0-9-]+")
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """What a server is made from, found and fit for each other."""
+    """What a server is made from, found and fit for each other, and what is put into it."""
 
     flavor: Flavor
     image: ImageRef
     keypair: Keypair | None
     host: HostName | None
+    files: tuple[InjectedFile, ...] = ()
 
 
 async def create(call: Call, body: CreateServer) -> Reply:
     """Accept the request: 202 with the first server, or with the reservation's id if that was asked for."""
     asked = body.server
+    idempotent = idempotency.key_of(call, body)
+    if idempotent is not None and (first := await idempotency.first_reply(call, idempotent, asked.admin_pass)):
+        return first
     hints = hints_of({**body.hints, **body.old_hints})
     _check_block_devices(asked)
     _check_rest(asked, call.context.project_id)
     if asked.host is not None or asked.node is not None:
         call.permit(REQUESTED_DESTINATION)
     wish = server_networks.wish(asked, call.version)
-    parts = await call.db.read(_find_parts, asked, hints, call.context)
-    networks = await call.db.read(server_networks.names, wish.ids) if wish.ids else ()
+    files = await files_of(call, asked.personality, "server.personality")
+    parts = replace(await call.db.read(_find_parts, asked, hints, call.context), files=files)
+    networks = await call.db.read(server_networks.names, wish) if wish.ids else ()
+    server_networks.check_count(wish, asked.max_count or asked.min_count)
     instances = _instances(call, asked, parts, hints, wants_network=wish.any)
+    answer, location = _answer(call, asked, instances[0])
+    if idempotent is not None:
+        kept = idempotency.answer_of(answer, location, asked.admin_pass)
+        idempotent = replace(idempotent, answer=kept)
     request = CreateServers(
-        call.context, instances, networks, parts.host, hints.same_host, hints.different_host, least=asked.min_count
+        call.context,
+        instances,
+        networks,
+        wish.fixed_ips,
+        parts.host,
+        hints.same_host,
+        hints.different_host,
+        least=asked.min_count,
+        idempotent=idempotent,
     )
-    await call.deps.conductor.create_servers(request)
-    first = instances[0]
+    created = await call.deps.conductor.create_servers(request)
+    if created.answer is not None:  # another one under the same key came first
+        return idempotency.reply_of(created.answer, asked.admin_pass)
+    return json_reply(answer if asked.return_reservation_id else {"server": answer}, headers=(("Location", location),))
+
+
+def _answer(call: Call, asked: NewServer, first: Instance) -> tuple[dict[str, Any], str]:
+    """What the request is answered once it is accepted, and where the first server is."""
     links = call.links.pair(f"/servers/{first.id}")
-    location = ("Location", links[0]["href"])
+    location = links[0]["href"]
     if asked.return_reservation_id:
-        return json_reply({"reservation_id": first.reservation_id}, headers=(location,))
+        return {"reservation_id": first.reservation_id}, location
     server: dict[str, Any] = {
         "id": first.id,
         "links": links,
@@ -74,7 +100,7 @@ async def create(call: Call, body: CreateServer) -> Reply:
         "security_groups": [{"name": "default"}],
         "adminPass": asked.admin_pass or call.deps.clock.new_secret(9),
     }
-    return json_reply({"server": server}, headers=(location,))
+    return server, location
 
 
 def _check_block_devices(asked: NewServer) -> None:
@@ -109,6 +135,12 @@ def _check_rest(asked: NewServer, project_id: str) -> None:
         raise InvalidInput("min_count must be <= max_count", path="server.min_count")
     if most > MOST_AT_ONCE:
         raise Forbidden(f"At most {MOST_AT_ONCE} servers can be created by one request.")
+    if most > 1 and len(f"{asked.name}-{most}") > NAME_CHARACTERS:
+        longest = NAME_CHARACTERS - len(f"-{most}")
+        raise InvalidInput(
+            f"Each of {most} servers has its number behind the name, which may have at most {longest} characters then.",
+            path="server.name",
+        )
     if asked.user_data is not None:
         check_user_data(asked.user_data, "server.user_data")
 
@@ -172,14 +204,12 @@ def bootable(image: Image, path: str) -> ImageRef:
         raise InvalidInput(f"Image {image.id} is not active.", path=path)
     if (
         image.disk_format not in DISK_FORMATS
-        or image.size is None
+        or not image.size
         or image.virtual_size is None
         or image.os_hash_value is None
     ):
-        raise InvalidInput(
-            f"Image {image.id} is of the format {image.disk_format}: no server can boot from it.",
-            path=path,
-        )
+        what = "is empty" if image.size == 0 else f"is of the format {image.disk_format}"
+        raise InvalidInput(f"Image {image.id} {what}: no server can boot from it.", path=path)
     return ImageRef(image.id, image.disk_format, image.size, image.virtual_size, image.os_hash_value)
 
 
@@ -217,7 +247,7 @@ def _instances(
                 project_id=call.context.project_id,
                 user_id=call.context.user_id,
                 name=name,
-                hostname=_hostname(asked, index, count) or hostname_of(name, instance_id),
+                hostname=_hostname(asked, instance_id, index, count),
                 flavor=parts.flavor,
                 image=parts.image,
                 created_at=at,
@@ -228,6 +258,7 @@ def _instances(
                 key_name=None if parts.keypair is None else parts.keypair.name,
                 key_data=None if parts.keypair is None else parts.keypair.public_key,
                 user_data=asked.user_data,
+                files=parts.files,
                 metadata=asked.metadata,
                 tags=tuple(dict.fromkeys(asked.tags)),
                 description=asked.description,
@@ -242,12 +273,14 @@ def _instances(
     return tuple(made)
 
 
-def _hostname(asked: NewServer, index: int, count: int) -> str | None:
-    """What was asked for; of several servers each has its number, as in their names."""
-    if asked.hostname is None or count == 1:
-        return asked.hostname
+def _hostname(asked: NewServer, instance_id: InstanceId, index: int, count: int) -> str:
+    """What was asked for, or one made of the name; of several servers each has its number, as in their names, also
+    where the name is longer than a host name can be."""
+    hostname = asked.hostname or hostname_of(asked.name, instance_id)
+    if count == 1:
+        return hostname
     number = f"-{index + 1}"
-    return asked.hostname[: 63 - len(number)] + number
+    return hostname[: 63 - len(number)].rstrip("-") + number
 
 
 def hostname_of(name: str, instance_id: InstanceId) -> str:

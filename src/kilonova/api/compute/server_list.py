@@ -28,7 +28,7 @@ View = Callable[[Instance, Viewer], dict[str, Any]]
 _NOVA_STATUSES = frozenset({"MIGRATING", "PASSWORD", "SOFT_DELETED"})
 # Statuses of servers that Kilonova does not put them into: nothing is in them, and asking is no mistake.
 
-_SORT_KEYS: Mapping[str, str | None] = {
+SORT_KEYS: Mapping[str, str | None] = {
     "created_at": "created_at",
     "updated_at": "updated_at",
     "launched_at": "launched_at",
@@ -138,10 +138,7 @@ def _encoded(connection: sa.Connection, query: ServerQuery, view: View, viewer: 
 def _query(call: Call) -> ServerQuery:
     asked, admin = call.query, call.context.is_admin
     window = asked.page(call.deps.settings.max_limit)
-    since = asked.time("changes-since")
-    before = asked.time("changes-before") if call.version >= v2(66) else None
-    if since is not None and before is not None and since > before:
-        raise InvalidInput("The value of changes-since must be less than or equal to changes-before.")
+    changes = asked.changes(before=call.version >= v2(66))
     query = ServerQuery(
         project_id=_project(call),
         statuses=_statuses(call),
@@ -149,8 +146,8 @@ def _query(call: Call) -> ServerQuery:
         flavor_id=asked.text("flavor"),
         name=asked.text("name") or asked.text("display_name"),
         ip=asked.text("ip"),
-        changed_since=since,
-        changed_before=before,
+        changed_since=changes.since,
+        changed_before=changes.before,
         tags=_tags(asked) if call.version >= v2(26) else TagFilter(),
         equals=_equals(call),
         within=_within(call),
@@ -286,8 +283,8 @@ def _column(key: str, call: Call) -> str | None:
         raise Forbidden(f"Only administrators can sort servers by {key}")
     if key == "locked" and call.version < v2(73):
         return None
-    if key in _SORT_KEYS:
-        return _SORT_KEYS[key]
+    if key in SORT_KEYS:
+        return SORT_KEYS[key]
     if key in _UNSORTED and call.version < STRICT:
         return None
     raise InvalidInput(f"Invalid input for query parameters sort_key. Value: {key[:64]}.", path="sort_key")

@@ -27,6 +27,7 @@ from kilonova.api.compute.fields import (
     Tag,
     Whole,
 )
+from kilonova.api.compute.personality import PersonalityFile
 from kilonova.api.microversion import v2
 
 USER_DATA_CHARACTERS = 65535
@@ -41,7 +42,10 @@ _NETWORKS: Mapping[str, Any] = {
             "type": "array",
             "items": {
                 "type": "object",
-                "properties": {"uuid": {"type": "string", "format": "uuid"}},
+                "properties": {
+                    "uuid": {"type": "string", "format": "uuid"},
+                    "fixed_ip": {"type": "string", "format": "ipv4"},
+                },
                 "required": ["uuid"],
                 "additionalProperties": False,
             },
@@ -85,6 +89,7 @@ class NewServer(Body):
         "node": v2(74),
         "hostname": v2(90),
     }
+    until: ClassVar = {"personality": v2(56)}
 
     name: Name
     flavor: IdText = Field(alias="flavorRef")
@@ -93,6 +98,7 @@ class NewServer(Body):
     block_devices: list[BlockDevice] = Field(default=[], alias="block_device_mapping_v2", max_length=255)
     key_name: Annotated[str, StringConstraints(max_length=255)] | None = None
     user_data: Annotated[str, StringConstraints(max_length=USER_DATA_CHARACTERS)] | None = None
+    personality: list[PersonalityFile] = Field(default=[])
     metadata: Metadata = Field(default={})
     config_drive: BooleanOrNothing = False
     availability_zone: Annotated[str, StringConstraints(max_length=255)] | None = None

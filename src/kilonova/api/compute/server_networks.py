@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A server's networks: those that are asked for, and the routes that show those it has."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,7 +17,11 @@ from kilonova.api.microversion import Microversion, v2
 from kilonova.api.network import facts, view
 from kilonova.api.network.facts import Port
 from kilonova.base.errors import InvalidInput, NotFound
+from kilonova.db.readers import addresses
+from kilonova.db.readers import hosts as read_hosts
+from kilonova.db.readers.addresses import ANY_HOST
 from kilonova.networks.ids import cidr_of, network_id, subnet_id
+from kilonova.objects.service import ComputeNode
 
 _PATH = "server.networks"
 _WHERE = "Invalid input for field/attribute server.networks."
@@ -23,10 +29,12 @@ _WHERE = "Invalid input for field/attribute server.networks."
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """`ids` of networks in the order of NICs; `any` with none means the default one of the host."""
+    """`ids` of networks in the order of NICs; `any` with none means the default one of the host.  `fixed_ips`: for each
+    of them the address in IPv4 text, empty where any will do."""
 
     any: bool
     ids: tuple[str, ...] = ()
+    fixed_ips: tuple[str, ...] = ()
 
 
 def wish(asked: NewServer, version: Microversion) -> Wish:
@@ -44,13 +52,13 @@ def wish(asked: NewServer, version: Microversion) -> Wish:
     ids = tuple(_id_of(entry) for entry in networks)
     if len(set(ids)) != len(ids):
         raise InvalidInput(f"{_WHERE} A server has one NIC at most on each network here.", path=_PATH)
-    return Wish(any=True, ids=ids)
+    return Wish(any=True, ids=ids, fixed_ips=tuple(_fixed_ip_of(entry) for entry in networks))
 
 
 def _id_of(entry: Any) -> str:
     if not isinstance(entry, dict) or set(entry) - {"uuid", "tag", "fixed_ip", "port"}:
         raise InvalidInput(f"{_WHERE} Each is an object with the uuid of a network.", path=_PATH)
-    for unkept in ("port", "fixed_ip", "tag"):
+    for unkept in ("port", "tag"):
         if entry.get(unkept) is not None:
             raise InvalidInput(f"{_WHERE} A {unkept} cannot be chosen here: name a network by its uuid.", path=_PATH)
     wanted = entry.get("uuid")
@@ -59,13 +67,49 @@ def _id_of(entry: Any) -> str:
     return wanted
 
 
-def names(connection: sa.Connection, ids: tuple[str, ...]) -> tuple[str, ...]:
-    """The names of networks.  Raises InvalidInput for one that no host has."""
-    known = {network.id: network.name for network in facts.networks(connection)}
-    for wanted in ids:
+def _fixed_ip_of(entry: dict[str, Any]) -> str:
+    wanted = entry.get("fixed_ip")
+    if wanted is None:
+        return ""
+    try:
+        return str(IPv4Address(wanted if isinstance(wanted, str) else ""))
+    except ValueError as exc:
+        raise InvalidInput(f"{_WHERE} A fixed_ip is an IPv4 address.", path=_PATH) from exc
+
+
+def check_count(wish: Wish, most: int) -> None:
+    """An address is one server's.  Raises InvalidInput, in Nova's words."""
+    if most > 1 and any(wish.fixed_ips):
+        said = "Failed to launch instances: max_count cannot be greater than 1 if an fixed_ip is specified."
+        raise InvalidInput(said, path=_PATH)
+
+
+def names(connection: sa.Connection, wish: Wish) -> tuple[str, ...]:
+    """The names of networks.  Raises InvalidInput for one that no host has, and for an address of it that no server can
+    have now."""
+    nodes = read_hosts.list_nodes(connection)
+    known = {network.id: network.name for network in facts.networks_of(nodes)}
+    for wanted, fixed_ip in zip(wish.ids, wish.fixed_ips, strict=True):
         if wanted not in known:
             raise InvalidInput(f"Network {wanted} could not be found.", path=_PATH)
-    return tuple(known[wanted] for wanted in ids)
+        if fixed_ip:
+            _check_fixed_ip(connection, nodes, known[wanted], fixed_ip)
+    return tuple(known[wanted] for wanted in wish.ids)
+
+
+def _check_fixed_ip(connection: sa.Connection, nodes: Iterable[ComputeNode], name: str, fixed_ip: str) -> None:
+    """Some host has the address to give, and there it is free.  Raises InvalidInput."""
+    value = int(IPv4Address(fixed_ip))
+    offers = [(node.service.host, offer) for node in nodes if (offer := node.inventory.network(name)) is not None]
+    if not any(IPv4Address(value) in offer.subnet for _, offer in offers):
+        said = f"Fixed IP address {fixed_ip} is not a valid ip address for network {network_id(name)}."
+        raise InvalidInput(said, path=_PATH)
+    holders = {ANY_HOST if o.shared else host for host, o in offers if o.bounds[0] <= value <= o.bounds[1]}
+    if not holders:
+        said = f"Fixed IP address {fixed_ip} of network {network_id(name)} is not one that servers are given."
+        raise InvalidInput(said, path=_PATH)
+    if holders <= addresses.holders(connection, name, value, holders):
+        raise InvalidInput(f"Fixed IP address {fixed_ip} is already in use.", path=_PATH)
 
 
 async def list_ips(call: Call) -> Reply:
@@ -76,10 +120,10 @@ async def list_ips(call: Call) -> Reply:
 async def show_ips(call: Call) -> Reply:
     """GET /servers/{id}/ips/{network}."""
     name = call.params["network"]
-    addresses = server_view.addresses(await find(call), full=False)
-    if name not in addresses:
+    shown = server_view.addresses(await find(call), full=False)
+    if name not in shown:
         raise NotFound("Network label is not found")
-    return json_reply({name: addresses[name]})
+    return json_reply({name: shown[name]})
 
 
 async def list_interfaces(call: Call) -> Reply:

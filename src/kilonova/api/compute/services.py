@@ -13,6 +13,7 @@ from kilonova.api.body import Body
 from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.compute.fields import Boolean
 from kilonova.api.compute.old_ids import pick, shown_id
+from kilonova.api.compute.service_list import INTERNAL, all_services
 from kilonova.api.ids import require_uuid
 from kilonova.api.microversion import v2
 from kilonova.api.times import micros
@@ -62,7 +63,7 @@ def _stored_binary(binary: str | None) -> str | None:
 
 def shown_zone(service: Service) -> str:
     """Only hosts are in a zone of their own."""
-    return service.zone if service.binary == COMPUTE else "internal"
+    return service.zone if service.binary == COMPUTE else INTERNAL
 
 
 async def list_services(call: Call) -> Reply:
@@ -72,7 +73,7 @@ async def list_services(call: Call) -> Reply:
 
 
 async def _services(call: Call, host: str | None, binary: str | None) -> list[Service]:
-    found = await call.db.read(hosts.list_services)
+    found = await all_services(call)
     binary = _stored_binary(binary)
     return [s for s in found if host in (None, s.host) and binary in (None, s.binary)]
 
@@ -86,9 +87,8 @@ async def update(call: Call, body: ServiceChanges) -> Reply:
         )
     if body.disabled_reason is not None and body.status != "disabled":
         raise InvalidInput('Specifying disabled_reason requires that status is "disabled".', path="disabled_reason")
-    service = pick(await call.db.read(hosts.list_services), call.params["service_id"], call.version, "Service")
-    if body.status is not None and service.binary != COMPUTE:
-        raise InvalidInput(f"Updating a {shown_binary(service.binary)} service is not supported.", path="status")
+    service = pick(await all_services(call), call.params["service_id"], call.version, "Service")
+    _require_host(service.binary)
     await call.deps.conductor.update_service(
         UpdateService(
             service_id=service.id,
@@ -103,7 +103,11 @@ async def update(call: Call, body: ServiceChanges) -> Reply:
 
 async def delete(call: Call) -> Reply:
     """DELETE /os-services/{id}: one that is down, with its host and all that the host had."""
-    service = pick(await call.db.read(hosts.list_services), call.params["service_id"], call.version, "Service")
+    asked = call.params["service_id"]
+    if call.version < v2(53) and not (asked.isascii() and asked.isdigit()):
+        raise InvalidInput("id must be an integer", path="service_id")
+    service = pick(await all_services(call), asked, call.version, "Service")
+    _require_host(service.binary)
     await call.deps.operators.delete_service(service.id)
     return Reply()
 
@@ -151,7 +155,15 @@ async def _switch(call: Call, body: ServiceByHost, *, disabled: bool) -> Reply:
     return json_reply({"service": answer})
 
 
+def _require_host(binary: str) -> None:
+    if binary != COMPUTE:
+        shown = shown_binary(binary)
+        message = f"Updating a {shown} service is not supported. Only nova-compute services can be updated."
+        raise InvalidInput(message, path="status")
+
+
 async def _by_host(call: Call, body: ServiceByHost) -> Service:
+    _require_host(_stored_binary(body.binary) or "")
     for service in await _services(call, body.host, body.binary):
         return service
     raise NotFound(f"Could not find binary {body.binary} on host {body.host}.")

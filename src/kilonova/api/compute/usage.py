@@ -6,7 +6,7 @@ now; one that never came up does not count.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.microversion import v2
 from kilonova.api.query import boolean_word
-from kilonova.api.times import micros
+from kilonova.api.times import micros, micros_whole
 from kilonova.base.errors import InvalidInput
 from kilonova.db.readers.uptimes import Uptime, Window, within
 
@@ -51,8 +51,8 @@ class _Report:
 async def _report(call: Call, project_id: str | None) -> _Report:
     now = call.deps.clock.now()
     start, end = call.query.time("start"), call.query.time("end")
-    window = Window(start or now, end or now, project_id)
-    if (start, end) != (None, None) and window.start >= window.end:
+    window = Window(start or now, min(end or now, now), project_id)
+    if (start, end) != (None, None) and window.start >= (end or now):
         raise InvalidInput("Invalid start time. The start time cannot occur after the end time.", path="start")
     if call.version >= PAGED:
         page = call.query.page(call.deps.settings.max_limit)
@@ -78,8 +78,8 @@ def _sum(connection: sa.Connection, window: Window, now: datetime) -> _Report:
 def _empty(project_id: str, window: Window) -> dict[str, Any]:
     return {
         "tenant_id": project_id,
-        "start": micros(window.start),
-        "stop": micros(window.end),
+        "start": micros_whole(window.start),
+        "stop": micros_whole(window.end),
         "total_hours": 0.0,
         "total_local_gb_usage": 0.0,
         "total_memory_mb_usage": 0.0,
@@ -90,7 +90,7 @@ def _empty(project_id: str, window: Window) -> dict[str, Any]:
 
 def _server_usage(server: Uptime, window: Window, now: datetime) -> dict[str, Any]:
     ended, flavor = server.terminated_at, server.flavor
-    counted = min(ended or window.end, window.end) - max(server.launched_at, window.start)
+    counted = max(timedelta(), min(ended or window.end, window.end) - max(server.launched_at, window.start))
     return {
         "instance_id": server.id,
         "tenant_id": server.project_id,

@@ -7,6 +7,7 @@ Source: Compute API reference, "Availability zones".
 from typing import Any
 
 from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.compute.service_list import all_services
 from kilonova.api.compute.services import shown_binary, shown_zone
 from kilonova.api.times import micros
 from kilonova.db.readers import hosts
@@ -23,8 +24,9 @@ async def list_zones(call: Call) -> Reply:
 
 
 async def list_zones_detail(call: Call) -> Reply:
-    """GET /os-availability-zone/detail: with the services of each host; those that are no hosts are in "internal"."""
-    services = await call.db.read(hosts.list_services)
+    """GET /os-availability-zone/detail: with the enabled services of each host; those that are no hosts are in
+    "internal".  A zone without an enabled service has no hosts."""
+    services = await all_services(call)
     return json_reply(
         {
             "availabilityZoneInfo": [
@@ -46,12 +48,14 @@ def _zone(name: str, services: list[Service]) -> dict[str, Any]:
     return {"zoneName": name, "zoneState": {"available": any(not service.disabled for service in services)}}
 
 
-def _hosts(services: list[Service]) -> dict[str, dict[str, Any]]:
+def _hosts(services: list[Service]) -> dict[str, dict[str, Any]] | None:
     found: dict[str, dict[str, Any]] = {}
     for service in services:
+        if service.disabled:
+            continue
         found.setdefault(service.host, {})[shown_binary(service.binary)] = {
-            "active": not service.disabled,
+            "active": True,
             "available": service.up and not service.forced_down,
             "updated_at": micros(service.updated_at),
         }
-    return found
+    return found or None

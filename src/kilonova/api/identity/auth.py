@@ -15,7 +15,7 @@ from kilonova.db.readers import identity as readers
 from kilonova.identity.roles import with_implied
 from kilonova.identity.tokens import Claims, CredentialRef, Subject
 from kilonova.identity.turns import Asker
-from kilonova.objects.identity import ApplicationCredential, Project, User
+from kilonova.objects.identity import ApplicationCredential, Project, Target, User
 
 _WRONG = "The request you have made requires authentication."
 # One sentence for every reason: it must not say which part was wrong.
@@ -28,7 +28,9 @@ async def create_token(call: Call, body: AuthRequest) -> Reply:
     """POST /v3/auth/tokens: 201 with the token in X-Subject-Token."""
     identity, scope = body.auth.identity, body.auth.scope
     if isinstance(scope, str) and scope != UNSCOPED:
-        raise InvalidInput("It is a project, or the word unscoped.", path="auth.scope")
+        raise InvalidInput("It is a project, the domain, the system, or the word unscoped.", path="auth.scope")
+    if isinstance(scope, Scope) and [scope.project, scope.domain, scope.system].count(None) != 2:
+        raise InvalidInput("It is one of a project, the domain and the system.", path="auth.scope")
     parent = None
     if identity.methods == ["password"] and identity.password is not None:
         user = await _by_password(call, identity.password)
@@ -45,7 +47,7 @@ async def create_token(call: Call, body: AuthRequest) -> Reply:
     else:
         raise Unauthorized(f"One method at a time is served, of {', '.join(METHODS)}.")
     text, claims = call.deps.tokens.mint(subject, tuple(identity.methods), parent, tokens_from=user.tokens_from)
-    return json_reply(shown(call, claims), headers=(("X-Subject-Token", text),))
+    return json_reply(await shown(call, claims), headers=(("X-Subject-Token", text),))
 
 
 async def _by_password(call: Call, method: PasswordMethod) -> User:
@@ -135,9 +137,11 @@ def _scoped(connection: sa.Connection, user: User, scope: Scope | str | None) ->
         return _in_project(connection, user, default) or _unscoped(user)
     if scope is None or isinstance(scope, str):
         return _unscoped(user)
-    if scope.project is None:
-        raise Unauthorized("Only a project can be the scope of a token.")
-    return _must(_in_project(connection, user, _find_project(connection, scope.project)))
+    if scope.project is not None:
+        return _must(_in_project(connection, user, _find_project(connection, scope.project)))
+    if scope.domain is not None and not is_ours(scope.domain):
+        raise Unauthorized(_WRONG)
+    return _must(_beyond_projects(connection, user, Target.SYSTEM if scope.domain is None else Target.DOMAIN))
 
 
 def _rescoped(connection: sa.Connection, user: User, scope: Scope | str | None, parent: Claims) -> Subject:
@@ -153,6 +157,8 @@ def _rescoped(connection: sa.Connection, user: User, scope: Scope | str | None, 
         return _must(None if credential is None else _of_credential(connection, user, credential))
     if scope is None and subject.project_id:
         return _must(_in_project(connection, user, readers.find_project(connection, project_id=subject.project_id)))
+    if scope is None and subject.scope:
+        return _must(_beyond_projects(connection, user, Target(subject.scope)))
     return _unscoped(user) if scope is None else _scoped(connection, user, scope)
 
 
@@ -173,6 +179,11 @@ def _in_project(
         roles = tuple(role for role in roles if role in credential.roles)
         reference = CredentialRef(credential.id, credential.name, restricted=not credential.unrestricted)
     return Subject(user.id, user.name, project.id, project.name, roles, reference) if roles else None
+
+
+def _beyond_projects(connection: sa.Connection, user: User, scope: Target) -> Subject | None:
+    roles = with_implied(readers.roles_beyond_projects(connection, user.id, scope))
+    return Subject(user.id, user.name, "", "", roles, scope=scope) if roles else None
 
 
 def _unscoped(user: User) -> Subject:

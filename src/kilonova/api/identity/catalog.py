@@ -1,8 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The service catalog: where the client that asks can reach each service."""
+"""The service catalog: where the client that asks can reach each service, this process's own and those that an
+administrator added."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
+
+from kilonova.api.call import Call
+from kilonova.db.readers import service_catalog as readers
+from kilonova.objects.identity import CatalogEntry, EntryKind
 
 REGION = "RegionOne"
 
@@ -15,8 +21,8 @@ _SERVICES = (
 _INTERFACES = ("public", "internal", "admin")
 
 
-def catalog(base: str) -> list[dict[str, Any]]:
-    """Entries as a token and GET /v3/auth/catalog show them.  Ids are made of the names, so that they stay the same."""
+def own_catalog(base: str) -> list[dict[str, Any]]:
+    """What this process serves.  Ids are made of the names, so that they stay the same."""
     return [
         {
             "type": kind,
@@ -35,6 +41,33 @@ def catalog(base: str) -> list[dict[str, Any]]:
         }
         for kind, name, path in _SERVICES
     ]
+
+
+async def catalog_of(call: Call, user_id: str, project_id: str) -> list[dict[str, Any]]:
+    """As a token of this user and project, and GET /v3/auth/catalog, show it."""
+    services = own_catalog(call.links.base)
+    entries: list[CatalogEntry] = await call.db.read(readers.list_entries)
+    for entry in entries:
+        if entry.kind is EntryKind.SERVICE and entry.body["enabled"]:
+            names = {"type": entry.body["type"], "name": entry.body.get("name") or ""}
+            services.append({**names, "id": entry.id, "endpoints": []})
+    words = {"user_id": user_id, **({"project_id": project_id, "tenant_id": project_id} if project_id else {})}
+    by_id = {service["id"]: service for service in services}
+    for entry in entries:
+        if entry.kind is EntryKind.ENDPOINT and entry.body["enabled"] and entry.body["service_id"] in by_id:
+            url = _filled(entry.body["url"], words)
+            if url is not None:
+                shown = {name: entry.body[name] for name in ("interface", "region_id")}
+                one = {"id": entry.id, **shown, "region": shown["region_id"], "url": url}
+                by_id[entry.body["service_id"]]["endpoints"].append(one)
+    return services
+
+
+def _filled(url: str, words: Mapping[str, str]) -> str | None:
+    """The URL with $(project_id)s and the like put in; None where a word is not known: the token has no project."""
+    for name, word in words.items():
+        url = url.replace(f"$({name})s", word).replace(f"%({name})s", word)
+    return None if "$(" in url or "%(" in url else url
 
 
 def stable_id(*words: str) -> str:

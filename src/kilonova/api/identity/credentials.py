@@ -4,6 +4,7 @@
 Source: Identity API v3 reference, "Application Credentials".
 """
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,10 +12,13 @@ from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.identity.auth import own_turn
 from kilonova.api.identity.domain import collection
 from kilonova.api.identity.edit import edited
+from kilonova.api.identity.filters import matching
 from kilonova.api.identity.models import CreateCredential, NewCredential, RoleRef
-from kilonova.api.identity.roles import role_id
+from kilonova.api.identity.roles import role_ids
 from kilonova.base.errors import Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import identity as readers
+from kilonova.db.readers.assignments import roles_of
+from kilonova.identity.roles import with_implied
 from kilonova.objects.identity import ApplicationCredential
 
 SECRET_BYTES = 48
@@ -22,14 +26,14 @@ SECRET_BYTES = 48
 
 async def list_credentials(call: Call) -> Reply:
     """GET /v3/users/{id}/application_credentials."""
-    name = call.query.text("name")
-    found = await call.db.read(readers.list_credentials, call.params["user_id"])
-    return collection(call, "application_credentials", [_view(call, one) for one in found if name in (None, one.name)])
+    found, ids = await call.db.read(readers.list_credentials, call.params["user_id"]), await role_ids(call)
+    shown = [_view(call, one, ids) for one in found]
+    return collection(call, "application_credentials", matching(call.query, shown))
 
 
 async def show_credential(call: Call) -> Reply:
     """GET /v3/users/{id}/application_credentials/{id}: without its secret, which nobody has any more."""
-    return json_reply({"application_credential": _view(call, await _find(call))})
+    return json_reply({"application_credential": _view(call, await _find(call), await role_ids(call))})
 
 
 async def create_credential(call: Call, body: CreateCredential) -> Reply:
@@ -44,6 +48,7 @@ async def create_credential(call: Call, body: CreateCredential) -> Reply:
         raise InvalidInput("access_rules are not supported here.", path="application_credential.access_rules")
     # A secret that begins with a hyphen would be an option on a command line.
     secret = asked.secret or call.deps.clock.new_secret(SECRET_BYTES).lstrip("-")
+    had, ids = await _roles_to_give(call), await role_ids(call)
     now, claims = call.deps.clock.now(), call.deps.tokens.verify(call.headers["x-auth-token"])
     credential = ApplicationCredential(
         id=call.deps.clock.new_id().replace("-", ""),
@@ -52,13 +57,13 @@ async def create_credential(call: Call, body: CreateCredential) -> Reply:
         name=asked.name,
         description=asked.description or "",
         secret_hash=await call.deps.passwords.hash(secret, own_turn(call)),
-        roles=context.roles if not asked.roles else tuple(sorted({_role(call, one) for one in asked.roles})),
+        roles=context.roles if not asked.roles else tuple(sorted({_role(had, one, ids) for one in asked.roles})),
         unrestricted=bool(asked.unrestricted),
         expires_at=_expiry(asked, now),
         created_at=now,
     )
     await call.deps.identity.create_credential(credential, claims.tokens_from)
-    return json_reply({"application_credential": {**_view(call, credential), "secret": secret}})
+    return json_reply({"application_credential": {**_view(call, credential, ids), "secret": secret}})
 
 
 async def delete_credential(call: Call) -> Reply:
@@ -83,14 +88,23 @@ async def _find(call: Call) -> ApplicationCredential:
     return credential
 
 
-def _role(call: Call, asked: RoleRef) -> str:
-    """The name of a role that the token has.  Raises InvalidInput for any other."""
-    for name in call.context.roles:
-        if asked.name == name or (asked.name is None and asked.id == role_id(name)):
+async def _roles_to_give(call: Call) -> tuple[str, ...]:
+    """The user's roles in the project, also those that came after the token was made; of a token that was given for a
+    credential its own, so that none gives more than it has."""
+    context = call.context
+    if context.by_credential:
+        return context.roles
+    return with_implied(await call.db.read(roles_of, context.user_id, context.project_id))
+
+
+def _role(had: Iterable[str], asked: RoleRef, ids: Mapping[str, str]) -> str:
+    """The name of a role that may be given.  Raises InvalidInput for any other."""
+    for name in had:
+        if asked.name == name or (asked.name is None and asked.id == ids[name]):
             return name
     wanted = (asked.name or asked.id or "")[:64]
     raise InvalidInput(
-        f"The token does not have the role {wanted}: a credential has roles of its user's.",
+        f"The user does not have the role {wanted}: a credential has roles of its user's.",
         path="application_credential.roles",
     )
 
@@ -108,7 +122,7 @@ def _expiry(asked: NewCredential, now: datetime) -> datetime | None:
     return at
 
 
-def _view(call: Call, one: ApplicationCredential) -> dict[str, Any]:
+def _view(call: Call, one: ApplicationCredential, ids: Mapping[str, str]) -> dict[str, Any]:
     path = f"/users/{one.user_id}/application_credentials/{one.id}"
     return {
         "id": one.id,
@@ -116,7 +130,7 @@ def _view(call: Call, one: ApplicationCredential) -> dict[str, Any]:
         "description": one.description,
         "project_id": one.project_id,
         "user_id": one.user_id,
-        "roles": [{"id": role_id(name), "name": name, "domain_id": None} for name in one.roles],
+        "roles": [{"id": ids[name], "name": name, "domain_id": None} for name in one.roles],
         # Without a zone, to the microsecond: Identity writes it so here, and clients parse it back.
         "expires_at": None if one.expires_at is None else one.expires_at.strftime("%Y-%m-%dT%H:%M:%S.%f"),
         "unrestricted": one.unrestricted,

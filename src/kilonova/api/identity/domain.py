@@ -5,10 +5,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from kilonova.api.call import Call, Reply, json_reply
-from kilonova.api.identity.models import Domain
-from kilonova.base.errors import InvalidInput, NotFound
+from kilonova.api.identity.filters import matching
+from kilonova.api.identity.models import CreateDomain, Domain
+from kilonova.base.errors import Conflict, Forbidden, InvalidInput, NotFound
+from kilonova.objects.identity import DOMAIN_ID
 
-DOMAIN = {"id": "default", "name": "Default"}
+DOMAIN = {"id": DOMAIN_ID, "name": "Default"}
 
 
 def is_ours(domain: Domain | None) -> bool:
@@ -26,15 +28,16 @@ def collection(call: Call, name: str, members: Iterable[Any]) -> Reply:
     return json_reply({name: list(members), "links": links})
 
 
-def in_domain(call: Call) -> bool:
-    """Whether a list that is filtered by domain has anything in it."""
-    return call.query.text("domain_id") in (None, DOMAIN["id"])
-
-
 def check_domain(domain_id: str | None) -> None:
     """Raises NotFound, as Identity does, for a domain that is not the one."""
     if domain_id not in (None, DOMAIN["id"]):
         raise NotFound(f"Could not find domain: {str(domain_id)[:64]}. There is one, {DOMAIN['id']}.")
+
+
+def check_id(of: str, asked: str | None, actual: str | None) -> None:
+    """Raises InvalidInput for an id in a body that is not the thing's own: ids are Identity's to give."""
+    if asked is not None and asked != actual:
+        raise InvalidInput("Ids are given here, and stay.", path=f"{of}.id")
 
 
 def refuse_unkept(of: str, **members: Any) -> None:
@@ -46,18 +49,29 @@ def refuse_unkept(of: str, **members: Any) -> None:
 
 async def list_domains(call: Call) -> Reply:
     """GET /v3/domains."""
-    name = call.query.text("name")
-    there = name is None or name.casefold() == DOMAIN["name"].casefold()
-    return collection(call, "domains", [_view(call)] if there else [])
+    return collection(call, "domains", matching(call.query, [view(call)]))
 
 
 async def show_domain(call: Call) -> Reply:
     """GET /v3/domains/{id}."""
-    if call.params["domain_id"] != DOMAIN["id"]:
-        raise NotFound(f"Could not find domain: {call.params['domain_id'][:64]}.")
-    return json_reply({"domain": _view(call)})
+    check_domain(call.params["domain_id"])
+    return json_reply({"domain": view(call)})
 
 
-def _view(call: Call) -> dict[str, Any]:
+async def create_domain(_call: Call, body: CreateDomain) -> Reply:
+    """POST /v3/domains: refused (ADR 0019)."""
+    if body.domain.name.casefold() == DOMAIN["name"].casefold():
+        raise Conflict(f"There is a domain called {DOMAIN['name']} already.")
+    raise Forbidden(f"There is one domain here, {DOMAIN['name']}: no others can be made.")
+
+
+async def change_domain(call: Call) -> Reply:
+    """PATCH and DELETE /v3/domains/{id}: refused."""
+    check_domain(call.params["domain_id"])
+    raise Forbidden(f"The domain {DOMAIN['name']} is the only one: it stays, and stays as it is.")
+
+
+def view(call: Call) -> dict[str, Any]:
+    """The domain as Identity shows it."""
     links = {"self": call.links.to(f"/domains/{DOMAIN['id']}")}
     return {**DOMAIN, "description": "The default domain", "enabled": True, "tags": [], "options": {}, "links": links}

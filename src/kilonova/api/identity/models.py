@@ -1,20 +1,47 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bodies of Identity v3.  Unknown members are ignored, as Identity does; known ones that cannot be kept are refused.
+"""Bodies of Identity v3.  What has no meaning is kept with users, projects, groups and entries of the catalog, as
+Identity does, and ignored elsewhere; what has one and cannot be kept is refused.
 
 Source: Identity API v3 reference.
 """
 
-from typing import Annotated, Any
+import json
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from kilonova.api.body import Lenient
+from kilonova.base.errors import InvalidInput
 
 Text255 = Annotated[str, StringConstraints(max_length=255)]
 Name64 = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Name255 = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Password = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 """1024 characters are 4096 bytes at most, which is what identity looks at."""
+
+
+class Kept(Lenient):
+    """Members that have no field are attributes, to be kept as they came.
+
+    `none`: names of no attributes.  They are only shown, or would be a secret that is shown; null is dropped,
+    and anything else is refused.  Links, which clients send back as they got them, are dropped.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    none: ClassVar[frozenset[str]] = frozenset({"password_expires_at", "original_password"})
+
+    def attributes(self, of: str) -> dict[str, Any]:
+        """Raises InvalidInput for one that nobody may set; `of` names the body's member."""
+        given = {name: value for name, value in (self.model_extra or {}).items() if name != "links"}
+        for name in self.none & given.keys():
+            if given.pop(name) is not None:
+                raise InvalidInput(f"{name} is not to be set.", path=f"{of}.{name}")
+        try:
+            json.dumps(given, allow_nan=False)
+        except ValueError as exc:  # (JSON has no such numbers, though parsers take them)
+            raise InvalidInput("An attribute has a number that is none.", path=of) from exc
+        return given
 
 
 class Domain(Lenient):
@@ -66,12 +93,16 @@ class ProjectRef(Lenient):
     domain: Domain | None = None
 
 
+class SystemRef(Lenient):
+    all: Literal[True]
+
+
 class Scope(Lenient):
-    """Only projects can be scopes; that another was asked for is seen by its member being there."""
+    """One of them."""
 
     project: ProjectRef | None = None
-    domain: Any = None
-    system: Any = None
+    domain: Domain | None = None
+    system: SystemRef | None = None
 
 
 class Auth(Lenient):
@@ -83,9 +114,10 @@ class AuthRequest(Lenient):
     auth: Auth
 
 
-class UserFields(Lenient):
+class UserFields(Kept):
     """`options` and `federated` are known to Identity and not kept here."""
 
+    id: str | None = None
     enabled: bool | None = None
     description: Text255 | None = None
     default_project_id: Annotated[str, StringConstraints(max_length=36)] | None = None
@@ -121,15 +153,24 @@ class ChangePassword(Lenient):
     user: PasswordChange
 
 
-class ProjectFields(Lenient):
-    """`tags`, `options`, and parents but the one domain, are known to Identity and not kept here."""
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern="^[^,/]*$")]
+Tags = Annotated[list[Tag], Field(max_length=80)]
 
+
+class ReplaceTags(Lenient):
+    tags: Tags
+
+
+class ProjectFields(Kept):
+    """`options`, and parents but the one domain, are known to Identity and not kept here."""
+
+    id: str | None = None
     enabled: bool | None = None
     description: Text255 | None = None
     domain_id: str | None = None
     parent_id: str | None = None
     is_domain: bool = False
-    tags: Any = None
+    tags: Tags | None = None
     options: Any = None
 
 
@@ -170,3 +211,114 @@ class NewCredential(Lenient):
 
 class CreateCredential(Lenient):
     application_credential: NewCredential
+
+
+class GroupFields(Kept):
+    id: str | None = None
+    description: Text255 | None = None
+    domain_id: str | None = None
+
+
+class NewGroup(GroupFields):
+    name: Name64
+
+
+class CreateGroup(Lenient):
+    group: NewGroup
+
+
+class GroupChanges(GroupFields):
+    name: Name64 | None = None
+
+
+class UpdateGroup(Lenient):
+    group: GroupChanges
+
+
+class RoleFields(Lenient):
+    """`options`, and roles of a domain, are known to Identity and not kept here."""
+
+    description: Text255 | None = None
+    domain_id: str | None = None
+    options: Any = None
+
+
+class NewRole(RoleFields):
+    name: Name255
+
+
+class CreateRole(Lenient):
+    role: NewRole
+
+
+class RoleChanges(RoleFields):
+    name: Name255 | None = None
+
+
+class UpdateRole(Lenient):
+    role: RoleChanges
+
+
+class NewDomain(Lenient):
+    name: Name64
+
+
+class CreateDomain(Lenient):
+    domain: NewDomain
+
+
+RegionId = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern="^[^/]*$")]
+
+
+class RegionFields(Kept):
+    id: RegionId | Literal[""] | None = None
+    description: Text255 | None = None
+    parent_region_id: str | None = None
+
+
+class PutRegion(Lenient):
+    region: RegionFields
+
+
+Enabled = Annotated[bool, Field(strict=True)]
+Interface = Literal["admin", "internal", "public"]
+
+
+class ServiceFields(Kept):
+    id: str | None = None
+    type: Name255 | None = None
+    name: Text255 | None = None
+    description: str | None = None
+    enabled: Enabled | None = None
+
+
+class NewService(ServiceFields):
+    type: Name255  # pyright: ignore[reportGeneralTypeIssues, reportIncompatibleVariableOverride] - required here
+
+
+class CreateService(Lenient):
+    service: NewService
+
+
+class UpdateService(Lenient):
+    service: ServiceFields
+
+
+class EndpointFields(Kept):
+    """`region` is the old name of `region_id`, and makes the region when there is none."""
+
+    id: str | None = None
+    service_id: str | None = None
+    interface: Interface | None = None
+    url: Annotated[str, StringConstraints(min_length=1, max_length=2048)] | None = None
+    region_id: str | None = None
+    region: RegionId | None = None
+    enabled: Enabled | None = None
+
+
+class CreateEndpoint(Lenient):
+    endpoint: EndpointFields
+
+
+class UpdateEndpoint(Lenient):
+    endpoint: EndpointFields

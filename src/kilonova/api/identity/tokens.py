@@ -4,16 +4,17 @@
 from typing import Any
 
 from kilonova.api.call import Call, Reply, json_reply
-from kilonova.api.identity.catalog import catalog
-from kilonova.api.identity.domain import DOMAIN, collection
+from kilonova.api.identity.catalog import catalog_of
+from kilonova.api.identity.domain import DOMAIN, collection, view
 from kilonova.api.identity.edit import edited
 from kilonova.api.identity.projects import project_view
-from kilonova.api.identity.roles import role_id
+from kilonova.api.identity.roles import role_ids
 from kilonova.api.policy import ADMIN_REQUIRED
 from kilonova.api.times import micros_z
 from kilonova.base.errors import InvalidInput, NotFound, Unauthorized
 from kilonova.db.readers import identity as readers
 from kilonova.identity.tokens import Claims
+from kilonova.objects.identity import Target
 
 
 async def valid(call: Call, text: str) -> Claims:
@@ -40,7 +41,7 @@ async def _subject(call: Call) -> Claims:
 async def show_token(call: Call) -> Reply:
     """GET /v3/auth/tokens: what the token in X-Subject-Token says."""
     claims = await _subject(call)
-    return json_reply(shown(call, claims), headers=(("X-Subject-Token", call.headers["x-subject-token"]),))
+    return json_reply(await shown(call, claims), headers=(("X-Subject-Token", call.headers["x-subject-token"]),))
 
 
 async def revoke_token(call: Call) -> Reply:
@@ -53,7 +54,9 @@ async def revoke_token(call: Call) -> Reply:
 async def show_catalog(call: Call) -> Reply:
     """GET /v3/auth/catalog."""
     links = {"self": call.links.to("/auth/catalog"), "previous": None, "next": None}
-    return json_reply({"catalog": catalog(call.links.base), "links": links})
+    context = call.context
+    catalog = await catalog_of(call, context.user_id, context.project_id)
+    return json_reply({"catalog": catalog, "links": links})
 
 
 async def list_projects(call: Call) -> Reply:
@@ -63,11 +66,18 @@ async def list_projects(call: Call) -> Reply:
 
 
 async def list_domains(call: Call) -> Reply:
-    """GET /v3/auth/domains: nobody logs in to a domain here."""
-    return collection(call, "domains", [])
+    """GET /v3/auth/domains: the one, for whom has a role on it."""
+    roles = await call.db.read(readers.roles_beyond_projects, call.context.user_id, Target.DOMAIN)
+    return collection(call, "domains", [view(call)] if roles else [])
 
 
-def shown(call: Call, claims: Claims) -> dict[str, Any]:
+async def list_systems(call: Call) -> Reply:
+    """GET /v3/auth/system."""
+    roles = await call.db.read(readers.roles_beyond_projects, call.context.user_id, Target.SYSTEM)
+    return json_reply({"system": [{"all": True}] if roles else [], "links": {"self": call.links.to(call.path)}})
+
+
+async def shown(call: Call, claims: Claims) -> dict[str, Any]:
     """A token's body."""
     subject = claims.subject
     token: dict[str, Any] = {
@@ -81,11 +91,15 @@ def shown(call: Call, claims: Claims) -> dict[str, Any]:
         reference = subject.credential
         restricted = {"id": reference.id, "name": reference.name, "restricted": reference.restricted}
         token["application_credential"] = restricted
-    if not subject.project_id:
+    if subject.project_id:
+        token["project"] = {"id": subject.project_id, "name": subject.project_name, "domain": DOMAIN}
+        token["is_domain"] = False
+    elif subject.scope:
+        token[subject.scope] = {"all": True} if subject.scope == Target.SYSTEM else DOMAIN
+    else:
         return {"token": token}
-    token["project"] = {"id": subject.project_id, "name": subject.project_name, "domain": DOMAIN}
-    token["is_domain"] = False
-    token["roles"] = [{"id": role_id(name), "name": name} for name in subject.roles]
+    ids = await role_ids(call)
+    token["roles"] = [{"id": ids[name], "name": name} for name in subject.roles]
     if call.query.text("nocatalog") is None:
-        token["catalog"] = catalog(call.links.base)
+        token["catalog"] = await catalog_of(call, subject.user_id, subject.project_id)
     return {"token": token}

@@ -5,8 +5,9 @@ from typing import Any
 
 from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.identity.auth import checking, own_turn
-from kilonova.api.identity.domain import DOMAIN, check_domain, collection, in_domain, refuse_unkept
+from kilonova.api.identity.domain import DOMAIN, check_domain, check_id, collection, refuse_unkept
 from kilonova.api.identity.edit import edited
+from kilonova.api.identity.filters import matching
 from kilonova.api.identity.models import ChangePassword, CreateUser, UpdateUser, UserFields
 from kilonova.base.errors import Unauthorized
 from kilonova.db.readers import identity as readers
@@ -17,25 +18,19 @@ from kilonova.rpcapi import identity as rows
 async def list_users(call: Call) -> Reply:
     """GET /v3/users."""
     users = await call.db.read(readers.list_users)
-    name, enabled = call.query.text("name"), call.query.boolean("enabled")
-    found = [
-        _view(call, user)
-        for user in users
-        if name in (None, user.name) and enabled in (None, user.enabled) and in_domain(call)
-    ]
-    return collection(call, "users", found)
+    return collection(call, "users", matching(call.query, [view(call, user) for user in users]))
 
 
 async def show_user(call: Call) -> Reply:
     """GET /v3/users/{id}: by id only; a name is 404."""
     user = await call.db.read(readers.get_user, call.params["user_id"])
-    return json_reply({"user": _view(call, user)})
+    return json_reply({"user": view(call, user)})
 
 
 async def create_user(call: Call, body: CreateUser) -> Reply:
     """POST /v3/users.  One without a password cannot log in until an administrator sets one."""
     asked = body.user
-    await _check(call, asked)
+    await _check(call, asked, None)
     user = User(
         id=call.deps.clock.new_id().replace("-", ""),
         name=asked.name,
@@ -44,9 +39,10 @@ async def create_user(call: Call, body: CreateUser) -> Reply:
         description=asked.description or "",
         enabled=asked.enabled is not False,
         email=asked.email or None,
+        extra=asked.attributes("user"),
     )
     await edited(call, call.deps.identity.create_user(user))
-    return json_reply({"user": _view(call, user)})
+    return json_reply({"user": view(call, user)})
 
 
 async def update_user(call: Call, body: UpdateUser) -> Reply:
@@ -54,7 +50,7 @@ async def update_user(call: Call, body: UpdateUser) -> Reply:
     tokens."""
     asked = body.user
     user = await call.db.read(readers.get_user, call.params["user_id"])
-    await _check(call, asked)
+    await _check(call, asked, user.id)
     request = rows.UpdateUser(
         user_id=user.id,
         name=asked.name,
@@ -65,6 +61,7 @@ async def update_user(call: Call, body: UpdateUser) -> Reply:
         description=asked.description,
         enabled=asked.enabled,
         email=_cleared(asked, "email"),
+        extra=asked.attributes("user") or None,
     )
     await edited(call, call.deps.identity.update_user(request))
     return await show_user(call)
@@ -95,16 +92,19 @@ async def change_password(call: Call, body: ChangePassword) -> Reply:
     return Reply()
 
 
-async def _check(call: Call, asked: UserFields) -> None:
+async def _check(call: Call, asked: UserFields, user_id: str | None) -> None:
     """Raises InvalidInput, NotFound (the default project)."""
+    check_id("user", asked.id, user_id)
     check_domain(asked.domain_id)
     refuse_unkept("user", options=asked.options, federated=asked.federated)
     if asked.default_project_id:
         await call.db.read(readers.get_project, asked.default_project_id)
 
 
-def _view(call: Call, user: User) -> dict[str, Any]:
+def view(call: Call, user: User) -> dict[str, Any]:
+    """A user as Identity shows it."""
     shown: dict[str, Any] = {
+        **user.extra,
         "id": user.id,
         "name": user.name,
         "domain_id": DOMAIN["id"],

@@ -68,7 +68,8 @@ async def _save(call: Call, room: Room, disk_format: str) -> None:
         raise StorageFull(f"The image's bytes cannot be stored now: {exc.strerror}. Try again later.") from exc
     try:
         _check_md5(call, stored.md5)
-        virtual_size = await store.inspect(image_id, disk_format)
+        empty = stored.size == 0 and disk_format == "raw"  # (an image all the same; no server boots from it)
+        virtual_size = 0 if empty else await store.inspect(image_id, disk_format)
     except BaseException:
         await store.delete(image_id)
         raise
@@ -112,7 +113,7 @@ async def _release(deps: ApiDeps, image: Image) -> None:
 async def recover(deps: ApiDeps) -> None:
     """Before the first request of the only API process: images whose upload died with an earlier process are queued
     again, and files that belong to no image are removed."""
-    images: list[Image] = await deps.db.read(catalogue.list_images, "", admin=True)
+    images: list[Image] = await deps.db.read(catalogue.list_images, "", admin=True, community=True)
     in_the_making = await deps.db.read(read_actions.images_in_the_making)
     for image in images:
         if image.status is ImageStatus.SAVING and image.id not in in_the_making:
@@ -126,7 +127,7 @@ async def download(call: Call) -> Reply:
     image = await find(call)
     if image.status is ImageStatus.DEACTIVATED and not call.context.is_admin:
         raise Forbidden(f"The image {image.id} is deactivated: whoever owns it has to say that it may be used.")
-    if image.status not in WITH_BYTES or not image.size:
+    if image.status not in WITH_BYTES or image.size is None:
         return Reply(status=204)
     part = ranges.asked(call.headers, image.size)
     if part is not None:

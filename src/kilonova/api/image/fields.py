@@ -20,6 +20,12 @@ SETTABLE = frozenset({*_WRITABLE, *_FLAGS_AND_TAGS})
 READ_ONLY = FIELDS - SETTABLE | {"locations", "direct_url", "stores"}
 """Names that a caller may not set; `id` only when the image is made, `owner` then and by an administrator."""
 
+RESERVED = "os_glance_"
+"""How the names begin that are the Image service's own, which nobody may set, change or take away."""
+
+PERMITTED = {"public": "publicize_image", "community": "communitize_image"}
+"""By visibility: the rule that says who may give it to an image."""
+
 _Text255 = Annotated[str, StringConstraints(max_length=255)]
 _Number = Annotated[int, Field(ge=0, le=0x7FFFFFFF)]
 
@@ -31,7 +37,7 @@ class ImageFields(BaseModel):
     __pydantic_extra__: dict[str, Annotated[str, StringConstraints(max_length=65535)]]  # pyright: ignore[reportIncompatibleVariableOverride] - pydantic's own way to type them
 
     name: _Text255 | None = None
-    visibility: Literal["public", "private", "shared"] = "shared"
+    visibility: Literal["public", "community", "shared", "private"] = "shared"
     disk_format: str | None = None
     container_format: Literal["bare"] | None = None
     min_disk: _Number = 0
@@ -48,8 +54,8 @@ def current(image: Image) -> dict[str, Any]:
 
 
 def applied(image: Image, members: Mapping[str, Any], call: Call) -> Image:
-    """The image with these members.  Raises InvalidInput, Forbidden (a public image needs an administrator), TooLarge
-    (too many properties)."""
+    """The image with these members.  Raises InvalidInput, Forbidden (a public image needs an administrator; a property
+    is reserved), TooLarge (too many properties)."""
     try:
         fields = ImageFields.model_validate(dict(members))
     except ValidationError as exc:
@@ -59,9 +65,12 @@ def applied(image: Image, members: Mapping[str, Any], call: Call) -> Image:
             f"Disk format {fields.disk_format[:64]} is not supported: use {' or '.join(sorted(DISK_FORMATS))}.",
             path="disk_format",
         )
-    if fields.visibility == "public" and image.visibility != "public":
-        call.permit("publicize_image")
+    if fields.visibility in PERMITTED and image.visibility != fields.visibility:
+        call.permit(PERMITTED[fields.visibility])
     properties = fields.__pydantic_extra__
+    for name in {**image.properties, **properties}:
+        if properties.get(name) != image.properties.get(name):
+            refuse_reserved(name)
     if len(properties) > MOST_PROPERTIES:
         raise TooLarge(f"An image has at most {MOST_PROPERTIES} properties.", limit=MOST_PROPERTIES)
     if any(len(name) > 255 or not name for name in properties):
@@ -75,3 +84,10 @@ def refuse_read_only(name: str) -> None:
     """Raises Forbidden for a member that is not the caller's to set."""
     if name in READ_ONLY:
         raise Forbidden(f"Attribute '{name}' is read-only.")
+    refuse_reserved(name)
+
+
+def refuse_reserved(name: str) -> None:
+    """Raises Forbidden for a property that is the Image service's own."""
+    if name.startswith(RESERVED):
+        raise Forbidden(f"Attribute '{name[:255]}' is reserved.")

@@ -232,18 +232,6 @@ async def list_tasks(call: Call) -> Reply:
     return json_reply({"tasks": []})
 
 
-async def list_members(call: Call) -> Reply:
-    """GET /images/{id}/members: there are none."""
-    await find(call)
-    return json_reply({"members": [], "schema": "/v2/schemas/members"})
-
-
-async def add_member(call: Call) -> Reply:
-    """POST /images/{id}/members: refused."""
-    await find_own(call)
-    raise Forbidden("Images are not shared with single projects here; an administrator can make one public.")
-
-
 async def show_import(_call: Call) -> Reply:
     """GET /info/import: bytes come by PUT and in no other way."""
     methods = {"description": "Import methods available.", "type": "array", "value": []}

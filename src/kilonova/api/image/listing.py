@@ -2,7 +2,7 @@
 """GET /images: filters by field, by list, by any property; sorted, page by page."""
 
 import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,7 +11,7 @@ from kilonova.api.image.view import view
 from kilonova.api.query import Query
 from kilonova.base.errors import InvalidInput
 from kilonova.db.readers import catalogue
-from kilonova.objects.image import Image
+from kilonova.objects.image import Image, MemberStatus
 
 Test = Callable[[Image], bool]
 
@@ -47,12 +47,25 @@ ARGUMENTS = (
 )
 """Arguments with a meaning of their own; any other is the name of a property."""
 
+VISIBILITIES = ("public", "community", "shared", "private", "all")
+STATUSES = (*MemberStatus, "all")
+
 
 async def list_images(call: Call) -> Reply:
-    """One's own images and public ones; all for an administrator.  Hidden ones only when asked for."""
+    """One's own images, public ones, and those that are shared with one's project and accepted, or of the
+    `member_status` that is asked for; all for an administrator.  Hidden ones, and others' of the community, only when
+    asked for."""
     window = call.query.page(call.deps.settings.max_limit)
     tests = _tests(call.query)
-    found: list[Image] = await call.db.read(catalogue.list_images, call.context.project_id, admin=call.context.is_admin)
+    visibility = _word(call.query, "visibility", VISIBILITIES)
+    status = _word(call.query, "member_status", STATUSES) or MemberStatus.ACCEPTED
+    found: list[Image] = await call.db.read(
+        catalogue.list_images,
+        call.context.project_id,
+        admin=call.context.is_admin,
+        shared=catalogue.ANY_STATUS if status == "all" else frozenset({MemberStatus(status)}),
+        community=visibility in ("community", "all"),
+    )
     found = [image for image in found if all(test(image) for test in tests)]
     _sort(found, call.query)
     rest = window.behind(found, lambda image: image.id, "Image {} is no marker here: it could not be found.")
@@ -62,6 +75,13 @@ async def list_images(call: Call) -> Reply:
     if page and len(rest) > len(page):
         answer["next"] = _href(call.query.after(page[-1].id))
     return json_reply(answer)
+
+
+def _word(query: Query, name: str, words: Collection[str]) -> str | None:
+    text = query.text(name)
+    if text is not None and text not in words:
+        raise InvalidInput(f"Invalid {name} value: {text[:64]}. It is one of {', '.join(words)}.", path=name)
+    return text
 
 
 def _href(query: str) -> str:

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The routes of Image v2, with the names of Glance's policies."""
 
-from kilonova.api.image import data, images, listing, room
+from kilonova.api.image import data, images, listing, members, room
 from kilonova.api.image.fields import ImageFields
 from kilonova.api.route import Role, Row, Service
 from kilonova.api.versions import image_list
 
 READER, MEMBER = Role.READER, Role.MEMBER
+
+MEMBERS = "/images/{image_id}/members"
 
 ROWS = (
     Row("GET", "", image_list, "versions", Role.ANYBODY, reply="{versions: [...]}"),
@@ -59,8 +61,19 @@ ROWS = (
     Row("POST", "/images/{image_id}/actions/deactivate", images.deactivate, "deactivate", MEMBER, 204),
     Row("POST", "/images/{image_id}/actions/reactivate", images.reactivate, "reactivate", MEMBER, 204),
     Row("GET", "/images/{image_id}/tasks", images.list_tasks, "get_image", READER, reply="{tasks: []}"),
-    Row("GET", "/images/{image_id}/members", images.list_members, "get_members", READER, reply="{members: []}"),
-    Row("POST", "/images/{image_id}/members", images.add_member, "add_member", MEMBER, reply="403: none can be added"),
+    Row("GET", MEMBERS, members.list_members, "get_members", READER, reply="{members: [...]}"),
+    Row("POST", MEMBERS, members.add_member, "add_member", MEMBER, reply="the member", body=members.NewMember),
+    Row("GET", MEMBERS + "/{member_id}", members.show_member, "get_member", READER, reply="the member"),
+    Row(
+        "PUT",
+        MEMBERS + "/{member_id}",
+        members.update_member,
+        "modify_member",
+        MEMBER,
+        reply="the member",
+        body=members.MemberChange,
+    ),
+    Row("DELETE", MEMBERS + "/{member_id}", members.delete_member, "delete_member", MEMBER, 204),
     Row("GET", "/info/import", images.show_import, "get_schemas", READER, reply="{import-methods}: none"),
     Row("GET", "/info/usage", room.show_usage, "get_images", READER, reply="{usage: {image_count_total, ...}}"),
     Row("GET", "/schemas/image", images.show_schema, "get_schemas", READER, reply="a JSON schema"),

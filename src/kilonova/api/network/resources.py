@@ -8,10 +8,9 @@ from kilonova.api.network import facts, view
 from kilonova.api.network.listing import listed, shown
 from kilonova.base.errors import NotFound
 
+# Not the one of availability zones: clients would list each zone of Compute again, and could choose none for a network.
 _EXTENSIONS = {
-    "availability_zone": "Availability Zone",
     "net-mtu": "Network MTU",
-    "network_availability_zone": "Network Availability Zone",
     "port-security": "Port Security",
     "security-group": "security-group",
 }

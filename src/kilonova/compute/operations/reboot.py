@@ -5,7 +5,7 @@ The mark that the new start leaves with the guest tells a replay that it has hap
 """
 
 from kilonova.compute.operation import Job, Operation, Step
-from kilonova.compute.operations import stop
+from kilonova.compute.operations import look, stop
 from kilonova.compute.operations.create import define, plug_network, start
 from kilonova.objects.states import Verb
 
@@ -34,4 +34,5 @@ REBOOT = Operation(
         Step("define", define),
         Step("start", start),
     ),
+    look=look.at_disks,
 )

@@ -7,7 +7,7 @@ The files are there before the guest is touched, and the mark of the new start t
 from dataclasses import replace
 
 from kilonova.compute.operation import Job, Operation, Step
-from kilonova.compute.operations import create, reboot
+from kilonova.compute.operations import create, look, reboot
 from kilonova.objects.states import Verb
 from kilonova.virt.power import RescueDisk, able
 
@@ -49,13 +49,14 @@ RESCUE = Operation(
     ),
     clean_up=True,
     needs=RescueDisk,
+    look=look.at_disks,
 )
 
-# Its disk goes when nothing needs it any more: until then a replay, or the next attempt, finds it.
+# Its disk goes when nothing needs it any more: until then a replay, or the next attempt, finds it.  The guest of a
+# rescue is not asked, as in Nova: nobody wants what it has in its memory.
 UNRESCUE = Operation(
     Verb.UNRESCUE,
     (
-        Step("shutdown", reboot.shut_down, interruptible=True),
         Step("power-off", reboot.power_off),
         Step("network", create.plug_network),
         Step("define", define_as_usual),
@@ -63,4 +64,5 @@ UNRESCUE = Operation(
         Step("rescue-disk", remove_rescue_disk),
     ),
     needs=RescueDisk,
+    look=look.at_disks,
 )

@@ -8,7 +8,7 @@ whatever the guest is doing; to revert is to put it back.  The mark of a start t
 from dataclasses import replace
 
 from kilonova.compute.operation import Job, Operation, Step
-from kilonova.compute.operations import create, reboot
+from kilonova.compute.operations import create, look, reboot
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import ActionId
 from kilonova.objects.states import PowerState, Verb, VmState
@@ -89,6 +89,7 @@ RESIZE = Operation(
     clean_up=True,
     heavy=True,
     needs=Resizing,
+    look=look.at_own_disks,
 )
 
 
@@ -113,4 +114,5 @@ REVERT_RESIZE = Operation(
         Step("start", start_if_it_ran),
     ),
     needs=Resizing,
+    look=look.at_own_root,
 )

@@ -5,7 +5,7 @@ import structlog
 
 from kilonova.base.errors import KilonovaError
 from kilonova.compute.operation import Job, Operation, Step, Work, removal
-from kilonova.compute.operations import create, stop
+from kilonova.compute.operations import create, look, stop
 from kilonova.compute.operations.create import CREATE
 from kilonova.compute.operations.snapshot import MAKE_IMAGE
 from kilonova.objects.action import FROM_SHELF, OFFLOADED, TORN
@@ -29,6 +29,7 @@ SHELVE = Operation(
     clean_up=True,
     copies=True,
     needs=HasSnapshots,
+    look=look.at_disks,
 )
 
 SHELVE_OFFLOAD = removal(CREATE, Verb.SHELVE_OFFLOAD)

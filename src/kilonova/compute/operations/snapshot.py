@@ -4,25 +4,15 @@
 The copy is kept beside the guest until it is in the image store: a replay finds it whole, or makes it anew.
 """
 
-import asyncio
-
-from kilonova.base.errors import DeadlineExceeded
 from kilonova.compute.image_uploads import image_of
 from kilonova.compute.operation import Job, Operation, Step
-from kilonova.objects.states import Verb
+from kilonova.objects.states import IMAGE_DEADLINE_S, Verb
 from kilonova.virt.driver import DiskSnapshots, HasSnapshots
 from kilonova.virt.power import able
-
-MARGIN_S = 60.0
-"""What is left of the action's time when the copying is given up: for cleaning up, and telling it."""
 
 
 def _snapshots(job: Job) -> DiskSnapshots:
     return able(job.tools.driver, HasSnapshots).snapshots
-
-
-def _left_s(job: Job) -> float:
-    return max(1.0, (job.action.deadline - job.tools.clock.now()).total_seconds() - MARGIN_S)
 
 
 async def begin(job: Job) -> None:
@@ -35,7 +25,7 @@ async def discard(job: Job) -> None:
 
 async def copy(job: Job) -> None:
     if await job.tools.uploads.begin(job.action):
-        await _snapshots(job).take(job.instance.id, image_of(job.action), _left_s(job))
+        await _snapshots(job).take(job.instance.id, image_of(job.action), IMAGE_DEADLINE_S)
 
 
 async def remove_copy(job: Job) -> None:
@@ -45,11 +35,7 @@ async def remove_copy(job: Job) -> None:
 async def upload(job: Job) -> None:
     if await job.tools.uploads.begin(job.action):
         chunks = _snapshots(job).read(job.instance.id, image_of(job.action))
-        try:
-            async with asyncio.timeout(_left_s(job)):
-                await job.tools.uploads.save(job.action, chunks, "qcow2")
-        except TimeoutError:
-            raise DeadlineExceeded("The image store did not take the image in the action's time.") from None
+        await job.tools.uploads.save(job.action, chunks, "qcow2")
 
 
 async def rotate(job: Job) -> None:

@@ -5,6 +5,7 @@ import structlog
 
 from kilonova.base.errors import HypervisorError, NativeCallTimeout
 from kilonova.compute.operation import Job, Operation, Step
+from kilonova.compute.operations import look
 from kilonova.objects.guest import NOT_RESPONDING, GuestState
 from kilonova.objects.states import PowerState, Verb
 
@@ -12,6 +13,10 @@ log = structlog.get_logger(__name__)
 
 POLL_S = 0.25
 """Between two looks at a guest that was asked to shut down."""
+
+PRESS_AGAIN_S = 10.0
+"""Between two presses of the power button, as in Nova (its shutdown_retry_interval): a guest in early boot hears
+none."""
 
 OFF = frozenset({PowerState.SHUTDOWN, PowerState.CRASHED})
 
@@ -28,20 +33,30 @@ def _is_deaf(state: GuestState | None) -> bool:
 
 
 async def shut_down(job: Job) -> None:
-    """Ask, then wait for at most the configured time.  Ends quietly either way: the next step looks."""
-    clock, driver, instance_id = job.tools.clock, job.tools.driver, job.instance.id
+    """Ask, again from time to time, and wait for at most the configured time.  Ends quietly either way: the next step
+    looks."""
+    clock = job.tools.clock
     deadline = clock.monotonic() + job.tools.settings.shutdown_timeout
-    if _is_deaf(await driver.guest_state(instance_id)):
+    if _is_deaf(await job.tools.driver.guest_state(job.instance.id)) or not await _press(job):
         return
-    try:
-        await driver.shutdown(instance_id)
-    except (HypervisorError, NativeCallTimeout) as exc:
-        log.info("a guest could not be asked to shut itself down", instance=instance_id, error=exc.message)
-        return
+    pressed = clock.monotonic()
     while clock.monotonic() < deadline:
         await clock.sleep(POLL_S)
         if await is_off(job):
             return
+        if pressed + PRESS_AGAIN_S <= clock.monotonic() < deadline:
+            await _press(job)
+            pressed = clock.monotonic()
+
+
+async def _press(job: Job) -> bool:
+    """The power button, once; whether that could be done."""
+    try:
+        await job.tools.driver.shutdown(job.instance.id)
+    except (HypervisorError, NativeCallTimeout) as exc:
+        log.info("a guest could not be asked to shut itself down", instance=job.instance.id, error=exc.message)
+        return False
+    return True
 
 
 async def power_off(job: Job) -> None:
@@ -49,4 +64,8 @@ async def power_off(job: Job) -> None:
         await job.tools.driver.power_off(job.instance.id)
 
 
-STOP = Operation(Verb.STOP, (Step("shutdown", shut_down, interruptible=True), Step("power-off", power_off)))
+STOP = Operation(
+    Verb.STOP,
+    (Step("shutdown", shut_down, interruptible=True), Step("power-off", power_off)),
+    look=look.at_disks,
+)

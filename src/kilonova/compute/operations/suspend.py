@@ -5,6 +5,7 @@ Both last as long as that memory is large.  A delete need not wait for it: what 
 """
 
 from kilonova.compute.operation import Job, Operation, Step
+from kilonova.compute.operations import look
 from kilonova.compute.operations.create import plug_network
 from kilonova.objects.states import Verb
 from kilonova.virt.power import Suspension, able
@@ -18,7 +19,7 @@ async def restore(job: Job) -> None:
     await able(job.tools.driver, Suspension).resume(job.instance.id)
 
 
-SUSPEND = Operation(Verb.SUSPEND, (Step("save", save, interruptible=True),), needs=Suspension)
+SUSPEND = Operation(Verb.SUSPEND, (Step("save", save, interruptible=True),), needs=Suspension, look=look.at_disks)
 RESUME = Operation(
     Verb.RESUME, (Step("network", plug_network), Step("restore", restore, interruptible=True)), needs=Suspension
 )

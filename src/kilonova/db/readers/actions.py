@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading actions and their events."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import sqlalchemy as sa
+import structlog
 
 from kilonova.base.errors import NotFound
 from kilonova.db import rows
-from kilonova.db.schema import action_events, actions
+from kilonova.db.schema import action_events, actions, instances
 from kilonova.objects.action import IMAGE, Action, ActionEvent
 from kilonova.objects.ids import ActionId, HostName, ImageId, InstanceId
-from kilonova.objects.states import VERBS, ActionState
+from kilonova.objects.states import VERBS, ActionState, Verb
+
+log = structlog.get_logger(__name__)
 
 # Made once: building a statement costs more than running it.
 _OF_ID = sa.select(actions).where(actions.c.id == sa.bindparam("of_id"))
@@ -23,6 +29,13 @@ def of_instance(connection: sa.Connection, instance_id: InstanceId) -> list[Acti
     """All actions of an instance, newest first."""
     query = sa.select(actions).where(actions.c.instance_id == instance_id)
     query = query.order_by(actions.c.started_at.desc(), actions.c.id.desc())
+    return [rows.action_from(row) for row in connection.execute(query).mappings()]
+
+
+def newest_of_instance(connection: sa.Connection, instance_id: InstanceId, count: int) -> list[Action]:
+    """The newest few actions of an instance, the newest first."""
+    query = sa.select(actions).where(actions.c.instance_id == instance_id)
+    query = query.order_by(actions.c.started_at.desc(), actions.c.id.desc()).limit(count)
     return [rows.action_from(row) for row in connection.execute(query).mappings()]
 
 
@@ -65,7 +78,7 @@ def open_of_instance(connection: sa.Connection, instance_id: InstanceId) -> list
 def open_of_host(connection: sa.Connection, host: HostName) -> list[Action]:
     """Open actions that a host must work on, oldest first."""
     query = sa.select(actions).where(actions.c.state == sa.literal_column("'open'"), actions.c.host == host)
-    return [rows.action_from(row) for row in connection.execute(query.order_by(actions.c.started_at)).mappings()]
+    return list(_readable(connection, query.order_by(actions.c.started_at)))
 
 
 def unplaced(connection: sa.Connection) -> list[ActionId]:
@@ -79,6 +92,36 @@ def unplaced(connection: sa.Connection) -> list[ActionId]:
 def all_open(connection: sa.Connection) -> list[Action]:
     """Every open action (for the watchdog: few, however many have ended)."""
     query = sa.select(actions).where(actions.c.state == sa.literal_column("'open'"))
+    return list(_readable(connection, query))
+
+
+def _readable(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[Action]:
+    """One that cannot be read (a newer version has recorded it) is said, and is left to that version."""
+    for row in connection.execute(query).mappings():
+        try:
+            yield rows.action_from(row)
+        except ValueError as exc:
+            log.error("an action in the database cannot be read", action=row["id"], error=str(exc))
+
+
+def deletes_of_living(connection: sa.Connection, host: HostName) -> list[Action]:
+    """Open deletes of instances of a host that are not marked deleted yet."""
+    query = sa.select(actions).join(instances, instances.c.id == actions.c.instance_id)
+    query = query.where(
+        actions.c.state == sa.literal_column("'open'"),
+        actions.c.host == host,
+        actions.c.verb == Verb.DELETE,
+        instances.c.deleted_at.is_(None),
+    )
+    return [rows.action_from(row) for row in connection.execute(query).mappings()]
+
+
+def abandoned(connection: sa.Connection, host: HostName) -> list[Action]:
+    """Actions of a host that were abandoned, of instances that are not deleted."""
+    query = sa.select(actions).join(instances, instances.c.id == actions.c.instance_id)
+    query = query.where(
+        actions.c.state == ActionState.ABANDONED, instances.c.host == host, instances.c.deleted_at.is_(None)
+    )
     return [rows.action_from(row) for row in connection.execute(query).mappings()]
 
 

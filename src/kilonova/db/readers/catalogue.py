@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading what servers are made from: flavors, images, key pairs."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from kilonova.base.errors import NotFound
 from kilonova.db import rows
-from kilonova.db.schema import flavor_access, flavors, images, keypairs
+from kilonova.db.schema import flavor_access, flavors, image_members, images, keypairs
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId, ImageId
-from kilonova.objects.image import Image
+from kilonova.objects.image import Image, ImageMember, MemberStatus
 from kilonova.objects.keypair import Keypair
 
 
@@ -49,12 +50,39 @@ def flavors_of_project(connection: sa.Connection, project_id: str) -> frozenset[
     return frozenset(connection.execute(query).scalars())
 
 
-def list_images(connection: sa.Connection, project_id: str, *, admin: bool = False) -> list[Image]:
-    """Images that a project may see, newest first: its own and public ones; all of them for an admin."""
-    query = sa.select(images).order_by(images.c.created_at.desc(), images.c.id.desc())
+ANY_STATUS = frozenset(MemberStatus)
+ACCEPTED = frozenset({MemberStatus.ACCEPTED})
+
+
+def list_images(
+    connection: sa.Connection,
+    project_id: str,
+    *,
+    admin: bool = False,
+    shared: Collection[MemberStatus] = ACCEPTED,
+    community: bool = False,
+) -> list[Image]:
+    """Images that a project's lists show, newest first: its own, public ones and those that are shared with it, if what
+    it says of them is one of `shared`; all of them for an admin.  Community images of others only with `community`.
+
+    Source: Image service API v2 reference, "List images".
+    """
+    table = images.c
+    shows = [table.owner == project_id, table.visibility == "public", _shared_with(project_id, shared)]
+    if community:
+        shows.append(table.visibility == "community")
+    query = sa.select(images).order_by(table.created_at.desc(), table.id.desc())
     if not admin:
-        query = query.where(sa.or_(images.c.owner == project_id, images.c.visibility == "public"))
+        query = query.where(sa.or_(*shows))
+    elif not community:
+        query = query.where(sa.or_(table.owner == project_id, table.visibility != "community"))
     return [rows.image_from(row) for row in connection.execute(query).mappings()]
+
+
+def _shared_with(project_id: str, statuses: Collection[MemberStatus]) -> sa.ColumnElement[bool]:
+    member = image_members.c
+    theirs = sa.select(member.image_id).where(member.project_id == project_id, member.status.in_(statuses))
+    return sa.and_(images.c.visibility == "shared", images.c.id.in_(theirs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +102,25 @@ def images_use(connection: sa.Connection, project_id: str) -> ImagesUse:
 
 
 def get_image(connection: sa.Connection, image_id: ImageId, project_id: str, *, admin: bool = False) -> Image:
-    """An image that the project may see.  Raises NotFound."""
-    row = connection.execute(sa.select(images).where(images.c.id == image_id)).mappings().first()
-    if row is None or not (admin or row["owner"] == project_id or row["visibility"] == "public"):
+    """An image that the project may see and use: by its id also one of the community, and one that is shared with it,
+    whatever it says of that.  Raises NotFound."""
+    query = sa.select(images).where(images.c.id == image_id)
+    if not admin:
+        open_to_all = images.c.visibility.in_(("public", "community"))
+        query = query.where(sa.or_(images.c.owner == project_id, open_to_all, _shared_with(project_id, ANY_STATUS)))
+    row = connection.execute(query).mappings().first()
+    if row is None:
         raise NotFound(f"Image {image_id} could not be found.", image_id=image_id)
     return rows.image_from(row)
+
+
+def image_members_of(connection: sa.Connection, image_id: ImageId) -> list[ImageMember]:
+    """The projects with which an image is shared, by id."""
+    query = sa.select(image_members).where(image_members.c.image_id == image_id).order_by(image_members.c.project_id)
+    return [
+        ImageMember(image_id, row.project_id, MemberStatus(row.status), row.created_at, row.updated_at)
+        for row in connection.execute(query)
+    ]
 
 
 def list_keypairs(connection: sa.Connection, user_id: str) -> list[Keypair]:

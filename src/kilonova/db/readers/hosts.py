@@ -6,6 +6,8 @@ The zone of a host is that of its aggregates; without one it is the zone that th
 
 from collections import defaultdict
 from dataclasses import replace
+from datetime import datetime
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -17,6 +19,22 @@ from kilonova.objects.service import ComputeNode, Service
 
 COMPUTE = "kilonova-compute"
 """The binary of hosts, as service lists show it."""
+
+
+class HostProcess(NamedTuple):
+    """The process that a host has, or had last: `epoch` counts them.
+
+    `state_id` and `started_s` are the process's own word (see rpcapi.host.RegisterHost), None before it gave one;
+    `left_at` is when it ended in order, None while it did not."""
+
+    epoch: int
+    process_id: str
+    boot_id: str
+    state_id: str | None
+    started_s: float | None
+    registered_at: datetime | None
+    left_at: datetime | None
+    up: bool
 
 
 def list_services(connection: sa.Connection, *, host: str | None = None, binary: str | None = None) -> list[Service]:
@@ -52,11 +70,32 @@ def get_service(connection: sa.Connection, service_id: str) -> Service:
     return _in_its_zone(rows.service_from(row), _zones(connection))
 
 
-def process_of(connection: sa.Connection, host: HostName) -> tuple[int, str, str] | None:
-    """Epoch, process id and boot id of a host's service; None for a host never seen."""
-    query = sa.select(services.c.epoch, services.c.process_id, services.c.boot_id)
-    row = connection.execute(query.where(services.c.host == host, services.c.binary == COMPUTE)).first()
-    return None if row is None else (row.epoch, row.process_id, row.boot_id)
+_PROCESS = sa.select(*(services.c[name] for name in HostProcess._fields)).where(
+    services.c.host == sa.bindparam("of_host"), services.c.binary == COMPUTE
+)
+
+
+def process_of(connection: sa.Connection, host: HostName) -> HostProcess | None:
+    """The process of a host's service; None for a host never seen."""
+    row = connection.execute(_PROCESS, {"of_host": host}).first()
+    return None if row is None else HostProcess(*row)
+
+
+_STATE = sa.select(services.c.up, services.c.forced_down).where(
+    services.c.host == sa.bindparam("of_host"), services.c.binary == COMPUTE
+)
+
+
+def is_up(connection: sa.Connection, host: HostName) -> bool:
+    """Whether a host is alive, and was not called down by an operator."""
+    row = connection.execute(_STATE, {"of_host": host}).first()
+    return row is not None and row.up and not row.forced_down
+
+
+def is_forced_down(connection: sa.Connection, host: HostName) -> bool:
+    """Whether an operator has called a host down."""
+    row = connection.execute(_STATE, {"of_host": host}).first()
+    return row is not None and row.forced_down
 
 
 def host_of_node(connection: sa.Connection, node_id: str) -> HostName | None:

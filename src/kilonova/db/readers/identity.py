@@ -9,17 +9,17 @@ from typing import Any
 import sqlalchemy as sa
 
 from kilonova.base.errors import NotFound
+from kilonova.db.readers.assignments import held, roles_of
 from kilonova.db.schema import (
     application_credentials,
     images,
     instances,
     projects,
     revoked_tokens,
-    role_assignments,
     server_groups,
     users,
 )
-from kilonova.objects.identity import ApplicationCredential, Assignment, Project, User
+from kilonova.objects.identity import DOMAIN_ID, SYSTEM_ID, ApplicationCredential, Project, Target, User
 
 NAMED = 5
 """How many of a project's things are named where they stand in the way."""
@@ -53,7 +53,13 @@ def find_project(
         projects.c.id == project_id if project_id is not None else projects.c.name == name
     )
     row = connection.execute(query).mappings().first()
-    return None if row is None else Project(**row)
+    return None if row is None else _project(row)
+
+
+def _project(row: Mapping[Any, Any]) -> Project:
+    values: dict[str, Any] = dict(row)
+    values["tags"] = tuple(values["tags"])
+    return Project(**values)
 
 
 def get_project(connection: sa.Connection, project_id: str) -> Project:
@@ -68,36 +74,10 @@ def list_projects(connection: sa.Connection, user_id: str | None = None) -> list
     """By name; with `user_id` those in which that user has a role."""
     query = sa.select(projects).order_by(projects.c.name)
     if user_id is not None:
-        theirs = sa.select(role_assignments.c.project_id).where(role_assignments.c.user_id == user_id)
+        has = held()
+        theirs = sa.select(has.c.target_id).where(has.c.user_id == user_id, has.c.target == Target.PROJECT)
         query = query.where(projects.c.id.in_(theirs))
-    return [Project(**row) for row in connection.execute(query).mappings()]
-
-
-def roles_of(connection: sa.Connection, user_id: str, project_id: str) -> tuple[str, ...]:
-    """Names of a user's roles in a project, sorted; empty: none."""
-    query = sa.select(role_assignments.c.role).where(
-        role_assignments.c.user_id == user_id, role_assignments.c.project_id == project_id
-    )
-    return tuple(row.role for row in connection.execute(query.order_by(role_assignments.c.role)))
-
-
-def list_assignments(connection: sa.Connection) -> list[tuple[Assignment, str, str]]:
-    """Every assignment with the names of its user and its project, by these."""
-    query = (
-        sa.select(role_assignments, users.c.name.label("user_name"), projects.c.name.label("project_name"))
-        .join(users, users.c.id == role_assignments.c.user_id)
-        .join(projects, projects.c.id == role_assignments.c.project_id)
-        .order_by(users.c.name, projects.c.name, role_assignments.c.role)
-    )
-    return [
-        (Assignment(row.user_id, row.project_id, row.role), row.user_name, row.project_name)
-        for row in connection.execute(query)
-    ]
-
-
-def assigned_roles(connection: sa.Connection) -> set[str]:
-    """Names of the roles that anybody has."""
-    return {row.role for row in connection.execute(sa.select(role_assignments.c.role).distinct())}
+    return [_project(row) for row in connection.execute(query).mappings()]
 
 
 def any_user(connection: sa.Connection) -> bool:
@@ -107,12 +87,13 @@ def any_user(connection: sa.Connection) -> bool:
 
 def has_administrator(connection: sa.Connection) -> bool:
     """Whether anybody can log in as an administrator: enabled, with a password, and with the role in an enabled
-    project."""
+    project, by himself or by a group."""
+    has = held()
     query = (
         sa.select(users.c.id)
-        .join(role_assignments, role_assignments.c.user_id == users.c.id)
-        .join(projects, projects.c.id == role_assignments.c.project_id)
-        .where(role_assignments.c.role == "admin", users.c.enabled, projects.c.enabled, users.c.password_hash != "")
+        .join(has, has.c.user_id == users.c.id)
+        .join(projects, sa.and_(has.c.target == Target.PROJECT, projects.c.id == has.c.target_id))
+        .where(has.c.role == "admin", users.c.enabled, projects.c.enabled, users.c.password_hash != "")
     )
     return connection.execute(query.limit(1)).first() is not None
 
@@ -165,10 +146,17 @@ class Standing:
 
 
 def standing(
-    connection: sa.Connection, user_id: str, project_id: str, credential_id: str | None, audit_id: str, now: datetime
+    connection: sa.Connection,
+    user_id: str,
+    project_id: str,
+    credential_id: str | None,
+    audit_id: str,
+    now: datetime,
+    scope: str = "",
 ) -> Standing | None:
-    """What holds of the token `audit_id` of a user in a project ("": unscoped).  None: nothing, because one of them is
-    gone or disabled, or the token was revoked."""
+    """What holds of the token `audit_id` of a user in a project; with the project "", of one whose `scope` is "domain"
+    or "system", or of an unscoped one.  None: nothing, because one of them is gone or disabled, or the token was
+    revoked."""
     user = find_user(connection, user_id=user_id)
     if user is None or not user.enabled:
         return None
@@ -179,10 +167,17 @@ def standing(
         credential = find_credential(connection, credential_id=credential_id)
         if credential is None or (credential.expires_at is not None and credential.expires_at <= now):
             return None
-    if not project_id:
+    if not project_id and not scope:
         return Standing(user.tokens_from, ())
-    project = find_project(connection, project_id=project_id)
-    roles = roles_of(connection, user_id, project_id)
-    if project is None or not project.enabled or not roles:
-        return None
-    return Standing(user.tokens_from, roles)
+    if project_id:
+        project = find_project(connection, project_id=project_id)
+        roles = roles_of(connection, user_id, project_id) if project is not None and project.enabled else ()
+    else:
+        roles = roles_beyond_projects(connection, user_id, scope)
+    return Standing(user.tokens_from, roles) if roles else None
+
+
+def roles_beyond_projects(connection: sa.Connection, user_id: str, scope: str) -> tuple[str, ...]:
+    """Names of a user's roles on the "domain" or on the "system"."""
+    target = Target(scope)
+    return roles_of(connection, user_id, SYSTEM_ID if target is Target.SYSTEM else DOMAIN_ID, target)

@@ -29,6 +29,13 @@ def get(connection: sa.Connection, instance_id: InstanceId, project_id: str | No
     return rows.instance_from(row)
 
 
+def get_known(connection: sa.Connection, instance_id: InstanceId) -> tuple[Instance, bool]:
+    """One instance, and whether it is deleted.  Raises NotFound for one that was never recorded."""
+    for found in get_all_known(connection, (instance_id,)):
+        return found
+    raise NotFound(f"Instance {instance_id} could not be found.", instance_id=instance_id)
+
+
 def owner(connection: sa.Connection, instance_id: InstanceId) -> str:
     """The project of an instance, deleted ones included (their actions can still be read).  Raises NotFound."""
     found = connection.execute(sa.select(instances.c.project_id).where(instances.c.id == instance_id)).scalar()
@@ -62,13 +69,18 @@ def shelved(connection: sa.Connection) -> list[Instance]:
     return [rows.instance_from(row) for row in connection.execute(query).mappings()]
 
 
-def to_run_on_host(connection: sa.Connection, host: HostName, vm_states: Collection[VmState]) -> list[Instance]:
-    """A host's instances that should run and are in one of these states, in the order in which they were made."""
+def to_run_on_host(
+    connection: sa.Connection, host: HostName, vm_states: Collection[VmState], only: InstanceId | None = None
+) -> list[Instance]:
+    """A host's instances (or this one of them) that should run and are in one of these states, in the order in which
+    they were made."""
     query = sa.select(instances).where(
         instances.c.host == host,
         instances.c.deleted_at.is_(None),
         instances.c.desired_power == PowerState.RUNNING,
         instances.c.vm_state.in_(vm_states),
     )
+    if only is not None:
+        query = query.where(instances.c.id == only)
     query = query.order_by(instances.c.created_at, instances.c.id)
     return [rows.instance_from(row) for row in connection.execute(query).mappings()]

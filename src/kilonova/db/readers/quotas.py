@@ -9,8 +9,14 @@ import sqlalchemy as sa
 from kilonova.db.schema import keypairs, quota_usages, quotas, server_groups
 from kilonova.objects.quota import Limits, Usage
 
-DEFAULT_CLASS = "class default"
-"""Stands for a project's id with the limits of all that have none of their own; no project can have it."""
+
+def class_key(name: str) -> str:
+    """What stands for a project's id with the limits of a quota class; no project can have it."""
+    return f"class {name}"
+
+
+DEFAULT_CLASS = class_key("default")
+"""The limits of all projects that have none of their own."""
 
 # Made once: building a statement costs more than running it.
 _LIMITS = sa.select(quotas.c.project_id, quotas.c.resource, quotas.c.hard_limit).where(
@@ -47,10 +53,16 @@ def limits(connection: sa.Connection, defaults: Limits, project_id: str) -> dict
     return {**defaults, **found[DEFAULT_CLASS], **found[project_id]}
 
 
+def class_limits(connection: sa.Connection, defaults: Limits, name: str) -> dict[str, int]:
+    """A limit for each resource: the class's own, or that of `defaults`."""
+    query = sa.select(quotas.c.resource, quotas.c.hard_limit).where(quotas.c.project_id == class_key(name))
+    return {**defaults, **{row.resource: row.hard_limit for row in connection.execute(query)}}
+
+
 def own_limits(connection: sa.Connection, resources: Collection[str]) -> list[tuple[str, str, int]]:
     """Project, resource and limit, by these, of every project that has a limit of its own of one of them."""
     query = sa.select(quotas.c.project_id, quotas.c.resource, quotas.c.hard_limit).where(
-        quotas.c.resource.in_(resources), quotas.c.project_id != DEFAULT_CLASS
+        quotas.c.resource.in_(resources), ~quotas.c.project_id.startswith("class ")
     )
     found = connection.execute(query.order_by(quotas.c.project_id, quotas.c.resource))
     return [(row.project_id, row.resource, row.hard_limit) for row in found]

@@ -221,6 +221,8 @@ def _sort_key(name: str) -> sa.ColumnElement[Any]:
     if name in ("image_id", "flavor_id"):
         return instances.c[name.removesuffix("_id")]["id"].as_string()
     column = instances.c[name]
+    if isinstance(column.type, sa.Boolean):  # it has no order that every database knows
+        return sa.cast(column, sa.Integer)
     if not column.nullable:
         return column
     return sa.func.coalesce(column, sa.literal(_NEVER if name.endswith("_at") else "", column.type))

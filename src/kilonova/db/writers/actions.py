@@ -41,6 +41,19 @@ def update(connection: sa.Connection, action_id: ActionId, now: datetime, **valu
     connection.execute(_OF_ID, {"of_id": action_id, "updated_at": now, **values})
 
 
+_COUNTED = sa.update(actions).where(actions.c.state == sa.literal_column("'open'"))
+
+
+def count_open(connection: sa.Connection, now: datetime) -> None:
+    """The time of every open action is counted up to now."""
+    connection.execute(_COUNTED.values(counted_at=now))
+
+
+def set_deadline(connection: sa.Connection, action_id: ActionId, deadline: datetime) -> None:
+    """Move a deadline.  The action does not count as changed: nothing happened to it."""
+    connection.execute(sa.update(actions).where(actions.c.id == action_id).values(deadline=deadline))
+
+
 def end(
     connection: sa.Connection, action_id: ActionId, now: datetime, state: ActionState, message: str | None = None
 ) -> None:

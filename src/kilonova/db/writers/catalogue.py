@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writing flavors, images and key pairs."""
+"""Writing flavors, images with whom they are shared, and key pairs."""
+
+from dataclasses import asdict
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from kilonova.base.errors import Conflict, NotFound
 from kilonova.db import rows
-from kilonova.db.schema import deleted_images, flavor_access, flavors, images, keypairs
+from kilonova.db.schema import deleted_images, flavor_access, flavors, image_members, images, keypairs
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId, ImageId
-from kilonova.objects.image import WITH_BYTES, Image
+from kilonova.objects.image import WITH_BYTES, Image, ImageMember
 from kilonova.objects.keypair import Keypair
 
 
@@ -88,4 +90,22 @@ def forget_image(connection: sa.Connection, image_id: ImageId) -> None:
     status = connection.execute(sa.select(images.c.status).where(images.c.id == image_id)).scalar()
     if status in WITH_BYTES:
         connection.execute(upsert(deleted_images).values(id=image_id).on_conflict_do_nothing())
+    connection.execute(sa.delete(image_members).where(image_members.c.image_id == image_id))
     connection.execute(sa.delete(images).where(images.c.id == image_id))
+
+
+def insert_member(connection: sa.Connection, member: ImageMember) -> None:
+    connection.execute(sa.insert(image_members).values(asdict(member)))
+
+
+def update_member(connection: sa.Connection, member: ImageMember) -> None:
+    values = {"status": member.status, "updated_at": member.updated_at}
+    connection.execute(sa.update(image_members).where(*_is(member.image_id, member.project_id)).values(values))
+
+
+def delete_member(connection: sa.Connection, image_id: ImageId, project_id: str) -> None:
+    connection.execute(sa.delete(image_members).where(*_is(image_id, project_id)))
+
+
+def _is(image_id: ImageId, project_id: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return (image_members.c.image_id == image_id, image_members.c.project_id == project_id)

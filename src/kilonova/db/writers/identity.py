@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writing users, projects, roles and application credentials."""
+"""Writing users, groups, projects, roles, application credentials, and what was added to the catalog."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -9,16 +10,32 @@ import sqlalchemy as sa
 
 from kilonova.db.schema import (
     application_credentials,
+    assignments,
+    catalog_entries,
     flavor_access,
+    group_members,
+    groups,
+    image_members,
     keypairs,
     projects,
     quota_usages,
     quotas,
     revoked_tokens,
-    role_assignments,
+    roles,
     users,
 )
-from kilonova.objects.identity import ApplicationCredential, Assignment, Project, User
+from kilonova.objects.identity import (
+    Actor,
+    ApplicationCredential,
+    Assignment,
+    CatalogEntry,
+    EntryKind,
+    Group,
+    Project,
+    Role,
+    Target,
+    User,
+)
 
 
 def insert_project(connection: sa.Connection, project: Project) -> None:
@@ -38,33 +55,94 @@ def update_project(connection: sa.Connection, project_id: str, **values: Any) ->
 
 
 def delete_user(connection: sa.Connection, user_id: str) -> None:
-    """With the roles, credentials and key pairs, which nobody else could use."""
-    for table in (role_assignments, application_credentials, keypairs):
+    """With the roles, credentials and key pairs, which nobody else could use, and out of all groups."""
+    for table in (group_members, application_credentials, keypairs):
         connection.execute(sa.delete(table).where(table.c.user_id == user_id))
+    _forget_actor(connection, Actor.USER, user_id)
     connection.execute(sa.delete(users).where(users.c.id == user_id))
 
 
 def delete_project(connection: sa.Connection, project_id: str) -> None:
-    """With what is said of it: roles, credentials, quotas, access to flavors."""
-    for table in (role_assignments, application_credentials, quotas, quota_usages, flavor_access):
+    """With what is said of it: roles, credentials, quotas, access to flavors and to others' images."""
+    for table in (application_credentials, quotas, quota_usages, flavor_access, image_members):
         connection.execute(sa.delete(table).where(table.c.project_id == project_id))
+    there = (assignments.c.target == Target.PROJECT, assignments.c.target_id == project_id)
+    connection.execute(sa.delete(assignments).where(*there))
     default_of = users.c.default_project_id == project_id
     connection.execute(sa.update(users).where(default_of).values(default_project_id=None))
     connection.execute(sa.delete(projects).where(projects.c.id == project_id))
 
 
+def insert_group(connection: sa.Connection, group: Group) -> None:
+    connection.execute(sa.insert(groups).values(asdict(group)))
+
+
+def update_group(connection: sa.Connection, group_id: str, **values: Any) -> None:
+    connection.execute(sa.update(groups).where(groups.c.id == group_id).values(**values))
+
+
+def delete_group(connection: sa.Connection, group_id: str) -> None:
+    """With its roles; its users stay."""
+    connection.execute(sa.delete(group_members).where(group_members.c.group_id == group_id))
+    _forget_actor(connection, Actor.GROUP, group_id)
+    connection.execute(sa.delete(groups).where(groups.c.id == group_id))
+
+
+def add_to_group(connection: sa.Connection, group_id: str, user_id: str) -> None:
+    """To who is in it already, nothing happens."""
+    both = (group_members.c.group_id == group_id, group_members.c.user_id == user_id)
+    if connection.execute(sa.select(group_members).where(*both)).first() is None:
+        connection.execute(sa.insert(group_members).values(group_id=group_id, user_id=user_id))
+
+
+def remove_from_group(connection: sa.Connection, group_id: str, user_id: str) -> None:
+    both = (group_members.c.group_id == group_id, group_members.c.user_id == user_id)
+    connection.execute(sa.delete(group_members).where(*both))
+
+
+def _forget_actor(connection: sa.Connection, actor: Actor, actor_id: str) -> None:
+    connection.execute(sa.delete(assignments).where(assignments.c.actor == actor, assignments.c.actor_id == actor_id))
+
+
+def insert_role(connection: sa.Connection, role: Role) -> None:
+    connection.execute(sa.insert(roles).values(asdict(role)))
+
+
+def update_role(connection: sa.Connection, role: Role, name: str, description: str | None) -> None:
+    """A new name goes wherever the role was given."""
+    connection.execute(sa.update(roles).where(roles.c.id == role.id).values(name=name, description=description))
+    if name != role.name:
+        connection.execute(sa.update(assignments).where(assignments.c.role == role.name).values(role=name))
+        _in_credentials(connection, role.name, (name,))
+
+
+def delete_role(connection: sa.Connection, role: Role) -> None:
+    """Whoever had it has it no longer."""
+    connection.execute(sa.delete(assignments).where(assignments.c.role == role.name))
+    _in_credentials(connection, role.name, ())
+    connection.execute(sa.delete(roles).where(roles.c.id == role.id))
+
+
+def _in_credentials(connection: sa.Connection, name: str, becomes: tuple[str, ...]) -> None:
+    table = application_credentials
+    for row in connection.execute(sa.select(table.c.id, table.c.roles)).all():
+        if name in row.roles:
+            kept = sorted({*(role for role in row.roles if role != name), *becomes})
+            connection.execute(sa.update(table).where(table.c.id == row.id).values(roles=kept))
+
+
 def assign_role(connection: sa.Connection, assignment: Assignment) -> None:
     """Give the role; to who has it already, nothing happens."""
-    if connection.execute(sa.select(role_assignments).where(_is(assignment))).first() is None:
-        connection.execute(sa.insert(role_assignments).values(asdict(assignment)))
+    if connection.execute(sa.select(assignments).where(_is(assignment))).first() is None:
+        connection.execute(sa.insert(assignments).values(asdict(assignment)))
 
 
 def remove_role(connection: sa.Connection, assignment: Assignment) -> None:
-    connection.execute(sa.delete(role_assignments).where(_is(assignment)))
+    connection.execute(sa.delete(assignments).where(_is(assignment)))
 
 
 def _is(assignment: Assignment) -> sa.ColumnElement[bool]:
-    return sa.and_(*(role_assignments.c[name] == value for name, value in asdict(assignment).items()))
+    return sa.and_(*(assignments.c[name] == value for name, value in asdict(assignment).items()))
 
 
 def insert_credential(connection: sa.Connection, credential: ApplicationCredential) -> None:
@@ -75,6 +153,21 @@ def insert_credential(connection: sa.Connection, credential: ApplicationCredenti
 
 def delete_credential(connection: sa.Connection, credential_id: str) -> None:
     connection.execute(sa.delete(application_credentials).where(application_credentials.c.id == credential_id))
+
+
+def put_entry(connection: sa.Connection, entry: CatalogEntry) -> None:
+    """New, or in place of the one of its id."""
+    values: Mapping[str, Any] = asdict(entry)
+    connection.execute(sa.delete(catalog_entries).where(_entry(entry.kind, entry.id)))
+    connection.execute(sa.insert(catalog_entries).values(values))
+
+
+def delete_entry(connection: sa.Connection, kind: EntryKind, entry_id: str) -> None:
+    connection.execute(sa.delete(catalog_entries).where(_entry(kind, entry_id)))
+
+
+def _entry(kind: EntryKind, entry_id: str) -> sa.ColumnElement[bool]:
+    return sa.and_(catalog_entries.c.kind == kind, catalog_entries.c.id == entry_id)
 
 
 def revoke_token(connection: sa.Connection, audit_id: str, expires_at: datetime, now: datetime) -> None:

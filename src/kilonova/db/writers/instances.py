@@ -10,14 +10,20 @@ from typing import Any
 import sqlalchemy as sa
 
 from kilonova.db import rows
-from kilonova.db.schema import addresses, instances
-from kilonova.networks.addresses import LOOPBACK_FIRST, LOOPBACK_LAST, loopback_of
+from kilonova.db.readers import addresses as read_addresses
+from kilonova.db.readers.addresses import ANY_HOST
+from kilonova.db.schema import addresses, instances, project_numbers
+from kilonova.networks.addresses import (
+    LOOPBACK_FIRST,
+    LOOPBACK_LAST,
+    PROJECT_LAST,
+    UNDIVIDED,
+    loopback_of,
+    project_number,
+)
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import HostNetwork
-
-ANY_HOST = HostName("")
-"""Who holds the addresses of a network that is one wire for all hosts."""
 
 FLOATING = "/loopback"
 """Stands for a network's name with addresses of the host's own; no network can have it."""
@@ -73,6 +79,34 @@ def take_loopback(connection: sa.Connection, host: HostName, instance_id: Instan
         value = LOOPBACK_FIRST if value == LOOPBACK_LAST else value + 1
     _hold(connection, host, FLOATING, value, instance_id)
     return str(ip_address(value))
+
+
+def take_wanted(
+    connection: sa.Connection, host: HostName, network: HostNetwork, instance_id: InstanceId, wanted: str
+) -> bool:
+    """Give an instance this address of the host's network; False when another holds it, or guests cannot have it."""
+    holder = ANY_HOST if network.shared else host
+    value = int(ip_address(wanted))
+    first, last = network.bounds
+    if not first <= value <= last or read_addresses.holders(connection, network.name, value, (holder,)):
+        return False
+    _hold(connection, holder, network.name, value, instance_id)
+    return True
+
+
+def number_project(connection: sa.Connection, project_id: str) -> int | None:
+    """The number of a project, which no other has; None when all are taken.  It keeps the one that it gets first."""
+    known = sa.select(project_numbers.c.number).where(project_numbers.c.project_id == project_id)
+    found: int | None = connection.execute(known).scalar()
+    if found is not None:
+        return found
+    taken = {row.number for row in connection.execute(sa.select(project_numbers.c.number))} | {UNDIVIDED}
+    start = project_number(project_id)
+    for number in (*range(start, PROJECT_LAST + 1), *range(start)):
+        if number not in taken:
+            connection.execute(sa.insert(project_numbers).values(project_id=project_id, number=number))
+            return number
+    return None
 
 
 def _hold(connection: sa.Connection, host: HostName, network: str, value: int, instance_id: InstanceId) -> None:

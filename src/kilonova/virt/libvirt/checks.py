@@ -11,6 +11,7 @@ from pathlib import Path
 import libvirt
 import structlog
 
+from kilonova.base.files import make_directory
 from kilonova.virt.libvirt import domain_xml
 
 log = structlog.get_logger(__name__)
@@ -130,7 +131,7 @@ def read_verdict(state_path: Path) -> Verdict | None:
 
 def write_verdict(state_path: Path, verdict: Verdict) -> None:
     """Keep the verdict; whole or not at all."""
-    state_path.mkdir(mode=0o711, parents=True, exist_ok=True)
+    make_directory(state_path)
     unfinished = state_path / f"{VERDICT_FILE}.unfinished"
     unfinished.write_text(json.dumps(asdict(verdict), indent=1), encoding="utf-8")
     unfinished.rename(state_path / VERDICT_FILE)

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from kilonova.base.errors import HypervisorError
+from kilonova.base.files import open_plain
 
 if TYPE_CHECKING:
     from pycdlib import PyCdlib
@@ -58,24 +59,25 @@ def contents(path: Path) -> dict[str, bytes] | None:
     import pycdlib
     from pycdlib.pycdlibexception import PyCdlibException
 
-    iso = pycdlib.PyCdlib()
     try:
-        iso.open(str(path))
+        with open_plain(path) as file:
+            iso = pycdlib.PyCdlib()
+            iso.open_fp(file)
+            return _read(iso)
     except (OSError, PyCdlibException):
         return None
-    try:
-        found: dict[str, bytes] = {}
-        for folder, _, names in iso.walk(joliet_path="/"):
-            for name in names:
-                inside = str(PurePosixPath(folder) / name)
-                buffer = io.BytesIO()
-                iso.get_file_from_iso_fp(buffer, joliet_path=inside)
-                found[inside.lstrip("/")] = buffer.getvalue()
-        return found
-    except PyCdlibException:
-        return None
-    finally:
-        iso.close()
+
+
+def _read(iso: "PyCdlib") -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    for folder, _, names in iso.walk(joliet_path="/"):
+        for name in names:
+            inside = str(PurePosixPath(folder) / name)
+            buffer = io.BytesIO()
+            iso.get_file_from_iso_fp(buffer, joliet_path=inside)
+            found[inside.lstrip("/")] = buffer.getvalue()
+    iso.close()
+    return found
 
 
 def _inside(name: str) -> PurePosixPath:

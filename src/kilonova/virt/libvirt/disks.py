@@ -4,7 +4,6 @@
 Functions that touch the file system block; `Disks` runs them in a worker.
 """
 
-import contextlib
 import os
 import shutil
 from collections.abc import Callable
@@ -14,10 +13,13 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from kilonova.base.errors import HypervisorError, HypervisorUnavailable
+from kilonova.base.files import fsync_directory, make_directory, make_file, open_plain
 from kilonova.base.threads import Workers
-from kilonova.base.tools import run_limited
+from kilonova.base.tools import Files, run_limited
 from kilonova.objects.ids import InstanceId
 from kilonova.virt.driver import BaseImage
+from kilonova.virt.libvirt.chains import Chains, Records, check_base
+from kilonova.virt.libvirt.layer import Layer
 
 T = TypeVar("T")
 
@@ -58,10 +60,12 @@ def owner_of_files(uri: str) -> Owner | None:
 
 
 class Disks:
-    """The directories of guests under `root` (`instances_path`)."""
+    """The directories of guests under `root` (`instances_path`).  `records` is a directory of our own."""
 
-    def __init__(self, root: Path, uri: str, workers: Workers) -> None:
+    def __init__(self, root: Path, uri: str, workers: Workers, records: Path) -> None:
         self.root, self._uri, self._workers = root, uri, workers
+        self._records = Records(records)
+        self.chains = Chains(self._records, root / "_base")
 
     def directory(self, instance_id: InstanceId) -> Path:
         return self.root / instance_id
@@ -107,44 +111,51 @@ class Disks:
         """`disk` is a fresh overlay on `base` of at least `disk_gib`.  It takes the name, and the place of what had it,
         at one moment."""
         size = max(disk_gib * GIB, base.virtual_size)
-        unfinished = disk.with_name(f"{disk.name}.unfinished")
-        await self.blocking(instance_id, self._prepare, instance_id, unfinished)
+        unfinished, layer = disk.with_name(f"{disk.name}.unfinished"), Layer(str(base.path), base.disk_format)
+        await self.blocking(instance_id, self._prepare, instance_id, unfinished, layer)
         await create_overlay(unfinished, base, size)
-        await self.blocking(instance_id, self.publish, unfinished, disk)
+        await self.blocking(instance_id, self._take_place, instance_id, unfinished, disk, layer)
 
-    def _prepare(self, instance_id: InstanceId, unfinished: Path) -> None:
-        self._make_directory(instance_id)
-        unfinished.unlink(missing_ok=True)
+    def _prepare(self, instance_id: InstanceId, unfinished: Path, base: Layer) -> None:
+        check_base(base)
+        self.make_directory(instance_id)
+        make_file(unfinished)
 
-    def _make_directory(self, instance_id: InstanceId) -> None:
+    def _take_place(self, instance_id: InstanceId, unfinished: Path, disk: Path, base: Layer) -> None:
+        """Between the two records the disk is the old one or the new one."""
+        old = self._records.bases(instance_id, disk.name) if disk.exists() else ()
+        self._records.expect(instance_id, disk.name, [base, *old])
+        self.publish(unfinished, disk)
+        self._records.expect(instance_id, disk.name, [base])
+
+    def make_directory(self, instance_id: InstanceId) -> Path:
+        """The guest's directory, which QEMU's user can pass through, whatever the umask.  Blocks."""
         owner = owner_of_files(self._uri)
-        self.root.mkdir(mode=0o711, parents=True, exist_ok=True)
+        make_directory(self.root)
         directory = self.directory(instance_id)
-        with contextlib.suppress(FileExistsError):
-            directory.mkdir(mode=0o711)
+        if make_directory(directory):
             if owner is not None:
                 os.chown(directory, owner.uid, owner.gid)
             fsync_directory(self.root)
+        return directory
 
     def write_config_drive(self, instance_id: InstanceId, iso: bytes) -> None:
         """The config drive is `iso`.  Blocks."""
-        self._make_directory(instance_id)
+        self.make_directory(instance_id)
         path = self.config_drive(instance_id)
         unfinished = path.with_name("disk.config.unfinished")
+        make_file(unfinished)
         unfinished.write_bytes(iso)
         self.publish(unfinished, path)
 
     def publish(self, unfinished: Path, path: Path) -> None:
         """Give a whole file its name: owner, contents on stable storage, rename, directory on stable storage."""
         owner = owner_of_files(self._uri)
-        handle = os.open(unfinished, os.O_RDONLY)
-        try:
+        with open_plain(unfinished) as file:
             if owner is not None:
-                os.fchown(handle, owner.uid, owner.gid)
-            os.fchmod(handle, 0o600)
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+                os.fchown(file.fileno(), owner.uid, owner.gid)
+            os.fchmod(file.fileno(), 0o600)
+            os.fsync(file.fileno())
         unfinished.rename(path)
         fsync_directory(path.parent)
 
@@ -157,7 +168,10 @@ class Disks:
         await self.blocking(instance_id, self._remove, instance_id)
 
     def _remove(self, instance_id: InstanceId) -> None:
-        directory = self.directory(instance_id)
+        self._remove_directory(self.directory(instance_id))
+        self._records.forget(instance_id)
+
+    def _remove_directory(self, directory: Path) -> None:
         try:
             shutil.rmtree(directory)
         except FileNotFoundError:
@@ -201,38 +215,18 @@ def disk_short(free: int, watermark: int, root: Path) -> str:
 
 
 def _tail(path: Path, max_bytes: int) -> bytes:
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - max_bytes))
         return file.read(max_bytes)
 
 
-def fsync_directory(path: Path) -> None:
-    """Entries of the directory are on stable storage."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 async def create_overlay(path: Path, base: BaseImage, size: int) -> None:
-    """`qemu-img create` of an overlay of `size` bytes on `base`, under limits of memory and processor time.
+    """`qemu-img create` of an overlay of `size` bytes on `base` in the file `path`, which is there and empty.
 
-    The base's format is told, never guessed.  Raises HypervisorError with the tool's own words; the file may be there
-    half made then.
+    The base's format is told, and the base not opened.  Raises HypervisorError with the tool's own words; the file may
+    be half made then.
     """
-    argv = [
-        "qemu-img",
-        "create",
-        "-q",
-        "-f",
-        "qcow2",
-        "-F",
-        base.disk_format,
-        "-b",
-        str(base.path),
-        str(path),
-        str(size),
-    ]
-    await run_limited(argv, limit_s=QEMU_IMG_LIMIT_S)
+    argv = ["qemu-img", "create", "-q", "-f", "qcow2", "-u", "-F", base.disk_format, "-b", str(base.path)]
+    argv += [str(path), str(size)]
+    await run_limited(argv, limit_s=QEMU_IMG_LIMIT_S, files=Files(writes=[str(path)]))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Domain and network XML as values: frozen dataclasses that render themselves, in a declared order.
+"""Domain XML as values: frozen dataclasses that render themselves, in a declared order.
 
 Pure: nothing here calls libvirt or looks at the host.  Sizes are in MiB.
 """
@@ -7,6 +7,8 @@ Pure: nothing here calls libvirt or looks at the host.  Sizes are in MiB.
 from dataclasses import dataclass
 
 from lxml import etree
+
+from kilonova.virt.libvirt.layer import Layer, backing_store
 
 Element = etree._Element  # pyright: ignore[reportPrivateUsage] - lxml gives the type no public name
 
@@ -76,12 +78,14 @@ class Cpu:
 @dataclass(frozen=True, slots=True)
 class Disk:
     """A virtio disk in a file.  Writeback with the guest's flushes passed on is as safe as a real disk's own cache, and
-    needs no O_DIRECT of the file system."""
+    needs no O_DIRECT of the file system.  `backing` is what lies below it, the uppermost first, to the chain's end: the
+    hypervisor looks into no header for more."""
 
     path: str
     target: str
     format: str
     read_only: bool = False
+    backing: tuple[Layer, ...] = ()
 
     def render(self, parent: Element) -> None:
         disk = _element(parent, "disk", type="file", device="disk")
@@ -89,6 +93,7 @@ class Disk:
         if not self.read_only:
             driver.set("discard", "unmap")
         _element(disk, "source", file=self.path)
+        disk.append(backing_store(self.backing))
         _element(disk, "target", dev=self.target, bus="virtio")
         if self.read_only:
             _element(disk, "readonly")
@@ -96,15 +101,15 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class TrafficFilter:
-    """A filter of libvirt's by its name: with clean-traffic a guest sends from no MAC but its own and from no address
-    but this."""
+    """A filter of libvirt's by its name, with the values of its variables (see `filters`)."""
 
     name: str
-    address: str
+    parameters: tuple[tuple[str, str], ...] = ()
 
     def render(self, nic: Element) -> None:
         box = _element(nic, "filterref", filter=self.name)
-        _element(box, "parameter", name="IP", value=self.address)
+        for name, value in self.parameters:
+            _element(box, "parameter", name=name, value=value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,98 +251,7 @@ class Domain:
         _element(rng, "backend", "/dev/urandom", model="random")
 
 
-@dataclass(frozen=True, slots=True)
-class DhcpHost:
-    """A static lease: dnsmasq hands it out at once, without probing first.  `name` may be empty; libvirt takes each
-    name once."""
-
-    mac: str
-    address: str
-    name: str = ""
-
-    def element(self) -> Element:
-        made = etree.Element("host", {"mac": self.mac})
-        if self.name:
-            made.set("name", self.name)
-        made.set("ip", self.address)
-        return made
-
-    def xml(self) -> str:
-        """The document of a network update."""
-        return etree.tostring(self.element(), encoding="unicode")
-
-
-@dataclass(frozen=True, slots=True)
-class NatNetwork:
-    """A libvirt network behind NAT.  No range of dynamic leases: only guests that we know get an address.
-
-    `reserved` is a lease for nobody: with the first host of an empty list, and with the last one that goes, libvirt
-    restarts dnsmasq, which takes two seconds.
-    """
-
-    name: str
-    bridge: str
-    gateway: str
-    netmask: str
-    reserved: DhcpHost
-    mtu: int = 1500
-    dns: tuple[str, ...] = ()
-    hosts: tuple[DhcpHost, ...] = ()
-
-    def xml(self) -> str:
-        """The document, as text."""
-        root = etree.Element("network")
-        _element(root, "name", self.name)
-        _element(root, "forward", mode="nat")
-        # The bridge forwards at once: no spanning tree, no listening delay before the first lease.
-        _element(root, "bridge", name=self.bridge, stp="off", delay=0)
-        _element(root, "mtu", size=self.mtu)
-        if self.dns:
-            dns = _element(root, "dns")
-            for server in self.dns:
-                _element(dns, "forwarder", addr=server)
-        ip = _element(root, "ip", address=self.gateway, netmask=self.netmask)
-        dhcp = _element(ip, "dhcp")
-        for host in (self.reserved, *self.hosts):
-            dhcp.append(host.element())
-        return etree.tostring(root, pretty_print=True, encoding="unicode")
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkFacts:
-    """What we need to know of an existing network."""
-
-    gateway: str
-    netmask: str
-    bridge: str
-    hosts: tuple[DhcpHost, ...] = ()
-
-
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True)
-
-
-def parse_network(text: str) -> NetworkFacts | None:
-    """The facts of a network document of libvirt's; None when it has no IPv4 address."""
-    root = etree.fromstring(text, _PARSER)
-    ip = root.find("ip")
-    bridge = root.find("bridge")
-    if ip is None or ip.get("address") is None:
-        return None
-    hosts = tuple(
-        DhcpHost(mac=host.get("mac", ""), address=host.get("ip", ""), name=host.get("name", ""))
-        for host in root.iterfind("ip/dhcp/host")
-    )
-    return NetworkFacts(
-        gateway=ip.get("address", ""),
-        netmask=ip.get("netmask", ""),
-        bridge=bridge.get("name", "") if bridge is not None else "",
-        hosts=hosts,
-    )
-
-
-def interface_type(text: str) -> str:
-    """The type of an interface of the host's, of its document."""
-    return etree.fromstring(text, _PARSER).get("type", "")
 
 
 def domain_kind(text: str) -> str:

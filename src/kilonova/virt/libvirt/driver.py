@@ -30,6 +30,7 @@ from kilonova.virt.libvirt.disks import GIB, Disks, disk_short
 from kilonova.virt.libvirt.domain_xml import Cpu, Domain, Metadata
 from kilonova.virt.libvirt.guest import Ownership
 from kilonova.virt.libvirt.inheritance import Inheritance
+from kilonova.virt.libvirt.leases import Leases
 from kilonova.virt.libvirt.opening import Registrar
 from kilonova.virt.libvirt.pulse import Pulses
 from kilonova.virt.libvirt.resizing import LibvirtResizing
@@ -69,11 +70,18 @@ class LibvirtDriver(power.MemoryDisksFigures, LibvirtResizing):
         )
         self._files = DaemonWorkers("files", 2)
         self._inheritance = Inheritance(settings.default.state_path)
-        self._disks = Disks(settings.default.instances_path, self.connection.uri, self._files)
-        self.snapshots = Snapshots(self._change, self._disks, self._files, virtapi.clock, self._watermark)
+        default = settings.default
+        records = default.state_path / "chains"
+        self._disks = Disks(default.instances_path, self.connection.uri, self._files, records)
+        self.snapshots = Snapshots(
+            self._change, self.active_root, self._disks, self._files, virtapi.clock, self._watermark
+        )
         self._virt_type = checks.VirtType(settings.default.state_path)
         self._backend = network.backend_of(settings.network.backend, self.connection.uri)
         self._networks: network.Found | None = None
+        self._warned_of: network.Found | None = None
+        nat = settings.network.name if self._backend == "nat" else ""
+        self._leases = Leases(nat, self._settling, virtapi.clock)
         self._known: dict[InstanceId, Ownership] = {}
         self._all_known = False
         self._destroying: set[InstanceId] = set()
@@ -169,8 +177,11 @@ class LibvirtDriver(power.MemoryDisksFigures, LibvirtResizing):
             found = await self._control("network", look)
             if not found.networks:  # one may be made meanwhile
                 return found
-            if not found.filter and any(one.backend != "user" for one in found.networks):
-                log.warning("guests can send from addresses that are not theirs: libvirt has no such filter here")
+            if found != self._warned_of:
+                network.warn(found)
+                self._warned_of = found
+            if not self.read_only:
+                await self._leases.sweep()
             self._networks = found
         return self._networks
 
@@ -277,23 +288,17 @@ class LibvirtDriver(power.MemoryDisksFigures, LibvirtResizing):
     async def ensure_network(self, instance: Instance) -> None:
         self.refuse_if_read_only("ensure_network")
         await self._control("network", partial(network.plug, instance=instance, found=await self._found()))
+        await self._leases.free(instance)
 
     async def remove_network(self, instance: Instance) -> None:
         self.refuse_if_read_only("remove_network")
-        if self._backend == "nat":
-            for address in instance.addresses:
-                await self._control(
-                    "network", partial(network.release, name=self.settings.network.name, mac=address.mac)
-                )
+        await self._leases.give_back(instance)
 
     # -- domains -----------------------------------------------------------------------------------------------------
 
     async def define(self, instance: Instance) -> None:
-        domain = await self._domain(instance)
-        owner = await self._change(
-            "define", instance.id, partial(guest.define, instance_id=instance.id, render=partial(_render, domain))
-        )
-        self._known[instance.id] = owner
+        self.refuse_if_read_only("define")
+        self._known[instance.id] = await self.define_as_it_is(await self._domain(instance))
 
     async def undefine(self, instance_id: InstanceId) -> None:
         await self._change("undefine", instance_id, partial(guest.undefine, instance_id=instance_id))
@@ -377,10 +382,6 @@ class LibvirtDriver(power.MemoryDisksFigures, LibvirtResizing):
             console_log=None if simulated else str(self._disks.console_log(instance.id)),
             agent_socket=None if agent is None else str(agent),
         )
-
-
-def _render(domain: Domain, mark: str | None) -> str:
-    return replace(domain, metadata=replace(domain.metadata, mark=mark)).xml()
 
 
 def _cpu(settings: Settings, kind: str) -> Cpu | None:

@@ -16,7 +16,8 @@ from kilonova.base.errors import GuestStuck, HypervisorError
 from kilonova.objects.guest import GuestState
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import PowerState
-from kilonova.virt.libvirt import domain_xml, states
+from kilonova.virt.libvirt import active, domain_xml, states
+from kilonova.virt.libvirt.active import Definition
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +183,23 @@ def _bulk(conn: libvirt.virConnect, only: list[InstanceId] | None) -> _Rows:
     return conn.domainListGetStats(domains, libvirt.VIR_DOMAIN_STATS_STATE, 0) if domains else []
 
 
-def define(conn: libvirt.virConnect, instance_id: InstanceId, render: Callable[[str | None], str]) -> Ownership:
-    """Define the domain persistently, with the schema checked.  `render` makes the document, given the mark to keep."""
+def definition(conn: libvirt.virConnect, instance_id: InstanceId) -> Definition | None:
+    """What libvirt has as the guest's name and disks; None when there is no domain.  HypervisorError when it is
+    somebody else's."""
+    return active.of(_ours(conn, instance_id))
+
+
+def define(
+    conn: libvirt.virConnect,
+    instance_id: InstanceId,
+    render: Callable[[str | None], str],
+    seen: Definition | None,
+) -> Ownership | None:
+    """Define the domain persistently, with the schema checked.  `render` makes the document, given the mark to keep,
+    of what was `seen` of the domain; None, and nothing is done, when it has changed since."""
     domain = _ours(conn, instance_id)
+    if active.of(domain) != seen:
+        return None
     mark = ownership(domain).mark if domain is not None else None
     conn.defineXMLFlags(render(mark), libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
     return Ownership(ours=True, mark=mark)

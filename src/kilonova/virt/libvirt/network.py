@@ -12,21 +12,18 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import libvirt
+import structlog
 
 from kilonova.base.errors import HypervisorError
 from kilonova.config.network import BridgeNetwork, NetworkSettings
 from kilonova.networks.addresses import USER_SUBNET, bridge_network, choose_subnet, host_network
 from kilonova.objects.instance import Address, Instance
 from kilonova.objects.service import HostNetwork
-from kilonova.virt.libvirt import domain_xml
-from kilonova.virt.libvirt.domain_xml import (
-    DhcpHost,
-    HostInterface,
-    NatNetwork,
-    NetworkFacts,
-    TrafficFilter,
-    UserInterface,
-)
+from kilonova.virt.libvirt import filters, network_xml, reservations
+from kilonova.virt.libvirt.domain_xml import HostInterface, UserInterface
+from kilonova.virt.libvirt.network_xml import DhcpHost, NatNetwork
+
+log = structlog.get_logger(__name__)
 
 ROUTES = Path("/proc/net/route")
 BRIDGE_NAME_MOST = 15
@@ -36,18 +33,14 @@ RESERVED_MAC = "02:00:00:00:00:01"
 """Locally administered, and outside of the range that guests' are made from."""
 
 
-FILTER = "clean-traffic"
-"""libvirt's own filter against false MACs and addresses; lets IPv4 and ARP pass and nothing else."""
-
-_NOT_THERE = frozenset({libvirt.VIR_ERR_NO_NWFILTER, libvirt.VIR_ERR_NO_SUPPORT})
-
-
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a host has: its networks, and the filter that guests on it get, empty where the daemon has none."""
+    """What a host has: its networks, whether what guests on them send is filtered, and whether the projects on its NAT
+    network are kept apart."""
 
     networks: tuple[HostNetwork, ...] = ()
-    filter: str = ""
+    filtered: bool = False
+    isolated: bool = True
 
     def of(self, address: Address) -> HostNetwork:
         """The network of an address.  Raises HypervisorError."""
@@ -99,19 +92,24 @@ def look(conn: libvirt.virConnect, settings: NetworkSettings, backend: str, *, r
         described = (find_nat if read_only else ensure_nat)(conn, settings)
         networks += [described] if described is not None else []
     networks += map(bridge_network, settings.bridges)
-    filtered = any(network.backend != "user" for network in networks) and has_filter(conn)
-    return Found(tuple(networks), FILTER if filtered else "")
+    filtered = any(network.backend != "user" for network in networks)
+    filtered = filtered and (filters.supported(conn) if read_only else filters.ensure(conn))
+    return Found(tuple(networks), filtered, settings.isolate_projects)
 
 
-def has_filter(conn: libvirt.virConnect) -> bool:
-    """Whether the daemon can keep guests from sending under others' addresses."""
-    try:
-        conn.nwfilterLookupByName(FILTER)
-    except libvirt.libvirtError as exc:
-        if exc.get_error_code() in _NOT_THERE:
-            return False
-        raise
-    return True
+def warn(found: Found) -> None:
+    """Say loudly what this host does not keep its guests from."""
+    backends = {network.backend for network in found.networks}
+    if "user" in backends:
+        log.warning(
+            "guests on the user-mode network reach what listens on this host's loopback, by the gateway's address",
+            networks=", ".join(network.name for network in found.networks if network.backend == "user"),
+        )
+    if backends != {"user"} and not found.filtered:
+        log.warning(
+            "guests can send from addresses that are not theirs, and projects are not kept apart: "
+            "this libvirt has no network filters"
+        )
 
 
 def missing_bridges(conn: libvirt.virConnect, networks: Iterable[HostNetwork | BridgeNetwork]) -> list[str]:
@@ -128,7 +126,7 @@ def missing_bridges(conn: libvirt.virConnect, networks: Iterable[HostNetwork | B
 def _kind_of_interface(conn: libvirt.virConnect, name: str) -> str | None:
     """The interface's type, empty when there is none; None where the daemon knows nothing of interfaces."""
     try:
-        return domain_xml.interface_type(conn.interfaceLookupByName(name).XMLDesc(0))
+        return network_xml.interface_type(conn.interfaceLookupByName(name).XMLDesc(0))
     except libvirt.libvirtError as exc:
         if exc.get_error_code() == libvirt.VIR_ERR_NO_INTERFACE:
             return ""
@@ -144,24 +142,27 @@ def plug(conn: libvirt.virConnect, instance: Instance, found: Found) -> None:
         raise HypervisorError(f"{missing[0]} Make it, or correct the configuration, and start again.")
     for network, address in zip(networks, instance.addresses, strict=True):
         if network.backend == "nat":
-            lease(conn, network.name, address, instance.hostname)
+            reservations.assign(conn, instance, address)
 
 
 def find_nat(conn: libvirt.virConnect, settings: NetworkSettings) -> HostNetwork | None:
     """Our NAT network as guests see it; None when it is not defined.  HypervisorError when it cannot serve guests."""
-    network = _lookup(conn, settings.name)
+    network = reservations.lookup(conn, settings.name)
     if network is None:
         return None
-    facts = domain_xml.parse_network(network.XMLDesc(0))
+    facts = network_xml.parse_network(network.XMLDesc(0))
     if facts is None:
         raise HypervisorError(f"The libvirt network {settings.name} has no IPv4 address and cannot serve guests.")
     cidr = str(ipaddress.ip_network(f"{facts.gateway}/{facts.netmask}", strict=False))
-    return host_network(settings.name, "nat", cidr, settings.dns)
+    described = host_network(settings.name, "nat", cidr, settings.dns)
+    if described.bounds[0] > described.bounds[1]:
+        raise HypervisorError(f"The libvirt network {settings.name} has no address for a guest: {cidr} is too small.")
+    return described
 
 
 def ensure_nat(conn: libvirt.virConnect, settings: NetworkSettings) -> HostNetwork | None:
     """Our NAT network is defined, starts with the host, and runs.  One that exists keeps its subnet."""
-    network = _lookup(conn, settings.name)
+    network = reservations.lookup(conn, settings.name)
     if network is None:
         network = conn.networkDefineXML(_document(settings, settings.cidr or _free_subnet()).xml())
     described = find_nat(conn, settings)
@@ -191,54 +192,6 @@ def _free_subnet() -> str:
     return cidr
 
 
-def _lookup(conn: libvirt.virConnect, name: str) -> libvirt.virNetwork | None:
-    try:
-        return conn.networkLookupByName(name)
-    except libvirt.libvirtError as exc:
-        if exc.get_error_code() == libvirt.VIR_ERR_NO_NETWORK:
-            return None
-        raise
-
-
-def lease(conn: libvirt.virConnect, name: str, address: Address, hostname: str) -> None:
-    """The network gives `address` to the guest with its MAC, and its host name where no other guest has that.  A stale
-    lease of either is replaced."""
-    network = _lookup(conn, name)
-    if network is None:
-        raise HypervisorError(f"The libvirt network {name} is not there.")
-    held = _hosts(network)
-    if any((host.mac, host.address) == (address.mac, address.address) for host in held):
-        return
-    stale = [host for host in held if host.mac == address.mac or host.address == address.address]
-    for host in stale:
-        _update(network, libvirt.VIR_NETWORK_UPDATE_COMMAND_DELETE, host)
-    free = all(host.name != hostname for host in held if host not in stale)
-    wanted = DhcpHost(mac=address.mac, address=address.address, name=hostname if free else "")
-    _update(network, libvirt.VIR_NETWORK_UPDATE_COMMAND_ADD_LAST, wanted)
-
-
-def release(conn: libvirt.virConnect, name: str, mac: str) -> None:
-    """The network keeps no lease for `mac`."""
-    network = _lookup(conn, name)
-    if network is None:
-        return
-    for host in _hosts(network):
-        if host.mac == mac:
-            _update(network, libvirt.VIR_NETWORK_UPDATE_COMMAND_DELETE, host)
-
-
-def _hosts(network: libvirt.virNetwork) -> tuple[DhcpHost, ...]:
-    facts: NetworkFacts | None = domain_xml.parse_network(network.XMLDesc(0))
-    return facts.hosts if facts is not None else ()
-
-
-def _update(network: libvirt.virNetwork, command: int, host: DhcpHost) -> None:
-    where = libvirt.VIR_NETWORK_UPDATE_AFFECT_CONFIG
-    if network.isActive():
-        where |= libvirt.VIR_NETWORK_UPDATE_AFFECT_LIVE
-    network.update(command, libvirt.VIR_NETWORK_SECTION_IP_DHCP_HOST, -1, host.xml(), where)
-
-
 def interfaces(instance: Instance, found: Found) -> tuple[HostInterface | UserInterface, ...]:
     """The guest's NICs, for its addresses on this host's networks.  Raises HypervisorError."""
     return tuple(_interface(instance, address, found) for address in instance.addresses)
@@ -248,7 +201,8 @@ def _interface(instance: Instance, address: Address, found: Found) -> HostInterf
     network = found.of(address)
     if network.backend != "user":
         kind, source = ("bridge", network.bridge) if network.bridge else ("network", network.name)
-        traffic = TrafficFilter(found.filter, address.address) if found.filter else None
+        isolated = found.isolated and network.backend == "nat"
+        traffic = filters.of_guest(address, network, isolated=isolated) if found.filtered else None
         return HostInterface(kind, source, address.mac, address.mtu, traffic)
     reachable = address.floating and network.ssh_port
     return UserInterface(

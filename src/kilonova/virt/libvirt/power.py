@@ -9,11 +9,12 @@ from kilonova.objects.guest import NOT_RESPONDING
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import PowerState
-from kilonova.virt.driver import BaseImage, ComputeDriver
+from kilonova.virt.driver import BaseImage
 from kilonova.virt.libvirt import diagnostics, memory
-from kilonova.virt.libvirt.connection import Hop, HypervisorConnection
+from kilonova.virt.libvirt.connection import Hop
 from kilonova.virt.libvirt.disks import Disks
 from kilonova.virt.libvirt.domain_xml import Disk
+from kilonova.virt.libvirt.guest_disks import GuestDisks
 from kilonova.virt.libvirt.settle import Settling
 
 MEMORY_LIMIT_S = 3600.0
@@ -25,13 +26,11 @@ POLL_S = 0.5
 DIAGNOSTICS_LIMIT_S = 8.0
 
 
-class MemoryDisksFigures(ComputeDriver):
+class MemoryDisksFigures(GuestDisks):
     """A part of the driver.  What lasts goes through the *jobs* lane, under keys of its own: pulling the plug is the
     cure for all of it, and does not wait behind it."""
 
-    connection: HypervisorConnection
     _settling: Settling
-    _disks: Disks
 
     def _refuse_if_read_only(self, name: str) -> None:
         if self.read_only:
@@ -70,11 +69,16 @@ class MemoryDisksFigures(ComputeDriver):
 
     # -- disks -------------------------------------------------------------------------------------------------------
 
+    async def check_disks(self, instance: Instance) -> None:
+        """See DiskChecks."""
+        wanted = await self._disks.blocking(instance.id, devices, self._disks, instance)
+        found = await self.definition(instance.id)
+        await self._disks.blocking(instance.id, self._disks.chains.followed, instance.id, wanted, found)
+
     async def make_rescue_disk(self, instance: Instance, base: BaseImage) -> None:
         """See RescueDisk."""
         self._refuse_if_read_only("make_rescue_disk")
-        if not await self._disks.blocking(instance.id, self._disks.root_disk(instance.id).exists):
-            raise HypervisorError(f"Guest {instance.id} has no disk of its own to be rescued.")
+        await self.active_root(instance.id)
         await self._disks.make_overlay(instance.id, self._disks.rescue_disk(instance.id), base)
 
     async def remove_rescue_disk(self, instance_id: InstanceId) -> None:
@@ -89,6 +93,7 @@ class MemoryDisksFigures(ComputeDriver):
             raise HypervisorError(f"Guest {instance.id} is not off: its disk is kept.")
         root = self._disks.root_disk(instance.id)
         await self._disks.make_overlay(instance.id, root, base, instance.flavor.disk_gib)
+        await self.forget_moved_root(instance.id)
 
     # -- figures -----------------------------------------------------------------------------------------------------
 

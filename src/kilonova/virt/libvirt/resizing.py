@@ -7,18 +7,20 @@ Where the file system can share blocks between files it costs nothing.
 
 import asyncio
 import contextlib
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from kilonova.base.errors import HypervisorError
-from kilonova.base.tools import run_limited
+from kilonova.base.files import fsync_directory, make_file
+from kilonova.base.tools import Files, run_limited
 from kilonova.config.default import watermark_bytes
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import PowerState
-from kilonova.virt.driver import ComputeDriver
-from kilonova.virt.libvirt.disks import GIB, QEMU_IMG_LIMIT_S, Disks, fsync_directory
+from kilonova.virt.libvirt import chains
+from kilonova.virt.libvirt.disks import GIB, QEMU_IMG_LIMIT_S, Disks
+from kilonova.virt.libvirt.domain_xml import Disk
+from kilonova.virt.libvirt.guest_disks import GuestDisks
 
 COPY_LIMIT_S = 3000
 """For a copy; below the deadline of a resize."""
@@ -53,7 +55,9 @@ class KeptDisks:
 
     async def _copy(self, instance_id: InstanceId, to: Path) -> None:
         disk = self._disks.root_disk(instance_id)
-        copy = partial(run_limited, limit_s=COPY_LIMIT_S, cpu_s=COPY_LIMIT_S)
+        files = Files([str(disk)], [str(to)])
+        copy = partial(run_limited, limit_s=COPY_LIMIT_S, cpu_s=COPY_LIMIT_S, files=files)
+        await self._disks.blocking(instance_id, make_file, to)
         try:
             await copy(["cp", "--reflink=always", "--", str(disk), str(to)])
         except HypervisorError:  # this file system copies block by block
@@ -69,18 +73,15 @@ class KeptDisks:
                 "free."
             )
 
-    async def size(self, instance_id: InstanceId) -> int:
-        """The root disk's, as its guest sees it; in bytes.  The guest may run."""
-        disk = str(self._disks.root_disk(instance_id))
-        told = await run_limited(
-            ["qemu-img", "info", "--force-share", "--output=json", "-f", "qcow2", disk], limit_s=QEMU_IMG_LIMIT_S
-        )
-        return int(json.loads(told)["virtual-size"])
+    async def size(self, instance_id: InstanceId, disk: Disk) -> int:
+        """As its guest, which may run, sees it; in bytes."""
+        return await self._disks.blocking(instance_id, chains.virtual_size, disk)
 
-    async def grow(self, instance_id: InstanceId, size: int) -> None:
+    async def grow(self, disk: Disk, size: int) -> None:
         """To `size` bytes; a guest that runs holds a lock on its disk."""
-        disk = str(self._disks.root_disk(instance_id))
-        await run_limited(["qemu-img", "resize", "-q", "-f", "qcow2", disk, str(size)], limit_s=QEMU_IMG_LIMIT_S)
+        argv = ["qemu-img", "resize", "-q", chains.options(disk), str(size)]
+        files = Files([layer.path for layer in disk.backing], [disk.path])
+        await run_limited(argv, limit_s=QEMU_IMG_LIMIT_S, files=files)
 
     async def restore(self, instance_id: InstanceId, tag: str) -> None:
         """In one rename."""
@@ -101,10 +102,9 @@ class KeptDisks:
             path.unlink(missing_ok=True)
 
 
-class LibvirtResizing(ComputeDriver):
-    """The libvirt driver's part in a resize.  See kilonova.virt.driver.Resizing."""
-
-    _disks: Disks
+class LibvirtResizing(GuestDisks):
+    """The libvirt driver's part in a resize.  See kilonova.virt.driver.Resizing.  What is copied, made larger or put
+    back is the disk that we made: one that other tools have moved is refused (DiskMoved)."""
 
     @property
     def _kept(self) -> KeptDisks:
@@ -114,18 +114,21 @@ class LibvirtResizing(ComputeDriver):
         self.refuse_if_read_only("keep_disk")
         if not await self._kept.is_kept(instance_id, tag):
             await self._require_off(instance_id)
+            await self.own_root(instance_id)
             await self._kept.keep(instance_id, tag)
 
     async def grow_disk(self, instance_id: InstanceId, disk_gib: int) -> None:
         self.refuse_if_read_only("grow_disk")
-        if await self._kept.size(instance_id) < disk_gib * GIB:
+        disk = await self.own_root(instance_id)
+        if await self._kept.size(instance_id, disk) < disk_gib * GIB:
             await self._require_off(instance_id)
-            await self._kept.grow(instance_id, disk_gib * GIB)
+            await self._kept.grow(disk, disk_gib * GIB)
 
     async def restore_disk(self, instance_id: InstanceId, tag: str) -> None:
         self.refuse_if_read_only("restore_disk")
         if await self._kept.is_kept(instance_id, tag):
             await self._require_off(instance_id)
+            await self.require_own_root(instance_id)
             await self._kept.restore(instance_id, tag)
 
     async def drop_kept_disk(self, instance_id: InstanceId) -> None:

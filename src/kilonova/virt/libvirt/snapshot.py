@@ -7,28 +7,30 @@ writes to is converted by qemu-img; that of a running guest is copied by its QEM
 
 import json
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 
 from kilonova.base.clock import Clock
-from kilonova.base.errors import HypervisorError
+from kilonova.base.errors import DiskUnusable, HypervisorError
+from kilonova.base.files import fsync_directory, make_file, open_plain
 from kilonova.base.threads import Workers
-from kilonova.base.tools import run_limited
+from kilonova.base.tools import Files, run_limited
 from kilonova.objects.ids import InstanceId
-from kilonova.virt.libvirt import snapshot_job
+from kilonova.virt.libvirt import chains, snapshot_job
 from kilonova.virt.libvirt.connection import Hop
-from kilonova.virt.libvirt.disks import QEMU_IMG_LIMIT_S, Disks, fsync_directory
+from kilonova.virt.libvirt.disks import QEMU_IMG_LIMIT_S, Disks
+from kilonova.virt.libvirt.domain_xml import Disk
 from kilonova.virt.libvirt.snapshot_job import Job
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-ROOT_DISK = "vda"
+
 PREFIX = "snapshot-"
 CHUNK_BYTES = 1 << 20
 POLL_FIRST_S = 0.1
@@ -36,8 +38,6 @@ POLL_MOST_S = 2.0
 ABORT_LIMIT_S = 30.0
 CPU_MOST_S = 3600
 """Of qemu-img, for one disk."""
-MEMORY_MOST_BYTES = 4 << 30
-"""Of addresses: on a slow disk qemu-img has many threads, each with a stack and an arena of its own."""
 
 
 class Change(Protocol):
@@ -48,13 +48,20 @@ class Change(Protocol):
 
 
 class Snapshots:
-    """See DiskSnapshots.  `watermark` says how many bytes must stay free of a file system of so many."""
+    """See DiskSnapshots.  `active` finds the disk that a guest writes to; `watermark` says how many bytes must stay
+    free of a file system of so many."""
 
     def __init__(
-        self, change: Change, disks: Disks, files: Workers, clock: Clock, watermark: Callable[[int], int]
+        self,
+        change: Change,
+        active: Callable[[InstanceId], Awaitable[Disk]],
+        disks: Disks,
+        files: Workers,
+        clock: Clock,
+        watermark: Callable[[int], int],
     ) -> None:
-        self._change, self._disks, self._files, self._clock = change, disks, files, clock
-        self._watermark = watermark
+        self._change, self._active, self._watermark = change, active, watermark
+        self._disks, self._files, self._clock = disks, files, clock
 
     async def take(self, instance_id: InstanceId, name: str, limit_s: float) -> None:
         if await self._files.run(self._path(instance_id, name).exists):
@@ -67,14 +74,14 @@ class Snapshots:
             raise HypervisorError(f"The disk of guest {instance_id} is being copied by somebody else.")
         if job is not Job.OURS:  # one at a time: what an earlier one has left is nobody's
             await self._disks.blocking(instance_id, _clear, path.parent)
-            await self._check_room(instance_id)
+            await self._check_room(instance_id, runs=job is not Job.OFF)
         if not await self._copied_by_qemu(instance_id, unfinished, job, end):
-            await self._disks.blocking(instance_id, _remove, unfinished)
+            await self._disks.blocking(instance_id, make_file, unfinished)
             await self._convert(instance_id, unfinished, end - self._clock.monotonic())
         await self._disks.blocking(instance_id, _publish, unfinished, path)
 
     async def read(self, instance_id: InstanceId, name: str) -> AsyncIterator[bytes]:
-        file = await self._disks.blocking(instance_id, _open, self._path(instance_id, name))
+        file = await self._disks.blocking(instance_id, open_plain, self._path(instance_id, name))
         try:
             while chunk := await self._disks.blocking(instance_id, file.read, CHUNK_BYTES):
                 yield chunk
@@ -101,7 +108,8 @@ class Snapshots:
             return False
         begun: snapshot_job.Begun | None = snapshot_job.Begun(thawed=False)
         if job is not Job.OURS:
-            begun = await self._hop(snapshot_job.begin, instance_id, disk=ROOT_DISK, path=str(unfinished))
+            root = str(self._disks.root_disk(instance_id))
+            begun = await self._hop(snapshot_job.begin, instance_id, root=root, path=str(unfinished))
         if begun is None:
             return False
         if not begun.thawed:  # by who died before he could, or by an agent that took its time
@@ -131,17 +139,26 @@ class Snapshots:
             await self._ended(instance_id, self._clock.monotonic() + ABORT_LIMIT_S)
 
     async def _convert(self, instance_id: InstanceId, unfinished: Path, limit_s: float) -> None:
-        """The formats are told, never guessed; what lies below the disk is named, with its format, in the disk."""
-        disk = str(self._disks.root_disk(instance_id))
-        argv = ["qemu-img", "convert", "-f", "qcow2", "-O", "qcow2", disk, str(unfinished)]
-        await run_limited(argv, limit_s=max(limit_s, 0), cpu_s=CPU_MOST_S, memory_bytes=MEMORY_MOST_BYTES)
+        """Every file of the disk is told, with its format: what the disk's own header says is not followed."""
+        disk = await self._active(instance_id)
+        argv = ["qemu-img", "convert", "-O", "qcow2", chains.options(disk), str(unfinished)]
+        files = Files(chains.files(disk), [str(unfinished)])
+        await run_limited(argv, limit_s=max(limit_s, 0), cpu_s=CPU_MOST_S, files=files)
 
-    async def _check_room(self, instance_id: InstanceId) -> None:
+    async def _check_room(self, instance_id: InstanceId, *, runs: bool) -> None:
         """Refuse what would fill the file system under every guest of this host: the copy, and the image, which may lie
-        on the same one."""
-        disk = str(self._disks.root_disk(instance_id))
-        argv = ["qemu-img", "measure", "-U", "--output", "json", "-f", "qcow2", "-O", "qcow2", disk]
-        needed = 2 * int(json.loads(await run_limited(argv, limit_s=QEMU_IMG_LIMIT_S))["required"])
+        on the same one.  What cannot be measured, and is copied by the guest's QEMU, is not kept from being saved: what
+        that has open may be the last copy."""
+        try:
+            disk = await self._active(instance_id)
+        except DiskUnusable as exc:
+            if not runs:
+                raise
+            log.warning("a disk that cannot be measured is copied", instance=instance_id, error=exc.message)
+            return
+        argv = ["qemu-img", "measure", "-U", "--output", "json", "-O", "qcow2", chains.options(disk)]
+        told = await run_limited(argv, limit_s=QEMU_IMG_LIMIT_S, files=Files(chains.files(disk)))
+        needed = 2 * int(json.loads(told)["required"])
         total, free = await self._disks.space()
         if free - needed < self._watermark(total):
             log.warning("there is no room for an image", guest=instance_id, needed_bytes=needed, free_bytes=free)
@@ -150,10 +167,6 @@ class Snapshots:
 
 def _unfinished(path: Path) -> Path:
     return path.with_name(f"{path.name}.unfinished")
-
-
-def _open(path: Path) -> BinaryIO:
-    return path.open("rb")
 
 
 def _clear(directory: Path) -> None:
@@ -167,10 +180,7 @@ def _remove(*paths: Path) -> None:
 
 def _publish(unfinished: Path, path: Path) -> None:
     """It may be QEMU's user's file: it is only read, and renamed in a directory of ours."""
-    handle = os.open(unfinished, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    with open_plain(unfinished) as file:
+        os.fsync(file.fileno())
     unfinished.rename(path)
     fsync_directory(path.parent)

@@ -13,9 +13,9 @@ from typing import Any, cast
 import libvirt
 from lxml import etree
 
-from kilonova.base.errors import HypervisorError
+from kilonova.base.errors import DiskMoved, HypervisorError
 from kilonova.objects.ids import InstanceId
-from kilonova.virt.libvirt import guest
+from kilonova.virt.libvirt import active, guest
 from kilonova.virt.libvirt.opening import failure_of
 
 AGENT_WAIT_S = 5
@@ -76,8 +76,8 @@ class Begun:
     thawed: bool
 
 
-def begin(conn: libvirt.virConnect, instance_id: InstanceId, disk: str, path: str) -> Begun | None:
-    """A job writes to `path`, where no file may be; None when the guest is off.
+def begin(conn: libvirt.virConnect, instance_id: InstanceId, root: str, path: str) -> Begun | None:
+    """A job writes the disk that lies on the file `root` to `path`, where no file may be; None when the guest is off.
 
     The guest's file systems are frozen meanwhile if its agent answers: the moment of the job is the moment in which it
     begins.
@@ -85,6 +85,10 @@ def begin(conn: libvirt.virConnect, instance_id: InstanceId, disk: str, path: st
     domain = _running(conn, instance_id)
     if domain is None:
         return None
+    found = active.of(domain)
+    disk = None if found is None else found.target_of(root)
+    if disk is None:
+        raise DiskMoved(f"Guest {instance_id} has no disk that lies on its own: it cannot be copied.", path=root)
     frozen = _freeze(domain)
     try:
         domain.backupBegin(document(disk, path), None, 0)  # pyright: ignore[reportArgumentType] - it takes None

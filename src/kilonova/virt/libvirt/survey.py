@@ -7,7 +7,7 @@ from importlib import metadata
 import libvirt
 
 from kilonova.config.network import NetworkSettings
-from kilonova.virt.libvirt import checks, domain_xml, guest, network
+from kilonova.virt.libvirt import checks, filters, guest, network, network_xml
 from kilonova.virt.libvirt.opening import Failure, OpenOptions, close_connection, open_connection
 
 
@@ -16,7 +16,7 @@ class Survey:
     """Version numbers as libvirt writes them (9.0.0 is 9000000).  `keepalive` is None when it was not asked for.
     `starting_up` names guests that are just being started, or for ever.  `network` is our NAT network's subnet in CIDR
     form and its bridge, None when it is not there.  `bad_bridges` has a sentence for each declared bridge that is
-    missing; `filtered` is whether there is a filter of false addresses."""
+    missing; `filtered` is whether the daemon has network filters."""
 
     kind: str
     libvirt: int
@@ -61,7 +61,7 @@ def _read(conn: libvirt.virConnect, keepalive: bool | None, settings: NetworkSet
         network_active=active,
         too_old=checks.too_old(conn),
         bad_bridges=tuple(network.missing_bridges(conn, settings.bridges)),
-        filtered=network.has_filter(conn),
+        filtered=filters.supported(conn),
     )
 
 
@@ -79,7 +79,7 @@ def _starting_up(conn: libvirt.virConnect) -> tuple[str, ...]:
 def _network(conn: libvirt.virConnect, name: str) -> tuple[tuple[str, str] | None, bool]:
     try:
         found = conn.networkLookupByName(name)
-        facts = domain_xml.parse_network(found.XMLDesc(0))
+        facts = network_xml.parse_network(found.XMLDesc(0))
     except libvirt.libvirtError:  # not there, or a daemon without networks
         return None, False
     if facts is None:

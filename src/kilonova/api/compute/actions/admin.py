@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What only an administrator does: reset state.  And migrate, which has nowhere to go on the one box."""
+"""What only an administrator does to a server as it is."""
 
 from typing import Any, Literal
 
@@ -9,9 +9,9 @@ from kilonova.api.body import Body
 from kilonova.api.call import Call, Reply
 from kilonova.api.compute import servers
 from kilonova.api.compute.actions.row import ActionRow, Rows, accept
+from kilonova.api.faults import HttpError
 from kilonova.api.route import Role
-from kilonova.base.errors import InvalidInput, InvalidState
-from kilonova.objects.states import VERBS, Verb
+from kilonova.objects.states import Verb
 
 
 class NewState(Body):
@@ -27,22 +27,30 @@ async def reset_state(call: Call, body: ResetState) -> Reply:
     return await accept(call, Verb.RESET_STATE, {"state": body.wanted.state})
 
 
-class Migrate(Body):
-    wanted: Any = Field(alias="migrate")
+class InjectNetworkInfo(Body):
+    nothing: Any = Field(alias="injectNetworkInfo")
 
 
-async def migrate(call: Call, _body: Migrate) -> Reply:
-    """404, 409 in a state that forbids it, and otherwise 400: a cold migration is a resize to another host."""
-    instance = await servers.find(call)
-    if instance.vm_state not in VERBS[Verb.RESIZE].allowed:
-        raise InvalidState(
-            f"Cannot 'migrate' instance {instance.id} while it is in vm_state {instance.vm_state}",
-            vm_state=instance.vm_state,
-        )
-    raise InvalidInput("No valid host was found to migrate to: servers are not moved to other hosts here yet.")
+async def inject_network_info(call: Call, _body: InjectNetworkInfo) -> Reply:
+    """Nothing is left to do: a guest is told of its networks by its config drive and by DHCP, from its create on.  As
+    Nova's libvirt driver."""
+    await servers.find(call)
+    return Reply()
 
 
+class ResetNetwork(Body):
+    nothing: Any = Field(alias="resetNetwork")
+
+
+async def reset_network(call: Call, _body: ResetNetwork) -> Reply:
+    """410: it was XenAPI's, and left Nova with it."""
+    await servers.find(call)
+    raise HttpError(410, "This API only works with the Xen virt driver, which is not supported any more.")
+
+
+P = "os_compute_api:os-admin-actions:"
 ROWS: Rows = {
-    "os-resetState": (ActionRow(ResetState, reset_state, "os_compute_api:os-admin-actions:reset_state", Role.ADMIN),),
-    "migrate": (ActionRow(Migrate, migrate, "os_compute_api:os-migrate-server:migrate", Role.ADMIN),),
+    "os-resetState": (ActionRow(ResetState, reset_state, P + "reset_state", Role.ADMIN),),
+    "injectNetworkInfo": (ActionRow(InjectNetworkInfo, inject_network_info, P + "inject_network_info", Role.ADMIN),),
+    "resetNetwork": (ActionRow(ResetNetwork, reset_network, P + "reset_network", success=410),),
 }

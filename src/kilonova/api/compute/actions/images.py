@@ -16,6 +16,7 @@ from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.compute.actions.row import ActionRow, Rows
 from kilonova.api.compute.fields import Metadata, Name, NotNegative
 from kilonova.api.compute.servers import find
+from kilonova.api.image.fields import refuse_reserved
 from kilonova.api.microversion import v2
 from kilonova.base.errors import NotFound, OverQuota
 from kilonova.db.readers import catalogue, quotas
@@ -80,10 +81,13 @@ def _made(call: Call, image: Image) -> Reply:
 async def image_of_server(
     call: Call, instance: Instance, name: str, metadata: Mapping[str, str], backup_type: str | None = None
 ) -> Image:
-    """The record of an image that is still to be made of the server's disk.  Raises OverQuota (too much metadata)."""
+    """The record of an image that is still to be made of the server's disk.  Raises OverQuota (too much metadata),
+    Forbidden (a reserved name)."""
     if metadata:
         limits = await call.db.read(quotas.limits, call.deps.quotas.defaults, call.context.project_id)
         _check_count(metadata, limits["metadata_items"])
+    for key in metadata:
+        refuse_reserved(key)
     below = await call.db.read(_image_below, instance)
     now, context = call.deps.clock.now(), call.context
     kind = {"image_type": "snapshot"} if backup_type is None else {"image_type": "backup", BACKUP_TYPE: backup_type}

@@ -25,6 +25,7 @@ from kilonova.api.compute.fields import (
     Metadata,
     Name,
 )
+from kilonova.api.compute.personality import PersonalityFile, files_of
 from kilonova.api.compute.server_create import (
     bootable,
     check_sizes,
@@ -55,10 +56,12 @@ class Wish(Body):
         "certificates": v2(63),
         "hostname": v2(90),
     }
+    until: ClassVar = {"personality": v2(56)}
 
     image: str = Field(alias="imageRef")
     name: Name | None = None
     metadata: Metadata | None = None
+    personality: list[PersonalityFile] = Field(default=[])
     description: Description | None = None
     key_name: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
     user_data: Annotated[str, StringConstraints(max_length=USER_DATA_CHARACTERS)] | None = None
@@ -85,7 +88,10 @@ async def rebuild(call: Call, body: Rebuild) -> Reply:
     wish = body.wish
     _check(wish)
     instance = await find(call)
+    files = await files_of(call, wish.personality, "rebuild.personality")
     image, changes = await call.db.read(_parts, wish, instance, call.context)
+    if "personality" in wish.model_fields_set:
+        changes = replace(changes, named=(*changes.named, "files"), files=files)
     await call.deps.conductor.accept(
         AcceptAction(call.context, instance.id, Verb.REBUILD, image=image, changes=changes)
     )

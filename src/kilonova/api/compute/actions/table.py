@@ -11,10 +11,12 @@ from kilonova.api.compute.actions import (
     deferred_delete,
     images,
     locks,
+    moves,
     power,
     rebuild,
     rescue,
     resize,
+    security_groups,
     shelve,
 )
 from kilonova.api.compute.actions.row import Rows, dispatch
@@ -25,6 +27,8 @@ ACTIONS: Rows = {
     **resize.ROWS,
     **locks.ROWS,
     **admin.ROWS,
+    **moves.ROWS,
+    **security_groups.ROWS,
     **console.ROWS,
     **rescue.ROWS,
     **rebuild.ROWS,

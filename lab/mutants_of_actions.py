@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mechanisms by which accepted actions end truly, taken away."""
+
+from collections.abc import Sequence
+
+from lab.mutant import Edit, Mutant, one
+
+TRUTH = "tests/simulation/test_truth_after_outages.py"
+BOOT = "tests/simulation/test_boot_in_the_middle.py"
+OUTCOME = "conductor/outcome.py"
+WATCHDOG = "conductor/watchdog.py"
+
+MUTANTS_OF_ACTIONS: Sequence[Mutant] = (
+    Mutant(
+        "what a host was given is not ended",
+        "tests/unit/conductor/test_deadlines.py",
+        (
+            Edit(WATCHDOG, "elif action.attempt is None and is_overdue(", "elif is_overdue("),
+            Edit(WATCHDOG, "or action.attempt is not None or", "or"),
+        ),
+    ),
+    one(
+        "time in which the host is down",
+        "tests/unit/conductor/test_deadlines.py",
+        WATCHDOG,
+        "if why is not None or passed > still or passed < -JUMP:",
+        "if passed > still or passed < -JUMP:",
+    ),
+    one(
+        "time in which the conductor is away",
+        "tests/unit/conductor/test_deadlines.py",
+        WATCHDOG,
+        "if why is not None or passed > still or passed < -JUMP:",
+        "if why is not None:",
+    ),
+    one(
+        "the host that ends what is late",
+        TRUTH + "::test_a_host_whose_time_is_up_ends_the_action_itself_and_undoes_it",
+        "compute/feed.py",
+        "self._lanes.expire(action_id)",
+        "pass",
+    ),
+    one(
+        "the delete whose host is down",
+        TRUTH + "::test_a_delete_while_its_host_is_down_is_done_for_its_user_and_finished_when_it_returns",
+        WATCHDOG,
+        "lost_hosts.delete_for_users(connection, service.host, now)",
+        "pass",
+    ),
+    one(
+        "the claim until the host has cleaned up",
+        TRUTH + "::test_a_delete_while_its_host_is_down_is_done_for_its_user_and_finished_when_it_returns",
+        OUTCOME,
+        "        leave_host(connection, instance)\n    else:",
+        "        pass\n    else:",
+    ),
+    one(
+        "an abandoned action that goes on",
+        TRUTH + "::test_an_operator_who_calls_a_host_down_ends_the_wait_and_one_who_takes_it_back_gets_the_truth",
+        "conductor/lost_hosts.py",
+        "    for action in read_actions.abandoned(connection, host):",
+        "    for action in []:",
+    ),
+    one(
+        "the look after what was open at boot",
+        BOOT,
+        OUTCOME,
+        "    resume_after(connection, action, new_id, now)\n",
+        "",
+    ),
+    one(
+        "a wish that follows its outcome",
+        TRUTH + "::test_a_stop_that_failed_leaves_the_wish_to_run",
+        "conductor/effects.py",
+        "if wish is None or not (succeeded or (verb in (Verb.STOP, Verb.START) and power is wish)):",
+        "if wish is None:",
+    ),
+    one(
+        "one action that cannot be ended",
+        "tests/simulation/test_truth_after_outages.py::test_one_action_that_cannot_be_ended_keeps_no_other_open",
+        "conductor/service.py",
+        'an action past its deadline could not be ended", action=action_id)\n                continue',
+        'an action past its deadline could not be ended", action=action_id)\n                raise',
+    ),
+)

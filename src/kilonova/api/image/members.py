@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sharing an image with other projects: /images/{id}/members.
+
+The owner says with whom; each of them says whether its lists show the image.  An image that is not `shared` has no
+members: those that it had come back when it is shared again.
+
+Source: Image service API v2 reference, "Sharing".
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from kilonova.api.body import Lenient
+from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.image.images import find
+from kilonova.api.times import seconds_z
+from kilonova.base.errors import Forbidden, InvalidInput, NotFound
+from kilonova.db.readers import catalogue
+from kilonova.objects.image import Image, ImageMember, MemberStatus
+from kilonova.rpcapi.conductor import PutImageMember
+
+MOST = 128
+"""Members of one image, as in Image v2."""
+LONGEST_ID = 64
+
+
+class NewMember(Lenient):
+    """A project's id; whether there is such a project is not looked at."""
+
+    member: str
+
+
+class MemberChange(Lenient):
+    status: str
+
+
+async def _shared(call: Call) -> Image:
+    """The image of the path.  Raises NotFound, Forbidden (it is not shared)."""
+    image = await find(call)
+    if image.visibility != "shared":
+        raise Forbidden("Only shared images have members.")
+    return image
+
+
+def _is_owner(call: Call, image: Image) -> bool:
+    return call.context.is_admin or image.owner == call.context.project_id
+
+
+async def _seen(call: Call, image: Image) -> Sequence[ImageMember]:
+    """All members for the owner and for an administrator, its own membership for each of them."""
+    found = await call.db.read(catalogue.image_members_of, image.id)
+    return [one for one in found if _is_owner(call, image) or one.project_id == call.context.project_id]
+
+
+async def _member(call: Call, image: Image) -> ImageMember:
+    """The member of the path.  Raises NotFound."""
+    asked = call.params["member_id"]
+    for one in await _seen(call, image):
+        if one.project_id == asked:
+            return one
+    raise NotFound(f"{asked[:255]} not found in the member list of the image {image.id}.")
+
+
+async def list_members(call: Call) -> Reply:
+    """GET /images/{id}/members."""
+    members = [_view(one) for one in await _seen(call, await _shared(call))]
+    return json_reply({"members": members, "schema": "/v2/schemas/members"})
+
+
+async def show_member(call: Call) -> Reply:
+    """GET /images/{id}/members/{project}."""
+    return json_reply(_view(await _member(call, await find(call))))
+
+
+async def add_member(call: Call, body: NewMember) -> Reply:
+    """POST /images/{id}/members: it may use the image from now on, and is asked whether it wants to see it."""
+    image = await _shared(call)
+    if not _is_owner(call, image):
+        raise Forbidden(f"Not allowed to create members for image {image.id}.")
+    if not 0 < len(body.member) <= LONGEST_ID:
+        raise InvalidInput(f"A project's id has 1 to {LONGEST_ID} characters.", path="member")
+    now = call.deps.clock.now()
+    member = ImageMember(image.id, body.member, MemberStatus.PENDING, now, now)
+    await call.deps.conductor.put_image_member(PutImageMember(member, new=True, most=MOST))
+    return json_reply(_view(member))
+
+
+async def update_member(call: Call, body: MemberChange) -> Reply:
+    """PUT /images/{id}/members/{project}: only the project itself says what it thinks of the image."""
+    image = await _shared(call)
+    if image.owner == call.context.project_id and not call.context.is_admin:
+        raise Forbidden(f"Not allowed to update members for image {image.id}: the status is the member's to change.")
+    member = await _member(call, image)
+    if body.status not in {str(status) for status in MemberStatus}:
+        raise InvalidInput(f"It is one of {', '.join(MemberStatus)}.", path="status")
+    changed = replace(member, status=MemberStatus(body.status), updated_at=call.deps.clock.now())
+    await call.deps.conductor.put_image_member(PutImageMember(changed, new=False, most=MOST))
+    return json_reply(_view(changed))
+
+
+async def delete_member(call: Call) -> Reply:
+    """DELETE /images/{id}/members/{project}: servers that it made of the image stay."""
+    image = await _shared(call)
+    if not _is_owner(call, image):
+        raise Forbidden(f"Not allowed to delete members for image {image.id}.")
+    member = await _member(call, image)
+    await call.deps.conductor.delete_image_member(image.id, member.project_id)
+    return Reply()
+
+
+def _view(member: ImageMember) -> dict[str, Any]:
+    return {
+        "member_id": member.project_id,
+        "image_id": member.image_id,
+        "status": member.status,
+        "created_at": seconds_z(member.created_at),
+        "updated_at": seconds_z(member.updated_at),
+        "schema": "/v2/schemas/member",
+    }

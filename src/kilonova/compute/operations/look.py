@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is looked at before an operation's first step: a guest that could not be started again is not stopped.
+
+A guest that runs has its disk open: when the file is gone, what it has open is the last copy.
+"""
+
+from dataclasses import replace
+
+from kilonova.compute.operation import Job
+from kilonova.objects.states import PowerState
+from kilonova.virt.power import DiskChecks
+
+_OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
+
+
+async def at_disks(job: Job) -> None:
+    """Its own disks, of a guest that is not off and that this action has not started itself.  The rescue disk is made
+    anew when it is needed.  Raises DiskMoved, DiskUnusable."""
+    driver = job.tools.driver
+    state = await driver.guest_state(job.instance.id)
+    if state is None or state.power in _OFF or job.has_started(state, on_any_boot=True):
+        return
+    if isinstance(driver, DiskChecks):
+        await driver.check_disks(replace(job.instance, rescue_image=None))
+
+
+async def at_own_root(job: Job) -> None:
+    """A root disk that other tools have moved is neither copied nor put back.  Raises DiskMoved."""
+    driver = job.tools.driver
+    if isinstance(driver, DiskChecks):
+        await driver.require_own_root(job.instance.id)
+
+
+async def at_own_disks(job: Job) -> None:
+    """Both.  Raises DiskMoved, DiskUnusable."""
+    await at_own_root(job)
+    await at_disks(job)

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Work that this host's code cannot take in hand: of a newer conductor, or by a defect of ours.
+
+Nothing of it is begun.  The conductor is told that it failed, and why; a delete is left open, for a later version of
+this host.
+"""
+
+import structlog
+
+from kilonova.base.errors import KilonovaError
+from kilonova.compute.session import Session
+from kilonova.objects.ids import ActionId, AttemptId, InstanceId
+from kilonova.objects.states import PowerState, Verb
+from kilonova.rpcapi.host import Finish
+from kilonova.rpcapi.work import Unread
+from kilonova.virt.driver import ComputeDriver
+
+log = structlog.get_logger(__name__)
+
+
+class Refusals:
+    """Each is said once.  `left` are those that stay open: the conductor need not hand them out again."""
+
+    def __init__(self, session: Session, driver: ComputeDriver) -> None:
+        self._session, self._driver = session, driver
+        self._said: set[str] = set()
+        self.left: set[ActionId] = set()
+
+    async def refuse(self, unread: Unread, attempt: AttemptId) -> None:
+        """Report an action that cannot be taken in hand; one that cannot be reported now will be handed out again."""
+        if unread.action_id not in self._said:
+            log.error("an action cannot be read", action=unread.action_id, verb=unread.verb, error=unread.reason)
+        self._said.add(unread.action_id)
+        if not unread.action_id or unread.verb == Verb.DELETE:
+            self.left.add(unread.action_id)
+            return
+        host = self._session.identity.host
+        message = f"This host cannot carry out what was asked for ({unread.verb}: {unread.reason}). Nothing was done."
+        report = Finish(host, unread.action_id, attempt, False, await self._power(unread.instance_id), (), message)
+        try:
+            await self._session.conductor.finish(report)
+        except KilonovaError as exc:
+            log.info("that an action cannot be read could not be told yet", action=unread.action_id, error=str(exc))
+
+    async def _power(self, instance_id: InstanceId) -> PowerState | None:
+        try:
+            state = await self._driver.guest_state(instance_id)
+        except KilonovaError:
+            return PowerState.NOSTATE
+        return None if state is None else state.power

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Creates under a key: the look for the first one and the record of this one are one transaction, so that of two that
+come at once one creates."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from kilonova.conductor import actions
+from kilonova.config.quota import QuotaSettings
+from kilonova.db.readers import idempotency as read
+from kilonova.db.writers import idempotency as write
+from kilonova.objects.ids import ActionId
+from kilonova.rpcapi.conductor import Created, CreateServers
+
+
+def create(
+    connection: sa.Connection,
+    request: CreateServers,
+    action_ids: tuple[ActionId, ...],
+    now: datetime,
+    quotas: QuotaSettings | None = None,
+) -> tuple[list[ActionId], Created]:
+    """`actions.create`, or the answer of the first request under the same key.  Raises IdempotencyKeyReused, too."""
+    asked = request.idempotent
+    if asked is not None:
+        answer = read.first_answer(connection, asked, now)
+        if answer is not None:
+            return [], Created(answer)
+    fresh = actions.create(connection, request, action_ids, now, quotas)
+    if asked is not None:
+        write.keep(connection, asked, now)
+    return fresh, Created()

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading roles, groups, and who has which role where."""
+
+import sqlalchemy as sa
+
+from kilonova.base.errors import NotFound
+from kilonova.db.schema import assignments, group_members, groups, projects, roles, users
+from kilonova.objects.identity import Actor, Assignment, Group, Role, Target, User
+
+
+def held() -> sa.Subquery:
+    """Every role that a user has, given to the user or to one of the groups: user_id, target, target_id, role."""
+    where = (assignments.c.target, assignments.c.target_id, assignments.c.role)
+    direct = sa.select(assignments.c.actor_id.label("user_id"), *where).where(assignments.c.actor == Actor.USER)
+    member = sa.and_(assignments.c.actor == Actor.GROUP, group_members.c.group_id == assignments.c.actor_id)
+    by_group = sa.select(group_members.c.user_id, *where).join(group_members, member)
+    return sa.union(direct, by_group).subquery()
+
+
+def roles_of(
+    connection: sa.Connection, user_id: str, target_id: str, target: Target = Target.PROJECT
+) -> tuple[str, ...]:
+    """Names of a user's roles there, those of the user's groups among them, sorted; empty: none."""
+    has = held()
+    query = sa.select(has.c.role).where(has.c.user_id == user_id, has.c.target == target, has.c.target_id == target_id)
+    return tuple(sorted(connection.execute(query).scalars()))
+
+
+def given_roles(connection: sa.Connection, actor: Actor, actor_id: str, target: Target, target_id: str) -> list[str]:
+    """Names of the roles that were given to just this user or group there, sorted."""
+    query = sa.select(assignments.c.role).where(
+        assignments.c.actor == actor,
+        assignments.c.actor_id == actor_id,
+        assignments.c.target == target,
+        assignments.c.target_id == target_id,
+    )
+    return sorted(connection.execute(query).scalars())
+
+
+def list_assignments(connection: sa.Connection) -> list[tuple[Assignment, str, str]]:
+    """Every assignment with the names of its actor and of its target, by these; of the domain and the system the name
+    is ""."""
+    query = (
+        sa.select(
+            assignments,
+            sa.func.coalesce(users.c.name, groups.c.name).label("actor_name"),
+            sa.func.coalesce(projects.c.name, "").label("target_name"),
+        )
+        .outerjoin(users, sa.and_(assignments.c.actor == Actor.USER, users.c.id == assignments.c.actor_id))
+        .outerjoin(groups, sa.and_(assignments.c.actor == Actor.GROUP, groups.c.id == assignments.c.actor_id))
+        .outerjoin(projects, sa.and_(assignments.c.target == Target.PROJECT, projects.c.id == assignments.c.target_id))
+        .order_by("actor_name", "target_name", assignments.c.role)
+    )
+    return [
+        (
+            Assignment(row.actor_id, row.target_id, row.role, Actor(row.actor), Target(row.target)),
+            row.actor_name,
+            row.target_name,
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def assigned_roles(connection: sa.Connection) -> set[str]:
+    """Names of the roles that anybody has."""
+    return set(connection.execute(sa.select(assignments.c.role).distinct()).scalars())
+
+
+def made_roles(connection: sa.Connection) -> list[Role]:
+    """The roles that administrators made, by name."""
+    return [Role(**row) for row in connection.execute(sa.select(roles).order_by(roles.c.name)).mappings()]
+
+
+def find_role(connection: sa.Connection, role_id: str) -> Role | None:
+    """One that an administrator made."""
+    row = connection.execute(sa.select(roles).where(roles.c.id == role_id)).mappings().first()
+    return None if row is None else Role(**row)
+
+
+def find_group(connection: sa.Connection, *, group_id: str | None = None, name: str | None = None) -> Group | None:
+    """By id or by name."""
+    query = sa.select(groups).where(groups.c.id == group_id if group_id is not None else groups.c.name == name)
+    row = connection.execute(query).mappings().first()
+    return None if row is None else Group(**row)
+
+
+def get_role(connection: sa.Connection, role_id: str) -> Role:
+    """One that an administrator made.  Raises NotFound."""
+    role = find_role(connection, role_id)
+    if role is None:
+        raise NotFound(f"Could not find role: {role_id[:64]}.")
+    return role
+
+
+def get_group(connection: sa.Connection, group_id: str) -> Group:
+    """Raises NotFound."""
+    group = find_group(connection, group_id=group_id)
+    if group is None:
+        raise NotFound(f"Could not find group: {group_id[:64]}.")
+    return group
+
+
+def list_groups(connection: sa.Connection, user_id: str | None = None) -> list[Group]:
+    """By name; with `user_id` those that the user is in."""
+    query = sa.select(groups).order_by(groups.c.name)
+    if user_id is not None:
+        theirs = sa.select(group_members.c.group_id).where(group_members.c.user_id == user_id)
+        query = query.where(groups.c.id.in_(theirs))
+    return [Group(**row) for row in connection.execute(query).mappings()]
+
+
+def members_of(connection: sa.Connection, group_id: str) -> list[User]:
+    """The users in a group, by name."""
+    query = sa.select(users).join(group_members, group_members.c.user_id == users.c.id)
+    found = connection.execute(query.where(group_members.c.group_id == group_id).order_by(users.c.name))
+    return [User(**row) for row in found.mappings()]

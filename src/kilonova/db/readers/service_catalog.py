@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading what an administrator added to the service catalog."""
+
+import sqlalchemy as sa
+
+from kilonova.db.schema import catalog_entries
+from kilonova.objects.identity import CatalogEntry, EntryKind
+
+
+def list_entries(connection: sa.Connection) -> list[CatalogEntry]:
+    """All of them, by kind and id."""
+    query = sa.select(catalog_entries).order_by(catalog_entries.c.kind, catalog_entries.c.id)
+    return [CatalogEntry(EntryKind(row.kind), row.id, row.body) for row in connection.execute(query)]

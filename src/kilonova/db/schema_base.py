@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tables are made of.  Private to this room."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.types import TypeDecorator
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware datetimes as microseconds since 1970: exact, sortable, and the same on every database."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> int | None:
+        return None if value is None else (value - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Any) -> datetime | None:
+        return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+
+def id_column() -> sa.Column[str]:
+    """The UUID, or the like, by which a row is known."""
+    return sa.Column("id", sa.String(36), primary_key=True)
+
+
+def time_column(name: str, *, null: bool = False) -> sa.Column[datetime]:
+    """A moment."""
+    return sa.Column(name, UtcDateTime, nullable=null)
