@@ -19,6 +19,7 @@ from kilonova.backup.restore import restore_backup
 from kilonova.base.clock import SystemClock
 from kilonova.base.errors import StateError
 from kilonova.cmd.common import prepare_state
+from kilonova.db import reserve
 from kilonova.db.migrate import ensure_schema
 from kilonova.virt.libvirt import checks
 from kilonova.virt.libvirt import inheritance as unsettled_file
@@ -108,7 +109,7 @@ def test_guests_disks_may_be_there_and_nothing_else(state: Path) -> None:
     for name in ("compute_id", TOKEN_KEY, DATABASE):
         (state / name).unlink()
     (state / "images").rename(state.parent / "images")
-    for name in ("lock", unsettled_file.NAME, checks.VERDICT_FILE, "clouds.yaml", ".cache"):
+    for name in ("lock", unsettled_file.NAME, checks.VERDICT_FILE, "clouds.yaml", ".cache", reserve.NAME):
         (state / name).touch()
     restore_backup(target, state)
     assert (state / unsettled_file.NAME).exists()

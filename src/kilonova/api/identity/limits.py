@@ -21,7 +21,7 @@ from kilonova.rpcapi.conductor import SetQuotas
 
 RESOURCES = ("image_count_total", "image_size_total")
 GLANCE = stable_id("image")
-ARGUMENTS = frozenset({"service_id", "region_id", "resource_name", "project_id"})
+ARGUMENTS = frozenset({"service_id", "region_id", "resource_name", "project_id", "domain_id"})
 
 _Amount = Annotated[int, Field(ge=-1, le=0x7FFFFFFF)]
 

@@ -171,19 +171,6 @@ CATALOG = (
     Row("DELETE", REGION, services.delete_region, P + "delete_region", ADMIN, 204),
 )  # fmt: skip
 
-UNSERVED = (
-    Row("GET", "/credentials", unserved.no_credentials, P + "list_credentials", TOKEN, reply="{credentials: []}",
-        query=frozenset({"user_id", "type"})),
-    Row("POST", "/credentials", unserved.no_new_credential, P + "create_credential", TOKEN, reply="501"),
-    *(Row(method, "/credentials/{credential_id}", unserved.no_credential, f"{P}{word}_credential", TOKEN, reply="404")
-      for method, word in (("GET", "get"), ("PATCH", "update"), ("DELETE", "delete"))),
-    Row("GET", EC2, unserved.no_credentials, P + "ec2_list_credentials", OWNER, reply="{credentials: []}"),
-    Row("POST", EC2, unserved.no_new_credential, P + "ec2_create_credential", OWNER, reply="501"),
-    *(Row(method, EC2 + "/{credential_id}", unserved.no_credential, f"{P}ec2_{word}_credential", OWNER, reply="404")
-      for method, word in (("GET", "get"), ("DELETE", "delete"))),
-)  # fmt: skip
-
-
 LIMITS = (
     Row("GET", "/registered_limits", limits.list_registered, P + "list_registered_limits", TOKEN,
         reply="{registered_limits: [...]}", query=limits.ARGUMENTS),
@@ -195,6 +182,18 @@ LIMITS = (
     Row("PATCH", "/limits/{limit_id}", limits.update_limit, P + "update_limit", ADMIN, reply="{limit}",
         body=limits.UpdateLimit),
     Row("DELETE", "/limits/{limit_id}", limits.delete_limit, P + "delete_limit", ADMIN, 204),
+)  # fmt: skip
+
+UNSERVED = (
+    Row("GET", "/credentials", unserved.no_credentials, P + "list_credentials", TOKEN, reply="{credentials: []}",
+        query=frozenset({"user_id", "type"})),
+    Row("POST", "/credentials", unserved.no_new_credential, P + "create_credential", TOKEN, reply="501"),
+    *(Row(method, "/credentials/{credential_id}", unserved.no_credential, f"{P}{word}_credential", TOKEN, reply="404")
+      for method, word in (("GET", "get"), ("PATCH", "update"), ("DELETE", "delete"))),
+    Row("GET", EC2, unserved.no_credentials, P + "ec2_list_credentials", OWNER, reply="{credentials: []}"),
+    Row("POST", EC2, unserved.no_new_credential, P + "ec2_create_credential", OWNER, reply="501"),
+    *(Row(method, EC2 + "/{credential_id}", unserved.no_credential, f"{P}ec2_{word}_credential", OWNER, reply="404")
+      for method, word in (("GET", "get"), ("DELETE", "delete"))),
 )  # fmt: skip
 
 
