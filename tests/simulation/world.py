@@ -27,6 +27,7 @@ from kilonova.base.failpoints import Failpoints
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import InlineWorkers
+from kilonova.compute import seeds
 from kilonova.compute.manager import ComputeManager
 from kilonova.compute.session import Identity
 from kilonova.conductor import bootstrap
@@ -122,6 +123,8 @@ class World:
         self.clock = SimClock(seed)
         self.hub = MemoryHub(network.fate)
         self.workers = InlineWorkers()
+        # A secret that the hosts drew at their start would change the story of every seed.
+        (state / seeds.FILE).write_text("the hosts' secret")
         self.settings = simulated_settings(state)
         self.db = open_inline(state / "kilonova.db")
         self.store = ImageStore(state / "images", self.workers)
