@@ -1,99 +1,101 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mechanisms around guests' disks: name, test, file, anchor, and what stands there instead (see lab.mutants)."""
+"""Mechanisms around guests' disks, taken away."""
 
 from collections.abc import Sequence
+
+from lab.mutant import Mutant, one
 
 MOVED = "tests/regressions/test_disks_moved_by_other_tools.py"
 GONE = "tests/regressions/test_disk_is_gone.py"
 HEADER = "tests/regressions/test_header_written_by_a_guest.py"
 CONFINE = "tests/unit/base/test_confine.py"
 
-ROWS: Sequence[tuple[str, str, str, str, str]] = (
-    (
+MUTANTS_OF_DISKS: Sequence[Mutant] = (
+    one(
         "a disk that other tools have moved",
         f"{MOVED}::test_a_start_keeps_the_active_disk",
         "virt/libvirt/active.py",
         "    if above is not None:\n        return above\n",
         "    if above is not None:\n        return ()\n",
     ),
-    (
+    one(
         "the name that libvirt has",
         f"{MOVED}::test_a_guest_that_was_renamed_is_known_by_its_id",
         "virt/libvirt/guest_disks.py",
         "name=wanted.name if seen is None else seen.name",
         "name=wanted.name",
     ),
-    (
+    one(
         "a definition of what is still so",
         f"{MOVED}::test_a_definition_made_of_what_is_no_longer_so_is_not_written",
         "virt/libvirt/guest.py",
         "    if active.of(domain) != seen:\n",
         "    if domain is None and seen is not None:\n",
     ),
-    (
+    one(
         "the look before the first step",
         f"{GONE}::test_a_guest_whose_disk_is_gone_runs_on_and_the_reason_is_told",
         "compute/runner.py",
         "if operation.look is not nothing:",
         "if operation.look is None:",
     ),
-    (
+    one(
         "a data file in a header",
         f"{HEADER}::test_a_disk_that_refers_to_what_it_was_not_made_on_is_used_for_nothing",
         "virt/libvirt/chains.py",
         "    if header.has_data_file:\n        return False\n",
         "",
     ),
-    (
+    one(
         "a link in the place of a disk",
         f"{HEADER}::test_a_disk_that_refers_to_what_it_was_not_made_on_is_used_for_nothing",
         "base/files.py",
         "os.O_NOFOLLOW | ",
         "",
     ),
-    (
+    one(
         "a chain stated to its end",
         f"{HEADER}::test_the_definition_states_each_chain_to_its_end",
         "virt/libvirt/domain_xml.py",
         "        disk.append(backing_store(self.backing))\n",
         "",
     ),
-    (
+    one(
         "a chain told to tools",
         f"{HEADER}::test_a_tool_opens_no_file_that_a_header_names",
         "virt/libvirt/chains.py",
         'return node if top.format == "raw" else {**node, "backing": _node(below) if below else None}',
         "return node",
     ),
-    (
+    one(
         "files that a tool does not see",
         f"{CONFINE}::test_it_reads_what_is_named_and_nothing_besides",
         "base/confine.py",
         "if ruleset is not None and _call(_RESTRICT_SELF, ruleset, 0) < 0:",
         "if ruleset is None:",
     ),
-    (
+    one(
         "a tool without the network",
         f"{CONFINE}::test_it_has_no_right_of_ours_no_network_and_nothing_of_our_environment",
         "base/confine.py",
         "        _refuse_calls()\n",
         "",
     ),
-    (
+    one(
         "the power button, again",
         "tests/regressions/test_power_button_is_missed.py",
         "compute/operations/stop.py",
         "PRESS_AGAIN_S = 10.0",
         "PRESS_AGAIN_S = 1e9",
     ),
-    (
+    one(
         "modes whatever the umask",
         "tests/regressions/test_umask.py",
         "base/files.py",
         "    path.chmod(mode)\n",
         "",
     ),
-    (
+    one(
         "an unrescue that was refused",
         "tests/regressions/test_failed_unrescue.py",
         "conductor/effects.py",
