@@ -26,6 +26,7 @@ ROWS: Mapping[str, Callable[[Bench], Row]] = {
     "libvirtd-killed": daemon.killed,
     "qemu-frozen": guests.frozen,
     "unreachable": absent.unreachable,
+    "short-outages": absent.short_outage,
     "restarts": daemon.restarts,
     "events": guests.events,
     "database-locked": edge.database_locked,

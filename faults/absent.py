@@ -3,10 +3,11 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from bench.run import Bench
-from faults.lab import Scene, scene
+from faults.lab import Scene, scene, wait_for
 from faults.table import Row, Samples
 from lab.daemon import Daemon
 from lab.libvirtd import PrivateLibvirtd
@@ -32,6 +33,35 @@ def unreachable(bench: Bench) -> Row:
     _case(row, bench, "wrong password", seconds, None, f"auth_file = {wrong}\n", with_password)
     _case(row, bench, "absent at start", seconds, None, "", absent)
     return row
+
+
+def short_outage(bench: Bench) -> Row:
+    """The only host loses its hypervisor for seconds, again and again, while servers are created."""
+    row = Row(
+        "short outages of the only libvirtd",
+        "The daemon is killed, servers are created while it is away and as it comes back, and so on.",
+    )
+    rounds, each = bench.n(6, 1), 3
+    with scene(bench) as here:
+        image, servers, said = here.image(), list[str](), list[str]()
+        for _ in range(rounds):
+            here.daemon.kill()
+            wait_for(lambda: not here.ready(), 60, "out of service")
+            servers += [here.create(image, f"guest-{len(servers)}") for _ in range(each)]
+            said.append(here.actions(servers[-1])[0]["message"] or "")
+            time.sleep(2)
+            here.daemon.start()
+            servers += [here.create(image, f"guest-{len(servers)}") for _ in range(each)]
+            for one in servers:
+                wait_for(partial(_is_settled, here, one), 180, "the end of every create")
+        states = [(here.show(one) or {}).get("status") for one in servers]
+    row.none("servers that are not ACTIVE", len(servers) - states.count("ACTIVE"))
+    row.true("a create says that it waits", all("Waiting for a host" in one for one in said), said[-1])
+    return row
+
+
+def _is_settled(here: Scene, server: str) -> bool:
+    return (here.show(server) or {}).get("status") in ("ACTIVE", "ERROR")
 
 
 def _case(

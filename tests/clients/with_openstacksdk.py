@@ -20,7 +20,7 @@ def looks_around(conn: Connection, image: str) -> None:
     assert conn.compute.find_flavor("nothing", ignore_missing=True) is None
     (hypervisor,) = conn.compute.hypervisors(details=True)
     assert conn.compute.find_hypervisor(hypervisor.name).id == hypervisor.id
-    (service,) = conn.compute.services()
+    (service,) = conn.compute.services(binary="nova-compute")
     assert (service.binary, service.state) == ("nova-compute", "up")
     assert [zone.name for zone in conn.compute.availability_zones()] == ["nova"]
     limits = conn.compute.get_limits().absolute
@@ -89,7 +89,7 @@ def manages_what_servers_are_made_of(conn: Connection) -> None:
     conn.compute.flavor_add_tenant_access(flavor, conn.current_project_id)
     assert [one["tenant_id"] for one in conn.compute.get_flavor_access(flavor)] == [conn.current_project_id]
     conn.compute.delete_flavor(flavor)
-    (service,) = conn.compute.services()
+    (service,) = conn.compute.services(binary="nova-compute")
     rack = conn.compute.create_aggregate(name="sdk")
     assert conn.compute.add_host_to_aggregate(rack, service.host).hosts == [service.host]
     assert conn.compute.set_aggregate_metadata(rack, {"disk": "ssd"}).metadata == {"disk": "ssd"}
