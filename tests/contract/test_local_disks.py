@@ -17,7 +17,7 @@ from kilonova.virt.driver import Resizing
 from kilonova.virt.fake import FakeDriver
 from kilonova.virt.libvirt.driver import LibvirtDriver
 from kilonova.virt.local_disks import EPHEMERAL, SWAP, LocalDisks
-from kilonova.virt.power import DiskReplacement, able
+from kilonova.virt.power import DiskReplacement, RescueDisk, able
 from tests.contract.drivers import Bench, Case
 
 GIB, MIB = 1 << 30, 1 << 20
@@ -115,6 +115,7 @@ def test_a_server_that_is_rescued_does_without(case: Case) -> None:
     async def test(b: Bench) -> None:
         guest = await built(b)
         rescued = replace(guest, rescue_image=ImageRef(ImageId("rescue"), "qcow2", 1, 1, "sum"))
+        await able(b.driver, RescueDisk).make_rescue_disk(guest, b.base)
         await b.driver.define(rescued)
         assert await given(b, guest.id) in (["disk.rescue", "disk", "disk.config"], None)
         await b.driver.define(guest)
