@@ -31,6 +31,7 @@ from kilonova.backup.archive import (
     Progress,
 )
 from kilonova.base.errors import StateError
+from kilonova.compute import seeds
 from kilonova.db import reserve
 from kilonova.db.copies import fsync_directory
 from kilonova.db.inspect import inspect
@@ -38,7 +39,16 @@ from kilonova.db.migrate import HEAD
 
 SCRATCH = ".restore"
 LOCKS = ("lock", "compute.lock", "conductor.lock")
-HOSTS_OWN = ("instances", "chains", "libvirt.unsettled", "kvm-verdict.json", "clouds.yaml", ".cache", reserve.NAME)
+HOSTS_OWN = (
+    "instances",
+    "chains",
+    "libvirt.unsettled",
+    "kvm-verdict.json",
+    seeds.FILE,
+    "clouds.yaml",
+    ".cache",
+    reserve.NAME,
+)
 """What no backup has, because it is about the machine or its guests as they are: it stays.  The state directory is the
 home of the installed service's user, and libvirt's client keeps a cache in there."""
 _EXTENDED = frozenset(

@@ -6,11 +6,11 @@ run on it: so a seed is made of a secret of the host's own and of the action, an
 """
 
 import hashlib
-import os
 from pathlib import Path
 
 from kilonova.base.clock import Clock
 from kilonova.base.errors import StateError
+from kilonova.base.files import PASSABLE, replace_file
 from kilonova.objects.ids import ActionId
 
 FILE = "seed.key"
@@ -24,14 +24,7 @@ def read_seed_key(state_path: Path, clock: Clock) -> bytes:
     path = state_path / FILE
     try:
         if not path.exists():
-            state_path.mkdir(mode=0o711, parents=True, exist_ok=True)
-            part = path.with_suffix(".new")
-            part.unlink(missing_ok=True)
-            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(clock.new_secret(SECRET_BYTES))
-                file.flush()
-                os.fsync(file.fileno())
-            part.rename(path)
+            replace_file(path, clock.new_secret(SECRET_BYTES).encode(), directory_mode=PASSABLE)
         return path.read_bytes()
     except OSError as exc:
         raise StateError(f"The seed key {path} cannot be used: {exc.strerror}.") from exc
