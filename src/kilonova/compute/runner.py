@@ -165,9 +165,9 @@ class Runner:
 
     async def run(self, run: Run) -> Outcome:
         """Run to an outcome.  Raises Revoked."""
-        if (refusal := await self._refusal(run)) is not None:  # nothing was begun, so that nothing is to be undone
-            return Outcome(False, await self._power_after_failure(run), refusal)
         try:
+            if (refusal := await self._refusal(run)) is not None:  # nothing was begun, so that nothing is to be undone
+                return Outcome(False, await self._power_after_failure(run), refusal)
             async with run.may_expire():
                 await run.take_turn()
             await self._until_answered(run, run.operation.steps, Phase.DO)
@@ -191,7 +191,7 @@ class Runner:
                 able(run.job.tools.driver, operation.needs)
             if operation.look is not nothing:
                 await self._until_answered(run, (Step("look", operation.look, interruptible=True),), Phase.DO)
-        except (HypervisorError, DeadlineExceeded) as exc:
+        except HypervisorError as exc:
             facts = {"verb": operation.verb, "instance": run.job.instance.id, "error": exc.message}
             log.warning("action refused", **facts, details=dict(exc.details))
             return exc.message
