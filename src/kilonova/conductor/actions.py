@@ -43,6 +43,9 @@ from kilonova.rpcapi.work import Fetch, Fetched, WorkItem
 
 log = structlog.get_logger(__name__)
 
+SHUTDOWN_MOST_S = 3600.0
+"""By so much, at the most, an image's os_shutdown_timeout moves the deadlines of its servers' actions."""
+
 
 def create(
     connection: sa.Connection,
@@ -63,7 +66,7 @@ def create(
     for instance, action_id in zip(new, action_ids, strict=False):
         write_instances.insert(connection, instance)
         asked = AcceptAction(request.context, instance.id, Verb.CREATE, params)
-        write_actions.insert(connection, _action(action_id, asked, None, now))
+        write_actions.insert(connection, _action(action_id, instance, asked, now))
     server_groups.join(connection, quotas, new)
     return list(action_ids[:count])
 
@@ -111,7 +114,7 @@ def accept(
         _supersede(connection, already, asked, now)
     quota.settle(connection, quotas, instance, values)
     write_instances.update(connection, instance.id, now, **values)
-    action = _action(action_id, asked, instance.host, now)
+    action = _action(action_id, instance, asked, now)
     write_actions.insert(connection, action)
     if rule.at_once:
         write_actions.end(connection, action.id, now, ActionState.DONE)
@@ -163,7 +166,9 @@ def _check(instance: Instance, asked: AcceptAction, already: list[Action]) -> No
         )
 
 
-def _action(action_id: ActionId, asked: AcceptAction, host: HostName | None, now: datetime) -> Action:
+def _action(action_id: ActionId, instance: Instance, asked: AcceptAction, now: datetime) -> Action:
+    # An image may ask for more time for its guests to shut themselves down.
+    more_s = min(float(instance.image.properties.get("os_shutdown_timeout", 0)), SHUTDOWN_MOST_S)
     return Action(
         id=action_id,
         instance_id=asked.instance_id,
@@ -173,8 +178,8 @@ def _action(action_id: ActionId, asked: AcceptAction, host: HostName | None, now
         project_id=asked.context.project_id,
         started_at=now,
         updated_at=now,
-        deadline=now + timedelta(seconds=VERBS[asked.verb].deadline_s),
-        host=host,
+        deadline=now + timedelta(seconds=VERBS[asked.verb].deadline_s + more_s),
+        host=instance.host,
         params=asked.params,
         counted_at=now,
     )

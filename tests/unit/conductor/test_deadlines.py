@@ -2,6 +2,7 @@
 """A deadline counts the time in which the work was possible, and ends only what no host was given."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -100,3 +101,13 @@ def test_a_delete_has_no_deadline(desk: Desk) -> None:
     (item,) = desk.fetch("t1").items
     assert desk.look(100 * LIMIT) == 0
     assert desk.fetch("t2", running=(item.action.id,)).expired == ()
+
+
+def test_an_image_that_gives_its_guests_time_to_shut_down_moves_the_deadline(tmp_path: Path) -> None:
+    made = Desk(tmp_path)
+    image = replace(make.instance().image, properties={"os_shutdown_timeout": "900"})
+    made.register()
+    made.place(made.create(replace(make.instance(), image=image)))
+    made.finish(made.fetch("t-create").items[0].action)
+    made.accept(Verb.STOP, "req-s")
+    assert left(made) > timedelta(seconds=VERBS[Verb.STOP].deadline_s + 890)

@@ -7,7 +7,7 @@ from kilonova.base.errors import HypervisorError, NativeCallTimeout
 from kilonova.compute.operation import Job, Operation, Step
 from kilonova.compute.operations import look
 from kilonova.objects.guest import NOT_RESPONDING, GuestState
-from kilonova.objects.states import VERBS, PowerState, Verb
+from kilonova.objects.states import PowerState, Verb
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +41,8 @@ def timeout_s(job: Job) -> float:
     asked = job.instance.image.properties.get("os_shutdown_timeout")
     if asked is None:
         return job.tools.settings.shutdown_timeout
-    return min(float(asked), VERBS[job.action.verb].deadline_s - MARGIN_S)
+    allowed = (job.action.deadline - job.action.started_at).total_seconds() - MARGIN_S
+    return max(0.0, min(float(asked), allowed))
 
 
 async def shut_down(job: Job) -> None:
