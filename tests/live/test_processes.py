@@ -268,11 +268,11 @@ def test_what_cannot_be_is_one_sentence(fleet: Fleet, change: tuple[str, str], w
 
 
 def test_options_of_a_nova_conf_that_are_not_ours_are_named_once(fleet: Fleet) -> None:
+    fleet.conductor.start().ready()  # which refuses a database that it would not use
     with fleet.config.open("a") as file:
         file.write(
             "[vnc]\nenabled = true\n[libvirt]\ninject_key = 1\n[database]\nconnection = mysql://n:hunter2@db/n\n"
         )
-    fleet.conductor.start().ready()
     fleet.compute.start().ready()
     said = fleet.compute.said()
     assert said.count("ignoring options that Kilonova does not have") == 1
