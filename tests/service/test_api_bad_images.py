@@ -130,7 +130,6 @@ def nothing(path: Path) -> bytes:
         (vhd, "raw", "declared raw, but its bytes are vhd"),
         (iso, "raw", "declared raw, but its bytes are iso"),
         (luks, "raw", "declared raw, but its bytes are luks"),
-        (nothing, "raw", "less than one sector"),
     ],
 )
 def test_what_is_not_what_it_says_is_refused_and_not_kept(

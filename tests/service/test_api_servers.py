@@ -112,7 +112,7 @@ def test_several_at_once() -> None:
         ({"networks": [{"uuid": NOTHING}]}, f"Network {NOTHING} could not be found"),
         ({"networks": [{"uuid": "lan"}]}, "the uuid of a network"),
         ({"networks": [{"port": NOTHING}]}, "A port cannot be chosen"),
-        ({"networks": [{"uuid": NOTHING, "tag": "t"}]}, "A tag cannot be chosen"),
+        ({"networks": [{"uuid": NOTHING, "tag": "a,b"}]}, "A tag has 1 to 60 characters"),
         ({"networks": [{"uuid": NOTHING, "fixed_ip": "2001:db8::1"}]}, "A fixed_ip is an IPv4 address"),
         ({"networks": [{"uuid": NOTHING, "fixed_ip": 9}]}, "A fixed_ip is an IPv4 address"),
         ({"networks": [{"uuid": NOTHING, "fixed_ip": "10.0.0.9"}]}, f"Network {NOTHING} could not be found"),

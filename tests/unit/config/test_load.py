@@ -143,7 +143,8 @@ def test_every_option_is_read_somewhere() -> None:
     """What is in the document of the configuration and is read by nobody would be taken and not obeyed."""
     root = Path(kilonova.__file__).parent
     read = {name for path in root.rglob("*.py") if path.parent.name != "config" for name in _read_in(path)}
-    read |= _read_in(root / "config" / "obeyed.py") | {"disk_watermark"}  # (by default.watermark_bytes)
+    read |= _read_in(root / "config" / "obeyed.py") | {"disk_watermark", "keep_deleted_days"}
+    # (by default.watermark_bytes, and by database.keep_deleted)
     groups = {field.name: get_type_hints(Settings)[field.name] for field in fields(Settings)}
     names = {f"{group}.{field.name}" for group, kind in groups.items() for field in fields(kind)}
     assert {name for name in names if name.partition(".")[2] not in read} == set()

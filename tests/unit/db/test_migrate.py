@@ -267,7 +267,7 @@ def test_swap_of_servers_that_are_there_counts_and_they_come_back_to_their_zone(
     upgrade(engine, "0007")
     old = sa.MetaData()
     old.reflect(engine)
-    flavor = {"disk_gib": 2, "ephemeral_gib": 1, "swap_mib": 1025}
+    flavor = {"vcpus": 1, "memory_mib": 512, "disk_gib": 2, "ephemeral_gib": 1, "swap_mib": 1025}
     larger = {**flavor, "swap_mib": 4096}
     servers = [
         {"host": "h1", "flavor": flavor, "new_flavor": larger},

@@ -16,7 +16,7 @@ ALL = replace(make.flavor(), ephemeral_gib=1, swap_mib=64)
 
 
 def given(tmp_path: Path, hardware: Hardware, *, rescued: bool = False) -> list[tuple[str, str, str, str]]:
-    disks = Disks(tmp_path, "qemu:///system", InlineWorkers())
+    disks = Disks(tmp_path, "qemu:///system", InlineWorkers(), tmp_path / "chains")
     instance = make.instance(flavor=ALL, rescue_image=make.image_ref() if rescued else None)
     drive = disks.config_drive(instance.id)
     drive.parent.mkdir(exist_ok=True)

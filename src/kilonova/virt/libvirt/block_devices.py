@@ -27,11 +27,16 @@ def devices(disks: Disks, instance: Instance, hardware: Hardware) -> tuple[Disk,
         files += [(path_of(disks, instance.id, disk.kind), "raw") for disk in wanted(instance.flavor)]
     prefix = disk_prefix(hardware.disk_bus)
     found = [
-        Disk(str(path), f"{prefix}{letter}", kind, bus=hardware.disk_bus, must_be_there=kind == "qcow2")
+        Disk(str(path), f"{prefix}{letter}", kind, bus=hardware.disk_bus)
         for (path, kind), letter in zip(files, LETTERS, strict=False)
     ]
     drive = disks.config_drive(instance.id)
     return (*found, _drive(drive, hardware, found)) if drive.exists() else tuple(found)
+
+
+def is_swap_or_ephemeral(disk: Disk) -> bool:
+    """As `devices` names them: the others are overlays, and the config drive."""
+    return disk.format == "raw" and not disk.read_only
 
 
 def _drive(path: Path, hardware: Hardware, before: list[Disk]) -> Disk:

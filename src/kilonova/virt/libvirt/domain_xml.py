@@ -59,8 +59,7 @@ class Metadata:
 class Disk:
     """A disk in a file; `device` is "disk" or "cdrom".  Writeback with the guest's flushes passed on is as safe as a
     real disk's own cache, and needs no O_DIRECT of the file system.  `backing` is what lies below it, the uppermost
-    first, to the chain's end: the hypervisor looks into no header for more.  `must_be_there`: no guest of ours is
-    without it."""
+    first, to the chain's end: the hypervisor looks into no header for more."""
 
     path: str
     target: str
@@ -69,7 +68,6 @@ class Disk:
     backing: tuple[Layer, ...] = ()
     bus: str = "virtio"
     device: str = "disk"
-    must_be_there: bool = True
 
     def render(self, parent: Element) -> None:
         disk = element(parent, "disk", type="file", device=self.device)

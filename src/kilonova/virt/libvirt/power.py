@@ -12,6 +12,7 @@ from kilonova.objects.instance import Instance
 from kilonova.objects.states import PowerState
 from kilonova.virt.driver import BaseImage
 from kilonova.virt.libvirt import definition, diagnostics, memory
+from kilonova.virt.libvirt.block_devices import is_swap_or_ephemeral
 from kilonova.virt.libvirt.connection import Hop
 from kilonova.virt.libvirt.local_disks import LibvirtLocalDisks
 from kilonova.virt.libvirt.settle import Settling
@@ -78,7 +79,8 @@ class MemoryDisksFigures(LibvirtLocalDisks):
         wanted = await self._disks.blocking(instance.id, disks)
         found = await self.definition(instance.id)
         # A server of a time before there were swap and ephemeral disks gets them with its next start.
-        looked_at = [one for one in wanted if one.must_be_there or (found and found.above(one.path) is not None)]
+        has = {one.path for one in wanted if found is not None and found.above(one.path) is not None}
+        looked_at = [one for one in wanted if one.path in has or not is_swap_or_ephemeral(one)]
         await self._disks.blocking(instance.id, self._disks.chains.followed, instance.id, looked_at, found)
 
     async def make_rescue_disk(self, instance: Instance, base: BaseImage) -> None:
