@@ -20,10 +20,10 @@ DOMAIN = """
 
 
 @pytest.fixture
-def conn() -> Iterator[libvirt.virConnect]:
-    link = libvirt.open("test:///default")
-    for domain in link.listAllDomains(0):
-        domain.destroy()
+def conn(tmp_path: Path) -> Iterator[libvirt.virConnect]:
+    node = tmp_path / "node.xml"
+    node.write_text("<node/>")
+    link = libvirt.open(f"test://{node}")
     yield link
     link.close()
 
