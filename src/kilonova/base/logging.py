@@ -16,6 +16,8 @@ from structlog.typing import Processor
 from kilonova.base.sink import Sink
 
 _debug = False
+_processors: list[Processor] = []
+"""One list for good: loggers are cached with it, and go on by what it holds."""
 _stderr = Sink(2)
 
 
@@ -83,15 +85,16 @@ def set_up(*, debug: bool = False, json_lines: bool = False, stream: TextIO | No
             exception_formatter=structlog.dev.plain_traceback,  # the rich one shows local variables: secrets
         )
     )
+    _processors[:] = [
+        _drop_debug,  # and not the wrapper class: loggers are cached with theirs, and the level may change
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        *([structlog.processors.format_exc_info] if json_lines else []),
+        _safely(renderer),
+    ]
     structlog.configure(
-        processors=[
-            _drop_debug,  # and not the wrapper class: loggers are cached with theirs, and the level may change
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *([structlog.processors.format_exc_info] if json_lines else []),
-            _safely(renderer),
-        ],
+        processors=_processors,
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, out)),
         cache_logger_on_first_use=True,

@@ -2,6 +2,7 @@
 """Supervised tasks: every task has an owner, a name, and somebody who hears of its failure."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self
@@ -53,11 +54,13 @@ class Supervisor:
     ) -> asyncio.Task[Any]:
         """Run `work` every `period_s` seconds (with a tenth of jitter), each round within `limit_s` (default: period).
 
-        A round that fails or hangs is logged once with its reason, and the next one comes in its time.
+        The next round comes in its time after one that fails or hangs, which is logged with its reason; the same
+        trouble again is for the debug level until a round goes well.
         """
         return self.spawn(name, self._rounds(name, period_s, work, limit_s or period_s))
 
     async def _rounds(self, name: str, period_s: float, work: Callable[[], Awaitable[None]], limit_s: float) -> None:
+        said: tuple[str, str] | None = None
         while True:
             await self._clock.sleep(period_s * self._clock.random.uniform(0.95, 1.05))
             began, how = self._clock.monotonic(), "ok"
@@ -65,9 +68,15 @@ class Supervisor:
                 async with asyncio.timeout(limit_s):
                     await work()
             except TimeoutError:
-                how = "hung"
-                log.warning("periodic task hung and was given up", task=name, limit_s=limit_s)
+                how, trouble = "hung", ("TimeoutError", "")
+                level = logging.DEBUG if said == trouble else logging.WARNING
+                log.log(level, "periodic task hung and was given up", task=name, limit_s=limit_s)
+                said = trouble
             except Exception as exc:
-                how = "failed"
-                log.warning("periodic task failed", task=name, error=str(exc), kind=type(exc).__name__)
+                how, trouble = "failed", (type(exc).__name__, str(exc))
+                level = logging.DEBUG if said == trouble else logging.WARNING
+                log.log(level, "periodic task failed", task=name, error=str(exc), kind=type(exc).__name__)
+                said = trouble
+            else:
+                said = None
             self._on_round(name, self._clock.monotonic() - began, how)

@@ -16,6 +16,7 @@ from kilonova.rpcapi.work import Fetched, Unread
 
 log = structlog.get_logger(__name__)
 
+WORK = "work"
 RETRY_S = 0.5
 PROGRESS_S = 1.0
 
@@ -41,7 +42,7 @@ class Feed:
         """Ask now, and then whenever woken."""
         self._wake.set()
         tasks.spawn("feed", self._ask_forever(tasks))
-        tasks.periodic("progress", PROGRESS_S, self._tell_progress, limit_s=10)
+        tasks.periodic("progress", PROGRESS_S, self._session.while_there(self._tell_progress), limit_s=10)
 
     async def _ask_forever(self, tasks: Supervisor) -> None:
         while True:
@@ -55,9 +56,10 @@ class Feed:
                 continue
             try:
                 await self._ask(tasks)
+                self._session.outage.answered(WORK)
                 continue
             except KilonovaError as exc:
-                log.info("no answer about work yet", error=str(exc))
+                self._session.outage.waits(WORK, exc)
             except Exception:  # a defect in taking one action in hand must not end the host's service
                 log.exception("asking for work broke off")
             await self._clock.sleep(RETRY_S * self._clock.random.uniform(0.5, 1.5))

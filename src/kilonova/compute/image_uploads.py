@@ -7,17 +7,14 @@ The conductor is asked for as long as it takes: that it is away for a while ends
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Protocol, TypeVar
 
-import structlog
-
 from kilonova.base.clock import Clock
 from kilonova.base.errors import DatabaseUnavailable, NotFound, RpcTimeout, RpcUnavailable, StaleWrite
+from kilonova.base.outage import Outage
 from kilonova.images.inspect import MAX_VIRTUAL_BYTES
 from kilonova.images.store import Stored
 from kilonova.objects.action import IMAGE, Action
 from kilonova.objects.ids import ActionId, AttemptId, HostName, ImageId
 from kilonova.rpcapi.host import CompleteImage
-
-log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -57,13 +54,13 @@ class ImageRecords(Protocol):
 class ImageUploads:
     """All methods raise StaleWrite when the action is no longer this attempt's."""
 
-    def __init__(self, sink: ImageSink, conductor: ImageRecords, clock: Clock) -> None:
-        self._sink, self._conductor, self._clock = sink, conductor, clock
+    def __init__(self, sink: ImageSink, conductor: ImageRecords, clock: Clock, outage: Outage) -> None:
+        self._sink, self._conductor, self._clock, self._outage = sink, conductor, clock, outage
 
     async def begin(self, action: Action) -> bool:
         """Whether the action's image is still to be made.  Raises NotFound when it was deleted."""
         attempt = _attempt(action)
-        return not await self._ask(lambda: self._conductor.begin_image(action.id, attempt))
+        return not await self._ask(action, lambda: self._conductor.begin_image(action.id, attempt))
 
     async def save(self, action: Action, chunks: AsyncIterator[bytes], disk_format: str) -> None:
         """The image is ACTIVE and has these bytes.  Raises NotFound when it was deleted meanwhile, and what the store
@@ -80,7 +77,7 @@ class ImageUploads:
             md5=stored.md5,
             sha512=stored.sha512,
         )
-        await self._ask(lambda: self._conductor.complete_image(request))
+        await self._ask(action, lambda: self._conductor.complete_image(request))
 
     async def discard(self, action: Action) -> None:
         """No bytes are left of an image that was not completed."""
@@ -96,20 +93,25 @@ class ImageUploads:
     async def drop(self, action: Action) -> None:
         """Neither record nor bytes are left of the images that the action makes needless."""
         attempt = _attempt(action)
-        await self.forget(await self._ask(lambda: self._conductor.drop_images(action.id, attempt)))
+        await self.forget(await self._ask(action, lambda: self._conductor.drop_images(action.id, attempt)))
 
     async def forget(self, images: Iterable[ImageId]) -> None:
         """No bytes are left of these."""
         for image_id in images:
             await self._sink.delete(image_id)
 
-    async def _ask(self, ask: Callable[[], Awaitable[T]]) -> T:
+    async def _ask(self, action: Action, ask: Callable[[], Awaitable[T]]) -> T:
+        who = f"image of {action.id}"
+        with self._outage.ends_with(who):
+            return await self._until_answered(who, ask)
+
+    async def _until_answered(self, who: str, ask: Callable[[], Awaitable[T]]) -> T:
         pause = RETRY_FIRST_S
         while True:
             try:
                 return await ask()
             except (RpcTimeout, RpcUnavailable, DatabaseUnavailable) as exc:
-                log.info("waiting for the conductor with an image", error=str(exc))
+                self._outage.waits(who, exc)
             await self._clock.sleep(pause * self._clock.random.uniform(0.8, 1.2))
             pause = min(pause * 2, RETRY_MOST_S)
 

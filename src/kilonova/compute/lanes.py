@@ -10,6 +10,7 @@ from kilonova.base.clock import Clock
 from kilonova.base.errors import KilonovaError, NotFound, StaleWrite
 from kilonova.base.locks import KeyedLocks
 from kilonova.base.metrics import Metrics
+from kilonova.base.outage import Outage
 from kilonova.base.tasks import Supervisor
 from kilonova.compute.operation import Job, Operation, Tools
 from kilonova.compute.operations import OPERATIONS
@@ -37,9 +38,10 @@ class Lanes:
         on_idle: Callable[[InstanceId], None],
         on_stale: Callable[[], None],
         metrics: Metrics,
+        outage: Outage,
     ) -> None:
         self._host, self._conductor, self._runner, self._tools = host, conductor, runner, tools
-        self._on_idle, self._on_stale, self._metrics = on_idle, on_stale, metrics
+        self._on_idle, self._on_stale, self._metrics, self._outage = on_idle, on_stale, metrics, outage
         self._locks = KeyedLocks()
         self._builds = asyncio.Semaphore(tools.settings.max_concurrent_builds)
         self._snapshots = asyncio.Semaphore(tools.settings.max_concurrent_snapshots)
@@ -135,6 +137,11 @@ class Lanes:
 
     async def _report(self, run: Run, outcome: Outcome) -> None:
         """Tell the conductor until it has heard.  StaleWrite: it has given the action to another attempt."""
+        who = f"outcome of {run.job.action.id}"
+        with self._outage.ends_with(who):
+            await self._until_heard(run, outcome, who)
+
+    async def _until_heard(self, run: Run, outcome: Outcome, who: str) -> None:
         action, pause = run.job.action, REPORT_FIRST_S
         assert action.attempt is not None
         report = Finish(
@@ -156,7 +163,7 @@ class Lanes:
                 self._on_stale()
                 return
             except KilonovaError as exc:
-                log.warning("outcome could not be told yet", action=action.id, error=str(exc))
+                self._outage.waits(who, exc)
             with run.may_interrupt():
                 await self._clock.sleep(pause * self._clock.random.uniform(0.8, 1.2))
             pause = min(pause * 2, REPORT_MOST_S)

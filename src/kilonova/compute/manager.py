@@ -90,19 +90,19 @@ class ComputeManager:
         left open by an earlier process comes by the same way as new work, beside it."""
         defaults, clock = self._settings.default, self._clock
         conductor = HostAPI(Caller(bus, clock), self._identity.host)
-        notifier = Notifier(conductor, clock)
+        session = Session(self._identity, conductor, clock, defaults)
+        notifier = Notifier(conductor, clock, session.outage)
         self.virtapi.on_error = notifier.error
         await self.driver.init_host(tasks)
-        session = Session(self._identity, conductor, clock, defaults)
         observer = Observer(self.driver, session)
         self.virtapi.on_event = observer.mark
         cache = ImageCache(Path(defaults.instances_path) / "_base", self._images, self._workers, clock)
-        uploads = ImageUploads(self._images, conductor, clock)
+        uploads = ImageUploads(self._images, conductor, clock, session.outage)
         seed_key = await self._workers.run(read_seed_key, defaults.state_path, clock)
         tools = Tools(self.driver, cache, uploads, clock, defaults, self._identity.boot_id, seed_key)
         runner = Runner(self._failpoints, session)
         hooks = (observer.idle, self._look_for_work, self.metrics)
-        lanes = Lanes(self._identity.host, session.conductor, runner, tools, *hooks)
+        lanes = Lanes(self._identity.host, session.conductor, runner, tools, *hooks, session.outage)
         refusals = Refusals(session, self.driver)
         feed = Feed(session, lanes, refusals, clock, defaults.action_poll_interval)
         reports = Reports(session, self.driver, self.virtapi, observer, clock)

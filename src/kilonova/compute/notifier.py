@@ -10,6 +10,7 @@ import structlog
 
 from kilonova.base.clock import Clock
 from kilonova.base.errors import KilonovaError
+from kilonova.base.outage import Outage
 from kilonova.base.tasks import Supervisor
 from kilonova.compute.session import AWAY
 from kilonova.rpcapi.host import HostAPI, Notice
@@ -18,14 +19,15 @@ log = structlog.get_logger(__name__)
 
 MOST_WAITING = 100
 """While the conductor is away; older ones are dropped then.  All of them are in the log."""
+NOTICES = "notifications"
 RETRY_S = 1.0
 
 
 class Notifier:
     """Tells the conductor, in order, each once, for as long as it takes."""
 
-    def __init__(self, conductor: HostAPI, clock: Clock) -> None:
-        self._conductor, self._clock = conductor, clock
+    def __init__(self, conductor: HostAPI, clock: Clock, outage: Outage) -> None:
+        self._conductor, self._clock, self._outage = conductor, clock, outage
         self._waiting: deque[Notice] = deque(maxlen=MOST_WAITING)
         self._wake = asyncio.Event()
 
@@ -48,12 +50,13 @@ class Notifier:
                 try:
                     await self._conductor.notify(notice)
                 except AWAY as exc:
-                    log.info("a notification could not be told yet", event_type=notice.event_type, error=str(exc))
+                    self._outage.waits(NOTICES, exc)
                     await self._clock.sleep(RETRY_S)
                     continue
                 except KilonovaError as exc:  # this one will never be taken, and must not be in the way of others
                     log.warning("a notification was refused", event_type=notice.event_type, error=str(exc))
                 except Exception:
                     log.exception("a notification could not be told", event_type=notice.event_type)
+                self._outage.answered(NOTICES)
                 if self._waiting and self._waiting[0] is notice:  # it may have been dropped meanwhile
                     self._waiting.popleft()

@@ -16,6 +16,7 @@ from kilonova.virt.driver import ComputeDriver
 
 log = structlog.get_logger(__name__)
 
+GUESTS = "what guests do"
 RETRY_S = 1.0
 
 
@@ -77,8 +78,9 @@ class Observer:
             self._dirty.difference_update(ready)
             try:
                 await self._read(ready)
+                self._session.outage.answered(GUESTS)
             except KilonovaError as exc:
-                log.info("what guests do could not be told yet", count=len(ready), error=str(exc))
+                self._session.outage.waits(GUESTS, exc)
                 self._dirty.update(ready)
                 await self._driver.virtapi.clock.sleep(RETRY_S)
                 self._wake.set()
@@ -95,7 +97,10 @@ class Observer:
         at the latest the one that follows a reconnection, finds the difference."""
         try:
             state = await self._driver.guest_state(instance_id)
-        except (HypervisorUnavailable, HypervisorError) as exc:
+        except HypervisorUnavailable as exc:  # the driver says that it is away, and when it is back
+            log.debug("a guest could not be read now", instance=instance_id, error=str(exc))
+            return None
+        except HypervisorError as exc:
             log.info("a guest could not be read now", instance=instance_id, error=str(exc))
             return None
         return Observed(instance_id, None if state is None else state.power, "" if state is None else state.reason)

@@ -45,7 +45,8 @@ class Reaper:
     def start(self, tasks: Supervisor, virtapi: ComputeVirtAPI) -> None:
         """Begin, as configured."""
         settings = self._tools.settings
-        reap, report = virtapi.while_in_service(self.reap), virtapi.while_in_service(self.report)
+        there = self._session.while_there
+        reap, report = there(virtapi.while_in_service(self.reap)), there(virtapi.while_in_service(self.report))
         if settings.running_deleted_instance_action != "noop":
             period = settings.running_deleted_instance_poll_interval
             tasks.periodic("running deleted", period, reap, limit_s=LIMIT_S)

@@ -9,7 +9,7 @@ from kilonova.base.clock import Clock
 from kilonova.base.errors import KilonovaError
 from kilonova.base.tasks import Supervisor
 from kilonova.compute.observer import Observer
-from kilonova.compute.session import Session
+from kilonova.compute.session import AWAY, Session
 from kilonova.compute.virtapi import ComputeVirtAPI
 from kilonova.config.default import DefaultSettings
 from kilonova.objects.service import Inventory
@@ -17,6 +17,7 @@ from kilonova.virt.driver import ComputeDriver
 
 log = structlog.get_logger(__name__)
 
+LEVEL = "the hypervisor's state"
 RETRY_S = 1.0
 
 
@@ -44,10 +45,13 @@ class Reports:
         """Begin: the hypervisor's level is told whenever it changes, and with the rest periodically."""
         self._virtapi.on_enabled = self._changed.set
         self._changed.set()
+        there = self._session.while_there
         tasks.spawn("hypervisor level", self._follow_level())
         tasks.periodic("heartbeat", settings.report_interval, self._heartbeat)
-        tasks.periodic("inventory", settings.update_resources_interval, self._virtapi.while_in_service(self.inventory))
-        tasks.periodic("power sync", settings.sync_power_state_interval, self._sync)
+        tasks.periodic(
+            "inventory", settings.update_resources_interval, there(self._virtapi.while_in_service(self.inventory))
+        )
+        tasks.periodic("power sync", settings.sync_power_state_interval, there(self._sync))
 
     async def inventory(self) -> None:
         """Tell what the host has, if that changed since it was last told, or since the host was forgotten."""
@@ -82,13 +86,18 @@ class Reports:
             self._changed.clear()
             try:
                 await self._tell_level()
+            except AWAY as exc:
+                self._session.outage.waits(LEVEL, exc)
+                self.trouble = str(exc)
             except KilonovaError as exc:
+                self._session.outage.gave_up(LEVEL)
                 if str(exc) != self.trouble:  # it may last: a QEMU that is not installed
                     log.warning("the hypervisor's state could not be told yet", error=str(exc))
                 self.trouble = str(exc)
             except Exception:  # a defect in one report must not end the host's service
                 log.exception("telling the hypervisor's state broke off")
             else:
+                self._session.outage.answered(LEVEL)
                 self.trouble = ""
                 continue
             await self._clock.sleep(RETRY_S)

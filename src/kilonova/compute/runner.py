@@ -7,10 +7,11 @@ action's time is up (then it fails, as for any other reason), or takes the actio
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -24,6 +25,7 @@ from kilonova.base.errors import (
     StaleWrite,
 )
 from kilonova.base.failpoints import Failpoints
+from kilonova.base.outage import Outage
 from kilonova.compute.operation import Job, Operation, Step, nothing
 from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.states import PowerState
@@ -162,6 +164,7 @@ class Runner:
 
     def __init__(self, failpoints: Failpoints, hold: Hold | None = None) -> None:
         self._failpoints, self._hold = failpoints, hold
+        self._outage: Outage | None = None
 
     async def run(self, run: Run) -> Outcome:
         """Run to an outcome.  Raises Revoked."""
@@ -251,6 +254,15 @@ class Runner:
         Raises DeadlineExceeded when the time is up while steps are done, and HypervisorUnavailable when it has been up
         for long while they are undone, or the guest is read.
         """
+        clock = run.job.tools.clock
+        self._outage = self._outage or Outage("the hypervisor", clock)
+        who = f"{run.operation.verb} {run.job.instance.id}"
+        with self._outage.ends_with(who):
+            await self._again_and_again(run, steps, phase, partial(self._outage.waits, who))
+
+    async def _again_and_again(
+        self, run: Run, steps: Sequence[Step], phase: Phase, waits: Callable[[HypervisorUnavailable], None]
+    ) -> None:
         clock, pause = run.job.tools.clock, RETRY_FIRST_S
         give_up: float | None = None
         while True:
@@ -259,7 +271,7 @@ class Runner:
                     await self._step(run, step, phase)
                 return
             except HypervisorUnavailable as exc:
-                log.info("waiting for the hypervisor", instance=run.job.instance.id, error=str(exc))
+                waits(exc)
                 if run.expired and phase is not Phase.DO:
                     give_up = give_up or clock.monotonic() + UNDO_S
                     if clock.monotonic() >= give_up:

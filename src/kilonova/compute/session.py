@@ -19,6 +19,7 @@ from kilonova.base.errors import (
     RpcUnavailable,
     StaleWrite,
 )
+from kilonova.base.outage import Outage
 from kilonova.config.default import DefaultSettings
 from kilonova.objects.action import Action
 from kilonova.objects.ids import HostName
@@ -35,6 +36,7 @@ BOTH_LIVE = 2.0
 """A process that is heard so many heartbeats after this one has asked for its place lives beside it; that of a machine
 that has booted anew since is heard no more."""
 
+HEARTBEAT = "heartbeat"
 AWAY = (RpcTimeout, RpcUnavailable, DatabaseUnavailable)
 """The conductor does not answer now."""
 
@@ -67,6 +69,8 @@ class Session:
         self.registrations = 0
         self.waits_for = ""
         """Why this process is not registered yet, when that is more than a conductor that does not answer."""
+        self.outage = Outage("the conductor", clock)
+        """Shared by all of this process that cannot go on without an answer."""
         self._left = False
         self._lost: HostSuperseded | None = None
         self._has_lost = asyncio.Event()
@@ -89,13 +93,17 @@ class Session:
         Raises StateError when the conductor knows this host, or this node, otherwise (renamed or copied), HostTaken
         when another process of this host lives beside this one, HostSuperseded.
         """
+        with self.outage.ends_with("registration"):
+            await self._register()
+
+    async def _register(self) -> None:
         pause, refused_at = WAIT_FIRST_S, None
         while True:
             self._check()
             try:
                 standing = await self.conductor.register(self._request())
             except AWAY as exc:
-                log.warning("waiting for the conductor", host=self.identity.host, error=str(exc))
+                self.outage.waits("registration", exc)
             except HostTaken as exc:
                 refused_at = self._clock.monotonic() if refused_at is None else refused_at
                 self._wait_for_the_other(exc, self._clock.monotonic() - refused_at)
@@ -158,6 +166,10 @@ class Session:
     async def confirm(self, action: Action) -> None:
         """Ask whether the action is still this process's, under this attempt, for as long as it takes.  Raises
         StaleWrite, NotFound."""
+        with self.outage.ends_with(f"confirmation of {action.id}"):
+            await self._confirm(action)
+
+    async def _confirm(self, action: Action) -> None:
         pause, attempt = WAIT_FIRST_S, action.attempt
         assert attempt is not None
         while True:
@@ -165,14 +177,31 @@ class Session:
                 await self.call(lambda epoch: self.conductor.confirm_attempt(epoch, action.id, attempt))
                 return
             except AWAY as exc:
-                log.info("waiting for the conductor before anything is removed", action=action.id, error=str(exc))
+                self.outage.waits(f"confirmation of {action.id}", exc)
             await self._clock.sleep(pause * self._clock.random.uniform(0.8, 1.2))
             pause = min(pause * 2, WAIT_MOST_S)
 
     async def heartbeat(self) -> None:
         """Say that this process lives; not any more once it has said that it ends."""
-        if not self._left:
+        if self._left:
+            return
+        try:
             await self.call(self.conductor.heartbeat)
+        except AWAY as exc:
+            self.outage.waits(HEARTBEAT, exc)
+        else:
+            self.outage.answered(HEARTBEAT)
+
+    def while_there(self, work: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        """`work`, for a periodic task: that the conductor does not answer is told by the heartbeat."""
+
+        async def work_if_there() -> None:
+            try:
+                await work()
+            except AWAY as exc:
+                log.debug("a periodic task had no answer of the conductor", error=str(exc))
+
+        return work_if_there
 
     async def leave(self) -> None:
         """Say that this process ends, so that the next one need not wait for its silence.  Never fails."""

@@ -54,7 +54,11 @@ OPTIONS = [
         "orphan_report_interval", default=600.0, min=0.1, help="Seconds between looks for guests that are no instance."
     ),
     cfg.IntOpt(
-        "reserved_host_memory_mb", default=512, min=0, mutable=True, help="MiB of memory that no guest may claim."
+        "reserved_host_memory_mb",
+        default=512,
+        min=0,
+        mutable=True,
+        help="MiB of memory that no guest may claim; others' guests on this libvirt count besides.",
     ),
     cfg.IntOpt("reserved_host_disk_mb", default=0, min=0, mutable=True, help="MiB of disk that no guest may claim."),
     cfg.StrOpt(

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Looking at a database that may be broken, newer, or in use: nothing is changed, nothing is made."""
 
+import json
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +37,39 @@ def has_users(path: Path) -> bool:
             return connection.execute("SELECT 1 FROM users").fetchone() is not None
     except sqlite3.Error:
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceRow:
+    """An instance that is not deleted, or whose delete is still to be done on its host.  `busy`: something is being
+    done to it."""
+
+    id: str
+    host: str | None
+    vm_state: str
+    busy: bool
+
+
+_INSTANCES = """
+SELECT id, host, vm_state, task_state IS NOT NULL OR deleted_at IS NOT NULL OR open.instance_id IS NOT NULL
+FROM instances LEFT JOIN (SELECT DISTINCT instance_id FROM actions WHERE state = 'open') AS open
+ON open.instance_id = instances.id WHERE deleted_at IS NULL OR open.instance_id IS NOT NULL
+"""
+
+
+def instances(path: Path) -> tuple[InstanceRow, ...]:
+    """By one read.  Blocks; raises sqlite3.Error, also for a database of another revision that has no such columns."""
+    with closing(_open(path)) as connection:
+        rows = connection.execute(_INSTANCES).fetchall()
+    return tuple(InstanceRow(str(one[0]), one[1], str(one[2]), bool(one[3])) for one in rows)
+
+
+def image_sizes(path: Path) -> Mapping[str, int | None]:
+    """The bytes of each image that can be used, as they were counted when it was stored.  Blocks; raises
+    sqlite3.Error."""
+    with closing(_open(path)) as connection:
+        rows = connection.execute("SELECT id, body FROM images WHERE status = 'active'").fetchall()
+    return {str(image_id): json.loads(body).get("size") for image_id, body in rows}
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -5,6 +5,7 @@ A check that hangs is left behind in its daemon thread and becomes a finding; so
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -30,7 +31,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class SurveyCheck:
-    """One row that judges what libvirt says of itself; it cannot hang.  `without` is for a libvirt that says nothing:
+    """One row that judges what libvirt says of itself, in JUDGE_LIMIT_S.  `without` is for a libvirt that says nothing:
     what can be judged by the host's own word."""
 
     name: str
@@ -42,8 +43,10 @@ class SurveyCheck:
 Taker = Callable[[str], Survey | str]
 """What opens a connection to a URI and reads it; a sentence when it cannot."""
 
-SURVEY_LIMIT_S = 8.0
+SURVEY_LIMIT_S = 6.0
 """A daemon that has just started asks every QEMU first: five seconds were seen."""
+JUDGE_LIMIT_S = 1.5
+"""For what is looked at beside a survey: records and files' heads."""
 
 
 async def run_checks(
@@ -51,23 +54,31 @@ async def run_checks(
 ) -> list[Finding]:
     """Every check's finding, in the order of `checks`, then of `on_survey`.  Raises nothing of a check's."""
     # One thread for each: what hangs takes no place from another.
-    workers = DaemonWorkers("doctor", len(checks) + 1)
+    workers = DaemonWorkers("doctor", len(checks) + len(on_survey) + 1)
     tasks: list[asyncio.Task[Finding]] = []
     async with asyncio.TaskGroup() as group:
         survey = group.create_task(_survey(workers, subject, take))
         tasks.extend(group.create_task(_one(workers, subject, check)) for check in checks)
     found = [task.result() for task in tasks]
+    judged: list[asyncio.Task[Finding]] = []
+    async with asyncio.TaskGroup() as group:
+        for check, look in zip(on_survey, judges(subject, on_survey, survey.result()), strict=True):
+            judged.append(group.create_task(_limited(workers, check.name, JUDGE_LIMIT_S, look)))
     workers.close()
-    return found + judge_survey(subject, on_survey, survey.result())
+    return found + [task.result() for task in judged]
 
 
 async def _one(workers: DaemonWorkers, subject: Subject, check: Check) -> Finding:
-    future = workers.submit(check.fn, subject)
-    await asyncio.wait({future}, timeout=check.limit_s)
+    return await _limited(workers, check.name, check.limit_s, partial(check.fn, subject))
+
+
+async def _limited(workers: DaemonWorkers, name: str, limit_s: float, look: Callable[[], Finding]) -> Finding:
+    future = workers.submit(look)
+    await asyncio.wait({future}, timeout=limit_s)
     if not future.done():
-        return _hung(check.name, check.limit_s)
+        return _hung(name, limit_s)
     failure = future.exception()
-    return future.result() if failure is None else broke(check.name, failure)
+    return future.result() if failure is None else broke(name, failure)
 
 
 async def _survey(workers: DaemonWorkers, subject: Subject, take: Taker) -> Survey | str:
@@ -81,19 +92,26 @@ async def _survey(workers: DaemonWorkers, subject: Subject, take: Taker) -> Surv
     return future.result() if failure is None else f"{type(failure).__name__}: {failure}"
 
 
-def judge_survey(subject: Subject, checks: Sequence[SurveyCheck], survey: Survey | str) -> list[Finding]:
-    """What the checks find in a survey; without one, a single error, what can be judged all the same, and notes of what
-    was not looked at."""
+def judges(subject: Subject, checks: Sequence[SurveyCheck], survey: Survey | str) -> list[Callable[[], Finding]]:
+    """What each check looks at in a survey; without one, a single error, what can be judged all the same, and notes of
+    what was not looked at."""
     if survey == "":
-        return [note(check.name, "Not looked at: guests do not run in libvirt here.") for check in checks]
+        return [partial(note, check.name, "Not looked at: guests do not run in libvirt here.") for check in checks]
     if isinstance(survey, str):
         first, *rest = checks
         cure = "See libvirt-socket; a daemon that hangs: systemctl restart libvirtd (guests run on)."
         if "authentication" in survey.lower():
             cure = "Set [libvirt] auth_file to a file with the name and the password that the daemon knows."
-        found = [error(first.name, f"The connection cannot be had: {survey.rstrip('.')}.", cure, uri=subject.uri)]
-        return found + [_judge(check, partial(_without, subject, check)) for check in rest]
-    return [_judge(check, partial(check.fn, subject, survey)) for check in checks]
+        said = f"The connection cannot be had: {survey.rstrip('.')}."
+        no_connection = partial(error, first.name, said, cure, uri=subject.uri)
+        return [no_connection, *(partial(_without, subject, check) for check in rest)]
+    return [partial(check.fn, subject, survey) for check in checks]
+
+
+def judge_survey(subject: Subject, checks: Sequence[SurveyCheck], survey: Survey | str) -> list[Finding]:
+    """What the checks find; see `judges`."""
+    looks = judges(subject, checks, survey)
+    return [_judge(check, look) for check, look in zip(checks, looks, strict=True)]
 
 
 def _without(subject: Subject, check: SurveyCheck) -> Finding:
@@ -117,6 +135,8 @@ def _hung(name: str, limit_s: float) -> Finding:
 def broke(name: str, failure: BaseException) -> Finding:
     """The finding of a check that raised."""
     kind = type(failure).__name__
+    if isinstance(failure, sqlite3.Error):
+        return note(name, f"Not looked at: the records cannot be read ({failure}).", "See database.")
     if isinstance(failure, PermissionError):
         return error(name, f"What is to be looked at may not be read: {failure}.", "Run it as root.", exception=kind)
     return error(name, f"The check itself failed: {kind}: {failure}.", "Please report this.", exception=kind)

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from kilonova.doctor.finding import Finding, error, note, ok, warning
+from kilonova.doctor.process import is_stopped
 from kilonova.doctor.subject import Subject, group_name, named_socket, option, ourselves
 from kilonova.virt.libvirt.checks import OLDEST_LIBVIRT, OLDEST_QEMU, version_text
 from kilonova.virt.libvirt.guest import CURE_OF_STUCK
@@ -89,11 +90,17 @@ def connect(path: Path, proc: Path) -> Peer:
             raise TimeoutError from None
         raw = end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     pid, uid, _gid = struct.unpack("3i", raw)
+    return Peer(pid, uid, is_stopped(proc, pid))
+
+
+def stopped(subject: Subject) -> str:
+    """A sentence when the daemon is stopped, and would never answer; else empty."""
+    path = socket_path(subject)
     try:
-        state = (proc / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()[0]
-    except (OSError, IndexError):
-        state = ""
-    return Peer(pid, uid, state in ("T", "t"))
+        peer = None if path is None else connect(path, subject.places.proc)
+    except OSError:
+        return ""
+    return f"process {peer.pid}, the daemon, is stopped" if peer is not None and peer.stopped else ""
 
 
 def _group_of(path: Path) -> str:

@@ -173,7 +173,8 @@ def judge_verdict(kept: Verdict | None, stale: str, virt_type: str) -> Finding:
             f"The verdict on KVM does not hold: {stale}" if stale else "Whether KVM boots a kernel was not tried here"
         )
         then = "guests run without KVM until it was" if virt_type == "auto" else "virt_type = kvm believes in it"
-        return note(name, f"{said}; {then}.", cure, **facts)
+        bad = note if virt_type == "auto" else warning  # KVM may hang in every guest's kernel
+        return bad(name, f"{said}; {then}.", cure, **facts)
     if kept.works:
         return ok(name, "A kernel has booted under KVM here.", **facts)
     if virt_type == "kvm":

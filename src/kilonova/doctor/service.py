@@ -21,6 +21,7 @@ from kilonova.db.inspect import DatabaseFacts, inspect
 from kilonova.db.migrate import HEAD
 from kilonova.doctor.finding import Finding, error, note, ok, warning
 from kilonova.doctor.network import SBIN
+from kilonova.doctor.process import Holder, Listener, holders
 from kilonova.doctor.subject import Subject, owner_of
 from kilonova.doctor.tool import output_of
 from kilonova.rpc.transport_url import parse_url
@@ -112,21 +113,34 @@ def ask(address: str, port: int, path: str, *, timeout_s: float = ANSWER_S, tls:
         return reply.status, None
 
 
+WILD = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+PLACES_MOST = 4
+"""Addresses of one process that are asked: the API's, its status port, metadata, consoles."""
+
+
 def _listener(subject: Subject) -> tuple[str, int]:
     listen = subject.settings.api.listen.strip("[]")
-    wild = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-    return wild.get(listen, listen), subject.settings.api.port
+    return WILD.get(listen, listen), subject.settings.api.port
+
+
+def _ask(subject: Subject, address: str, port: int, path: str) -> tuple[int, Any]:
+    return ask(address, port, path, tls=bool(subject.settings.api.ssl_cert_file))
 
 
 def _ask_api(subject: Subject, path: str) -> tuple[int, Any]:
-    return ask(*_listener(subject), path, tls=bool(subject.settings.api.ssl_cert_file))
+    return _ask(subject, *_listener(subject), path)
 
 
 def api_port(subject: Subject) -> Finding:
-    """The API's port is free, or ours."""
+    """The API's port is free, or ours; and where a running service really listens."""
     name = "api-port"
     address, port = _listener(subject)
     facts = {"address": address, "port": port}
+    real = _running(subject)
+    if real is not None and real.at is not None and (real.at.address, real.at.port) != (address, port):
+        said = f"The service of {subject.state} (process {real.pid}) serves {real.at.text()}, not {address}:{port}."
+        cure = "Nothing, if it was started with --listen or other files; the other checks asked it there."
+        return note(name, said, cure, served=True, pid=real.pid, running_at=real.at.text(), **facts)
     if port == 0:
         return ok(name, "Any free port is taken.", **facts)
     other = f"Stop who holds it (ss -ltnp 'sport = :{port}' names him), or set [api] port."
@@ -160,14 +174,54 @@ def _free(address: str, port: int) -> Finding:
     return ok("api-port", f"{address}:{port} is free.", served=False, address=address, port=port)
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A process that holds the state directory.  `at`: where it serves the API, None where it does not, or where it
+    `hangs`: it takes a connection and answers nothing."""
+
+    pid: int
+    at: Listener | None = None
+    hangs: bool = False
+
+
+def _running(subject: Subject) -> Running | None:
+    """The running service of this state directory, by its real address; None when there is none, or that cannot be
+    told."""
+    found = holders(subject.places.proc, subject.state) or ()
+    asked = [_ask_holder(subject, holder) for holder in found]
+    return next((one for one in asked if one.at is not None), asked[0] if asked else None)
+
+
+def _ask_holder(subject: Subject, holder: Holder) -> Running:
+    listens = [Listener(WILD.get(at.address, at.address), at.port) for at in holder.listens]
+    wanted = _listener(subject)
+    for at in sorted(listens, key=lambda at: (at.address, at.port) != wanted)[:PLACES_MOST]:
+        try:
+            _, body = _ask(subject, at.address, at.port, "/")
+        except TimeoutError:  # one loop serves all of them
+            return Running(holder.pid, hangs=True)
+        except (OSError, http.client.HTTPException):
+            continue
+        if isinstance(body, dict) and body.get("name") == "kilonova":
+            return Running(holder.pid, at)
+    return Running(holder.pid)
+
+
 def readiness(subject: Subject) -> Finding:
     """A running service is ready: its conductor, its bus and its hypervisor.  By its status port where it has one (a
-    host of a fleet serves no API), else by the API."""
+    host of a fleet serves no API), else by the API, where it really listens."""
+    found = holders(subject.places.proc, subject.state)
+    for holder in found or ():
+        if holder.stopped:
+            said = f"The service's process {holder.pid} is stopped (SIGSTOP, or a debugger)."
+            return error("service", said, f"kill -CONT {holder.pid}", pid=holder.pid)
     listen = subject.settings.default.status_listen
-    return _by_status_port(listen) if listen else _by_api(subject)
+    nobody = found == ()
+    return _by_status_port(listen, nobody) if listen else _by_api(subject, nobody)
 
 
-def _by_status_port(listen: str) -> Finding:
+def _by_status_port(listen: str, nobody: bool) -> Finding:
+    """`nobody` holds the state directory: what answers there is no service of it."""
     name, facts = "service", {"status_listen": listen}
     address, _, port = (listen, "", "0") if listen.startswith("/") else listen.rpartition(":")
     try:
@@ -175,6 +229,9 @@ def _by_status_port(listen: str) -> Finding:
     except (ConnectionRefusedError, FileNotFoundError):
         return note(name, f"No service runs: nobody is at its status port {listen}.", "Start it.", **facts)
     except TimeoutError:
+        if nobody:
+            said = f"No service runs: another program holds its status port {listen}, and does not answer."
+            return error(name, said, "Stop who holds it, or set status_listen.", **facts)
         cure = "Look at its log; systemctl restart it, or kill it and start it: nothing accepted is lost."
         return error(name, f"The service at its status port {listen} does not answer: its loop hangs.", cure, **facts)
     except (OSError, ValueError, http.client.HTTPException) as exc:
@@ -188,24 +245,45 @@ def _by_status_port(listen: str) -> Finding:
     return error(name, f"The service runs and is not ready: {'; '.join(reasons)}.", cure, failing=reasons, **facts)
 
 
-def _by_api(subject: Subject) -> Finding:
+def _by_api(subject: Subject, nobody: bool) -> Finding:
     name = "service"
     address, port = _listener(subject)
-    if port == 0:
+    real = _running(subject)
+    if real is not None and real.hangs:
+        return _hangs(real.pid)
+    if real is not None and real.at is not None:
+        address, port = real.at.address, real.at.port
+    elif real is not None:
+        said = f"Process {real.pid} holds {subject.state} and serves no API: it has just started, or has another role."
+        return note(name, said, "Set status_listen, by which a service of its own is asked.", pid=real.pid)
+    elif port == 0:
         return note(name, "Where a running service listens is not known: [api] port is 0.")
+    at = f"{address}:{port}"
     try:
-        healthy, body = _ask_api(subject, "/healthz")
+        healthy, body = _ask(subject, address, port, "/healthz")
         if healthy != 200 or not isinstance(body, dict) or "healthy" not in body:
-            return note(name, f"What answers at {address}:{port} is not Kilonova.", "See api-port.")
-        status, body = _ask_api(subject, "/readyz")
+            return note(name, f"What answers at {at} is not Kilonova.", "See api-port.")
+        status, body = _ask(subject, address, port, "/readyz")
     except ConnectionRefusedError:
-        return note(name, f"No service runs at {address}:{port}.", "kilonova up", address=address, port=port)
+        return note(name, f"No service runs at {at}.", "kilonova up", address=address, port=port)
     except TimeoutError:
-        cure = "Look at its log; systemctl restart kilonova, or kill it and start it: nothing accepted is lost."
-        return error(name, f"The service at {address}:{port} does not answer: its loop hangs.", cure)
+        if nobody:
+            said = f"No service runs on {subject.state}: another program holds {at}."
+            return note(name, said, "See api-port.", address=address, port=port)
+        cure = "ss -ltnp as root names who holds it; a service of ours that hangs may be killed and started."
+        return error(name, f"What holds {at} does not answer, and whose it is cannot be told.", cure)
     except (OSError, http.client.HTTPException) as exc:
-        return note(name, f"What is at {address}:{port} does not speak HTTP ({type(exc).__name__}).", "See api-port.")
-    facts = body if isinstance(body, dict) else {}
+        return note(name, f"What is at {at} does not speak HTTP ({type(exc).__name__}).", "See api-port.")
+    return _judge_ready(status, body if isinstance(body, dict) else {})
+
+
+def _hangs(pid: int) -> Finding:
+    cure = f"Look at its log; systemctl restart kilonova, or kill {pid} and start it: nothing accepted is lost."
+    return error("service", f"The service (process {pid}) does not answer: its loop hangs.", cure, pid=pid)
+
+
+def _judge_ready(status: int, facts: dict[str, Any]) -> Finding:
+    name = "service"
     if status == 200:
         return ok(name, "The service runs and is ready: its conductor and its hypervisor answer.", **facts)
     reason = str(facts.get("reason") or f"status {status}")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from kilonova.base.clock import Clock
 from kilonova.base.errors import NotFound, RpcUnavailable, StaleWrite
+from kilonova.base.outage import Outage
 from kilonova.base.threads import InlineWorkers
 from kilonova.compute.image_uploads import ImageUploads
 from kilonova.images.store import ImageStore
@@ -57,7 +58,7 @@ class Library:
         self.records = Records()
         self.store = ImageStore(directory / "images", InlineWorkers())
         self.root = directory / "images"
-        self.uploads = ImageUploads(self.store, self.records, clock)
+        self.uploads = ImageUploads(self.store, self.records, clock, Outage("the conductor", clock))
 
     def images(self) -> list[str]:
         """What has bytes in the store, finished or not."""

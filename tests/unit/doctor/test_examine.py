@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from kilonova.doctor import report, table
-from kilonova.doctor.examine import Check, run_checks
+from kilonova.doctor import examine, report, table
+from kilonova.doctor.examine import Check, SurveyCheck, run_checks
 from kilonova.doctor.finding import Finding, Level, error, note, ok, warning
 from kilonova.doctor.subject import Subject
 from kilonova.virt.libvirt.survey import Survey
@@ -20,6 +20,7 @@ from lab.common import TOP
 from tests.unit.doctor.arranged import subject
 
 NEVER = threading.Event()
+NOTHING = ok("hangs", "Nothing.")
 
 
 def good(_subject: Subject) -> Finding:
@@ -57,6 +58,27 @@ def test_a_check_that_hangs_or_raises_is_a_finding(tmp_path: Path) -> None:
     assert found[2].cure == "Run it as root."
     assert found[3].level is Level.OK
     assert "the binding broke" in found[4].found
+
+
+def test_a_libvirt_that_hangs_is_not_waited_for_beyond_its_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examine, "SURVEY_LIMIT_S", 0.05)
+    monkeypatch.setattr(examine, "JUDGE_LIMIT_S", 0.05)
+
+    def never(_uri: str) -> Survey | str:
+        NEVER.wait()
+        return ""
+
+    rows = [table.ON_SURVEY[0], SurveyCheck("hangs", "", lambda _subject, _survey: NOTHING, hangs)]
+    found = asyncio.run(run_checks(subject(tmp_path), [], rows, never))
+    assert "did not answer within 0.05 s" in found[0].found
+    assert "not done within 0.05 s" in found[1].found
+
+
+def test_the_limits_of_all_checks_leave_room_in_ten_seconds() -> None:
+    on_survey = examine.SURVEY_LIMIT_S + examine.JUDGE_LIMIT_S
+    assert max(on_survey, *(check.limit_s for check in table.CHECKS)) <= 8.0  # the rest is for the program's own start
 
 
 def test_names_are_stable_distinct_and_documented() -> None:

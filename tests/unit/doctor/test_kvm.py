@@ -79,6 +79,8 @@ def test_nobody_is_put_into_roots_group_nor_into_one_without_rights() -> None:
 def test_a_verdict_holds_for_this_machine_only(tmp_path: Path) -> None:
     host = subject(tmp_path)
     assert "was not tried" in kvm.verdict(host).found
+    assert kvm.verdict(host).level is Level.NOTE
+    assert kvm.verdict(subject(tmp_path, libvirt__virt_type="kvm")).level is Level.WARNING  # no probe is made at start
     now = checks.this_machine()
     checks.write_verdict(tmp_path, Verdict(True, "a kernel booted under KVM", now))
     assert kvm.verdict(host).level is Level.OK

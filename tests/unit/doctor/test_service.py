@@ -4,7 +4,9 @@
 import http.server
 import json
 import os
+import signal
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -13,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from kilonova.cmd.common import prepare_state
 from kilonova.doctor import service
 from kilonova.doctor.finding import Level
 from kilonova.doctor.service import ClockFacts
@@ -129,15 +132,58 @@ def test_a_status_port_that_is_not_there_or_not_one(tmp_path: Path) -> None:
 
 def test_a_status_port_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "HEALTH_S", 0.2)
-    with saying(None) as port:
+    with saying(None) as port, holding(tmp_path):
         found = service.readiness(subject(tmp_path, status_listen=f"127.0.0.1:{port}"))
     assert (found.level, "hangs" in found.found) == (Level.ERROR, True)
 
 
+@contextmanager
+def holding(state: Path) -> Iterator[None]:
+    """This process holds the state directory, as a running service does."""
+    with prepare_state(state):
+        yield
+
+
 def test_a_service_that_hangs(tmp_path: Path) -> None:
-    with saying(None) as port:
-        assert service.readiness(subject(tmp_path, api__port=port)).level is Level.ERROR
+    with saying(None) as port, holding(tmp_path):
+        found = service.readiness(subject(tmp_path, api__port=port))
+        assert (found.level, found.facts["pid"]) == (Level.ERROR, os.getpid())
+        assert "hangs" in found.found
         assert service.api_port(subject(tmp_path, api__port=port)).level is Level.ERROR
+
+
+def test_another_program_on_our_port_is_no_service_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "HEALTH_S", 0.2)
+    (tmp_path / "lock").touch()  # of a service that has ended
+    with saying(None) as port:
+        assert service.api_port(subject(tmp_path, api__port=port)).level is Level.ERROR
+        found = service.readiness(subject(tmp_path, api__port=port))
+        assert (found.level, "another program" in found.found) == (Level.NOTE, True)
+        found = service.readiness(subject(tmp_path, status_listen=f"127.0.0.1:{port}"))
+        assert (found.level, "another program" in found.found) == (Level.ERROR, True)
+
+
+def test_a_service_is_asked_where_it_really_listens(tmp_path: Path) -> None:
+    """It was started with --listen; the files know another port, which is free or another program's."""
+    ready = {**OURS, "/readyz": (503, {"ready": False, "reason": "waiting for libvirt"})}
+    with serving(ready) as port, saying(b"SSH-2.0\r\n") as other, holding(tmp_path):
+        for configured in (free_port(), other):
+            host = subject(tmp_path, api__port=configured)
+            found = service.api_port(host)
+            assert (found.level, found.facts["running_at"]) == (Level.NOTE, f"127.0.0.1:{port}")
+            assert "waiting for libvirt" in service.readiness(host).found
+
+
+def test_a_service_that_is_stopped(tmp_path: Path) -> None:
+    (tmp_path / "lock").touch()
+    with (tmp_path / "lock").open() as lock, subprocess.Popen(["sleep", "60"], stdin=lock) as process:
+        try:
+            process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+            found = service.readiness(subject(tmp_path, api__port=free_port()))
+        finally:
+            process.kill()
+    assert (found.level, found.cure) == (Level.ERROR, f"kill -CONT {process.pid}")
 
 
 def test_the_bus(tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ from kilonova.virt.libvirt.guest import Ownership
 from kilonova.virt.libvirt.inheritance import Inheritance
 from kilonova.virt.libvirt.leases import Leases
 from kilonova.virt.libvirt.opening import Registrar
+from kilonova.virt.libvirt.others import Others
 from kilonova.virt.libvirt.pulse import Pulses
 from kilonova.virt.libvirt.settle import Settling
 from kilonova.virt.libvirt.snapshot import Snapshots
@@ -80,6 +81,7 @@ class LibvirtDriver(power.MemoryDisksFigures):
         )
         self._files = DaemonWorkers("files", 2)
         self._inheritance = Inheritance(settings.default.state_path)
+        self._others = Others(settings.default.instances_path)
         default = settings.default
         records = default.state_path / "chains"
         self._disks = Disks(default.instances_path, self.connection.uri, self._files, records)
@@ -131,7 +133,9 @@ class LibvirtDriver(power.MemoryDisksFigures):
         facts = await self.connection.host.run(checks.read_host)
         total, free = await self._disks.space()
         default = self.settings.default
-        memory_mib, disk_gib = facts.memory_mib, total // GIB
+        memory_mib, disk_gib, reserved_mib = facts.memory_mib, total // GIB, default.reserved_host_memory_mb
+        if facts.kind == "QEMU":  # guests of the test driver have no memory
+            reserved_mib += await self._others.memory_mib(self.connection.host.run, held_up=bool(self._destroying))
         return Inventory(
             node=facts.hostname,
             hypervisor_type=facts.kind,
@@ -140,7 +144,7 @@ class LibvirtDriver(power.MemoryDisksFigures):
             memory_mib=memory_mib,
             disk_gib=disk_gib,
             vcpus_capacity=int(facts.cpus * default.cpu_allocation_ratio),
-            memory_mib_capacity=_offered(memory_mib, default.reserved_host_memory_mb, default.ram_allocation_ratio),
+            memory_mib_capacity=_offered(memory_mib, reserved_mib, default.ram_allocation_ratio),
             disk_gib_capacity=_offered(disk_gib, default.reserved_host_disk_mb / 1024, default.disk_allocation_ratio),
             host_ip=default.my_ip,
             arch=facts.cpu.get("arch", "x86_64"),

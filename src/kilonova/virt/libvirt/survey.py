@@ -7,8 +7,17 @@ from importlib import metadata
 import libvirt
 
 from kilonova.config.network import NetworkSettings
-from kilonova.virt.libvirt import checks, filters, guest, network, network_xml
+from kilonova.virt.libvirt import active, checks, filters, guest, network, network_xml
 from kilonova.virt.libvirt.opening import Failure, OpenOptions, close_connection, open_connection
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedDomain:
+    """A domain that bears our metadata.  `files`: every file of every disk, as far as libvirt names them."""
+
+    instance_id: str
+    name: str
+    files: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +40,7 @@ class Survey:
     too_old: str | None
     bad_bridges: tuple[str, ...] = ()
     filtered: bool = True
+    marked: tuple[MarkedDomain, ...] = ()
 
 
 def take(options: OpenOptions, settings: NetworkSettings) -> Survey | str:
@@ -62,6 +72,7 @@ def _read(conn: libvirt.virConnect, keepalive: bool | None, settings: NetworkSet
         too_old=checks.too_old(conn),
         bad_bridges=tuple(network.missing_bridges(conn, settings.bridges)),
         filtered=filters.supported(conn),
+        marked=_marked(conn),
     )
 
 
@@ -74,6 +85,18 @@ def _starting_up(conn: libvirt.virConnect) -> tuple[str, ...]:
         except libvirt.libvirtError:  # it went away between the two calls
             continue
     return tuple(sorted(found))
+
+
+def _marked(conn: libvirt.virConnect) -> tuple[MarkedDomain, ...]:
+    found: list[MarkedDomain] = []
+    for domain in conn.listAllDomains(0):
+        try:
+            if guest.ownership(domain).ours and (definition := active.of(domain)) is not None:
+                files = [layer.path for disk in definition.disks for layer in disk.layers]
+                found.append(MarkedDomain(domain.UUIDString(), definition.name, tuple(files)))
+        except libvirt.libvirtError:  # it went away between the two calls
+            continue
+    return tuple(sorted(found, key=lambda one: one.instance_id))
 
 
 def _network(conn: libvirt.virConnect, name: str) -> tuple[tuple[str, str] | None, bool]:

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processes of this host, as /proc tells of them: who holds a state directory, where it listens, and guests' QEMUs.
+
+Nothing is locked, sent or signalled.  Sources: proc(5), and tcp_states.h of Linux for the number of LISTEN.
+"""
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+STOPPED = ("T", "t")
+_LISTEN = "0A"
+_SOCKET = "socket:["
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A TCP address of a process."""
+
+    address: str
+    port: int
+
+    def text(self) -> str:
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A process that holds a state directory.  `stopped`: by a signal or a debugger."""
+
+    pid: int
+    stopped: bool
+    listens: tuple[Listener, ...]
+
+
+def is_stopped(proc: Path, pid: int) -> bool:
+    """Whether the process is stopped; False also when it is gone."""
+    try:
+        state = (proc / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return False
+    return state in STOPPED
+
+
+def holders(proc: Path, state: Path) -> tuple[Holder, ...] | None:
+    """Who has the state directory's `lock` open; None when that cannot be told: other users' processes are not ours to
+    look at."""
+    lock = state / "lock"
+    try:
+        owner = lock.stat().st_uid
+    except OSError:
+        return ()
+    if os.geteuid() not in (0, owner):
+        return None
+    wanted, found = os.path.realpath(lock), list[Holder]()
+    for pid in _pids(proc):
+        links = list(_links(proc, pid))
+        if wanted in links:
+            inodes = {link[len(_SOCKET) : -1] for link in links if link.startswith(_SOCKET)}
+            found.append(Holder(pid, is_stopped(proc, pid), tuple(_listening(proc / str(pid), inodes))))
+    return tuple(found)
+
+
+def _pids(proc: Path) -> list[int]:
+    return [int(name) for name in os.listdir(proc) if name.isdigit()]
+
+
+def _links(proc: Path, pid: int) -> Iterator[str]:
+    folder = proc / str(pid) / "fd"
+    with suppress(OSError):  # it has ended, or is not ours to look at
+        for name in os.listdir(folder):
+            with suppress(OSError):
+                yield os.readlink(folder / name)
+
+
+def _listening(process: Path, inodes: Collection[str]) -> Iterator[Listener]:
+    for table in ("tcp", "tcp6"):
+        with suppress(OSError):
+            for line in (process / "net" / table).read_text(encoding="ascii").splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == _LISTEN and fields[9] in inodes:
+                    yield _address(fields[1])
+
+
+def _address(text: str) -> Listener:
+    """`0100007F:2246`: 32-bit words in the order of the host's bytes, and the port."""
+    raw, _, port = text.partition(":")
+    words = [int(raw[at : at + 8], 16).to_bytes(4, "little") for at in range(0, len(raw), 8)]
+    return Listener(str(ip_address(b"".join(words))), int(port, 16))
+
+
+def qemu_processes(proc: Path, wanted: Collection[str]) -> Mapping[str, int]:
+    """The process of each guest among `wanted` that has one, by the UUID in QEMU's arguments.  These are readable by
+    all users, and libvirt need not answer."""
+    found: dict[str, int] = {}
+    for pid in _pids(proc):
+        with suppress(OSError):
+            argv = (proc / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            if "qemu" in os.path.basename(argv[0]) and "-uuid" in argv[:-1]:
+                uuid = argv[argv.index("-uuid") + 1].lower()
+                if uuid in wanted:
+                    found[uuid] = pid
+    return found
