@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     from kilonova.images.store import ImageStore
     from kilonova.rpc.bus import Bus
     from kilonova.rpc.nats import NatsBus
+    from kilonova.rpcapi.compute import ComputeAPI
+    from kilonova.rpcapi.conductor import ConductorAPI
+    from kilonova.rpcapi.identity import IdentityAPI
+    from kilonova.rpcapi.method import Caller
+    from kilonova.rpcapi.operators import OperatorAPI
 
 SECRET_BYTES = 48
 
@@ -111,11 +116,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
     from kilonova.images.store import ImageStore
     from kilonova.objects.ids import HostName
     from kilonova.rpc.memory import MemoryBus, MemoryHub
-    from kilonova.rpcapi.compute import ComputeAPI
-    from kilonova.rpcapi.conductor import ConductorAPI
-    from kilonova.rpcapi.identity import IdentityAPI
     from kilonova.rpcapi.method import Caller
-    from kilonova.rpcapi.operators import OperatorAPI
 
     policy = Policy(RULES, settings.oslo_policy)
     state = settings.default.state_path
@@ -126,7 +127,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         db = open_database(settings, clock)
         stack.push_async_callback(db.close)
         bus = await stack.enter_async_context(MemoryBus(MemoryHub(), clock))
-        caller = Caller(bus, clock)
+        conductor, identity, operators, compute = _clients(Caller(bus, clock))
         manager = _compute_manager(settings, clock, failpoints, store, files)
         stack.push_async_callback(manager.stop)
         tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))
@@ -134,10 +135,10 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         await _conductor(settings, clock, failpoints, db, bus, manager.metrics, alone=True).start(bus, tasks)
         deps = ApiDeps(
             db=db,
-            conductor=ConductorAPI(caller),
-            identity=IdentityAPI(caller),
-            operators=OperatorAPI(caller),
-            compute=ComputeAPI(caller),
+            conductor=conductor,
+            identity=identity,
+            operators=operators,
+            compute=compute,
             tokens=TokenMinter(token_secret(state, clock), clock, settings.api.token_lifetime),
             standings=Standings(db, clock),
             policy=policy,
@@ -160,6 +161,16 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         # Last of all: a start that fails must not take the only copy of a password with it.
         first_password = await furnish(db, passwords, clock)
         yield OneBox(settings, app, manager, policy, first_password, vitals, store)
+
+
+def _clients(caller: "Caller") -> "tuple[ConductorAPI, IdentityAPI, OperatorAPI, ComputeAPI]":
+    """The API's ends of what others serve."""
+    from kilonova.rpcapi.compute import ComputeAPI
+    from kilonova.rpcapi.conductor import ConductorAPI
+    from kilonova.rpcapi.identity import IdentityAPI
+    from kilonova.rpcapi.operators import OperatorAPI
+
+    return ConductorAPI(caller), IdentityAPI(caller), OperatorAPI(caller), ComputeAPI(caller)
 
 
 @asynccontextmanager
