@@ -102,4 +102,18 @@ MUTANTS_OF_DISKS: Sequence[Mutant] = (
         "return VERBS[verb].breaks and not (verb is Verb.UNRESCUE and power is PowerState.RUNNING)",
         "return VERBS[verb].breaks",
     ),
+    one(
+        "an image that a disk lies on",
+        "tests/unit/compute/test_image_cleanup.py",
+        "compute/image_cache.py",
+        "os.path.realpath(path) not in kept and",
+        "",
+    ),
+    one(
+        "an image that was wanted a moment ago",
+        "tests/unit/compute/test_image_cleanup.py",
+        "compute/image_cache.py",
+        " and path.stat().st_mtime < before",
+        "",
+    ),
 )

@@ -6,7 +6,8 @@ A file here is complete, of the checksum in its name, and inspected: what is ren
 
 import hashlib
 import os
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -19,6 +20,8 @@ from kilonova.images.inspect import inspect
 from kilonova.objects.ids import ImageId
 from kilonova.objects.image import ImageRef
 from kilonova.virt.driver import BaseImage
+
+_NAME = re.compile(r"[0-9a-f]{40}\.[a-z0-9]+")
 
 
 class Digest(Protocol):
@@ -50,12 +53,21 @@ class ImageCache:
         """
         path = self._root / f"{image.sha512[:40]}.{image.disk_format}"
         base = BaseImage(path, image.disk_format, image.virtual_size)
-        if await self._workers.run(path.exists):  # looked up each time: whoever needs room may have removed it
+        if await self._want(path):  # looked up each time: whoever needs room may have removed it
             return base
         async with self._locks.hold(path):
-            if not await self._workers.run(path.exists):
+            if not await self._want(path):
                 await self._fetch(image, path)
+                await self._want(path)
         return base
+
+    async def _want(self, path: Path) -> bool:
+        """Whether it is there; then it was wanted now."""
+        return await self._workers.run(_touch, path, self._clock.now().timestamp())
+
+    async def remove_unused(self, in_use: Collection[str], age_s: float) -> list[str]:
+        """Remove what is none of the files `in_use` and was not wanted for so long; their names."""
+        return await self._workers.run(_remove_unused, self._root, in_use, self._clock.now().timestamp() - age_s)
 
     async def _fetch(self, image: ImageRef, path: Path) -> None:
         part = path.with_name(f".{path.name}.{self._clock.new_id()}")
@@ -79,6 +91,24 @@ class ImageCache:
             raise ImageUnacceptable(
                 f"Image {image.id} has not the checksum that was recorded for it.", image_id=image.id
             )
+
+
+def _touch(path: Path, at: float) -> bool:
+    try:
+        os.utime(path, (at, at))
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _remove_unused(root: Path, in_use: Collection[str], before: float) -> list[str]:
+    removed: list[str] = []
+    kept = {os.path.realpath(path) for path in in_use}
+    for path in root.iterdir() if root.is_dir() else ():
+        if _NAME.fullmatch(path.name) and os.path.realpath(path) not in kept and path.stat().st_mtime < before:
+            path.unlink(missing_ok=True)
+            removed.append(path.name)
+    return removed
 
 
 def _create(part: Path) -> BinaryIO:

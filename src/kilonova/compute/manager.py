@@ -21,6 +21,7 @@ from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import Workers
 from kilonova.compute.feed import Feed
 from kilonova.compute.image_cache import ImageCache, ImageSource
+from kilonova.compute.image_cleanup import ImageCleanup
 from kilonova.compute.image_uploads import ImageSink, ImageUploads
 from kilonova.compute.lanes import Lanes
 from kilonova.compute.notifier import Notifier
@@ -109,6 +110,7 @@ class ComputeManager:
         self._session, self._lanes, self._feed, self._reports = session, lanes, feed, reports
         self._precache = Precache(cache)
         tasks.spawn("precache", self._precache.run())
+        ImageCleanup(self.driver, cache, self._settings.image_cache).start(tasks, self.virtapi)
         await session.register()
         tasks.spawn("standing", self._until_lost(session, feed, lanes))
         await bus.subscribe(rows.subject(self._identity.host), self._endpoint().handle)

@@ -15,6 +15,7 @@ from kilonova.config import (
     consoleauth,
     database,
     default,
+    image_cache,
     libvirt,
     network,
     oslo_policy,
@@ -22,7 +23,7 @@ from kilonova.config import (
 )
 from kilonova.config.obeyed import refuse_unobeyed
 
-GROUPS = (api, conductor, console, consoleauth, database, libvirt, network, oslo_policy, quota)
+GROUPS = (api, conductor, console, consoleauth, database, image_cache, libvirt, network, oslo_policy, quota)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Settings:
     console: console.ConsoleSettings
     consoleauth: consoleauth.ConsoleAuthSettings
     database: database.DatabaseSettings
+    image_cache: image_cache.ImageCacheSettings
     libvirt: libvirt.LibvirtSettings
     network: network.NetworkSettings
     oslo_policy: oslo_policy.PolicySettings
@@ -70,6 +72,7 @@ def load(
             console=console.settings(conf.console),
             consoleauth=consoleauth.settings(conf.consoleauth),
             database=database.settings(conf.database),
+            image_cache=image_cache.settings(conf.image_cache),
             libvirt=libvirt.settings(conf.libvirt),
             network=network.settings(conf.network, bridges),
             oslo_policy=oslo_policy.settings(conf.oslo_policy),

@@ -22,6 +22,11 @@ class FakeDisks(ComputeDriver):
         self, name: str, instance_id: InstanceId | None = None, *, changes: bool
     ) -> AbstractAsyncContextManager[None]: ...
 
+    async def bases_in_use(self) -> frozenset[str]:
+        """See BasesInUse."""
+        used = (base for guest in self.hypervisor.guests.values() for base in (guest.base, guest.rescue))
+        return frozenset(str(base.path) for base in used if base is not None)
+
     async def keep_disk(self, instance_id: InstanceId, tag: str) -> None:
         async with self._call("keep_disk", instance_id, changes=True):
             guest = self._with_disk(instance_id)

@@ -71,6 +71,16 @@ class DiskChecks(Protocol):
 
 
 @runtime_checkable
+class BasesInUse(Protocol):
+    """A driver whose guests' disks lie on files of the host's image cache."""
+
+    async def bases_in_use(self) -> frozenset[str]:
+        """Paths of all files that a disk on this host may lie on, and of others.  What is not among them is used by
+        nothing.  Raises HypervisorUnavailable, HypervisorError when that cannot be known."""
+        ...
+
+
+@runtime_checkable
 class Diagnostics(Protocol):
     """A driver that can tell all that is measured of one guest."""
 

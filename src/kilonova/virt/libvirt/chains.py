@@ -34,10 +34,10 @@ class Records:
     """What each disk that we made lies on: one small file per guest under `root`, whose owner we are."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
 
     def _path(self, instance_id: InstanceId) -> Path:
-        return self._root / f"{instance_id}.json"
+        return self.root / f"{instance_id}.json"
 
     def _read(self, instance_id: InstanceId) -> dict[str, list[list[str]]]:
         try:

@@ -18,6 +18,7 @@ from kilonova.base.threads import Workers
 from kilonova.base.tools import Files, run_limited
 from kilonova.objects.ids import InstanceId
 from kilonova.virt.driver import BaseImage
+from kilonova.virt.libvirt import bases
 from kilonova.virt.libvirt.chains import Chains, Records, check_base
 from kilonova.virt.libvirt.layer import Layer
 
@@ -91,6 +92,10 @@ class Disks:
         path = self.directory(instance_id) / "agent.sock"
         is_session = urlsplit(self._uri).path == "/session"
         return path if is_session and len(os.fsencode(path)) <= LONGEST_SOCKET else None
+
+    async def bases_in_use(self) -> frozenset[str]:
+        """What records and headers say; see kilonova.virt.libvirt.bases."""
+        return await self._workers.run(bases.in_files, self.root, self._records.root)
 
     async def blocking(self, instance_id: InstanceId, fn: Callable[..., T], *args: Any) -> T:
         """`fn(*args)`, which works on the guest's files, in a worker.  Raises HypervisorError for what the file system

@@ -11,7 +11,7 @@ from typing import TypeVar
 from kilonova.base.errors import HypervisorError
 from kilonova.objects.ids import InstanceId
 from kilonova.virt.driver import ComputeDriver
-from kilonova.virt.libvirt import active, guest
+from kilonova.virt.libvirt import active, bases, guest
 from kilonova.virt.libvirt.active import Definition
 from kilonova.virt.libvirt.connection import Hop, HypervisorConnection
 from kilonova.virt.libvirt.disks import Disks
@@ -57,6 +57,11 @@ class GuestDisks(ComputeDriver):
         path = str(self._disks.root_disk(instance_id))
         found = await self.definition(instance_id)
         await self._disks.blocking(instance_id, active.require_own, instance_id, found, path)
+
+    async def bases_in_use(self) -> frozenset[str]:
+        """See BasesInUse."""
+        named = await self.connection.host.run(bases.in_definitions)
+        return named | await self._disks.bases_in_use()
 
     async def define_as_it_is(self, wanted: Domain) -> Ownership:
         """The domain is what is wanted, with the name and the disks that libvirt has.  Raises DiskMoved,

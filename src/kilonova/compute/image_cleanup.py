@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cached images that no disk lies on are removed after their time."""
+
+import structlog
+
+from kilonova.base.tasks import Supervisor
+from kilonova.compute.image_cache import ImageCache
+from kilonova.compute.virtapi import ComputeVirtAPI
+from kilonova.config.image_cache import ImageCacheSettings
+from kilonova.virt.driver import ComputeDriver
+from kilonova.virt.power import BasesInUse
+
+log = structlog.get_logger(__name__)
+
+LIMIT_S = 300.0
+"""Of one round."""
+
+
+class ImageCleanup:
+    """With a driver that cannot say what is in use, nothing is removed."""
+
+    def __init__(self, driver: ComputeDriver, cache: ImageCache, settings: ImageCacheSettings) -> None:
+        self._driver, self._cache, self._settings = driver, cache, settings
+
+    def start(self, tasks: Supervisor, virtapi: ComputeVirtAPI) -> None:
+        """Begin, as configured."""
+        if self._settings.remove_unused_base_images and isinstance(self._driver, BasesInUse):
+            work = virtapi.while_in_service(self.run)
+            tasks.periodic("unused images", self._settings.manager_interval, work, limit_s=LIMIT_S)
+
+    async def run(self) -> None:
+        """One round.  What is in use is read first: a disk that is made since has its image wanted since, too."""
+        assert isinstance(self._driver, BasesInUse)
+        in_use = await self._driver.bases_in_use()
+        removed = await self._cache.remove_unused(in_use, self._settings.remove_unused_original_minimum_age_seconds)
+        if removed:
+            log.info("cached images that nothing lies on were removed", images=", ".join(removed))
