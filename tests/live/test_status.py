@@ -64,7 +64,7 @@ def test_what_fails_is_named_and_the_rest_is_not(fleet: Fleet) -> None:
     os.kill(fleet.conductor.pid, signal.SIGSTOP)
     assert failing(compute) == ["conductor"]
     looked = readiness(subject(fleet.state, status_listen=str(compute)))
-    assert (looked.level, "conductor: " in looked.found) == (Level.ERROR, True)
+    assert (looked.level, f"process {fleet.conductor.pid} is stopped" in looked.found) == (Level.ERROR, True)
     os.kill(fleet.conductor.pid, signal.SIGCONT)
     wait_for(lambda: failing(compute) == [])
     fleet.nats.stop()

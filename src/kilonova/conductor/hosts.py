@@ -150,8 +150,9 @@ def judge_guests(connection: sa.Connection, request: JudgeGuests) -> Judged:
             elsewhere.append(instance.id)
         elif is_deleted:
             deleted.append(instance)
-    busy = {action.instance_id for action in read_actions.open_of_host(connection, request.host)}
-    deleted = [one for one in deleted if one.id not in busy]  # an open delete removes it
+    open_actions = read_actions.open_of_host(connection, request.host)
+    leaving = {action.instance_id for action in open_actions if action.verb is Verb.DELETE}
+    deleted = [one for one in deleted if one.id not in leaving]
     strange = set(request.guests) - {instance.id for instance, _ in known}
     first = fitting(deleted, lambda one: JUDGE_GUESTS.reply_form.dump_json(Judged((one,))))
     return Judged(tuple(first), tuple(elsewhere), tuple(sorted(strange)))
