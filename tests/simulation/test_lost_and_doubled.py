@@ -114,8 +114,10 @@ class Story:
         self.expected[answer["server"]["id"]] = Expected()
 
     async def act(self, server_id: str) -> None:
-        """One action at random, or a delete, once the one before has ended."""
+        """One action at random, or a delete, once the one before has ended and is shown: what a guest was before may be
+        told late, and stands until the next read corrects it."""
         expected = self.expected[server_id]
+        await self.world.until(lambda: self._shows(server_id, expected.status), within_s=300)
         verb = self.random.choice([*_verbs(expected), "delete", "nothing"])
         if verb in SAVES:
             await self.save(server_id, verb)
@@ -138,6 +140,10 @@ class Story:
             code = {"confirmResize": 204, "rescue": 200}.get(verb, 202)
             await self.post(f"/compute/v2.1/servers/{server_id}/action", body, code)
             self.expected[server_id] = expected.after(verb)
+
+    async def _shows(self, server_id: str, status: str) -> bool:
+        reply = await self.world.http.get(f"/compute/v2.1/servers/{server_id}")
+        return reply.json()["server"]["status"] == status
 
     async def save(self, server_id: str, verb: str) -> None:
         """An image; or a backup, which the next one of the server takes the place of."""

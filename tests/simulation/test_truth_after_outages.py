@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Outages that are longer than every deadline: what is recorded afterwards is what the hypervisor has."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,16 @@ from tests.simulation.world import World, check_quotas, simulated
 HOUR = 3600.0
 
 
+async def slow(_call: str, _guest: object) -> None:
+    """Every action is in hand for longer than a look at the database takes to come by."""
+    await asyncio.sleep(0.6)
+
+
 def play(tmp_path: Path, test: Callable[[World, Story], Awaitable[None]]) -> None:
     async def main() -> None:
         async with simulated(5, tmp_path, hosts=("a",), loss=0, doubling=0) as world:
             await in_service(world, "a", True)
+            world.machines["a"].before_call = slow
             await test(world, Story(world, 5))
 
     run_virtually(main())
