@@ -126,7 +126,7 @@ def ec2_meta_data(instance: Instance) -> dict[str, Any]:
     data: dict[str, Any] = {
         "ami-id": f"ami-{instance.image.id[:8]}",
         "ami-launch-index": instance.launch_index,
-        "ami-manifest-path": "FIXME",
+        "ami-manifest-path": "FIXME",  # the very word that Nova gives
         "block-device-mapping": block_devices(instance),
         "hostname": instance.hostname,
         "instance-action": "none",
