@@ -151,7 +151,7 @@ MUTANTS: Sequence[Mutant] = (
         "what a guest does is an action",
         "tests/unit/conductor/test_hosts.py::test_each_observed_change_is_an_action_with_the_hypervisors_reason",
         "conductor/hosts.py",
-        "        _record(connection, instance, seen, action_id, now)\n",
+        "        _record(tx, instance, seen, action_id, now)\n",
         "        pass\n",
     ),
     one(
@@ -214,7 +214,7 @@ MUTANTS: Sequence[Mutant] = (
         "quota given back",
         "tests/unit/conductor/test_quota.py::test_a_delete_gives_back_at_its_end_and_once",
         "conductor/outcome.py",
-        "    quota.give_back(connection, instance.project_id, held_by(instance))\n",
+        "    quota.give_back(tx, instance.project_id, held_by(instance))\n",
         "",
     ),
     one(
@@ -228,7 +228,7 @@ MUTANTS: Sequence[Mutant] = (
         "the group of a build",
         "tests/unit/conductor/test_server_groups.py::test_builds_that_were_accepted_at_once_are_apart_too",
         "conductor/build.py",
-        "server_groups.wish(connection, instance)",
+        "server_groups.wish(tx, instance)",
         "None",
     ),
     one(

@@ -8,14 +8,14 @@ from lab.mutant import Edit, Mutant, one
 TWO = "tests/simulation/test_two_processes.py"
 PROCESSES = "tests/unit/conductor/test_processes.py"
 OUTAGES = "tests/simulation/test_outages.py"
-ONE_BY_ONE = "tests/unit/conductor/test_one_by_one.py"
+SAVEPOINTS = "tests/unit/db/test_savepoints.py"
 
 MUTANTS_OF_HOSTS: Sequence[Mutant] = (
     one(
         "a second process is refused",
         f"{TWO}::test_a_copy_is_refused_while_the_first_lives_and_ends_by_itself",
         "conductor/host_endpoint.py",
-        "        processes.admit(connection, request, self._liveness.sign_of_life)\n",
+        "        processes.admit(tx, request, self._liveness.sign_of_life)\n",
         "",
     ),
     one(
@@ -97,21 +97,21 @@ MUTANTS_OF_HOSTS: Sequence[Mutant] = (
     ),
     one(
         "one instance of a host's work",
-        f"{ONE_BY_ONE}::test_an_instance_that_cannot_be_read_holds_up_no_other_work_of_its_host",
+        f"{SAVEPOINTS}::test_an_instance_that_cannot_be_read_holds_up_no_other_work_of_its_host",
         "conductor/actions.py",
         "            except (NotFound, ValueError, KeyError, TypeError) as exc:\n",
         "            except ZeroDivisionError as exc:\n",
     ),
     one(
         "one record of many",
-        ONE_BY_ONE,
-        "conductor/one_by_one.py",
-        "            with connection.begin_nested():\n                result = do(item)\n",
+        SAVEPOINTS,
+        "db/savepoints.py",
+        "            with tx.begin_nested():\n                result = do(item)\n",
         "            result = do(item)\n",
     ),
     one(
         "one action of the watch",
-        f"{ONE_BY_ONE}::test_an_action_of_a_verb_that_is_not_known_holds_up_neither_the_host_nor_the_watch",
+        f"{SAVEPOINTS}::test_an_action_of_a_verb_that_is_not_known_holds_up_neither_the_host_nor_the_watch",
         "db/readers/actions.py",
         "        except ValueError as exc:\n",
         "        except ZeroDivisionError as exc:\n",

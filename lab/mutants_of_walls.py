@@ -31,7 +31,7 @@ MUTANTS_OF_WALLS: Sequence[Mutant] = (
         "the last administrator",
         "tests/unit/conductor/test_identity_edits.py",
         "conductor/identity_edits.py",
-        "if not read.has_administrator(connection):",
+        "if not read.has_administrator(tx):",
         "if False:",
     ),
     one(

@@ -3,7 +3,6 @@
 
 from functools import lru_cache
 
-import sqlalchemy as sa
 from pydantic_core import to_json
 
 from kilonova.api import health, versions
@@ -15,6 +14,7 @@ from kilonova.api.microversion import MAX, Microversion, negotiate
 from kilonova.api.network import routes as network
 from kilonova.api.openapi import document
 from kilonova.api.route import Role, Row, Service
+from kilonova.db.transaction import Snapshot
 
 
 async def describe(call: Call) -> Reply:
@@ -26,7 +26,7 @@ async def describe(call: Call) -> Reply:
     return Reply(await call.db.read(_described, negotiated.version))
 
 
-def _described(_connection: sa.Connection, version: Microversion) -> bytes:
+def _described(_snapshot: Snapshot, version: Microversion) -> bytes:
     """Made where long lists are: it takes too long for the loop."""
     return _encoded(version)
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-import sqlalchemy as sa
 import structlog
 
 from kilonova.base.errors import InvalidState, NotFound, NoValidHost
@@ -20,6 +19,7 @@ from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
+from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
@@ -48,7 +48,7 @@ SHUTDOWN_MOST_S = 3600.0
 
 
 def create(
-    connection: sa.Connection,
+    tx: Transaction,
     request: CreateServers,
     action_ids: tuple[ActionId, ...],
     now: datetime,
@@ -58,16 +58,16 @@ def create(
 
     Raises OverQuota, InvalidInput (their server group is gone); without `quotas` no limit holds.
     """
-    if read_actions.is_known(connection, request.instances[0].id, request.context.request_id):
+    if read_actions.is_known(tx, request.instances[0].id, request.context.request_id):
         return []
-    count = quota.take_for(connection, quotas, request.instances, request.least)
+    count = quota.take_for(tx, quotas, request.instances, request.least)
     new = request.instances[:count]
     params = _where(request)
     for instance, action_id in zip(new, action_ids, strict=False):
-        write_instances.insert(connection, instance)
+        write_instances.insert(tx, instance)
         asked = AcceptAction(request.context, instance.id, Verb.CREATE, params)
-        write_actions.insert(connection, _action(action_id, instance, asked, now))
-    server_groups.join(connection, quotas, new)
+        write_actions.insert(tx, _action(action_id, instance, asked, now))
+    server_groups.join(tx, quotas, new)
     return list(action_ids[:count])
 
 
@@ -84,7 +84,7 @@ def _where(request: CreateServers) -> dict[str, str]:
 
 
 def accept(
-    connection: sa.Connection,
+    tx: Transaction,
     asked: AcceptAction,
     action_id: ActionId,
     now: datetime,
@@ -96,54 +96,54 @@ def accept(
     the same request, and a second delete, change nothing.  Without `quotas`, as for what the service asks of itself, no
     limit holds.
     """
-    if read_actions.is_known(connection, asked.instance_id, asked.context.request_id):
+    if read_actions.is_known(tx, asked.instance_id, asked.context.request_id):
         return None  # even if it has ended since: its outcome is recorded
-    instance = read_instances.get(connection, asked.instance_id)
-    already = read_actions.open_of_instance(connection, instance.id)
+    instance = read_instances.get(tx, asked.instance_id)
+    already = read_actions.open_of_instance(tx, instance.id)
     if asked.verb is Verb.DELETE and any(action.verb is Verb.DELETE for action in already):
         return instance.host
     _check(instance, asked, already)
-    fitness.check(connection, instance, asked)
-    asked, prepared = resize.prepare(connection, instance, asked, action_id, now)
+    fitness.check(tx, instance, asked)
+    asked, prepared = resize.prepare(tx, instance, asked, action_id, now)
     values = when_accepted(instance, asked) | prepared
     if asked.verb is Verb.REBUILD:
-        _reclaim(connection, instance, asked)
-    asked = shelving.prepared(connection, instance, images.prepared(connection, instance, asked, already, quotas))
+        _reclaim(tx, instance, asked)
+    asked = shelving.prepared(tx, instance, images.prepared(tx, instance, asked, already, quotas))
     rule = VERBS[asked.verb]
     if rule.preempts:
-        _supersede(connection, already, asked, now)
-    quota.settle(connection, quotas, instance, values)
-    write_instances.update(connection, instance.id, now, **values)
+        _supersede(tx, already, asked, now)
+    quota.settle(tx, quotas, instance, values)
+    write_instances.update(tx, instance.id, now, **values)
     action = _action(action_id, instance, asked, now)
-    write_actions.insert(connection, action)
+    write_actions.insert(tx, action)
     if rule.at_once:
-        write_actions.end(connection, action.id, now, ActionState.DONE)
+        write_actions.end(tx, action.id, now, ActionState.DONE)
         return None
     if instance.host is None and not rule.places:  # nothing of it is on any host: a delete has nothing to do there
-        end_without_host(connection, action, instance, now)
-    elif asked.verb is Verb.DELETE and not _is_up(connection, instance):
-        leave_user(connection, instance, now)  # its host removes the guest when it is back
+        end_without_host(tx, action, instance, now)
+    elif asked.verb is Verb.DELETE and not _is_up(tx, instance):
+        leave_user(tx, instance, now)  # its host removes the guest when it is back
     return instance.host
 
 
-def _is_up(connection: sa.Connection, instance: Instance) -> bool:
-    return instance.host is not None and read_hosts.is_up(connection, instance.host)
+def _is_up(tx: Transaction, instance: Instance) -> bool:
+    return instance.host is not None and read_hosts.is_up(tx, instance.host)
 
 
-def _reclaim(connection: sa.Connection, instance: Instance, asked: AcceptAction) -> None:
+def _reclaim(tx: Transaction, instance: Instance, asked: AcceptAction) -> None:
     """A server whose flavor has no size for its disk has one as large as its image."""
     assert instance.host is not None
     assert asked.image is not None
-    if not write_hosts.change_claim(connection, instance.host, instance, replace(instance, image=asked.image)):
+    if not write_hosts.change_claim(tx, instance.host, instance, replace(instance, image=asked.image)):
         raise NoValidHost(
             f"{NO_VALID_HOST} {instance.host} has no room for a disk of the size of image {asked.image.id}."
         )
 
 
-def _supersede(connection: sa.Connection, already: list[Action], by: AcceptAction, now: datetime) -> None:
+def _supersede(tx: Transaction, already: list[Action], by: AcceptAction, now: datetime) -> None:
     for superseded in already:
         why = f"superseded by {by.verb} {by.context.request_id}"
-        write_actions.end(connection, superseded.id, now, ActionState.SUPERSEDED, why)
+        write_actions.end(tx, superseded.id, now, ActionState.SUPERSEDED, why)
 
 
 def _check(instance: Instance, asked: AcceptAction, already: list[Action]) -> None:
@@ -185,28 +185,26 @@ def _action(action_id: ActionId, instance: Instance, asked: AcceptAction, now: d
     )
 
 
-def hand_out(connection: sa.Connection, request: Fetch, now: datetime) -> Fetched:
+def hand_out(tx: Transaction, request: Fetch, now: datetime) -> Fetched:
     """The open actions of a host that it does not run yet, as many as one message takes, under the attempt that it
     names; those that it runs but that are no longer open; and those that it runs and whose time is up.  A host that an
     operator has called down gets nothing.  Raises StaleWrite for an older process of the host."""
-    check_epoch(connection, request.host, request.epoch)
-    if read_hosts.is_forced_down(connection, request.host):
+    check_epoch(tx, request.host, request.epoch)
+    if read_hosts.is_forced_down(tx, request.host):
         return Fetched((), ())
-    open_actions = read_actions.open_of_host(connection, request.host)
+    open_actions = read_actions.open_of_host(tx, request.host)
     running = frozenset(request.running)
     fresh = [action for action in open_actions if action.id not in running]
-    readable, held_back = _work(connection, fresh, request.attempt)
+    readable, held_back = _work(tx, fresh, request.attempt)
     items = tuple(fitting(readable, lambda item: FETCH.reply_form.dump_json(Fetched((item,), ()))))
-    write_actions.hand_out(connection, [item.action.id for item in items], request.attempt, now)
+    write_actions.hand_out(tx, [item.action.id for item in items], request.attempt, now)
     still_open = {action.id for action in open_actions}
     revoked = tuple(action_id for action_id in request.running if action_id not in still_open)
     expired = tuple(action.id for action in open_actions if action.id in running and is_overdue(action))
     return Fetched(items, revoked, more=len(items) + len(held_back) < len(fresh), expired=expired)
 
 
-def _work(
-    connection: sa.Connection, actions: list[Action], attempt: AttemptId
-) -> tuple[Iterator[WorkItem], list[ActionId]]:
+def _work(tx: Transaction, actions: list[Action], attempt: AttemptId) -> tuple[Iterator[WorkItem], list[ActionId]]:
     """Actions with their instances, as far as they are asked for; and those passed over on the way, whose instances
     cannot be read."""
     passed_over: list[ActionId] = []
@@ -214,7 +212,7 @@ def _work(
     def items() -> Iterator[WorkItem]:
         for action in actions:
             try:
-                instance = read_instances.get_known(connection, action.instance_id)[0]
+                instance = read_instances.get_known(tx, action.instance_id)[0]
             except (NotFound, ValueError, KeyError, TypeError) as exc:
                 log.error("an action is held back: its instance cannot be read", action=action.id, error=repr(exc))
                 passed_over.append(action.id)

@@ -4,9 +4,8 @@
 from collections.abc import Mapping
 from ipaddress import ip_address
 
-import sqlalchemy as sa
-
 from kilonova.db.readers.addresses import ANY_HOST
+from kilonova.db.transaction import Transaction
 from kilonova.db.writers import instances as write_instances
 from kilonova.db.writers.instances import FLOATING, Held
 from kilonova.networks.addresses import mac_of
@@ -17,7 +16,7 @@ from kilonova.objects.service import HostNetwork
 
 
 def give(
-    connection: sa.Connection,
+    tx: Transaction,
     host: HostName,
     networks: tuple[HostNetwork, ...],
     instance: Instance,
@@ -26,10 +25,10 @@ def give(
     """An address of each network, the `wanted` one of those that are named there.  One that the instance has held there
     since it was on that host before (or on the same wire) stays its own; what it holds elsewhere is given back.  Its
     NIC keeps its MAC.  After a refusal it holds what it held."""
-    before = write_instances.held_addresses(connection, instance.id) if instance.addresses else frozenset[Held]()
+    before = write_instances.held_addresses(tx, instance.id) if instance.addresses else frozenset[Held]()
     left = list(instance.addresses)
     given: tuple[Address, ...] = ()
-    project = write_instances.number_project(connection, instance.project_id) if networks else 0
+    project = write_instances.number_project(tx, instance.project_id) if networks else 0
     if project is None:
         return Refusal(host, "NetworkFilter", "every number of a project is taken")
     for network in networks:
@@ -38,15 +37,15 @@ def give(
             left.remove(one)
         if one is None or not _held(host, network, one) <= before:
             mac = one.mac if one is not None else mac_of(instance.id, len(given), project)
-            one = _take(connection, host, network, instance.id, mac, wanted.get(network.name, ""))
+            one = _take(tx, host, network, instance.id, mac, wanted.get(network.name, ""))
         if one is None:
-            write_instances.release_addresses(connection, instance.id, but=before)
+            write_instances.release_addresses(tx, instance.id, but=before)
             return Refusal(host, "NetworkFilter", _none_free(network, wanted))
         given += (one,)
     if before:
         pairs = zip(networks, given, strict=True)
         kept = frozenset(held for network, one in pairs for held in _held(host, network, one))
-        write_instances.release_addresses(connection, instance.id, but=kept)
+        write_instances.release_addresses(tx, instance.id, but=kept)
     return given
 
 
@@ -65,12 +64,12 @@ def _held(host: HostName, network: HostNetwork, address: Address) -> frozenset[H
 
 
 def _take(
-    connection: sa.Connection, host: HostName, network: HostNetwork, instance_id: InstanceId, mac: str, wanted: str
+    tx: Transaction, host: HostName, network: HostNetwork, instance_id: InstanceId, mac: str, wanted: str
 ) -> Address | None:
     if not wanted:
-        free = write_instances.take_address(connection, host, network, instance_id)
+        free = write_instances.take_address(tx, host, network, instance_id)
     else:
-        free = wanted if write_instances.take_wanted(connection, host, network, instance_id, wanted) else None
+        free = wanted if write_instances.take_wanted(tx, host, network, instance_id, wanted) else None
     if free is None:
         return None
     return Address(
@@ -82,5 +81,5 @@ def _take(
         dns=network.dns,
         mtu=network.mtu,
         dhcp=network.backend != "bridge",
-        floating=write_instances.take_loopback(connection, host, instance_id) if network.ssh_port else "",
+        floating=write_instances.take_loopback(tx, host, instance_id) if network.ssh_port else "",
     )

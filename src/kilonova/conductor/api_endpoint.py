@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TypeVar
 
-import sqlalchemy as sa
-
 from kilonova.base.clock import Clock
 from kilonova.base.errors import KilonovaError
 from kilonova.base.failpoints import Failpoints
@@ -26,6 +24,7 @@ from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import quotas as read_quotas
+from kilonova.db.transaction import Transaction
 from kilonova.db.writers import catalogue
 from kilonova.db.writers import instances as write_instances
 from kilonova.db.writers import quotas as write_quotas
@@ -84,17 +83,15 @@ class ApiEndpoint:
         endpoint.on(rows.DELETE_IMAGE_MEMBER, self._write(image_members.delete))
         return endpoint
 
-    def _write(self, transaction: Callable[[sa.Connection, Q], None]) -> Callable[[Q, str], Awaitable[Ack]]:
+    def _write(self, transaction: Callable[[Transaction, Q], None]) -> Callable[[Q, str], Awaitable[Ack]]:
         async def handler(request: Q, _peer: str) -> Ack:
             await self._db.write(transaction, request)
             return ACK
 
         return handler
 
-    def _write_now(
-        self, transaction: Callable[[sa.Connection, Q, datetime], None]
-    ) -> Callable[[Q, str], Awaitable[Ack]]:
-        return self._write(lambda connection, request: transaction(connection, request, self._clock.now()))
+    def _write_now(self, transaction: Callable[[Transaction, Q, datetime], None]) -> Callable[[Q, str], Awaitable[Ack]]:
+        return self._write(lambda tx, request: transaction(tx, request, self._clock.now()))
 
     async def _create_servers(self, request: rows.CreateServers, _peer: str) -> rows.Created:
         action_ids = tuple(ActionId(self._clock.new_id()) for _ in request.instances)
@@ -121,10 +118,10 @@ class ApiEndpoint:
         await self._db.write(server_edits.edit_metadata, request, self._clock.now(), self._quotas)
         return ACK
 
-    def _create_keypair(self, connection: sa.Connection, request: rows.PutKeypair) -> None:
-        if catalogue.create_keypair(connection, request.keypair):
-            limits = read_quotas.limits(connection, self._quotas.defaults, request.project_id)
-            quota.check_keypairs(connection, limits, request.keypair.user_id)
+    def _create_keypair(self, tx: Transaction, request: rows.PutKeypair) -> None:
+        if catalogue.create_keypair(tx, request.keypair):
+            limits = read_quotas.limits(tx, self._quotas.defaults, request.project_id)
+            quota.check_keypairs(tx, limits, request.keypair.user_id)
 
     async def _update_server(self, request: rows.UpdateServer, _peer: str) -> Ack:
         of_request = ("context", "instance_id", "nothing")

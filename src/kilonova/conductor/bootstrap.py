@@ -4,10 +4,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
 from kilonova.conductor import image_quota
 from kilonova.db.readers import identity as read_identity
+from kilonova.db.transaction import Transaction
 from kilonova.db.writers import catalogue
 from kilonova.db.writers import identity as write_identity
 from kilonova.db.writers import quotas as write_quotas
@@ -42,20 +41,20 @@ class FirstAdmin:
     password_hash: str
 
 
-def is_new(connection: sa.Connection) -> bool:
+def is_new(tx: Transaction) -> bool:
     """Whether nobody can use this database yet."""
-    return not read_identity.any_user(connection)
+    return not read_identity.any_user(tx)
 
 
-def furnish(connection: sa.Connection, admin: FirstAdmin) -> bool:
+def furnish(tx: Transaction, admin: FirstAdmin) -> bool:
     """The first project, user and flavors; False, and nothing changed, if there is a user already."""
-    if not is_new(connection):
+    if not is_new(tx):
         return False
-    write_identity.insert_project(connection, Project(admin.project_id, "admin"))
-    write_quotas.set_limits(connection, admin.project_id, OWNERS_QUOTA)
-    write_identity.insert_user(connection, User(admin.user_id, "admin", admin.password_hash, admin.project_id))
+    write_identity.insert_project(tx, Project(admin.project_id, "admin"))
+    write_quotas.set_limits(tx, admin.project_id, OWNERS_QUOTA)
+    write_identity.insert_user(tx, User(admin.user_id, "admin", admin.password_hash, admin.project_id))
     for role in ROLES:
-        write_identity.assign_role(connection, Assignment(admin.user_id, admin.project_id, role))
+        write_identity.assign_role(tx, Assignment(admin.user_id, admin.project_id, role))
     for flavor_id, name, vcpus, memory_mib, disk_gib in FLAVORS:
-        catalogue.create_flavor(connection, Flavor(FlavorId(flavor_id), name, vcpus, memory_mib, disk_gib))
+        catalogue.create_flavor(tx, Flavor(FlavorId(flavor_id), name, vcpus, memory_mib, disk_gib))
     return True

@@ -3,14 +3,13 @@
 
 from datetime import datetime
 
-import sqlalchemy as sa
-
 from kilonova.base.clock import Random
 from kilonova.conductor import addressing, outcome, server_groups, waiting
 from kilonova.conductor.waiting import Patience, Wait
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
+from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
@@ -26,7 +25,7 @@ from kilonova.scheduler.choose import choose, explain
 
 
 def place(
-    connection: sa.Connection, action_id: ActionId, random: Random, now: datetime, patience: Patience | None = None
+    tx: Transaction, action_id: ActionId, random: Random, now: datetime, patience: Patience | None = None
 ) -> HostName | Wait | None:
     """Choose a host for the action's instance, claim it and give the action to it; the host to wake.
 
@@ -34,26 +33,26 @@ def place(
     failed, and the instance's fault says what each filter refused.  An action that is no longer open or has a host
     already is left alone.
     """
-    action = read_actions.get(connection, action_id)
+    action = read_actions.get(tx, action_id)
     if action.host is not None or not read_actions.is_open(action):
         return None
-    instance = read_instances.get(connection, action.instance_id)
-    nodes = {node.service.host: node for node in read_hosts.list_nodes(connection)}
-    wanted = _request(connection, instance, action)
+    instance = read_instances.get(tx, action.instance_id)
+    nodes = {node.service.host: node for node in read_hosts.list_nodes(tx)}
+    wanted = _request(tx, instance, action)
     choice = choose(wanted, nodes.values(), random)
     refusals = list(choice.refusals)
     for host in choice.hosts:
-        refusal = _take(connection, action, instance, nodes[host], now)
+        refusal = _take(tx, action, instance, nodes[host], now)
         if refusal is None:
-            waiting.end(connection, action, now, found=True)
+            waiting.end(tx, action, now, found=True)
             return host
         refusals.append(refusal)
-    wait = waiting.coming(connection, wanted, nodes, patience or Patience(), now)
+    wait = waiting.coming(tx, wanted, nodes, patience or Patience(), now)
     if wait is not None:
-        waiting.begin(connection, action, wait, now)
+        waiting.begin(tx, action, wait, now)
         return wait
-    waiting.end(connection, action, now, found=False)
-    outcome.fail(connection, action, explain(refusals), now)
+    waiting.end(tx, action, now, found=False)
+    outcome.fail(tx, action, explain(refusals), now)
     return None
 
 
@@ -76,16 +75,16 @@ def _zone(instance: Instance, action: Action) -> str | None:
     return instance.requested_zone or (instance.availability_zone if action.verb is Verb.CREATE else None)
 
 
-def _hosts_of(connection: sa.Connection, action: Action, parameter: str) -> frozenset[HostName] | None:
+def _hosts_of(tx: Transaction, action: Action, parameter: str) -> frozenset[HostName] | None:
     """Where the servers are that the action's parameter names; None when it names none."""
     if parameter not in action.params:
         return None
     ids = [InstanceId(text) for text in action.params[parameter].split(",")]
-    known = read_instances.get_all_known(connection, ids)
+    known = read_instances.get_all_known(tx, ids)
     return frozenset(one.host for one, is_deleted in known if one.host is not None and not is_deleted)
 
 
-def _request(connection: sa.Connection, instance: Instance, action: Action) -> PlacementRequest:
+def _request(tx: Transaction, instance: Instance, action: Action) -> PlacementRequest:
     return PlacementRequest(
         vcpus=instance.flavor.vcpus,
         memory_mib=instance.flavor.memory_mib,
@@ -94,29 +93,27 @@ def _request(connection: sa.Connection, instance: Instance, action: Action) -> P
         wants_network=instance.wants_network,
         networks=_asked(instance, action),
         host=HostName(action.params[HOST]) if HOST in action.params else None,
-        same_hosts=_hosts_of(connection, action, SAME_HOST),
-        different_hosts=_hosts_of(connection, action, DIFFERENT_HOST) or frozenset(),
-        group=server_groups.wish(connection, instance),
+        same_hosts=_hosts_of(tx, action, SAME_HOST),
+        different_hosts=_hosts_of(tx, action, DIFFERENT_HOST) or frozenset(),
+        group=server_groups.wish(tx, instance),
         extra_specs=instance.flavor.extra_specs,
         needs=needs(instance.flavor, instance.image.properties),
     )
 
 
-def _take(
-    connection: sa.Connection, action: Action, instance: Instance, node: ComputeNode, now: datetime
-) -> Refusal | None:
+def _take(tx: Transaction, action: Action, instance: Instance, node: ComputeNode, now: datetime) -> Refusal | None:
     host = node.service.host
-    if not write_hosts.claim(connection, host, instance):
+    if not write_hosts.claim(tx, host, instance):
         return Refusal(host, "Claim", "another build took the last of it")
     addresses: tuple[Address, ...] | Refusal = ()
     if instance.wants_network:
         networks = _networks(node, _asked(instance, action))
-        addresses = addressing.give(connection, host, networks, instance, _wanted(action))
+        addresses = addressing.give(tx, host, networks, instance, _wanted(action))
     if isinstance(addresses, Refusal):
-        write_hosts.release(connection, host, instance)
+        write_hosts.release(tx, host, instance)
         return addresses
     write_instances.update(
-        connection,
+        tx,
         instance.id,
         now,
         host=host,
@@ -125,7 +122,7 @@ def _take(
         addresses=addresses,
         task_state=TaskState.SPAWNING,
     )
-    write_actions.update(connection, action.id, now, host=host)
+    write_actions.update(tx, action.id, now, host=host)
     return None
 
 

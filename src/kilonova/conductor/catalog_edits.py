@@ -3,23 +3,22 @@
 
 from datetime import datetime
 
-import sqlalchemy as sa
-
 from kilonova.base.errors import Forbidden
 from kilonova.db.readers import service_catalog as read
+from kilonova.db.transaction import Transaction
 from kilonova.db.writers import identity as write
 from kilonova.objects.identity import CatalogEntry, EntryKind
 from kilonova.rpcapi import identity as rows
 
 
-def put_entries(connection: sa.Connection, request: rows.PutEntries, _now: datetime) -> None:
+def put_entries(tx: Transaction, request: rows.PutEntries, _now: datetime) -> None:
     for entry in request.entries:
-        write.put_entry(connection, entry)
+        write.put_entry(tx, entry)
 
 
-def delete_entry(connection: sa.Connection, request: rows.DeleteEntry, _now: datetime) -> None:
+def delete_entry(tx: Transaction, request: rows.DeleteEntry, _now: datetime) -> None:
     """Raises Forbidden."""
-    entries = read.list_entries(connection)
+    entries = read.list_entries(tx)
     gone = [request.entry_id]
     if request.kind is EntryKind.REGION:
         gone = _below(entries, request.entry_id)
@@ -28,9 +27,9 @@ def delete_entry(connection: sa.Connection, request: rows.DeleteEntry, _now: dat
     if request.kind is EntryKind.SERVICE:
         for entry in entries:
             if entry.kind is EntryKind.ENDPOINT and entry.body.get("service_id") == request.entry_id:
-                write.delete_entry(connection, entry.kind, entry.id)
+                write.delete_entry(tx, entry.kind, entry.id)
     for entry_id in gone:
-        write.delete_entry(connection, request.kind, entry_id)
+        write.delete_entry(tx, request.kind, entry_id)
 
 
 def _below(entries: list[CatalogEntry], region_id: str) -> list[str]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-import sqlalchemy as sa
 import structlog
 
 from kilonova.base.clock import Clock
@@ -18,6 +17,7 @@ from kilonova.conductor.liveness import Liveness
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
 from kilonova.db.readers import hosts as read_hosts
+from kilonova.db.transaction import Transaction
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.states import Verb
 from kilonova.rpc.bus import token
@@ -108,10 +108,10 @@ class HostEndpoint:
         await self._hooks.registered(request.host)
         return standing
 
-    def _admit(self, connection: sa.Connection, request: rows.RegisterHost, now: datetime) -> rows.Registered:
-        processes.admit(connection, request, self._liveness.sign_of_life)
+    def _admit(self, tx: Transaction, request: rows.RegisterHost, now: datetime) -> rows.Registered:
+        processes.admit(tx, request, self._liveness.sign_of_life)
         new_id = self._clock.new_id
-        return host_boot.enroll(connection, request, new_id(), new_id, now)
+        return host_boot.enroll(tx, request, new_id(), new_id, now)
 
     async def _heartbeat(self, request: rows.Heartbeat) -> Ack:
         await self._db.read(processes.check_epoch, request.host, request.epoch)

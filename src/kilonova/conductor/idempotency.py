@@ -4,18 +4,17 @@ come at once one creates."""
 
 from datetime import datetime
 
-import sqlalchemy as sa
-
 from kilonova.conductor import actions
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import idempotency as read
+from kilonova.db.transaction import Transaction
 from kilonova.db.writers import idempotency as write
 from kilonova.objects.ids import ActionId
 from kilonova.rpcapi.conductor import Created, CreateServers
 
 
 def create(
-    connection: sa.Connection,
+    tx: Transaction,
     request: CreateServers,
     action_ids: tuple[ActionId, ...],
     now: datetime,
@@ -24,10 +23,10 @@ def create(
     """`actions.create`, or the answer of the first request under the same key.  Raises IdempotencyKeyReused, too."""
     asked = request.idempotent
     if asked is not None:
-        answer = read.first_answer(connection, asked, now)
+        answer = read.first_answer(tx, asked, now)
         if answer is not None:
             return [], Created(answer)
-    fresh = actions.create(connection, request, action_ids, now, quotas)
+    fresh = actions.create(tx, request, action_ids, now, quotas)
     if asked is not None:
-        write.keep(connection, asked, now)
+        write.keep(tx, asked, now)
     return fresh, Created()

@@ -9,12 +9,11 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
-import sqlalchemy as sa
-
 from kilonova.base.errors import Conflict, InvalidInput, Unauthorized
 from kilonova.conductor import catalog_edits
 from kilonova.db.readers import assignments as read_assignments
 from kilonova.db.readers import identity as read
+from kilonova.db.transaction import Transaction
 from kilonova.db.writers import identity as write
 from kilonova.identity.roles import IMPLIED
 from kilonova.objects.identity import Actor, Target
@@ -26,23 +25,23 @@ MOST_TAGS = 80
 _TICK = timedelta(microseconds=1)
 
 
-def create_user(connection: sa.Connection, request: rows.CreateUser, _now: datetime) -> None:
+def create_user(tx: Transaction, request: rows.CreateUser, _now: datetime) -> None:
     """Raises Conflict."""
-    if read.find_user(connection, user_id=request.user.id) == request.user:
+    if read.find_user(tx, user_id=request.user.id) == request.user:
         return
-    _check_user_name(connection, request.user.name)
-    write.insert_user(connection, request.user)
+    _check_user_name(tx, request.user.name)
+    write.insert_user(tx, request.user)
 
 
-def update_user(connection: sa.Connection, request: rows.UpdateUser, now: datetime) -> None:
+def update_user(tx: Transaction, request: rows.UpdateUser, now: datetime) -> None:
     """Raises NotFound, Conflict, Unauthorized (the old password is no longer the one that was checked)."""
-    user = read.get_user(connection, request.user_id)
+    user = read.get_user(tx, request.user_id)
     if request.old_hash not in (None, user.password_hash) and request.password_hash != user.password_hash:
         raise Unauthorized("The original password is wrong.")
     values = _given(request)
     values.pop("old_hash", None)
     if request.name not in (None, user.name):
-        _check_user_name(connection, str(request.name))
+        _check_user_name(tx, str(request.name))
     if request.default_project_id is not None:
         values["default_project_id"] = request.default_project_id or None
     if request.email is not None:
@@ -53,156 +52,156 @@ def update_user(connection: sa.Connection, request: rows.UpdateUser, now: dateti
         # Never the same twice, also when the clock was set back: tokens are compared with it.
         values["tokens_from"] = now if user.tokens_from is None else max(now, user.tokens_from + _TICK)
     if values:
-        write.update_user(connection, user.id, **values)
-    _check_administrators(connection)
+        write.update_user(tx, user.id, **values)
+    _check_administrators(tx)
 
 
-def delete_user(connection: sa.Connection, request: rows.DeleteUser, _now: datetime) -> None:
+def delete_user(tx: Transaction, request: rows.DeleteUser, _now: datetime) -> None:
     """Raises Conflict."""
-    write.delete_user(connection, request.user_id)
-    _check_administrators(connection)
+    write.delete_user(tx, request.user_id)
+    _check_administrators(tx)
 
 
-def create_project(connection: sa.Connection, request: rows.CreateProject, _now: datetime) -> None:
+def create_project(tx: Transaction, request: rows.CreateProject, _now: datetime) -> None:
     """Raises Conflict."""
-    if read.find_project(connection, project_id=request.project.id) == request.project:
+    if read.find_project(tx, project_id=request.project.id) == request.project:
         return
-    _check_project_name(connection, request.project.name)
+    _check_project_name(tx, request.project.name)
     _limited(request.project.tags)
-    write.insert_project(connection, request.project)
+    write.insert_project(tx, request.project)
 
 
-def edit_project_tag(connection: sa.Connection, request: rows.EditTags, _now: datetime) -> None:
+def edit_project_tag(tx: Transaction, request: rows.EditTags, _now: datetime) -> None:
     """Raises NotFound, InvalidInput."""
-    project = read.get_project(connection, request.project_id)
+    project = read.get_project(tx, request.project_id)
     tags = {*project.tags, request.tag} if request.there else {*project.tags} - {request.tag}
-    write.update_project(connection, project.id, tags=list(_limited(tags)))
+    write.update_project(tx, project.id, tags=list(_limited(tags)))
 
 
-def update_project(connection: sa.Connection, request: rows.UpdateProject, _now: datetime) -> None:
+def update_project(tx: Transaction, request: rows.UpdateProject, _now: datetime) -> None:
     """Raises NotFound, Conflict."""
-    project = read.get_project(connection, request.project_id)
+    project = read.get_project(tx, request.project_id)
     if request.name not in (None, project.name):
-        _check_project_name(connection, str(request.name))
+        _check_project_name(tx, str(request.name))
     values = _given(request)
     if request.extra is not None:
         values["extra"] = {**project.extra, **request.extra}
     if request.tags is not None:
         values["tags"] = list(_limited(request.tags))
     if values:
-        write.update_project(connection, project.id, **values)
-    _check_administrators(connection)
+        write.update_project(tx, project.id, **values)
+    _check_administrators(tx)
 
 
-def delete_project(connection: sa.Connection, request: rows.DeleteProject, _now: datetime) -> None:
+def delete_project(tx: Transaction, request: rows.DeleteProject, _now: datetime) -> None:
     """Raises Conflict."""
-    contents = read.contents_of(connection, request.project_id)
+    contents = read.contents_of(tx, request.project_id)
     if contents:
         raise Conflict(f"The project still has {_said(contents)}: delete what is in it first.")
-    write.delete_project(connection, request.project_id)
-    _check_administrators(connection)
+    write.delete_project(tx, request.project_id)
+    _check_administrators(tx)
 
 
-def assign_role(connection: sa.Connection, request: rows.EditRole, _now: datetime) -> None:
+def assign_role(tx: Transaction, request: rows.EditRole, _now: datetime) -> None:
     """Raises NotFound."""
     asked = request.assignment
     if asked.actor is Actor.USER:
-        read.get_user(connection, asked.actor_id)
+        read.get_user(tx, asked.actor_id)
     else:
-        read_assignments.get_group(connection, asked.actor_id)
+        read_assignments.get_group(tx, asked.actor_id)
     if asked.target is Target.PROJECT:
-        read.get_project(connection, asked.target_id)
-    write.assign_role(connection, asked)
+        read.get_project(tx, asked.target_id)
+    write.assign_role(tx, asked)
 
 
-def remove_role(connection: sa.Connection, request: rows.EditRole, _now: datetime) -> None:
+def remove_role(tx: Transaction, request: rows.EditRole, _now: datetime) -> None:
     """Raises Conflict."""
-    write.remove_role(connection, request.assignment)
-    _check_administrators(connection)
+    write.remove_role(tx, request.assignment)
+    _check_administrators(tx)
 
 
-def create_group(connection: sa.Connection, request: rows.CreateGroup, _now: datetime) -> None:
+def create_group(tx: Transaction, request: rows.CreateGroup, _now: datetime) -> None:
     """Raises Conflict."""
-    if read_assignments.find_group(connection, group_id=request.group.id) == request.group:
+    if read_assignments.find_group(tx, group_id=request.group.id) == request.group:
         return
-    _check_group_name(connection, request.group.name)
-    write.insert_group(connection, request.group)
+    _check_group_name(tx, request.group.name)
+    write.insert_group(tx, request.group)
 
 
-def update_group(connection: sa.Connection, request: rows.UpdateGroup, _now: datetime) -> None:
+def update_group(tx: Transaction, request: rows.UpdateGroup, _now: datetime) -> None:
     """Raises NotFound, Conflict."""
-    group = read_assignments.get_group(connection, request.group_id)
+    group = read_assignments.get_group(tx, request.group_id)
     if request.name not in (None, group.name):
-        _check_group_name(connection, str(request.name))
+        _check_group_name(tx, str(request.name))
     values = _given(request)
     if request.extra is not None:
         values["extra"] = {**group.extra, **request.extra}
     if values:
-        write.update_group(connection, group.id, **values)
+        write.update_group(tx, group.id, **values)
 
 
-def delete_group(connection: sa.Connection, request: rows.DeleteGroup, _now: datetime) -> None:
+def delete_group(tx: Transaction, request: rows.DeleteGroup, _now: datetime) -> None:
     """Raises Conflict."""
-    write.delete_group(connection, request.group_id)
-    _check_administrators(connection)
+    write.delete_group(tx, request.group_id)
+    _check_administrators(tx)
 
 
-def edit_member(connection: sa.Connection, request: rows.EditMember, _now: datetime) -> None:
+def edit_member(tx: Transaction, request: rows.EditMember, _now: datetime) -> None:
     """Raises NotFound, Conflict."""
-    read_assignments.get_group(connection, request.group_id)
-    read.get_user(connection, request.user_id)
+    read_assignments.get_group(tx, request.group_id)
+    read.get_user(tx, request.user_id)
     if request.there:
-        write.add_to_group(connection, request.group_id, request.user_id)
+        write.add_to_group(tx, request.group_id, request.user_id)
     else:
-        write.remove_from_group(connection, request.group_id, request.user_id)
-        _check_administrators(connection)
+        write.remove_from_group(tx, request.group_id, request.user_id)
+        _check_administrators(tx)
 
 
-def create_role(connection: sa.Connection, request: rows.CreateRole, _now: datetime) -> None:
+def create_role(tx: Transaction, request: rows.CreateRole, _now: datetime) -> None:
     """Raises Conflict."""
-    if read_assignments.find_role(connection, request.role.id) == request.role:
+    if read_assignments.find_role(tx, request.role.id) == request.role:
         return
-    _check_role_name(connection, request.role.name)
-    write.insert_role(connection, request.role)
+    _check_role_name(tx, request.role.name)
+    write.insert_role(tx, request.role)
 
 
-def update_role(connection: sa.Connection, request: rows.UpdateRole, _now: datetime) -> None:
+def update_role(tx: Transaction, request: rows.UpdateRole, _now: datetime) -> None:
     """Raises NotFound, Conflict."""
-    role = read_assignments.get_role(connection, request.role.id)
+    role = read_assignments.get_role(tx, request.role.id)
     if request.role.name.casefold() != role.name.casefold():
-        _check_role_name(connection, request.role.name)
-    write.update_role(connection, role, request.role.name, request.role.description)
+        _check_role_name(tx, request.role.name)
+    write.update_role(tx, role, request.role.name, request.role.description)
 
 
-def delete_role(connection: sa.Connection, request: rows.DeleteRole, _now: datetime) -> None:
-    role = read_assignments.find_role(connection, request.role_id)
+def delete_role(tx: Transaction, request: rows.DeleteRole, _now: datetime) -> None:
+    role = read_assignments.find_role(tx, request.role_id)
     if role is not None:
-        write.delete_role(connection, role)
+        write.delete_role(tx, role)
 
 
-def create_credential(connection: sa.Connection, request: rows.CreateCredential, _now: datetime) -> None:
+def create_credential(tx: Transaction, request: rows.CreateCredential, _now: datetime) -> None:
     """Raises Conflict, NotFound, Unauthorized (the token that asked for it ended meanwhile)."""
     credential = request.credential
-    if read.find_credential(connection, credential_id=credential.id) == credential:
+    if read.find_credential(tx, credential_id=credential.id) == credential:
         return
-    user = read.get_user(connection, credential.user_id)
+    user = read.get_user(tx, credential.user_id)
     if not user.enabled or user.tokens_from != request.tokens_from:
         raise Unauthorized("The token is no longer valid.")
-    read.get_project(connection, credential.project_id)
-    if read.find_credential(connection, user_id=credential.user_id, name=credential.name) is not None:
+    read.get_project(tx, credential.project_id)
+    if read.find_credential(tx, user_id=credential.user_id, name=credential.name) is not None:
         raise Conflict(f"The user has an application credential called {credential.name} already.")
-    write.insert_credential(connection, credential)
+    write.insert_credential(tx, credential)
 
 
-def delete_credential(connection: sa.Connection, request: rows.DeleteCredential, _now: datetime) -> None:
-    write.delete_credential(connection, request.credential_id)
+def delete_credential(tx: Transaction, request: rows.DeleteCredential, _now: datetime) -> None:
+    write.delete_credential(tx, request.credential_id)
 
 
-def revoke_token(connection: sa.Connection, request: rows.RevokeToken, now: datetime) -> None:
-    write.revoke_token(connection, request.audit_id, request.expires_at, now)
+def revoke_token(tx: Transaction, request: rows.RevokeToken, now: datetime) -> None:
+    write.revoke_token(tx, request.audit_id, request.expires_at, now)
 
 
-EDITS: Sequence[tuple[Method[Any, Ack], Callable[[sa.Connection, Any, datetime], None]]] = (
+EDITS: Sequence[tuple[Method[Any, Ack], Callable[[Transaction, Any, datetime], None]]] = (
     (rows.CREATE_USER, create_user),
     (rows.UPDATE_USER, update_user),
     (rows.DELETE_USER, delete_user),
@@ -234,25 +233,25 @@ def _given(request: rows.UpdateUser | rows.UpdateProject | rows.UpdateGroup) -> 
     return {name: value for name, value in members.items() if value is not None}
 
 
-def _check_user_name(connection: sa.Connection, name: str) -> None:
-    if read.find_user(connection, name=name) is not None:
+def _check_user_name(tx: Transaction, name: str) -> None:
+    if read.find_user(tx, name=name) is not None:
         raise Conflict(f"There is a user called {name} already.")
 
 
-def _check_project_name(connection: sa.Connection, name: str) -> None:
-    if read.find_project(connection, name=name) is not None:
+def _check_project_name(tx: Transaction, name: str) -> None:
+    if read.find_project(tx, name=name) is not None:
         raise Conflict(f"There is a project called {name} already.")
 
 
-def _check_group_name(connection: sa.Connection, name: str) -> None:
-    if read_assignments.find_group(connection, name=name) is not None:
+def _check_group_name(tx: Transaction, name: str) -> None:
+    if read_assignments.find_group(tx, name=name) is not None:
         raise Conflict(f"There is a group called {name} already.")
 
 
-def _check_role_name(connection: sa.Connection, name: str) -> None:
+def _check_role_name(tx: Transaction, name: str) -> None:
     """Names that differ only in case are one name to the policy: a second "Admin" would be an administrator."""
-    made = {role.name for role in read_assignments.made_roles(connection)}
-    taken = {*IMPLIED, *made, *read_assignments.assigned_roles(connection)}
+    made = {role.name for role in read_assignments.made_roles(tx)}
+    taken = {*IMPLIED, *made, *read_assignments.assigned_roles(tx)}
     if name.casefold() in {other.casefold() for other in taken}:
         raise Conflict(f"There is a role called {name} already.")
 
@@ -265,9 +264,9 @@ def _limited(tags: Iterable[str]) -> Sequence[str]:
     return kept
 
 
-def _check_administrators(connection: sa.Connection) -> None:
+def _check_administrators(tx: Transaction) -> None:
     """At the end of an edit: its savepoint is rolled back by what this raises."""
-    if not read.has_administrator(connection):
+    if not read.has_administrator(tx):
         raise Conflict("This would leave nobody who can administer the cloud: make another administrator first.")
 
 

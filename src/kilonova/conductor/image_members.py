@@ -1,24 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """With whom an image is shared: each edit is one transaction, and a repeat of it changes nothing."""
 
-import sqlalchemy as sa
-
 from kilonova.base.errors import Conflict, NotFound, TooLarge
 from kilonova.db.readers import catalogue as read
+from kilonova.db.transaction import Transaction
 from kilonova.db.writers import catalogue as write
 from kilonova.rpcapi.conductor import DeleteImageMember, PutImageMember
 
 
-def put(connection: sa.Connection, request: PutImageMember) -> None:
+def put(tx: Transaction, request: PutImageMember) -> None:
     """Raises NotFound, Conflict, TooLarge."""
     member = request.member
-    read.get_image(connection, member.image_id, "", admin=True)
-    members = {one.project_id: one for one in read.image_members_of(connection, member.image_id)}
+    read.get_image(tx, member.image_id, "", admin=True)
+    members = {one.project_id: one for one in read.image_members_of(tx, member.image_id)}
     known = members.get(member.project_id)
     if not request.new:
         if known is None:
             raise NotFound(f"The image {member.image_id} is not shared with {member.project_id}.")
-        write.update_member(connection, member)
+        write.update_member(tx, member)
         return
     if known == member:
         return
@@ -26,8 +25,8 @@ def put(connection: sa.Connection, request: PutImageMember) -> None:
         raise Conflict(f"The image {member.image_id} is shared with {member.project_id} already.")
     if len(members) >= request.most:
         raise TooLarge(f"An image has at most {request.most} members.", limit=request.most)
-    write.insert_member(connection, member)
+    write.insert_member(tx, member)
 
 
-def delete(connection: sa.Connection, request: DeleteImageMember) -> None:
-    write.delete_member(connection, request.image_id, request.project_id)
+def delete(tx: Transaction, request: DeleteImageMember) -> None:
+    write.delete_member(tx, request.image_id, request.project_id)

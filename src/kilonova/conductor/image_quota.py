@@ -5,12 +5,11 @@ Each function is part of the transaction that takes the room, so that of two who
 Source of the names: Glance's unified limits, image_count_total and image_size_total (in MiB).
 """
 
-import sqlalchemy as sa
-
 from kilonova.base.errors import OverQuota
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import catalogue as read
 from kilonova.db.readers import quotas as read_quotas
+from kilonova.db.transaction import Transaction
 from kilonova.db.writers import catalogue as write
 from kilonova.objects.image import Image
 from kilonova.objects.quota import UNLIMITED
@@ -18,36 +17,36 @@ from kilonova.objects.quota import UNLIMITED
 COUNT, SIZE_MIB = "image_count_total", "image_size_total"
 
 
-def create(connection: sa.Connection, image: Image, quotas: QuotaSettings | None) -> None:
+def create(tx: Transaction, image: Image, quotas: QuotaSettings | None) -> None:
     """Record an image.  Raises Conflict, OverQuota; without `quotas` no limit holds."""
-    write.create_image(connection, image)
+    write.create_image(tx, image)
     if quotas is None:
         return
-    limits = read_quotas.limits(connection, quotas.defaults, image.owner)
+    limits = read_quotas.limits(tx, quotas.defaults, image.owner)
     most, most_mib = limits[COUNT], limits[SIZE_MIB]
     if most == most_mib == UNLIMITED:
         return
-    used = read.images_use(connection, image.owner)
+    used = read.images_use(tx, image.owner)
     if most != UNLIMITED and used.count > most:
         raise OverQuota(f"The project has {used.count - 1} images already: its quota is {most}.", limit=most)
     if most_mib != UNLIMITED and used.size_bytes >= most_mib << 20:
         raise _too_large(most_mib)
 
 
-def update(connection: sa.Connection, image: Image, expected: Image | None, quotas: QuotaSettings | None) -> None:
+def update(tx: Transaction, image: Image, expected: Image | None, quotas: QuotaSettings | None) -> None:
     """Replace an image's record; one that takes more room than before takes it of its owner's.  Raises NotFound,
     Conflict, OverQuota."""
-    before = write.update_image(connection, image, expected)
+    before = write.update_image(tx, image, expected)
     if taken(image) > taken(before):
-        check_size(connection, image.owner, quotas)
+        check_size(tx, image.owner, quotas)
 
 
-def check_size(connection: sa.Connection, project_id: str, quotas: QuotaSettings | None) -> None:
+def check_size(tx: Transaction, project_id: str, quotas: QuotaSettings | None) -> None:
     """Raises OverQuota when the project's images, with what the transaction did, have too many bytes."""
     if quotas is None:
         return
-    most_mib = read_quotas.limits(connection, quotas.defaults, project_id)[SIZE_MIB]
-    if most_mib != UNLIMITED and read.images_use(connection, project_id).size_bytes > most_mib << 20:
+    most_mib = read_quotas.limits(tx, quotas.defaults, project_id)[SIZE_MIB]
+    if most_mib != UNLIMITED and read.images_use(tx, project_id).size_bytes > most_mib << 20:
         raise _too_large(most_mib)
 
 

@@ -9,14 +9,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
-import sqlalchemy as sa
-
 from kilonova.base.errors import NotFound, StaleWrite
 from kilonova.conductor import image_quota
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import catalogue as read_catalogue
 from kilonova.db.readers import instances as read_instances
+from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import catalogue as write_catalogue
 from kilonova.objects.action import BACKUP_TYPE, DROPPED, FORGOTTEN_IMAGES, IMAGE, ROTATION, Action
@@ -29,7 +28,7 @@ from kilonova.rpcapi.host import BeginImage, CompleteImage, DropImages, Dropped,
 
 
 def prepared(
-    connection: sa.Connection,
+    tx: Transaction,
     instance: Instance,
     asked: AcceptAction,
     superseded: Iterable[Action],
@@ -38,43 +37,41 @@ def prepared(
     """The request with what it does to images done: the record of the one that it makes, and, for a delete, the end of
     those that nobody will need or complete.  Raises Conflict, OverQuota."""
     if asked.new_image is not None:
-        image_quota.create(connection, asked.new_image, quotas)
+        image_quota.create(tx, asked.new_image, quotas)
     if asked.verb is not Verb.DELETE:
         return asked
-    forgotten = _forget_shelved(connection, instance)
+    forgotten = _forget_shelved(tx, instance)
     for action in superseded:
         forgotten += _dropped(action)
-        if (unfinished := give_up(connection, action)) is not None:
+        if (unfinished := give_up(tx, action)) is not None:
             forgotten.append(unfinished)
     return replace(asked, params={**asked.params, FORGOTTEN_IMAGES: ",".join(forgotten)}) if forgotten else asked
 
 
-def give_up(connection: sa.Connection, action: Action) -> ImageId | None:
+def give_up(tx: Transaction, action: Action) -> ImageId | None:
     """The action makes no image any more: a record that is not ACTIVE goes; the image's id then."""
     try:
-        image = _made_by(connection, action)
+        image = _made_by(tx, action)
     except NotFound:
         return None
     if image.status is ImageStatus.ACTIVE:
         return None
-    write_catalogue.forget_image(connection, image.id)
+    write_catalogue.forget_image(tx, image.id)
     return image.id
 
 
-def begin(connection: sa.Connection, request: BeginImage, now: datetime) -> ImageBegun:
+def begin(tx: Transaction, request: BeginImage, now: datetime) -> ImageBegun:
     """The record says that the image is being saved.  Raises StaleWrite, NotFound (it was deleted)."""
-    image = _made_by(connection, _held(connection, request))
+    image = _made_by(tx, _held(tx, request))
     if image.status is ImageStatus.QUEUED:
-        write_catalogue.update_image(connection, replace(image, status=ImageStatus.SAVING, updated_at=now), None)
+        write_catalogue.update_image(tx, replace(image, status=ImageStatus.SAVING, updated_at=now), None)
     return ImageBegun(saved=image.status is ImageStatus.ACTIVE)
 
 
-def complete(
-    connection: sa.Connection, request: CompleteImage, now: datetime, quotas: QuotaSettings | None = None
-) -> None:
+def complete(tx: Transaction, request: CompleteImage, now: datetime, quotas: QuotaSettings | None = None) -> None:
     """The image is ACTIVE, with the sizes and hashes of its bytes.  Raises StaleWrite, NotFound (it was deleted),
     OverQuota: only now is known how many bytes they are."""
-    image = _made_by(connection, _held(connection, request))
+    image = _made_by(tx, _held(tx, request))
     if image.status is ImageStatus.ACTIVE:
         return  # told again
     active = replace(
@@ -86,29 +83,29 @@ def complete(
         os_hash_value=request.sha512,
         updated_at=now,
     )
-    image_quota.update(connection, active, None, quotas)
+    image_quota.update(tx, active, None, quotas)
 
 
-def drop(connection: sa.Connection, request: DropImages, now: datetime) -> Dropped:
+def drop(tx: Transaction, request: DropImages, now: datetime) -> Dropped:
     """Forget the images that the action makes needless.  Protected ones stay.  Asked again, it names them again.
     Raises StaleWrite."""
-    action = _held(connection, request)
-    instance = read_instances.get(connection, action.instance_id)
+    action = _held(tx, request)
+    instance = read_instances.get(tx, action.instance_id)
     if action.verb is Verb.UNSHELVE:
-        return Dropped(tuple(_forget_shelved(connection, instance)))
-    beyond = [image.id for image in _beyond_rotation(connection, action)]
+        return Dropped(tuple(_forget_shelved(tx, instance)))
+    beyond = [image.id for image in _beyond_rotation(tx, action)]
     for image_id in beyond:
-        write_catalogue.forget_image(connection, image_id)
+        write_catalogue.forget_image(tx, image_id)
     dropped = [*_dropped(action), *beyond]
     if beyond:
-        write_actions.update(connection, action.id, now, params={**action.params, DROPPED: ",".join(dropped)})
+        write_actions.update(tx, action.id, now, params={**action.params, DROPPED: ",".join(dropped)})
     return Dropped(tuple(dropped))
 
 
-def reference(connection: sa.Connection, action: Action) -> ImageRef | None:
+def reference(tx: Transaction, action: Action) -> ImageRef | None:
     """What a host needs to make a disk of the image that the action has made; None when there is none."""
     try:
-        image = _made_by(connection, action)
+        image = _made_by(tx, action)
     except NotFound:
         return None
     if image.status is not ImageStatus.ACTIVE or image.disk_format is None:
@@ -119,9 +116,9 @@ def reference(connection: sa.Connection, action: Action) -> ImageRef | None:
     return ImageRef(image.id, image.disk_format, image.size, image.virtual_size, image.os_hash_value)
 
 
-def is_there(connection: sa.Connection, image_id: ImageId) -> bool:
+def is_there(tx: Transaction, image_id: ImageId) -> bool:
     """Whether an ACTIVE image has this id."""
-    found = _find(connection, image_id)
+    found = _find(tx, image_id)
     return found is not None and found.status is ImageStatus.ACTIVE
 
 
@@ -134,23 +131,23 @@ class _Report(Protocol):
     def attempt(self) -> AttemptId: ...
 
 
-def _held(connection: sa.Connection, report: _Report) -> Action:
-    action = read_actions.get(connection, report.action_id)
+def _held(tx: Transaction, report: _Report) -> Action:
+    action = read_actions.get(tx, report.action_id)
     if (action.host, action.attempt) != (report.host, report.attempt) or not read_actions.is_open(action):
         raise StaleWrite(f"Action {action.id} is in other hands now.", action_id=action.id)
     return action
 
 
-def _find(connection: sa.Connection, image_id: ImageId) -> Image | None:
+def _find(tx: Transaction, image_id: ImageId) -> Image | None:
     try:
-        return read_catalogue.get_image(connection, image_id, "", admin=True)
+        return read_catalogue.get_image(tx, image_id, "", admin=True)
     except NotFound:
         return None
 
 
-def _made_by(connection: sa.Connection, action: Action) -> Image:
+def _made_by(tx: Transaction, action: Action) -> Image:
     image_id = ImageId(action.params.get(IMAGE, ""))
-    image = _find(connection, image_id)
+    image = _find(tx, image_id)
     if image is None:
         raise NotFound(f"Image {image_id} was deleted while it was being made.", image_id=image_id)
     return image
@@ -160,18 +157,18 @@ def _dropped(action: Action) -> list[ImageId]:
     return [ImageId(image_id) for image_id in action.params.get(DROPPED, "").split(",") if image_id]
 
 
-def _forget_shelved(connection: sa.Connection, instance: Instance) -> list[ImageId]:
+def _forget_shelved(tx: Transaction, instance: Instance) -> list[ImageId]:
     """Idempotent: what has no record any more is named again."""
     if instance.shelved_image is None:
         return []
-    image = _find(connection, instance.shelved_image.id)
+    image = _find(tx, instance.shelved_image.id)
     if image is not None and image.protected:
         return []
-    write_catalogue.forget_image(connection, instance.shelved_image.id)
+    write_catalogue.forget_image(tx, instance.shelved_image.id)
     return [instance.shelved_image.id]
 
 
-def _beyond_rotation(connection: sa.Connection, action: Action) -> list[Image]:
+def _beyond_rotation(tx: Transaction, action: Action) -> list[Image]:
     if ROTATION not in action.params:
         return []
     wanted = {
@@ -181,7 +178,7 @@ def _beyond_rotation(connection: sa.Connection, action: Action) -> list[Image]:
     }
     backups = [
         image
-        for image in read_catalogue.list_images(connection, action.project_id)
+        for image in read_catalogue.list_images(tx, action.project_id)
         if image.owner == action.project_id
         and image.status is ImageStatus.ACTIVE
         and wanted.items() <= dict(image.properties).items()

@@ -8,12 +8,11 @@ After its own start (or a pause of its own) a conductor waits a grace period bef
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-import sqlalchemy as sa
-
 from kilonova.base.clock import Clock
 from kilonova.conductor.processes import Sign
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers.hosts import COMPUTE, HostProcess
+from kilonova.db.transaction import Transaction
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.objects.ids import HostName
 
@@ -73,10 +72,10 @@ class Liveness:
         return now if now - self._last_look > self._interval_s + self._down_time_s / 2 else self._started
 
 
-def changes(connection: sa.Connection, liveness: Liveness, judge: bool) -> list[tuple[HostName, int, bool]]:
+def changes(tx: Transaction, liveness: Liveness, judge: bool) -> list[tuple[HostName, int, bool]]:
     """Hosts whose recorded `up` is not what was heard: (host, epoch, up)."""
     found: list[tuple[HostName, int, bool]] = []
-    for service in read_hosts.list_services(connection, binary=COMPUTE):
+    for service in read_hosts.list_services(tx, binary=COMPUTE):
         fresh = liveness.is_fresh(service.host, service.epoch)
         if fresh != service.up and (fresh or judge):
             found.append((service.host, service.epoch, fresh))
@@ -84,7 +83,7 @@ def changes(connection: sa.Connection, liveness: Liveness, judge: bool) -> list[
 
 
 def record(
-    connection: sa.Connection,
+    tx: Transaction,
     changed: list[tuple[HostName, int, bool]],
     heard: Mapping[HostName, datetime],
     now: datetime,
@@ -92,6 +91,6 @@ def record(
     """Compare-and-set on the epoch: a host that has registered anew meanwhile is left alone.  The time of the record
     is that at which the host was last heard."""
     for host, epoch, up in changed:
-        known = read_hosts.process_of(connection, host)
+        known = read_hosts.process_of(tx, host)
         if known is not None and known[0] == epoch:
-            write_hosts.update_service(connection, host, COMPUTE, heard.get(host, now), up=up)
+            write_hosts.update_service(tx, host, COMPUTE, heard.get(host, now), up=up)

@@ -8,51 +8,48 @@ else that the host was given stays open: only the host knows what became of it. 
 
 from datetime import datetime, timedelta
 
-import sqlalchemy as sa
-
 from kilonova.conductor import outcome
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import instances as read_instances
+from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import instances as write_instances
 from kilonova.objects.ids import HostName
 from kilonova.objects.states import VERBS, ActionState, Verb
 
 
-def delete_for_users(connection: sa.Connection, host: HostName, now: datetime) -> int:
+def delete_for_users(tx: Transaction, host: HostName, now: datetime) -> int:
     """Mark deleted what waits for a delete on a host that is down; how many instances.  Their claims, addresses and
     open deletes stay until the host has removed the guests."""
-    waiting = read_actions.deletes_of_living(connection, host)
+    waiting = read_actions.deletes_of_living(tx, host)
     for action in waiting:
-        outcome.leave_user(connection, read_instances.get(connection, action.instance_id), now)
+        outcome.leave_user(tx, read_instances.get(tx, action.instance_id), now)
     return len(waiting)
 
 
-def call_down(connection: sa.Connection, host: HostName, now: datetime, *, forced: bool) -> None:
+def call_down(tx: Transaction, host: HostName, now: datetime, *, forced: bool) -> None:
     """An operator calls a host down, or takes it back.
 
     Down: what the host was never given fails, what it was given is abandoned, deletes are done for their users.  Back:
     abandoned actions go on.  Said again, it changes nothing.
     """
     if forced:
-        delete_for_users(connection, host, now)
-        for action in read_actions.open_of_host(connection, host):
+        delete_for_users(tx, host, now)
+        for action in read_actions.open_of_host(tx, host):
             if action.verb is Verb.DELETE:
                 continue
             if action.attempt is None:
-                outcome.fail(
-                    connection, action, f"An operator called host {host} down before {action.verb} began.", now
-                )
+                outcome.fail(tx, action, f"An operator called host {host} down before {action.verb} began.", now)
             else:
-                outcome.abandon(connection, action, now)
+                outcome.abandon(tx, action, now)
         return
-    for action in read_actions.abandoned(connection, host):
-        outcome.take_up(connection, action, now + timedelta(seconds=VERBS[action.verb].deadline_s), now)
+    for action in read_actions.abandoned(tx, host):
+        outcome.take_up(tx, action, now + timedelta(seconds=VERBS[action.verb].deadline_s), now)
 
 
-def forget(connection: sa.Connection, host: HostName, now: datetime) -> None:
+def forget(tx: Transaction, host: HostName, now: datetime) -> None:
     """The host will not come back, by an operator's word: nothing waits for it, and its addresses are free."""
-    for action in read_actions.open_of_host(connection, host):
+    for action in read_actions.open_of_host(tx, host):
         message = f"The service of host {host} was deleted by an operator: what is left there was not removed."
-        write_actions.end(connection, action.id, now, ActionState.DONE, message)
-        write_instances.release_addresses(connection, action.instance_id)
+        write_actions.end(tx, action.id, now, ActionState.DONE, message)
+        write_instances.release_addresses(tx, action.instance_id)

@@ -5,16 +5,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-import sqlalchemy as sa
 import structlog
 
 from kilonova.base.context import system_context
 from kilonova.base.errors import InvalidState
 from kilonova.conductor.actions import accept
-from kilonova.conductor.one_by_one import each
 from kilonova.conductor.shelving import newest_verb
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import instances as read_instances
+from kilonova.db.savepoints import each_in_savepoint
+from kilonova.db.transaction import Transaction
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
@@ -23,36 +23,34 @@ from kilonova.rpcapi.conductor import AcceptAction
 log = structlog.get_logger(__name__)
 
 
-def due(connection: sa.Connection, after_s: float, now: datetime) -> list[Instance]:
+def due(tx: Transaction, after_s: float, now: datetime) -> list[Instance]:
     """Servers that were shelved `after_s` seconds ago and have not been asked for anything since.  One whose offloading
     failed is not among them: it waits for somebody's word."""
-    return [one for one in read_instances.shelved(connection) if _is_due(connection, one, now - _seconds(after_s))]
+    return [one for one in read_instances.shelved(tx) if _is_due(tx, one, now - _seconds(after_s))]
 
 
 def _seconds(seconds: float) -> timedelta:
     return timedelta(seconds=seconds)
 
 
-def _is_due(connection: sa.Connection, instance: Instance, latest: datetime) -> bool:
-    if newest_verb(connection, instance) is not Verb.SHELVE:
+def _is_due(tx: Transaction, instance: Instance, latest: datetime) -> bool:
+    if newest_verb(tx, instance) is not Verb.SHELVE:
         return False
-    ends = (one.ended_at for one in read_actions.of_instance(connection, instance.id) if one.verb is Verb.SHELVE)
+    ends = (one.ended_at for one in read_actions.of_instance(tx, instance.id) if one.verb is Verb.SHELVE)
     return (ended_at := next(ends)) is not None and ended_at <= latest
 
 
-def begin(
-    connection: sa.Connection, instances: Iterable[Instance], new_id: Callable[[], str], now: datetime
-) -> set[HostName]:
+def begin(tx: Transaction, instances: Iterable[Instance], new_id: Callable[[], str], now: datetime) -> set[HostName]:
     """Have each leave its host, by an action that can be seen; the hosts to wake."""
 
     def offload(instance: Instance) -> HostName | None:
         context = replace(system_context(f"req-{new_id()}"), project_id=instance.project_id)
         request = AcceptAction(context, instance.id, Verb.SHELVE_OFFLOAD)
         try:
-            return accept(connection, request, ActionId(new_id()), now)
+            return accept(tx, request, ActionId(new_id()), now)
         except InvalidState as exc:  # since it was looked at, somebody else has asked for something
             log.info("a shelved server stays on its host", instance=instance.id, error=str(exc))
             return None
 
-    done = each(connection, instances, offload, "a shelved server to offload")
+    done = each_in_savepoint(tx, instances, offload, "a shelved server to offload")
     return {host for host in done if host is not None}

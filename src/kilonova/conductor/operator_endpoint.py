@@ -4,13 +4,12 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-import sqlalchemy as sa
-
 from kilonova.base.clock import Clock
 from kilonova.conductor import aggregates, hosts
 from kilonova.conductor.adoption import Adoption
 from kilonova.conductor.liveness import Liveness
 from kilonova.db.engine import Database
+from kilonova.db.transaction import Transaction
 from kilonova.db.writers import flavors
 from kilonova.objects.ids import HostName
 from kilonova.rpcapi import operators as rows
@@ -50,7 +49,7 @@ class OperatorEndpoint:
         heard = self._liveness
         return rows.LastHeard(self._host, heard.started_at, self._clock.now(), heard.last_heard())
 
-    def _write(self, transaction: Callable[[sa.Connection, Q], None]) -> Callable[[Q, str], Awaitable[Ack]]:
+    def _write(self, transaction: Callable[[Transaction, Q], None]) -> Callable[[Q, str], Awaitable[Ack]]:
         async def handler(request: Q, _peer: str) -> Ack:
             await self._db.write(transaction, request)
             return ACK
@@ -58,6 +57,6 @@ class OperatorEndpoint:
         return handler
 
 
-def _set_flavor_access(connection: sa.Connection, request: rows.FlavorAccess) -> None:
+def _set_flavor_access(tx: Transaction, request: rows.FlavorAccess) -> None:
     change = flavors.allow if request.allowed else flavors.disallow
-    change(connection, request.flavor_id, request.project_id)
+    change(tx, request.flavor_id, request.project_id)

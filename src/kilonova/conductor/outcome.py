@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import sqlalchemy as sa
-
 from kilonova.base.errors import NotFound, StaleWrite
 from kilonova.conductor import images, quota, resize, shelving
 from kilonova.conductor.effects import breaks, desired_after, ends_in, when_ended
 from kilonova.conductor.resuming import resume_after
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import instances as read_instances
+from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
@@ -38,57 +37,57 @@ class _Outcome:
     message: str | None
 
 
-def finish(connection: sa.Connection, report: Finish, new_id: NewId, now: datetime) -> Verb:
+def finish(tx: Transaction, report: Finish, new_id: NewId, now: datetime) -> Verb:
     """End an action as its current attempt says; its verb.  Raises StaleWrite for another attempt; a repeat is
     accepted.
 
     An abandoned action ends as its host says, too, while nothing else was asked of the instance since.
     """
-    action = read_actions.get(connection, report.action_id)
+    action = read_actions.get(tx, report.action_id)
     if action.host != report.host or action.attempt != report.attempt:
         raise StaleWrite(f"Action {action.id} is owned by a newer attempt.", action_id=action.id)
-    write_actions.record_events(connection, action.id, report.attempt, report.events)
-    if action.state is ActionState.ABANDONED and not _take_up(connection, action, now):
+    write_actions.record_events(tx, action.id, report.attempt, report.events)
+    if action.state is ActionState.ABANDONED and not _take_up(tx, action, now):
         return action.verb
     if action.state in (ActionState.OPEN, ActionState.ABANDONED):
-        _finish_open(connection, action, report, new_id, now)
+        _finish_open(tx, action, report, new_id, now)
     return action.verb
 
 
-def _finish_open(connection: sa.Connection, action: Action, report: Finish, new_id: NewId, now: datetime) -> None:
-    instance, is_deleted = read_instances.get_known(connection, action.instance_id)
+def _finish_open(tx: Transaction, action: Action, report: Finish, new_id: NewId, now: datetime) -> None:
+    instance, is_deleted = read_instances.get_known(tx, action.instance_id)
     outcome = _Outcome(report.succeeded, report.power, report.message)
     if is_deleted:
-        _clean_up_reported(connection, action, instance, outcome, now)
+        _clean_up_reported(tx, action, instance, outcome, now)
         return
-    if outcome.succeeded and action.verb is Verb.SHELVE and images.reference(connection, action) is None:
+    if outcome.succeeded and action.verb is Verb.SHELVE and images.reference(tx, action) is None:
         outcome = _Outcome(False, outcome.power, "The image was deleted while the server was being shelved.")
-    _end(connection, action, instance, outcome, now)
-    resume_after(connection, action, new_id, now)
+    _end(tx, action, instance, outcome, now)
+    resume_after(tx, action, new_id, now)
 
 
-def fail(connection: sa.Connection, action: Action, message: str, now: datetime) -> None:
+def fail(tx: Transaction, action: Action, message: str, now: datetime) -> None:
     """End an open action that no host has had as failed, by the conductor's own judgement (no host, deadline)."""
     try:
-        instance = read_instances.get(connection, action.instance_id)
+        instance = read_instances.get(tx, action.instance_id)
     except NotFound:
-        write_actions.end(connection, action.id, now, ActionState.FAILED, message)
+        write_actions.end(tx, action.id, now, ActionState.FAILED, message)
         return
-    _end(connection, action, instance, _Outcome(False, instance.power_state, message), now)
+    _end(tx, action, instance, _Outcome(False, instance.power_state, message), now)
 
 
-def end_without_host(connection: sa.Connection, action: Action, instance: Instance, now: datetime) -> None:
+def end_without_host(tx: Transaction, action: Action, instance: Instance, now: datetime) -> None:
     """End an action that needs no host, since nothing of the instance is on any, as done."""
-    _end(connection, action, instance, _Outcome(True, None, None), now)
+    _end(tx, action, instance, _Outcome(True, None, None), now)
 
 
-def _end(connection: sa.Connection, action: Action, instance: Instance, outcome: _Outcome, now: datetime) -> None:
+def _end(tx: Transaction, action: Action, instance: Instance, outcome: _Outcome, now: datetime) -> None:
     failure = None if outcome.succeeded else Fault(500, outcome.message or "unknown", now)
     state = ActionState.DONE if outcome.succeeded else ActionState.FAILED
-    write_actions.end(connection, action.id, now, state, outcome.message)
+    write_actions.end(tx, action.id, now, state, outcome.message)
     if outcome.succeeded and action.verb is Verb.DELETE:
-        leave_user(connection, instance, now)
-        leave_host(connection, instance)
+        leave_user(tx, instance, now)
+        leave_host(tx, instance)
         return
     power = PowerState.NOSTATE if outcome.power is None else outcome.power
     values: dict[str, Any] = {
@@ -106,20 +105,20 @@ def _end(connection: sa.Connection, action: Action, instance: Instance, outcome:
         values.update(vm_state=VmState.ERROR, fault=failure)
     else:  # it is what it is: the reason stands in the action
         values["vm_state"] = observed(instance.vm_state, power)
-    values |= resize.settle(connection, action.verb, instance, now, succeeded=outcome.succeeded)
+    values |= resize.settle(tx, action.verb, instance, now, succeeded=outcome.succeeded)
     if failure is not None:
-        images.give_up(connection, action)
-    values.update(shelving.ended(connection, action, instance, failure, outcome.power, now))
-    quota.settle(connection, None, instance, values)
-    write_instances.update(connection, instance.id, now, **values)
+        images.give_up(tx, action)
+    values.update(shelving.ended(tx, action, instance, failure, outcome.power, now))
+    quota.settle(tx, None, instance, values)
+    write_instances.update(tx, instance.id, now, **values)
 
 
-def leave_user(connection: sa.Connection, instance: Instance, now: datetime) -> None:
+def leave_user(tx: Transaction, instance: Instance, now: datetime) -> None:
     """The instance is deleted: off its project's list and quota."""
-    quota.give_back(connection, instance.project_id, held_by(instance))
-    write_migrations.close(connection, instance.id, now)
+    quota.give_back(tx, instance.project_id, held_by(instance))
+    write_migrations.close(tx, instance.id, now)
     write_instances.update(
-        connection,
+        tx,
         instance.id,
         now,
         vm_state=VmState.DELETED,
@@ -130,63 +129,59 @@ def leave_user(connection: sa.Connection, instance: Instance, now: datetime) -> 
     )
 
 
-def leave_host(connection: sa.Connection, instance: Instance) -> None:
+def leave_host(tx: Transaction, instance: Instance) -> None:
     """Nothing of the instance is on its host any more: the claim and the addresses are free."""
     if instance.host is not None:
-        write_hosts.release(connection, instance.host, instance)
-    write_instances.release_addresses(connection, instance.id)
+        write_hosts.release(tx, instance.host, instance)
+    write_instances.release_addresses(tx, instance.id)
 
 
-def _clean_up_reported(
-    connection: sa.Connection, action: Action, instance: Instance, outcome: _Outcome, now: datetime
-) -> None:
+def _clean_up_reported(tx: Transaction, action: Action, instance: Instance, outcome: _Outcome, now: datetime) -> None:
     """The host of an instance that was deleted without it has tried to remove what it has.  Until it has, the action
     stays open and is handed out again."""
     if outcome.succeeded:
-        write_actions.end(connection, action.id, now, ActionState.DONE)
-        leave_host(connection, instance)
+        write_actions.end(tx, action.id, now, ActionState.DONE)
+        leave_host(tx, instance)
     else:
         message = f"Deleted; host {action.host} could not remove the guest yet: {outcome.message}"
-        write_actions.update(connection, action.id, now, message=message)
+        write_actions.update(tx, action.id, now, message=message)
 
 
-def abandon(connection: sa.Connection, action: Action, now: datetime) -> None:
+def abandon(tx: Transaction, action: Action, now: datetime) -> None:
     """An operator has called the action's host down: the server is in ERROR, says why, and can be deleted.
 
     Nothing else of its record changes, so that the action can go on if the host comes back.
     """
-    instance = read_instances.get(connection, action.instance_id)
+    instance = read_instances.get(tx, action.instance_id)
     message = (
         f"An operator called host {action.host} down while {action.verb} was in progress. It goes on if the operator "
         "takes the host back."
     )
     params = {**action.params, VM_STATE: instance.vm_state.value}
-    write_actions.end(connection, action.id, now, ActionState.ABANDONED, message)
-    write_actions.update(connection, action.id, now, params=params)
+    write_actions.end(tx, action.id, now, ActionState.ABANDONED, message)
+    write_actions.update(tx, action.id, now, params=params)
     values = {"vm_state": VmState.ERROR, "task_state": None, "fault": Fault(500, message, now)}
-    write_instances.update(connection, instance.id, now, **values)
+    write_instances.update(tx, instance.id, now, **values)
 
 
-def take_up(connection: sa.Connection, action: Action, deadline: datetime, now: datetime) -> None:
+def take_up(tx: Transaction, action: Action, deadline: datetime, now: datetime) -> None:
     """The host of an abandoned action is back: the action is open again, unless its instance is gone or something else
     was asked of it since."""
-    if _take_up(connection, action, now):
-        write_actions.update(
-            connection, action.id, now, state=ActionState.OPEN, message=None, ended_at=None, deadline=deadline
-        )
-        write_instances.update(connection, action.instance_id, now, task_state=VERBS[action.verb].task_state)
+    if _take_up(tx, action, now):
+        write_actions.update(tx, action.id, now, state=ActionState.OPEN, message=None, ended_at=None, deadline=deadline)
+        write_instances.update(tx, action.instance_id, now, task_state=VERBS[action.verb].task_state)
 
 
-def _take_up(connection: sa.Connection, action: Action, now: datetime) -> bool:
+def _take_up(tx: Transaction, action: Action, now: datetime) -> bool:
     """Whether the instance still waits for this abandoned action; then it is again what it was before."""
     try:
-        instance = read_instances.get(connection, action.instance_id)
+        instance = read_instances.get(tx, action.instance_id)
     except NotFound:
         return False
-    asked = (one for one in read_actions.of_instance(connection, instance.id) if one.verb in VERBS)
+    asked = (one for one in read_actions.of_instance(tx, instance.id) if one.verb in VERBS)
     newest = next((one.id for one in asked if not VERBS[one.verb].at_once), None)
     if newest != action.id or instance.vm_state is not VmState.ERROR:
         return False
     values = {"vm_state": VmState(action.params[VM_STATE]), "fault": None}
-    write_instances.update(connection, instance.id, now, **values)
+    write_instances.update(tx, instance.id, now, **values)
     return True

@@ -12,13 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-import sqlalchemy as sa
 import structlog
 
 from kilonova.base.errors import HostSuperseded, HostTaken, NotFound, StaleWrite, StateError
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers.hosts import COMPUTE, HostProcess
+from kilonova.db.transaction import Transaction
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.objects.ids import HostName
 from kilonova.rpcapi.host import ConfirmAttempt, Leave, RegisterHost
@@ -41,13 +41,13 @@ Alive = Callable[[HostName, HostProcess], Sign | None]
 """Whether a process that did not end in order may still live, and by what sign (see liveness.Liveness)."""
 
 
-def check_epoch(connection: sa.Connection, host: HostName, epoch: int) -> None:
+def check_epoch(tx: Transaction, host: HostName, epoch: int) -> None:
     """Raises StaleWrite unless this is the host's current process; HostSuperseded when the host has a newer one.
 
     An older one in the record (a database that was restored, a service that an operator deleted) is no newer process:
     the asker registers again.
     """
-    known = read_hosts.process_of(connection, host)
+    known = read_hosts.process_of(tx, host)
     if known is None or known.epoch < epoch:
         raise StaleWrite(f"Host {host} is not known under epoch {epoch}: register again.", host=host, epoch=epoch)
     if known.epoch > epoch:
@@ -68,19 +68,19 @@ def described(process: HostProcess) -> str:
     return f"process {process.process_id} on boot {process.boot_id}{since} (epoch {process.epoch})"
 
 
-def confirm_attempt(connection: sa.Connection, request: ConfirmAttempt) -> None:
+def confirm_attempt(tx: Transaction, request: ConfirmAttempt) -> None:
     """Raises StaleWrite, NotFound."""
-    check_epoch(connection, request.host, request.epoch)
-    action = read_actions.get(connection, request.action_id)
+    check_epoch(tx, request.host, request.epoch)
+    action = read_actions.get(tx, request.action_id)
     if action.host != request.host or action.attempt != request.attempt:
         raise StaleWrite(f"Action {action.id} is in other hands now.", action_id=action.id)
 
 
-def admit(connection: sa.Connection, request: RegisterHost, alive: Alive) -> None:
+def admit(tx: Transaction, request: RegisterHost, alive: Alive) -> None:
     """Whether the process may register.  Raises StateError (see check_identity), HostTaken while the host's process
     lives or may live, HostSuperseded for a message of an older process that comes late."""
-    check_identity(connection, request)
-    known = read_hosts.process_of(connection, request.host)
+    check_identity(tx, request)
+    known = read_hosts.process_of(tx, request.host)
     if known is None or known.process_id == request.process_id:
         return
     if _same_place(known, request):
@@ -108,10 +108,10 @@ def _taken(known: HostProcess, request: RegisterHost, sign: Sign) -> str:
     )
 
 
-def check_identity(connection: sa.Connection, request: RegisterHost) -> None:
+def check_identity(tx: Transaction, request: RegisterHost) -> None:
     """Raises StateError for a host under another node id, or a node under another host's name, than it has reported.
     The known node id is told to the log and not to the asker, who may be anybody."""
-    node_id = write_hosts.node_id_of(connection, request.host)
+    node_id = write_hosts.node_id_of(tx, request.host)
     if node_id is not None and node_id != request.node_id:
         log.warning("refused a host under another node id", host=request.host, known=node_id, asked=request.node_id)
         raise StateError(
@@ -119,7 +119,7 @@ def check_identity(connection: sa.Connection, request: RegisterHost) -> None:
             "if another machine bears this one, or put the known id (the conductor's log names it) into its identity "
             "file if its state directory was lost."
         )
-    host = read_hosts.host_of_node(connection, request.node_id)
+    host = read_hosts.host_of_node(tx, request.node_id)
     if host is not None and host != request.host:
         raise StateError(
             f"Node {request.node_id} is known as host '{host}' and registers as '{request.host}': set host = {host} if "
@@ -127,19 +127,19 @@ def check_identity(connection: sa.Connection, request: RegisterHost) -> None:
         )
 
 
-def leave(connection: sa.Connection, request: Leave, now: datetime) -> None:
+def leave(tx: Transaction, request: Leave, now: datetime) -> None:
     """The host's process ends in order.  Raises StaleWrite."""
-    check_epoch(connection, request.host, request.epoch)
-    write_hosts.update_service(connection, request.host, COMPUTE, now, left_at=now)
+    check_epoch(tx, request.host, request.epoch)
+    write_hosts.update_service(tx, request.host, COMPUTE, now, left_at=now)
 
 
-def adopt(connection: sa.Connection, host: HostName, now: datetime) -> HostProcess:
+def adopt(tx: Transaction, host: HostName, now: datetime) -> HostProcess:
     """Take the host from its process, which hears of it as of a newer one; the next that registers has it.  The process
     that had it.  Raises NotFound.  A repeat changes nothing."""
-    known = read_hosts.process_of(connection, host)
+    known = read_hosts.process_of(tx, host)
     if known is None:
         raise NotFound(f"There is no host {host}.")
     if known.process_id != NOBODY:
         values = {"epoch": known.epoch + 1, "process_id": NOBODY, "state_id": None, "left_at": now}
-        write_hosts.update_service(connection, host, COMPUTE, now, **values)
+        write_hosts.update_service(tx, host, COMPUTE, now, **values)
     return known

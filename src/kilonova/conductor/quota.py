@@ -10,11 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-import sqlalchemy as sa
-
 from kilonova.base.errors import InvalidInput, OverQuota
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import quotas as read_quotas
+from kilonova.db.transaction import Transaction
 from kilonova.db.writers import quotas as write_quotas
 from kilonova.objects.instance import Instance
 from kilonova.objects.quota import UNLIMITED, Limits, Usage, held_by
@@ -24,19 +23,19 @@ _NO_END = 1 << 31
 _SIZES = frozenset({"flavor", "old_flavor", "new_flavor"})
 
 
-def take(connection: sa.Connection, limits: Limits, project_id: str, wanted: Usage) -> None:
+def take(tx: Transaction, limits: Limits, project_id: str, wanted: Usage) -> None:
     """Take all of it.  Raises OverQuota, with nothing taken."""
-    if not write_quotas.take(connection, project_id, wanted, limits):
-        raise _over(wanted, read_quotas.usage(connection, project_id), limits)
+    if not write_quotas.take(tx, project_id, wanted, limits):
+        raise _over(wanted, read_quotas.usage(tx, project_id), limits)
 
 
-def give_back(connection: sa.Connection, project_id: str, usage: Usage) -> None:
+def give_back(tx: Transaction, project_id: str, usage: Usage) -> None:
     """Give back what was taken."""
-    write_quotas.move(connection, project_id, -usage)
+    write_quotas.move(tx, project_id, -usage)
 
 
 def take_for(
-    connection: sa.Connection, quotas: QuotaSettings | None, instances: Sequence[Instance], least: int | None = None
+    tx: Transaction, quotas: QuotaSettings | None, instances: Sequence[Instance], least: int | None = None
 ) -> int:
     """Take what new instances of one project need; of how many of them, from the first.
 
@@ -45,13 +44,13 @@ def take_for(
     """
     project_id, count = instances[0].project_id, len(instances)
     if quotas is None:
-        write_quotas.move(connection, project_id, _held_by(instances))
+        write_quotas.move(tx, project_id, _held_by(instances))
         return count
-    limits = read_quotas.limits(connection, quotas.defaults, project_id)
+    limits = read_quotas.limits(tx, quotas.defaults, project_id)
     if least is not None:
-        used = read_quotas.usage(connection, project_id)
+        used = read_quotas.usage(tx, project_id)
         count = max(least, min(count, _room(held_by(instances[0]), used, limits)))
-    take(connection, limits, project_id, _held_by(instances[:count]))
+    take(tx, limits, project_id, _held_by(instances[:count]))
     for instance in instances[:count]:
         check_metadata(limits, instance.metadata)
     return count
@@ -68,19 +67,17 @@ def _room(each: Usage, used: Usage, limits: Limits) -> int:
     return min((max(0, limits[name] - has[name]) // sizes[name] for name in limited), default=_NO_END)
 
 
-def settle(
-    connection: sa.Connection, quotas: QuotaSettings | None, instance: Instance, values: Mapping[str, Any]
-) -> None:
+def settle(tx: Transaction, quotas: QuotaSettings | None, instance: Instance, values: Mapping[str, Any]) -> None:
     """Take or give back what an instance holds more or less once `values` of it have changed.  Raises OverQuota, but
     not without `quotas`: an outcome is recorded whatever the limits."""
     sizes = {name: value for name, value in values.items() if name in _SIZES}
     more = held_by(replace(instance, **sizes)) - held_by(instance) if sizes else Usage()
     if quotas is None:
         if more != Usage():
-            write_quotas.move(connection, instance.project_id, more)
+            write_quotas.move(tx, instance.project_id, more)
     elif sizes or "metadata" in values:
-        limits = read_quotas.limits(connection, quotas.defaults, instance.project_id)
-        take(connection, limits, instance.project_id, more)
+        limits = read_quotas.limits(tx, quotas.defaults, instance.project_id)
+        take(tx, limits, instance.project_id, more)
         check_metadata(limits, values.get("metadata", {}))
 
 
@@ -90,9 +87,9 @@ def check_metadata(limits: Limits, metadata: Mapping[str, str]) -> None:
     check_count(limits, "metadata_items", len(metadata), words)
 
 
-def check_keypairs(connection: sa.Connection, limits: Limits, user_id: str) -> None:
+def check_keypairs(tx: Transaction, limits: Limits, user_id: str) -> None:
     """Raises OverQuota when a user has more key pairs than the project that asks allows."""
-    count = read_quotas.keypairs_of(connection, user_id)
+    count = read_quotas.keypairs_of(tx, user_id)
     check_count(limits, "key_pairs", count, "Quota exceeded, too many key pairs.")
 
 
@@ -102,10 +99,10 @@ def check_count(limits: Limits, resource: str, count: int, words: str) -> None:
         raise OverQuota(words, resource=resource, limit=limits[resource])
 
 
-def set_limits(connection: sa.Connection, request: SetQuotas) -> None:
+def set_limits(tx: Transaction, request: SetQuotas) -> None:
     """Raises InvalidInput, with nothing set, for a limit below what is used, but not with `force`."""
-    used = asdict(read_quotas.usage(connection, request.project_id))
-    used["server_groups"] = read_quotas.server_groups_of(connection, request.project_id)
+    used = asdict(read_quotas.usage(tx, request.project_id))
+    used["server_groups"] = read_quotas.server_groups_of(tx, request.project_id)
     for resource, limit in request.limits.items():
         least = used.get(resource, 0)
         if _beyond(least, limit) and not request.force:
@@ -114,8 +111,8 @@ def set_limits(connection: sa.Connection, request: SetQuotas) -> None:
                 f"{least}.",
                 path=f"quota_set.{resource}",
             )
-    write_quotas.set_limits(connection, request.project_id, request.limits)
-    write_quotas.delete_limits(connection, request.project_id, request.forgotten)
+    write_quotas.set_limits(tx, request.project_id, request.limits)
+    write_quotas.delete_limits(tx, request.project_id, request.forgotten)
 
 
 def _beyond(count: int, limit: int) -> bool:

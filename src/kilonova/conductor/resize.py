@@ -11,13 +11,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-import sqlalchemy as sa
-
 from kilonova.base.errors import InvalidInput, InvalidState, NotFound, NoValidHost
 from kilonova.conductor import fitness
 from kilonova.db.readers import catalogue as read_catalogue
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import migrations as read_migrations
+from kilonova.db.transaction import Transaction
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import migrations as write_migrations
 from kilonova.objects.flavor import Flavor
@@ -42,34 +41,32 @@ _ENDS: Mapping[tuple[Verb, bool], MigrationStatus] = {
 
 
 def prepare(
-    connection: sa.Connection, instance: Instance, asked: AcceptAction, action_id: ActionId, now: datetime
+    tx: Transaction, instance: Instance, asked: AcceptAction, action_id: ActionId, now: datetime
 ) -> tuple[AcceptAction, dict[str, Any]]:
     """What accepting a verb of a resize changes: the request with what its steps need to know, and the instance's
     fields.  Other verbs pass as they are.  Raises InvalidInput, InvalidState, NoValidHost; then nothing is changed."""
     match asked.verb:
         case Verb.RESIZE:
-            return asked, _begin(connection, instance, asked, action_id, now)
+            return asked, _begin(tx, instance, asked, action_id, now)
         case Verb.CONFIRM_RESIZE:
-            write_migrations.pass_to(connection, instance.id, MigrationStatus.CONFIRMING, now)
+            write_migrations.pass_to(tx, instance.id, MigrationStatus.CONFIRMING, now)
             return asked, {}
         case Verb.REVERT_RESIZE:
-            kept = read_migrations.waiting(connection, instance.id).uuid
-            write_migrations.pass_to(connection, instance.id, MigrationStatus.REVERTING, now)
+            kept = read_migrations.waiting(tx, instance.id).uuid
+            write_migrations.pass_to(tx, instance.id, MigrationStatus.REVERTING, now)
             return replace(asked, params={**asked.params, KEPT_DISK: kept}), {}
         case _:
             return asked, {}
 
 
-def settle(
-    connection: sa.Connection, verb: Verb, instance: Instance, now: datetime, *, succeeded: bool
-) -> dict[str, Any]:
+def settle(tx: Transaction, verb: Verb, instance: Instance, now: datetime, *, succeeded: bool) -> dict[str, Any]:
     """What the end of an action changes of the instance's fields; what is held for nothing any more is given back."""
     if (verb, succeeded) not in _ENDS:
         return {}
     values = _settled(verb, instance, succeeded=succeeded)
     if instance.host is not None:
-        write_hosts.change_claim(connection, instance.host, instance, replace(instance, **values))
-    write_migrations.pass_to(connection, instance.id, _ENDS[verb, succeeded], now)
+        write_hosts.change_claim(tx, instance.host, instance, replace(instance, **values))
+    write_migrations.pass_to(tx, instance.id, _ENDS[verb, succeeded], now)
     return values
 
 
@@ -87,13 +84,13 @@ def _settled(verb: Verb, instance: Instance, *, succeeded: bool) -> dict[str, An
 
 
 def _begin(
-    connection: sa.Connection, instance: Instance, asked: AcceptAction, action_id: ActionId, now: datetime
+    tx: Transaction, instance: Instance, asked: AcceptAction, action_id: ActionId, now: datetime
 ) -> dict[str, Any]:
     if instance.old_flavor is not None:
         raise InvalidState(f"Instance {instance.id} has a resize that did not end", vm_state=instance.vm_state)
     assert instance.host is not None
-    flavor = _wanted(connection, instance, asked.params.get(FLAVOR, ""))
-    fitness.check_resize(connection, instance, flavor)
+    flavor = _wanted(tx, instance, asked.params.get(FLAVOR, ""))
+    fitness.check_resize(tx, instance, flavor)
     values: dict[str, Any] = {
         "old_flavor": instance.flavor,
         "new_flavor": flavor,
@@ -101,9 +98,9 @@ def _begin(
     }
     if (disk_config := asked.params.get(DISK_CONFIG)) is not None:
         values["disk_config"] = disk_config
-    _claim(connection, instance, replace(instance, **values))
+    _claim(tx, instance, replace(instance, **values))
     write_migrations.insert(
-        connection,
+        tx,
         Migration(
             uuid=action_id,
             instance_id=instance.id,
@@ -120,10 +117,10 @@ def _begin(
     return values
 
 
-def _wanted(connection: sa.Connection, instance: Instance, flavor_id: str) -> Flavor:
+def _wanted(tx: Transaction, instance: Instance, flavor_id: str) -> Flavor:
     """The flavor, if the instance can become of it.  A disk is never made smaller: that could cut what is on it."""
     try:
-        flavor = read_catalogue.get_flavor(connection, FlavorId(flavor_id))
+        flavor = read_catalogue.get_flavor(tx, FlavorId(flavor_id))
     except NotFound as exc:
         raise InvalidInput(exc.message, path="resize.flavorRef") from exc
     now = instance.flavor
@@ -139,7 +136,7 @@ def _wanted(connection: sa.Connection, instance: Instance, flavor_id: str) -> Fl
     return flavor
 
 
-def _claim(connection: sa.Connection, before: Instance, after: Instance) -> None:
+def _claim(tx: Transaction, before: Instance, after: Instance) -> None:
     assert before.host is not None
     more = write_hosts.held(after).minus(write_hosts.held(before))
     request = PlacementRequest(more.vcpus, more.memory_mib, more.disk_gib)
@@ -147,12 +144,12 @@ def _claim(connection: sa.Connection, before: Instance, after: Instance) -> None
     growth = {"CoreFilter": more.vcpus, "RamFilter": more.memory_mib, "DiskFilter": more.disk_gib}
     refusals = [
         Refusal(before.host, name, reason)
-        for node in read_hosts.list_nodes(connection)
+        for node in read_hosts.list_nodes(tx)
         if node.service.host == before.host
         for name, amount in growth.items()
         if amount > 0 and (reason := FILTERS[name](request, node)) is not None
     ]
-    if not refusals and not write_hosts.change_claim(connection, before.host, before, after):
+    if not refusals and not write_hosts.change_claim(tx, before.host, before, after):
         refusals = [Refusal(before.host, "Claim", "another request took the last of it")]
     if refusals:
         raise NoValidHost(explain(refusals))

@@ -9,11 +9,10 @@ power went (a snapshot, a pause, a confirmation) says nothing about whether the 
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-import sqlalchemy as sa
-
 from kilonova.base.context import system_context
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import instances as read_instances
+from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import instances as write_instances
 from kilonova.objects.action import AT_BOOT, Action
@@ -30,28 +29,28 @@ ORDER = timedelta(microseconds=1)
 _OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
 
 
-def resume_host(connection: sa.Connection, host: HostName, new_id: Callable[[], str], now: datetime) -> int:
+def resume_host(tx: Transaction, host: HostName, new_id: Callable[[], str], now: datetime) -> int:
     """Start the guests of a host that has booted; how many.  Open actions are marked, for `resume_after`."""
-    busy = read_actions.open_of_host(connection, host)
+    busy = read_actions.open_of_host(tx, host)
     for action in busy:
-        write_actions.update(connection, action.id, now, params={**action.params, AT_BOOT: "1"})
+        write_actions.update(tx, action.id, now, params={**action.params, AT_BOOT: "1"})
     ids = {action.instance_id for action in busy}
-    found = [one for one in read_instances.to_run_on_host(connection, host, RESUMED) if one.id not in ids]
+    found = [one for one in read_instances.to_run_on_host(tx, host, RESUMED) if one.id not in ids]
     for number, instance in enumerate(found, start=1):
-        _start(connection, instance, new_id, now + number * ORDER)
+        _start(tx, instance, new_id, now + number * ORDER)
     return len(found)
 
 
-def resume_after(connection: sa.Connection, action: Action, new_id: Callable[[], str], now: datetime) -> None:
+def resume_after(tx: Transaction, action: Action, new_id: Callable[[], str], now: datetime) -> None:
     """Start the action's guest if the action was open while its host booted, and the guest should run and is off."""
     if AT_BOOT not in action.params or action.host is None:
         return
-    for instance in read_instances.to_run_on_host(connection, action.host, RESUMED, only=action.instance_id):
-        if instance.power_state in _OFF and not read_actions.open_of_instance(connection, instance.id):
-            _start(connection, instance, new_id, now)
+    for instance in read_instances.to_run_on_host(tx, action.host, RESUMED, only=action.instance_id):
+        if instance.power_state in _OFF and not read_actions.open_of_instance(tx, instance.id):
+            _start(tx, instance, new_id, now)
 
 
-def _start(connection: sa.Connection, instance: Instance, new_id: Callable[[], str], now: datetime) -> None:
+def _start(tx: Transaction, instance: Instance, new_id: Callable[[], str], now: datetime) -> None:
     context = system_context(f"req-{new_id()}")
     action = Action(
         id=ActionId(new_id()),
@@ -67,5 +66,5 @@ def _start(connection: sa.Connection, instance: Instance, new_id: Callable[[], s
         params={"cause": HOST_BOOT},
         counted_at=now,
     )
-    write_actions.insert(connection, action)
-    write_instances.update(connection, instance.id, now, task_state=VERBS[Verb.START].task_state)
+    write_actions.insert(tx, action)
+    write_instances.update(tx, instance.id, now, task_state=VERBS[Verb.START].task_state)

@@ -3,13 +3,12 @@
 
 from datetime import datetime
 
-import sqlalchemy as sa
-
 from kilonova.base.errors import InvalidInput, InvalidState
 from kilonova.conductor import quota
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.readers import quotas as read_quotas
+from kilonova.db.transaction import Transaction
 from kilonova.db.writers import instances as write_instances
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import VmState
@@ -18,30 +17,30 @@ from kilonova.rpcapi.conductor import EditMetadata, EditTags
 _EDITABLE = frozenset({VmState.ACTIVE, VmState.PAUSED, VmState.SUSPENDED, VmState.STOPPED})
 
 
-def edit_metadata(connection: sa.Connection, request: EditMetadata, now: datetime, quotas: QuotaSettings) -> None:
+def edit_metadata(tx: Transaction, request: EditMetadata, now: datetime, quotas: QuotaSettings) -> None:
     """Raises NotFound, InvalidState, OverQuota.  A repeat changes nothing."""
-    instance = read_instances.get(connection, request.instance_id)
+    instance = read_instances.get(tx, request.instance_id)
     if instance.locked_by is not None and not request.context.is_admin:
         raise InvalidState(f"Instance {instance.id} is locked", vm_state=instance.vm_state, locked=True)
     _check_state(instance, "metadata")
     kept = {} if request.replace else {k: v for k, v in instance.metadata.items() if k not in request.remove}
     metadata = {**kept, **request.put}
-    quota.check_metadata(read_quotas.limits(connection, quotas.defaults, instance.project_id), metadata)
+    quota.check_metadata(read_quotas.limits(tx, quotas.defaults, instance.project_id), metadata)
     if metadata != instance.metadata:
-        write_instances.update(connection, instance.id, now, metadata=metadata)
+        write_instances.update(tx, instance.id, now, metadata=metadata)
 
 
-def edit_tags(connection: sa.Connection, request: EditTags, now: datetime) -> None:
+def edit_tags(tx: Transaction, request: EditTags, now: datetime) -> None:
     """Raises NotFound, InvalidState, InvalidInput.  A repeat changes nothing.  Who may not touch a locked server may
     still tag it, as in Nova."""
-    instance = read_instances.get(connection, request.instance_id)
+    instance = read_instances.get(tx, request.instance_id)
     _check_state(instance, "tags")
     kept = () if request.replace else tuple(tag for tag in instance.tags if tag not in request.remove)
     tags = tuple(dict.fromkeys((*kept, *request.put)))
     if len(tags) > request.limit:
         raise InvalidInput(f"The number of tags exceeded the per-server limit {request.limit}.", path="tags")
     if tags != instance.tags:
-        write_instances.update(connection, instance.id, now, tags=list(tags))
+        write_instances.update(tx, instance.id, now, tags=list(tags))
 
 
 def _check_state(instance: Instance, what: str) -> None:

@@ -7,46 +7,45 @@ builds at once never break a policy, and why a group never has more members than
 
 from collections.abc import Sequence
 
-import sqlalchemy as sa
-
 from kilonova.base.errors import InvalidInput
 from kilonova.conductor import quota
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import quotas as read_quotas
 from kilonova.db.readers import server_groups as read_groups
+from kilonova.db.transaction import Transaction
 from kilonova.db.writers import server_groups as write_groups
 from kilonova.objects.instance import Instance
 from kilonova.objects.placement import GroupWish
 from kilonova.objects.server_group import MAX_SERVER_PER_HOST, ServerGroup
 
 
-def create(connection: sa.Connection, group: ServerGroup, quotas: QuotaSettings) -> None:
+def create(tx: Transaction, group: ServerGroup, quotas: QuotaSettings) -> None:
     """Raises OverQuota.  A repeat changes nothing."""
-    if write_groups.insert(connection, group):
-        limits = read_quotas.limits(connection, quotas.defaults, group.project_id)
-        count = read_quotas.server_groups_of(connection, group.project_id)
+    if write_groups.insert(tx, group):
+        limits = read_quotas.limits(tx, quotas.defaults, group.project_id)
+        count = read_quotas.server_groups_of(tx, group.project_id)
         quota.check_count(limits, "server_groups", count, "Quota exceeded, too many server groups.")
 
 
-def join(connection: sa.Connection, quotas: QuotaSettings | None, instances: Sequence[Instance]) -> None:
+def join(tx: Transaction, quotas: QuotaSettings | None, instances: Sequence[Instance]) -> None:
     """New instances of one request join their group, which they name themselves.  Raises InvalidInput if it is not
     there any more, OverQuota; without `quotas` no limit holds."""
     group_id = instances[0].server_group_id if instances else None
     if group_id is None:
         return
-    group = write_groups.lock(connection, group_id)
+    group = write_groups.lock(tx, group_id)
     if group is None:
         raise InvalidInput(f"Instance group {group_id} could not be found.", path="os:scheduler_hints.group")
     if quotas is not None:
-        limits = read_quotas.limits(connection, quotas.defaults, group.project_id)
-        count = read_groups.count_members(connection, group_id)
+        limits = read_quotas.limits(tx, quotas.defaults, group.project_id)
+        count = read_groups.count_members(tx, group_id)
         quota.check_count(limits, "server_group_members", count, "Quota exceeded, too many servers in group")
 
 
-def wish(connection: sa.Connection, instance: Instance) -> GroupWish | None:
+def wish(tx: Transaction, instance: Instance) -> GroupWish | None:
     """What an instance's group asks of its host, until the transaction ends."""
-    group = None if instance.server_group_id is None else write_groups.lock(connection, instance.server_group_id)
+    group = None if instance.server_group_id is None else write_groups.lock(tx, instance.server_group_id)
     if group is None:
         return None
-    others = read_groups.hosts_of_others(connection, group.id, instance.id)
+    others = read_groups.hosts_of_others(tx, group.id, instance.id)
     return GroupWish(group.policy, others, group.rules.get(MAX_SERVER_PER_HOST, 1))

@@ -10,11 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-import sqlalchemy as sa
-
 from kilonova.base.clock import Clock
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers.hosts import COMPUTE
+from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.ids import ActionId, AttemptId, HostName
@@ -80,7 +79,7 @@ class Waits:
 
 
 def coming(
-    connection: sa.Connection,
+    tx: Transaction,
     request: PlacementRequest,
     nodes: Mapping[HostName, ComputeNode],
     patience: Patience,
@@ -89,7 +88,7 @@ def coming(
     """What is worth waiting for; None when nothing is."""
     if not patience.host_wait:
         return None
-    services = read_hosts.list_services(connection, binary=COMPUTE)
+    services = read_hosts.list_services(tx, binary=COMPUTE)
     found = {one.host: why for one in services if (why := _why(request, one, nodes.get(one.host), patience, now))}
     if found:
         return Wait(tuple(found), next(iter(found.values())))
@@ -118,23 +117,23 @@ def _fits(request: PlacementRequest, service: Service, node: ComputeNode | None)
     return all(check(request, in_service) is None for check in FILTERS.values())
 
 
-def begin(connection: sa.Connection, action: Action, wait: Wait, now: datetime) -> None:
+def begin(tx: Transaction, action: Action, wait: Wait, now: datetime) -> None:
     """Say in the open action that it waits, and for what; once for each reason."""
     words = f"{SAYS}{wait.reason}."
     if action.message != words:
-        write_actions.update(connection, action.id, now, message=words)
-        _tell(connection, action, (ActionEvent(EVENT, now, details=words),))
+        write_actions.update(tx, action.id, now, message=words)
+        _tell(tx, action, (ActionEvent(EVENT, now, details=words),))
 
 
-def end(connection: sa.Connection, action: Action, now: datetime, *, found: bool) -> None:
+def end(tx: Transaction, action: Action, now: datetime, *, found: bool) -> None:
     """The wait is over, if there was one."""
     if action.message is None or not action.message.startswith(SAYS):
         return
     if found:
-        write_actions.update(connection, action.id, now, message=None)
+        write_actions.update(tx, action.id, now, message=None)
     result = "Success" if found else "Error"
-    _tell(connection, action, (ActionEvent(EVENT, now, now, result, details=action.message),))
+    _tell(tx, action, (ActionEvent(EVENT, now, now, result, details=action.message),))
 
 
-def _tell(connection: sa.Connection, action: Action, events: Iterable[ActionEvent]) -> None:
-    write_actions.record_events(connection, action.id, AttemptId(action.id), events)
+def _tell(tx: Transaction, action: Action, events: Iterable[ActionEvent]) -> None:
+    write_actions.record_events(tx, action.id, AttemptId(action.id), events)

@@ -16,8 +16,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-import sqlalchemy as sa
-
 from kilonova.base.clock import Clock
 from kilonova.conductor import lost_hosts, outcome
 from kilonova.conductor.actions import is_overdue
@@ -25,6 +23,7 @@ from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import migrations as read_migrations
 from kilonova.db.readers.hosts import COMPUTE
+from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import migrations as write_migrations
 from kilonova.objects.action import Action
@@ -61,42 +60,42 @@ class Jumps:
         self._last = self._now
 
 
-def move_windows(connection: sa.Connection, expected: datetime, jump: timedelta) -> None:
+def move_windows(tx: Transaction, expected: datetime, jump: timedelta) -> None:
     """Let the windows of resizes that waited to be confirmed before a jump of the clock jump along.
 
     After a jump back those that began before the new present are left alone: they may have begun since, and end later
     than they should at worst.
     """
     present, ahead = expected + jump, jump > timedelta(0)
-    for migration in read_migrations.all_waiting(connection):
+    for migration in read_migrations.all_waiting(tx):
         if migration.updated_at <= expected if ahead else migration.updated_at > present:
-            write_migrations.wait_from(connection, migration.uuid, migration.updated_at + jump)
+            write_migrations.wait_from(tx, migration.uuid, migration.updated_at + jump)
 
 
-def count_time(connection: sa.Connection, interval_s: float, now: datetime) -> list[ActionId]:
+def count_time(tx: Transaction, interval_s: float, now: datetime) -> list[ActionId]:
     """Count the time of every open action since the last look, say what it waits for, and finish for their users the
     deletes of hosts that are down; the actions that are due to expire.
 
     Not counted is time in which this conductor did not work and, of what a host was given, time in which the host was
     down or out of service.
     """
-    services = {service.host: service for service in read_hosts.list_services(connection, binary=COMPUTE)}
+    services = {service.host: service for service in read_hosts.list_services(tx, binary=COMPUTE)}
     for service in services.values():
         if service.forced_down or not service.up:
-            lost_hosts.delete_for_users(connection, service.host, now)
-    open_actions = read_actions.all_open(connection)
+            lost_hosts.delete_for_users(tx, service.host, now)
+    open_actions = read_actions.all_open(tx)
     still = timedelta(seconds=interval_s) + LATE
     due: list[ActionId] = []
     for action in open_actions:
         passed = now - (action.counted_at or action.started_at)
         why = _waits_for(action, services)
-        _say(connection, action, why, now)
+        _say(tx, action, why, now)
         if why is not None or passed > still or passed < -JUMP:
-            write_actions.set_deadline(connection, action.id, max(action.deadline + passed, now + GRACE))
+            write_actions.set_deadline(tx, action.id, max(action.deadline + passed, now + GRACE))
         elif action.attempt is None and is_overdue(replace(action, counted_at=now)):
             due.append(action.id)
     if open_actions:
-        write_actions.count_open(connection, now)
+        write_actions.count_open(tx, now)
     return due
 
 
@@ -113,18 +112,18 @@ def _waits_for(action: Action, services: Mapping[HostName, Service]) -> str | No
     return None
 
 
-def _say(connection: sa.Connection, action: Action, why: str | None, now: datetime) -> None:
+def _say(tx: Transaction, action: Action, why: str | None, now: datetime) -> None:
     """In the open action's message; told once for each wait."""
     says_so = action.message is not None and action.message.startswith(WAITING)
     if (why is not None) != says_so:
-        write_actions.update(connection, action.id, now, message=why)
+        write_actions.update(tx, action.id, now, message=why)
 
 
-def expire(connection: sa.Connection, action_id: ActionId, now: datetime) -> bool:
+def expire(tx: Transaction, action_id: ActionId, now: datetime) -> bool:
     """End an action that no host was given and whose time is up; whether it still was such a one."""
-    action = read_actions.get(connection, action_id)
+    action = read_actions.get(tx, action_id)
     if not read_actions.is_open(action) or action.attempt is not None or not is_overdue(action):
         return False
     where = f"host {action.host} never asked for it" if action.host else "no host was found for it"
-    outcome.fail(connection, action, f"{action.verb} did not begin within its deadline: {where}.", now)
+    outcome.fail(tx, action, f"{action.verb} did not begin within its deadline: {where}.", now)
     return True

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
-import sqlalchemy as sa
 from pydantic import Field, StringConstraints
 
 from kilonova.api.body import Body
@@ -19,6 +18,7 @@ from kilonova.api.microversion import v2
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
 from kilonova.db.readers import catalogue
+from kilonova.db.transaction import Snapshot
 from kilonova.objects.extra_specs import unkept
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId
@@ -79,13 +79,13 @@ class UpdateFlavor(Body):
     flavor: NewDescription
 
 
-def for_server(connection: sa.Connection, flavor_id: FlavorId, context: RequestContext, path: str) -> Flavor:
+def for_server(snapshot: Snapshot, flavor_id: FlavorId, context: RequestContext, path: str) -> Flavor:
     """The flavor that a server is to be made of, or resized to; `path` names the field that named it.
 
     Raises InvalidInput when there is none that the caller may use, and when it asks for what no guest here gets.
     """
     try:
-        flavor = catalogue.find_flavor(connection, flavor_id, context.project_id, admin=context.is_admin)
+        flavor = catalogue.find_flavor(snapshot, flavor_id, context.project_id, admin=context.is_admin)
     except NotFound as exc:
         raise InvalidInput(exc.message, path=path) from exc
     refused = unkept(flavor.extra_specs)

@@ -10,8 +10,6 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import sqlalchemy as sa
-
 from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.compute.old_ids import pick, shown_id
 from kilonova.api.faults import not_implemented
@@ -19,6 +17,7 @@ from kilonova.api.microversion import Microversion, v2
 from kilonova.base.errors import HypervisorError, InvalidInput, KilonovaError, NotFound
 from kilonova.db.readers import hosts
 from kilonova.db.readers.servers import ServerQuery, page
+from kilonova.db.transaction import Snapshot
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import ComputeNode
 
@@ -155,8 +154,8 @@ async def _servers(call: Call, nodes: Sequence[ComputeNode]) -> Callable[[Comput
     return entry
 
 
-def _instances_of(connection: sa.Connection, nodes: Sequence[str]) -> dict[str, list[Instance]]:
-    return {node: page(connection, ServerQuery(equals={"node": node}, limit=100_000)) for node in nodes}
+def _instances_of(snapshot: Snapshot, nodes: Sequence[str]) -> dict[str, list[Instance]]:
+    return {node: page(snapshot, ServerQuery(equals={"node": node}, limit=100_000)) for node in nodes}
 
 
 def _is_up(node: ComputeNode) -> bool:

@@ -7,8 +7,6 @@ Source: Compute API reference, "Servers - run an action: list, show" (os-instanc
 from datetime import datetime
 from typing import Any
 
-import sqlalchemy as sa
-
 from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.compute.server_view import host_id
 from kilonova.api.compute.servers import server_id_of
@@ -17,6 +15,7 @@ from kilonova.api.query import Changes
 from kilonova.api.times import micros
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.db.readers import actions, instances, servers
+from kilonova.db.transaction import Snapshot
 from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import ActionState, Verb
@@ -64,27 +63,27 @@ async def show_action(call: Call) -> Reply:
     return json_reply({"instanceAction": shown})
 
 
-def _check_visible(connection: sa.Connection, instance_id: InstanceId, call: Call) -> None:
+def _check_visible(snapshot: Snapshot, instance_id: InstanceId, call: Call) -> None:
     if call.version >= v2(21):
-        servers.with_deleted(connection, instance_id, call.scope)
+        servers.with_deleted(snapshot, instance_id, call.scope)
     else:
-        instances.get(connection, instance_id, call.scope)
+        instances.get(snapshot, instance_id, call.scope)
 
 
-def _actions_of(connection: sa.Connection, instance_id: InstanceId, call: Call) -> list[Action]:
-    _check_visible(connection, instance_id, call)
-    return actions.of_instance(connection, instance_id)
+def _actions_of(snapshot: Snapshot, instance_id: InstanceId, call: Call) -> list[Action]:
+    _check_visible(snapshot, instance_id, call)
+    return actions.of_instance(snapshot, instance_id)
 
 
 def _action_of(
-    connection: sa.Connection, instance_id: InstanceId, request_id: str, call: Call
+    snapshot: Snapshot, instance_id: InstanceId, request_id: str, call: Call
 ) -> tuple[Action, list[ActionEvent]]:
-    _check_visible(connection, instance_id, call)
+    _check_visible(snapshot, instance_id, call)
     try:
-        action = actions.by_request(connection, instance_id, request_id)
+        action = actions.by_request(snapshot, instance_id, request_id)
     except NotFound as exc:
         raise NotFound(f"Action {request_id[:64]} not found") from exc
-    return action, actions.events(connection, action.id)
+    return action, actions.events(snapshot, action.id)
 
 
 def _action(action: Action, call: Call) -> dict[str, Any]:

@@ -8,7 +8,6 @@ Nova's libvirt driver does not do either.
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-import sqlalchemy as sa
 from pydantic import BeforeValidator
 
 from kilonova.api.body import Body
@@ -19,6 +18,7 @@ from kilonova.api.faults import HttpError, not_implemented
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.db.readers import hosts
 from kilonova.db.readers.servers import ServerQuery, page
+from kilonova.db.transaction import Snapshot
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import ComputeNode
 from kilonova.rpcapi.conductor import UpdateService
@@ -65,8 +65,8 @@ async def show(call: Call) -> Reply:
     return json_reply({"host": [{"resource": resource} for resource in resources]})
 
 
-def _servers(connection: sa.Connection, node: ComputeNode) -> list[Instance]:
-    return page(connection, ServerQuery(equals={"host": node.service.host}, limit=_NO_END))
+def _servers(snapshot: Snapshot, node: ComputeNode) -> list[Instance]:
+    return page(snapshot, ServerQuery(equals={"host": node.service.host}, limit=_NO_END))
 
 
 def _sum(node: ComputeNode, project: str, servers: Iterable[Instance]) -> dict[str, Any]:

@@ -7,8 +7,6 @@ which `user_id` would mean.
 
 from dataclasses import asdict
 
-import sqlalchemy as sa
-
 from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.compute.quota_models import (
     WITHOUT_EFFECT,
@@ -21,6 +19,7 @@ from kilonova.base.errors import InvalidInput
 from kilonova.db.readers import quotas as read_quotas
 from kilonova.db.readers.identity import find_project
 from kilonova.db.readers.quotas import DEFAULT_CLASS, Standing, class_key
+from kilonova.db.transaction import Snapshot
 from kilonova.objects.quota import Limits
 from kilonova.rpcapi.conductor import SetQuotas
 
@@ -104,10 +103,10 @@ async def _standing(call: Call) -> Standing:
     return await call.db.read(_of_project, _configured(call), project_id, project_id == call.context.project_id)
 
 
-def _of_project(connection: sa.Connection, configured: Limits, project_id: str, is_known: bool) -> Standing:
-    if not is_known and find_project(connection, project_id=project_id) is None:
+def _of_project(snapshot: Snapshot, configured: Limits, project_id: str, is_known: bool) -> Standing:
+    if not is_known and find_project(snapshot, project_id=project_id) is None:
         raise InvalidInput(f"Project ID {project_id[:64]} is not a valid project.", path="project_id")
-    return read_quotas.standing(connection, configured, project_id)
+    return read_quotas.standing(snapshot, configured, project_id)
 
 
 def _configured(call: Call) -> Limits:

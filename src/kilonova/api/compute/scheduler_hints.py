@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import sqlalchemy as sa
-
 from kilonova.api.ids import require_uuid
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.db.readers import instances, server_groups
+from kilonova.db.transaction import Snapshot
 from kilonova.objects.ids import InstanceId, ServerGroupId
 
 _PATH = "os:scheduler_hints"
@@ -53,16 +52,16 @@ def _servers(name: str, asked: Mapping[str, Any]) -> tuple[InstanceId, ...]:
     return tuple(InstanceId(require_uuid(f"{_PATH}.{name}", one)) for one in ids)
 
 
-def check(connection: sa.Connection, hints: Hints, context: RequestContext) -> None:
+def check(snapshot: Snapshot, hints: Hints, context: RequestContext) -> None:
     """What is named is there, and the caller's.  Raises InvalidInput: the new server is what is not found by 404."""
     scope = None if context.is_admin else context.project_id
     if hints.group is not None:
         try:
-            server_groups.get(connection, hints.group, scope)
+            server_groups.get(snapshot, hints.group, scope)
         except NotFound as exc:
             raise InvalidInput(exc.message, path=f"{_PATH}.group") from exc
     for name, ids in (("same_host", hints.same_host), ("different_host", hints.different_host)):
-        found = instances.get_all_known(connection, ids)
+        found = instances.get_all_known(snapshot, ids)
         seen = {one.id for one, is_deleted in found if not is_deleted and scope in (None, one.project_id)}
         for missing in (wanted for wanted in ids if wanted not in seen):
             raise InvalidInput(f"Instance {missing} could not be found.", path=f"{_PATH}.{name}")

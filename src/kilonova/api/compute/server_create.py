@@ -13,8 +13,6 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-import sqlalchemy as sa
-
 from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.compute import flavors, idempotency, scheduler_hints, server_networks
 from kilonova.api.compute.fields import NAME_CHARACTERS
@@ -26,6 +24,7 @@ from kilonova.api.microversion import Microversion, v2
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import catalogue, hosts
+from kilonova.db.transaction import Snapshot
 from kilonova.networks.ids import security_group_id
 from kilonova.objects import image_properties
 from kilonova.objects.flavor import Flavor
@@ -178,40 +177,40 @@ def _member(path: str) -> Generator[None]:
         raise InvalidInput(exc.message, path=path) from exc
 
 
-def _find_parts(connection: sa.Connection, asked: NewServer, hints: Hints, context: RequestContext) -> _Parts:
+def _find_parts(snapshot: Snapshot, asked: NewServer, hints: Hints, context: RequestContext) -> _Parts:
     # (the server is what is not found by 404)
-    flavor = flavors.for_server(connection, FlavorId(asked.flavor), context, "server.flavorRef")
-    image = get_image(connection, asked.image, context, "server.imageRef")
+    flavor = flavors.for_server(snapshot, FlavorId(asked.flavor), context, "server.flavorRef")
+    image = get_image(snapshot, asked.image, context, "server.imageRef")
     keypair = None
     if asked.key_name is not None:
         with _member("server.key_name"):
-            keypair = catalogue.get_keypair(connection, context.user_id, asked.key_name)
-    scheduler_hints.check(connection, hints, context)
-    _check_zone(connection, asked.availability_zone)
+            keypair = catalogue.get_keypair(snapshot, context.user_id, asked.key_name)
+    scheduler_hints.check(snapshot, hints, context)
+    _check_zone(snapshot, asked.availability_zone)
     host = None
     if asked.host is not None or asked.node is not None:
         with _member("server.host" if asked.host is not None else "server.hypervisor_hostname"):
-            host = hosts.destination(connection, asked.host, asked.node)
+            host = hosts.destination(snapshot, asked.host, asked.node)
     ref = bootable(image, "server.imageRef")
     check_sizes(flavor, image, ref, "server.flavorRef")
     check_hardware(flavor, ref.properties, "server.flavorRef")
     return _Parts(flavor, ref, keypair, host)
 
 
-def _check_zone(connection: sa.Connection, zone: str | None) -> None:
+def _check_zone(snapshot: Snapshot, zone: str | None) -> None:
     if zone is None:
         return
     if ":" in zone:
         raise InvalidInput("A host cannot be chosen by the availability zone here.", path="server.availability_zone")
-    if zone not in hosts.zones(connection):
+    if zone not in hosts.zones(snapshot):
         raise InvalidInput(f"The requested availability zone {zone} is not available.", path="server.availability_zone")
 
 
-def get_image(connection: sa.Connection, image_id: str, context: RequestContext, path: str) -> Image:
+def get_image(snapshot: Snapshot, image_id: str, context: RequestContext, path: str) -> Image:
     """An image that the caller may use; `path` names the field that named it.  Raises InvalidInput: the server is what
     is not found by 404."""
     with _member(path):
-        return catalogue.get_image(connection, ImageId(image_id), context.project_id, admin=context.is_admin)
+        return catalogue.get_image(snapshot, ImageId(image_id), context.project_id, admin=context.is_admin)
 
 
 def bootable(image: Image, path: str) -> ImageRef:

@@ -8,7 +8,6 @@ a list of one.
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-import sqlalchemy as sa
 from pydantic import Field
 
 from kilonova.api.body import Body
@@ -17,6 +16,7 @@ from kilonova.api.compute.fields import Name, Positive
 from kilonova.api.microversion import v2
 from kilonova.base.errors import InvalidInput
 from kilonova.db.readers import server_groups as readers
+from kilonova.db.transaction import Snapshot
 from kilonova.objects.ids import InstanceId, ServerGroupId
 from kilonova.objects.server_group import MAX_SERVER_PER_HOST, GroupPolicy, ServerGroup
 
@@ -110,15 +110,15 @@ async def delete(call: Call) -> Reply:
 _Found = tuple[ServerGroup, Sequence[InstanceId]]
 
 
-def _page(connection: sa.Connection, project_id: str | None, offset: int, limit: int) -> list[_Found]:
-    groups = readers.page(connection, project_id, offset, limit)
-    members = readers.members(connection, [group.id for group in groups])
+def _page(snapshot: Snapshot, project_id: str | None, offset: int, limit: int) -> list[_Found]:
+    groups = readers.page(snapshot, project_id, offset, limit)
+    members = readers.members(snapshot, [group.id for group in groups])
     return [(group, members.get(group.id, ())) for group in groups]
 
 
-def _one(connection: sa.Connection, group_id: ServerGroupId, project_id: str | None) -> _Found:
-    group = readers.get(connection, group_id, project_id)
-    return group, readers.members(connection, [group.id]).get(group.id, ())
+def _one(snapshot: Snapshot, group_id: ServerGroupId, project_id: str | None) -> _Found:
+    group = readers.get(snapshot, group_id, project_id)
+    return group, readers.members(snapshot, [group.id]).get(group.id, ())
 
 
 def _view(call: Call, group: ServerGroup, members: Sequence[InstanceId]) -> dict[str, Any]:

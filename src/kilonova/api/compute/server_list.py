@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-import sqlalchemy as sa
 from pydantic_core import to_json
 
 from kilonova.api.call import Call, Reply
@@ -20,6 +19,7 @@ from kilonova.api.microversion import v2
 from kilonova.api.query import Query, boolean_word
 from kilonova.base.errors import Forbidden, InvalidInput
 from kilonova.db.readers.servers import ServerQuery, TagFilter, page
+from kilonova.db.transaction import Snapshot
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import StatusMeaning, VmState, meaning_of
 
@@ -126,9 +126,9 @@ async def _list(call: Call, view: View) -> Reply:
     return Reply(await call.db.read(_encoded, query, view, viewer_of(call), call))
 
 
-def _encoded(connection: sa.Connection, query: ServerQuery, view: View, viewer: Viewer, call: Call) -> bytes:
-    found = page(connection, query)
-    viewer = informed(connection, viewer, found) if view is not server_view.brief else viewer
+def _encoded(snapshot: Snapshot, query: ServerQuery, view: View, viewer: Viewer, call: Call) -> bytes:
+    found = page(snapshot, query)
+    viewer = informed(snapshot, viewer, found) if view is not server_view.brief else viewer
     answer: dict[str, Any] = {"servers": [view(instance, viewer) for instance in found]}
     if found and len(found) == query.limit:
         answer.update(call.next_page("servers_links", found[-1].id))

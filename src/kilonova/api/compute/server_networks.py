@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any
 
-import sqlalchemy as sa
-
 from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.compute import server_view
 from kilonova.api.compute.server_models import NewServer
@@ -21,6 +19,7 @@ from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.db.readers import addresses
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers.addresses import ANY_HOST
+from kilonova.db.transaction import Snapshot
 from kilonova.networks.ids import cidr_of, network_id, subnet_id
 from kilonova.objects.instance import Instance, nic_tag
 from kilonova.objects.service import ComputeNode
@@ -101,20 +100,20 @@ def check_count(wish: Wish, most: int) -> None:
         raise InvalidInput(said, path=_PATH)
 
 
-def names(connection: sa.Connection, wish: Wish) -> tuple[str, ...]:
+def names(snapshot: Snapshot, wish: Wish) -> tuple[str, ...]:
     """The names of networks.  Raises InvalidInput for one that no host has, and for an address of it that no server can
     have now."""
-    nodes = read_hosts.list_nodes(connection)
+    nodes = read_hosts.list_nodes(snapshot)
     known = {network.id: network.name for network in facts.networks_of(nodes)}
     for wanted, fixed_ip in zip(wish.ids, wish.fixed_ips, strict=True):
         if wanted not in known:
             raise InvalidInput(f"Network {wanted} could not be found.", path=_PATH)
         if fixed_ip:
-            _check_fixed_ip(connection, nodes, known[wanted], fixed_ip)
+            _check_fixed_ip(snapshot, nodes, known[wanted], fixed_ip)
     return tuple(known[wanted] for wanted in wish.ids)
 
 
-def _check_fixed_ip(connection: sa.Connection, nodes: Iterable[ComputeNode], name: str, fixed_ip: str) -> None:
+def _check_fixed_ip(snapshot: Snapshot, nodes: Iterable[ComputeNode], name: str, fixed_ip: str) -> None:
     """Some host has the address to give, and there it is free.  Raises InvalidInput."""
     value = int(IPv4Address(fixed_ip))
     offers = [(node.service.host, offer) for node in nodes if (offer := node.inventory.network(name)) is not None]
@@ -125,7 +124,7 @@ def _check_fixed_ip(connection: sa.Connection, nodes: Iterable[ComputeNode], nam
     if not holders:
         said = f"Fixed IP address {fixed_ip} of network {network_id(name)} is not one that servers are given."
         raise InvalidInput(said, path=_PATH)
-    if holders <= addresses.holders(connection, name, value, holders):
+    if holders <= addresses.holders(snapshot, name, value, holders):
         raise InvalidInput(f"Fixed IP address {fixed_ip} is already in use.", path=_PATH)
 
 

@@ -3,7 +3,6 @@
 
 from dataclasses import replace
 
-import sqlalchemy as sa
 from pydantic_core import to_json
 
 from kilonova.api.call import Call, Reply
@@ -14,6 +13,7 @@ from kilonova.api.ids import is_uuid
 from kilonova.api.microversion import v2
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.db.readers import catalogue, instances, servers
+from kilonova.db.transaction import Snapshot
 from kilonova.objects.ids import ImageId, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
@@ -38,12 +38,12 @@ def viewer_of(call: Call) -> Viewer:
     return Viewer(call.links, call.version, call.context.is_admin)
 
 
-def informed(connection: sa.Connection, viewer: Viewer, found: list[Instance]) -> Viewer:
+def informed(snapshot: Snapshot, viewer: Viewer, found: list[Instance]) -> Viewer:
     """The viewer with what it may see of these instances' hosts."""
     if not viewer.admin or viewer.version < v2(16):
         return viewer
     hosts = {instance.host for instance in found if instance.host is not None}
-    return replace(viewer, hosts=servers.host_statuses(connection, hosts))
+    return replace(viewer, hosts=servers.host_statuses(snapshot, hosts))
 
 
 async def show(call: Call) -> Reply:
@@ -51,9 +51,9 @@ async def show(call: Call) -> Reply:
     return Reply(await call.db.read(_shown, server_id_of(call), call.scope, viewer_of(call)))
 
 
-def _shown(connection: sa.Connection, instance_id: InstanceId, project_id: str | None, viewer: Viewer) -> bytes:
-    instance = instances.get(connection, instance_id, project_id)
-    return to_json({"server": server_view.single(instance, informed(connection, viewer, [instance]))})
+def _shown(snapshot: Snapshot, instance_id: InstanceId, project_id: str | None, viewer: Viewer) -> bytes:
+    instance = instances.get(snapshot, instance_id, project_id)
+    return to_json({"server": server_view.single(instance, informed(snapshot, viewer, [instance]))})
 
 
 _NULLABLE = frozenset({"description"})
@@ -74,10 +74,10 @@ async def update(call: Call, body: UpdateServer) -> Reply:
     return Reply(await call.db.read(_updated, instance.id, viewer_of(call)))
 
 
-def _updated(connection: sa.Connection, instance_id: InstanceId, viewer: Viewer) -> bytes:
-    instance = instances.get(connection, instance_id)
+def _updated(snapshot: Snapshot, instance_id: InstanceId, viewer: Viewer) -> bytes:
+    instance = instances.get(snapshot, instance_id)
     view = server_view.single if viewer.version >= v2(75) else server_view.short
-    return to_json({"server": view(instance, informed(connection, viewer, [instance]))})
+    return to_json({"server": view(instance, informed(snapshot, viewer, [instance]))})
 
 
 async def delete(call: Call) -> Reply:
@@ -91,9 +91,9 @@ async def delete(call: Call) -> Reply:
     return Reply()
 
 
-def _has_record(connection: sa.Connection, image_id: ImageId) -> bool:
+def _has_record(snapshot: Snapshot, image_id: ImageId) -> bool:
     try:
-        catalogue.get_image(connection, image_id, "", admin=True)
+        catalogue.get_image(snapshot, image_id, "", admin=True)
     except NotFound:
         return False
     return True

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import sqlalchemy as sa
-
 from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.microversion import v2
 from kilonova.api.query import boolean_word
 from kilonova.api.times import micros, micros_whole
 from kilonova.base.errors import InvalidInput
 from kilonova.db.readers.uptimes import Uptime, Window, within
+from kilonova.db.transaction import Snapshot
 
 ARGUMENTS = frozenset({"start", "end", "detailed", "limit", "marker"})
 PAGED = v2(40)
@@ -64,10 +63,10 @@ def _next(call: Call, name: str, report: _Report) -> dict[str, Any]:
     return {} if report.more is None else call.next_page(name, report.more)
 
 
-def _sum(connection: sa.Connection, window: Window, now: datetime) -> _Report:
+def _sum(snapshot: Snapshot, window: Window, now: datetime) -> _Report:
     """Off the loop: servers may be many."""
     projects: dict[str, dict[str, Any]] = {}
-    servers = list(within(connection, window))
+    servers = list(within(snapshot, window))
     for server in servers:
         usage = projects.setdefault(server.project_id, _empty(server.project_id, window))
         _add(usage, _server_usage(server, window, now))

@@ -4,14 +4,13 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-import sqlalchemy as sa
-
 from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.identity.domain import is_ours
 from kilonova.api.identity.models import AuthRequest, CredentialMethod, PasswordMethod, ProjectRef, Scope, UserName
 from kilonova.api.identity.tokens import shown, valid
 from kilonova.base.errors import InvalidInput, Overloaded, Unauthorized
 from kilonova.db.readers import identity as readers
+from kilonova.db.transaction import Snapshot
 from kilonova.identity.roles import with_implied
 from kilonova.identity.tokens import Claims, CredentialRef, Subject
 from kilonova.identity.turns import Asker
@@ -90,99 +89,97 @@ def own_turn(call: Call) -> Asker:
     return Asker(f"user {call.context.user_id}", call.context.user_id)
 
 
-def _find_credential(
-    connection: sa.Connection, method: CredentialMethod
-) -> tuple[User | None, ApplicationCredential | None]:
+def _find_credential(snapshot: Snapshot, method: CredentialMethod) -> tuple[User | None, ApplicationCredential | None]:
     if method.id is not None:
-        credential = readers.find_credential(connection, credential_id=method.id)
-        user = None if credential is None else readers.find_user(connection, user_id=credential.user_id)
+        credential = readers.find_credential(snapshot, credential_id=method.id)
+        user = None if credential is None else readers.find_user(snapshot, user_id=credential.user_id)
         return user, credential
-    user = None if method.user is None else _find_user(connection, method.user)
+    user = None if method.user is None else _find_user(snapshot, method.user)
     if user is None or method.name is None:
         return None, None
-    return user, readers.find_credential(connection, user_id=user.id, name=method.name)
+    return user, readers.find_credential(snapshot, user_id=user.id, name=method.name)
 
 
-def _find_user(connection: sa.Connection, asked: UserName) -> User | None:
+def _find_user(snapshot: Snapshot, asked: UserName) -> User | None:
     if asked.id is not None:
-        return readers.find_user(connection, user_id=asked.id)
+        return readers.find_user(snapshot, user_id=asked.id)
     if asked.name is None or not is_ours(asked.domain):
         return None
-    return readers.find_user(connection, name=asked.name)
+    return readers.find_user(snapshot, name=asked.name)
 
 
-def _user_of(connection: sa.Connection, parent: Claims) -> User:
-    user = readers.find_user(connection, user_id=parent.subject.user_id)
+def _user_of(snapshot: Snapshot, parent: Claims) -> User:
+    user = readers.find_user(snapshot, user_id=parent.subject.user_id)
     if user is None or not user.enabled or user.tokens_from != parent.tokens_from:
         raise Unauthorized(_WRONG)
     return user
 
 
-def _check_still(connection: sa.Connection, user: User) -> None:
+def _check_still(snapshot: Snapshot, user: User) -> None:
     """That the user is who was read before the password was looked at, which takes its time.  Raises Unauthorized.
 
     This only makes the answer an honest one: a change that comes after it ends the token all the same.
     """
-    now = readers.find_user(connection, user_id=user.id)
+    now = readers.find_user(snapshot, user_id=user.id)
     if now is None or not now.enabled or now.tokens_from != user.tokens_from:
         raise Unauthorized(_WRONG)
 
 
-def _scoped(connection: sa.Connection, user: User, scope: Scope | str | None) -> Subject:
+def _scoped(snapshot: Snapshot, user: User, scope: Scope | str | None) -> Subject:
     """The user in the project that was asked for, or in the default one.  A default project in which there is no role
     (any more) makes an unscoped token, as none does.  Raises Unauthorized."""
-    _check_still(connection, user)
+    _check_still(snapshot, user)
     if scope is None and user.default_project_id is not None:
-        default = readers.find_project(connection, project_id=user.default_project_id)
-        return _in_project(connection, user, default) or _unscoped(user)
+        default = readers.find_project(snapshot, project_id=user.default_project_id)
+        return _in_project(snapshot, user, default) or _unscoped(user)
     if scope is None or isinstance(scope, str):
         return _unscoped(user)
     if scope.project is not None:
-        return _must(_in_project(connection, user, _find_project(connection, scope.project)))
+        return _must(_in_project(snapshot, user, _find_project(snapshot, scope.project)))
     if scope.domain is not None and not is_ours(scope.domain):
         raise Unauthorized(_WRONG)
-    return _must(_beyond_projects(connection, user, Target.SYSTEM if scope.domain is None else Target.DOMAIN))
+    return _must(_beyond_projects(snapshot, user, Target.SYSTEM if scope.domain is None else Target.DOMAIN))
 
 
-def _rescoped(connection: sa.Connection, user: User, scope: Scope | str | None, parent: Claims) -> Subject:
+def _rescoped(snapshot: Snapshot, user: User, scope: Scope | str | None, parent: Claims) -> Subject:
     """The same for who shows a token: without a scope, its own.  A token of an application credential keeps to what
     that allows."""
     subject = parent.subject
     if subject.credential is not None:
         asked = None if scope is None or isinstance(scope, str) else scope.project
-        project = None if asked is None else _find_project(connection, asked)
+        project = None if asked is None else _find_project(snapshot, asked)
         if scope is not None and (project is None or project.id != subject.project_id):
             raise Unauthorized("A token of an application credential keeps its project.")
-        credential = readers.find_credential(connection, credential_id=subject.credential.id)
-        return _must(None if credential is None else _of_credential(connection, user, credential))
+        credential = readers.find_credential(snapshot, credential_id=subject.credential.id)
+        return _must(None if credential is None else _of_credential(snapshot, user, credential))
     if scope is None and subject.project_id:
-        return _must(_in_project(connection, user, readers.find_project(connection, project_id=subject.project_id)))
+        return _must(_in_project(snapshot, user, readers.find_project(snapshot, project_id=subject.project_id)))
     if scope is None and subject.scope:
-        return _must(_beyond_projects(connection, user, Target(subject.scope)))
-    return _unscoped(user) if scope is None else _scoped(connection, user, scope)
+        return _must(_beyond_projects(snapshot, user, Target(subject.scope)))
+    return _unscoped(user) if scope is None else _scoped(snapshot, user, scope)
 
 
-def _of_credential(connection: sa.Connection, user: User, credential: ApplicationCredential) -> Subject:
+def _of_credential(snapshot: Snapshot, user: User, credential: ApplicationCredential) -> Subject:
     """The user with those of the credential's roles that he still has.  Raises Unauthorized when none are left."""
-    _check_still(connection, user)
-    project = readers.find_project(connection, project_id=credential.project_id)
-    return _must(_in_project(connection, user, project, credential))
+    _check_still(snapshot, user)
+    project = readers.find_project(snapshot, project_id=credential.project_id)
+    return _must(_in_project(snapshot, user, project, credential))
 
 
 def _in_project(
-    connection: sa.Connection, user: User, project: Project | None, credential: ApplicationCredential | None = None
+    snapshot: Snapshot, user: User, project: Project | None, credential: ApplicationCredential | None = None
 ) -> Subject | None:
     if project is None or not project.enabled:
         return None
-    roles, reference = with_implied(readers.roles_of(connection, user.id, project.id)), None
+    roles, reference = with_implied(readers.roles_of(snapshot, user.id, project.id)), None
     if credential is not None:
         roles = tuple(role for role in roles if role in credential.roles)
         reference = CredentialRef(credential.id, credential.name, restricted=not credential.unrestricted)
     return Subject(user.id, user.name, project.id, project.name, roles, reference) if roles else None
 
 
-def _beyond_projects(connection: sa.Connection, user: User, scope: Target) -> Subject | None:
-    roles = with_implied(readers.roles_beyond_projects(connection, user.id, scope))
+def _beyond_projects(snapshot: Snapshot, user: User, scope: Target) -> Subject | None:
+    roles = with_implied(readers.roles_beyond_projects(snapshot, user.id, scope))
     return Subject(user.id, user.name, "", "", roles, scope=scope) if roles else None
 
 
@@ -196,9 +193,9 @@ def _must(subject: Subject | None) -> Subject:
     return subject
 
 
-def _find_project(connection: sa.Connection, asked: ProjectRef) -> Project | None:
+def _find_project(snapshot: Snapshot, asked: ProjectRef) -> Project | None:
     if asked.id is not None:
-        return readers.find_project(connection, project_id=asked.id)
+        return readers.find_project(snapshot, project_id=asked.id)
     if asked.name is None or not is_ours(asked.domain):
         return None
-    return readers.find_project(connection, name=asked.name)
+    return readers.find_project(snapshot, name=asked.name)

@@ -4,10 +4,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-import sqlalchemy as sa
-
 from kilonova.db.readers import hosts, instances, servers
 from kilonova.db.readers.servers import ServerQuery
+from kilonova.db.transaction import Snapshot
 from kilonova.networks.ids import network_id, port_id
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Address, Instance
@@ -47,9 +46,9 @@ def networks_of(nodes: Iterable[ComputeNode]) -> list[Network]:
     return sorted(found.values(), key=lambda network: network.name)
 
 
-def networks(connection: sa.Connection) -> list[Network]:
+def networks(snapshot: Snapshot) -> list[Network]:
     """What all hosts offer."""
-    return networks_of(hosts.list_nodes(connection))
+    return networks_of(hosts.list_nodes(snapshot))
 
 
 def ports_of(instance: Instance) -> list[Port]:
@@ -57,15 +56,15 @@ def ports_of(instance: Instance) -> list[Port]:
     return [Port(port_id(instance.id, index), instance, address) for index, address in enumerate(instance.addresses)]
 
 
-def ports(connection: sa.Connection, project_id: str | None, device_ids: frozenset[str] | None) -> list[Port]:
+def ports(snapshot: Snapshot, project_id: str | None, device_ids: frozenset[str] | None) -> list[Port]:
     """NICs of a project's servers, of everybody's with None; with `device_ids` only those servers'."""
     if device_ids is not None:
-        known = instances.get_all_known(connection, [InstanceId(device) for device in sorted(device_ids)])
+        known = instances.get_all_known(snapshot, [InstanceId(device) for device in sorted(device_ids)])
         found = [one for one, deleted in known if not deleted and project_id in (None, one.project_id)]
         return [port for instance in found for port in ports_of(instance)]
     result: list[Port] = []
     marker: str | None = None
-    while page := servers.page(connection, ServerQuery(project_id=project_id, marker=marker)):
+    while page := servers.page(snapshot, ServerQuery(project_id=project_id, marker=marker)):
         result += [port for instance in page for port in ports_of(instance)]
         marker = page[-1].id
     return result

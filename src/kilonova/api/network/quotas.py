@@ -6,10 +6,9 @@ Clients ask it whenever they show, or forget, all of a project's quotas.
 
 from typing import Any
 
-import sqlalchemy as sa
-
 from kilonova.api.call import Call, Reply, json_reply
 from kilonova.api.network import facts, view
+from kilonova.db.transaction import Snapshot
 from kilonova.objects.quota import UNLIMITED
 
 _RESOURCES = (
@@ -42,7 +41,7 @@ async def delete(_call: Call) -> Reply:
     return Reply()
 
 
-def _used(connection: sa.Connection, project_id: str) -> dict[str, int]:
+def _used(snapshot: Snapshot, project_id: str) -> dict[str, int]:
     rules = len(view.security_group_rules(project_id))
-    ports = len(facts.ports(connection, project_id, None))
+    ports = len(facts.ports(snapshot, project_id, None))
     return {"port": ports, "security_group": 1, "security_group_rule": rules}

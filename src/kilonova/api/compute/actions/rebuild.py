@@ -7,7 +7,6 @@ Source: Compute API reference, "Rebuild Server (rebuild Action)".
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
-import sqlalchemy as sa
 from pydantic import Field, StringConstraints
 from pydantic_core import to_json
 
@@ -41,6 +40,7 @@ from kilonova.api.microversion import v2
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.db.readers import catalogue, instances
+from kilonova.db.transaction import Snapshot
 from kilonova.objects.image import ImageRef
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
@@ -113,35 +113,33 @@ def _check(wish: Wish) -> None:
         check_user_data(wish.user_data, "rebuild.user_data")
 
 
-def _parts(
-    connection: sa.Connection, wish: Wish, instance: Instance, context: RequestContext
-) -> tuple[ImageRef, Changes]:
-    image = get_image(connection, wish.image, context, "rebuild.imageRef")
+def _parts(snapshot: Snapshot, wish: Wish, instance: Instance, context: RequestContext) -> tuple[ImageRef, Changes]:
+    image = get_image(snapshot, wish.image, context, "rebuild.imageRef")
     ref = bootable(image, "rebuild.imageRef")
     check_sizes(instance.flavor, image, ref, "rebuild.imageRef")
     check_hardware(instance.flavor, ref.properties, "rebuild.imageRef")
     named = sorted(KEPT & wish.model_fields_set)
     changes = replace(Changes(), named=tuple(named), **{name: getattr(wish, name) for name in named})
     if "key_name" in wish.model_fields_set:
-        changes = replace(changes, named=(*changes.named, "key_name", "key_data"), **_key(connection, wish, instance))
+        changes = replace(changes, named=(*changes.named, "key_name", "key_data"), **_key(snapshot, wish, instance))
     return ref, changes
 
 
-def _key(connection: sa.Connection, wish: Wish, instance: Instance) -> dict[str, str | None]:
+def _key(snapshot: Snapshot, wish: Wish, instance: Instance) -> dict[str, str | None]:
     """Of the server's user, whoever asks; null takes it away."""
     if wish.key_name is None:
         return {"key_name": None, "key_data": None}
     try:
-        found = catalogue.get_keypair(connection, instance.user_id, wish.key_name)
+        found = catalogue.get_keypair(snapshot, instance.user_id, wish.key_name)
     except NotFound as exc:
         raise InvalidInput(exc.message, path="rebuild.key_name") from exc
     return {"key_name": found.name, "key_data": found.public_key}
 
 
-def _shown(connection: sa.Connection, instance_id: Any, viewer: Viewer) -> dict[str, Any]:
-    instance = instances.get(connection, instance_id)
+def _shown(snapshot: Snapshot, instance_id: Any, viewer: Viewer) -> dict[str, Any]:
+    instance = instances.get(snapshot, instance_id)
     if viewer.version >= v2(75):
-        shown = server_view.single(instance, informed(connection, viewer, [instance]))
+        shown = server_view.single(instance, informed(snapshot, viewer, [instance]))
         shown.pop("OS-EXT-SRV-ATTR:user_data", None)
     else:
         shown = server_view.short(instance, viewer)

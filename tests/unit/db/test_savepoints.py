@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
 from kilonova.conductor import hosts, watchdog
-from kilonova.conductor.one_by_one import each
 from kilonova.db.readers import instances as read_instances
+from kilonova.db.savepoints import each_in_savepoint
 from kilonova.db.writers import aggregates
 from kilonova.objects.ids import ActionId, InstanceId
 from kilonova.objects.states import PowerState, VmState
@@ -76,7 +76,7 @@ def test_what_one_has_done_before_it_failed_is_undone_and_a_failing_database_end
         return name
 
     def all_of(connection: sa.Connection, names: tuple[str, ...]) -> list[str]:
-        return list(each(connection, names, lambda name: make_aggregate(connection, name), "test"))
+        return list(each_in_savepoint(connection, names, lambda name: make_aggregate(connection, name), "test"))
 
     assert desk.write(all_of, ("a", "odd", "b")) == ["a", "b"]
     names = desk.read(lambda connection: connection.execute(sa.text("select name from aggregates")).scalars().all())

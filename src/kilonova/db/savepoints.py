@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The same work on many items in one transaction: a failed item is undone and logged, and the others are done."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+import structlog
+from sqlalchemy.exc import OperationalError
+
+from kilonova.db.transaction import Transaction
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def each_in_savepoint(tx: Transaction, items: Iterable[T], do: Callable[[T], R], what: str) -> Iterator[R]:
+    """Call `do` with each item, in a savepoint per item; yield the results of those that succeeded.
+
+    A failure of the database itself (a full disk) ends the whole transaction: raises OperationalError.
+    """
+    for item in items:
+        try:
+            with tx.begin_nested():
+                result = do(item)
+        except OperationalError:
+            raise
+        except Exception:
+            log.exception("one item of a batch failed", what=what, item=str(item)[:200])
+            continue
+        yield result
