@@ -53,7 +53,12 @@ OrUnset = Annotated[T | Unset, Field(exclude_if=_is_unset)]
 """The type of a field that a request may leave out; its default is UNSET."""
 
 
-def given(request: Any, *names: str) -> dict[str, Any]:
-    """The fields of a dataclass that are set, by name: of `names`, or of all its fields."""
-    values = {name: getattr(request, name) for name in names or (field.name for field in fields(request))}
+def unset_if_none(value: T | None) -> T | Unset:
+    """For a client's field that means "no change" both when it is absent and when it is null."""
+    return UNSET if value is None else value
+
+
+def given(request: Any) -> dict[str, Any]:
+    """The changes that a request makes: of the dataclass's fields with UNSET as default those that are set, by name."""
+    values = {field.name: getattr(request, field.name) for field in fields(request) if field.default is UNSET}
     return {name: value for name, value in values.items() if value is not UNSET}
