@@ -13,9 +13,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kilonova.api.compute.actions.table import ACTIONS
-from kilonova.api.microversion import MAX
-from kilonova.api.route import Role
+from kilonova.api.compute.servers.actions.table import ACTIONS
+from kilonova.api.http.microversion import MAX
+from kilonova.api.http.route import Role
 from kilonova.conductor import hosts
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
