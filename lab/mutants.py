@@ -26,7 +26,7 @@ from lab.mutants_of_walls import MUTANTS_OF_WALLS
 LIMIT_S = 180
 
 
-CONNECTION = "virt/libvirt/connection.py"
+CONNECTION = "virt/libvirt/connection/pool.py"
 FREEZE = "tests/unit/virt/test_connection.py::test_a_frozen_daemon_delays_nobody_for_longer_than_keepalive"
 ACTIONS = "tests/unit/conductor/test_actions.py"
 
@@ -39,7 +39,7 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "keepalive",
         FREEZE,
-        "virt/libvirt/opening.py",
+        "virt/libvirt/connection/opening.py",
         "if options.keepalive_interval_s > 0:",
         "if options.keepalive_interval_s > 1e9:",
     ),
@@ -73,7 +73,7 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "the settle re-read",
         "tests/unit/virt/test_settle.py::test_a_delete_waits_for_the_define_that_was_cut_off",
-        "virt/libvirt/settle.py",
+        "virt/libvirt/connection/in_doubt.py",
         "while (cut_off_s := self._cut_off_s.get(about, 0.0 if self.inherited else None)) is not None:",
         "while (cut_off_s := self._cut_off_s.get(None)) is not None:",
     ),
@@ -87,7 +87,7 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "ownership of domains",
         "tests/contract/test_driver.py::test_foreign_domains_are_neither_listed_nor_touched",
-        "virt/libvirt/guest.py",
+        "virt/libvirt/domain/guest.py",
         "if text is None or domain_xml.metadata_instance_id(text) != domain.UUIDString():",
         "if text is not None and domain_xml.metadata_instance_id(text) != domain.UUIDString():",
     ),
@@ -157,7 +157,7 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "the mark after the guest",
         "tests/unit/virt/test_settle.py::test_a_start_that_was_cut_off_in_the_middle_is_done_by_the_next",
-        "virt/libvirt/guest.py",
+        "virt/libvirt/domain/guest.py",
         "    if _create_standing(domain):\n",
         "    if not domain and _create_standing(domain):\n",
     ),
@@ -171,7 +171,7 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "calls left by a dead process",
         "tests/unit/virt/test_settle.py::test_a_start_that_a_dead_process_left_in_a_frozen_daemon_is_waited_for",
-        "virt/libvirt/inheritance.py",
+        "virt/libvirt/connection/unclean_shutdown.py",
         "inherited = self._path.exists()",
         "inherited = False",
     ),
@@ -199,7 +199,7 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "the name of a kept disk",
         "tests/contract/test_resizing.py",
-        "virt/libvirt/resizing.py",
+        "virt/libvirt/disks/resizing.py",
         'f"{KEPT}{tag}"',
         'f"{KEPT}x"',
     ),

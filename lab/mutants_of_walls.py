@@ -16,7 +16,7 @@ MUTANTS_OF_WALLS: Sequence[Mutant] = (
     one(
         "projects kept apart, round by the gateway too",
         "tests/live/test_wire.py::test_a_guest_hears_its_own_project_and_the_gateway",
-        "virt/libvirt/filters.py",
+        "virt/libvirt/network/filters.py",
         '    Rule("drop", "in", "ip", {"srcipaddr": "$SUBNET", "srcipmask": "$MASK"}),\n',
         "",
     ),

@@ -236,7 +236,7 @@ def _host_vitals(manager: "ComputeManager", bus: "Bus", tasks: Supervisor, setti
 def _compute_manager(
     settings: Settings, clock: Clock, failpoints: Failpoints, images: "ImageStore", files: DaemonWorkers
 ) -> "ComputeManager":
-    from kilonova.compute.identity import read_identity
+    from kilonova.compute.host_identity import read_identity
     from kilonova.compute.manager import ComputeManager
     from kilonova.virt.driver import load_compute_driver
 

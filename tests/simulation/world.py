@@ -51,7 +51,7 @@ from kilonova.rpcapi.identity import IdentityAPI
 from kilonova.rpcapi.method import Caller
 from kilonova.rpcapi.operators import OperatorAPI
 from kilonova.virt.fake import FakeDriver
-from kilonova.virt.fake_machine import CutOff, FakeHypervisor
+from kilonova.virt.fake.machine import CutOff, FakeHypervisor
 from tests.simulation.virtual import Network, SimClock
 
 T = TypeVar("T")

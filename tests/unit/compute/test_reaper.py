@@ -16,7 +16,7 @@ from kilonova.conductor import hosts
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.states import PowerState
 from kilonova.rpcapi.host import JUDGE_GUESTS, JudgeGuests
-from kilonova.virt.fake_machine import FakeGuest
+from kilonova.virt.fake.machine import FakeGuest
 from tests import make
 from tests.simulation.test_lost_and_doubled import Story, settled
 from tests.simulation.virtual import SimClock, run_virtually
