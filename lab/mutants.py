@@ -94,14 +94,14 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "fencing by attempt",
         f"{ACTIONS}::test_an_outcome_of_an_older_attempt_is_refused",
-        "conductor/outcome.py",
+        "conductor/engine/reports.py",
         "if action.host != report.host or action.attempt != report.attempt:",
         "if action.host != report.host:",
     ),
     one(
         "a delete supersedes",
         f"{ACTIONS}::test_a_delete_supersedes_what_is_open_and_its_outcome_is_no_longer_taken",
-        "conductor/actions.py",
+        "conductor/engine/accept.py",
         "for superseded in already:",
         "for superseded in already[:0]:",
     ),
@@ -150,7 +150,7 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "what a guest does is an action",
         "tests/unit/conductor/test_hosts.py::test_each_observed_change_is_an_action_with_the_hypervisors_reason",
-        "conductor/hosts.py",
+        "conductor/hosts/guests.py",
         "        _record(tx, instance, seen, action_id, now)\n",
         "        pass\n",
     ),
@@ -213,7 +213,7 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "quota given back",
         "tests/unit/conductor/test_quota.py::test_a_delete_gives_back_at_its_end_and_once",
-        "conductor/outcome.py",
+        "conductor/engine/end.py",
         "    quota.give_back(tx, instance.project_id, held_by(instance))\n",
         "",
     ),
@@ -227,14 +227,14 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "the group of a build",
         "tests/unit/conductor/test_server_groups.py::test_builds_that_were_accepted_at_once_are_apart_too",
-        "conductor/build.py",
+        "conductor/placement/place.py",
         "server_groups.wish(tx, instance)",
         "None",
     ),
     one(
         "work in pieces",
         "tests/simulation/test_slow_work.py::test_work_that_is_too_much_for_one_message_comes_in_several",
-        "conductor/actions.py",
+        "conductor/engine/hand_out.py",
         "items = tuple(fitting(readable, lambda item: FETCH.reply_form.dump_json(Fetched((item,), ()))))",
         "items = tuple(readable)",
     ),

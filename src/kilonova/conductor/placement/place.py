@@ -4,8 +4,9 @@
 from datetime import datetime
 
 from kilonova.base.clock import Random
-from kilonova.conductor import addressing, outcome, server_groups, waiting
-from kilonova.conductor.waiting import Patience, Wait
+from kilonova.conductor.engine.end import fail
+from kilonova.conductor.placement import addressing, server_groups, waiting
+from kilonova.conductor.placement.waiting import Patience, Wait
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
@@ -52,7 +53,7 @@ def place(
         waiting.begin(tx, action, wait, now)
         return wait
     waiting.end(tx, action, now, found=False)
-    outcome.fail(tx, action, explain(refusals), now)
+    fail(tx, action, explain(refusals), now)
     return None
 
 

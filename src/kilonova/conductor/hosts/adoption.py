@@ -8,7 +8,7 @@ import structlog
 
 from kilonova.base.clock import Clock
 from kilonova.base.errors import Conflict
-from kilonova.conductor import processes
+from kilonova.conductor.hosts import processes
 from kilonova.db.engine import Database
 from kilonova.objects.ids import HostName
 from kilonova.rpcapi.host import RegisterHost

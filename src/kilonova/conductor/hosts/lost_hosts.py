@@ -8,7 +8,7 @@ else that the host was given stays open: only the host knows what became of it. 
 
 from datetime import datetime, timedelta
 
-from kilonova.conductor import outcome
+from kilonova.conductor.engine import end
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.transaction import Transaction
@@ -23,7 +23,7 @@ def delete_for_users(tx: Transaction, host: HostName, now: datetime) -> int:
     open deletes stay until the host has removed the guests."""
     waiting = read_actions.deletes_of_living(tx, host)
     for action in waiting:
-        outcome.leave_user(tx, read_instances.get(tx, action.instance_id), now)
+        end.release_from_project(tx, read_instances.get(tx, action.instance_id), now)
     return len(waiting)
 
 
@@ -39,12 +39,12 @@ def call_down(tx: Transaction, host: HostName, now: datetime, *, forced: bool) -
             if action.verb is Verb.DELETE:
                 continue
             if action.attempt is None:
-                outcome.fail(tx, action, f"An operator called host {host} down before {action.verb} began.", now)
+                end.fail(tx, action, f"An operator called host {host} down before {action.verb} began.", now)
             else:
-                outcome.abandon(tx, action, now)
+                end.abandon(tx, action, now)
         return
     for action in read_actions.abandoned(tx, host):
-        outcome.take_up(tx, action, now + timedelta(seconds=VERBS[action.verb].deadline_s), now)
+        end.reopen_abandoned(tx, action, now + timedelta(seconds=VERBS[action.verb].deadline_s), now)
 
 
 def forget(tx: Transaction, host: HostName, now: datetime) -> None:

@@ -17,8 +17,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from kilonova.base.clock import Clock
-from kilonova.conductor import lost_hosts, outcome
-from kilonova.conductor.actions import is_overdue
+from kilonova.conductor.engine.end import fail
+from kilonova.conductor.engine.hand_out import is_overdue
+from kilonova.conductor.hosts import lost_hosts
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import migrations as read_migrations
@@ -125,5 +126,5 @@ def expire(tx: Transaction, action_id: ActionId, now: datetime) -> bool:
     if not read_actions.is_open(action) or action.attempt is not None or not is_overdue(action):
         return False
     where = f"host {action.host} never asked for it" if action.host else "no host was found for it"
-    outcome.fail(tx, action, f"{action.verb} did not begin within its deadline: {where}.", now)
+    fail(tx, action, f"{action.verb} did not begin within its deadline: {where}.", now)
     return True

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from kilonova.base.clock import Clock
-from kilonova.conductor.processes import Sign
+from kilonova.conductor.hosts.processes import Sign
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers.hosts import COMPUTE, HostProcess
 from kilonova.db.transaction import Transaction

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from kilonova.base.context import system_context
 from kilonova.base.errors import InvalidState
-from kilonova.conductor.actions import accept
+from kilonova.conductor.engine.accept import accept
 from kilonova.db.readers import migrations as read_migrations
 from kilonova.db.savepoints import each_in_savepoint
 from kilonova.db.transaction import Transaction

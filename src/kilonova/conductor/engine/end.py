@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from kilonova.base.errors import NotFound, StaleWrite
+from kilonova.base.errors import NotFound
 from kilonova.conductor import images, quota, resize, shelving
 from kilonova.conductor.effects import breaks, desired_after, ends_in, when_ended
-from kilonova.conductor.resuming import resume_after
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.transaction import Transaction
@@ -25,45 +24,17 @@ from kilonova.objects.action import VM_STATE, Action
 from kilonova.objects.instance import Fault, Instance
 from kilonova.objects.quota import held_by
 from kilonova.objects.states import VERBS, ActionState, PowerState, Verb, VmState, observed
-from kilonova.rpcapi.host import Finish
 
 NewId = Callable[[], str]
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
+class Outcome:
+    """How an attempt ended.  `power` is the last word of the hypervisor; None: nothing of the guest is there."""
+
     succeeded: bool
     power: PowerState | None
     message: str | None
-
-
-def finish(tx: Transaction, report: Finish, new_id: NewId, now: datetime) -> Verb:
-    """End an action as its current attempt says; its verb.  Raises StaleWrite for another attempt; a repeat is
-    accepted.
-
-    An abandoned action ends as its host says, too, while nothing else was asked of the instance since.
-    """
-    action = read_actions.get(tx, report.action_id)
-    if action.host != report.host or action.attempt != report.attempt:
-        raise StaleWrite(f"Action {action.id} is owned by a newer attempt.", action_id=action.id)
-    write_actions.record_events(tx, action.id, report.attempt, report.events)
-    if action.state is ActionState.ABANDONED and not _take_up(tx, action, now):
-        return action.verb
-    if action.state in (ActionState.OPEN, ActionState.ABANDONED):
-        _finish_open(tx, action, report, new_id, now)
-    return action.verb
-
-
-def _finish_open(tx: Transaction, action: Action, report: Finish, new_id: NewId, now: datetime) -> None:
-    instance, is_deleted = read_instances.get_known(tx, action.instance_id)
-    outcome = _Outcome(report.succeeded, report.power, report.message)
-    if is_deleted:
-        _clean_up_reported(tx, action, instance, outcome, now)
-        return
-    if outcome.succeeded and action.verb is Verb.SHELVE and images.reference(tx, action) is None:
-        outcome = _Outcome(False, outcome.power, "The image was deleted while the server was being shelved.")
-    _end(tx, action, instance, outcome, now)
-    resume_after(tx, action, new_id, now)
 
 
 def fail(tx: Transaction, action: Action, message: str, now: datetime) -> None:
@@ -73,21 +44,24 @@ def fail(tx: Transaction, action: Action, message: str, now: datetime) -> None:
     except NotFound:
         write_actions.end(tx, action.id, now, ActionState.FAILED, message)
         return
-    _end(tx, action, instance, _Outcome(False, instance.power_state, message), now)
+    end(tx, action, instance, Outcome(False, instance.power_state, message), now)
 
 
 def end_without_host(tx: Transaction, action: Action, instance: Instance, now: datetime) -> None:
     """End an action that needs no host, since nothing of the instance is on any, as done."""
-    _end(tx, action, instance, _Outcome(True, None, None), now)
+    end(tx, action, instance, Outcome(True, None, None), now)
 
 
-def _end(tx: Transaction, action: Action, instance: Instance, outcome: _Outcome, now: datetime) -> None:
+def end(tx: Transaction, action: Action, instance: Instance, outcome: Outcome, now: datetime) -> None:
+    """End an action with this outcome, and record on its instance what follows from it."""
+    if outcome.succeeded and action.verb is Verb.SHELVE and images.reference(tx, action) is None:
+        outcome = Outcome(False, outcome.power, "The image was deleted while the server was being shelved.")
     failure = None if outcome.succeeded else Fault(500, outcome.message or "unknown", now)
     state = ActionState.DONE if outcome.succeeded else ActionState.FAILED
     write_actions.end(tx, action.id, now, state, outcome.message)
     if outcome.succeeded and action.verb is Verb.DELETE:
-        leave_user(tx, instance, now)
-        leave_host(tx, instance)
+        release_from_project(tx, instance, now)
+        release_from_host(tx, instance)
         return
     power = PowerState.NOSTATE if outcome.power is None else outcome.power
     values: dict[str, Any] = {
@@ -113,7 +87,7 @@ def _end(tx: Transaction, action: Action, instance: Instance, outcome: _Outcome,
     write_instances.update(tx, instance.id, now, **values)
 
 
-def leave_user(tx: Transaction, instance: Instance, now: datetime) -> None:
+def release_from_project(tx: Transaction, instance: Instance, now: datetime) -> None:
     """The instance is deleted: off its project's list and quota."""
     quota.give_back(tx, instance.project_id, held_by(instance))
     write_migrations.close(tx, instance.id, now)
@@ -129,22 +103,11 @@ def leave_user(tx: Transaction, instance: Instance, now: datetime) -> None:
     )
 
 
-def leave_host(tx: Transaction, instance: Instance) -> None:
+def release_from_host(tx: Transaction, instance: Instance) -> None:
     """Nothing of the instance is on its host any more: the claim and the addresses are free."""
     if instance.host is not None:
         write_hosts.release(tx, instance.host, instance)
     write_instances.release_addresses(tx, instance.id)
-
-
-def _clean_up_reported(tx: Transaction, action: Action, instance: Instance, outcome: _Outcome, now: datetime) -> None:
-    """The host of an instance that was deleted without it has tried to remove what it has.  Until it has, the action
-    stays open and is handed out again."""
-    if outcome.succeeded:
-        write_actions.end(tx, action.id, now, ActionState.DONE)
-        leave_host(tx, instance)
-    else:
-        message = f"Deleted; host {action.host} could not remove the guest yet: {outcome.message}"
-        write_actions.update(tx, action.id, now, message=message)
 
 
 def abandon(tx: Transaction, action: Action, now: datetime) -> None:
@@ -164,15 +127,15 @@ def abandon(tx: Transaction, action: Action, now: datetime) -> None:
     write_instances.update(tx, instance.id, now, **values)
 
 
-def take_up(tx: Transaction, action: Action, deadline: datetime, now: datetime) -> None:
+def reopen_abandoned(tx: Transaction, action: Action, deadline: datetime, now: datetime) -> None:
     """The host of an abandoned action is back: the action is open again, unless its instance is gone or something else
     was asked of it since."""
-    if _take_up(tx, action, now):
+    if reopen(tx, action, now):
         write_actions.update(tx, action.id, now, state=ActionState.OPEN, message=None, ended_at=None, deadline=deadline)
         write_instances.update(tx, action.instance_id, now, task_state=VERBS[action.verb].task_state)
 
 
-def _take_up(tx: Transaction, action: Action, now: datetime) -> bool:
+def reopen(tx: Transaction, action: Action, now: datetime) -> bool:
     """Whether the instance still waits for this abandoned action; then it is again what it was before."""
     try:
         instance = read_instances.get(tx, action.instance_id)

@@ -9,7 +9,7 @@ import structlog
 
 from kilonova.base.context import system_context
 from kilonova.base.errors import InvalidState
-from kilonova.conductor.actions import accept
+from kilonova.conductor.engine.accept import accept
 from kilonova.conductor.shelving import newest_verb
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import instances as read_instances
