@@ -12,7 +12,7 @@ import pytest
 from kilonova.conductor import idempotency
 from kilonova.objects.idempotency import KEPT, Idempotent
 from kilonova.objects.ids import ActionId
-from kilonova.rpcapi.conductor import CreateServers
+from kilonova.rpcapi.api_to_conductor import CreateServers
 from tests import make
 from tests.make import run
 from tests.service.api import Api, running_api

@@ -45,11 +45,11 @@ from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.quota import Usage, held_by
 from kilonova.rpc.bus import Handler
 from kilonova.rpc.memory import MemoryBus, MemoryHub
-from kilonova.rpcapi.compute import ComputeAPI
-from kilonova.rpcapi.conductor import ConductorAPI
-from kilonova.rpcapi.identity import IdentityAPI
+from kilonova.rpcapi.api_to_conductor import ConductorAPI
+from kilonova.rpcapi.api_to_conductor_admin import OperatorAPI
+from kilonova.rpcapi.api_to_conductor_identity import IdentityAPI
 from kilonova.rpcapi.method import Caller
-from kilonova.rpcapi.operators import OperatorAPI
+from kilonova.rpcapi.to_host import ComputeAPI
 from kilonova.virt.fake import FakeDriver
 from kilonova.virt.fake.machine import CutOff, FakeHypervisor
 from tests.simulation.virtual import Network, SimClock

@@ -32,9 +32,9 @@ from kilonova.db.writers import quotas as write_quotas
 from kilonova.db.writers import server_groups as write_groups
 from kilonova.objects.ids import ActionId
 from kilonova.objects.states import VERBS
-from kilonova.rpcapi import conductor as rows
-from kilonova.rpcapi.compute import ComputeAPI
+from kilonova.rpcapi import api_to_conductor as rows
 from kilonova.rpcapi.method import Ack, Endpoint
+from kilonova.rpcapi.to_host import ComputeAPI
 
 Q = TypeVar("Q")
 

@@ -23,7 +23,7 @@ from kilonova.db.transaction import Transaction
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.states import Verb
 from kilonova.rpc.bus import token
-from kilonova.rpcapi import host as rows
+from kilonova.rpcapi import host_to_conductor as rows
 from kilonova.rpcapi.method import Ack, Endpoint
 
 log = structlog.get_logger(__name__)

@@ -25,7 +25,7 @@ from kilonova.objects.instance import Instance
 from kilonova.objects.migration import Migration, MigrationStatus
 from kilonova.objects.placement import PlacementRequest, Refusal
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.conductor import DISK_CONFIG, FLAVOR, KEPT_DISK, AcceptAction
+from kilonova.rpcapi.api_to_conductor import DISK_CONFIG, FLAVOR, KEPT_DISK, AcceptAction
 from kilonova.scheduler.choose import explain
 from kilonova.scheduler.filters import FILTERS
 

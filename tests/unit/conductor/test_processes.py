@@ -20,7 +20,7 @@ from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers.hosts import HostProcess
 from kilonova.objects.ids import ActionId, AttemptId, HostName
 from kilonova.rpc.memory import MemoryBus, MemoryHub
-from kilonova.rpcapi.host import SUBSCRIPTION, ConfirmAttempt, HostAPI, Leave, RegisterHost
+from kilonova.rpcapi.host_to_conductor import SUBSCRIPTION, ConfirmAttempt, HostAPI, Leave, RegisterHost
 from kilonova.rpcapi.method import Caller
 from tests import make
 from tests.simulation.virtual import SimClock, run_virtually

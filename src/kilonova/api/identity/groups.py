@@ -14,7 +14,7 @@ from kilonova.base.unset import UNSET, unset_if_none
 from kilonova.db.readers import assignments as readers
 from kilonova.db.readers.identity import get_user
 from kilonova.objects.identity import Group
-from kilonova.rpcapi import identity as rows
+from kilonova.rpcapi import api_to_conductor_identity as rows
 
 
 async def list_groups(call: Call) -> Reply:

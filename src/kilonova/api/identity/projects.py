@@ -13,7 +13,7 @@ from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.base.unset import UNSET, unset_if_none
 from kilonova.db.readers import identity as readers
 from kilonova.objects.identity import Project
-from kilonova.rpcapi import identity as rows
+from kilonova.rpcapi import api_to_conductor_identity as rows
 
 EVERY_PROJECT = "identity:list_projects:every_project"
 """The rule that says who sees the projects in which he has no role, too."""

@@ -13,7 +13,7 @@ from kilonova.base.errors import Unauthorized
 from kilonova.base.unset import UNSET, Unset, unset_if_none
 from kilonova.db.readers import identity as readers
 from kilonova.objects.identity import User
-from kilonova.rpcapi import identity as rows
+from kilonova.rpcapi import api_to_conductor_identity as rows
 
 
 async def list_users(call: Call) -> Reply:

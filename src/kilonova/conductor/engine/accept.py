@@ -27,7 +27,7 @@ from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import VERBS, ActionState, Verb
 from kilonova.objects.told import NO_VALID_HOST
-from kilonova.rpcapi.conductor import (
+from kilonova.rpcapi.api_to_conductor import (
     DIFFERENT_HOST,
     FIXED_IPS,
     HOST,

@@ -17,7 +17,7 @@ from kilonova.db.writers import actions as write_actions
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, AttemptId
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.host import FETCH
+from kilonova.rpcapi.host_to_conductor import FETCH
 from kilonova.rpcapi.method import fitting
 from kilonova.rpcapi.work import Fetch, Fetched, WorkItem
 

@@ -22,8 +22,8 @@ from kilonova.objects.guest import NOT_RESPONDING
 from kilonova.objects.ids import ActionId, AttemptId, HostName, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import VERBS, ActionState, PowerState, Verb, VmState, desired, observed
-from kilonova.rpcapi.conductor import AcceptAction
-from kilonova.rpcapi.host import (
+from kilonova.rpcapi.api_to_conductor import AcceptAction
+from kilonova.rpcapi.host_to_conductor import (
     JUDGE_GUESTS,
     Expected,
     ExpectedGuest,

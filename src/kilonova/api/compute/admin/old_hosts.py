@@ -21,7 +21,7 @@ from kilonova.db.readers.servers import ServerQuery, page
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import ComputeNode
-from kilonova.rpcapi.conductor import UpdateService
+from kilonova.rpcapi.api_to_conductor import UpdateService
 
 _NO_END = 1 << 31
 

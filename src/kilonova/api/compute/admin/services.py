@@ -22,7 +22,7 @@ from kilonova.base.unset import UNSET, unset_if_none
 from kilonova.db.readers import hosts
 from kilonova.db.readers.hosts import COMPUTE
 from kilonova.objects.service import Service
-from kilonova.rpcapi.conductor import UpdateService
+from kilonova.rpcapi.api_to_conductor import UpdateService
 
 ARGUMENTS = frozenset({"host", "binary"})
 
