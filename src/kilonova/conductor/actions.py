@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from kilonova.base.errors import InvalidState, NotFound, NoValidHost
+from kilonova.base.errors import InvalidState, NotFound, NoValidHost, StateError
 from kilonova.conductor import fitness, images, quota, resize, server_groups, shelving
 from kilonova.conductor.effects import when_accepted
 from kilonova.conductor.outcome import end_without_host, leave_user
@@ -213,7 +213,7 @@ def _work(tx: Transaction, actions: list[Action], attempt: AttemptId) -> tuple[I
         for action in actions:
             try:
                 instance = read_instances.get_known(tx, action.instance_id)[0]
-            except (NotFound, ValueError, KeyError, TypeError) as exc:
+            except (NotFound, StateError) as exc:
                 log.error("an action is held back: its instance cannot be read", action=action.id, error=repr(exc))
                 passed_over.append(action.id)
                 continue

@@ -7,8 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from kilonova.base.errors import NotFound
-from kilonova.db import rows
+from kilonova.base.errors import NotFound, StateError
+from kilonova.db.codec import ACTIONS, EVENTS
 from kilonova.db.schema import action_events, actions, instances
 from kilonova.objects.action import IMAGE, Action, ActionEvent
 from kilonova.objects.ids import ActionId, HostName, ImageId, InstanceId
@@ -29,14 +29,14 @@ def of_instance(connection: sa.Connection, instance_id: InstanceId) -> list[Acti
     """All actions of an instance, newest first."""
     query = sa.select(actions).where(actions.c.instance_id == instance_id)
     query = query.order_by(actions.c.started_at.desc(), actions.c.id.desc())
-    return [rows.action_from(row) for row in connection.execute(query).mappings()]
+    return ACTIONS.load_all(connection.execute(query))
 
 
 def newest_of_instance(connection: sa.Connection, instance_id: InstanceId, count: int) -> list[Action]:
     """The newest few actions of an instance, the newest first."""
     query = sa.select(actions).where(actions.c.instance_id == instance_id)
     query = query.order_by(actions.c.started_at.desc(), actions.c.id.desc()).limit(count)
-    return [rows.action_from(row) for row in connection.execute(query).mappings()]
+    return ACTIONS.load_all(connection.execute(query))
 
 
 def by_request(connection: sa.Connection, instance_id: InstanceId, request_id: str) -> Action:
@@ -45,7 +45,7 @@ def by_request(connection: sa.Connection, instance_id: InstanceId, request_id: s
     row = connection.execute(query).mappings().first()
     if row is None:
         raise NotFound(f"Action for request_id {request_id} on instance {instance_id} not found")
-    return rows.action_from(row)
+    return ACTIONS.load(row)
 
 
 def is_known(connection: sa.Connection, instance_id: InstanceId, request_id: str) -> bool:
@@ -59,20 +59,20 @@ def get(connection: sa.Connection, action_id: ActionId) -> Action:
     row = connection.execute(_OF_ID, {"of_id": action_id}).mappings().first()
     if row is None:
         raise NotFound(f"Action {action_id} could not be found.")
-    return rows.action_from(row)
+    return ACTIONS.load(row)
 
 
 def events(connection: sa.Connection, action_id: ActionId) -> list[ActionEvent]:
     """The steps of all attempts at an action, in the order in which they began."""
     query = sa.select(action_events).where(action_events.c.action_id == action_id)
     query = query.order_by(action_events.c.start_time, action_events.c.name)
-    return [rows.event_from(row) for row in connection.execute(query).mappings()]
+    return EVENTS.load_all(connection.execute(query))
 
 
 def open_of_instance(connection: sa.Connection, instance_id: InstanceId) -> list[Action]:
     """Open actions of an instance: at most one, by construction."""
     found = connection.execute(_OPEN_OF_INSTANCE, {"of_id": instance_id})
-    return [rows.action_from(row) for row in found.mappings()]
+    return ACTIONS.load_all(found)
 
 
 def open_of_host(connection: sa.Connection, host: HostName) -> list[Action]:
@@ -99,8 +99,8 @@ def _readable(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[Acti
     """One that cannot be read (a newer version has recorded it) is said, and is left to that version."""
     for row in connection.execute(query).mappings():
         try:
-            yield rows.action_from(row)
-        except ValueError as exc:
+            yield ACTIONS.load(row)
+        except StateError as exc:
             log.error("an action in the database cannot be read", action=row["id"], error=str(exc))
 
 
@@ -113,7 +113,7 @@ def deletes_of_living(connection: sa.Connection, host: HostName) -> list[Action]
         actions.c.verb == Verb.DELETE,
         instances.c.deleted_at.is_(None),
     )
-    return [rows.action_from(row) for row in connection.execute(query).mappings()]
+    return ACTIONS.load_all(connection.execute(query))
 
 
 def abandoned(connection: sa.Connection, host: HostName) -> list[Action]:
@@ -122,7 +122,7 @@ def abandoned(connection: sa.Connection, host: HostName) -> list[Action]:
     query = query.where(
         actions.c.state == ActionState.ABANDONED, instances.c.host == host, instances.c.deleted_at.is_(None)
     )
-    return [rows.action_from(row) for row in connection.execute(query).mappings()]
+    return ACTIONS.load_all(connection.execute(query))
 
 
 def images_in_the_making(connection: sa.Connection) -> frozenset[ImageId]:

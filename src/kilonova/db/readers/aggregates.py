@@ -2,11 +2,11 @@
 """Reading host aggregates."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 
 import sqlalchemy as sa
 
 from kilonova.base.errors import NotFound
-from kilonova.db import rows
 from kilonova.db.schema import aggregate_hosts, aggregates
 from kilonova.objects.aggregate import Aggregate
 from kilonova.objects.ids import HostName
@@ -18,7 +18,7 @@ def list_aggregates(connection: sa.Connection) -> list[Aggregate]:
     for row in connection.execute(sa.select(aggregate_hosts)):
         hosts[row.aggregate_id].append(row.host)
     found = connection.execute(sa.select(aggregates).order_by(aggregates.c.id)).mappings()
-    return [rows.aggregate_from(row, hosts[row["id"]]) for row in found]
+    return [_aggregate(row, hosts[row["id"]]) for row in found]
 
 
 def get_aggregate(connection: sa.Connection, aggregate_id: int) -> Aggregate:
@@ -44,4 +44,8 @@ def _one(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> Aggreg
     if row is None:
         return None
     of_it = sa.select(aggregate_hosts.c.host).where(aggregate_hosts.c.aggregate_id == row["id"])
-    return rows.aggregate_from(row, connection.execute(of_it).scalars())
+    return _aggregate(row, connection.execute(of_it).scalars())
+
+
+def _aggregate(row: sa.RowMapping, hosts: Iterable[HostName]) -> Aggregate:
+    return Aggregate(**row, hosts=tuple(sorted(hosts)))

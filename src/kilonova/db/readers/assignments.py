@@ -4,6 +4,7 @@
 import sqlalchemy as sa
 
 from kilonova.base.errors import NotFound
+from kilonova.db.codec import ASSIGNMENTS, GROUPS, ROLES, USERS
 from kilonova.db.schema import assignments, group_members, groups, projects, roles, users
 from kilonova.objects.identity import Actor, Assignment, Group, Role, Target, User
 
@@ -51,14 +52,8 @@ def list_assignments(connection: sa.Connection) -> list[tuple[Assignment, str, s
         .outerjoin(projects, sa.and_(assignments.c.target == Target.PROJECT, projects.c.id == assignments.c.target_id))
         .order_by("actor_name", "target_name", assignments.c.role)
     )
-    return [
-        (
-            Assignment(row.actor_id, row.target_id, row.role, Actor(row.actor), Target(row.target)),
-            row.actor_name,
-            row.target_name,
-        )
-        for row in connection.execute(query)
-    ]
+    found = connection.execute(query).mappings()
+    return [(ASSIGNMENTS.load(row), row["actor_name"], row["target_name"]) for row in found]
 
 
 def assigned_roles(connection: sa.Connection) -> set[str]:
@@ -68,20 +63,18 @@ def assigned_roles(connection: sa.Connection) -> set[str]:
 
 def made_roles(connection: sa.Connection) -> list[Role]:
     """The roles that administrators made, by name."""
-    return [Role(**row) for row in connection.execute(sa.select(roles).order_by(roles.c.name)).mappings()]
+    return ROLES.load_all(connection.execute(sa.select(roles).order_by(roles.c.name)))
 
 
 def find_role(connection: sa.Connection, role_id: str) -> Role | None:
     """One that an administrator made."""
-    row = connection.execute(sa.select(roles).where(roles.c.id == role_id)).mappings().first()
-    return None if row is None else Role(**row)
+    return ROLES.load_first(connection.execute(sa.select(roles).where(roles.c.id == role_id)))
 
 
 def find_group(connection: sa.Connection, *, group_id: str | None = None, name: str | None = None) -> Group | None:
     """By id or by name."""
     query = sa.select(groups).where(groups.c.id == group_id if group_id is not None else groups.c.name == name)
-    row = connection.execute(query).mappings().first()
-    return None if row is None else Group(**row)
+    return GROUPS.load_first(connection.execute(query))
 
 
 def get_role(connection: sa.Connection, role_id: str) -> Role:
@@ -106,11 +99,11 @@ def list_groups(connection: sa.Connection, user_id: str | None = None) -> list[G
     if user_id is not None:
         theirs = sa.select(group_members.c.group_id).where(group_members.c.user_id == user_id)
         query = query.where(groups.c.id.in_(theirs))
-    return [Group(**row) for row in connection.execute(query).mappings()]
+    return GROUPS.load_all(connection.execute(query))
 
 
 def members_of(connection: sa.Connection, group_id: str) -> list[User]:
     """The users in a group, by name."""
     query = sa.select(users).join(group_members, group_members.c.user_id == users.c.id)
     found = connection.execute(query.where(group_members.c.group_id == group_id).order_by(users.c.name))
-    return [User(**row) for row in found.mappings()]
+    return USERS.load_all(found)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from kilonova.base.errors import NotFound
-from kilonova.db import rows
+from kilonova.db.codec import FLAVORS, IMAGES, KEYPAIRS, MEMBERS
 from kilonova.db.schema import flavor_access, flavors, image_members, images, keypairs
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId, ImageId
@@ -18,7 +18,7 @@ from kilonova.objects.keypair import Keypair
 def list_flavors(connection: sa.Connection) -> list[Flavor]:
     """All flavors, by id."""
     query = sa.select(flavors).order_by(flavors.c.id)
-    return [rows.flavor_from(row) for row in connection.execute(query).mappings()]
+    return FLAVORS.load_all(connection.execute(query))
 
 
 def get_flavor(connection: sa.Connection, flavor_id: FlavorId) -> Flavor:
@@ -26,7 +26,7 @@ def get_flavor(connection: sa.Connection, flavor_id: FlavorId) -> Flavor:
     row = connection.execute(sa.select(flavors).where(flavors.c.id == flavor_id)).mappings().first()
     if row is None:
         raise NotFound(f"Flavor {flavor_id} could not be found.", flavor_id=flavor_id)
-    return rows.flavor_from(row)
+    return FLAVORS.load(row)
 
 
 def find_flavor(connection: sa.Connection, flavor_id: FlavorId, project_id: str, *, admin: bool = False) -> Flavor:
@@ -76,7 +76,7 @@ def list_images(
         query = query.where(sa.or_(*shows))
     elif not community:
         query = query.where(sa.or_(table.owner == project_id, table.visibility != "community"))
-    return [rows.image_from(row) for row in connection.execute(query).mappings()]
+    return IMAGES.load_all(connection.execute(query))
 
 
 def _shared_with(project_id: str, statuses: Collection[MemberStatus]) -> sa.ColumnElement[bool]:
@@ -111,22 +111,19 @@ def get_image(connection: sa.Connection, image_id: ImageId, project_id: str, *, 
     row = connection.execute(query).mappings().first()
     if row is None:
         raise NotFound(f"Image {image_id} could not be found.", image_id=image_id)
-    return rows.image_from(row)
+    return IMAGES.load(row)
 
 
 def image_members_of(connection: sa.Connection, image_id: ImageId) -> list[ImageMember]:
     """The projects with which an image is shared, by id."""
     query = sa.select(image_members).where(image_members.c.image_id == image_id).order_by(image_members.c.project_id)
-    return [
-        ImageMember(image_id, row.project_id, MemberStatus(row.status), row.created_at, row.updated_at)
-        for row in connection.execute(query)
-    ]
+    return MEMBERS.load_all(connection.execute(query))
 
 
 def list_keypairs(connection: sa.Connection, user_id: str) -> list[Keypair]:
     """A user's key pairs, by name."""
     query = sa.select(keypairs).where(keypairs.c.user_id == user_id).order_by(keypairs.c.name)
-    return [rows.keypair_from(row) for row in connection.execute(query).mappings()]
+    return KEYPAIRS.load_all(connection.execute(query))
 
 
 def get_keypair(connection: sa.Connection, user_id: str, name: str) -> Keypair:
@@ -135,4 +132,4 @@ def get_keypair(connection: sa.Connection, user_id: str, name: str) -> Keypair:
     row = connection.execute(query).mappings().first()
     if row is None:
         raise NotFound(f"Keypair {name} not found for user {user_id}", name=name)
-    return rows.keypair_from(row)
+    return KEYPAIRS.load(row)

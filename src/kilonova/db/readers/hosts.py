@@ -5,6 +5,7 @@ The zone of a host is that of its aggregates; without one it is the zone that th
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from kilonova.base.errors import NotFound
-from kilonova.db import rows
+from kilonova.db.codec import INVENTORIES, SERVICES
 from kilonova.db.schema import aggregate_hosts, aggregates, compute_nodes, services
 from kilonova.objects.ids import HostName
 from kilonova.objects.service import ComputeNode, Service
@@ -45,7 +46,7 @@ def list_services(connection: sa.Connection, *, host: str | None = None, binary:
     if binary is not None:
         query = query.where(services.c.binary == binary)
     zones = _zones(connection)
-    return [_in_its_zone(rows.service_from(row), zones) for row in connection.execute(query).mappings()]
+    return [_in_its_zone(SERVICES.load(row), zones) for row in connection.execute(query).mappings()]
 
 
 def _zones(connection: sa.Connection) -> dict[HostName, str]:
@@ -67,7 +68,7 @@ def get_service(connection: sa.Connection, service_id: str) -> Service:
     row = connection.execute(sa.select(services).where(services.c.id == service_id)).mappings().first()
     if row is None:
         raise NotFound(f"Service {service_id} could not be found.")
-    return _in_its_zone(rows.service_from(row), _zones(connection))
+    return _in_its_zone(SERVICES.load(row), _zones(connection))
 
 
 _PROCESS = sa.select(*(services.c[name] for name in HostProcess._fields)).where(
@@ -109,7 +110,20 @@ def list_nodes(connection: sa.Connection) -> list[ComputeNode]:
     by_host = {service.host: service for service in list_services(connection, binary=COMPUTE)}
     traits = _traits(connection)
     found = connection.execute(sa.select(compute_nodes).order_by(compute_nodes.c.host)).mappings()
-    return [rows.node_from(row, by_host[row["host"]], traits[row["host"]]) for row in found if row["host"] in by_host]
+    return [_node(row, by_host[row["host"]], traits[row["host"]]) for row in found if row["host"] in by_host]
+
+
+def _node(row: sa.RowMapping, service: Service, traits: Mapping[str, frozenset[str]]) -> ComputeNode:
+    return ComputeNode(
+        id=row["node_id"],
+        service=service,
+        inventory=INVENTORIES.load(row),
+        vcpus_used=row["vcpus_used"],
+        memory_mib_used=row["memory_mib_used"],
+        disk_gib_used=row["disk_gib_used"],
+        running_vms=row["instances"],
+        traits=traits,
+    )
 
 
 def destination(connection: sa.Connection, host: str | None, node: str | None) -> HostName:

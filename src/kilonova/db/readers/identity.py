@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading users, projects, roles and application credentials."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
 from kilonova.base.errors import NotFound
+from kilonova.db.codec import CREDENTIALS, PROJECTS, USERS
 from kilonova.db.readers.assignments import held, roles_of
 from kilonova.db.schema import (
     application_credentials,
@@ -28,8 +27,7 @@ NAMED = 5
 def find_user(connection: sa.Connection, *, user_id: str | None = None, name: str | None = None) -> User | None:
     """By id or by name."""
     query = sa.select(users).where(users.c.id == user_id if user_id is not None else users.c.name == name)
-    row = connection.execute(query).mappings().first()
-    return None if row is None else User(**row)
+    return USERS.load_first(connection.execute(query))
 
 
 def get_user(connection: sa.Connection, user_id: str) -> User:
@@ -42,7 +40,7 @@ def get_user(connection: sa.Connection, user_id: str) -> User:
 
 def list_users(connection: sa.Connection) -> list[User]:
     """By name."""
-    return [User(**row) for row in connection.execute(sa.select(users).order_by(users.c.name)).mappings()]
+    return USERS.load_all(connection.execute(sa.select(users).order_by(users.c.name)))
 
 
 def find_project(
@@ -52,14 +50,7 @@ def find_project(
     query = sa.select(projects).where(
         projects.c.id == project_id if project_id is not None else projects.c.name == name
     )
-    row = connection.execute(query).mappings().first()
-    return None if row is None else _project(row)
-
-
-def _project(row: Mapping[Any, Any]) -> Project:
-    values: dict[str, Any] = dict(row)
-    values["tags"] = tuple(values["tags"])
-    return Project(**values)
+    return PROJECTS.load_first(connection.execute(query))
 
 
 def get_project(connection: sa.Connection, project_id: str) -> Project:
@@ -77,7 +68,7 @@ def list_projects(connection: sa.Connection, user_id: str | None = None) -> list
         has = held()
         theirs = sa.select(has.c.target_id).where(has.c.user_id == user_id, has.c.target == Target.PROJECT)
         query = query.where(projects.c.id.in_(theirs))
-    return [_project(row) for row in connection.execute(query).mappings()]
+    return PROJECTS.load_all(connection.execute(query))
 
 
 def any_user(connection: sa.Connection) -> bool:
@@ -110,12 +101,6 @@ def contents_of(connection: sa.Connection, project_id: str) -> dict[str, list[st
     return {kind: names for kind, names in found.items() if names}
 
 
-def _credential(row: Mapping[Any, Any]) -> ApplicationCredential:
-    values: dict[str, Any] = dict(row)
-    values["roles"] = tuple(values["roles"])
-    return ApplicationCredential(**values)
-
-
 def find_credential(
     connection: sa.Connection, *, credential_id: str | None = None, user_id: str | None = None, name: str | None = None
 ) -> ApplicationCredential | None:
@@ -125,15 +110,13 @@ def find_credential(
     for column, value in ((table.id, credential_id), (table.user_id, user_id), (table.name, name)):
         if value is not None:
             query = query.where(column == value)
-    row = connection.execute(query).mappings().first()
-    return None if row is None else _credential(row)
+    return CREDENTIALS.load_first(connection.execute(query))
 
 
 def list_credentials(connection: sa.Connection, user_id: str) -> list[ApplicationCredential]:
     """A user's, by name."""
     query = sa.select(application_credentials).where(application_credentials.c.user_id == user_id)
-    found = connection.execute(query.order_by(application_credentials.c.name)).mappings()
-    return [_credential(row) for row in found]
+    return CREDENTIALS.load_all(connection.execute(query.order_by(application_credentials.c.name)))
 
 
 @dataclass(frozen=True, slots=True)

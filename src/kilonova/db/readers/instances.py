@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 import sqlalchemy as sa
 
 from kilonova.base.errors import NotFound
-from kilonova.db import rows
+from kilonova.db.codec import INSTANCES
 from kilonova.db.schema import instances
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.instance import Instance
@@ -26,7 +26,7 @@ def get(connection: sa.Connection, instance_id: InstanceId, project_id: str | No
         row = None
     if row is None:
         raise NotFound(f"Instance {instance_id} could not be found.", instance_id=instance_id)
-    return rows.instance_from(row)
+    return INSTANCES.load(row)
 
 
 def get_known(connection: sa.Connection, instance_id: InstanceId) -> tuple[Instance, bool]:
@@ -50,7 +50,7 @@ def get_all_known(connection: sa.Connection, ids: Sequence[InstanceId]) -> list[
     for start in range(0, len(ids), AT_A_TIME):
         query = sa.select(instances).where(instances.c.id.in_(ids[start : start + AT_A_TIME]))
         for row in connection.execute(query.order_by(instances.c.id)).mappings():
-            found.append((rows.instance_from(row), row["deleted_at"] is not None))
+            found.append((INSTANCES.load(row), row["deleted_at"] is not None))
     return found
 
 
@@ -66,7 +66,7 @@ def shelved(connection: sa.Connection) -> list[Instance]:
     query = sa.select(instances).where(
         instances.c.deleted_at.is_(None), instances.c.vm_state == VmState.SHELVED, instances.c.task_state.is_(None)
     )
-    return [rows.instance_from(row) for row in connection.execute(query).mappings()]
+    return INSTANCES.load_all(connection.execute(query))
 
 
 def to_run_on_host(
@@ -83,4 +83,4 @@ def to_run_on_host(
     if only is not None:
         query = query.where(instances.c.id == only)
     query = query.order_by(instances.c.created_at, instances.c.id)
-    return [rows.instance_from(row) for row in connection.execute(query).mappings()]
+    return INSTANCES.load_all(connection.execute(query))

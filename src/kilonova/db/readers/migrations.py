@@ -8,6 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from kilonova.base.errors import InvalidInput, NotFound
+from kilonova.db.codec import MIGRATIONS
 from kilonova.db.schema import instances, migrations
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.migration import Migration, MigrationStatus
@@ -53,7 +54,7 @@ def page(connection: sa.Connection, query: MigrationQuery) -> list[Listed]:
         where.append(_ROW.id < marker)
     found = sa.select(migrations, instances.c.node).join_from(migrations, instances).where(*where)
     rows = connection.execute(found.order_by(_ROW.id.desc()).limit(query.limit)).mappings()
-    return [Listed(row["id"], row["node"], _migration(row)) for row in rows]
+    return [Listed(row["id"], row["node"], MIGRATIONS.load(row)) for row in rows]
 
 
 def waiting(connection: sa.Connection, instance_id: InstanceId) -> Migration:
@@ -62,13 +63,13 @@ def waiting(connection: sa.Connection, instance_id: InstanceId) -> Migration:
     row = connection.execute(found).mappings().first()
     if row is None:
         raise NotFound(f"Instance {instance_id} has not been resized.", instance_id=instance_id)
-    return _migration(row)
+    return MIGRATIONS.load(row)
 
 
 def all_waiting(connection: sa.Connection) -> list[Migration]:
     """Every resize that waits for its confirmation."""
-    found = connection.execute(sa.select(migrations).where(_ROW.status == MigrationStatus.FINISHED)).mappings()
-    return [_migration(row) for row in found]
+    found = connection.execute(sa.select(migrations).where(_ROW.status == MigrationStatus.FINISHED))
+    return MIGRATIONS.load_all(found)
 
 
 def waiting_since(connection: sa.Connection, before: datetime) -> list[InstanceId]:
@@ -80,9 +81,3 @@ def waiting_since(connection: sa.Connection, before: datetime) -> list[InstanceI
         _ROW.updated_at <= before,
     )
     return list(connection.execute(found.order_by(_ROW.id)).scalars())
-
-
-def _migration(row: sa.RowMapping) -> Migration:
-    values = {name: row[name] for name in Migration.__dataclass_fields__}
-    values["status"] = MigrationStatus(values["status"])
-    return Migration(**values)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from kilonova.base.errors import NotFound
-from kilonova.db import rows
+from kilonova.db.codec import SERVER_GROUPS
 from kilonova.db.schema import instances, server_groups
 from kilonova.objects.ids import HostName, InstanceId, ServerGroupId
 from kilonova.objects.server_group import ServerGroup
@@ -20,7 +20,7 @@ def get(connection: sa.Connection, group_id: ServerGroupId, project_id: str | No
     row = connection.execute(sa.select(server_groups).where(server_groups.c.id == group_id)).mappings().first()
     if row is None or (project_id is not None and row["project_id"] != project_id):
         raise NotFound(f"Instance group {group_id} could not be found.", server_group_id=group_id)
-    return rows.server_group_from(row)
+    return SERVER_GROUPS.load(row)
 
 
 def page(connection: sa.Connection, project_id: str | None, offset: int, limit: int) -> list[ServerGroup]:
@@ -29,7 +29,7 @@ def page(connection: sa.Connection, project_id: str | None, offset: int, limit: 
     if project_id is not None:
         query = query.where(server_groups.c.project_id == project_id)
     found = connection.execute(query.offset(offset).limit(limit)).mappings()
-    return [rows.server_group_from(row) for row in found]
+    return [SERVER_GROUPS.load(row) for row in found]
 
 
 def members(connection: sa.Connection, group_ids: Sequence[ServerGroupId]) -> dict[ServerGroupId, list[InstanceId]]:

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from kilonova.base.errors import InvalidInput, NotFound
-from kilonova.db import rows
+from kilonova.db.codec import INSTANCES
 from kilonova.db.readers.hosts import COMPUTE
 from kilonova.db.readers.patterns import Budget, Search, literal
 from kilonova.db.schema import instances, services
@@ -113,7 +113,7 @@ def page(connection: sa.Connection, query: ServerQuery) -> list[Instance]:
     ip = None if query.ip is None else Search("ip", query.ip, budget)
     if name is None and ip is None and query.tags == TagFilter():
         found = connection.execute(sa.select(instances).where(*where).order_by(*order).limit(query.limit))
-        return [rows.instance_from(row) for row in found.mappings()]
+        return INSTANCES.load_all(found)
     columns: list[sa.ColumnElement[Any]] = [
         instances.c.id,
         instances.c.name,
@@ -166,7 +166,7 @@ def _in_order(connection: sa.Connection, ids: Sequence[InstanceId]) -> list[Inst
     for some in _slices(ids, 500):
         query = sa.select(instances).where(instances.c.id.in_(some))
         for row in connection.execute(query).mappings():
-            found[row["id"]] = rows.instance_from(row)
+            found[row["id"]] = INSTANCES.load(row)
     return [found[instance_id] for instance_id in ids]
 
 
@@ -253,7 +253,7 @@ def with_deleted(connection: sa.Connection, instance_id: InstanceId, project_id:
     row = connection.execute(query).mappings().first()
     if row is None:
         raise NotFound(f"Instance {instance_id} could not be found.", instance_id=instance_id)
-    return rows.instance_from(row)
+    return INSTANCES.load(row)
 
 
 @dataclass(frozen=True, slots=True)

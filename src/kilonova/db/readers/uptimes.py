@@ -8,6 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from kilonova.base.errors import InvalidInput
+from kilonova.db.codec import Codec
 from kilonova.db.schema import instances
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import InstanceId
@@ -38,7 +39,9 @@ class Window:
     limit: int | None = None
 
 
-_COLUMNS = sa.select(*(instances.c[name] for name in Uptime.__dataclass_fields__))
+_FIELDS = frozenset(Uptime.__dataclass_fields__)
+_UPTIMES = Codec(Uptime, instances, hidden=frozenset(instances.c.keys()) - _FIELDS)
+_COLUMNS = sa.select(*(column for column in instances.c if column.name in _FIELDS))
 _ORDER = (instances.c.project_id, instances.c.id)
 
 
@@ -53,10 +56,7 @@ def within(connection: sa.Connection, window: Window) -> Iterator[Uptime]:
     if window.marker is not None:
         query = query.where(sa.tuple_(*_ORDER) > sa.tuple_(*_place_of(connection, window)))
     for row in connection.execute(query.order_by(*_ORDER).limit(window.limit)).mappings():
-        values = dict(row)
-        values["flavor"] = Flavor(**values["flavor"])
-        values["vm_state"] = VmState(values["vm_state"])
-        yield Uptime(**values)
+        yield _UPTIMES.load(row)
 
 
 def _place_of(connection: sa.Connection, window: Window) -> tuple[str, str]:

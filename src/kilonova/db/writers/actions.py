@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from kilonova.db import rows
+from kilonova.db.codec import ACTIONS, EVENTS
 from kilonova.db.schema import action_events, actions
 from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.ids import ActionId, AttemptId
@@ -33,12 +33,12 @@ def insert(connection: sa.Connection, action: Action) -> None:
     newest = connection.execute(_NEWEST, {"of_id": action.instance_id}).scalar()
     if newest is not None and newest >= action.started_at:
         action = replace(action, started_at=newest + _NEXT)
-    connection.execute(_INSERT, rows.action_to(action))
+    connection.execute(_INSERT, ACTIONS.dump(action))
 
 
 def update(connection: sa.Connection, action_id: ActionId, now: datetime, **values: Any) -> None:
     """Change columns."""
-    connection.execute(_OF_ID, {"of_id": action_id, "updated_at": now, **values})
+    connection.execute(_OF_ID, {"of_id": action_id, "updated_at": now, **ACTIONS.values(values)})
 
 
 _COUNTED = sa.update(actions).where(actions.c.state == sa.literal_column("'open'"))
@@ -77,7 +77,7 @@ def record_events(
         {
             "action_id": action_id,
             "attempt": attempt,
-            **{name: getattr(event, name) for name in ActionEvent.__dataclass_fields__},
+            **EVENTS.dump(event),
         }
         for event in events
     ]

@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writing flavors, images with whom they are shared, and key pairs."""
 
-from dataclasses import asdict
-
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from kilonova.base.errors import Conflict, NotFound
-from kilonova.db import rows
+from kilonova.db.codec import FLAVORS, IMAGES, KEYPAIRS, MEMBERS
 from kilonova.db.schema import deleted_images, flavor_access, flavors, image_members, images, keypairs
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId, ImageId
@@ -19,10 +17,10 @@ def create_flavor(connection: sa.Connection, flavor: Flavor) -> None:
     """Raises Conflict if the id or the name is taken by another; the very same flavor is accepted again."""
     taken = sa.or_(flavors.c.id == flavor.id, flavors.c.name == flavor.name)
     for row in connection.execute(sa.select(flavors).where(taken)).mappings():
-        if rows.flavor_from(row) == flavor:
+        if FLAVORS.load(row) == flavor:
             return
         raise Conflict(f"Flavor with name {flavor.name} or ID {flavor.id} already exists.")
-    connection.execute(sa.insert(flavors).values(**rows.flavor_to(flavor)))
+    connection.execute(sa.insert(flavors).values(**FLAVORS.dump(flavor)))
 
 
 def delete_flavor(connection: sa.Connection, flavor_id: FlavorId) -> None:
@@ -40,7 +38,7 @@ def create_keypair(connection: sa.Connection, keypair: Keypair) -> bool:
         if row["public_key"] == keypair.public_key and row["created_at"] == keypair.created_at:
             return False
         raise Conflict(f"Key pair '{keypair.name}' already exists.")
-    values = {name: getattr(keypair, name) for name in type(keypair).__dataclass_fields__ if name != "id"}
+    values = {name: value for name, value in KEYPAIRS.dump(keypair).items() if name != "id"}
     connection.execute(sa.insert(keypairs).values(**values))
     return True
 
@@ -59,7 +57,7 @@ def create_image(connection: sa.Connection, image: Image) -> None:
         raise Conflict(f"Image ID {image.id} already exists.")
     if connection.execute(sa.select(deleted_images).where(deleted_images.c.id == image.id)).first() is not None:
         raise Conflict(f"Image ID {image.id} already exists.")
-    connection.execute(sa.insert(images).values(**rows.image_to(image)))
+    connection.execute(sa.insert(images).values(**IMAGES.dump(image)))
 
 
 def update_image(connection: sa.Connection, image: Image, expected: Image | None) -> Image:
@@ -68,10 +66,10 @@ def update_image(connection: sa.Connection, image: Image, expected: Image | None
     row = connection.execute(sa.select(images).where(images.c.id == image.id)).mappings().first()
     if row is None:
         raise NotFound(f"Image {image.id} could not be found.", image_id=image.id)
-    stored = rows.image_from(row)
+    stored = IMAGES.load(row)
     if expected is not None and stored not in (expected, image):
         raise Conflict(f"Image {image.id} was changed meanwhile; look at it again.", image_id=image.id)
-    values = {k: v for k, v in rows.image_to(image).items() if k not in ("id", "created_at")}
+    values = {k: v for k, v in IMAGES.dump(image).items() if k not in ("id", "created_at")}
     connection.execute(sa.update(images).where(images.c.id == image.id).values(**values))
     return stored
 
@@ -79,7 +77,7 @@ def update_image(connection: sa.Connection, image: Image, expected: Image | None
 def delete_image(connection: sa.Connection, image_id: ImageId) -> None:
     """Raises Conflict.  That there is none is no error."""
     row = connection.execute(sa.select(images).where(images.c.id == image_id)).mappings().first()
-    if row is not None and rows.image_from(row).protected:
+    if row is not None and IMAGES.load(row).protected:
         raise Conflict(f"Image {image_id} is protected and cannot be deleted.", image_id=image_id)
     forget_image(connection, image_id)
 
@@ -95,7 +93,7 @@ def forget_image(connection: sa.Connection, image_id: ImageId) -> None:
 
 
 def insert_member(connection: sa.Connection, member: ImageMember) -> None:
-    connection.execute(sa.insert(image_members).values(asdict(member)))
+    connection.execute(sa.insert(image_members).values(MEMBERS.dump(member)))
 
 
 def update_member(connection: sa.Connection, member: ImageMember) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import sqlalchemy as sa
 
-from kilonova.db import rows
+from kilonova.db.codec import FLAVORS
 from kilonova.db.readers import catalogue
 from kilonova.db.schema import flavor_access, flavors
 from kilonova.objects.flavor import Flavor
@@ -28,7 +28,7 @@ def edit_extra_specs(
 
 
 def _store(connection: sa.Connection, flavor: Flavor) -> None:
-    connection.execute(sa.update(flavors).where(flavors.c.id == flavor.id).values(**rows.flavor_to(flavor)))
+    connection.execute(sa.update(flavors).where(flavors.c.id == flavor.id).values(**FLAVORS.dump(flavor)))
 
 
 def allow(connection: sa.Connection, flavor_id: FlavorId, project_id: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kilonova.db import rows
+from kilonova.db.codec import INVENTORIES
 from kilonova.db.schema import compute_nodes, services
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import HostName
@@ -51,13 +51,7 @@ def delete_service(connection: sa.Connection, service: Service) -> None:
 
 def put_inventory(connection: sa.Connection, host: HostName, node_id: str, inventory: Inventory) -> None:
     """Record what a host has; what is claimed of it stays."""
-    values = {
-        "node_id": node_id,
-        "inventory": rows.inventory_to(inventory),
-        "vcpus_capacity": inventory.vcpus_capacity,
-        "memory_mib_capacity": inventory.memory_mib_capacity,
-        "disk_gib_capacity": inventory.disk_gib_capacity,
-    }
+    values = {"node_id": node_id, **INVENTORIES.dump(inventory)}
     done = connection.execute(sa.update(compute_nodes).where(compute_nodes.c.host == host).values(**values))
     if done.rowcount == 0:
         none = {"vcpus_used": 0, "memory_mib_used": 0, "disk_gib_used": 0, "instances": 0}

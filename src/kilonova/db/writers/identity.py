@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writing users, groups, projects, roles, application credentials, and what was added to the catalog."""
 
-from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from kilonova.db.codec import ASSIGNMENTS, CREDENTIALS, ENTRIES, GROUPS, PROJECTS, ROLES, USERS
 from kilonova.db.schema import (
     application_credentials,
     assignments,
@@ -39,11 +38,11 @@ from kilonova.objects.identity import (
 
 
 def insert_project(connection: sa.Connection, project: Project) -> None:
-    connection.execute(sa.insert(projects).values(asdict(project)))
+    connection.execute(sa.insert(projects).values(PROJECTS.dump(project)))
 
 
 def insert_user(connection: sa.Connection, user: User) -> None:
-    connection.execute(sa.insert(users).values(asdict(user)))
+    connection.execute(sa.insert(users).values(USERS.dump(user)))
 
 
 def update_user(connection: sa.Connection, user_id: str, **values: Any) -> None:
@@ -74,7 +73,7 @@ def delete_project(connection: sa.Connection, project_id: str) -> None:
 
 
 def insert_group(connection: sa.Connection, group: Group) -> None:
-    connection.execute(sa.insert(groups).values(asdict(group)))
+    connection.execute(sa.insert(groups).values(GROUPS.dump(group)))
 
 
 def update_group(connection: sa.Connection, group_id: str, **values: Any) -> None:
@@ -105,7 +104,7 @@ def _forget_actor(connection: sa.Connection, actor: Actor, actor_id: str) -> Non
 
 
 def insert_role(connection: sa.Connection, role: Role) -> None:
-    connection.execute(sa.insert(roles).values(asdict(role)))
+    connection.execute(sa.insert(roles).values(ROLES.dump(role)))
 
 
 def update_role(connection: sa.Connection, role: Role, name: str, description: str | None) -> None:
@@ -134,7 +133,7 @@ def _in_credentials(connection: sa.Connection, name: str, becomes: tuple[str, ..
 def assign_role(connection: sa.Connection, assignment: Assignment) -> None:
     """Give the role; to who has it already, nothing happens."""
     if connection.execute(sa.select(assignments).where(_is(assignment))).first() is None:
-        connection.execute(sa.insert(assignments).values(asdict(assignment)))
+        connection.execute(sa.insert(assignments).values(ASSIGNMENTS.dump(assignment)))
 
 
 def remove_role(connection: sa.Connection, assignment: Assignment) -> None:
@@ -142,13 +141,11 @@ def remove_role(connection: sa.Connection, assignment: Assignment) -> None:
 
 
 def _is(assignment: Assignment) -> sa.ColumnElement[bool]:
-    return sa.and_(*(assignments.c[name] == value for name, value in asdict(assignment).items()))
+    return sa.and_(*(assignments.c[name] == value for name, value in ASSIGNMENTS.dump(assignment).items()))
 
 
 def insert_credential(connection: sa.Connection, credential: ApplicationCredential) -> None:
-    connection.execute(
-        sa.insert(application_credentials).values({**asdict(credential), "roles": list(credential.roles)})
-    )
+    connection.execute(sa.insert(application_credentials).values(CREDENTIALS.dump(credential)))
 
 
 def delete_credential(connection: sa.Connection, credential_id: str) -> None:
@@ -157,9 +154,8 @@ def delete_credential(connection: sa.Connection, credential_id: str) -> None:
 
 def put_entry(connection: sa.Connection, entry: CatalogEntry) -> None:
     """New, or in place of the one of its id."""
-    values: Mapping[str, Any] = asdict(entry)
     connection.execute(sa.delete(catalog_entries).where(_entry(entry.kind, entry.id)))
-    connection.execute(sa.insert(catalog_entries).values(values))
+    connection.execute(sa.insert(catalog_entries).values(ENTRIES.dump(entry)))
 
 
 def delete_entry(connection: sa.Connection, kind: EntryKind, entry_id: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kilonova.db import rows
+from kilonova.db.codec import INSTANCES
 from kilonova.db.readers import addresses as read_addresses
 from kilonova.db.readers.addresses import ANY_HOST
 from kilonova.db.schema import addresses, instances, project_numbers
@@ -37,13 +37,13 @@ def insert(connection: sa.Connection, instance: Instance) -> bool:
     known = connection.execute(sa.select(instances.c.id).where(instances.c.id == instance.id)).first()
     if known is not None:
         return False
-    connection.execute(_INSERT, rows.instance_to(instance))
+    connection.execute(_INSERT, INSTANCES.dump(instance))
     return True
 
 
 def update(connection: sa.Connection, instance_id: InstanceId, now: datetime, **values: Any) -> None:
     """Change fields, given as an Instance holds them."""
-    connection.execute(_OF_ID, {"of_id": instance_id, "updated_at": now, **rows.instance_values(values)})
+    connection.execute(_OF_ID, {"of_id": instance_id, "updated_at": now, **INSTANCES.values(values)})
 
 
 def take_address(

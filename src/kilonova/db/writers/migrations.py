@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writing migrations.  An instance has at most one that has not ended."""
 
-from dataclasses import asdict
 from datetime import datetime
 
 import sqlalchemy as sa
 
+from kilonova.db.codec import MIGRATIONS
 from kilonova.db.schema import migrations
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.migration import ENDED, Migration, MigrationStatus
@@ -13,7 +13,7 @@ from kilonova.objects.migration import ENDED, Migration, MigrationStatus
 
 def insert(connection: sa.Connection, migration: Migration) -> None:
     """Record a new one."""
-    connection.execute(sa.insert(migrations).values(**asdict(migration)))
+    connection.execute(sa.insert(migrations).values(**MIGRATIONS.dump(migration)))
 
 
 def pass_to(connection: sa.Connection, instance_id: InstanceId, status: MigrationStatus, now: datetime) -> None:

@@ -3,7 +3,7 @@
 
 import sqlalchemy as sa
 
-from kilonova.db import rows
+from kilonova.db.codec import SERVER_GROUPS
 from kilonova.db.schema import instances, server_groups
 from kilonova.objects.ids import ServerGroupId
 from kilonova.objects.server_group import ServerGroup
@@ -14,7 +14,7 @@ def insert(connection: sa.Connection, group: ServerGroup) -> bool:
     known = connection.execute(sa.select(server_groups.c.id).where(server_groups.c.id == group.id)).first()
     if known is not None:
         return False
-    connection.execute(sa.insert(server_groups).values(**rows.server_group_to(group)))
+    connection.execute(sa.insert(server_groups).values(**SERVER_GROUPS.dump(group)))
     return True
 
 
@@ -30,5 +30,4 @@ def lock(connection: sa.Connection, group_id: ServerGroupId) -> ServerGroup | No
     (SQLite has one writer at a time, and no locks of rows.)
     """
     query = sa.select(server_groups).where(server_groups.c.id == group_id).with_for_update()
-    row = connection.execute(query).mappings().first()
-    return None if row is None else rows.server_group_from(row)
+    return SERVER_GROUPS.load_first(connection.execute(query))
