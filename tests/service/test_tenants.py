@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
+from kilonova.api.http.route import Role
 from kilonova.api.identity.catalog import stable_id
-from kilonova.api.route import Role
 from kilonova.networks.ids import network_id, port_id, security_group_id
 from tests.make import run
 from tests.service.api import Api, running_api
