@@ -8,7 +8,7 @@ from datetime import datetime
 import structlog
 
 from kilonova.base.errors import NotFound, StateError
-from kilonova.conductor.hosts.processes import check_epoch
+from kilonova.conductor.engine.fencing import check_epoch
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
