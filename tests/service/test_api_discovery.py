@@ -107,7 +107,7 @@ def auth(
 def test_a_token_for_a_password() -> None:
     async def main() -> None:
         async with running_cloud() as cloud:
-            password = cloud.box.first_password or ""
+            password = cloud.password
             reply = await cloud.http.post("/identity/v3/auth/tokens", json=auth(password))
             assert reply.status_code == 201
             token = reply.json()["token"]
@@ -161,7 +161,7 @@ def test_a_token_for_a_token_and_what_a_token_says() -> None:
 def test_wrong_credentials_are_401_without_saying_what_was_wrong() -> None:
     async def main() -> None:
         async with running_cloud() as cloud:
-            password = cloud.box.first_password or ""
+            password = cloud.password
             domain = {"domain": {"id": "default"}}
             bad = [
                 auth("wrong"),
