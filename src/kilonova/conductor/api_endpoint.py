@@ -9,6 +9,7 @@ from typing import TypeVar
 from kilonova.base.clock import Clock
 from kilonova.base.errors import KilonovaError
 from kilonova.base.failpoints import Failpoints
+from kilonova.base.unset import given
 from kilonova.conductor import (
     idempotency,
     identity_edits,
@@ -124,11 +125,7 @@ class ApiEndpoint:
             quota.check_keypairs(tx, limits, request.keypair.user_id)
 
     async def _update_server(self, request: rows.UpdateServer, _peer: str) -> Ack:
-        of_request = ("context", "instance_id", "nothing")
-        names = [name for name in rows.UpdateServer.__dataclass_fields__ if name not in of_request]
-        asked = {name: getattr(request, name) for name in names}
-        values = {name: value for name, value in asked.items() if value is not None or name in request.nothing}
-        await self._db.write(write_instances.update, request.instance_id, self._clock.now(), **values)
+        await self._db.write(write_instances.update, request.instance_id, self._clock.now(), **given(request))
         return ACK
 
     async def _update_service(self, request: rows.UpdateService, _peer: str) -> Ack:

@@ -10,6 +10,7 @@ from kilonova.api.identity.filters import matching
 from kilonova.api.identity.models import CreateGroup, GroupFields, UpdateGroup
 from kilonova.api.identity.token_cache import edited
 from kilonova.base.errors import NotFound
+from kilonova.base.unset import UNSET, unset_if_none
 from kilonova.db.readers import assignments as readers
 from kilonova.db.readers.identity import get_user
 from kilonova.objects.identity import Group
@@ -54,7 +55,12 @@ async def update_group(call: Call, body: UpdateGroup) -> Reply:
     """PATCH /v3/groups/{id}."""
     asked, group_id = body.group, call.params["group_id"]
     _check(asked, group_id)
-    request = rows.UpdateGroup(group_id, asked.name, asked.description, asked.attributes("group") or None)
+    request = rows.UpdateGroup(
+        group_id,
+        name=unset_if_none(asked.name),
+        description=unset_if_none(asked.description),
+        extra=asked.attributes("group") or UNSET,
+    )
     await edited(call, call.deps.identity.update_group(request))
     return await show_group(call)
 

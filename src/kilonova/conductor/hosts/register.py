@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from kilonova.base.errors import Conflict, NotFound
+from kilonova.base.unset import UNSET
 from kilonova.conductor.hosts import lost_hosts
 from kilonova.conductor.hosts.processes import check_epoch
 from kilonova.db.readers import hosts as read_hosts
@@ -66,12 +67,12 @@ def operator_update(tx: Transaction, request: UpdateService, now: datetime) -> N
     Raises NotFound."""
     service = read_hosts.get_service(tx, request.service_id)
     values: dict[str, Any] = {}
-    if request.disabled is not None:
+    if request.disabled is not UNSET:
         values = {"disabled": request.disabled, "disabled_reason": request.disabled_reason, "disabled_by_host": False}
-    if request.forced_down is not None:
+    if request.forced_down is not UNSET:
         values["forced_down"] = request.forced_down
     write_hosts.update_service_by_id(tx, request.service_id, now, **values)
-    if request.forced_down is not None and service.binary == COMPUTE:
+    if request.forced_down is not UNSET and service.binary == COMPUTE:
         lost_hosts.call_down(tx, service.host, now, forced=request.forced_down)
 
 

@@ -18,6 +18,7 @@ from kilonova.api.http.microversion import Microversion, v2
 from kilonova.api.http.route import Role
 from kilonova.api.http.times import micros
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
+from kilonova.base.unset import unset_if_none
 from kilonova.db.readers import aggregates, hosts
 from kilonova.db.readers.hosts import COMPUTE
 from kilonova.objects.aggregate import ZONE, Aggregate
@@ -148,7 +149,7 @@ async def update(call: Call, body: UpdateAggregate) -> Reply:
     aggregate = await find(call)
     put = {} if zone is None else {ZONE: zone}
     remove = (ZONE,) if zone is None and "availability_zone" in asked.model_fields_set else ()
-    await call.deps.operators.update_aggregate(Change(aggregate.id, asked.name, put, remove))
+    await call.deps.operators.update_aggregate(Change(aggregate.id, unset_if_none(asked.name), put, remove))
     return await show(call)
 
 
@@ -182,7 +183,7 @@ async def _set_metadata(call: Call, body: SetMetadata) -> Reply:
     if ZONE in put and not _can_be_zone(put[ZONE]):
         raise InvalidInput(f"'{put[ZONE]}' can be no availability zone's name.", path="set_metadata.metadata")
     remove = tuple(key for key, text in asked.items() if text is None)
-    await call.deps.operators.update_aggregate(Change(aggregate.id, None, put, remove))
+    await call.deps.operators.update_aggregate(Change(aggregate.id, put=put, remove=remove))
     return await show(call)
 
 

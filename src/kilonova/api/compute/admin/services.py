@@ -18,6 +18,7 @@ from kilonova.api.http.ids import require_uuid
 from kilonova.api.http.microversion import v2
 from kilonova.api.http.times import micros
 from kilonova.base.errors import InvalidInput, NotFound
+from kilonova.base.unset import UNSET, unset_if_none
 from kilonova.db.readers import hosts
 from kilonova.db.readers.hosts import COMPUTE
 from kilonova.objects.service import Service
@@ -92,9 +93,9 @@ async def update(call: Call, body: ServiceChanges) -> Reply:
     await call.deps.conductor.update_service(
         UpdateService(
             service_id=service.id,
-            disabled=None if body.status is None else body.status == "disabled",
+            disabled=UNSET if body.status is None else body.status == "disabled",
             disabled_reason=body.disabled_reason,
-            forced_down=body.forced_down,
+            forced_down=unset_if_none(body.forced_down),
         )
     )
     after = await call.db.read(hosts.get_service, service.id)

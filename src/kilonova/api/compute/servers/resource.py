@@ -69,8 +69,7 @@ async def update(call: Call, body: UpdateServer) -> Reply:
             raise InvalidInput(said, path=f"server.{name}")
     instance = await find(call)
     if asked:
-        nothing = tuple(name for name, value in asked.items() if value is None)
-        await call.deps.conductor.update_server(rows.UpdateServer(call.context, instance.id, **asked, nothing=nothing))
+        await call.deps.conductor.update_server(rows.UpdateServer(call.context, instance.id, **asked))
     return Reply(await call.db.read(_updated, instance.id, viewer_of(call)))
 
 

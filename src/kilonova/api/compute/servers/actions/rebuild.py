@@ -92,7 +92,7 @@ async def rebuild(call: Call, body: Rebuild) -> Reply:
     files = await files_of(call, wish.personality, "rebuild.personality")
     image, changes = await call.db.read(_parts, wish, instance, call.context)
     if "personality" in wish.model_fields_set:
-        changes = replace(changes, named=(*changes.named, "files"), files=files)
+        changes = replace(changes, files=files)
     await call.deps.conductor.accept(
         AcceptAction(call.context, instance.id, Verb.REBUILD, image=image, changes=changes)
     )
@@ -118,10 +118,9 @@ def _parts(snapshot: Snapshot, wish: Wish, instance: Instance, context: RequestC
     ref = bootable(image, "rebuild.imageRef")
     check_sizes(instance.flavor, image, ref, "rebuild.imageRef")
     check_hardware(instance.flavor, ref.properties, "rebuild.imageRef")
-    named = sorted(KEPT & wish.model_fields_set)
-    changes = replace(Changes(), named=tuple(named), **{name: getattr(wish, name) for name in named})
+    changes = replace(Changes(), **{name: getattr(wish, name) for name in KEPT & wish.model_fields_set})
     if "key_name" in wish.model_fields_set:
-        changes = replace(changes, named=(*changes.named, "key_name", "key_data"), **_key(snapshot, wish, instance))
+        changes = replace(changes, **_key(snapshot, wish, instance))
     return ref, changes
 
 
