@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from kilonova.api.image.data import recover
+from kilonova.api.image.image_data import recover
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.virt.fake import FakeDriver
 from kilonova.virt.fake.machine import FakeHypervisor
