@@ -33,8 +33,6 @@ from kilonova.compute.session import Identity
 from kilonova.conductor import bootstrap
 from kilonova.conductor.service import Conductor
 from kilonova.config.load import Settings, load
-from kilonova.db.engine import Database, sqlite_url
-from kilonova.db.migrate import ensure_schema
 from kilonova.db.readers import quotas, servers
 from kilonova.identity.console_tokens import ConsoleTokens
 from kilonova.identity.passwords import Passwords
@@ -48,6 +46,7 @@ from kilonova.rpc.memory import MemoryBus, MemoryHub
 from kilonova.rpcapi.caller import Caller
 from kilonova.virt.fake import FakeDriver
 from kilonova.virt.fake.machine import CutOff, FakeHypervisor
+from tests import template
 from tests.simulation.virtual import Network, SimClock
 
 T = TypeVar("T")
@@ -122,7 +121,8 @@ class World:
         # A secret that the hosts drew at their start would change the story of every seed.
         (state / seeds.FILE).write_text("the hosts' secret")
         self.settings = simulated_settings(state)
-        self.db = open_inline(state / "kilonova.db")
+        template.put_schema(state / "kilonova.db")
+        self.db = template.open_inline(state / "kilonova.db")
         self.store = ImageStore(state / "images", self.workers)
         self.metrics = Metrics()
         """Of the conductor."""
@@ -261,13 +261,6 @@ def simulated_settings(state: Path) -> Settings:
         ("api", "allowed_hosts"): ["sim"],
     }
     return load(overrides=overrides)
-
-
-def open_inline(path: Path) -> Database:
-    """A database whose transactions run inline."""
-    ensure_schema(path)
-    workers = InlineWorkers()
-    return Database(sqlite_url(path), writer=workers, reader=workers)
 
 
 @asynccontextmanager

@@ -17,10 +17,10 @@ from kilonova.conductor import (
     image_quota,
     quota,
     server_edits,
+    server_groups,
 )
 from kilonova.conductor.engine.accept import accept
 from kilonova.conductor.hosts import register
-from kilonova.conductor.placement import server_groups
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
 from kilonova.db.readers import actions as read_actions

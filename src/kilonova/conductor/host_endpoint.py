@@ -12,7 +12,7 @@ from kilonova.base.clock import Clock
 from kilonova.base.errors import Forbidden, HostTaken
 from kilonova.base.failpoints import Failpoints
 from kilonova.conductor import images
-from kilonova.conductor.engine import hand_out, reports
+from kilonova.conductor.engine import fencing, hand_out, reports
 from kilonova.conductor.hosts import guests, host_boot, processes, register
 from kilonova.conductor.hosts.adoption import Claims
 from kilonova.conductor.hosts.liveness import Liveness
@@ -117,7 +117,7 @@ class HostEndpoint:
         return host_boot.enroll(tx, request, new_id(), new_id, now)
 
     async def _heartbeat(self, request: rows.Heartbeat) -> Ack:
-        await self._db.read(processes.check_epoch, request.host, request.epoch)
+        await self._db.read(fencing.check_epoch, request.host, request.epoch)
         self._liveness.heard(request.host, request.epoch)
         return ACK
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from kilonova.base.errors import InvalidInput, OverQuota
+from kilonova.conductor import server_groups
 from kilonova.conductor.engine import accept
-from kilonova.conductor.placement import server_groups
 from kilonova.config.load import load
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.readers import quotas as read_quotas

@@ -6,9 +6,9 @@ from typing import Any
 
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.identity.domain import DOMAIN, check_domain, check_id, collection, refuse_unkept
-from kilonova.api.identity.edit import edited
 from kilonova.api.identity.filters import matching
 from kilonova.api.identity.models import CreateProject, ProjectFields, ReplaceTags, UpdateProject
+from kilonova.api.identity.token_cache import edited
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.base.unset import UNSET, unset_if_none
 from kilonova.db.readers import identity as readers

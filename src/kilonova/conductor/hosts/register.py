@@ -6,8 +6,8 @@ from typing import Any
 
 from kilonova.base.errors import Conflict, NotFound
 from kilonova.base.unset import UNSET
+from kilonova.conductor.engine.fencing import check_epoch
 from kilonova.conductor.hosts import lost_hosts
-from kilonova.conductor.hosts.processes import check_epoch
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.readers.hosts import COMPUTE

@@ -4,8 +4,9 @@
 from datetime import datetime
 
 from kilonova.base.clock import Random
+from kilonova.conductor import server_groups
 from kilonova.conductor.engine.end import fail
-from kilonova.conductor.placement import addressing, server_groups, waiting
+from kilonova.conductor.placement import addressing, waiting
 from kilonova.conductor.placement.waiting import Patience, Wait
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
-from kilonova.api.compute.admin.service_list import all_services
+from kilonova.api.compute.admin.service_lookup import all_services
 from kilonova.api.compute.admin.services import shown_zone
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply, json_reply
