@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 from kilonova.base.context import RequestContext
 from kilonova.base.threads import InlineWorkers
 from kilonova.conductor import bootstrap
-from kilonova.db.engine import Database, sqlite_url
+from kilonova.db.engine import Database
+from kilonova.db.location import sqlite_url
 from kilonova.db.migrate import ensure_schema
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId, HostName, ImageId, InstanceId

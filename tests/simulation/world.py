@@ -33,7 +33,8 @@ from kilonova.compute.session import Identity
 from kilonova.conductor import bootstrap
 from kilonova.conductor.service import Conductor
 from kilonova.config.load import Settings, load
-from kilonova.db.engine import Database, sqlite_url
+from kilonova.db.engine import Database
+from kilonova.db.location import sqlite_url
 from kilonova.db.migrate import ensure_schema
 from kilonova.db.readers import quotas, servers
 from kilonova.identity.console_tokens import ConsoleTokens
