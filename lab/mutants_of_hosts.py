@@ -36,7 +36,7 @@ MUTANTS_OF_HOSTS: Sequence[Mutant] = (
         "heartbeats bear the epoch",
         f"{PROCESSES}::test_a_heartbeat_of_an_older_process_is_refused_and_counts_as_no_sign_of_life",
         "conductor/host_endpoint.py",
-        "        await self._db.read(processes.check_epoch, request.host, request.epoch)\n",
+        "        await self._db.read(fencing.check_epoch, request.host, request.epoch)\n",
         "",
     ),
     one(

@@ -16,7 +16,7 @@ from kilonova.base.errors import DatabaseLocked
 from kilonova.base.threads import DaemonWorkers
 from kilonova.db.engine import LOCK_S, Database
 from kilonova.db.location import sqlite_url
-from kilonova.rpcapi.conductor import CREATE_SERVERS
+from kilonova.rpcapi.api_to_conductor import CREATE_SERVERS
 from tests import make
 from tests.unit.db.test_engine import count, insert, make_table
 

@@ -8,7 +8,7 @@ from datetime import datetime
 import structlog
 
 from kilonova.base.errors import DatabaseUnreadable, NotFound
-from kilonova.conductor.hosts.processes import check_epoch
+from kilonova.conductor.engine.fencing import check_epoch
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
@@ -17,7 +17,7 @@ from kilonova.db.writers import actions as write_actions
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, AttemptId
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.host import FETCH
+from kilonova.rpcapi.host_to_conductor import FETCH
 from kilonova.rpcapi.method import fitting
 from kilonova.rpcapi.work import Fetch, Fetched, WorkItem
 

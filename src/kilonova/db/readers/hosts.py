@@ -26,7 +26,7 @@ COMPUTE = "kilonova-compute"
 class HostProcess(NamedTuple):
     """The process that a host has, or had last: `epoch` counts them.
 
-    `state_id` and `started_s` are the process's own word (see rpcapi.host.RegisterHost), None before it gave one;
+    `state_id` and `started_s` come from the process (see host_to_conductor.RegisterHost), None before it gave them;
     `left_at` is when it ended in order, None while it did not."""
 
     epoch: int

@@ -9,7 +9,7 @@ from kilonova.api.compute.servers.resource import find
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.objects.instance import Instance
-from kilonova.rpcapi.conductor import EditMetadata
+from kilonova.rpcapi.api_to_conductor import EditMetadata
 
 
 async def list_metadata(call: Call) -> Reply:

@@ -10,7 +10,7 @@ from kilonova.api.compute.servers.resource import find
 from kilonova.api.http.body import Body, validated_value
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.base.errors import NotFound
-from kilonova.rpcapi.conductor import EditTags
+from kilonova.rpcapi.api_to_conductor import EditTags
 
 MOST_TAGS = 50
 
