@@ -13,7 +13,7 @@ from pathlib import Path
 
 import libvirt
 
-from kilonova.virt.libvirt.domain_xml import METADATA_URI
+from kilonova.virt.libvirt.xml.domain import METADATA_URI
 from lab.common import run
 
 FOREIGN_URI = "urn:example:copy:1"

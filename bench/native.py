@@ -92,7 +92,7 @@ async def _run(n: int, theirs: Tpool) -> _Times:
     """`n` samples of each, in turns."""
     import libvirt
 
-    from kilonova.virt.native import NativeThreads
+    from kilonova.virt.calls.pool import NativeThreads
 
     threads = NativeThreads("bench")
     conn = libvirt.open(URI)

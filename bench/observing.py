@@ -43,9 +43,9 @@ from kilonova.rpc.memory import MemoryBus, MemoryHub
 from kilonova.rpcapi.compute import ComputeAPI
 from kilonova.rpcapi.host import HostAPI
 from kilonova.rpcapi.method import Caller
-from kilonova.virt.libvirt.domain_xml import Domain, Metadata
+from kilonova.virt.libvirt.connection.opening import ensure_event_loop
 from kilonova.virt.libvirt.driver import LibvirtDriver
-from kilonova.virt.libvirt.opening import ensure_event_loop
+from kilonova.virt.libvirt.xml.domain import Domain, Metadata
 from lab.common import LabError
 from lab.libvirtd import PrivateLibvirtd
 

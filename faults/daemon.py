@@ -194,8 +194,8 @@ class _Worker:
         return "; ".join(f"{one['action']}: {one['message']}" for one in self._here.actions(server, self._web)[:3])
 
     def _is_held(self, server: str) -> bool:
-        """Whether libvirt holds it in a start that nobody does (kilonova.virt.libvirt.guest.CURE_OF_STUCK), and the
-        service said so."""
+        """Whether libvirt holds the guest in a start that nobody does, and the service reported it (see CURE_OF_STUCK
+        in kilonova.virt.libvirt.domain.guest)."""
         said = any(HELD in str(action["message"]) for action in self._here.actions(server, self._web))
         self.held |= {server} if said else set()
         return said

@@ -26,7 +26,7 @@ from lab.mutants_of_walls import MUTANTS_OF_WALLS
 LIMIT_S = 180
 
 
-CONNECTION = "virt/libvirt/connection.py"
+CONNECTION = "virt/libvirt/connection/pool.py"
 FREEZE = "tests/unit/virt/test_connection.py::test_a_frozen_daemon_delays_nobody_for_longer_than_keepalive"
 ACTIONS = "tests/unit/conductor/test_actions.py"
 
@@ -39,7 +39,7 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "keepalive",
         FREEZE,
-        "virt/libvirt/opening.py",
+        "virt/libvirt/connection/opening.py",
         "if options.keepalive_interval_s > 0:",
         "if options.keepalive_interval_s > 1e9:",
     ),
@@ -73,7 +73,7 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "the settle re-read",
         "tests/unit/virt/test_settle.py::test_a_delete_waits_for_the_define_that_was_cut_off",
-        "virt/libvirt/settle.py",
+        "virt/libvirt/connection/in_doubt.py",
         "while (cut_off_s := self._cut_off_s.get(about, 0.0 if self.inherited else None)) is not None:",
         "while (cut_off_s := self._cut_off_s.get(None)) is not None:",
     ),
@@ -87,21 +87,21 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "ownership of domains",
         "tests/contract/test_driver.py::test_foreign_domains_are_neither_listed_nor_touched",
-        "virt/libvirt/guest.py",
+        "virt/libvirt/domain/guest.py",
         "if text is None or domain_xml.metadata_instance_id(text) != domain.UUIDString():",
         "if text is not None and domain_xml.metadata_instance_id(text) != domain.UUIDString():",
     ),
     one(
         "fencing by attempt",
         f"{ACTIONS}::test_an_outcome_of_an_older_attempt_is_refused",
-        "conductor/outcome.py",
+        "conductor/engine/reports.py",
         "if action.host != report.host or action.attempt != report.attempt:",
         "if action.host != report.host:",
     ),
     one(
         "a delete supersedes",
         f"{ACTIONS}::test_a_delete_supersedes_what_is_open_and_its_outcome_is_no_longer_taken",
-        "conductor/actions.py",
+        "conductor/engine/accept.py",
         "for superseded in already:",
         "for superseded in already[:0]:",
     ),
@@ -150,14 +150,14 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "what a guest does is an action",
         "tests/unit/conductor/test_hosts.py::test_each_observed_change_is_an_action_with_the_hypervisors_reason",
-        "conductor/hosts.py",
+        "conductor/hosts/guests.py",
         "        _record(tx, instance, seen, action_id, now)\n",
         "        pass\n",
     ),
     one(
         "the mark after the guest",
         "tests/unit/virt/test_settle.py::test_a_start_that_was_cut_off_in_the_middle_is_done_by_the_next",
-        "virt/libvirt/guest.py",
+        "virt/libvirt/domain/guest.py",
         "    if _create_standing(domain):\n",
         "    if not domain and _create_standing(domain):\n",
     ),
@@ -171,7 +171,7 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "calls left by a dead process",
         "tests/unit/virt/test_settle.py::test_a_start_that_a_dead_process_left_in_a_frozen_daemon_is_waited_for",
-        "virt/libvirt/inheritance.py",
+        "virt/libvirt/connection/unclean_shutdown.py",
         "inherited = self._path.exists()",
         "inherited = False",
     ),
@@ -199,7 +199,7 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "the name of a kept disk",
         "tests/contract/test_resizing.py",
-        "virt/libvirt/resizing.py",
+        "virt/libvirt/disks/resizing.py",
         'f"{KEPT}{tag}"',
         'f"{KEPT}x"',
     ),
@@ -213,7 +213,7 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "quota given back",
         "tests/unit/conductor/test_quota.py::test_a_delete_gives_back_at_its_end_and_once",
-        "conductor/outcome.py",
+        "conductor/engine/end.py",
         "    quota.give_back(tx, instance.project_id, held_by(instance))\n",
         "",
     ),
@@ -227,14 +227,14 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "the group of a build",
         "tests/unit/conductor/test_server_groups.py::test_builds_that_were_accepted_at_once_are_apart_too",
-        "conductor/build.py",
+        "conductor/placement/place.py",
         "server_groups.wish(tx, instance)",
         "None",
     ),
     one(
         "work in pieces",
         "tests/simulation/test_slow_work.py::test_work_that_is_too_much_for_one_message_comes_in_several",
-        "conductor/actions.py",
+        "conductor/engine/hand_out.py",
         "items = tuple(fitting(readable, lambda item: FETCH.reply_form.dump_json(Fetched((item,), ()))))",
         "items = tuple(readable)",
     ),

@@ -16,7 +16,7 @@ MUTANTS_OF_WALLS: Sequence[Mutant] = (
     one(
         "projects kept apart, round by the gateway too",
         "tests/live/test_wire.py::test_a_guest_hears_its_own_project_and_the_gateway",
-        "virt/libvirt/filters.py",
+        "virt/libvirt/network/filters.py",
         '    Rule("drop", "in", "ip", {"srcipaddr": "$SUBNET", "srcipmask": "$MASK"}),\n',
         "",
     ),
@@ -51,14 +51,14 @@ MUTANTS_OF_WALLS: Sequence[Mutant] = (
     one(
         "servers of the own project only",
         "tests/service/test_tenants.py::test_what_is_anothers_is_answered_like_what_is_not_there",
-        "api/compute/servers.py",
+        "api/compute/servers/resource.py",
         "return await call.db.read(instances.get, server_id_of(call), call.scope)",
         "return await call.db.read(instances.get, server_id_of(call), None)",
     ),
     one(
         "the policy of an action",
         "tests/service/test_tenants.py::test_a_reader_changes_nothing_and_a_member_does_nothing_of_an_administrators",
-        "api/compute/actions/row.py",
+        "api/http/actions.py",
         "    call.permit(row.rule)\n",
         "",
     ),
@@ -72,7 +72,7 @@ MUTANTS_OF_WALLS: Sequence[Mutant] = (
     one(
         "a token that says from which password it was minted",
         "tests/unit/api/test_standings.py",
-        "api/standings.py",
+        "api/http/token_revalidation.py",
         "found.tokens_from == claims.tokens_from",
         "True",
     ),
@@ -121,7 +121,7 @@ MUTANTS_OF_WALLS: Sequence[Mutant] = (
     one(
         "what waits on a full disk",
         "tests/service/test_api_full_disk.py",
-        "api/room.py",
+        "api/http/disk_space.py",
         "if self._full and method not in",
         "if False and method not in",
     ),
@@ -135,7 +135,7 @@ MUTANTS_OF_WALLS: Sequence[Mutant] = (
     one(
         "what members are told of hosts",
         "tests/service/test_api_servers.py::test_no_host_is_told_by_the_server_itself",
-        "api/compute/server_view.py",
+        "api/compute/servers/view.py",
         "message = fault.message if viewer.admin else",
         "message = fault.message if True else",
     ),

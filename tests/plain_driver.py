@@ -7,7 +7,7 @@ from typing import Any
 from kilonova.config.load import Settings
 from kilonova.virt.driver import ComputeDriver, VirtAPI
 from kilonova.virt.fake import FakeDriver
-from kilonova.virt.fake_machine import FakeHypervisor
+from kilonova.virt.fake.machine import FakeHypervisor
 
 
 def _handed_on(name: str) -> Callable[..., Awaitable[Any]]:

@@ -25,7 +25,7 @@ from kilonova.rpc.bus import SelfPing
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-    from kilonova.api.policy import Policy
+    from kilonova.api.http.policy import Policy
     from kilonova.api.server import Server
     from kilonova.compute.manager import ComputeManager
     from kilonova.conductor.service import Conductor
@@ -104,11 +104,11 @@ class OneBox:
 async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> AsyncGenerator[OneBox]:
     """Everything, started; stopped in reverse order when left.  Raises StateError, ConfigError, DriverLoadError."""
     from kilonova.api.app import ApiDeps, create_app, recover
-    from kilonova.api.log_ins import LogIns
-    from kilonova.api.policy import Policy
-    from kilonova.api.room import Room
+    from kilonova.api.http.disk_space import Room
+    from kilonova.api.http.login_limits import LogIns
+    from kilonova.api.http.policy import Policy
+    from kilonova.api.http.token_revalidation import Standings
     from kilonova.api.rules import RULES
-    from kilonova.api.standings import Standings
     from kilonova.compute.console import LocalConsoles
     from kilonova.identity.console_tokens import ConsoleTokens
     from kilonova.identity.passwords import Passwords
@@ -236,7 +236,7 @@ def _host_vitals(manager: "ComputeManager", bus: "Bus", tasks: Supervisor, setti
 def _compute_manager(
     settings: Settings, clock: Clock, failpoints: Failpoints, images: "ImageStore", files: DaemonWorkers
 ) -> "ComputeManager":
-    from kilonova.compute.identity import read_identity
+    from kilonova.compute.host_identity import read_identity
     from kilonova.compute.manager import ComputeManager
     from kilonova.virt.driver import load_compute_driver
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which cached images are in use: as long as any disk lies on one, whoever made the disk."""
 
-from kilonova.virt.power import BasesInUse, RescueDisk, able
+from kilonova.virt.capabilities import BasesInUse, RescueDisk, able
 from tests.contract.drivers import Bench, Case
 
 

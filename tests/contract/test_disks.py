@@ -12,10 +12,10 @@ from kilonova.base.errors import DiskMoved, DiskUnusable, HypervisorError
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId
 from kilonova.objects.instance import Instance
+from kilonova.virt.capabilities import DiskChecks, DiskReplacement, able
 from kilonova.virt.driver import Resizing
 from kilonova.virt.fake import FakeDriver
 from kilonova.virt.libvirt.driver import LibvirtDriver
-from kilonova.virt.power import DiskChecks, DiskReplacement, able
 from tests.contract.drivers import FAKE, QEMU, TEST, Bench, Case
 from tests.contract.test_power import order
 from tests.contract.test_snapshots import read, snapshots_of

@@ -13,11 +13,11 @@ from kilonova.objects.ids import FlavorId, ImageId, InstanceId
 from kilonova.objects.image import ImageRef
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import PowerState
+from kilonova.virt.capabilities import DiskReplacement, RescueDisk, able
 from kilonova.virt.driver import Resizing
 from kilonova.virt.fake import FakeDriver
 from kilonova.virt.libvirt.driver import LibvirtDriver
 from kilonova.virt.local_disks import EPHEMERAL, SWAP, LocalDisks
-from kilonova.virt.power import DiskReplacement, RescueDisk, able
 from tests.contract.drivers import Bench, Case
 
 GIB, MIB = 1 << 30, 1 << 20

@@ -22,9 +22,9 @@ from kilonova.objects.ids import ActionId, ImageId, InstanceId
 from kilonova.objects.image import ImageRef
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import SAVED, PowerState, Verb
+from kilonova.virt.capabilities import Diagnostics, DiskReplacement, RescueDisk, Suspension, able
 from kilonova.virt.driver import BaseImage, HasSnapshots
 from kilonova.virt.libvirt.driver import LibvirtDriver
-from kilonova.virt.power import Diagnostics, DiskReplacement, RescueDisk, Suspension, able
 from tests.contract.drivers import FAKE, QEMU, TEST, Bench, Case, until
 
 ON_DISK = (PowerState.SUSPENDED, SAVED)

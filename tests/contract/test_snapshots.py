@@ -11,9 +11,9 @@ from kilonova.images.inspect import inspect
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId, InstanceId
 from kilonova.objects.states import PowerState
+from kilonova.virt.capabilities import Suspension
 from kilonova.virt.driver import DiskSnapshots, HasSnapshots
 from kilonova.virt.libvirt.driver import LibvirtDriver
-from kilonova.virt.power import Suspension
 from tests.contract.drivers import MIB, QEMU, Bench, Case
 
 LIMIT_S = 60.0

@@ -15,8 +15,8 @@ from kilonova.config.load import load
 from kilonova.networks.addresses import mac_of
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Address
-from kilonova.virt.libvirt import filters, network, reservations
-from kilonova.virt.libvirt.network_xml import DhcpHost
+from kilonova.virt.libvirt.network import filters, network, reservations
+from kilonova.virt.libvirt.xml.network import DhcpHost
 from lab.common import LabError
 from lab.counting import cannot_run
 from lab.system_libvirtd import PrivateSystemLibvirtd

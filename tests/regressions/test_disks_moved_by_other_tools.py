@@ -14,12 +14,12 @@ import pytest
 from kilonova.base.errors import DiskMoved, DiskUnusable, HypervisorError
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
+from kilonova.virt.capabilities import DiskChecks, DiskReplacement, able
 from kilonova.virt.driver import HasSnapshots, Resizing
-from kilonova.virt.libvirt import guest as libvirt_guest
-from kilonova.virt.libvirt.active import Active, parse
+from kilonova.virt.libvirt.domain import guest as libvirt_guest
+from kilonova.virt.libvirt.domain.active import Active, parse
 from kilonova.virt.libvirt.driver import LibvirtDriver
-from kilonova.virt.libvirt.layer import Layer
-from kilonova.virt.power import DiskChecks, DiskReplacement, able
+from kilonova.virt.libvirt.xml.layer import Layer
 from tests.contract.drivers import Bench, libvirt_test_case
 from tests.contract.test_power import order
 

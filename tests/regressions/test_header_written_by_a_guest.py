@@ -14,13 +14,13 @@ from lxml import etree
 from kilonova.base.errors import DiskUnusable, HypervisorError
 from kilonova.base.tools import Files, run_limited
 from kilonova.objects.instance import Instance
+from kilonova.virt.capabilities import DiskChecks, DiskReplacement, RescueDisk, able
 from kilonova.virt.driver import HasSnapshots, Resizing
-from kilonova.virt.libvirt import chains
-from kilonova.virt.libvirt.domain_xml import Disk
+from kilonova.virt.libvirt.disks import chains
+from kilonova.virt.libvirt.disks.qcow2 import read_header
 from kilonova.virt.libvirt.driver import LibvirtDriver
-from kilonova.virt.libvirt.layer import Layer
-from kilonova.virt.libvirt.qcow2 import read_header
-from kilonova.virt.power import DiskChecks, DiskReplacement, RescueDisk, able
+from kilonova.virt.libvirt.xml.domain import Disk
+from kilonova.virt.libvirt.xml.layer import Layer
 from tests.contract.drivers import Bench, libvirt_test_case
 
 SECRET = b"the key of all tokens".ljust(512, b".")

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
-from kilonova.api.log_ins import LINES
+from kilonova.api.http.login_limits import LINES
 from kilonova.base.threads import DaemonWorkers
 from kilonova.identity.passwords import Passwords
 from tests.service.api import running_api

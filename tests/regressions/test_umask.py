@@ -14,7 +14,7 @@ from kilonova.base.threads import InlineWorkers
 from kilonova.cmd.common import prepare_state
 from kilonova.compute.image_cache import ImageCache
 from kilonova.virt.driver import BaseImage
-from kilonova.virt.libvirt.disks import Disks
+from kilonova.virt.libvirt.disks.disks import Disks
 from tests import make
 from tests.simulation.virtual import SimClock
 

@@ -19,7 +19,7 @@ from kilonova.api.console_socket import MOST_BYTES
 from kilonova.cmd.console import session
 from kilonova.objects.ids import InstanceId
 from kilonova.virt.fake import FakeDriver
-from kilonova.virt.fake_machine import FakeHypervisor
+from kilonova.virt.fake.machine import FakeHypervisor
 from tests.service.api import Api, message, running_api
 from tests.service.people import as_user, identity, role_id, user
 

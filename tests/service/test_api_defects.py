@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from kilonova.api.app import create_app
-from kilonova.api.call import Call, Reply, json_reply
-from kilonova.api.route import Role, Row, Service
+from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.route import Role, Row, Service
 from kilonova.base.context import CHANGED
 from kilonova.base.errors import DatabaseUnavailable, NotFound
 from tests.service.cloud import Cloud

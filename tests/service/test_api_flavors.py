@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from kilonova.api.compute import flavor_extras
-from kilonova.api.compute.flavors import SORT_KEYS
-from kilonova.api.microversion import v2
+from kilonova.api.compute.catalog import extra_specs as flavor_extras
+from kilonova.api.compute.catalog.flavors import SORT_KEYS
+from kilonova.api.http.microversion import v2
 from kilonova.db.readers.identity import Project
 from kilonova.db.writers import identity
 from tests.service.api import Api, message, running_api

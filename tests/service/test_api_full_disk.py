@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from kilonova.api.room import ON_FULL
+from kilonova.api.http.disk_space import ON_FULL
 from kilonova.api.rules import RULES
 from tests.service.api import Api, message
 from tests.service.people import DOMAIN, ask, identity, member
@@ -100,7 +100,7 @@ def test_what_goes_on_is_named_by_rules_that_there_are() -> None:
 
 
 def test_a_small_disk_is_full_later_than_a_large_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from kilonova.api.room import _full  # pyright: ignore[reportPrivateUsage]
+    from kilonova.api.http.disk_space import _full  # pyright: ignore[reportPrivateUsage]
 
     for free, total, words in (
         (65 << 20, 1 << 40, ""),

@@ -11,7 +11,7 @@ import pytest
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import SAVED, PowerState
 from kilonova.virt.fake import FakeDriver
-from kilonova.virt.fake_machine import FakeHypervisor
+from kilonova.virt.fake.machine import FakeHypervisor
 from tests.service.api import RAW, Api, message
 from tests.service.test_api_servers import NOTHING
 

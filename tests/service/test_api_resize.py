@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from kilonova.virt.fake_machine import FakeGuest
+from kilonova.virt.fake.machine import FakeGuest
 from tests.service.api import Api, message, running_api
 
 BIG = {"name": "big", "id": "big", "ram": 256, "vcpus": 2, "disk": 3}

@@ -10,7 +10,7 @@ import pytest
 from kilonova.api.image.data import recover
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.virt.fake import FakeDriver
-from kilonova.virt.fake_machine import FakeHypervisor
+from kilonova.virt.fake.machine import FakeHypervisor
 from tests.service.api import OCTETS, RAW, Api, message, running_api
 
 STAYS = {("DEFAULT", "shelved_offload_time"): -1.0}

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from kilonova.api.compute.server_list import ARGUMENTS
+from kilonova.api.compute.servers.listing import ARGUMENTS
 from tests.service.api import Api, message, running_api
 
 OF_OTHER_TABLES = ("block_device_mapping", "info_cache", "metadata", "pci_devices", "security_groups", "services")

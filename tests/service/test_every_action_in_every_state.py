@@ -13,10 +13,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kilonova.api.compute.actions.table import ACTIONS
-from kilonova.api.microversion import MAX
-from kilonova.api.route import Role
-from kilonova.conductor import hosts
+from kilonova.api.compute.servers.actions.table import ACTIONS
+from kilonova.api.http.microversion import MAX
+from kilonova.api.http.route import Role
+from kilonova.conductor.hosts import register
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import servers as read_servers
@@ -88,9 +88,9 @@ async def recording(state: Path) -> AsyncGenerator[World]:
         world.http.headers["OpenStack-API-Version"] = f"compute {MAX}"
         now = world.clock.now()
         request = RegisterHost(make.HOST, "process-1", "node-1", "boot", "kilonova-compute", "compute", 1, "nova")
-        epoch = await world.db.write(hosts.register, request, "service-1", now)
+        epoch = await world.db.write(register.register, request, "service-1", now)
         inventory = make.inventory(vcpus_capacity=1000, memory_mib_capacity=10**6, disk_gib_capacity=1000)
-        await world.db.write(hosts.report_inventory, ReportInventory(HostName("h1"), epoch, "node-1", inventory))
+        await world.db.write(register.report_inventory, ReportInventory(HostName("h1"), epoch, "node-1", inventory))
         yield world
 
 

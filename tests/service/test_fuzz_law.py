@@ -9,9 +9,9 @@ import pytest
 import structlog
 
 from kilonova.api.app import Application
-from kilonova.api.call import Call, Reply, json_reply
-from kilonova.api.compute.server_models import USER_DATA_CHARACTERS
-from kilonova.api.route import Role, Row, Service
+from kilonova.api.compute.servers.models import USER_DATA_CHARACTERS
+from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.route import Role, Row, Service
 from kilonova.base.errors import InvalidInput
 from kilonova.objects.ids import FlavorId
 from tests.service.fuzz import Asked, Watched, watched

@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
+from kilonova.api.http.route import Role
 from kilonova.api.identity.catalog import stable_id
-from kilonova.api.route import Role
 from kilonova.networks.ids import network_id, port_id, security_group_id
 from tests.service.api import Api, running_api
 from tests.service.people import as_user, grant, identity, member, role_id, user

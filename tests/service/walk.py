@@ -12,9 +12,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from kilonova.api.body import validated_value
-from kilonova.api.microversion import MAX
-from kilonova.api.route import Role, Row, Service
+from kilonova.api.http.body import validated_value
+from kilonova.api.http.microversion import MAX
+from kilonova.api.http.route import Role, Row, Service
 from kilonova.api.routes import SERVICES
 from kilonova.base.errors import InvalidInput
 

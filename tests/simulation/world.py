@@ -17,11 +17,11 @@ from typing import Any, TypeVar
 import httpx
 
 from kilonova.api.app import ApiDeps, create_app
-from kilonova.api.log_ins import LogIns
-from kilonova.api.policy import Policy
-from kilonova.api.room import Room
+from kilonova.api.http.disk_space import Room
+from kilonova.api.http.login_limits import LogIns
+from kilonova.api.http.policy import Policy
+from kilonova.api.http.token_revalidation import Standings
 from kilonova.api.rules import RULES
-from kilonova.api.standings import Standings
 from kilonova.base.errors import HostSuperseded, HostTaken, InvalidState, RpcTimeout
 from kilonova.base.failpoints import Failpoints
 from kilonova.base.metrics import Metrics
@@ -49,7 +49,7 @@ from kilonova.rpcapi.identity import IdentityAPI
 from kilonova.rpcapi.method import Caller
 from kilonova.rpcapi.operators import OperatorAPI
 from kilonova.virt.fake import FakeDriver
-from kilonova.virt.fake_machine import CutOff, FakeHypervisor
+from kilonova.virt.fake.machine import CutOff, FakeHypervisor
 from tests import template
 from tests.simulation.virtual import Network, SimClock
 

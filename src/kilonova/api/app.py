@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from starlette.types import Receive, Scope, Send
 
 from kilonova.api import console_socket
-from kilonova.api.bearer import context_of
-from kilonova.api.body import read_limited, validated
-from kilonova.api.call import Call, Links, Reply
-from kilonova.api.compute.idempotency import HEADER as HEADER_OF_KEY
-from kilonova.api.deps import ApiDeps
-from kilonova.api.edge import Edge
-from kilonova.api.faults import HttpError, answer, fault
+from kilonova.api.compute.servers.idempotency import HEADER as HEADER_OF_KEY
+from kilonova.api.http.bearer import context_of
+from kilonova.api.http.body import read_limited, validated
+from kilonova.api.http.call import Call, Links, Reply
+from kilonova.api.http.deps import ApiDeps
+from kilonova.api.http.edge import Edge
+from kilonova.api.http.faults import HttpError, answer, fault
+from kilonova.api.http.microversion import HEADER, OLD_HEADER, Negotiated, negotiate
+from kilonova.api.http.query import Query
+from kilonova.api.http.route import Role, Router, Row, Service
+from kilonova.api.http.wire import Chunks, ClientGone, base_of, segments_of, send_reply, start_of
 from kilonova.api.image.data import recover
-from kilonova.api.microversion import HEADER, OLD_HEADER, Negotiated, negotiate
-from kilonova.api.query import Query
-from kilonova.api.route import Role, Router, Row, Service
 from kilonova.api.routes import SERVICES
-from kilonova.api.wire import Chunks, ClientGone, base_of, segments_of, send_reply, start_of
 from kilonova.base.clock import new_request_id
 from kilonova.base.context import CHANGED, RequestContext
 from kilonova.base.errors import (

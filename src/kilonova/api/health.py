@@ -2,8 +2,8 @@
 """The root: an index for people, and two questions that machines ask."""
 
 from kilonova import __version__
-from kilonova.api.call import Call, Reply, json_reply
-from kilonova.api.route import Role, Row
+from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.route import Role, Row
 
 
 async def index(call: Call) -> Reply:

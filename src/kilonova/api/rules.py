@@ -3,10 +3,10 @@
 
 from collections.abc import Iterable, Mapping
 
-from kilonova.api.compute import server_create
+from kilonova.api.compute.servers import create as server_create
+from kilonova.api.http.policy import BASE
+from kilonova.api.http.route import Role, Service
 from kilonova.api.identity.projects import EVERY_PROJECT
-from kilonova.api.policy import BASE
-from kilonova.api.route import Role, Service
 from kilonova.api.routes import SERVICES
 
 FINER: Mapping[str, tuple[Role, str]] = {
@@ -49,7 +49,7 @@ def asked_for(services: Iterable[Service] = SERVICES) -> Mapping[str, tuple[Role
 
 
 RULES: Mapping[str, str] = {rule: role.value for rule, (role, _) in asked_for().items()}
-"""What `kilonova.api.policy.Policy` is fed with."""
+"""What `kilonova.api.http.policy.Policy` is fed with."""
 
 
 def sample() -> str:

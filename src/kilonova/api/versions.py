@@ -7,9 +7,9 @@ Sources: Compute API reference, "Versions"; Identity and Image likewise.
 
 from typing import Any
 
-from kilonova.api.call import Call, Reply, json_reply
-from kilonova.api.microversion import MAX, MIN
-from kilonova.api.route import Role, Row, Service
+from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.microversion import MAX, MIN
+from kilonova.api.http.route import Role, Row, Service
 
 IDENTITY_VERSION = "v3.14"
 IMAGE_VERSION = "v2.9"

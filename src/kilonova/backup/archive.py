@@ -17,7 +17,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
-from kilonova.compute import identity
+from kilonova.compute import host_identity as identity
 
 FORM = 1
 HEADER, MANIFEST = "kilonova-backup.json", "manifest.json"

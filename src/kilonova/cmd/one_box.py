@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from kilonova.api.tls import is_exposed, make_context, refuse_plain_beyond_loopback
+from kilonova.api.http.tls import is_exposed, make_context, refuse_plain_beyond_loopback
 from kilonova.base import logging
 from kilonova.base.clock import Clock, SystemClock
 from kilonova.base.errors import ConfigError, HypervisorUnavailable

@@ -24,7 +24,7 @@ def prove_kvm(
     import asyncio
 
     from kilonova.base.errors import StateError
-    from kilonova.virt.libvirt.kvm import prove
+    from kilonova.virt.libvirt.host.kvm import prove
 
     state = read_settings(config_file, state_path).default.state_path
     try:

@@ -4,8 +4,8 @@
 from kilonova.base.errors import InvalidState
 from kilonova.objects.console import ConsoleStream
 from kilonova.objects.ids import HostName, InstanceId
+from kilonova.virt.capabilities import able
 from kilonova.virt.driver import ComputeDriver, SerialConsole
-from kilonova.virt.power import able
 
 
 class LocalConsoles:

@@ -8,7 +8,7 @@ import structlog
 from kilonova.base.clock import Clock
 from kilonova.base.errors import KilonovaError, StaleWrite
 from kilonova.base.tasks import Supervisor
-from kilonova.compute.lanes import Lanes
+from kilonova.compute.queues import Lanes
 from kilonova.compute.refusals import Refusals
 from kilonova.compute.session import Session
 from kilonova.objects.ids import AttemptId

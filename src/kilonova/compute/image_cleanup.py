@@ -7,8 +7,8 @@ from kilonova.base.tasks import Supervisor
 from kilonova.compute.image_cache import ImageCache
 from kilonova.compute.virtapi import ComputeVirtAPI
 from kilonova.config.image_cache import ImageCacheSettings
+from kilonova.virt.capabilities import BasesInUse
 from kilonova.virt.driver import ComputeDriver
-from kilonova.virt.power import BasesInUse
 
 log = structlog.get_logger(__name__)
 

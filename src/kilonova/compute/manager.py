@@ -23,11 +23,11 @@ from kilonova.compute.feed import Feed
 from kilonova.compute.image_cache import ImageCache, ImageSource
 from kilonova.compute.image_cleanup import ImageCleanup
 from kilonova.compute.image_uploads import ImageSink, ImageUploads
-from kilonova.compute.lanes import Lanes
 from kilonova.compute.notifier import Notifier
 from kilonova.compute.observer import Observer
 from kilonova.compute.operation import Tools
 from kilonova.compute.precache import Precache
+from kilonova.compute.queues import Lanes
 from kilonova.compute.reaper import Reaper
 from kilonova.compute.refusals import Refusals
 from kilonova.compute.reports import Reports
@@ -43,8 +43,8 @@ from kilonova.rpc.bus import Bus
 from kilonova.rpcapi import compute as rows
 from kilonova.rpcapi.host import HostAPI
 from kilonova.rpcapi.method import Ack, Caller, Endpoint
+from kilonova.virt.capabilities import Diagnostics, able
 from kilonova.virt.driver import ComputeDriver, Reachability, VirtAPI
-from kilonova.virt.power import Diagnostics, able
 
 log = structlog.get_logger(__name__)
 

@@ -7,7 +7,7 @@ import structlog
 
 from kilonova.base.errors import HypervisorError, HypervisorUnavailable, KilonovaError
 from kilonova.base.tasks import Supervisor
-from kilonova.compute.lanes import Lanes
+from kilonova.compute.queues import Lanes
 from kilonova.compute.session import Session
 from kilonova.objects.guest import RECONNECTED, GuestEvent, GuestState
 from kilonova.objects.ids import InstanceId

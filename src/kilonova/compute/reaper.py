@@ -12,9 +12,9 @@ import structlog
 from kilonova.base.clock import Clock, new_request_id
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
-from kilonova.compute.lanes import Lanes
 from kilonova.compute.operation import Job, Tools
 from kilonova.compute.operations import OPERATIONS
+from kilonova.compute.queues import Lanes
 from kilonova.compute.runner import Run, Runner
 from kilonova.compute.session import Session
 from kilonova.compute.virtapi import ComputeVirtAPI

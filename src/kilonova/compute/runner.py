@@ -29,7 +29,7 @@ from kilonova.base.outage import Outage
 from kilonova.compute.operation import Job, Operation, Step, nothing
 from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.states import PowerState
-from kilonova.virt.power import able
+from kilonova.virt.capabilities import able
 
 log = structlog.get_logger(__name__)
 

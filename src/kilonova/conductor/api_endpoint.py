@@ -9,17 +9,18 @@ from typing import TypeVar
 from kilonova.base.clock import Clock
 from kilonova.base.errors import KilonovaError
 from kilonova.base.failpoints import Failpoints
+from kilonova.base.unset import given
 from kilonova.conductor import (
-    actions,
-    hosts,
     idempotency,
     identity_edits,
     image_members,
     image_quota,
     quota,
     server_edits,
-    server_groups,
 )
+from kilonova.conductor.engine.accept import accept
+from kilonova.conductor.hosts import register
+from kilonova.conductor.placement import server_groups
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
 from kilonova.db.readers import actions as read_actions
@@ -104,7 +105,7 @@ class ApiEndpoint:
 
     async def _accept_action(self, request: rows.AcceptAction, _peer: str) -> Ack:
         action_id = ActionId(self._clock.new_id())
-        host = await self._db.write(actions.accept, request, action_id, self._clock.now(), self._quotas)
+        host = await self._db.write(accept, request, action_id, self._clock.now(), self._quotas)
         self._failpoints.hit("conductor.action.accepted")
         if host is not None:
             await self._compute.wake(host)
@@ -124,13 +125,9 @@ class ApiEndpoint:
             quota.check_keypairs(tx, limits, request.keypair.user_id)
 
     async def _update_server(self, request: rows.UpdateServer, _peer: str) -> Ack:
-        of_request = ("context", "instance_id", "nothing")
-        names = [name for name in rows.UpdateServer.__dataclass_fields__ if name not in of_request]
-        asked = {name: getattr(request, name) for name in names}
-        values = {name: value for name, value in asked.items() if value is not None or name in request.nothing}
-        await self._db.write(write_instances.update, request.instance_id, self._clock.now(), **values)
+        await self._db.write(write_instances.update, request.instance_id, self._clock.now(), **given(request))
         return ACK
 
     async def _update_service(self, request: rows.UpdateService, _peer: str) -> Ack:
-        await self._db.write(hosts.operator_update, request, self._clock.now())
+        await self._db.write(register.operator_update, request, self._clock.now())
         return ACK

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kilonova.base.errors import Forbidden, InvalidInput, InvalidState
+from kilonova.base.unset import given
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import VERBS, PowerState, TaskState, Verb, VmState, observed
 from kilonova.rpcapi.conductor import AVAILABILITY_ZONE, AcceptAction
@@ -67,8 +68,7 @@ def _rebuild(_instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:
     """The record is the new server's from now on: whatever runs or replays makes that one and no other."""
     if asked.image is None:
         raise InvalidInput("A rebuild needs an image.", path="rebuild.imageRef")
-    values = {name: getattr(asked.changes, name) for name in asked.changes.named}
-    return {**values, "image": asked.image, "rescue_image": None}
+    return {**given(asked.changes), "image": asked.image, "rescue_image": None}
 
 
 def _unshelve(instance: Instance, asked: AcceptAction) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ come at once one creates."""
 
 from datetime import datetime
 
-from kilonova.conductor import actions
+from kilonova.conductor.engine import accept
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import idempotency as read
 from kilonova.db.transaction import Transaction
@@ -20,13 +20,13 @@ def create(
     now: datetime,
     quotas: QuotaSettings | None = None,
 ) -> tuple[list[ActionId], Created]:
-    """`actions.create`, or the answer of the first request under the same key.  Raises IdempotencyKeyReused, too."""
+    """`accept.create`, or the answer of the first request under the same key.  Raises IdempotencyKeyReused, too."""
     asked = request.idempotent
     if asked is not None:
         answer = read.first_answer(tx, asked, now)
         if answer is not None:
             return [], Created(answer)
-    fresh = actions.create(tx, request, action_ids, now, quotas)
+    fresh = accept.create(tx, request, action_ids, now, quotas)
     if asked is not None:
         write.keep(tx, asked, now)
     return fresh, Created()

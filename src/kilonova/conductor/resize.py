@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from kilonova.base.errors import InvalidInput, InvalidState, NotFound, NoValidHost
-from kilonova.conductor import fitness
+from kilonova.conductor.placement import fitness
 from kilonova.db.readers import catalogue as read_catalogue
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import migrations as read_migrations

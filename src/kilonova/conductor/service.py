@@ -16,13 +16,15 @@ from kilonova.base.errors import KilonovaError
 from kilonova.base.failpoints import Failpoints
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
-from kilonova.conductor import auto_confirm, build, liveness, offload, watchdog
-from kilonova.conductor.adoption import Adoption, Claims
 from kilonova.conductor.api_endpoint import ApiEndpoint
 from kilonova.conductor.host_endpoint import Hooks, HostEndpoint
-from kilonova.conductor.housekeeping import Housekeeping
+from kilonova.conductor.hosts import liveness
+from kilonova.conductor.hosts.adoption import Adoption, Claims
 from kilonova.conductor.operator_endpoint import OperatorEndpoint
-from kilonova.conductor.waiting import Wait, Waits
+from kilonova.conductor.placement import place
+from kilonova.conductor.placement.waiting import Wait, Waits
+from kilonova.conductor.watch import auto_confirm, deadlines, offload
+from kilonova.conductor.watch.housekeeping import Housekeeping
 from kilonova.config.conductor import ConductorSettings
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
@@ -72,7 +74,7 @@ class Conductor:
         self._failpoints = failpoints
         self._liveness = liveness.Liveness(clock, down_time_s=down_time_s, grace_s=settings.grace_period, alone=alone)
         self._claims = Claims(clock)
-        self._jumps = watchdog.Jumps(clock)
+        self._jumps = deadlines.Jumps(clock)
         self._resize_confirm_window = timedelta(seconds=resize_confirm_window_s)
         self._to_place: asyncio.Queue[ActionId] = asyncio.Queue()
         self._waits = Waits(clock, host_wait_s=settings.host_wait, down_time_s=down_time_s)
@@ -123,7 +125,7 @@ class Conductor:
     async def _place(self, action_id: ActionId) -> None:
         self._failpoints.hit("conductor.place.begin")
         patience = self._waits.patience(action_id)
-        placed = await self._db.write(build.place, action_id, self._clock.random, self._clock.now(), patience)
+        placed = await self._db.write(place.place, action_id, self._clock.random, self._clock.now(), patience)
         self._failpoints.hit("conductor.place.done")
         begins = self._waits.note(action_id, waits=isinstance(placed, Wait))
         if not isinstance(placed, Wait):
@@ -164,7 +166,7 @@ class Conductor:
     async def _watch(self) -> None:
         expected, jump = self._jumps.look()
         if jump:
-            await self._db.write(watchdog.move_windows, expected, jump)
+            await self._db.write(deadlines.move_windows, expected, jump)
             log.warning("the wall clock jumped", seconds=jump.total_seconds())
         self._jumps.count()
         await self._expire()
@@ -186,9 +188,9 @@ class Conductor:
     async def _expire(self) -> None:
         """Each in a transaction of its own: one that cannot be ended keeps no other open."""
         interval = self._settings.watchdog_interval
-        for action_id in await self._db.write(watchdog.count_time, interval, self._clock.now()):
+        for action_id in await self._db.write(deadlines.count_time, interval, self._clock.now()):
             try:
-                ended = await self._db.write(watchdog.expire, action_id, self._clock.now())
+                ended = await self._db.write(deadlines.expire, action_id, self._clock.now())
             except Exception:
                 log.exception("an action past its deadline could not be ended", action=action_id)
                 continue

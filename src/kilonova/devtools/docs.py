@@ -107,7 +107,7 @@ def _default(opt: cfg.Opt) -> str:
 
 def api() -> str:
     """Every HTTP route and every action, with what they take."""
-    from kilonova.api.reference import markdown
+    from kilonova.api.http.reference import markdown
     from kilonova.api.routes import SERVICES
 
     return HEAD.format(source="the route tables of src/kilonova/api") + "\n" + markdown(SERVICES)

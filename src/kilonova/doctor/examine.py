@@ -13,7 +13,7 @@ from functools import partial
 from kilonova.base.threads import DaemonWorkers
 from kilonova.doctor.finding import Finding, error, note
 from kilonova.doctor.subject import Subject
-from kilonova.virt.libvirt.survey import Survey
+from kilonova.virt.libvirt.host.survey import Survey
 
 Plain = Callable[[Subject], Finding]
 OnSurvey = Callable[[Subject, Survey], Finding]

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kilonova.base.errors import StateError
-from kilonova.compute import identity
+from kilonova.compute import host_identity as identity
 from kilonova.config.default import watermark_bytes
 from kilonova.doctor.finding import Finding, error, note, ok, warning
 from kilonova.doctor.hypervisor import socket_path
 from kilonova.doctor.subject import Subject, User, named_socket, ourselves, owner_of, qemu_user
 from kilonova.identity.tokens import MIN_SECRET_BYTES
-from kilonova.virt.libvirt.disks import LONGEST_SOCKET
+from kilonova.virt.libvirt.disks.disks import LONGEST_SOCKET
 
 GIB = 1 << 30
 LOW_BYTES = 5 * GIB

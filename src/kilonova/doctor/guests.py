@@ -17,9 +17,9 @@ from kilonova.doctor.process import is_stopped, qemu_processes
 from kilonova.doctor.subject import Subject
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import VmState
-from kilonova.virt.libvirt.chains import Records
-from kilonova.virt.libvirt.qcow2 import Header, read_header
-from kilonova.virt.libvirt.survey import Survey
+from kilonova.virt.libvirt.disks.chains import Records
+from kilonova.virt.libvirt.disks.qcow2 import Header, read_header
+from kilonova.virt.libvirt.host.survey import Survey
 
 WITH_DISK = frozenset(VmState) - {VmState.BUILDING, VmState.ERROR, VmState.SHELVED_OFFLOADED, VmState.DELETED}
 NAMED_MOST = 3

@@ -11,8 +11,8 @@ from kilonova.base.errors import InvalidInput
 from kilonova.doctor.finding import Finding, error, note, ok, warning
 from kilonova.doctor.hypervisor import connect, socket_path
 from kilonova.doctor.subject import Subject, User, group_name, ourselves, qemu_user
-from kilonova.virt.libvirt import checks
-from kilonova.virt.libvirt.checks import Machine, Verdict
+from kilonova.virt.libvirt.host import checks
+from kilonova.virt.libvirt.host.checks import Machine, Verdict
 
 READ_WRITE = 6
 CURE_NOW = "chgrp kvm {device} && chmod 660 {device}"
@@ -184,7 +184,7 @@ def judge_verdict(kept: Verdict | None, stale: str, virt_type: str) -> Finding:
 
 async def prove(subject: Subject, kernel: Path, initrd: Path, limit_s: float = 20.0) -> Finding:
     """Boot the kernel under KVM now, and keep the verdict."""
-    from kilonova.virt.libvirt import kvm
+    from kilonova.virt.libvirt.host import kvm
 
     try:
         proof = await kvm.prove(kernel, initrd, subject.state, limit_s)

@@ -12,8 +12,8 @@ from kilonova.doctor.hypervisor import connect, socket_path
 from kilonova.doctor.subject import Subject
 from kilonova.doctor.tool import output_of
 from kilonova.networks.addresses import choose_subnet
-from kilonova.virt.libvirt.network import bridge_of, read_routes
-from kilonova.virt.libvirt.survey import Survey
+from kilonova.virt.libvirt.host.survey import Survey
+from kilonova.virt.libvirt.network.network import bridge_of, read_routes
 
 SBIN = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kilonova.config.load import Settings
-from kilonova.virt.libvirt.network import backend_of
-from kilonova.virt.libvirt.opening import default_uri
+from kilonova.virt.libvirt.connection.opening import default_uri
+from kilonova.virt.libvirt.network.network import backend_of
 
 
 @dataclass(frozen=True, slots=True)

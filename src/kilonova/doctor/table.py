@@ -8,9 +8,9 @@ from kilonova.doctor import files, guests, hypervisor, images, kvm, network, ser
 from kilonova.doctor.examine import Check, SurveyCheck, run_checks
 from kilonova.doctor.finding import Finding
 from kilonova.doctor.subject import Subject
-from kilonova.virt.libvirt import survey
-from kilonova.virt.libvirt.opening import OpenOptions
-from kilonova.virt.libvirt.survey import Survey
+from kilonova.virt.libvirt.connection.opening import OpenOptions
+from kilonova.virt.libvirt.host import survey
+from kilonova.virt.libvirt.host.survey import Survey
 
 CHECKS = (
     Check("configuration", "options can be read and are ours", service.configuration),

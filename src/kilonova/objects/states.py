@@ -116,7 +116,7 @@ class Rule:
 
     `ends` and `desired_power` (recorded when the verb has succeeded) are None where the verb does not change them, or
     where that follows from the instance (see kilonova.conductor.effects).  `deadline_s` counts the time in which the
-    work was possible (see kilonova.conductor.watchdog); a delete has none.
+    work was possible (see kilonova.conductor.watch.deadlines); a delete has none.
     `preempts`: accepted while another action is open, which it supersedes.
     `at_once`: done in the transaction that accepts it, beside whatever is open; no host has a part in it.
     `breaks`: an instance for which it fails is in ERROR.  `locked`: refused to its owner while the instance is locked.

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kilonova.base.context import RequestContext
+from kilonova.base.unset import UNSET, OrUnset
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.idempotency import Idempotent
 from kilonova.objects.ids import FlavorId, HostName, ImageId, InstanceId, ServerGroupId
@@ -64,20 +65,19 @@ class Created:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a rebuild gives a server anew: the fields that are `named`; all others stay as they are."""
+    """The fields of a server that a rebuild replaces.  Unset fields do not change."""
 
-    named: tuple[str, ...] = ()
-    name: str = ""
-    hostname: str = ""
-    description: str | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
-    key_name: str | None = None
-    key_data: str | None = None
-    user_data: str | None = None
-    files: tuple[InjectedFile, ...] = ()
-    disk_config: str = "MANUAL"
-    access_ip_v4: str | None = None
-    access_ip_v6: str | None = None
+    name: OrUnset[str] = UNSET
+    hostname: OrUnset[str] = UNSET
+    description: OrUnset[str | None] = UNSET
+    metadata: OrUnset[Mapping[str, str]] = UNSET
+    key_name: OrUnset[str | None] = UNSET
+    key_data: OrUnset[str | None] = UNSET
+    user_data: OrUnset[str | None] = UNSET
+    files: OrUnset[tuple[InjectedFile, ...]] = UNSET
+    disk_config: OrUnset[str] = UNSET
+    access_ip_v4: OrUnset[str | None] = UNSET
+    access_ip_v6: OrUnset[str | None] = UNSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +96,16 @@ class AcceptAction:
 
 @dataclass(frozen=True, slots=True)
 class UpdateServer:
-    """Fields that are None stay as they are, but for those that `nothing` names: they become so."""
+    """Unset fields do not change."""
 
     context: RequestContext
     instance_id: InstanceId
-    name: str | None = None
-    description: str | None = None
-    hostname: str | None = None
-    disk_config: str | None = None
-    access_ip_v4: str | None = None
-    access_ip_v6: str | None = None
-    nothing: tuple[str, ...] = ()
+    name: OrUnset[str] = UNSET
+    description: OrUnset[str | None] = UNSET
+    hostname: OrUnset[str] = UNSET
+    disk_config: OrUnset[str] = UNSET
+    access_ip_v4: OrUnset[str] = UNSET
+    access_ip_v6: OrUnset[str] = UNSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,12 +210,13 @@ class DeleteImageMember:
 
 @dataclass(frozen=True, slots=True)
 class UpdateService:
-    """An operator's word on a service, by its id."""
+    """What an administrator sets on a service.  Unset fields do not change; with `disabled`, `disabled_reason`
+    replaces the old reason, also when it is None."""
 
     service_id: str
-    disabled: bool | None = None
+    disabled: OrUnset[bool] = UNSET
     disabled_reason: str | None = None
-    forced_down: bool | None = None
+    forced_down: OrUnset[bool] = UNSET
 
 
 CREATE_SERVERS = Method(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from kilonova.base.unset import UNSET, OrUnset
 from kilonova.objects.identity import (
     ApplicationCredential,
     Assignment,
@@ -27,18 +28,17 @@ class CreateUser:
 
 @dataclass(frozen=True, slots=True)
 class UpdateUser:
-    """Fields that are None stay as they are; a default project, or an address, of "" means none.  `extra` is merged
-    into what is there.  Tokens from before a new password, or a disabling, no longer count.  `old_hash`: only if the
-    password is still the one of that hash."""
+    """Unset fields do not change; `extra` is merged into the stored one.  A new password, or `enabled` False, revokes
+    the tokens that the user has.  `old_hash`: the update is refused unless the password still has this hash."""
 
     user_id: str
-    name: str | None = None
-    password_hash: str | None = None
-    default_project_id: str | None = None
-    description: str | None = None
-    enabled: bool | None = None
-    email: str | None = None
-    extra: Mapping[str, Any] | None = None
+    name: OrUnset[str] = UNSET
+    password_hash: OrUnset[str] = UNSET
+    default_project_id: OrUnset[str | None] = UNSET
+    description: OrUnset[str] = UNSET
+    enabled: OrUnset[bool] = UNSET
+    email: OrUnset[str | None] = UNSET
+    extra: OrUnset[Mapping[str, Any]] = UNSET
     old_hash: str | None = None
 
 
@@ -54,14 +54,14 @@ class CreateProject:
 
 @dataclass(frozen=True, slots=True)
 class UpdateProject:
-    """Fields that are None stay as they are; `extra` is merged into what is there."""
+    """Unset fields do not change; `extra` is merged into the stored one."""
 
     project_id: str
-    name: str | None = None
-    description: str | None = None
-    enabled: bool | None = None
-    extra: Mapping[str, Any] | None = None
-    tags: tuple[str, ...] | None = None
+    name: OrUnset[str] = UNSET
+    description: OrUnset[str] = UNSET
+    enabled: OrUnset[bool] = UNSET
+    extra: OrUnset[Mapping[str, Any]] = UNSET
+    tags: OrUnset[tuple[str, ...]] = UNSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +90,12 @@ class CreateGroup:
 
 @dataclass(frozen=True, slots=True)
 class UpdateGroup:
-    """Fields that are None stay as they are; `extra` is merged into what is there."""
+    """Unset fields do not change; `extra` is merged into the stored one."""
 
     group_id: str
-    name: str | None = None
-    description: str | None = None
-    extra: Mapping[str, Any] | None = None
+    name: OrUnset[str] = UNSET
+    description: OrUnset[str] = UNSET
+    extra: OrUnset[Mapping[str, Any]] = UNSET
 
 
 @dataclass(frozen=True, slots=True)

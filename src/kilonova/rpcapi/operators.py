@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from kilonova.base.unset import UNSET, OrUnset
 from kilonova.objects.ids import FlavorId, HostName
 from kilonova.rpcapi.method import Ack, Caller, Method
 
@@ -46,10 +47,10 @@ class CreateAggregate:
 
 @dataclass(frozen=True, slots=True)
 class UpdateAggregate:
-    """`name` None stays.  `put` and `remove` are metadata, with the zone among it as in the API."""
+    """An unset `name` does not change.  `put` and `remove` are metadata, with the zone among it as in the API."""
 
     aggregate_id: int
-    name: str | None = None
+    name: OrUnset[str] = UNSET
     put: Mapping[str, str] = field(default_factory=dict[str, str])
     remove: tuple[str, ...] = ()
 

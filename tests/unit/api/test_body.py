@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from kilonova.api.body import json_object, read_limited, validated, validated_value
-from kilonova.api.compute.server_models import CreateServer
-from kilonova.api.microversion import MAX, Microversion, v2
+from kilonova.api.compute.servers.models import CreateServer
+from kilonova.api.http.body import json_object, read_limited, validated, validated_value
+from kilonova.api.http.microversion import MAX, Microversion, v2
 from kilonova.api.routes import SERVICES
 from kilonova.base.errors import InvalidInput, TooLarge
 from tests.make import run

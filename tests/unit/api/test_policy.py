@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kilonova.api.policy import BASE, REMEMBERED, Policy
-from kilonova.api.route import Role, Row, Service
+from kilonova.api.http.policy import BASE, REMEMBERED, Policy
+from kilonova.api.http.route import Role, Row, Service
 from kilonova.api.rules import RULES, asked_for, markdown, sample
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import ConfigError, Forbidden

@@ -5,13 +5,13 @@ import pytest
 import schemathesis
 from jsonschema_rs import ValidationError
 
-from kilonova.api.call import JSON, Call, Reply
-from kilonova.api.compute.actions.table import ACTIONS
-from kilonova.api.faults import HttpError
-from kilonova.api.microversion import MAX, MIN, Microversion, v2
-from kilonova.api.openapi import document
-from kilonova.api.reference import markdown
-from kilonova.api.route import Role, Router, Row
+from kilonova.api.compute.servers.actions.table import ACTIONS
+from kilonova.api.http.call import JSON, Call, Reply
+from kilonova.api.http.faults import HttpError
+from kilonova.api.http.microversion import MAX, MIN, Microversion, v2
+from kilonova.api.http.openapi import document
+from kilonova.api.http.reference import markdown
+from kilonova.api.http.route import Role, Router, Row
 from kilonova.api.routes import SERVICES
 from kilonova.base.errors import NotFound
 

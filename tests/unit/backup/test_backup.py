@@ -21,8 +21,8 @@ from kilonova.base.errors import StateError
 from kilonova.cmd.common import prepare_state
 from kilonova.db import reserve
 from kilonova.db.migrate import ensure_schema
-from kilonova.virt.libvirt import checks
-from kilonova.virt.libvirt import inheritance as unsettled_file
+from kilonova.virt.libvirt.connection import unclean_shutdown as unsettled_file
+from kilonova.virt.libvirt.host import checks
 from lab.counting import cannot_run
 
 IMAGE, GONE = "11111111-2222-4333-8444-555555555555", "99999999-2222-4333-8444-555555555555"

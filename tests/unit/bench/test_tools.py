@@ -14,7 +14,7 @@ from bench.box import password_in
 from bench.figures import CannotMeasure
 from bench.load import all_active, child
 from bench.raw_load import figures
-from kilonova.virt.libvirt.domain_xml import METADATA_URI
+from kilonova.virt.libvirt.xml.domain import METADATA_URI
 
 SPIN = """
 import subprocess, sys, time

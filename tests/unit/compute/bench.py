@@ -21,7 +21,7 @@ from kilonova.objects.ids import ActionId, AttemptId
 from kilonova.objects.instance import Address, Instance
 from kilonova.objects.states import Verb
 from kilonova.virt.fake import FakeDriver
-from kilonova.virt.fake_machine import FakeHypervisor
+from kilonova.virt.fake.machine import FakeHypervisor
 from tests import make
 from tests.simulation.virtual import SimClock
 from tests.unit.compute.records import Library

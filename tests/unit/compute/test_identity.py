@@ -10,7 +10,7 @@ import pytest
 from kilonova.base.clock import SystemClock
 from kilonova.base.errors import StateError
 from kilonova.cmd.common import prepare_state
-from kilonova.compute.identity import FILE, LOCK, read_identity
+from kilonova.compute.host_identity import FILE, LOCK, read_identity
 
 
 def test_an_identity_is_given_once_and_stays(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from kilonova.base.tasks import Supervisor
 from kilonova.compute.operations import OPERATIONS
 from kilonova.compute.runner import Outcome
 from kilonova.objects.states import SAVED, PowerState, Verb, VmState
-from kilonova.virt.fake_machine import FakeGuest, FakeHypervisor
+from kilonova.virt.fake.machine import FakeGuest, FakeHypervisor
 from tests import make
 from tests.simulation.virtual import run_virtually
 from tests.unit.compute.bench import Bench

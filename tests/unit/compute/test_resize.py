@@ -12,7 +12,7 @@ from kilonova.base.errors import HypervisorError
 from kilonova.compute.operation import Job
 from kilonova.compute.operations import OPERATIONS
 from kilonova.objects.states import PowerState, Verb, VmState
-from kilonova.virt.fake_machine import FakeGuest
+from kilonova.virt.fake.machine import FakeGuest
 from tests import make
 from tests.unit.compute.bench import Bench
 from tests.unit.compute.test_operations import Crash, crash, on

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kilonova.conductor import host_boot
+from kilonova.conductor.hosts import host_boot
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import ActionState, PowerState, TaskState, Verb, VmState
 from kilonova.rpcapi.host import HOST_BOOT, Registered, RegisterHost

@@ -10,11 +10,11 @@ import pytest
 
 from kilonova.base.errors import HostSuperseded, HostTaken, StaleWrite
 from kilonova.base.failpoints import Failpoints
-from kilonova.conductor import host_boot, processes
-from kilonova.conductor.adoption import KEPT, Claims
 from kilonova.conductor.host_endpoint import Hooks, HostEndpoint
-from kilonova.conductor.liveness import Liveness
-from kilonova.conductor.processes import Sign
+from kilonova.conductor.hosts import host_boot, processes
+from kilonova.conductor.hosts.adoption import KEPT, Claims
+from kilonova.conductor.hosts.liveness import Liveness
+from kilonova.conductor.hosts.processes import Sign
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers.hosts import HostProcess

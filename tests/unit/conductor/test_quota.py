@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from kilonova.base.errors import NotFound, OverQuota
-from kilonova.conductor import actions, quota, server_edits
+from kilonova.conductor import quota, server_edits
+from kilonova.conductor.engine import accept
 from kilonova.config.load import load
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import quotas as read_quotas
@@ -35,7 +36,7 @@ def desk(tmp_path: Path) -> Desk:
 def create(desk: Desk, *instances: Instance, request_id: str = "req-1") -> Any:
     ids = tuple(ActionId(f"create-{instance.id}") for instance in instances)
     request = CreateServers(make.context(request_id), instances)
-    return desk.write(actions.create, request, ids, desk.now, QUOTAS)
+    return desk.write(accept.create, request, ids, desk.now, QUOTAS)
 
 
 def of(project: str, number: int, **changes: Any) -> Instance:
@@ -69,7 +70,7 @@ def test_with_a_least_number_a_request_gets_what_the_limits_permit(desk: Desk) -
         wanted = tuple(of("p2", number, flavor=make.flavor(size, 64)) for number in numbers)
         ids = tuple(ActionId(f"create-{instance.id}") for instance in wanted)
         request = CreateServers(make.context(f"req-{numbers}"), wanted, least=least)
-        return desk.write(actions.create, request, ids, desk.now, QUOTAS)
+        return desk.write(accept.create, request, ids, desk.now, QUOTAS)
 
     with pytest.raises(OverQuota, match="Requested 9, but already used 0 of 8 cores"):
         ask(3, 1, 2, 3, 4, size=3)

@@ -13,7 +13,10 @@ import pytest
 import sqlalchemy as sa
 
 from kilonova.base.errors import Conflict, InvalidInput, InvalidState, NotFound, NoValidHost, StaleWrite
-from kilonova.conductor import actions, auto_confirm, hosts, images, offload, outcome
+from kilonova.conductor import images
+from kilonova.conductor.engine import accept, reports
+from kilonova.conductor.hosts import guests, register
+from kilonova.conductor.watch import auto_confirm, offload
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import catalogue as read_catalogue
 from kilonova.db.readers import hosts as read_hosts
@@ -92,7 +95,7 @@ class Chance(Desk):
             request = replace(request, params={IMAGE: f"image-of-{self.new_id()}"})
             request = replace(request, new_image=self.image(request))
         for _ in range(self.random.choice([1, 2])):  # it is delivered twice
-            self.write(actions.accept, request, ActionId(self.new_id()), self.now)
+            self.write(accept.accept, request, ActionId(self.new_id()), self.now)
 
     def image(self, request: AcceptAction) -> Image:
         return Image(
@@ -119,7 +122,7 @@ class Chance(Desk):
                 power = None if gone else self.random.choice([PowerState.RUNNING] * 9 + list(PowerState))
                 report = Finish(HostName(host), action.id, action.attempt, self.random.random() < 0.8, power)
                 for _ in range(2):
-                    self.write(outcome.finish, report, self.new_id, self.now)
+                    self.write(reports.finish, report, self.new_id, self.now)
 
     def complete(self, action_id: ActionId, attempt: AttemptId | None) -> None:
         action = self.read(read_actions.get, action_id)
@@ -137,7 +140,7 @@ class Chance(Desk):
                 if one.host == host and self.random.random() < 0.2
             )
             ids = [ActionId(self.new_id()) for _ in states]
-            self.write(hosts.report_states, ReportStates(HostName(host), 1, states), ids, self.now)
+            self.write(guests.report_states, ReportStates(HostName(host), 1, states), ids, self.now)
 
     def wait(self) -> None:
         self.look(timedelta(seconds=self.random.choice([1, 1, 400, 4000])))
@@ -151,12 +154,12 @@ class Chance(Desk):
         self.write(write_hosts.update_service, host, COMPUTE, self.now, up=up)
         asked = UpdateService(f"service-{host}", forced_down=forced)
         for _ in range(2):
-            self.write(hosts.operator_update, asked, self.now)
+            self.write(register.operator_update, asked, self.now)
 
     def all_back(self) -> None:
         for host in HOSTS:
             self.write(write_hosts.update_service, HostName(host), COMPUTE, self.now, up=True)
-            self.write(hosts.operator_update, UpdateService(f"service-{host}", forced_down=False), self.now)
+            self.write(register.operator_update, UpdateService(f"service-{host}", forced_down=False), self.now)
 
     def check(self) -> None:
         living, open_actions = self.living(), self.read(read_actions.all_open)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from kilonova.base.errors import InvalidInput, InvalidState, NoValidHost
-from kilonova.conductor import auto_confirm, host_boot
+from kilonova.conductor.hosts import host_boot
+from kilonova.conductor.watch import auto_confirm
 from kilonova.db.readers import migrations as read_migrations
 from kilonova.db.readers.migrations import MigrationQuery
 from kilonova.db.writers import catalogue

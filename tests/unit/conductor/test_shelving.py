@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from kilonova.base.errors import InvalidState, NotFound, StaleWrite
-from kilonova.conductor import actions, aggregates, images, offload
+from kilonova.conductor import aggregates, images
+from kilonova.conductor.engine import accept
+from kilonova.conductor.watch import offload
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import catalogue
 from kilonova.db.writers.instances import held_addresses
@@ -42,7 +44,7 @@ class Shelf(Desk):
         self._serial += 1
         params = {IMAGE: image_id, **more}
         asked = AcceptAction(make.context(f"req-{image_id}"), ONE, verb, params, new_image=image)
-        self.write(actions.accept, asked, ActionId(f"action-{self._serial}"), self.now)
+        self.write(accept.accept, asked, ActionId(f"action-{self._serial}"), self.now)
         return self.fetch(f"t-{image_id}").items[0].action
 
     def begin(self, action: Action) -> bool:

@@ -15,7 +15,7 @@ from kilonova.doctor import examine, report, table
 from kilonova.doctor.examine import Check, SurveyCheck, run_checks
 from kilonova.doctor.finding import Finding, Level, error, note, ok, warning
 from kilonova.doctor.subject import Subject
-from kilonova.virt.libvirt.survey import Survey
+from kilonova.virt.libvirt.host.survey import Survey
 from lab.common import TOP
 from tests.unit.doctor.arranged import subject
 

@@ -26,9 +26,9 @@ from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, HostName, ImageId, InstanceId
 from kilonova.objects.image import Image, ImageStatus
 from kilonova.objects.states import TaskState, Verb, VmState
-from kilonova.virt.libvirt.chains import Records
-from kilonova.virt.libvirt.layer import Layer
-from kilonova.virt.libvirt.survey import MarkedDomain
+from kilonova.virt.libvirt.disks.chains import Records
+from kilonova.virt.libvirt.host.survey import MarkedDomain
+from kilonova.virt.libvirt.xml.layer import Layer
 from tests.make import NOW, instance
 from tests.unit.doctor.arranged import subject
 from tests.unit.doctor.test_hypervisor import GOOD

@@ -15,7 +15,7 @@ from kilonova.doctor import hypervisor, subject, table
 from kilonova.doctor.examine import judge_survey
 from kilonova.doctor.finding import Finding, Level
 from kilonova.doctor.subject import Places
-from kilonova.virt.libvirt.survey import Survey
+from kilonova.virt.libvirt.host.survey import Survey
 from lab.libvirtd import PrivateLibvirtd
 from tests.contract.drivers import private_daemon
 from tests.make import run

@@ -12,8 +12,8 @@ from kilonova.doctor import kvm
 from kilonova.doctor.finding import Level
 from kilonova.doctor.kvm import Device
 from kilonova.doctor.subject import Places, User
-from kilonova.virt.libvirt import checks
-from kilonova.virt.libvirt.checks import Verdict
+from kilonova.virt.libvirt.host import checks
+from kilonova.virt.libvirt.host.checks import Verdict
 from tests.unit.doctor.arranged import QEMU, subject
 
 ROOTS_ONLY = Device("/dev/kvm", stat.S_IFCHR | 0o600, 0, 0)

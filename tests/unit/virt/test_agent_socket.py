@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kilonova.objects.states import PowerState
-from kilonova.virt.libvirt.disks import LONGEST_SOCKET
+from kilonova.virt.libvirt.disks.disks import LONGEST_SOCKET
 from lab.libvirtd import PrivateLibvirtd
 from tests.contract.drivers import Bench, libvirt_qemu_case, state_directory
 

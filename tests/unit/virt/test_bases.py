@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kilonova.base.errors import HypervisorError
-from kilonova.virt.libvirt import bases
+from kilonova.virt.libvirt.disks import bases
 
 
 def overlay(directory: Path, name: str, base: Path) -> Path:

@@ -8,8 +8,8 @@ import pytest
 
 from kilonova.base.threads import InlineWorkers
 from kilonova.objects.hardware import Hardware
-from kilonova.virt.libvirt.block_devices import devices
-from kilonova.virt.libvirt.disks import Disks
+from kilonova.virt.libvirt.disks.block_devices import devices
+from kilonova.virt.libvirt.disks.disks import Disks
 from tests import make
 
 ALL = replace(make.flavor(), ephemeral_gib=1, swap_mib=64)

@@ -4,7 +4,7 @@
 import libvirt
 
 from kilonova.objects.hardware import Offer
-from kilonova.virt.libvirt.capabilities import parse, read_offer
+from kilonova.virt.libvirt.host.capabilities import parse, read_offer
 
 CAPABILITIES = """<capabilities><guest><arch name='i686'><machine>pc</machine></arch></guest><guest>
   <arch name='x86_64'><machine>pc-i440fx-7.2</machine><machine canonical='pc-i440fx-7.2'>pc</machine>

@@ -10,8 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from kilonova.base.errors import InvalidInput
-from kilonova.virt.libvirt import checks, kvm
-from kilonova.virt.libvirt.checks import Verdict
+from kilonova.virt.libvirt.host import checks, kvm
+from kilonova.virt.libvirt.host.checks import Verdict
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ from kilonova.base import threads
 from kilonova.base.errors import HypervisorError, HypervisorUnavailable
 from kilonova.base.tasks import Supervisor
 from kilonova.config.load import load
-from kilonova.virt.libvirt import opening
-from kilonova.virt.libvirt.connection import Connection, HypervisorConnection
+from kilonova.virt.libvirt.connection import opening
+from kilonova.virt.libvirt.connection.opening import AUTOWRAP, Failure, OpenOptions
+from kilonova.virt.libvirt.connection.pool import Connection, HypervisorConnection
 from kilonova.virt.libvirt.driver import LibvirtDriver
-from kilonova.virt.libvirt.opening import AUTOWRAP, Failure, OpenOptions
 from lab.libvirtd import PrivateLibvirtd
 from tests.contract.drivers import RecordingVirtAPI, private_daemon, until
 

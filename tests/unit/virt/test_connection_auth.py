@@ -13,9 +13,9 @@ from kilonova.base.errors import HypervisorError, HypervisorUnavailable
 from kilonova.base.tasks import Supervisor
 from kilonova.config.load import load
 from kilonova.objects.ids import InstanceId
-from kilonova.virt.libvirt import opening
+from kilonova.virt.libvirt.connection import opening
+from kilonova.virt.libvirt.connection.opening import Failure, Opened, OpenOptions
 from kilonova.virt.libvirt.driver import LibvirtDriver
-from kilonova.virt.libvirt.opening import Failure, Opened, OpenOptions
 from lab.common import LabError
 from lab.counting import cannot_run
 from lab.sasl_libvirtd import SaslLibvirtd

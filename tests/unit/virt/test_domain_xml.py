@@ -11,8 +11,10 @@ from lxml import etree
 
 from kilonova.objects.cpu_topology import Topology
 from kilonova.objects.hardware import Hardware, Rng, Tpm
-from kilonova.virt.libvirt import domain_xml, hardware, network_xml
-from kilonova.virt.libvirt.devices_xml import (
+from kilonova.virt.libvirt import hardware
+from kilonova.virt.libvirt.xml import domain as domain_xml
+from kilonova.virt.libvirt.xml import network as network_xml
+from kilonova.virt.libvirt.xml.devices import (
     AgentChannel,
     EmulatedTpm,
     RandomNumbers,
@@ -22,7 +24,7 @@ from kilonova.virt.libvirt.devices_xml import (
     Video,
     Watchdog,
 )
-from kilonova.virt.libvirt.domain_xml import (
+from kilonova.virt.libvirt.xml.domain import (
     Disk,
     Domain,
     HostInterface,
@@ -30,9 +32,9 @@ from kilonova.virt.libvirt.domain_xml import (
     TrafficFilter,
     UserInterface,
 )
-from kilonova.virt.libvirt.layer import Layer
-from kilonova.virt.libvirt.network_xml import DhcpHost, DnsHost, NatNetwork
-from kilonova.virt.libvirt.platform_xml import Clock, Cpu, Firmware, SystemInfo
+from kilonova.virt.libvirt.xml.layer import Layer
+from kilonova.virt.libvirt.xml.network import DhcpHost, DnsHost, NatNetwork
+from kilonova.virt.libvirt.xml.platform import Clock, Cpu, Firmware, SystemInfo
 
 GOLDEN = Path(__file__).parent / "golden"
 

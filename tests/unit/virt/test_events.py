@@ -16,7 +16,7 @@ from kilonova.base.tasks import Supervisor
 from kilonova.config.load import load
 from kilonova.objects.guest import GuestEvent
 from kilonova.objects.states import PowerState
-from kilonova.virt.libvirt import events, opening
+from kilonova.virt.libvirt.connection import events, opening
 from kilonova.virt.libvirt.driver import LibvirtDriver
 from lab.libvirtd import PrivateLibvirtd
 from tests.contract.drivers import (

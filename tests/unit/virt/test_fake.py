@@ -14,7 +14,7 @@ from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import PowerState
 from kilonova.virt.driver import BaseImage
 from kilonova.virt.fake import FakeDriver
-from kilonova.virt.fake_machine import CutOff, FakeHypervisor
+from kilonova.virt.fake.machine import CutOff, FakeHypervisor
 from tests.contract.drivers import Bench, RecordingVirtAPI
 
 

@@ -13,9 +13,9 @@ from kilonova.base.errors import HypervisorError, HypervisorUnavailable
 from kilonova.base.threads import InlineWorkers
 from kilonova.objects.ids import InstanceId
 from kilonova.virt.driver import BaseImage
-from kilonova.virt.libvirt import config_drive, disks
-from kilonova.virt.libvirt.disks import Disks
-from kilonova.virt.libvirt.resizing import KeptDisks
+from kilonova.virt.libvirt.disks import config_drive, disks
+from kilonova.virt.libvirt.disks.disks import Disks
+from kilonova.virt.libvirt.disks.resizing import KeptDisks
 from lab.counting import cannot_run
 
 GUEST = InstanceId("5f0e3b2a-7d0c-4f57-9f3b-0a2f6f1d9c11")

@@ -6,7 +6,7 @@ import pytest
 
 from kilonova.objects.guest import GuestState
 from kilonova.objects.states import SAVED, PowerState
-from kilonova.virt.libvirt import states
+from kilonova.virt.libvirt.domain import states
 
 TABLE = [
     ("RUNNING", "BOOTED", PowerState.RUNNING, "booted"),

@@ -13,7 +13,7 @@ from kilonova.base.errors import HypervisorError
 from kilonova.config.load import load
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import PowerState
-from kilonova.virt.libvirt.connection import JOBS_WIDTH
+from kilonova.virt.libvirt.connection.pool import JOBS_WIDTH
 from kilonova.virt.libvirt.driver import LibvirtDriver
 from tests.contract.drivers import Bench, Case, make_base, private_daemon, state_directory, until
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kilonova.base.errors import HypervisorUnavailable, NativeCallTimeout
-from kilonova.virt.native import Lane, NativeThreads, Proxy, unwrap
+from kilonova.virt.calls.pool import Lane, NativeThreads, Proxy, unwrap
 
 
 class Stuck:
@@ -273,7 +273,7 @@ def test_a_thread_that_never_comes_back_does_not_keep_the_process() -> None:
 
     code = (
         "import asyncio, threading\n"
-        "from kilonova.virt.native import NativeThreads\n"
+        "from kilonova.virt.calls.pool import NativeThreads\n"
         "from kilonova.base.errors import NativeCallTimeout\n"
         "async def main():\n"
         "    lane = NativeThreads('t').lane('a', 1)\n"

@@ -14,8 +14,9 @@ from kilonova.base.errors import HypervisorError
 from kilonova.networks.addresses import choose_subnet
 from kilonova.objects.instance import Address
 from kilonova.objects.states import PowerState
-from kilonova.virt.libvirt import network, network_xml
 from kilonova.virt.libvirt.driver import LibvirtDriver
+from kilonova.virt.libvirt.network import network
+from kilonova.virt.libvirt.xml import network as network_xml
 from lab.common import LabError
 from lab.counting import cannot_run
 from lab.system_libvirtd import PrivateSystemLibvirtd

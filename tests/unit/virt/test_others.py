@@ -8,8 +8,8 @@ import libvirt
 import pytest
 from structlog.testing import capture_logs
 
-from kilonova.virt.libvirt.domain_xml import METADATA_URI
-from kilonova.virt.libvirt.others import Others, Taken, read
+from kilonova.virt.libvirt.host.others import Others, Taken, read
+from kilonova.virt.libvirt.xml.domain import METADATA_URI
 from tests.make import run
 
 DOMAIN = """

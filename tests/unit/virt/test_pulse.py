@@ -15,10 +15,10 @@ from kilonova.base.tasks import Supervisor
 from kilonova.objects.guest import NOT_RESPONDING, GuestState
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import PowerState
-from kilonova.virt.libvirt import pulse
-from kilonova.virt.libvirt.connection import PULSE_WIDTH, Connection
-from kilonova.virt.libvirt.pulse import MOST_OUT, Pulses
-from kilonova.virt.native import NativeThreads
+from kilonova.virt.calls.pool import NativeThreads
+from kilonova.virt.libvirt.connection.pool import PULSE_WIDTH, Connection
+from kilonova.virt.libvirt.domain import guest_liveness as pulse
+from kilonova.virt.libvirt.domain.guest_liveness import MOST_OUT, Pulses
 from tests.contract.drivers import until
 
 RUNNING = GuestState(PowerState.RUNNING, "booted")

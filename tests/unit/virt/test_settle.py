@@ -27,8 +27,8 @@ from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, AttemptId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import PowerState, Verb
+from kilonova.virt.libvirt.connection.unclean_shutdown import NAME
 from kilonova.virt.libvirt.driver import LibvirtDriver
-from kilonova.virt.libvirt.inheritance import NAME
 from lab.libvirtd import PrivateLibvirtd
 from tests import make
 from tests.contract.drivers import Bench, Case, make_base, private_daemon, state_directory

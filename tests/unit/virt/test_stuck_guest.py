@@ -7,8 +7,8 @@ import pytest
 
 from kilonova.base.errors import GuestStuck
 from kilonova.objects.states import PowerState
-from kilonova.virt.libvirt import survey
-from kilonova.virt.libvirt.opening import OpenOptions
+from kilonova.virt.libvirt.connection.opening import OpenOptions
+from kilonova.virt.libvirt.host import survey
 from lab.libvirtd import PrivateLibvirtd
 from tests.contract.drivers import Bench, Case, libvirt_qemu_case, private_daemon, state_directory, until
 from tests.stuck import Note

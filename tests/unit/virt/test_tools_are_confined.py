@@ -20,7 +20,7 @@ def _name(node: ast.expr) -> str:
 
 def test_each_tool_of_the_libvirt_driver_is_told_its_files() -> None:
     seen = 0
-    for path in sorted(Path(room.__path__[0]).glob("*.py")):
+    for path in sorted(Path(room.__path__[0]).rglob("*.py")):
         for call in calls(ast.parse(path.read_text())):
             seen += 1
             assert "files" in {word.arg for word in call.keywords}, f"{path.name}:{call.lineno}"

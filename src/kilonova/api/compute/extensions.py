@@ -6,7 +6,7 @@ Source: Compute API reference, "Extensions".
 
 from typing import Any
 
-from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.base.errors import NotFound
 
 _SERVED = {

@@ -9,8 +9,8 @@ import hashlib
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
-from kilonova.api.ids import require_uuid
-from kilonova.api.microversion import Microversion, v2
+from kilonova.api.http.ids import require_uuid
+from kilonova.api.http.microversion import Microversion, v2
 from kilonova.base.errors import NotFound
 
 

@@ -2,43 +2,41 @@
 """The routes of Compute v2.1, with the names of Nova's policies."""
 
 from kilonova.api.compute import (
+    extensions,
+)
+from kilonova.api.compute.admin import (
     aggregates,
     audit_log,
-    diagnostics,
-    extensions,
-    flavor_extras,
-    flavors,
     hypervisors,
-    image_proxy,
-    instance_actions,
-    keypairs,
     limits,
-    migrations,
     old_hosts,
     quotas,
-    remote_consoles,
-    server_create,
     server_groups,
-    server_list,
-    server_metadata,
-    server_networks,
-    server_password,
-    server_tags,
-    server_topology,
-    servers,
     services,
     usage,
-    volume_attachments,
     zones,
 )
-from kilonova.api.compute.actions import table
-from kilonova.api.compute.quota_models import UpdateQuotaClassSet, UpdateQuotaSet
-from kilonova.api.compute.server_list import STRICT
-from kilonova.api.compute.server_metadata import AllMetadata, OneMetadata
-from kilonova.api.compute.server_models import CreateServer, UpdateServer
+from kilonova.api.compute.admin.quota_models import UpdateQuotaClassSet, UpdateQuotaSet
+from kilonova.api.compute.catalog import extra_specs as flavor_extras
+from kilonova.api.compute.catalog import flavors, image_proxy, keypairs
+from kilonova.api.compute.fields import AllMetadata, OneMetadata
+from kilonova.api.compute.servers import consoles as remote_consoles
+from kilonova.api.compute.servers import create as server_create
+from kilonova.api.compute.servers import diagnostics, migrations, volume_attachments
+from kilonova.api.compute.servers import history as instance_actions
+from kilonova.api.compute.servers import listing as server_list
+from kilonova.api.compute.servers import metadata as server_metadata
+from kilonova.api.compute.servers import networks as server_networks
+from kilonova.api.compute.servers import password as server_password
+from kilonova.api.compute.servers import resource as servers
+from kilonova.api.compute.servers import tags as server_tags
+from kilonova.api.compute.servers import topology as server_topology
+from kilonova.api.compute.servers.actions import table
+from kilonova.api.compute.servers.listing import STRICT
+from kilonova.api.compute.servers.models import CreateServer, UpdateServer
+from kilonova.api.http.microversion import MIN, v2
+from kilonova.api.http.route import Role, Row, Service
 from kilonova.api.image import images
-from kilonova.api.microversion import MIN, v2
-from kilonova.api.route import Role, Row, Service
 from kilonova.api.versions import compute_v21
 
 ANYBODY, READER, MEMBER, ADMIN = Role.ANYBODY, Role.READER, Role.MEMBER, Role.ADMIN

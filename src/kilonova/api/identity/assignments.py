@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from kilonova.api.call import Call, Reply
+from kilonova.api.http.call import Call, Reply
 from kilonova.api.identity import roles
 from kilonova.api.identity.domain import DOMAIN, check_domain, collection
 from kilonova.api.identity.edit import edited

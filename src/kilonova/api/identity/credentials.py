@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.identity.auth import own_turn
 from kilonova.api.identity.domain import collection
 from kilonova.api.identity.edit import edited

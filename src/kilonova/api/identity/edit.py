@@ -3,7 +3,7 @@
 
 from collections.abc import Awaitable
 
-from kilonova.api.call import Call
+from kilonova.api.http.call import Call
 
 
 async def edited(call: Call, change: Awaitable[None]) -> None:

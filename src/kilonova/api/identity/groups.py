@@ -3,13 +3,14 @@
 
 from typing import Any
 
-from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.identity import users
 from kilonova.api.identity.domain import DOMAIN, check_domain, check_id, collection
 from kilonova.api.identity.edit import edited
 from kilonova.api.identity.filters import matching
 from kilonova.api.identity.models import CreateGroup, GroupFields, UpdateGroup
 from kilonova.base.errors import NotFound
+from kilonova.base.unset import UNSET, unset_if_none
 from kilonova.db.readers import assignments as readers
 from kilonova.db.readers.identity import get_user
 from kilonova.objects.identity import Group
@@ -54,7 +55,12 @@ async def update_group(call: Call, body: UpdateGroup) -> Reply:
     """PATCH /v3/groups/{id}."""
     asked, group_id = body.group, call.params["group_id"]
     _check(asked, group_id)
-    request = rows.UpdateGroup(group_id, asked.name, asked.description, asked.attributes("group") or None)
+    request = rows.UpdateGroup(
+        group_id,
+        name=unset_if_none(asked.name),
+        description=unset_if_none(asked.description),
+        extra=asked.attributes("group") or UNSET,
+    )
     await edited(call, call.deps.identity.update_group(request))
     return await show_group(call)
 

@@ -7,8 +7,8 @@ Source: Identity API v3 reference, "Implied roles".
 from collections.abc import Iterable
 from typing import Any
 
-from kilonova.api.call import Call, Reply, json_reply
-from kilonova.api.faults import not_implemented
+from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.faults import not_implemented
 from kilonova.api.identity import roles
 from kilonova.base.errors import NotFound
 from kilonova.identity.roles import RULES

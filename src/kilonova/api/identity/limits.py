@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from kilonova.api.body import Lenient
-from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.http.body import Lenient
+from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.policy import ADMIN_REQUIRED
 from kilonova.api.identity.catalog import REGION, stable_id
 from kilonova.api.identity.domain import collection
-from kilonova.api.policy import ADMIN_REQUIRED
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
 from kilonova.db.readers import identity as read_identity
 from kilonova.db.readers import quotas as read_quotas

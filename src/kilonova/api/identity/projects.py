@@ -4,12 +4,13 @@
 from collections.abc import Iterable
 from typing import Any
 
-from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.identity.domain import DOMAIN, check_domain, check_id, collection, refuse_unkept
 from kilonova.api.identity.edit import edited
 from kilonova.api.identity.filters import matching
 from kilonova.api.identity.models import CreateProject, ProjectFields, ReplaceTags, UpdateProject
 from kilonova.base.errors import InvalidInput, NotFound
+from kilonova.base.unset import UNSET, unset_if_none
 from kilonova.db.readers import identity as readers
 from kilonova.objects.identity import Project
 from kilonova.rpcapi import identity as rows
@@ -63,11 +64,11 @@ async def update_project(call: Call, body: UpdateProject) -> Reply:
     _check(asked, project_id)
     request = rows.UpdateProject(
         project_id,
-        asked.name,
-        asked.description,
-        asked.enabled,
-        asked.attributes("project") or None,
-        None if asked.tags is None else tuple(asked.tags),
+        name=unset_if_none(asked.name),
+        description=unset_if_none(asked.description),
+        enabled=unset_if_none(asked.enabled),
+        extra=asked.attributes("project") or UNSET,
+        tags=UNSET if asked.tags is None else tuple(asked.tags),
     )
     await edited(call, call.deps.identity.update_project(request))
     return await show_project(call)

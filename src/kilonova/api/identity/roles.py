@@ -8,7 +8,7 @@ when somebody still has it.  Only those that were made can be changed; what a ro
 from collections.abc import Mapping
 from typing import Any
 
-from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.identity.catalog import stable_id
 from kilonova.api.identity.domain import check_domain, collection, refuse_unkept
 from kilonova.api.identity.edit import edited

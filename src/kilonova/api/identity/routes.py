@@ -4,6 +4,8 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from kilonova.api.http.microversion import MIN
+from kilonova.api.http.route import Role, Row, Service
 from kilonova.api.identity import (
     assignments,
     auth,
@@ -21,8 +23,6 @@ from kilonova.api.identity import (
     users,
 )
 from kilonova.api.identity.filters import TAGS, arguments
-from kilonova.api.microversion import MIN
-from kilonova.api.route import Role, Row, Service
 from kilonova.api.versions import identity_v3
 
 ANYBODY, TOKEN, OWNER, READER, ADMIN = Role.ANYBODY, Role.TOKEN, Role.OWNER, Role.READER, Role.IDENTITY_ADMIN

@@ -8,7 +8,7 @@ Source: Identity API v3 reference, "Service catalog and endpoints", "Regions".
 from collections.abc import Mapping
 from typing import Any
 
-from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.identity.catalog import REGION, own_catalog
 from kilonova.api.identity.domain import check_id, collection
 from kilonova.api.identity.filters import matching

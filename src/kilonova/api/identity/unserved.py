@@ -4,8 +4,8 @@
 Generic and EC2 credentials are secrets for services that are not here; they would be kept for nothing.
 """
 
-from kilonova.api.call import Call, Reply
-from kilonova.api.faults import not_implemented
+from kilonova.api.http.call import Call, Reply
+from kilonova.api.http.faults import not_implemented
 from kilonova.api.identity.domain import collection
 from kilonova.base.errors import NotFound
 

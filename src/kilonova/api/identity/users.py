@@ -3,13 +3,14 @@
 
 from typing import Any
 
-from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.identity.auth import checking, own_turn
 from kilonova.api.identity.domain import DOMAIN, check_domain, check_id, collection, refuse_unkept
 from kilonova.api.identity.edit import edited
 from kilonova.api.identity.filters import matching
 from kilonova.api.identity.models import ChangePassword, CreateUser, UpdateUser, UserFields
 from kilonova.base.errors import Unauthorized
+from kilonova.base.unset import UNSET, Unset, unset_if_none
 from kilonova.db.readers import identity as readers
 from kilonova.objects.identity import User
 from kilonova.rpcapi import identity as rows
@@ -53,24 +54,23 @@ async def update_user(call: Call, body: UpdateUser) -> Reply:
     await _check(call, asked, user.id)
     request = rows.UpdateUser(
         user_id=user.id,
-        name=asked.name,
-        password_hash=None
+        name=unset_if_none(asked.name),
+        password_hash=UNSET
         if asked.password is None
         else await call.deps.passwords.hash(asked.password, own_turn(call)),
-        default_project_id=_cleared(asked, "default_project_id"),
-        description=asked.description,
-        enabled=asked.enabled,
-        email=_cleared(asked, "email"),
-        extra=asked.attributes("user") or None,
+        default_project_id=_clearable(asked, "default_project_id"),
+        description=unset_if_none(asked.description),
+        enabled=unset_if_none(asked.enabled),
+        email=_clearable(asked, "email"),
+        extra=asked.attributes("user") or UNSET,
     )
     await edited(call, call.deps.identity.update_user(request))
     return await show_user(call)
 
 
-def _cleared(asked: UserFields, name: str) -> str | None:
-    """The member as an edit says it: null takes it away, and one that did not come is left as it is."""
-    value: str | None = getattr(asked, name)
-    return "" if value is None and name in asked.model_fields_set else value
+def _clearable(asked: UserFields, name: str) -> str | Unset | None:
+    """A field that null, or the empty string, removes."""
+    return (getattr(asked, name) or None) if name in asked.model_fields_set else UNSET
 
 
 async def delete_user(call: Call) -> Reply:

@@ -11,10 +11,10 @@ from dataclasses import replace
 
 import structlog
 
-from kilonova.api.body import check_declared_length, declared_length
-from kilonova.api.call import Call, Reply
-from kilonova.api.deps import ApiDeps
-from kilonova.api.faults import HttpError
+from kilonova.api.http.body import check_declared_length, declared_length
+from kilonova.api.http.call import Call, Reply
+from kilonova.api.http.deps import ApiDeps
+from kilonova.api.http.faults import HttpError
 from kilonova.api.image import ranges
 from kilonova.api.image.images import find, find_own
 from kilonova.api.image.room import FIRST_BYTES, Room

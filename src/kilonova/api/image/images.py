@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from kilonova.api.body import json_object
-from kilonova.api.call import Call, Reply, json_reply
-from kilonova.api.faults import HttpError
-from kilonova.api.ids import is_uuid
+from kilonova.api.http.body import json_object
+from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.faults import HttpError
+from kilonova.api.http.ids import is_uuid
 from kilonova.api.image.fields import SETTABLE, applied, current, refuse_read_only
 from kilonova.api.image.room import within_quota
 from kilonova.api.image.view import member_schema, schema, view

@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.query import Query
 from kilonova.api.image.view import view
-from kilonova.api.query import Query
 from kilonova.base.errors import InvalidInput
 from kilonova.db.readers import catalogue
 from kilonova.objects.image import Image, MemberStatus

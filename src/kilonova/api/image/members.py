@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from kilonova.api.body import Lenient
-from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.http.body import Lenient
+from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.times import seconds_z
 from kilonova.api.image.images import find
-from kilonova.api.times import seconds_z
 from kilonova.base.errors import Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import catalogue
 from kilonova.objects.image import Image, ImageMember, MemberStatus

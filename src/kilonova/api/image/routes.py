@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The routes of Image v2, with the names of Glance's policies."""
 
+from kilonova.api.http.route import Role, Row, Service
 from kilonova.api.image import data, images, listing, members, room
 from kilonova.api.image.fields import ImageFields
-from kilonova.api.route import Role, Row, Service
 from kilonova.api.versions import image_list
 
 READER, MEMBER = Role.READER, Role.MEMBER

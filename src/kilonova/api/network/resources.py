@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.network import facts, view
 from kilonova.api.network.listing import listed, shown
 from kilonova.base.errors import NotFound

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The routes of Network v2.0, with the names of Neutron's policies.  Nothing here is written."""
 
+from kilonova.api.http.route import Role, Row, Service
 from kilonova.api.network import quotas, resources
 from kilonova.api.network.listing import ARGUMENTS
-from kilonova.api.route import Role, Row, Service
 from kilonova.api.versions import network_v20
 
 READER = Role.READER

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from kilonova.compute.operation import Job
 from kilonova.objects.states import PowerState
-from kilonova.virt.power import DiskChecks
+from kilonova.virt.capabilities import DiskChecks
 
 _OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
 

@@ -8,7 +8,7 @@ finds the mark of that start, and gives it no second disk.
 from kilonova.compute.operation import Job, Operation, Step
 from kilonova.compute.operations import create, reboot
 from kilonova.objects.states import Verb, VmState
-from kilonova.virt.power import DiskReplacement, able
+from kilonova.virt.capabilities import DiskReplacement, able
 
 
 async def replace_disk(job: Job) -> None:

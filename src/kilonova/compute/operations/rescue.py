@@ -9,7 +9,7 @@ from dataclasses import replace
 from kilonova.compute.operation import Job, Operation, Step
 from kilonova.compute.operations import create, look, reboot
 from kilonova.objects.states import Verb
-from kilonova.virt.power import RescueDisk, able
+from kilonova.virt.capabilities import RescueDisk, able
 
 
 async def make_rescue_disk(job: Job) -> None:

@@ -13,9 +13,9 @@ from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import ActionId
 from kilonova.objects.states import PowerState, Verb, VmState
 from kilonova.rpcapi.conductor import KEPT_DISK
+from kilonova.virt.capabilities import able
 from kilonova.virt.driver import Resizing
 from kilonova.virt.local_disks import LocalDisks
-from kilonova.virt.power import able
 
 
 def _disks(job: Job) -> Resizing:

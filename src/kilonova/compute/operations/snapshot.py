@@ -7,8 +7,8 @@ The copy is kept beside the guest until it is in the image store: a replay finds
 from kilonova.compute.image_uploads import image_of
 from kilonova.compute.operation import Job, Operation, Step
 from kilonova.objects.states import IMAGE_DEADLINE_S, Verb
+from kilonova.virt.capabilities import able
 from kilonova.virt.driver import DiskSnapshots, HasSnapshots
-from kilonova.virt.power import able
 
 
 def _snapshots(job: Job) -> DiskSnapshots:

@@ -8,7 +8,7 @@ from kilonova.compute.operation import Job, Operation, Step
 from kilonova.compute.operations import look
 from kilonova.compute.operations.create import plug_network
 from kilonova.objects.states import Verb
-from kilonova.virt.power import Suspension, able
+from kilonova.virt.capabilities import Suspension, able
 
 
 async def save(job: Job) -> None:

@@ -7,10 +7,13 @@ from kilonova import __version__
 from kilonova.config.load import Settings
 from kilonova.objects.hardware import Hardware, Offer, hardware_of
 from kilonova.objects.instance import Instance
-from kilonova.virt.libvirt import block_devices, capabilities, hardware, network
-from kilonova.virt.libvirt.disks import Disks
-from kilonova.virt.libvirt.domain_xml import Disk, Domain, Metadata
-from kilonova.virt.libvirt.platform_xml import Cpu, SystemInfo
+from kilonova.virt.libvirt import hardware
+from kilonova.virt.libvirt.disks import block_devices
+from kilonova.virt.libvirt.disks.disks import Disks
+from kilonova.virt.libvirt.host import capabilities
+from kilonova.virt.libvirt.network import network
+from kilonova.virt.libvirt.xml.domain import Disk, Domain, Metadata
+from kilonova.virt.libvirt.xml.platform import Cpu, SystemInfo
 
 SIMULATED = "test"
 """The type of libvirt's own simulated guests."""

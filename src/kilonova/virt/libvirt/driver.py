@@ -23,31 +23,29 @@ from kilonova.objects.hardware import Offer
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import Inventory
+from kilonova.virt.calls.pool import Proxy
 from kilonova.virt.driver import BaseImage, GuestFigures, VirtAPI
 from kilonova.virt.libvirt import (
-    capabilities,
-    checks,
-    config_drive,
     definition,
-    events,
-    guest,
-    network,
     power,
-    statistics,
 )
-from kilonova.virt.libvirt.connection import Hop, HypervisorConnection
-from kilonova.virt.libvirt.console import LibvirtConsole
-from kilonova.virt.libvirt.disks import GIB, Disks, disk_short
-from kilonova.virt.libvirt.domain_xml import Domain
-from kilonova.virt.libvirt.guest import Ownership
-from kilonova.virt.libvirt.inheritance import Inheritance
-from kilonova.virt.libvirt.leases import Leases
-from kilonova.virt.libvirt.opening import Registrar
-from kilonova.virt.libvirt.others import Others
-from kilonova.virt.libvirt.pulse import Pulses
-from kilonova.virt.libvirt.settle import Settling
-from kilonova.virt.libvirt.snapshot import Snapshots
-from kilonova.virt.native import Proxy
+from kilonova.virt.libvirt.connection import events
+from kilonova.virt.libvirt.connection.in_doubt import Settling
+from kilonova.virt.libvirt.connection.opening import Registrar
+from kilonova.virt.libvirt.connection.pool import Hop, HypervisorConnection
+from kilonova.virt.libvirt.connection.unclean_shutdown import Inheritance
+from kilonova.virt.libvirt.disks import config_drive
+from kilonova.virt.libvirt.disks.disks import GIB, Disks, disk_short
+from kilonova.virt.libvirt.disks.snapshot import Snapshots
+from kilonova.virt.libvirt.domain import guest, statistics
+from kilonova.virt.libvirt.domain.console import LibvirtConsole
+from kilonova.virt.libvirt.domain.guest import Ownership
+from kilonova.virt.libvirt.domain.guest_liveness import Pulses
+from kilonova.virt.libvirt.host import capabilities, checks
+from kilonova.virt.libvirt.host.others import Others
+from kilonova.virt.libvirt.network import network
+from kilonova.virt.libvirt.network.leases import Leases
+from kilonova.virt.libvirt.xml.domain import Domain
 
 T = TypeVar("T")
 

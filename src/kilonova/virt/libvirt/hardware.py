@@ -2,7 +2,7 @@
 """From what a server's flavor and image say to the parts of its domain."""
 
 from kilonova.objects.hardware import OPTIONAL, REQUIRED, Hardware
-from kilonova.virt.libvirt.devices_xml import (
+from kilonova.virt.libvirt.xml.devices import (
     AgentChannel,
     Balloon,
     Device,
@@ -14,7 +14,7 @@ from kilonova.virt.libvirt.devices_xml import (
     Video,
     Watchdog,
 )
-from kilonova.virt.libvirt.platform_xml import Clock, Firmware
+from kilonova.virt.libvirt.xml.platform import Clock, Firmware
 
 USB = "usb"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the libvirt driver can do beyond the core with guests' memory, disks and figures: see kilonova.virt.power."""
+"""What the libvirt driver can do beyond the core with guests' memory and disks: see kilonova.virt.capabilities."""
 
 from abc import abstractmethod
 from functools import partial
@@ -11,11 +11,12 @@ from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import PowerState
 from kilonova.virt.driver import BaseImage
-from kilonova.virt.libvirt import definition, diagnostics, memory
-from kilonova.virt.libvirt.block_devices import is_swap_or_ephemeral
-from kilonova.virt.libvirt.connection import Hop
-from kilonova.virt.libvirt.local_disks import LibvirtLocalDisks
-from kilonova.virt.libvirt.settle import Settling
+from kilonova.virt.libvirt import definition
+from kilonova.virt.libvirt.connection.in_doubt import Settling
+from kilonova.virt.libvirt.connection.pool import Hop
+from kilonova.virt.libvirt.disks.block_devices import is_swap_or_ephemeral
+from kilonova.virt.libvirt.disks.local_disks import LibvirtLocalDisks
+from kilonova.virt.libvirt.domain import diagnostics, memory
 
 MEMORY_LIMIT_S = 3600.0
 """For a guest's whole memory to be written or read; the action's own deadline is no longer."""

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""POST /servers/{id}/action: one key says which.
+
+What is accepted is durable: the answer comes when the action is on disk.
+"""
+
+from kilonova.api.compute.servers.actions import (
+    admin,
+    console,
+    deferred_delete,
+    images,
+    locks,
+    moves,
+    power,
+    rebuild,
+    rescue,
+    resize,
+    security_groups,
+    shelve,
+)
+from kilonova.api.compute.servers.resource import find
+from kilonova.api.http.actions import Rows, dispatch
+from kilonova.api.http.call import Call, Reply
+
+ACTIONS: Rows = {
+    **power.ROWS,
+    **resize.ROWS,
+    **locks.ROWS,
+    **admin.ROWS,
+    **moves.ROWS,
+    **security_groups.ROWS,
+    **console.ROWS,
+    **rescue.ROWS,
+    **rebuild.ROWS,
+    **images.ROWS,
+    **shelve.ROWS,
+    **deferred_delete.ROWS,
+}
+
+
+async def act(call: Call, data: bytes) -> Reply:
+    """Find the row by the body's one key, and go by it."""
+    return await dispatch(ACTIONS, call, data, find)

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The password that a guest has encrypted for its owner and posted to its metadata service.  There is no such service
+here, so there is never one to be told or cleared."""
+
+from kilonova.api.compute.servers.resource import find
+from kilonova.api.http.call import Call, Reply, json_reply
+
+
+async def show(call: Call) -> Reply:
+    """GET /servers/{id}/os-server-password: none."""
+    await find(call)
+    return json_reply({"password": ""})
+
+
+async def clear(call: Call) -> Reply:
+    """DELETE /servers/{id}/os-server-password."""
+    await find(call)
+    return Reply()

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files that a guest's disks lie on, stated to their end.
+
+What a disk's own header says is never followed: a guest that has broken out of its QEMU can write there.  What a disk
+lies on is recorded where no QEMU can write when the disk is made (`Records`), libvirt knows what other tools have put
+on it (see active), and each header is compared with that before the file is used.
+
+Everything here blocks.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from kilonova.base.errors import DiskUnusable
+from kilonova.base.files import open_plain, replace_file
+from kilonova.objects.ids import InstanceId
+from kilonova.virt.libvirt.disks.qcow2 import Header, read_header
+from kilonova.virt.libvirt.domain.active import Definition, layers_above
+from kilonova.virt.libvirt.xml.domain import Disk
+from kilonova.virt.libvirt.xml.layer import Layer
+
+log = structlog.get_logger(__name__)
+
+FORMATS = ("qcow2", "raw")
+
+
+class Records:
+    """What each disk that we made lies on: one small file per guest under `root`, whose owner we are."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def _path(self, instance_id: InstanceId) -> Path:
+        return self.root / f"{instance_id}.json"
+
+    def _read(self, instance_id: InstanceId) -> dict[str, list[list[str]]]:
+        try:
+            return json.loads(self._path(instance_id).read_bytes())
+        except FileNotFoundError:
+            return {}
+
+    def bases(self, instance_id: InstanceId, name: str) -> tuple[Layer, ...]:
+        """What the disk called `name` may lie on: one file, or, while it is being replaced, either of two."""
+        return tuple(Layer(path, form) for path, form in self._read(instance_id).get(name, []))
+
+    def expect(self, instance_id: InstanceId, name: str, bases: Iterable[Layer]) -> None:
+        """From now on it lies on one of these; on stable storage."""
+        known = self._read(instance_id)
+        wanted = [[layer.path, layer.format] for layer in dict.fromkeys(bases)]
+        if known.get(name) != wanted:
+            document = json.dumps({**known, name: wanted}).encode()
+            replace_file(self._path(instance_id), document, directory_mode=0o700)
+
+    def forget(self, instance_id: InstanceId) -> None:
+        """The guest has no disk any more."""
+        self._path(instance_id).unlink(missing_ok=True)
+
+
+class Chains:
+    """Disks as they are given to libvirt and to tools.  `cache` is where checked images lie."""
+
+    def __init__(self, records: Records, cache: Path) -> None:
+        self._records, self._cache = records, cache
+
+    def followed(self, instance_id: InstanceId, wanted: Sequence[Disk], found: Definition | None) -> tuple[Disk, ...]:
+        """The disks that the record wants, with the files that libvirt has for them and all that lies below, each
+        looked at.  Raises DiskMoved, and DiskUnusable for what cannot be read or is not what it should be."""
+        return tuple(disk if disk.read_only else self._followed(instance_id, disk, found) for disk in wanted)
+
+    def _followed(self, instance_id: InstanceId, disk: Disk, found: Definition | None) -> Disk:
+        is_root = os.path.basename(disk.path) == "disk"
+        above = layers_above(instance_id, found, disk.path, None if is_root else disk.target)
+        own = Layer(disk.path, disk.format)
+        layers = (*above, own, *self._below(instance_id, own))
+        for layer, below in zip(layers, (*layers[1:], None), strict=True):
+            _check(layer, below)
+        return replace(disk, path=layers[0].path, format=layers[0].format, backing=layers[1:])
+
+    def _below(self, instance_id: InstanceId, disk: Layer) -> tuple[Layer, ...]:
+        """By the record; a disk that was made before there were records gets one now, if it lies on an image that was
+        checked, or on nothing."""
+        if disk.format != "qcow2":
+            return ()
+        name = os.path.basename(disk.path)
+        bases = self._records.bases(instance_id, name)
+        header = _header(disk)
+        if header is None:
+            if len(bases) == 1:
+                return bases
+            raise _unusable(disk.path, "cannot be read: permission denied")
+        if _names(header, disk, None):
+            return ()  # other tools have merged its base into it: what refers to nothing harms nobody
+        for base in bases:
+            if _names(header, disk, base):
+                return (base,)
+        base = None if bases or header.has_data_file else self._cached(header.backing or "")
+        if base is None:
+            raise _mismatch(disk, header, bases[0] if bases else None)
+        self._records.expect(instance_id, name, [base])
+        log.info("what a disk lies on was recorded", instance=instance_id, disk=name, base=base.path)
+        return (base,)
+
+    def _cached(self, path: str) -> Layer | None:
+        form = path.rpartition(".")[2]
+        return Layer(path, form) if os.path.dirname(path) == str(self._cache) and form in FORMATS else None
+
+
+def options(disk: Disk) -> str:
+    """The disk for a tool: every file and format named, so that nothing is looked for."""
+    return "json:" + json.dumps(_node((Layer(disk.path, disk.format), *disk.backing)))
+
+
+def _node(layers: Sequence[Layer]) -> dict[str, Any]:
+    top, *below = layers
+    node: dict[str, Any] = {"driver": top.format, "file": {"driver": "file", "filename": top.path}}
+    return node if top.format == "raw" else {**node, "backing": _node(below) if below else None}
+
+
+def files(disk: Disk) -> tuple[str, ...]:
+    """Every file of the disk."""
+    return (disk.path, *(layer.path for layer in disk.backing))
+
+
+def check_base(base: Layer) -> None:
+    """An image that a disk is to be made on lies on nothing.  Raises DiskUnusable."""
+    _check(base, None)
+
+
+def _check(layer: Layer, below: Layer | None) -> None:
+    if layer.format not in FORMATS or (layer.format == "raw" and below is not None):
+        raise _unusable(layer.path, f"is said to be a {layer.format}: such a disk is not used")
+    header = _header(layer)
+    if header is not None and layer.format == "qcow2" and not _names(header, layer, below):
+        raise _mismatch(layer, header, below)
+
+
+def _names(header: Header, layer: Layer, below: Layer | None) -> bool:
+    if header.has_data_file:
+        return False
+    if below is None or header.backing is None:
+        return below is None and header.backing is None
+    named = os.path.realpath(os.path.join(os.path.dirname(layer.path), header.backing))
+    return named == os.path.realpath(below.path) and header.backing_format in ("", below.format)
+
+
+def _unusable(path: str, why: str) -> DiskUnusable:
+    """The guest's owner hears the file's name alone; where it lies is for the log."""
+    return DiskUnusable(f"{os.path.basename(path)} {why}.", path=path)
+
+
+def _mismatch(layer: Layer, header: Header, below: Layer | None) -> DiskUnusable:
+    known = "nothing" if below is None else os.path.basename(below.path)
+    return DiskUnusable(
+        f"{os.path.basename(layer.path)} was made on {known}, and its header says otherwise: it is not used.",
+        path=layer.path,
+        header=header.backing,
+        data_file=header.has_data_file,
+    )
+
+
+def _header(layer: Layer) -> Header | None:
+    """Of a qcow2; of a raw file an empty one, once it is known that it can be read.  None where we may not read what
+    the hypervisor may."""
+    try:
+        with open_plain(layer.path) as file:
+            if layer.format != "qcow2":
+                file.read(1)
+                return Header(0, None, "", has_data_file=False)
+            return read_header(file)
+    except PermissionError:
+        return None
+    except OSError as exc:
+        raise _unusable(layer.path, f"cannot be read: {exc.strerror}") from exc
+    except ValueError as exc:
+        raise _unusable(layer.path, f"cannot be used: {exc}") from exc
+
+
+def virtual_size(disk: Disk) -> int:
+    """In bytes, as the guest sees it.  Raises DiskUnusable."""
+    header = _header(Layer(disk.path, disk.format))
+    if header is None:
+        raise _unusable(disk.path, "cannot be read: permission denied")
+    return header.virtual_size

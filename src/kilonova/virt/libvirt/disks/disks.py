@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A guest's files on the host: one directory per guest, made so that a power cut leaves a whole file or none.
+
+Functions that touch the file system block; `Disks` runs them in a worker.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+from kilonova.base.errors import HypervisorError, HypervisorUnavailable
+from kilonova.base.files import fsync_directory, make_directory, make_file, open_plain
+from kilonova.base.threads import Workers
+from kilonova.base.tools import Files, run_limited
+from kilonova.objects.ids import InstanceId
+from kilonova.virt.driver import BaseImage
+from kilonova.virt.libvirt.disks import bases
+from kilonova.virt.libvirt.disks.chains import Chains, Records, check_base
+from kilonova.virt.libvirt.xml.layer import Layer
+
+T = TypeVar("T")
+
+QEMU_IMG_LIMIT_S = 60.0
+
+GIB = 1 << 30
+
+
+LONGEST_SOCKET = 107
+"""Bytes of a socket's path that Linux takes (unix(7): 108 with the zero at its end)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The user that the hypervisor's daemon and its guests run as."""
+
+    uid: int
+    gid: int
+
+
+def owner_of_files(uri: str) -> Owner | None:
+    """Who must own a guest's files; None when the daemon sees to it itself, or is us.
+
+    A system daemon changes owners as it starts a guest.  A session daemon cannot; when we are root and it is an
+    unprivileged user's, its socket tells whose.  Raises HypervisorUnavailable when that socket is not there.
+    """
+    if os.geteuid() != 0:
+        return None
+    parts = urlsplit(uri)
+    socket = parse_qs(parts.query).get("socket")
+    if parts.path != "/session" or not socket:
+        return None
+    try:
+        found = os.stat(socket[0])
+    except OSError as exc:
+        raise HypervisorUnavailable(f"The socket {socket[0]} of the hypervisor is not there: {exc.strerror}.") from exc
+    return None if found.st_uid == 0 else Owner(found.st_uid, found.st_gid)
+
+
+class Disks:
+    """The directories of guests under `root` (`instances_path`).  `records` is a directory of our own."""
+
+    def __init__(self, root: Path, uri: str, workers: Workers, records: Path) -> None:
+        self.root, self._uri, self._workers = root, uri, workers
+        self._records = Records(records)
+        self.chains = Chains(self._records, root / "_base")
+
+    def directory(self, instance_id: InstanceId) -> Path:
+        return self.root / instance_id
+
+    def root_disk(self, instance_id: InstanceId) -> Path:
+        return self.directory(instance_id) / "disk"
+
+    def rescue_disk(self, instance_id: InstanceId) -> Path:
+        return self.directory(instance_id) / "disk.rescue"
+
+    def config_drive(self, instance_id: InstanceId) -> Path:
+        return self.directory(instance_id) / "disk.config"
+
+    def console_log(self, instance_id: InstanceId) -> Path:
+        return self.directory(instance_id) / "console.log"
+
+    def agent_socket(self, instance_id: InstanceId) -> Path | None:
+        """Where the guest agent's channel ends; None: where libvirt puts it.
+
+        A session daemon puts it so deep below the user's configuration that with a home directory of more than 15
+        characters no guest starts.  A system daemon's place is short, and its security driver knows it.
+        """
+        path = self.directory(instance_id) / "agent.sock"
+        is_session = urlsplit(self._uri).path == "/session"
+        return path if is_session and len(os.fsencode(path)) <= LONGEST_SOCKET else None
+
+    async def bases_in_use(self) -> frozenset[str]:
+        """What records and headers say; see kilonova.virt.libvirt.disks.bases."""
+        return await self._workers.run(bases.in_files, self.root, self._records.root)
+
+    async def blocking(self, instance_id: InstanceId, fn: Callable[..., T], *args: Any) -> T:
+        """`fn(*args)`, which works on the guest's files, in a worker.  Raises HypervisorError for what the file system
+        refuses."""
+        try:
+            return await self._workers.run(fn, *args)
+        except OSError as exc:
+            raise HypervisorError(f"The files of guest {instance_id} cannot be used: {exc}") from exc
+
+    async def ensure_overlay(self, instance_id: InstanceId, base: BaseImage, disk_gib: int) -> None:
+        """The root disk is a qcow2 overlay on `base` of at least `disk_gib`.  One that exists is kept as it is: it
+        appears under its name only when it is whole and on stable storage."""
+        disk = self.root_disk(instance_id)
+        if not await self.blocking(instance_id, disk.exists):
+            await self.make_overlay(instance_id, disk, base, disk_gib)
+
+    async def make_overlay(self, instance_id: InstanceId, disk: Path, base: BaseImage, disk_gib: int = 0) -> None:
+        """`disk` is a fresh overlay on `base` of at least `disk_gib`.  It takes the name, and the place of what had it,
+        at one moment."""
+        size = max(disk_gib * GIB, base.virtual_size)
+        unfinished, layer = disk.with_name(f"{disk.name}.unfinished"), Layer(str(base.path), base.disk_format)
+        await self.blocking(instance_id, self._prepare, instance_id, unfinished, layer)
+        await create_overlay(unfinished, base, size)
+        await self.blocking(instance_id, self._take_place, instance_id, unfinished, disk, layer)
+
+    def _prepare(self, instance_id: InstanceId, unfinished: Path, base: Layer) -> None:
+        check_base(base)
+        self.make_directory(instance_id)
+        make_file(unfinished)
+
+    def _take_place(self, instance_id: InstanceId, unfinished: Path, disk: Path, base: Layer) -> None:
+        """Between the two records the disk is the old one or the new one."""
+        old = self._records.bases(instance_id, disk.name) if disk.exists() else ()
+        self._records.expect(instance_id, disk.name, [base, *old])
+        self.publish(unfinished, disk)
+        self._records.expect(instance_id, disk.name, [base])
+
+    def make_directory(self, instance_id: InstanceId) -> Path:
+        """The guest's directory, which QEMU's user can pass through, whatever the umask.  Blocks."""
+        owner = owner_of_files(self._uri)
+        make_directory(self.root)
+        directory = self.directory(instance_id)
+        if make_directory(directory):
+            if owner is not None:
+                os.chown(directory, owner.uid, owner.gid)
+            fsync_directory(self.root)
+        return directory
+
+    def write_config_drive(self, instance_id: InstanceId, iso: bytes) -> None:
+        """The config drive is `iso`.  Blocks."""
+        self.make_directory(instance_id)
+        path = self.config_drive(instance_id)
+        unfinished = path.with_name("disk.config.unfinished")
+        make_file(unfinished)
+        unfinished.write_bytes(iso)
+        self.publish(unfinished, path)
+
+    def publish(self, unfinished: Path, path: Path) -> None:
+        """Give a whole file its name: owner, contents on stable storage, rename, directory on stable storage."""
+        owner = owner_of_files(self._uri)
+        with open_plain(unfinished) as file:
+            if owner is not None:
+                os.fchown(file.fileno(), owner.uid, owner.gid)
+            os.fchmod(file.fileno(), 0o600)
+            os.fsync(file.fileno())
+        unfinished.rename(path)
+        fsync_directory(path.parent)
+
+    async def remove_file(self, instance_id: InstanceId, path: Path) -> None:
+        """One file of the guest is gone."""
+        await self.blocking(instance_id, path.unlink, True)
+
+    async def remove(self, instance_id: InstanceId) -> None:
+        """No file of the guest is left."""
+        await self.blocking(instance_id, self._remove, instance_id)
+
+    def _remove(self, instance_id: InstanceId) -> None:
+        self._remove_directory(self.directory(instance_id))
+        self._records.forget(instance_id)
+
+    def _remove_directory(self, directory: Path) -> None:
+        try:
+            shutil.rmtree(directory)
+        except FileNotFoundError:
+            if not directory.exists():
+                return
+            shutil.rmtree(directory)  # somebody removed a file while we did (a log that was rotated)
+        fsync_directory(self.root)
+
+    async def console_tail(self, instance_id: InstanceId, max_bytes: int) -> bytes:
+        """The last bytes of the console log, rotated parts included."""
+        return await self.blocking(instance_id, self._console_tail, instance_id, max_bytes)
+
+    def _console_tail(self, instance_id: InstanceId, max_bytes: int) -> bytes:
+        log = self.console_log(instance_id)
+        found = b""
+        for path in (log, *(log.with_name(f"{log.name}.{n}") for n in range(3))):
+            wanted = max_bytes - len(found)
+            if wanted <= 0:
+                break
+            try:
+                found = _tail(path, wanted) + found
+            except FileNotFoundError:
+                break
+        return found
+
+    async def space(self) -> tuple[int, int]:
+        """Bytes in all and bytes free for us of the file system that guests' disks are on."""
+        return await self._workers.run(self.room)
+
+    def room(self) -> tuple[int, int]:
+        """The same.  Blocks."""
+        path = next(p for p in (self.root, *self.root.parents) if p.exists())
+        found = os.statvfs(path)
+        return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
+
+
+def disk_short(free: int, watermark: int, root: Path) -> str:
+    """Why no more disks should come to `root`, in words that stay the same while it is so; empty with room.  In
+    bytes."""
+    return "" if free >= watermark else f"less than {watermark / GIB:.1f} GiB are free at {root}"
+
+
+def _tail(path: Path, max_bytes: int) -> bytes:
+    with open_plain(path) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - max_bytes))
+        return file.read(max_bytes)
+
+
+async def create_overlay(path: Path, base: BaseImage, size: int) -> None:
+    """`qemu-img create` of an overlay of `size` bytes on `base` in the file `path`, which is there and empty.
+
+    The base's format is told, and the base not opened.  Raises HypervisorError with the tool's own words; the file may
+    be half made then.
+    """
+    argv = ["qemu-img", "create", "-q", "-f", "qcow2", "-u", "-F", base.disk_format, "-b", str(base.path)]
+    argv += [str(path), str(size)]
+    await run_limited(argv, limit_s=QEMU_IMG_LIMIT_S, files=Files(writes=[str(path)]))

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Swap and ephemeral disks: sparse raw files beside the root disk, formatted when they are made.
+
+As in Nova, swap bears no label and an ephemeral disk the label `ephemeral0`, by which cloud-init finds it.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from kilonova.base.files import fsync_directory, make_file
+from kilonova.base.tools import Files, run_limited
+from kilonova.objects import image_properties
+from kilonova.objects.ids import InstanceId
+from kilonova.objects.instance import Instance
+from kilonova.virt.libvirt.disks.disks import Disks
+from kilonova.virt.libvirt.disks.resizing import COPY_LIMIT_S, UNFINISHED, LibvirtResizing
+from kilonova.virt.local_disks import EPHEMERAL, SWAP, LocalDisk, wanted
+
+FILES = {EPHEMERAL: "disk.eph0", SWAP: "disk.swap"}
+KEPT = f"{FILES[EPHEMERAL]}.kept-"
+LABEL = "ephemeral0"
+FORMAT_LIMIT_S = 300.0
+FORMATS = {
+    "ext4": ("mkfs.ext4", "-q", "-F", "-L", LABEL, "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard"),
+    "xfs": ("mkfs.xfs", "-q", "-f", "-K", "-L", LABEL),
+    "vfat": ("mkfs.vfat", "-n", LABEL),
+    "ntfs": ("mkfs.ntfs", "-q", "-f", "-F", "-L", LABEL),
+}
+"""File systems of ephemeral disks, and what makes them."""
+MKSWAP = ("mkswap",)
+_SBIN = "/usr/sbin:/sbin"
+"""Where such tools are, also for a service whose PATH does not say so."""
+
+
+def path_of(disks: Disks, instance_id: InstanceId, kind: str) -> Path:
+    """The file of a disk of that kind."""
+    return disks.directory(instance_id) / FILES[kind]
+
+
+def file_system_of(instance: Instance, configured: str) -> str:
+    """Of an ephemeral disk: what is configured, or what the image's system can read."""
+    os_type = image_properties.present(instance.image.properties).get("os_type")
+    return configured or ("ntfs" if os_type == "windows" else "ext4")
+
+
+class LocalDiskFiles:
+    """The files."""
+
+    def __init__(self, disks: Disks, file_system: str) -> None:
+        self._disks, self._file_system = disks, file_system
+
+    async def ensure(self, instance: Instance) -> None:
+        """Those that are missing are made; the guest's directory must be there."""
+        for disk in wanted(instance.flavor):
+            if await self._size(instance.id, disk.kind) is None:
+                await self._make(instance, disk)
+
+    async def replace(self, instance: Instance) -> None:
+        """All are fresh; each takes its place at one moment."""
+        for disk in wanted(instance.flavor):
+            await self._make(instance, disk)
+
+    async def misfits(self, instance: Instance) -> bool:
+        """Whether any is missing, of another size, or too many."""
+        sizes = {kind: await self._size(instance.id, kind) for kind in FILES}
+        target = {disk.kind: disk.size for disk in wanted(instance.flavor)}
+        return any(sizes[kind] != target.get(kind) for kind in FILES)
+
+    async def fit(self, instance: Instance) -> None:
+        """See LocalDisks.fit_local_disks.  The guest is off."""
+        target = {disk.kind: disk for disk in wanted(instance.flavor)}
+        for kind in FILES:
+            now, disk = await self._size(instance.id, kind), target.get(kind)
+            if disk is None:
+                await self._disks.remove_file(instance.id, path_of(self._disks, instance.id, kind))
+            elif now is None or (kind == SWAP and now != disk.size):
+                await self._make(instance, disk)
+            elif now < disk.size:
+                await self._disks.blocking(instance.id, self._grow, path_of(self._disks, instance.id, kind), disk.size)
+
+    def _grow(self, path: Path, size: int) -> None:
+        handle = os.open(path, os.O_RDWR)
+        try:
+            os.truncate(handle, size)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    async def _size(self, instance_id: InstanceId, kind: str) -> int | None:
+        path = path_of(self._disks, instance_id, kind)
+        return await self._disks.blocking(instance_id, _size_of, path)
+
+    async def _make(self, instance: Instance, disk: LocalDisk) -> None:
+        path = path_of(self._disks, instance.id, disk.kind)
+        unfinished = path.with_name(path.name + UNFINISHED)
+        await self._disks.blocking(instance.id, _blank, unfinished, disk.size)
+        name, *options = MKSWAP if disk.kind == SWAP else FORMATS[file_system_of(instance, self._file_system)]
+        tool = shutil.which(name, path=f"{os.environ.get('PATH', '')}:{_SBIN}") or name
+        argv = [tool, *options, str(unfinished)]
+        await run_limited(argv, limit_s=FORMAT_LIMIT_S, files=Files(writes=[str(unfinished)]))
+        await self._disks.blocking(instance.id, self._disks.publish, unfinished, path)
+
+    # -- copies for a resize's way back --------------------------------------------------------------------------------
+
+    def kept_path(self, instance_id: InstanceId, tag: str) -> Path:
+        """Where the copy of the ephemeral disk lies."""
+        return self._disks.directory(instance_id) / f"{KEPT}{tag}"
+
+    async def is_to_be_kept(self, instance_id: InstanceId, tag: str) -> bool:
+        """Whether there is one without a copy."""
+        has = await self._size(instance_id, EPHEMERAL) is not None
+        return has and not await self.is_kept(instance_id, tag)
+
+    async def is_kept(self, instance_id: InstanceId, tag: str) -> bool:
+        return await self._disks.blocking(instance_id, self.kept_path(instance_id, tag).exists)
+
+    async def keep(self, instance_id: InstanceId, tag: str, check_room: Callable[[Path], None]) -> None:
+        """The copy has its name when it is whole and on stable storage."""
+        await self.drop(instance_id)
+        disk, path = path_of(self._disks, instance_id, EPHEMERAL), self.kept_path(instance_id, tag)
+        unfinished = path.with_name(path.name + UNFINISHED)
+        argv = ["cp", "--reflink=auto", "--sparse=always", "--", str(disk), str(unfinished)]
+        await self._disks.blocking(instance_id, check_room, disk)
+        await self._disks.blocking(instance_id, make_file, unfinished)
+        files = Files([str(disk)], [str(unfinished)])
+        await run_limited(argv, limit_s=COPY_LIMIT_S, cpu_s=COPY_LIMIT_S, files=files)
+        await self._disks.blocking(instance_id, self._disks.publish, unfinished, path)
+
+    async def drop(self, instance_id: InstanceId) -> None:
+        """Whole copies and parts of such."""
+        await self._disks.blocking(instance_id, self._drop, instance_id)
+
+    def _drop(self, instance_id: InstanceId) -> None:
+        for path in self._disks.directory(instance_id).glob(f"{KEPT}*"):
+            path.unlink(missing_ok=True)
+
+    async def restore(self, instance_id: InstanceId, tag: str) -> None:
+        """In one rename."""
+        await self._disks.blocking(instance_id, self._restore, instance_id, tag)
+
+    def _restore(self, instance_id: InstanceId, tag: str) -> None:
+        self.kept_path(instance_id, tag).rename(path_of(self._disks, instance_id, EPHEMERAL))
+        fsync_directory(self._disks.directory(instance_id))
+
+
+def _size_of(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
+
+
+def _blank(path: Path, size: int) -> None:
+    make_file(path)
+    os.truncate(path, size)
+
+
+class LibvirtLocalDisks(LibvirtResizing):
+    """The libvirt driver's part.  See kilonova.virt.local_disks."""
+
+    @property
+    def local_disks(self) -> LocalDiskFiles:
+        """The files, by the settings of now."""
+        return LocalDiskFiles(self._disks, self.settings.default.default_ephemeral_format)
+
+    async def keep_local_disks(self, instance_id: InstanceId, tag: str) -> None:
+        self.refuse_if_read_only("keep_local_disks")
+        if await self._kept.is_kept(instance_id, tag):
+            return
+        if await self.local_disks.is_to_be_kept(instance_id, tag):
+            await self._require_off(instance_id)
+            await self.local_disks.keep(instance_id, tag, self._kept.check_room)
+
+    async def fit_local_disks(self, instance: Instance) -> None:
+        self.refuse_if_read_only("fit_local_disks")
+        if await self.local_disks.misfits(instance):
+            await self._require_off(instance.id)
+            await self.local_disks.fit(instance)
+
+    async def restore_local_disks(self, instance: Instance, tag: str) -> None:
+        self.refuse_if_read_only("restore_local_disks")
+        if await self.local_disks.is_kept(instance.id, tag):
+            await self._require_off(instance.id)
+            await self.local_disks.restore(instance.id, tag)
+        await self.fit_local_disks(instance)
+
+    async def drop_kept_disk(self, instance_id: InstanceId) -> None:
+        await super().drop_kept_disk(instance_id)
+        await self.local_disks.drop(instance_id)

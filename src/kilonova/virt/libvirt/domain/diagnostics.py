@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All that is measured of one running guest, by one call of libvirt's bulk statistics.
+
+Unlike the figures of all guests (`statistics`) it asks the guest's own process: one that is frozen keeps the call.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import libvirt
+
+from kilonova.base.errors import InvalidState
+from kilonova.objects.diagnostics import CpuFigures, DiskFigures, GuestDiagnostics, NicFigures
+from kilonova.objects.ids import InstanceId
+from kilonova.virt.libvirt.domain import guest
+from kilonova.virt.libvirt.xml import domain as domain_xml
+
+GROUPS = (
+    libvirt.VIR_DOMAIN_STATS_STATE
+    | libvirt.VIR_DOMAIN_STATS_VCPU
+    | libvirt.VIR_DOMAIN_STATS_BALLOON
+    | libvirt.VIR_DOMAIN_STATS_INTERFACE
+    | libvirt.VIR_DOMAIN_STATS_BLOCK
+)
+
+Stats = Mapping[str, Any]
+
+
+def read(conn: libvirt.virConnect, instance_id: InstanceId) -> GuestDiagnostics:
+    """Raises InvalidState when it does not run.  What a driver does not measure is left out."""
+    domain = guest.running(conn, instance_id)
+    if domain is None:
+        raise not_running(instance_id)
+    document = domain.XMLDesc(0)
+    found = conn.domainListGetStats([domain], GROUPS, 0)
+    if not found:
+        raise not_running(instance_id)
+    return parsed(found[0][1], kind=domain_xml.domain_kind(document), macs=domain_xml.macs(document))
+
+
+def not_running(instance_id: InstanceId) -> InvalidState:
+    return InvalidState(f"Guest {instance_id} is not running: there is nothing to measure.")
+
+
+def parsed(stats: Stats, *, kind: str, macs: Mapping[str, str]) -> GuestDiagnostics:
+    """libvirt's typed parameters in the port's form."""
+    return GuestDiagnostics(
+        state="running",
+        driver="libvirt",
+        hypervisor=kind,
+        memory_maximum_kib=stats.get("balloon.maximum", 0),
+        memory_used_kib=_memory_used(stats),
+        cpus=tuple(CpuFigures(stats.get(f"vcpu.{n}.time", 0)) for n in range(stats.get("vcpu.current", 0))),
+        nics=tuple(_nic(stats, n, macs) for n in range(stats.get("net.count", 0))),
+        disks=tuple(_disk(stats, n) for n in range(stats.get("block.count", 0))),
+    )
+
+
+def _memory_used(stats: Stats) -> int | None:
+    """Only a guest with a balloon driver that was asked lately tells what it has left."""
+    if "balloon.available" in stats and "balloon.unused" in stats:
+        return stats["balloon.available"] - stats["balloon.unused"]
+    return None
+
+
+def _nic(stats: Stats, n: int, macs: Mapping[str, str]) -> NicFigures:
+    device = stats.get(f"net.{n}.name", "")
+    counts = {
+        f"{way}_{ours}": stats.get(f"net.{n}.{way}.{theirs}", 0)
+        for way in ("rx", "tx")
+        for ours, theirs in (("octets", "bytes"), ("packets", "pkts"), ("errors", "errs"), ("drop", "drop"))
+    }
+    return NicFigures(device, macs.get(device, ""), **counts)
+
+
+def _disk(stats: Stats, n: int) -> DiskFigures:
+    return DiskFigures(
+        device=stats.get(f"block.{n}.name", ""),
+        read_bytes=stats.get(f"block.{n}.rd.bytes", 0),
+        read_requests=stats.get(f"block.{n}.rd.reqs", 0),
+        write_bytes=stats.get(f"block.{n}.wr.bytes", 0),
+        write_requests=stats.get(f"block.{n}.wr.reqs", 0),
+    )
