@@ -13,7 +13,7 @@ from kilonova.api.http.actions import ActionRoute, ActionRoutes, dispatch
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.microversion import v2
-from kilonova.api.http.route import DefaultPolicy
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
 from kilonova.db.readers import catalogue, identity
 from kilonova.objects.extra_specs import refusal
@@ -156,3 +156,21 @@ ACTIONS: ActionRoutes = {
 async def change_access(call: Call, data: bytes) -> Reply:
     """POST /flavors/{id}/action."""
     return await dispatch(ACTIONS, call, data)
+
+
+ROUTES = (
+    Route("GET", "/flavors/{flavor_id}/os-extra_specs", list_specs, "os_compute_api:os-flavor-extra-specs:index",
+        DefaultPolicy.READER, note="{extra_specs}"),
+    Route("POST", "/flavors/{flavor_id}/os-extra_specs", add_specs, "os_compute_api:os-flavor-extra-specs:create",
+        DefaultPolicy.ADMIN, note="{extra_specs}", body=ExtraSpecs),
+    Route("GET", "/flavors/{flavor_id}/os-extra_specs/{key}", show_spec, "os_compute_api:os-flavor-extra-specs:show",
+        DefaultPolicy.READER, note="{key: value}"),
+    Route("PUT", "/flavors/{flavor_id}/os-extra_specs/{key}", set_spec, "os_compute_api:os-flavor-extra-specs:update",
+        DefaultPolicy.ADMIN, note="{key: value}", body=OneSpec),
+    Route("DELETE", "/flavors/{flavor_id}/os-extra_specs/{key}", delete_spec,
+        "os_compute_api:os-flavor-extra-specs:delete", DefaultPolicy.ADMIN),
+    Route("GET", "/flavors/{flavor_id}/os-flavor-access", list_access, "os_compute_api:os-flavor-access",
+        DefaultPolicy.ADMIN, note="{flavor_access: [{flavor_id, tenant_id}]}; 404 for a public flavor"),
+    Route("POST", "/flavors/{flavor_id}/action", change_access, "os_compute_api:os-flavor-access:action",
+        DefaultPolicy.TOKEN, note="{flavor_access: [...]}", whole=True, actions=ACTIONS),
+)  # fmt: skip
