@@ -23,7 +23,7 @@ from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import ActionId, FlavorId, ImageId, InstanceId
 from kilonova.objects.image import ImageRef
 from kilonova.objects.instance import Instance
-from kilonova.rpcapi.conductor import CreateServers
+from kilonova.rpcapi.api_to_conductor import CreateServers
 
 ROW_BYTES = 1500
 """About what an instance and its action take."""

@@ -40,9 +40,9 @@ from kilonova.objects.ids import HostName
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import PowerState, VmState
 from kilonova.rpc.memory import MemoryBus, MemoryHub
-from kilonova.rpcapi.compute import ComputeAPI
-from kilonova.rpcapi.host import HostAPI
+from kilonova.rpcapi.host_to_conductor import HostAPI
 from kilonova.rpcapi.method import Caller
+from kilonova.rpcapi.to_host import ComputeAPI
 from kilonova.virt.libvirt.connection.opening import ensure_event_loop
 from kilonova.virt.libvirt.driver import LibvirtDriver
 from kilonova.virt.libvirt.xml.domain import Domain, Metadata

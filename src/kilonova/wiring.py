@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from kilonova.images.store import ImageStore
     from kilonova.rpc.bus import Bus
     from kilonova.rpc.nats import NatsBus
-    from kilonova.rpcapi.compute import ComputeAPI
-    from kilonova.rpcapi.conductor import ConductorAPI
-    from kilonova.rpcapi.identity import IdentityAPI
+    from kilonova.rpcapi.api_to_conductor import ConductorAPI
+    from kilonova.rpcapi.api_to_conductor_admin import OperatorAPI
+    from kilonova.rpcapi.api_to_conductor_identity import IdentityAPI
     from kilonova.rpcapi.method import Caller
-    from kilonova.rpcapi.operators import OperatorAPI
+    from kilonova.rpcapi.to_host import ComputeAPI
 
 SECRET_BYTES = 48
 
@@ -165,10 +165,10 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
 
 def _clients(caller: "Caller") -> "tuple[ConductorAPI, IdentityAPI, OperatorAPI, ComputeAPI]":
     """The API's ends of what others serve."""
-    from kilonova.rpcapi.compute import ComputeAPI
-    from kilonova.rpcapi.conductor import ConductorAPI
-    from kilonova.rpcapi.identity import IdentityAPI
-    from kilonova.rpcapi.operators import OperatorAPI
+    from kilonova.rpcapi.api_to_conductor import ConductorAPI
+    from kilonova.rpcapi.api_to_conductor_admin import OperatorAPI
+    from kilonova.rpcapi.api_to_conductor_identity import IdentityAPI
+    from kilonova.rpcapi.to_host import ComputeAPI
 
     return ConductorAPI(caller), IdentityAPI(caller), OperatorAPI(caller), ComputeAPI(caller)
 
@@ -263,8 +263,8 @@ def _conductor(
 ) -> "Conductor":
     from kilonova.conductor.service import Conductor
     from kilonova.objects.ids import HostName
-    from kilonova.rpcapi.compute import ComputeAPI
     from kilonova.rpcapi.method import Caller
+    from kilonova.rpcapi.to_host import ComputeAPI
 
     return Conductor(
         db,

@@ -24,7 +24,7 @@ from kilonova.objects.image import ImageRef
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
 from kilonova.rpc.nats import NatsBus
-from kilonova.rpcapi.conductor import ConductorAPI
+from kilonova.rpcapi.api_to_conductor import ConductorAPI
 from kilonova.rpcapi.method import Caller
 from tests.contract.buses import NatsServer, nats_server
 from tests.live.box import PATIENCE_S, wait_for

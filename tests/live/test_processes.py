@@ -18,7 +18,7 @@ import pytest
 from kilonova.cmd.common import HOST_LOST
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.conductor import CreateServers
+from kilonova.rpcapi.api_to_conductor import CreateServers
 from lab.counting import cannot_run
 from lab.pieces import TOOLS
 from tests.live.fleet import Fleet, Service, context

@@ -12,8 +12,8 @@ from kilonova.db.readers import hosts as read_hosts
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.states import PowerState
 from kilonova.rpc.memory import Fate, MemoryBus
+from kilonova.rpcapi.api_to_conductor_admin import Adopted, OperatorAPI
 from kilonova.rpcapi.method import Caller
-from kilonova.rpcapi.operators import Adopted, OperatorAPI
 from tests.simulation.test_lost_and_doubled import Story, settled
 from tests.simulation.test_outages import in_service
 from tests.simulation.virtual import run_virtually

@@ -35,8 +35,8 @@ def adopt(
     from kilonova.objects.ids import HostName
     from kilonova.rpc.nats import NatsBus
     from kilonova.rpc.transport_url import guarded_url
+    from kilonova.rpcapi.api_to_conductor_admin import Adopted, OperatorAPI
     from kilonova.rpcapi.method import Caller
-    from kilonova.rpcapi.operators import Adopted, OperatorAPI
 
     url = read_settings(config_file, None).default.transport_url
     if not url:

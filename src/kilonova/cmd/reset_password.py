@@ -42,7 +42,7 @@ async def _reset(settings: "Settings", name: str, password: str, clock: "Clock")
     from kilonova.conductor.identity_edits import update_user
     from kilonova.db.readers.identity import find_user
     from kilonova.identity.passwords import Passwords
-    from kilonova.rpcapi.identity import UpdateUser
+    from kilonova.rpcapi.api_to_conductor_identity import UpdateUser
     from kilonova.wiring import open_database
 
     db = open_database(settings, clock)

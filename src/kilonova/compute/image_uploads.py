@@ -14,7 +14,7 @@ from kilonova.images.inspect import MAX_VIRTUAL_BYTES
 from kilonova.images.store import Stored
 from kilonova.objects.action import IMAGE, Action
 from kilonova.objects.ids import ActionId, AttemptId, HostName, ImageId
-from kilonova.rpcapi.host import CompleteImage
+from kilonova.rpcapi.host_to_conductor import CompleteImage
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ class ImageSink(Protocol):
 
 
 class ImageRecords(Protocol):
-    """What the conductor is asked about images (see kilonova.rpcapi.host.HostAPI)."""
+    """What the conductor is asked about images (see kilonova.rpcapi.host_to_conductor.HostAPI)."""
 
     @property
     def host(self) -> HostName: ...

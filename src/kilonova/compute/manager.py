@@ -40,8 +40,8 @@ from kilonova.config.default import reloaded
 from kilonova.config.load import Settings
 from kilonova.objects.diagnostics import GuestDiagnostics
 from kilonova.rpc.bus import Bus
-from kilonova.rpcapi import compute as rows
-from kilonova.rpcapi.host import HostAPI
+from kilonova.rpcapi import to_host as rows
+from kilonova.rpcapi.host_to_conductor import HostAPI
 from kilonova.rpcapi.method import Ack, Caller, Endpoint
 from kilonova.virt.capabilities import Diagnostics, able
 from kilonova.virt.driver import ComputeDriver, Reachability, VirtAPI

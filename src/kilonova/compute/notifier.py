@@ -13,7 +13,7 @@ from kilonova.base.errors import KilonovaError
 from kilonova.base.outage import Outage
 from kilonova.base.tasks import Supervisor
 from kilonova.compute.session import AWAY
-from kilonova.rpcapi.host import HostAPI, Notice
+from kilonova.rpcapi.host_to_conductor import HostAPI, Notice
 
 log = structlog.get_logger(__name__)
 

@@ -11,7 +11,7 @@ from kilonova.compute.queues import Lanes
 from kilonova.compute.session import Session
 from kilonova.objects.guest import RECONNECTED, GuestEvent, GuestState
 from kilonova.objects.ids import InstanceId
-from kilonova.rpcapi.host import ExpectedGuest, Observed
+from kilonova.rpcapi.host_to_conductor import ExpectedGuest, Observed
 from kilonova.virt.driver import ComputeDriver
 
 log = structlog.get_logger(__name__)

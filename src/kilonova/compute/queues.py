@@ -16,7 +16,7 @@ from kilonova.compute.operation import Job, Operation, Tools
 from kilonova.compute.operations import OPERATIONS
 from kilonova.compute.runner import Outcome, Revoked, Run, Runner
 from kilonova.objects.ids import ActionId, HostName, InstanceId
-from kilonova.rpcapi.host import HOST_BOOT, Finish, HostAPI
+from kilonova.rpcapi.host_to_conductor import HOST_BOOT, Finish, HostAPI
 from kilonova.rpcapi.work import WorkItem
 
 log = structlog.get_logger(__name__)

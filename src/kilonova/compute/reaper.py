@@ -22,7 +22,7 @@ from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.host import Judged
+from kilonova.rpcapi.host_to_conductor import Judged
 
 log = structlog.get_logger(__name__)
 

@@ -11,7 +11,7 @@ from kilonova.base.errors import KilonovaError
 from kilonova.compute.session import Session
 from kilonova.objects.ids import ActionId, AttemptId, InstanceId
 from kilonova.objects.states import PowerState, Verb
-from kilonova.rpcapi.host import Finish
+from kilonova.rpcapi.host_to_conductor import Finish
 from kilonova.rpcapi.work import Unread
 from kilonova.virt.driver import ComputeDriver
 

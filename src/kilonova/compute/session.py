@@ -23,7 +23,7 @@ from kilonova.base.outage import Outage
 from kilonova.config.default import DefaultSettings
 from kilonova.objects.action import Action
 from kilonova.objects.ids import HostName
-from kilonova.rpcapi.host import HostAPI, RegisterHost
+from kilonova.rpcapi.host_to_conductor import HostAPI, RegisterHost
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +44,7 @@ AWAY = (RpcTimeout, RpcUnavailable, DatabaseUnavailable)
 @dataclass(frozen=True, slots=True)
 class Identity:
     """`node_id` stays with the host's state directory, `boot_id` changes when the machine boots, `process_id` is fresh
-    at each start of the service.  For `state_id` and `started_s` see rpcapi.host.RegisterHost."""
+    at each start of the service.  For `state_id` and `started_s` see rpcapi.host_to_conductor.RegisterHost."""
 
     host: HostName
     node_id: str

@@ -17,10 +17,10 @@ from kilonova.conductor import (
     image_quota,
     quota,
     server_edits,
+    server_groups,
 )
 from kilonova.conductor.engine.accept import accept
 from kilonova.conductor.hosts import register
-from kilonova.conductor.placement import server_groups
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
 from kilonova.db.readers import actions as read_actions
@@ -32,9 +32,9 @@ from kilonova.db.writers import quotas as write_quotas
 from kilonova.db.writers import server_groups as write_groups
 from kilonova.objects.ids import ActionId
 from kilonova.objects.states import VERBS
-from kilonova.rpcapi import conductor as rows
-from kilonova.rpcapi.compute import ComputeAPI
+from kilonova.rpcapi import api_to_conductor as rows
 from kilonova.rpcapi.method import Ack, Endpoint
+from kilonova.rpcapi.to_host import ComputeAPI
 
 Q = TypeVar("Q")
 

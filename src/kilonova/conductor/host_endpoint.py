@@ -12,7 +12,7 @@ from kilonova.base.clock import Clock
 from kilonova.base.errors import Forbidden, HostTaken
 from kilonova.base.failpoints import Failpoints
 from kilonova.conductor import images
-from kilonova.conductor.engine import hand_out, reports
+from kilonova.conductor.engine import fencing, hand_out, reports
 from kilonova.conductor.hosts import guests, host_boot, processes, register
 from kilonova.conductor.hosts.adoption import Claims
 from kilonova.conductor.hosts.liveness import Liveness
@@ -23,7 +23,7 @@ from kilonova.db.transaction import Transaction
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.states import Verb
 from kilonova.rpc.bus import token
-from kilonova.rpcapi import host as rows
+from kilonova.rpcapi import host_to_conductor as rows
 from kilonova.rpcapi.method import Ack, Endpoint
 
 log = structlog.get_logger(__name__)
@@ -116,7 +116,7 @@ class HostEndpoint:
         return host_boot.enroll(tx, request, new_id(), new_id, now)
 
     async def _heartbeat(self, request: rows.Heartbeat) -> Ack:
-        await self._db.read(processes.check_epoch, request.host, request.epoch)
+        await self._db.read(fencing.check_epoch, request.host, request.epoch)
         self._liveness.heard(request.host, request.epoch)
         return ACK
 

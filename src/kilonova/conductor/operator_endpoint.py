@@ -13,7 +13,7 @@ from kilonova.db.engine import Database
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import flavors
 from kilonova.objects.ids import HostName
-from kilonova.rpcapi import operators as rows
+from kilonova.rpcapi import api_to_conductor_admin as rows
 from kilonova.rpcapi.method import Ack, Endpoint
 
 Q = TypeVar("Q")

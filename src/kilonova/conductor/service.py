@@ -32,10 +32,10 @@ from kilonova.db.readers import actions as read_actions
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.states import Verb
 from kilonova.rpc.bus import Bus
-from kilonova.rpcapi import conductor as api_rows
-from kilonova.rpcapi import host as host_rows
-from kilonova.rpcapi import operators as operator_rows
-from kilonova.rpcapi.compute import ComputeAPI
+from kilonova.rpcapi import api_to_conductor as api_rows
+from kilonova.rpcapi import api_to_conductor_admin as operator_rows
+from kilonova.rpcapi import host_to_conductor as host_rows
+from kilonova.rpcapi.to_host import ComputeAPI
 
 log = structlog.get_logger(__name__)
 

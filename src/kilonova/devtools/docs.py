@@ -16,7 +16,11 @@ from kilonova.config import default, load, network
 from kilonova.objects.extra_specs import AGGREGATE, SPECS
 from kilonova.objects.image_properties import OLD_NAMES, PROPERTIES, Property
 from kilonova.objects.states import OBSERVED, VERBS, PowerState, VmState, api_status
-from kilonova.rpcapi import compute, conductor, host, identity, operators
+from kilonova.rpcapi import api_to_conductor as conductor
+from kilonova.rpcapi import api_to_conductor_admin as operators
+from kilonova.rpcapi import api_to_conductor_identity as identity
+from kilonova.rpcapi import host_to_conductor as host
+from kilonova.rpcapi import to_host as compute
 from kilonova.rpcapi.method import rows_of
 
 HEAD = "<!-- Made by `make docs` from {source}; do not edit. -->\n"

@@ -10,7 +10,7 @@ from kilonova.base.threads import InlineWorkers
 from kilonova.compute.image_uploads import ImageUploads
 from kilonova.images.store import ImageStore
 from kilonova.objects.ids import ActionId, AttemptId, HostName, ImageId
-from kilonova.rpcapi.host import CompleteImage
+from kilonova.rpcapi.host_to_conductor import CompleteImage
 from tests import make
 
 

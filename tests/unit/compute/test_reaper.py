@@ -15,7 +15,7 @@ from kilonova.base.tasks import Supervisor
 from kilonova.conductor.hosts import guests
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.states import PowerState
-from kilonova.rpcapi.host import JUDGE_GUESTS, JudgeGuests
+from kilonova.rpcapi.host_to_conductor import JUDGE_GUESTS, JudgeGuests
 from kilonova.virt.fake.machine import FakeGuest
 from tests import make
 from tests.simulation.test_lost_and_doubled import Story, settled

@@ -12,8 +12,8 @@ from kilonova.db.readers import instances as read_instances
 from kilonova.db.readers.hosts import COMPUTE
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.objects.states import ActionState, PowerState, Verb, VmState
-from kilonova.rpcapi.host import JudgeGuests
-from kilonova.rpcapi.operators import DeleteService
+from kilonova.rpcapi.api_to_conductor_admin import DeleteService
+from kilonova.rpcapi.host_to_conductor import JudgeGuests
 from tests import make
 from tests.unit.conductor.desk import ONE, Desk
 

@@ -10,6 +10,7 @@ import pytest
 
 from kilonova.base.errors import HostSuperseded, HostTaken, StaleWrite
 from kilonova.base.failpoints import Failpoints
+from kilonova.conductor.engine import fencing
 from kilonova.conductor.host_endpoint import Hooks, HostEndpoint
 from kilonova.conductor.hosts import host_boot, processes
 from kilonova.conductor.hosts.adoption import KEPT, Claims
@@ -20,7 +21,7 @@ from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers.hosts import HostProcess
 from kilonova.objects.ids import ActionId, AttemptId, HostName
 from kilonova.rpc.memory import MemoryBus, MemoryHub
-from kilonova.rpcapi.host import SUBSCRIPTION, ConfirmAttempt, HostAPI, Leave, RegisterHost
+from kilonova.rpcapi.host_to_conductor import SUBSCRIPTION, ConfirmAttempt, HostAPI, Leave, RegisterHost
 from kilonova.rpcapi.method import Caller
 from tests import make
 from tests.simulation.virtual import SimClock, run_virtually
@@ -93,11 +94,11 @@ def test_an_older_process_hears_which_one_is_newer_and_one_that_is_not_known_reg
     register(desk, FIRST)
     register(desk, replace(SECOND, started_s=200.0))
     with pytest.raises(HostSuperseded, match=r"process p2 on boot boot-1, registered .*kilonova host adopt h1"):
-        desk.read(processes.check_epoch, make.HOST, 1)
-    desk.read(processes.check_epoch, make.HOST, 2)
+        desk.read(fencing.check_epoch, make.HOST, 1)
+    desk.read(fencing.check_epoch, make.HOST, 2)
     for host, epoch in ((make.HOST, 3), ("mars", 1)):  # an older database was restored; an operator forgot the host
         with pytest.raises(StaleWrite) as stale:
-            desk.read(processes.check_epoch, host, epoch)
+            desk.read(fencing.check_epoch, host, epoch)
         assert not isinstance(stale.value, HostSuperseded)
 
 
@@ -114,10 +115,10 @@ def test_who_has_left_is_followed_at_once_and_cannot_leave_for_another(desk: Des
 def test_an_adopted_host_goes_to_whoever_comes_next_and_is_taken_once(desk: Desk) -> None:
     register(desk, FIRST)
     former = desk.write(processes.adopt, make.HOST, desk.now)
-    assert "process p1 on boot boot-1" in processes.described(former)
+    assert "process p1 on boot boot-1" in fencing.described(former)
     desk.write(processes.adopt, make.HOST, desk.now)  # the reply was lost
     with pytest.raises(HostSuperseded, match="an operator took it away"):
-        desk.read(processes.check_epoch, make.HOST, 1)
+        desk.read(fencing.check_epoch, make.HOST, 1)
     # Its own second try is no proof any more, and needs none.
     assert register(desk, replace(SECOND, boot_id="boot-2")) == 3
 

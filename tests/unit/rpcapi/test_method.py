@@ -22,8 +22,10 @@ from kilonova.conductor.host_endpoint import _pinned  # pyright: ignore[reportPr
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.rpc import wire
 from kilonova.rpc.memory import Fate, MemoryBus, MemoryHub
-from kilonova.rpcapi import compute, conductor, host
-from kilonova.rpcapi.host import HEARTBEAT, Heartbeat
+from kilonova.rpcapi import api_to_conductor as conductor
+from kilonova.rpcapi import host_to_conductor as host
+from kilonova.rpcapi import to_host as compute
+from kilonova.rpcapi.host_to_conductor import HEARTBEAT, Heartbeat
 from kilonova.rpcapi.method import Ack, Caller, Endpoint, Kind, Method, rows_of
 from tests.simulation.virtual import SimClock, run_virtually
 

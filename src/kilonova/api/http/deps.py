@@ -18,10 +18,10 @@ from kilonova.identity.passwords import Passwords
 from kilonova.identity.tokens import TokenMinter
 from kilonova.images.store import ImageStore
 from kilonova.objects.console import Consoles
-from kilonova.rpcapi.compute import ComputeAPI
-from kilonova.rpcapi.conductor import ConductorAPI
-from kilonova.rpcapi.identity import IdentityAPI
-from kilonova.rpcapi.operators import OperatorAPI
+from kilonova.rpcapi.api_to_conductor import ConductorAPI
+from kilonova.rpcapi.api_to_conductor_admin import OperatorAPI
+from kilonova.rpcapi.api_to_conductor_identity import IdentityAPI
+from kilonova.rpcapi.to_host import ComputeAPI
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from typing import Any
 from kilonova.api.http.call import Call, Reply
 from kilonova.api.identity import roles
 from kilonova.api.identity.domain import DOMAIN, check_domain, collection
-from kilonova.api.identity.edit import edited
 from kilonova.api.identity.filters import flag
+from kilonova.api.identity.token_cache import edited
 from kilonova.base.errors import NotFound
 from kilonova.db.readers import assignments as readers
 from kilonova.db.readers.identity import get_project, get_user

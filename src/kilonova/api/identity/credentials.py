@@ -11,10 +11,10 @@ from typing import Any
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.identity.auth import own_turn
 from kilonova.api.identity.domain import collection
-from kilonova.api.identity.edit import edited
 from kilonova.api.identity.filters import matching
 from kilonova.api.identity.models import CreateCredential, NewCredential, RoleRef
 from kilonova.api.identity.roles import role_ids
+from kilonova.api.identity.token_cache import edited
 from kilonova.base.errors import Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import identity as readers
 from kilonova.db.readers.assignments import roles_of

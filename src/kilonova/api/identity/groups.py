@@ -6,15 +6,15 @@ from typing import Any
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.identity import users
 from kilonova.api.identity.domain import DOMAIN, check_domain, check_id, collection
-from kilonova.api.identity.edit import edited
 from kilonova.api.identity.filters import matching
 from kilonova.api.identity.models import CreateGroup, GroupFields, UpdateGroup
+from kilonova.api.identity.token_cache import edited
 from kilonova.base.errors import NotFound
 from kilonova.base.unset import UNSET, unset_if_none
 from kilonova.db.readers import assignments as readers
 from kilonova.db.readers.identity import get_user
 from kilonova.objects.identity import Group
-from kilonova.rpcapi import identity as rows
+from kilonova.rpcapi import api_to_conductor_identity as rows
 
 
 async def list_groups(call: Call) -> Reply:

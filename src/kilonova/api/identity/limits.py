@@ -17,7 +17,7 @@ from kilonova.api.identity.domain import collection
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
 from kilonova.db.readers import identity as read_identity
 from kilonova.db.readers import quotas as read_quotas
-from kilonova.rpcapi.conductor import SetQuotas
+from kilonova.rpcapi.api_to_conductor import SetQuotas
 
 RESOURCES = ("image_count_total", "image_size_total")
 GLANCE = stable_id("image")

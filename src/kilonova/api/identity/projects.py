@@ -6,14 +6,14 @@ from typing import Any
 
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.identity.domain import DOMAIN, check_domain, check_id, collection, refuse_unkept
-from kilonova.api.identity.edit import edited
 from kilonova.api.identity.filters import matching
 from kilonova.api.identity.models import CreateProject, ProjectFields, ReplaceTags, UpdateProject
+from kilonova.api.identity.token_cache import edited
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.base.unset import UNSET, unset_if_none
 from kilonova.db.readers import identity as readers
 from kilonova.objects.identity import Project
-from kilonova.rpcapi import identity as rows
+from kilonova.rpcapi import api_to_conductor_identity as rows
 
 EVERY_PROJECT = "identity:list_projects:every_project"
 """The rule that says who sees the projects in which he has no role, too."""

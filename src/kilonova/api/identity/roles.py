@@ -11,9 +11,9 @@ from typing import Any
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.identity.catalog import stable_id
 from kilonova.api.identity.domain import check_domain, collection, refuse_unkept
-from kilonova.api.identity.edit import edited
 from kilonova.api.identity.filters import matching
 from kilonova.api.identity.models import CreateRole, RoleFields, UpdateRole
+from kilonova.api.identity.token_cache import edited
 from kilonova.base.errors import Conflict, Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import assignments as readers
 from kilonova.identity.roles import IMPLIED

@@ -8,9 +8,9 @@ from kilonova.api.http.policy import ADMIN_REQUIRED
 from kilonova.api.http.times import micros_z
 from kilonova.api.identity.catalog import catalog_of
 from kilonova.api.identity.domain import DOMAIN, collection, view
-from kilonova.api.identity.edit import edited
 from kilonova.api.identity.projects import project_view
 from kilonova.api.identity.roles import role_ids
+from kilonova.api.identity.token_cache import edited
 from kilonova.base.errors import InvalidInput, NotFound, Unauthorized
 from kilonova.db.readers import identity as readers
 from kilonova.identity.tokens import Claims

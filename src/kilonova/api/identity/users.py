@@ -6,14 +6,14 @@ from typing import Any
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.identity.auth import checking, own_turn
 from kilonova.api.identity.domain import DOMAIN, check_domain, check_id, collection, refuse_unkept
-from kilonova.api.identity.edit import edited
 from kilonova.api.identity.filters import matching
 from kilonova.api.identity.models import ChangePassword, CreateUser, UpdateUser, UserFields
+from kilonova.api.identity.token_cache import edited
 from kilonova.base.errors import Unauthorized
 from kilonova.base.unset import UNSET, Unset, unset_if_none
 from kilonova.db.readers import identity as readers
 from kilonova.objects.identity import User
-from kilonova.rpcapi import identity as rows
+from kilonova.rpcapi import api_to_conductor_identity as rows
 
 
 async def list_users(call: Call) -> Reply:

@@ -12,7 +12,7 @@ from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.faults import HttpError
 from kilonova.api.http.ids import is_uuid
 from kilonova.api.image.fields import SETTABLE, applied, current, refuse_read_only
-from kilonova.api.image.room import within_quota
+from kilonova.api.image.upload_quota import within_quota
 from kilonova.api.image.view import member_schema, schema, view
 from kilonova.base.errors import Conflict, Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import catalogue

@@ -18,7 +18,7 @@ from kilonova.api.image.images import find
 from kilonova.base.errors import Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import catalogue
 from kilonova.objects.image import Image, ImageMember, MemberStatus
-from kilonova.rpcapi.conductor import PutImageMember
+from kilonova.rpcapi.api_to_conductor import PutImageMember
 
 MOST = 128
 """Members of one image, as in Image v2."""

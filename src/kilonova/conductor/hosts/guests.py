@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from kilonova.base.context import system_context
 from kilonova.base.errors import NotFound
 from kilonova.conductor.engine.accept import accept
-from kilonova.conductor.hosts.processes import check_epoch
+from kilonova.conductor.engine.fencing import check_epoch
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.savepoints import each_in_savepoint
@@ -22,8 +22,8 @@ from kilonova.objects.guest import NOT_RESPONDING
 from kilonova.objects.ids import ActionId, AttemptId, HostName, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import VERBS, ActionState, PowerState, Verb, VmState, desired, observed
-from kilonova.rpcapi.conductor import AcceptAction
-from kilonova.rpcapi.host import (
+from kilonova.rpcapi.api_to_conductor import AcceptAction
+from kilonova.rpcapi.host_to_conductor import (
     JUDGE_GUESTS,
     Expected,
     ExpectedGuest,

@@ -23,8 +23,8 @@ from kilonova.db.readers import aggregates, hosts
 from kilonova.db.readers.hosts import COMPUTE
 from kilonova.objects.aggregate import ZONE, Aggregate
 from kilonova.objects.ids import HostName
-from kilonova.rpcapi.operators import AggregateHost
-from kilonova.rpcapi.operators import UpdateAggregate as Change
+from kilonova.rpcapi.api_to_conductor_admin import AggregateHost
+from kilonova.rpcapi.api_to_conductor_admin import UpdateAggregate as Change
 
 
 def _can_be_zone(name: str) -> bool:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from kilonova.api.compute.old_ids import pick, shown_id
+from kilonova.api.compute.integer_ids import pick, shown_id
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.faults import not_implemented
 from kilonova.api.http.microversion import Microversion, v2

@@ -23,7 +23,7 @@ from kilonova.db.readers.identity import find_project
 from kilonova.db.readers.quotas import DEFAULT_CLASS, Standing, class_key
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.quota import Limits
-from kilonova.rpcapi.conductor import SetQuotas
+from kilonova.rpcapi.api_to_conductor import SetQuotas
 
 ARGUMENTS = frozenset({"user_id"})
 _LONGEST_CLASS = 58

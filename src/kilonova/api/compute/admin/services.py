@@ -9,9 +9,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import StringConstraints
 
-from kilonova.api.compute.admin.service_list import INTERNAL, all_services
+from kilonova.api.compute.admin.service_lookup import INTERNAL, all_services
 from kilonova.api.compute.fields import Boolean
-from kilonova.api.compute.old_ids import pick, shown_id
+from kilonova.api.compute.integer_ids import pick, shown_id
 from kilonova.api.compute.strict import STRICT
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply, json_reply
@@ -24,7 +24,7 @@ from kilonova.base.unset import UNSET, unset_if_none
 from kilonova.db.readers import hosts
 from kilonova.db.readers.hosts import COMPUTE
 from kilonova.objects.service import Service
-from kilonova.rpcapi.conductor import UpdateService
+from kilonova.rpcapi.api_to_conductor import UpdateService
 
 ARGUMENTS = frozenset({"host", "binary"})
 

@@ -18,7 +18,7 @@ from kilonova.base.errors import Conflict, InvalidInput, NotFound
 from kilonova.db.readers import catalogue, identity
 from kilonova.objects.extra_specs import refusal
 from kilonova.objects.flavor import Flavor
-from kilonova.rpcapi.operators import EditExtraSpecs, FlavorAccess
+from kilonova.rpcapi.api_to_conductor_admin import EditExtraSpecs, FlavorAccess
 
 CHECKED_FROM = v2(86)
 """Before it, any name and any value is taken, as Nova takes it."""

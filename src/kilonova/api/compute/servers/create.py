@@ -35,7 +35,7 @@ from kilonova.objects.ids import FlavorId, HostName, ImageId, InstanceId
 from kilonova.objects.image import DISK_FORMATS, Image, ImageRef, ImageStatus
 from kilonova.objects.instance import ROOT_TAG, InjectedFile, Instance, nic_tag
 from kilonova.objects.keypair import Keypair
-from kilonova.rpcapi.conductor import CreateServers
+from kilonova.rpcapi.api_to_conductor import CreateServers
 
 MOST_AT_ONCE = 1000
 REQUESTED_DESTINATION = "compute:servers:create:requested_destination"

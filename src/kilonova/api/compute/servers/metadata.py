@@ -13,7 +13,7 @@ from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.http.views import Member, View
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.objects.instance import Instance
-from kilonova.rpcapi.conductor import EditMetadata
+from kilonova.rpcapi.api_to_conductor import EditMetadata
 
 METADATA = View[Instance, Call]("", Member("metadata", dict[str, str], lambda instance, _: instance.metadata))
 ONE_PAIR = View[Mapping[str, str], Call]("", Member("meta", dict[str, str], lambda pair, _: pair))

@@ -18,7 +18,7 @@ from kilonova.db.transaction import Snapshot
 from kilonova.objects.ids import ImageId, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
-from kilonova.rpcapi import conductor as rows
+from kilonova.rpcapi import api_to_conductor as rows
 
 
 def server_id_of(call: Call) -> InstanceId:

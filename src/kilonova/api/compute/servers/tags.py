@@ -17,7 +17,7 @@ from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.http.views import Member, View
 from kilonova.base.errors import NotFound
 from kilonova.objects.instance import Instance
-from kilonova.rpcapi.conductor import EditTags
+from kilonova.rpcapi.api_to_conductor import EditTags
 
 MOST_TAGS = 50
 

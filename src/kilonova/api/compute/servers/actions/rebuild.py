@@ -44,7 +44,7 @@ from kilonova.db.transaction import Snapshot
 from kilonova.objects.image import ImageRef
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.conductor import AcceptAction, Changes
+from kilonova.rpcapi.api_to_conductor import AcceptAction, Changes
 
 
 class Wish(Body):

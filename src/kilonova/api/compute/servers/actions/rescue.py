@@ -15,7 +15,7 @@ from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.ids import require_uuid
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.conductor import AcceptAction
+from kilonova.rpcapi.api_to_conductor import AcceptAction
 
 
 class Wish(Body):

@@ -20,7 +20,7 @@ from kilonova.base.errors import InvalidInput
 from kilonova.db.readers import hosts
 from kilonova.objects.action import IMAGE
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.conductor import AVAILABILITY_ZONE
+from kilonova.rpcapi.api_to_conductor import AVAILABILITY_ZONE
 
 WITH_ZONE = v2(77)
 

@@ -17,7 +17,7 @@ from kilonova.api.http.deps import ApiDeps
 from kilonova.api.http.faults import HttpError
 from kilonova.api.image import ranges
 from kilonova.api.image.images import find, find_own
-from kilonova.api.image.room import FIRST_BYTES, Room
+from kilonova.api.image.upload_quota import FIRST_BYTES, Room
 from kilonova.base.errors import Conflict, Forbidden, InvalidInput, KilonovaError, NotFound, StorageFull, TooLarge
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import catalogue

@@ -16,7 +16,7 @@ from kilonova.db.readers import hosts
 from kilonova.networks.ids import service_id
 from kilonova.objects.ids import HostName
 from kilonova.objects.service import Service
-from kilonova.rpcapi.operators import LastHeard
+from kilonova.rpcapi.api_to_conductor_admin import LastHeard
 
 CONDUCTOR, SCHEDULER = "kilonova-conductor", "kilonova-scheduler"
 INTERNAL = "internal"

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
-from kilonova.api.compute.admin.service_list import all_services
+from kilonova.api.compute.admin.service_lookup import all_services
 from kilonova.api.compute.admin.services import shown_zone
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply, json_reply
@@ -23,7 +23,7 @@ from kilonova.db.readers.servers import ServerQuery, page
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import ComputeNode
-from kilonova.rpcapi.conductor import UpdateService
+from kilonova.rpcapi.api_to_conductor import UpdateService
 
 _NO_END = 1 << 31
 

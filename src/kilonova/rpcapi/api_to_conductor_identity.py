@@ -17,7 +17,7 @@ from kilonova.objects.identity import (
     Role,
     User,
 )
-from kilonova.rpcapi.conductor import SUBJECT
+from kilonova.rpcapi.api_to_conductor import SUBJECT
 from kilonova.rpcapi.method import Ack, Caller, Method
 
 
