@@ -13,7 +13,7 @@ from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.http.views import Member, View
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.objects.instance import Instance
-from kilonova.rpcapi.api_to_conductor import EditMetadata
+from kilonova.rpcapi.api_to_conductor import EDIT_METADATA, EditMetadata
 
 METADATA = View[Instance, Call]("", Member("metadata", dict[str, str], lambda instance, _: instance.metadata))
 ONE_PAIR = View[Mapping[str, str], Call]("", Member("meta", dict[str, str], lambda pair, _: pair))
@@ -44,7 +44,7 @@ async def replace_metadata(call: Call, body: AllMetadata) -> Reply:
 
 async def _edited(call: Call, instance: Instance, body: AllMetadata, *, replace: bool) -> Reply:
     edit = EditMetadata(call.context, instance.id, put=body.metadata, replace=replace)
-    await call.deps.conductor.edit_metadata(edit)
+    await call.deps.rpc.call(EDIT_METADATA, edit)
     return await list_metadata(call)
 
 
@@ -53,7 +53,7 @@ async def set_metadata(call: Call, body: OneMetadata) -> Reply:
     instance = await find(call)
     if list(body.meta) != [call.params["key"]]:
         raise InvalidInput("Request body and URI mismatch", path="meta")
-    await call.deps.conductor.edit_metadata(EditMetadata(call.context, instance.id, put=body.meta))
+    await call.deps.rpc.call(EDIT_METADATA, EditMetadata(call.context, instance.id, put=body.meta))
     return ONE_PAIR.reply(body.meta, call)
 
 
@@ -62,7 +62,7 @@ async def delete_metadata(call: Call) -> Reply:
     instance, key = await find(call), call.params["key"]
     if key not in instance.metadata:
         raise _missing()
-    await call.deps.conductor.edit_metadata(EditMetadata(call.context, instance.id, remove=(key,)))
+    await call.deps.rpc.call(EDIT_METADATA, EditMetadata(call.context, instance.id, remove=(key,)))
     return Reply()
 
 
