@@ -40,8 +40,8 @@ def decode_request(payload: bytes) -> Request:
     """Raises ValueError or KeyError for a malformed request.  A malformed request id is dropped: it goes to the log."""
     head_bytes, _, body = payload.partition(b"\n")
     head = json.loads(head_bytes)
-    request_id = str(head.get("request_id", ""))
-    if not _REQUEST_ID.fullmatch(request_id):
+    request_id = head.get("request_id")
+    if not isinstance(request_id, str) or not _REQUEST_ID.fullmatch(request_id):
         request_id = ""
     return Request(str(head["method"]), int(head["version"]), float(head["timeout_s"]), body, request_id)
 
