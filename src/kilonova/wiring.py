@@ -34,11 +34,6 @@ if TYPE_CHECKING:
     from kilonova.images.store import ImageStore
     from kilonova.rpc.bus import Bus
     from kilonova.rpc.nats import NatsBus
-    from kilonova.rpcapi.api_to_conductor import ConductorAPI
-    from kilonova.rpcapi.api_to_conductor_admin import OperatorAPI
-    from kilonova.rpcapi.api_to_conductor_identity import IdentityAPI
-    from kilonova.rpcapi.method import Caller
-    from kilonova.rpcapi.to_host import ComputeAPI
 
 SECRET_BYTES = 48
 
@@ -116,7 +111,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
     from kilonova.images.store import ImageStore
     from kilonova.objects.ids import HostName
     from kilonova.rpc.memory import MemoryBus, MemoryHub
-    from kilonova.rpcapi.method import Caller
+    from kilonova.rpcapi.caller import Caller
 
     policy = Policy(RULES, settings.oslo_policy)
     state = settings.default.state_path
@@ -127,7 +122,6 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         db = open_database(settings, clock)
         stack.push_async_callback(db.close)
         bus = await stack.enter_async_context(MemoryBus(MemoryHub(), clock))
-        conductor, identity, operators, compute = _clients(Caller(bus, clock))
         manager = _compute_manager(settings, clock, failpoints, store, files)
         stack.push_async_callback(manager.stop)
         tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))
@@ -135,10 +129,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         await _conductor(settings, clock, failpoints, db, bus, manager.metrics, alone=True).start(bus, tasks)
         deps = ApiDeps(
             db=db,
-            conductor=conductor,
-            identity=identity,
-            operators=operators,
-            compute=compute,
+            rpc=Caller(bus, clock),
             tokens=TokenMinter(token_secret(state, clock), clock, settings.api.token_lifetime),
             standings=Standings(db, clock),
             policy=policy,
@@ -161,16 +152,6 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         # Last of all: a start that fails must not take the only copy of a password with it.
         first_password = await furnish(db, passwords, clock)
         yield OneBox(settings, app, manager, policy, first_password, vitals, store)
-
-
-def _clients(caller: "Caller") -> "tuple[ConductorAPI, IdentityAPI, OperatorAPI, ComputeAPI]":
-    """The API's ends of what others serve."""
-    from kilonova.rpcapi.api_to_conductor import ConductorAPI
-    from kilonova.rpcapi.api_to_conductor_admin import OperatorAPI
-    from kilonova.rpcapi.api_to_conductor_identity import IdentityAPI
-    from kilonova.rpcapi.to_host import ComputeAPI
-
-    return ConductorAPI(caller), IdentityAPI(caller), OperatorAPI(caller), ComputeAPI(caller)
 
 
 @asynccontextmanager
@@ -263,12 +244,11 @@ def _conductor(
 ) -> "Conductor":
     from kilonova.conductor.service import Conductor
     from kilonova.objects.ids import HostName
-    from kilonova.rpcapi.method import Caller
-    from kilonova.rpcapi.to_host import ComputeAPI
+    from kilonova.rpcapi.caller import Caller
 
     return Conductor(
         db,
-        ComputeAPI(Caller(bus, clock)),
+        Caller(bus, clock),
         clock,
         settings.conductor,
         host=HostName(settings.default.host),

@@ -12,6 +12,7 @@ from kilonova.api.app import recover
 from kilonova.db.readers import images as read_images
 from kilonova.objects.ids import ImageId
 from kilonova.objects.image import ImageStatus
+from kilonova.rpcapi.api_to_conductor import UPDATE_IMAGE, PutImage
 from tests.service.api import OCTETS, RAW, Api, message
 
 PATCH = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
@@ -274,7 +275,7 @@ async def test_a_start_puts_right_what_a_crash_left(api: Api) -> None:
     deps = api.cloud.box.app.deps
     record = await deps.db.read(read_images.get_image, ImageId(cut), "", admin=True)
     saving = replace(record, status=ImageStatus.SAVING)
-    await deps.conductor.update_image(saving, expected=record)
+    await deps.rpc.call(UPDATE_IMAGE, PutImage(saving, expected=record))
     images = api.cloud.state / "images"
     for orphan in (cut, f".{cut}.7.1.part", "gone"):
         (images / orphan).touch()

@@ -43,11 +43,7 @@ from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.quota import Usage, held_by
 from kilonova.rpc.bus import Handler
 from kilonova.rpc.memory import MemoryBus, MemoryHub
-from kilonova.rpcapi.api_to_conductor import ConductorAPI
-from kilonova.rpcapi.api_to_conductor_admin import OperatorAPI
-from kilonova.rpcapi.api_to_conductor_identity import IdentityAPI
-from kilonova.rpcapi.method import Caller
-from kilonova.rpcapi.to_host import ComputeAPI
+from kilonova.rpcapi.caller import Caller
 from kilonova.virt.fake import FakeDriver
 from kilonova.virt.fake.machine import CutOff, FakeHypervisor
 from tests import template
@@ -147,7 +143,7 @@ class World:
             tasks = await stack.enter_async_context(Supervisor(self.clock))
             conductor = Conductor(
                 self.db,
-                ComputeAPI(Caller(bus, self.clock)),
+                Caller(bus, self.clock),
                 self.clock,
                 self.settings.conductor,
                 host=HostName("sim"),
@@ -206,14 +202,10 @@ class World:
     async def open_api(self, stack: AsyncExitStack) -> None:
         """The API and a client of it."""
         bus = await stack.enter_async_context(MemoryBus(self.hub, self.clock))
-        caller = Caller(bus, self.clock)
         tokens = TokenMinter(b"s" * 48, self.clock, 1e6)
         deps = ApiDeps(
             db=self.db,
-            conductor=ConductorAPI(caller),
-            identity=IdentityAPI(caller),
-            operators=OperatorAPI(caller),
-            compute=ComputeAPI(caller),
+            rpc=Caller(bus, self.clock),
             tokens=tokens,
             standings=Standings(self.db, self.clock),
             policy=Policy(RULES, self.settings.oslo_policy),

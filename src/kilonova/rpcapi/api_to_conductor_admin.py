@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from kilonova.base.errors import Conflict, InvalidInput, NotFound
 from kilonova.base.unset import UNSET, OrUnset
 from kilonova.objects.ids import FlavorId, HostName
-from kilonova.rpcapi.method import Ack, Caller, Method
+from kilonova.rpcapi.method import Ack, Method
 
 SUBJECT = "conductor.operators"
 
@@ -105,63 +106,70 @@ class LastHeard:
     hosts: Mapping[HostName, datetime]
 
 
-DESCRIBE_FLAVOR = Method("describe_flavor", DescribeFlavor, Ack, "Change a flavor's description.")
-EDIT_EXTRA_SPECS = Method("edit_extra_specs", EditExtraSpecs, Ack, "Change a flavor's extra specs.")
-SET_FLAVOR_ACCESS = Method("set_flavor_access", FlavorAccess, Ack, "Open a flavor to a project, or close it.")
-CREATE_AGGREGATE = Method("create_aggregate", CreateAggregate, Ack, "Record an aggregate, whose name is new.")
-UPDATE_AGGREGATE = Method("update_aggregate", UpdateAggregate, Ack, "Change an aggregate's name, metadata, zone.")
-DELETE_AGGREGATE = Method("delete_aggregate", DeleteAggregate, Ack, "Forget an aggregate that has no hosts.")
-SET_AGGREGATE_HOST = Method("set_aggregate_host", AggregateHost, Ack, "Put a host into an aggregate, or take it out.")
-DELETE_SERVICE = Method("delete_service", DeleteService, Ack, "Forget a service that is down, and its host.")
-LAST_HEARD = Method(
-    "last_heard", AskLastHeard, LastHeard, "Say when each host was last heard.", timeout_s=2.0, attempt_s=1.0
+DESCRIBE_FLAVOR = Method(SUBJECT, "describe_flavor", DescribeFlavor, Ack, "Set a flavor's description.", (NotFound,))
+EDIT_EXTRA_SPECS = Method(SUBJECT, "edit_extra_specs", EditExtraSpecs, Ack, "Edit a flavor's extra specs.", (NotFound,))
+SET_FLAVOR_ACCESS = Method(
+    SUBJECT,
+    "set_flavor_access",
+    FlavorAccess,
+    Ack,
+    "Give a project access to a private flavor, or remove it.",
+    (NotFound,),
 )
-
-ADOPT_HOST = Method("adopt_host", AdoptHost, Adopted, "Take a host from its process, for one that was refused.")
-
-
-class OperatorAPI:
-    """The API's end.  Each is safe to send again: a repeat of what was done is accepted."""
-
-    def __init__(self, caller: Caller) -> None:
-        self._caller = caller
-
-    async def describe_flavor(self, flavor_id: FlavorId, description: str | None) -> None:
-        """Raises NotFound."""
-        await self._caller.call(SUBJECT, DESCRIBE_FLAVOR, DescribeFlavor(flavor_id, description))
-
-    async def edit_extra_specs(self, request: EditExtraSpecs) -> None:
-        """Raises NotFound."""
-        await self._caller.call(SUBJECT, EDIT_EXTRA_SPECS, request)
-
-    async def set_flavor_access(self, request: FlavorAccess) -> None:
-        """Raises NotFound (the flavor)."""
-        await self._caller.call(SUBJECT, SET_FLAVOR_ACCESS, request)
-
-    async def create_aggregate(self, uuid: str, name: str, availability_zone: str | None) -> None:
-        """Raises Conflict (the name is another's)."""
-        await self._caller.call(SUBJECT, CREATE_AGGREGATE, CreateAggregate(uuid, name, availability_zone))
-
-    async def update_aggregate(self, request: UpdateAggregate) -> None:
-        """Raises NotFound, Conflict (the name is another's), InvalidInput (a zone that its hosts cannot be in)."""
-        await self._caller.call(SUBJECT, UPDATE_AGGREGATE, request)
-
-    async def delete_aggregate(self, aggregate_id: int) -> None:
-        """Raises InvalidInput (it has hosts).  That there is none is no error."""
-        await self._caller.call(SUBJECT, DELETE_AGGREGATE, DeleteAggregate(aggregate_id))
-
-    async def set_aggregate_host(self, request: AggregateHost) -> None:
-        """Raises NotFound (the aggregate, the host), Conflict (the host is in another zone)."""
-        await self._caller.call(SUBJECT, SET_AGGREGATE_HOST, request)
-
-    async def delete_service(self, service_id: str) -> None:
-        """Raises Conflict (it is up, or has instances).  That there is none is no error."""
-        await self._caller.call(SUBJECT, DELETE_SERVICE, DeleteService(service_id))
-
-    async def adopt_host(self, host: HostName) -> Adopted:
-        """Raises NotFound, Conflict (no other process has asked for the host)."""
-        return await self._caller.call(SUBJECT, ADOPT_HOST, AdoptHost(host))
-
-    async def last_heard(self) -> LastHeard:
-        """Of one conductor, whichever answers."""
-        return await self._caller.call(SUBJECT, LAST_HEARD, AskLastHeard())
+CREATE_AGGREGATE = Method(
+    SUBJECT,
+    "create_aggregate",
+    CreateAggregate,
+    Ack,
+    "Record a host aggregate. Conflict: the name is taken.",
+    (Conflict,),
+)
+UPDATE_AGGREGATE = Method(
+    SUBJECT,
+    "update_aggregate",
+    UpdateAggregate,
+    Ack,
+    "Update an aggregate. Conflict: the name is taken. InvalidInput: its hosts cannot be in the zone.",
+    (NotFound, Conflict, InvalidInput),
+)
+DELETE_AGGREGATE = Method(
+    SUBJECT,
+    "delete_aggregate",
+    DeleteAggregate,
+    Ack,
+    "Delete an aggregate. InvalidInput: it has hosts.",
+    (InvalidInput,),
+)
+SET_AGGREGATE_HOST = Method(
+    SUBJECT,
+    "set_aggregate_host",
+    AggregateHost,
+    Ack,
+    "Add a host to an aggregate, or remove it. Conflict: the host is in another zone.",
+    (NotFound, Conflict),
+)
+DELETE_SERVICE = Method(
+    SUBJECT,
+    "delete_service",
+    DeleteService,
+    Ack,
+    "Delete a service and its host. Conflict: it is up, or has instances.",
+    (Conflict,),
+)
+LAST_HEARD = Method(
+    SUBJECT,
+    "last_heard",
+    AskLastHeard,
+    LastHeard,
+    "When each host last sent a heartbeat, as the conductor that replies has received them.",
+    timeout_s=2.0,
+    attempt_s=1.0,
+)
+ADOPT_HOST = Method(
+    SUBJECT,
+    "adopt_host",
+    AdoptHost,
+    Adopted,
+    "Assign a host to the process that was refused last. Conflict: no other process registered.",
+    (NotFound, Conflict),
+)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from kilonova.base.errors import Conflict, Forbidden, InvalidInput, NotFound, Unauthorized
 from kilonova.base.unset import UNSET, OrUnset
 from kilonova.objects.identity import (
     ApplicationCredential,
@@ -18,7 +19,7 @@ from kilonova.objects.identity import (
     User,
 )
 from kilonova.rpcapi.api_to_conductor import SUBJECT
-from kilonova.rpcapi.method import Ack, Caller, Method
+from kilonova.rpcapi.method import Ack, Method
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,120 +166,121 @@ class RevokeToken:
     expires_at: datetime
 
 
-CREATE_USER = Method("create_user", CreateUser, Ack, "Record a user; Conflict if the name is taken.")
-UPDATE_USER = Method("update_user", UpdateUser, Ack, "Change a user; Conflict for the last administrator.")
-DELETE_USER = Method("delete_user", DeleteUser, Ack, "Forget a user, with roles, credentials and key pairs.")
-CREATE_PROJECT = Method("create_project", CreateProject, Ack, "Record a project; Conflict if the name is taken.")
-UPDATE_PROJECT = Method("update_project", UpdateProject, Ack, "Change a project; Conflict for the last administrator.")
-DELETE_PROJECT = Method("delete_project", DeleteProject, Ack, "Forget a project; Conflict while anything is in it.")
-EDIT_PROJECT_TAG = Method("edit_project_tag", EditTags, Ack, "Put a tag on a project, or take it away.")
-CREATE_GROUP = Method("create_group", CreateGroup, Ack, "Record a group; Conflict if the name is taken.")
-UPDATE_GROUP = Method("update_group", UpdateGroup, Ack, "Change a group; Conflict if the name is taken.")
-DELETE_GROUP = Method("delete_group", DeleteGroup, Ack, "Forget a group; Conflict for the last administrator.")
-EDIT_MEMBER = Method("edit_member", EditMember, Ack, "Put a user into a group, or take him out.")
-CREATE_ROLE = Method("create_role", CreateRole, Ack, "Record a role; Conflict if the name is taken.")
-UPDATE_ROLE = Method("update_role", UpdateRole, Ack, "Change a role; Conflict if the name is taken.")
-DELETE_ROLE = Method("delete_role", DeleteRole, Ack, "Forget a role, and take it from all.")
-PUT_ENTRIES = Method("put_catalog_entries", PutEntries, Ack, "Record regions, services, endpoints.")
-DELETE_ENTRY = Method("delete_catalog_entry", DeleteEntry, Ack, "Forget a region, a service or an endpoint.")
-ASSIGN_ROLE = Method("assign_role", EditRole, Ack, "Give a user or a group a role.")
-REMOVE_ROLE = Method("remove_role", EditRole, Ack, "Take a role away; Conflict for the last administrator.")
-CREATE_CREDENTIAL = Method("create_credential", CreateCredential, Ack, "Record an application credential.")
-DELETE_CREDENTIAL = Method("delete_credential", DeleteCredential, Ack, "Forget an application credential.")
-REVOKE_TOKEN = Method("revoke_token", RevokeToken, Ack, "Let a token count no longer.")
-
-
-class IdentityAPI:
-    """The API's end.  Each is safe to send again: ids are the caller's, and a repeat of what was done is accepted."""
-
-    def __init__(self, caller: Caller) -> None:
-        self._caller = caller
-
-    async def create_user(self, user: User) -> None:
-        """Raises Conflict."""
-        await self._call(CREATE_USER, CreateUser(user))
-
-    async def update_user(self, request: UpdateUser) -> None:
-        """Raises NotFound, Conflict (the name is taken; nobody would be administrator any more), Unauthorized (of
-        `old_hash`)."""
-        await self._call(UPDATE_USER, request)
-
-    async def delete_user(self, user_id: str) -> None:
-        """Raises Conflict (nobody would be administrator any more).  That there is none is no error."""
-        await self._call(DELETE_USER, DeleteUser(user_id))
-
-    async def create_project(self, project: Project) -> None:
-        """Raises Conflict."""
-        await self._call(CREATE_PROJECT, CreateProject(project))
-
-    async def update_project(self, request: UpdateProject) -> None:
-        """Raises NotFound, Conflict (the name is taken; nobody would be administrator any more)."""
-        await self._call(UPDATE_PROJECT, request)
-
-    async def delete_project(self, project_id: str) -> None:
-        """Raises Conflict, which says what is in it.  That there is none is no error."""
-        await self._call(DELETE_PROJECT, DeleteProject(project_id))
-
-    async def edit_project_tag(self, project_id: str, tag: str, *, there: bool) -> None:
-        """Raises NotFound (the project), InvalidInput (too many tags)."""
-        await self._call(EDIT_PROJECT_TAG, EditTags(project_id, tag, there))
-
-    async def create_group(self, group: Group) -> None:
-        """Raises Conflict."""
-        await self._call(CREATE_GROUP, CreateGroup(group))
-
-    async def update_group(self, request: UpdateGroup) -> None:
-        """Raises NotFound, Conflict (the name is taken)."""
-        await self._call(UPDATE_GROUP, request)
-
-    async def delete_group(self, group_id: str) -> None:
-        """Raises Conflict (nobody would be administrator any more).  That there is none is no error."""
-        await self._call(DELETE_GROUP, DeleteGroup(group_id))
-
-    async def edit_member(self, group_id: str, user_id: str, *, there: bool) -> None:
-        """Raises NotFound (either), Conflict (nobody would be administrator any more)."""
-        await self._call(EDIT_MEMBER, EditMember(group_id, user_id, there))
-
-    async def create_role(self, role: Role) -> None:
-        """Raises Conflict."""
-        await self._call(CREATE_ROLE, CreateRole(role))
-
-    async def update_role(self, role: Role) -> None:
-        """Raises NotFound, Conflict (the name is taken)."""
-        await self._call(UPDATE_ROLE, UpdateRole(role))
-
-    async def delete_role(self, role_id: str) -> None:
-        """That there is none is no error."""
-        await self._call(DELETE_ROLE, DeleteRole(role_id))
-
-    async def put_entries(self, *entries: CatalogEntry) -> None:
-        """When this returns, they are in the catalog of every token."""
-        await self._call(PUT_ENTRIES, PutEntries(entries))
-
-    async def delete_entry(self, kind: EntryKind, entry_id: str) -> None:
-        """Raises Forbidden (a region that endpoints are in).  That there is none is no error."""
-        await self._call(DELETE_ENTRY, DeleteEntry(kind, entry_id))
-
-    async def assign_role(self, assignment: Assignment) -> None:
-        """Raises NotFound (the user or the group, the project)."""
-        await self._call(ASSIGN_ROLE, EditRole(assignment))
-
-    async def remove_role(self, assignment: Assignment) -> None:
-        """Raises Conflict (nobody would be administrator any more).  That it was not given is no error."""
-        await self._call(REMOVE_ROLE, EditRole(assignment))
-
-    async def create_credential(self, credential: ApplicationCredential, tokens_from: datetime | None) -> None:
-        """Raises Conflict (the name is taken), NotFound (the user, the project), Unauthorized (tokens of `tokens_from`
-        ended)."""
-        await self._call(CREATE_CREDENTIAL, CreateCredential(credential, tokens_from))
-
-    async def delete_credential(self, credential_id: str) -> None:
-        """That there is none is no error."""
-        await self._call(DELETE_CREDENTIAL, DeleteCredential(credential_id))
-
-    async def revoke_token(self, audit_id: str, expires_at: datetime) -> None:
-        """When this returns, it is on disk that the token does not count."""
-        await self._call(REVOKE_TOKEN, RevokeToken(audit_id, expires_at))
-
-    async def _call(self, method: Method[Any, Ack], request: Any) -> None:
-        await self._caller.call(SUBJECT, method, request)
+CREATE_USER = Method(
+    SUBJECT, "create_user", CreateUser, Ack, "Record a user. Conflict: the name is taken.", (Conflict,)
+)
+UPDATE_USER = Method(
+    SUBJECT,
+    "update_user",
+    UpdateUser,
+    Ack,
+    "Update a user. Conflict: the name is taken, or no administrator would be left. Unauthorized: wrong `old_hash`.",
+    (NotFound, Conflict, Unauthorized),
+)
+DELETE_USER = Method(
+    SUBJECT,
+    "delete_user",
+    DeleteUser,
+    Ack,
+    "Delete a user with roles, credentials and key pairs. Conflict: no administrator would be left.",
+    (Conflict,),
+)
+CREATE_PROJECT = Method(
+    SUBJECT,
+    "create_project",
+    CreateProject,
+    Ack,
+    "Record a project. Conflict: the name is taken.",
+    (Conflict, InvalidInput),
+)
+UPDATE_PROJECT = Method(
+    SUBJECT,
+    "update_project",
+    UpdateProject,
+    Ack,
+    "Update a project. Conflict: the name is taken, or no administrator would be left.",
+    (NotFound, Conflict, InvalidInput),
+)
+DELETE_PROJECT = Method(
+    SUBJECT,
+    "delete_project",
+    DeleteProject,
+    Ack,
+    "Delete a project. Conflict: something is in it (the message lists it), or no administrator would be left.",
+    (Conflict,),
+)
+EDIT_PROJECT_TAG = Method(
+    SUBJECT,
+    "edit_project_tag",
+    EditTags,
+    Ack,
+    "Add a tag to a project, or remove it. InvalidInput: too many tags.",
+    (NotFound, InvalidInput),
+)
+CREATE_GROUP = Method(
+    SUBJECT, "create_group", CreateGroup, Ack, "Record a group. Conflict: the name is taken.", (Conflict,)
+)
+UPDATE_GROUP = Method(
+    SUBJECT, "update_group", UpdateGroup, Ack, "Update a group. Conflict: the name is taken.", (NotFound, Conflict)
+)
+DELETE_GROUP = Method(
+    SUBJECT, "delete_group", DeleteGroup, Ack, "Delete a group. Conflict: no administrator would be left.", (Conflict,)
+)
+EDIT_MEMBER = Method(
+    SUBJECT,
+    "edit_member",
+    EditMember,
+    Ack,
+    "Add a user to a group, or remove the user. Conflict: no administrator would be left.",
+    (NotFound, Conflict),
+)
+CREATE_ROLE = Method(
+    SUBJECT, "create_role", CreateRole, Ack, "Record a role. Conflict: the name is taken.", (Conflict,)
+)
+UPDATE_ROLE = Method(
+    SUBJECT, "update_role", UpdateRole, Ack, "Update a role. Conflict: the name is taken.", (NotFound, Conflict)
+)
+DELETE_ROLE = Method(SUBJECT, "delete_role", DeleteRole, Ack, "Delete a role and its assignments.")
+PUT_ENTRIES = Method(
+    SUBJECT,
+    "put_catalog_entries",
+    PutEntries,
+    Ack,
+    "Record regions, services and endpoints: after the reply, every new catalog has them.",
+)
+DELETE_ENTRY = Method(
+    SUBJECT,
+    "delete_catalog_entry",
+    DeleteEntry,
+    Ack,
+    "Delete a region, a service or an endpoint. Forbidden: the region has endpoints.",
+    (Forbidden,),
+)
+ASSIGN_ROLE = Method(
+    SUBJECT,
+    "assign_role",
+    EditRole,
+    Ack,
+    "Assign a role to a user or a group. NotFound: the user, the group or the project.",
+    (NotFound,),
+)
+REMOVE_ROLE = Method(
+    SUBJECT,
+    "remove_role",
+    EditRole,
+    Ack,
+    "Remove a role assignment. Conflict: no administrator would be left.",
+    (Conflict,),
+)
+CREATE_CREDENTIAL = Method(
+    SUBJECT,
+    "create_credential",
+    CreateCredential,
+    Ack,
+    "Record an application credential. Conflict: the name is taken. Unauthorized: the token was revoked meanwhile.",
+    (Conflict, NotFound, Unauthorized),
+)
+DELETE_CREDENTIAL = Method(SUBJECT, "delete_credential", DeleteCredential, Ack, "Delete an application credential.")
+REVOKE_TOKEN = Method(
+    SUBJECT, "revoke_token", RevokeToken, Ack, "Revoke a token: after the reply, the revocation is on disk."
+)

@@ -3,16 +3,14 @@
 
 from dataclasses import dataclass
 
+from kilonova.base.errors import HypervisorError, HypervisorUnavailable, InvalidState, NotFound
 from kilonova.objects.diagnostics import GuestDiagnostics
-from kilonova.objects.ids import HostName, InstanceId
+from kilonova.objects.ids import InstanceId
 from kilonova.objects.image import ImageRef
-from kilonova.rpc.bus import token
-from kilonova.rpcapi.method import Ack, Caller, Kind, Method
+from kilonova.rpcapi.method import Ack, Kind, Method
 
-
-def subject(host: HostName) -> str:
-    """Where one host listens."""
-    return f"compute.{token(host)}"
+SUBJECT = "compute.*"
+"""`*` is the host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,56 +59,54 @@ class CacheImages:
     images: tuple[ImageRef, ...]
 
 
-WAKE = Method("wake", Wake, Ack, "There is work: fetch it.", kind=Kind.CAST, timeout_s=5)
+WAKE = Method(
+    SUBJECT,
+    "wake",
+    Wake,
+    Ack,
+    "Fetch actions now. A lost message costs one poll interval.",
+    kind=Kind.CAST,
+    timeout_s=5,
+)
 CACHE_IMAGES = Method(
-    "cache_images", CacheImages, Ack, "Fetch images before anybody waits for them.", kind=Kind.CAST, timeout_s=5
+    SUBJECT,
+    "cache_images",
+    CacheImages,
+    Ack,
+    "Fetch images in advance. A lost message costs the first build from each image a download.",
+    kind=Kind.CAST,
+    timeout_s=5,
 )
 CONSOLE_OUTPUT = Method(
-    "console_output", ConsoleOutput, Text, "Read a guest's serial console.", timeout_s=10, changes=False
+    SUBJECT,
+    "console_output",
+    ConsoleOutput,
+    Text,
+    "Read a guest's serial console. NotFound: the host has no such guest.",
+    (NotFound, HypervisorUnavailable, HypervisorError),
+    timeout_s=10,
+    changes=False,
 )
 HOST_UPTIME = Method(
+    SUBJECT,
     "host_uptime",
     HostUptime,
     Uptime,
-    "Since when the host runs, and its load.",
+    "How long the host has been up, and its load. HypervisorError: the host cannot measure it.",
+    (HypervisorError,),
     timeout_s=5,
     idempotent=False,
     changes=False,
 )
-# Asked once: a second question would only wait behind the first one at a guest that does not answer.
+# One attempt: a second one would only wait behind the first at a guest that does not respond.
 DIAGNOSE = Method(
+    SUBJECT,
     "diagnose",
     Diagnose,
     GuestDiagnostics,
-    "Read what is measured of a running guest.",
+    "Measurements of a running guest. InvalidState: it does not run, or does not respond.",
+    (NotFound, InvalidState, HypervisorUnavailable, HypervisorError),
     timeout_s=10,
     attempt_s=10,
     changes=False,
 )
-
-
-class ComputeAPI:
-    """The caller's end."""
-
-    def __init__(self, caller: Caller) -> None:
-        self._caller = caller
-
-    async def wake(self, host: HostName) -> None:
-        """A hint; its loss costs one poll interval."""
-        await self._caller.cast(subject(host), WAKE, Wake())
-
-    async def cache_images(self, host: HostName, images: tuple[ImageRef, ...]) -> None:
-        """A hint; its loss costs the first build from each of them a download."""
-        await self._caller.cast(subject(host), CACHE_IMAGES, CacheImages(images))
-
-    async def console_output(self, host: HostName, instance_id: InstanceId, max_bytes: int) -> str:
-        """Raises NotFound when the host has no such guest, HypervisorUnavailable, RpcTimeout, RpcUnavailable."""
-        return (await self._caller.call(subject(host), CONSOLE_OUTPUT, ConsoleOutput(instance_id, max_bytes))).text
-
-    async def host_uptime(self, host: HostName) -> str:
-        """Raises HypervisorError when the host cannot tell, RpcTimeout, RpcUnavailable."""
-        return (await self._caller.call(subject(host), HOST_UPTIME, HostUptime())).text
-
-    async def diagnostics(self, host: HostName, instance_id: InstanceId) -> GuestDiagnostics:
-        """Raises InvalidState when it does not run or respond, HypervisorUnavailable, RpcTimeout, RpcUnavailable."""
-        return await self._caller.call(subject(host), DIAGNOSE, Diagnose(instance_id))
