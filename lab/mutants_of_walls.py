@@ -23,7 +23,7 @@ MUTANTS_OF_WALLS: Sequence[Mutant] = (
     one(
         "an edit of roles that forgets what is known of tokens",
         "tests/service/test_api_users.py::test_roles_are_given_checked_listed_and_taken_away",
-        "api/identity/edit.py",
+        "api/identity/token_cache.py",
         "call.deps.standings.forget()",
         "pass",
     ),
@@ -44,7 +44,7 @@ MUTANTS_OF_WALLS: Sequence[Mutant] = (
     one(
         "members of shared images only",
         "tests/service/test_api_image_members.py",
-        "db/readers/catalogue.py",
+        "db/readers/images.py",
         'return sa.and_(images.c.visibility == "shared", images.c.id.in_(theirs))',
         "return images.c.id.in_(theirs)",
     ),
@@ -128,7 +128,7 @@ MUTANTS_OF_WALLS: Sequence[Mutant] = (
     one(
         "ids of deleted images",
         "tests/unit/conductor/test_image_quota.py",
-        "db/writers/catalogue.py",
+        "db/writers/images.py",
         "if status in WITH_BYTES:",
         "if False:",
     ),

@@ -21,8 +21,16 @@ from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers.hosts import HostProcess
 from kilonova.objects.ids import ActionId, AttemptId, HostName
 from kilonova.rpc.memory import MemoryBus, MemoryHub
-from kilonova.rpcapi.host import SUBSCRIPTION, ConfirmAttempt, HostAPI, Leave, RegisterHost
-from kilonova.rpcapi.method import Caller
+from kilonova.rpcapi.caller import Caller, HostCaller
+from kilonova.rpcapi.host_to_conductor import (
+    HEARTBEAT,
+    REGISTER_HOST,
+    SUBJECT,
+    ConfirmAttempt,
+    Heartbeat,
+    Leave,
+    RegisterHost,
+)
 from tests import make
 from tests.simulation.virtual import SimClock, run_virtually
 from tests.unit.conductor.desk import Desk
@@ -182,14 +190,14 @@ def test_a_heartbeat_of_an_older_process_is_refused_and_counts_as_no_sign_of_lif
         hooks = Hooks(lambda _verb: None, nothing, lambda: None)
         endpoint = HostEndpoint(desk.db, clock, QuotaSettings({}), watch, Claims(clock), Failpoints(), hooks).endpoint()
         async with MemoryBus(MemoryHub(), clock) as bus:
-            await bus.subscribe(SUBSCRIPTION, endpoint.handle)
-            host = HostAPI(Caller(bus, clock), make.HOST)
-            assert (await host.register(FIRST)).epoch == 1
-            await host.heartbeat(1)
-            assert (await host.register(replace(SECOND, started_s=200.0))).epoch == 2
+            await bus.subscribe(SUBJECT, endpoint.handle)
+            host = HostCaller(Caller(bus, clock), make.HOST)
+            assert (await host.call(REGISTER_HOST, FIRST)).epoch == 1
+            await host.call(HEARTBEAT, Heartbeat(make.HOST, 1))
+            assert (await host.call(REGISTER_HOST, replace(SECOND, started_s=200.0))).epoch == 2
             with pytest.raises(HostSuperseded, match="p2"):
-                await host.heartbeat(1)
-            await host.heartbeat(2)
+                await host.call(HEARTBEAT, Heartbeat(make.HOST, 1))
+            await host.call(HEARTBEAT, Heartbeat(make.HOST, 2))
 
     run_virtually(body())
 

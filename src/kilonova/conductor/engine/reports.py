@@ -19,7 +19,7 @@ from kilonova.db.writers import actions as write_actions
 from kilonova.objects.action import Action
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import ActionState, Verb
-from kilonova.rpcapi.host import Finish, RecordEvents
+from kilonova.rpcapi.host_to_conductor import Finish, RecordEvents
 
 NewId = Callable[[], str]
 

@@ -12,8 +12,8 @@ from kilonova.conductor.engine import fencing
 from kilonova.conductor.hosts import processes
 from kilonova.db.engine import Database
 from kilonova.objects.ids import HostName
-from kilonova.rpcapi.host import RegisterHost
-from kilonova.rpcapi.operators import Adopted, AdoptHost
+from kilonova.rpcapi.api_to_conductor_admin import Adopted, AdoptHost
+from kilonova.rpcapi.host_to_conductor import RegisterHost
 
 log = structlog.get_logger(__name__)
 

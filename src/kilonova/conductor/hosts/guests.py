@@ -21,13 +21,13 @@ from kilonova.objects.guest import NOT_RESPONDING
 from kilonova.objects.ids import ActionId, HostName, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import VERBS, ActionState, PowerState, Verb, VmState, desired, observed
-from kilonova.rpcapi.conductor import AcceptAction
-from kilonova.rpcapi.host import (
-    JUDGE_GUESTS,
+from kilonova.rpcapi.api_to_conductor import AcceptAction
+from kilonova.rpcapi.host_to_conductor import (
+    CLASSIFY_GUESTS,
+    ClassifyGuests,
     Expected,
     ExpectedGuest,
-    Judged,
-    JudgeGuests,
+    GuestClasses,
     ListExpected,
     Notify,
     Observed,
@@ -44,7 +44,7 @@ def list_expected(tx: Transaction, request: ListExpected) -> Expected:
     return Expected(tuple(ExpectedGuest(id_, power, id_ in busy) for id_, power in powers.items()))
 
 
-def judge_guests(tx: Transaction, request: JudgeGuests) -> Judged:
+def classify_guests(tx: Transaction, request: ClassifyGuests) -> GuestClasses:
     """Which guests on a host should not be there.  Raises StaleWrite."""
     check_epoch(tx, request.host, request.epoch)
     known = read_instances.get_all_known(tx, request.guests)
@@ -59,8 +59,8 @@ def judge_guests(tx: Transaction, request: JudgeGuests) -> Judged:
     leaving = {action.instance_id for action in open_actions if VERBS[action.verb].until_done}
     deleted = [one for one in deleted if one.id not in leaving]
     strange = set(request.guests) - {instance.id for instance, _ in known}
-    first = fitting(deleted, lambda one: JUDGE_GUESTS.reply_form.dump_json(Judged((one,))))
-    return Judged(tuple(first), tuple(elsewhere), tuple(sorted(strange)))
+    first = fitting(deleted, lambda one: CLASSIFY_GUESTS.reply_form.dump_json(GuestClasses((one,))))
+    return GuestClasses(tuple(first), tuple(elsewhere), tuple(sorted(strange)))
 
 
 def report_states(tx: Transaction, request: ReportStates, action_ids: Sequence[ActionId], now: datetime) -> None:

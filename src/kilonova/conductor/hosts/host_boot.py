@@ -12,7 +12,7 @@ from kilonova.conductor.hosts.register import register
 from kilonova.conductor.verbs.start_after_boot import resume_host
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.transaction import Transaction
-from kilonova.rpcapi.host import Registered, RegisterHost
+from kilonova.rpcapi.host_to_conductor import Registered, RegisterHost
 
 UNKNOWN_BOOT = "unknown"
 

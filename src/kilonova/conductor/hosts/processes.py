@@ -22,7 +22,7 @@ from kilonova.db.readers.hosts import COMPUTE, HostProcess
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.objects.ids import HostName
-from kilonova.rpcapi.host import ConfirmAttempt, Leave, RegisterHost
+from kilonova.rpcapi.host_to_conductor import ConfirmAttempt, Leave, RegisterHost
 
 log = structlog.get_logger(__name__)
 

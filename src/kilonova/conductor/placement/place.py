@@ -22,7 +22,7 @@ from kilonova.objects.instance import Address, Instance
 from kilonova.objects.placement import PlacementRequest, Refusal
 from kilonova.objects.service import ComputeNode, HostNetwork
 from kilonova.objects.states import TaskState, Verb
-from kilonova.rpcapi.conductor import AVAILABILITY_ZONE, DIFFERENT_HOST, FIXED_IPS, HOST, NETWORKS, SAME_HOST
+from kilonova.rpcapi.api_to_conductor import AVAILABILITY_ZONE, DIFFERENT_HOST, FIXED_IPS, HOST, NETWORKS, SAME_HOST
 from kilonova.scheduler.choose import choose, explain
 
 

@@ -14,7 +14,7 @@ from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import instances as write_instances
 from kilonova.objects.ids import ActionId
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.conductor import (
+from kilonova.rpcapi.api_to_conductor import (
     DIFFERENT_HOST,
     FIXED_IPS,
     HOST,

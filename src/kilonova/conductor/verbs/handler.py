@@ -23,7 +23,7 @@ from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId
 from kilonova.objects.instance import Fault, Instance
 from kilonova.objects.states import PowerState, VmState
-from kilonova.rpcapi.conductor import AcceptAction
+from kilonova.rpcapi.api_to_conductor import AcceptAction
 
 Columns = Mapping[str, Any]
 """Columns of an instance with their new values."""

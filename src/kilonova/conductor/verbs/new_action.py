@@ -7,7 +7,7 @@ from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import VERBS
-from kilonova.rpcapi.conductor import AcceptAction
+from kilonova.rpcapi.api_to_conductor import AcceptAction
 
 SHUTDOWN_MOST_S = 3600.0
 """The most that an image's os_shutdown_timeout adds to the deadlines of its servers' actions."""

@@ -11,7 +11,7 @@ from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.ids import ActionId, AttemptId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import ActionState, Verb
-from kilonova.rpcapi.host import Observed
+from kilonova.rpcapi.host_to_conductor import Observed
 
 MOST_CHANGES, FLAPPING = 5, timedelta(minutes=1)
 """So many changes of a guest by itself, within this time, are told of one by one."""

@@ -13,7 +13,7 @@ from typing import Any
 from kilonova.base.errors import InvalidInput, InvalidState, NotFound, NoValidHost
 from kilonova.conductor.verbs import fitness
 from kilonova.conductor.verbs.handler import Acceptance, Accepted, Columns, Ending, Target, VerbHandler
-from kilonova.db.readers import catalogue as read_catalogue
+from kilonova.db.readers import flavors as read_flavors
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import migrations as read_migrations
 from kilonova.db.transaction import Transaction
@@ -25,7 +25,7 @@ from kilonova.objects.instance import Instance
 from kilonova.objects.migration import Migration, MigrationStatus
 from kilonova.objects.placement import PlacementRequest, Refusal
 from kilonova.objects.states import PowerState, Verb, VmState
-from kilonova.rpcapi.conductor import DISK_CONFIG, FLAVOR, KEPT_DISK
+from kilonova.rpcapi.api_to_conductor import DISK_CONFIG, FLAVOR, KEPT_DISK
 from kilonova.scheduler.choose import explain
 from kilonova.scheduler.filters import FILTERS
 
@@ -117,7 +117,7 @@ def _reverted_to(instance: Instance, declared: Target) -> Target:
 def _flavor(tx: Transaction, instance: Instance, flavor_id: str) -> Flavor:
     """The flavor, if the instance can be resized to it.  A disk never shrinks: that could cut off data."""
     try:
-        flavor = read_catalogue.get_flavor(tx, FlavorId(flavor_id))
+        flavor = read_flavors.get_flavor(tx, FlavorId(flavor_id))
     except NotFound as exc:
         raise InvalidInput(exc.message, path="resize.flavorRef") from exc
     now = instance.flavor

@@ -19,7 +19,7 @@ from kilonova.db.writers import hosts as write_hosts
 from kilonova.objects.action import FROM_SHELF, OFFLOADED, TORN, Action
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import VERBS, Verb, VmState
-from kilonova.rpcapi.conductor import AVAILABILITY_ZONE
+from kilonova.rpcapi.api_to_conductor import AVAILABILITY_ZONE
 
 
 def newest_verb(tx: Transaction, instance: Instance) -> Verb | None:

@@ -10,12 +10,12 @@ from kilonova.api.compute.servers.actions.accept import accept
 from kilonova.api.compute.servers.create import bootable, get_image
 from kilonova.api.compute.servers.hardware import check_hardware, check_rescue
 from kilonova.api.compute.servers.resource import find
-from kilonova.api.http.actions import ActionRow, Rows
+from kilonova.api.http.actions import ActionRoute, ActionRoutes
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.ids import require_uuid
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.conductor import AcceptAction
+from kilonova.rpcapi.api_to_conductor import ACCEPT_ACTION, AcceptAction
 
 
 class Wish(Body):
@@ -45,7 +45,7 @@ async def rescue(call: Call, body: Rescue) -> Reply:
         image = bootable(await call.db.read(get_image, image_id, call.context, _IMAGE), _IMAGE)
     check_rescue(image.properties, _IMAGE)
     check_hardware(instance.flavor, image.properties, _IMAGE)
-    await call.deps.conductor.accept(AcceptAction(call.context, instance.id, Verb.RESCUE, image=image))
+    await call.deps.rpc.call(ACCEPT_ACTION, AcceptAction(call.context, instance.id, Verb.RESCUE, image=image))
     return json_reply({"adminPass": wish.admin_pass or call.deps.clock.new_secret(9)})
 
 
@@ -54,7 +54,7 @@ async def unrescue(call: Call, _body: Unrescue) -> Reply:
     return await accept(call, Verb.UNRESCUE)
 
 
-ROWS: Rows = {
-    "rescue": (ActionRow(Rescue, rescue, "os_compute_api:os-rescue", success=200),),
-    "unrescue": (ActionRow(Unrescue, unrescue, "os_compute_api:os-unrescue"),),
+ROUTES: ActionRoutes = {
+    "rescue": (ActionRoute(Rescue, rescue, "os_compute_api:os-rescue", success=200),),
+    "unrescue": (ActionRoute(Unrescue, unrescue, "os_compute_api:os-unrescue"),),
 }

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.base.errors import OverQuota, TooLarge
-from kilonova.db.readers import catalogue, quotas
+from kilonova.db.readers import images as read_images
+from kilonova.db.readers import quotas
 from kilonova.objects.image import Image
+from kilonova.rpcapi.api_to_conductor import UPDATE_IMAGE, PutImage
 
 LIMITS = ("image_count_total", "image_size_total")
 MIB = 1 << 20
@@ -20,7 +22,7 @@ async def show_usage(call: Call) -> Reply:
     """GET /info/usage: what the token's project may have and has; sizes in MiB, as Image v2 says them."""
     project_id = call.context.project_id
     limits = await call.db.read(quotas.limits, call.deps.quotas.defaults, project_id)
-    used = await call.db.read(catalogue.images_use, project_id)
+    used = await call.db.read(read_images.images_use, project_id)
     amounts = (used.count, -(-used.size_bytes // MIB))
     shown = {name: {"limit": limits[name], "usage": amount} for name, amount in zip(LIMITS, amounts, strict=True)}
     return json_reply({"usage": shown})
@@ -44,7 +46,7 @@ class Room:
     async def take(self, image: Image) -> None:
         """Record `image`, which may reserve more.  Raises TooLarge (the quota), Conflict, NotFound."""
         async with within_quota():
-            await self._call.deps.conductor.update_image(image, expected=self.image)
+            await self._call.deps.rpc.call(UPDATE_IMAGE, PutImage(image, expected=self.image))
         self.image = image
 
     async def chunks(self) -> AsyncIterator[bytes]:
