@@ -113,7 +113,7 @@ class ApiEndpoint:
         self._failpoints.hit("conductor.action.accepted")
         if host is not None:
             await self._rpc.cast(WAKE, Wake(), host)
-        elif VERBS[request.verb].places:
+        elif VERBS[request.verb].needs_placement:
             with contextlib.suppress(KilonovaError):  # it is on disk: the watchdog finds it, too
                 for waiting in await self._db.read(read_actions.unplaced):
                     self._to_place(waiting)

@@ -147,7 +147,7 @@ class Conductor:
             self._to_place.put_nowait(action)
 
     def _ended(self, verb: Verb) -> None:
-        if verb is Verb.SHELVE:
+        if offload.follows(verb):
             self._shelved.set()
 
     async def _offload_forever(self) -> None:

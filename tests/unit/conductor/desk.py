@@ -10,6 +10,7 @@ from typing import Any
 from kilonova.conductor.engine import accept, hand_out, reports
 from kilonova.conductor.hosts import guests, register
 from kilonova.conductor.placement import place
+from kilonova.conductor.verbs import create
 from kilonova.conductor.watch import deadlines
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
@@ -55,7 +56,7 @@ class Desk:
         self._serial += 1
         request = replace(CreateServers(make.context(request_id), (instance or make.instance(),)), **asked)
         action_id = ActionId(f"action-{self._serial}")
-        self.write(accept.create, request, (action_id,), self.now)
+        self.write(create.create, request, (action_id,), self.now)
         return action_id
 
     def place(self, action_id: ActionId) -> HostName | None:

@@ -23,7 +23,7 @@ _OPEN_OF_INSTANCE = sa.select(actions).where(
     actions.c.instance_id == sa.bindparam("of_id"), actions.c.state == sa.literal_column("'open'")
 )
 
-_PLACED = [verb for verb, rule in VERBS.items() if rule.places]
+_PLACED = [verb for verb, rule in VERBS.items() if rule.needs_placement]
 
 
 def of_instance(snapshot: Snapshot, instance_id: InstanceId) -> list[Action]:
