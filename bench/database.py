@@ -17,7 +17,8 @@ from kilonova.base.context import RequestContext
 from kilonova.base.threads import DaemonWorkers
 from kilonova.conductor.bootstrap import FLAVORS
 from kilonova.conductor.engine import accept
-from kilonova.db.engine import Database, sqlite_url
+from kilonova.db.engine import Database
+from kilonova.db.location import sqlite_url
 from kilonova.db.migrate import ensure_schema
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import ActionId, FlavorId, ImageId, InstanceId

@@ -32,7 +32,8 @@ from kilonova.compute.session import Identity, Session
 from kilonova.compute.virtapi import ComputeVirtAPI
 from kilonova.conductor.service import Conductor
 from kilonova.config.load import load
-from kilonova.db.engine import Database, sqlite_url
+from kilonova.db.engine import Database
+from kilonova.db.location import sqlite_url
 from kilonova.db.migrate import ensure_schema
 from kilonova.db.writers import instances as write_instances
 from kilonova.objects.guest import GuestEvent

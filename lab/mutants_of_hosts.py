@@ -99,7 +99,7 @@ MUTANTS_OF_HOSTS: Sequence[Mutant] = (
         "one instance of a host's work",
         f"{SAVEPOINTS}::test_an_instance_that_cannot_be_read_holds_up_no_other_work_of_its_host",
         "conductor/engine/hand_out.py",
-        "            except (NotFound, StateError) as exc:\n",
+        "            except (NotFound, DatabaseUnreadable) as exc:\n",
         "            except ZeroDivisionError as exc:\n",
     ),
     one(
@@ -113,7 +113,7 @@ MUTANTS_OF_HOSTS: Sequence[Mutant] = (
         "one action of the watch",
         f"{SAVEPOINTS}::test_an_action_of_a_verb_that_is_not_known_holds_up_neither_the_host_nor_the_watch",
         "db/readers/actions.py",
-        "        except StateError as exc:\n",
+        "        except DatabaseUnreadable as exc:\n",
         "        except ZeroDivisionError as exc:\n",
     ),
     Mutant(

@@ -15,7 +15,8 @@ from argon2 import PasswordHasher
 
 from kilonova.base.threads import InlineWorkers
 from kilonova.conductor import bootstrap
-from kilonova.db.engine import Database, make_engine, sqlite_url
+from kilonova.db.engine import Database, make_engine
+from kilonova.db.location import sqlite_url
 from kilonova.db.migrate import ensure_schema
 from kilonova.identity.passwords import MEMORY_KIB, PARALLELISM, TIME_COST
 

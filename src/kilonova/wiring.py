@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kilonova.base.clock import Clock
-from kilonova.base.errors import ConfigError, StateError
+from kilonova.base.errors import StateError
 from kilonova.base.failpoints import Failpoints
 from kilonova.base.health import Check
 from kilonova.base.metrics import Metrics
@@ -272,34 +272,11 @@ def _fleet_bus(settings: Settings, name: str, clock: Clock) -> "NatsBus":
     return NatsBus(settings.default.transport_url, name, clock)
 
 
-def _check_connection(url: str, path: Path) -> None:
-    """A conductor that kept its records elsewhere than its configuration says would share them with nobody.  The URL is
-    not told: it may hold a password."""
-    if url and url != f"sqlite:///{path}":
-        raise ConfigError(
-            f"[database] connection names a database of the kind {url.partition(':')[0]}: only SQLite at {path} is "
-            "served. Leave the option empty."
-        )
-
-
 def open_database(settings: Settings, clock: Clock) -> "Database":
     """The database of a conductor or an API, at the schema of this code.  Raises StateError, ConfigError."""
-    from kilonova.db.engine import Database, sqlite_url
-    from kilonova.db.migrate import ensure_schema
-    from kilonova.db.reserve import give_up
+    from kilonova.db import opening
 
-    path = settings.default.state_path / "kilonova.db"
-    _check_connection(settings.database.connection, path)
-    give_up(path.parent)
-    ensure_schema(path, clock)
-    path.chmod(0o600)
-    readers = settings.database.readers
-    return Database(
-        sqlite_url(path),
-        writer=DaemonWorkers("db-writer", 1),
-        reader=DaemonWorkers("db-reader", readers),
-        readers=readers,
-    )
+    return opening.open_database(settings.default.state_path, settings.database, clock)
 
 
 def _keep_reserve(db: "Database", settings: Settings, files: DaemonWorkers, clock: Clock, tasks: Supervisor) -> None:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
-from kilonova.base.errors import StateError
+from kilonova.base.errors import DatabaseUnreadable
 from kilonova.db import schema
 from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.flavor import Flavor
@@ -52,16 +52,16 @@ class _Loader(Generic[T]):
         return TypeAdapter(self._kind)  # (at the first row: it takes a millisecond, and most starts need few of them)
 
     def load(self, row: Mapping[Any, Any]) -> T:
-        """The object of a row.  Raises StateError when a value is not what its field can hold."""
+        """The object of a row.  Raises DatabaseUnreadable when a value is not what its field can hold."""
         return self._build(dict(row), row)
 
     def load_all(self, found: sa.CursorResult[Any]) -> list[T]:
-        """The objects of all rows that a query found.  Raises StateError."""
+        """The objects of all rows that a query found.  Raises DatabaseUnreadable."""
         names = tuple(found.keys())  # (a dict made this way costs a third of one made from a RowMapping)
         return [self.load(dict(zip(names, row, strict=True))) for row in found]
 
     def load_first(self, found: sa.CursorResult[Any]) -> T | None:
-        """The object of the first row, if there is one.  Raises StateError."""
+        """The object of the first row, if there is one.  Raises DatabaseUnreadable."""
         row = found.mappings().first()
         return None if row is None else self.load(row)
 
@@ -69,7 +69,7 @@ class _Loader(Generic[T]):
         try:
             return self._adapter.validate_python(values)
         except ValidationError as exc:
-            raise StateError(f"{self._name_of(row)} cannot be read: {_explain(exc)}.") from exc
+            raise DatabaseUnreadable(f"{self._name_of(row)} cannot be read: {_explain(exc)}.") from exc
 
     def _name_of(self, row: Mapping[Any, Any]) -> str:
         keys = (f"{key.name}={row[key.name]}" for key in self._table.primary_key if key.name in row)

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from kilonova.base.errors import StateError
+from kilonova.base.errors import DatabaseUnreadable
 from kilonova.db import codec, schema
-from kilonova.db.engine import make_engine, sqlite_url
+from kilonova.db.engine import make_engine
+from kilonova.db.location import sqlite_url
 from kilonova.db.migrate import ensure_schema
 from kilonova.db.readers import aggregates
 from tests.unit.db import stored
@@ -109,14 +110,14 @@ def row_of(one: Any, value: Any) -> dict[str, Any]:
 )
 def test_a_row_that_cannot_be_read_is_named(table: str, column: str, value: Any, message: str) -> None:
     one, objects = OBJECTS[table]
-    with pytest.raises(StateError) as failure:
+    with pytest.raises(DatabaseUnreadable) as failure:
         one.load({**row_of(one, objects[1]), column: value})
     assert message in str(failure.value)
 
 
 def test_an_error_does_not_show_stored_values() -> None:
     row = {**row_of(codec.INSTANCES, stored.FULL_INSTANCE), "user_data": ["secret"]}
-    with pytest.raises(StateError, match="user_data: Input should be a valid string") as failure:
+    with pytest.raises(DatabaseUnreadable, match="user_data: Input should be a valid string") as failure:
         codec.INSTANCES.load(row)
     assert "secret" not in str(failure.value)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import structlog
 
-from kilonova.base.errors import NotFound, StateError
+from kilonova.base.errors import DatabaseUnreadable, NotFound
 from kilonova.conductor.engine.fencing import check_epoch
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
@@ -52,7 +52,7 @@ def _work(tx: Transaction, actions: list[Action], attempt: AttemptId) -> tuple[I
         for action in actions:
             try:
                 instance = read_instances.get_known(tx, action.instance_id)[0]
-            except (NotFound, StateError) as exc:
+            except (NotFound, DatabaseUnreadable) as exc:
                 log.error("an action is held back: its instance cannot be read", action=action.id, error=repr(exc))
                 passed_over.append(action.id)
                 continue

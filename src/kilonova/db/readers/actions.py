@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from kilonova.base.errors import NotFound, StateError
+from kilonova.base.errors import DatabaseUnreadable, NotFound
 from kilonova.db.codec import ACTIONS, EVENTS
 from kilonova.db.schema import action_events, actions, instances
 from kilonova.db.transaction import Snapshot
@@ -101,7 +101,7 @@ def _readable(snapshot: Snapshot, query: sa.Select[Any]) -> Iterator[Action]:
     for row in snapshot.execute(query).mappings():
         try:
             yield ACTIONS.load(row)
-        except StateError as exc:
+        except DatabaseUnreadable as exc:
             log.error("an action in the database cannot be read", action=row["id"], error=str(exc))
 
 

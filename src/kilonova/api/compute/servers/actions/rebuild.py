@@ -32,14 +32,15 @@ from kilonova.api.compute.servers.models import USER_DATA_CHARACTERS
 from kilonova.api.compute.servers.personality import PersonalityFile, files_of
 from kilonova.api.compute.servers.resource import find, informed, viewer_of
 from kilonova.api.compute.servers.view import Viewer
-from kilonova.api.http.actions import ActionRow, Rows
+from kilonova.api.http.actions import ActionRoute, ActionRoutes
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.ids import require_uuid
 from kilonova.api.http.microversion import v2
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import InvalidInput, NotFound
-from kilonova.db.readers import catalogue, instances
+from kilonova.db.readers import instances
+from kilonova.db.readers import keypairs as read_keypairs
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.image import ImageRef
 from kilonova.objects.instance import Instance
@@ -129,7 +130,7 @@ def _key(snapshot: Snapshot, wish: Wish, instance: Instance) -> dict[str, str | 
     if wish.key_name is None:
         return {"key_name": None, "key_data": None}
     try:
-        found = catalogue.get_keypair(snapshot, instance.user_id, wish.key_name)
+        found = read_keypairs.get_keypair(snapshot, instance.user_id, wish.key_name)
     except NotFound as exc:
         raise InvalidInput(exc.message, path="rebuild.key_name") from exc
     return {"key_name": found.name, "key_data": found.public_key}
@@ -149,6 +150,6 @@ def _shown(snapshot: Snapshot, instance_id: Any, viewer: Viewer) -> dict[str, An
     return shown
 
 
-ROWS: Rows = {
-    "rebuild": (ActionRow(Rebuild, rebuild, "os_compute_api:servers:rebuild"),),
+ROUTES: ActionRoutes = {
+    "rebuild": (ActionRoute(Rebuild, rebuild, "os_compute_api:servers:rebuild"),),
 }
