@@ -25,7 +25,8 @@ from kilonova.objects.states import SAVED, PowerState, Verb
 from kilonova.virt.capabilities import Diagnostics, DiskReplacement, RescueDisk, Suspension, able
 from kilonova.virt.driver import BaseImage, HasSnapshots
 from kilonova.virt.libvirt.driver import LibvirtDriver
-from tests.contract.drivers import FAKE, QEMU, TEST, Bench, Case, until
+from tests.contract.drivers import FAKE, QEMU, TEST, Bench, Case
+from tests.make import until
 
 ON_DISK = (PowerState.SUSPENDED, SAVED)
 

@@ -15,7 +15,8 @@ from kilonova.objects.instance import Instance
 from kilonova.objects.states import PowerState
 from kilonova.virt.libvirt.connection.pool import JOBS_WIDTH
 from kilonova.virt.libvirt.driver import LibvirtDriver
-from tests.contract.drivers import Bench, Case, make_base, private_daemon, state_directory, until
+from tests.contract.drivers import Bench, Case, make_base, private_daemon, state_directory
+from tests.make import until
 
 pytestmark = pytest.mark.live
 

@@ -19,7 +19,7 @@ from kilonova.virt.calls.pool import NativeThreads
 from kilonova.virt.libvirt.connection.pool import PULSE_WIDTH, Connection
 from kilonova.virt.libvirt.domain import guest_liveness as pulse
 from kilonova.virt.libvirt.domain.guest_liveness import MOST_OUT, Pulses
-from tests.contract.drivers import until
+from tests.make import until
 
 RUNNING = GuestState(PowerState.RUNNING, "booted")
 SILENT = GuestState(PowerState.NOSTATE, NOT_RESPONDING)
