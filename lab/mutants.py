@@ -102,8 +102,8 @@ MUTANTS: Sequence[Mutant] = (
         "a delete supersedes",
         f"{ACTIONS}::test_a_delete_supersedes_what_is_open_and_its_outcome_is_no_longer_taken",
         "conductor/engine/accept.py",
-        "for superseded in already:",
-        "for superseded in already[:0]:",
+        "for superseded in open_actions:",
+        "for superseded in open_actions[:0]:",
     ),
     one(
         "isolation in a shared commit",
@@ -151,7 +151,7 @@ MUTANTS: Sequence[Mutant] = (
         "what a guest does is an action",
         "tests/unit/conductor/test_hosts.py::test_each_observed_change_is_an_action_with_the_hypervisors_reason",
         "conductor/hosts/guests.py",
-        "        _record(tx, instance, seen, action_id, now)\n",
+        "        power_update.record(tx, instance, seen, action_id, now)\n",
         "        pass\n",
     ),
     one(
@@ -206,15 +206,15 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "a resized server that waits on",
         "tests/unit/conductor/test_resize.py",
-        "conductor/effects.py",
-        "_WAITING = (VmState.RESCUED, VmState.RESIZED)",
-        "_WAITING = (VmState.RESCUED,)",
+        "conductor/verbs/power.py",
+        "_BETWEEN = (VmState.RESCUED, VmState.RESIZED)",
+        "_BETWEEN = (VmState.RESCUED,)",
     ),
     one(
         "quota given back",
         "tests/unit/conductor/test_quota.py::test_a_delete_gives_back_at_its_end_and_once",
-        "conductor/engine/end.py",
-        "    quota.give_back(tx, instance.project_id, held_by(instance))\n",
+        "conductor/verbs/delete.py",
+        "    quota.give_back(tx, instance.project_id, usage_of(instance))\n",
         "",
     ),
     one(

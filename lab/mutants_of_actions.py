@@ -71,9 +71,9 @@ MUTANTS_OF_ACTIONS: Sequence[Mutant] = (
     one(
         "a wish that follows its outcome",
         TRUTH + "::test_a_stop_that_failed_leaves_the_wish_to_run",
-        "conductor/effects.py",
-        "if wish is None or not (succeeded or (verb in (Verb.STOP, Verb.START) and power is wish)):",
-        "if wish is None:",
+        "conductor/verbs/power.py",
+        "if ending.power is wanted and not ending.succeeded",
+        "if not ending.succeeded",
     ),
     one(
         "one action that cannot be ended",

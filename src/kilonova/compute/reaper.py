@@ -10,6 +10,7 @@ database does not know at all, or knows on another host, is only reported: it ma
 import structlog
 
 from kilonova.base.clock import Clock, new_request_id
+from kilonova.base.context import serving
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.compute.operation import Job, Tools
@@ -110,7 +111,8 @@ class Reaper:
             host=self._session.identity.host,
         )
         run = Run(Job(action, instance, self._tools), OPERATIONS[Verb.DELETE], self._session.identity.host)
-        outcome = await self._runner.run(run)
+        with serving(action.request_id):
+            outcome = await self._runner.run(run)
         if outcome.succeeded:
             self._metrics.reaped()
             log.warning("the guest of a deleted instance was removed", instance=instance.id)

@@ -32,7 +32,7 @@ from kilonova.db.writers import instances as write_instances
 from kilonova.db.writers import keypairs as write_keypairs
 from kilonova.db.writers import quotas as write_quotas
 from kilonova.db.writers import server_groups as write_groups
-from kilonova.objects.ids import ActionId
+from kilonova.objects.ids import ActionId, ActionRef
 from kilonova.objects.states import VERBS
 from kilonova.rpcapi import api_to_conductor as rows
 from kilonova.rpcapi.caller import Caller
@@ -55,7 +55,7 @@ class ApiEndpoint:
         clock: Clock,
         quotas: QuotaSettings,
         failpoints: Failpoints,
-        to_place: Callable[[ActionId], None],
+        to_place: Callable[[ActionRef], None],
     ) -> None:
         self._db, self._rpc, self._clock, self._failpoints = db, rpc, clock, failpoints
         self._quotas, self._to_place = quotas, to_place
@@ -104,7 +104,7 @@ class ApiEndpoint:
         fresh, created = await self._db.write(idempotency.create, *asked)
         self._failpoints.hit("conductor.create.accepted")
         for action_id in fresh:
-            self._to_place(action_id)
+            self._to_place(ActionRef(action_id, request.context.request_id))
         return created
 
     async def _accept_action(self, request: rows.AcceptAction, _peer: str) -> Ack:
@@ -113,7 +113,7 @@ class ApiEndpoint:
         self._failpoints.hit("conductor.action.accepted")
         if host is not None:
             await self._rpc.cast(WAKE, Wake(), host)
-        elif VERBS[request.verb].places:
+        elif VERBS[request.verb].needs_placement:
             with contextlib.suppress(KilonovaError):  # it is on disk: the watchdog finds it, too
                 for waiting in await self._db.read(read_actions.unplaced):
                     self._to_place(waiting)

@@ -31,7 +31,7 @@ from kilonova.objects.ids import ActionId, AttemptId, HostName, ImageId, Instanc
 from kilonova.objects.image import Image, ImageStatus
 from kilonova.objects.instance import Instance
 from kilonova.objects.migration import ENDED
-from kilonova.objects.quota import Usage, held_by
+from kilonova.objects.quota import Usage, usage_of
 from kilonova.objects.states import VERBS, PowerState, Verb
 from kilonova.rpcapi.api_to_conductor import AcceptAction, UpdateService
 from kilonova.rpcapi.host_to_conductor import BeginImage, CompleteImage, Finish, Observed, ReportStates
@@ -78,7 +78,7 @@ class Chance(Desk):
             self.create(make.instance(self.new_id(), flavor=flavor), self.new_id())
         for waiting in self.read(read_actions.unplaced):
             if self.random.random() < 0.7:
-                self.place(waiting)
+                self.place(waiting.id)
 
     def ask(self) -> None:
         instance = self.random.choice(self.living() or [make.instance()])
@@ -176,7 +176,7 @@ class Chance(Desk):
                 sum(one.memory_mib for one in here),
                 sum(one.disk_gib for one in here),
             )
-        assert self.read(read_quotas.usage, "p1") == sum((held_by(one) for one in living), Usage())
+        assert self.read(read_quotas.usage, "p1") == sum((usage_of(one) for one in living), Usage())
         held = self.read(_count, addresses)
         assert held == Counter({one.id: len(one.addresses) for one in holding if one.addresses})
         assert self.read(_count, migrations, migrations.c.status.not_in(sorted(ENDED))) == Counter(

@@ -82,7 +82,7 @@ class Shelf(Desk):
 
     def place_waiting(self) -> str | None:
         (waiting,) = self.read(read_actions.unplaced)
-        return self.place(waiting)
+        return self.place(waiting.id)
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_only_the_attempt_that_has_the_action_may_speak_of_its_image(desk: Shelf
 def test_a_deleted_image_is_told_to_who_makes_it(desk: Shelf) -> None:
     desk.active()
     action = desk.save(Verb.SHELVE, "i1")
-    desk.write(images.give_up, action)
+    desk.write(images.forget_unfinished, action)
     for speak in (desk.begin, desk.complete):
         with pytest.raises(NotFound, match="i1 was deleted while it was being made"):
             speak(action)

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from datetime import datetime
 
 from kilonova.base.errors import StaleWrite
-from kilonova.conductor.engine.end import Outcome, end, release_from_host, reopen
-from kilonova.conductor.engine.resuming import resume_after
+from kilonova.conductor.engine.end import end, reopen
+from kilonova.conductor.verbs.delete import release_from_host
+from kilonova.conductor.verbs.handler import Outcome
+from kilonova.conductor.verbs.start_after_boot import resume_after
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.transaction import Transaction

@@ -44,7 +44,7 @@ def confirm_attempt(tx: Transaction, request: ConfirmAttempt) -> None:
     check_epoch(tx, request.host, request.epoch)
     action = read_actions.get(tx, request.action_id)
     if action.host != request.host or action.attempt != request.attempt:
-        raise StaleWrite(f"Action {action.id} is in other hands now.", action_id=action.id)
+        raise StaleWrite(f"Action {action.id} is owned by a newer attempt.", action_id=action.id)
 
 
 def admit(tx: Transaction, request: RegisterHost, alive: Alive) -> None:

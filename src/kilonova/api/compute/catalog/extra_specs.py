@@ -9,11 +9,11 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, RootModel, StringConstraints
 
 from kilonova.api.compute.catalog.flavors import find
-from kilonova.api.http.actions import ActionRow, Rows, dispatch
+from kilonova.api.http.actions import ActionRoute, ActionRoutes, dispatch
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.microversion import v2
-from kilonova.api.http.route import Role
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
 from kilonova.db.readers import flavors as read_flavors
 from kilonova.db.readers import identity
@@ -146,12 +146,32 @@ async def _remove_access(call: Call, body: RemoveAccess) -> Reply:
 
 
 P = "os_compute_api:os-flavor-access:"
-ACTIONS: Rows = {
-    "addTenantAccess": (ActionRow(AddAccess, _add_access, P + "add_tenant_access", Role.ADMIN, 200),),
-    "removeTenantAccess": (ActionRow(RemoveAccess, _remove_access, P + "remove_tenant_access", Role.ADMIN, 200),),
+ACTIONS: ActionRoutes = {
+    "addTenantAccess": (ActionRoute(AddAccess, _add_access, P + "add_tenant_access", DefaultPolicy.ADMIN, 200),),
+    "removeTenantAccess": (
+        ActionRoute(RemoveAccess, _remove_access, P + "remove_tenant_access", DefaultPolicy.ADMIN, 200),
+    ),
 }
 
 
 async def change_access(call: Call, data: bytes) -> Reply:
     """POST /flavors/{id}/action."""
     return await dispatch(ACTIONS, call, data)
+
+
+ROUTES = (
+    Route("GET", "/flavors/{flavor_id}/os-extra_specs", list_specs, "os_compute_api:os-flavor-extra-specs:index",
+        DefaultPolicy.READER, note="{extra_specs}"),
+    Route("POST", "/flavors/{flavor_id}/os-extra_specs", add_specs, "os_compute_api:os-flavor-extra-specs:create",
+        DefaultPolicy.ADMIN, note="{extra_specs}", body=ExtraSpecs),
+    Route("GET", "/flavors/{flavor_id}/os-extra_specs/{key}", show_spec, "os_compute_api:os-flavor-extra-specs:show",
+        DefaultPolicy.READER, note="{key: value}"),
+    Route("PUT", "/flavors/{flavor_id}/os-extra_specs/{key}", set_spec, "os_compute_api:os-flavor-extra-specs:update",
+        DefaultPolicy.ADMIN, note="{key: value}", body=OneSpec),
+    Route("DELETE", "/flavors/{flavor_id}/os-extra_specs/{key}", delete_spec,
+        "os_compute_api:os-flavor-extra-specs:delete", DefaultPolicy.ADMIN),
+    Route("GET", "/flavors/{flavor_id}/os-flavor-access", list_access, "os_compute_api:os-flavor-access",
+        DefaultPolicy.ADMIN, note="{flavor_access: [{flavor_id, tenant_id}]}; 404 for a public flavor"),
+    Route("POST", "/flavors/{flavor_id}/action", change_access, "os_compute_api:os-flavor-access:action",
+        DefaultPolicy.TOKEN, note="{flavor_access: [...]}", whole=True, actions=ACTIONS),
+)  # fmt: skip

@@ -12,9 +12,11 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, StringConstraints
 
 from kilonova.api.compute.fields import Boolean, LongDescription, Name, NotNegative, NumberOrText, Positive
+from kilonova.api.compute.strict import STRICT
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.microversion import v2
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
 from kilonova.db.readers import flavors as read_flavors
@@ -227,3 +229,18 @@ async def delete(call: Call) -> Reply:
     """DELETE /flavors/{id}: servers made from it keep their own copy."""
     await call.deps.rpc.call(DELETE_FLAVOR, DeleteFlavor((await find(call)).id))
     return Reply()
+
+
+ROUTES = (
+    Route("GET", "/flavors", list_brief, "os_compute_api:flavors", DefaultPolicy.READER, note="{flavors: [...]}",
+        query=ARGUMENTS, strict=STRICT),
+    Route("GET", "/flavors/detail", list_detail, "os_compute_api:flavors", DefaultPolicy.READER,
+        note="{flavors: [...]}", query=ARGUMENTS, strict=STRICT),
+    Route("POST", "/flavors", create, "os_compute_api:os-flavor-manage:create", DefaultPolicy.ADMIN, note="{flavor}",
+        body=CreateFlavor),
+    Route("GET", "/flavors/{flavor_id}", show, "os_compute_api:flavors", DefaultPolicy.READER, note="{flavor}"),
+    Route("PUT", "/flavors/{flavor_id}", update, "os_compute_api:os-flavor-manage:update", DefaultPolicy.ADMIN,
+        note="{flavor}", body=UpdateFlavor, min=v2(55)),
+    Route("DELETE", "/flavors/{flavor_id}", delete, "os_compute_api:os-flavor-manage:delete", DefaultPolicy.ADMIN,
+        202),
+)  # fmt: skip

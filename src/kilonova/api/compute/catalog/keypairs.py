@@ -10,9 +10,11 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import StringConstraints
 
 from kilonova.api.compute.catalog import certificates, public_keys
+from kilonova.api.compute.strict import STRICT
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.microversion import v2
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.http.times import micros
 from kilonova.base.errors import Forbidden
 from kilonova.db.readers import keypairs as read_keypairs
@@ -128,3 +130,15 @@ def _brief(keypair: Keypair, call: Call) -> dict[str, Any]:
     if call.version >= v2(2):
         shown["type"] = keypair.type
     return shown
+
+
+ROUTES = (
+    Route("GET", "/os-keypairs", list_keypairs, "os_compute_api:os-keypairs:index", DefaultPolicy.READER,
+        note="{keypairs: [{keypair}]}", query=ARGUMENTS, strict=STRICT),
+    Route("POST", "/os-keypairs", create, "os_compute_api:os-keypairs:create", DefaultPolicy.MEMBER, 201,
+        note="{keypair}; 200 at 2.1", also=(200,), body=CreateKeypair),
+    Route("GET", "/os-keypairs/{name}", show, "os_compute_api:os-keypairs:show", DefaultPolicy.READER,
+        note="{keypair}", query=frozenset({"user_id"}), strict=STRICT),
+    Route("DELETE", "/os-keypairs/{name}", delete, "os_compute_api:os-keypairs:delete", DefaultPolicy.MEMBER, 204,
+        note="no body; 202 at 2.1", also=(202,), query=frozenset({"user_id"}), strict=STRICT),
+)  # fmt: skip

@@ -23,6 +23,7 @@ from kilonova.api.compute.servers.personality import files_of
 from kilonova.api.compute.servers.scheduler_hints import Hints, hints_of
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.microversion import Microversion, v2
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import hosts
@@ -320,3 +321,9 @@ def hostname_of(name: str, instance_id: InstanceId) -> str:
     words = re.sub(r"[ _.]", "-", name.lower())
     label = _NOT_IN_HOST_NAMES.sub("", words).strip("-")[:63].rstrip("-")
     return label or f"server-{instance_id}"
+
+
+ROUTES = (
+    Route("POST", "/servers", create, "os_compute_api:servers:create", DefaultPolicy.MEMBER, 202,
+        note="{server} and Location, or {reservation_id}", body=CreateServer),
+)  # fmt: skip

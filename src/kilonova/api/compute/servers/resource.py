@@ -11,6 +11,7 @@ from kilonova.api.compute.servers.view import Viewer
 from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.ids import is_uuid
 from kilonova.api.http.microversion import v2
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.db.readers import images as read_images
 from kilonova.db.readers import instances, servers
@@ -97,3 +98,11 @@ def _has_record(snapshot: Snapshot, image_id: ImageId) -> bool:
     except NotFound:
         return False
     return True
+
+
+ROUTES = (
+    Route("GET", "/servers/{server_id}", show, "os_compute_api:servers:show", DefaultPolicy.READER, note="{server}"),
+    Route("PUT", "/servers/{server_id}", update, "os_compute_api:servers:update", DefaultPolicy.MEMBER,
+        note="{server}; the short form below 2.75", body=UpdateServer),
+    Route("DELETE", "/servers/{server_id}", delete, "os_compute_api:servers:delete", DefaultPolicy.MEMBER, 204),
+)  # fmt: skip
