@@ -2,6 +2,7 @@
 """Telling the conductor that the host lives, what it has, and whether its hypervisor is in service."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -13,7 +14,6 @@ from kilonova.compute.session import AWAY, Session
 from kilonova.compute.virtapi import ComputeVirtAPI
 from kilonova.config.default import DefaultSettings
 from kilonova.objects.service import Inventory
-from kilonova.virt.driver import ComputeDriver
 
 log = structlog.get_logger(__name__)
 
@@ -27,12 +27,12 @@ class Reports:
     def __init__(
         self,
         session: Session,
-        driver: ComputeDriver,
+        read_inventory: Callable[[], Awaitable[Inventory]],
         virtapi: ComputeVirtAPI,
         observer: Observer,
         clock: Clock,
     ) -> None:
-        self._session, self._driver, self._virtapi = session, driver, virtapi
+        self._session, self._read_inventory, self._virtapi = session, read_inventory, virtapi
         self._observer, self._clock = observer, clock
         self._told: tuple[int, Inventory] | None = None
         self._told_enabled: tuple[int, bool] | None = None
@@ -55,7 +55,7 @@ class Reports:
 
     async def inventory(self) -> None:
         """Tell what the host has, if that changed since it was last told, or since the host was forgotten."""
-        found = await self._driver.inventory()
+        found = await self._read_inventory()
         if (self._session.registrations, found) != self._told:
             node_id = self._session.identity.node_id
             await self._session.call(lambda epoch: self._session.conductor.report_inventory(epoch, node_id, found))
