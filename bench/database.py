@@ -15,15 +15,16 @@ from bench.run import Bench, Group
 from kilonova.base.clock import SystemClock
 from kilonova.base.context import RequestContext
 from kilonova.base.threads import DaemonWorkers
-from kilonova.conductor import actions
 from kilonova.conductor.bootstrap import FLAVORS
-from kilonova.db.engine import Database, sqlite_url
+from kilonova.conductor.verbs import create
+from kilonova.db.engine import Database
+from kilonova.db.location import sqlite_url
 from kilonova.db.migrate import ensure_schema
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import ActionId, FlavorId, ImageId, InstanceId
 from kilonova.objects.image import ImageRef
 from kilonova.objects.instance import Instance
-from kilonova.rpcapi.conductor import CreateServers
+from kilonova.rpcapi.api_to_conductor import CreateServers
 
 ROW_BYTES = 1500
 """About what an instance and its action take."""
@@ -88,7 +89,7 @@ async def _accept(db: Database, clock: SystemClock) -> float:
     context = RequestContext(f"req-{clock.new_id()}", "u1", "p1", ("admin",))
     request = CreateServers(context, (instance(clock),))
     begun = time.perf_counter()
-    await db.write(actions.create, request, (ActionId(clock.new_id()),), clock.now())
+    await db.write(create.create, request, (ActionId(clock.new_id()),), clock.now())
     return (time.perf_counter() - begun) * 1000
 
 

@@ -94,16 +94,16 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "fencing by attempt",
         f"{ACTIONS}::test_an_outcome_of_an_older_attempt_is_refused",
-        "conductor/outcome.py",
+        "conductor/engine/reports.py",
         "if action.host != report.host or action.attempt != report.attempt:",
         "if action.host != report.host:",
     ),
     one(
         "a delete supersedes",
         f"{ACTIONS}::test_a_delete_supersedes_what_is_open_and_its_outcome_is_no_longer_taken",
-        "conductor/actions.py",
-        "for superseded in already:",
-        "for superseded in already[:0]:",
+        "conductor/engine/accept.py",
+        "for superseded in open_actions:",
+        "for superseded in open_actions[:0]:",
     ),
     one(
         "isolation in a shared commit",
@@ -150,8 +150,8 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "what a guest does is an action",
         "tests/unit/conductor/test_hosts.py::test_each_observed_change_is_an_action_with_the_hypervisors_reason",
-        "conductor/hosts.py",
-        "        _record(tx, instance, seen, action_id, now)\n",
+        "conductor/hosts/guests.py",
+        "        power_update.record(tx, instance, seen, action_id, now)\n",
         "        pass\n",
     ),
     one(
@@ -206,15 +206,15 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "a resized server that waits on",
         "tests/unit/conductor/test_resize.py",
-        "conductor/effects.py",
-        "_WAITING = (VmState.RESCUED, VmState.RESIZED)",
-        "_WAITING = (VmState.RESCUED,)",
+        "conductor/verbs/power.py",
+        "_BETWEEN = (VmState.RESCUED, VmState.RESIZED)",
+        "_BETWEEN = (VmState.RESCUED,)",
     ),
     one(
         "quota given back",
         "tests/unit/conductor/test_quota.py::test_a_delete_gives_back_at_its_end_and_once",
-        "conductor/outcome.py",
-        "    quota.give_back(tx, instance.project_id, held_by(instance))\n",
+        "conductor/verbs/delete.py",
+        "    quota.give_back(tx, instance.project_id, usage_of(instance))\n",
         "",
     ),
     one(
@@ -227,14 +227,14 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "the group of a build",
         "tests/unit/conductor/test_server_groups.py::test_builds_that_were_accepted_at_once_are_apart_too",
-        "conductor/build.py",
+        "conductor/placement/place.py",
         "server_groups.wish(tx, instance)",
         "None",
     ),
     one(
         "work in pieces",
         "tests/simulation/test_slow_work.py::test_work_that_is_too_much_for_one_message_comes_in_several",
-        "conductor/actions.py",
+        "conductor/engine/hand_out.py",
         "items = tuple(fitting(readable, lambda item: FETCH.reply_form.dump_json(Fetched((item,), ()))))",
         "items = tuple(readable)",
     ),

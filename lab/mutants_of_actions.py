@@ -7,8 +7,8 @@ from lab.mutant import Edit, Mutant, one
 
 TRUTH = "tests/simulation/test_truth_after_outages.py"
 BOOT = "tests/simulation/test_boot_in_the_middle.py"
-OUTCOME = "conductor/outcome.py"
-WATCHDOG = "conductor/watchdog.py"
+REPORTS = "conductor/engine/reports.py"
+WATCHDOG = "conductor/watch/deadlines.py"
 
 MUTANTS_OF_ACTIONS: Sequence[Mutant] = (
     Mutant(
@@ -50,30 +50,30 @@ MUTANTS_OF_ACTIONS: Sequence[Mutant] = (
     one(
         "the claim until the host has cleaned up",
         TRUTH + "::test_a_delete_while_its_host_is_down_is_done_for_its_user_and_finished_when_it_returns",
-        OUTCOME,
-        "        leave_host(tx, instance)\n    else:",
+        REPORTS,
+        "        release_from_host(tx, instance)\n    else:",
         "        pass\n    else:",
     ),
     one(
         "an abandoned action that goes on",
         TRUTH + "::test_an_operator_who_calls_a_host_down_ends_the_wait_and_one_who_takes_it_back_gets_the_truth",
-        "conductor/lost_hosts.py",
+        "conductor/hosts/lost_hosts.py",
         "    for action in read_actions.abandoned(tx, host):",
         "    for action in []:",
     ),
     one(
         "the look after what was open at boot",
         BOOT,
-        OUTCOME,
+        REPORTS,
         "    resume_after(tx, action, new_id, now)\n",
         "",
     ),
     one(
         "a wish that follows its outcome",
         TRUTH + "::test_a_stop_that_failed_leaves_the_wish_to_run",
-        "conductor/effects.py",
-        "if wish is None or not (succeeded or (verb in (Verb.STOP, Verb.START) and power is wish)):",
-        "if wish is None:",
+        "conductor/verbs/power.py",
+        "if ending.power is wanted and not ending.succeeded",
+        "if not ending.succeeded",
     ),
     one(
         "one action that cannot be ended",

@@ -36,7 +36,7 @@ MUTANTS_OF_HOSTS: Sequence[Mutant] = (
         "heartbeats bear the epoch",
         f"{PROCESSES}::test_a_heartbeat_of_an_older_process_is_refused_and_counts_as_no_sign_of_life",
         "conductor/host_endpoint.py",
-        "        await self._db.read(processes.check_epoch, request.host, request.epoch)\n",
+        "        await self._db.read(fencing.check_epoch, request.host, request.epoch)\n",
         "",
     ),
     one(
@@ -56,7 +56,7 @@ MUTANTS_OF_HOSTS: Sequence[Mutant] = (
     one(
         "a killed process is followed at once",
         f"{TWO}::test_a_process_that_was_killed_is_followed_at_once_on_the_same_boot",
-        "conductor/processes.py",
+        "conductor/hosts/processes.py",
         "    if _same_place(known, request):\n",
         "    if not request.host:\n",
     ),
@@ -70,14 +70,14 @@ MUTANTS_OF_HOSTS: Sequence[Mutant] = (
     one(
         "late registrations",
         f"{PROCESSES}::test_a_registration_that_comes_after_its_processs_successor_changes_nothing",
-        "conductor/processes.py",
+        "conductor/hosts/processes.py",
         "if known.started_s is not None and request.started_s < known.started_s:",
         "if known.started_s is None:",
     ),
     one(
         "late heartbeats",
         f"{PROCESSES}::test_a_heartbeat_of_an_older_process_that_was_let_through_late_counts_nothing",
-        "conductor/liveness.py",
+        "conductor/hosts/liveness.py",
         "        if epoch >= self._seen.get(host, (epoch, 0.0))[0]:\n            self.registered(host, epoch)\n",
         "        self.registered(host, epoch)\n",
     ),
@@ -98,8 +98,8 @@ MUTANTS_OF_HOSTS: Sequence[Mutant] = (
     one(
         "one instance of a host's work",
         f"{SAVEPOINTS}::test_an_instance_that_cannot_be_read_holds_up_no_other_work_of_its_host",
-        "conductor/actions.py",
-        "            except (NotFound, ValueError, KeyError, TypeError) as exc:\n",
+        "conductor/engine/hand_out.py",
+        "            except (NotFound, DatabaseUnreadable) as exc:\n",
         "            except ZeroDivisionError as exc:\n",
     ),
     one(
@@ -113,7 +113,7 @@ MUTANTS_OF_HOSTS: Sequence[Mutant] = (
         "one action of the watch",
         f"{SAVEPOINTS}::test_an_action_of_a_verb_that_is_not_known_holds_up_neither_the_host_nor_the_watch",
         "db/readers/actions.py",
-        "        except ValueError as exc:\n",
+        "        except DatabaseUnreadable as exc:\n",
         "        except ZeroDivisionError as exc:\n",
     ),
     Mutant(
@@ -131,7 +131,7 @@ MUTANTS_OF_HOSTS: Sequence[Mutant] = (
     one(
         "waiting for a host",
         f"{OUTAGES}::test_a_short_outage_of_the_only_hypervisor_fails_no_create",
-        "conductor/build.py",
+        "conductor/placement/place.py",
         "    if wait is not None:\n",
         "    if False:\n",
     ),
@@ -139,7 +139,7 @@ MUTANTS_OF_HOSTS: Sequence[Mutant] = (
         "no wait for what an operator took out",
         "tests/unit/conductor/test_build.py"
         "::test_nobody_waits_for_a_host_that_would_not_do_or_that_an_operator_has_taken_out",
-        "conductor/waiting.py",
+        "conductor/placement/waiting.py",
         "    if service.forced_down or (service.disabled and not service.disabled_by_host):\n",
         "    if service.host is None:\n",
     ),

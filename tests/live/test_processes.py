@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from kilonova.base.context import serving
 from kilonova.cmd.common import HOST_LOST
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.conductor import CreateServers
+from kilonova.rpcapi.api_to_conductor import ACCEPT_ACTION, CREATE_SERVERS, AcceptAction, CreateServers
 from lab.counting import cannot_run
 from lab.pieces import TOOLS
 from tests.live.fleet import Fleet, Service, context
@@ -43,7 +44,7 @@ def create(fleet: Fleet) -> Instance:
     async def ask() -> Instance:
         async with fleet.api() as api:
             instance = fleet.instance(await fleet.image())
-            await api.create_servers(CreateServers(context(), (instance,)))
+            await api.call(CREATE_SERVERS, CreateServers(context(), (instance,)))
             return instance
 
     return asyncio.run(ask())
@@ -52,7 +53,7 @@ def create(fleet: Fleet) -> Instance:
 def act(fleet: Fleet, instance: Instance, verb: Verb) -> None:
     async def ask() -> None:
         async with fleet.api() as api:
-            await api.accept_action(context(verb), instance.id, verb)
+            await api.call(ACCEPT_ACTION, AcceptAction(context(verb), instance.id, verb))
 
     asyncio.run(ask())
 
@@ -191,7 +192,7 @@ def test_an_accepted_create_ends_though_the_conductor_died(fleet: Fleet, place: 
         """Restarts it while the caller still waits for the answer: the caller sends again by itself."""
         async with fleet.api() as api, asyncio.TaskGroup() as group:
             instance = fleet.instance(await fleet.image())
-            asked = group.create_task(api.create_servers(CreateServers(context(), (instance,))))
+            asked = group.create_task(api.call(CREATE_SERVERS, CreateServers(context(), (instance,))))
             while fleet.conductor.process and fleet.conductor.process.poll() is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
             fleet.conductor.start()
@@ -337,3 +338,30 @@ def test_a_bus_beyond_this_machine_is_not_spoken_to_without_credentials(fleet: F
     for service in (fleet.compute, fleet.conductor):
         assert service.start().wait_dead() == 1
         assert "leads beyond this machine (nats://192.0.2.1:" in service.said().splitlines()[-1]
+
+
+def test_a_create_and_a_failed_one_are_followed_through_the_logs_of_three_processes(fleet: Fleet) -> None:
+    """As an operator does: `grep req-...` in the log of each service."""
+    fleet.conductor.start().ready()
+    fleet.compute.start(env={"KILONOVA_FAILPOINTS": "compute.create.disks.begin=fail"}).ready()
+    requests = [context(), context()]
+
+    async def ask() -> list[Instance]:
+        async with fleet.api() as api:
+            image = await fleet.image()
+            instances = [fleet.instance(image) for _ in requests]
+            for one, instance in zip(requests, instances, strict=True):
+                with serving(one.request_id):
+                    await api.call(CREATE_SERVERS, CreateServers(one, (instance,)))
+            return instances
+
+    instances = asyncio.run(ask())
+    fleet.compute.wait_said("succeeded=True")
+    fleet.compute.wait_said("succeeded=False")
+    for one, instance in zip(requests, instances, strict=True):
+        (chosen,) = (line for line in fleet.conductor.said().splitlines() if f"[{one.request_id}]" in line)
+        assert "a host was chosen" in chosen
+        lines = [line for line in fleet.compute.said().splitlines() if f"[{one.request_id}]" in line]
+        assert "action ended" in lines[-1]
+        assert ("succeeded=False" in lines[-1]) == any("action failed" in line for line in lines)
+        assert all(instance.id in line for line in lines)

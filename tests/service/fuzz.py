@@ -20,9 +20,9 @@ from typing import Any
 import structlog
 from hypothesis import HealthCheck, settings
 
-from kilonova.api.faults import KEYS
-from kilonova.api.microversion import MAX, Microversion
-from kilonova.api.openapi import document
+from kilonova.api.http.faults import KEYS
+from kilonova.api.http.microversion import MAX, Microversion
+from kilonova.api.http.openapi import document
 from kilonova.api.routes import SERVICES
 from kilonova.db import reserve
 from tests.service.api import Api, running_api
@@ -258,7 +258,8 @@ def watched() -> Generator[Watched]:
     found: list[Api] = []
 
     async def hold() -> None:
-        async with running_api() as api:
+        # Wrong passwords are answered at once.
+        async with running_api({("api", "trusted"): ["127.0.0.1"]}) as api:
             found.append(api)
             opened.set()
             await closing_time.wait()

@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """A defect of ours is a 500 in the form of the API that was asked, with the request's id, whenever it shows."""
 
-from typing import Any
+from collections.abc import AsyncGenerator
 
 import httpx
 import pytest
 
 from kilonova.api.app import create_app
-from kilonova.api.call import Call, Reply, json_reply
-from kilonova.api.route import Role, Row, Service
+from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.route import DefaultPolicy, Route, Service
 from kilonova.base.context import CHANGED
 from kilonova.base.errors import DatabaseUnavailable, NotFound
-from tests.make import run
-from tests.service.cloud import running_cloud
+from tests.service.cloud import Cloud
 
 
 async def broken(call: Call) -> Reply:
@@ -33,8 +32,8 @@ async def refused_late(_call: Call) -> Reply:
     raise NotFound("There is none.")
 
 
-ROWS = tuple(
-    Row(method, path, handler, "rule", Role.ANYBODY)
+ROUTES = tuple(
+    Route(method, path, handler, "rule", DefaultPolicy.ANYBODY)
     for method, path, handler in (
         ("GET", "/broken", broken),
         ("GET", "/header", bad_header),
@@ -44,11 +43,20 @@ ROWS = tuple(
 )
 SERVICES = (
     Service("", ()),
-    Service("/compute/v2.1", ROWS, microversions=True),
-    Service("/image/v2", ROWS),
-    Service("/identity/v3", ROWS, identity=True),
-    Service("/network/v2.0", ROWS, network=True),
+    Service("/compute/v2.1", ROUTES, microversions=True),
+    Service("/image/v2", ROUTES),
+    Service("/identity/v3", ROUTES, identity=True),
+    Service("/network/v2.0", ROUTES, network=True),
 )
+
+
+@pytest.fixture
+async def http(cloud: Cloud) -> AsyncGenerator[httpx.AsyncClient]:
+    """A client of the API whose rows are those above."""
+    app = create_app(cloud.box.app.deps, SERVICES)
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=True)
+    async with httpx.AsyncClient(transport=transport, base_url="http://box") as opened:
+        yield opened
 
 
 @pytest.mark.parametrize(
@@ -60,32 +68,15 @@ SERVICES = (
         ("/network/v2.0", "NeutronError"),
     ],
 )
-def test_each_api_says_it_in_its_own_form(prefix: str, key: str) -> None:
-    async def main(http: httpx.AsyncClient) -> None:
-        for path in ("/broken", "/header"):
-            reply = await http.get(f"{prefix}{path}")
-            assert reply.status_code == 500
-            assert reply.headers["x-openstack-request-id"] in reply.json()[key]["message"]
-
-    played(main)
+async def test_each_api_says_it_in_its_own_form(http: httpx.AsyncClient, prefix: str, key: str) -> None:
+    for path in ("/broken", "/header"):
+        reply = await http.get(f"{prefix}{path}")
+        assert reply.status_code == 500
+        assert reply.headers["x-openstack-request-id"] in reply.json()[key]["message"]
 
 
-def test_what_was_accepted_is_not_answered_as_refused() -> None:
-    async def main(http: httpx.AsyncClient) -> None:
-        reply = await http.post("/compute/v2.1/half")
-        assert (reply.status_code, "Retry-After" in reply.headers) == (504, False)
-        assert "create_servers" in reply.json()["computeFault"]["message"]
-        assert (await http.post("/compute/v2.1/late")).status_code == 404
-
-    played(main)
-
-
-def played(main: Any) -> None:
-    async def play() -> None:
-        async with running_cloud() as cloud:
-            app = create_app(cloud.box.app.deps, SERVICES)
-            transport = httpx.ASGITransport(app=app, raise_app_exceptions=True)
-            async with httpx.AsyncClient(transport=transport, base_url="http://box") as http:
-                await main(http)
-
-    run(play())
+async def test_what_was_accepted_is_not_answered_as_refused(http: httpx.AsyncClient) -> None:
+    reply = await http.post("/compute/v2.1/half")
+    assert (reply.status_code, "Retry-After" in reply.headers) == (504, False)
+    assert "create_servers" in reply.json()["computeFault"]["message"]
+    assert (await http.post("/compute/v2.1/late")).status_code == 404

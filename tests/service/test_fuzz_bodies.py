@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kilonova.api.microversion import MAX, MIN, Microversion, v2
+from kilonova.api.http.microversion import MAX, MIN, Microversion, v2
 from tests.service.fuzz import Asked, Operation, Path, Watched, example, operations, paths, some, watched, with_value
 
 DEEP = 5000

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 
+from kilonova.api.http.microversion import MAX, MIN, Microversion, v2
+from kilonova.api.http.openapi import document
 from kilonova.api.image.images import PATCH_TYPE
-from kilonova.api.microversion import MAX, MIN, Microversion, v2
-from kilonova.api.openapi import document
 from kilonova.api.routes import SERVICES
 from tests.service.fuzz import FACTOR, Asked, Watched, some, watched
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kilonova.api.microversion import MAX, MIN, Microversion, v2
+from kilonova.api.http.microversion import MAX, MIN, Microversion, v2
 from tests.service.fuzz import Asked, Operation, Watched, operations, some, watched
 
 HOSTILE = (

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kilonova.base.errors import DatabaseUnavailable
-from kilonova.conductor import watchdog
+from kilonova.conductor.watch import deadlines
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.objects.states import VERBS, Verb
@@ -97,7 +97,7 @@ def test_a_jump_that_could_not_be_recorded_is_not_forgotten(tmp_path: Path) -> N
             write, refused = world.db.write, list[str]()
 
             async def refuse(fn: Any, *args: Any, **words: Any) -> Any:
-                if fn is watchdog.count_time and len(refused) < 2:
+                if fn is deadlines.count_time and len(refused) < 2:
                     refused.append("The disk is not there yet.")
                     raise DatabaseUnavailable(refused[-1])
                 return await write(fn, *args, **words)

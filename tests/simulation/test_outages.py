@@ -8,13 +8,13 @@ from typing import Any
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
-from kilonova.conductor import hosts
+from kilonova.conductor.hosts import register
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers.notifications import newest
 from kilonova.objects.ids import HostName
 from kilonova.objects.service import Service
 from kilonova.rpc.memory import Fate
-from kilonova.rpcapi.host import SetHostEnabled
+from kilonova.rpcapi.host_to_conductor import SetHostEnabled
 from tests.simulation.virtual import run_virtually
 from tests.simulation.world import World, simulated
 
@@ -158,7 +158,7 @@ def test_a_level_that_comes_late_is_not_the_last_word(tmp_path: Path) -> None:
 
     async def test(world: World) -> None:
         late = SetHostEnabled(HostName("a"), (await service(world, "a")).epoch, False, "libvirt is not available")
-        await world.db.write(hosts.set_enabled, late, world.clock.now())
+        await world.db.write(register.set_enabled, late, world.clock.now())
         assert (await service(world, "a")).disabled is True
         await world.clock.sleep(2 * world.settings.default.sync_power_state_interval)
         assert (await service(world, "a")).disabled is False

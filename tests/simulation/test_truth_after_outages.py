@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kilonova.conductor import watchdog
+from kilonova.conductor.watch import deadlines
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
@@ -269,7 +269,7 @@ def test_one_action_that_cannot_be_ended_keeps_no_other_open(tmp_path: Path) -> 
         write = world.db.write
 
         async def refuse(fn: Any, *args: Any, **words: Any) -> Any:
-            if fn is watchdog.expire and (await world.db.read(read_actions.get, args[0])).instance_id == odd:
+            if fn is deadlines.expire and (await world.db.read(read_actions.get, args[0])).instance_id == odd:
                 raise ZeroDivisionError("a defect of ours")
             return await write(fn, *args, **words)
 

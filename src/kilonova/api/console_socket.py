@@ -14,12 +14,12 @@ from urllib.parse import parse_qs, urlsplit
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from kilonova.api.bearer import context_of
-from kilonova.api.call import JSON
-from kilonova.api.deps import ApiDeps
-from kilonova.api.edge import Edge
-from kilonova.api.faults import answer, fault
-from kilonova.api.wire import base_of
+from kilonova.api.http.bearer import context_of
+from kilonova.api.http.call import JSON
+from kilonova.api.http.deps import ApiDeps
+from kilonova.api.http.edge import Edge
+from kilonova.api.http.faults import answer, fault
+from kilonova.api.http.wire import base_of
 from kilonova.base.clock import new_request_id
 from kilonova.base.errors import Forbidden, InvalidInput, InvalidState, KilonovaError, NotFound, Unauthorized
 from kilonova.db.readers import instances

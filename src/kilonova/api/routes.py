@@ -6,14 +6,14 @@ from functools import lru_cache
 from pydantic_core import to_json
 
 from kilonova.api import health, versions
-from kilonova.api.call import Call, Reply
 from kilonova.api.compute import routes as compute
+from kilonova.api.http.call import Call, Reply
+from kilonova.api.http.microversion import MAX, Microversion, negotiate
+from kilonova.api.http.openapi import document
+from kilonova.api.http.route import DefaultPolicy, Route, Service
 from kilonova.api.identity import routes as identity
 from kilonova.api.image import routes as image
-from kilonova.api.microversion import MAX, Microversion, negotiate
 from kilonova.api.network import routes as network
-from kilonova.api.openapi import document
-from kilonova.api.route import Role, Row, Service
 from kilonova.db.transaction import Snapshot
 
 
@@ -36,11 +36,11 @@ def _encoded(version: Microversion) -> bytes:
     return to_json(document(SERVICES, version))
 
 
-_DESCRIBE = Row("GET", "/openapi.json", describe, "openapi", Role.ANYBODY,
-                reply="an OpenAPI 3.1 document", query=frozenset({"microversion"}))  # fmt: skip
+_DESCRIBE = Route("GET", "/openapi.json", describe, "openapi", DefaultPolicy.ANYBODY,
+                note="an OpenAPI 3.1 document", query=frozenset({"microversion"}))  # fmt: skip
 
 SERVICES: tuple[Service, ...] = (
-    Service("", (*health.ROWS, _DESCRIBE), open=True),
+    Service("", (*health.ROUTES, _DESCRIBE), open=True),
     *versions.SERVICES,
     identity.SERVICE,
     compute.SERVICE,

@@ -13,10 +13,10 @@ from typing import Any
 import structlog
 import uvicorn
 
-from kilonova.api.acceptor import Acceptor
-from kilonova.api.connections import Connections, Seat, networks
 from kilonova.api.console_socket import MOST_BYTES
-from kilonova.api.http_protocol import HttpConnection, Limits
+from kilonova.api.http.acceptor import Acceptor
+from kilonova.api.http.connections import Connections, Seat, networks
+from kilonova.api.http.http_protocol import HttpConnection, Limits
 from kilonova.config.api import ApiSettings
 
 GRACE_S = 5
@@ -99,7 +99,7 @@ def affordable(wanted: int) -> int:
 
 def _websocket(**given: Any) -> asyncio.Protocol:
     """Imported when the first websocket is opened: it is a good part of a start."""
-    from kilonova.api.websocket_protocol import WebsocketConnection
+    from kilonova.api.http.websocket_protocol import WebsocketConnection
 
     return WebsocketConnection(**given)
 

@@ -21,7 +21,7 @@ def list_rules(
 
     A policy file that cannot be used is refused as the service would refuse it.
     """
-    from kilonova.api.policy import Policy
+    from kilonova.api.http.policy import Policy
     from kilonova.api.rules import RULES
     from kilonova.config.load import load
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import structlog
 
 from kilonova.base.clock import Clock
+from kilonova.base.context import serving
 from kilonova.base.errors import KilonovaError, NotFound, StaleWrite
 from kilonova.base.locks import KeyedLocks
 from kilonova.base.metrics import Metrics
@@ -16,7 +17,8 @@ from kilonova.compute.operation import Job, Operation, Tools
 from kilonova.compute.operations import OPERATIONS
 from kilonova.compute.runner import Outcome, Revoked, Run, Runner
 from kilonova.objects.ids import ActionId, HostName, InstanceId
-from kilonova.rpcapi.host import HOST_BOOT, Finish, HostAPI
+from kilonova.rpcapi.caller import HostCaller
+from kilonova.rpcapi.host_to_conductor import FINISH, HOST_BOOT, Finish
 from kilonova.rpcapi.work import WorkItem
 
 log = structlog.get_logger(__name__)
@@ -32,7 +34,7 @@ class Lanes:
     def __init__(
         self,
         host: HostName,
-        conductor: HostAPI,
+        conductor: HostCaller,
         runner: Runner,
         tools: Tools,
         on_idle: Callable[[InstanceId], None],
@@ -100,6 +102,10 @@ class Lanes:
             await self._clock.sleep(0.05)
 
     async def _live(self, run: Run) -> None:
+        with serving(run.job.action.request_id):
+            await self._serve(run)
+
+    async def _serve(self, run: Run) -> None:
         action, instance = run.job.action, run.job.instance
         try:
             with run.may_interrupt():
@@ -155,8 +161,9 @@ class Lanes:
         )
         while True:
             try:
-                await self._conductor.finish(report)
+                await self._conductor.call(FINISH, report)
                 self._metrics.action_ended(action.verb, outcome.succeeded)
+                log.info("action ended", verb=action.verb, instance=action.instance_id, succeeded=outcome.succeeded)
                 return
             except (StaleWrite, NotFound) as exc:
                 log.info("outcome is no longer wanted", verb=action.verb, action=action.id, error=str(exc))

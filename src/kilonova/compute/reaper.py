@@ -10,6 +10,7 @@ database does not know at all, or knows on another host, is only reported: it ma
 import structlog
 
 from kilonova.base.clock import Clock, new_request_id
+from kilonova.base.context import serving
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.compute.operation import Job, Tools
@@ -22,7 +23,7 @@ from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.host import Judged
+from kilonova.rpcapi.host_to_conductor import CLASSIFY_GUESTS, ClassifyGuests, GuestClasses
 
 log = structlog.get_logger(__name__)
 
@@ -77,12 +78,15 @@ class Reaper:
             )
         self._reported = orphans
 
-    async def _judge(self) -> Judged:
+    async def _judge(self) -> GuestClasses:
         """The hypervisor is read before the database: a guest that is seen has had its record before."""
         seen = tuple(await self._tools.driver.guest_states())
         if not seen:
-            return Judged()
-        return await self._session.call(lambda epoch: self._session.conductor.judge(epoch, seen))
+            return GuestClasses()
+        conductor = self._session.conductor
+        return await self._session.call(
+            lambda epoch: conductor.call(CLASSIFY_GUESTS, ClassifyGuests(conductor.host, epoch, seen))
+        )
 
     async def _try_to_remove(self, instance: Instance) -> None:
         """One that cannot be removed is looked at again in the next round, and is in the way of no other."""
@@ -107,7 +111,8 @@ class Reaper:
             host=self._session.identity.host,
         )
         run = Run(Job(action, instance, self._tools), OPERATIONS[Verb.DELETE], self._session.identity.host)
-        outcome = await self._runner.run(run)
+        with serving(action.request_id):
+            outcome = await self._runner.run(run)
         if outcome.succeeded:
             self._metrics.reaped()
             log.warning("the guest of a deleted instance was removed", instance=instance.id)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
+from kilonova.base.unset import UNSET
 from kilonova.db.readers import aggregates as read_aggregates
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
@@ -17,7 +18,7 @@ from kilonova.db.transaction import Transaction
 from kilonova.db.writers import aggregates as write_aggregates
 from kilonova.objects.aggregate import ZONE, Aggregate
 from kilonova.objects.ids import HostName
-from kilonova.rpcapi.operators import AggregateHost, CreateAggregate, DeleteAggregate, UpdateAggregate
+from kilonova.rpcapi.api_to_conductor_admin import AggregateHost, CreateAggregate, DeleteAggregate, UpdateAggregate
 
 
 def create(tx: Transaction, request: CreateAggregate, now: datetime) -> None:
@@ -37,7 +38,7 @@ def _check_name(tx: Transaction, name: str) -> None:
 def update(tx: Transaction, request: UpdateAggregate, now: datetime) -> None:
     """Raises NotFound, Conflict, InvalidInput."""
     aggregate = read_aggregates.get_aggregate(tx, request.aggregate_id)
-    name = aggregate.name if request.name is None else request.name
+    name = aggregate.name if request.name is UNSET else request.name
     if name != aggregate.name:
         _check_name(tx, name)
     put = dict(request.put)

@@ -9,9 +9,8 @@ from typing import TypeVar
 from kilonova.base.clock import Clock
 from kilonova.base.errors import KilonovaError
 from kilonova.base.failpoints import Failpoints
+from kilonova.base.unset import given
 from kilonova.conductor import (
-    actions,
-    hosts,
     idempotency,
     identity_edits,
     image_members,
@@ -20,20 +19,26 @@ from kilonova.conductor import (
     server_edits,
     server_groups,
 )
+from kilonova.conductor.engine.accept import accept
+from kilonova.conductor.hosts import register
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import quotas as read_quotas
 from kilonova.db.transaction import Transaction
-from kilonova.db.writers import catalogue
+from kilonova.db.writers import flavors as write_flavors
+from kilonova.db.writers import images as write_images
 from kilonova.db.writers import instances as write_instances
+from kilonova.db.writers import keypairs as write_keypairs
 from kilonova.db.writers import quotas as write_quotas
 from kilonova.db.writers import server_groups as write_groups
-from kilonova.objects.ids import ActionId
+from kilonova.objects.ids import ActionId, ActionRef
 from kilonova.objects.states import VERBS
-from kilonova.rpcapi import conductor as rows
-from kilonova.rpcapi.compute import ComputeAPI
-from kilonova.rpcapi.method import Ack, Endpoint
+from kilonova.rpcapi import api_to_conductor as rows
+from kilonova.rpcapi.caller import Caller
+from kilonova.rpcapi.endpoint import Endpoint
+from kilonova.rpcapi.method import Ack
+from kilonova.rpcapi.to_host import WAKE, Wake
 
 Q = TypeVar("Q")
 
@@ -41,18 +46,18 @@ ACK = Ack()
 
 
 class ApiEndpoint:
-    """`placed` is told each new create action; losing that costs nothing that a start does not find again."""
+    """`to_place` receives each new create action; a lost one is found again at the next start."""
 
     def __init__(
         self,
         db: Database,
-        compute: ComputeAPI,
+        rpc: Caller,
         clock: Clock,
         quotas: QuotaSettings,
         failpoints: Failpoints,
-        to_place: Callable[[ActionId], None],
+        to_place: Callable[[ActionRef], None],
     ) -> None:
-        self._db, self._compute, self._clock, self._failpoints = db, compute, clock, failpoints
+        self._db, self._rpc, self._clock, self._failpoints = db, rpc, clock, failpoints
         self._quotas, self._to_place = quotas, to_place
 
     def endpoint(self) -> Endpoint:
@@ -70,15 +75,15 @@ class ApiEndpoint:
         endpoint.on(rows.DELETE_QUOTAS, self._write(lambda c, r: write_quotas.delete_limits(c, r.project_id)))
         endpoint.on(rows.CREATE_SERVER_GROUP, self._write(lambda c, r: server_groups.create(c, r.group, self._quotas)))
         endpoint.on(rows.DELETE_SERVER_GROUP, self._write(lambda c, r: write_groups.delete(c, r.group_id)))
-        endpoint.on(rows.CREATE_FLAVOR, self._write(lambda c, r: catalogue.create_flavor(c, r.flavor)))
-        endpoint.on(rows.DELETE_FLAVOR, self._write(lambda c, r: catalogue.delete_flavor(c, r.flavor_id)))
+        endpoint.on(rows.CREATE_FLAVOR, self._write(lambda c, r: write_flavors.create_flavor(c, r.flavor)))
+        endpoint.on(rows.DELETE_FLAVOR, self._write(lambda c, r: write_flavors.delete_flavor(c, r.flavor_id)))
         endpoint.on(rows.CREATE_KEYPAIR, self._write(self._create_keypair))
-        endpoint.on(rows.DELETE_KEYPAIR, self._write(lambda c, r: catalogue.delete_keypair(c, r.user_id, r.name)))
+        endpoint.on(rows.DELETE_KEYPAIR, self._write(lambda c, r: write_keypairs.delete_keypair(c, r.user_id, r.name)))
         endpoint.on(rows.CREATE_IMAGE, self._write(lambda c, r: image_quota.create(c, r.image, self._quotas)))
         endpoint.on(
             rows.UPDATE_IMAGE, self._write(lambda c, r: image_quota.update(c, r.image, r.expected, self._quotas))
         )
-        endpoint.on(rows.DELETE_IMAGE, self._write(lambda c, r: catalogue.delete_image(c, r.image_id)))
+        endpoint.on(rows.DELETE_IMAGE, self._write(lambda c, r: write_images.delete_image(c, r.image_id)))
         endpoint.on(rows.PUT_IMAGE_MEMBER, self._write(image_members.put))
         endpoint.on(rows.DELETE_IMAGE_MEMBER, self._write(image_members.delete))
         return endpoint
@@ -99,16 +104,16 @@ class ApiEndpoint:
         fresh, created = await self._db.write(idempotency.create, *asked)
         self._failpoints.hit("conductor.create.accepted")
         for action_id in fresh:
-            self._to_place(action_id)
+            self._to_place(ActionRef(action_id, request.context.request_id))
         return created
 
     async def _accept_action(self, request: rows.AcceptAction, _peer: str) -> Ack:
         action_id = ActionId(self._clock.new_id())
-        host = await self._db.write(actions.accept, request, action_id, self._clock.now(), self._quotas)
+        host = await self._db.write(accept, request, action_id, self._clock.now(), self._quotas)
         self._failpoints.hit("conductor.action.accepted")
         if host is not None:
-            await self._compute.wake(host)
-        elif VERBS[request.verb].places:
+            await self._rpc.cast(WAKE, Wake(), host)
+        elif VERBS[request.verb].needs_placement:
             with contextlib.suppress(KilonovaError):  # it is on disk: the watchdog finds it, too
                 for waiting in await self._db.read(read_actions.unplaced):
                     self._to_place(waiting)
@@ -119,18 +124,14 @@ class ApiEndpoint:
         return ACK
 
     def _create_keypair(self, tx: Transaction, request: rows.PutKeypair) -> None:
-        if catalogue.create_keypair(tx, request.keypair):
+        if write_keypairs.create_keypair(tx, request.keypair):
             limits = read_quotas.limits(tx, self._quotas.defaults, request.project_id)
             quota.check_keypairs(tx, limits, request.keypair.user_id)
 
     async def _update_server(self, request: rows.UpdateServer, _peer: str) -> Ack:
-        of_request = ("context", "instance_id", "nothing")
-        names = [name for name in rows.UpdateServer.__dataclass_fields__ if name not in of_request]
-        asked = {name: getattr(request, name) for name in names}
-        values = {name: value for name, value in asked.items() if value is not None or name in request.nothing}
-        await self._db.write(write_instances.update, request.instance_id, self._clock.now(), **values)
+        await self._db.write(write_instances.update, request.instance_id, self._clock.now(), **given(request))
         return ACK
 
     async def _update_service(self, request: rows.UpdateService, _peer: str) -> Ack:
-        await self._db.write(hosts.operator_update, request, self._clock.now())
+        await self._db.write(register.operator_update, request, self._clock.now())
         return ACK

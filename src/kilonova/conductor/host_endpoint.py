@@ -11,9 +11,11 @@ import structlog
 from kilonova.base.clock import Clock
 from kilonova.base.errors import Forbidden, HostTaken
 from kilonova.base.failpoints import Failpoints
-from kilonova.conductor import actions, host_boot, hosts, images, outcome, processes
-from kilonova.conductor.adoption import Claims
-from kilonova.conductor.liveness import Liveness
+from kilonova.conductor import images
+from kilonova.conductor.engine import fencing, hand_out, reports
+from kilonova.conductor.hosts import guests, host_boot, processes, register
+from kilonova.conductor.hosts.adoption import Claims
+from kilonova.conductor.hosts.liveness import Liveness
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
 from kilonova.db.readers import hosts as read_hosts
@@ -21,8 +23,9 @@ from kilonova.db.transaction import Transaction
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.states import Verb
 from kilonova.rpc.bus import token
-from kilonova.rpcapi import host as rows
-from kilonova.rpcapi.method import Ack, Endpoint
+from kilonova.rpcapi import host_to_conductor as rows
+from kilonova.rpcapi.endpoint import Endpoint
+from kilonova.rpcapi.method import Ack
 
 log = structlog.get_logger(__name__)
 
@@ -89,7 +92,7 @@ class HostEndpoint:
         endpoint.on(rows.DROP_IMAGES, _pinned(self._drop_images))
         endpoint.on(rows.REPORT_STATES, _pinned(self._report_states))
         endpoint.on(rows.LIST_EXPECTED, _pinned(self._list_expected))
-        endpoint.on(rows.JUDGE_GUESTS, _pinned(self._judge_guests))
+        endpoint.on(rows.CLASSIFY_GUESTS, _pinned(self._classify_guests))
         endpoint.on(rows.REPORT_INVENTORY, _pinned(self._report_inventory))
         endpoint.on(rows.SET_HOST_ENABLED, _pinned(self._set_enabled))
         endpoint.on(rows.NOTIFY, _pinned(self._notify))
@@ -114,7 +117,7 @@ class HostEndpoint:
         return host_boot.enroll(tx, request, new_id(), new_id, now)
 
     async def _heartbeat(self, request: rows.Heartbeat) -> Ack:
-        await self._db.read(processes.check_epoch, request.host, request.epoch)
+        await self._db.read(fencing.check_epoch, request.host, request.epoch)
         self._liveness.heard(request.host, request.epoch)
         return ACK
 
@@ -131,16 +134,16 @@ class HostEndpoint:
         return ACK
 
     async def _fetch(self, request: rows.Fetch) -> rows.Fetched:
-        return await self._db.write(actions.hand_out, request, self._clock.now())
+        return await self._db.write(hand_out.hand_out, request, self._clock.now())
 
     async def _finish(self, request: rows.Finish) -> Ack:
-        verb = await self._db.write(outcome.finish, request, self._clock.new_id, self._clock.now())
+        verb = await self._db.write(reports.finish, request, self._clock.new_id, self._clock.now())
         self._failpoints.hit("conductor.finish.recorded")
         self._hooks.ended(verb)
         return ACK
 
     async def _record_events(self, request: rows.RecordEvents) -> Ack:
-        await self._db.write(hosts.record_events, request)
+        await self._db.write(reports.record_events, request)
         return ACK
 
     async def _begin_image(self, request: rows.BeginImage) -> rows.ImageBegun:
@@ -155,25 +158,25 @@ class HostEndpoint:
 
     async def _report_states(self, request: rows.ReportStates) -> Ack:
         ids = tuple(ActionId(self._clock.new_id()) for _ in request.states)
-        await self._db.write(hosts.report_states, request, ids, self._clock.now())
+        await self._db.write(guests.report_states, request, ids, self._clock.now())
         return ACK
 
     async def _list_expected(self, request: rows.ListExpected) -> rows.Expected:
-        return await self._db.read(hosts.list_expected, request)
+        return await self._db.read(guests.list_expected, request)
 
-    async def _judge_guests(self, request: rows.JudgeGuests) -> rows.Judged:
-        return await self._db.read(hosts.judge_guests, request)
+    async def _classify_guests(self, request: rows.ClassifyGuests) -> rows.GuestClasses:
+        return await self._db.read(guests.classify_guests, request)
 
     async def _report_inventory(self, request: rows.ReportInventory) -> Ack:
-        await self._db.write(hosts.report_inventory, request)
+        await self._db.write(register.report_inventory, request)
         self._hooks.offered()
         return ACK
 
     async def _set_enabled(self, request: rows.SetHostEnabled) -> Ack:
-        await self._db.write(hosts.set_enabled, request, self._clock.now())
+        await self._db.write(register.set_enabled, request, self._clock.now())
         self._hooks.offered()
         return ACK
 
     async def _notify(self, request: rows.Notify) -> Ack:
-        await self._db.write(hosts.notify, request)
+        await self._db.write(guests.notify, request)
         return ACK

@@ -5,11 +5,11 @@ What would leave nobody who can administer the cloud is refused: only the databa
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
 from kilonova.base.errors import Conflict, InvalidInput, Unauthorized
+from kilonova.base.unset import UNSET, given
 from kilonova.conductor import catalog_edits
 from kilonova.db.readers import assignments as read_assignments
 from kilonova.db.readers import identity as read
@@ -17,7 +17,7 @@ from kilonova.db.transaction import Transaction
 from kilonova.db.writers import identity as write
 from kilonova.identity.roles import IMPLIED
 from kilonova.objects.identity import Actor, Target
-from kilonova.rpcapi import identity as rows
+from kilonova.rpcapi import api_to_conductor_identity as rows
 from kilonova.rpcapi.method import Ack, Method
 
 MOST_TAGS = 80
@@ -38,17 +38,12 @@ def update_user(tx: Transaction, request: rows.UpdateUser, now: datetime) -> Non
     user = read.get_user(tx, request.user_id)
     if request.old_hash not in (None, user.password_hash) and request.password_hash != user.password_hash:
         raise Unauthorized("The original password is wrong.")
-    values = _given(request)
-    values.pop("old_hash", None)
-    if request.name not in (None, user.name):
-        _check_user_name(tx, str(request.name))
-    if request.default_project_id is not None:
-        values["default_project_id"] = request.default_project_id or None
-    if request.email is not None:
-        values["email"] = request.email or None
-    if request.extra is not None:
+    values = given(request)
+    if request.name is not UNSET and request.name != user.name:
+        _check_user_name(tx, request.name)
+    if request.extra is not UNSET:
         values["extra"] = {**user.extra, **request.extra}
-    if request.password_hash not in (None, user.password_hash) or (request.enabled is False and user.enabled):
+    if request.password_hash not in (UNSET, user.password_hash) or (request.enabled is False and user.enabled):
         # Never the same twice, also when the clock was set back: tokens are compared with it.
         values["tokens_from"] = now if user.tokens_from is None else max(now, user.tokens_from + _TICK)
     if values:
@@ -81,12 +76,12 @@ def edit_project_tag(tx: Transaction, request: rows.EditTags, _now: datetime) ->
 def update_project(tx: Transaction, request: rows.UpdateProject, _now: datetime) -> None:
     """Raises NotFound, Conflict."""
     project = read.get_project(tx, request.project_id)
-    if request.name not in (None, project.name):
-        _check_project_name(tx, str(request.name))
-    values = _given(request)
-    if request.extra is not None:
+    if request.name is not UNSET and request.name != project.name:
+        _check_project_name(tx, request.name)
+    values = given(request)
+    if request.extra is not UNSET:
         values["extra"] = {**project.extra, **request.extra}
-    if request.tags is not None:
+    if request.tags is not UNSET:
         values["tags"] = list(_limited(request.tags))
     if values:
         write.update_project(tx, project.id, **values)
@@ -131,10 +126,10 @@ def create_group(tx: Transaction, request: rows.CreateGroup, _now: datetime) -> 
 def update_group(tx: Transaction, request: rows.UpdateGroup, _now: datetime) -> None:
     """Raises NotFound, Conflict."""
     group = read_assignments.get_group(tx, request.group_id)
-    if request.name not in (None, group.name):
-        _check_group_name(tx, str(request.name))
-    values = _given(request)
-    if request.extra is not None:
+    if request.name is not UNSET and request.name != group.name:
+        _check_group_name(tx, request.name)
+    values = given(request)
+    if request.extra is not UNSET:
         values["extra"] = {**group.extra, **request.extra}
     if values:
         write.update_group(tx, group.id, **values)
@@ -225,12 +220,6 @@ EDITS: Sequence[tuple[Method[Any, Ack], Callable[[Transaction, Any, datetime], N
     (rows.REVOKE_TOKEN, revoke_token),
 )
 """Who serves which row."""
-
-
-def _given(request: rows.UpdateUser | rows.UpdateProject | rows.UpdateGroup) -> dict[str, Any]:
-    """What an update names, but for whom it is."""
-    members = {field.name: getattr(request, field.name) for field in fields(request)[1:]}
-    return {name: value for name, value in members.items() if value is not None}
 
 
 def _check_user_name(tx: Transaction, name: str) -> None:

@@ -5,15 +5,17 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from kilonova.base.clock import Clock
-from kilonova.conductor import aggregates, hosts
-from kilonova.conductor.adoption import Adoption
-from kilonova.conductor.liveness import Liveness
+from kilonova.conductor import aggregates
+from kilonova.conductor.hosts import register
+from kilonova.conductor.hosts.adoption import Adoption
+from kilonova.conductor.hosts.liveness import Liveness
 from kilonova.db.engine import Database
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import flavors
 from kilonova.objects.ids import HostName
-from kilonova.rpcapi import operators as rows
-from kilonova.rpcapi.method import Ack, Endpoint
+from kilonova.rpcapi import api_to_conductor_admin as rows
+from kilonova.rpcapi.endpoint import Endpoint
+from kilonova.rpcapi.method import Ack
 
 Q = TypeVar("Q")
 
@@ -40,7 +42,7 @@ class OperatorEndpoint:
         endpoint.on(rows.UPDATE_AGGREGATE, self._write(lambda c, r: aggregates.update(c, r, now())))
         endpoint.on(rows.DELETE_AGGREGATE, self._write(aggregates.delete))
         endpoint.on(rows.SET_AGGREGATE_HOST, self._write(aggregates.set_host))
-        endpoint.on(rows.DELETE_SERVICE, self._write(lambda c, r: hosts.delete_service(c, r, self._clock.now())))
+        endpoint.on(rows.DELETE_SERVICE, self._write(lambda c, r: register.delete_service(c, r, self._clock.now())))
         endpoint.on(rows.ADOPT_HOST, self._adoption.adopt)
         endpoint.on(rows.LAST_HEARD, self._last_heard)
         return endpoint

@@ -12,28 +12,32 @@ from datetime import timedelta
 import structlog
 
 from kilonova.base.clock import Clock
+from kilonova.base.context import serving
 from kilonova.base.errors import KilonovaError
 from kilonova.base.failpoints import Failpoints
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
-from kilonova.conductor import auto_confirm, build, liveness, offload, watchdog
-from kilonova.conductor.adoption import Adoption, Claims
 from kilonova.conductor.api_endpoint import ApiEndpoint
 from kilonova.conductor.host_endpoint import Hooks, HostEndpoint
-from kilonova.conductor.housekeeping import Housekeeping
+from kilonova.conductor.hosts import liveness
+from kilonova.conductor.hosts.adoption import Adoption, Claims
 from kilonova.conductor.operator_endpoint import OperatorEndpoint
-from kilonova.conductor.waiting import Wait, Waits
+from kilonova.conductor.placement import place
+from kilonova.conductor.placement.waiting import Wait, Waits
+from kilonova.conductor.watch import auto_confirm, deadlines, offload
+from kilonova.conductor.watch.housekeeping import Housekeeping
 from kilonova.config.conductor import ConductorSettings
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
 from kilonova.db.readers import actions as read_actions
-from kilonova.objects.ids import ActionId, HostName
+from kilonova.objects.ids import ActionRef, HostName
 from kilonova.objects.states import Verb
 from kilonova.rpc.bus import Bus
-from kilonova.rpcapi import conductor as api_rows
-from kilonova.rpcapi import host as host_rows
-from kilonova.rpcapi import operators as operator_rows
-from kilonova.rpcapi.compute import ComputeAPI
+from kilonova.rpcapi import api_to_conductor as api_rows
+from kilonova.rpcapi import api_to_conductor_admin as operator_rows
+from kilonova.rpcapi import host_to_conductor as host_rows
+from kilonova.rpcapi.caller import Caller
+from kilonova.rpcapi.to_host import WAKE, Wake
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +56,7 @@ class Conductor:
     def __init__(
         self,
         db: Database,
-        compute: ComputeAPI,
+        rpc: Caller,
         clock: Clock,
         settings: ConductorSettings,
         *,
@@ -68,34 +72,37 @@ class Conductor:
     ) -> None:
         self._housekeeping = Housekeeping(db, clock, keep_deleted)
         self._host, self._metrics, self._quotas = host, metrics, quotas
-        self._db, self._compute, self._clock, self._settings = db, compute, clock, settings
+        self._db, self._rpc, self._clock, self._settings = db, rpc, clock, settings
         self._failpoints = failpoints
         self._liveness = liveness.Liveness(clock, down_time_s=down_time_s, grace_s=settings.grace_period, alone=alone)
         self._claims = Claims(clock)
-        self._jumps = watchdog.Jumps(clock)
+        self._jumps = deadlines.Jumps(clock)
         self._resize_confirm_window = timedelta(seconds=resize_confirm_window_s)
-        self._to_place: asyncio.Queue[ActionId] = asyncio.Queue()
+        self._to_place: asyncio.Queue[ActionRef] = asyncio.Queue()
         self._waits = Waits(clock, host_wait_s=settings.host_wait, down_time_s=down_time_s)
         self._offload_after_s = offload_after_s
         self._shelved = asyncio.Event()
 
+    async def _wake(self, host: HostName) -> None:
+        await self._rpc.cast(WAKE, Wake(), host)
+
     async def start(self, bus: Bus, tasks: Supervisor) -> None:
         """Serve on `bus`; background work runs under `tasks`.  Creates that were accepted by an earlier process and
         have no host yet are placed first."""
-        for action_id in await self._db.read(read_actions.unplaced):
-            self._to_place.put_nowait(action_id)
+        for action in await self._db.read(read_actions.unplaced):
+            self._to_place.put_nowait(action)
         for_api = ApiEndpoint(
-            self._db, self._compute, self._clock, self._quotas, self._failpoints, self._to_place.put_nowait
+            self._db, self._rpc, self._clock, self._quotas, self._failpoints, self._to_place.put_nowait
         )
-        hooks = Hooks(self._ended, self._compute.wake, self._place_waiting)
+        hooks = Hooks(self._ended, self._wake, self._place_waiting)
         for_hosts = HostEndpoint(
             self._db, self._clock, self._quotas, self._liveness, self._claims, self._failpoints, hooks
         )
         await bus.subscribe(api_rows.SUBJECT, for_api.endpoint().handle, queue=QUEUE)
-        adoption = Adoption(self._db, self._clock, self._claims, self._compute.wake)
+        adoption = Adoption(self._db, self._clock, self._claims, self._wake)
         for_operators = OperatorEndpoint(self._db, self._clock, adoption, self._liveness, self._host)
         await bus.subscribe(operator_rows.SUBJECT, for_operators.endpoint().handle, queue=QUEUE)
-        await bus.subscribe(host_rows.SUBSCRIPTION, for_hosts.endpoint().handle, queue=QUEUE)
+        await bus.subscribe(host_rows.SUBJECT, for_hosts.endpoint().handle, queue=QUEUE)
         tasks.spawn("place", self._place_forever())
         if self._offload_after_s >= 0:
             tasks.spawn("offload", self._offload_forever())
@@ -112,33 +119,35 @@ class Conductor:
 
     async def _place_forever(self) -> None:
         while True:
-            action_id = await self._to_place.get()
-            try:
-                await self._place(action_id)
-            except KilonovaError as exc:
-                log.warning("placing failed; the watchdog takes it up", action=action_id, error=str(exc))
-            except Exception:
-                log.exception("placing failed; the watchdog takes it up", action=action_id)
+            action = await self._to_place.get()
+            with serving(action.request_id):
+                try:
+                    await self._place(action)
+                except KilonovaError as exc:
+                    log.warning("placement failed and is retried later", action=action.id, error=str(exc))
+                except Exception:
+                    log.exception("placement failed and is retried later", action=action.id)
 
-    async def _place(self, action_id: ActionId) -> None:
+    async def _place(self, action: ActionRef) -> None:
         self._failpoints.hit("conductor.place.begin")
-        patience = self._waits.patience(action_id)
-        placed = await self._db.write(build.place, action_id, self._clock.random, self._clock.now(), patience)
+        patience = self._waits.patience(action)
+        placed = await self._db.write(place.place, action.id, self._clock.random, self._clock.now(), patience)
         self._failpoints.hit("conductor.place.done")
-        begins = self._waits.note(action_id, waits=isinstance(placed, Wait))
+        begins = self._waits.note(action, waits=isinstance(placed, Wait))
         if not isinstance(placed, Wait):
             if placed is not None:
-                await self._compute.wake(placed)
+                log.info("a host was chosen", action=action.id, host=placed)
+                await self._wake(placed)
         elif begins:
-            log.info("an instance waits for a host", action=action_id, hosts=placed.hosts, reason=placed.reason)
+            log.info("an instance waits for a host", action=action.id, hosts=placed.hosts, reason=placed.reason)
 
     def _place_waiting(self) -> None:
         """A host may be back."""
-        for action_id in self._waits.waiting():
-            self._to_place.put_nowait(action_id)
+        for action in self._waits.waiting():
+            self._to_place.put_nowait(action)
 
     def _ended(self, verb: Verb) -> None:
-        if verb is Verb.SHELVE:
+        if offload.follows(verb):
             self._shelved.set()
 
     async def _offload_forever(self) -> None:
@@ -159,12 +168,12 @@ class Conductor:
         due = await self._db.read(offload.due, self._offload_after_s, self._clock.now())
         if due:
             for host in await self._db.write(offload.begin, due, self._clock.new_id, self._clock.now()):
-                await self._compute.wake(host)
+                await self._wake(host)
 
     async def _watch(self) -> None:
         expected, jump = self._jumps.look()
         if jump:
-            await self._db.write(watchdog.move_windows, expected, jump)
+            await self._db.write(deadlines.move_windows, expected, jump)
             log.warning("the wall clock jumped", seconds=jump.total_seconds())
         self._jumps.count()
         await self._expire()
@@ -172,8 +181,8 @@ class Conductor:
     async def _place_again(self) -> None:
         waiting = await self._db.read(read_actions.unplaced)
         if self._to_place.empty():
-            for action_id in waiting:
-                self._to_place.put_nowait(action_id)
+            for action in waiting:
+                self._to_place.put_nowait(action)
 
     async def _watch_hosts(self) -> None:
         judge = self._liveness.may_judge(self._settings.watchdog_interval)
@@ -186,18 +195,22 @@ class Conductor:
     async def _expire(self) -> None:
         """Each in a transaction of its own: one that cannot be ended keeps no other open."""
         interval = self._settings.watchdog_interval
-        for action_id in await self._db.write(watchdog.count_time, interval, self._clock.now()):
-            try:
-                ended = await self._db.write(watchdog.expire, action_id, self._clock.now())
-            except Exception:
-                log.exception("an action past its deadline could not be ended", action=action_id)
-                continue
-            if ended:
-                self._metrics.overdue(1)
-                log.warning("an action ended past its deadline", action=action_id)
+        for action in await self._db.write(deadlines.count_time, interval, self._clock.now()):
+            with serving(action.request_id):
+                await self._expire_one(action)
+
+    async def _expire_one(self, action: ActionRef) -> None:
+        try:
+            ended = await self._db.write(deadlines.expire, action.id, self._clock.now())
+        except Exception:
+            log.exception("an action past its deadline could not be ended", action=action.id)
+            return
+        if ended:
+            self._metrics.overdue(1)
+            log.warning("an action ended past its deadline", action=action.id)
 
     async def _confirm_resizes(self) -> None:
         clock = self._clock
         due = (self._resize_confirm_window, clock.new_id, clock.now())
         for host in await self._db.write(auto_confirm.confirm_due, *due):
-            await self._compute.wake(host)
+            await self._wake(host)

@@ -30,8 +30,8 @@ VM_STATE = "vm_state"
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """`deadline` is when its time is up (see kilonova.conductor.watchdog); `attempt` the current token, None until it
-    is handed out; `counted_at` up to when the watchdog has counted its time.  `message` says how it ended, or what an
+    """`deadline` is when its time is up (see kilonova.conductor.watch); `attempt` the current token, None until it is
+    handed out; `counted_at` up to when the watchdog has counted its time.  `message` says how it ended, or what an
     open one waits for."""
 
     id: ActionId

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from kilonova.api.body import json_object, read_limited, validated, validated_value
-from kilonova.api.compute.server_models import CreateServer
-from kilonova.api.microversion import MAX, Microversion, v2
+from kilonova.api.compute.servers.models import CreateServer
+from kilonova.api.http.body import json_object, read_limited, validated, validated_value
+from kilonova.api.http.microversion import MAX, Microversion, v2
 from kilonova.api.routes import SERVICES
 from kilonova.base.errors import InvalidInput, TooLarge
 from tests.make import run
@@ -33,9 +33,11 @@ def refusal(version: Microversion = MAX, **changes: Any) -> str:
 
 
 def test_every_model_of_the_table_can_be_built() -> None:
-    models: list[type[BaseModel]] = [row.body for service in SERVICES for row in service.rows if row.body is not None]
+    models: list[type[BaseModel]] = [
+        route.body for service in SERVICES for route in service.routes if route.body is not None
+    ]
     models += [
-        one.body for service in SERVICES for row in service.rows for ones in row.actions.values() for one in ones
+        one.body for service in SERVICES for route in service.routes for ones in route.actions.values() for one in ones
     ]
     for model in models:
         with pytest.raises(InvalidInput):

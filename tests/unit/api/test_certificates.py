@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization.pkcs12 import load_key_and_certificates
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from kilonova.api.compute.certificates import check, fingerprint, generated
+from kilonova.api.compute.catalog.certificates import check, fingerprint, generated
 from kilonova.base.errors import InvalidInput
 from tests.make import NOW
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from kilonova.api.connections import FOR_LOOPBACK, Connections, Seat, networks
-from kilonova.api.edge import Edge
-from kilonova.api.tls import is_loopback, make_context, refuse_plain_beyond_loopback
+from kilonova.api.http.connections import FOR_LOOPBACK, Connections, Seat, networks
+from kilonova.api.http.edge import Edge
+from kilonova.api.http.tls import is_loopback, make_context, refuse_plain_beyond_loopback
 from kilonova.base.errors import ConfigError, InvalidInput
 from kilonova.config.load import load
 

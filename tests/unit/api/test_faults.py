@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from kilonova.api.faults import HttpError, answer, fault, not_implemented
+from kilonova.api.http.faults import HttpError, answer, fault, not_implemented
 from kilonova.base import errors
 from kilonova.base.errors import CATALOGUE, KilonovaError
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A hypervisor at the microversions that change its form."""
 
-from kilonova.api.compute.hypervisors import detail
-from kilonova.api.microversion import v2
+from kilonova.api.compute.admin.hypervisors import detail
+from kilonova.api.http.microversion import v2
 from tests.unit.scheduler.test_choose import node
 
 RESOURCES = {

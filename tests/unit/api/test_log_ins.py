@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from structlog.testing import capture_logs
 
-from kilonova.api.log_ins import LINES, WINDOW_S, LogIns
+from kilonova.api.http.login_limits import LINES, WINDOW_S, LogIns
 from kilonova.base.clock import SystemClock
 from kilonova.base.errors import Overloaded, Unauthorized
 from kilonova.base.metrics import Metrics

@@ -3,7 +3,7 @@
 
 import pytest
 
-from kilonova.api.microversion import MAX, Negotiated, negotiate, v2
+from kilonova.api.http.microversion import MAX, Negotiated, negotiate, v2
 from kilonova.base.errors import InvalidInput, NotAcceptable
 
 

@@ -5,7 +5,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_ssh_private_key
 
-from kilonova.api.compute.public_keys import check, fingerprint, generated
+from kilonova.api.compute.catalog.public_keys import check, fingerprint, generated
 from kilonova.base.errors import InvalidInput
 
 KNOWN = (

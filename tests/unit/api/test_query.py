@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from kilonova.api.query import Page, Query
+from kilonova.api.http.query import Page, Query
 from kilonova.base.errors import InvalidInput
 
 

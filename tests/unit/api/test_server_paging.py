@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kilonova.api.compute.server_list import SORT_KEYS
+from kilonova.api.compute.servers.listing import SORT_KEYS
 from kilonova.db.engine import Database
 from kilonova.db.readers.servers import SORTABLE, ServerQuery, page
 from kilonova.db.writers import instances as writers

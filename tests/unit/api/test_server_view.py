@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from pydantic_core import to_json
 
-from kilonova.api.call import Links
-from kilonova.api.compute.server_create import hostname_of
-from kilonova.api.compute.server_view import Viewer, brief, detail, host_id, short, single
-from kilonova.api.microversion import MAX, MIN, Microversion, v2
+from kilonova.api.compute.servers.create import hostname_of
+from kilonova.api.compute.servers.view import Viewer, brief, detail, host_id, short, single
+from kilonova.api.http.call import Links
+from kilonova.api.http.microversion import MAX, MIN, Microversion, v2
 from kilonova.db.readers.servers import HostStatus
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.instance import Address, Fault

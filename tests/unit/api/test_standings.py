@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kilonova.api.standings import REMEMBERED, STANDING_S, Standings
+from kilonova.api.http.token_revalidation import REMEMBERED, STANDING_S, Standings
 from kilonova.base.clock import SystemClock
 from kilonova.base.errors import Unauthorized
 from kilonova.db.writers import identity as write

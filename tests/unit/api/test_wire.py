@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from kilonova.api.call import Reply
-from kilonova.api.wire import Chunks, ClientGone, base_of, headers_of, segments_of, send_reply, start_of
+from kilonova.api.http.call import Reply
+from kilonova.api.http.wire import Chunks, ClientGone, base_of, headers_of, segments_of, send_reply, start_of
 from tests.make import run
 
 SCOPE: dict[str, Any] = {"scheme": "http", "server": ("127.0.0.1", 8774)}

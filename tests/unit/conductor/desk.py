@@ -7,7 +7,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from kilonova.conductor import actions, build, hosts, outcome, watchdog
+from kilonova.conductor.engine import accept, hand_out, reports
+from kilonova.conductor.hosts import guests, register
+from kilonova.conductor.placement import place
+from kilonova.conductor.verbs import create
+from kilonova.conductor.watch import deadlines
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
@@ -16,8 +20,8 @@ from kilonova.objects.ids import ActionId, AttemptId, HostName, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import ComputeNode
 from kilonova.objects.states import PowerState, Verb
-from kilonova.rpcapi.conductor import AcceptAction, CreateServers
-from kilonova.rpcapi.host import Finish, Observed, RegisterHost, ReportInventory, ReportStates
+from kilonova.rpcapi.api_to_conductor import AcceptAction, CreateServers
+from kilonova.rpcapi.host_to_conductor import Finish, Observed, RegisterHost, ReportInventory, ReportStates
 from kilonova.rpcapi.work import Fetch, Fetched
 from tests import make
 
@@ -42,8 +46,8 @@ class Desk:
     def register(self, host: str = "h1", process: str = "process-1", **inventory: Any) -> int:
         name = HostName(host)
         request = RegisterHost(name, process, f"node-{host}", "boot", "kilonova-compute", "compute", 1, "nova")
-        epoch: int = self.write(hosts.register, request, f"service-{host}", self.now)
-        self.write(hosts.report_inventory, ReportInventory(name, epoch, f"node-{host}", make.inventory(**inventory)))
+        epoch: int = self.write(register.register, request, f"service-{host}", self.now)
+        self.write(register.report_inventory, ReportInventory(name, epoch, f"node-{host}", make.inventory(**inventory)))
         return epoch
 
     def create(
@@ -52,20 +56,20 @@ class Desk:
         self._serial += 1
         request = replace(CreateServers(make.context(request_id), (instance or make.instance(),)), **asked)
         action_id = ActionId(f"action-{self._serial}")
-        self.write(actions.create, request, (action_id,), self.now)
+        self.write(create.create, request, (action_id,), self.now)
         return action_id
 
     def place(self, action_id: ActionId) -> HostName | None:
-        return self.write(build.place, action_id, Random(1), self.now)
+        return self.write(place.place, action_id, Random(1), self.now)
 
     def accept(self, verb: Verb, request_id: str, instance_id: InstanceId = ONE, **params: str) -> HostName | None:
         self._serial += 1
         asked = AcceptAction(make.context(request_id), instance_id, verb, params)
-        return self.write(actions.accept, asked, ActionId(f"action-{self._serial}"), self.now)
+        return self.write(accept.accept, asked, ActionId(f"action-{self._serial}"), self.now)
 
     def fetch(self, attempt: str, *, epoch: int = 1, running: tuple[str, ...] = (), host: str = "h1") -> Fetched:
         ids = tuple(ActionId(a) for a in running)
-        return self.write(actions.hand_out, Fetch(HostName(host), epoch, AttemptId(attempt), ids), self.now)
+        return self.write(hand_out.hand_out, Fetch(HostName(host), epoch, AttemptId(attempt), ids), self.now)
 
     def finish(
         self,
@@ -80,12 +84,12 @@ class Desk:
         token = AttemptId(attempt) if attempt is not None else action.attempt
         assert token is not None
         report = Finish(action.host, action.id, token, succeeded, power, (), message)
-        self.write(outcome.finish, report, self._new_id, self.now)
+        self.write(reports.finish, report, self._new_id, self.now)
 
     def observe(self, power: PowerState | None, *, epoch: int = 1, reason: str = "because") -> None:
         self._serial += 1
         report = ReportStates(make.HOST, epoch, (Observed(ONE, power, reason),))
-        self.write(hosts.report_states, report, (ActionId(f"action-{self._serial}"),), self.now)
+        self.write(guests.report_states, report, (ActionId(f"action-{self._serial}"),), self.now)
 
     def active(self) -> None:
         """Instance ONE is ACTIVE on h1."""
@@ -96,8 +100,8 @@ class Desk:
     def look(self, passed: timedelta) -> int:
         """The watchdog looks, so much later, having looked all the while; how many actions it ended."""
         self.now += passed
-        due = self.write(watchdog.count_time, passed.total_seconds() + 1, self.now)
-        return sum(self.write(watchdog.expire, action_id, self.now) for action_id in due)
+        due = self.write(deadlines.count_time, passed.total_seconds() + 1, self.now)
+        return sum(self.write(deadlines.expire, action.id, self.now) for action in due)
 
     def _new_id(self) -> str:
         self._serial += 1

@@ -7,12 +7,19 @@ import pytest
 import sqlalchemy as sa
 
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
-from kilonova.conductor import aggregates, hosts
+from kilonova.conductor import aggregates
+from kilonova.conductor.hosts import register
 from kilonova.db.readers import aggregates as read_aggregates
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.objects.ids import HostName
-from kilonova.rpcapi.operators import AggregateHost, CreateAggregate, DeleteAggregate, DeleteService, UpdateAggregate
+from kilonova.rpcapi.api_to_conductor_admin import (
+    AggregateHost,
+    CreateAggregate,
+    DeleteAggregate,
+    DeleteService,
+    UpdateAggregate,
+)
 from tests import make
 from tests.unit.conductor.desk import Desk
 
@@ -94,16 +101,16 @@ def test_a_dead_service_is_forgotten_with_its_host_and_comes_back_as_a_new_one(t
     service_id = desk.node().service.id
     aggregate(desk, "a", "east", H1)
     with pytest.raises(Conflict, match="is up"):
-        desk.write(hosts.delete_service, DeleteService(service_id), desk.now)
+        desk.write(register.delete_service, DeleteService(service_id), desk.now)
     desk.write(end_all_hosts)
     with pytest.raises(Conflict, match="hosting instances"):
-        desk.write(hosts.delete_service, DeleteService(service_id), desk.now)
+        desk.write(register.delete_service, DeleteService(service_id), desk.now)
     desk.register("h2")
     empty = "service-h2"
     aggregate(desk, "b", "west", H2)
     desk.write(end_all_hosts)
     for _ in range(2):
-        desk.write(hosts.delete_service, DeleteService(empty), desk.now)
+        desk.write(register.delete_service, DeleteService(empty), desk.now)
     assert zones(desk) == {"h1": "east"}
     assert [found.hosts for found in desk.read(read_aggregates.list_aggregates)] == [(H1,), ()]
     assert desk.register("h2", process="process-2") == 1

@@ -9,8 +9,9 @@ from random import Random
 
 import pytest
 
-from kilonova.conductor import addressing, build, hosts, liveness
-from kilonova.conductor.waiting import JUST_DOWN, JUST_STARTED, SILENT_HYPERVISOR, Patience, Wait
+from kilonova.conductor.hosts import liveness, register
+from kilonova.conductor.placement import addressing, place
+from kilonova.conductor.placement.waiting import JUST_DOWN, JUST_STARTED, SILENT_HYPERVISOR, Patience, Wait
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.readers import servers
@@ -20,8 +21,8 @@ from kilonova.networks.addresses import UNDIVIDED, host_network, loopback_of, pr
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.service import HostNetwork
 from kilonova.objects.states import ActionState, Verb, VmState
-from kilonova.rpcapi.conductor import UpdateService
-from kilonova.rpcapi.host import RegisterHost, SetHostEnabled
+from kilonova.rpcapi.api_to_conductor import UpdateService
+from kilonova.rpcapi.host_to_conductor import RegisterHost, SetHostEnabled
 from tests import make
 from tests.unit.conductor.desk import ONE, Desk, other
 
@@ -145,11 +146,11 @@ PATIENT = Patience(timedelta(seconds=60), down_time=DOWN)
 
 
 def place_patiently(desk: Desk, action_id: ActionId, patience: Patience = PATIENT) -> object:
-    return desk.write(build.place, action_id, Random(1), desk.now, patience)
+    return desk.write(place.place, action_id, Random(1), desk.now, patience)
 
 
 def disable(desk: Desk, enabled: bool = False) -> None:
-    desk.write(hosts.set_enabled, SetHostEnabled(make.HOST, 1, enabled, "libvirt is away"), desk.now)
+    desk.write(register.set_enabled, SetHostEnabled(make.HOST, 1, enabled, "libvirt is away"), desk.now)
 
 
 def test_a_host_whose_hypervisor_is_away_is_waited_for_and_the_action_says_so(desk: Desk) -> None:
@@ -189,7 +190,7 @@ def test_a_host_that_has_just_started_or_just_gone_is_waited_for(desk: Desk) -> 
     action_id = desk.create()
     assert place_patiently(desk, action_id, young) == Wait((), JUST_STARTED)  # none has registered yet
     request = RegisterHost(make.HOST, "process-1", "node-h1", "boot", "kilonova-compute", "compute", 1, "nova")
-    desk.write(hosts.register, request, "service-h1", desk.now)
+    desk.write(register.register, request, "service-h1", desk.now)
     assert place_patiently(desk, action_id) == Wait((make.HOST,), JUST_STARTED)  # it has not told what it has
     desk.register()
     desk.write(liveness.record, [(make.HOST, 1, False)], {make.HOST: desk.now - DOWN}, desk.now)
@@ -208,12 +209,12 @@ def test_nobody_waits_for_a_host_that_would_not_do_or_that_an_operator_has_taken
     assert fails("full")
     desk.register()
     assert place_patiently(desk, desk.create(other("fits"), "req-fits")) == Wait((make.HOST,), SILENT_HYPERVISOR)
-    desk.write(hosts.operator_update, UpdateService("service-h1", disabled=True), desk.now)
+    desk.write(register.operator_update, UpdateService("service-h1", disabled=True), desk.now)
     assert fails("disabled")
     desk.write(liveness.record, [(make.HOST, 1, False)], {make.HOST: desk.now - DOWN}, desk.now)
     assert fails("disabled-and-down")
     desk.write(liveness.record, [(make.HOST, 1, True)], {}, desk.now)
-    desk.write(hosts.operator_update, UpdateService("service-h1", disabled=False, forced_down=True), desk.now)
+    desk.write(register.operator_update, UpdateService("service-h1", disabled=False, forced_down=True), desk.now)
     disable(desk)
     assert fails("forced-down")
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from kilonova.conductor import auto_confirm, offload, watchdog
+from kilonova.conductor.watch import auto_confirm, deadlines, offload
 from kilonova.db.readers import migrations as read_migrations
-from kilonova.db.writers import catalogue
+from kilonova.db.writers import flavors as write_flavors
 from kilonova.objects.action import FROM_SHELF, TORN
 from kilonova.objects.states import VERBS, PowerState, Verb
 from tests.unit.conductor.desk import ONE
@@ -42,7 +42,7 @@ def test_what_was_accepted_since_a_jump_back_keeps_its_deadline(desk: Shelf) -> 
     desk.accept(Verb.STOP, "req-stop")
     action = desk.newest_action()
     assert action.started_at > desk.now, "after the create, which was begun when the clock was ahead"
-    desk.write(watchdog.count_time, 5.0, desk.now)
+    desk.write(deadlines.count_time, 5.0, desk.now)
     assert desk.newest_action().deadline == action.deadline
 
 
@@ -85,20 +85,20 @@ def confirmed(desk: Shelf, at: datetime) -> bool:
 @pytest.mark.parametrize("jump", [-HOUR, HOUR], ids=str)
 def test_the_window_of_a_resize_jumps_along(desk: Shelf, jump: timedelta) -> None:
     desk.active()
-    desk.write(catalogue.create_flavor, BIG)
+    desk.write(write_flavors.create_flavor, BIG)
     resized(desk)
     since = desk.read(read_migrations.waiting, ONE).updated_at
     expected = since + timedelta(minutes=5)
-    desk.write(watchdog.move_windows, expected, jump)
+    desk.write(deadlines.move_windows, expected, jump)
     assert not confirmed(desk, expected + jump + timedelta(minutes=4))
     assert confirmed(desk, expected + jump + timedelta(minutes=6))
 
 
 def test_a_resize_that_waits_since_a_jump_is_left_alone(desk: Shelf) -> None:
     desk.active()
-    desk.write(catalogue.create_flavor, BIG)
+    desk.write(write_flavors.create_flavor, BIG)
     resized(desk)
     since = desk.read(read_migrations.waiting, ONE).updated_at
     for expected, jump in ((since + HOUR, -HOUR + timedelta(seconds=1)), (since - HOUR, HOUR - timedelta(seconds=1))):
-        desk.write(watchdog.move_windows, expected, jump)
+        desk.write(deadlines.move_windows, expected, jump)
         assert desk.read(read_migrations.waiting, ONE).updated_at == since

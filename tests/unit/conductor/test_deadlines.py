@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from kilonova.conductor import hosts, watchdog
+from kilonova.conductor.hosts import register
+from kilonova.conductor.watch import deadlines
 from kilonova.db.readers.hosts import COMPUTE
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.objects.states import VERBS, ActionState, Verb
-from kilonova.rpcapi.host import SetHostEnabled
+from kilonova.rpcapi.host_to_conductor import SetHostEnabled
 from tests import make
 from tests.unit.conductor.desk import Desk
 
@@ -37,7 +38,7 @@ def wait(desk: Desk, passed: timedelta) -> None:
     end = desk.now + passed
     while desk.now < end:
         desk.now += timedelta(seconds=INTERVAL_S - 1)  # (a transaction takes a second here)
-        desk.write(watchdog.count_time, INTERVAL_S, desk.now)
+        desk.write(deadlines.count_time, INTERVAL_S, desk.now)
 
 
 def goes_down(desk: Desk) -> None:
@@ -45,7 +46,7 @@ def goes_down(desk: Desk) -> None:
 
 
 def loses_its_hypervisor(desk: Desk) -> None:
-    desk.write(hosts.set_enabled, SetHostEnabled(make.HOST, 1, False, "libvirt is gone"), desk.now)
+    desk.write(register.set_enabled, SetHostEnabled(make.HOST, 1, False, "libvirt is gone"), desk.now)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ def test_after_an_outage_there_is_time_to_begin_again(desk: Desk) -> None:
     wait(desk, LIMIT - timedelta(seconds=10))
     desk.now += timedelta(hours=1)
     wait(desk, timedelta(seconds=1))
-    assert left(desk) > watchdog.GRACE - timedelta(seconds=INTERVAL_S)
+    assert left(desk) > deadlines.GRACE - timedelta(seconds=INTERVAL_S)
 
 
 def test_a_host_hears_that_the_time_is_up_and_the_conductor_ends_nothing_that_it_was_given(desk: Desk) -> None:

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from kilonova.base.errors import NotFound, StaleWrite, StateError
-from kilonova.conductor import hosts, liveness, processes
+from kilonova.conductor.hosts import liveness, processes, register
+from kilonova.conductor.verbs import power_update
 from kilonova.db.readers import actions as read_actions
 from kilonova.objects.guest import NOT_RESPONDING
 from kilonova.objects.ids import HostName
 from kilonova.objects.states import ActionState, PowerState, Verb, VmState
-from kilonova.rpcapi.conductor import UpdateService
-from kilonova.rpcapi.host import RegisterHost, SetHostEnabled
+from kilonova.rpcapi.api_to_conductor import UpdateService
+from kilonova.rpcapi.host_to_conductor import RegisterHost, SetHostEnabled
 from tests import make
 from tests.simulation.virtual import SimClock, run_virtually
 from tests.unit.conductor.desk import Desk
@@ -26,7 +27,7 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def level(desk: Desk, enabled: bool, reason: str = "libvirt is away") -> None:
-    desk.write(hosts.set_enabled, SetHostEnabled(make.HOST, 1, enabled, reason), desk.now)
+    desk.write(register.set_enabled, SetHostEnabled(make.HOST, 1, enabled, reason), desk.now)
 
 
 def test_a_host_disables_and_enables_itself(desk: Desk) -> None:
@@ -41,7 +42,7 @@ def test_a_host_disables_and_enables_itself(desk: Desk) -> None:
 def test_an_operators_disable_is_never_undone_by_the_host(desk: Desk) -> None:
     desk.register()
     desk.write(
-        hosts.operator_update, UpdateService("service-h1", disabled=True, disabled_reason="maintenance"), desk.now
+        register.operator_update, UpdateService("service-h1", disabled=True, disabled_reason="maintenance"), desk.now
     )
     level(desk, False)
     level(desk, True)
@@ -233,9 +234,11 @@ def test_a_guest_that_flaps_is_told_of_in_one_action_with_a_count(desk: Desk) ->
         desk.now -= timedelta(seconds=1.9)  # ten changes in a second
     *changes, create = desk.actions()
     assert create.verb is Verb.CREATE
-    assert len(changes) == hosts.MOST_CHANGES
+    assert len(changes) == power_update.MOST_CHANGES
     assert changes[0].message is not None
-    assert changes[0].message.startswith(f"running: unpaused ({2 * flips - hosts.MOST_CHANGES + 1} changes since 20")
+    assert changes[0].message.startswith(
+        f"running: unpaused ({2 * flips - power_update.MOST_CHANGES + 1} changes since 20"
+    )
     desk.now += timedelta(minutes=2)
     desk.observe(PowerState.SHUTDOWN, reason="shutdown")
     assert desk.newest_action().message == "shutdown: shutdown"

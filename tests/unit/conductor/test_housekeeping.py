@@ -6,7 +6,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from kilonova.conductor.housekeeping import Housekeeping
+from kilonova.conductor.watch.housekeeping import Housekeeping
 from kilonova.db.readers.hosts import COMPUTE
 from kilonova.db.schema import action_events, actions, instances
 from kilonova.db.writers import hosts as write_hosts

@@ -29,7 +29,7 @@ from kilonova.objects.identity import (
     Target,
     User,
 )
-from kilonova.rpcapi import identity as rows
+from kilonova.rpcapi import api_to_conductor_identity as rows
 from tests.make import NOW, database, run
 
 ANN = User("u2", "ann", "hash of ann")
@@ -146,7 +146,7 @@ def test_a_name_is_given_once(desk: Desk) -> None:
 def test_only_a_password_or_a_disabling_ends_tokens(desk: Desk) -> None:
     desk.edit("update_user", rows.UpdateUser("u2", description="x", enabled=True, default_project_id="p2"), at_s=1)
     assert desk.read(read.get_user, "u2") == User("u2", "ann", "hash of ann", "p2", "x")
-    desk.edit("update_user", rows.UpdateUser("u2", default_project_id=""), at_s=2)
+    desk.edit("update_user", rows.UpdateUser("u2", default_project_id=None), at_s=2)
     assert desk.read(read.get_user, "u2").default_project_id is None
     for at_s, change in ((3, {"password_hash": "new"}), (4, {"enabled": False})):
         desk.edit("update_user", rows.UpdateUser("u2", **change), at_s=at_s)

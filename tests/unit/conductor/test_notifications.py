@@ -9,10 +9,10 @@ from typer.testing import CliRunner
 
 from kilonova.base.errors import StateError
 from kilonova.cmd.main import app
-from kilonova.conductor import hosts
+from kilonova.conductor.hosts import guests
 from kilonova.db.readers.notifications import newest
 from kilonova.db.writers import notifications
-from kilonova.rpcapi.host import Notice, Notify
+from kilonova.rpcapi.host_to_conductor import Notice, Notify
 from tests import make
 from tests.unit.conductor.desk import Desk
 
@@ -23,14 +23,14 @@ def test_a_repeat_is_one_and_the_oldest_go(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(notifications, "KEPT", 3)
     desk = Desk(tmp_path)
     for number in (1, 1, 2, 3, 3, 4, 5):
-        desk.write(hosts.notify, Notify(make.HOST, replace(NOTICE, id=f"n{number}", event_type=f"e{number}")))
+        desk.write(guests.notify, Notify(make.HOST, replace(NOTICE, id=f"n{number}", event_type=f"e{number}")))
     assert [one.event_type for one in desk.read(newest, 10)] == ["e5", "e4", "e3"]
     assert [one.event_type for one in desk.read(newest, 2)] == ["e5", "e4"]
 
 
 def test_the_command_prints_a_line_each(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
-    desk.write(hosts.notify, Notify(make.HOST, NOTICE))
+    desk.write(guests.notify, Notify(make.HOST, NOTICE))
     (tmp_path / "kilonova.conf").write_text(f"[DEFAULT]\nstate_path = {tmp_path}\n")
     for option in ("--state-path", str(tmp_path)), ("--config-file", str(tmp_path / "kilonova.conf")):
         done = CliRunner().invoke(app, ["notifications", *option])

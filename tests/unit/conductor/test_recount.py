@@ -13,10 +13,13 @@ import pytest
 import sqlalchemy as sa
 
 from kilonova.base.errors import Conflict, InvalidInput, InvalidState, NotFound, NoValidHost, StaleWrite
-from kilonova.conductor import actions, auto_confirm, hosts, images, offload, outcome
+from kilonova.conductor import images
+from kilonova.conductor.engine import accept, reports
+from kilonova.conductor.hosts import guests, register
+from kilonova.conductor.watch import auto_confirm, offload
 from kilonova.db.readers import actions as read_actions
-from kilonova.db.readers import catalogue as read_catalogue
 from kilonova.db.readers import hosts as read_hosts
+from kilonova.db.readers import images as read_images
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.readers import quotas as read_quotas
 from kilonova.db.readers import servers as read_servers
@@ -28,10 +31,10 @@ from kilonova.objects.ids import ActionId, AttemptId, HostName, ImageId, Instanc
 from kilonova.objects.image import Image, ImageStatus
 from kilonova.objects.instance import Instance
 from kilonova.objects.migration import ENDED
-from kilonova.objects.quota import Usage, held_by
+from kilonova.objects.quota import Usage, usage_of
 from kilonova.objects.states import VERBS, PowerState, Verb
-from kilonova.rpcapi.conductor import AcceptAction, UpdateService
-from kilonova.rpcapi.host import BeginImage, CompleteImage, Finish, Observed, ReportStates
+from kilonova.rpcapi.api_to_conductor import AcceptAction, UpdateService
+from kilonova.rpcapi.host_to_conductor import BeginImage, CompleteImage, Finish, Observed, ReportStates
 from tests import make
 from tests.unit.conductor.desk import Desk
 
@@ -75,7 +78,7 @@ class Chance(Desk):
             self.create(make.instance(self.new_id(), flavor=flavor), self.new_id())
         for waiting in self.read(read_actions.unplaced):
             if self.random.random() < 0.7:
-                self.place(waiting)
+                self.place(waiting.id)
 
     def ask(self) -> None:
         instance = self.random.choice(self.living() or [make.instance()])
@@ -92,7 +95,7 @@ class Chance(Desk):
             request = replace(request, params={IMAGE: f"image-of-{self.new_id()}"})
             request = replace(request, new_image=self.image(request))
         for _ in range(self.random.choice([1, 2])):  # it is delivered twice
-            self.write(actions.accept, request, ActionId(self.new_id()), self.now)
+            self.write(accept.accept, request, ActionId(self.new_id()), self.now)
 
     def image(self, request: AcceptAction) -> Image:
         return Image(
@@ -119,7 +122,7 @@ class Chance(Desk):
                 power = None if gone else self.random.choice([PowerState.RUNNING] * 9 + list(PowerState))
                 report = Finish(HostName(host), action.id, action.attempt, self.random.random() < 0.8, power)
                 for _ in range(2):
-                    self.write(outcome.finish, report, self.new_id, self.now)
+                    self.write(reports.finish, report, self.new_id, self.now)
 
     def complete(self, action_id: ActionId, attempt: AttemptId | None) -> None:
         action = self.read(read_actions.get, action_id)
@@ -137,7 +140,7 @@ class Chance(Desk):
                 if one.host == host and self.random.random() < 0.2
             )
             ids = [ActionId(self.new_id()) for _ in states]
-            self.write(hosts.report_states, ReportStates(HostName(host), 1, states), ids, self.now)
+            self.write(guests.report_states, ReportStates(HostName(host), 1, states), ids, self.now)
 
     def wait(self) -> None:
         self.look(timedelta(seconds=self.random.choice([1, 1, 400, 4000])))
@@ -151,12 +154,12 @@ class Chance(Desk):
         self.write(write_hosts.update_service, host, COMPUTE, self.now, up=up)
         asked = UpdateService(f"service-{host}", forced_down=forced)
         for _ in range(2):
-            self.write(hosts.operator_update, asked, self.now)
+            self.write(register.operator_update, asked, self.now)
 
     def all_back(self) -> None:
         for host in HOSTS:
             self.write(write_hosts.update_service, HostName(host), COMPUTE, self.now, up=True)
-            self.write(hosts.operator_update, UpdateService(f"service-{host}", forced_down=False), self.now)
+            self.write(register.operator_update, UpdateService(f"service-{host}", forced_down=False), self.now)
 
     def check(self) -> None:
         living, open_actions = self.living(), self.read(read_actions.all_open)
@@ -173,7 +176,7 @@ class Chance(Desk):
                 sum(one.memory_mib for one in here),
                 sum(one.disk_gib for one in here),
             )
-        assert self.read(read_quotas.usage, "p1") == sum((held_by(one) for one in living), Usage())
+        assert self.read(read_quotas.usage, "p1") == sum((usage_of(one) for one in living), Usage())
         held = self.read(_count, addresses)
         assert held == Counter({one.id: len(one.addresses) for one in holding if one.addresses})
         assert self.read(_count, migrations, migrations.c.status.not_in(sorted(ENDED))) == Counter(
@@ -184,7 +187,7 @@ class Chance(Desk):
         )
         host_of = {one.id: one.host for one in living}
         assert all(host_of[one.instance_id] == one.host for one in open_actions)
-        unfinished = {one.id for one in self.read(read_catalogue.list_images, "p1") if one.status != ImageStatus.ACTIVE}
+        unfinished = {one.id for one in self.read(read_images.list_images, "p1") if one.status != ImageStatus.ACTIVE}
         assert unfinished <= {one.params.get(IMAGE) for one in open_actions}
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from kilonova.base.errors import InvalidInput, OverQuota
-from kilonova.conductor import actions, server_groups
+from kilonova.conductor import server_groups
+from kilonova.conductor.verbs import create as create_verb
 from kilonova.config.load import load
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.readers import quotas as read_quotas
@@ -18,7 +19,7 @@ from kilonova.objects.instance import Instance
 from kilonova.objects.quota import Usage
 from kilonova.objects.server_group import MAX_SERVER_PER_HOST, GroupPolicy, ServerGroup
 from kilonova.objects.states import Verb, VmState
-from kilonova.rpcapi.conductor import CreateServers
+from kilonova.rpcapi.api_to_conductor import CreateServers
 from tests import make
 from tests.unit.conductor.desk import Desk
 
@@ -110,7 +111,7 @@ def test_no_more_members_than_the_quota(desk: Desk) -> None:
 
     def create(*numbers: int) -> None:
         request = CreateServers(make.context(f"req-{numbers}"), tuple(member(n) for n in numbers))
-        desk.write(actions.create, request, tuple(ActionId(f"a{n}") for n in numbers), desk.now, QUOTAS)
+        desk.write(create_verb.create, request, tuple(ActionId(f"a{n}") for n in numbers), desk.now, QUOTAS)
 
     create(0, 1)
     create(0, 1)

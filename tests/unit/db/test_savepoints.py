@@ -7,13 +7,14 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
-from kilonova.conductor import hosts, watchdog
+from kilonova.conductor.hosts import guests
+from kilonova.conductor.watch import deadlines
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.savepoints import each_in_savepoint
 from kilonova.db.writers import aggregates
 from kilonova.objects.ids import ActionId, InstanceId
 from kilonova.objects.states import PowerState, VmState
-from kilonova.rpcapi.host import Observed, ReportStates
+from kilonova.rpcapi.host_to_conductor import Observed, ReportStates
 from tests import make
 from tests.unit.conductor.desk import ONE, Desk, other
 
@@ -53,7 +54,7 @@ def test_an_action_of_a_verb_that_is_not_known_holds_up_neither_the_host_nor_the
     two_servers(desk)
     spoil(desk, "actions", "verb", "evacuate", "action-1")
     assert [item.instance.id for item in desk.fetch("t1").items] == [TWO]
-    desk.write(watchdog.count_time, 5.0, desk.now)
+    desk.write(deadlines.count_time, 5.0, desk.now)
 
 
 def test_a_guests_state_that_cannot_be_recorded_keeps_no_other_from_being_told(desk: Desk) -> None:
@@ -62,7 +63,7 @@ def test_a_guests_state_that_cannot_be_recorded_keeps_no_other_from_being_told(d
         desk.finish(item.action)
     spoil(desk, "instances", "vm_state", "frozen", ONE)
     states = tuple(Observed(id_, PowerState.SHUTDOWN, "shutdown") for id_ in (ONE, TWO))
-    desk.write(hosts.report_states, ReportStates(make.HOST, 1, states), (ActionId("a8"), ActionId("a9")), desk.now)
+    desk.write(guests.report_states, ReportStates(make.HOST, 1, states), (ActionId("a8"), ActionId("a9")), desk.now)
     assert desk.read(read_instances.get, TWO).vm_state is VmState.STOPPED
 
 

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from kilonova.api.query import boolean_word
+from kilonova.api.http.body import Body
+from kilonova.api.http.query import boolean_word
 
 NAME_CHARACTERS = 255
 
@@ -132,3 +133,15 @@ Metadata = Annotated[
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^,/]*$")]
 DiskConfig = Literal["AUTO", "MANUAL"]
 """OS-DCF:diskConfig.  It is kept and shown; nothing here repartitions a disk."""
+
+
+class AllMetadata(Body):
+    """The whole metadata of a server or an image."""
+
+    metadata: Metadata
+
+
+class OneMetadata(Body):
+    """One key of it."""
+
+    meta: Metadata

@@ -4,7 +4,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.identity.domain import is_ours
 from kilonova.api.identity.models import AuthRequest, CredentialMethod, PasswordMethod, ProjectRef, Scope, UserName
 from kilonova.api.identity.tokens import shown, valid

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from kilonova.api.call import Call
+from kilonova.api.http.call import Call
 from kilonova.db.readers import service_catalog as readers
 from kilonova.objects.identity import CatalogEntry, EntryKind
 

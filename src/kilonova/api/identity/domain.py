@@ -4,7 +4,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.identity.filters import matching
 from kilonova.api.identity.models import CreateDomain, Domain
 from kilonova.base.errors import Conflict, Forbidden, InvalidInput, NotFound

@@ -8,7 +8,7 @@ comparator: whatever the case.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from kilonova.api.query import Query
+from kilonova.api.http.query import Query
 
 _COMPARED: Mapping[str, Callable[[str, str], bool]] = {
     "contains": lambda text, part: part in text,

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from kilonova.api.body import Lenient
+from kilonova.api.http.body import Lenient
 from kilonova.base.errors import InvalidInput
 
 Text255 = Annotated[str, StringConstraints(max_length=255)]

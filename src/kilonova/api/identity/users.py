@@ -3,16 +3,17 @@
 
 from typing import Any
 
-from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.identity.auth import checking, own_turn
 from kilonova.api.identity.domain import DOMAIN, check_domain, check_id, collection, refuse_unkept
-from kilonova.api.identity.edit import edited
 from kilonova.api.identity.filters import matching
 from kilonova.api.identity.models import ChangePassword, CreateUser, UpdateUser, UserFields
+from kilonova.api.identity.token_cache import edited
 from kilonova.base.errors import Unauthorized
+from kilonova.base.unset import UNSET, Unset, unset_if_none
 from kilonova.db.readers import identity as readers
 from kilonova.objects.identity import User
-from kilonova.rpcapi import identity as rows
+from kilonova.rpcapi import api_to_conductor_identity as methods
 
 
 async def list_users(call: Call) -> Reply:
@@ -41,7 +42,7 @@ async def create_user(call: Call, body: CreateUser) -> Reply:
         email=asked.email or None,
         extra=asked.attributes("user"),
     )
-    await edited(call, call.deps.identity.create_user(user))
+    await edited(call, call.deps.rpc.call(methods.CREATE_USER, methods.CreateUser(user)))
     return json_reply({"user": view(call, user)})
 
 
@@ -51,32 +52,31 @@ async def update_user(call: Call, body: UpdateUser) -> Reply:
     asked = body.user
     user = await call.db.read(readers.get_user, call.params["user_id"])
     await _check(call, asked, user.id)
-    request = rows.UpdateUser(
+    request = methods.UpdateUser(
         user_id=user.id,
-        name=asked.name,
-        password_hash=None
+        name=unset_if_none(asked.name),
+        password_hash=UNSET
         if asked.password is None
         else await call.deps.passwords.hash(asked.password, own_turn(call)),
-        default_project_id=_cleared(asked, "default_project_id"),
-        description=asked.description,
-        enabled=asked.enabled,
-        email=_cleared(asked, "email"),
-        extra=asked.attributes("user") or None,
+        default_project_id=_clearable(asked, "default_project_id"),
+        description=unset_if_none(asked.description),
+        enabled=unset_if_none(asked.enabled),
+        email=_clearable(asked, "email"),
+        extra=asked.attributes("user") or UNSET,
     )
-    await edited(call, call.deps.identity.update_user(request))
+    await edited(call, call.deps.rpc.call(methods.UPDATE_USER, request))
     return await show_user(call)
 
 
-def _cleared(asked: UserFields, name: str) -> str | None:
-    """The member as an edit says it: null takes it away, and one that did not come is left as it is."""
-    value: str | None = getattr(asked, name)
-    return "" if value is None and name in asked.model_fields_set else value
+def _clearable(asked: UserFields, name: str) -> str | Unset | None:
+    """A field that null, or the empty string, removes."""
+    return (getattr(asked, name) or None) if name in asked.model_fields_set else UNSET
 
 
 async def delete_user(call: Call) -> Reply:
     """DELETE /v3/users/{id}.  Servers belong to projects: they stay."""
     user = await call.db.read(readers.get_user, call.params["user_id"])
-    await edited(call, call.deps.identity.delete_user(user.id))
+    await edited(call, call.deps.rpc.call(methods.DELETE_USER, methods.DeleteUser(user.id)))
     return Reply()
 
 
@@ -87,8 +87,8 @@ async def change_password(call: Call, body: ChangePassword) -> Reply:
         if not await call.deps.passwords.verify(user.password_hash, body.user.original_password, asker):
             raise Unauthorized("The original password is wrong.")
     password_hash = await call.deps.passwords.hash(body.user.password, own_turn(call))
-    request = rows.UpdateUser(user.id, password_hash=password_hash, old_hash=user.password_hash)
-    await edited(call, call.deps.identity.update_user(request))
+    request = methods.UpdateUser(user.id, password_hash=password_hash, old_hash=user.password_hash)
+    await edited(call, call.deps.rpc.call(methods.UPDATE_USER, request))
     return Reply()
 
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from kilonova.api.body import refusal
-from kilonova.api.call import Call
+from kilonova.api.http.body import refusal
+from kilonova.api.http.call import Call
 from kilonova.api.image.view import FIELDS
 from kilonova.base.errors import Forbidden, InvalidInput, TooLarge
 from kilonova.objects.image import DISK_FORMATS, Image

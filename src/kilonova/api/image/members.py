@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from kilonova.api.body import Lenient
-from kilonova.api.call import Call, Reply, json_reply
+from kilonova.api.http.body import Lenient
+from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.times import seconds_z
 from kilonova.api.image.images import find
-from kilonova.api.times import seconds_z
 from kilonova.base.errors import Forbidden, InvalidInput, NotFound
-from kilonova.db.readers import catalogue
+from kilonova.db.readers import images as read_images
 from kilonova.objects.image import Image, ImageMember, MemberStatus
-from kilonova.rpcapi.conductor import PutImageMember
+from kilonova.rpcapi.api_to_conductor import DELETE_IMAGE_MEMBER, PUT_IMAGE_MEMBER, DeleteImageMember, PutImageMember
 
 MOST = 128
 """Members of one image, as in Image v2."""
@@ -49,7 +49,7 @@ def _is_owner(call: Call, image: Image) -> bool:
 
 async def _seen(call: Call, image: Image) -> Sequence[ImageMember]:
     """All members for the owner and for an administrator, its own membership for each of them."""
-    found = await call.db.read(catalogue.image_members_of, image.id)
+    found = await call.db.read(read_images.image_members_of, image.id)
     return [one for one in found if _is_owner(call, image) or one.project_id == call.context.project_id]
 
 
@@ -82,7 +82,7 @@ async def add_member(call: Call, body: NewMember) -> Reply:
         raise InvalidInput(f"A project's id has 1 to {LONGEST_ID} characters.", path="member")
     now = call.deps.clock.now()
     member = ImageMember(image.id, body.member, MemberStatus.PENDING, now, now)
-    await call.deps.conductor.put_image_member(PutImageMember(member, new=True, most=MOST))
+    await call.deps.rpc.call(PUT_IMAGE_MEMBER, PutImageMember(member, new=True, most=MOST))
     return json_reply(_view(member))
 
 
@@ -95,7 +95,7 @@ async def update_member(call: Call, body: MemberChange) -> Reply:
     if body.status not in {str(status) for status in MemberStatus}:
         raise InvalidInput(f"It is one of {', '.join(MemberStatus)}.", path="status")
     changed = replace(member, status=MemberStatus(body.status), updated_at=call.deps.clock.now())
-    await call.deps.conductor.put_image_member(PutImageMember(changed, new=False, most=MOST))
+    await call.deps.rpc.call(PUT_IMAGE_MEMBER, PutImageMember(changed, new=False, most=MOST))
     return json_reply(_view(changed))
 
 
@@ -105,7 +105,7 @@ async def delete_member(call: Call) -> Reply:
     if not _is_owner(call, image):
         raise Forbidden(f"Not allowed to delete members for image {image.id}.")
     member = await _member(call, image)
-    await call.deps.conductor.delete_image_member(image.id, member.project_id)
+    await call.deps.rpc.call(DELETE_IMAGE_MEMBER, DeleteImageMember(image.id, member.project_id))
     return Reply()
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kilonova.api.faults import HttpError
+from kilonova.api.http.faults import HttpError
 
 _ONE = re.compile(r"bytes=\s*(\d{0,18})-(\d{0,18})\s*")
 

@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from kilonova.api.times import seconds_z
+from kilonova.api.http.times import seconds_z
 from kilonova.objects.image import Image
 
 FIELDS = frozenset(

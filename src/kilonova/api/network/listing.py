@@ -4,8 +4,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kilonova.api.call import Call, Reply, json_reply
-from kilonova.api.query import Query, boolean_word
+from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.query import Query, boolean_word
 from kilonova.base.errors import InvalidInput, NotFound
 
 MOST = 1000

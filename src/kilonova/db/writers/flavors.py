@@ -1,44 +1,60 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Changing flavors, and who may use those that are not public."""
+"""Writing flavors, and which projects may use those that are not public."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 
 import sqlalchemy as sa
 
-from kilonova.db import rows
-from kilonova.db.readers import catalogue
+from kilonova.base.errors import Conflict
+from kilonova.db.codec import FLAVORS
+from kilonova.db.readers import flavors as read_flavors
 from kilonova.db.schema import flavor_access, flavors
+from kilonova.db.transaction import Transaction
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId
 
 
-def describe(connection: sa.Connection, flavor_id: FlavorId, description: str | None) -> None:
+def create_flavor(tx: Transaction, flavor: Flavor) -> None:
+    """Raises Conflict if the id or the name is taken by another; the very same flavor is accepted again."""
+    taken = sa.or_(flavors.c.id == flavor.id, flavors.c.name == flavor.name)
+    for row in tx.execute(sa.select(flavors).where(taken)).mappings():
+        if FLAVORS.load(row) == flavor:
+            return
+        raise Conflict(f"Flavor with name {flavor.name} or ID {flavor.id} already exists.")
+    tx.execute(sa.insert(flavors).values(**FLAVORS.dump(flavor)))
+
+
+def delete_flavor(tx: Transaction, flavor_id: FlavorId) -> None:
+    """That there is none is no error: the same request may come again."""
+    tx.execute(sa.delete(flavor_access).where(flavor_access.c.flavor_id == flavor_id))
+    tx.execute(sa.delete(flavors).where(flavors.c.id == flavor_id))
+
+
+def describe(tx: Transaction, flavor_id: FlavorId, description: str | None) -> None:
     """Raises NotFound."""
-    _store(connection, replace(catalogue.get_flavor(connection, flavor_id), description=description))
+    _store(tx, replace(read_flavors.get_flavor(tx, flavor_id), description=description))
 
 
-def edit_extra_specs(
-    connection: sa.Connection, flavor_id: FlavorId, put: Mapping[str, str], remove: tuple[str, ...]
-) -> None:
+def edit_extra_specs(tx: Transaction, flavor_id: FlavorId, put: Mapping[str, str], remove: tuple[str, ...]) -> None:
     """Raises NotFound.  A repeat changes nothing."""
-    flavor = catalogue.get_flavor(connection, flavor_id)
+    flavor = read_flavors.get_flavor(tx, flavor_id)
     kept = {name: value for name, value in flavor.extra_specs.items() if name not in remove}
-    _store(connection, replace(flavor, extra_specs={**kept, **put}))
+    _store(tx, replace(flavor, extra_specs={**kept, **put}))
 
 
-def _store(connection: sa.Connection, flavor: Flavor) -> None:
-    connection.execute(sa.update(flavors).where(flavors.c.id == flavor.id).values(**rows.flavor_to(flavor)))
+def _store(tx: Transaction, flavor: Flavor) -> None:
+    tx.execute(sa.update(flavors).where(flavors.c.id == flavor.id).values(**FLAVORS.dump(flavor)))
 
 
-def allow(connection: sa.Connection, flavor_id: FlavorId, project_id: str) -> None:
+def allow(tx: Transaction, flavor_id: FlavorId, project_id: str) -> None:
     """Raises NotFound.  A repeat changes nothing."""
-    catalogue.get_flavor(connection, flavor_id)
-    if project_id not in catalogue.flavor_projects(connection, flavor_id):
-        connection.execute(sa.insert(flavor_access).values(flavor_id=flavor_id, project_id=project_id))
+    read_flavors.get_flavor(tx, flavor_id)
+    if project_id not in read_flavors.flavor_projects(tx, flavor_id):
+        tx.execute(sa.insert(flavor_access).values(flavor_id=flavor_id, project_id=project_id))
 
 
-def disallow(connection: sa.Connection, flavor_id: FlavorId, project_id: str) -> None:
+def disallow(tx: Transaction, flavor_id: FlavorId, project_id: str) -> None:
     """That it was not allowed is no error."""
     row = flavor_access.c
-    connection.execute(sa.delete(flavor_access).where(row.flavor_id == flavor_id, row.project_id == project_id))
+    tx.execute(sa.delete(flavor_access).where(row.flavor_id == flavor_id, row.project_id == project_id))

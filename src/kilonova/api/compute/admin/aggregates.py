@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Host aggregates; one with a zone is an availability zone.
+
+Source: Compute API reference, "Host aggregates".
+"""
+
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from kilonova.api.compute.fields import IdText, Name
+from kilonova.api.compute.servers.create import bootable, get_image
+from kilonova.api.http.actions import ActionRoute, ActionRoutes, dispatch
+from kilonova.api.http.body import Body
+from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.microversion import Microversion, v2
+from kilonova.api.http.route import DefaultPolicy, Route
+from kilonova.api.http.times import micros
+from kilonova.base.errors import Conflict, InvalidInput, NotFound
+from kilonova.base.unset import unset_if_none
+from kilonova.db.readers import aggregates, hosts
+from kilonova.db.readers.hosts import COMPUTE
+from kilonova.objects.aggregate import ZONE, Aggregate
+from kilonova.objects.ids import HostName
+from kilonova.rpcapi import api_to_conductor_admin as methods
+from kilonova.rpcapi import to_host
+
+
+def _can_be_zone(name: str) -> bool:
+    """Without ':', which divides zone and host where a server is made."""
+    return name != "" and name.isprintable() and name == name.strip() and ":" not in name
+
+
+def _zone(name: str) -> str:
+    if not _can_be_zone(name):
+        raise PydanticCustomError("zone", "it can be no availability zone's name")
+    return name
+
+
+_Zone = Annotated[str, StringConstraints(max_length=255), AfterValidator(_zone)]
+_Key = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9\-_:. ]{1,255}$")]
+_Value = Annotated[str, StringConstraints(max_length=255)]
+
+
+class NewAggregate(Body):
+    name: Name
+    availability_zone: _Zone | None = None
+
+
+class CreateAggregate(Body):
+    aggregate: NewAggregate
+
+
+class Changes(Body):
+    name: Name | None = None
+    availability_zone: _Zone | None = None
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if not self.model_fields_set or (self.name is None and "name" in self.model_fields_set):
+            raise PydanticCustomError("changes", "name or availability_zone is needed")
+        return self
+
+
+class UpdateAggregate(Body):
+    aggregate: Changes
+
+
+class Host(Body):
+    host: Annotated[str, StringConstraints(min_length=1, max_length=255)]
+
+
+class Metadata(Body):
+    metadata: Annotated[dict[_Key, _Value | None], Field(min_length=1)]
+
+
+class AddHost(Body):
+    add_host: Host
+
+
+class RemoveHost(Body):
+    remove_host: Host
+
+
+class SetMetadata(Body):
+    set_metadata: Metadata
+
+
+class WantedImage(Body):
+    id: IdText
+
+
+class CacheImages(Body):
+    cache: Annotated[list[WantedImage], Field(min_length=1, max_length=1000)]
+
+
+def _view(aggregate: Aggregate, version: Microversion) -> dict[str, Any]:
+    zone = aggregate.availability_zone
+    shown: dict[str, Any] = {
+        "id": aggregate.id,
+        "name": aggregate.name,
+        "availability_zone": zone,
+        "hosts": list(aggregate.hosts),
+        "metadata": {**aggregate.metadata, **({} if zone is None else {ZONE: zone})},
+        "created_at": micros(aggregate.created_at),
+        "updated_at": micros(aggregate.updated_at),
+        "deleted": False,
+        "deleted_at": None,
+    }
+    if version >= v2(41):
+        shown["uuid"] = aggregate.uuid
+    return shown
+
+
+async def find(call: Call) -> Aggregate:
+    """The aggregate of the path.  Raises NotFound, also for what is no number: clients try names."""
+    text = call.params["aggregate_id"]
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise NotFound(f"Aggregate {text[:255]} could not be found.")
+    return await call.db.read(aggregates.get_aggregate, int(text))
+
+
+async def list_all(call: Call) -> Reply:
+    """GET /os-aggregates."""
+    found = await call.db.read(aggregates.list_aggregates)
+    return json_reply({"aggregates": [_view(aggregate, call.version) for aggregate in found]})
+
+
+async def show(call: Call) -> Reply:
+    """GET /os-aggregates/{id}."""
+    return json_reply({"aggregate": _view(await find(call), call.version)})
+
+
+async def create(call: Call, body: CreateAggregate) -> Reply:
+    """POST /os-aggregates."""
+    asked, uuid = body.aggregate, call.deps.clock.new_id()
+    await call.deps.rpc.call(
+        methods.CREATE_AGGREGATE, methods.CreateAggregate(uuid, asked.name, asked.availability_zone)
+    )
+    made = await call.db.read(aggregates.by_uuid, uuid)
+    if made is None:
+        raise Conflict(f"Aggregate {asked.name} was deleted meanwhile.")
+    shown = _view(made, call.version)
+    return json_reply({"aggregate": {key: shown[key] for key in shown if key not in ("hosts", "metadata")}})
+
+
+async def update(call: Call, body: UpdateAggregate) -> Reply:
+    """PUT /os-aggregates/{id}: its name, its zone."""
+    asked, zone = body.aggregate, body.aggregate.availability_zone
+    aggregate = await find(call)
+    put = {} if zone is None else {ZONE: zone}
+    remove = (ZONE,) if zone is None and "availability_zone" in asked.model_fields_set else ()
+    await call.deps.rpc.call(
+        methods.UPDATE_AGGREGATE, methods.UpdateAggregate(aggregate.id, unset_if_none(asked.name), put, remove)
+    )
+    return await show(call)
+
+
+async def delete(call: Call) -> Reply:
+    """DELETE /os-aggregates/{id}: one without hosts."""
+    await call.deps.rpc.call(methods.DELETE_AGGREGATE, methods.DeleteAggregate((await find(call)).id))
+    return Reply()
+
+
+# The conductor takes the same request again; a person's second try is a mistake.
+async def _add_host(call: Call, body: AddHost) -> Reply:
+    aggregate, host = await find(call), HostName(body.add_host.host)
+    if host in aggregate.hosts:
+        raise Conflict(f"Aggregate {aggregate.id} already has host {host}.")
+    await call.deps.rpc.call(methods.SET_AGGREGATE_HOST, methods.AggregateHost(aggregate.id, host, member=True))
+    return await show(call)
+
+
+async def _remove_host(call: Call, body: RemoveHost) -> Reply:
+    aggregate, host = await find(call), HostName(body.remove_host.host)
+    if host not in aggregate.hosts:
+        raise NotFound(f"Aggregate {aggregate.id} has no host {host}.")
+    await call.deps.rpc.call(methods.SET_AGGREGATE_HOST, methods.AggregateHost(aggregate.id, host, member=False))
+    return await show(call)
+
+
+async def _set_metadata(call: Call, body: SetMetadata) -> Reply:
+    """A value of null takes its key away."""
+    aggregate, asked = await find(call), body.set_metadata.metadata
+    put = {key: text for key, text in asked.items() if text is not None}
+    if ZONE in put and not _can_be_zone(put[ZONE]):
+        raise InvalidInput(f"'{put[ZONE]}' can be no availability zone's name.", path="set_metadata.metadata")
+    remove = tuple(key for key, text in asked.items() if text is None)
+    await call.deps.rpc.call(methods.UPDATE_AGGREGATE, methods.UpdateAggregate(aggregate.id, put=put, remove=remove))
+    return await show(call)
+
+
+P = "os_compute_api:os-aggregates:"
+ACTIONS: ActionRoutes = {
+    "add_host": (ActionRoute(AddHost, _add_host, P + "add_host", DefaultPolicy.ADMIN, 200),),
+    "remove_host": (ActionRoute(RemoveHost, _remove_host, P + "remove_host", DefaultPolicy.ADMIN, 200),),
+    "set_metadata": (ActionRoute(SetMetadata, _set_metadata, P + "set_metadata", DefaultPolicy.ADMIN, 200),),
+}
+
+
+async def act(call: Call, data: bytes) -> Reply:
+    """POST /os-aggregates/{id}/action."""
+    return await dispatch(ACTIONS, call, data)
+
+
+async def cache_images(call: Call, body: CacheImages) -> Reply:
+    """POST /os-aggregates/{id}/images, from 2.81: its hosts fetch them when they have time."""
+    aggregate = await find(call)
+    images = [bootable(await call.db.read(get_image, one.id, call.context, "cache"), "cache") for one in body.cache]
+    for service in await call.db.read(hosts.list_services, binary=COMPUTE):
+        if service.host in aggregate.hosts and service.up and not service.forced_down:
+            await call.deps.rpc.cast(to_host.CACHE_IMAGES, to_host.CacheImages(tuple(images)), service.host)
+    return Reply()
+
+
+ROUTES = (
+    Route("GET", "/os-aggregates", list_all, "os_compute_api:os-aggregates:index", DefaultPolicy.ADMIN,
+        note="{aggregates: [...]}"),
+    Route("POST", "/os-aggregates", create, "os_compute_api:os-aggregates:create", DefaultPolicy.ADMIN,
+        note="{aggregate}, without hosts and metadata", body=CreateAggregate),
+    Route("GET", "/os-aggregates/{aggregate_id}", show, "os_compute_api:os-aggregates:show", DefaultPolicy.ADMIN,
+        note="{aggregate}"),
+    Route("PUT", "/os-aggregates/{aggregate_id}", update, "os_compute_api:os-aggregates:update", DefaultPolicy.ADMIN,
+        note="{aggregate}", body=UpdateAggregate),
+    Route("DELETE", "/os-aggregates/{aggregate_id}", delete, "os_compute_api:os-aggregates:delete",
+        DefaultPolicy.ADMIN),
+    Route("POST", "/os-aggregates/{aggregate_id}/action", act, "os_compute_api:os-aggregates:action",
+        DefaultPolicy.TOKEN, note="{aggregate}", whole=True, actions=ACTIONS),
+    Route("POST", "/os-aggregates/{aggregate_id}/images", cache_images, "compute:aggregates:images",
+        DefaultPolicy.ADMIN, 202, body=CacheImages, min=v2(81)),
+)  # fmt: skip

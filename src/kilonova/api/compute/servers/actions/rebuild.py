@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""rebuild: another image on the same server.
+
+Source: Compute API reference, "Rebuild Server (rebuild Action)".
+"""
+
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, StringConstraints
+from pydantic_core import to_json
+
+from kilonova.api.compute.fields import (
+    AdminPassText,
+    Boolean,
+    Description,
+    HostnameText,
+    IPv4Text,
+    IPv6Text,
+    Metadata,
+    Name,
+)
+from kilonova.api.compute.servers import view as server_view
+from kilonova.api.compute.servers.create import (
+    bootable,
+    check_sizes,
+    check_user_data,
+    get_image,
+)
+from kilonova.api.compute.servers.hardware import check_hardware
+from kilonova.api.compute.servers.models import USER_DATA_CHARACTERS
+from kilonova.api.compute.servers.personality import PersonalityFile, files_of
+from kilonova.api.compute.servers.resource import find, informed, viewer_of
+from kilonova.api.compute.servers.view import Viewer
+from kilonova.api.http.actions import ActionRoute, ActionRoutes
+from kilonova.api.http.body import Body
+from kilonova.api.http.call import Call, Reply
+from kilonova.api.http.ids import require_uuid
+from kilonova.api.http.microversion import v2
+from kilonova.base.context import RequestContext
+from kilonova.base.errors import InvalidInput, NotFound
+from kilonova.db.readers import instances
+from kilonova.db.readers import keypairs as read_keypairs
+from kilonova.db.transaction import Snapshot
+from kilonova.objects.image import ImageRef
+from kilonova.objects.instance import Instance
+from kilonova.objects.states import Verb
+from kilonova.rpcapi.api_to_conductor import ACCEPT_ACTION, AcceptAction, Changes
+
+
+class Wish(Body):
+    """What is asked for; members that do not come leave what they name as it is."""
+
+    since: ClassVar = {
+        "description": v2(19),
+        "key_name": v2(54),
+        "user_data": v2(57),
+        "certificates": v2(63),
+        "hostname": v2(90),
+    }
+    until: ClassVar = {"personality": v2(56)}
+
+    image: str = Field(alias="imageRef")
+    name: Name | None = None
+    metadata: Metadata | None = None
+    personality: list[PersonalityFile] = Field(default=[])
+    description: Description | None = None
+    key_name: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
+    user_data: Annotated[str, StringConstraints(max_length=USER_DATA_CHARACTERS)] | None = None
+    hostname: HostnameText | None = None
+    preserve_ephemeral: Boolean = False
+    admin_pass: AdminPassText | None = Field(default=None, alias="adminPass")
+    access_ip_v4: IPv4Text | None = Field(default=None, alias="accessIPv4")
+    access_ip_v6: IPv6Text | None = Field(default=None, alias="accessIPv6")
+    disk_config: Literal["AUTO", "MANUAL"] | None = Field(default=None, alias="OS-DCF:diskConfig")
+    certificates: None = Field(default=None, alias="trusted_image_certificates")
+
+
+class Rebuild(Body):
+    wish: Wish = Field(alias="rebuild")
+
+
+NULLABLE = frozenset({"description", "user_data"})
+"""null takes them away; of the others it is refused, or (a key) means more."""
+KEPT = NULLABLE | {"name", "metadata", "hostname", "access_ip_v4", "access_ip_v6", "disk_config"}
+
+
+async def rebuild(call: Call, body: Rebuild) -> Reply:
+    """202 with the server as it will be.  Its disk is a fresh one of the image; id, addresses and flavor stay."""
+    wish = body.wish
+    _check(wish)
+    instance = await find(call)
+    files = await files_of(call, wish.personality, "rebuild.personality")
+    image, changes = await call.db.read(_parts, wish, instance, call.context)
+    if "personality" in wish.model_fields_set:
+        changes = replace(changes, files=files)
+    await call.deps.rpc.call(
+        ACCEPT_ACTION, AcceptAction(call.context, instance.id, Verb.REBUILD, image=image, changes=changes)
+    )
+    password = wish.admin_pass or call.deps.clock.new_secret(9)
+    shown = await call.db.read(_shown, instance.id, viewer_of(call))
+    location = call.links.to(f"/servers/{instance.id}")
+    return Reply(to_json({"server": {**shown, "adminPass": password}}), headers=(("Location", location),))
+
+
+def _check(wish: Wish) -> None:
+    require_uuid("rebuild.imageRef", wish.image)
+    for name in KEPT - NULLABLE:
+        if name in wish.model_fields_set and getattr(wish, name) is None:
+            raise InvalidInput(f"Invalid input for field/attribute rebuild.{name}. It cannot be null.", path=name)
+    if wish.preserve_ephemeral:
+        raise InvalidInput("An ephemeral disk cannot be preserved here.", path="rebuild.preserve_ephemeral")
+    if wish.user_data is not None:
+        check_user_data(wish.user_data, "rebuild.user_data")
+
+
+def _parts(snapshot: Snapshot, wish: Wish, instance: Instance, context: RequestContext) -> tuple[ImageRef, Changes]:
+    image = get_image(snapshot, wish.image, context, "rebuild.imageRef")
+    ref = bootable(image, "rebuild.imageRef")
+    check_sizes(instance.flavor, image, ref, "rebuild.imageRef")
+    check_hardware(instance.flavor, ref.properties, "rebuild.imageRef")
+    changes = replace(Changes(), **{name: getattr(wish, name) for name in KEPT & wish.model_fields_set})
+    if "key_name" in wish.model_fields_set:
+        changes = replace(changes, **_key(snapshot, wish, instance))
+    return ref, changes
+
+
+def _key(snapshot: Snapshot, wish: Wish, instance: Instance) -> dict[str, str | None]:
+    """Of the server's user, whoever asks; null takes it away."""
+    if wish.key_name is None:
+        return {"key_name": None, "key_data": None}
+    try:
+        found = read_keypairs.get_keypair(snapshot, instance.user_id, wish.key_name)
+    except NotFound as exc:
+        raise InvalidInput(exc.message, path="rebuild.key_name") from exc
+    return {"key_name": found.name, "key_data": found.public_key}
+
+
+def _shown(snapshot: Snapshot, instance_id: Any, viewer: Viewer) -> dict[str, Any]:
+    instance = instances.get(snapshot, instance_id)
+    if viewer.version >= v2(75):
+        shown = server_view.single(instance, informed(snapshot, viewer, [instance]))
+        shown.pop("OS-EXT-SRV-ATTR:user_data", None)
+    else:
+        shown = server_view.short(instance, viewer)
+        if viewer.version >= v2(54):
+            shown["key_name"] = instance.key_name
+    if viewer.version >= v2(57):
+        shown["user_data"] = instance.user_data
+    return shown
+
+
+ROUTES: ActionRoutes = {
+    "rebuild": (ActionRoute(Rebuild, rebuild, "os_compute_api:servers:rebuild"),),
+}

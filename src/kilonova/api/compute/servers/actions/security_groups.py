@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""addSecurityGroup and removeSecurityGroup.
+
+Each project has one group, the default, and every NIC is in it.  To add it is done already.  To take it away would
+mean, in Neutron, that nothing passes any more: that is not done here, and so it is refused.
+"""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from kilonova.api.compute.servers.resource import find
+from kilonova.api.http.actions import ActionRoute, ActionRoutes
+from kilonova.api.http.body import Body
+from kilonova.api.http.call import Call, Reply
+from kilonova.api.network.view import DEFAULT_GROUP
+from kilonova.base.errors import Conflict, NotFound
+from kilonova.networks.ids import security_group_id
+from kilonova.objects.instance import Instance
+
+
+class GroupName(Body):
+    """A group's name, or its id."""
+
+    name: Annotated[str, StringConstraints(max_length=255, pattern=r"\S")]
+
+
+class AddSecurityGroup(Body):
+    group: GroupName = Field(alias="addSecurityGroup")
+
+
+class RemoveSecurityGroup(Body):
+    group: GroupName = Field(alias="removeSecurityGroup")
+
+
+async def add(call: Call, body: AddSecurityGroup) -> Reply:
+    """202 for the group that the server is in; 404 for any other."""
+    _require_known(await find(call), body.group.name)
+    return Reply()
+
+
+async def remove(call: Call, body: RemoveSecurityGroup) -> Reply:
+    """409 for the group that every server is in; 404 for any other."""
+    instance = await find(call)
+    _require_known(instance, body.group.name)
+    raise Conflict(f"Security group {DEFAULT_GROUP} cannot be removed from instance {instance.id}: there is no other.")
+
+
+def _require_known(instance: Instance, name: str) -> None:
+    if name not in (DEFAULT_GROUP, security_group_id(instance.project_id)):
+        raise NotFound(f"Security group {name} is not found for project {instance.project_id}")
+    if not instance.addresses:
+        raise NotFound(f"instance_id {instance.id} could not be found as device id on any ports")
+
+
+ROUTES: ActionRoutes = {
+    "addSecurityGroup": (ActionRoute(AddSecurityGroup, add, "os_compute_api:os-security-groups:add"),),
+    "removeSecurityGroup": (ActionRoute(RemoveSecurityGroup, remove, "os_compute_api:os-security-groups:remove"),),
+}

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""URLs of consoles that can be typed into: the serial one.
+
+Source: Compute API reference, "Server Remote Consoles", and the action os-getSerialConsole up to 2.5.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from kilonova.api.compute.servers.resource import find
+from kilonova.api.console_socket import PATH
+from kilonova.api.http.body import Body
+from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.microversion import v2
+from kilonova.api.http.route import DefaultPolicy, Route
+from kilonova.base.errors import InvalidInput, InvalidState
+from kilonova.objects.states import PowerState
+
+RUNS = (PowerState.RUNNING, PowerState.PAUSED)
+
+
+class RemoteConsole(Body):
+    protocol: Literal["vnc", "spice", "rdp", "serial", "mks"]
+    type: Literal["novnc", "xvpvnc", "rdp-html5", "spice-html5", "serial", "webmks"]
+
+
+class CreateRemoteConsole(Body):
+    remote_console: RemoteConsole
+
+
+class SerialKind(Body):
+    type: Literal["serial"]
+
+
+class GetSerialConsole(Body):
+    serial: SerialKind = Field(alias="os-getSerialConsole")
+
+
+async def create(call: Call, body: CreateRemoteConsole) -> Reply:
+    """POST /servers/{id}/remote-consoles."""
+    asked = body.remote_console
+    instance_url = await _url(call, asked.protocol, asked.type)
+    return json_reply({"remote_console": {"protocol": "serial", "type": "serial", "url": instance_url}})
+
+
+async def get_serial_console(call: Call, _body: GetSerialConsole) -> Reply:
+    """The action of the time before."""
+    return json_reply({"console": {"type": "serial", "url": await _url(call, "serial", "serial")}})
+
+
+async def _url(call: Call, protocol: str, kind: str) -> str:
+    instance = await find(call)
+    if (protocol, kind) != ("serial", "serial"):
+        raise InvalidInput(
+            f"A console of protocol {protocol} and type {kind} is not available here: "
+            "only the serial one is (protocol serial, type serial).",
+            path="remote_console.type",
+        )
+    if instance.host is None or instance.power_state not in RUNS:
+        raise InvalidState(f"Instance {instance.id} is not running: it has no console now.", vm_state=instance.vm_state)
+    scheme, _, rest = call.links.base.partition("://")
+    websocket = "wss" if scheme == "https" else "ws"
+    claims = call.deps.tokens.verify(call.headers["x-auth-token"])
+    return f"{websocket}://{rest}{PATH}?token={call.deps.console_tokens.mint(instance.id, claims)}"
+
+
+ROUTES = (
+    Route("POST", "/servers/{server_id}/remote-consoles", create, "os_compute_api:os-remote-consoles",
+        DefaultPolicy.MEMBER, note="{remote_console: {protocol, type, url}}", body=CreateRemoteConsole, min=v2(6)),
+)  # fmt: skip

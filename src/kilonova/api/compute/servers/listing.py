@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: Apache-2.0
+"""GET /servers and /servers/detail: filters, sorting, pages.
+
+Source: Compute API reference, "List Servers".  Who is no administrator has fewer filters; the others are ignored.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from pydantic_core import to_json
+
+from kilonova.api.compute.servers import view as server_view
+from kilonova.api.compute.servers.resource import informed, viewer_of
+from kilonova.api.compute.servers.view import Viewer
+from kilonova.api.compute.strict import STRICT
+from kilonova.api.http.call import Call, Reply
+from kilonova.api.http.microversion import v2
+from kilonova.api.http.query import Query, boolean_word
+from kilonova.api.http.route import DefaultPolicy, Route
+from kilonova.base.errors import Forbidden, InvalidInput
+from kilonova.db.readers.servers import ServerQuery, TagFilter, page
+from kilonova.db.transaction import Snapshot
+from kilonova.objects.instance import Instance
+from kilonova.objects.states import StatusMeaning, VmState, meaning_of
+
+View = Callable[[Instance, Viewer], dict[str, Any]]
+
+_NOVA_STATUSES = frozenset({"MIGRATING", "PASSWORD", "SOFT_DELETED"})
+# Statuses of servers that Kilonova does not put them into: nothing is in them, and asking is no mistake.
+
+SORT_KEYS: Mapping[str, str | None] = {
+    "created_at": "created_at",
+    "updated_at": "updated_at",
+    "launched_at": "launched_at",
+    "terminated_at": "terminated_at",
+    "uuid": "id",
+    "display_name": "name",
+    "display_description": "description",
+    "hostname": "hostname",
+    "availability_zone": "availability_zone",
+    "key_name": "key_name",
+    "vm_state": "vm_state",
+    "task_state": "task_state",
+    "power_state": "power_state",
+    "project_id": "project_id",
+    "user_id": "user_id",
+    "launch_index": "launch_index",
+    "config_drive": "config_drive",
+    "image_ref": "image_id",
+    "instance_type_id": "flavor_id",
+    "host": "host",
+    "node": "node",
+    "access_ip_v4": "access_ip_v4",
+    "access_ip_v6": "access_ip_v6",
+    "auto_disk_config": "disk_config",
+    "locked": "locked_by",
+    "locked_by": "locked_by",
+    # The same for every server here: sorting by them changes nothing.
+    "kernel_id": None,
+    "progress": None,
+    "ramdisk_id": None,
+    "root_device_name": None,
+}
+_SORT_KEYS_OF_ADMINS = frozenset({"host", "node"})
+_UNSORTED = frozenset(
+    {"architecture", "cell_name", "cleaned", "default_ephemeral_device", "default_swap_device", "deleted", "deleted_at"}
+    | {"disable_terminate", "ephemeral_gb", "ephemeral_key_uuid", "id", "key_data", "launched_on", "memory_mb"}
+    | {"os_type", "reservation_id", "root_gb", "shutdown_terminate", "user_data", "vcpus", "vm_mode"}
+)
+"""What was once a sort key of Nova's: taken, and without effect, below STRICT."""
+
+_EQUALS: Mapping[str, str] = {
+    "user_id": "user_id",
+    "availability_zone": "availability_zone",
+    "key_name": "key_name",
+    "vm_state": "vm_state",
+    "task_state": "task_state",
+}
+_EQUALS_OF_ADMINS: Mapping[str, str] = {
+    "host": "host",
+    "node": "node",
+    "uuid": "id",
+    "hostname": "hostname",
+    "description": "description",
+    "display_description": "description",
+    "access_ip_v4": "access_ip_v4",
+    "access_ip_v6": "access_ip_v6",
+    "locked_by": "locked_by",
+}
+_OF_OTHER_TABLES = frozenset(
+    {"block_device_mapping", "services", "metadata", "system_metadata", "info_cache", "security_groups", "pci_devices"}
+)
+"""Taken of whoever has fewer filters, and ignored; who has all hears that there is no such filter."""
+_TIMES = ("created_at", "launched_at", "terminated_at")
+FOR_ALL = v2(83)
+"""From here on most filters are not administrators' alone."""
+HOST_NAME_FOR_ALL = v2(90)
+
+ARGUMENTS = frozenset(
+    {"limit", "marker", "sort_key", "sort_dir", "name", "status", "image", "flavor", "ip", "ip6", "deleted"}
+    | {"changes-since", "changes-before", "all_tenants", "tenant_id", "project_id", "reservation_id"}
+    | {"tags", "tags-any", "not-tags", "not-tags-any", "access_ip_v4", "access_ip_v6", "locked", "power_state"}
+    | {"launch_index", "config_drive", "display_name", "auto_disk_config", "created_at", "launched_at", "terminated_at"}
+    | {"progress", "root_device_name", "kernel_id", "ramdisk_id", "soft_deleted", "image_ref"}
+    | _OF_OTHER_TABLES
+    | set(_EQUALS)
+    | set(_EQUALS_OF_ADMINS)
+)
+"""Every query argument that the reference knows, whether it has an effect here or not."""
+
+
+async def list_brief(call: Call) -> Reply:
+    """GET /servers."""
+    return await _list(call, server_view.brief)
+
+
+async def list_detail(call: Call) -> Reply:
+    """GET /servers/detail."""
+    return await _list(call, server_view.detail)
+
+
+async def _list(call: Call, view: View) -> Reply:
+    query = _query(call)
+    return Reply(await call.db.read(_encoded, query, view, viewer_of(call), call))
+
+
+def _encoded(snapshot: Snapshot, query: ServerQuery, view: View, viewer: Viewer, call: Call) -> bytes:
+    found = page(snapshot, query)
+    viewer = informed(snapshot, viewer, found) if view is not server_view.brief else viewer
+    answer: dict[str, Any] = {"servers": [view(instance, viewer) for instance in found]}
+    if found and len(found) == query.limit:
+        answer.update(call.next_page("servers_links", found[-1].id))
+    return to_json(answer)
+
+
+def _query(call: Call) -> ServerQuery:
+    asked, admin = call.query, call.context.is_admin
+    window = asked.page(call.deps.settings.max_limit)
+    changes = asked.changes(before=call.version >= v2(66))
+    query = ServerQuery(
+        project_id=_project(call),
+        statuses=_statuses(call),
+        image_id=asked.text("image") or (asked.text("image_ref") if admin else None),
+        flavor_id=asked.text("flavor"),
+        name=asked.text("name") or asked.text("display_name"),
+        ip=asked.text("ip"),
+        changed_since=changes.since,
+        changed_before=changes.before,
+        tags=_tags(asked) if call.version >= v2(26) else TagFilter(),
+        equals=_equals(call),
+        within=_within(call),
+        locked=asked.boolean("locked") if call.version >= v2(73) else None,
+        nothing=_is_of_no_server(call),
+        sort=_sort(call),
+        marker=window.marker,
+        limit=window.limit,
+    )
+    return replace(query, deleted=_deleted(call, query))
+
+
+def _project(call: Call) -> str | None:
+    """The project that the list is confined to.  Others' need who may see them and says all_tenants: without that, as
+    the reference says, no other project can be named."""
+    asked = call.query
+    if not _flag(asked, "all_tenants"):
+        return call.context.project_id
+    call.permit(f"os_compute_api:servers:{'detail' if call.path.endswith('/detail') else 'index'}:get_all_tenants")
+    return asked.text("project_id") or asked.text("tenant_id")
+
+
+def _flag(asked: Query, name: str) -> bool:
+    text = asked.text(name)
+    return text is not None and (text == "" or bool(asked.boolean(name)))
+
+
+def _deleted(call: Call, query: ServerQuery) -> bool | None:
+    """Deleted servers are for administrators, but for those who ask what has changed."""
+    changed = False if query.changed_since is None and query.changed_before is None else None
+    by_status = query.statuses is not None and any(VmState.DELETED in s.vm_states for s in query.statuses)
+    if not call.context.is_admin:
+        if by_status:
+            raise Forbidden("Only administrators may list deleted instances")
+        return changed
+    text = call.query.text("deleted")
+    if text is None:
+        return True if by_status else changed
+    return boolean_word(text) or False
+
+
+def _statuses(call: Call) -> tuple[StatusMeaning, ...] | None:
+    words = [word.upper() for word in call.query.all("status")]
+    if not words:
+        return None
+    known = tuple(meaning for word in words if (meaning := meaning_of(word)) is not None)
+    if not known and not _NOVA_STATUSES.intersection(words) and call.version >= v2(38):
+        raise InvalidInput(f"Invalid filter status: {words[0][:64]}", path="status")
+    return known
+
+
+def _tags(asked: Query) -> TagFilter:
+    def named(name: str) -> frozenset[str]:
+        return frozenset(tag for text in asked.all(name) for tag in text.split(",") if tag)
+
+    return TagFilter(named("tags"), named("tags-any"), named("not-tags"), named("not-tags-any"))
+
+
+def _has_filters_of_all(call: Call) -> bool:
+    return call.context.is_admin or call.version >= FOR_ALL
+
+
+def _equals(call: Call) -> dict[str, Any]:
+    asked, admin = call.query, call.context.is_admin
+    columns = {"reservation_id": "reservation_id"}
+    numbers: tuple[str, ...] = ()
+    equals: dict[str, Any] = {}
+    if _has_filters_of_all(call):
+        columns |= _EQUALS
+        numbers = ("power_state",)
+        if (flag := asked.boolean("config_drive")) is not None:
+            equals["config_drive"] = flag
+    if call.version >= HOST_NAME_FOR_ALL:
+        columns["hostname"] = "hostname"
+    if admin:
+        _refuse_other_tables(asked)
+        columns |= _EQUALS_OF_ADMINS
+        numbers = ("power_state", "launch_index")
+        if (flag := asked.boolean("auto_disk_config")) is not None:
+            equals["disk_config"] = "AUTO" if flag else "MANUAL"
+    for argument, column in columns.items():
+        if (text := asked.text(argument)) is not None:
+            equals[column] = text
+    for argument in numbers:
+        if (number := asked.integer(argument)) is not None:
+            equals[argument] = number
+    return equals
+
+
+def _refuse_other_tables(asked: Query) -> None:
+    for name in asked.names():
+        if name in _OF_OTHER_TABLES or name.startswith("_"):
+            raise InvalidInput(f"Invalid filter field: {name[:64]}.", path=name[:64])
+
+
+def _within(call: Call) -> dict[str, datetime]:
+    """Times are shown, and so asked for, in whole seconds."""
+    if not _has_filters_of_all(call):
+        return {}
+    return {name: at.replace(microsecond=0) for name in _TIMES if (at := call.query.time(name)) is not None}
+
+
+def _is_of_no_server(call: Call) -> bool:
+    """Every server is at progress 0, and none has an IPv6 address."""
+    asked = call.query
+    progress = asked.integer("progress") if _has_filters_of_all(call) else None
+    by_ip6 = asked.text("ip6") is not None and (call.context.is_admin or call.version >= v2(5))
+    return bool(progress) or by_ip6
+
+
+def _sort(call: Call) -> tuple[tuple[str, bool], ...]:
+    """By created_at when only a direction is asked for."""
+    directions = call.query.all("sort_dir")
+    keys = call.query.all("sort_key") or (["created_at"] if directions else [])
+    if len(directions) > len(keys):
+        raise InvalidInput("There are more sort directions than sort keys.", path="sort_dir")
+    sort: list[tuple[str, bool]] = []
+    for at, key in enumerate(keys):
+        column = _column(key, call)
+        direction = directions[at] if at < len(directions) else directions[0] if directions else "desc"
+        if direction not in ("asc", "desc"):
+            raise InvalidInput(
+                f"Invalid input for query parameters sort_dir. Value: {direction[:64]}.", path="sort_dir"
+            )
+        if column is not None:
+            sort.append((column, direction == "desc"))
+    return tuple(sort)
+
+
+def _column(key: str, call: Call) -> str | None:
+    """What a sort key sorts by; None where that changes nothing."""
+    if key in _SORT_KEYS_OF_ADMINS and not call.context.is_admin:
+        raise Forbidden(f"Only administrators can sort servers by {key}")
+    if key == "locked" and call.version < v2(73):
+        return None
+    if key in SORT_KEYS:
+        return SORT_KEYS[key]
+    if key in _UNSORTED and call.version < STRICT:
+        return None
+    raise InvalidInput(f"Invalid input for query parameters sort_key. Value: {key[:64]}.", path="sort_key")
+
+
+ROUTES = (
+    Route("GET", "/servers", list_brief, "os_compute_api:servers:index", DefaultPolicy.READER,
+        note="{servers: [{id, name, links}]}", query=ARGUMENTS, strict=STRICT),
+    Route("GET", "/servers/detail", list_detail, "os_compute_api:servers:detail", DefaultPolicy.READER,
+        note="{servers: [...]}", query=ARGUMENTS, strict=STRICT),
+)  # fmt: skip

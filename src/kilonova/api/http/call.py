@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A request as a handler receives it, and the reply that the handler returns."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypedDict, TypeVar
+
+from pydantic_core import to_json
+
+from kilonova.api.http.deps import ApiDeps
+from kilonova.api.http.microversion import Microversion
+from kilonova.api.http.query import Query
+from kilonova.base.context import RequestContext
+from kilonova.db.engine import Database
+
+JSON = "application/json"
+
+E = TypeVar("E")
+E_co = TypeVar("E_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer of a handler.  `status` None is the route's success code.  With `stream`, its pieces are sent instead
+    of `body`, and `headers` give the length."""
+
+    body: bytes = b""
+    status: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    content_type: str = JSON
+    stream: AsyncIterator[bytes] | None = None
+
+
+def json_reply(value: Any, status: int | None = None, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
+    """A reply whose body is `value` as JSON."""
+    return Reply(to_json(value), status, headers)
+
+
+class Link(TypedDict):
+    """One entry of `links`."""
+
+    rel: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[E_co]):
+    """The entries of one page of a list.  `next` is the link to the page after it, when there may be one."""
+
+    entries: Sequence[E_co]
+    next: list[Link] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Makes hrefs from the address that the client used, because clients follow them literally.
+
+    `base` is its scheme, authority and prefix; `service` is the path of the service's version ("/compute/v2.1").
+    """
+
+    base: str
+    service: str
+
+    def to(self, path: str) -> str:
+        """An absolute href below the service's version."""
+        return f"{self.base}{self.service}{path}"
+
+    def bookmark(self, path: str) -> str:
+        """An absolute href that does not name a version."""
+        return f"{self.base}{self.service.rpartition('/')[0]}{path}"
+
+    def pair(self, path: str) -> list[Link]:
+        """The two links of a resource: itself under this version, and its bookmark."""
+        return [{"rel": "self", "href": self.to(path)}, {"rel": "bookmark", "href": self.bookmark(path)}]
+
+
+@dataclass(slots=True)
+class Call:
+    """A request after the checks of token, policy and microversion.  `params` are the route's path parameters."""
+
+    deps: ApiDeps
+    context: RequestContext
+    version: Microversion
+    params: Mapping[str, str]
+    query: Query
+    links: Links
+    path: str
+    headers: Mapping[str, str]
+    chunks: AsyncIterator[bytes]
+    peer: str = ""
+    """The client's address; empty when there is none (a unix socket)."""
+
+    @property
+    def db(self) -> Database:
+        """For `await call.db.read(reader, ...)`."""
+        return self.deps.db
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether the caller is an administrator."""
+        return self.context.is_admin
+
+    @property
+    def scope(self) -> str | None:
+        """The project whose resources the caller sees; None for an administrator, who sees those of all projects."""
+        return None if self.context.is_admin else self.context.project_id
+
+    def permit(self, rule: str) -> None:
+        """Raises Forbidden unless policy lets the caller do what `rule` names."""
+        self.deps.policy.permit(rule, self.context, self.params)
+
+    def may(self, rule: str) -> bool:
+        """Whether policy lets the caller do what `rule` names."""
+        return self.deps.policy.allows(rule, self.context, self.params)
+
+    def page(self, entries: Sequence[E], limit: int, marker: Callable[[E], str]) -> Page[E]:
+        """A page of a list.  A full page, of `limit` entries, links to the one after its last entry's `marker`."""
+        if not entries or len(entries) < limit:
+            return Page(entries)
+        href = f"{self.links.to(self.path)}?{self.query.after(marker(entries[-1]))}"
+        return Page(entries, [{"rel": "next", "href": href}])
+
+    def next_page(self, name: str, marker: str) -> dict[str, list[Link]]:
+        """The member that links to the page after `marker`."""
+        return {name: [{"rel": "next", "href": f"{self.links.to(self.path)}?{self.query.after(marker)}"}]}

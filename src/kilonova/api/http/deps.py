@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the API is made of: handed over by wiring, carried by every call."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kilonova.api.http.disk_space import Room
+from kilonova.api.http.login_limits import LogIns
+from kilonova.api.http.policy import Policy
+from kilonova.api.http.token_revalidation import Standings
+from kilonova.base.clock import Clock
+from kilonova.config.api import ApiSettings
+from kilonova.config.console import ConsoleSettings
+from kilonova.config.quota import QuotaSettings
+from kilonova.db.engine import Database
+from kilonova.identity.console_tokens import ConsoleTokens
+from kilonova.identity.passwords import Passwords
+from kilonova.identity.tokens import TokenMinter
+from kilonova.images.store import ImageStore
+from kilonova.objects.console import Consoles
+from kilonova.rpcapi.caller import Caller
+
+
+@dataclass(frozen=True, slots=True)
+class ApiDeps:
+    """`db` is only read; `ready` says whether the service can do its work, and if not, why."""
+
+    db: Database
+    rpc: Caller
+    tokens: TokenMinter
+    standings: Standings
+    policy: Policy
+    passwords: Passwords
+    log_ins: LogIns
+    images: ImageStore
+    clock: Clock
+    settings: ApiSettings
+    quotas: QuotaSettings
+    console: ConsoleSettings
+    consoles: Consoles
+    console_tokens: ConsoleTokens
+    room: Room
+    ready: Callable[[], tuple[bool, str]]

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a request says of where it came from: believed of proxies that the operator has named, and checked."""
+
+import ipaddress
+from collections.abc import Mapping
+
+from starlette.types import Scope
+
+from kilonova.api.http.connections import is_among, networks
+from kilonova.api.http.tls import is_loopback
+from kilonova.api.http.wire import AUTHORITY, headers_of
+from kilonova.base.errors import InvalidInput
+from kilonova.config.api import ApiSettings
+
+FORWARDED = ("x-forwarded-for", "x-forwarded-host", "x-forwarded-prefix", "x-forwarded-proto", "forwarded")
+REMEMBERED = 256
+
+
+class Edge:
+    """One per process.
+
+    A service that only this machine reaches serves only names of this machine: otherwise a page of anybody's, whose
+    name the page's owner lets point to 127.0.0.1, would be of the service's own origin to a browser.
+    """
+
+    def __init__(self, settings: ApiSettings) -> None:
+        self._proxies = networks(settings.trusted_proxies)
+        self._hosts = frozenset(host.lower().strip("[]") for host in settings.allowed_hosts)
+        if settings.public_name:
+            self._hosts |= {settings.public_name.lower()}
+        self._any = not settings.allowed_hosts and not is_loopback(settings.listen)
+        self._good: set[str] = set()
+
+    def headers(self, scope: Scope) -> dict[str, str]:
+        """The request's headers, without those that only a proxy may set unless it came from one."""
+        headers = headers_of(scope)
+        if not self._is_proxy(scope):
+            for name in FORWARDED:
+                headers.pop(name, None)
+        return headers
+
+    def check_host(self, scope: Scope, headers: Mapping[str, str]) -> None:
+        """Raises InvalidInput for a Host that is none, or none of ours.  A proxy is trusted to have looked."""
+        host = headers.get("host")
+        if host in self._good or (host is None and scope.get("http_version") == "1.0"):
+            return
+        if host is None or AUTHORITY.fullmatch(host) is None:
+            raise InvalidInput("A request needs one Host header, with a name or an address.")
+        if not self._is_proxy(scope):
+            if not self._is_ours(host):
+                raise InvalidInput(f"There is no service of the name {host[:255]} here ([api] allowed_hosts).")
+            if len(self._good) < REMEMBERED:
+                self._good.add(host)
+
+    def _is_proxy(self, scope: Scope) -> bool:
+        client = scope.get("client")
+        return bool(self._proxies) and client is not None and is_among(client[0], self._proxies)
+
+    def _is_ours(self, host: str) -> bool:
+        if self._any:
+            return True
+        name = (host[1 : host.index("]")] if host.startswith("[") else host.partition(":")[0]).lower().rstrip(".")
+        if name in self._hosts or name == "localhost" or name.endswith(".localhost"):
+            return True
+        try:  # an address is no name that somebody else could let point here
+            ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return True

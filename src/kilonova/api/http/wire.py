@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Between ASGI and the rest: headers, the body's chunks, the address that the client used, the answer."""
+
+import re
+from collections.abc import Mapping
+from urllib.parse import unquote
+
+from starlette.types import Message, Receive, Scope, Send
+
+from kilonova.api.http.call import Reply
+
+AUTHORITY = re.compile(r"[A-Za-z0-9._~-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
+
+
+class ClientGone(Exception):
+    """The client hung up before its request was whole: nobody waits for an answer."""
+
+
+class Chunks:
+    """A request's body as it arrives.  Asking for the first chunk is what sends a waiting client its 100-continue."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive, self._ended = receive, False
+
+    def __aiter__(self) -> "Chunks":
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._ended:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            self._ended = not message.get("more_body", False)
+            if chunk := message.get("body", b""):
+                return chunk
+        raise StopAsyncIteration
+
+
+def headers_of(scope: Scope) -> dict[str, str]:
+    """Headers by lower-case name; several of one name are joined by commas, as HTTP allows."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return headers
+
+
+def segments_of(scope: Scope) -> list[str]:
+    """The path's segments, each decoded after the split: an escaped slash belongs to its segment."""
+    raw: bytes | None = scope.get("raw_path")
+    if raw is None:
+        return scope["path"].split("/")[1:]
+    text = raw.partition(b"?")[0].decode("latin-1")
+    return [unquote(segment) if "%" in segment else segment for segment in text.split("/")[1:]]
+
+
+def base_of(scope: Scope, headers: Mapping[str, str]) -> str:
+    """Scheme, authority and prefix that the client used: what a proxy says it forwarded, or the Host header.
+
+    A value that is no authority is passed over: it would end up in every link.
+    """
+    scheme = _first(headers.get("x-forwarded-proto")) or scope["scheme"]
+    authority = _first(headers.get("x-forwarded-host")) or headers.get("host", "")
+    if AUTHORITY.fullmatch(authority) is None:
+        host, port = scope.get("server") or ("localhost", None)
+        authority = f"{host}:{port}" if port else host
+    prefix = _first(headers.get("x-forwarded-prefix"))
+    if _PREFIX.fullmatch(prefix) is None:
+        prefix = ""
+    return f"{'https' if scheme == 'https' else 'http'}://{authority}{prefix.rstrip('/')}"
+
+
+def _first(value: str | None) -> str:
+    return (value or "").partition(",")[0].strip()
+
+
+def start_of(status: int, reply: Reply, headers: list[tuple[str, str]]) -> Message:
+    """The head of the answer, with a length: a 204 has none, an empty one says 0, so that a kept connection is never
+    left dangling."""
+    fields = headers
+    if reply.stream is None:
+        if status != 204:
+            fields.append(("Content-Length", str(len(reply.body))))
+        if reply.body:
+            fields.append(("Content-Type", reply.content_type))
+    else:
+        fields.append(("Content-Type", reply.content_type))
+    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in (*fields, *reply.headers)]
+    return {"type": "http.response.start", "status": status, "headers": raw}
+
+
+async def send_reply(send: Send, start: Message, reply: Reply, *, head: bool) -> None:
+    """The answer; `head` leaves the body out."""
+    await send(start)
+    if reply.stream is not None and not head:
+        async for piece in reply.stream:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    else:
+        await send({"type": "http.response.body", "body": b"" if head else reply.body})

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How an action ends: by its host's report, by expiry before any host had it, or by an operator's word.
+
+What a host was given ends by what the host says: it alone knows what became of the guest.  See
+docs/adr/0011-a-deadline-is-not-an-outcome.md.  Every function is one transaction, or part of one.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from kilonova.base.errors import NotFound
+from kilonova.conductor import quota
+from kilonova.conductor.verbs.handler import Ending, Outcome, Target
+from kilonova.conductor.verbs.table import handler_of
+from kilonova.db.readers import actions as read_actions
+from kilonova.db.readers import instances as read_instances
+from kilonova.db.transaction import Transaction
+from kilonova.db.writers import actions as write_actions
+from kilonova.db.writers import instances as write_instances
+from kilonova.objects.action import VM_STATE, Action
+from kilonova.objects.instance import Fault, Instance
+from kilonova.objects.states import VERBS, ActionState, VmState, observed
+
+NewId = Callable[[], str]
+
+
+def fail(tx: Transaction, action: Action, message: str, now: datetime) -> None:
+    """End an open action that no host has had as failed, by the conductor's own judgement (no host, deadline)."""
+    try:
+        instance = read_instances.get(tx, action.instance_id)
+    except NotFound:
+        write_actions.end(tx, action.id, now, ActionState.FAILED, message)
+        return
+    end(tx, action, instance, Outcome(False, instance.power_state, message), now)
+
+
+def end_without_host(tx: Transaction, action: Action, instance: Instance, now: datetime) -> None:
+    """End an action that needs no host, since nothing of the instance is on any, as done."""
+    end(tx, action, instance, Outcome(True, None, None), now)
+
+
+def end(tx: Transaction, action: Action, instance: Instance, reported: Outcome, now: datetime) -> None:
+    """End an action with this outcome, and record on its instance what follows from it."""
+    handler = handler_of(action.verb)
+    ending = Ending(action, instance, handler.review(tx, action, reported), now)
+    state = ActionState.DONE if ending.succeeded else ActionState.FAILED
+    write_actions.end(tx, action.id, now, state, ending.outcome.message)
+    columns = {**_declared(ending), **handler.ended(tx, ending)}
+    quota.charge_difference(tx, None, instance, columns)
+    write_instances.update(tx, instance.id, now, **columns)
+
+
+def _declared(ending: Ending) -> dict[str, Any]:
+    """The columns that follow from the verb's Transition and target, and from the last word of the hypervisor."""
+    instance, power, transition = ending.instance, ending.power, VERBS[ending.action.verb]
+    columns: dict[str, Any] = {"task_state": None, "power_state": power}
+    if ending.succeeded:
+        declared = Target(transition.final_state or instance.vm_state, transition.desired_power)
+        target = handler_of(ending.action.verb).target(instance, declared)
+        if target.desired_power is not None:
+            columns["desired_power"] = target.desired_power
+        # The verb says where it ends, the hypervisor's last word whether it is still there.
+        columns.update(vm_state=observed(target.vm_state, power), fault=None)
+    elif transition.error_on_failure:
+        columns.update(vm_state=VmState.ERROR, fault=ending.fault)
+    else:  # the instance is what it was; the reason is recorded in the action
+        columns["vm_state"] = observed(instance.vm_state, power)
+    return columns
+
+
+def abandon(tx: Transaction, action: Action, now: datetime) -> None:
+    """An operator has called the action's host down: the server is in ERROR, says why, and can be deleted.
+
+    Nothing else of its record changes, so that the action can go on if the host comes back.
+    """
+    instance = read_instances.get(tx, action.instance_id)
+    message = (
+        f"An operator called host {action.host} down while {action.verb} was in progress. It goes on if the operator "
+        "takes the host back."
+    )
+    params = {**action.params, VM_STATE: instance.vm_state.value}
+    write_actions.end(tx, action.id, now, ActionState.ABANDONED, message)
+    write_actions.update(tx, action.id, now, params=params)
+    values = {"vm_state": VmState.ERROR, "task_state": None, "fault": Fault(500, message, now)}
+    write_instances.update(tx, instance.id, now, **values)
+
+
+def reopen_abandoned(tx: Transaction, action: Action, deadline: datetime, now: datetime) -> None:
+    """The host of an abandoned action is back: the action is open again, unless its instance is gone or something else
+    was asked of it since."""
+    if reopen(tx, action, now):
+        write_actions.update(tx, action.id, now, state=ActionState.OPEN, message=None, ended_at=None, deadline=deadline)
+        write_instances.update(tx, action.instance_id, now, task_state=VERBS[action.verb].task_state)
+
+
+def reopen(tx: Transaction, action: Action, now: datetime) -> bool:
+    """Whether the instance still waits for this abandoned action; then it is again what it was before."""
+    try:
+        instance = read_instances.get(tx, action.instance_id)
+    except NotFound:
+        return False
+    asked = (one for one in read_actions.of_instance(tx, instance.id) if one.verb in VERBS)
+    newest = next((one.id for one in asked if not VERBS[one.verb].immediate), None)
+    if newest != action.id or instance.vm_state is not VmState.ERROR:
+        return False
+    values = {"vm_state": VmState(action.params[VM_STATE]), "fault": None}
+    write_instances.update(tx, instance.id, now, **values)
+    return True

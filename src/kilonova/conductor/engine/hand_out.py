@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Handing the open actions of a host out to it, under the attempt token that the host names."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+
+import structlog
+
+from kilonova.base.errors import DatabaseUnreadable, NotFound
+from kilonova.conductor.engine.fencing import check_epoch
+from kilonova.db.readers import actions as read_actions
+from kilonova.db.readers import hosts as read_hosts
+from kilonova.db.readers import instances as read_instances
+from kilonova.db.transaction import Transaction
+from kilonova.db.writers import actions as write_actions
+from kilonova.objects.action import Action
+from kilonova.objects.ids import ActionId, AttemptId
+from kilonova.objects.states import VERBS
+from kilonova.rpcapi.host_to_conductor import FETCH
+from kilonova.rpcapi.method import fitting
+from kilonova.rpcapi.work import Fetch, Fetched, WorkItem
+
+log = structlog.get_logger(__name__)
+
+
+def hand_out(tx: Transaction, request: Fetch, now: datetime) -> Fetched:
+    """The open actions of a host that it does not run yet, as many as one message takes, under the attempt that it
+    names; those that it runs but that are no longer open; and those that it runs and whose time is up.  A host that an
+    operator has called down gets nothing.  Raises StaleWrite for an older process of the host."""
+    check_epoch(tx, request.host, request.epoch)
+    if read_hosts.is_forced_down(tx, request.host):
+        return Fetched((), ())
+    open_actions = read_actions.open_of_host(tx, request.host)
+    running = frozenset(request.running)
+    fresh = [action for action in open_actions if action.id not in running]
+    readable, held_back = _work(tx, fresh, request.attempt)
+    items = tuple(fitting(readable, lambda item: FETCH.reply_form.dump_json(Fetched((item,), ()))))
+    write_actions.hand_out(tx, [item.action.id for item in items], request.attempt, now)
+    still_open = {action.id for action in open_actions}
+    revoked = tuple(action_id for action_id in request.running if action_id not in still_open)
+    expired = tuple(action.id for action in open_actions if action.id in running and is_overdue(action))
+    return Fetched(items, revoked, more=len(items) + len(held_back) < len(fresh), expired=expired)
+
+
+def _work(tx: Transaction, actions: list[Action], attempt: AttemptId) -> tuple[Iterator[WorkItem], list[ActionId]]:
+    """Actions with their instances, as far as they are asked for; and those passed over on the way, whose instances
+    cannot be read."""
+    passed_over: list[ActionId] = []
+
+    def items() -> Iterator[WorkItem]:
+        for action in actions:
+            try:
+                instance = read_instances.get_known(tx, action.instance_id)[0]
+            except (NotFound, DatabaseUnreadable) as exc:
+                log.error("an action is held back: its instance cannot be read", action=action.id, error=repr(exc))
+                passed_over.append(action.id)
+                continue
+            yield WorkItem(replace(action, attempt=attempt), instance)
+
+    return items(), passed_over
+
+
+def is_overdue(action: Action) -> bool:
+    """Whether its time is up, as far as it was counted: the clock may have jumped since.  A delete's never is."""
+    counted = action.counted_at
+    return not VERBS[action.verb].until_done and counted is not None and action.deadline <= counted

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What hosts report about themselves, and what operators say of them.  Each function is one transaction."""
+
+from datetime import datetime
+from typing import Any
+
+from kilonova.base.errors import Conflict, NotFound
+from kilonova.base.unset import UNSET
+from kilonova.conductor.engine.fencing import check_epoch
+from kilonova.conductor.hosts import lost_hosts
+from kilonova.db.readers import hosts as read_hosts
+from kilonova.db.readers import instances as read_instances
+from kilonova.db.readers.hosts import COMPUTE
+from kilonova.db.transaction import Transaction
+from kilonova.db.writers import aggregates as write_aggregates
+from kilonova.db.writers import hosts as write_hosts
+from kilonova.rpcapi.api_to_conductor import UpdateService
+from kilonova.rpcapi.api_to_conductor_admin import DeleteService
+from kilonova.rpcapi.host_to_conductor import RegisterHost, ReportInventory, SetHostEnabled
+
+
+def register(tx: Transaction, request: RegisterHost, service_id: str, now: datetime) -> int:
+    """The epoch of a process that was admitted (see processes.admit); the same process gets the same one again."""
+    known = read_hosts.process_of(tx, request.host)
+    values: dict[str, Any] = {
+        "topic": request.topic,
+        "zone": request.availability_zone,
+        "process_id": request.process_id,
+        "boot_id": request.boot_id,
+        "state_id": request.state_id or None,
+        "started_s": request.started_s,
+        "registered_at": now,
+        "left_at": None,
+        "version": request.version,
+        "up": True,
+    }
+    if known is None:
+        write_hosts.insert_service(tx, now, id=service_id, host=request.host, binary=COMPUTE, epoch=1, **values)
+        return 1
+    if known.process_id == request.process_id:
+        return known.epoch
+    write_hosts.update_service(tx, request.host, COMPUTE, now, epoch=known.epoch + 1, **values)
+    return known.epoch + 1
+
+
+def report_inventory(tx: Transaction, request: ReportInventory) -> None:
+    """Raises StaleWrite."""
+    check_epoch(tx, request.host, request.epoch)
+    write_hosts.put_inventory(tx, request.host, request.node_id, request.inventory)
+
+
+def set_enabled(tx: Transaction, request: SetHostEnabled, now: datetime) -> None:
+    """The host's own word on its hypervisor; an operator's disable stays.  Raises StaleWrite."""
+    check_epoch(tx, request.host, request.epoch)
+    for service in read_hosts.list_services(tx, host=request.host, binary=COMPUTE):
+        if request.enabled and service.disabled_by_host:
+            values: dict[str, Any] = {"disabled": False, "disabled_reason": None, "disabled_by_host": False}
+        elif not request.enabled and not service.disabled:
+            values = {"disabled": True, "disabled_reason": request.reason[:255], "disabled_by_host": True}
+        else:
+            return
+        write_hosts.update_service(tx, request.host, COMPUTE, now, **values)
+
+
+def operator_update(tx: Transaction, request: UpdateService, now: datetime) -> None:
+    """An operator's word wins over the host's.  To call a host down ends what it has in progress (see lost_hosts).
+    Raises NotFound."""
+    service = read_hosts.get_service(tx, request.service_id)
+    values: dict[str, Any] = {}
+    if request.disabled is not UNSET:
+        values = {"disabled": request.disabled, "disabled_reason": request.disabled_reason, "disabled_by_host": False}
+    if request.forced_down is not UNSET:
+        values["forced_down"] = request.forced_down
+    write_hosts.update_service_by_id(tx, request.service_id, now, **values)
+    if request.forced_down is not UNSET and service.binary == COMPUTE:
+        lost_hosts.call_down(tx, service.host, now, forced=request.forced_down)
+
+
+def delete_service(tx: Transaction, request: DeleteService, now: datetime) -> None:
+    """Forget a service and what its host had.  Raises Conflict while it is up or has instances; that there is none is
+    no error.  A host that comes back registers as a new one, and removes the guests of instances that were deleted
+    meanwhile (compute/reaper)."""
+    try:
+        service = read_hosts.get_service(tx, request.service_id)
+    except NotFound:
+        return
+    if service.up and not service.forced_down:
+        raise Conflict(f"The service on host {service.host} is up: stop it first, or it would register again.")
+    if read_instances.powers_of_host(tx, service.host):
+        raise Conflict(
+            f"Unable to delete compute service that is hosting instances. Migrate or delete the instances on "
+            f"{service.host} first."
+        )
+    lost_hosts.forget(tx, service.host, now)
+    write_aggregates.remove_host(tx, service.host)
+    write_hosts.delete_service(tx, service)

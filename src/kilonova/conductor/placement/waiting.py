@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A host that is coming back is waited for, for a bounded time, before there is "no valid host".
+
+Waited for is a host that would take the instance and is out of service by itself: its hypervisor does not answer, it
+has just started and has not told yet what it has, or it went down a short time ago.  One that an operator has disabled
+or called down, or that is full, is not.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from kilonova.base.clock import Clock
+from kilonova.db.readers import hosts as read_hosts
+from kilonova.db.readers.hosts import COMPUTE
+from kilonova.db.transaction import Transaction
+from kilonova.db.writers import actions as write_actions
+from kilonova.objects.action import Action, ActionEvent
+from kilonova.objects.ids import ActionRef, AttemptId, HostName
+from kilonova.objects.placement import PlacementRequest
+from kilonova.objects.service import ComputeNode, Service
+from kilonova.scheduler.filters import FILTERS
+
+SAYS = "Waiting for a host: "
+"""How the message of an open action begins that waits.  The hosts' names are for the log: users are not told them."""
+EVENT = "conductor.wait"
+
+SILENT_HYPERVISOR = "its hypervisor does not answer"
+JUST_STARTED = "it has just started"
+JUST_DOWN = "it does not answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """No host now; `hosts` (none by name: the first one has yet to register) are coming back, for `reason`."""
+
+    hosts: tuple[HostName, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a host is waited for.  `young`: the conductor has started within that time, so that hosts may not have
+    registered yet.  `down_time`: the silence after which a host is called down."""
+
+    host_wait: timedelta = timedelta(0)
+    young: bool = False
+    down_time: timedelta = timedelta(0)
+
+
+class Waits:
+    """How long each action has waited, by the clock that never jumps.  A conductor that starts anew begins anew."""
+
+    def __init__(self, clock: Clock, *, host_wait_s: float, down_time_s: float) -> None:
+        self._clock, self._host_wait_s, self._down_time_s = clock, host_wait_s, down_time_s
+        self._started = clock.monotonic()
+        self._since: dict[ActionRef, float] = {}
+
+    def patience(self, action: ActionRef) -> Patience:
+        """What is left for this action; none when it has waited its time."""
+        now = self._clock.monotonic()
+        if now - self._since.get(action, now) >= self._host_wait_s:
+            return Patience()
+        young = now - self._started < self._host_wait_s
+        return Patience(timedelta(seconds=self._host_wait_s), young, timedelta(seconds=self._down_time_s))
+
+    def note(self, action: ActionRef, *, waits: bool) -> bool:
+        """Whether the action waits now; whether it has begun to."""
+        if not waits:
+            self._since.pop(action, None)
+            return False
+        begins = action not in self._since
+        self._since.setdefault(action, self._clock.monotonic())
+        return begins
+
+    def waiting(self) -> tuple[ActionRef, ...]:
+        """The actions that wait, the first first."""
+        return tuple(self._since)
+
+
+def coming(
+    tx: Transaction,
+    request: PlacementRequest,
+    nodes: Mapping[HostName, ComputeNode],
+    patience: Patience,
+    now: datetime,
+) -> Wait | None:
+    """What is worth waiting for; None when nothing is."""
+    if not patience.host_wait:
+        return None
+    services = read_hosts.list_services(tx, binary=COMPUTE)
+    found = {one.host: why for one in services if (why := _why(request, one, nodes.get(one.host), patience, now))}
+    if found:
+        return Wait(tuple(found), next(iter(found.values())))
+    return Wait((), JUST_STARTED) if not services and patience.young else None
+
+
+def _why(
+    request: PlacementRequest, service: Service, node: ComputeNode | None, patience: Patience, now: datetime
+) -> str | None:
+    """Why this host cannot take the instance now, and may in a moment."""
+    if service.forced_down or (service.disabled and not service.disabled_by_host):
+        return None
+    if not service.up:
+        silent = now - service.updated_at  # the time at which it was heard last
+        lately = silent < patience.down_time + patience.host_wait
+        return JUST_DOWN if lately and _fits(request, service, node) else None
+    if node is None:
+        return JUST_STARTED if request.host in (None, service.host) else None
+    return SILENT_HYPERVISOR if service.disabled_by_host and _fits(request, service, node) else None
+
+
+def _fits(request: PlacementRequest, service: Service, node: ComputeNode | None) -> bool:
+    if node is None:
+        return request.host in (None, service.host)
+    in_service = replace(node, service=replace(service, up=True, disabled=False, disabled_by_host=False))
+    return all(check(request, in_service) is None for check in FILTERS.values())
+
+
+def begin(tx: Transaction, action: Action, wait: Wait, now: datetime) -> None:
+    """Say in the open action that it waits, and for what; once for each reason."""
+    words = f"{SAYS}{wait.reason}."
+    if action.message != words:
+        write_actions.update(tx, action.id, now, message=words)
+        _tell(tx, action, (ActionEvent(EVENT, now, details=words),))
+
+
+def end(tx: Transaction, action: Action, now: datetime, *, found: bool) -> None:
+    """The wait is over, if there was one."""
+    if action.message is None or not action.message.startswith(SAYS):
+        return
+    if found:
+        write_actions.update(tx, action.id, now, message=None)
+    result = "Success" if found else "Error"
+    _tell(tx, action, (ActionEvent(EVENT, now, now, result, details=action.message),))
+
+
+def _tell(tx: Transaction, action: Action, events: Iterable[ActionEvent]) -> None:
+    write_actions.record_events(tx, action.id, AttemptId(action.id), events)

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starting the guests that should run after their host has booted, by actions that people can see.
+
+An instance without an open action is started in the transaction in which the boot is first heard of.  One with an open
+action is left to it, and looked at again in the transaction in which the action ends: what was in progress when the
+power went (a snapshot, a pause, a confirmation) says nothing about whether the guest runs.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from kilonova.base.context import system_context
+from kilonova.db.readers import actions as read_actions
+from kilonova.db.readers import instances as read_instances
+from kilonova.db.transaction import Transaction
+from kilonova.db.writers import actions as write_actions
+from kilonova.db.writers import instances as write_instances
+from kilonova.objects.action import AT_BOOT, Action
+from kilonova.objects.ids import ActionId, HostName
+from kilonova.objects.instance import Instance
+from kilonova.objects.states import RESUMED, VERBS, PowerState, Verb
+from kilonova.rpcapi.host_to_conductor import HOST_BOOT
+
+DEADLINE_S = 3600.0
+"""Of each of these starts: libvirt may take its time after a boot, and the last one waits for all before it."""
+ORDER = timedelta(microseconds=1)
+"""Between two of them, so that a host gets them in the order in which the instances were made."""
+
+_OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
+
+
+def resume_host(tx: Transaction, host: HostName, new_id: Callable[[], str], now: datetime) -> int:
+    """Start the guests of a host that has booted; how many.  Open actions are marked, for `resume_after`."""
+    busy = read_actions.open_of_host(tx, host)
+    for action in busy:
+        write_actions.update(tx, action.id, now, params={**action.params, AT_BOOT: "1"})
+    ids = {action.instance_id for action in busy}
+    found = [one for one in read_instances.to_run_on_host(tx, host, RESUMED) if one.id not in ids]
+    for number, instance in enumerate(found, start=1):
+        _start(tx, instance, new_id, now + number * ORDER)
+    return len(found)
+
+
+def resume_after(tx: Transaction, action: Action, new_id: Callable[[], str], now: datetime) -> None:
+    """Start the action's guest if the action was open while its host booted, and the guest should run and is off."""
+    if AT_BOOT not in action.params or action.host is None:
+        return
+    for instance in read_instances.to_run_on_host(tx, action.host, RESUMED, only=action.instance_id):
+        if instance.power_state in _OFF and not read_actions.open_of_instance(tx, instance.id):
+            _start(tx, instance, new_id, now)
+
+
+def _start(tx: Transaction, instance: Instance, new_id: Callable[[], str], now: datetime) -> None:
+    context = system_context(f"req-{new_id()}")
+    action = Action(
+        id=ActionId(new_id()),
+        instance_id=instance.id,
+        verb=Verb.START,
+        request_id=context.request_id,
+        user_id=context.user_id,
+        project_id=context.project_id,
+        started_at=now,
+        updated_at=now,
+        deadline=now + timedelta(seconds=DEADLINE_S),
+        host=instance.host,
+        params={"cause": HOST_BOOT},
+        counted_at=now,
+    )
+    write_actions.insert(tx, action)
+    write_instances.update(tx, instance.id, now, task_state=VERBS[Verb.START].task_state)

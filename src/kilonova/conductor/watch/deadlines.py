@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The watch over deadlines.
+
+A deadline bounds the time in which the work was possible, and is not an outcome
+(docs/adr/0011-a-deadline-is-not-an-outcome.md).  An action that no host was given expires: the conductor ends it.  One
+that a host was given is ended by the host, which is told that the time is up.  A delete has no deadline.
+
+Deadlines are times of the wall clock, because they outlive the process.  `counted_at` says up to when an action's time
+was counted: a longer gap than between two looks means that the conductor did not work meanwhile (it was away, stood
+still, or the clock jumped), and the deadline moves by it.  The windows within which resizes are confirmed move with
+jumps of the clock that the running process notices; docs/adr/0010-a-resize-keeps-a-copy.md says what happens to jumps
+that nobody notices.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from kilonova.base.clock import Clock
+from kilonova.conductor.engine.end import fail
+from kilonova.conductor.engine.hand_out import is_overdue
+from kilonova.conductor.hosts import lost_hosts
+from kilonova.db.readers import actions as read_actions
+from kilonova.db.readers import hosts as read_hosts
+from kilonova.db.readers import migrations as read_migrations
+from kilonova.db.readers.hosts import COMPUTE
+from kilonova.db.transaction import Transaction
+from kilonova.db.writers import actions as write_actions
+from kilonova.db.writers import migrations as write_migrations
+from kilonova.objects.action import Action
+from kilonova.objects.ids import ActionId, ActionRef, HostName
+from kilonova.objects.service import Service
+
+JUMP = timedelta(seconds=5)
+"""What a clock that is slewed, or read a moment late, does not do between two looks."""
+LATE = timedelta(seconds=10)
+"""How much later than its interval a look may come, on a busy machine, without counting as a standstill."""
+GRACE = timedelta(seconds=90)
+"""What is left of a deadline, at the least, after the conductor or the host was away: work begins again from the first
+step."""
+WAITING = "Waiting for host "
+
+
+class Jumps:
+    """Compares the wall clock with the one that never jumps, from look to look."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last = self._now = (clock.now(), clock.monotonic())
+
+    def look(self) -> tuple[datetime, timedelta]:
+        """What the wall clock would show had it not jumped since the last look that counts, and by how much it did:
+        zero when it did not."""
+        self._now = wall, steady = self._clock.now(), self._clock.monotonic()
+        expected = self._last[0] + timedelta(seconds=steady - self._last[1])
+        jump = wall - expected
+        return expected, jump if abs(jump) > JUMP else timedelta(0)
+
+    def count(self) -> None:
+        """What was seen at this look has been done."""
+        self._last = self._now
+
+
+def move_windows(tx: Transaction, expected: datetime, jump: timedelta) -> None:
+    """Let the windows of resizes that waited to be confirmed before a jump of the clock jump along.
+
+    After a jump back those that began before the new present are left alone: they may have begun since, and end later
+    than they should at worst.
+    """
+    present, ahead = expected + jump, jump > timedelta(0)
+    for migration in read_migrations.all_waiting(tx):
+        if migration.updated_at <= expected if ahead else migration.updated_at > present:
+            write_migrations.wait_from(tx, migration.uuid, migration.updated_at + jump)
+
+
+def count_time(tx: Transaction, interval_s: float, now: datetime) -> list[ActionRef]:
+    """Count the time of every open action since the last look, say what it waits for, and finish for their users the
+    deletes of hosts that are down; the actions that are due to expire.
+
+    Not counted is time in which this conductor did not work and, of what a host was given, time in which the host was
+    down or out of service.
+    """
+    services = {service.host: service for service in read_hosts.list_services(tx, binary=COMPUTE)}
+    for service in services.values():
+        if service.forced_down or not service.up:
+            lost_hosts.delete_for_users(tx, service.host, now)
+    open_actions = read_actions.all_open(tx)
+    still = timedelta(seconds=interval_s) + LATE
+    due: list[ActionRef] = []
+    for action in open_actions:
+        passed = now - (action.counted_at or action.started_at)
+        why = _waits_for(action, services)
+        _say(tx, action, why, now)
+        if why is not None or passed > still or passed < -JUMP:
+            write_actions.set_deadline(tx, action.id, max(action.deadline + passed, now + GRACE))
+        elif action.attempt is None and is_overdue(replace(action, counted_at=now)):
+            due.append(ActionRef(action.id, action.request_id))
+    if open_actions:
+        write_actions.count_open(tx, now)
+    return due
+
+
+def _waits_for(action: Action, services: Mapping[HostName, Service]) -> str | None:
+    """Why the action's host cannot work on it now; None when it can, or was not given it."""
+    if action.host is None or action.attempt is None:
+        return None
+    service = services.get(action.host)
+    if service is None or not service.up or service.forced_down:
+        since = "" if service is None else f" since {service.updated_at:%Y-%m-%d %H:%M:%S} UTC"
+        return f"{WAITING}{action.host}, which is down{since}."
+    if service.disabled_by_host:
+        return f"{WAITING}{action.host}: {service.disabled_reason}"
+    return None
+
+
+def _say(tx: Transaction, action: Action, why: str | None, now: datetime) -> None:
+    """In the open action's message; told once for each wait."""
+    says_so = action.message is not None and action.message.startswith(WAITING)
+    if (why is not None) != says_so:
+        write_actions.update(tx, action.id, now, message=why)
+
+
+def expire(tx: Transaction, action_id: ActionId, now: datetime) -> bool:
+    """End an action that no host was given and whose time is up; whether it still was such a one."""
+    action = read_actions.get(tx, action_id)
+    if not read_actions.is_open(action) or action.attempt is not None or not is_overdue(action):
+        return False
+    where = f"host {action.host} never asked for it" if action.host else "no host was found for it"
+    fail(tx, action, f"{action.verb} did not begin within its deadline: {where}.", now)
+    return True

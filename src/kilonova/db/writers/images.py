@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writing images, and with which projects they are shared."""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from kilonova.base.errors import Conflict, NotFound
+from kilonova.db.codec import IMAGES, MEMBERS
+from kilonova.db.schema import deleted_images, image_members, images
+from kilonova.db.transaction import Transaction
+from kilonova.objects.ids import ImageId
+from kilonova.objects.image import WITH_BYTES, Image, ImageMember
+
+
+def create_image(tx: Transaction, image: Image) -> None:
+    """Raises Conflict if the id is another image's, or was one's that was deleted."""
+    row = tx.execute(sa.select(images).where(images.c.id == image.id)).mappings().first()
+    if row is not None:
+        if row["owner"] == image.owner and row["created_at"] == image.created_at:
+            return
+        raise Conflict(f"Image ID {image.id} already exists.")
+    if tx.execute(sa.select(deleted_images).where(deleted_images.c.id == image.id)).first() is not None:
+        raise Conflict(f"Image ID {image.id} already exists.")
+    tx.execute(sa.insert(images).values(**IMAGES.dump(image)))
+
+
+def update_image(tx: Transaction, image: Image, expected: Image | None) -> Image:
+    """Replace the record, and return what it was; with `expected` only if it is still that one.  Raises NotFound,
+    Conflict.  A repeat of what was done is accepted."""
+    row = tx.execute(sa.select(images).where(images.c.id == image.id)).mappings().first()
+    if row is None:
+        raise NotFound(f"Image {image.id} could not be found.", image_id=image.id)
+    stored = IMAGES.load(row)
+    if expected is not None and stored not in (expected, image):
+        raise Conflict(f"Image {image.id} was changed meanwhile; look at it again.", image_id=image.id)
+    values = {k: v for k, v in IMAGES.dump(image).items() if k not in ("id", "created_at")}
+    tx.execute(sa.update(images).where(images.c.id == image.id).values(**values))
+    return stored
+
+
+def delete_image(tx: Transaction, image_id: ImageId) -> None:
+    """Raises Conflict.  That there is none is no error."""
+    row = tx.execute(sa.select(images).where(images.c.id == image_id)).mappings().first()
+    if row is not None and IMAGES.load(row).protected:
+        raise Conflict(f"Image {image_id} is protected and cannot be deleted.", image_id=image_id)
+    forget_image(tx, image_id)
+
+
+def forget_image(tx: Transaction, image_id: ImageId) -> None:
+    """Whether it is protected or not: for what never became an image, or was never its owner's own.  The id of one that
+    had bytes is not given again."""
+    status = tx.execute(sa.select(images.c.status).where(images.c.id == image_id)).scalar()
+    if status in WITH_BYTES:
+        tx.execute(upsert(deleted_images).values(id=image_id).on_conflict_do_nothing())
+    tx.execute(sa.delete(image_members).where(image_members.c.image_id == image_id))
+    tx.execute(sa.delete(images).where(images.c.id == image_id))
+
+
+def insert_member(tx: Transaction, member: ImageMember) -> None:
+    tx.execute(sa.insert(image_members).values(MEMBERS.dump(member)))
+
+
+def update_member(tx: Transaction, member: ImageMember) -> None:
+    values = {"status": member.status, "updated_at": member.updated_at}
+    tx.execute(sa.update(image_members).where(*_is(member.image_id, member.project_id)).values(values))
+
+
+def delete_member(tx: Transaction, image_id: ImageId, project_id: str) -> None:
+    tx.execute(sa.delete(image_members).where(*_is(image_id, project_id)))
+
+
+def _is(image_id: ImageId, project_id: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return (image_members.c.image_id == image_id, image_members.c.project_id == project_id)
