@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import libvirt
 import pytest
@@ -27,7 +27,8 @@ from kilonova.objects.ids import FlavorId, ImageId, InstanceId
 from kilonova.objects.image import ImageRef
 from kilonova.objects.instance import Address, Instance
 from kilonova.objects.states import PowerState
-from kilonova.virt.driver import BaseImage, ComputeDriver, load_compute_driver
+from kilonova.virt.base_image import BaseImage
+from kilonova.virt.driver import ComputeDriver, load_compute_driver
 from kilonova.virt.fake import FakeDriver
 from kilonova.virt.libvirt.driver import LibvirtDriver
 from lab.common import LabError
@@ -36,6 +37,15 @@ from lab.libvirtd import PrivateLibvirtd
 from tests.make import until
 
 MIB = 1 << 20
+
+P = TypeVar("P")
+
+
+def present(part: P | None) -> P:
+    """A part that the driver must have."""
+    assert part is not None
+    return part
+
 
 FAKE, TEST = pytest.param("fake", id="fake"), pytest.param("libvirt-test", id="libvirt-test")
 QEMU = pytest.param("libvirt-qemu", id="libvirt-qemu", marks=pytest.mark.live)

@@ -64,7 +64,7 @@ def test_an_auth_file_that_cannot_be_read_is_a_failure_that_tells_nothing_of_it(
     options = OpenOptions("test:///default", auth_file=str(auth_file))
     failed = opening.open_connection(options, 1, lambda _reason: None, None)
     assert isinstance(failed, Failure)
-    assert failed.code in opening.SETTLED_CODES
+    assert failed.code in opening.PERMANENT_CODES
     assert "gr" not in failed.message
 
 
