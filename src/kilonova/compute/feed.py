@@ -69,10 +69,10 @@ class Feed:
         attempt = AttemptId(self._clock.new_id())
         running = (*self._lanes.running(), *self._refusals.left)
         fetched = await self._session.call(lambda epoch: self._session.conductor.fetch(epoch, attempt, running))
-        for action_id in fetched.revoked:
-            self._lanes.revoke(action_id)
-        for action_id in fetched.expired:
-            self._lanes.expire(action_id)
+        for leg in fetched.revoked:
+            self._lanes.revoke(leg)
+        for leg in fetched.expired:
+            self._lanes.expire(leg)
         if self._open:
             await self._take(fetched, attempt, tasks)
         if fetched.more:
@@ -85,7 +85,7 @@ class Feed:
             except Exception as exc:  # a defect in taking one action in hand must not keep the others waiting
                 log.exception("an action could not be taken in hand", action=item.action.id)
                 action = item.action
-                odd = Unread(action.id, action.instance_id, action.verb, type(exc).__name__)
+                odd = Unread(action.leg_id, action.instance_id, action.verb, type(exc).__name__)
                 await self._refusals.refuse(odd, attempt)
         for unread in fetched.unread:
             await self._refusals.refuse(unread, attempt)
@@ -101,6 +101,6 @@ class Feed:
             events = run.take_unsent()
             if events:
                 try:
-                    await self._session.conductor.record_events(action.id, action.attempt, events)
+                    await self._session.conductor.record_events(action.leg_id, action.attempt, events)
                 except StaleWrite as exc:  # this one is in other hands; the next may not be
                     log.info("progress is no longer wanted", action=action.id, error=str(exc))

@@ -13,7 +13,8 @@ from kilonova.base.outage import Outage
 from kilonova.images.inspect import MAX_VIRTUAL_BYTES
 from kilonova.images.store import Stored
 from kilonova.objects.action import IMAGE, Action
-from kilonova.objects.ids import ActionId, AttemptId, HostName, ImageId
+from kilonova.objects.ids import AttemptId, HostName, ImageId
+from kilonova.objects.leg import LegId
 from kilonova.rpcapi.host import CompleteImage
 
 T = TypeVar("T")
@@ -44,11 +45,11 @@ class ImageRecords(Protocol):
     @property
     def host(self) -> HostName: ...
 
-    async def begin_image(self, action_id: ActionId, attempt: AttemptId) -> bool: ...
+    async def begin_image(self, leg: LegId, attempt: AttemptId) -> bool: ...
 
     async def complete_image(self, request: CompleteImage) -> None: ...
 
-    async def drop_images(self, action_id: ActionId, attempt: AttemptId) -> tuple[ImageId, ...]: ...
+    async def drop_images(self, leg: LegId, attempt: AttemptId) -> tuple[ImageId, ...]: ...
 
 
 class ImageUploads:
@@ -60,7 +61,7 @@ class ImageUploads:
     async def begin(self, action: Action) -> bool:
         """Whether the action's image is still to be made.  Raises NotFound when it was deleted."""
         attempt = _attempt(action)
-        return not await self._ask(action, lambda: self._conductor.begin_image(action.id, attempt))
+        return not await self._ask(action, lambda: self._conductor.begin_image(action.leg_id, attempt))
 
     async def save(self, action: Action, chunks: AsyncIterator[bytes], disk_format: str) -> None:
         """The image is ACTIVE and has these bytes.  Raises NotFound when it was deleted meanwhile, and what the store
@@ -70,7 +71,7 @@ class ImageUploads:
         virtual_size = await self._sink.inspect(image_id, disk_format)
         request = CompleteImage(
             host=self._conductor.host,
-            action_id=action.id,
+            leg=action.leg_id,
             attempt=attempt,
             size=stored.size,
             virtual_size=virtual_size,
@@ -93,7 +94,7 @@ class ImageUploads:
     async def drop(self, action: Action) -> None:
         """Neither record nor bytes are left of the images that the action makes needless."""
         attempt = _attempt(action)
-        await self.forget(await self._ask(action, lambda: self._conductor.drop_images(action.id, attempt)))
+        await self.forget(await self._ask(action, lambda: self._conductor.drop_images(action.leg_id, attempt)))
 
     async def forget(self, images: Iterable[ImageId]) -> None:
         """No bytes are left of these."""

@@ -164,7 +164,7 @@ class Session:
             raise
 
     async def confirm(self, action: Action) -> None:
-        """Ask whether the action is still this process's, under this attempt, for as long as it takes.  Raises
+        """Ask whether the action's leg is still this process's, under this attempt, for as long as it takes.  Raises
         StaleWrite, NotFound."""
         with self.outage.ends_with(f"confirmation of {action.id}"):
             await self._confirm(action)
@@ -174,7 +174,7 @@ class Session:
         assert attempt is not None
         while True:
             try:
-                await self.call(lambda epoch: self.conductor.confirm_attempt(epoch, action.id, attempt))
+                await self.call(lambda epoch: self.conductor.confirm_attempt(epoch, action.leg_id, attempt))
                 return
             except AWAY as exc:
                 self.outage.waits(f"confirmation of {action.id}", exc)

@@ -19,7 +19,7 @@ from kilonova.db.engine import make_engine, sqlite_url
 
 log = structlog.get_logger(__name__)
 
-HEAD = "0015"
+HEAD = "0016"
 """The newest revision in migrations/versions; a test compares."""
 
 

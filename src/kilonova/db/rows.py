@@ -15,6 +15,7 @@ from kilonova.objects.ids import HostName
 from kilonova.objects.image import Image, ImageRef
 from kilonova.objects.instance import Address, Fault, InjectedFile, Instance
 from kilonova.objects.keypair import Keypair
+from kilonova.objects.leg import Legs, current_index
 from kilonova.objects.server_group import GroupPolicy, ServerGroup
 from kilonova.objects.service import ComputeNode, Inventory, Service
 from kilonova.objects.states import ActionState, PowerState, TaskState, Verb, VmState
@@ -22,6 +23,7 @@ from kilonova.objects.states import ActionState, PowerState, TaskState, Verb, Vm
 _FAULT: TypeAdapter[Fault] = TypeAdapter(Fault)
 _IMAGE: TypeAdapter[Image] = TypeAdapter(Image)
 _INVENTORY: TypeAdapter[Inventory] = TypeAdapter(Inventory)
+_LEGS: TypeAdapter[Legs] = TypeAdapter(Legs)
 
 Row = sa.RowMapping
 T = TypeVar("T")
@@ -140,14 +142,24 @@ _INSTANCE_VALUES: Mapping[str, Callable[[Any], Any]] = {
 
 
 def action_from(row: Row) -> Action:
-    values = dict(row)
+    values = {name: row[name] for name in Action.__dataclass_fields__}
     values["verb"] = Verb(values["verb"])
     values["state"] = ActionState(values["state"])
+    values["legs"] = _LEGS.validate_python(values["legs"])
     return Action(**values)
 
 
 def action_to(action: Action) -> dict[str, Any]:
-    return {**asdict(action), "params": dict(action.params)}
+    values = {name: getattr(action, name) for name in Action.__dataclass_fields__}
+    return {**values, "params": dict(action.params), **leg_columns(action.legs)}
+
+
+def leg_columns(legs: Legs) -> dict[str, Any]:
+    """The legs, and beside them the current one's host, which is there for the index only."""
+    return {
+        "legs": _LEGS.dump_python(legs, mode="json", exclude_defaults=True),
+        "host": legs[current_index(legs)].host,
+    }
 
 
 def event_from(row: Row) -> ActionEvent:
@@ -158,6 +170,7 @@ def event_from(row: Row) -> ActionEvent:
         result=row["result"],
         host=row["host"],
         details=row["details"],
+        leg=row["leg"],
     )
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from kilonova.objects.action import ActionEvent
-from kilonova.objects.ids import ActionId, AttemptId, HostName, ImageId, InstanceId
+from kilonova.objects.ids import AttemptId, HostName, ImageId, InstanceId
 from kilonova.objects.instance import Instance
+from kilonova.objects.leg import LegId
 from kilonova.objects.service import Inventory
 from kilonova.objects.states import PowerState
 from kilonova.rpc.bus import token
@@ -81,10 +82,10 @@ class Ping:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The outcome of an attempt.  `power` is the hypervisor's last word (None: the guest is provably absent)."""
+    """The outcome of an attempt at a leg.  `power` is the hypervisor's last report; None: the guest is absent."""
 
     host: HostName
-    action_id: ActionId
+    leg: LegId
     attempt: AttemptId
     succeeded: bool
     power: PowerState | None
@@ -94,11 +95,11 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmAttempt:
-    """Whether the process of that epoch still has the action under that attempt."""
+    """Whether the process of that epoch still has the leg under that attempt."""
 
     host: HostName
     epoch: int
-    action_id: ActionId
+    leg: LegId
     attempt: AttemptId
 
 
@@ -107,7 +108,7 @@ class RecordEvents:
     """Steps of an attempt that is still going on, so that people can watch."""
 
     host: HostName
-    action_id: ActionId
+    leg: LegId
     attempt: AttemptId
     events: tuple[ActionEvent, ...]
 
@@ -117,7 +118,7 @@ class BeginImage:
     """The host begins, or goes on, to make the image that the action is to make."""
 
     host: HostName
-    action_id: ActionId
+    leg: LegId
     attempt: AttemptId
 
 
@@ -133,7 +134,7 @@ class CompleteImage:
     """The image's bytes are in the store.  Sizes in bytes, hashes in hex."""
 
     host: HostName
-    action_id: ActionId
+    leg: LegId
     attempt: AttemptId
     size: int
     virtual_size: int
@@ -147,7 +148,7 @@ class DropImages:
     shelf."""
 
     host: HostName
-    action_id: ActionId
+    leg: LegId
     attempt: AttemptId
 
 
@@ -299,30 +300,30 @@ class HostAPI:
     async def ping(self) -> None:
         await self._caller.call(self._subject, PING, Ping(self._host))
 
-    async def fetch(self, epoch: int, attempt: AttemptId, running: tuple[ActionId, ...]) -> Fetched:
+    async def fetch(self, epoch: int, attempt: AttemptId, running: tuple[LegId, ...]) -> Fetched:
         return await self._caller.call(self._subject, FETCH, Fetch(self._host, epoch, attempt, running))
 
     async def finish(self, request: Finish) -> None:
         await self._caller.call(self._subject, FINISH, request)
 
-    async def confirm_attempt(self, epoch: int, action_id: ActionId, attempt: AttemptId) -> None:
+    async def confirm_attempt(self, epoch: int, leg: LegId, attempt: AttemptId) -> None:
         """Raises NotFound when there is no such action."""
-        await self._caller.call(self._subject, CONFIRM_ATTEMPT, ConfirmAttempt(self._host, epoch, action_id, attempt))
+        await self._caller.call(self._subject, CONFIRM_ATTEMPT, ConfirmAttempt(self._host, epoch, leg, attempt))
 
-    async def record_events(self, action_id: ActionId, attempt: AttemptId, events: tuple[ActionEvent, ...]) -> None:
-        await self._caller.call(self._subject, RECORD_EVENTS, RecordEvents(self._host, action_id, attempt, events))
+    async def record_events(self, leg: LegId, attempt: AttemptId, events: tuple[ActionEvent, ...]) -> None:
+        await self._caller.call(self._subject, RECORD_EVENTS, RecordEvents(self._host, leg, attempt, events))
 
-    async def begin_image(self, action_id: ActionId, attempt: AttemptId) -> bool:
+    async def begin_image(self, leg: LegId, attempt: AttemptId) -> bool:
         """Whether the image is whole already.  Raises NotFound when it was deleted."""
-        return (await self._caller.call(self._subject, BEGIN_IMAGE, BeginImage(self._host, action_id, attempt))).saved
+        return (await self._caller.call(self._subject, BEGIN_IMAGE, BeginImage(self._host, leg, attempt))).saved
 
     async def complete_image(self, request: CompleteImage) -> None:
         """Raises NotFound when the image was deleted."""
         await self._caller.call(self._subject, COMPLETE_IMAGE, request)
 
-    async def drop_images(self, action_id: ActionId, attempt: AttemptId) -> tuple[ImageId, ...]:
+    async def drop_images(self, leg: LegId, attempt: AttemptId) -> tuple[ImageId, ...]:
         """The images whose bytes may go."""
-        return (await self._caller.call(self._subject, DROP_IMAGES, DropImages(self._host, action_id, attempt))).images
+        return (await self._caller.call(self._subject, DROP_IMAGES, DropImages(self._host, leg, attempt))).images
 
     async def report_states(self, epoch: int, states: tuple[Observed, ...]) -> None:
         await self._caller.call(self._subject, REPORT_STATES, ReportStates(self._host, epoch, states))

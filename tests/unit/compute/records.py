@@ -9,7 +9,8 @@ from kilonova.base.outage import Outage
 from kilonova.base.threads import InlineWorkers
 from kilonova.compute.image_uploads import ImageUploads
 from kilonova.images.store import ImageStore
-from kilonova.objects.ids import ActionId, AttemptId, HostName, ImageId
+from kilonova.objects.ids import AttemptId, HostName, ImageId
+from kilonova.objects.leg import LegId
 from kilonova.rpcapi.host import CompleteImage
 from tests import make
 
@@ -38,7 +39,7 @@ class Records:
         if self.deleted:
             raise NotFound("Image image-2 was deleted while it was being made.")
 
-    async def begin_image(self, action_id: ActionId, attempt: AttemptId) -> bool:
+    async def begin_image(self, leg: LegId, attempt: AttemptId) -> bool:
         self._look()
         return self.saved is not None
 
@@ -46,7 +47,7 @@ class Records:
         self._look()
         self.saved = self.saved or request
 
-    async def drop_images(self, action_id: ActionId, attempt: AttemptId) -> tuple[ImageId, ...]:
+    async def drop_images(self, leg: LegId, attempt: AttemptId) -> tuple[ImageId, ...]:
         self._look()
         return self.needless
 

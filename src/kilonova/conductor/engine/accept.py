@@ -4,6 +4,7 @@
 Every function here is one transaction (or part of one): it takes a Connection first and runs in the database thread.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -13,6 +14,7 @@ from kilonova.base.errors import InvalidState, NoValidHost
 from kilonova.conductor import images, quota, resize, shelving
 from kilonova.conductor.effects import when_accepted
 from kilonova.conductor.engine.end import end_without_host, release_from_project
+from kilonova.conductor.engine.plan import PLANS, Plan, plan
 from kilonova.conductor.placement import fitness, server_groups
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import actions as read_actions
@@ -25,6 +27,7 @@ from kilonova.db.writers import instances as write_instances
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.instance import Instance
+from kilonova.objects.leg import Legs, one_leg
 from kilonova.objects.states import VERBS, ActionState, Verb
 from kilonova.objects.told import NO_VALID_HOST
 from kilonova.rpcapi.conductor import (
@@ -62,7 +65,7 @@ def create(
     for instance, action_id in zip(new, action_ids, strict=False):
         write_instances.insert(tx, instance)
         asked = AcceptAction(request.context, instance.id, Verb.CREATE, params)
-        write_actions.insert(tx, _action(action_id, instance, asked, now))
+        write_actions.insert(tx, _action(action_id, instance, asked, one_leg(instance.host, asked.verb), now))
     server_groups.join(tx, quotas, new)
     return list(action_ids[:count])
 
@@ -85,6 +88,7 @@ def accept(
     action_id: ActionId,
     now: datetime,
     quotas: QuotaSettings | None = None,
+    plans: Mapping[Verb, Plan] = PLANS,
 ) -> HostName | None:
     """Record an action on an existing instance, or refuse it; the host to wake, if there is one.
 
@@ -110,20 +114,20 @@ def accept(
         _supersede(tx, already, asked, now)
     quota.settle(tx, quotas, instance, values)
     write_instances.update(tx, instance.id, now, **values)
-    action = _action(action_id, instance, asked, now)
+    action = _action(action_id, instance, asked, plan(tx, asked.verb, instance, already, plans), now)
     write_actions.insert(tx, action)
     if rule.at_once:
         write_actions.end(tx, action.id, now, ActionState.DONE)
         return None
-    if instance.host is None and not rule.places:  # nothing of it is on any host: a delete has nothing to do there
+    if action.host is None and not rule.places:  # nothing of it is on any host: a delete has nothing to do there
         end_without_host(tx, action, instance, now)
-    elif asked.verb is Verb.DELETE and not _is_up(tx, instance):
+    elif asked.verb is Verb.DELETE and not _is_up(tx, action.host):
         release_from_project(tx, instance, now)  # its host removes the guest when it is back
-    return instance.host
+    return action.host
 
 
-def _is_up(tx: Transaction, instance: Instance) -> bool:
-    return instance.host is not None and read_hosts.is_up(tx, instance.host)
+def _is_up(tx: Transaction, host: HostName | None) -> bool:
+    return host is not None and read_hosts.is_up(tx, host)
 
 
 def _reclaim(tx: Transaction, instance: Instance, asked: AcceptAction) -> None:
@@ -162,7 +166,7 @@ def _check(instance: Instance, asked: AcceptAction, already: list[Action]) -> No
         )
 
 
-def _action(action_id: ActionId, instance: Instance, asked: AcceptAction, now: datetime) -> Action:
+def _action(action_id: ActionId, instance: Instance, asked: AcceptAction, legs: Legs, now: datetime) -> Action:
     # An image may ask for more time for its guests to shut themselves down.
     more_s = min(float(instance.image.properties.get("os_shutdown_timeout", 0)), SHUTDOWN_MOST_S)
     return Action(
@@ -175,7 +179,7 @@ def _action(action_id: ActionId, instance: Instance, asked: AcceptAction, now: d
         started_at=now,
         updated_at=now,
         deadline=now + timedelta(seconds=VERBS[asked.verb].deadline_s + more_s),
-        host=instance.host,
+        legs=legs,
         params=asked.params,
         counted_at=now,
     )

@@ -6,8 +6,8 @@ docs/adr/0011-a-deadline-is-not-an-outcome.md.  Every function is one transactio
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from kilonova.base.errors import NotFound
@@ -22,6 +22,7 @@ from kilonova.db.writers import instances as write_instances
 from kilonova.db.writers import migrations as write_migrations
 from kilonova.objects.action import VM_STATE, Action
 from kilonova.objects.instance import Fault, Instance
+from kilonova.objects.leg import after_success
 from kilonova.objects.quota import held_by
 from kilonova.objects.states import VERBS, ActionState, PowerState, Verb, VmState, observed
 
@@ -30,35 +31,25 @@ NewId = Callable[[], str]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an attempt ended.  `power` is the last word of the hypervisor; None: nothing of the guest is there."""
+    """How a leg, or its action, ended.  `power` is the hypervisor's last report; None: the guest is provably absent."""
 
     succeeded: bool
     power: PowerState | None
     message: str | None
 
 
-def fail(tx: Transaction, action: Action, message: str, now: datetime) -> None:
-    """End an open action that no host has had as failed, by the conductor's own judgement (no host, deadline)."""
-    try:
-        instance = read_instances.get(tx, action.instance_id)
-    except NotFound:
-        write_actions.end(tx, action.id, now, ActionState.FAILED, message)
-        return
-    end(tx, action, instance, Outcome(False, instance.power_state, message), now)
-
-
 def end_without_host(tx: Transaction, action: Action, instance: Instance, now: datetime) -> None:
     """End an action that needs no host, since nothing of the instance is on any, as done."""
-    end(tx, action, instance, Outcome(True, None, None), now)
+    end(tx, replace(action, legs=after_success(action.legs, None)), instance, Outcome(True, None, None), now)
 
 
 def end(tx: Transaction, action: Action, instance: Instance, outcome: Outcome, now: datetime) -> None:
-    """End an action with this outcome, and record on its instance what follows from it."""
+    """End an action with this outcome and these legs, and record on its instance what follows from it."""
     if outcome.succeeded and action.verb is Verb.SHELVE and images.reference(tx, action) is None:
         outcome = Outcome(False, outcome.power, "The image was deleted while the server was being shelved.")
     failure = None if outcome.succeeded else Fault(500, outcome.message or "unknown", now)
     state = ActionState.DONE if outcome.succeeded else ActionState.FAILED
-    write_actions.end(tx, action.id, now, state, outcome.message)
+    write_actions.end(tx, action.id, now, state, outcome.message, action.legs)
     if outcome.succeeded and action.verb is Verb.DELETE:
         release_from_project(tx, instance, now)
         release_from_host(tx, instance)
@@ -127,15 +118,19 @@ def abandon(tx: Transaction, action: Action, now: datetime) -> None:
     write_instances.update(tx, instance.id, now, **values)
 
 
-def reopen_abandoned(tx: Transaction, action: Action, deadline: datetime, now: datetime) -> None:
-    """The host of an abandoned action is back: the action is open again, unless its instance is gone or something else
-    was asked of it since."""
-    if reopen(tx, action, now):
-        write_actions.update(tx, action.id, now, state=ActionState.OPEN, message=None, ended_at=None, deadline=deadline)
-        write_instances.update(tx, action.instance_id, now, task_state=VERBS[action.verb].task_state)
+def reopen_abandoned(tx: Transaction, action: Action, now: datetime) -> bool:
+    """An abandoned action is open again, unless its instance is gone or something else was asked of it since; whether
+    it is."""
+    if not _reopen(tx, action, now):
+        return False
+    rule = VERBS[action.verb]
+    deadline = now + timedelta(seconds=rule.deadline_s)
+    write_actions.update(tx, action.id, now, state=ActionState.OPEN, message=None, ended_at=None, deadline=deadline)
+    write_instances.update(tx, action.instance_id, now, task_state=rule.task_state)
+    return True
 
 
-def reopen(tx: Transaction, action: Action, now: datetime) -> bool:
+def _reopen(tx: Transaction, action: Action, now: datetime) -> bool:
     """Whether the instance still waits for this abandoned action; then it is again what it was before."""
     try:
         instance = read_instances.get(tx, action.instance_id)

@@ -21,6 +21,7 @@ from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.guest import NOT_RESPONDING
 from kilonova.objects.ids import ActionId, AttemptId, HostName, InstanceId
 from kilonova.objects.instance import Instance
+from kilonova.objects.leg import Leg, LegState
 from kilonova.objects.states import VERBS, ActionState, PowerState, Verb, VmState, desired, observed
 from kilonova.rpcapi.conductor import AcceptAction
 from kilonova.rpcapi.host import (
@@ -45,7 +46,7 @@ COUNT = "count"
 def list_expected(tx: Transaction, request: ListExpected) -> Expected:
     """What the database believes of the host's guests.  Raises StaleWrite."""
     check_epoch(tx, request.host, request.epoch)
-    busy = {action.instance_id for action in read_actions.open_of_host(tx, request.host)}
+    busy = read_actions.busy_on_host(tx, request.host)
     powers = read_instances.powers_of_host(tx, request.host)
     return Expected(tuple(ExpectedGuest(id_, power, id_ in busy) for id_, power in powers.items()))
 
@@ -61,12 +62,17 @@ def judge_guests(tx: Transaction, request: JudgeGuests) -> Judged:
             elsewhere.append(instance.id)
         elif is_deleted:
             deleted.append(instance)
-    open_actions = read_actions.open_of_host(tx, request.host)
-    leaving = {action.instance_id for action in open_actions if action.verb is Verb.DELETE}
-    deleted = [one for one in deleted if one.id not in leaving]
+    # What an open action has made here, or will remove, is left to it.
+    elsewhere = [id_ for id_ in elsewhere if not _open_here(tx, id_, request.host)]
+    deleted = [one for one in deleted if Verb.DELETE not in _open_here(tx, one.id, request.host)]
     strange = set(request.guests) - {instance.id for instance, _ in known}
     first = fitting(deleted, lambda one: JUDGE_GUESTS.reply_form.dump_json(Judged((one,))))
     return Judged(tuple(first), tuple(elsewhere), tuple(sorted(strange)))
+
+
+def _open_here(tx: Transaction, instance_id: InstanceId, host: HostName) -> frozenset[Verb]:
+    """The verbs of the instance's open actions that have a leg on the host."""
+    return frozenset(one.verb for one in read_actions.open_of_instance(tx, instance_id) if host in one.hosts)
 
 
 def report_states(tx: Transaction, request: ReportStates, action_ids: Sequence[ActionId], now: datetime) -> None:
@@ -149,7 +155,7 @@ def _record(tx: Transaction, instance: Instance, seen: Observed, action_id: Acti
         updated_at=now,
         deadline=now,
         state=ActionState.DONE,
-        host=instance.host,
+        legs=(Leg(instance.host, Verb.POWER_UPDATE, LegState.DONE),),
         message=_in_words(seen),
         ended_at=now,
     )

@@ -15,6 +15,7 @@ from datetime import datetime
 import structlog
 
 from kilonova.base.errors import HostSuperseded, HostTaken, NotFound, StaleWrite, StateError
+from kilonova.conductor.engine.fencing import check_current
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers.hosts import COMPUTE, HostProcess
@@ -71,9 +72,7 @@ def described(process: HostProcess) -> str:
 def confirm_attempt(tx: Transaction, request: ConfirmAttempt) -> None:
     """Raises StaleWrite, NotFound."""
     check_epoch(tx, request.host, request.epoch)
-    action = read_actions.get(tx, request.action_id)
-    if action.host != request.host or action.attempt != request.attempt:
-        raise StaleWrite(f"Action {action.id} is in other hands now.", action_id=action.id)
+    check_current(read_actions.get(tx, request.leg.action_id), request)
 
 
 def admit(tx: Transaction, request: RegisterHost, alive: Alive) -> None:

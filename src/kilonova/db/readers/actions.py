@@ -76,7 +76,7 @@ def open_of_instance(connection: sa.Connection, instance_id: InstanceId) -> list
 
 
 def open_of_host(connection: sa.Connection, host: HostName) -> list[Action]:
-    """Open actions that a host must work on, oldest first."""
+    """Open actions whose current leg is a host's, oldest first."""
     query = sa.select(actions).where(actions.c.state == sa.literal_column("'open'"), actions.c.host == host)
     return list(_readable(connection, query.order_by(actions.c.started_at)))
 
@@ -117,12 +117,26 @@ def deletes_of_living(connection: sa.Connection, host: HostName) -> list[Action]
 
 
 def abandoned(connection: sa.Connection, host: HostName) -> list[Action]:
-    """Actions of a host that were abandoned, of instances that are not deleted."""
+    """Actions that were abandoned in a leg of the host, of instances that are not deleted."""
     query = sa.select(actions).join(instances, instances.c.id == actions.c.instance_id)
     query = query.where(
-        actions.c.state == ActionState.ABANDONED, instances.c.host == host, instances.c.deleted_at.is_(None)
+        actions.c.state == sa.literal_column("'abandoned'"), actions.c.host == host, instances.c.deleted_at.is_(None)
     )
     return [rows.action_from(row) for row in connection.execute(query).mappings()]
+
+
+def not_done(connection: sa.Connection, instance_id: InstanceId) -> list[Action]:
+    """Actions of an instance that have ended, but not as they should."""
+    states = (ActionState.FAILED, ActionState.SUPERSEDED, ActionState.ABANDONED)
+    query = sa.select(actions).where(actions.c.instance_id == instance_id, actions.c.state.in_(states))
+    return [rows.action_from(row) for row in connection.execute(query).mappings()]
+
+
+def busy_on_host(connection: sa.Connection, host: HostName) -> frozenset[InstanceId]:
+    """Instances of a host that have an open action, whichever host works on it."""
+    query = sa.select(actions.c.instance_id).join(instances, instances.c.id == actions.c.instance_id)
+    query = query.where(actions.c.state == sa.literal_column("'open'"), instances.c.host == host)
+    return frozenset(connection.execute(query).scalars())
 
 
 def images_in_the_making(connection: sa.Connection) -> frozenset[ImageId]:

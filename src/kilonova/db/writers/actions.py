@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writing actions and their events."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +13,7 @@ from kilonova.db import rows
 from kilonova.db.schema import action_events, actions
 from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.ids import ActionId, AttemptId
+from kilonova.objects.leg import Legs
 from kilonova.objects.states import ActionState
 
 # Statements that do not change are made once: building one costs more than running it.
@@ -25,6 +26,7 @@ _PUT_EVENT = _EVENT.on_conflict_do_update(
     set_={name: _EVENT.excluded[name] for name in ("finish_time", "result", "details")},
 )
 _OF_ID = sa.update(actions).where(actions.c.id == sa.bindparam("of_id"))
+_PUT_LEGS = _OF_ID.values({name: sa.bindparam(name) for name in ("legs", "host", "updated_at")})
 
 
 def insert(connection: sa.Connection, action: Action) -> None:
@@ -55,18 +57,28 @@ def set_deadline(connection: sa.Connection, action_id: ActionId, deadline: datet
 
 
 def end(
-    connection: sa.Connection, action_id: ActionId, now: datetime, state: ActionState, message: str | None = None
+    connection: sa.Connection,
+    action_id: ActionId,
+    now: datetime,
+    state: ActionState,
+    message: str | None = None,
+    legs: Legs | None = None,
 ) -> None:
-    """Close an action with its outcome."""
-    update(connection, action_id, now, state=state, message=message, ended_at=now)
+    """Close an action with its outcome, and with these legs if any are given."""
+    changed = {} if legs is None else rows.leg_columns(legs)
+    update(connection, action_id, now, state=state, message=message, ended_at=now, **changed)
 
 
-def hand_out(connection: sa.Connection, action_ids: Sequence[ActionId], attempt: AttemptId, now: datetime) -> None:
-    """Put these actions under a new attempt; reports of earlier ones become stale."""
-    if action_ids:
-        connection.execute(
-            sa.update(actions).where(actions.c.id.in_(action_ids)).values(attempt=attempt, updated_at=now)
-        )
+def put_legs(connection: sa.Connection, action_id: ActionId, legs: Legs, now: datetime) -> None:
+    """The action has these legs now."""
+    update(connection, action_id, now, **rows.leg_columns(legs))
+
+
+def hand_out(connection: sa.Connection, handed: Iterable[Action], now: datetime) -> None:
+    """Keep the legs of these actions, of which each current one bears the attempt that it is handed out under."""
+    values = [{"of_id": one.id, "updated_at": now, **rows.leg_columns(one.legs)} for one in handed]
+    if values:
+        connection.execute(_PUT_LEGS, values)
 
 
 def record_events(
