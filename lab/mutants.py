@@ -94,7 +94,7 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "fencing by attempt",
         f"{ACTIONS}::test_an_outcome_of_an_older_attempt_is_refused",
-        "conductor/engine/fencing.py",
+        "conductor/attempts.py",
         "or leg.attempt != message.attempt:",
         ":",
     ),

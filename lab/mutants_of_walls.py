@@ -23,7 +23,7 @@ MUTANTS_OF_WALLS: Sequence[Mutant] = (
     one(
         "an edit of roles that forgets what is known of tokens",
         "tests/service/test_api_users.py::test_roles_are_given_checked_listed_and_taken_away",
-        "api/identity/edit.py",
+        "api/identity/token_cache.py",
         "call.deps.standings.forget()",
         "pass",
     ),

@@ -21,7 +21,7 @@ from kilonova.api.http.microversion import HEADER, OLD_HEADER, Negotiated, negot
 from kilonova.api.http.query import Query
 from kilonova.api.http.route import Role, Router, Row, Service
 from kilonova.api.http.wire import Chunks, ClientGone, base_of, segments_of, send_reply, start_of
-from kilonova.api.image.data import recover
+from kilonova.api.image.image_data import recover
 from kilonova.api.routes import SERVICES
 from kilonova.base.clock import new_request_id
 from kilonova.base.context import CHANGED, RequestContext

@@ -17,11 +17,11 @@ from kilonova.conductor import (
     image_quota,
     quota,
     server_edits,
+    server_groups,
 )
 from kilonova.conductor.engine.accept import accept
 from kilonova.conductor.engine.plan import Plan
 from kilonova.conductor.hosts import register
-from kilonova.conductor.placement import server_groups
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
 from kilonova.db.readers import actions as read_actions
@@ -33,9 +33,11 @@ from kilonova.db.writers import quotas as write_quotas
 from kilonova.db.writers import server_groups as write_groups
 from kilonova.objects.ids import ActionId
 from kilonova.objects.states import VERBS, Verb
-from kilonova.rpcapi import conductor as rows
-from kilonova.rpcapi.compute import ComputeAPI
-from kilonova.rpcapi.method import Ack, Endpoint
+from kilonova.rpcapi import api_to_conductor as rows
+from kilonova.rpcapi.caller import Caller
+from kilonova.rpcapi.endpoint import Endpoint
+from kilonova.rpcapi.method import Ack
+from kilonova.rpcapi.to_host import WAKE, Wake
 
 Q = TypeVar("Q")
 
@@ -43,19 +45,19 @@ ACK = Ack()
 
 
 class ApiEndpoint:
-    """`placed` is told each new create action; losing that costs nothing that a start does not find again."""
+    """`to_place` receives each new create action; a lost one is found again at the next start."""
 
     def __init__(
         self,
         db: Database,
-        compute: ComputeAPI,
+        rpc: Caller,
         clock: Clock,
         quotas: QuotaSettings,
         failpoints: Failpoints,
         to_place: Callable[[ActionId], None],
         plans: Mapping[Verb, Plan],
     ) -> None:
-        self._db, self._compute, self._clock, self._failpoints = db, compute, clock, failpoints
+        self._db, self._rpc, self._clock, self._failpoints = db, rpc, clock, failpoints
         self._quotas, self._to_place, self._plans = quotas, to_place, plans
 
     def endpoint(self) -> Endpoint:
@@ -110,7 +112,7 @@ class ApiEndpoint:
         host = await self._db.write(accept, request, action_id, self._clock.now(), self._quotas, self._plans)
         self._failpoints.hit("conductor.action.accepted")
         if host is not None:
-            await self._compute.wake(host)
+            await self._rpc.cast(WAKE, Wake(), host)
         elif VERBS[request.verb].places:
             with contextlib.suppress(KilonovaError):  # it is on disk: the watchdog finds it, too
                 for waiting in await self._db.read(read_actions.unplaced):

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from kilonova.base.errors import NotFound, StaleWrite
 from kilonova.conductor import image_quota
-from kilonova.conductor.engine.fencing import LegMessage, check_current
+from kilonova.conductor.attempts import LegMessage, check_current
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import catalogue as read_catalogue
@@ -23,8 +23,8 @@ from kilonova.objects.ids import ImageId
 from kilonova.objects.image import Image, ImageRef, ImageStatus
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.conductor import AcceptAction
-from kilonova.rpcapi.host import BeginImage, CompleteImage, DropImages, Dropped, ImageBegun
+from kilonova.rpcapi.api_to_conductor import AcceptAction
+from kilonova.rpcapi.host_to_conductor import BeginImage, CompleteImage, DropImages, Dropped, ImageBegun
 
 
 def prepared(

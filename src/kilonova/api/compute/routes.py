@@ -9,13 +9,13 @@ from kilonova.api.compute.admin import (
     audit_log,
     hypervisors,
     limits,
-    old_hosts,
     quotas,
     server_groups,
     services,
     usage,
     zones,
 )
+from kilonova.api.compute.admin import os_hosts as old_hosts
 from kilonova.api.compute.admin.quota_models import UpdateQuotaClassSet, UpdateQuotaSet
 from kilonova.api.compute.catalog import extra_specs as flavor_extras
 from kilonova.api.compute.catalog import flavors, image_proxy, keypairs

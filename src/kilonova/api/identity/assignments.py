@@ -11,13 +11,14 @@ from typing import Any
 from kilonova.api.http.call import Call, Reply
 from kilonova.api.identity import roles
 from kilonova.api.identity.domain import DOMAIN, check_domain, collection
-from kilonova.api.identity.edit import edited
 from kilonova.api.identity.filters import flag
+from kilonova.api.identity.token_cache import edited
 from kilonova.base.errors import NotFound
 from kilonova.db.readers import assignments as readers
 from kilonova.db.readers.identity import get_project, get_user
 from kilonova.identity.roles import with_implied
 from kilonova.objects.identity import DOMAIN_ID, SYSTEM_ID, Actor, Assignment, Target
+from kilonova.rpcapi import api_to_conductor_identity as methods
 
 _FILTERS = ("user.id", "group.id", "role.id", "scope.project.id", "scope.domain.id", "scope.system")
 INHERITED = "scope.OS-INHERIT:inherited_to"
@@ -47,7 +48,9 @@ async def _given(call: Call, place: Assignment) -> list[str]:
 async def grant(call: Call) -> Reply:
     """PUT .../users/{id}/roles/{id} and .../groups/{id}/roles/{id}."""
     role = await roles.find(call)
-    await edited(call, call.deps.identity.assign_role(replace(await _place(call), role=role.name)))
+    await edited(
+        call, call.deps.rpc.call(methods.ASSIGN_ROLE, methods.EditRole(replace(await _place(call), role=role.name)))
+    )
     return Reply()
 
 
@@ -59,7 +62,7 @@ async def check(call: Call) -> Reply:
 
 async def revoke(call: Call) -> Reply:
     """DELETE of the same.  Tokens lose the role at once."""
-    await edited(call, call.deps.identity.remove_role(await _held(call)))
+    await edited(call, call.deps.rpc.call(methods.REMOVE_ROLE, methods.EditRole(await _held(call))))
     return Reply()
 
 

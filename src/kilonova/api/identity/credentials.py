@@ -11,15 +11,16 @@ from typing import Any
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.identity.auth import own_turn
 from kilonova.api.identity.domain import collection
-from kilonova.api.identity.edit import edited
 from kilonova.api.identity.filters import matching
 from kilonova.api.identity.models import CreateCredential, NewCredential, RoleRef
 from kilonova.api.identity.roles import role_ids
+from kilonova.api.identity.token_cache import edited
 from kilonova.base.errors import Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import identity as readers
 from kilonova.db.readers.assignments import roles_of
 from kilonova.identity.roles import with_implied
 from kilonova.objects.identity import ApplicationCredential
+from kilonova.rpcapi import api_to_conductor_identity as methods
 
 SECRET_BYTES = 48
 
@@ -62,7 +63,7 @@ async def create_credential(call: Call, body: CreateCredential) -> Reply:
         expires_at=_expiry(asked, now),
         created_at=now,
     )
-    await call.deps.identity.create_credential(credential, claims.tokens_from)
+    await call.deps.rpc.call(methods.CREATE_CREDENTIAL, methods.CreateCredential(credential, claims.tokens_from))
     return json_reply({"application_credential": {**_view(call, credential, ids), "secret": secret}})
 
 
@@ -70,7 +71,7 @@ async def delete_credential(call: Call) -> Reply:
     """DELETE /v3/users/{id}/application_credentials/{id}.  Its tokens stop working."""
     _refuse_restricted(call)
     credential = await _find(call)
-    await edited(call, call.deps.identity.delete_credential(credential.id))
+    await edited(call, call.deps.rpc.call(methods.DELETE_CREDENTIAL, methods.DeleteCredential(credential.id)))
     return Reply()
 
 

@@ -6,15 +6,15 @@ from typing import Any
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.identity import users
 from kilonova.api.identity.domain import DOMAIN, check_domain, check_id, collection
-from kilonova.api.identity.edit import edited
 from kilonova.api.identity.filters import matching
 from kilonova.api.identity.models import CreateGroup, GroupFields, UpdateGroup
+from kilonova.api.identity.token_cache import edited
 from kilonova.base.errors import NotFound
 from kilonova.base.unset import UNSET, unset_if_none
 from kilonova.db.readers import assignments as readers
 from kilonova.db.readers.identity import get_user
 from kilonova.objects.identity import Group
-from kilonova.rpcapi import identity as rows
+from kilonova.rpcapi import api_to_conductor_identity as methods
 
 
 async def list_groups(call: Call) -> Reply:
@@ -47,7 +47,7 @@ async def create_group(call: Call, body: CreateGroup) -> Reply:
     _check(asked, None)
     group_id = call.deps.clock.new_id().replace("-", "")
     group = Group(group_id, asked.name, asked.description or "", asked.attributes("group"))
-    await edited(call, call.deps.identity.create_group(group))
+    await edited(call, call.deps.rpc.call(methods.CREATE_GROUP, methods.CreateGroup(group)))
     return json_reply({"group": _view(call, group)})
 
 
@@ -55,20 +55,20 @@ async def update_group(call: Call, body: UpdateGroup) -> Reply:
     """PATCH /v3/groups/{id}."""
     asked, group_id = body.group, call.params["group_id"]
     _check(asked, group_id)
-    request = rows.UpdateGroup(
+    request = methods.UpdateGroup(
         group_id,
         name=unset_if_none(asked.name),
         description=unset_if_none(asked.description),
         extra=asked.attributes("group") or UNSET,
     )
-    await edited(call, call.deps.identity.update_group(request))
+    await edited(call, call.deps.rpc.call(methods.UPDATE_GROUP, request))
     return await show_group(call)
 
 
 async def delete_group(call: Call) -> Reply:
     """DELETE /v3/groups/{id}: its roles go with it, its users stay."""
     group = await _find(call)
-    await edited(call, call.deps.identity.delete_group(group.id))
+    await edited(call, call.deps.rpc.call(methods.DELETE_GROUP, methods.DeleteGroup(group.id)))
     return Reply()
 
 
@@ -81,7 +81,7 @@ async def list_members(call: Call) -> Reply:
 async def add_member(call: Call) -> Reply:
     """PUT /v3/groups/{id}/users/{id}."""
     group_id, user_id = call.params["group_id"], call.params["user_id"]
-    await edited(call, call.deps.identity.edit_member(group_id, user_id, there=True))
+    await edited(call, call.deps.rpc.call(methods.EDIT_MEMBER, methods.EditMember(group_id, user_id, there=True)))
     return Reply()
 
 
@@ -96,7 +96,12 @@ async def check_member(call: Call) -> Reply:
 async def remove_member(call: Call) -> Reply:
     """DELETE of the same: what the user had by the group is gone at once."""
     await check_member(call)
-    await edited(call, call.deps.identity.edit_member(call.params["group_id"], call.params["user_id"], there=False))
+    await edited(
+        call,
+        call.deps.rpc.call(
+            methods.EDIT_MEMBER, methods.EditMember(call.params["group_id"], call.params["user_id"], there=False)
+        ),
+    )
     return Reply()
 
 

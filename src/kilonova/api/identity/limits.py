@@ -17,7 +17,7 @@ from kilonova.api.identity.domain import collection
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
 from kilonova.db.readers import identity as read_identity
 from kilonova.db.readers import quotas as read_quotas
-from kilonova.rpcapi.conductor import SetQuotas
+from kilonova.rpcapi.api_to_conductor import SET_QUOTAS, SetQuotas
 
 RESOURCES = ("image_count_total", "image_size_total")
 GLANCE = stable_id("image")
@@ -99,12 +99,12 @@ async def update_limit(call: Call, body: UpdateLimit) -> Reply:
 async def delete_limit(call: Call) -> Reply:
     """DELETE /v3/limits/{id}: the default holds again."""
     limit = await _find(call)
-    await call.deps.conductor.set_quotas(SetQuotas(limit["project_id"], {}, forgotten=(limit["resource_name"],)))
+    await call.deps.rpc.call(SET_QUOTAS, SetQuotas(limit["project_id"], {}, forgotten=(limit["resource_name"],)))
     return Reply()
 
 
 async def _set(call: Call, project_id: str, resource: str, amount: int) -> None:
-    await call.deps.conductor.set_quotas(SetQuotas(project_id, {resource: amount}, force=True))
+    await call.deps.rpc.call(SET_QUOTAS, SetQuotas(project_id, {resource: amount}, force=True))
 
 
 async def _limits(call: Call) -> list[dict[str, Any]]:

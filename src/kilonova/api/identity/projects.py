@@ -6,14 +6,14 @@ from typing import Any
 
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.identity.domain import DOMAIN, check_domain, check_id, collection, refuse_unkept
-from kilonova.api.identity.edit import edited
 from kilonova.api.identity.filters import matching
 from kilonova.api.identity.models import CreateProject, ProjectFields, ReplaceTags, UpdateProject
+from kilonova.api.identity.token_cache import edited
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.base.unset import UNSET, unset_if_none
 from kilonova.db.readers import identity as readers
 from kilonova.objects.identity import Project
-from kilonova.rpcapi import identity as rows
+from kilonova.rpcapi import api_to_conductor_identity as methods
 
 EVERY_PROJECT = "identity:list_projects:every_project"
 """The rule that says who sees the projects in which he has no role, too."""
@@ -54,7 +54,7 @@ async def create_project(call: Call, body: CreateProject) -> Reply:
         tags=tuple(sorted(set(asked.tags or ()))),
         extra=asked.attributes("project"),
     )
-    await edited(call, call.deps.identity.create_project(project))
+    await edited(call, call.deps.rpc.call(methods.CREATE_PROJECT, methods.CreateProject(project)))
     return json_reply({"project": project_view(call, project)})
 
 
@@ -62,7 +62,7 @@ async def update_project(call: Call, body: UpdateProject) -> Reply:
     """PATCH /v3/projects/{id}.  Tokens for a project that is disabled stop working."""
     asked, project_id = body.project, call.params["project_id"]
     _check(asked, project_id)
-    request = rows.UpdateProject(
+    request = methods.UpdateProject(
         project_id,
         name=unset_if_none(asked.name),
         description=unset_if_none(asked.description),
@@ -70,14 +70,14 @@ async def update_project(call: Call, body: UpdateProject) -> Reply:
         extra=asked.attributes("project") or UNSET,
         tags=UNSET if asked.tags is None else tuple(asked.tags),
     )
-    await edited(call, call.deps.identity.update_project(request))
+    await edited(call, call.deps.rpc.call(methods.UPDATE_PROJECT, request))
     return await show_project(call)
 
 
 async def delete_project(call: Call) -> Reply:
     """DELETE /v3/projects/{id}: 409 that says what is in it, while anything is."""
     project = await call.db.read(readers.get_project, call.params["project_id"])
-    await edited(call, call.deps.identity.delete_project(project.id))
+    await edited(call, call.deps.rpc.call(methods.DELETE_PROJECT, methods.DeleteProject(project.id)))
     return Reply()
 
 
@@ -90,14 +90,16 @@ async def list_tags(call: Call) -> Reply:
 
 async def replace_tags(call: Call, body: ReplaceTags) -> Reply:
     """PUT /v3/projects/{id}/tags."""
-    request = rows.UpdateProject(call.params["project_id"], tags=tuple(body.tags))
-    await edited(call, call.deps.identity.update_project(request))
+    request = methods.UpdateProject(call.params["project_id"], tags=tuple(body.tags))
+    await edited(call, call.deps.rpc.call(methods.UPDATE_PROJECT, request))
     return await list_tags(call)
 
 
 async def delete_tags(call: Call) -> Reply:
     """DELETE /v3/projects/{id}/tags."""
-    await edited(call, call.deps.identity.update_project(rows.UpdateProject(call.params["project_id"], tags=())))
+    await edited(
+        call, call.deps.rpc.call(methods.UPDATE_PROJECT, methods.UpdateProject(call.params["project_id"], tags=()))
+    )
     return Reply()
 
 
@@ -114,14 +116,16 @@ async def add_tag(call: Call) -> Reply:
     tag = call.params["tag"]
     if len(tag) > 255 or "," in tag:
         raise InvalidInput("A tag has 1 to 255 characters, and no comma or slash among them.", path="tag")
-    await call.deps.identity.edit_project_tag(call.params["project_id"], tag, there=True)
+    await call.deps.rpc.call(methods.EDIT_PROJECT_TAG, methods.EditTags(call.params["project_id"], tag, there=True))
     return Reply()
 
 
 async def delete_tag(call: Call) -> Reply:
     """DELETE of the same."""
     await check_tag(call)
-    await call.deps.identity.edit_project_tag(call.params["project_id"], call.params["tag"], there=False)
+    await call.deps.rpc.call(
+        methods.EDIT_PROJECT_TAG, methods.EditTags(call.params["project_id"], call.params["tag"], there=False)
+    )
     return Reply()
 
 

@@ -11,13 +11,14 @@ from typing import Any
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.identity.catalog import stable_id
 from kilonova.api.identity.domain import check_domain, collection, refuse_unkept
-from kilonova.api.identity.edit import edited
 from kilonova.api.identity.filters import matching
 from kilonova.api.identity.models import CreateRole, RoleFields, UpdateRole
+from kilonova.api.identity.token_cache import edited
 from kilonova.base.errors import Conflict, Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import assignments as readers
 from kilonova.identity.roles import IMPLIED
 from kilonova.objects.identity import Role
+from kilonova.rpcapi import api_to_conductor_identity as methods
 
 
 async def known_roles(call: Call) -> Mapping[str, Role]:
@@ -66,7 +67,7 @@ async def create_role(call: Call, body: CreateRole) -> Reply:
     _check(asked)
     await _check_name(call, asked.name)
     role = Role(call.deps.clock.new_id().replace("-", ""), asked.name, asked.description)
-    await edited(call, call.deps.identity.create_role(role))
+    await edited(call, call.deps.rpc.call(methods.CREATE_ROLE, methods.CreateRole(role)))
     return json_reply({"role": view(call, role)})
 
 
@@ -78,14 +79,14 @@ async def update_role(call: Call, body: UpdateRole) -> Reply:
     if name.casefold() != role.name.casefold():
         await _check_name(call, name)
     changed = Role(role.id, name, asked.description if "description" in asked.model_fields_set else role.description)
-    await edited(call, call.deps.identity.update_role(changed))
+    await edited(call, call.deps.rpc.call(methods.UPDATE_ROLE, methods.UpdateRole(changed)))
     return json_reply({"role": view(call, changed)})
 
 
 async def delete_role(call: Call) -> Reply:
     """DELETE /v3/roles/{id}: nobody has it any more."""
     role = await _changeable(call)
-    await edited(call, call.deps.identity.delete_role(role.id))
+    await edited(call, call.deps.rpc.call(methods.DELETE_ROLE, methods.DeleteRole(role.id)))
     return Reply()
 
 

@@ -12,16 +12,16 @@ from kilonova.api.identity import (
     credentials,
     domain,
     groups,
-    implied,
     limits,
     models,
     projects,
     roles,
-    services,
     tokens,
-    unserved,
     users,
 )
+from kilonova.api.identity import catalog_entries as services
+from kilonova.api.identity import implied_roles as implied
+from kilonova.api.identity import unsupported as unserved
 from kilonova.api.identity.filters import TAGS, arguments
 from kilonova.api.versions import identity_v3
 

@@ -8,13 +8,14 @@ from kilonova.api.http.policy import ADMIN_REQUIRED
 from kilonova.api.http.times import micros_z
 from kilonova.api.identity.catalog import catalog_of
 from kilonova.api.identity.domain import DOMAIN, collection, view
-from kilonova.api.identity.edit import edited
 from kilonova.api.identity.projects import project_view
 from kilonova.api.identity.roles import role_ids
+from kilonova.api.identity.token_cache import edited
 from kilonova.base.errors import InvalidInput, NotFound, Unauthorized
 from kilonova.db.readers import identity as readers
 from kilonova.identity.tokens import Claims
 from kilonova.objects.identity import Target
+from kilonova.rpcapi import api_to_conductor_identity as methods
 
 
 async def valid(call: Call, text: str) -> Claims:
@@ -47,7 +48,9 @@ async def show_token(call: Call) -> Reply:
 async def revoke_token(call: Call) -> Reply:
     """DELETE /v3/auth/tokens: the token in X-Subject-Token counts no longer; those that were made from it do."""
     claims = await _subject(call)
-    await edited(call, call.deps.identity.revoke_token(claims.audit_ids[0], claims.expires_at))
+    await edited(
+        call, call.deps.rpc.call(methods.REVOKE_TOKEN, methods.RevokeToken(claims.audit_ids[0], claims.expires_at))
+    )
     return Reply()
 
 

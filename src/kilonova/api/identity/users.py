@@ -6,14 +6,14 @@ from typing import Any
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.identity.auth import checking, own_turn
 from kilonova.api.identity.domain import DOMAIN, check_domain, check_id, collection, refuse_unkept
-from kilonova.api.identity.edit import edited
 from kilonova.api.identity.filters import matching
 from kilonova.api.identity.models import ChangePassword, CreateUser, UpdateUser, UserFields
+from kilonova.api.identity.token_cache import edited
 from kilonova.base.errors import Unauthorized
 from kilonova.base.unset import UNSET, Unset, unset_if_none
 from kilonova.db.readers import identity as readers
 from kilonova.objects.identity import User
-from kilonova.rpcapi import identity as rows
+from kilonova.rpcapi import api_to_conductor_identity as methods
 
 
 async def list_users(call: Call) -> Reply:
@@ -42,7 +42,7 @@ async def create_user(call: Call, body: CreateUser) -> Reply:
         email=asked.email or None,
         extra=asked.attributes("user"),
     )
-    await edited(call, call.deps.identity.create_user(user))
+    await edited(call, call.deps.rpc.call(methods.CREATE_USER, methods.CreateUser(user)))
     return json_reply({"user": view(call, user)})
 
 
@@ -52,7 +52,7 @@ async def update_user(call: Call, body: UpdateUser) -> Reply:
     asked = body.user
     user = await call.db.read(readers.get_user, call.params["user_id"])
     await _check(call, asked, user.id)
-    request = rows.UpdateUser(
+    request = methods.UpdateUser(
         user_id=user.id,
         name=unset_if_none(asked.name),
         password_hash=UNSET
@@ -64,7 +64,7 @@ async def update_user(call: Call, body: UpdateUser) -> Reply:
         email=_clearable(asked, "email"),
         extra=asked.attributes("user") or UNSET,
     )
-    await edited(call, call.deps.identity.update_user(request))
+    await edited(call, call.deps.rpc.call(methods.UPDATE_USER, request))
     return await show_user(call)
 
 
@@ -76,7 +76,7 @@ def _clearable(asked: UserFields, name: str) -> str | Unset | None:
 async def delete_user(call: Call) -> Reply:
     """DELETE /v3/users/{id}.  Servers belong to projects: they stay."""
     user = await call.db.read(readers.get_user, call.params["user_id"])
-    await edited(call, call.deps.identity.delete_user(user.id))
+    await edited(call, call.deps.rpc.call(methods.DELETE_USER, methods.DeleteUser(user.id)))
     return Reply()
 
 
@@ -87,8 +87,8 @@ async def change_password(call: Call, body: ChangePassword) -> Reply:
         if not await call.deps.passwords.verify(user.password_hash, body.user.original_password, asker):
             raise Unauthorized("The original password is wrong.")
     password_hash = await call.deps.passwords.hash(body.user.password, own_turn(call))
-    request = rows.UpdateUser(user.id, password_hash=password_hash, old_hash=user.password_hash)
-    await edited(call, call.deps.identity.update_user(request))
+    request = methods.UpdateUser(user.id, password_hash=password_hash, old_hash=user.password_hash)
+    await edited(call, call.deps.rpc.call(methods.UPDATE_USER, request))
     return Reply()
 
 

@@ -12,12 +12,13 @@ from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.faults import HttpError
 from kilonova.api.http.ids import is_uuid
 from kilonova.api.image.fields import SETTABLE, applied, current, refuse_read_only
-from kilonova.api.image.room import within_quota
+from kilonova.api.image.upload_quota import within_quota
 from kilonova.api.image.view import member_schema, schema, view
 from kilonova.base.errors import Conflict, Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import catalogue
 from kilonova.objects.ids import ImageId
 from kilonova.objects.image import Image, ImageStatus
+from kilonova.rpcapi.api_to_conductor import CREATE_IMAGE, DELETE_IMAGE, UPDATE_IMAGE, DeleteImage, PutImage
 
 PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
 OLD_PATCH_TYPE = "application/openstack-images-v2.0-json-patch"
@@ -84,7 +85,7 @@ async def create(call: Call, data: bytes) -> Reply:
     )
     image = replace(applied(blank, asked, call), updated_at=now)
     async with within_quota():
-        await call.deps.conductor.create_image(image)
+        await call.deps.rpc.call(CREATE_IMAGE, PutImage(image))
     return json_reply(view(image), headers=(("Location", call.links.to(f"/images/{image.id}")),))
 
 
@@ -109,7 +110,7 @@ async def update(call: Call, data: bytes) -> Reply:
         image.container_format,
     ):
         raise Forbidden("Attributes disk_format and container_format cannot be changed once the image has data.")
-    await call.deps.conductor.update_image(changed, expected=image)
+    await call.deps.rpc.call(UPDATE_IMAGE, PutImage(changed, expected=image))
     return json_reply(view(changed))
 
 
@@ -179,7 +180,7 @@ async def delete(call: Call) -> Reply:
     image = await find_own(call)
     if image.protected:
         raise Forbidden(f"Image {image.id} is protected and cannot be deleted.")
-    await call.deps.conductor.delete_image(image.id)
+    await call.deps.rpc.call(DELETE_IMAGE, DeleteImage(image.id))
     await call.deps.images.delete(image.id)
     return Reply()
 
@@ -201,7 +202,7 @@ async def _becomes(call: Call, status: ImageStatus, *, of: ImageStatus) -> Reply
         raise Forbidden(f"Not allowed to change the image {image.id} from {image.status} to {status}.")
     if image.status is of:
         changed = replace(image, status=status, updated_at=call.deps.clock.now())
-        await call.deps.conductor.update_image(changed, expected=image)
+        await call.deps.rpc.call(UPDATE_IMAGE, PutImage(changed, expected=image))
     return Reply()
 
 
@@ -222,7 +223,7 @@ async def delete_tag(call: Call) -> Reply:
 async def _tagged(call: Call, image: Image, tags: set[str]) -> Reply:
     refuse_while_saving(image)
     changed = applied(image, {**current(image), "tags": list(tags)}, call)
-    await call.deps.conductor.update_image(changed, expected=image)
+    await call.deps.rpc.call(UPDATE_IMAGE, PutImage(changed, expected=image))
     return Reply()
 
 

@@ -2,7 +2,9 @@
 """The routes of Image v2, with the names of Glance's policies."""
 
 from kilonova.api.http.route import Role, Row, Service
-from kilonova.api.image import data, images, listing, members, room
+from kilonova.api.image import image_data as data
+from kilonova.api.image import images, listing, members
+from kilonova.api.image import upload_quota as room
 from kilonova.api.image.fields import ImageFields
 from kilonova.api.versions import image_list
 

@@ -7,7 +7,8 @@ Clients ask it whenever they show, or forget, all of a project's quotas.
 from typing import Any
 
 from kilonova.api.http.call import Call, Reply, json_reply
-from kilonova.api.network import facts, view
+from kilonova.api.network import inventory as facts
+from kilonova.api.network import view
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.quota import UNLIMITED
 

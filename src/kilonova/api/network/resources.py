@@ -4,7 +4,8 @@
 from typing import Any
 
 from kilonova.api.http.call import Call, Reply, json_reply
-from kilonova.api.network import facts, view
+from kilonova.api.network import inventory as facts
+from kilonova.api.network import view
 from kilonova.api.network.listing import listed, shown
 from kilonova.base.errors import NotFound
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from kilonova.api.http.times import seconds_z
-from kilonova.api.network.facts import Network, Port
+from kilonova.api.network.inventory import Network, Port
 from kilonova.networks.ids import cidr_of, network_id, security_group_id, security_group_rule_id, subnet_id
 from kilonova.objects.service import HostNetwork
 from kilonova.objects.states import PowerState

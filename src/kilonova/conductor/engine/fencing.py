@@ -1,35 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which messages of hosts about an action are accepted: those of the attempt that a leg was last handed out under."""
+"""Fencing: each process of a host has an epoch, and what comes from an older process is refused.
 
-from typing import Protocol
+Each function is part of a transaction.
+"""
 
-from kilonova.base.errors import StaleWrite
-from kilonova.objects.action import Action
-from kilonova.objects.ids import AttemptId, HostName
-from kilonova.objects.leg import LegId
+from kilonova.base.errors import HostSuperseded, StaleWrite
+from kilonova.db.readers import hosts as read_hosts
+from kilonova.db.readers.hosts import HostProcess
+from kilonova.db.transaction import Transaction
+from kilonova.objects.ids import HostName
 
-
-class LegMessage(Protocol):
-    """What a host sends about a leg."""
-
-    @property
-    def host(self) -> HostName: ...
-    @property
-    def leg(self) -> LegId: ...
-    @property
-    def attempt(self) -> AttemptId: ...
+NOBODY = ""
+"""The process id of a host that an operator took from its process."""
 
 
-def check_attempt(action: Action, message: LegMessage) -> None:
-    """Raises StaleWrite unless the leg that the message names is the sender's, under the attempt that it names."""
-    index = message.leg.index
-    leg = action.legs[index] if 0 <= index < len(action.legs) else None
-    if leg is None or leg.host != message.host or leg.attempt != message.attempt:
-        raise StaleWrite(f"Action {action.id} is owned by a newer attempt.", action_id=action.id)
+def check_epoch(tx: Transaction, host: HostName, epoch: int) -> None:
+    """Raises StaleWrite unless this is the host's current process; HostSuperseded when the host has a newer one.
+
+    An older one in the record (a database that was restored, a service that an operator deleted) is no newer process:
+    the asker registers again.
+    """
+    known = read_hosts.process_of(tx, host)
+    if known is None or known.epoch < epoch:
+        raise StaleWrite(f"Host {host} is not known under epoch {epoch}: register again.", host=host, epoch=epoch)
+    if known.epoch > epoch:
+        raise HostSuperseded(
+            f"Host '{host}' has a newer process than this one (epoch {epoch}): {described(known)}. This one touches "
+            f"nothing more; its guests keep running. If this is the right one, stop the other, run `kilonova host "
+            f"adopt {host}`, and start this one again.",
+            host=host,
+            epoch=epoch,
+        )
 
 
-def check_current(action: Action, message: LegMessage) -> None:
-    """Raises StaleWrite, too, when the leg that the message names is not the current one."""
-    check_attempt(action, message)
-    if message.leg.index != action.current:
-        raise StaleWrite(f"Action {action.id} is in another leg.", action_id=action.id)
+def described(process: HostProcess) -> str:
+    """Which process, in words."""
+    if process.process_id == NOBODY:
+        return f"none yet, since an operator took it away (epoch {process.epoch})"
+    since = f", registered {process.registered_at:%Y-%m-%d %H:%M:%SZ}" if process.registered_at else ""
+    return f"process {process.process_id} on boot {process.boot_id}{since} (epoch {process.epoch})"

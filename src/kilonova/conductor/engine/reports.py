@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What hosts report about actions: their ends and the events of their attempts.
 
-A report is accepted only from the attempt that the leg was handed out under (see hand_out, fencing).  Each function is
+A report is accepted only from the attempt that the leg was handed out under (see hand_out, attempts).  Each function is
 one transaction.
 """
 
@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from kilonova.conductor.attempts import check_attempt
 from kilonova.conductor.engine.end import Outcome, reopen_abandoned
-from kilonova.conductor.engine.fencing import check_attempt
 from kilonova.conductor.engine.legs import end_leg, end_leg_of_deleted
-from kilonova.conductor.hosts.resuming import resume_after
+from kilonova.conductor.engine.resuming import resume_after
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.transaction import Transaction
@@ -20,7 +20,7 @@ from kilonova.db.writers import actions as write_actions
 from kilonova.objects.action import Action
 from kilonova.objects.ids import HostName
 from kilonova.objects.states import ActionState, Verb
-from kilonova.rpcapi.host import Finish, RecordEvents
+from kilonova.rpcapi.host_to_conductor import Finish, RecordEvents
 
 NewId = Callable[[], str]
 

@@ -9,11 +9,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from kilonova.db import rows
+from kilonova.db.codec import ACTIONS, EVENTS
 from kilonova.db.schema import action_events, actions
+from kilonova.db.transaction import Transaction
 from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.ids import ActionId, AttemptId
-from kilonova.objects.leg import Legs
+from kilonova.objects.leg import Legs, current_index
 from kilonova.objects.states import ActionState
 
 # Statements that do not change are made once: building one costs more than running it.
@@ -29,35 +30,35 @@ _OF_ID = sa.update(actions).where(actions.c.id == sa.bindparam("of_id"))
 _PUT_LEGS = _OF_ID.values({name: sa.bindparam(name) for name in ("legs", "host", "updated_at")})
 
 
-def insert(connection: sa.Connection, action: Action) -> None:
+def insert(tx: Transaction, action: Action) -> None:
     """Record a new action.  It begins after the others of its instance, also when the wall clock has been put back
     since: by that it is known what was asked for last."""
-    newest = connection.execute(_NEWEST, {"of_id": action.instance_id}).scalar()
+    newest = tx.execute(_NEWEST, {"of_id": action.instance_id}).scalar()
     if newest is not None and newest >= action.started_at:
         action = replace(action, started_at=newest + _NEXT)
-    connection.execute(_INSERT, rows.action_to(action))
+    tx.execute(_INSERT, ACTIONS.dump(action) | {"host": action.host})
 
 
-def update(connection: sa.Connection, action_id: ActionId, now: datetime, **values: Any) -> None:
+def update(tx: Transaction, action_id: ActionId, now: datetime, **values: Any) -> None:
     """Change columns."""
-    connection.execute(_OF_ID, {"of_id": action_id, "updated_at": now, **values})
+    tx.execute(_OF_ID, {"of_id": action_id, "updated_at": now, **ACTIONS.values(values)})
 
 
 _COUNTED = sa.update(actions).where(actions.c.state == sa.literal_column("'open'"))
 
 
-def count_open(connection: sa.Connection, now: datetime) -> None:
+def count_open(tx: Transaction, now: datetime) -> None:
     """The time of every open action is counted up to now."""
-    connection.execute(_COUNTED.values(counted_at=now))
+    tx.execute(_COUNTED.values(counted_at=now))
 
 
-def set_deadline(connection: sa.Connection, action_id: ActionId, deadline: datetime) -> None:
+def set_deadline(tx: Transaction, action_id: ActionId, deadline: datetime) -> None:
     """Move a deadline.  The action does not count as changed: nothing happened to it."""
-    connection.execute(sa.update(actions).where(actions.c.id == action_id).values(deadline=deadline))
+    tx.execute(sa.update(actions).where(actions.c.id == action_id).values(deadline=deadline))
 
 
 def end(
-    connection: sa.Connection,
+    tx: Transaction,
     action_id: ActionId,
     now: datetime,
     state: ActionState,
@@ -65,33 +66,36 @@ def end(
     legs: Legs | None = None,
 ) -> None:
     """Close an action with its outcome, and with these legs if any are given."""
-    changed = {} if legs is None else rows.leg_columns(legs)
-    update(connection, action_id, now, state=state, message=message, ended_at=now, **changed)
+    changed = {} if legs is None else _columns(legs)
+    update(tx, action_id, now, state=state, message=message, ended_at=now, **changed)
 
 
-def put_legs(connection: sa.Connection, action_id: ActionId, legs: Legs, now: datetime) -> None:
+def put_legs(tx: Transaction, action_id: ActionId, legs: Legs, now: datetime) -> None:
     """The action has these legs now."""
-    update(connection, action_id, now, **rows.leg_columns(legs))
+    update(tx, action_id, now, **_columns(legs))
 
 
-def hand_out(connection: sa.Connection, handed: Iterable[Action], now: datetime) -> None:
+def hand_out(tx: Transaction, handed: Iterable[Action], now: datetime) -> None:
     """Keep the legs of these actions, of which each current one bears the attempt that it is handed out under."""
-    values = [{"of_id": one.id, "updated_at": now, **rows.leg_columns(one.legs)} for one in handed]
+    values = [{"of_id": one.id, "updated_at": now, **ACTIONS.values(_columns(one.legs))} for one in handed]
     if values:
-        connection.execute(_PUT_LEGS, values)
+        tx.execute(_PUT_LEGS, values)
 
 
-def record_events(
-    connection: sa.Connection, action_id: ActionId, attempt: AttemptId, events: Iterable[ActionEvent]
-) -> None:
+def _columns(legs: Legs) -> dict[str, Any]:
+    """The legs, and the host of the current one, which has a column of its own for the indexes."""
+    return {"legs": legs, "host": legs[current_index(legs)].host}
+
+
+def record_events(tx: Transaction, action_id: ActionId, attempt: AttemptId, events: Iterable[ActionEvent]) -> None:
     """Add or complete events; a repeat changes nothing."""
     values = [
         {
             "action_id": action_id,
             "attempt": attempt,
-            **{name: getattr(event, name) for name in ActionEvent.__dataclass_fields__},
+            **EVENTS.dump(event),
         }
         for event in events
     ]
     if values:
-        connection.execute(_PUT_EVENT, values)
+        tx.execute(_PUT_EVENT, values)

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from kilonova.api.compute.old_ids import pick, shown_id
+from kilonova.api.compute.integer_ids import pick, shown_id
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.faults import not_implemented
 from kilonova.api.http.microversion import Microversion, v2
@@ -20,6 +20,7 @@ from kilonova.db.readers.servers import ServerQuery, page
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import ComputeNode
+from kilonova.rpcapi.to_host import HOST_UPTIME, HostUptime
 
 ARGUMENTS = frozenset({"limit", "marker", "with_servers", "hypervisor_hostname_pattern"})
 
@@ -87,7 +88,7 @@ async def uptime(call: Call) -> Reply:
     if not _is_up(node):
         raise InvalidInput(f"Compute service of {host} is unavailable at this time.")
     try:
-        text = await call.deps.compute.host_uptime(host)
+        text = (await call.deps.rpc.call(HOST_UPTIME, HostUptime(), host)).text
     except HypervisorError as exc:
         raise not_implemented(f"The uptime of {host} is not known: {exc}") from exc
     return json_reply({"hypervisor": {**_brief(node, call.version), "uptime": text}})
@@ -101,7 +102,7 @@ async def _uptimes(call: Call, nodes: Sequence[ComputeNode]) -> dict[str, str]:
 
     async def ask(node: ComputeNode) -> None:
         with contextlib.suppress(KilonovaError):  # shown as null
-            found[node.id] = await call.deps.compute.host_uptime(node.service.host)
+            found[node.id] = (await call.deps.rpc.call(HOST_UPTIME, HostUptime(), node.service.host)).text
 
     async with asyncio.TaskGroup() as group:
         for node in nodes:

@@ -21,7 +21,7 @@ from kilonova.db.readers.identity import find_project
 from kilonova.db.readers.quotas import DEFAULT_CLASS, Standing, class_key
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.quota import Limits
-from kilonova.rpcapi.conductor import SetQuotas
+from kilonova.rpcapi.api_to_conductor import DELETE_QUOTAS, SET_QUOTAS, DeleteQuotas, SetQuotas
 
 ARGUMENTS = frozenset({"user_id"})
 _LONGEST_CLASS = 58
@@ -56,7 +56,7 @@ async def update(call: Call, body: UpdateQuotaSet) -> Reply:
     limits = body.quota_set.asked(of_projects(call.version), "quota_set")
     await _standing(call)
     project_id = call.params["project_id"]
-    await call.deps.conductor.set_quotas(SetQuotas(project_id, limits, body.quota_set.force))
+    await call.deps.rpc.call(SET_QUOTAS, SetQuotas(project_id, limits, body.quota_set.force))
     standing = await _standing(call)
     return json_reply({"quota_set": _shown(call, standing.limits)})
 
@@ -64,7 +64,7 @@ async def update(call: Call, body: UpdateQuotaSet) -> Reply:
 async def delete(call: Call) -> Reply:
     """DELETE /os-quota-sets/{project}: back to the defaults.  That it has no limits of its own is no error."""
     _refuse_user(call)
-    await call.deps.conductor.delete_quotas(call.params["project_id"])
+    await call.deps.rpc.call(DELETE_QUOTAS, DeleteQuotas(call.params["project_id"]))
     return Reply()
 
 
@@ -77,7 +77,7 @@ async def show_class(call: Call) -> Reply:
 async def update_class(call: Call, body: UpdateQuotaClassSet) -> Reply:
     """PUT /os-quota-class-sets/{class}: wins over the configuration."""
     limits = body.quota_class_set.asked(of_classes(call.version), "quota_class_set")
-    await call.deps.conductor.set_quotas(SetQuotas(class_key(_class(call)), limits, force=True))
+    await call.deps.rpc.call(SET_QUOTAS, SetQuotas(class_key(_class(call)), limits, force=True))
     return json_reply({"quota_class_set": await _of_class(call)})
 
 

@@ -19,6 +19,7 @@ from kilonova.db.readers import server_groups as readers
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.ids import InstanceId, ServerGroupId
 from kilonova.objects.server_group import MAX_SERVER_PER_HOST, GroupPolicy, ServerGroup
+from kilonova.rpcapi.api_to_conductor import CREATE_SERVER_GROUP, DELETE_SERVER_GROUP, DeleteServerGroup, PutServerGroup
 
 ARGUMENTS = frozenset({"all_projects", "limit", "offset"})
 ONE_POLICY = v2(64)
@@ -76,7 +77,7 @@ async def _create(call: Call, name: str, policy: GroupPolicy, rules: dict[str, i
         created_at=call.deps.clock.now(),
         rules=rules,
     )
-    await call.deps.conductor.create_server_group(group)
+    await call.deps.rpc.call(CREATE_SERVER_GROUP, PutServerGroup(group))
     return json_reply({"server_group": _view(call, group, ())})
 
 
@@ -103,7 +104,7 @@ async def show(call: Call) -> Reply:
 async def delete(call: Call) -> Reply:
     """DELETE /os-server-groups/{id}: its servers stay."""
     group, _ = await call.db.read(_one, ServerGroupId(call.params["group_id"]), call.scope)
-    await call.deps.conductor.delete_server_group(group.id)
+    await call.deps.rpc.call(DELETE_SERVER_GROUP, DeleteServerGroup(group.id))
     return Reply()
 
 

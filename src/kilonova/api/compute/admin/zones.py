@@ -6,7 +6,7 @@ Source: Compute API reference, "Availability zones".
 
 from typing import Any
 
-from kilonova.api.compute.admin.service_list import all_services
+from kilonova.api.compute.admin.service_lookup import all_services
 from kilonova.api.compute.admin.services import shown_binary, shown_zone
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.times import micros

@@ -22,6 +22,8 @@ from kilonova.db.transaction import Snapshot
 from kilonova.objects.extra_specs import unkept
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId
+from kilonova.rpcapi.api_to_conductor import CREATE_FLAVOR, DELETE_FLAVOR, DeleteFlavor, PutFlavor
+from kilonova.rpcapi.api_to_conductor_admin import DESCRIBE_FLAVOR, DescribeFlavor
 
 ARGUMENTS = frozenset({"limit", "marker", "is_public", "minRam", "minDisk", "sort_key", "sort_dir"})
 
@@ -208,18 +210,18 @@ async def create(call: Call, body: CreateFlavor) -> Reply:
         is_public=asked.is_public,
         description=asked.description,
     )
-    await call.deps.conductor.create_flavor(flavor)
+    await call.deps.rpc.call(CREATE_FLAVOR, PutFlavor(flavor))
     return json_reply({"flavor": view(flavor, call)})
 
 
 async def update(call: Call, body: UpdateFlavor) -> Reply:
     """PUT /flavors/{id}, from 2.55: nothing but the description ever changes."""
     flavor = await find(call)
-    await call.deps.operators.describe_flavor(flavor.id, body.flavor.description)
+    await call.deps.rpc.call(DESCRIBE_FLAVOR, DescribeFlavor(flavor.id, body.flavor.description))
     return json_reply({"flavor": view(replace(flavor, description=body.flavor.description), call)})
 
 
 async def delete(call: Call) -> Reply:
     """DELETE /flavors/{id}: servers made from it keep their own copy."""
-    await call.deps.conductor.delete_flavor((await find(call)).id)
+    await call.deps.rpc.call(DELETE_FLAVOR, DeleteFlavor((await find(call)).id))
     return Reply()

@@ -16,6 +16,7 @@ from kilonova.api.image.view import FIELDS
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.db.readers import catalogue
 from kilonova.objects.image import Image, ImageStatus
+from kilonova.rpcapi.api_to_conductor import UPDATE_IMAGE, PutImage
 
 _PROPERTY = "property-"
 
@@ -151,7 +152,7 @@ async def _stored(call: Call, image: Image, properties: Mapping[str, str]) -> Re
             raise InvalidInput(f"'{name}' is a field of images, and can be no metadata.", path="metadata")
     fields = {name: value for name, value in current(image).items() if name not in image.properties}
     changed = applied(image, {**fields, **properties}, call)
-    await call.deps.conductor.update_image(changed, expected=image)
+    await call.deps.rpc.call(UPDATE_IMAGE, PutImage(changed, expected=image))
     return json_reply({"metadata": changed.properties})
 
 

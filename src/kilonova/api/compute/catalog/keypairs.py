@@ -17,6 +17,7 @@ from kilonova.api.http.times import micros
 from kilonova.base.errors import Forbidden
 from kilonova.db.readers import catalogue
 from kilonova.objects.keypair import Keypair
+from kilonova.rpcapi.api_to_conductor import CREATE_KEYPAIR, DELETE_KEYPAIR, DeleteKeypair, PutKeypair
 
 ARGUMENTS = frozenset({"user_id", "limit", "marker"})
 
@@ -92,7 +93,7 @@ async def create(call: Call, body: CreateKeypair) -> Reply:
         fingerprint=fingerprint(public_key),
         created_at=now,
     )
-    await call.deps.conductor.create_keypair(keypair, call.context.project_id)
+    await call.deps.rpc.call(CREATE_KEYPAIR, PutKeypair(keypair, call.context.project_id))
     shown = {**_brief(keypair, call), "user_id": user_id}
     if private_key is not None:
         shown["private_key"] = private_key
@@ -114,7 +115,7 @@ async def delete(call: Call) -> Reply:
     """DELETE /os-keypairs/{name}: 202 at 2.1, 204 from 2.2."""
     user_id = _user_of(call, call.query.text("user_id"))
     keypair = await call.db.read(catalogue.get_keypair, user_id, call.params["name"])
-    await call.deps.conductor.delete_keypair(keypair.user_id, keypair.name)
+    await call.deps.rpc.call(DELETE_KEYPAIR, DeleteKeypair(keypair.user_id, keypair.name))
     return Reply(status=202 if call.version < v2(2) else 204)
 
 

@@ -34,7 +34,7 @@ from kilonova.objects.ids import FlavorId, HostName, ImageId, InstanceId
 from kilonova.objects.image import DISK_FORMATS, Image, ImageRef, ImageStatus
 from kilonova.objects.instance import ROOT_TAG, InjectedFile, Instance, nic_tag
 from kilonova.objects.keypair import Keypair
-from kilonova.rpcapi.conductor import CreateServers
+from kilonova.rpcapi.api_to_conductor import CREATE_SERVERS, CreateServers
 
 MOST_AT_ONCE = 1000
 REQUESTED_DESTINATION = "compute:servers:create:requested_destination"
@@ -87,7 +87,7 @@ async def create(call: Call, body: CreateServer) -> Reply:
         least=asked.min_count,
         idempotent=idempotent,
     )
-    created = await call.deps.conductor.create_servers(request)
+    created = await call.deps.rpc.call(CREATE_SERVERS, request)
     if created.answer is not None:  # another one under the same key came first
         return idempotency.reply_of(created.answer, asked.admin_pass)
     return json_reply(answer if asked.return_reservation_id else {"server": answer}, headers=(("Location", location),))

@@ -12,6 +12,7 @@ from kilonova.api.http.microversion import v2
 from kilonova.base.errors import InvalidState
 from kilonova.objects.diagnostics import GuestDiagnostics, NicFigures
 from kilonova.objects.instance import Instance
+from kilonova.rpcapi.to_host import DIAGNOSE, Diagnose
 
 FIXED_FORM = v2(48)
 
@@ -21,7 +22,7 @@ async def show(call: Call) -> Reply:
     instance = await find(call)
     if instance.host is None:
         raise InvalidState(f"Instance {instance.id} is not ready", vm_state=instance.vm_state)
-    found = await call.deps.compute.diagnostics(instance.host, instance.id)
+    found = await call.deps.rpc.call(DIAGNOSE, Diagnose(instance.id), instance.host)
     if call.version < FIXED_FORM:
         return json_reply(free_form(found))
     running_s = (call.deps.clock.now() - instance.launched_at).total_seconds() if instance.launched_at else 0.0

@@ -9,7 +9,7 @@ from kilonova.api.compute.servers.resource import find
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.objects.instance import Instance
-from kilonova.rpcapi.conductor import EditMetadata
+from kilonova.rpcapi.api_to_conductor import EDIT_METADATA, EditMetadata
 
 
 async def list_metadata(call: Call) -> Reply:
@@ -37,7 +37,7 @@ async def replace_metadata(call: Call, body: AllMetadata) -> Reply:
 
 async def _edited(call: Call, instance: Instance, body: AllMetadata, *, replace: bool) -> Reply:
     edit = EditMetadata(call.context, instance.id, put=body.metadata, replace=replace)
-    await call.deps.conductor.edit_metadata(edit)
+    await call.deps.rpc.call(EDIT_METADATA, edit)
     return await list_metadata(call)
 
 
@@ -46,7 +46,7 @@ async def set_metadata(call: Call, body: OneMetadata) -> Reply:
     instance = await find(call)
     if list(body.meta) != [call.params["key"]]:
         raise InvalidInput("Request body and URI mismatch", path="meta")
-    await call.deps.conductor.edit_metadata(EditMetadata(call.context, instance.id, put=body.meta))
+    await call.deps.rpc.call(EDIT_METADATA, EditMetadata(call.context, instance.id, put=body.meta))
     return json_reply({"meta": body.meta})
 
 
@@ -55,7 +55,7 @@ async def delete_metadata(call: Call) -> Reply:
     instance, key = await find(call), call.params["key"]
     if key not in instance.metadata:
         raise _missing()
-    await call.deps.conductor.edit_metadata(EditMetadata(call.context, instance.id, remove=(key,)))
+    await call.deps.rpc.call(EDIT_METADATA, EditMetadata(call.context, instance.id, remove=(key,)))
     return Reply()
 
 

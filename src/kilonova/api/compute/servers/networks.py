@@ -13,8 +13,9 @@ from kilonova.api.compute.servers.resource import find
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.ids import is_uuid
 from kilonova.api.http.microversion import Microversion, v2
-from kilonova.api.network import facts, view
-from kilonova.api.network.facts import Port
+from kilonova.api.network import inventory as facts
+from kilonova.api.network import view
+from kilonova.api.network.inventory import Port
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.db.readers import addresses
 from kilonova.db.readers import hosts as read_hosts

@@ -10,7 +10,7 @@ from kilonova.api.compute.servers.resource import find
 from kilonova.api.http.body import Body, validated_value
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.base.errors import NotFound
-from kilonova.rpcapi.conductor import EditTags
+from kilonova.rpcapi.api_to_conductor import EDIT_TAGS, EditTags
 
 MOST_TAGS = 50
 
@@ -38,7 +38,7 @@ async def has_tag(call: Call) -> Reply:
 async def replace_tags(call: Call, body: Tags) -> Reply:
     """PUT .../tags."""
     instance = await find(call)
-    await call.deps.conductor.edit_tags(EditTags(instance.id, MOST_TAGS, put=tuple(body.tags), replace=True))
+    await call.deps.rpc.call(EDIT_TAGS, EditTags(instance.id, MOST_TAGS, put=tuple(body.tags), replace=True))
     return await list_tags(call)
 
 
@@ -48,7 +48,7 @@ async def add_tag(call: Call) -> Reply:
     tag = validated_value(OneTag, {"tag": call.params["tag"]}).tag
     if tag in instance.tags:
         return Reply(status=204)
-    await call.deps.conductor.edit_tags(EditTags(instance.id, MOST_TAGS, put=(tag,)))
+    await call.deps.rpc.call(EDIT_TAGS, EditTags(instance.id, MOST_TAGS, put=(tag,)))
     location = call.links.to(f"/servers/{instance.id}/tags/{quote(tag, safe='')}")
     return Reply(status=201, headers=(("Location", location),))
 
@@ -58,14 +58,14 @@ async def delete_tag(call: Call) -> Reply:
     instance = await find(call)
     if call.params["tag"] not in instance.tags:
         raise _missing(call)
-    await call.deps.conductor.edit_tags(EditTags(instance.id, MOST_TAGS, remove=(call.params["tag"],)))
+    await call.deps.rpc.call(EDIT_TAGS, EditTags(instance.id, MOST_TAGS, remove=(call.params["tag"],)))
     return Reply()
 
 
 async def delete_tags(call: Call) -> Reply:
     """DELETE .../tags."""
     instance = await find(call)
-    await call.deps.conductor.edit_tags(EditTags(instance.id, MOST_TAGS, replace=True))
+    await call.deps.rpc.call(EDIT_TAGS, EditTags(instance.id, MOST_TAGS, replace=True))
     return Reply()
 
 

@@ -17,11 +17,12 @@ from kilonova.api.http.deps import ApiDeps
 from kilonova.api.http.faults import HttpError
 from kilonova.api.image import ranges
 from kilonova.api.image.images import find, find_own
-from kilonova.api.image.room import FIRST_BYTES, Room
+from kilonova.api.image.upload_quota import FIRST_BYTES, Room
 from kilonova.base.errors import Conflict, Forbidden, InvalidInput, KilonovaError, NotFound, StorageFull, TooLarge
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import catalogue
 from kilonova.objects.image import WITH_BYTES, Image, ImageStatus
+from kilonova.rpcapi.api_to_conductor import UPDATE_IMAGE, PutImage
 
 log = structlog.get_logger(__name__)
 
@@ -103,7 +104,7 @@ async def _release(deps: ApiDeps, image: Image) -> None:
     queued = replace(image, status=ImageStatus.QUEUED, reserved=0, updated_at=deps.clock.now())
     try:
         async with asyncio.timeout(RELEASE_LIMIT_S):
-            await deps.conductor.update_image(queued, expected=image)
+            await deps.rpc.call(UPDATE_IMAGE, PutImage(queued, expected=image))
     except NotFound:
         pass  # deleted meanwhile
     except (KilonovaError, TimeoutError) as exc:

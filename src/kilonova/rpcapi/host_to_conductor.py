@@ -5,26 +5,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from kilonova.base.errors import Forbidden, HostTaken, NotFound, OverQuota, StaleWrite, StateError
 from kilonova.objects.action import ActionEvent
 from kilonova.objects.ids import AttemptId, HostName, ImageId, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.leg import LegId
 from kilonova.objects.service import Inventory
 from kilonova.objects.states import PowerState
-from kilonova.rpc.bus import token
 from kilonova.rpcapi.batch import Each
-from kilonova.rpcapi.method import Ack, Caller, Method
+from kilonova.rpcapi.method import Ack, Method
 from kilonova.rpcapi.work import Fetch, Fetched
 
-SUBSCRIPTION = "conductor.host.*"
+SUBJECT = "conductor.host.*"
+"""`*` is the host.  A conductor refuses a request whose `host` is another than the subject's."""
 
 HOST_BOOT = "host-boot"
 """The `cause` in an action's params: the host has booted, and starts few of these at a time."""
-
-
-def subject(host: HostName) -> str:
-    """Where a host's requests go; a conductor refuses a request whose `host` is another than the subject's."""
-    return f"conductor.host.{token(host)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +192,7 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
-class JudgeGuests:
+class ClassifyGuests:
     """`guests` bear our metadata on this host."""
 
     host: HostName
@@ -205,7 +201,7 @@ class JudgeGuests:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class GuestClasses:
     """Those that are no instances of this host: `deleted` from this very host (the first of them, as many as one
     message takes), `elsewhere` (of another host, or deleted from one), `unknown` to the database."""
 
@@ -249,96 +245,95 @@ class Notify:
     notice: Notice
 
 
-# Short, because the host asks for as long as it takes, and says each time that it is waiting.
+STALE = (StaleWrite, Forbidden)
+"""StaleWrite: the host's epoch or the attempt is no longer the current one; HostSuperseded is a StaleWrite: the host
+has a newer process.  Forbidden: the request names another host than its subject."""
+
+# Short, because the host repeats the call for as long as it takes, and logs each time that it waits.
 REGISTER_HOST = Method(
-    "register_host", RegisterHost, Registered, "A host's process has started.", timeout_s=5, attempt_s=2.5
+    SUBJECT,
+    "register_host",
+    RegisterHost,
+    Registered,
+    "Register a host's process. StateError: host or node are recorded differently. HostTaken: it has a live process.",
+    (*STALE, StateError, HostTaken),
+    timeout_s=5,
+    attempt_s=2.5,
 )
-HEARTBEAT = Method("heartbeat", Heartbeat, Ack, "The host lives.", timeout_s=8, attempt_s=4)
+HEARTBEAT = Method(SUBJECT, "heartbeat", Heartbeat, Ack, "The host is alive.", STALE, timeout_s=8, attempt_s=4)
 # A process that ends waits no longer than this for its conductor.
-LEAVE = Method("leave", Leave, Ack, "The host's process ends in order.", timeout_s=1.5, attempt_s=0.7)
-PING = Method("ping", Ping, Ack, "Whether the conductor answers, with its database.", timeout_s=2.5, attempt_s=1)
-# Sent again under the same attempt it hands out the same work, so a lost reply costs one attempt's patience.
-FETCH = Method("fetch", Fetch, Fetched, "Hand out the host's open actions.", timeout_s=12, attempt_s=3)
-FINISH = Method("finish", Finish, Ack, "An attempt ended.  A repeated report of the same attempt changes nothing.")
-CONFIRM_ATTEMPT = Method("confirm_attempt", ConfirmAttempt, Ack, "Whether an attempt is still the current one.")
-RECORD_EVENTS = Method("record_events", RecordEvents, Ack, "Steps of an attempt, for people to read.")
-BEGIN_IMAGE = Method("begin_image", BeginImage, ImageBegun, "An action's image is being made; NotFound once deleted.")
-COMPLETE_IMAGE = Method("complete_image", CompleteImage, Ack, "An action's image is whole; NotFound once deleted.")
-DROP_IMAGES = Method("drop_images", DropImages, Dropped, "Forget the images that an action makes needless.")
-REPORT_STATES = Method("report_states", ReportStates, Ack, "What the hypervisor says of guests.")
-LIST_EXPECTED = Method("list_expected", ListExpected, Expected, "What the database believes of the host's guests.")
-JUDGE_GUESTS = Method("judge_guests", JudgeGuests, Judged, "Which of these guests should not be on this host.")
-REPORT_INVENTORY = Method("report_inventory", ReportInventory, Ack, "What the host has and offers.")
-SET_HOST_ENABLED = Method("set_host_enabled", SetHostEnabled, Ack, "The host's hypervisor is in service, or is not.")
-
-NOTIFY = Method("notify", Notify, Ack, "A notification of the host's, to be kept for people.")
-
-
-class HostAPI:
-    """The host's end.  All raise StaleWrite when the host's epoch or the attempt is no longer the current one
-    (HostSuperseded when the host has a newer process), RpcTimeout or RpcUnavailable when the conductor does not
-    answer."""
-
-    def __init__(self, caller: Caller, host: HostName) -> None:
-        self._caller, self._host, self._subject = caller, host, subject(host)
-
-    @property
-    def host(self) -> HostName:
-        return self._host
-
-    async def register(self, request: RegisterHost) -> Registered:
-        """The standing of this process.  Raises StateError when the conductor knows host or node otherwise, HostTaken
-        while another process of the host lives or may live."""
-        return await self._caller.call(self._subject, REGISTER_HOST, request)
-
-    async def heartbeat(self, epoch: int) -> None:
-        await self._caller.call(self._subject, HEARTBEAT, Heartbeat(self._host, epoch))
-
-    async def leave(self, epoch: int) -> None:
-        await self._caller.call(self._subject, LEAVE, Leave(self._host, epoch))
-
-    async def ping(self) -> None:
-        await self._caller.call(self._subject, PING, Ping(self._host))
-
-    async def fetch(self, epoch: int, attempt: AttemptId, running: tuple[LegId, ...]) -> Fetched:
-        return await self._caller.call(self._subject, FETCH, Fetch(self._host, epoch, attempt, running))
-
-    async def finish(self, request: Finish) -> None:
-        await self._caller.call(self._subject, FINISH, request)
-
-    async def confirm_attempt(self, epoch: int, leg: LegId, attempt: AttemptId) -> None:
-        """Raises NotFound when there is no such action."""
-        await self._caller.call(self._subject, CONFIRM_ATTEMPT, ConfirmAttempt(self._host, epoch, leg, attempt))
-
-    async def record_events(self, leg: LegId, attempt: AttemptId, events: tuple[ActionEvent, ...]) -> None:
-        await self._caller.call(self._subject, RECORD_EVENTS, RecordEvents(self._host, leg, attempt, events))
-
-    async def begin_image(self, leg: LegId, attempt: AttemptId) -> bool:
-        """Whether the image is whole already.  Raises NotFound when it was deleted."""
-        return (await self._caller.call(self._subject, BEGIN_IMAGE, BeginImage(self._host, leg, attempt))).saved
-
-    async def complete_image(self, request: CompleteImage) -> None:
-        """Raises NotFound when the image was deleted."""
-        await self._caller.call(self._subject, COMPLETE_IMAGE, request)
-
-    async def drop_images(self, leg: LegId, attempt: AttemptId) -> tuple[ImageId, ...]:
-        """The images whose bytes may go."""
-        return (await self._caller.call(self._subject, DROP_IMAGES, DropImages(self._host, leg, attempt))).images
-
-    async def report_states(self, epoch: int, states: tuple[Observed, ...]) -> None:
-        await self._caller.call(self._subject, REPORT_STATES, ReportStates(self._host, epoch, states))
-
-    async def list_expected(self, epoch: int) -> tuple[ExpectedGuest, ...]:
-        return (await self._caller.call(self._subject, LIST_EXPECTED, ListExpected(self._host, epoch))).guests
-
-    async def judge(self, epoch: int, guests: tuple[InstanceId, ...]) -> Judged:
-        return await self._caller.call(self._subject, JUDGE_GUESTS, JudgeGuests(self._host, epoch, guests))
-
-    async def report_inventory(self, epoch: int, node_id: str, inventory: Inventory) -> None:
-        await self._caller.call(self._subject, REPORT_INVENTORY, ReportInventory(self._host, epoch, node_id, inventory))
-
-    async def set_host_enabled(self, epoch: int, enabled: bool, reason: str) -> None:
-        await self._caller.call(self._subject, SET_HOST_ENABLED, SetHostEnabled(self._host, epoch, enabled, reason))
-
-    async def notify(self, notice: Notice) -> None:
-        await self._caller.call(self._subject, NOTIFY, Notify(self._host, notice))
+LEAVE = Method(
+    SUBJECT, "leave", Leave, Ack, "The host's process ends in an orderly way.", STALE, timeout_s=1.5, attempt_s=0.7
+)
+PING = Method(
+    SUBJECT, "ping", Ping, Ack, "Whether the conductor answers, with its database.", STALE, timeout_s=2.5, attempt_s=1
+)
+# A repeat under the same attempt hands out the same work, so a lost reply costs one attempt's patience.
+FETCH = Method(SUBJECT, "fetch", Fetch, Fetched, "Hand out the host's open actions.", STALE, timeout_s=12, attempt_s=3)
+FINISH = Method(
+    SUBJECT,
+    "finish",
+    Finish,
+    Ack,
+    "An attempt ended. Idempotent: a repeated report of the same attempt is accepted and ignored.",
+    STALE,
+)
+CONFIRM_ATTEMPT = Method(
+    SUBJECT,
+    "confirm_attempt",
+    ConfirmAttempt,
+    Ack,
+    "Whether an attempt is still the current one. NotFound: there is no such action.",
+    (*STALE, NotFound),
+)
+RECORD_EVENTS = Method(
+    SUBJECT, "record_events", RecordEvents, Ack, "Steps of an attempt in progress, for people to read.", STALE
+)
+BEGIN_IMAGE = Method(
+    SUBJECT,
+    "begin_image",
+    BeginImage,
+    ImageBegun,
+    "Start, or continue, the image of an action. NotFound: the image was deleted.",
+    (*STALE, NotFound),
+)
+COMPLETE_IMAGE = Method(
+    SUBJECT,
+    "complete_image",
+    CompleteImage,
+    Ack,
+    "The image of an action is complete. NotFound: the image was deleted.",
+    (*STALE, NotFound, OverQuota),
+)
+DROP_IMAGES = Method(
+    SUBJECT,
+    "drop_images",
+    DropImages,
+    Dropped,
+    "Delete the records of images that an action makes unnecessary; the reply lists those whose bytes may be deleted.",
+    STALE,
+)
+REPORT_STATES = Method(
+    SUBJECT, "report_states", ReportStates, Ack, "The power states of guests, as the hypervisor reports them.", STALE
+)
+LIST_EXPECTED = Method(
+    SUBJECT,
+    "list_expected",
+    ListExpected,
+    Expected,
+    "The host's guests, as the database records them.",
+    STALE,
+)
+CLASSIFY_GUESTS = Method(
+    SUBJECT,
+    "classify_guests",
+    ClassifyGuests,
+    GuestClasses,
+    "Which of these guests should not be on this host.",
+    STALE,
+)
+REPORT_INVENTORY = Method(SUBJECT, "report_inventory", ReportInventory, Ack, "What the host has and offers.", STALE)
+SET_HOST_ENABLED = Method(
+    SUBJECT, "set_host_enabled", SetHostEnabled, Ack, "Whether the host's hypervisor is in service.", STALE
+)
+NOTIFY = Method(SUBJECT, "notify", Notify, Ack, "Keep a notification of the host for operators.", STALE)

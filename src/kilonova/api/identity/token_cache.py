@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 from kilonova.api.http.call import Call
 
 
-async def edited(call: Call, change: Awaitable[None]) -> None:
+async def edited(call: Call, change: Awaitable[object]) -> None:
     """Await the conductor's word; whatever it was, what is known of tokens is looked up anew."""
     try:
         await change

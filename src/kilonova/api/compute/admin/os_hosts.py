@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
-from kilonova.api.compute.admin.service_list import all_services
+from kilonova.api.compute.admin.service_lookup import all_services
 from kilonova.api.compute.admin.services import shown_zone
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply, json_reply
@@ -21,7 +21,7 @@ from kilonova.db.readers.servers import ServerQuery, page
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import ComputeNode
-from kilonova.rpcapi.conductor import UpdateService
+from kilonova.rpcapi.api_to_conductor import UPDATE_SERVICE, UpdateService
 
 _NO_END = 1 << 31
 
@@ -87,7 +87,7 @@ async def update(call: Call, body: HostChanges) -> Reply:
     if body.maintenance_mode is not None:
         raise _not_here()
     disabled = body.status == "disable"
-    await call.deps.conductor.update_service(UpdateService(node.service.id, disabled=disabled))
+    await call.deps.rpc.call(UPDATE_SERVICE, UpdateService(node.service.id, disabled=disabled))
     return json_reply({"host": node.service.host, "status": "disabled" if disabled else "enabled"})
 
 
