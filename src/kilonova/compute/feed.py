@@ -73,10 +73,10 @@ class Feed:
         fetched = await self._session.call(
             lambda epoch: conductor.call(FETCH, Fetch(conductor.host, epoch, attempt, running))
         )
-        for action_id in fetched.revoked:
-            self._lanes.revoke(action_id)
-        for action_id in fetched.expired:
-            self._lanes.expire(action_id)
+        for leg in fetched.revoked:
+            self._lanes.revoke(leg)
+        for leg in fetched.expired:
+            self._lanes.expire(leg)
         if self._open:
             await self._take(fetched, attempt, tasks)
         if fetched.more:
@@ -89,7 +89,7 @@ class Feed:
             except Exception as exc:  # a defect in taking one action in hand must not keep the others waiting
                 log.exception("an action could not be taken in hand", action=item.action.id)
                 action = item.action
-                odd = Unread(action.id, action.instance_id, action.verb, type(exc).__name__)
+                odd = Unread(action.leg_id, action.instance_id, action.verb, type(exc).__name__)
                 await self._refusals.refuse(odd, attempt)
         for unread in fetched.unread:
             await self._refusals.refuse(unread, attempt)
@@ -105,7 +105,7 @@ class Feed:
             events = run.take_unsent()
             if events:
                 try:
-                    report = RecordEvents(self._session.conductor.host, action.id, action.attempt, events)
+                    report = RecordEvents(self._session.conductor.host, action.leg_id, action.attempt, events)
                     await self._session.conductor.call(RECORD_EVENTS, report)
                 except StaleWrite as exc:  # this one is in other hands; the next may not be
                     log.info("progress is no longer wanted", action=action.id, error=str(exc))

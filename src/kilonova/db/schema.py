@@ -104,8 +104,9 @@ actions = sa.Table(
     _time("updated_at"),
     _time("deadline"),
     sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("legs", sa.JSON, nullable=False, server_default="[]"),
+    # The host of the current leg, taken from `legs` in each write that changes them: only the indexes need it.
     sa.Column("host", sa.String(255)),
-    sa.Column("attempt", sa.String(36)),
     sa.Column("params", sa.JSON, nullable=False),
     sa.Column("message", sa.Text),
     _time("ended_at", null=True),
@@ -119,6 +120,12 @@ actions = sa.Table(
         sqlite_where=sa.text("state = 'open'"),
         postgresql_where=sa.text("state = 'open'"),
     ),
+    sa.Index(
+        "ix_actions_abandoned",
+        "host",
+        sqlite_where=sa.text("state = 'abandoned'"),
+        postgresql_where=sa.text("state = 'abandoned'"),
+    ),
 )
 
 action_events = sa.Table(
@@ -127,6 +134,7 @@ action_events = sa.Table(
     sa.Column("action_id", sa.String(36), sa.ForeignKey("actions.id"), primary_key=True),
     sa.Column("attempt", sa.String(36), primary_key=True),
     sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("leg", sa.Integer, nullable=False, server_default="0"),
     _time("start_time"),
     _time("finish_time", null=True),
     sa.Column("result", sa.String(16)),
