@@ -19,7 +19,7 @@ from kilonova.api.http.route import DefaultPolicy
 from kilonova.conductor.hosts import register
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
-from kilonova.db.readers import servers as read_servers
+from kilonova.db.readers import instances as read_instances
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import identity as write_identity
 from kilonova.db.writers import instances as write_instances
@@ -144,7 +144,7 @@ Trace = tuple[Instance, list[Action], list[ComputeNode]]
 
 def trace(connection: sa.Connection, instance_id: InstanceId) -> Trace:
     """Everything that a refusal must leave as it is (the watchdog counts an action's time meanwhile)."""
-    instance = read_servers.with_deleted(connection, instance_id)
+    instance = read_instances.get_known(connection, instance_id)[0]
     actions = [
         replace(one, counted_at=None, deadline=make.NOW) for one in read_actions.of_instance(connection, instance_id)
     ]

@@ -33,7 +33,7 @@ from kilonova.db.writers import instances as write_instances
 from kilonova.db.writers import keypairs as write_keypairs
 from kilonova.db.writers import quotas as write_quotas
 from kilonova.db.writers import server_groups as write_groups
-from kilonova.objects.ids import ActionId
+from kilonova.objects.ids import ActionId, ActionRef
 from kilonova.objects.states import VERBS, Verb
 from kilonova.rpcapi import api_to_conductor as rows
 from kilonova.rpcapi.caller import Caller
@@ -56,7 +56,7 @@ class ApiEndpoint:
         clock: Clock,
         quotas: QuotaSettings,
         failpoints: Failpoints,
-        to_place: Callable[[ActionId], None],
+        to_place: Callable[[ActionRef], None],
         plans: Mapping[Verb, Plan],
     ) -> None:
         self._db, self._rpc, self._clock, self._failpoints = db, rpc, clock, failpoints
@@ -106,7 +106,7 @@ class ApiEndpoint:
         fresh, created = await self._db.write(idempotency.create, *asked)
         self._failpoints.hit("conductor.create.accepted")
         for action_id in fresh:
-            self._to_place(action_id)
+            self._to_place(ActionRef(action_id, request.context.request_id))
         return created
 
     async def _accept_action(self, request: rows.AcceptAction, _peer: str) -> Ack:

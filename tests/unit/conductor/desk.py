@@ -101,7 +101,7 @@ class Desk:
         """The watchdog looks, so much later, having looked all the while; how many actions it ended."""
         self.now += passed
         due = self.write(deadlines.count_time, passed.total_seconds() + 1, self.now)
-        return sum(self.write(deadlines.expire, action_id, self.now) for action_id in due)
+        return sum(self.write(deadlines.expire, action.id, self.now) for action in due)
 
     def _new_id(self) -> str:
         self._serial += 1

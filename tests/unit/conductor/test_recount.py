@@ -79,7 +79,7 @@ class Chance(Desk):
             self.create(make.instance(self.new_id(), flavor=flavor), self.new_id())
         for waiting in self.read(read_actions.unplaced):
             if self.random.random() < 0.7:
-                self.place(waiting)
+                self.place(waiting.id)
 
     def ask(self) -> None:
         instance = self.random.choice(self.living() or [make.instance()])

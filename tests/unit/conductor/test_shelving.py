@@ -82,7 +82,7 @@ class Shelf(Desk):
 
     def place_waiting(self) -> str | None:
         (waiting,) = self.read(read_actions.unplaced)
-        return self.place(waiting)
+        return self.place(waiting.id)
 
 
 @pytest.fixture

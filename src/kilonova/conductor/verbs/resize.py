@@ -123,7 +123,7 @@ def _flavor(tx: Transaction, instance: Instance, flavor_id: str) -> Flavor:
     now = instance.flavor
     if flavor.id == now.id:
         raise InvalidInput("When resizing, instances must change flavor!", path="resize.flavorRef")
-    needs = max(now.disk_gib, -(-instance.image.virtual_size >> 30)) if now.disk_gib or flavor.disk_gib else 0
+    needs = max(now.disk_gib, instance.image.virtual_gib) if now.disk_gib or flavor.disk_gib else 0
     if flavor.disk_gib < needs or flavor.ephemeral_gib < now.ephemeral_gib:
         raise InvalidInput(
             f"Unable to resize disk down: flavor {flavor.id} has {flavor.disk_gib} GiB of root disk and "

@@ -15,7 +15,7 @@ from kilonova.api.http.query import Changes
 from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.http.times import micros
 from kilonova.base.errors import InvalidInput, NotFound
-from kilonova.db.readers import actions, instances, servers
+from kilonova.db.readers import actions, instances
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.ids import InstanceId
@@ -66,7 +66,7 @@ async def show_action(call: Call) -> Reply:
 
 def _check_visible(snapshot: Snapshot, instance_id: InstanceId, call: Call) -> None:
     if call.version >= v2(21):
-        servers.with_deleted(snapshot, instance_id, call.scope)
+        instances.get_known(snapshot, instance_id, call.scope)
     else:
         instances.get(snapshot, instance_id, call.scope)
 
