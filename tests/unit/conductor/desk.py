@@ -18,6 +18,7 @@ from kilonova.db.readers import instances as read_instances
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, AttemptId, HostName, InstanceId
 from kilonova.objects.instance import Instance
+from kilonova.objects.leg import LegId
 from kilonova.objects.service import ComputeNode
 from kilonova.objects.states import PowerState, Verb
 from kilonova.rpcapi.api_to_conductor import AcceptAction, CreateServers
@@ -67,9 +68,8 @@ class Desk:
         asked = AcceptAction(make.context(request_id), instance_id, verb, params)
         return self.write(accept.accept, asked, ActionId(f"action-{self._serial}"), self.now)
 
-    def fetch(self, attempt: str, *, epoch: int = 1, running: tuple[str, ...] = (), host: str = "h1") -> Fetched:
-        ids = tuple(ActionId(a) for a in running)
-        return self.write(hand_out.hand_out, Fetch(HostName(host), epoch, AttemptId(attempt), ids), self.now)
+    def fetch(self, attempt: str, *, epoch: int = 1, running: tuple[LegId, ...] = (), host: str = "h1") -> Fetched:
+        return self.write(hand_out.hand_out, Fetch(HostName(host), epoch, AttemptId(attempt), running), self.now)
 
     def finish(
         self,
@@ -83,7 +83,7 @@ class Desk:
         assert action.host is not None
         token = AttemptId(attempt) if attempt is not None else action.attempt
         assert token is not None
-        report = Finish(action.host, action.id, token, succeeded, power, (), message)
+        report = Finish(action.host, action.leg_id, token, succeeded, power, (), message)
         self.write(reports.finish, report, self._new_id, self.now)
 
     def observe(self, power: PowerState | None, *, epoch: int = 1, reason: str = "because") -> None:
