@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who has which role where: of users and groups, in projects, on the domain and on the system.
+"""Role assignments: roles of users and groups in projects, on the domain and on the system.
 
-A role on the domain or on the system comes with a token for these (`auth`), and never with one for a project.
+A token has roles on the domain or on the system only when its scope is that domain or system (`auth`).
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from kilonova.api.http.call import Call, Reply
 from kilonova.api.identity import roles
 from kilonova.api.identity.domain import DOMAIN, check_domain, collection
 from kilonova.api.identity.filters import flag
-from kilonova.api.identity.token_cache import edited
+from kilonova.api.identity.token_cache import apply_change
 from kilonova.base.errors import NotFound
 from kilonova.db.readers import assignments as readers
 from kilonova.db.readers.identity import get_project, get_user
@@ -24,8 +24,8 @@ INHERITED = "scope.OS-INHERIT:inherited_to"
 ARGUMENTS = frozenset({*_FILTERS, INHERITED, "effective", "include_names", "include_subtree"})
 
 
-async def _place(call: Call) -> Assignment:
-    """Whom and what the path speaks of, all of which exists; the role is left open.  Raises NotFound."""
+async def _assignment_of_path(call: Call) -> Assignment:
+    """The actor and the target that the path names, with an empty role.  Raises NotFound unless both exist."""
     params = call.params
     if "user_id" in params:
         actor, actor_id = Actor.USER, (await call.db.read(get_user, params["user_id"])).id
@@ -40,55 +40,57 @@ async def _place(call: Call) -> Assignment:
     return Assignment(actor_id, SYSTEM_ID, "", actor, Target.SYSTEM)
 
 
-async def _given(call: Call, place: Assignment) -> list[str]:
-    return await call.db.read(readers.given_roles, place.actor, place.actor_id, place.target, place.target_id)
+async def _assigned_roles(call: Call, path: Assignment) -> list[str]:
+    return await call.db.read(readers.given_roles, path.actor, path.actor_id, path.target, path.target_id)
 
 
 async def grant(call: Call) -> Reply:
-    """PUT .../users/{id}/roles/{id} and .../groups/{id}/roles/{id}."""
+    """Assign a role to a user or a group on a project, the domain or the system."""
     role = await roles.find(call)
-    await edited(call, call.deps.identity.assign_role(replace(await _place(call), role=role.name)))
+    await apply_change(call, call.deps.identity.assign_role(replace(await _assignment_of_path(call), role=role.name)))
     return Reply()
 
 
 async def check(call: Call) -> Reply:
-    """GET and HEAD of the same: 204, or 404 when it was not given to just this one."""
-    await _held(call)
+    """Check a direct role assignment: 204, or 404 when there is none.  Roles by a group or by implication do not
+    count."""
+    await _existing(call)
     return Reply()
 
 
 async def revoke(call: Call) -> Reply:
-    """DELETE of the same.  Tokens lose the role at once."""
-    await edited(call, call.deps.identity.remove_role(await _held(call)))
+    """Remove a role assignment.  Existing tokens lose the role immediately."""
+    await apply_change(call, call.deps.identity.remove_role(await _existing(call)))
     return Reply()
 
 
-async def _held(call: Call) -> Assignment:
+async def _existing(call: Call) -> Assignment:
+    """The assignment of the path.  Raises NotFound."""
     role = await roles.find(call)
-    asked = replace(await _place(call), role=role.name)
-    if asked.role not in await _given(call, asked):
-        raise NotFound(f"The {asked.actor} has no role {asked.role} in this {asked.target}.")
-    return asked
+    assignment = replace(await _assignment_of_path(call), role=role.name)
+    if assignment.role not in await _assigned_roles(call, assignment):
+        raise NotFound(f"The {assignment.actor} has no role {assignment.role} in this {assignment.target}.")
+    return assignment
 
 
-async def list_given(call: Call) -> Reply:
-    """GET .../users/{id}/roles and .../groups/{id}/roles: those that were given, without what they imply."""
-    names = await _given(call, await _place(call))
+async def list_assigned(call: Call) -> Reply:
+    """List the directly assigned roles of a user or a group, without implied roles."""
+    names = await _assigned_roles(call, await _assignment_of_path(call))
     known = await roles.known_roles(call)
     return collection(call, "roles", [roles.view(call, role) for role in known.values() if role.name in names])
 
 
 async def list_all(call: Call) -> Reply:
-    """GET /v3/role_assignments: `effective` gives what users have by their groups, and what roles imply."""
+    """List role assignments.  With `effective`, users' roles include those of their groups and implied roles."""
     effective, with_names = bool(flag(call.query, "effective")), bool(flag(call.query, "include_names"))
     ids = await roles.role_ids(call)
-    asked = {name: text for name in _FILTERS if (text := call.query.text(name)) is not None}
-    if call.query.text(INHERITED) is not None:  # nothing is inherited here
+    filters = {name: text for name in _FILTERS if (text := call.query.text(name)) is not None}
+    if call.query.text(INHERITED) is not None:  # inherited assignments are not supported
         return collection(call, "role_assignments", [])
     found: dict[Assignment, dict[str, Any]] = {}
     for given, *names in await call.db.read(readers.list_assignments):
         for one, actor_name in [(given, names[0])] if not effective else await _effective(call, given, names[0]):
-            if _fits(one, ids[one.role], asked):
+            if _matches(one, ids[one.role], filters):
                 found[one] = _entry(call, one, given, ids, (actor_name, names[1]) if with_names else None)
     return collection(call, "role_assignments", found.values())
 
@@ -105,19 +107,19 @@ async def _effective(call: Call, given: Assignment, name: str) -> list[tuple[Ass
     ]
 
 
-def _fits(one: Assignment, role_id: str, asked: Mapping[str, str]) -> bool:
+def _matches(one: Assignment, role_id: str, filters: Mapping[str, str]) -> bool:
     actual = {"role.id": role_id, f"{one.actor}.id": one.actor_id}
     if one.target is Target.SYSTEM:
         actual["scope.system"] = one.target_id
     else:
         actual[f"scope.{one.target}.id"] = one.target_id
-    return all(actual.get(name) == text for name, text in asked.items())
+    return all(actual.get(name) == text for name, text in filters.items())
 
 
 def _entry(
     call: Call, one: Assignment, given: Assignment, ids: Mapping[str, str], names: tuple[str, str] | None
 ) -> dict[str, Any]:
-    """`given`: what it follows from, where that is another."""
+    """`given` is the direct assignment from which `one` follows; they are equal unless the list is effective."""
     links = {"assignment": call.links.to(_path(given, ids))}
     if given.actor is not one.actor:
         links["membership"] = call.links.to(f"/groups/{given.actor_id}/users/{one.actor_id}")

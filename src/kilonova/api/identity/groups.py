@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Groups: users who have roles together."""
+"""Groups of users, which can have roles."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from kilonova.api.identity import users
 from kilonova.api.identity.domain import DOMAIN, check_domain, check_id, collection
 from kilonova.api.identity.filters import matching
 from kilonova.api.identity.models import CreateGroup, GroupFields, UpdateGroup
-from kilonova.api.identity.token_cache import edited
+from kilonova.api.identity.token_cache import apply_change
 from kilonova.base.errors import NotFound
 from kilonova.base.unset import UNSET, unset_if_none
 from kilonova.db.readers import assignments as readers
@@ -18,12 +18,12 @@ from kilonova.rpcapi import identity as rows
 
 
 async def list_groups(call: Call) -> Reply:
-    """GET /v3/groups."""
+    """List groups."""
     return _listed(call, await call.db.read(readers.list_groups))
 
 
 async def list_groups_of_user(call: Call) -> Reply:
-    """GET /v3/users/{id}/groups."""
+    """List the groups of a user."""
     user = await call.db.read(get_user, call.params["user_id"])
     return _listed(call, await call.db.read(readers.list_groups, user.id))
 
@@ -33,7 +33,7 @@ def _listed(call: Call, groups: list[Group]) -> Reply:
 
 
 async def show_group(call: Call) -> Reply:
-    """GET /v3/groups/{id}: by id only; a name is 404."""
+    """Show a group by its id.  A name is 404."""
     return json_reply({"group": _view(call, await _find(call))})
 
 
@@ -42,51 +42,51 @@ async def _find(call: Call) -> Group:
 
 
 async def create_group(call: Call, body: CreateGroup) -> Reply:
-    """POST /v3/groups."""
-    asked = body.group
-    _check(asked, None)
+    """Create a group."""
+    fields = body.group
+    _check(fields, None)
     group_id = call.deps.clock.new_id().replace("-", "")
-    group = Group(group_id, asked.name, asked.description or "", asked.attributes("group"))
-    await edited(call, call.deps.identity.create_group(group))
+    group = Group(group_id, fields.name, fields.description or "", fields.attributes("group"))
+    await apply_change(call, call.deps.identity.create_group(group))
     return json_reply({"group": _view(call, group)})
 
 
 async def update_group(call: Call, body: UpdateGroup) -> Reply:
-    """PATCH /v3/groups/{id}."""
-    asked, group_id = body.group, call.params["group_id"]
-    _check(asked, group_id)
+    """Update a group."""
+    fields, group_id = body.group, call.params["group_id"]
+    _check(fields, group_id)
     request = rows.UpdateGroup(
         group_id,
-        name=unset_if_none(asked.name),
-        description=unset_if_none(asked.description),
-        extra=asked.attributes("group") or UNSET,
+        name=unset_if_none(fields.name),
+        description=unset_if_none(fields.description),
+        extra=fields.attributes("group") or UNSET,
     )
-    await edited(call, call.deps.identity.update_group(request))
+    await apply_change(call, call.deps.identity.update_group(request))
     return await show_group(call)
 
 
 async def delete_group(call: Call) -> Reply:
-    """DELETE /v3/groups/{id}: its roles go with it, its users stay."""
+    """Delete a group with its role assignments.  Its users remain."""
     group = await _find(call)
-    await edited(call, call.deps.identity.delete_group(group.id))
+    await apply_change(call, call.deps.identity.delete_group(group.id))
     return Reply()
 
 
 async def list_members(call: Call) -> Reply:
-    """GET /v3/groups/{id}/users."""
+    """List the users in a group."""
     found = await call.db.read(readers.members_of, (await _find(call)).id)
     return collection(call, "users", matching(call.query, [users.view(call, user) for user in found]))
 
 
 async def add_member(call: Call) -> Reply:
-    """PUT /v3/groups/{id}/users/{id}."""
+    """Add a user to a group."""
     group_id, user_id = call.params["group_id"], call.params["user_id"]
-    await edited(call, call.deps.identity.edit_member(group_id, user_id, there=True))
+    await apply_change(call, call.deps.identity.edit_member(group_id, user_id, there=True))
     return Reply()
 
 
 async def check_member(call: Call) -> Reply:
-    """GET and HEAD of the same: 204, or 404."""
+    """Check whether a user is in a group: 204, or 404."""
     group, user = await _find(call), await call.db.read(get_user, call.params["user_id"])
     if user.id not in {one.id for one in await call.db.read(readers.members_of, group.id)}:
         raise NotFound(f"The user {user.id} is not in the group {group.id}.")
@@ -94,15 +94,17 @@ async def check_member(call: Call) -> Reply:
 
 
 async def remove_member(call: Call) -> Reply:
-    """DELETE of the same: what the user had by the group is gone at once."""
+    """Remove a user from a group.  The user loses the group's roles immediately."""
     await check_member(call)
-    await edited(call, call.deps.identity.edit_member(call.params["group_id"], call.params["user_id"], there=False))
+    await apply_change(
+        call, call.deps.identity.edit_member(call.params["group_id"], call.params["user_id"], there=False)
+    )
     return Reply()
 
 
-def _check(asked: GroupFields, group_id: str | None) -> None:
-    check_domain(asked.domain_id)
-    check_id("group", asked.id, group_id)
+def _check(fields: GroupFields, group_id: str | None) -> None:
+    check_domain(fields.domain_id)
+    check_id("group", fields.id, group_id)
 
 
 def _view(call: Call, group: Group) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What roles imply: the usual ones each other, and nothing else; no rule can be made or taken away.
+"""Implied roles: admin implies member, member implies reader.  These rules cannot be changed.
 
 Source: Identity API v3 reference, "Implied roles".
 """
@@ -16,14 +16,14 @@ from kilonova.objects.identity import Role
 
 
 async def list_rules(call: Call) -> Reply:
-    """GET /v3/role_inferences."""
+    """List all rules of role implication."""
     by_name = {role.name: role for role in (await roles.known_roles(call)).values()}
     rules = [_rule(call, by_name[prior], [by_name[implied]]) for prior, implied in RULES.items()]
     return json_reply({"role_inferences": rules, "links": {"self": call.links.to(call.path)}})
 
 
 async def list_implied(call: Call) -> Reply:
-    """GET /v3/roles/{id}/implies: what it implies by itself, not what that implies."""
+    """List the roles that a role implies directly."""
     prior = await roles.find(call)
     known = (await roles.known_roles(call)).values()
     implied = [role for role in known if role.name == RULES.get(prior.name)]
@@ -31,7 +31,7 @@ async def list_implied(call: Call) -> Reply:
 
 
 async def show_rule(call: Call) -> Reply:
-    """GET and HEAD /v3/roles/{id}/implies/{id}."""
+    """Show one rule of role implication; 404 if there is none."""
     prior = await roles.find(call)
     implied = (await roles.known_roles(call)).get(call.params["implied_role_id"])
     if implied is None or RULES.get(prior.name) != implied.name:
@@ -41,9 +41,9 @@ async def show_rule(call: Call) -> Reply:
 
 
 async def change_rule(call: Call) -> Reply:
-    """PUT and DELETE of the same: refused."""
+    """Create or delete a rule of role implication: not implemented (501)."""
     await roles.find(call)
-    raise not_implemented("The action you have requested has not been implemented: what roles imply stays as it is.")
+    raise not_implemented("The action you have requested has not been implemented: implied roles cannot be changed.")
 
 
 def _rule(call: Call, prior: Role, implied: Iterable[Role]) -> dict[str, Any]:

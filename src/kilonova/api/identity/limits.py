@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Unified limits: what a project's images may take, where Glance looks for it.
+"""Unified limits of projects: number and size of images, which Glance's clients read here.
 
-Limits of servers are Compute's own (os-quota-sets).  Source: Identity API v3 reference, "Unified Limits".
+Limits of servers are in Compute's os-quota-sets.  Source: Identity API v3 reference, "Unified Limits".
 """
 
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ class UpdateLimit(Lenient):
 
 
 async def list_registered(call: Call) -> Reply:
-    """GET /v3/registered_limits: what holds for projects without a limit of their own."""
+    """List registered limits: the defaults for projects without limits of their own."""
     defaults = await call.db.read(read_quotas.limits, call.deps.quotas.defaults, read_quotas.DEFAULT_CLASS)
     every = [
         {
@@ -65,39 +65,39 @@ async def list_registered(call: Call) -> Reply:
 
 
 async def list_limits(call: Call) -> Reply:
-    """GET /v3/limits: all for an administrator, else those of the token's project."""
+    """List the limits of the token's project.  Administrators see those of all projects."""
     return collection(call, "limits", _filtered(call, await _limits(call)))
 
 
 async def show_limit(call: Call) -> Reply:
-    """GET /v3/limits/{id}."""
+    """Show a limit of a project."""
     return json_reply({"limit": await _find(call)})
 
 
 async def create_limits(call: Call, body: CreateLimits) -> Reply:
-    """POST /v3/limits: one or several.  Raises Conflict for one that there is."""
-    there = {limit["id"] for limit in await _limits(call)}
-    for asked in body.limits:
-        if asked.service_id != GLANCE or asked.resource_name not in RESOURCES or asked.region_id not in (None, REGION):
+    """Create one or several limits of projects.  A limit that exists is a 409."""
+    existing = {limit["id"] for limit in await _limits(call)}
+    for new in body.limits:
+        if new.service_id != GLANCE or new.resource_name not in RESOURCES or new.region_id not in (None, REGION):
             raise InvalidInput("Unable to create a limit that has no corresponding registered limit.", path="limits")
-        if _id(asked.project_id, asked.resource_name) in there:
+        if _id(new.project_id, new.resource_name) in existing:
             raise Conflict("Conflict occurred attempting to store limit - Duplicate entry.")
-        await call.db.read(read_identity.get_project, asked.project_id)
-    for asked in body.limits:
-        await _set(call, asked.project_id, asked.resource_name, asked.resource_limit)
-    made = {_id(asked.project_id, asked.resource_name) for asked in body.limits}
-    return json_reply({"limits": [limit for limit in await _limits(call) if limit["id"] in made]})
+        await call.db.read(read_identity.get_project, new.project_id)
+    for new in body.limits:
+        await _set(call, new.project_id, new.resource_name, new.resource_limit)
+    created = {_id(new.project_id, new.resource_name) for new in body.limits}
+    return json_reply({"limits": [limit for limit in await _limits(call) if limit["id"] in created]})
 
 
 async def update_limit(call: Call, body: UpdateLimit) -> Reply:
-    """PATCH /v3/limits/{id}."""
+    """Update a limit of a project."""
     limit = await _find(call)
     await _set(call, limit["project_id"], limit["resource_name"], body.limit.resource_limit)
     return await show_limit(call)
 
 
 async def delete_limit(call: Call) -> Reply:
-    """DELETE /v3/limits/{id}: the default holds again."""
+    """Delete a limit of a project.  The registered limit applies again."""
     limit = await _find(call)
     await call.deps.conductor.set_quotas(SetQuotas(limit["project_id"], {}, forgotten=(limit["resource_name"],)))
     return Reply()
@@ -127,11 +127,11 @@ async def _limits(call: Call) -> list[dict[str, Any]]:
 
 
 async def _find(call: Call) -> dict[str, Any]:
-    asked = call.params["limit_id"]
+    limit_id = call.params["limit_id"]
     for limit in await _limits(call):
-        if limit["id"] == asked:
+        if limit["id"] == limit_id:
             return limit
-    raise NotFound(f"Could not find limit for {asked[:64]}.")
+    raise NotFound(f"Could not find limit for {limit_id[:64]}.")
 
 
 def _id(project_id: str, resource: str) -> str:

@@ -136,7 +136,7 @@ def _grants() -> Iterator[Row]:
         reader = SYSTEM if where == "/system" else DOMAIN
         for whose, actor in ((USER, "user"), (GROUP, "group")):
             path, name = f"{where}{whose}/roles", of + (actor if where == "/system" else "")
-            yield Row("GET", path, assignments.list_given, P + "list_" + name.format("s"), reader,
+            yield Row("GET", path, assignments.list_assigned, P + "list_" + name.format("s"), reader,
                       reply="{roles: [...]}")  # fmt: skip
             yield Row("GET", path + "/{role_id}", assignments.check, P + "check_" + name.format(""), reader, 204)
             yield Row("PUT", path + "/{role_id}", assignments.grant, P + "create_" + name.format(""), ADMIN, 204)

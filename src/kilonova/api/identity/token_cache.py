@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A change of who may do what, and its effect on tokens."""
+"""Changes of users, roles and projects end cached answers about tokens."""
 
 from collections.abc import Awaitable
 
 from kilonova.api.http.call import Call
 
 
-async def edited(call: Call, change: Awaitable[None]) -> None:
-    """Await the conductor's word; whatever it was, what is known of tokens is looked up anew."""
+async def apply_change(call: Call, change: Awaitable[None]) -> None:
+    """Await the conductor's reply.  Whether it succeeds or fails, tokens are checked against the database again."""
     try:
         await change
     finally:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a token says, and its end: GET and DELETE /v3/auth/tokens, and what one can log in to."""
+"""Tokens: show, revoke, and the scopes that a token's user can request."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from kilonova.api.identity.catalog import catalog_of
 from kilonova.api.identity.domain import DOMAIN, collection, view
 from kilonova.api.identity.projects import project_view
 from kilonova.api.identity.roles import role_ids
-from kilonova.api.identity.token_cache import edited
+from kilonova.api.identity.token_cache import apply_change
 from kilonova.base.errors import InvalidInput, NotFound, Unauthorized
 from kilonova.db.readers import identity as readers
 from kilonova.identity.tokens import Claims
@@ -18,14 +18,15 @@ from kilonova.objects.identity import Target
 
 
 async def valid(call: Call, text: str) -> Claims:
-    """What a token says that still holds.  Raises Unauthorized."""
+    """The claims of a token that is still valid.  Raises Unauthorized."""
     claims = call.deps.tokens.verify(text)
     await call.deps.standings.roles_of(claims)
     return claims
 
 
 async def _subject(call: Call) -> Claims:
-    """The token in X-Subject-Token: one's own, or any for an administrator.  Raises NotFound, InvalidInput."""
+    """The claims of the token in X-Subject-Token: a token of the caller; for an administrator, any token.  Raises
+    NotFound, InvalidInput."""
     text = call.headers.get("x-subject-token")
     if not text:
         raise InvalidInput("The header X-Subject-Token is missing.")
@@ -39,20 +40,20 @@ async def _subject(call: Call) -> Claims:
 
 
 async def show_token(call: Call) -> Reply:
-    """GET /v3/auth/tokens: what the token in X-Subject-Token says."""
+    """Validate the token in X-Subject-Token and show its contents."""
     claims = await _subject(call)
     return json_reply(await shown(call, claims), headers=(("X-Subject-Token", call.headers["x-subject-token"]),))
 
 
 async def revoke_token(call: Call) -> Reply:
-    """DELETE /v3/auth/tokens: the token in X-Subject-Token counts no longer; those that were made from it do."""
+    """Revoke the token in X-Subject-Token.  Tokens that were issued from it remain valid."""
     claims = await _subject(call)
-    await edited(call, call.deps.identity.revoke_token(claims.audit_ids[0], claims.expires_at))
+    await apply_change(call, call.deps.identity.revoke_token(claims.audit_ids[0], claims.expires_at))
     return Reply()
 
 
 async def show_catalog(call: Call) -> Reply:
-    """GET /v3/auth/catalog."""
+    """Show the service catalog of the token's project."""
     links = {"self": call.links.to("/auth/catalog"), "previous": None, "next": None}
     context = call.context
     catalog = await catalog_of(call, context.user_id, context.project_id)
@@ -60,19 +61,19 @@ async def show_catalog(call: Call) -> Reply:
 
 
 async def list_projects(call: Call) -> Reply:
-    """GET /v3/auth/projects: what this token's user can log in to."""
+    """List the projects for which the token's user can request a token."""
     found = await call.db.read(readers.list_projects, call.context.user_id)
     return collection(call, "projects", [project_view(call, project) for project in found if project.enabled])
 
 
 async def list_domains(call: Call) -> Reply:
-    """GET /v3/auth/domains: the one, for whom has a role on it."""
+    """List the domains for which the token's user can request a token."""
     roles = await call.db.read(readers.roles_beyond_projects, call.context.user_id, Target.DOMAIN)
     return collection(call, "domains", [view(call)] if roles else [])
 
 
 async def list_systems(call: Call) -> Reply:
-    """GET /v3/auth/system."""
+    """Show whether the token's user can request a system-scoped token."""
     roles = await call.db.read(readers.roles_beyond_projects, call.context.user_id, Target.SYSTEM)
     return json_reply({"system": [{"all": True}] if roles else [], "links": {"self": call.links.to(call.path)}})
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Identity has and this service has not, in Identity's own words: there is none, and none can be made.
+"""Resources of Identity that are not supported: lists are empty, and creating one is 501.
 
-Generic and EC2 credentials are secrets for services that are not here; they would be kept for nothing.
+Generic and EC2 credentials are secrets for services that this service does not have.
 """
 
 from kilonova.api.http.call import Call, Reply
@@ -11,15 +11,17 @@ from kilonova.base.errors import NotFound
 
 
 async def no_credentials(call: Call) -> Reply:
-    """GET /v3/credentials and /v3/users/{id}/credentials/OS-EC2."""
+    """List credentials: always empty."""
     return collection(call, "credentials", [])
 
 
 async def no_credential(call: Call) -> Reply:
-    """GET, PATCH and DELETE of one."""
+    """Show, update or delete a credential: always 404."""
     raise NotFound(f"Could not find credential: {call.params['credential_id'][:64]}.")
 
 
 async def no_new_credential(_call: Call) -> Reply:
-    """POST of one."""
-    raise not_implemented("The action you have requested has not been implemented: application credentials are.")
+    """Create a credential: not implemented (501)."""
+    raise not_implemented(
+        "The action you have requested has not been implemented. Application credentials are supported."
+    )

@@ -5,10 +5,10 @@ from typing import Any
 
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.identity.auth import checking, own_turn
-from kilonova.api.identity.domain import DOMAIN, check_domain, check_id, collection, refuse_unkept
+from kilonova.api.identity.domain import DOMAIN, check_domain, check_id, collection, refuse_unsupported
 from kilonova.api.identity.filters import matching
 from kilonova.api.identity.models import ChangePassword, CreateUser, UpdateUser, UserFields
-from kilonova.api.identity.token_cache import edited
+from kilonova.api.identity.token_cache import apply_change
 from kilonova.base.errors import Unauthorized
 from kilonova.base.unset import UNSET, Unset, unset_if_none
 from kilonova.db.readers import identity as readers
@@ -17,88 +17,88 @@ from kilonova.rpcapi import identity as rows
 
 
 async def list_users(call: Call) -> Reply:
-    """GET /v3/users."""
+    """List users."""
     users = await call.db.read(readers.list_users)
     return collection(call, "users", matching(call.query, [view(call, user) for user in users]))
 
 
 async def show_user(call: Call) -> Reply:
-    """GET /v3/users/{id}: by id only; a name is 404."""
+    """Show a user by its id.  A name is 404."""
     user = await call.db.read(readers.get_user, call.params["user_id"])
     return json_reply({"user": view(call, user)})
 
 
 async def create_user(call: Call, body: CreateUser) -> Reply:
-    """POST /v3/users.  One without a password cannot log in until an administrator sets one."""
-    asked = body.user
-    await _check(call, asked, None)
+    """Create a user.  A user without a password cannot authenticate until an administrator sets one."""
+    fields = body.user
+    await _check(call, fields, None)
+    hashed = "" if fields.password is None else await call.deps.passwords.hash(fields.password, own_turn(call))
     user = User(
         id=call.deps.clock.new_id().replace("-", ""),
-        name=asked.name,
-        password_hash="" if asked.password is None else await call.deps.passwords.hash(asked.password, own_turn(call)),
-        default_project_id=asked.default_project_id or None,
-        description=asked.description or "",
-        enabled=asked.enabled is not False,
-        email=asked.email or None,
-        extra=asked.attributes("user"),
+        name=fields.name,
+        password_hash=hashed,
+        default_project_id=fields.default_project_id or None,
+        description=fields.description or "",
+        enabled=fields.enabled is not False,
+        email=fields.email or None,
+        extra=fields.attributes("user"),
     )
-    await edited(call, call.deps.identity.create_user(user))
+    await apply_change(call, call.deps.identity.create_user(user))
     return json_reply({"user": view(call, user)})
 
 
 async def update_user(call: Call, body: UpdateUser) -> Reply:
-    """PATCH /v3/users/{id}: an administrator's word, also a new password.  A new one, or a disabling, ends the user's
-    tokens."""
-    asked = body.user
+    """Update a user, including the password.  A new password, and disabling the user, end all tokens of the user."""
+    fields = body.user
     user = await call.db.read(readers.get_user, call.params["user_id"])
-    await _check(call, asked, user.id)
+    await _check(call, fields, user.id)
     request = rows.UpdateUser(
         user_id=user.id,
-        name=unset_if_none(asked.name),
+        name=unset_if_none(fields.name),
         password_hash=UNSET
-        if asked.password is None
-        else await call.deps.passwords.hash(asked.password, own_turn(call)),
-        default_project_id=_clearable(asked, "default_project_id"),
-        description=unset_if_none(asked.description),
-        enabled=unset_if_none(asked.enabled),
-        email=_clearable(asked, "email"),
-        extra=asked.attributes("user") or UNSET,
+        if fields.password is None
+        else await call.deps.passwords.hash(fields.password, own_turn(call)),
+        default_project_id=_clearable(fields, "default_project_id"),
+        description=unset_if_none(fields.description),
+        enabled=unset_if_none(fields.enabled),
+        email=_clearable(fields, "email"),
+        extra=fields.attributes("user") or UNSET,
     )
-    await edited(call, call.deps.identity.update_user(request))
+    await apply_change(call, call.deps.identity.update_user(request))
     return await show_user(call)
 
 
-def _clearable(asked: UserFields, name: str) -> str | Unset | None:
+def _clearable(fields: UserFields, name: str) -> str | Unset | None:
     """A field that null, or the empty string, removes."""
-    return (getattr(asked, name) or None) if name in asked.model_fields_set else UNSET
+    return (getattr(fields, name) or None) if name in fields.model_fields_set else UNSET
 
 
 async def delete_user(call: Call) -> Reply:
-    """DELETE /v3/users/{id}.  Servers belong to projects: they stay."""
+    """Delete a user.  Servers remain: they belong to projects."""
     user = await call.db.read(readers.get_user, call.params["user_id"])
-    await edited(call, call.deps.identity.delete_user(user.id))
+    await apply_change(call, call.deps.identity.delete_user(user.id))
     return Reply()
 
 
 async def change_password(call: Call, body: ChangePassword) -> Reply:
-    """POST /v3/users/{id}/password: by who knows the old one.  All tokens of the user end, this one among them."""
+    """Change a user's password with the original one.  All tokens of the user end, including the caller's."""
     user = await call.db.read(readers.get_user, call.params["user_id"])
     async with checking(call, user.id, user.id) as asker:
         if not await call.deps.passwords.verify(user.password_hash, body.user.original_password, asker):
             raise Unauthorized("The original password is wrong.")
     password_hash = await call.deps.passwords.hash(body.user.password, own_turn(call))
     request = rows.UpdateUser(user.id, password_hash=password_hash, old_hash=user.password_hash)
-    await edited(call, call.deps.identity.update_user(request))
+    await apply_change(call, call.deps.identity.update_user(request))
     return Reply()
 
 
-async def _check(call: Call, asked: UserFields, user_id: str | None) -> None:
+async def _check(call: Call, fields: UserFields, user_id: str | None) -> None:
     """Raises InvalidInput, NotFound (the default project)."""
-    check_id("user", asked.id, user_id)
-    check_domain(asked.domain_id)
-    refuse_unkept("user", options=asked.options, federated=asked.federated)
-    if asked.default_project_id:
-        await call.db.read(readers.get_project, asked.default_project_id)
+    check_id("user", fields.id, user_id)
+    check_domain(fields.domain_id)
+    refuse_unsupported("user", options=fields.options, federated=fields.federated)
+    if fields.default_project_id:
+        await call.db.read(readers.get_project, fields.default_project_id)
 
 
 def view(call: Call, user: User) -> dict[str, Any]:
