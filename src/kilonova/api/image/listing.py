@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""GET /images: filters by field, by list, by any property; sorted, page by page."""
+"""The list of images: filtered by fields, lists of values and properties; sorted; in pages."""
 
 import csv
 from collections.abc import Callable, Collection, Mapping
@@ -45,16 +45,18 @@ ARGUMENTS = (
     | {"visibility", "tag", "protected", "os_hidden", "min_disk", "min_ram"}
     | {"size_min", "size_max", "created_at", "updated_at"}
 )
-"""Arguments with a meaning of their own; any other is the name of a property."""
+"""Arguments with a fixed meaning.  Any other argument filters by the property of that name."""
 
 VISIBILITIES = ("public", "community", "shared", "private", "all")
 STATUSES = (*MemberStatus, "all")
 
 
 async def list_images(call: Call) -> Reply:
-    """One's own images, public ones, and those that are shared with one's project and accepted, or of the
-    `member_status` that is asked for; all for an administrator.  Hidden ones, and others' of the community, only when
-    asked for."""
+    """List images: the project's own, public ones, and shared ones that the project accepted.
+
+    `member_status` selects shared images of another status.  Hidden images, and community images of other projects,
+    are listed only on request.  Administrators see the images of all projects.
+    """
     window = call.query.page(call.deps.settings.max_limit)
     tests = _tests(call.query)
     visibility = _word(call.query, "visibility", VISIBILITIES)
@@ -68,7 +70,7 @@ async def list_images(call: Call) -> Reply:
     )
     found = [image for image in found if all(test(image) for test in tests)]
     _sort(found, call.query)
-    rest = window.behind(found, lambda image: image.id, "Image {} is no marker here: it could not be found.")
+    rest = window.behind(found, lambda image: image.id, "The marker image {} could not be found.")
     page = rest[: window.limit]
     answer: dict[str, Any] = {"images": [view(image) for image in page], "schema": "/v2/schemas/images"}
     answer["first"] = _href(urlencode([pair for pair in call.query.pairs if pair[0] != "marker"]))
@@ -80,7 +82,7 @@ async def list_images(call: Call) -> Reply:
 def _word(query: Query, name: str, words: Collection[str]) -> str | None:
     text = query.text(name)
     if text is not None and text not in words:
-        raise InvalidInput(f"Invalid {name} value: {text[:64]}. It is one of {', '.join(words)}.", path=name)
+        raise InvalidInput(f"Invalid {name} value: {text[:64]}. Use one of {', '.join(words)}.", path=name)
     return text
 
 
@@ -125,11 +127,11 @@ def _text_test(name: str, text: str) -> Test:
 
 
 def _words(name: str, text: str) -> frozenset[str]:
-    """What commas divide, but for those in quotes."""
+    """The values of a comma-separated list, in which values can be quoted."""
     try:
         return frozenset(next(csv.reader([text])))
     except csv.Error as exc:
-        raise InvalidInput(f"Invalid input for query parameters {name}. It is no list.", path=name) from exc
+        raise InvalidInput(f"Invalid input for query parameters {name}. It is not a list.", path=name) from exc
 
 
 def _number_test(name: str, number: int) -> Test:
@@ -150,7 +152,7 @@ def _time_test(name: str, text: str) -> Test:
 
 
 def _sort(images: list[Image], query: Query) -> None:
-    """Newest first unless asked otherwise: sort=key:dir,key or sort_key and sort_dir, several of each."""
+    """Newest first by default.  Arguments: sort=key:dir,key or sort_key and sort_dir, several of each."""
     if (text := query.text("sort")) is not None:
         words = [word.strip().partition(":") for word in text.split(",")]
         keys = [(key, direction or "desc") for key, _, direction in words]

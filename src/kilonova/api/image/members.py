@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sharing an image with other projects: /images/{id}/members.
 
-The owner says with whom; each of them says whether its lists show the image.  An image that is not `shared` has no
-members: those that it had come back when it is shared again.
+The owner adds members; each member decides whether its lists show the image.  An image that is not `shared` shows no
+members; they are kept and return when it is shared again.
 
 Source: Image service API v2 reference, "Sharing".
 """
@@ -21,12 +21,12 @@ from kilonova.objects.image import Image, ImageMember, MemberStatus
 from kilonova.rpcapi.conductor import PutImageMember
 
 MOST = 128
-"""Members of one image, as in Image v2."""
+"""The most members of an image, as in Glance."""
 LONGEST_ID = 64
 
 
 class NewMember(Lenient):
-    """A project's id; whether there is such a project is not looked at."""
+    """A project's id, which is not checked: the project may not exist."""
 
     member: str
 
@@ -36,7 +36,7 @@ class MemberChange(Lenient):
 
 
 async def _shared(call: Call) -> Image:
-    """The image of the path.  Raises NotFound, Forbidden (it is not shared)."""
+    """The image of the path.  Raises NotFound, Forbidden (the image is not shared)."""
     image = await find(call)
     if image.visibility != "shared":
         raise Forbidden("Only shared images have members.")
@@ -47,34 +47,34 @@ def _is_owner(call: Call, image: Image) -> bool:
     return call.context.is_admin or image.owner == call.context.project_id
 
 
-async def _seen(call: Call, image: Image) -> Sequence[ImageMember]:
-    """All members for the owner and for an administrator, its own membership for each of them."""
+async def _visible_members(call: Call, image: Image) -> Sequence[ImageMember]:
+    """The owner and administrators see all members; a member sees only itself."""
     found = await call.db.read(catalogue.image_members_of, image.id)
     return [one for one in found if _is_owner(call, image) or one.project_id == call.context.project_id]
 
 
 async def _member(call: Call, image: Image) -> ImageMember:
     """The member of the path.  Raises NotFound."""
-    asked = call.params["member_id"]
-    for one in await _seen(call, image):
-        if one.project_id == asked:
+    member_id = call.params["member_id"]
+    for one in await _visible_members(call, image):
+        if one.project_id == member_id:
             return one
-    raise NotFound(f"{asked[:255]} not found in the member list of the image {image.id}.")
+    raise NotFound(f"{member_id[:255]} not found in the member list of the image {image.id}.")
 
 
 async def list_members(call: Call) -> Reply:
-    """GET /images/{id}/members."""
-    members = [_view(one) for one in await _seen(call, await _shared(call))]
+    """List the members of a shared image."""
+    members = [_view(one) for one in await _visible_members(call, await _shared(call))]
     return json_reply({"members": members, "schema": "/v2/schemas/members"})
 
 
 async def show_member(call: Call) -> Reply:
-    """GET /images/{id}/members/{project}."""
+    """Show a member of an image."""
     return json_reply(_view(await _member(call, await find(call))))
 
 
 async def add_member(call: Call, body: NewMember) -> Reply:
-    """POST /images/{id}/members: it may use the image from now on, and is asked whether it wants to see it."""
+    """Share an image with a project.  The member can use it; its lists show it after the member accepts."""
     image = await _shared(call)
     if not _is_owner(call, image):
         raise Forbidden(f"Not allowed to create members for image {image.id}.")
@@ -87,20 +87,20 @@ async def add_member(call: Call, body: NewMember) -> Reply:
 
 
 async def update_member(call: Call, body: MemberChange) -> Reply:
-    """PUT /images/{id}/members/{project}: only the project itself says what it thinks of the image."""
+    """Accept or reject a shared image.  Only the member itself, or an administrator, can change the status."""
     image = await _shared(call)
     if image.owner == call.context.project_id and not call.context.is_admin:
-        raise Forbidden(f"Not allowed to update members for image {image.id}: the status is the member's to change.")
+        raise Forbidden(f"Not allowed to update members for image {image.id}: only the member can change its status.")
     member = await _member(call, image)
     if body.status not in {str(status) for status in MemberStatus}:
-        raise InvalidInput(f"It is one of {', '.join(MemberStatus)}.", path="status")
+        raise InvalidInput(f"The status is one of {', '.join(MemberStatus)}.", path="status")
     changed = replace(member, status=MemberStatus(body.status), updated_at=call.deps.clock.now())
     await call.deps.conductor.put_image_member(PutImageMember(changed, new=False, most=MOST))
     return json_reply(_view(changed))
 
 
 async def delete_member(call: Call) -> Reply:
-    """DELETE /images/{id}/members/{project}: servers that it made of the image stay."""
+    """Remove a member.  Servers that it created from the image remain."""
     image = await _shared(call)
     if not _is_owner(call, image):
         raise Forbidden(f"Not allowed to delete members for image {image.id}.")

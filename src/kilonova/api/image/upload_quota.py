@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Room for an upload in its project's quota: taken before the bytes that need it, given back with what is not used."""
+"""Quota of uploads: bytes are reserved before they are stored; the end of the upload releases what is not used."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,11 +13,11 @@ from kilonova.objects.image import Image
 LIMITS = ("image_count_total", "image_size_total")
 MIB = 1 << 20
 FIRST_BYTES, STEP_BYTES = 64 * MIB, 1024 * MIB
-"""What an upload of unknown length reserves, and what more at most at a time."""
+"""Bytes that an upload of unknown length reserves first, and at most at each extension."""
 
 
 async def show_usage(call: Call) -> Reply:
-    """GET /info/usage: what the token's project may have and has; sizes in MiB, as Image v2 says them."""
+    """Show limits and usage of the token's project: number of images, and their size in MiB."""
     project_id = call.context.project_id
     limits = await call.db.read(quotas.limits, call.deps.quotas.defaults, project_id)
     used = await call.db.read(catalogue.images_use, project_id)
@@ -28,31 +28,31 @@ async def show_usage(call: Call) -> Reply:
 
 @asynccontextmanager
 async def within_quota() -> AsyncGenerator[None]:
-    """Image v2 answers 413 where Compute answers 403."""
+    """An exceeded quota is 413 in Image v2, and 403 in Compute."""
     try:
         yield
     except OverQuota as exc:
         raise TooLarge(exc.message, **exc.details) from exc
 
 
-class Room:
-    """`image` is the record as it is in the database now: `take` changes it."""
+class QuotaReservation:
+    """The bytes that an upload reserves.  `image` is the current record in the database."""
 
     def __init__(self, call: Call, image: Image) -> None:
         self._call, self.image = call, image
 
-    async def take(self, image: Image) -> None:
-        """Record `image`, which may reserve more.  Raises TooLarge (the quota), Conflict, NotFound."""
+    async def record(self, image: Image) -> None:
+        """Store `image`, which can reserve more bytes.  Raises TooLarge (the quota), Conflict, NotFound."""
         async with within_quota():
             await self._call.deps.conductor.update_image(image, expected=self.image)
         self.image = image
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The body's, each once there is room for it.  Raises TooLarge."""
+        """The chunks of the body, each after its bytes are reserved.  Raises TooLarge."""
         total = 0
         async for chunk in self._call.chunks:
             total += len(chunk)
             if total > self.image.reserved:
                 more = max(len(chunk), min(self.image.reserved, STEP_BYTES))
-                await self.take(replace(self.image, reserved=self.image.reserved + more))
+                await self.record(replace(self.image, reserved=self.image.reserved + more))
             yield chunk

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images as Image v2 shows them: properties lie flat beside the fields."""
+"""Images as Image v2 shows them: properties are flat beside the fields."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ FIELDS = frozenset(
     | {"container_format", "disk_format", "min_disk", "min_ram", "protected", "os_hidden", "tags", "created_at"}
     | {"updated_at", "self", "file", "schema"}
 )
-"""No property can have one of these names."""
+"""Names of fields, which properties cannot have."""
 
 
 def view(image: Image) -> dict[str, Any]:
-    """Everything.  Links are paths from the service's root: clients of Image expect no more."""
+    """An image.  Links are paths below the service's root, as Glance sends them."""
     path = f"/v2/images/{image.id}"
     return {
         **image.properties,
@@ -45,13 +45,13 @@ def view(image: Image) -> dict[str, Any]:
 
 
 def member_schema() -> dict[str, Any]:
-    """The JSON schema that GET /v2/schemas/member answers with."""
+    """The JSON schema of an image member."""
     names = ("member_id", "image_id", "status", "created_at", "updated_at", "schema")
     return {"name": "member", "properties": {name: {"type": "string"} for name in names}}
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema that GET /v2/schemas/image answers with: names and kinds of the fields."""
+    """The JSON schema of an image: names and types of its fields."""
     text = {"type": ["null", "string"]}
     number = {"type": ["null", "integer"]}
     flag = {"type": "boolean"}
