@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The root: an index for people, and two questions that machines ask."""
+"""The root: an index of services, and health checks."""
 
 from kilonova import __version__
 from kilonova.api.http.call import Call, Reply, json_reply
@@ -7,7 +7,7 @@ from kilonova.api.http.route import Role, Row
 
 
 async def index(call: Call) -> Reply:
-    """What is where."""
+    """Show the URLs of the services."""
     base = call.links.base
     return json_reply(
         {
@@ -23,12 +23,12 @@ async def index(call: Call) -> Reply:
 
 
 async def healthz(call: Call) -> Reply:
-    """This process answers."""
+    """Check that this process answers."""
     return json_reply({"healthy": True})
 
 
 async def readyz(call: Call) -> Reply:
-    """Whether servers can be created now: 503 with the reason while they cannot."""
+    """Check whether servers can be created: 503 with the reason while they cannot."""
     ready, reason = call.deps.ready()
     if ready:
         reason = await call.deps.room.trouble()

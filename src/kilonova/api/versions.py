@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Version documents: where every client begins, without a token.
+"""Version documents, with which every client begins, without a token.
 
-Compute's list begins with v2.0, and each document repeats the self link by which the list led to it.
+Compute's list begins with v2.0.  Each document repeats the self link that the list has for it.
 Sources: Compute API reference, "Versions"; Identity and Image likewise.
 """
 
@@ -49,27 +49,33 @@ def _identity_v3(base: str) -> dict[str, Any]:
 
 
 async def compute_list(call: Call) -> Reply:
+    """List the versions of the Compute API; v2.0 is the first."""
     base = call.links.base
     return json_reply({"versions": [_compute_v20(base), _compute_v21(base)]})
 
 
 async def compute_v20(call: Call) -> Reply:
+    """Show version 2.0 of the Compute API."""
     return json_reply({"version": {**_compute_v20(call.links.base), **_media_types("compute;version=2")}})
 
 
 async def compute_v21(call: Call) -> Reply:
+    """Show version 2.1 of the Compute API, with the range of microversions."""
     return json_reply({"version": {**_compute_v21(call.links.base), **_media_types("compute;version=2.1")}})
 
 
 async def identity_list(call: Call) -> Reply:
+    """List the versions of the Identity API."""
     return json_reply({"versions": {"values": [_identity_v3(call.links.base)]}})
 
 
 async def identity_v3(call: Call) -> Reply:
+    """Show version 3 of the Identity API."""
     return json_reply({"version": _identity_v3(call.links.base)})
 
 
 async def image_list(call: Call) -> Reply:
+    """List the versions of the Image API."""
     return json_reply({"versions": [_entry(call.links.base, IMAGE_VERSION, "/image/v2", status="CURRENT")]})
 
 
@@ -78,10 +84,12 @@ def _network_v20(base: str) -> dict[str, Any]:
 
 
 async def network_list(call: Call) -> Reply:
+    """List the versions of the Network API."""
     return json_reply({"versions": [_network_v20(call.links.base)]})
 
 
 async def network_v20(call: Call) -> Reply:
+    """List the resources of version 2.0 of the Network API."""
     links = call.links
     kinds = ("network", "subnet", "port")
     return json_reply(

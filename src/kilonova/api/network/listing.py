@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lists of Network v2.0: filtered by the members of what they hold, cut to `fields`, page by page."""
+"""Lists of Network v2.0: filtered by members of the entries, reduced to `fields`, in pages."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,15 +10,15 @@ from kilonova.base.errors import InvalidInput, NotFound
 
 MOST = 1000
 ARGUMENTS = frozenset({"id", "name", "fields", "limit", "marker"})
-"""What every list knows; besides, each member of what it holds is a filter."""
+"""The arguments of every list.  In addition, each member of an entry is a filter."""
 _NOT_FILTERS = frozenset({"fields", "limit", "marker", "sort_key", "sort_dir", "page_reverse"})
 
 Things = Sequence[dict[str, Any]]
 
 
 def listed(call: Call, name: str, things: Things) -> Reply:
-    """`{name: [...]}` with what the query asks for.  An argument that is no member of things filters nothing: clients
-    send some that only extensions know."""
+    """A reply `{name: [...]}` with the entries that the query selects.  Arguments that are not members of the entries
+    are ignored: clients send arguments of extensions."""
     chosen = [thing for thing in things if _matches(thing, call.query)]
     page = call.query.page(MOST)
     if page.marker is not None:
@@ -35,7 +35,7 @@ def listed(call: Call, name: str, things: Things) -> Reply:
 
 
 def shown(call: Call, name: str, kind: str, things: Things) -> Reply:
-    """`{name: {...}}` of the path's id.  Raises NotFound, also for a name: clients then ask for a list."""
+    """A reply `{name: {...}}` of the path's id.  Raises NotFound, also for a name: clients then request a list."""
     wanted = call.params["id"]
     for thing in things:
         if thing["id"] == wanted:
@@ -59,7 +59,7 @@ def _matches(thing: Mapping[str, Any], query: Query) -> bool:
 def _is(value: object, text: str) -> bool:
     if isinstance(value, bool):
         return boolean_word(text) is value
-    if isinstance(value, list):  # of ids, or of fixed_ips: "ip_address=192.0.2.1"
+    if isinstance(value, list):  # a list of ids, or fixed_ips with "ip_address=192.0.2.1"
         key, _, part = text.partition("=")
         return any(text == item or (isinstance(item, dict) and item.get(key) == part) for item in value)
     return ("" if value is None else str(value)) == text

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""/quotas of Network v2.0: nothing of a network is counted here, so -1 for everything.
+"""/quotas of Network v2.0: network resources have no limits, so every limit is -1.
 
-Clients ask it whenever they show, or forget, all of a project's quotas.
+Clients call it whenever they show or delete all quotas of a project.
 """
 
 from typing import Any
 
 from kilonova.api.http.call import Call, Reply, json_reply
-from kilonova.api.network import inventory as facts
-from kilonova.api.network import view
+from kilonova.api.network import inventory, view
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.quota import UNLIMITED
 
@@ -19,17 +18,17 @@ _RESOURCES = (
 
 
 async def list_quotas(_call: Call) -> Reply:
-    """GET /quotas: no project has limits of its own."""
+    """List projects with quotas of their own: always empty."""
     return json_reply({"quotas": []})
 
 
 async def show(_call: Call) -> Reply:
-    """GET /quotas/{project}, and what it would be by default."""
+    """Show the quotas of a project: all unlimited (-1)."""
     return json_reply({"quota": dict.fromkeys(_RESOURCES, UNLIMITED)})
 
 
 async def show_details(call: Call) -> Reply:
-    """GET /quotas/{project}/details: with what the project has of each."""
+    """Show the quotas of a project, with usage."""
     used = await call.db.read(_used, call.params["project_id"])
     detail: dict[str, Any] = {
         name: {"limit": UNLIMITED, "used": used.get(name, 0), "reserved": 0} for name in _RESOURCES
@@ -38,11 +37,11 @@ async def show_details(call: Call) -> Reply:
 
 
 async def delete(_call: Call) -> Reply:
-    """DELETE /quotas/{project}: there are none to forget."""
+    """Reset the quotas of a project: changes nothing."""
     return Reply()
 
 
 def _used(snapshot: Snapshot, project_id: str) -> dict[str, int]:
     rules = len(view.security_group_rules(project_id))
-    ports = len(facts.ports(snapshot, project_id, None))
+    ports = len(inventory.ports(snapshot, project_id, None))
     return {"port": ports, "security_group": 1, "security_group_rule": rules}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks, subnets, ports and security groups in the words of Network v2.0.
+"""Networks, subnets, ports and security groups as Network v2.0 shows them.
 
 Source: Networking API reference v2.0.
 """
@@ -15,17 +15,17 @@ from kilonova.objects.service import HostNetwork
 from kilonova.objects.states import PowerState
 
 NOBODY = ""
-"""The owner of what belongs to the service itself."""
+"""The project of resources that belong to the service itself."""
 
 DEFAULT_GROUP = "default"
 
 
 def network(found: Network) -> dict[str, Any]:
-    """A network; all projects share it."""
+    """A network, which all projects share."""
     return {
         "id": found.id,
         "name": found.name,
-        "description": _said(found.parts.values()),
+        "description": _description(found.parts.values()),
         "tenant_id": NOBODY,
         "project_id": NOBODY,
         "status": "ACTIVE",
@@ -42,17 +42,17 @@ def network(found: Network) -> dict[str, Any]:
     }
 
 
-def _said(parts: Iterable[HostNetwork]) -> str:
-    said = {
+def _description(parts: Iterable[HostNetwork]) -> str:
+    texts = {
         "nat": "behind NAT",
         "user": "QEMU's user mode; guests are reached at their floating address",
         "bridge": "on the LAN",
     }
-    return ", ".join(sorted({said.get(part.backend, part.backend) for part in parts}))
+    return ", ".join(sorted({texts.get(part.backend, part.backend) for part in parts}))
 
 
 def subnets(found: Network) -> list[dict[str, Any]]:
-    """The subnets of a network: one, or one per host that has chosen differently."""
+    """The subnets of a network: one for each CIDR that hosts use for it."""
     return [
         {
             "id": subnet_id(found.name, part.cidr),
@@ -108,12 +108,12 @@ def port(found: Port, *, admin: bool) -> dict[str, Any]:
 
 
 def port_state(found: Port) -> str:
-    """A NIC is there while its guest is."""
+    """A NIC is ACTIVE while its guest runs or is paused."""
     return "ACTIVE" if found.instance.power_state in (PowerState.RUNNING, PowerState.PAUSED) else "DOWN"
 
 
 def security_group(project_id: str) -> dict[str, Any]:
-    """A project's one group: everything passes, but for what is sent under a false address."""
+    """The only security group of a project: it passes all traffic, except packets with a spoofed source address."""
     return {
         "id": security_group_id(project_id),
         "name": DEFAULT_GROUP,
@@ -128,7 +128,7 @@ def security_group(project_id: str) -> dict[str, Any]:
 
 
 def security_group_rules(project_id: str) -> list[dict[str, Any]]:
-    """IPv4 in both directions."""
+    """The rules of the security group: IPv4 in both directions."""
     return [
         {
             "id": security_group_rule_id(project_id, direction),
