@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from kilonova.api.compute.servers.actions.table import ACTIONS
 from kilonova.api.http.microversion import MAX
-from kilonova.api.http.route import Role
+from kilonova.api.http.route import DefaultPolicy
 from kilonova.conductor.hosts import register
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
@@ -195,7 +195,7 @@ def ask_for_all(
             image_id = await image_of(world)
             token = await member(world) if by_member else None
             for action, verb in VERB_ACTIONS.items():
-                if by_member and ACTIONS[action][-1].role is Role.ADMIN:
+                if by_member and ACTIONS[action][-1].default is DefaultPolicy.ADMIN:
                     continue
                 other = Verb.PAUSE if verb is not Verb.PAUSE else Verb.STOP
                 for vm_state in STATES:

@@ -3,7 +3,7 @@
 
 from kilonova import __version__
 from kilonova.api.http.call import Call, Reply, json_reply
-from kilonova.api.http.route import Role, Row
+from kilonova.api.http.route import DefaultPolicy, Route
 
 
 async def index(call: Call) -> Reply:
@@ -37,8 +37,16 @@ async def readyz(call: Call) -> Reply:
     return json_reply({"ready": False, "reason": reason}, status=503)
 
 
-ROWS = (
-    Row("GET", "", index, "root", Role.ANYBODY, reply="{name, version, services}"),
-    Row("GET", "/healthz", healthz, "healthz", Role.ANYBODY, reply="{healthy}"),
-    Row("GET", "/readyz", readyz, "readyz", Role.ANYBODY, reply="{ready[, reason]}; 503 while not ready", also=(503,)),
+ROUTES = (
+    Route("GET", "", index, "root", DefaultPolicy.ANYBODY, note="{name, version, services}"),
+    Route("GET", "/healthz", healthz, "healthz", DefaultPolicy.ANYBODY, note="{healthy}"),
+    Route(
+        "GET",
+        "/readyz",
+        readyz,
+        "readyz",
+        DefaultPolicy.ANYBODY,
+        note="{ready[, reason]}; 503 while not ready",
+        also=(503,),
+    ),
 )

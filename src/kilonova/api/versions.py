@@ -9,7 +9,7 @@ from typing import Any
 
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.microversion import MAX, MIN
-from kilonova.api.http.route import Role, Row, Service
+from kilonova.api.http.route import DefaultPolicy, Route, Service
 
 IDENTITY_VERSION = "v3.14"
 IMAGE_VERSION = "v2.9"
@@ -105,30 +105,40 @@ async def network_v20(call: Call) -> Reply:
 SERVICES = (
     Service(
         "/compute",
-        (Row("GET", "", compute_list, "versions", Role.ANYBODY, reply="{versions: [...]}, v2.0 first"),),
+        (Route("GET", "", compute_list, "versions", DefaultPolicy.ANYBODY, note="{versions: [...]}, v2.0 first"),),
         open=True,
     ),
     Service(
         "/compute/v2",
-        (Row("GET", "", compute_v20, "versions", Role.ANYBODY, reply="{version}"),),
+        (Route("GET", "", compute_v20, "versions", DefaultPolicy.ANYBODY, note="{version}"),),
         open=True,
     ),
     Service(
         "/identity",
-        (Row("GET", "", identity_list, "versions", Role.ANYBODY, success=300, reply="{versions: {values: [...]}}"),),
+        (
+            Route(
+                "GET",
+                "",
+                identity_list,
+                "versions",
+                DefaultPolicy.ANYBODY,
+                success=300,
+                note="{versions: {values: [...]}}",
+            ),
+        ),
         open=True,
     ),
     Service(
         "/image",
         (
-            Row("GET", "", image_list, "versions", Role.ANYBODY, success=300, reply="{versions: [...]}"),
-            Row("GET", "/versions", image_list, "versions", Role.ANYBODY, reply="{versions: [...]}"),
+            Route("GET", "", image_list, "versions", DefaultPolicy.ANYBODY, success=300, note="{versions: [...]}"),
+            Route("GET", "/versions", image_list, "versions", DefaultPolicy.ANYBODY, note="{versions: [...]}"),
         ),
         open=True,
     ),
     Service(
         "/network",
-        (Row("GET", "", network_list, "versions", Role.ANYBODY, reply="{versions: [...]}"),),
+        (Route("GET", "", network_list, "versions", DefaultPolicy.ANYBODY, note="{versions: [...]}"),),
         open=True,
     ),
 )

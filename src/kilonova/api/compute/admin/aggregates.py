@@ -11,11 +11,11 @@ from pydantic_core import PydanticCustomError
 
 from kilonova.api.compute.fields import IdText, Name
 from kilonova.api.compute.servers.create import bootable, get_image
-from kilonova.api.http.actions import ActionRow, Rows, dispatch
+from kilonova.api.http.actions import ActionRoute, ActionRoutes, dispatch
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.microversion import Microversion, v2
-from kilonova.api.http.route import Role
+from kilonova.api.http.route import DefaultPolicy
 from kilonova.api.http.times import micros
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
 from kilonova.base.unset import unset_if_none
@@ -188,10 +188,10 @@ async def _set_metadata(call: Call, body: SetMetadata) -> Reply:
 
 
 P = "os_compute_api:os-aggregates:"
-ACTIONS: Rows = {
-    "add_host": (ActionRow(AddHost, _add_host, P + "add_host", Role.ADMIN, 200),),
-    "remove_host": (ActionRow(RemoveHost, _remove_host, P + "remove_host", Role.ADMIN, 200),),
-    "set_metadata": (ActionRow(SetMetadata, _set_metadata, P + "set_metadata", Role.ADMIN, 200),),
+ACTIONS: ActionRoutes = {
+    "add_host": (ActionRoute(AddHost, _add_host, P + "add_host", DefaultPolicy.ADMIN, 200),),
+    "remove_host": (ActionRoute(RemoveHost, _remove_host, P + "remove_host", DefaultPolicy.ADMIN, 200),),
+    "set_metadata": (ActionRoute(SetMetadata, _set_metadata, P + "set_metadata", DefaultPolicy.ADMIN, 200),),
 }
 
 

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, RootModel, StringConstraints
 
 from kilonova.api.compute.catalog.flavors import find
-from kilonova.api.http.actions import ActionRow, Rows, dispatch
+from kilonova.api.http.actions import ActionRoute, ActionRoutes, dispatch
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.microversion import v2
-from kilonova.api.http.route import Role
+from kilonova.api.http.route import DefaultPolicy
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
 from kilonova.db.readers import catalogue, identity
 from kilonova.objects.extra_specs import refusal
@@ -145,9 +145,11 @@ async def _remove_access(call: Call, body: RemoveAccess) -> Reply:
 
 
 P = "os_compute_api:os-flavor-access:"
-ACTIONS: Rows = {
-    "addTenantAccess": (ActionRow(AddAccess, _add_access, P + "add_tenant_access", Role.ADMIN, 200),),
-    "removeTenantAccess": (ActionRow(RemoveAccess, _remove_access, P + "remove_tenant_access", Role.ADMIN, 200),),
+ACTIONS: ActionRoutes = {
+    "addTenantAccess": (ActionRoute(AddAccess, _add_access, P + "add_tenant_access", DefaultPolicy.ADMIN, 200),),
+    "removeTenantAccess": (
+        ActionRoute(RemoveAccess, _remove_access, P + "remove_tenant_access", DefaultPolicy.ADMIN, 200),
+    ),
 }
 
 

@@ -32,7 +32,7 @@ from kilonova.api.compute.servers.models import USER_DATA_CHARACTERS
 from kilonova.api.compute.servers.personality import PersonalityFile, files_of
 from kilonova.api.compute.servers.resource import find, informed, viewer_of
 from kilonova.api.compute.servers.view import Viewer
-from kilonova.api.http.actions import ActionRow, Rows
+from kilonova.api.http.actions import ActionRoute, ActionRoutes
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.ids import require_uuid
@@ -149,6 +149,6 @@ def _shown(snapshot: Snapshot, instance_id: Any, viewer: Viewer) -> dict[str, An
     return shown
 
 
-ROWS: Rows = {
-    "rebuild": (ActionRow(Rebuild, rebuild, "os_compute_api:servers:rebuild"),),
+ROUTES: ActionRoutes = {
+    "rebuild": (ActionRoute(Rebuild, rebuild, "os_compute_api:servers:rebuild"),),
 }

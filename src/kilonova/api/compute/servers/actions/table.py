@@ -19,22 +19,22 @@ from kilonova.api.compute.servers.actions import (
     shelve,
 )
 from kilonova.api.compute.servers.resource import find
-from kilonova.api.http.actions import Rows, dispatch
+from kilonova.api.http.actions import ActionRoutes, dispatch
 from kilonova.api.http.call import Call, Reply
 
-ACTIONS: Rows = {
-    **power.ROWS,
-    **resize.ROWS,
-    **locks.ROWS,
-    **admin.ROWS,
-    **moves.ROWS,
-    **security_groups.ROWS,
-    **console.ROWS,
-    **rescue.ROWS,
-    **rebuild.ROWS,
-    **images.ROWS,
-    **shelve.ROWS,
-    **deferred_delete.ROWS,
+ACTIONS: ActionRoutes = {
+    **power.ROUTES,
+    **resize.ROUTES,
+    **locks.ROUTES,
+    **admin.ROUTES,
+    **moves.ROUTES,
+    **security_groups.ROUTES,
+    **console.ROUTES,
+    **rescue.ROUTES,
+    **rebuild.ROUTES,
+    **images.ROUTES,
+    **shelve.ROUTES,
+    **deferred_delete.ROUTES,
 }
 
 
