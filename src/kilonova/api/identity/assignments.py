@@ -4,14 +4,20 @@
 A token has roles on the domain or on the system only when its scope is that domain or system (`auth`).
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import NotRequired
+
+from typing_extensions import TypedDict
 
 from kilonova.api.http.call import Call, Reply
+from kilonova.api.http.route import Route
+from kilonova.api.http.views import OMIT, Member, View
 from kilonova.api.identity import roles
-from kilonova.api.identity.domain import DOMAIN, check_domain, collection
+from kilonova.api.identity.domain import DOMAIN, DomainReference, check_domain, collection
 from kilonova.api.identity.filters import flag
+from kilonova.api.identity.routing import ADMIN, GROUP, PROJECT, SYSTEM, USER, P, list_route
+from kilonova.api.identity.routing import DOMAIN as DOMAIN_READER
 from kilonova.api.identity.token_cache import apply_change
 from kilonova.base.errors import NotFound
 from kilonova.db.readers import assignments as readers
@@ -77,7 +83,7 @@ async def list_assigned(call: Call) -> Reply:
     """List the directly assigned roles of a user or a group, without implied roles."""
     names = await _assigned_roles(call, await _assignment_of_path(call))
     known = await roles.known_roles(call)
-    return collection(call, "roles", [roles.view(call, role) for role in known.values() if role.name in names])
+    return roles.ROLES.reply([roles.ROLE.show(role, call) for role in known.values() if role.name in names], call)
 
 
 async def list_all(call: Call) -> Reply:
@@ -86,13 +92,13 @@ async def list_all(call: Call) -> Reply:
     ids = await roles.role_ids(call)
     filters = {name: text for name in _FILTERS if (text := call.query.text(name)) is not None}
     if call.query.text(INHERITED) is not None:  # inherited assignments are not supported
-        return collection(call, "role_assignments", [])
-    found: dict[Assignment, dict[str, Any]] = {}
+        return _ASSIGNMENTS.reply([], call)
+    found: dict[Assignment, _Entry] = {}
     for given, *names in await call.db.read(readers.list_assignments):
         for one, actor_name in [(given, names[0])] if not effective else await _effective(call, given, names[0]):
             if _matches(one, ids[one.role], filters):
-                found[one] = _entry(call, one, given, ids, (actor_name, names[1]) if with_names else None)
-    return collection(call, "role_assignments", found.values())
+                found[one] = _Entry(one, given, ids, (actor_name, names[1]) if with_names else None)
+    return _ASSIGNMENTS.reply([_ASSIGNMENT.show(entry, call) for entry in found.values()], call)
 
 
 async def _effective(call: Call, given: Assignment, name: str) -> list[tuple[Assignment, str]]:
@@ -116,31 +122,111 @@ def _matches(one: Assignment, role_id: str, filters: Mapping[str, str]) -> bool:
     return all(actual.get(name) == text for name, text in filters.items())
 
 
-def _entry(
-    call: Call, one: Assignment, given: Assignment, ids: Mapping[str, str], names: tuple[str, str] | None
-) -> dict[str, Any]:
-    """`given` is the direct assignment from which `one` follows; they are equal unless the list is effective."""
-    links = {"assignment": call.links.to(_path(given, ids))}
-    if given.actor is not one.actor:
-        links["membership"] = call.links.to(f"/groups/{given.actor_id}/users/{one.actor_id}")
-    system = one.target is Target.SYSTEM
-    scope: dict[str, Any] = {"all": True} if system else {"id": one.target_id}
-    entry: dict[str, Any] = {
-        "role": {"id": ids[one.role]},
-        str(one.actor): {"id": one.actor_id},
-        "scope": {str(one.target): scope},
-        "links": links,
-    }
-    if names is not None:
-        entry["role"]["name"] = one.role
-        entry[one.actor].update(name=names[0], domain=DOMAIN)
-        if one.target is Target.PROJECT:
-            scope.update(name=names[1], domain=DOMAIN)
-        elif not system:
-            scope.update(DOMAIN)
-    return entry
+class AssignedRole(TypedDict):
+    """The role of an assignment; `name` with `include_names`."""
+
+    id: str
+    name: NotRequired[str]
+
+
+class AssignmentParty(TypedDict):
+    """A user, a group, a project or a domain of an assignment; names with `include_names`."""
+
+    id: str
+    name: NotRequired[str]
+    domain: NotRequired[DomainReference]
+
+
+class WholeSystem(TypedDict):
+    """The system as the scope of an assignment or a token."""
+
+    all: bool
+
+
+class AssignmentScope(TypedDict, total=False):
+    """Exactly one member."""
+
+    project: AssignmentParty
+    domain: AssignmentParty
+    system: WholeSystem
+
+
+class AssignmentLinks(TypedDict):
+    """`membership` if a user has the role by a group."""
+
+    assignment: str
+    membership: NotRequired[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """`given` is the direct assignment from which `one` follows; they are equal unless the list is effective.
+    `names` are those of the actor and of the project."""
+
+    one: Assignment
+    given: Assignment
+    role_ids: Mapping[str, str]
+    names: tuple[str, str] | None
+
+    def role(self) -> AssignedRole:
+        role: AssignedRole = {"id": self.role_ids[self.one.role]}
+        return role if self.names is None else {**role, "name": self.one.role}
+
+    def actor(self, kind: Actor) -> object:
+        if self.one.actor is not kind:
+            return OMIT
+        return _party(self.one.actor_id, None if self.names is None else self.names[0])
+
+    def scope(self) -> AssignmentScope:
+        match self.one.target:
+            case Target.SYSTEM:
+                return {"system": {"all": True}}
+            case Target.PROJECT:
+                return {"project": _party(self.one.target_id, None if self.names is None else self.names[1])}
+            case Target.DOMAIN:
+                domain: AssignmentParty = {"id": self.one.target_id}
+                return {"domain": domain if self.names is None else {**domain, "name": DOMAIN["name"]}}
+
+    def links(self, call: Call) -> AssignmentLinks:
+        links: AssignmentLinks = {"assignment": call.links.to(_path(self.given, self.role_ids))}
+        if self.given.actor is not self.one.actor:
+            links["membership"] = call.links.to(f"/groups/{self.given.actor_id}/users/{self.one.actor_id}")
+        return links
+
+
+def _party(party_id: str, name: str | None) -> AssignmentParty:
+    return {"id": party_id} if name is None else {"id": party_id, "name": name, "domain": DOMAIN}
 
 
 def _path(given: Assignment, ids: Mapping[str, str]) -> str:
     of = "/system" if given.target is Target.SYSTEM else f"/{given.target}s/{given.target_id}"
     return f"{of}/{given.actor}s/{given.actor_id}/roles/{ids[given.role]}"
+
+
+_ASSIGNMENT = View[_Entry, Call](
+    "RoleAssignment",
+    Member("role", AssignedRole, lambda entry, _: entry.role()),
+    Member("user", AssignmentParty, lambda entry, _: entry.actor(Actor.USER), optional=True),
+    Member("group", AssignmentParty, lambda entry, _: entry.actor(Actor.GROUP), optional=True),
+    Member("scope", AssignmentScope, lambda entry, _: entry.scope()),
+    Member("links", AssignmentLinks, lambda entry, call: entry.links(call)),
+)
+_ASSIGNMENTS = collection("role_assignments", _ASSIGNMENT)
+
+
+def _grants() -> Iterator[Route]:
+    """Routes for roles of users and of groups, in projects, on the domain and on the system."""
+    for where, of in ((PROJECT, "grant{}"), ("/domains/{domain_id}", "grant{}"), ("/system", "system_grant{}_for_")):
+        reader = SYSTEM if where == "/system" else DOMAIN_READER
+        for whose, actor in ((USER, "user"), (GROUP, "group")):
+            path, name = f"{where}{whose}/roles", of + (actor if where == "/system" else "")
+            yield list_route(path, list_assigned, "list_" + name.format("s"), reader, roles.ROLES)
+            yield Route("GET", path + "/{role_id}", check, P + "check_" + name.format(""), reader, 204)
+            yield Route("PUT", path + "/{role_id}", grant, P + "create_" + name.format(""), ADMIN, 204)
+            yield Route("DELETE", path + "/{role_id}", revoke, P + "revoke_" + name.format(""), ADMIN, 204)
+
+
+ROUTES = (
+    list_route("/role_assignments", list_all, "list_role_assignments", DOMAIN_READER, _ASSIGNMENTS, ARGUMENTS),
+    *_grants(),
+)

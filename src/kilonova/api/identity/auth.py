@@ -4,10 +4,12 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Reply
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.identity.domain import is_default_domain
 from kilonova.api.identity.models import AuthRequest, CredentialMethod, PasswordMethod, ProjectRef, Scope, UserName
-from kilonova.api.identity.tokens import shown, valid
+from kilonova.api.identity.routing import P
+from kilonova.api.identity.tokens import TOKEN_REPLY, contents, valid
 from kilonova.base.errors import InvalidInput, Overloaded, Unauthorized
 from kilonova.db.readers import identity as readers
 from kilonova.db.transaction import Snapshot
@@ -46,7 +48,7 @@ async def create_token(call: Call, body: AuthRequest) -> Reply:
     else:
         raise Unauthorized(f"Exactly one authentication method is supported per request, of {', '.join(METHODS)}.")
     text, claims = call.deps.tokens.mint(subject, tuple(identity.methods), parent, tokens_from=user.tokens_from)
-    return json_reply(await shown(call, claims), headers=(("X-Subject-Token", text),))
+    return TOKEN_REPLY.reply(await contents(call, claims), call, headers=(("X-Subject-Token", text),))
 
 
 async def _by_password(call: Call, method: PasswordMethod) -> User:
@@ -200,3 +202,9 @@ def _find_project(snapshot: Snapshot, reference: ProjectRef) -> Project | None:
     if reference.name is None or not is_default_domain(reference.domain):
         return None
     return readers.find_project(snapshot, name=reference.name)
+
+
+ROUTES = (
+    Route("POST", "/auth/tokens", create_token, P + "authenticate", DefaultPolicy.ANYBODY, 201, TOKEN_REPLY,
+          AuthRequest, note="the header X-Subject-Token has the token"),
+)

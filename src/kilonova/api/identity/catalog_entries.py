@@ -8,10 +8,12 @@ Source: Identity API v3 reference, "Service catalog and endpoints", "Regions".
 from collections.abc import Mapping
 from typing import Any
 
-from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Reply
+from kilonova.api.http.route import Route
+from kilonova.api.http.views import Member, Others, View, one
 from kilonova.api.identity.catalog import REGION, own_catalog
-from kilonova.api.identity.domain import check_id, collection
-from kilonova.api.identity.filters import matching
+from kilonova.api.identity.domain import SelfLink, check_id, collection
+from kilonova.api.identity.filters import arguments, matching
 from kilonova.api.identity.models import (
     CreateEndpoint,
     CreateService,
@@ -22,11 +24,15 @@ from kilonova.api.identity.models import (
     UpdateEndpoint,
     UpdateService,
 )
+from kilonova.api.identity.routing import ADMIN, SYSTEM, TOKEN, P, list_route
 from kilonova.base.errors import Conflict, Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import service_catalog as readers
 from kilonova.objects.identity import CatalogEntry, EntryKind
 
-_Things = dict[str, dict[str, Any]]
+_Thing = dict[str, Any]
+"""An entry as a view shows it."""
+
+_Things = dict[str, _Thing]
 
 _PARAMETER: Mapping[EntryKind, str] = {kind: f"{kind}_id" for kind in EntryKind}
 
@@ -45,17 +51,20 @@ def _own(call: Call, kind: EntryKind) -> _Things:
     if kind is EntryKind.REGION:
         return {REGION: {"id": REGION, "description": "", "parent_region_id": None}}
     found: _Things = {}
-    for one in own_catalog(call.links.base):
+    for service in own_catalog(call.links.base):
         if kind is EntryKind.SERVICE:
-            names = {name: one[name] for name in ("id", "type", "name")}
-            found[one["id"]] = {**names, "description": "", "enabled": True}
+            names = {"id": service["id"], "type": service["type"], "name": service["name"]}
+            found[service["id"]] = {**names, "description": "", "enabled": True}
         else:
-            found |= {end["id"]: {**end, "service_id": one["id"], "enabled": True} for end in one["endpoints"]}
+            for endpoint in service["endpoints"]:
+                found[endpoint["id"]] = {**endpoint, "service_id": service["id"], "enabled": True}
     return found
 
 
 async def _list(call: Call, kind: EntryKind) -> Reply:
-    return collection(call, f"{kind}s", matching(call.query, (await _things(call, kind)).values()))
+    view = _VIEWS[kind]
+    shown = [view.show(thing, call) for thing in (await _things(call, kind)).values()]
+    return _LISTS[kind].reply(matching(call.query, shown), call)
 
 
 async def _show(call: Call, kind: EntryKind, entry_id: str | None = None) -> Reply:
@@ -63,7 +72,7 @@ async def _show(call: Call, kind: EntryKind, entry_id: str | None = None) -> Rep
     thing = (await _things(call, kind)).get(entry_id)
     if thing is None:
         raise _missing(kind, entry_id)
-    return json_reply({str(kind): thing})
+    return _ONES[kind].reply(thing, call)
 
 
 def _missing(kind: EntryKind, entry_id: str) -> NotFound:
@@ -234,3 +243,68 @@ async def _put_region(call: Call, region_id: str, body: dict[str, Any]) -> Reply
 async def delete_region(call: Call) -> Reply:
     """Delete a region and its child regions.  403 while endpoints are in it."""
     return await _delete(call, EntryKind.REGION)
+
+
+def _member(name: str, kind: object) -> Member[_Thing, Call]:
+    return Member(name, kind, lambda thing, _: thing[name])
+
+
+_ATTRIBUTES = Others[_Thing, Call](object, lambda thing, _: thing)
+_VIEWS: Mapping[EntryKind, View[_Thing, Call]] = {
+    EntryKind.REGION: View(
+        "Region",
+        _member("id", str),
+        _member("description", str),
+        _member("parent_region_id", str | None),
+        _member("links", SelfLink),
+        others=_ATTRIBUTES,
+    ),
+    EntryKind.SERVICE: View(
+        "Service",
+        _member("id", str),
+        _member("type", str),
+        _member("name", str | None),
+        _member("description", str | None),
+        _member("enabled", bool),
+        _member("links", SelfLink),
+        others=_ATTRIBUTES,
+    ),
+    EntryKind.ENDPOINT: View(
+        "Endpoint",
+        _member("id", str),
+        _member("interface", str),
+        _member("region", str | None),
+        _member("region_id", str | None),
+        _member("url", str),
+        _member("service_id", str),
+        _member("enabled", bool),
+        _member("links", SelfLink),
+        others=_ATTRIBUTES,
+    ),
+}
+_LISTS = {kind: collection(f"{kind}s", view) for kind, view in _VIEWS.items()}
+_ONES = {kind: one(str(kind), view) for kind, view in _VIEWS.items()}
+_SERVICES, _SERVICE_REPLY = _LISTS[EntryKind.SERVICE], _ONES[EntryKind.SERVICE]
+_ENDPOINTS, _ENDPOINT_REPLY = _LISTS[EntryKind.ENDPOINT], _ONES[EntryKind.ENDPOINT]
+_REGIONS, _REGION_REPLY = _LISTS[EntryKind.REGION], _ONES[EntryKind.REGION]
+_SERVICE, _ENDPOINT, _REGION = "/services/{service_id}", "/endpoints/{endpoint_id}", "/regions/{region_id}"
+_OF_ENDPOINTS = arguments("interface", "service_id", "region_id")
+
+ROUTES = (
+    list_route("/services", list_services, "list_services", SYSTEM, _SERVICES, arguments("type", "name")),
+    Route("POST", "/services", create_service, P + "create_service", ADMIN, 201, _SERVICE_REPLY, CreateService),
+    Route("GET", _SERVICE, show_service, P + "get_service", SYSTEM, reply=_SERVICE_REPLY),
+    Route("PATCH", _SERVICE, update_service, P + "update_service", ADMIN, 200, _SERVICE_REPLY, UpdateService),
+    Route("DELETE", _SERVICE, delete_service, P + "delete_service", ADMIN, 204),
+    list_route("/endpoints", list_endpoints, "list_endpoints", SYSTEM, _ENDPOINTS, _OF_ENDPOINTS),
+    Route("POST", "/endpoints", create_endpoint, P + "create_endpoint", ADMIN, 201, _ENDPOINT_REPLY, CreateEndpoint),
+    Route("GET", _ENDPOINT, show_endpoint, P + "get_endpoint", SYSTEM, reply=_ENDPOINT_REPLY),
+    Route("PATCH", _ENDPOINT, update_endpoint, P + "update_endpoint", ADMIN, 200, _ENDPOINT_REPLY, UpdateEndpoint),
+    Route("DELETE", _ENDPOINT, delete_endpoint, P + "delete_endpoint", ADMIN, 204),
+    list_route("/regions", list_regions, "list_regions", TOKEN, _REGIONS, arguments("parent_region_id")),
+    Route("POST", "/regions", create_region, P + "create_region", ADMIN, 201, _REGION_REPLY, PutRegion),
+    Route("GET", _REGION, show_region, P + "get_region", TOKEN, reply=_REGION_REPLY),
+    Route("PUT", _REGION, create_region, P + "create_region", ADMIN, 201, _REGION_REPLY, PutRegion),
+    Route("PATCH", _REGION, update_region, P + "update_region", ADMIN, 200, _REGION_REPLY, PutRegion),
+    Route("DELETE", _REGION, delete_region, P + "delete_region", ADMIN, 204),
+)

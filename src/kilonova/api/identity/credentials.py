@@ -5,15 +5,20 @@ Source: Identity API v3 reference, "Application Credentials".
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-from kilonova.api.http.call import Call, Reply, json_reply
+from typing_extensions import TypedDict
+
+from kilonova.api.http.call import Call, Reply
+from kilonova.api.http.route import Route
+from kilonova.api.http.views import Member, View, one
 from kilonova.api.identity.auth import own_turn
-from kilonova.api.identity.domain import collection
-from kilonova.api.identity.filters import matching
+from kilonova.api.identity.domain import SelfLink, collection
+from kilonova.api.identity.filters import arguments, matching
 from kilonova.api.identity.models import CreateCredential, NewCredential, RoleRef
 from kilonova.api.identity.roles import role_ids
+from kilonova.api.identity.routing import OWNER, USER, P, list_route
 from kilonova.api.identity.token_cache import apply_change
 from kilonova.base.errors import Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import identity as readers
@@ -24,16 +29,25 @@ from kilonova.objects.identity import ApplicationCredential
 SECRET_BYTES = 48
 
 
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A credential with the ids of its roles; `secret` only in the response that creates it."""
+
+    credential: ApplicationCredential
+    role_ids: Mapping[str, str]
+    secret: str = ""
+
+
 async def list_credentials(call: Call) -> Reply:
     """List a user's application credentials."""
     found, ids = await call.db.read(readers.list_credentials, call.params["user_id"]), await role_ids(call)
-    shown = [_view(call, one, ids) for one in found]
-    return collection(call, "application_credentials", matching(call.query, shown))
+    shown = [_CREDENTIAL.show(_Shown(credential, ids), call) for credential in found]
+    return _CREDENTIALS.reply(matching(call.query, shown), call)
 
 
 async def show_credential(call: Call) -> Reply:
     """Show an application credential, without its secret: only a hash of it is stored."""
-    return json_reply({"application_credential": _view(call, await _find(call), await role_ids(call))})
+    return _ONE.reply(_Shown(await _find(call), await role_ids(call)), call)
 
 
 async def create_credential(call: Call, body: CreateCredential) -> Reply:
@@ -63,7 +77,7 @@ async def create_credential(call: Call, body: CreateCredential) -> Reply:
         created_at=now,
     )
     await call.deps.identity.create_credential(credential, claims.tokens_from)
-    return json_reply({"application_credential": {**_view(call, credential, ids), "secret": secret}})
+    return _CREATED.reply(_Shown(credential, ids, secret), call)
 
 
 async def delete_credential(call: Call) -> Reply:
@@ -124,17 +138,51 @@ def _expiry(request: NewCredential, now: datetime) -> datetime | None:
     return at
 
 
-def _view(call: Call, one: ApplicationCredential, ids: Mapping[str, str]) -> dict[str, Any]:
-    path = f"/users/{one.user_id}/application_credentials/{one.id}"
-    return {
-        "id": one.id,
-        "name": one.name,
-        "description": one.description,
-        "project_id": one.project_id,
-        "user_id": one.user_id,
-        "roles": [{"id": ids[name], "name": name, "domain_id": None} for name in one.roles],
-        # Without a zone, to the microsecond: Identity writes it so here, and clients parse it back.
-        "expires_at": None if one.expires_at is None else one.expires_at.strftime("%Y-%m-%dT%H:%M:%S.%f"),
-        "unrestricted": one.unrestricted,
-        "links": {"self": call.links.to(path)},
-    }
+class CredentialRole(TypedDict):
+    """A role of an application credential."""
+
+    id: str
+    name: str
+    domain_id: None
+
+
+def _roles(shown: _Shown) -> list[CredentialRole]:
+    return [{"id": shown.role_ids[name], "name": name, "domain_id": None} for name in shown.credential.roles]
+
+
+def _expires_at(at: datetime | None) -> str | None:
+    """Without a zone, to the microsecond: Keystone writes it so, and clients parse it."""
+    return None if at is None else at.strftime("%Y-%m-%dT%H:%M:%S.%f")
+
+
+def _link(credential: ApplicationCredential, call: Call) -> SelfLink:
+    return {"self": call.links.to(f"/users/{credential.user_id}/application_credentials/{credential.id}")}
+
+
+_CREDENTIAL = View[_Shown, Call](
+    "ApplicationCredential",
+    Member("id", str, lambda shown, _: shown.credential.id),
+    Member("name", str, lambda shown, _: shown.credential.name),
+    Member("description", str, lambda shown, _: shown.credential.description),
+    Member("project_id", str, lambda shown, _: shown.credential.project_id),
+    Member("user_id", str, lambda shown, _: shown.credential.user_id),
+    Member("roles", list[CredentialRole], lambda shown, _: _roles(shown)),
+    Member("expires_at", str | None, lambda shown, _: _expires_at(shown.credential.expires_at)),
+    Member("unrestricted", bool, lambda shown, _: shown.credential.unrestricted),
+    Member("links", SelfLink, lambda shown, call: _link(shown.credential, call)),
+)
+_NEW_CREDENTIAL = _CREDENTIAL.but("NewApplicationCredential", Member("secret", str, lambda shown, _: shown.secret))
+_CREDENTIALS = collection("application_credentials", _CREDENTIAL)
+_ONE = one("application_credential", _CREDENTIAL)
+_CREATED = one("application_credential", _NEW_CREDENTIAL)
+_PATH = USER + "/application_credentials"
+_ID = _PATH + "/{credential_id}"
+
+ROUTES = (
+    list_route(_PATH, list_credentials, "list_application_credentials", OWNER, _CREDENTIALS, arguments("name")),
+    Route(
+        "POST", _PATH, create_credential, P + "create_application_credential", OWNER, 201, _CREATED, CreateCredential
+    ),
+    Route("GET", _ID, show_credential, P + "get_application_credential", OWNER, reply=_ONE),
+    Route("DELETE", _ID, delete_credential, P + "delete_application_credential", OWNER, 204),
+)

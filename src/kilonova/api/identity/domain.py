@@ -4,16 +4,43 @@
 from collections.abc import Iterable
 from typing import Any
 
-from kilonova.api.http.call import Call, Reply, json_reply
-from kilonova.api.identity.filters import matching
-from kilonova.api.identity.models import CreateDomain, Domain
+from typing_extensions import TypedDict
+
+from kilonova.api.http.call import Call, Reply
+from kilonova.api.http.route import Route
+from kilonova.api.http.views import OMIT, Member, ListOf, Shown, View, one
+from kilonova.api.identity.filters import arguments, matching
+from kilonova.api.identity.models import CreateDomain, DomainRef
+from kilonova.api.identity.routing import ADMIN, TOKEN, P, list_route
 from kilonova.base.errors import Conflict, Forbidden, InvalidInput, NotFound
 from kilonova.objects.identity import DOMAIN_ID
 
-DOMAIN = {"id": DOMAIN_ID, "name": "Default"}
+
+class DomainReference(TypedDict):
+    """A domain by id and name."""
+
+    id: str
+    name: str
 
 
-def is_default_domain(domain: Domain | None) -> bool:
+class SelfLink(TypedDict):
+    """The URL of a resource itself."""
+
+    self: str
+
+
+class CollectionLinks(TypedDict):
+    """The URL of a list.  Lists of Identity have one page."""
+
+    self: str
+    previous: None
+    next: None
+
+
+DOMAIN: DomainReference = {"id": DOMAIN_ID, "name": "Default"}
+
+
+def is_default_domain(domain: DomainRef | None) -> bool:
     """Whether this names the default domain, by id or by name; None does, too."""
     if domain is None:
         return True
@@ -22,10 +49,32 @@ def is_default_domain(domain: Domain | None) -> bool:
     return (domain.name or "").casefold() == DOMAIN["name"].casefold()
 
 
-def collection(call: Call, name: str, members: Iterable[Any]) -> Reply:
-    """A reply with a list as Identity shows it."""
-    links = {"self": call.links.to(call.path), "previous": None, "next": None}
-    return json_reply({name: list(members), "links": links})
+Entry = dict[str, Any]
+"""An entry of a list as its view made it: filters compare what is shown."""
+
+
+def present(value: object) -> object:
+    """The value of an optional field: None omits the field."""
+    return OMIT if value is None else value
+
+
+def collection_links(call: Call) -> CollectionLinks:
+    """The links of a list."""
+    return {"self": call.links.to(call.path), "previous": None, "next": None}
+
+
+def self_link(call: Call) -> SelfLink:
+    """The link of the request's own path."""
+    return {"self": call.links.to(call.path)}
+
+
+def collection(name: str, view: View[Any, Call]) -> View[Iterable[Entry], Call]:
+    """`{name: [...], links}`.  The entries are made with `view` before."""
+    return View(
+        "",
+        Member(name, ListOf(Shown(view)), lambda entries, _: list(entries)),
+        Member("links", CollectionLinks, lambda _, call: collection_links(call)),
+    )
 
 
 def check_domain(domain_id: str | None) -> None:
@@ -49,13 +98,13 @@ def refuse_unsupported(of: str, **members: Any) -> None:
 
 async def list_domains(call: Call) -> Reply:
     """List domains: the default one."""
-    return collection(call, "domains", matching(call.query, [view(call)]))
+    return DOMAINS.reply(matching(call.query, [DOMAIN_VIEW.show(DOMAIN, call)]), call)
 
 
 async def show_domain(call: Call) -> Reply:
     """Show the default domain."""
     check_domain(call.params["domain_id"])
-    return json_reply({"domain": view(call)})
+    return _ONE.reply(DOMAIN, call)
 
 
 async def create_domain(_call: Call, body: CreateDomain) -> Reply:
@@ -71,7 +120,24 @@ async def change_domain(call: Call) -> Reply:
     raise Forbidden(f"The domain {DOMAIN['name']} is the only one: it cannot be changed or deleted.")
 
 
-def view(call: Call) -> dict[str, Any]:
-    """The domain as Identity shows it."""
-    links = {"self": call.links.to(f"/domains/{DOMAIN['id']}")}
-    return {**DOMAIN, "description": "The default domain", "enabled": True, "tags": [], "options": {}, "links": links}
+DOMAIN_VIEW = View[DomainReference, Call](
+    "Domain",
+    Member("id", str, lambda domain, _: domain["id"]),
+    Member("name", str, lambda domain, _: domain["name"]),
+    Member("description", str, lambda _, __: "The default domain"),
+    Member("enabled", bool, lambda _, __: True),
+    Member("tags", list[str], lambda _, __: []),
+    Member("options", dict[str, Any], lambda _, __: {}),
+    Member("links", SelfLink, lambda domain, call: {"self": call.links.to(f"/domains/{domain['id']}")}),
+)
+DOMAINS = collection("domains", DOMAIN_VIEW)
+_ONE = one("domain", DOMAIN_VIEW)
+_DOMAIN = "/domains/{domain_id}"
+
+ROUTES = (
+    list_route("/domains", list_domains, "list_domains", TOKEN, DOMAINS, arguments("name", "enabled")),
+    Route("POST", "/domains", create_domain, P + "create_domain", ADMIN, body=CreateDomain, note="always 403"),
+    Route("GET", _DOMAIN, show_domain, P + "get_domain", TOKEN, reply=_ONE),
+    Route("PATCH", _DOMAIN, change_domain, P + "update_domain", ADMIN, note="always 403"),
+    Route("DELETE", _DOMAIN, change_domain, P + "delete_domain", ADMIN, note="always 403"),
+)

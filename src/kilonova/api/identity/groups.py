@@ -3,17 +3,20 @@
 
 from typing import Any
 
-from kilonova.api.http.call import Call, Reply, json_reply
-from kilonova.api.identity import users
-from kilonova.api.identity.domain import DOMAIN, check_domain, check_id, collection
+from kilonova.api.http.call import Call, Reply
+from kilonova.api.http.route import Route
+from kilonova.api.http.views import Member, Others, View, one
+from kilonova.api.identity.domain import SelfLink, check_domain, check_id, collection
 from kilonova.api.identity.filters import matching
 from kilonova.api.identity.models import CreateGroup, GroupFields, UpdateGroup
+from kilonova.api.identity.routing import ADMIN, DOMAIN, GROUP, MY_USER, OF_GROUPS, OF_USERS, USER, P, list_route
 from kilonova.api.identity.token_cache import apply_change
+from kilonova.api.identity.users import USER_VIEW, USERS
 from kilonova.base.errors import NotFound
 from kilonova.base.unset import UNSET, unset_if_none
 from kilonova.db.readers import assignments as readers
 from kilonova.db.readers.identity import get_user
-from kilonova.objects.identity import Group
+from kilonova.objects.identity import DOMAIN_ID, Group
 from kilonova.rpcapi import identity as rows
 
 
@@ -29,12 +32,12 @@ async def list_groups_of_user(call: Call) -> Reply:
 
 
 def _listed(call: Call, groups: list[Group]) -> Reply:
-    return collection(call, "groups", matching(call.query, [_view(call, group) for group in groups]))
+    return _GROUPS.reply(matching(call.query, [_GROUP.show(group, call) for group in groups]), call)
 
 
 async def show_group(call: Call) -> Reply:
     """Show a group by its id.  A name is 404."""
-    return json_reply({"group": _view(call, await _find(call))})
+    return _ONE.reply(await _find(call), call)
 
 
 async def _find(call: Call) -> Group:
@@ -48,7 +51,7 @@ async def create_group(call: Call, body: CreateGroup) -> Reply:
     group_id = call.deps.clock.new_id().replace("-", "")
     group = Group(group_id, fields.name, fields.description or "", fields.attributes("group"))
     await apply_change(call, call.deps.identity.create_group(group))
-    return json_reply({"group": _view(call, group)})
+    return _ONE.reply(group, call)
 
 
 async def update_group(call: Call, body: UpdateGroup) -> Reply:
@@ -75,7 +78,7 @@ async def delete_group(call: Call) -> Reply:
 async def list_members(call: Call) -> Reply:
     """List the users in a group."""
     found = await call.db.read(readers.members_of, (await _find(call)).id)
-    return collection(call, "users", matching(call.query, [users.view(call, user) for user in found]))
+    return USERS.reply(matching(call.query, [USER_VIEW.show(user, call) for user in found]), call)
 
 
 async def add_member(call: Call) -> Reply:
@@ -107,12 +110,28 @@ def _check(fields: GroupFields, group_id: str | None) -> None:
     check_id("group", fields.id, group_id)
 
 
-def _view(call: Call, group: Group) -> dict[str, Any]:
-    return {
-        **group.extra,
-        "id": group.id,
-        "name": group.name,
-        "domain_id": DOMAIN["id"],
-        "description": group.description,
-        "links": {"self": call.links.to(f"/groups/{group.id}")},
-    }
+_GROUP = View[Group, Call](
+    "Group",
+    Member("id", str, lambda group, _: group.id),
+    Member("name", str, lambda group, _: group.name),
+    Member("domain_id", str, lambda _, __: DOMAIN_ID),
+    Member("description", str, lambda group, _: group.description),
+    Member("links", SelfLink, lambda group, call: {"self": call.links.to(f"/groups/{group.id}")}),
+    others=Others(Any, lambda group, _: group.extra),
+)
+_GROUPS = collection("groups", _GROUP)
+_ONE = one("group", _GROUP)
+_MEMBER = GROUP + "/users/{user_id}"
+
+ROUTES = (
+    list_route("/groups", list_groups, "list_groups", DOMAIN, _GROUPS, OF_GROUPS),
+    list_route(USER + "/groups", list_groups_of_user, "list_groups_for_user", MY_USER, _GROUPS, OF_GROUPS),
+    Route("POST", "/groups", create_group, P + "create_group", ADMIN, 201, _ONE, CreateGroup),
+    Route("GET", GROUP, show_group, P + "get_group", DOMAIN, reply=_ONE),
+    Route("PATCH", GROUP, update_group, P + "update_group", ADMIN, reply=_ONE, body=UpdateGroup),
+    Route("DELETE", GROUP, delete_group, P + "delete_group", ADMIN, 204),
+    list_route(GROUP + "/users", list_members, "list_users_in_group", DOMAIN, USERS, OF_USERS),
+    Route("PUT", _MEMBER, add_member, P + "add_user_to_group", ADMIN, 204),
+    Route("GET", _MEMBER, check_member, P + "check_user_in_group", DOMAIN, 204),
+    Route("DELETE", _MEMBER, remove_member, P + "remove_user_from_group", ADMIN, 204),
+)

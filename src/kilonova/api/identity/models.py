@@ -44,7 +44,9 @@ class WithAttributes(Lenient):
         return given
 
 
-class Domain(Lenient):
+class DomainRef(Lenient):
+    """A domain by id or by name."""
+
     id: str | None = None
     name: str | None = None
 
@@ -54,7 +56,7 @@ class UserName(Lenient):
 
     id: str | None = None
     name: str | None = None
-    domain: Domain | None = None
+    domain: DomainRef | None = None
 
 
 class UserRef(UserName):
@@ -90,7 +92,7 @@ class ProjectRef(Lenient):
 
     id: str | None = None
     name: str | None = None
-    domain: Domain | None = None
+    domain: DomainRef | None = None
 
 
 class SystemRef(Lenient):
@@ -101,7 +103,7 @@ class Scope(Lenient):
     """The scope of a token: exactly one member."""
 
     project: ProjectRef | None = None
-    domain: Domain | None = None
+    domain: DomainRef | None = None
     system: SystemRef | None = None
 
 
@@ -323,3 +325,27 @@ class CreateEndpoint(Lenient):
 
 class UpdateEndpoint(Lenient):
     endpoint: EndpointFields
+
+
+LimitAmount = Annotated[int, Field(ge=-1, le=0x7FFFFFFF)]
+"""-1 means unlimited."""
+
+
+class NewLimit(Lenient):
+    project_id: str
+    service_id: str
+    resource_name: str
+    resource_limit: LimitAmount
+    region_id: str | None = None
+
+
+class CreateLimits(Lenient):
+    limits: Annotated[list[NewLimit], Field(max_length=100)]
+
+
+class LimitFields(Lenient):
+    resource_limit: LimitAmount
+
+
+class UpdateLimit(Lenient):
+    limit: LimitFields

@@ -4,15 +4,36 @@
 from collections.abc import Iterable
 from typing import Any
 
-from kilonova.api.http.call import Call, Reply, json_reply
-from kilonova.api.identity.domain import DOMAIN, check_domain, check_id, collection, refuse_unsupported
+from kilonova.api.http.call import Call, Reply
+from kilonova.api.http.route import Route
+from kilonova.api.http.views import Member, Others, View, one
+from kilonova.api.identity.domain import (
+    CollectionLinks,
+    SelfLink,
+    check_domain,
+    check_id,
+    collection,
+    collection_links,
+    refuse_unsupported,
+)
 from kilonova.api.identity.filters import matching
 from kilonova.api.identity.models import CreateProject, ProjectFields, ReplaceTags, UpdateProject
+from kilonova.api.identity.routing import (
+    ADMIN,
+    MY_PROJECT,
+    MY_USER,
+    OF_PROJECTS,
+    PROJECT,
+    TOKEN,
+    USER,
+    P,
+    list_route,
+)
 from kilonova.api.identity.token_cache import apply_change
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.base.unset import UNSET, unset_if_none
 from kilonova.db.readers import identity as readers
-from kilonova.objects.identity import Project
+from kilonova.objects.identity import DOMAIN_ID, Project
 from kilonova.rpcapi import identity as rows
 
 EVERY_PROJECT = "identity:list_projects:every_project"
@@ -32,14 +53,13 @@ async def list_projects_of_user(call: Call) -> Reply:
 
 
 def _listed(call: Call, projects: Iterable[Project]) -> Reply:
-    shown = [project_view(call, project) for project in projects]
-    return collection(call, "projects", matching(call.query, shown))
+    return PROJECTS.reply(matching(call.query, [PROJECT_VIEW.show(project, call) for project in projects]), call)
 
 
 async def show_project(call: Call) -> Reply:
     """Show a project by its id.  A name is 404."""
     project = await call.db.read(readers.get_project, call.params["project_id"])
-    return json_reply({"project": project_view(call, project)})
+    return _ONE.reply(project, call)
 
 
 async def create_project(call: Call, body: CreateProject) -> Reply:
@@ -55,7 +75,7 @@ async def create_project(call: Call, body: CreateProject) -> Reply:
         extra=fields.attributes("project"),
     )
     await apply_change(call, call.deps.identity.create_project(project))
-    return json_reply({"project": project_view(call, project)})
+    return _ONE.reply(project, call)
 
 
 async def update_project(call: Call, body: UpdateProject) -> Reply:
@@ -84,8 +104,7 @@ async def delete_project(call: Call) -> Reply:
 async def list_tags(call: Call) -> Reply:
     """List the tags of a project."""
     project = await call.db.read(readers.get_project, call.params["project_id"])
-    links = {"self": call.links.to(call.path), "previous": None, "next": None}
-    return json_reply({"tags": list(project.tags), "links": links})
+    return _TAGS.reply(project, call)
 
 
 async def replace_tags(call: Call, body: ReplaceTags) -> Reply:
@@ -128,24 +147,46 @@ async def delete_tag(call: Call) -> Reply:
 def _check(fields: ProjectFields, project_id: str | None) -> None:
     check_id("project", fields.id, project_id)
     check_domain(fields.domain_id)
-    if fields.parent_id not in (None, DOMAIN["id"]):
-        message = f"Nested projects are not supported: the parent of every project is {DOMAIN['id']}."
+    if fields.parent_id not in (None, DOMAIN_ID):
+        message = f"Nested projects are not supported: the parent of every project is {DOMAIN_ID}."
         raise InvalidInput(message, path="project.parent_id")
     refuse_unsupported("project", is_domain=fields.is_domain, options=fields.options)
 
 
-def project_view(call: Call, project: Project) -> dict[str, Any]:
-    """A project as Identity shows it."""
-    return {
-        **project.extra,
-        "id": project.id,
-        "name": project.name,
-        "domain_id": DOMAIN["id"],
-        "parent_id": DOMAIN["id"],
-        "description": project.description,
-        "enabled": project.enabled,
-        "is_domain": False,
-        "tags": list(project.tags),
-        "options": {},
-        "links": {"self": call.links.to(f"/projects/{project.id}")},
-    }
+PROJECT_VIEW = View[Project, Call](
+    "Project",
+    Member("id", str, lambda project, _: project.id),
+    Member("name", str, lambda project, _: project.name),
+    Member("domain_id", str, lambda _, __: DOMAIN_ID),
+    Member("parent_id", str, lambda _, __: DOMAIN_ID),
+    Member("description", str, lambda project, _: project.description),
+    Member("enabled", bool, lambda project, _: project.enabled),
+    Member("is_domain", bool, lambda _, __: False),
+    Member("tags", list[str], lambda project, _: list(project.tags)),
+    Member("options", dict[str, Any], lambda _, __: {}),
+    Member("links", SelfLink, lambda project, call: {"self": call.links.to(f"/projects/{project.id}")}),
+    others=Others(Any, lambda project, _: project.extra),
+)
+PROJECTS = collection("projects", PROJECT_VIEW)
+_ONE = one("project", PROJECT_VIEW)
+_TAGS = View[Project, Call](
+    "",
+    Member("tags", list[str], lambda project, _: list(project.tags)),
+    Member("links", CollectionLinks, lambda _, call: collection_links(call)),
+)
+_TAG = PROJECT + "/tags/{tag}"
+
+ROUTES = (
+    list_route("/projects", list_projects, "list_projects", TOKEN, PROJECTS, OF_PROJECTS),
+    list_route(USER + "/projects", list_projects_of_user, "list_user_projects", MY_USER, PROJECTS, OF_PROJECTS),
+    Route("POST", "/projects", create_project, P + "create_project", ADMIN, 201, _ONE, CreateProject),
+    Route("GET", PROJECT, show_project, P + "get_project", MY_PROJECT, reply=_ONE),
+    Route("PATCH", PROJECT, update_project, P + "update_project", ADMIN, reply=_ONE, body=UpdateProject),
+    Route("DELETE", PROJECT, delete_project, P + "delete_project", ADMIN, 204),
+    list_route(PROJECT + "/tags", list_tags, "list_project_tags", MY_PROJECT, _TAGS),
+    Route("PUT", PROJECT + "/tags", replace_tags, P + "update_project_tags", ADMIN, reply=_TAGS, body=ReplaceTags),
+    Route("DELETE", PROJECT + "/tags", delete_tags, P + "delete_project_tags", ADMIN, 204),
+    Route("GET", _TAG, check_tag, P + "get_project_tag", MY_PROJECT, 204),
+    Route("PUT", _TAG, add_tag, P + "create_project_tag", ADMIN, 201),
+    Route("DELETE", _TAG, delete_tag, P + "delete_project_tag", ADMIN, 204),
+)

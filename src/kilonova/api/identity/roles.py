@@ -6,13 +6,17 @@ or if it is still assigned.  Only created roles can be changed.  The policy deci
 """
 
 from collections.abc import Mapping
-from typing import Any
 
-from kilonova.api.http.call import Call, Reply, json_reply
+from typing_extensions import TypedDict
+
+from kilonova.api.http.call import Call, Reply
+from kilonova.api.http.route import Route
+from kilonova.api.http.views import Member, View, one
 from kilonova.api.identity.catalog import stable_id
-from kilonova.api.identity.domain import check_domain, collection, refuse_unsupported
-from kilonova.api.identity.filters import matching
+from kilonova.api.identity.domain import SelfLink, check_domain, collection, refuse_unsupported
+from kilonova.api.identity.filters import arguments, matching
 from kilonova.api.identity.models import CreateRole, RoleFields, UpdateRole
+from kilonova.api.identity.routing import ADMIN, SYSTEM, P, list_route
 from kilonova.api.identity.token_cache import apply_change
 from kilonova.base.errors import Conflict, Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import assignments as readers
@@ -43,13 +47,13 @@ async def role_ids(call: Call) -> Mapping[str, str]:
 
 async def list_roles(call: Call) -> Reply:
     """List roles."""
-    shown = [view(call, role) for role in (await known_roles(call)).values()]
-    return collection(call, "roles", matching(call.query, shown))
+    shown = [ROLE.show(role, call) for role in (await known_roles(call)).values()]
+    return ROLES.reply(matching(call.query, shown), call)
 
 
 async def show_role(call: Call) -> Reply:
     """Show a role by its id.  A name is 404."""
-    return json_reply({"role": view(call, await find(call))})
+    return _ONE.reply(await find(call), call)
 
 
 async def find(call: Call) -> Role:
@@ -67,7 +71,7 @@ async def create_role(call: Call, body: CreateRole) -> Reply:
     await _check_name(call, fields.name)
     role = Role(call.deps.clock.new_id().replace("-", ""), fields.name, fields.description)
     await apply_change(call, call.deps.identity.create_role(role))
-    return json_reply({"role": view(call, role)})
+    return _ONE.reply(role, call)
 
 
 async def update_role(call: Call, body: UpdateRole) -> Reply:
@@ -79,7 +83,7 @@ async def update_role(call: Call, body: UpdateRole) -> Reply:
         await _check_name(call, name)
     changed = Role(role.id, name, fields.description if "description" in fields.model_fields_set else role.description)
     await apply_change(call, call.deps.identity.update_role(changed))
-    return json_reply({"role": view(call, changed)})
+    return _ONE.reply(changed, call)
 
 
 async def delete_role(call: Call) -> Reply:
@@ -109,13 +113,33 @@ def _check(fields: RoleFields) -> None:
     refuse_unsupported("role", options=fields.options)
 
 
-def view(call: Call, role: Role) -> dict[str, Any]:
-    """A role as Identity shows it."""
-    return {
-        "id": role.id,
-        "name": role.name,
-        "domain_id": None,
-        "description": role.description,
-        "options": {"immutable": True} if role.name in IMPLIED else {},
-        "links": {"self": call.links.to(f"/roles/{role.id}")},
-    }
+class RoleOptions(TypedDict, total=False):
+    """A role with `immutable` cannot be changed."""
+
+    immutable: bool
+
+
+def _options(role: Role) -> RoleOptions:
+    return {"immutable": True} if role.name in IMPLIED else {}
+
+
+ROLE = View[Role, Call](
+    "Role",
+    Member("id", str, lambda role, _: role.id),
+    Member("name", str, lambda role, _: role.name),
+    Member("domain_id", None, lambda _, __: None),
+    Member("description", str | None, lambda role, _: role.description),
+    Member("options", RoleOptions, lambda role, _: _options(role)),
+    Member("links", SelfLink, lambda role, call: {"self": call.links.to(f"/roles/{role.id}")}),
+)
+ROLES = collection("roles", ROLE)
+_ONE = one("role", ROLE)
+_ROLE = "/roles/{role_id}"
+
+ROUTES = (
+    list_route("/roles", list_roles, "list_roles", SYSTEM, ROLES, arguments("name", "domain_id")),
+    Route("POST", "/roles", create_role, P + "create_role", ADMIN, 201, _ONE, CreateRole),
+    Route("GET", _ROLE, show_role, P + "get_role", SYSTEM, reply=_ONE),
+    Route("PATCH", _ROLE, update_role, P + "update_role", ADMIN, reply=_ONE, body=UpdateRole),
+    Route("DELETE", _ROLE, delete_role, P + "delete_role", ADMIN, 204),
+)

@@ -3,29 +3,32 @@
 
 from typing import Any
 
-from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Reply
+from kilonova.api.http.route import Route
+from kilonova.api.http.views import Member, Others, View, one
 from kilonova.api.identity.auth import checking, own_turn
-from kilonova.api.identity.domain import DOMAIN, check_domain, check_id, collection, refuse_unsupported
+from kilonova.api.identity.domain import SelfLink, check_domain, check_id, collection, present, refuse_unsupported
 from kilonova.api.identity.filters import matching
 from kilonova.api.identity.models import ChangePassword, CreateUser, UpdateUser, UserFields
+from kilonova.api.identity.routing import ADMIN, DOMAIN, MY_USER, OF_USERS, OWNER, USER, P, list_route
 from kilonova.api.identity.token_cache import apply_change
 from kilonova.base.errors import Unauthorized
 from kilonova.base.unset import UNSET, Unset, unset_if_none
 from kilonova.db.readers import identity as readers
-from kilonova.objects.identity import User
+from kilonova.objects.identity import DOMAIN_ID, User
 from kilonova.rpcapi import identity as rows
 
 
 async def list_users(call: Call) -> Reply:
     """List users."""
     users = await call.db.read(readers.list_users)
-    return collection(call, "users", matching(call.query, [view(call, user) for user in users]))
+    return USERS.reply(matching(call.query, [USER_VIEW.show(user, call) for user in users]), call)
 
 
 async def show_user(call: Call) -> Reply:
     """Show a user by its id.  A name is 404."""
     user = await call.db.read(readers.get_user, call.params["user_id"])
-    return json_reply({"user": view(call, user)})
+    return _ONE.reply(user, call)
 
 
 async def create_user(call: Call, body: CreateUser) -> Reply:
@@ -44,7 +47,7 @@ async def create_user(call: Call, body: CreateUser) -> Reply:
         extra=fields.attributes("user"),
     )
     await apply_change(call, call.deps.identity.create_user(user))
-    return json_reply({"user": view(call, user)})
+    return _ONE.reply(user, call)
 
 
 async def update_user(call: Call, body: UpdateUser) -> Reply:
@@ -101,20 +104,28 @@ async def _check(call: Call, fields: UserFields, user_id: str | None) -> None:
         await call.db.read(readers.get_project, fields.default_project_id)
 
 
-def view(call: Call, user: User) -> dict[str, Any]:
-    """A user as Identity shows it."""
-    shown: dict[str, Any] = {
-        **user.extra,
-        "id": user.id,
-        "name": user.name,
-        "domain_id": DOMAIN["id"],
-        "description": user.description,
-        "enabled": user.enabled,
-        "password_expires_at": None,
-        "options": {},
-        "links": {"self": call.links.to(f"/users/{user.id}")},
-    }
-    for name in ("default_project_id", "email"):
-        if (value := getattr(user, name)) is not None:
-            shown[name] = value
-    return shown
+USER_VIEW = View[User, Call](
+    "User",
+    Member("id", str, lambda user, _: user.id),
+    Member("name", str, lambda user, _: user.name),
+    Member("domain_id", str, lambda _, __: DOMAIN_ID),
+    Member("description", str, lambda user, _: user.description),
+    Member("enabled", bool, lambda user, _: user.enabled),
+    Member("password_expires_at", None, lambda _, __: None),
+    Member("options", dict[str, Any], lambda _, __: {}),
+    Member("links", SelfLink, lambda user, call: {"self": call.links.to(f"/users/{user.id}")}),
+    Member("default_project_id", str, lambda user, _: present(user.default_project_id), optional=True),
+    Member("email", str, lambda user, _: present(user.email), optional=True),
+    others=Others(Any, lambda user, _: user.extra),
+)
+USERS = collection("users", USER_VIEW)
+_ONE = one("user", USER_VIEW)
+
+ROUTES = (
+    list_route("/users", list_users, "list_users", DOMAIN, USERS, OF_USERS),
+    Route("POST", "/users", create_user, P + "create_user", ADMIN, 201, _ONE, CreateUser),
+    Route("GET", USER, show_user, P + "get_user", MY_USER, reply=_ONE),
+    Route("PATCH", USER, update_user, P + "update_user", ADMIN, reply=_ONE, body=UpdateUser),
+    Route("DELETE", USER, delete_user, P + "delete_user", ADMIN, 204),
+    Route("POST", USER + "/password", change_password, P + "change_password", OWNER, 204, body=ChangePassword),
+)
