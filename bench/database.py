@@ -17,13 +17,14 @@ from kilonova.base.context import RequestContext
 from kilonova.base.threads import DaemonWorkers
 from kilonova.conductor.bootstrap import FLAVORS
 from kilonova.conductor.engine import accept
-from kilonova.db.engine import Database, sqlite_url
+from kilonova.db.engine import Database
+from kilonova.db.location import sqlite_url
 from kilonova.db.migrate import ensure_schema
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import ActionId, FlavorId, ImageId, InstanceId
 from kilonova.objects.image import ImageRef
 from kilonova.objects.instance import Instance
-from kilonova.rpcapi.conductor import CreateServers
+from kilonova.rpcapi.api_to_conductor import CreateServers
 
 ROW_BYTES = 1500
 """About what an instance and its action take."""

@@ -32,7 +32,8 @@ from kilonova.compute.session import Identity, Session
 from kilonova.compute.virtapi import ComputeVirtAPI
 from kilonova.conductor.service import Conductor
 from kilonova.config.load import load
-from kilonova.db.engine import Database, sqlite_url
+from kilonova.db.engine import Database
+from kilonova.db.location import sqlite_url
 from kilonova.db.migrate import ensure_schema
 from kilonova.db.writers import instances as write_instances
 from kilonova.objects.guest import GuestEvent
@@ -40,9 +41,8 @@ from kilonova.objects.ids import HostName
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import PowerState, VmState
 from kilonova.rpc.memory import MemoryBus, MemoryHub
-from kilonova.rpcapi.compute import ComputeAPI
-from kilonova.rpcapi.host import HostAPI
-from kilonova.rpcapi.method import Caller
+from kilonova.rpcapi.caller import Caller, HostCaller
+from kilonova.rpcapi.host_to_conductor import LIST_EXPECTED, ListExpected
 from kilonova.virt.libvirt.connection.opening import ensure_event_loop
 from kilonova.virt.libvirt.driver import LibvirtDriver
 from kilonova.virt.libvirt.xml.domain import Domain, Metadata
@@ -81,7 +81,10 @@ class Rig:
 
     async def check(self) -> None:
         """The pass sees every guest, and that all is as the database believes.  Raises CannotMeasure."""
-        expected = await self.session.call(self.session.conductor.list_expected)
+        reply = await self.session.call(
+            lambda epoch: self.session.conductor.call(LIST_EXPECTED, ListExpected(HOST, epoch))
+        )
+        expected = reply.guests
         seen = dict(await self.driver.guest_states())
         if len(expected) != GUESTS or len(seen) != GUESTS or differences(expected, seen):
             raise CannotMeasure(f"{len(expected)} guests were expected and {len(seen)} seen, of {GUESTS}.")
@@ -129,7 +132,7 @@ async def _rig(directory: Path, daemon: PrivateLibvirtd) -> AsyncGenerator[Rig]:
         caller = Caller(bus, clock)
         conductor = Conductor(
             db,
-            ComputeAPI(caller),
+            caller,
             clock,
             settings.conductor,
             host=HOST,
@@ -141,7 +144,7 @@ async def _rig(directory: Path, daemon: PrivateLibvirtd) -> AsyncGenerator[Rig]:
             metrics=Metrics(),
         )
         await conductor.start(bus, tasks)
-        session = Session(Identity(HOST, "node", "boot", "process"), HostAPI(caller, HOST), clock, settings.default)
+        session = Session(Identity(HOST, "node", "boot", "process"), HostCaller(caller, HOST), clock, settings.default)
         await session.register()
         stack.push_async_callback(driver.cleanup_host)
         changed = asyncio.Event()

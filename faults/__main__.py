@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bench.run import Bench
 from faults import absent, daemon, disks, edge, guests
-from faults.table import Row, markdown, text
+from faults.table import SAMPLES, Row, markdown, samples, text
 from lab.common import TOP, end_processes, processes_naming
 
 ROWS: Mapping[str, Callable[[Bench], Row]] = {
@@ -80,6 +80,7 @@ def main() -> int:
     rows = [measure(name, quick=arguments.quick) for name in names]
     if not arguments.quick and not arguments.only:
         (TOP / "docs/faults.md").write_text(markdown(rows))
+        (TOP / SAMPLES).write_text(samples(rows))
     print(f"faults: {sum(row.met for row in rows)} of {len(rows)} rows met")
     return 1 if any(row.missing for row in rows) else 0
 

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a row of the fault table holds, and how it is written."""
 
+import json
 import math
 import os
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+SAMPLES = "docs/faults.samples.json"
+"""Where a whole run writes its samples."""
 
 
 def p(samples: Sequence[float], share: float) -> float:
@@ -40,8 +44,12 @@ class Samples:
         found = f"p50 {middle:.4g}, p99 {high:.4g}, max {max(self.values):.4g} {self.unit}".rstrip()
         return f"{self.what}: n {len(self.values)}, {found}"
 
-    def raw(self) -> str:
-        return " ".join(f"{value:.3g}" for value in self.values)
+    def markdown(self) -> str:
+        """The same as a line of a table."""
+        if not self.values:
+            return f"| {self.what} | 0 | | | | {self.unit} |"
+        cells = (p(self.values, 0.5), p(self.values, 0.99), max(self.values))
+        return f"| {self.what} | {len(self.values)} | {' | '.join(f'{cell:.4g}' for cell in cells)} | {self.unit} |"
 
 
 @dataclass(slots=True)
@@ -96,10 +104,11 @@ def markdown(rows: Sequence[Row]) -> str:
     lines = [
         "<!-- Made by `make faults`; do not edit. -->",
         "# Faults\n",
-        "Each fault is made on a private libvirtd of its own, under a box that serves real guests. Samples are raw, in",
-        "the order in which they were taken; the control run is of the same process, before the fault.\n",
-        f"{os.cpu_count()} CPUs, Linux {platform.release()}, Python {platform.python_version()}. The machine's load",
-        "average before and after each row is given with it: others may have used the machine too.\n",
+        "Each fault is made on a private libvirtd, under a box that serves real guests. The control run is of the same",
+        "process, before the fault. `make faults` writes every sample, in the order of measurement, into",
+        f"`{SAMPLES}` (not kept in the repository).\n",
+        f"{os.cpu_count()} CPUs, Linux {platform.release()}, Python {platform.python_version()}. Other programs may",
+        "have used the machine too: each section has the load average before and after.\n",
         "| fault | measured | reached | wanted | met |",
         "|---|---|---|---|---|",
     ]
@@ -112,6 +121,15 @@ def markdown(rows: Sequence[Row]) -> str:
     for row in rows:
         before, after = row.load
         lines += [f"\n## {row.fault}\n", row.how, f"\nLoad average {before:.2f} before, {after:.2f} after.\n"]
-        for series in row.series:
-            lines += [f"<details><summary>{series.line()}</summary>\n", f"```\n{series.raw()}\n```\n</details>\n"]
+        lines += ["| series | n | p50 | p99 | max | unit |", "|---|---|---|---|---|---|"] if row.series else []
+        lines += [series.markdown() for series in row.series]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def samples(rows: Sequence[Row]) -> str:
+    """Every sample of every series, as JSON by fault and series."""
+    raw = {
+        row.fault: {series.what: {"unit": series.unit, "values": list(series.values)} for series in row.series}
+        for row in rows
+    }
+    return json.dumps(raw, indent=1) + "\n"

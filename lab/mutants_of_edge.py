@@ -27,7 +27,7 @@ MUTANTS_OF_EDGE: Sequence[Mutant] = (
     one(
         "an attempt that may have arrived",
         f"{UNKNOWN}::test_a_create_whose_reply_is_lost_is_answered_as_unknown",
-        "rpcapi/method.py",
+        "rpcapi/caller.py",
         "unknown = unknown or isinstance(exc, RpcTimeout)",
         "unknown = False",
     ),

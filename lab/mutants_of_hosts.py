@@ -36,7 +36,7 @@ MUTANTS_OF_HOSTS: Sequence[Mutant] = (
         "heartbeats bear the epoch",
         f"{PROCESSES}::test_a_heartbeat_of_an_older_process_is_refused_and_counts_as_no_sign_of_life",
         "conductor/host_endpoint.py",
-        "        await self._db.read(processes.check_epoch, request.host, request.epoch)\n",
+        "        await self._db.read(fencing.check_epoch, request.host, request.epoch)\n",
         "",
     ),
     one(
@@ -99,7 +99,7 @@ MUTANTS_OF_HOSTS: Sequence[Mutant] = (
         "one instance of a host's work",
         f"{SAVEPOINTS}::test_an_instance_that_cannot_be_read_holds_up_no_other_work_of_its_host",
         "conductor/engine/hand_out.py",
-        "            except (NotFound, ValueError, KeyError, TypeError) as exc:\n",
+        "            except (NotFound, DatabaseUnreadable) as exc:\n",
         "            except ZeroDivisionError as exc:\n",
     ),
     one(
@@ -113,7 +113,7 @@ MUTANTS_OF_HOSTS: Sequence[Mutant] = (
         "one action of the watch",
         f"{SAVEPOINTS}::test_an_action_of_a_verb_that_is_not_known_holds_up_neither_the_host_nor_the_watch",
         "db/readers/actions.py",
-        "        except ValueError as exc:\n",
+        "        except DatabaseUnreadable as exc:\n",
         "        except ZeroDivisionError as exc:\n",
     ),
     Mutant(

@@ -1,11 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all tests share: quiet logs."""
+"""What all tests share: quiet logs, tests that are coroutines, and a cloud for each test that names one."""
 
+import asyncio
 import io
+from collections.abc import AsyncGenerator, Generator
+from functools import wraps
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from kilonova.base import logging
+
+if TYPE_CHECKING:
+    from tests.service.api import Api
+    from tests.service.cloud import Cloud
+
+LIMIT_S = 60
+"""The longest time of a test that is a coroutine."""
 
 
 def pytest_configure() -> None:
@@ -16,3 +28,42 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that wait for real guests first: when they come last, one process waits alone."""
     items.sort(key=lambda item: item.get_closest_marker("live") is None)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """The event loop of tests and fixtures that are coroutines (pyproject.toml: anyio_mode)."""
+    return "asyncio"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """A test that is a coroutine ends after LIMIT_S."""
+    test = pyfuncitem.obj
+    if iscoroutinefunction(test):
+
+        @wraps(test)
+        async def bounded(**arguments: Any) -> None:
+            async with asyncio.timeout(LIMIT_S):
+                await test(**arguments)
+
+        pyfuncitem.obj = bounded
+    return (yield)
+
+
+@pytest.fixture
+async def api() -> "AsyncGenerator[Api]":
+    """The API of a new cloud, as its administrator sees it."""
+    from tests.service.api import running_api  # here, because most unit tests need no cloud
+
+    async with running_api() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def cloud() -> "AsyncGenerator[Cloud]":
+    """A new cloud."""
+    from tests.service.cloud import running_cloud
+
+    async with running_cloud() as opened:
+        yield opened

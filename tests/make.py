@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from kilonova.base.context import RequestContext
-from kilonova.base.threads import InlineWorkers
 from kilonova.conductor import bootstrap
-from kilonova.db.engine import Database, sqlite_url
-from kilonova.db.migrate import ensure_schema
+from kilonova.db.engine import Database
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId, HostName, ImageId, InstanceId
 from kilonova.objects.image import ImageRef
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import HostNetwork, Inventory
+from tests import template
 
 T = TypeVar("T")
 
@@ -85,13 +84,10 @@ HOST = HostName("h1")
 
 
 def database(directory: Path) -> Database:
-    """A furnished database whose transactions run inline."""
+    """The database of a service that was started once.  Its transactions run in the caller's thread."""
     path = directory / "kilonova.db"
-    ensure_schema(path)
-    workers = InlineWorkers()
-    db = Database(sqlite_url(path), writer=workers, reader=workers)
-    run(db.write(bootstrap.furnish, bootstrap.FirstAdmin("u1", "p1", "hash")))
-    return db
+    template.put_bootstrapped(path, bootstrap.FirstAdmin("u1", "p1", "hash"))
+    return template.open_inline(path)
 
 
 class OneImage:

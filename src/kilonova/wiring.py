@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kilonova.base.clock import Clock
-from kilonova.base.errors import ConfigError, StateError
+from kilonova.base.errors import StateError
 from kilonova.base.failpoints import Failpoints
 from kilonova.base.health import Check
 from kilonova.base.metrics import Metrics
@@ -34,11 +34,6 @@ if TYPE_CHECKING:
     from kilonova.images.store import ImageStore
     from kilonova.rpc.bus import Bus
     from kilonova.rpc.nats import NatsBus
-    from kilonova.rpcapi.compute import ComputeAPI
-    from kilonova.rpcapi.conductor import ConductorAPI
-    from kilonova.rpcapi.identity import IdentityAPI
-    from kilonova.rpcapi.method import Caller
-    from kilonova.rpcapi.operators import OperatorAPI
 
 SECRET_BYTES = 48
 
@@ -116,7 +111,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
     from kilonova.images.store import ImageStore
     from kilonova.objects.ids import HostName
     from kilonova.rpc.memory import MemoryBus, MemoryHub
-    from kilonova.rpcapi.method import Caller
+    from kilonova.rpcapi.caller import Caller
 
     policy = Policy(RULES, settings.oslo_policy)
     state = settings.default.state_path
@@ -127,7 +122,6 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         db = open_database(settings, clock)
         stack.push_async_callback(db.close)
         bus = await stack.enter_async_context(MemoryBus(MemoryHub(), clock))
-        conductor, identity, operators, compute = _clients(Caller(bus, clock))
         manager = _compute_manager(settings, clock, failpoints, store, files)
         stack.push_async_callback(manager.stop)
         tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))
@@ -135,10 +129,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         await _conductor(settings, clock, failpoints, db, bus, manager.metrics, alone=True).start(bus, tasks)
         deps = ApiDeps(
             db=db,
-            conductor=conductor,
-            identity=identity,
-            operators=operators,
-            compute=compute,
+            rpc=Caller(bus, clock),
             tokens=TokenMinter(token_secret(state, clock), clock, settings.api.token_lifetime),
             standings=Standings(db, clock),
             policy=policy,
@@ -161,16 +152,6 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         # Last of all: a start that fails must not take the only copy of a password with it.
         first_password = await furnish(db, passwords, clock)
         yield OneBox(settings, app, manager, policy, first_password, vitals, store)
-
-
-def _clients(caller: "Caller") -> "tuple[ConductorAPI, IdentityAPI, OperatorAPI, ComputeAPI]":
-    """The API's ends of what others serve."""
-    from kilonova.rpcapi.compute import ComputeAPI
-    from kilonova.rpcapi.conductor import ConductorAPI
-    from kilonova.rpcapi.identity import IdentityAPI
-    from kilonova.rpcapi.operators import OperatorAPI
-
-    return ConductorAPI(caller), IdentityAPI(caller), OperatorAPI(caller), ComputeAPI(caller)
 
 
 @asynccontextmanager
@@ -263,12 +244,11 @@ def _conductor(
 ) -> "Conductor":
     from kilonova.conductor.service import Conductor
     from kilonova.objects.ids import HostName
-    from kilonova.rpcapi.compute import ComputeAPI
-    from kilonova.rpcapi.method import Caller
+    from kilonova.rpcapi.caller import Caller
 
     return Conductor(
         db,
-        ComputeAPI(Caller(bus, clock)),
+        Caller(bus, clock),
         clock,
         settings.conductor,
         host=HostName(settings.default.host),
@@ -292,34 +272,11 @@ def _fleet_bus(settings: Settings, name: str, clock: Clock) -> "NatsBus":
     return NatsBus(settings.default.transport_url, name, clock)
 
 
-def _check_connection(url: str, path: Path) -> None:
-    """A conductor that kept its records elsewhere than its configuration says would share them with nobody.  The URL is
-    not told: it may hold a password."""
-    if url and url != f"sqlite:///{path}":
-        raise ConfigError(
-            f"[database] connection names a database of the kind {url.partition(':')[0]}: only SQLite at {path} is "
-            "served. Leave the option empty."
-        )
-
-
 def open_database(settings: Settings, clock: Clock) -> "Database":
     """The database of a conductor or an API, at the schema of this code.  Raises StateError, ConfigError."""
-    from kilonova.db.engine import Database, sqlite_url
-    from kilonova.db.migrate import ensure_schema
-    from kilonova.db.reserve import give_up
+    from kilonova.db import opening
 
-    path = settings.default.state_path / "kilonova.db"
-    _check_connection(settings.database.connection, path)
-    give_up(path.parent)
-    ensure_schema(path, clock)
-    path.chmod(0o600)
-    readers = settings.database.readers
-    return Database(
-        sqlite_url(path),
-        writer=DaemonWorkers("db-writer", 1),
-        reader=DaemonWorkers("db-reader", readers),
-        readers=readers,
-    )
+    return opening.open_database(settings.default.state_path, settings.database, clock)
 
 
 def _keep_reserve(db: "Database", settings: Settings, files: DaemonWorkers, clock: Clock, tasks: Supervisor) -> None:

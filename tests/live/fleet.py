@@ -15,7 +15,8 @@ from typing import Self
 from kilonova.base.clock import SystemClock
 from kilonova.base.context import RequestContext
 from kilonova.base.threads import InlineWorkers
-from kilonova.db.engine import make_engine, sqlite_url
+from kilonova.db.engine import make_engine
+from kilonova.db.location import sqlite_url
 from kilonova.db.readers import instances as read_instances
 from kilonova.images.store import ImageStore
 from kilonova.objects.flavor import Flavor
@@ -24,8 +25,7 @@ from kilonova.objects.image import ImageRef
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
 from kilonova.rpc.nats import NatsBus
-from kilonova.rpcapi.conductor import ConductorAPI
-from kilonova.rpcapi.method import Caller
+from kilonova.rpcapi.caller import Caller
 from tests.contract.buses import NatsServer, nats_server
 from tests.live.box import PATIENCE_S, wait_for
 
@@ -128,10 +128,10 @@ class Fleet:
         return ImageRef(image_id, "raw", stored.size, stored.size, stored.sha512)
 
     @asynccontextmanager
-    async def api(self) -> AsyncIterator[ConductorAPI]:
+    async def api(self) -> AsyncIterator[Caller]:
         """What an API process has of the conductor."""
         async with NatsBus(self.nats.url, "api", CLOCK) as bus:
-            yield ConductorAPI(Caller(bus, CLOCK))
+            yield Caller(bus, CLOCK)
 
     def instance(self, image: ImageRef, **changes: object) -> Instance:
         now = CLOCK.now()

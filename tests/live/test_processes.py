@@ -18,7 +18,7 @@ import pytest
 from kilonova.cmd.common import HOST_LOST
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.conductor import CreateServers
+from kilonova.rpcapi.api_to_conductor import ACCEPT_ACTION, CREATE_SERVERS, AcceptAction, CreateServers
 from lab.counting import cannot_run
 from lab.pieces import TOOLS
 from tests.live.fleet import Fleet, Service, context
@@ -43,7 +43,7 @@ def create(fleet: Fleet) -> Instance:
     async def ask() -> Instance:
         async with fleet.api() as api:
             instance = fleet.instance(await fleet.image())
-            await api.create_servers(CreateServers(context(), (instance,)))
+            await api.call(CREATE_SERVERS, CreateServers(context(), (instance,)))
             return instance
 
     return asyncio.run(ask())
@@ -52,7 +52,7 @@ def create(fleet: Fleet) -> Instance:
 def act(fleet: Fleet, instance: Instance, verb: Verb) -> None:
     async def ask() -> None:
         async with fleet.api() as api:
-            await api.accept_action(context(verb), instance.id, verb)
+            await api.call(ACCEPT_ACTION, AcceptAction(context(verb), instance.id, verb))
 
     asyncio.run(ask())
 
@@ -191,7 +191,7 @@ def test_an_accepted_create_ends_though_the_conductor_died(fleet: Fleet, place: 
         """Restarts it while the caller still waits for the answer: the caller sends again by itself."""
         async with fleet.api() as api, asyncio.TaskGroup() as group:
             instance = fleet.instance(await fleet.image())
-            asked = group.create_task(api.create_servers(CreateServers(context(), (instance,))))
+            asked = group.create_task(api.call(CREATE_SERVERS, CreateServers(context(), (instance,))))
             while fleet.conductor.process and fleet.conductor.process.poll() is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
             fleet.conductor.start()

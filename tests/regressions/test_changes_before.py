@@ -4,8 +4,7 @@ to the second, and was compared with the microseconds of what is kept."""
 
 from datetime import datetime, timedelta
 
-from tests.make import run
-from tests.service.api import Api, running_api
+from tests.service.api import Api
 
 SECOND = timedelta(seconds=1)
 
@@ -25,19 +24,15 @@ async def times_of_server_action_and_migration(api: Api) -> dict[str, tuple[str,
     return found
 
 
-def test_what_was_changed_in_a_second_is_there_when_that_second_is_named() -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            for path, (member, field, shown) in (await times_of_server_action_and_migration(api)).items():
+async def test_what_was_changed_in_a_second_is_there_when_that_second_is_named(api: Api) -> None:
+    for path, (member, field, shown) in (await times_of_server_action_and_migration(api)).items():
 
-                async def found(query: str, path: str = path, member: str = member, field: str = field) -> list[str]:
-                    return [one[field] for one in (await api.json(f"{path}?{query}"))[member]]
+        async def found(query: str, path: str = path, member: str = member, field: str = field) -> list[str]:
+            return [one[field] for one in (await api.json(f"{path}?{query}"))[member]]
 
-                before = (datetime.fromisoformat(shown.removesuffix("Z")) - SECOND).isoformat()
-                assert shown in await found(f"changes-before={shown}"), path
-                assert shown in await found(f"changes-since={shown}&changes-before={shown}"), path
-                assert shown not in await found(f"changes-before={before}"), path
-                turned = await api.compute("GET", f"{path}?changes-since={shown}&changes-before={before}")
-                assert turned.status_code == 400, path
-
-    run(main())
+        before = (datetime.fromisoformat(shown.removesuffix("Z")) - SECOND).isoformat()
+        assert shown in await found(f"changes-before={shown}"), path
+        assert shown in await found(f"changes-since={shown}&changes-before={shown}"), path
+        assert shown not in await found(f"changes-before={before}"), path
+        turned = await api.compute("GET", f"{path}?changes-since={shown}&changes-before={before}")
+        assert turned.status_code == 400, path

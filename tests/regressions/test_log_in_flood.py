@@ -11,7 +11,6 @@ from structlog.testing import capture_logs
 from kilonova.api.http.login_limits import LINES
 from kilonova.base.threads import DaemonWorkers
 from kilonova.identity.passwords import Passwords
-from tests.make import run
 from tests.service.api import running_api
 from tests.service.people import by_password, user
 
@@ -19,7 +18,7 @@ GUESSERS = 45
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["known to the process", "not known yet"])
-def test_who_knows_the_password_is_let_in_while_others_guess_it(known: bool) -> None:
+async def test_who_knows_the_password_is_let_in_while_others_guess_it(known: bool) -> None:
     async def main() -> None:
         async with running_api() as api:
             await user(api, "ann")
@@ -48,12 +47,12 @@ def test_who_knows_the_password_is_let_in_while_others_guess_it(known: bool) -> 
             assert counted >= len(answers)
 
     with capture_logs() as lines:
-        run(main())
+        await main()
     lines = [line for line in lines if "log-in" in line["event"]]
     assert 1 <= len(lines) <= LINES + 1
 
 
-def test_a_wrong_password_is_told_with_its_user_and_never_what_else_was_typed() -> None:
+async def test_a_wrong_password_is_told_with_its_user_and_never_what_else_was_typed() -> None:
     async def main() -> str:
         async with running_api() as api:
             ann_id = await user(api, "ann")
@@ -62,7 +61,7 @@ def test_a_wrong_password_is_told_with_its_user_and_never_what_else_was_typed() 
             return ann_id
 
     with capture_logs() as lines:
-        ann_id = run(main())
+        ann_id = await main()
     text = repr(lines)
     assert ann_id in text
     assert "unknown" in text

@@ -4,8 +4,7 @@ refused the very name that it had made.  And their host names, cut to 63 charact
 
 import pytest
 
-from tests.make import run
-from tests.service.api import Api, message, running_api
+from tests.service.api import Api, message
 
 
 async def names(api: Api, reservation_id: str) -> list[str]:
@@ -14,24 +13,20 @@ async def names(api: Api, reservation_id: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("count", "longest"), [(1, 255), (2, 253), (12, 252)])
-def test_every_name_that_is_made_is_a_valid_one(count: int, longest: int) -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            image = await api.image()
+async def test_every_name_that_is_made_is_a_valid_one(api: Api, count: int, longest: int) -> None:
+    image = await api.image()
 
-            async def create(length: int) -> str:
-                wish = {"name": "n" * length, "min_count": 1, "max_count": count, "return_reservation_id": True}
-                reply = await api.create(image, **wish)
-                return "" if reply.status_code == 400 else reply.json()["reservation_id"]
+    async def create(length: int) -> str:
+        wish = {"name": "n" * length, "min_count": 1, "max_count": count, "return_reservation_id": True}
+        reply = await api.create(image, **wish)
+        return "" if reply.status_code == 400 else reply.json()["reservation_id"]
 
-            made = await names(api, await create(longest))
-            assert max(len(name) for name in made) == 255
-            assert await create(longest + 1) == ""
-            listed = await api.json("/servers/detail")
-            hostnames = [server["OS-EXT-SRV-ATTR:hostname"] for server in listed["servers"]]
-            assert len(set(hostnames)) == count
-            assert {len(hostname) for hostname in hostnames} == {63}
-            refused = await api.create(image, name="n" * 255, max_count=count + 1)
-            assert "server.name" in message(refused, 400, "badRequest")
-
-    run(main())
+    made = await names(api, await create(longest))
+    assert max(len(name) for name in made) == 255
+    assert await create(longest + 1) == ""
+    listed = await api.json("/servers/detail")
+    hostnames = [server["OS-EXT-SRV-ATTR:hostname"] for server in listed["servers"]]
+    assert len(set(hostnames)) == count
+    assert {len(hostname) for hostname in hostnames} == {63}
+    refused = await api.create(image, name="n" * 255, max_count=count + 1)
+    assert "server.name" in message(refused, 400, "badRequest")

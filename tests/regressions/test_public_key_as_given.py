@@ -4,19 +4,14 @@ to make the key anew, since both compare what is there with what they gave."""
 
 import pytest
 
-from tests.make import run
-from tests.service.api import running_api
+from tests.service.api import Api
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl someone@somewhere"
 
 
 @pytest.mark.parametrize("text", [KEY, f"{KEY}\n", f"{KEY} \r\n"], ids=["plain", "line", "windows"])
-def test_a_public_key_comes_back_to_its_last_character(text: str) -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            made = await api.compute("POST", "/os-keypairs", {"keypair": {"name": "k", "public_key": text}})
-            assert made.json()["keypair"]["public_key"] == text
-            assert (await api.json("/os-keypairs/k"))["keypair"]["public_key"] == text
-            assert (await api.json("/os-keypairs"))["keypairs"][0]["keypair"]["public_key"] == text
-
-    run(main())
+async def test_a_public_key_comes_back_to_its_last_character(api: Api, text: str) -> None:
+    made = await api.compute("POST", "/os-keypairs", {"keypair": {"name": "k", "public_key": text}})
+    assert made.json()["keypair"]["public_key"] == text
+    assert (await api.json("/os-keypairs/k"))["keypair"]["public_key"] == text
+    assert (await api.json("/os-keypairs"))["keypairs"][0]["keypair"]["public_key"] == text

@@ -14,8 +14,7 @@ import pytest
 
 from kilonova.base.threads import DaemonWorkers
 from kilonova.identity.passwords import Passwords
-from tests.make import run
-from tests.service.api import Api, running_api
+from tests.service.api import Api
 from tests.service.people import as_user, by_password, identity, member
 
 T = TypeVar("T")
@@ -63,65 +62,51 @@ async def lives(api: Api, token: str) -> bool:
 
 
 @pytest.mark.parametrize("how", ["by the user", "by an administrator", "disabled and enabled again"])
-def test_no_token_of_the_old_password_lives(how: str) -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            ann, ann_id, home = await member(api, "ann")
+async def test_no_token_of_the_old_password_lives(api: Api, how: str) -> None:
+    ann, ann_id, home = await member(api, "ann")
 
-            async def change() -> None:
-                if how == "by the user":
-                    words = {"password": "new", "original_password": "password of ann"}
-                    await identity(ann, "POST", f"/users/{ann_id}/password", {"user": words}, 204)
-                    return
-                steps = [{"password": "new"}] if "admin" in how else [{"enabled": False}, {"enabled": True}]
-                for fields in steps:
-                    await identity(api, "PATCH", f"/users/{ann_id}", {"user": fields})
+    async def change() -> None:
+        if how == "by the user":
+            words = {"password": "new", "original_password": "password of ann"}
+            await identity(ann, "POST", f"/users/{ann_id}/password", {"user": words}, 204)
+            return
+        steps = [{"password": "new"}] if "admin" in how else [{"enabled": False}, {"enabled": True}]
+        for fields in steps:
+            await identity(api, "PATCH", f"/users/{ann_id}", {"user": fields})
 
-            async with gated_while(api, change) as began:
-                began.append(asyncio.ensure_future(by_password(api, "ann", home)))
-            reply = began[0].result()
-            assert reply.status_code == 401 or not await lives(api, reply.headers["X-Subject-Token"])
-            assert not await lives(api, ann.token)
-            password = "password of ann" if "disabled" in how else "new"
-            assert await lives(api, (await as_user(api, "ann", home, password)).token)
-
-    run(main())
+    async with gated_while(api, change) as began:
+        began.append(asyncio.ensure_future(by_password(api, "ann", home)))
+    reply = began[0].result()
+    assert reply.status_code == 401 or not await lives(api, reply.headers["X-Subject-Token"])
+    assert not await lives(api, ann.token)
+    password = "password of ann" if "disabled" in how else "new"
+    assert await lives(api, (await as_user(api, "ann", home, password)).token)
 
 
-def test_the_old_password_sets_no_new_one_after_an_administrator_did() -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            ann, ann_id, home = await member(api, "ann")
-            words = {"user": {"password": "thief", "original_password": "password of ann"}}
+async def test_the_old_password_sets_no_new_one_after_an_administrator_did(api: Api) -> None:
+    ann, ann_id, home = await member(api, "ann")
+    words = {"user": {"password": "thief", "original_password": "password of ann"}}
 
-            async def change() -> None:
-                await identity(api, "PATCH", f"/users/{ann_id}", {"user": {"password": "new"}})
+    async def change() -> None:
+        await identity(api, "PATCH", f"/users/{ann_id}", {"user": {"password": "new"}})
 
-            async with gated_while(api, change) as began:
-                began.append(
-                    asyncio.ensure_future(ann.call("POST", f"/identity/v3/users/{ann_id}/password", json=words))
-                )
-            assert began[0].result().status_code == 401
-            assert (await by_password(api, "ann", home, "thief")).status_code == 401
-            await as_user(api, "ann", home, "new")
-
-    run(main())
+    async with gated_while(api, change) as began:
+        began.append(asyncio.ensure_future(ann.call("POST", f"/identity/v3/users/{ann_id}/password", json=words)))
+    assert began[0].result().status_code == 401
+    assert (await by_password(api, "ann", home, "thief")).status_code == 401
+    await as_user(api, "ann", home, "new")
 
 
-def test_a_token_that_ended_meanwhile_makes_no_application_credential() -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            ann, ann_id, _ = await member(api, "ann")
-            path = f"/identity/v3/users/{ann_id}/application_credentials"
+async def test_a_token_that_ended_meanwhile_makes_no_application_credential(api: Api) -> None:
+    ann, ann_id, _ = await member(api, "ann")
+    path = f"/identity/v3/users/{ann_id}/application_credentials"
 
-            async def change() -> None:
-                await identity(api, "PATCH", f"/users/{ann_id}", {"user": {"password": "new"}})
+    async def change() -> None:
+        await identity(api, "PATCH", f"/users/{ann_id}", {"user": {"password": "new"}})
 
-            async with gated_while(api, change) as began:
-                asked = {"application_credential": {"name": "robot"}}
-                began.append(asyncio.ensure_future(ann.call("POST", path, json=asked)))
-            assert began[0].result().status_code == 401
-            again = await as_user(api, "ann", None, "new")
-            assert (await identity(again, "GET", path.removeprefix("/identity/v3")))["application_credentials"] == []
-
-    run(main())
+    async with gated_while(api, change) as began:
+        asked = {"application_credential": {"name": "robot"}}
+        began.append(asyncio.ensure_future(ann.call("POST", path, json=asked)))
+    assert began[0].result().status_code == 401
+    again = await as_user(api, "ann", None, "new")
+    assert (await identity(again, "GET", path.removeprefix("/identity/v3")))["application_credentials"] == []

@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import sqlalchemy as sa
 
-from kilonova.db.engine import make_engine, sqlite_url
+from kilonova.db.engine import make_engine
+from kilonova.db.location import sqlite_url
 from kilonova.db.readers import identity as read_identity
 from kilonova.db.writers import identity as write_identity
 from kilonova.identity.tokens import Subject, TokenMinter

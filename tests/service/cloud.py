@@ -12,8 +12,14 @@ import httpx
 
 from kilonova.base.clock import SystemClock
 from kilonova.base.failpoints import Failpoints
+from kilonova.conductor.bootstrap import ROLES, FirstAdmin
 from kilonova.config.load import load
-from kilonova.wiring import OneBox, one_box
+from kilonova.identity.tokens import Subject, TokenMinter
+from kilonova.wiring import OneBox, one_box, token_secret
+from tests import template
+
+PASSWORD = "password of admin"
+ADMIN, PROJECT = "ad" * 16, "bc" * 16
 
 QUICK: Mapping[tuple[str, str], Any] = {
     ("DEFAULT", "compute_driver"): "fake.FakeDriver",
@@ -28,13 +34,14 @@ QUICK: Mapping[tuple[str, str], Any] = {
 
 @dataclass
 class Cloud:
-    """`http` speaks to the API; `token` is the first administrator's."""
+    """`http` speaks to the API; `token` and `password` are the first administrator's."""
 
     box: OneBox
     http: httpx.AsyncClient
     token: str
     clock: SystemClock
     state: Path
+    password: str
 
     @property
     def headers(self) -> dict[str, str]:
@@ -70,11 +77,14 @@ async def running_cloud(
     failpoints: Failpoints | None = None,
     password: str | None = None,
 ) -> AsyncGenerator[Cloud]:
-    """A cloud that is ready; with a `state` of an earlier one (and its `password`), that one started again."""
-    clock = SystemClock()
+    """A cloud that is ready, whose database is a copy of that of a first start.  With a `state`, the one that is kept
+    there: a real first start when the directory is new, and later with its `password`, that one started again."""
+    clock, admin = SystemClock(), None
     async with AsyncExitStack() as stack:
         if state is None:
             state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kn-")))
+            admin, password = FirstAdmin(ADMIN, PROJECT, template.password_hash(PASSWORD)), PASSWORD
+            template.put_bootstrapped(state / "kilonova.db", admin)
         settings = load(overrides={**QUICK, ("DEFAULT", "state_path"): str(state), **(overrides or {})})
         box = await stack.enter_async_context(one_box(settings, clock, failpoints or Failpoints()))
         transport = httpx.ASGITransport(app=box.app)
@@ -83,6 +93,14 @@ async def running_cloud(
         )
         while not box.manager.ready()[0]:
             await clock.sleep(0.01)
-        first = box.first_password or password
-        assert first is not None
-        yield Cloud(box, http, await log_in(http, first), clock, state)
+        password = box.first_password or password
+        assert password is not None
+        token = await log_in(http, password) if admin is None else _mint(clock, state)
+        yield Cloud(box, http, token, clock, state, password)
+
+
+def _mint(clock: SystemClock, state: Path) -> str:
+    """A token as the first administrator's log-in gives it, without the time that a password takes."""
+    minter = TokenMinter(token_secret(state, clock), clock, 3600)
+    subject = Subject(ADMIN, "admin", PROJECT, "admin", ROLES)
+    return minter.mint(subject, ("password",))[0]

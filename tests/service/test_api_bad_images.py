@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from lab.counting import cannot_run
-from tests.make import run
 from tests.service.api import OCTETS, RAW, Api, message, running_api
 
 MIB = 1 << 20
@@ -132,69 +131,54 @@ def nothing(path: Path) -> bytes:
         (luks, "raw", "declared raw, but its bytes are luks"),
     ],
 )
-def test_what_is_not_what_it_says_is_refused_and_not_kept(
-    tmp_path: Path, make: Callable[[Path], bytes], declared: str, words: str
+async def test_what_is_not_what_it_says_is_refused_and_not_kept(
+    api: Api, tmp_path: Path, make: Callable[[Path], bytes], declared: str, words: str
 ) -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            image_id = await queued(api, declared)
-            reply = await api.call("PUT", file_of(image_id), content=make(tmp_path / "image"), headers=OCTETS)
-            assert words in message(reply, 400, "badRequest")
+    image_id = await queued(api, declared)
+    reply = await api.call("PUT", file_of(image_id), content=make(tmp_path / "image"), headers=OCTETS)
+    assert words in message(reply, 400, "badRequest")
+    await nothing_is_left(api, image_id)
+    # It can be tried again, with the right bytes.
+    good = made(tmp_path / "good", "qcow2") if declared == "qcow2" else RAW
+    assert (await api.call("PUT", file_of(image_id), content=good, headers=OCTETS)).status_code == 204
+
+
+async def test_bytes_that_are_not_those_that_were_sent(api: Api) -> None:
+    image_id = await queued(api, "raw")
+    digest = hashlib.md5(RAW, usedforsecurity=False)
+    coded = base64.b64encode(digest.digest()).decode()
+
+    async def put(md5: str) -> int:
+        headers = {**OCTETS, "Content-MD5": md5}
+        return (await api.call("PUT", file_of(image_id), content=RAW, headers=headers)).status_code
+
+    for wrong in (base64.b64encode(bytes(16)).decode(), "0" * 32, "junk"):
+        assert await put(wrong) == 400
+        await nothing_is_left(api, image_id)
+    assert await put(coded) == 204
+    image_id = await queued(api, "raw")
+    assert await put(digest.hexdigest()) == 204
+
+
+async def test_more_bytes_than_an_image_may_have() -> None:
+    async with running_api({("api", "max_image_bytes"): MIB}) as api:
+        image_id = await queued(api, "raw")
+
+        async def pieces() -> AsyncIterator[bytes]:
+            for _ in range(3):
+                yield RAW
+
+        for content in (RAW * 2, pieces()):
+            reply = await api.call("PUT", file_of(image_id), content=content, headers=OCTETS)
+            assert message(reply, 413, "overLimit")
             await nothing_is_left(api, image_id)
-            # It can be tried again, with the right bytes.
-            good = made(tmp_path / "good", "qcow2") if declared == "qcow2" else RAW
-            assert (await api.call("PUT", file_of(image_id), content=good, headers=OCTETS)).status_code == 204
-
-    run(main())
-
-
-def test_bytes_that_are_not_those_that_were_sent() -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            image_id = await queued(api, "raw")
-            digest = hashlib.md5(RAW, usedforsecurity=False)
-            coded = base64.b64encode(digest.digest()).decode()
-
-            async def put(md5: str) -> int:
-                headers = {**OCTETS, "Content-MD5": md5}
-                return (await api.call("PUT", file_of(image_id), content=RAW, headers=headers)).status_code
-
-            for wrong in (base64.b64encode(bytes(16)).decode(), "0" * 32, "junk"):
-                assert await put(wrong) == 400
-                await nothing_is_left(api, image_id)
-            assert await put(coded) == 204
-            image_id = await queued(api, "raw")
-            assert await put(digest.hexdigest()) == 204
-
-    run(main())
-
-
-def test_more_bytes_than_an_image_may_have() -> None:
-    async def main() -> None:
-        async with running_api({("api", "max_image_bytes"): MIB}) as api:
-            image_id = await queued(api, "raw")
-
-            async def pieces() -> AsyncIterator[bytes]:
-                for _ in range(3):
-                    yield RAW
-
-            for content in (RAW * 2, pieces()):
-                reply = await api.call("PUT", file_of(image_id), content=content, headers=OCTETS)
-                assert message(reply, 413, "overLimit")
-                await nothing_is_left(api, image_id)
-
-    run(main())
 
 
 @pytest.mark.parametrize("declared", ["vmdk", "vhd", "vdi", "iso", "ami", "luks", "", "QCOW2"])
-def test_formats_that_no_disk_is_made_of_cannot_be_declared(declared: str) -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            body = {"name": "x", "disk_format": declared, "container_format": "bare"}
-            reply = await api.call("POST", "/image/v2/images", json=body)
-            assert "not supported: use qcow2 or raw" in message(reply, 400, "badRequest")
-
-    run(main())
+async def test_formats_that_no_disk_is_made_of_cannot_be_declared(api: Api, declared: str) -> None:
+    body = {"name": "x", "disk_format": declared, "container_format": "bare"}
+    reply = await api.call("POST", "/image/v2/images", json=body)
+    assert "not supported: use qcow2 or raw" in message(reply, 400, "badRequest")
 
 
 def file_of(image_id: str) -> str:

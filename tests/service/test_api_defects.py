@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A defect of ours is a 500 in the form of the API that was asked, with the request's id, whenever it shows."""
 
-from typing import Any
+from collections.abc import AsyncGenerator
 
 import httpx
 import pytest
@@ -11,8 +11,7 @@ from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.route import DefaultPolicy, Route, Service
 from kilonova.base.context import CHANGED
 from kilonova.base.errors import DatabaseUnavailable, NotFound
-from tests.make import run
-from tests.service.cloud import running_cloud
+from tests.service.cloud import Cloud
 
 
 async def broken(call: Call) -> Reply:
@@ -51,6 +50,15 @@ SERVICES = (
 )
 
 
+@pytest.fixture
+async def http(cloud: Cloud) -> AsyncGenerator[httpx.AsyncClient]:
+    """A client of the API whose rows are those above."""
+    app = create_app(cloud.box.app.deps, SERVICES)
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=True)
+    async with httpx.AsyncClient(transport=transport, base_url="http://box") as opened:
+        yield opened
+
+
 @pytest.mark.parametrize(
     ("prefix", "key"),
     [
@@ -60,32 +68,15 @@ SERVICES = (
         ("/network/v2.0", "NeutronError"),
     ],
 )
-def test_each_api_says_it_in_its_own_form(prefix: str, key: str) -> None:
-    async def main(http: httpx.AsyncClient) -> None:
-        for path in ("/broken", "/header"):
-            reply = await http.get(f"{prefix}{path}")
-            assert reply.status_code == 500
-            assert reply.headers["x-openstack-request-id"] in reply.json()[key]["message"]
-
-    played(main)
+async def test_each_api_says_it_in_its_own_form(http: httpx.AsyncClient, prefix: str, key: str) -> None:
+    for path in ("/broken", "/header"):
+        reply = await http.get(f"{prefix}{path}")
+        assert reply.status_code == 500
+        assert reply.headers["x-openstack-request-id"] in reply.json()[key]["message"]
 
 
-def test_what_was_accepted_is_not_answered_as_refused() -> None:
-    async def main(http: httpx.AsyncClient) -> None:
-        reply = await http.post("/compute/v2.1/half")
-        assert (reply.status_code, "Retry-After" in reply.headers) == (504, False)
-        assert "create_servers" in reply.json()["computeFault"]["message"]
-        assert (await http.post("/compute/v2.1/late")).status_code == 404
-
-    played(main)
-
-
-def played(main: Any) -> None:
-    async def play() -> None:
-        async with running_cloud() as cloud:
-            app = create_app(cloud.box.app.deps, SERVICES)
-            transport = httpx.ASGITransport(app=app, raise_app_exceptions=True)
-            async with httpx.AsyncClient(transport=transport, base_url="http://box") as http:
-                await main(http)
-
-    run(play())
+async def test_what_was_accepted_is_not_answered_as_refused(http: httpx.AsyncClient) -> None:
+    reply = await http.post("/compute/v2.1/half")
+    assert (reply.status_code, "Retry-After" in reply.headers) == (504, False)
+    assert "create_servers" in reply.json()["computeFault"]["message"]
+    assert (await http.post("/compute/v2.1/late")).status_code == 404

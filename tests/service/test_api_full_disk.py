@@ -12,8 +12,7 @@ import sqlalchemy as sa
 
 from kilonova.api.http.disk_space import ON_FULL
 from kilonova.api.rules import RULES
-from tests.make import run
-from tests.service.api import Api, message, running_api
+from tests.service.api import Api, message
 from tests.service.people import DOMAIN, ask, identity, member
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGt0bGTXK3uOJYc1jQeLfLpVKZJLZ2bGpkGNvFfXGXkP a@b"
@@ -44,64 +43,56 @@ async def ready(api: Api) -> tuple[int, str]:
     return reply.status_code, reply.json().get("reason", "")
 
 
-def test_what_goes_on_and_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            ann, ann_id, _ = await member(api, "ann")
-            image_id = await ann.image()
-            stopped, deleted = await ann.server(image_id), await ann.server(image_id)
-            assert await ready(api) == (200, "")
-            with full(monkeypatch):
-                status, reason = await ready(api)
-                assert status == 503
-                assert "full" in reason
-                for method, path, body in (
-                    ("POST", "/compute/v2.1/os-keypairs", {"keypair": {"name": "k", "public_key": KEY}}),
-                    ("POST", f"/compute/v2.1/servers/{stopped}/metadata", {"metadata": {"a": "b"}}),
-                    ("POST", f"/compute/v2.1/servers/{stopped}/action", {"suspend": None}),
-                    ("POST", "/image/v2/images", {"disk_format": "raw", "container_format": "bare"}),
-                    ("PUT", f"/compute/v2.1/servers/{stopped}", {"server": {"name": "new"}}),
-                ):
-                    reply = await ann.call(method, path, json=body)
-                    assert "Only deletes and stops" in message(reply, 503, "serviceUnavailable"), path
-                refused = await ann.create(image_id)
-                assert "Only deletes and stops" in message(refused, 503, "serviceUnavailable")
-                assert (await ann.compute("POST", f"/servers/{stopped}/action", {"os-stop": None})).status_code == 202
-                await ann.until(stopped, "SHUTOFF")
-                assert (await ann.compute("DELETE", f"/servers/{deleted}")).status_code == 204
-                await ann.until(deleted, "GONE")
-                said = {"user": {"name": "ann", "domain": DOMAIN, "password": "password of ann"}}
-                assert (await ask(api, "password", said)).status_code == 201
-                await identity(api, "PATCH", f"/users/{ann_id}", {"user": {"description": "full of it"}})
-                assert (await ann.call("DELETE", f"/image/v2/images/{image_id}")).status_code == 204
-            assert await ready(api) == (200, "")
-            assert (await ann.compute("DELETE", f"/servers/{stopped}")).status_code == 204
-
-    run(main())
+async def test_what_goes_on_and_what_waits(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann, ann_id, _ = await member(api, "ann")
+    image_id = await ann.image()
+    stopped, deleted = await ann.server(image_id), await ann.server(image_id)
+    assert await ready(api) == (200, "")
+    with full(monkeypatch):
+        status, reason = await ready(api)
+        assert status == 503
+        assert "full" in reason
+        for method, path, body in (
+            ("POST", "/compute/v2.1/os-keypairs", {"keypair": {"name": "k", "public_key": KEY}}),
+            ("POST", f"/compute/v2.1/servers/{stopped}/metadata", {"metadata": {"a": "b"}}),
+            ("POST", f"/compute/v2.1/servers/{stopped}/action", {"suspend": None}),
+            ("POST", "/image/v2/images", {"disk_format": "raw", "container_format": "bare"}),
+            ("PUT", f"/compute/v2.1/servers/{stopped}", {"server": {"name": "new"}}),
+        ):
+            reply = await ann.call(method, path, json=body)
+            assert "Only deletes and stops" in message(reply, 503, "serviceUnavailable"), path
+        refused = await ann.create(image_id)
+        assert "Only deletes and stops" in message(refused, 503, "serviceUnavailable")
+        assert (await ann.compute("POST", f"/servers/{stopped}/action", {"os-stop": None})).status_code == 202
+        await ann.until(stopped, "SHUTOFF")
+        assert (await ann.compute("DELETE", f"/servers/{deleted}")).status_code == 204
+        await ann.until(deleted, "GONE")
+        said = {"user": {"name": "ann", "domain": DOMAIN, "password": "password of ann"}}
+        assert (await ask(api, "password", said)).status_code == 201
+        await identity(api, "PATCH", f"/users/{ann_id}", {"user": {"description": "full of it"}})
+        assert (await ann.call("DELETE", f"/image/v2/images/{image_id}")).status_code == 204
+    assert await ready(api) == (200, "")
+    assert (await ann.compute("DELETE", f"/servers/{stopped}")).status_code == 204
 
 
-def test_a_database_that_takes_nothing_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            ann, _, _ = await member(api, "ann")
+async def test_a_database_that_takes_nothing_is_not_ready(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann, _, _ = await member(api, "ann")
 
-            pages = [1]  # fewer than there are: then those that there are
-            engine = api.cloud.box.app.deps.db._engine
+    pages = [1]  # fewer than there are: then those that there are
+    engine = api.cloud.box.app.deps.db._engine
 
-            def limit(connection: Any, *_: Any) -> None:
-                connection.execute(f"PRAGMA max_page_count = {pages[0]}")
+    def limit(connection: Any, *_: Any) -> None:
+        connection.execute(f"PRAGMA max_page_count = {pages[0]}")
 
-            sa.event.listen(engine, "checkout", limit)
-            for number in range(60):
-                body = {"keypair": {"name": f"k{number}", "public_key": f"{KEY}{'x' * 4000}"}}
-                if (await ann.compute("POST", "/os-keypairs", body)).status_code == 503:
-                    break
-            status, reason = await ready(api)
-            assert (status, "full" in reason) == (503, True)
-            pages[0] = 1_000_000
-            assert await ready(api) == (200, "")
-
-    run(main())
+    sa.event.listen(engine, "checkout", limit)
+    for number in range(60):
+        body = {"keypair": {"name": f"k{number}", "public_key": f"{KEY}{'x' * 4000}"}}
+        if (await ann.compute("POST", "/os-keypairs", body)).status_code == 503:
+            break
+    status, reason = await ready(api)
+    assert (status, "full" in reason) == (503, True)
+    pages[0] = 1_000_000
+    assert await ready(api) == (200, "")
 
 
 def test_what_goes_on_is_named_by_rules_that_there_are() -> None:

@@ -5,7 +5,6 @@ from typing import Any
 
 import httpx
 
-from tests.make import run
 from tests.service.api import Api, message, running_api
 from tests.service.people import as_user, ask, grant, identity, member, project, role_id, user
 
@@ -28,7 +27,7 @@ async def scoped(api: Api, name: str, scope: Any) -> httpx.Response:
     return await ask(api, "password", said, scope)
 
 
-def test_a_group_gives_its_users_what_it_has_and_takes_it_away_again() -> None:
+async def test_a_group_gives_its_users_what_it_has_and_takes_it_away_again() -> None:
     async def main() -> None:
         async with running_api() as api:
             home, ann_id = await project(api, "home"), await user(api, "ann")
@@ -74,29 +73,23 @@ def test_a_group_gives_its_users_what_it_has_and_takes_it_away_again() -> None:
         assert {one["role"]["name"] for one in effective} == {"member", "reader"}
         assert all(one["user"]["name"] == "ann" and "membership" in one["links"] for one in effective)
 
-    run(main())
+    await main()
 
 
-def test_an_administrator_by_a_group_is_one_and_the_last_one_stays() -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            home, ann_id = await project(api, "home"), await user(api, "ann")
-            crew = await made_group(api, "crew", ann_id)
-            await identity(
-                api, "PUT", f"/projects/{home}/groups/{crew}/roles/{await role_id(api, 'admin')}", status=204
-            )
-            ann = await as_user(api, "ann", home)
-            (root,) = (await identity(ann, "GET", "/users?name=admin"))["users"]
-            await identity(ann, "DELETE", f"/users/{root['id']}", status=204)
-            for last in (f"/groups/{crew}", f"/groups/{crew}/users/{ann_id}", f"/users/{ann_id}"):
-                refused = await ann.call("DELETE", f"/identity/v3{last}")
-                assert "nobody who can administer" in message(refused, 409, "error")
-            assert (await identity(ann, "GET", f"/groups/{crew}/users"))["users"][0]["name"] == "ann"
-
-    run(main())
+async def test_an_administrator_by_a_group_is_one_and_the_last_one_stays(api: Api) -> None:
+    home, ann_id = await project(api, "home"), await user(api, "ann")
+    crew = await made_group(api, "crew", ann_id)
+    await identity(api, "PUT", f"/projects/{home}/groups/{crew}/roles/{await role_id(api, 'admin')}", status=204)
+    ann = await as_user(api, "ann", home)
+    (root,) = (await identity(ann, "GET", "/users?name=admin"))["users"]
+    await identity(ann, "DELETE", f"/users/{root['id']}", status=204)
+    for last in (f"/groups/{crew}", f"/groups/{crew}/users/{ann_id}", f"/users/{ann_id}"):
+        refused = await ann.call("DELETE", f"/identity/v3{last}")
+        assert "nobody who can administer" in message(refused, 409, "error")
+    assert (await identity(ann, "GET", f"/groups/{crew}/users"))["users"][0]["name"] == "ann"
 
 
-def test_a_role_that_is_made_permits_nothing_and_goes_from_everybody_with_its_end() -> None:
+async def test_a_role_that_is_made_permits_nothing_and_goes_from_everybody_with_its_end() -> None:
     async def main() -> None:
         async with running_api() as api:
             gardener = await made_role(api, "gardener")
@@ -136,10 +129,10 @@ def test_a_role_that_is_made_permits_nothing_and_goes_from_everybody_with_its_en
             await identity(api, "PUT", one, status=501)
             await identity(api, "DELETE", one, status=501)
 
-    run(main())
+    await main()
 
 
-def test_a_role_on_the_system_looks_at_users_and_opens_no_project() -> None:
+async def test_a_role_on_the_system_looks_at_users_and_opens_no_project() -> None:
     async def main() -> None:
         async with running_api() as api:
             (ann, ann_id, home), gardener = await member(api, "ann"), await made_role(api, "gardener")
@@ -194,33 +187,21 @@ def test_a_role_on_the_system_looks_at_users_and_opens_no_project() -> None:
         for elsewhere in ("/compute/v2.1/servers", "/image/v2/images", "/network/v2.0/networks"):
             assert (await one.call("GET", elsewhere)).status_code == 403
 
-    run(main())
+    await main()
 
 
-def test_there_is_one_domain_and_no_generic_credential() -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            for name, code in (("Default", 409), ("default", 409), ("second", 403), ("", 400), ("x" * 65, 400)):
-                assert message(
-                    await api.call("POST", "/identity/v3/domains", json={"domain": {"name": name}}), code, "error"
-                )
-            for method in ("PATCH", "DELETE"):
-                await identity(api, method, "/domains/default", status=403)
-                await identity(api, method, "/domains/other", status=404)
-            ann, ann_id, _ = await member(api, "ann")
-            ec2 = f"/users/{ann_id}/credentials/OS-EC2"
-            for path in ("/credentials", ec2):
-                assert (await identity(ann, "GET", path))["credentials"] == []
-                refused = await ann.call(
-                    "POST", f"/identity/v3{path}", json={"credential": {"type": "cert", "blob": "x"}}
-                )
-                assert message(refused, 501, "error").startswith(
-                    "The action you have requested has not been implemented"
-                )
-                assert "Could not find credential" in message(
-                    await ann.call("GET", f"/identity/v3{path}/x"), 404, "error"
-                )
-            (root,) = (await identity(api, "GET", "/users?name=admin"))["users"]
-            await identity(ann, "GET", f"/users/{root['id']}/credentials/OS-EC2", status=403)
-
-    run(main())
+async def test_there_is_one_domain_and_no_generic_credential(api: Api) -> None:
+    for name, code in (("Default", 409), ("default", 409), ("second", 403), ("", 400), ("x" * 65, 400)):
+        assert message(await api.call("POST", "/identity/v3/domains", json={"domain": {"name": name}}), code, "error")
+    for method in ("PATCH", "DELETE"):
+        await identity(api, method, "/domains/default", status=403)
+        await identity(api, method, "/domains/other", status=404)
+    ann, ann_id, _ = await member(api, "ann")
+    ec2 = f"/users/{ann_id}/credentials/OS-EC2"
+    for path in ("/credentials", ec2):
+        assert (await identity(ann, "GET", path))["credentials"] == []
+        refused = await ann.call("POST", f"/identity/v3{path}", json={"credential": {"type": "cert", "blob": "x"}})
+        assert message(refused, 501, "error").startswith("The action you have requested has not been implemented")
+        assert "Could not find credential" in message(await ann.call("GET", f"/identity/v3{path}/x"), 404, "error")
+    (root,) = (await identity(api, "GET", "/users?name=admin"))["users"]
+    await identity(ann, "GET", f"/users/{root['id']}/credentials/OS-EC2", status=403)

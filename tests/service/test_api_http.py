@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from tests.make import run
 from tests.service.api import RAW, Api, running_api
 
 
@@ -59,7 +58,7 @@ async def connected(api: Api, address: tuple[str, int]) -> AsyncGenerator[Wire]:
         await writer.wait_closed()
 
 
-def test_one_connection_serves_whatever_comes() -> None:
+async def test_one_connection_serves_whatever_comes() -> None:
     async def main() -> None:
         async with running_api() as api, wired(api) as address, connected(api, address) as wire:
             compute = "/compute/v2.1"
@@ -87,54 +86,45 @@ def test_one_connection_serves_whatever_comes() -> None:
         lines = (await wire.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         return int(lines[0].split()[1]), dict(line.lower().split(": ", 1) for line in lines[1:] if line), b""
 
-    run(main())
+    await main()
 
 
-def test_a_body_without_end_is_refused_and_not_waited_for() -> None:
-    async def main() -> None:
-        async with running_api() as api, wired(api) as address, connected(api, address) as wire:
-            wire.writer.write(wire.request("POST", "/compute/v2.1/servers", "Transfer-Encoding: chunked"))
-            for _ in range(3):
-                wire.writer.write(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
-            status, headers, _ = await wire.answer()
-            assert (status, headers["connection"]) == (413, "close")
-
-    run(main())
+async def test_a_body_without_end_is_refused_and_not_waited_for() -> None:
+    async with running_api() as api, wired(api) as address, connected(api, address) as wire:
+        wire.writer.write(wire.request("POST", "/compute/v2.1/servers", "Transfer-Encoding: chunked"))
+        for _ in range(3):
+            wire.writer.write(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
+        status, headers, _ = await wire.answer()
+        assert (status, headers["connection"]) == (413, "close")
 
 
-def test_a_client_that_asks_first_is_refused_first() -> None:
-    async def main() -> None:
-        async with running_api() as api, wired(api) as address, connected(api, address) as wire:
-            head = wire.request("POST", "/compute/v2.1/servers", "Expect: 100-continue", "Content-Length: 999999999")
-            assert (await wire.ask(head))[0] == 413
-
-    run(main())
+async def test_a_client_that_asks_first_is_refused_first() -> None:
+    async with running_api() as api, wired(api) as address, connected(api, address) as wire:
+        head = wire.request("POST", "/compute/v2.1/servers", "Expect: 100-continue", "Content-Length: 999999999")
+        assert (await wire.ask(head))[0] == 413
 
 
-def test_an_upload_in_chunks_and_one_that_breaks_off() -> None:
-    async def main() -> None:
-        async with running_api() as api, wired(api) as address:
-            body = {"name": "i", "disk_format": "raw", "container_format": "bare"}
-            image_id = (await api.call("POST", "/image/v2/images", json=body)).json()["id"]
-            path = f"/image/v2/images/{image_id}"
-            headers = ("Content-Type: application/octet-stream", "Transfer-Encoding: chunked")
-            chunk = b"100000\r\n" + RAW + b"\r\n"
-            async with connected(api, address) as wire:
-                wire.writer.write(wire.request("PUT", f"{path}/file", *headers) + chunk)
-                await wire.writer.drain()
-                await api.image_becomes(image_id, "saving")
-                changed = await api.call(
-                    "PATCH", path, json=[], headers={"Content-Type": "application/openstack-images-v2.1-json-patch"}
-                )
-                assert changed.status_code == 409
-            await api.image_becomes(image_id, "queued")
-            assert list((api.cloud.state / "images").iterdir()) == []
-            async with connected(api, address) as wire:
-                status, _, _ = await wire.ask(wire.request("PUT", f"{path}/file", *headers) + chunk * 3 + b"0\r\n\r\n")
-                assert status == 204
-                status, found, data = await wire.ask(wire.request("GET", f"{path}/file"))
-                assert (status, found["content-type"], data) == (200, "application/octet-stream", RAW * 3)
-                assert (await wire.ask(wire.request("DELETE", path)))[0] == 204
-                assert (await wire.ask(wire.request("GET", path)))[0] == 404
-
-    run(main())
+async def test_an_upload_in_chunks_and_one_that_breaks_off() -> None:
+    async with running_api() as api, wired(api) as address:
+        body = {"name": "i", "disk_format": "raw", "container_format": "bare"}
+        image_id = (await api.call("POST", "/image/v2/images", json=body)).json()["id"]
+        path = f"/image/v2/images/{image_id}"
+        headers = ("Content-Type: application/octet-stream", "Transfer-Encoding: chunked")
+        chunk = b"100000\r\n" + RAW + b"\r\n"
+        async with connected(api, address) as wire:
+            wire.writer.write(wire.request("PUT", f"{path}/file", *headers) + chunk)
+            await wire.writer.drain()
+            await api.image_becomes(image_id, "saving")
+            changed = await api.call(
+                "PATCH", path, json=[], headers={"Content-Type": "application/openstack-images-v2.1-json-patch"}
+            )
+            assert changed.status_code == 409
+        await api.image_becomes(image_id, "queued")
+        assert list((api.cloud.state / "images").iterdir()) == []
+        async with connected(api, address) as wire:
+            status, _, _ = await wire.ask(wire.request("PUT", f"{path}/file", *headers) + chunk * 3 + b"0\r\n\r\n")
+            assert status == 204
+            status, found, data = await wire.ask(wire.request("GET", f"{path}/file"))
+            assert (status, found["content-type"], data) == (200, "application/octet-stream", RAW * 3)
+            assert (await wire.ask(wire.request("DELETE", path)))[0] == 204
+            assert (await wire.ask(wire.request("GET", path)))[0] == 404

@@ -12,10 +12,9 @@ import pytest
 from kilonova.conductor import idempotency
 from kilonova.objects.idempotency import KEPT, Idempotent
 from kilonova.objects.ids import ActionId
-from kilonova.rpcapi.conductor import CreateServers
+from kilonova.rpcapi.api_to_conductor import CreateServers
 from tests import make
-from tests.make import run
-from tests.service.api import Api, running_api
+from tests.service.api import Api
 
 
 async def create(api: Api, image: str, key: str = "k", **fields: Any) -> httpx.Response:
@@ -27,96 +26,69 @@ async def servers(api: Api) -> int:
     return len((await api.json("/servers"))["servers"])
 
 
-def test_the_first_answer_is_given_again() -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            image = await api.image()
-            first, again = await create(api, image), await create(api, image)
-            assert (first.status_code, again.status_code) == (202, 202)
-            assert first.json() == again.json()
-            assert first.headers["Location"] == again.headers["Location"]
-            assert first.headers["x-openstack-request-id"] != again.headers["x-openstack-request-id"]
-            assert await servers(api) == 1
-            assert (await create(api, image, "other")).json() != first.json()
-            chosen = [await create(api, image, "p", adminPass="verysecret") for _ in range(2)]
-            assert chosen[0].json() == chosen[1].json()
-            several = [await create(api, image, "n", max_count=2, return_reservation_id=True) for _ in range(2)]
-            assert several[0].json() == several[1].json()
-            assert await servers(api) == 5
-            # What it was made of may be gone meanwhile: it is not made again.
-            assert (await api.call("DELETE", f"/image/v2/images/{image}")).status_code == 204
-            assert (await create(api, image)).json() == first.json()
-
-    run(main())
+async def test_the_first_answer_is_given_again(api: Api) -> None:
+    image = await api.image()
+    first, again = await create(api, image), await create(api, image)
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert first.json() == again.json()
+    assert first.headers["Location"] == again.headers["Location"]
+    assert first.headers["x-openstack-request-id"] != again.headers["x-openstack-request-id"]
+    assert await servers(api) == 1
+    assert (await create(api, image, "other")).json() != first.json()
+    chosen = [await create(api, image, "p", adminPass="verysecret") for _ in range(2)]
+    assert chosen[0].json() == chosen[1].json()
+    several = [await create(api, image, "n", max_count=2, return_reservation_id=True) for _ in range(2)]
+    assert several[0].json() == several[1].json()
+    assert await servers(api) == 5
+    # What it was made of may be gone meanwhile: it is not made again.
+    assert (await api.call("DELETE", f"/image/v2/images/{image}")).status_code == 204
+    assert (await create(api, image)).json() == first.json()
 
 
-def test_a_password_that_the_client_gave_is_not_kept() -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            await create(api, await api.image(), adminPass="verysecret")
-            state = api.cloud.state
-            assert all(b"verysecret" not in path.read_bytes() for path in state.glob("kilonova.db*"))
-
-    run(main())
+async def test_a_password_that_the_client_gave_is_not_kept(api: Api) -> None:
+    await create(api, await api.image(), adminPass="verysecret")
+    state = api.cloud.state
+    assert all(b"verysecret" not in path.read_bytes() for path in state.glob("kilonova.db*"))
 
 
-def test_a_key_stands_for_one_request_of_one_user() -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            image = await api.image(visibility="public")
-            first = await create(api, image)
-            other = await create(api, image, name="another")
-            assert other.status_code == 422
-            assert "another request" in other.json()["computeFault"]["message"]
-            theirs = await create(api.as_("member"), image)
-            assert theirs.status_code == 202
-            assert theirs.json()["server"]["id"] != first.json()["server"]["id"]
-
-    run(main())
+async def test_a_key_stands_for_one_request_of_one_user(api: Api) -> None:
+    image = await api.image(visibility="public")
+    first = await create(api, image)
+    other = await create(api, image, name="another")
+    assert other.status_code == 422
+    assert "another request" in other.json()["computeFault"]["message"]
+    theirs = await create(api.as_("member"), image)
+    assert theirs.status_code == 202
+    assert theirs.json()["server"]["id"] != first.json()["server"]["id"]
 
 
-def test_of_many_at_once_one_creates() -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            image = await api.image()
-            replies = await asyncio.gather(*(create(api, image) for _ in range(8)))
-            assert {reply.status_code for reply in replies} == {202}
-            assert len({reply.json()["server"]["id"] for reply in replies}) == 1
-            assert await servers(api) == 1
-
-    run(main())
+async def test_of_many_at_once_one_creates(api: Api) -> None:
+    image = await api.image()
+    replies = await asyncio.gather(*(create(api, image) for _ in range(8)))
+    assert {reply.status_code for reply in replies} == {202}
+    assert len({reply.json()["server"]["id"] for reply in replies}) == 1
+    assert await servers(api) == 1
 
 
-def test_what_was_refused_is_not_remembered() -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            image = await api.image()
-            assert (await create(api, image, flavorRef="none")).status_code == 400
-            assert (await create(api, image)).status_code == 202
-
-    run(main())
+async def test_what_was_refused_is_not_remembered(api: Api) -> None:
+    image = await api.image()
+    assert (await create(api, image, flavorRef="none")).status_code == 400
+    assert (await create(api, image)).status_code == 202
 
 
 @pytest.mark.parametrize("key", ["", "k" * 256, "a\tb"])
-def test_a_key_has_a_form(key: str) -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            assert (await create(api, await api.image(), key)).status_code == 400
-
-    run(main())
+async def test_a_key_has_a_form(api: Api, key: str) -> None:
+    assert (await create(api, await api.image(), key)).status_code == 400
 
 
-def test_a_key_is_forgotten_after_a_day(tmp_path: Path) -> None:
+async def test_a_key_is_forgotten_after_a_day(tmp_path: Path) -> None:
     db = make.database(tmp_path)
 
-    async def main() -> None:
-        answers: list[str | None] = []
-        for number, after in enumerate((timedelta(0), KEPT - timedelta(seconds=1), KEPT)):
-            instance = make.instance(id=f"i-{number}")
-            asked = Idempotent(instance.project_id, instance.user_id, "k", "f", f"answer {number}")
-            request = CreateServers(make.context(f"req-{number}"), (instance,), idempotent=asked)
-            _, created = await db.write(idempotency.create, request, (ActionId(f"a-{number}"),), make.NOW + after)
-            answers.append(created.answer)
-        assert answers == [None, "answer 0", None]
-
-    run(main())
+    answers: list[str | None] = []
+    for number, after in enumerate((timedelta(0), KEPT - timedelta(seconds=1), KEPT)):
+        instance = make.instance(id=f"i-{number}")
+        asked = Idempotent(instance.project_id, instance.user_id, "k", "f", f"answer {number}")
+        request = CreateServers(make.context(f"req-{number}"), (instance,), idempotent=asked)
+        _, created = await db.write(idempotency.create, request, (ActionId(f"a-{number}"),), make.NOW + after)
+        answers.append(created.answer)
+    assert answers == [None, "answer 0", None]

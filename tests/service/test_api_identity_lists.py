@@ -7,31 +7,26 @@ from typing import Any
 import pytest
 
 from kilonova.api.identity import routes
-from tests.make import run
-from tests.service.api import message, running_api
+from tests.service.api import Api, message, running_api
 from tests.service.people import identity, member
 
 LISTS = [row for row in routes.ROWS if row.method == "GET" and "[" in row.reply and not row.path.startswith("/auth")]
 
 
-def test_every_list_refuses_what_it_does_not_obey() -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            _, ann_id, home = await member(api, "ann")
-            group = (await identity(api, "POST", "/groups", {"group": {"name": "g"}}, 201))["group"]["id"]
-            ids = {"user_id": ann_id, "project_id": home, "group_id": group, "domain_id": "default"}
-            assert len(LISTS) > 15
-            for row in LISTS:
-                path = row.path.format(**ids)
-                await identity(api, "GET", path)
-                for unknown in ("colour=red", "name__like=x", "name__icontain=x", "enabled__contains=t"):
-                    refused = await api.call("GET", f"/identity/v3{path}?{unknown}")
-                    assert unknown.partition("=")[0] in message(refused, 400, "error"), row.path
-                for argument in row.query:
-                    flag = argument in ("enabled", "is_domain", "effective", "include_names", "include_subtree")
-                    await identity(api, "GET", f"{path}?{argument}={'true' if flag else 'nothing-of-that-name'}")
-
-    run(main())
+async def test_every_list_refuses_what_it_does_not_obey(api: Api) -> None:
+    _, ann_id, home = await member(api, "ann")
+    group = (await identity(api, "POST", "/groups", {"group": {"name": "g"}}, 201))["group"]["id"]
+    ids = {"user_id": ann_id, "project_id": home, "group_id": group, "domain_id": "default"}
+    assert len(LISTS) > 15
+    for row in LISTS:
+        path = row.path.format(**ids)
+        await identity(api, "GET", path)
+        for unknown in ("colour=red", "name__like=x", "name__icontain=x", "enabled__contains=t"):
+            refused = await api.call("GET", f"/identity/v3{path}?{unknown}")
+            assert unknown.partition("=")[0] in message(refused, 400, "error"), row.path
+        for argument in row.query:
+            flag = argument in ("enabled", "is_domain", "effective", "include_names", "include_subtree")
+            await identity(api, "GET", f"{path}?{argument}={'true' if flag else 'nothing-of-that-name'}")
 
 
 FILTERS: Sequence[tuple[str, set[str]]] = [
@@ -59,69 +54,57 @@ FILTERS: Sequence[tuple[str, set[str]]] = [
 ]
 
 
-def test_filters_of_projects() -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            for name, more in (("web", {"tags": ["b", "a"]}), ("webmail", {"tags": ["a"]}),
-                               ("dEBug", {"tags": ["c"], "enabled": False})):  # fmt: skip
-                await identity(api, "POST", "/projects", {"project": {"name": name, **more}}, 201)
-            for query, names in FILTERS:
-                found = (await identity(api, "GET", f"/projects?{query}"))["projects"]
-                assert {one["name"] for one in found} == names, query
-            await identity(api, "GET", "/projects?enabled=perhaps", status=400)
-
-    run(main())
+async def test_filters_of_projects(api: Api) -> None:
+    for name, more in (("web", {"tags": ["b", "a"]}), ("webmail", {"tags": ["a"]}),
+                       ("dEBug", {"tags": ["c"], "enabled": False})):  # fmt: skip
+        await identity(api, "POST", "/projects", {"project": {"name": name, **more}}, 201)
+    for query, names in FILTERS:
+        found = (await identity(api, "GET", f"/projects?{query}"))["projects"]
+        assert {one["name"] for one in found} == names, query
+    await identity(api, "GET", "/projects?enabled=perhaps", status=400)
 
 
-def test_tags_of_a_project() -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            ann, _, home = await member(api, "ann")
-            tags = f"/projects/{home}/tags"
-            await identity(api, "PUT", tags, {"tags": ["b", "a", "b"]})
-            assert (await identity(ann, "GET", tags))["tags"] == ["a", "b"]
-            await identity(api, "PUT", f"{tags}/c", status=201)
-            await identity(api, "DELETE", f"{tags}/a", status=204)
-            assert (await identity(api, "GET", f"/projects/{home}"))["project"]["tags"] == ["b", "c"]
-            await identity(ann, "HEAD", f"{tags}/c", status=204)
-            await identity(ann, "GET", f"{tags}/a", status=404)
-            await identity(api, "DELETE", f"{tags}/a", status=404)
-            for wrong in (["x,y"], ["x/y"], [""], ["x" * 256], [str(n) for n in range(81)], "x"):
-                await identity(api, "PUT", tags, {"tags": wrong}, 400)
-            await identity(api, "PUT", f"{tags}/x,y", status=400)
-            await identity(api, "PUT", tags, {"tags": [str(n) for n in range(80)]})
-            await identity(api, "PUT", f"{tags}/one-too-many", status=400)
-            for method, path in (("PUT", f"{tags}/x"), ("DELETE", f"{tags}/0"), ("DELETE", tags)):
-                await identity(ann, method, path, status=403)
-            await identity(api, "DELETE", tags, status=204)
-            assert (await identity(api, "GET", tags))["tags"] == []
-
-    run(main())
+async def test_tags_of_a_project(api: Api) -> None:
+    ann, _, home = await member(api, "ann")
+    tags = f"/projects/{home}/tags"
+    await identity(api, "PUT", tags, {"tags": ["b", "a", "b"]})
+    assert (await identity(ann, "GET", tags))["tags"] == ["a", "b"]
+    await identity(api, "PUT", f"{tags}/c", status=201)
+    await identity(api, "DELETE", f"{tags}/a", status=204)
+    assert (await identity(api, "GET", f"/projects/{home}"))["project"]["tags"] == ["b", "c"]
+    await identity(ann, "HEAD", f"{tags}/c", status=204)
+    await identity(ann, "GET", f"{tags}/a", status=404)
+    await identity(api, "DELETE", f"{tags}/a", status=404)
+    for wrong in (["x,y"], ["x/y"], [""], ["x" * 256], [str(n) for n in range(81)], "x"):
+        await identity(api, "PUT", tags, {"tags": wrong}, 400)
+    await identity(api, "PUT", f"{tags}/x,y", status=400)
+    await identity(api, "PUT", tags, {"tags": [str(n) for n in range(80)]})
+    await identity(api, "PUT", f"{tags}/one-too-many", status=400)
+    for method, path in (("PUT", f"{tags}/x"), ("DELETE", f"{tags}/0"), ("DELETE", tags)):
+        await identity(ann, method, path, status=403)
+    await identity(api, "DELETE", tags, status=204)
+    assert (await identity(api, "GET", tags))["tags"] == []
 
 
 @pytest.mark.parametrize("kind", ["user", "project", "group"])
-def test_attributes_without_a_meaning_are_kept_and_what_is_only_shown_is_not_taken(kind: str) -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            odd: dict[str, Any] = {"project_id": "p", "colour": {"hue": [1, None, "ü"]}, "links": {"self": "x"}}
-            made = (await identity(api, "POST", f"/{kind}s", {kind: {"name": "one", **odd}}, 201))[kind]
-            one = f"/{kind}s/{made['id']}"
-            assert (made["project_id"], made["colour"]) == (odd["project_id"], odd["colour"])
-            assert made["links"]["self"].endswith(made["id"])
-            changed = (await identity(api, "PATCH", one, {kind: {**made, "colour": None, "shape": 1}}))[kind]
-            assert changed == {**made, "colour": None, "shape": 1}
-            assert (await identity(api, "GET", one))[kind] == changed
-            for none in (b"NaN", b"1e999", b'[{"x": -1e999}]'):
-                odd_body = b'{"%b": {"name": "two", "size": %b}}' % (kind.encode(), none)
-                assert (await api.call("POST", f"/identity/v3/{kind}s", content=odd_body)).status_code == 400
-            for wrong in ({"id": "another"}, {"password_expires_at": "2030-01-01"}, {"original_password": "x"}):
-                await identity(api, "PATCH", one, {kind: wrong}, 400)
-                await identity(api, "POST", f"/{kind}s", {kind: {"name": "two", **wrong}}, 400)
-
-    run(main())
+async def test_attributes_without_a_meaning_are_kept_and_what_is_only_shown_is_not_taken(api: Api, kind: str) -> None:
+    odd: dict[str, Any] = {"project_id": "p", "colour": {"hue": [1, None, "ü"]}, "links": {"self": "x"}}
+    made = (await identity(api, "POST", f"/{kind}s", {kind: {"name": "one", **odd}}, 201))[kind]
+    one = f"/{kind}s/{made['id']}"
+    assert (made["project_id"], made["colour"]) == (odd["project_id"], odd["colour"])
+    assert made["links"]["self"].endswith(made["id"])
+    changed = (await identity(api, "PATCH", one, {kind: {**made, "colour": None, "shape": 1}}))[kind]
+    assert changed == {**made, "colour": None, "shape": 1}
+    assert (await identity(api, "GET", one))[kind] == changed
+    for none in (b"NaN", b"1e999", b'[{"x": -1e999}]'):
+        odd_body = b'{"%b": {"name": "two", "size": %b}}' % (kind.encode(), none)
+        assert (await api.call("POST", f"/identity/v3/{kind}s", content=odd_body)).status_code == 400
+    for wrong in ({"id": "another"}, {"password_expires_at": "2030-01-01"}, {"original_password": "x"}):
+        await identity(api, "PATCH", one, {kind: wrong}, 400)
+        await identity(api, "POST", f"/{kind}s", {kind: {"name": "two", **wrong}}, 400)
 
 
-def test_services_endpoints_and_regions_are_added_for_clients_to_find() -> None:
+async def test_services_endpoints_and_regions_are_added_for_clients_to_find() -> None:
     async def main() -> None:
         async with running_api() as api:
             asked = {"type": "object-store", "name": "swift", "description": "elsewhere"}
@@ -167,4 +150,4 @@ def test_services_endpoints_and_regions_are_added_for_clients_to_find() -> None:
         await identity(api, "DELETE", "/regions/a", status=204)
         await identity(api, "GET", "/regions/b", status=404)
 
-    run(main())
+    await main()

@@ -6,8 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.make import run
-from tests.service.api import Api, running_api
+from tests.service.api import Api
 
 NEW, OLD = (f"application/openstack-images-v2.{n}-json-patch" for n in (1, 0))
 
@@ -17,63 +16,47 @@ async def patched(api: Api, image_id: str, *operations: Any, kind: str = NEW) ->
     return await api.call("PATCH", f"/image/v2/images/{image_id}", json=list(operations), headers=headers)
 
 
-def test_operations_are_taken_in_the_form_of_v2_0_too() -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            image_id = await api.image(release="1", old="x")
-            operations = (
-                {"replace": "/name", "value": "renamed"},
-                {"add": "/tags", "value": ["one"]},
-                {"add": "/colour", "value": "red"},
-                {"remove": "/old"},
-            )
-            image = (await patched(api, image_id, *operations, kind=OLD)).json()
-            assert (image["name"], image["tags"], image["colour"], "old" in image) == ("renamed", ["one"], "red", False)
-            assert (await patched(api, image_id, operations[0], kind=NEW)).status_code == 400
-            for wrong in (
-                {"op": "replace", "path": "/name", "value": "x"},
-                {"add": "/a", "remove": "/a", "value": "x"},
-                {"replace": 1, "value": "x"},
-                {"replace": "/name"},
-                {"move": "/name", "value": "x"},
-            ):
-                assert (await patched(api, image_id, wrong, kind=OLD)).status_code == 400, wrong
-
-    run(main())
+async def test_operations_are_taken_in_the_form_of_v2_0_too(api: Api) -> None:
+    image_id = await api.image(release="1", old="x")
+    operations = (
+        {"replace": "/name", "value": "renamed"},
+        {"add": "/tags", "value": ["one"]},
+        {"add": "/colour", "value": "red"},
+        {"remove": "/old"},
+    )
+    image = (await patched(api, image_id, *operations, kind=OLD)).json()
+    assert (image["name"], image["tags"], image["colour"], "old" in image) == ("renamed", ["one"], "red", False)
+    assert (await patched(api, image_id, operations[0], kind=NEW)).status_code == 400
+    for wrong in (
+        {"op": "replace", "path": "/name", "value": "x"},
+        {"add": "/a", "remove": "/a", "value": "x"},
+        {"replace": 1, "value": "x"},
+        {"replace": "/name"},
+        {"move": "/name", "value": "x"},
+    ):
+        assert (await patched(api, image_id, wrong, kind=OLD)).status_code == 400, wrong
 
 
 @pytest.mark.parametrize("value", ["", None, 7, "x" * 256])
-def test_what_no_owner_can_be(value: Any) -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            image_id = await api.image()
-            reply = await patched(api, image_id, {"op": "replace", "path": "/owner", "value": value})
-            assert reply.status_code == 400, reply.text
-
-    run(main())
+async def test_what_no_owner_can_be(api: Api, value: Any) -> None:
+    image_id = await api.image()
+    reply = await patched(api, image_id, {"op": "replace", "path": "/owner", "value": value})
+    assert reply.status_code == 400, reply.text
 
 
-def test_there_is_no_way_in_but_the_upload() -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            assert (await api.call("GET", "/image/v2/info/import")).json()["import-methods"]["value"] == []
-
-    run(main())
+async def test_there_is_no_way_in_but_the_upload(api: Api) -> None:
+    assert (await api.call("GET", "/image/v2/info/import")).json()["import-methods"]["value"] == []
 
 
-def test_an_administrator_gives_an_image_to_another_project() -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            member = api.as_("member")
-            image_id = await member.image()
-            give = {"op": "replace", "path": "/owner", "value": "elsewhere"}
-            assert (await patched(member, image_id, give)).status_code == 403
-            assert (await patched(api, image_id, {"op": "remove", "path": "/owner"})).status_code == 403
-            given = await patched(api, image_id, give)
-            assert (given.status_code, given.json()["owner"]) == (200, "elsewhere")
-            path = f"/image/v2/images/{image_id}"
-            assert (await member.call("GET", path)).status_code == 404
-            kept = await patched(api, image_id, {"op": "replace", "path": "/name", "value": "n"})
-            assert kept.json()["owner"] == "elsewhere"
-
-    run(main())
+async def test_an_administrator_gives_an_image_to_another_project(api: Api) -> None:
+    member = api.as_("member")
+    image_id = await member.image()
+    give = {"op": "replace", "path": "/owner", "value": "elsewhere"}
+    assert (await patched(member, image_id, give)).status_code == 403
+    assert (await patched(api, image_id, {"op": "remove", "path": "/owner"})).status_code == 403
+    given = await patched(api, image_id, give)
+    assert (given.status_code, given.json()["owner"]) == (200, "elsewhere")
+    path = f"/image/v2/images/{image_id}"
+    assert (await member.call("GET", path)).status_code == 404
+    kept = await patched(api, image_id, {"op": "replace", "path": "/name", "value": "n"})
+    assert kept.json()["owner"] == "elsewhere"

@@ -5,7 +5,6 @@ from typing import Any
 
 import httpx
 
-from tests.make import run
 from tests.service.api import RAW, Api, message, running_api
 
 OWNER, FRIEND, STRANGER = "p-owner", "p-friend", "p-stranger"
@@ -34,7 +33,7 @@ async def becomes(api: Api, image: str, visibility: str) -> httpx.Response:
     return await api.call("PATCH", f"/image/v2/images/{image}", json=patch, headers=headers)
 
 
-def test_a_shared_image_is_seen_by_its_members_as_they_say_and_by_nobody_else() -> None:
+async def test_a_shared_image_is_seen_by_its_members_as_they_say_and_by_nobody_else() -> None:
     async def main() -> None:
         async with running_api() as api:
             owner, friend, stranger = people(api)
@@ -110,95 +109,75 @@ def test_a_shared_image_is_seen_by_its_members_as_they_say_and_by_nobody_else() 
         assert (await stranger.call("GET", "/image/v2/images?visibility=mine")).status_code == 400
         assert (await stranger.call("GET", "/image/v2/images?member_status=glad")).status_code == 400
 
-    run(main())
+    await main()
 
 
-def test_no_more_members_than_image_v2_permits() -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            image = await api.image()
-            for number in range(128):
-                assert (await members(api, "POST", image, body={"member": f"p{number}"})).status_code == 200
-            assert (await members(api, "POST", image, body={"member": "one-too-many"})).status_code == 413
-
-    run(main())
+async def test_no_more_members_than_image_v2_permits(api: Api) -> None:
+    image = await api.image()
+    for number in range(128):
+        assert (await members(api, "POST", image, body={"member": f"p{number}"})).status_code == 200
+    assert (await members(api, "POST", image, body={"member": "one-too-many"})).status_code == 413
 
 
-def test_an_image_of_the_community_is_used_by_whoever_knows_it_and_listed_where_it_is_asked_for() -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            owner, friend, _ = people(api)
-            image = await owner.image(name="picture", visibility="community")
-            for one, names in ((owner, ["picture"]), (friend, []), (api, [])):
-                assert await listed(one) == names
-                assert await listed(one, "?visibility=community") == ["picture"]
-                assert await listed(one, "?visibility=all") == ["picture"]
-                assert await listed(one, "?visibility=public") == []
-                assert (await one.call("GET", f"/image/v2/images/{image}/file")).content == RAW
-            assert (await friend.call("DELETE", f"/image/v2/images/{image}")).status_code == 403
-            assert (await owner.at("2.35").json("/images"))["images"] != []
-            assert (await friend.at("2.35").json("/images"))["images"] == []
-            await friend.server(image)
-
-    run(main())
+async def test_an_image_of_the_community_is_used_by_whoever_knows_it_and_listed_where_it_is_asked_for(api: Api) -> None:
+    owner, friend, _ = people(api)
+    image = await owner.image(name="picture", visibility="community")
+    for one, names in ((owner, ["picture"]), (friend, []), (api, [])):
+        assert await listed(one) == names
+        assert await listed(one, "?visibility=community") == ["picture"]
+        assert await listed(one, "?visibility=all") == ["picture"]
+        assert await listed(one, "?visibility=public") == []
+        assert (await one.call("GET", f"/image/v2/images/{image}/file")).content == RAW
+    assert (await friend.call("DELETE", f"/image/v2/images/{image}")).status_code == 403
+    assert (await owner.at("2.35").json("/images"))["images"] != []
+    assert (await friend.at("2.35").json("/images"))["images"] == []
+    await friend.server(image)
 
 
-def test_a_member_makes_rebuilds_and_rescues_servers_of_a_shared_image_and_keeps_them() -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            owner, friend, stranger = people(api)
-            image = await owner.image(name="picture")
-            await members(owner, "POST", image, body={"member": FRIEND})
-            assert (await stranger.create(image)).status_code == 400
-            server = await friend.server(image)  # (what it said of the image yet: nothing)
-            for action in ({"rebuild": {"imageRef": image}}, {"rescue": {"rescue_image_ref": image}}):
-                reply = await friend.compute("POST", f"/servers/{server}/action", action)
-                assert reply.status_code in (200, 202), reply.text
-                await friend.until(server, "ACTIVE" if "rebuild" in action else "RESCUE")
-            await members(owner, "DELETE", image, FRIEND)
-            assert (await friend.create(image)).status_code == 400
-            assert (await friend.json(f"/servers/{server}"))["server"]["image"]["id"] == image
-            # A project that is gone is no member any more.
-            await members(owner, "POST", image, body={"member": STRANGER})
-            assert (await api.call("DELETE", f"/identity/v3/projects/{STRANGER}")).status_code == 204
-            assert (await members(owner, "GET", image)).json()["members"] == []
-
-    run(main())
+async def test_a_member_makes_rebuilds_and_rescues_servers_of_a_shared_image_and_keeps_them(api: Api) -> None:
+    owner, friend, stranger = people(api)
+    image = await owner.image(name="picture")
+    await members(owner, "POST", image, body={"member": FRIEND})
+    assert (await stranger.create(image)).status_code == 400
+    server = await friend.server(image)  # (what it said of the image yet: nothing)
+    for action in ({"rebuild": {"imageRef": image}}, {"rescue": {"rescue_image_ref": image}}):
+        reply = await friend.compute("POST", f"/servers/{server}/action", action)
+        assert reply.status_code in (200, 202), reply.text
+        await friend.until(server, "ACTIVE" if "rebuild" in action else "RESCUE")
+    await members(owner, "DELETE", image, FRIEND)
+    assert (await friend.create(image)).status_code == 400
+    assert (await friend.json(f"/servers/{server}"))["server"]["image"]["id"] == image
+    # A project that is gone is no member any more.
+    await members(owner, "POST", image, body={"member": STRANGER})
+    assert (await api.call("DELETE", f"/identity/v3/projects/{STRANGER}")).status_code == 204
+    assert (await members(owner, "GET", image)).json()["members"] == []
 
 
-def test_an_empty_image_is_one_and_no_server_boots_from_it() -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            image = await api.image(b"")
-            shown = (await api.call("GET", f"/image/v2/images/{image}")).json()
-            assert (shown["status"], shown["size"], shown["virtual_size"]) == ("active", 0, 0)
-            assert shown["checksum"] == "d41d8cd98f00b204e9800998ecf8427e"
-            reply = await api.call("GET", f"/image/v2/images/{image}/file")
-            assert (reply.status_code, reply.content, reply.headers["content-length"]) == (200, b"", "0")
-            assert "is empty" in message(await api.create(image), 400, "badRequest")
-            queued = (await api.call("POST", "/image/v2/images", json={"name": "q"})).json()["id"]
-            assert (await api.call("GET", f"/image/v2/images/{queued}/file")).status_code == 204
-
-    run(main())
+async def test_an_empty_image_is_one_and_no_server_boots_from_it(api: Api) -> None:
+    image = await api.image(b"")
+    shown = (await api.call("GET", f"/image/v2/images/{image}")).json()
+    assert (shown["status"], shown["size"], shown["virtual_size"]) == ("active", 0, 0)
+    assert shown["checksum"] == "d41d8cd98f00b204e9800998ecf8427e"
+    reply = await api.call("GET", f"/image/v2/images/{image}/file")
+    assert (reply.status_code, reply.content, reply.headers["content-length"]) == (200, b"", "0")
+    assert "is empty" in message(await api.create(image), 400, "badRequest")
+    queued = (await api.call("POST", "/image/v2/images", json={"name": "q"})).json()["id"]
+    assert (await api.call("GET", f"/image/v2/images/{queued}/file")).status_code == 204
 
 
-def test_properties_of_the_image_service_are_its_own() -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            name = "os_glance_import_task"
-            made = await api.call("POST", "/image/v2/images", json={"name": "x", name: "y"})
-            assert "reserved" in message(made, 403, "forbidden")
-            image = await api.image()
-            headers = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
-            for op in ("add", "replace", "remove"):
-                patch = [{"op": op, "path": f"/{name}", "value": "y"}]
-                reply = await api.call("PATCH", f"/image/v2/images/{image}", json=patch, headers=headers)
-                assert "reserved" in message(reply, 403, "forbidden")
-            proxied = await api.at("2.38").compute("POST", f"/images/{image}/metadata", {"metadata": {name: "y"}})
-            assert "reserved" in message(proxied, 403, "forbidden")
-            server = await api.server(image)
-            action = {"createImage": {"name": "snap", "metadata": {name: "y"}}}
-            reply = await api.compute("POST", f"/servers/{server}/action", action)
-            assert "reserved" in message(reply, 403, "forbidden")
-
-    run(main())
+async def test_properties_of_the_image_service_are_its_own(api: Api) -> None:
+    name = "os_glance_import_task"
+    made = await api.call("POST", "/image/v2/images", json={"name": "x", name: "y"})
+    assert "reserved" in message(made, 403, "forbidden")
+    image = await api.image()
+    headers = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
+    for op in ("add", "replace", "remove"):
+        patch = [{"op": op, "path": f"/{name}", "value": "y"}]
+        reply = await api.call("PATCH", f"/image/v2/images/{image}", json=patch, headers=headers)
+        assert "reserved" in message(reply, 403, "forbidden")
+    proxied = await api.at("2.38").compute("POST", f"/images/{image}/metadata", {"metadata": {name: "y"}})
+    assert "reserved" in message(proxied, 403, "forbidden")
+    server = await api.server(image)
+    action = {"createImage": {"name": "snap", "metadata": {name: "y"}}}
+    reply = await api.compute("POST", f"/servers/{server}/action", action)
+    assert "reserved" in message(reply, 403, "forbidden")

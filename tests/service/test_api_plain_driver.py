@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A cloud whose driver has the core and nothing besides: servers live on it, the rest is refused with the reason."""
 
-import asyncio
 from typing import Any
 
 from tests.service.api import Api, message, running_api
@@ -30,20 +29,17 @@ async def _refused(api: Api, server: str, body: dict[str, Any]) -> str:
     return newest["message"]
 
 
-def test_what_the_driver_cannot_do_is_refused_in_a_sentence_and_the_server_runs_on() -> None:
-    async def main() -> None:
-        async with running_api(PLAIN) as api:
-            server = await api.server(await api.image())
-            for version in ("2.47", "2.90"):
-                reply = await api.at(version).compute("GET", f"/servers/{server}/diagnostics")
-                assert message(reply, 501, "notImplemented") == "This host's driver cannot measure a guest."
-            for body in BEYOND:
-                assert "This host's driver cannot " in await _refused(api, server, body)
-            images = (await api.call("GET", "/image/v2/images")).json()["images"]
-            assert [image["name"] for image in images] == ["image"]
-            await api.compute("POST", f"/servers/{server}/action", {"os-stop": None})
-            await api.until(server, "SHUTOFF")
-            await api.compute("DELETE", f"/servers/{server}")
-            await api.until(server, "GONE")
-
-    asyncio.run(main())
+async def test_what_the_driver_cannot_do_is_refused_in_a_sentence_and_the_server_runs_on() -> None:
+    async with running_api(PLAIN) as api:
+        server = await api.server(await api.image())
+        for version in ("2.47", "2.90"):
+            reply = await api.at(version).compute("GET", f"/servers/{server}/diagnostics")
+            assert message(reply, 501, "notImplemented") == "This host's driver cannot measure a guest."
+        for body in BEYOND:
+            assert "This host's driver cannot " in await _refused(api, server, body)
+        images = (await api.call("GET", "/image/v2/images")).json()["images"]
+        assert [image["name"] for image in images] == ["image"]
+        await api.compute("POST", f"/servers/{server}/action", {"os-stop": None})
+        await api.until(server, "SHUTOFF")
+        await api.compute("DELETE", f"/servers/{server}")
+        await api.until(server, "GONE")

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.make import run
-from tests.service.api import Api, message, running_api
+from tests.service.api import Api, message
 
 NOTHING = "00000000-0000-4000-8000-000000000000"
 
@@ -15,24 +14,20 @@ async def act(api: Api, server_id: str, body: dict[str, Any]) -> int:
     return (await api.compute("POST", f"/servers/{server_id}/action", body)).status_code
 
 
-def test_only_a_guest_that_runs_can_be_asked_to_reboot() -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            server_id = await api.server(await api.image())
-            for stop, status in (
-                ({"os-stop": None}, "SHUTOFF"),
-                ({"pause": None}, "PAUSED"),
-                ({"suspend": None}, "SUSPENDED"),
-            ):
-                assert await act(api, server_id, stop) == 202
-                await api.until(server_id, status)
-                soft = await api.compute("POST", f"/servers/{server_id}/action", {"reboot": {"type": "SOFT"}})
-                assert "a hard reboot can" in message(soft, 409, "conflictingRequest")
-                assert (await api.until(server_id, status))["status"] == status
-                assert await act(api, server_id, {"reboot": {"type": "HARD"}}) == 202
-                await api.until(server_id, "ACTIVE")
-
-    run(main())
+async def test_only_a_guest_that_runs_can_be_asked_to_reboot(api: Api) -> None:
+    server_id = await api.server(await api.image())
+    for stop, status in (
+        ({"os-stop": None}, "SHUTOFF"),
+        ({"pause": None}, "PAUSED"),
+        ({"suspend": None}, "SUSPENDED"),
+    ):
+        assert await act(api, server_id, stop) == 202
+        await api.until(server_id, status)
+        soft = await api.compute("POST", f"/servers/{server_id}/action", {"reboot": {"type": "SOFT"}})
+        assert "a hard reboot can" in message(soft, 409, "conflictingRequest")
+        assert (await api.until(server_id, status))["status"] == status
+        assert await act(api, server_id, {"reboot": {"type": "HARD"}}) == 202
+        await api.until(server_id, "ACTIVE")
 
 
 EDITS = (
@@ -48,110 +43,88 @@ EDITS = (
 
 
 @pytest.mark.parametrize(("method", "path", "body"), EDITS)
-def test_metadata_and_tags_are_edited_in_the_states_in_which_nova_does(method: str, path: str, body: Any) -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            server_id = await api.server(await api.image(), metadata={"a": "b"}, tags=["t"])
-            assert await act(api, server_id, {"rescue": {}}) == 200
-            before = await api.until(server_id, "RESCUE")
-            refused = await api.compute(method, f"/servers/{server_id}/{path}", body)
-            assert "while it is in vm_state rescued" in message(refused, 409, "conflictingRequest")
-            assert (await api.json(f"/servers/{server_id}"))["server"] == before
-            assert await act(api, server_id, {"unrescue": None}) == 202
-            await api.until(server_id, "ACTIVE")
-            assert await act(api, server_id, {"os-stop": None}) == 202
-            await api.until(server_id, "SHUTOFF")
-            assert (await api.compute(method, f"/servers/{server_id}/{path}", body)).status_code < 300
-
-    run(main())
+async def test_metadata_and_tags_are_edited_in_the_states_in_which_nova_does(
+    api: Api, method: str, path: str, body: Any
+) -> None:
+    server_id = await api.server(await api.image(), metadata={"a": "b"}, tags=["t"])
+    assert await act(api, server_id, {"rescue": {}}) == 200
+    before = await api.until(server_id, "RESCUE")
+    refused = await api.compute(method, f"/servers/{server_id}/{path}", body)
+    assert "while it is in vm_state rescued" in message(refused, 409, "conflictingRequest")
+    assert (await api.json(f"/servers/{server_id}"))["server"] == before
+    assert await act(api, server_id, {"unrescue": None}) == 202
+    await api.until(server_id, "ACTIVE")
+    assert await act(api, server_id, {"os-stop": None}) == 202
+    await api.until(server_id, "SHUTOFF")
+    assert (await api.compute(method, f"/servers/{server_id}/{path}", body)).status_code < 300
 
 
-def test_the_metadata_of_a_locked_server_is_its_administrators() -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            owner = api.as_("member")
-            server_id = await owner.server(await api.image(visibility="public"), metadata={"a": "b"}, tags=["t"])
-            assert await act(owner, server_id, {"lock": {"locked_reason": "mine"}}) == 202
-            for method, path, body in EDITS:
-                reply = await owner.compute(method, f"/servers/{server_id}/{path}", body)
-                if path.startswith("metadata"):
-                    assert message(reply, 409, "conflictingRequest") == f"Instance {server_id} is locked"
-                else:
-                    assert reply.status_code in (200, 201, 204, 404), (method, path)
-            assert (await owner.json(f"/servers/{server_id}/metadata"))["metadata"] == {"a": "b"}
-            by_admin = await api.compute("POST", f"/servers/{server_id}/metadata", {"metadata": {"c": "d"}})
-            assert by_admin.json() == {"metadata": {"a": "b", "c": "d"}}
-
-    run(main())
+async def test_the_metadata_of_a_locked_server_is_its_administrators(api: Api) -> None:
+    owner = api.as_("member")
+    server_id = await owner.server(await api.image(visibility="public"), metadata={"a": "b"}, tags=["t"])
+    assert await act(owner, server_id, {"lock": {"locked_reason": "mine"}}) == 202
+    for method, path, body in EDITS:
+        reply = await owner.compute(method, f"/servers/{server_id}/{path}", body)
+        if path.startswith("metadata"):
+            assert message(reply, 409, "conflictingRequest") == f"Instance {server_id} is locked"
+        else:
+            assert reply.status_code in (200, 201, 204, 404), (method, path)
+    assert (await owner.json(f"/servers/{server_id}/metadata"))["metadata"] == {"a": "b"}
+    by_admin = await api.compute("POST", f"/servers/{server_id}/metadata", {"metadata": {"c": "d"}})
+    assert by_admin.json() == {"metadata": {"a": "b", "c": "d"}}
 
 
-def test_a_lock_that_is_there_stays_as_it_is_to_its_owner() -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            owner = api.as_("member")
-            server_id = await owner.server(await api.image(visibility="public"))
+async def test_a_lock_that_is_there_stays_as_it_is_to_its_owner(api: Api) -> None:
+    owner = api.as_("member")
+    server_id = await owner.server(await api.image(visibility="public"))
 
-            async def reason() -> Any:
-                return (await owner.json(f"/servers/{server_id}"))["server"]["locked_reason"]
+    async def reason() -> Any:
+        return (await owner.json(f"/servers/{server_id}"))["server"]["locked_reason"]
 
-            for caller, text, kept in (
-                (owner, "mine", "mine"),
-                (owner, "mine again", "mine"),
-                (api, "maintenance", "maintenance"),
-                (owner, "mine after all", "maintenance"),
-            ):
-                assert await act(caller, server_id, {"lock": {"locked_reason": text}}) == 202
-                assert await reason() == kept
-            assert await act(owner, server_id, {"lock": None}) == 202
-            assert await reason() == "maintenance"
-            assert await act(owner, server_id, {"unlock": None}) == 403
-
-    run(main())
+    for caller, text, kept in (
+        (owner, "mine", "mine"),
+        (owner, "mine again", "mine"),
+        (api, "maintenance", "maintenance"),
+        (owner, "mine after all", "maintenance"),
+    ):
+        assert await act(caller, server_id, {"lock": {"locked_reason": text}}) == 202
+        assert await reason() == kept
+    assert await act(owner, server_id, {"lock": None}) == 202
+    assert await reason() == "maintenance"
+    assert await act(owner, server_id, {"unlock": None}) == 403
 
 
-def test_a_delete_by_force_is_a_delete_and_nothing_can_be_restored() -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            server_id = await api.server(await api.image())
-            path = f"/servers/{server_id}/action"
-            refused = await api.compute("POST", path, {"restore": None})
-            assert "Cannot 'restore'" in message(refused, 409, "conflictingRequest")
-            for body in ({"restore": None}, {"forceDelete": None}):
-                assert (await api.as_("reader").compute("POST", path, body)).status_code == 403
-                assert (await api.as_("member").compute("POST", path, body)).status_code == 404
-            assert await act(api, server_id, {"forceDelete": None}) == 202
-            await api.until(server_id, "GONE")
-            for body in ({"restore": None}, {"forceDelete": None}, {"dance": None}, {"migrate": None}):
-                assert message(await api.compute("POST", path, body), 404, "itemNotFound")
-                assert (await api.compute("POST", f"/servers/{NOTHING}/action", body)).status_code == 404
-
-    run(main())
+async def test_a_delete_by_force_is_a_delete_and_nothing_can_be_restored(api: Api) -> None:
+    server_id = await api.server(await api.image())
+    path = f"/servers/{server_id}/action"
+    refused = await api.compute("POST", path, {"restore": None})
+    assert "Cannot 'restore'" in message(refused, 409, "conflictingRequest")
+    for body in ({"restore": None}, {"forceDelete": None}):
+        assert (await api.as_("reader").compute("POST", path, body)).status_code == 403
+        assert (await api.as_("member").compute("POST", path, body)).status_code == 404
+    assert await act(api, server_id, {"forceDelete": None}) == 202
+    await api.until(server_id, "GONE")
+    for body in ({"restore": None}, {"forceDelete": None}, {"dance": None}, {"migrate": None}):
+        assert message(await api.compute("POST", path, body), 404, "itemNotFound")
+        assert (await api.compute("POST", f"/servers/{NOTHING}/action", body)).status_code == 404
 
 
-def test_a_migration_says_that_there_is_no_other_host() -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            server_id = await api.server(await api.image())
-            path, body = f"/servers/{server_id}/action", {"migrate": None}
-            assert "No valid host was found" in message(await api.compute("POST", path, body), 400, "badRequest")
-            assert (await api.as_("member").compute("POST", path, body)).status_code == 403
-            assert await act(api, server_id, {"suspend": None}) == 202
-            await api.until(server_id, "SUSPENDED")
-            assert "Cannot 'migrate'" in message(await api.compute("POST", path, body), 409, "conflictingRequest")
-
-    run(main())
+async def test_a_migration_says_that_there_is_no_other_host(api: Api) -> None:
+    server_id = await api.server(await api.image())
+    path, body = f"/servers/{server_id}/action", {"migrate": None}
+    assert "No valid host was found" in message(await api.compute("POST", path, body), 400, "badRequest")
+    assert (await api.as_("member").compute("POST", path, body)).status_code == 403
+    assert await act(api, server_id, {"suspend": None}) == 202
+    await api.until(server_id, "SUSPENDED")
+    assert "Cannot 'migrate'" in message(await api.compute("POST", path, body), 409, "conflictingRequest")
 
 
-def test_names_may_have_the_blanks_of_any_script_and_host_names_are_as_at_a_create() -> None:
-    async def main() -> None:
-        async with running_api() as api:
-            image = await api.image()
-            odd = "\u6771\u4eac\u3000web\u00a01"
-            server_id = await api.server(image, name=odd)
-            assert [one["name"] for one in (await api.json(f"/servers?name=%5E{odd}%24"))["servers"]] == [odd]
-            assert (await api.compute("GET", f"/servers/{odd}")).status_code == 404
-            for bad in ("a\u200bb", "a\nb", "\u3000a", "a\u2028b"):
-                assert (await api.compute("PUT", f"/servers/{server_id}", {"server": {"name": bad}})).status_code == 400
-            assert await act(api, server_id, {"rebuild": {"imageRef": image, "hostname": "x"}}) == 400
-
-    run(main())
+async def test_names_may_have_the_blanks_of_any_script_and_host_names_are_as_at_a_create(api: Api) -> None:
+    image = await api.image()
+    odd = "\u6771\u4eac\u3000web\u00a01"
+    server_id = await api.server(image, name=odd)
+    assert [one["name"] for one in (await api.json(f"/servers?name=%5E{odd}%24"))["servers"]] == [odd]
+    assert (await api.compute("GET", f"/servers/{odd}")).status_code == 404
+    for bad in ("a\u200bb", "a\nb", "\u3000a", "a\u2028b"):
+        assert (await api.compute("PUT", f"/servers/{server_id}", {"server": {"name": bad}})).status_code == 400
+    assert await act(api, server_id, {"rebuild": {"imageRef": image, "hostname": "x"}}) == 400

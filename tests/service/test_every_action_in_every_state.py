@@ -32,7 +32,7 @@ from kilonova.objects.instance import Instance
 from kilonova.objects.migration import Migration, MigrationStatus
 from kilonova.objects.service import ComputeNode
 from kilonova.objects.states import VERBS, ActionState, Rule, Verb, VmState
-from kilonova.rpcapi.host import RegisterHost, ReportInventory
+from kilonova.rpcapi.host_to_conductor import RegisterHost, ReportInventory
 from tests import make
 from tests.simulation.virtual import run_virtually
 from tests.simulation.world import World, simulated

@@ -14,6 +14,7 @@ from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.route import DefaultPolicy, Route, Service
 from kilonova.base.errors import InvalidInput
 from kilonova.objects.ids import FlavorId
+from kilonova.rpcapi.api_to_conductor import DELETE_FLAVOR, DeleteFlavor
 from tests.service.fuzz import Asked, Watched, watched
 
 log = structlog.get_logger(__name__)
@@ -26,7 +27,7 @@ async def breaks(call: Call) -> Reply:
 
 async def changes_and_refuses(call: Call) -> Reply:
     """What was refused was done."""
-    await call.deps.conductor.delete_flavor(FlavorId("2"))
+    await call.deps.rpc.call(DELETE_FLAVOR, DeleteFlavor(FlavorId("2")))
     raise InvalidInput("No.", path="x")
 
 

@@ -16,7 +16,6 @@ import pytest
 from kilonova.api.http.route import DefaultPolicy
 from kilonova.api.identity.catalog import stable_id
 from kilonova.networks.ids import network_id, port_id, security_group_id
-from tests.make import run
 from tests.service.api import Api, running_api
 from tests.service.people import as_user, grant, identity, member, role_id, user
 from tests.service.walk import (
@@ -217,7 +216,7 @@ def test_every_row_can_be_addressed() -> None:
     assert len(TARGETS) > 100
 
 
-def test_without_a_token_there_are_versions_health_and_the_log_in_and_nothing_else() -> None:
+async def test_without_a_token_there_are_versions_health_and_the_log_in_and_nothing_else() -> None:
     async def main() -> None:
         async with running_api() as api:
             nobody = replace(api, token="")
@@ -229,7 +228,7 @@ def test_without_a_token_there_are_versions_health_and_the_log_in_and_nothing_el
                     assert reply.status_code == 401, target.what
                     assert reply.json()["error"]["code"] == 401
 
-    run(main())
+    await main()
     open_to_all = {target.what for target in TARGETS if target.default is DefaultPolicy.ANYBODY}
     assert open_to_all == {
         "GET ",
@@ -242,50 +241,41 @@ def test_without_a_token_there_are_versions_health_and_the_log_in_and_nothing_el
     }
 
 
-def test_a_reader_changes_nothing_and_a_member_does_nothing_of_an_administrators() -> None:
-    async def main() -> None:
-        async with world() as w:
-            before = await w.state()
-            for target in TARGETS:
-                for api, roles in ((w.reader, (DefaultPolicy.MEMBER, *ADMINS)), (w.owner, ADMINS)):
-                    if target.default in roles:
-                        reply = await send(api, target, filled(target, w.things))
-                        assert reply.status_code == 403, (target.what, reply.text)
-                        assert "Policy doesn't allow" in reply.text
-            assert await w.state() == before
-
-    run(main())
+async def test_a_reader_changes_nothing_and_a_member_does_nothing_of_an_administrators() -> None:
+    async with world() as w:
+        before = await w.state()
+        for target in TARGETS:
+            for api, roles in ((w.reader, (DefaultPolicy.MEMBER, *ADMINS)), (w.owner, ADMINS)):
+                if target.default in roles:
+                    reply = await send(api, target, filled(target, w.things))
+                    assert reply.status_code == 403, (target.what, reply.text)
+                    assert "Policy doesn't allow" in reply.text
+        assert await w.state() == before
 
 
-def test_a_reader_reads() -> None:
+async def test_a_reader_reads() -> None:
     """So that the test above does not pass because of something else."""
 
-    async def main() -> None:
-        async with world() as w:
-            for path in (f"/servers/{w.things['server']}", "/servers/detail", "/flavors"):
-                assert (await w.reader.compute("GET", path)).status_code == 200
-            assert (await w.reader.call("GET", f"/image/v2/images/{w.things['image']}")).status_code == 200
-
-    run(main())
+    async with world() as w:
+        for path in (f"/servers/{w.things['server']}", "/servers/detail", "/flavors"):
+            assert (await w.reader.compute("GET", path)).status_code == 200
+        assert (await w.reader.call("GET", f"/image/v2/images/{w.things['image']}")).status_code == 200
 
 
-def test_what_is_anothers_is_answered_like_what_is_not_there() -> None:
-    async def main() -> None:
-        async with world() as w:
-            before, walked = await w.state(), 0
-            for target in TARGETS:
-                if target.default in (DefaultPolicy.ANYBODY, *ADMINS) or not is_anothers(target):
-                    continue
-                theirs, nothing = filled(target, w.things), filled(target, w.things, unknown=True)
-                found, missing = await send(w.stranger, target, theirs), await send(w.stranger, target, nothing)
-                assert found.status_code in (403, 404), (target.what, found.text)
-                assert found.status_code == missing.status_code, (target.what, found.text, missing.text)
-                assert without(found.text, theirs) == without(missing.text, nothing), target.what
-                assert await w.state() == before, target.what
-                walked += 1
-            assert walked > 40
-
-    run(main())
+async def test_what_is_anothers_is_answered_like_what_is_not_there() -> None:
+    async with world() as w:
+        before, walked = await w.state(), 0
+        for target in TARGETS:
+            if target.default in (DefaultPolicy.ANYBODY, *ADMINS) or not is_anothers(target):
+                continue
+            theirs, nothing = filled(target, w.things), filled(target, w.things, unknown=True)
+            found, missing = await send(w.stranger, target, theirs), await send(w.stranger, target, nothing)
+            assert found.status_code in (403, 404), (target.what, found.text)
+            assert found.status_code == missing.status_code, (target.what, found.text, missing.text)
+            assert without(found.text, theirs) == without(missing.text, nothing), target.what
+            assert await w.state() == before, target.what
+            walked += 1
+        assert walked > 40
 
 
 def marks(things: Mapping[str, str]) -> list[str]:
@@ -293,17 +283,14 @@ def marks(things: Mapping[str, str]) -> list[str]:
     return [value for name, value in things.items() if name != "security group"]
 
 
-def test_lists_hold_nothing_of_anothers() -> None:
-    async def main() -> None:
-        async with world() as w:
-            for target in TARGETS:
-                if target.method == "GET" and target.default is not DefaultPolicy.ANYBODY and not is_anothers(target):
-                    reply = await send(w.stranger, target, filled(target, w.things))
-                    betrayed = [mark for mark in marks(w.things) if mark in reply.text]
-                    assert betrayed == [], (target.what, reply.text)
-            assert "own-server" in json.dumps(await w.owner.json("/servers"))
-
-    run(main())
+async def test_lists_hold_nothing_of_anothers() -> None:
+    async with world() as w:
+        for target in TARGETS:
+            if target.method == "GET" and target.default is not DefaultPolicy.ANYBODY and not is_anothers(target):
+                reply = await send(w.stranger, target, filled(target, w.things))
+                betrayed = [mark for mark in marks(w.things) if mark in reply.text]
+                assert betrayed == [], (target.what, reply.text)
+        assert "own-server" in json.dumps(await w.owner.json("/servers"))
 
 
 ARGUMENTS: Mapping[str, tuple[str, ...]] = {
@@ -315,92 +302,80 @@ ARGUMENTS: Mapping[str, tuple[str, ...]] = {
 
 
 @pytest.mark.parametrize("service", [COMPUTE, IDENTITY, IMAGE, NETWORK])
-def test_filters_and_markers_tell_nothing_of_anothers(service: str) -> None:
-    async def main() -> None:
-        async with world() as w:
-            pairs = [
-                (w.things["server"], UNKNOWN_UUID),
-                (w.things["project"], UNKNOWN_HEX),
-                (w.things["user"], UNKNOWN_HEX),
-                ("own-server", UNKNOWN_NAME),
-                ("own-tag", UNKNOWN_NAME),
-                ("own-key", UNKNOWN_NAME),
-                (w.things["address"], "203.0.113.7"),
-            ]
-            for target in TARGETS:
-                if target.method != "GET" or target.default in (DefaultPolicy.ANYBODY, *ADMINS) or is_anothers(target):
-                    continue
-                if not target.template.startswith(service):
-                    continue
-                params = filled(target, w.things)
-                for argument in target.query or ARGUMENTS.get(service, ()):
-                    for theirs, nothing in pairs:
-                        found = await send(w.stranger, target, params, f"?{argument}={theirs}")
-                        missing = await send(w.stranger, target, params, f"?{argument}={nothing}")
-                        where = (target.what, argument, theirs)
-                        assert found.status_code == missing.status_code, (where, found.text, missing.text)
-                        said = without(missing.text, [nothing, UNKNOWN_UUID])
-                        assert without(found.text, [theirs, UNKNOWN_UUID]) == said, where
-
-    run(main())
+async def test_filters_and_markers_tell_nothing_of_anothers(service: str) -> None:
+    async with world() as w:
+        pairs = [
+            (w.things["server"], UNKNOWN_UUID),
+            (w.things["project"], UNKNOWN_HEX),
+            (w.things["user"], UNKNOWN_HEX),
+            ("own-server", UNKNOWN_NAME),
+            ("own-tag", UNKNOWN_NAME),
+            ("own-key", UNKNOWN_NAME),
+            (w.things["address"], "203.0.113.7"),
+        ]
+        for target in TARGETS:
+            if target.method != "GET" or target.default in (DefaultPolicy.ANYBODY, *ADMINS) or is_anothers(target):
+                continue
+            if not target.template.startswith(service):
+                continue
+            params = filled(target, w.things)
+            for argument in target.query or ARGUMENTS.get(service, ()):
+                for theirs, nothing in pairs:
+                    found = await send(w.stranger, target, params, f"?{argument}={theirs}")
+                    missing = await send(w.stranger, target, params, f"?{argument}={nothing}")
+                    where = (target.what, argument, theirs)
+                    assert found.status_code == missing.status_code, (where, found.text, missing.text)
+                    said = without(missing.text, [nothing, UNKNOWN_UUID])
+                    assert without(found.text, [theirs, UNKNOWN_UUID]) == said, where
 
 
-def test_all_projects_are_an_administrators() -> None:
-    async def main() -> None:
-        async with world() as w:
-            theirs = f"project_id={w.things['project']}"
-            for words in ("all_tenants=1", "all_tenants", "all_tenants=True", f"all_tenants=1&{theirs}"):
-                for path in ("/servers", "/servers/detail"):
-                    assert (await w.stranger.compute("GET", f"{path}?{words}")).status_code == 403
-            elsewhere = await w.stranger.json(f"/servers?{theirs}")
-            assert [server["id"] for server in elsewhere["servers"]] == [w.strangers_server]
-            mine = (await w.admin.json("/servers?all_tenants=1"))["servers"]
-            assert {server["id"] for server in mine} == {w.things["server"], w.strangers_server}
-
-    run(main())
+async def test_all_projects_are_an_administrators() -> None:
+    async with world() as w:
+        theirs = f"project_id={w.things['project']}"
+        for words in ("all_tenants=1", "all_tenants", "all_tenants=True", f"all_tenants=1&{theirs}"):
+            for path in ("/servers", "/servers/detail"):
+                assert (await w.stranger.compute("GET", f"{path}?{words}")).status_code == 403
+        elsewhere = await w.stranger.json(f"/servers?{theirs}")
+        assert [server["id"] for server in elsewhere["servers"]] == [w.strangers_server]
+        mine = (await w.admin.json("/servers?all_tenants=1"))["servers"]
+        assert {server["id"] for server in mine} == {w.things["server"], w.strangers_server}
 
 
-def test_a_server_is_not_made_of_anothers_things() -> None:
-    async def main() -> None:
-        async with world() as w:
-            shown = (await w.stranger.json(f"/servers/{w.strangers_server}"))["server"]
-            asked = {"name": "thief", "flavorRef": "1", "networks": "auto", "imageRef": shown["image"]["id"]}
-            pairs = (
-                ({"imageRef": w.things["image"]}, {"imageRef": UNKNOWN_UUID}),
-                ({"key_name": "own-key"}, {"key_name": UNKNOWN_NAME}),
-            )
-            for fields, unknown in pairs:
-                found = await w.stranger.compute("POST", "/servers", {"server": {**asked, **fields}})
-                missing = await w.stranger.compute("POST", "/servers", {"server": {**asked, **unknown}})
-                assert found.status_code == missing.status_code == 400
-                assert without(found.text, fields) == without(missing.text, unknown)
-            said: list[str] = []
-            for group in (w.things["group"], UNKNOWN_UUID):
-                hint = {"server": asked, "os:scheduler_hints": {"group": group}}
-                reply = await w.stranger.compute("POST", "/servers", hint)
+async def test_a_server_is_not_made_of_anothers_things() -> None:
+    async with world() as w:
+        shown = (await w.stranger.json(f"/servers/{w.strangers_server}"))["server"]
+        asked = {"name": "thief", "flavorRef": "1", "networks": "auto", "imageRef": shown["image"]["id"]}
+        pairs = (
+            ({"imageRef": w.things["image"]}, {"imageRef": UNKNOWN_UUID}),
+            ({"key_name": "own-key"}, {"key_name": UNKNOWN_NAME}),
+        )
+        for fields, unknown in pairs:
+            found = await w.stranger.compute("POST", "/servers", {"server": {**asked, **fields}})
+            missing = await w.stranger.compute("POST", "/servers", {"server": {**asked, **unknown}})
+            assert found.status_code == missing.status_code == 400
+            assert without(found.text, fields) == without(missing.text, unknown)
+        said: list[str] = []
+        for group in (w.things["group"], UNKNOWN_UUID):
+            hint = {"server": asked, "os:scheduler_hints": {"group": group}}
+            reply = await w.stranger.compute("POST", "/servers", hint)
+            assert reply.status_code == 400
+            said.append(without(reply.text, [group]))
+        assert said[0] == said[1]
+        for image in (w.things["image"], UNKNOWN_UUID):
+            for action in ({"rebuild": {"imageRef": image}}, {"rescue": {"rescue_image_ref": image}}):
+                reply = await w.stranger.compute("POST", f"/servers/{w.strangers_server}/action", action)
                 assert reply.status_code == 400
-                said.append(without(reply.text, [group]))
-            assert said[0] == said[1]
-            for image in (w.things["image"], UNKNOWN_UUID):
-                for action in ({"rebuild": {"imageRef": image}}, {"rescue": {"rescue_image_ref": image}}):
-                    reply = await w.stranger.compute("POST", f"/servers/{w.strangers_server}/action", action)
-                    assert reply.status_code == 400
-                    said.append(without(reply.text, [image]))
-            assert said[2:4] == said[4:6]
-
-    run(main())
+                said.append(without(reply.text, [image]))
+        assert said[2:4] == said[4:6]
 
 
-def test_a_token_of_anothers_is_not_shown_and_not_revoked() -> None:
-    async def main() -> None:
-        async with world() as w:
-            for method in ("GET", "HEAD", "DELETE"):
-                for token in (w.owner.token, "no token"):
-                    reply = await w.stranger.call(method, TOKENS, headers={"X-Subject-Token": token})
-                    assert reply.status_code == 404
-            assert (await w.owner.compute("GET", "/servers")).status_code == 200
-            path = f"{IDENTITY}/projects/{w.things['project']}/users/{w.things['user']}/roles"
-            reply = await w.stranger.call("PUT", f"{path}/{await role_id(w.admin, 'reader')}")
-            assert reply.status_code == 403
-
-    run(main())
+async def test_a_token_of_anothers_is_not_shown_and_not_revoked() -> None:
+    async with world() as w:
+        for method in ("GET", "HEAD", "DELETE"):
+            for token in (w.owner.token, "no token"):
+                reply = await w.stranger.call(method, TOKENS, headers={"X-Subject-Token": token})
+                assert reply.status_code == 404
+        assert (await w.owner.compute("GET", "/servers")).status_code == 200
+        path = f"{IDENTITY}/projects/{w.things['project']}/users/{w.things['user']}/roles"
+        reply = await w.stranger.call("PUT", f"{path}/{await role_id(w.admin, 'reader')}")
+        assert reply.status_code == 403

@@ -14,7 +14,7 @@ from kilonova.db.readers.notifications import newest
 from kilonova.objects.ids import HostName
 from kilonova.objects.service import Service
 from kilonova.rpc.memory import Fate
-from kilonova.rpcapi.host import SetHostEnabled
+from kilonova.rpcapi.host_to_conductor import SetHostEnabled
 from tests.simulation.virtual import run_virtually
 from tests.simulation.world import World, simulated
 

@@ -14,7 +14,7 @@ from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import PowerState
 from kilonova.rpc import wire
 from kilonova.rpc.bus import Handler
-from kilonova.rpcapi.host import SUBSCRIPTION
+from kilonova.rpcapi.host_to_conductor import SUBSCRIPTION
 from kilonova.virt.fake import FakeDriver
 from tests.simulation.test_host_boot import all_run, loses_power
 from tests.simulation.test_lost_and_doubled import LARGE, Story, settled

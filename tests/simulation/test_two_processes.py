@@ -12,8 +12,8 @@ from kilonova.db.readers import hosts as read_hosts
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.states import PowerState
 from kilonova.rpc.memory import Fate, MemoryBus
-from kilonova.rpcapi.method import Caller
-from kilonova.rpcapi.operators import Adopted, OperatorAPI
+from kilonova.rpcapi.api_to_conductor_admin import ADOPT_HOST, Adopted, AdoptHost
+from kilonova.rpcapi.caller import Caller
 from tests.simulation.test_lost_and_doubled import Story, settled
 from tests.simulation.test_outages import in_service
 from tests.simulation.virtual import run_virtually
@@ -54,7 +54,7 @@ async def has_ended(world: World, host: str, within_s: float) -> None:
 async def adopt(world: World) -> Adopted:
     async with MemoryBus(world.hub, world.clock) as bus:
         try:
-            return await OperatorAPI(Caller(bus, world.clock)).adopt_host(A)
+            return await Caller(bus, world.clock).call(ADOPT_HOST, AdoptHost(A))
         except Conflict as exc:
             refusal = exc
     raise refusal

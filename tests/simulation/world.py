@@ -33,8 +33,6 @@ from kilonova.compute.session import Identity
 from kilonova.conductor import bootstrap
 from kilonova.conductor.service import Conductor
 from kilonova.config.load import Settings, load
-from kilonova.db.engine import Database, sqlite_url
-from kilonova.db.migrate import ensure_schema
 from kilonova.db.readers import quotas, servers
 from kilonova.identity.console_tokens import ConsoleTokens
 from kilonova.identity.passwords import Passwords
@@ -45,13 +43,10 @@ from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.quota import Usage, held_by
 from kilonova.rpc.bus import Handler
 from kilonova.rpc.memory import MemoryBus, MemoryHub
-from kilonova.rpcapi.compute import ComputeAPI
-from kilonova.rpcapi.conductor import ConductorAPI
-from kilonova.rpcapi.identity import IdentityAPI
-from kilonova.rpcapi.method import Caller
-from kilonova.rpcapi.operators import OperatorAPI
+from kilonova.rpcapi.caller import Caller
 from kilonova.virt.fake import FakeDriver
 from kilonova.virt.fake.machine import CutOff, FakeHypervisor
+from tests import template
 from tests.simulation.virtual import Network, SimClock
 
 T = TypeVar("T")
@@ -126,7 +121,8 @@ class World:
         # A secret that the hosts drew at their start would change the story of every seed.
         (state / seeds.FILE).write_text("the hosts' secret")
         self.settings = simulated_settings(state)
-        self.db = open_inline(state / "kilonova.db")
+        template.put_schema(state / "kilonova.db")
+        self.db = template.open_inline(state / "kilonova.db")
         self.store = ImageStore(state / "images", self.workers)
         self.metrics = Metrics()
         """Of the conductor."""
@@ -147,7 +143,7 @@ class World:
             tasks = await stack.enter_async_context(Supervisor(self.clock))
             conductor = Conductor(
                 self.db,
-                ComputeAPI(Caller(bus, self.clock)),
+                Caller(bus, self.clock),
                 self.clock,
                 self.settings.conductor,
                 host=HostName("sim"),
@@ -206,14 +202,10 @@ class World:
     async def open_api(self, stack: AsyncExitStack) -> None:
         """The API and a client of it."""
         bus = await stack.enter_async_context(MemoryBus(self.hub, self.clock))
-        caller = Caller(bus, self.clock)
         tokens = TokenMinter(b"s" * 48, self.clock, 1e6)
         deps = ApiDeps(
             db=self.db,
-            conductor=ConductorAPI(caller),
-            identity=IdentityAPI(caller),
-            operators=OperatorAPI(caller),
-            compute=ComputeAPI(caller),
+            rpc=Caller(bus, self.clock),
             tokens=tokens,
             standings=Standings(self.db, self.clock),
             policy=Policy(RULES, self.settings.oslo_policy),
@@ -269,13 +261,6 @@ def simulated_settings(state: Path) -> Settings:
         ("api", "allowed_hosts"): ["sim"],
     }
     return load(overrides=overrides)
-
-
-def open_inline(path: Path) -> Database:
-    """A database whose transactions run inline."""
-    ensure_schema(path)
-    workers = InlineWorkers()
-    return Database(sqlite_url(path), writer=workers, reader=workers)
 
 
 @asynccontextmanager

@@ -17,12 +17,13 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
-from kilonova.compute import host_identity as identity
+from kilonova.compute import host_identity
+from kilonova.db import location
 
 FORM = 1
 HEADER, MANIFEST = "kilonova-backup.json", "manifest.json"
-DATABASE, TOKEN_KEY, IMAGES = "kilonova.db", "token.key", "images"
-KEYS = (identity.FILE, TOKEN_KEY)
+DATABASE, TOKEN_KEY, IMAGES = location.FILE, "token.key", "images"
+KEYS = (host_identity.FILE, TOKEN_KEY)
 CHUNK_BYTES = 1 << 20
 MOST_JSON_BYTES = 64 << 20
 

@@ -2,20 +2,18 @@
 """Making a backup of a state directory, beside a service that runs on it."""
 
 import os
-import sqlite3
 import tarfile
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from kilonova import __version__
 from kilonova.backup.archive import DATABASE, FORM, IMAGES, KEYS, Header, Progress, Writer
 from kilonova.base.clock import Clock
-from kilonova.base.errors import StateError
-from kilonova.db.copies import copy_database, fsync_directory
-from kilonova.db.inspect import inspect
+from kilonova.base.errors import DatabaseUnreadable, StateError
+from kilonova.db.copies import copy_database, forget_images, fsync_directory
+from kilonova.db.inspect import image_sizes, inspect
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +49,16 @@ def make_backup(
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
             database = Path(scratch) / DATABASE
             copy_database(state / DATABASE, database)
-            wanted = _images(database) if images else []
+            wanted = list(image_sizes(database)) if images else []
             if not images:
-                _forget_images(database)
+                forget_images(database)
             part = Path(scratch) / "part"
             header = Header(FORM, __version__, _revision(database), clock.now().isoformat(), host, images)
             made = _write(state, part, database, wanted, header, clock, begin)
             part.rename(target)
             fsync_directory(target.parent)
             return made
-    except (OSError, sqlite3.Error, tarfile.TarError) as exc:
+    except (OSError, DatabaseUnreadable, tarfile.TarError) as exc:
         raise StateError(f"The backup of {state} could not be made: {exc}.") from exc
 
 
@@ -69,18 +67,6 @@ def _revision(database: Path) -> str:
     if facts.damage or facts.revision is None:
         raise StateError(f"The database is not whole, and is not backed up: {facts.damage or 'it has no revision'}.")
     return facts.revision
-
-
-def _images(database: Path) -> list[str]:
-    with closing(sqlite3.connect(database)) as connection:
-        rows = connection.execute("SELECT id FROM images WHERE status = 'active' ORDER BY id")
-        return [str(row[0]) for row in rows]
-
-
-def _forget_images(database: Path) -> None:
-    with closing(sqlite3.connect(database)) as connection:
-        connection.execute("DELETE FROM images")
-        connection.commit()
 
 
 def _write(

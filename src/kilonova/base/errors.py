@@ -12,7 +12,7 @@ KilonovaError
 ├── HypervisorError, NotSupported, GuestNotRunning, GuestStuck, DiskMoved, DiskUnusable
 ├── RpcTimeout, RequestOutcomeUnknown, RpcUnavailable, StaleWrite, HostSuperseded, HostTaken, DeadlineExceeded
 ├── DatabaseUnavailable, DatabaseLocked, StorageFull
-└── ConfigError, DriverLoadError, StateError          (end a command with one sentence)
+└── ConfigError, DriverLoadError, StateError (DatabaseUnreadable)     (end a command with one sentence)
 """
 
 from collections.abc import Mapping
@@ -258,6 +258,12 @@ class StateError(KilonovaError):
     """The state directory or the database cannot be used."""
 
     code = "state-error"
+
+
+class DatabaseUnreadable(StateError):
+    """The database, or a row of it, cannot be read: it is missing, damaged, of another revision, or no database."""
+
+    code = "database-unreadable"
 
 
 def _tree(cls: type[KilonovaError]) -> list[type[KilonovaError]]:

@@ -35,8 +35,8 @@ def adopt(
     from kilonova.objects.ids import HostName
     from kilonova.rpc.nats import NatsBus
     from kilonova.rpc.transport_url import guarded_url
-    from kilonova.rpcapi.method import Caller
-    from kilonova.rpcapi.operators import Adopted, OperatorAPI
+    from kilonova.rpcapi.api_to_conductor_admin import ADOPT_HOST, Adopted, AdoptHost
+    from kilonova.rpcapi.caller import Caller
 
     url = read_settings(config_file, None).default.transport_url
     if not url:
@@ -46,7 +46,7 @@ def adopt(
     async def ask() -> Adopted:
         clock = SystemClock()
         async with NatsBus(url, "operator", clock) as bus:
-            return await OperatorAPI(Caller(bus, clock)).adopt_host(HostName(name))
+            return await Caller(bus, clock).call(ADOPT_HOST, AdoptHost(HostName(name)))
 
     adopted = asyncio.run(ask())
     print(f"taken from  {adopted.former}")

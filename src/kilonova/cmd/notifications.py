@@ -19,29 +19,10 @@ def notifications(
     """
     import asyncio
 
-    from sqlalchemy.exc import DatabaseError
-
-    from kilonova.base.errors import StateError
-    from kilonova.base.threads import InlineWorkers
-    from kilonova.db.engine import Database, sqlite_url
+    from kilonova.db.opening import read_beside
     from kilonova.db.readers.notifications import newest
-    from kilonova.objects.notification import Notification
 
-    path = read_settings(config_file, state_path).default.state_path / "kilonova.db"
-    if not path.exists():
-        raise StateError(f"There is no database {path}.")
-
-    async def read() -> list[Notification]:
-        db = Database(sqlite_url(path), writer=InlineWorkers(), reader=InlineWorkers())
-        try:
-            return await db.read(newest, limit)
-        finally:
-            await db.close()
-
-    try:
-        found = asyncio.run(read())
-    except DatabaseError as exc:
-        raise StateError(f"The database {path} cannot be read: {exc.orig}.") from exc
-    for one in reversed(found):
+    state = read_settings(config_file, state_path).default.state_path
+    for one in reversed(asyncio.run(read_beside(state, newest, limit))):
         facts = " ".join(f"{name}={value!r}" for name, value in one.payload.items())
         print(f"{one.created_at:%Y-%m-%d %H:%M:%SZ}  {one.priority}  {one.host}  {one.event_type}  {facts}")

@@ -25,6 +25,7 @@ from kilonova.cmd.common import prepare_state, stop_on_signals
 from kilonova.cmd.service import begin_to_stop
 from kilonova.config.load import Settings
 from kilonova.db.inspect import has_users
+from kilonova.db.location import database_path
 from kilonova.objects.service import HostNetwork
 from kilonova.wiring import OneBox, one_box
 
@@ -61,7 +62,7 @@ def run(settings: Settings, clouds_file: Path | None, again: Callable[[], Settin
     tls = make_context(settings.api)
     lock = prepare_state(state)
     if clouds_file is not None:
-        clouds.refuse_unless_usable(clouds_file, first_start=not has_users(state / "kilonova.db"))
+        clouds.refuse_unless_usable(clouds_file, first_start=not has_users(database_path(state)))
     listener = bind(settings.api.listen, settings.api.port)
     try:
         import uvloop

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kilonova.base.errors import NotFound, StateError
+from kilonova.base.errors import NotFound
 from kilonova.cmd.common import ConfigFiles, StatePath, prepare_state, read_settings
 from kilonova.cmd.directory import new_password
 
@@ -27,11 +27,11 @@ def reset_password(
     import asyncio
 
     from kilonova.base.clock import SystemClock
+    from kilonova.db.location import existing_database
 
     settings = read_settings(config_file, state_path)
     state = settings.default.state_path
-    if not (state / "kilonova.db").exists():
-        raise StateError(f"There is no database {state / 'kilonova.db'}.")
+    existing_database(state)
     with prepare_state(state):
         asyncio.run(_reset(settings, user, new_password(user), SystemClock()))
     print(f"{user} has a new password: write it into the clouds.yaml, and start the service.")
@@ -42,7 +42,7 @@ async def _reset(settings: "Settings", name: str, password: str, clock: "Clock")
     from kilonova.conductor.identity_edits import update_user
     from kilonova.db.readers.identity import find_user
     from kilonova.identity.passwords import Passwords
-    from kilonova.rpcapi.identity import UpdateUser
+    from kilonova.rpcapi.api_to_conductor_identity import UpdateUser
     from kilonova.wiring import open_database
 
     db = open_database(settings, clock)

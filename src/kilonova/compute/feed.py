@@ -12,7 +12,8 @@ from kilonova.compute.queues import Lanes
 from kilonova.compute.refusals import Refusals
 from kilonova.compute.session import Session
 from kilonova.objects.ids import AttemptId
-from kilonova.rpcapi.work import Fetched, Unread
+from kilonova.rpcapi.host_to_conductor import FETCH, RECORD_EVENTS, RecordEvents
+from kilonova.rpcapi.work import Fetch, Fetched, Unread
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +69,10 @@ class Feed:
     async def _ask(self, tasks: Supervisor) -> None:
         attempt = AttemptId(self._clock.new_id())
         running = (*self._lanes.running(), *self._refusals.left)
-        fetched = await self._session.call(lambda epoch: self._session.conductor.fetch(epoch, attempt, running))
+        conductor = self._session.conductor
+        fetched = await self._session.call(
+            lambda epoch: conductor.call(FETCH, Fetch(conductor.host, epoch, attempt, running))
+        )
         for action_id in fetched.revoked:
             self._lanes.revoke(action_id)
         for action_id in fetched.expired:
@@ -101,6 +105,7 @@ class Feed:
             events = run.take_unsent()
             if events:
                 try:
-                    await self._session.conductor.record_events(action.id, action.attempt, events)
+                    report = RecordEvents(self._session.conductor.host, action.id, action.attempt, events)
+                    await self._session.conductor.call(RECORD_EVENTS, report)
                 except StaleWrite as exc:  # this one is in other hands; the next may not be
                     log.info("progress is no longer wanted", action=action.id, error=str(exc))

@@ -13,9 +13,19 @@ from kilonova.base.outage import Outage
 from kilonova.images.inspect import MAX_VIRTUAL_BYTES
 from kilonova.images.store import Stored
 from kilonova.objects.action import IMAGE, Action
-from kilonova.objects.ids import ActionId, AttemptId, HostName, ImageId
-from kilonova.rpcapi.host import CompleteImage
+from kilonova.objects.ids import AttemptId, HostName, ImageId
+from kilonova.rpcapi.host_to_conductor import (
+    BEGIN_IMAGE,
+    COMPLETE_IMAGE,
+    DROP_IMAGES,
+    BeginImage,
+    CompleteImage,
+    DropImages,
+)
+from kilonova.rpcapi.method import Method
 
+Q = TypeVar("Q")
+R = TypeVar("R")
 T = TypeVar("T")
 
 RETRY_FIRST_S = 0.5
@@ -39,16 +49,11 @@ class ImageSink(Protocol):
 
 
 class ImageRecords(Protocol):
-    """What the conductor is asked about images (see kilonova.rpcapi.host.HostAPI)."""
+    """The conductor, which has the images' records (see kilonova.rpcapi.caller.HostCaller)."""
 
-    @property
-    def host(self) -> HostName: ...
+    host: HostName
 
-    async def begin_image(self, action_id: ActionId, attempt: AttemptId) -> bool: ...
-
-    async def complete_image(self, request: CompleteImage) -> None: ...
-
-    async def drop_images(self, action_id: ActionId, attempt: AttemptId) -> tuple[ImageId, ...]: ...
+    async def call(self, method: Method[Q, R], request: Q) -> R: ...
 
 
 class ImageUploads:
@@ -60,7 +65,8 @@ class ImageUploads:
     async def begin(self, action: Action) -> bool:
         """Whether the action's image is still to be made.  Raises NotFound when it was deleted."""
         attempt = _attempt(action)
-        return not await self._ask(action, lambda: self._conductor.begin_image(action.id, attempt))
+        request = BeginImage(self._conductor.host, action.id, attempt)
+        return not (await self._ask(action, lambda: self._conductor.call(BEGIN_IMAGE, request))).saved
 
     async def save(self, action: Action, chunks: AsyncIterator[bytes], disk_format: str) -> None:
         """The image is ACTIVE and has these bytes.  Raises NotFound when it was deleted meanwhile, and what the store
@@ -77,7 +83,7 @@ class ImageUploads:
             md5=stored.md5,
             sha512=stored.sha512,
         )
-        await self._ask(action, lambda: self._conductor.complete_image(request))
+        await self._ask(action, lambda: self._conductor.call(COMPLETE_IMAGE, request))
 
     async def discard(self, action: Action) -> None:
         """No bytes are left of an image that was not completed."""
@@ -93,7 +99,9 @@ class ImageUploads:
     async def drop(self, action: Action) -> None:
         """Neither record nor bytes are left of the images that the action makes needless."""
         attempt = _attempt(action)
-        await self.forget(await self._ask(action, lambda: self._conductor.drop_images(action.id, attempt)))
+        request = DropImages(self._conductor.host, action.id, attempt)
+        dropped = await self._ask(action, lambda: self._conductor.call(DROP_IMAGES, request))
+        await self.forget(dropped.images)
 
     async def forget(self, images: Iterable[ImageId]) -> None:
         """No bytes are left of these."""

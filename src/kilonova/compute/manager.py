@@ -40,9 +40,11 @@ from kilonova.config.default import reloaded
 from kilonova.config.load import Settings
 from kilonova.objects.diagnostics import GuestDiagnostics
 from kilonova.rpc.bus import Bus
-from kilonova.rpcapi import compute as rows
-from kilonova.rpcapi.host import HostAPI
-from kilonova.rpcapi.method import Ack, Caller, Endpoint
+from kilonova.rpcapi import to_host as rows
+from kilonova.rpcapi.caller import Caller, HostCaller
+from kilonova.rpcapi.endpoint import Endpoint
+from kilonova.rpcapi.host_to_conductor import PING, Ping
+from kilonova.rpcapi.method import Ack
 from kilonova.virt.capabilities import Diagnostics, able
 from kilonova.virt.driver import ComputeDriver, Reachability, VirtAPI
 
@@ -90,7 +92,7 @@ class ComputeManager:
         """Driver first, then the record of this process, then the bus, then everything that is to be done: what was
         left open by an earlier process comes by the same way as new work, beside it."""
         defaults, clock = self._settings.default, self._clock
-        conductor = HostAPI(Caller(bus, clock), self._identity.host)
+        conductor = HostCaller(Caller(bus, clock), self._identity.host)
         session = Session(self._identity, conductor, clock, defaults)
         notifier = Notifier(conductor, clock, session.outage)
         self.virtapi.on_error = notifier.error
@@ -113,7 +115,7 @@ class ComputeManager:
         ImageCleanup(self.driver, cache, self._settings.image_cache).start(tasks, self.virtapi)
         await session.register()
         tasks.spawn("standing", self._until_lost(session, feed, lanes))
-        await bus.subscribe(rows.subject(self._identity.host), self._endpoint().handle)
+        await bus.subscribe(rows.WAKE.subject_of(self._identity.host), self._endpoint().handle)
         observer.start(lanes, tasks)
         reports.start(defaults, tasks)
         feed.start(tasks)
@@ -168,7 +170,7 @@ class ComputeManager:
     async def _check_conductor(self) -> None:
         if self._session is None or self._session.epoch is None:
             raise RpcUnavailable("This host is not registered with a conductor yet.")
-        await self._session.conductor.ping()
+        await self._session.conductor.call(PING, Ping(self._identity.host))
 
     async def _check_hypervisor(self) -> None:
         if not self.virtapi.enabled:

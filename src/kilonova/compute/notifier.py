@@ -13,7 +13,8 @@ from kilonova.base.errors import KilonovaError
 from kilonova.base.outage import Outage
 from kilonova.base.tasks import Supervisor
 from kilonova.compute.session import AWAY
-from kilonova.rpcapi.host import HostAPI, Notice
+from kilonova.rpcapi.caller import HostCaller
+from kilonova.rpcapi.host_to_conductor import NOTIFY, Notice, Notify
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +27,7 @@ RETRY_S = 1.0
 class Notifier:
     """Tells the conductor, in order, each once, for as long as it takes."""
 
-    def __init__(self, conductor: HostAPI, clock: Clock, outage: Outage) -> None:
+    def __init__(self, conductor: HostCaller, clock: Clock, outage: Outage) -> None:
         self._conductor, self._clock, self._outage = conductor, clock, outage
         self._waiting: deque[Notice] = deque(maxlen=MOST_WAITING)
         self._wake = asyncio.Event()
@@ -48,7 +49,7 @@ class Notifier:
             while self._waiting:
                 notice = self._waiting[0]
                 try:
-                    await self._conductor.notify(notice)
+                    await self._conductor.call(NOTIFY, Notify(self._conductor.host, notice))
                 except AWAY as exc:
                     self._outage.waits(NOTICES, exc)
                     await self._clock.sleep(RETRY_S)

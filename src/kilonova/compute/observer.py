@@ -11,7 +11,14 @@ from kilonova.compute.queues import Lanes
 from kilonova.compute.session import Session
 from kilonova.objects.guest import RECONNECTED, GuestEvent, GuestState
 from kilonova.objects.ids import InstanceId
-from kilonova.rpcapi.host import ExpectedGuest, Observed
+from kilonova.rpcapi.host_to_conductor import (
+    LIST_EXPECTED,
+    REPORT_STATES,
+    ExpectedGuest,
+    ListExpected,
+    Observed,
+    ReportStates,
+)
 from kilonova.virt.driver import ComputeDriver
 
 log = structlog.get_logger(__name__)
@@ -59,12 +66,17 @@ class Observer:
 
     async def sync(self) -> None:
         """One bulk read against what the database believes.  Raises HypervisorUnavailable, RpcTimeout, ..."""
-        expected = await self._session.call(self._session.conductor.list_expected)
+        conductor = self._session.conductor
+        expected = await self._session.call(
+            lambda epoch: conductor.call(LIST_EXPECTED, ListExpected(conductor.host, epoch))
+        )
         # The hypervisor is read after the database, so that a guest started between the two is not taken for missing.
         found = dict(await self._driver.guest_states())
-        states = differences(expected, found)
+        states = differences(expected.guests, found)
         if states:
-            await self._session.call(lambda epoch: self._session.conductor.report_states(epoch, states))
+            await self._session.call(
+                lambda epoch: conductor.call(REPORT_STATES, ReportStates(conductor.host, epoch, states))
+            )
             # A bulk read takes its time, and so may the telling: an action on one of them may have begun and ended
             # since, and been overruled by this.  So each gets the last word by itself.
             self._dirty.update(seen.instance_id for seen in states)
@@ -90,7 +102,10 @@ class Observer:
     async def _read(self, ready: list[InstanceId]) -> None:
         report = tuple([seen for instance_id in ready if (seen := await self._look(instance_id)) is not None])
         if report:
-            await self._session.call(lambda epoch: self._session.conductor.report_states(epoch, report))
+            conductor = self._session.conductor
+            await self._session.call(
+                lambda epoch: conductor.call(REPORT_STATES, ReportStates(conductor.host, epoch, report))
+            )
 
     async def _look(self, instance_id: InstanceId) -> Observed | None:
         """None when this one cannot be read now, which is no other guest's matter.  It is not lost: the next bulk read,

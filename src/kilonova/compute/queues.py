@@ -16,7 +16,8 @@ from kilonova.compute.operation import Job, Operation, Tools
 from kilonova.compute.operations import OPERATIONS
 from kilonova.compute.runner import Outcome, Revoked, Run, Runner
 from kilonova.objects.ids import ActionId, HostName, InstanceId
-from kilonova.rpcapi.host import HOST_BOOT, Finish, HostAPI
+from kilonova.rpcapi.caller import HostCaller
+from kilonova.rpcapi.host_to_conductor import FINISH, HOST_BOOT, Finish
 from kilonova.rpcapi.work import WorkItem
 
 log = structlog.get_logger(__name__)
@@ -32,7 +33,7 @@ class Lanes:
     def __init__(
         self,
         host: HostName,
-        conductor: HostAPI,
+        conductor: HostCaller,
         runner: Runner,
         tools: Tools,
         on_idle: Callable[[InstanceId], None],
@@ -155,7 +156,7 @@ class Lanes:
         )
         while True:
             try:
-                await self._conductor.finish(report)
+                await self._conductor.call(FINISH, report)
                 self._metrics.action_ended(action.verb, outcome.succeeded)
                 return
             except (StaleWrite, NotFound) as exc:

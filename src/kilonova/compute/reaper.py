@@ -22,7 +22,7 @@ from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.host import Judged
+from kilonova.rpcapi.host_to_conductor import CLASSIFY_GUESTS, ClassifyGuests, GuestClasses
 
 log = structlog.get_logger(__name__)
 
@@ -77,12 +77,15 @@ class Reaper:
             )
         self._reported = orphans
 
-    async def _judge(self) -> Judged:
+    async def _judge(self) -> GuestClasses:
         """The hypervisor is read before the database: a guest that is seen has had its record before."""
         seen = tuple(await self._tools.driver.guest_states())
         if not seen:
-            return Judged()
-        return await self._session.call(lambda epoch: self._session.conductor.judge(epoch, seen))
+            return GuestClasses()
+        conductor = self._session.conductor
+        return await self._session.call(
+            lambda epoch: conductor.call(CLASSIFY_GUESTS, ClassifyGuests(conductor.host, epoch, seen))
+        )
 
     async def _try_to_remove(self, instance: Instance) -> None:
         """One that cannot be removed is looked at again in the next round, and is in the way of no other."""

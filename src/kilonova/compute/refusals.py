@@ -11,7 +11,7 @@ from kilonova.base.errors import KilonovaError
 from kilonova.compute.session import Session
 from kilonova.objects.ids import ActionId, AttemptId, InstanceId
 from kilonova.objects.states import PowerState, Verb
-from kilonova.rpcapi.host import Finish
+from kilonova.rpcapi.host_to_conductor import FINISH, Finish
 from kilonova.rpcapi.work import Unread
 from kilonova.virt.driver import ComputeDriver
 
@@ -38,7 +38,7 @@ class Refusals:
         message = f"This host cannot carry out what was asked for ({unread.verb}: {unread.reason}). Nothing was done."
         report = Finish(host, unread.action_id, attempt, False, await self._power(unread.instance_id), (), message)
         try:
-            await self._session.conductor.finish(report)
+            await self._session.conductor.call(FINISH, report)
         except KilonovaError as exc:
             log.info("that an action cannot be read could not be told yet", action=unread.action_id, error=str(exc))
 

@@ -13,6 +13,7 @@ from kilonova.compute.session import AWAY, Session
 from kilonova.compute.virtapi import ComputeVirtAPI
 from kilonova.config.default import DefaultSettings
 from kilonova.objects.service import Inventory
+from kilonova.rpcapi.host_to_conductor import REPORT_INVENTORY, SET_HOST_ENABLED, ReportInventory, SetHostEnabled
 from kilonova.virt.driver import ComputeDriver
 
 log = structlog.get_logger(__name__)
@@ -57,8 +58,10 @@ class Reports:
         """Tell what the host has, if that changed since it was last told, or since the host was forgotten."""
         found = await self._driver.inventory()
         if (self._session.registrations, found) != self._told:
-            node_id = self._session.identity.node_id
-            await self._session.call(lambda epoch: self._session.conductor.report_inventory(epoch, node_id, found))
+            conductor, node_id = self._session.conductor, self._session.identity.node_id
+            await self._session.call(
+                lambda epoch: conductor.call(REPORT_INVENTORY, ReportInventory(conductor.host, epoch, node_id, found))
+            )
             self._told = (self._session.registrations, found)
         self.reported = True
 
@@ -115,4 +118,7 @@ class Reports:
         self._told_enabled = (self._session.registrations, enabled)
 
     async def _say_level(self, enabled: bool, reason: str) -> None:
-        await self._session.call(lambda epoch: self._session.conductor.set_host_enabled(epoch, enabled, reason))
+        conductor = self._session.conductor
+        await self._session.call(
+            lambda epoch: conductor.call(SET_HOST_ENABLED, SetHostEnabled(conductor.host, epoch, enabled, reason))
+        )

@@ -23,7 +23,17 @@ from kilonova.base.outage import Outage
 from kilonova.config.default import DefaultSettings
 from kilonova.objects.action import Action
 from kilonova.objects.ids import HostName
-from kilonova.rpcapi.host import HostAPI, RegisterHost
+from kilonova.rpcapi.caller import HostCaller
+from kilonova.rpcapi.host_to_conductor import (
+    CONFIRM_ATTEMPT,
+    HEARTBEAT,
+    LEAVE,
+    REGISTER_HOST,
+    ConfirmAttempt,
+    Heartbeat,
+    Leave,
+    RegisterHost,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +46,7 @@ BOTH_LIVE = 2.0
 """A process that is heard so many heartbeats after this one has asked for its place lives beside it; that of a machine
 that has booted anew since is heard no more."""
 
-HEARTBEAT = "heartbeat"
+HEARTBEATS = "heartbeats"
 AWAY = (RpcTimeout, RpcUnavailable, DatabaseUnavailable)
 """The conductor does not answer now."""
 
@@ -44,7 +54,7 @@ AWAY = (RpcTimeout, RpcUnavailable, DatabaseUnavailable)
 @dataclass(frozen=True, slots=True)
 class Identity:
     """`node_id` stays with the host's state directory, `boot_id` changes when the machine boots, `process_id` is fresh
-    at each start of the service.  For `state_id` and `started_s` see rpcapi.host.RegisterHost."""
+    at each start of the service.  For `state_id` and `started_s` see rpcapi.host_to_conductor.RegisterHost."""
 
     host: HostName
     node_id: str
@@ -62,7 +72,7 @@ class Session:
     every call raises HostSuperseded, and no step of an operation begins any more (see runner.Hold).
     """
 
-    def __init__(self, identity: Identity, conductor: HostAPI, clock: Clock, settings: DefaultSettings) -> None:
+    def __init__(self, identity: Identity, conductor: HostCaller, clock: Clock, settings: DefaultSettings) -> None:
         self.identity, self.conductor = identity, conductor
         self._clock, self._settings = clock, settings
         self.epoch: int | None = None
@@ -101,7 +111,7 @@ class Session:
         while True:
             self._check()
             try:
-                standing = await self.conductor.register(self._request())
+                standing = await self.conductor.call(REGISTER_HOST, self._request())
             except AWAY as exc:
                 self.outage.waits("registration", exc)
             except HostTaken as exc:
@@ -174,7 +184,11 @@ class Session:
         assert attempt is not None
         while True:
             try:
-                await self.call(lambda epoch: self.conductor.confirm_attempt(epoch, action.id, attempt))
+                await self.call(
+                    lambda epoch: self.conductor.call(
+                        CONFIRM_ATTEMPT, ConfirmAttempt(self.conductor.host, epoch, action.id, attempt)
+                    )
+                )
                 return
             except AWAY as exc:
                 self.outage.waits(f"confirmation of {action.id}", exc)
@@ -186,11 +200,11 @@ class Session:
         if self._left:
             return
         try:
-            await self.call(self.conductor.heartbeat)
+            await self.call(lambda epoch: self.conductor.call(HEARTBEAT, Heartbeat(self.conductor.host, epoch)))
         except AWAY as exc:
-            self.outage.waits(HEARTBEAT, exc)
+            self.outage.waits(HEARTBEATS, exc)
         else:
-            self.outage.answered(HEARTBEAT)
+            self.outage.answered(HEARTBEATS)
 
     def while_there(self, work: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
         """`work`, for a periodic task: that the conductor does not answer is told by the heartbeat."""
@@ -209,7 +223,7 @@ class Session:
         if self.epoch is None or not self.held:
             return
         try:
-            await self.conductor.leave(self.epoch)
+            await self.conductor.call(LEAVE, Leave(self.conductor.host, self.epoch))
         except KilonovaError as exc:
             log.info("the end of this process could not be told", error=str(exc))
 

@@ -18,7 +18,7 @@ from kilonova.db.transaction import Transaction
 from kilonova.db.writers import aggregates as write_aggregates
 from kilonova.objects.aggregate import ZONE, Aggregate
 from kilonova.objects.ids import HostName
-from kilonova.rpcapi.operators import AggregateHost, CreateAggregate, DeleteAggregate, UpdateAggregate
+from kilonova.rpcapi.api_to_conductor_admin import AggregateHost, CreateAggregate, DeleteAggregate, UpdateAggregate
 
 
 def create(tx: Transaction, request: CreateAggregate, now: datetime) -> None:

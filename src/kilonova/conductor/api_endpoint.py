@@ -17,10 +17,10 @@ from kilonova.conductor import (
     image_quota,
     quota,
     server_edits,
+    server_groups,
 )
 from kilonova.conductor.engine.accept import accept
 from kilonova.conductor.hosts import register
-from kilonova.conductor.placement import server_groups
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
 from kilonova.db.readers import actions as read_actions
@@ -32,9 +32,11 @@ from kilonova.db.writers import quotas as write_quotas
 from kilonova.db.writers import server_groups as write_groups
 from kilonova.objects.ids import ActionId
 from kilonova.objects.states import VERBS
-from kilonova.rpcapi import conductor as rows
-from kilonova.rpcapi.compute import ComputeAPI
-from kilonova.rpcapi.method import Ack, Endpoint
+from kilonova.rpcapi import api_to_conductor as rows
+from kilonova.rpcapi.caller import Caller
+from kilonova.rpcapi.endpoint import Endpoint
+from kilonova.rpcapi.method import Ack
+from kilonova.rpcapi.to_host import WAKE, Wake
 
 Q = TypeVar("Q")
 
@@ -42,18 +44,18 @@ ACK = Ack()
 
 
 class ApiEndpoint:
-    """`placed` is told each new create action; losing that costs nothing that a start does not find again."""
+    """`to_place` receives each new create action; a lost one is found again at the next start."""
 
     def __init__(
         self,
         db: Database,
-        compute: ComputeAPI,
+        rpc: Caller,
         clock: Clock,
         quotas: QuotaSettings,
         failpoints: Failpoints,
         to_place: Callable[[ActionId], None],
     ) -> None:
-        self._db, self._compute, self._clock, self._failpoints = db, compute, clock, failpoints
+        self._db, self._rpc, self._clock, self._failpoints = db, rpc, clock, failpoints
         self._quotas, self._to_place = quotas, to_place
 
     def endpoint(self) -> Endpoint:
@@ -108,7 +110,7 @@ class ApiEndpoint:
         host = await self._db.write(accept, request, action_id, self._clock.now(), self._quotas)
         self._failpoints.hit("conductor.action.accepted")
         if host is not None:
-            await self._compute.wake(host)
+            await self._rpc.cast(WAKE, Wake(), host)
         elif VERBS[request.verb].places:
             with contextlib.suppress(KilonovaError):  # it is on disk: the watchdog finds it, too
                 for waiting in await self._db.read(read_actions.unplaced):

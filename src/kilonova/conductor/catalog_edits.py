@@ -8,7 +8,7 @@ from kilonova.db.readers import service_catalog as read
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import identity as write
 from kilonova.objects.identity import CatalogEntry, EntryKind
-from kilonova.rpcapi import identity as rows
+from kilonova.rpcapi import api_to_conductor_identity as rows
 
 
 def put_entries(tx: Transaction, request: rows.PutEntries, _now: datetime) -> None:

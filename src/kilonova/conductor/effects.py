@@ -11,7 +11,7 @@ from kilonova.base.errors import Forbidden, InvalidInput, InvalidState
 from kilonova.base.unset import given
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import VERBS, PowerState, TaskState, Verb, VmState, observed
-from kilonova.rpcapi.conductor import AVAILABILITY_ZONE, AcceptAction
+from kilonova.rpcapi.api_to_conductor import AVAILABILITY_ZONE, AcceptAction
 
 OWNER, ADMIN = "owner", "admin"
 

@@ -12,7 +12,7 @@ from kilonova.base.clock import Clock
 from kilonova.base.errors import Forbidden, HostTaken
 from kilonova.base.failpoints import Failpoints
 from kilonova.conductor import images
-from kilonova.conductor.engine import hand_out, reports
+from kilonova.conductor.engine import fencing, hand_out, reports
 from kilonova.conductor.hosts import guests, host_boot, processes, register
 from kilonova.conductor.hosts.adoption import Claims
 from kilonova.conductor.hosts.liveness import Liveness
@@ -23,8 +23,9 @@ from kilonova.db.transaction import Transaction
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.states import Verb
 from kilonova.rpc.bus import token
-from kilonova.rpcapi import host as rows
-from kilonova.rpcapi.method import Ack, Endpoint
+from kilonova.rpcapi import host_to_conductor as rows
+from kilonova.rpcapi.endpoint import Endpoint
+from kilonova.rpcapi.method import Ack
 
 log = structlog.get_logger(__name__)
 
@@ -91,7 +92,7 @@ class HostEndpoint:
         endpoint.on(rows.DROP_IMAGES, _pinned(self._drop_images))
         endpoint.on(rows.REPORT_STATES, _pinned(self._report_states))
         endpoint.on(rows.LIST_EXPECTED, _pinned(self._list_expected))
-        endpoint.on(rows.JUDGE_GUESTS, _pinned(self._judge_guests))
+        endpoint.on(rows.CLASSIFY_GUESTS, _pinned(self._classify_guests))
         endpoint.on(rows.REPORT_INVENTORY, _pinned(self._report_inventory))
         endpoint.on(rows.SET_HOST_ENABLED, _pinned(self._set_enabled))
         endpoint.on(rows.NOTIFY, _pinned(self._notify))
@@ -116,7 +117,7 @@ class HostEndpoint:
         return host_boot.enroll(tx, request, new_id(), new_id, now)
 
     async def _heartbeat(self, request: rows.Heartbeat) -> Ack:
-        await self._db.read(processes.check_epoch, request.host, request.epoch)
+        await self._db.read(fencing.check_epoch, request.host, request.epoch)
         self._liveness.heard(request.host, request.epoch)
         return ACK
 
@@ -163,8 +164,8 @@ class HostEndpoint:
     async def _list_expected(self, request: rows.ListExpected) -> rows.Expected:
         return await self._db.read(guests.list_expected, request)
 
-    async def _judge_guests(self, request: rows.JudgeGuests) -> rows.Judged:
-        return await self._db.read(guests.judge_guests, request)
+    async def _classify_guests(self, request: rows.ClassifyGuests) -> rows.GuestClasses:
+        return await self._db.read(guests.classify_guests, request)
 
     async def _report_inventory(self, request: rows.ReportInventory) -> Ack:
         await self._db.write(register.report_inventory, request)

@@ -10,7 +10,7 @@ from kilonova.db.readers import idempotency as read
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import idempotency as write
 from kilonova.objects.ids import ActionId
-from kilonova.rpcapi.conductor import Created, CreateServers
+from kilonova.rpcapi.api_to_conductor import Created, CreateServers
 
 
 def create(

@@ -17,7 +17,7 @@ from kilonova.db.transaction import Transaction
 from kilonova.db.writers import identity as write
 from kilonova.identity.roles import IMPLIED
 from kilonova.objects.identity import Actor, Target
-from kilonova.rpcapi import identity as rows
+from kilonova.rpcapi import api_to_conductor_identity as rows
 from kilonova.rpcapi.method import Ack, Method
 
 MOST_TAGS = 80

@@ -5,7 +5,7 @@ from kilonova.base.errors import Conflict, NotFound, TooLarge
 from kilonova.db.readers import catalogue as read
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import catalogue as write
-from kilonova.rpcapi.conductor import DeleteImageMember, PutImageMember
+from kilonova.rpcapi.api_to_conductor import DeleteImageMember, PutImageMember
 
 
 def put(tx: Transaction, request: PutImageMember) -> None:

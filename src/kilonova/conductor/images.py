@@ -23,8 +23,8 @@ from kilonova.objects.ids import ActionId, AttemptId, HostName, ImageId
 from kilonova.objects.image import Image, ImageRef, ImageStatus
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.conductor import AcceptAction
-from kilonova.rpcapi.host import BeginImage, CompleteImage, DropImages, Dropped, ImageBegun
+from kilonova.rpcapi.api_to_conductor import AcceptAction
+from kilonova.rpcapi.host_to_conductor import BeginImage, CompleteImage, DropImages, Dropped, ImageBegun
 
 
 def prepared(

@@ -13,8 +13,9 @@ from kilonova.db.engine import Database
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import flavors
 from kilonova.objects.ids import HostName
-from kilonova.rpcapi import operators as rows
-from kilonova.rpcapi.method import Ack, Endpoint
+from kilonova.rpcapi import api_to_conductor_admin as rows
+from kilonova.rpcapi.endpoint import Endpoint
+from kilonova.rpcapi.method import Ack
 
 Q = TypeVar("Q")
 

@@ -17,7 +17,7 @@ from kilonova.db.transaction import Transaction
 from kilonova.db.writers import quotas as write_quotas
 from kilonova.objects.instance import Instance
 from kilonova.objects.quota import UNLIMITED, Limits, Usage, held_by
-from kilonova.rpcapi.conductor import SetQuotas
+from kilonova.rpcapi.api_to_conductor import SetQuotas
 
 _NO_END = 1 << 31
 _SIZES = frozenset({"flavor", "old_flavor", "new_flavor"})

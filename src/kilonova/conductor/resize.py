@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from kilonova.base.errors import InvalidInput, InvalidState, NotFound, NoValidHost
-from kilonova.conductor.placement import fitness
+from kilonova.conductor.verbs import fitness
 from kilonova.db.readers import catalogue as read_catalogue
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import migrations as read_migrations
@@ -25,7 +25,7 @@ from kilonova.objects.instance import Instance
 from kilonova.objects.migration import Migration, MigrationStatus
 from kilonova.objects.placement import PlacementRequest, Refusal
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.conductor import DISK_CONFIG, FLAVOR, KEPT_DISK, AcceptAction
+from kilonova.rpcapi.api_to_conductor import DISK_CONFIG, FLAVOR, KEPT_DISK, AcceptAction
 from kilonova.scheduler.choose import explain
 from kilonova.scheduler.filters import FILTERS
 

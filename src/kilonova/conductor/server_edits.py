@@ -12,7 +12,7 @@ from kilonova.db.transaction import Transaction
 from kilonova.db.writers import instances as write_instances
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import VmState
-from kilonova.rpcapi.conductor import EditMetadata, EditTags
+from kilonova.rpcapi.api_to_conductor import EditMetadata, EditTags
 
 _EDITABLE = frozenset({VmState.ACTIVE, VmState.PAUSED, VmState.SUSPENDED, VmState.STOPPED})
 

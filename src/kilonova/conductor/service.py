@@ -32,10 +32,11 @@ from kilonova.db.readers import actions as read_actions
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.states import Verb
 from kilonova.rpc.bus import Bus
-from kilonova.rpcapi import conductor as api_rows
-from kilonova.rpcapi import host as host_rows
-from kilonova.rpcapi import operators as operator_rows
-from kilonova.rpcapi.compute import ComputeAPI
+from kilonova.rpcapi import api_to_conductor as api_rows
+from kilonova.rpcapi import api_to_conductor_admin as operator_rows
+from kilonova.rpcapi import host_to_conductor as host_rows
+from kilonova.rpcapi.caller import Caller
+from kilonova.rpcapi.to_host import WAKE, Wake
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +55,7 @@ class Conductor:
     def __init__(
         self,
         db: Database,
-        compute: ComputeAPI,
+        rpc: Caller,
         clock: Clock,
         settings: ConductorSettings,
         *,
@@ -70,7 +71,7 @@ class Conductor:
     ) -> None:
         self._housekeeping = Housekeeping(db, clock, keep_deleted)
         self._host, self._metrics, self._quotas = host, metrics, quotas
-        self._db, self._compute, self._clock, self._settings = db, compute, clock, settings
+        self._db, self._rpc, self._clock, self._settings = db, rpc, clock, settings
         self._failpoints = failpoints
         self._liveness = liveness.Liveness(clock, down_time_s=down_time_s, grace_s=settings.grace_period, alone=alone)
         self._claims = Claims(clock)
@@ -81,23 +82,26 @@ class Conductor:
         self._offload_after_s = offload_after_s
         self._shelved = asyncio.Event()
 
+    async def _wake(self, host: HostName) -> None:
+        await self._rpc.cast(WAKE, Wake(), host)
+
     async def start(self, bus: Bus, tasks: Supervisor) -> None:
         """Serve on `bus`; background work runs under `tasks`.  Creates that were accepted by an earlier process and
         have no host yet are placed first."""
         for action_id in await self._db.read(read_actions.unplaced):
             self._to_place.put_nowait(action_id)
         for_api = ApiEndpoint(
-            self._db, self._compute, self._clock, self._quotas, self._failpoints, self._to_place.put_nowait
+            self._db, self._rpc, self._clock, self._quotas, self._failpoints, self._to_place.put_nowait
         )
-        hooks = Hooks(self._ended, self._compute.wake, self._place_waiting)
+        hooks = Hooks(self._ended, self._wake, self._place_waiting)
         for_hosts = HostEndpoint(
             self._db, self._clock, self._quotas, self._liveness, self._claims, self._failpoints, hooks
         )
         await bus.subscribe(api_rows.SUBJECT, for_api.endpoint().handle, queue=QUEUE)
-        adoption = Adoption(self._db, self._clock, self._claims, self._compute.wake)
+        adoption = Adoption(self._db, self._clock, self._claims, self._wake)
         for_operators = OperatorEndpoint(self._db, self._clock, adoption, self._liveness, self._host)
         await bus.subscribe(operator_rows.SUBJECT, for_operators.endpoint().handle, queue=QUEUE)
-        await bus.subscribe(host_rows.SUBSCRIPTION, for_hosts.endpoint().handle, queue=QUEUE)
+        await bus.subscribe(host_rows.SUBJECT, for_hosts.endpoint().handle, queue=QUEUE)
         tasks.spawn("place", self._place_forever())
         if self._offload_after_s >= 0:
             tasks.spawn("offload", self._offload_forever())
@@ -130,7 +134,7 @@ class Conductor:
         begins = self._waits.note(action_id, waits=isinstance(placed, Wait))
         if not isinstance(placed, Wait):
             if placed is not None:
-                await self._compute.wake(placed)
+                await self._wake(placed)
         elif begins:
             log.info("an instance waits for a host", action=action_id, hosts=placed.hosts, reason=placed.reason)
 
@@ -161,7 +165,7 @@ class Conductor:
         due = await self._db.read(offload.due, self._offload_after_s, self._clock.now())
         if due:
             for host in await self._db.write(offload.begin, due, self._clock.new_id, self._clock.now()):
-                await self._compute.wake(host)
+                await self._wake(host)
 
     async def _watch(self) -> None:
         expected, jump = self._jumps.look()
@@ -202,4 +206,4 @@ class Conductor:
         clock = self._clock
         due = (self._resize_confirm_window, clock.new_id, clock.now())
         for host in await self._db.write(auto_confirm.confirm_due, *due):
-            await self._compute.wake(host)
+            await self._wake(host)

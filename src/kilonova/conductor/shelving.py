@@ -18,7 +18,7 @@ from kilonova.db.writers import hosts as write_hosts
 from kilonova.objects.action import FROM_SHELF, OFFLOADED, TORN, Action
 from kilonova.objects.instance import Fault, Instance
 from kilonova.objects.states import VERBS, PowerState, Verb, VmState
-from kilonova.rpcapi.conductor import AcceptAction
+from kilonova.rpcapi.api_to_conductor import AcceptAction
 
 
 def prepared(tx: Transaction, instance: Instance, asked: AcceptAction) -> AcceptAction:

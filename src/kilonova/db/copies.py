@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Copies of a SQLite database that may be in use: each is one moment of it, in one file."""
+"""Copies of a database that may be in use.  Each copy is one consistent state of it, in one file."""
 
 import os
 import sqlite3
@@ -7,22 +7,27 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
+from kilonova.base.errors import DatabaseUnreadable
+
 KEPT = 3
-"""Copies from before upgrades that stay; the oldest go."""
+"""How many copies from before upgrades are kept; the oldest are removed first."""
 
 
 def copy_database(source: Path, target: Path) -> None:
-    """Copy what is committed now, by SQLite's online backup: writers go on meanwhile.
+    """Copy what is committed now, by SQLite's online backup; writers are not blocked.
 
-    `target` is new, for its owner only, whole, in no need of a journal, and on stable storage when this returns; after
-    a failure it is not there.  Blocks; raises sqlite3.Error and OSError.
+    `target` is new, readable by its owner only, complete, without a journal, and on stable storage when this returns;
+    after a failure it does not exist.  Blocks; raises DatabaseUnreadable and OSError.
     """
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        with closing(sqlite3.connect(source, timeout=10)) as ours, closing(sqlite3.connect(target)) as copy:
-            ours.backup(copy)
+        with closing(sqlite3.connect(source, timeout=10)) as original, closing(sqlite3.connect(target)) as copy:
+            original.backup(copy)
             copy.execute("PRAGMA journal_mode=DELETE")
         os.fsync(descriptor)
+    except sqlite3.Error as exc:
+        target.unlink(missing_ok=True)
+        raise DatabaseUnreadable(str(exc)) from exc
     except BaseException:
         target.unlink(missing_ok=True)
         raise
@@ -30,10 +35,19 @@ def copy_database(source: Path, target: Path) -> None:
         os.close(descriptor)
 
 
-def copy_before_upgrade(path: Path, revision: str, now: datetime) -> Path:
-    """Keep the database of an older revision beside itself, and only the newest few of such copies.
+def forget_images(copy: Path) -> None:
+    """Remove the records of all images from a copy.  Blocks; raises DatabaseUnreadable."""
+    try:
+        with closing(sqlite3.connect(copy)) as connection, connection:
+            connection.execute("DELETE FROM images")
+    except sqlite3.Error as exc:
+        raise DatabaseUnreadable(str(exc)) from exc
 
-    Blocks; raises sqlite3.Error and OSError, and leaves no half a copy.
+
+def copy_before_upgrade(path: Path, revision: str, now: datetime) -> Path:
+    """Copy a database of an older revision into its own directory, and remove all but the newest KEPT copies.
+
+    Blocks; raises DatabaseUnreadable and OSError, and leaves no partial copy.
     """
     kept = path.with_name(f"{path.name}.{revision}.{now:%Y%m%dT%H%M%SZ}")
     if not kept.exists():
@@ -54,7 +68,7 @@ def copies_of(path: Path) -> list[Path]:
 
 
 def fsync_directory(path: Path) -> None:
-    """Entries of the directory are on stable storage."""
+    """Put the entries of the directory on stable storage.  Blocks; raises OSError."""
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

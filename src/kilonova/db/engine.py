@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
@@ -20,7 +19,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import QueuePool
 
-from kilonova.base.errors import DatabaseLocked, DatabaseUnavailable, RequestOutcomeUnknown, StateError
+from kilonova.base.errors import DatabaseLocked, DatabaseUnavailable, DatabaseUnreadable, RequestOutcomeUnknown
 from kilonova.base.threads import Lock, Workers
 
 P = ParamSpec("P")
@@ -58,7 +57,7 @@ def _in_our_words(exc: Exception, *, committing: bool = False) -> Exception:
     cause = exc.orig if isinstance(exc, DatabaseError) else None
     kind = cause.sqlite_errorcode & 0xFF if isinstance(cause, sqlite3.Error) else None
     if kind in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return StateError(
+        return DatabaseUnreadable(
             f"The database is damaged: {cause}; stop the service and restore a backup (kilonova restore)."
         )
     if kind not in _PASSING:
@@ -72,11 +71,6 @@ def _in_our_words(exc: Exception, *, committing: bool = False) -> Exception:
 
 def _is_machines(error: Exception | None) -> bool:
     return isinstance(error, DatabaseUnavailable)
-
-
-def sqlite_url(path: Path) -> str:
-    """The URL of a database file."""
-    return f"sqlite:///{path}"
 
 
 def make_engine(url: str, *, readers: int, lock_s: float = LOCK_S) -> sa.Engine:

@@ -13,9 +13,10 @@ import structlog
 from sqlalchemy.exc import DatabaseError
 
 from kilonova.base.clock import Clock, SystemClock
-from kilonova.base.errors import StateError
+from kilonova.base.errors import DatabaseUnreadable, StateError
 from kilonova.db.copies import copy_before_upgrade
-from kilonova.db.engine import make_engine, sqlite_url
+from kilonova.db.engine import make_engine
+from kilonova.db.location import sqlite_url
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +73,7 @@ def _damaged(path: Path, words: str) -> StateError:
 def _keep(path: Path, revision: str, clock: Clock) -> None:
     try:
         copy = copy_before_upgrade(path, revision, clock.now())
-    except (sqlite3.Error, OSError) as exc:
+    except (DatabaseUnreadable, OSError) as exc:
         raise StateError(
             f"The database {path} of revision {revision} is not upgraded, because no copy of it could be made: {exc}."
         ) from exc

@@ -27,7 +27,7 @@ PAGES = 2048
 FIRST_S, PERIOD_S = 10.0, 60.0
 
 
-def give_up(state: Path) -> None:
+def release(state: Path) -> None:
     """Before the database is opened: when there is no room for its journal, the file makes some."""
     with contextlib.suppress(OSError):
         if _free(state) < FILE_BYTES and (state / NAME).exists():

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Documents made from the code: `python -m kilonova.devtools.docs [--check] [DIR]`.
 
-States, RPC rows, routes and configuration are declared once, in code; the documents repeat them for readers.  With
+States, RPC methods, routes and configuration are declared once, in code; the documents repeat them for readers.  With
 `--check` nothing is written and a stale document is exit status 1.
 """
 
@@ -16,8 +16,12 @@ from kilonova.config import default, load, network
 from kilonova.objects.extra_specs import AGGREGATE, SPECS
 from kilonova.objects.image_properties import OLD_NAMES, PROPERTIES, Property
 from kilonova.objects.states import OBSERVED, VERBS, PowerState, VmState, api_status
-from kilonova.rpcapi import compute, conductor, host, identity, operators
-from kilonova.rpcapi.method import rows_of
+from kilonova.rpcapi import api_to_conductor as conductor
+from kilonova.rpcapi import api_to_conductor_admin as operators
+from kilonova.rpcapi import api_to_conductor_identity as identity
+from kilonova.rpcapi import host_to_conductor as host
+from kilonova.rpcapi import to_host as compute
+from kilonova.rpcapi.method import methods_of
 
 HEAD = "<!-- Made by `make docs` from {source}; do not edit. -->\n"
 
@@ -56,20 +60,27 @@ def states() -> str:
     return "\n".join(lines) + "\n"
 
 
+_RPC_ERRORS = (
+    "Besides the errors listed, every call can raise RpcTimeout (RequestOutcomeUnknown when the method changes "
+    "something),\nRpcUnavailable and DatabaseUnavailable.\n"
+)
+
+
 def rpc() -> str:
-    """Every RPC row."""
-    lines = [HEAD.format(source="src/kilonova/rpcapi"), "# RPC methods\n"]
+    """Every RPC method."""
+    lines = [HEAD.format(source="src/kilonova/rpcapi"), "# RPC methods\n", _RPC_ERRORS]
     for title, module in _RPC.items():
         lines += [
             f"## {title}\n",
-            "| method | kind | request | reply | patience | again | since | what |",
-            "|" + "---|" * 8,
+            "| method | kind | request | reply | errors | timeout | retry | since | what |",
+            "|" + "---|" * 9,
         ]
-        for row in rows_of(module).values():
-            again = f"every {row.attempt_s:g} s" if row.idempotent and row.kind.value == "call" else "no"
+        for method in methods_of(module).values():
+            again = f"every {method.attempt_s:g} s" if method.idempotent and method.kind.value == "call" else "no"
+            errors = ", ".join(error.__name__ for error in method.errors)
             lines.append(
-                f"| {row.name} | {row.kind.value} | {row.request.__name__} | {row.reply.__name__} "
-                f"| {row.timeout_s:g} s | {again} | {row.since} | {row.doc} |"
+                f"| {method.name} | {method.kind.value} | {method.request.__name__} | {method.reply.__name__} "
+                f"| {errors} | {method.timeout_s:g} s | {again} | {method.since} | {method.doc} |"
             )
         lines.append("")
     return "\n".join(lines)
@@ -78,7 +89,7 @@ def rpc() -> str:
 _RPC: Mapping[str, ModuleType] = {
     "API to conductor (`conductor.api`)": conductor,
     "API to conductor: identity (`conductor.api`)": identity,
-    "API to conductor, for operators (`conductor.operators`)": operators,
+    "API to conductor, administration (`conductor.operators`)": operators,
     "Host to conductor (`conductor.host.<host>`)": host,
     "To a host (`compute.<host>`)": compute,
 }

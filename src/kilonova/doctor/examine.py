@@ -5,11 +5,11 @@ A check that hangs is left behind in its daemon thread and becomes a finding; so
 """
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from kilonova.base.errors import DatabaseUnreadable
 from kilonova.base.threads import DaemonWorkers
 from kilonova.doctor.finding import Finding, error, note
 from kilonova.doctor.subject import Subject
@@ -135,7 +135,7 @@ def _hung(name: str, limit_s: float) -> Finding:
 def broke(name: str, failure: BaseException) -> Finding:
     """The finding of a check that raised."""
     kind = type(failure).__name__
-    if isinstance(failure, sqlite3.Error):
+    if isinstance(failure, DatabaseUnreadable):
         return note(name, f"Not looked at: the records cannot be read ({failure}).", "See database.")
     if isinstance(failure, PermissionError):
         return error(name, f"What is to be looked at may not be read: {failure}.", "Run it as root.", exception=kind)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kilonova.base.errors import StateError
-from kilonova.compute import host_identity as identity
+from kilonova.compute import host_identity
 from kilonova.config.default import watermark_bytes
 from kilonova.doctor.finding import Finding, error, note, ok, warning
 from kilonova.doctor.hypervisor import socket_path
@@ -194,12 +194,12 @@ def judge_file_system(path: Path, table: str) -> Finding:
 
 def identity_file(subject: Subject) -> Finding:
     """The host knows who it is."""
-    name, path = "identity", subject.state / identity.FILE
+    name, path = "identity", subject.state / host_identity.FILE
     cure = f"Restore it from a backup; a host without guests: rm {path}."
     try:
-        node_id, owner = identity.parse(path, path.read_text(encoding="utf-8"))
+        node_id, owner = host_identity.parse(path, path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        if (subject.state / "kilonova.db").exists() or (subject.state / "instances").exists():
+        if subject.database.exists() or (subject.state / "instances").exists():
             return warning(name, f"{path} is gone though this host has state: it would get a new identity.", cure)
         return note(name, "The host gets its identity at the first start.", path=str(path))
     except (StateError, UnicodeDecodeError):

@@ -44,8 +44,8 @@ def listed(names: Iterable[str]) -> str:
 
 
 def records(subject: Subject) -> tuple[InstanceRow, ...] | None:
-    """Instances by the database of this host; None where it has none.  Raises sqlite3.Error."""
-    path = subject.state / "kilonova.db"
+    """Instances by the database of this host; None where it has none.  Raises DatabaseUnreadable."""
+    path = subject.database
     return instances(path) if path.exists() else None
 
 

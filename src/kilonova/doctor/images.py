@@ -9,8 +9,8 @@ from kilonova.doctor.subject import Subject
 
 def stored_bytes(subject: Subject) -> Finding:
     """The file of each image is there, with as many bytes as were counted when it was stored."""
-    name, path = "image-bytes", subject.state / "kilonova.db"
-    if not path.exists():
+    name = "image-bytes"
+    if not subject.database.exists():
         return note(name, "Not looked at: the records of images are on the conductor's host.")
     bad = twice(lambda: _look(subject))
     if not bad:
@@ -22,7 +22,7 @@ def stored_bytes(subject: Subject) -> Finding:
 
 def _look(subject: Subject) -> Problems:
     bad: dict[str, str] = {}
-    for image, size in image_sizes(subject.state / "kilonova.db").items():
+    for image, size in image_sizes(subject.database).items():
         try:
             found = (subject.state / "images" / image).lstat().st_size
         except FileNotFoundError:

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import socket
-import sqlite3
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kilonova.base.clock import SystemClock
-from kilonova.base.errors import ConfigError
+from kilonova.base.errors import ConfigError, DatabaseUnreadable
 from kilonova.base.tls import unverified_context
+from kilonova.compute import host_identity
 from kilonova.db.inspect import DatabaseFacts, inspect
+from kilonova.db.location import database_files, recovery_command
 from kilonova.db.migrate import HEAD
 from kilonova.doctor.finding import Finding, error, note, ok, warning
 from kilonova.doctor.network import SBIN
@@ -46,12 +47,12 @@ def configuration(subject: Subject) -> Finding:
 
 def database(subject: Subject) -> Finding:
     """The database is whole and of a revision that this code knows."""
-    path = subject.state / "kilonova.db"
+    path = subject.database
     try:
         facts, mode = inspect(path), stat.S_IMODE(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return note("database", "There is no database yet; a conductor or the one box makes it.", path=str(path))
-    except sqlite3.Error as exc:
+    except DatabaseUnreadable as exc:
         if not os.access(path, os.R_OK, effective_ids=True):
             cure = f"Run this as {owner_of(path)}, whose it is."
             return error("database", f"{path} is not ours to read.", cure, path=str(path))
@@ -64,7 +65,7 @@ def judge_database(path: Path, found: DatabaseFacts, mode: int) -> Finding:
     name = "database"
     facts = {"path": str(path), "revision": found.revision, "known": HEAD, "bytes": found.n_bytes}
     if found.damage:
-        cure = f"Stop the service and restore a backup, or: sqlite3 {path} .recover | sqlite3 new.db"
+        cure = f"Stop the service and restore a backup, or: {recovery_command(path)}"
         return error(name, f"The database is damaged: {found.damage}.", cure, **facts)
     if found.revision is not None and found.revision > HEAD:
         said = f"The database was written by a newer Kilonova (revision {found.revision}, this one knows {HEAD})."
@@ -339,7 +340,7 @@ class ClockFacts:
 def clock(subject: Subject) -> Finding:
     """The clock is kept by NTP, does not lie before what we wrote, and the kernel names this boot."""
     now = SystemClock().now().timestamp()
-    files = [subject.state / file for file in ("kilonova.db", "kilonova.db-wal", "compute_id")]
+    files = (*database_files(subject.state), subject.state / host_identity.FILE)
     newest = max((path.stat().st_mtime for path in files if path.exists()), default=now)
     boot = subject.places.proc / "sys/kernel/random/boot_id"
     synchronised = kernel_clock()

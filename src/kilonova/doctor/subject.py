@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kilonova.config.load import Settings
+from kilonova.db.location import database_path
 from kilonova.virt.libvirt.connection.opening import default_uri
 from kilonova.virt.libvirt.network.network import backend_of
 
@@ -53,6 +54,11 @@ class Subject:
     @property
     def state(self) -> Path:
         return self.settings.default.state_path
+
+    @property
+    def database(self) -> Path:
+        """The file of the database; only a host with a conductor has it."""
+        return database_path(self.state)
 
     @property
     def uses_libvirt(self) -> bool:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Contracts between processes: one declared row per RPC method.
+"""Contracts between processes: one declared `Method` per RPC method.
 
-Callers, servers and docs/rpc.md are made from the rows.  A row's `since` is the code version that first has it; fields
+Callers, endpoints and docs/rpc.md are made from the declarations.  A method's `since` is its first code version; fields
 are only ever added, with defaults.
 """

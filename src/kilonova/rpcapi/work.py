@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How work is asked for and handed out (see kilonova.rpcapi.host)."""
+"""How work is asked for and handed out (see kilonova.rpcapi.host_to_conductor)."""
 
 from dataclasses import dataclass
 from functools import cache

@@ -143,7 +143,7 @@ def test_a_decision_is_made_once_and_only_so_many_are_kept(monkeypatch: pytest.M
     assert len(policy._now().decided) <= REMEMBERED  # pyright: ignore[reportPrivateUsage]
 
 
-def test_two_rows_of_one_rule_agree() -> None:
+def test_two_routes_of_one_rule_agree() -> None:
     one, other = (
         Route("GET", "/a", nothing, "r", DefaultPolicy.READER),
         Route("GET", "/b", nothing, "r", DefaultPolicy.ADMIN),

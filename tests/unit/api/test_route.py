@@ -74,7 +74,7 @@ def test_a_wrong_method_names_the_right_ones() -> None:
     assert caught.value.headers == (("Allow", "GET, POST"),)
 
 
-def test_no_two_rows_of_the_table_serve_the_same_request() -> None:
+def test_no_two_methods_of_the_table_serve_the_same_request() -> None:
     for service in SERVICES:
         routes = service.routes
         for at, one in enumerate(routes):

@@ -66,7 +66,7 @@ async def desk(tmp_path: Path) -> AsyncGenerator[Desk]:
         server = cloud.box.server()
         serving = tasks.spawn("http", server.serve(sockets=[listener]))
         path = tmp_path / "clouds.yaml"
-        path.write_text(clouds_yaml(f"http://127.0.0.1:{listener.getsockname()[1]}", cloud.box.first_password))
+        path.write_text(clouds_yaml(f"http://127.0.0.1:{listener.getsockname()[1]}", cloud.password))
         try:
             yield Desk(path, cloud.http)
         finally:
@@ -174,7 +174,7 @@ def test_who_has_lost_the_password_gets_in_again(tmp_path: Path) -> None:
         assert not (tmp_path / "state").exists()
         (tmp_path / "state").mkdir()
         async with running_cloud(state=tmp_path / "state") as cloud:
-            assert await log_in(cloud.http, cloud.box.first_password or "")
+            assert await log_in(cloud.http, cloud.password)
         assert "holds no password" in await here.refused("reset-password", *state)
         assert "no user called bob" in await here.refused("reset-password", "bob", *state, stdin="new\n")
         with prepare_state(tmp_path / "state"):

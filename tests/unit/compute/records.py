@@ -2,6 +2,7 @@
 """The conductor as steps that make images see it: a record for each action's image, in memory."""
 
 from pathlib import Path
+from typing import Any
 
 from kilonova.base.clock import Clock
 from kilonova.base.errors import NotFound, RpcUnavailable, StaleWrite
@@ -9,8 +10,9 @@ from kilonova.base.outage import Outage
 from kilonova.base.threads import InlineWorkers
 from kilonova.compute.image_uploads import ImageUploads
 from kilonova.images.store import ImageStore
-from kilonova.objects.ids import ActionId, AttemptId, HostName, ImageId
-from kilonova.rpcapi.host import CompleteImage
+from kilonova.objects.ids import HostName, ImageId
+from kilonova.rpcapi.host_to_conductor import BeginImage, CompleteImage, DropImages, Dropped, ImageBegun
+from kilonova.rpcapi.method import Ack, Method
 from tests import make
 
 
@@ -19,15 +21,12 @@ class Records:
     has the action."""
 
     def __init__(self) -> None:
+        self.host: HostName = make.HOST
         self.saved: CompleteImage | None = None
         self.needless: tuple[ImageId, ...] = ()
         self.deleted = False
         self.away = 0
         self.taken = False
-
-    @property
-    def host(self) -> HostName:
-        return make.HOST
 
     def _look(self) -> None:
         if self.away:
@@ -38,17 +37,16 @@ class Records:
         if self.deleted:
             raise NotFound("Image image-2 was deleted while it was being made.")
 
-    async def begin_image(self, action_id: ActionId, attempt: AttemptId) -> bool:
+    async def call(self, method: Method[Any, Any], request: Any) -> Any:
         self._look()
-        return self.saved is not None
-
-    async def complete_image(self, request: CompleteImage) -> None:
-        self._look()
-        self.saved = self.saved or request
-
-    async def drop_images(self, action_id: ActionId, attempt: AttemptId) -> tuple[ImageId, ...]:
-        self._look()
-        return self.needless
+        match request:
+            case BeginImage():
+                return ImageBegun(saved=self.saved is not None)
+            case DropImages():
+                return Dropped(self.needless)
+            case _:
+                self.saved = self.saved or request
+                return Ack()
 
 
 class Library:

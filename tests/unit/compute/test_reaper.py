@@ -15,7 +15,7 @@ from kilonova.base.tasks import Supervisor
 from kilonova.conductor.hosts import guests
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.states import PowerState
-from kilonova.rpcapi.host import JUDGE_GUESTS, JudgeGuests
+from kilonova.rpcapi.host_to_conductor import CLASSIFY_GUESTS, ClassifyGuests
 from kilonova.virt.fake.machine import FakeGuest
 from tests import make
 from tests.simulation.test_lost_and_doubled import Story, settled
@@ -33,7 +33,7 @@ def test_only_what_was_deleted_from_this_host_is_called_deleted(tmp_path: Path) 
     desk.create(other(elsewhere, host=HostName("h2")), "req-2")
     desk.create(other(gone, host=make.HOST), "req-3")
     desk.write(mark_deleted, gone)
-    judged = desk.read(guests.judge_guests, JudgeGuests(make.HOST, 1, (ONE, elsewhere, gone, STRANGER)))
+    judged = desk.read(guests.classify_guests, ClassifyGuests(make.HOST, 1, (ONE, elsewhere, gone, STRANGER)))
     assert [one.id for one in judged.deleted] == [gone]
     assert (judged.elsewhere, judged.unknown) == ((elsewhere,), (STRANGER,))
 
@@ -46,9 +46,9 @@ def test_of_many_that_were_deleted_the_first_are_named_as_one_message_takes(tmp_
     for one in gone:
         desk.create(other(one, host=make.HOST, user_data="x" * 65535), f"req-{one}")
         desk.write(mark_deleted, one)
-    judged = desk.read(guests.judge_guests, JudgeGuests(make.HOST, 1, tuple(gone)))
+    judged = desk.read(guests.classify_guests, ClassifyGuests(make.HOST, 1, tuple(gone)))
     assert [one.id for one in judged.deleted] == gone[: len(judged.deleted)]
-    assert 0 < len(JUDGE_GUESTS.reply_form.dump_json(judged)) < 1 << 20
+    assert 0 < len(CLASSIFY_GUESTS.reply_form.dump_json(judged)) < 1 << 20
 
 
 def mark_deleted(connection: Any, instance_id: str) -> None:

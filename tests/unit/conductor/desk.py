@@ -19,8 +19,8 @@ from kilonova.objects.ids import ActionId, AttemptId, HostName, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import ComputeNode
 from kilonova.objects.states import PowerState, Verb
-from kilonova.rpcapi.conductor import AcceptAction, CreateServers
-from kilonova.rpcapi.host import Finish, Observed, RegisterHost, ReportInventory, ReportStates
+from kilonova.rpcapi.api_to_conductor import AcceptAction, CreateServers
+from kilonova.rpcapi.host_to_conductor import Finish, Observed, RegisterHost, ReportInventory, ReportStates
 from kilonova.rpcapi.work import Fetch, Fetched
 from tests import make
 

@@ -13,7 +13,13 @@ from kilonova.db.readers import aggregates as read_aggregates
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.objects.ids import HostName
-from kilonova.rpcapi.operators import AggregateHost, CreateAggregate, DeleteAggregate, DeleteService, UpdateAggregate
+from kilonova.rpcapi.api_to_conductor_admin import (
+    AggregateHost,
+    CreateAggregate,
+    DeleteAggregate,
+    DeleteService,
+    UpdateAggregate,
+)
 from tests import make
 from tests.unit.conductor.desk import Desk
 

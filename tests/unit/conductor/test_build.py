@@ -21,8 +21,8 @@ from kilonova.networks.addresses import UNDIVIDED, host_network, loopback_of, pr
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.service import HostNetwork
 from kilonova.objects.states import ActionState, Verb, VmState
-from kilonova.rpcapi.conductor import UpdateService
-from kilonova.rpcapi.host import RegisterHost, SetHostEnabled
+from kilonova.rpcapi.api_to_conductor import UpdateService
+from kilonova.rpcapi.host_to_conductor import RegisterHost, SetHostEnabled
 from tests import make
 from tests.unit.conductor.desk import ONE, Desk, other
 

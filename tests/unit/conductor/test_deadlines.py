@@ -13,7 +13,7 @@ from kilonova.conductor.watch import deadlines
 from kilonova.db.readers.hosts import COMPUTE
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.objects.states import VERBS, ActionState, Verb
-from kilonova.rpcapi.host import SetHostEnabled
+from kilonova.rpcapi.host_to_conductor import SetHostEnabled
 from tests import make
 from tests.unit.conductor.desk import Desk
 

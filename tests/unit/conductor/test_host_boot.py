@@ -9,7 +9,7 @@ import pytest
 from kilonova.conductor.hosts import host_boot
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import ActionState, PowerState, TaskState, Verb, VmState
-from kilonova.rpcapi.host import HOST_BOOT, Registered, RegisterHost
+from kilonova.rpcapi.host_to_conductor import HOST_BOOT, Registered, RegisterHost
 from tests import make
 from tests.unit.conductor.desk import ONE, Desk
 

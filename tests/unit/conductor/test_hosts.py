@@ -13,8 +13,8 @@ from kilonova.db.readers import actions as read_actions
 from kilonova.objects.guest import NOT_RESPONDING
 from kilonova.objects.ids import HostName
 from kilonova.objects.states import ActionState, PowerState, Verb, VmState
-from kilonova.rpcapi.conductor import UpdateService
-from kilonova.rpcapi.host import RegisterHost, SetHostEnabled
+from kilonova.rpcapi.api_to_conductor import UpdateService
+from kilonova.rpcapi.host_to_conductor import RegisterHost, SetHostEnabled
 from tests import make
 from tests.simulation.virtual import SimClock, run_virtually
 from tests.unit.conductor.desk import Desk

@@ -29,7 +29,7 @@ from kilonova.objects.identity import (
     Target,
     User,
 )
-from kilonova.rpcapi import identity as rows
+from kilonova.rpcapi import api_to_conductor_identity as rows
 from tests.make import NOW, database, run
 
 ANN = User("u2", "ann", "hash of ann")

@@ -12,8 +12,8 @@ from kilonova.db.readers import instances as read_instances
 from kilonova.db.readers.hosts import COMPUTE
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.objects.states import ActionState, PowerState, Verb, VmState
-from kilonova.rpcapi.host import JudgeGuests
-from kilonova.rpcapi.operators import DeleteService
+from kilonova.rpcapi.api_to_conductor_admin import DeleteService
+from kilonova.rpcapi.host_to_conductor import ClassifyGuests
 from tests import make
 from tests.unit.conductor.desk import ONE, Desk
 
@@ -41,7 +41,7 @@ def test_a_host_whose_servers_were_deleted_can_be_forgotten_and_cleans_up_if_it_
     epoch = desk.register(process="process-2")
     assert desk.node().running_vms == 0
     assert desk.fetch("t2", epoch=epoch).items == ()
-    judged = desk.read(guests.judge_guests, JudgeGuests(make.HOST, epoch, (ONE,)))
+    judged = desk.read(guests.classify_guests, ClassifyGuests(make.HOST, epoch, (ONE,)))
     assert [one.id for one in judged.deleted] == [ONE]
 
 
@@ -65,4 +65,4 @@ def test_a_guest_that_cannot_be_removed_keeps_its_claim_and_is_tried_again(desk:
 def test_a_guest_that_an_open_delete_will_remove_is_not_reaped_beside_it(desk: Desk) -> None:
     goes_down(desk)
     desk.accept(Verb.DELETE, "req-d")
-    assert desk.read(guests.judge_guests, JudgeGuests(make.HOST, 1, (ONE,))).deleted == ()
+    assert desk.read(guests.classify_guests, ClassifyGuests(make.HOST, 1, (ONE,))).deleted == ()

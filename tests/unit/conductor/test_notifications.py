@@ -12,7 +12,7 @@ from kilonova.cmd.main import app
 from kilonova.conductor.hosts import guests
 from kilonova.db.readers.notifications import newest
 from kilonova.db.writers import notifications
-from kilonova.rpcapi.host import Notice, Notify
+from kilonova.rpcapi.host_to_conductor import Notice, Notify
 from tests import make
 from tests.unit.conductor.desk import Desk
 

@@ -12,7 +12,7 @@ from kilonova.conductor.engine import accept
 from kilonova.objects.ids import ActionId, ImageId
 from kilonova.objects.image import ImageRef
 from kilonova.objects.states import SAVED, PowerState, TaskState, Verb, VmState
-from kilonova.rpcapi.conductor import AcceptAction, Changes
+from kilonova.rpcapi.api_to_conductor import AcceptAction, Changes
 from tests import make
 from tests.unit.conductor.desk import ONE, Desk
 from tests.unit.conductor.test_host_boot import boots, seen

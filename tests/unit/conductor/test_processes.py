@@ -10,6 +10,7 @@ import pytest
 
 from kilonova.base.errors import HostSuperseded, HostTaken, StaleWrite
 from kilonova.base.failpoints import Failpoints
+from kilonova.conductor.engine import fencing
 from kilonova.conductor.host_endpoint import Hooks, HostEndpoint
 from kilonova.conductor.hosts import host_boot, processes
 from kilonova.conductor.hosts.adoption import KEPT, Claims
@@ -20,8 +21,16 @@ from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers.hosts import HostProcess
 from kilonova.objects.ids import ActionId, AttemptId, HostName
 from kilonova.rpc.memory import MemoryBus, MemoryHub
-from kilonova.rpcapi.host import SUBSCRIPTION, ConfirmAttempt, HostAPI, Leave, RegisterHost
-from kilonova.rpcapi.method import Caller
+from kilonova.rpcapi.caller import Caller, HostCaller
+from kilonova.rpcapi.host_to_conductor import (
+    HEARTBEAT,
+    REGISTER_HOST,
+    SUBJECT,
+    ConfirmAttempt,
+    Heartbeat,
+    Leave,
+    RegisterHost,
+)
 from tests import make
 from tests.simulation.virtual import SimClock, run_virtually
 from tests.unit.conductor.desk import Desk
@@ -93,11 +102,11 @@ def test_an_older_process_hears_which_one_is_newer_and_one_that_is_not_known_reg
     register(desk, FIRST)
     register(desk, replace(SECOND, started_s=200.0))
     with pytest.raises(HostSuperseded, match=r"process p2 on boot boot-1, registered .*kilonova host adopt h1"):
-        desk.read(processes.check_epoch, make.HOST, 1)
-    desk.read(processes.check_epoch, make.HOST, 2)
+        desk.read(fencing.check_epoch, make.HOST, 1)
+    desk.read(fencing.check_epoch, make.HOST, 2)
     for host, epoch in ((make.HOST, 3), ("mars", 1)):  # an older database was restored; an operator forgot the host
         with pytest.raises(StaleWrite) as stale:
-            desk.read(processes.check_epoch, host, epoch)
+            desk.read(fencing.check_epoch, host, epoch)
         assert not isinstance(stale.value, HostSuperseded)
 
 
@@ -114,10 +123,10 @@ def test_who_has_left_is_followed_at_once_and_cannot_leave_for_another(desk: Des
 def test_an_adopted_host_goes_to_whoever_comes_next_and_is_taken_once(desk: Desk) -> None:
     register(desk, FIRST)
     former = desk.write(processes.adopt, make.HOST, desk.now)
-    assert "process p1 on boot boot-1" in processes.described(former)
+    assert "process p1 on boot boot-1" in fencing.described(former)
     desk.write(processes.adopt, make.HOST, desk.now)  # the reply was lost
     with pytest.raises(HostSuperseded, match="an operator took it away"):
-        desk.read(processes.check_epoch, make.HOST, 1)
+        desk.read(fencing.check_epoch, make.HOST, 1)
     # Its own second try is no proof any more, and needs none.
     assert register(desk, replace(SECOND, boot_id="boot-2")) == 3
 
@@ -181,14 +190,14 @@ def test_a_heartbeat_of_an_older_process_is_refused_and_counts_as_no_sign_of_lif
         hooks = Hooks(lambda _verb: None, nothing, lambda: None)
         endpoint = HostEndpoint(desk.db, clock, QuotaSettings({}), watch, Claims(clock), Failpoints(), hooks).endpoint()
         async with MemoryBus(MemoryHub(), clock) as bus:
-            await bus.subscribe(SUBSCRIPTION, endpoint.handle)
-            host = HostAPI(Caller(bus, clock), make.HOST)
-            assert (await host.register(FIRST)).epoch == 1
-            await host.heartbeat(1)
-            assert (await host.register(replace(SECOND, started_s=200.0))).epoch == 2
+            await bus.subscribe(SUBJECT, endpoint.handle)
+            host = HostCaller(Caller(bus, clock), make.HOST)
+            assert (await host.call(REGISTER_HOST, FIRST)).epoch == 1
+            await host.call(HEARTBEAT, Heartbeat(make.HOST, 1))
+            assert (await host.call(REGISTER_HOST, replace(SECOND, started_s=200.0))).epoch == 2
             with pytest.raises(HostSuperseded, match="p2"):
-                await host.heartbeat(1)
-            await host.heartbeat(2)
+                await host.call(HEARTBEAT, Heartbeat(make.HOST, 1))
+            await host.call(HEARTBEAT, Heartbeat(make.HOST, 2))
 
     run_virtually(body())
 

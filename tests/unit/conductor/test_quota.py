@@ -20,7 +20,7 @@ from kilonova.objects.ids import ActionId, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.quota import Usage, held_by
 from kilonova.objects.states import ActionState, Verb, VmState
-from kilonova.rpcapi.conductor import CreateServers, EditMetadata
+from kilonova.rpcapi.api_to_conductor import CreateServers, EditMetadata
 from tests import make
 from tests.unit.conductor.desk import Desk
 

@@ -33,8 +33,8 @@ from kilonova.objects.instance import Instance
 from kilonova.objects.migration import ENDED
 from kilonova.objects.quota import Usage, held_by
 from kilonova.objects.states import VERBS, PowerState, Verb
-from kilonova.rpcapi.conductor import AcceptAction, UpdateService
-from kilonova.rpcapi.host import BeginImage, CompleteImage, Finish, Observed, ReportStates
+from kilonova.rpcapi.api_to_conductor import AcceptAction, UpdateService
+from kilonova.rpcapi.host_to_conductor import BeginImage, CompleteImage, Finish, Observed, ReportStates
 from tests import make
 from tests.unit.conductor.desk import Desk
 

@@ -19,7 +19,7 @@ from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId
 from kilonova.objects.migration import MigrationStatus
 from kilonova.objects.states import ActionState, PowerState, TaskState, Verb, VmState
-from kilonova.rpcapi.host import RegisterHost
+from kilonova.rpcapi.host_to_conductor import RegisterHost
 from tests import make
 from tests.unit.conductor.desk import ONE, Desk
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from kilonova.base.errors import InvalidInput, OverQuota
+from kilonova.conductor import server_groups
 from kilonova.conductor.engine import accept
-from kilonova.conductor.placement import server_groups
 from kilonova.config.load import load
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.readers import quotas as read_quotas
@@ -19,7 +19,7 @@ from kilonova.objects.instance import Instance
 from kilonova.objects.quota import Usage
 from kilonova.objects.server_group import MAX_SERVER_PER_HOST, GroupPolicy, ServerGroup
 from kilonova.objects.states import Verb, VmState
-from kilonova.rpcapi.conductor import CreateServers
+from kilonova.rpcapi.api_to_conductor import CreateServers
 from tests import make
 from tests.unit.conductor.desk import Desk
 

@@ -17,9 +17,9 @@ from kilonova.objects.action import DROPPED, FORGOTTEN_IMAGES, FROM_SHELF, IMAGE
 from kilonova.objects.ids import ActionId, ImageId
 from kilonova.objects.image import Image, ImageStatus
 from kilonova.objects.states import ActionState, PowerState, TaskState, Verb, VmState
-from kilonova.rpcapi.conductor import AVAILABILITY_ZONE, AcceptAction
-from kilonova.rpcapi.host import BeginImage, CompleteImage, DropImages
-from kilonova.rpcapi.operators import AggregateHost, CreateAggregate
+from kilonova.rpcapi.api_to_conductor import AVAILABILITY_ZONE, AcceptAction
+from kilonova.rpcapi.api_to_conductor_admin import AggregateHost, CreateAggregate
+from kilonova.rpcapi.host_to_conductor import BeginImage, CompleteImage, DropImages
 from tests import make
 from tests.unit.conductor.desk import ONE, Desk
 

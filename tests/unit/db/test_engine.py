@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from kilonova.base.errors import DatabaseUnavailable
 from kilonova.base.threads import DaemonWorkers, InlineWorkers
-from kilonova.db.engine import Database, sqlite_url
+from kilonova.db.engine import Database
+from kilonova.db.location import sqlite_url
 from tests import make
 
 

@@ -14,8 +14,9 @@ from sqlalchemy import event
 
 from kilonova.base.errors import DatabaseLocked
 from kilonova.base.threads import DaemonWorkers
-from kilonova.db.engine import LOCK_S, Database, sqlite_url
-from kilonova.rpcapi.conductor import CREATE_SERVERS
+from kilonova.db.engine import LOCK_S, Database
+from kilonova.db.location import sqlite_url
+from kilonova.rpcapi.api_to_conductor import CREATE_SERVERS
 from tests import make
 from tests.unit.db.test_engine import count, insert, make_table
 

@@ -20,7 +20,8 @@ from kilonova.base.clock import SystemClock
 from kilonova.base.errors import StateError
 from kilonova.db import migrate
 from kilonova.db.copies import KEPT, copies_of, copy_before_upgrade, copy_database
-from kilonova.db.engine import make_engine, sqlite_url
+from kilonova.db.engine import make_engine
+from kilonova.db.location import sqlite_url
 from kilonova.db.schema import metadata
 
 

@@ -13,7 +13,7 @@ from kilonova.base.errors import DatabaseUnavailable
 from kilonova.base.threads import InlineWorkers
 from kilonova.db import reserve
 from kilonova.db.engine import Database
-from kilonova.db.reserve import FILE_BYTES, PAGES, Reserve, give_up
+from kilonova.db.reserve import FILE_BYTES, PAGES, Reserve, release
 from tests.make import database, run
 
 ROW_BYTES = 3000
@@ -97,12 +97,12 @@ def test_the_file_is_real_and_is_given_up_only_on_a_full_disk(tmp_path: Path, mo
     run(keeper(database(tmp_path), tmp_path).fill())
     file = tmp_path / reserve.NAME
     assert file.stat().st_blocks * 512 >= FILE_BYTES == file.stat().st_size
-    give_up(tmp_path)
+    release(tmp_path)
     assert file.exists()
     monkeypatch.setattr(reserve, "FILE_BYTES", 1 << 60)
-    give_up(tmp_path)
+    release(tmp_path)
     assert not file.exists()
-    give_up(tmp_path)
+    release(tmp_path)
     assert not [name for name in os.listdir(tmp_path) if "reserve" in name]
 
 

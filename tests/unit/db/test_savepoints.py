@@ -14,7 +14,7 @@ from kilonova.db.savepoints import each_in_savepoint
 from kilonova.db.writers import aggregates
 from kilonova.objects.ids import ActionId, InstanceId
 from kilonova.objects.states import PowerState, VmState
-from kilonova.rpcapi.host import Observed, ReportStates
+from kilonova.rpcapi.host_to_conductor import Observed, ReportStates
 from tests import make
 from tests.unit.conductor.desk import ONE, Desk, other
 

@@ -16,8 +16,8 @@ import pytest
 import sqlalchemy as sa
 
 from kilonova.db import schema
+from kilonova.db.codec import ACTIONS, IMAGES, INSTANCES
 from kilonova.db.migrate import ensure_schema
-from kilonova.db.rows import action_to, image_to, instance_to
 from kilonova.doctor import guests, images
 from kilonova.doctor.examine import broke
 from kilonova.doctor.finding import Level
@@ -62,7 +62,7 @@ def with_guest(state: Path, **changes: Any) -> tuple[Path, Path]:
     """A guest with its record, its disk and what that lies on; the two files."""
     deleted = {"deleted_at": changes.pop("deleted_at", None)}
     values = {"vm_state": VmState.ACTIVE, "task_state": None, "host": HostName("h1"), **changes}
-    insert(state, schema.instances, instance_to(instance(GUEST, **values)) | deleted)
+    insert(state, schema.instances, INSTANCES.dump(instance(GUEST, **values)) | deleted)
     base, disk = state / "instances" / "_base" / "image.raw", state / "instances" / GUEST / "disk"
     qcow2(disk, str(base))
     base.parent.mkdir(exist_ok=True)
@@ -164,7 +164,7 @@ def test_a_delete_that_waits_for_its_host_leaves_no_orphan(tmp_path: Path) -> No
     assert guests.orphan_directories(host).level is Level.WARNING
     assert guests.orphan_domains(host, survey).level is Level.WARNING
     action = Action(ActionId("a1"), GUEST, Verb.DELETE, "req-1", "u1", "p1", NOW, NOW, NOW, host=HostName("h1"))
-    insert(tmp_path, schema.actions, action_to(action))
+    insert(tmp_path, schema.actions, ACTIONS.dump(action))
     assert guests.orphan_directories(host).level is Level.OK
     assert guests.orphan_domains(host, survey).level is Level.OK
 
@@ -219,8 +219,10 @@ def test_a_qemu_that_is_stopped(tmp_path: Path) -> None:
 
 def test_images_without_their_bytes(tmp_path: Path) -> None:
     image = Image(IMAGE, "i", ImageStatus.ACTIVE, "p1", "private", "raw", "bare", NOW, NOW, size=5)
-    insert(tmp_path, schema.images, image_to(image))
-    insert(tmp_path, schema.images, image_to(replace(image, id=ImageId(OTHER), status=ImageStatus.QUEUED, size=None)))
+    insert(tmp_path, schema.images, IMAGES.dump(image))
+    insert(
+        tmp_path, schema.images, IMAGES.dump(replace(image, id=ImageId(OTHER), status=ImageStatus.QUEUED, size=None))
+    )
     host, stored = host_of(tmp_path), tmp_path / "images" / IMAGE
     assert images.stored_bytes(host).facts["images"] == {IMAGE: "is gone"}
     stored.parent.mkdir()

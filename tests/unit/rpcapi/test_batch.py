@@ -8,8 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from kilonova.objects.states import PowerState
-from kilonova.rpcapi import host as rows
-from kilonova.rpcapi.host import Expected, Observed, ReportStates
+from kilonova.rpcapi import host_to_conductor as rows
+from kilonova.rpcapi.host_to_conductor import Expected, Observed, ReportStates
 from kilonova.rpcapi.work import Fetched
 from tests import make
 from tests.unit.conductor.desk import ONE

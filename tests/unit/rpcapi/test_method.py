@@ -6,29 +6,36 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import pytest
+import structlog
 
 from kilonova.base.errors import (
     Conflict,
     DatabaseLocked,
     DatabaseUnavailable,
     Forbidden,
+    HostSuperseded,
     InvalidInput,
     KilonovaError,
     RequestOutcomeUnknown,
     RpcTimeout,
     RpcUnavailable,
+    StaleWrite,
 )
 from kilonova.conductor.host_endpoint import _pinned  # pyright: ignore[reportPrivateUsage]
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.rpc import wire
 from kilonova.rpc.memory import Fate, MemoryBus, MemoryHub
-from kilonova.rpcapi import compute, conductor, host
-from kilonova.rpcapi.host import HEARTBEAT, Heartbeat
-from kilonova.rpcapi.method import Ack, Caller, Endpoint, Kind, Method, rows_of
+from kilonova.rpcapi import api_to_conductor as conductor
+from kilonova.rpcapi import host_to_conductor as host
+from kilonova.rpcapi import to_host as compute
+from kilonova.rpcapi.caller import Caller
+from kilonova.rpcapi.endpoint import Endpoint
+from kilonova.rpcapi.host_to_conductor import HEARTBEAT, Heartbeat
+from kilonova.rpcapi.method import Ack, Kind, Method, methods_of
 from tests.simulation.virtual import SimClock, run_virtually
 
 REQUEST = Heartbeat(HostName("h1"), 1)
-PATIENT = Method("patient", Heartbeat, Ack, "Is asked for 20 seconds, in attempts of five.")
+PATIENT = Method(host.SUBJECT, "patient", Heartbeat, Ack, "A call of 20 seconds, in attempts of five.")
 
 
 @asynccontextmanager
@@ -57,7 +64,7 @@ def test_a_lost_message_is_sent_again_until_the_patience_is_over() -> None:
         endpoint = Endpoint()
         endpoint.on(HEARTBEAT, handler)
         async with wired(MemoryHub(lossy), endpoint, "conductor.host.*") as caller:
-            await caller.call("conductor.host.h1", HEARTBEAT, REQUEST)
+            await caller.call(HEARTBEAT, REQUEST, "h1")
 
     run_virtually(body())
     assert calls == 1
@@ -66,11 +73,11 @@ def test_a_lost_message_is_sent_again_until_the_patience_is_over() -> None:
 def test_nobody_and_nothing_are_told_apart_in_the_end() -> None:
     async def nobody() -> None:
         async with wired(MemoryHub(), Endpoint(), "elsewhere") as caller:
-            await caller.call("conductor.host.h1", HEARTBEAT, REQUEST)
+            await caller.call(HEARTBEAT, REQUEST, "h1")
 
     async def silence() -> None:
         async with wired(MemoryHub(lambda _: Fate(())), Endpoint(), "conductor.host.*") as caller:
-            await caller.call("conductor.host.h1", HEARTBEAT, REQUEST)
+            await caller.call(HEARTBEAT, REQUEST, "h1")
 
     with pytest.raises(ExceptionGroup) as caught:
         run_virtually(nobody())
@@ -123,7 +130,7 @@ def test_a_host_speaks_for_itself_only() -> None:
 
 @pytest.mark.parametrize("module", [compute, conductor, host])
 def test_every_row_can_be_encoded_and_says_what_it_is(module: object) -> None:
-    for row in rows_of(module).values():
+    for row in methods_of(module).values():
         assert row.doc.endswith(".")
         assert row.request_form.json_schema()
         assert row.attempt_s <= row.timeout_s or row.kind is Kind.CAST
@@ -149,7 +156,7 @@ def verdict(*answers: KilonovaError | None) -> KilonovaError:
         hub, endpoint = failing(*answers)
         async with wired(hub, endpoint, "conductor.host.*") as caller:
             try:
-                await caller.call("conductor.host.h1", HEARTBEAT, REQUEST)
+                await caller.call(HEARTBEAT, REQUEST, "h1")
             except KilonovaError as exc:
                 return exc
         raise AssertionError
@@ -172,7 +179,7 @@ def test_once_an_attempt_may_have_arrived_no_later_one_makes_it_certain_that_not
 def test_a_row_that_only_reads_has_no_outcome_to_be_unsure_of() -> None:
     async def ask() -> None:
         async with wired(MemoryHub(lambda _: Fate(())), Endpoint(), "compute.h1") as caller:
-            await caller.call("compute.h1", compute.DIAGNOSE, compute.Diagnose(InstanceId("i")))
+            await caller.call(compute.DIAGNOSE, compute.Diagnose(InstanceId("i")), "h1")
 
     with pytest.raises(ExceptionGroup) as caught:
         run_virtually(ask())
@@ -193,9 +200,17 @@ def test_a_lock_is_asked_for_again_while_a_whole_attempt_is_left() -> None:
         endpoint = Endpoint()
         endpoint.on(PATIENT, handler)
         async with wired(MemoryHub(), endpoint, "conductor.host.*") as caller:
-            await caller.call("conductor.host.h1", PATIENT, REQUEST)
+            await caller.call(PATIENT, REQUEST, "h1")
 
     with pytest.raises(ExceptionGroup) as caught:
         run_virtually(ask())
     assert caught.group_contains(DatabaseLocked)
     assert calls == 4
+
+
+def test_a_method_declares_its_own_errors_and_those_of_every_call() -> None:
+    assert all(HEARTBEAT.declares(error("x")) for error in (StaleWrite, HostSuperseded, RpcTimeout, DatabaseLocked))
+    assert not HEARTBEAT.declares(Conflict("x"))
+    with structlog.testing.capture_logs() as lines:
+        assert isinstance(verdict(Conflict("taken")), Conflict)
+    assert [(line["event"], line["code"]) for line in lines] == [("the method does not declare this error", "conflict")]

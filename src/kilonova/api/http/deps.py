@@ -18,10 +18,7 @@ from kilonova.identity.passwords import Passwords
 from kilonova.identity.tokens import TokenMinter
 from kilonova.images.store import ImageStore
 from kilonova.objects.console import Consoles
-from kilonova.rpcapi.compute import ComputeAPI
-from kilonova.rpcapi.conductor import ConductorAPI
-from kilonova.rpcapi.identity import IdentityAPI
-from kilonova.rpcapi.operators import OperatorAPI
+from kilonova.rpcapi.caller import Caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +26,7 @@ class ApiDeps:
     """`db` is only read; `ready` says whether the service can do its work, and if not, why."""
 
     db: Database
-    conductor: ConductorAPI
-    identity: IdentityAPI
-    operators: OperatorAPI
-    compute: ComputeAPI
+    rpc: Caller
     tokens: TokenMinter
     standings: Standings
     policy: Policy

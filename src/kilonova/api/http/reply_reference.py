@@ -8,7 +8,7 @@ from kilonova.api.http.microversion import MAX, MIN
 from kilonova.api.http.reply_schemas import ReplySchemas, Schema
 from kilonova.api.http.route import Route
 from kilonova.api.http.schema_words import words_of
-from kilonova.api.http.views import Field, ListOf, MapOf, OrNull, Shape, Shown, View
+from kilonova.api.http.views import ListOf, MapOf, Member, OrNull, Shape, Shown, View
 
 
 def answer_words(view: View[Any, Any] | None) -> str:
@@ -24,18 +24,18 @@ def tables(routes: Iterable[Route]) -> list[str]:
             views |= {one.name: one for one in _named(view)}
     words, lines = _Words(), ["## Answers", ""]
     for name, view in sorted(views.items()):
-        lines += [f"### {name}", "", "| field | type | since | until | |", "|---|---|---|---|---|"]
-        lines += [_line(field, words) for field in view.fields]
+        lines += [f"### {name}", "", "| member | type | since | until | |", "|---|---|---|---|---|"]
+        lines += [_line(member, words) for member in view.members]
         lines += [] if view.others is None else [f"| any other | {words.of(view.others.kind)} | | | |"]
         lines.append("")
     return lines
 
 
-def _line(field: Field[Any, Any], words: "_Words") -> str:
-    since = "" if field.since == MIN else str(field.since)
-    until = "" if field.until == MAX else str(field.until)
-    notes = [*(["administrators only"] if field.admin else []), *(["may be absent"] if field.optional else [])]
-    return f"| `{field.name}` | {words.of(field.kind)} | {since} | {until} | {', '.join(notes)} |"
+def _line(member: Member[Any, Any], words: "_Words") -> str:
+    since = "" if member.since == MIN else str(member.since)
+    until = "" if member.until == MAX else str(member.until)
+    notes = [*(["administrators only"] if member.admin else []), *(["may be absent"] if member.optional else [])]
+    return f"| `{member.name}` | {words.of(member.kind)} | {since} | {until} | {', '.join(notes)} |"
 
 
 def _named(shape: object) -> Iterator[View[Any, Any]]:
@@ -43,8 +43,8 @@ def _named(shape: object) -> Iterator[View[Any, Any]]:
         case View():
             if shape.name:
                 yield shape
-            for field in (*shape.fields, *([] if shape.others is None else [shape.others])):
-                yield from _named(field.kind)
+            for member in (*shape.members, *([] if shape.others is None else [shape.others])):
+                yield from _named(member.kind)
         case ListOf(inner) | MapOf(inner) | OrNull(inner) | Shown(inner):
             yield from _named(inner)
         case _:
@@ -75,7 +75,7 @@ class _Words:
     def _view(self, view: View[Any, Any]) -> str:
         if view.name:
             return f"[{view.name}](#{view.name.lower()})"
-        return f"{{{', '.join(f'{field.name}: {self.of(field.kind)}' for field in view.fields)}}}"
+        return f"{{{', '.join(f'{member.name}: {self.of(member.kind)}' for member in view.members)}}}"
 
     def resolved(self, schema: Schema) -> Schema:
         """The schema that a reference names."""

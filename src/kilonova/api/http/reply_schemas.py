@@ -50,12 +50,12 @@ class ReplySchemas:
         return {"$ref": REFERENCE.format(model=name)}
 
     def _object(self, view: View[Any, Any], *, partial: bool) -> Schema:
-        fields = [field for field in view.fields if field.is_in(self.version)]
+        members = [member for member in view.members if member.is_in(self.version)]
         forms: dict[str, list[Schema]] = {}
-        for field in fields:
-            schema, known = self.kind(field.kind), forms.setdefault(field.name, [])
+        for member in members:
+            schema, known = self.kind(member.kind), forms.setdefault(member.name, [])
             known += [] if schema in known else [schema]
-        always = dict.fromkeys(field.name for field in fields if not (field.optional or field.admin or partial))
+        always = dict.fromkeys(member.name for member in members if not (member.optional or member.admin or partial))
         return {
             "type": "object",
             "properties": {name: _any_of(schemas) for name, schemas in forms.items()},
@@ -64,7 +64,7 @@ class ReplySchemas:
         }
 
     def kind(self, kind: object) -> Schema:
-        """The schema of a field's type."""
+        """The schema of a member's type."""
         if isinstance(kind, Shape):
             return self.of(kind)
         schema, definitions = _of_type(kind)
@@ -81,7 +81,7 @@ def _any_of(schemas: list[Schema]) -> Schema:
 @lru_cache(maxsize=512)
 def _of_type(kind: object) -> tuple[Schema, dict[str, Schema]]:
     """The schema of a Python type, and those that it refers to."""
-    adapter = TypeAdapter[Any](kind)  # pyright: ignore[reportArgumentType] - a type, as `Field.kind` says
+    adapter = TypeAdapter[Any](kind)  # pyright: ignore[reportArgumentType] - a type, as `Member.kind` says
     schema = adapter.json_schema(ref_template=REFERENCE, mode="serialization")
     definitions: dict[str, Schema] = schema.pop("$defs", {})
     return _closed(schema), {name: _closed(one) for name, one in definitions.items()}

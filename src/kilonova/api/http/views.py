@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Views: the bodies of answers, declared field by field.
+"""Views: the bodies of answers, declared member by member.
 
-A field has its name, its type, a getter, and the first and the last microversion that show it.  The JSON of an answer,
-its schema in /openapi.json and its table in docs/api.md are made of the same declaration.  A view selects its fields
-once per microversion; after that it calls one getter per field.
+A member has its name, its type, a getter, and the first and the last microversion that show it.  The JSON of an answer,
+its schema in /openapi.json and its table in docs/api.md are made of the same declaration.  A view selects its members
+once per microversion; after that it calls one getter per member.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -25,22 +25,23 @@ class Audience(Protocol):
     def is_admin(self) -> bool: ...
 
 
+T = TypeVar("T", contravariant=True)
+V = TypeVar("V", bound=Audience, contravariant=True)
+
+
 class _Omitted:
     """The type of OMIT."""
 
 
-T = TypeVar("T", contravariant=True)
-V = TypeVar("V", bound=Audience, contravariant=True)
-
 OMIT: Final = _Omitted()
-"""The value of an `optional` field that this answer does not have."""
+"""The value of an `optional` member that this answer does not have."""
 
 Make = Callable[[Any, Any], object]
 """Makes JSON of a subject for an audience."""
 
 
 class Shape:
-    """A type of field that is made of a part of the subject: another view, or a collection of views."""
+    """A type of member that is made of a part of the subject: another view, or a collection of views."""
 
     def maker(self, version: Microversion, *, admin: bool) -> Make | None:
         """How the getter's value becomes JSON; None when it already is."""
@@ -48,7 +49,7 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True)
-class Field(Generic[T, V]):
+class Member(Generic[T, V]):
     """One member of a JSON object.
 
     `kind` is the type of its value: a Python type whose JSON schema pydantic knows (`str | None`, `list[str]`, a
@@ -68,13 +69,13 @@ class Field(Generic[T, V]):
     """`get` may return OMIT."""
 
     def is_in(self, version: Microversion) -> bool:
-        """Whether this microversion has the field."""
+        """Whether this microversion has the member."""
         return self.since <= version <= self.until
 
 
 @dataclass(frozen=True, slots=True)
 class Others(Generic[T, V]):
-    """Members whose names are data (an image's properties).  A declared field replaces a member of the same name."""
+    """Members whose names are data (an image's properties).  A declared member replaces a member of the same name."""
 
     kind: object
     """The type of their values."""
@@ -84,13 +85,13 @@ class Others(Generic[T, V]):
 class View(Shape, Generic[T, V]):
     """A JSON object made of a T.  `name` is its name in /openapi.json and docs/api.md; empty for an envelope."""
 
-    def __init__(self, name: str, *fields: Field[T, V], others: Others[T, V] | None = None) -> None:
-        self.name, self.fields, self.others = name, fields, others
+    def __init__(self, name: str, *members: Member[T, V], others: Others[T, V] | None = None) -> None:
+        self.name, self.members, self.others = name, members, others
         self._makers: dict[tuple[Microversion, bool], Callable[[T, V], dict[str, Any]]] = {}
 
-    def but(self, name: str, *more: Field[T, V], without: Iterable[str] = ()) -> "View[T, V]":
-        """The same with fields added at its end, after those named by `without` were taken out."""
-        kept = (field for field in self.fields if field.name not in frozenset(without))
+    def but(self, name: str, *more: Member[T, V], without: Iterable[str] = ()) -> "View[T, V]":
+        """The same with members added at its end, after those named by `without` were taken out."""
+        kept = (member for member in self.members if member.name not in frozenset(without))
         return View(name, *kept, *more, others=self.others)
 
     def show(self, subject: T, audience: V) -> dict[str, Any]:
@@ -104,7 +105,7 @@ class View(Shape, Generic[T, V]):
         return Reply(to_json(self.show(subject, audience)), status, headers)
 
     def maker(self, version: Microversion, *, admin: bool) -> Callable[[T, V], dict[str, Any]]:
-        """`show` for one microversion: the way to make many."""
+        """`show` for one microversion and kind of caller."""
         key = (version, admin)
         found = self._makers.get(key)
         if found is None:
@@ -112,32 +113,32 @@ class View(Shape, Generic[T, V]):
         return found
 
     def is_in(self, version: Microversion) -> bool:
-        """Whether a microversion has any of its members: an answer without is an answer without a body."""
-        return self.others is not None or any(field.is_in(version) for field in self.fields)
+        """Whether a microversion has any of the members; an answer without members has no body."""
+        return self.others is not None or any(member.is_in(version) for member in self.members)
 
     def _compiled(self, version: Microversion, *, admin: bool) -> Callable[[T, V], dict[str, Any]]:
-        fields = [field for field in self.fields if field.is_in(version) and (admin or not field.admin)]
-        chosen = tuple({field.name: _getter(field, version, admin=admin) for field in fields}.items())
-        members = _members(chosen, optional=any(field.optional for field in fields))
+        members = [member for member in self.members if member.is_in(version) and (admin or not member.admin)]
+        getters = {member.name: _getter(member, version, admin=admin) for member in members}
+        show = _shown(tuple(getters.items()), optional=any(member.optional for member in members))
         others = self.others
         if others is None:
-            return members
-        return lambda subject, audience: {**others.get(subject, audience), **members(subject, audience)}
+            return show
+        return lambda subject, audience: {**others.get(subject, audience), **show(subject, audience)}
 
 
-def _members(
-    chosen: tuple[tuple[str, Callable[[T, V], object]], ...], *, optional: bool
+def _shown(
+    getters: tuple[tuple[str, Callable[[T, V], object]], ...], *, optional: bool
 ) -> Callable[[T, V], dict[str, Any]]:
     if not optional:
-        return lambda subject, audience: {name: get(subject, audience) for name, get in chosen}
+        return lambda subject, audience: {name: get(subject, audience) for name, get in getters}
     return lambda subject, audience: {
-        name: value for name, get in chosen if (value := get(subject, audience)) is not OMIT
+        name: value for name, get in getters if (value := get(subject, audience)) is not OMIT
     }
 
 
-def _getter(field: Field[T, V], version: Microversion, *, admin: bool) -> Callable[[T, V], object]:
-    get = field.get
-    make = field.kind.maker(version, admin=admin) if isinstance(field.kind, Shape) else None
+def _getter(member: Member[T, V], version: Microversion, *, admin: bool) -> Callable[[T, V], object]:
+    get = member.get
+    make = member.kind.maker(version, admin=admin) if isinstance(member.kind, Shape) else None
     if make is None:
         return get
 
@@ -196,12 +197,12 @@ class Shown(Shape):
 
 def one(name: str, view: View[T, V]) -> View[T, V]:
     """`{name: view}`."""
-    return View("", Field(name, view, lambda subject, _: subject))
+    return View("", Member(name, view, lambda subject, _: subject))
 
 
 def many(name: str, view: View[T, V]) -> View[Iterable[T], V]:
     """`{name: [view, ...]}`."""
-    return View("", Field(name, ListOf(view), lambda subjects, _: subjects))
+    return View("", Member(name, ListOf(view), lambda subjects, _: subjects))
 
 
 def paged(name: str, view: View[T, V], links: str = "", since: Microversion = MIN) -> View[Page[T], V]:
@@ -210,5 +211,5 @@ def paged(name: str, view: View[T, V], links: str = "", since: Microversion = MI
     def after(page: Page[T], _: V) -> object:
         return OMIT if page.next is None else page.next
 
-    entries = Field[Page[T], V](name, ListOf(view), lambda page, _: page.entries)
-    return View("", entries, Field(links or f"{name}_links", list[Link], after, since=since, optional=True))
+    entries = Member[Page[T], V](name, ListOf(view), lambda page, _: page.entries)
+    return View("", entries, Member(links or f"{name}_links", list[Link], after, since=since, optional=True))

@@ -24,6 +24,7 @@ from kilonova.db.readers import assignments as readers
 from kilonova.db.readers.identity import get_project, get_user
 from kilonova.identity.roles import with_implied
 from kilonova.objects.identity import DOMAIN_ID, SYSTEM_ID, Actor, Assignment, Target
+from kilonova.rpcapi import api_to_conductor_identity as methods
 
 _FILTERS = ("user.id", "group.id", "role.id", "scope.project.id", "scope.domain.id", "scope.system")
 INHERITED = "scope.OS-INHERIT:inherited_to"
@@ -53,7 +54,8 @@ async def _assigned_roles(call: Call, path: Assignment) -> list[str]:
 async def grant(call: Call) -> Reply:
     """Assign a role to a user or a group on a project, the domain or the system."""
     role = await roles.find(call)
-    await apply_change(call, call.deps.identity.assign_role(replace(await _assignment_of_path(call), role=role.name)))
+    assignment = replace(await _assignment_of_path(call), role=role.name)
+    await apply_change(call, methods.ASSIGN_ROLE, methods.EditRole(assignment))
     return Reply()
 
 
@@ -66,7 +68,7 @@ async def check(call: Call) -> Reply:
 
 async def revoke(call: Call) -> Reply:
     """Remove a role assignment.  Existing tokens lose the role immediately."""
-    await apply_change(call, call.deps.identity.remove_role(await _existing(call)))
+    await apply_change(call, methods.REMOVE_ROLE, methods.EditRole(await _existing(call)))
     return Reply()
 
 

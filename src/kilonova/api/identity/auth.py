@@ -205,6 +205,15 @@ def _find_project(snapshot: Snapshot, reference: ProjectRef) -> Project | None:
 
 
 ROUTES = (
-    Route("POST", "/auth/tokens", create_token, P + "authenticate", DefaultPolicy.ANYBODY, 201, TOKEN_REPLY,
-          AuthRequest, note="the header X-Subject-Token has the token"),
+    Route(
+        "POST",
+        "/auth/tokens",
+        create_token,
+        P + "authenticate",
+        DefaultPolicy.ANYBODY,
+        201,
+        TOKEN_REPLY,
+        AuthRequest,
+        note="the header X-Subject-Token has the token",
+    ),
 )

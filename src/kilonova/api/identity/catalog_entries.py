@@ -28,6 +28,7 @@ from kilonova.api.identity.routing import ADMIN, SYSTEM, TOKEN, P, list_route
 from kilonova.base.errors import Conflict, Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import service_catalog as readers
 from kilonova.objects.identity import CatalogEntry, EntryKind
+from kilonova.rpcapi import api_to_conductor_identity as methods
 
 _Thing = dict[str, Any]
 """An entry as a view shows it."""
@@ -91,13 +92,21 @@ async def _made(call: Call, kind: EntryKind) -> dict[str, Any]:
 
 
 async def _put(call: Call, kind: EntryKind, entry_id: str, body: Mapping[str, Any], *more: CatalogEntry) -> Reply:
-    await call.deps.identity.put_entries(*more, CatalogEntry(kind, entry_id, body))
+    await call.deps.rpc.call(
+        methods.PUT_ENTRIES,
+        methods.PutEntries(
+            (
+                *more,
+                CatalogEntry(kind, entry_id, body),
+            )
+        ),
+    )
     return await _show(call, kind, entry_id)
 
 
 async def _delete(call: Call, kind: EntryKind) -> Reply:
     await _made(call, kind)
-    await call.deps.identity.delete_entry(kind, call.params[_PARAMETER[kind]])
+    await call.deps.rpc.call(methods.DELETE_ENTRY, methods.DeleteEntry(kind, call.params[_PARAMETER[kind]]))
     return Reply()
 
 

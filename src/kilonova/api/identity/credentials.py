@@ -25,6 +25,7 @@ from kilonova.db.readers import identity as readers
 from kilonova.db.readers.assignments import roles_of
 from kilonova.identity.roles import with_implied
 from kilonova.objects.identity import ApplicationCredential
+from kilonova.rpcapi import api_to_conductor_identity as methods
 
 SECRET_BYTES = 48
 
@@ -76,7 +77,7 @@ async def create_credential(call: Call, body: CreateCredential) -> Reply:
         expires_at=_expiry(request, now),
         created_at=now,
     )
-    await call.deps.identity.create_credential(credential, claims.tokens_from)
+    await call.deps.rpc.call(methods.CREATE_CREDENTIAL, methods.CreateCredential(credential, claims.tokens_from))
     return _CREATED.reply(_Shown(credential, ids, secret), call)
 
 
@@ -84,7 +85,7 @@ async def delete_credential(call: Call) -> Reply:
     """Delete an application credential.  Its tokens stop working."""
     _refuse_restricted(call)
     credential = await _find(call)
-    await apply_change(call, call.deps.identity.delete_credential(credential.id))
+    await apply_change(call, methods.DELETE_CREDENTIAL, methods.DeleteCredential(credential.id))
     return Reply()
 
 

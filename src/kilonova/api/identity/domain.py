@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.route import Route
-from kilonova.api.http.views import OMIT, Member, ListOf, Shown, View, one
+from kilonova.api.http.views import OMIT, ListOf, Member, Shown, View, one
 from kilonova.api.identity.filters import arguments, matching
 from kilonova.api.identity.models import CreateDomain, DomainRef
 from kilonova.api.identity.routing import ADMIN, TOKEN, P, list_route

@@ -17,7 +17,7 @@ from kilonova.base.unset import UNSET, unset_if_none
 from kilonova.db.readers import assignments as readers
 from kilonova.db.readers.identity import get_user
 from kilonova.objects.identity import DOMAIN_ID, Group
-from kilonova.rpcapi import identity as rows
+from kilonova.rpcapi import api_to_conductor_identity as methods
 
 
 async def list_groups(call: Call) -> Reply:
@@ -50,7 +50,7 @@ async def create_group(call: Call, body: CreateGroup) -> Reply:
     _check(fields, None)
     group_id = call.deps.clock.new_id().replace("-", "")
     group = Group(group_id, fields.name, fields.description or "", fields.attributes("group"))
-    await apply_change(call, call.deps.identity.create_group(group))
+    await apply_change(call, methods.CREATE_GROUP, methods.CreateGroup(group))
     return _ONE.reply(group, call)
 
 
@@ -58,20 +58,20 @@ async def update_group(call: Call, body: UpdateGroup) -> Reply:
     """Update a group."""
     fields, group_id = body.group, call.params["group_id"]
     _check(fields, group_id)
-    request = rows.UpdateGroup(
+    request = methods.UpdateGroup(
         group_id,
         name=unset_if_none(fields.name),
         description=unset_if_none(fields.description),
         extra=fields.attributes("group") or UNSET,
     )
-    await apply_change(call, call.deps.identity.update_group(request))
+    await apply_change(call, methods.UPDATE_GROUP, request)
     return await show_group(call)
 
 
 async def delete_group(call: Call) -> Reply:
     """Delete a group with its role assignments.  Its users remain."""
     group = await _find(call)
-    await apply_change(call, call.deps.identity.delete_group(group.id))
+    await apply_change(call, methods.DELETE_GROUP, methods.DeleteGroup(group.id))
     return Reply()
 
 
@@ -84,7 +84,7 @@ async def list_members(call: Call) -> Reply:
 async def add_member(call: Call) -> Reply:
     """Add a user to a group."""
     group_id, user_id = call.params["group_id"], call.params["user_id"]
-    await apply_change(call, call.deps.identity.edit_member(group_id, user_id, there=True))
+    await apply_change(call, methods.EDIT_MEMBER, methods.EditMember(group_id, user_id, there=True))
     return Reply()
 
 
@@ -99,9 +99,8 @@ async def check_member(call: Call) -> Reply:
 async def remove_member(call: Call) -> Reply:
     """Remove a user from a group.  The user loses the group's roles immediately."""
     await check_member(call)
-    await apply_change(
-        call, call.deps.identity.edit_member(call.params["group_id"], call.params["user_id"], there=False)
-    )
+    group_id, user_id = call.params["group_id"], call.params["user_id"]
+    await apply_change(call, methods.EDIT_MEMBER, methods.EditMember(group_id, user_id, there=False))
     return Reply()
 
 

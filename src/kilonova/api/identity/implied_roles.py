@@ -11,7 +11,7 @@ from typing import Any
 from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.faults import not_implemented
 from kilonova.api.http.route import Route
-from kilonova.api.http.views import Member, ListOf, Shape, View
+from kilonova.api.http.views import ListOf, Member, Shape, View
 from kilonova.api.identity import roles
 from kilonova.api.identity.domain import SelfLink, self_link
 from kilonova.api.identity.roles import ROLE

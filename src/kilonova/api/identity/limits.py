@@ -12,17 +12,18 @@ from kilonova.api.http.policy import ADMIN_REQUIRED
 from kilonova.api.http.route import Route
 from kilonova.api.http.views import Member, View, many, one
 from kilonova.api.identity.catalog import REGION, stable_id
-from kilonova.api.identity.models import CreateLimits, UpdateLimit
 from kilonova.api.identity.domain import Entry, SelfLink, collection
+from kilonova.api.identity.models import CreateLimits, UpdateLimit
 from kilonova.api.identity.routing import ADMIN, TOKEN, P, list_route
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
 from kilonova.db.readers import identity as read_identity
 from kilonova.db.readers import quotas as read_quotas
-from kilonova.rpcapi.conductor import SetQuotas
+from kilonova.rpcapi.api_to_conductor import SET_QUOTAS, SetQuotas
 
 RESOURCES = ("image_count_total", "image_size_total")
 GLANCE = stable_id("image")
 ARGUMENTS = frozenset({"service_id", "region_id", "resource_name", "project_id", "domain_id"})
+
 
 @dataclass(frozen=True, slots=True)
 class _Limit:
@@ -79,12 +80,12 @@ async def update_limit(call: Call, body: UpdateLimit) -> Reply:
 async def delete_limit(call: Call) -> Reply:
     """Delete a limit of a project.  The registered limit applies again."""
     limit = await _find(call)
-    await call.deps.conductor.set_quotas(SetQuotas(limit.project_id, {}, forgotten=(limit.resource,)))
+    await call.deps.rpc.call(SET_QUOTAS, SetQuotas(limit.project_id, {}, forgotten=(limit.resource,)))
     return Reply()
 
 
 async def _set(call: Call, project_id: str, resource: str, amount: int) -> None:
-    await call.deps.conductor.set_quotas(SetQuotas(project_id, {resource: amount}, force=True))
+    await call.deps.rpc.call(SET_QUOTAS, SetQuotas(project_id, {resource: amount}, force=True))
 
 
 async def _limits(call: Call) -> list[_Limit]:

@@ -34,7 +34,7 @@ from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.base.unset import UNSET, unset_if_none
 from kilonova.db.readers import identity as readers
 from kilonova.objects.identity import DOMAIN_ID, Project
-from kilonova.rpcapi import identity as rows
+from kilonova.rpcapi import api_to_conductor_identity as methods
 
 EVERY_PROJECT = "identity:list_projects:every_project"
 """The policy rule for listing projects in which the caller has no role."""
@@ -74,7 +74,7 @@ async def create_project(call: Call, body: CreateProject) -> Reply:
         tags=tuple(sorted(set(fields.tags or ()))),
         extra=fields.attributes("project"),
     )
-    await apply_change(call, call.deps.identity.create_project(project))
+    await apply_change(call, methods.CREATE_PROJECT, methods.CreateProject(project))
     return _ONE.reply(project, call)
 
 
@@ -82,7 +82,7 @@ async def update_project(call: Call, body: UpdateProject) -> Reply:
     """Update a project.  Tokens for a disabled project stop working."""
     fields, project_id = body.project, call.params["project_id"]
     _check(fields, project_id)
-    request = rows.UpdateProject(
+    request = methods.UpdateProject(
         project_id,
         name=unset_if_none(fields.name),
         description=unset_if_none(fields.description),
@@ -90,14 +90,14 @@ async def update_project(call: Call, body: UpdateProject) -> Reply:
         extra=fields.attributes("project") or UNSET,
         tags=UNSET if fields.tags is None else tuple(fields.tags),
     )
-    await apply_change(call, call.deps.identity.update_project(request))
+    await apply_change(call, methods.UPDATE_PROJECT, request)
     return await show_project(call)
 
 
 async def delete_project(call: Call) -> Reply:
     """Delete an empty project.  The 409 of a project that is not empty lists its resources."""
     project = await call.db.read(readers.get_project, call.params["project_id"])
-    await apply_change(call, call.deps.identity.delete_project(project.id))
+    await apply_change(call, methods.DELETE_PROJECT, methods.DeleteProject(project.id))
     return Reply()
 
 
@@ -109,14 +109,14 @@ async def list_tags(call: Call) -> Reply:
 
 async def replace_tags(call: Call, body: ReplaceTags) -> Reply:
     """Replace the tags of a project."""
-    request = rows.UpdateProject(call.params["project_id"], tags=tuple(body.tags))
-    await apply_change(call, call.deps.identity.update_project(request))
+    request = methods.UpdateProject(call.params["project_id"], tags=tuple(body.tags))
+    await apply_change(call, methods.UPDATE_PROJECT, request)
     return await list_tags(call)
 
 
 async def delete_tags(call: Call) -> Reply:
     """Delete all tags of a project."""
-    await apply_change(call, call.deps.identity.update_project(rows.UpdateProject(call.params["project_id"], tags=())))
+    await apply_change(call, methods.UPDATE_PROJECT, methods.UpdateProject(call.params["project_id"], tags=()))
     return Reply()
 
 
@@ -133,14 +133,15 @@ async def add_tag(call: Call) -> Reply:
     tag = call.params["tag"]
     if len(tag) > 255 or "," in tag:
         raise InvalidInput("A tag has 1 to 255 characters, without commas and slashes.", path="tag")
-    await call.deps.identity.edit_project_tag(call.params["project_id"], tag, there=True)
+    await call.deps.rpc.call(methods.EDIT_PROJECT_TAG, methods.EditTags(call.params["project_id"], tag, there=True))
     return Reply()
 
 
 async def delete_tag(call: Call) -> Reply:
     """Delete a tag of a project."""
     await check_tag(call)
-    await call.deps.identity.edit_project_tag(call.params["project_id"], call.params["tag"], there=False)
+    request = methods.EditTags(call.params["project_id"], call.params["tag"], there=False)
+    await call.deps.rpc.call(methods.EDIT_PROJECT_TAG, request)
     return Reply()
 
 

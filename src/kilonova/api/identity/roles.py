@@ -22,6 +22,7 @@ from kilonova.base.errors import Conflict, Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import assignments as readers
 from kilonova.identity.roles import IMPLIED
 from kilonova.objects.identity import Role
+from kilonova.rpcapi import api_to_conductor_identity as methods
 
 
 async def known_roles(call: Call) -> Mapping[str, Role]:
@@ -70,7 +71,7 @@ async def create_role(call: Call, body: CreateRole) -> Reply:
     _check(fields)
     await _check_name(call, fields.name)
     role = Role(call.deps.clock.new_id().replace("-", ""), fields.name, fields.description)
-    await apply_change(call, call.deps.identity.create_role(role))
+    await apply_change(call, methods.CREATE_ROLE, methods.CreateRole(role))
     return _ONE.reply(role, call)
 
 
@@ -82,14 +83,14 @@ async def update_role(call: Call, body: UpdateRole) -> Reply:
     if name.casefold() != role.name.casefold():
         await _check_name(call, name)
     changed = Role(role.id, name, fields.description if "description" in fields.model_fields_set else role.description)
-    await apply_change(call, call.deps.identity.update_role(changed))
+    await apply_change(call, methods.UPDATE_ROLE, methods.UpdateRole(changed))
     return _ONE.reply(changed, call)
 
 
 async def delete_role(call: Call) -> Reply:
     """Delete a role and all its assignments."""
     role = await _changeable(call)
-    await apply_change(call, call.deps.identity.delete_role(role.id))
+    await apply_change(call, methods.DELETE_ROLE, methods.DeleteRole(role.id))
     return Reply()
 
 

@@ -20,7 +20,7 @@ from kilonova.api.identity import (
 )
 
 ROUTES = (
-    versions.IDENTITY_V3,
+    versions.IDENTITY_ROUTE,
     *auth.ROUTES,
     *tokens.ROUTES,
     *users.ROUTES,

@@ -8,8 +8,8 @@ from typing_extensions import TypedDict
 from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.policy import ADMIN_REQUIRED
 from kilonova.api.http.route import DefaultPolicy, Route
-from kilonova.api.http.views import OMIT, Member, View, one
 from kilonova.api.http.times import micros_z
+from kilonova.api.http.views import OMIT, Member, View, one
 from kilonova.api.identity.assignments import WholeSystem
 from kilonova.api.identity.catalog import CatalogService, catalog_of
 from kilonova.api.identity.domain import (
@@ -31,6 +31,7 @@ from kilonova.base.errors import InvalidInput, NotFound, Unauthorized
 from kilonova.db.readers import identity as readers
 from kilonova.identity.tokens import Claims, Subject
 from kilonova.objects.identity import Target
+from kilonova.rpcapi import api_to_conductor_identity as methods
 
 
 async def valid(call: Call, text: str) -> Claims:
@@ -65,7 +66,7 @@ async def show_token(call: Call) -> Reply:
 async def revoke_token(call: Call) -> Reply:
     """Revoke the token in X-Subject-Token.  Tokens that were issued from it remain valid."""
     claims = await _subject(call)
-    await apply_change(call, call.deps.identity.revoke_token(claims.audit_ids[0], claims.expires_at))
+    await apply_change(call, methods.REVOKE_TOKEN, methods.RevokeToken(claims.audit_ids[0], claims.expires_at))
     return Reply()
 
 
@@ -206,8 +207,16 @@ _NO_CATALOG = frozenset({"nocatalog"})
 _TOKENS = "/auth/tokens"
 
 ROUTES = (
-    Route("GET", _TOKENS, show_token, P + "validate_token", TOKEN, reply=TOKEN_REPLY, query=_NO_CATALOG,
-          note="the header X-Subject-Token has the token"),
+    Route(
+        "GET",
+        _TOKENS,
+        show_token,
+        P + "validate_token",
+        TOKEN,
+        reply=TOKEN_REPLY,
+        query=_NO_CATALOG,
+        note="the header X-Subject-Token has the token",
+    ),
     Route("DELETE", _TOKENS, revoke_token, P + "revoke_token", TOKEN, 204),
     Route("GET", "/auth/catalog", show_catalog, P + "get_auth_catalog", DefaultPolicy.READER, reply=_CATALOG),
     Route("GET", "/auth/projects", list_projects, P + "get_auth_projects", TOKEN, reply=PROJECTS),

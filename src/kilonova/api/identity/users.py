@@ -16,7 +16,7 @@ from kilonova.base.errors import Unauthorized
 from kilonova.base.unset import UNSET, Unset, unset_if_none
 from kilonova.db.readers import identity as readers
 from kilonova.objects.identity import DOMAIN_ID, User
-from kilonova.rpcapi import identity as rows
+from kilonova.rpcapi import api_to_conductor_identity as methods
 
 
 async def list_users(call: Call) -> Reply:
@@ -46,7 +46,7 @@ async def create_user(call: Call, body: CreateUser) -> Reply:
         email=fields.email or None,
         extra=fields.attributes("user"),
     )
-    await apply_change(call, call.deps.identity.create_user(user))
+    await apply_change(call, methods.CREATE_USER, methods.CreateUser(user))
     return _ONE.reply(user, call)
 
 
@@ -55,7 +55,7 @@ async def update_user(call: Call, body: UpdateUser) -> Reply:
     fields = body.user
     user = await call.db.read(readers.get_user, call.params["user_id"])
     await _check(call, fields, user.id)
-    request = rows.UpdateUser(
+    request = methods.UpdateUser(
         user_id=user.id,
         name=unset_if_none(fields.name),
         password_hash=UNSET
@@ -67,7 +67,7 @@ async def update_user(call: Call, body: UpdateUser) -> Reply:
         email=_clearable(fields, "email"),
         extra=fields.attributes("user") or UNSET,
     )
-    await apply_change(call, call.deps.identity.update_user(request))
+    await apply_change(call, methods.UPDATE_USER, request)
     return await show_user(call)
 
 
@@ -79,7 +79,7 @@ def _clearable(fields: UserFields, name: str) -> str | Unset | None:
 async def delete_user(call: Call) -> Reply:
     """Delete a user.  Servers remain: they belong to projects."""
     user = await call.db.read(readers.get_user, call.params["user_id"])
-    await apply_change(call, call.deps.identity.delete_user(user.id))
+    await apply_change(call, methods.DELETE_USER, methods.DeleteUser(user.id))
     return Reply()
 
 
@@ -90,8 +90,8 @@ async def change_password(call: Call, body: ChangePassword) -> Reply:
         if not await call.deps.passwords.verify(user.password_hash, body.user.original_password, asker):
             raise Unauthorized("The original password is wrong.")
     password_hash = await call.deps.passwords.hash(body.user.password, own_turn(call))
-    request = rows.UpdateUser(user.id, password_hash=password_hash, old_hash=user.password_hash)
-    await apply_change(call, call.deps.identity.update_user(request))
+    request = methods.UpdateUser(user.id, password_hash=password_hash, old_hash=user.password_hash)
+    await apply_change(call, methods.UPDATE_USER, request)
     return Reply()
 
 

@@ -22,6 +22,7 @@ from kilonova.base.errors import Conflict, Forbidden, InvalidInput, KilonovaErro
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import catalogue
 from kilonova.objects.image import WITH_BYTES, Image, ImageStatus
+from kilonova.rpcapi.api_to_conductor import UPDATE_IMAGE, PutImage
 
 log = structlog.get_logger(__name__)
 
@@ -106,7 +107,7 @@ async def _requeue(deps: ApiDeps, image: Image) -> None:
     queued = replace(image, status=ImageStatus.QUEUED, reserved=0, updated_at=deps.clock.now())
     try:
         async with asyncio.timeout(RELEASE_LIMIT_S):
-            await deps.conductor.update_image(queued, expected=image)
+            await deps.rpc.call(UPDATE_IMAGE, PutImage(queued, expected=image))
     except NotFound:
         pass  # deleted meanwhile
     except (KilonovaError, TimeoutError) as exc:

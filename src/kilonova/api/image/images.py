@@ -18,6 +18,7 @@ from kilonova.base.errors import Conflict, Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import catalogue
 from kilonova.objects.ids import ImageId
 from kilonova.objects.image import Image, ImageStatus
+from kilonova.rpcapi.api_to_conductor import CREATE_IMAGE, DELETE_IMAGE, UPDATE_IMAGE, DeleteImage, PutImage
 
 PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
 OLD_PATCH_TYPE = "application/openstack-images-v2.0-json-patch"
@@ -84,7 +85,7 @@ async def create(call: Call, data: bytes) -> Reply:
     )
     image = replace(applied(blank, members, call), updated_at=now)
     async with within_quota():
-        await call.deps.conductor.create_image(image)
+        await call.deps.rpc.call(CREATE_IMAGE, PutImage(image))
     return json_reply(view(image), headers=(("Location", call.links.to(f"/images/{image.id}")),))
 
 
@@ -109,7 +110,7 @@ async def update(call: Call, data: bytes) -> Reply:
         image.container_format,
     ):
         raise Forbidden("Attributes disk_format and container_format cannot be changed once the image has data.")
-    await call.deps.conductor.update_image(changed, expected=image)
+    await call.deps.rpc.call(UPDATE_IMAGE, PutImage(changed, expected=image))
     return json_reply(view(changed))
 
 
@@ -180,7 +181,7 @@ async def delete(call: Call) -> Reply:
     image = await find_own(call)
     if image.protected:
         raise Forbidden(f"Image {image.id} is protected and cannot be deleted.")
-    await call.deps.conductor.delete_image(image.id)
+    await call.deps.rpc.call(DELETE_IMAGE, DeleteImage(image.id))
     await call.deps.images.delete(image.id)
     return Reply()
 
@@ -203,7 +204,7 @@ async def _change_status(call: Call, status: ImageStatus, *, of: ImageStatus) ->
         raise Forbidden(f"Not allowed to change the image {image.id} from {image.status} to {status}.")
     if image.status is of:
         changed = replace(image, status=status, updated_at=call.deps.clock.now())
-        await call.deps.conductor.update_image(changed, expected=image)
+        await call.deps.rpc.call(UPDATE_IMAGE, PutImage(changed, expected=image))
     return Reply()
 
 
@@ -224,7 +225,7 @@ async def delete_tag(call: Call) -> Reply:
 async def _tagged(call: Call, image: Image, tags: set[str]) -> Reply:
     refuse_while_saving(image)
     changed = applied(image, {**current(image), "tags": list(tags)}, call)
-    await call.deps.conductor.update_image(changed, expected=image)
+    await call.deps.rpc.call(UPDATE_IMAGE, PutImage(changed, expected=image))
     return Reply()
 
 

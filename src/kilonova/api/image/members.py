@@ -18,7 +18,7 @@ from kilonova.api.image.images import find
 from kilonova.base.errors import Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import catalogue
 from kilonova.objects.image import Image, ImageMember, MemberStatus
-from kilonova.rpcapi.conductor import PutImageMember
+from kilonova.rpcapi.api_to_conductor import DELETE_IMAGE_MEMBER, PUT_IMAGE_MEMBER, DeleteImageMember, PutImageMember
 
 MOST = 128
 """The most members of an image, as in Glance."""
@@ -82,7 +82,7 @@ async def add_member(call: Call, body: NewMember) -> Reply:
         raise InvalidInput(f"A project's id has 1 to {LONGEST_ID} characters.", path="member")
     now = call.deps.clock.now()
     member = ImageMember(image.id, body.member, MemberStatus.PENDING, now, now)
-    await call.deps.conductor.put_image_member(PutImageMember(member, new=True, most=MOST))
+    await call.deps.rpc.call(PUT_IMAGE_MEMBER, PutImageMember(member, new=True, most=MOST))
     return json_reply(_view(member))
 
 
@@ -95,7 +95,7 @@ async def update_member(call: Call, body: MemberChange) -> Reply:
     if body.status not in {str(status) for status in MemberStatus}:
         raise InvalidInput(f"The status is one of {', '.join(MemberStatus)}.", path="status")
     changed = replace(member, status=MemberStatus(body.status), updated_at=call.deps.clock.now())
-    await call.deps.conductor.put_image_member(PutImageMember(changed, new=False, most=MOST))
+    await call.deps.rpc.call(PUT_IMAGE_MEMBER, PutImageMember(changed, new=False, most=MOST))
     return json_reply(_view(changed))
 
 
@@ -105,7 +105,7 @@ async def delete_member(call: Call) -> Reply:
     if not _is_owner(call, image):
         raise Forbidden(f"Not allowed to delete members for image {image.id}.")
     member = await _member(call, image)
-    await call.deps.conductor.delete_image_member(image.id, member.project_id)
+    await call.deps.rpc.call(DELETE_IMAGE_MEMBER, DeleteImageMember(image.id, member.project_id))
     return Reply()
 
 

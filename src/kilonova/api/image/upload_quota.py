@@ -9,6 +9,7 @@ from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.base.errors import OverQuota, TooLarge
 from kilonova.db.readers import catalogue, quotas
 from kilonova.objects.image import Image
+from kilonova.rpcapi.api_to_conductor import UPDATE_IMAGE, PutImage
 
 LIMITS = ("image_count_total", "image_size_total")
 MIB = 1 << 20
@@ -44,7 +45,7 @@ class QuotaReservation:
     async def record(self, image: Image) -> None:
         """Store `image`, which can reserve more bytes.  Raises TooLarge (the quota), Conflict, NotFound."""
         async with within_quota():
-            await self._call.deps.conductor.update_image(image, expected=self.image)
+            await self._call.deps.rpc.call(UPDATE_IMAGE, PutImage(image, expected=self.image))
         self.image = image
 
     async def chunks(self) -> AsyncIterator[bytes]:

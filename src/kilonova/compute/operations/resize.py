@@ -12,7 +12,7 @@ from kilonova.compute.operations import create, look, reboot
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import ActionId
 from kilonova.objects.states import PowerState, Verb, VmState
-from kilonova.rpcapi.conductor import KEPT_DISK
+from kilonova.rpcapi.api_to_conductor import KEPT_DISK
 from kilonova.virt.capabilities import able
 from kilonova.virt.driver import Resizing
 from kilonova.virt.local_disks import LocalDisks

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 import structlog
 
 from kilonova.base.errors import InvalidState, NoValidHost
-from kilonova.conductor import images, quota, resize, shelving
+from kilonova.conductor import images, quota, resize, server_groups, shelving
 from kilonova.conductor.effects import when_accepted
 from kilonova.conductor.engine.end import end_without_host, release_from_project
-from kilonova.conductor.placement import fitness, server_groups
+from kilonova.conductor.verbs import fitness
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
@@ -27,7 +27,7 @@ from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import VERBS, ActionState, Verb
 from kilonova.objects.told import NO_VALID_HOST
-from kilonova.rpcapi.conductor import (
+from kilonova.rpcapi.api_to_conductor import (
     DIFFERENT_HOST,
     FIXED_IPS,
     HOST,

@@ -7,8 +7,8 @@ from datetime import datetime
 
 import structlog
 
-from kilonova.base.errors import NotFound
-from kilonova.conductor.hosts.processes import check_epoch
+from kilonova.base.errors import DatabaseUnreadable, NotFound
+from kilonova.conductor.engine.fencing import check_epoch
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
@@ -17,7 +17,7 @@ from kilonova.db.writers import actions as write_actions
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, AttemptId
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.host import FETCH
+from kilonova.rpcapi.host_to_conductor import FETCH
 from kilonova.rpcapi.method import fitting
 from kilonova.rpcapi.work import Fetch, Fetched, WorkItem
 
@@ -52,7 +52,7 @@ def _work(tx: Transaction, actions: list[Action], attempt: AttemptId) -> tuple[I
         for action in actions:
             try:
                 instance = read_instances.get_known(tx, action.instance_id)[0]
-            except (NotFound, ValueError, KeyError, TypeError) as exc:
+            except (NotFound, DatabaseUnreadable) as exc:
                 log.error("an action is held back: its instance cannot be read", action=action.id, error=repr(exc))
                 passed_over.append(action.id)
                 continue

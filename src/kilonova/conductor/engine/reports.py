@@ -9,7 +9,7 @@ from datetime import datetime
 
 from kilonova.base.errors import StaleWrite
 from kilonova.conductor.engine.end import Outcome, end, release_from_host, reopen
-from kilonova.conductor.hosts.resuming import resume_after
+from kilonova.conductor.engine.resuming import resume_after
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.transaction import Transaction
@@ -17,7 +17,7 @@ from kilonova.db.writers import actions as write_actions
 from kilonova.objects.action import Action
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import ActionState, Verb
-from kilonova.rpcapi.host import Finish, RecordEvents
+from kilonova.rpcapi.host_to_conductor import Finish, RecordEvents
 
 NewId = Callable[[], str]
 

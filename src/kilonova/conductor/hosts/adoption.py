@@ -8,11 +8,12 @@ import structlog
 
 from kilonova.base.clock import Clock
 from kilonova.base.errors import Conflict
+from kilonova.conductor.engine import fencing
 from kilonova.conductor.hosts import processes
 from kilonova.db.engine import Database
 from kilonova.objects.ids import HostName
-from kilonova.rpcapi.host import RegisterHost
-from kilonova.rpcapi.operators import Adopted, AdoptHost
+from kilonova.rpcapi.api_to_conductor_admin import Adopted, AdoptHost
+from kilonova.rpcapi.host_to_conductor import RegisterHost
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +56,7 @@ class Adoption:
             raise Conflict(
                 f"No other process has asked for host {request.host}: start the one that is to have it, then adopt."
             )
-        former = processes.described(await self._db.write(processes.adopt, request.host, self._clock.now()))
+        former = fencing.described(await self._db.write(processes.adopt, request.host, self._clock.now()))
         log.warning("an operator took a host from its process", host=request.host, former=former, claimant=claimant)
         await self._wake(request.host)
         return Adopted(former, claimant)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from kilonova.base.context import system_context
 from kilonova.base.errors import NotFound
 from kilonova.conductor.engine.accept import accept
-from kilonova.conductor.hosts.processes import check_epoch
+from kilonova.conductor.engine.fencing import check_epoch
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.savepoints import each_in_savepoint
@@ -22,13 +22,13 @@ from kilonova.objects.guest import NOT_RESPONDING
 from kilonova.objects.ids import ActionId, AttemptId, HostName, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import VERBS, ActionState, PowerState, Verb, VmState, desired, observed
-from kilonova.rpcapi.conductor import AcceptAction
-from kilonova.rpcapi.host import (
-    JUDGE_GUESTS,
+from kilonova.rpcapi.api_to_conductor import AcceptAction
+from kilonova.rpcapi.host_to_conductor import (
+    CLASSIFY_GUESTS,
+    ClassifyGuests,
     Expected,
     ExpectedGuest,
-    Judged,
-    JudgeGuests,
+    GuestClasses,
     ListExpected,
     Notify,
     Observed,
@@ -50,7 +50,7 @@ def list_expected(tx: Transaction, request: ListExpected) -> Expected:
     return Expected(tuple(ExpectedGuest(id_, power, id_ in busy) for id_, power in powers.items()))
 
 
-def judge_guests(tx: Transaction, request: JudgeGuests) -> Judged:
+def classify_guests(tx: Transaction, request: ClassifyGuests) -> GuestClasses:
     """Which guests on a host should not be there.  Raises StaleWrite."""
     check_epoch(tx, request.host, request.epoch)
     known = read_instances.get_all_known(tx, request.guests)
@@ -65,8 +65,8 @@ def judge_guests(tx: Transaction, request: JudgeGuests) -> Judged:
     leaving = {action.instance_id for action in open_actions if action.verb is Verb.DELETE}
     deleted = [one for one in deleted if one.id not in leaving]
     strange = set(request.guests) - {instance.id for instance, _ in known}
-    first = fitting(deleted, lambda one: JUDGE_GUESTS.reply_form.dump_json(Judged((one,))))
-    return Judged(tuple(first), tuple(elsewhere), tuple(sorted(strange)))
+    first = fitting(deleted, lambda one: CLASSIFY_GUESTS.reply_form.dump_json(GuestClasses((one,))))
+    return GuestClasses(tuple(first), tuple(elsewhere), tuple(sorted(strange)))
 
 
 def report_states(tx: Transaction, request: ReportStates, action_ids: Sequence[ActionId], now: datetime) -> None:

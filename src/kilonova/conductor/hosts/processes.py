@@ -15,18 +15,16 @@ from datetime import datetime
 import structlog
 
 from kilonova.base.errors import HostSuperseded, HostTaken, NotFound, StaleWrite, StateError
+from kilonova.conductor.engine.fencing import NOBODY, check_epoch, described
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers.hosts import COMPUTE, HostProcess
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.objects.ids import HostName
-from kilonova.rpcapi.host import ConfirmAttempt, Leave, RegisterHost
+from kilonova.rpcapi.host_to_conductor import ConfirmAttempt, Leave, RegisterHost
 
 log = structlog.get_logger(__name__)
-
-NOBODY = ""
-"""The process id of a host that an operator took from its process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,33 +37,6 @@ class Sign:
 
 Alive = Callable[[HostName, HostProcess], Sign | None]
 """Whether a process that did not end in order may still live, and by what sign (see liveness.Liveness)."""
-
-
-def check_epoch(tx: Transaction, host: HostName, epoch: int) -> None:
-    """Raises StaleWrite unless this is the host's current process; HostSuperseded when the host has a newer one.
-
-    An older one in the record (a database that was restored, a service that an operator deleted) is no newer process:
-    the asker registers again.
-    """
-    known = read_hosts.process_of(tx, host)
-    if known is None or known.epoch < epoch:
-        raise StaleWrite(f"Host {host} is not known under epoch {epoch}: register again.", host=host, epoch=epoch)
-    if known.epoch > epoch:
-        raise HostSuperseded(
-            f"Host '{host}' has a newer process than this one (epoch {epoch}): {described(known)}. This one touches "
-            f"nothing more; its guests keep running. If this is the right one, stop the other, run `kilonova host "
-            f"adopt {host}`, and start this one again.",
-            host=host,
-            epoch=epoch,
-        )
-
-
-def described(process: HostProcess) -> str:
-    """Which process, in words."""
-    if process.process_id == NOBODY:
-        return f"none yet, since an operator took it away (epoch {process.epoch})"
-    since = f", registered {process.registered_at:%Y-%m-%d %H:%M:%SZ}" if process.registered_at else ""
-    return f"process {process.process_id} on boot {process.boot_id}{since} (epoch {process.epoch})"
 
 
 def confirm_attempt(tx: Transaction, request: ConfirmAttempt) -> None:

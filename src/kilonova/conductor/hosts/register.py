@@ -6,17 +6,17 @@ from typing import Any
 
 from kilonova.base.errors import Conflict, NotFound
 from kilonova.base.unset import UNSET
+from kilonova.conductor.engine.fencing import check_epoch
 from kilonova.conductor.hosts import lost_hosts
-from kilonova.conductor.hosts.processes import check_epoch
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.readers.hosts import COMPUTE
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import aggregates as write_aggregates
 from kilonova.db.writers import hosts as write_hosts
-from kilonova.rpcapi.conductor import UpdateService
-from kilonova.rpcapi.host import RegisterHost, ReportInventory, SetHostEnabled
-from kilonova.rpcapi.operators import DeleteService
+from kilonova.rpcapi.api_to_conductor import UpdateService
+from kilonova.rpcapi.api_to_conductor_admin import DeleteService
+from kilonova.rpcapi.host_to_conductor import RegisterHost, ReportInventory, SetHostEnabled
 
 
 def register(tx: Transaction, request: RegisterHost, service_id: str, now: datetime) -> int:

@@ -4,8 +4,9 @@
 from datetime import datetime
 
 from kilonova.base.clock import Random
+from kilonova.conductor import server_groups
 from kilonova.conductor.engine.end import fail
-from kilonova.conductor.placement import addressing, server_groups, waiting
+from kilonova.conductor.placement import addressing, waiting
 from kilonova.conductor.placement.waiting import Patience, Wait
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
@@ -21,7 +22,7 @@ from kilonova.objects.instance import Address, Instance
 from kilonova.objects.placement import PlacementRequest, Refusal
 from kilonova.objects.service import ComputeNode, HostNetwork
 from kilonova.objects.states import TaskState, Verb
-from kilonova.rpcapi.conductor import AVAILABILITY_ZONE, DIFFERENT_HOST, FIXED_IPS, HOST, NETWORKS, SAME_HOST
+from kilonova.rpcapi.api_to_conductor import AVAILABILITY_ZONE, DIFFERENT_HOST, FIXED_IPS, HOST, NETWORKS, SAME_HOST
 from kilonova.scheduler.choose import choose, explain
 
 

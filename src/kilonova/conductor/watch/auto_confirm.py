@@ -12,7 +12,7 @@ from kilonova.db.savepoints import each_in_savepoint
 from kilonova.db.transaction import Transaction
 from kilonova.objects.ids import ActionId, HostName, InstanceId
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.conductor import AcceptAction
+from kilonova.rpcapi.api_to_conductor import AcceptAction
 
 
 def confirm_due(tx: Transaction, window: timedelta, new_id: Callable[[], str], now: datetime) -> list[HostName]:

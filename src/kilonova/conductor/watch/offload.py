@@ -18,7 +18,7 @@ from kilonova.db.transaction import Transaction
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.conductor import AcceptAction
+from kilonova.rpcapi.api_to_conductor import AcceptAction
 
 log = structlog.get_logger(__name__)
 

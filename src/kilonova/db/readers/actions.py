@@ -7,9 +7,10 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from kilonova.base.errors import NotFound
-from kilonova.db import rows
+from kilonova.base.errors import DatabaseUnreadable, NotFound
+from kilonova.db.codec import ACTIONS, EVENTS
 from kilonova.db.schema import action_events, actions, instances
+from kilonova.db.transaction import Snapshot
 from kilonova.objects.action import IMAGE, Action, ActionEvent
 from kilonova.objects.ids import ActionId, HostName, ImageId, InstanceId
 from kilonova.objects.states import VERBS, ActionState, Verb
@@ -25,86 +26,86 @@ _OPEN_OF_INSTANCE = sa.select(actions).where(
 _PLACED = [verb for verb, rule in VERBS.items() if rule.places]
 
 
-def of_instance(connection: sa.Connection, instance_id: InstanceId) -> list[Action]:
+def of_instance(snapshot: Snapshot, instance_id: InstanceId) -> list[Action]:
     """All actions of an instance, newest first."""
     query = sa.select(actions).where(actions.c.instance_id == instance_id)
     query = query.order_by(actions.c.started_at.desc(), actions.c.id.desc())
-    return [rows.action_from(row) for row in connection.execute(query).mappings()]
+    return ACTIONS.load_all(snapshot.execute(query))
 
 
-def newest_of_instance(connection: sa.Connection, instance_id: InstanceId, count: int) -> list[Action]:
+def newest_of_instance(snapshot: Snapshot, instance_id: InstanceId, count: int) -> list[Action]:
     """The newest few actions of an instance, the newest first."""
     query = sa.select(actions).where(actions.c.instance_id == instance_id)
     query = query.order_by(actions.c.started_at.desc(), actions.c.id.desc()).limit(count)
-    return [rows.action_from(row) for row in connection.execute(query).mappings()]
+    return ACTIONS.load_all(snapshot.execute(query))
 
 
-def by_request(connection: sa.Connection, instance_id: InstanceId, request_id: str) -> Action:
+def by_request(snapshot: Snapshot, instance_id: InstanceId, request_id: str) -> Action:
     """The action that a request became.  Raises NotFound."""
     query = sa.select(actions).where(actions.c.instance_id == instance_id, actions.c.request_id == request_id)
-    row = connection.execute(query).mappings().first()
+    row = snapshot.execute(query).mappings().first()
     if row is None:
         raise NotFound(f"Action for request_id {request_id} on instance {instance_id} not found")
-    return rows.action_from(row)
+    return ACTIONS.load(row)
 
 
-def is_known(connection: sa.Connection, instance_id: InstanceId, request_id: str) -> bool:
+def is_known(snapshot: Snapshot, instance_id: InstanceId, request_id: str) -> bool:
     """Whether this request has become an action of the instance already, open or ended."""
     query = sa.select(actions.c.id).where(actions.c.request_id == request_id, actions.c.instance_id == instance_id)
-    return connection.execute(query).first() is not None
+    return snapshot.execute(query).first() is not None
 
 
-def get(connection: sa.Connection, action_id: ActionId) -> Action:
+def get(snapshot: Snapshot, action_id: ActionId) -> Action:
     """Raises NotFound."""
-    row = connection.execute(_OF_ID, {"of_id": action_id}).mappings().first()
+    row = snapshot.execute(_OF_ID, {"of_id": action_id}).mappings().first()
     if row is None:
         raise NotFound(f"Action {action_id} could not be found.")
-    return rows.action_from(row)
+    return ACTIONS.load(row)
 
 
-def events(connection: sa.Connection, action_id: ActionId) -> list[ActionEvent]:
+def events(snapshot: Snapshot, action_id: ActionId) -> list[ActionEvent]:
     """The steps of all attempts at an action, in the order in which they began."""
     query = sa.select(action_events).where(action_events.c.action_id == action_id)
     query = query.order_by(action_events.c.start_time, action_events.c.name)
-    return [rows.event_from(row) for row in connection.execute(query).mappings()]
+    return EVENTS.load_all(snapshot.execute(query))
 
 
-def open_of_instance(connection: sa.Connection, instance_id: InstanceId) -> list[Action]:
+def open_of_instance(snapshot: Snapshot, instance_id: InstanceId) -> list[Action]:
     """Open actions of an instance: at most one, by construction."""
-    found = connection.execute(_OPEN_OF_INSTANCE, {"of_id": instance_id})
-    return [rows.action_from(row) for row in found.mappings()]
+    found = snapshot.execute(_OPEN_OF_INSTANCE, {"of_id": instance_id})
+    return ACTIONS.load_all(found)
 
 
-def open_of_host(connection: sa.Connection, host: HostName) -> list[Action]:
+def open_of_host(snapshot: Snapshot, host: HostName) -> list[Action]:
     """Open actions that a host must work on, oldest first."""
     query = sa.select(actions).where(actions.c.state == sa.literal_column("'open'"), actions.c.host == host)
-    return list(_readable(connection, query.order_by(actions.c.started_at)))
+    return list(_readable(snapshot, query.order_by(actions.c.started_at)))
 
 
-def unplaced(connection: sa.Connection) -> list[ActionId]:
+def unplaced(snapshot: Snapshot) -> list[ActionId]:
     """Open actions that want a host, and that none was chosen for yet."""
     query = sa.select(actions.c.id).where(
         actions.c.state == sa.literal_column("'open'"), actions.c.host.is_(None), actions.c.verb.in_(_PLACED)
     )
-    return [row.id for row in connection.execute(query.order_by(actions.c.started_at))]
+    return [row.id for row in snapshot.execute(query.order_by(actions.c.started_at))]
 
 
-def all_open(connection: sa.Connection) -> list[Action]:
+def all_open(snapshot: Snapshot) -> list[Action]:
     """Every open action (for the watchdog: few, however many have ended)."""
     query = sa.select(actions).where(actions.c.state == sa.literal_column("'open'"))
-    return list(_readable(connection, query))
+    return list(_readable(snapshot, query))
 
 
-def _readable(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[Action]:
+def _readable(snapshot: Snapshot, query: sa.Select[Any]) -> Iterator[Action]:
     """One that cannot be read (a newer version has recorded it) is said, and is left to that version."""
-    for row in connection.execute(query).mappings():
+    for row in snapshot.execute(query).mappings():
         try:
-            yield rows.action_from(row)
-        except ValueError as exc:
+            yield ACTIONS.load(row)
+        except DatabaseUnreadable as exc:
             log.error("an action in the database cannot be read", action=row["id"], error=str(exc))
 
 
-def deletes_of_living(connection: sa.Connection, host: HostName) -> list[Action]:
+def deletes_of_living(snapshot: Snapshot, host: HostName) -> list[Action]:
     """Open deletes of instances of a host that are not marked deleted yet."""
     query = sa.select(actions).join(instances, instances.c.id == actions.c.instance_id)
     query = query.where(
@@ -113,21 +114,21 @@ def deletes_of_living(connection: sa.Connection, host: HostName) -> list[Action]
         actions.c.verb == Verb.DELETE,
         instances.c.deleted_at.is_(None),
     )
-    return [rows.action_from(row) for row in connection.execute(query).mappings()]
+    return ACTIONS.load_all(snapshot.execute(query))
 
 
-def abandoned(connection: sa.Connection, host: HostName) -> list[Action]:
+def abandoned(snapshot: Snapshot, host: HostName) -> list[Action]:
     """Actions of a host that were abandoned, of instances that are not deleted."""
     query = sa.select(actions).join(instances, instances.c.id == actions.c.instance_id)
     query = query.where(
         actions.c.state == ActionState.ABANDONED, instances.c.host == host, instances.c.deleted_at.is_(None)
     )
-    return [rows.action_from(row) for row in connection.execute(query).mappings()]
+    return ACTIONS.load_all(snapshot.execute(query))
 
 
-def images_in_the_making(connection: sa.Connection) -> frozenset[ImageId]:
+def images_in_the_making(snapshot: Snapshot) -> frozenset[ImageId]:
     """Images that open actions make: their bytes come from a host and from nobody else."""
-    return frozenset(ImageId(one.params[IMAGE]) for one in all_open(connection) if IMAGE in one.params)
+    return frozenset(ImageId(one.params[IMAGE]) for one in all_open(snapshot) if IMAGE in one.params)
 
 
 def is_open(action: Action) -> bool:

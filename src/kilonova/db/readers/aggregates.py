@@ -2,46 +2,51 @@
 """Reading host aggregates."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 
 import sqlalchemy as sa
 
 from kilonova.base.errors import NotFound
-from kilonova.db import rows
 from kilonova.db.schema import aggregate_hosts, aggregates
+from kilonova.db.transaction import Snapshot
 from kilonova.objects.aggregate import Aggregate
 from kilonova.objects.ids import HostName
 
 
-def list_aggregates(connection: sa.Connection) -> list[Aggregate]:
+def list_aggregates(snapshot: Snapshot) -> list[Aggregate]:
     """All of them, by id."""
     hosts: dict[int, list[HostName]] = defaultdict(list)
-    for row in connection.execute(sa.select(aggregate_hosts)):
+    for row in snapshot.execute(sa.select(aggregate_hosts)):
         hosts[row.aggregate_id].append(row.host)
-    found = connection.execute(sa.select(aggregates).order_by(aggregates.c.id)).mappings()
-    return [rows.aggregate_from(row, hosts[row["id"]]) for row in found]
+    found = snapshot.execute(sa.select(aggregates).order_by(aggregates.c.id)).mappings()
+    return [_aggregate(row, hosts[row["id"]]) for row in found]
 
 
-def get_aggregate(connection: sa.Connection, aggregate_id: int) -> Aggregate:
+def get_aggregate(snapshot: Snapshot, aggregate_id: int) -> Aggregate:
     """Raises NotFound."""
-    found = _one(connection, aggregates.c.id == aggregate_id)
+    found = _one(snapshot, aggregates.c.id == aggregate_id)
     if found is None:
         raise NotFound(f"Aggregate {aggregate_id} could not be found.", aggregate_id=aggregate_id)
     return found
 
 
-def by_name(connection: sa.Connection, name: str) -> Aggregate | None:
+def by_name(snapshot: Snapshot, name: str) -> Aggregate | None:
     """The aggregate of that name."""
-    return _one(connection, aggregates.c.name == name)
+    return _one(snapshot, aggregates.c.name == name)
 
 
-def by_uuid(connection: sa.Connection, uuid: str) -> Aggregate | None:
+def by_uuid(snapshot: Snapshot, uuid: str) -> Aggregate | None:
     """The aggregate of that UUID."""
-    return _one(connection, aggregates.c.uuid == uuid)
+    return _one(snapshot, aggregates.c.uuid == uuid)
 
 
-def _one(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> Aggregate | None:
-    row = connection.execute(sa.select(aggregates).where(condition)).mappings().first()
+def _one(snapshot: Snapshot, condition: sa.ColumnElement[bool]) -> Aggregate | None:
+    row = snapshot.execute(sa.select(aggregates).where(condition)).mappings().first()
     if row is None:
         return None
     of_it = sa.select(aggregate_hosts.c.host).where(aggregate_hosts.c.aggregate_id == row["id"])
-    return rows.aggregate_from(row, connection.execute(of_it).scalars())
+    return _aggregate(row, snapshot.execute(of_it).scalars())
+
+
+def _aggregate(row: sa.RowMapping, hosts: Iterable[HostName]) -> Aggregate:
+    return Aggregate(**row, hosts=tuple(sorted(hosts)))

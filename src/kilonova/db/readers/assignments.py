@@ -4,7 +4,9 @@
 import sqlalchemy as sa
 
 from kilonova.base.errors import NotFound
+from kilonova.db.codec import ASSIGNMENTS, GROUPS, ROLES, USERS
 from kilonova.db.schema import assignments, group_members, groups, projects, roles, users
+from kilonova.db.transaction import Snapshot
 from kilonova.objects.identity import Actor, Assignment, Group, Role, Target, User
 
 
@@ -17,16 +19,14 @@ def held() -> sa.Subquery:
     return sa.union(direct, by_group).subquery()
 
 
-def roles_of(
-    connection: sa.Connection, user_id: str, target_id: str, target: Target = Target.PROJECT
-) -> tuple[str, ...]:
+def roles_of(snapshot: Snapshot, user_id: str, target_id: str, target: Target = Target.PROJECT) -> tuple[str, ...]:
     """Names of a user's roles there, those of the user's groups among them, sorted; empty: none."""
     has = held()
     query = sa.select(has.c.role).where(has.c.user_id == user_id, has.c.target == target, has.c.target_id == target_id)
-    return tuple(sorted(connection.execute(query).scalars()))
+    return tuple(sorted(snapshot.execute(query).scalars()))
 
 
-def given_roles(connection: sa.Connection, actor: Actor, actor_id: str, target: Target, target_id: str) -> list[str]:
+def given_roles(snapshot: Snapshot, actor: Actor, actor_id: str, target: Target, target_id: str) -> list[str]:
     """Names of the roles that were given to just this user or group there, sorted."""
     query = sa.select(assignments.c.role).where(
         assignments.c.actor == actor,
@@ -34,10 +34,10 @@ def given_roles(connection: sa.Connection, actor: Actor, actor_id: str, target: 
         assignments.c.target == target,
         assignments.c.target_id == target_id,
     )
-    return sorted(connection.execute(query).scalars())
+    return sorted(snapshot.execute(query).scalars())
 
 
-def list_assignments(connection: sa.Connection) -> list[tuple[Assignment, str, str]]:
+def list_assignments(snapshot: Snapshot) -> list[tuple[Assignment, str, str]]:
     """Every assignment with the names of its actor and of its target, by these; of the domain and the system the name
     is ""."""
     query = (
@@ -51,66 +51,58 @@ def list_assignments(connection: sa.Connection) -> list[tuple[Assignment, str, s
         .outerjoin(projects, sa.and_(assignments.c.target == Target.PROJECT, projects.c.id == assignments.c.target_id))
         .order_by("actor_name", "target_name", assignments.c.role)
     )
-    return [
-        (
-            Assignment(row.actor_id, row.target_id, row.role, Actor(row.actor), Target(row.target)),
-            row.actor_name,
-            row.target_name,
-        )
-        for row in connection.execute(query)
-    ]
+    found = snapshot.execute(query).mappings()
+    return [(ASSIGNMENTS.load(row), row["actor_name"], row["target_name"]) for row in found]
 
 
-def assigned_roles(connection: sa.Connection) -> set[str]:
+def assigned_roles(snapshot: Snapshot) -> set[str]:
     """Names of the roles that anybody has."""
-    return set(connection.execute(sa.select(assignments.c.role).distinct()).scalars())
+    return set(snapshot.execute(sa.select(assignments.c.role).distinct()).scalars())
 
 
-def made_roles(connection: sa.Connection) -> list[Role]:
+def made_roles(snapshot: Snapshot) -> list[Role]:
     """The roles that administrators made, by name."""
-    return [Role(**row) for row in connection.execute(sa.select(roles).order_by(roles.c.name)).mappings()]
+    return ROLES.load_all(snapshot.execute(sa.select(roles).order_by(roles.c.name)))
 
 
-def find_role(connection: sa.Connection, role_id: str) -> Role | None:
+def find_role(snapshot: Snapshot, role_id: str) -> Role | None:
     """One that an administrator made."""
-    row = connection.execute(sa.select(roles).where(roles.c.id == role_id)).mappings().first()
-    return None if row is None else Role(**row)
+    return ROLES.load_first(snapshot.execute(sa.select(roles).where(roles.c.id == role_id)))
 
 
-def find_group(connection: sa.Connection, *, group_id: str | None = None, name: str | None = None) -> Group | None:
+def find_group(snapshot: Snapshot, *, group_id: str | None = None, name: str | None = None) -> Group | None:
     """By id or by name."""
     query = sa.select(groups).where(groups.c.id == group_id if group_id is not None else groups.c.name == name)
-    row = connection.execute(query).mappings().first()
-    return None if row is None else Group(**row)
+    return GROUPS.load_first(snapshot.execute(query))
 
 
-def get_role(connection: sa.Connection, role_id: str) -> Role:
+def get_role(snapshot: Snapshot, role_id: str) -> Role:
     """One that an administrator made.  Raises NotFound."""
-    role = find_role(connection, role_id)
+    role = find_role(snapshot, role_id)
     if role is None:
         raise NotFound(f"Could not find role: {role_id[:64]}.")
     return role
 
 
-def get_group(connection: sa.Connection, group_id: str) -> Group:
+def get_group(snapshot: Snapshot, group_id: str) -> Group:
     """Raises NotFound."""
-    group = find_group(connection, group_id=group_id)
+    group = find_group(snapshot, group_id=group_id)
     if group is None:
         raise NotFound(f"Could not find group: {group_id[:64]}.")
     return group
 
 
-def list_groups(connection: sa.Connection, user_id: str | None = None) -> list[Group]:
+def list_groups(snapshot: Snapshot, user_id: str | None = None) -> list[Group]:
     """By name; with `user_id` those that the user is in."""
     query = sa.select(groups).order_by(groups.c.name)
     if user_id is not None:
         theirs = sa.select(group_members.c.group_id).where(group_members.c.user_id == user_id)
         query = query.where(groups.c.id.in_(theirs))
-    return [Group(**row) for row in connection.execute(query).mappings()]
+    return GROUPS.load_all(snapshot.execute(query))
 
 
-def members_of(connection: sa.Connection, group_id: str) -> list[User]:
+def members_of(snapshot: Snapshot, group_id: str) -> list[User]:
     """The users in a group, by name."""
     query = sa.select(users).join(group_members, group_members.c.user_id == users.c.id)
-    found = connection.execute(query.where(group_members.c.group_id == group_id).order_by(users.c.name))
-    return [User(**row) for row in found.mappings()]
+    found = snapshot.execute(query.where(group_members.c.group_id == group_id).order_by(users.c.name))
+    return USERS.load_all(found)

@@ -5,6 +5,7 @@ The zone of a host is that of its aggregates; without one it is the zone that th
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
@@ -12,8 +13,9 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from kilonova.base.errors import NotFound
-from kilonova.db import rows
+from kilonova.db.codec import INVENTORIES, SERVICES
 from kilonova.db.schema import aggregate_hosts, aggregates, compute_nodes, services
+from kilonova.db.transaction import Snapshot
 from kilonova.objects.ids import HostName
 from kilonova.objects.service import ComputeNode, Service
 
@@ -24,7 +26,7 @@ COMPUTE = "kilonova-compute"
 class HostProcess(NamedTuple):
     """The process that a host has, or had last: `epoch` counts them.
 
-    `state_id` and `started_s` are the process's own word (see rpcapi.host.RegisterHost), None before it gave one;
+    `state_id` and `started_s` come from the process (see host_to_conductor.RegisterHost), None before it gave them;
     `left_at` is when it ended in order, None while it did not."""
 
     epoch: int
@@ -37,37 +39,37 @@ class HostProcess(NamedTuple):
     up: bool
 
 
-def list_services(connection: sa.Connection, *, host: str | None = None, binary: str | None = None) -> list[Service]:
+def list_services(snapshot: Snapshot, *, host: str | None = None, binary: str | None = None) -> list[Service]:
     """Services, by host and binary."""
     query = sa.select(services).order_by(services.c.host, services.c.binary)
     if host is not None:
         query = query.where(services.c.host == host)
     if binary is not None:
         query = query.where(services.c.binary == binary)
-    zones = _zones(connection)
-    return [_in_its_zone(rows.service_from(row), zones) for row in connection.execute(query).mappings()]
+    zones = _zones(snapshot)
+    return [_in_its_zone(SERVICES.load(row), zones) for row in snapshot.execute(query).mappings()]
 
 
-def _zones(connection: sa.Connection) -> dict[HostName, str]:
+def _zones(snapshot: Snapshot) -> dict[HostName, str]:
     query = sa.select(aggregate_hosts.c.host, aggregates.c.availability_zone).join(aggregates)
-    return {row.host: row.availability_zone for row in connection.execute(query) if row.availability_zone is not None}
+    return {row.host: row.availability_zone for row in snapshot.execute(query) if row.availability_zone is not None}
 
 
 def _in_its_zone(service: Service, zones: dict[HostName, str]) -> Service:
     return replace(service, zone=zones.get(service.host, service.zone))
 
 
-def zones(connection: sa.Connection) -> frozenset[str]:
+def zones(snapshot: Snapshot) -> frozenset[str]:
     """Availability zones in which there is a host."""
-    return frozenset(service.zone for service in list_services(connection, binary=COMPUTE))
+    return frozenset(service.zone for service in list_services(snapshot, binary=COMPUTE))
 
 
-def get_service(connection: sa.Connection, service_id: str) -> Service:
+def get_service(snapshot: Snapshot, service_id: str) -> Service:
     """Raises NotFound."""
-    row = connection.execute(sa.select(services).where(services.c.id == service_id)).mappings().first()
+    row = snapshot.execute(sa.select(services).where(services.c.id == service_id)).mappings().first()
     if row is None:
         raise NotFound(f"Service {service_id} could not be found.")
-    return _in_its_zone(rows.service_from(row), _zones(connection))
+    return _in_its_zone(SERVICES.load(row), _zones(snapshot))
 
 
 _PROCESS = sa.select(*(services.c[name] for name in HostProcess._fields)).where(
@@ -75,9 +77,9 @@ _PROCESS = sa.select(*(services.c[name] for name in HostProcess._fields)).where(
 )
 
 
-def process_of(connection: sa.Connection, host: HostName) -> HostProcess | None:
+def process_of(snapshot: Snapshot, host: HostName) -> HostProcess | None:
     """The process of a host's service; None for a host never seen."""
-    row = connection.execute(_PROCESS, {"of_host": host}).first()
+    row = snapshot.execute(_PROCESS, {"of_host": host}).first()
     return None if row is None else HostProcess(*row)
 
 
@@ -86,45 +88,58 @@ _STATE = sa.select(services.c.up, services.c.forced_down).where(
 )
 
 
-def is_up(connection: sa.Connection, host: HostName) -> bool:
+def is_up(snapshot: Snapshot, host: HostName) -> bool:
     """Whether a host is alive, and was not called down by an operator."""
-    row = connection.execute(_STATE, {"of_host": host}).first()
+    row = snapshot.execute(_STATE, {"of_host": host}).first()
     return row is not None and row.up and not row.forced_down
 
 
-def is_forced_down(connection: sa.Connection, host: HostName) -> bool:
+def is_forced_down(snapshot: Snapshot, host: HostName) -> bool:
     """Whether an operator has called a host down."""
-    row = connection.execute(_STATE, {"of_host": host}).first()
+    row = snapshot.execute(_STATE, {"of_host": host}).first()
     return row is not None and row.forced_down
 
 
-def host_of_node(connection: sa.Connection, node_id: str) -> HostName | None:
+def host_of_node(snapshot: Snapshot, node_id: str) -> HostName | None:
     """The host that has reported under this node id."""
     query = sa.select(compute_nodes.c.host).where(compute_nodes.c.node_id == node_id)
-    return connection.execute(query).scalar()
+    return snapshot.execute(query).scalar()
 
 
-def list_nodes(connection: sa.Connection) -> list[ComputeNode]:
+def list_nodes(snapshot: Snapshot) -> list[ComputeNode]:
     """Every compute node with its service, by host."""
-    by_host = {service.host: service for service in list_services(connection, binary=COMPUTE)}
-    traits = _traits(connection)
-    found = connection.execute(sa.select(compute_nodes).order_by(compute_nodes.c.host)).mappings()
-    return [rows.node_from(row, by_host[row["host"]], traits[row["host"]]) for row in found if row["host"] in by_host]
+    by_host = {service.host: service for service in list_services(snapshot, binary=COMPUTE)}
+    traits = _traits(snapshot)
+    found = snapshot.execute(sa.select(compute_nodes).order_by(compute_nodes.c.host)).mappings()
+    return [_node(row, by_host[row["host"]], traits[row["host"]]) for row in found if row["host"] in by_host]
 
 
-def destination(connection: sa.Connection, host: str | None, node: str | None) -> HostName:
+def _node(row: sa.RowMapping, service: Service, traits: Mapping[str, frozenset[str]]) -> ComputeNode:
+    return ComputeNode(
+        id=row["node_id"],
+        service=service,
+        inventory=INVENTORIES.load(row),
+        vcpus_used=row["vcpus_used"],
+        memory_mib_used=row["memory_mib_used"],
+        disk_gib_used=row["disk_gib_used"],
+        running_vms=row["instances"],
+        traits=traits,
+    )
+
+
+def destination(snapshot: Snapshot, host: str | None, node: str | None) -> HostName:
     """The host of that name, of that hypervisor's name, or of both.  Raises NotFound."""
-    for found in list_nodes(connection):
+    for found in list_nodes(snapshot):
         if host in (None, found.service.host) and node in (None, found.inventory.node):
             return found.service.host
     raise NotFound(f"Compute host {' with the node '.join(name for name in (host, node) if name)} could not be found.")
 
 
-def _traits(connection: sa.Connection) -> defaultdict[HostName, dict[str, frozenset[str]]]:
+def _traits(snapshot: Snapshot) -> defaultdict[HostName, dict[str, frozenset[str]]]:
     """What the metadata of each host's aggregates says; a value may be a list with commas."""
     query = sa.select(aggregate_hosts.c.host, aggregates.c.metadata).join(aggregates)
     found: defaultdict[HostName, dict[str, frozenset[str]]] = defaultdict(dict)
-    for row in connection.execute(query):
+    for row in snapshot.execute(query):
         said = found[row.host]
         for key, text in row.metadata.items():
             said[key] = said.get(key, frozenset()) | {word.strip() for word in text.split(",")}

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from kilonova.base.errors import IdempotencyKeyReused
 from kilonova.db.schema import idempotency_keys
+from kilonova.db.transaction import Snapshot
 from kilonova.objects.idempotency import KEPT, Idempotent
 
 _FIND = sa.select(idempotency_keys.c.fingerprint, idempotency_keys.c.answer).where(
@@ -17,11 +18,11 @@ _FIND = sa.select(idempotency_keys.c.fingerprint, idempotency_keys.c.answer).whe
 )
 
 
-def first_answer(connection: sa.Connection, asked: Idempotent, now: datetime) -> str | None:
+def first_answer(snapshot: Snapshot, asked: Idempotent, now: datetime) -> str | None:
     """What the first request of that key was answered; None where there was none, or it is forgotten.  Raises
     IdempotencyKeyReused when that was another request."""
     values = {"project": asked.project_id, "user": asked.user_id, "name": asked.key, "since": now - KEPT}
-    row = connection.execute(_FIND, values).first()
+    row = snapshot.execute(_FIND, values).first()
     if row is None:
         return None
     if row.fingerprint != asked.fingerprint:

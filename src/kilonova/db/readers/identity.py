@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading users, projects, roles and application credentials."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
 from kilonova.base.errors import NotFound
+from kilonova.db.codec import CREDENTIALS, PROJECTS, USERS
 from kilonova.db.readers.assignments import held, roles_of
 from kilonova.db.schema import (
     application_credentials,
@@ -19,73 +18,64 @@ from kilonova.db.schema import (
     server_groups,
     users,
 )
+from kilonova.db.transaction import Snapshot
 from kilonova.objects.identity import DOMAIN_ID, SYSTEM_ID, ApplicationCredential, Project, Target, User
 
 NAMED = 5
 """How many of a project's things are named where they stand in the way."""
 
 
-def find_user(connection: sa.Connection, *, user_id: str | None = None, name: str | None = None) -> User | None:
+def find_user(snapshot: Snapshot, *, user_id: str | None = None, name: str | None = None) -> User | None:
     """By id or by name."""
     query = sa.select(users).where(users.c.id == user_id if user_id is not None else users.c.name == name)
-    row = connection.execute(query).mappings().first()
-    return None if row is None else User(**row)
+    return USERS.load_first(snapshot.execute(query))
 
 
-def get_user(connection: sa.Connection, user_id: str) -> User:
+def get_user(snapshot: Snapshot, user_id: str) -> User:
     """Raises NotFound."""
-    user = find_user(connection, user_id=user_id)
+    user = find_user(snapshot, user_id=user_id)
     if user is None:
         raise NotFound(f"Could not find user: {user_id[:64]}.")
     return user
 
 
-def list_users(connection: sa.Connection) -> list[User]:
+def list_users(snapshot: Snapshot) -> list[User]:
     """By name."""
-    return [User(**row) for row in connection.execute(sa.select(users).order_by(users.c.name)).mappings()]
+    return USERS.load_all(snapshot.execute(sa.select(users).order_by(users.c.name)))
 
 
-def find_project(
-    connection: sa.Connection, *, project_id: str | None = None, name: str | None = None
-) -> Project | None:
+def find_project(snapshot: Snapshot, *, project_id: str | None = None, name: str | None = None) -> Project | None:
     """By id or by name."""
     query = sa.select(projects).where(
         projects.c.id == project_id if project_id is not None else projects.c.name == name
     )
-    row = connection.execute(query).mappings().first()
-    return None if row is None else _project(row)
+    return PROJECTS.load_first(snapshot.execute(query))
 
 
-def _project(row: Mapping[Any, Any]) -> Project:
-    values: dict[str, Any] = dict(row)
-    values["tags"] = tuple(values["tags"])
-    return Project(**values)
-
-
-def get_project(connection: sa.Connection, project_id: str) -> Project:
+def get_project(snapshot: Snapshot, project_id: str) -> Project:
     """Raises NotFound."""
-    project = find_project(connection, project_id=project_id)
+    project = find_project(snapshot, project_id=project_id)
     if project is None:
         raise NotFound(f"Could not find project: {project_id[:64]}.")
     return project
 
 
-def list_projects(connection: sa.Connection, user_id: str | None = None) -> list[Project]:
+def list_projects(snapshot: Snapshot, user_id: str | None = None) -> list[Project]:
     """By name; with `user_id` those in which that user has a role."""
     query = sa.select(projects).order_by(projects.c.name)
     if user_id is not None:
         has = held()
         theirs = sa.select(has.c.target_id).where(has.c.user_id == user_id, has.c.target == Target.PROJECT)
         query = query.where(projects.c.id.in_(theirs))
-    return [_project(row) for row in connection.execute(query).mappings()]
+    return PROJECTS.load_all(snapshot.execute(query))
 
 
-def any_user(connection: sa.Connection) -> bool:
+def any_user(snapshot: Snapshot) -> bool:
     """Whether there is a user at all: on a new database there is none."""
-    return connection.execute(sa.select(users.c.id).limit(1)).first() is not None
+    return snapshot.execute(sa.select(users.c.id).limit(1)).first() is not None
 
 
-def has_administrator(connection: sa.Connection) -> bool:
+def has_administrator(snapshot: Snapshot) -> bool:
     """Whether anybody can log in as an administrator: enabled, with a password, and with the role in an enabled
     project, by himself or by a group."""
     has = held()
@@ -95,10 +85,10 @@ def has_administrator(connection: sa.Connection) -> bool:
         .join(projects, sa.and_(has.c.target == Target.PROJECT, projects.c.id == has.c.target_id))
         .where(has.c.role == "admin", users.c.enabled, projects.c.enabled, users.c.password_hash != "")
     )
-    return connection.execute(query.limit(1)).first() is not None
+    return snapshot.execute(query.limit(1)).first() is not None
 
 
-def contents_of(connection: sa.Connection, project_id: str) -> dict[str, list[str]]:
+def contents_of(snapshot: Snapshot, project_id: str) -> dict[str, list[str]]:
     """What is in a project, by kind: names, or ids of what has none.  Empty: nothing."""
     alive = instances.c.deleted_at.is_(None)
     kinds = {
@@ -106,18 +96,12 @@ def contents_of(connection: sa.Connection, project_id: str) -> dict[str, list[st
         "image": sa.select(sa.func.coalesce(images.c.name, images.c.id)).where(images.c.owner == project_id),
         "server group": sa.select(server_groups.c.name).where(server_groups.c.project_id == project_id),
     }
-    found = {kind: sorted(connection.execute(query).scalars()) for kind, query in kinds.items()}
+    found = {kind: sorted(snapshot.execute(query).scalars()) for kind, query in kinds.items()}
     return {kind: names for kind, names in found.items() if names}
 
 
-def _credential(row: Mapping[Any, Any]) -> ApplicationCredential:
-    values: dict[str, Any] = dict(row)
-    values["roles"] = tuple(values["roles"])
-    return ApplicationCredential(**values)
-
-
 def find_credential(
-    connection: sa.Connection, *, credential_id: str | None = None, user_id: str | None = None, name: str | None = None
+    snapshot: Snapshot, *, credential_id: str | None = None, user_id: str | None = None, name: str | None = None
 ) -> ApplicationCredential | None:
     """By id, by a user's id and name, or by id if it is that user's."""
     table = application_credentials.c
@@ -125,15 +109,13 @@ def find_credential(
     for column, value in ((table.id, credential_id), (table.user_id, user_id), (table.name, name)):
         if value is not None:
             query = query.where(column == value)
-    row = connection.execute(query).mappings().first()
-    return None if row is None else _credential(row)
+    return CREDENTIALS.load_first(snapshot.execute(query))
 
 
-def list_credentials(connection: sa.Connection, user_id: str) -> list[ApplicationCredential]:
+def list_credentials(snapshot: Snapshot, user_id: str) -> list[ApplicationCredential]:
     """A user's, by name."""
     query = sa.select(application_credentials).where(application_credentials.c.user_id == user_id)
-    found = connection.execute(query.order_by(application_credentials.c.name)).mappings()
-    return [_credential(row) for row in found]
+    return CREDENTIALS.load_all(snapshot.execute(query.order_by(application_credentials.c.name)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +128,7 @@ class Standing:
 
 
 def standing(
-    connection: sa.Connection,
+    snapshot: Snapshot,
     user_id: str,
     project_id: str,
     credential_id: str | None,
@@ -157,27 +139,27 @@ def standing(
     """What holds of the token `audit_id` of a user in a project; with the project "", of one whose `scope` is "domain"
     or "system", or of an unscoped one.  None: nothing, because one of them is gone or disabled, or the token was
     revoked."""
-    user = find_user(connection, user_id=user_id)
+    user = find_user(snapshot, user_id=user_id)
     if user is None or not user.enabled:
         return None
     revoked = sa.select(revoked_tokens.c.audit_id).where(revoked_tokens.c.audit_id == audit_id)
-    if connection.execute(revoked).first() is not None:
+    if snapshot.execute(revoked).first() is not None:
         return None
     if credential_id is not None:
-        credential = find_credential(connection, credential_id=credential_id)
+        credential = find_credential(snapshot, credential_id=credential_id)
         if credential is None or (credential.expires_at is not None and credential.expires_at <= now):
             return None
     if not project_id and not scope:
         return Standing(user.tokens_from, ())
     if project_id:
-        project = find_project(connection, project_id=project_id)
-        roles = roles_of(connection, user_id, project_id) if project is not None and project.enabled else ()
+        project = find_project(snapshot, project_id=project_id)
+        roles = roles_of(snapshot, user_id, project_id) if project is not None and project.enabled else ()
     else:
-        roles = roles_beyond_projects(connection, user_id, scope)
+        roles = roles_beyond_projects(snapshot, user_id, scope)
     return Standing(user.tokens_from, roles) if roles else None
 
 
-def roles_beyond_projects(connection: sa.Connection, user_id: str, scope: str) -> tuple[str, ...]:
+def roles_beyond_projects(snapshot: Snapshot, user_id: str, scope: str) -> tuple[str, ...]:
     """Names of a user's roles on the "domain" or on the "system"."""
     target = Target(scope)
-    return roles_of(connection, user_id, SYSTEM_ID if target is Target.SYSTEM else DOMAIN_ID, target)
+    return roles_of(snapshot, user_id, SYSTEM_ID if target is Target.SYSTEM else DOMAIN_ID, target)

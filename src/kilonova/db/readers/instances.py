@@ -6,8 +6,9 @@ from collections.abc import Collection, Sequence
 import sqlalchemy as sa
 
 from kilonova.base.errors import NotFound
-from kilonova.db import rows
+from kilonova.db.codec import INSTANCES
 from kilonova.db.schema import instances
+from kilonova.db.transaction import Snapshot
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import PowerState, VmState
@@ -19,58 +20,58 @@ AT_A_TIME = 500
 _ALIVE = sa.select(instances).where(instances.c.id == sa.bindparam("of_id"), instances.c.deleted_at.is_(None))
 
 
-def get(connection: sa.Connection, instance_id: InstanceId, project_id: str | None = None) -> Instance:
+def get(snapshot: Snapshot, instance_id: InstanceId, project_id: str | None = None) -> Instance:
     """One instance; with a project, only that project's.  Raises NotFound."""
-    row = connection.execute(_ALIVE, {"of_id": instance_id}).mappings().first()
+    row = snapshot.execute(_ALIVE, {"of_id": instance_id}).mappings().first()
     if row is not None and project_id is not None and row["project_id"] != project_id:
         row = None
     if row is None:
         raise NotFound(f"Instance {instance_id} could not be found.", instance_id=instance_id)
-    return rows.instance_from(row)
+    return INSTANCES.load(row)
 
 
-def get_known(connection: sa.Connection, instance_id: InstanceId) -> tuple[Instance, bool]:
+def get_known(snapshot: Snapshot, instance_id: InstanceId) -> tuple[Instance, bool]:
     """One instance, and whether it is deleted.  Raises NotFound for one that was never recorded."""
-    for found in get_all_known(connection, (instance_id,)):
+    for found in get_all_known(snapshot, (instance_id,)):
         return found
     raise NotFound(f"Instance {instance_id} could not be found.", instance_id=instance_id)
 
 
-def owner(connection: sa.Connection, instance_id: InstanceId) -> str:
+def owner(snapshot: Snapshot, instance_id: InstanceId) -> str:
     """The project of an instance, deleted ones included (their actions can still be read).  Raises NotFound."""
-    found = connection.execute(sa.select(instances.c.project_id).where(instances.c.id == instance_id)).scalar()
+    found = snapshot.execute(sa.select(instances.c.project_id).where(instances.c.id == instance_id)).scalar()
     if found is None:
         raise NotFound(f"Instance {instance_id} could not be found.", instance_id=instance_id)
     return found
 
 
-def get_all_known(connection: sa.Connection, ids: Sequence[InstanceId]) -> list[tuple[Instance, bool]]:
+def get_all_known(snapshot: Snapshot, ids: Sequence[InstanceId]) -> list[tuple[Instance, bool]]:
     """Those of these instances that were ever recorded, each with whether it is deleted."""
     found: list[tuple[Instance, bool]] = []
     for start in range(0, len(ids), AT_A_TIME):
         query = sa.select(instances).where(instances.c.id.in_(ids[start : start + AT_A_TIME]))
-        for row in connection.execute(query.order_by(instances.c.id)).mappings():
-            found.append((rows.instance_from(row), row["deleted_at"] is not None))
+        for row in snapshot.execute(query.order_by(instances.c.id)).mappings():
+            found.append((INSTANCES.load(row), row["deleted_at"] is not None))
     return found
 
 
-def powers_of_host(connection: sa.Connection, host: HostName) -> dict[InstanceId, PowerState]:
+def powers_of_host(snapshot: Snapshot, host: HostName) -> dict[InstanceId, PowerState]:
     """The recorded power state of each instance of a host."""
     query = sa.select(instances.c.id, instances.c.power_state)
     query = query.where(instances.c.host == host, instances.c.deleted_at.is_(None))
-    return {row.id: PowerState(row.power_state) for row in connection.execute(query)}
+    return {row.id: PowerState(row.power_state) for row in snapshot.execute(query)}
 
 
-def shelved(connection: sa.Connection) -> list[Instance]:
+def shelved(snapshot: Snapshot) -> list[Instance]:
     """Shelved instances that are still on their host, and to which nothing is being done."""
     query = sa.select(instances).where(
         instances.c.deleted_at.is_(None), instances.c.vm_state == VmState.SHELVED, instances.c.task_state.is_(None)
     )
-    return [rows.instance_from(row) for row in connection.execute(query).mappings()]
+    return INSTANCES.load_all(snapshot.execute(query))
 
 
 def to_run_on_host(
-    connection: sa.Connection, host: HostName, vm_states: Collection[VmState], only: InstanceId | None = None
+    snapshot: Snapshot, host: HostName, vm_states: Collection[VmState], only: InstanceId | None = None
 ) -> list[Instance]:
     """A host's instances (or this one of them) that should run and are in one of these states, in the order in which
     they were made."""
@@ -83,4 +84,4 @@ def to_run_on_host(
     if only is not None:
         query = query.where(instances.c.id == only)
     query = query.order_by(instances.c.created_at, instances.c.id)
-    return [rows.instance_from(row) for row in connection.execute(query).mappings()]
+    return INSTANCES.load_all(snapshot.execute(query))

@@ -8,7 +8,9 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from kilonova.base.errors import InvalidInput, NotFound
+from kilonova.db.codec import MIGRATIONS
 from kilonova.db.schema import instances, migrations
+from kilonova.db.transaction import Snapshot
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.migration import Migration, MigrationStatus
 from kilonova.objects.states import VmState
@@ -37,7 +39,7 @@ class Listed:
     migration: Migration
 
 
-def page(connection: sa.Connection, query: MigrationQuery) -> list[Listed]:
+def page(snapshot: Snapshot, query: MigrationQuery) -> list[Listed]:
     """Newest first.  Raises InvalidInput for an unknown marker."""
     where = [_ROW[name] == value for name, value in query.equals.items()]
     if query.host is not None:
@@ -47,31 +49,31 @@ def page(connection: sa.Connection, query: MigrationQuery) -> list[Listed]:
     if query.changed_before is not None:
         where.append(_ROW.updated_at <= query.changed_before)
     if query.marker is not None:
-        marker = connection.execute(sa.select(_ROW.id).where(_ROW.uuid == query.marker)).scalar()
+        marker = snapshot.execute(sa.select(_ROW.id).where(_ROW.uuid == query.marker)).scalar()
         if marker is None:
             raise InvalidInput(f"Marker {query.marker[:64]} could not be found.", path="marker")
         where.append(_ROW.id < marker)
     found = sa.select(migrations, instances.c.node).join_from(migrations, instances).where(*where)
-    rows = connection.execute(found.order_by(_ROW.id.desc()).limit(query.limit)).mappings()
-    return [Listed(row["id"], row["node"], _migration(row)) for row in rows]
+    rows = snapshot.execute(found.order_by(_ROW.id.desc()).limit(query.limit)).mappings()
+    return [Listed(row["id"], row["node"], MIGRATIONS.load(row)) for row in rows]
 
 
-def waiting(connection: sa.Connection, instance_id: InstanceId) -> Migration:
+def waiting(snapshot: Snapshot, instance_id: InstanceId) -> Migration:
     """The instance's resize that waits for its confirmation.  Raises NotFound."""
     found = sa.select(migrations).where(_ROW.instance_id == instance_id, _ROW.status == MigrationStatus.FINISHED)
-    row = connection.execute(found).mappings().first()
+    row = snapshot.execute(found).mappings().first()
     if row is None:
         raise NotFound(f"Instance {instance_id} has not been resized.", instance_id=instance_id)
-    return _migration(row)
+    return MIGRATIONS.load(row)
 
 
-def all_waiting(connection: sa.Connection) -> list[Migration]:
+def all_waiting(snapshot: Snapshot) -> list[Migration]:
     """Every resize that waits for its confirmation."""
-    found = connection.execute(sa.select(migrations).where(_ROW.status == MigrationStatus.FINISHED)).mappings()
-    return [_migration(row) for row in found]
+    found = snapshot.execute(sa.select(migrations).where(_ROW.status == MigrationStatus.FINISHED))
+    return MIGRATIONS.load_all(found)
 
 
-def waiting_since(connection: sa.Connection, before: datetime) -> list[InstanceId]:
+def waiting_since(snapshot: Snapshot, before: datetime) -> list[InstanceId]:
     """Instances whose resize has waited for its confirmation since then, or longer."""
     found = sa.select(instances.c.id).join_from(migrations, instances)
     found = found.where(
@@ -79,10 +81,4 @@ def waiting_since(connection: sa.Connection, before: datetime) -> list[InstanceI
         _ROW.status == MigrationStatus.FINISHED,
         _ROW.updated_at <= before,
     )
-    return list(connection.execute(found.order_by(_ROW.id)).scalars())
-
-
-def _migration(row: sa.RowMapping) -> Migration:
-    values = {name: row[name] for name in Migration.__dataclass_fields__}
-    values["status"] = MigrationStatus(values["status"])
-    return Migration(**values)
+    return list(snapshot.execute(found.order_by(_ROW.id)).scalars())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from kilonova.db.schema import keypairs, quota_usages, quotas, server_groups
+from kilonova.db.transaction import Snapshot
 from kilonova.objects.quota import Limits, Usage
 
 
@@ -36,51 +37,51 @@ class Standing:
     server_groups: int
 
 
-def standing(connection: sa.Connection, defaults: Limits, project_id: str) -> Standing:
+def standing(snapshot: Snapshot, defaults: Limits, project_id: str) -> Standing:
     """A project's limits and usage, of one snapshot."""
     return Standing(
-        limits(connection, defaults, project_id),
-        usage(connection, project_id),
-        server_groups_of(connection, project_id),
+        limits(snapshot, defaults, project_id),
+        usage(snapshot, project_id),
+        server_groups_of(snapshot, project_id),
     )
 
 
-def limits(connection: sa.Connection, defaults: Limits, project_id: str) -> dict[str, int]:
+def limits(snapshot: Snapshot, defaults: Limits, project_id: str) -> dict[str, int]:
     """A limit for each resource: the project's own, or the default that an administrator set, or that of `defaults`."""
     found: dict[str, dict[str, int]] = {DEFAULT_CLASS: {}, project_id: {}}
-    for row in connection.execute(_LIMITS, {"project": project_id}):
+    for row in snapshot.execute(_LIMITS, {"project": project_id}):
         found[row.project_id][row.resource] = row.hard_limit
     return {**defaults, **found[DEFAULT_CLASS], **found[project_id]}
 
 
-def class_limits(connection: sa.Connection, defaults: Limits, name: str) -> dict[str, int]:
+def class_limits(snapshot: Snapshot, defaults: Limits, name: str) -> dict[str, int]:
     """A limit for each resource: the class's own, or that of `defaults`."""
     query = sa.select(quotas.c.resource, quotas.c.hard_limit).where(quotas.c.project_id == class_key(name))
-    return {**defaults, **{row.resource: row.hard_limit for row in connection.execute(query)}}
+    return {**defaults, **{row.resource: row.hard_limit for row in snapshot.execute(query)}}
 
 
-def own_limits(connection: sa.Connection, resources: Collection[str]) -> list[tuple[str, str, int]]:
+def own_limits(snapshot: Snapshot, resources: Collection[str]) -> list[tuple[str, str, int]]:
     """Project, resource and limit, by these, of every project that has a limit of its own of one of them."""
     query = sa.select(quotas.c.project_id, quotas.c.resource, quotas.c.hard_limit).where(
         quotas.c.resource.in_(resources), quotas.c.project_id.not_like(class_key("%"))
     )
-    found = connection.execute(query.order_by(quotas.c.project_id, quotas.c.resource))
+    found = snapshot.execute(query.order_by(quotas.c.project_id, quotas.c.resource))
     return [(row.project_id, row.resource, row.hard_limit) for row in found]
 
 
-def usage(connection: sa.Connection, project_id: str) -> Usage:
+def usage(snapshot: Snapshot, project_id: str) -> Usage:
     """What the project's servers take."""
-    row = connection.execute(_USAGE, {"project": project_id}).first()
+    row = snapshot.execute(_USAGE, {"project": project_id}).first()
     return Usage() if row is None else Usage(row.instances, row.cores, row.ram)
 
 
-def server_groups_of(connection: sa.Connection, project_id: str) -> int:
+def server_groups_of(snapshot: Snapshot, project_id: str) -> int:
     """How many server groups a project has."""
     query = sa.select(sa.func.count()).select_from(server_groups).where(server_groups.c.project_id == project_id)
-    return connection.execute(query).scalar_one()
+    return snapshot.execute(query).scalar_one()
 
 
-def keypairs_of(connection: sa.Connection, user_id: str) -> int:
+def keypairs_of(snapshot: Snapshot, user_id: str) -> int:
     """How many key pairs a user has."""
     query = sa.select(sa.func.count()).select_from(keypairs).where(keypairs.c.user_id == user_id)
-    return connection.execute(query).scalar_one()
+    return snapshot.execute(query).scalar_one()

@@ -12,10 +12,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from kilonova.base.errors import InvalidInput, NotFound
-from kilonova.db import rows
+from kilonova.db.codec import INSTANCES
 from kilonova.db.readers.hosts import COMPUTE
 from kilonova.db.readers.patterns import Budget, Search, literal
 from kilonova.db.schema import instances, services
+from kilonova.db.transaction import Snapshot
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import PowerState, StatusMeaning
@@ -98,7 +99,7 @@ _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _DEFAULT_SORT = (("created_at", True), ("id", True))
 
 
-def page(connection: sa.Connection, query: ServerQuery) -> list[Instance]:
+def page(snapshot: Snapshot, query: ServerQuery) -> list[Instance]:
     """A page of instances.
 
     Raises InvalidInput for an unknown marker and for a regular expression that is none, or takes long.
@@ -106,14 +107,14 @@ def page(connection: sa.Connection, query: ServerQuery) -> list[Instance]:
     keys = [(_sort_key(name), descending) for name, descending in (*query.sort, *_DEFAULT_SORT)]
     where = _conditions(query)
     if query.marker is not None:
-        where.append(_after(connection, query, keys))
+        where.append(_after(snapshot, query, keys))
     order = [key.desc() if descending else key.asc() for key, descending in keys]
     budget = Budget()
-    name = _name(connection, query, where, budget)
+    name = _name(snapshot, query, where, budget)
     ip = None if query.ip is None else Search("ip", query.ip, budget)
     if name is None and ip is None and query.tags == TagFilter():
-        found = connection.execute(sa.select(instances).where(*where).order_by(*order).limit(query.limit))
-        return [rows.instance_from(row) for row in found.mappings()]
+        found = snapshot.execute(sa.select(instances).where(*where).order_by(*order).limit(query.limit))
+        return INSTANCES.load_all(found)
     columns: list[sa.ColumnElement[Any]] = [
         instances.c.id,
         instances.c.name,
@@ -123,17 +124,15 @@ def page(connection: sa.Connection, query: ServerQuery) -> list[Instance]:
     if query.tags != TagFilter():
         columns.append(instances.c.tags)
     ids: list[InstanceId] = []
-    for row in connection.execute(sa.select(*columns).where(*where).order_by(*order)).mappings():
+    for row in snapshot.execute(sa.select(*columns).where(*where).order_by(*order)).mappings():
         if len(ids) == query.limit:
             break
         if _matches(row, name, ip, query):
             ids.append(row["id"])
-    return _in_order(connection, ids)
+    return _in_order(snapshot, ids)
 
 
-def _name(
-    connection: sa.Connection, query: ServerQuery, where: list[sa.ColumnElement[bool]], budget: Budget
-) -> Search | None:
+def _name(snapshot: Snapshot, query: ServerQuery, where: list[sa.ColumnElement[bool]], budget: Budget) -> Search | None:
     """What names are searched for; None when `where` says it all.
 
     Clients ask for a server by its very name, without escaping it: that one is found, also where its name is no regular
@@ -146,7 +145,7 @@ def _name(
         return Search("name", text, budget)
     except InvalidInput:
         named = instances.c.name == text
-        if connection.execute(sa.select(instances.c.id).where(*where, named).limit(1)).first() is None:
+        if snapshot.execute(sa.select(instances.c.id).where(*where, named).limit(1)).first() is None:
             raise
         where.append(named)
         return None
@@ -161,12 +160,12 @@ def _matches(row: sa.RowMapping, name: Search | None, ip: Search | None, query: 
     return tags == TagFilter() or tags.takes(row["tags"])
 
 
-def _in_order(connection: sa.Connection, ids: Sequence[InstanceId]) -> list[Instance]:
+def _in_order(snapshot: Snapshot, ids: Sequence[InstanceId]) -> list[Instance]:
     found: dict[InstanceId, Instance] = {}
     for some in _slices(ids, 500):
         query = sa.select(instances).where(instances.c.id.in_(some))
-        for row in connection.execute(query).mappings():
-            found[row["id"]] = rows.instance_from(row)
+        for row in snapshot.execute(query).mappings():
+            found[row["id"]] = INSTANCES.load(row)
     return [found[instance_id] for instance_id in ids]
 
 
@@ -229,13 +228,13 @@ def _sort_key(name: str) -> sa.ColumnElement[Any]:
 
 
 def _after(
-    connection: sa.Connection, query: ServerQuery, keys: Sequence[tuple[sa.ColumnElement[Any], bool]]
+    snapshot: Snapshot, query: ServerQuery, keys: Sequence[tuple[sa.ColumnElement[Any], bool]]
 ) -> sa.ColumnElement[bool]:
     """Rows that sort after the marker: behind it in the first key in which they differ."""
     select = sa.select(*(key.label(f"k{at}") for at, (key, _) in enumerate(keys))).where(instances.c.id == query.marker)
     if query.project_id is not None:
         select = select.where(instances.c.project_id == query.project_id)
-    row = connection.execute(select).first()
+    row = snapshot.execute(select).first()
     if row is None:
         raise InvalidInput(f"marker [{query.marker}] not found", path="marker")
     condition: sa.ColumnElement[bool] = sa.false()
@@ -245,15 +244,15 @@ def _after(
     return condition
 
 
-def with_deleted(connection: sa.Connection, instance_id: InstanceId, project_id: str | None = None) -> Instance:
+def with_deleted(snapshot: Snapshot, instance_id: InstanceId, project_id: str | None = None) -> Instance:
     """One instance, deleted ones included; with a project, only that project's.  Raises NotFound."""
     query = sa.select(instances).where(instances.c.id == instance_id)
     if project_id is not None:
         query = query.where(instances.c.project_id == project_id)
-    row = connection.execute(query).mappings().first()
+    row = snapshot.execute(query).mappings().first()
     if row is None:
         raise NotFound(f"Instance {instance_id} could not be found.", instance_id=instance_id)
-    return rows.instance_from(row)
+    return INSTANCES.load(row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,11 +264,11 @@ class HostStatus:
     forced_down: bool
 
 
-def host_statuses(connection: sa.Connection, hosts: Collection[HostName]) -> dict[HostName, HostStatus]:
+def host_statuses(snapshot: Snapshot, hosts: Collection[HostName]) -> dict[HostName, HostStatus]:
     """The state of the compute service of each of these hosts that has one."""
     if not hosts:
         return {}
     query = sa.select(services.c.host, services.c.up, services.c.disabled, services.c.forced_down).where(
         services.c.binary == COMPUTE, services.c.host.in_(sorted(hosts))
     )
-    return {row.host: HostStatus(row.up, row.disabled, row.forced_down) for row in connection.execute(query)}
+    return {row.host: HostStatus(row.up, row.disabled, row.forced_down) for row in snapshot.execute(query)}

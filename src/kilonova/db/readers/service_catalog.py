@@ -3,11 +3,13 @@
 
 import sqlalchemy as sa
 
+from kilonova.db.codec import ENTRIES
 from kilonova.db.schema import catalog_entries
-from kilonova.objects.identity import CatalogEntry, EntryKind
+from kilonova.db.transaction import Snapshot
+from kilonova.objects.identity import CatalogEntry
 
 
-def list_entries(connection: sa.Connection) -> list[CatalogEntry]:
+def list_entries(snapshot: Snapshot) -> list[CatalogEntry]:
     """All of them, by kind and id."""
     query = sa.select(catalog_entries).order_by(catalog_entries.c.kind, catalog_entries.c.id)
-    return [CatalogEntry(EntryKind(row.kind), row.id, row.body) for row in connection.execute(query)]
+    return ENTRIES.load_all(snapshot.execute(query))

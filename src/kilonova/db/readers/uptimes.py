@@ -8,7 +8,9 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from kilonova.base.errors import InvalidInput
+from kilonova.db.codec import Codec
 from kilonova.db.schema import instances
+from kilonova.db.transaction import Snapshot
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import VmState
@@ -38,11 +40,13 @@ class Window:
     limit: int | None = None
 
 
-_COLUMNS = sa.select(*(instances.c[name] for name in Uptime.__dataclass_fields__))
+_FIELDS = frozenset(Uptime.__dataclass_fields__)
+_UPTIMES = Codec(Uptime, instances, hidden=frozenset(instances.c.keys()) - _FIELDS)
+_COLUMNS = sa.select(*(column for column in instances.c if column.name in _FIELDS))
 _ORDER = (instances.c.project_id, instances.c.id)
 
 
-def within(connection: sa.Connection, window: Window) -> Iterator[Uptime]:
+def within(snapshot: Snapshot, window: Window) -> Iterator[Uptime]:
     """The servers of a window, one after the other.  Raises InvalidInput for an unknown marker."""
     query = _COLUMNS.where(
         instances.c.launched_at < window.end,
@@ -51,17 +55,14 @@ def within(connection: sa.Connection, window: Window) -> Iterator[Uptime]:
     if window.project_id is not None:
         query = query.where(instances.c.project_id == window.project_id)
     if window.marker is not None:
-        query = query.where(sa.tuple_(*_ORDER) > sa.tuple_(*_place_of(connection, window)))
-    for row in connection.execute(query.order_by(*_ORDER).limit(window.limit)).mappings():
-        values = dict(row)
-        values["flavor"] = Flavor(**values["flavor"])
-        values["vm_state"] = VmState(values["vm_state"])
-        yield Uptime(**values)
+        query = query.where(sa.tuple_(*_ORDER) > sa.tuple_(*_place_of(snapshot, window)))
+    for row in snapshot.execute(query.order_by(*_ORDER).limit(window.limit)).mappings():
+        yield _UPTIMES.load(row)
 
 
-def _place_of(connection: sa.Connection, window: Window) -> tuple[str, str]:
+def _place_of(snapshot: Snapshot, window: Window) -> tuple[str, str]:
     query = sa.select(*_ORDER).where(instances.c.id == window.marker)
-    row = connection.execute(query).first()
+    row = snapshot.execute(query).first()
     if row is None or window.project_id not in (None, row.project_id):
         raise InvalidInput(f"marker [{window.marker}] not found", path="marker")
     return row.project_id, row.id

@@ -9,8 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from kilonova.db import rows
+from kilonova.db.codec import ACTIONS, EVENTS
 from kilonova.db.schema import action_events, actions
+from kilonova.db.transaction import Transaction
 from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.ids import ActionId, AttemptId
 from kilonova.objects.states import ActionState
@@ -27,59 +28,53 @@ _PUT_EVENT = _EVENT.on_conflict_do_update(
 _OF_ID = sa.update(actions).where(actions.c.id == sa.bindparam("of_id"))
 
 
-def insert(connection: sa.Connection, action: Action) -> None:
+def insert(tx: Transaction, action: Action) -> None:
     """Record a new action.  It begins after the others of its instance, also when the wall clock has been put back
     since: by that it is known what was asked for last."""
-    newest = connection.execute(_NEWEST, {"of_id": action.instance_id}).scalar()
+    newest = tx.execute(_NEWEST, {"of_id": action.instance_id}).scalar()
     if newest is not None and newest >= action.started_at:
         action = replace(action, started_at=newest + _NEXT)
-    connection.execute(_INSERT, rows.action_to(action))
+    tx.execute(_INSERT, ACTIONS.dump(action))
 
 
-def update(connection: sa.Connection, action_id: ActionId, now: datetime, **values: Any) -> None:
+def update(tx: Transaction, action_id: ActionId, now: datetime, **values: Any) -> None:
     """Change columns."""
-    connection.execute(_OF_ID, {"of_id": action_id, "updated_at": now, **values})
+    tx.execute(_OF_ID, {"of_id": action_id, "updated_at": now, **ACTIONS.values(values)})
 
 
 _COUNTED = sa.update(actions).where(actions.c.state == sa.literal_column("'open'"))
 
 
-def count_open(connection: sa.Connection, now: datetime) -> None:
+def count_open(tx: Transaction, now: datetime) -> None:
     """The time of every open action is counted up to now."""
-    connection.execute(_COUNTED.values(counted_at=now))
+    tx.execute(_COUNTED.values(counted_at=now))
 
 
-def set_deadline(connection: sa.Connection, action_id: ActionId, deadline: datetime) -> None:
+def set_deadline(tx: Transaction, action_id: ActionId, deadline: datetime) -> None:
     """Move a deadline.  The action does not count as changed: nothing happened to it."""
-    connection.execute(sa.update(actions).where(actions.c.id == action_id).values(deadline=deadline))
+    tx.execute(sa.update(actions).where(actions.c.id == action_id).values(deadline=deadline))
 
 
-def end(
-    connection: sa.Connection, action_id: ActionId, now: datetime, state: ActionState, message: str | None = None
-) -> None:
+def end(tx: Transaction, action_id: ActionId, now: datetime, state: ActionState, message: str | None = None) -> None:
     """Close an action with its outcome."""
-    update(connection, action_id, now, state=state, message=message, ended_at=now)
+    update(tx, action_id, now, state=state, message=message, ended_at=now)
 
 
-def hand_out(connection: sa.Connection, action_ids: Sequence[ActionId], attempt: AttemptId, now: datetime) -> None:
+def hand_out(tx: Transaction, action_ids: Sequence[ActionId], attempt: AttemptId, now: datetime) -> None:
     """Put these actions under a new attempt; reports of earlier ones become stale."""
     if action_ids:
-        connection.execute(
-            sa.update(actions).where(actions.c.id.in_(action_ids)).values(attempt=attempt, updated_at=now)
-        )
+        tx.execute(sa.update(actions).where(actions.c.id.in_(action_ids)).values(attempt=attempt, updated_at=now))
 
 
-def record_events(
-    connection: sa.Connection, action_id: ActionId, attempt: AttemptId, events: Iterable[ActionEvent]
-) -> None:
+def record_events(tx: Transaction, action_id: ActionId, attempt: AttemptId, events: Iterable[ActionEvent]) -> None:
     """Add or complete events; a repeat changes nothing."""
     values = [
         {
             "action_id": action_id,
             "attempt": attempt,
-            **{name: getattr(event, name) for name in ActionEvent.__dataclass_fields__},
+            **EVENTS.dump(event),
         }
         for event in events
     ]
     if values:
-        connection.execute(_PUT_EVENT, values)
+        tx.execute(_PUT_EVENT, values)

@@ -1,110 +1,109 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writing flavors, images with whom they are shared, and key pairs."""
 
-from dataclasses import asdict
-
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from kilonova.base.errors import Conflict, NotFound
-from kilonova.db import rows
+from kilonova.db.codec import FLAVORS, IMAGES, KEYPAIRS, MEMBERS
 from kilonova.db.schema import deleted_images, flavor_access, flavors, image_members, images, keypairs
+from kilonova.db.transaction import Transaction
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId, ImageId
 from kilonova.objects.image import WITH_BYTES, Image, ImageMember
 from kilonova.objects.keypair import Keypair
 
 
-def create_flavor(connection: sa.Connection, flavor: Flavor) -> None:
+def create_flavor(tx: Transaction, flavor: Flavor) -> None:
     """Raises Conflict if the id or the name is taken by another; the very same flavor is accepted again."""
     taken = sa.or_(flavors.c.id == flavor.id, flavors.c.name == flavor.name)
-    for row in connection.execute(sa.select(flavors).where(taken)).mappings():
-        if rows.flavor_from(row) == flavor:
+    for row in tx.execute(sa.select(flavors).where(taken)).mappings():
+        if FLAVORS.load(row) == flavor:
             return
         raise Conflict(f"Flavor with name {flavor.name} or ID {flavor.id} already exists.")
-    connection.execute(sa.insert(flavors).values(**rows.flavor_to(flavor)))
+    tx.execute(sa.insert(flavors).values(**FLAVORS.dump(flavor)))
 
 
-def delete_flavor(connection: sa.Connection, flavor_id: FlavorId) -> None:
+def delete_flavor(tx: Transaction, flavor_id: FlavorId) -> None:
     """That there is none is no error: the same request may come again."""
-    connection.execute(sa.delete(flavor_access).where(flavor_access.c.flavor_id == flavor_id))
-    connection.execute(sa.delete(flavors).where(flavors.c.id == flavor_id))
+    tx.execute(sa.delete(flavor_access).where(flavor_access.c.flavor_id == flavor_id))
+    tx.execute(sa.delete(flavors).where(flavors.c.id == flavor_id))
 
 
-def create_keypair(connection: sa.Connection, keypair: Keypair) -> bool:
+def create_keypair(tx: Transaction, keypair: Keypair) -> bool:
     """Whether it is new: the very same is accepted again.  Raises Conflict if the user has one of that name with
     another key."""
     query = sa.select(keypairs).where(keypairs.c.user_id == keypair.user_id, keypairs.c.name == keypair.name)
-    row = connection.execute(query).mappings().first()
+    row = tx.execute(query).mappings().first()
     if row is not None:
         if row["public_key"] == keypair.public_key and row["created_at"] == keypair.created_at:
             return False
         raise Conflict(f"Key pair '{keypair.name}' already exists.")
-    values = {name: getattr(keypair, name) for name in type(keypair).__dataclass_fields__ if name != "id"}
-    connection.execute(sa.insert(keypairs).values(**values))
+    values = {name: value for name, value in KEYPAIRS.dump(keypair).items() if name != "id"}
+    tx.execute(sa.insert(keypairs).values(**values))
     return True
 
 
-def delete_keypair(connection: sa.Connection, user_id: str, name: str) -> None:
+def delete_keypair(tx: Transaction, user_id: str, name: str) -> None:
     """That there is none is no error."""
-    connection.execute(sa.delete(keypairs).where(keypairs.c.user_id == user_id, keypairs.c.name == name))
+    tx.execute(sa.delete(keypairs).where(keypairs.c.user_id == user_id, keypairs.c.name == name))
 
 
-def create_image(connection: sa.Connection, image: Image) -> None:
+def create_image(tx: Transaction, image: Image) -> None:
     """Raises Conflict if the id is another image's, or was one's that was deleted."""
-    row = connection.execute(sa.select(images).where(images.c.id == image.id)).mappings().first()
+    row = tx.execute(sa.select(images).where(images.c.id == image.id)).mappings().first()
     if row is not None:
         if row["owner"] == image.owner and row["created_at"] == image.created_at:
             return
         raise Conflict(f"Image ID {image.id} already exists.")
-    if connection.execute(sa.select(deleted_images).where(deleted_images.c.id == image.id)).first() is not None:
+    if tx.execute(sa.select(deleted_images).where(deleted_images.c.id == image.id)).first() is not None:
         raise Conflict(f"Image ID {image.id} already exists.")
-    connection.execute(sa.insert(images).values(**rows.image_to(image)))
+    tx.execute(sa.insert(images).values(**IMAGES.dump(image)))
 
 
-def update_image(connection: sa.Connection, image: Image, expected: Image | None) -> Image:
+def update_image(tx: Transaction, image: Image, expected: Image | None) -> Image:
     """Replace the record, and return what it was; with `expected` only if it is still that one.  Raises NotFound,
     Conflict.  A repeat of what was done is accepted."""
-    row = connection.execute(sa.select(images).where(images.c.id == image.id)).mappings().first()
+    row = tx.execute(sa.select(images).where(images.c.id == image.id)).mappings().first()
     if row is None:
         raise NotFound(f"Image {image.id} could not be found.", image_id=image.id)
-    stored = rows.image_from(row)
+    stored = IMAGES.load(row)
     if expected is not None and stored not in (expected, image):
         raise Conflict(f"Image {image.id} was changed meanwhile; look at it again.", image_id=image.id)
-    values = {k: v for k, v in rows.image_to(image).items() if k not in ("id", "created_at")}
-    connection.execute(sa.update(images).where(images.c.id == image.id).values(**values))
+    values = {k: v for k, v in IMAGES.dump(image).items() if k not in ("id", "created_at")}
+    tx.execute(sa.update(images).where(images.c.id == image.id).values(**values))
     return stored
 
 
-def delete_image(connection: sa.Connection, image_id: ImageId) -> None:
+def delete_image(tx: Transaction, image_id: ImageId) -> None:
     """Raises Conflict.  That there is none is no error."""
-    row = connection.execute(sa.select(images).where(images.c.id == image_id)).mappings().first()
-    if row is not None and rows.image_from(row).protected:
+    row = tx.execute(sa.select(images).where(images.c.id == image_id)).mappings().first()
+    if row is not None and IMAGES.load(row).protected:
         raise Conflict(f"Image {image_id} is protected and cannot be deleted.", image_id=image_id)
-    forget_image(connection, image_id)
+    forget_image(tx, image_id)
 
 
-def forget_image(connection: sa.Connection, image_id: ImageId) -> None:
+def forget_image(tx: Transaction, image_id: ImageId) -> None:
     """Whether it is protected or not: for what never became an image, or was never its owner's own.  The id of one that
     had bytes is not given again."""
-    status = connection.execute(sa.select(images.c.status).where(images.c.id == image_id)).scalar()
+    status = tx.execute(sa.select(images.c.status).where(images.c.id == image_id)).scalar()
     if status in WITH_BYTES:
-        connection.execute(upsert(deleted_images).values(id=image_id).on_conflict_do_nothing())
-    connection.execute(sa.delete(image_members).where(image_members.c.image_id == image_id))
-    connection.execute(sa.delete(images).where(images.c.id == image_id))
+        tx.execute(upsert(deleted_images).values(id=image_id).on_conflict_do_nothing())
+    tx.execute(sa.delete(image_members).where(image_members.c.image_id == image_id))
+    tx.execute(sa.delete(images).where(images.c.id == image_id))
 
 
-def insert_member(connection: sa.Connection, member: ImageMember) -> None:
-    connection.execute(sa.insert(image_members).values(asdict(member)))
+def insert_member(tx: Transaction, member: ImageMember) -> None:
+    tx.execute(sa.insert(image_members).values(MEMBERS.dump(member)))
 
 
-def update_member(connection: sa.Connection, member: ImageMember) -> None:
+def update_member(tx: Transaction, member: ImageMember) -> None:
     values = {"status": member.status, "updated_at": member.updated_at}
-    connection.execute(sa.update(image_members).where(*_is(member.image_id, member.project_id)).values(values))
+    tx.execute(sa.update(image_members).where(*_is(member.image_id, member.project_id)).values(values))
 
 
-def delete_member(connection: sa.Connection, image_id: ImageId, project_id: str) -> None:
-    connection.execute(sa.delete(image_members).where(*_is(image_id, project_id)))
+def delete_member(tx: Transaction, image_id: ImageId, project_id: str) -> None:
+    tx.execute(sa.delete(image_members).where(*_is(image_id, project_id)))
 
 
 def _is(image_id: ImageId, project_id: str) -> tuple[sa.ColumnElement[bool], ...]:

@@ -6,39 +6,38 @@ from dataclasses import replace
 
 import sqlalchemy as sa
 
-from kilonova.db import rows
+from kilonova.db.codec import FLAVORS
 from kilonova.db.readers import catalogue
 from kilonova.db.schema import flavor_access, flavors
+from kilonova.db.transaction import Transaction
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId
 
 
-def describe(connection: sa.Connection, flavor_id: FlavorId, description: str | None) -> None:
+def describe(tx: Transaction, flavor_id: FlavorId, description: str | None) -> None:
     """Raises NotFound."""
-    _store(connection, replace(catalogue.get_flavor(connection, flavor_id), description=description))
+    _store(tx, replace(catalogue.get_flavor(tx, flavor_id), description=description))
 
 
-def edit_extra_specs(
-    connection: sa.Connection, flavor_id: FlavorId, put: Mapping[str, str], remove: tuple[str, ...]
-) -> None:
+def edit_extra_specs(tx: Transaction, flavor_id: FlavorId, put: Mapping[str, str], remove: tuple[str, ...]) -> None:
     """Raises NotFound.  A repeat changes nothing."""
-    flavor = catalogue.get_flavor(connection, flavor_id)
+    flavor = catalogue.get_flavor(tx, flavor_id)
     kept = {name: value for name, value in flavor.extra_specs.items() if name not in remove}
-    _store(connection, replace(flavor, extra_specs={**kept, **put}))
+    _store(tx, replace(flavor, extra_specs={**kept, **put}))
 
 
-def _store(connection: sa.Connection, flavor: Flavor) -> None:
-    connection.execute(sa.update(flavors).where(flavors.c.id == flavor.id).values(**rows.flavor_to(flavor)))
+def _store(tx: Transaction, flavor: Flavor) -> None:
+    tx.execute(sa.update(flavors).where(flavors.c.id == flavor.id).values(**FLAVORS.dump(flavor)))
 
 
-def allow(connection: sa.Connection, flavor_id: FlavorId, project_id: str) -> None:
+def allow(tx: Transaction, flavor_id: FlavorId, project_id: str) -> None:
     """Raises NotFound.  A repeat changes nothing."""
-    catalogue.get_flavor(connection, flavor_id)
-    if project_id not in catalogue.flavor_projects(connection, flavor_id):
-        connection.execute(sa.insert(flavor_access).values(flavor_id=flavor_id, project_id=project_id))
+    catalogue.get_flavor(tx, flavor_id)
+    if project_id not in catalogue.flavor_projects(tx, flavor_id):
+        tx.execute(sa.insert(flavor_access).values(flavor_id=flavor_id, project_id=project_id))
 
 
-def disallow(connection: sa.Connection, flavor_id: FlavorId, project_id: str) -> None:
+def disallow(tx: Transaction, flavor_id: FlavorId, project_id: str) -> None:
     """That it was not allowed is no error."""
     row = flavor_access.c
-    connection.execute(sa.delete(flavor_access).where(row.flavor_id == flavor_id, row.project_id == project_id))
+    tx.execute(sa.delete(flavor_access).where(row.flavor_id == flavor_id, row.project_id == project_id))

@@ -7,8 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kilonova.db import rows
+from kilonova.db.codec import INVENTORIES
 from kilonova.db.schema import compute_nodes, services
+from kilonova.db.transaction import Transaction
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import HostName
 from kilonova.objects.image import ImageRef
@@ -16,9 +17,9 @@ from kilonova.objects.instance import Instance
 from kilonova.objects.service import Inventory, Service
 
 
-def insert_service(connection: sa.Connection, now: datetime, **values: Any) -> None:
+def insert_service(tx: Transaction, now: datetime, **values: Any) -> None:
     """A service that was never seen before."""
-    connection.execute(
+    tx.execute(
         sa.insert(services).values(
             created_at=now,
             updated_at=now,
@@ -31,42 +32,36 @@ def insert_service(connection: sa.Connection, now: datetime, **values: Any) -> N
     )
 
 
-def update_service(connection: sa.Connection, host: HostName, binary: str, now: datetime, **values: Any) -> None:
+def update_service(tx: Transaction, host: HostName, binary: str, now: datetime, **values: Any) -> None:
     """Change a service by host and binary."""
-    connection.execute(
+    tx.execute(
         sa.update(services).where(services.c.host == host, services.c.binary == binary).values(updated_at=now, **values)
     )
 
 
-def update_service_by_id(connection: sa.Connection, service_id: str, now: datetime, **values: Any) -> None:
+def update_service_by_id(tx: Transaction, service_id: str, now: datetime, **values: Any) -> None:
     """Change a service by id."""
-    connection.execute(sa.update(services).where(services.c.id == service_id).values(updated_at=now, **values))
+    tx.execute(sa.update(services).where(services.c.id == service_id).values(updated_at=now, **values))
 
 
-def delete_service(connection: sa.Connection, service: Service) -> None:
+def delete_service(tx: Transaction, service: Service) -> None:
     """Forget a service, and what its host had."""
-    connection.execute(sa.delete(compute_nodes).where(compute_nodes.c.host == service.host))
-    connection.execute(sa.delete(services).where(services.c.id == service.id))
+    tx.execute(sa.delete(compute_nodes).where(compute_nodes.c.host == service.host))
+    tx.execute(sa.delete(services).where(services.c.id == service.id))
 
 
-def put_inventory(connection: sa.Connection, host: HostName, node_id: str, inventory: Inventory) -> None:
+def put_inventory(tx: Transaction, host: HostName, node_id: str, inventory: Inventory) -> None:
     """Record what a host has; what is claimed of it stays."""
-    values = {
-        "node_id": node_id,
-        "inventory": rows.inventory_to(inventory),
-        "vcpus_capacity": inventory.vcpus_capacity,
-        "memory_mib_capacity": inventory.memory_mib_capacity,
-        "disk_gib_capacity": inventory.disk_gib_capacity,
-    }
-    done = connection.execute(sa.update(compute_nodes).where(compute_nodes.c.host == host).values(**values))
+    values = {"node_id": node_id, **INVENTORIES.dump(inventory)}
+    done = tx.execute(sa.update(compute_nodes).where(compute_nodes.c.host == host).values(**values))
     if done.rowcount == 0:
         none = {"vcpus_used": 0, "memory_mib_used": 0, "disk_gib_used": 0, "instances": 0}
-        connection.execute(sa.insert(compute_nodes).values(host=host, **values, **none))
+        tx.execute(sa.insert(compute_nodes).values(host=host, **values, **none))
 
 
-def node_id_of(connection: sa.Connection, host: HostName) -> str | None:
+def node_id_of(tx: Transaction, host: HostName) -> str | None:
     """The node id under which a host has reported."""
-    return connection.execute(sa.select(compute_nodes.c.node_id).where(compute_nodes.c.host == host)).scalar()
+    return tx.execute(sa.select(compute_nodes.c.node_id).where(compute_nodes.c.host == host)).scalar()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +87,20 @@ def held(instance: Instance) -> Resources:
     )
 
 
-def claim(connection: sa.Connection, host: HostName, instance: Instance) -> bool:
+def claim(tx: Transaction, host: HostName, instance: Instance) -> bool:
     """Take the instance's resources of a host, if they are still there: a conditional update, so that two claims can
     never both get the last of something."""
-    return _move(connection, host, held(instance), guests=1)
+    return _move(tx, host, held(instance), guests=1)
 
 
-def release(connection: sa.Connection, host: HostName, instance: Instance) -> None:
+def release(tx: Transaction, host: HostName, instance: Instance) -> None:
     """Give the instance's resources back."""
-    _move(connection, host, Resources(0, 0, 0).minus(held(instance)), guests=-1)
+    _move(tx, host, Resources(0, 0, 0).minus(held(instance)), guests=-1)
 
 
-def change_claim(connection: sa.Connection, host: HostName, before: Instance, after: Instance) -> bool:
+def change_claim(tx: Transaction, host: HostName, before: Instance, after: Instance) -> bool:
     """Take what the instance holds afterwards and did not before, if it is there, and give back the rest."""
-    return _move(connection, host, held(after).minus(held(before)), guests=0)
+    return _move(tx, host, held(after).minus(held(before)), guests=0)
 
 
 def disk_gib(instance: Instance) -> int:
@@ -118,7 +113,7 @@ def _disk_gib(flavor: Flavor, image: ImageRef) -> int:
     return (flavor.disk_gib or -(-image.virtual_size // (1 << 30))) + flavor.ephemeral_gib + -(-flavor.swap_mib // 1024)
 
 
-def _move(connection: sa.Connection, host: HostName, more: Resources, *, guests: int) -> bool:
+def _move(tx: Transaction, host: HostName, more: Resources, *, guests: int) -> bool:
     """Only what grows must fit: a host may hold more than it offers since somebody has changed its settings."""
     node = compute_nodes.c
     where = [node.host == host]
@@ -128,4 +123,4 @@ def _move(connection: sa.Connection, host: HostName, more: Resources, *, guests:
         values[f"{name}_used"] = used
         if amount > 0:
             where.append(used <= node[f"{name}_capacity"])
-    return connection.execute(sa.update(compute_nodes).where(*where).values(**values)).rowcount == 1
+    return tx.execute(sa.update(compute_nodes).where(*where).values(**values)).rowcount == 1

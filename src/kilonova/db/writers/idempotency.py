@@ -7,10 +7,11 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from kilonova.db.schema import idempotency_keys
+from kilonova.db.transaction import Transaction
 from kilonova.objects.idempotency import KEPT, Idempotent
 
 
-def keep(connection: sa.Connection, asked: Idempotent, now: datetime) -> None:
+def keep(tx: Transaction, asked: Idempotent, now: datetime) -> None:
     """Keep the answer under its key, and forget those that are too old, whoever's they were."""
-    connection.execute(sa.delete(idempotency_keys).where(idempotency_keys.c.created_at <= now - KEPT))
-    connection.execute(sa.insert(idempotency_keys).values(**asdict(asked), created_at=now))
+    tx.execute(sa.delete(idempotency_keys).where(idempotency_keys.c.created_at <= now - KEPT))
+    tx.execute(sa.insert(idempotency_keys).values(**asdict(asked), created_at=now))

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writing users, groups, projects, roles, application credentials, and what was added to the catalog."""
 
-from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from kilonova.db.codec import ASSIGNMENTS, CREDENTIALS, ENTRIES, GROUPS, PROJECTS, ROLES, USERS
 from kilonova.db.schema import (
     application_credentials,
     assignments,
@@ -24,6 +23,7 @@ from kilonova.db.schema import (
     roles,
     users,
 )
+from kilonova.db.transaction import Transaction
 from kilonova.objects.identity import (
     Actor,
     ApplicationCredential,
@@ -38,140 +38,137 @@ from kilonova.objects.identity import (
 )
 
 
-def insert_project(connection: sa.Connection, project: Project) -> None:
-    connection.execute(sa.insert(projects).values(asdict(project)))
+def insert_project(tx: Transaction, project: Project) -> None:
+    tx.execute(sa.insert(projects).values(PROJECTS.dump(project)))
 
 
-def insert_user(connection: sa.Connection, user: User) -> None:
-    connection.execute(sa.insert(users).values(asdict(user)))
+def insert_user(tx: Transaction, user: User) -> None:
+    tx.execute(sa.insert(users).values(USERS.dump(user)))
 
 
-def update_user(connection: sa.Connection, user_id: str, **values: Any) -> None:
-    connection.execute(sa.update(users).where(users.c.id == user_id).values(**values))
+def update_user(tx: Transaction, user_id: str, **values: Any) -> None:
+    tx.execute(sa.update(users).where(users.c.id == user_id).values(**values))
 
 
-def update_project(connection: sa.Connection, project_id: str, **values: Any) -> None:
-    connection.execute(sa.update(projects).where(projects.c.id == project_id).values(**values))
+def update_project(tx: Transaction, project_id: str, **values: Any) -> None:
+    tx.execute(sa.update(projects).where(projects.c.id == project_id).values(**values))
 
 
-def delete_user(connection: sa.Connection, user_id: str) -> None:
+def delete_user(tx: Transaction, user_id: str) -> None:
     """With the roles, credentials and key pairs, which nobody else could use, and out of all groups."""
     for table in (group_members, application_credentials, keypairs):
-        connection.execute(sa.delete(table).where(table.c.user_id == user_id))
-    _forget_actor(connection, Actor.USER, user_id)
-    connection.execute(sa.delete(users).where(users.c.id == user_id))
+        tx.execute(sa.delete(table).where(table.c.user_id == user_id))
+    _forget_actor(tx, Actor.USER, user_id)
+    tx.execute(sa.delete(users).where(users.c.id == user_id))
 
 
-def delete_project(connection: sa.Connection, project_id: str) -> None:
+def delete_project(tx: Transaction, project_id: str) -> None:
     """With what is said of it: roles, credentials, quotas, access to flavors and to others' images."""
     for table in (application_credentials, quotas, quota_usages, flavor_access, image_members):
-        connection.execute(sa.delete(table).where(table.c.project_id == project_id))
+        tx.execute(sa.delete(table).where(table.c.project_id == project_id))
     there = (assignments.c.target == Target.PROJECT, assignments.c.target_id == project_id)
-    connection.execute(sa.delete(assignments).where(*there))
+    tx.execute(sa.delete(assignments).where(*there))
     default_of = users.c.default_project_id == project_id
-    connection.execute(sa.update(users).where(default_of).values(default_project_id=None))
-    connection.execute(sa.delete(projects).where(projects.c.id == project_id))
+    tx.execute(sa.update(users).where(default_of).values(default_project_id=None))
+    tx.execute(sa.delete(projects).where(projects.c.id == project_id))
 
 
-def insert_group(connection: sa.Connection, group: Group) -> None:
-    connection.execute(sa.insert(groups).values(asdict(group)))
+def insert_group(tx: Transaction, group: Group) -> None:
+    tx.execute(sa.insert(groups).values(GROUPS.dump(group)))
 
 
-def update_group(connection: sa.Connection, group_id: str, **values: Any) -> None:
-    connection.execute(sa.update(groups).where(groups.c.id == group_id).values(**values))
+def update_group(tx: Transaction, group_id: str, **values: Any) -> None:
+    tx.execute(sa.update(groups).where(groups.c.id == group_id).values(**values))
 
 
-def delete_group(connection: sa.Connection, group_id: str) -> None:
+def delete_group(tx: Transaction, group_id: str) -> None:
     """With its roles; its users stay."""
-    connection.execute(sa.delete(group_members).where(group_members.c.group_id == group_id))
-    _forget_actor(connection, Actor.GROUP, group_id)
-    connection.execute(sa.delete(groups).where(groups.c.id == group_id))
+    tx.execute(sa.delete(group_members).where(group_members.c.group_id == group_id))
+    _forget_actor(tx, Actor.GROUP, group_id)
+    tx.execute(sa.delete(groups).where(groups.c.id == group_id))
 
 
-def add_to_group(connection: sa.Connection, group_id: str, user_id: str) -> None:
+def add_to_group(tx: Transaction, group_id: str, user_id: str) -> None:
     """To who is in it already, nothing happens."""
     both = (group_members.c.group_id == group_id, group_members.c.user_id == user_id)
-    if connection.execute(sa.select(group_members).where(*both)).first() is None:
-        connection.execute(sa.insert(group_members).values(group_id=group_id, user_id=user_id))
+    if tx.execute(sa.select(group_members).where(*both)).first() is None:
+        tx.execute(sa.insert(group_members).values(group_id=group_id, user_id=user_id))
 
 
-def remove_from_group(connection: sa.Connection, group_id: str, user_id: str) -> None:
+def remove_from_group(tx: Transaction, group_id: str, user_id: str) -> None:
     both = (group_members.c.group_id == group_id, group_members.c.user_id == user_id)
-    connection.execute(sa.delete(group_members).where(*both))
+    tx.execute(sa.delete(group_members).where(*both))
 
 
-def _forget_actor(connection: sa.Connection, actor: Actor, actor_id: str) -> None:
-    connection.execute(sa.delete(assignments).where(assignments.c.actor == actor, assignments.c.actor_id == actor_id))
+def _forget_actor(tx: Transaction, actor: Actor, actor_id: str) -> None:
+    tx.execute(sa.delete(assignments).where(assignments.c.actor == actor, assignments.c.actor_id == actor_id))
 
 
-def insert_role(connection: sa.Connection, role: Role) -> None:
-    connection.execute(sa.insert(roles).values(asdict(role)))
+def insert_role(tx: Transaction, role: Role) -> None:
+    tx.execute(sa.insert(roles).values(ROLES.dump(role)))
 
 
-def update_role(connection: sa.Connection, role: Role, name: str, description: str | None) -> None:
+def update_role(tx: Transaction, role: Role, name: str, description: str | None) -> None:
     """A new name goes wherever the role was given."""
-    connection.execute(sa.update(roles).where(roles.c.id == role.id).values(name=name, description=description))
+    tx.execute(sa.update(roles).where(roles.c.id == role.id).values(name=name, description=description))
     if name != role.name:
-        connection.execute(sa.update(assignments).where(assignments.c.role == role.name).values(role=name))
-        _in_credentials(connection, role.name, (name,))
+        tx.execute(sa.update(assignments).where(assignments.c.role == role.name).values(role=name))
+        _in_credentials(tx, role.name, (name,))
 
 
-def delete_role(connection: sa.Connection, role: Role) -> None:
+def delete_role(tx: Transaction, role: Role) -> None:
     """Whoever had it has it no longer."""
-    connection.execute(sa.delete(assignments).where(assignments.c.role == role.name))
-    _in_credentials(connection, role.name, ())
-    connection.execute(sa.delete(roles).where(roles.c.id == role.id))
+    tx.execute(sa.delete(assignments).where(assignments.c.role == role.name))
+    _in_credentials(tx, role.name, ())
+    tx.execute(sa.delete(roles).where(roles.c.id == role.id))
 
 
-def _in_credentials(connection: sa.Connection, name: str, becomes: tuple[str, ...]) -> None:
+def _in_credentials(tx: Transaction, name: str, becomes: tuple[str, ...]) -> None:
     table = application_credentials
-    for row in connection.execute(sa.select(table.c.id, table.c.roles)).all():
+    for row in tx.execute(sa.select(table.c.id, table.c.roles)).all():
         if name in row.roles:
             kept = sorted({*(role for role in row.roles if role != name), *becomes})
-            connection.execute(sa.update(table).where(table.c.id == row.id).values(roles=kept))
+            tx.execute(sa.update(table).where(table.c.id == row.id).values(roles=kept))
 
 
-def assign_role(connection: sa.Connection, assignment: Assignment) -> None:
+def assign_role(tx: Transaction, assignment: Assignment) -> None:
     """Give the role; to who has it already, nothing happens."""
-    if connection.execute(sa.select(assignments).where(_is(assignment))).first() is None:
-        connection.execute(sa.insert(assignments).values(asdict(assignment)))
+    if tx.execute(sa.select(assignments).where(_is(assignment))).first() is None:
+        tx.execute(sa.insert(assignments).values(ASSIGNMENTS.dump(assignment)))
 
 
-def remove_role(connection: sa.Connection, assignment: Assignment) -> None:
-    connection.execute(sa.delete(assignments).where(_is(assignment)))
+def remove_role(tx: Transaction, assignment: Assignment) -> None:
+    tx.execute(sa.delete(assignments).where(_is(assignment)))
 
 
 def _is(assignment: Assignment) -> sa.ColumnElement[bool]:
-    return sa.and_(*(assignments.c[name] == value for name, value in asdict(assignment).items()))
+    return sa.and_(*(assignments.c[name] == value for name, value in ASSIGNMENTS.dump(assignment).items()))
 
 
-def insert_credential(connection: sa.Connection, credential: ApplicationCredential) -> None:
-    connection.execute(
-        sa.insert(application_credentials).values({**asdict(credential), "roles": list(credential.roles)})
-    )
+def insert_credential(tx: Transaction, credential: ApplicationCredential) -> None:
+    tx.execute(sa.insert(application_credentials).values(CREDENTIALS.dump(credential)))
 
 
-def delete_credential(connection: sa.Connection, credential_id: str) -> None:
-    connection.execute(sa.delete(application_credentials).where(application_credentials.c.id == credential_id))
+def delete_credential(tx: Transaction, credential_id: str) -> None:
+    tx.execute(sa.delete(application_credentials).where(application_credentials.c.id == credential_id))
 
 
-def put_entry(connection: sa.Connection, entry: CatalogEntry) -> None:
+def put_entry(tx: Transaction, entry: CatalogEntry) -> None:
     """New, or in place of the one of its id."""
-    values: Mapping[str, Any] = asdict(entry)
-    connection.execute(sa.delete(catalog_entries).where(_entry(entry.kind, entry.id)))
-    connection.execute(sa.insert(catalog_entries).values(values))
+    tx.execute(sa.delete(catalog_entries).where(_entry(entry.kind, entry.id)))
+    tx.execute(sa.insert(catalog_entries).values(ENTRIES.dump(entry)))
 
 
-def delete_entry(connection: sa.Connection, kind: EntryKind, entry_id: str) -> None:
-    connection.execute(sa.delete(catalog_entries).where(_entry(kind, entry_id)))
+def delete_entry(tx: Transaction, kind: EntryKind, entry_id: str) -> None:
+    tx.execute(sa.delete(catalog_entries).where(_entry(kind, entry_id)))
 
 
 def _entry(kind: EntryKind, entry_id: str) -> sa.ColumnElement[bool]:
     return sa.and_(catalog_entries.c.kind == kind, catalog_entries.c.id == entry_id)
 
 
-def revoke_token(connection: sa.Connection, audit_id: str, expires_at: datetime, now: datetime) -> None:
+def revoke_token(tx: Transaction, audit_id: str, expires_at: datetime, now: datetime) -> None:
     """Remember it until it is over by itself; those that are over are forgotten."""
-    connection.execute(sa.delete(revoked_tokens).where(revoked_tokens.c.expires_at <= now))
-    if connection.execute(sa.select(revoked_tokens).where(revoked_tokens.c.audit_id == audit_id)).first() is None:
-        connection.execute(sa.insert(revoked_tokens).values(audit_id=audit_id, expires_at=expires_at))
+    tx.execute(sa.delete(revoked_tokens).where(revoked_tokens.c.expires_at <= now))
+    if tx.execute(sa.select(revoked_tokens).where(revoked_tokens.c.audit_id == audit_id)).first() is None:
+        tx.execute(sa.insert(revoked_tokens).values(audit_id=audit_id, expires_at=expires_at))

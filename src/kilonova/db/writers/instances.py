@@ -9,10 +9,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kilonova.db import rows
+from kilonova.db.codec import INSTANCES
 from kilonova.db.readers import addresses as read_addresses
 from kilonova.db.readers.addresses import ANY_HOST
 from kilonova.db.schema import addresses, instances, project_numbers
+from kilonova.db.transaction import Transaction
 from kilonova.networks.addresses import (
     LOOPBACK_FIRST,
     LOOPBACK_LAST,
@@ -32,23 +33,21 @@ _INSERT = sa.insert(instances)
 _OF_ID = sa.update(instances).where(instances.c.id == sa.bindparam("of_id"))
 
 
-def insert(connection: sa.Connection, instance: Instance) -> bool:
+def insert(tx: Transaction, instance: Instance) -> bool:
     """Record a new instance; False if its id is known already (the same request, delivered again)."""
-    known = connection.execute(sa.select(instances.c.id).where(instances.c.id == instance.id)).first()
+    known = tx.execute(sa.select(instances.c.id).where(instances.c.id == instance.id)).first()
     if known is not None:
         return False
-    connection.execute(_INSERT, rows.instance_to(instance))
+    tx.execute(_INSERT, INSTANCES.dump(instance))
     return True
 
 
-def update(connection: sa.Connection, instance_id: InstanceId, now: datetime, **values: Any) -> None:
+def update(tx: Transaction, instance_id: InstanceId, now: datetime, **values: Any) -> None:
     """Change fields, given as an Instance holds them."""
-    connection.execute(_OF_ID, {"of_id": instance_id, "updated_at": now, **rows.instance_values(values)})
+    tx.execute(_OF_ID, {"of_id": instance_id, "updated_at": now, **INSTANCES.values(values)})
 
 
-def take_address(
-    connection: sa.Connection, host: HostName, network: HostNetwork, instance_id: InstanceId
-) -> str | None:
+def take_address(tx: Transaction, host: HostName, network: HostNetwork, instance_id: InstanceId) -> str | None:
     """Give a free address of the host's network to an instance; None when the network is full.
 
     The one after the highest that is taken, found by index: the cost does not grow with the servers of the host.
@@ -59,59 +58,57 @@ def take_address(
     here = sa.and_(
         addresses.c.host == holder, addresses.c.network == network.name, addresses.c.value.between(first, last)
     )
-    highest = connection.execute(sa.select(sa.func.max(addresses.c.value)).where(here)).scalar()
+    highest = tx.execute(sa.select(sa.func.max(addresses.c.value)).where(here)).scalar()
     value = first if highest is None else highest + 1
     if value > last:
-        taken = {row.value for row in connection.execute(sa.select(addresses.c.value).where(here))}
+        taken = {row.value for row in tx.execute(sa.select(addresses.c.value).where(here))}
         gap = next((candidate for candidate in range(first, last + 1) if candidate not in taken), None)
         if gap is None:
             return None
         value = gap
-    _hold(connection, holder, network.name, value, instance_id)
+    _hold(tx, holder, network.name, value, instance_id)
     return str(ip_address(value))
 
 
-def take_loopback(connection: sa.Connection, host: HostName, instance_id: InstanceId) -> str:
+def take_loopback(tx: Transaction, host: HostName, instance_id: InstanceId) -> str:
     """Give an instance an address of the host's own: the one that its id says, or the next that is free."""
     value = loopback_of(instance_id)
     held = sa.select(addresses.c.value).where(addresses.c.host == host, addresses.c.network == FLOATING)
-    while connection.execute(held.where(addresses.c.value == value)).first() is not None:
+    while tx.execute(held.where(addresses.c.value == value)).first() is not None:
         value = LOOPBACK_FIRST if value == LOOPBACK_LAST else value + 1
-    _hold(connection, host, FLOATING, value, instance_id)
+    _hold(tx, host, FLOATING, value, instance_id)
     return str(ip_address(value))
 
 
-def take_wanted(
-    connection: sa.Connection, host: HostName, network: HostNetwork, instance_id: InstanceId, wanted: str
-) -> bool:
+def take_wanted(tx: Transaction, host: HostName, network: HostNetwork, instance_id: InstanceId, wanted: str) -> bool:
     """Give an instance this address of the host's network; False when another holds it, or guests cannot have it."""
     holder = ANY_HOST if network.shared else host
     value = int(ip_address(wanted))
     first, last = network.bounds
-    if not first <= value <= last or read_addresses.holders(connection, network.name, value, (holder,)):
+    if not first <= value <= last or read_addresses.holders(tx, network.name, value, (holder,)):
         return False
-    _hold(connection, holder, network.name, value, instance_id)
+    _hold(tx, holder, network.name, value, instance_id)
     return True
 
 
-def number_project(connection: sa.Connection, project_id: str) -> int | None:
+def number_project(tx: Transaction, project_id: str) -> int | None:
     """The number of a project, which no other has; None when all are taken.  It keeps the one that it gets first."""
     known = sa.select(project_numbers.c.number).where(project_numbers.c.project_id == project_id)
-    found: int | None = connection.execute(known).scalar()
+    found: int | None = tx.execute(known).scalar()
     if found is not None:
         return found
-    taken = {row.number for row in connection.execute(sa.select(project_numbers.c.number))} | {UNDIVIDED}
+    taken = {row.number for row in tx.execute(sa.select(project_numbers.c.number))} | {UNDIVIDED}
     start = project_number(project_id)
     for number in (*range(start, PROJECT_LAST + 1), *range(start)):
         if number not in taken:
-            connection.execute(sa.insert(project_numbers).values(project_id=project_id, number=number))
+            tx.execute(sa.insert(project_numbers).values(project_id=project_id, number=number))
             return number
     return None
 
 
-def _hold(connection: sa.Connection, host: HostName, network: str, value: int, instance_id: InstanceId) -> None:
+def _hold(tx: Transaction, host: HostName, network: str, value: int, instance_id: InstanceId) -> None:
     held = sa.insert(addresses).values(host=host, network=network, value=value, instance_id=instance_id)
-    connection.execute(held)
+    tx.execute(held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,17 +121,17 @@ class Held:
     value: int
 
 
-def held_addresses(connection: sa.Connection, instance_id: InstanceId) -> frozenset[Held]:
+def held_addresses(tx: Transaction, instance_id: InstanceId) -> frozenset[Held]:
     """All that an instance holds."""
     query = sa.select(addresses.c.host, addresses.c.network, addresses.c.value)
-    found = connection.execute(query.where(addresses.c.instance_id == instance_id))
+    found = tx.execute(query.where(addresses.c.instance_id == instance_id))
     return frozenset(Held(row.host, row.network, row.value) for row in found)
 
 
-def release_addresses(connection: sa.Connection, instance_id: InstanceId, but: Collection[Held] = ()) -> None:
+def release_addresses(tx: Transaction, instance_id: InstanceId, but: Collection[Held] = ()) -> None:
     """Give back all addresses of an instance, but for these."""
     gone = sa.delete(addresses).where(addresses.c.instance_id == instance_id)
     for kept in but:
         this = (addresses.c.host == kept.host, addresses.c.network == kept.network, addresses.c.value == kept.value)
         gone = gone.where(sa.not_(sa.and_(*this)))
-    connection.execute(gone)
+    tx.execute(gone)

@@ -7,6 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from kilonova.db.schema import notifications
+from kilonova.db.transaction import Transaction
 from kilonova.objects.ids import HostName
 
 KEPT = 1000
@@ -14,7 +15,7 @@ KEPT = 1000
 
 
 def insert(
-    connection: sa.Connection,
+    tx: Transaction,
     *,
     id: str,
     host: HostName,
@@ -25,12 +26,12 @@ def insert(
 ) -> None:
     """Record one, if it is not there yet, and let go of those beyond `KEPT`."""
     row = notifications.c
-    if connection.execute(sa.select(row.serial).where(row.id == id)).first() is not None:
+    if tx.execute(sa.select(row.serial).where(row.id == id)).first() is not None:
         return
-    connection.execute(
+    tx.execute(
         sa.insert(notifications).values(
             id=id, host=host, created_at=at, event_type=event_type, priority=priority, payload=dict(payload)
         )
     )
     newest = sa.select(sa.func.max(row.serial)).scalar_subquery()
-    connection.execute(sa.delete(notifications).where(row.serial <= newest - KEPT))
+    tx.execute(sa.delete(notifications).where(row.serial <= newest - KEPT))

@@ -8,48 +8,49 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from kilonova.db.schema import quota_usages, quotas
+from kilonova.db.transaction import Transaction
 from kilonova.objects.quota import UNLIMITED, Limits, Usage
 
 
-def set_limits(connection: sa.Connection, project_id: str, limits: Limits) -> None:
+def set_limits(tx: Transaction, project_id: str, limits: Limits) -> None:
     """Set limits of a project; those of other resources stay."""
     for resource, limit in limits.items():
         statement = upsert(quotas).values(project_id=project_id, resource=resource, hard_limit=limit)
-        connection.execute(
+        tx.execute(
             statement.on_conflict_do_update(index_elements=["project_id", "resource"], set_={"hard_limit": limit})
         )
 
 
-def delete_limits(connection: sa.Connection, project_id: str, resources: Collection[str] | None = None) -> None:
+def delete_limits(tx: Transaction, project_id: str, resources: Collection[str] | None = None) -> None:
     """Of these resources, or all.  For a project without limits of its own the defaults hold."""
     statement = sa.delete(quotas).where(quotas.c.project_id == project_id)
-    connection.execute(statement if resources is None else statement.where(quotas.c.resource.in_(resources)))
+    tx.execute(statement if resources is None else statement.where(quotas.c.resource.in_(resources)))
 
 
-def take(connection: sa.Connection, project_id: str, wanted: Usage, limits: Limits) -> bool:
+def take(tx: Transaction, project_id: str, wanted: Usage, limits: Limits) -> bool:
     """Add to what a project uses, if that stays within the limits for everything of which more is wanted.
 
     A conditional update, as claims are: of two that want the last of something, one gets it, on any database.
     """
     values = {"project": project_id, **{f"more_{name}": amount for name, amount in asdict(wanted).items()}}
     values |= {f"most_{name}": limits[name] for name in asdict(wanted)}
-    if connection.execute(_TAKE, values).rowcount:
+    if tx.execute(_TAKE, values).rowcount:
         return True
-    _open(connection, project_id)  # by somebody else meanwhile, perhaps: so it is tried again in any case
-    return connection.execute(_TAKE, values).rowcount == 1
+    _open(tx, project_id)  # by somebody else meanwhile, perhaps: so it is tried again in any case
+    return tx.execute(_TAKE, values).rowcount == 1
 
 
-def move(connection: sa.Connection, project_id: str, by: Usage) -> None:
+def move(tx: Transaction, project_id: str, by: Usage) -> None:
     """Add to what a project uses, or with amounts below zero give back, whatever the limits."""
     values = {"project": project_id, **{f"more_{name}": amount for name, amount in asdict(by).items()}}
-    if not connection.execute(_MOVE, values).rowcount:
-        _open(connection, project_id)
-        connection.execute(_MOVE, values)
+    if not tx.execute(_MOVE, values).rowcount:
+        _open(tx, project_id)
+        tx.execute(_MOVE, values)
 
 
-def _open(connection: sa.Connection, project_id: str) -> None:
+def _open(tx: Transaction, project_id: str) -> None:
     """A project's row begins with its first server; where there is one it stays."""
-    connection.execute(_OPEN, {"project_id": project_id, "instances": 0, "cores": 0, "ram": 0})
+    tx.execute(_OPEN, {"project_id": project_id, "instances": 0, "cores": 0, "ram": 0})
 
 
 def _fits(name: str) -> sa.ColumnElement[bool]:

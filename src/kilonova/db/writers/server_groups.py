@@ -3,32 +3,32 @@
 
 import sqlalchemy as sa
 
-from kilonova.db import rows
+from kilonova.db.codec import SERVER_GROUPS
 from kilonova.db.schema import instances, server_groups
+from kilonova.db.transaction import Transaction
 from kilonova.objects.ids import ServerGroupId
 from kilonova.objects.server_group import ServerGroup
 
 
-def insert(connection: sa.Connection, group: ServerGroup) -> bool:
+def insert(tx: Transaction, group: ServerGroup) -> bool:
     """Record a group; False if its id is known already (the same request, delivered again)."""
-    known = connection.execute(sa.select(server_groups.c.id).where(server_groups.c.id == group.id)).first()
+    known = tx.execute(sa.select(server_groups.c.id).where(server_groups.c.id == group.id)).first()
     if known is not None:
         return False
-    connection.execute(sa.insert(server_groups).values(**rows.server_group_to(group)))
+    tx.execute(sa.insert(server_groups).values(**SERVER_GROUPS.dump(group)))
     return True
 
 
-def delete(connection: sa.Connection, group_id: ServerGroupId) -> None:
+def delete(tx: Transaction, group_id: ServerGroupId) -> None:
     """Forget a group; its instances stay and are in none.  That there is none is no error."""
-    connection.execute(sa.update(instances).where(instances.c.server_group_id == group_id).values(server_group_id=None))
-    connection.execute(sa.delete(server_groups).where(server_groups.c.id == group_id))
+    tx.execute(sa.update(instances).where(instances.c.server_group_id == group_id).values(server_group_id=None))
+    tx.execute(sa.delete(server_groups).where(server_groups.c.id == group_id))
 
 
-def lock(connection: sa.Connection, group_id: ServerGroupId) -> ServerGroup | None:
+def lock(tx: Transaction, group_id: ServerGroupId) -> ServerGroup | None:
     """The group, which no other transaction gets in this way before this one has ended; None if there is none.
 
     (SQLite has one writer at a time, and no locks of rows.)
     """
     query = sa.select(server_groups).where(server_groups.c.id == group_id).with_for_update()
-    row = connection.execute(query).mappings().first()
-    return None if row is None else rows.server_group_from(row)
+    return SERVER_GROUPS.load_first(tx.execute(query))

@@ -15,7 +15,7 @@ from kilonova.api.http.actions import ActionRoute, ActionRoutes, dispatch
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.microversion import Microversion, v2
-from kilonova.api.http.route import DefaultPolicy
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.http.times import micros
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
 from kilonova.base.unset import unset_if_none
@@ -23,8 +23,8 @@ from kilonova.db.readers import aggregates, hosts
 from kilonova.db.readers.hosts import COMPUTE
 from kilonova.objects.aggregate import ZONE, Aggregate
 from kilonova.objects.ids import HostName
-from kilonova.rpcapi.operators import AggregateHost
-from kilonova.rpcapi.operators import UpdateAggregate as Change
+from kilonova.rpcapi import api_to_conductor_admin as methods
+from kilonova.rpcapi import to_host
 
 
 def _can_be_zone(name: str) -> bool:
@@ -135,7 +135,9 @@ async def show(call: Call) -> Reply:
 async def create(call: Call, body: CreateAggregate) -> Reply:
     """POST /os-aggregates."""
     asked, uuid = body.aggregate, call.deps.clock.new_id()
-    await call.deps.operators.create_aggregate(uuid, asked.name, asked.availability_zone)
+    await call.deps.rpc.call(
+        methods.CREATE_AGGREGATE, methods.CreateAggregate(uuid, asked.name, asked.availability_zone)
+    )
     made = await call.db.read(aggregates.by_uuid, uuid)
     if made is None:
         raise Conflict(f"Aggregate {asked.name} was deleted meanwhile.")
@@ -149,13 +151,15 @@ async def update(call: Call, body: UpdateAggregate) -> Reply:
     aggregate = await find(call)
     put = {} if zone is None else {ZONE: zone}
     remove = (ZONE,) if zone is None and "availability_zone" in asked.model_fields_set else ()
-    await call.deps.operators.update_aggregate(Change(aggregate.id, unset_if_none(asked.name), put, remove))
+    await call.deps.rpc.call(
+        methods.UPDATE_AGGREGATE, methods.UpdateAggregate(aggregate.id, unset_if_none(asked.name), put, remove)
+    )
     return await show(call)
 
 
 async def delete(call: Call) -> Reply:
     """DELETE /os-aggregates/{id}: one without hosts."""
-    await call.deps.operators.delete_aggregate((await find(call)).id)
+    await call.deps.rpc.call(methods.DELETE_AGGREGATE, methods.DeleteAggregate((await find(call)).id))
     return Reply()
 
 
@@ -164,7 +168,7 @@ async def _add_host(call: Call, body: AddHost) -> Reply:
     aggregate, host = await find(call), HostName(body.add_host.host)
     if host in aggregate.hosts:
         raise Conflict(f"Aggregate {aggregate.id} already has host {host}.")
-    await call.deps.operators.set_aggregate_host(AggregateHost(aggregate.id, host, member=True))
+    await call.deps.rpc.call(methods.SET_AGGREGATE_HOST, methods.AggregateHost(aggregate.id, host, member=True))
     return await show(call)
 
 
@@ -172,7 +176,7 @@ async def _remove_host(call: Call, body: RemoveHost) -> Reply:
     aggregate, host = await find(call), HostName(body.remove_host.host)
     if host not in aggregate.hosts:
         raise NotFound(f"Aggregate {aggregate.id} has no host {host}.")
-    await call.deps.operators.set_aggregate_host(AggregateHost(aggregate.id, host, member=False))
+    await call.deps.rpc.call(methods.SET_AGGREGATE_HOST, methods.AggregateHost(aggregate.id, host, member=False))
     return await show(call)
 
 
@@ -183,7 +187,7 @@ async def _set_metadata(call: Call, body: SetMetadata) -> Reply:
     if ZONE in put and not _can_be_zone(put[ZONE]):
         raise InvalidInput(f"'{put[ZONE]}' can be no availability zone's name.", path="set_metadata.metadata")
     remove = tuple(key for key, text in asked.items() if text is None)
-    await call.deps.operators.update_aggregate(Change(aggregate.id, put=put, remove=remove))
+    await call.deps.rpc.call(methods.UPDATE_AGGREGATE, methods.UpdateAggregate(aggregate.id, put=put, remove=remove))
     return await show(call)
 
 
@@ -206,5 +210,23 @@ async def cache_images(call: Call, body: CacheImages) -> Reply:
     images = [bootable(await call.db.read(get_image, one.id, call.context, "cache"), "cache") for one in body.cache]
     for service in await call.db.read(hosts.list_services, binary=COMPUTE):
         if service.host in aggregate.hosts and service.up and not service.forced_down:
-            await call.deps.compute.cache_images(service.host, tuple(images))
+            await call.deps.rpc.cast(to_host.CACHE_IMAGES, to_host.CacheImages(tuple(images)), service.host)
     return Reply()
+
+
+ROUTES = (
+    Route("GET", "/os-aggregates", list_all, "os_compute_api:os-aggregates:index", DefaultPolicy.ADMIN,
+        note="{aggregates: [...]}"),
+    Route("POST", "/os-aggregates", create, "os_compute_api:os-aggregates:create", DefaultPolicy.ADMIN,
+        note="{aggregate}, without hosts and metadata", body=CreateAggregate),
+    Route("GET", "/os-aggregates/{aggregate_id}", show, "os_compute_api:os-aggregates:show", DefaultPolicy.ADMIN,
+        note="{aggregate}"),
+    Route("PUT", "/os-aggregates/{aggregate_id}", update, "os_compute_api:os-aggregates:update", DefaultPolicy.ADMIN,
+        note="{aggregate}", body=UpdateAggregate),
+    Route("DELETE", "/os-aggregates/{aggregate_id}", delete, "os_compute_api:os-aggregates:delete",
+        DefaultPolicy.ADMIN),
+    Route("POST", "/os-aggregates/{aggregate_id}/action", act, "os_compute_api:os-aggregates:action",
+        DefaultPolicy.TOKEN, note="{aggregate}", whole=True, actions=ACTIONS),
+    Route("POST", "/os-aggregates/{aggregate_id}/images", cache_images, "compute:aggregates:images",
+        DefaultPolicy.ADMIN, 202, body=CacheImages, min=v2(81)),
+)  # fmt: skip

@@ -14,14 +14,16 @@ from kilonova.api.compute.admin.quota_models import (
     of_classes,
     of_projects,
 )
+from kilonova.api.compute.strict import NO_QUERY, STRICT
 from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.base.errors import InvalidInput
 from kilonova.db.readers import quotas as read_quotas
 from kilonova.db.readers.identity import find_project
 from kilonova.db.readers.quotas import DEFAULT_CLASS, Standing, class_key
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.quota import Limits
-from kilonova.rpcapi.conductor import SetQuotas
+from kilonova.rpcapi.api_to_conductor import DELETE_QUOTAS, SET_QUOTAS, DeleteQuotas, SetQuotas
 
 ARGUMENTS = frozenset({"user_id"})
 _LONGEST_CLASS = 58
@@ -56,7 +58,7 @@ async def update(call: Call, body: UpdateQuotaSet) -> Reply:
     limits = body.quota_set.asked(of_projects(call.version), "quota_set")
     await _standing(call)
     project_id = call.params["project_id"]
-    await call.deps.conductor.set_quotas(SetQuotas(project_id, limits, body.quota_set.force))
+    await call.deps.rpc.call(SET_QUOTAS, SetQuotas(project_id, limits, body.quota_set.force))
     standing = await _standing(call)
     return json_reply({"quota_set": _shown(call, standing.limits)})
 
@@ -64,7 +66,7 @@ async def update(call: Call, body: UpdateQuotaSet) -> Reply:
 async def delete(call: Call) -> Reply:
     """DELETE /os-quota-sets/{project}: back to the defaults.  That it has no limits of its own is no error."""
     _refuse_user(call)
-    await call.deps.conductor.delete_quotas(call.params["project_id"])
+    await call.deps.rpc.call(DELETE_QUOTAS, DeleteQuotas(call.params["project_id"]))
     return Reply()
 
 
@@ -77,7 +79,7 @@ async def show_class(call: Call) -> Reply:
 async def update_class(call: Call, body: UpdateQuotaClassSet) -> Reply:
     """PUT /os-quota-class-sets/{class}: wins over the configuration."""
     limits = body.quota_class_set.asked(of_classes(call.version), "quota_class_set")
-    await call.deps.conductor.set_quotas(SetQuotas(class_key(_class(call)), limits, force=True))
+    await call.deps.rpc.call(SET_QUOTAS, SetQuotas(class_key(_class(call)), limits, force=True))
     return json_reply({"quota_class_set": await _of_class(call)})
 
 
@@ -119,3 +121,21 @@ async def _defaults(call: Call) -> Limits:
 
 def _shown(call: Call, limits: Limits) -> dict[str, int]:
     return {name: limits[name] for name in of_projects(call.version)}
+
+
+ROUTES = (
+    Route("GET", "/os-quota-sets/{project_id}", show, "os_compute_api:os-quota-sets:show", DefaultPolicy.READER,
+        note="{quota_set}", query=ARGUMENTS, strict=STRICT),
+    Route("GET", "/os-quota-sets/{project_id}/defaults", show_defaults, "os_compute_api:os-quota-sets:defaults",
+        DefaultPolicy.READER, note="{quota_set}", query=ARGUMENTS, strict=STRICT),
+    Route("GET", "/os-quota-sets/{project_id}/detail", show_detail, "os_compute_api:os-quota-sets:detail",
+        DefaultPolicy.READER, note="{quota_set}, each with limit, in_use, reserved", query=ARGUMENTS, strict=STRICT),
+    Route("PUT", "/os-quota-sets/{project_id}", update, "os_compute_api:os-quota-sets:update", DefaultPolicy.ADMIN,
+        note="{quota_set}", body=UpdateQuotaSet, query=ARGUMENTS, strict=STRICT),
+    Route("DELETE", "/os-quota-sets/{project_id}", delete, "os_compute_api:os-quota-sets:delete", DefaultPolicy.ADMIN,
+        202, query=ARGUMENTS, strict=STRICT),
+    Route("GET", "/os-quota-class-sets/{class_id}", show_class, "os_compute_api:os-quota-class-sets:show",
+        DefaultPolicy.ADMIN, note="{quota_class_set}", query=NO_QUERY, strict=STRICT),
+    Route("PUT", "/os-quota-class-sets/{class_id}", update_class, "os_compute_api:os-quota-class-sets:update",
+        DefaultPolicy.ADMIN, note="{quota_class_set}", body=UpdateQuotaClassSet, query=NO_QUERY, strict=STRICT),
+)  # fmt: skip

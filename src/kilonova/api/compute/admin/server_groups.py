@@ -11,14 +11,17 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from kilonova.api.compute.fields import Name, Positive
+from kilonova.api.compute.strict import STRICT
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.microversion import v2
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.base.errors import InvalidInput
 from kilonova.db.readers import server_groups as readers
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.ids import InstanceId, ServerGroupId
 from kilonova.objects.server_group import MAX_SERVER_PER_HOST, GroupPolicy, ServerGroup
+from kilonova.rpcapi.api_to_conductor import CREATE_SERVER_GROUP, DELETE_SERVER_GROUP, DeleteServerGroup, PutServerGroup
 
 ARGUMENTS = frozenset({"all_projects", "limit", "offset"})
 ONE_POLICY = v2(64)
@@ -76,7 +79,7 @@ async def _create(call: Call, name: str, policy: GroupPolicy, rules: dict[str, i
         created_at=call.deps.clock.now(),
         rules=rules,
     )
-    await call.deps.conductor.create_server_group(group)
+    await call.deps.rpc.call(CREATE_SERVER_GROUP, PutServerGroup(group))
     return json_reply({"server_group": _view(call, group, ())})
 
 
@@ -103,7 +106,7 @@ async def show(call: Call) -> Reply:
 async def delete(call: Call) -> Reply:
     """DELETE /os-server-groups/{id}: its servers stay."""
     group, _ = await call.db.read(_one, ServerGroupId(call.params["group_id"]), call.scope)
-    await call.deps.conductor.delete_server_group(group.id)
+    await call.deps.rpc.call(DELETE_SERVER_GROUP, DeleteServerGroup(group.id))
     return Reply()
 
 
@@ -130,3 +133,17 @@ def _view(call: Call, group: ServerGroup, members: Sequence[InstanceId]) -> dict
     if call.version >= v2(13):
         shown |= {"project_id": group.project_id, "user_id": group.user_id}
     return shown
+
+
+ROUTES = (
+    Route("GET", "/os-server-groups", list_groups, "os_compute_api:os-server-groups:index", DefaultPolicy.READER,
+        note="{server_groups: [...]}", query=ARGUMENTS, strict=STRICT),
+    Route("POST", "/os-server-groups", create, "os_compute_api:os-server-groups:create", DefaultPolicy.MEMBER,
+        note="{server_group}", body=CreateServerGroup, min=ONE_POLICY),
+    Route("POST", "/os-server-groups", create_old, "os_compute_api:os-server-groups:create", DefaultPolicy.MEMBER,
+        note="{server_group}", body=CreateOldServerGroup, max=v2(63)),
+    Route("GET", "/os-server-groups/{group_id}", show, "os_compute_api:os-server-groups:show", DefaultPolicy.READER,
+        note="{server_group}"),
+    Route("DELETE", "/os-server-groups/{group_id}", delete, "os_compute_api:os-server-groups:delete",
+        DefaultPolicy.MEMBER, 204),
+)  # fmt: skip

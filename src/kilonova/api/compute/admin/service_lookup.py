@@ -16,7 +16,7 @@ from kilonova.db.readers import hosts
 from kilonova.networks.ids import service_id
 from kilonova.objects.ids import HostName
 from kilonova.objects.service import Service
-from kilonova.rpcapi.operators import LastHeard
+from kilonova.rpcapi.api_to_conductor_admin import LAST_HEARD, AskLastHeard, LastHeard
 
 CONDUCTOR, SCHEDULER = "kilonova-conductor", "kilonova-scheduler"
 INTERNAL = "internal"
@@ -28,7 +28,7 @@ async def all_services(call: Call) -> list[Service]:
     found = await call.db.read(hosts.list_services)
     heard: LastHeard | None = None
     with contextlib.suppress(KilonovaError):
-        heard = await call.deps.operators.last_heard()
+        heard = await call.deps.rpc.call(LAST_HEARD, AskLastHeard())
     if heard is None:
         return found
     found = [_heard(service, heard.hosts) for service in found]

@@ -12,17 +12,20 @@ from pydantic import StringConstraints
 from kilonova.api.compute.admin.service_lookup import INTERNAL, all_services
 from kilonova.api.compute.fields import Boolean
 from kilonova.api.compute.integer_ids import pick, shown_id
+from kilonova.api.compute.strict import STRICT
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.ids import require_uuid
 from kilonova.api.http.microversion import v2
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.http.times import micros
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.base.unset import UNSET, unset_if_none
 from kilonova.db.readers import hosts
 from kilonova.db.readers.hosts import COMPUTE
 from kilonova.objects.service import Service
-from kilonova.rpcapi.conductor import UpdateService
+from kilonova.rpcapi.api_to_conductor import UPDATE_SERVICE, UpdateService
+from kilonova.rpcapi.api_to_conductor_admin import DELETE_SERVICE, DeleteService
 
 ARGUMENTS = frozenset({"host", "binary"})
 
@@ -90,13 +93,14 @@ async def update(call: Call, body: ServiceChanges) -> Reply:
         raise InvalidInput('Specifying disabled_reason requires that status is "disabled".', path="disabled_reason")
     service = pick(await all_services(call), call.params["service_id"], call.version, "Service")
     _require_host(service.binary)
-    await call.deps.conductor.update_service(
+    await call.deps.rpc.call(
+        UPDATE_SERVICE,
         UpdateService(
             service_id=service.id,
             disabled=UNSET if body.status is None else body.status == "disabled",
             disabled_reason=body.disabled_reason,
             forced_down=unset_if_none(body.forced_down),
-        )
+        ),
     )
     after = await call.db.read(hosts.get_service, service.id)
     return json_reply({"service": _service(after, call)})
@@ -109,7 +113,7 @@ async def delete(call: Call) -> Reply:
         raise InvalidInput("id must be an integer", path="service_id")
     service = pick(await all_services(call), asked, call.version, "Service")
     _require_host(service.binary)
-    await call.deps.operators.delete_service(service.id)
+    await call.deps.rpc.call(DELETE_SERVICE, DeleteService(service.id))
     return Reply()
 
 
@@ -140,15 +144,16 @@ async def force_down(call: Call, body: ServiceByHost) -> Reply:
     if body.forced_down is None:
         raise InvalidInput("Missing forced_down field", path="forced_down")
     service = await _by_host(call, body)
-    await call.deps.conductor.update_service(UpdateService(service.id, forced_down=body.forced_down))
+    await call.deps.rpc.call(UPDATE_SERVICE, UpdateService(service.id, forced_down=body.forced_down))
     answer = {"host": body.host, "binary": body.binary, "forced_down": body.forced_down}
     return json_reply({"service": answer})
 
 
 async def _switch(call: Call, body: ServiceByHost, *, disabled: bool) -> Reply:
     service = await _by_host(call, body)
-    await call.deps.conductor.update_service(
-        UpdateService(service.id, disabled=disabled, disabled_reason=body.disabled_reason if disabled else None)
+    await call.deps.rpc.call(
+        UPDATE_SERVICE,
+        UpdateService(service.id, disabled=disabled, disabled_reason=body.disabled_reason if disabled else None),
     )
     answer = {"host": body.host, "binary": body.binary, "status": "disabled" if disabled else "enabled"}
     if body.disabled_reason is not None:
@@ -184,3 +189,23 @@ def _service(service: Service, call: Call) -> dict[str, Any]:
     if call.version >= v2(11):
         shown["forced_down"] = service.forced_down
     return shown
+
+
+ROUTES = (
+    Route("GET", "/os-services", list_services, "os_compute_api:os-services:list", DefaultPolicy.ADMIN,
+        note="{services: [...]}", query=ARGUMENTS, strict=STRICT),
+    Route("PUT", "/os-services/{service_id}", update, "os_compute_api:os-services:update", DefaultPolicy.ADMIN,
+        note="{service}", body=ServiceChanges, min=v2(53)),
+    Route("DELETE", "/os-services/{service_id}", delete, "os_compute_api:os-services:delete", DefaultPolicy.ADMIN,
+        204),
+    Route("PUT", "/os-services/enable", enable, "os_compute_api:os-services:update", DefaultPolicy.ADMIN,
+        note="{service}", body=ServiceByHost, max=v2(52)),
+    Route("PUT", "/os-services/disable", disable, "os_compute_api:os-services:update", DefaultPolicy.ADMIN,
+        note="{service}", body=ServiceByHost, max=v2(52)),
+    Route("PUT", "/os-services/disable-log-reason", disable_with_reason, "os_compute_api:os-services:update",
+        DefaultPolicy.ADMIN, note="{service}", body=ServiceByHost, max=v2(52)),
+    Route("PUT", "/os-services/force-down", force_down, "os_compute_api:os-services:update", DefaultPolicy.ADMIN,
+        note="{service}", body=ServiceByHost, min=v2(11), max=v2(52)),
+    Route("PUT", "/os-services/{service_id}", no_such_word, "os_compute_api:os-services:update", DefaultPolicy.ADMIN,
+        note="404: any other word", max=v2(52)),
+)  # fmt: skip

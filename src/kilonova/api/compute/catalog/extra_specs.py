@@ -13,12 +13,12 @@ from kilonova.api.http.actions import ActionRoute, ActionRoutes, dispatch
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.microversion import v2
-from kilonova.api.http.route import DefaultPolicy
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
 from kilonova.db.readers import catalogue, identity
 from kilonova.objects.extra_specs import refusal
 from kilonova.objects.flavor import Flavor
-from kilonova.rpcapi.operators import EditExtraSpecs, FlavorAccess
+from kilonova.rpcapi.api_to_conductor_admin import EDIT_EXTRA_SPECS, SET_FLAVOR_ACCESS, EditExtraSpecs, FlavorAccess
 
 CHECKED_FROM = v2(86)
 """Before it, any name and any value is taken, as Nova takes it."""
@@ -88,7 +88,7 @@ async def add_specs(call: Call, body: ExtraSpecs) -> Reply:
     """POST /flavors/{id}/os-extra_specs: merged into what is there."""
     flavor = await find(call)
     _check(call, body.extra_specs)
-    await call.deps.operators.edit_extra_specs(EditExtraSpecs(flavor.id, put=body.extra_specs))
+    await call.deps.rpc.call(EDIT_EXTRA_SPECS, EditExtraSpecs(flavor.id, put=body.extra_specs))
     return json_reply({"extra_specs": body.extra_specs})
 
 
@@ -98,14 +98,14 @@ async def set_spec(call: Call, body: OneSpec) -> Reply:
     if call.params["key"] not in body.root:
         raise InvalidInput("Request body and URI mismatch", path="key")
     _check(call, body.root)
-    await call.deps.operators.edit_extra_specs(EditExtraSpecs(flavor.id, put=body.root))
+    await call.deps.rpc.call(EDIT_EXTRA_SPECS, EditExtraSpecs(flavor.id, put=body.root))
     return json_reply(body.root)
 
 
 async def delete_spec(call: Call) -> Reply:
     """DELETE /flavors/{id}/os-extra_specs/{key}."""
     flavor, key = await _with_spec(call)
-    await call.deps.operators.edit_extra_specs(EditExtraSpecs(flavor.id, remove=(key,)))
+    await call.deps.rpc.call(EDIT_EXTRA_SPECS, EditExtraSpecs(flavor.id, remove=(key,)))
     return Reply()
 
 
@@ -132,7 +132,7 @@ async def _add_access(call: Call, body: AddAccess) -> Reply:
         raise Conflict("Can not add access to a public flavor.")
     if project_id in await call.db.read(catalogue.flavor_projects, flavor.id):
         raise Conflict(f"Flavor access already exists for flavor {flavor.id} and project {project_id} combination.")
-    await call.deps.operators.set_flavor_access(FlavorAccess(flavor.id, project_id, allowed=True))
+    await call.deps.rpc.call(SET_FLAVOR_ACCESS, FlavorAccess(flavor.id, project_id, allowed=True))
     return await _access(call, flavor)
 
 
@@ -140,7 +140,7 @@ async def _remove_access(call: Call, body: RemoveAccess) -> Reply:
     flavor, project_id = await find(call), body.remove.tenant
     if project_id not in await call.db.read(catalogue.flavor_projects, flavor.id):
         raise NotFound(f"Flavor access not found for {flavor.id} / {project_id} combination.")
-    await call.deps.operators.set_flavor_access(FlavorAccess(flavor.id, project_id, allowed=False))
+    await call.deps.rpc.call(SET_FLAVOR_ACCESS, FlavorAccess(flavor.id, project_id, allowed=False))
     return await _access(call, flavor)
 
 
@@ -156,3 +156,21 @@ ACTIONS: ActionRoutes = {
 async def change_access(call: Call, data: bytes) -> Reply:
     """POST /flavors/{id}/action."""
     return await dispatch(ACTIONS, call, data)
+
+
+ROUTES = (
+    Route("GET", "/flavors/{flavor_id}/os-extra_specs", list_specs, "os_compute_api:os-flavor-extra-specs:index",
+        DefaultPolicy.READER, note="{extra_specs}"),
+    Route("POST", "/flavors/{flavor_id}/os-extra_specs", add_specs, "os_compute_api:os-flavor-extra-specs:create",
+        DefaultPolicy.ADMIN, note="{extra_specs}", body=ExtraSpecs),
+    Route("GET", "/flavors/{flavor_id}/os-extra_specs/{key}", show_spec, "os_compute_api:os-flavor-extra-specs:show",
+        DefaultPolicy.READER, note="{key: value}"),
+    Route("PUT", "/flavors/{flavor_id}/os-extra_specs/{key}", set_spec, "os_compute_api:os-flavor-extra-specs:update",
+        DefaultPolicy.ADMIN, note="{key: value}", body=OneSpec),
+    Route("DELETE", "/flavors/{flavor_id}/os-extra_specs/{key}", delete_spec,
+        "os_compute_api:os-flavor-extra-specs:delete", DefaultPolicy.ADMIN),
+    Route("GET", "/flavors/{flavor_id}/os-flavor-access", list_access, "os_compute_api:os-flavor-access",
+        DefaultPolicy.ADMIN, note="{flavor_access: [{flavor_id, tenant_id}]}; 404 for a public flavor"),
+    Route("POST", "/flavors/{flavor_id}/action", change_access, "os_compute_api:os-flavor-access:action",
+        DefaultPolicy.TOKEN, note="{flavor_access: [...]}", whole=True, actions=ACTIONS),
+)  # fmt: skip

@@ -12,9 +12,11 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, StringConstraints
 
 from kilonova.api.compute.fields import Boolean, LongDescription, Name, NotNegative, NumberOrText, Positive
+from kilonova.api.compute.strict import STRICT
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.microversion import v2
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
 from kilonova.db.readers import catalogue
@@ -22,6 +24,8 @@ from kilonova.db.transaction import Snapshot
 from kilonova.objects.extra_specs import unkept
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId
+from kilonova.rpcapi.api_to_conductor import CREATE_FLAVOR, DELETE_FLAVOR, DeleteFlavor, PutFlavor
+from kilonova.rpcapi.api_to_conductor_admin import DESCRIBE_FLAVOR, DescribeFlavor
 
 ARGUMENTS = frozenset({"limit", "marker", "is_public", "minRam", "minDisk", "sort_key", "sort_dir"})
 
@@ -208,18 +212,33 @@ async def create(call: Call, body: CreateFlavor) -> Reply:
         is_public=asked.is_public,
         description=asked.description,
     )
-    await call.deps.conductor.create_flavor(flavor)
+    await call.deps.rpc.call(CREATE_FLAVOR, PutFlavor(flavor))
     return json_reply({"flavor": view(flavor, call)})
 
 
 async def update(call: Call, body: UpdateFlavor) -> Reply:
     """PUT /flavors/{id}, from 2.55: nothing but the description ever changes."""
     flavor = await find(call)
-    await call.deps.operators.describe_flavor(flavor.id, body.flavor.description)
+    await call.deps.rpc.call(DESCRIBE_FLAVOR, DescribeFlavor(flavor.id, body.flavor.description))
     return json_reply({"flavor": view(replace(flavor, description=body.flavor.description), call)})
 
 
 async def delete(call: Call) -> Reply:
     """DELETE /flavors/{id}: servers made from it keep their own copy."""
-    await call.deps.conductor.delete_flavor((await find(call)).id)
+    await call.deps.rpc.call(DELETE_FLAVOR, DeleteFlavor((await find(call)).id))
     return Reply()
+
+
+ROUTES = (
+    Route("GET", "/flavors", list_brief, "os_compute_api:flavors", DefaultPolicy.READER, note="{flavors: [...]}",
+        query=ARGUMENTS, strict=STRICT),
+    Route("GET", "/flavors/detail", list_detail, "os_compute_api:flavors", DefaultPolicy.READER,
+        note="{flavors: [...]}", query=ARGUMENTS, strict=STRICT),
+    Route("POST", "/flavors", create, "os_compute_api:os-flavor-manage:create", DefaultPolicy.ADMIN, note="{flavor}",
+        body=CreateFlavor),
+    Route("GET", "/flavors/{flavor_id}", show, "os_compute_api:flavors", DefaultPolicy.READER, note="{flavor}"),
+    Route("PUT", "/flavors/{flavor_id}", update, "os_compute_api:os-flavor-manage:update", DefaultPolicy.ADMIN,
+        note="{flavor}", body=UpdateFlavor, min=v2(55)),
+    Route("DELETE", "/flavors/{flavor_id}", delete, "os_compute_api:os-flavor-manage:delete", DefaultPolicy.ADMIN,
+        202),
+)  # fmt: skip

@@ -23,6 +23,7 @@ from kilonova.api.compute.servers.personality import files_of
 from kilonova.api.compute.servers.scheduler_hints import Hints, hints_of
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.microversion import Microversion, v2
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import catalogue, hosts
@@ -34,7 +35,7 @@ from kilonova.objects.ids import FlavorId, HostName, ImageId, InstanceId
 from kilonova.objects.image import DISK_FORMATS, Image, ImageRef, ImageStatus
 from kilonova.objects.instance import ROOT_TAG, InjectedFile, Instance, nic_tag
 from kilonova.objects.keypair import Keypair
-from kilonova.rpcapi.conductor import CreateServers
+from kilonova.rpcapi.api_to_conductor import CREATE_SERVERS, CreateServers
 
 MOST_AT_ONCE = 1000
 REQUESTED_DESTINATION = "compute:servers:create:requested_destination"
@@ -87,7 +88,7 @@ async def create(call: Call, body: CreateServer) -> Reply:
         least=asked.min_count,
         idempotent=idempotent,
     )
-    created = await call.deps.conductor.create_servers(request)
+    created = await call.deps.rpc.call(CREATE_SERVERS, request)
     if created.answer is not None:  # another one under the same key came first
         return idempotency.reply_of(created.answer, asked.admin_pass)
     return json_reply(answer if asked.return_reservation_id else {"server": answer}, headers=(("Location", location),))
@@ -318,3 +319,9 @@ def hostname_of(name: str, instance_id: InstanceId) -> str:
     words = re.sub(r"[ _.]", "-", name.lower())
     label = _NOT_IN_HOST_NAMES.sub("", words).strip("-")[:63].rstrip("-")
     return label or f"server-{instance_id}"
+
+
+ROUTES = (
+    Route("POST", "/servers", create, "os_compute_api:servers:create", DefaultPolicy.MEMBER, 202,
+        note="{server} and Location, or {reservation_id}", body=CreateServer),
+)  # fmt: skip

@@ -12,6 +12,7 @@ from kilonova.api.compute.servers.view import host_id
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.microversion import v2
 from kilonova.api.http.query import Changes
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.http.times import micros
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.db.readers import actions, instances, servers
@@ -124,3 +125,12 @@ def _event(event: ActionEvent, action: Action, call: Call) -> dict[str, Any]:
         if call.context.is_admin:
             shown["host"] = event.host
     return shown
+
+
+ROUTES = (
+    Route("GET", "/servers/{server_id}/os-instance-actions", list_actions, "os_compute_api:os-instance-actions:list",
+        DefaultPolicy.READER, note="{instanceActions: [...]}", query=ARGUMENTS, strict=v2(58)),
+    Route("GET", "/servers/{server_id}/os-instance-actions/{request_id}", show_action,
+        "os_compute_api:os-instance-actions:show", DefaultPolicy.READER,
+        note="{instanceAction}; events from 2.51, before for admins"),
+)  # fmt: skip

@@ -14,9 +14,11 @@ from pydantic_core import to_json
 from kilonova.api.compute.servers import view as server_view
 from kilonova.api.compute.servers.resource import informed, viewer_of
 from kilonova.api.compute.servers.view import Viewer
+from kilonova.api.compute.strict import STRICT
 from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.microversion import v2
 from kilonova.api.http.query import Query, boolean_word
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.base.errors import Forbidden, InvalidInput
 from kilonova.db.readers.servers import ServerQuery, TagFilter, page
 from kilonova.db.transaction import Snapshot
@@ -95,8 +97,6 @@ _TIMES = ("created_at", "launched_at", "terminated_at")
 FOR_ALL = v2(83)
 """From here on most filters are not administrators' alone."""
 HOST_NAME_FOR_ALL = v2(90)
-STRICT = v2(75)
-"""From here on, query arguments that are not known are refused."""
 
 ARGUMENTS = frozenset(
     {"limit", "marker", "sort_key", "sort_dir", "name", "status", "image", "flavor", "ip", "ip6", "deleted"}
@@ -288,3 +288,11 @@ def _column(key: str, call: Call) -> str | None:
     if key in _UNSORTED and call.version < STRICT:
         return None
     raise InvalidInput(f"Invalid input for query parameters sort_key. Value: {key[:64]}.", path="sort_key")
+
+
+ROUTES = (
+    Route("GET", "/servers", list_brief, "os_compute_api:servers:index", DefaultPolicy.READER,
+        note="{servers: [{id, name, links}]}", query=ARGUMENTS, strict=STRICT),
+    Route("GET", "/servers/detail", list_detail, "os_compute_api:servers:detail", DefaultPolicy.READER,
+        note="{servers: [...]}", query=ARGUMENTS, strict=STRICT),
+)  # fmt: skip

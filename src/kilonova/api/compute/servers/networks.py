@@ -13,6 +13,7 @@ from kilonova.api.compute.servers.resource import find
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.ids import is_uuid
 from kilonova.api.http.microversion import Microversion, v2
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.network import inventory as facts
 from kilonova.api.network import view
 from kilonova.api.network.inventory import Port
@@ -184,3 +185,17 @@ async def list_security_groups(call: Call) -> Reply:
 def _group(project_id: str) -> dict[str, Any]:
     group = view.security_group(project_id)
     return {name: group[name] for name in ("id", "name", "description", "tenant_id")} | {"rules": []}
+
+
+ROUTES = (
+    Route("GET", "/servers/{server_id}/ips", list_ips, "os_compute_api:ips:index", DefaultPolicy.READER,
+        note="{addresses}"),
+    Route("GET", "/servers/{server_id}/ips/{network}", show_ips, "os_compute_api:ips:show", DefaultPolicy.READER,
+        note="{network: [...]}"),
+    Route("GET", "/servers/{server_id}/os-interface", list_interfaces, "os_compute_api:os-attach-interfaces:list",
+        DefaultPolicy.READER, note="{interfaceAttachments: [...]}"),
+    Route("GET", "/servers/{server_id}/os-interface/{port_id}", show_interface,
+        "os_compute_api:os-attach-interfaces:show", DefaultPolicy.READER, note="{interfaceAttachment}"),
+    Route("GET", "/servers/{server_id}/os-security-groups", list_security_groups,
+        "os_compute_api:os-security-groups:list", DefaultPolicy.READER, note="{security_groups: [default]}"),
+)  # fmt: skip

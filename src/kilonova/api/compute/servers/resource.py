@@ -11,13 +11,14 @@ from kilonova.api.compute.servers.view import Viewer
 from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.ids import is_uuid
 from kilonova.api.http.microversion import v2
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.db.readers import catalogue, instances, servers
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.ids import ImageId, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
-from kilonova.rpcapi import conductor as rows
+from kilonova.rpcapi import api_to_conductor as rows
 
 
 def server_id_of(call: Call) -> InstanceId:
@@ -69,7 +70,7 @@ async def update(call: Call, body: UpdateServer) -> Reply:
             raise InvalidInput(said, path=f"server.{name}")
     instance = await find(call)
     if asked:
-        await call.deps.conductor.update_server(rows.UpdateServer(call.context, instance.id, **asked))
+        await call.deps.rpc.call(rows.UPDATE_SERVER, rows.UpdateServer(call.context, instance.id, **asked))
     return Reply(await call.db.read(_updated, instance.id, viewer_of(call)))
 
 
@@ -82,7 +83,7 @@ def _updated(snapshot: Snapshot, instance_id: InstanceId, viewer: Viewer) -> byt
 async def delete(call: Call) -> Reply:
     """DELETE /servers/{id}: 204 once it is on disk that it will go."""
     instance = await find(call)
-    await call.deps.conductor.accept_action(call.context, instance.id, Verb.DELETE)
+    await call.deps.rpc.call(rows.ACCEPT_ACTION, rows.AcceptAction(call.context, instance.id, Verb.DELETE))
     # The image of a shelved server goes with it.  Its bytes are the host's part; this one may have left it.
     image = instance.shelved_image
     if image is not None and not await call.db.read(_has_record, image.id):
@@ -96,3 +97,11 @@ def _has_record(snapshot: Snapshot, image_id: ImageId) -> bool:
     except NotFound:
         return False
     return True
+
+
+ROUTES = (
+    Route("GET", "/servers/{server_id}", show, "os_compute_api:servers:show", DefaultPolicy.READER, note="{server}"),
+    Route("PUT", "/servers/{server_id}", update, "os_compute_api:servers:update", DefaultPolicy.MEMBER,
+        note="{server}; the short form below 2.75", body=UpdateServer),
+    Route("DELETE", "/servers/{server_id}", delete, "os_compute_api:servers:delete", DefaultPolicy.MEMBER, 204),
+)  # fmt: skip

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from kilonova.api.compute.servers.resource import find
 from kilonova.api.http.call import Call, Reply
 from kilonova.objects.states import Verb
+from kilonova.rpcapi.api_to_conductor import ACCEPT_ACTION, AcceptAction
 
 
 async def accept(call: Call, verb: Verb, params: Mapping[str, str] | None = None) -> Reply:
     """Record the action; it is on disk when this returns.  Raises NotFound, InvalidState, Forbidden."""
     instance = await find(call)
-    await call.deps.conductor.accept_action(call.context, instance.id, verb, params)
+    await call.deps.rpc.call(ACCEPT_ACTION, AcceptAction(call.context, instance.id, verb, dict(params or {})))
     return Reply()

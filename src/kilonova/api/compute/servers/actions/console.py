@@ -13,6 +13,7 @@ from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.microversion import v2
 from kilonova.base.errors import InvalidState, NotFound
+from kilonova.rpcapi import to_host
 
 CONSOLE_BYTES = 102_400
 """What a console shows at most."""
@@ -36,7 +37,11 @@ async def console_output(call: Call, body: ConsoleOutput) -> Reply:
     if instance.host is None:
         raise InvalidState(f"Instance {instance.id} is not ready", vm_state=instance.vm_state)
     try:
-        text = await call.deps.compute.console_output(instance.host, instance.id, CONSOLE_BYTES)
+        text = (
+            await call.deps.rpc.call(
+                to_host.CONSOLE_OUTPUT, to_host.ConsoleOutput(instance.id, CONSOLE_BYTES), instance.host
+            )
+        ).text
     except NotFound as exc:  # the server is there, its guest is not yet, or no longer
         raise InvalidState(f"Instance {instance.id} is not ready", vm_state=instance.vm_state) from exc
     return json_reply({"output": _last(_INVISIBLE.sub("", text), body.console.length)})

@@ -24,6 +24,7 @@ from kilonova.objects.image import Image, ImageStatus
 from kilonova.objects.instance import Instance
 from kilonova.objects.quota import UNLIMITED
 from kilonova.objects.states import Verb
+from kilonova.rpcapi.api_to_conductor import ACCEPT_ACTION, AcceptAction
 
 _NOT_INHERITED = frozenset(
     {"cache_in_nova", "bittorrent", "img_signature", "img_signature_hash_method", "img_signature_key_type"}
@@ -56,7 +57,9 @@ async def create_image(call: Call, body: CreateImage) -> Reply:
     """The root disk as it is now becomes an image; the server stays what it is."""
     instance = await find(call)
     image = await image_of_server(call, instance, body.wanted.name, body.wanted.metadata)
-    await call.deps.conductor.accept_action(call.context, instance.id, Verb.CREATE_IMAGE, {IMAGE: image.id}, image)
+    await call.deps.rpc.call(
+        ACCEPT_ACTION, AcceptAction(call.context, instance.id, Verb.CREATE_IMAGE, {IMAGE: image.id}, new_image=image)
+    )
     return _made(call, image)
 
 
@@ -66,7 +69,9 @@ async def create_backup(call: Call, body: CreateBackup) -> Reply:
     wanted, instance = body.wanted, await find(call)
     image = await image_of_server(call, instance, wanted.name, wanted.metadata, backup_type=wanted.backup_type)
     params = {IMAGE: image.id, BACKUP_TYPE: wanted.backup_type, ROTATION: str(wanted.rotation)}
-    await call.deps.conductor.accept_action(call.context, instance.id, Verb.CREATE_BACKUP, params, image)
+    await call.deps.rpc.call(
+        ACCEPT_ACTION, AcceptAction(call.context, instance.id, Verb.CREATE_BACKUP, params, new_image=image)
+    )
     return _made(call, image) if wanted.rotation else Reply()
 
 

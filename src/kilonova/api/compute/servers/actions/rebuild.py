@@ -44,7 +44,7 @@ from kilonova.db.transaction import Snapshot
 from kilonova.objects.image import ImageRef
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.conductor import AcceptAction, Changes
+from kilonova.rpcapi.api_to_conductor import ACCEPT_ACTION, AcceptAction, Changes
 
 
 class Wish(Body):
@@ -93,8 +93,8 @@ async def rebuild(call: Call, body: Rebuild) -> Reply:
     image, changes = await call.db.read(_parts, wish, instance, call.context)
     if "personality" in wish.model_fields_set:
         changes = replace(changes, files=files)
-    await call.deps.conductor.accept(
-        AcceptAction(call.context, instance.id, Verb.REBUILD, image=image, changes=changes)
+    await call.deps.rpc.call(
+        ACCEPT_ACTION, AcceptAction(call.context, instance.id, Verb.REBUILD, image=image, changes=changes)
     )
     password = wish.admin_pass or call.deps.clock.new_secret(9)
     shown = await call.db.read(_shown, instance.id, viewer_of(call))

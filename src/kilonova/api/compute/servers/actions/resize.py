@@ -15,7 +15,7 @@ from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply
 from kilonova.objects.ids import FlavorId
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.conductor import DISK_CONFIG, FLAVOR
+from kilonova.rpcapi.api_to_conductor import DISK_CONFIG, FLAVOR
 
 
 class NewSize(Body):

@@ -20,7 +20,7 @@ from kilonova.base.errors import InvalidInput
 from kilonova.db.readers import hosts
 from kilonova.objects.action import IMAGE
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.conductor import AVAILABILITY_ZONE
+from kilonova.rpcapi.api_to_conductor import ACCEPT_ACTION, AVAILABILITY_ZONE, AcceptAction
 
 WITH_ZONE = v2(77)
 
@@ -49,7 +49,9 @@ async def shelve(call: Call, _body: Shelve) -> Reply:
     """The guest is shut down and becomes an image; then it leaves its host, when the host's cloud says so."""
     instance = await find(call)
     image = await image_of_server(call, instance, f"{instance.name}-shelved"[:255], {})
-    await call.deps.conductor.accept_action(call.context, instance.id, Verb.SHELVE, {IMAGE: image.id}, image)
+    await call.deps.rpc.call(
+        ACCEPT_ACTION, AcceptAction(call.context, instance.id, Verb.SHELVE, {IMAGE: image.id}, new_image=image)
+    )
     return Reply()
 
 

@@ -21,6 +21,7 @@ from kilonova.api.compute.servers.actions import (
 from kilonova.api.compute.servers.resource import find
 from kilonova.api.http.actions import ActionRoutes, dispatch
 from kilonova.api.http.call import Call, Reply
+from kilonova.api.http.route import DefaultPolicy, Route
 
 ACTIONS: ActionRoutes = {
     **power.ROUTES,
@@ -41,3 +42,9 @@ ACTIONS: ActionRoutes = {
 async def act(call: Call, data: bytes) -> Reply:
     """Find the row by the body's one key, and go by it."""
     return await dispatch(ACTIONS, call, data, find)
+
+
+ROUTES = (
+    Route("POST", "/servers/{server_id}/action", act, "os_compute_api:servers:action", DefaultPolicy.TOKEN, 202,
+        note="by the action; each has a role of its own", whole=True, actions=ACTIONS),
+)  # fmt: skip

@@ -19,7 +19,7 @@ from kilonova.objects.action import AT_BOOT, Action
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import RESUMED, VERBS, PowerState, Verb
-from kilonova.rpcapi.host import HOST_BOOT
+from kilonova.rpcapi.host_to_conductor import HOST_BOOT
 
 DEADLINE_S = 3600.0
 """Of each of these starts: libvirt may take its time after a boot, and the last one waits for all before it."""

@@ -15,7 +15,7 @@ from kilonova.objects.hardware import Need, hardware_of, needs
 from kilonova.objects.instance import Instance
 from kilonova.objects.placement import PlacementRequest, Refusal
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.conductor import AcceptAction
+from kilonova.rpcapi.api_to_conductor import AcceptAction
 from kilonova.scheduler.choose import explain
 from kilonova.scheduler.filters import image_properties
 

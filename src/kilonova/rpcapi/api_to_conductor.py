@@ -5,6 +5,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kilonova.base.context import RequestContext
+from kilonova.base.errors import (
+    Conflict,
+    Forbidden,
+    IdempotencyKeyReused,
+    InvalidInput,
+    InvalidState,
+    NotFound,
+    OverQuota,
+    TooLarge,
+)
 from kilonova.base.unset import UNSET, OrUnset
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.idempotency import Idempotent
@@ -14,7 +24,7 @@ from kilonova.objects.instance import InjectedFile, Instance
 from kilonova.objects.keypair import Keypair
 from kilonova.objects.server_group import ServerGroup
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.method import Ack, Caller, Method
+from kilonova.rpcapi.method import Ack, Method
 
 SUBJECT = "conductor.api"
 
@@ -220,123 +230,88 @@ class UpdateService:
 
 
 CREATE_SERVERS = Method(
+    SUBJECT,
     "create_servers",
     CreateServers,
     Created,
-    "Record servers and their create actions, on disk, all that may be or none.",
+    "Record servers and their create actions, on disk, all that the quota permits or none.",
+    (OverQuota, InvalidInput, IdempotencyKeyReused),
 )
-ACCEPT_ACTION = Method("accept_action", AcceptAction, Ack, "Record an action on a server, on disk, or refuse it.")
+ACCEPT_ACTION = Method(
+    SUBJECT,
+    "accept_action",
+    AcceptAction,
+    Ack,
+    "Record an action on a server, on disk. InvalidState: the vm_state does not allow it, or the server is locked.",
+    (NotFound, InvalidState, Forbidden, OverQuota, InvalidInput),
+)
 UPDATE_SERVER = Method(
-    "update_server", UpdateServer, Ack, "Change what a server is called, and what is written down of it."
+    SUBJECT, "update_server", UpdateServer, Ack, "Update the fields of a server that users edit.", (NotFound,)
 )
-EDIT_METADATA = Method("edit_metadata", EditMetadata, Ack, "Change a server's metadata; OverQuota beyond its limit.")
-EDIT_TAGS = Method("edit_tags", EditTags, Ack, "Change a server's tags; InvalidInput beyond the limit.")
-SET_QUOTAS = Method("set_quotas", SetQuotas, Ack, "Limit what a project may use; InvalidInput below its usage.")
-DELETE_QUOTAS = Method("delete_quotas", DeleteQuotas, Ack, "Give a project back to the default limits.")
-CREATE_SERVER_GROUP = Method("create_server_group", PutServerGroup, Ack, "Record a server group; OverQuota beyond.")
-DELETE_SERVER_GROUP = Method("delete_server_group", DeleteServerGroup, Ack, "Forget a group; its servers stay.")
-CREATE_FLAVOR = Method("create_flavor", PutFlavor, Ack, "Record a flavor; Conflict if its id or name is taken.")
-DELETE_FLAVOR = Method("delete_flavor", DeleteFlavor, Ack, "Forget a flavor; servers keep their own copy.")
-CREATE_KEYPAIR = Method("create_keypair", PutKeypair, Ack, "Record a key pair; Conflict if its name is taken.")
-DELETE_KEYPAIR = Method("delete_keypair", DeleteKeypair, Ack, "Forget a key pair.")
-CREATE_IMAGE = Method("create_image", PutImage, Ack, "Record an image.")
-UPDATE_IMAGE = Method("update_image", PutImage, Ack, "Replace an image's record.")
-DELETE_IMAGE = Method("delete_image", DeleteImage, Ack, "Forget an image; its file goes with it.")
-PUT_IMAGE_MEMBER = Method("put_image_member", PutImageMember, Ack, "Share an image, or say what is thought of it.")
-DELETE_IMAGE_MEMBER = Method("delete_image_member", DeleteImageMember, Ack, "Share an image no longer.")
-UPDATE_SERVICE = Method("update_service", UpdateService, Ack, "Enable, disable or force down a service.")
-
-
-class ConductorAPI:
-    """The API's end.  Each is safe to send again: ids are the caller's, and a repeat of what was done is accepted."""
-
-    def __init__(self, caller: Caller) -> None:
-        self._caller = caller
-
-    async def create_servers(self, request: CreateServers) -> Created:
-        """Raises OverQuota, InvalidInput (their server group is gone), IdempotencyKeyReused: then none of them is
-        recorded."""
-        return await self._caller.call(SUBJECT, CREATE_SERVERS, request)
-
-    async def accept_action(
-        self,
-        context: RequestContext,
-        instance_id: InstanceId,
-        verb: Verb,
-        params: Mapping[str, str] | None = None,
-        new_image: Image | None = None,
-    ) -> None:
-        """Raises NotFound, InvalidState (with the vm_state in the message, or that it is locked), Forbidden,
-        OverQuota."""
-        await self.accept(AcceptAction(context, instance_id, verb, dict(params or {}), new_image=new_image))
-
-    async def accept(self, request: AcceptAction) -> None:
-        """The same, for an action that comes with more than words."""
-        await self._caller.call(SUBJECT, ACCEPT_ACTION, request)
-
-    async def update_server(self, request: UpdateServer) -> None:
-        await self._caller.call(SUBJECT, UPDATE_SERVER, request)
-
-    async def edit_metadata(self, request: EditMetadata) -> None:
-        """Raises NotFound, InvalidState, OverQuota (too many)."""
-        await self._caller.call(SUBJECT, EDIT_METADATA, request)
-
-    async def edit_tags(self, request: EditTags) -> None:
-        """Raises NotFound, InvalidState, InvalidInput (too many)."""
-        await self._caller.call(SUBJECT, EDIT_TAGS, request)
-
-    async def set_quotas(self, request: SetQuotas) -> None:
-        """Raises InvalidInput (below what is used)."""
-        await self._caller.call(SUBJECT, SET_QUOTAS, request)
-
-    async def delete_quotas(self, project_id: str) -> None:
-        """That there are none is no error."""
-        await self._caller.call(SUBJECT, DELETE_QUOTAS, DeleteQuotas(project_id))
-
-    async def create_server_group(self, group: ServerGroup) -> None:
-        """Raises OverQuota."""
-        await self._caller.call(SUBJECT, CREATE_SERVER_GROUP, PutServerGroup(group))
-
-    async def delete_server_group(self, group_id: ServerGroupId) -> None:
-        """That there is none is no error."""
-        await self._caller.call(SUBJECT, DELETE_SERVER_GROUP, DeleteServerGroup(group_id))
-
-    async def create_flavor(self, flavor: Flavor) -> None:
-        """Raises Conflict."""
-        await self._caller.call(SUBJECT, CREATE_FLAVOR, PutFlavor(flavor))
-
-    async def delete_flavor(self, flavor_id: FlavorId) -> None:
-        """That there is none is no error: whoever cares has looked before."""
-        await self._caller.call(SUBJECT, DELETE_FLAVOR, DeleteFlavor(flavor_id))
-
-    async def create_keypair(self, keypair: Keypair, project_id: str) -> None:
-        """Raises Conflict, OverQuota."""
-        await self._caller.call(SUBJECT, CREATE_KEYPAIR, PutKeypair(keypair, project_id))
-
-    async def delete_keypair(self, user_id: str, name: str) -> None:
-        """That there is none is no error."""
-        await self._caller.call(SUBJECT, DELETE_KEYPAIR, DeleteKeypair(user_id, name))
-
-    async def create_image(self, image: Image) -> None:
-        """Raises Conflict when the id is taken by another image."""
-        await self._caller.call(SUBJECT, CREATE_IMAGE, PutImage(image))
-
-    async def update_image(self, image: Image, *, expected: Image) -> None:
-        """Raises NotFound, Conflict (the stored one is not the `expected` one)."""
-        await self._caller.call(SUBJECT, UPDATE_IMAGE, PutImage(image, expected))
-
-    async def delete_image(self, image_id: ImageId) -> None:
-        """Raises Conflict (protected).  That there is none is no error."""
-        await self._caller.call(SUBJECT, DELETE_IMAGE, DeleteImage(image_id))
-
-    async def put_image_member(self, request: PutImageMember) -> None:
-        """Raises NotFound (the image, the member), Conflict (it is a member already), TooLarge (of members)."""
-        await self._caller.call(SUBJECT, PUT_IMAGE_MEMBER, request)
-
-    async def delete_image_member(self, image_id: ImageId, project_id: str) -> None:
-        """That there is none is no error."""
-        await self._caller.call(SUBJECT, DELETE_IMAGE_MEMBER, DeleteImageMember(image_id, project_id))
-
-    async def update_service(self, request: UpdateService) -> None:
-        """Raises NotFound."""
-        await self._caller.call(SUBJECT, UPDATE_SERVICE, request)
+EDIT_METADATA = Method(
+    SUBJECT, "edit_metadata", EditMetadata, Ack, "Edit a server's metadata.", (NotFound, InvalidState, OverQuota)
+)
+EDIT_TAGS = Method(
+    SUBJECT,
+    "edit_tags",
+    EditTags,
+    Ack,
+    "Edit a server's tags. InvalidInput: more than the limit.",
+    (NotFound, InvalidState, InvalidInput),
+)
+SET_QUOTAS = Method(
+    SUBJECT,
+    "set_quotas",
+    SetQuotas,
+    Ack,
+    "Set limits of a project. InvalidInput: a limit is below what is used.",
+    (InvalidInput,),
+)
+DELETE_QUOTAS = Method(SUBJECT, "delete_quotas", DeleteQuotas, Ack, "Reset a project to the default limits.")
+CREATE_SERVER_GROUP = Method(
+    SUBJECT, "create_server_group", PutServerGroup, Ack, "Record a server group.", (OverQuota,)
+)
+DELETE_SERVER_GROUP = Method(
+    SUBJECT, "delete_server_group", DeleteServerGroup, Ack, "Delete a server group; its servers stay."
+)
+CREATE_FLAVOR = Method(
+    SUBJECT, "create_flavor", PutFlavor, Ack, "Record a flavor. Conflict: the id or the name is taken.", (Conflict,)
+)
+DELETE_FLAVOR = Method(SUBJECT, "delete_flavor", DeleteFlavor, Ack, "Delete a flavor; servers keep their own copy.")
+CREATE_KEYPAIR = Method(
+    SUBJECT, "create_keypair", PutKeypair, Ack, "Record a key pair. Conflict: the name is taken.", (Conflict, OverQuota)
+)
+DELETE_KEYPAIR = Method(SUBJECT, "delete_keypair", DeleteKeypair, Ack, "Delete a key pair.")
+CREATE_IMAGE = Method(
+    SUBJECT,
+    "create_image",
+    PutImage,
+    Ack,
+    "Record an image. Conflict: another image has the id.",
+    (Conflict, OverQuota),
+)
+UPDATE_IMAGE = Method(
+    SUBJECT,
+    "update_image",
+    PutImage,
+    Ack,
+    "Replace the record of an image. Conflict: the stored record is not the expected one.",
+    (NotFound, Conflict, OverQuota),
+)
+DELETE_IMAGE = Method(
+    SUBJECT, "delete_image", DeleteImage, Ack, "Delete the record of an image. Conflict: it is protected.", (Conflict,)
+)
+PUT_IMAGE_MEMBER = Method(
+    SUBJECT,
+    "put_image_member",
+    PutImageMember,
+    Ack,
+    "Share an image with a project, or set the status of the share.",
+    (NotFound, Conflict, TooLarge),
+)
+DELETE_IMAGE_MEMBER = Method(
+    SUBJECT, "delete_image_member", DeleteImageMember, Ack, "End the sharing of an image with a project."
+)
+UPDATE_SERVICE = Method(
+    SUBJECT, "update_service", UpdateService, Ack, "Enable or disable a service, or force it down.", (NotFound,)
+)

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fencing: each process of a host has an epoch, and what comes from an older process is refused.
+
+Each function is part of a transaction.
+"""
+
+from kilonova.base.errors import HostSuperseded, StaleWrite
+from kilonova.db.readers import hosts as read_hosts
+from kilonova.db.readers.hosts import HostProcess
+from kilonova.db.transaction import Transaction
+from kilonova.objects.ids import HostName
+
+NOBODY = ""
+"""The process id of a host that an operator took from its process."""
+
+
+def check_epoch(tx: Transaction, host: HostName, epoch: int) -> None:
+    """Raises StaleWrite unless this is the host's current process; HostSuperseded when the host has a newer one.
+
+    An older one in the record (a database that was restored, a service that an operator deleted) is no newer process:
+    the asker registers again.
+    """
+    known = read_hosts.process_of(tx, host)
+    if known is None or known.epoch < epoch:
+        raise StaleWrite(f"Host {host} is not known under epoch {epoch}: register again.", host=host, epoch=epoch)
+    if known.epoch > epoch:
+        raise HostSuperseded(
+            f"Host '{host}' has a newer process than this one (epoch {epoch}): {described(known)}. This one touches "
+            f"nothing more; its guests keep running. If this is the right one, stop the other, run `kilonova host "
+            f"adopt {host}`, and start this one again.",
+            host=host,
+            epoch=epoch,
+        )
+
+
+def described(process: HostProcess) -> str:
+    """Which process, in words."""
+    if process.process_id == NOBODY:
+        return f"none yet, since an operator took it away (epoch {process.epoch})"
+    since = f", registered {process.registered_at:%Y-%m-%d %H:%M:%SZ}" if process.registered_at else ""
+    return f"process {process.process_id} on boot {process.boot_id}{since} (epoch {process.epoch})"

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the database of a state directory is.  Only this package knows the file name and the kind of database."""
+
+from pathlib import Path
+
+from kilonova.base.errors import ConfigError, DatabaseUnreadable
+
+FILE = "kilonova.db"
+"""The name within a state directory."""
+
+
+def database_path(state: Path) -> Path:
+    """The file of the database, whether it exists or not."""
+    return state / FILE
+
+
+def database_files(state: Path) -> tuple[Path, ...]:
+    """The files that each write of the database changes, whether they exist or not."""
+    return (state / FILE, state / f"{FILE}-wal")
+
+
+def existing_database(state: Path) -> Path:
+    """The file of the database.  Raises DatabaseUnreadable when there is none."""
+    path = database_path(state)
+    if not path.exists():
+        raise DatabaseUnreadable(f"There is no database {path}.")
+    return path
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of a database file."""
+    return f"sqlite:///{path}"
+
+
+def refuse_other_database(url: str, state: Path) -> None:
+    """Check the configured URL: empty, or the database of this state directory.
+
+    A conductor that kept its records elsewhere than its configuration says would share them with nobody.
+    Raises ConfigError, which does not contain the URL: it may hold a password.
+    """
+    path = database_path(state)
+    if url and url != sqlite_url(path):
+        raise ConfigError(
+            f"[database] connection names a database of the kind {url.partition(':')[0]}: only SQLite at {path} is "
+            "served. Leave the option empty."
+        )
+
+
+def recovery_command(path: Path) -> str:
+    """A shell command that copies what is still readable in a damaged database into a new one."""
+    return f"sqlite3 {path} .recover | sqlite3 new.db"

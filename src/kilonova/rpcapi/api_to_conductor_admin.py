@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the API asks of the conductor on an operator's word: flavors as they are later, aggregates, dead services."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from kilonova.base.errors import Conflict, InvalidInput, NotFound
+from kilonova.base.unset import UNSET, OrUnset
+from kilonova.objects.ids import FlavorId, HostName
+from kilonova.rpcapi.method import Ack, Method
+
+SUBJECT = "conductor.operators"
+
+
+@dataclass(frozen=True, slots=True)
+class DescribeFlavor:
+    flavor_id: FlavorId
+    description: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EditExtraSpecs:
+    """`remove` is taken away, then `put` merged in."""
+
+    flavor_id: FlavorId
+    put: Mapping[str, str] = field(default_factory=dict[str, str])
+    remove: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FlavorAccess:
+    """Whether a project may use a flavor that is not public."""
+
+    flavor_id: FlavorId
+    project_id: str
+    allowed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CreateAggregate:
+    """The id is the conductor's, the UUID the caller's."""
+
+    uuid: str
+    name: str
+    availability_zone: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateAggregate:
+    """An unset `name` does not change.  `put` and `remove` are metadata, with the zone among it as in the API."""
+
+    aggregate_id: int
+    name: OrUnset[str] = UNSET
+    put: Mapping[str, str] = field(default_factory=dict[str, str])
+    remove: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteAggregate:
+    aggregate_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class AggregateHost:
+    """Whether a host is to be in an aggregate."""
+
+    aggregate_id: int
+    host: HostName
+    member: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteService:
+    service_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptHost:
+    """Another process than the present one is to have the host."""
+
+    host: HostName
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """In words: the process that had the host, and the one that asked for it last."""
+
+    former: str
+    claimant: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskLastHeard:
+    """The question, and nothing besides."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastHeard:
+    """The conductor that answers (its host, when it started, its clock), and when it last heard a heartbeat of each
+    host: of those that it has heard since its start."""
+
+    conductor: HostName
+    started_at: datetime
+    now: datetime
+    hosts: Mapping[HostName, datetime]
+
+
+DESCRIBE_FLAVOR = Method(SUBJECT, "describe_flavor", DescribeFlavor, Ack, "Set a flavor's description.", (NotFound,))
+EDIT_EXTRA_SPECS = Method(SUBJECT, "edit_extra_specs", EditExtraSpecs, Ack, "Edit a flavor's extra specs.", (NotFound,))
+SET_FLAVOR_ACCESS = Method(
+    SUBJECT,
+    "set_flavor_access",
+    FlavorAccess,
+    Ack,
+    "Give a project access to a private flavor, or remove it.",
+    (NotFound,),
+)
+CREATE_AGGREGATE = Method(
+    SUBJECT,
+    "create_aggregate",
+    CreateAggregate,
+    Ack,
+    "Record a host aggregate. Conflict: the name is taken.",
+    (Conflict,),
+)
+UPDATE_AGGREGATE = Method(
+    SUBJECT,
+    "update_aggregate",
+    UpdateAggregate,
+    Ack,
+    "Update an aggregate. Conflict: the name is taken. InvalidInput: its hosts cannot be in the zone.",
+    (NotFound, Conflict, InvalidInput),
+)
+DELETE_AGGREGATE = Method(
+    SUBJECT,
+    "delete_aggregate",
+    DeleteAggregate,
+    Ack,
+    "Delete an aggregate. InvalidInput: it has hosts.",
+    (InvalidInput,),
+)
+SET_AGGREGATE_HOST = Method(
+    SUBJECT,
+    "set_aggregate_host",
+    AggregateHost,
+    Ack,
+    "Add a host to an aggregate, or remove it. Conflict: the host is in another zone.",
+    (NotFound, Conflict),
+)
+DELETE_SERVICE = Method(
+    SUBJECT,
+    "delete_service",
+    DeleteService,
+    Ack,
+    "Delete a service and its host. Conflict: it is up, or has instances.",
+    (Conflict,),
+)
+LAST_HEARD = Method(
+    SUBJECT,
+    "last_heard",
+    AskLastHeard,
+    LastHeard,
+    "When each host last sent a heartbeat, as the conductor that replies has received them.",
+    timeout_s=2.0,
+    attempt_s=1.0,
+)
+ADOPT_HOST = Method(
+    SUBJECT,
+    "adopt_host",
+    AdoptHost,
+    Adopted,
+    "Assign a host to the process that was refused last. Conflict: no other process registered.",
+    (NotFound, Conflict),
+)

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The client end of RPC methods.
+
+await caller.call(CREATE_FLAVOR, PutFlavor(flavor))
+await caller.call(CONSOLE_OUTPUT, ConsoleOutput(instance_id), host)
+"""
+
+from typing import Any, TypeVar
+
+from kilonova import CODE_VERSION
+from kilonova.base.clock import Clock
+from kilonova.base.context import CHANGED
+from kilonova.base.errors import (
+    DatabaseLocked,
+    DatabaseUnavailable,
+    KilonovaError,
+    RequestOutcomeUnknown,
+    RpcTimeout,
+    RpcUnavailable,
+)
+from kilonova.objects.ids import HostName
+from kilonova.rpc import wire
+from kilonova.rpc.bus import Bus
+from kilonova.rpcapi.method import Method
+
+Q = TypeVar("Q")
+R = TypeVar("R")
+
+PAUSE_FIRST_S = 0.1
+PAUSE_MOST_S = 2.0
+"""Between two attempts of one call: a short failure costs little, and many waiting callers do not overload the bus."""
+
+
+EARLIER = "An earlier attempt of this request had no reply, and may still be carried out."
+
+
+class Caller:
+    """Calls methods over a bus."""
+
+    def __init__(self, bus: Bus, clock: Clock) -> None:
+        self._bus, self._clock = bus, clock
+
+    async def call(self, method: Method[Q, R], request: Q, peer: str = "") -> R:
+        """The reply; raises the error that the server sent.
+
+        When the method's time is over: RpcTimeout for a method that only reads; for one that changes something,
+        RequestOutcomeUnknown if any attempt may have arrived.  RpcUnavailable and DatabaseUnavailable mean that nothing
+        was done, and nothing will be.
+        """
+        subject = method.subject_of(peer)
+        body = method.request_form.dump_json(request)
+        deadline = self._clock.monotonic() + method.timeout_s
+        most, unknown = PAUSE_FIRST_S, False
+        while True:
+            left = deadline - self._clock.monotonic()
+            patience = min(left, method.attempt_s) if method.idempotent else left
+            try:
+                payload = wire.encode_request(wire.Request(method.name, CODE_VERSION, patience, body))
+                reply = method.reply_form.validate_json(
+                    wire.decode_reply(await self._bus.request(subject, payload, patience))
+                )
+            except (RpcTimeout, RpcUnavailable, DatabaseUnavailable) as exc:
+                unknown = unknown or isinstance(exc, RpcTimeout)
+                pause = most * self._clock.random.uniform(0.5, 1.0)
+                most = min(most * 2, PAUSE_MOST_S)
+                if not _may_be_sent_again(method, exc, deadline - self._clock.monotonic() - pause):
+                    raise _verdict(method, exc, unknown=unknown) from exc
+                await self._clock.sleep(pause)
+            except KilonovaError as exc:
+                if unknown:  # the refusal is of this attempt only
+                    raise type(exc)(f"{exc.message} {EARLIER}", **exc.details) from exc
+                raise
+            else:
+                if method.changes and (changed := CHANGED.get(None)) is not None:
+                    changed.append(method.name)
+                return reply
+
+    async def cast(self, method: Method[Q, Any], request: Q, peer: str = "") -> None:
+        """Send and do not wait: only for hints whose loss does no harm."""
+        body = method.request_form.dump_json(request)
+        await self._bus.publish(
+            method.subject_of(peer),
+            wire.encode_request(wire.Request(method.name, CODE_VERSION, method.timeout_s, body)),
+        )
+
+
+class HostCaller:
+    """Calls the conductor on behalf of one host, whose name is in the subject."""
+
+    def __init__(self, caller: Caller, host: HostName) -> None:
+        self._caller, self.host = caller, host
+
+    async def call(self, method: Method[Q, R], request: Q) -> R:
+        """See `Caller.call`."""
+        return await self._caller.call(method, request, self.host)
+
+
+def _may_be_sent_again(method: Method[Any, Any], exc: KilonovaError, left_s: float) -> bool:
+    if not method.idempotent:
+        return False
+    if isinstance(exc, DatabaseLocked):  # an attempt that is cut short would end without a reply
+        return left_s >= method.attempt_s
+    return left_s > 0 and isinstance(exc, RpcTimeout | RpcUnavailable)
+
+
+def _verdict(method: Method[Any, Any], exc: KilonovaError, *, unknown: bool) -> KilonovaError:
+    """What the last error means for the whole call: an earlier attempt may have arrived, and may still be carried
+    out."""
+    if not unknown or isinstance(exc, RequestOutcomeUnknown):
+        return exc
+    kind = RequestOutcomeUnknown if method.changes else RpcTimeout
+    return kind(exc.message if isinstance(exc, RpcTimeout) else f"An earlier attempt had no reply. {exc.message}")

@@ -1,0 +1,338 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a host asks of the conductor.  The host's name is a token of the subject, which its credentials pin."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from kilonova.base.errors import Forbidden, HostTaken, NotFound, OverQuota, StaleWrite, StateError
+from kilonova.objects.action import ActionEvent
+from kilonova.objects.ids import ActionId, AttemptId, HostName, ImageId, InstanceId
+from kilonova.objects.instance import Instance
+from kilonova.objects.service import Inventory
+from kilonova.objects.states import PowerState
+from kilonova.rpcapi.batch import Each
+from kilonova.rpcapi.method import Ack, Method
+from kilonova.rpcapi.work import Fetch, Fetched
+
+SUBJECT = "conductor.host.*"
+"""`*` is the host.  A conductor refuses a request whose `host` is another than the subject's."""
+
+HOST_BOOT = "host-boot"
+"""The `cause` in an action's params: the host has booted, and starts few of these at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterHost:
+    """`process_id` is fresh at each start of the host's process: the same one gets the same epoch again.
+    `resume_guests`: when the machine has booted since the host's last process, start the guests that should run.
+
+    `state_id` names the state directory by its lock file, which the process holds, as this boot of the machine knows
+    it; empty: it holds none.  `started_s` is when the process started, in seconds since the machine booted.  Of two
+    processes with the same boot and state id only one can hold the lock: the one that started later."""
+
+    host: HostName
+    process_id: str
+    node_id: str
+    boot_id: str
+    binary: str
+    topic: str
+    version: int
+    availability_zone: str
+    resume_guests: bool = True
+    state_id: str = ""
+    started_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """`epoch` grows with each process of a host; what comes from an older one is refused with StaleWrite.
+    `rebooted`: this very request is the first since the machine booted anew; `resumed` guests are to be started."""
+
+    epoch: int
+    rebooted: bool = False
+    resumed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    host: HostName
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """The process of that epoch ends in order: another one may register at once."""
+
+    host: HostName
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Does the conductor answer, with its database?"""
+
+    host: HostName
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The outcome of an attempt.  `power` is the hypervisor's last word (None: the guest is provably absent)."""
+
+    host: HostName
+    action_id: ActionId
+    attempt: AttemptId
+    succeeded: bool
+    power: PowerState | None
+    events: tuple[ActionEvent, ...] = ()
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmAttempt:
+    """Whether the process of that epoch still has the action under that attempt."""
+
+    host: HostName
+    epoch: int
+    action_id: ActionId
+    attempt: AttemptId
+
+
+@dataclass(frozen=True, slots=True)
+class RecordEvents:
+    """Steps of an attempt that is still going on, so that people can watch."""
+
+    host: HostName
+    action_id: ActionId
+    attempt: AttemptId
+    events: tuple[ActionEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BeginImage:
+    """The host begins, or goes on, to make the image that the action is to make."""
+
+    host: HostName
+    action_id: ActionId
+    attempt: AttemptId
+
+
+@dataclass(frozen=True, slots=True)
+class ImageBegun:
+    """`saved`: the image is whole already; an earlier attempt has come that far."""
+
+    saved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteImage:
+    """The image's bytes are in the store.  Sizes in bytes, hashes in hex."""
+
+    host: HostName
+    action_id: ActionId
+    attempt: AttemptId
+    size: int
+    virtual_size: int
+    md5: str
+    sha512: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropImages:
+    """The images that the action makes needless: backups beyond the rotation, the image of a server that came off the
+    shelf."""
+
+    host: HostName
+    action_id: ActionId
+    attempt: AttemptId
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Images that have no record any more: their bytes may go."""
+
+    images: tuple[ImageId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One read of one guest; `power` None means that the hypervisor said there is no such guest."""
+
+    instance_id: InstanceId
+    power: PowerState | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportStates:
+    host: HostName
+    epoch: int
+    states: Each[Observed]
+
+
+@dataclass(frozen=True, slots=True)
+class ListExpected:
+    host: HostName
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedGuest:
+    """What the database believes of one guest.  `busy`: an action is open, so a read proves nothing yet."""
+
+    instance_id: InstanceId
+    power: PowerState
+    busy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    guests: Each[ExpectedGuest]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifyGuests:
+    """`guests` bear our metadata on this host."""
+
+    host: HostName
+    epoch: int
+    guests: tuple[InstanceId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GuestClasses:
+    """Those that are no instances of this host: `deleted` from this very host (the first of them, as many as one
+    message takes), `elsewhere` (of another host, or deleted from one), `unknown` to the database."""
+
+    deleted: Each[Instance] = ()
+    elsewhere: tuple[InstanceId, ...] = ()
+    unknown: tuple[InstanceId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReportInventory:
+    host: HostName
+    epoch: int
+    node_id: str
+    inventory: Inventory
+
+
+@dataclass(frozen=True, slots=True)
+class SetHostEnabled:
+    """Level-triggered; never touches an operator's own disable."""
+
+    host: HostName
+    epoch: int
+    enabled: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What an operator should hear of.  `id` is fresh for each, so that a repeat is known."""
+
+    id: str
+    at: datetime
+    event_type: str
+    priority: str
+    payload: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    host: HostName
+    notice: Notice
+
+
+STALE = (StaleWrite, Forbidden)
+"""StaleWrite: the host's epoch or the attempt is no longer the current one; HostSuperseded is a StaleWrite: the host
+has a newer process.  Forbidden: the request names another host than its subject."""
+
+# Short, because the host repeats the call for as long as it takes, and logs each time that it waits.
+REGISTER_HOST = Method(
+    SUBJECT,
+    "register_host",
+    RegisterHost,
+    Registered,
+    "Register a host's process. StateError: host or node are recorded differently. HostTaken: it has a live process.",
+    (*STALE, StateError, HostTaken),
+    timeout_s=5,
+    attempt_s=2.5,
+)
+HEARTBEAT = Method(SUBJECT, "heartbeat", Heartbeat, Ack, "The host is alive.", STALE, timeout_s=8, attempt_s=4)
+# A process that ends waits no longer than this for its conductor.
+LEAVE = Method(
+    SUBJECT, "leave", Leave, Ack, "The host's process ends in an orderly way.", STALE, timeout_s=1.5, attempt_s=0.7
+)
+PING = Method(
+    SUBJECT, "ping", Ping, Ack, "Whether the conductor answers, with its database.", STALE, timeout_s=2.5, attempt_s=1
+)
+# A repeat under the same attempt hands out the same work, so a lost reply costs one attempt's patience.
+FETCH = Method(SUBJECT, "fetch", Fetch, Fetched, "Hand out the host's open actions.", STALE, timeout_s=12, attempt_s=3)
+FINISH = Method(
+    SUBJECT,
+    "finish",
+    Finish,
+    Ack,
+    "An attempt ended. Idempotent: a repeated report of the same attempt is accepted and ignored.",
+    STALE,
+)
+CONFIRM_ATTEMPT = Method(
+    SUBJECT,
+    "confirm_attempt",
+    ConfirmAttempt,
+    Ack,
+    "Whether an attempt is still the current one. NotFound: there is no such action.",
+    (*STALE, NotFound),
+)
+RECORD_EVENTS = Method(
+    SUBJECT, "record_events", RecordEvents, Ack, "Steps of an attempt in progress, for people to read.", STALE
+)
+BEGIN_IMAGE = Method(
+    SUBJECT,
+    "begin_image",
+    BeginImage,
+    ImageBegun,
+    "Start, or continue, the image of an action. NotFound: the image was deleted.",
+    (*STALE, NotFound),
+)
+COMPLETE_IMAGE = Method(
+    SUBJECT,
+    "complete_image",
+    CompleteImage,
+    Ack,
+    "The image of an action is complete. NotFound: the image was deleted.",
+    (*STALE, NotFound, OverQuota),
+)
+DROP_IMAGES = Method(
+    SUBJECT,
+    "drop_images",
+    DropImages,
+    Dropped,
+    "Delete the records of images that an action makes unnecessary; the reply lists those whose bytes may be deleted.",
+    STALE,
+)
+REPORT_STATES = Method(
+    SUBJECT, "report_states", ReportStates, Ack, "The power states of guests, as the hypervisor reports them.", STALE
+)
+LIST_EXPECTED = Method(
+    SUBJECT,
+    "list_expected",
+    ListExpected,
+    Expected,
+    "The host's guests, as the database records them.",
+    STALE,
+)
+CLASSIFY_GUESTS = Method(
+    SUBJECT,
+    "classify_guests",
+    ClassifyGuests,
+    GuestClasses,
+    "Which of these guests should not be on this host.",
+    STALE,
+)
+REPORT_INVENTORY = Method(SUBJECT, "report_inventory", ReportInventory, Ack, "What the host has and offers.", STALE)
+SET_HOST_ENABLED = Method(
+    SUBJECT, "set_host_enabled", SetHostEnabled, Ack, "Whether the host's hypervisor is in service.", STALE
+)
+NOTIFY = Method(SUBJECT, "notify", Notify, Ack, "Keep a notification of the host for operators.", STALE)

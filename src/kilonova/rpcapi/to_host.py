@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a host answers: a wake-up and synchronous reads.  Work never comes this way: a host fetches its actions."""
+
+from dataclasses import dataclass
+
+from kilonova.base.errors import HypervisorError, HypervisorUnavailable, InvalidState, NotFound
+from kilonova.objects.diagnostics import GuestDiagnostics
+from kilonova.objects.ids import InstanceId
+from kilonova.objects.image import ImageRef
+from kilonova.rpcapi.method import Ack, Kind, Method
+
+SUBJECT = "compute.*"
+"""`*` is the host."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Look for actions now."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleOutput:
+    """The last `max_bytes` of a guest's serial console."""
+
+    instance_id: InstanceId
+    max_bytes: int = 102_400
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Console text; bytes that are no UTF-8 are replaced."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostUptime:
+    """Since when the host runs, and its load."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uptime:
+    """The line that the host's own `uptime` prints."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnose:
+    """All that is measured of one running guest."""
+
+    instance_id: InstanceId
+
+
+@dataclass(frozen=True, slots=True)
+class CacheImages:
+    """Images that will be wanted; those that the host has already cost nothing."""
+
+    images: tuple[ImageRef, ...]
+
+
+WAKE = Method(
+    SUBJECT,
+    "wake",
+    Wake,
+    Ack,
+    "Fetch actions now. A lost message costs one poll interval.",
+    kind=Kind.CAST,
+    timeout_s=5,
+)
+CACHE_IMAGES = Method(
+    SUBJECT,
+    "cache_images",
+    CacheImages,
+    Ack,
+    "Fetch images in advance. A lost message costs the first build from each image a download.",
+    kind=Kind.CAST,
+    timeout_s=5,
+)
+CONSOLE_OUTPUT = Method(
+    SUBJECT,
+    "console_output",
+    ConsoleOutput,
+    Text,
+    "Read a guest's serial console. NotFound: the host has no such guest.",
+    (NotFound, HypervisorUnavailable, HypervisorError),
+    timeout_s=10,
+    changes=False,
+)
+HOST_UPTIME = Method(
+    SUBJECT,
+    "host_uptime",
+    HostUptime,
+    Uptime,
+    "How long the host has been up, and its load. HypervisorError: the host cannot measure it.",
+    (HypervisorError,),
+    timeout_s=5,
+    idempotent=False,
+    changes=False,
+)
+# One attempt: a second one would only wait behind the first at a guest that does not respond.
+DIAGNOSE = Method(
+    SUBJECT,
+    "diagnose",
+    Diagnose,
+    GuestDiagnostics,
+    "Measurements of a running guest. InvalidState: it does not run, or does not respond.",
+    (NotFound, InvalidState, HypervisorUnavailable, HypervisorError),
+    timeout_s=10,
+    attempt_s=10,
+    changes=False,
+)
