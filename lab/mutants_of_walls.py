@@ -44,7 +44,7 @@ MUTANTS_OF_WALLS: Sequence[Mutant] = (
     one(
         "members of shared images only",
         "tests/service/test_api_image_members.py",
-        "db/readers/catalogue.py",
+        "db/readers/images.py",
         'return sa.and_(images.c.visibility == "shared", images.c.id.in_(theirs))',
         "return images.c.id.in_(theirs)",
     ),
@@ -128,7 +128,7 @@ MUTANTS_OF_WALLS: Sequence[Mutant] = (
     one(
         "ids of deleted images",
         "tests/unit/conductor/test_image_quota.py",
-        "db/writers/catalogue.py",
+        "db/writers/images.py",
         "if status in WITH_BYTES:",
         "if False:",
     ),

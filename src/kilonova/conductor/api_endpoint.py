@@ -26,8 +26,10 @@ from kilonova.db.engine import Database
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import quotas as read_quotas
 from kilonova.db.transaction import Transaction
-from kilonova.db.writers import catalogue
+from kilonova.db.writers import flavors as write_flavors
+from kilonova.db.writers import images as write_images
 from kilonova.db.writers import instances as write_instances
+from kilonova.db.writers import keypairs as write_keypairs
 from kilonova.db.writers import quotas as write_quotas
 from kilonova.db.writers import server_groups as write_groups
 from kilonova.objects.ids import ActionId
@@ -73,15 +75,15 @@ class ApiEndpoint:
         endpoint.on(rows.DELETE_QUOTAS, self._write(lambda c, r: write_quotas.delete_limits(c, r.project_id)))
         endpoint.on(rows.CREATE_SERVER_GROUP, self._write(lambda c, r: server_groups.create(c, r.group, self._quotas)))
         endpoint.on(rows.DELETE_SERVER_GROUP, self._write(lambda c, r: write_groups.delete(c, r.group_id)))
-        endpoint.on(rows.CREATE_FLAVOR, self._write(lambda c, r: catalogue.create_flavor(c, r.flavor)))
-        endpoint.on(rows.DELETE_FLAVOR, self._write(lambda c, r: catalogue.delete_flavor(c, r.flavor_id)))
+        endpoint.on(rows.CREATE_FLAVOR, self._write(lambda c, r: write_flavors.create_flavor(c, r.flavor)))
+        endpoint.on(rows.DELETE_FLAVOR, self._write(lambda c, r: write_flavors.delete_flavor(c, r.flavor_id)))
         endpoint.on(rows.CREATE_KEYPAIR, self._write(self._create_keypair))
-        endpoint.on(rows.DELETE_KEYPAIR, self._write(lambda c, r: catalogue.delete_keypair(c, r.user_id, r.name)))
+        endpoint.on(rows.DELETE_KEYPAIR, self._write(lambda c, r: write_keypairs.delete_keypair(c, r.user_id, r.name)))
         endpoint.on(rows.CREATE_IMAGE, self._write(lambda c, r: image_quota.create(c, r.image, self._quotas)))
         endpoint.on(
             rows.UPDATE_IMAGE, self._write(lambda c, r: image_quota.update(c, r.image, r.expected, self._quotas))
         )
-        endpoint.on(rows.DELETE_IMAGE, self._write(lambda c, r: catalogue.delete_image(c, r.image_id)))
+        endpoint.on(rows.DELETE_IMAGE, self._write(lambda c, r: write_images.delete_image(c, r.image_id)))
         endpoint.on(rows.PUT_IMAGE_MEMBER, self._write(image_members.put))
         endpoint.on(rows.DELETE_IMAGE_MEMBER, self._write(image_members.delete))
         return endpoint
@@ -122,7 +124,7 @@ class ApiEndpoint:
         return ACK
 
     def _create_keypair(self, tx: Transaction, request: rows.PutKeypair) -> None:
-        if catalogue.create_keypair(tx, request.keypair):
+        if write_keypairs.create_keypair(tx, request.keypair):
             limits = read_quotas.limits(tx, self._quotas.defaults, request.project_id)
             quota.check_keypairs(tx, limits, request.keypair.user_id)
 

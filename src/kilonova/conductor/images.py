@@ -13,11 +13,11 @@ from kilonova.base.errors import NotFound, StaleWrite
 from kilonova.conductor import image_quota
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import actions as read_actions
-from kilonova.db.readers import catalogue as read_catalogue
+from kilonova.db.readers import images as read_images
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
-from kilonova.db.writers import catalogue as write_catalogue
+from kilonova.db.writers import images as write_images
 from kilonova.objects.action import BACKUP_TYPE, DROPPED, FORGOTTEN_IMAGES, IMAGE, ROTATION, Action
 from kilonova.objects.ids import ActionId, AttemptId, HostName, ImageId
 from kilonova.objects.image import Image, ImageRef, ImageStatus
@@ -56,7 +56,7 @@ def give_up(tx: Transaction, action: Action) -> ImageId | None:
         return None
     if image.status is ImageStatus.ACTIVE:
         return None
-    write_catalogue.forget_image(tx, image.id)
+    write_images.forget_image(tx, image.id)
     return image.id
 
 
@@ -64,7 +64,7 @@ def begin(tx: Transaction, request: BeginImage, now: datetime) -> ImageBegun:
     """The record says that the image is being saved.  Raises StaleWrite, NotFound (it was deleted)."""
     image = _made_by(tx, _held(tx, request))
     if image.status is ImageStatus.QUEUED:
-        write_catalogue.update_image(tx, replace(image, status=ImageStatus.SAVING, updated_at=now), None)
+        write_images.update_image(tx, replace(image, status=ImageStatus.SAVING, updated_at=now), None)
     return ImageBegun(saved=image.status is ImageStatus.ACTIVE)
 
 
@@ -95,7 +95,7 @@ def drop(tx: Transaction, request: DropImages, now: datetime) -> Dropped:
         return Dropped(tuple(_forget_shelved(tx, instance)))
     beyond = [image.id for image in _beyond_rotation(tx, action)]
     for image_id in beyond:
-        write_catalogue.forget_image(tx, image_id)
+        write_images.forget_image(tx, image_id)
     dropped = [*_dropped(action), *beyond]
     if beyond:
         write_actions.update(tx, action.id, now, params={**action.params, DROPPED: ",".join(dropped)})
@@ -140,7 +140,7 @@ def _held(tx: Transaction, report: _Report) -> Action:
 
 def _find(tx: Transaction, image_id: ImageId) -> Image | None:
     try:
-        return read_catalogue.get_image(tx, image_id, "", admin=True)
+        return read_images.get_image(tx, image_id, "", admin=True)
     except NotFound:
         return None
 
@@ -164,7 +164,7 @@ def _forget_shelved(tx: Transaction, instance: Instance) -> list[ImageId]:
     image = _find(tx, instance.shelved_image.id)
     if image is not None and image.protected:
         return []
-    write_catalogue.forget_image(tx, instance.shelved_image.id)
+    write_images.forget_image(tx, instance.shelved_image.id)
     return [instance.shelved_image.id]
 
 
@@ -178,7 +178,7 @@ def _beyond_rotation(tx: Transaction, action: Action) -> list[Image]:
     }
     backups = [
         image
-        for image in read_catalogue.list_images(tx, action.project_id)
+        for image in read_images.list_images(tx, action.project_id)
         if image.owner == action.project_id
         and image.status is ImageStatus.ACTIVE
         and wanted.items() <= dict(image.properties).items()

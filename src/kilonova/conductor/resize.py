@@ -13,7 +13,7 @@ from typing import Any
 
 from kilonova.base.errors import InvalidInput, InvalidState, NotFound, NoValidHost
 from kilonova.conductor.verbs import fitness
-from kilonova.db.readers import catalogue as read_catalogue
+from kilonova.db.readers import flavors as read_flavors
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import migrations as read_migrations
 from kilonova.db.transaction import Transaction
@@ -120,7 +120,7 @@ def _begin(
 def _wanted(tx: Transaction, instance: Instance, flavor_id: str) -> Flavor:
     """The flavor, if the instance can become of it.  A disk is never made smaller: that could cut what is on it."""
     try:
-        flavor = read_catalogue.get_flavor(tx, FlavorId(flavor_id))
+        flavor = read_flavors.get_flavor(tx, FlavorId(flavor_id))
     except NotFound as exc:
         raise InvalidInput(exc.message, path="resize.flavorRef") from exc
     now = instance.flavor

@@ -18,8 +18,8 @@ from kilonova.conductor.engine import accept, reports
 from kilonova.conductor.hosts import guests, register
 from kilonova.conductor.watch import auto_confirm, offload
 from kilonova.db.readers import actions as read_actions
-from kilonova.db.readers import catalogue as read_catalogue
 from kilonova.db.readers import hosts as read_hosts
+from kilonova.db.readers import images as read_images
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.readers import quotas as read_quotas
 from kilonova.db.readers import servers as read_servers
@@ -187,7 +187,7 @@ class Chance(Desk):
         )
         host_of = {one.id: one.host for one in living}
         assert all(host_of[one.instance_id] == one.host for one in open_actions)
-        unfinished = {one.id for one in self.read(read_catalogue.list_images, "p1") if one.status != ImageStatus.ACTIVE}
+        unfinished = {one.id for one in self.read(read_images.list_images, "p1") if one.status != ImageStatus.ACTIVE}
         assert unfinished <= {one.params.get(IMAGE) for one in open_actions}
 
 

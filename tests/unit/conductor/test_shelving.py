@@ -10,7 +10,7 @@ from kilonova.conductor import aggregates, images
 from kilonova.conductor.engine import accept
 from kilonova.conductor.watch import offload
 from kilonova.db.readers import actions as read_actions
-from kilonova.db.readers import catalogue
+from kilonova.db.readers import images as read_images
 from kilonova.db.writers.instances import held_addresses
 from kilonova.networks.addresses import host_network
 from kilonova.objects.action import DROPPED, FORGOTTEN_IMAGES, FROM_SHELF, IMAGE, OFFLOADED, TORN, Action
@@ -64,7 +64,7 @@ class Shelf(Desk):
         return list(self.write(images.drop, DropImages(action.host, action.id, action.attempt), self.now).images)
 
     def statuses(self) -> dict[str, str]:
-        return {one.id: one.status for one in self.read(catalogue.list_images, "p1")}
+        return {one.id: one.status for one in self.read(read_images.list_images, "p1")}
 
     def shelved(self) -> None:
         """Instance ONE is SHELVED on h1."""

@@ -20,7 +20,7 @@ from kilonova.api.image.images import find, find_own
 from kilonova.api.image.upload_quota import FIRST_BYTES, QuotaReservation
 from kilonova.base.errors import Conflict, Forbidden, InvalidInput, KilonovaError, NotFound, StorageFull, TooLarge
 from kilonova.db.readers import actions as read_actions
-from kilonova.db.readers import catalogue
+from kilonova.db.readers import images as read_images
 from kilonova.objects.image import WITH_BYTES, Image, ImageStatus
 from kilonova.rpcapi.api_to_conductor import UPDATE_IMAGE, PutImage
 
@@ -117,7 +117,7 @@ async def _requeue(deps: ApiDeps, image: Image) -> None:
 async def recover(deps: ApiDeps) -> None:
     """Before the first request of the only API process: set images back to queued whose upload ended with an earlier
     process, and remove files without an image."""
-    images: list[Image] = await deps.db.read(catalogue.list_images, "", admin=True, community=True)
+    images: list[Image] = await deps.db.read(read_images.list_images, "", admin=True, community=True)
     in_the_making = await deps.db.read(read_actions.images_in_the_making)
     for image in images:
         if image.status is ImageStatus.SAVING and image.id not in in_the_making:

@@ -15,7 +15,7 @@ from kilonova.api.image.fields import SETTABLE, applied, current, refuse_read_on
 from kilonova.api.image.upload_quota import within_quota
 from kilonova.api.image.view import member_schema, schema, view
 from kilonova.base.errors import Conflict, Forbidden, InvalidInput, NotFound
-from kilonova.db.readers import catalogue
+from kilonova.db.readers import images as read_images
 from kilonova.objects.ids import ImageId
 from kilonova.objects.image import Image, ImageStatus
 from kilonova.rpcapi.api_to_conductor import CREATE_IMAGE, DELETE_IMAGE, UPDATE_IMAGE, DeleteImage, PutImage
@@ -44,7 +44,7 @@ async def find(call: Call) -> Image:
     if not is_uuid(image_id):
         raise NotFound(f"No image found with ID {image_id[:255]}")
     context = call.context
-    return await call.db.read(catalogue.get_image, ImageId(image_id), context.project_id, admin=context.is_admin)
+    return await call.db.read(read_images.get_image, ImageId(image_id), context.project_id, admin=context.is_admin)
 
 
 async def find_own(call: Call) -> Image:

@@ -10,7 +10,7 @@ from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.query import Query
 from kilonova.api.image.view import view
 from kilonova.base.errors import InvalidInput
-from kilonova.db.readers import catalogue
+from kilonova.db.readers import images as read_images
 from kilonova.objects.image import Image, MemberStatus
 
 Test = Callable[[Image], bool]
@@ -62,10 +62,10 @@ async def list_images(call: Call) -> Reply:
     visibility = _word(call.query, "visibility", VISIBILITIES)
     status = _word(call.query, "member_status", STATUSES) or MemberStatus.ACCEPTED
     found: list[Image] = await call.db.read(
-        catalogue.list_images,
+        read_images.list_images,
         call.context.project_id,
         admin=call.context.is_admin,
-        shared=catalogue.ANY_STATUS if status == "all" else frozenset({MemberStatus(status)}),
+        shared=read_images.ANY_STATUS if status == "all" else frozenset({MemberStatus(status)}),
         community=visibility in ("community", "all"),
     )
     found = [image for image in found if all(test(image) for test in tests)]

@@ -16,7 +16,7 @@ from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.times import seconds_z
 from kilonova.api.image.images import find
 from kilonova.base.errors import Forbidden, InvalidInput, NotFound
-from kilonova.db.readers import catalogue
+from kilonova.db.readers import images as read_images
 from kilonova.objects.image import Image, ImageMember, MemberStatus
 from kilonova.rpcapi.api_to_conductor import DELETE_IMAGE_MEMBER, PUT_IMAGE_MEMBER, DeleteImageMember, PutImageMember
 
@@ -49,7 +49,7 @@ def _is_owner(call: Call, image: Image) -> bool:
 
 async def _visible_members(call: Call, image: Image) -> Sequence[ImageMember]:
     """The owner and administrators see all members; a member sees only itself."""
-    found = await call.db.read(catalogue.image_members_of, image.id)
+    found = await call.db.read(read_images.image_members_of, image.id)
     return [one for one in found if _is_owner(call, image) or one.project_id == call.context.project_id]
 
 

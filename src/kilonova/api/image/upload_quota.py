@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.base.errors import OverQuota, TooLarge
-from kilonova.db.readers import catalogue, quotas
+from kilonova.db.readers import images as read_images
+from kilonova.db.readers import quotas
 from kilonova.objects.image import Image
 from kilonova.rpcapi.api_to_conductor import UPDATE_IMAGE, PutImage
 
@@ -21,7 +22,7 @@ async def show_usage(call: Call) -> Reply:
     """Show limits and usage of the token's project: number of images, and their size in MiB."""
     project_id = call.context.project_id
     limits = await call.db.read(quotas.limits, call.deps.quotas.defaults, project_id)
-    used = await call.db.read(catalogue.images_use, project_id)
+    used = await call.db.read(read_images.images_use, project_id)
     amounts = (used.count, -(-used.size_bytes // MIB))
     shown = {name: {"limit": limits[name], "usage": amount} for name, amount in zip(LIMITS, amounts, strict=True)}
     return json_reply({"usage": shown})

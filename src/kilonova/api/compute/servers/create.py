@@ -26,7 +26,9 @@ from kilonova.api.http.microversion import Microversion, v2
 from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import Forbidden, InvalidInput, NotFound
-from kilonova.db.readers import catalogue, hosts
+from kilonova.db.readers import hosts
+from kilonova.db.readers import images as read_images
+from kilonova.db.readers import keypairs as read_keypairs
 from kilonova.db.transaction import Snapshot
 from kilonova.networks.ids import security_group_id
 from kilonova.objects import image_properties
@@ -187,7 +189,7 @@ def _find_parts(snapshot: Snapshot, asked: NewServer, hints: Hints, context: Req
     keypair = None
     if asked.key_name is not None:
         with _member("server.key_name"):
-            keypair = catalogue.get_keypair(snapshot, context.user_id, asked.key_name)
+            keypair = read_keypairs.get_keypair(snapshot, context.user_id, asked.key_name)
     scheduler_hints.check(snapshot, hints, context)
     _check_zone(snapshot, asked.availability_zone)
     host = None
@@ -213,7 +215,7 @@ def get_image(snapshot: Snapshot, image_id: str, context: RequestContext, path: 
     """An image that the caller may use; `path` names the field that named it.  Raises InvalidInput: the server is what
     is not found by 404."""
     with _member(path):
-        return catalogue.get_image(snapshot, ImageId(image_id), context.project_id, admin=context.is_admin)
+        return read_images.get_image(snapshot, ImageId(image_id), context.project_id, admin=context.is_admin)
 
 
 def bootable(image: Image, path: str) -> ImageRef:

@@ -39,7 +39,8 @@ from kilonova.api.http.ids import require_uuid
 from kilonova.api.http.microversion import v2
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import InvalidInput, NotFound
-from kilonova.db.readers import catalogue, instances
+from kilonova.db.readers import instances
+from kilonova.db.readers import keypairs as read_keypairs
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.image import ImageRef
 from kilonova.objects.instance import Instance
@@ -129,7 +130,7 @@ def _key(snapshot: Snapshot, wish: Wish, instance: Instance) -> dict[str, str | 
     if wish.key_name is None:
         return {"key_name": None, "key_data": None}
     try:
-        found = catalogue.get_keypair(snapshot, instance.user_id, wish.key_name)
+        found = read_keypairs.get_keypair(snapshot, instance.user_id, wish.key_name)
     except NotFound as exc:
         raise InvalidInput(exc.message, path="rebuild.key_name") from exc
     return {"key_name": found.name, "key_data": found.public_key}
