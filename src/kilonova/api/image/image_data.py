@@ -15,6 +15,7 @@ from kilonova.api.http.body import check_declared_length, declared_length
 from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.deps import ApiDeps
 from kilonova.api.http.faults import HttpError
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.image import ranges
 from kilonova.api.image.images import find, find_own
 from kilonova.api.image.upload_quota import FIRST_BYTES, QuotaReservation
@@ -144,3 +145,12 @@ async def download(call: Call) -> Reply:
     if image.checksum is not None:
         whole.append(("Content-MD5", image.checksum))
     return Reply(headers=tuple(whole), content_type=OCTETS, stream=call.deps.images.read(image.id))
+
+
+_PATH = "/images/{image_id}/file"
+
+ROUTES = (
+    Route("PUT", _PATH, upload, "upload_image", DefaultPolicy.MEMBER, 204, accepts=OCTETS),
+    Route("GET", _PATH, download, "download_image", DefaultPolicy.READER, also=(204, 206), gives=OCTETS,
+        note="206: the bytes of the header Range; 204: the image has no data"),
+)  # fmt: skip

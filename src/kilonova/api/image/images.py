@@ -8,17 +8,21 @@ from typing import Any
 from pydantic_core import from_json
 
 from kilonova.api.http.body import json_object
-from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.faults import HttpError
 from kilonova.api.http.ids import is_uuid
-from kilonova.api.image.fields import SETTABLE, applied, current, refuse_read_only
+from kilonova.api.http.route import DefaultPolicy, Route
+from kilonova.api.http.views import EmptyList, Member, View
+from kilonova.api.image.fields import SETTABLE, ImageFields, applied, current, refuse_read_only
 from kilonova.api.image.upload_quota import within_quota
-from kilonova.api.image.view import member_schema, schema, view
+from kilonova.api.image.view import IMAGE
 from kilonova.base.errors import Conflict, Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import images as read_images
 from kilonova.objects.ids import ImageId
 from kilonova.objects.image import Image, ImageStatus
 from kilonova.rpcapi.api_to_conductor import CREATE_IMAGE, DELETE_IMAGE, UPDATE_IMAGE, DeleteImage, PutImage
+
+MEMBER = DefaultPolicy.MEMBER
 
 PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
 OLD_PATCH_TYPE = "application/openstack-images-v2.0-json-patch"
@@ -57,7 +61,7 @@ async def find_own(call: Call) -> Image:
 
 async def show(call: Call) -> Reply:
     """Show an image."""
-    return json_reply(view(await find(call)))
+    return IMAGE.reply(await find(call), call)
 
 
 async def create(call: Call, data: bytes) -> Reply:
@@ -86,7 +90,7 @@ async def create(call: Call, data: bytes) -> Reply:
     image = replace(applied(blank, members, call), updated_at=now)
     async with within_quota():
         await call.deps.rpc.call(CREATE_IMAGE, PutImage(image))
-    return json_reply(view(image), headers=(("Location", call.links.to(f"/images/{image.id}")),))
+    return IMAGE.reply(image, call, headers=(("Location", call.links.to(f"/images/{image.id}")),))
 
 
 async def update(call: Call, data: bytes) -> Reply:
@@ -111,7 +115,7 @@ async def update(call: Call, data: bytes) -> Reply:
     ):
         raise Forbidden("Attributes disk_format and container_format cannot be changed once the image has data.")
     await call.deps.rpc.call(UPDATE_IMAGE, PutImage(changed, expected=image))
-    return json_reply(view(changed))
+    return IMAGE.reply(changed, call)
 
 
 def refuse_while_saving(image: Image) -> None:
@@ -232,34 +236,21 @@ async def _tagged(call: Call, image: Image, tags: set[str]) -> Reply:
 async def list_tasks(call: Call) -> Reply:
     """List the tasks of an image: always empty."""
     await find(call)
-    return json_reply({"tasks": []})
+    return _TASKS.reply([], call)
 
 
-async def show_import(_call: Call) -> Reply:
-    """List the methods of image import: none.  Data is uploaded with PUT."""
-    methods = {"description": "Import methods available.", "type": "array", "value": []}
-    return json_reply({"import-methods": methods})
+_TASKS = View[list[str], Call]("", Member("tasks", EmptyList, lambda tasks, _: tasks))
+_ID = "/images/{image_id}"
 
-
-async def show_schema(call: Call) -> Reply:
-    """Show the JSON schema of an image."""
-    return json_reply(schema())
-
-
-async def list_schema(call: Call) -> Reply:
-    """Show the JSON schema of a list of images."""
-    return json_reply(_listing("images", schema()))
-
-
-async def show_member_schema(call: Call) -> Reply:
-    """Show the JSON schema of an image member."""
-    return json_reply(member_schema())
-
-
-async def list_member_schema(call: Call) -> Reply:
-    """Show the JSON schema of a list of image members."""
-    return json_reply(_listing("members", member_schema()))
-
-
-def _listing(name: str, of: dict[str, Any]) -> dict[str, Any]:
-    return {"name": name, "properties": {name: {"type": "array", "items": of}}, "links": []}
+ROUTES = (
+    Route("GET", _ID, show, "get_image", DefaultPolicy.READER, reply=IMAGE),
+    Route("POST", "/images", create, "add_image", MEMBER, 201, IMAGE, whole=True, shape=ImageFields,
+        note="the header Location has the image's URL"),
+    Route("PATCH", _ID, update, "modify_image", MEMBER, reply=IMAGE, whole=True, shape=PATCH_SHAPE, accepts=PATCH_TYPE),
+    Route("DELETE", _ID, delete, "delete_image", MEMBER, 204),
+    Route("PUT", _ID + "/tags/{tag}", add_tag, "modify_image", MEMBER, 204),
+    Route("DELETE", _ID + "/tags/{tag}", delete_tag, "modify_image", MEMBER, 204),
+    Route("POST", _ID + "/actions/deactivate", deactivate, "deactivate", MEMBER, 204),
+    Route("POST", _ID + "/actions/reactivate", reactivate, "reactivate", MEMBER, 204),
+    Route("GET", _ID + "/tasks", list_tasks, "get_image", DefaultPolicy.READER, reply=_TASKS),
+)  # fmt: skip

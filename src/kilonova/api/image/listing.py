@@ -2,13 +2,16 @@
 """The list of images: filtered by fields, lists of values and properties; sorted; in pages."""
 
 import csv
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.query import Query
-from kilonova.api.image.view import view
+from kilonova.api.http.route import DefaultPolicy, Route
+from kilonova.api.http.views import OMIT, ListOf, Member, View
+from kilonova.api.image.view import IMAGE
 from kilonova.base.errors import InvalidInput
 from kilonova.db.readers import images as read_images
 from kilonova.objects.image import Image, MemberStatus
@@ -72,11 +75,38 @@ async def list_images(call: Call) -> Reply:
     _sort(found, call.query)
     rest = window.behind(found, lambda image: image.id, "The marker image {} could not be found.")
     page = rest[: window.limit]
-    answer: dict[str, Any] = {"images": [view(image) for image in page], "schema": "/v2/schemas/images"}
-    answer["first"] = _href(urlencode([pair for pair in call.query.pairs if pair[0] != "marker"]))
-    if page and len(rest) > len(page):
-        answer["next"] = _href(call.query.after(page[-1].id))
-    return json_reply(answer)
+    more = bool(page) and len(rest) > len(page)
+    return _IMAGES.reply(_Page(page, more), call)
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """The images of a page; `more`: there is a page after it."""
+
+    images: Sequence[Image]
+    more: bool
+
+
+def _first(call: Call) -> str:
+    return _href(urlencode([pair for pair in call.query.pairs if pair[0] != "marker"]))
+
+
+def _next(page: _Page, call: Call) -> object:
+    return _href(call.query.after(page.images[-1].id)) if page.more else OMIT
+
+
+_IMAGES = View[_Page, Call](
+    "",
+    Member("images", ListOf(IMAGE), lambda page, _: page.images),
+    Member("schema", str, lambda _, __: "/v2/schemas/images"),
+    Member("first", str, lambda _, call: _first(call)),
+    Member("next", str, _next, optional=True),
+)
+
+ROUTES = (
+    Route("GET", "/images", list_images, "get_images", DefaultPolicy.READER, reply=_IMAGES, query=ARGUMENTS,
+        note="any other argument filters by the property of that name"),
+)  # fmt: skip
 
 
 def _word(query: Query, name: str, words: Collection[str]) -> str | None:

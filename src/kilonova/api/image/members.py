@@ -9,11 +9,12 @@ Source: Image service API v2 reference, "Sharing".
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from kilonova.api.http.body import Lenient
-from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Reply
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.http.times import seconds_z
+from kilonova.api.http.views import ListOf, Member, View
 from kilonova.api.image.images import find
 from kilonova.base.errors import Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import images as read_images
@@ -64,13 +65,12 @@ async def _member(call: Call, image: Image) -> ImageMember:
 
 async def list_members(call: Call) -> Reply:
     """List the members of a shared image."""
-    members = [_view(one) for one in await _visible_members(call, await _shared(call))]
-    return json_reply({"members": members, "schema": "/v2/schemas/members"})
+    return _MEMBERS.reply(await _visible_members(call, await _shared(call)), call)
 
 
 async def show_member(call: Call) -> Reply:
     """Show a member of an image."""
-    return json_reply(_view(await _member(call, await find(call))))
+    return _MEMBER.reply(await _member(call, await find(call)), call)
 
 
 async def add_member(call: Call, body: NewMember) -> Reply:
@@ -83,7 +83,7 @@ async def add_member(call: Call, body: NewMember) -> Reply:
     now = call.deps.clock.now()
     member = ImageMember(image.id, body.member, MemberStatus.PENDING, now, now)
     await call.deps.rpc.call(PUT_IMAGE_MEMBER, PutImageMember(member, new=True, most=MOST))
-    return json_reply(_view(member))
+    return _MEMBER.reply(member, call)
 
 
 async def update_member(call: Call, body: MemberChange) -> Reply:
@@ -96,7 +96,7 @@ async def update_member(call: Call, body: MemberChange) -> Reply:
         raise InvalidInput(f"The status is one of {', '.join(MemberStatus)}.", path="status")
     changed = replace(member, status=MemberStatus(body.status), updated_at=call.deps.clock.now())
     await call.deps.rpc.call(PUT_IMAGE_MEMBER, PutImageMember(changed, new=False, most=MOST))
-    return json_reply(_view(changed))
+    return _MEMBER.reply(changed, call)
 
 
 async def delete_member(call: Call) -> Reply:
@@ -109,12 +109,29 @@ async def delete_member(call: Call) -> Reply:
     return Reply()
 
 
-def _view(member: ImageMember) -> dict[str, Any]:
-    return {
-        "member_id": member.project_id,
-        "image_id": member.image_id,
-        "status": member.status,
-        "created_at": seconds_z(member.created_at),
-        "updated_at": seconds_z(member.updated_at),
-        "schema": "/v2/schemas/member",
-    }
+M = Member[ImageMember, Call]
+_MEMBER = View(
+    "ImageMember",
+    M("member_id", str, lambda member, _: member.project_id),
+    M("image_id", str, lambda member, _: member.image_id),
+    M("status", str, lambda member, _: member.status),
+    M("created_at", str, lambda member, _: seconds_z(member.created_at)),
+    M("updated_at", str, lambda member, _: seconds_z(member.updated_at)),
+    M("schema", str, lambda _, __: "/v2/schemas/member"),
+)
+_MEMBERS = View[Sequence[ImageMember], Call](
+    "",
+    Member("members", ListOf(_MEMBER), lambda members, _: members),
+    Member("schema", str, lambda _, __: "/v2/schemas/members"),
+)
+_PATH = "/images/{image_id}/members"
+_ID = _PATH + "/{member_id}"
+_READ, _WRITE = DefaultPolicy.READER, DefaultPolicy.MEMBER
+
+ROUTES = (
+    Route("GET", _PATH, list_members, "get_members", _READ, reply=_MEMBERS),
+    Route("POST", _PATH, add_member, "add_member", _WRITE, reply=_MEMBER, body=NewMember),
+    Route("GET", _ID, show_member, "get_member", _READ, reply=_MEMBER),
+    Route("PUT", _ID, update_member, "modify_member", _WRITE, reply=_MEMBER, body=MemberChange),
+    Route("DELETE", _ID, delete_member, "delete_member", _WRITE, 204),
+)

@@ -5,14 +5,18 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from kilonova.api.http.call import Call, Reply, json_reply
+from typing_extensions import TypedDict
+
+from kilonova.api.http.call import Call, Reply
+from kilonova.api.http.route import DefaultPolicy, Route
+from kilonova.api.http.views import Member, View
 from kilonova.base.errors import OverQuota, TooLarge
 from kilonova.db.readers import images as read_images
 from kilonova.db.readers import quotas
 from kilonova.objects.image import Image
+from kilonova.objects.quota import Limits
 from kilonova.rpcapi.api_to_conductor import UPDATE_IMAGE, PutImage
 
-LIMITS = ("image_count_total", "image_size_total")
 MIB = 1 << 20
 FIRST_BYTES, STEP_BYTES = 64 * MIB, 1024 * MIB
 """Bytes that an upload of unknown length reserves first, and at most at each extension."""
@@ -23,9 +27,33 @@ async def show_usage(call: Call) -> Reply:
     project_id = call.context.project_id
     limits = await call.db.read(quotas.limits, call.deps.quotas.defaults, project_id)
     used = await call.db.read(read_images.images_use, project_id)
-    amounts = (used.count, -(-used.size_bytes // MIB))
-    shown = {name: {"limit": limits[name], "usage": amount} for name, amount in zip(LIMITS, amounts, strict=True)}
-    return json_reply({"usage": shown})
+    return _USAGE.reply((limits, (used.count, -(-used.size_bytes // MIB))), call)
+
+
+class ResourceUsage(TypedDict):
+    """The limit and the usage of a resource; -1 means unlimited."""
+
+    limit: int
+    usage: int
+
+
+class ImageUsage(TypedDict):
+    """Number and size of a project's images; sizes in MiB."""
+
+    image_count_total: ResourceUsage
+    image_size_total: ResourceUsage
+
+
+def _usage(limits: Limits, used: tuple[int, int]) -> ImageUsage:
+    return {
+        "image_count_total": {"limit": limits["image_count_total"], "usage": used[0]},
+        "image_size_total": {"limit": limits["image_size_total"], "usage": used[1]},
+    }
+
+
+_USAGE = View[tuple[Limits, tuple[int, int]], Call]("", Member("usage", ImageUsage, lambda found, _: _usage(*found)))
+
+ROUTES = (Route("GET", "/info/usage", show_usage, "get_images", DefaultPolicy.READER, reply=_USAGE),)
 
 
 @asynccontextmanager

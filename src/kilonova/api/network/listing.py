@@ -4,8 +4,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Link, Page, Reply
 from kilonova.api.http.query import Query, boolean_word
+from kilonova.api.http.views import OMIT, ListOf, Member, Shown, View
 from kilonova.base.errors import InvalidInput, NotFound
 
 MOST = 1000
@@ -13,11 +14,26 @@ ARGUMENTS = frozenset({"id", "name", "fields", "limit", "marker"})
 """The arguments of every list.  In addition, each member of an entry is a filter."""
 _NOT_FILTERS = frozenset({"fields", "limit", "marker", "sort_key", "sort_dir", "page_reverse"})
 
-Things = Sequence[dict[str, Any]]
+Entries = Sequence[dict[str, Any]]
+"""Resources as their view made them: filters compare what is shown."""
 
 
-def listed(call: Call, name: str, things: Things) -> Reply:
-    """A reply `{name: [...]}` with the entries that the query selects.  Arguments that are not members of the entries
+def listing(name: str, view: View[Any, Call]) -> View[Page[dict[str, Any]], Call]:
+    """`{name: [...]}`, with links to the next page."""
+    return View(
+        "",
+        Member(name, ListOf(Shown(view, partial=True)), lambda page, _: page.entries),
+        Member(f"{name}_links", list[Link], lambda page, _: OMIT if page.next is None else page.next, optional=True),
+    )
+
+
+def single(name: str, view: View[Any, Call]) -> View[Mapping[str, Any], Call]:
+    """`{name: {...}}`."""
+    return View("", Member(name, Shown(view, partial=True), lambda entry, _: entry))
+
+
+def listed(call: Call, reply: View[Page[dict[str, Any]], Call], things: Entries) -> Reply:
+    """A reply with the entries that the query selects.  Arguments that are not members of the entries
     are ignored: clients send arguments of extensions."""
     chosen = [thing for thing in things if _matches(thing, call.query)]
     page = call.query.page(MOST)
@@ -28,22 +44,20 @@ def listed(call: Call, name: str, things: Things) -> Reply:
         chosen = chosen[at + 1 :]
     more = len(chosen) > page.limit
     chosen = chosen[: page.limit]
-    body: dict[str, Any] = {name: [_cut(thing, call.query) for thing in chosen]}
-    if more and chosen:
-        body |= call.next_page(f"{name}_links", chosen[-1]["id"])
-    return json_reply(body)
+    entries = [_cut(thing, call.query) for thing in chosen]
+    return reply.reply(Page(entries, call.links_after(chosen[-1]["id"]) if more and chosen else None), call)
 
 
-def shown(call: Call, name: str, kind: str, things: Things) -> Reply:
-    """A reply `{name: {...}}` of the path's id.  Raises NotFound, also for a name: clients then request a list."""
+def shown(call: Call, reply: View[Mapping[str, Any], Call], kind: str, things: Entries) -> Reply:
+    """A reply with the resource of the path's id.  Raises NotFound, also for a name: clients then request a list."""
     wanted = call.params["id"]
     for thing in things:
         if thing["id"] == wanted:
-            return json_reply({name: _cut(thing, call.query)})
+            return reply.reply(_cut(thing, call.query), call)
     raise NotFound(f"{kind} {wanted[:255]} could not be found.")
 
 
-def _cut(thing: Mapping[str, Any], query: Query) -> Mapping[str, Any]:
+def _cut(thing: dict[str, Any], query: Query) -> dict[str, Any]:
     fields = frozenset(query.all("fields"))
     return {name: value for name, value in thing.items() if name in fields} if fields else thing
 

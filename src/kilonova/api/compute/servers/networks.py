@@ -22,7 +22,7 @@ from kilonova.db.readers import addresses
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers.addresses import ANY_HOST
 from kilonova.db.transaction import Snapshot
-from kilonova.networks.ids import cidr_of, network_id, subnet_id
+from kilonova.networks.ids import cidr_of, network_id, security_group_id, subnet_id
 from kilonova.objects.instance import Instance, nic_tag
 from kilonova.objects.service import ComputeNode
 
@@ -183,8 +183,13 @@ async def list_security_groups(call: Call) -> Reply:
 
 
 def _group(project_id: str) -> dict[str, Any]:
-    group = view.security_group(project_id)
-    return {name: group[name] for name in ("id", "name", "description", "tenant_id")} | {"rules": []}
+    return {
+        "id": security_group_id(project_id),
+        "name": view.DEFAULT_GROUP,
+        "description": view.DEFAULT_GROUP_DESCRIPTION,
+        "tenant_id": project_id,
+        "rules": [],
+    }
 
 
 ROUTES = (
