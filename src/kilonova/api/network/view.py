@@ -18,6 +18,7 @@ NOBODY = ""
 """The owner of what belongs to the service itself."""
 
 DEFAULT_GROUP = "default"
+DEFAULT_GROUP_DESCRIPTION = "All traffic passes; a guest can send under its own addresses only"
 
 
 def network(found: Network) -> dict[str, Any]:
@@ -117,7 +118,7 @@ def security_group(project_id: str) -> dict[str, Any]:
     return {
         "id": security_group_id(project_id),
         "name": DEFAULT_GROUP,
-        "description": "All traffic passes; a guest can send under its own addresses only",
+        "description": DEFAULT_GROUP_DESCRIPTION,
         "tenant_id": project_id,
         "project_id": project_id,
         "stateful": True,
