@@ -148,6 +148,8 @@ def _getter(member: Member[T, V], version: Microversion, *, admin: bool) -> Call
     make = member.kind.maker(version, admin=admin) if isinstance(member.kind, Shape) else None
     if make is None:
         return get
+    if not member.optional:
+        return lambda subject, audience: make(get(subject, audience), audience)
 
     def made(subject: T, audience: V) -> object:
         value = get(subject, audience)
