@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the API asks of the conductor: every write."""
+"""Calls of the API to the conductor: every write.  All are safe to repeat: the caller makes the ids."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +12,7 @@ from kilonova.base.errors import (
     InvalidInput,
     InvalidState,
     NotFound,
+    NoValidHost,
     OverQuota,
     TooLarge,
 )
@@ -243,7 +244,7 @@ ACCEPT_ACTION = Method(
     AcceptAction,
     Ack,
     "Record an action on a server, on disk. InvalidState: the vm_state does not allow it, or the server is locked.",
-    (NotFound, InvalidState, Forbidden, OverQuota, InvalidInput),
+    (NotFound, InvalidState, Forbidden, OverQuota, InvalidInput, NoValidHost),
 )
 UPDATE_SERVER = Method(
     SUBJECT, "update_server", UpdateServer, Ack, "Update the fields of a server that users edit.", (NotFound,)
