@@ -80,7 +80,7 @@ IDLE_S = 30.0
 
 
 class DaemonWorkers:
-    """At most `size` daemon threads, started on demand; jobs start in the order of submission.  The last thread stays."""
+    """At most `size` daemon threads, started on demand; jobs start in order of submission.  The last thread stays."""
 
     def __init__(self, name: str, size: int, idle_s: float = IDLE_S) -> None:
         self._name, self._size, self._idle_s = name, size, idle_s

@@ -7,8 +7,9 @@ from datetime import datetime
 
 from kilonova.base.errors import Forbidden, HostTaken, NotFound, OverQuota, StaleWrite, StateError
 from kilonova.objects.action import ActionEvent
-from kilonova.objects.ids import ActionId, AttemptId, HostName, ImageId, InstanceId
+from kilonova.objects.ids import AttemptId, HostName, ImageId, InstanceId
 from kilonova.objects.instance import Instance
+from kilonova.objects.leg import LegId
 from kilonova.objects.service import Inventory
 from kilonova.objects.states import PowerState
 from kilonova.rpcapi.batch import Each
@@ -77,11 +78,11 @@ class Ping:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The outcome of an attempt.  `power` is the last state that the hypervisor reported (None: the guest is provably
-    absent)."""
+    """The outcome of an attempt at a leg.  `power` is the last state that the hypervisor reported; None: the guest is
+    provably absent."""
 
     host: HostName
-    action_id: ActionId
+    leg: LegId
     attempt: AttemptId
     succeeded: bool
     power: PowerState | None
@@ -91,11 +92,11 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmAttempt:
-    """Whether the process of that epoch still owns the action under that attempt."""
+    """Whether the process of that epoch still owns the leg under that attempt."""
 
     host: HostName
     epoch: int
-    action_id: ActionId
+    leg: LegId
     attempt: AttemptId
 
 
@@ -104,7 +105,7 @@ class RecordEvents:
     """Steps of an attempt in progress, so that users see them."""
 
     host: HostName
-    action_id: ActionId
+    leg: LegId
     attempt: AttemptId
     events: tuple[ActionEvent, ...]
 
@@ -114,7 +115,7 @@ class BeginImage:
     """The host starts, or continues, to create the image of the action."""
 
     host: HostName
-    action_id: ActionId
+    leg: LegId
     attempt: AttemptId
 
 
@@ -130,7 +131,7 @@ class CompleteImage:
     """The image's bytes are in the store.  Sizes in bytes, hashes in hex."""
 
     host: HostName
-    action_id: ActionId
+    leg: LegId
     attempt: AttemptId
     size: int
     virtual_size: int
@@ -143,7 +144,7 @@ class DropImages:
     """The images that the action makes unnecessary: backups beyond the rotation, the image of an unshelved server."""
 
     host: HostName
-    action_id: ActionId
+    leg: LegId
     attempt: AttemptId
 
 
