@@ -109,12 +109,12 @@ def host_of_node(snapshot: Snapshot, node_id: str) -> HostName | None:
 def list_nodes(snapshot: Snapshot) -> list[ComputeNode]:
     """Every compute node with its service, by host."""
     by_host = {service.host: service for service in list_services(snapshot, binary=COMPUTE)}
-    traits = _traits(snapshot)
+    metadata = _aggregate_metadata(snapshot)
     found = snapshot.execute(sa.select(compute_nodes).order_by(compute_nodes.c.host)).mappings()
-    return [_node(row, by_host[row["host"]], traits[row["host"]]) for row in found if row["host"] in by_host]
+    return [_node(row, by_host[row["host"]], metadata[row["host"]]) for row in found if row["host"] in by_host]
 
 
-def _node(row: sa.RowMapping, service: Service, traits: Mapping[str, frozenset[str]]) -> ComputeNode:
+def _node(row: sa.RowMapping, service: Service, metadata: Mapping[str, frozenset[str]]) -> ComputeNode:
     return ComputeNode(
         id=row["node_id"],
         service=service,
@@ -123,7 +123,7 @@ def _node(row: sa.RowMapping, service: Service, traits: Mapping[str, frozenset[s
         memory_mib_used=row["memory_mib_used"],
         disk_gib_used=row["disk_gib_used"],
         running_vms=row["instances"],
-        traits=traits,
+        aggregate_metadata=metadata,
     )
 
 
@@ -135,12 +135,12 @@ def destination(snapshot: Snapshot, host: str | None, node: str | None) -> HostN
     raise NotFound(f"Compute host {' with the node '.join(name for name in (host, node) if name)} could not be found.")
 
 
-def _traits(snapshot: Snapshot) -> defaultdict[HostName, dict[str, frozenset[str]]]:
+def _aggregate_metadata(snapshot: Snapshot) -> defaultdict[HostName, dict[str, frozenset[str]]]:
     """What the metadata of each host's aggregates says; a value may be a list with commas."""
     query = sa.select(aggregate_hosts.c.host, aggregates.c.metadata).join(aggregates)
     found: defaultdict[HostName, dict[str, frozenset[str]]] = defaultdict(dict)
     for row in snapshot.execute(query):
-        said = found[row.host]
+        values = found[row.host]
         for key, text in row.metadata.items():
-            said[key] = said.get(key, frozenset()) | {word.strip() for word in text.split(",")}
+            values[key] = values.get(key, frozenset()) | {word.strip() for word in text.split(",")}
     return found

@@ -66,17 +66,17 @@ def take_address(tx: Transaction, host: HostName, network: HostNetwork, instance
         if gap is None:
             return None
         value = gap
-    _hold(tx, holder, network.name, value, instance_id)
+    _reserve(tx, holder, network.name, value, instance_id)
     return str(ip_address(value))
 
 
 def take_loopback(tx: Transaction, host: HostName, instance_id: InstanceId) -> str:
     """Give an instance an address of the host's own: the one that its id says, or the next that is free."""
     value = loopback_of(instance_id)
-    held = sa.select(addresses.c.value).where(addresses.c.host == host, addresses.c.network == FLOATING)
-    while tx.execute(held.where(addresses.c.value == value)).first() is not None:
+    taken = sa.select(addresses.c.value).where(addresses.c.host == host, addresses.c.network == FLOATING)
+    while tx.execute(taken.where(addresses.c.value == value)).first() is not None:
         value = LOOPBACK_FIRST if value == LOOPBACK_LAST else value + 1
-    _hold(tx, host, FLOATING, value, instance_id)
+    _reserve(tx, host, FLOATING, value, instance_id)
     return str(ip_address(value))
 
 
@@ -87,7 +87,7 @@ def take_wanted(tx: Transaction, host: HostName, network: HostNetwork, instance_
     first, last = network.bounds
     if not first <= value <= last or read_addresses.holders(tx, network.name, value, (holder,)):
         return False
-    _hold(tx, holder, network.name, value, instance_id)
+    _reserve(tx, holder, network.name, value, instance_id)
     return True
 
 
@@ -106,30 +106,30 @@ def number_project(tx: Transaction, project_id: str) -> int | None:
     return None
 
 
-def _hold(tx: Transaction, host: HostName, network: str, value: int, instance_id: InstanceId) -> None:
-    held = sa.insert(addresses).values(host=host, network=network, value=value, instance_id=instance_id)
-    tx.execute(held)
+def _reserve(tx: Transaction, host: HostName, network: str, value: int, instance_id: InstanceId) -> None:
+    reservation = sa.insert(addresses).values(host=host, network=network, value=value, instance_id=instance_id)
+    tx.execute(reservation)
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """An address that an instance holds: on which host (ANY_HOST: on all), of which network (or FLOATING), as a
-    number."""
+class Reservation:
+    """An address that is reserved for an instance: on which host (ANY_HOST: on all), of which network (or FLOATING), as
+    a number."""
 
     host: HostName
     network: str
     value: int
 
 
-def held_addresses(tx: Transaction, instance_id: InstanceId) -> frozenset[Held]:
-    """All that an instance holds."""
+def reservations(tx: Transaction, instance_id: InstanceId) -> frozenset[Reservation]:
+    """All addresses that are reserved for an instance."""
     query = sa.select(addresses.c.host, addresses.c.network, addresses.c.value)
     found = tx.execute(query.where(addresses.c.instance_id == instance_id))
-    return frozenset(Held(row.host, row.network, row.value) for row in found)
+    return frozenset(Reservation(row.host, row.network, row.value) for row in found)
 
 
-def release_addresses(tx: Transaction, instance_id: InstanceId, but: Collection[Held] = ()) -> None:
-    """Give back all addresses of an instance, but for these."""
+def release_addresses(tx: Transaction, instance_id: InstanceId, but: Collection[Reservation] = ()) -> None:
+    """Release all addresses of an instance, except these."""
     gone = sa.delete(addresses).where(addresses.c.instance_id == instance_id)
     for kept in but:
         this = (addresses.c.host == kept.host, addresses.c.network == kept.network, addresses.c.value == kept.value)

@@ -18,8 +18,8 @@ from kilonova.objects.flavor import Flavor
 from kilonova.objects.hardware import root_device
 from kilonova.objects.ids import HostName
 from kilonova.objects.instance import Instance
+from kilonova.objects.messages import member_message
 from kilonova.objects.states import api_status
-from kilonova.objects.told import to_member
 
 _WITH_PROGRESS = frozenset({"ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "REVERT_RESIZE", "MIGRATING"})
 _WITH_FAULT = frozenset({"ERROR", "DELETED"})
@@ -113,7 +113,7 @@ def _core(instance: Instance, viewer: Viewer) -> dict[str, Any]:
         server["progress"] = 0
     if status in _WITH_FAULT and instance.fault is not None:
         fault = instance.fault
-        message = fault.message if viewer.admin else to_member(fault.message, (instance.host, instance.node))
+        message = fault.message if viewer.admin else member_message(fault.message, (instance.host, instance.node))
         server["fault"] = {"code": fault.code, "created": seconds_z(fault.created), "message": message}
     return server
 
