@@ -26,6 +26,7 @@ _PUT_EVENT = _EVENT.on_conflict_do_update(
     set_={name: _EVENT.excluded[name] for name in ("finish_time", "result", "details")},
 )
 _OF_ID = sa.update(actions).where(actions.c.id == sa.bindparam("of_id"))
+_HAND_OUT = sa.update(actions).where(actions.c.id.in_(sa.bindparam("ids", expanding=True)))
 
 
 def insert(tx: Transaction, action: Action) -> None:
@@ -63,7 +64,7 @@ def end(tx: Transaction, action_id: ActionId, now: datetime, state: ActionState,
 def hand_out(tx: Transaction, action_ids: Sequence[ActionId], attempt: AttemptId, now: datetime) -> None:
     """Put these actions under a new attempt; reports of earlier ones become stale."""
     if action_ids:
-        tx.execute(sa.update(actions).where(actions.c.id.in_(action_ids)).values(attempt=attempt, updated_at=now))
+        tx.execute(_HAND_OUT, {"ids": list(action_ids), "attempt": attempt, "updated_at": now})
 
 
 def record_events(tx: Transaction, action_id: ActionId, attempt: AttemptId, events: Iterable[ActionEvent]) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writing services, compute nodes and claims."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -113,14 +113,24 @@ def _disk_gib(flavor: Flavor, image: ImageRef) -> int:
     return (flavor.disk_gib or image.virtual_gib) + flavor.ephemeral_gib + -(-flavor.swap_mib // 1024)
 
 
-def _move(tx: Transaction, host: HostName, more: Resources, *, guests: int) -> bool:
+_MORE = tuple(field.name for field in fields(Resources))
+
+
+def _fits(name: str) -> sa.ColumnElement[bool]:
     """Only what grows must fit: after a change of its settings a host may have more claimed than it offers."""
-    node = compute_nodes.c
-    where = [node.host == host]
-    values: dict[str, Any] = {"instances": node.instances + guests}
-    for name, amount in asdict(more).items():
-        used = node[f"{name}_used"] + amount
-        values[f"{name}_used"] = used
-        if amount > 0:
-            where.append(used <= node[f"{name}_capacity"])
-    return tx.execute(sa.update(compute_nodes).where(*where).values(**values)).rowcount == 1
+    more, node = sa.bindparam(f"more_{name}", type_=sa.Integer), compute_nodes.c
+    return sa.or_(more <= 0, node[f"{name}_used"] + more <= node[f"{name}_capacity"])
+
+
+# Made once: building a statement costs more than running it.
+_MOVE = (
+    sa.update(compute_nodes)
+    .where(compute_nodes.c.host == sa.bindparam("of_host"), *(_fits(name) for name in _MORE))
+    .values({f"{name}_used": compute_nodes.c[f"{name}_used"] + sa.bindparam(f"more_{name}") for name in _MORE})
+    .values(instances=compute_nodes.c.instances + sa.bindparam("guests"))
+)
+
+
+def _move(tx: Transaction, host: HostName, more: Resources, *, guests: int) -> bool:
+    amounts = {f"more_{name}": amount for name, amount in asdict(more).items()}
+    return tx.execute(_MOVE, {"of_host": host, "guests": guests, **amounts}).rowcount == 1

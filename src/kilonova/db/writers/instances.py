@@ -31,12 +31,21 @@ FLOATING = "/loopback"
 
 _INSERT = sa.insert(instances)
 _OF_ID = sa.update(instances).where(instances.c.id == sa.bindparam("of_id"))
+_IS_KNOWN = sa.select(instances.c.id).where(instances.c.id == sa.bindparam("of_id"))
+_NUMBER = sa.select(project_numbers.c.number).where(project_numbers.c.project_id == sa.bindparam("of_project"))
+_RESERVE = sa.insert(addresses)
+_IN_RANGE = sa.and_(
+    addresses.c.host == sa.bindparam("holder"),
+    addresses.c.network == sa.bindparam("of_network"),
+    addresses.c.value.between(sa.bindparam("first"), sa.bindparam("last")),
+)
+_HIGHEST = sa.select(sa.func.max(addresses.c.value)).where(_IN_RANGE)
+_TAKEN = sa.select(addresses.c.value).where(_IN_RANGE)
 
 
 def insert(tx: Transaction, instance: Instance) -> bool:
     """Record a new instance; False if its id is known already (the same request, delivered again)."""
-    known = tx.execute(sa.select(instances.c.id).where(instances.c.id == instance.id)).first()
-    if known is not None:
+    if tx.execute(_IS_KNOWN, {"of_id": instance.id}).first() is not None:
         return False
     tx.execute(_INSERT, INSTANCES.dump(instance))
     return True
@@ -55,13 +64,11 @@ def take_address(tx: Transaction, host: HostName, network: HostNetwork, instance
     """
     first, last = network.bounds
     holder = ANY_HOST if network.shared else host
-    here = sa.and_(
-        addresses.c.host == holder, addresses.c.network == network.name, addresses.c.value.between(first, last)
-    )
-    highest = tx.execute(sa.select(sa.func.max(addresses.c.value)).where(here)).scalar()
+    here = {"holder": holder, "of_network": network.name, "first": first, "last": last}
+    highest = tx.execute(_HIGHEST, here).scalar()
     value = first if highest is None else highest + 1
     if value > last:
-        taken = {row.value for row in tx.execute(sa.select(addresses.c.value).where(here))}
+        taken = {row.value for row in tx.execute(_TAKEN, here)}
         gap = next((candidate for candidate in range(first, last + 1) if candidate not in taken), None)
         if gap is None:
             return None
@@ -93,8 +100,7 @@ def take_wanted(tx: Transaction, host: HostName, network: HostNetwork, instance_
 
 def number_project(tx: Transaction, project_id: str) -> int | None:
     """The number of a project, which no other has; None when all are taken.  It keeps the one that it gets first."""
-    known = sa.select(project_numbers.c.number).where(project_numbers.c.project_id == project_id)
-    found: int | None = tx.execute(known).scalar()
+    found: int | None = tx.execute(_NUMBER, {"of_project": project_id}).scalar()
     if found is not None:
         return found
     taken = {row.number for row in tx.execute(sa.select(project_numbers.c.number))} | {UNDIVIDED}
@@ -107,8 +113,7 @@ def number_project(tx: Transaction, project_id: str) -> int | None:
 
 
 def _reserve(tx: Transaction, host: HostName, network: str, value: int, instance_id: InstanceId) -> None:
-    reservation = sa.insert(addresses).values(host=host, network=network, value=value, instance_id=instance_id)
-    tx.execute(reservation)
+    tx.execute(_RESERVE, {"host": host, "network": network, "value": value, "instance_id": instance_id})
 
 
 @dataclass(frozen=True, slots=True)
