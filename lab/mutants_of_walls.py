@@ -59,7 +59,7 @@ MUTANTS_OF_WALLS: Sequence[Mutant] = (
         "the policy of an action",
         "tests/service/test_tenants.py::test_a_reader_changes_nothing_and_a_member_does_nothing_of_an_administrators",
         "api/http/actions.py",
-        "    call.permit(row.rule)\n",
+        "    call.permit(route.rule)\n",
         "",
     ),
     one(

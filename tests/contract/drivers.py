@@ -34,6 +34,7 @@ from kilonova.virt.libvirt.driver import LibvirtDriver
 from lab.common import LabError
 from lab.counting import cannot_run
 from lab.libvirtd import PrivateLibvirtd
+from tests.make import until
 
 MIB = 1 << 20
 
@@ -71,13 +72,6 @@ class RecordingVirtAPI:
     @property
     def in_service(self) -> bool:
         return bool(self.enabled) and self.enabled[-1][0]
-
-
-async def until(true: Callable[[], bool], limit_s: float = 20.0) -> None:
-    """Wait for what another thread or process brings about."""
-    async with asyncio.timeout(limit_s):
-        while not true():  # noqa: ASYNC110 - nobody could set an event
-            await asyncio.sleep(0.01)
 
 
 def small_instance(base: BaseImage, **changes: Any) -> Instance:

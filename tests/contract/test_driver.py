@@ -12,7 +12,8 @@ from kilonova.objects.guest import NOT_RESPONDING
 from kilonova.objects.ids import FlavorId, InstanceId
 from kilonova.objects.states import PowerState
 from kilonova.virt.capabilities import CONSOLES
-from tests.contract.drivers import FAKE, QEMU, TEST, Bench, Case, define_foreign, present, remove_foreign, until
+from tests.contract.drivers import FAKE, QEMU, TEST, Bench, Case, define_foreign, present, remove_foreign
+from tests.make import until
 
 NOBODY = InstanceId("00000000-0000-4000-8000-000000000000")
 

@@ -33,7 +33,8 @@ from kilonova.virt.capabilities import (
     SNAPSHOTS,
 )
 from kilonova.virt.libvirt.driver import LibvirtDriver
-from tests.contract.drivers import FAKE, QEMU, TEST, Bench, Case, present, until
+from tests.contract.drivers import FAKE, QEMU, TEST, Bench, Case, present
+from tests.make import until
 
 ON_DISK = (PowerState.SUSPENDED, SAVED)
 

@@ -29,7 +29,7 @@ from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import InlineWorkers
 from kilonova.compute import seeds
 from kilonova.compute.manager import ComputeManager
-from kilonova.compute.session import Identity
+from kilonova.compute.session import HostIdentity
 from kilonova.conductor import bootstrap
 from kilonova.conductor.service import Conductor
 from kilonova.config.load import Settings, load
@@ -179,7 +179,7 @@ class World:
         async with AsyncExitStack() as stack:
             bus = await stack.enter_async_context(_HostBus(self.hub, self.clock, lambda: name in self.unreachable))
             manager = self.managers[name] = ComputeManager(
-                Identity(
+                HostIdentity(
                     HostName(identity),
                     f"node-{identity}",
                     f"boot-{name}-{self.boots[name]}",

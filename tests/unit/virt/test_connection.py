@@ -23,7 +23,8 @@ from kilonova.virt.libvirt.connection.opening import AUTOWRAP, Failure, OpenOpti
 from kilonova.virt.libvirt.connection.pool import ConnectionPool
 from kilonova.virt.libvirt.driver import LibvirtDriver
 from lab.libvirtd import PrivateLibvirtd
-from tests.contract.drivers import RecordingVirtAPI, private_daemon, until
+from tests.contract.drivers import RecordingVirtAPI, private_daemon
+from tests.make import until
 
 KEEPALIVE_BOUND_S = 1 * (2 + 1)
 """Interval 1 s, count 2: the last unanswered message and one more interval."""

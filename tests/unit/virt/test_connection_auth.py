@@ -19,7 +19,8 @@ from kilonova.virt.libvirt.driver import LibvirtDriver
 from lab.common import LabError
 from lab.counting import cannot_run
 from lab.sasl_libvirtd import SaslLibvirtd
-from tests.contract.drivers import RecordingVirtAPI, until
+from tests.contract.drivers import RecordingVirtAPI
+from tests.make import until
 from tests.unit.virt.test_connection import play
 
 pytestmark = pytest.mark.live

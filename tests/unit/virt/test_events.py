@@ -28,8 +28,8 @@ from tests.contract.drivers import (
     private_daemon,
     small_instance,
     state_directory,
-    until,
 )
+from tests.make import until
 from tests.unit.virt.test_connection import play
 
 DISPATCHED: list[tuple[str, str, tuple[Any, ...], str, str]] = [

@@ -20,7 +20,7 @@ from kilonova.virt.libvirt.connection.hypervisor_connection import LIVENESS_WIDT
 from kilonova.virt.libvirt.connection.pool import ConnectionPool
 from kilonova.virt.libvirt.domain import guest_liveness
 from kilonova.virt.libvirt.domain.guest_liveness import MAX_IN_FLIGHT, LivenessProbes
-from tests.contract.drivers import until
+from tests.make import until
 
 RUNNING = GuestState(PowerState.RUNNING, "booted")
 SILENT = GuestState(PowerState.NOSTATE, NOT_RESPONDING)

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from tests.contract.drivers import private_daemon, until
+from tests.contract.drivers import private_daemon
+from tests.make import until
 from tests.unit.virt.test_connection import play, service
 
 

@@ -16,7 +16,8 @@ from kilonova.objects.states import PowerState
 from kilonova.virt.capabilities import MEMORY
 from kilonova.virt.libvirt.connection.hypervisor_connection import JOBS_WIDTH
 from kilonova.virt.libvirt.driver import LibvirtDriver
-from tests.contract.drivers import Bench, Case, make_base, private_daemon, state_directory, until
+from tests.contract.drivers import Bench, Case, make_base, private_daemon, state_directory
+from tests.make import until
 
 pytestmark = pytest.mark.live
 
