@@ -94,9 +94,9 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "fencing by attempt",
         f"{ACTIONS}::test_an_outcome_of_an_older_attempt_is_refused",
-        "conductor/engine/reports.py",
-        "if action.host != report.host or action.attempt != report.attempt:",
-        "if action.host != report.host:",
+        "conductor/attempts.py",
+        "or leg.attempt != message.attempt:",
+        ":",
     ),
     one(
         "a delete supersedes",

@@ -15,8 +15,8 @@ MUTANTS_OF_ACTIONS: Sequence[Mutant] = (
         "what a host was given is not ended",
         "tests/unit/conductor/test_deadlines.py",
         (
-            Edit(WATCHDOG, "elif action.attempt is None and is_overdue(", "elif is_overdue("),
-            Edit(WATCHDOG, "or action.attempt is not None or", "or"),
+            Edit(WATCHDOG, "elif not action.leg.ends_by_report and is_overdue(", "elif is_overdue("),
+            Edit(WATCHDOG, "or action.leg.ends_by_report or", "or"),
         ),
     ),
     one(
@@ -37,7 +37,7 @@ MUTANTS_OF_ACTIONS: Sequence[Mutant] = (
         "the host that ends what is late",
         TRUTH + "::test_a_host_whose_time_is_up_ends_the_action_itself_and_undoes_it",
         "compute/feed.py",
-        "self._lanes.expire(action_id)",
+        "self._lanes.expire(leg)",
         "pass",
     ),
     one(
@@ -50,9 +50,9 @@ MUTANTS_OF_ACTIONS: Sequence[Mutant] = (
     one(
         "the claim until the host has cleaned up",
         TRUTH + "::test_a_delete_while_its_host_is_down_is_done_for_its_user_and_finished_when_it_returns",
-        REPORTS,
-        "        release_from_host(tx, instance)\n    else:",
-        "        pass\n    else:",
+        "conductor/engine/legs.py",
+        "    release_from_host(tx, instance)\n    return None",
+        "    return None",
     ),
     one(
         "an abandoned action that goes on",

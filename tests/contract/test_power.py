@@ -18,9 +18,10 @@ from kilonova.compute.operations import OPERATIONS
 from kilonova.compute.runner import Run, Runner
 from kilonova.objects.action import Action
 from kilonova.objects.guest import GuestState
-from kilonova.objects.ids import ActionId, ImageId, InstanceId
+from kilonova.objects.ids import ActionId, HostName, ImageId, InstanceId
 from kilonova.objects.image import ImageRef
 from kilonova.objects.instance import Instance
+from kilonova.objects.leg import one_leg
 from kilonova.objects.states import SAVED, PowerState, Verb
 from kilonova.virt.base_image import BaseImage
 from kilonova.virt.capabilities import (
@@ -285,7 +286,8 @@ def test_a_frozen_guest_is_stopped_once_it_has_not_answered(case: Case) -> None:
         guest = await running(b)
         case.freeze(b, guest.id, True)
         now = b.virtapi.clock.now()
-        action = Action(ActionId("a"), guest.id, Verb.STOP, "r", "u", "p", now, now, now + timedelta(seconds=300))
+        legs = one_leg(HostName("h1"), Verb.STOP)
+        action = Action(ActionId("a"), guest.id, Verb.STOP, "r", "u", "p", now, now, now + timedelta(seconds=300), legs)
         settings = replace(b.settings.default, shutdown_timeout=1.0)
         nothing: Any = None  # no image has a part in it
         job = Job(action, guest, Tools(b.driver, nothing, nothing, b.virtapi.clock, settings, "boot"))

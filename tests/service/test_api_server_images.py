@@ -157,7 +157,7 @@ async def test_an_image_that_is_deleted_while_it_is_made_ends_the_action_and_lea
     assert shown is not None
     assert shown["status"] == "saving"
     put = await api.call("PUT", f"/image/v2/images/{image_id}/file", content=RAW, headers=OCTETS)
-    assert "is being made of a server" in put.text
+    assert "is being created from a server" in put.text
     assert (await api.call("DELETE", f"/image/v2/images/{image_id}")).status_code == 204
     pause.go.set()
     await api.until(server_id, "ACTIVE")

@@ -29,6 +29,7 @@ from kilonova.objects.action import Action
 from kilonova.objects.identity import Assignment, User
 from kilonova.objects.ids import ActionId, FlavorId, HostName, ImageId, InstanceId
 from kilonova.objects.instance import Instance
+from kilonova.objects.leg import one_leg
 from kilonova.objects.migration import Migration, MigrationStatus
 from kilonova.objects.service import ComputeNode
 from kilonova.objects.states import VERBS, ActionState, Transition, Verb, VmState
@@ -132,7 +133,9 @@ def put(connection: sa.Connection, instance: Instance, busy: Verb | None) -> Non
         write_migrations.insert(connection, migration)
     if busy is not None:
         action_id, late = ActionId(f"busy with {instance.id[:8]}"), make.NOW.replace(year=2100)
-        action = Action(action_id, instance.id, busy, f"req-{instance.id}", *ids, *when, late, host=instance.host)
+        action = Action(
+            action_id, instance.id, busy, f"req-{instance.id}", *ids, *when, late, one_leg(instance.host, busy)
+        )
         write_actions.insert(connection, action)
 
 

@@ -76,10 +76,10 @@ class Feed:
         fetched = await self._session.call(
             lambda epoch: conductor.call(FETCH, Fetch(conductor.host, epoch, attempt, running))
         )
-        for action_id in fetched.revoked:
-            self._lanes.revoke(action_id)
-        for action_id in fetched.expired:
-            self._lanes.expire(action_id)
+        for leg in fetched.revoked:
+            self._lanes.revoke(leg)
+        for leg in fetched.expired:
+            self._lanes.expire(leg)
         if self._open:
             await self._take(fetched, attempt, tasks)
         if fetched.more:
@@ -98,7 +98,7 @@ class Feed:
         except Exception as exc:  # a defect in taking one action in hand must not keep the others waiting
             log.exception("an action could not be taken in hand", action=item.action.id)
             action = item.action
-            odd = Unread(action.id, action.instance_id, action.verb, type(exc).__name__)
+            odd = Unread(action.leg_id, action.instance_id, action.verb, type(exc).__name__)
             await self._refusals.refuse(odd, attempt)
 
     async def _tell_progress(self) -> None:
@@ -111,7 +111,7 @@ class Feed:
                 continue
             events = run.take_unsent()
             if events:
-                report = RecordEvents(self._session.conductor.host, action.id, action.attempt, events)
+                report = RecordEvents(self._session.conductor.host, action.leg_id, action.attempt, events)
                 with serving(action.request_id):
                     await self._report_events(report)
 
@@ -119,4 +119,4 @@ class Feed:
         try:
             await self._session.conductor.call(RECORD_EVENTS, report)
         except StaleWrite as exc:  # a newer attempt owns this action; the next action may still be ours
-            log.info("progress is no longer wanted", action=report.action_id, error=str(exc))
+            log.info("progress is no longer wanted", action=report.leg.action_id, error=str(exc))

@@ -5,7 +5,7 @@ It maps verbs to operations (kilonova.compute.operations) and hands every reques
 else talks to the driver but for reads.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -26,7 +26,8 @@ from kilonova.compute.image_cleanup import ImageCleanup
 from kilonova.compute.image_uploads import ImageSink, ImageUploads
 from kilonova.compute.notifier import Notifier
 from kilonova.compute.observer import Observer
-from kilonova.compute.operation import Tools
+from kilonova.compute.operation import Operation, Tools
+from kilonova.compute.operations import OPERATIONS
 from kilonova.compute.precache import Precache
 from kilonova.compute.queues import InstanceQueues
 from kilonova.compute.reaper import Reaper
@@ -65,6 +66,7 @@ class ComputeManager:
     """One host.  Constructing it loads the driver (DriverLoadError) and does no I/O.
 
     `load_driver` gives the driver over the VirtAPI that it is handed (see kilonova.virt.driver.load_compute_driver).
+    `operations` is the table in which legs name what to do.
     """
 
     def __init__(
@@ -78,10 +80,12 @@ class ComputeManager:
         workers: Workers,
         failpoints: Failpoints,
         metrics: Metrics | None = None,
+        operations: Mapping[str, Operation] = OPERATIONS,
     ) -> None:
         self._identity, self._settings, self._clock = identity, settings, clock
         self.metrics = metrics or Metrics()
         self._images, self._workers, self._failpoints = images, workers, failpoints
+        self._operations = operations
         self.virtapi = ComputeVirtAPI(clock)
         self.driver = load_driver(self.virtapi)
         self._session: Session | None = None
@@ -107,7 +111,9 @@ class ComputeManager:
         tools = Tools(self.driver, cache, uploads, clock, defaults, self._identity.boot_id, seed_key)
         runner = Runner(self._failpoints, session)
         hooks = (observer.idle, self._look_for_work, self.metrics)
-        queues = InstanceQueues(self._identity.host, session.conductor, runner, tools, *hooks, session.outage)
+        queues = InstanceQueues(
+            self._identity.host, session.conductor, runner, tools, *hooks, session.outage, self._operations
+        )
         refusals = Refusals(session, self.driver)
         feed = Feed(session, queues, refusals, clock, defaults.action_poll_interval)
         reports = Reports(session, self.inventory, self.virtapi, observer, clock)

@@ -20,7 +20,7 @@ from kilonova.config.default import DefaultSettings
 from kilonova.objects.action import Action
 from kilonova.objects.guest import GuestState
 from kilonova.objects.instance import Instance
-from kilonova.objects.states import GIVEN_UP, PowerState, Verb
+from kilonova.objects.states import GIVEN_UP, PowerState
 from kilonova.virt.capabilities import AnyCapability
 from kilonova.virt.driver import ComputeDriver
 
@@ -41,7 +41,7 @@ class Tools:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One action on one instance, as the conductor handed it out."""
+    """One leg of an action on one instance, as the conductor handed it out."""
 
     action: Action
     instance: Instance
@@ -86,9 +86,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`clean_up`: what a failed run has made is made absent again."""
+    """`name` is its key in the host's table of operations.  `clean_up`: what a failed run has made is made absent
+    again."""
 
-    verb: Verb
+    name: str
     steps: tuple[Step, ...]
     clean_up: bool = False
     heavy: bool = False
@@ -102,7 +103,7 @@ class Operation:
     guest is left as it is."""
 
 
-def removal(of: Operation, verb: Verb) -> Operation:
+def removal(of: Operation, name: str) -> Operation:
     """The operation that makes absent what another one ensures."""
     steps = tuple(Step(f"remove-{step.name}", step.absent) for step in reversed(of.steps) if step.absent is not nothing)
-    return Operation(verb, steps)
+    return Operation(name, steps)

@@ -22,6 +22,7 @@ from kilonova.compute.virtapi import ComputeVirtAPI
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, InstanceId
 from kilonova.objects.instance import Instance
+from kilonova.objects.leg import one_leg
 from kilonova.objects.states import Verb
 from kilonova.rpcapi.host_to_conductor import CLASSIFY_GUESTS, ClassifyGuests, GuestClasses
 
@@ -110,7 +111,7 @@ class Reaper:
             started_at=now,
             updated_at=now,
             deadline=now,
-            host=self._session.identity.host,
+            legs=one_leg(self._session.identity.host, Verb.DELETE),
         )
         run = Run(Job(action, instance, self._tools), OPERATIONS[Verb.DELETE], self._session.identity.host)
         with serving(action.request_id):

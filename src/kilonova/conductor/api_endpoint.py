@@ -2,7 +2,7 @@
 """What the API asks of the conductor: each method is one transaction."""
 
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import TypeVar
 
@@ -20,6 +20,7 @@ from kilonova.conductor import (
     server_groups,
 )
 from kilonova.conductor.engine.accept import accept
+from kilonova.conductor.engine.plan import Plan
 from kilonova.conductor.hosts import register
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
@@ -33,7 +34,7 @@ from kilonova.db.writers import keypairs as write_keypairs
 from kilonova.db.writers import quotas as write_quotas
 from kilonova.db.writers import server_groups as write_groups
 from kilonova.objects.ids import ActionId, ActionRef
-from kilonova.objects.states import VERBS
+from kilonova.objects.states import VERBS, Verb
 from kilonova.rpcapi import api_to_conductor as rows
 from kilonova.rpcapi.caller import Caller
 from kilonova.rpcapi.endpoint import Endpoint
@@ -56,9 +57,10 @@ class ApiEndpoint:
         quotas: QuotaSettings,
         failpoints: Failpoints,
         to_place: Callable[[ActionRef], None],
+        plans: Mapping[Verb, Plan],
     ) -> None:
         self._db, self._rpc, self._clock, self._failpoints = db, rpc, clock, failpoints
-        self._quotas, self._to_place = quotas, to_place
+        self._quotas, self._to_place, self._plans = quotas, to_place, plans
 
     def endpoint(self) -> Endpoint:
         """The handlers, by row."""
@@ -109,7 +111,7 @@ class ApiEndpoint:
 
     async def _accept_action(self, request: rows.AcceptAction, _peer: str) -> Ack:
         action_id = ActionId(self._clock.new_id())
-        host = await self._db.write(accept, request, action_id, self._clock.now(), self._quotas)
+        host = await self._db.write(accept, request, action_id, self._clock.now(), self._quotas, self._plans)
         self._failpoints.hit("conductor.action.accepted")
         if host is not None:
             await self._rpc.cast(WAKE, Wake(), host)

@@ -7,10 +7,10 @@ Each function is one transaction, or part of one.  A record that is not ACTIVE l
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
-from typing import Protocol
 
 from kilonova.base.errors import NotFound, StaleWrite
 from kilonova.conductor import image_quota
+from kilonova.conductor.attempts import LegMessage, check_current
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import images as read_images
@@ -19,7 +19,7 @@ from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import images as write_images
 from kilonova.objects.action import BACKUP_TYPE, DROPPED, IMAGE, ROTATION, Action
-from kilonova.objects.ids import ActionId, AttemptId, HostName, ImageId
+from kilonova.objects.ids import ImageId
 from kilonova.objects.image import Image, ImageRef, ImageStatus
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
@@ -117,19 +117,11 @@ def is_there(tx: Transaction, image_id: ImageId) -> bool:
     return found is not None and found.status is ImageStatus.ACTIVE
 
 
-class _Report(Protocol):
-    @property
-    def host(self) -> HostName: ...
-    @property
-    def action_id(self) -> ActionId: ...
-    @property
-    def attempt(self) -> AttemptId: ...
-
-
-def _held(tx: Transaction, report: _Report) -> Action:
-    action = read_actions.get(tx, report.action_id)
-    if (action.host, action.attempt) != (report.host, report.attempt) or not read_actions.is_open(action):
-        raise StaleWrite(f"Action {action.id} is owned by a newer attempt.", action_id=action.id)
+def _held(tx: Transaction, report: LegMessage) -> Action:
+    action = read_actions.get(tx, report.leg.action_id)
+    check_current(action, report)
+    if not read_actions.is_open(action):
+        raise StaleWrite(f"Action {action.id} is not open any more.", action_id=action.id)
     return action
 
 

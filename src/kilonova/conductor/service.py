@@ -7,6 +7,7 @@ waking) can be lost at any moment and is found again from the open actions.
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from datetime import timedelta
 
 import structlog
@@ -18,6 +19,7 @@ from kilonova.base.failpoints import Failpoints
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.conductor.api_endpoint import ApiEndpoint
+from kilonova.conductor.engine.plan import PLANS, Plan
 from kilonova.conductor.host_endpoint import Hooks, HostEndpoint
 from kilonova.conductor.hosts import liveness
 from kilonova.conductor.hosts.adoption import Adoption, Claims
@@ -50,7 +52,7 @@ class Conductor:
     `host` is where it runs; `down_time_s`: silence that makes a host down; `resize_confirm_window_s`: how long a resize
     waits to be confirmed before it is (0: for ever); `offload_after_s`: how long a shelved server stays on its host
     (negative: until somebody says); `keep_deleted`: how long a deleted one can be read (None: for ever); `alone`: its
-    host is in this very process.
+    host is in this very process; `plans`: the legs of verbs that more than one host works on.
     """
 
     def __init__(
@@ -69,9 +71,10 @@ class Conductor:
         metrics: Metrics,
         keep_deleted: timedelta | None = None,
         alone: bool = False,
+        plans: Mapping[Verb, Plan] = PLANS,
     ) -> None:
         self._housekeeping = Housekeeping(db, clock, keep_deleted)
-        self._host, self._metrics, self._quotas = host, metrics, quotas
+        self._host, self._metrics, self._quotas, self._plans = host, metrics, quotas, plans
         self._db, self._rpc, self._clock, self._settings = db, rpc, clock, settings
         self._failpoints = failpoints
         self._liveness = liveness.Liveness(clock, down_time_s=down_time_s, grace_s=settings.grace_period, alone=alone)
@@ -92,7 +95,7 @@ class Conductor:
         for action in await self._db.read(read_actions.unplaced):
             self._to_place.put_nowait(action)
         for_api = ApiEndpoint(
-            self._db, self._rpc, self._clock, self._quotas, self._failpoints, self._to_place.put_nowait
+            self._db, self._rpc, self._clock, self._quotas, self._failpoints, self._to_place.put_nowait, self._plans
         )
         hooks = Hooks(self._ended, self._wake, self._place_waiting)
         for_hosts = HostEndpoint(

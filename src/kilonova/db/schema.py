@@ -89,8 +89,9 @@ actions = sa.Table(
     _time("updated_at"),
     _time("deadline"),
     sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("legs", sa.JSON, nullable=False, server_default="[]"),
+    # The host of the current leg, taken from `legs` in each write that changes them: only the indexes need it.
     sa.Column("host", sa.String(255)),
-    sa.Column("attempt", sa.String(36)),
     sa.Column("params", sa.JSON, nullable=False),
     sa.Column("message", sa.Text),
     _time("ended_at", null=True),
@@ -99,6 +100,7 @@ actions = sa.Table(
     sa.Index(None, "instance_id", "started_at"),
     # Open actions are few among many ended ones: hosts and the watchdog read only these.
     _partial_index("ix_actions_open", "host", where="state = 'open'"),
+    _partial_index("ix_actions_abandoned", "host", where="state = 'abandoned'"),
 )
 
 action_events = sa.Table(
@@ -107,6 +109,7 @@ action_events = sa.Table(
     sa.Column("action_id", sa.String(36), sa.ForeignKey("actions.id"), primary_key=True),
     sa.Column("attempt", sa.String(36), primary_key=True),
     sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("leg", sa.Integer, nullable=False, server_default="0"),
     _time("start_time"),
     _time("finish_time", null=True),
     sa.Column("result", sa.String(16)),

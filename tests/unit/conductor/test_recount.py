@@ -30,6 +30,7 @@ from kilonova.objects.action import IMAGE
 from kilonova.objects.ids import ActionId, AttemptId, HostName, ImageId, InstanceId
 from kilonova.objects.image import Image, ImageStatus
 from kilonova.objects.instance import Instance
+from kilonova.objects.leg import LegId
 from kilonova.objects.migration import ENDED
 from kilonova.objects.quota import Usage, usage_of
 from kilonova.objects.states import VERBS, PowerState, Verb
@@ -115,22 +116,22 @@ class Chance(Desk):
         for item in self.fetch(self.new_id(), host=host).items:
             action, roll = item.action, self.random.random()
             if action.verb in MAKES_IMAGE and roll < 0.9:
-                self.complete(action.id, action.attempt)
+                self.complete(action.leg_id, action.attempt)
             if roll < 0.8:
                 assert action.attempt is not None
                 gone = action.verb in (Verb.DELETE, Verb.SHELVE_OFFLOAD) or self.random.random() < 0.1
                 power = None if gone else self.random.choice([PowerState.RUNNING] * 9 + list(PowerState))
-                report = Finish(HostName(host), action.id, action.attempt, self.random.random() < 0.8, power)
+                report = Finish(HostName(host), action.leg_id, action.attempt, self.random.random() < 0.8, power)
                 for _ in range(2):
                     self.write(reports.finish, report, self.new_id, self.now)
 
-    def complete(self, action_id: ActionId, attempt: AttemptId | None) -> None:
-        action = self.read(read_actions.get, action_id)
+    def complete(self, leg: LegId, attempt: AttemptId | None) -> None:
+        action = self.read(read_actions.get, leg.action_id)
         assert action.host is not None
         assert attempt is not None
         with contextlib.suppress(StaleWrite):
-            self.write(images.begin, BeginImage(action.host, action_id, attempt), self.now)
-            self.write(images.complete, CompleteImage(action.host, action_id, attempt, 9, 1 << 30, "m", "s"), self.now)
+            self.write(images.begin, BeginImage(action.host, leg, attempt), self.now)
+            self.write(images.complete, CompleteImage(action.host, leg, attempt, 9, 1 << 30, "m", "s"), self.now)
 
     def see(self) -> None:
         for host in HOSTS:

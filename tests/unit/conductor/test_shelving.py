@@ -50,18 +50,18 @@ class Shelf(Desk):
     def begin(self, action: Action) -> bool:
         assert action.host is not None
         assert action.attempt is not None
-        return self.write(images.begin, BeginImage(action.host, action.id, action.attempt), self.now).saved
+        return self.write(images.begin, BeginImage(action.host, action.leg_id, action.attempt), self.now).saved
 
     def complete(self, action: Action) -> None:
         assert action.host is not None
         assert action.attempt is not None
-        whole = CompleteImage(action.host, action.id, action.attempt, 10, 1 << 30, "md5", "sha")
+        whole = CompleteImage(action.host, action.leg_id, action.attempt, 10, 1 << 30, "md5", "sha")
         self.write(images.complete, whole, self.now)
 
     def drop(self, action: Action) -> list[str]:
         assert action.host is not None
         assert action.attempt is not None
-        return list(self.write(images.drop, DropImages(action.host, action.id, action.attempt), self.now).images)
+        return list(self.write(images.drop, DropImages(action.host, action.leg_id, action.attempt), self.now).images)
 
     def statuses(self) -> dict[str, str]:
         return {one.id: one.status for one in self.read(read_images.list_images, "p1")}

@@ -26,6 +26,7 @@ from kilonova.config.load import load
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, AttemptId
 from kilonova.objects.instance import Instance
+from kilonova.objects.leg import one_leg
 from kilonova.objects.states import PowerState, Verb
 from kilonova.virt.libvirt.connection.unclean_shutdown import NAME
 from kilonova.virt.libvirt.driver import LibvirtDriver
@@ -194,8 +195,7 @@ class Operator:
             started_at=now,
             updated_at=now,
             deadline=now,
-            host=make.HOST,
-            attempt=AttemptId("attempt-1"),
+            legs=one_leg(make.HOST, verb, attempt=AttemptId("attempt-1")),
         )
         return Run(Job(action, self.instance, self.tools), OPERATIONS[verb], "h1")
 

@@ -5,13 +5,14 @@ The order in one transaction: validate, prepare, charge the quota, record (see k
 verb is named here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from kilonova.base.errors import InvalidState
 from kilonova.conductor import quota
 from kilonova.conductor.engine.end import end_without_host
+from kilonova.conductor.engine.plan import PLANS, Plan, plan
 from kilonova.conductor.verbs.handler import Acceptance
 from kilonova.conductor.verbs.new_action import new_action
 from kilonova.conductor.verbs.table import handler_of
@@ -24,7 +25,7 @@ from kilonova.db.writers import instances as write_instances
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.instance import Instance
-from kilonova.objects.states import VERBS, ActionState
+from kilonova.objects.states import VERBS, ActionState, Verb
 from kilonova.rpcapi.api_to_conductor import AcceptAction
 
 
@@ -34,6 +35,7 @@ def accept(
     action_id: ActionId,
     now: datetime,
     quotas: QuotaSettings | None = None,
+    plans: Mapping[Verb, Plan] = PLANS,
 ) -> HostName | None:
     """Record an action on an existing instance, or refuse it.  Returns the host to wake, if there is one.
 
@@ -49,7 +51,8 @@ def accept(
     if transition.preempts and any(action.verb is request.verb for action in open_actions):
         return instance.host
     _check(instance, request, open_actions)
-    prepared = Acceptance(instance, request, action_id, now, open_actions, quotas)
+    legs = plan(tx, request.verb, instance, open_actions, plans)
+    prepared = Acceptance(instance, request, action_id, legs, now, open_actions, quotas)
     accepted = handler_of(request.verb).accept(tx, prepared)
     columns = {} if transition.task_state is None else {"task_state": transition.task_state}
     columns.update(accepted.columns)
@@ -58,14 +61,14 @@ def accept(
         _supersede(tx, open_actions, request, now)
     write_instances.update(tx, instance.id, now, **columns)
     params = request.params if accepted.params is None else accepted.params
-    action = new_action(action_id, instance, replace(request, params=params), now)
+    action = new_action(action_id, instance, replace(request, params=params), legs, now)
     write_actions.insert(tx, action)
     if transition.immediate:
         write_actions.end(tx, action.id, now, ActionState.DONE)
         return None
-    if instance.host is None and not transition.needs_placement:  # nothing of it is on any host: there is no work
+    if action.host is None and not transition.needs_placement:  # nothing of it is on any host: there is no work
         end_without_host(tx, action, instance, now)
-    return instance.host
+    return action.host
 
 
 def _supersede(tx: Transaction, open_actions: Sequence[Action], by: AcceptAction, now: datetime) -> None:

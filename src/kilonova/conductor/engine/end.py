@@ -6,7 +6,8 @@ docs/adr/0011-a-deadline-is-not-an-outcome.md.  Every function is one transactio
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from kilonova.base.errors import NotFound
@@ -20,32 +21,23 @@ from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import instances as write_instances
 from kilonova.objects.action import VM_STATE, Action
 from kilonova.objects.instance import Fault, Instance
+from kilonova.objects.leg import after_success
 from kilonova.objects.states import VERBS, ActionState, VmState, observed
 
 NewId = Callable[[], str]
 
 
-def fail(tx: Transaction, action: Action, message: str, now: datetime) -> None:
-    """End an open action that no host has had as failed, by the conductor's own judgement (no host, deadline)."""
-    try:
-        instance = read_instances.get(tx, action.instance_id)
-    except NotFound:
-        write_actions.end(tx, action.id, now, ActionState.FAILED, message)
-        return
-    end(tx, action, instance, Outcome(False, instance.power_state, message), now)
-
-
 def end_without_host(tx: Transaction, action: Action, instance: Instance, now: datetime) -> None:
     """End an action that needs no host, since nothing of the instance is on any, as done."""
-    end(tx, action, instance, Outcome(True, None, None), now)
+    end(tx, replace(action, legs=after_success(action.legs, None)), instance, Outcome(True, None, None), now)
 
 
 def end(tx: Transaction, action: Action, instance: Instance, reported: Outcome, now: datetime) -> None:
-    """End an action with this outcome, and record on its instance what follows from it."""
+    """End an action with this outcome and these legs, and record on its instance what follows from it."""
     handler = handler_of(action.verb)
     ending = Ending(action, instance, handler.review(tx, action, reported), now)
     state = ActionState.DONE if ending.succeeded else ActionState.FAILED
-    write_actions.end(tx, action.id, now, state, ending.outcome.message)
+    write_actions.end(tx, action.id, now, state, ending.outcome.message, action.legs)
     columns = {**_declared(ending), **handler.ended(tx, ending)}
     quota.charge_difference(tx, None, instance, columns)
     write_instances.update(tx, instance.id, now, **columns)
@@ -86,15 +78,19 @@ def abandon(tx: Transaction, action: Action, now: datetime) -> None:
     write_instances.update(tx, instance.id, now, **values)
 
 
-def reopen_abandoned(tx: Transaction, action: Action, deadline: datetime, now: datetime) -> None:
-    """The host of an abandoned action is back: the action is open again, unless its instance is gone or something else
-    was asked of it since."""
-    if reopen(tx, action, now):
-        write_actions.update(tx, action.id, now, state=ActionState.OPEN, message=None, ended_at=None, deadline=deadline)
-        write_instances.update(tx, action.instance_id, now, task_state=VERBS[action.verb].task_state)
+def reopen_abandoned(tx: Transaction, action: Action, now: datetime) -> bool:
+    """An abandoned action is open again, unless its instance is gone or something else was asked of it since; whether
+    it is."""
+    if not _reopen(tx, action, now):
+        return False
+    rule = VERBS[action.verb]
+    deadline = now + timedelta(seconds=rule.deadline_s)
+    write_actions.update(tx, action.id, now, state=ActionState.OPEN, message=None, ended_at=None, deadline=deadline)
+    write_instances.update(tx, action.instance_id, now, task_state=rule.task_state)
+    return True
 
 
-def reopen(tx: Transaction, action: Action, now: datetime) -> bool:
+def _reopen(tx: Transaction, action: Action, now: datetime) -> bool:
     """Whether the instance still waits for this abandoned action; then it is again what it was before."""
     try:
         instance = read_instances.get(tx, action.instance_id)

@@ -39,7 +39,7 @@ from kilonova.rpcapi.method import fitting
 def list_expected(tx: Transaction, request: ListExpected) -> Expected:
     """What the database believes of the host's guests.  Raises StaleWrite."""
     check_epoch(tx, request.host, request.epoch)
-    busy = {action.instance_id for action in read_actions.open_of_host(tx, request.host)}
+    busy = read_actions.busy_on_host(tx, request.host)
     powers = read_instances.powers_of_host(tx, request.host)
     return Expected(tuple(ExpectedGuest(id_, power, id_ in busy) for id_, power in powers.items()))
 
@@ -55,12 +55,19 @@ def classify_guests(tx: Transaction, request: ClassifyGuests) -> GuestClasses:
             elsewhere.append(instance.id)
         elif is_deleted:
             deleted.append(instance)
-    open_actions = read_actions.open_of_host(tx, request.host)
-    leaving = {action.instance_id for action in open_actions if VERBS[action.verb].until_done}
-    deleted = [one for one in deleted if one.id not in leaving]
+    # What an open action has made here, or will remove, is left to it.
+    elsewhere = [id_ for id_ in elsewhere if not _open_here(tx, id_, request.host)]
+    deleted = [
+        one for one in deleted if not any(VERBS[verb].until_done for verb in _open_here(tx, one.id, request.host))
+    ]
     strange = set(request.guests) - {instance.id for instance, _ in known}
     first = fitting(deleted, lambda one: CLASSIFY_GUESTS.reply_form.dump_json(GuestClasses((one,))))
     return GuestClasses(tuple(first), tuple(elsewhere), tuple(sorted(strange)))
+
+
+def _open_here(tx: Transaction, instance_id: InstanceId, host: HostName) -> frozenset[Verb]:
+    """The verbs of the instance's open actions that have a leg on the host."""
+    return frozenset(one.verb for one in read_actions.open_of_instance(tx, instance_id) if host in one.hosts)
 
 
 def report_states(tx: Transaction, request: ReportStates, action_ids: Sequence[ActionId], now: datetime) -> None:

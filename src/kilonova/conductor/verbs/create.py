@@ -13,6 +13,7 @@ from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import instances as write_instances
 from kilonova.objects.ids import ActionId
+from kilonova.objects.leg import one_leg
 from kilonova.objects.states import Verb
 from kilonova.rpcapi.api_to_conductor import (
     DIFFERENT_HOST,
@@ -44,7 +45,7 @@ def create(
     for instance, action_id in zip(new, action_ids, strict=False):
         write_instances.insert(tx, instance)
         accepted = AcceptAction(request.context, instance.id, Verb.CREATE, params)
-        write_actions.insert(tx, new_action(action_id, instance, accepted, now))
+        write_actions.insert(tx, new_action(action_id, instance, accepted, one_leg(instance.host, Verb.CREATE), now))
     server_groups.join(tx, quotas, new)
     return list(action_ids[:count])
 

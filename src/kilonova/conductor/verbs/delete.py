@@ -21,9 +21,10 @@ def _accept(tx: Transaction, acceptance: Acceptance) -> Accepted:
     instance, now = acceptance.instance, acceptance.now
     images_to_remove = images.forget_with(tx, instance, acceptance.open_actions)
     params = {FORGOTTEN_IMAGES: ",".join(images_to_remove)} if images_to_remove else None
-    if instance.host is None or read_hosts.is_up(tx, instance.host):
+    host = acceptance.legs[0].host
+    if host is None or read_hosts.is_up(tx, host):
         return Accepted(params=params)
-    # Its host removes the guest when it is back.
+    # The host removes the guest when it is back.
     return Accepted(_leave_project(tx, instance, now), params)
 
 

@@ -22,6 +22,7 @@ from kilonova.db.transaction import Transaction
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId
 from kilonova.objects.instance import Fault, Instance
+from kilonova.objects.leg import Legs
 from kilonova.objects.states import PowerState, VmState
 from kilonova.rpcapi.api_to_conductor import AcceptAction
 
@@ -31,12 +32,13 @@ Columns = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """A request that the engine will record.  `open_actions` are those of the instance: a verb that preempts supersedes
-    them.  Without `quotas` no limit holds."""
+    """A request that the engine will record, with these legs.  `open_actions` are those of the instance: a verb that
+    preempts supersedes them.  Without `quotas` no limit holds."""
 
     instance: Instance
     request: AcceptAction
     action_id: ActionId
+    legs: Legs
     now: datetime
     open_actions: tuple[Action, ...] = ()
     quotas: QuotaSettings | None = None
@@ -52,7 +54,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an attempt ended.  `power` is the last word of the hypervisor; None: nothing of the guest is there."""
+    """How a leg, or its action, ended.  `power` is the hypervisor's last report; None: the guest is provably absent."""
 
     succeeded: bool
     power: PowerState | None

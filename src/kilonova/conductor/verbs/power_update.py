@@ -10,6 +10,7 @@ from kilonova.db.writers import actions as write_actions
 from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.ids import ActionId, AttemptId
 from kilonova.objects.instance import Instance
+from kilonova.objects.leg import Leg, LegState
 from kilonova.objects.states import ActionState, Verb
 from kilonova.rpcapi.host_to_conductor import Observed
 
@@ -42,7 +43,7 @@ def record(tx: Transaction, instance: Instance, seen: Observed, action_id: Actio
         updated_at=now,
         deadline=now,
         state=ActionState.DONE,
-        host=instance.host,
+        legs=(Leg(instance.host, Verb.POWER_UPDATE, LegState.DONE),),
         message=_in_words(seen),
         ended_at=now,
     )
