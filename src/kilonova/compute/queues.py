@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One lane per instance: its actions one after another, beside those of all others."""
+"""One queue per instance: its actions run one after another, in parallel to those of other instances."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 REPORT = Backoff(0.2, 5.0)
 
 
-class Lanes:
+class InstanceQueues:
     """`on_idle` is told each instance whose last action here has ended; `on_stale`, that the conductor wants an
     outcome from another attempt, so that its work must be fetched again."""
 
