@@ -71,15 +71,15 @@ MUTANTS_OF_ACTIONS: Sequence[Mutant] = (
     one(
         "a wish that follows its outcome",
         TRUTH + "::test_a_stop_that_failed_leaves_the_wish_to_run",
-        "conductor/effects.py",
-        "if wish is None or not (succeeded or (verb in (Verb.STOP, Verb.START) and power is wish)):",
-        "if wish is None:",
+        "conductor/verbs/power.py",
+        "if ending.power is wanted and not ending.succeeded",
+        "if not ending.succeeded",
     ),
     one(
         "one action that cannot be ended",
         "tests/simulation/test_truth_after_outages.py::test_one_action_that_cannot_be_ended_keeps_no_other_open",
         "conductor/service.py",
-        'an action past its deadline could not be ended", action=action_id)\n                continue',
-        'an action past its deadline could not be ended", action=action_id)\n                raise',
+        'an action past its deadline could not be ended", action=action.id)\n            return',
+        'an action past its deadline could not be ended", action=action.id)\n            raise',
     ),
 )

@@ -8,7 +8,7 @@ import pytest
 
 from kilonova.api.app import create_app
 from kilonova.api.http.call import Call, Reply, json_reply
-from kilonova.api.http.route import Role, Row, Service
+from kilonova.api.http.route import DefaultPolicy, Route, Service
 from kilonova.base.context import CHANGED
 from kilonova.base.errors import DatabaseUnavailable, NotFound
 from tests.service.cloud import Cloud
@@ -32,8 +32,8 @@ async def refused_late(_call: Call) -> Reply:
     raise NotFound("There is none.")
 
 
-ROWS = tuple(
-    Row(method, path, handler, "rule", Role.ANYBODY)
+ROUTES = tuple(
+    Route(method, path, handler, "rule", DefaultPolicy.ANYBODY)
     for method, path, handler in (
         ("GET", "/broken", broken),
         ("GET", "/header", bad_header),
@@ -43,10 +43,10 @@ ROWS = tuple(
 )
 SERVICES = (
     Service("", ()),
-    Service("/compute/v2.1", ROWS, microversions=True),
-    Service("/image/v2", ROWS),
-    Service("/identity/v3", ROWS, identity=True),
-    Service("/network/v2.0", ROWS, network=True),
+    Service("/compute/v2.1", ROUTES, microversions=True),
+    Service("/image/v2", ROUTES),
+    Service("/identity/v3", ROUTES, identity=True),
+    Service("/network/v2.0", ROUTES, network=True),
 )
 
 

@@ -11,7 +11,7 @@ import structlog
 from kilonova.api.app import Application
 from kilonova.api.compute.servers.models import USER_DATA_CHARACTERS
 from kilonova.api.http.call import Call, Reply, json_reply
-from kilonova.api.http.route import Role, Row, Service
+from kilonova.api.http.route import DefaultPolicy, Route, Service
 from kilonova.base.errors import InvalidInput
 from kilonova.objects.ids import FlavorId
 from kilonova.rpcapi.api_to_conductor import DELETE_FLAVOR, DeleteFlavor
@@ -61,7 +61,7 @@ def test_what_breaks_the_law_is_found(cloud: Watched, name: str) -> None:
     handler, said = LAWLESS[name]
     cloud.settle()
     box, app = cloud.api.cloud.box, cloud.api.cloud.box.app
-    rows = (Row("GET", "/lawless", handler, "lawless", Role.ANYBODY),)
+    rows = (Route("GET", "/lawless", handler, "lawless", DefaultPolicy.ANYBODY),)
     object.__setattr__(box, "app", Application(app.deps, (Service("", ()), Service("/x", rows, open=True))))
     try:
         with pytest.raises(AssertionError, match=said):

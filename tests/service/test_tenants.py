@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from kilonova.api.http.route import Role
+from kilonova.api.http.route import DefaultPolicy
 from kilonova.api.identity.catalog import stable_id
 from kilonova.networks.ids import network_id, port_id, security_group_id
 from tests.service.api import Api, running_api
@@ -224,12 +224,12 @@ async def test_without_a_token_there_are_versions_health_and_the_log_in_and_noth
             things = dict.fromkeys((*names, "security group"), UNKNOWN_UUID)
             for target in TARGETS:
                 reply = await send(nobody, target, filled(target, things))
-                if target.role is not Role.ANYBODY:
+                if target.default is not DefaultPolicy.ANYBODY:
                     assert reply.status_code == 401, target.what
                     assert reply.json()["error"]["code"] == 401
 
     await main()
-    open_to_all = {target.what for target in TARGETS if target.role is Role.ANYBODY}
+    open_to_all = {target.what for target in TARGETS if target.default is DefaultPolicy.ANYBODY}
     assert open_to_all == {
         "GET ",
         "GET /healthz",
@@ -245,8 +245,8 @@ async def test_a_reader_changes_nothing_and_a_member_does_nothing_of_an_administ
     async with world() as w:
         before = await w.state()
         for target in TARGETS:
-            for api, roles in ((w.reader, (Role.MEMBER, *ADMINS)), (w.owner, ADMINS)):
-                if target.role in roles:
+            for api, roles in ((w.reader, (DefaultPolicy.MEMBER, *ADMINS)), (w.owner, ADMINS)):
+                if target.default in roles:
                     reply = await send(api, target, filled(target, w.things))
                     assert reply.status_code == 403, (target.what, reply.text)
                     assert "Policy doesn't allow" in reply.text
@@ -266,7 +266,7 @@ async def test_what_is_anothers_is_answered_like_what_is_not_there() -> None:
     async with world() as w:
         before, walked = await w.state(), 0
         for target in TARGETS:
-            if target.role in (Role.ANYBODY, *ADMINS) or not is_anothers(target):
+            if target.default in (DefaultPolicy.ANYBODY, *ADMINS) or not is_anothers(target):
                 continue
             theirs, nothing = filled(target, w.things), filled(target, w.things, unknown=True)
             found, missing = await send(w.stranger, target, theirs), await send(w.stranger, target, nothing)
@@ -286,7 +286,7 @@ def marks(things: Mapping[str, str]) -> list[str]:
 async def test_lists_hold_nothing_of_anothers() -> None:
     async with world() as w:
         for target in TARGETS:
-            if target.method == "GET" and target.role is not Role.ANYBODY and not is_anothers(target):
+            if target.method == "GET" and target.default is not DefaultPolicy.ANYBODY and not is_anothers(target):
                 reply = await send(w.stranger, target, filled(target, w.things))
                 betrayed = [mark for mark in marks(w.things) if mark in reply.text]
                 assert betrayed == [], (target.what, reply.text)
@@ -314,7 +314,7 @@ async def test_filters_and_markers_tell_nothing_of_anothers(service: str) -> Non
             (w.things["address"], "203.0.113.7"),
         ]
         for target in TARGETS:
-            if target.method != "GET" or target.role in (Role.ANYBODY, *ADMINS) or is_anothers(target):
+            if target.method != "GET" or target.default in (DefaultPolicy.ANYBODY, *ADMINS) or is_anothers(target):
                 continue
             if not target.template.startswith(service):
                 continue
@@ -363,7 +363,7 @@ async def test_a_server_is_not_made_of_anothers_things() -> None:
         assert said[0] == said[1]
         for image in (w.things["image"], UNKNOWN_UUID):
             for action in ({"rebuild": {"imageRef": image}}, {"rescue": {"rescue_image_ref": image}}):
-                reply = await w.stranger.compute("POST", f"/servers/{w.strangers_server}/action", action)
+                reply = await w.stranger.act(w.strangers_server, action)
                 assert reply.status_code == 400
                 said.append(without(reply.text, [image]))
         assert said[2:4] == said[4:6]

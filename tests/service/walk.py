@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every row and every action as a request: paths filled in, bodies made of their models.
+"""Every route and every action as a request: paths filled in, bodies made of their models.
 
-What is not known here fails by name, so that a new row is walked from its first day or says what it lacks.
+What is not known here fails by name, so that a new route is walked from its first day or says what it lacks.
 """
 
 import re
@@ -14,7 +14,7 @@ from pydantic_core import to_json
 
 from kilonova.api.http.body import validated_value
 from kilonova.api.http.microversion import MAX
-from kilonova.api.http.route import Role, Row, Service
+from kilonova.api.http.route import DefaultPolicy, Route, Service
 from kilonova.api.routes import SERVICES
 from kilonova.base.errors import InvalidInput
 
@@ -31,7 +31,7 @@ class Target:
 
     method: str
     template: str
-    role: Role
+    default: DefaultPolicy
     version: str
     what: str
     body: Any = None
@@ -61,8 +61,8 @@ BODIES: Mapping[str, Any] = {
 }
 """By the model's name, where the smallest that the schema allows is refused."""
 
-ADMINS = (Role.ADMIN, Role.IDENTITY_ADMIN, Role.SYSTEM_READER, Role.DOMAIN_READER)
-WITHOUT_BODY = (Role.ANYBODY, *ADMINS)
+ADMINS = (DefaultPolicy.ADMIN, DefaultPolicy.IDENTITY_ADMIN, DefaultPolicy.SYSTEM_READER, DefaultPolicy.DOMAIN_READER)
+WITHOUT_BODY = (DefaultPolicy.ANYBODY, *ADMINS)
 """Whoever is not let in is not read."""
 
 RAW: Mapping[tuple[str, str], tuple[bytes, str]] = {
@@ -73,42 +73,42 @@ RAW: Mapping[tuple[str, str], tuple[bytes, str]] = {
     ),
     ("PUT", "/images/{image_id}/file"): (bytes(1 << 20), "application/octet-stream"),
 }
-"""Of the rows that look into their bytes themselves."""
+"""Of the routes that look into their bytes themselves."""
 
 
 def targets() -> Iterator[Target]:
-    """Every row, and every action, each at its newest microversion."""
+    """Every route, and every action, each at its newest microversion."""
     for service in SERVICES:
-        for row in service.rows:
-            if row.actions:
-                yield from _actions(service, row)
-            elif row.min <= MAX:  # others wait for a newer microversion to be served
-                yield _row(service, row)
+        for route in service.routes:
+            if route.actions:
+                yield from _actions(service, route)
+            elif route.min <= MAX:  # others wait for a newer microversion to be served
+                yield _route(service, route)
 
 
-def _row(service: Service, row: Row) -> Target:
-    what = f"{row.method} {service.prefix}{row.path}"
-    raw = RAW.get((row.method, row.path))
-    if row.whole and raw is None and row.role in (Role.READER, Role.MEMBER):
+def _route(service: Service, route: Route) -> Target:
+    what = f"{route.method} {service.prefix}{route.path}"
+    raw = RAW.get((route.method, route.path))
+    if route.whole and raw is None and route.default in (DefaultPolicy.READER, DefaultPolicy.MEMBER):
         raise AssertionError(f"tests/service/walk.py has no body for {what}: add one to RAW")
     return Target(
-        row.method,
-        service.prefix + row.path,
-        row.role,
-        str(min(row.max, MAX)),
+        route.method,
+        service.prefix + route.path,
+        route.default,
+        str(min(route.max, MAX)),
         what,
-        None if row.body is None or row.role in WITHOUT_BODY else example(row.body),
+        None if route.body is None or route.default in WITHOUT_BODY else example(route.body),
         *(raw or (None, "application/json")),
-        query=row.query,
+        query=route.query,
     )
 
 
-def _actions(service: Service, row: Row) -> Iterator[Target]:
-    for name, actions in row.actions.items():
+def _actions(service: Service, route: Route) -> Iterator[Target]:
+    for name, actions in route.actions.items():
         for one in actions:
             version = str(min(one.max, MAX))
-            body = {name: None} if one.role in WITHOUT_BODY else example(one.body)
-            yield Target(row.method, service.prefix + row.path, one.role, version, f"action {name}", body)
+            body = {name: None} if one.default in WITHOUT_BODY else example(one.body)
+            yield Target(route.method, service.prefix + route.path, one.default, version, f"action {name}", body)
 
 
 def example(model: type[BaseModel]) -> Any:

@@ -43,7 +43,7 @@ from kilonova.identity.tokens import Subject, TokenMinter
 from kilonova.images.store import ImageStore
 from kilonova.objects.console import ConsoleStream
 from kilonova.objects.ids import HostName, InstanceId
-from kilonova.objects.quota import Usage, held_by
+from kilonova.objects.quota import Usage, usage_of
 from kilonova.objects.states import Verb
 from kilonova.rpc.bus import Handler
 from kilonova.rpc.memory import MemoryBus, MemoryHub
@@ -258,7 +258,7 @@ async def check_quotas(world: World) -> None:
     """What the quotas say is used is what the living instances hold."""
     used: dict[str, Usage] = defaultdict(Usage)
     for instance in await world.db.read(servers.page, servers.ServerQuery()):
-        used[instance.project_id] += held_by(instance)
+        used[instance.project_id] += usage_of(instance)
     for project_id in {"p1", *used}:
         assert await world.db.read(quotas.usage, project_id) == used[project_id]
 

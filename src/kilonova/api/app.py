@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The application: one dispatch, without middleware, for every request.
 
-Request id, row, token, microversion, policy, query, body, handler; whatever is raised on the way becomes a fault.
+Request id, route, token, microversion, policy, query, body, handler; whatever is raised on the way becomes a fault.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import structlog
 from starlette.types import Receive, Scope, Send
 
 from kilonova.api import console_socket
@@ -19,12 +20,12 @@ from kilonova.api.http.edge import Edge
 from kilonova.api.http.faults import HttpError, answer, fault
 from kilonova.api.http.microversion import HEADER, OLD_HEADER, Negotiated, negotiate
 from kilonova.api.http.query import Query
-from kilonova.api.http.route import Role, Router, Row, Service
+from kilonova.api.http.route import DefaultPolicy, Route, Router, Service
 from kilonova.api.http.wire import Chunks, ClientGone, base_of, segments_of, send_reply, start_of
 from kilonova.api.image.image_data import recover
 from kilonova.api.routes import SERVICES
 from kilonova.base.clock import new_request_id
-from kilonova.base.context import CHANGED, RequestContext
+from kilonova.base.context import CHANGED, RequestContext, serving
 from kilonova.base.errors import (
     DatabaseUnavailable,
     Forbidden,
@@ -39,6 +40,8 @@ from kilonova.base.errors import (
 )
 from kilonova.objects.told import to_member
 
+log = structlog.get_logger(__name__)
+
 
 def create_app(deps: ApiDeps, services: Iterable[Service] = SERVICES) -> "Application":
     """The ASGI application.  `recover(deps)` comes before its first request."""
@@ -47,7 +50,7 @@ def create_app(deps: ApiDeps, services: Iterable[Service] = SERVICES) -> "Applic
 
 @dataclass(slots=True)
 class _Request:
-    """What is known of a request before its row is."""
+    """What is known of a request before its route is."""
 
     id: str
     method: str
@@ -68,7 +71,7 @@ class Application:
     def __init__(self, deps: ApiDeps, services: Iterable[Service]) -> None:
         self.deps = deps
         self._edge = Edge(deps.settings)
-        self._mounts = {_key(service.prefix): (service, Router(service.rows)) for service in services}
+        self._mounts = {_key(service.prefix): (service, Router(service.routes)) for service in services}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -83,6 +86,10 @@ class Application:
         segments = segments_of(scope)
         service, router = self._mount(segments)
         request = self._request(scope, receive, service, segments)
+        with serving(request.id):
+            await self._respond(request, service, router, scope, send)
+
+    async def _respond(self, request: _Request, service: Service, router: Router, scope: Scope, send: Send) -> None:
         head = request.method == "HEAD"
         try:
             self._edge.check_host(scope, request.headers)
@@ -96,6 +103,8 @@ class Application:
         except Exception as exc:  # a header that no header can be: nothing was sent yet
             status, reply = _faulty(exc, request, service)
             start = start_of(status, reply, _headers(request, service))
+        if request.method not in _READS:
+            log.info("request", method=request.method, path=_raw_path(scope), status=status)
         await send_reply(send, start, reply, head=head)
 
     def _mount(self, segments: Sequence[str]) -> tuple[Service, Router]:
@@ -128,21 +137,21 @@ class Application:
     async def _serve(self, request: _Request, service: Service, router: Router) -> tuple[int, Reply]:
         method = "GET" if request.method == "HEAD" else request.method
         try:
-            row, params = router.find(method, request.segments, request.negotiated.version)
+            route, params = router.find(method, request.segments, request.negotiated.version)
         except (NotFound, HttpError):
             if not service.open and not (service.identity and not request.headers.get("x-auth-token")):
                 await self._authenticate(request)
                 _refuse_bad_version(request)
             raise
         context = _NOBODY
-        if row.role is not Role.ANYBODY:
+        if route.default is not DefaultPolicy.ANYBODY:
             context = request.context = await self._authenticate(request)
             _refuse_bad_version(request)
             if not context.project_id and not service.identity:
                 raise Forbidden("The token is for no project: log in with a project as its scope.")
-            self.deps.policy.permit(row.rule, context, params)
+            self.deps.policy.permit(route.rule, context, params)
         query = Query(request.query_string)
-        _check_query(row, query, request)
+        _check_query(route, query, request)
         call = Call(
             deps=self.deps,
             context=context,
@@ -155,16 +164,16 @@ class Application:
             chunks=request.chunks,
             peer=request.peer,
         )
-        if not row.actions:  # those are looked at one by one
-            self.deps.room.check(context, method, row.rule)
-        reply = await self._handle(row, call)
-        return reply.status or row.success, reply
+        if not route.actions:  # those are looked at one by one
+            self.deps.room.check(context, method, route.rule)
+        reply = await self._handle(route, call)
+        return reply.status or route.success, reply
 
-    async def _handle(self, row: Row, call: Call) -> Reply:
-        if row.body is None and not row.whole:
-            return await row.handler(call)
+    async def _handle(self, route: Route, call: Call) -> Reply:
+        if route.body is None and not route.whole:
+            return await route.handler(call)
         data = await read_limited(call.chunks, call.headers, self.deps.settings.max_body_bytes)
-        return await row.handler(call, data if row.body is None else validated(row.body, data, call.version))
+        return await route.handler(call, data if route.body is None else validated(route.body, data, call.version))
 
     async def _authenticate(self, request: _Request) -> RequestContext:
         text = request.headers.get("x-auth-token")
@@ -174,7 +183,13 @@ class Application:
 
 
 _UNVERSIONED = negotiate(None, None)
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _NOBODY = RequestContext(request_id="", user_id="", project_id="")
+
+
+def _raw_path(scope: Scope) -> str:
+    """As it was sent, percent-encoded: it is ASCII without line feeds."""
+    return str(scope.get("raw_path", b"")[:255], "ascii", "replace")
 
 
 def _key(prefix: str) -> tuple[str, ...]:
@@ -187,11 +202,11 @@ def _refuse_bad_version(request: _Request) -> None:
         raise kind(message)
 
 
-def _check_query(row: Row, query: Query, request: _Request) -> None:
-    if row.strict is None or request.negotiated.version < row.strict:
+def _check_query(route: Route, query: Query, request: _Request) -> None:
+    if route.strict is None or request.negotiated.version < route.strict:
         return
     for name in query.names():
-        if name not in row.query:
+        if name not in route.query:
             raise InvalidInput(f"Additional properties are not allowed ('{name[:64]}' was unexpected)", path=name[:64])
 
 

@@ -10,7 +10,7 @@ from kilonova.api.compute import routes as compute
 from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.microversion import MAX, Microversion, negotiate
 from kilonova.api.http.openapi import document
-from kilonova.api.http.route import Role, Row, Service
+from kilonova.api.http.route import DefaultPolicy, Route, Service
 from kilonova.api.identity import routes as identity
 from kilonova.api.image import routes as image
 from kilonova.api.network import routes as network
@@ -36,11 +36,11 @@ def _encoded(version: Microversion) -> bytes:
     return to_json(document(SERVICES, version))
 
 
-_DESCRIBE = Row("GET", "/openapi.json", describe, "openapi", Role.ANYBODY,
-                reply="an OpenAPI 3.1 document", query=frozenset({"microversion"}))  # fmt: skip
+_DESCRIBE = Route("GET", "/openapi.json", describe, "openapi", DefaultPolicy.ANYBODY,
+                note="an OpenAPI 3.1 document", query=frozenset({"microversion"}))  # fmt: skip
 
 SERVICES: tuple[Service, ...] = (
-    Service("", (*health.ROWS, _DESCRIBE), open=True),
+    Service("", (*health.ROUTES, _DESCRIBE), open=True),
     *versions.SERVICES,
     identity.SERVICE,
     compute.SERVICE,

@@ -1,48 +1,54 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every rule that a row asks for, with its default; docs/policy.md and the sample file are made of it."""
+"""Every rule that a route asks for, with its default; docs/policy.md and the sample file are made of it."""
 
 from collections.abc import Iterable, Mapping
 
 from kilonova.api.compute.servers import create as server_create
 from kilonova.api.http.policy import BASE
-from kilonova.api.http.route import Role, Service
+from kilonova.api.http.route import DefaultPolicy, Service
 from kilonova.api.identity.projects import EVERY_PROJECT
 from kilonova.api.routes import SERVICES
 
-FINER: Mapping[str, tuple[Role, str]] = {
-    "os_compute_api:servers:index:get_all_tenants": (Role.ADMIN, "GET /compute/v2.1/servers?all_tenants"),
-    "os_compute_api:servers:detail:get_all_tenants": (Role.ADMIN, "GET /compute/v2.1/servers/detail?all_tenants"),
-    server_create.REQUESTED_DESTINATION: (Role.ADMIN, "POST /compute/v2.1/servers with a host or hypervisor_hostname"),
-    "os_compute_api:limits:other_project": (Role.ADMIN, "GET /compute/v2.1/limits?tenant_id"),
+FINER: Mapping[str, tuple[DefaultPolicy, str]] = {
+    "os_compute_api:servers:index:get_all_tenants": (DefaultPolicy.ADMIN, "GET /compute/v2.1/servers?all_tenants"),
+    "os_compute_api:servers:detail:get_all_tenants": (
+        DefaultPolicy.ADMIN,
+        "GET /compute/v2.1/servers/detail?all_tenants",
+    ),
+    server_create.REQUESTED_DESTINATION: (
+        DefaultPolicy.ADMIN,
+        "POST /compute/v2.1/servers with a host or hypervisor_hostname",
+    ),
+    "os_compute_api:limits:other_project": (DefaultPolicy.ADMIN, "GET /compute/v2.1/limits?tenant_id"),
     "os_compute_api:os-server-groups:index:all_projects": (
-        Role.ADMIN,
+        DefaultPolicy.ADMIN,
         "GET /compute/v2.1/os-server-groups?all_projects",
     ),
-    EVERY_PROJECT: (Role.DOMAIN_READER, "GET /identity/v3/projects, of projects in which one has no role"),
-    "publicize_image": (Role.ADMIN, "an image that is made public"),
-    "communitize_image": (Role.MEMBER, "an image that is opened to the community"),
+    EVERY_PROJECT: (DefaultPolicy.DOMAIN_READER, "GET /identity/v3/projects, of projects in which one has no role"),
+    "publicize_image": (DefaultPolicy.ADMIN, "an image that is made public"),
+    "communitize_image": (DefaultPolicy.MEMBER, "an image that is opened to the community"),
 }
 """What handlers ask themselves, because it depends on more than the path."""
 
 
-def asked_for(services: Iterable[Service] = SERVICES) -> Mapping[str, tuple[Role, tuple[str, ...]]]:
-    """By rule: its default, and what asks for it ("GET /compute/v2.1/servers").  Raises ValueError when two rows that
+def asked_for(services: Iterable[Service] = SERVICES) -> Mapping[str, tuple[DefaultPolicy, tuple[str, ...]]]:
+    """By rule: its default, and what asks for it ("GET /compute/v2.1/servers").  Raises ValueError when two routes that
     share a rule differ in its default: an operator's word could not mean both."""
-    found: dict[str, tuple[Role, tuple[str, ...]]] = {}
+    found: dict[str, tuple[DefaultPolicy, tuple[str, ...]]] = {}
 
-    def add(rule: str, role: Role, asker: str) -> None:
+    def add(rule: str, role: DefaultPolicy, asker: str) -> None:
         known, askers = found.get(rule, (role, ()))
         if known is not role:
             raise ValueError(f"{rule} has two defaults: {known.name} and {role.name} ({asker})")
         found[rule] = (role, tuple(dict.fromkeys((*askers, asker))))
 
     for service in services:
-        for row in service.rows:
-            if row.role is not Role.ANYBODY:
-                add(row.rule, row.role, f"{row.method} {service.prefix}{row.path}")
-            for name, actions in row.actions.items():
+        for route in service.routes:
+            if route.default is not DefaultPolicy.ANYBODY:
+                add(route.rule, route.default, f"{route.method} {service.prefix}{route.path}")
+            for name, actions in route.actions.items():
                 for action in actions:
-                    add(action.rule, action.role, f"{row.method} {service.prefix}{row.path} ({name})")
+                    add(action.rule, action.default, f"{route.method} {service.prefix}{route.path} ({name})")
     for rule, (role, asker) in FINER.items():
         add(rule, role, asker)
     return found
@@ -65,7 +71,7 @@ def markdown() -> str:
     """docs/policy.md, below its head."""
     lines = [_INTRODUCTION, "| rule | default |", "|---|---|"]
     lines += [f"| `{name}` | `{text}` |" for name, text in BASE.items()]
-    lines += ["", "## What rows ask for", "", "| rule | default | asked by |", "|---|---|---|"]
+    lines += ["", "## What routes ask for", "", "| rule | default | asked by |", "|---|---|---|"]
     for rule, (role, askers) in sorted(asked_for().items()):
         lines.append(f"| `{rule}` | `{role.value}` | {'<br>'.join(f'`{asker}`' for asker in askers)} |")
     return "\n".join(lines) + "\n"

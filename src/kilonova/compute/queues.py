@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 import structlog
 
 from kilonova.base.clock import Clock
+from kilonova.base.context import serving
 from kilonova.base.errors import KilonovaError, NotFound, StaleWrite
 from kilonova.base.locks import KeyedLocks
 from kilonova.base.metrics import Metrics
@@ -104,6 +105,10 @@ class Lanes:
             await self._clock.sleep(0.05)
 
     async def _live(self, run: Run) -> None:
+        with serving(run.job.action.request_id):
+            await self._serve(run)
+
+    async def _serve(self, run: Run) -> None:
         action, instance = run.job.action, run.job.instance
         try:
             with run.may_interrupt():
@@ -161,6 +166,7 @@ class Lanes:
             try:
                 await self._conductor.call(FINISH, report)
                 self._metrics.action_ended(action.verb, outcome.succeeded)
+                log.info("action ended", verb=action.verb, instance=action.instance_id, succeeded=outcome.succeeded)
                 return
             except (StaleWrite, NotFound) as exc:
                 log.info("outcome is no longer wanted", verb=action.verb, action=action.id, error=str(exc))

@@ -10,6 +10,7 @@ database does not know at all, or knows on another host, is only reported: it ma
 import structlog
 
 from kilonova.base.clock import Clock, new_request_id
+from kilonova.base.context import serving
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.compute.operation import Job, Tools
@@ -111,7 +112,8 @@ class Reaper:
             legs=one_leg(self._session.identity.host, Verb.DELETE),
         )
         run = Run(Job(action, instance, self._tools), OPERATIONS[Verb.DELETE], self._session.identity.host)
-        outcome = await self._runner.run(run)
+        with serving(action.request_id):
+            outcome = await self._runner.run(run)
         if outcome.succeeded:
             self._metrics.reaped()
             log.warning("the guest of a deleted instance was removed", instance=instance.id)

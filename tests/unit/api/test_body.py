@@ -33,9 +33,11 @@ def refusal(version: Microversion = MAX, **changes: Any) -> str:
 
 
 def test_every_model_of_the_table_can_be_built() -> None:
-    models: list[type[BaseModel]] = [row.body for service in SERVICES for row in service.rows if row.body is not None]
+    models: list[type[BaseModel]] = [
+        route.body for service in SERVICES for route in service.routes if route.body is not None
+    ]
     models += [
-        one.body for service in SERVICES for row in service.rows for ones in row.actions.values() for one in ones
+        one.body for service in SERVICES for route in service.routes for ones in route.actions.values() for one in ones
     ]
     for model in models:
         with pytest.raises(InvalidInput):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kilonova.api.http.policy import BASE, REMEMBERED, Policy
-from kilonova.api.http.route import Role, Row, Service
+from kilonova.api.http.route import DefaultPolicy, Route, Service
 from kilonova.api.rules import RULES, asked_for, markdown, sample
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import ConfigError, Forbidden
@@ -32,32 +32,32 @@ def policy_of(tmp_path: Path, text: str) -> Policy:
 @pytest.mark.parametrize(
     ("roles", "passes"),
     [
-        ((), {Role.TOKEN}),
-        (("gardener",), {Role.TOKEN}),
-        (("reader",), {Role.TOKEN, Role.READER, Role.PROJECT_READER}),
-        (("member",), {Role.TOKEN, Role.READER, Role.PROJECT_READER, Role.MEMBER}),
-        (("admin",), set(Role) - {Role.ANYBODY}),
+        ((), {DefaultPolicy.TOKEN}),
+        (("gardener",), {DefaultPolicy.TOKEN}),
+        (("reader",), {DefaultPolicy.TOKEN, DefaultPolicy.READER, DefaultPolicy.PROJECT_READER}),
+        (("member",), {DefaultPolicy.TOKEN, DefaultPolicy.READER, DefaultPolicy.PROJECT_READER, DefaultPolicy.MEMBER}),
+        (("admin",), set(DefaultPolicy) - {DefaultPolicy.ANYBODY}),
     ],
 )
-def test_roles_pass_their_own_defaults_and_those_below(roles: tuple[str, ...], passes: set[Role]) -> None:
-    policy = Policy({role.name: role.value for role in Role}, PolicySettings(None))
+def test_roles_pass_their_own_defaults_and_those_below(roles: tuple[str, ...], passes: set[DefaultPolicy]) -> None:
+    policy = Policy({role.name: role.value for role in DefaultPolicy}, PolicySettings(None))
     elsewhere = {"user_id": "u2"}
-    assert {role for role in Role if role and policy.allows(role.name, caller(*roles), elsewhere)} == passes
+    assert {role for role in DefaultPolicy if role and policy.allows(role.name, caller(*roles), elsewhere)} == passes
 
 
 @pytest.mark.parametrize("roles", [("reader",), ("member",), ("gardener",), ("admin",)])
 @pytest.mark.parametrize("scope", ["system", "domain"])
 def test_a_role_beyond_projects_looks_at_users_and_opens_no_project(scope: str, roles: tuple[str, ...]) -> None:
-    policy = Policy({role.name: role.value for role in Role}, PolicySettings(None))
+    policy = Policy({role.name: role.value for role in DefaultPolicy}, PolicySettings(None))
     one = replace(caller(*roles), project_id="", scope=scope)
     elsewhere = {"user_id": "u2", "project_id": "p2"}
-    passed = {role for role in Role if role and policy.allows(role.name, one, elsewhere)}
-    looks = {Role.DOMAIN_READER, Role.USER_READER, Role.PROJECT_READER}
-    looks |= {Role.SYSTEM_READER} if scope == "system" else set()
+    passed = {role for role in DefaultPolicy if role and policy.allows(role.name, one, elsewhere)}
+    looks = {DefaultPolicy.DOMAIN_READER, DefaultPolicy.USER_READER, DefaultPolicy.PROJECT_READER}
+    looks |= {DefaultPolicy.SYSTEM_READER} if scope == "system" else set()
     if roles == ("admin",):
-        assert passed == set(Role) - {Role.ANYBODY}
+        assert passed == set(DefaultPolicy) - {DefaultPolicy.ANYBODY}
     else:
-        assert passed == {Role.TOKEN, *(looks if roles != ("gardener",) else ())}
+        assert passed == {DefaultPolicy.TOKEN, *(looks if roles != ("gardener",) else ())}
 
 
 def test_an_owner_is_who_the_path_names_and_a_project_the_one_that_it_names() -> None:
@@ -143,8 +143,11 @@ def test_a_decision_is_made_once_and_only_so_many_are_kept(monkeypatch: pytest.M
     assert len(policy._now().decided) <= REMEMBERED  # pyright: ignore[reportPrivateUsage]
 
 
-def test_two_methods_of_one_rule_agree() -> None:
-    one, other = Row("GET", "/a", nothing, "r", Role.READER), Row("GET", "/b", nothing, "r", Role.ADMIN)
+def test_two_routes_of_one_rule_agree() -> None:
+    one, other = (
+        Route("GET", "/a", nothing, "r", DefaultPolicy.READER),
+        Route("GET", "/b", nothing, "r", DefaultPolicy.ADMIN),
+    )
     with pytest.raises(ValueError, match="r has two defaults: READER and ADMIN"):
         asked_for((Service("/s", (one, other)),))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finding rows, and what the whole table promises."""
+"""Finding routes, and what the whole table promises."""
 
 import pytest
 import schemathesis
@@ -11,7 +11,7 @@ from kilonova.api.http.faults import HttpError
 from kilonova.api.http.microversion import MAX, MIN, Microversion, v2
 from kilonova.api.http.openapi import document
 from kilonova.api.http.reference import markdown
-from kilonova.api.http.route import Role, Router, Row
+from kilonova.api.http.route import DefaultPolicy, Route, Router
 from kilonova.api.routes import SERVICES
 from kilonova.base.errors import NotFound
 
@@ -20,20 +20,20 @@ async def nothing(call: Call) -> Reply:
     return Reply()
 
 
-def row(method: str, path: str, **more: object) -> Row:
-    return Row(method, path, nothing, "rule", Role.READER, **more)  # pyright: ignore[reportArgumentType]
+def route(method: str, path: str, **more: object) -> Route:
+    return Route(method, path, nothing, "rule", DefaultPolicy.READER, **more)  # pyright: ignore[reportArgumentType]
 
 
 ROUTER = Router(
     (
-        row("GET", ""),
-        row("GET", "/things"),
-        row("POST", "/things"),
-        row("GET", "/things/detail", max=v2(9)),
-        row("GET", "/things/{thing_id}"),
-        row("PUT", "/things/{thing_id}", min=v2(10)),
-        row("PUT", "/things/enable", max=v2(9)),
-        row("GET", "/things/{thing_id}/parts/{part}"),
+        route("GET", ""),
+        route("GET", "/things"),
+        route("POST", "/things"),
+        route("GET", "/things/detail", max=v2(9)),
+        route("GET", "/things/{thing_id}"),
+        route("PUT", "/things/{thing_id}", min=v2(10)),
+        route("PUT", "/things/enable", max=v2(9)),
+        route("GET", "/things/{thing_id}/parts/{part}"),
     )
 )
 
@@ -76,9 +76,9 @@ def test_a_wrong_method_names_the_right_ones() -> None:
 
 def test_no_two_methods_of_the_table_serve_the_same_request() -> None:
     for service in SERVICES:
-        rows = service.rows
-        for at, one in enumerate(rows):
-            for other in rows[at + 1 :]:
+        routes = service.routes
+        for at, one in enumerate(routes):
+            for other in routes[at + 1 :]:
                 if (one.method, one.path) == (other.method, other.path):
                     assert one.max < other.min or other.max < one.min, one
 
@@ -89,28 +89,33 @@ WRITTEN_BY_ANY = {"identity:revoke_token", *(f"identity:{word}_credential" for w
 
 def test_writing_needs_more_than_a_reader() -> None:
     for service in SERVICES:
-        for one in service.rows:
+        for one in service.routes:
             if one.method == "GET" or one.rule == "identity:authenticate":
                 continue
             allowed = {
-                Role.MEMBER,
-                Role.ADMIN,
-                Role.IDENTITY_ADMIN,
-                *((Role.OWNER,) if "{user_id}" in one.path else ()),
+                DefaultPolicy.MEMBER,
+                DefaultPolicy.ADMIN,
+                DefaultPolicy.IDENTITY_ADMIN,
+                *((DefaultPolicy.OWNER,) if "{user_id}" in one.path else ()),
             }
-            assert one.role in allowed or ((one.actions or one.rule in WRITTEN_BY_ANY) and one.role is Role.TOKEN), one
-            assert {action.role for actions in one.actions.values() for action in actions} <= {Role.MEMBER, Role.ADMIN}
+            assert one.default in allowed or (
+                (one.actions or one.rule in WRITTEN_BY_ANY) and one.default is DefaultPolicy.TOKEN
+            ), one
+            assert {action.default for actions in one.actions.values() for action in actions} <= {
+                DefaultPolicy.MEMBER,
+                DefaultPolicy.ADMIN,
+            }
 
 
 def test_every_row_and_every_action_is_documented() -> None:
     text = markdown(SERVICES)
     for service in SERVICES:
-        for one in service.rows:
-            assert f"| {one.method} | `{one.path or '/'}` | {one.role.name.lower()} | {one.success}" in text
+        for one in service.routes:
+            assert f"| {one.method} | `{one.path or '/'}` | {one.default.name.lower()} | {one.success}" in text
             assert one.handler.__doc__ or one.rule == "versions", one
             for name, actions in one.actions.items():
                 for action in actions:
-                    assert f"| `{name}` | {action.role.name.lower()} | {action.success} |" in text
+                    assert f"| `{name}` | {action.default.name.lower()} | {action.success} |" in text
     assert f"{MIN} to {MAX}" in text
 
 
@@ -128,14 +133,14 @@ def test_fields_are_documented_with_their_limits() -> None:
 def test_the_openapi_document_has_what_its_microversion_has(version: Microversion) -> None:
     whole = document(SERVICES, version)
     for service in SERVICES:
-        for one in service.rows:
+        for one in service.routes:
             operation = whole["paths"].get(f"{service.prefix}{one.path}" or "/", {}).get(one.method.lower())
             if not service.microversions or one.min <= version <= one.max:
                 assert operation["x-policy"] == one.rule
                 assert ("requestBody" in operation) == (one.body is not None or one.whole or one.accepts != JSON)
                 assert {str(one.success), "default"} <= operation["responses"].keys() or one.actions
     acted = whole["paths"]["/compute/v2.1/servers/{server_id}/action"]["post"]
-    names = {name for name, rows in ACTIONS.items() if any(one.min <= version <= one.max for one in rows)}
+    names = {name for name, routes in ACTIONS.items() if any(one.min <= version <= one.max for one in routes)}
     assert acted["x-actions"].keys() == names
     assert len(acted["requestBody"]["content"][JSON]["schema"]["oneOf"]) == len(names)
     assert ("tags" in whole["components"]["schemas"]["NewServer"]["properties"]) == (version >= v2(52))

@@ -12,6 +12,7 @@ from kilonova.conductor.engine import accept, hand_out, reports
 from kilonova.conductor.engine.plan import PLANS, Plan
 from kilonova.conductor.hosts import guests, register
 from kilonova.conductor.placement import place
+from kilonova.conductor.verbs import create
 from kilonova.conductor.watch import deadlines
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
@@ -59,7 +60,7 @@ class Desk:
         self._serial += 1
         request = replace(CreateServers(make.context(request_id), (instance or make.instance(),)), **asked)
         action_id = ActionId(f"action-{self._serial}")
-        self.write(accept.create, request, (action_id,), self.now)
+        self.write(create.create, request, (action_id,), self.now)
         return action_id
 
     def place(self, action_id: ActionId) -> HostName | None:
@@ -104,7 +105,7 @@ class Desk:
         """The watchdog looks, so much later, having looked all the while; how many actions it ended."""
         self.now += passed
         due = self.write(deadlines.count_time, passed.total_seconds() + 1, self.now)
-        return sum(self.write(deadlines.expire, action_id, self.now) for action_id in due)
+        return sum(self.write(deadlines.expire, action.id, self.now) for action in due)
 
     def _new_id(self) -> str:
         self._serial += 1

@@ -7,6 +7,7 @@ Source: Compute API reference, "Extensions".
 from typing import Any
 
 from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.base.errors import NotFound
 
 _SERVED = {
@@ -56,3 +57,10 @@ async def show(call: Call) -> Reply:
     if alias not in _SERVED:
         raise NotFound(f"Extension {alias[:255]} could not be found.")
     return json_reply({"extension": _view(alias)})
+
+
+ROUTES = (
+    Route("GET", "/extensions", list_extensions, "os_compute_api:extensions", DefaultPolicy.READER,
+        note="{extensions: [...]}"),
+    Route("GET", "/extensions/{alias}", show, "os_compute_api:extensions", DefaultPolicy.READER, note="{extension}"),
+)  # fmt: skip

@@ -1,279 +1,67 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The routes of Compute v2.1, with the names of Nova's policies."""
+"""All routes of Compute v2.1.  Each module of a resource declares its own, with the names of Nova's policies."""
 
-from kilonova.api.compute import (
-    extensions,
-)
+from kilonova.api.compute import extensions
 from kilonova.api.compute.admin import (
     aggregates,
     audit_log,
     hypervisors,
     limits,
+    os_hosts,
     quotas,
     server_groups,
     services,
     usage,
     zones,
 )
-from kilonova.api.compute.admin import os_hosts as old_hosts
-from kilonova.api.compute.admin.quota_models import UpdateQuotaClassSet, UpdateQuotaSet
-from kilonova.api.compute.catalog import extra_specs as flavor_extras
-from kilonova.api.compute.catalog import flavors, image_proxy, keypairs
-from kilonova.api.compute.fields import AllMetadata, OneMetadata
-from kilonova.api.compute.servers import consoles as remote_consoles
-from kilonova.api.compute.servers import create as server_create
-from kilonova.api.compute.servers import diagnostics, migrations, volume_attachments
-from kilonova.api.compute.servers import history as instance_actions
-from kilonova.api.compute.servers import listing as server_list
-from kilonova.api.compute.servers import metadata as server_metadata
-from kilonova.api.compute.servers import networks as server_networks
-from kilonova.api.compute.servers import password as server_password
-from kilonova.api.compute.servers import resource as servers
-from kilonova.api.compute.servers import tags as server_tags
-from kilonova.api.compute.servers import topology as server_topology
+from kilonova.api.compute.catalog import extra_specs, flavors, image_proxy, keypairs
+from kilonova.api.compute.servers import (
+    consoles,
+    create,
+    diagnostics,
+    history,
+    listing,
+    metadata,
+    migrations,
+    networks,
+    password,
+    resource,
+    tags,
+    topology,
+    volume_attachments,
+)
 from kilonova.api.compute.servers.actions import table
-from kilonova.api.compute.servers.listing import STRICT
-from kilonova.api.compute.servers.models import CreateServer, UpdateServer
-from kilonova.api.http.microversion import MIN, v2
-from kilonova.api.http.route import Role, Row, Service
-from kilonova.api.image import images
-from kilonova.api.versions import compute_v21
-
-ANYBODY, READER, MEMBER, ADMIN = Role.ANYBODY, Role.READER, Role.MEMBER, Role.ADMIN
-P = "os_compute_api:"
-NO_QUERY: frozenset[str] = frozenset()
+from kilonova.api.http.route import Service
+from kilonova.api.versions import COMPUTE_ROUTE
 
 SERVERS = (
-    Row("GET", "/servers", server_list.list_brief, P + "servers:index", READER,
-        reply="{servers: [{id, name, links}]}", query=server_list.ARGUMENTS, strict=STRICT),
-    Row("GET", "/servers/detail", server_list.list_detail, P + "servers:detail", READER,
-        reply="{servers: [...]}", query=server_list.ARGUMENTS, strict=STRICT),
-    Row("POST", "/servers", server_create.create, P + "servers:create", MEMBER, 202,
-        reply="{server} and Location, or {reservation_id}", body=CreateServer),
-    Row("GET", "/servers/{server_id}", servers.show, P + "servers:show", READER, reply="{server}"),
-    Row("PUT", "/servers/{server_id}", servers.update, P + "servers:update", MEMBER,
-        reply="{server}; the short form below 2.75", body=UpdateServer),
-    Row("DELETE", "/servers/{server_id}", servers.delete, P + "servers:delete", MEMBER, 204),
-    Row("POST", "/servers/{server_id}/action", table.act, P + "servers:action", Role.TOKEN, 202,
-        reply="by the action; each has a role of its own", whole=True, actions=table.ACTIONS),
-    Row("POST", "/servers/{server_id}/remote-consoles", remote_consoles.create, P + "os-remote-consoles", MEMBER,
-        reply="{remote_console: {protocol, type, url}}", body=remote_consoles.CreateRemoteConsole, min=v2(6)),
-    Row("GET", "/servers/{server_id}/metadata", server_metadata.list_metadata, P + "server-metadata:index", READER,
-        reply="{metadata}"),
-    Row("POST", "/servers/{server_id}/metadata", server_metadata.merge_metadata, P + "server-metadata:create", MEMBER,
-        reply="{metadata}", body=server_metadata.AllMetadata),
-    Row("PUT", "/servers/{server_id}/metadata", server_metadata.replace_metadata, P + "server-metadata:update_all",
-        MEMBER, reply="{metadata}", body=server_metadata.AllMetadata),
-    Row("GET", "/servers/{server_id}/metadata/{key}", server_metadata.show_metadata, P + "server-metadata:show",
-        READER, reply="{meta}"),
-    Row("PUT", "/servers/{server_id}/metadata/{key}", server_metadata.set_metadata, P + "server-metadata:update",
-        MEMBER, reply="{meta}", body=server_metadata.OneMetadata),
-    Row("DELETE", "/servers/{server_id}/metadata/{key}", server_metadata.delete_metadata,
-        P + "server-metadata:delete", MEMBER, 204),
-    Row("GET", "/servers/{server_id}/tags", server_tags.list_tags, P + "os-server-tags:index", READER,
-        reply="{tags}", min=v2(26)),
-    Row("PUT", "/servers/{server_id}/tags", server_tags.replace_tags, P + "os-server-tags:update_all", MEMBER,
-        reply="{tags}", body=server_tags.Tags, min=v2(26)),
-    Row("DELETE", "/servers/{server_id}/tags", server_tags.delete_tags, P + "os-server-tags:delete_all", MEMBER, 204,
-        min=v2(26)),
-    Row("GET", "/servers/{server_id}/tags/{tag}", server_tags.has_tag, P + "os-server-tags:show", READER, 204,
-        min=v2(26)),
-    Row("PUT", "/servers/{server_id}/tags/{tag}", server_tags.add_tag, P + "os-server-tags:update", MEMBER, 201,
-        reply="201 and Location, or 204 when it has it", also=(204,), min=v2(26)),
-    Row("DELETE", "/servers/{server_id}/tags/{tag}", server_tags.delete_tag, P + "os-server-tags:delete", MEMBER, 204,
-        min=v2(26)),
-    Row("GET", "/servers/{server_id}/ips", server_networks.list_ips, P + "ips:index", READER, reply="{addresses}"),
-    Row("GET", "/servers/{server_id}/ips/{network}", server_networks.show_ips, P + "ips:show", READER,
-        reply="{network: [...]}"),
-    Row("GET", "/servers/{server_id}/os-interface", server_networks.list_interfaces,
-        P + "os-attach-interfaces:list", READER, reply="{interfaceAttachments: [...]}"),
-    Row("GET", "/servers/{server_id}/os-interface/{port_id}", server_networks.show_interface,
-        P + "os-attach-interfaces:show", READER, reply="{interfaceAttachment}"),
-    Row("GET", "/servers/{server_id}/os-security-groups", server_networks.list_security_groups,
-        P + "os-security-groups:list", READER, reply="{security_groups: [default]}"),
-    Row("GET", "/servers/{server_id}/os-volume_attachments", volume_attachments.list_attachments,
-        P + "os-volumes-attachments:index", READER, reply="{volumeAttachments: []}",
-        query=volume_attachments.ARGUMENTS, strict=STRICT),
-    Row("GET", "/servers/{server_id}/os-volume_attachments/{volume_id}", volume_attachments.show_attachment,
-        P + "os-volumes-attachments:show", READER, reply="404: no server has a volume"),
-    Row("GET", "/servers/{server_id}/diagnostics", diagnostics.show, P + "os-server-diagnostics", ADMIN,
-        reply="what is measured of it; the hypervisor's own names before 2.48"),
-    Row("GET", "/servers/{server_id}/os-server-password", server_password.show, P + "os-server-password:show", READER,
-        reply="{password}: empty"),
-    Row("DELETE", "/servers/{server_id}/os-server-password", server_password.clear, P + "os-server-password:clear",
-        MEMBER, 204),
-    Row("GET", "/servers/{server_id}/migrations", migrations.list_of_server, P + "servers:migrations:index", ADMIN,
-        reply="{migrations: []}: live ones only", min=v2(23)),
-    Row("GET", "/servers/{server_id}/migrations/{migration_id}", migrations.show_of_server,
-        P + "servers:migrations:show", ADMIN, reply="404: live ones only", min=v2(23)),
-    Row("GET", "/servers/{server_id}/topology", server_topology.show_topology, "compute:server:topology:index", READER,
-        reply="{nodes: [], pagesize_kb: null}", min=v2(78)),
-    Row("GET", "/servers/{server_id}/os-instance-actions", instance_actions.list_actions,
-        P + "os-instance-actions:list", READER, reply="{instanceActions: [...]}",
-        query=instance_actions.ARGUMENTS, strict=v2(58)),
-    Row("GET", "/servers/{server_id}/os-instance-actions/{request_id}", instance_actions.show_action,
-        P + "os-instance-actions:show", READER, reply="{instanceAction}; events from 2.51, before for admins"),
-)  # fmt: skip
-
-CATALOGUE = (
-    Row("GET", "/flavors", flavors.list_brief, P + "flavors", READER,
-        reply="{flavors: [...]}", query=flavors.ARGUMENTS, strict=STRICT),
-    Row("GET", "/flavors/detail", flavors.list_detail, P + "flavors", READER,
-        reply="{flavors: [...]}", query=flavors.ARGUMENTS, strict=STRICT),
-    Row("POST", "/flavors", flavors.create, P + "os-flavor-manage:create", ADMIN,
-        reply="{flavor}", body=flavors.CreateFlavor),
-    Row("GET", "/flavors/{flavor_id}", flavors.show, P + "flavors", READER, reply="{flavor}"),
-    Row("PUT", "/flavors/{flavor_id}", flavors.update, P + "os-flavor-manage:update", ADMIN,
-        reply="{flavor}", body=flavors.UpdateFlavor, min=v2(55)),
-    Row("DELETE", "/flavors/{flavor_id}", flavors.delete, P + "os-flavor-manage:delete", ADMIN, 202),
-    Row("GET", "/flavors/{flavor_id}/os-extra_specs", flavor_extras.list_specs,
-        P + "os-flavor-extra-specs:index", READER, reply="{extra_specs}"),
-    Row("POST", "/flavors/{flavor_id}/os-extra_specs", flavor_extras.add_specs,
-        P + "os-flavor-extra-specs:create", ADMIN, reply="{extra_specs}", body=flavor_extras.ExtraSpecs),
-    Row("GET", "/flavors/{flavor_id}/os-extra_specs/{key}", flavor_extras.show_spec,
-        P + "os-flavor-extra-specs:show", READER, reply="{key: value}"),
-    Row("PUT", "/flavors/{flavor_id}/os-extra_specs/{key}", flavor_extras.set_spec,
-        P + "os-flavor-extra-specs:update", ADMIN, reply="{key: value}", body=flavor_extras.OneSpec),
-    Row("DELETE", "/flavors/{flavor_id}/os-extra_specs/{key}", flavor_extras.delete_spec,
-        P + "os-flavor-extra-specs:delete", ADMIN),
-    Row("GET", "/flavors/{flavor_id}/os-flavor-access", flavor_extras.list_access, P + "os-flavor-access", ADMIN,
-        reply="{flavor_access: [{flavor_id, tenant_id}]}; 404 for a public flavor"),
-    Row("POST", "/flavors/{flavor_id}/action", flavor_extras.change_access, P + "os-flavor-access:action",
-        Role.TOKEN, reply="{flavor_access: [...]}", whole=True, actions=flavor_extras.ACTIONS),
-    Row("GET", "/os-keypairs", keypairs.list_keypairs, P + "os-keypairs:index", READER,
-        reply="{keypairs: [{keypair}]}", query=keypairs.ARGUMENTS, strict=STRICT),
-    Row("POST", "/os-keypairs", keypairs.create, P + "os-keypairs:create", MEMBER, 201,
-        reply="{keypair}; 200 at 2.1", also=(200,), body=keypairs.CreateKeypair),
-    Row("GET", "/os-keypairs/{name}", keypairs.show, P + "os-keypairs:show", READER,
-        reply="{keypair}", query=frozenset({"user_id"}), strict=STRICT),
-    Row("DELETE", "/os-keypairs/{name}", keypairs.delete, P + "os-keypairs:delete", MEMBER, 204,
-        reply="no body; 202 at 2.1", also=(202,), query=frozenset({"user_id"}), strict=STRICT),
-)  # fmt: skip
-
-IMAGES = (
-    Row("GET", "/images", image_proxy.list_brief, P + "images:index", READER, reply="{images: [{id, name, links}]}",
-        max=v2(35)),
-    Row("GET", "/images/detail", image_proxy.list_detail, P + "images:detail", READER, reply="{images: [...]}",
-        max=v2(35)),
-    Row("GET", "/images/{image_id}", image_proxy.show, P + "images:show", READER, reply="{image}", max=v2(35)),
-    Row("DELETE", "/images/{image_id}", images.delete, P + "images:delete", MEMBER, 204, max=v2(35)),
-    Row("GET", "/images/{image_id}/metadata", image_proxy.list_metadata, P + "image-metadata:index", READER,
-        reply="{metadata}", max=v2(38)),
-    Row("POST", "/images/{image_id}/metadata", image_proxy.merge_metadata, P + "image-metadata:create", MEMBER,
-        reply="{metadata}", body=AllMetadata, max=v2(38)),
-    Row("PUT", "/images/{image_id}/metadata", image_proxy.replace_metadata, P + "image-metadata:update_all", MEMBER,
-        reply="{metadata}", body=AllMetadata, max=v2(38)),
-    Row("GET", "/images/{image_id}/metadata/{key}", image_proxy.show_metadata, P + "image-metadata:show", READER,
-        reply="{meta}", max=v2(38)),
-    Row("PUT", "/images/{image_id}/metadata/{key}", image_proxy.set_metadata, P + "image-metadata:update", MEMBER,
-        reply="{meta}", body=OneMetadata, max=v2(38)),
-    Row("DELETE", "/images/{image_id}/metadata/{key}", image_proxy.delete_metadata, P + "image-metadata:delete",
-        MEMBER, 204, max=v2(38)),
-)  # fmt: skip
-
-GROUPS = (
-    Row("GET", "/os-server-groups", server_groups.list_groups, P + "os-server-groups:index", READER,
-        reply="{server_groups: [...]}", query=server_groups.ARGUMENTS, strict=STRICT),
-    Row("POST", "/os-server-groups", server_groups.create, P + "os-server-groups:create", MEMBER,
-        reply="{server_group}", body=server_groups.CreateServerGroup, min=server_groups.ONE_POLICY),
-    Row("POST", "/os-server-groups", server_groups.create_old, P + "os-server-groups:create", MEMBER,
-        reply="{server_group}", body=server_groups.CreateOldServerGroup, max=v2(63)),
-    Row("GET", "/os-server-groups/{group_id}", server_groups.show, P + "os-server-groups:show", READER,
-        reply="{server_group}"),
-    Row("DELETE", "/os-server-groups/{group_id}", server_groups.delete, P + "os-server-groups:delete", MEMBER, 204),
-)  # fmt: skip
-
-HOSTS = (
-    Row("GET", "/os-hypervisors", hypervisors.list_brief, P + "os-hypervisors:list", ADMIN,
-        reply="{hypervisors: [...]}", query=hypervisors.ARGUMENTS, strict=v2(53)),
-    Row("GET", "/os-hypervisors/detail", hypervisors.list_detail, P + "os-hypervisors:list-detail", ADMIN,
-        reply="{hypervisors: [...]}", query=hypervisors.ARGUMENTS, strict=v2(53)),
-    Row("GET", "/os-hypervisors/statistics", hypervisors.statistics, P + "os-hypervisors:statistics", ADMIN,
-        reply="{hypervisor_statistics}", max=v2(87)),
-    Row("GET", "/os-hypervisors/{hypervisor_id}", hypervisors.show, P + "os-hypervisors:show", ADMIN,
-        reply="{hypervisor}", query=frozenset({"with_servers"}), strict=v2(53)),
-    Row("GET", "/os-hypervisors/{hypervisor_id}/uptime", hypervisors.uptime, P + "os-hypervisors:uptime", ADMIN,
-        reply="{hypervisor}", max=v2(87)),
-    Row("GET", "/os-hypervisors/{hypervisor_id}/search", hypervisors.search, P + "os-hypervisors:search", ADMIN,
-        reply="{hypervisors: [...]}", max=v2(52)),
-    Row("GET", "/os-hypervisors/{hypervisor_id}/servers", hypervisors.servers_of, P + "os-hypervisors:servers", ADMIN,
-        reply="{hypervisors: [...]}", max=v2(52)),
-    Row("GET", "/os-migrations", migrations.list_migrations, P + "os-migrations:index", ADMIN,
-        reply="{migrations: [...]}", query=migrations.ARGUMENTS, strict=migrations.PAGED),
-    Row("GET", "/os-services", services.list_services, P + "os-services:list", ADMIN,
-        reply="{services: [...]}", query=services.ARGUMENTS, strict=STRICT),
-    Row("PUT", "/os-services/{service_id}", services.update, P + "os-services:update", ADMIN,
-        reply="{service}", body=services.ServiceChanges, min=v2(53)),
-    Row("DELETE", "/os-services/{service_id}", services.delete, P + "os-services:delete", ADMIN, 204),
-    Row("PUT", "/os-services/enable", services.enable, P + "os-services:update", ADMIN,
-        reply="{service}", body=services.ServiceByHost, max=v2(52)),
-    Row("PUT", "/os-services/disable", services.disable, P + "os-services:update", ADMIN,
-        reply="{service}", body=services.ServiceByHost, max=v2(52)),
-    Row("PUT", "/os-services/disable-log-reason", services.disable_with_reason, P + "os-services:update", ADMIN,
-        reply="{service}", body=services.ServiceByHost, max=v2(52)),
-    Row("PUT", "/os-services/force-down", services.force_down, P + "os-services:update", ADMIN,
-        reply="{service}", body=services.ServiceByHost, min=v2(11), max=v2(52)),
-    Row("PUT", "/os-services/{service_id}", services.no_such_word, P + "os-services:update", ADMIN,
-        reply="404: any other word", max=v2(52)),
-    Row("GET", "/os-hosts", old_hosts.list_hosts, P + "os-hosts:list", ADMIN, reply="{hosts: [...]}",
-        query=frozenset({"zone"}), max=v2(42)),
-    Row("GET", "/os-hosts/{host}", old_hosts.show, P + "os-hosts:show", ADMIN, reply="{host: [{resource}]}",
-        max=v2(42)),
-    Row("PUT", "/os-hosts/{host}", old_hosts.update, P + "os-hosts:update", ADMIN, reply="{host, status}",
-        body=old_hosts.HostChanges, max=v2(42)),
-    Row("GET", "/os-hosts/{host}/startup", old_hosts.power, P + "os-hosts:start", ADMIN, reply="501", max=v2(42)),
-    Row("GET", "/os-hosts/{host}/shutdown", old_hosts.power, P + "os-hosts:shutdown", ADMIN, reply="501", max=v2(42)),
-    Row("GET", "/os-hosts/{host}/reboot", old_hosts.power, P + "os-hosts:reboot", ADMIN, reply="501", max=v2(42)),
-    Row("GET", "/os-instance_usage_audit_log", audit_log.show_last, P + "os-instance-usage-audit-log:list", ADMIN,
-        reply="{instance_usage_audit_logs}: of no host"),
-    Row("GET", "/os-instance_usage_audit_log/{before}", audit_log.show_before, P + "os-instance-usage-audit-log:show",
-        ADMIN, reply="{instance_usage_audit_log}: of no host"),
-    Row("GET", "/os-availability-zone", zones.list_zones, P + "os-availability-zone:list", READER,
-        reply="{availabilityZoneInfo: [...]}", query=NO_QUERY, strict=STRICT),
-    Row("GET", "/os-availability-zone/detail", zones.list_zones_detail, P + "os-availability-zone:detail", ADMIN,
-        reply="{availabilityZoneInfo: [...]}", query=NO_QUERY, strict=STRICT),
-)  # fmt: skip
-
-AGGREGATES = (
-    Row("GET", "/os-aggregates", aggregates.list_all, P + "os-aggregates:index", ADMIN, reply="{aggregates: [...]}"),
-    Row("POST", "/os-aggregates", aggregates.create, P + "os-aggregates:create", ADMIN,
-        reply="{aggregate}, without hosts and metadata", body=aggregates.CreateAggregate),
-    Row("GET", "/os-aggregates/{aggregate_id}", aggregates.show, P + "os-aggregates:show", ADMIN, reply="{aggregate}"),
-    Row("PUT", "/os-aggregates/{aggregate_id}", aggregates.update, P + "os-aggregates:update", ADMIN,
-        reply="{aggregate}", body=aggregates.UpdateAggregate),
-    Row("DELETE", "/os-aggregates/{aggregate_id}", aggregates.delete, P + "os-aggregates:delete", ADMIN),
-    Row("POST", "/os-aggregates/{aggregate_id}/action", aggregates.act, P + "os-aggregates:action",
-        Role.TOKEN, reply="{aggregate}", whole=True, actions=aggregates.ACTIONS),
-    Row("POST", "/os-aggregates/{aggregate_id}/images", aggregates.cache_images, "compute:aggregates:images", ADMIN,
-        202, body=aggregates.CacheImages, min=v2(81)),
-)  # fmt: skip
-
-REST = (
-    Row("GET", "", compute_v21, "versions", ANYBODY, reply="{version}", min=MIN),
-    Row("GET", "/limits", limits.show_limits, P + "limits", READER,
-        reply="{limits}", query=limits.ARGUMENTS, strict=STRICT),
-    Row("GET", "/os-quota-sets/{project_id}", quotas.show, P + "os-quota-sets:show", READER,
-        reply="{quota_set}", query=quotas.ARGUMENTS, strict=STRICT),
-    Row("GET", "/os-quota-sets/{project_id}/defaults", quotas.show_defaults, P + "os-quota-sets:defaults", READER,
-        reply="{quota_set}", query=quotas.ARGUMENTS, strict=STRICT),
-    Row("GET", "/os-quota-sets/{project_id}/detail", quotas.show_detail, P + "os-quota-sets:detail", READER,
-        reply="{quota_set}, each with limit, in_use, reserved", query=quotas.ARGUMENTS, strict=STRICT),
-    Row("PUT", "/os-quota-sets/{project_id}", quotas.update, P + "os-quota-sets:update", ADMIN,
-        reply="{quota_set}", body=UpdateQuotaSet, query=quotas.ARGUMENTS, strict=STRICT),
-    Row("DELETE", "/os-quota-sets/{project_id}", quotas.delete, P + "os-quota-sets:delete", ADMIN, 202,
-        query=quotas.ARGUMENTS, strict=STRICT),
-    Row("GET", "/os-quota-class-sets/{class_id}", quotas.show_class, P + "os-quota-class-sets:show", ADMIN,
-        reply="{quota_class_set}", query=NO_QUERY, strict=STRICT),
-    Row("PUT", "/os-quota-class-sets/{class_id}", quotas.update_class, P + "os-quota-class-sets:update", ADMIN,
-        reply="{quota_class_set}", body=UpdateQuotaClassSet, query=NO_QUERY, strict=STRICT),
-    Row("GET", "/os-simple-tenant-usage", usage.list_usages, P + "os-simple-tenant-usage:list", ADMIN,
-        reply="{tenant_usages: [...]}", query=usage.ARGUMENTS, strict=STRICT),
-    Row("GET", "/os-simple-tenant-usage/{project_id}", usage.show_usage, P + "os-simple-tenant-usage:show", READER,
-        reply="{tenant_usage}; {} if there was none", query=usage.ARGUMENTS, strict=STRICT),
-    Row("GET", "/extensions", extensions.list_extensions, P + "extensions", READER, reply="{extensions: [...]}"),
-    Row("GET", "/extensions/{alias}", extensions.show, P + "extensions", READER, reply="{extension}"),
-)  # fmt: skip
-
-SERVICE = Service(
-    "/compute/v2.1", (*REST, *SERVERS, *CATALOGUE, *IMAGES, *GROUPS, *HOSTS, *AGGREGATES), microversions=True
+    *listing.ROUTES,
+    *create.ROUTES,
+    *resource.ROUTES,
+    *table.ROUTES,
+    *consoles.ROUTES,
+    *metadata.ROUTES,
+    *tags.ROUTES,
+    *networks.ROUTES,
+    *volume_attachments.ROUTES,
+    *diagnostics.ROUTES,
+    *password.ROUTES,
+    *migrations.ROUTES,
+    *topology.ROUTES,
+    *history.ROUTES,
 )
+CATALOG = (*flavors.ROUTES, *extra_specs.ROUTES, *keypairs.ROUTES, *image_proxy.ROUTES)
+ADMIN = (
+    *server_groups.ROUTES,
+    *hypervisors.ROUTES,
+    *services.ROUTES,
+    *os_hosts.ROUTES,
+    *audit_log.ROUTES,
+    *zones.ROUTES,
+    *aggregates.ROUTES,
+    *limits.ROUTES,
+    *quotas.ROUTES,
+    *usage.ROUTES,
+)
+
+SERVICE = Service("/compute/v2.1", (COMPUTE_ROUTE, *SERVERS, *CATALOG, *ADMIN, *extensions.ROUTES), microversions=True)

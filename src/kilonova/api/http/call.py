@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One request on its way to a handler, and what the handler gives back."""
+"""A request as a handler receives it, and the reply that the handler returns."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from pydantic_core import to_json
+from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from kilonova.api.http.deps import ApiDeps
 from kilonova.api.http.microversion import Microversion
@@ -15,11 +16,14 @@ from kilonova.db.engine import Database
 
 JSON = "application/json"
 
+E = TypeVar("E")
+E_co = TypeVar("E_co", covariant=True)
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """`status` None is the row's own success code.  `stream` sends its pieces instead of `body`; then `headers` name
-    the length."""
+    """The answer of a handler.  `status` None is the route's success code.  With `stream`, its pieces are sent instead
+    of `body`, and `headers` give the length."""
 
     body: bytes = b""
     status: int | None = None
@@ -33,11 +37,26 @@ def json_reply(value: Any, status: int | None = None, headers: tuple[tuple[str, 
     return Reply(to_json(value), status, headers)
 
 
+class Link(TypedDict):
+    """One entry of `links`."""
+
+    rel: str
+    href: str
+
+
+@dataclass(frozen=True)  # a generic class with slots cannot be made through an alias (Python 3.11)
+class Page(Generic[E_co]):
+    """The entries of one page of a list.  `next` is the link to the page after it, when there may be one."""
+
+    entries: Sequence[E_co]
+    next: list[Link] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Where the client reached us: hrefs are made of it, because clients follow them literally.
+    """Makes hrefs from the address that the client used, because clients follow them literally.
 
-    `base` is scheme, authority and prefix of the whole, `service` the path of the service's version ("/compute/v2.1").
+    `base` is its scheme, authority and prefix; `service` is the path of the service's version ("/compute/v2.1").
     """
 
     base: str
@@ -51,14 +70,14 @@ class Links:
         """An absolute href that does not name a version."""
         return f"{self.base}{self.service.rpartition('/')[0]}{path}"
 
-    def pair(self, path: str) -> list[dict[str, str]]:
-        """The two links of a thing: itself under this version, and its bookmark."""
+    def pair(self, path: str) -> list[Link]:
+        """The two links of a resource: itself under this version, and its bookmark."""
         return [{"rel": "self", "href": self.to(path)}, {"rel": "bookmark", "href": self.bookmark(path)}]
 
 
 @dataclass(slots=True)
 class Call:
-    """A request that passed the token, the policy and the microversion.  `params` are the row's path parameters."""
+    """A request after the checks of token, policy and microversion.  `params` are the route's path parameters."""
 
     deps: ApiDeps
     context: RequestContext
@@ -78,8 +97,13 @@ class Call:
         return self.deps.db
 
     @property
+    def is_admin(self) -> bool:
+        """Whether the caller is an administrator."""
+        return self.context.is_admin
+
+    @property
     def scope(self) -> str | None:
-        """The project to which reads are confined; None for an administrator, who sees all."""
+        """The project whose resources the caller sees; None for an administrator, who sees those of all projects."""
         return None if self.context.is_admin else self.context.project_id
 
     def permit(self, rule: str) -> None:
@@ -90,6 +114,16 @@ class Call:
         """Whether policy lets the caller do what `rule` names."""
         return self.deps.policy.allows(rule, self.context, self.params)
 
-    def next_page(self, name: str, marker: str) -> dict[str, list[dict[str, str]]]:
+    def page(self, entries: Sequence[E], limit: int, marker: Callable[[E], str]) -> Page[E]:
+        """A page of a list.  A full page, of `limit` entries, links to the one after its last entry's `marker`."""
+        if not entries or len(entries) < limit:
+            return Page(entries)
+        return Page(entries, self.links_after(marker(entries[-1])))
+
+    def links_after(self, marker: str) -> list[Link]:
+        """The link to the page after `marker`."""
+        return [{"rel": "next", "href": f"{self.links.to(self.path)}?{self.query.after(marker)}"}]
+
+    def next_page(self, name: str, marker: str) -> dict[str, list[Link]]:
         """The member that links to the page after `marker`."""
-        return {name: [{"rel": "next", "href": f"{self.links.to(self.path)}?{self.query.after(marker)}"}]}
+        return {name: self.links_after(marker)}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The OpenAPI document of everything that is served, made from the rows: GET /openapi.json.
+"""The OpenAPI document of everything that is served, made from the routes: GET /openapi.json.
 
-One document describes one microversion: rows, actions and members of bodies that it has, and no others.
+A document describes one microversion: its routes, its actions, and the members of bodies and answers that it has.
 """
 
 from collections.abc import Iterable
@@ -11,20 +11,24 @@ from kilonova import __version__
 from kilonova.api.http.call import JSON
 from kilonova.api.http.faults import KEYS
 from kilonova.api.http.microversion import MAX, MIN, Microversion
-from kilonova.api.http.route import Role, Row, Service
+from kilonova.api.http.reply_schemas import ReplySchemas
+from kilonova.api.http.route import DefaultPolicy, Route, Service
 from kilonova.api.http.schemas import Models, Schema, path_parameters, query_parameters, served
+from kilonova.api.http.views import View
 
 _VERBATIM: Schema = {"type": "string", "format": "binary"}
 
 
 def document(services: Iterable[Service], version: Microversion = MAX) -> dict[str, Any]:
     """An OpenAPI 3.1 document of what a microversion serves."""
-    rows = [(service, row) for service in services for row in service.rows if _is_served(service, row, version)]
-    models = Models((row for _, row in rows), version)
+    routes = [
+        (service, route) for service in services for route in service.routes if _is_served(service, route, version)
+    ]
+    models, replies = Models((route for _, route in routes), version), ReplySchemas(version)
     paths: dict[str, dict[str, Any]] = {}
-    for service, row in rows:
-        path = paths.setdefault(f"{service.prefix}{row.path}" or "/", {})
-        path[row.method.lower()] = _operation(service, row, version, models)
+    for service, route in routes:
+        path = paths.setdefault(f"{service.prefix}{route.path}" or "/", {})
+        path[route.method.lower()] = _operation(service, route, models, replies)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -34,73 +38,91 @@ def document(services: Iterable[Service], version: Microversion = MAX) -> dict[s
         },
         "paths": dict(sorted(paths.items())),
         "components": {
-            "schemas": models.schemas,
+            "schemas": _disjoint(models.schemas, replies.schemas),
             "responses": _FAULTS,
             "securitySchemes": {"token": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"}},
         },
     }
 
 
-def _is_served(service: Service, row: Row, version: Microversion) -> bool:
-    return not service.microversions or row.min <= version <= row.max
+def _disjoint(bodies: dict[str, Schema], answers: dict[str, Schema]) -> dict[str, Schema]:
+    common = bodies.keys() & answers.keys()
+    if common:
+        raise ValueError(f"a body and an answer have one name: {', '.join(sorted(common))}")
+    return {**bodies, **answers}
 
 
-def _operation(service: Service, row: Row, version: Microversion, models: Models) -> dict[str, Any]:
+def _is_served(service: Service, route: Route, version: Microversion) -> bool:
+    return not service.microversions or route.min <= version <= route.max
+
+
+def _operation(service: Service, route: Route, models: Models, replies: ReplySchemas) -> dict[str, Any]:
+    version = replies.version
     operation: dict[str, Any] = {
-        "operationId": f"{row.method.lower()}:{service.prefix}{row.path}",
-        "summary": _summary(row),
+        "operationId": f"{route.method.lower()}:{service.prefix}{route.path}",
+        "summary": _summary(route),
         "tags": [service.prefix or "/"],
-        "x-policy": row.rule,
-        "x-role": row.role.name.lower(),
-        "parameters": [*path_parameters(row), *query_parameters(row)],
-        "responses": _responses(service, row, version),
+        "x-policy": route.rule,
+        "x-default-policy": route.default.name.lower(),
+        "parameters": [*path_parameters(route), *query_parameters(route)],
+        "responses": _responses(service, route, replies),
     }
     if service.microversions:
-        operation["x-microversions"] = {"min": str(row.min), "max": str(row.max)}
+        operation["x-microversions"] = {"min": str(route.min), "max": str(route.max)}
         operation["parameters"].append(_version_header(version))
-    if row.role is not Role.ANYBODY:
+    if route.default is not DefaultPolicy.ANYBODY:
         operation["security"] = [{"token": []}]
-    schema = _body(row, version, models)
+    schema = _body(route, version, models)
     if schema is not None:
-        operation["requestBody"] = {"required": True, "content": {row.accepts: {"schema": schema}}}
-    if row.actions:
+        operation["requestBody"] = {"required": True, "content": {route.accepts: {"schema": schema}}}
+    if route.actions:
         operation["x-actions"] = {
-            name: {"policy": one.rule, "role": one.role.name.lower(), "code": one.success}
-            for name, one in served(row.actions, version).items()
+            name: {"policy": one.rule, "default-policy": one.default.name.lower(), "code": one.success}
+            for name, one in served(route.actions, version).items()
         }
     return operation
 
 
-def _summary(row: Row) -> str:
-    return (row.handler.__doc__ or row.rule).strip().partition("\n")[0]
+def _summary(route: Route) -> str:
+    return (route.handler.__doc__ or route.rule).strip().partition("\n")[0]
 
 
-def _body(row: Row, version: Microversion, models: Models) -> Schema | None:
-    if row.actions:
-        return {"oneOf": [models.reference(one.body) for one in served(row.actions, version).values()]}
-    if row.body is not None:
-        return models.reference(row.body)
-    if row.shape is not None:
-        return models.reference(row.shape) if isinstance(row.shape, type) else dict(row.shape)
-    if row.accepts != JSON:
+def _body(route: Route, version: Microversion, models: Models) -> Schema | None:
+    if route.actions:
+        return {"oneOf": [models.reference(one.body) for one in served(route.actions, version).values()]}
+    if route.body is not None:
+        return models.reference(route.body)
+    if route.shape is not None:
+        return models.reference(route.shape) if isinstance(route.shape, type) else dict(route.shape)
+    if route.accepts != JSON:
         return _VERBATIM
-    return {} if row.whole else None
+    return {} if route.whole else None
 
 
-def _responses(service: Service, row: Row, version: Microversion) -> dict[str, Any]:
-    actions = served(row.actions, version).values()
-    codes = {one.success for one in actions} or {row.success, *row.also}
+def _responses(service: Service, route: Route, replies: ReplySchemas) -> dict[str, Any]:
     found: dict[str, Any] = {}
+    actions = served(route.actions, replies.version).values()
+    codes = {one.success for one in actions} or {route.success, *route.also}
     for code in sorted(codes):
-        found[str(code)] = {"description": row.reply or "no body"}
-        if row.reply and code != 204 and not actions:
-            schema = {"type": "object"} if row.gives == JSON else _VERBATIM
-            found[str(code)]["content"] = {row.gives: {"schema": schema}}
-    if row.role is not Role.ANYBODY:
+        views = [one.reply for one in actions if one.success == code] if actions else [route.reply]
+        found[str(code)] = {"description": route.note or "success"}
+        if code != 204 and (content := _content(route, views, replies)):
+            found[str(code)]["content"] = content
+    if route.default is not DefaultPolicy.ANYBODY:
         found["401"] = {"$ref": "#/components/responses/Unauthorized"}
     kind = "IdentityFault" if service.identity else "NetworkFault" if service.network else "Fault"
     found["default"] = {"$ref": f"#/components/responses/{kind}"}
     return found
+
+
+def _content(route: Route, views: Iterable[View[Any, Any] | None], replies: ReplySchemas) -> dict[str, Any]:
+    """Of an answer's body, by media type; nothing if it never has one."""
+    if route.gives != JSON:
+        return {route.gives: {"schema": _VERBATIM}}
+    schemas = [replies.of(view) for view in views if view is not None and view.is_in(replies.version)]
+    if not schemas:
+        return {}
+    return {JSON: {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}}
 
 
 def _version_header(version: Microversion) -> Schema:

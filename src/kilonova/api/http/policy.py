@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may do what: oslo.policy, fed with what the rows declare and with an operator's policy file.
+"""Who may do what: oslo.policy, fed with what the routes declare and with an operator's policy file.
 
 A decision depends on the rule, the caller's roles, user and project, and the user and project that the path names; it
 is made once and remembered.  Nothing outside the process is asked.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Routes are rows: one per request that is served.  Dispatch, policy, OpenAPI and docs/api.md are made of them."""
+"""Routes: one per request that is served.  Dispatch, policy, /openapi.json and docs/api.md are made of them."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,21 +11,22 @@ from pydantic import BaseModel
 from kilonova.api.http.call import JSON, Reply
 from kilonova.api.http.faults import HttpError
 from kilonova.api.http.microversion import MAX, MIN, Microversion
+from kilonova.api.http.views import View
 from kilonova.base.errors import NotFound
 
 Handler = Callable[..., Awaitable[Reply]]
-"""Takes the Call, and then the body when the row has a model for it."""
+"""Takes the Call, and then the body if the route has a model for it."""
 
 
-class Role(StrEnum):
-    """What a row asks of its caller, unless a policy file says otherwise: check strings of oslo.policy.
+class DefaultPolicy(StrEnum):
+    """Who may use a route, unless a policy file changes it: check strings of oslo.policy.
 
-    They are made of the rules in `kilonova.api.http.policy.BASE`.  Each role includes those that it implies, so that an
+    They are made of the rules in `kilonova.api.http.policy.BASE`.  A higher role includes the lower ones: an
     administrator passes for a member, and a member for a reader.
     """
 
     ANYBODY = ""
-    """No token, and no policy."""
+    """No token and no policy."""
     TOKEN = "@"
     """Any token, also one without a project."""
     OWNER = "rule:admin_required or rule:owner"
@@ -34,27 +35,29 @@ class Role(StrEnum):
     MEMBER = "rule:project_member_or_admin"
     ADMIN = "rule:context_is_admin"
     SYSTEM_READER = "rule:admin_required or rule:system_reader"
-    """Who administers users and projects, or has a token for the system and may look at them."""
+    """An administrator of users and projects, or a reader with a token for the system."""
     DOMAIN_READER = "rule:admin_required or rule:system_reader or rule:domain_reader"
-    """The same, or has such a token for the domain."""
+    """SYSTEM_READER, or a reader with a token for the domain."""
     USER_READER = "rule:admin_required or rule:system_reader or rule:domain_reader or rule:owner"
     PROJECT_READER = "rule:admin_required or rule:system_reader or rule:domain_reader or rule:project_reader_api"
-    """The same, or is whom the path names, or has a role in the project that it names."""
+    """DOMAIN_READER, or the user that the path names, or a reader of the project that it names."""
     IDENTITY_ADMIN = "rule:admin_required"
-    """Apart from ADMIN, so that whoever is let into all projects cannot give roles to himself."""
+    """Separate from ADMIN, so that a user with access to all projects cannot give roles to themselves."""
 
 
 class Alternative(Protocol):
-    """One of the bodies that a route takes, told from the others by its one key: an action."""
+    """One of the bodies that a route takes, known by its one key: an action."""
 
     @property
     def body(self) -> type[BaseModel]: ...
     @property
     def rule(self) -> str: ...
     @property
-    def role(self) -> Role: ...
+    def default(self) -> DefaultPolicy: ...
     @property
     def success(self) -> int: ...
+    @property
+    def reply(self) -> View[Any, Any] | None: ...
     @property
     def min(self) -> Microversion: ...
     @property
@@ -62,28 +65,31 @@ class Alternative(Protocol):
 
 
 Alternatives = Mapping[str, tuple[Alternative, ...]]
-"""By the body's one key; one of each tuple serves a microversion."""
+"""By the body's one key.  At most one of each tuple serves a microversion."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One route.  `path` is below its service, with {parameters}; `rule` is the policy's name as oslo.policy knows it.
+class Route:
+    """One route.
 
-    `body` is the model of the request's body; with `whole` the handler gets the body as bytes and looks into them
-    itself; with neither, a handler that wants a body reads the call's chunks.  `query` names the arguments that are
-    known: from `strict` on others are refused, before they are ignored.
+    `path` is below its service, with {parameters}; `rule` is the name of its policy in oslo.policy.  `reply` is the
+    view of a successful answer's JSON; None: it has no body, or one of another media type (`gives`).
 
-    What is only for readers: `also`, codes of success besides `success`; of a body that the handler looks into itself,
-    its `actions` or its `shape` (a model or a JSON schema) and what media type it `accepts`; and what it `gives`.
+    `body` is the model of the request's body.  With `whole` the handler receives the body as bytes and parses it
+    itself.  With neither, a handler that needs a body reads the call's chunks.  `query` names the known query
+    arguments: from the microversion `strict` on, others are refused; before, they are ignored.
+
+    For documentation only: `also`, success codes besides `success`; of a body that the handler parses itself, its
+    `actions` or its `shape` (a model or a JSON schema) and the media type that it `accepts`; and a `note`.
     """
 
     method: str
     path: str
     handler: Handler
     rule: str
-    role: Role
+    default: DefaultPolicy
     success: int = 200
-    reply: str = ""
+    reply: View[Any, Any] | None = None
     body: type[BaseModel] | None = None
     whole: bool = False
     query: frozenset[str] = frozenset()
@@ -95,45 +101,46 @@ class Row:
     shape: type[BaseModel] | Mapping[str, Any] | None = None
     accepts: str = JSON
     gives: str = JSON
+    note: str = ""
 
 
 @dataclass(slots=True)
 class _Node:
-    """A place in the tree of paths."""
+    """A node in the tree of paths."""
 
     literals: dict[str, "_Node"] = field(default_factory=dict[str, "_Node"])
     parameter: "_Node | None" = None
     name: str = ""
-    rows: list[Row] = field(default_factory=list[Row])
+    routes: list[Route] = field(default_factory=list[Route])
 
 
 class Router:
-    """Finds the row of a request.  A literal segment wins over a parameter if it has a row that fits."""
+    """Finds the route of a request.  A literal segment has precedence over a parameter if it has a matching route."""
 
-    def __init__(self, rows: Iterable[Row]) -> None:
+    def __init__(self, routes: Iterable[Route]) -> None:
         self._root = _Node()
-        for row in rows:
-            self._add(row)
+        for route in routes:
+            self._add(route)
 
-    def _add(self, row: Row) -> None:
+    def _add(self, route: Route) -> None:
         node = self._root
-        for segment in row.path.strip("/").split("/") if row.path else ():
+        for segment in route.path.strip("/").split("/") if route.path else ():
             if segment.startswith("{"):
                 node.parameter = node.parameter or _Node(name=segment[1:-1])
                 node = node.parameter
             else:
                 node = node.literals.setdefault(segment, _Node())
-        node.rows.append(row)
+        node.routes.append(route)
 
-    def find(self, method: str, segments: Sequence[str], version: Microversion) -> tuple[Row, dict[str, str]]:
-        """The row and its path parameters.  Raises NotFound, or HttpError 405 when only the method does not fit."""
+    def find(self, method: str, segments: Sequence[str], version: Microversion) -> tuple[Route, dict[str, str]]:
+        """The route and its path parameters.  Raises NotFound, or HttpError 405 if only the method does not match."""
         allowed: set[str] = set()
-        for node, params in _places(self._root, segments, 0):
-            for row in node.rows:
-                if row.min <= version <= row.max:
-                    if row.method == method:
-                        return row, params
-                    allowed.add(row.method)
+        for node, params in _nodes(self._root, segments, 0):
+            for route in node.routes:
+                if route.min <= version <= route.max:
+                    if route.method == method:
+                        return route, params
+                    allowed.add(route.method)
         if allowed:
             raise HttpError(
                 405, f"The method {method[:16]} is not allowed here.", (("Allow", ", ".join(sorted(allowed))),)
@@ -141,28 +148,31 @@ class Router:
         raise NotFound("The resource could not be found.")
 
 
-def _places(node: _Node, segments: Sequence[str], at: int) -> Iterable[tuple[_Node, dict[str, str]]]:
+def _nodes(node: _Node, segments: Sequence[str], at: int) -> Iterable[tuple[_Node, dict[str, str]]]:
     if at == len(segments):
         yield node, {}
         return
     segment = segments[at]
     literal = node.literals.get(segment)
     if literal is not None:
-        yield from _places(literal, segments, at + 1)
+        yield from _nodes(literal, segments, at + 1)
     if node.parameter is not None and segment:
-        for place, params in _places(node.parameter, segments, at + 1):
-            yield place, {node.parameter.name: segment, **params}
+        for node_below, params in _nodes(node.parameter, segments, at + 1):
+            yield node_below, {node.parameter.name: segment, **params}
 
 
 @dataclass(frozen=True)
 class Service:
-    """The rows below one prefix ("/compute/v2.1").  `microversions`: it negotiates them and says so in its answers;
-    `identity`, `network`: its faults have that API's form; `open`: what it does not have is 404 without asking for a
-    token.  So it is with `identity` where a request has none, as Keystone answers; elsewhere it is 401, as the token is
-    looked at before the path (keystonemiddleware)."""
+    """The routes below one prefix ("/compute/v2.1").
+
+    `microversions`: it negotiates microversions and names them in its answers.  `identity`, `network`: its faults have
+    the form of that API.  `open`: an unknown path is 404 without a token.  An unknown path of `identity` is 404 if the
+    request has no token, as in Keystone; elsewhere it is 401, because the token is checked before the path
+    (keystonemiddleware).
+    """
 
     prefix: str
-    rows: tuple[Row, ...]
+    routes: tuple[Route, ...]
     open: bool = False
     microversions: bool = False
     identity: bool = False

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """JSON schemas of what requests are made of: bodies by their models, parameters and arguments by their names.
 
-A name means the same in every route, so that a new row needs no word about its arguments.
+A name means the same in every route, so that a new route needs no word about its arguments.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from kilonova.api.http.microversion import Microversion
-from kilonova.api.http.route import Alternatives, Row
+from kilonova.api.http.route import Alternatives, Route
 
 Schema = dict[str, Any]
 
@@ -44,24 +44,24 @@ _ARGUMENTS: Mapping[str, Schema] = {
 }
 
 
-def path_parameters(row: Row) -> list[Schema]:
-    """The parameters in the row's path, as OpenAPI names them."""
-    names = [segment[1:-1] for segment in row.path.split("/") if segment.startswith("{")]
+def path_parameters(route: Route) -> list[Schema]:
+    """The parameters in the route's path, as OpenAPI names them."""
+    names = [segment[1:-1] for segment in route.path.split("/") if segment.startswith("{")]
     return [{"name": name, "in": "path", "required": True, "schema": _SEGMENTS.get(name, _SEGMENT)} for name in names]
 
 
-def query_parameters(row: Row) -> list[Schema]:
-    """The arguments that the row knows."""
-    return [{"name": name, "in": "query", "schema": _ARGUMENTS.get(name, _TEXT)} for name in sorted(row.query)]
+def query_parameters(route: Route) -> list[Schema]:
+    """The arguments that the route knows."""
+    return [{"name": name, "in": "query", "schema": _ARGUMENTS.get(name, _TEXT)} for name in sorted(route.query)]
 
 
-def models_of(row: Row) -> Iterable[type[BaseModel]]:
-    """Every model that a body of the row can have, at any microversion."""
-    if row.body is not None:
-        yield row.body
-    if isinstance(row.shape, type):
-        yield row.shape
-    for alternatives in row.actions.values():
+def models_of(route: Route) -> Iterable[type[BaseModel]]:
+    """Every model that a body of the route can have, at any microversion."""
+    if route.body is not None:
+        yield route.body
+    if isinstance(route.shape, type):
+        yield route.shape
+    for alternatives in route.actions.values():
         yield from (one.body for one in alternatives)
 
 
@@ -75,9 +75,9 @@ def served(actions: Alternatives, version: Microversion) -> dict[str, Any]:
 class Models:
     """The schemas of models and of whatever these refer to.  Names are unique, also where two models share one."""
 
-    def __init__(self, rows: Iterable[Row], version: Microversion | None = None) -> None:
+    def __init__(self, routes: Iterable[Route], version: Microversion | None = None) -> None:
         """With a version, members that came later are left out; without, each says since when it is there."""
-        models = dict.fromkeys(model for row in rows for model in models_of(row))
+        models = dict.fromkeys(model for route in routes for model in models_of(route))
         found, whole = models_json_schema([(model, "validation") for model in models], ref_template=REFERENCE)
         definitions: dict[str, Schema] = whole.get("$defs", {})
         self.schemas = {name: _of_version(schema, version) for name, schema in sorted(definitions.items())}

@@ -16,7 +16,7 @@ from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, AttemptId
-from kilonova.objects.states import Verb
+from kilonova.objects.states import VERBS
 from kilonova.rpcapi.host_to_conductor import FETCH
 from kilonova.rpcapi.method import fitting
 from kilonova.rpcapi.work import Fetch, Fetched, WorkItem
@@ -65,4 +65,4 @@ def _work(tx: Transaction, actions: list[Action], attempt: AttemptId) -> tuple[I
 def is_overdue(action: Action) -> bool:
     """Whether its time is up, as far as it was counted: the clock may have jumped since.  A delete's never is."""
     counted = action.counted_at
-    return action.verb is not Verb.DELETE and counted is not None and action.deadline <= counted
+    return not VERBS[action.verb].until_done and counted is not None and action.deadline <= counted

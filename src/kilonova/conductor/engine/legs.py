@@ -9,7 +9,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from kilonova.base.errors import NotFound
-from kilonova.conductor.engine.end import Outcome, abandon, end, release_from_host
+from kilonova.conductor.engine.end import abandon, end
+from kilonova.conductor.verbs.delete import release_from_host
+from kilonova.conductor.verbs.handler import Outcome
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.transaction import Transaction

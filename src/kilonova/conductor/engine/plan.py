@@ -27,7 +27,7 @@ def plan(
 ) -> Legs:
     """The legs of a new action with this verb."""
     rule = VERBS[verb]
-    if rule.at_once:
+    if rule.immediate:
         return (Leg(instance.host, verb, LegState.DONE),)
     if rule.preempts:
         return _everywhere(tx, verb, instance, superseded)

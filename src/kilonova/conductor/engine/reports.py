@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from kilonova.conductor.attempts import check_attempt
-from kilonova.conductor.engine.end import Outcome, reopen_abandoned
+from kilonova.conductor.engine.end import reopen_abandoned
 from kilonova.conductor.engine.legs import end_leg, end_leg_of_deleted
-from kilonova.conductor.engine.resuming import resume_after
+from kilonova.conductor.verbs.handler import Outcome
+from kilonova.conductor.verbs.start_after_boot import resume_after
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.transaction import Transaction

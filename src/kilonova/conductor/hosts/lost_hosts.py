@@ -9,11 +9,12 @@ else that the host was given stays open: only the host knows what became of it. 
 from datetime import datetime
 
 from kilonova.conductor.engine import end, legs
+from kilonova.conductor.verbs.delete import release_from_project
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.transaction import Transaction
 from kilonova.objects.ids import HostName
-from kilonova.objects.states import Verb
+from kilonova.objects.states import VERBS
 
 
 def delete_for_users(tx: Transaction, host: HostName, now: datetime) -> int:
@@ -21,7 +22,7 @@ def delete_for_users(tx: Transaction, host: HostName, now: datetime) -> int:
     open deletes stay until the host has removed the guests."""
     waiting = read_actions.deletes_of_living(tx, host)
     for action in waiting:
-        end.release_from_project(tx, read_instances.get(tx, action.instance_id), now)
+        release_from_project(tx, read_instances.get(tx, action.instance_id), now)
     return len(waiting)
 
 
@@ -34,7 +35,7 @@ def call_down(tx: Transaction, host: HostName, now: datetime, *, forced: bool) -
     if forced:
         delete_for_users(tx, host, now)
         for action in read_actions.open_of_host(tx, host):
-            if action.verb is Verb.DELETE:
+            if VERBS[action.verb].until_done:
                 continue
             if not action.leg.ends_by_report:
                 legs.fail(tx, action, f"An operator called host {host} down before {action.verb} began.", now)

@@ -28,7 +28,7 @@ from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import migrations as write_migrations
 from kilonova.objects.action import Action
-from kilonova.objects.ids import ActionId, HostName
+from kilonova.objects.ids import ActionId, ActionRef, HostName
 from kilonova.objects.service import Service
 
 JUMP = timedelta(seconds=5)
@@ -73,7 +73,7 @@ def move_windows(tx: Transaction, expected: datetime, jump: timedelta) -> None:
             write_migrations.wait_from(tx, migration.uuid, migration.updated_at + jump)
 
 
-def count_time(tx: Transaction, interval_s: float, now: datetime) -> list[ActionId]:
+def count_time(tx: Transaction, interval_s: float, now: datetime) -> list[ActionRef]:
     """Count the time of every open action since the last look, say what it waits for, and finish for their users the
     deletes of hosts that are down; the actions that are due to expire.
 
@@ -86,7 +86,7 @@ def count_time(tx: Transaction, interval_s: float, now: datetime) -> list[Action
             lost_hosts.delete_for_users(tx, service.host, now)
     open_actions = read_actions.all_open(tx)
     still = timedelta(seconds=interval_s) + LATE
-    due: list[ActionId] = []
+    due: list[ActionRef] = []
     for action in open_actions:
         passed = now - (action.counted_at or action.started_at)
         why = _waits_for(action, services)
@@ -94,7 +94,7 @@ def count_time(tx: Transaction, interval_s: float, now: datetime) -> list[Action
         if why is not None or passed > still or passed < -JUMP:
             write_actions.set_deadline(tx, action.id, max(action.deadline + passed, now + GRACE))
         elif not action.leg.ends_by_report and is_overdue(replace(action, counted_at=now)):
-            due.append(action.id)
+            due.append(ActionRef(action.id, action.request_id))
     if open_actions:
         write_actions.count_open(tx, now)
     return due

@@ -12,7 +12,7 @@ from kilonova.db.codec import ACTIONS, EVENTS
 from kilonova.db.schema import action_events, actions, instances
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.action import IMAGE, Action, ActionEvent
-from kilonova.objects.ids import ActionId, HostName, ImageId, InstanceId
+from kilonova.objects.ids import ActionId, ActionRef, HostName, ImageId, InstanceId
 from kilonova.objects.states import VERBS, ActionState, Verb
 
 log = structlog.get_logger(__name__)
@@ -23,7 +23,7 @@ _OPEN_OF_INSTANCE = sa.select(actions).where(
     actions.c.instance_id == sa.bindparam("of_id"), actions.c.state == sa.literal_column("'open'")
 )
 
-_PLACED = [verb for verb, rule in VERBS.items() if rule.places]
+_PLACED = [verb for verb, rule in VERBS.items() if rule.needs_placement]
 
 
 def of_instance(snapshot: Snapshot, instance_id: InstanceId) -> list[Action]:
@@ -82,12 +82,12 @@ def open_of_host(snapshot: Snapshot, host: HostName) -> list[Action]:
     return list(_readable(snapshot, query.order_by(actions.c.started_at)))
 
 
-def unplaced(snapshot: Snapshot) -> list[ActionId]:
-    """Open actions that want a host, and that none was chosen for yet."""
-    query = sa.select(actions.c.id).where(
+def unplaced(snapshot: Snapshot) -> list[ActionRef]:
+    """Open actions that need a host and have none yet."""
+    query = sa.select(actions.c.id, actions.c.request_id).where(
         actions.c.state == sa.literal_column("'open'"), actions.c.host.is_(None), actions.c.verb.in_(_PLACED)
     )
-    return [row.id for row in snapshot.execute(query.order_by(actions.c.started_at))]
+    return [ActionRef(row.id, row.request_id) for row in snapshot.execute(query.order_by(actions.c.started_at))]
 
 
 def all_open(snapshot: Snapshot) -> list[Action]:

@@ -11,11 +11,11 @@ from pydantic_core import PydanticCustomError
 
 from kilonova.api.compute.fields import IdText, Name
 from kilonova.api.compute.servers.create import bootable, get_image
-from kilonova.api.http.actions import ActionRow, Rows, dispatch
+from kilonova.api.http.actions import ActionRoute, ActionRoutes, dispatch
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.microversion import Microversion, v2
-from kilonova.api.http.route import Role
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.http.times import micros
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
 from kilonova.base.unset import unset_if_none
@@ -192,10 +192,10 @@ async def _set_metadata(call: Call, body: SetMetadata) -> Reply:
 
 
 P = "os_compute_api:os-aggregates:"
-ACTIONS: Rows = {
-    "add_host": (ActionRow(AddHost, _add_host, P + "add_host", Role.ADMIN, 200),),
-    "remove_host": (ActionRow(RemoveHost, _remove_host, P + "remove_host", Role.ADMIN, 200),),
-    "set_metadata": (ActionRow(SetMetadata, _set_metadata, P + "set_metadata", Role.ADMIN, 200),),
+ACTIONS: ActionRoutes = {
+    "add_host": (ActionRoute(AddHost, _add_host, P + "add_host", DefaultPolicy.ADMIN, 200),),
+    "remove_host": (ActionRoute(RemoveHost, _remove_host, P + "remove_host", DefaultPolicy.ADMIN, 200),),
+    "set_metadata": (ActionRoute(SetMetadata, _set_metadata, P + "set_metadata", DefaultPolicy.ADMIN, 200),),
 }
 
 
@@ -212,3 +212,21 @@ async def cache_images(call: Call, body: CacheImages) -> Reply:
         if service.host in aggregate.hosts and service.up and not service.forced_down:
             await call.deps.rpc.cast(to_host.CACHE_IMAGES, to_host.CacheImages(tuple(images)), service.host)
     return Reply()
+
+
+ROUTES = (
+    Route("GET", "/os-aggregates", list_all, "os_compute_api:os-aggregates:index", DefaultPolicy.ADMIN,
+        note="{aggregates: [...]}"),
+    Route("POST", "/os-aggregates", create, "os_compute_api:os-aggregates:create", DefaultPolicy.ADMIN,
+        note="{aggregate}, without hosts and metadata", body=CreateAggregate),
+    Route("GET", "/os-aggregates/{aggregate_id}", show, "os_compute_api:os-aggregates:show", DefaultPolicy.ADMIN,
+        note="{aggregate}"),
+    Route("PUT", "/os-aggregates/{aggregate_id}", update, "os_compute_api:os-aggregates:update", DefaultPolicy.ADMIN,
+        note="{aggregate}", body=UpdateAggregate),
+    Route("DELETE", "/os-aggregates/{aggregate_id}", delete, "os_compute_api:os-aggregates:delete",
+        DefaultPolicy.ADMIN),
+    Route("POST", "/os-aggregates/{aggregate_id}/action", act, "os_compute_api:os-aggregates:action",
+        DefaultPolicy.TOKEN, note="{aggregate}", whole=True, actions=ACTIONS),
+    Route("POST", "/os-aggregates/{aggregate_id}/images", cache_images, "compute:aggregates:images",
+        DefaultPolicy.ADMIN, 202, body=CacheImages, min=v2(81)),
+)  # fmt: skip

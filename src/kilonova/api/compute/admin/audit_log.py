@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.base.errors import InvalidInput
 from kilonova.db.readers import hosts
 from kilonova.db.readers.hosts import COMPUTE
@@ -65,3 +66,12 @@ async def _log(call: Call, before: datetime) -> dict[str, Any]:
         "overall_status": f"{done} hosts done. 0 errors.",
         "log": {},
     }
+
+
+ROUTES = (
+    Route("GET", "/os-instance_usage_audit_log", show_last, "os_compute_api:os-instance-usage-audit-log:list",
+        DefaultPolicy.ADMIN, note="{instance_usage_audit_logs}: of no host"),
+    Route("GET", "/os-instance_usage_audit_log/{before}", show_before,
+        "os_compute_api:os-instance-usage-audit-log:show", DefaultPolicy.ADMIN,
+        note="{instance_usage_audit_log}: of no host"),
+)  # fmt: skip

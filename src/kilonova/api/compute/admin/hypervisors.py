@@ -14,6 +14,7 @@ from kilonova.api.compute.integer_ids import pick, shown_id
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.faults import not_implemented
 from kilonova.api.http.microversion import Microversion, v2
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.base.errors import HypervisorError, InvalidInput, KilonovaError, NotFound
 from kilonova.db.readers import hosts
 from kilonova.db.readers.servers import ServerQuery, page
@@ -211,3 +212,21 @@ def _numbers(node: ComputeNode | None) -> dict[str, int]:
         "vcpus": inventory.vcpus,
         "vcpus_used": node.vcpus_used,
     }
+
+
+ROUTES = (
+    Route("GET", "/os-hypervisors", list_brief, "os_compute_api:os-hypervisors:list", DefaultPolicy.ADMIN,
+        note="{hypervisors: [...]}", query=ARGUMENTS, strict=v2(53)),
+    Route("GET", "/os-hypervisors/detail", list_detail, "os_compute_api:os-hypervisors:list-detail",
+        DefaultPolicy.ADMIN, note="{hypervisors: [...]}", query=ARGUMENTS, strict=v2(53)),
+    Route("GET", "/os-hypervisors/statistics", statistics, "os_compute_api:os-hypervisors:statistics",
+        DefaultPolicy.ADMIN, note="{hypervisor_statistics}", max=v2(87)),
+    Route("GET", "/os-hypervisors/{hypervisor_id}", show, "os_compute_api:os-hypervisors:show", DefaultPolicy.ADMIN,
+        note="{hypervisor}", query=frozenset({"with_servers"}), strict=v2(53)),
+    Route("GET", "/os-hypervisors/{hypervisor_id}/uptime", uptime, "os_compute_api:os-hypervisors:uptime",
+        DefaultPolicy.ADMIN, note="{hypervisor}", max=v2(87)),
+    Route("GET", "/os-hypervisors/{hypervisor_id}/search", search, "os_compute_api:os-hypervisors:search",
+        DefaultPolicy.ADMIN, note="{hypervisors: [...]}", max=v2(52)),
+    Route("GET", "/os-hypervisors/{hypervisor_id}/servers", servers_of, "os_compute_api:os-hypervisors:servers",
+        DefaultPolicy.ADMIN, note="{hypervisors: [...]}", max=v2(52)),
+)  # fmt: skip

@@ -4,8 +4,10 @@
 Source: Compute API reference, "Limits".  -1 means unlimited.
 """
 
+from kilonova.api.compute.strict import STRICT
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.microversion import v2
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.db.readers import quotas
 from kilonova.objects.quota import UNLIMITED
 
@@ -48,3 +50,9 @@ async def show_limits(call: Call) -> Reply:
             "maxPersonalitySize": limits["injected_file_content_bytes"],
         }
     return json_reply({"limits": {"rate": [], "absolute": absolute}})
+
+
+ROUTES = (
+    Route("GET", "/limits", show_limits, "os_compute_api:limits", DefaultPolicy.READER, note="{limits}",
+        query=ARGUMENTS, strict=STRICT),
+)  # fmt: skip

@@ -15,6 +15,8 @@ from kilonova.api.compute.admin.services import shown_zone
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.faults import HttpError, not_implemented
+from kilonova.api.http.microversion import v2
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.db.readers import hosts
 from kilonova.db.readers.servers import ServerQuery, page
@@ -107,3 +109,19 @@ async def _find(call: Call) -> ComputeNode:
         if node.service.host == name:
             return node
     raise NotFound(f"Compute host {name[:255]} could not be found.")
+
+
+ROUTES = (
+    Route("GET", "/os-hosts", list_hosts, "os_compute_api:os-hosts:list", DefaultPolicy.ADMIN, note="{hosts: [...]}",
+        query=frozenset({"zone"}), max=v2(42)),
+    Route("GET", "/os-hosts/{host}", show, "os_compute_api:os-hosts:show", DefaultPolicy.ADMIN,
+        note="{host: [{resource}]}", max=v2(42)),
+    Route("PUT", "/os-hosts/{host}", update, "os_compute_api:os-hosts:update", DefaultPolicy.ADMIN,
+        note="{host, status}", body=HostChanges, max=v2(42)),
+    Route("GET", "/os-hosts/{host}/startup", power, "os_compute_api:os-hosts:start", DefaultPolicy.ADMIN, note="501",
+        max=v2(42)),
+    Route("GET", "/os-hosts/{host}/shutdown", power, "os_compute_api:os-hosts:shutdown", DefaultPolicy.ADMIN,
+        note="501", max=v2(42)),
+    Route("GET", "/os-hosts/{host}/reboot", power, "os_compute_api:os-hosts:reboot", DefaultPolicy.ADMIN, note="501",
+        max=v2(42)),
+)  # fmt: skip

@@ -14,7 +14,9 @@ from kilonova.api.compute.admin.quota_models import (
     of_classes,
     of_projects,
 )
+from kilonova.api.compute.strict import NO_QUERY, STRICT
 from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.base.errors import InvalidInput
 from kilonova.db.readers import quotas as read_quotas
 from kilonova.db.readers.identity import find_project
@@ -119,3 +121,21 @@ async def _defaults(call: Call) -> Limits:
 
 def _shown(call: Call, limits: Limits) -> dict[str, int]:
     return {name: limits[name] for name in of_projects(call.version)}
+
+
+ROUTES = (
+    Route("GET", "/os-quota-sets/{project_id}", show, "os_compute_api:os-quota-sets:show", DefaultPolicy.READER,
+        note="{quota_set}", query=ARGUMENTS, strict=STRICT),
+    Route("GET", "/os-quota-sets/{project_id}/defaults", show_defaults, "os_compute_api:os-quota-sets:defaults",
+        DefaultPolicy.READER, note="{quota_set}", query=ARGUMENTS, strict=STRICT),
+    Route("GET", "/os-quota-sets/{project_id}/detail", show_detail, "os_compute_api:os-quota-sets:detail",
+        DefaultPolicy.READER, note="{quota_set}, each with limit, in_use, reserved", query=ARGUMENTS, strict=STRICT),
+    Route("PUT", "/os-quota-sets/{project_id}", update, "os_compute_api:os-quota-sets:update", DefaultPolicy.ADMIN,
+        note="{quota_set}", body=UpdateQuotaSet, query=ARGUMENTS, strict=STRICT),
+    Route("DELETE", "/os-quota-sets/{project_id}", delete, "os_compute_api:os-quota-sets:delete", DefaultPolicy.ADMIN,
+        202, query=ARGUMENTS, strict=STRICT),
+    Route("GET", "/os-quota-class-sets/{class_id}", show_class, "os_compute_api:os-quota-class-sets:show",
+        DefaultPolicy.ADMIN, note="{quota_class_set}", query=NO_QUERY, strict=STRICT),
+    Route("PUT", "/os-quota-class-sets/{class_id}", update_class, "os_compute_api:os-quota-class-sets:update",
+        DefaultPolicy.ADMIN, note="{quota_class_set}", body=UpdateQuotaClassSet, query=NO_QUERY, strict=STRICT),
+)  # fmt: skip

@@ -11,9 +11,11 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from kilonova.api.compute.fields import Name, Positive
+from kilonova.api.compute.strict import STRICT
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.microversion import v2
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.base.errors import InvalidInput
 from kilonova.db.readers import server_groups as readers
 from kilonova.db.transaction import Snapshot
@@ -131,3 +133,17 @@ def _view(call: Call, group: ServerGroup, members: Sequence[InstanceId]) -> dict
     if call.version >= v2(13):
         shown |= {"project_id": group.project_id, "user_id": group.user_id}
     return shown
+
+
+ROUTES = (
+    Route("GET", "/os-server-groups", list_groups, "os_compute_api:os-server-groups:index", DefaultPolicy.READER,
+        note="{server_groups: [...]}", query=ARGUMENTS, strict=STRICT),
+    Route("POST", "/os-server-groups", create, "os_compute_api:os-server-groups:create", DefaultPolicy.MEMBER,
+        note="{server_group}", body=CreateServerGroup, min=ONE_POLICY),
+    Route("POST", "/os-server-groups", create_old, "os_compute_api:os-server-groups:create", DefaultPolicy.MEMBER,
+        note="{server_group}", body=CreateOldServerGroup, max=v2(63)),
+    Route("GET", "/os-server-groups/{group_id}", show, "os_compute_api:os-server-groups:show", DefaultPolicy.READER,
+        note="{server_group}"),
+    Route("DELETE", "/os-server-groups/{group_id}", delete, "os_compute_api:os-server-groups:delete",
+        DefaultPolicy.MEMBER, 204),
+)  # fmt: skip

@@ -12,10 +12,12 @@ from pydantic import StringConstraints
 from kilonova.api.compute.admin.service_lookup import INTERNAL, all_services
 from kilonova.api.compute.fields import Boolean
 from kilonova.api.compute.integer_ids import pick, shown_id
+from kilonova.api.compute.strict import STRICT
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.ids import require_uuid
 from kilonova.api.http.microversion import v2
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.http.times import micros
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.base.unset import UNSET, unset_if_none
@@ -187,3 +189,23 @@ def _service(service: Service, call: Call) -> dict[str, Any]:
     if call.version >= v2(11):
         shown["forced_down"] = service.forced_down
     return shown
+
+
+ROUTES = (
+    Route("GET", "/os-services", list_services, "os_compute_api:os-services:list", DefaultPolicy.ADMIN,
+        note="{services: [...]}", query=ARGUMENTS, strict=STRICT),
+    Route("PUT", "/os-services/{service_id}", update, "os_compute_api:os-services:update", DefaultPolicy.ADMIN,
+        note="{service}", body=ServiceChanges, min=v2(53)),
+    Route("DELETE", "/os-services/{service_id}", delete, "os_compute_api:os-services:delete", DefaultPolicy.ADMIN,
+        204),
+    Route("PUT", "/os-services/enable", enable, "os_compute_api:os-services:update", DefaultPolicy.ADMIN,
+        note="{service}", body=ServiceByHost, max=v2(52)),
+    Route("PUT", "/os-services/disable", disable, "os_compute_api:os-services:update", DefaultPolicy.ADMIN,
+        note="{service}", body=ServiceByHost, max=v2(52)),
+    Route("PUT", "/os-services/disable-log-reason", disable_with_reason, "os_compute_api:os-services:update",
+        DefaultPolicy.ADMIN, note="{service}", body=ServiceByHost, max=v2(52)),
+    Route("PUT", "/os-services/force-down", force_down, "os_compute_api:os-services:update", DefaultPolicy.ADMIN,
+        note="{service}", body=ServiceByHost, min=v2(11), max=v2(52)),
+    Route("PUT", "/os-services/{service_id}", no_such_word, "os_compute_api:os-services:update", DefaultPolicy.ADMIN,
+        note="404: any other word", max=v2(52)),
+)  # fmt: skip

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from kilonova.api.compute.strict import STRICT
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.microversion import v2
 from kilonova.api.http.query import boolean_word
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.http.times import micros, micros_whole
 from kilonova.base.errors import InvalidInput
 from kilonova.db.readers.uptimes import Uptime, Window, within
@@ -112,3 +114,11 @@ def _add(usage: dict[str, Any], server: dict[str, Any]) -> None:
     for name in ("local_gb", "memory_mb", "vcpus"):
         usage[f"total_{name}_usage"] += server[name] * hours
     usage["server_usages"].append(server)
+
+
+ROUTES = (
+    Route("GET", "/os-simple-tenant-usage", list_usages, "os_compute_api:os-simple-tenant-usage:list",
+        DefaultPolicy.ADMIN, note="{tenant_usages: [...]}", query=ARGUMENTS, strict=STRICT),
+    Route("GET", "/os-simple-tenant-usage/{project_id}", show_usage, "os_compute_api:os-simple-tenant-usage:show",
+        DefaultPolicy.READER, note="{tenant_usage}; {} if there was none", query=ARGUMENTS, strict=STRICT),
+)  # fmt: skip

@@ -8,7 +8,9 @@ from typing import Any
 
 from kilonova.api.compute.admin.service_lookup import all_services
 from kilonova.api.compute.admin.services import shown_binary, shown_zone
+from kilonova.api.compute.strict import NO_QUERY, STRICT
 from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.http.times import micros
 from kilonova.db.readers import hosts
 from kilonova.db.readers.hosts import COMPUTE
@@ -59,3 +61,11 @@ def _hosts(services: list[Service]) -> dict[str, dict[str, Any]] | None:
             "updated_at": micros(service.updated_at),
         }
     return found or None
+
+
+ROUTES = (
+    Route("GET", "/os-availability-zone", list_zones, "os_compute_api:os-availability-zone:list",
+        DefaultPolicy.READER, note="{availabilityZoneInfo: [...]}", query=NO_QUERY, strict=STRICT),
+    Route("GET", "/os-availability-zone/detail", list_zones_detail, "os_compute_api:os-availability-zone:detail",
+        DefaultPolicy.ADMIN, note="{availabilityZoneInfo: [...]}", query=NO_QUERY, strict=STRICT),
+)  # fmt: skip

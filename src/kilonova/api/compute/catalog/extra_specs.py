@@ -9,13 +9,14 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, RootModel, StringConstraints
 
 from kilonova.api.compute.catalog.flavors import find
-from kilonova.api.http.actions import ActionRow, Rows, dispatch
+from kilonova.api.http.actions import ActionRoute, ActionRoutes, dispatch
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.microversion import v2
-from kilonova.api.http.route import Role
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
-from kilonova.db.readers import catalogue, identity
+from kilonova.db.readers import flavors as read_flavors
+from kilonova.db.readers import identity
 from kilonova.objects.extra_specs import refusal
 from kilonova.objects.flavor import Flavor
 from kilonova.rpcapi.api_to_conductor_admin import EDIT_EXTRA_SPECS, SET_FLAVOR_ACCESS, EditExtraSpecs, FlavorAccess
@@ -118,7 +119,7 @@ async def list_access(call: Call) -> Reply:
 
 
 async def _access(call: Call, flavor: Flavor) -> Reply:
-    projects = await call.db.read(catalogue.flavor_projects, flavor.id)
+    projects = await call.db.read(read_flavors.flavor_projects, flavor.id)
     return json_reply({"flavor_access": [{"flavor_id": flavor.id, "tenant_id": project} for project in projects]})
 
 
@@ -130,7 +131,7 @@ async def _add_access(call: Call, body: AddAccess) -> Reply:
     flavor = await find(call)
     if flavor.is_public and call.version >= PUBLIC_REFUSED_FROM:
         raise Conflict("Can not add access to a public flavor.")
-    if project_id in await call.db.read(catalogue.flavor_projects, flavor.id):
+    if project_id in await call.db.read(read_flavors.flavor_projects, flavor.id):
         raise Conflict(f"Flavor access already exists for flavor {flavor.id} and project {project_id} combination.")
     await call.deps.rpc.call(SET_FLAVOR_ACCESS, FlavorAccess(flavor.id, project_id, allowed=True))
     return await _access(call, flavor)
@@ -138,19 +139,39 @@ async def _add_access(call: Call, body: AddAccess) -> Reply:
 
 async def _remove_access(call: Call, body: RemoveAccess) -> Reply:
     flavor, project_id = await find(call), body.remove.tenant
-    if project_id not in await call.db.read(catalogue.flavor_projects, flavor.id):
+    if project_id not in await call.db.read(read_flavors.flavor_projects, flavor.id):
         raise NotFound(f"Flavor access not found for {flavor.id} / {project_id} combination.")
     await call.deps.rpc.call(SET_FLAVOR_ACCESS, FlavorAccess(flavor.id, project_id, allowed=False))
     return await _access(call, flavor)
 
 
 P = "os_compute_api:os-flavor-access:"
-ACTIONS: Rows = {
-    "addTenantAccess": (ActionRow(AddAccess, _add_access, P + "add_tenant_access", Role.ADMIN, 200),),
-    "removeTenantAccess": (ActionRow(RemoveAccess, _remove_access, P + "remove_tenant_access", Role.ADMIN, 200),),
+ACTIONS: ActionRoutes = {
+    "addTenantAccess": (ActionRoute(AddAccess, _add_access, P + "add_tenant_access", DefaultPolicy.ADMIN, 200),),
+    "removeTenantAccess": (
+        ActionRoute(RemoveAccess, _remove_access, P + "remove_tenant_access", DefaultPolicy.ADMIN, 200),
+    ),
 }
 
 
 async def change_access(call: Call, data: bytes) -> Reply:
     """POST /flavors/{id}/action."""
     return await dispatch(ACTIONS, call, data)
+
+
+ROUTES = (
+    Route("GET", "/flavors/{flavor_id}/os-extra_specs", list_specs, "os_compute_api:os-flavor-extra-specs:index",
+        DefaultPolicy.READER, note="{extra_specs}"),
+    Route("POST", "/flavors/{flavor_id}/os-extra_specs", add_specs, "os_compute_api:os-flavor-extra-specs:create",
+        DefaultPolicy.ADMIN, note="{extra_specs}", body=ExtraSpecs),
+    Route("GET", "/flavors/{flavor_id}/os-extra_specs/{key}", show_spec, "os_compute_api:os-flavor-extra-specs:show",
+        DefaultPolicy.READER, note="{key: value}"),
+    Route("PUT", "/flavors/{flavor_id}/os-extra_specs/{key}", set_spec, "os_compute_api:os-flavor-extra-specs:update",
+        DefaultPolicy.ADMIN, note="{key: value}", body=OneSpec),
+    Route("DELETE", "/flavors/{flavor_id}/os-extra_specs/{key}", delete_spec,
+        "os_compute_api:os-flavor-extra-specs:delete", DefaultPolicy.ADMIN),
+    Route("GET", "/flavors/{flavor_id}/os-flavor-access", list_access, "os_compute_api:os-flavor-access",
+        DefaultPolicy.ADMIN, note="{flavor_access: [{flavor_id, tenant_id}]}; 404 for a public flavor"),
+    Route("POST", "/flavors/{flavor_id}/action", change_access, "os_compute_api:os-flavor-access:action",
+        DefaultPolicy.TOKEN, note="{flavor_access: [...]}", whole=True, actions=ACTIONS),
+)  # fmt: skip

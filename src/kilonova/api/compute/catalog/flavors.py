@@ -12,12 +12,14 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, StringConstraints
 
 from kilonova.api.compute.fields import Boolean, LongDescription, Name, NotNegative, NumberOrText, Positive
+from kilonova.api.compute.strict import STRICT
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.microversion import v2
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
-from kilonova.db.readers import catalogue
+from kilonova.db.readers import flavors as read_flavors
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.extra_specs import unkept
 from kilonova.objects.flavor import Flavor
@@ -87,7 +89,7 @@ def for_server(snapshot: Snapshot, flavor_id: FlavorId, context: RequestContext,
     Raises InvalidInput when there is none that the caller may use, and when it asks for what no guest here gets.
     """
     try:
-        flavor = catalogue.find_flavor(snapshot, flavor_id, context.project_id, admin=context.is_admin)
+        flavor = read_flavors.find_flavor(snapshot, flavor_id, context.project_id, admin=context.is_admin)
     except NotFound as exc:
         raise InvalidInput(exc.message, path=path) from exc
     refused = unkept(flavor.extra_specs)
@@ -139,8 +141,8 @@ async def list_detail(call: Call) -> Reply:
 
 async def _list(call: Call, shown: Callable[[Flavor, Call], dict[str, Any]]) -> Reply:
     window = call.query.page(call.deps.settings.max_limit)
-    takes = _filter(call, await call.db.read(catalogue.flavors_of_project, call.context.project_id))
-    flavors = [flavor for flavor in await call.db.read(catalogue.list_flavors) if takes(flavor)]
+    takes = _filter(call, await call.db.read(read_flavors.flavors_of_project, call.context.project_id))
+    flavors = [flavor for flavor in await call.db.read(read_flavors.list_flavors) if takes(flavor)]
     _sort(flavors, call)
     page = window.behind(flavors, lambda flavor: flavor.id)[: window.limit]
     answer: dict[str, Any] = {"flavors": [shown(flavor, call) for flavor in page]}
@@ -181,7 +183,7 @@ async def find(call: Call) -> Flavor:
     """The flavor of the path, if the caller may see it.  Raises NotFound."""
     flavor_id = FlavorId(call.params["flavor_id"])
     context = call.context
-    return await call.db.read(catalogue.find_flavor, flavor_id, context.project_id, admin=context.is_admin)
+    return await call.db.read(read_flavors.find_flavor, flavor_id, context.project_id, admin=context.is_admin)
 
 
 async def show(call: Call) -> Reply:
@@ -196,7 +198,9 @@ async def create(call: Call, body: CreateFlavor) -> Reply:
     if flavor_id in (None, "auto"):
         flavor_id = call.deps.clock.new_id()
     # The conductor takes the very same flavor for the same request sent again; a person's second try is a mistake.
-    if any(flavor_id == known.id or asked.name == known.name for known in await call.db.read(catalogue.list_flavors)):
+    if any(
+        flavor_id == known.id or asked.name == known.name for known in await call.db.read(read_flavors.list_flavors)
+    ):
         raise Conflict(f"Flavor with name {asked.name} or ID {flavor_id} already exists.")
     flavor = Flavor(
         id=FlavorId(flavor_id),
@@ -225,3 +229,18 @@ async def delete(call: Call) -> Reply:
     """DELETE /flavors/{id}: servers made from it keep their own copy."""
     await call.deps.rpc.call(DELETE_FLAVOR, DeleteFlavor((await find(call)).id))
     return Reply()
+
+
+ROUTES = (
+    Route("GET", "/flavors", list_brief, "os_compute_api:flavors", DefaultPolicy.READER, note="{flavors: [...]}",
+        query=ARGUMENTS, strict=STRICT),
+    Route("GET", "/flavors/detail", list_detail, "os_compute_api:flavors", DefaultPolicy.READER,
+        note="{flavors: [...]}", query=ARGUMENTS, strict=STRICT),
+    Route("POST", "/flavors", create, "os_compute_api:os-flavor-manage:create", DefaultPolicy.ADMIN, note="{flavor}",
+        body=CreateFlavor),
+    Route("GET", "/flavors/{flavor_id}", show, "os_compute_api:flavors", DefaultPolicy.READER, note="{flavor}"),
+    Route("PUT", "/flavors/{flavor_id}", update, "os_compute_api:os-flavor-manage:update", DefaultPolicy.ADMIN,
+        note="{flavor}", body=UpdateFlavor, min=v2(55)),
+    Route("DELETE", "/flavors/{flavor_id}", delete, "os_compute_api:os-flavor-manage:delete", DefaultPolicy.ADMIN,
+        202),
+)  # fmt: skip

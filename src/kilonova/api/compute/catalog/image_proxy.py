@@ -9,12 +9,15 @@ from typing import Any
 
 from kilonova.api.compute.fields import AllMetadata, OneMetadata
 from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.microversion import v2
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.http.times import seconds_z
+from kilonova.api.image import images
 from kilonova.api.image.fields import applied, current
 from kilonova.api.image.images import find, find_own, refuse_while_saving
 from kilonova.api.image.view import FIELDS
 from kilonova.base.errors import InvalidInput, NotFound
-from kilonova.db.readers import catalogue
+from kilonova.db.readers import images as read_images
 from kilonova.objects.image import Image, ImageStatus
 from kilonova.rpcapi.api_to_conductor import UPDATE_IMAGE, PutImage
 
@@ -63,7 +66,7 @@ async def list_detail(call: Call) -> Reply:
 
 async def _list(call: Call, view: Callable[[Image, Call], dict[str, Any]]) -> Reply:
     window, tests, context = call.query.page(call.deps.settings.max_limit), _tests(call), call.context
-    every = await call.db.read(catalogue.list_images, context.project_id, admin=context.is_admin)
+    every = await call.db.read(read_images.list_images, context.project_id, admin=context.is_admin)
     found = [image for image in every if not image.os_hidden and all(test(image) for test in tests)]
     rest = window.behind(found, lambda image: image.id)
     page = rest[: window.limit]
@@ -158,3 +161,27 @@ async def _stored(call: Call, image: Image, properties: Mapping[str, str]) -> Re
 
 def _missing() -> NotFound:
     return NotFound("Metadata item was not found")
+
+
+ROUTES = (
+    Route("DELETE", "/images/{image_id}", images.delete, "os_compute_api:images:delete", DefaultPolicy.MEMBER, 204,
+        max=v2(35)),
+    Route("GET", "/images", list_brief, "os_compute_api:images:index", DefaultPolicy.READER,
+        note="{images: [{id, name, links}]}", max=v2(35)),
+    Route("GET", "/images/detail", list_detail, "os_compute_api:images:detail", DefaultPolicy.READER,
+        note="{images: [...]}", max=v2(35)),
+    Route("GET", "/images/{image_id}", show, "os_compute_api:images:show", DefaultPolicy.READER, note="{image}",
+        max=v2(35)),
+    Route("GET", "/images/{image_id}/metadata", list_metadata, "os_compute_api:image-metadata:index",
+        DefaultPolicy.READER, note="{metadata}", max=v2(38)),
+    Route("POST", "/images/{image_id}/metadata", merge_metadata, "os_compute_api:image-metadata:create",
+        DefaultPolicy.MEMBER, note="{metadata}", body=AllMetadata, max=v2(38)),
+    Route("PUT", "/images/{image_id}/metadata", replace_metadata, "os_compute_api:image-metadata:update_all",
+        DefaultPolicy.MEMBER, note="{metadata}", body=AllMetadata, max=v2(38)),
+    Route("GET", "/images/{image_id}/metadata/{key}", show_metadata, "os_compute_api:image-metadata:show",
+        DefaultPolicy.READER, note="{meta}", max=v2(38)),
+    Route("PUT", "/images/{image_id}/metadata/{key}", set_metadata, "os_compute_api:image-metadata:update",
+        DefaultPolicy.MEMBER, note="{meta}", body=OneMetadata, max=v2(38)),
+    Route("DELETE", "/images/{image_id}/metadata/{key}", delete_metadata, "os_compute_api:image-metadata:delete",
+        DefaultPolicy.MEMBER, 204, max=v2(38)),
+)  # fmt: skip

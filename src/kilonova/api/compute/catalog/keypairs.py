@@ -10,12 +10,14 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import StringConstraints
 
 from kilonova.api.compute.catalog import certificates, public_keys
+from kilonova.api.compute.strict import STRICT
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.microversion import v2
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.http.times import micros
 from kilonova.base.errors import Forbidden
-from kilonova.db.readers import catalogue
+from kilonova.db.readers import keypairs as read_keypairs
 from kilonova.objects.keypair import Keypair
 from kilonova.rpcapi.api_to_conductor import CREATE_KEYPAIR, DELETE_KEYPAIR, DeleteKeypair, PutKeypair
 
@@ -52,7 +54,7 @@ def _user_of(call: Call, user_id: str | None) -> str:
 
 async def list_keypairs(call: Call) -> Reply:
     """GET /os-keypairs, by name; from 2.35 page by page."""
-    found = await call.db.read(catalogue.list_keypairs, _user_of(call, call.query.text("user_id")))
+    found = await call.db.read(read_keypairs.list_keypairs, _user_of(call, call.query.text("user_id")))
     if call.version < v2(35):
         return json_reply({"keypairs": [{"keypair": _brief(keypair, call)} for keypair in found]})
     window = call.query.page(call.deps.settings.max_limit)
@@ -66,7 +68,7 @@ async def list_keypairs(call: Call) -> Reply:
 async def show(call: Call) -> Reply:
     """GET /os-keypairs/{name}."""
     user_id = _user_of(call, call.query.text("user_id"))
-    keypair = await call.db.read(catalogue.get_keypair, user_id, call.params["name"])
+    keypair = await call.db.read(read_keypairs.get_keypair, user_id, call.params["name"])
     shown = {
         **_brief(keypair, call),
         "user_id": keypair.user_id,
@@ -114,7 +116,7 @@ def _halves(asked: NewKeypair, user_id: str, now: datetime) -> tuple[str, str | 
 async def delete(call: Call) -> Reply:
     """DELETE /os-keypairs/{name}: 202 at 2.1, 204 from 2.2."""
     user_id = _user_of(call, call.query.text("user_id"))
-    keypair = await call.db.read(catalogue.get_keypair, user_id, call.params["name"])
+    keypair = await call.db.read(read_keypairs.get_keypair, user_id, call.params["name"])
     await call.deps.rpc.call(DELETE_KEYPAIR, DeleteKeypair(keypair.user_id, keypair.name))
     return Reply(status=202 if call.version < v2(2) else 204)
 
@@ -128,3 +130,15 @@ def _brief(keypair: Keypair, call: Call) -> dict[str, Any]:
     if call.version >= v2(2):
         shown["type"] = keypair.type
     return shown
+
+
+ROUTES = (
+    Route("GET", "/os-keypairs", list_keypairs, "os_compute_api:os-keypairs:index", DefaultPolicy.READER,
+        note="{keypairs: [{keypair}]}", query=ARGUMENTS, strict=STRICT),
+    Route("POST", "/os-keypairs", create, "os_compute_api:os-keypairs:create", DefaultPolicy.MEMBER, 201,
+        note="{keypair}; 200 at 2.1", also=(200,), body=CreateKeypair),
+    Route("GET", "/os-keypairs/{name}", show, "os_compute_api:os-keypairs:show", DefaultPolicy.READER,
+        note="{keypair}", query=frozenset({"user_id"}), strict=STRICT),
+    Route("DELETE", "/os-keypairs/{name}", delete, "os_compute_api:os-keypairs:delete", DefaultPolicy.MEMBER, 204,
+        note="no body; 202 at 2.1", also=(202,), query=frozenset({"user_id"}), strict=STRICT),
+)  # fmt: skip

@@ -12,6 +12,8 @@ from kilonova.api.compute.servers.resource import find
 from kilonova.api.console_socket import PATH
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.microversion import v2
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.base.errors import InvalidInput, InvalidState
 from kilonova.objects.states import PowerState
 
@@ -61,3 +63,9 @@ async def _url(call: Call, protocol: str, kind: str) -> str:
     websocket = "wss" if scheme == "https" else "ws"
     claims = call.deps.tokens.verify(call.headers["x-auth-token"])
     return f"{websocket}://{rest}{PATH}?token={call.deps.console_tokens.mint(instance.id, claims)}"
+
+
+ROUTES = (
+    Route("POST", "/servers/{server_id}/remote-consoles", create, "os_compute_api:os-remote-consoles",
+        DefaultPolicy.MEMBER, note="{remote_console: {protocol, type, url}}", body=CreateRemoteConsole, min=v2(6)),
+)  # fmt: skip

@@ -15,17 +15,19 @@ from typing import Any
 
 from kilonova.api.compute.catalog import flavors
 from kilonova.api.compute.fields import NAME_CHARACTERS
-from kilonova.api.compute.servers import idempotency, scheduler_hints
-from kilonova.api.compute.servers import networks as server_networks
+from kilonova.api.compute.servers import idempotency, network_request, scheduler_hints
 from kilonova.api.compute.servers.hardware import check_hardware
 from kilonova.api.compute.servers.models import BlockDevice, CreateServer, NewServer
 from kilonova.api.compute.servers.personality import files_of
 from kilonova.api.compute.servers.scheduler_hints import Hints, hints_of
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.microversion import Microversion, v2
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import Forbidden, InvalidInput, NotFound
-from kilonova.db.readers import catalogue, hosts
+from kilonova.db.readers import hosts
+from kilonova.db.readers import images as read_images
+from kilonova.db.readers import keypairs as read_keypairs
 from kilonova.db.transaction import Snapshot
 from kilonova.networks.ids import security_group_id
 from kilonova.objects import image_properties
@@ -64,11 +66,11 @@ async def create(call: Call, body: CreateServer) -> Reply:
     _check_rest(asked, call.context.project_id)
     if asked.host is not None or asked.node is not None:
         call.permit(REQUESTED_DESTINATION)
-    wish = server_networks.wish(asked, call.version)
+    wish = network_request.parse(asked, call.version)
     files = await files_of(call, asked.personality, "server.personality")
     parts = replace(await call.db.read(_find_parts, asked, hints, call.context), files=files)
-    networks = await call.db.read(server_networks.names, wish) if wish.ids else ()
-    server_networks.check_count(wish, asked.max_count or asked.min_count)
+    networks = await call.db.read(network_request.names, wish) if wish.ids else ()
+    network_request.check_count(wish, asked.max_count or asked.min_count)
     made = _instances(call, asked, parts, hints, wants_network=wish.any)
     tags = _device_tags(asked, networks, wish)
     instances = tuple(replace(instance, device_tags=tags) for instance in made) if tags else made
@@ -125,7 +127,7 @@ def _check_block_devices(asked: NewServer, version: Microversion) -> None:
         raise InvalidInput("A tag is taken at 2.32 and from 2.42 on.", path="server.block_device_mapping_v2")
 
 
-def _device_tags(asked: NewServer, networks: tuple[str, ...], wish: server_networks.Wish) -> dict[str, str]:
+def _device_tags(asked: NewServer, networks: tuple[str, ...], wish: network_request.NetworkRequest) -> dict[str, str]:
     found = {nic_tag(name): tag for name, tag in zip(networks, wish.tags, strict=False) if tag is not None}
     root = next((device.tag for device in asked.block_devices), None)
     return found if root is None else {**found, ROOT_TAG: root}
@@ -186,7 +188,7 @@ def _find_parts(snapshot: Snapshot, asked: NewServer, hints: Hints, context: Req
     keypair = None
     if asked.key_name is not None:
         with _member("server.key_name"):
-            keypair = catalogue.get_keypair(snapshot, context.user_id, asked.key_name)
+            keypair = read_keypairs.get_keypair(snapshot, context.user_id, asked.key_name)
     scheduler_hints.check(snapshot, hints, context)
     _check_zone(snapshot, asked.availability_zone)
     host = None
@@ -212,7 +214,7 @@ def get_image(snapshot: Snapshot, image_id: str, context: RequestContext, path: 
     """An image that the caller may use; `path` names the field that named it.  Raises InvalidInput: the server is what
     is not found by 404."""
     with _member(path):
-        return catalogue.get_image(snapshot, ImageId(image_id), context.project_id, admin=context.is_admin)
+        return read_images.get_image(snapshot, ImageId(image_id), context.project_id, admin=context.is_admin)
 
 
 def bootable(image: Image, path: str) -> ImageRef:
@@ -254,7 +256,7 @@ def check_sizes(flavor: Flavor, image: Image, ref: ImageRef, path: str) -> None:
     if flavor.disk_gib < image.min_disk or flavor.disk_gib << 30 < ref.virtual_size:
         raise InvalidInput(
             f"Flavor's disk is too small for requested image: {flavor.disk_gib} GiB, "
-            f"{max(image.min_disk, -(-ref.virtual_size >> 30))} are needed.",
+            f"{max(image.min_disk, ref.virtual_gib)} are needed.",
             path=path,
         )
 
@@ -318,3 +320,9 @@ def hostname_of(name: str, instance_id: InstanceId) -> str:
     words = re.sub(r"[ _.]", "-", name.lower())
     label = _NOT_IN_HOST_NAMES.sub("", words).strip("-")[:63].rstrip("-")
     return label or f"server-{instance_id}"
+
+
+ROUTES = (
+    Route("POST", "/servers", create, "os_compute_api:servers:create", DefaultPolicy.MEMBER, 202,
+        note="{server} and Location, or {reservation_id}", body=CreateServer),
+)  # fmt: skip

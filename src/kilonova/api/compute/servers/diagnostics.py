@@ -9,6 +9,7 @@ from typing import Any
 from kilonova.api.compute.servers.resource import find
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.microversion import v2
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.base.errors import InvalidState
 from kilonova.objects.diagnostics import GuestDiagnostics, NicFigures
 from kilonova.objects.instance import Instance
@@ -89,3 +90,9 @@ def free_form(found: GuestDiagnostics) -> dict[str, int]:
             for suffix, name in (("", "octets"), ("_packets", "packets"), ("_drop", "drop"), ("_errors", "errors"))
         }
     return {**shown, "memory": found.memory_maximum_kib}
+
+
+ROUTES = (
+    Route("GET", "/servers/{server_id}/diagnostics", show, "os_compute_api:os-server-diagnostics",
+        DefaultPolicy.ADMIN, note="what is measured of it; the hypervisor's own names before 2.48"),
+)  # fmt: skip

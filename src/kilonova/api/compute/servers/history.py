@@ -12,9 +12,10 @@ from kilonova.api.compute.servers.view import host_id
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.microversion import v2
 from kilonova.api.http.query import Changes
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.http.times import micros
 from kilonova.base.errors import InvalidInput, NotFound
-from kilonova.db.readers import actions, instances, servers
+from kilonova.db.readers import actions, instances
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.ids import InstanceId
@@ -65,7 +66,7 @@ async def show_action(call: Call) -> Reply:
 
 def _check_visible(snapshot: Snapshot, instance_id: InstanceId, call: Call) -> None:
     if call.version >= v2(21):
-        servers.with_deleted(snapshot, instance_id, call.scope)
+        instances.get_known(snapshot, instance_id, call.scope)
     else:
         instances.get(snapshot, instance_id, call.scope)
 
@@ -124,3 +125,12 @@ def _event(event: ActionEvent, action: Action, call: Call) -> dict[str, Any]:
         if call.context.is_admin:
             shown["host"] = event.host
     return shown
+
+
+ROUTES = (
+    Route("GET", "/servers/{server_id}/os-instance-actions", list_actions, "os_compute_api:os-instance-actions:list",
+        DefaultPolicy.READER, note="{instanceActions: [...]}", query=ARGUMENTS, strict=v2(58)),
+    Route("GET", "/servers/{server_id}/os-instance-actions/{request_id}", show_action,
+        "os_compute_api:os-instance-actions:show", DefaultPolicy.READER,
+        note="{instanceAction}; events from 2.51, before for admins"),
+)  # fmt: skip

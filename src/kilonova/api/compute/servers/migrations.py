@@ -10,6 +10,7 @@ from typing import Any
 from kilonova.api.compute.servers.resource import find
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.microversion import v2
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.http.times import micros
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.db.readers import migrations
@@ -100,3 +101,13 @@ def _shown(one: Listed, call: Call) -> dict[str, Any]:
 def _number(flavor_id: FlavorId) -> int | None:
     """A number, or nothing: the reference has no room for other ids."""
     return int(flavor_id) if flavor_id.isascii() and flavor_id.isdigit() else None
+
+
+ROUTES = (
+    Route("GET", "/servers/{server_id}/migrations", list_of_server, "os_compute_api:servers:migrations:index",
+        DefaultPolicy.ADMIN, note="{migrations: []}: live ones only", min=v2(23)),
+    Route("GET", "/servers/{server_id}/migrations/{migration_id}", show_of_server,
+        "os_compute_api:servers:migrations:show", DefaultPolicy.ADMIN, note="404: live ones only", min=v2(23)),
+    Route("GET", "/os-migrations", list_migrations, "os_compute_api:os-migrations:index", DefaultPolicy.ADMIN,
+        note="{migrations: [...]}", query=ARGUMENTS, strict=PAGED),
+)  # fmt: skip

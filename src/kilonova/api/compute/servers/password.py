@@ -4,6 +4,7 @@ here, so there is never one to be told or cleared."""
 
 from kilonova.api.compute.servers.resource import find
 from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.route import DefaultPolicy, Route
 
 
 async def show(call: Call) -> Reply:
@@ -16,3 +17,11 @@ async def clear(call: Call) -> Reply:
     """DELETE /servers/{id}/os-server-password."""
     await find(call)
     return Reply()
+
+
+ROUTES = (
+    Route("GET", "/servers/{server_id}/os-server-password", show, "os_compute_api:os-server-password:show",
+        DefaultPolicy.READER, note="{password}: empty"),
+    Route("DELETE", "/servers/{server_id}/os-server-password", clear, "os_compute_api:os-server-password:clear",
+        DefaultPolicy.MEMBER, 204),
+)  # fmt: skip

@@ -7,11 +7,11 @@ from pydantic import Field
 
 from kilonova.api.compute.servers import resource as servers
 from kilonova.api.compute.servers.actions.accept import accept
-from kilonova.api.http.actions import ActionRow, Rows
+from kilonova.api.http.actions import ActionRoute, ActionRoutes
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.faults import HttpError
-from kilonova.api.http.route import Role
+from kilonova.api.http.route import DefaultPolicy
 from kilonova.objects.states import Verb
 
 
@@ -50,8 +50,10 @@ async def reset_network(call: Call, _body: ResetNetwork) -> Reply:
 
 
 P = "os_compute_api:os-admin-actions:"
-ROWS: Rows = {
-    "os-resetState": (ActionRow(ResetState, reset_state, P + "reset_state", Role.ADMIN),),
-    "injectNetworkInfo": (ActionRow(InjectNetworkInfo, inject_network_info, P + "inject_network_info", Role.ADMIN),),
-    "resetNetwork": (ActionRow(ResetNetwork, reset_network, P + "reset_network", success=410),),
+ROUTES: ActionRoutes = {
+    "os-resetState": (ActionRoute(ResetState, reset_state, P + "reset_state", DefaultPolicy.ADMIN),),
+    "injectNetworkInfo": (
+        ActionRoute(InjectNetworkInfo, inject_network_info, P + "inject_network_info", DefaultPolicy.ADMIN),
+    ),
+    "resetNetwork": (ActionRoute(ResetNetwork, reset_network, P + "reset_network", success=410),),
 }

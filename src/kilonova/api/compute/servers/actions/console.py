@@ -8,7 +8,7 @@ from pydantic import Field
 from kilonova.api.compute.fields import Whole
 from kilonova.api.compute.servers.consoles import GetSerialConsole, get_serial_console
 from kilonova.api.compute.servers.resource import find
-from kilonova.api.http.actions import ActionRow, Rows
+from kilonova.api.http.actions import ActionRoute, ActionRoutes
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.microversion import v2
@@ -54,9 +54,11 @@ def _last(text: str, length: int | None) -> str:
     return "\n".join(text.removesuffix("\n").split("\n")[-length:]) if length else ""
 
 
-ROWS: Rows = {
-    "os-getConsoleOutput": (ActionRow(ConsoleOutput, console_output, "os_compute_api:os-console-output", success=200),),
+ROUTES: ActionRoutes = {
+    "os-getConsoleOutput": (
+        ActionRoute(ConsoleOutput, console_output, "os_compute_api:os-console-output", success=200),
+    ),
     "os-getSerialConsole": (
-        ActionRow(GetSerialConsole, get_serial_console, "os_compute_api:os-remote-consoles", success=200, max=v2(5)),
+        ActionRoute(GetSerialConsole, get_serial_console, "os_compute_api:os-remote-consoles", success=200, max=v2(5)),
     ),
 }

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from kilonova.api.compute.servers import resource as servers
-from kilonova.api.http.actions import ActionRow, Rows
+from kilonova.api.http.actions import ActionRoute, ActionRoutes
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply
 from kilonova.base.errors import InvalidState
@@ -37,7 +37,7 @@ async def restore(call: Call, _body: Restore) -> Reply:
     )
 
 
-ROWS: Rows = {
-    "forceDelete": (ActionRow(ForceDelete, force_delete, "os_compute_api:os-deferred-delete:force"),),
-    "restore": (ActionRow(Restore, restore, "os_compute_api:os-deferred-delete:restore"),),
+ROUTES: ActionRoutes = {
+    "forceDelete": (ActionRoute(ForceDelete, force_delete, "os_compute_api:os-deferred-delete:force"),),
+    "restore": (ActionRoute(Restore, restore, "os_compute_api:os-deferred-delete:restore"),),
 }

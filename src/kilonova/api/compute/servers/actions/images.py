@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints
 
 from kilonova.api.compute.fields import Metadata, Name, NotNegative
 from kilonova.api.compute.servers.resource import find
-from kilonova.api.http.actions import ActionRow, Rows
+from kilonova.api.http.actions import ActionRoute, ActionRoutes
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.microversion import v2
@@ -131,7 +131,7 @@ def _check_count(metadata: Mapping[str, str], limit: int) -> None:
         )
 
 
-ROWS: Rows = {
-    "createImage": (ActionRow(CreateImage, create_image, "os_compute_api:servers:create_image"),),
-    "createBackup": (ActionRow(CreateBackup, create_backup, "os_compute_api:os-create-backup"),),
+ROUTES: ActionRoutes = {
+    "createImage": (ActionRoute(CreateImage, create_image, "os_compute_api:servers:create_image"),),
+    "createBackup": (ActionRoute(CreateBackup, create_backup, "os_compute_api:os-create-backup"),),
 }

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints
 
 from kilonova.api.compute.servers.actions.accept import accept
-from kilonova.api.http.actions import ActionRow, Rows
+from kilonova.api.http.actions import ActionRoute, ActionRoutes
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.microversion import v2
@@ -42,10 +42,10 @@ async def unlock(call: Call, _body: Unlock) -> Reply:
     return await accept(call, Verb.UNLOCK)
 
 
-ROWS: Rows = {
+ROUTES: ActionRoutes = {
     "lock": (
-        ActionRow(PlainLock, lock, "os_compute_api:os-lock-server:lock", max=v2(72)),
-        ActionRow(Lock, lock, "os_compute_api:os-lock-server:lock", min=WITH_REASON),
+        ActionRoute(PlainLock, lock, "os_compute_api:os-lock-server:lock", max=v2(72)),
+        ActionRoute(Lock, lock, "os_compute_api:os-lock-server:lock", min=WITH_REASON),
     ),
-    "unlock": (ActionRow(Unlock, unlock, "os_compute_api:os-lock-server:unlock"),),
+    "unlock": (ActionRoute(Unlock, unlock, "os_compute_api:os-lock-server:unlock"),),
 }

@@ -15,11 +15,11 @@ from pydantic import Field
 
 from kilonova.api.compute.fields import AdminPassText, Boolean, HostText
 from kilonova.api.compute.servers import resource as servers
-from kilonova.api.http.actions import ActionRow, Rows
+from kilonova.api.http.actions import ActionRoute, ActionRoutes
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.microversion import v2
-from kilonova.api.http.route import Role
+from kilonova.api.http.route import DefaultPolicy
 from kilonova.base.errors import InvalidInput, InvalidState, NotFound, NoValidHost
 from kilonova.db.readers import hosts
 from kilonova.db.readers.hosts import COMPUTE
@@ -166,19 +166,19 @@ def _no_host(action: str) -> NoValidHost:
 
 P = "os_compute_api:os-migrate-server:"
 _LIVE, _EVACUATE = P + "migrate_live", "os_compute_api:os-evacuate"
-ROWS: Rows = {
+ROUTES: ActionRoutes = {
     "migrate": (
-        ActionRow(PlainMigrate, migrate, P + "migrate", Role.ADMIN, max=v2(55)),
-        ActionRow(Migrate, migrate, P + "migrate", Role.ADMIN, min=v2(56)),
+        ActionRoute(PlainMigrate, migrate, P + "migrate", DefaultPolicy.ADMIN, max=v2(55)),
+        ActionRoute(Migrate, migrate, P + "migrate", DefaultPolicy.ADMIN, min=v2(56)),
     ),
     "os-migrateLive": (
-        ActionRow(OldMigrateLive, migrate_live, _LIVE, Role.ADMIN, max=v2(24)),
-        ActionRow(MigrateLiveByForce, migrate_live, _LIVE, Role.ADMIN, min=v2(25), max=v2(67)),
-        ActionRow(MigrateLive, migrate_live, _LIVE, Role.ADMIN, min=v2(68)),
+        ActionRoute(OldMigrateLive, migrate_live, _LIVE, DefaultPolicy.ADMIN, max=v2(24)),
+        ActionRoute(MigrateLiveByForce, migrate_live, _LIVE, DefaultPolicy.ADMIN, min=v2(25), max=v2(67)),
+        ActionRoute(MigrateLive, migrate_live, _LIVE, DefaultPolicy.ADMIN, min=v2(68)),
     ),
     "evacuate": (
-        ActionRow(OldEvacuate, evacuate, _EVACUATE, Role.ADMIN, success=200, max=v2(13)),
-        ActionRow(EvacuateByForce, evacuate, _EVACUATE, Role.ADMIN, success=200, min=v2(14), max=v2(67)),
-        ActionRow(Evacuate, evacuate, _EVACUATE, Role.ADMIN, success=200, min=v2(68)),
+        ActionRoute(OldEvacuate, evacuate, _EVACUATE, DefaultPolicy.ADMIN, success=200, max=v2(13)),
+        ActionRoute(EvacuateByForce, evacuate, _EVACUATE, DefaultPolicy.ADMIN, success=200, min=v2(14), max=v2(67)),
+        ActionRoute(Evacuate, evacuate, _EVACUATE, DefaultPolicy.ADMIN, success=200, min=v2(68)),
     ),
 }

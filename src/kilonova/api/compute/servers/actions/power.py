@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from kilonova.api.compute.servers.actions.accept import accept
-from kilonova.api.http.actions import ActionRow, Rows
+from kilonova.api.http.actions import ActionRoute, ActionRoutes
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply
 from kilonova.objects.states import Verb
@@ -79,12 +79,12 @@ async def resume(call: Call, _body: Resume) -> Reply:
     return await accept(call, Verb.RESUME)
 
 
-ROWS: Rows = {
-    "os-stop": (ActionRow(Stop, stop, "os_compute_api:servers:stop"),),
-    "os-start": (ActionRow(Start, start, "os_compute_api:servers:start"),),
-    "reboot": (ActionRow(Reboot, reboot, "os_compute_api:servers:reboot"),),
-    "pause": (ActionRow(Pause, pause, "os_compute_api:os-pause-server:pause"),),
-    "unpause": (ActionRow(Unpause, unpause, "os_compute_api:os-pause-server:unpause"),),
-    "suspend": (ActionRow(Suspend, suspend, "os_compute_api:os-suspend-server:suspend"),),
-    "resume": (ActionRow(Resume, resume, "os_compute_api:os-suspend-server:resume"),),
+ROUTES: ActionRoutes = {
+    "os-stop": (ActionRoute(Stop, stop, "os_compute_api:servers:stop"),),
+    "os-start": (ActionRoute(Start, start, "os_compute_api:servers:start"),),
+    "reboot": (ActionRoute(Reboot, reboot, "os_compute_api:servers:reboot"),),
+    "pause": (ActionRoute(Pause, pause, "os_compute_api:os-pause-server:pause"),),
+    "unpause": (ActionRoute(Unpause, unpause, "os_compute_api:os-pause-server:unpause"),),
+    "suspend": (ActionRoute(Suspend, suspend, "os_compute_api:os-suspend-server:suspend"),),
+    "resume": (ActionRoute(Resume, resume, "os_compute_api:os-suspend-server:resume"),),
 }

@@ -10,7 +10,7 @@ from kilonova.api.compute.servers.actions.accept import accept
 from kilonova.api.compute.servers.create import bootable, get_image
 from kilonova.api.compute.servers.hardware import check_hardware, check_rescue
 from kilonova.api.compute.servers.resource import find
-from kilonova.api.http.actions import ActionRow, Rows
+from kilonova.api.http.actions import ActionRoute, ActionRoutes
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.ids import require_uuid
@@ -54,7 +54,7 @@ async def unrescue(call: Call, _body: Unrescue) -> Reply:
     return await accept(call, Verb.UNRESCUE)
 
 
-ROWS: Rows = {
-    "rescue": (ActionRow(Rescue, rescue, "os_compute_api:os-rescue", success=200),),
-    "unrescue": (ActionRow(Unrescue, unrescue, "os_compute_api:os-unrescue"),),
+ROUTES: ActionRoutes = {
+    "rescue": (ActionRoute(Rescue, rescue, "os_compute_api:os-rescue", success=200),),
+    "unrescue": (ActionRoute(Unrescue, unrescue, "os_compute_api:os-unrescue"),),
 }

@@ -10,7 +10,7 @@ from kilonova.api.compute.fields import DiskConfig, IdText
 from kilonova.api.compute.servers.actions.accept import accept
 from kilonova.api.compute.servers.hardware import check_hardware
 from kilonova.api.compute.servers.resource import find
-from kilonova.api.http.actions import ActionRow, Rows
+from kilonova.api.http.actions import ActionRoute, ActionRoutes
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply
 from kilonova.objects.ids import FlavorId
@@ -58,8 +58,8 @@ async def revert(call: Call, _body: RevertResize) -> Reply:
     return await accept(call, Verb.REVERT_RESIZE)
 
 
-ROWS: Rows = {
-    "resize": (ActionRow(Resize, resize, "os_compute_api:servers:resize"),),
-    "confirmResize": (ActionRow(ConfirmResize, confirm, "os_compute_api:servers:confirm_resize", success=204),),
-    "revertResize": (ActionRow(RevertResize, revert, "os_compute_api:servers:revert_resize"),),
+ROUTES: ActionRoutes = {
+    "resize": (ActionRoute(Resize, resize, "os_compute_api:servers:resize"),),
+    "confirmResize": (ActionRoute(ConfirmResize, confirm, "os_compute_api:servers:confirm_resize", success=204),),
+    "revertResize": (ActionRoute(RevertResize, revert, "os_compute_api:servers:revert_resize"),),
 }

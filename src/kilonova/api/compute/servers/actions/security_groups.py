@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from kilonova.api.compute.servers.resource import find
-from kilonova.api.http.actions import ActionRow, Rows
+from kilonova.api.http.actions import ActionRoute, ActionRoutes
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply
 from kilonova.api.network.view import DEFAULT_GROUP
@@ -53,7 +53,7 @@ def _require_known(instance: Instance, name: str) -> None:
         raise NotFound(f"instance_id {instance.id} could not be found as device id on any ports")
 
 
-ROWS: Rows = {
-    "addSecurityGroup": (ActionRow(AddSecurityGroup, add, "os_compute_api:os-security-groups:add"),),
-    "removeSecurityGroup": (ActionRow(RemoveSecurityGroup, remove, "os_compute_api:os-security-groups:remove"),),
+ROUTES: ActionRoutes = {
+    "addSecurityGroup": (ActionRoute(AddSecurityGroup, add, "os_compute_api:os-security-groups:add"),),
+    "removeSecurityGroup": (ActionRoute(RemoveSecurityGroup, remove, "os_compute_api:os-security-groups:remove"),),
 }

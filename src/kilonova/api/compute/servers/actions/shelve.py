@@ -11,11 +11,11 @@ from pydantic import Field, StringConstraints
 from kilonova.api.compute.servers.actions.accept import accept
 from kilonova.api.compute.servers.actions.images import image_of_server
 from kilonova.api.compute.servers.resource import find
-from kilonova.api.http.actions import ActionRow, Rows
+from kilonova.api.http.actions import ActionRoute, ActionRoutes
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.microversion import v2
-from kilonova.api.http.route import Role
+from kilonova.api.http.route import DefaultPolicy
 from kilonova.base.errors import InvalidInput
 from kilonova.db.readers import hosts
 from kilonova.objects.action import IMAGE
@@ -70,11 +70,13 @@ async def unshelve(call: Call, body: Unshelve | PlainUnshelve) -> Reply:
     return await accept(call, Verb.UNSHELVE, {AVAILABILITY_ZONE: zone})
 
 
-ROWS: Rows = {
-    "shelve": (ActionRow(Shelve, shelve, "os_compute_api:os-shelve:shelve"),),
-    "shelveOffload": (ActionRow(ShelveOffload, shelve_offload, "os_compute_api:os-shelve:shelve_offload", Role.ADMIN),),
+ROUTES: ActionRoutes = {
+    "shelve": (ActionRoute(Shelve, shelve, "os_compute_api:os-shelve:shelve"),),
+    "shelveOffload": (
+        ActionRoute(ShelveOffload, shelve_offload, "os_compute_api:os-shelve:shelve_offload", DefaultPolicy.ADMIN),
+    ),
     "unshelve": (
-        ActionRow(PlainUnshelve, unshelve, "os_compute_api:os-shelve:unshelve", max=v2(76)),
-        ActionRow(Unshelve, unshelve, "os_compute_api:os-shelve:unshelve", min=WITH_ZONE),
+        ActionRoute(PlainUnshelve, unshelve, "os_compute_api:os-shelve:unshelve", max=v2(76)),
+        ActionRoute(Unshelve, unshelve, "os_compute_api:os-shelve:unshelve", min=WITH_ZONE),
     ),
 }

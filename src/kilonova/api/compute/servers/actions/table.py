@@ -19,25 +19,32 @@ from kilonova.api.compute.servers.actions import (
     shelve,
 )
 from kilonova.api.compute.servers.resource import find
-from kilonova.api.http.actions import Rows, dispatch
+from kilonova.api.http.actions import ActionRoutes, dispatch
 from kilonova.api.http.call import Call, Reply
+from kilonova.api.http.route import DefaultPolicy, Route
 
-ACTIONS: Rows = {
-    **power.ROWS,
-    **resize.ROWS,
-    **locks.ROWS,
-    **admin.ROWS,
-    **moves.ROWS,
-    **security_groups.ROWS,
-    **console.ROWS,
-    **rescue.ROWS,
-    **rebuild.ROWS,
-    **images.ROWS,
-    **shelve.ROWS,
-    **deferred_delete.ROWS,
+ACTIONS: ActionRoutes = {
+    **power.ROUTES,
+    **resize.ROUTES,
+    **locks.ROUTES,
+    **admin.ROUTES,
+    **moves.ROUTES,
+    **security_groups.ROUTES,
+    **console.ROUTES,
+    **rescue.ROUTES,
+    **rebuild.ROUTES,
+    **images.ROUTES,
+    **shelve.ROUTES,
+    **deferred_delete.ROUTES,
 }
 
 
 async def act(call: Call, data: bytes) -> Reply:
     """Find the row by the body's one key, and go by it."""
     return await dispatch(ACTIONS, call, data, find)
+
+
+ROUTES = (
+    Route("POST", "/servers/{server_id}/action", act, "os_compute_api:servers:action", DefaultPolicy.TOKEN, 202,
+        note="by the action; each has a role of its own", whole=True, actions=ACTIONS),
+)  # fmt: skip

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Since when Compute refuses unknown query arguments."""
+
+from kilonova.api.http.microversion import v2
+
+STRICT = v2(75)
+"""From this microversion on, unknown query arguments are refused."""
+
+NO_QUERY: frozenset[str] = frozenset()
+"""For a route that has no query arguments, and refuses all from STRICT on."""
