@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A conductor's transactions on a real database, one call each, with a host that has registered."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -8,6 +9,7 @@ from random import Random
 from typing import Any
 
 from kilonova.conductor.engine import accept, hand_out, reports
+from kilonova.conductor.engine.plan import PLANS, Plan
 from kilonova.conductor.hosts import guests, register
 from kilonova.conductor.placement import place
 from kilonova.conductor.verbs import create
@@ -35,6 +37,7 @@ class Desk:
     def __init__(self, directory: Path) -> None:
         self.db = make.database(directory)
         self.now = make.NOW
+        self.plans: Mapping[Verb, Plan] = PLANS
         self._serial = 0
 
     def write(self, fn: Any, *args: Any, **words: Any) -> Any:
@@ -66,7 +69,8 @@ class Desk:
     def accept(self, verb: Verb, request_id: str, instance_id: InstanceId = ONE, **params: str) -> HostName | None:
         self._serial += 1
         asked = AcceptAction(make.context(request_id), instance_id, verb, params)
-        return self.write(accept.accept, asked, ActionId(f"action-{self._serial}"), self.now)
+        action_id = ActionId(f"action-{self._serial}")
+        return self.write(accept.accept, asked, action_id, self.now, None, self.plans)
 
     def fetch(self, attempt: str, *, epoch: int = 1, running: tuple[LegId, ...] = (), host: str = "h1") -> Fetched:
         return self.write(hand_out.hand_out, Fetch(HostName(host), epoch, AttemptId(attempt), running), self.now)

@@ -42,5 +42,13 @@ def upgrade() -> None:
 
 
 def _leg(action: Any) -> dict[str, Any]:
-    leg = {"host": action.host, "operation": action.verb, "state": "open" if action.state in OPEN else action.state}
-    return leg | ({"attempt": action.attempt} if action.attempt is not None else {})
+    return {
+        "host": action.host,
+        "operation": action.verb,
+        "state": "open" if action.state in OPEN else action.state,
+        "attempt": action.attempt,
+        "undoes": None,
+        "commits": False,
+        "power": None,
+        "message": None,
+    }
