@@ -10,7 +10,7 @@ from kilonova.objects.server_group import GroupPolicy
 
 
 @dataclass(frozen=True, slots=True)
-class GroupWish:
+class GroupConstraint:
     """The policy of an instance's server group, and where the others of the group are: how many on each host.
     `most_per_host` is for anti-affinity."""
 
@@ -33,7 +33,7 @@ class PlacementRequest:
     host: HostName | None = None
     same_hosts: frozenset[HostName] | None = None
     different_hosts: frozenset[HostName] = frozenset()
-    group: GroupWish | None = None
+    group: GroupConstraint | None = None
     extra_specs: Mapping[str, str] = field(default_factory=dict[str, str])
     needs: tuple[Need, ...] = ()
 
