@@ -79,7 +79,7 @@ MUTANTS_OF_ACTIONS: Sequence[Mutant] = (
         "one action that cannot be ended",
         "tests/simulation/test_truth_after_outages.py::test_one_action_that_cannot_be_ended_keeps_no_other_open",
         "conductor/service.py",
-        'an action past its deadline could not be ended", action=action_id)\n                continue',
-        'an action past its deadline could not be ended", action=action_id)\n                raise',
+        'an action past its deadline could not be ended", action=action.id)\n            return',
+        'an action past its deadline could not be ended", action=action.id)\n            raise',
     ),
 )

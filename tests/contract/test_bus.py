@@ -14,7 +14,8 @@ from kilonova.rpcapi.caller import Caller
 from kilonova.rpcapi.endpoint import Endpoint
 from kilonova.rpcapi.host_to_conductor import HEARTBEAT, Heartbeat
 from kilonova.rpcapi.method import Ack
-from tests.contract.buses import NEVER_S, Buses, MemoryBuses, NatsBuses, NatsServer, nats_server, run, until
+from tests.contract.buses import NEVER_S, Buses, MemoryBuses, NatsBuses, NatsServer, nats_server, run
+from tests.make import until
 
 MEMORY, NATS = pytest.param("memory", id="memory"), pytest.param("nats", id="nats", marks=pytest.mark.live)
 

@@ -19,6 +19,7 @@ from kilonova.base.health import Check
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import Workers
+from kilonova.compute.capacity import inventory_of
 from kilonova.compute.feed import Feed
 from kilonova.compute.image_cache import ImageCache, ImageSource
 from kilonova.compute.image_cleanup import ImageCleanup
@@ -40,14 +41,15 @@ from kilonova.compute.virtapi import ComputeVirtAPI
 from kilonova.config.default import reloaded
 from kilonova.config.load import Settings
 from kilonova.objects.diagnostics import GuestDiagnostics
+from kilonova.objects.service import Inventory
 from kilonova.rpc.bus import Bus
 from kilonova.rpcapi import to_host as rows
 from kilonova.rpcapi.caller import Caller, HostCaller
 from kilonova.rpcapi.endpoint import Endpoint
 from kilonova.rpcapi.host_to_conductor import PING, Ping
 from kilonova.rpcapi.method import Ack
-from kilonova.virt.capabilities import Diagnostics, able
-from kilonova.virt.driver import ComputeDriver, Reachability, VirtAPI
+from kilonova.virt.capabilities import DIAGNOSTICS
+from kilonova.virt.driver import ComputeDriver, VirtAPI
 
 log = structlog.get_logger(__name__)
 
@@ -112,7 +114,7 @@ class ComputeManager:
         lanes = Lanes(self._identity.host, session.conductor, runner, tools, *hooks, session.outage, self._operations)
         refusals = Refusals(session, self.driver)
         feed = Feed(session, lanes, refusals, clock, defaults.action_poll_interval)
-        reports = Reports(session, self.driver, self.virtapi, observer, clock)
+        reports = Reports(session, self.inventory, self.virtapi, observer, clock)
         self._session, self._lanes, self._feed, self._reports = session, lanes, feed, reports
         self._precache = Precache(cache)
         tasks.spawn("precache", self._precache.run())
@@ -125,6 +127,10 @@ class ComputeManager:
         feed.start(tasks)
         notifier.start(tasks)
         Reaper(session, lanes, runner, tools, self.metrics).start(tasks, self.virtapi)
+
+    async def inventory(self) -> Inventory:
+        """What this host has, and what of it guests may claim."""
+        return inventory_of(await self.driver.resources(), self._settings.default)
 
     def ready(self) -> tuple[bool, str]:
         """Whether this host can get work, and if not, why in one sentence."""
@@ -163,7 +169,8 @@ class ComputeManager:
     def reload(self, fresh: Settings) -> None:
         """Take what may change while running (see config.default.reloaded); what the host offers is told at once."""
         settings = replace(self._settings, default=reloaded(self._settings.default, fresh.default))
-        self._settings = self.driver.settings = settings
+        self._settings = settings
+        self.driver.reconfigure(settings)
         if self._reports is not None:
             self._reports.tell_inventory()
 
@@ -179,8 +186,8 @@ class ComputeManager:
     async def _check_hypervisor(self) -> None:
         if not self.virtapi.enabled:
             raise HypervisorUnavailable(self.virtapi.reason)
-        if isinstance(self.driver, Reachability):
-            await self.driver.ping()
+        if self.driver.reachability is not None:
+            await self.driver.reachability.ping()
 
     def _look_for_work(self) -> None:
         if self._feed is not None:
@@ -209,7 +216,7 @@ class ComputeManager:
         return rows.Uptime(await uptime())
 
     async def _diagnose(self, request: rows.Diagnose, _peer: str) -> GuestDiagnostics:
-        return await able(self.driver, Diagnostics).diagnostics(request.instance_id)
+        return await DIAGNOSTICS.of(self.driver).read(request.instance_id)
 
     async def _cache_images(self, request: rows.CacheImages, _peer: str) -> Ack:
         if self._precache is not None:

@@ -29,7 +29,6 @@ from kilonova.base.outage import Outage
 from kilonova.compute.operation import Job, Operation, Step, nothing
 from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.states import PowerState
-from kilonova.virt.capabilities import able
 
 log = structlog.get_logger(__name__)
 
@@ -193,7 +192,7 @@ class Runner:
         operation = run.operation
         try:
             if operation.needs is not None:
-                able(run.job.tools.driver, operation.needs)
+                operation.needs.of(run.job.tools.driver)
             if operation.look is not nothing:
                 await self._until_answered(run, (Step("look", operation.look, interruptible=True),), Phase.DO)
         except HypervisorError as exc:

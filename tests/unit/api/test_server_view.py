@@ -8,7 +8,7 @@ import pytest
 from pydantic_core import to_json
 
 from kilonova.api.compute.servers.create import hostname_of
-from kilonova.api.compute.servers.view import Viewer, brief, detail, host_id, short, single
+from kilonova.api.compute.servers.view import BRIEF, DETAIL, SHORT, SINGLE, Viewer, host_id
 from kilonova.api.http.call import Links
 from kilonova.api.http.microversion import MAX, MIN, Microversion, v2
 from kilonova.db.readers.servers import HostStatus
@@ -16,6 +16,8 @@ from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.instance import Address, Fault
 from kilonova.objects.states import PowerState, TaskState, VmState
 from tests.make import NOW, instance
+
+brief, detail, single, short = BRIEF.show, DETAIL.show, SINGLE.show, SHORT.show
 
 LINKS = Links("http://box:8774", "/compute/v2.1")
 HOST = HostName("h1")

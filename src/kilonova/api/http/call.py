@@ -3,9 +3,10 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypedDict, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic_core import to_json
+from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from kilonova.api.http.deps import ApiDeps
 from kilonova.api.http.microversion import Microversion
@@ -43,7 +44,7 @@ class Link(TypedDict):
     href: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # a generic class with slots cannot be made through an alias (Python 3.11)
 class Page(Generic[E_co]):
     """The entries of one page of a list.  `next` is the link to the page after it, when there may be one."""
 
@@ -117,9 +118,12 @@ class Call:
         """A page of a list.  A full page, of `limit` entries, links to the one after its last entry's `marker`."""
         if not entries or len(entries) < limit:
             return Page(entries)
-        href = f"{self.links.to(self.path)}?{self.query.after(marker(entries[-1]))}"
-        return Page(entries, [{"rel": "next", "href": href}])
+        return Page(entries, self.links_after(marker(entries[-1])))
+
+    def links_after(self, marker: str) -> list[Link]:
+        """The link to the page after `marker`."""
+        return [{"rel": "next", "href": f"{self.links.to(self.path)}?{self.query.after(marker)}"}]
 
     def next_page(self, name: str, marker: str) -> dict[str, list[Link]]:
         """The member that links to the page after `marker`."""
-        return {name: [{"rel": "next", "href": f"{self.links.to(self.path)}?{self.query.after(marker)}"}]}
+        return {name: self.links_after(marker)}

@@ -8,8 +8,9 @@ once per microversion; after that it calls one getter per member.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Annotated, Any, Final, Generic, Protocol, TypeVar
 
+from pydantic import Field
 from pydantic_core import to_json
 
 from kilonova.api.http.call import Link, Page, Reply
@@ -36,6 +37,9 @@ class _Omitted:
 OMIT: Final = _Omitted()
 """The value of an `optional` member that this answer does not have."""
 
+EmptyList = Annotated[list[str], Field(max_length=0)]
+"""The type of a list that is always empty."""
+
 Make = Callable[[Any, Any], object]
 """Makes JSON of a subject for an audience."""
 
@@ -48,7 +52,7 @@ class Shape:
         raise NotImplementedError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # a generic class with slots cannot be made through an alias (Python 3.11)
 class Member(Generic[T, V]):
     """One member of a JSON object.
 
@@ -73,12 +77,12 @@ class Member(Generic[T, V]):
         return self.since <= version <= self.until
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # a generic class with slots cannot be made through an alias (Python 3.11)
 class Others(Generic[T, V]):
     """Members whose names are data (an image's properties).  A declared member replaces a member of the same name."""
 
     kind: object
-    """The type of their values."""
+    """The type of their values, as of `Member.kind`."""
     get: Callable[[T, V], Mapping[str, object]]
 
 
@@ -120,10 +124,13 @@ class View(Shape, Generic[T, V]):
         members = [member for member in self.members if member.is_in(version) and (admin or not member.admin)]
         getters = {member.name: _getter(member, version, admin=admin) for member in members}
         show = _shown(tuple(getters.items()), optional=any(member.optional for member in members))
-        others = self.others
-        if others is None:
+        if self.others is None:
             return show
-        return lambda subject, audience: {**others.get(subject, audience), **show(subject, audience)}
+        get = self.others.get
+        make = MapOf(self.others.kind).maker(version, admin=admin) if isinstance(self.others.kind, Shape) else None
+        if make is None:
+            return lambda subject, audience: {**get(subject, audience), **show(subject, audience)}
+        return lambda subject, audience: {**make(get(subject, audience), audience), **show(subject, audience)}
 
 
 def _shown(
@@ -141,6 +148,8 @@ def _getter(member: Member[T, V], version: Microversion, *, admin: bool) -> Call
     make = member.kind.maker(version, admin=admin) if isinstance(member.kind, Shape) else None
     if make is None:
         return get
+    if not member.optional:
+        return lambda subject, audience: make(get(subject, audience), audience)
 
     def made(subject: T, audience: V) -> object:
         value = get(subject, audience)
@@ -166,7 +175,9 @@ class MapOf(Shape):
 
     value: Shape
 
-    def maker(self, version: Microversion, *, admin: bool) -> Make | None:
+    def maker(
+        self, version: Microversion, *, admin: bool
+    ) -> Callable[[Mapping[str, Any], Any], dict[str, object]] | None:
         make = self.value.maker(version, admin=admin)
         if make is None:
             return None

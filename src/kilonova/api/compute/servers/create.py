@@ -15,8 +15,7 @@ from typing import Any
 
 from kilonova.api.compute.catalog import flavors
 from kilonova.api.compute.fields import NAME_CHARACTERS
-from kilonova.api.compute.servers import idempotency, scheduler_hints
-from kilonova.api.compute.servers import networks as server_networks
+from kilonova.api.compute.servers import idempotency, network_request, scheduler_hints
 from kilonova.api.compute.servers.hardware import check_hardware
 from kilonova.api.compute.servers.models import BlockDevice, CreateServer, NewServer
 from kilonova.api.compute.servers.personality import files_of
@@ -67,11 +66,11 @@ async def create(call: Call, body: CreateServer) -> Reply:
     _check_rest(asked, call.context.project_id)
     if asked.host is not None or asked.node is not None:
         call.permit(REQUESTED_DESTINATION)
-    wish = server_networks.wish(asked, call.version)
+    wish = network_request.parse(asked, call.version)
     files = await files_of(call, asked.personality, "server.personality")
     parts = replace(await call.db.read(_find_parts, asked, hints, call.context), files=files)
-    networks = await call.db.read(server_networks.names, wish) if wish.ids else ()
-    server_networks.check_count(wish, asked.max_count or asked.min_count)
+    networks = await call.db.read(network_request.names, wish) if wish.ids else ()
+    network_request.check_count(wish, asked.max_count or asked.min_count)
     made = _instances(call, asked, parts, hints, wants_network=wish.any)
     tags = _device_tags(asked, networks, wish)
     instances = tuple(replace(instance, device_tags=tags) for instance in made) if tags else made
@@ -128,7 +127,7 @@ def _check_block_devices(asked: NewServer, version: Microversion) -> None:
         raise InvalidInput("A tag is taken at 2.32 and from 2.42 on.", path="server.block_device_mapping_v2")
 
 
-def _device_tags(asked: NewServer, networks: tuple[str, ...], wish: server_networks.Wish) -> dict[str, str]:
+def _device_tags(asked: NewServer, networks: tuple[str, ...], wish: network_request.NetworkRequest) -> dict[str, str]:
     found = {nic_tag(name): tag for name, tag in zip(networks, wish.tags, strict=False) if tag is not None}
     root = next((device.tag for device in asked.block_devices), None)
     return found if root is None else {**found, ROOT_TAG: root}

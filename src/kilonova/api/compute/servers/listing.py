@@ -4,28 +4,27 @@
 Source: Compute API reference, "List Servers".  Who is no administrator has fewer filters; the others are ignored.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from pydantic_core import to_json
-
-from kilonova.api.compute.servers import view as server_view
 from kilonova.api.compute.servers.resource import informed, viewer_of
-from kilonova.api.compute.servers.view import Viewer
+from kilonova.api.compute.servers.view import BRIEF, DETAIL, Viewer
 from kilonova.api.compute.strict import STRICT
-from kilonova.api.http.call import Call, Reply
+from kilonova.api.http.call import Call, Page, Reply
 from kilonova.api.http.microversion import v2
 from kilonova.api.http.query import Query, boolean_word
 from kilonova.api.http.route import DefaultPolicy, Route
+from kilonova.api.http.views import View, paged
 from kilonova.base.errors import Forbidden, InvalidInput
 from kilonova.db.readers.servers import ServerQuery, TagFilter, page
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import StatusMeaning, VmState, meaning_of
 
-View = Callable[[Instance, Viewer], dict[str, Any]]
+BRIEF_PAGE = paged("servers", BRIEF)
+DETAIL_PAGE = paged("servers", DETAIL)
 
 _NOVA_STATUSES = frozenset({"MIGRATING", "PASSWORD", "SOFT_DELETED"})
 # Statuses of servers that Kilonova does not put them into: nothing is in them, and asking is no mistake.
@@ -112,27 +111,26 @@ ARGUMENTS = frozenset(
 
 
 async def list_brief(call: Call) -> Reply:
-    """GET /servers."""
-    return await _list(call, server_view.brief)
+    """List servers."""
+    return await _list(call, BRIEF_PAGE)
 
 
 async def list_detail(call: Call) -> Reply:
-    """GET /servers/detail."""
-    return await _list(call, server_view.detail)
+    """List servers with details."""
+    return await _list(call, DETAIL_PAGE)
 
 
-async def _list(call: Call, view: View) -> Reply:
-    query = _query(call)
-    return Reply(await call.db.read(_encoded, query, view, viewer_of(call), call))
+async def _list(call: Call, view: View[Page[Instance], Viewer]) -> Reply:
+    return await call.db.read(_listed, _query(call), view, viewer_of(call), call)
 
 
-def _encoded(snapshot: Snapshot, query: ServerQuery, view: View, viewer: Viewer, call: Call) -> bytes:
+def _listed(
+    snapshot: Snapshot, query: ServerQuery, view: View[Page[Instance], Viewer], viewer: Viewer, call: Call
+) -> Reply:
+    """Read and encoded in one thread of the database, off the event loop."""
     found = page(snapshot, query)
-    viewer = informed(snapshot, viewer, found) if view is not server_view.brief else viewer
-    answer: dict[str, Any] = {"servers": [view(instance, viewer) for instance in found]}
-    if found and len(found) == query.limit:
-        answer.update(call.next_page("servers_links", found[-1].id))
-    return to_json(answer)
+    viewer = viewer if view is BRIEF_PAGE else informed(snapshot, viewer, found)
+    return view.reply(call.page(found, query.limit, lambda instance: instance.id), viewer)
 
 
 def _query(call: Call) -> ServerQuery:
@@ -292,7 +290,7 @@ def _column(key: str, call: Call) -> str | None:
 
 ROUTES = (
     Route("GET", "/servers", list_brief, "os_compute_api:servers:index", DefaultPolicy.READER,
-        note="{servers: [{id, name, links}]}", query=ARGUMENTS, strict=STRICT),
+        reply=BRIEF_PAGE, query=ARGUMENTS, strict=STRICT),
     Route("GET", "/servers/detail", list_detail, "os_compute_api:servers:detail", DefaultPolicy.READER,
-        note="{servers: [...]}", query=ARGUMENTS, strict=STRICT),
+        reply=DETAIL_PAGE, query=ARGUMENTS, strict=STRICT),
 )  # fmt: skip

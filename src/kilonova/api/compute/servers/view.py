@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Instances as the API shows servers, at every microversion.
+"""Servers as the Compute API shows them, at every microversion.
 
 No member may appear before its microversion: clients check that.
 """
@@ -8,16 +8,20 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
-from kilonova.api.http.call import Links
+from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
+
+from kilonova.api.compute.fields import DiskConfig
+from kilonova.api.http.call import Link, Links
 from kilonova.api.http.microversion import Microversion, v2
 from kilonova.api.http.times import micros, seconds_z
+from kilonova.api.http.views import OMIT, EmptyList, ListOf, MapOf, Member, View, one
 from kilonova.db.readers.servers import HostStatus
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.hardware import root_device
 from kilonova.objects.ids import HostName
-from kilonova.objects.instance import Instance
+from kilonova.objects.instance import Address, Instance
 from kilonova.objects.states import api_status
 from kilonova.objects.told import to_member
 
@@ -27,173 +31,115 @@ _WITH_FAULT = frozenset({"ERROR", "DELETED"})
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who looks, at which microversion, from which address.  `hosts` is what administrators see of hosts."""
+    """Who sees a server, at which microversion, from which address."""
 
     links: Links
     version: Microversion
-    admin: bool
+    is_admin: bool
     hosts: Mapping[HostName, HostStatus] = field(default_factory=dict[HostName, HostStatus])
+    """The states of hosts, for administrators."""
+    admin_pass: str = ""
+    """The password in the answer of a rebuild."""
 
 
-def brief(instance: Instance, viewer: Viewer) -> dict[str, Any]:
-    """The entry of a plain list."""
-    return {"id": instance.id, "name": instance.name, "links": viewer.links.pair(f"/servers/{instance.id}")}
+class SecurityGroupOfServer(TypedDict):
+    """A security group of a server."""
+
+    name: str
 
 
-def detail(instance: Instance, viewer: Viewer) -> dict[str, Any]:
-    """The entry of a detailed list: everything but the groups, which only a single server shows."""
-    server = _core(instance, viewer)
-    server["addresses"] = addresses(instance, full=True)
-    server.update(_extended(instance))
-    if viewer.admin:
-        server.update(_for_admins(instance, viewer))
-    server.update(_newer(instance, viewer.version))
-    return server
+class ServerImage(TypedDict):
+    """The image of a server."""
+
+    id: str
+    links: list[Link]
 
 
-def single(instance: Instance, viewer: Viewer) -> dict[str, Any]:
-    """The answer of GET, and from 2.75 of PUT."""
-    server = detail(instance, viewer)
-    if viewer.version >= v2(71):
-        server["server_groups"] = _groups(instance)
-    return server
+class ServerFault(TypedDict):
+    """Why a server is in ERROR."""
+
+    code: int
+    created: str
+    message: str
 
 
-def short(instance: Instance, viewer: Viewer) -> dict[str, Any]:
-    """The answer of PUT below 2.75: without what Nova once kept in extensions."""
-    server = _core(instance, viewer)
-    server["addresses"] = addresses(instance, full=False)
-    version = viewer.version
-    if version >= v2(9):
-        server["locked"] = instance.locked_by is not None
-    if version >= v2(19):
-        server["description"] = instance.description
-    if version >= v2(26):
-        server["tags"] = list(instance.tags)
-    if version >= v2(63):
-        server["trusted_image_certificates"] = None
-    if version >= v2(71):
-        server["server_groups"] = _groups(instance)
-    if version >= v2(73):
-        server["locked_reason"] = instance.locked_reason
-    return server
+class _Shown(NamedTuple):
+    """One address of a server."""
 
-
-def _groups(instance: Instance) -> list[str]:
-    return [] if instance.server_group_id is None else [instance.server_group_id]
+    kind: Literal["fixed", "floating"]
+    text: str
+    nic: Address
 
 
 @lru_cache(maxsize=4096)
 def host_id(project_id: str, host: str) -> str:
-    """A host's name as the users of one project see it: the same for all their servers there, and nothing else."""
+    """A name of a host for the users of one project: the same for all their servers on it, and opaque."""
     return hashlib.sha224(f"{project_id}{host}".encode()).hexdigest()
 
 
-def _core(instance: Instance, viewer: Viewer) -> dict[str, Any]:
-    status = api_status(instance.vm_state, instance.task_state, instance.power_state)
-    image = instance.image.id
-    server: dict[str, Any] = {
-        "id": instance.id,
-        "name": instance.name,
-        "status": status,
-        "tenant_id": instance.project_id,
-        "user_id": instance.user_id,
-        "metadata": instance.metadata,
-        "hostId": host_id(instance.project_id, instance.host) if instance.host is not None else "",
-        "image": {"id": image, "links": [{"rel": "bookmark", "href": viewer.links.bookmark(f"/images/{image}")}]},
-        "flavor": _flavor(instance.flavor, viewer),
-        "created": seconds_z(instance.created_at),
-        "updated": seconds_z(instance.updated_at),
-        "links": viewer.links.pair(f"/servers/{instance.id}"),
-        "accessIPv4": instance.access_ip_v4 or "",
-        "accessIPv6": instance.access_ip_v6 or "",
-        "OS-DCF:diskConfig": instance.disk_config,
-    }
-    if status in _WITH_PROGRESS:
-        server["progress"] = 0
-    if status in _WITH_FAULT and instance.fault is not None:
-        fault = instance.fault
-        message = fault.message if viewer.admin else to_member(fault.message, (instance.host, instance.node))
-        server["fault"] = {"code": fault.code, "created": seconds_z(fault.created), "message": message}
-    return server
+def _host_id(server: Instance, _viewer: Viewer) -> str:
+    return host_id(server.project_id, server.host) if server.host is not None else ""
 
 
-def _flavor(flavor: Flavor, viewer: Viewer) -> dict[str, Any]:
-    if viewer.version < v2(47):
-        return {
-            "id": flavor.id,
-            "links": [{"rel": "bookmark", "href": viewer.links.bookmark(f"/flavors/{flavor.id}")}],
-        }
-    return {
-        "vcpus": flavor.vcpus,
-        "ram": flavor.memory_mib,
-        "disk": flavor.disk_gib,
-        "ephemeral": flavor.ephemeral_gib,
-        "swap": flavor.swap_mib,
-        "original_name": flavor.name,
-        "extra_specs": flavor.extra_specs,
-    }
+_status_of = lru_cache(maxsize=4096)(api_status)
 
 
-def addresses(instance: Instance, *, full: bool) -> dict[str, list[dict[str, Any]]]:
-    """Addresses by network; `full` with kind and MAC."""
-    networks: dict[str, list[dict[str, Any]]] = {}
-    for address in instance.addresses:
-        for kind, text in (("fixed", address.address), ("floating", address.floating)):
-            if not text:
-                continue
-            shown: dict[str, Any] = {"version": 4, "addr": text}
-            if full:
-                shown["OS-EXT-IPS:type"] = kind
-                shown["OS-EXT-IPS-MAC:mac_addr"] = address.mac
-            networks.setdefault(address.network, []).append(shown)
+def _status(server: Instance, _viewer: Viewer) -> str:
+    return _status_of(server.vm_state, server.task_state, server.power_state)
+
+
+def _progress(server: Instance, viewer: Viewer) -> object:
+    return 0 if _status(server, viewer) in _WITH_PROGRESS else OMIT
+
+
+def _fault(server: Instance, viewer: Viewer) -> object:
+    fault = server.fault
+    if fault is None or _status(server, viewer) not in _WITH_FAULT:
+        return OMIT
+    message = fault.message if viewer.is_admin else to_member(fault.message, (server.host, server.node))
+    return ServerFault(code=fault.code, created=seconds_z(fault.created), message=message)
+
+
+def _image(server: Instance, viewer: Viewer) -> ServerImage:
+    image = server.image.id
+    return {"id": image, "links": [{"rel": "bookmark", "href": viewer.links.bookmark(f"/images/{image}")}]}
+
+
+def _flavor_links(flavor: Flavor, viewer: Viewer) -> list[Link]:
+    return [{"rel": "bookmark", "href": viewer.links.bookmark(f"/flavors/{flavor.id}")}]
+
+
+Addresses = dict[str, list[_Shown]]
+"""By network."""
+
+
+def addresses(server: Instance) -> Addresses:
+    """The addresses of a server, for ADDRESSES."""
+    networks: Addresses = {}
+    for nic in server.addresses:
+        if nic.address:
+            networks.setdefault(nic.network, []).append(_Shown("fixed", nic.address, nic))
+        if nic.floating:
+            networks.setdefault(nic.network, []).append(_Shown("floating", nic.floating, nic))
     return networks
 
 
-def _extended(instance: Instance) -> dict[str, Any]:
-    extended: dict[str, Any] = {
-        "key_name": instance.key_name,
-        "config_drive": "True" if instance.config_drive else "",
-        "OS-EXT-AZ:availability_zone": instance.availability_zone or "",
-        "OS-EXT-STS:task_state": instance.task_state,
-        "OS-EXT-STS:vm_state": instance.vm_state,
-        "OS-EXT-STS:power_state": int(instance.power_state),
-        "OS-SRV-USG:launched_at": micros(instance.launched_at),
-        "OS-SRV-USG:terminated_at": micros(instance.terminated_at),
-        "os-extended-volumes:volumes_attached": [],
-    }
-    if instance.wants_network:
-        extended["security_groups"] = [{"name": "default"}]
-    return extended
+def _links(server: Instance, viewer: Viewer) -> list[Link]:
+    return viewer.links.pair(f"/servers/{server.id}")
 
 
-def _for_admins(instance: Instance, viewer: Viewer) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "OS-EXT-SRV-ATTR:host": instance.host,
-        "OS-EXT-SRV-ATTR:hypervisor_hostname": instance.node,
-        "OS-EXT-SRV-ATTR:instance_name": f"kilonova-{instance.id}",
-    }
-    if viewer.version >= v2(3):
-        shown.update(
-            {
-                "OS-EXT-SRV-ATTR:reservation_id": instance.reservation_id,
-                "OS-EXT-SRV-ATTR:launch_index": instance.launch_index,
-                "OS-EXT-SRV-ATTR:hostname": instance.hostname,
-                "OS-EXT-SRV-ATTR:kernel_id": "",
-                "OS-EXT-SRV-ATTR:ramdisk_id": "",
-                "OS-EXT-SRV-ATTR:root_device_name": f"/dev/{root_device(instance.image.properties)}",
-                "OS-EXT-SRV-ATTR:user_data": instance.user_data,
-            }
-        )
-    if viewer.version >= v2(16):
-        shown["host_status"] = _host_status(instance, viewer)
-    return shown
+def _security_groups(server: Instance, _viewer: Viewer) -> object:
+    return [{"name": "default"}] if server.wants_network else OMIT
 
 
-def _host_status(instance: Instance, viewer: Viewer) -> str:
-    if instance.host is None:
+def _server_groups(server: Instance, _viewer: Viewer) -> list[str]:
+    return [] if server.server_group_id is None else [server.server_group_id]
+
+
+def _host_status(server: Instance, viewer: Viewer) -> str:
+    if server.host is None:
         return ""
-    host = viewer.hosts.get(instance.host)
+    host = viewer.hosts.get(server.host)
     if host is None:
         return "UNKNOWN"
     if host.forced_down:
@@ -203,18 +149,145 @@ def _host_status(instance: Instance, viewer: Viewer) -> str:
     return "MAINTENANCE" if host.disabled else "UP"
 
 
-def _newer(instance: Instance, version: Microversion) -> dict[str, Any]:
-    shown: dict[str, Any] = {}
-    if version >= v2(9):
-        shown["locked"] = instance.locked_by is not None
-    if version >= v2(19):
-        shown["description"] = instance.description
-    if version >= v2(26):
-        shown["tags"] = list(instance.tags)
-    if version >= v2(63):
-        shown["trusted_image_certificates"] = None
-    if version >= v2(73):
-        shown["locked_reason"] = instance.locked_reason
-    if version >= v2(90):
-        shown["OS-EXT-SRV-ATTR:hostname"] = instance.hostname
-    return shown
+ADDRESS = View[_Shown, Any](
+    "ServerAddress",
+    Member("version", Literal[4], lambda _shown, _: 4),
+    Member("addr", str, lambda shown, _: shown.text),
+)
+FULL_ADDRESS = ADDRESS.but(
+    "ServerAddressWithMac",
+    Member("OS-EXT-IPS:type", Literal["fixed", "floating"], lambda shown, _: shown.kind),
+    Member("OS-EXT-IPS-MAC:mac_addr", str, lambda shown, _: shown.nic.mac),
+)
+ADDRESSES = MapOf(ListOf(ADDRESS))
+
+FLAVOR_LINK = View[Flavor, Viewer](
+    "ServerFlavorLink",
+    Member("id", str, lambda flavor, _: flavor.id),
+    Member("links", list[Link], _flavor_links),
+)
+FLAVOR = View[Flavor, Viewer](
+    "ServerFlavor",
+    Member("vcpus", int, lambda flavor, _: flavor.vcpus),
+    Member("ram", int, lambda flavor, _: flavor.memory_mib),
+    Member("disk", int, lambda flavor, _: flavor.disk_gib),
+    Member("ephemeral", int, lambda flavor, _: flavor.ephemeral_gib),
+    Member("swap", int, lambda flavor, _: flavor.swap_mib),
+    Member("original_name", str, lambda flavor, _: flavor.name),
+    Member("extra_specs", dict[str, str], lambda flavor, _: flavor.extra_specs),
+)
+
+M = Member[Instance, Viewer]
+_ATTR = "OS-EXT-SRV-ATTR:"
+
+_CORE = (
+    M("id", str, lambda server, _: server.id),
+    M("name", str, lambda server, _: server.name),
+    M("status", str, _status),
+    M("tenant_id", str, lambda server, _: server.project_id),
+    M("user_id", str, lambda server, _: server.user_id),
+    M("metadata", dict[str, str], lambda server, _: server.metadata),
+    M("hostId", str, _host_id),
+    M("image", ServerImage, _image),
+    M("flavor", FLAVOR_LINK, lambda server, _: server.flavor, until=v2(46)),
+    M("flavor", FLAVOR, lambda server, _: server.flavor, since=v2(47)),
+    M("created", str, lambda server, _: seconds_z(server.created_at)),
+    M("updated", str, lambda server, _: seconds_z(server.updated_at)),
+    M("links", list[Link], _links),
+    M("accessIPv4", str, lambda server, _: server.access_ip_v4 or ""),
+    M("accessIPv6", str, lambda server, _: server.access_ip_v6 or ""),
+    M("OS-DCF:diskConfig", DiskConfig, lambda server, _: server.disk_config),
+    M("progress", int, _progress, optional=True),
+    M("fault", ServerFault, _fault, optional=True),
+)
+_EXTENSIONS = (
+    M("key_name", str | None, lambda server, _: server.key_name),
+    M("config_drive", Literal["True", ""], lambda server, _: "True" if server.config_drive else ""),
+    M("OS-EXT-AZ:availability_zone", str, lambda server, _: server.availability_zone or ""),
+    M("OS-EXT-STS:task_state", str | None, lambda server, _: server.task_state),
+    M("OS-EXT-STS:vm_state", str, lambda server, _: server.vm_state),
+    M("OS-EXT-STS:power_state", int, lambda server, _: int(server.power_state)),
+    M("OS-SRV-USG:launched_at", str | None, lambda server, _: micros(server.launched_at)),
+    M("OS-SRV-USG:terminated_at", str | None, lambda server, _: micros(server.terminated_at)),
+    M("os-extended-volumes:volumes_attached", EmptyList, lambda _server, _: []),
+    M("security_groups", list[SecurityGroupOfServer], _security_groups, optional=True),
+)
+"""What was once in extensions of the API."""
+_ADMIN = (
+    M(_ATTR + "host", str | None, lambda server, _: server.host, admin=True),
+    M(_ATTR + "hypervisor_hostname", str | None, lambda server, _: server.node, admin=True),
+    M(_ATTR + "instance_name", str, lambda server, _: f"kilonova-{server.id}", admin=True),
+    M(_ATTR + "reservation_id", str, lambda server, _: server.reservation_id, since=v2(3), admin=True),
+    M(_ATTR + "launch_index", int, lambda server, _: server.launch_index, since=v2(3), admin=True),
+    M(_ATTR + "hostname", str, lambda server, _: server.hostname, since=v2(3), admin=True),
+    M(_ATTR + "kernel_id", str, lambda _server, _: "", since=v2(3), admin=True),
+    M(_ATTR + "ramdisk_id", str, lambda _server, _: "", since=v2(3), admin=True),
+    M(
+        _ATTR + "root_device_name",
+        str,
+        lambda server, _: f"/dev/{root_device(server.image.properties)}",
+        since=v2(3),
+        admin=True,
+    ),
+    M(_ATTR + "user_data", str | None, lambda server, _: server.user_data, since=v2(3), admin=True),
+    M("host_status", str, _host_status, since=v2(16), admin=True),
+)
+_LATER = (
+    M("locked", bool, lambda server, _: server.locked_by is not None, since=v2(9)),
+    M("description", str | None, lambda server, _: server.description, since=v2(19)),
+    M("tags", list[str], lambda server, _: server.tags, since=v2(26)),
+    M("trusted_image_certificates", None, lambda _server, _: None, since=v2(63)),
+)
+_SERVER_GROUPS = M("server_groups", list[str], _server_groups, since=v2(71))
+_LOCKED_REASON = M("locked_reason", str | None, lambda server, _: server.locked_reason, since=v2(73))
+_HOSTNAME = M(_ATTR + "hostname", str, lambda server, _: server.hostname, since=v2(90))
+
+BRIEF = View[Instance, Viewer](
+    "ServerBrief",
+    Member("id", str, lambda server, _: server.id),
+    Member("name", str, lambda server, _: server.name),
+    Member("links", list[Link], _links),
+)
+"""An entry of GET /servers."""
+DETAIL = View[Instance, Viewer](
+    "ServerDetail",
+    *_CORE,
+    M("addresses", MapOf(ListOf(FULL_ADDRESS)), lambda server, _: addresses(server)),
+    *_EXTENSIONS,
+    *_ADMIN,
+    *_LATER,
+    _LOCKED_REASON,
+    _HOSTNAME,
+)
+"""An entry of GET /servers/detail: without the groups, which only a single server shows."""
+SINGLE = DETAIL.but("Server", _SERVER_GROUPS)
+"""The answer of GET /servers/{id}."""
+SHORT = View[Instance, Viewer](
+    "ServerShort",
+    *_CORE,
+    M("addresses", ADDRESSES, lambda server, _: addresses(server)),
+    *_LATER,
+    _SERVER_GROUPS,
+    _LOCKED_REASON,
+)
+"""The answer of PUT and of a rebuild below 2.75: without the former extensions."""
+
+_PASSWORD = M("adminPass", str, lambda _server, viewer: viewer.admin_pass)
+_USER_DATA = M("user_data", str | None, lambda server, _: server.user_data, since=v2(57))
+_KEY_NAME = M("key_name", str | None, lambda server, _: server.key_name, since=v2(54))
+REBUILT_SHORT = SHORT.but("RebuiltServerShort", _KEY_NAME, _USER_DATA, _PASSWORD)
+REBUILT = SINGLE.but("RebuiltServer", _USER_DATA, _PASSWORD, without=[_ATTR + "user_data"])
+
+
+def _of_2_75(short: View[Instance, Viewer], full: View[Instance, Viewer]) -> View[Instance, Viewer]:
+    """`{server}`; 2.75 changed its form."""
+    return View(
+        "",
+        M("server", short, lambda server, _: server, until=v2(74)),
+        M("server", full, lambda server, _: server, since=v2(75)),
+    )
+
+
+ONE_SERVER = one("server", SINGLE)
+UPDATED_SERVER = _of_2_75(SHORT, SINGLE)
+REBUILT_SERVER = _of_2_75(REBUILT_SHORT, REBUILT)

@@ -5,10 +5,9 @@ Source: Compute API reference, "Rebuild Server (rebuild Action)".
 """
 
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
-from pydantic_core import to_json
 
 from kilonova.api.compute.fields import (
     AdminPassText,
@@ -20,7 +19,6 @@ from kilonova.api.compute.fields import (
     Metadata,
     Name,
 )
-from kilonova.api.compute.servers import view as server_view
 from kilonova.api.compute.servers.create import (
     bootable,
     check_sizes,
@@ -31,7 +29,7 @@ from kilonova.api.compute.servers.hardware import check_hardware
 from kilonova.api.compute.servers.models import USER_DATA_CHARACTERS
 from kilonova.api.compute.servers.personality import PersonalityFile, files_of
 from kilonova.api.compute.servers.resource import find, informed, viewer_of
-from kilonova.api.compute.servers.view import Viewer
+from kilonova.api.compute.servers.view import REBUILT_SERVER, Viewer
 from kilonova.api.http.actions import ActionRoute, ActionRoutes
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply
@@ -43,6 +41,7 @@ from kilonova.db.readers import instances
 from kilonova.db.readers import keypairs as read_keypairs
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.action_params import RebuildChanges, RebuildParams
+from kilonova.objects.ids import InstanceId
 from kilonova.objects.image import ImageRef
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
@@ -98,10 +97,8 @@ async def rebuild(call: Call, body: Rebuild) -> Reply:
     await call.deps.rpc.call(
         ACCEPT_ACTION, AcceptAction(call.context, instance.id, Verb.REBUILD, RebuildParams(image, changes))
     )
-    password = wish.admin_pass or call.deps.clock.new_secret(9)
-    shown = await call.db.read(_shown, instance.id, viewer_of(call))
-    location = call.links.to(f"/servers/{instance.id}")
-    return Reply(to_json({"server": {**shown, "adminPass": password}}), headers=(("Location", location),))
+    viewer = replace(viewer_of(call), admin_pass=wish.admin_pass or call.deps.clock.new_secret(9))
+    return await call.db.read(_shown, instance.id, viewer, call.links.to(f"/servers/{instance.id}"))
 
 
 def _check(wish: Wish) -> None:
@@ -139,20 +136,11 @@ def _key(snapshot: Snapshot, wish: Wish, instance: Instance) -> dict[str, str | 
     return {"key_name": found.name, "key_data": found.public_key}
 
 
-def _shown(snapshot: Snapshot, instance_id: Any, viewer: Viewer) -> dict[str, Any]:
+def _shown(snapshot: Snapshot, instance_id: InstanceId, viewer: Viewer, location: str) -> Reply:
     instance = instances.get(snapshot, instance_id)
-    if viewer.version >= v2(75):
-        shown = server_view.single(instance, informed(snapshot, viewer, [instance]))
-        shown.pop("OS-EXT-SRV-ATTR:user_data", None)
-    else:
-        shown = server_view.short(instance, viewer)
-        if viewer.version >= v2(54):
-            shown["key_name"] = instance.key_name
-    if viewer.version >= v2(57):
-        shown["user_data"] = instance.user_data
-    return shown
+    return REBUILT_SERVER.reply(instance, informed(snapshot, viewer, [instance]), headers=(("Location", location),))
 
 
 ROUTES: ActionRoutes = {
-    "rebuild": (ActionRoute(Rebuild, rebuild, "os_compute_api:servers:rebuild"),),
+    "rebuild": (ActionRoute(Rebuild, rebuild, "os_compute_api:servers:rebuild", reply=REBUILT_SERVER),),
 }
