@@ -17,6 +17,7 @@ from kilonova.config.load import load
 from kilonova.identity.tokens import Subject, TokenMinter
 from kilonova.wiring import OneBox, one_box, token_secret
 from tests import template
+from tests.service import answers
 
 PASSWORD = "password of admin"
 ADMIN, PROJECT = "ad" * 16, "bc" * 16
@@ -89,7 +90,9 @@ async def running_cloud(
         box = await stack.enter_async_context(one_box(settings, clock, failpoints or Failpoints()))
         transport = httpx.ASGITransport(app=box.app)
         http = await stack.enter_async_context(
-            httpx.AsyncClient(transport=transport, base_url="http://box", timeout=30)
+            httpx.AsyncClient(
+                transport=transport, base_url="http://box", timeout=30, event_hooks={"response": [answers.check]}
+            )
         )
         while not box.manager.ready()[0]:
             await clock.sleep(0.01)

@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """rescue and unrescue."""
 
-from typing import Any
-
 from pydantic import Field
 
 from kilonova.api.compute.fields import AdminPassText
 from kilonova.api.compute.image_fitness import bootable, get_image
-from kilonova.api.compute.servers.actions.accept import accept
+from kilonova.api.compute.servers.actions.simple import simple
 from kilonova.api.compute.servers.hardware import check_hardware, check_rescue
 from kilonova.api.compute.servers.resource import find
 from kilonova.api.http.actions import ActionRoute, ActionRoutes
@@ -26,10 +24,6 @@ class RescueRequest(Body):
 
 class Rescue(Body):
     rescue: RescueRequest | None
-
-
-class Unrescue(Body):
-    nothing: Any = Field(alias="unrescue")
 
 
 ADMIN_PASS = View[str, Call]("", Member("adminPass", str, lambda password, _: password))
@@ -54,12 +48,7 @@ async def rescue(call: Call, body: Rescue) -> Reply:
     return ADMIN_PASS.reply(request.admin_pass or call.deps.clock.new_secret(9), call)
 
 
-async def unrescue(call: Call, _body: Unrescue) -> Reply:
-    """RESCUE to ACTIVE, from its own disk."""
-    return await accept(call, Verb.UNRESCUE)
-
-
 ROUTES: ActionRoutes = {
     "rescue": (ActionRoute(Rescue, rescue, "os_compute_api:os-rescue", success=200, reply=ADMIN_PASS),),
-    "unrescue": (ActionRoute(Unrescue, unrescue, "os_compute_api:os-unrescue"),),
+    **simple("unrescue", Verb.UNRESCUE, "os_compute_api:os-unrescue", "RESCUE to ACTIVE, from its own disk."),
 }
