@@ -25,9 +25,12 @@ image='busybox-static dropbear-bin mtools syslinux zstd'
 sasl='sasl2-bin libsasl2-modules'
 # Guests are reached by ssh.
 reach='openssh-client'
+# Makes more requests per second than a Python program can.
+load='wrk'
 
 case $profile in
-demo | bench) packages="$build $guests $image" rest='a Python environment, the OpenStack client and a guest image' minutes='2 to 4 minutes' ;;
+demo) packages="$build $guests $image" rest='a Python environment, the OpenStack client and a guest image' minutes='2 to 4 minutes' ;;
+bench) packages="$build $guests $image $load" rest='a Python environment, the OpenStack client and a guest image' minutes='2 to 4 minutes' ;;
 test) packages="$build $guests $image $sasl $reach" rest='a Python environment, the OpenStack client and a guest image' minutes='2 to 4 minutes' ;;
 check) packages=$build rest='a Python environment' minutes='1 to 2 minutes' ;;
 conformance) packages=$build rest='a Python environment and Tempest' minutes='1 to 2 minutes' ;;

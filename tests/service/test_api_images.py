@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kilonova.api.app import recover
-from kilonova.db.readers import catalogue
+from kilonova.db.readers import images as read_images
 from kilonova.objects.ids import ImageId
 from kilonova.objects.image import ImageStatus
 from kilonova.rpcapi.api_to_conductor import UPDATE_IMAGE, PutImage
@@ -273,7 +273,7 @@ async def test_tags_one_by_one(api: Api) -> None:
 async def test_a_start_puts_right_what_a_crash_left(api: Api) -> None:
     cut, kept = await queued(api), await api.image()
     deps = api.cloud.box.app.deps
-    record = await deps.db.read(catalogue.get_image, ImageId(cut), "", admin=True)
+    record = await deps.db.read(read_images.get_image, ImageId(cut), "", admin=True)
     saving = replace(record, status=ImageStatus.SAVING)
     await deps.rpc.call(UPDATE_IMAGE, PutImage(saving, expected=record))
     images = api.cloud.state / "images"

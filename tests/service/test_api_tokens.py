@@ -212,5 +212,5 @@ async def test_credentials_are_their_users_own(api: Api) -> None:
         await identity(other, method, f"/users/{ann_id}{path}", status=403)
         await identity(other, method, f"/users/{other_id}{path}", status=404)
     bare = replace(api, token=(await by_password(api, "ann")).headers["X-Subject-Token"])
-    assert "for a project" in await credential(bare, ann_id, 400, name="x")
+    assert "belongs to a project" in await credential(bare, ann_id, 400, name="x")
     await identity(api, "DELETE", f"/users/{ann_id}{path}", status=204)

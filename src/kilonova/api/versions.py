@@ -1,136 +1,159 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Version documents: where every client begins, without a token.
+"""Version documents, with which every client begins, without a token.
 
-Compute's list begins with v2.0, and each document repeats the self link by which the list led to it.
+Compute's list begins with v2.0.  Each document repeats the self link that the list has for it.
 Sources: Compute API reference, "Versions"; Identity and Image likewise.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from kilonova.api.http.call import Call, Reply, json_reply
+from typing_extensions import TypedDict
+
+from kilonova.api.http.call import Call, Link, Reply
 from kilonova.api.http.microversion import MAX, MIN
-from kilonova.api.http.route import DefaultPolicy, Route, Service
+from kilonova.api.http.route import DefaultPolicy, Handler, Route, Service
+from kilonova.api.http.views import OMIT, Member, View, many, one
 
 IDENTITY_VERSION = "v3.14"
 IMAGE_VERSION = "v2.9"
 
 
-def _entry(base: str, version_id: str, path: str, **fields: str) -> dict[str, Any]:
-    return {"id": version_id, **fields, "links": [{"rel": "self", "href": f"{base}{path}/"}]}
+@dataclass(frozen=True, slots=True)
+class ApiVersion:
+    """A version of an API.  `path` is below the service's root; `media` is the name of its media type."""
+
+    id: str
+    path: str
+    status: str
+    version: str | None = None
+    min_version: str | None = None
+    updated: str | None = None
+    media: str = ""
 
 
-def _compute_v20(base: str) -> dict[str, Any]:
-    return _entry(
-        base, "v2.0", "/compute/v2", status="SUPPORTED", version="", min_version="", updated="2011-01-21T11:33:21Z"
-    )
+class MediaType(TypedDict):
+    """A media type of an API's documents."""
+
+    base: str
+    type: str
 
 
-def _compute_v21(base: str) -> dict[str, Any]:
-    return _entry(
-        base,
-        "v2.1",
-        "/compute/v2.1",
-        status="CURRENT",
-        version=str(MAX),
-        min_version=str(MIN),
-        updated="2013-07-23T11:33:21Z",
-    )
+def _or_omit(value: object) -> object:
+    return OMIT if value is None else value
 
 
-def _media_types(kind: str) -> dict[str, Any]:
-    return {"media-types": [{"base": "application/json", "type": f"application/vnd.openstack.{kind}+json"}]}
+def _media_types(version: ApiVersion) -> list[MediaType]:
+    return [{"base": "application/json", "type": f"application/vnd.openstack.{version.media}+json"}]
 
 
-def _identity_v3(base: str) -> dict[str, Any]:
-    return {
-        **_entry(base, IDENTITY_VERSION, "/identity/v3", status="stable", updated="2020-04-07T00:00:00Z"),
-        **_media_types("identity-v3"),
-    }
+def _links(version: ApiVersion, call: Call) -> list[Link]:
+    return [{"rel": "self", "href": f"{call.links.base}{version.path}/"}]
+
+
+M = Member[ApiVersion, Call]
+_ENTRY = View(
+    "Version",
+    M("id", str, lambda version, _: version.id),
+    M("status", str, lambda version, _: version.status),
+    M("version", str, lambda version, _: _or_omit(version.version), optional=True),
+    M("min_version", str, lambda version, _: _or_omit(version.min_version), optional=True),
+    M("updated", str, lambda version, _: _or_omit(version.updated), optional=True),
+    M("links", list[Link], _links),
+)
+_DOCUMENT = _ENTRY.but("VersionDocument", M("media-types", list[MediaType], lambda version, _: _media_types(version)))
+_VERSIONS = many("versions", _ENTRY)
+_VERSION = one("version", _DOCUMENT)
+_VALUES = one("versions", many("values", _DOCUMENT))
+
+COMPUTE_V20 = ApiVersion("v2.0", "/compute/v2", "SUPPORTED", "", "", "2011-01-21T11:33:21Z", media="compute;version=2")
+COMPUTE_V21 = ApiVersion(
+    "v2.1", "/compute/v2.1", "CURRENT", str(MAX), str(MIN), "2013-07-23T11:33:21Z", media="compute;version=2.1"
+)
+IDENTITY_V3 = ApiVersion(
+    IDENTITY_VERSION, "/identity/v3", "stable", updated="2020-04-07T00:00:00Z", media="identity-v3"
+)
+IMAGE_V2 = ApiVersion(IMAGE_VERSION, "/image/v2", "CURRENT")
+NETWORK_V20 = ApiVersion("v2.0", "/network/v2.0", "CURRENT", updated="2013-01-01T00:00:00Z")
 
 
 async def compute_list(call: Call) -> Reply:
-    base = call.links.base
-    return json_reply({"versions": [_compute_v20(base), _compute_v21(base)]})
+    """List the versions of the Compute API; v2.0 is the first."""
+    return _VERSIONS.reply([COMPUTE_V20, COMPUTE_V21], call)
 
 
 async def compute_v20(call: Call) -> Reply:
-    return json_reply({"version": {**_compute_v20(call.links.base), **_media_types("compute;version=2")}})
+    """Show version 2.0 of the Compute API."""
+    return _VERSION.reply(COMPUTE_V20, call)
 
 
 async def compute_v21(call: Call) -> Reply:
-    return json_reply({"version": {**_compute_v21(call.links.base), **_media_types("compute;version=2.1")}})
+    """Show version 2.1 of the Compute API, with the range of microversions."""
+    return _VERSION.reply(COMPUTE_V21, call)
 
 
 async def identity_list(call: Call) -> Reply:
-    return json_reply({"versions": {"values": [_identity_v3(call.links.base)]}})
+    """List the versions of the Identity API."""
+    return _VALUES.reply([IDENTITY_V3], call)
 
 
 async def identity_v3(call: Call) -> Reply:
-    return json_reply({"version": _identity_v3(call.links.base)})
+    """Show version 3 of the Identity API."""
+    return _VERSION.reply(IDENTITY_V3, call)
 
 
 async def image_list(call: Call) -> Reply:
-    return json_reply({"versions": [_entry(call.links.base, IMAGE_VERSION, "/image/v2", status="CURRENT")]})
-
-
-def _network_v20(base: str) -> dict[str, Any]:
-    return _entry(base, "v2.0", "/network/v2.0", status="CURRENT", updated="2013-01-01T00:00:00Z")
+    """List the versions of the Image API."""
+    return _VERSIONS.reply([IMAGE_V2], call)
 
 
 async def network_list(call: Call) -> Reply:
-    return json_reply({"versions": [_network_v20(call.links.base)]})
+    """List the versions of the Network API."""
+    return _VERSIONS.reply([NETWORK_V20], call)
+
+
+class NetworkResource(TypedDict):
+    """A kind of resource of the Network API."""
+
+    name: str
+    collection: str
+    links: list[Link]
+
+
+def _resources(kinds: Sequence[str], call: Call) -> list[NetworkResource]:
+    return [
+        {"name": kind, "collection": f"{kind}s", "links": [{"rel": "self", "href": call.links.to(f"/{kind}s")}]}
+        for kind in kinds
+    ]
+
+
+_RESOURCES = View[Sequence[str], Call]("", Member("resources", list[NetworkResource], _resources))
 
 
 async def network_v20(call: Call) -> Reply:
-    links = call.links
-    kinds = ("network", "subnet", "port")
-    return json_reply(
-        {
-            "resources": [
-                {"name": kind, "collection": f"{kind}s", "links": [{"rel": "self", "href": links.to(f"/{kind}s")}]}
-                for kind in kinds
-            ]
-        }
-    )
+    """List the resources of version 2.0 of the Network API."""
+    return _RESOURCES.reply(("network", "subnet", "port"), call)
 
+
+def _route(handler: Handler, reply: View[Any, Call], path: str = "", success: int = 200) -> Route:
+    return Route("GET", path, handler, "versions", DefaultPolicy.ANYBODY, success, reply)
+
+
+COMPUTE_ROUTE = _route(compute_v21, _VERSION)
+IDENTITY_ROUTE = _route(identity_v3, _VERSION)
+IMAGE_ROUTE = _route(image_list, _VERSIONS)
+NETWORK_ROUTE = _route(network_v20, _RESOURCES)
+"""The documents of the versions that are served."""
 
 SERVICES = (
-    Service(
-        "/compute",
-        (Route("GET", "", compute_list, "versions", DefaultPolicy.ANYBODY, note="{versions: [...]}, v2.0 first"),),
-        open=True,
-    ),
-    Service(
-        "/compute/v2",
-        (Route("GET", "", compute_v20, "versions", DefaultPolicy.ANYBODY, note="{version}"),),
-        open=True,
-    ),
-    Service(
-        "/identity",
-        (
-            Route(
-                "GET",
-                "",
-                identity_list,
-                "versions",
-                DefaultPolicy.ANYBODY,
-                success=300,
-                note="{versions: {values: [...]}}",
-            ),
-        ),
-        open=True,
-    ),
+    Service("/compute", (_route(compute_list, _VERSIONS),), open=True),
+    Service("/compute/v2", (_route(compute_v20, _VERSION),), open=True),
+    Service("/identity", (_route(identity_list, _VALUES, success=300),), open=True),
     Service(
         "/image",
-        (
-            Route("GET", "", image_list, "versions", DefaultPolicy.ANYBODY, success=300, note="{versions: [...]}"),
-            Route("GET", "/versions", image_list, "versions", DefaultPolicy.ANYBODY, note="{versions: [...]}"),
-        ),
+        (_route(image_list, _VERSIONS, success=300), _route(image_list, _VERSIONS, "/versions")),
         open=True,
     ),
-    Service(
-        "/network",
-        (Route("GET", "", network_list, "versions", DefaultPolicy.ANYBODY, note="{versions: [...]}"),),
-        open=True,
-    ),
+    Service("/network", (_route(network_list, _VERSIONS),), open=True),
 )

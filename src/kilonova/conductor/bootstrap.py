@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from kilonova.conductor import image_quota
 from kilonova.db.readers import identity as read_identity
 from kilonova.db.transaction import Transaction
-from kilonova.db.writers import catalogue
+from kilonova.db.writers import flavors as write_flavors
 from kilonova.db.writers import identity as write_identity
 from kilonova.db.writers import quotas as write_quotas
 from kilonova.objects.flavor import Flavor
@@ -56,5 +56,5 @@ def furnish(tx: Transaction, admin: FirstAdmin) -> bool:
     for role in ROLES:
         write_identity.assign_role(tx, Assignment(admin.user_id, admin.project_id, role))
     for flavor_id, name, vcpus, memory_mib, disk_gib in FLAVORS:
-        catalogue.create_flavor(tx, Flavor(FlavorId(flavor_id), name, vcpus, memory_mib, disk_gib))
+        write_flavors.create_flavor(tx, Flavor(FlavorId(flavor_id), name, vcpus, memory_mib, disk_gib))
     return True

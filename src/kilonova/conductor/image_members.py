@@ -2,22 +2,22 @@
 """With whom an image is shared: each edit is one transaction, and a repeat of it changes nothing."""
 
 from kilonova.base.errors import Conflict, NotFound, TooLarge
-from kilonova.db.readers import catalogue as read
+from kilonova.db.readers import images as read_images
 from kilonova.db.transaction import Transaction
-from kilonova.db.writers import catalogue as write
+from kilonova.db.writers import images as write_images
 from kilonova.rpcapi.api_to_conductor import DeleteImageMember, PutImageMember
 
 
 def put(tx: Transaction, request: PutImageMember) -> None:
     """Raises NotFound, Conflict, TooLarge."""
     member = request.member
-    read.get_image(tx, member.image_id, "", admin=True)
-    members = {one.project_id: one for one in read.image_members_of(tx, member.image_id)}
+    read_images.get_image(tx, member.image_id, "", admin=True)
+    members = {one.project_id: one for one in read_images.image_members_of(tx, member.image_id)}
     known = members.get(member.project_id)
     if not request.new:
         if known is None:
             raise NotFound(f"The image {member.image_id} is not shared with {member.project_id}.")
-        write.update_member(tx, member)
+        write_images.update_member(tx, member)
         return
     if known == member:
         return
@@ -25,8 +25,8 @@ def put(tx: Transaction, request: PutImageMember) -> None:
         raise Conflict(f"The image {member.image_id} is shared with {member.project_id} already.")
     if len(members) >= request.most:
         raise TooLarge(f"An image has at most {request.most} members.", limit=request.most)
-    write.insert_member(tx, member)
+    write_images.insert_member(tx, member)
 
 
 def delete(tx: Transaction, request: DeleteImageMember) -> None:
-    write.delete_member(tx, request.image_id, request.project_id)
+    write_images.delete_member(tx, request.image_id, request.project_id)

@@ -7,10 +7,10 @@ Source of the names: Glance's unified limits, image_count_total and image_size_t
 
 from kilonova.base.errors import OverQuota
 from kilonova.config.quota import QuotaSettings
-from kilonova.db.readers import catalogue as read
+from kilonova.db.readers import images as read_images
 from kilonova.db.readers import quotas as read_quotas
 from kilonova.db.transaction import Transaction
-from kilonova.db.writers import catalogue as write
+from kilonova.db.writers import images as write_images
 from kilonova.objects.image import Image
 from kilonova.objects.quota import UNLIMITED
 
@@ -19,14 +19,14 @@ COUNT, SIZE_MIB = "image_count_total", "image_size_total"
 
 def create(tx: Transaction, image: Image, quotas: QuotaSettings | None) -> None:
     """Record an image.  Raises Conflict, OverQuota; without `quotas` no limit holds."""
-    write.create_image(tx, image)
+    write_images.create_image(tx, image)
     if quotas is None:
         return
     limits = read_quotas.limits(tx, quotas.defaults, image.owner)
     most, most_mib = limits[COUNT], limits[SIZE_MIB]
     if most == most_mib == UNLIMITED:
         return
-    used = read.images_use(tx, image.owner)
+    used = read_images.images_use(tx, image.owner)
     if most != UNLIMITED and used.count > most:
         raise OverQuota(f"The project has {used.count - 1} images already: its quota is {most}.", limit=most)
     if most_mib != UNLIMITED and used.size_bytes >= most_mib << 20:
@@ -36,7 +36,7 @@ def create(tx: Transaction, image: Image, quotas: QuotaSettings | None) -> None:
 def update(tx: Transaction, image: Image, expected: Image | None, quotas: QuotaSettings | None) -> None:
     """Replace an image's record; one that takes more room than before takes it of its owner's.  Raises NotFound,
     Conflict, OverQuota."""
-    before = write.update_image(tx, image, expected)
+    before = write_images.update_image(tx, image, expected)
     if taken(image) > taken(before):
         check_size(tx, image.owner, quotas)
 
@@ -46,7 +46,7 @@ def check_size(tx: Transaction, project_id: str, quotas: QuotaSettings | None) -
     if quotas is None:
         return
     most_mib = read_quotas.limits(tx, quotas.defaults, project_id)[SIZE_MIB]
-    if most_mib != UNLIMITED and read.images_use(tx, project_id).size_bytes > most_mib << 20:
+    if most_mib != UNLIMITED and read_images.images_use(tx, project_id).size_bytes > most_mib << 20:
         raise _too_large(most_mib)
 
 

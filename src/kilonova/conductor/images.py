@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images that actions make of servers' disks: recorded with the action, completed by the host, given up with it.
+"""Images that actions make of servers' disks: recorded with the action, completed by the host, forgotten with it.
 
 Each function is one transaction, or part of one.  A record that is not ACTIVE lives no longer than its action.
 """
@@ -7,56 +7,51 @@ Each function is one transaction, or part of one.  A record that is not ACTIVE l
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
-from typing import Protocol
 
 from kilonova.base.errors import NotFound, StaleWrite
 from kilonova.conductor import image_quota
+from kilonova.conductor.attempts import LegMessage, check_current
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import actions as read_actions
-from kilonova.db.readers import catalogue as read_catalogue
+from kilonova.db.readers import images as read_images
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
-from kilonova.db.writers import catalogue as write_catalogue
-from kilonova.objects.action import BACKUP_TYPE, DROPPED, FORGOTTEN_IMAGES, IMAGE, ROTATION, Action
-from kilonova.objects.ids import ActionId, AttemptId, HostName, ImageId
+from kilonova.db.writers import images as write_images
+from kilonova.objects.action import BACKUP_TYPE, DROPPED, IMAGE, ROTATION, Action
+from kilonova.objects.ids import ImageId
 from kilonova.objects.image import Image, ImageRef, ImageStatus
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.api_to_conductor import AcceptAction
 from kilonova.rpcapi.host_to_conductor import BeginImage, CompleteImage, DropImages, Dropped, ImageBegun
 
 
-def prepared(
-    tx: Transaction,
-    instance: Instance,
-    asked: AcceptAction,
-    superseded: Iterable[Action],
-    quotas: QuotaSettings | None = None,
-) -> AcceptAction:
-    """The request with what it does to images done: the record of the one that it makes, and, for a delete, the end of
-    those that nobody will need or complete.  Raises Conflict, OverQuota."""
-    if asked.new_image is not None:
-        image_quota.create(tx, asked.new_image, quotas)
-    if asked.verb is not Verb.DELETE:
-        return asked
+def record(tx: Transaction, image: Image | None, quotas: QuotaSettings | None) -> None:
+    """Record the image that an action will make.  Raises Conflict, OverQuota; without `quotas` no limit holds."""
+    if image is not None:
+        image_quota.create(tx, image, quotas)
+
+
+def forget_with(tx: Transaction, instance: Instance, superseded: Iterable[Action]) -> list[ImageId]:
+    """Forget the images that nobody needs or completes once the instance is deleted.  Returns those whose bytes the
+    host must remove."""
     forgotten = _forget_shelved(tx, instance)
     for action in superseded:
         forgotten += _dropped(action)
-        if (unfinished := give_up(tx, action)) is not None:
+        if (unfinished := forget_unfinished(tx, action)) is not None:
             forgotten.append(unfinished)
-    return replace(asked, params={**asked.params, FORGOTTEN_IMAGES: ",".join(forgotten)}) if forgotten else asked
+    return forgotten
 
 
-def give_up(tx: Transaction, action: Action) -> ImageId | None:
-    """The action makes no image any more: a record that is not ACTIVE goes; the image's id then."""
+def forget_unfinished(tx: Transaction, action: Action) -> ImageId | None:
+    """The action makes no image any more: a record that is not ACTIVE goes.  Returns the image's id then."""
     try:
         image = _made_by(tx, action)
     except NotFound:
         return None
     if image.status is ImageStatus.ACTIVE:
         return None
-    write_catalogue.forget_image(tx, image.id)
+    write_images.forget_image(tx, image.id)
     return image.id
 
 
@@ -64,7 +59,7 @@ def begin(tx: Transaction, request: BeginImage, now: datetime) -> ImageBegun:
     """The record says that the image is being saved.  Raises StaleWrite, NotFound (it was deleted)."""
     image = _made_by(tx, _held(tx, request))
     if image.status is ImageStatus.QUEUED:
-        write_catalogue.update_image(tx, replace(image, status=ImageStatus.SAVING, updated_at=now), None)
+        write_images.update_image(tx, replace(image, status=ImageStatus.SAVING, updated_at=now), None)
     return ImageBegun(saved=image.status is ImageStatus.ACTIVE)
 
 
@@ -95,7 +90,7 @@ def drop(tx: Transaction, request: DropImages, now: datetime) -> Dropped:
         return Dropped(tuple(_forget_shelved(tx, instance)))
     beyond = [image.id for image in _beyond_rotation(tx, action)]
     for image_id in beyond:
-        write_catalogue.forget_image(tx, image_id)
+        write_images.forget_image(tx, image_id)
     dropped = [*_dropped(action), *beyond]
     if beyond:
         write_actions.update(tx, action.id, now, params={**action.params, DROPPED: ",".join(dropped)})
@@ -122,25 +117,17 @@ def is_there(tx: Transaction, image_id: ImageId) -> bool:
     return found is not None and found.status is ImageStatus.ACTIVE
 
 
-class _Report(Protocol):
-    @property
-    def host(self) -> HostName: ...
-    @property
-    def action_id(self) -> ActionId: ...
-    @property
-    def attempt(self) -> AttemptId: ...
-
-
-def _held(tx: Transaction, report: _Report) -> Action:
-    action = read_actions.get(tx, report.action_id)
-    if (action.host, action.attempt) != (report.host, report.attempt) or not read_actions.is_open(action):
-        raise StaleWrite(f"Action {action.id} is in other hands now.", action_id=action.id)
+def _held(tx: Transaction, report: LegMessage) -> Action:
+    action = read_actions.get(tx, report.leg.action_id)
+    check_current(action, report)
+    if not read_actions.is_open(action):
+        raise StaleWrite(f"Action {action.id} is not open any more.", action_id=action.id)
     return action
 
 
 def _find(tx: Transaction, image_id: ImageId) -> Image | None:
     try:
-        return read_catalogue.get_image(tx, image_id, "", admin=True)
+        return read_images.get_image(tx, image_id, "", admin=True)
     except NotFound:
         return None
 
@@ -164,7 +151,7 @@ def _forget_shelved(tx: Transaction, instance: Instance) -> list[ImageId]:
     image = _find(tx, instance.shelved_image.id)
     if image is not None and image.protected:
         return []
-    write_catalogue.forget_image(tx, instance.shelved_image.id)
+    write_images.forget_image(tx, instance.shelved_image.id)
     return [instance.shelved_image.id]
 
 
@@ -178,7 +165,7 @@ def _beyond_rotation(tx: Transaction, action: Action) -> list[Image]:
     }
     backups = [
         image
-        for image in read_catalogue.list_images(tx, action.project_id)
+        for image in read_images.list_images(tx, action.project_id)
         if image.owner == action.project_id
         and image.status is ImageStatus.ACTIVE
         and wanted.items() <= dict(image.properties).items()

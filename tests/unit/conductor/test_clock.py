@@ -8,7 +8,7 @@ import pytest
 
 from kilonova.conductor.watch import auto_confirm, deadlines, offload
 from kilonova.db.readers import migrations as read_migrations
-from kilonova.db.writers import catalogue
+from kilonova.db.writers import flavors as write_flavors
 from kilonova.objects.action import FROM_SHELF, TORN
 from kilonova.objects.states import VERBS, PowerState, Verb
 from tests.unit.conductor.desk import ONE
@@ -85,7 +85,7 @@ def confirmed(desk: Shelf, at: datetime) -> bool:
 @pytest.mark.parametrize("jump", [-HOUR, HOUR], ids=str)
 def test_the_window_of_a_resize_jumps_along(desk: Shelf, jump: timedelta) -> None:
     desk.active()
-    desk.write(catalogue.create_flavor, BIG)
+    desk.write(write_flavors.create_flavor, BIG)
     resized(desk)
     since = desk.read(read_migrations.waiting, ONE).updated_at
     expected = since + timedelta(minutes=5)
@@ -96,7 +96,7 @@ def test_the_window_of_a_resize_jumps_along(desk: Shelf, jump: timedelta) -> Non
 
 def test_a_resize_that_waits_since_a_jump_is_left_alone(desk: Shelf) -> None:
     desk.active()
-    desk.write(catalogue.create_flavor, BIG)
+    desk.write(write_flavors.create_flavor, BIG)
     resized(desk)
     since = desk.read(read_migrations.waiting, ONE).updated_at
     for expected, jump in ((since + HOUR, -HOUR + timedelta(seconds=1)), (since - HOUR, HOUR - timedelta(seconds=1))):

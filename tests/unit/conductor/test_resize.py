@@ -13,7 +13,7 @@ from kilonova.conductor.hosts import host_boot
 from kilonova.conductor.watch import auto_confirm
 from kilonova.db.readers import migrations as read_migrations
 from kilonova.db.readers.migrations import MigrationQuery
-from kilonova.db.writers import catalogue
+from kilonova.db.writers import flavors as write_flavors
 from kilonova.objects.action import Action
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId
@@ -31,7 +31,7 @@ BIG = Flavor(FlavorId("big"), "big", vcpus=4, memory_mib=64, disk_gib=3)
 def desk(tmp_path: Path) -> Desk:
     desk = Desk(tmp_path)
     desk.active()
-    desk.write(catalogue.create_flavor, BIG)
+    desk.write(write_flavors.create_flavor, BIG)
     return desk
 
 
@@ -178,7 +178,7 @@ def test_the_same_request_twice_is_held_once(desk: Desk) -> None:
     ],
 )
 def test_what_the_host_has_no_room_for_is_refused_at_once(desk: Desk, changes: dict[str, Any], words: str) -> None:
-    desk.write(catalogue.create_flavor, replace(BIG, id=FlavorId("huge"), name="huge", **changes))
+    desk.write(write_flavors.create_flavor, replace(BIG, id=FlavorId("huge"), name="huge", **changes))
     before = desk.instance()
     with pytest.raises(NoValidHost) as refused:
         desk.accept(Verb.RESIZE, "req-resize", flavor="huge")
@@ -191,7 +191,7 @@ def test_what_does_not_grow_needs_no_room(desk: Desk) -> None:
     """The host offers less than it did; a server there may still get more memory."""
     desk.register(vcpus_capacity=0, disk_gib_capacity=0)
     more = replace(make.flavor(), id=FlavorId("more"), name="more", memory_mib=256)
-    desk.write(catalogue.create_flavor, more)
+    desk.write(write_flavors.create_flavor, more)
     desk.accept(Verb.RESIZE, "req-resize", flavor="more")
     assert claimed(desk) == (1, 1, 256, 1)
 
@@ -207,7 +207,7 @@ def test_what_does_not_grow_needs_no_room(desk: Desk) -> None:
 def test_what_can_never_be_is_said(desk: Desk, changes: dict[str, Any], words: str) -> None:
     flavor = replace(BIG, name="other", **{"id": FlavorId("other"), **changes})
     if flavor.id == "other":
-        desk.write(catalogue.create_flavor, flavor)
+        desk.write(write_flavors.create_flavor, flavor)
     with pytest.raises(InvalidInput, match=words):
         desk.accept(Verb.RESIZE, "req-resize", flavor=flavor.id)
     assert claimed(desk) == SMALL
@@ -220,7 +220,9 @@ def test_a_disk_as_large_as_its_image_can_grow_and_no_less(tmp_path: Path) -> No
     desk.place(desk.create(make.instance(flavor=make.flavor(disk_gib=0), image=image)))
     desk.finish(desk.fetch("t").items[0].action)
     for size, fits in ((4, False), (5, True)):
-        desk.write(catalogue.create_flavor, replace(BIG, id=FlavorId(str(size * 100)), name=str(size), disk_gib=size))
+        desk.write(
+            write_flavors.create_flavor, replace(BIG, id=FlavorId(str(size * 100)), name=str(size), disk_gib=size)
+        )
         if fits:
             desk.accept(Verb.RESIZE, "req-resize", flavor=str(size * 100))
         else:

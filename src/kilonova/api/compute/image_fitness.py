@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import InvalidInput, NotFound
-from kilonova.db.readers import catalogue
+from kilonova.db.readers import images as read_images
 from kilonova.db.transaction import Snapshot
 from kilonova.objects import image_properties
 from kilonova.objects.flavor import Flavor
@@ -26,7 +26,7 @@ def missing_is_invalid(path: str) -> Generator[None]:
 def get_image(snapshot: Snapshot, image_id: str, context: RequestContext, path: str) -> Image:
     """An image that the caller may use.  `path` is the field that names it.  Raises InvalidInput."""
     with missing_is_invalid(path):
-        return catalogue.get_image(snapshot, ImageId(image_id), context.project_id, admin=context.is_admin)
+        return read_images.get_image(snapshot, ImageId(image_id), context.project_id, admin=context.is_admin)
 
 
 def bootable(image: Image, path: str) -> ImageRef:
@@ -68,6 +68,6 @@ def check_sizes(flavor: Flavor, image: Image, ref: ImageRef, path: str) -> None:
     if flavor.disk_gib < image.min_disk or flavor.disk_gib << 30 < ref.virtual_size:
         raise InvalidInput(
             f"Flavor's disk is too small for requested image: {flavor.disk_gib} GiB, "
-            f"{max(image.min_disk, -(-ref.virtual_size >> 30))} are needed.",
+            f"{max(image.min_disk, ref.virtual_gib)} are needed.",
             path=path,
         )

@@ -31,8 +31,8 @@ from kilonova.api.compute.servers import (
     volume_attachments,
 )
 from kilonova.api.compute.servers.actions import table
-from kilonova.api.http.route import DefaultPolicy, Route, Service
-from kilonova.api.versions import compute_v21
+from kilonova.api.http.route import Service
+from kilonova.api.versions import COMPUTE_ROUTE
 
 SERVERS = (
     *listing.ROUTES,
@@ -63,6 +63,5 @@ ADMIN = (
     *quotas.ROUTES,
     *usage.ROUTES,
 )
-VERSION = Route("GET", "", compute_v21, "versions", DefaultPolicy.ANYBODY, note="{version}")
 
-SERVICE = Service("/compute/v2.1", (VERSION, *SERVERS, *CATALOG, *ADMIN, *extensions.ROUTES), microversions=True)
+SERVICE = Service("/compute/v2.1", (COMPUTE_ROUTE, *SERVERS, *CATALOG, *ADMIN, *extensions.ROUTES), microversions=True)

@@ -118,9 +118,12 @@ class Call:
         """A page of a list.  A full page, of `limit` entries, links to the one after its last entry's `marker`."""
         if not entries or len(entries) < limit:
             return Page(entries)
-        href = f"{self.links.to(self.path)}?{self.query.after(marker(entries[-1]))}"
-        return Page(entries, [{"rel": "next", "href": href}])
+        return Page(entries, self.links_after(marker(entries[-1])))
+
+    def links_after(self, marker: str) -> list[Link]:
+        """The link to the page after `marker`."""
+        return [{"rel": "next", "href": f"{self.links.to(self.path)}?{self.query.after(marker)}"}]
 
     def next_page(self, name: str, marker: str) -> dict[str, list[Link]]:
         """The member that links to the page after `marker`."""
-        return {name: [{"rel": "next", "href": f"{self.links.to(self.path)}?{self.query.after(marker)}"}]}
+        return {name: self.links_after(marker)}

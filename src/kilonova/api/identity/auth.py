@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Logging in: POST /v3/auth/tokens, by a password, a token or an application credential."""
+"""Authentication: POST /v3/auth/tokens with a password, a token or an application credential."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from kilonova.api.http.call import Call, Reply, json_reply
-from kilonova.api.identity.domain import is_ours
+from kilonova.api.http.call import Call, Reply
+from kilonova.api.http.route import DefaultPolicy, Route
+from kilonova.api.identity.domain import is_default_domain
 from kilonova.api.identity.models import AuthRequest, CredentialMethod, PasswordMethod, ProjectRef, Scope, UserName
-from kilonova.api.identity.tokens import shown, valid
+from kilonova.api.identity.routing import P
+from kilonova.api.identity.tokens import TOKEN_REPLY, contents, valid
 from kilonova.base.errors import InvalidInput, Overloaded, Unauthorized
 from kilonova.db.readers import identity as readers
 from kilonova.db.transaction import Snapshot
@@ -17,19 +19,19 @@ from kilonova.identity.turns import Asker
 from kilonova.objects.identity import ApplicationCredential, Project, Target, User
 
 _WRONG = "The request you have made requires authentication."
-# One sentence for every reason: it must not say which part was wrong.
+# The same sentence for every reason, so that a caller cannot learn which part was wrong.
 
 UNSCOPED = "unscoped"
 METHODS = ("password", "token", "application_credential")
 
 
 async def create_token(call: Call, body: AuthRequest) -> Reply:
-    """POST /v3/auth/tokens: 201 with the token in X-Subject-Token."""
+    """Authenticate and issue a token, which is in the header X-Subject-Token."""
     identity, scope = body.auth.identity, body.auth.scope
     if isinstance(scope, str) and scope != UNSCOPED:
-        raise InvalidInput("It is a project, the domain, the system, or the word unscoped.", path="auth.scope")
+        raise InvalidInput("The scope is a project, the domain, the system or 'unscoped'.", path="auth.scope")
     if isinstance(scope, Scope) and [scope.project, scope.domain, scope.system].count(None) != 2:
-        raise InvalidInput("It is one of a project, the domain and the system.", path="auth.scope")
+        raise InvalidInput("The scope is exactly one of project, domain and system.", path="auth.scope")
     parent = None
     if identity.methods == ["password"] and identity.password is not None:
         user = await _by_password(call, identity.password)
@@ -44,9 +46,9 @@ async def create_token(call: Call, body: AuthRequest) -> Reply:
             raise Unauthorized("Application credentials cannot request a scope.")
         subject = await call.db.read(_of_credential, user, credential)
     else:
-        raise Unauthorized(f"One method at a time is served, of {', '.join(METHODS)}.")
+        raise Unauthorized(f"Exactly one authentication method is supported per request, of {', '.join(METHODS)}.")
     text, claims = call.deps.tokens.mint(subject, tuple(identity.methods), parent, tokens_from=user.tokens_from)
-    return json_reply(await shown(call, claims), headers=(("X-Subject-Token", text),))
+    return TOKEN_REPLY.reply(await contents(call, claims), call, headers=(("X-Subject-Token", text),))
 
 
 async def _by_password(call: Call, method: PasswordMethod) -> User:
@@ -62,7 +64,8 @@ async def _by_password(call: Call, method: PasswordMethod) -> User:
 
 @asynccontextmanager
 async def checking(call: Call, named: str, user_id: str | None) -> AsyncGenerator[Asker]:
-    """Look at a password or a secret of whom the caller says to be; what is raised meanwhile is a refused log-in."""
+    """Limit attempts while a password or a secret is verified.  An Unauthorized or Overloaded that the block raises
+    counts as a failed login of the named user."""
     asker = call.deps.log_ins.asker(call.peer, user_id or named)
     try:
         yield asker
@@ -85,7 +88,7 @@ async def _by_credential(call: Call, method: CredentialMethod) -> tuple[User, Ap
 
 
 def own_turn(call: Call) -> Asker:
-    """Whose turn it is to have a password hashed: of a user who is logged in, from wherever."""
+    """The queue key for hashing passwords on behalf of an authenticated user, independent of the client's address."""
     return Asker(f"user {call.context.user_id}", call.context.user_id)
 
 
@@ -100,12 +103,12 @@ def _find_credential(snapshot: Snapshot, method: CredentialMethod) -> tuple[User
     return user, readers.find_credential(snapshot, user_id=user.id, name=method.name)
 
 
-def _find_user(snapshot: Snapshot, asked: UserName) -> User | None:
-    if asked.id is not None:
-        return readers.find_user(snapshot, user_id=asked.id)
-    if asked.name is None or not is_ours(asked.domain):
+def _find_user(snapshot: Snapshot, reference: UserName) -> User | None:
+    if reference.id is not None:
+        return readers.find_user(snapshot, user_id=reference.id)
+    if reference.name is None or not is_default_domain(reference.domain):
         return None
-    return readers.find_user(snapshot, name=asked.name)
+    return readers.find_user(snapshot, name=reference.name)
 
 
 def _user_of(snapshot: Snapshot, parent: Claims) -> User:
@@ -115,10 +118,10 @@ def _user_of(snapshot: Snapshot, parent: Claims) -> User:
     return user
 
 
-def _check_still(snapshot: Snapshot, user: User) -> None:
-    """That the user is who was read before the password was looked at, which takes its time.  Raises Unauthorized.
+def _check_unchanged(snapshot: Snapshot, user: User) -> None:
+    """Verifying a password takes time: raises Unauthorized if the user was disabled or changed meanwhile.
 
-    This only makes the answer an honest one: a change that comes after it ends the token all the same.
+    This only makes the answer accurate: a change that comes later ends the token anyway.
     """
     now = readers.find_user(snapshot, user_id=user.id)
     if now is None or not now.enabled or now.tokens_from != user.tokens_from:
@@ -126,9 +129,9 @@ def _check_still(snapshot: Snapshot, user: User) -> None:
 
 
 def _scoped(snapshot: Snapshot, user: User, scope: Scope | str | None) -> Subject:
-    """The user in the project that was asked for, or in the default one.  A default project in which there is no role
-    (any more) makes an unscoped token, as none does.  Raises Unauthorized."""
-    _check_still(snapshot, user)
+    """The user in the requested scope, or in the default project.  The token is unscoped if the user has no default
+    project, or no role in it.  Raises Unauthorized."""
+    _check_unchanged(snapshot, user)
     if scope is None and user.default_project_id is not None:
         default = readers.find_project(snapshot, project_id=user.default_project_id)
         return _in_project(snapshot, user, default) or _unscoped(user)
@@ -136,18 +139,18 @@ def _scoped(snapshot: Snapshot, user: User, scope: Scope | str | None) -> Subjec
         return _unscoped(user)
     if scope.project is not None:
         return _must(_in_project(snapshot, user, _find_project(snapshot, scope.project)))
-    if scope.domain is not None and not is_ours(scope.domain):
+    if scope.domain is not None and not is_default_domain(scope.domain):
         raise Unauthorized(_WRONG)
     return _must(_beyond_projects(snapshot, user, Target.SYSTEM if scope.domain is None else Target.DOMAIN))
 
 
 def _rescoped(snapshot: Snapshot, user: User, scope: Scope | str | None, parent: Claims) -> Subject:
-    """The same for who shows a token: without a scope, its own.  A token of an application credential keeps to what
-    that allows."""
+    """The same for authentication by a token: without a scope, the token's own.  A token of an application credential
+    keeps that credential's project and roles.  Raises Unauthorized."""
     subject = parent.subject
     if subject.credential is not None:
-        asked = None if scope is None or isinstance(scope, str) else scope.project
-        project = None if asked is None else _find_project(snapshot, asked)
+        requested = None if scope is None or isinstance(scope, str) else scope.project
+        project = None if requested is None else _find_project(snapshot, requested)
         if scope is not None and (project is None or project.id != subject.project_id):
             raise Unauthorized("A token of an application credential keeps its project.")
         credential = readers.find_credential(snapshot, credential_id=subject.credential.id)
@@ -161,7 +164,7 @@ def _rescoped(snapshot: Snapshot, user: User, scope: Scope | str | None, parent:
 
 def _of_credential(snapshot: Snapshot, user: User, credential: ApplicationCredential) -> Subject:
     """The user with those of the credential's roles that he still has.  Raises Unauthorized when none are left."""
-    _check_still(snapshot, user)
+    _check_unchanged(snapshot, user)
     project = readers.find_project(snapshot, project_id=credential.project_id)
     return _must(_in_project(snapshot, user, project, credential))
 
@@ -193,9 +196,24 @@ def _must(subject: Subject | None) -> Subject:
     return subject
 
 
-def _find_project(snapshot: Snapshot, asked: ProjectRef) -> Project | None:
-    if asked.id is not None:
-        return readers.find_project(snapshot, project_id=asked.id)
-    if asked.name is None or not is_ours(asked.domain):
+def _find_project(snapshot: Snapshot, reference: ProjectRef) -> Project | None:
+    if reference.id is not None:
+        return readers.find_project(snapshot, project_id=reference.id)
+    if reference.name is None or not is_default_domain(reference.domain):
         return None
-    return readers.find_project(snapshot, name=asked.name)
+    return readers.find_project(snapshot, name=reference.name)
+
+
+ROUTES = (
+    Route(
+        "POST",
+        "/auth/tokens",
+        create_token,
+        P + "authenticate",
+        DefaultPolicy.ANYBODY,
+        201,
+        TOKEN_REPLY,
+        AuthRequest,
+        note="the header X-Subject-Token has the token",
+    ),
+)

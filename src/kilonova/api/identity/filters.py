@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Filters of Identity's lists: by what is shown of each thing.  Rows name them, and others are refused.
+"""Filters of Identity's lists, which compare members of the entries.  Routes name them; others are refused.
 
-Source: Identity API v3 reference, "Filtering": NAME=VALUE, and NAME__COMPARATOR=VALUE for text; an i before the
-comparator: whatever the case.
+Source: Identity API v3 reference, "Filtering": NAME=VALUE, and NAME__COMPARATOR=VALUE for text.  A comparator that
+begins with i ignores case.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,38 +23,38 @@ TEXTS = frozenset(
 )
 FLAGS = frozenset({"enabled", "is_domain"})
 TAGS: Mapping[str, Callable[[frozenset[str], frozenset[str]], bool]] = {
-    "tags": lambda has, asked: asked <= has,
-    "tags-any": lambda has, asked: bool(asked & has),
-    "not-tags": lambda has, asked: not asked <= has,
-    "not-tags-any": lambda has, asked: not asked & has,
+    "tags": lambda tags, wanted: wanted <= tags,
+    "tags-any": lambda tags, wanted: bool(wanted & tags),
+    "not-tags": lambda tags, wanted: not wanted <= tags,
+    "not-tags-any": lambda tags, wanted: not wanted & tags,
 }
 
 
 def arguments(*names: str) -> frozenset[str]:
-    """What a list takes that is filtered by these members."""
+    """The query arguments of a list that these members filter."""
     texts = {f"{name}{word}" for name in names if name in TEXTS for word in _WORDS}
     return frozenset(texts | {name for name in names if name not in TEXTS})
 
 
 def flag(query: Query, name: str) -> bool | None:
-    """Identity takes an argument without a value for true."""
+    """A boolean argument.  In Identity, an argument without a value means true."""
     return True if query.text(name) == "" else query.boolean(name)
 
 
 def matching(query: Query, things: Iterable[dict[str, Any]]) -> Sequence[dict[str, Any]]:
-    """Those that fit every argument.  Raises InvalidInput for a value that cannot be one."""
+    """The entries that match every argument.  Raises InvalidInput for an invalid value."""
     tests = [test for name, text in query.pairs if (test := _test(query, name, text)) is not None]
     return [thing for thing in things if all(test(thing) for test in tests)]
 
 
 def _test(query: Query, name: str, text: str) -> Callable[[dict[str, Any]], bool] | None:
-    """None for an argument that is no filter."""
+    """The test of one argument; None if the argument is not a filter."""
     if name in FLAGS:
         wanted = flag(query, name)
         return lambda thing: thing[name] == wanted
     if name in TAGS:
-        asked, fits = frozenset(text.split(",")), TAGS[name]
-        return lambda thing: fits(frozenset(thing["tags"]), asked)
+        tags, matches = frozenset(text.split(",")), TAGS[name]
+        return lambda thing: matches(frozenset(thing["tags"]), tags)
     member, _, word = name.partition("__")
     if member not in TEXTS:
         return None

@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Unified limits: what a project's images may take, where Glance looks for it.
+"""Unified limits of projects: number and size of images, which Glance's clients read here.
 
-Limits of servers are Compute's own (os-quota-sets).  Source: Identity API v3 reference, "Unified Limits".
+Limits of servers are in Compute's os-quota-sets.  Source: Identity API v3 reference, "Unified Limits".
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from dataclasses import dataclass
 
-from pydantic import Field
-
-from kilonova.api.http.body import Lenient
-from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.policy import ADMIN_REQUIRED
+from kilonova.api.http.route import Route
+from kilonova.api.http.views import Member, View, many, one
 from kilonova.api.identity.catalog import REGION, stable_id
-from kilonova.api.identity.domain import collection
+from kilonova.api.identity.domain import Entry, SelfLink, collection
+from kilonova.api.identity.models import CreateLimits, UpdateLimit
+from kilonova.api.identity.routing import ADMIN, TOKEN, P, list_route
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
 from kilonova.db.readers import identity as read_identity
 from kilonova.db.readers import quotas as read_quotas
@@ -23,83 +24,63 @@ RESOURCES = ("image_count_total", "image_size_total")
 GLANCE = stable_id("image")
 ARGUMENTS = frozenset({"service_id", "region_id", "resource_name", "project_id", "domain_id"})
 
-_Amount = Annotated[int, Field(ge=-1, le=0x7FFFFFFF)]
 
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """A project's own limit of a resource."""
 
-class NewLimit(Lenient):
     project_id: str
-    service_id: str
-    resource_name: str
-    resource_limit: _Amount
-    region_id: str | None = None
+    resource: str
+    amount: int
 
-
-class CreateLimits(Lenient):
-    limits: Annotated[list[NewLimit], Field(max_length=100)]
-
-
-class LimitFields(Lenient):
-    resource_limit: _Amount
-
-
-class UpdateLimit(Lenient):
-    limit: LimitFields
+    @property
+    def id(self) -> str:
+        return _id(self.project_id, self.resource)
 
 
 async def list_registered(call: Call) -> Reply:
-    """GET /v3/registered_limits: what holds for projects without a limit of their own."""
+    """List registered limits: the defaults for projects without limits of their own."""
     defaults = await call.db.read(read_quotas.limits, call.deps.quotas.defaults, read_quotas.DEFAULT_CLASS)
-    every = [
-        {
-            "id": stable_id("registered", name),
-            "service_id": GLANCE,
-            "region_id": None,
-            "resource_name": name,
-            "default_limit": defaults[name],
-            "description": None,
-            "links": {"self": call.links.to(f"/registered_limits/{stable_id('registered', name)}")},
-        }
-        for name in RESOURCES
-    ]
-    return collection(call, "registered_limits", _filtered(call, every))
+    every = [_REGISTERED.show((name, defaults[name]), call) for name in RESOURCES]
+    return _ALL_REGISTERED.reply(_filtered(call, every), call)
 
 
 async def list_limits(call: Call) -> Reply:
-    """GET /v3/limits: all for an administrator, else those of the token's project."""
-    return collection(call, "limits", _filtered(call, await _limits(call)))
+    """List the limits of the token's project.  Administrators see those of all projects."""
+    return _LIMITS.reply(_filtered(call, [_LIMIT.show(limit, call) for limit in await _limits(call)]), call)
 
 
 async def show_limit(call: Call) -> Reply:
-    """GET /v3/limits/{id}."""
-    return json_reply({"limit": await _find(call)})
+    """Show a limit of a project."""
+    return _ONE.reply(await _find(call), call)
 
 
 async def create_limits(call: Call, body: CreateLimits) -> Reply:
-    """POST /v3/limits: one or several.  Raises Conflict for one that there is."""
-    there = {limit["id"] for limit in await _limits(call)}
-    for asked in body.limits:
-        if asked.service_id != GLANCE or asked.resource_name not in RESOURCES or asked.region_id not in (None, REGION):
+    """Create one or several limits of projects.  A limit that exists is a 409."""
+    existing = {limit.id for limit in await _limits(call)}
+    for new in body.limits:
+        if new.service_id != GLANCE or new.resource_name not in RESOURCES or new.region_id not in (None, REGION):
             raise InvalidInput("Unable to create a limit that has no corresponding registered limit.", path="limits")
-        if _id(asked.project_id, asked.resource_name) in there:
+        if _id(new.project_id, new.resource_name) in existing:
             raise Conflict("Conflict occurred attempting to store limit - Duplicate entry.")
-        await call.db.read(read_identity.get_project, asked.project_id)
-    for asked in body.limits:
-        await _set(call, asked.project_id, asked.resource_name, asked.resource_limit)
-    made = {_id(asked.project_id, asked.resource_name) for asked in body.limits}
-    return json_reply({"limits": [limit for limit in await _limits(call) if limit["id"] in made]})
+        await call.db.read(read_identity.get_project, new.project_id)
+    for new in body.limits:
+        await _set(call, new.project_id, new.resource_name, new.resource_limit)
+    created = {_id(new.project_id, new.resource_name) for new in body.limits}
+    return _CREATED.reply([limit for limit in await _limits(call) if limit.id in created], call)
 
 
 async def update_limit(call: Call, body: UpdateLimit) -> Reply:
-    """PATCH /v3/limits/{id}."""
+    """Update a limit of a project."""
     limit = await _find(call)
-    await _set(call, limit["project_id"], limit["resource_name"], body.limit.resource_limit)
+    await _set(call, limit.project_id, limit.resource, body.limit.resource_limit)
     return await show_limit(call)
 
 
 async def delete_limit(call: Call) -> Reply:
-    """DELETE /v3/limits/{id}: the default holds again."""
+    """Delete a limit of a project.  The registered limit applies again."""
     limit = await _find(call)
-    await call.deps.rpc.call(SET_QUOTAS, SetQuotas(limit["project_id"], {}, forgotten=(limit["resource_name"],)))
+    await call.deps.rpc.call(SET_QUOTAS, SetQuotas(limit.project_id, {}, forgotten=(limit.resource,)))
     return Reply()
 
 
@@ -107,37 +88,69 @@ async def _set(call: Call, project_id: str, resource: str, amount: int) -> None:
     await call.deps.rpc.call(SET_QUOTAS, SetQuotas(project_id, {resource: amount}, force=True))
 
 
-async def _limits(call: Call) -> list[dict[str, Any]]:
+async def _limits(call: Call) -> list[_Limit]:
     only = None if call.may(ADMIN_REQUIRED) else call.context.project_id
     return [
-        {
-            "id": _id(project_id, resource),
-            "project_id": project_id,
-            "domain_id": None,
-            "service_id": GLANCE,
-            "region_id": None,
-            "resource_name": resource,
-            "resource_limit": amount,
-            "description": None,
-            "links": {"self": call.links.to(f"/limits/{_id(project_id, resource)}")},
-        }
+        _Limit(project_id, resource, amount)
         for project_id, resource, amount in await call.db.read(read_quotas.own_limits, RESOURCES)
         if only in (None, project_id)
     ]
 
 
-async def _find(call: Call) -> dict[str, Any]:
-    asked = call.params["limit_id"]
+async def _find(call: Call) -> _Limit:
+    limit_id = call.params["limit_id"]
     for limit in await _limits(call):
-        if limit["id"] == asked:
+        if limit.id == limit_id:
             return limit
-    raise NotFound(f"Could not find limit for {asked[:64]}.")
+    raise NotFound(f"Could not find limit for {limit_id[:64]}.")
 
 
 def _id(project_id: str, resource: str) -> str:
     return stable_id("limit", project_id, resource)
 
 
-def _filtered(call: Call, every: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _filtered(call: Call, every: Sequence[Entry]) -> list[Entry]:
     wanted = {name: text for name in ARGUMENTS if (text := call.query.text(name)) is not None}
     return [one for one in every if all(one.get(name) == text for name, text in wanted.items())]
+
+
+_REGISTERED = View[tuple[str, int], Call](
+    "RegisteredLimit",
+    Member("id", str, lambda limit, _: stable_id("registered", limit[0])),
+    Member("service_id", str, lambda _, __: GLANCE),
+    Member("region_id", None, lambda _, __: None),
+    Member("resource_name", str, lambda limit, _: limit[0]),
+    Member("default_limit", int, lambda limit, _: limit[1]),
+    Member("description", None, lambda _, __: None),
+    Member(
+        "links",
+        SelfLink,
+        lambda limit, call: {"self": call.links.to(f"/registered_limits/{stable_id('registered', limit[0])}")},
+    ),
+)
+_LIMIT = View[_Limit, Call](
+    "Limit",
+    Member("id", str, lambda limit, _: limit.id),
+    Member("project_id", str, lambda limit, _: limit.project_id),
+    Member("domain_id", None, lambda _, __: None),
+    Member("service_id", str, lambda _, __: GLANCE),
+    Member("region_id", None, lambda _, __: None),
+    Member("resource_name", str, lambda limit, _: limit.resource),
+    Member("resource_limit", int, lambda limit, _: limit.amount),
+    Member("description", None, lambda _, __: None),
+    Member("links", SelfLink, lambda limit, call: {"self": call.links.to(f"/limits/{limit.id}")}),
+)
+_ALL_REGISTERED = collection("registered_limits", _REGISTERED)
+_LIMITS = collection("limits", _LIMIT)
+_CREATED = many("limits", _LIMIT)
+_ONE = one("limit", _LIMIT)
+_ID = "/limits/{limit_id}"
+
+ROUTES = (
+    list_route("/registered_limits", list_registered, "list_registered_limits", TOKEN, _ALL_REGISTERED, ARGUMENTS),
+    list_route("/limits", list_limits, "list_limits", TOKEN, _LIMITS, ARGUMENTS),
+    Route("POST", "/limits", create_limits, P + "create_limits", ADMIN, 201, _CREATED, CreateLimits),
+    Route("GET", _ID, show_limit, P + "get_limit", TOKEN, reply=_ONE),
+    Route("PATCH", _ID, update_limit, P + "update_limit", ADMIN, reply=_ONE, body=UpdateLimit),
+    Route("DELETE", _ID, delete_limit, P + "delete_limit", ADMIN, 204),
+)

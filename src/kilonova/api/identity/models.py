@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bodies of Identity v3.  What has no meaning is kept with users, projects, groups and entries of the catalog, as
-Identity does, and ignored elsewhere; what has one and cannot be kept is refused.
+"""Request bodies of Identity v3.  Unknown members of users, projects, groups and catalog entries are stored as
+attributes, as Keystone does; elsewhere they are ignored.  Known members that are not supported are refused.
 
 Source: Identity API v3 reference.
 """
@@ -17,44 +17,46 @@ Text255 = Annotated[str, StringConstraints(max_length=255)]
 Name64 = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Name255 = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Password = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
-"""1024 characters are 4096 bytes at most, which is what identity looks at."""
+"""1024 characters are at most 4096 bytes, the limit of the password hash."""
 
 
-class Kept(Lenient):
-    """Members that have no field are attributes, to be kept as they came.
+class WithAttributes(Lenient):
+    """Members without a field are attributes, which are stored unchanged.
 
-    `none`: names of no attributes.  They are only shown, or would be a secret that is shown; null is dropped,
-    and anything else is refused.  Links, which clients send back as they got them, are dropped.
+    `reserved` are names that cannot be attributes: they are read-only, or secrets that would be shown.  Null is
+    dropped, another value is refused.  `links`, which clients send back as they received them, are dropped.
     """
 
     model_config = ConfigDict(extra="allow")
 
-    none: ClassVar[frozenset[str]] = frozenset({"password_expires_at", "original_password"})
+    reserved: ClassVar[frozenset[str]] = frozenset({"password_expires_at", "original_password"})
 
     def attributes(self, of: str) -> dict[str, Any]:
-        """Raises InvalidInput for one that nobody may set; `of` names the body's member."""
+        """The attributes.  `of` is the body's member, for messages.  Raises InvalidInput for a reserved name."""
         given = {name: value for name, value in (self.model_extra or {}).items() if name != "links"}
-        for name in self.none & given.keys():
+        for name in self.reserved & given.keys():
             if given.pop(name) is not None:
-                raise InvalidInput(f"{name} is not to be set.", path=f"{of}.{name}")
+                raise InvalidInput(f"{name} cannot be set.", path=f"{of}.{name}")
         try:
             json.dumps(given, allow_nan=False)
-        except ValueError as exc:  # (JSON has no such numbers, though parsers take them)
-            raise InvalidInput("An attribute has a number that is none.", path=of) from exc
+        except ValueError as exc:  # (JSON has no NaN and no infinity, though parsers accept them)
+            raise InvalidInput("An attribute has a number that is not finite.", path=of) from exc
         return given
 
 
-class Domain(Lenient):
+class DomainRef(Lenient):
+    """A domain by id or by name."""
+
     id: str | None = None
     name: str | None = None
 
 
 class UserName(Lenient):
-    """By id, or by name with a domain."""
+    """A user by id, or by name with a domain."""
 
     id: str | None = None
     name: str | None = None
-    domain: Domain | None = None
+    domain: DomainRef | None = None
 
 
 class UserRef(UserName):
@@ -70,7 +72,7 @@ class TokenMethod(Lenient):
 
 
 class CredentialMethod(Lenient):
-    """By id, or by name and user."""
+    """An application credential by id, or by name and user."""
 
     id: str | None = None
     name: str | None = None
@@ -86,11 +88,11 @@ class Methods(Lenient):
 
 
 class ProjectRef(Lenient):
-    """By id, or by name with a domain."""
+    """A project by id, or by name with a domain."""
 
     id: str | None = None
     name: str | None = None
-    domain: Domain | None = None
+    domain: DomainRef | None = None
 
 
 class SystemRef(Lenient):
@@ -98,10 +100,10 @@ class SystemRef(Lenient):
 
 
 class Scope(Lenient):
-    """One of them."""
+    """The scope of a token: exactly one member."""
 
     project: ProjectRef | None = None
-    domain: Domain | None = None
+    domain: DomainRef | None = None
     system: SystemRef | None = None
 
 
@@ -114,8 +116,8 @@ class AuthRequest(Lenient):
     auth: Auth
 
 
-class UserFields(Kept):
-    """`options` and `federated` are known to Identity and not kept here."""
+class UserFields(WithAttributes):
+    """`options` and `federated` are not supported."""
 
     id: str | None = None
     enabled: bool | None = None
@@ -161,8 +163,8 @@ class ReplaceTags(Lenient):
     tags: Tags
 
 
-class ProjectFields(Kept):
-    """`options`, and parents but the one domain, are known to Identity and not kept here."""
+class ProjectFields(WithAttributes):
+    """`options`, and a parent that is not the domain, are not supported."""
 
     id: str | None = None
     enabled: bool | None = None
@@ -191,14 +193,15 @@ class UpdateProject(Lenient):
 
 
 class RoleRef(Lenient):
-    """By id or by name."""
+    """A role by id or by name."""
 
     id: str | None = None
     name: str | None = None
 
 
 class NewCredential(Lenient):
-    """Without roles, all that the token has; without a secret, one is made; `access_rules` are refused."""
+    """Without `roles` the credential has all roles of the token.  Without `secret` the service generates one.
+    `access_rules` are not supported."""
 
     name: Name255
     description: Text255 | None = None
@@ -213,7 +216,7 @@ class CreateCredential(Lenient):
     application_credential: NewCredential
 
 
-class GroupFields(Kept):
+class GroupFields(WithAttributes):
     id: str | None = None
     description: Text255 | None = None
     domain_id: str | None = None
@@ -236,7 +239,7 @@ class UpdateGroup(Lenient):
 
 
 class RoleFields(Lenient):
-    """`options`, and roles of a domain, are known to Identity and not kept here."""
+    """`options`, and roles of a domain, are not supported."""
 
     description: Text255 | None = None
     domain_id: str | None = None
@@ -270,7 +273,7 @@ class CreateDomain(Lenient):
 RegionId = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern="^[^/]*$")]
 
 
-class RegionFields(Kept):
+class RegionFields(WithAttributes):
     id: RegionId | Literal[""] | None = None
     description: Text255 | None = None
     parent_region_id: str | None = None
@@ -284,7 +287,7 @@ Enabled = Annotated[bool, Field(strict=True)]
 Interface = Literal["admin", "internal", "public"]
 
 
-class ServiceFields(Kept):
+class ServiceFields(WithAttributes):
     id: str | None = None
     type: Name255 | None = None
     name: Text255 | None = None
@@ -304,8 +307,8 @@ class UpdateService(Lenient):
     service: ServiceFields
 
 
-class EndpointFields(Kept):
-    """`region` is the old name of `region_id`, and makes the region when there is none."""
+class EndpointFields(WithAttributes):
+    """`region` is the old name of `region_id`; it creates the region if there is none."""
 
     id: str | None = None
     service_id: str | None = None
@@ -322,3 +325,27 @@ class CreateEndpoint(Lenient):
 
 class UpdateEndpoint(Lenient):
     endpoint: EndpointFields
+
+
+LimitAmount = Annotated[int, Field(ge=-1, le=0x7FFFFFFF)]
+"""-1 means unlimited."""
+
+
+class NewLimit(Lenient):
+    project_id: str
+    service_id: str
+    resource_name: str
+    resource_limit: LimitAmount
+    region_id: str | None = None
+
+
+class CreateLimits(Lenient):
+    limits: Annotated[list[NewLimit], Field(max_length=100)]
+
+
+class LimitFields(Lenient):
+    resource_limit: LimitAmount
+
+
+class UpdateLimit(Lenient):
+    limit: LimitFields

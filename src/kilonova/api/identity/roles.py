@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Roles.
 
-A role exists when it is one of the usual ones, when an administrator made it, when the policy file speaks of it, or
-when somebody still has it.  Only those that were made can be changed; what a role permits is the policy's to say.
+A role exists if it is built in (admin, member, reader), if an administrator created it, if the policy file names it,
+or if it is still assigned.  Only created roles can be changed.  The policy decides what a role permits.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
-from kilonova.api.http.call import Call, Reply, json_reply
+from typing_extensions import TypedDict
+
+from kilonova.api.http.call import Call, Reply
+from kilonova.api.http.route import Route
+from kilonova.api.http.views import Member, View, one
 from kilonova.api.identity.catalog import stable_id
-from kilonova.api.identity.domain import check_domain, collection, refuse_unkept
-from kilonova.api.identity.filters import matching
+from kilonova.api.identity.domain import SelfLink, check_domain, collection, refuse_unsupported
+from kilonova.api.identity.filters import arguments, matching
 from kilonova.api.identity.models import CreateRole, RoleFields, UpdateRole
-from kilonova.api.identity.token_cache import edited
+from kilonova.api.identity.routing import ADMIN, SYSTEM, P, list_route
+from kilonova.api.identity.token_cache import apply_change
 from kilonova.base.errors import Conflict, Forbidden, InvalidInput, NotFound
 from kilonova.db.readers import assignments as readers
 from kilonova.identity.roles import IMPLIED
@@ -22,35 +26,35 @@ from kilonova.rpcapi import api_to_conductor_identity as methods
 
 
 async def known_roles(call: Call) -> Mapping[str, Role]:
-    """By id."""
-    made = await call.db.read(readers.made_roles)
+    """All roles by id, sorted by name."""
+    created = await call.db.read(readers.made_roles)
     assigned = await call.db.read(readers.assigned_roles)
-    others = {*IMPLIED, *call.deps.policy.roles(), *assigned} - {role.name for role in made}
-    every = [*made, *(Role(stable_id("role", name), name) for name in others)]
+    others = {*IMPLIED, *call.deps.policy.roles(), *assigned} - {role.name for role in created}
+    every = [*created, *(Role(stable_id("role", name), name) for name in others)]
     return {role.id: role for role in sorted(every, key=lambda role: role.name)}
 
 
 class _Ids(dict[str, str]):
-    """A token may speak of a role that is no more."""
+    """Also has an id for a name without a role: a token can name a role that was deleted."""
 
     def __missing__(self, name: str) -> str:
         return stable_id("role", name)
 
 
 async def role_ids(call: Call) -> Mapping[str, str]:
-    """Ids by name, of every name."""
+    """Ids of roles by name.  A name without a role has an id, too."""
     return _Ids({role.name: role.id for role in (await known_roles(call)).values()})
 
 
 async def list_roles(call: Call) -> Reply:
-    """GET /v3/roles."""
-    shown = [view(call, role) for role in (await known_roles(call)).values()]
-    return collection(call, "roles", matching(call.query, shown))
+    """List roles."""
+    shown = [ROLE.show(role, call) for role in (await known_roles(call)).values()]
+    return ROLES.reply(matching(call.query, shown), call)
 
 
 async def show_role(call: Call) -> Reply:
-    """GET /v3/roles/{id}: by id only; a name is 404."""
-    return json_reply({"role": view(call, await find(call))})
+    """Show a role by its id.  A name is 404."""
+    return _ONE.reply(await find(call), call)
 
 
 async def find(call: Call) -> Role:
@@ -62,61 +66,81 @@ async def find(call: Call) -> Role:
 
 
 async def create_role(call: Call, body: CreateRole) -> Reply:
-    """POST /v3/roles.  It permits nothing until the policy file speaks of it."""
-    asked = body.role
-    _check(asked)
-    await _check_name(call, asked.name)
-    role = Role(call.deps.clock.new_id().replace("-", ""), asked.name, asked.description)
-    await edited(call, call.deps.rpc.call(methods.CREATE_ROLE, methods.CreateRole(role)))
-    return json_reply({"role": view(call, role)})
+    """Create a role.  It permits nothing until the policy file names it."""
+    fields = body.role
+    _check(fields)
+    await _check_name(call, fields.name)
+    role = Role(call.deps.clock.new_id().replace("-", ""), fields.name, fields.description)
+    await apply_change(call, methods.CREATE_ROLE, methods.CreateRole(role))
+    return _ONE.reply(role, call)
 
 
 async def update_role(call: Call, body: UpdateRole) -> Reply:
-    """PATCH /v3/roles/{id}."""
-    asked, role = body.role, await _changeable(call)
-    _check(asked)
-    name = asked.name or role.name
+    """Update a role that an administrator created."""
+    fields, role = body.role, await _changeable(call)
+    _check(fields)
+    name = fields.name or role.name
     if name.casefold() != role.name.casefold():
         await _check_name(call, name)
-    changed = Role(role.id, name, asked.description if "description" in asked.model_fields_set else role.description)
-    await edited(call, call.deps.rpc.call(methods.UPDATE_ROLE, methods.UpdateRole(changed)))
-    return json_reply({"role": view(call, changed)})
+    changed = Role(role.id, name, fields.description if "description" in fields.model_fields_set else role.description)
+    await apply_change(call, methods.UPDATE_ROLE, methods.UpdateRole(changed))
+    return _ONE.reply(changed, call)
 
 
 async def delete_role(call: Call) -> Reply:
-    """DELETE /v3/roles/{id}: nobody has it any more."""
+    """Delete a role and all its assignments."""
     role = await _changeable(call)
-    await edited(call, call.deps.rpc.call(methods.DELETE_ROLE, methods.DeleteRole(role.id)))
+    await apply_change(call, methods.DELETE_ROLE, methods.DeleteRole(role.id))
     return Reply()
 
 
 async def _changeable(call: Call) -> Role:
     role = await find(call)
     if not await call.db.read(readers.find_role, role.id):
-        raise Forbidden(f"The role {role.name} is immutable: it is this service's own, or the policy file's.")
+        raise Forbidden(f"The role {role.name} is immutable: it is built in, or the policy file defines it.")
     return role
 
 
 async def _check_name(call: Call, name: str) -> None:
-    """Raises Conflict for a role that the policy file has: the database does not know those."""
+    """Raises Conflict for a role that the policy file names: such roles are not in the database."""
     if name.casefold() in {known.casefold() for known in call.deps.policy.roles()}:
-        raise Conflict(f"There is a role called {name} already.")
+        raise Conflict(f"A role called {name} exists already.")
 
 
-def _check(asked: RoleFields) -> None:
-    check_domain(asked.domain_id)
-    if asked.domain_id is not None:
-        raise InvalidInput("Roles of a domain are not supported here.", path="role.domain_id")
-    refuse_unkept("role", options=asked.options)
+def _check(fields: RoleFields) -> None:
+    check_domain(fields.domain_id)
+    if fields.domain_id is not None:
+        raise InvalidInput("Roles of a domain are not supported.", path="role.domain_id")
+    refuse_unsupported("role", options=fields.options)
 
 
-def view(call: Call, role: Role) -> dict[str, Any]:
-    """A role as Identity shows it."""
-    return {
-        "id": role.id,
-        "name": role.name,
-        "domain_id": None,
-        "description": role.description,
-        "options": {"immutable": True} if role.name in IMPLIED else {},
-        "links": {"self": call.links.to(f"/roles/{role.id}")},
-    }
+class RoleOptions(TypedDict, total=False):
+    """A role with `immutable` cannot be changed."""
+
+    immutable: bool
+
+
+def _options(role: Role) -> RoleOptions:
+    return {"immutable": True} if role.name in IMPLIED else {}
+
+
+ROLE = View[Role, Call](
+    "Role",
+    Member("id", str, lambda role, _: role.id),
+    Member("name", str, lambda role, _: role.name),
+    Member("domain_id", None, lambda _, __: None),
+    Member("description", str | None, lambda role, _: role.description),
+    Member("options", RoleOptions, lambda role, _: _options(role)),
+    Member("links", SelfLink, lambda role, call: {"self": call.links.to(f"/roles/{role.id}")}),
+)
+ROLES = collection("roles", ROLE)
+_ONE = one("role", ROLE)
+_ROLE = "/roles/{role_id}"
+
+ROUTES = (
+    list_route("/roles", list_roles, "list_roles", SYSTEM, ROLES, arguments("name", "domain_id")),
+    Route("POST", "/roles", create_role, P + "create_role", ADMIN, 201, _ONE, CreateRole),
+    Route("GET", _ROLE, show_role, P + "get_role", SYSTEM, reply=_ONE),
+    Route("PATCH", _ROLE, update_role, P + "update_role", ADMIN, reply=_ONE, body=UpdateRole),
+    Route("DELETE", _ROLE, delete_role, P + "delete_role", ADMIN, 204),
+)

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A change of who may do what, and its effect on tokens."""
+"""Changes of users, roles and projects end cached answers about tokens."""
 
-from collections.abc import Awaitable
+from typing import Any, TypeVar
 
 from kilonova.api.http.call import Call
+from kilonova.rpcapi.method import Method
+
+Q = TypeVar("Q")
 
 
-async def edited(call: Call, change: Awaitable[object]) -> None:
-    """Await the conductor's word; whatever it was, what is known of tokens is looked up anew."""
+async def apply_change(call: Call, method: Method[Q, Any], request: Q) -> None:
+    """Call the conductor.  Whether it succeeds or fails, tokens are checked against the database again."""
     try:
-        await change
+        await call.deps.rpc.call(method, request)
     finally:
         call.deps.standings.forget()

@@ -1,32 +1,49 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a token says, and its end: GET and DELETE /v3/auth/tokens, and what one can log in to."""
+"""Tokens: show, revoke, and the scopes that a token's user can request."""
 
-from typing import Any
+from dataclasses import dataclass
 
-from kilonova.api.http.call import Call, Reply, json_reply
+from typing_extensions import TypedDict
+
+from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.policy import ADMIN_REQUIRED
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.http.times import micros_z
-from kilonova.api.identity.catalog import catalog_of
-from kilonova.api.identity.domain import DOMAIN, collection, view
-from kilonova.api.identity.projects import project_view
+from kilonova.api.http.views import OMIT, Member, View, one
+from kilonova.api.identity.assignments import WholeSystem
+from kilonova.api.identity.catalog import CatalogService, catalog_of
+from kilonova.api.identity.domain import (
+    DOMAIN,
+    DOMAIN_VIEW,
+    DOMAINS,
+    CollectionLinks,
+    DomainReference,
+    SelfLink,
+    collection_links,
+    present,
+    self_link,
+)
+from kilonova.api.identity.projects import PROJECT_VIEW, PROJECTS
 from kilonova.api.identity.roles import role_ids
-from kilonova.api.identity.token_cache import edited
+from kilonova.api.identity.routing import TOKEN, P
+from kilonova.api.identity.token_cache import apply_change
 from kilonova.base.errors import InvalidInput, NotFound, Unauthorized
 from kilonova.db.readers import identity as readers
-from kilonova.identity.tokens import Claims
+from kilonova.identity.tokens import Claims, Subject
 from kilonova.objects.identity import Target
 from kilonova.rpcapi import api_to_conductor_identity as methods
 
 
 async def valid(call: Call, text: str) -> Claims:
-    """What a token says that still holds.  Raises Unauthorized."""
+    """The claims of a token that is still valid.  Raises Unauthorized."""
     claims = call.deps.tokens.verify(text)
     await call.deps.standings.roles_of(claims)
     return claims
 
 
 async def _subject(call: Call) -> Claims:
-    """The token in X-Subject-Token: one's own, or any for an administrator.  Raises NotFound, InvalidInput."""
+    """The claims of the token in X-Subject-Token: a token of the caller; for an administrator, any token.  Raises
+    NotFound, InvalidInput."""
     text = call.headers.get("x-subject-token")
     if not text:
         raise InvalidInput("The header X-Subject-Token is missing.")
@@ -40,69 +57,169 @@ async def _subject(call: Call) -> Claims:
 
 
 async def show_token(call: Call) -> Reply:
-    """GET /v3/auth/tokens: what the token in X-Subject-Token says."""
+    """Validate the token in X-Subject-Token and show its contents."""
     claims = await _subject(call)
-    return json_reply(await shown(call, claims), headers=(("X-Subject-Token", call.headers["x-subject-token"]),))
+    headers = (("X-Subject-Token", call.headers["x-subject-token"]),)
+    return TOKEN_REPLY.reply(await contents(call, claims), call, headers=headers)
 
 
 async def revoke_token(call: Call) -> Reply:
-    """DELETE /v3/auth/tokens: the token in X-Subject-Token counts no longer; those that were made from it do."""
+    """Revoke the token in X-Subject-Token.  Tokens that were issued from it remain valid."""
     claims = await _subject(call)
-    await edited(
-        call, call.deps.rpc.call(methods.REVOKE_TOKEN, methods.RevokeToken(claims.audit_ids[0], claims.expires_at))
-    )
+    await apply_change(call, methods.REVOKE_TOKEN, methods.RevokeToken(claims.audit_ids[0], claims.expires_at))
     return Reply()
 
 
 async def show_catalog(call: Call) -> Reply:
-    """GET /v3/auth/catalog."""
-    links = {"self": call.links.to("/auth/catalog"), "previous": None, "next": None}
+    """Show the service catalog of the token's project."""
     context = call.context
-    catalog = await catalog_of(call, context.user_id, context.project_id)
-    return json_reply({"catalog": catalog, "links": links})
+    return _CATALOG.reply(await catalog_of(call, context.user_id, context.project_id), call)
 
 
 async def list_projects(call: Call) -> Reply:
-    """GET /v3/auth/projects: what this token's user can log in to."""
+    """List the projects for which the token's user can request a token."""
     found = await call.db.read(readers.list_projects, call.context.user_id)
-    return collection(call, "projects", [project_view(call, project) for project in found if project.enabled])
+    return PROJECTS.reply([PROJECT_VIEW.show(project, call) for project in found if project.enabled], call)
 
 
 async def list_domains(call: Call) -> Reply:
-    """GET /v3/auth/domains: the one, for whom has a role on it."""
+    """List the domains for which the token's user can request a token."""
     roles = await call.db.read(readers.roles_beyond_projects, call.context.user_id, Target.DOMAIN)
-    return collection(call, "domains", [view(call)] if roles else [])
+    return DOMAINS.reply([DOMAIN_VIEW.show(DOMAIN, call)] if roles else [], call)
 
 
 async def list_systems(call: Call) -> Reply:
-    """GET /v3/auth/system."""
+    """Show whether the token's user can request a system-scoped token."""
     roles = await call.db.read(readers.roles_beyond_projects, call.context.user_id, Target.SYSTEM)
-    return json_reply({"system": [{"all": True}] if roles else [], "links": {"self": call.links.to(call.path)}})
+    return _SYSTEMS.reply([{"all": True}] if roles else [], call)
 
 
-async def shown(call: Call, claims: Claims) -> dict[str, Any]:
-    """A token's body."""
+class TokenUser(TypedDict):
+    """The user of a token."""
+
+    id: str
+    name: str
+    domain: DomainReference
+    password_expires_at: None
+
+
+class TokenProject(TypedDict):
+    """The project of a token."""
+
+    id: str
+    name: str
+    domain: DomainReference
+
+
+class TokenRole(TypedDict):
+    """A role of a token."""
+
+    id: str
+    name: str
+
+
+class TokenCredential(TypedDict):
+    """The application credential of a token."""
+
+    id: str
+    name: str
+    restricted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The contents of a token.  Without a scope it has neither roles nor a catalog."""
+
+    claims: Claims
+    roles: list[TokenRole] | None = None
+    catalog: list[CatalogService] | None = None
+
+
+async def contents(call: Call, claims: Claims) -> Contents:
+    """The contents of a token; the query argument `nocatalog` leaves the catalog out."""
     subject = claims.subject
-    token: dict[str, Any] = {
-        "methods": list(claims.methods),
-        "user": {"id": subject.user_id, "name": subject.user_name, "domain": DOMAIN, "password_expires_at": None},
-        "audit_ids": list(claims.audit_ids),
-        "issued_at": micros_z(claims.issued_at),
-        "expires_at": micros_z(claims.expires_at),
-    }
-    if subject.credential is not None:
-        reference = subject.credential
-        restricted = {"id": reference.id, "name": reference.name, "restricted": reference.restricted}
-        token["application_credential"] = restricted
-    if subject.project_id:
-        token["project"] = {"id": subject.project_id, "name": subject.project_name, "domain": DOMAIN}
-        token["is_domain"] = False
-    elif subject.scope:
-        token[subject.scope] = {"all": True} if subject.scope == Target.SYSTEM else DOMAIN
-    else:
-        return {"token": token}
+    if not subject.project_id and not subject.scope:
+        return Contents(claims)
     ids = await role_ids(call)
-    token["roles"] = [{"id": ids[name], "name": name} for name in subject.roles]
-    if call.query.text("nocatalog") is None:
-        token["catalog"] = await catalog_of(call, subject.user_id, subject.project_id)
-    return {"token": token}
+    roles: list[TokenRole] = [{"id": ids[name], "name": name} for name in subject.roles]
+    if call.query.text("nocatalog") is not None:
+        return Contents(claims, roles)
+    return Contents(claims, roles, await catalog_of(call, subject.user_id, subject.project_id))
+
+
+def _user(subject: Subject) -> TokenUser:
+    return {"id": subject.user_id, "name": subject.user_name, "domain": DOMAIN, "password_expires_at": None}
+
+
+def _credential(subject: Subject) -> TokenCredential | None:
+    found = subject.credential
+    return None if found is None else {"id": found.id, "name": found.name, "restricted": found.restricted}
+
+
+def _project(subject: Subject) -> TokenProject | None:
+    if not subject.project_id:
+        return None
+    return {"id": subject.project_id, "name": subject.project_name, "domain": DOMAIN}
+
+
+M = Member[Contents, Call]
+TOKEN_REPLY = one(
+    "token",
+    View(
+        "Token",
+        M("methods", list[str], lambda token, _: list(token.claims.methods)),
+        M("user", TokenUser, lambda token, _: _user(token.claims.subject)),
+        M("audit_ids", list[str], lambda token, _: list(token.claims.audit_ids)),
+        M("issued_at", str, lambda token, _: micros_z(token.claims.issued_at)),
+        M("expires_at", str, lambda token, _: micros_z(token.claims.expires_at)),
+        M(
+            "application_credential",
+            TokenCredential,
+            lambda token, _: present(_credential(token.claims.subject)),
+            optional=True,
+        ),
+        M("project", TokenProject, lambda token, _: present(_project(token.claims.subject)), optional=True),
+        M("is_domain", bool, lambda token, _: False if token.claims.subject.project_id else OMIT, optional=True),
+        M("domain", DomainReference, lambda token, _: _beyond(token, Target.DOMAIN, DOMAIN), optional=True),
+        M("system", WholeSystem, lambda token, _: _beyond(token, Target.SYSTEM, {"all": True}), optional=True),
+        M("roles", list[TokenRole], lambda token, _: present(token.roles), optional=True),
+        M("catalog", list[CatalogService], lambda token, _: present(token.catalog), optional=True),
+    ),
+)
+
+
+def _beyond(token: Contents, scope: Target, shown: object) -> object:
+    subject = token.claims.subject
+    return shown if not subject.project_id and subject.scope == scope else OMIT
+
+
+_CATALOG = View[list[CatalogService], Call](
+    "",
+    Member("catalog", list[CatalogService], lambda catalog, _: catalog),
+    Member("links", CollectionLinks, lambda _, call: collection_links(call)),
+)
+_SYSTEMS = View[list[WholeSystem], Call](
+    "",
+    Member("system", list[WholeSystem], lambda systems, _: systems),
+    Member("links", SelfLink, lambda _, call: self_link(call)),
+)
+_NO_CATALOG = frozenset({"nocatalog"})
+_TOKENS = "/auth/tokens"
+
+ROUTES = (
+    Route(
+        "GET",
+        _TOKENS,
+        show_token,
+        P + "validate_token",
+        TOKEN,
+        reply=TOKEN_REPLY,
+        query=_NO_CATALOG,
+        note="the header X-Subject-Token has the token",
+    ),
+    Route("DELETE", _TOKENS, revoke_token, P + "revoke_token", TOKEN, 204),
+    Route("GET", "/auth/catalog", show_catalog, P + "get_auth_catalog", DefaultPolicy.READER, reply=_CATALOG),
+    Route("GET", "/auth/projects", list_projects, P + "get_auth_projects", TOKEN, reply=PROJECTS),
+    Route("GET", "/auth/domains", list_domains, P + "get_auth_domains", TOKEN, reply=DOMAINS),
+    Route("GET", "/auth/system", list_systems, P + "get_auth_system", TOKEN, reply=_SYSTEMS),
+)

@@ -3,118 +3,129 @@
 
 from typing import Any
 
-from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Reply
+from kilonova.api.http.route import Route
+from kilonova.api.http.views import Member, Others, View, one
 from kilonova.api.identity.auth import checking, own_turn
-from kilonova.api.identity.domain import DOMAIN, check_domain, check_id, collection, refuse_unkept
+from kilonova.api.identity.domain import SelfLink, check_domain, check_id, collection, present, refuse_unsupported
 from kilonova.api.identity.filters import matching
 from kilonova.api.identity.models import ChangePassword, CreateUser, UpdateUser, UserFields
-from kilonova.api.identity.token_cache import edited
+from kilonova.api.identity.routing import ADMIN, DOMAIN, MY_USER, OF_USERS, OWNER, USER, P, list_route
+from kilonova.api.identity.token_cache import apply_change
 from kilonova.base.errors import Unauthorized
 from kilonova.base.unset import UNSET, Unset, unset_if_none
 from kilonova.db.readers import identity as readers
-from kilonova.objects.identity import User
+from kilonova.objects.identity import DOMAIN_ID, User
 from kilonova.rpcapi import api_to_conductor_identity as methods
 
 
 async def list_users(call: Call) -> Reply:
-    """GET /v3/users."""
+    """List users."""
     users = await call.db.read(readers.list_users)
-    return collection(call, "users", matching(call.query, [view(call, user) for user in users]))
+    return USERS.reply(matching(call.query, [USER_VIEW.show(user, call) for user in users]), call)
 
 
 async def show_user(call: Call) -> Reply:
-    """GET /v3/users/{id}: by id only; a name is 404."""
+    """Show a user by its id.  A name is 404."""
     user = await call.db.read(readers.get_user, call.params["user_id"])
-    return json_reply({"user": view(call, user)})
+    return _ONE.reply(user, call)
 
 
 async def create_user(call: Call, body: CreateUser) -> Reply:
-    """POST /v3/users.  One without a password cannot log in until an administrator sets one."""
-    asked = body.user
-    await _check(call, asked, None)
+    """Create a user.  A user without a password cannot authenticate until an administrator sets one."""
+    fields = body.user
+    await _check(call, fields, None)
+    hashed = "" if fields.password is None else await call.deps.passwords.hash(fields.password, own_turn(call))
     user = User(
         id=call.deps.clock.new_id().replace("-", ""),
-        name=asked.name,
-        password_hash="" if asked.password is None else await call.deps.passwords.hash(asked.password, own_turn(call)),
-        default_project_id=asked.default_project_id or None,
-        description=asked.description or "",
-        enabled=asked.enabled is not False,
-        email=asked.email or None,
-        extra=asked.attributes("user"),
+        name=fields.name,
+        password_hash=hashed,
+        default_project_id=fields.default_project_id or None,
+        description=fields.description or "",
+        enabled=fields.enabled is not False,
+        email=fields.email or None,
+        extra=fields.attributes("user"),
     )
-    await edited(call, call.deps.rpc.call(methods.CREATE_USER, methods.CreateUser(user)))
-    return json_reply({"user": view(call, user)})
+    await apply_change(call, methods.CREATE_USER, methods.CreateUser(user))
+    return _ONE.reply(user, call)
 
 
 async def update_user(call: Call, body: UpdateUser) -> Reply:
-    """PATCH /v3/users/{id}: an administrator's word, also a new password.  A new one, or a disabling, ends the user's
-    tokens."""
-    asked = body.user
+    """Update a user, including the password.  A new password, and disabling the user, end all tokens of the user."""
+    fields = body.user
     user = await call.db.read(readers.get_user, call.params["user_id"])
-    await _check(call, asked, user.id)
+    await _check(call, fields, user.id)
     request = methods.UpdateUser(
         user_id=user.id,
-        name=unset_if_none(asked.name),
+        name=unset_if_none(fields.name),
         password_hash=UNSET
-        if asked.password is None
-        else await call.deps.passwords.hash(asked.password, own_turn(call)),
-        default_project_id=_clearable(asked, "default_project_id"),
-        description=unset_if_none(asked.description),
-        enabled=unset_if_none(asked.enabled),
-        email=_clearable(asked, "email"),
-        extra=asked.attributes("user") or UNSET,
+        if fields.password is None
+        else await call.deps.passwords.hash(fields.password, own_turn(call)),
+        default_project_id=_clearable(fields, "default_project_id"),
+        description=unset_if_none(fields.description),
+        enabled=unset_if_none(fields.enabled),
+        email=_clearable(fields, "email"),
+        extra=fields.attributes("user") or UNSET,
     )
-    await edited(call, call.deps.rpc.call(methods.UPDATE_USER, request))
+    await apply_change(call, methods.UPDATE_USER, request)
     return await show_user(call)
 
 
-def _clearable(asked: UserFields, name: str) -> str | Unset | None:
+def _clearable(fields: UserFields, name: str) -> str | Unset | None:
     """A field that null, or the empty string, removes."""
-    return (getattr(asked, name) or None) if name in asked.model_fields_set else UNSET
+    return (getattr(fields, name) or None) if name in fields.model_fields_set else UNSET
 
 
 async def delete_user(call: Call) -> Reply:
-    """DELETE /v3/users/{id}.  Servers belong to projects: they stay."""
+    """Delete a user.  Servers remain: they belong to projects."""
     user = await call.db.read(readers.get_user, call.params["user_id"])
-    await edited(call, call.deps.rpc.call(methods.DELETE_USER, methods.DeleteUser(user.id)))
+    await apply_change(call, methods.DELETE_USER, methods.DeleteUser(user.id))
     return Reply()
 
 
 async def change_password(call: Call, body: ChangePassword) -> Reply:
-    """POST /v3/users/{id}/password: by who knows the old one.  All tokens of the user end, this one among them."""
+    """Change a user's password with the original one.  All tokens of the user end, including the caller's."""
     user = await call.db.read(readers.get_user, call.params["user_id"])
     async with checking(call, user.id, user.id) as asker:
         if not await call.deps.passwords.verify(user.password_hash, body.user.original_password, asker):
             raise Unauthorized("The original password is wrong.")
     password_hash = await call.deps.passwords.hash(body.user.password, own_turn(call))
     request = methods.UpdateUser(user.id, password_hash=password_hash, old_hash=user.password_hash)
-    await edited(call, call.deps.rpc.call(methods.UPDATE_USER, request))
+    await apply_change(call, methods.UPDATE_USER, request)
     return Reply()
 
 
-async def _check(call: Call, asked: UserFields, user_id: str | None) -> None:
+async def _check(call: Call, fields: UserFields, user_id: str | None) -> None:
     """Raises InvalidInput, NotFound (the default project)."""
-    check_id("user", asked.id, user_id)
-    check_domain(asked.domain_id)
-    refuse_unkept("user", options=asked.options, federated=asked.federated)
-    if asked.default_project_id:
-        await call.db.read(readers.get_project, asked.default_project_id)
+    check_id("user", fields.id, user_id)
+    check_domain(fields.domain_id)
+    refuse_unsupported("user", options=fields.options, federated=fields.federated)
+    if fields.default_project_id:
+        await call.db.read(readers.get_project, fields.default_project_id)
 
 
-def view(call: Call, user: User) -> dict[str, Any]:
-    """A user as Identity shows it."""
-    shown: dict[str, Any] = {
-        **user.extra,
-        "id": user.id,
-        "name": user.name,
-        "domain_id": DOMAIN["id"],
-        "description": user.description,
-        "enabled": user.enabled,
-        "password_expires_at": None,
-        "options": {},
-        "links": {"self": call.links.to(f"/users/{user.id}")},
-    }
-    for name in ("default_project_id", "email"):
-        if (value := getattr(user, name)) is not None:
-            shown[name] = value
-    return shown
+USER_VIEW = View[User, Call](
+    "User",
+    Member("id", str, lambda user, _: user.id),
+    Member("name", str, lambda user, _: user.name),
+    Member("domain_id", str, lambda _, __: DOMAIN_ID),
+    Member("description", str, lambda user, _: user.description),
+    Member("enabled", bool, lambda user, _: user.enabled),
+    Member("password_expires_at", None, lambda _, __: None),
+    Member("options", dict[str, Any], lambda _, __: {}),
+    Member("links", SelfLink, lambda user, call: {"self": call.links.to(f"/users/{user.id}")}),
+    Member("default_project_id", str, lambda user, _: present(user.default_project_id), optional=True),
+    Member("email", str, lambda user, _: present(user.email), optional=True),
+    others=Others(Any, lambda user, _: user.extra),
+)
+USERS = collection("users", USER_VIEW)
+_ONE = one("user", USER_VIEW)
+
+ROUTES = (
+    list_route("/users", list_users, "list_users", DOMAIN, USERS, OF_USERS),
+    Route("POST", "/users", create_user, P + "create_user", ADMIN, 201, _ONE, CreateUser),
+    Route("GET", USER, show_user, P + "get_user", MY_USER, reply=_ONE),
+    Route("PATCH", USER, update_user, P + "update_user", ADMIN, reply=_ONE, body=UpdateUser),
+    Route("DELETE", USER, delete_user, P + "delete_user", ADMIN, 204),
+    Route("POST", USER + "/password", change_password, P + "change_password", OWNER, 204, body=ChangePassword),
+)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Just enough Image v2: records in the database, bytes in the store.
+"""Image v2, the part that Compute's clients need: records in the database, bytes in the image store.
 
 Source: Image service API v2 reference.
 """

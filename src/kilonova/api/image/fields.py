@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a caller may set of an image: the fields, and any property that is text."""
+"""Members of an image that a client can set: fields, and properties with text values."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,20 +18,20 @@ _WRITABLE = ("name", "visibility", "disk_format", "container_format", "min_disk"
 _FLAGS_AND_TAGS = ("protected", "os_hidden", "tags")
 SETTABLE = frozenset({*_WRITABLE, *_FLAGS_AND_TAGS})
 READ_ONLY = FIELDS - SETTABLE | {"locations", "direct_url", "stores"}
-"""Names that a caller may not set; `id` only when the image is made, `owner` then and by an administrator."""
+"""Read-only members.  Creating an image can set `id` and `owner`; later an administrator can change `owner`."""
 
 RESERVED = "os_glance_"
-"""How the names begin that are the Image service's own, which nobody may set, change or take away."""
+"""Prefix of the Image service's own properties, which clients cannot set, change or remove."""
 
 PERMITTED = {"public": "publicize_image", "community": "communitize_image"}
-"""By visibility: the rule that says who may give it to an image."""
+"""Policy rules for giving an image a visibility."""
 
 _Text255 = Annotated[str, StringConstraints(max_length=255)]
 _Number = Annotated[int, Field(ge=0, le=0x7FFFFFFF)]
 
 
 class ImageFields(BaseModel):
-    """Properties are the members that have no field of their own: text, and nothing else."""
+    """Members without a field are properties; their values are text."""
 
     model_config = ConfigDict(strict=True, extra="allow", frozen=True, defer_build=True)
     __pydantic_extra__: dict[str, Annotated[str, StringConstraints(max_length=65535)]]  # pyright: ignore[reportIncompatibleVariableOverride] - pydantic's own way to type them
@@ -48,14 +48,14 @@ class ImageFields(BaseModel):
 
 
 def current(image: Image) -> dict[str, Any]:
-    """The settable members of an image, flat, as a caller would have sent them."""
+    """The settable members of an image, flat, as a client sends them."""
     fields: dict[str, Any] = {name: getattr(image, name) for name in (*_WRITABLE, *_FLAGS_AND_TAGS)}
     return {**image.properties, **fields, "tags": list(image.tags)}
 
 
 def applied(image: Image, members: Mapping[str, Any], call: Call) -> Image:
-    """The image with these members.  Raises InvalidInput, Forbidden (a public image needs an administrator; a property
-    is reserved), TooLarge (too many properties)."""
+    """The image with these members.  Raises InvalidInput, Forbidden (the visibility needs an administrator, or a
+    property is reserved), TooLarge (too many properties)."""
     try:
         fields = ImageFields.model_validate(dict(members))
     except ValidationError as exc:
@@ -81,13 +81,13 @@ def applied(image: Image, members: Mapping[str, Any], call: Call) -> Image:
 
 
 def refuse_read_only(name: str) -> None:
-    """Raises Forbidden for a member that is not the caller's to set."""
+    """Raises Forbidden for a member that clients cannot set."""
     if name in READ_ONLY:
         raise Forbidden(f"Attribute '{name}' is read-only.")
     refuse_reserved(name)
 
 
 def refuse_reserved(name: str) -> None:
-    """Raises Forbidden for a property that is the Image service's own."""
+    """Raises Forbidden for a property of the Image service itself."""
     if name.startswith(RESERVED):
         raise Forbidden(f"Attribute '{name[:255]}' is reserved.")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images' records: show, create, change, delete."""
+"""Image records: show, create, update, delete."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,17 +8,21 @@ from typing import Any
 from pydantic_core import from_json
 
 from kilonova.api.http.body import json_object
-from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.faults import HttpError
 from kilonova.api.http.ids import is_uuid
-from kilonova.api.image.fields import SETTABLE, applied, current, refuse_read_only
+from kilonova.api.http.route import DefaultPolicy, Route
+from kilonova.api.http.views import EmptyList, Member, View
+from kilonova.api.image.fields import SETTABLE, ImageFields, applied, current, refuse_read_only
 from kilonova.api.image.upload_quota import within_quota
-from kilonova.api.image.view import member_schema, schema, view
+from kilonova.api.image.view import IMAGE
 from kilonova.base.errors import Conflict, Forbidden, InvalidInput, NotFound
-from kilonova.db.readers import catalogue
+from kilonova.db.readers import images as read_images
 from kilonova.objects.ids import ImageId
 from kilonova.objects.image import Image, ImageStatus
 from kilonova.rpcapi.api_to_conductor import CREATE_IMAGE, DELETE_IMAGE, UPDATE_IMAGE, DeleteImage, PutImage
+
+MEMBER = DefaultPolicy.MEMBER
 
 PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
 OLD_PATCH_TYPE = "application/openstack-images-v2.0-json-patch"
@@ -31,24 +35,24 @@ PATCH_SHAPE: Mapping[str, Any] = {
         "required": ["op", "path"],
         "properties": {
             "op": {"type": "string", "enum": list(_OPERATIONS)},
-            "path": {"type": "string", "pattern": "^/[^/]*$", "description": "a slash and the name of one member"},
-            "value": {"description": "what the member becomes; not for remove"},
+            "path": {"type": "string", "pattern": "^/[^/]*$", "description": "a slash and the name of a member"},
+            "value": {"description": "the new value; not for remove"},
         },
     },
 }
 
 
 async def find(call: Call) -> Image:
-    """The image of the path, if the caller may see it; a name is not found.  Raises NotFound."""
+    """The image of the path, if the caller may see it.  Raises NotFound, also for a name."""
     image_id = call.params["image_id"]
     if not is_uuid(image_id):
         raise NotFound(f"No image found with ID {image_id[:255]}")
     context = call.context
-    return await call.db.read(catalogue.get_image, ImageId(image_id), context.project_id, admin=context.is_admin)
+    return await call.db.read(read_images.get_image, ImageId(image_id), context.project_id, admin=context.is_admin)
 
 
 async def find_own(call: Call) -> Image:
-    """The same, if the caller may also change it.  Raises NotFound, Forbidden."""
+    """The image of the path, if the caller may change it.  Raises NotFound, Forbidden."""
     image = await find(call)
     if image.owner != call.context.project_id and not call.context.is_admin:
         raise Forbidden(f"You are not permitted to change the image {image.id}.")
@@ -56,20 +60,20 @@ async def find_own(call: Call) -> Image:
 
 
 async def show(call: Call) -> Reply:
-    """GET /images/{id}."""
-    return json_reply(view(await find(call)))
+    """Show an image."""
+    return IMAGE.reply(await find(call), call)
 
 
 async def create(call: Call, data: bytes) -> Reply:
-    """POST /images: a record without bytes, status queued."""
-    asked = json_object(data)
-    image_id = asked.pop("id", None)
-    owner = asked.pop("owner", None)
+    """Create an image record with status queued, without data."""
+    members = json_object(data)
+    image_id = members.pop("id", None)
+    owner = members.pop("owner", None)
     if image_id is not None and not (isinstance(image_id, str) and is_uuid(image_id) and image_id == image_id.lower()):
         raise InvalidInput("Invalid input for field/attribute id. It is not a UUID.", path="id")
     if owner not in (None, call.context.project_id) and not (call.context.is_admin and isinstance(owner, str)):
         raise Forbidden("You are not permitted to create images owned by others.")
-    for name in asked:
+    for name in members:
         refuse_read_only(name)
     now = call.deps.clock.now()
     blank = Image(
@@ -83,16 +87,16 @@ async def create(call: Call, data: bytes) -> Reply:
         created_at=now,
         updated_at=now,
     )
-    image = replace(applied(blank, asked, call), updated_at=now)
+    image = replace(applied(blank, members, call), updated_at=now)
     async with within_quota():
         await call.deps.rpc.call(CREATE_IMAGE, PutImage(image))
-    return json_reply(view(image), headers=(("Location", call.links.to(f"/images/{image.id}")),))
+    return IMAGE.reply(image, call, headers=(("Location", call.links.to(f"/images/{image.id}")),))
 
 
 async def update(call: Call, data: bytes) -> Reply:
-    """PATCH /images/{id}: a list of add, replace and remove.
+    """Update an image by a list of the operations add, replace and remove.
 
-    The record is replaced if it is still the one that was read; otherwise the caller gets a Conflict.
+    409 if another request changed the image meanwhile.
     """
     media_type = _media_type(call)
     if media_type not in PATCH_TYPES:
@@ -111,11 +115,11 @@ async def update(call: Call, data: bytes) -> Reply:
     ):
         raise Forbidden("Attributes disk_format and container_format cannot be changed once the image has data.")
     await call.deps.rpc.call(UPDATE_IMAGE, PutImage(changed, expected=image))
-    return json_reply(view(changed))
+    return IMAGE.reply(changed, call)
 
 
 def refuse_while_saving(image: Image) -> None:
-    """Raises Conflict: the upload's end would undo the change."""
+    """Raises Conflict during an upload, whose end would undo the change."""
     if image.status is ImageStatus.SAVING:
         raise Conflict(f"Image {image.id} is being saved.")
 
@@ -126,18 +130,19 @@ def _media_type(call: Call) -> str:
 
 def _owner(value: Any) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= 255:
-        raise InvalidInput("It is no project's id.", path="owner")
+        raise InvalidInput("The owner is a project's id, of 1 to 255 characters.", path="owner")
     return value
 
 
 def _operations(data: bytes, *, old: bool) -> list[tuple[str, str, Any]]:
-    """(op, member, value) of each.  Before v2.1, {"replace": "/name"} said op and path in one.  Raises InvalidInput."""
+    """(op, member, value) of each operation.  With `old`, {"replace": "/name"} has op and path in one (v2.0).  Raises
+    InvalidInput."""
     try:
         listed = from_json(data)
     except ValueError as exc:
-        raise InvalidInput("Malformed request body: it is no JSON.") from exc
+        raise InvalidInput("Malformed request body: it is not JSON.") from exc
     if not isinstance(listed, list):
-        raise InvalidInput("Malformed request body: it is no JSON array of operation objects.")
+        raise InvalidInput("Malformed request body: it is not a JSON array of operation objects.")
     operations: list[tuple[str, str, Any]] = []
     for at, item in enumerate(listed):
         if not isinstance(item, dict):
@@ -146,7 +151,7 @@ def _operations(data: bytes, *, old: bool) -> list[tuple[str, str, Any]]:
         if op not in _OPERATIONS:
             raise InvalidInput("Operations must be one of add, replace and remove.", path=f"{at}.op")
         if not isinstance(path, str) or not path.startswith("/") or "/" in path[1:]:
-            raise InvalidInput("A pointer must be a slash and the name of one member.", path=f"{at}.path")
+            raise InvalidInput("A pointer must be a slash and the name of a member.", path=f"{at}.path")
         if op != "remove" and "value" not in item:
             raise InvalidInput("Operations add and replace need a value.", path=f"{at}.value")
         operations.append((op, path[1:].replace("~1", "/").replace("~0", "~"), item.get("value")))
@@ -176,7 +181,7 @@ def _patched(members: dict[str, Any], operations: list[tuple[str, str, Any]]) ->
 
 
 async def delete(call: Call) -> Reply:
-    """DELETE /images/{id}: the record, then the bytes; servers that were made from it have their own copy."""
+    """Delete an image.  Servers that were created from it have their own copy."""
     image = await find_own(call)
     if image.protected:
         raise Forbidden(f"Image {image.id} is protected and cannot be deleted.")
@@ -186,17 +191,18 @@ async def delete(call: Call) -> Reply:
 
 
 async def deactivate(call: Call) -> Reply:
-    """POST /images/{id}/actions/deactivate: nobody gets its bytes, nothing new is made of it."""
-    return await _becomes(call, ImageStatus.DEACTIVATED, of=ImageStatus.ACTIVE)
+    """Deactivate an image: it can be neither downloaded nor used for new servers."""
+    return await _change_status(call, ImageStatus.DEACTIVATED, of=ImageStatus.ACTIVE)
 
 
 async def reactivate(call: Call) -> Reply:
-    """POST /images/{id}/actions/reactivate."""
-    return await _becomes(call, ImageStatus.ACTIVE, of=ImageStatus.DEACTIVATED)
+    """Reactivate an image."""
+    return await _change_status(call, ImageStatus.ACTIVE, of=ImageStatus.DEACTIVATED)
 
 
-async def _becomes(call: Call, status: ImageStatus, *, of: ImageStatus) -> Reply:
-    """A repeat is accepted.  Raises Forbidden, as Image v2 does, for an image of any other status."""
+async def _change_status(call: Call, status: ImageStatus, *, of: ImageStatus) -> Reply:
+    """Set `status` on an image with status `of`.  A repeated request succeeds.  Raises Forbidden, as Glance does, for
+    any other status."""
     image = await find_own(call)
     if image.status not in (of, status):
         raise Forbidden(f"Not allowed to change the image {image.id} from {image.status} to {status}.")
@@ -207,13 +213,13 @@ async def _becomes(call: Call, status: ImageStatus, *, of: ImageStatus) -> Reply
 
 
 async def add_tag(call: Call) -> Reply:
-    """PUT /images/{id}/tags/{tag}."""
+    """Add a tag to an image."""
     image = await find_own(call)
     return await _tagged(call, image, {*image.tags, call.params["tag"]})
 
 
 async def delete_tag(call: Call) -> Reply:
-    """DELETE /images/{id}/tags/{tag}."""
+    """Remove a tag from an image."""
     image, tag = await find_own(call), call.params["tag"]
     if tag not in image.tags:
         raise NotFound(f"The image {image.id} has no tag {tag[:255]}.")
@@ -228,36 +234,23 @@ async def _tagged(call: Call, image: Image, tags: set[str]) -> Reply:
 
 
 async def list_tasks(call: Call) -> Reply:
-    """GET /images/{id}/tasks: there are none."""
+    """List the tasks of an image: always empty."""
     await find(call)
-    return json_reply({"tasks": []})
+    return _TASKS.reply([], call)
 
 
-async def show_import(_call: Call) -> Reply:
-    """GET /info/import: bytes come by PUT and in no other way."""
-    methods = {"description": "Import methods available.", "type": "array", "value": []}
-    return json_reply({"import-methods": methods})
+_TASKS = View[list[str], Call]("", Member("tasks", EmptyList, lambda tasks, _: tasks))
+_ID = "/images/{image_id}"
 
-
-async def show_schema(call: Call) -> Reply:
-    """GET /schemas/image."""
-    return json_reply(schema())
-
-
-async def list_schema(call: Call) -> Reply:
-    """GET /schemas/images."""
-    return json_reply(_listing("images", schema()))
-
-
-async def show_member_schema(call: Call) -> Reply:
-    """GET /schemas/member."""
-    return json_reply(member_schema())
-
-
-async def list_member_schema(call: Call) -> Reply:
-    """GET /schemas/members."""
-    return json_reply(_listing("members", member_schema()))
-
-
-def _listing(name: str, of: dict[str, Any]) -> dict[str, Any]:
-    return {"name": name, "properties": {name: {"type": "array", "items": of}}, "links": []}
+ROUTES = (
+    Route("GET", _ID, show, "get_image", DefaultPolicy.READER, reply=IMAGE),
+    Route("POST", "/images", create, "add_image", MEMBER, 201, IMAGE, whole=True, shape=ImageFields,
+        note="the header Location has the image's URL"),
+    Route("PATCH", _ID, update, "modify_image", MEMBER, reply=IMAGE, whole=True, shape=PATCH_SHAPE, accepts=PATCH_TYPE),
+    Route("DELETE", _ID, delete, "delete_image", MEMBER, 204),
+    Route("PUT", _ID + "/tags/{tag}", add_tag, "modify_image", MEMBER, 204),
+    Route("DELETE", _ID + "/tags/{tag}", delete_tag, "modify_image", MEMBER, 204),
+    Route("POST", _ID + "/actions/deactivate", deactivate, "deactivate", MEMBER, 204),
+    Route("POST", _ID + "/actions/reactivate", reactivate, "reactivate", MEMBER, 204),
+    Route("GET", _ID + "/tasks", list_tasks, "get_image", DefaultPolicy.READER, reply=_TASKS),
+)  # fmt: skip

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""GET /images: filters by field, by list, by any property; sorted, page by page."""
+"""The list of images: filtered by fields, lists of values and properties; sorted; in pages."""
 
 import csv
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.query import Query
-from kilonova.api.image.view import view
+from kilonova.api.http.route import DefaultPolicy, Route
+from kilonova.api.http.views import OMIT, ListOf, Member, View
+from kilonova.api.image.view import IMAGE
 from kilonova.base.errors import InvalidInput
-from kilonova.db.readers import catalogue
+from kilonova.db.readers import images as read_images
 from kilonova.objects.image import Image, MemberStatus
 
 Test = Callable[[Image], bool]
@@ -45,42 +48,71 @@ ARGUMENTS = (
     | {"visibility", "tag", "protected", "os_hidden", "min_disk", "min_ram"}
     | {"size_min", "size_max", "created_at", "updated_at"}
 )
-"""Arguments with a meaning of their own; any other is the name of a property."""
+"""Arguments with a fixed meaning.  Any other argument filters by the property of that name."""
 
 VISIBILITIES = ("public", "community", "shared", "private", "all")
 STATUSES = (*MemberStatus, "all")
 
 
 async def list_images(call: Call) -> Reply:
-    """One's own images, public ones, and those that are shared with one's project and accepted, or of the
-    `member_status` that is asked for; all for an administrator.  Hidden ones, and others' of the community, only when
-    asked for."""
+    """List images: the project's own, public ones, and shared ones that the project accepted.
+
+    `member_status` selects shared images of another status.  Hidden images, and community images of other projects,
+    are listed only on request.  Administrators see the images of all projects.
+    """
     window = call.query.page(call.deps.settings.max_limit)
     tests = _tests(call.query)
     visibility = _word(call.query, "visibility", VISIBILITIES)
     status = _word(call.query, "member_status", STATUSES) or MemberStatus.ACCEPTED
     found: list[Image] = await call.db.read(
-        catalogue.list_images,
+        read_images.list_images,
         call.context.project_id,
         admin=call.context.is_admin,
-        shared=catalogue.ANY_STATUS if status == "all" else frozenset({MemberStatus(status)}),
+        shared=read_images.ANY_STATUS if status == "all" else frozenset({MemberStatus(status)}),
         community=visibility in ("community", "all"),
     )
     found = [image for image in found if all(test(image) for test in tests)]
     _sort(found, call.query)
-    rest = window.behind(found, lambda image: image.id, "Image {} is no marker here: it could not be found.")
+    rest = window.behind(found, lambda image: image.id, "The marker image {} could not be found.")
     page = rest[: window.limit]
-    answer: dict[str, Any] = {"images": [view(image) for image in page], "schema": "/v2/schemas/images"}
-    answer["first"] = _href(urlencode([pair for pair in call.query.pairs if pair[0] != "marker"]))
-    if page and len(rest) > len(page):
-        answer["next"] = _href(call.query.after(page[-1].id))
-    return json_reply(answer)
+    more = bool(page) and len(rest) > len(page)
+    return _IMAGES.reply(_Page(page, more), call)
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """The images of a page; `more`: there is a page after it."""
+
+    images: Sequence[Image]
+    more: bool
+
+
+def _first(call: Call) -> str:
+    return _href(urlencode([pair for pair in call.query.pairs if pair[0] != "marker"]))
+
+
+def _next(page: _Page, call: Call) -> object:
+    return _href(call.query.after(page.images[-1].id)) if page.more else OMIT
+
+
+_IMAGES = View[_Page, Call](
+    "",
+    Member("images", ListOf(IMAGE), lambda page, _: page.images),
+    Member("schema", str, lambda _, __: "/v2/schemas/images"),
+    Member("first", str, lambda _, call: _first(call)),
+    Member("next", str, _next, optional=True),
+)
+
+ROUTES = (
+    Route("GET", "/images", list_images, "get_images", DefaultPolicy.READER, reply=_IMAGES, query=ARGUMENTS,
+        note="any other argument filters by the property of that name"),
+)  # fmt: skip
 
 
 def _word(query: Query, name: str, words: Collection[str]) -> str | None:
     text = query.text(name)
     if text is not None and text not in words:
-        raise InvalidInput(f"Invalid {name} value: {text[:64]}. It is one of {', '.join(words)}.", path=name)
+        raise InvalidInput(f"Invalid {name} value: {text[:64]}. Use one of {', '.join(words)}.", path=name)
     return text
 
 
@@ -125,11 +157,11 @@ def _text_test(name: str, text: str) -> Test:
 
 
 def _words(name: str, text: str) -> frozenset[str]:
-    """What commas divide, but for those in quotes."""
+    """The values of a comma-separated list, in which values can be quoted."""
     try:
         return frozenset(next(csv.reader([text])))
     except csv.Error as exc:
-        raise InvalidInput(f"Invalid input for query parameters {name}. It is no list.", path=name) from exc
+        raise InvalidInput(f"Invalid input for query parameters {name}. It is not a list.", path=name) from exc
 
 
 def _number_test(name: str, number: int) -> Test:
@@ -150,7 +182,7 @@ def _time_test(name: str, text: str) -> Test:
 
 
 def _sort(images: list[Image], query: Query) -> None:
-    """Newest first unless asked otherwise: sort=key:dir,key or sort_key and sort_dir, several of each."""
+    """Newest first by default.  Arguments: sort=key:dir,key or sort_key and sort_dir, several of each."""
     if (text := query.text("sort")) is not None:
         words = [word.strip().partition(":") for word in text.split(",")]
         keys = [(key, direction or "desc") for key, _, direction in words]

@@ -1,32 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sharing an image with other projects: /images/{id}/members.
 
-The owner says with whom; each of them says whether its lists show the image.  An image that is not `shared` has no
-members: those that it had come back when it is shared again.
+The owner adds members; each member decides whether its lists show the image.  An image that is not `shared` shows no
+members; they are kept and return when it is shared again.
 
 Source: Image service API v2 reference, "Sharing".
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from kilonova.api.http.body import Lenient
-from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Reply
+from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.http.times import seconds_z
+from kilonova.api.http.views import ListOf, Member, View
 from kilonova.api.image.images import find
 from kilonova.base.errors import Forbidden, InvalidInput, NotFound
-from kilonova.db.readers import catalogue
+from kilonova.db.readers import images as read_images
 from kilonova.objects.image import Image, ImageMember, MemberStatus
 from kilonova.rpcapi.api_to_conductor import DELETE_IMAGE_MEMBER, PUT_IMAGE_MEMBER, DeleteImageMember, PutImageMember
 
 MOST = 128
-"""Members of one image, as in Image v2."""
+"""The most members of an image, as in Glance."""
 LONGEST_ID = 64
 
 
 class NewMember(Lenient):
-    """A project's id; whether there is such a project is not looked at."""
+    """A project's id, which is not checked: the project may not exist."""
 
     member: str
 
@@ -36,7 +37,7 @@ class MemberChange(Lenient):
 
 
 async def _shared(call: Call) -> Image:
-    """The image of the path.  Raises NotFound, Forbidden (it is not shared)."""
+    """The image of the path.  Raises NotFound, Forbidden (the image is not shared)."""
     image = await find(call)
     if image.visibility != "shared":
         raise Forbidden("Only shared images have members.")
@@ -47,34 +48,33 @@ def _is_owner(call: Call, image: Image) -> bool:
     return call.context.is_admin or image.owner == call.context.project_id
 
 
-async def _seen(call: Call, image: Image) -> Sequence[ImageMember]:
-    """All members for the owner and for an administrator, its own membership for each of them."""
-    found = await call.db.read(catalogue.image_members_of, image.id)
+async def _visible_members(call: Call, image: Image) -> Sequence[ImageMember]:
+    """The owner and administrators see all members; a member sees only itself."""
+    found = await call.db.read(read_images.image_members_of, image.id)
     return [one for one in found if _is_owner(call, image) or one.project_id == call.context.project_id]
 
 
 async def _member(call: Call, image: Image) -> ImageMember:
     """The member of the path.  Raises NotFound."""
-    asked = call.params["member_id"]
-    for one in await _seen(call, image):
-        if one.project_id == asked:
+    member_id = call.params["member_id"]
+    for one in await _visible_members(call, image):
+        if one.project_id == member_id:
             return one
-    raise NotFound(f"{asked[:255]} not found in the member list of the image {image.id}.")
+    raise NotFound(f"{member_id[:255]} not found in the member list of the image {image.id}.")
 
 
 async def list_members(call: Call) -> Reply:
-    """GET /images/{id}/members."""
-    members = [_view(one) for one in await _seen(call, await _shared(call))]
-    return json_reply({"members": members, "schema": "/v2/schemas/members"})
+    """List the members of a shared image."""
+    return _MEMBERS.reply(await _visible_members(call, await _shared(call)), call)
 
 
 async def show_member(call: Call) -> Reply:
-    """GET /images/{id}/members/{project}."""
-    return json_reply(_view(await _member(call, await find(call))))
+    """Show a member of an image."""
+    return _MEMBER.reply(await _member(call, await find(call)), call)
 
 
 async def add_member(call: Call, body: NewMember) -> Reply:
-    """POST /images/{id}/members: it may use the image from now on, and is asked whether it wants to see it."""
+    """Share an image with a project.  The member can use it; its lists show it after the member accepts."""
     image = await _shared(call)
     if not _is_owner(call, image):
         raise Forbidden(f"Not allowed to create members for image {image.id}.")
@@ -83,24 +83,24 @@ async def add_member(call: Call, body: NewMember) -> Reply:
     now = call.deps.clock.now()
     member = ImageMember(image.id, body.member, MemberStatus.PENDING, now, now)
     await call.deps.rpc.call(PUT_IMAGE_MEMBER, PutImageMember(member, new=True, most=MOST))
-    return json_reply(_view(member))
+    return _MEMBER.reply(member, call)
 
 
 async def update_member(call: Call, body: MemberChange) -> Reply:
-    """PUT /images/{id}/members/{project}: only the project itself says what it thinks of the image."""
+    """Accept or reject a shared image.  Only the member itself, or an administrator, can change the status."""
     image = await _shared(call)
     if image.owner == call.context.project_id and not call.context.is_admin:
-        raise Forbidden(f"Not allowed to update members for image {image.id}: the status is the member's to change.")
+        raise Forbidden(f"Not allowed to update members for image {image.id}: only the member can change its status.")
     member = await _member(call, image)
     if body.status not in {str(status) for status in MemberStatus}:
-        raise InvalidInput(f"It is one of {', '.join(MemberStatus)}.", path="status")
+        raise InvalidInput(f"The status is one of {', '.join(MemberStatus)}.", path="status")
     changed = replace(member, status=MemberStatus(body.status), updated_at=call.deps.clock.now())
     await call.deps.rpc.call(PUT_IMAGE_MEMBER, PutImageMember(changed, new=False, most=MOST))
-    return json_reply(_view(changed))
+    return _MEMBER.reply(changed, call)
 
 
 async def delete_member(call: Call) -> Reply:
-    """DELETE /images/{id}/members/{project}: servers that it made of the image stay."""
+    """Remove a member.  Servers that it created from the image remain."""
     image = await _shared(call)
     if not _is_owner(call, image):
         raise Forbidden(f"Not allowed to delete members for image {image.id}.")
@@ -109,12 +109,29 @@ async def delete_member(call: Call) -> Reply:
     return Reply()
 
 
-def _view(member: ImageMember) -> dict[str, Any]:
-    return {
-        "member_id": member.project_id,
-        "image_id": member.image_id,
-        "status": member.status,
-        "created_at": seconds_z(member.created_at),
-        "updated_at": seconds_z(member.updated_at),
-        "schema": "/v2/schemas/member",
-    }
+M = Member[ImageMember, Call]
+_MEMBER = View(
+    "ImageMember",
+    M("member_id", str, lambda member, _: member.project_id),
+    M("image_id", str, lambda member, _: member.image_id),
+    M("status", str, lambda member, _: member.status),
+    M("created_at", str, lambda member, _: seconds_z(member.created_at)),
+    M("updated_at", str, lambda member, _: seconds_z(member.updated_at)),
+    M("schema", str, lambda _, __: "/v2/schemas/member"),
+)
+_MEMBERS = View[Sequence[ImageMember], Call](
+    "",
+    Member("members", ListOf(_MEMBER), lambda members, _: members),
+    Member("schema", str, lambda _, __: "/v2/schemas/members"),
+)
+_PATH = "/images/{image_id}/members"
+_ID = _PATH + "/{member_id}"
+_READ, _WRITE = DefaultPolicy.READER, DefaultPolicy.MEMBER
+
+ROUTES = (
+    Route("GET", _PATH, list_members, "get_members", _READ, reply=_MEMBERS),
+    Route("POST", _PATH, add_member, "add_member", _WRITE, reply=_MEMBER, body=NewMember),
+    Route("GET", _ID, show_member, "get_member", _READ, reply=_MEMBER),
+    Route("PUT", _ID, update_member, "modify_member", _WRITE, reply=_MEMBER, body=MemberChange),
+    Route("DELETE", _ID, delete_member, "delete_member", _WRITE, 204),
+)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Range of a GET: one stretch of an image's bytes, so that a download that broke off can be taken up again.
+"""The header Range of a GET: a part of an image's bytes, so that an interrupted download can continue.
 
-Source: RFC 9110 section 14.  What is none, and more than one at a time, is ignored, as that allows.
+Source: RFC 9110 section 14.  Invalid ranges, and several ranges at once, are ignored, as the RFC allows.
 """
 
 import re
@@ -14,8 +14,8 @@ _ONE = re.compile(r"bytes=\s*(\d{0,18})-(\d{0,18})\s*")
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """`length` bytes from `start` on, of `size`."""
+class ByteRange:
+    """`length` bytes from offset `start`, of `size`."""
 
     start: int
     length: int
@@ -26,10 +26,10 @@ class Stretch:
         return f"bytes {self.start}-{self.start + self.length - 1}/{self.size}"
 
 
-def asked(headers: Mapping[str, str], size: int) -> Stretch | None:
-    """What is asked for of `size` bytes; None: all of them.  Raises HttpError 416 for what lies beyond them."""
+def requested(headers: Mapping[str, str], size: int) -> ByteRange | None:
+    """The requested range of `size` bytes; None for all.  Raises HttpError 416 for a range beyond the end."""
     found = _ONE.fullmatch(headers.get("range", ""))
-    # Nothing that If-Range could name is ever sent, so what it names is not what is here.
+    # The service sends no validators, so an If-Range never matches and the whole image is sent.
     if found is None or "if-range" in headers or found[1] == found[2] == "":
         return None
     if found[1] == "":
@@ -42,5 +42,5 @@ def asked(headers: Mapping[str, str], size: int) -> Stretch | None:
             return None
         length = min(end, size - 1) - start + 1
     if length <= 0:
-        raise HttpError(416, f"The image has {size} bytes only.", (("Content-Range", f"bytes */{size}"),))
-    return Stretch(start, length, size)
+        raise HttpError(416, f"The image has only {size} bytes.", (("Content-Range", f"bytes */{size}"),))
+    return ByteRange(start, length, size)

@@ -1,62 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images as Image v2 shows them: properties lie flat beside the fields."""
+"""Images as Image v2 shows them: properties are flat beside the fields."""
 
-from typing import Any
-
+from kilonova.api.http.call import Call
 from kilonova.api.http.times import seconds_z
+from kilonova.api.http.views import Member, Others, View
 from kilonova.objects.image import Image
 
-FIELDS = frozenset(
-    {"id", "name", "status", "visibility", "owner", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value"}
-    | {"container_format", "disk_format", "min_disk", "min_ram", "protected", "os_hidden", "tags", "created_at"}
-    | {"updated_at", "self", "file", "schema"}
+M = Member[Image, Call]
+IMAGE = View(
+    "Image",
+    M("id", str, lambda image, _: image.id),
+    M("name", str | None, lambda image, _: image.name),
+    M("status", str, lambda image, _: image.status),
+    M("visibility", str, lambda image, _: image.visibility),
+    M("owner", str, lambda image, _: image.owner),
+    M("size", int | None, lambda image, _: image.size),
+    M("virtual_size", int | None, lambda image, _: image.virtual_size),
+    M("checksum", str | None, lambda image, _: image.checksum),
+    M("os_hash_algo", str | None, lambda image, _: None if image.os_hash_value is None else "sha512"),
+    M("os_hash_value", str | None, lambda image, _: image.os_hash_value),
+    M("container_format", str | None, lambda image, _: image.container_format),
+    M("disk_format", str | None, lambda image, _: image.disk_format),
+    M("min_disk", int, lambda image, _: image.min_disk),
+    M("min_ram", int, lambda image, _: image.min_ram),
+    M("protected", bool, lambda image, _: image.protected),
+    M("os_hidden", bool, lambda image, _: image.os_hidden),
+    M("tags", list[str], lambda image, _: list(image.tags)),
+    M("created_at", str, lambda image, _: seconds_z(image.created_at)),
+    M("updated_at", str, lambda image, _: seconds_z(image.updated_at)),
+    M("self", str, lambda image, _: f"/v2/images/{image.id}"),
+    M("file", str, lambda image, _: f"/v2/images/{image.id}/file"),
+    M("schema", str, lambda _, __: "/v2/schemas/image"),
+    others=Others(str, lambda image, _: image.properties),
 )
-"""No property can have one of these names."""
+"""An image.  Links are paths below the service's root, as Glance sends them."""
 
-
-def view(image: Image) -> dict[str, Any]:
-    """Everything.  Links are paths from the service's root: clients of Image expect no more."""
-    path = f"/v2/images/{image.id}"
-    return {
-        **image.properties,
-        "id": image.id,
-        "name": image.name,
-        "status": image.status,
-        "visibility": image.visibility,
-        "owner": image.owner,
-        "size": image.size,
-        "virtual_size": image.virtual_size,
-        "checksum": image.checksum,
-        "os_hash_algo": None if image.os_hash_value is None else "sha512",
-        "os_hash_value": image.os_hash_value,
-        "container_format": image.container_format,
-        "disk_format": image.disk_format,
-        "min_disk": image.min_disk,
-        "min_ram": image.min_ram,
-        "protected": image.protected,
-        "os_hidden": image.os_hidden,
-        "tags": list(image.tags),
-        "created_at": seconds_z(image.created_at),
-        "updated_at": seconds_z(image.updated_at),
-        "self": path,
-        "file": f"{path}/file",
-        "schema": "/v2/schemas/image",
-    }
-
-
-def member_schema() -> dict[str, Any]:
-    """The JSON schema that GET /v2/schemas/member answers with."""
-    names = ("member_id", "image_id", "status", "created_at", "updated_at", "schema")
-    return {"name": "member", "properties": {name: {"type": "string"} for name in names}}
-
-
-def schema() -> dict[str, Any]:
-    """The JSON schema that GET /v2/schemas/image answers with: names and kinds of the fields."""
-    text = {"type": ["null", "string"]}
-    number = {"type": ["null", "integer"]}
-    flag = {"type": "boolean"}
-    kinds: dict[str, dict[str, Any]] = dict.fromkeys(sorted(FIELDS), text)
-    kinds |= dict.fromkeys(("size", "virtual_size", "min_disk", "min_ram"), number)
-    kinds |= dict.fromkeys(("protected", "os_hidden"), flag)
-    kinds["tags"] = {"type": "array", "items": {"type": "string"}}
-    return {"name": "image", "properties": kinds, "additionalProperties": {"type": "string"}, "links": []}
+FIELDS = frozenset(member.name for member in IMAGE.members)
+"""Names of fields, which properties cannot have."""

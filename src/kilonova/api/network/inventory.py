@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the Network API shows, read from hosts' inventories and servers' addresses."""
+"""Networks and ports, derived from hosts' inventories and servers' addresses."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,8 +15,11 @@ from kilonova.objects.service import ComputeNode, HostNetwork
 
 @dataclass(slots=True)
 class Network:
-    """One network on all hosts that offer it: those of one name are one.  `parts` has one of each subnet; `default`
-    says whether some host gives it to guests that name none."""
+    """A network on all hosts that offer it; networks of the same name are one network.
+
+    `parts` has each subnet once, by its CIDR.  `default`: at least one host attaches guests to it that request no
+    network.
+    """
 
     id: str
     name: str
@@ -35,7 +38,7 @@ class Port:
 
 
 def networks_of(nodes: Iterable[ComputeNode]) -> list[Network]:
-    """What these hosts offer, by name."""
+    """The networks of these hosts, sorted by name."""
     found: dict[str, Network] = {}
     for node in nodes:
         for index, offered in enumerate(node.inventory.networks):
@@ -47,7 +50,7 @@ def networks_of(nodes: Iterable[ComputeNode]) -> list[Network]:
 
 
 def networks(snapshot: Snapshot) -> list[Network]:
-    """What all hosts offer."""
+    """The networks of all hosts."""
     return networks_of(hosts.list_nodes(snapshot))
 
 
@@ -57,7 +60,7 @@ def ports_of(instance: Instance) -> list[Port]:
 
 
 def ports(snapshot: Snapshot, project_id: str | None, device_ids: frozenset[str] | None) -> list[Port]:
-    """NICs of a project's servers, of everybody's with None; with `device_ids` only those servers'."""
+    """The NICs of a project's servers, or of all servers with None; `device_ids` selects servers."""
     if device_ids is not None:
         known = instances.get_all_known(snapshot, [InstanceId(device) for device in sorted(device_ids)])
         found = [one for one, deleted in known if not deleted and project_id in (None, one.project_id)]

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""/quotas of Network v2.0: nothing of a network is counted here, so -1 for everything.
+"""/quotas of Network v2.0: network resources have no limits, so every limit is -1.
 
-Clients ask it whenever they show, or forget, all of a project's quotas.
+Clients call it whenever they show or delete all quotas of a project.
 """
 
-from typing import Any
+from collections.abc import Mapping
 
-from kilonova.api.http.call import Call, Reply, json_reply
-from kilonova.api.network import inventory as facts
-from kilonova.api.network import view
+from typing_extensions import TypedDict
+
+from kilonova.api.http.call import Call, Reply
+from kilonova.api.http.route import DefaultPolicy, Route
+from kilonova.api.http.views import EmptyList, Member, View, one
+from kilonova.api.network import inventory, view
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.quota import UNLIMITED
 
@@ -18,31 +21,61 @@ _RESOURCES = (
 )
 
 
-async def list_quotas(_call: Call) -> Reply:
-    """GET /quotas: no project has limits of its own."""
-    return json_reply({"quotas": []})
+class QuotaDetail(TypedDict):
+    """The limit and the usage of a resource; -1 means unlimited."""
+
+    limit: int
+    used: int
+    reserved: int
 
 
-async def show(_call: Call) -> Reply:
-    """GET /quotas/{project}, and what it would be by default."""
-    return json_reply({"quota": dict.fromkeys(_RESOURCES, UNLIMITED)})
+def _detail(resource: str) -> Member[Mapping[str, int], Call]:
+    def get(used: Mapping[str, int], _: Call) -> QuotaDetail:
+        return {"limit": UNLIMITED, "used": used.get(resource, 0), "reserved": 0}
+
+    return Member(resource, QuotaDetail, get)
+
+
+_NO_QUOTAS = View[list[str], Call]("", Member("quotas", EmptyList, lambda quotas, _: quotas))
+_QUOTA = one(
+    "quota", View[None, Call]("NetworkQuota", *(Member(name, int, lambda _, __: UNLIMITED) for name in _RESOURCES))
+)
+_DETAILS = one("quota", View("NetworkQuotaDetails", *map(_detail, _RESOURCES)))
+
+
+async def list_quotas(call: Call) -> Reply:
+    """List projects with quotas of their own: always empty."""
+    return _NO_QUOTAS.reply([], call)
+
+
+async def show(call: Call) -> Reply:
+    """Show the quotas of a project: all unlimited (-1)."""
+    return _QUOTA.reply(None, call)
 
 
 async def show_details(call: Call) -> Reply:
-    """GET /quotas/{project}/details: with what the project has of each."""
-    used = await call.db.read(_used, call.params["project_id"])
-    detail: dict[str, Any] = {
-        name: {"limit": UNLIMITED, "used": used.get(name, 0), "reserved": 0} for name in _RESOURCES
-    }
-    return json_reply({"quota": detail})
+    """Show the quotas of a project, with usage."""
+    return _DETAILS.reply(await call.db.read(_used, call.params["project_id"]), call)
 
 
 async def delete(_call: Call) -> Reply:
-    """DELETE /quotas/{project}: there are none to forget."""
+    """Reset the quotas of a project: changes nothing."""
     return Reply()
 
 
 def _used(snapshot: Snapshot, project_id: str) -> dict[str, int]:
-    rules = len(view.security_group_rules(project_id))
-    ports = len(facts.ports(snapshot, project_id, None))
+    rules = len(view.rules_of(project_id))
+    ports = len(inventory.ports(snapshot, project_id, None))
     return {"port": ports, "security_group": 1, "security_group_rule": rules}
+
+
+_PATH = "/quotas/{project_id}"
+_READER = DefaultPolicy.READER
+
+ROUTES = (
+    Route("GET", "/quotas", list_quotas, "get_quota", _READER, reply=_NO_QUOTAS),
+    Route("GET", _PATH, show, "get_quota", _READER, reply=_QUOTA),
+    Route("GET", _PATH + "/default", show, "get_quota", _READER, reply=_QUOTA),
+    Route("GET", _PATH + "/details", show_details, "get_quota", _READER, reply=_DETAILS),
+    Route("DELETE", _PATH, delete, "delete_quota", DefaultPolicy.ADMIN, 204),
+)

@@ -1,149 +1,197 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks, subnets, ports and security groups in the words of Network v2.0.
+"""Networks, subnets, ports and security groups as Network v2.0 shows them.
 
 Source: Networking API reference v2.0.
 """
 
 import ipaddress
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal
 
+from typing_extensions import TypedDict
+
+from kilonova.api.http.call import Call
 from kilonova.api.http.times import seconds_z
+from kilonova.api.http.views import EmptyList, ListOf, Member, View
 from kilonova.api.network.inventory import Network, Port
 from kilonova.networks.ids import cidr_of, network_id, security_group_id, security_group_rule_id, subnet_id
+from kilonova.objects.instance import Address
 from kilonova.objects.service import HostNetwork
 from kilonova.objects.states import PowerState
 
 NOBODY = ""
-"""The owner of what belongs to the service itself."""
+"""The project of resources that belong to the service itself."""
 
 DEFAULT_GROUP = "default"
 DEFAULT_GROUP_DESCRIPTION = "All traffic passes; a guest can send under its own addresses only"
 
 
-def network(found: Network) -> dict[str, Any]:
-    """A network; all projects share it."""
-    return {
-        "id": found.id,
-        "name": found.name,
-        "description": _said(found.parts.values()),
-        "tenant_id": NOBODY,
-        "project_id": NOBODY,
-        "status": "ACTIVE",
-        "admin_state_up": True,
-        "shared": True,
-        "is_default": found.default,
-        "router:external": False,
-        "port_security_enabled": True,
-        "mtu": min(part.mtu for part in found.parts.values()),
-        "subnets": [subnet_id(found.name, cidr) for cidr in found.parts],
-        "availability_zones": sorted(found.zones),
-        "availability_zone_hints": [],
-        "tags": [],
-    }
-
-
-def _said(parts: Iterable[HostNetwork]) -> str:
-    said = {
+def _description(parts: Iterable[HostNetwork]) -> str:
+    texts = {
         "nat": "behind NAT",
         "user": "QEMU's user mode; guests are reached at their floating address",
         "bridge": "on the LAN",
     }
-    return ", ".join(sorted({said.get(part.backend, part.backend) for part in parts}))
+    return ", ".join(sorted({texts.get(part.backend, part.backend) for part in parts}))
 
 
-def subnets(found: Network) -> list[dict[str, Any]]:
-    """The subnets of a network: one, or one per host that has chosen differently."""
-    return [
-        {
-            "id": subnet_id(found.name, part.cidr),
-            "name": found.name,
-            "description": "",
-            "network_id": found.id,
-            "tenant_id": NOBODY,
-            "project_id": NOBODY,
-            "ip_version": 4,
-            "cidr": part.cidr,
-            "gateway_ip": part.gateway or None,
-            "enable_dhcp": part.backend != "bridge",
-            "allocation_pools": [{"start": part.first, "end": part.last}],
-            "dns_nameservers": list(part.dns),
-            "host_routes": [],
-            "ipv6_address_mode": None,
-            "ipv6_ra_mode": None,
-            "subnetpool_id": None,
-            "tags": [],
-        }
-        for part in found.parts.values()
-    ]
+class AllocationPool(TypedDict):
+    """The addresses that guests get, the first and the last included."""
+
+    start: str
+    end: str
 
 
-def port(found: Port, *, admin: bool) -> dict[str, Any]:
-    """A server's NIC."""
-    instance, address = found.instance, found.address
-    shown: dict[str, Any] = {
-        "id": found.id,
-        "name": "",
-        "description": "",
-        "network_id": network_id(address.network),
-        "tenant_id": instance.project_id,
-        "project_id": instance.project_id,
-        "device_id": instance.id,
-        "device_owner": f"compute:{instance.availability_zone or ''}",
-        "mac_address": address.mac,
-        "fixed_ips": [{"subnet_id": subnet_id(address.network, cidr_of(address)), "ip_address": address.address}],
-        "status": port_state(found),
-        "admin_state_up": True,
-        "security_groups": [security_group_id(instance.project_id)],
-        "port_security_enabled": True,
-        "allowed_address_pairs": [],
-        "binding:vnic_type": "normal",
-        "dns_name": instance.hostname,
-        "created_at": seconds_z(instance.created_at),
-        "updated_at": seconds_z(instance.updated_at),
-        "tags": [],
-    }
-    if admin:
-        shown["binding:host_id"] = instance.host or ""
-    return shown
+class FixedIp(TypedDict):
+    """An address of a port."""
+
+    subnet_id: str
+    ip_address: str
+
+
+_N = Member[Network, Call]
+NETWORK = View(
+    "Network",
+    _N("id", str, lambda network, _: network.id),
+    _N("name", str, lambda network, _: network.name),
+    _N("description", str, lambda network, _: _description(network.parts.values())),
+    _N("tenant_id", str, lambda _, __: NOBODY),
+    _N("project_id", str, lambda _, __: NOBODY),
+    _N("status", str, lambda _, __: "ACTIVE"),
+    _N("admin_state_up", bool, lambda _, __: True),
+    _N("shared", bool, lambda _, __: True),
+    _N("is_default", bool, lambda network, _: network.default),
+    _N("router:external", bool, lambda _, __: False),
+    _N("port_security_enabled", bool, lambda _, __: True),
+    _N("mtu", int, lambda network, _: min(part.mtu for part in network.parts.values())),
+    _N("subnets", list[str], lambda network, _: [subnet_id(network.name, cidr) for cidr in network.parts]),
+    _N("availability_zones", list[str], lambda network, _: sorted(network.zones)),
+    _N("availability_zone_hints", EmptyList, lambda _, __: []),
+    _N("tags", EmptyList, lambda _, __: []),
+)
+"""A network, which all projects share."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    """A subnet of a network: one for each CIDR that hosts use for it."""
+
+    network: Network
+    part: HostNetwork
+
+
+def subnets_of(network: Network) -> list[Subnet]:
+    """The subnets of a network."""
+    return [Subnet(network, part) for part in network.parts.values()]
+
+
+_S = Member[Subnet, Call]
+SUBNET = View(
+    "Subnet",
+    _S("id", str, lambda subnet, _: subnet_id(subnet.network.name, subnet.part.cidr)),
+    _S("name", str, lambda subnet, _: subnet.network.name),
+    _S("description", str, lambda _, __: ""),
+    _S("network_id", str, lambda subnet, _: subnet.network.id),
+    _S("tenant_id", str, lambda _, __: NOBODY),
+    _S("project_id", str, lambda _, __: NOBODY),
+    _S("ip_version", int, lambda _, __: 4),
+    _S("cidr", str, lambda subnet, _: subnet.part.cidr),
+    _S("gateway_ip", str | None, lambda subnet, _: subnet.part.gateway or None),
+    _S("enable_dhcp", bool, lambda subnet, _: subnet.part.backend != "bridge"),
+    _S("allocation_pools", list[AllocationPool], lambda subnet, _: _pools(subnet.part)),
+    _S("dns_nameservers", list[str], lambda subnet, _: list(subnet.part.dns)),
+    _S("host_routes", EmptyList, lambda _, __: []),
+    _S("ipv6_address_mode", None, lambda _, __: None),
+    _S("ipv6_ra_mode", None, lambda _, __: None),
+    _S("subnetpool_id", None, lambda _, __: None),
+    _S("tags", EmptyList, lambda _, __: []),
+)
+
+
+def _pools(part: HostNetwork) -> list[AllocationPool]:
+    return [{"start": part.first, "end": part.last}]
+
+
+def _fixed_ips(address: Address) -> list[FixedIp]:
+    return [{"subnet_id": subnet_id(address.network, cidr_of(address)), "ip_address": address.address}]
+
+
+_P = Member[Port, Call]
+PORT = View(
+    "Port",
+    _P("id", str, lambda port, _: port.id),
+    _P("name", str, lambda _, __: ""),
+    _P("description", str, lambda _, __: ""),
+    _P("network_id", str, lambda port, _: network_id(port.address.network)),
+    _P("tenant_id", str, lambda port, _: port.instance.project_id),
+    _P("project_id", str, lambda port, _: port.instance.project_id),
+    _P("device_id", str, lambda port, _: port.instance.id),
+    _P("device_owner", str, lambda port, _: f"compute:{port.instance.availability_zone or ''}"),
+    _P("mac_address", str, lambda port, _: port.address.mac),
+    _P("fixed_ips", list[FixedIp], lambda port, _: _fixed_ips(port.address)),
+    _P("status", Literal["ACTIVE", "DOWN"], lambda port, _: port_state(port)),
+    _P("admin_state_up", bool, lambda _, __: True),
+    _P("security_groups", list[str], lambda port, _: [security_group_id(port.instance.project_id)]),
+    _P("port_security_enabled", bool, lambda _, __: True),
+    _P("allowed_address_pairs", EmptyList, lambda _, __: []),
+    _P("binding:vnic_type", str, lambda _, __: "normal"),
+    _P("dns_name", str, lambda port, _: port.instance.hostname),
+    _P("created_at", str, lambda port, _: seconds_z(port.instance.created_at)),
+    _P("updated_at", str, lambda port, _: seconds_z(port.instance.updated_at)),
+    _P("tags", EmptyList, lambda _, __: []),
+    _P("binding:host_id", str, lambda port, _: port.instance.host or "", admin=True),
+)
+"""A server's NIC."""
 
 
 def port_state(found: Port) -> str:
-    """A NIC is there while its guest is."""
+    """A NIC is ACTIVE while its guest runs or is paused."""
     return "ACTIVE" if found.instance.power_state in (PowerState.RUNNING, PowerState.PAUSED) else "DOWN"
 
 
-def security_group(project_id: str) -> dict[str, Any]:
-    """A project's one group: everything passes, but for what is sent under a false address."""
-    return {
-        "id": security_group_id(project_id),
-        "name": DEFAULT_GROUP,
-        "description": DEFAULT_GROUP_DESCRIPTION,
-        "tenant_id": project_id,
-        "project_id": project_id,
-        "stateful": True,
-        "shared": False,
-        "security_group_rules": security_group_rules(project_id),
-        "tags": [],
-    }
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule of a project's security group."""
+
+    project_id: str
+    direction: str
 
 
-def security_group_rules(project_id: str) -> list[dict[str, Any]]:
-    """IPv4 in both directions."""
-    return [
-        {
-            "id": security_group_rule_id(project_id, direction),
-            "security_group_id": security_group_id(project_id),
-            "tenant_id": project_id,
-            "project_id": project_id,
-            "direction": direction,
-            "ethertype": "IPv4",
-            "protocol": None,
-            "port_range_min": None,
-            "port_range_max": None,
-            "remote_ip_prefix": str(ipaddress.IPv4Network((0, 0))),
-            "remote_group_id": None,
-            "description": "",
-        }
-        for direction in ("egress", "ingress")
-    ]
+def rules_of(project_id: str) -> list[Rule]:
+    """The rules of a project's security group: IPv4 in both directions."""
+    return [Rule(project_id, direction) for direction in ("egress", "ingress")]
+
+
+_R = Member[Rule, Call]
+SECURITY_GROUP_RULE = View(
+    "SecurityGroupRule",
+    _R("id", str, lambda rule, _: security_group_rule_id(rule.project_id, rule.direction)),
+    _R("security_group_id", str, lambda rule, _: security_group_id(rule.project_id)),
+    _R("tenant_id", str, lambda rule, _: rule.project_id),
+    _R("project_id", str, lambda rule, _: rule.project_id),
+    _R("direction", str, lambda rule, _: rule.direction),
+    _R("ethertype", str, lambda _, __: "IPv4"),
+    _R("protocol", None, lambda _, __: None),
+    _R("port_range_min", None, lambda _, __: None),
+    _R("port_range_max", None, lambda _, __: None),
+    _R("remote_ip_prefix", str, lambda _, __: str(ipaddress.IPv4Network((0, 0)))),
+    _R("remote_group_id", None, lambda _, __: None),
+    _R("description", str, lambda _, __: ""),
+)
+
+_G = Member[str, Call]
+SECURITY_GROUP = View(
+    "SecurityGroup",
+    _G("id", str, lambda project_id, _: security_group_id(project_id)),
+    _G("name", str, lambda _, __: DEFAULT_GROUP),
+    _G("description", str, lambda _, __: DEFAULT_GROUP_DESCRIPTION),
+    _G("tenant_id", str, lambda project_id, _: project_id),
+    _G("project_id", str, lambda project_id, _: project_id),
+    _G("stateful", bool, lambda _, __: True),
+    _G("shared", bool, lambda _, __: False),
+    _G("security_group_rules", ListOf(SECURITY_GROUP_RULE), lambda project_id, _: rules_of(project_id)),
+    _G("tags", EmptyList, lambda _, __: []),
+)
+"""The only security group of a project, made of the project's id: it passes all traffic, except packets with a spoofed
+source address."""

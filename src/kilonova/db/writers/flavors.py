@@ -1,27 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Changing flavors, and who may use those that are not public."""
+"""Writing flavors, and which projects may use those that are not public."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 
 import sqlalchemy as sa
 
+from kilonova.base.errors import Conflict
 from kilonova.db.codec import FLAVORS
-from kilonova.db.readers import catalogue
+from kilonova.db.readers import flavors as read_flavors
 from kilonova.db.schema import flavor_access, flavors
 from kilonova.db.transaction import Transaction
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId
 
 
+def create_flavor(tx: Transaction, flavor: Flavor) -> None:
+    """Raises Conflict if the id or the name is taken by another; the very same flavor is accepted again."""
+    taken = sa.or_(flavors.c.id == flavor.id, flavors.c.name == flavor.name)
+    for row in tx.execute(sa.select(flavors).where(taken)).mappings():
+        if FLAVORS.load(row) == flavor:
+            return
+        raise Conflict(f"Flavor with name {flavor.name} or ID {flavor.id} already exists.")
+    tx.execute(sa.insert(flavors).values(**FLAVORS.dump(flavor)))
+
+
+def delete_flavor(tx: Transaction, flavor_id: FlavorId) -> None:
+    """That there is none is no error: the same request may come again."""
+    tx.execute(sa.delete(flavor_access).where(flavor_access.c.flavor_id == flavor_id))
+    tx.execute(sa.delete(flavors).where(flavors.c.id == flavor_id))
+
+
 def describe(tx: Transaction, flavor_id: FlavorId, description: str | None) -> None:
     """Raises NotFound."""
-    _store(tx, replace(catalogue.get_flavor(tx, flavor_id), description=description))
+    _store(tx, replace(read_flavors.get_flavor(tx, flavor_id), description=description))
 
 
 def edit_extra_specs(tx: Transaction, flavor_id: FlavorId, put: Mapping[str, str], remove: tuple[str, ...]) -> None:
     """Raises NotFound.  A repeat changes nothing."""
-    flavor = catalogue.get_flavor(tx, flavor_id)
+    flavor = read_flavors.get_flavor(tx, flavor_id)
     kept = {name: value for name, value in flavor.extra_specs.items() if name not in remove}
     _store(tx, replace(flavor, extra_specs={**kept, **put}))
 
@@ -32,8 +49,8 @@ def _store(tx: Transaction, flavor: Flavor) -> None:
 
 def allow(tx: Transaction, flavor_id: FlavorId, project_id: str) -> None:
     """Raises NotFound.  A repeat changes nothing."""
-    catalogue.get_flavor(tx, flavor_id)
-    if project_id not in catalogue.flavor_projects(tx, flavor_id):
+    read_flavors.get_flavor(tx, flavor_id)
+    if project_id not in read_flavors.flavor_projects(tx, flavor_id):
         tx.execute(sa.insert(flavor_access).values(flavor_id=flavor_id, project_id=project_id))
 
 

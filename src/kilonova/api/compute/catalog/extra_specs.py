@@ -15,7 +15,8 @@ from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.microversion import v2
 from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
-from kilonova.db.readers import catalogue, identity
+from kilonova.db.readers import flavors as read_flavors
+from kilonova.db.readers import identity
 from kilonova.objects.extra_specs import refusal
 from kilonova.objects.flavor import Flavor
 from kilonova.rpcapi.api_to_conductor_admin import EDIT_EXTRA_SPECS, SET_FLAVOR_ACCESS, EditExtraSpecs, FlavorAccess
@@ -118,7 +119,7 @@ async def list_access(call: Call) -> Reply:
 
 
 async def _access(call: Call, flavor: Flavor) -> Reply:
-    projects = await call.db.read(catalogue.flavor_projects, flavor.id)
+    projects = await call.db.read(read_flavors.flavor_projects, flavor.id)
     return json_reply({"flavor_access": [{"flavor_id": flavor.id, "tenant_id": project} for project in projects]})
 
 
@@ -130,7 +131,7 @@ async def _add_access(call: Call, body: AddAccess) -> Reply:
     flavor = await find(call)
     if flavor.is_public and call.version >= PUBLIC_REFUSED_FROM:
         raise Conflict("Can not add access to a public flavor.")
-    if project_id in await call.db.read(catalogue.flavor_projects, flavor.id):
+    if project_id in await call.db.read(read_flavors.flavor_projects, flavor.id):
         raise Conflict(f"Flavor access already exists for flavor {flavor.id} and project {project_id} combination.")
     await call.deps.rpc.call(SET_FLAVOR_ACCESS, FlavorAccess(flavor.id, project_id, allowed=True))
     return await _access(call, flavor)
@@ -138,7 +139,7 @@ async def _add_access(call: Call, body: AddAccess) -> Reply:
 
 async def _remove_access(call: Call, body: RemoveAccess) -> Reply:
     flavor, project_id = await find(call), body.remove.tenant
-    if project_id not in await call.db.read(catalogue.flavor_projects, flavor.id):
+    if project_id not in await call.db.read(read_flavors.flavor_projects, flavor.id):
         raise NotFound(f"Flavor access not found for {flavor.id} / {project_id} combination.")
     await call.deps.rpc.call(SET_FLAVOR_ACCESS, FlavorAccess(flavor.id, project_id, allowed=False))
     return await _access(call, flavor)

@@ -19,7 +19,7 @@ from kilonova.api.http.microversion import v2
 from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
-from kilonova.db.readers import catalogue
+from kilonova.db.readers import flavors as read_flavors
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.extra_specs import unkept
 from kilonova.objects.flavor import Flavor
@@ -89,7 +89,7 @@ def for_server(snapshot: Snapshot, flavor_id: FlavorId, context: RequestContext,
     Raises InvalidInput when there is none that the caller may use, and when it asks for what no guest here gets.
     """
     try:
-        flavor = catalogue.find_flavor(snapshot, flavor_id, context.project_id, admin=context.is_admin)
+        flavor = read_flavors.find_flavor(snapshot, flavor_id, context.project_id, admin=context.is_admin)
     except NotFound as exc:
         raise InvalidInput(exc.message, path=path) from exc
     refused = unkept(flavor.extra_specs)
@@ -141,8 +141,8 @@ async def list_detail(call: Call) -> Reply:
 
 async def _list(call: Call, shown: Callable[[Flavor, Call], dict[str, Any]]) -> Reply:
     window = call.query.page(call.deps.settings.max_limit)
-    takes = _filter(call, await call.db.read(catalogue.flavors_of_project, call.context.project_id))
-    flavors = [flavor for flavor in await call.db.read(catalogue.list_flavors) if takes(flavor)]
+    takes = _filter(call, await call.db.read(read_flavors.flavors_of_project, call.context.project_id))
+    flavors = [flavor for flavor in await call.db.read(read_flavors.list_flavors) if takes(flavor)]
     _sort(flavors, call)
     page = window.behind(flavors, lambda flavor: flavor.id)[: window.limit]
     answer: dict[str, Any] = {"flavors": [shown(flavor, call) for flavor in page]}
@@ -183,7 +183,7 @@ async def find(call: Call) -> Flavor:
     """The flavor of the path, if the caller may see it.  Raises NotFound."""
     flavor_id = FlavorId(call.params["flavor_id"])
     context = call.context
-    return await call.db.read(catalogue.find_flavor, flavor_id, context.project_id, admin=context.is_admin)
+    return await call.db.read(read_flavors.find_flavor, flavor_id, context.project_id, admin=context.is_admin)
 
 
 async def show(call: Call) -> Reply:
@@ -198,7 +198,9 @@ async def create(call: Call, body: CreateFlavor) -> Reply:
     if flavor_id in (None, "auto"):
         flavor_id = call.deps.clock.new_id()
     # The conductor takes the very same flavor for the same request sent again; a person's second try is a mistake.
-    if any(flavor_id == known.id or asked.name == known.name for known in await call.db.read(catalogue.list_flavors)):
+    if any(
+        flavor_id == known.id or asked.name == known.name for known in await call.db.read(read_flavors.list_flavors)
+    ):
         raise Conflict(f"Flavor with name {asked.name} or ID {flavor_id} already exists.")
     flavor = Flavor(
         id=FlavorId(flavor_id),

@@ -17,7 +17,7 @@ from kilonova.api.image.fields import applied, current
 from kilonova.api.image.images import find, find_own, refuse_while_saving
 from kilonova.api.image.view import FIELDS
 from kilonova.base.errors import InvalidInput, NotFound
-from kilonova.db.readers import catalogue
+from kilonova.db.readers import images as read_images
 from kilonova.objects.image import Image, ImageStatus
 from kilonova.rpcapi.api_to_conductor import UPDATE_IMAGE, PutImage
 
@@ -66,7 +66,7 @@ async def list_detail(call: Call) -> Reply:
 
 async def _list(call: Call, view: Callable[[Image, Call], dict[str, Any]]) -> Reply:
     window, tests, context = call.query.page(call.deps.settings.max_limit), _tests(call), call.context
-    every = await call.db.read(catalogue.list_images, context.project_id, admin=context.is_admin)
+    every = await call.db.read(read_images.list_images, context.project_id, admin=context.is_admin)
     found = [image for image in every if not image.os_hidden and all(test(image) for test in tests)]
     rest = window.behind(found, lambda image: image.id)
     page = rest[: window.limit]

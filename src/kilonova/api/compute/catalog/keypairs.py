@@ -17,7 +17,7 @@ from kilonova.api.http.microversion import v2
 from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.http.times import micros
 from kilonova.base.errors import Forbidden
-from kilonova.db.readers import catalogue
+from kilonova.db.readers import keypairs as read_keypairs
 from kilonova.objects.keypair import Keypair
 from kilonova.rpcapi.api_to_conductor import CREATE_KEYPAIR, DELETE_KEYPAIR, DeleteKeypair, PutKeypair
 
@@ -54,7 +54,7 @@ def _user_of(call: Call, user_id: str | None) -> str:
 
 async def list_keypairs(call: Call) -> Reply:
     """GET /os-keypairs, by name; from 2.35 page by page."""
-    found = await call.db.read(catalogue.list_keypairs, _user_of(call, call.query.text("user_id")))
+    found = await call.db.read(read_keypairs.list_keypairs, _user_of(call, call.query.text("user_id")))
     if call.version < v2(35):
         return json_reply({"keypairs": [{"keypair": _brief(keypair, call)} for keypair in found]})
     window = call.query.page(call.deps.settings.max_limit)
@@ -68,7 +68,7 @@ async def list_keypairs(call: Call) -> Reply:
 async def show(call: Call) -> Reply:
     """GET /os-keypairs/{name}."""
     user_id = _user_of(call, call.query.text("user_id"))
-    keypair = await call.db.read(catalogue.get_keypair, user_id, call.params["name"])
+    keypair = await call.db.read(read_keypairs.get_keypair, user_id, call.params["name"])
     shown = {
         **_brief(keypair, call),
         "user_id": keypair.user_id,
@@ -116,7 +116,7 @@ def _halves(asked: NewKeypair, user_id: str, now: datetime) -> tuple[str, str | 
 async def delete(call: Call) -> Reply:
     """DELETE /os-keypairs/{name}: 202 at 2.1, 204 from 2.2."""
     user_id = _user_of(call, call.query.text("user_id"))
-    keypair = await call.db.read(catalogue.get_keypair, user_id, call.params["name"])
+    keypair = await call.db.read(read_keypairs.get_keypair, user_id, call.params["name"])
     await call.deps.rpc.call(DELETE_KEYPAIR, DeleteKeypair(keypair.user_id, keypair.name))
     return Reply(status=202 if call.version < v2(2) else 204)
 

@@ -26,7 +26,8 @@ from kilonova.api.http.microversion import Microversion, v2
 from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import Forbidden, InvalidInput
-from kilonova.db.readers import catalogue, hosts
+from kilonova.db.readers import hosts
+from kilonova.db.readers import keypairs as read_keypairs
 from kilonova.db.transaction import Snapshot
 from kilonova.networks.ids import security_group_id
 from kilonova.objects.flavor import Flavor
@@ -170,7 +171,7 @@ def _find_parts(snapshot: Snapshot, asked: NewServer, hints: Hints, context: Req
     keypair = None
     if asked.key_name is not None:
         with missing_is_invalid("server.key_name"):
-            keypair = catalogue.get_keypair(snapshot, context.user_id, asked.key_name)
+            keypair = read_keypairs.get_keypair(snapshot, context.user_id, asked.key_name)
     scheduler_hints.check(snapshot, hints, context)
     _check_zone(snapshot, asked.availability_zone)
     host = None

@@ -16,7 +16,7 @@ from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.http.times import micros
 from kilonova.api.http.views import ListOf, Member, View, one, paged
 from kilonova.base.errors import InvalidInput, NotFound
-from kilonova.db.readers import actions, instances, servers
+from kilonova.db.readers import actions, instances
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.ids import InstanceId
@@ -47,11 +47,11 @@ class _Action:
 
 def _message(action: Action, call: Call) -> str | None:
     has_message = action.state in _WITH_MESSAGE or action.verb is Verb.POWER_UPDATE
-    return _for_caller(action.message, call, action.host) if has_message else None
+    return _for_caller(action.message, call, action) if has_message else None
 
 
-def _for_caller(text: str | None, call: Call, host: str | None) -> str | None:
-    return text if text is None or call.is_admin else to_member(text, (host,))
+def _for_caller(text: str | None, call: Call, action: Action) -> str | None:
+    return text if text is None or call.is_admin else to_member(text, action.hosts)
 
 
 def _host_id(shown: _Event, _call: Call) -> str:
@@ -64,7 +64,7 @@ def _traceback(shown: _Event, _call: Call) -> str | None:
 
 
 def _details(shown: _Event, call: Call) -> str | None:
-    return _for_caller(shown.event.details, call, shown.action.host)
+    return _for_caller(shown.event.details, call, shown.action)
 
 
 EVENT = View[_Event, Call](
@@ -132,7 +132,7 @@ async def show_action(call: Call) -> Reply:
 
 def _check_visible(snapshot: Snapshot, instance_id: InstanceId, call: Call) -> None:
     if call.version >= v2(21):
-        servers.with_deleted(snapshot, instance_id, call.scope)
+        instances.get_known(snapshot, instance_id, call.scope)
     else:
         instances.get(snapshot, instance_id, call.scope)
 

@@ -10,7 +10,8 @@ from kilonova.api.http.ids import is_uuid
 from kilonova.api.http.microversion import v2
 from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.base.errors import InvalidInput, NotFound
-from kilonova.db.readers import catalogue, instances, servers
+from kilonova.db.readers import images as read_images
+from kilonova.db.readers import instances, servers
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.ids import ImageId, InstanceId
 from kilonova.objects.instance import Instance
@@ -90,7 +91,7 @@ async def delete(call: Call) -> Reply:
 
 def _has_record(snapshot: Snapshot, image_id: ImageId) -> bool:
     try:
-        catalogue.get_image(snapshot, image_id, "", admin=True)
+        read_images.get_image(snapshot, image_id, "", admin=True)
     except NotFound:
         return False
     return True

@@ -33,7 +33,8 @@ from kilonova.api.http.ids import require_uuid
 from kilonova.api.http.microversion import v2
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import InvalidInput
-from kilonova.db.readers import catalogue, instances
+from kilonova.db.readers import instances
+from kilonova.db.readers import keypairs as read_keypairs
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.image import ImageRef
@@ -124,7 +125,7 @@ def _key(snapshot: Snapshot, request: RebuildRequest, instance: Instance) -> dic
     if request.key_name is None:
         return {"key_name": None, "key_data": None}
     with missing_is_invalid("rebuild.key_name"):
-        found = catalogue.get_keypair(snapshot, instance.user_id, request.key_name)
+        found = read_keypairs.get_keypair(snapshot, instance.user_id, request.key_name)
     return {"key_name": found.name, "key_data": found.public_key}
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading what servers are made from: flavors, images, key pairs."""
+"""Reading images, and with which projects they are shared."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -7,49 +7,11 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from kilonova.base.errors import NotFound
-from kilonova.db.codec import FLAVORS, IMAGES, KEYPAIRS, MEMBERS
-from kilonova.db.schema import flavor_access, flavors, image_members, images, keypairs
+from kilonova.db.codec import IMAGES, MEMBERS
+from kilonova.db.schema import image_members, images
 from kilonova.db.transaction import Snapshot
-from kilonova.objects.flavor import Flavor
-from kilonova.objects.ids import FlavorId, ImageId
+from kilonova.objects.ids import ImageId
 from kilonova.objects.image import Image, ImageMember, MemberStatus
-from kilonova.objects.keypair import Keypair
-
-
-def list_flavors(snapshot: Snapshot) -> list[Flavor]:
-    """All flavors, by id."""
-    query = sa.select(flavors).order_by(flavors.c.id)
-    return FLAVORS.load_all(snapshot.execute(query))
-
-
-def get_flavor(snapshot: Snapshot, flavor_id: FlavorId) -> Flavor:
-    """Raises NotFound."""
-    row = snapshot.execute(sa.select(flavors).where(flavors.c.id == flavor_id)).mappings().first()
-    if row is None:
-        raise NotFound(f"Flavor {flavor_id} could not be found.", flavor_id=flavor_id)
-    return FLAVORS.load(row)
-
-
-def find_flavor(snapshot: Snapshot, flavor_id: FlavorId, project_id: str, *, admin: bool = False) -> Flavor:
-    """A flavor that the project may use.  Raises NotFound."""
-    flavor = get_flavor(snapshot, flavor_id)
-    if not (admin or flavor.is_public or project_id in flavor_projects(snapshot, flavor_id)):
-        raise NotFound(f"Flavor {flavor_id} could not be found.", flavor_id=flavor_id)
-    return flavor
-
-
-def flavor_projects(snapshot: Snapshot, flavor_id: FlavorId) -> list[str]:
-    """The projects that may use a flavor that is not public, sorted."""
-    row = flavor_access.c
-    query = sa.select(row.project_id).where(row.flavor_id == flavor_id).order_by(row.project_id)
-    return list(snapshot.execute(query).scalars())
-
-
-def flavors_of_project(snapshot: Snapshot, project_id: str) -> frozenset[str]:
-    """Ids of the flavors that were opened to a project."""
-    query = sa.select(flavor_access.c.flavor_id).where(flavor_access.c.project_id == project_id)
-    return frozenset(snapshot.execute(query).scalars())
-
 
 ANY_STATUS = frozenset(MemberStatus)
 ACCEPTED = frozenset({MemberStatus.ACCEPTED})
@@ -119,18 +81,3 @@ def image_members_of(snapshot: Snapshot, image_id: ImageId) -> list[ImageMember]
     """The projects with which an image is shared, by id."""
     query = sa.select(image_members).where(image_members.c.image_id == image_id).order_by(image_members.c.project_id)
     return MEMBERS.load_all(snapshot.execute(query))
-
-
-def list_keypairs(snapshot: Snapshot, user_id: str) -> list[Keypair]:
-    """A user's key pairs, by name."""
-    query = sa.select(keypairs).where(keypairs.c.user_id == user_id).order_by(keypairs.c.name)
-    return KEYPAIRS.load_all(snapshot.execute(query))
-
-
-def get_keypair(snapshot: Snapshot, user_id: str, name: str) -> Keypair:
-    """Raises NotFound."""
-    query = sa.select(keypairs).where(keypairs.c.user_id == user_id, keypairs.c.name == name)
-    row = snapshot.execute(query).mappings().first()
-    if row is None:
-        raise NotFound(f"Keypair {name} not found for user {user_id}", name=name)
-    return KEYPAIRS.load(row)

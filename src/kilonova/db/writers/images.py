@@ -1,52 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writing flavors, images with whom they are shared, and key pairs."""
+"""Writing images, and with which projects they are shared."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from kilonova.base.errors import Conflict, NotFound
-from kilonova.db.codec import FLAVORS, IMAGES, KEYPAIRS, MEMBERS
-from kilonova.db.schema import deleted_images, flavor_access, flavors, image_members, images, keypairs
+from kilonova.db.codec import IMAGES, MEMBERS
+from kilonova.db.schema import deleted_images, image_members, images
 from kilonova.db.transaction import Transaction
-from kilonova.objects.flavor import Flavor
-from kilonova.objects.ids import FlavorId, ImageId
+from kilonova.objects.ids import ImageId
 from kilonova.objects.image import WITH_BYTES, Image, ImageMember
-from kilonova.objects.keypair import Keypair
-
-
-def create_flavor(tx: Transaction, flavor: Flavor) -> None:
-    """Raises Conflict if the id or the name is taken by another; the very same flavor is accepted again."""
-    taken = sa.or_(flavors.c.id == flavor.id, flavors.c.name == flavor.name)
-    for row in tx.execute(sa.select(flavors).where(taken)).mappings():
-        if FLAVORS.load(row) == flavor:
-            return
-        raise Conflict(f"Flavor with name {flavor.name} or ID {flavor.id} already exists.")
-    tx.execute(sa.insert(flavors).values(**FLAVORS.dump(flavor)))
-
-
-def delete_flavor(tx: Transaction, flavor_id: FlavorId) -> None:
-    """That there is none is no error: the same request may come again."""
-    tx.execute(sa.delete(flavor_access).where(flavor_access.c.flavor_id == flavor_id))
-    tx.execute(sa.delete(flavors).where(flavors.c.id == flavor_id))
-
-
-def create_keypair(tx: Transaction, keypair: Keypair) -> bool:
-    """Whether it is new: the very same is accepted again.  Raises Conflict if the user has one of that name with
-    another key."""
-    query = sa.select(keypairs).where(keypairs.c.user_id == keypair.user_id, keypairs.c.name == keypair.name)
-    row = tx.execute(query).mappings().first()
-    if row is not None:
-        if row["public_key"] == keypair.public_key and row["created_at"] == keypair.created_at:
-            return False
-        raise Conflict(f"Key pair '{keypair.name}' already exists.")
-    values = {name: value for name, value in KEYPAIRS.dump(keypair).items() if name != "id"}
-    tx.execute(sa.insert(keypairs).values(**values))
-    return True
-
-
-def delete_keypair(tx: Transaction, user_id: str, name: str) -> None:
-    """That there is none is no error."""
-    tx.execute(sa.delete(keypairs).where(keypairs.c.user_id == user_id, keypairs.c.name == name))
 
 
 def create_image(tx: Transaction, image: Image) -> None:
