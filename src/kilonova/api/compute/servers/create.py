@@ -256,5 +256,5 @@ def hostname_of(name: str, instance_id: InstanceId) -> str:
 
 ROUTES = (
     Route("POST", "/servers", create, "os_compute_api:servers:create", DefaultPolicy.MEMBER, 202,
-        reply=idempotency.ACCEPTED, note="and Location", body=CreateServer),
+        reply=idempotency.ACCEPTED, note="and Location", idempotency_header=idempotency.HEADER, body=CreateServer),
 )  # fmt: skip
