@@ -56,8 +56,10 @@ class LoginLimits:
         self._failures.succeeded(asker)
 
     async def refused(self, asker: Asker, why: KilonovaError, user_id: str | None) -> None:
-        """Count it, tell it, and wait before it is answered.  `user_id`: that of a user who is known; what else was
-        typed as a name is written nowhere, for it may be a password."""
+        """Count and log the refusal, and wait before the answer.
+
+        `user_id` is that of a known user; any other text typed as a name is not logged, because it may be a password.
+        """
         reason = "overloaded" if isinstance(why, Overloaded) else "wrong"
         self._metrics.log_in_refused(reason)
         self._tell(reason, asker.peer, user_id or "unknown")
