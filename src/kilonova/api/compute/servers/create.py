@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from kilonova.api.compute.catalog import flavors
 from kilonova.api.compute.fields import NAME_CHARACTERS
+from kilonova.api.compute.flavor_lookup import flavor_for_server
 from kilonova.api.compute.servers import idempotency, network_request, scheduler_hints
 from kilonova.api.compute.servers.hardware import check_hardware
 from kilonova.api.compute.servers.models import BlockDevice, CreateServer, NewServer
@@ -183,7 +183,7 @@ def _member(path: str) -> Generator[None]:
 
 def _find_parts(snapshot: Snapshot, asked: NewServer, hints: Hints, context: RequestContext) -> _Parts:
     # (the server is what is not found by 404)
-    flavor = flavors.for_server(snapshot, FlavorId(asked.flavor), context, "server.flavorRef")
+    flavor = flavor_for_server(snapshot, FlavorId(asked.flavor), context, "server.flavorRef")
     image = get_image(snapshot, asked.image, context, "server.imageRef")
     keypair = None
     if asked.key_name is not None:

@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import Field
 
-from kilonova.api.compute.catalog import flavors
 from kilonova.api.compute.fields import DiskConfig, IdText
+from kilonova.api.compute.flavor_lookup import flavor_for_server
 from kilonova.api.compute.servers.actions.accept import accept
 from kilonova.api.compute.servers.hardware import check_hardware
 from kilonova.api.compute.servers.resource import find
@@ -40,7 +40,7 @@ async def resize(call: Call, body: Resize) -> Reply:
     happened to the server."""
     instance = await find(call)  # what is another's is not there, whatever the flavor
     flavor_id = FlavorId(body.resize.flavor)
-    flavor = await call.db.read(flavors.for_server, flavor_id, call.context, "resize.flavorRef")
+    flavor = await call.db.read(flavor_for_server, flavor_id, call.context, "resize.flavorRef")
     check_hardware(flavor, instance.image.properties, "resize.flavorRef")
     params: dict[str, str] = {FLAVOR: flavor_id}
     if body.resize.disk_config is not None:
