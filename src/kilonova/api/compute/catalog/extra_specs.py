@@ -159,12 +159,12 @@ async def _remove_access(call: Call, body: RemoveAccess) -> Reply:
     return await _access(call, flavor)
 
 
-P = "os_compute_api:os-flavor-access:"
+_RULE = "os_compute_api:os-flavor-access:"
 _ADMIN = DefaultPolicy.ADMIN
 ACTIONS: ActionRoutes = {
-    "addTenantAccess": (ActionRoute(AddAccess, _add_access, P + "add_tenant_access", _ADMIN, 200, _ACCESS),),
+    "addTenantAccess": (ActionRoute(AddAccess, _add_access, _RULE + "add_tenant_access", _ADMIN, 200, _ACCESS),),
     "removeTenantAccess": (
-        ActionRoute(RemoveAccess, _remove_access, P + "remove_tenant_access", _ADMIN, 200, _ACCESS),
+        ActionRoute(RemoveAccess, _remove_access, _RULE + "remove_tenant_access", _ADMIN, 200, _ACCESS),
     ),
 }
 
