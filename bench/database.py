@@ -16,7 +16,7 @@ from kilonova.base.clock import SystemClock
 from kilonova.base.context import RequestContext
 from kilonova.base.threads import DaemonWorkers
 from kilonova.conductor.bootstrap import FLAVORS
-from kilonova.conductor.engine import accept
+from kilonova.conductor.verbs import create
 from kilonova.db.engine import Database
 from kilonova.db.location import sqlite_url
 from kilonova.db.migrate import ensure_schema
@@ -89,7 +89,7 @@ async def _accept(db: Database, clock: SystemClock) -> float:
     context = RequestContext(f"req-{clock.new_id()}", "u1", "p1", ("admin",))
     request = CreateServers(context, (instance(clock),))
     begun = time.perf_counter()
-    await db.write(accept.create, request, (ActionId(clock.new_id()),), clock.now())
+    await db.write(create.create, request, (ActionId(clock.new_id()),), clock.now())
     return (time.perf_counter() - begun) * 1000
 
 

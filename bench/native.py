@@ -20,7 +20,7 @@ URI = "test:///default"
 PER_SAMPLE = 50
 WARM_UP = 3
 PLACES = 20
-"""Of our lane: as many threads as eventlet's pool has by default."""
+"""Of our pool: as many threads as eventlet's pool has by default."""
 
 
 class Tpool:
@@ -92,11 +92,11 @@ async def _run(n: int, theirs: Tpool) -> _Times:
     """`n` samples of each, in turns."""
     import libvirt
 
-    from kilonova.virt.calls.pool import NativeThreads
+    from kilonova.virt.calls.pool import CallPools
 
-    threads = NativeThreads("bench")
+    threads = CallPools("bench")
     conn = libvirt.open(URI)
-    proxy = threads.lane("bench", PLACES).wrap(conn, (libvirt.virConnect, libvirt.virDomain))
+    proxy = threads.pool("bench", PLACES).wrap(conn, (libvirt.virConnect, libvirt.virDomain))
     times = _Times()
     try:
         for turn in range(n + WARM_UP):

@@ -62,9 +62,9 @@ class TimedDriver(LibvirtDriver):
         super().__init__(*args)  # type: ignore[arg-type]
         self.callbacks: list[float] = []
 
-    def _heard(self, event: GuestEvent) -> None:
+    def _receive(self, event: GuestEvent) -> None:
         begun = time.thread_time()
-        super()._heard(event)
+        super()._receive(event)
         self.callbacks.append(time.thread_time() - begun)
 
 

@@ -195,7 +195,7 @@ class _Worker:
 
     def _is_held(self, server: str) -> bool:
         """Whether libvirt holds the guest in a start that nobody does, and the service reported it (see CURE_OF_STUCK
-        in kilonova.virt.libvirt.domain.guest)."""
+        in kilonova.virt.libvirt.domain.lifecycle)."""
         said = any(HELD in str(action["message"]) for action in self._here.actions(server, self._web))
         self.held |= {server} if said else set()
         return said

@@ -26,7 +26,7 @@ from lab.mutants_of_walls import MUTANTS_OF_WALLS
 LIMIT_S = 180
 
 
-CONNECTION = "virt/libvirt/connection/pool.py"
+POOL = "virt/libvirt/connection/pool.py"
 FREEZE = "tests/unit/virt/test_connection.py::test_a_frozen_daemon_delays_nobody_for_longer_than_keepalive"
 ACTIONS = "tests/unit/conductor/test_actions.py"
 
@@ -44,18 +44,18 @@ MUTANTS: Sequence[Mutant] = (
         "if options.keepalive_interval_s > 1e9:",
     ),
     one(
-        "the host lane",
+        "the host pool",
         "tests/unit/virt/test_lanes.py",
-        CONNECTION,
-        'self.control = self._link("control", settings.libvirt.max_client_requests - 1)',
+        "virt/libvirt/connection/hypervisor_connection.py",
+        'self.control = ConnectionPool("control", settings.libvirt.max_client_requests - 1, self._context)',
         "self.control = self.host",
     ),
     Mutant(
         "the single open",
         FREEZE,
         (
-            Edit(CONNECTION, 'threads.lane(f"{name}-open", 1)', 'threads.lane(f"{name}-open", 8)'),
-            Edit(CONNECTION, "if self._opener.abandoned:", "if self._opener.abandoned > 99:"),
+            Edit(POOL, 'pools.pool(f"{name}-open", 1)', 'pools.pool(f"{name}-open", 8)'),
+            Edit(POOL, "if self._opener.abandoned:", "if self._opener.abandoned > 99:"),
         ),
     ),
     Mutant(
@@ -71,11 +71,11 @@ MUTANTS: Sequence[Mutant] = (
         ),
     ),
     one(
-        "the settle re-read",
+        "in-doubt calls",
         "tests/unit/virt/test_settle.py::test_a_delete_waits_for_the_define_that_was_cut_off",
         "virt/libvirt/connection/in_doubt.py",
-        "while (cut_off_s := self._cut_off_s.get(about, 0.0 if self.inherited else None)) is not None:",
-        "while (cut_off_s := self._cut_off_s.get(None)) is not None:",
+        "while (since_s := self._in_doubt_since_s.get(about, 0.0 if self.unclean_start else None)) is not None:",
+        "while (since_s := self._in_doubt_since_s.get(None)) is not None:",
     ),
     one(
         "the bulk read on reconnection",
@@ -94,16 +94,16 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "fencing by attempt",
         f"{ACTIONS}::test_an_outcome_of_an_older_attempt_is_refused",
-        "conductor/engine/reports.py",
-        "if action.host != report.host or action.attempt != report.attempt:",
-        "if action.host != report.host:",
+        "conductor/attempts.py",
+        "or leg.attempt != message.attempt:",
+        ":",
     ),
     one(
         "a delete supersedes",
         f"{ACTIONS}::test_a_delete_supersedes_what_is_open_and_its_outcome_is_no_longer_taken",
         "conductor/engine/accept.py",
-        "for superseded in already:",
-        "for superseded in already[:0]:",
+        "for superseded in open_actions:",
+        "for superseded in open_actions[:0]:",
     ),
     one(
         "isolation in a shared commit",
@@ -113,7 +113,7 @@ MUTANTS: Sequence[Mutant] = (
         "pass",
     ),
     one(
-        "the reboot's mark",
+        "the reboot's start token",
         "tests/unit/compute/test_operations.py::test_a_reboot_happens_once_however_often_it_is_replayed",
         "compute/operations/reboot.py",
         "return job.has_started(await job.tools.driver.guest_state(job.instance.id), on_any_boot=True)",
@@ -151,29 +151,29 @@ MUTANTS: Sequence[Mutant] = (
         "what a guest does is an action",
         "tests/unit/conductor/test_hosts.py::test_each_observed_change_is_an_action_with_the_hypervisors_reason",
         "conductor/hosts/guests.py",
-        "        _record(tx, instance, seen, action_id, now)\n",
+        "        power_update.record(tx, instance, seen, action_id, now)\n",
         "        pass\n",
     ),
     one(
-        "the mark after the guest",
+        "the start token after the guest",
         "tests/unit/virt/test_settle.py::test_a_start_that_was_cut_off_in_the_middle_is_done_by_the_next",
-        "virt/libvirt/domain/guest.py",
-        "    if _create_standing(domain):\n",
-        "    if not domain and _create_standing(domain):\n",
+        "virt/libvirt/domain/lifecycle.py",
+        "    if _create_paused(domain):\n",
+        "    if not domain and _create_paused(domain):\n",
     ),
     one(
-        "the pulse",
+        "the liveness probe",
         "tests/contract/test_driver.py::test_a_frozen_guest_does_not_respond_until_it_answers_or_its_plug_is_pulled",
-        "virt/libvirt/driver.py",
-        "return {instance_id: self._pulses.seen(instance_id, state) for instance_id, state in read.states.items()}",
+        "virt/libvirt/domain/guests.py",
+        "return {instance_id: self._liveness.apply(instance_id, state) for instance_id, state in read.states.items()}",
         "return dict(read.states)",
     ),
     one(
         "calls left by a dead process",
         "tests/unit/virt/test_settle.py::test_a_start_that_a_dead_process_left_in_a_frozen_daemon_is_waited_for",
         "virt/libvirt/connection/unclean_shutdown.py",
-        "inherited = self._path.exists()",
-        "inherited = False",
+        "found = self._path.exists()",
+        "found = False",
     ),
     one(
         "reads end before their file",
@@ -190,7 +190,7 @@ MUTANTS: Sequence[Mutant] = (
         "(instance.flavor, instance.old_flavor) if one is not None",
     ),
     one(
-        "the mark of a resize undone",
+        "the start token of a resize undone",
         "tests/unit/compute/test_resize.py",
         "compute/operations/resize.py",
         'ActionId(f"{job.action.id}-undone")',
@@ -199,22 +199,22 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "the name of a kept disk",
         "tests/contract/test_resizing.py",
-        "virt/libvirt/disks/resizing.py",
+        "virt/libvirt/disks/kept_disks.py",
         'f"{KEPT}{tag}"',
         'f"{KEPT}x"',
     ),
     one(
         "a resized server that waits on",
         "tests/unit/conductor/test_resize.py",
-        "conductor/effects.py",
-        "_WAITING = (VmState.RESCUED, VmState.RESIZED)",
-        "_WAITING = (VmState.RESCUED,)",
+        "conductor/verbs/power.py",
+        "_BETWEEN = (VmState.RESCUED, VmState.RESIZED)",
+        "_BETWEEN = (VmState.RESCUED,)",
     ),
     one(
         "quota given back",
         "tests/unit/conductor/test_quota.py::test_a_delete_gives_back_at_its_end_and_once",
-        "conductor/engine/end.py",
-        "    quota.give_back(tx, instance.project_id, held_by(instance))\n",
+        "conductor/verbs/delete.py",
+        "    quota.give_back(tx, instance.project_id, usage_of(instance))\n",
         "",
     ),
     one(

@@ -15,8 +15,8 @@ MUTANTS_OF_ACTIONS: Sequence[Mutant] = (
         "what a host was given is not ended",
         "tests/unit/conductor/test_deadlines.py",
         (
-            Edit(WATCHDOG, "elif action.attempt is None and is_overdue(", "elif is_overdue("),
-            Edit(WATCHDOG, "or action.attempt is not None or", "or"),
+            Edit(WATCHDOG, "elif not action.leg.ends_by_report and is_overdue(", "elif is_overdue("),
+            Edit(WATCHDOG, "or action.leg.ends_by_report or", "or"),
         ),
     ),
     one(
@@ -37,7 +37,7 @@ MUTANTS_OF_ACTIONS: Sequence[Mutant] = (
         "the host that ends what is late",
         TRUTH + "::test_a_host_whose_time_is_up_ends_the_action_itself_and_undoes_it",
         "compute/feed.py",
-        "self._lanes.expire(action_id)",
+        "self._lanes.expire(leg)",
         "pass",
     ),
     one(
@@ -50,9 +50,9 @@ MUTANTS_OF_ACTIONS: Sequence[Mutant] = (
     one(
         "the claim until the host has cleaned up",
         TRUTH + "::test_a_delete_while_its_host_is_down_is_done_for_its_user_and_finished_when_it_returns",
-        REPORTS,
-        "        release_from_host(tx, instance)\n    else:",
-        "        pass\n    else:",
+        "conductor/engine/legs.py",
+        "    release_from_host(tx, instance)\n    return None",
+        "    return None",
     ),
     one(
         "an abandoned action that goes on",
@@ -71,15 +71,15 @@ MUTANTS_OF_ACTIONS: Sequence[Mutant] = (
     one(
         "a wish that follows its outcome",
         TRUTH + "::test_a_stop_that_failed_leaves_the_wish_to_run",
-        "conductor/effects.py",
-        "if wish is None or not (succeeded or (verb in (Verb.STOP, Verb.START) and power is wish)):",
-        "if wish is None:",
+        "conductor/verbs/power.py",
+        "if ending.power is wanted and not ending.succeeded",
+        "if not ending.succeeded",
     ),
     one(
         "one action that cannot be ended",
         "tests/simulation/test_truth_after_outages.py::test_one_action_that_cannot_be_ended_keeps_no_other_open",
         "conductor/service.py",
-        'an action past its deadline could not be ended", action=action_id)\n                continue',
-        'an action past its deadline could not be ended", action=action_id)\n                raise',
+        'an action past its deadline could not be ended", action=action.id)\n            return',
+        'an action past its deadline could not be ended", action=action.id)\n            raise',
     ),
 )

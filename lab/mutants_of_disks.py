@@ -98,9 +98,9 @@ MUTANTS_OF_DISKS: Sequence[Mutant] = (
     one(
         "an unrescue that was refused",
         "tests/regressions/test_failed_unrescue.py",
-        "conductor/effects.py",
-        "return VERBS[verb].breaks and not (verb is Verb.UNRESCUE and power is PowerState.RUNNING)",
-        "return VERBS[verb].breaks",
+        "conductor/verbs/rescue.py",
+        "    if ending.power is PowerState.RUNNING:\n",
+        "    if False:\n",
     ),
     one(
         "an image that a disk lies on",

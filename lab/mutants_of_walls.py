@@ -9,7 +9,7 @@ MUTANTS_OF_WALLS: Sequence[Mutant] = (
     one(
         "a lease that ends with its guest",
         "tests/regressions/test_reused_address.py::test_a_lease_that_a_dead_process_left_is_ended_by_the_next_server",
-        "virt/libvirt/driver.py",
+        "virt/libvirt/network/guest_networks.py",
         "        await self._leases.free(instance)\n",
         "",
     ),
@@ -59,7 +59,7 @@ MUTANTS_OF_WALLS: Sequence[Mutant] = (
         "the policy of an action",
         "tests/service/test_tenants.py::test_a_reader_changes_nothing_and_a_member_does_nothing_of_an_administrators",
         "api/http/actions.py",
-        "    call.permit(row.rule)\n",
+        "    call.permit(route.rule)\n",
         "",
     ),
     one(

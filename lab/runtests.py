@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from lab.common import TOP, VENV
+from lab.common import TOP, VENV, memory_directory
 
 
 def processes() -> int:
@@ -22,6 +22,10 @@ def main(arguments: Sequence[str]) -> int:
     os.chdir(TOP)
     # Servers and tools that tests start are looked for here first.
     os.environ["PATH"] = f"{VENV / 'bin'}:{os.environ.get('PATH', '/usr/bin:/bin')}:/usr/sbin:/sbin"
+    # pytest's tmp_path is made below this.
+    memory = memory_directory()
+    if memory is not None:
+        _ = os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
     whole = ("-n", str(processes()), "--dist", "loadfile", "--no-loadscope-reorder")
     argv = [sys.executable, "-m", "pytest", "-p", "lab.counting", *(arguments or whole)]
     os.execv(argv[0], argv)

@@ -3,7 +3,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,6 +33,13 @@ def run(main: Coroutine[Any, Any, T]) -> T:
             return await main
 
     return asyncio.run(bounded())
+
+
+async def until(true: Callable[[], bool], limit_s: float = 20.0) -> None:
+    """Wait for what another thread or process brings about."""
+    async with asyncio.timeout(limit_s):
+        while not true():  # noqa: ASYNC110 - nobody could set an event
+            await asyncio.sleep(0.01)
 
 
 def flavor(vcpus: int = 1, memory_mib: int = 128, disk_gib: int = 1) -> Flavor:

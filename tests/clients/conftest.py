@@ -3,8 +3,10 @@
 
 import json
 import os
+import select
+import signal
 import subprocess
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,38 @@ from lab.common import CLIENT
 from lab.counting import cannot_run
 from tests.live.box import Box, libvirt_box, private_libvirtd
 
+LIMIT_S = 120
+
+
+class Openstack:
+    """The `openstack` command in a process that has its modules loaded (see preloaded.py)."""
+
+    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
+        self.directory = directory
+        argv = [str(CLIENT / "bin/python"), str(Path(__file__).with_name("preloaded.py")), str(directory / "modules")]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        self.process = subprocess.Popen(argv, env=environment, text=True, start_new_session=True, **pipes)
+
+    def run(self, words: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        out, errors = self.directory / "out", self.directory / "errors"
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        print(json.dumps([words, dict(environment), str(out), str(errors)]), file=self.process.stdin, flush=True)
+        ended, _, _ = select.select([self.process.stdout], [], [], LIMIT_S)
+        assert ended, f"openstack {' '.join(words)} does not end: {out.read_text()} {errors.read_text()}"
+        status = int(self.process.stdout.readline())
+        return subprocess.CompletedProcess(words, status, out.read_text(), errors.read_text())
+
+    def close(self) -> None:
+        """End it, and a command that hangs in it."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.communicate()
+
 
 class Client:
     """`client("server", "list")` is `openstack server list -f json`, its answer parsed."""
 
-    def __init__(self, clouds: Path) -> None:
+    def __init__(self, clouds: Path, directory: Path) -> None:
         mine = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
         self.environment = {
             **mine,
@@ -29,11 +58,10 @@ class Client:
         }
         self.environment.pop("PYTHONPATH", None)
         self.clouds = clouds
+        self.openstack = Openstack(directory, self.environment)
 
     def run(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        argv = [str(CLIENT / "bin/openstack"), *words]
-        whole = {**self.environment, **environment}
-        return subprocess.run(argv, env=whole, capture_output=True, text=True, timeout=120, check=False)
+        return self.openstack.run(words, {**self.environment, **environment})
 
     def without_user(self, *words: str) -> Any:
         """The same by what the words say, at the address in the clouds.yaml: no user and no project of it."""
@@ -72,10 +100,12 @@ def box() -> Generator[Box]:
 
 
 @pytest.fixture(scope="session")
-def openstack(box: Box) -> Client:
+def openstack(box: Box, tmp_path_factory: pytest.TempPathFactory) -> Generator[Client]:
     if not (CLIENT / "bin/openstack").exists():
         cannot_run("the openstack client is not installed: make setup")
-    return Client(box.clouds)
+    client = Client(box.clouds, tmp_path_factory.mktemp("openstack"))
+    yield client
+    client.openstack.close()
 
 
 @pytest.fixture

@@ -137,10 +137,3 @@ def run(test: Callable[[], Awaitable[None]], *, within_s: float = 30.0) -> None:
             await test()
 
     asyncio.run(body())
-
-
-async def until(true: Callable[[], bool], within_s: float = 10.0) -> None:
-    """Wait for what others bring about."""
-    async with asyncio.timeout(within_s):
-        while not true():  # noqa: ASYNC110 - nobody could set an event
-            await asyncio.sleep(0.01)

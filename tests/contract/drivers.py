@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import libvirt
 import pytest
@@ -27,14 +27,25 @@ from kilonova.objects.ids import FlavorId, ImageId, InstanceId
 from kilonova.objects.image import ImageRef
 from kilonova.objects.instance import Address, Instance
 from kilonova.objects.states import PowerState
-from kilonova.virt.driver import BaseImage, ComputeDriver, load_compute_driver
+from kilonova.virt.base_image import BaseImage
+from kilonova.virt.driver import ComputeDriver, load_compute_driver
 from kilonova.virt.fake import FakeDriver
 from kilonova.virt.libvirt.driver import LibvirtDriver
 from lab.common import LabError
 from lab.counting import cannot_run
 from lab.libvirtd import PrivateLibvirtd
+from tests.make import until
 
 MIB = 1 << 20
+
+P = TypeVar("P")
+
+
+def present(part: P | None) -> P:
+    """A part that the driver must have."""
+    assert part is not None
+    return part
+
 
 FAKE, TEST = pytest.param("fake", id="fake"), pytest.param("libvirt-test", id="libvirt-test")
 QEMU = pytest.param("libvirt-qemu", id="libvirt-qemu", marks=pytest.mark.live)
@@ -61,13 +72,6 @@ class RecordingVirtAPI:
     @property
     def in_service(self) -> bool:
         return bool(self.enabled) and self.enabled[-1][0]
-
-
-async def until(true: Callable[[], bool], limit_s: float = 20.0) -> None:
-    """Wait for what another thread or process brings about."""
-    async with asyncio.timeout(limit_s):
-        while not true():  # noqa: ASYNC110 - nobody could set an event
-            await asyncio.sleep(0.01)
 
 
 def small_instance(base: BaseImage, **changes: Any) -> Instance:

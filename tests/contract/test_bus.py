@@ -6,8 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
+from kilonova.base.clock import SystemClock
+from kilonova.base.context import REQUEST_ID, serving
 from kilonova.base.errors import RpcTimeout, RpcUnavailable
-from tests.contract.buses import NEVER_S, Buses, MemoryBuses, NatsBuses, NatsServer, nats_server, run, until
+from kilonova.objects.ids import HostName
+from kilonova.rpcapi.caller import Caller
+from kilonova.rpcapi.endpoint import Endpoint
+from kilonova.rpcapi.host_to_conductor import HEARTBEAT, Heartbeat
+from kilonova.rpcapi.method import Ack
+from tests.contract.buses import NEVER_S, Buses, MemoryBuses, NatsBuses, NatsServer, nats_server, run
+from tests.make import until
 
 MEMORY, NATS = pytest.param("memory", id="memory"), pytest.param("nats", id="nats", marks=pytest.mark.live)
 
@@ -220,5 +228,31 @@ def test_a_cancelled_request_is_over(buses: Buses) -> None:
             await asyncio.wait({asked}, timeout=1)
             assert asked.cancelled()
             assert await asker.request("fine", b"x", 5) == b"fine|x"
+
+    run(test)
+
+
+def test_each_call_is_handled_under_its_callers_request_id(buses: Buses) -> None:
+    """Also when many are handled at once, and for a call that belongs to no request."""
+
+    async def test() -> None:
+        handled: dict[int, str] = {}
+
+        async def handler(request: Heartbeat, _peer: str) -> Ack:
+            await asyncio.sleep(0.01 * (request.epoch % 3))
+            handled[request.epoch] = REQUEST_ID.get()
+            return Ack()
+
+        async def call(caller: Caller, number: int) -> None:
+            with serving(f"req-{number}" if number else ""):
+                await caller.call(HEARTBEAT, Heartbeat(HostName("h1"), number), "h1")
+
+        endpoint = Endpoint()
+        endpoint.on(HEARTBEAT, handler)
+        async with buses.end("a") as asker, buses.end("b") as server:
+            await server.subscribe(HEARTBEAT.subject, endpoint.handle)
+            caller = Caller(asker, SystemClock())
+            await asyncio.gather(*(call(caller, number) for number in range(20)))
+        assert handled == {number: f"req-{number}" if number else "" for number in range(20)}
 
     run(test)

@@ -12,11 +12,10 @@ from kilonova.base.errors import DiskMoved, DiskUnusable, HypervisorError
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId
 from kilonova.objects.instance import Instance
-from kilonova.virt.capabilities import DiskChecks, DiskReplacement, able
-from kilonova.virt.driver import Resizing
+from kilonova.virt.capabilities import DISK_REPLACEMENT, RESIZING
 from kilonova.virt.fake import FakeDriver
 from kilonova.virt.libvirt.driver import LibvirtDriver
-from tests.contract.drivers import FAKE, QEMU, TEST, Bench, Case
+from tests.contract.drivers import FAKE, QEMU, TEST, Bench, Case, present
 from tests.contract.test_power import order
 from tests.contract.test_snapshots import read, snapshots_of
 
@@ -46,13 +45,13 @@ def test_a_disk_that_is_gone_is_told_before_anything_is_done_and_can_be_replaced
     async def test(b: Bench) -> None:
         guest = b.instance()
         await b.build(guest)
-        checks = able(b.driver, DiskChecks)
+        checks = present(b.driver.disk_checks)
         await b.driver.power_on(guest.id, "m")
-        await checks.check_disks(guest)
+        await checks.check(guest)
         lose(b, guest)
         before = await b.driver.guest_state(guest.id)
         with pytest.raises(DiskUnusable, match="cannot be read: No such file"):
-            await checks.check_disks(guest)
+            await checks.check(guest)
         await checks.require_own_root(guest.id)
         if isinstance(b.driver, FakeDriver):  # (the guests of libvirt's test driver have nothing open)
             await snapshots_of(b).take(guest.id, "last", 60.0)
@@ -60,9 +59,9 @@ def test_a_disk_that_is_gone_is_told_before_anything_is_done_and_can_be_replaced
         await b.driver.power_off(guest.id)
         with pytest.raises(HypervisorError):
             await snapshots_of(b).take(guest.id, "one", 60.0)
-        await able(b.driver, DiskReplacement).replace_root_disk(guest, b.base)
+        await DISK_REPLACEMENT.of(b.driver).replace_root_disk(guest, b.base)
         await b.driver.define(guest)
-        await checks.check_disks(guest)
+        await checks.check(guest)
         await b.driver.power_on(guest.id, "m2")
         await b.tear_down(guest)
 
@@ -73,7 +72,6 @@ def test_a_disk_that_is_gone_is_told_before_anything_is_done_and_can_be_replaced
 def test_a_snapshot_by_libvirts_own_tools_is_followed_through_starts_and_images(case: Case, tmp_path: Path) -> None:
     async def test(b: Bench) -> None:
         assert isinstance(b.driver, LibvirtDriver)
-        assert isinstance(b.driver, Resizing)
         guest = b.instance(flavor=Flavor(FlavorId("2"), "large", vcpus=1, memory_mib=64, disk_gib=1))
         await b.build(guest)
         await b.driver.power_on(guest.id, "m")
@@ -91,11 +89,11 @@ def test_a_snapshot_by_libvirts_own_tools_is_followed_through_starts_and_images(
             assert holds(tmp_path / "image", 7)
             await snapshots_of(b).remove(guest.id, "one")
         with pytest.raises(DiskMoved):
-            await b.driver.keep_disk(guest.id, "a")
+            await RESIZING.of(b.driver).keep_disk(guest.id, "a")
         await b.driver.power_on(guest.id, "m3")
         (b.settings.default.instances_path / guest.id / "disk.s1").unlink()
         with pytest.raises(DiskUnusable):
-            await b.driver.check_disks(guest)
+            await present(b.driver.disk_checks).check(guest)
         await snapshots_of(b).take(guest.id, "last", 60.0)  # of what the guest has open
         (tmp_path / "image").write_bytes(await read(b, guest.id, "last"))
         assert holds(tmp_path / "image", 7)

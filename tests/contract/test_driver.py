@@ -6,12 +6,14 @@ import asyncio
 import pytest
 
 from kilonova.base.errors import HypervisorError, InvalidState
+from kilonova.compute.capacity import inventory_of
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.guest import NOT_RESPONDING
 from kilonova.objects.ids import FlavorId, InstanceId
 from kilonova.objects.states import PowerState
-from kilonova.virt.driver import Pulse, SerialConsole
-from tests.contract.drivers import FAKE, QEMU, TEST, Bench, Case, define_foreign, remove_foreign, until
+from kilonova.virt.capabilities import CONSOLES
+from tests.contract.drivers import FAKE, QEMU, TEST, Bench, Case, define_foreign, present, remove_foreign
+from tests.make import until
 
 NOBODY = InstanceId("00000000-0000-4000-8000-000000000000")
 
@@ -50,7 +52,7 @@ def test_a_whole_life_with_every_call_made_twice(case: Case) -> None:
         await b.build(guest)
         state = await b.driver.guest_state(guest.id)
         assert state is not None
-        assert (state.power, state.mark) == (PowerState.SHUTDOWN, None)
+        assert (state.power, state.start_token) == (PowerState.SHUTDOWN, None)
         for _ in range(2):
             await b.driver.power_on(guest.id, "first")
             assert await b.power(guest.id) is PowerState.RUNNING
@@ -95,7 +97,7 @@ def test_a_running_guest_keeps_its_mark_and_each_start_brings_its_own(case: Case
         async def marks() -> list[str | None]:
             state = await b.driver.guest_state(guest.id)
             assert state is not None
-            return [state.mark, (await b.driver.guest_states())[guest.id].mark]
+            return [state.start_token, (await b.driver.guest_states())[guest.id].start_token]
 
         guest = b.instance()
         await b.build(guest)
@@ -126,7 +128,7 @@ def test_guests_and_marks_survive_a_restart_of_the_service(case: Case) -> None:
     async def after(b: Bench) -> None:
         await until(lambda: guest.id in {event.instance_id for event in b.virtapi.events})
         state = (await b.driver.guest_states())[guest.id]
-        assert (state.power, state.mark) == (PowerState.RUNNING, "mine")
+        assert (state.power, state.start_token) == (PowerState.RUNNING, "mine")
         await b.tear_down(guest)
 
     guest = Bench.instance(_bench_of(case))
@@ -195,7 +197,7 @@ def test_a_paused_guest_stands_still_and_goes_on(case: Case) -> None:
             await b.driver.unpause(guest.id)
             assert await b.power(guest.id) is PowerState.RUNNING
         assert (state := await b.driver.guest_state(guest.id)) is not None
-        assert state.mark == "m"
+        assert state.start_token == "m"
         await b.tear_down(guest)
 
     case.run(test)
@@ -270,7 +272,7 @@ def test_the_console_is_never_longer_than_asked_for(case: Case) -> None:
 
 def test_the_inventory_is_whole(case: Case) -> None:
     async def test(b: Bench) -> None:
-        inventory = await b.driver.inventory()
+        inventory = inventory_of(await b.driver.resources(), b.settings.default)
         assert inventory.node
         assert inventory.hypervisor_type
         assert inventory.hypervisor_version > 0
@@ -287,7 +289,7 @@ def test_the_inventory_is_whole(case: Case) -> None:
 def test_a_read_only_driver_reads_and_refuses_every_change(case: Case) -> None:
     async def test(b: Bench) -> None:
         guest = b.instance()
-        await b.driver.inventory()
+        await b.driver.resources()
         assert await b.driver.guest_states() == {}
         assert await b.driver.guest_state(guest.id) is None
         assert await b.driver.console_output(guest.id, 10) == b""
@@ -314,12 +316,12 @@ def test_a_read_only_driver_reads_and_refuses_every_change(case: Case) -> None:
 
 def test_the_pulse_of_one_that_answers_or_does_not_run_changes_nothing(case: Case) -> None:
     async def test(b: Bench) -> None:
-        assert isinstance(b.driver, Pulse)
+        liveness = present(b.driver.liveness)
         guest = b.instance()
         await b.build(guest)
         for power in (PowerState.SHUTDOWN, PowerState.RUNNING):
             for one in (NOBODY, guest.id):
-                await b.driver.feel_pulse(one)
+                await liveness.probe_guest(one)
             assert await b.power(guest.id) is power
             await b.driver.power_on(guest.id, "m")
         await b.tear_down(guest)
@@ -336,7 +338,7 @@ def test_a_frozen_guest_does_not_respond_until_it_answers_or_its_plug_is_pulled(
         return one.power, one.reason
 
     async def test(b: Bench) -> None:
-        assert isinstance(b.driver, Pulse)
+        liveness = present(b.driver.liveness)
         assert case.freeze is not None
         silent = (PowerState.NOSTATE, NOT_RESPONDING)
         ill, well = b.instance(), b.instance()
@@ -347,8 +349,8 @@ def test_a_frozen_guest_does_not_respond_until_it_answers_or_its_plug_is_pulled(
         assert usual[0] is PowerState.RUNNING
         for _ in range(2):
             case.freeze(b, ill.id, True)
-            await b.driver.feel_pulse(ill.id)
-            await b.driver.feel_pulse(well.id)
+            await liveness.probe_guest(ill.id)
+            await liveness.probe_guest(well.id)
             assert await says(b, ill.id) == silent
             assert (await says(b, well.id))[0] is PowerState.RUNNING
             b.virtapi.events.clear()
@@ -356,7 +358,7 @@ def test_a_frozen_guest_does_not_respond_until_it_answers_or_its_plug_is_pulled(
             await until(lambda: any(event.instance_id == ill.id for event in b.virtapi.events))
             assert await says(b, ill.id) == usual
         case.freeze(b, ill.id, True)
-        await b.driver.feel_pulse(ill.id)
+        await liveness.probe_guest(ill.id)
         assert await says(b, ill.id) == silent
         await b.driver.power_off(ill.id)
         assert await b.power(ill.id) is PowerState.SHUTDOWN
@@ -417,21 +419,20 @@ def test_the_root_disk_is_an_overlay_of_the_greater_size_and_is_kept(case: Case)
 
 def test_a_console_is_there_while_the_guest_runs_and_the_second_session_takes_it_over(case: Case) -> None:
     async def test(b: Bench) -> None:
-        assert isinstance(b.driver, SerialConsole)
         guest = b.instance()
         with pytest.raises(InvalidState, match="not running"):
-            await b.driver.open_console(guest.id)
+            await CONSOLES.of(b.driver).open(guest.id)
         await b.build(guest)
         with pytest.raises(InvalidState, match="not running"):
-            await b.driver.open_console(guest.id)
+            await CONSOLES.of(b.driver).open(guest.id)
         await b.driver.power_on(guest.id, "m")
         if case.name == "libvirt-test":
             with pytest.raises((HypervisorError, InvalidState)):  # that driver has no consoles
-                await b.driver.open_console(guest.id)
+                await CONSOLES.of(b.driver).open(guest.id)
             await b.tear_down(guest)
             return
-        first = await b.driver.open_console(guest.id)
-        second = await b.driver.open_console(guest.id)
+        first = await CONSOLES.of(b.driver).open(guest.id)
+        second = await CONSOLES.of(b.driver).open(guest.id)
         await until(lambda: bool(first.ended))
         assert "taken over" in first.ended
         while await first.read():

@@ -13,12 +13,11 @@ from kilonova.objects.ids import FlavorId, ImageId, InstanceId
 from kilonova.objects.image import ImageRef
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import PowerState
-from kilonova.virt.capabilities import DiskReplacement, RescueDisk, able
-from kilonova.virt.driver import Resizing
+from kilonova.virt.capabilities import DISK_REPLACEMENT, RESCUE_DISKS, RESIZING, LocalDisks, Resizing
 from kilonova.virt.fake import FakeDriver
 from kilonova.virt.libvirt.driver import LibvirtDriver
-from kilonova.virt.local_disks import EPHEMERAL, SWAP, LocalDisks
-from tests.contract.drivers import Bench, Case
+from kilonova.virt.local_disks import EPHEMERAL, SWAP
+from tests.contract.drivers import Bench, Case, present
 
 GIB, MIB = 1 << 30, 1 << 20
 FILES = {EPHEMERAL: "disk.eph0", SWAP: "disk.swap"}
@@ -72,13 +71,11 @@ def label(ext4: Path) -> bytes:
 
 
 def local(b: Bench) -> LocalDisks:
-    assert isinstance(b.driver, LocalDisks)
-    return b.driver
+    return present(b.driver.local_disks)
 
 
 def resizing(b: Bench) -> Resizing:
-    assert isinstance(b.driver, Resizing)
-    return b.driver
+    return RESIZING.of(b.driver)
 
 
 async def built(b: Bench) -> Instance:
@@ -115,7 +112,7 @@ def test_a_server_that_is_rescued_does_without(case: Case) -> None:
     async def test(b: Bench) -> None:
         guest = await built(b)
         rescued = replace(guest, rescue_image=ImageRef(ImageId("rescue"), "qcow2", 1, 1, "sum"))
-        await able(b.driver, RescueDisk).make_rescue_disk(guest, b.base)
+        await RESCUE_DISKS.of(b.driver).make_disk(guest, b.base)
         await b.driver.define(rescued)
         assert await given(b, guest.id) in (["disk.rescue", "disk", "disk.config"], None)
         await b.driver.define(guest)
@@ -131,14 +128,14 @@ def test_they_become_what_another_flavor_says_and_go_back(case: Case) -> None:
         larger = replace(guest, flavor=of(2, 32))
         mark(b, guest.id)
         for _ in range(2):
-            await local(b).keep_local_disks(guest.id, "a")
+            await local(b).keep(guest.id, "a")
             await resizing(b).keep_disk(guest.id, "a")
-            await local(b).fit_local_disks(larger)
+            await local(b).fit(larger)
             assert sizes(b, guest.id) == {EPHEMERAL: 2 * GIB, SWAP: 32 * MIB}
             assert is_marked(b, guest.id) in (True, None)
         for _ in range(2):
             await resizing(b).restore_disk(guest.id, "a")
-            await local(b).restore_local_disks(guest, "a")
+            await local(b).restore(guest, "a")
             assert sizes(b, guest.id) == BOTH
             assert is_marked(b, guest.id) in (True, None)
         await b.tear_down(guest)
@@ -151,11 +148,11 @@ def test_they_come_with_a_flavor_that_has_them_and_go_with_one_that_has_not(case
     async def test(b: Bench) -> None:
         guest = b.instance()
         await b.build(guest)
-        await local(b).keep_local_disks(guest.id, "a")
+        await local(b).keep(guest.id, "a")
         await resizing(b).keep_disk(guest.id, "a")
-        await local(b).fit_local_disks(replace(guest, flavor=of()))
+        await local(b).fit(replace(guest, flavor=of()))
         assert sizes(b, guest.id) == BOTH
-        await local(b).restore_local_disks(guest, "a")
+        await local(b).restore(guest, "a")
         assert sizes(b, guest.id) == {}
         await b.tear_down(guest)
 
@@ -170,14 +167,14 @@ def test_what_the_next_flavor_has_brought_is_not_kept_under_a_guest_that_runs(ca
         larger = replace(guest, flavor=of())
         await b.build(guest)
         for _ in range(2):
-            await local(b).keep_local_disks(guest.id, "a")
+            await local(b).keep(guest.id, "a")
             await resizing(b).keep_disk(guest.id, "a")
-            await local(b).fit_local_disks(larger)
+            await local(b).fit(larger)
             await b.driver.define(larger)
             await b.driver.power_on(guest.id, "m")
         await b.driver.power_off(guest.id)
         await resizing(b).restore_disk(guest.id, "a")
-        await local(b).restore_local_disks(guest, "a")
+        await local(b).restore(guest, "a")
         assert sizes(b, guest.id) == {}
         await b.tear_down(guest)
 
@@ -187,11 +184,11 @@ def test_what_the_next_flavor_has_brought_is_not_kept_under_a_guest_that_runs(ca
 def test_a_copy_goes_with_that_of_the_root_disk(case: Case) -> None:
     async def test(b: Bench) -> None:
         guest = await built(b)
-        await local(b).keep_local_disks(guest.id, "a")
+        await local(b).keep(guest.id, "a")
         await resizing(b).keep_disk(guest.id, "a")
         await resizing(b).drop_kept_disk(guest.id)
         assert not [file for file in b.files() if "kept" in file.name]
-        await local(b).restore_local_disks(guest, "a")
+        await local(b).restore(guest, "a")
         assert sizes(b, guest.id) == BOTH
         await b.tear_down(guest)
 
@@ -202,7 +199,7 @@ def test_a_rebuild_makes_them_anew(case: Case) -> None:
     async def test(b: Bench) -> None:
         guest = await built(b)
         mark(b, guest.id)
-        await able(b.driver, DiskReplacement).replace_root_disk(guest, b.base)
+        await DISK_REPLACEMENT.of(b.driver).replace_root_disk(guest, b.base)
         assert sizes(b, guest.id) == BOTH
         assert is_marked(b, guest.id) in (False, None)
         await b.tear_down(guest)
@@ -214,11 +211,11 @@ def test_those_of_a_guest_that_is_not_off_are_left_alone(case: Case) -> None:
     async def test(b: Bench) -> None:
         guest = await built(b)
         await b.driver.power_on(guest.id, "m")
-        await local(b).fit_local_disks(guest)  # there is nothing to be done
+        await local(b).fit(guest)  # there is nothing to be done
         with pytest.raises(HypervisorError, match="not off"):
-            await local(b).fit_local_disks(replace(guest, flavor=of(1, 128)))
+            await local(b).fit(replace(guest, flavor=of(1, 128)))
         with pytest.raises(HypervisorError, match="not off"):
-            await local(b).keep_local_disks(guest.id, "a")
+            await local(b).keep(guest.id, "a")
         assert sizes(b, guest.id) == BOTH
         await b.tear_down(guest)
 

@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 from kilonova.base.clock import SystemClock
 from kilonova.base.errors import RpcTimeout, RpcUnavailable, TooLarge
 from kilonova.rpc.nats import NatsBus
-from tests.contract.buses import NEVER_S, NatsServer, nats_server, run, until
+from tests.contract.buses import NEVER_S, NatsServer, nats_server, run
+from tests.make import until
 
 pytestmark = pytest.mark.live
 

@@ -7,18 +7,17 @@ from tests.contract.drivers import QEMU, Bench, Case, define_foreign, remove_for
 
 
 @pytest.mark.parametrize("case", [QEMU], indirect=True)
-def test_memory_of_others_guests_is_reserved_and_that_of_ours_is_not(case: Case) -> None:
+def test_memory_of_others_guests_is_told_and_that_of_ours_is_not(case: Case) -> None:
     async def test(b: Bench) -> None:
         guest = b.instance()
         await b.build(guest)
         await b.driver.power_on(guest.id, "m")
-        alone = await b.driver.inventory()
-        assert alone.memory_mib_capacity == alone.memory_mib - b.settings.default.reserved_host_memory_mb
+        assert (await b.driver.resources()).foreign_memory_mib == 0
         foreign = await define_foreign(b)
-        shared = await b.driver.inventory()
+        shared = await b.driver.resources()
         await remove_foreign(b, foreign)
-        assert shared.memory_mib_capacity == alone.memory_mib_capacity - 32
-        assert (await b.driver.inventory()).memory_mib_capacity == alone.memory_mib_capacity
+        assert shared.foreign_memory_mib == 32
+        assert (await b.driver.resources()).foreign_memory_mib == 0
         await b.tear_down(guest)
 
     case.run(test)

@@ -18,14 +18,24 @@ from kilonova.compute.operations import OPERATIONS
 from kilonova.compute.runner import Run, Runner
 from kilonova.objects.action import Action
 from kilonova.objects.guest import GuestState
-from kilonova.objects.ids import ActionId, ImageId, InstanceId
+from kilonova.objects.ids import ActionId, HostName, ImageId, InstanceId
 from kilonova.objects.image import ImageRef
 from kilonova.objects.instance import Instance
+from kilonova.objects.leg import one_leg
 from kilonova.objects.states import SAVED, PowerState, Verb
-from kilonova.virt.capabilities import Diagnostics, DiskReplacement, RescueDisk, Suspension, able
-from kilonova.virt.driver import BaseImage, HasSnapshots
+from kilonova.virt.base_image import BaseImage
+from kilonova.virt.capabilities import (
+    CONSOLES,
+    DIAGNOSTICS,
+    DISK_REPLACEMENT,
+    MEMORY,
+    RESCUE_DISKS,
+    RESIZING,
+    SNAPSHOTS,
+)
 from kilonova.virt.libvirt.driver import LibvirtDriver
-from tests.contract.drivers import FAKE, QEMU, TEST, Bench, Case, until
+from tests.contract.drivers import FAKE, QEMU, TEST, Bench, Case, present
+from tests.make import until
 
 ON_DISK = (PowerState.SUSPENDED, SAVED)
 
@@ -47,7 +57,7 @@ async def running(b: Bench, mark: str = "m") -> Instance:
 
 def test_a_suspended_guest_is_off_with_its_memory_kept_and_goes_on_under_its_mark(case: Case) -> None:
     async def test(b: Bench) -> None:
-        driver = able(b.driver, Suspension)
+        driver = MEMORY.of(b.driver)
         off, guest = b.instance(), await running(b)
         await b.build(off)
         for refused in (driver.suspend, driver.resume):
@@ -57,7 +67,7 @@ def test_a_suspended_guest_is_off_with_its_memory_kept_and_goes_on_under_its_mar
         for _ in range(2):
             await driver.suspend(guest.id)
             state = await says(b, guest.id)
-            assert (state.power, state.reason, state.mark) == (*ON_DISK, "m")
+            assert (state.power, state.reason, state.start_token) == (*ON_DISK, "m")
         await until(lambda: any(event.instance_id == guest.id for event in b.virtapi.events))
         assert (await says(b, off.id)).power is PowerState.SHUTDOWN
         await b.driver.shutdown(guest.id)
@@ -66,7 +76,7 @@ def test_a_suspended_guest_is_off_with_its_memory_kept_and_goes_on_under_its_mar
         for _ in range(2):
             await driver.resume(guest.id)
             state = await says(b, guest.id)
-            assert (state.power, state.mark) == (PowerState.RUNNING, "m")
+            assert (state.power, state.start_token) == (PowerState.RUNNING, "m")
         await b.driver.power_off(guest.id)
         assert (await says(b, guest.id)).power is PowerState.SHUTDOWN  # nothing is kept of what has gone on
         for one in (guest, off):
@@ -77,12 +87,12 @@ def test_a_suspended_guest_is_off_with_its_memory_kept_and_goes_on_under_its_mar
 
 def test_a_start_restores_and_a_pulled_plug_drops_what_was_saved(case: Case) -> None:
     async def test(b: Bench) -> None:
-        driver = able(b.driver, Suspension)
+        driver = MEMORY.of(b.driver)
         guest = await running(b, "first")
         await driver.suspend(guest.id)
         await b.driver.power_on(guest.id, "second")
         state = await says(b, guest.id)
-        assert (state.power, state.mark) == (PowerState.RUNNING, "first")
+        assert (state.power, state.start_token) == (PowerState.RUNNING, "first")
         await driver.suspend(guest.id)
         for _ in range(2):
             await b.driver.power_off(guest.id)
@@ -91,7 +101,7 @@ def test_a_start_restores_and_a_pulled_plug_drops_what_was_saved(case: Case) -> 
             await driver.resume(guest.id)
         await b.driver.power_on(guest.id, "third")
         state = await says(b, guest.id)
-        assert (state.power, state.mark) == (PowerState.RUNNING, "third")
+        assert (state.power, state.start_token) == (PowerState.RUNNING, "third")
         await b.tear_down(guest)
 
     case.run(test)
@@ -99,7 +109,7 @@ def test_a_start_restores_and_a_pulled_plug_drops_what_was_saved(case: Case) -> 
 
 def test_of_a_suspended_guest_that_is_removed_nothing_is_left(case: Case) -> None:
     async def test(b: Bench) -> None:
-        driver = able(b.driver, Suspension)
+        driver = MEMORY.of(b.driver)
         guest = await running(b)
         await driver.suspend(guest.id)
         await b.driver.undefine(guest.id)
@@ -114,7 +124,7 @@ def test_of_a_suspended_guest_that_is_removed_nothing_is_left(case: Case) -> Non
 
 def test_a_paused_guest_that_was_saved_goes_on(case: Case) -> None:
     async def test(b: Bench) -> None:
-        driver = able(b.driver, Suspension)
+        driver = MEMORY.of(b.driver)
         guest = await running(b)
         await b.driver.pause(guest.id)
         await driver.suspend(guest.id)
@@ -131,14 +141,14 @@ RESCUE_IMAGE = ImageRef(ImageId("rescue"), "qcow2", 1, 1 << 24, "sum-of-rescue")
 
 def test_a_guest_boots_from_its_rescue_disk_and_from_its_own_again(case: Case) -> None:
     async def test(b: Bench) -> None:
-        driver = able(b.driver, RescueDisk)
+        driver = RESCUE_DISKS.of(b.driver)
         guest = b.instance()
         with pytest.raises(HypervisorError, match=r"no disk of its own|disk cannot be read"):
-            await driver.make_rescue_disk(guest, b.base)
+            await driver.make_disk(guest, b.base)
         assert b.files() == []
         await b.build(guest)
         for _ in range(2):
-            await driver.make_rescue_disk(guest, b.base)
+            await driver.make_disk(guest, b.base)
         rescued = replace(guest, rescue_image=RESCUE_IMAGE)
         await b.driver.define(rescued)
         assert await order(b, guest) in (["disk.rescue", "disk", "disk.config"], None)
@@ -146,13 +156,13 @@ def test_a_guest_boots_from_its_rescue_disk_and_from_its_own_again(case: Case) -
         await b.driver.power_off(guest.id)
         for _ in range(2):
             await b.driver.define(guest)
-            await driver.remove_rescue_disk(guest.id)
+            await driver.remove_disk(guest.id)
         assert await order(b, guest) in (["disk", "disk.config"], None)
         await b.driver.power_on(guest.id, "m")
         assert await b.power(guest.id) is PowerState.RUNNING
         await b.tear_down(guest)
         await b.build(guest)
-        await driver.make_rescue_disk(guest, b.base)
+        await driver.make_disk(guest, b.base)
         await b.tear_down(guest)
         assert b.files() == []
 
@@ -171,7 +181,7 @@ async def order(b: Bench, guest: Instance) -> list[str] | None:
 
 def test_a_replaced_disk_is_a_fresh_one_and_a_guest_that_needs_the_old_one_keeps_it(case: Case) -> None:
     async def test(b: Bench) -> None:
-        driver, saves = able(b.driver, DiskReplacement), able(b.driver, Suspension)
+        driver, saves = DISK_REPLACEMENT.of(b.driver), MEMORY.of(b.driver)
         guest = await running(b)
         with pytest.raises(HypervisorError, match="not off"):
             await driver.replace_root_disk(guest, b.base)
@@ -198,7 +208,7 @@ def info(path: Path) -> str:
 @pytest.mark.parametrize("case", [TEST, QEMU], indirect=True)
 def test_the_new_disk_takes_the_place_of_the_old_one_whole(case: Case, tmp_path: Path) -> None:
     async def test(b: Bench) -> None:
-        driver = able(b.driver, DiskReplacement)
+        driver = DISK_REPLACEMENT.of(b.driver)
         guest = b.instance()
         await b.build(guest)
         root = b.settings.default.instances_path / guest.id / "disk"
@@ -222,22 +232,22 @@ def test_the_new_disk_takes_the_place_of_the_old_one_whole(case: Case, tmp_path:
 @pytest.mark.parametrize("case", [FAKE, QEMU], indirect=True)
 def test_a_running_guest_is_measured_and_no_other(case: Case) -> None:
     async def test(b: Bench) -> None:
-        driver = able(b.driver, Diagnostics)
+        driver = DIAGNOSTICS.of(b.driver)
         guest = b.instance()
         with pytest.raises(InvalidState, match="not running"):
-            await driver.diagnostics(guest.id)
+            await driver.read(guest.id)
         await b.build(guest)
         with pytest.raises(InvalidState, match="not running"):
-            await driver.diagnostics(guest.id)
+            await driver.read(guest.id)
         await b.driver.power_on(guest.id, "m")
-        found = await driver.diagnostics(guest.id)
+        found = await driver.read(guest.id)
         assert (found.state, len(found.cpus), found.memory_maximum_kib) == ("running", 1, 64 * 1024)
         assert found.disks[0].device == "vda"
         assert case.freeze is not None
         case.freeze(b, guest.id, True)
-        await b.driver.feel_pulse(guest.id)  # type: ignore[attr-defined]
+        await present(b.driver.liveness).probe_guest(guest.id)
         with pytest.raises(InvalidState, match=r"not respond|not running"):
-            await driver.diagnostics(guest.id)
+            await driver.read(guest.id)
         case.freeze(b, guest.id, False)
         await b.tear_down(guest)
 
@@ -246,14 +256,21 @@ def test_a_running_guest_is_measured_and_no_other(case: Case) -> None:
 
 def test_a_read_only_driver_refuses_these_too(case: Case) -> None:
     async def test(b: Bench) -> None:
-        driver: Any = b.driver
         guest = b.instance()
         for change in (
-            driver.suspend(guest.id),
-            driver.resume(guest.id),
-            driver.make_rescue_disk(guest, b.base),
-            driver.remove_rescue_disk(guest.id),
-            driver.replace_root_disk(guest, b.base),
+            MEMORY.of(b.driver).suspend(guest.id),
+            MEMORY.of(b.driver).resume(guest.id),
+            RESCUE_DISKS.of(b.driver).make_disk(guest, b.base),
+            RESCUE_DISKS.of(b.driver).remove_disk(guest.id),
+            DISK_REPLACEMENT.of(b.driver).replace_root_disk(guest, b.base),
+            RESIZING.of(b.driver).keep_disk(guest.id, "a"),
+            RESIZING.of(b.driver).grow_disk(guest.id, 1),
+            RESIZING.of(b.driver).restore_disk(guest.id, "a"),
+            RESIZING.of(b.driver).drop_kept_disk(guest.id),
+            present(b.driver.local_disks).keep(guest.id, "a"),
+            present(b.driver.local_disks).fit(guest),
+            present(b.driver.local_disks).restore(guest, "a"),
+            CONSOLES.of(b.driver).open(guest.id),
         ):
             with pytest.raises(HypervisorError, match="read-only"):
                 await change
@@ -269,7 +286,8 @@ def test_a_frozen_guest_is_stopped_once_it_has_not_answered(case: Case) -> None:
         guest = await running(b)
         case.freeze(b, guest.id, True)
         now = b.virtapi.clock.now()
-        action = Action(ActionId("a"), guest.id, Verb.STOP, "r", "u", "p", now, now, now + timedelta(seconds=300))
+        legs = one_leg(HostName("h1"), Verb.STOP)
+        action = Action(ActionId("a"), guest.id, Verb.STOP, "r", "u", "p", now, now, now + timedelta(seconds=300), legs)
         settings = replace(b.settings.default, shutdown_timeout=1.0)
         nothing: Any = None  # no image has a part in it
         job = Job(action, guest, Tools(b.driver, nothing, nothing, b.virtapi.clock, settings, "boot"))
@@ -294,7 +312,7 @@ def test_what_a_frozen_guest_was_asked_keeps_nobody_from_pulling_its_plug(case: 
         assert case.freeze is not None
         guest = await running(b)
         case.freeze(b, guest.id, True)
-        copies = able(b.driver, HasSnapshots).snapshots
+        copies = SNAPSHOTS.of(b.driver)
         with pytest.raises(NativeCallTimeout):
             await (b.driver.pause(guest.id) if asked == "pause" else copies.take(guest.id, "one", 60.0))
         for _ in range(5):  # as the runner does

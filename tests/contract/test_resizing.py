@@ -12,7 +12,7 @@ from kilonova.base.errors import HypervisorError
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import PowerState
-from kilonova.virt.driver import Resizing
+from kilonova.virt.capabilities import RESIZING, Resizing
 from kilonova.virt.fake import FakeDriver
 from tests.contract.drivers import TEST, Bench, Case
 
@@ -20,8 +20,7 @@ GIB = 1 << 30
 
 
 def resizing(b: Bench) -> Resizing:
-    assert isinstance(b.driver, Resizing)
-    return b.driver
+    return RESIZING.of(b.driver)
 
 
 def root(b: Bench, guest: InstanceId) -> Path:
@@ -158,7 +157,7 @@ def test_without_room_for_the_copy_nothing_is_changed(case: Case) -> None:
         guest = await built(b)
         before = contents(b, guest.id)
         default = replace(b.settings.default, disk_watermark="100%")
-        b.driver.settings = replace(b.settings, default=default)
+        b.driver.reconfigure(replace(b.settings, default=default))
         refusal = ""
         try:
             await resizing(b).keep_disk(guest.id, "a")

@@ -11,8 +11,7 @@ from kilonova.images.inspect import inspect
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId, InstanceId
 from kilonova.objects.states import PowerState
-from kilonova.virt.capabilities import Suspension
-from kilonova.virt.driver import DiskSnapshots, HasSnapshots
+from kilonova.virt.capabilities import MEMORY, SNAPSHOTS, DiskSnapshots
 from kilonova.virt.libvirt.driver import LibvirtDriver
 from tests.contract.drivers import MIB, QEMU, Bench, Case
 
@@ -21,8 +20,7 @@ LARGE = Flavor(FlavorId("2"), "large", vcpus=1, memory_mib=64, disk_gib=1)
 
 
 def snapshots_of(b: Bench) -> DiskSnapshots:
-    assert isinstance(b.driver, HasSnapshots)
-    return b.driver.snapshots
+    return SNAPSHOTS.of(b.driver)
 
 
 async def read(b: Bench, guest: InstanceId, name: str) -> bytes:
@@ -46,8 +44,7 @@ def test_a_copy_is_a_whole_disk_and_the_guest_stays_what_it_is(case: Case, power
         if power == "paused":
             await b.driver.pause(guest.id)
         if power == "suspended":
-            assert isinstance(b.driver, Suspension)
-            await b.driver.suspend(guest.id)
+            await MEMORY.of(b.driver).suspend(guest.id)
         if power == "off":
             await b.driver.power_off(guest.id)
         before = await b.driver.guest_state(guest.id)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from kilonova.base.context import serving
 from kilonova.cmd.common import HOST_LOST
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
@@ -337,3 +338,30 @@ def test_a_bus_beyond_this_machine_is_not_spoken_to_without_credentials(fleet: F
     for service in (fleet.compute, fleet.conductor):
         assert service.start().wait_dead() == 1
         assert "leads beyond this machine (nats://192.0.2.1:" in service.said().splitlines()[-1]
+
+
+def test_a_create_and_a_failed_one_are_followed_through_the_logs_of_three_processes(fleet: Fleet) -> None:
+    """As an operator does: `grep req-...` in the log of each service."""
+    fleet.conductor.start().ready()
+    fleet.compute.start(env={"KILONOVA_FAILPOINTS": "compute.create.disks.begin=fail"}).ready()
+    requests = [context(), context()]
+
+    async def ask() -> list[Instance]:
+        async with fleet.api() as api:
+            image = await fleet.image()
+            instances = [fleet.instance(image) for _ in requests]
+            for one, instance in zip(requests, instances, strict=True):
+                with serving(one.request_id):
+                    await api.call(CREATE_SERVERS, CreateServers(one, (instance,)))
+            return instances
+
+    instances = asyncio.run(ask())
+    fleet.compute.wait_said("succeeded=True")
+    fleet.compute.wait_said("succeeded=False")
+    for one, instance in zip(requests, instances, strict=True):
+        (chosen,) = (line for line in fleet.conductor.said().splitlines() if f"[{one.request_id}]" in line)
+        assert "a host was chosen" in chosen
+        lines = [line for line in fleet.compute.said().splitlines() if f"[{one.request_id}]" in line]
+        assert "action ended" in lines[-1]
+        assert ("succeeded=False" in lines[-1]) == any("action failed" in line for line in lines)
+        assert all(instance.id in line for line in lines)

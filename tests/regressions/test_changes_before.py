@@ -12,7 +12,7 @@ SECOND = timedelta(seconds=1)
 async def times_of_server_action_and_migration(api: Api) -> dict[str, tuple[str, str, str]]:
     """By the list's path: its member, the field of the time, and the time that is shown."""
     server_id = await api.server(await api.image())
-    await api.compute("POST", f"/servers/{server_id}/action", {"resize": {"flavorRef": "2"}})
+    await api.act(server_id, {"resize": {"flavorRef": "2"}})
     await api.until(server_id, "VERIFY_RESIZE")
     found: dict[str, tuple[str, str, str]] = {}
     for path, member, field in (

@@ -14,13 +14,12 @@ import pytest
 from kilonova.base.errors import DiskMoved, DiskUnusable, HypervisorError
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
-from kilonova.virt.capabilities import DiskChecks, DiskReplacement, able
-from kilonova.virt.driver import HasSnapshots, Resizing
+from kilonova.virt.capabilities import DISK_REPLACEMENT, RESCUE_DISKS, RESIZING, SNAPSHOTS
 from kilonova.virt.libvirt.domain import guest as libvirt_guest
 from kilonova.virt.libvirt.domain.active import Active, parse
 from kilonova.virt.libvirt.driver import LibvirtDriver
 from kilonova.virt.libvirt.xml.layer import Layer
-from tests.contract.drivers import Bench, libvirt_test_case
+from tests.contract.drivers import Bench, libvirt_test_case, present
 from tests.contract.test_power import order
 
 
@@ -83,7 +82,7 @@ def test_a_start_keeps_the_active_disk(tmp_path: Path) -> None:
         for _ in range(2):
             await b.driver.define(guest)
             assert await order(b, guest) == ["disk.s1", "disk", "disk.config"]
-        await able(b.driver, DiskChecks).check_disks(guest)
+        await present(b.driver.disk_checks).check(guest)
         await b.driver.define(replace(guest, rescue_image=None))
         assert (await order(b, guest) or [])[0] == "disk.s1"
         await b.tear_down(guest)
@@ -97,7 +96,7 @@ def test_a_rescue_has_the_active_disk_beside_it_and_an_unrescue_goes_back_to_it(
         assert isinstance(b.driver, LibvirtDriver)
         await snapshot(b, guest)
         rescued = replace(guest, rescue_image=guest.image)
-        await b.driver.make_rescue_disk(rescued, b.base)
+        await RESCUE_DISKS.of(b.driver).make_disk(rescued, b.base)
         for _ in range(2):
             await b.driver.define(rescued)
             assert await order(b, guest) == ["disk.rescue", "disk.s1", "disk", "disk.config"]
@@ -109,9 +108,8 @@ def test_a_rescue_has_the_active_disk_beside_it_and_an_unrescue_goes_back_to_it(
 
 def test_an_image_has_what_was_written_since(tmp_path: Path) -> None:
     async def test(b: Bench, guest: Instance) -> None:
-        assert isinstance(b.driver, HasSnapshots)
         await snapshot(b, guest)
-        await b.driver.snapshots.take(guest.id, "one", 60.0)
+        await SNAPSHOTS.of(b.driver).take(guest.id, "one", 60.0)
         assert reads(place(b, guest.id, "snapshot-one"), 7)
 
     on_libvirt(tmp_path, test)
@@ -119,15 +117,14 @@ def test_an_image_has_what_was_written_since(tmp_path: Path) -> None:
 
 def test_a_resize_is_refused_by_name_before_anything_is_changed(tmp_path: Path) -> None:
     async def test(b: Bench, guest: Instance) -> None:
-        assert isinstance(b.driver, Resizing)
-        await b.driver.keep_disk(guest.id, "a")
+        await RESIZING.of(b.driver).keep_disk(guest.id, "a")
         await snapshot(b, guest)
         before = {path: path.read_bytes() for path in b.files() if path.is_file()}
         for refused in (
-            able(b.driver, DiskChecks).require_own_root(guest.id),
-            b.driver.keep_disk(guest.id, "b"),
-            b.driver.grow_disk(guest.id, 3),
-            b.driver.restore_disk(guest.id, "a"),
+            present(b.driver.disk_checks).require_own_root(guest.id),
+            RESIZING.of(b.driver).keep_disk(guest.id, "b"),
+            RESIZING.of(b.driver).grow_disk(guest.id, 3),
+            RESIZING.of(b.driver).restore_disk(guest.id, "a"),
         ):
             with pytest.raises(DiskMoved, match=r"disk\.s1, a snapshot by other tools"):
                 await refused
@@ -139,7 +136,7 @@ def test_a_resize_is_refused_by_name_before_anything_is_changed(tmp_path: Path) 
 def test_a_rebuild_begins_anew_and_leaves_nothing_of_the_old_disk(tmp_path: Path) -> None:
     async def test(b: Bench, guest: Instance) -> None:
         top = await snapshot(b, guest)
-        await able(b.driver, DiskReplacement).replace_root_disk(guest, b.base)
+        await DISK_REPLACEMENT.of(b.driver).replace_root_disk(guest, b.base)
         await b.driver.define(guest)
         assert await order(b, guest) == ["disk", "disk.config"]
         assert not top.exists()
@@ -186,9 +183,9 @@ def test_a_guest_that_was_renamed_is_known_by_its_id(tmp_path: Path) -> None:
 def test_a_definition_made_of_what_is_no_longer_so_is_not_written(tmp_path: Path) -> None:
     async def test(b: Bench, guest: Instance) -> None:
         assert isinstance(b.driver, LibvirtDriver)
-        seen = await b.driver.definition(guest.id)
+        seen = await b.driver.calls.read(partial(libvirt_guest.definition, instance_id=guest.id))
         await snapshot(b, guest)
-        late = partial(libvirt_guest.define, instance_id=guest.id, render=lambda _mark: "<no/>", seen=seen)
+        late = partial(libvirt_guest.define, instance_id=guest.id, render=lambda _token: "<no/>", seen=seen)
         assert await b.driver.connection.control.run(late) is None
         assert (await order(b, guest) or [])[0] == "disk.s1"
 

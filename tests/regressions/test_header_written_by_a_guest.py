@@ -14,14 +14,13 @@ from lxml import etree
 from kilonova.base.errors import DiskUnusable, HypervisorError
 from kilonova.base.tools import Files, run_limited
 from kilonova.objects.instance import Instance
-from kilonova.virt.capabilities import DiskChecks, DiskReplacement, RescueDisk, able
-from kilonova.virt.driver import HasSnapshots, Resizing
+from kilonova.virt.capabilities import DISK_REPLACEMENT, RESCUE_DISKS, RESIZING, SNAPSHOTS
 from kilonova.virt.libvirt.disks import chains
 from kilonova.virt.libvirt.disks.qcow2 import read_header
 from kilonova.virt.libvirt.driver import LibvirtDriver
 from kilonova.virt.libvirt.xml.domain import Disk
 from kilonova.virt.libvirt.xml.layer import Layer
-from tests.contract.drivers import Bench, libvirt_test_case
+from tests.contract.drivers import Bench, libvirt_test_case, present
 
 SECRET = b"the key of all tokens".ljust(512, b".")
 
@@ -84,21 +83,19 @@ def test_a_disk_that_refers_to_what_it_was_not_made_on_is_used_for_nothing(
     tmp_path: Path, attack: Callable[[Path], None]
 ) -> None:
     async def test(b: Bench, guest: Instance, disk: Path) -> None:
-        assert isinstance(b.driver, HasSnapshots)
-        assert isinstance(b.driver, Resizing)
         attack(disk)
         for use in (
-            b.driver.snapshots.take(guest.id, "one", 60.0),
+            SNAPSHOTS.of(b.driver).take(guest.id, "one", 60.0),
             b.driver.define(guest),
-            b.driver.keep_disk(guest.id, "a"),
-            b.driver.grow_disk(guest.id, 3),
-            able(b.driver, RescueDisk).make_rescue_disk(guest, b.base),
-            able(b.driver, DiskChecks).check_disks(guest),
+            RESIZING.of(b.driver).keep_disk(guest.id, "a"),
+            RESIZING.of(b.driver).grow_disk(guest.id, 3),
+            RESCUE_DISKS.of(b.driver).make_disk(guest, b.base),
+            present(b.driver.disk_checks).check(guest),
         ):
             with pytest.raises(DiskUnusable):
                 await use
         assert not any(SECRET in path.read_bytes() for path in b.files() if path.is_file() and not path.is_symlink())
-        await able(b.driver, DiskReplacement).replace_root_disk(guest, b.base)  # its owner can have another one
+        await DISK_REPLACEMENT.of(b.driver).replace_root_disk(guest, b.base)  # its owner can have another one
         await b.driver.define(guest)
         await b.tear_down(guest)
         assert b.files() == []
@@ -198,12 +195,11 @@ def test_a_disk_that_is_being_replaced_is_known_by_either_base(tmp_path: Path) -
 @pytest.mark.parametrize("name", ["console.log", "snapshot-one", "disk.config"])
 def test_a_link_in_a_guests_directory_shows_no_file_of_the_hosts(tmp_path: Path, name: str) -> None:
     async def test(b: Bench, guest: Instance, disk: Path) -> None:
-        assert isinstance(b.driver, HasSnapshots)
         disk.with_name(name).unlink(missing_ok=True)
         disk.with_name(name).symlink_to(tmp_path / "token.key")
         if name == "snapshot-one":
             with pytest.raises(HypervisorError):
-                await anext(b.driver.snapshots.read(guest.id, "one"))
+                await anext(SNAPSHOTS.of(b.driver).read(guest.id, "one"))
         elif name == "console.log":
             with pytest.raises(HypervisorError):
                 await b.driver.console_output(guest.id, 1000)

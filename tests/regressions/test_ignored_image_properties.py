@@ -24,7 +24,7 @@ async def test_what_no_server_gets_is_refused_at_each_use_of_the_image(api: Api)
     for name in ASKS:
         assert {"architecture": "hw_architecture"}.get(name, name) in fault
     for action in ({"rebuild": {"imageRef": image}}, {"rescue": {"rescue_image_ref": image}}):
-        refused = await api.compute("POST", f"/servers/{server}/action", action)
+        refused = await api.act(server, action)
         assert "hw_numa_nodes=9" in message(refused, 400, "badRequest")
     assert (await api.compute("GET", f"/servers/{server}")).json()["server"]["status"] == "ACTIVE"
 
@@ -39,7 +39,7 @@ async def test_what_a_server_took_from_its_image_survives_the_images_edit_and_en
     path = f"/image/v2/images/{image}"
     assert (await api.call("PATCH", path, json=patch, headers=kind)).status_code == 200
     assert (await api.call("DELETE", path)).status_code == 204
-    made = await api.compute("POST", f"/servers/{server}/action", {"createImage": {"name": "copy"}})
+    made = await api.act(server, {"createImage": {"name": "copy"}})
     copy = (await api.call("GET", f"/image/v2/images/{made.json()['image_id']}")).json()
     assert (copy["os_distro"], copy["colour"], copy["min_ram"]) == ("debian", "red", 64)
 
@@ -52,7 +52,7 @@ async def test_what_this_host_cannot_give_is_named_by_the_scheduler(api: Api) ->
     shown = (await api.json(f"/servers/{running}"))["server"]
     assert shown["OS-EXT-SRV-ATTR:root_device_name"] == "/dev/sda"
     other = {"rebuild": {"imageRef": await api.image(img_hv_type="xen")}}
-    refused = await api.compute("POST", f"/servers/{running}/action", other)
+    refused = await api.act(running, other)
     assert "img_hv_type=xen" in message(refused, 400, "badRequest")
     mixed = await api.create(await api.image(os_secure_boot="required"))
     assert "needs hw_firmware_type=uefi" in message(mixed, 400, "badRequest")
@@ -61,5 +61,5 @@ async def test_what_this_host_cannot_give_is_named_by_the_scheduler(api: Api) ->
 async def test_a_server_with_an_emulated_tpm_is_neither_shelved_nor_rescued(api: Api) -> None:
     server = await api.server(await api.image(hw_tpm_version="2.0"))
     for action in ("shelve", "rescue"):
-        refused = await api.compute("POST", f"/servers/{server}/action", {action: None})
+        refused = await api.act(server, {action: None})
         assert "emulated TPM" in message(refused, 409, "conflictingRequest")

@@ -8,8 +8,7 @@ from tests.service.api import Api, message
 
 
 async def names(api: Api, reservation_id: str) -> list[str]:
-    listed = await api.json(f"/servers?reservation_id={reservation_id}&sort_key=display_name&sort_dir=asc")
-    return [server["name"] for server in listed["servers"]]
+    return await api.names(f"/servers?reservation_id={reservation_id}&sort_key=display_name&sort_dir=asc")
 
 
 @pytest.mark.parametrize(("count", "longest"), [(1, 255), (2, 253), (12, 252)])

@@ -48,7 +48,7 @@ def case(daemon: PrivateSystemLibvirtd) -> Iterator[Case]:
 
 async def guest(b: Bench, name: str, nth: int = 0) -> Instance:
     """One that is to have the nth address."""
-    (network,) = (await b.driver.inventory()).networks
+    (network,) = (await b.driver.resources()).networks
     one = b.instance(hostname=name)
     first, _, last = network.first.rpartition(".")
     own = Address("kilonova", f"{first}.{int(last) + nth}", one.addresses[0].mac, 20, network.gateway, network.dns)
@@ -118,7 +118,7 @@ def test_leases_that_are_left_behind_end_at_the_next_start(case: Case) -> None:
         await network.destroy()
 
     async def again(b: Bench) -> None:
-        await b.driver.inventory()
+        await b.driver.resources()
         assert await held(b) == {one.addresses[0].mac for one in left}
 
     case.run(leave)

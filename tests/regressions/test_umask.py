@@ -13,7 +13,7 @@ import pytest
 from kilonova.base.threads import InlineWorkers
 from kilonova.cmd.common import prepare_state
 from kilonova.compute.image_cache import ImageCache
-from kilonova.virt.driver import BaseImage
+from kilonova.virt.base_image import BaseImage
 from kilonova.virt.libvirt.disks.disks import Disks
 from tests import make
 from tests.simulation.virtual import SimClock

@@ -2,11 +2,11 @@
 """The API as a client of a running cloud sees it, for tests."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import sqlalchemy as sa
@@ -19,6 +19,8 @@ from kilonova.identity.tokens import Subject, TokenMinter
 from kilonova.objects.identity import Assignment, Project, User
 from kilonova.wiring import token_secret
 from tests.service.cloud import Cloud, running_cloud
+
+T = TypeVar("T")
 
 RAW = bytes(1 << 20)
 """The smallest image that is one."""
@@ -96,11 +98,11 @@ class Api:
 
     async def image_becomes(self, image_id: str, status: str) -> None:
         """Wait until the image has that status."""
-        async with asyncio.timeout(20):
-            while True:
-                if (await self.call("GET", f"/image/v2/images/{image_id}")).json()["status"] == status:
-                    return
-                await asyncio.sleep(0.01)
+
+        async def look() -> bool:
+            return (await self.call("GET", f"/image/v2/images/{image_id}")).json()["status"] == status
+
+        await until(look)
 
     async def create(self, image_id: str, **fields: Any) -> httpx.Response:
         """POST /servers."""
@@ -115,17 +117,28 @@ class Api:
         await self.until(server_id, "ACTIVE")
         return server_id
 
+    async def act(self, server_id: str, action: Any, status: int | None = None) -> httpx.Response:
+        """POST /servers/{server_id}/action, answered with `status` if that is given."""
+        reply = await self.compute("POST", f"/servers/{server_id}/action", action)
+        assert status in (None, reply.status_code), reply.text
+        return reply
+
+    async def names(self, path: str) -> list[str]:
+        """The names in a list of Compute, in its order."""
+        (entries,) = (value for key, value in (await self.json(path)).items() if not key.endswith("_links"))
+        return [entry["name"] for entry in entries]
+
     async def until(self, server_id: str, status: str) -> dict[str, Any]:
         """The server once it has that status ("GONE": 404) and nothing goes on."""
-        async with asyncio.timeout(20):
-            while True:
-                reply = await self.compute("GET", f"/servers/{server_id}")
-                if reply.status_code == 404 and status == "GONE":
-                    return {}
-                server = reply.json().get("server", {})
-                if server.get("status") == status and server["OS-EXT-STS:task_state"] is None:
-                    return server
-                await asyncio.sleep(0.01)
+
+        async def look() -> dict[str, Any] | None:
+            reply = await self.compute("GET", f"/servers/{server_id}")
+            server = reply.json().get("server", {"status": "GONE", "OS-EXT-STS:task_state": None})
+            done = server["status"] == status and server["OS-EXT-STS:task_state"] is None
+            return server if done else None
+
+        found = await until(look)
+        return {} if status == "GONE" else found
 
 
 @asynccontextmanager
@@ -133,6 +146,14 @@ async def running_api(overrides: Mapping[tuple[str, str], Any] | None = None) ->
     """The administrator's view of a cloud."""
     async with running_cloud(overrides) as cloud:
         yield Api(cloud, cloud.token)
+
+
+async def until(look: Callable[[], Awaitable[T | None]]) -> T:
+    """The first answer that is true."""
+    async with asyncio.timeout(20):
+        while not (found := await look()):  # noqa: ASYNC110 - nobody could set an event
+            await asyncio.sleep(0.01)
+    return found
 
 
 def message(reply: httpx.Response, status: int, key: str) -> str:

@@ -16,7 +16,11 @@ from kilonova.conductor.bootstrap import ROLES, FirstAdmin
 from kilonova.config.load import load
 from kilonova.identity.tokens import Subject, TokenMinter
 from kilonova.wiring import OneBox, one_box, token_secret
+from lab.common import memory_directory
 from tests import template
+
+SCRATCH = memory_directory()
+"""A sync of a disk for each write is most of what a test would wait for."""
 
 PASSWORD = "password of admin"
 ADMIN, PROJECT = "ad" * 16, "bc" * 16
@@ -82,7 +86,7 @@ async def running_cloud(
     clock, admin = SystemClock(), None
     async with AsyncExitStack() as stack:
         if state is None:
-            state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kn-")))
+            state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kn-", dir=SCRATCH)))
             admin, password = FirstAdmin(ADMIN, PROJECT, template.password_hash(PASSWORD)), PASSWORD
             template.put_bootstrapped(state / "kilonova.db", admin)
         settings = load(overrides={**QUICK, ("DEFAULT", "state_path"): str(state), **(overrides or {})})

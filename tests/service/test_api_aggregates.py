@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Aggregates, and the availability zones that they make."""
 
-import asyncio
 from typing import Any
 
 import pytest
 
-from tests.service.api import Api, message
+from tests.service.api import Api, message, until
 
 
 async def aggregate(api: Api, name: str, zone: str | None = None) -> int:
@@ -168,11 +167,10 @@ async def test_images_are_fetched_beforehand_from_2_81(api: Api) -> None:
     for _ in range(2):
         assert (await api.compute("POST", f"{path}/images", body)).status_code == 202
 
-    def is_there() -> bool:
+    async def is_there() -> bool:
         return cached.exists() and any(one.suffix == ".raw" for one in cached.iterdir())
 
-    while not is_there():  # noqa: ASYNC110 - nobody could set an event
-        await asyncio.sleep(0.01)
+    await until(is_there)
     broken = {"cache": [{"id": "00000000-0000-4000-8000-000000000000"}]}
     assert message(await api.compute("POST", f"{path}/images", broken), 400, "badRequest")
     for bad in ({}, {"cache": []}, {"cache": [image]}, {"cache": [{"id": image, "x": 1}]}):

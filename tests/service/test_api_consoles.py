@@ -180,7 +180,7 @@ async def test_the_service_stops_under_an_open_console(caplog: pytest.LogCapture
 async def test_of_a_guest_that_is_off_there_is_none() -> None:
     async with desk() as d:
         early = await d.url()
-        reply = await d.api.compute("POST", f"/servers/{d.server_id}/action", {"os-stop": None})
+        reply = await d.api.act(d.server_id, {"os-stop": None})
         assert reply.status_code == 202
         await d.api.until(d.server_id, "SHUTOFF")
         refused = await d.api.compute("POST", f"/servers/{d.server_id}/remote-consoles", SERIAL)

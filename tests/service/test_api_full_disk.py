@@ -63,7 +63,7 @@ async def test_what_goes_on_and_what_waits(api: Api, monkeypatch: pytest.MonkeyP
             assert "Only deletes and stops" in message(reply, 503, "serviceUnavailable"), path
         refused = await ann.create(image_id)
         assert "Only deletes and stops" in message(refused, 503, "serviceUnavailable")
-        assert (await ann.compute("POST", f"/servers/{stopped}/action", {"os-stop": None})).status_code == 202
+        assert (await ann.act(stopped, {"os-stop": None})).status_code == 202
         await ann.until(stopped, "SHUTOFF")
         assert (await ann.compute("DELETE", f"/servers/{deleted}")).status_code == 204
         await ann.until(deleted, "GONE")

@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hypervisors, services and availability zones: an operator's view."""
 
-import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tests.service.api import Api, message, running_api
+from tests.service.api import Api, message, running_api, until
 
 NOTHING = "00000000-0000-4000-8000-000000000000"
 
@@ -181,14 +179,6 @@ async def test_uptime_is_the_hosts_own_word() -> None:
 
 async def hypervisors(api: Api) -> list[Any]:
     return (await api.json("/os-hypervisors"))["hypervisors"]
-
-
-async def until(what: Callable[[], Awaitable[Any]]) -> None:
-    async with asyncio.timeout(20):
-        while True:
-            if await what():
-                return
-            await asyncio.sleep(0.01)
 
 
 async def test_a_service_that_is_down_can_be_forgotten(api: Api) -> None:

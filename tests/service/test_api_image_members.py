@@ -143,7 +143,7 @@ async def test_a_member_makes_rebuilds_and_rescues_servers_of_a_shared_image_and
     assert (await stranger.create(image)).status_code == 400
     server = await friend.server(image)  # (what it said of the image yet: nothing)
     for action in ({"rebuild": {"imageRef": image}}, {"rescue": {"rescue_image_ref": image}}):
-        reply = await friend.compute("POST", f"/servers/{server}/action", action)
+        reply = await friend.act(server, action)
         assert reply.status_code in (200, 202), reply.text
         await friend.until(server, "ACTIVE" if "rebuild" in action else "RESCUE")
     await members(owner, "DELETE", image, FRIEND)
@@ -181,5 +181,5 @@ async def test_properties_of_the_image_service_are_its_own(api: Api) -> None:
     assert "reserved" in message(proxied, 403, "forbidden")
     server = await api.server(image)
     action = {"createImage": {"name": "snap", "metadata": {name: "y"}}}
-    reply = await api.compute("POST", f"/servers/{server}/action", action)
+    reply = await api.act(server, action)
     assert "reserved" in message(reply, 403, "forbidden")

@@ -8,10 +8,6 @@ from tests.service.api import Api, message
 SERVER = "11111111-1111-4111-8111-111111111111"
 
 
-async def names(api: Api, query: str = "") -> list[str]:
-    return [image["name"] for image in (await api.json(f"/images{query}"))["images"]]
-
-
 async def test_the_form_of_an_image(api: Api) -> None:
     old = api.at("2.35")
     image_id = await api.image(name="a", min_ram=64, instance_uuid=SERVER, colour="red")
@@ -45,19 +41,19 @@ async def test_lists(api: Api) -> None:
     body = {"name": "c", "min_disk": 5}
     queued = (await api.call("POST", "/image/v2/images", json=body)).json()["id"]
     assert (await old.json(f"/images/{queued}"))["image"]["status"] == "SAVING"
-    assert await names(old) == ["c", "b", "a"]
-    assert await names(old, "?name=a") == ["a"]
-    assert await names(old, "?status=active") == ["b", "a"]
-    assert await names(old, "?type=snapshot") == ["a"]
-    assert await names(old, f"?server=http://box/compute/v2.1/servers/{SERVER}") == ["b", "a"]
-    assert await names(old, "?property-image_type=base&nonsense=1") == ["b"]
-    assert await names(old, "?minDisk=1") == ["c"]
-    assert await names(old, "?changes-since=2999-01-01T00:00:00Z") == []
+    assert await old.names("/images") == ["c", "b", "a"]
+    assert await old.names("/images?name=a") == ["a"]
+    assert await old.names("/images?status=active") == ["b", "a"]
+    assert await old.names("/images?type=snapshot") == ["a"]
+    assert await old.names(f"/images?server=http://box/compute/v2.1/servers/{SERVER}") == ["b", "a"]
+    assert await old.names("/images?property-image_type=base&nonsense=1") == ["b"]
+    assert await old.names("/images?minDisk=1") == ["c"]
+    assert await old.names("/images?changes-since=2999-01-01T00:00:00Z") == []
     page = await old.json("/images?limit=2")
     assert page["images_links"][0]["href"].startswith("http://box/compute/v2.1/images?limit=2&marker=")
-    assert await names(old, f"?marker={page['images'][-1]['id']}") == ["a"]
+    assert await old.names(f"/images?marker={page['images'][-1]['id']}") == ["a"]
     assert "images_links" not in await old.json("/images")
-    assert await names(old.as_("member")) == []
+    assert await old.as_("member").names("/images") == []
     for bad in ("limit=-1", "marker=x", "changes-since=then", "minRam=x"):
         assert message(await old.compute("GET", f"/images?{bad}"), 400, "badRequest")
 

@@ -45,7 +45,7 @@ async def test_images_are_counted_and_snapshots_among_them() -> None:
         body = {"disk_format": "raw", "container_format": "bare"}
         assert "quota is 2" in message(await ann.call("POST", "/image/v2/images", json=body), 413, "overLimit")
         server_id = await ann.server(image_id)
-        action = await ann.compute("POST", f"/servers/{server_id}/action", {"createImage": {"name": "snap"}})
+        action = await ann.act(server_id, {"createImage": {"name": "snap"}})
         assert "quota is 2" in message(action, 403, "forbidden")
         assert await usage(ann) == {
             "image_count_total": {"limit": 2, "usage": 2},

@@ -46,7 +46,7 @@ async def test_events_have_details_from_2_84(api: Api) -> None:
     owner = api.as_("member")
     server_id = await owner.server(await api.image(visibility="public"))
     api.cloud.box.manager.driver.hypervisor.guests[server_id].base = None  # type: ignore[attr-defined]
-    reply = await owner.compute("POST", f"/servers/{server_id}/action", {"reboot": {"type": "HARD"}})
+    reply = await owner.act(server_id, {"reboot": {"type": "HARD"}})
     await owner.until(server_id, "ACTIVE")
     path = f"/servers/{server_id}/os-instance-actions/{reply.headers['x-openstack-request-id']}"
     events = (await owner.json(path))["instanceAction"]["events"]

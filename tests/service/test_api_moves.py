@@ -8,47 +8,41 @@ from tests.service.api import Api, message
 NOT_THERE = "No valid host was found"
 
 
-async def act(api: Api, server_id: str, **body: Any) -> Any:
-    return await api.compute(
-        "POST", f"/servers/{server_id}/action", {name.replace("_", "-"): wish for name, wish in body.items()}
-    )
-
-
 async def test_a_server_is_moved_nowhere(api: Api) -> None:
     server_id = await api.server(await api.image())
 
-    async def refused(status: int, key: str, caller: Api = api, **body: Any) -> str:
-        return message(await act(caller, server_id, **body), status, key)
+    async def refused(status: int, key: str, action: Any, caller: Api = api) -> str:
+        return message(await caller.act(server_id, action), status, key)
 
     live: dict[str, Any] = {"host": None, "block_migration": "auto"}
     old = {"host": None, "block_migration": False, "disk_over_commit": False}
-    assert NOT_THERE in await refused(400, "badRequest", os_migrateLive=live)
-    assert NOT_THERE in await refused(400, "badRequest", api.at("2.24"), os_migrateLive=old)
-    assert NOT_THERE in await refused(400, "badRequest", api.at("2.55"), migrate=None)
+    assert NOT_THERE in await refused(400, "badRequest", {"os-migrateLive": live})
+    assert NOT_THERE in await refused(400, "badRequest", {"os-migrateLive": old}, api.at("2.24"))
+    assert NOT_THERE in await refused(400, "badRequest", {"migrate": None}, api.at("2.55"))
     for wish, words in (({"host": "mars"}, "mars could not be found"), ({"host": "box1"}, "current host")):
-        assert words in await refused(400, "badRequest", os_migrateLive={**live, **wish})
-        assert words in await refused(400, "badRequest", migrate=wish)
+        assert words in await refused(400, "badRequest", {"os-migrateLive": {**live, **wish}})
+        assert words in await refused(400, "badRequest", {"migrate": wish})
     for version, bad in (("2.24", live), ("2.25", old), ("2.29", {**live, "force": True})):
-        assert await refused(400, "badRequest", api.at(version), os_migrateLive=bad)
+        assert await refused(400, "badRequest", {"os-migrateLive": bad}, api.at(version))
     forced = {**live, "force": True}
-    assert "non-provided" in await refused(400, "badRequest", api.at("2.67"), os_migrateLive=forced)
-    assert "'force' was unexpected" in await refused(400, "badRequest", os_migrateLive=forced)
+    assert "non-provided" in await refused(400, "badRequest", {"os-migrateLive": forced}, api.at("2.67"))
+    assert "'force' was unexpected" in await refused(400, "badRequest", {"os-migrateLive": forced})
 
-    assert "still in use" in await refused(400, "badRequest", evacuate={})
-    assert "'onSharedStorage'" in await refused(400, "badRequest", api.at("2.13"), evacuate={})
-    assert "mars not found" in await refused(404, "itemNotFound", evacuate={"host": "mars"})
-    assert "same one" in await refused(400, "badRequest", evacuate={"host": "box1"})
+    assert "still in use" in await refused(400, "badRequest", {"evacuate": {}})
+    assert "'onSharedStorage'" in await refused(400, "badRequest", {"evacuate": {}}, api.at("2.13"))
+    assert "mars not found" in await refused(404, "itemNotFound", {"evacuate": {"host": "mars"}})
+    assert "same one" in await refused(400, "badRequest", {"evacuate": {"host": "box1"}})
     (service,) = (await api.json("/os-services?binary=nova-compute"))["services"]
     await api.compute("PUT", f"/os-services/{service['id']}", {"forced_down": True})
-    assert NOT_THERE in await refused(400, "badRequest", evacuate={"adminPass": "secret"})
+    assert NOT_THERE in await refused(400, "badRequest", {"evacuate": {"adminPass": "secret"}})
     await api.compute("PUT", f"/os-services/{service['id']}", {"forced_down": False})
 
-    assert (await act(api, server_id, os_stop=None)).status_code == 202
+    assert (await api.act(server_id, {"os-stop": None})).status_code == 202
     await api.until(server_id, "SHUTOFF")
-    assert "vm_state stopped" in await refused(409, "conflictingRequest", os_migrateLive=live)
-    for body in ({"os_migrateLive": live}, {"migrate": None}, {"evacuate": {}}):
-        assert await refused(403, "forbidden", api.as_("member"), **body)
-        gone = await act(api, "00000000-0000-4000-8000-000000000000", **body)
+    assert "vm_state stopped" in await refused(409, "conflictingRequest", {"os-migrateLive": live})
+    for body in ({"os-migrateLive": live}, {"migrate": None}, {"evacuate": {}}):
+        assert await refused(403, "forbidden", body, api.as_("member"))
+        gone = await api.act("00000000-0000-4000-8000-000000000000", body)
         assert message(gone, 404, "itemNotFound")
 
 
@@ -56,19 +50,19 @@ async def test_the_default_security_group_is_there_and_stays(api: Api) -> None:
     server_id = await api.server(await api.image())
     (group,) = (await api.json(f"/servers/{server_id}/os-security-groups"))["security_groups"]
     for name in ("default", group["id"]):
-        assert (await act(api, server_id, addSecurityGroup={"name": name})).status_code == 202
-        reply = await act(api, server_id, removeSecurityGroup={"name": name})
+        assert (await api.act(server_id, {"addSecurityGroup": {"name": name}})).status_code == 202
+        reply = await api.act(server_id, {"removeSecurityGroup": {"name": name}})
         assert "default cannot be removed" in message(reply, 409, "conflictingRequest")
     for action in ("addSecurityGroup", "removeSecurityGroup"):
         assert "not found for project" in message(
-            await act(api, server_id, **{action: {"name": "web"}}), 404, "itemNotFound"
+            await api.act(server_id, {action: {"name": "web"}}), 404, "itemNotFound"
         )
         for bad in ({}, None, {"name": " "}):
-            assert message(await act(api, server_id, **{action: bad}), 400, "badRequest")
+            assert message(await api.act(server_id, {action: bad}), 400, "badRequest")
 
 
 async def test_what_administrators_could_do_to_networks(api: Api) -> None:
     server_id = await api.server(await api.image())
-    assert (await act(api, server_id, injectNetworkInfo=None)).status_code == 202
-    assert message(await act(api.as_("member"), server_id, injectNetworkInfo=None), 403, "forbidden")
-    assert message(await act(api, server_id, resetNetwork=None), 410, "computeFault")
+    assert (await api.act(server_id, {"injectNetworkInfo": None})).status_code == 202
+    assert message(await api.as_("member").act(server_id, {"injectNetworkInfo": None}), 403, "forbidden")
+    assert message(await api.act(server_id, {"resetNetwork": None}), 410, "computeFault")

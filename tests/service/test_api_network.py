@@ -161,7 +161,7 @@ async def test_ports_and_groups_are_a_projects_own(api: Api) -> None:
     assert (await other.create(image, **named)).status_code == 202
     assert "security group" in message(await api.create(image, **named), 400, "badRequest")
 
-    await other.compute("POST", f"/servers/{theirs}/action", {"os-stop": None})
+    await other.act(theirs, {"os-stop": None})
     await other.until(theirs, "SHUTOFF")
     (port,) = (await read(other, "/ports", device_id=theirs))["ports"]
     assert port["status"] == "DOWN"

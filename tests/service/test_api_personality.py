@@ -34,7 +34,7 @@ async def test_files_reach_the_guest_by_its_config_drive() -> None:
 
         async def rebuild(**wish: Any) -> dict[str, bytes]:
             body = {"rebuild": {"imageRef": image, **wish}}
-            reply = await api.compute("POST", f"/servers/{server_id}/action", body)
+            reply = await api.act(server_id, body)
             assert reply.status_code == 202, reply.text
             await api.until(server_id, "ACTIVE")
             return given(api, server_id)
@@ -62,5 +62,5 @@ async def test_files_that_are_refused() -> None:
         rebuilt = {"rebuild": {"imageRef": image, "personality": [{"path": "/a", "contents": "~"}]}}
         server_id = await newest.server(image)
         for caller in (api, newest):
-            reply = await caller.compute("POST", f"/servers/{server_id}/action", rebuilt)
+            reply = await caller.act(server_id, rebuilt)
             assert message(reply, 400, "badRequest")

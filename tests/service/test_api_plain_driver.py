@@ -18,7 +18,7 @@ BEYOND: tuple[dict[str, Any], ...] = (
 
 async def _refused(api: Api, server: str, body: dict[str, Any]) -> str:
     """What the action says when it has failed; the server runs as it did."""
-    reply = await api.compute("POST", f"/servers/{server}/action", body)
+    reply = await api.act(server, body)
     assert reply.status_code in (200, 202), reply.text
     shown = await api.until(server, "ACTIVE")
     assert (shown["OS-EXT-STS:power_state"], shown["flavor"]["original_name"]) == (1, "m1.nano")
@@ -39,7 +39,7 @@ async def test_what_the_driver_cannot_do_is_refused_in_a_sentence_and_the_server
             assert "This host's driver cannot " in await _refused(api, server, body)
         images = (await api.call("GET", "/image/v2/images")).json()["images"]
         assert [image["name"] for image in images] == ["image"]
-        await api.compute("POST", f"/servers/{server}/action", {"os-stop": None})
+        await api.act(server, {"os-stop": None})
         await api.until(server, "SHUTOFF")
         await api.compute("DELETE", f"/servers/{server}")
         await api.until(server, "GONE")

@@ -31,7 +31,7 @@ async def test_a_role_of_the_file_may_what_the_file_says_and_no_more(tmp_path: P
         refused = await ann.compute("GET", "/os-hypervisors")
         assert "os_compute_api:os-hypervisors:list" in message(refused, 403, "forbidden")
         server = await ann.server(await ann.image())
-        stop = await api.compute("POST", f"/servers/{server}/action", {"os-stop": None})
+        stop = await api.act(server, {"os-stop": None})
         assert "os_compute_api:servers:stop" in message(stop, 403, "forbidden")
         assert (await ann.compute("DELETE", f"/servers/{server}")).status_code == 403
         assert (await api.compute("DELETE", f"/servers/{server}")).status_code == 204

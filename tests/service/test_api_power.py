@@ -5,7 +5,6 @@ import asyncio
 import base64
 from typing import Any
 
-import httpx
 import pytest
 
 from kilonova.objects.ids import InstanceId
@@ -24,13 +23,9 @@ def machine(api: Api) -> FakeHypervisor:
     return driver.hypervisor
 
 
-async def act(api: Api, server_id: str, body: Any) -> httpx.Response:
-    return await api.compute("POST", f"/servers/{server_id}/action", body)
-
-
 async def done(api: Api, server_id: str, body: Any, status: str, code: int = 202) -> dict[str, Any]:
     """The action's whole way; the server afterwards."""
-    reply = await act(api, server_id, body)
+    reply = await api.act(server_id, body)
     assert reply.status_code == code, reply.text
     return await api.until(server_id, status)
 
@@ -42,11 +37,11 @@ async def names_of_actions(api: Api, server_id: str) -> list[str]:
 
 async def test_suspend_and_resume(api: Api) -> None:
     server_id = await api.server(await api.image())
-    assert "vm_state active" in message(await act(api, server_id, {"resume": None}), 409, "conflictingRequest")
+    assert "vm_state active" in message(await api.act(server_id, {"resume": None}), 409, "conflictingRequest")
     server = await done(api, server_id, {"suspend": None}, "SUSPENDED")
     assert (server["OS-EXT-STS:power_state"], server["OS-EXT-STS:vm_state"]) == (7, "suspended")
     for body in ({"suspend": None}, {"os-stop": None}, {"os-start": None}, {"pause": None}, {"rescue": {}}):
-        said = message(await act(api, server_id, body), 409, "conflictingRequest")
+        said = message(await api.act(server_id, body), 409, "conflictingRequest")
         assert "while it is in vm_state suspended" in said
     guest = machine(api).guests[InstanceId(server_id)]
     machine(api).lose_power()
@@ -73,9 +68,9 @@ async def test_a_delete_does_not_wait_for_a_save_that_lasts(api: Api) -> None:
             await asyncio.Event().wait()
 
     machine(api).before_call = lasts
-    await act(api, server_id, {"suspend": None})
+    await api.act(server_id, {"suspend": None})
     await begun.wait()
-    said = message(await act(api, server_id, {"os-stop": None}), 409, "conflictingRequest")
+    said = message(await api.act(server_id, {"os-stop": None}), 409, "conflictingRequest")
     assert "task_state suspending" in said
     assert (await api.compute("DELETE", f"/servers/{server_id}")).status_code == 204
     await api.until(server_id, "GONE")
@@ -100,13 +95,13 @@ async def test_rescue_and_unrescue(api: Api) -> None:
         ({"rescue_image_ref": "image"}, "not a UUID"),
         ({"flavorRef": "1"}, "'flavorRef' was unexpected"),
     ):
-        assert words in message(await act(api, server_id, {"rescue": wish}), 400, "badRequest")
+        assert words in message(await api.act(server_id, {"rescue": wish}), 400, "badRequest")
     queued = (await api.call("POST", "/image/v2/images", json={"name": "q"})).json()["id"]
-    refused = await act(api, server_id, {"rescue": {"rescue_image_ref": queued}})
+    refused = await api.act(server_id, {"rescue": {"rescue_image_ref": queued}})
     assert "not active" in message(refused, 400, "badRequest")
     assert guest.starts == 1
 
-    reply = await act(api, server_id, {"rescue": {"adminPass": "s3cret", "rescue_image_ref": other}})
+    reply = await api.act(server_id, {"rescue": {"adminPass": "s3cret", "rescue_image_ref": other}})
     assert (reply.status_code, reply.json()) == (200, {"adminPass": "s3cret"})
     server = await api.until(server_id, "RESCUE")
     assert (server["OS-EXT-STS:vm_state"], server["image"]["id"]) == ("rescued", image)
@@ -114,14 +109,14 @@ async def test_rescue_and_unrescue(api: Api) -> None:
     assert guest.boots_from is guest.rescue
     assert guest.rescue.virtual_size == 2 * len(RAW)
     for body in ({"rescue": {}}, {"os-stop": None}, {"rebuild": {"imageRef": image}}):
-        assert "vm_state rescued" in message(await act(api, server_id, body), 409, "conflictingRequest")
+        assert "vm_state rescued" in message(await api.act(server_id, body), 409, "conflictingRequest")
     await done(api, server_id, {"unrescue": None}, "ACTIVE")
     assert guest.rescue is None
     assert guest.boots_from is guest.base
-    assert "vm_state active" in message(await act(api, server_id, {"unrescue": None}), 409, "conflictingRequest")
+    assert "vm_state active" in message(await api.act(server_id, {"unrescue": None}), 409, "conflictingRequest")
 
     await done(api, server_id, {"os-stop": None}, "SHUTOFF")
-    reply = await act(api, server_id, {"rescue": None})  # of its own image
+    reply = await api.act(server_id, {"rescue": None})  # of its own image
     assert len(reply.json()["adminPass"]) >= 12
     await api.until(server_id, "RESCUE")
     assert guest.rescue.virtual_size == len(RAW)  # type: ignore[attr-defined]
@@ -137,7 +132,7 @@ async def test_a_rescue_whose_image_is_gone_leaves_the_server_running_and_says_w
     path = api.cloud.state / "images" / gone
     assert path.exists()
     path.unlink()
-    assert (await act(api, server_id, {"rescue": {"rescue_image_ref": gone}})).status_code == 200
+    assert (await api.act(server_id, {"rescue": {"rescue_image_ref": gone}})).status_code == 200
     await api.until(server_id, "ACTIVE")
     newest = (await api.json(f"/servers/{server_id}/os-instance-actions"))["instanceActions"][0]
     assert (newest["action"], gone in newest["message"]) == ("rescue", True)
@@ -164,7 +159,7 @@ async def test_rebuild(api: Api) -> None:
         "adminPass": "s3cret",
         "trusted_image_certificates": None,
     }
-    reply = await act(api, server_id, {"rebuild": wish})
+    reply = await api.act(server_id, {"rebuild": wish})
     assert reply.status_code == 202, reply.text
     assert reply.headers["location"].endswith(f"/servers/{server_id}")
     shown = reply.json()["server"]
@@ -209,7 +204,7 @@ async def test_the_answer_to_a_rebuild_by_microversion(
 ) -> None:
     image = await api.image()
     server_id = await api.server(image)
-    shown = (await act(api.at(version), server_id, {"rebuild": {"imageRef": image}})).json()["server"]
+    shown = (await api.at(version).act(server_id, {"rebuild": {"imageRef": image}})).json()["server"]
     assert there | {"adminPass", "accessIPv4", "image"} <= shown.keys()
     assert not not_there & shown.keys()
     await api.until(server_id, "ACTIVE")
@@ -238,7 +233,7 @@ async def test_what_no_server_can_be_rebuilt_of(api: Api, wish: dict[str, Any], 
     image = await api.image()
     server_id = await api.server(image)
     body = {"rebuild": {"imageRef": image, **wish}}
-    assert words in message(await act(api.at(version), server_id, body), 400, "badRequest")
+    assert words in message(await api.at(version).act(server_id, body), 400, "badRequest")
     assert await names_of_actions(api, server_id) == ["create"]
 
 
@@ -246,20 +241,20 @@ async def test_a_rebuild_takes_only_images_that_fit_and_projects_own_servers(api
     server_id = await api.server(await api.image())
     for fields, words in (({"min_ram": 129}, "memory is too small"), ({"min_disk": 2}, "disk is too small")):
         image = await api.image(**fields)
-        refused = await act(api, server_id, {"rebuild": {"imageRef": image}})
+        refused = await api.act(server_id, {"rebuild": {"imageRef": image}})
         assert words in message(refused, 400, "badRequest")
-    refused = await act(api, server_id, {"rebuild": {"name": "new"}})
+    refused = await api.act(server_id, {"rebuild": {"name": "new"}})
     assert "'imageRef' is a required property" in message(refused, 400, "badRequest")
     many = {"imageRef": await api.image(visibility="public"), "metadata": {f"k{at}": "" for at in range(129)}}
-    assert message(await act(api, server_id, {"rebuild": many}), 403, "forbidden")
+    assert message(await api.act(server_id, {"rebuild": many}), 403, "forbidden")
     del many["metadata"]
     other = api.as_("member")
-    assert message(await act(other, server_id, {"rebuild": many}), 404, "itemNotFound")
+    assert message(await other.act(server_id, {"rebuild": many}), 404, "itemNotFound")
     theirs = await other.server(many["imageRef"])
-    assert message(await act(other, theirs, {"rebuild": {"imageRef": image}}), 400, "badRequest")
+    assert message(await other.act(theirs, {"rebuild": {"imageRef": image}}), 400, "badRequest")
     reader = api.as_("reader")
     for body in ({"rebuild": many}, {"rescue": {}}, {"unrescue": None}, {"suspend": None}, {"resume": None}):
-        assert message(await act(reader, theirs, body), 403, "forbidden")
+        assert message(await reader.act(theirs, body), 403, "forbidden")
 
 
 FIXED = {

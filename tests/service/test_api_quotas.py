@@ -89,7 +89,7 @@ async def test_the_metadata_of_an_image_of_a_server_has_the_same_limit() -> None
 
         async def save(kind: str, metadata: dict[str, str], **more: object) -> int:
             body = {kind: {"name": "i", "metadata": metadata, **more}}
-            return (await api.compute("POST", f"/servers/{server_id}/action", body)).status_code
+            return (await api.act(server_id, body)).status_code
 
         daily = {"backup_type": "daily", "rotation": 1}
         for kind, more in (("createImage", {}), ("createBackup", daily)):
@@ -246,7 +246,7 @@ async def test_a_resize_takes_the_difference_and_gives_back_what_it_did_not_need
         await api.server(image)
 
         async def act(what: str, argument: object = None) -> httpx.Response:
-            return await api.compute("POST", f"/servers/{server_id}/action", {what: argument})
+            return await api.act(server_id, {what: argument})
 
         async def used() -> tuple[int, int, int]:
             absolute = (await api.json("/limits"))["limits"]["absolute"]
@@ -277,6 +277,6 @@ async def test_a_rebuild_keeps_to_the_limit_of_metadata() -> None:
         api = admin.as_("member")
         server_id = await api.server(image, metadata={"a": "1"})
         rebuild = {"imageRef": image, "metadata": {"a": "", "b": "", "c": ""}}
-        refused = await api.compute("POST", f"/servers/{server_id}/action", {"rebuild": rebuild})
+        refused = await api.act(server_id, {"rebuild": rebuild})
         assert message(refused, 403, "forbidden") == "Maximum number of metadata items exceeds 2."
         assert (await api.until(server_id, "ACTIVE"))["metadata"] == {"a": "1"}

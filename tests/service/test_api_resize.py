@@ -3,7 +3,6 @@
 
 from typing import Any
 
-import httpx
 import pytest
 
 from kilonova.virt.fake.machine import FakeGuest
@@ -18,12 +17,8 @@ async def flavor(api: Api, **changes: Any) -> str:
     return str(made.json()["flavor"]["id"])
 
 
-async def act(api: Api, server_id: str, body: dict[str, Any]) -> httpx.Response:
-    return await api.compute("POST", f"/servers/{server_id}/action", body)
-
-
 async def resized(api: Api, server_id: str, to: str = "big") -> dict[str, Any]:
-    reply = await act(api, server_id, {"resize": {"flavorRef": to}})
+    reply = await api.act(server_id, {"resize": {"flavorRef": to}})
     assert (reply.status_code, reply.content) == (202, b""), reply.text
     return await api.until(server_id, "VERIFY_RESIZE")
 
@@ -43,15 +38,15 @@ async def test_there_and_back_or_there_to_stay(api: Api, status: str, end: str, 
     await flavor(api)
     server_id = await api.server(await api.image())
     if status == "SHUTOFF":
-        await act(api, server_id, {"os-stop": None})
+        await api.act(server_id, {"os-stop": None})
     before = await api.until(server_id, status)
     waiting = await resized(api, server_id)
     assert (waiting["flavor"]["original_name"], waiting["OS-EXT-STS:vm_state"]) == ("big", "resized")
     assert (waiting["addresses"], waiting["progress"]) == (before["addresses"], 0)
     assert await used(api) == (2, 256, 3)
     for refused in ({"os-stop": None}, {"reboot": {"type": "HARD"}}, {"resize": {"flavorRef": "1"}}):
-        assert "vm_state resized" in message(await act(api, server_id, refused), 409, "conflictingRequest")
-    reply = await act(api, server_id, {end: None})
+        assert "vm_state resized" in message(await api.act(server_id, refused), 409, "conflictingRequest")
+    reply = await api.act(server_id, {end: None})
     assert (reply.status_code, reply.content) == (code, b"")
     after = await api.until(server_id, status)
     name, size = ("big", (2, 256, 3)) if end == "confirmResize" else ("m1.nano", (1, 128, 1))
@@ -62,7 +57,7 @@ async def test_there_and_back_or_there_to_stay(api: Api, status: str, end: str, 
     assert (one.definition.flavor.name, one.disk_bytes >> 30, one.kept_disk) == (name, size[2], None)
     names = [a["action"] for a in (await api.json(f"/servers/{server_id}/os-instance-actions"))["instanceActions"]]
     assert names[:2] == [end, "resize"]
-    assert (await act(api, server_id, {end: None})).status_code == 409
+    assert (await api.act(server_id, {end: None})).status_code == 409
 
 
 async def test_what_cannot_be_is_said_and_changes_nothing(api: Api) -> None:
@@ -72,12 +67,12 @@ async def test_what_cannot_be_is_said_and_changes_nothing(api: Api) -> None:
     hidden = await flavor(api, name="hidden", id="hidden", **{"os-flavor-access:is_public": False})
     before = await api.json(f"/servers/{server_id}")
     for flavor_id, words in (("1", "must change flavor"), ("nosuch", "nosuch"), ("none", "resize disk down")):
-        refused = await act(api, server_id, {"resize": {"flavorRef": flavor_id}})
+        refused = await api.act(server_id, {"resize": {"flavorRef": flavor_id}})
         assert words in message(refused, 400, "badRequest")
-    refused = await act(api, server_id, {"resize": {"flavorRef": huge}})
+    refused = await api.act(server_id, {"resize": {"flavorRef": huge}})
     assert "No valid host was found. CoreFilter refused box1" in message(refused, 400, "badRequest")
     member = api.as_("member", project=before["server"]["tenant_id"])
-    refused = await act(member, server_id, {"resize": {"flavorRef": huge}})
+    refused = await member.act(server_id, {"resize": {"flavorRef": huge}})
     plain = "No valid host was found. There are not enough hosts available."
     assert message(refused, 400, "badRequest") == plain
     for body in (
@@ -87,21 +82,21 @@ async def test_what_cannot_be_is_said_and_changes_nothing(api: Api) -> None:
         {"flavorRef": "2", "OS-DCF:diskConfig": "auto"},
         {"flavorRef": None},
     ):
-        assert (await act(api, server_id, {"resize": body})).status_code == 400, body
+        assert (await api.act(server_id, {"resize": body})).status_code == 400, body
     assert await api.json(f"/servers/{server_id}") == before
     owner = api.as_("member")
     mine = await owner.server(await api.image(visibility="public"))
-    refused = await act(owner, mine, {"resize": {"flavorRef": hidden}})
+    refused = await owner.act(mine, {"resize": {"flavorRef": hidden}})
     assert "could not be found" in message(refused, 400, "badRequest")
-    assert (await act(api.as_("reader"), mine, {"resize": {"flavorRef": "2"}})).status_code == 403
-    assert (await act(owner, server_id, {"resize": {"flavorRef": "2"}})).status_code == 404
+    assert (await api.as_("reader").act(mine, {"resize": {"flavorRef": "2"}})).status_code == 403
+    assert (await owner.act(server_id, {"resize": {"flavorRef": "2"}})).status_code == 404
 
 
 async def test_a_resize_that_the_host_refuses_leaves_the_server_as_it_was(api: Api) -> None:
     await flavor(api)
     server_id = await api.server(await api.image())
     guest(api, server_id).base = None  # its disk is gone
-    reply = await act(api, server_id, {"resize": {"flavorRef": "big", "OS-DCF:diskConfig": "AUTO"}})
+    reply = await api.act(server_id, {"resize": {"flavorRef": "big", "OS-DCF:diskConfig": "AUTO"}})
     path = f"/servers/{server_id}/os-instance-actions"
     while True:
         (action, _) = (await api.json(path))["instanceActions"]
@@ -122,12 +117,12 @@ async def test_the_larger_size_counts_against_the_quota_until_the_end() -> None:
         image, api = await admin.image(visibility="public"), admin.as_("member")
         server_id, other = await api.server(image), await api.server(image)
         for body in ({"resize": {"flavorRef": "big"}}, {"revertResize": None}, {"resize": {"flavorRef": "big"}}):
-            assert (await act(api, server_id, body)).status_code == 202
+            assert (await api.act(server_id, body)).status_code == 202
             waits = "resize" in body
             await api.until(server_id, "VERIFY_RESIZE" if waits else "ACTIVE")
             limits = (await api.json("/limits"))["limits"]["absolute"]
             assert (limits["totalCoresUsed"], limits["totalRAMUsed"]) == ((3, 384) if waits else (2, 256))
-        refused = await act(api, other, {"resize": {"flavorRef": "big"}})
+        refused = await api.act(other, {"resize": {"flavorRef": "big"}})
         assert "Quota exceeded for cores: Requested 1, but already used 3 of 3" in message(refused, 403, "forbidden")
         assert (await used(admin))[0] == 3
         assert (await api.until(other, "ACTIVE"))["flavor"]["original_name"] == "m1.nano"
@@ -148,7 +143,7 @@ async def test_nobody_confirmed_it_in_time() -> None:
     async with running_api({("DEFAULT", "resize_confirm_window"): 0.3}) as api:
         await flavor(api)
         server_id = await api.server(await api.image())
-        reply = await act(api, server_id, {"resize": {"flavorRef": "big"}})
+        reply = await api.act(server_id, {"resize": {"flavorRef": "big"}})
         assert reply.status_code == 202
         while (await api.json("/os-migrations"))["migrations"][0]["status"] != "confirmed":
             pass
@@ -184,7 +179,7 @@ async def test_migrations_are_filtered_and_come_page_by_page(api: Api) -> None:
     owner = api.as_("member")
     mine, theirs = await api.server(image), await owner.server(image)
     await resized(api, mine, "2")
-    await act(api, mine, {"revertResize": None})
+    await api.act(mine, {"revertResize": None})
     await api.until(mine, "ACTIVE")
     await resized(owner, theirs, big)
 

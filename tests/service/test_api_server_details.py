@@ -71,7 +71,7 @@ async def test_a_locked_server_is_its_administrators(api: Api) -> None:
     server_id = await owner.server(public)
 
     async def act(caller: Api, body: dict[str, Any]) -> int:
-        return (await caller.compute("POST", f"/servers/{server_id}/action", body)).status_code
+        return (await caller.act(server_id, body)).status_code
 
     async def shown() -> tuple[bool, str | None]:
         server = (await owner.json(f"/servers/{server_id}"))["server"]
@@ -80,7 +80,7 @@ async def test_a_locked_server_is_its_administrators(api: Api) -> None:
     assert await shown() == (False, None)
     assert await act(owner, {"lock": {"locked_reason": "mine"}}) == 202
     assert await shown() == (True, "mine")
-    refused = await owner.compute("POST", f"/servers/{server_id}/action", {"os-stop": None})
+    refused = await owner.act(server_id, {"os-stop": None})
     assert message(refused, 409, "conflictingRequest") == f"Instance {server_id} is locked"
     assert (await owner.compute("DELETE", f"/servers/{server_id}")).status_code == 409
     assert await act(owner, {"unlock": None}) == 202

@@ -95,7 +95,7 @@ async def test_filters_for_everybody(api: Api, query: str, found: set[str]) -> N
     await owner.server(image, name="on", key_name="mine")
     off = await owner.server(image, name="off", config_drive=True)
     for body in ({"os-stop": None}, {"lock": None}):
-        assert (await owner.compute("POST", f"/servers/{off}/action", body)).status_code == 202
+        assert (await owner.act(off, body)).status_code == 202
     await owner.until(off, "SHUTOFF")
 
     async def names(caller: Api, asked: str) -> set[str]:

@@ -11,7 +11,7 @@ from kilonova.api.image.image_data import recover
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.virt.fake import FakeDriver
 from kilonova.virt.fake.machine import FakeHypervisor
-from tests.service.api import OCTETS, RAW, Api, message, running_api
+from tests.service.api import OCTETS, RAW, Api, message, running_api, until
 
 STAYS = {("DEFAULT", "shelved_offload_time"): -1.0}
 
@@ -27,23 +27,16 @@ def stored(api: Api) -> set[str]:
     return {path.name for path in (api.cloud.state / "images").iterdir()}
 
 
-async def act(api: Api, server_id: str, body: Any, code: int = 202) -> httpx.Response:
-    reply = await api.compute("POST", f"/servers/{server_id}/action", body)
-    assert reply.status_code == code, reply.text
-    return reply
-
-
 async def image(api: Api, image_id: str) -> dict[str, Any] | None:
     reply = await api.call("GET", f"/image/v2/images/{image_id}")
     return None if reply.status_code == 404 else reply.json()
 
 
 async def gone(api: Api, image_id: str) -> None:
-    async with asyncio.timeout(20):
-        while True:
-            if await image(api, image_id) is None and image_id not in stored(api):
-                return
-            await asyncio.sleep(0.01)
+    async def look() -> bool:
+        return await image(api, image_id) is None and image_id not in stored(api)
+
+    await until(look)
 
 
 async def newest(api: Api, server_id: str) -> dict[str, Any]:
@@ -52,12 +45,12 @@ async def newest(api: Api, server_id: str) -> dict[str, Any]:
 
 async def settled(api: Api, server_id: str) -> dict[str, Any]:
     """The server once nothing goes on."""
-    async with asyncio.timeout(20):
-        while True:
-            server = (await api.json(f"/servers/{server_id}"))["server"]
-            if server["OS-EXT-STS:task_state"] is None:
-                return server
-            await asyncio.sleep(0.01)
+
+    async def look() -> dict[str, Any] | None:
+        server = (await api.json(f"/servers/{server_id}"))["server"]
+        return server if server["OS-EXT-STS:task_state"] is None else None
+
+    return await until(look)
 
 
 class Pause:
@@ -78,7 +71,7 @@ async def test_an_image_of_a_server_and_a_server_of_that_image(api: Api) -> None
     base = await api.image(os_distro="minix", bittorrent="x", min_ram=64)
     server_id = await api.server(base, name="first")
     asked = {"name": "copy", "metadata": {"image_location": "my own word", "note": "n"}}
-    image_id = (await act(api, server_id, {"createImage": asked})).json()["image_id"]
+    image_id = (await api.act(server_id, {"createImage": asked}, 202)).json()["image_id"]
     await api.image_becomes(image_id, "active")
     shown = await image(api, image_id)
     assert shown is not None
@@ -112,7 +105,7 @@ async def test_an_image_of_a_server_and_a_server_of_that_image(api: Api) -> None
 
 async def test_before_2_45_the_image_is_named_by_a_header(api: Api) -> None:
     server_id = await api.server(await api.image())
-    reply = await act(api.at("2.44"), server_id, {"createImage": {"name": "i"}})
+    reply = await api.at("2.44").act(server_id, {"createImage": {"name": "i"}}, 202)
     assert reply.content == b""
     location = reply.headers["Location"]
     await api.image_becomes(location.rpartition("/")[2], "active")
@@ -122,15 +115,15 @@ async def test_before_2_45_the_image_is_named_by_a_header(api: Api) -> None:
 async def test_images_of_servers_that_are_off_or_paused_and_of_none_that_is_on_its_way(api: Api) -> None:
     server_id = await api.server(await api.image())
     for verb, status in (("os-stop", "SHUTOFF"), ("os-start", "ACTIVE"), ("pause", "PAUSED")):
-        await act(api, server_id, {verb: None})
+        await api.act(server_id, {verb: None}, 202)
         await api.until(server_id, status)
-        image_id = (await act(api, server_id, {"createImage": {"name": status}})).json()["image_id"]
+        image_id = (await api.act(server_id, {"createImage": {"name": status}}, 202)).json()["image_id"]
         await api.image_becomes(image_id, "active")
         await api.until(server_id, status)
     pause = Pause(api, "take_snapshot")
-    await act(api, server_id, {"createImage": {"name": "slow"}})
+    await api.act(server_id, {"createImage": {"name": "slow"}}, 202)
     await pause.reached.wait()
-    again = await act(api, server_id, {"createImage": {"name": "second"}}, 409)
+    again = await api.act(server_id, {"createImage": {"name": "second"}}, 409)
     assert "task_state image_snapshot" in message(again, 409, "conflictingRequest")
     pause.go.set()
     await api.until(server_id, "PAUSED")
@@ -152,13 +145,13 @@ async def test_images_of_servers_that_are_off_or_paused_and_of_none_that_is_on_i
 )
 async def test_what_makes_no_sense_is_400(api: Api, asked: Any) -> None:
     server_id = await api.server(await api.image())
-    await act(api, server_id, asked, 400)
+    await api.act(server_id, asked, 400)
 
 
 async def test_an_image_that_is_deleted_while_it_is_made_ends_the_action_and_leaves_nothing(api: Api) -> None:
     server_id = await api.server(await api.image())
     pause = Pause(api, "read_snapshot")
-    image_id = (await act(api, server_id, {"createImage": {"name": "i"}})).json()["image_id"]
+    image_id = (await api.act(server_id, {"createImage": {"name": "i"}}, 202)).json()["image_id"]
     await pause.reached.wait()
     shown = await image(api, image_id)
     assert shown is not None
@@ -176,7 +169,7 @@ async def test_an_image_that_is_deleted_while_it_is_made_ends_the_action_and_lea
 async def test_an_image_that_cannot_be_made_is_gone_with_the_reason_in_the_action(api: Api) -> None:
     server_id = await api.server(await api.image())
     machine(api).guests[server_id].base = None
-    image_id = (await act(api, server_id, {"createImage": {"name": "i"}})).json()["image_id"]
+    image_id = (await api.act(server_id, {"createImage": {"name": "i"}}, 202)).json()["image_id"]
     await api.until(server_id, "ACTIVE")
     assert "has no disk" in (await newest(api, server_id))["message"]
     assert await image(api, image_id) is None
@@ -188,7 +181,7 @@ async def test_a_delete_while_an_image_is_made_leaves_nothing_of_both(api: Api, 
     base = await api.image()
     server_id = await api.server(base)
     pause = Pause(api, call)
-    image_id = (await act(api, server_id, {"createImage": {"name": "i"}})).json()["image_id"]
+    image_id = (await api.act(server_id, {"createImage": {"name": "i"}}, 202)).json()["image_id"]
     await pause.reached.wait()
     assert (await api.compute("DELETE", f"/servers/{server_id}")).status_code == 204
     made = call == "remove_snapshot"  # by then the image is whole, and its owner's
@@ -205,13 +198,13 @@ async def test_backups_rotate_by_kind_and_server(api: Api) -> None:
 
     async def backup(server_id: str, kind: str, rotation: int | str) -> httpx.Response:
         asked = {"name": f"{kind}-{rotation}", "backup_type": kind, "rotation": rotation}
-        reply = await act(api, server_id, {"createBackup": asked})
+        reply = await api.act(server_id, {"createBackup": asked}, 202)
         await api.until(server_id, "ACTIVE")
         return reply
 
     others = [(await backup(second, "daily", 9)).json()["image_id"]]
     others += [(await backup(first, "weekly", "1")).json()["image_id"]]
-    snapshot = (await act(api, first, {"createImage": {"name": "i"}})).json()["image_id"]
+    snapshot = (await api.act(first, {"createImage": {"name": "i"}}, 202)).json()["image_id"]
     await api.until(first, "ACTIVE")
     made = [(await backup(first, "daily", 2)).json()["image_id"] for _ in range(4)]
     found = await api.call("GET", f"/image/v2/images?image_type=backup&instance_uuid={first}&backup_type=daily")
@@ -226,7 +219,7 @@ async def test_a_shelved_server_leaves_its_host_and_comes_back_as_an_image_of_it
     base = await api.image()
     server_id = await api.server(base, name="s")
     before = await api.until(server_id, "ACTIVE")
-    await act(api, server_id, {"shelve": None})
+    await api.act(server_id, {"shelve": None}, 202)
     away = await api.until(server_id, "SHELVED_OFFLOADED")
     assert machine(api).guests == {}
     assert (away["OS-EXT-SRV-ATTR:host"], away["image"]["id"]) == (None, base)
@@ -235,12 +228,12 @@ async def test_a_shelved_server_leaves_its_host_and_comes_back_as_an_image_of_it
     assert (node.running_vms, node.vcpus_used) == (0, 0)
     images = (await api.call("GET", "/image/v2/images?name=s-shelved")).json()["images"]
     assert [(one["status"], one["instance_uuid"]) for one in images] == [("active", server_id)]
-    await act(api, server_id, {"os-start": None}, 409)
-    await act(api, server_id, {"createImage": {"name": "i"}}, 409)
+    await api.act(server_id, {"os-start": None}, 409)
+    await api.act(server_id, {"createImage": {"name": "i"}}, 409)
 
     other = await api.server(base, name="other")  # must not get the address meanwhile
     assert (await api.until(other, "ACTIVE"))["addresses"] != before["addresses"]
-    await act(api, server_id, {"unshelve": {"availability_zone": "nova"}})
+    await api.act(server_id, {"unshelve": {"availability_zone": "nova"}}, 202)
     back = await api.until(server_id, "ACTIVE")
     assert (back["addresses"], back["image"]["id"]) == (before["addresses"], base)
     guest = machine(api).guests[server_id]
@@ -255,22 +248,22 @@ async def test_a_shelved_server_that_stays_on_its_host_keeps_its_disk() -> None:
     async with running_api(STAYS) as api:
         server_id = await api.server(await api.image())
         disk = machine(api).guests[server_id].base
-        await act(api, server_id, {"shelve": None})
+        await api.act(server_id, {"shelve": None}, 202)
         shelved = await api.until(server_id, "SHELVED")
         assert (shelved["OS-EXT-SRV-ATTR:host"], shelved["OS-EXT-STS:power_state"]) == ("box1", 4)
         await asyncio.sleep(0.5)  # two looks of the watchdog
-        refused = await act(api, server_id, {"unshelve": {"availability_zone": "nova"}}, 409)
+        refused = await api.act(server_id, {"unshelve": {"availability_zone": "nova"}}, 409)
         assert "no availability zone" in message(refused, 409, "conflictingRequest")
-        await act(api, server_id, {"unshelve": None})
+        await api.act(server_id, {"unshelve": None}, 202)
         await api.until(server_id, "ACTIVE")
         guest = machine(api).guests[server_id]
         assert (guest.base, guest.starts) == (disk, 2)
-        await act(api, server_id, {"shelve": None})
+        await api.act(server_id, {"shelve": None}, 202)
         await api.until(server_id, "SHELVED")
-        await act(api.as_("member", project="p-other"), server_id, {"shelveOffload": None}, 403)
-        await act(api, server_id, {"shelveOffload": None})
+        await api.as_("member", project="p-other").act(server_id, {"shelveOffload": None}, 403)
+        await api.act(server_id, {"shelveOffload": None}, 202)
         await api.until(server_id, "SHELVED_OFFLOADED")
-        await act(api.at("2.1"), server_id, {"unshelve": None})
+        await api.at("2.1").act(server_id, {"unshelve": None}, 202)
         await api.until(server_id, "ACTIVE")
         assert machine(api).guests[server_id].base != disk
 
@@ -280,7 +273,7 @@ async def test_a_shelved_server_that_is_deleted_takes_its_image_along(offloaded:
     async with running_api({} if offloaded else STAYS) as api:
         base = await api.image()
         server_id = await api.server(base)
-        await act(api, server_id, {"shelve": None})
+        await api.act(server_id, {"shelve": None}, 202)
         await api.until(server_id, "SHELVED_OFFLOADED" if offloaded else "SHELVED")
         assert len(stored(api)) == 2
         assert (await api.compute("DELETE", f"/servers/{server_id}")).status_code == 204
@@ -295,25 +288,25 @@ async def test_a_shelved_server_that_is_deleted_takes_its_image_along(offloaded:
 async def test_an_image_that_is_deleted_keeps_a_server_from_leaving_its_host() -> None:
     async with running_api(STAYS) as api:
         server_id = await api.server(await api.image(), name="s")
-        await act(api, server_id, {"shelve": None})
+        await api.act(server_id, {"shelve": None}, 202)
         await api.until(server_id, "SHELVED")
         (one,) = (await api.call("GET", "/image/v2/images?name=s-shelved")).json()["images"]
         await api.call("DELETE", f"/image/v2/images/{one['id']}")
-        refused = await act(api, server_id, {"shelveOffload": None}, 409)
+        refused = await api.act(server_id, {"shelveOffload": None}, 409)
         assert "no image to come back from" in message(refused, 409, "conflictingRequest")
-        await act(api, server_id, {"unshelve": None})
+        await api.act(server_id, {"unshelve": None}, 202)
         await api.until(server_id, "ACTIVE")
 
 
 async def test_one_that_cannot_come_back_stays_on_the_shelf_with_its_image(api: Api) -> None:
     base = await api.image()
     server_id = await api.server(base)
-    await act(api, server_id, {"shelve": None})
+    await api.act(server_id, {"shelve": None}, 202)
     before = await api.until(server_id, "SHELVED_OFFLOADED")
     services = (await api.json("/os-services"))["services"]
     service = f"/os-services/{services[0]['id']}"
     await api.compute("PUT", service, {"status": "disabled"})
-    await act(api, server_id, {"unshelve": None})
+    await api.act(server_id, {"unshelve": None}, 202)
     await settled(api, server_id)
     assert "ComputeFilter refused box1" in (await newest(api, server_id))["message"]
     await api.compute("PUT", service, {"status": "enabled"})
@@ -324,21 +317,21 @@ async def test_one_that_cannot_come_back_stays_on_the_shelf_with_its_image(api: 
         return None
 
     machine(api).before_call = broken
-    await act(api, server_id, {"unshelve": None})
+    await api.act(server_id, {"unshelve": None}, 202)
     still = await settled(api, server_id)
     assert (still["status"], still["addresses"]) == ("SHELVED_OFFLOADED", before["addresses"])
     assert machine(api).guests == {}
     machine(api).before_call = None
     (node,) = await api.cloud.box.app.deps.db.read(read_hosts.list_nodes)
     assert node.running_vms == 0
-    await act(api, server_id, {"unshelve": None})
+    await api.act(server_id, {"unshelve": None}, 202)
     await api.until(server_id, "ACTIVE")
 
 
 async def test_the_start_of_the_api_takes_nothing_from_images_that_are_being_made(api: Api) -> None:
     server_id = await api.server(await api.image())
     pause = Pause(api, "take_snapshot")
-    image_id = (await act(api, server_id, {"createImage": {"name": "i"}})).json()["image_id"]
+    image_id = (await api.act(server_id, {"createImage": {"name": "i"}}, 202)).json()["image_id"]
     await pause.reached.wait()
     await recover(api.cloud.box.app.deps)
     shown = await image(api, image_id)

@@ -169,7 +169,7 @@ async def test_names_and_other_odd_ids_are_not_found(api: Api) -> None:
     for odd in (NOTHING, "server", "a%20b", "%C3%A4", "x" * 3000, "%00", "a%2Fb", "%FF"):
         assert message(await api.compute("GET", f"/servers/{odd}"), 404, "itemNotFound")
         assert message(await api.compute("DELETE", f"/servers/{odd}"), 404, "itemNotFound")
-        assert message(await api.compute("POST", f"/servers/{odd}/action", {"os-stop": None}), 404, "itemNotFound")
+        assert message(await api.act(odd, {"os-stop": None}), 404, "itemNotFound")
 
 
 async def test_stop_start_reboot_and_console(api: Api) -> None:
@@ -236,27 +236,24 @@ async def test_renaming(api: Api) -> None:
     assert (await api.compute("PUT", f"/servers/{NOTHING}", {"server": {"name": "x"}})).status_code == 404
 
 
-async def names(api: Api, query: str = "") -> list[str]:
-    return [server["name"] for server in (await api.json(f"/servers/detail{query}"))["servers"]]
-
-
 async def test_lists_filters_and_pages(api: Api) -> None:
     image = await api.image()
     for name in ("web-1", "web-2", "db"):
         server_id = await api.server(image, name=name, tags=[name])
-    await api.compute("POST", f"/servers/{server_id}/action", {"os-stop": None})
+    await api.act(server_id, {"os-stop": None})
     await api.until(server_id, "SHUTOFF")
-    assert await names(api) == ["db", "web-2", "web-1"]
-    assert await names(api, "?name=web") == await names(api, "?status=active") == ["web-2", "web-1"]
-    assert await names(api, "?name=%5Eweb-1%24") == ["web-1"]
-    assert await names(api, "?status=SHUTOFF&deleted=False&host=box1") == ["db"]
-    assert await names(api, "?status=RESCUE") == []
-    assert await names(api, f"?image={image}&flavor=1&limit=2") == ["db", "web-2"]
-    assert await names(api, "?tags=db") == ["db"]
-    assert await names(api, "?not-tags-any=db,web-1") == ["web-2"]
-    assert await names(api, "?sort_key=display_name&sort_dir=asc") == ["db", "web-1", "web-2"]
-    assert await names(api, "?changes-since=2001-01-01T00:00:00Z") == ["db", "web-2", "web-1"]
-    assert await names(api, "?changes-before=2001-01-01T00:00:00Z") == []
+    assert await api.names("/servers/detail") == ["db", "web-2", "web-1"]
+    assert await api.names("/servers/detail?name=web") == ["web-2", "web-1"]
+    assert await api.names("/servers/detail?status=active") == ["web-2", "web-1"]
+    assert await api.names("/servers/detail?name=%5Eweb-1%24") == ["web-1"]
+    assert await api.names("/servers/detail?status=SHUTOFF&deleted=False&host=box1") == ["db"]
+    assert await api.names("/servers/detail?status=RESCUE") == []
+    assert await api.names(f"/servers/detail?image={image}&flavor=1&limit=2") == ["db", "web-2"]
+    assert await api.names("/servers/detail?tags=db") == ["db"]
+    assert await api.names("/servers/detail?not-tags-any=db,web-1") == ["web-2"]
+    assert await api.names("/servers/detail?sort_key=display_name&sort_dir=asc") == ["db", "web-1", "web-2"]
+    assert await api.names("/servers/detail?changes-since=2001-01-01T00:00:00Z") == ["db", "web-2", "web-1"]
+    assert await api.names("/servers/detail?changes-before=2001-01-01T00:00:00Z") == []
     brief = (await api.json("/servers?limit=1"))["servers"][0]
     assert brief.keys() == {"id", "name", "links"}
     for bad in (
@@ -303,15 +300,16 @@ async def test_projects_are_apart(api: Api) -> None:
         reply = await other.compute(method, f"/servers/{server_id}{path}", body)
         assert message(reply, 404, "itemNotFound")
     theirs = await other.server(public, name="theirs")
-    assert await names(other) == ["theirs"]
-    assert await names(other, "?deleted=False&host=elsewhere&project_id=p1") == ["theirs"]
+    assert await other.names("/servers/detail") == ["theirs"]
+    assert await other.names("/servers/detail?deleted=False&host=elsewhere&project_id=p1") == ["theirs"]
     assert message(await other.compute("GET", "/servers?all_tenants=True"), 403, "forbidden")
     assert message(await other.compute("GET", "/servers?status=deleted"), 403, "forbidden")
-    assert await names(api) == ["server"]
-    assert await names(api, "?all_tenants=1") == ["theirs", "server"]
+    assert await api.names("/servers/detail") == ["server"]
+    assert await api.names("/servers/detail?all_tenants=1") == ["theirs", "server"]
     for whose in ("project_id", "tenant_id"):
-        assert await names(api, f"?all_tenants=1&{whose}=p-other") == ["theirs"]
-        assert await names(api, f"?{whose}=p-other") == ["server"]  # needs all_tenants, says the reference
+        assert await api.names(f"/servers/detail?all_tenants=1&{whose}=p-other") == ["theirs"]
+        # Without all_tenants it has no effect, says the reference.
+        assert await api.names(f"/servers/detail?{whose}=p-other") == ["server"]
     seen = (await other.json(f"/servers/{theirs}"))["server"]
     assert [name for name in seen if name.startswith("OS-EXT-SRV-ATTR") or name == "host_status"] == [
         "OS-EXT-SRV-ATTR:hostname"
@@ -323,7 +321,7 @@ async def test_deleted_servers_are_listed_for_administrators_who_ask(api: Api) -
     server_id = await api.server(await api.image())
     await api.compute("DELETE", f"/servers/{server_id}")
     await api.until(server_id, "GONE")
-    assert await names(api) == []
+    assert await api.names("/servers/detail") == []
     found = (await api.json("/servers/detail?deleted=True"))["servers"]
     assert [server["status"] for server in found] == ["DELETED"]
-    assert await names(api, "?status=DELETED") == ["server"]
+    assert await api.names("/servers/detail?status=DELETED") == ["server"]

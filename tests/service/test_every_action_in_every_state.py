@@ -19,7 +19,7 @@ from kilonova.api.http.route import DefaultPolicy
 from kilonova.conductor.hosts import register
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
-from kilonova.db.readers import servers as read_servers
+from kilonova.db.readers import instances as read_instances
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import identity as write_identity
 from kilonova.db.writers import instances as write_instances
@@ -29,9 +29,10 @@ from kilonova.objects.action import Action
 from kilonova.objects.identity import Assignment, User
 from kilonova.objects.ids import ActionId, FlavorId, HostName, ImageId, InstanceId
 from kilonova.objects.instance import Instance
+from kilonova.objects.leg import one_leg
 from kilonova.objects.migration import Migration, MigrationStatus
 from kilonova.objects.service import ComputeNode
-from kilonova.objects.states import VERBS, ActionState, Rule, Verb, VmState
+from kilonova.objects.states import VERBS, ActionState, Transition, Verb, VmState
 from kilonova.rpcapi.host_to_conductor import RegisterHost, ReportInventory
 from tests import make
 from tests.simulation.virtual import run_virtually
@@ -132,7 +133,9 @@ def put(connection: sa.Connection, instance: Instance, busy: Verb | None) -> Non
         write_migrations.insert(connection, migration)
     if busy is not None:
         action_id, late = ActionId(f"busy with {instance.id[:8]}"), make.NOW.replace(year=2100)
-        action = Action(action_id, instance.id, busy, f"req-{instance.id}", *ids, *when, late, host=instance.host)
+        action = Action(
+            action_id, instance.id, busy, f"req-{instance.id}", *ids, *when, late, one_leg(instance.host, busy)
+        )
         write_actions.insert(connection, action)
 
 
@@ -141,7 +144,7 @@ Trace = tuple[Instance, list[Action], list[ComputeNode]]
 
 def trace(connection: sa.Connection, instance_id: InstanceId) -> Trace:
     """Everything that a refusal must leave as it is (the watchdog counts an action's time meanwhile)."""
-    instance = read_servers.with_deleted(connection, instance_id)
+    instance = read_instances.get_known(connection, instance_id)[0]
     actions = [
         replace(one, counted_at=None, deadline=make.NOW) for one in read_actions.of_instance(connection, instance_id)
     ]
@@ -170,7 +173,7 @@ async def check(
         assert code in (200, 202, 204), where
         known = {one.id for one in before[1]}
         (new,) = [one for one in after[1] if one.id not in known]
-        at_once = VERBS[verb].at_once or (verb is Verb.DELETE and instance.host is None)
+        at_once = VERBS[verb].immediate or (verb is Verb.DELETE and instance.host is None)
         assert (new.verb, new.state is ActionState.OPEN) == (verb, not at_once), where
     else:
         assert code == 409, where
@@ -186,7 +189,7 @@ async def member(world: World) -> str:
 
 
 def ask_for_all(
-    state: Path, refused: Callable[[Rule], bool], *, busy: bool = False, by_member: bool = False, **more: Any
+    state: Path, refused: Callable[[Transition], bool], *, busy: bool = False, by_member: bool = False, **more: Any
 ) -> None:
     """Every action in every state: the answer is the rule's, unless `refused` says that this is refused in any."""
 
@@ -212,7 +215,7 @@ def test_it_is_accepted_in_the_states_of_its_rule_alone(tmp_path: Path) -> None:
 
 
 def test_while_another_is_open_only_those_that_do_not_wait_are_accepted(tmp_path: Path) -> None:
-    ask_for_all(tmp_path, lambda rule: not (rule.preempts or rule.at_once), busy=True)
+    ask_for_all(tmp_path, lambda rule: not (rule.preempts or rule.immediate), busy=True)
 
 
 def test_a_lock_holds_nothing_up_that_an_administrator_asks_for(tmp_path: Path) -> None:
@@ -220,4 +223,4 @@ def test_a_lock_holds_nothing_up_that_an_administrator_asks_for(tmp_path: Path) 
 
 
 def test_a_lock_holds_its_owner_up_as_the_rule_says(tmp_path: Path) -> None:
-    ask_for_all(tmp_path, lambda rule: rule.locked, by_member=True, locked_by="owner")
+    ask_for_all(tmp_path, lambda rule: rule.respects_lock, by_member=True, locked_by="owner")

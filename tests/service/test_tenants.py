@@ -363,7 +363,7 @@ async def test_a_server_is_not_made_of_anothers_things() -> None:
         assert said[0] == said[1]
         for image in (w.things["image"], UNKNOWN_UUID):
             for action in ({"rebuild": {"imageRef": image}}, {"rescue": {"rescue_image_ref": image}}):
-                reply = await w.stranger.compute("POST", f"/servers/{w.strangers_server}/action", action)
+                reply = await w.stranger.act(w.strangers_server, action)
                 assert reply.status_code == 400
                 said.append(without(reply.text, [image]))
         assert said[2:4] == said[4:6]

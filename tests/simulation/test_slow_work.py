@@ -14,7 +14,7 @@ from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import PowerState
 from kilonova.rpc import wire
 from kilonova.rpc.bus import Handler
-from kilonova.rpcapi.host_to_conductor import SUBSCRIPTION
+from kilonova.rpcapi.host_to_conductor import SUBJECT
 from kilonova.virt.fake import FakeDriver
 from tests.simulation.test_host_boot import all_run, loses_power
 from tests.simulation.test_lost_and_doubled import LARGE, Story, settled
@@ -88,7 +88,7 @@ def test_work_that_is_too_much_for_one_message_comes_in_several(tmp_path: Path) 
             image_id = await told.image()
             await world.until(lambda: has_host(world), within_s=60)
             await world.hosts["a"].kill()
-            (for_hosts,) = (one for one in world.hub.subscriptions if one.pattern == SUBSCRIPTION)
+            (for_hosts,) = (one for one in world.hub.subscriptions if one.pattern == SUBJECT)
             for_hosts.handler = no_larger_than_nats_takes(for_hosts.handler)
             data = base64.b64encode(bytes(49149)).decode()
             server = {"name": "s", "imageRef": image_id, "flavorRef": "1", "networks": "auto", "user_data": data}

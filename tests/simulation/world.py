@@ -29,8 +29,11 @@ from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import InlineWorkers
 from kilonova.compute import seeds
 from kilonova.compute.manager import ComputeManager
+from kilonova.compute.operation import Operation
+from kilonova.compute.operations import OPERATIONS
 from kilonova.compute.session import Identity
 from kilonova.conductor import bootstrap
+from kilonova.conductor.engine.plan import PLANS, Plan
 from kilonova.conductor.service import Conductor
 from kilonova.config.load import Settings, load
 from kilonova.db.readers import quotas, servers
@@ -40,7 +43,8 @@ from kilonova.identity.tokens import Subject, TokenMinter
 from kilonova.images.store import ImageStore
 from kilonova.objects.console import ConsoleStream
 from kilonova.objects.ids import HostName, InstanceId
-from kilonova.objects.quota import Usage, held_by
+from kilonova.objects.quota import Usage, usage_of
+from kilonova.objects.states import Verb
 from kilonova.rpc.bus import Handler
 from kilonova.rpc.memory import MemoryBus, MemoryHub
 from kilonova.rpcapi.caller import Caller
@@ -113,6 +117,11 @@ class _HostBus(MemoryBus):
 class World:
     """`http` speaks to the API under an administrator's token."""
 
+    plans: Mapping[Verb, Plan] = PLANS
+    """Of the conductor's next process."""
+    operations: Mapping[str, Operation] = OPERATIONS
+    """Of the hosts' next processes."""
+
     def __init__(self, seed: int, state: Path, network: Network, tasks: Supervisor) -> None:
         self.seed, self.state, self.network, self._tasks = seed, state, network, tasks
         self.clock = SimClock(seed)
@@ -154,6 +163,7 @@ class World:
                 failpoints=Failpoints(),
                 metrics=self.metrics,
                 keep_deleted=self.settings.database.keep_deleted,
+                plans=self.plans,
             )
             await conductor.start(bus, tasks)
             await asyncio.Event().wait()
@@ -193,6 +203,7 @@ class World:
                 images=self.store,
                 workers=self.workers,
                 failpoints=Failpoints(),
+                operations=self.operations,
             )
             stack.push_async_callback(manager.stop)
             tasks = await stack.enter_async_context(Supervisor(self.clock))
@@ -247,7 +258,7 @@ async def check_quotas(world: World) -> None:
     """What the quotas say is used is what the living instances hold."""
     used: dict[str, Usage] = defaultdict(Usage)
     for instance in await world.db.read(servers.page, servers.ServerQuery()):
-        used[instance.project_id] += held_by(instance)
+        used[instance.project_id] += usage_of(instance)
     for project_id in {"p1", *used}:
         assert await world.db.read(quotas.usage, project_id) == used[project_id]
 

@@ -7,6 +7,7 @@ Request id, route, token, microversion, policy, query, body, handler; whatever i
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import structlog
 from starlette.types import Receive, Scope, Send
 
 from kilonova.api import console_socket
@@ -24,7 +25,7 @@ from kilonova.api.http.wire import Chunks, ClientGone, base_of, segments_of, sen
 from kilonova.api.image.image_data import recover
 from kilonova.api.routes import SERVICES
 from kilonova.base.clock import new_request_id
-from kilonova.base.context import CHANGED, RequestContext
+from kilonova.base.context import CHANGED, RequestContext, serving
 from kilonova.base.errors import (
     DatabaseUnavailable,
     Forbidden,
@@ -38,6 +39,8 @@ from kilonova.base.errors import (
     Unauthorized,
 )
 from kilonova.objects.told import to_member
+
+log = structlog.get_logger(__name__)
 
 
 def create_app(deps: ApiDeps, services: Iterable[Service] = SERVICES) -> "Application":
@@ -83,6 +86,10 @@ class Application:
         segments = segments_of(scope)
         service, router = self._mount(segments)
         request = self._request(scope, receive, service, segments)
+        with serving(request.id):
+            await self._respond(request, service, router, scope, send)
+
+    async def _respond(self, request: _Request, service: Service, router: Router, scope: Scope, send: Send) -> None:
         head = request.method == "HEAD"
         try:
             self._edge.check_host(scope, request.headers)
@@ -96,6 +103,8 @@ class Application:
         except Exception as exc:  # a header that no header can be: nothing was sent yet
             status, reply = _faulty(exc, request, service)
             start = start_of(status, reply, _headers(request, service))
+        if request.method not in _READS:
+            log.info("request", method=request.method, path=_raw_path(scope), status=status)
         await send_reply(send, start, reply, head=head)
 
     def _mount(self, segments: Sequence[str]) -> tuple[Service, Router]:
@@ -174,7 +183,13 @@ class Application:
 
 
 _UNVERSIONED = negotiate(None, None)
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _NOBODY = RequestContext(request_id="", user_id="", project_id="")
+
+
+def _raw_path(scope: Scope) -> str:
+    """As it was sent, percent-encoded: it is ASCII without line feeds."""
+    return str(scope.get("raw_path", b"")[:255], "ascii", "replace")
 
 
 def _key(prefix: str) -> tuple[str, ...]:

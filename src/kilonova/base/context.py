@@ -1,21 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who asks: carried from the HTTP request to the last log line."""
+"""The request that the current task or thread serves, and its caller.
 
+`serving` binds a request id: every log line within it carries the id (see kilonova.base.logging), and so does every RPC
+call (see kilonova.rpcapi.caller).  The API binds it for each HTTP request, an RPC endpoint for each call, a host for
+each action, the conductor for each placement.  Threads of kilonova.base.threads run a function under the id of the
+task that submitted it.  A task of a Supervisor starts without an id, because it may outlive the request that started
+it.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
 CHANGED: ContextVar[list[str]] = ContextVar("changed")
-"""The calls that the HTTP request of this task has made with success, and that change something: an error that comes
-after one of them must not say that nothing was done."""
+"""The RPC methods that the current HTTP request has called with success, and that change something: an error after one
+of them must not say that nothing was done."""
+
+REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
+"""Empty: the current work belongs to no single request."""
+
+
+@contextmanager
+def serving(request_id: str) -> Generator[None]:
+    """Bind a request id, or none (""), within the block."""
+    token = REQUEST_ID.set(request_id)
+    try:
+        yield
+    finally:
+        REQUEST_ID.reset(token)
 
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """The authenticated caller of one request; an unscoped token has no project ("") and no roles, and one whose
+    """The authenticated caller of one request.  An unscoped token has no project ("") and no roles; a token whose
     `scope` is "domain" or "system" has roles there and no project.
 
-    `admin` is what policy says of the caller; where no policy was asked, the role of that name says it.  `restricted`:
-    the token was given for an application credential (`by_credential`) that may not manage credentials.
+    `admin` is the policy's decision about the caller; without one, the role "admin" decides.  `restricted`: the token
+    belongs to an application credential (`by_credential`) that may not manage credentials.
     """
 
     request_id: str
@@ -35,5 +57,5 @@ class RequestContext:
 
 
 def system_context(request_id: str) -> RequestContext:
-    """The service itself, acting without a user (reconciliation, start-up)."""
+    """The service itself, without a user (reconciliation, start-up)."""
     return RequestContext(request_id=request_id, user_id="kilonova", project_id="kilonova", roles=("admin",))

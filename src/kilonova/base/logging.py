@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Log lines: structured, one event each, to standard error or a file.  Secrets never enter them.
 
-A log call never raises and never waits long: see `kilonova.base.sink`.
+A line that belongs to a request carries its id: `[req-...]` before the message, `request_id` in JSON lines (see
+kilonova.base.context).  A log call never raises and never waits long: see `kilonova.base.sink`.
 """
 
 import contextlib
@@ -13,6 +14,7 @@ from typing import Any, TextIO, cast
 import structlog
 from structlog.typing import Processor
 
+from kilonova.base.context import REQUEST_ID
 from kilonova.base.sink import Sink
 
 _debug = False
@@ -31,6 +33,30 @@ def _drop_debug(_logger: Any, method: str, event: Any) -> Any:
     if method == "debug" and not _debug:
         raise structlog.DropEvent
     return event
+
+
+def _add_request_id(_logger: Any, _method: str, event: Any) -> Any:
+    request_id = REQUEST_ID.get()
+    if request_id:
+        event.setdefault("request_id", request_id)
+    return event
+
+
+def _bracket_request_id(_logger: Any, _method: str, event: Any) -> Any:
+    """Before the message, as in the logs of OpenStack services."""
+    request_id = event.pop("request_id", "")
+    if request_id:
+        event["event"] = f"[{request_id}] {event.get('event')}"
+    return event
+
+
+class _RequestIdFilter(logging.Filter):
+    """Gives the lines of libraries a `request` field."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        request_id = REQUEST_ID.get()
+        record.request = f"[{request_id}] " if request_id else ""
+        return True
 
 
 def _safely(render: Processor) -> Processor:
@@ -87,10 +113,10 @@ def set_up(*, debug: bool = False, json_lines: bool = False, stream: TextIO | No
     )
     _processors[:] = [
         _drop_debug,  # and not the wrapper class: loggers are cached with theirs, and the level may change
-        structlog.contextvars.merge_contextvars,
+        _add_request_id,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        *([structlog.processors.format_exc_info] if json_lines else []),
+        structlog.processors.format_exc_info if json_lines else _bracket_request_id,
         _safely(renderer),
     ]
     structlog.configure(
@@ -99,7 +125,11 @@ def set_up(*, debug: bool = False, json_lines: bool = False, stream: TextIO | No
         logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, out)),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(stream=out, level=logging.WARNING, format="%(asctime)s [%(levelname)s] %(name)s %(message)s")
+    line = "%(asctime)s [%(levelname)s] %(name)s %(request)s%(message)s"
+    logging.basicConfig(stream=out, level=logging.WARNING, format=line)
+    for handler in logging.getLogger().handlers:
+        if not any(isinstance(one, _RequestIdFilter) for one in handler.filters):
+            handler.addFilter(_RequestIdFilter())
 
 
 def _notice(count: int, reason: str) -> str:

@@ -2,6 +2,7 @@
 """Supervised tasks: every task has an owner, a name, and somebody who hears of its failure."""
 
 import asyncio
+import contextvars
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
@@ -10,6 +11,7 @@ from typing import Any, Self
 import structlog
 
 from kilonova.base.clock import Clock
+from kilonova.base.context import REQUEST_ID
 
 log = structlog.get_logger(__name__)
 
@@ -43,8 +45,10 @@ class Supervisor:
         return await self._group.__aexit__(kind, exc, trace)
 
     def spawn(self, name: str, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Start `coro` under this group."""
-        task = self._group.create_task(coro, name=name)
+        """Start `coro` under this group.  It serves no request until it binds one (kilonova.base.context.serving)."""
+        context = contextvars.copy_context()
+        context.run(REQUEST_ID.set, "")
+        task = self._group.create_task(coro, name=name, context=context)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

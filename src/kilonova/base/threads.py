@@ -7,6 +7,7 @@ and a thread stuck in a native call would then keep a stopping service alive for
 
 import asyncio
 import contextlib
+import contextvars
 import queue
 import threading
 from collections.abc import Callable
@@ -32,23 +33,24 @@ class Workers(Protocol):
 
 
 class _Job:
-    __slots__ = ("args", "fn", "future", "loop")
+    __slots__ = ("args", "context", "fn", "future", "loop")
 
     def __init__(self, fn: Callable[..., Any], args: tuple[Any, ...], loop: asyncio.AbstractEventLoop) -> None:
         self.fn, self.args, self.loop = fn, args, loop
         self.future: asyncio.Future[Any] = loop.create_future()
+        self.context = contextvars.copy_context()  # with the request id, for log lines
 
     def work(self) -> None:
         result: Any = None
         error: BaseException | None = None
         try:
-            result = self.fn(*self.args)
+            result = self.context.run(self.fn, *self.args)
         except BaseException as exc:  # the waiter gets it; a worker thread survives all of its jobs
             error = exc
         finally:
             # What the job held is let go of here, in the worker: dropping the last reference to some native objects
             # is itself a call that blocks.
-            del self.fn, self.args
+            del self.fn, self.args, self.context
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self.loop.call_soon_threadsafe(self._settle, result, error)
 

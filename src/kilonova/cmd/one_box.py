@@ -175,7 +175,7 @@ async def _when_in_service(box: OneBox, clock: Clock) -> str:
 
 
 async def _hypervisor(box: OneBox) -> str:
-    inventory = await box.manager.driver.inventory()
+    inventory = await box.manager.inventory()
     version = inventory.hypervisor_version
     dotted = f"{version // 1_000_000}.{version // 1000 % 1000}.{version % 1000}"
     lines = [f"hypervisor  {inventory.hypervisor_type} {dotted} on {inventory.node}"]

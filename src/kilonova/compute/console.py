@@ -4,8 +4,8 @@
 from kilonova.base.errors import InvalidState
 from kilonova.objects.console import ConsoleStream
 from kilonova.objects.ids import HostName, InstanceId
-from kilonova.virt.capabilities import able
-from kilonova.virt.driver import ComputeDriver, SerialConsole
+from kilonova.virt.capabilities import CONSOLES
+from kilonova.virt.driver import ComputeDriver
 
 
 class LocalConsoles:
@@ -17,4 +17,4 @@ class LocalConsoles:
     async def open(self, host: HostName, instance_id: InstanceId) -> ConsoleStream:
         if host != self._host:
             raise InvalidState(f"Guest {instance_id} is on host {host}, whose consoles cannot be reached from here.")
-        return await able(self._driver, SerialConsole).open_console(instance_id)
+        return await CONSOLES.of(self._driver).open(instance_id)

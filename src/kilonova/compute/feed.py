@@ -6,6 +6,7 @@ import asyncio
 import structlog
 
 from kilonova.base.clock import Clock
+from kilonova.base.context import serving
 from kilonova.base.errors import KilonovaError, StaleWrite
 from kilonova.base.tasks import Supervisor
 from kilonova.compute.queues import Lanes
@@ -13,7 +14,7 @@ from kilonova.compute.refusals import Refusals
 from kilonova.compute.session import Session
 from kilonova.objects.ids import AttemptId
 from kilonova.rpcapi.host_to_conductor import FETCH, RECORD_EVENTS, RecordEvents
-from kilonova.rpcapi.work import Fetch, Fetched, Unread
+from kilonova.rpcapi.work import Fetch, Fetched, Unread, WorkItem
 
 log = structlog.get_logger(__name__)
 
@@ -73,10 +74,10 @@ class Feed:
         fetched = await self._session.call(
             lambda epoch: conductor.call(FETCH, Fetch(conductor.host, epoch, attempt, running))
         )
-        for action_id in fetched.revoked:
-            self._lanes.revoke(action_id)
-        for action_id in fetched.expired:
-            self._lanes.expire(action_id)
+        for leg in fetched.revoked:
+            self._lanes.revoke(leg)
+        for leg in fetched.expired:
+            self._lanes.expire(leg)
         if self._open:
             await self._take(fetched, attempt, tasks)
         if fetched.more:
@@ -84,15 +85,19 @@ class Feed:
 
     async def _take(self, fetched: Fetched, attempt: AttemptId, tasks: Supervisor) -> None:
         for item in fetched.items:
-            try:
-                self._lanes.submit(item, tasks)
-            except Exception as exc:  # a defect in taking one action in hand must not keep the others waiting
-                log.exception("an action could not be taken in hand", action=item.action.id)
-                action = item.action
-                odd = Unread(action.id, action.instance_id, action.verb, type(exc).__name__)
-                await self._refusals.refuse(odd, attempt)
+            with serving(item.action.request_id):
+                await self._take_one(item, attempt, tasks)
         for unread in fetched.unread:
             await self._refusals.refuse(unread, attempt)
+
+    async def _take_one(self, item: WorkItem, attempt: AttemptId, tasks: Supervisor) -> None:
+        try:
+            self._lanes.submit(item, tasks)
+        except Exception as exc:  # a defect in taking one action in hand must not keep the others waiting
+            log.exception("an action could not be taken in hand", action=item.action.id)
+            action = item.action
+            odd = Unread(action.leg_id, action.instance_id, action.verb, type(exc).__name__)
+            await self._refusals.refuse(odd, attempt)
 
     async def _tell_progress(self) -> None:
         """Let people watch what takes longer than a moment."""
@@ -104,8 +109,12 @@ class Feed:
                 continue
             events = run.take_unsent()
             if events:
-                try:
-                    report = RecordEvents(self._session.conductor.host, action.id, action.attempt, events)
-                    await self._session.conductor.call(RECORD_EVENTS, report)
-                except StaleWrite as exc:  # this one is in other hands; the next may not be
-                    log.info("progress is no longer wanted", action=action.id, error=str(exc))
+                report = RecordEvents(self._session.conductor.host, action.leg_id, action.attempt, events)
+                with serving(action.request_id):
+                    await self._report_events(report)
+
+    async def _report_events(self, report: RecordEvents) -> None:
+        try:
+            await self._session.conductor.call(RECORD_EVENTS, report)
+        except StaleWrite as exc:  # a newer attempt owns this action; the next action may still be ours
+            log.info("progress is no longer wanted", action=report.leg.action_id, error=str(exc))

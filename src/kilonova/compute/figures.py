@@ -11,7 +11,8 @@ from kilonova.base.errors import KilonovaError
 from kilonova.base.metrics import Collector, Metrics
 from kilonova.compute.virtapi import ComputeVirtAPI
 from kilonova.objects.ids import InstanceId
-from kilonova.virt.driver import ComputeDriver, GuestFigures, GuestStatistics, Reachability
+from kilonova.virt.capabilities import GuestFigures
+from kilonova.virt.driver import ComputeDriver
 
 log = structlog.get_logger(__name__)
 
@@ -32,19 +33,19 @@ class GuestMetrics(Collector):
     def __init__(self, driver: ComputeDriver, virtapi: ComputeVirtAPI, metrics: Metrics) -> None:
         self._driver, self._known = driver, dict[InstanceId, GuestFigures]()
         metrics.gauge("kilonova_hypervisor_up", "The hypervisor is in service.", lambda: float(bool(virtapi.enabled)))
-        if isinstance(driver, Reachability):
+        if driver.reachability is not None:
             what = "Native calls that were given up and have not come back."
-            metrics.gauge("kilonova_abandoned_native_calls", what, driver.abandoned_calls)
+            metrics.gauge("kilonova_abandoned_native_calls", what, driver.reachability.abandoned_calls)
         metrics.registry.register(self)
 
     async def refresh(self) -> None:
         """Read anew.  A hypervisor that does not answer in time leaves no figures, rather than old ones."""
         self._known = {}
-        if not isinstance(self._driver, GuestStatistics):
+        if self._driver.statistics is None:
             return
         try:
             async with asyncio.timeout(LIMIT_S):
-                self._known = dict(await self._driver.guest_figures())
+                self._known = dict(await self._driver.statistics.guest_figures())
         except (KilonovaError, TimeoutError) as exc:
             log.info("guests' figures could not be read", error=str(exc) or "no answer")
 

@@ -19,7 +19,7 @@ from kilonova.base.threads import Workers
 from kilonova.images.inspect import inspect
 from kilonova.objects.ids import ImageId
 from kilonova.objects.image import ImageRef
-from kilonova.virt.driver import BaseImage
+from kilonova.virt.base_image import BaseImage
 
 _NAME = re.compile(r"[0-9a-f]{40}\.[a-z0-9]+")
 

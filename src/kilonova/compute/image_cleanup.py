@@ -7,7 +7,6 @@ from kilonova.base.tasks import Supervisor
 from kilonova.compute.image_cache import ImageCache
 from kilonova.compute.virtapi import ComputeVirtAPI
 from kilonova.config.image_cache import ImageCacheSettings
-from kilonova.virt.capabilities import BasesInUse
 from kilonova.virt.driver import ComputeDriver
 
 log = structlog.get_logger(__name__)
@@ -24,14 +23,14 @@ class ImageCleanup:
 
     def start(self, tasks: Supervisor, virtapi: ComputeVirtAPI) -> None:
         """Begin, as configured."""
-        if self._settings.remove_unused_base_images and isinstance(self._driver, BasesInUse):
+        if self._settings.remove_unused_base_images and self._driver.base_images is not None:
             work = virtapi.while_in_service(self.run)
             tasks.periodic("unused images", self._settings.manager_interval, work, limit_s=LIMIT_S)
 
     async def run(self) -> None:
         """One round.  What is in use is read first: a disk that is made since has its image wanted since, too."""
-        assert isinstance(self._driver, BasesInUse)
-        in_use = await self._driver.bases_in_use()
+        assert self._driver.base_images is not None
+        in_use = await self._driver.base_images.bases_in_use()
         removed = await self._cache.remove_unused(in_use, self._settings.remove_unused_original_minimum_age_seconds)
         if removed:
             log.info("cached images that nothing lies on were removed", images=", ".join(removed))

@@ -65,7 +65,7 @@ class ImageUploads:
     async def begin(self, action: Action) -> bool:
         """Whether the action's image is still to be made.  Raises NotFound when it was deleted."""
         attempt = _attempt(action)
-        request = BeginImage(self._conductor.host, action.id, attempt)
+        request = BeginImage(self._conductor.host, action.leg_id, attempt)
         return not (await self._ask(action, lambda: self._conductor.call(BEGIN_IMAGE, request))).saved
 
     async def save(self, action: Action, chunks: AsyncIterator[bytes], disk_format: str) -> None:
@@ -76,7 +76,7 @@ class ImageUploads:
         virtual_size = await self._sink.inspect(image_id, disk_format)
         request = CompleteImage(
             host=self._conductor.host,
-            action_id=action.id,
+            leg=action.leg_id,
             attempt=attempt,
             size=stored.size,
             virtual_size=virtual_size,
@@ -99,7 +99,7 @@ class ImageUploads:
     async def drop(self, action: Action) -> None:
         """Neither record nor bytes are left of the images that the action makes needless."""
         attempt = _attempt(action)
-        request = DropImages(self._conductor.host, action.id, attempt)
+        request = DropImages(self._conductor.host, action.leg_id, attempt)
         dropped = await self._ask(action, lambda: self._conductor.call(DROP_IMAGES, request))
         await self.forget(dropped.images)
 

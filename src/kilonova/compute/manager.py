@@ -5,7 +5,7 @@ It maps verbs to operations (kilonova.compute.operations) and hands every reques
 else talks to the driver but for reads.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -19,13 +19,15 @@ from kilonova.base.health import Check
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import Workers
+from kilonova.compute.capacity import inventory_of
 from kilonova.compute.feed import Feed
 from kilonova.compute.image_cache import ImageCache, ImageSource
 from kilonova.compute.image_cleanup import ImageCleanup
 from kilonova.compute.image_uploads import ImageSink, ImageUploads
 from kilonova.compute.notifier import Notifier
 from kilonova.compute.observer import Observer
-from kilonova.compute.operation import Tools
+from kilonova.compute.operation import Operation, Tools
+from kilonova.compute.operations import OPERATIONS
 from kilonova.compute.precache import Precache
 from kilonova.compute.queues import Lanes
 from kilonova.compute.reaper import Reaper
@@ -39,14 +41,15 @@ from kilonova.compute.virtapi import ComputeVirtAPI
 from kilonova.config.default import reloaded
 from kilonova.config.load import Settings
 from kilonova.objects.diagnostics import GuestDiagnostics
+from kilonova.objects.service import Inventory
 from kilonova.rpc.bus import Bus
 from kilonova.rpcapi import to_host as rows
 from kilonova.rpcapi.caller import Caller, HostCaller
 from kilonova.rpcapi.endpoint import Endpoint
 from kilonova.rpcapi.host_to_conductor import PING, Ping
 from kilonova.rpcapi.method import Ack
-from kilonova.virt.capabilities import Diagnostics, able
-from kilonova.virt.driver import ComputeDriver, Reachability, VirtAPI
+from kilonova.virt.capabilities import DIAGNOSTICS
+from kilonova.virt.driver import ComputeDriver, VirtAPI
 
 log = structlog.get_logger(__name__)
 
@@ -63,6 +66,7 @@ class ComputeManager:
     """One host.  Constructing it loads the driver (DriverLoadError) and does no I/O.
 
     `load_driver` gives the driver over the VirtAPI that it is handed (see kilonova.virt.driver.load_compute_driver).
+    `operations` is the table in which legs name what to do.
     """
 
     def __init__(
@@ -76,10 +80,12 @@ class ComputeManager:
         workers: Workers,
         failpoints: Failpoints,
         metrics: Metrics | None = None,
+        operations: Mapping[str, Operation] = OPERATIONS,
     ) -> None:
         self._identity, self._settings, self._clock = identity, settings, clock
         self.metrics = metrics or Metrics()
         self._images, self._workers, self._failpoints = images, workers, failpoints
+        self._operations = operations
         self.virtapi = ComputeVirtAPI(clock)
         self.driver = load_driver(self.virtapi)
         self._session: Session | None = None
@@ -105,10 +111,10 @@ class ComputeManager:
         tools = Tools(self.driver, cache, uploads, clock, defaults, self._identity.boot_id, seed_key)
         runner = Runner(self._failpoints, session)
         hooks = (observer.idle, self._look_for_work, self.metrics)
-        lanes = Lanes(self._identity.host, session.conductor, runner, tools, *hooks, session.outage)
+        lanes = Lanes(self._identity.host, session.conductor, runner, tools, *hooks, session.outage, self._operations)
         refusals = Refusals(session, self.driver)
         feed = Feed(session, lanes, refusals, clock, defaults.action_poll_interval)
-        reports = Reports(session, self.driver, self.virtapi, observer, clock)
+        reports = Reports(session, self.inventory, self.virtapi, observer, clock)
         self._session, self._lanes, self._feed, self._reports = session, lanes, feed, reports
         self._precache = Precache(cache)
         tasks.spawn("precache", self._precache.run())
@@ -121,6 +127,10 @@ class ComputeManager:
         feed.start(tasks)
         notifier.start(tasks)
         Reaper(session, lanes, runner, tools, self.metrics).start(tasks, self.virtapi)
+
+    async def inventory(self) -> Inventory:
+        """What this host has, and what of it guests may claim."""
+        return inventory_of(await self.driver.resources(), self._settings.default)
 
     def ready(self) -> tuple[bool, str]:
         """Whether this host can get work, and if not, why in one sentence."""
@@ -159,7 +169,8 @@ class ComputeManager:
     def reload(self, fresh: Settings) -> None:
         """Take what may change while running (see config.default.reloaded); what the host offers is told at once."""
         settings = replace(self._settings, default=reloaded(self._settings.default, fresh.default))
-        self._settings = self.driver.settings = settings
+        self._settings = settings
+        self.driver.reconfigure(settings)
         if self._reports is not None:
             self._reports.tell_inventory()
 
@@ -175,8 +186,8 @@ class ComputeManager:
     async def _check_hypervisor(self) -> None:
         if not self.virtapi.enabled:
             raise HypervisorUnavailable(self.virtapi.reason)
-        if isinstance(self.driver, Reachability):
-            await self.driver.ping()
+        if self.driver.reachability is not None:
+            await self.driver.reachability.ping()
 
     def _look_for_work(self) -> None:
         if self._feed is not None:
@@ -205,7 +216,7 @@ class ComputeManager:
         return rows.Uptime(await uptime())
 
     async def _diagnose(self, request: rows.Diagnose, _peer: str) -> GuestDiagnostics:
-        return await able(self.driver, Diagnostics).diagnostics(request.instance_id)
+        return await DIAGNOSTICS.of(self.driver).read(request.instance_id)
 
     async def _cache_images(self, request: rows.CacheImages, _peer: str) -> Ack:
         if self._precache is not None:

@@ -14,7 +14,7 @@ from kilonova.networks.ids import cidr_of, network_id
 from kilonova.objects.hardware import disk_prefix
 from kilonova.objects.image_properties import present
 from kilonova.objects.instance import ROOT_TAG, Address, Instance, nic_tag
-from kilonova.virt.local_disks import EPHEMERAL, wanted
+from kilonova.virt.local_disks import EPHEMERAL, local_disks_of
 
 FOLSOM, GRIZZLY, HAVANA, LIBERTY, NEWTON, NEWTON_TWO, OCATA, ROCKY, VICTORIA, LATEST = VERSIONS = (
     "2012-08-10",
@@ -115,7 +115,7 @@ def block_devices(instance: Instance) -> dict[str, str]:
     """What EC2 calls the block device mapping: the names that guests are likely to give their disks."""
     prefix = disk_prefix(present(instance.image.properties).get("hw_disk_bus", "virtio"))
     found = {"ami": f"{prefix}a", "root": f"/dev/{prefix}a"}
-    for disk, letter in zip(wanted(instance.flavor), "bc", strict=False):
+    for disk, letter in zip(local_disks_of(instance.flavor), "bc", strict=False):
         found["ephemeral0" if disk.kind == EPHEMERAL else "swap"] = f"/dev/{prefix}{letter}"
     return found
 

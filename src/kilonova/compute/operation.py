@@ -12,7 +12,6 @@ The journal of steps is history for people; nothing reads it to decide.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from kilonova.base.clock import Clock
 from kilonova.compute.image_cache import ImageCache
@@ -21,7 +20,8 @@ from kilonova.config.default import DefaultSettings
 from kilonova.objects.action import Action
 from kilonova.objects.guest import GuestState
 from kilonova.objects.instance import Instance
-from kilonova.objects.states import GIVEN_UP, PowerState, Verb
+from kilonova.objects.states import GIVEN_UP, PowerState
+from kilonova.virt.capabilities import AnyCapability
 from kilonova.virt.driver import ComputeDriver
 
 
@@ -41,14 +41,14 @@ class Tools:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One action on one instance, as the conductor handed it out."""
+    """One leg of an action on one instance, as the conductor handed it out."""
 
     action: Action
     instance: Instance
     tools: Tools
 
     @property
-    def mark(self) -> str:
+    def start_token(self) -> str:
         """What a start by this action leaves with the guest: which action, and on which boot of the machine."""
         return f"{self.action.id}@{self.tools.boot_id}"
 
@@ -57,11 +57,13 @@ class Job:
 
         A guest that bears the mark was there; whether it ever ran is not known of one that the hypervisor gave up, or
         of whose end it knows nothing, since it was itself ended meanwhile: that is no start."""
-        if state is None or state.mark is None:
+        if state is None or state.start_token is None:
             return False
         if state.power is PowerState.SHUTDOWN and state.reason in GIVEN_UP:
             return False
-        return state.mark.partition("@")[0] == self.action.id if on_any_boot else state.mark == self.mark
+        if on_any_boot:
+            return state.start_token.partition("@")[0] == self.action.id
+        return state.start_token == self.start_token
 
 
 Work = Callable[[Job], Awaitable[None]]
@@ -84,23 +86,24 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`clean_up`: what a failed run has made is made absent again."""
+    """`name` is its key in the host's table of operations.  `clean_up`: what a failed run has made is made absent
+    again."""
 
-    verb: Verb
+    name: str
     steps: tuple[Step, ...]
     clean_up: bool = False
     heavy: bool = False
     """Heavy operations are limited by max_concurrent_builds."""
     copies: bool = False
     """It copies a whole disk: limited by max_concurrent_snapshots."""
-    needs: type[Any] | None = None
-    """The Protocol that a driver must have besides its core: where it has not, nothing is begun."""
+    needs: AnyCapability | None = None
+    """The capability that the driver must have: a driver without it starts nothing."""
     look: Work = nothing
     """Comes before the steps and changes nothing.  When it refuses, nothing is begun, and nothing is made absent: the
     guest is left as it is."""
 
 
-def removal(of: Operation, verb: Verb) -> Operation:
+def removal(of: Operation, name: str) -> Operation:
     """The operation that makes absent what another one ensures."""
     steps = tuple(Step(f"remove-{step.name}", step.absent) for step in reversed(of.steps) if step.absent is not nothing)
-    return Operation(verb, steps)
+    return Operation(name, steps)

@@ -2,20 +2,21 @@
 """One lane per instance: its actions one after another, beside those of all others."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import structlog
 
 from kilonova.base.clock import Clock
+from kilonova.base.context import serving
 from kilonova.base.errors import KilonovaError, NotFound, StaleWrite
 from kilonova.base.locks import KeyedLocks
 from kilonova.base.metrics import Metrics
 from kilonova.base.outage import Outage
 from kilonova.base.tasks import Supervisor
 from kilonova.compute.operation import Job, Operation, Tools
-from kilonova.compute.operations import OPERATIONS
 from kilonova.compute.runner import Outcome, Revoked, Run, Runner
-from kilonova.objects.ids import ActionId, HostName, InstanceId
+from kilonova.objects.ids import HostName, InstanceId
+from kilonova.objects.leg import LegId
 from kilonova.rpcapi.caller import HostCaller
 from kilonova.rpcapi.host_to_conductor import FINISH, HOST_BOOT, Finish
 from kilonova.rpcapi.work import WorkItem
@@ -40,21 +41,23 @@ class Lanes:
         on_stale: Callable[[], None],
         metrics: Metrics,
         outage: Outage,
+        operations: Mapping[str, Operation],
     ) -> None:
         self._host, self._conductor, self._runner, self._tools = host, conductor, runner, tools
         self._on_idle, self._on_stale, self._metrics, self._outage = on_idle, on_stale, metrics, outage
+        self._operations = operations
         self._locks = KeyedLocks()
         self._builds = asyncio.Semaphore(tools.settings.max_concurrent_builds)
         self._snapshots = asyncio.Semaphore(tools.settings.max_concurrent_snapshots)
         self._resumes = asyncio.Semaphore(tools.settings.max_concurrent_resumes)
-        self._runs: dict[ActionId, tuple[Run, asyncio.Task[None]]] = {}
+        self._runs: dict[LegId, tuple[Run, asyncio.Task[None]]] = {}
 
     @property
     def _clock(self) -> Clock:
         return self._tools.clock
 
-    def running(self) -> tuple[ActionId, ...]:
-        """Actions that are in hand here, waiting ones included."""
+    def running(self) -> tuple[LegId, ...]:
+        """Legs that are in hand here, waiting ones included."""
         return tuple(self._runs)
 
     def is_busy(self, instance_id: InstanceId) -> bool:
@@ -66,18 +69,19 @@ class Lanes:
         return (run for run, _ in self._runs.values())
 
     def submit(self, item: WorkItem, tasks: Supervisor) -> None:
-        """Take an action in hand, unless it is already."""
-        if item.action.id in self._runs:
+        """Take a leg in hand, unless it is already."""
+        leg_id = item.action.leg_id
+        if leg_id in self._runs:
             return
-        operation = OPERATIONS[item.action.verb]
+        operation = self._operations[item.action.leg.operation]
         job = Job(item.action, item.instance, self._tools)
         run = Run(job, operation, self._host, turns=self._turns(job, operation))
         task = tasks.spawn(f"{item.action.verb} {item.instance.id}", self._live(run))
-        self._runs[item.action.id] = (run, task)
+        self._runs[leg_id] = (run, task)
 
-    def revoke(self, action_id: ActionId) -> None:
-        """Stop working on an action: at once where nothing is half done, else before its next step."""
-        found = self._runs.get(action_id)
+    def revoke(self, leg: LegId) -> None:
+        """Stop working on a leg: at once where nothing is half done, else before its next step."""
+        found = self._runs.get(leg)
         if found is not None:
             run, task = found
             run.revoked = True
@@ -86,13 +90,13 @@ class Lanes:
 
     def revoke_all(self) -> None:
         """Stop working on everything, in the same way."""
-        for action_id in self.running():
-            self.revoke(action_id)
+        for leg in self.running():
+            self.revoke(leg)
 
-    def expire(self, action_id: ActionId) -> None:
-        """The conductor says that an action's time is up: it ends as failed, and what it has made is undone."""
-        if action_id in self._runs:
-            self._runs[action_id][0].expire()
+    def expire(self, leg: LegId) -> None:
+        """The conductor says that an action's time is up: its leg fails, and what that has made is undone."""
+        if leg in self._runs:
+            self._runs[leg][0].expire()
 
     async def drain(self, limit_s: float) -> None:
         """Wait until nothing is in hand, at most `limit_s` seconds.  What is left is replayed by the next process."""
@@ -101,6 +105,10 @@ class Lanes:
             await self._clock.sleep(0.05)
 
     async def _live(self, run: Run) -> None:
+        with serving(run.job.action.request_id):
+            await self._serve(run)
+
+    async def _serve(self, run: Run) -> None:
         action, instance = run.job.action, run.job.instance
         try:
             with run.may_interrupt():
@@ -118,7 +126,7 @@ class Lanes:
             # A defect of ours must not end the service: the action is still open and will be handed out again.
             log.exception("action broke off", verb=action.verb, instance=instance.id)
         finally:
-            del self._runs[action.id]
+            del self._runs[action.leg_id]
             if not self.is_busy(instance.id):
                 self._on_idle(instance.id)
 
@@ -147,7 +155,7 @@ class Lanes:
         assert action.attempt is not None
         report = Finish(
             host=self._host,
-            action_id=action.id,
+            leg=action.leg_id,
             attempt=action.attempt,
             succeeded=outcome.succeeded,
             power=outcome.power,
@@ -158,6 +166,7 @@ class Lanes:
             try:
                 await self._conductor.call(FINISH, report)
                 self._metrics.action_ended(action.verb, outcome.succeeded)
+                log.info("action ended", verb=action.verb, instance=action.instance_id, succeeded=outcome.succeeded)
                 return
             except (StaleWrite, NotFound) as exc:
                 log.info("outcome is no longer wanted", verb=action.verb, action=action.id, error=str(exc))

@@ -10,6 +10,7 @@ database does not know at all, or knows on another host, is only reported: it ma
 import structlog
 
 from kilonova.base.clock import Clock, new_request_id
+from kilonova.base.context import serving
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.compute.operation import Job, Tools
@@ -21,6 +22,7 @@ from kilonova.compute.virtapi import ComputeVirtAPI
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, InstanceId
 from kilonova.objects.instance import Instance
+from kilonova.objects.leg import one_leg
 from kilonova.objects.states import Verb
 from kilonova.rpcapi.host_to_conductor import CLASSIFY_GUESTS, ClassifyGuests, GuestClasses
 
@@ -107,10 +109,11 @@ class Reaper:
             started_at=now,
             updated_at=now,
             deadline=now,
-            host=self._session.identity.host,
+            legs=one_leg(self._session.identity.host, Verb.DELETE),
         )
         run = Run(Job(action, instance, self._tools), OPERATIONS[Verb.DELETE], self._session.identity.host)
-        outcome = await self._runner.run(run)
+        with serving(action.request_id):
+            outcome = await self._runner.run(run)
         if outcome.succeeded:
             self._metrics.reaped()
             log.warning("the guest of a deleted instance was removed", instance=instance.id)

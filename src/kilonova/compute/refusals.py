@@ -9,7 +9,8 @@ import structlog
 
 from kilonova.base.errors import KilonovaError
 from kilonova.compute.session import Session
-from kilonova.objects.ids import ActionId, AttemptId, InstanceId
+from kilonova.objects.ids import AttemptId, InstanceId
+from kilonova.objects.leg import LegId
 from kilonova.objects.states import PowerState, Verb
 from kilonova.rpcapi.host_to_conductor import FINISH, Finish
 from kilonova.rpcapi.work import Unread
@@ -23,24 +24,25 @@ class Refusals:
 
     def __init__(self, session: Session, driver: ComputeDriver) -> None:
         self._session, self._driver = session, driver
-        self._said: set[str] = set()
-        self.left: set[ActionId] = set()
+        self._said: set[LegId] = set()
+        self.left: set[LegId] = set()
 
     async def refuse(self, unread: Unread, attempt: AttemptId) -> None:
         """Report an action that cannot be taken in hand; one that cannot be reported now will be handed out again."""
-        if unread.action_id not in self._said:
-            log.error("an action cannot be read", action=unread.action_id, verb=unread.verb, error=unread.reason)
-        self._said.add(unread.action_id)
-        if not unread.action_id or unread.verb == Verb.DELETE:
-            self.left.add(unread.action_id)
+        action_id = unread.leg.action_id
+        if unread.leg not in self._said:
+            log.error("an action cannot be read", action=action_id, verb=unread.verb, error=unread.reason)
+        self._said.add(unread.leg)
+        if not action_id or unread.verb == Verb.DELETE:
+            self.left.add(unread.leg)
             return
         host = self._session.identity.host
         message = f"This host cannot carry out what was asked for ({unread.verb}: {unread.reason}). Nothing was done."
-        report = Finish(host, unread.action_id, attempt, False, await self._power(unread.instance_id), (), message)
+        report = Finish(host, unread.leg, attempt, False, await self._power(unread.instance_id), (), message)
         try:
             await self._session.conductor.call(FINISH, report)
         except KilonovaError as exc:
-            log.info("that an action cannot be read could not be told yet", action=unread.action_id, error=str(exc))
+            log.info("that an action cannot be read could not be told yet", action=action_id, error=str(exc))
 
     async def _power(self, instance_id: InstanceId) -> PowerState | None:
         try:

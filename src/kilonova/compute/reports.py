@@ -2,6 +2,7 @@
 """Telling the conductor that the host lives, what it has, and whether its hypervisor is in service."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -14,7 +15,6 @@ from kilonova.compute.virtapi import ComputeVirtAPI
 from kilonova.config.default import DefaultSettings
 from kilonova.objects.service import Inventory
 from kilonova.rpcapi.host_to_conductor import REPORT_INVENTORY, SET_HOST_ENABLED, ReportInventory, SetHostEnabled
-from kilonova.virt.driver import ComputeDriver
 
 log = structlog.get_logger(__name__)
 
@@ -28,12 +28,12 @@ class Reports:
     def __init__(
         self,
         session: Session,
-        driver: ComputeDriver,
+        read_inventory: Callable[[], Awaitable[Inventory]],
         virtapi: ComputeVirtAPI,
         observer: Observer,
         clock: Clock,
     ) -> None:
-        self._session, self._driver, self._virtapi = session, driver, virtapi
+        self._session, self._read_inventory, self._virtapi = session, read_inventory, virtapi
         self._observer, self._clock = observer, clock
         self._told: tuple[int, Inventory] | None = None
         self._told_enabled: tuple[int, bool] | None = None
@@ -56,7 +56,7 @@ class Reports:
 
     async def inventory(self) -> None:
         """Tell what the host has, if that changed since it was last told, or since the host was forgotten."""
-        found = await self._driver.inventory()
+        found = await self._read_inventory()
         if (self._session.registrations, found) != self._told:
             conductor, node_id = self._session.conductor, self._session.identity.node_id
             await self._session.call(

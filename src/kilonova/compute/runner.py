@@ -29,7 +29,6 @@ from kilonova.base.outage import Outage
 from kilonova.compute.operation import Job, Operation, Step, nothing
 from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.states import PowerState
-from kilonova.virt.capabilities import able
 
 log = structlog.get_logger(__name__)
 
@@ -93,7 +92,7 @@ class Run:
     def check_time(self) -> None:
         """Raises DeadlineExceeded once the action's time is up."""
         if self.expired:
-            raise DeadlineExceeded(f"{self.operation.verb} did not end within its deadline (host {self.host}).")
+            raise DeadlineExceeded(f"{self.job.action.verb} did not end within its deadline (host {self.host}).")
 
     @asynccontextmanager
     async def may_expire(self) -> AsyncGenerator[None]:
@@ -169,6 +168,8 @@ class Runner:
     async def run(self, run: Run) -> Outcome:
         """Run to an outcome.  Raises Revoked."""
         try:
+            if run.job.action.leg.undoes is not None:
+                return await self._undo(run)
             if (refusal := await self._refusal(run)) is not None:  # nothing was begun, so that nothing is to be undone
                 return Outcome(False, await self._power_after_failure(run), refusal)
             async with run.may_expire():
@@ -181,7 +182,7 @@ class Runner:
             raise Revoked from exc
         except Exception as exc:
             message = _explain(exc)
-            log.warning("action failed", verb=run.operation.verb, instance=run.job.instance.id, error=message)
+            log.warning("action failed", verb=run.job.action.verb, instance=run.job.instance.id, error=message)
             if run.operation.clean_up:
                 message = await self._clean_up(run, message)
             return Outcome(False, await self._power_after_failure(run), message)
@@ -191,18 +192,28 @@ class Runner:
         operation = run.operation
         try:
             if operation.needs is not None:
-                able(run.job.tools.driver, operation.needs)
+                operation.needs.of(run.job.tools.driver)
             if operation.look is not nothing:
                 await self._until_answered(run, (Step("look", operation.look, interruptible=True),), Phase.DO)
         except HypervisorError as exc:
-            facts = {"verb": operation.verb, "instance": run.job.instance.id, "error": exc.message}
+            facts = {"verb": run.job.action.verb, "instance": run.job.instance.id, "error": exc.message}
             log.warning("action refused", **facts, details=dict(exc.details))
             return exc.message
         return None
 
+    async def _undo(self, run: Run) -> Outcome:
+        """A leg that undoes an earlier leg of its action on this host."""
+        reason = await self._make_absent(run)
+        return Outcome(reason is None, await self._power_after_failure(run), reason)
+
     async def _clean_up(self, run: Run, message: str) -> str:
         """What the failed run has made is made absent; the message, with what could not be.  That stays, with the
-        instance's claim, until it is deleted.
+        instance's claim, until it is deleted."""
+        reason = await self._make_absent(run)
+        return message if reason is None else f"{message} What was made could not be removed: {reason}"
+
+    async def _make_absent(self, run: Run) -> str | None:
+        """Make the operation's steps absent, the last one first; why that was not possible, None when they are.
 
         What another process of the host, or another attempt, has made since must not be removed: nothing is before the
         conductor has said that the action is still this attempt's."""
@@ -213,8 +224,8 @@ class Runner:
             raise
         except Exception as exc:
             log.warning("clean-up failed", instance=run.job.instance.id, error=_explain(exc))
-            return f"{message} What was made could not be removed: {_explain(exc)}"
-        return message
+            return _explain(exc)
+        return None
 
     async def _confirm(self, run: Run) -> None:
         """Raises Revoked."""
@@ -256,7 +267,7 @@ class Runner:
         """
         clock = run.job.tools.clock
         self._outage = self._outage or Outage("the hypervisor", clock)
-        who = f"{run.operation.verb} {run.job.instance.id}"
+        who = f"{run.operation.name} {run.job.instance.id}"
         with self._outage.ends_with(who):
             await self._again_and_again(run, steps, phase, partial(self._outage.waits, who))
 
@@ -288,10 +299,10 @@ class Runner:
         if phase is Phase.DO:
             run.check_time()
         undo = phase is Phase.UNDO
-        name = f"{run.operation.verb}.{'remove-' if undo else ''}{step.name}"
+        name = f"{run.operation.name}.{'remove-' if undo else ''}{step.name}"
         self._failpoints.hit(f"compute.{name}.begin")
         clock = run.job.tools.clock
-        self._note(run, ActionEvent(name, clock.now(), host=run.host))
+        self._note(run, ActionEvent(name, clock.now(), host=run.host, leg=run.job.action.current))
         try:
             if step.interruptible and not undo:
                 async with run.may_expire():

@@ -174,7 +174,7 @@ class Session:
             raise
 
     async def confirm(self, action: Action) -> None:
-        """Ask whether the action is still this process's, under this attempt, for as long as it takes.  Raises
+        """Ask whether the action's leg is still this process's, under this attempt, for as long as it takes.  Raises
         StaleWrite, NotFound."""
         with self.outage.ends_with(f"confirmation of {action.id}"):
             await self._confirm(action)
@@ -186,7 +186,7 @@ class Session:
             try:
                 await self.call(
                     lambda epoch: self.conductor.call(
-                        CONFIRM_ATTEMPT, ConfirmAttempt(self.conductor.host, epoch, action.id, attempt)
+                        CONFIRM_ATTEMPT, ConfirmAttempt(self.conductor.host, epoch, action.leg_id, attempt)
                     )
                 )
                 return

@@ -2,7 +2,7 @@
 """What the API asks of the conductor: each method is one transaction."""
 
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import TypeVar
 
@@ -20,6 +20,7 @@ from kilonova.conductor import (
     server_groups,
 )
 from kilonova.conductor.engine.accept import accept
+from kilonova.conductor.engine.plan import Plan
 from kilonova.conductor.hosts import register
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
@@ -32,8 +33,8 @@ from kilonova.db.writers import instances as write_instances
 from kilonova.db.writers import keypairs as write_keypairs
 from kilonova.db.writers import quotas as write_quotas
 from kilonova.db.writers import server_groups as write_groups
-from kilonova.objects.ids import ActionId
-from kilonova.objects.states import VERBS
+from kilonova.objects.ids import ActionId, ActionRef
+from kilonova.objects.states import VERBS, Verb
 from kilonova.rpcapi import api_to_conductor as rows
 from kilonova.rpcapi.caller import Caller
 from kilonova.rpcapi.endpoint import Endpoint
@@ -55,10 +56,11 @@ class ApiEndpoint:
         clock: Clock,
         quotas: QuotaSettings,
         failpoints: Failpoints,
-        to_place: Callable[[ActionId], None],
+        to_place: Callable[[ActionRef], None],
+        plans: Mapping[Verb, Plan],
     ) -> None:
         self._db, self._rpc, self._clock, self._failpoints = db, rpc, clock, failpoints
-        self._quotas, self._to_place = quotas, to_place
+        self._quotas, self._to_place, self._plans = quotas, to_place, plans
 
     def endpoint(self) -> Endpoint:
         """The handlers, by row."""
@@ -104,16 +106,16 @@ class ApiEndpoint:
         fresh, created = await self._db.write(idempotency.create, *asked)
         self._failpoints.hit("conductor.create.accepted")
         for action_id in fresh:
-            self._to_place(action_id)
+            self._to_place(ActionRef(action_id, request.context.request_id))
         return created
 
     async def _accept_action(self, request: rows.AcceptAction, _peer: str) -> Ack:
         action_id = ActionId(self._clock.new_id())
-        host = await self._db.write(accept, request, action_id, self._clock.now(), self._quotas)
+        host = await self._db.write(accept, request, action_id, self._clock.now(), self._quotas, self._plans)
         self._failpoints.hit("conductor.action.accepted")
         if host is not None:
             await self._rpc.cast(WAKE, Wake(), host)
-        elif VERBS[request.verb].places:
+        elif VERBS[request.verb].needs_placement:
             with contextlib.suppress(KilonovaError):  # it is on disk: the watchdog finds it, too
                 for waiting in await self._db.read(read_actions.unplaced):
                     self._to_place(waiting)

@@ -52,11 +52,12 @@ def _pinned(handler: Callable[[Q], Awaitable[R]]) -> Callable[[Q, str], Awaitabl
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What else is to happen: `ended` is told the verb of each ended action, `registered` each host whose process has
-    registered; `offered`, that a host has told what it has, or whether it is in service."""
+    """What else is to happen: `ended` receives the verb of each leg that has ended, `wake` each host that has work to
+    ask for (it has registered, or a leg of its begins); `offered`: a host has reported what it has, or whether it is in
+    service."""
 
     ended: Callable[[Verb], None]
-    registered: Callable[[HostName], Awaitable[None]]
+    wake: Callable[[HostName], Awaitable[None]]
     offered: Callable[[], None]
 
 
@@ -108,7 +109,7 @@ class HostEndpoint:
         self._liveness.registered(request.host, standing.epoch)
         if standing.rebooted:
             log.info("a host has booted", host=request.host, guests_to_start=standing.resumed)
-        await self._hooks.registered(request.host)
+        await self._hooks.wake(request.host)
         return standing
 
     def _admit(self, tx: Transaction, request: rows.RegisterHost, now: datetime) -> rows.Registered:
@@ -137,9 +138,11 @@ class HostEndpoint:
         return await self._db.write(hand_out.hand_out, request, self._clock.now())
 
     async def _finish(self, request: rows.Finish) -> Ack:
-        verb = await self._db.write(reports.finish, request, self._clock.new_id, self._clock.now())
+        finished = await self._db.write(reports.finish, request, self._clock.new_id, self._clock.now())
         self._failpoints.hit("conductor.finish.recorded")
-        self._hooks.ended(verb)
+        self._hooks.ended(finished.verb)
+        if finished.wake is not None:
+            await self._hooks.wake(finished.wake)
         return ACK
 
     async def _record_events(self, request: rows.RecordEvents) -> Ack:

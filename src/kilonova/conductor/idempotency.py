@@ -4,7 +4,7 @@ come at once one creates."""
 
 from datetime import datetime
 
-from kilonova.conductor.engine import accept
+from kilonova.conductor.verbs import create as create_verb
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import idempotency as read
 from kilonova.db.transaction import Transaction
@@ -20,13 +20,14 @@ def create(
     now: datetime,
     quotas: QuotaSettings | None = None,
 ) -> tuple[list[ActionId], Created]:
-    """`accept.create`, or the answer of the first request under the same key.  Raises IdempotencyKeyReused, too."""
+    """Create, or return the answer of the first request under the same key.  Raises what verbs.create does, and
+    IdempotencyKeyReused."""
     asked = request.idempotent
     if asked is not None:
         answer = read.first_answer(tx, asked, now)
         if answer is not None:
             return [], Created(answer)
-    fresh = accept.create(tx, request, action_ids, now, quotas)
+    fresh = create_verb.create(tx, request, action_ids, now, quotas)
     if asked is not None:
         write.keep(tx, asked, now)
     return fresh, Created()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images that actions make of servers' disks: recorded with the action, completed by the host, given up with it.
+"""Images that actions make of servers' disks: recorded with the action, completed by the host, forgotten with it.
 
 Each function is one transaction, or part of one.  A record that is not ACTIVE lives no longer than its action.
 """
@@ -7,10 +7,10 @@ Each function is one transaction, or part of one.  A record that is not ACTIVE l
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
-from typing import Protocol
 
 from kilonova.base.errors import NotFound, StaleWrite
 from kilonova.conductor import image_quota
+from kilonova.conductor.attempts import LegMessage, check_current
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import images as read_images
@@ -18,38 +18,33 @@ from kilonova.db.readers import instances as read_instances
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import images as write_images
-from kilonova.objects.action import BACKUP_TYPE, DROPPED, FORGOTTEN_IMAGES, IMAGE, ROTATION, Action
-from kilonova.objects.ids import ActionId, AttemptId, HostName, ImageId
+from kilonova.objects.action import BACKUP_TYPE, DROPPED, IMAGE, ROTATION, Action
+from kilonova.objects.ids import ImageId
 from kilonova.objects.image import Image, ImageRef, ImageStatus
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.api_to_conductor import AcceptAction
 from kilonova.rpcapi.host_to_conductor import BeginImage, CompleteImage, DropImages, Dropped, ImageBegun
 
 
-def prepared(
-    tx: Transaction,
-    instance: Instance,
-    asked: AcceptAction,
-    superseded: Iterable[Action],
-    quotas: QuotaSettings | None = None,
-) -> AcceptAction:
-    """The request with what it does to images done: the record of the one that it makes, and, for a delete, the end of
-    those that nobody will need or complete.  Raises Conflict, OverQuota."""
-    if asked.new_image is not None:
-        image_quota.create(tx, asked.new_image, quotas)
-    if asked.verb is not Verb.DELETE:
-        return asked
+def record(tx: Transaction, image: Image | None, quotas: QuotaSettings | None) -> None:
+    """Record the image that an action will make.  Raises Conflict, OverQuota; without `quotas` no limit holds."""
+    if image is not None:
+        image_quota.create(tx, image, quotas)
+
+
+def forget_with(tx: Transaction, instance: Instance, superseded: Iterable[Action]) -> list[ImageId]:
+    """Forget the images that nobody needs or completes once the instance is deleted.  Returns those whose bytes the
+    host must remove."""
     forgotten = _forget_shelved(tx, instance)
     for action in superseded:
         forgotten += _dropped(action)
-        if (unfinished := give_up(tx, action)) is not None:
+        if (unfinished := forget_unfinished(tx, action)) is not None:
             forgotten.append(unfinished)
-    return replace(asked, params={**asked.params, FORGOTTEN_IMAGES: ",".join(forgotten)}) if forgotten else asked
+    return forgotten
 
 
-def give_up(tx: Transaction, action: Action) -> ImageId | None:
-    """The action makes no image any more: a record that is not ACTIVE goes; the image's id then."""
+def forget_unfinished(tx: Transaction, action: Action) -> ImageId | None:
+    """The action makes no image any more: a record that is not ACTIVE goes.  Returns the image's id then."""
     try:
         image = _made_by(tx, action)
     except NotFound:
@@ -122,19 +117,11 @@ def is_there(tx: Transaction, image_id: ImageId) -> bool:
     return found is not None and found.status is ImageStatus.ACTIVE
 
 
-class _Report(Protocol):
-    @property
-    def host(self) -> HostName: ...
-    @property
-    def action_id(self) -> ActionId: ...
-    @property
-    def attempt(self) -> AttemptId: ...
-
-
-def _held(tx: Transaction, report: _Report) -> Action:
-    action = read_actions.get(tx, report.action_id)
-    if (action.host, action.attempt) != (report.host, report.attempt) or not read_actions.is_open(action):
-        raise StaleWrite(f"Action {action.id} is in other hands now.", action_id=action.id)
+def _held(tx: Transaction, report: LegMessage) -> Action:
+    action = read_actions.get(tx, report.leg.action_id)
+    check_current(action, report)
+    if not read_actions.is_open(action):
+        raise StaleWrite(f"Action {action.id} is not open any more.", action_id=action.id)
     return action
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Quotas: what a project may use, enforced in the very transaction that accepts.
 
-What an instance takes follows from its record (`held_by`): it is taken when the record is made, settled whenever its
-flavors change, and given back when it is marked deleted.  So it is given back exactly once, and `quota_usages` is at
-every commit the sum over the living instances, without anybody ever summing them up.
+The usage of an instance follows from its record (`usage_of`): it is charged when the record is made, charged again
+when its flavors change, and given back when it is marked deleted.  So it is given back exactly once, and at every
+commit `quota_usages` is the sum over the living instances, without a query that sums them up.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from kilonova.db.readers import quotas as read_quotas
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import quotas as write_quotas
 from kilonova.objects.instance import Instance
-from kilonova.objects.quota import UNLIMITED, Limits, Usage, held_by
+from kilonova.objects.quota import UNLIMITED, Limits, Usage, usage_of
 from kilonova.rpcapi.api_to_conductor import SetQuotas
 
 _NO_END = 1 << 31
@@ -44,20 +44,20 @@ def take_for(
     """
     project_id, count = instances[0].project_id, len(instances)
     if quotas is None:
-        write_quotas.move(tx, project_id, _held_by(instances))
+        write_quotas.move(tx, project_id, _usage_of(instances))
         return count
     limits = read_quotas.limits(tx, quotas.defaults, project_id)
     if least is not None:
         used = read_quotas.usage(tx, project_id)
-        count = max(least, min(count, _room(held_by(instances[0]), used, limits)))
-    take(tx, limits, project_id, _held_by(instances[:count]))
+        count = max(least, min(count, _room(usage_of(instances[0]), used, limits)))
+    take(tx, limits, project_id, _usage_of(instances[:count]))
     for instance in instances[:count]:
         check_metadata(limits, instance.metadata)
     return count
 
 
-def _held_by(instances: Sequence[Instance]) -> Usage:
-    return sum((held_by(instance) for instance in instances), Usage())
+def _usage_of(instances: Sequence[Instance]) -> Usage:
+    return sum((usage_of(instance) for instance in instances), Usage())
 
 
 def _room(each: Usage, used: Usage, limits: Limits) -> int:
@@ -67,11 +67,13 @@ def _room(each: Usage, used: Usage, limits: Limits) -> int:
     return min((max(0, limits[name] - has[name]) // sizes[name] for name in limited), default=_NO_END)
 
 
-def settle(tx: Transaction, quotas: QuotaSettings | None, instance: Instance, values: Mapping[str, Any]) -> None:
-    """Take or give back what an instance holds more or less once `values` of it have changed.  Raises OverQuota, but
+def charge_difference(
+    tx: Transaction, quotas: QuotaSettings | None, instance: Instance, values: Mapping[str, Any]
+) -> None:
+    """Charge, or give back, the difference in an instance's usage once these columns have changed.  Raises OverQuota;
     not without `quotas`: an outcome is recorded whatever the limits."""
     sizes = {name: value for name, value in values.items() if name in _SIZES}
-    more = held_by(replace(instance, **sizes)) - held_by(instance) if sizes else Usage()
+    more = usage_of(replace(instance, **sizes)) - usage_of(instance) if sizes else Usage()
     if quotas is None:
         if more != Usage():
             write_quotas.move(tx, instance.project_id, more)

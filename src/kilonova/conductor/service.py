@@ -7,16 +7,19 @@ waking) can be lost at any moment and is found again from the open actions.
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from datetime import timedelta
 
 import structlog
 
 from kilonova.base.clock import Clock
+from kilonova.base.context import serving
 from kilonova.base.errors import KilonovaError
 from kilonova.base.failpoints import Failpoints
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.conductor.api_endpoint import ApiEndpoint
+from kilonova.conductor.engine.plan import PLANS, Plan
 from kilonova.conductor.host_endpoint import Hooks, HostEndpoint
 from kilonova.conductor.hosts import liveness
 from kilonova.conductor.hosts.adoption import Adoption, Claims
@@ -29,7 +32,7 @@ from kilonova.config.conductor import ConductorSettings
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
 from kilonova.db.readers import actions as read_actions
-from kilonova.objects.ids import ActionId, HostName
+from kilonova.objects.ids import ActionRef, HostName
 from kilonova.objects.states import Verb
 from kilonova.rpc.bus import Bus
 from kilonova.rpcapi import api_to_conductor as api_rows
@@ -49,7 +52,7 @@ class Conductor:
     `host` is where it runs; `down_time_s`: silence that makes a host down; `resize_confirm_window_s`: how long a resize
     waits to be confirmed before it is (0: for ever); `offload_after_s`: how long a shelved server stays on its host
     (negative: until somebody says); `keep_deleted`: how long a deleted one can be read (None: for ever); `alone`: its
-    host is in this very process.
+    host is in this very process; `plans`: the legs of verbs that more than one host works on.
     """
 
     def __init__(
@@ -68,16 +71,17 @@ class Conductor:
         metrics: Metrics,
         keep_deleted: timedelta | None = None,
         alone: bool = False,
+        plans: Mapping[Verb, Plan] = PLANS,
     ) -> None:
         self._housekeeping = Housekeeping(db, clock, keep_deleted)
-        self._host, self._metrics, self._quotas = host, metrics, quotas
+        self._host, self._metrics, self._quotas, self._plans = host, metrics, quotas, plans
         self._db, self._rpc, self._clock, self._settings = db, rpc, clock, settings
         self._failpoints = failpoints
         self._liveness = liveness.Liveness(clock, down_time_s=down_time_s, grace_s=settings.grace_period, alone=alone)
         self._claims = Claims(clock)
         self._jumps = deadlines.Jumps(clock)
         self._resize_confirm_window = timedelta(seconds=resize_confirm_window_s)
-        self._to_place: asyncio.Queue[ActionId] = asyncio.Queue()
+        self._to_place: asyncio.Queue[ActionRef] = asyncio.Queue()
         self._waits = Waits(clock, host_wait_s=settings.host_wait, down_time_s=down_time_s)
         self._offload_after_s = offload_after_s
         self._shelved = asyncio.Event()
@@ -88,10 +92,10 @@ class Conductor:
     async def start(self, bus: Bus, tasks: Supervisor) -> None:
         """Serve on `bus`; background work runs under `tasks`.  Creates that were accepted by an earlier process and
         have no host yet are placed first."""
-        for action_id in await self._db.read(read_actions.unplaced):
-            self._to_place.put_nowait(action_id)
+        for action in await self._db.read(read_actions.unplaced):
+            self._to_place.put_nowait(action)
         for_api = ApiEndpoint(
-            self._db, self._rpc, self._clock, self._quotas, self._failpoints, self._to_place.put_nowait
+            self._db, self._rpc, self._clock, self._quotas, self._failpoints, self._to_place.put_nowait, self._plans
         )
         hooks = Hooks(self._ended, self._wake, self._place_waiting)
         for_hosts = HostEndpoint(
@@ -118,33 +122,35 @@ class Conductor:
 
     async def _place_forever(self) -> None:
         while True:
-            action_id = await self._to_place.get()
-            try:
-                await self._place(action_id)
-            except KilonovaError as exc:
-                log.warning("placing failed; the watchdog takes it up", action=action_id, error=str(exc))
-            except Exception:
-                log.exception("placing failed; the watchdog takes it up", action=action_id)
+            action = await self._to_place.get()
+            with serving(action.request_id):
+                try:
+                    await self._place(action)
+                except KilonovaError as exc:
+                    log.warning("placement failed and is retried later", action=action.id, error=str(exc))
+                except Exception:
+                    log.exception("placement failed and is retried later", action=action.id)
 
-    async def _place(self, action_id: ActionId) -> None:
+    async def _place(self, action: ActionRef) -> None:
         self._failpoints.hit("conductor.place.begin")
-        patience = self._waits.patience(action_id)
-        placed = await self._db.write(place.place, action_id, self._clock.random, self._clock.now(), patience)
+        patience = self._waits.patience(action)
+        placed = await self._db.write(place.place, action.id, self._clock.random, self._clock.now(), patience)
         self._failpoints.hit("conductor.place.done")
-        begins = self._waits.note(action_id, waits=isinstance(placed, Wait))
+        begins = self._waits.note(action, waits=isinstance(placed, Wait))
         if not isinstance(placed, Wait):
             if placed is not None:
+                log.info("a host was chosen", action=action.id, host=placed)
                 await self._wake(placed)
         elif begins:
-            log.info("an instance waits for a host", action=action_id, hosts=placed.hosts, reason=placed.reason)
+            log.info("an instance waits for a host", action=action.id, hosts=placed.hosts, reason=placed.reason)
 
     def _place_waiting(self) -> None:
         """A host may be back."""
-        for action_id in self._waits.waiting():
-            self._to_place.put_nowait(action_id)
+        for action in self._waits.waiting():
+            self._to_place.put_nowait(action)
 
     def _ended(self, verb: Verb) -> None:
-        if verb is Verb.SHELVE:
+        if offload.follows(verb):
             self._shelved.set()
 
     async def _offload_forever(self) -> None:
@@ -178,8 +184,8 @@ class Conductor:
     async def _place_again(self) -> None:
         waiting = await self._db.read(read_actions.unplaced)
         if self._to_place.empty():
-            for action_id in waiting:
-                self._to_place.put_nowait(action_id)
+            for action in waiting:
+                self._to_place.put_nowait(action)
 
     async def _watch_hosts(self) -> None:
         judge = self._liveness.may_judge(self._settings.watchdog_interval)
@@ -192,15 +198,19 @@ class Conductor:
     async def _expire(self) -> None:
         """Each in a transaction of its own: one that cannot be ended keeps no other open."""
         interval = self._settings.watchdog_interval
-        for action_id in await self._db.write(deadlines.count_time, interval, self._clock.now()):
-            try:
-                ended = await self._db.write(deadlines.expire, action_id, self._clock.now())
-            except Exception:
-                log.exception("an action past its deadline could not be ended", action=action_id)
-                continue
-            if ended:
-                self._metrics.overdue(1)
-                log.warning("an action ended past its deadline", action=action_id)
+        for action in await self._db.write(deadlines.count_time, interval, self._clock.now()):
+            with serving(action.request_id):
+                await self._expire_one(action)
+
+    async def _expire_one(self, action: ActionRef) -> None:
+        try:
+            ended = await self._db.write(deadlines.expire, action.id, self._clock.now())
+        except Exception:
+            log.exception("an action past its deadline could not be ended", action=action.id)
+            return
+        if ended:
+            self._metrics.overdue(1)
+            log.warning("an action ended past its deadline", action=action.id)
 
     async def _confirm_resizes(self) -> None:
         clock = self._clock

@@ -19,6 +19,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import QueuePool
 
+from kilonova.base.context import REQUEST_ID, serving
 from kilonova.base.errors import DatabaseLocked, DatabaseUnavailable, DatabaseUnreadable, RequestOutcomeUnknown
 from kilonova.base.threads import Lock, Workers
 
@@ -98,11 +99,12 @@ class _Transaction:
     """One waiting write; settled by whichever batch runs it.  `begun` and `given_up` exclude each other: one is set,
     under the database's mutex, if the other is not."""
 
-    __slots__ = ("args", "begun", "done", "error", "fn", "given_up", "kwargs", "number", "result")
+    __slots__ = ("args", "begun", "done", "error", "fn", "given_up", "kwargs", "number", "request_id", "result")
 
     def __init__(self, number: int, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.number, self.fn, self.args, self.kwargs = number, fn, args, kwargs
         self.done = self.begun = self.given_up = False
+        self.request_id = REQUEST_ID.get()
         self.result: Any = None
         self.error: Exception | None = None
 
@@ -138,7 +140,8 @@ class Database:
                     if mine.done:
                         break
                     batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-                    await self._writer.run(self._run_batch, batch)
+                    with serving(""):  # the batch belongs to several requests
+                        await self._writer.run(self._run_batch, batch)
         except asyncio.CancelledError:
             self._give_up(mine)
             raise
@@ -237,7 +240,8 @@ class Database:
     def _run_one(self, connection: sa.Connection, job: _Transaction) -> None:
         connection.exec_driver_sql("SAVEPOINT one")
         try:
-            job.result = job.fn(connection, *job.args, **job.kwargs)
+            with serving(job.request_id):
+                job.result = job.fn(connection, *job.args, **job.kwargs)
         except Exception as exc:
             if not _is_open(connection):
                 raise  # the database itself has given up the whole transaction

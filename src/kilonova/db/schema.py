@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from kilonova.db.schema_base import id_column as _id
 from kilonova.db.schema_base import metadata
+from kilonova.db.schema_base import partial_index as _partial_index
 from kilonova.db.schema_base import time_column as _time
 from kilonova.db.schema_identity import (
     application_credentials,
@@ -70,25 +71,9 @@ instances = sa.Table(
     sa.Column("device_tags", sa.JSON, nullable=False, server_default="{}"),
     _time("deleted_at", null=True),
     # Lists show what lives; what was deleted stays for its actions and must not slow them.
-    sa.Index(
-        "ix_instances_alive",
-        "project_id",
-        "created_at",
-        sqlite_where=sa.text("deleted_at IS NULL"),
-        postgresql_where=sa.text("deleted_at IS NULL"),
-    ),
-    sa.Index(
-        "ix_instances_host",
-        "host",
-        sqlite_where=sa.text("deleted_at IS NULL"),
-        postgresql_where=sa.text("deleted_at IS NULL"),
-    ),
-    sa.Index(
-        "ix_instances_deleted",
-        "deleted_at",
-        sqlite_where=sa.text("deleted_at IS NOT NULL"),
-        postgresql_where=sa.text("deleted_at IS NOT NULL"),
-    ),
+    _partial_index("ix_instances_alive", "project_id", "created_at", where="deleted_at IS NULL"),
+    _partial_index("ix_instances_host", "host", where="deleted_at IS NULL"),
+    _partial_index("ix_instances_deleted", "deleted_at", where="deleted_at IS NOT NULL"),
 )
 
 actions = sa.Table(
@@ -104,8 +89,9 @@ actions = sa.Table(
     _time("updated_at"),
     _time("deadline"),
     sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("legs", sa.JSON, nullable=False, server_default="[]"),
+    # The host of the current leg, taken from `legs` in each write that changes them: only the indexes need it.
     sa.Column("host", sa.String(255)),
-    sa.Column("attempt", sa.String(36)),
     sa.Column("params", sa.JSON, nullable=False),
     sa.Column("message", sa.Text),
     _time("ended_at", null=True),
@@ -113,12 +99,8 @@ actions = sa.Table(
     sa.UniqueConstraint("request_id", "instance_id"),
     sa.Index(None, "instance_id", "started_at"),
     # Open actions are few among many ended ones: hosts and the watchdog read only these.
-    sa.Index(
-        "ix_actions_open",
-        "host",
-        sqlite_where=sa.text("state = 'open'"),
-        postgresql_where=sa.text("state = 'open'"),
-    ),
+    _partial_index("ix_actions_open", "host", where="state = 'open'"),
+    _partial_index("ix_actions_abandoned", "host", where="state = 'abandoned'"),
 )
 
 action_events = sa.Table(
@@ -127,6 +109,7 @@ action_events = sa.Table(
     sa.Column("action_id", sa.String(36), sa.ForeignKey("actions.id"), primary_key=True),
     sa.Column("attempt", sa.String(36), primary_key=True),
     sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("leg", sa.Integer, nullable=False, server_default="0"),
     _time("start_time"),
     _time("finish_time", null=True),
     sa.Column("result", sa.String(16)),

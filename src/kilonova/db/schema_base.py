@@ -42,3 +42,11 @@ def id_column() -> sa.Column[str]:
 def time_column(name: str, *, null: bool = False) -> sa.Column[datetime]:
     """A moment."""
     return sa.Column(name, UtcDateTime, nullable=null)
+
+
+def partial_index(name: str, *columns: str, where: str) -> sa.Index:
+    """An index of the rows for which `where` is true.
+
+    (The condition is SQLite's only: naming PostgreSQL here imports its dialect, 25 ms of CPU time at every start.)
+    """
+    return sa.Index(name, *columns, sqlite_where=sa.text(where))

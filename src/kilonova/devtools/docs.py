@@ -39,12 +39,17 @@ def states() -> str:
     for verb, rule in VERBS.items():
         allowed = "any" if verb == "delete" else ", ".join(sorted(rule.allowed)) or "(new)"
         lines.append(
-            f"| {verb} | {allowed} | {rule.task_state or '-'} | {rule.ends or 'as it was'} | {rule.deadline_s:g} s |"
+            f"| {verb} | {allowed} | {rule.task_state or '-'} | {rule.final_state or 'as it was'} "
+            f"| {rule.deadline_s:g} s |"
         )
     lines += ["\n```mermaid\nstateDiagram-v2", "    [*] --> building: create"]
     for verb, rule in VERBS.items():
         sources = [VmState.BUILDING] if verb == "create" else sorted(rule.allowed)
-        lines += [f"    {source} --> {rule.ends}: {verb}" for source in sources if rule.ends not in (None, source)]
+        lines += [
+            f"    {source} --> {rule.final_state}: {verb}"
+            for source in sources
+            if rule.final_state not in (None, source)
+        ]
     lines.append("    building --> error: create fails")
     for (vm_state, power), after in OBSERVED.items():
         lines.append(f"    {vm_state} --> {after}: seen {power.name.lower()}")

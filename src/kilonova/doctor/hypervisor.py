@@ -11,7 +11,7 @@ from pathlib import Path
 from kilonova.doctor.finding import Finding, error, note, ok, warning
 from kilonova.doctor.process import is_stopped
 from kilonova.doctor.subject import Subject, group_name, named_socket, option, ourselves
-from kilonova.virt.libvirt.domain.guest import CURE_OF_STUCK
+from kilonova.virt.libvirt.domain.lifecycle import CURE_OF_STUCK
 from kilonova.virt.libvirt.host.checks import OLDEST_LIBVIRT, OLDEST_QEMU, version_text
 from kilonova.virt.libvirt.host.survey import Survey
 

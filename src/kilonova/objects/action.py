@@ -2,10 +2,11 @@
 """An instance action: the durable thing that an accepted request becomes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from kilonova.objects.ids import ActionId, AttemptId, HostName, InstanceId
+from kilonova.objects.leg import Leg, LegId, Legs, current_index
 from kilonova.objects.states import ActionState, Verb
 
 # Names in an action's params.
@@ -30,9 +31,9 @@ VM_STATE = "vm_state"
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """`deadline` is when its time is up (see kilonova.conductor.watch); `attempt` the current token, None until it is
-    handed out; `counted_at` up to when the watchdog has counted its time.  `message` says how it ended, or what an
-    open one waits for."""
+    """`deadline` is when its time is up (see kilonova.conductor.watch); `legs` what hosts do for it, one after
+    another (kilonova.objects.leg), at least one; `counted_at` up to when the watchdog has counted its time.  `message`
+    says how it ended, or what an open one waits for."""
 
     id: ActionId
     instance_id: InstanceId
@@ -43,18 +44,52 @@ class Action:
     started_at: datetime
     updated_at: datetime
     deadline: datetime
+    legs: Legs
     state: ActionState = ActionState.OPEN
-    host: HostName | None = None
-    attempt: AttemptId | None = None
     params: Mapping[str, str] = field(default_factory=dict[str, str])
     message: str | None = None
     ended_at: datetime | None = None
     counted_at: datetime | None = None
 
+    @property
+    def current(self) -> int:
+        """The index of the current leg; in an ended action, of the one that ended last."""
+        return current_index(self.legs)
+
+    @property
+    def leg(self) -> Leg:
+        """The current leg."""
+        return self.legs[self.current]
+
+    @property
+    def leg_id(self) -> LegId:
+        """The current leg's name in messages."""
+        return LegId(self.id, self.current)
+
+    @property
+    def host(self) -> HostName | None:
+        """The host of the current leg; None until the action is placed."""
+        return self.leg.host
+
+    @property
+    def attempt(self) -> AttemptId | None:
+        """The token of the newest hand-out of the current leg; None before the first."""
+        return self.leg.attempt
+
+    @property
+    def hosts(self) -> frozenset[HostName]:
+        """The hosts of all legs."""
+        return frozenset(leg.host for leg in self.legs if leg.host is not None)
+
+    def with_leg(self, leg: Leg) -> "Action":
+        """The action with this leg in place of its current one."""
+        index = self.current
+        return replace(self, legs=(*self.legs[:index], leg, *self.legs[index + 1 :]))
+
 
 @dataclass(frozen=True, slots=True)
 class ActionEvent:
-    """One step of one attempt, for people to read; never an input to recovery.
+    """One step of one attempt at a leg, for people to read; never an input to recovery.
 
     `result` is "Success" or "Error" once `finish_time` is set.
     """
@@ -65,3 +100,4 @@ class ActionEvent:
     result: str | None = None
     host: str | None = None
     details: str | None = None
+    leg: int = 0

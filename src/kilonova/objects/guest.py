@@ -10,11 +10,11 @@ from kilonova.objects.states import PowerState
 @dataclass(frozen=True, slots=True)
 class GuestState:
     """One read of one guest.  `reason` is the hypervisor's own word for how it came to be so ("booted", "shutdown",
-    "ioerror"); `mark` is what the last start of the guest was given (see ComputeDriver.power_on)."""
+    "ioerror"); `start_token` is the token of the guest's last start (see ComputeDriver.power_on)."""
 
     power: PowerState
     reason: str = ""
-    mark: str | None = None
+    start_token: str | None = None
 
 
 NOT_RESPONDING = "not responding"

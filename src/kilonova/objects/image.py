@@ -76,8 +76,10 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class ImageRef:
-    """What a host needs to fetch and check an image, and what the image asks of servers that are made of it; kept with
-    the instance, so that neither an edit nor the deletion of the image's record changes the server."""
+    """What a host needs to download and verify an image, and what the image requires of servers that use it.
+
+    It is stored with the instance: neither an edit nor the deletion of the image's record changes the server.
+    """
 
     id: ImageId
     disk_format: str
@@ -87,3 +89,8 @@ class ImageRef:
     min_ram: int = 0
     min_disk: int = 0
     properties: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+
+    @property
+    def virtual_gib(self) -> int:
+        """The virtual size in GiB, rounded up."""
+        return -(-self.virtual_size >> 30)

@@ -115,3 +115,8 @@ class Instance:
     rescue_image: ImageRef | None = None
     shelved_image: ImageRef | None = None
     device_tags: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def is_offloaded(self) -> bool:
+        """Whether it is shelved and on no host, whatever state an administrator has given it since."""
+        return self.host is None and self.shelved_image is not None

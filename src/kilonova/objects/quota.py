@@ -30,7 +30,7 @@ class Usage:
         return self + -other
 
 
-def held_by(instance: Instance) -> Usage:
+def usage_of(instance: Instance) -> Usage:
     """What an instance takes of its project's quota from its create to the end of its delete, in whatever state.
 
     While a resize is under way that is the larger of both sizes.  Once it waits for its confirmation it is the new

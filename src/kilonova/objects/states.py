@@ -111,34 +111,38 @@ class ActionState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """When a verb may be asked for, what it shows meanwhile, and where it ends.
+class Transition:
+    """When a verb is allowed, what the instance shows meanwhile, and its state after success.
 
-    `ends` and `desired_power` (recorded when the verb has succeeded) are None where the verb does not change them, or
-    where that follows from the instance (see kilonova.conductor.effects).  `deadline_s` counts the time in which the
-    work was possible (see kilonova.conductor.watch.deadlines); a delete has none.
-    `preempts`: accepted while another action is open, which it supersedes.
-    `at_once`: done in the transaction that accepts it, beside whatever is open; no host has a part in it.
-    `breaks`: an instance for which it fails is in ERROR.  `locked`: refused to its owner while the instance is locked.
-    `places`: an instance without a host gets one for it.
+    `final_state` and `desired_power` are recorded when the verb has succeeded.  They are None where the verb does not
+    change them, or where they depend on the instance (see kilonova.conductor.verbs).
+    `deadline_s` counts only the time in which the work was possible (see kilonova.conductor.watch.deadlines).
+    `preempts`: the verb is accepted while another action is open, and supersedes that action.
+    `immediate`: the verb ends in the transaction that accepts it, beside an open action; no host takes part.
+    `error_on_failure`: the instance goes to ERROR when the verb fails.
+    `respects_lock`: the verb is refused to the owner while the instance is locked.
+    `needs_placement`: an instance without a host gets one for this verb.
+    `until_done`: the action stays open until its host has done it.  It has no deadline, and it is neither failed nor
+    abandoned when the host is down.
     """
 
     allowed: frozenset[VmState]
     task_state: TaskState | None
-    ends: VmState | None
+    final_state: VmState | None
     desired_power: PowerState | None
     deadline_s: float
     preempts: bool = False
-    at_once: bool = False
-    breaks: bool = False
-    locked: bool = True
-    places: bool = False
+    immediate: bool = False
+    error_on_failure: bool = False
+    respects_lock: bool = True
+    needs_placement: bool = False
+    until_done: bool = False
 
 
 _ANY = frozenset(VmState) - {VmState.DELETED}
 _BUILT = _ANY - {VmState.BUILDING}
 _ON, _OFF = PowerState.RUNNING, PowerState.SHUTDOWN
-_V, _T = VmState, TaskState
+_V, _T, _P = VmState, TaskState, PowerState
 
 
 def _in(*states: VmState) -> frozenset[VmState]:
@@ -151,35 +155,41 @@ IMAGE_DEADLINE_S = 3600.0
 """Of what copies a whole disk, and then puts the copy into the image store."""
 
 
-VERBS: Mapping[Verb, Rule] = {
-    Verb.CREATE: Rule(_in(), _T.SCHEDULING, _V.ACTIVE, _ON, 1800, breaks=True, places=True),
-    Verb.DELETE: Rule(_ANY, _T.DELETING, _V.DELETED, None, 600, preempts=True, breaks=True),
-    Verb.STOP: Rule(_in(_V.ACTIVE, _V.ERROR), _T.POWERING_OFF, _V.STOPPED, _OFF, 300),
-    Verb.START: Rule(_in(_V.STOPPED), _T.POWERING_ON, _V.ACTIVE, _ON, 300),
-    Verb.REBOOT: Rule(_in(_V.ACTIVE, _V.STOPPED, _V.ERROR, _V.PAUSED, _V.SUSPENDED), _T.REBOOTING, _V.ACTIVE, _ON, 300),
-    Verb.PAUSE: Rule(_in(_V.ACTIVE), _T.PAUSING, _V.PAUSED, None, 120),
-    Verb.UNPAUSE: Rule(_in(_V.PAUSED), _T.UNPAUSING, _V.ACTIVE, _ON, 120),
-    # Both move the guest's whole memory from or to the host's disk.
-    Verb.SUSPEND: Rule(_in(_V.ACTIVE), _T.SUSPENDING, _V.SUSPENDED, None, 3600),
-    Verb.RESUME: Rule(_in(_V.SUSPENDED), _T.RESUMING, _V.ACTIVE, _ON, 3600),
-    Verb.RESCUE: Rule(_in(_V.ACTIVE, _V.STOPPED, _V.ERROR), _T.RESCUING, _V.RESCUED, _ON, 900),
-    Verb.UNRESCUE: Rule(_in(_V.RESCUED), _T.UNRESCUING, _V.ACTIVE, _ON, 600, breaks=True),
-    Verb.REBUILD: Rule(_in(_V.ACTIVE, _V.STOPPED, _V.ERROR), _T.REBUILDING, _V.ACTIVE, None, 1800, breaks=True),
-    # A resize copies the root disk, which takes what it takes.
-    Verb.RESIZE: Rule(_in(_V.ACTIVE, _V.STOPPED), _T.RESIZING, _V.RESIZED, None, 3600),
-    Verb.CONFIRM_RESIZE: Rule(_in(_V.RESIZED), _T.RESIZE_CONFIRMING, _V.ACTIVE, None, 300),
-    Verb.REVERT_RESIZE: Rule(_in(_V.RESIZED), _T.RESIZE_REVERTING, _V.ACTIVE, None, 600),
-    Verb.CREATE_IMAGE: Rule(_WITH_A_DISK, _T.IMAGE_SNAPSHOT, None, None, IMAGE_DEADLINE_S, locked=False),
-    Verb.CREATE_BACKUP: Rule(_WITH_A_DISK, _T.IMAGE_BACKUP, None, None, IMAGE_DEADLINE_S, locked=False),
-    Verb.SHELVE: Rule(_WITH_A_DISK, _T.SHELVING, _V.SHELVED, _OFF, IMAGE_DEADLINE_S),
-    Verb.SHELVE_OFFLOAD: Rule(_in(_V.SHELVED), _T.SHELVING_OFFLOADING, _V.SHELVED_OFFLOADED, None, 600),
-    Verb.UNSHELVE: Rule(
-        _in(_V.SHELVED, _V.SHELVED_OFFLOADED), _T.UNSHELVING, _V.ACTIVE, _ON, IMAGE_DEADLINE_S, places=True
+VERBS: Mapping[Verb, Transition] = {
+    Verb.CREATE: Transition(_in(), _T.SCHEDULING, _V.ACTIVE, _ON, 1800, error_on_failure=True, needs_placement=True),
+    Verb.DELETE: Transition(
+        _ANY, _T.DELETING, _V.DELETED, None, 600, preempts=True, error_on_failure=True, until_done=True
     ),
-    Verb.LOCK: Rule(_ANY, None, None, None, 60, at_once=True, locked=False),
-    Verb.UNLOCK: Rule(_ANY, None, None, None, 60, at_once=True, locked=False),
+    Verb.STOP: Transition(_in(_V.ACTIVE, _V.ERROR), _T.POWERING_OFF, _V.STOPPED, _OFF, 300),
+    Verb.START: Transition(_in(_V.STOPPED), _T.POWERING_ON, _V.ACTIVE, _ON, 300),
+    Verb.REBOOT: Transition(
+        _in(_V.ACTIVE, _V.STOPPED, _V.ERROR, _V.PAUSED, _V.SUSPENDED), _T.REBOOTING, _V.ACTIVE, _ON, 300
+    ),
+    Verb.PAUSE: Transition(_in(_V.ACTIVE), _T.PAUSING, _V.PAUSED, None, 120),
+    Verb.UNPAUSE: Transition(_in(_V.PAUSED), _T.UNPAUSING, _V.ACTIVE, _ON, 120),
+    # Both move the guest's whole memory from or to the host's disk.
+    Verb.SUSPEND: Transition(_in(_V.ACTIVE), _T.SUSPENDING, _V.SUSPENDED, _P.SUSPENDED, 3600),
+    Verb.RESUME: Transition(_in(_V.SUSPENDED), _T.RESUMING, _V.ACTIVE, _ON, 3600),
+    Verb.RESCUE: Transition(_in(_V.ACTIVE, _V.STOPPED, _V.ERROR), _T.RESCUING, _V.RESCUED, _ON, 900),
+    Verb.UNRESCUE: Transition(_in(_V.RESCUED), _T.UNRESCUING, _V.ACTIVE, _ON, 600, error_on_failure=True),
+    Verb.REBUILD: Transition(
+        _in(_V.ACTIVE, _V.STOPPED, _V.ERROR), _T.REBUILDING, _V.ACTIVE, None, 1800, error_on_failure=True
+    ),
+    # A resize copies the root disk, which takes what it takes.
+    Verb.RESIZE: Transition(_in(_V.ACTIVE, _V.STOPPED), _T.RESIZING, _V.RESIZED, None, 3600),
+    Verb.CONFIRM_RESIZE: Transition(_in(_V.RESIZED), _T.RESIZE_CONFIRMING, _V.ACTIVE, None, 300),
+    Verb.REVERT_RESIZE: Transition(_in(_V.RESIZED), _T.RESIZE_REVERTING, _V.ACTIVE, None, 600),
+    Verb.CREATE_IMAGE: Transition(_WITH_A_DISK, _T.IMAGE_SNAPSHOT, None, None, IMAGE_DEADLINE_S, respects_lock=False),
+    Verb.CREATE_BACKUP: Transition(_WITH_A_DISK, _T.IMAGE_BACKUP, None, None, IMAGE_DEADLINE_S, respects_lock=False),
+    Verb.SHELVE: Transition(_WITH_A_DISK, _T.SHELVING, _V.SHELVED, _OFF, IMAGE_DEADLINE_S),
+    Verb.SHELVE_OFFLOAD: Transition(_in(_V.SHELVED), _T.SHELVING_OFFLOADING, _V.SHELVED_OFFLOADED, None, 600),
+    Verb.UNSHELVE: Transition(
+        _in(_V.SHELVED, _V.SHELVED_OFFLOADED), _T.UNSHELVING, _V.ACTIVE, _ON, IMAGE_DEADLINE_S, needs_placement=True
+    ),
+    Verb.LOCK: Transition(_ANY, None, None, None, 60, immediate=True, respects_lock=False),
+    Verb.UNLOCK: Transition(_ANY, None, None, None, 60, immediate=True, respects_lock=False),
     # What a resize keeps for its way back is given up by a confirmation or a reversion, and by no mere word.
-    Verb.RESET_STATE: Rule(_BUILT - {_V.RESIZED}, None, None, None, 60, at_once=True),
+    Verb.RESET_STATE: Transition(_BUILT - {_V.RESIZED}, None, None, None, 60, immediate=True),
 }
 
 OBSERVED: Mapping[tuple[VmState, PowerState], VmState] = {

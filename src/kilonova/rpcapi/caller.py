@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from kilonova import CODE_VERSION
 from kilonova.base.clock import Clock
-from kilonova.base.context import CHANGED
+from kilonova.base.context import CHANGED, REQUEST_ID
 from kilonova.base.errors import (
     DatabaseLocked,
     DatabaseUnavailable,
@@ -55,7 +55,7 @@ class Caller:
             left = deadline - self._clock.monotonic()
             patience = min(left, method.attempt_s) if method.idempotent else left
             try:
-                payload = wire.encode_request(wire.Request(method.name, CODE_VERSION, patience, body))
+                payload = wire.encode_request(wire.Request(method.name, CODE_VERSION, patience, body, REQUEST_ID.get()))
                 reply = method.reply_form.validate_json(
                     wire.decode_reply(await self._bus.request(subject, payload, patience))
                 )
@@ -80,7 +80,7 @@ class Caller:
         body = method.request_form.dump_json(request)
         await self._bus.publish(
             method.subject_of(peer),
-            wire.encode_request(wire.Request(method.name, CODE_VERSION, method.timeout_s, body)),
+            wire.encode_request(wire.Request(method.name, CODE_VERSION, method.timeout_s, body, REQUEST_ID.get())),
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import structlog
 from pydantic import ValidationError
 
+from kilonova.base.context import serving
 from kilonova.base.errors import InvalidInput, KilonovaError, RpcTimeout
 from kilonova.rpc import wire
 from kilonova.rpcapi.method import Method
@@ -48,16 +49,22 @@ class Endpoint:
         except (ValidationError, ValueError, KeyError) as exc:
             log.exception("malformed request", method=name)
             return wire.encode_error(InvalidInput(f"Malformed request {name}: {type(exc).__name__}."))
-        try:
-            async with asyncio.timeout(request.timeout_s):
-                reply = await handler(argument, subject.rpartition(".")[2])
-            return wire.encode_reply(method.reply_form.dump_json(reply))
-        except KilonovaError as exc:
-            if not method.declares(exc):
-                log.warning("the method does not declare this error", method=name, code=exc.code)
-            return wire.encode_error(exc)
-        except TimeoutError:
-            return wire.encode_error(RpcTimeout(f"{name} took longer than its caller waits."))
-        except Exception as exc:
-            log.exception("request failed", method=name)
-            return wire.encode_error(KilonovaError(f"{name} failed: {type(exc).__name__}."))
+        with serving(request.request_id):
+            return await _reply(method, handler, argument, subject.rpartition(".")[2], request.timeout_s)
+
+
+async def _reply(method: Method[Any, Any], handler: Handle, argument: Any, peer: str, timeout_s: float) -> bytes:
+    name = method.name
+    try:
+        async with asyncio.timeout(timeout_s):
+            reply = await handler(argument, peer)
+        return wire.encode_reply(method.reply_form.dump_json(reply))
+    except KilonovaError as exc:
+        if not method.declares(exc):
+            log.warning("the method does not declare this error", method=name, code=exc.code)
+        return wire.encode_error(exc)
+    except TimeoutError:
+        return wire.encode_error(RpcTimeout(f"{name} took longer than its caller waits."))
+    except Exception as exc:
+        log.exception("request failed", method=name)
+        return wire.encode_error(KilonovaError(f"{name} failed: {type(exc).__name__}."))

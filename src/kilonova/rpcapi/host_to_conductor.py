@@ -7,8 +7,9 @@ from datetime import datetime
 
 from kilonova.base.errors import Forbidden, HostTaken, NotFound, OverQuota, StaleWrite, StateError
 from kilonova.objects.action import ActionEvent
-from kilonova.objects.ids import ActionId, AttemptId, HostName, ImageId, InstanceId
+from kilonova.objects.ids import AttemptId, HostName, ImageId, InstanceId
 from kilonova.objects.instance import Instance
+from kilonova.objects.leg import LegId
 from kilonova.objects.service import Inventory
 from kilonova.objects.states import PowerState
 from kilonova.rpcapi.batch import Each
@@ -77,10 +78,10 @@ class Ping:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The outcome of an attempt.  `power` is the hypervisor's last word (None: the guest is provably absent)."""
+    """The outcome of an attempt at a leg.  `power` is the hypervisor's last report; None: the guest is absent."""
 
     host: HostName
-    action_id: ActionId
+    leg: LegId
     attempt: AttemptId
     succeeded: bool
     power: PowerState | None
@@ -90,11 +91,11 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmAttempt:
-    """Whether the process of that epoch still has the action under that attempt."""
+    """Whether the process of that epoch still has the leg under that attempt."""
 
     host: HostName
     epoch: int
-    action_id: ActionId
+    leg: LegId
     attempt: AttemptId
 
 
@@ -103,7 +104,7 @@ class RecordEvents:
     """Steps of an attempt that is still going on, so that people can watch."""
 
     host: HostName
-    action_id: ActionId
+    leg: LegId
     attempt: AttemptId
     events: tuple[ActionEvent, ...]
 
@@ -113,7 +114,7 @@ class BeginImage:
     """The host begins, or goes on, to make the image that the action is to make."""
 
     host: HostName
-    action_id: ActionId
+    leg: LegId
     attempt: AttemptId
 
 
@@ -129,7 +130,7 @@ class CompleteImage:
     """The image's bytes are in the store.  Sizes in bytes, hashes in hex."""
 
     host: HostName
-    action_id: ActionId
+    leg: LegId
     attempt: AttemptId
     size: int
     virtual_size: int
@@ -143,7 +144,7 @@ class DropImages:
     shelf."""
 
     host: HostName
-    action_id: ActionId
+    leg: LegId
     attempt: AttemptId
 
 

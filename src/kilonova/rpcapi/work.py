@@ -10,21 +10,25 @@ from pydantic import TypeAdapter, ValidationError, model_validator
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, AttemptId, HostName, InstanceId
 from kilonova.objects.instance import Instance
+from kilonova.objects.leg import LegId, LegState
 from kilonova.rpcapi.batch import reason
 
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """`attempt` is the token under which the host will work on what it gets; `running` what it works on already."""
+    """`attempt` is the token under which the host will work on what it gets; `running` are the legs that it works on
+    already."""
 
     host: HostName
     epoch: int
     attempt: AttemptId
-    running: tuple[ActionId, ...]
+    running: tuple[LegId, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class WorkItem:
+    """The current leg of an action, under its attempt."""
+
     action: Action
     instance: Instance
 
@@ -33,7 +37,7 @@ class WorkItem:
 class Unread:
     """An action that was handed out in a form that this code cannot read: what could be read of it, and why not all."""
 
-    action_id: ActionId
+    leg: LegId
     instance_id: InstanceId
     verb: str
     reason: str
@@ -46,15 +50,15 @@ def _work_item() -> TypeAdapter[WorkItem]:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """`items` are open actions of the host that it does not run yet, the oldest first: all of them, or with `more` as
-    many as one message takes; `revoked` those of `running` that are no longer open: stop them; `expired` those whose
-    time is up: end them, undo what was made, and report what became of the guest; `unread` is made where the message
-    is read."""
+    """`items` are open actions whose current leg is the host's and does not run yet, the oldest first: all of them, or
+    with `more` as many as one message takes; `revoked` those of `running` that are no longer current: stop them;
+    `expired` those whose time is up: end them, undo what was made, and report what became of the guest; `unread` is
+    made where the message is read."""
 
     items: tuple[WorkItem, ...]
-    revoked: tuple[ActionId, ...]
+    revoked: tuple[LegId, ...]
     more: bool = False
-    expired: tuple[ActionId, ...] = ()
+    expired: tuple[LegId, ...] = ()
     unread: tuple[Unread, ...] = ()
 
     @model_validator(mode="before")
@@ -76,10 +80,18 @@ class Fetched:
 
 def _unread(item: Any, exc: ValidationError) -> Unread:
     action = item.get("action") if isinstance(item, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    said: dict[str, Any] = action if isinstance(action, dict) else {}
+    found: dict[str, Any] = action if isinstance(action, dict) else {}
 
     def text(name: str) -> str:
-        value = said.get(name)
+        value = found.get(name)
         return value if isinstance(value, str) else ""
 
-    return Unread(ActionId(text("id")), InstanceId(text("instance_id")), text("verb"), reason(exc))
+    leg = LegId(ActionId(text("id")), _open_leg(found.get("legs")))
+    return Unread(leg, InstanceId(text("instance_id")), text("verb"), reason(exc))
+
+
+def _open_leg(legs: Any) -> int:
+    """The index of the open leg, of legs that may have a form that this code does not know; 0 where it is not found."""
+    found: list[Any] = legs if isinstance(legs, list) else []
+    is_open = (isinstance(leg, dict) and leg.get("state") == LegState.OPEN for leg in found)  # pyright: ignore[reportUnknownMemberType]
+    return next((index for index, this in enumerate(is_open) if this), 0)

@@ -11,13 +11,13 @@ import pytest
 
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.db.engine import Database
+from kilonova.db.readers.instances import get_known
 from kilonova.db.readers.servers import (
     SORTABLE,
     ServerQuery,
     TagFilter,
     host_statuses,
     page,
-    with_deleted,
 )
 from kilonova.db.writers import instances as writers
 from kilonova.objects.ids import HostName, ImageId, InstanceId
@@ -150,7 +150,7 @@ def test_deleted_instances_can_be_read_on_purpose(tmp_path: Path) -> None:
     db = database(tmp_path)
     populate(db)
     gone = InstanceId("00000005-0000-4000-8000-000000000000")
-    assert run(db.read(with_deleted, gone, "p1")).name == "gone"
+    assert run(db.read(get_known, gone, "p1"))[0].name == "gone"
     with pytest.raises(NotFound):
-        run(db.read(with_deleted, gone, "p2"))
+        run(db.read(get_known, gone, "p2"))
     assert run(db.read(host_statuses, {HostName("h1")})) == {}

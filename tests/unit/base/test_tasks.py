@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from kilonova.base.context import REQUEST_ID, serving
 from kilonova.base.tasks import Supervisor
 from tests.simulation.virtual import SimClock, run_virtually
 
@@ -74,3 +75,21 @@ def test_one_periodic_task_delays_no_other() -> None:
 
     run_virtually(body())
     assert rounds > 90
+
+
+def test_a_task_does_not_carry_the_request_that_started_it() -> None:
+    seen: dict[str, str] = {}
+
+    async def look(name: str) -> None:
+        seen[name] = REQUEST_ID.get()
+
+    async def body() -> None:
+        async with Supervisor(SimClock(1)) as tasks:
+            with serving("req-1"):
+                tasks.spawn("once", look("once"))
+                tasks.periodic("rounds", 1, lambda: look("rounds"))
+                await asyncio.sleep(5)
+                await look("itself")
+
+    run_virtually(body())
+    assert seen == {"once": "", "rounds": "", "itself": "req-1"}

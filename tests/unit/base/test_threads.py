@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from kilonova.base.context import REQUEST_ID, serving
 from kilonova.base.threads import DaemonWorkers
 from tests import make
 
@@ -107,3 +108,18 @@ asyncio.run(main())
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=True)
     assert done.stdout == "gone\n"
+
+
+def test_a_thread_works_under_the_request_that_submitted_the_work() -> None:
+    async def submit(workers: DaemonWorkers, request_id: str) -> str:
+        with serving(request_id):
+            return await workers.run(REQUEST_ID.get)
+
+    async def body() -> None:
+        workers = DaemonWorkers("ids", 2)
+        ids = [f"req-{number}" for number in range(20)]
+        assert await asyncio.gather(*(submit(workers, request_id) for request_id in ids)) == ids
+        assert await workers.run(REQUEST_ID.get) == ""
+        workers.close()
+
+    make.run(body())

@@ -19,6 +19,7 @@ from kilonova.config.load import load
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, AttemptId
 from kilonova.objects.instance import Address, Instance
+from kilonova.objects.leg import one_leg
 from kilonova.objects.states import Verb
 from kilonova.virt.fake import FakeDriver
 from kilonova.virt.fake.machine import FakeHypervisor
@@ -60,8 +61,7 @@ class Bench:
             started_at=now,
             updated_at=now,
             deadline=now + timedelta(hours=1),
-            host=make.HOST,
-            attempt=AttemptId("attempt-1"),
+            legs=one_leg(make.HOST, verb, attempt=AttemptId("attempt-1")),
             params=params,
         )
         return Job(action, self.instance, self.tools)

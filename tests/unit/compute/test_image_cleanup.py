@@ -19,13 +19,13 @@ def test_only_what_is_unused_and_old_goes(tmp_path: Path) -> None:
     async def body(bench: Bench) -> None:
         cache = bench.tools.images
         assert (await bench.run(bench.job(Verb.CREATE))).succeeded
-        used = await bench.driver.bases_in_use()
+        used = await bench.driver.base_images.bases_in_use()
         (name,) = cached(cache)
         assert {path.rpartition("/")[2] for path in used} == {name}
         await bench.clock.sleep(2 * DAY)
         assert await cache.remove_unused(used, DAY) == []
         assert (await bench.run(bench.job(Verb.DELETE))).succeeded
-        unused = await bench.driver.bases_in_use()
+        unused = await bench.driver.base_images.bases_in_use()
         assert unused == frozenset()
         await cache.ensure(bench.instance.image)  # wanted now
         assert await cache.remove_unused(unused, DAY) == []

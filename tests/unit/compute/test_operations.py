@@ -36,7 +36,7 @@ def on(bench: Bench, body: Callable[[Bench], Awaitable[None]]) -> None:
 
 
 def test_every_verb_has_an_operation() -> None:
-    assert set(OPERATIONS) == {verb for verb, rule in VERBS.items() if not rule.at_once}
+    assert set(OPERATIONS) == {verb for verb, rule in VERBS.items() if not rule.immediate}
 
 
 def test_a_create_makes_a_running_guest_and_a_second_run_changes_nothing(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A conductor's transactions on a real database, one call each, with a host that has registered."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -8,8 +9,10 @@ from random import Random
 from typing import Any
 
 from kilonova.conductor.engine import accept, hand_out, reports
+from kilonova.conductor.engine.plan import PLANS, Plan
 from kilonova.conductor.hosts import guests, register
 from kilonova.conductor.placement import place
+from kilonova.conductor.verbs import create
 from kilonova.conductor.watch import deadlines
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
@@ -17,6 +20,7 @@ from kilonova.db.readers import instances as read_instances
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, AttemptId, HostName, InstanceId
 from kilonova.objects.instance import Instance
+from kilonova.objects.leg import LegId
 from kilonova.objects.service import ComputeNode
 from kilonova.objects.states import PowerState, Verb
 from kilonova.rpcapi.api_to_conductor import AcceptAction, CreateServers
@@ -33,6 +37,7 @@ class Desk:
     def __init__(self, directory: Path) -> None:
         self.db = make.database(directory)
         self.now = make.NOW
+        self.plans: Mapping[Verb, Plan] = PLANS
         self._serial = 0
 
     def write(self, fn: Any, *args: Any, **words: Any) -> Any:
@@ -55,7 +60,7 @@ class Desk:
         self._serial += 1
         request = replace(CreateServers(make.context(request_id), (instance or make.instance(),)), **asked)
         action_id = ActionId(f"action-{self._serial}")
-        self.write(accept.create, request, (action_id,), self.now)
+        self.write(create.create, request, (action_id,), self.now)
         return action_id
 
     def place(self, action_id: ActionId) -> HostName | None:
@@ -64,11 +69,11 @@ class Desk:
     def accept(self, verb: Verb, request_id: str, instance_id: InstanceId = ONE, **params: str) -> HostName | None:
         self._serial += 1
         asked = AcceptAction(make.context(request_id), instance_id, verb, params)
-        return self.write(accept.accept, asked, ActionId(f"action-{self._serial}"), self.now)
+        action_id = ActionId(f"action-{self._serial}")
+        return self.write(accept.accept, asked, action_id, self.now, None, self.plans)
 
-    def fetch(self, attempt: str, *, epoch: int = 1, running: tuple[str, ...] = (), host: str = "h1") -> Fetched:
-        ids = tuple(ActionId(a) for a in running)
-        return self.write(hand_out.hand_out, Fetch(HostName(host), epoch, AttemptId(attempt), ids), self.now)
+    def fetch(self, attempt: str, *, epoch: int = 1, running: tuple[LegId, ...] = (), host: str = "h1") -> Fetched:
+        return self.write(hand_out.hand_out, Fetch(HostName(host), epoch, AttemptId(attempt), running), self.now)
 
     def finish(
         self,
@@ -82,7 +87,7 @@ class Desk:
         assert action.host is not None
         token = AttemptId(attempt) if attempt is not None else action.attempt
         assert token is not None
-        report = Finish(action.host, action.id, token, succeeded, power, (), message)
+        report = Finish(action.host, action.leg_id, token, succeeded, power, (), message)
         self.write(reports.finish, report, self._new_id, self.now)
 
     def observe(self, power: PowerState | None, *, epoch: int = 1, reason: str = "because") -> None:
@@ -100,7 +105,7 @@ class Desk:
         """The watchdog looks, so much later, having looked all the while; how many actions it ended."""
         self.now += passed
         due = self.write(deadlines.count_time, passed.total_seconds() + 1, self.now)
-        return sum(self.write(deadlines.expire, action_id, self.now) for action_id in due)
+        return sum(self.write(deadlines.expire, action.id, self.now) for action in due)
 
     def _new_id(self) -> str:
         self._serial += 1

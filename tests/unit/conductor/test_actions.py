@@ -85,8 +85,8 @@ def test_a_delete_supersedes_what_is_open_and_its_outcome_is_no_longer_taken(des
     desk.place(desk.create())
     building = desk.fetch("t1").items[0].action
     assert desk.accept(Verb.DELETE, "req-delete") == "h1"
-    fetched = desk.fetch("t2", running=(building.id,))
-    assert fetched.revoked == (building.id,)
+    fetched = desk.fetch("t2", running=(building.leg_id,))
+    assert fetched.revoked == (building.leg_id,)
     assert [item.action.verb for item in fetched.items] == [Verb.DELETE]
     desk.finish(building)  # the build ended at that very moment: accepted, and changes nothing
     assert desk.instance().task_state is TaskState.DELETING

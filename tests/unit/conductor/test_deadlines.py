@@ -93,7 +93,7 @@ def test_a_host_hears_that_the_time_is_up_and_the_conductor_ends_nothing_that_it
     (item,) = desk.fetch("t1").items
     assert desk.look(LIMIT) == 0
     assert desk.newest_action().state is ActionState.OPEN
-    assert desk.fetch("t2", running=(item.action.id,)).expired == (item.action.id,)
+    assert desk.fetch("t2", running=(item.action.leg_id,)).expired == (item.action.leg_id,)
 
 
 def test_a_delete_has_no_deadline(desk: Desk) -> None:
@@ -101,7 +101,7 @@ def test_a_delete_has_no_deadline(desk: Desk) -> None:
     assert desk.look(100 * LIMIT) == 0
     (item,) = desk.fetch("t1").items
     assert desk.look(100 * LIMIT) == 0
-    assert desk.fetch("t2", running=(item.action.id,)).expired == ()
+    assert desk.fetch("t2", running=(item.action.leg_id,)).expired == ()
 
 
 def test_an_image_that_gives_its_guests_time_to_shut_down_moves_the_deadline(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from kilonova.base.errors import NotFound, StaleWrite, StateError
-from kilonova.conductor.hosts import guests, liveness, processes, register
+from kilonova.conductor.hosts import liveness, processes, register
+from kilonova.conductor.verbs import power_update
 from kilonova.db.readers import actions as read_actions
 from kilonova.objects.guest import NOT_RESPONDING
 from kilonova.objects.ids import HostName
@@ -233,9 +234,11 @@ def test_a_guest_that_flaps_is_told_of_in_one_action_with_a_count(desk: Desk) ->
         desk.now -= timedelta(seconds=1.9)  # ten changes in a second
     *changes, create = desk.actions()
     assert create.verb is Verb.CREATE
-    assert len(changes) == guests.MOST_CHANGES
+    assert len(changes) == power_update.MOST_CHANGES
     assert changes[0].message is not None
-    assert changes[0].message.startswith(f"running: unpaused ({2 * flips - guests.MOST_CHANGES + 1} changes since 20")
+    assert changes[0].message.startswith(
+        f"running: unpaused ({2 * flips - power_update.MOST_CHANGES + 1} changes since 20"
+    )
     desk.now += timedelta(minutes=2)
     desk.observe(PowerState.SHUTDOWN, reason="shutdown")
     assert desk.newest_action().message == "shutdown: shutdown"

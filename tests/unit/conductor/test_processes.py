@@ -19,7 +19,7 @@ from kilonova.conductor.hosts.processes import Sign
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers.hosts import HostProcess
-from kilonova.objects.ids import ActionId, AttemptId, HostName
+from kilonova.objects.ids import AttemptId, HostName
 from kilonova.rpc.memory import MemoryBus, MemoryHub
 from kilonova.rpcapi.caller import Caller, HostCaller
 from kilonova.rpcapi.host_to_conductor import (
@@ -137,7 +137,7 @@ def test_an_attempt_is_confirmed_to_its_own_process_only(desk: Desk) -> None:
     action = desk.fetch("t1").items[0].action
 
     def confirm(epoch: int, attempt: str) -> None:
-        desk.read(processes.confirm_attempt, ConfirmAttempt(make.HOST, epoch, ActionId(action.id), AttemptId(attempt)))
+        desk.read(processes.confirm_attempt, ConfirmAttempt(make.HOST, epoch, action.leg_id, AttemptId(attempt)))
 
     confirm(1, "t1")
     with pytest.raises(StaleWrite):

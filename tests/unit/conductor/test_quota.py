@@ -9,7 +9,7 @@ import pytest
 
 from kilonova.base.errors import NotFound, OverQuota
 from kilonova.conductor import quota, server_edits
-from kilonova.conductor.engine import accept
+from kilonova.conductor.verbs import create as create_verb
 from kilonova.config.load import load
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import quotas as read_quotas
@@ -18,7 +18,7 @@ from kilonova.db.writers import instances as write_instances
 from kilonova.db.writers import quotas as write_quotas
 from kilonova.objects.ids import ActionId, InstanceId
 from kilonova.objects.instance import Instance
-from kilonova.objects.quota import Usage, held_by
+from kilonova.objects.quota import Usage, usage_of
 from kilonova.objects.states import ActionState, Verb, VmState
 from kilonova.rpcapi.api_to_conductor import CreateServers, EditMetadata
 from tests import make
@@ -36,7 +36,7 @@ def desk(tmp_path: Path) -> Desk:
 def create(desk: Desk, *instances: Instance, request_id: str = "req-1") -> Any:
     ids = tuple(ActionId(f"create-{instance.id}") for instance in instances)
     request = CreateServers(make.context(request_id), instances)
-    return desk.write(accept.create, request, ids, desk.now, QUOTAS)
+    return desk.write(create_verb.create, request, ids, desk.now, QUOTAS)
 
 
 def of(project: str, number: int, **changes: Any) -> Instance:
@@ -70,7 +70,7 @@ def test_with_a_least_number_a_request_gets_what_the_limits_permit(desk: Desk) -
         wanted = tuple(of("p2", number, flavor=make.flavor(size, 64)) for number in numbers)
         ids = tuple(ActionId(f"create-{instance.id}") for instance in wanted)
         request = CreateServers(make.context(f"req-{numbers}"), wanted, least=least)
-        return desk.write(accept.create, request, ids, desk.now, QUOTAS)
+        return desk.write(create_verb.create, request, ids, desk.now, QUOTAS)
 
     with pytest.raises(OverQuota, match="Requested 9, but already used 0 of 8 cores"):
         ask(3, 1, 2, 3, 4, size=3)
@@ -167,16 +167,16 @@ def test_a_resize_holds_the_larger_of_both_sizes_until_it_waits_for_its_confirma
     create(desk, instance)
 
     def becomes(before: Instance, **values: Any) -> Instance:
-        desk.write(quota.settle, QUOTAS, before, values)
+        desk.write(quota.charge_difference, QUOTAS, before, values)
         desk.write(lambda connection: write_instances.update(connection, before.id, desk.now, **values))
         return replace(before, **values)
 
     asked = becomes(instance, new_flavor=wide)
     assert used(desk) == Usage(1, 4, 128)
     resized = becomes(asked, flavor=wide, old_flavor=small, new_flavor=None)
-    assert used(desk) == held_by(resized) == Usage(1, 4, 64)
+    assert used(desk) == usage_of(resized) == Usage(1, 4, 64)
     confirmed = becomes(resized, old_flavor=None)
-    assert used(desk) == held_by(confirmed) == Usage(1, 4, 64)
+    assert used(desk) == usage_of(confirmed) == Usage(1, 4, 64)
     again = becomes(confirmed, new_flavor=tall)
     reverted = becomes(again, new_flavor=None)
     assert used(desk) == Usage(1, 4, 64)
@@ -192,7 +192,7 @@ def test_a_resize_holds_the_larger_of_both_sizes_until_it_waits_for_its_confirma
 def test_an_outcome_is_recorded_whatever_the_limits(desk: Desk) -> None:
     create(desk, of("p2", 1))
     desk.write(write_quotas.set_limits, "p2", {"cores": 1})
-    desk.write(quota.settle, None, of("p2", 1), {"flavor": make.flavor(2, 128)})
+    desk.write(quota.charge_difference, None, of("p2", 1), {"flavor": make.flavor(2, 128)})
     assert used(desk) == Usage(1, 2, 128)
 
 
@@ -207,6 +207,6 @@ def test_metadata_has_a_limit_of_the_servers_project(desk: Desk) -> None:
     with pytest.raises(OverQuota, match="exceeds 3"):
         desk.write(server_edits.edit_metadata, edit, desk.now, QUOTAS)
     with pytest.raises(OverQuota, match="exceeds 3"):
-        desk.write(quota.settle, QUOTAS, of("p2", 1), {"metadata": items})
+        desk.write(quota.charge_difference, QUOTAS, of("p2", 1), {"metadata": items})
     desk.write(write_quotas.set_limits, "p2", {"metadata_items": -1})
     desk.write(server_edits.edit_metadata, edit, desk.now, QUOTAS)

@@ -30,8 +30,9 @@ from kilonova.objects.action import IMAGE
 from kilonova.objects.ids import ActionId, AttemptId, HostName, ImageId, InstanceId
 from kilonova.objects.image import Image, ImageStatus
 from kilonova.objects.instance import Instance
+from kilonova.objects.leg import LegId
 from kilonova.objects.migration import ENDED
-from kilonova.objects.quota import Usage, held_by
+from kilonova.objects.quota import Usage, usage_of
 from kilonova.objects.states import VERBS, PowerState, Verb
 from kilonova.rpcapi.api_to_conductor import AcceptAction, UpdateService
 from kilonova.rpcapi.host_to_conductor import BeginImage, CompleteImage, Finish, Observed, ReportStates
@@ -78,7 +79,7 @@ class Chance(Desk):
             self.create(make.instance(self.new_id(), flavor=flavor), self.new_id())
         for waiting in self.read(read_actions.unplaced):
             if self.random.random() < 0.7:
-                self.place(waiting)
+                self.place(waiting.id)
 
     def ask(self) -> None:
         instance = self.random.choice(self.living() or [make.instance()])
@@ -115,22 +116,22 @@ class Chance(Desk):
         for item in self.fetch(self.new_id(), host=host).items:
             action, roll = item.action, self.random.random()
             if action.verb in MAKES_IMAGE and roll < 0.9:
-                self.complete(action.id, action.attempt)
+                self.complete(action.leg_id, action.attempt)
             if roll < 0.8:
                 assert action.attempt is not None
                 gone = action.verb in (Verb.DELETE, Verb.SHELVE_OFFLOAD) or self.random.random() < 0.1
                 power = None if gone else self.random.choice([PowerState.RUNNING] * 9 + list(PowerState))
-                report = Finish(HostName(host), action.id, action.attempt, self.random.random() < 0.8, power)
+                report = Finish(HostName(host), action.leg_id, action.attempt, self.random.random() < 0.8, power)
                 for _ in range(2):
                     self.write(reports.finish, report, self.new_id, self.now)
 
-    def complete(self, action_id: ActionId, attempt: AttemptId | None) -> None:
-        action = self.read(read_actions.get, action_id)
+    def complete(self, leg: LegId, attempt: AttemptId | None) -> None:
+        action = self.read(read_actions.get, leg.action_id)
         assert action.host is not None
         assert attempt is not None
         with contextlib.suppress(StaleWrite):
-            self.write(images.begin, BeginImage(action.host, action_id, attempt), self.now)
-            self.write(images.complete, CompleteImage(action.host, action_id, attempt, 9, 1 << 30, "m", "s"), self.now)
+            self.write(images.begin, BeginImage(action.host, leg, attempt), self.now)
+            self.write(images.complete, CompleteImage(action.host, leg, attempt, 9, 1 << 30, "m", "s"), self.now)
 
     def see(self) -> None:
         for host in HOSTS:
@@ -176,7 +177,7 @@ class Chance(Desk):
                 sum(one.memory_mib for one in here),
                 sum(one.disk_gib for one in here),
             )
-        assert self.read(read_quotas.usage, "p1") == sum((held_by(one) for one in living), Usage())
+        assert self.read(read_quotas.usage, "p1") == sum((usage_of(one) for one in living), Usage())
         held = self.read(_count, addresses)
         assert held == Counter({one.id: len(one.addresses) for one in holding if one.addresses})
         assert self.read(_count, migrations, migrations.c.status.not_in(sorted(ENDED))) == Counter(

@@ -8,7 +8,7 @@ import pytest
 
 from kilonova.base.errors import InvalidInput, OverQuota
 from kilonova.conductor import server_groups
-from kilonova.conductor.engine import accept
+from kilonova.conductor.verbs import create as create_verb
 from kilonova.config.load import load
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.readers import quotas as read_quotas
@@ -111,7 +111,7 @@ def test_no_more_members_than_the_quota(desk: Desk) -> None:
 
     def create(*numbers: int) -> None:
         request = CreateServers(make.context(f"req-{numbers}"), tuple(member(n) for n in numbers))
-        desk.write(accept.create, request, tuple(ActionId(f"a{n}") for n in numbers), desk.now, QUOTAS)
+        desk.write(create_verb.create, request, tuple(ActionId(f"a{n}") for n in numbers), desk.now, QUOTAS)
 
     create(0, 1)
     create(0, 1)

@@ -50,18 +50,18 @@ class Shelf(Desk):
     def begin(self, action: Action) -> bool:
         assert action.host is not None
         assert action.attempt is not None
-        return self.write(images.begin, BeginImage(action.host, action.id, action.attempt), self.now).saved
+        return self.write(images.begin, BeginImage(action.host, action.leg_id, action.attempt), self.now).saved
 
     def complete(self, action: Action) -> None:
         assert action.host is not None
         assert action.attempt is not None
-        whole = CompleteImage(action.host, action.id, action.attempt, 10, 1 << 30, "md5", "sha")
+        whole = CompleteImage(action.host, action.leg_id, action.attempt, 10, 1 << 30, "md5", "sha")
         self.write(images.complete, whole, self.now)
 
     def drop(self, action: Action) -> list[str]:
         assert action.host is not None
         assert action.attempt is not None
-        return list(self.write(images.drop, DropImages(action.host, action.id, action.attempt), self.now).images)
+        return list(self.write(images.drop, DropImages(action.host, action.leg_id, action.attempt), self.now).images)
 
     def statuses(self) -> dict[str, str]:
         return {one.id: one.status for one in self.read(read_images.list_images, "p1")}
@@ -82,7 +82,7 @@ class Shelf(Desk):
 
     def place_waiting(self) -> str | None:
         (waiting,) = self.read(read_actions.unplaced)
-        return self.place(waiting)
+        return self.place(waiting.id)
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_only_the_attempt_that_has_the_action_may_speak_of_its_image(desk: Shelf
 def test_a_deleted_image_is_told_to_who_makes_it(desk: Shelf) -> None:
     desk.active()
     action = desk.save(Verb.SHELVE, "i1")
-    desk.write(images.give_up, action)
+    desk.write(images.forget_unfinished, action)
     for speak in (desk.begin, desk.complete):
         with pytest.raises(NotFound, match="i1 was deleted while it was being made"):
             speak(action)

@@ -11,6 +11,7 @@ from kilonova.objects.ids import ActionId, FlavorId, HostName, ImageId, Instance
 from kilonova.objects.image import Image, ImageRef, ImageStatus
 from kilonova.objects.instance import Address, Fault, InjectedFile, Instance
 from kilonova.objects.keypair import Keypair
+from kilonova.objects.leg import Leg, LegState, one_leg
 from kilonova.objects.server_group import GroupPolicy, ServerGroup
 from kilonova.objects.service import HostNetwork, Inventory, Service
 from kilonova.objects.states import ActionState, PowerState, Verb, VmState
@@ -88,7 +89,9 @@ FULL_INSTANCE = Instance(
     shelved_image=FULL_REF,
     device_tags={"root": "disk", "nic:kilonova": "net"},
 )
-PLAIN_ACTION = Action(ActionId("a-1"), InstanceId("i-1"), Verb.STOP, "req-1", "u", "p", THEN, THEN, LATER)
+PLAIN_ACTION = Action(
+    ActionId("a-1"), InstanceId("i-1"), Verb.STOP, "req-1", "u", "p", THEN, THEN, LATER, one_leg(None, "stop")
+)
 FULL_ACTION = Action(
     id=ActionId("a-2"),
     instance_id=InstanceId("i-2"),
@@ -99,9 +102,8 @@ FULL_ACTION = Action(
     started_at=THEN,
     updated_at=LATER,
     deadline=LATER,
+    legs=(Leg(HOST, "start", LegState.FAILED),),
     state=ActionState.FAILED,
-    host=HOST,
-    attempt=None,
     message="said",
     ended_at=LATER,
     counted_at=THEN,

@@ -4,10 +4,12 @@
 import asyncio
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from kilonova.base.context import REQUEST_ID, serving
 from kilonova.base.errors import DatabaseUnavailable
 from kilonova.base.threads import DaemonWorkers, InlineWorkers
 from kilonova.db.engine import Database
@@ -205,3 +207,39 @@ def test_a_database_that_cannot_be_opened_now(tmp_path: Path) -> None:
         await db.close()
 
     make.run(body())
+
+
+def test_each_of_the_writes_that_share_a_commit_runs_under_its_own_request(tmp_path: Path) -> None:
+    def look(_connection: sa.Connection) -> str:
+        return REQUEST_ID.get()
+
+    async def body() -> None:
+        db = new_database(tmp_path)
+
+        async def one(request_id: str) -> tuple[str, str]:
+            with serving(request_id):
+                return await db.write(look), await db.read(look)
+
+        ids = ["", *(f"req-{number}" for number in range(30))]
+        assert await asyncio.gather(*map(one, ids)) == [(request_id, request_id) for request_id in ids]
+        await db.close()
+
+    make.run(body())
+
+
+def test_a_commit_that_several_requests_share_runs_under_none(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    class Watched(Database):
+        def _without_refused(self, batch: list[Any]) -> list[Any]:
+            seen.append(REQUEST_ID.get())
+            return super()._without_refused(batch)
+
+    async def body() -> None:
+        db = Watched(sqlite_url(tmp_path / "t.db"), writer=DaemonWorkers("w", 1), reader=DaemonWorkers("r", 1))
+        with serving("req-1"):
+            await db.write(make_table)
+        await db.close()
+
+    make.run(body())
+    assert seen == [""]

@@ -119,6 +119,8 @@ def test_a_filled_database_of_the_first_revision_keeps_every_row(tmp_path: Path)
         for row in before.pop("role_assignments")
     ]
     assert [dict(row) for row in after["assignments"]] == moved
+    for old, new in zip(before["actions"], after["actions"], strict=True):
+        assert new["legs"] == [_leg_of(old, old.pop("attempt"))]
     for name, rows in before.items():
         kept = [{column: row[column] for column in rows[0]} for row in after[name]]
         assert kept == rows, name
@@ -127,6 +129,13 @@ def test_a_filled_database_of_the_first_revision_keeps_every_row(tmp_path: Path)
         {"project_id": f"row {n}", "instances": 1, "cores": 2, "ram": 64 * n} for n in (0, 1)
     ]
     assert {(row["project_id"], row["hard_limit"]) for row in after["quotas"]} == {("row 0", -1), ("row 1", -1)}
+
+
+def _leg_of(action: dict[str, Any], attempt: str) -> dict[str, Any]:
+    """The one leg of an action of the first revision."""
+    nothing = {"undoes": None, "commits": False, "power": None, "message": None}
+    kept = {"host": action["host"], "operation": action["verb"], "state": action["state"]}
+    return {**kept, "attempt": attempt, **nothing}
 
 
 def test_what_waits_for_its_confirmation_is_counted_with_its_new_size(tmp_path: Path) -> None:
@@ -192,7 +201,7 @@ def test_columns_take_every_field(tmp_path: Path) -> None:
     from kilonova.objects.instance import Instance
 
     assert set(Instance.__dataclass_fields__) | {"deleted_at"} == set(instances.c.keys())
-    assert set(Action.__dataclass_fields__) == set(actions.c.keys())
+    assert set(Action.__dataclass_fields__) | {"host"} == set(actions.c.keys())
     assert isinstance(instances, sa.Table)
 
 

@@ -25,6 +25,7 @@ from kilonova.doctor.subject import Subject
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, HostName, ImageId, InstanceId
 from kilonova.objects.image import Image, ImageStatus
+from kilonova.objects.leg import one_leg
 from kilonova.objects.states import TaskState, Verb, VmState
 from kilonova.virt.libvirt.disks.chains import Records
 from kilonova.virt.libvirt.host.survey import MarkedDomain
@@ -163,8 +164,9 @@ def test_a_delete_that_waits_for_its_host_leaves_no_orphan(tmp_path: Path) -> No
     host, survey = host_of(tmp_path), replace(GOOD, marked=(marked(tmp_path),))
     assert guests.orphan_directories(host).level is Level.WARNING
     assert guests.orphan_domains(host, survey).level is Level.WARNING
-    action = Action(ActionId("a1"), GUEST, Verb.DELETE, "req-1", "u1", "p1", NOW, NOW, NOW, host=HostName("h1"))
-    insert(tmp_path, schema.actions, ACTIONS.dump(action))
+    legs = one_leg(HostName("h1"), Verb.DELETE)
+    action = Action(ActionId("a1"), GUEST, Verb.DELETE, "req-1", "u1", "p1", NOW, NOW, NOW, legs)
+    insert(tmp_path, schema.actions, ACTIONS.dump(action) | {"host": "h1"})
     assert guests.orphan_directories(host).level is Level.OK
     assert guests.orphan_domains(host, survey).level is Level.OK
 

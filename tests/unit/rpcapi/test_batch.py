@@ -2,11 +2,14 @@
 """What a peer of another version says of many: what cannot be read is left out, and the rest is taken."""
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from kilonova.objects.ids import ActionId
+from kilonova.objects.leg import LegId
 from kilonova.objects.states import PowerState
 from kilonova.rpcapi import host_to_conductor as rows
 from kilonova.rpcapi.host_to_conductor import Expected, Observed, ReportStates
@@ -41,10 +44,11 @@ def test_what_is_no_list_at_all_is_refused() -> None:
 
 @pytest.mark.parametrize("item", [{}, None, 5, {"action": None}, {"action": {"id": 5}}])
 def test_work_that_is_nothing_of_the_kind_is_named_as_far_as_it_can_be(item: Any) -> None:
-    payload = json.dumps({"items": [item], "revoked": ["a1"], "more": True}).encode()
+    revoked = LegId(ActionId("a1"), 1)
+    payload = json.dumps({"items": [item], "revoked": [asdict(revoked)], "more": True}).encode()
     fetched = rows.FETCH.reply_form.validate_json(payload)
-    assert (fetched.items, fetched.revoked, fetched.more) == ((), ("a1",), True)
-    assert [(one.action_id, one.verb) for one in fetched.unread] == [("", "")]
+    assert (fetched.items, fetched.revoked, fetched.more) == ((), (revoked,), True)
+    assert [(one.leg, one.verb) for one in fetched.unread] == [(LegId(ActionId(""), 0), "")]
 
 
 def test_work_that_can_be_read_comes_whole() -> None:

@@ -14,7 +14,7 @@ import libvirt
 
 from kilonova.config.load import load
 from kilonova.objects.ids import InstanceId
-from kilonova.virt.driver import BaseImage
+from kilonova.virt.base_image import BaseImage
 from tests.contract.drivers import MIB, Bench, Case, small_instance
 
 DIES_AFTER_S = 0.5

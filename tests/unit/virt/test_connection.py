@@ -18,11 +18,13 @@ from kilonova.base.errors import HypervisorError, HypervisorUnavailable
 from kilonova.base.tasks import Supervisor
 from kilonova.config.load import load
 from kilonova.virt.libvirt.connection import opening
+from kilonova.virt.libvirt.connection.hypervisor_connection import HypervisorConnection
 from kilonova.virt.libvirt.connection.opening import AUTOWRAP, Failure, OpenOptions
-from kilonova.virt.libvirt.connection.pool import Connection, HypervisorConnection
+from kilonova.virt.libvirt.connection.pool import ConnectionPool
 from kilonova.virt.libvirt.driver import LibvirtDriver
 from lab.libvirtd import PrivateLibvirtd
-from tests.contract.drivers import RecordingVirtAPI, private_daemon, until
+from tests.contract.drivers import RecordingVirtAPI, private_daemon
+from tests.make import until
 
 KEEPALIVE_BOUND_S = 1 * (2 + 1)
 """Interval 1 s, count 2: the last unanswered message and one more interval."""
@@ -120,7 +122,7 @@ def test_200_callers_over_a_restart_share_one_attempt_per_lane(daemon: PrivateLi
             await until(lambda: virtapi.in_service)
             assert pending.most == [1, 1]
             # The one that was lost, the one attempt that all waited for, and as many more as the lane is wide.
-            assert [link.opens for link in links] <= [1 + link.lane.limit for link in links]
+            assert [link.opens for link in links] <= [1 + link.calls.limit for link in links]
             assert {task.result()[0] for task in tasks} <= {"ok", "unavailable"}
             assert (await outcome(driver.guest_states()))[0] == "ok"
 
@@ -130,12 +132,12 @@ def test_200_callers_over_a_restart_share_one_attempt_per_lane(daemon: PrivateLi
 class Pending:
     """Counts how many opens are under way at the same time, per lane."""
 
-    def __init__(self, links: list[Connection]) -> None:
+    def __init__(self, links: list[ConnectionPool]) -> None:
         self.now, self.most = [0] * len(links), [0] * len(links)
         for index, link in enumerate(links):
             self._watch(index, link)
 
-    def _watch(self, index: int, link: Connection) -> None:
+    def _watch(self, index: int, link: ConnectionPool) -> None:
         attempt = link._attempt  # pyright: ignore[reportPrivateUsage]
 
         async def counted() -> Failure | None:
@@ -213,14 +215,14 @@ def test_all_sockets_of_a_busy_host_are_closed_when_its_daemon_ends(daemon: Priv
         async with service(daemon.uri) as (driver, virtapi):
             connection = driver.connection
             await until(lambda: virtapi.in_service)
-            links = [connection.control, connection.host, connection.pulse, connection.jobs]
+            links = [connection.control, connection.host, connection.liveness, connection.jobs]
             await connection.proxy()
             for link in links:
                 await until(lambda link=link: link.up)
             before = descriptors()
             async with asyncio.TaskGroup() as group:
                 for link in links:
-                    for _ in range(link.lane.limit):
+                    for _ in range(link.calls.limit):
                         group.create_task(link.run(lambda _conn: time.sleep(1)))
             wide = descriptors()
             assert wide > before + len(links)
@@ -254,7 +256,7 @@ def test_a_frozen_daemon_delays_nobody_for_longer_than_keepalive(daemon: Private
                 daemon.thaw()
             await until(lambda: virtapi.in_service, 2)
             assert (await outcome(driver.guest_states()))[0] == "ok"
-            assert driver.connection.host.opens <= opens + driver.connection.host.lane.limit
+            assert driver.connection.host.opens <= opens + driver.connection.host.calls.limit
             assert len(virtapi.errors) == 1
             assert [event.kind for event in virtapi.events] == []
 
@@ -270,7 +272,7 @@ def test_a_daemon_frozen_before_the_start_holds_one_thread_per_lane(daemon: Priv
                 await until(lambda: bool(virtapi.errors))
                 await asyncio.sleep(1.5)  # many times the pause between two attempts
                 assert [link.opens for link in (driver.connection.control, driver.connection.host)] == [1, 1]
-                assert driver.connection.threads.abandoned == 3  # control, host and pulse
+                assert driver.connection.threads.abandoned == 3  # control, host and liveness
                 assert len(virtapi.errors) == 1
                 daemon.thaw()
                 await until(lambda: virtapi.in_service, 5)
@@ -401,7 +403,7 @@ def test_an_auth_file_that_cannot_be_used_is_a_sentence(tmp_path: Path) -> None:
     failed = opening.open_connection(OpenOptions("test:///default", auth_file=str(tmp_path / "none")), 1, print, None)
     assert isinstance(failed, Failure)
     assert "cannot be used" in failed.message
-    assert failed.code in opening.SETTLED_CODES
+    assert failed.code in opening.PERMANENT_CODES
 
 
 def test_losses_are_told_from_refusals() -> None:

@@ -72,7 +72,7 @@ USER_MODE = Domain(
 KVM_NAT = replace(
     USER_MODE,
     kind="kvm",
-    metadata=replace(METADATA, mark="attempt-1"),
+    metadata=replace(METADATA, start_token="attempt-1"),
     cpu=Cpu("host-passthrough"),
     system=SystemInfo("1.2.3", ID),
     nics=(NAT, BRIDGE),
@@ -253,7 +253,7 @@ def test_a_name_that_xml_cannot_hold_is_written_as_well_as_it_goes() -> None:
 def test_what_libvirt_returns_of_our_metadata_is_read() -> None:
     assert domain_xml.metadata_instance_id(f"<instance><id>{ID}</id></instance>") == ID
     assert domain_xml.metadata_instance_id("<instance/>") is None
-    assert domain_xml.metadata_mark(domain_xml.start_element('a"<b>&')) == 'a"<b>&'
+    assert domain_xml.start_token(domain_xml.start_element('a"<b>&')) == 'a"<b>&'
 
 
 def test_a_network_is_read_back() -> None:

@@ -28,8 +28,8 @@ from tests.contract.drivers import (
     private_daemon,
     small_instance,
     state_directory,
-    until,
 )
+from tests.make import until
 from tests.unit.virt.test_connection import play
 
 DISPATCHED: list[tuple[str, str, tuple[Any, ...], str, str]] = [
@@ -113,7 +113,7 @@ class Deaf(LibvirtDriver):
     def _registrar(self) -> opening.Registrar:
         loop = asyncio.get_running_loop()
         deaf = Recorder(without=(libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE,))
-        return lambda _conn, ids: events.registrar(loop, self._heard)(deaf, ids)  # pyright: ignore[reportArgumentType]
+        return lambda _conn, ids: events.registrar(loop, self._receive)(deaf, ids)  # pyright: ignore[reportArgumentType]
 
 
 def lose(driver: LibvirtDriver) -> None:
@@ -199,7 +199,7 @@ def test_an_event_comes_once_after_three_reconnects_and_on_any_number_of_sockets
             await until(lambda: bool(b.virtapi.events))
         assert {event.kind for event in b.virtapi.events} == {"reconnected"}
         await widen(driver)
-        assert link.lane.room == 0
+        assert link.calls.room == 0
         b.virtapi.events.clear()
         heard.clear()
         conn = await driver.proxy()

@@ -12,7 +12,7 @@ from kilonova.base.tasks import Supervisor
 from kilonova.config.load import load
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import PowerState
-from kilonova.virt.driver import BaseImage
+from kilonova.virt.base_image import BaseImage
 from kilonova.virt.fake import FakeDriver
 from kilonova.virt.fake.machine import CutOff, FakeHypervisor
 from tests.contract.drivers import Bench, RecordingVirtAPI
@@ -40,7 +40,7 @@ def test_guests_run_on_while_the_service_restarts() -> None:
 
     async def after(b: Bench) -> None:
         state = (await b.driver.guest_states())[ids[0]]
-        assert (state.power, state.mark) == (PowerState.RUNNING, "mark")
+        assert (state.power, state.start_token) == (PowerState.RUNNING, "mark")
 
     ids: list[InstanceId] = []
     hypervisor = FakeHypervisor()
@@ -135,7 +135,7 @@ def test_a_call_that_was_cut_off_happens_late_and_its_guest_is_not_judged_before
         await b.driver.power_on(other.id, "m")
         assert hypervisor.guests[guest.id].starts == 0
         state = await b.driver.guest_state(guest.id)
-        assert (state and state.power, state and state.mark) == (PowerState.RUNNING, "m")
+        assert (state and state.power, state and state.start_token) == (PowerState.RUNNING, "m")
 
         calls["undefine"] = 0.1
         with pytest.raises(OutcomeUnknown):

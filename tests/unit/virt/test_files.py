@@ -12,7 +12,7 @@ import pytest
 from kilonova.base.errors import HypervisorError, HypervisorUnavailable
 from kilonova.base.threads import InlineWorkers
 from kilonova.objects.ids import InstanceId
-from kilonova.virt.driver import BaseImage
+from kilonova.virt.base_image import BaseImage
 from kilonova.virt.libvirt.disks import config_drive, disks
 from kilonova.virt.libvirt.disks.disks import Disks
 from kilonova.virt.libvirt.disks.resizing import KeptDisks
@@ -144,7 +144,7 @@ def test_a_copy_that_is_broken_off_leaves_nothing(tmp_path: Path) -> None:
     guests = in_directory(tmp_path)
     guests.directory(GUEST).mkdir(parents=True)
     os.mkfifo(guests.root_disk(GUEST))  # nobody writes into it: its copying never ends
-    kept = KeptDisks(guests, reserve=lambda _total: 0)
+    kept = KeptDisks(guests, watermark=lambda _total: 0)
 
     async def main() -> None:
         copying = asyncio.ensure_future(kept.keep(GUEST, "tag"))

@@ -38,7 +38,7 @@ def test_states_and_reasons(state: str, reason: str, power: PowerState, word: st
 
 def test_a_domain_whose_memory_libvirt_keeps_is_suspended_whatever_the_daemon_remembers() -> None:
     for reason in (libvirt.VIR_DOMAIN_SHUTOFF_SAVED, libvirt.VIR_DOMAIN_SHUTOFF_UNKNOWN):
-        seen = states.said(libvirt.VIR_DOMAIN_SHUTOFF, reason, saved=True, mark="m")
+        seen = states.guest_state(libvirt.VIR_DOMAIN_SHUTOFF, reason, saved=True, start_token="m")
         assert seen == GuestState(PowerState.SUSPENDED, SAVED, "m")
 
 

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from tests.contract.drivers import private_daemon, until
+from tests.contract.drivers import private_daemon
+from tests.make import until
 from tests.unit.virt.test_connection import play, service
 
 
@@ -19,7 +20,7 @@ def test_calls_on_guests_hold_up_no_host_wide_read() -> None:
             control = driver.connection.control
             async with asyncio.TaskGroup() as group:
                 stuck = [group.create_task(control.run(lambda _conn: time.sleep(2))) for _ in range(16)]
-                await until(lambda: control.lane.waiting > 0)
+                await until(lambda: control.calls.waiting > 0)
                 assert await driver.guest_states() == {}
                 assert not any(task.done() for task in stuck)
 

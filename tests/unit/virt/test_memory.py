@@ -13,9 +13,11 @@ from kilonova.base.errors import HypervisorError
 from kilonova.config.load import load
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import PowerState
-from kilonova.virt.libvirt.connection.pool import JOBS_WIDTH
+from kilonova.virt.capabilities import MEMORY
+from kilonova.virt.libvirt.connection.hypervisor_connection import JOBS_WIDTH
 from kilonova.virt.libvirt.driver import LibvirtDriver
-from tests.contract.drivers import Bench, Case, make_base, private_daemon, state_directory, until
+from tests.contract.drivers import Bench, Case, make_base, private_daemon, state_directory
+from tests.make import until
 
 pytestmark = pytest.mark.live
 
@@ -69,14 +71,14 @@ def test_saves_that_last_hold_up_no_other_guest_and_no_look(case: Case, slow: Sl
     async def test(b: Bench) -> None:
         driver, (other, *guests) = await started(b, JOBS_WIDTH + 2)
         async with asyncio.TaskGroup() as group:
-            saves = [group.create_task(driver.suspend(guest.id)) for guest in guests]
+            saves = [group.create_task(MEMORY.of(driver).suspend(guest.id)) for guest in guests]
             await until(lambda: slow.begun == JOBS_WIDTH)
             await driver.power_off(other.id)
             await driver.power_on(other.id, "again")
             states = await driver.guest_states()
             assert {states[guest.id].power for guest in guests} == {PowerState.RUNNING}
             assert await b.power(guests[0].id) is PowerState.RUNNING
-            await driver.inventory()
+            await driver.resources()
             assert not any(save.done() for save in saves)
             assert slow.begun == JOBS_WIDTH  # the last one waits for its turn
             slow.may_go_on.set()
@@ -91,7 +93,7 @@ def test_saves_that_last_hold_up_no_other_guest_and_no_look(case: Case, slow: Sl
 def test_a_plug_is_pulled_in_the_middle_of_a_save(case: Case, slow: Slow) -> None:
     async def test(b: Bench) -> None:
         driver, (guest,) = await started(b, 1)
-        save = asyncio.ensure_future(driver.suspend(guest.id))
+        save = asyncio.ensure_future(MEMORY.of(driver).suspend(guest.id))
         await until(lambda: slow.begun == 1)
         await driver.power_off(guest.id)
         assert await b.power(guest.id) is PowerState.SHUTDOWN
@@ -108,18 +110,18 @@ def test_a_save_that_was_broken_off_has_settled_before_its_guest_is_removed(case
 
     async def test(b: Bench) -> None:
         driver, (guest,) = await started(b, 1)
-        save = asyncio.ensure_future(driver.suspend(guest.id))
+        save = asyncio.ensure_future(MEMORY.of(driver).suspend(guest.id))
         await until(lambda: slow.begun == 1)
         save.cancel()
         with pytest.raises(asyncio.CancelledError):
             await save
-        assert driver.abandoned_calls() == 1
+        assert driver.reachability.abandoned_calls() == 1
         removal = asyncio.ensure_future(b.tear_down(guest))
         await asyncio.sleep(0.5)
         assert not removal.done()
         slow.may_go_on.set()  # and the guest is saved behind the back of its removal
         await removal
-        await until(lambda: driver.abandoned_calls() == 0)
+        await until(lambda: driver.reachability.abandoned_calls() == 0)
         assert await b.power(guest.id) is None
         await b.build(guest)
         assert await b.power(guest.id) is PowerState.SHUTDOWN

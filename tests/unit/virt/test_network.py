@@ -83,7 +83,7 @@ async def leases(b: Bench) -> set[tuple[str, str, str]]:
 @pytest.mark.live
 def test_a_guest_behind_nat_has_its_lease_and_leaves_none(daemon: PrivateSystemLibvirtd) -> None:
     async def test(b: Bench) -> None:
-        (described,) = (await b.driver.inventory()).networks
+        (described,) = (await b.driver.resources()).networks
         assert described.backend == "nat"
         one = b.instance()
         address = Address("kilonova", described.first, one.addresses[0].mac, 20, described.gateway, described.dns)
@@ -113,7 +113,7 @@ def test_a_guest_behind_nat_has_its_lease_and_leaves_none(daemon: PrivateSystemL
         await b.tear_down(two)
         await b.driver.remove_network(two)
         assert await leases(b) == set()
-        assert (await b.driver.inventory()).networks == (described,)
+        assert (await b.driver.resources()).networks == (described,)
 
     with state_directory() as directory:
         libvirt_qemu_case(directory, daemon).run(test)
@@ -122,12 +122,12 @@ def test_a_guest_behind_nat_has_its_lease_and_leaves_none(daemon: PrivateSystemL
 @pytest.mark.live
 def test_a_network_that_was_stopped_runs_again_and_keeps_its_subnet(daemon: PrivateSystemLibvirtd) -> None:
     async def stop(b: Bench) -> None:
-        before.append((await b.driver.inventory()).networks)
+        before.append((await b.driver.resources()).networks)
         assert isinstance(b.driver, LibvirtDriver)
         await (await (await b.driver.proxy()).networkLookupByName("kilonova")).destroy()
 
     async def again(b: Bench) -> None:
-        assert (await b.driver.inventory()).networks == before[0]
+        assert (await b.driver.resources()).networks == before[0]
         assert isinstance(b.driver, LibvirtDriver)
         found = await (await b.driver.proxy()).networkLookupByName("kilonova")
         assert await found.isActive()
@@ -143,7 +143,7 @@ def test_a_network_that_was_stopped_runs_again_and_keeps_its_subnet(daemon: Priv
 @pytest.mark.live
 def test_a_read_only_driver_makes_no_network(daemon: PrivateSystemLibvirtd) -> None:
     async def test(b: Bench) -> None:
-        assert (await b.driver.inventory()).networks == ()
+        assert (await b.driver.resources()).networks == ()
 
     with state_directory() as directory:
         case = libvirt_qemu_case(directory, daemon)
@@ -155,7 +155,7 @@ def test_a_read_only_driver_makes_no_network(daemon: PrivateSystemLibvirtd) -> N
 def test_a_subnet_that_cannot_be_is_refused_in_a_sentence(daemon: PrivateSystemLibvirtd) -> None:
     async def test(b: Bench) -> None:
         with pytest.raises(HypervisorError, match="libvirt refused"):
-            await b.driver.inventory()
+            await b.driver.resources()
 
     with state_directory() as directory:
         case = libvirt_qemu_case(directory, daemon)
@@ -169,7 +169,7 @@ def test_a_network_without_an_address_for_a_guest_is_refused_in_a_sentence(daemo
 
     async def test(b: Bench) -> None:
         with pytest.raises(HypervisorError, match="has no address for a guest"):
-            await b.driver.inventory()
+            await b.driver.resources()
 
     reserved = network_xml.DhcpHost(network.RESERVED_MAC, "10.201.0.2", "nobody")
     tiny = network_xml.NatNetwork("tiny", "tinybr", "10.201.0.1", "255.255.255.240", reserved)

@@ -62,9 +62,9 @@ def test_a_change_is_told_once_and_nothing_is_asked_while_libvirt_is_held_up(
         return fn(conn)
 
     with capture_logs() as said:
-        assert run(others.memory_mib(ask, held_up=False)) == 0
+        assert run(others.memory_mib(ask, stale=False)) == 0
         add(conn, 1, 256, tmp_path / "b")
         for held_up in (False, False, True):
-            assert run(others.memory_mib(ask, held_up=held_up)) == 256
+            assert run(others.memory_mib(ask, stale=held_up)) == 256
     assert [line["memory_mib"] for line in said] == [256]
     assert len(asked) == 3

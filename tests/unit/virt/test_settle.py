@@ -26,6 +26,7 @@ from kilonova.config.load import load
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, AttemptId
 from kilonova.objects.instance import Instance
+from kilonova.objects.leg import one_leg
 from kilonova.objects.states import PowerState, Verb
 from kilonova.virt.libvirt.connection.unclean_shutdown import NAME
 from kilonova.virt.libvirt.driver import LibvirtDriver
@@ -157,11 +158,11 @@ def test_while_an_overdue_call_is_in_its_thread_its_guest_is_not_judged(daemon: 
         guest = b.instance()
         await b.build(guest)
         end = threading.Event()
-        slow = b.driver._change("power_on", guest.id, lambda _conn: end.wait(10))  # pyright: ignore[reportPrivateUsage]
+        slow = b.driver.calls.change("power_on", guest.id, lambda _conn: end.wait(10))
         with pytest.raises(NativeCallTimeout):
             await slow
         for _ in range(2):
-            with pytest.raises(HypervisorUnavailable, match="has not come back"):
+            with pytest.raises(HypervisorUnavailable, match="has not returned"):
                 await b.driver.guest_state(guest.id)
         end.set()
         await asyncio.sleep(0.1)
@@ -194,8 +195,7 @@ class Operator:
             started_at=now,
             updated_at=now,
             deadline=now,
-            host=make.HOST,
-            attempt=AttemptId("attempt-1"),
+            legs=one_leg(make.HOST, verb, attempt=AttemptId("attempt-1")),
         )
         return Run(Job(action, self.instance, self.tools), OPERATIONS[verb], "h1")
 
@@ -283,10 +283,10 @@ def test_a_start_that_was_cut_off_in_the_middle_is_done_by_the_next(
             await b.driver.power_on(guest.id, "first")
         between = await b.driver.guest_state(guest.id)
         assert between is not None
-        assert (between.power, between.mark) == (PowerState.PAUSED, None if call == "setMetadata" else "first")
+        assert (between.power, between.start_token) == (PowerState.PAUSED, None if call == "setMetadata" else "first")
         await b.driver.power_on(guest.id, "second")
         after = await b.driver.guest_state(guest.id)
-        assert (after and after.power, after and after.mark) == (PowerState.RUNNING, "second")
+        assert (after and after.power, after and after.start_token) == (PowerState.RUNNING, "second")
         await b.tear_down(guest)
 
     real.run(test)
@@ -308,10 +308,10 @@ def test_a_start_that_a_dead_process_left_in_a_frozen_daemon_is_waited_for(real:
 
     async def test(b: Bench) -> None:
         first = await b.driver.guest_state(guest.id)
-        assert (first and first.power, first and first.mark) == (PowerState.PAUSED, None)
+        assert (first and first.power, first and first.start_token) == (PowerState.PAUSED, None)
         await b.driver.power_on(guest.id, "again")
         then = await b.driver.guest_state(guest.id)
-        assert (then and then.power, then and then.mark) == (PowerState.RUNNING, "again")
+        assert (then and then.power, then and then.start_token) == (PowerState.RUNNING, "again")
         await b.tear_down(guest)
 
     real.run(test)

@@ -10,7 +10,8 @@ from kilonova.objects.states import PowerState
 from kilonova.virt.libvirt.connection.opening import OpenOptions
 from kilonova.virt.libvirt.host import survey
 from lab.libvirtd import PrivateLibvirtd
-from tests.contract.drivers import Bench, Case, libvirt_qemu_case, private_daemon, state_directory, until
+from tests.contract.drivers import Bench, Case, libvirt_qemu_case, private_daemon, state_directory
+from tests.make import until
 from tests.stuck import Note
 
 pytestmark = pytest.mark.live

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All operations, by verb.  A new one is a file here and a line in OPERATIONS."""
+"""All operations, by name.  A new one is a file here and a line in OPERATIONS.
+
+An operation that is all of a verb has the verb's name.
+"""
 
 from collections.abc import Mapping
 
@@ -16,10 +19,9 @@ from kilonova.compute.operations.snapshot import CREATE_BACKUP, CREATE_IMAGE
 from kilonova.compute.operations.start import START
 from kilonova.compute.operations.stop import STOP
 from kilonova.compute.operations.suspend import RESUME, SUSPEND
-from kilonova.objects.states import Verb
 
 _POWER = (STOP, START, REBOOT, PAUSE, UNPAUSE, SUSPEND, RESUME)
 _DISKS = (REBUILD, RESCUE, UNRESCUE, RESIZE, CONFIRM_RESIZE, REVERT_RESIZE)
 _IMAGES = (CREATE_IMAGE, CREATE_BACKUP, SHELVE, SHELVE_OFFLOAD, UNSHELVE)
 
-OPERATIONS: Mapping[Verb, Operation] = {op.verb: op for op in (CREATE, DELETE, *_POWER, *_DISKS, *_IMAGES)}
+OPERATIONS: Mapping[str, Operation] = {op.name: op for op in (CREATE, DELETE, *_POWER, *_DISKS, *_IMAGES)}

@@ -54,7 +54,7 @@ async def start(job: Job) -> None:
     before = await driver.guest_state(instance_id)
     if before is not None and before.power not in _UNDER_WAY and job.has_started(before):
         return
-    await driver.power_on(instance_id, job.mark)
+    await driver.power_on(instance_id, job.start_token)
     after = await driver.guest_state(instance_id)
     if after is None or (after.power is not PowerState.RUNNING and not job.has_started(after)):
         raise GuestNotRunning(f"Guest {instance_id} was started but does not run.", instance_id=instance_id)

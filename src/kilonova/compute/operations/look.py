@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from kilonova.compute.operation import Job
 from kilonova.objects.states import PowerState
-from kilonova.virt.capabilities import DiskChecks
 
 _OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
 
@@ -20,15 +19,15 @@ async def at_disks(job: Job) -> None:
     state = await driver.guest_state(job.instance.id)
     if state is None or state.power in _OFF or job.has_started(state, on_any_boot=True):
         return
-    if isinstance(driver, DiskChecks):
-        await driver.check_disks(replace(job.instance, rescue_image=None))
+    if driver.disk_checks is not None:
+        await driver.disk_checks.check(replace(job.instance, rescue_image=None))
 
 
 async def at_own_root(job: Job) -> None:
     """A root disk that other tools have moved is neither copied nor put back.  Raises DiskMoved."""
     driver = job.tools.driver
-    if isinstance(driver, DiskChecks):
-        await driver.require_own_root(job.instance.id)
+    if driver.disk_checks is not None:
+        await driver.disk_checks.require_own_root(job.instance.id)
 
 
 async def at_own_disks(job: Job) -> None:

@@ -8,14 +8,14 @@ finds the mark of that start, and gives it no second disk.
 from kilonova.compute.operation import Job, Operation, Step
 from kilonova.compute.operations import create, reboot
 from kilonova.objects.states import Verb, VmState
-from kilonova.virt.capabilities import DiskReplacement, able
+from kilonova.virt.capabilities import DISK_REPLACEMENT
 
 
 async def replace_disk(job: Job) -> None:
     if await reboot.restarted(job):
         return
     base = await job.tools.images.ensure(job.instance.image)
-    await able(job.tools.driver, DiskReplacement).replace_root_disk(job.instance, base)
+    await DISK_REPLACEMENT.of(job.tools.driver).replace_root_disk(job.instance, base)
 
 
 async def start(job: Job) -> None:
@@ -36,5 +36,5 @@ REBUILD = Operation(
         Step("start", start),
     ),
     heavy=True,
-    needs=DiskReplacement,
+    needs=DISK_REPLACEMENT,
 )

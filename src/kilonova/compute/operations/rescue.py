@@ -9,7 +9,7 @@ from dataclasses import replace
 from kilonova.compute.operation import Job, Operation, Step
 from kilonova.compute.operations import create, look, reboot
 from kilonova.objects.states import Verb
-from kilonova.virt.capabilities import RescueDisk, able
+from kilonova.virt.capabilities import RESCUE_DISKS
 
 
 async def make_rescue_disk(job: Job) -> None:
@@ -18,11 +18,11 @@ async def make_rescue_disk(job: Job) -> None:
     image = job.instance.rescue_image
     assert image is not None  # the conductor sets it when it accepts
     base = await job.tools.images.ensure(image)
-    await able(job.tools.driver, RescueDisk).make_rescue_disk(job.instance, base)
+    await RESCUE_DISKS.of(job.tools.driver).make_disk(job.instance, base)
 
 
 async def remove_rescue_disk(job: Job) -> None:
-    await able(job.tools.driver, RescueDisk).remove_rescue_disk(job.instance.id)
+    await RESCUE_DISKS.of(job.tools.driver).remove_disk(job.instance.id)
 
 
 async def define_as_usual(job: Job) -> None:
@@ -48,7 +48,7 @@ RESCUE = Operation(
         Step("start", create.start, let_go),
     ),
     clean_up=True,
-    needs=RescueDisk,
+    needs=RESCUE_DISKS,
     look=look.at_disks,
 )
 
@@ -63,6 +63,6 @@ UNRESCUE = Operation(
         Step("start", create.start),
         Step("rescue-disk", remove_rescue_disk),
     ),
-    needs=RescueDisk,
+    needs=RESCUE_DISKS,
     look=look.at_disks,
 )

@@ -13,13 +13,11 @@ from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import ActionId
 from kilonova.objects.states import PowerState, Verb, VmState
 from kilonova.rpcapi.api_to_conductor import KEPT_DISK
-from kilonova.virt.capabilities import able
-from kilonova.virt.driver import Resizing
-from kilonova.virt.local_disks import LocalDisks
+from kilonova.virt.capabilities import RESIZING, Resizing
 
 
 def _disks(job: Job) -> Resizing:
-    return able(job.tools.driver, Resizing)
+    return RESIZING.of(job.tools.driver)
 
 
 def _of_size(job: Job, flavor: Flavor | None) -> Job:
@@ -41,12 +39,12 @@ async def _is_back(job: Job) -> bool:
 async def start_again(job: Job) -> None:
     """What ran before runs again, as it was."""
     if job.instance.old_vm_state is VmState.ACTIVE and not await _is_back(job):
-        await job.tools.driver.power_on(job.instance.id, _undoing(job).mark)
+        await job.tools.driver.power_on(job.instance.id, _undoing(job).start_token)
 
 
 async def keep_disk(job: Job) -> None:
-    if isinstance(driver := job.tools.driver, LocalDisks):
-        await driver.keep_local_disks(job.instance.id, job.action.id)
+    if (local := job.tools.driver.local_disks) is not None:
+        await local.keep(job.instance.id, job.action.id)
     await _disks(job).keep_disk(job.instance.id, job.action.id)
 
 
@@ -56,15 +54,15 @@ async def put_back_disk(job: Job) -> None:
 
 async def _put_back(job: Job, tag: str) -> None:
     await _disks(job).restore_disk(job.instance.id, tag)
-    if isinstance(driver := job.tools.driver, LocalDisks):
-        await driver.restore_local_disks(_of_size(job, job.instance.old_flavor).instance, tag)
+    if (local := job.tools.driver.local_disks) is not None:
+        await local.restore(_of_size(job, job.instance.old_flavor).instance, tag)
 
 
 async def grow_disk(job: Job) -> None:
     sized = _of_size(job, job.instance.new_flavor).instance
     await _disks(job).grow_disk(sized.id, sized.flavor.disk_gib)
-    if isinstance(driver := job.tools.driver, LocalDisks):
-        await driver.fit_local_disks(sized)
+    if (local := job.tools.driver.local_disks) is not None:
+        await local.fit(sized)
 
 
 async def define_new(job: Job) -> None:
@@ -99,7 +97,7 @@ RESIZE = Operation(
     ),
     clean_up=True,
     heavy=True,
-    needs=Resizing,
+    needs=RESIZING,
     look=look.at_own_disks,
 )
 
@@ -108,7 +106,7 @@ async def drop_kept_disk(job: Job) -> None:
     await _disks(job).drop_kept_disk(job.instance.id)
 
 
-CONFIRM_RESIZE = Operation(Verb.CONFIRM_RESIZE, (Step("drop-old-disk", drop_kept_disk),), needs=Resizing)
+CONFIRM_RESIZE = Operation(Verb.CONFIRM_RESIZE, (Step("drop-old-disk", drop_kept_disk),), needs=RESIZING)
 
 
 async def restore_disk(job: Job) -> None:
@@ -124,6 +122,6 @@ REVERT_RESIZE = Operation(
         Step("define", define_old),
         Step("start", start_if_it_ran),
     ),
-    needs=Resizing,
+    needs=RESIZING,
     look=look.at_own_root,
 )

@@ -11,7 +11,7 @@ from kilonova.compute.operations.snapshot import MAKE_IMAGE
 from kilonova.objects.action import FROM_SHELF, OFFLOADED, TORN
 from kilonova.objects.image import ImageRef
 from kilonova.objects.states import PowerState, Verb
-from kilonova.virt.driver import HasSnapshots
+from kilonova.virt.capabilities import SNAPSHOTS
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +28,7 @@ SHELVE = Operation(
     (Step("shutdown", shut_down, interruptible=True), Step("power-off", stop.power_off), *MAKE_IMAGE),
     clean_up=True,
     copies=True,
-    needs=HasSnapshots,
+    needs=SNAPSHOTS,
     look=look.at_disks,
 )
 

@@ -7,12 +7,11 @@ The copy is kept beside the guest until it is in the image store: a replay finds
 from kilonova.compute.image_uploads import image_of
 from kilonova.compute.operation import Job, Operation, Step
 from kilonova.objects.states import IMAGE_DEADLINE_S, Verb
-from kilonova.virt.capabilities import able
-from kilonova.virt.driver import DiskSnapshots, HasSnapshots
+from kilonova.virt.capabilities import SNAPSHOTS, DiskSnapshots
 
 
 def _snapshots(job: Job) -> DiskSnapshots:
-    return able(job.tools.driver, HasSnapshots).snapshots
+    return SNAPSHOTS.of(job.tools.driver)
 
 
 async def begin(job: Job) -> None:
@@ -49,7 +48,7 @@ MAKE_IMAGE = (
     Step("remove-copy", remove_copy),
 )
 
-CREATE_IMAGE = Operation(Verb.CREATE_IMAGE, MAKE_IMAGE, clean_up=True, copies=True, needs=HasSnapshots)
+CREATE_IMAGE = Operation(Verb.CREATE_IMAGE, MAKE_IMAGE, clean_up=True, copies=True, needs=SNAPSHOTS)
 CREATE_BACKUP = Operation(
-    Verb.CREATE_BACKUP, (*MAKE_IMAGE, Step("rotate", rotate)), clean_up=True, copies=True, needs=HasSnapshots
+    Verb.CREATE_BACKUP, (*MAKE_IMAGE, Step("rotate", rotate)), clean_up=True, copies=True, needs=SNAPSHOTS
 )

@@ -8,18 +8,18 @@ from kilonova.compute.operation import Job, Operation, Step
 from kilonova.compute.operations import look
 from kilonova.compute.operations.create import plug_network
 from kilonova.objects.states import Verb
-from kilonova.virt.capabilities import Suspension, able
+from kilonova.virt.capabilities import MEMORY
 
 
 async def save(job: Job) -> None:
-    await able(job.tools.driver, Suspension).suspend(job.instance.id)
+    await MEMORY.of(job.tools.driver).suspend(job.instance.id)
 
 
 async def restore(job: Job) -> None:
-    await able(job.tools.driver, Suspension).resume(job.instance.id)
+    await MEMORY.of(job.tools.driver).resume(job.instance.id)
 
 
-SUSPEND = Operation(Verb.SUSPEND, (Step("save", save, interruptible=True),), needs=Suspension, look=look.at_disks)
+SUSPEND = Operation(Verb.SUSPEND, (Step("save", save, interruptible=True),), needs=MEMORY, look=look.at_disks)
 RESUME = Operation(
-    Verb.RESUME, (Step("network", plug_network), Step("restore", restore, interruptible=True)), needs=Suspension
+    Verb.RESUME, (Step("network", plug_network), Step("restore", restore, interruptible=True)), needs=MEMORY
 )

@@ -6,108 +6,59 @@ docs/adr/0011-a-deadline-is-not-an-outcome.md.  Every function is one transactio
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from kilonova.base.errors import NotFound
-from kilonova.conductor import images, quota, resize, shelving
-from kilonova.conductor.effects import breaks, desired_after, ends_in, when_ended
+from kilonova.conductor import quota
+from kilonova.conductor.verbs.handler import Ending, Outcome, Target
+from kilonova.conductor.verbs.table import handler_of
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
-from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
-from kilonova.db.writers import migrations as write_migrations
 from kilonova.objects.action import VM_STATE, Action
 from kilonova.objects.instance import Fault, Instance
-from kilonova.objects.quota import held_by
-from kilonova.objects.states import VERBS, ActionState, PowerState, Verb, VmState, observed
+from kilonova.objects.leg import after_success
+from kilonova.objects.states import VERBS, ActionState, VmState, observed
 
 NewId = Callable[[], str]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How an attempt ended.  `power` is the last word of the hypervisor; None: nothing of the guest is there."""
-
-    succeeded: bool
-    power: PowerState | None
-    message: str | None
-
-
-def fail(tx: Transaction, action: Action, message: str, now: datetime) -> None:
-    """End an open action that no host has had as failed, by the conductor's own judgement (no host, deadline)."""
-    try:
-        instance = read_instances.get(tx, action.instance_id)
-    except NotFound:
-        write_actions.end(tx, action.id, now, ActionState.FAILED, message)
-        return
-    end(tx, action, instance, Outcome(False, instance.power_state, message), now)
-
-
 def end_without_host(tx: Transaction, action: Action, instance: Instance, now: datetime) -> None:
     """End an action that needs no host, since nothing of the instance is on any, as done."""
-    end(tx, action, instance, Outcome(True, None, None), now)
+    end(tx, replace(action, legs=after_success(action.legs, None)), instance, Outcome(True, None, None), now)
 
 
-def end(tx: Transaction, action: Action, instance: Instance, outcome: Outcome, now: datetime) -> None:
-    """End an action with this outcome, and record on its instance what follows from it."""
-    if outcome.succeeded and action.verb is Verb.SHELVE and images.reference(tx, action) is None:
-        outcome = Outcome(False, outcome.power, "The image was deleted while the server was being shelved.")
-    failure = None if outcome.succeeded else Fault(500, outcome.message or "unknown", now)
-    state = ActionState.DONE if outcome.succeeded else ActionState.FAILED
-    write_actions.end(tx, action.id, now, state, outcome.message)
-    if outcome.succeeded and action.verb is Verb.DELETE:
-        release_from_project(tx, instance, now)
-        release_from_host(tx, instance)
-        return
-    power = PowerState.NOSTATE if outcome.power is None else outcome.power
-    values: dict[str, Any] = {
-        "task_state": None,
-        "power_state": power,
-        "desired_power": desired_after(instance, action.verb, power, succeeded=outcome.succeeded),
-    }
-    values.update(when_ended(action.verb, succeeded=outcome.succeeded))
-    if outcome.succeeded:
+def end(tx: Transaction, action: Action, instance: Instance, reported: Outcome, now: datetime) -> None:
+    """End an action with this outcome and these legs, and record on its instance what follows from it."""
+    handler = handler_of(action.verb)
+    ending = Ending(action, instance, handler.review(tx, action, reported), now)
+    state = ActionState.DONE if ending.succeeded else ActionState.FAILED
+    write_actions.end(tx, action.id, now, state, ending.outcome.message, action.legs)
+    columns = {**_declared(ending), **handler.ended(tx, ending)}
+    quota.charge_difference(tx, None, instance, columns)
+    write_instances.update(tx, instance.id, now, **columns)
+
+
+def _declared(ending: Ending) -> dict[str, Any]:
+    """The columns that follow from the verb's Transition and target, and from the last word of the hypervisor."""
+    instance, power, transition = ending.instance, ending.power, VERBS[ending.action.verb]
+    columns: dict[str, Any] = {"task_state": None, "power_state": power}
+    if ending.succeeded:
+        declared = Target(transition.final_state or instance.vm_state, transition.desired_power)
+        target = handler_of(ending.action.verb).target(instance, declared)
+        if target.desired_power is not None:
+            columns["desired_power"] = target.desired_power
         # The verb says where it ends, the hypervisor's last word whether it is still there.
-        values.update(vm_state=observed(ends_in(instance, action.verb), power), fault=None)
-        if action.verb is Verb.CREATE:
-            values["launched_at"] = now
-    elif breaks(action.verb, power):
-        values.update(vm_state=VmState.ERROR, fault=failure)
-    else:  # it is what it is: the reason stands in the action
-        values["vm_state"] = observed(instance.vm_state, power)
-    values |= resize.settle(tx, action.verb, instance, now, succeeded=outcome.succeeded)
-    if failure is not None:
-        images.give_up(tx, action)
-    values.update(shelving.ended(tx, action, instance, failure, outcome.power, now))
-    quota.settle(tx, None, instance, values)
-    write_instances.update(tx, instance.id, now, **values)
-
-
-def release_from_project(tx: Transaction, instance: Instance, now: datetime) -> None:
-    """The instance is deleted: off its project's list and quota."""
-    quota.give_back(tx, instance.project_id, held_by(instance))
-    write_migrations.close(tx, instance.id, now)
-    write_instances.update(
-        tx,
-        instance.id,
-        now,
-        vm_state=VmState.DELETED,
-        task_state=None,
-        power_state=PowerState.NOSTATE,
-        terminated_at=now,
-        deleted_at=now,
-    )
-
-
-def release_from_host(tx: Transaction, instance: Instance) -> None:
-    """Nothing of the instance is on its host any more: the claim and the addresses are free."""
-    if instance.host is not None:
-        write_hosts.release(tx, instance.host, instance)
-    write_instances.release_addresses(tx, instance.id)
+        columns.update(vm_state=observed(target.vm_state, power), fault=None)
+    elif transition.error_on_failure:
+        columns.update(vm_state=VmState.ERROR, fault=ending.fault)
+    else:  # the instance is what it was; the reason is recorded in the action
+        columns["vm_state"] = observed(instance.vm_state, power)
+    return columns
 
 
 def abandon(tx: Transaction, action: Action, now: datetime) -> None:
@@ -127,22 +78,26 @@ def abandon(tx: Transaction, action: Action, now: datetime) -> None:
     write_instances.update(tx, instance.id, now, **values)
 
 
-def reopen_abandoned(tx: Transaction, action: Action, deadline: datetime, now: datetime) -> None:
-    """The host of an abandoned action is back: the action is open again, unless its instance is gone or something else
-    was asked of it since."""
-    if reopen(tx, action, now):
-        write_actions.update(tx, action.id, now, state=ActionState.OPEN, message=None, ended_at=None, deadline=deadline)
-        write_instances.update(tx, action.instance_id, now, task_state=VERBS[action.verb].task_state)
+def reopen_abandoned(tx: Transaction, action: Action, now: datetime) -> bool:
+    """An abandoned action is open again, unless its instance is gone or something else was asked of it since; whether
+    it is."""
+    if not _reopen(tx, action, now):
+        return False
+    rule = VERBS[action.verb]
+    deadline = now + timedelta(seconds=rule.deadline_s)
+    write_actions.update(tx, action.id, now, state=ActionState.OPEN, message=None, ended_at=None, deadline=deadline)
+    write_instances.update(tx, action.instance_id, now, task_state=rule.task_state)
+    return True
 
 
-def reopen(tx: Transaction, action: Action, now: datetime) -> bool:
+def _reopen(tx: Transaction, action: Action, now: datetime) -> bool:
     """Whether the instance still waits for this abandoned action; then it is again what it was before."""
     try:
         instance = read_instances.get(tx, action.instance_id)
     except NotFound:
         return False
     asked = (one for one in read_actions.of_instance(tx, instance.id) if one.verb in VERBS)
-    newest = next((one.id for one in asked if not VERBS[one.verb].at_once), None)
+    newest = next((one.id for one in asked if not VERBS[one.verb].immediate), None)
     if newest != action.id or instance.vm_state is not VmState.ERROR:
         return False
     values = {"vm_state": VmState(action.params[VM_STATE]), "fault": None}

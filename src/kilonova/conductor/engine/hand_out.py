@@ -16,7 +16,7 @@ from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, AttemptId
-from kilonova.objects.states import Verb
+from kilonova.objects.states import VERBS
 from kilonova.rpcapi.host_to_conductor import FETCH
 from kilonova.rpcapi.method import fitting
 from kilonova.rpcapi.work import Fetch, Fetched, WorkItem
@@ -25,21 +25,22 @@ log = structlog.get_logger(__name__)
 
 
 def hand_out(tx: Transaction, request: Fetch, now: datetime) -> Fetched:
-    """The open actions of a host that it does not run yet, as many as one message takes, under the attempt that it
-    names; those that it runs but that are no longer open; and those that it runs and whose time is up.  A host that an
-    operator has called down gets nothing.  Raises StaleWrite for an older process of the host."""
+    """The open actions whose current leg is the host's and does not run yet, as many as one message takes, under the
+    attempt that it names; the legs that it runs but that are no longer current; and those that it runs and whose time
+    is up.  A host that an operator has called down gets nothing.  Raises StaleWrite for an older process of the host.
+    """
     check_epoch(tx, request.host, request.epoch)
     if read_hosts.is_forced_down(tx, request.host):
         return Fetched((), ())
     open_actions = read_actions.open_of_host(tx, request.host)
     running = frozenset(request.running)
-    fresh = [action for action in open_actions if action.id not in running]
+    fresh = [action for action in open_actions if action.leg_id not in running]
     readable, held_back = _work(tx, fresh, request.attempt)
     items = tuple(fitting(readable, lambda item: FETCH.reply_form.dump_json(Fetched((item,), ()))))
-    write_actions.hand_out(tx, [item.action.id for item in items], request.attempt, now)
-    still_open = {action.id for action in open_actions}
-    revoked = tuple(action_id for action_id in request.running if action_id not in still_open)
-    expired = tuple(action.id for action in open_actions if action.id in running and is_overdue(action))
+    write_actions.hand_out(tx, [item.action for item in items], now)
+    current = {action.leg_id for action in open_actions}
+    revoked = tuple(leg_id for leg_id in request.running if leg_id not in current)
+    expired = tuple(action.leg_id for action in open_actions if action.leg_id in running and is_overdue(action))
     return Fetched(items, revoked, more=len(items) + len(held_back) < len(fresh), expired=expired)
 
 
@@ -56,7 +57,7 @@ def _work(tx: Transaction, actions: list[Action], attempt: AttemptId) -> tuple[I
                 log.error("an action is held back: its instance cannot be read", action=action.id, error=repr(exc))
                 passed_over.append(action.id)
                 continue
-            yield WorkItem(replace(action, attempt=attempt), instance)
+            yield WorkItem(action.with_leg(replace(action.leg, attempt=attempt)), instance)
 
     return items(), passed_over
 
@@ -64,4 +65,4 @@ def _work(tx: Transaction, actions: list[Action], attempt: AttemptId) -> tuple[I
 def is_overdue(action: Action) -> bool:
     """Whether its time is up, as far as it was counted: the clock may have jumped since.  A delete's never is."""
     counted = action.counted_at
-    return action.verb is not Verb.DELETE and counted is not None and action.deadline <= counted
+    return not VERBS[action.verb].until_done and counted is not None and action.deadline <= counted

@@ -8,8 +8,8 @@ next, are handed out like all work, and can be seen and read (`server event list
 from collections.abc import Callable
 from datetime import datetime
 
-from kilonova.conductor.engine.resuming import resume_host
 from kilonova.conductor.hosts.register import register
+from kilonova.conductor.verbs.start_after_boot import resume_host
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.transaction import Transaction
 from kilonova.rpcapi.host_to_conductor import Registered, RegisterHost

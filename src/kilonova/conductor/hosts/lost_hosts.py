@@ -6,16 +6,15 @@ else that the host was given stays open: only the host knows what became of it. 
 (`openstack compute service set --down`) ends that wait.  Each function is part of a transaction.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from kilonova.conductor.engine import end
+from kilonova.conductor.engine import end, legs
+from kilonova.conductor.verbs.delete import release_from_project
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.transaction import Transaction
-from kilonova.db.writers import actions as write_actions
-from kilonova.db.writers import instances as write_instances
 from kilonova.objects.ids import HostName
-from kilonova.objects.states import VERBS, ActionState, Verb
+from kilonova.objects.states import VERBS
 
 
 def delete_for_users(tx: Transaction, host: HostName, now: datetime) -> int:
@@ -23,7 +22,7 @@ def delete_for_users(tx: Transaction, host: HostName, now: datetime) -> int:
     open deletes stay until the host has removed the guests."""
     waiting = read_actions.deletes_of_living(tx, host)
     for action in waiting:
-        end.release_from_project(tx, read_instances.get(tx, action.instance_id), now)
+        release_from_project(tx, read_instances.get(tx, action.instance_id), now)
     return len(waiting)
 
 
@@ -36,20 +35,20 @@ def call_down(tx: Transaction, host: HostName, now: datetime, *, forced: bool) -
     if forced:
         delete_for_users(tx, host, now)
         for action in read_actions.open_of_host(tx, host):
-            if action.verb is Verb.DELETE:
+            if VERBS[action.verb].until_done:
                 continue
-            if action.attempt is None:
-                end.fail(tx, action, f"An operator called host {host} down before {action.verb} began.", now)
+            if not action.leg.ends_by_report:
+                legs.fail(tx, action, f"An operator called host {host} down before {action.verb} began.", now)
             else:
                 end.abandon(tx, action, now)
         return
     for action in read_actions.abandoned(tx, host):
-        end.reopen_abandoned(tx, action, now + timedelta(seconds=VERBS[action.verb].deadline_s), now)
+        end.reopen_abandoned(tx, action, now)
 
 
 def forget(tx: Transaction, host: HostName, now: datetime) -> None:
     """The host will not come back, by an operator's word: nothing waits for it, and its addresses are free."""
+    delete_for_users(tx, host, now)
     for action in read_actions.open_of_host(tx, host):
         message = f"The service of host {host} was deleted by an operator: what is left there was not removed."
-        write_actions.end(tx, action.id, now, ActionState.DONE, message)
-        write_instances.release_addresses(tx, action.instance_id)
+        legs.forget_leg(tx, action, message, now)

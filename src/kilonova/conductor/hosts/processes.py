@@ -14,7 +14,8 @@ from datetime import datetime
 
 import structlog
 
-from kilonova.base.errors import HostSuperseded, HostTaken, NotFound, StaleWrite, StateError
+from kilonova.base.errors import HostSuperseded, HostTaken, NotFound, StateError
+from kilonova.conductor.attempts import check_current
 from kilonova.conductor.engine.fencing import NOBODY, check_epoch, described
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
@@ -42,9 +43,7 @@ Alive = Callable[[HostName, HostProcess], Sign | None]
 def confirm_attempt(tx: Transaction, request: ConfirmAttempt) -> None:
     """Raises StaleWrite, NotFound."""
     check_epoch(tx, request.host, request.epoch)
-    action = read_actions.get(tx, request.action_id)
-    if action.host != request.host or action.attempt != request.attempt:
-        raise StaleWrite(f"Action {action.id} is in other hands now.", action_id=action.id)
+    check_current(read_actions.get(tx, request.leg.action_id), request)
 
 
 def admit(tx: Transaction, request: RegisterHost, alive: Alive) -> None:

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Placing an instance that has no host: choose one and claim it in one transaction."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from kilonova.base.clock import Random
 from kilonova.conductor import server_groups
-from kilonova.conductor.engine.end import fail
+from kilonova.conductor.engine.legs import fail
 from kilonova.conductor.placement import addressing, waiting
 from kilonova.conductor.placement.waiting import Patience, Wait
 from kilonova.db.readers import actions as read_actions
@@ -124,7 +125,7 @@ def _take(tx: Transaction, action: Action, instance: Instance, node: ComputeNode
         addresses=addresses,
         task_state=TaskState.SPAWNING,
     )
-    write_actions.update(tx, action.id, now, host=host)
+    write_actions.put_legs(tx, action.id, action.with_leg(replace(action.leg, host=host)).legs, now)
     return None
 
 

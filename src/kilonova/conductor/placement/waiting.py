@@ -16,7 +16,7 @@ from kilonova.db.readers.hosts import COMPUTE
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.objects.action import Action, ActionEvent
-from kilonova.objects.ids import ActionId, AttemptId, HostName
+from kilonova.objects.ids import ActionRef, AttemptId, HostName
 from kilonova.objects.placement import PlacementRequest
 from kilonova.objects.service import ComputeNode, Service
 from kilonova.scheduler.filters import FILTERS
@@ -54,26 +54,26 @@ class Waits:
     def __init__(self, clock: Clock, *, host_wait_s: float, down_time_s: float) -> None:
         self._clock, self._host_wait_s, self._down_time_s = clock, host_wait_s, down_time_s
         self._started = clock.monotonic()
-        self._since: dict[ActionId, float] = {}
+        self._since: dict[ActionRef, float] = {}
 
-    def patience(self, action_id: ActionId) -> Patience:
+    def patience(self, action: ActionRef) -> Patience:
         """What is left for this action; none when it has waited its time."""
         now = self._clock.monotonic()
-        if now - self._since.get(action_id, now) >= self._host_wait_s:
+        if now - self._since.get(action, now) >= self._host_wait_s:
             return Patience()
         young = now - self._started < self._host_wait_s
         return Patience(timedelta(seconds=self._host_wait_s), young, timedelta(seconds=self._down_time_s))
 
-    def note(self, action_id: ActionId, *, waits: bool) -> bool:
+    def note(self, action: ActionRef, *, waits: bool) -> bool:
         """Whether the action waits now; whether it has begun to."""
         if not waits:
-            self._since.pop(action_id, None)
+            self._since.pop(action, None)
             return False
-        begins = action_id not in self._since
-        self._since.setdefault(action_id, self._clock.monotonic())
+        begins = action not in self._since
+        self._since.setdefault(action, self._clock.monotonic())
         return begins
 
-    def waiting(self) -> tuple[ActionId, ...]:
+    def waiting(self) -> tuple[ActionRef, ...]:
         """The actions that wait, the first first."""
         return tuple(self._since)
 

@@ -17,8 +17,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from kilonova.base.clock import Clock
-from kilonova.conductor.engine.end import fail
 from kilonova.conductor.engine.hand_out import is_overdue
+from kilonova.conductor.engine.legs import fail
 from kilonova.conductor.hosts import lost_hosts
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
@@ -28,7 +28,7 @@ from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import migrations as write_migrations
 from kilonova.objects.action import Action
-from kilonova.objects.ids import ActionId, HostName
+from kilonova.objects.ids import ActionId, ActionRef, HostName
 from kilonova.objects.service import Service
 
 JUMP = timedelta(seconds=5)
@@ -73,7 +73,7 @@ def move_windows(tx: Transaction, expected: datetime, jump: timedelta) -> None:
             write_migrations.wait_from(tx, migration.uuid, migration.updated_at + jump)
 
 
-def count_time(tx: Transaction, interval_s: float, now: datetime) -> list[ActionId]:
+def count_time(tx: Transaction, interval_s: float, now: datetime) -> list[ActionRef]:
     """Count the time of every open action since the last look, say what it waits for, and finish for their users the
     deletes of hosts that are down; the actions that are due to expire.
 
@@ -86,23 +86,23 @@ def count_time(tx: Transaction, interval_s: float, now: datetime) -> list[Action
             lost_hosts.delete_for_users(tx, service.host, now)
     open_actions = read_actions.all_open(tx)
     still = timedelta(seconds=interval_s) + LATE
-    due: list[ActionId] = []
+    due: list[ActionRef] = []
     for action in open_actions:
         passed = now - (action.counted_at or action.started_at)
         why = _waits_for(action, services)
         _say(tx, action, why, now)
         if why is not None or passed > still or passed < -JUMP:
             write_actions.set_deadline(tx, action.id, max(action.deadline + passed, now + GRACE))
-        elif action.attempt is None and is_overdue(replace(action, counted_at=now)):
-            due.append(action.id)
+        elif not action.leg.ends_by_report and is_overdue(replace(action, counted_at=now)):
+            due.append(ActionRef(action.id, action.request_id))
     if open_actions:
         write_actions.count_open(tx, now)
     return due
 
 
 def _waits_for(action: Action, services: Mapping[HostName, Service]) -> str | None:
-    """Why the action's host cannot work on it now; None when it can, or was not given it."""
-    if action.host is None or action.attempt is None:
+    """Why the current leg's host cannot work on it now; None when it can, or when another one can end it."""
+    if action.host is None or not action.leg.ends_by_report:
         return None
     service = services.get(action.host)
     if service is None or not service.up or service.forced_down:
@@ -121,9 +121,9 @@ def _say(tx: Transaction, action: Action, why: str | None, now: datetime) -> Non
 
 
 def expire(tx: Transaction, action_id: ActionId, now: datetime) -> bool:
-    """End an action that no host was given and whose time is up; whether it still was such a one."""
+    """End a leg that no host was given, of an action whose time is up; whether it still was such a one."""
     action = read_actions.get(tx, action_id)
-    if not read_actions.is_open(action) or action.attempt is not None or not is_overdue(action):
+    if not read_actions.is_open(action) or action.leg.ends_by_report or not is_overdue(action):
         return False
     where = f"host {action.host} never asked for it" if action.host else "no host was found for it"
     fail(tx, action, f"{action.verb} did not begin within its deadline: {where}.", now)

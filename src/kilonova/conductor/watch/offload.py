@@ -10,7 +10,7 @@ import structlog
 from kilonova.base.context import system_context
 from kilonova.base.errors import InvalidState
 from kilonova.conductor.engine.accept import accept
-from kilonova.conductor.shelving import newest_verb
+from kilonova.conductor.verbs.shelve import newest_verb
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.savepoints import each_in_savepoint
@@ -21,6 +21,11 @@ from kilonova.objects.states import Verb
 from kilonova.rpcapi.api_to_conductor import AcceptAction
 
 log = structlog.get_logger(__name__)
+
+
+def follows(verb: Verb) -> bool:
+    """Whether servers may be due after the end of such an action."""
+    return verb is Verb.SHELVE
 
 
 def due(tx: Transaction, after_s: float, now: datetime) -> list[Instance]:

@@ -12,7 +12,7 @@ from kilonova.db.codec import ACTIONS, EVENTS
 from kilonova.db.schema import action_events, actions, instances
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.action import IMAGE, Action, ActionEvent
-from kilonova.objects.ids import ActionId, HostName, ImageId, InstanceId
+from kilonova.objects.ids import ActionId, ActionRef, HostName, ImageId, InstanceId
 from kilonova.objects.states import VERBS, ActionState, Verb
 
 log = structlog.get_logger(__name__)
@@ -23,7 +23,7 @@ _OPEN_OF_INSTANCE = sa.select(actions).where(
     actions.c.instance_id == sa.bindparam("of_id"), actions.c.state == sa.literal_column("'open'")
 )
 
-_PLACED = [verb for verb, rule in VERBS.items() if rule.places]
+_PLACED = [verb for verb, rule in VERBS.items() if rule.needs_placement]
 
 
 def of_instance(snapshot: Snapshot, instance_id: InstanceId) -> list[Action]:
@@ -77,17 +77,17 @@ def open_of_instance(snapshot: Snapshot, instance_id: InstanceId) -> list[Action
 
 
 def open_of_host(snapshot: Snapshot, host: HostName) -> list[Action]:
-    """Open actions that a host must work on, oldest first."""
+    """Open actions whose current leg is a host's, oldest first."""
     query = sa.select(actions).where(actions.c.state == sa.literal_column("'open'"), actions.c.host == host)
     return list(_readable(snapshot, query.order_by(actions.c.started_at)))
 
 
-def unplaced(snapshot: Snapshot) -> list[ActionId]:
-    """Open actions that want a host, and that none was chosen for yet."""
-    query = sa.select(actions.c.id).where(
+def unplaced(snapshot: Snapshot) -> list[ActionRef]:
+    """Open actions that need a host and have none yet."""
+    query = sa.select(actions.c.id, actions.c.request_id).where(
         actions.c.state == sa.literal_column("'open'"), actions.c.host.is_(None), actions.c.verb.in_(_PLACED)
     )
-    return [row.id for row in snapshot.execute(query.order_by(actions.c.started_at))]
+    return [ActionRef(row.id, row.request_id) for row in snapshot.execute(query.order_by(actions.c.started_at))]
 
 
 def all_open(snapshot: Snapshot) -> list[Action]:
@@ -118,12 +118,26 @@ def deletes_of_living(snapshot: Snapshot, host: HostName) -> list[Action]:
 
 
 def abandoned(snapshot: Snapshot, host: HostName) -> list[Action]:
-    """Actions of a host that were abandoned, of instances that are not deleted."""
+    """Actions that were abandoned in a leg of the host, of instances that are not deleted."""
     query = sa.select(actions).join(instances, instances.c.id == actions.c.instance_id)
     query = query.where(
-        actions.c.state == ActionState.ABANDONED, instances.c.host == host, instances.c.deleted_at.is_(None)
+        actions.c.state == sa.literal_column("'abandoned'"), actions.c.host == host, instances.c.deleted_at.is_(None)
     )
     return ACTIONS.load_all(snapshot.execute(query))
+
+
+def not_done(snapshot: Snapshot, instance_id: InstanceId) -> list[Action]:
+    """Actions of an instance that have ended, but not as they should."""
+    states = (ActionState.FAILED, ActionState.SUPERSEDED, ActionState.ABANDONED)
+    query = sa.select(actions).where(actions.c.instance_id == instance_id, actions.c.state.in_(states))
+    return ACTIONS.load_all(snapshot.execute(query))
+
+
+def busy_on_host(snapshot: Snapshot, host: HostName) -> frozenset[InstanceId]:
+    """Instances of a host that have an open action, whichever host works on it."""
+    query = sa.select(actions.c.instance_id).join(instances, instances.c.id == actions.c.instance_id)
+    query = query.where(actions.c.state == sa.literal_column("'open'"), instances.c.host == host)
+    return frozenset(snapshot.execute(query).scalars())
 
 
 def images_in_the_making(snapshot: Snapshot) -> frozenset[ImageId]:

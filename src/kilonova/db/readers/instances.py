@@ -30,10 +30,12 @@ def get(snapshot: Snapshot, instance_id: InstanceId, project_id: str | None = No
     return INSTANCES.load(row)
 
 
-def get_known(snapshot: Snapshot, instance_id: InstanceId) -> tuple[Instance, bool]:
-    """One instance, and whether it is deleted.  Raises NotFound for one that was never recorded."""
-    for found in get_all_known(snapshot, (instance_id,)):
-        return found
+def get_known(snapshot: Snapshot, instance_id: InstanceId, project_id: str | None = None) -> tuple[Instance, bool]:
+    """One instance, and whether it is deleted; with a project, only that project's.  Raises NotFound for an instance
+    that was never recorded."""
+    for instance, is_deleted in get_all_known(snapshot, (instance_id,)):
+        if project_id in (None, instance.project_id):
+            return instance, is_deleted
     raise NotFound(f"Instance {instance_id} could not be found.", instance_id=instance_id)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kilonova.base.errors import InvalidInput, NotFound
+from kilonova.base.errors import InvalidInput
 from kilonova.db.codec import INSTANCES
 from kilonova.db.readers.hosts import COMPUTE
 from kilonova.db.readers.patterns import Budget, Search, literal
@@ -242,17 +242,6 @@ def _after(
         behind = key < value if descending else key > value
         condition = sa.or_(behind, sa.and_(key == value, condition))
     return condition
-
-
-def with_deleted(snapshot: Snapshot, instance_id: InstanceId, project_id: str | None = None) -> Instance:
-    """One instance, deleted ones included; with a project, only that project's.  Raises NotFound."""
-    query = sa.select(instances).where(instances.c.id == instance_id)
-    if project_id is not None:
-        query = query.where(instances.c.project_id == project_id)
-    row = snapshot.execute(query).mappings().first()
-    if row is None:
-        raise NotFound(f"Instance {instance_id} could not be found.", instance_id=instance_id)
-    return INSTANCES.load(row)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writing actions and their events."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from kilonova.db.schema import action_events, actions
 from kilonova.db.transaction import Transaction
 from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.ids import ActionId, AttemptId
+from kilonova.objects.leg import Legs, current_index
 from kilonova.objects.states import ActionState
 
 # Statements that do not change are made once: building one costs more than running it.
@@ -26,6 +27,7 @@ _PUT_EVENT = _EVENT.on_conflict_do_update(
     set_={name: _EVENT.excluded[name] for name in ("finish_time", "result", "details")},
 )
 _OF_ID = sa.update(actions).where(actions.c.id == sa.bindparam("of_id"))
+_PUT_LEGS = _OF_ID.values({name: sa.bindparam(name) for name in ("legs", "host", "updated_at")})
 
 
 def insert(tx: Transaction, action: Action) -> None:
@@ -34,7 +36,7 @@ def insert(tx: Transaction, action: Action) -> None:
     newest = tx.execute(_NEWEST, {"of_id": action.instance_id}).scalar()
     if newest is not None and newest >= action.started_at:
         action = replace(action, started_at=newest + _NEXT)
-    tx.execute(_INSERT, ACTIONS.dump(action))
+    tx.execute(_INSERT, ACTIONS.dump(action) | {"host": action.host})
 
 
 def update(tx: Transaction, action_id: ActionId, now: datetime, **values: Any) -> None:
@@ -55,15 +57,34 @@ def set_deadline(tx: Transaction, action_id: ActionId, deadline: datetime) -> No
     tx.execute(sa.update(actions).where(actions.c.id == action_id).values(deadline=deadline))
 
 
-def end(tx: Transaction, action_id: ActionId, now: datetime, state: ActionState, message: str | None = None) -> None:
-    """Close an action with its outcome."""
-    update(tx, action_id, now, state=state, message=message, ended_at=now)
+def end(
+    tx: Transaction,
+    action_id: ActionId,
+    now: datetime,
+    state: ActionState,
+    message: str | None = None,
+    legs: Legs | None = None,
+) -> None:
+    """Close an action with its outcome, and with these legs if any are given."""
+    changed = {} if legs is None else _columns(legs)
+    update(tx, action_id, now, state=state, message=message, ended_at=now, **changed)
 
 
-def hand_out(tx: Transaction, action_ids: Sequence[ActionId], attempt: AttemptId, now: datetime) -> None:
-    """Put these actions under a new attempt; reports of earlier ones become stale."""
-    if action_ids:
-        tx.execute(sa.update(actions).where(actions.c.id.in_(action_ids)).values(attempt=attempt, updated_at=now))
+def put_legs(tx: Transaction, action_id: ActionId, legs: Legs, now: datetime) -> None:
+    """The action has these legs now."""
+    update(tx, action_id, now, **_columns(legs))
+
+
+def hand_out(tx: Transaction, handed: Iterable[Action], now: datetime) -> None:
+    """Keep the legs of these actions, of which each current one bears the attempt that it is handed out under."""
+    values = [{"of_id": one.id, "updated_at": now, **ACTIONS.values(_columns(one.legs))} for one in handed]
+    if values:
+        tx.execute(_PUT_LEGS, values)
+
+
+def _columns(legs: Legs) -> dict[str, Any]:
+    """The legs, and the host of the current one, which has a column of its own for the indexes."""
+    return {"legs": legs, "host": legs[current_index(legs)].host}
 
 
 def record_events(tx: Transaction, action_id: ActionId, attempt: AttemptId, events: Iterable[ActionEvent]) -> None:

@@ -110,7 +110,7 @@ def disk_gib(instance: Instance) -> int:
 
 def _disk_gib(flavor: Flavor, image: ImageRef) -> int:
     """As Nova counts: root and ephemeral disk, and swap rounded up."""
-    return (flavor.disk_gib or -(-image.virtual_size // (1 << 30))) + flavor.ephemeral_gib + -(-flavor.swap_mib // 1024)
+    return (flavor.disk_gib or image.virtual_gib) + flavor.ephemeral_gib + -(-flavor.swap_mib // 1024)
 
 
 def _move(tx: Transaction, host: HostName, more: Resources, *, guests: int) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Places that callers take and give back."""
+"""Slots that callers take and give back."""
 
 import asyncio
 from collections import deque
@@ -8,21 +8,22 @@ from typing import Any
 
 
 class Gate:
-    """Places, taken first come first served.  Each is whatever was put there; event loop only."""
+    """Slots, handed out first come first served.  A slot is whatever object was added.  Event loop only."""
 
     __slots__ = ("_waiters", "free", "taken")
 
-    def __init__(self, places: Iterable[Any]) -> None:
-        self.free: deque[Any] = deque(places)
+    def __init__(self, slots: Iterable[Any]) -> None:
+        self.free: deque[Any] = deque(slots)
         self.taken = 0
         self._waiters: deque[asyncio.Future[Any]] = deque()
 
     @property
     def open(self) -> bool:
-        """Whether `take` would not wait."""
+        """Whether `take` returns without waiting."""
         return bool(self.free) and not self._waiters
 
     async def take(self) -> Any:
+        """Wait for a slot and take it."""
         if self.open:
             self.taken += 1
             return self.free.popleft()
@@ -32,25 +33,28 @@ class Gate:
             return await waiter
         except BaseException:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                self.give_back(waiter.result())  # the place came together with the cancellation
+                self.give_back(waiter.result())  # the slot and the cancellation arrived together
             elif waiter in self._waiters:
                 self._waiters.remove(waiter)
             raise
 
-    def give_back(self, place: Any) -> None:
+    def give_back(self, slot: Any) -> None:
+        """Return a slot that was taken."""
         self.taken -= 1
-        self.add(place)
+        self.add(slot)
 
-    def add(self, place: Any) -> None:
+    def add(self, slot: Any) -> None:
+        """Add a slot: the first waiter gets it."""
         while self._waiters:
             waiter = self._waiters.popleft()
             if not waiter.done():
                 self.taken += 1
-                waiter.set_result(place)
+                waiter.set_result(slot)
                 return
-        self.free.append(place)
+        self.free.append(slot)
 
     def refuse(self, error: Callable[[], Exception]) -> None:
+        """Raise `error()` in every waiter."""
         while self._waiters:
             waiter = self._waiters.popleft()
             if not waiter.done():
@@ -58,8 +62,10 @@ class Gate:
 
     @property
     def waiting(self) -> bool:
+        """Whether anybody waits for a slot."""
         return bool(self._waiters)
 
     @property
     def unused(self) -> bool:
+        """Whether no slot is taken and nobody waits."""
         return self.taken == 0 and not self._waiters

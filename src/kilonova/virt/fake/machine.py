@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The machine below a fake driver: guests in memory, and the hands of whoever breaks things."""
+"""The machine below a fake driver: guests in memory, and faults for tests to cause."""
 
 import asyncio
 import contextlib
@@ -12,8 +12,9 @@ from kilonova.objects.guest import NOT_RESPONDING, RECONNECTED, GuestEvent, Gues
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import SAVED, PowerState
+from kilonova.virt.base_image import BaseImage
 from kilonova.virt.console import ConsoleBuffer
-from kilonova.virt.driver import BaseImage, VirtAPI
+from kilonova.virt.driver import VirtAPI
 
 BeforeCall = Callable[[str, InstanceId | None], Awaitable[Exception | None]]
 """Called with the method's name and the guest before each driver call does anything.  It may wait (a slow call), raise
@@ -22,19 +23,19 @@ CutOff it does it later)."""
 
 
 class Listener(Protocol):
-    """A driver that is connected."""
+    """A connected driver."""
 
     virtapi: VirtAPI
 
-    def hear(self, event: GuestEvent) -> None: ...
+    def receive(self, event: GuestEvent) -> None: ...
 
 
 class CutOff(OutcomeUnknown):
-    """Returned by a hook: a call that changes a domain is lost with its connection, and done `late_s` seconds later all
-    the same.  As with a real one, its guest is neither read nor changed meanwhile, whoever asks."""
+    """Returned by a hook: a call that changes a domain is lost with its connection, and executed `late_s` seconds later
+    all the same.  As with a real hypervisor, no caller reads or changes its guest meanwhile."""
 
     def __init__(self, late_s: float) -> None:
-        super().__init__("The connection was lost: the call may yet happen.")
+        super().__init__("The connection was lost: the call may still happen.")
         self.late_s = late_s
 
 
@@ -44,28 +45,28 @@ BOOT = "Booting from disk\r\nMemory: {memory_mib} MiB\r\nHost name: {host}\r\n\r
 
 @dataclass(slots=True)
 class FakeGuest:
-    """Everything that a host holds of one guest."""
+    """Everything that a host has of one guest."""
 
     base: BaseImage | None = None
     rescue: BaseImage | None = None
     disk_bytes: int = 0
     disk_gone: bool = False
-    """The root disk's file was removed; a guest that runs has it open still."""
+    """The root disk's file was removed; a running guest still has it open."""
     disk_moved: str = ""
-    """The file that other tools have made the active one of the root disk."""
+    """The file that other tools have made the active file of the root disk."""
     kept_disk: tuple[str, int] | None = None
-    """Under what a copy of the root disk is kept, and its size in bytes."""
+    """The tag under which a copy of the root disk is kept, and its size in bytes."""
     local_disks: dict[str, int] = field(default_factory=dict[str, int])
-    """Bytes of each disk beside the root disk, by its kind."""
+    """Bytes of each swap or ephemeral disk, by its kind."""
     kept_ephemeral: dict[str, int] = field(default_factory=dict[str, int])
-    """The same of a copy of the ephemeral disk, by its tag."""
+    """Bytes of a copy of the ephemeral disk, by its tag."""
     snapshots: dict[str, bytes] = field(default_factory=dict[str, bytes])
     config_drive: Mapping[str, bytes] | None = None
     network: bool = False
     definition: Instance | None = None
     power: PowerState = PowerState.SHUTDOWN
     reason: str = ""
-    mark: str | None = None
+    start_token: str | None = None
     console: bytearray = field(default_factory=bytearray)
     starts: int = 0
     frozen: bool = False
@@ -73,7 +74,7 @@ class FakeGuest:
 
     @property
     def saved(self) -> bool:
-        """Whether its memory is on the host's disk."""
+        """Whether its memory is saved on the host's disk."""
         return (self.power, self.reason) == (PowerState.SUSPENDED, SAVED)
 
     @property
@@ -83,16 +84,16 @@ class FakeGuest:
 
     @property
     def boots_from(self) -> BaseImage | None:
-        """What its first disk is made of."""
+        """The image of its first disk."""
         rescued = self.definition is not None and self.definition.rescue_image is not None
         return self.rescue if rescued else self.base
 
     @property
     def state(self) -> GuestState:
-        """What the hypervisor says of it."""
+        """The state that the hypervisor reports."""
         if self.frozen and self.power is PowerState.RUNNING:
-            return GuestState(PowerState.NOSTATE, NOT_RESPONDING, self.mark)
-        return GuestState(self.power, self.reason, self.mark)
+            return GuestState(PowerState.NOSTATE, NOT_RESPONDING, self.start_token)
+        return GuestState(self.power, self.reason, self.start_token)
 
     def say(self, text: bytes) -> None:
         """The guest writes to its serial console."""
@@ -101,7 +102,7 @@ class FakeGuest:
             self.session.put(text)
 
     def hang_up(self, why: str) -> None:
-        """Whoever is on the console is so no longer."""
+        """End the console session, if there is one."""
         if self.session is not None:
             self.session.end(why)
             self.session = None
@@ -114,8 +115,8 @@ class FakeGuest:
 
 @dataclass(slots=True)
 class FakeHypervisor:
-    """The machine below a FakeDriver.  Give the same one to the next driver and the service has been restarted while
-    its guests ran on.  `obeys_acpi` False makes guests ignore `shutdown`.  Sizes as in Inventory."""
+    """The machine below a FakeDriver.  The same machine under the next driver is a restart of the service while its
+    guests run on.  `obeys_acpi` False makes guests ignore `shutdown`.  Sizes as in HostResources."""
 
     vcpus: int = 20_000
     memory_mib: int = 40_000 * 1024
@@ -127,10 +128,10 @@ class FakeHypervisor:
     away: str | None = None
     drivers: list[Listener] = field(default_factory=list[Listener])
     late: dict[InstanceId, asyncio.Future[None]] = field(default_factory=dict[InstanceId, asyncio.Future[None]])
-    """By guest: the end of its call that was cut off and has not been done yet."""
+    """By guest: the end of its cut-off call that was not executed yet."""
 
     def do_later(self, instance_id: InstanceId, late_s: float, work: Callable[[], None]) -> None:
-        """`work` in so many seconds, whatever becomes of the process that asked for it."""
+        """Execute `work` in so many seconds, whether or not the process that requested it still exists."""
         loop = asyncio.get_running_loop()
         done = self.late[instance_id] = loop.create_future()
 
@@ -139,20 +140,20 @@ class FakeHypervisor:
                 return  # the machine lost its power, and the call with it
             del self.late[instance_id]
             done.set_result(None)
-            with contextlib.suppress(HypervisorError):  # nobody is there to hear of a refusal
+            with contextlib.suppress(HypervisorError):  # nothing receives a refusal
                 work()
 
         loop.call_later(late_s, happen)
 
     def move(self, instance_id: InstanceId, power: PowerState, reason: str) -> None:
-        """The guest changes its power state, for whatever cause, and the hypervisor says so."""
+        """The guest changes its power state, for any cause, and the hypervisor emits an event."""
         guest = self.guests.get(instance_id)
         if guest is None or guest.definition is None or guest.power == power:
             return
-        goes_on = guest.saved or guest.power is PowerState.PAUSED
+        continues = guest.saved or guest.power is PowerState.PAUSED
         guest.power, guest.reason = power, reason
         guest.frozen = guest.frozen and power is PowerState.RUNNING
-        if power is PowerState.RUNNING and not goes_on:
+        if power is PowerState.RUNNING and not continues:
             guest.starts += 1
             guest.say(
                 BOOT.format(memory_mib=guest.definition.flavor.memory_mib, host=guest.definition.hostname).encode()
@@ -162,25 +163,26 @@ class FakeHypervisor:
         self.emit(GuestEvent(instance_id, "lifecycle", reason))
 
     def emit(self, event: GuestEvent) -> None:
-        """Tell every connected driver, as a real one would hear it: later, from the event loop; nobody while away."""
+        """Send the event to every connected driver, as a real hypervisor does: later, from the event loop; to none
+        while away."""
         if self.away is None:
             for driver in self.drivers:
-                driver.hear(event)
+                driver.receive(event)
 
     def crash(self, instance_id: InstanceId) -> None:
         """The guest's process dies."""
         self.move(instance_id, PowerState.CRASHED, "crashed")
 
     def freeze(self, instance_id: InstanceId, frozen: bool = True) -> None:
-        """The guest's process answers nothing any more, or does again; its plug can be pulled all the same."""
+        """The guest's process stops answering, or answers again; it can be powered off all the same."""
         self.guests[instance_id].frozen = frozen
-        self.emit(GuestEvent(instance_id, "pulse"))
+        self.emit(GuestEvent(instance_id, "liveness"))
 
     def lose_power(self) -> None:
-        """The host reboots: every guest is off and nobody was told; memory that was saved stays so."""
+        """The host reboots: every guest is off without an event; saved memory stays saved."""
         for guest in self.guests.values():
             if not guest.saved:
-                guest.power, guest.reason = PowerState.SHUTDOWN, ""  # as libvirt says of it then
+                guest.power, guest.reason = PowerState.SHUTDOWN, ""  # as libvirt reports then
             guest.hang_up("The guest is no longer running.")
         for done in self.late.values():
             done.set_result(None)
@@ -193,7 +195,7 @@ class FakeHypervisor:
             driver.virtapi.set_host_enabled(False, reason)
 
     def come_back(self) -> None:
-        """The connection is there again: the drivers say so and have every guest looked at."""
+        """The connection is back: the drivers report it and have every guest read again."""
         self.away = None
         for driver in self.drivers:
             driver.virtapi.set_host_enabled(True)
@@ -203,7 +205,7 @@ class FakeHypervisor:
 
 
 class FakeConsole:
-    """A guest that says back what is typed, as a terminal line in echo mode does.  See ConsoleStream."""
+    """A guest that echoes its input, as a terminal line in echo mode does.  See ConsoleStream."""
 
     def __init__(self, guest: FakeGuest) -> None:
         self._guest, self._buffer = guest, ConsoleBuffer()

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Copies of fake guests' disks: real qcow2 images, of the right size, with nothing in them."""
+"""Copies of fake guests' disks: valid, empty qcow2 images of the right size."""
 
 import struct
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
-from typing import Protocol
 
 from kilonova.base.errors import DiskUnusable, HypervisorError
 from kilonova.objects.ids import InstanceId
-from kilonova.virt.fake.machine import FakeGuest, FakeHypervisor
+from kilonova.virt.fake.calls import FakeCalls
 
 _CLUSTER_BITS = 16
 
@@ -31,40 +29,31 @@ def empty_qcow2(virtual_bytes: int) -> bytes:
     return b"".join(part.ljust(cluster, b"\0") for part in parts)
 
 
-class _Call(Protocol):
-    def __call__(
-        self, name: str, instance_id: InstanceId | None = None, *, changes: bool
-    ) -> AbstractAsyncContextManager[None]: ...
-
-
 class FakeSnapshots:
-    """See DiskSnapshots.  `call` is what every call of the driver goes through."""
+    """See DiskSnapshots."""
 
-    def __init__(self, hypervisor: FakeHypervisor, call: _Call) -> None:
-        self._hypervisor, self._call = hypervisor, call
-
-    def _guest(self, instance_id: InstanceId) -> FakeGuest | None:
-        return self._hypervisor.guests.get(instance_id)
+    def __init__(self, calls: FakeCalls) -> None:
+        self._calls = calls
 
     async def take(self, instance_id: InstanceId, name: str, limit_s: float) -> None:
-        async with self._call("take_snapshot", instance_id, changes=True):
-            guest = self._guest(instance_id)
+        async with self._calls.call("take_snapshot", instance_id, changes=True):
+            guest = self._calls.found(instance_id)
             if guest is None or guest.base is None:
                 raise HypervisorError(f"Guest {instance_id} has no disk.")
-            if guest.disk_gone and guest.off:  # one that runs has it open
+            if guest.disk_gone and guest.off:  # a running guest has it open
                 raise DiskUnusable(f"The disk of guest {instance_id} cannot be read: No such file or directory.")
             guest.snapshots.setdefault(name, empty_qcow2(guest.disk_bytes))
 
     async def read(self, instance_id: InstanceId, name: str) -> AsyncIterator[bytes]:
-        async with self._call("read_snapshot", instance_id, changes=False):
-            guest = self._guest(instance_id)
+        async with self._calls.call("read_snapshot", instance_id, changes=False):
+            guest = self._calls.found(instance_id)
             if guest is None or name not in guest.snapshots:
                 raise HypervisorError(f"Guest {instance_id} has no snapshot {name}.")
             data = guest.snapshots[name]
         yield data
 
     async def remove(self, instance_id: InstanceId, name: str) -> None:
-        async with self._call("remove_snapshot", instance_id, changes=True):
-            guest = self._guest(instance_id)
+        async with self._calls.call("remove_snapshot", instance_id, changes=True):
+            guest = self._calls.found(instance_id)
             if guest is not None:
                 guest.snapshots.pop(name, None)

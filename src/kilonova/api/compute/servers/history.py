@@ -15,7 +15,7 @@ from kilonova.api.http.query import Changes
 from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.http.times import micros
 from kilonova.base.errors import InvalidInput, NotFound
-from kilonova.db.readers import actions, instances, servers
+from kilonova.db.readers import actions, instances
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.ids import InstanceId
@@ -66,7 +66,7 @@ async def show_action(call: Call) -> Reply:
 
 def _check_visible(snapshot: Snapshot, instance_id: InstanceId, call: Call) -> None:
     if call.version >= v2(21):
-        servers.with_deleted(snapshot, instance_id, call.scope)
+        instances.get_known(snapshot, instance_id, call.scope)
     else:
         instances.get(snapshot, instance_id, call.scope)
 
@@ -89,7 +89,7 @@ def _action_of(
 
 def _action(action: Action, call: Call) -> dict[str, Any]:
     is_said = action.state in _SAID or action.verb is Verb.POWER_UPDATE
-    message = _told(action.message, call, action.host) if is_said else None
+    message = _told(action.message, call, action) if is_said else None
     shown: dict[str, Any] = {
         "action": action.verb,
         "instance_uuid": action.instance_id,
@@ -104,8 +104,8 @@ def _action(action: Action, call: Call) -> dict[str, Any]:
     return shown
 
 
-def _told(text: str | None, call: Call, host: str | None) -> str | None:
-    return text if text is None or call.context.is_admin else to_member(text, (host,))
+def _told(text: str | None, call: Call, action: Action) -> str | None:
+    return text if text is None or call.context.is_admin else to_member(text, action.hosts)
 
 
 def _event(event: ActionEvent, action: Action, call: Call) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def _event(event: ActionEvent, action: Action, call: Call) -> dict[str, Any]:
     if call.context.is_admin:
         shown["traceback"] = event.details if event.result == "Error" else None
     if call.version >= v2(84):
-        shown["details"] = _told(event.details, call, action.host)
+        shown["details"] = _told(event.details, call, action)
     if call.version >= v2(62):
         shown["hostId"] = host_id(action.project_id, event.host) if event.host else ""
         if call.context.is_admin:

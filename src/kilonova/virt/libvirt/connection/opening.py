@@ -38,7 +38,7 @@ BROKEN_CODES = frozenset(
 )
 BROKEN_DOMAINS = frozenset({libvirt.VIR_FROM_RPC, libvirt.VIR_FROM_REMOTE})
 
-SETTLED_CODES = frozenset(
+PERMANENT_CODES = frozenset(
     {
         libvirt.VIR_ERR_AUTH_FAILED,
         libvirt.VIR_ERR_AUTH_CANCELLED,
@@ -47,7 +47,7 @@ SETTLED_CODES = frozenset(
         libvirt.VIR_ERR_INVALID_ARG,
     }
 )
-"""Failures to open that time alone will not cure: they are tried again seldom."""
+"""Failures to open that do not pass by themselves: retries are rare."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether an earlier process of this host may have left calls behind.
+"""Whether an earlier process of this host may have left calls in doubt.
 
-A call that lies in the socket of a frozen daemon is done when that thaws, though the process that made it is dead by
-then.  So a driver leaves a file where it works, and takes it away when it ends with every outcome known: who finds the
-file at his start inherits calls that may yet happen (see `settle`).
+A frozen daemon that continues executes the calls in its sockets, although the process that made them is dead by then.
+Therefore a driver creates a file while it works, and removes it when it ends with every outcome known.  A process that
+finds the file at its start must expect calls of its predecessor (see `in_doubt`).
 """
 
 import contextlib
@@ -12,25 +12,25 @@ from pathlib import Path
 NAME = "libvirt.unsettled"
 
 
-class Inheritance:
+class UncleanShutdownMarker:
     """The file in `state_path`.  Methods block."""
 
     def __init__(self, state_path: Path) -> None:
         self._path = state_path / NAME
 
-    def begin(self) -> bool:
-        """Whether calls of an earlier process may yet happen; from now on ours may.  Where it cannot be known, they
-        may; where there is no `state_path`, no service has ever worked."""
+    def set(self) -> bool:
+        """Create the file.  Returns whether calls of an earlier process may still happen: yes where that cannot be
+        known; no where there is no `state_path`, since no service has ever run there."""
         try:
-            inherited = self._path.exists()
+            found = self._path.exists()
             self._path.touch()
         except FileNotFoundError:
             return False
         except OSError:
             return True
-        return inherited
+        return found
 
-    def settle(self) -> None:
-        """All outcomes are known."""
-        with contextlib.suppress(OSError):  # it stays, and the next process waits for nothing
+    def clear(self) -> None:
+        """All outcomes are known: remove the file."""
+        with contextlib.suppress(OSError):  # the file stays, and the next process waits although it need not
             self._path.unlink()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which disks a guest has, in which order and under which names.
 
-Source: Nova's order: the root disk, the ephemeral one, swap, the config drive; while a server is rescued the rescue
-disk, the root disk and the config drive.
+Source: Nova's order: root disk, ephemeral disk, swap, config drive; while a server is rescued: rescue disk, root disk,
+config drive.
 """
 
 from collections import Counter
@@ -13,7 +13,7 @@ from kilonova.objects.instance import Instance
 from kilonova.virt.libvirt.disks.disks import Disks
 from kilonova.virt.libvirt.disks.local_disks import path_of
 from kilonova.virt.libvirt.xml.domain import Disk
-from kilonova.virt.local_disks import wanted
+from kilonova.virt.local_disks import local_disks_of
 
 LETTERS = "abcdefgh"
 
@@ -24,7 +24,7 @@ def devices(disks: Disks, instance: Instance, hardware: Hardware) -> tuple[Disk,
     if instance.rescue_image is not None:
         files.insert(0, (disks.rescue_disk(instance.id), "qcow2"))
     else:
-        files += [(path_of(disks, instance.id, disk.kind), "raw") for disk in wanted(instance.flavor)]
+        files += [(path_of(disks, instance.id, disk.kind), "raw") for disk in local_disks_of(instance.flavor)]
     prefix = disk_prefix(hardware.disk_bus)
     found = [
         Disk(str(path), f"{prefix}{letter}", kind, bus=hardware.disk_bus)
@@ -35,7 +35,7 @@ def devices(disks: Disks, instance: Instance, hardware: Hardware) -> tuple[Disk,
 
 
 def is_swap_or_ephemeral(disk: Disk) -> bool:
-    """As `devices` names them: the others are overlays, and the config drive."""
+    """Of the disks that `devices` returns; the others are overlays, and the config drive."""
     return disk.format == "raw" and not disk.read_only
 
 
@@ -44,5 +44,5 @@ def _drive(path: Path, hardware: Hardware, before: list[Disk]) -> Disk:
     bus = hardware.cdrom_bus or hardware.disk_bus
     taken = Counter(disk.target[:2] for disk in before)
     target = f"{disk_prefix(bus)}{LETTERS[taken[disk_prefix(bus)]]}"
-    is_disc = bus != "virtio"  # which has no discs, as SATA and IDE have no read-only disks
+    is_disc = bus != "virtio"  # virtio has no optical drives, and SATA and IDE have no read-only disks
     return Disk(str(path), target, "raw", read_only=True, bus=bus, device="cdrom" if is_disc else "disk")

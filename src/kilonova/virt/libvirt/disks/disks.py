@@ -17,7 +17,7 @@ from kilonova.base.files import fsync_directory, make_directory, make_file, open
 from kilonova.base.threads import Workers
 from kilonova.base.tools import Files, run_limited
 from kilonova.objects.ids import InstanceId
-from kilonova.virt.driver import BaseImage
+from kilonova.virt.base_image import BaseImage
 from kilonova.virt.libvirt.disks import bases
 from kilonova.virt.libvirt.disks.chains import Chains, Records, check_base
 from kilonova.virt.libvirt.xml.layer import Layer

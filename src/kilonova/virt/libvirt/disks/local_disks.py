@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Swap and ephemeral disks: sparse raw files beside the root disk, formatted when they are made.
 
-As in Nova, swap bears no label and an ephemeral disk the label `ephemeral0`, by which cloud-init finds it.
+As in Nova, swap has no label, and an ephemeral disk has the label `ephemeral0`, by which cloud-init finds it.
 """
 
 import os
@@ -15,8 +15,8 @@ from kilonova.objects import image_properties
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.virt.libvirt.disks.disks import Disks
-from kilonova.virt.libvirt.disks.resizing import COPY_LIMIT_S, UNFINISHED, LibvirtResizing
-from kilonova.virt.local_disks import EPHEMERAL, SWAP, LocalDisk, wanted
+from kilonova.virt.libvirt.disks.kept_disks import COPY_LIMIT_S, UNFINISHED
+from kilonova.virt.local_disks import EPHEMERAL, SWAP, LocalDisk, local_disks_of
 
 FILES = {EPHEMERAL: "disk.eph0", SWAP: "disk.swap"}
 KEPT = f"{FILES[EPHEMERAL]}.kept-"
@@ -28,10 +28,10 @@ FORMATS = {
     "vfat": ("mkfs.vfat", "-n", LABEL),
     "ntfs": ("mkfs.ntfs", "-q", "-f", "-F", "-L", LABEL),
 }
-"""File systems of ephemeral disks, and what makes them."""
+"""File systems of ephemeral disks, and the commands that make them."""
 MKSWAP = ("mkswap",)
 _SBIN = "/usr/sbin:/sbin"
-"""Where such tools are, also for a service whose PATH does not say so."""
+"""Where such tools are, also for a service whose PATH does not name these directories."""
 
 
 def path_of(disks: Disks, instance_id: InstanceId, kind: str) -> Path:
@@ -40,37 +40,37 @@ def path_of(disks: Disks, instance_id: InstanceId, kind: str) -> Path:
 
 
 def file_system_of(instance: Instance, configured: str) -> str:
-    """Of an ephemeral disk: what is configured, or what the image's system can read."""
+    """Of an ephemeral disk: the configured one, or one that the image's operating system can read."""
     os_type = image_properties.present(instance.image.properties).get("os_type")
     return configured or ("ntfs" if os_type == "windows" else "ext4")
 
 
 class LocalDiskFiles:
-    """The files."""
+    """The files.  `file_system` returns the configured file system of ephemeral disks, empty for the default."""
 
-    def __init__(self, disks: Disks, file_system: str) -> None:
+    def __init__(self, disks: Disks, file_system: Callable[[], str]) -> None:
         self._disks, self._file_system = disks, file_system
 
     async def ensure(self, instance: Instance) -> None:
-        """Those that are missing are made; the guest's directory must be there."""
-        for disk in wanted(instance.flavor):
+        """Make the missing disks; the guest's directory must exist."""
+        for disk in local_disks_of(instance.flavor):
             if await self._size(instance.id, disk.kind) is None:
                 await self._make(instance, disk)
 
     async def replace(self, instance: Instance) -> None:
-        """All are fresh; each takes its place at one moment."""
-        for disk in wanted(instance.flavor):
+        """Make all disks again; each replaces the old one atomically."""
+        for disk in local_disks_of(instance.flavor):
             await self._make(instance, disk)
 
     async def misfits(self, instance: Instance) -> bool:
-        """Whether any is missing, of another size, or too many."""
+        """Whether any disk is missing, has another size, or should not exist."""
         sizes = {kind: await self._size(instance.id, kind) for kind in FILES}
-        target = {disk.kind: disk.size for disk in wanted(instance.flavor)}
+        target = {disk.kind: disk.size for disk in local_disks_of(instance.flavor)}
         return any(sizes[kind] != target.get(kind) for kind in FILES)
 
     async def fit(self, instance: Instance) -> None:
-        """See LocalDisks.fit_local_disks.  The guest is off."""
-        target = {disk.kind: disk for disk in wanted(instance.flavor)}
+        """See LocalDisks.fit.  The guest is off."""
+        target = {disk.kind: disk for disk in local_disks_of(instance.flavor)}
         for kind in FILES:
             now, disk = await self._size(instance.id, kind), target.get(kind)
             if disk is None:
@@ -96,20 +96,20 @@ class LocalDiskFiles:
         path = path_of(self._disks, instance.id, disk.kind)
         unfinished = path.with_name(path.name + UNFINISHED)
         await self._disks.blocking(instance.id, _blank, unfinished, disk.size)
-        name, *options = MKSWAP if disk.kind == SWAP else FORMATS[file_system_of(instance, self._file_system)]
+        name, *options = MKSWAP if disk.kind == SWAP else FORMATS[file_system_of(instance, self._file_system())]
         tool = shutil.which(name, path=f"{os.environ.get('PATH', '')}:{_SBIN}") or name
         argv = [tool, *options, str(unfinished)]
         await run_limited(argv, limit_s=FORMAT_LIMIT_S, files=Files(writes=[str(unfinished)]))
         await self._disks.blocking(instance.id, self._disks.publish, unfinished, path)
 
-    # -- copies for a resize's way back --------------------------------------------------------------------------------
+    # -- copies that a resize keeps ------------------------------------------------------------------------------------
 
     def kept_path(self, instance_id: InstanceId, tag: str) -> Path:
-        """Where the copy of the ephemeral disk lies."""
+        """The path of the copy of the ephemeral disk."""
         return self._disks.directory(instance_id) / f"{KEPT}{tag}"
 
     async def is_to_be_kept(self, instance_id: InstanceId, tag: str) -> bool:
-        """Whether there is one without a copy."""
+        """Whether there is an ephemeral disk without a copy."""
         has = await self._size(instance_id, EPHEMERAL) is not None
         return has and not await self.is_kept(instance_id, tag)
 
@@ -117,7 +117,7 @@ class LocalDiskFiles:
         return await self._disks.blocking(instance_id, self.kept_path(instance_id, tag).exists)
 
     async def keep(self, instance_id: InstanceId, tag: str, check_room: Callable[[Path], None]) -> None:
-        """The copy has its name when it is whole and on stable storage."""
+        """The copy gets its name when it is complete and on stable storage."""
         await self.drop(instance_id)
         disk, path = path_of(self._disks, instance_id, EPHEMERAL), self.kept_path(instance_id, tag)
         unfinished = path.with_name(path.name + UNFINISHED)
@@ -129,7 +129,7 @@ class LocalDiskFiles:
         await self._disks.blocking(instance_id, self._disks.publish, unfinished, path)
 
     async def drop(self, instance_id: InstanceId) -> None:
-        """Whole copies and parts of such."""
+        """Complete and incomplete copies."""
         await self._disks.blocking(instance_id, self._drop, instance_id)
 
     def _drop(self, instance_id: InstanceId) -> None:
@@ -155,37 +155,3 @@ def _size_of(path: Path) -> int | None:
 def _blank(path: Path, size: int) -> None:
     make_file(path)
     os.truncate(path, size)
-
-
-class LibvirtLocalDisks(LibvirtResizing):
-    """The libvirt driver's part.  See kilonova.virt.local_disks."""
-
-    @property
-    def local_disks(self) -> LocalDiskFiles:
-        """The files, by the settings of now."""
-        return LocalDiskFiles(self._disks, self.settings.default.default_ephemeral_format)
-
-    async def keep_local_disks(self, instance_id: InstanceId, tag: str) -> None:
-        self.refuse_if_read_only("keep_local_disks")
-        if await self._kept.is_kept(instance_id, tag):
-            return
-        if await self.local_disks.is_to_be_kept(instance_id, tag):
-            await self._require_off(instance_id)
-            await self.local_disks.keep(instance_id, tag, self._kept.check_room)
-
-    async def fit_local_disks(self, instance: Instance) -> None:
-        self.refuse_if_read_only("fit_local_disks")
-        if await self.local_disks.misfits(instance):
-            await self._require_off(instance.id)
-            await self.local_disks.fit(instance)
-
-    async def restore_local_disks(self, instance: Instance, tag: str) -> None:
-        self.refuse_if_read_only("restore_local_disks")
-        if await self.local_disks.is_kept(instance.id, tag):
-            await self._require_off(instance.id)
-            await self.local_disks.restore(instance.id, tag)
-        await self.fit_local_disks(instance)
-
-    async def drop_kept_disk(self, instance_id: InstanceId) -> None:
-        await super().drop_kept_disk(instance_id)
-        await self.local_disks.drop(instance_id)

@@ -7,10 +7,10 @@ writes to is converted by qemu-img; that of a running guest is copied by its QEM
 
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import structlog
 
@@ -20,11 +20,11 @@ from kilonova.base.files import fsync_directory, make_file, open_plain
 from kilonova.base.threads import Workers
 from kilonova.base.tools import Files, run_limited
 from kilonova.objects.ids import InstanceId
-from kilonova.virt.libvirt.connection.pool import Hop
+from kilonova.virt.libvirt.connection.guest_calls import GuestCalls
 from kilonova.virt.libvirt.disks import chains, snapshot_job
 from kilonova.virt.libvirt.disks.disks import QEMU_IMG_LIMIT_S, Disks
+from kilonova.virt.libvirt.disks.guest_disks import GuestDisks
 from kilonova.virt.libvirt.disks.snapshot_job import Job
-from kilonova.virt.libvirt.xml.domain import Disk
 
 log = structlog.get_logger(__name__)
 
@@ -39,27 +39,19 @@ CPU_MOST_S = 3600
 """Of qemu-img, for one disk."""
 
 
-class Change(Protocol):
-    """How a guest's domain is changed, and looked at between changes: one call at a time; refused by a read-only driver
-    (see LibvirtDriver)."""
-
-    async def __call__(self, name: str, instance_id: InstanceId, fn: Hop[T]) -> T: ...
-
-
-class Snapshots:
-    """See DiskSnapshots.  `active` finds the disk that a guest writes to; `watermark` says how many bytes must stay
-    free of a file system of so many."""
+class LibvirtSnapshots:
+    """See DiskSnapshots.  `watermark` says how many bytes must stay free of a file system with so many bytes."""
 
     def __init__(
         self,
-        change: Change,
-        active: Callable[[InstanceId], Awaitable[Disk]],
+        calls: GuestCalls,
+        guest_disks: GuestDisks,
         disks: Disks,
         files: Workers,
         clock: Clock,
         watermark: Callable[[int], int],
     ) -> None:
-        self._change, self._active, self._watermark = change, active, watermark
+        self._calls, self._guest_disks, self._watermark = calls, guest_disks, watermark
         self._disks, self._files, self._clock = disks, files, clock
 
     async def take(self, instance_id: InstanceId, name: str, limit_s: float) -> None:
@@ -71,7 +63,7 @@ class Snapshots:
         job = await self._job(instance_id, unfinished)
         if job is Job.ANOTHER:
             raise HypervisorError(f"The disk of guest {instance_id} is being copied by somebody else.")
-        if job is not Job.OURS:  # one at a time: what an earlier one has left is nobody's
+        if job is not Job.OURS:  # one at a time: files of an earlier job are left over
             await self._disks.blocking(instance_id, _clear, path.parent)
             await self._check_room(instance_id, runs=job is not Job.OFF)
         if not await self._copied_by_qemu(instance_id, unfinished, job, end):
@@ -92,27 +84,27 @@ class Snapshots:
         await self._stop(instance_id, _unfinished(path))
         await self._disks.blocking(instance_id, _remove, _unfinished(path), path)
 
-    async def _hop(self, fn: Callable[..., T], instance_id: InstanceId, **words: str) -> T:
-        return await self._change("snapshot", instance_id, partial(fn, instance_id=instance_id, **words))
+    async def _call(self, fn: Callable[..., T], instance_id: InstanceId, **words: str) -> T:
+        return await self._calls.change("snapshot", instance_id, partial(fn, instance_id=instance_id, **words))
 
     def _path(self, instance_id: InstanceId, name: str) -> Path:
         return self._disks.directory(instance_id) / f"{PREFIX}{name}"
 
     async def _job(self, instance_id: InstanceId, unfinished: Path) -> Job:
-        return await self._hop(snapshot_job.look, instance_id, path=str(unfinished))
+        return await self._call(snapshot_job.look, instance_id, path=str(unfinished))
 
     async def _copied_by_qemu(self, instance_id: InstanceId, unfinished: Path, job: Job, end: float) -> bool:
-        """False when the guest is off.  A job that an earlier process has begun is taken over."""
+        """False when the guest is off.  A job that an earlier process started is continued."""
         if job is Job.OFF:
             return False
         begun: snapshot_job.Begun | None = snapshot_job.Begun(thawed=False)
         if job is not Job.OURS:
             root = str(self._disks.root_disk(instance_id))
-            begun = await self._hop(snapshot_job.begin, instance_id, root=root, path=str(unfinished))
+            begun = await self._call(snapshot_job.begin, instance_id, root=root, path=str(unfinished))
         if begun is None:
             return False
-        if not begun.thawed:  # by who died before he could, or by an agent that took its time
-            await self._hop(snapshot_job.thaw, instance_id)
+        if not begun.thawed:  # the previous process died before it could thaw, or the agent was slow
+            await self._call(snapshot_job.thaw, instance_id)
         how = await self._ended(instance_id, end)
         if how is None:
             await self._stop(instance_id, unfinished)
@@ -124,40 +116,40 @@ class Snapshots:
         raise HypervisorError(f"The disk of guest {instance_id} was not copied: {how.reason}.")
 
     async def _ended(self, instance_id: InstanceId, end: float) -> snapshot_job.Ended | None:
-        """How the job ended; None when it goes on at `end`.  Looks from time to time; between two looks the guest can
-        be asked by others."""
+        """How the job ended; None when it still runs at `end`.  Polls; between two reads other calls can reach the
+        guest."""
         pause = POLL_FIRST_S
-        while (how := await self._hop(snapshot_job.ended, instance_id)) is None and self._clock.monotonic() < end:
+        while (how := await self._call(snapshot_job.ended, instance_id)) is None and self._clock.monotonic() < end:
             await self._clock.sleep(pause)
             pause = min(pause * 1.5, POLL_MOST_S)
         return how
 
     async def _stop(self, instance_id: InstanceId, unfinished: Path) -> None:
         if await self._job(instance_id, unfinished) is Job.OURS:
-            await self._hop(snapshot_job.abort, instance_id)
+            await self._call(snapshot_job.abort, instance_id)
             await self._ended(instance_id, self._clock.monotonic() + ABORT_LIMIT_S)
 
     async def _convert(self, instance_id: InstanceId, unfinished: Path, limit_s: float) -> None:
-        """Every file of the disk is told, with its format: what the disk's own header says is not followed."""
-        disk = await self._active(instance_id)
+        """Every file of the disk is named to the tool, with its format: the disk's own header is not followed."""
+        disk = await self._guest_disks.active_root(instance_id)
         argv = ["qemu-img", "convert", "-O", "qcow2", chains.options(disk), str(unfinished)]
         files = Files(chains.files(disk), [str(unfinished)])
         await run_limited(argv, limit_s=max(limit_s, 0), cpu_s=CPU_MOST_S, files=files)
 
     async def _check_room(self, instance_id: InstanceId, *, runs: bool) -> None:
-        """Refuse what would fill the file system under every guest of this host: the copy, and the image, which may lie
-        on the same one.  What cannot be measured, and is copied by the guest's QEMU, is not kept from being saved: what
-        that has open may be the last copy."""
+        """Refuse a copy that would fill the file system of all guests of this host: the copy, and the image, which
+        may lie on the same file system.  A disk that cannot be measured, and that the guest's QEMU copies, is copied
+        all the same: the file that QEMU has open may be the last copy."""
         try:
-            disk = await self._active(instance_id)
+            disk = await self._guest_disks.active_root(instance_id)
         except DiskUnusable as exc:
             if not runs:
                 raise
             log.warning("a disk that cannot be measured is copied", instance=instance_id, error=exc.message)
             return
         argv = ["qemu-img", "measure", "-U", "--output", "json", "-O", "qcow2", chains.options(disk)]
-        told = await run_limited(argv, limit_s=QEMU_IMG_LIMIT_S, files=Files(chains.files(disk)))
-        needed = 2 * int(json.loads(told)["required"])
+        output = await run_limited(argv, limit_s=QEMU_IMG_LIMIT_S, files=Files(chains.files(disk)))
+        needed = 2 * int(json.loads(output)["required"])
         total, free = await self._disks.space()
         if free - needed < self._watermark(total):
             log.warning("there is no room for an image", guest=instance_id, needed_bytes=needed, free_bytes=free)
@@ -178,7 +170,7 @@ def _remove(*paths: Path) -> None:
 
 
 def _publish(unfinished: Path, path: Path) -> None:
-    """It may be QEMU's user's file: it is only read, and renamed in a directory of ours."""
+    """The file may belong to QEMU's user: it is only read, and renamed inside a directory of this service."""
     with open_plain(unfinished) as file:
         os.fsync(file.fileno())
     unfinished.rename(path)

@@ -16,7 +16,7 @@ from lxml import etree
 from kilonova.base.errors import DiskMoved, HypervisorError
 from kilonova.objects.ids import InstanceId
 from kilonova.virt.libvirt.connection.opening import failure_of
-from kilonova.virt.libvirt.domain import active, guest
+from kilonova.virt.libvirt.domain import active, guest, lifecycle
 
 AGENT_WAIT_S = 5
 """A guest agent that takes longer to freeze the file systems is not waited for: the copy is then what a power cut would
@@ -144,14 +144,14 @@ def abort(conn: libvirt.virConnect, instance_id: InstanceId) -> None:
 def _running(conn: libvirt.virConnect, instance_id: InstanceId) -> libvirt.virDomain | None:
     """The test driver's guests have no process: nobody writes to their disks."""
     domain = guest.running(conn, instance_id)
-    if domain is not None and guest.is_starting_up(domain):
+    if domain is not None and lifecycle.is_starting_up(domain):
         raise HypervisorError(f"Guest {instance_id} is on its way up.")
     return None if conn.getType() == "TEST" else domain
 
 
 def _freeze(domain: libvirt.virDomain) -> bool:
     """Whether they may be frozen now: not when there is no agent."""
-    if not guest.goes(domain):
+    if not lifecycle.is_running(domain):
         return False
     try:
         domain.agentSetResponseTimeout(AGENT_WAIT_S)
@@ -165,7 +165,7 @@ def _freeze(domain: libvirt.virDomain) -> bool:
 
 def _thaw(domain: libvirt.virDomain) -> bool:
     """Whether the agent says that they go on."""
-    if not guest.goes(domain):
+    if not lifecycle.is_running(domain):
         return False
     try:
         domain.fsThaw()

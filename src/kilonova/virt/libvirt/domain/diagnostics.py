@@ -1,18 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All that is measured of one running guest, by one call of libvirt's bulk statistics.
+"""All measurements of one running guest, by one call of libvirt's bulk statistics.
 
-Unlike the figures of all guests (`statistics`) it asks the guest's own process: one that is frozen keeps the call.
+Unlike the figures of all guests (`statistics`), the call asks the guest's own process: it does not return while the
+guest is frozen.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import libvirt
 
 from kilonova.base.errors import InvalidState
 from kilonova.objects.diagnostics import CpuFigures, DiskFigures, GuestDiagnostics, NicFigures
+from kilonova.objects.guest import NOT_RESPONDING
 from kilonova.objects.ids import InstanceId
+from kilonova.objects.states import PowerState
+from kilonova.virt.libvirt.connection.guest_calls import GuestCalls
 from kilonova.virt.libvirt.domain import guest
+from kilonova.virt.libvirt.domain.guests import Guests
 from kilonova.virt.libvirt.xml import domain as domain_xml
 
 GROUPS = (
@@ -25,9 +31,28 @@ GROUPS = (
 
 Stats = Mapping[str, Any]
 
+DIAGNOSTICS_LIMIT_S = 8.0
+
+
+class LibvirtDiagnostics:
+    """See Diagnostics."""
+
+    def __init__(self, calls: GuestCalls, guests: Guests) -> None:
+        self._calls, self._guests = calls, guests
+
+    async def read(self, instance_id: InstanceId) -> GuestDiagnostics:
+        state = await self._guests.state(instance_id)
+        if state is not None and state.reason == NOT_RESPONDING:
+            raise InvalidState(f"Guest {instance_id} does not respond: it cannot be asked.")
+        if state is None or state.power is not PowerState.RUNNING:
+            raise not_running(instance_id)
+        # Among the in-doubt calls, although it changes nothing: a read that exceeds its deadline causes a liveness
+        # probe of the guest.
+        return await self._calls.job("ask", instance_id, partial(read, instance_id=instance_id), DIAGNOSTICS_LIMIT_S)
+
 
 def read(conn: libvirt.virConnect, instance_id: InstanceId) -> GuestDiagnostics:
-    """Raises InvalidState when it does not run.  What a driver does not measure is left out."""
+    """Raises InvalidState when the guest does not run.  What libvirt's driver does not measure is left out."""
     domain = guest.running(conn, instance_id)
     if domain is None:
         raise not_running(instance_id)
@@ -43,7 +68,7 @@ def not_running(instance_id: InstanceId) -> InvalidState:
 
 
 def parsed(stats: Stats, *, kind: str, macs: Mapping[str, str]) -> GuestDiagnostics:
-    """libvirt's typed parameters in the port's form."""
+    """libvirt's typed parameters as this service's record."""
     return GuestDiagnostics(
         state="running",
         driver="libvirt",
@@ -57,7 +82,7 @@ def parsed(stats: Stats, *, kind: str, macs: Mapping[str, str]) -> GuestDiagnost
 
 
 def _memory_used(stats: Stats) -> int | None:
-    """Only a guest with a balloon driver that was asked lately tells what it has left."""
+    """Known only of a guest with a balloon driver that reported lately."""
     if "balloon.available" in stats and "balloon.unused" in stats:
         return stats["balloon.available"] - stats["balloon.unused"]
     return None

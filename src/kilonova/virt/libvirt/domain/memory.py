@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A guest's memory on the host's disk: libvirt's managed save.  Each function is one hop, as in `guest`."""
+"""A guest's memory on the host's disk: libvirt's managed save.  Each function is one native call, as in `guest`."""
 
 import libvirt
 
@@ -10,40 +10,40 @@ from kilonova.virt.libvirt.domain import guest, states
 
 
 def save(conn: libvirt.virConnect, instance_id: InstanceId) -> bool:
-    """The guest is off and libvirt keeps its memory; False while another call is at it: ask again.  HypervisorError
-    when it does not run.  After a failure libvirt has let the guest go on."""
+    """The guest is off and libvirt keeps its memory; False while another call works on it: try again.  HypervisorError
+    when it does not run.  After a failure libvirt lets the guest continue."""
     seen = guest.look(conn, instance_id)
     if seen is not None and seen.saved:
         return True
-    if seen is None or seen.state[0] not in (*states.GOES, libvirt.VIR_DOMAIN_PAUSED):
+    if seen is None or seen.state[0] not in (*states.RUNNING, libvirt.VIR_DOMAIN_PAUSED):
         raise HypervisorError(f"Guest {instance_id} does not run.")
-    if _is_on_its_way(seen):
+    if _in_transition(seen):
         return False
     seen.domain.managedSave(0)
     return True
 
 
 def restore(conn: libvirt.virConnect, instance_id: InstanceId) -> bool:
-    """The guest goes on from its memory, which is kept no longer; False while it is on its way: ask again.
-    HypervisorError when nothing is kept."""
+    """The guest continues from its memory, which is then removed; False while that is in progress: try again.
+    HypervisorError when no memory is saved."""
     seen = guest.look(conn, instance_id)
     if seen is None or not (seen.saved or seen.domain.isActive()):
         raise HypervisorError(f"Guest {instance_id} has no saved memory to go on from.")
     if seen.saved:
-        seen.domain.createWithFlags(0)  # which reads it, since it is there
-        return restore(conn, instance_id)  # one that stood still when it was saved does so again
-    if _is_on_its_way(seen):
+        seen.domain.createWithFlags(0)  # which reads the memory, since it is saved
+        return restore(conn, instance_id)  # a guest that was paused when it was saved is paused again
+    if _in_transition(seen):
         return False
     if seen.state[0] == libvirt.VIR_DOMAIN_PMSUSPENDED:
         seen.domain.pMWakeup(0)
     elif seen.state[0] == libvirt.VIR_DOMAIN_PAUSED:
-        return _let_go(seen.domain)
+        return _unpause(seen.domain)
     return True
 
 
-def _let_go(domain: libvirt.virDomain) -> bool:
-    """It stood still; False when that is to be looked at again: its memory still comes in, by another call whose job
-    this one has waited for as long as libvirt lets it, or it goes already."""
+def _unpause(domain: libvirt.virDomain) -> bool:
+    """The guest was paused; False when it must be read again: another call still reads its memory, whose job this one
+    has waited for as long as libvirt allows, or it runs already."""
     try:
         domain.resume()
     except libvirt.libvirtError as exc:
@@ -53,12 +53,12 @@ def _let_go(domain: libvirt.virDomain) -> bool:
     return True
 
 
-def _is_on_its_way(seen: guest.Seen) -> bool:
+def _in_transition(seen: guest.Seen) -> bool:
     """Its memory is being written or read, or it is being started or ended."""
     return seen.state == states.BEING_SAVED or states.power_of(*seen.state) is PowerState.NOSTATE
 
 
 def holds_disk(conn: libvirt.virConnect, instance_id: InstanceId) -> bool:
-    """Whether it runs, or will go on from its memory: either wants the disk that it knows."""
+    """Whether it runs, or will continue from its memory: both need the disk that it had."""
     seen = guest.look(conn, instance_id)
     return seen is not None and (seen.saved or bool(seen.domain.isActive()))

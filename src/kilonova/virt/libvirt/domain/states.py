@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""libvirt's states and reasons as ours."""
+"""libvirt's states and reasons in this service's terms."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ _POWER: Mapping[int, PowerState] = {
     libvirt.VIR_DOMAIN_RUNNING: PowerState.RUNNING,
     libvirt.VIR_DOMAIN_BLOCKED: PowerState.RUNNING,
     libvirt.VIR_DOMAIN_PAUSED: PowerState.PAUSED,
-    libvirt.VIR_DOMAIN_SHUTDOWN: PowerState.RUNNING,  # it is going down, and is not off yet
+    libvirt.VIR_DOMAIN_SHUTDOWN: PowerState.RUNNING,  # it is shutting down, and is not off yet
     libvirt.VIR_DOMAIN_SHUTOFF: PowerState.SHUTDOWN,
     libvirt.VIR_DOMAIN_CRASHED: PowerState.CRASHED,
     libvirt.VIR_DOMAIN_PMSUSPENDED: PowerState.SUSPENDED,
@@ -21,7 +21,7 @@ _POWER: Mapping[int, PowerState] = {
 
 _EXACT: Mapping[tuple[int, int], PowerState] = {
     (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_CRASHED): PowerState.CRASHED,
-    # In the middle of a start or an end: paused is a moment of it, not a state that anybody should see.
+    # In the middle of a start or an end: the pause is part of it, not a state to be shown.
     (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP): PowerState.NOSTATE,
     (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_SHUTTING_DOWN): PowerState.NOSTATE,
 }
@@ -38,7 +38,7 @@ _STATE_NAMES: Mapping[int, str] = {
 
 
 def _reason_names() -> dict[tuple[int, int], str]:
-    """libvirt's own words, from its constants: VIR_DOMAIN_PAUSED_IOERROR is "ioerror"."""
+    """libvirt's own terms, from its constants: VIR_DOMAIN_PAUSED_IOERROR is "ioerror"."""
     words: dict[tuple[int, int], str] = {}
     for state, name in _STATE_NAMES.items():
         prefix = f"VIR_DOMAIN_{name}_"
@@ -51,24 +51,24 @@ def _reason_names() -> dict[tuple[int, int], str]:
 _REASONS = _reason_names()
 
 
-GOES = (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_BLOCKED)
+RUNNING = (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_BLOCKED)
 STARTING_UP = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP)
 BEING_SAVED = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_SAVE)
 
 
 def power_of(state: int, reason: int) -> PowerState:
-    """Our power state of libvirt's pair; unknown numbers are NOSTATE, never off."""
+    """The power state for libvirt's pair; unknown numbers are NOSTATE, never off."""
     return _EXACT.get((state, reason), _POWER.get(state, PowerState.NOSTATE))
 
 
 def reason_name(state: int, reason: int) -> str:
-    """libvirt's word for how a domain came into its state; empty when it does not know."""
+    """libvirt's term for how a domain came into its state; empty when libvirt does not know."""
     word = _REASONS.get((state, reason), "")
     return "" if word == "unknown" else word
 
 
-def said(state: int, reason: int, *, saved: bool, mark: str | None) -> GuestState:
-    """What is told of a guest.  `saved`: it is off, and libvirt keeps its memory."""
-    if saved:  # a daemon that was started again has forgotten why the domain is off, and not that it is kept
-        return GuestState(PowerState.SUSPENDED, SAVED, mark)
-    return GuestState(power_of(state, reason), reason_name(state, reason), mark)
+def guest_state(state: int, reason: int, *, saved: bool, start_token: str | None) -> GuestState:
+    """What is reported of a guest.  `saved`: it is off, and libvirt keeps its memory."""
+    if saved:  # a restarted daemon does not know why the domain is off, but still knows that its memory is saved
+        return GuestState(PowerState.SUSPENDED, SAVED, start_token)
+    return GuestState(power_of(state, reason), reason_name(state, reason), start_token)

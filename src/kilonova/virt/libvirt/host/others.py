@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Guests on this libvirt that are not this service's: other tools', or another Kilonova's.  Their memory is taken."""
+"""Guests on this libvirt of other owners: other tools, or another Kilonova.  They use memory of the host."""
 
 import os
 from collections.abc import Awaitable, Callable
@@ -17,15 +17,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What the running guests of others may use, in MiB, and how many they are."""
+    """The memory that running guests of other owners may use, in MiB, and their number."""
 
     memory_mib: int = 0
     guests: int = 0
 
 
 def read(conn: libvirt.virConnect, root: Path) -> Taken:
-    """Counts running domains that do not bear our metadata, or have no disk under `root`, as another Kilonova's.  One
-    hop; asks no guest's QEMU."""
+    """Counts running domains without this service's metadata, and those without a disk under `root` (another
+    Kilonova's).  One native call; asks no guest's QEMU."""
     found: list[int] = []
     for domain in conn.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE):
         try:
@@ -55,9 +55,10 @@ class Others:
         self._root = root
         self._last = Taken()
 
-    async def memory_mib(self, run: Run, *, held_up: bool) -> int:
-        """Of others' running guests; what was read last while libvirt is `held_up` by a guest that is destroyed."""
-        if not held_up:
+    async def memory_mib(self, run: Run, *, stale: bool) -> int:
+        """Of others' running guests; with `stale` the last result, because a guest that is being destroyed delays
+        libvirt."""
+        if not stale:
             before, self._last = self._last, await run(partial(read, root=self._root))
             if self._last != before:
                 log.warning(

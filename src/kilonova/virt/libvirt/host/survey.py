@@ -8,7 +8,7 @@ import libvirt
 
 from kilonova.config.network import NetworkSettings
 from kilonova.virt.libvirt.connection.opening import Failure, OpenOptions, close_connection, open_connection
-from kilonova.virt.libvirt.domain import active, guest
+from kilonova.virt.libvirt.domain import active, guest, lifecycle
 from kilonova.virt.libvirt.host import checks
 from kilonova.virt.libvirt.network import filters, network
 from kilonova.virt.libvirt.xml import network as network_xml
@@ -83,7 +83,7 @@ def _starting_up(conn: libvirt.virConnect) -> tuple[str, ...]:
     found: list[str] = []
     for domain in conn.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE):
         try:
-            if guest.is_starting_up(domain):
+            if lifecycle.is_starting_up(domain):
                 found.append(domain.name())
         except libvirt.libvirtError:  # it went away between the two calls
             continue

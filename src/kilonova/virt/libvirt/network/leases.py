@@ -21,7 +21,7 @@ from kilonova.base.clock import Clock
 from kilonova.base.errors import HypervisorError
 from kilonova.networks import dhcp
 from kilonova.objects.instance import Address, Instance
-from kilonova.virt.libvirt.connection.in_doubt import Settling
+from kilonova.virt.libvirt.connection.in_doubt import InDoubtCalls
 from kilonova.virt.libvirt.network.reservations import facts_of, lookup, withdraw
 from kilonova.virt.libvirt.xml.network import NetworkFacts
 
@@ -67,7 +67,7 @@ class Leases:
     """Keeps the leases of the NAT network called `name` to the guests that live; without a name there is none, and
     nothing to do."""
 
-    def __init__(self, name: str, control: Settling, clock: Clock) -> None:
+    def __init__(self, name: str, control: InDoubtCalls, clock: Clock) -> None:
         self._name, self._control, self._clock = name, control, clock
 
     async def free(self, instance: Instance) -> None:

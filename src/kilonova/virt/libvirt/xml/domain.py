@@ -18,7 +18,7 @@ METADATA_URI = "urn:kilonova:instance:1"
 """Namespace of the element by which a domain is known to be ours."""
 METADATA_PREFIX = "kilonova"
 START_URI = "urn:kilonova:start:1"
-"""Namespace of the element that keeps the mark of a guest's last start."""
+"""Namespace of the element that stores the token of a guest's last start, in its attribute `mark`."""
 START_PREFIX = "kilonova-start"
 QEMU_URI = "http://libvirt.org/schemas/domain/qemu/1.0"
 
@@ -43,16 +43,16 @@ class Metadata:
     instance_id: str
     project_id: str
     name: str
-    mark: str | None = None
+    start_token: str | None = None
 
     def render(self, parent: Element) -> None:
         box = element(parent, "metadata")
         ours = etree.SubElement(box, f"{{{METADATA_URI}}}instance", nsmap={METADATA_PREFIX: METADATA_URI})
         for name, value in (("id", self.instance_id), ("project", self.project_id), ("name", self.name)):
             etree.SubElement(ours, f"{{{METADATA_URI}}}{name}").text = _writable(value)
-        if self.mark is not None:
+        if self.start_token is not None:
             start = etree.SubElement(box, f"{{{START_URI}}}start", nsmap={START_PREFIX: START_URI})
-            start.set("mark", self.mark)
+            start.set("mark", self.start_token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,14 +251,14 @@ def metadata_instance_id(text: str) -> str | None:
     return etree.fromstring(text, _PARSER).findtext("{*}id")
 
 
-def metadata_mark(text: str) -> str | None:
-    """The mark in our start element."""
+def start_token(text: str) -> str | None:
+    """The token in the start element."""
     return etree.fromstring(text, _PARSER).get("mark")
 
 
-def start_element(mark: str) -> str:
+def start_element(token: str) -> str:
     """The start element without namespace: libvirt adds it in `setMetadata`."""
-    return etree.tostring(etree.Element("start", {"mark": mark}), encoding="unicode")
+    return etree.tostring(etree.Element("start", {"mark": token}), encoding="unicode")
 
 
 def parse_cpu(capabilities: str) -> dict[str, str]:

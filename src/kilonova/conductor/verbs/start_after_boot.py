@@ -18,6 +18,7 @@ from kilonova.db.writers import instances as write_instances
 from kilonova.objects.action import AT_BOOT, Action
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.instance import Instance
+from kilonova.objects.leg import one_leg
 from kilonova.objects.states import RESUMED, VERBS, PowerState, Verb
 from kilonova.rpcapi.host_to_conductor import HOST_BOOT
 
@@ -31,11 +32,11 @@ _OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
 
 def resume_host(tx: Transaction, host: HostName, new_id: Callable[[], str], now: datetime) -> int:
     """Start the guests of a host that has booted; how many.  Open actions are marked, for `resume_after`."""
-    busy = read_actions.open_of_host(tx, host)
-    for action in busy:
+    busy = read_actions.busy_on_host(tx, host)
+    theirs = [action for id_ in busy for action in read_actions.open_of_instance(tx, id_)]
+    for action in {one.id: one for one in (*read_actions.open_of_host(tx, host), *theirs)}.values():
         write_actions.update(tx, action.id, now, params={**action.params, AT_BOOT: "1"})
-    ids = {action.instance_id for action in busy}
-    found = [one for one in read_instances.to_run_on_host(tx, host, RESUMED) if one.id not in ids]
+    found = [one for one in read_instances.to_run_on_host(tx, host, RESUMED) if one.id not in busy]
     for number, instance in enumerate(found, start=1):
         _start(tx, instance, new_id, now + number * ORDER)
     return len(found)
@@ -43,9 +44,12 @@ def resume_host(tx: Transaction, host: HostName, new_id: Callable[[], str], now:
 
 def resume_after(tx: Transaction, action: Action, new_id: Callable[[], str], now: datetime) -> None:
     """Start the action's guest if the action was open while its host booted, and the guest should run and is off."""
-    if AT_BOOT not in action.params or action.host is None:
+    if AT_BOOT not in action.params:
         return
-    for instance in read_instances.to_run_on_host(tx, action.host, RESUMED, only=action.instance_id):
+    host = read_instances.get_known(tx, action.instance_id)[0].host
+    if host is None:
+        return
+    for instance in read_instances.to_run_on_host(tx, host, RESUMED, only=action.instance_id):
         if instance.power_state in _OFF and not read_actions.open_of_instance(tx, instance.id):
             _start(tx, instance, new_id, now)
 
@@ -62,7 +66,7 @@ def _start(tx: Transaction, instance: Instance, new_id: Callable[[], str], now: 
         started_at=now,
         updated_at=now,
         deadline=now + timedelta(seconds=DEADLINE_S),
-        host=instance.host,
+        legs=one_leg(instance.host, Verb.START),
         params={"cause": HOST_BOOT},
         counted_at=now,
     )

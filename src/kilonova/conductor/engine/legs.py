@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From leg to leg: the next one begins, or what was done begins to be undone, or the action ends.
+
+A leg that a host was given ends as that host reports; others end by the conductor's own judgement.  See
+docs/adr/0020-legs.md.  Each function is part of a transaction.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from kilonova.base.errors import NotFound
+from kilonova.conductor.engine.end import abandon, end
+from kilonova.conductor.verbs.delete import release_from_host
+from kilonova.conductor.verbs.handler import Outcome
+from kilonova.db.readers import hosts as read_hosts
+from kilonova.db.readers import instances as read_instances
+from kilonova.db.transaction import Transaction
+from kilonova.db.writers import actions as write_actions
+from kilonova.db.writers import instances as write_instances
+from kilonova.objects.action import Action
+from kilonova.objects.ids import HostName
+from kilonova.objects.instance import Instance
+from kilonova.objects.leg import (
+    Legs,
+    after_failure,
+    after_success,
+    current_index,
+    failure,
+    has_ended,
+    has_failed,
+    power_on,
+)
+from kilonova.objects.states import VERBS, ActionState, PowerState
+
+
+def end_leg(tx: Transaction, action: Action, instance: Instance, outcome: Outcome, now: datetime) -> HostName | None:
+    """The current leg has ended with this outcome.  The host to wake, if another leg begins."""
+    was_undoing = action.leg.undoes is not None
+    if outcome.succeeded:
+        legs = after_success(action.legs, outcome.power)
+    else:
+        legs = after_failure(action.legs, outcome.power, outcome.message)
+    action = replace(action, legs=_without_unreachable(tx, action, legs))
+    if has_ended(action.legs):
+        power = power_on(action.legs, instance.host, instance.power_state)
+        outcome = Outcome(not has_failed(action.legs), power, failure(action.legs))
+        end(tx, action, instance, outcome, now)
+        return None
+    write_actions.put_legs(tx, action.id, action.legs, now)
+    if action.leg.undoes is not None:
+        _begin_undo(tx, action, now, more_time=not was_undoing)
+    return action.host
+
+
+def fail(tx: Transaction, action: Action, message: str, now: datetime) -> HostName | None:
+    """The current leg, which no host has had, fails by the conductor's own judgement (no host, deadline)."""
+    try:
+        instance = read_instances.get(tx, action.instance_id)
+    except NotFound:
+        write_actions.end(tx, action.id, now, ActionState.FAILED, message)
+        return None
+    return end_leg(tx, action, instance, Outcome(False, instance.power_state, message), now)
+
+
+def end_leg_of_deleted(
+    tx: Transaction, action: Action, instance: Instance, outcome: Outcome, now: datetime
+) -> HostName | None:
+    """A host of an instance that was deleted without it has tried to remove what it has.  Until it has, the leg stays
+    open and is handed out again.  The host to wake, if another leg begins."""
+    if not outcome.succeeded:
+        message = f"Deleted; host {action.host} could not remove the guest yet: {outcome.message}"
+        write_actions.update(tx, action.id, now, message=message)
+        return None
+    legs = _without_forgotten(tx, after_success(action.legs, outcome.power))
+    if not has_ended(legs):
+        write_actions.put_legs(tx, action.id, legs, now)
+        return legs[current_index(legs)].host
+    write_actions.end(tx, action.id, now, ActionState.DONE, legs=legs)
+    release_from_host(tx, instance)
+    return None
+
+
+def forget_leg(tx: Transaction, action: Action, message: str, now: datetime) -> None:
+    """The current leg's host will not come back.  What an instance that is deleted has there stays; an action on any
+    other instance fails."""
+    _, is_deleted = read_instances.get_known(tx, action.instance_id)
+    if not is_deleted:
+        fail(tx, action, message, now)
+        return
+    legs = _without_forgotten(tx, after_success(action.legs, PowerState.NOSTATE))
+    if has_ended(legs):
+        write_actions.end(tx, action.id, now, ActionState.DONE, message, legs)
+        write_instances.release_addresses(tx, action.instance_id)
+    else:
+        write_actions.put_legs(tx, action.id, legs, now)
+
+
+def _begin_undo(tx: Transaction, action: Action, now: datetime, *, more_time: bool) -> None:
+    """Undoing has as much time as the verb, once.  With a host that an operator has called down, the action waits, as
+    one does that the host was given."""
+    if more_time:
+        deadline = now + timedelta(seconds=VERBS[action.verb].deadline_s)
+        write_actions.set_deadline(tx, action.id, max(action.deadline, deadline))
+    if action.host is not None and read_hosts.is_forced_down(tx, action.host):
+        abandon(tx, action, now)
+
+
+def _without_unreachable(tx: Transaction, action: Action, legs: Legs) -> Legs:
+    """The legs, those that would begin now and cannot failed."""
+    while not has_ended(legs):
+        leg = legs[current_index(legs)]
+        assert leg.host is not None
+        if read_hosts.process_of(tx, leg.host) is None:
+            message = f"Host {leg.host} is not known any more: an operator has deleted its service."
+        elif leg.undoes is None and not VERBS[action.verb].preempts and read_hosts.is_forced_down(tx, leg.host):
+            message = f"An operator called host {leg.host} down before its part of {action.verb} began."
+        else:
+            break
+        legs = after_failure(legs, PowerState.NOSTATE, message)
+    return legs
+
+
+def _without_forgotten(tx: Transaction, legs: Legs) -> Legs:
+    """The legs, those that would begin now on hosts that are not known any more done."""
+    while not has_ended(legs):
+        host = legs[current_index(legs)].host
+        if host is None or read_hosts.process_of(tx, host) is not None:
+            break
+        legs = after_success(legs, PowerState.NOSTATE)
+    return legs

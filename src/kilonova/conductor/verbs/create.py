@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""create: the one verb that makes its instances."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from kilonova.conductor import quota, server_groups
+from kilonova.conductor.verbs.handler import Columns, Ending, VerbHandler
+from kilonova.conductor.verbs.new_action import new_action
+from kilonova.config.quota import QuotaSettings
+from kilonova.db.readers import actions as read_actions
+from kilonova.db.transaction import Transaction
+from kilonova.db.writers import actions as write_actions
+from kilonova.db.writers import instances as write_instances
+from kilonova.objects.ids import ActionId
+from kilonova.objects.leg import one_leg
+from kilonova.objects.states import Verb
+from kilonova.rpcapi.api_to_conductor import (
+    DIFFERENT_HOST,
+    FIXED_IPS,
+    HOST,
+    NETWORKS,
+    SAME_HOST,
+    AcceptAction,
+    CreateServers,
+)
+
+
+def create(
+    tx: Transaction,
+    request: CreateServers,
+    action_ids: tuple[ActionId, ...],
+    now: datetime,
+    quotas: QuotaSettings | None = None,
+) -> list[ActionId]:
+    """Record instances and their create actions.  Returns the ids of the new actions; a repeat changes nothing.
+
+    Raises OverQuota, InvalidInput (the server group does not exist).  Without `quotas` no limit holds.
+    """
+    if read_actions.is_known(tx, request.instances[0].id, request.context.request_id):
+        return []
+    count = quota.take_for(tx, quotas, request.instances, request.least)
+    new = request.instances[:count]
+    params = _params(request)
+    for instance, action_id in zip(new, action_ids, strict=False):
+        write_instances.insert(tx, instance)
+        accepted = AcceptAction(request.context, instance.id, Verb.CREATE, params)
+        write_actions.insert(tx, new_action(action_id, instance, accepted, one_leg(instance.host, Verb.CREATE), now))
+    server_groups.join(tx, quotas, new)
+    return list(action_ids[:count])
+
+
+def _params(request: CreateServers) -> dict[str, str]:
+    """What a create action says of its place."""
+    params = {
+        NETWORKS: ",".join(request.networks),
+        FIXED_IPS: ",".join(request.fixed_ips) if any(request.fixed_ips) else "",
+        HOST: request.host or "",
+        SAME_HOST: ",".join(request.same_host),
+        DIFFERENT_HOST: ",".join(request.different_host),
+    }
+    return {name: text for name, text in params.items() if text}
+
+
+def _ended(_tx: Transaction, ending: Ending) -> Columns:
+    return {"launched_at": ending.now} if ending.succeeded else {}
+
+
+HANDLERS: Mapping[Verb, VerbHandler] = {Verb.CREATE: VerbHandler(ended=_ended)}

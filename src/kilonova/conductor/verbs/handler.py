@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the engine calls of a verb.
+
+The engine knows two events in the life of an action.  Each is one transaction, in which the handler has a part:
+
+    accept   validate (handler.accept raises), prepare (handler.accept writes what belongs to the verb: claims,
+             migrations, images), charge the quota, record the instance's columns and the action
+    end      review the host's report (handler.review), record the end of the action, compute the columns that follow
+             from the verb's Transition and from handler.target, let handler.ended release what belongs to the verb and
+             change columns, charge the quota, record
+
+A handler that raises in `accept` refuses the request: the transaction is rolled back, and nothing has happened.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from kilonova.config.quota import QuotaSettings
+from kilonova.db.transaction import Transaction
+from kilonova.objects.action import Action
+from kilonova.objects.ids import ActionId
+from kilonova.objects.instance import Fault, Instance
+from kilonova.objects.leg import Legs
+from kilonova.objects.states import PowerState, VmState
+from kilonova.rpcapi.api_to_conductor import AcceptAction
+
+Columns = Mapping[str, Any]
+"""Columns of an instance with their new values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """A request that the engine will record, with these legs.  `open_actions` are those of the instance: a verb that
+    preempts supersedes them.  Without `quotas` no limit holds."""
+
+    instance: Instance
+    request: AcceptAction
+    action_id: ActionId
+    legs: Legs
+    now: datetime
+    open_actions: tuple[Action, ...] = ()
+    quotas: QuotaSettings | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What the acceptance records: changed columns of the instance, and the action's params (None: the request's)."""
+
+    columns: Columns = field(default_factory=dict[str, Any])
+    params: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a leg, or its action, ended.  `power` is the hypervisor's last report; None: the guest is provably absent."""
+
+    succeeded: bool
+    power: PowerState | None
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """An action that ends.  `instance` is its record before that."""
+
+    action: Action
+    instance: Instance
+    outcome: Outcome
+    now: datetime
+
+    @property
+    def succeeded(self) -> bool:
+        return self.outcome.succeeded
+
+    @property
+    def power(self) -> PowerState:
+        """As the instance records it."""
+        return PowerState.NOSTATE if self.outcome.power is None else self.outcome.power
+
+    @property
+    def fault(self) -> Fault | None:
+        """Why the action failed; None when it succeeded."""
+        return None if self.succeeded else Fault(500, self.outcome.message or "unknown", self.now)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an instance is after success.  `desired_power`: what the guest should be from then on; None: as before."""
+
+    vm_state: VmState
+    desired_power: PowerState | None
+
+
+def _as_requested(_tx: Transaction, _acceptance: Acceptance) -> Accepted:
+    return Accepted()
+
+
+def _never(_instance: Instance) -> bool:
+    return False
+
+
+def _as_reported(_tx: Transaction, _action: Action, outcome: Outcome) -> Outcome:
+    return outcome
+
+
+def _as_declared(_instance: Instance, declared: Target) -> Target:
+    return declared
+
+
+def _no_more(_tx: Transaction, _ending: Ending) -> Columns:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class VerbHandler:
+    """What a verb does besides what its Transition (kilonova.objects.states) declares; each part has a default.
+
+    `accept` raises to refuse the request.  `also_allowed`: instances that may have the verb in any state.  `review`:
+    the outcome that the report of a host amounts to.  `target`: where success leads, given what the Transition
+    declares.  `ended`: columns that replace the declared ones.
+    """
+
+    accept: Callable[[Transaction, Acceptance], Accepted] = _as_requested
+    also_allowed: Callable[[Instance], bool] = _never
+    review: Callable[[Transaction, Action, Outcome], Outcome] = _as_reported
+    target: Callable[[Instance, Target], Target] = _as_declared
+    ended: Callable[[Transaction, Ending], Columns] = _no_more

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""rebuild: another image on the same instance."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from kilonova.base.errors import InvalidInput, NoValidHost
+from kilonova.base.unset import given
+from kilonova.conductor.verbs import fitness
+from kilonova.conductor.verbs.handler import Acceptance, Accepted, Target, VerbHandler
+from kilonova.db.transaction import Transaction
+from kilonova.db.writers import hosts as write_hosts
+from kilonova.objects.hardware import needs
+from kilonova.objects.image import ImageRef
+from kilonova.objects.instance import Instance
+from kilonova.objects.states import PowerState, Verb, VmState
+from kilonova.objects.told import NO_VALID_HOST
+
+
+def _accept(tx: Transaction, acceptance: Acceptance) -> Accepted:
+    """The record is the new server's from now on: a first run and a replay both make that one."""
+    instance, request = acceptance.instance, acceptance.request
+    if request.image is None:
+        raise InvalidInput("A rebuild needs an image.", path="rebuild.imageRef")
+    fitness.check_host(tx, instance, needs(instance.flavor, request.image.properties))
+    _change_claim(tx, instance, request.image)
+    return Accepted({**given(request.changes), "image": request.image, "rescue_image": None})
+
+
+def _change_claim(tx: Transaction, instance: Instance, image: ImageRef) -> None:
+    """An instance whose flavor has no size for its disk has a disk as large as its image."""
+    assert instance.host is not None
+    if not write_hosts.change_claim(tx, instance.host, instance, replace(instance, image=image)):
+        raise NoValidHost(f"{NO_VALID_HOST} {instance.host} has no room for a disk of the size of image {image.id}.")
+
+
+def _target(instance: Instance, _declared: Target) -> Target:
+    """A stopped instance stays stopped."""
+    if instance.vm_state is VmState.STOPPED:
+        return Target(VmState.STOPPED, None)
+    return Target(VmState.ACTIVE, PowerState.RUNNING)
+
+
+HANDLERS: Mapping[Verb, VerbHandler] = {Verb.REBUILD: VerbHandler(accept=_accept, target=_target)}

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The handlers of all verbs.  A verb that is not here does what its Transition declares, and nothing else."""
+
+from collections.abc import Mapping
+
+from kilonova.conductor.verbs import create, delete, lock, power, rebuild, rescue, reset_state, resize, shelve, snapshot
+from kilonova.conductor.verbs.handler import VerbHandler
+from kilonova.objects.states import Verb
+
+_FAMILIES = (create, delete, lock, power, rebuild, rescue, reset_state, resize, shelve, snapshot)
+
+HANDLERS: Mapping[Verb, VerbHandler] = {
+    verb: handler for family in _FAMILIES for verb, handler in family.HANDLERS.items()
+}
+
+_PLAIN = VerbHandler()
+
+
+def handler_of(verb: Verb) -> VerbHandler:
+    """The verb's handler."""
+    return HANDLERS.get(verb, _PLAIN)

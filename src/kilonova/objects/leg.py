@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The legs of an action: which host does what, one after another.  Pure functions.
+
+A leg is one operation on one host.  One leg is current at a time.  When a leg fails, legs that undo the earlier ones
+are appended in reverse order, each on the host of the leg that it undoes.  A leg is therefore run in one direction
+only, and its index names it for ever: a message about an earlier leg cannot be taken for one about a later leg.
+See docs/adr/0020-legs.md.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from kilonova.objects.ids import ActionId, AttemptId, HostName
+from kilonova.objects.states import PowerState
+
+
+class LegState(StrEnum):
+    """How far a leg has come."""
+
+    PENDING = "pending"
+    """The legs before it have not ended."""
+    OPEN = "open"
+    """Its host works on it, or will.  It stays OPEN when its action is superseded or abandoned."""
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """`operation` is a key of the host's table of operations.  `host` is None until the action is placed; `attempt` is
+    the token of the newest hand-out, None before the first.
+
+    `undoes` is the index of the leg whose steps this leg makes absent; None: it makes its steps so.  `commits`: once
+    this leg is done, neither it nor an earlier leg is undone.  `power` is the guest's power state on this host when the
+    leg ended (None: no guest is there), `message` why it failed.
+    """
+
+    host: HostName | None
+    operation: str
+    state: LegState = LegState.PENDING
+    attempt: AttemptId | None = None
+    undoes: int | None = None
+    commits: bool = False
+    power: PowerState | None = None
+    message: str | None = None
+
+    @property
+    def ends_by_report(self) -> bool:
+        """Whether only its host can end it: the host was given it, or has made what it undoes."""
+        return self.attempt is not None or self.undoes is not None
+
+
+Legs = tuple[Leg, ...]
+
+_ENDED = (LegState.DONE, LegState.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class LegId:
+    """Which leg of which action.  Each leg is run in one direction only, so that this names one piece of work."""
+
+    action_id: ActionId
+    index: int
+
+
+def one_leg(host: HostName | None, operation: str, *, attempt: AttemptId | None = None) -> Legs:
+    """The legs of an action that one host does alone."""
+    return (Leg(host, operation, LegState.OPEN, attempt),)
+
+
+def planned(*legs: Leg) -> Legs:
+    """These legs in this order, before any has begun."""
+    return (replace(legs[0], state=LegState.OPEN), *(replace(leg, state=LegState.PENDING) for leg in legs[1:]))
+
+
+def current_index(legs: Legs) -> int:
+    """The index of the current leg; when none is, of the leg that ended last."""
+    return next((index for index, leg in enumerate(legs) if leg.state is LegState.OPEN), len(legs) - 1)
+
+
+def has_ended(legs: Legs) -> bool:
+    """Whether no leg is left to do."""
+    return all(leg.state in _ENDED for leg in legs)
+
+
+def after_success(legs: Legs, power: PowerState | None) -> Legs:
+    """The current leg is done, and the next one, if there is one, is open."""
+    return _next_open(_end_current(legs, LegState.DONE, power, None))
+
+
+def after_failure(legs: Legs, power: PowerState | None, message: str | None) -> Legs:
+    """The current leg has failed.  Pending legs of the plan are dropped, and what the earlier legs have done is to be
+    undone, the newest first.  A leg that failed to undo another one is not tried again: the rest is undone."""
+    index = current_index(legs)
+    failed = _end_current(legs, LegState.FAILED, power, message)
+    if legs[index].undoes is not None:
+        return _next_open(failed)
+    begun = failed[: index + 1]
+    commits = max((number for number, leg in enumerate(begun) if leg.commits and _is_done(leg)), default=-1)
+    undo = [
+        Leg(leg.host, leg.operation, undoes=number)
+        for number, leg in enumerate(begun)
+        if number > commits and _is_done(leg)
+    ]
+    return _next_open((*begun, *reversed(undo)))
+
+
+def has_failed(legs: Legs) -> bool:
+    """Whether a leg has failed, and with it the action."""
+    return any(leg.state is LegState.FAILED for leg in legs)
+
+
+def failure(legs: Legs) -> str | None:
+    """Why a leg failed, with what could not be undone after it."""
+    messages = [
+        leg.message if leg.undoes is None else f"What was done in step {leg.undoes + 1} was not undone: {leg.message}"
+        for leg in legs
+        if leg.state is LegState.FAILED
+    ]
+    return " ".join(filter(None, messages)) or None
+
+
+def power_on(legs: Legs, host: HostName | None, otherwise: PowerState) -> PowerState | None:
+    """The power state that the host reported at the end of its last leg; `otherwise` when it had none."""
+    return next((leg.power for leg in reversed(legs) if leg.host == host and leg.state in _ENDED), otherwise)
+
+
+def touched(legs: Legs) -> tuple[HostName, ...]:
+    """The hosts that were given a leg whose work was not undone: something of the guest may be there."""
+    undone = {leg.undoes for leg in legs if _is_done(leg)}
+    hosts = (
+        leg.host
+        for number, leg in enumerate(legs)
+        if leg.attempt is not None and leg.undoes is None and number not in undone
+    )
+    return tuple(dict.fromkeys(host for host in hosts if host is not None))
+
+
+def _is_done(leg: Leg) -> bool:
+    return leg.state is LegState.DONE
+
+
+def _end_current(legs: Legs, state: LegState, power: PowerState | None, message: str | None) -> Legs:
+    index = current_index(legs)
+    return (*legs[:index], replace(legs[index], state=state, power=power, message=message), *legs[index + 1 :])
+
+
+def _next_open(legs: Legs) -> Legs:
+    index = next((number for number, leg in enumerate(legs) if leg.state is LegState.PENDING), None)
+    if index is None:
+        return legs
+    return (*legs[:index], replace(legs[index], state=LegState.OPEN), *legs[index + 1 :])

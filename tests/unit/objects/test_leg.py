@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The legs of an action: what follows the end of each."""
+
+import pytest
+
+from kilonova.objects.ids import AttemptId, HostName
+from kilonova.objects.leg import (
+    Leg,
+    Legs,
+    LegState,
+    after_failure,
+    after_success,
+    current_index,
+    failure,
+    has_ended,
+    has_failed,
+    one_leg,
+    planned,
+    power_on,
+    touched,
+)
+from kilonova.objects.states import PowerState
+
+A, B, C = HostName("a"), HostName("b"), HostName("c")
+RUNNING = PowerState.RUNNING
+
+
+def shape(legs: Legs) -> list[str]:
+    return [f"{'undo ' if leg.undoes is not None else ''}{leg.operation}@{leg.host} {leg.state}" for leg in legs]
+
+
+def plan(*, commits: bool = False) -> Legs:
+    return planned(Leg(A, "leave"), Leg(B, "arrive", commits=commits), Leg(A, "tidy"))
+
+
+def test_one_leg_is_current_at_a_time_and_in_order() -> None:
+    legs = plan()
+    seen: list[int] = []
+    while not has_ended(legs):
+        seen.append(current_index(legs))
+        assert [leg.state for leg in legs].count(LegState.OPEN) == 1
+        legs = after_success(legs, RUNNING)
+    assert (seen, has_failed(legs), failure(legs)) == ([0, 1, 2], False, None)
+
+
+def test_an_action_of_one_leg_ends_with_it() -> None:
+    legs = after_failure(one_leg(A, "stop"), None, "why")
+    assert (shape(legs), has_ended(legs), failure(legs)) == (["stop@a failed"], True, "why")
+
+
+def test_what_was_done_is_undone_in_reverse_order_on_its_hosts() -> None:
+    legs = after_failure(after_success(after_success(plan(), RUNNING), None), RUNNING, "full")
+    assert shape(legs)[2:] == ["tidy@a failed", "undo arrive@b open", "undo leave@a pending"]
+    legs = after_success(after_success(legs, None), RUNNING)
+    assert (has_ended(legs), has_failed(legs), failure(legs)) == (True, True, "full")
+    assert [leg.undoes for leg in legs] == [None, None, None, 1, 0]
+
+
+def test_pending_legs_of_a_plan_that_failed_are_dropped() -> None:
+    legs = after_failure(after_success(plan(), RUNNING), None, "full")
+    assert shape(legs) == ["leave@a done", "arrive@b failed", "undo leave@a open"]
+
+
+def test_an_undo_that_fails_does_not_keep_the_others_from_being_undone() -> None:
+    legs = after_failure(after_success(after_success(plan(), RUNNING), None), RUNNING, "full")
+    legs = after_failure(legs, None, "gone")
+    assert shape(legs)[3:] == ["undo arrive@b failed", "undo leave@a open"]
+    legs = after_success(legs, RUNNING)
+    assert failure(legs) == "full What was done in step 2 was not undone: gone"
+
+
+def test_nothing_is_undone_from_a_leg_that_commits_backwards() -> None:
+    legs = after_failure(after_success(after_success(plan(commits=True), RUNNING), None), RUNNING, "full")
+    assert (has_ended(legs), has_failed(legs)) == (True, True)
+
+
+def test_the_guests_power_is_the_last_that_its_host_reported() -> None:
+    legs = after_success(after_success(plan(), PowerState.PAUSED), None)
+    assert power_on(legs, A, RUNNING) is PowerState.PAUSED
+    assert power_on(legs, B, RUNNING) is None
+    assert power_on(legs, C, RUNNING) is RUNNING
+
+
+@pytest.mark.parametrize(
+    ("legs", "expected"),
+    [
+        (plan(), ()),
+        (after_success((Leg(A, "leave", LegState.OPEN, AttemptId("t")), *plan()[1:]), None), (A,)),
+        ((Leg(A, "x", LegState.DONE, AttemptId("t")), Leg(B, "y", LegState.FAILED, AttemptId("t"))), (A, B)),
+        (
+            (
+                Leg(A, "x", LegState.DONE, AttemptId("t")),
+                Leg(B, "y", LegState.FAILED),
+                Leg(A, "x", LegState.DONE, AttemptId("u"), undoes=0),
+            ),
+            (),
+        ),
+    ],
+)
+def test_a_host_is_touched_until_its_legs_are_undone(legs: Legs, expected: tuple[HostName, ...]) -> None:
+    assert touched(legs) == expected
