@@ -18,6 +18,7 @@ from kilonova.identity.tokens import Subject, TokenMinter
 from kilonova.wiring import OneBox, one_box, token_secret
 from lab.common import memory_directory
 from tests import template
+from tests.service import answers
 
 SCRATCH = memory_directory()
 """A sync of a disk for each write is most of what a test would wait for."""
@@ -93,7 +94,9 @@ async def running_cloud(
         box = await stack.enter_async_context(one_box(settings, clock, failpoints or Failpoints()))
         transport = httpx.ASGITransport(app=box.app)
         http = await stack.enter_async_context(
-            httpx.AsyncClient(transport=transport, base_url="http://box", timeout=30)
+            httpx.AsyncClient(
+                transport=transport, base_url="http://box", timeout=30, event_hooks={"response": [answers.check]}
+            )
         )
         while not box.manager.ready()[0]:
             await clock.sleep(0.01)

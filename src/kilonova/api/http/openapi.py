@@ -12,7 +12,7 @@ from kilonova.api.http.call import JSON
 from kilonova.api.http.faults import KEYS
 from kilonova.api.http.microversion import MAX, MIN, Microversion
 from kilonova.api.http.reply_schemas import ReplySchemas
-from kilonova.api.http.route import DefaultPolicy, Route, Service
+from kilonova.api.http.route import Alternative, DefaultPolicy, Route, Service
 from kilonova.api.http.schemas import Models, Schema, path_parameters, query_parameters, served
 from kilonova.api.http.views import View
 
@@ -77,13 +77,18 @@ def _operation(service: Service, route: Route, models: Models, replies: ReplySch
         operation["requestBody"] = {"required": True, "content": {route.accepts: {"schema": schema}}}
     if route.actions:
         operation["x-actions"] = {
-            name: {"policy": one.rule, "default-policy": one.default.name.lower(), "code": one.success}
+            name: {
+                "summary": _summary(one),
+                "policy": one.rule,
+                "default-policy": one.default.name.lower(),
+                "code": one.success,
+            }
             for name, one in served(route.actions, version).items()
         }
     return operation
 
 
-def _summary(route: Route) -> str:
+def _summary(route: Route | Alternative) -> str:
     return (route.handler.__doc__ or route.rule).strip().partition("\n")[0]
 
 

@@ -8,7 +8,7 @@ from kilonova.api.http.microversion import MAX, MIN
 from kilonova.api.http.reply_schemas import ReplySchemas, Schema
 from kilonova.api.http.route import Route
 from kilonova.api.http.schema_words import words_of
-from kilonova.api.http.views import ListOf, MapOf, Member, OrNull, Shape, Shown, View
+from kilonova.api.http.views import ListOf, MapOf, Member, OrNull, Others, Shape, Shown, View
 
 
 def answer_words(view: View[Any, Any] | None) -> str:
@@ -26,16 +26,21 @@ def tables(routes: Iterable[Route]) -> list[str]:
     for name, view in sorted(views.items()):
         lines += [f"### {name}", "", "| member | type | since | until | |", "|---|---|---|---|---|"]
         lines += [_line(member, words) for member in view.members]
-        lines += [] if view.others is None else [f"| any other | {words.of(view.others.kind)} | | | |"]
+        lines += (
+            [] if view.others is None else [f"| any other | {words.of(view.others.kind)} | | {_until(view.others)} | |"]
+        )
         lines.append("")
     return lines
 
 
 def _line(member: Member[Any, Any], words: "_Words") -> str:
     since = "" if member.since == MIN else str(member.since)
-    until = "" if member.until == MAX else str(member.until)
     notes = [*(["administrators only"] if member.admin else []), *(["may be absent"] if member.optional else [])]
-    return f"| `{member.name}` | {words.of(member.kind)} | {since} | {until} | {', '.join(notes)} |"
+    return f"| `{member.name}` | {words.of(member.kind)} | {since} | {_until(member)} | {', '.join(notes)} |"
+
+
+def _until(part: Member[Any, Any] | Others[Any, Any]) -> str:
+    return "" if part.until == MAX else str(part.until)
 
 
 def _named(shape: object) -> Iterator[View[Any, Any]]:

@@ -56,11 +56,12 @@ class ReplySchemas:
             schema, known = self.kind(member.kind), forms.setdefault(member.name, [])
             known += [] if schema in known else [schema]
         always = dict.fromkeys(member.name for member in members if not (member.optional or member.admin or partial))
+        others = view.others_of(self.version)
         return {
             "type": "object",
             "properties": {name: _any_of(schemas) for name, schemas in forms.items()},
             "required": list(always),
-            "additionalProperties": False if view.others is None else self.kind(view.others.kind),
+            "additionalProperties": False if others is None else self.kind(others.kind),
         }
 
     def kind(self, kind: object) -> Schema:

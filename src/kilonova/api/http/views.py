@@ -84,6 +84,7 @@ class Others(Generic[T, V]):
     kind: object
     """The type of their values, as of `Member.kind`."""
     get: Callable[[T, V], Mapping[str, object]]
+    until: Microversion = MAX
 
 
 class View(Shape, Generic[T, V]):
@@ -118,16 +119,21 @@ class View(Shape, Generic[T, V]):
 
     def is_in(self, version: Microversion) -> bool:
         """Whether a microversion has any of the members; an answer without members has no body."""
-        return self.others is not None or any(member.is_in(version) for member in self.members)
+        return self.others_of(version) is not None or any(member.is_in(version) for member in self.members)
+
+    def others_of(self, version: Microversion) -> Others[T, V] | None:
+        """The members with free names, if this microversion has any."""
+        return self.others if self.others is not None and version <= self.others.until else None
 
     def _compiled(self, version: Microversion, *, admin: bool) -> Callable[[T, V], dict[str, Any]]:
         members = [member for member in self.members if member.is_in(version) and (admin or not member.admin)]
         getters = {member.name: _getter(member, version, admin=admin) for member in members}
         show = _shown(tuple(getters.items()), optional=any(member.optional for member in members))
-        if self.others is None:
+        others = self.others_of(version)
+        if others is None:
             return show
-        get = self.others.get
-        make = MapOf(self.others.kind).maker(version, admin=admin) if isinstance(self.others.kind, Shape) else None
+        get = others.get
+        make = MapOf(others.kind).maker(version, admin=admin) if isinstance(others.kind, Shape) else None
         if make is None:
             return lambda subject, audience: {**get(subject, audience), **show(subject, audience)}
         return lambda subject, audience: {**make(get(subject, audience), audience), **show(subject, audience)}

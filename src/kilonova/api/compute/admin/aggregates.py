@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from kilonova.api.compute.fields import IdText, Name
-from kilonova.api.compute.servers.create import bootable, get_image
+from kilonova.api.compute.image_fitness import bootable, get_image
 from kilonova.api.http.actions import ActionRoute, ActionRoutes, dispatch
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply, json_reply

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""URLs of consoles that can be typed into: the serial one.
+"""URLs of interactive consoles: the serial console.
 
 Source: Compute API reference, "Server Remote Consoles", and the action os-getSerialConsole up to 2.5.
 """
@@ -7,13 +7,15 @@ Source: Compute API reference, "Server Remote Consoles", and the action os-getSe
 from typing import Literal
 
 from pydantic import Field
+from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from kilonova.api.compute.servers.resource import find
 from kilonova.api.console_socket import PATH
 from kilonova.api.http.body import Body
-from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.microversion import v2
 from kilonova.api.http.route import DefaultPolicy, Route
+from kilonova.api.http.views import Member, View
 from kilonova.base.errors import InvalidInput, InvalidState
 from kilonova.objects.states import PowerState
 
@@ -37,16 +39,38 @@ class GetSerialConsole(Body):
     serial: SerialKind = Field(alias="os-getSerialConsole")
 
 
+class RemoteConsoleUrl(TypedDict):
+    """A console and its address."""
+
+    protocol: str
+    type: str
+    url: str
+
+
+class ConsoleUrl(TypedDict):
+    """The same up to 2.5."""
+
+    type: str
+    url: str
+
+
+REMOTE_CONSOLE = View[str, Call]("", Member("remote_console", RemoteConsoleUrl, lambda url, _: _serial(url)))
+CONSOLE = View[str, Call]("", Member("console", ConsoleUrl, lambda url, _: {"type": "serial", "url": url}))
+
+
+def _serial(url: str) -> RemoteConsoleUrl:
+    return {"protocol": "serial", "type": "serial", "url": url}
+
+
 async def create(call: Call, body: CreateRemoteConsole) -> Reply:
-    """POST /servers/{id}/remote-consoles."""
-    asked = body.remote_console
-    instance_url = await _url(call, asked.protocol, asked.type)
-    return json_reply({"remote_console": {"protocol": "serial", "type": "serial", "url": instance_url}})
+    """Create a remote console: a URL that a websocket client opens."""
+    console = body.remote_console
+    return REMOTE_CONSOLE.reply(await _url(call, console.protocol, console.type), call)
 
 
 async def get_serial_console(call: Call, _body: GetSerialConsole) -> Reply:
-    """The action of the time before."""
-    return json_reply({"console": {"type": "serial", "url": await _url(call, "serial", "serial")}})
+    """Create a serial console, before remote-consoles existed."""
+    return CONSOLE.reply(await _url(call, "serial", "serial"), call)
 
 
 async def _url(call: Call, protocol: str, kind: str) -> str:
@@ -67,5 +91,5 @@ async def _url(call: Call, protocol: str, kind: str) -> str:
 
 ROUTES = (
     Route("POST", "/servers/{server_id}/remote-consoles", create, "os_compute_api:os-remote-consoles",
-        DefaultPolicy.MEMBER, note="{remote_console: {protocol, type, url}}", body=CreateRemoteConsole, min=v2(6)),
+        DefaultPolicy.MEMBER, reply=REMOTE_CONSOLE, body=CreateRemoteConsole, min=v2(6)),
 )  # fmt: skip

@@ -1,39 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""POST /servers: everything is checked before anything is recorded.
+"""POST /servers: everything is checked before anything is stored.
 
-The records are made here, whole, with ids of their own, so that the conductor can be asked twice for the same thing.
+The complete records are made here, with their ids, so that the request to the conductor can be repeated.
 """
 
 import base64
 import binascii
 import re
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from kilonova.api.compute.fields import NAME_CHARACTERS
 from kilonova.api.compute.flavor_lookup import flavor_for_server
+from kilonova.api.compute.image_fitness import bootable, check_sizes, get_image, missing_is_invalid
 from kilonova.api.compute.servers import idempotency, network_request, scheduler_hints
 from kilonova.api.compute.servers.hardware import check_hardware
 from kilonova.api.compute.servers.models import BlockDevice, CreateServer, NewServer
 from kilonova.api.compute.servers.personality import files_of
+from kilonova.api.compute.servers.resource import viewer_of
 from kilonova.api.compute.servers.scheduler_hints import Hints, hints_of
-from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.compute.servers.view import CREATED
+from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.microversion import Microversion, v2
 from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.base.context import RequestContext
-from kilonova.base.errors import Forbidden, InvalidInput, NotFound
+from kilonova.base.errors import Forbidden, InvalidInput
 from kilonova.db.readers import hosts
-from kilonova.db.readers import images as read_images
 from kilonova.db.readers import keypairs as read_keypairs
 from kilonova.db.transaction import Snapshot
 from kilonova.networks.ids import security_group_id
-from kilonova.objects import image_properties
 from kilonova.objects.flavor import Flavor
-from kilonova.objects.ids import FlavorId, HostName, ImageId, InstanceId
-from kilonova.objects.image import DISK_FORMATS, Image, ImageRef, ImageStatus
+from kilonova.objects.ids import FlavorId, HostName, InstanceId
+from kilonova.objects.image import ImageRef
 from kilonova.objects.instance import ROOT_TAG, InjectedFile, Instance, nic_tag
 from kilonova.objects.keypair import Keypair
 from kilonova.rpcapi.api_to_conductor import CREATE_SERVERS, CreateServers
@@ -46,7 +45,7 @@ _NOT_IN_HOST_NAMES = re.compile(r"[^a-z0-9-]+")
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """What a server is made from, found and fit for each other, and what is put into it."""
+    """The objects that a server is made from, checked to fit together."""
 
     flavor: Flavor
     image: ImageRef
@@ -56,7 +55,7 @@ class _Parts:
 
 
 async def create(call: Call, body: CreateServer) -> Reply:
-    """Accept the request: 202 with the first server, or with the reservation's id if that was asked for."""
+    """Create servers: 202 with the first of them, or with the reservation's id if the request wants that."""
     asked = body.server
     idempotent = idempotency.key_of(call, body)
     if idempotent is not None and (first := await idempotency.first_reply(call, idempotent, asked.admin_pass)):
@@ -90,29 +89,22 @@ async def create(call: Call, body: CreateServer) -> Reply:
         idempotent=idempotent,
     )
     created = await call.deps.rpc.call(CREATE_SERVERS, request)
-    if created.answer is not None:  # another one under the same key came first
-        return idempotency.reply_of(created.answer, asked.admin_pass)
-    return json_reply(answer if asked.return_reservation_id else {"server": answer}, headers=(("Location", location),))
+    if created.answer is not None:  # another request with the same key was first
+        return idempotency.reply_of(call, created.answer, asked.admin_pass)
+    return idempotency.accepted(call, answer, location)
 
 
-def _answer(call: Call, asked: NewServer, first: Instance) -> tuple[dict[str, Any], str]:
-    """What the request is answered once it is accepted, and where the first server is."""
-    links = call.links.pair(f"/servers/{first.id}")
-    location = links[0]["href"]
-    if asked.return_reservation_id:
+def _answer(call: Call, server: NewServer, first: Instance) -> tuple[dict[str, Any], str]:
+    """The answer to an accepted request, and the URL of the first server."""
+    location = call.links.to(f"/servers/{first.id}")
+    if server.return_reservation_id:
         return {"reservation_id": first.reservation_id}, location
-    server: dict[str, Any] = {
-        "id": first.id,
-        "links": links,
-        "OS-DCF:diskConfig": first.disk_config,
-        "security_groups": [{"name": "default"}],
-        "adminPass": asked.admin_pass or call.deps.clock.new_secret(9),
-    }
-    return server, location
+    password = server.admin_pass or call.deps.clock.new_secret(9)
+    return CREATED.show(first, replace(viewer_of(call), admin_pass=password)), location
 
 
 def _check_block_devices(asked: NewServer, version: Microversion) -> None:
-    """Clients name the image twice, as imageRef and as a local disk with boot index 0: that is the same root disk."""
+    """Clients name the image as imageRef and also as a local disk with boot index 0: both are the root disk."""
     if not asked.image:
         raise InvalidInput("Invalid imageRef provided: a server boots from an image.", path="server.imageRef")
     if len(asked.block_devices) > 1 or not all(_is_root_disk(device, asked.image) for device in asked.block_devices):
@@ -123,7 +115,7 @@ def _check_block_devices(asked: NewServer, version: Microversion) -> None:
         )
 
     if any(device.tag is not None for device in asked.block_devices) and v2(32) < version < v2(42):
-        # Nova had forgotten them in between.
+        # Nova lost them in between.
         raise InvalidInput("A tag is taken at 2.32 and from 2.42 on.", path="server.block_device_mapping_v2")
 
 
@@ -172,28 +164,19 @@ def check_user_data(text: str, path: str) -> None:
         raise InvalidInput("The user_data is no valid base64.", path=path) from exc
 
 
-@contextmanager
-def _member(path: str) -> Generator[None]:
-    """What is not found is a mistake in this member of the body."""
-    try:
-        yield
-    except NotFound as exc:
-        raise InvalidInput(exc.message, path=path) from exc
-
-
 def _find_parts(snapshot: Snapshot, asked: NewServer, hints: Hints, context: RequestContext) -> _Parts:
-    # (the server is what is not found by 404)
+    """Missing references in the body are 400; only the resource in the path is 404."""
     flavor = flavor_for_server(snapshot, FlavorId(asked.flavor), context, "server.flavorRef")
     image = get_image(snapshot, asked.image, context, "server.imageRef")
     keypair = None
     if asked.key_name is not None:
-        with _member("server.key_name"):
+        with missing_is_invalid("server.key_name"):
             keypair = read_keypairs.get_keypair(snapshot, context.user_id, asked.key_name)
     scheduler_hints.check(snapshot, hints, context)
     _check_zone(snapshot, asked.availability_zone)
     host = None
     if asked.host is not None or asked.node is not None:
-        with _member("server.host" if asked.host is not None else "server.hypervisor_hostname"):
+        with missing_is_invalid("server.host" if asked.host is not None else "server.hypervisor_hostname"):
             host = hosts.destination(snapshot, asked.host, asked.node)
     ref = bootable(image, "server.imageRef")
     check_sizes(flavor, image, ref, "server.flavorRef")
@@ -208,57 +191,6 @@ def _check_zone(snapshot: Snapshot, zone: str | None) -> None:
         raise InvalidInput("A host cannot be chosen by the availability zone here.", path="server.availability_zone")
     if zone not in hosts.zones(snapshot):
         raise InvalidInput(f"The requested availability zone {zone} is not available.", path="server.availability_zone")
-
-
-def get_image(snapshot: Snapshot, image_id: str, context: RequestContext, path: str) -> Image:
-    """An image that the caller may use; `path` names the field that named it.  Raises InvalidInput: the server is what
-    is not found by 404."""
-    with _member(path):
-        return read_images.get_image(snapshot, ImageId(image_id), context.project_id, admin=context.is_admin)
-
-
-def bootable(image: Image, path: str) -> ImageRef:
-    """What a host needs of an image; `path` names the field that named it.  Raises InvalidInput."""
-    if image.status is not ImageStatus.ACTIVE:
-        raise InvalidInput(f"Image {image.id} is not active.", path=path)
-    if (
-        image.disk_format not in DISK_FORMATS
-        or not image.size
-        or image.virtual_size is None
-        or image.os_hash_value is None
-    ):
-        what = "is empty" if image.size == 0 else f"is of the format {image.disk_format}"
-        raise InvalidInput(f"Image {image.id} {what}: no server can boot from it.", path=path)
-    refused = image_properties.refusals(image.properties)
-    if refused:
-        raise InvalidInput(f"Image {image.id} asks for what no server here gets: {'; '.join(refused)}.", path=path)
-    return ImageRef(
-        image.id,
-        image.disk_format,
-        image.size,
-        image.virtual_size,
-        image.os_hash_value,
-        min_ram=image.min_ram,
-        min_disk=image.min_disk,
-        properties=image_properties.kept(image.properties),
-    )
-
-
-def check_sizes(flavor: Flavor, image: Image, ref: ImageRef, path: str) -> None:
-    """The image fits into the flavor.  Raises InvalidInput that names the field `path`."""
-    if flavor.memory_mib < image.min_ram:
-        raise InvalidInput(
-            f"Flavor's memory is too small for requested image: {flavor.memory_mib} MiB, {image.min_ram} are needed.",
-            path=path,
-        )
-    if flavor.disk_gib == 0:  # the disk is as large as the image
-        return
-    if flavor.disk_gib < image.min_disk or flavor.disk_gib << 30 < ref.virtual_size:
-        raise InvalidInput(
-            f"Flavor's disk is too small for requested image: {flavor.disk_gib} GiB, "
-            f"{max(image.min_disk, ref.virtual_gib)} are needed.",
-            path=path,
-        )
 
 
 def _instances(
@@ -306,8 +238,8 @@ def _instances(
 
 
 def _hostname(asked: NewServer, instance_id: InstanceId, index: int, count: int) -> str:
-    """What was asked for, or one made of the name; of several servers each has its number, as in their names, also
-    where the name is longer than a host name can be."""
+    """The given host name, or one made of the server's name.  Each of several servers has its number at the end, also
+    if the name is longer than a host name can be."""
     hostname = asked.hostname or hostname_of(asked.name, instance_id)
     if count == 1:
         return hostname
@@ -324,5 +256,5 @@ def hostname_of(name: str, instance_id: InstanceId) -> str:
 
 ROUTES = (
     Route("POST", "/servers", create, "os_compute_api:servers:create", DefaultPolicy.MEMBER, 202,
-        note="{server} and Location, or {reservation_id}", body=CreateServer),
+        reply=idempotency.ACCEPTED, note="and Location", body=CreateServer),
 )  # fmt: skip

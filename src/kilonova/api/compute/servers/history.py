@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was done to a server, step by step: GET /servers/{id}/os-instance-actions.
+"""The actions on a server and their events: GET /servers/{id}/os-instance-actions.
 
 Source: Compute API reference, "Servers - run an action: list, show" (os-instance-actions).
 """
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from kilonova.api.compute.servers.resource import server_id_of
 from kilonova.api.compute.servers.view import host_id
-from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Page, Reply
 from kilonova.api.http.microversion import v2
 from kilonova.api.http.query import Changes
 from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.http.times import micros
+from kilonova.api.http.views import ListOf, Member, View, one, paged
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.db.readers import actions, instances
 from kilonova.db.transaction import Snapshot
@@ -24,15 +25,86 @@ from kilonova.objects.told import to_member
 
 ARGUMENTS = frozenset({"limit", "marker", "changes-since", "changes-before"})
 
-_SAID = frozenset(ActionState) - {ActionState.DONE}
-"""What ended so has a message for people; what changed by itself always has one."""
+_WITH_MESSAGE = frozenset(ActionState) - {ActionState.DONE}
+"""States of actions whose message is shown.  That of a power update is always shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """An event with its action."""
+
+    event: ActionEvent
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class _Action:
+    """An action, with its events where they are shown."""
+
+    action: Action
+    events: tuple[_Event, ...] = ()
+
+
+def _message(action: Action, call: Call) -> str | None:
+    has_message = action.state in _WITH_MESSAGE or action.verb is Verb.POWER_UPDATE
+    return _for_caller(action.message, call, action.host) if has_message else None
+
+
+def _for_caller(text: str | None, call: Call, host: str | None) -> str | None:
+    return text if text is None or call.is_admin else to_member(text, (host,))
+
+
+def _host_id(shown: _Event, _call: Call) -> str:
+    return host_id(shown.action.project_id, shown.event.host) if shown.event.host else ""
+
+
+def _traceback(shown: _Event, _call: Call) -> str | None:
+    """Before `details` existed, administrators found the error here."""
+    return shown.event.details if shown.event.result == "Error" else None
+
+
+def _details(shown: _Event, call: Call) -> str | None:
+    return _for_caller(shown.event.details, call, shown.action.host)
+
+
+EVENT = View[_Event, Call](
+    "InstanceActionEvent",
+    Member("event", str, lambda shown, _: shown.event.name),
+    Member("start_time", str | None, lambda shown, _: micros(shown.event.start_time)),
+    Member("finish_time", str | None, lambda shown, _: micros(shown.event.finish_time)),
+    Member("result", str | None, lambda shown, _: shown.event.result),
+    Member("traceback", str | None, _traceback, admin=True),
+    Member("details", str | None, _details, since=v2(84)),
+    Member("hostId", str, _host_id, since=v2(62)),
+    Member("host", str | None, lambda shown, _: shown.event.host, since=v2(62), admin=True),
+)
+ACTION = View[_Action, Call](
+    "InstanceAction",
+    Member("action", str, lambda shown, _: shown.action.verb),
+    Member("instance_uuid", str, lambda shown, _: shown.action.instance_id),
+    Member("request_id", str, lambda shown, _: shown.action.request_id),
+    Member("user_id", str, lambda shown, _: shown.action.user_id),
+    Member("project_id", str, lambda shown, _: shown.action.project_id),
+    Member("start_time", str, lambda shown, _: micros(shown.action.started_at)),
+    Member("message", str | None, lambda shown, call: _message(shown.action, call)),
+    Member("updated_at", str, lambda shown, _: micros(shown.action.updated_at), since=v2(58)),
+)
+ACTIONS = paged("instanceActions", ACTION, "links", since=v2(58))
+ONE_ACTION = one(
+    "instanceAction",
+    ACTION.but(
+        "InstanceActionWithEvents",
+        Member("events", ListOf(EVENT), lambda shown, _: shown.events, until=v2(50), admin=True),
+        Member("events", ListOf(EVENT), lambda shown, _: shown.events, since=v2(51)),
+    ),
+)
 
 
 async def list_actions(call: Call) -> Reply:
-    """Newest first; from 2.58 page by page, from 2.21 of deleted servers too."""
+    """List the actions on a server, newest first; in pages from 2.58 on, also of deleted servers from 2.21 on."""
     found = await call.db.read(_actions_of, server_id_of(call), call)
     if call.version < v2(58):
-        return json_reply({"instanceActions": [_action(action, call) for action in found]})
+        return ACTIONS.reply(Page([_Action(action) for action in found]), call)
     window = call.query.page(call.deps.settings.max_limit)
     if call.query.text("changes-before") is not None and call.version < v2(66):
         message = "Additional properties are not allowed ('changes-before' was unexpected)"
@@ -44,11 +116,8 @@ async def list_actions(call: Call) -> Reply:
         if at is None:
             raise InvalidInput(f"marker [{window.marker[:255]}] not found", path="marker")
         found = found[at + 1 :]
-    page = found[: window.limit]
-    answer: dict[str, Any] = {"instanceActions": [_action(action, call) for action in page]}
-    if page and len(page) == window.limit:
-        answer.update(call.next_page("links", page[-1].request_id))
-    return json_reply(answer)
+    shown = [_Action(action) for action in found[: window.limit]]
+    return ACTIONS.reply(call.page(shown, window.limit, lambda one: one.action.request_id), call)
 
 
 def _is_within(at: datetime, changes: Changes) -> bool:
@@ -56,12 +125,9 @@ def _is_within(at: datetime, changes: Changes) -> bool:
 
 
 async def show_action(call: Call) -> Reply:
-    """One action with its events; those are for administrators only before 2.51."""
+    """Show an action on a server and its events; before 2.51 only administrators see the events."""
     action, events = await call.db.read(_action_of, server_id_of(call), call.params["request_id"], call)
-    shown = _action(action, call)
-    if call.context.is_admin or call.version >= v2(51):
-        shown["events"] = [_event(event, action, call) for event in events]
-    return json_reply({"instanceAction": shown})
+    return ONE_ACTION.reply(_Action(action, tuple(_Event(event, action) for event in events)), call)
 
 
 def _check_visible(snapshot: Snapshot, instance_id: InstanceId, call: Call) -> None:
@@ -87,50 +153,10 @@ def _action_of(
     return action, actions.events(snapshot, action.id)
 
 
-def _action(action: Action, call: Call) -> dict[str, Any]:
-    is_said = action.state in _SAID or action.verb is Verb.POWER_UPDATE
-    message = _told(action.message, call, action) if is_said else None
-    shown: dict[str, Any] = {
-        "action": action.verb,
-        "instance_uuid": action.instance_id,
-        "request_id": action.request_id,
-        "user_id": action.user_id,
-        "project_id": action.project_id,
-        "start_time": micros(action.started_at),
-        "message": message,
-    }
-    if call.version >= v2(58):
-        shown["updated_at"] = micros(action.updated_at)
-    return shown
-
-
-def _told(text: str | None, call: Call, action: Action) -> str | None:
-    return text if text is None or call.context.is_admin else to_member(text, action.hosts)
-
-
-def _event(event: ActionEvent, action: Action, call: Call) -> dict[str, Any]:
-    """`details` says what went wrong; before it existed, administrators found that in `traceback`."""
-    shown: dict[str, Any] = {
-        "event": event.name,
-        "start_time": micros(event.start_time),
-        "finish_time": micros(event.finish_time),
-        "result": event.result,
-    }
-    if call.context.is_admin:
-        shown["traceback"] = event.details if event.result == "Error" else None
-    if call.version >= v2(84):
-        shown["details"] = _told(event.details, call, action)
-    if call.version >= v2(62):
-        shown["hostId"] = host_id(action.project_id, event.host) if event.host else ""
-        if call.context.is_admin:
-            shown["host"] = event.host
-    return shown
-
-
 ROUTES = (
     Route("GET", "/servers/{server_id}/os-instance-actions", list_actions, "os_compute_api:os-instance-actions:list",
-        DefaultPolicy.READER, note="{instanceActions: [...]}", query=ARGUMENTS, strict=v2(58)),
+        DefaultPolicy.READER, reply=ACTIONS, query=ARGUMENTS, strict=v2(58)),
     Route("GET", "/servers/{server_id}/os-instance-actions/{request_id}", show_action,
         "os_compute_api:os-instance-actions:show", DefaultPolicy.READER,
-        note="{instanceAction}; events from 2.51, before for admins"),
+        reply=ONE_ACTION),
 )  # fmt: skip

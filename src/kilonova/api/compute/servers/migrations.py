@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""GET /os-migrations, and /servers/{id}/migrations: what was moved or resized.
+"""GET /os-migrations and /servers/{id}/migrations: resizes, shown as migrations.
 
-Source: Compute API reference, "Migrations" and "Server migrations".  All migrations here are resizes; the list of a
-server holds those live migrations that are under way, of which there are none.
+Source: Compute API reference, "Migrations" and "Server migrations".  All migrations here are resizes.  The list
+of one server shows live migrations in progress, and there are none.
 """
 
-from typing import Any
-
 from kilonova.api.compute.servers.resource import find
-from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Page, Reply
 from kilonova.api.http.microversion import v2
 from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.http.times import micros
+from kilonova.api.http.views import EmptyList, Member, View, paged
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.db.readers import migrations
 from kilonova.db.readers.migrations import Listed, MigrationQuery
 from kilonova.objects.ids import FlavorId
+from kilonova.objects.instance import Instance
 
 _EQUALS = {
     "status": "status",
@@ -30,8 +30,36 @@ ARGUMENTS = frozenset({"host", "hidden", *_EQUALS, *_SINCE})
 PAGED = v2(59)
 
 
+def _number(flavor_id: FlavorId) -> int | None:
+    """The id as a number, or None: the reference allows numbers only."""
+    return int(flavor_id) if flavor_id.isascii() and flavor_id.isdigit() else None
+
+
+MIGRATION = View[Listed, Call](
+    "Migration",
+    Member("id", int, lambda one, _: one.number),
+    Member("instance_uuid", str, lambda one, _: one.migration.instance_id),
+    Member("source_compute", str | None, lambda one, _: one.migration.source_compute),
+    Member("source_node", str | None, lambda one, _: one.node),
+    Member("dest_compute", str | None, lambda one, _: one.migration.dest_compute),
+    Member("dest_node", str | None, lambda one, _: one.node),
+    Member("dest_host", str | None, lambda one, _: one.migration.dest_compute),
+    Member("status", str, lambda one, _: one.migration.status),
+    Member("old_instance_type_id", int | None, lambda one, _: _number(one.migration.old_flavor_id)),
+    Member("new_instance_type_id", int | None, lambda one, _: _number(one.migration.new_flavor_id)),
+    Member("created_at", str, lambda one, _: micros(one.migration.created_at)),
+    Member("updated_at", str | None, lambda one, _: micros(one.migration.updated_at)),
+    Member("migration_type", str, lambda one, _: one.migration.migration_type, since=v2(23)),
+    Member("uuid", str, lambda one, _: one.migration.uuid, since=PAGED),
+    Member("user_id", str, lambda one, _: one.migration.user_id, since=v2(80)),
+    Member("project_id", str, lambda one, _: one.migration.project_id, since=v2(80)),
+)
+MIGRATIONS = paged("migrations", MIGRATION, since=PAGED)
+LIVE_MIGRATIONS = View[Instance, Call]("", Member("migrations", EmptyList, lambda _server, _: []))
+
+
 async def list_migrations(call: Call) -> Reply:
-    """GET /os-migrations, newest first; page by page from 2.59."""
+    """List migrations, newest first; in pages from 2.59 on."""
     asked = call.query
     for name, minor in _SINCE.items():
         if call.version >= PAGED and call.version < v2(minor) and asked.text(name) is not None:
@@ -42,7 +70,7 @@ async def list_migrations(call: Call) -> Reply:
         host=asked.text("host"),
     )
     if call.version < PAGED:
-        return json_reply({"migrations": [_shown(one, call) for one in await call.db.read(migrations.page, query)]})
+        return MIGRATIONS.reply(Page(await call.db.read(migrations.page, query)), call)
     window = asked.page(call.deps.settings.max_limit)
     changes = asked.changes()
     query = MigrationQuery(
@@ -54,60 +82,26 @@ async def list_migrations(call: Call) -> Reply:
         limit=window.limit,
     )
     found = await call.db.read(migrations.page, query)
-    answer: dict[str, Any] = {"migrations": [_shown(one, call) for one in found]}
-    if found and len(found) == window.limit:
-        answer.update(call.next_page("migrations_links", found[-1].migration.uuid))
-    return json_reply(answer)
+    return MIGRATIONS.reply(call.page(found, window.limit, lambda one: one.migration.uuid), call)
 
 
 async def list_of_server(call: Call) -> Reply:
-    """GET /servers/{id}/migrations."""
-    await find(call)
-    return json_reply({"migrations": []})
+    """List the live migrations of a server that are in progress: none."""
+    return LIVE_MIGRATIONS.reply(await find(call), call)
 
 
 async def show_of_server(call: Call) -> Reply:
-    """GET /servers/{id}/migrations/{migration_id}."""
+    """Show one live migration of a server that is in progress: always 404."""
     instance = await find(call)
     wanted = call.params["migration_id"][:64]
     raise NotFound(f"In-progress live migration {wanted} is not found for server {instance.id}.")
 
 
-def _shown(one: Listed, call: Call) -> dict[str, Any]:
-    migration = one.migration
-    shown: dict[str, Any] = {
-        "id": one.number,
-        "instance_uuid": migration.instance_id,
-        "source_compute": migration.source_compute,
-        "source_node": one.node,
-        "dest_compute": migration.dest_compute,
-        "dest_node": one.node,
-        "dest_host": migration.dest_compute,
-        "status": migration.status,
-        "old_instance_type_id": _number(migration.old_flavor_id),
-        "new_instance_type_id": _number(migration.new_flavor_id),
-        "created_at": micros(migration.created_at),
-        "updated_at": micros(migration.updated_at),
-    }
-    if call.version >= v2(23):
-        shown["migration_type"] = migration.migration_type
-    if call.version >= PAGED:
-        shown["uuid"] = migration.uuid
-    if call.version >= v2(80):
-        shown |= {"user_id": migration.user_id, "project_id": migration.project_id}
-    return shown
-
-
-def _number(flavor_id: FlavorId) -> int | None:
-    """A number, or nothing: the reference has no room for other ids."""
-    return int(flavor_id) if flavor_id.isascii() and flavor_id.isdigit() else None
-
-
 ROUTES = (
     Route("GET", "/servers/{server_id}/migrations", list_of_server, "os_compute_api:servers:migrations:index",
-        DefaultPolicy.ADMIN, note="{migrations: []}: live ones only", min=v2(23)),
+        DefaultPolicy.ADMIN, reply=LIVE_MIGRATIONS, min=v2(23)),
     Route("GET", "/servers/{server_id}/migrations/{migration_id}", show_of_server,
-        "os_compute_api:servers:migrations:show", DefaultPolicy.ADMIN, note="404: live ones only", min=v2(23)),
+        "os_compute_api:servers:migrations:show", DefaultPolicy.ADMIN, note="always 404", min=v2(23)),
     Route("GET", "/os-migrations", list_migrations, "os_compute_api:os-migrations:index", DefaultPolicy.ADMIN,
-        note="{migrations: [...]}", query=ARGUMENTS, strict=PAGED),
+        reply=MIGRATIONS, query=ARGUMENTS, strict=PAGED),
 )  # fmt: skip

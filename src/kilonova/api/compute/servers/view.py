@@ -39,7 +39,7 @@ class Viewer:
     hosts: Mapping[HostName, HostStatus] = field(default_factory=dict[HostName, HostStatus])
     """The states of hosts, for administrators."""
     admin_pass: str = ""
-    """The password in the answer of a rebuild."""
+    """The password in the answer of a create or a rebuild."""
 
 
 class SecurityGroupOfServer(TypedDict):
@@ -277,6 +277,17 @@ _USER_DATA = M("user_data", str | None, lambda server, _: server.user_data, sinc
 _KEY_NAME = M("key_name", str | None, lambda server, _: server.key_name, since=v2(54))
 REBUILT_SHORT = SHORT.but("RebuiltServerShort", _KEY_NAME, _USER_DATA, _PASSWORD)
 REBUILT = SINGLE.but("RebuiltServer", _USER_DATA, _PASSWORD, without=[_ATTR + "user_data"])
+
+
+CREATED = View[Instance, Viewer](
+    "CreatedServer",
+    M("id", str, lambda server, _: server.id),
+    M("links", list[Link], _links),
+    M("OS-DCF:diskConfig", DiskConfig, lambda server, _: server.disk_config),
+    M("security_groups", list[SecurityGroupOfServer], lambda _server, _: [{"name": "default"}]),
+    _PASSWORD,
+)
+"""The answer of POST /servers."""
 
 
 def _of_2_75(short: View[Instance, Viewer], full: View[Instance, Viewer]) -> View[Instance, Viewer]:

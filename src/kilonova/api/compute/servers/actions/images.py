@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""createImage and createBackup: the record of the image is made here, whole, and recorded with the action.
+"""createImage and createBackup: the complete record of the image is made here and stored with the action.
 
 Source: Compute API reference, "Create Image (createImage Action)" and "Create Server Back Up (createBackup Action)".
 """
@@ -13,8 +13,9 @@ from kilonova.api.compute.fields import Metadata, Name, NotNegative
 from kilonova.api.compute.servers.resource import find
 from kilonova.api.http.actions import ActionRoute, ActionRoutes
 from kilonova.api.http.body import Body
-from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.microversion import v2
+from kilonova.api.http.views import Member, View
 from kilonova.api.image.fields import refuse_reserved
 from kilonova.base.errors import OverQuota
 from kilonova.db.readers import quotas
@@ -30,7 +31,7 @@ _NOT_INHERITED = frozenset(
     {"cache_in_nova", "bittorrent", "img_signature", "img_signature_hash_method", "img_signature_key_type"}
     | {"img_signature_certificate_uuid"}
 )
-"""Properties that say something of the bytes of the image below, and nothing of what became of them."""
+"""Properties that describe the bytes of the original image, not those of the new one."""
 
 
 class NewImage(Body):
@@ -53,8 +54,11 @@ class CreateBackup(Body):
     wanted: NewBackup = Field(alias="createBackup")
 
 
+IMAGE_ID = View[str, Call]("", Member("image_id", str, lambda image_id, _: image_id, since=v2(45)))
+
+
 async def create_image(call: Call, body: CreateImage) -> Reply:
-    """The root disk as it is now becomes an image; the server stays what it is."""
+    """Create an image of the root disk; the server does not change."""
     instance = await find(call)
     image = await image_of_server(call, instance, body.wanted.name, body.wanted.metadata)
     await call.deps.rpc.call(
@@ -64,8 +68,10 @@ async def create_image(call: Call, body: CreateImage) -> Reply:
 
 
 async def create_backup(call: Call, body: CreateBackup) -> Reply:
-    """The same, and older ones of the kind beyond `rotation` go.  With a rotation of 0 none is kept, so none is
-    named."""
+    """Create an image as a backup, and delete the oldest backups of its type beyond `rotation`.
+
+    With a rotation of 0 no backup stays, so the answer names none.
+    """
     wanted, instance = body.wanted, await find(call)
     image = await image_of_server(call, instance, wanted.name, wanted.metadata, backup_type=wanted.backup_type)
     params = {IMAGE: image.id, BACKUP_TYPE: wanted.backup_type, ROTATION: str(wanted.rotation)}
@@ -76,15 +82,15 @@ async def create_backup(call: Call, body: CreateBackup) -> Reply:
 
 
 def _made(call: Call, image: Image) -> Reply:
-    if call.version >= v2(45):
-        return json_reply({"image_id": image.id})
+    if IMAGE_ID.is_in(call.version):
+        return IMAGE_ID.reply(image.id, call)
     return Reply(headers=(("Location", f"{call.links.base}/image/v2/images/{image.id}"),))
 
 
 async def image_of_server(
     call: Call, instance: Instance, name: str, metadata: Mapping[str, str], backup_type: str | None = None
 ) -> Image:
-    """The record of an image that is still to be made of the server's disk.  Raises OverQuota (too much metadata),
+    """The record of an image that the host will make of the server's disk.  Raises OverQuota (too much metadata),
     Forbidden (a reserved name)."""
     if metadata:
         limits = await call.db.read(quotas.limits, call.deps.quotas.defaults, call.context.project_id)
@@ -132,6 +138,6 @@ def _check_count(metadata: Mapping[str, str], limit: int) -> None:
 
 
 ROUTES: ActionRoutes = {
-    "createImage": (ActionRoute(CreateImage, create_image, "os_compute_api:servers:create_image"),),
-    "createBackup": (ActionRoute(CreateBackup, create_backup, "os_compute_api:os-create-backup"),),
+    "createImage": (ActionRoute(CreateImage, create_image, "os_compute_api:servers:create_image", reply=IMAGE_ID),),
+    "createBackup": (ActionRoute(CreateBackup, create_backup, "os_compute_api:os-create-backup", reply=IMAGE_ID),),
 }

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """lock and unlock."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
 from kilonova.api.compute.servers.actions.accept import accept
+from kilonova.api.compute.servers.actions.simple import empty_body, simple
 from kilonova.api.http.actions import ActionRoute, ActionRoutes
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply
@@ -23,29 +24,21 @@ class Lock(Body):
     reason: LockReason | None = Field(alias="lock")
 
 
-class PlainLock(Body):
-    nothing: Any = Field(alias="lock")
-
-
-class Unlock(Body):
-    nothing: Any = Field(alias="unlock")
-
-
-async def lock(call: Call, body: Lock | PlainLock) -> Reply:
-    """Its owner's actions are refused until it is unlocked; an administrator's are not."""
+async def lock(call: Call, body: Body) -> Reply:
+    """Lock a server: actions of its owner are refused until it is unlocked; those of administrators are not."""
     reason = body.reason if isinstance(body, Lock) else None
     return await accept(call, Verb.LOCK, {} if reason is None else {"reason": reason.locked_reason})
 
 
-async def unlock(call: Call, _body: Unlock) -> Reply:
-    """What an administrator locked, only an administrator unlocks."""
-    return await accept(call, Verb.UNLOCK)
-
-
 ROUTES: ActionRoutes = {
     "lock": (
-        ActionRoute(PlainLock, lock, "os_compute_api:os-lock-server:lock", max=v2(72)),
+        ActionRoute(empty_body("lock", "PlainLock"), lock, "os_compute_api:os-lock-server:lock", max=v2(72)),
         ActionRoute(Lock, lock, "os_compute_api:os-lock-server:lock", min=WITH_REASON),
     ),
-    "unlock": (ActionRoute(Unlock, unlock, "os_compute_api:os-lock-server:unlock"),),
+    **simple(
+        "unlock",
+        Verb.UNLOCK,
+        "os_compute_api:os-lock-server:unlock",
+        "Unlock a server; the lock of an administrator can only be removed by an administrator.",
+    ),
 }

@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""migrate, os-migrateLive, evacuate: an administrator's word to move a server to another host.
+"""migrate, os-migrateLive, evacuate: move a server to another host.
 
-No server is moved here yet.  What Nova refuses at once is refused in its words; where it would accept, and find no host
-afterwards, the answer is that at once.
+Servers do not move here yet.  What Nova refuses is refused in its words.  Where Nova would accept, and find no host
+afterwards, the answer says so at once.
 
 Source: Compute API reference, "Migrate Server", "Live-Migrate Server", "Evacuate Server", with the checks of the states
 as Nova makes them.
 """
 
 from collections.abc import Collection
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from kilonova.api.compute.fields import AdminPassText, Boolean, HostText
 from kilonova.api.compute.servers import resource as servers
+from kilonova.api.compute.servers.actions.simple import empty_body
 from kilonova.api.http.actions import ActionRoute, ActionRoutes
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply
@@ -31,16 +32,12 @@ LIVE = frozenset({VmState.ACTIVE, VmState.PAUSED})
 EVACUATED = frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.ERROR})
 
 
-class PlainMigrate(Body):
-    nothing: Any = Field(alias="migrate")
-
-
 class Destination(Body):
     host: HostText | None = None
 
 
 class Migrate(Body):
-    wish: Destination | None = Field(alias="migrate")
+    request: Destination | None = Field(alias="migrate")
 
 
 class OldLive(Body):
@@ -50,7 +47,7 @@ class OldLive(Body):
 
 
 class OldMigrateLive(Body):
-    wish: OldLive = Field(alias="os-migrateLive")
+    request: OldLive = Field(alias="os-migrateLive")
 
 
 class Live(Body):
@@ -59,7 +56,7 @@ class Live(Body):
 
 
 class MigrateLive(Body):
-    wish: Live = Field(alias="os-migrateLive")
+    request: Live = Field(alias="os-migrateLive")
 
 
 class ForcedLive(Live):
@@ -69,7 +66,7 @@ class ForcedLive(Live):
 
 
 class MigrateLiveByForce(Body):
-    wish: ForcedLive = Field(alias="os-migrateLive")
+    request: ForcedLive = Field(alias="os-migrateLive")
 
 
 class Evacuation(Body):
@@ -78,7 +75,7 @@ class Evacuation(Body):
 
 
 class Evacuate(Body):
-    wish: Evacuation = Field(alias="evacuate")
+    request: Evacuation = Field(alias="evacuate")
 
 
 class OldEvacuation(Evacuation):
@@ -86,7 +83,7 @@ class OldEvacuation(Evacuation):
 
 
 class OldEvacuate(Body):
-    wish: OldEvacuation = Field(alias="evacuate")
+    request: OldEvacuation = Field(alias="evacuate")
 
 
 class ForcedEvacuation(Evacuation):
@@ -96,34 +93,34 @@ class ForcedEvacuation(Evacuation):
 
 
 class EvacuateByForce(Body):
-    wish: ForcedEvacuation = Field(alias="evacuate")
+    request: ForcedEvacuation = Field(alias="evacuate")
 
 
-async def migrate(call: Call, body: PlainMigrate | Migrate) -> Reply:
-    """A cold migration: a resize to another host."""
+async def migrate(call: Call, body: Body) -> Reply:
+    """Migrate a server (cold): a resize to another host."""
     instance = await servers.find(call)
     _require_state(instance, "migrate", VERBS[Verb.RESIZE].allowed)
-    wish = body.wish if isinstance(body, Migrate) else None
-    raise await _refusal(call, instance, "migrate", None if wish is None else wish.host)
+    request = body.request if isinstance(body, Migrate) else None
+    raise await _refusal(call, instance, "migrate", None if request is None else request.host)
 
 
 async def migrate_live(call: Call, body: OldMigrateLive | MigrateLive | MigrateLiveByForce) -> Reply:
-    """While it runs."""
-    _require_destination_of_force(body.wish, "os-migrateLive")
+    """Migrate a running server."""
+    _require_destination_of_force(body.request, "os-migrateLive")
     instance = await servers.find(call)
     _require_state(instance, "os-migrateLive", LIVE)
-    raise await _refusal(call, instance, "os-migrateLive", body.wish.host)
+    raise await _refusal(call, instance, "os-migrateLive", body.request.host)
 
 
 async def evacuate(call: Call, body: OldEvacuate | Evacuate | EvacuateByForce) -> Reply:
-    """From a host that is down: anew, on another."""
-    wish = body.wish
-    _require_destination_of_force(wish, "evacuate")
+    """Evacuate a server: rebuild it on another host, because its host is down."""
+    request = body.request
+    _require_destination_of_force(request, "evacuate")
     instance = await servers.find(call)
     services = await call.db.read(hosts.list_services, binary=COMPUTE)
-    if wish.host is not None and _named(services, wish.host) is None:
-        raise NotFound(f"Compute host {wish.host} not found.")
-    if wish.host == instance.host:
+    if request.host is not None and _named(services, request.host) is None:
+        raise NotFound(f"Compute host {request.host} not found.")
+    if request.host == instance.host:
         raise InvalidInput("The target host can't be the same one.", path="evacuate.host")
     _require_state(instance, "evacuate", EVACUATED)
     source = _named(services, instance.host)
@@ -132,17 +129,17 @@ async def evacuate(call: Call, body: OldEvacuate | Evacuate | EvacuateByForce) -
     raise _no_host("evacuate")
 
 
-def _require_destination_of_force(wish: OldLive | Live | Evacuation, action: str) -> None:
-    if isinstance(wish, ForcedLive | ForcedEvacuation) and wish.force and not wish.host:
+def _require_destination_of_force(request: OldLive | Live | Evacuation, action: str) -> None:
+    if isinstance(request, ForcedLive | ForcedEvacuation) and request.force and not request.host:
         raise InvalidInput("Can't force to a non-provided destination", path=f"{action}.force")
 
 
 def _require_state(instance: Instance, action: str, allowed: Collection[VmState]) -> None:
-    said = f"Cannot '{action}' instance {instance.id} while it is in"
+    reason = f"Cannot '{action}' instance {instance.id} while it is in"
     if instance.vm_state not in allowed:
-        raise InvalidState(f"{said} vm_state {instance.vm_state}", vm_state=instance.vm_state)
+        raise InvalidState(f"{reason} vm_state {instance.vm_state}", vm_state=instance.vm_state)
     if instance.task_state is not None:
-        raise InvalidState(f"{said} task_state {instance.task_state}", vm_state=instance.vm_state)
+        raise InvalidState(f"{reason} task_state {instance.task_state}", vm_state=instance.vm_state)
 
 
 async def _refusal(call: Call, instance: Instance, action: str, wanted: str | None) -> InvalidInput | NoValidHost:
@@ -168,7 +165,7 @@ P = "os_compute_api:os-migrate-server:"
 _LIVE, _EVACUATE = P + "migrate_live", "os_compute_api:os-evacuate"
 ROUTES: ActionRoutes = {
     "migrate": (
-        ActionRoute(PlainMigrate, migrate, P + "migrate", DefaultPolicy.ADMIN, max=v2(55)),
+        ActionRoute(empty_body("migrate", "PlainMigrate"), migrate, P + "migrate", DefaultPolicy.ADMIN, max=v2(55)),
         ActionRoute(Migrate, migrate, P + "migrate", DefaultPolicy.ADMIN, min=v2(56)),
     ),
     "os-migrateLive": (

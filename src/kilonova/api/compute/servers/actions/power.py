@@ -1,23 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """stop, start, reboot, pause, unpause, suspend, resume."""
 
-from typing import Any, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from kilonova.api.compute.servers.actions.accept import accept
+from kilonova.api.compute.servers.actions.simple import simple
 from kilonova.api.http.actions import ActionRoute, ActionRoutes
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply
 from kilonova.objects.states import Verb
-
-
-class Stop(Body):
-    nothing: Any = Field(alias="os-stop")
-
-
-class Start(Body):
-    nothing: Any = Field(alias="os-start")
 
 
 class RebootKind(Body):
@@ -28,63 +19,24 @@ class Reboot(Body):
     reboot: RebootKind
 
 
-class Pause(Body):
-    nothing: Any = Field(alias="pause")
-
-
-class Unpause(Body):
-    nothing: Any = Field(alias="unpause")
-
-
-class Suspend(Body):
-    nothing: Any = Field(alias="suspend")
-
-
-class Resume(Body):
-    nothing: Any = Field(alias="resume")
-
-
-async def stop(call: Call, _body: Stop) -> Reply:
-    """ACTIVE to SHUTOFF; the guest is asked first."""
-    return await accept(call, Verb.STOP)
-
-
-async def start(call: Call, _body: Start) -> Reply:
-    """SHUTOFF to ACTIVE."""
-    return await accept(call, Verb.START)
-
-
 async def reboot(call: Call, body: Reboot) -> Reply:
-    """SOFT asks the guest, HARD does not."""
+    """Reboot a server: SOFT requests it from the guest, HARD resets the guest."""
     return await accept(call, Verb.REBOOT, {"type": body.reboot.type.upper()})
 
 
-async def pause(call: Call, _body: Pause) -> Reply:
-    """ACTIVE to PAUSED."""
-    return await accept(call, Verb.PAUSE)
-
-
-async def unpause(call: Call, _body: Unpause) -> Reply:
-    """PAUSED to ACTIVE."""
-    return await accept(call, Verb.UNPAUSE)
-
-
-async def suspend(call: Call, _body: Suspend) -> Reply:
-    """ACTIVE to SUSPENDED: the guest's memory goes to the host's disk."""
-    return await accept(call, Verb.SUSPEND)
-
-
-async def resume(call: Call, _body: Resume) -> Reply:
-    """SUSPENDED to ACTIVE: it goes on where it was."""
-    return await accept(call, Verb.RESUME)
-
-
 ROUTES: ActionRoutes = {
-    "os-stop": (ActionRoute(Stop, stop, "os_compute_api:servers:stop"),),
-    "os-start": (ActionRoute(Start, start, "os_compute_api:servers:start"),),
+    **simple("os-stop", Verb.STOP, "os_compute_api:servers:stop", "ACTIVE to SHUTOFF: shut the guest down."),
+    **simple("os-start", Verb.START, "os_compute_api:servers:start", "SHUTOFF to ACTIVE."),
     "reboot": (ActionRoute(Reboot, reboot, "os_compute_api:servers:reboot"),),
-    "pause": (ActionRoute(Pause, pause, "os_compute_api:os-pause-server:pause"),),
-    "unpause": (ActionRoute(Unpause, unpause, "os_compute_api:os-pause-server:unpause"),),
-    "suspend": (ActionRoute(Suspend, suspend, "os_compute_api:os-suspend-server:suspend"),),
-    "resume": (ActionRoute(Resume, resume, "os_compute_api:os-suspend-server:resume"),),
+    **simple("pause", Verb.PAUSE, "os_compute_api:os-pause-server:pause", "ACTIVE to PAUSED."),
+    **simple("unpause", Verb.UNPAUSE, "os_compute_api:os-pause-server:unpause", "PAUSED to ACTIVE."),
+    **simple(
+        "suspend",
+        Verb.SUSPEND,
+        "os_compute_api:os-suspend-server:suspend",
+        "ACTIVE to SUSPENDED: the guest's memory is saved to the host's disk.",
+    ),
+    **simple(
+        "resume", Verb.RESUME, "os_compute_api:os-suspend-server:resume", "SUSPENDED to ACTIVE, from the saved memory."
+    ),
 }

@@ -19,12 +19,8 @@ from kilonova.api.compute.fields import (
     Metadata,
     Name,
 )
-from kilonova.api.compute.servers.create import (
-    bootable,
-    check_sizes,
-    check_user_data,
-    get_image,
-)
+from kilonova.api.compute.image_fitness import bootable, check_sizes, get_image, missing_is_invalid
+from kilonova.api.compute.servers.create import check_user_data
 from kilonova.api.compute.servers.hardware import check_hardware
 from kilonova.api.compute.servers.models import USER_DATA_CHARACTERS
 from kilonova.api.compute.servers.personality import PersonalityFile, files_of
@@ -36,7 +32,7 @@ from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.ids import require_uuid
 from kilonova.api.http.microversion import v2
 from kilonova.base.context import RequestContext
-from kilonova.base.errors import InvalidInput, NotFound
+from kilonova.base.errors import InvalidInput
 from kilonova.db.readers import instances
 from kilonova.db.readers import keypairs as read_keypairs
 from kilonova.db.transaction import Snapshot
@@ -47,8 +43,8 @@ from kilonova.objects.states import Verb
 from kilonova.rpcapi.api_to_conductor import ACCEPT_ACTION, AcceptAction, Changes
 
 
-class Wish(Body):
-    """What is asked for; members that do not come leave what they name as it is."""
+class RebuildRequest(Body):
+    """A member that is not given leaves the value unchanged."""
 
     since: ClassVar = {
         "description": v2(19),
@@ -76,60 +72,60 @@ class Wish(Body):
 
 
 class Rebuild(Body):
-    wish: Wish = Field(alias="rebuild")
+    request: RebuildRequest = Field(alias="rebuild")
 
 
 NULLABLE = frozenset({"description", "user_data"})
-"""null takes them away; of the others it is refused, or (a key) means more."""
+"""Members that null removes.  For the others null is refused; for a key it has its own meaning."""
 KEPT = NULLABLE | {"name", "metadata", "hostname", "access_ip_v4", "access_ip_v6", "disk_config"}
 
 
 async def rebuild(call: Call, body: Rebuild) -> Reply:
-    """202 with the server as it will be.  Its disk is a fresh one of the image; id, addresses and flavor stay."""
-    wish = body.wish
-    _check(wish)
+    """Rebuild a server: a new disk from the image; id, addresses and flavor stay.  202 with the server after it."""
+    request = body.request
+    _check(request)
     instance = await find(call)
-    files = await files_of(call, wish.personality, "rebuild.personality")
-    image, changes = await call.db.read(_parts, wish, instance, call.context)
-    if "personality" in wish.model_fields_set:
+    files = await files_of(call, request.personality, "rebuild.personality")
+    image, changes = await call.db.read(_parts, request, instance, call.context)
+    if "personality" in request.model_fields_set:
         changes = replace(changes, files=files)
     await call.deps.rpc.call(
         ACCEPT_ACTION, AcceptAction(call.context, instance.id, Verb.REBUILD, image=image, changes=changes)
     )
-    viewer = replace(viewer_of(call), admin_pass=wish.admin_pass or call.deps.clock.new_secret(9))
+    viewer = replace(viewer_of(call), admin_pass=request.admin_pass or call.deps.clock.new_secret(9))
     return await call.db.read(_shown, instance.id, viewer, call.links.to(f"/servers/{instance.id}"))
 
 
-def _check(wish: Wish) -> None:
-    require_uuid("rebuild.imageRef", wish.image)
+def _check(request: RebuildRequest) -> None:
+    require_uuid("rebuild.imageRef", request.image)
     for name in KEPT - NULLABLE:
-        if name in wish.model_fields_set and getattr(wish, name) is None:
+        if name in request.model_fields_set and getattr(request, name) is None:
             raise InvalidInput(f"Invalid input for field/attribute rebuild.{name}. It cannot be null.", path=name)
-    if wish.preserve_ephemeral:
+    if request.preserve_ephemeral:
         raise InvalidInput("An ephemeral disk cannot be preserved here.", path="rebuild.preserve_ephemeral")
-    if wish.user_data is not None:
-        check_user_data(wish.user_data, "rebuild.user_data")
+    if request.user_data is not None:
+        check_user_data(request.user_data, "rebuild.user_data")
 
 
-def _parts(snapshot: Snapshot, wish: Wish, instance: Instance, context: RequestContext) -> tuple[ImageRef, Changes]:
-    image = get_image(snapshot, wish.image, context, "rebuild.imageRef")
+def _parts(
+    snapshot: Snapshot, request: RebuildRequest, instance: Instance, context: RequestContext
+) -> tuple[ImageRef, Changes]:
+    image = get_image(snapshot, request.image, context, "rebuild.imageRef")
     ref = bootable(image, "rebuild.imageRef")
     check_sizes(instance.flavor, image, ref, "rebuild.imageRef")
     check_hardware(instance.flavor, ref.properties, "rebuild.imageRef")
-    changes = replace(Changes(), **{name: getattr(wish, name) for name in KEPT & wish.model_fields_set})
-    if "key_name" in wish.model_fields_set:
-        changes = replace(changes, **_key(snapshot, wish, instance))
+    changes = replace(Changes(), **{name: getattr(request, name) for name in KEPT & request.model_fields_set})
+    if "key_name" in request.model_fields_set:
+        changes = replace(changes, **_key(snapshot, request, instance))
     return ref, changes
 
 
-def _key(snapshot: Snapshot, wish: Wish, instance: Instance) -> dict[str, str | None]:
-    """Of the server's user, whoever asks; null takes it away."""
-    if wish.key_name is None:
+def _key(snapshot: Snapshot, request: RebuildRequest, instance: Instance) -> dict[str, str | None]:
+    """A key of the server's user, not of the caller; null removes it."""
+    if request.key_name is None:
         return {"key_name": None, "key_data": None}
-    try:
-        found = read_keypairs.get_keypair(snapshot, instance.user_id, wish.key_name)
-    except NotFound as exc:
-        raise InvalidInput(exc.message, path="rebuild.key_name") from exc
+    with missing_is_invalid("rebuild.key_name"):
+        found = read_keypairs.get_keypair(snapshot, instance.user_id, request.key_name)
     return {"key_name": found.name, "key_data": found.public_key}
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """addSecurityGroup and removeSecurityGroup.
 
-Each project has one group, the default, and every NIC is in it.  To add it is done already.  To take it away would
-mean, in Neutron, that nothing passes any more: that is not done here, and so it is refused.
+Each project has one group, the default, and every NIC is in it.  Adding it changes nothing.  Removing it would, in
+Neutron, stop all traffic; that is not supported here, and so it is refused.
 """
 
 from typing import Annotated
@@ -34,13 +34,13 @@ class RemoveSecurityGroup(Body):
 
 
 async def add(call: Call, body: AddSecurityGroup) -> Reply:
-    """202 for the group that the server is in; 404 for any other."""
+    """Add a security group to a server: 202 for the default group, which it has; 404 for any other."""
     _require_known(await find(call), body.group.name)
     return Reply()
 
 
 async def remove(call: Call, body: RemoveSecurityGroup) -> Reply:
-    """409 for the group that every server is in; 404 for any other."""
+    """Remove a security group from a server: 409 for the default group; 404 for any other."""
     instance = await find(call)
     _require_known(instance, body.group.name)
     raise Conflict(f"Security group {DEFAULT_GROUP} cannot be removed from instance {instance.id}: there is no other.")

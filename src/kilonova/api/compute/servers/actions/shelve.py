@@ -4,12 +4,13 @@
 Source: Compute API reference, "Shelve Server", "Shelf-Offload (Remove) Server", "Unshelve (Restore) Shelved Server".
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
 from kilonova.api.compute.servers.actions.accept import accept
 from kilonova.api.compute.servers.actions.images import image_of_server
+from kilonova.api.compute.servers.actions.simple import empty_body, simple
 from kilonova.api.compute.servers.resource import find
 from kilonova.api.http.actions import ActionRoute, ActionRoutes
 from kilonova.api.http.body import Body
@@ -25,18 +26,6 @@ from kilonova.rpcapi.api_to_conductor import ACCEPT_ACTION, AVAILABILITY_ZONE, A
 WITH_ZONE = v2(77)
 
 
-class Shelve(Body):
-    nothing: Any = Field(alias="shelve")
-
-
-class ShelveOffload(Body):
-    nothing: Any = Field(alias="shelveOffload")
-
-
-class PlainUnshelve(Body):
-    nothing: Any = Field(alias="unshelve")
-
-
 class Where(Body):
     availability_zone: Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
@@ -45,8 +34,8 @@ class Unshelve(Body):
     where: Where | None = Field(alias="unshelve")
 
 
-async def shelve(call: Call, _body: Shelve) -> Reply:
-    """The guest is shut down and becomes an image; then it leaves its host, when the host's cloud says so."""
+async def shelve(call: Call, _body: Body) -> Reply:
+    """Shelve a server: shut it down and make an image of it; it leaves its host after the configured time."""
     instance = await find(call)
     image = await image_of_server(call, instance, f"{instance.name}-shelved"[:255], {})
     await call.deps.rpc.call(
@@ -55,13 +44,8 @@ async def shelve(call: Call, _body: Shelve) -> Reply:
     return Reply()
 
 
-async def shelve_offload(call: Call, _body: ShelveOffload) -> Reply:
-    """Now."""
-    return await accept(call, Verb.SHELVE_OFFLOAD)
-
-
-async def unshelve(call: Call, body: Unshelve | PlainUnshelve) -> Reply:
-    """It runs again: where it is, or, once it has left its host, wherever there is room."""
+async def unshelve(call: Call, body: Body) -> Reply:
+    """Unshelve a server: on its host, or on any host with resources if it is offloaded."""
     if not isinstance(body, Unshelve) or body.where is None:
         return await accept(call, Verb.UNSHELVE)
     zone = body.where.availability_zone
@@ -71,12 +55,16 @@ async def unshelve(call: Call, body: Unshelve | PlainUnshelve) -> Reply:
 
 
 ROUTES: ActionRoutes = {
-    "shelve": (ActionRoute(Shelve, shelve, "os_compute_api:os-shelve:shelve"),),
-    "shelveOffload": (
-        ActionRoute(ShelveOffload, shelve_offload, "os_compute_api:os-shelve:shelve_offload", DefaultPolicy.ADMIN),
+    "shelve": (ActionRoute(empty_body("shelve"), shelve, "os_compute_api:os-shelve:shelve"),),
+    **simple(
+        "shelveOffload",
+        Verb.SHELVE_OFFLOAD,
+        "os_compute_api:os-shelve:shelve_offload",
+        "Remove a shelved server from its host.",
+        DefaultPolicy.ADMIN,
     ),
     "unshelve": (
-        ActionRoute(PlainUnshelve, unshelve, "os_compute_api:os-shelve:unshelve", max=v2(76)),
+        ActionRoute(empty_body("unshelve", "PlainUnshelve"), unshelve, "os_compute_api:os-shelve:unshelve", max=v2(76)),
         ActionRoute(Unshelve, unshelve, "os_compute_api:os-shelve:unshelve", min=WITH_ZONE),
     ),
 }

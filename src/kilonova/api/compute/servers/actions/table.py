@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""POST /servers/{id}/action: one key says which.
+"""POST /servers/{id}/action: the one key of the body names the action.
 
-What is accepted is durable: the answer comes when the action is on disk.
+An accepted action is durable: the answer is sent when the action is on disk.
 """
 
 from kilonova.api.compute.servers.actions import (
@@ -40,11 +40,11 @@ ACTIONS: ActionRoutes = {
 
 
 async def act(call: Call, data: bytes) -> Reply:
-    """Find the row by the body's one key, and go by it."""
+    """Run an action on a server."""
     return await dispatch(ACTIONS, call, data, find)
 
 
 ROUTES = (
     Route("POST", "/servers/{server_id}/action", act, "os_compute_api:servers:action", DefaultPolicy.TOKEN, 202,
-        note="by the action; each has a role of its own", whole=True, actions=ACTIONS),
+        note="by the action; each has its own policy", whole=True, actions=ACTIONS),
 )  # fmt: skip
