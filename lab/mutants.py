@@ -137,8 +137,8 @@ MUTANTS: Sequence[Mutant] = (
         "the conditional claim",
         "tests/unit/conductor/test_build.py::test_claims_hold_without_the_filters",
         "db/writers/hosts.py",
-        '            where.append(used <= node[f"{name}_capacity"])\n',
-        "            pass\n",
+        'return sa.or_(more <= 0, node[f"{name}_used"] + more <= node[f"{name}_capacity"])',
+        "return sa.true()",
     ),
     one(
         "an address is given once",

@@ -47,11 +47,11 @@ class _Action:
 
 def _message(action: Action, call: Call) -> str | None:
     has_message = action.state in _WITH_MESSAGE or action.verb is Verb.POWER_UPDATE
-    return _for_caller(action.message, call, action.host) if has_message else None
+    return _for_caller(action.message, call, action) if has_message else None
 
 
-def _for_caller(text: str | None, call: Call, host: str | None) -> str | None:
-    return text if text is None or call.is_admin else to_member(text, (host,))
+def _for_caller(text: str | None, call: Call, action: Action) -> str | None:
+    return text if text is None or call.is_admin else to_member(text, action.hosts)
 
 
 def _host_id(shown: _Event, _call: Call) -> str:
@@ -64,7 +64,7 @@ def _traceback(shown: _Event, _call: Call) -> str | None:
 
 
 def _details(shown: _Event, call: Call) -> str | None:
-    return _for_caller(shown.event.details, call, shown.action.host)
+    return _for_caller(shown.event.details, call, shown.action)
 
 
 EVENT = View[_Event, Call](
