@@ -20,8 +20,8 @@ from kilonova.db.readers import actions, instances
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.ids import InstanceId
+from kilonova.objects.messages import member_message
 from kilonova.objects.states import ActionState, Verb
-from kilonova.objects.told import to_member
 
 ARGUMENTS = frozenset({"limit", "marker", "changes-since", "changes-before"})
 
@@ -51,7 +51,7 @@ def _message(action: Action, call: Call) -> str | None:
 
 
 def _for_caller(text: str | None, call: Call, action: Action) -> str | None:
-    return text if text is None or call.is_admin else to_member(text, action.hosts)
+    return text if text is None or call.is_admin else member_message(text, action.hosts)
 
 
 def _host_id(shown: _Event, _call: Call) -> str:
