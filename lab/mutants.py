@@ -21,6 +21,7 @@ from lab.mutants_of_actions import MUTANTS_OF_ACTIONS
 from lab.mutants_of_disks import MUTANTS_OF_DISKS
 from lab.mutants_of_edge import MUTANTS_OF_EDGE
 from lab.mutants_of_hosts import MUTANTS_OF_HOSTS
+from lab.mutants_of_legs import MUTANTS_OF_LEGS
 from lab.mutants_of_walls import MUTANTS_OF_WALLS
 
 LIMIT_S = 180
@@ -35,6 +36,7 @@ MUTANTS: Sequence[Mutant] = (
     *MUTANTS_OF_DISKS,
     *MUTANTS_OF_EDGE,
     *MUTANTS_OF_HOSTS,
+    *MUTANTS_OF_LEGS,
     *MUTANTS_OF_WALLS,
     one(
         "keepalive",
@@ -45,7 +47,7 @@ MUTANTS: Sequence[Mutant] = (
     ),
     one(
         "the host pool",
-        "tests/unit/virt/test_lanes.py",
+        "tests/unit/virt/test_host_pool.py",
         "virt/libvirt/connection/hypervisor_connection.py",
         'self.control = ConnectionPool("control", settings.libvirt.max_client_requests - 1, self._context)',
         "self.control = self.host",
@@ -72,7 +74,7 @@ MUTANTS: Sequence[Mutant] = (
     ),
     one(
         "in-doubt calls",
-        "tests/unit/virt/test_settle.py::test_a_delete_waits_for_the_define_that_was_cut_off",
+        "tests/unit/virt/test_in_doubt.py::test_a_delete_waits_for_the_define_that_was_cut_off",
         "virt/libvirt/connection/in_doubt.py",
         "while (since_s := self._in_doubt_since_s.get(about, 0.0 if self.unclean_start else None)) is not None:",
         "while (since_s := self._in_doubt_since_s.get(None)) is not None:",
@@ -137,8 +139,8 @@ MUTANTS: Sequence[Mutant] = (
         "the conditional claim",
         "tests/unit/conductor/test_build.py::test_claims_hold_without_the_filters",
         "db/writers/hosts.py",
-        '            where.append(used <= node[f"{name}_capacity"])\n',
-        "            pass\n",
+        'return sa.or_(more <= 0, node[f"{name}_used"] + more <= node[f"{name}_capacity"])',
+        "return sa.true()",
     ),
     one(
         "an address is given once",
@@ -156,7 +158,7 @@ MUTANTS: Sequence[Mutant] = (
     ),
     one(
         "the start token after the guest",
-        "tests/unit/virt/test_settle.py::test_a_start_that_was_cut_off_in_the_middle_is_done_by_the_next",
+        "tests/unit/virt/test_in_doubt.py::test_a_start_that_was_cut_off_in_the_middle_is_done_by_the_next",
         "virt/libvirt/domain/lifecycle.py",
         "    if _create_paused(domain):\n",
         "    if not domain and _create_paused(domain):\n",
@@ -170,7 +172,7 @@ MUTANTS: Sequence[Mutant] = (
     ),
     one(
         "calls left by a dead process",
-        "tests/unit/virt/test_settle.py::test_a_start_that_a_dead_process_left_in_a_frozen_daemon_is_waited_for",
+        "tests/unit/virt/test_in_doubt.py::test_a_start_that_a_dead_process_left_in_a_frozen_daemon_is_waited_for",
         "virt/libvirt/connection/unclean_shutdown.py",
         "found = self._path.exists()",
         "found = False",

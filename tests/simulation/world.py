@@ -31,7 +31,7 @@ from kilonova.compute import seeds
 from kilonova.compute.manager import ComputeManager
 from kilonova.compute.operation import Operation
 from kilonova.compute.operations import OPERATIONS
-from kilonova.compute.session import Identity
+from kilonova.compute.session import HostIdentity
 from kilonova.conductor import bootstrap
 from kilonova.conductor.engine.plan import PLANS, Plan
 from kilonova.conductor.service import Conductor
@@ -189,7 +189,7 @@ class World:
         async with AsyncExitStack() as stack:
             bus = await stack.enter_async_context(_HostBus(self.hub, self.clock, lambda: name in self.unreachable))
             manager = self.managers[name] = ComputeManager(
-                Identity(
+                HostIdentity(
                     HostName(identity),
                     f"node-{identity}",
                     f"boot-{name}-{self.boots[name]}",

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One lane per instance: its actions one after another, beside those of all others."""
+"""One queue per instance: its actions run one after another, in parallel to those of other instances."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 
 import structlog
 
+from kilonova.base.backoff import Backoff
 from kilonova.base.clock import Clock
 from kilonova.base.context import serving
 from kilonova.base.errors import KilonovaError, NotFound, StaleWrite
@@ -23,11 +24,10 @@ from kilonova.rpcapi.work import WorkItem
 
 log = structlog.get_logger(__name__)
 
-REPORT_FIRST_S = 0.2
-REPORT_MOST_S = 5.0
+REPORT = Backoff(0.2, 5.0)
 
 
-class Lanes:
+class InstanceQueues:
     """`on_idle` is told each instance whose last action here has ended; `on_stale`, that the conductor wants an
     outcome from another attempt, so that its work must be fetched again."""
 
@@ -151,7 +151,7 @@ class Lanes:
             await self._until_heard(run, outcome, who)
 
     async def _until_heard(self, run: Run, outcome: Outcome, who: str) -> None:
-        action, pause = run.job.action, REPORT_FIRST_S
+        action, pauses = run.job.action, REPORT.start(self._clock)
         assert action.attempt is not None
         report = Finish(
             host=self._host,
@@ -175,5 +175,4 @@ class Lanes:
             except KilonovaError as exc:
                 self._outage.waits(who, exc)
             with run.may_interrupt():
-                await self._clock.sleep(pause * self._clock.random.uniform(0.8, 1.2))
-            pause = min(pause * 2, REPORT_MOST_S)
+                await pauses.wait()

@@ -15,7 +15,7 @@ from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.compute.operation import Job, Tools
 from kilonova.compute.operations import OPERATIONS
-from kilonova.compute.queues import Lanes
+from kilonova.compute.queues import InstanceQueues
 from kilonova.compute.runner import Run, Runner
 from kilonova.compute.session import Session
 from kilonova.compute.virtapi import ComputeVirtAPI
@@ -36,8 +36,10 @@ LIMIT_S = 300.0
 class Reaper:
     """Reaps and reports, each by a periodic task of its own."""
 
-    def __init__(self, session: Session, lanes: Lanes, runner: Runner, tools: Tools, metrics: Metrics) -> None:
-        self._session, self._lanes, self._runner, self._tools, self._metrics = session, lanes, runner, tools, metrics
+    def __init__(
+        self, session: Session, queues: InstanceQueues, runner: Runner, tools: Tools, metrics: Metrics
+    ) -> None:
+        self._session, self._queues, self._runner, self._tools, self._metrics = session, queues, runner, tools, metrics
         self._sightings: dict[InstanceId, float] = {}
         self._reported: frozenset[InstanceId] = frozenset()
 
@@ -58,7 +60,7 @@ class Reaper:
     async def reap(self) -> None:
         """One round: make absent what was seen deleted in an earlier round and still is."""
         settings, now = self._tools.settings, self._clock.monotonic()
-        deleted = {one.id: one for one in (await self._judge()).deleted if not self._lanes.is_busy(one.id)}
+        deleted = {one.id: one for one in (await self._judge()).deleted if not self._queues.is_busy(one.id)}
         self._sightings = {id_: self._sightings.get(id_, now) for id_ in deleted}
         pause = settings.running_deleted_instance_poll_interval / 2
         for id_, first in self._sightings.items():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the API asks of the conductor: every write."""
+"""Calls of the API to the conductor: every write.  All are safe to repeat: the caller makes the ids."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +12,7 @@ from kilonova.base.errors import (
     InvalidInput,
     InvalidState,
     NotFound,
+    NoValidHost,
     OverQuota,
     TooLarge,
 )
@@ -32,13 +33,14 @@ SUBJECT = "conductor.api"
 
 @dataclass(frozen=True, slots=True)
 class CreateServers:
-    """Whole records, made by the API with fresh ids; one `create` action each, under the context's request id.
-    `networks` by name, in the order of their NICs; none means the first of the host that is chosen.  `fixed_ips`: for
-    each of them the address, empty where any will do.  `host`: the only
-    one that will do, by an administrator's word; so are the hosts of the servers of `same_host`, and those of
-    `different_host` will not.  `least`: where the quota does not permit all of them, so many of the
-    first ones will do; None means all or none.  `idempotent`: the key that the client gave, with the answer that is
-    given again to whoever gives it again."""
+    """Complete records with new ids, made by the API; the conductor records one `create` action for each, under the
+    context's request id.
+
+    `networks` are names, in the order of the NICs; without any, the first network of the chosen host.  `fixed_ips`: one
+    address for each network, empty for any.  `host`: the only permitted host, chosen by an administrator.
+    `same_host`: servers whose hosts are permitted; `different_host`: servers whose hosts are not.  `least`: the minimum
+    number of servers when the quota does not permit all; None: all or none.  `idempotent`: the client's key, with the
+    answer for a repeated request with the same key."""
 
     context: RequestContext
     instances: tuple[Instance, ...]
@@ -53,7 +55,7 @@ class CreateServers:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """`answer`: what the first request under the same key was answered; then nothing was recorded now."""
+    """`answer`: the answer to the first request with the same key; then this request recorded nothing."""
 
     answer: str | None = None
 
@@ -87,7 +89,7 @@ class UpdateServer:
 
 @dataclass(frozen=True, slots=True)
 class EditMetadata:
-    """`put` is merged into what is there, after `remove` was taken away; with `replace` nothing of it stays."""
+    """`remove` is removed from the stored metadata, then `put` is merged in; `replace` discards the stored metadata."""
 
     context: RequestContext
     instance_id: InstanceId
@@ -98,7 +100,7 @@ class EditMetadata:
 
 @dataclass(frozen=True, slots=True)
 class EditTags:
-    """As EditMetadata, of tags; at most `limit` of them."""
+    """Like EditMetadata, for tags; at most `limit` tags."""
 
     instance_id: InstanceId
     limit: int
@@ -109,8 +111,8 @@ class EditTags:
 
 @dataclass(frozen=True, slots=True)
 class SetQuotas:
-    """Limits of a project by resource; for those that are `forgotten` the default holds again, others stay as they are.
-    Without `force` none may be below what is used."""
+    """Limits of a project by resource; a `forgotten` resource has the default limit again, others do not change.
+    Without `force`, no limit may be below what is used."""
 
     project_id: str
     limits: Mapping[str, int]
@@ -145,7 +147,7 @@ class DeleteFlavor:
 
 @dataclass(frozen=True, slots=True)
 class PutKeypair:
-    """`project_id` is the one that asks, whose quota says how many a user may have."""
+    """`project_id` is the caller's project; its quota limits the key pairs of a user."""
 
     keypair: Keypair
     project_id: str
@@ -159,7 +161,7 @@ class DeleteKeypair:
 
 @dataclass(frozen=True, slots=True)
 class PutImage:
-    """The whole record; with `expected` a compare-and-set on what the caller has read."""
+    """The complete record; with `expected`, a compare-and-set against the record that the caller has read."""
 
     image: Image
     expected: Image | None = None
@@ -172,7 +174,7 @@ class DeleteImage:
 
 @dataclass(frozen=True, slots=True)
 class PutImageMember:
-    """`new`: Conflict if there is one already; otherwise NotFound if there is none.  `most`: of an image."""
+    """`new`: Conflict if the member exists; otherwise NotFound if it does not.  `most`: limit of its members."""
 
     member: ImageMember
     new: bool
@@ -210,7 +212,7 @@ ACCEPT_ACTION = Method(
     AcceptAction,
     Ack,
     "Record an action on a server, on disk. InvalidState: the vm_state does not allow it, or the server is locked.",
-    (NotFound, InvalidState, Forbidden, OverQuota, InvalidInput),
+    (NotFound, InvalidState, Forbidden, OverQuota, InvalidInput, NoValidHost),
 )
 UPDATE_SERVER = Method(
     SUBJECT, "update_server", UpdateServer, Ack, "Update the fields of a server that users edit.", (NotFound,)

@@ -156,7 +156,7 @@ class Chance(Desk):
         open_actions = [one for one in open_actions if one.instance_id not in {instance.id for instance in leaving}]
         holding = [*living, *leaving]
         for node in self.read(read_hosts.list_nodes):
-            here = [write_hosts.held(one) for one in holding if one.host == node.service.host]
+            here = [write_hosts.claims(one) for one in holding if one.host == node.service.host]
             used = (node.running_vms, node.vcpus_used, node.memory_mib_used, node.disk_gib_used)
             assert used == (
                 len(here),

@@ -12,7 +12,7 @@ from kilonova.conductor.engine import accept
 from kilonova.conductor.watch import offload
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import images as read_images
-from kilonova.db.writers.instances import held_addresses
+from kilonova.db.writers.instances import reservations
 from kilonova.networks.addresses import host_network
 from kilonova.objects.action import Action
 from kilonova.objects.action_params import DeleteParams, UnshelveSource
@@ -163,7 +163,7 @@ def test_an_offloaded_server_holds_its_address_and_nothing_else(desk: Shelf) -> 
     away = desk.instance()
     assert (away.host, away.node, away.vm_state) == (None, None, VmState.SHELVED_OFFLOADED)
     assert desk.node().running_vms == 0
-    assert len(desk.write(held_addresses, ONE)) == 1
+    assert len(desk.write(reservations, ONE)) == 1
     desk.accept(Verb.UNSHELVE, "req-back")
     assert desk.place_waiting() == "h1"
     assert desk.instance().addresses == away.addresses
@@ -188,13 +188,13 @@ def test_on_another_host_it_gets_another_address_and_the_old_one_is_free(desk: S
     (address,) = desk.instance().addresses
     assert (address.address, address.mac) == ("10.8.0.16", before[0].mac)
     assert address.floating
-    assert {held.host for held in desk.write(held_addresses, ONE)} == {"h2"}
+    assert {one.host for one in desk.write(reservations, ONE)} == {"h2"}
 
 
 def test_where_it_cannot_come_back_it_stays_with_what_it_holds(desk: Shelf) -> None:
     desk.offloaded()
     before = desk.instance()
-    held = desk.write(held_addresses, ONE)
+    held = desk.write(reservations, ONE)
     with pytest.raises(InvalidState, match="shelved_offloaded"):
         desk.accept(Verb.START, "req-start")
     desk.accept(Verb.UNSHELVE, "req-away", availability_zone="moon")
@@ -206,12 +206,12 @@ def test_where_it_cannot_come_back_it_stays_with_what_it_holds(desk: Shelf) -> N
     desk.register(process="process-2", vcpus_capacity=0)
     desk.accept(Verb.UNSHELVE, "req-full")
     assert desk.place_waiting() is None
-    assert desk.write(held_addresses, ONE) == held
+    assert desk.write(reservations, ONE) == held
     after = desk.instance()
     assert (after.vm_state, after.task_state, after.addresses) == (before.vm_state, None, before.addresses)
     assert after.shelved_image == before.shelved_image
     desk.accept(Verb.DELETE, "req-delete")
-    assert desk.write(held_addresses, ONE) == frozenset()
+    assert desk.write(reservations, ONE) == frozenset()
     assert desk.statuses() == {}
 
 

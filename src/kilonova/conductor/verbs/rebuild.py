@@ -14,8 +14,8 @@ from kilonova.objects.action_params import RebuildParams
 from kilonova.objects.hardware import needs
 from kilonova.objects.image import ImageRef
 from kilonova.objects.instance import Instance
+from kilonova.objects.messages import NO_VALID_HOST
 from kilonova.objects.states import PowerState, Verb, VmState
-from kilonova.objects.told import NO_VALID_HOST
 
 
 def _accept(tx: Transaction, acceptance: Acceptance) -> Accepted:

@@ -136,7 +136,7 @@ def _flavor(tx: Transaction, instance: Instance, flavor_id: FlavorId) -> Flavor:
 
 def _claim(tx: Transaction, before: Instance, after: Instance) -> None:
     assert before.host is not None
-    more = write_hosts.held(after).minus(write_hosts.held(before))
+    more = write_hosts.claims(after).minus(write_hosts.claims(before))
     request = PlacementRequest(more.vcpus, more.memory_mib, more.disk_gib)
     # Only growth is checked: a host may have claims beyond its capacity since its settings were changed.
     growth = {"CoreFilter": more.vcpus, "RamFilter": more.memory_mib, "DiskFilter": more.disk_gib}
