@@ -9,7 +9,7 @@ from kilonova.objects.states import Verb
 
 
 async def remove_images(job: Job) -> None:
-    """The bytes of those whose records the delete has taken along: an unfinished one, the one of a shelved server."""
+    """The bytes of images whose records the delete has removed: an unfinished image, the image of a shelved server."""
     named = job.action.params.get(FORGOTTEN_IMAGES, "").split(",")
     await job.tools.uploads.forget(ImageId(image_id) for image_id in named if image_id)
 
