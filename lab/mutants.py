@@ -21,6 +21,7 @@ from lab.mutants_of_actions import MUTANTS_OF_ACTIONS
 from lab.mutants_of_disks import MUTANTS_OF_DISKS
 from lab.mutants_of_edge import MUTANTS_OF_EDGE
 from lab.mutants_of_hosts import MUTANTS_OF_HOSTS
+from lab.mutants_of_legs import MUTANTS_OF_LEGS
 from lab.mutants_of_walls import MUTANTS_OF_WALLS
 
 LIMIT_S = 180
@@ -35,6 +36,7 @@ MUTANTS: Sequence[Mutant] = (
     *MUTANTS_OF_DISKS,
     *MUTANTS_OF_EDGE,
     *MUTANTS_OF_HOSTS,
+    *MUTANTS_OF_LEGS,
     *MUTANTS_OF_WALLS,
     one(
         "keepalive",
@@ -137,8 +139,8 @@ MUTANTS: Sequence[Mutant] = (
         "the conditional claim",
         "tests/unit/conductor/test_build.py::test_claims_hold_without_the_filters",
         "db/writers/hosts.py",
-        '            where.append(used <= node[f"{name}_capacity"])\n',
-        "            pass\n",
+        'return sa.or_(more <= 0, node[f"{name}_used"] + more <= node[f"{name}_capacity"])',
+        "return sa.true()",
     ),
     one(
         "an address is given once",
@@ -228,7 +230,7 @@ MUTANTS: Sequence[Mutant] = (
         "the group of a build",
         "tests/unit/conductor/test_server_groups.py::test_builds_that_were_accepted_at_once_are_apart_too",
         "conductor/placement/place.py",
-        "server_groups.wish(tx, instance)",
+        "server_groups.constraint(tx, instance)",
         "None",
     ),
     one(

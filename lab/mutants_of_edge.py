@@ -98,7 +98,7 @@ MUTANTS_OF_EDGE: Sequence[Mutant] = (
         "a damaged database",
         "tests/regressions/test_damaged_database.py",
         "db/migrate.py",
-        '    if said != ["ok"]:\n',
+        '    if report != ["ok"]:\n',
         "    if not said:\n",
     ),
 )

@@ -2,7 +2,8 @@
 """Runs the tests: pytest over tests/, with the counting plugin. Further arguments go to pytest.
 
 All of them run in several processes, a file at a time in one: most of a live test's time is waiting for guests. With
-arguments there is one process, so that a debugger and -x do what one expects; `-n` is pytest-xdist's.
+arguments there is one process, so that a debugger and -x do what one expects; `-n` is pytest-xdist's. Temporary
+directories are in memory where the machine has such a place: most tests write to a database and sync each write.
 """
 
 import os
@@ -13,8 +14,8 @@ from lab.common import TOP, VENV, memory_directory
 
 
 def processes() -> int:
-    """One more than there are processors: one of them waits."""
-    return len(os.sched_getaffinity(0)) + 1
+    """Two more than there are processors: two of them wait for guests or for the client."""
+    return len(os.sched_getaffinity(0)) + 2
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -22,7 +23,7 @@ def main(arguments: Sequence[str]) -> int:
     os.chdir(TOP)
     # Servers and tools that tests start are looked for here first.
     os.environ["PATH"] = f"{VENV / 'bin'}:{os.environ.get('PATH', '/usr/bin:/bin')}:/usr/sbin:/sbin"
-    # pytest's tmp_path is made below this.
+    # pytest makes tmp_path below this directory.
     memory = memory_directory()
     if memory is not None:
         _ = os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))

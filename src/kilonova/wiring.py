@@ -113,6 +113,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
     from kilonova.rpc.memory import MemoryBus, MemoryHub
     from kilonova.rpcapi.caller import Caller
 
+    _check_failpoints(failpoints, host=True, conductor=True)
     policy = Policy(RULES, settings.oslo_policy)
     state = settings.default.state_path
     files = DaemonWorkers("files", 4)
@@ -164,6 +165,7 @@ async def compute_process(settings: Settings, clock: Clock, failpoints: Failpoin
     from kilonova.rpc.memory import MemoryBus, MemoryHub
 
     local = settings.conductor.use_local
+    _check_failpoints(failpoints, host=True, conductor=local)
     files = DaemonWorkers("files", 4)
     store = ImageStore(settings.default.state_path / "images", files, partial(kept_from_images, settings.default))
     manager = _compute_manager(settings, clock, failpoints, store, files)
@@ -187,6 +189,7 @@ async def conductor_process(
     settings: Settings, clock: Clock, failpoints: Failpoints
 ) -> AsyncGenerator[ConductorProcess]:
     """A conductor of a fleet, serving: the database and the bus.  Raises StateError, ConfigError."""
+    _check_failpoints(failpoints, host=False, conductor=True)
     metrics = Metrics()
     async with AsyncExitStack() as stack:
         end = _fleet_bus(settings, f"conductor-{settings.default.host}", clock)
@@ -203,6 +206,20 @@ async def conductor_process(
         yield ConductorProcess(
             lambda: (bus.connected, "" if bus.connected else "waiting for the bus"), Vitals(checks, metrics)
         )
+
+
+def _check_failpoints(failpoints: Failpoints, *, host: bool, conductor: bool) -> None:
+    """Raises ConfigError for a failpoint that a process of this kind never reaches."""
+    known: set[str] = set()
+    if host:
+        from kilonova.compute import failpoints as of_host
+
+        known |= of_host.NAMES
+    if conductor:
+        from kilonova.conductor import failpoints as of_conductor
+
+        known |= of_conductor.NAMES
+    failpoints.check(known)
 
 
 def _host_vitals(manager: "ComputeManager", bus: "Bus", tasks: Supervisor, settings: Settings) -> Vitals:

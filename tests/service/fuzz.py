@@ -48,7 +48,7 @@ THINGS: Mapping[str, tuple[str, str, dict[str, dict[str, Any]]]] = {
     "flavors": (
         "flavor_id",
         f"{COMPUTE}/flavors",
-        {"flavor": {"name": "two", "id": "2", "ram": 64, "vcpus": 1, "disk": 1}},
+        {"flavor": {"name": "two", "id": "two", "ram": 64, "vcpus": 1, "disk": 1}},
     ),
     "keypairs": ("name", f"{COMPUTE}/os-keypairs", {"keypair": {"name": "key"}}),
     "aggregates": ("aggregate_id", f"{COMPUTE}/os-aggregates", {"aggregate": {"name": "aggregate"}}),
@@ -166,7 +166,8 @@ class Watched:
             (kind,) = body
             found = self._named(table, body[kind]["name"])
             if found is None:
-                self.runner.run(self.api.call("POST", path, json=body))
+                made = self.runner.run(self.api.call("POST", path, json=body))
+                assert made.status_code < 300, made.text
                 found = self._named(table, body[kind]["name"])
             self.ids[parameter] = str(found)
 

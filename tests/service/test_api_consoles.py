@@ -28,7 +28,7 @@ BINARY: Any = ["binary"]
 
 
 @dataclass
-class Desk:
+class ConsoleClient:
     """A server that runs, and the API on a real port."""
 
     api: Api
@@ -58,13 +58,13 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(overrides: Mapping[tuple[str, str], Any] | None = None) -> AsyncGenerator[Desk]:
+async def desk(overrides: Mapping[tuple[str, str], Any] | None = None) -> AsyncGenerator[ConsoleClient]:
     async with running_api(overrides) as api:
         listener = socket.create_server(("127.0.0.1", 0))
         server = api.cloud.box.server()
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))
         try:
-            yield Desk(api, await api.server(await api.image()), listener.getsockname()[1])
+            yield ConsoleClient(api, await api.server(await api.image()), listener.getsockname()[1])
         finally:
             server.stop()
             await serving

@@ -36,7 +36,7 @@ TOKENS = "/identity/v3/auth/tokens"
 
 
 @dataclass(frozen=True)
-class World:
+class TwoTenants:
     """`owner` is a member with one of everything, `reader` one who may look at it, `stranger` a member elsewhere with a
     server too.  `things` are the owner's, by name."""
 
@@ -70,7 +70,7 @@ class World:
 
 
 @asynccontextmanager
-async def world() -> AsyncGenerator[World]:
+async def world() -> AsyncGenerator[TwoTenants]:
     async with running_api() as admin:
         owner, user_id, project_id = await member(admin, "owner")
         stranger, _, _ = await member(admin, "stranger")
@@ -106,7 +106,7 @@ async def world() -> AsyncGenerator[World]:
             "limit": limits["limits"][0]["id"],
             "names": "own-",
         }
-        yield World(admin, owner, await as_user(admin, "reader", project_id), stranger, things, elsewhere)
+        yield TwoTenants(admin, owner, await as_user(admin, "reader", project_id), stranger, things, elsewhere)
 
 
 @dataclass(frozen=True)

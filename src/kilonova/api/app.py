@@ -38,7 +38,7 @@ from kilonova.base.errors import (
     TooLarge,
     Unauthorized,
 )
-from kilonova.objects.told import to_member
+from kilonova.objects.messages import member_message
 
 log = structlog.get_logger(__name__)
 
@@ -213,7 +213,7 @@ def _check_query(route: Route, query: Query, request: _Request) -> None:
 def _faulty(exc: Exception, request: _Request, service: Service) -> tuple[int, Reply]:
     status, message, headers = answer(_honest(exc), request.id, repeatable=_is_repeatable(request, service))
     if isinstance(exc, KilonovaError) and not request.context.is_admin:
-        message = to_member(message, (exc.details.get("host"), exc.details.get("subject")))
+        message = member_message(message, (exc.details.get("host"), exc.details.get("subject")))
     if status == 401:
         headers = (*headers, ("WWW-Authenticate", f'Keystone uri="{request.links.base}/identity"'))
     if isinstance(exc, TooLarge) and "content-length" not in request.headers:

@@ -28,7 +28,7 @@ CHUNK_BYTES = 1 << 20
 MOST_JSON_BYTES = 64 << 20
 
 Progress = Callable[[int], None]
-"""Told of bytes as they are done."""
+"""Receives the number of bytes of each piece that is done."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Making a backup of a state directory, beside a service that runs on it."""
+"""Making a backup of a state directory while a service may be running on it."""
 
 import os
 import tarfile
@@ -18,7 +18,7 @@ from kilonova.db.inspect import image_sizes, inspect
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """`missing`: images that were deleted while the backup was made; their records are in it."""
+    """`missing`: images that were deleted during the backup; it contains their records, but not their bytes."""
 
     n_bytes: int
     images: int
@@ -26,7 +26,7 @@ class Made:
 
 
 Begin = Callable[[int], Progress]
-"""Told how many bytes there will be; gives what is told of each piece."""
+"""Receives the total number of bytes; returns the callback that receives the size of each piece."""
 
 
 def make_backup(

@@ -78,7 +78,7 @@ class _Member(tarfile.TarInfo):
 
 
 class _Unusable(Exception):
-    """Why a backup is none, in a few words."""
+    """Why a file is not a usable backup, in a few words."""
 
 
 def restore_backup(source: Path, state: Path, *, progress: Progress = lambda done: None) -> Restored:
@@ -193,11 +193,11 @@ def _take(data: IO[bytes], path: Path, progress: Progress) -> dict[str, Any]:
 
 def _compare(manifest: Any, taken: Mapping[str, Any]) -> None:
     try:
-        told = dict(manifest["files"])
+        listed = dict(manifest["files"])
     except (KeyError, TypeError, ValueError) as exc:
         raise _Unusable("its manifest says too little") from exc
-    for name in sorted(told.keys() | taken.keys()):
-        if name not in taken or told.get(name) != taken[name]:
+    for name in sorted(listed.keys() | taken.keys()):
+        if name not in taken or listed.get(name) != taken[name]:
             raise _Unusable(f"{name!r} is not what its manifest says")
     if DATABASE not in taken:
         raise _Unusable("it holds no database")

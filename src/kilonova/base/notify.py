@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Telling systemd how far the service is (sd_notify), by its socket."""
+"""Notifications to systemd about the state of the service (sd_notify)."""
 
 import contextlib
 import socket
 from collections.abc import Mapping
 
 
-class Notifier:
-    """Silent where nobody listens (no NOTIFY_SOCKET).  Sending never blocks and never fails."""
+class SystemdNotifier:
+    """Does nothing without NOTIFY_SOCKET.  Sending never blocks and never fails."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         address = environment.get("NOTIFY_SOCKET", "")
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
         period = environment.get("WATCHDOG_USEC", "")
         self.watchdog_s = int(period) / 1e6 if period.isdigit() and self._address else 0.0
-        """Seconds within which systemd wants a sign of life; 0: it does not watch."""
+        """Seconds within which systemd expects WATCHDOG=1; 0: no watchdog."""
 
     def tell(self, *words: str) -> None:
         """Send `READY=1`, `STATUS=...`, `STOPPING=1`, `WATCHDOG=1`."""

@@ -82,7 +82,7 @@ def _bind(path: Path) -> socket.socket:
 
 
 @asynccontextmanager
-async def serving(listen: str, pages: StatusPages) -> AsyncGenerator[None]:
+async def status_server(listen: str, pages: StatusPages) -> AsyncGenerator[None]:
     """Serve on `address:port`, or on a unix socket for a path; nowhere when empty.  Raises ConfigError."""
     if not listen:
         yield

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Supervised tasks: every task has an owner, a name, and somebody who hears of its failure."""
+"""Supervised tasks: every task has an owner and a name, and its failure is reported."""
 
 import asyncio
 import contextvars
@@ -17,15 +17,15 @@ log = structlog.get_logger(__name__)
 
 
 OnRound = Callable[[str, float, str], None]
-"""Told of each round of a periodic task: its name, how many seconds it took, and how it ended (ok, failed, hung)."""
+"""Called after each round of a periodic task: its name, its duration in seconds, its result (ok, failed, hung)."""
 
 
 class Supervisor:
     """A task group whose tasks end with it.
 
-    `spawn` is for work that must not fail silently: an exception ends the whole group (a defect is loud).
-    `periodic` is for work that may fail and is tried again: each round has its own time limit, so one that hangs
-    delays nobody else.  Leaving the `async with` block cancels what still runs.
+    `spawn` is for work that must not fail silently: an exception ends the whole group.  `periodic` is for work that may
+    fail and is tried again: each round has its own time limit, so a round that hangs delays no other task.  Leaving the
+    `async with` block cancels the tasks that still run.
     """
 
     def __init__(self, clock: Clock, on_round: OnRound = lambda name, took_s, how: None) -> None:
@@ -58,13 +58,13 @@ class Supervisor:
     ) -> asyncio.Task[Any]:
         """Run `work` every `period_s` seconds (with a tenth of jitter), each round within `limit_s` (default: period).
 
-        The next round comes in its time after one that fails or hangs, which is logged with its reason; the same
-        trouble again is for the debug level until a round goes well.
+        After a round that fails or hangs, the next one starts at its usual time.  The failure is logged with its
+        reason; repeated equal failures are logged at debug level until a round succeeds.
         """
         return self.spawn(name, self._rounds(name, period_s, work, limit_s or period_s))
 
     async def _rounds(self, name: str, period_s: float, work: Callable[[], Awaitable[None]], limit_s: float) -> None:
-        said: tuple[str, str] | None = None
+        reported: tuple[str, str] | None = None
         while True:
             await self._clock.sleep(period_s * self._clock.random.uniform(0.95, 1.05))
             began, how = self._clock.monotonic(), "ok"
@@ -73,14 +73,14 @@ class Supervisor:
                     await work()
             except TimeoutError:
                 how, trouble = "hung", ("TimeoutError", "")
-                level = logging.DEBUG if said == trouble else logging.WARNING
-                log.log(level, "periodic task hung and was given up", task=name, limit_s=limit_s)
-                said = trouble
+                level = logging.DEBUG if reported == trouble else logging.WARNING
+                log.log(level, "periodic task hung and was cancelled", task=name, limit_s=limit_s)
+                reported = trouble
             except Exception as exc:
                 how, trouble = "failed", (type(exc).__name__, str(exc))
-                level = logging.DEBUG if said == trouble else logging.WARNING
+                level = logging.DEBUG if reported == trouble else logging.WARNING
                 log.log(level, "periodic task failed", task=name, error=str(exc), kind=type(exc).__name__)
-                said = trouble
+                reported = trouble
             else:
-                said = None
+                reported = None
             self._on_round(name, self._clock.monotonic() - began, how)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The room of threads.
+"""Worker threads: the only place that starts threads.
 
-Daemon threads of our own instead of ThreadPoolExecutor: `asyncio.run` waits for an executor's blocked workers at exit,
-and a thread stuck in a native call would then keep a stopping service alive for ever (measured).
+These are daemon threads of our own instead of a ThreadPoolExecutor: `asyncio.run` waits for blocked workers of an
+executor at exit, and a thread that is stuck in a native call would then keep a stopping service alive forever
+(measured).
 """
 
 import asyncio
@@ -20,15 +21,15 @@ class Workers(Protocol):
     """Runs functions off the event loop.  The simulation's runs them inline."""
 
     async def run(self, fn: Callable[..., T], *args: Any) -> T:
-        """`fn(*args)` in a worker.  A cancelled wait abandons the call: it runs to its end, its result is dropped."""
+        """Run `fn(*args)` in a worker.  Cancelling the wait does not stop the call: its result is dropped."""
         ...
 
     def close(self) -> None:
-        """Take no more work; idle threads end.  Work already taken is finished."""
+        """Accept no more work; idle threads end.  Work that was accepted is finished."""
         ...
 
     async def drain(self) -> None:
-        """Close, and wait until work already taken is finished: also such as nobody waits for any more."""
+        """Close, and wait until accepted work is finished, abandoned work included."""
         ...
 
 
@@ -45,16 +46,16 @@ class _Job:
         error: BaseException | None = None
         try:
             result = self.context.run(self.fn, *self.args)
-        except BaseException as exc:  # the waiter gets it; a worker thread survives all of its jobs
+        except BaseException as exc:  # the waiter receives it; the worker thread goes on
             error = exc
         finally:
-            # What the job held is let go of here, in the worker: dropping the last reference to some native objects
-            # is itself a call that blocks.
+            # Drop the job's references here, in the worker: releasing the last reference to some native objects
+            # blocks.
             del self.fn, self.args, self.context
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            self.loop.call_soon_threadsafe(self._settle, result, error)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nothing waits
+            self.loop.call_soon_threadsafe(self._finish, result, error)
 
-    def _settle(self, result: Any, error: BaseException | None) -> None:
+    def _finish(self, result: Any, error: BaseException | None) -> None:
         if self.future.done():
             return
         if error is None:
@@ -65,8 +66,8 @@ class _Job:
             self.future.set_exception(error)
 
 
-class _Held:
-    """A thing that waits for a worker to let go of it."""
+class _Release:
+    """An object that waits for a worker to release it."""
 
     __slots__ = ("thing",)
 
@@ -75,18 +76,18 @@ class _Held:
 
 
 IDLE_S = 30.0
-"""After that long without work a thread ends: what an outage needed at once is not kept for ever."""
+"""A thread ends after this time without work, so that the threads of an outage are not kept forever."""
 
 
 class DaemonWorkers:
-    """At most `size` daemon threads, started as they are needed, first come first served.  The last one stays."""
+    """At most `size` daemon threads, started on demand; jobs start in order of submission.  The last thread stays."""
 
     def __init__(self, name: str, size: int, idle_s: float = IDLE_S) -> None:
         self._name, self._size, self._idle_s = name, size, idle_s
-        self._jobs: queue.SimpleQueue[_Job | _Held | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_Job | _Release | None] = queue.SimpleQueue()
         self._started = 0
-        # Of threads that look for work, and of jobs that none of them has taken yet: both change under the lock, and
-        # together when one is taken.  (The queue's own size says less than is still to be done by then.)
+        # The number of idle threads and the number of jobs that no thread has taken.  Both change under the lock, and
+        # together when a job is taken.  (The queue's own size is lower then than the work left.)
         self._idle = 0
         self._queued = 0
         self._closed = False
@@ -97,8 +98,8 @@ class DaemonWorkers:
         return await self.submit(fn, *args)
 
     def submit(self, fn: Callable[..., T], *args: Any) -> asyncio.Future[T]:
-        """Hand `fn(*args)` to a worker.  The future is done when the call has really ended, in the loop that runs now;
-        one who awaits it with a deadline must not cancel it (`asyncio.wait`) if he wants to hear of that end."""
+        """Submit `fn(*args)` to a worker.  The future is done when the call has really ended, on the current loop.  A
+        waiter with a deadline uses `asyncio.wait`, which does not cancel the future."""
         job = _Job(fn, args, asyncio.get_running_loop())
         future = job.future  # taken before a worker may own the job
         with self._lock:
@@ -116,8 +117,8 @@ class DaemonWorkers:
             threading.Thread(target=self._serve, name=f"{self._name}-{self._started}", daemon=True).start()
 
     def release(self, thing: object) -> None:
-        """Let go of `thing` in a worker, some time.  Takes no lock, so that a finalizer may call it anywhere."""
-        self._jobs.put(_Held(thing))
+        """Release `thing` later in a worker.  Takes no lock, so that a finalizer may call it anywhere."""
+        self._jobs.put(_Release(thing))
 
     def close(self) -> None:
         with self._lock:
@@ -149,7 +150,7 @@ class DaemonWorkers:
             with self._lock:
                 self._idle -= 1
                 self._queued -= isinstance(job, _Job)
-                self._start_if_short()  # what is released may block, and somebody may have counted on this thread
+                self._start_if_short()  # a release may block, and a waiting job may have counted on this thread
             if job is None:
                 self._end()
                 return
@@ -162,14 +163,14 @@ class DaemonWorkers:
     def _end(self) -> None:
         with self._lock:
             self._started -= 1
-            told = [] if self._started else self._when_ended
-        for tell in told:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                tell()
+            callbacks = [] if self._started else self._when_ended
+        for callback in callbacks:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nothing waits
+                callback()
 
 
 class InlineWorkers:
-    """Runs each function at once on the caller's own thread: for simulations and command-line tools."""
+    """Runs each function at once on the caller's thread: for simulations and command-line tools."""
 
     async def run(self, fn: Callable[..., T], *args: Any) -> T:
         return fn(*args)

@@ -76,7 +76,7 @@ async def serve(settings: Settings, again: Callable[[], Settings]) -> None:
     from kilonova.base.clock import SystemClock
     from kilonova.base.failpoints import from_environment
     from kilonova.base.tasks import Supervisor
-    from kilonova.cmd.attend import Hangup, attended
+    from kilonova.cmd.service_lifecycle import Hangup, service_lifecycle
     from kilonova.wiring import compute_process
 
     clock = SystemClock()
@@ -86,7 +86,7 @@ async def serve(settings: Settings, again: Callable[[], Settings]) -> None:
         manager = process.manager
         tasks.spawn("announce", announce(PROGRAM, manager.ready, clock))
         hangup = Hangup(again, manager.reload)
-        async with attended(process.vitals, settings, hangup, clock, manager.ready):
+        async with service_lifecycle(process.vitals, settings, hangup, clock, manager.ready):
             await stop.wait()
         begin_to_stop(PROGRAM)
         left = await manager.drain(DRAIN_S)

@@ -24,7 +24,7 @@ async def serve(settings: Settings, again: Callable[[], Settings]) -> None:
     from kilonova.base.clock import SystemClock
     from kilonova.base.failpoints import from_environment
     from kilonova.base.tasks import Supervisor
-    from kilonova.cmd.attend import Hangup, attended
+    from kilonova.cmd.service_lifecycle import Hangup, service_lifecycle
     from kilonova.wiring import conductor_process
 
     clock = SystemClock()
@@ -32,7 +32,7 @@ async def serve(settings: Settings, again: Callable[[], Settings]) -> None:
     failpoints = from_environment(os.environ)
     async with conductor_process(settings, clock, failpoints) as process, Supervisor(clock) as tasks:
         tasks.spawn("announce", announce(PROGRAM, process.ready, clock))
-        async with attended(process.vitals, settings, Hangup(again), clock, process.ready):
+        async with service_lifecycle(process.vitals, settings, Hangup(again), clock, process.ready):
             await stop.wait()
         begin_to_stop(PROGRAM)
     print(f"{PROGRAM} stopped.", flush=True)

@@ -20,9 +20,9 @@ from kilonova.base.failpoints import from_environment
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import start_daemon
 from kilonova.cmd import clouds
-from kilonova.cmd.attend import Hangup, attended
 from kilonova.cmd.common import prepare_state, stop_on_signals
 from kilonova.cmd.service import begin_to_stop
+from kilonova.cmd.service_lifecycle import Hangup, service_lifecycle
 from kilonova.config.load import Settings
 from kilonova.db.inspect import has_users
 from kilonova.db.location import database_path
@@ -104,7 +104,7 @@ async def _serve(
             greeting = tasks.spawn("greeting", _greet(box, clock, listener, clouds_file))
             tasks.spawn("policy", _prepare_policy(box, clock))
             hangup = Hangup(again, partial(_reload, box, server), stop.set)
-            async with attended(box.vitals, settings, hangup, clock, box.manager.ready):
+            async with service_lifecycle(box.vitals, settings, hangup, clock, box.manager.ready):
                 await stop.wait()
             begin_to_stop("kilonova")
             left = await box.manager.drain(DRAIN_S)

@@ -7,12 +7,14 @@ The conductor is asked for as long as it takes: that it is away for a while ends
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Protocol, TypeVar
 
+from kilonova.base.backoff import Backoff
 from kilonova.base.clock import Clock
 from kilonova.base.errors import DatabaseUnavailable, NotFound, RpcTimeout, RpcUnavailable, StaleWrite
 from kilonova.base.outage import Outage
 from kilonova.images.inspect import MAX_VIRTUAL_BYTES
 from kilonova.images.store import Stored
-from kilonova.objects.action import IMAGE, Action
+from kilonova.objects.action import Action
+from kilonova.objects.action_params import image_made_with
 from kilonova.objects.ids import AttemptId, HostName, ImageId
 from kilonova.rpcapi.host_to_conductor import (
     BEGIN_IMAGE,
@@ -28,8 +30,7 @@ Q = TypeVar("Q")
 R = TypeVar("R")
 T = TypeVar("T")
 
-RETRY_FIRST_S = 0.5
-RETRY_MOST_S = 15.0
+RETRY = Backoff(0.5, 15.0)
 
 
 class ImageSink(Protocol):
@@ -114,19 +115,20 @@ class ImageUploads:
             return await self._until_answered(who, ask)
 
     async def _until_answered(self, who: str, ask: Callable[[], Awaitable[T]]) -> T:
-        pause = RETRY_FIRST_S
+        pauses = RETRY.start(self._clock)
         while True:
             try:
                 return await ask()
             except (RpcTimeout, RpcUnavailable, DatabaseUnavailable) as exc:
                 self._outage.waits(who, exc)
-            await self._clock.sleep(pause * self._clock.random.uniform(0.8, 1.2))
-            pause = min(pause * 2, RETRY_MOST_S)
+            await pauses.wait()
 
 
 def image_of(action: Action) -> ImageId:
     """The image that an action makes."""
-    return ImageId(action.params[IMAGE])
+    image_id = image_made_with(action.params)
+    assert image_id is not None
+    return image_id
 
 
 def _attempt(action: Action) -> AttemptId:

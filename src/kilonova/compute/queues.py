@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import structlog
 
+from kilonova.base.backoff import Backoff
 from kilonova.base.clock import Clock
 from kilonova.base.context import serving
 from kilonova.base.errors import KilonovaError, NotFound, StaleWrite
@@ -18,13 +19,12 @@ from kilonova.compute.runner import Outcome, Revoked, Run, Runner
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.leg import LegId
 from kilonova.rpcapi.caller import HostCaller
-from kilonova.rpcapi.host_to_conductor import FINISH, HOST_BOOT, Finish
+from kilonova.rpcapi.host_to_conductor import FINISH, Finish
 from kilonova.rpcapi.work import WorkItem
 
 log = structlog.get_logger(__name__)
 
-REPORT_FIRST_S = 0.2
-REPORT_MOST_S = 5.0
+REPORT = Backoff(0.2, 5.0)
 
 
 class InstanceQueues:
@@ -142,7 +142,7 @@ class InstanceQueues:
             return self._builds
         if operation.copies:
             return self._snapshots
-        return self._resumes if job.action.params.get("cause") == HOST_BOOT else None
+        return self._resumes if job.action.bookkeeping.host_boot else None
 
     async def _report(self, run: Run, outcome: Outcome) -> None:
         """Tell the conductor until it has heard.  StaleWrite: it has given the action to another attempt."""
@@ -151,7 +151,7 @@ class InstanceQueues:
             await self._until_heard(run, outcome, who)
 
     async def _until_heard(self, run: Run, outcome: Outcome, who: str) -> None:
-        action, pause = run.job.action, REPORT_FIRST_S
+        action, pauses = run.job.action, REPORT.start(self._clock)
         assert action.attempt is not None
         report = Finish(
             host=self._host,
@@ -175,5 +175,4 @@ class InstanceQueues:
             except KilonovaError as exc:
                 self._outage.waits(who, exc)
             with run.may_interrupt():
-                await self._clock.sleep(pause * self._clock.random.uniform(0.8, 1.2))
-            pause = min(pause * 2, REPORT_MOST_S)
+                await pauses.wait()

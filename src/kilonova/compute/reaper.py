@@ -20,6 +20,7 @@ from kilonova.compute.runner import Run, Runner
 from kilonova.compute.session import Session
 from kilonova.compute.virtapi import ComputeVirtAPI
 from kilonova.objects.action import Action
+from kilonova.objects.action_params import DeleteParams
 from kilonova.objects.ids import ActionId, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.leg import one_leg
@@ -106,6 +107,7 @@ class Reaper:
             id=ActionId(self._clock.new_id()),
             instance_id=instance.id,
             verb=Verb.DELETE,
+            params=DeleteParams(),
             request_id=new_request_id(self._clock),
             user_id="kilonova",
             project_id="kilonova",

@@ -16,6 +16,7 @@ from typing import Protocol
 
 import structlog
 
+from kilonova.base.backoff import Backoff
 from kilonova.base.errors import (
     DeadlineExceeded,
     HypervisorError,
@@ -32,8 +33,7 @@ from kilonova.objects.states import PowerState
 
 log = structlog.get_logger(__name__)
 
-RETRY_FIRST_S = 0.5
-RETRY_MOST_S = 15.0
+RETRY = Backoff(0.5, 15.0)
 UNDO_S = 600.0
 """How long an action whose time is up goes on to undo what it has made, while the hypervisor does not answer."""
 
@@ -274,7 +274,7 @@ class Runner:
     async def _again_and_again(
         self, run: Run, steps: Sequence[Step], phase: Phase, waits: Callable[[HypervisorUnavailable], None]
     ) -> None:
-        clock, pause = run.job.tools.clock, RETRY_FIRST_S
+        clock, pauses = run.job.tools.clock, RETRY.start(run.job.tools.clock)
         give_up: float | None = None
         while True:
             try:
@@ -289,9 +289,8 @@ class Runner:
                         raise
             run.give_turn()  # one guest's call may never come back
             async with run.stretch(phase):
-                await clock.sleep(pause * clock.random.uniform(0.8, 1.2))
+                await pauses.wait()
                 await run.take_turn()
-            pause = min(pause * 2, RETRY_MOST_S)
 
     async def _step(self, run: Run, step: Step, phase: Phase) -> None:
         if run.revoked or (self._hold is not None and not self._hold.held):

@@ -9,6 +9,7 @@ from typing import TypeVar
 import structlog
 
 from kilonova import CODE_VERSION
+from kilonova.base.backoff import Backoff
 from kilonova.base.clock import Clock
 from kilonova.base.errors import (
     DatabaseUnavailable,
@@ -40,8 +41,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 BINARY = "kilonova-compute"
-WAIT_FIRST_S = 0.2
-WAIT_MOST_S = 10.0
+RETRY = Backoff(0.2, 10.0)
 BOTH_LIVE = 2.0
 """A process that is heard so many heartbeats after this one has asked for its place lives beside it; that of a machine
 that has booted anew since is heard no more."""
@@ -107,7 +107,7 @@ class Session:
             await self._register()
 
     async def _register(self) -> None:
-        pause, refused_at = WAIT_FIRST_S, None
+        pauses, refused_at = RETRY.start(self._clock), None
         while True:
             self._check()
             try:
@@ -126,8 +126,7 @@ class Session:
                 self.epoch, self.waits_for = standing.epoch, ""
                 self.registrations += 1
                 return
-            await self._clock.sleep(pause * self._clock.random.uniform(0.8, 1.2))
-            pause = min(pause * 2, WAIT_MOST_S)
+            await pauses.wait()
 
     def _request(self) -> RegisterHost:
         identity, settings = self.identity, self._settings
@@ -180,7 +179,7 @@ class Session:
             await self._confirm(action)
 
     async def _confirm(self, action: Action) -> None:
-        pause, attempt = WAIT_FIRST_S, action.attempt
+        pauses, attempt = RETRY.start(self._clock), action.attempt
         assert attempt is not None
         while True:
             try:
@@ -192,8 +191,7 @@ class Session:
                 return
             except AWAY as exc:
                 self.outage.waits(f"confirmation of {action.id}", exc)
-            await self._clock.sleep(pause * self._clock.random.uniform(0.8, 1.2))
-            pause = min(pause * 2, WAIT_MOST_S)
+            await pauses.wait()
 
     async def heartbeat(self) -> None:
         """Say that this process lives; not any more once it has said that it ends."""

@@ -21,6 +21,7 @@ from kilonova.conductor import (
 )
 from kilonova.conductor.engine.accept import accept
 from kilonova.conductor.engine.plan import Plan
+from kilonova.conductor.failpoints import ACTION_ACCEPTED, CREATE_ACCEPTED
 from kilonova.conductor.hosts import register
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
@@ -104,7 +105,7 @@ class ApiEndpoint:
         action_ids = tuple(ActionId(self._clock.new_id()) for _ in request.instances)
         asked = (request, action_ids, self._clock.now(), self._quotas)
         fresh, created = await self._db.write(idempotency.create, *asked)
-        self._failpoints.hit("conductor.create.accepted")
+        self._failpoints.hit(CREATE_ACCEPTED)
         for action_id in fresh:
             self._to_place(ActionRef(action_id, request.context.request_id))
         return created
@@ -112,7 +113,7 @@ class ApiEndpoint:
     async def _accept_action(self, request: rows.AcceptAction, _peer: str) -> Ack:
         action_id = ActionId(self._clock.new_id())
         host = await self._db.write(accept, request, action_id, self._clock.now(), self._quotas, self._plans)
-        self._failpoints.hit("conductor.action.accepted")
+        self._failpoints.hit(ACTION_ACCEPTED)
         if host is not None:
             await self._rpc.cast(WAKE, Wake(), host)
         elif VERBS[request.verb].needs_placement:

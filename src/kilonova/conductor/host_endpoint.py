@@ -13,6 +13,7 @@ from kilonova.base.errors import Forbidden, HostTaken
 from kilonova.base.failpoints import Failpoints
 from kilonova.conductor import images
 from kilonova.conductor.engine import fencing, hand_out, reports
+from kilonova.conductor.failpoints import FINISH_RECORDED
 from kilonova.conductor.hosts import guests, host_boot, processes, register
 from kilonova.conductor.hosts.adoption import Claims
 from kilonova.conductor.hosts.liveness import Liveness
@@ -139,7 +140,7 @@ class HostEndpoint:
 
     async def _finish(self, request: rows.Finish) -> Ack:
         finished = await self._db.write(reports.finish, request, self._clock.new_id, self._clock.now())
-        self._failpoints.hit("conductor.finish.recorded")
+        self._failpoints.hit(FINISH_RECORDED)
         self._hooks.ended(finished.verb)
         if finished.wake is not None:
             await self._hooks.wake(finished.wake)

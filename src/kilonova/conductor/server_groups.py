@@ -15,7 +15,7 @@ from kilonova.db.readers import server_groups as read_groups
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import server_groups as write_groups
 from kilonova.objects.instance import Instance
-from kilonova.objects.placement import GroupWish
+from kilonova.objects.placement import GroupConstraint
 from kilonova.objects.server_group import MAX_SERVER_PER_HOST, ServerGroup
 
 
@@ -42,10 +42,10 @@ def join(tx: Transaction, quotas: QuotaSettings | None, instances: Sequence[Inst
         quota.check_count(limits, "server_group_members", count, "Quota exceeded, too many servers in group")
 
 
-def wish(tx: Transaction, instance: Instance) -> GroupWish | None:
+def constraint(tx: Transaction, instance: Instance) -> GroupConstraint | None:
     """What an instance's group asks of its host, until the transaction ends."""
     group = None if instance.server_group_id is None else write_groups.lock(tx, instance.server_group_id)
     if group is None:
         return None
     others = read_groups.hosts_of_others(tx, group.id, instance.id)
-    return GroupWish(group.policy, others, group.rules.get(MAX_SERVER_PER_HOST, 1))
+    return GroupConstraint(group.policy, others, group.rules.get(MAX_SERVER_PER_HOST, 1))

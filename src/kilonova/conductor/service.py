@@ -20,6 +20,7 @@ from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.conductor.api_endpoint import ApiEndpoint
 from kilonova.conductor.engine.plan import PLANS, Plan
+from kilonova.conductor.failpoints import PLACE_BEGIN, PLACE_DONE
 from kilonova.conductor.host_endpoint import Hooks, HostEndpoint
 from kilonova.conductor.hosts import liveness
 from kilonova.conductor.hosts.adoption import Adoption, Claims
@@ -132,10 +133,10 @@ class Conductor:
                     log.exception("placement failed and is retried later", action=action.id)
 
     async def _place(self, action: ActionRef) -> None:
-        self._failpoints.hit("conductor.place.begin")
+        self._failpoints.hit(PLACE_BEGIN)
         patience = self._waits.patience(action)
         placed = await self._db.write(place.place, action.id, self._clock.random, self._clock.now(), patience)
-        self._failpoints.hit("conductor.place.done")
+        self._failpoints.hit(PLACE_DONE)
         begins = self._waits.note(action, waits=isinstance(placed, Wait))
         if not isinstance(placed, Wait):
             if placed is not None:

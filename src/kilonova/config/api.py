@@ -9,7 +9,7 @@ from oslo_config import cfg
 GROUP = "api"
 OPTIONS = [
     cfg.HostAddressOpt("listen", default="127.0.0.1", help="Address to listen on."),
-    cfg.PortOpt("port", default=8774, help="Port to listen on; 0 takes a free one."),
+    cfg.PortOpt("port", default=8774, help="Port to listen on; 0: any free port."),
     cfg.StrOpt("ssl_cert_file", default="", help="Certificate (PEM, with its chain) to serve HTTPS with; empty: HTTP."),
     cfg.StrOpt("ssl_key_file", default="", help="Its private key; empty: it is in ssl_cert_file, too."),
     cfg.BoolOpt(
@@ -33,7 +33,7 @@ OPTIONS = [
         default=[],
         help="Addresses or networks (CIDR) of proxies whose X-Forwarded-* headers are believed; none: nobody's.",
     ),
-    cfg.IntOpt("max_connections", default=1000, min=32, help="Open connections, as far as there are descriptors."),
+    cfg.IntOpt("max_connections", default=1000, min=32, help="Most open connections, as far as descriptors allow."),
     cfg.IntOpt(
         "max_connections_per_peer",
         default=200,
@@ -41,7 +41,7 @@ OPTIONS = [
         help="Open connections of one address (of IPv6 a /64); trusted proxies have no such limit.",
     ),
     cfg.IntOpt("max_head_bytes", default=32768, min=4096, help="Largest head of a request: its line and headers."),
-    cfg.FloatOpt("head_timeout", default=10.0, min=1, help="Seconds that a client may take for the head of a request."),
+    cfg.FloatOpt("head_timeout", default=10.0, min=1, help="Seconds that a client has to send the head of a request."),
     cfg.FloatOpt(
         "body_timeout",
         default=30.0,
@@ -51,7 +51,7 @@ OPTIONS = [
     cfg.IntOpt("max_limit", default=1000, min=1, help="Longest page of a list."),
     cfg.IntOpt("max_body_bytes", default=114688, min=1024, help="Largest request body, image uploads apart."),
     cfg.IntOpt("max_image_bytes", default=1 << 36, min=1, help="Largest image upload."),
-    cfg.FloatOpt("token_lifetime", default=3600.0, min=1, help="Seconds that a token is good for."),
+    cfg.FloatOpt("token_lifetime", default=3600.0, min=1, help="Seconds for which a token is valid."),
     cfg.ListOpt(
         "trusted",
         default=[],

@@ -8,9 +8,9 @@ from oslo_config import cfg
 GROUP = "conductor"
 OPTIONS = [
     cfg.BoolOpt("use_local", default=False, help="Run the conductor inside this process, over the in-memory bus."),
-    cfg.FloatOpt("watchdog_interval", default=5.0, min=0.01, help="Seconds between looks at deadlines and liveness."),
+    cfg.FloatOpt("watchdog_interval", default=5.0, min=0.01, help="Seconds between checks of deadlines and liveness."),
     cfg.FloatOpt(
-        "grace_period", default=30.0, min=0, help="Seconds after its own start before any host is called down."
+        "grace_period", default=30.0, min=0, help="Seconds after the conductor's start before it declares a host down."
     ),
     cfg.FloatOpt(
         "host_wait",

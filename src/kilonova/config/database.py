@@ -12,13 +12,13 @@ OPTIONS = [
         "connection",
         default="",
         secret=True,
-        help="Empty, or the URL of what is used: SQLite at state_path/kilonova.db. No other is served.",
+        help="URL of the database; empty: SQLite at state_path/kilonova.db. No other database is supported.",
     ),
-    cfg.IntOpt("readers", default=2, min=1, help="Threads that read."),
+    cfg.IntOpt("readers", default=2, min=1, help="Number of reader threads."),
     cfg.FloatOpt(
         "keep_deleted_days",
         default=30.0,
-        help="Days after which a deleted server is forgotten, with its actions and migrations; negative: never.",
+        help="Days after which a deleted server is purged, with its actions and migrations; negative: never.",
     ),
 ]
 

@@ -35,23 +35,26 @@ OPTIONS = [
     cfg.StrOpt("instances_path", default="", help="Directory of guests' disks; empty: state_path/instances."),
     cfg.FloatOpt("report_interval", default=10.0, min=0.01, help="Seconds between heartbeats of a host."),
     cfg.FloatOpt("service_down_time", default=60.0, min=0.1, help="Seconds without heartbeat until a host is down."),
-    cfg.FloatOpt("action_poll_interval", default=15.0, min=0.01, help="Seconds between a host's looks for actions."),
+    cfg.FloatOpt("action_poll_interval", default=15.0, min=0.01, help="Seconds between polls of a host for actions."),
     cfg.FloatOpt("update_resources_interval", default=60.0, min=0.1, help="Seconds between inventory reports."),
     cfg.FloatOpt("sync_power_state_interval", default=120.0, min=0.1, help="Seconds between bulk reads of all guests."),
     cfg.FloatOpt(
         "running_deleted_instance_poll_interval",
         default=1800.0,
         min=0.1,
-        help="Seconds between looks for guests whose instances were deleted.",
+        help="Seconds between searches for guests whose instances were deleted.",
     ),
     cfg.StrOpt(
         "running_deleted_instance_action",
         default="reap",
         choices=["noop", "log", "reap"],
-        help="What becomes of a guest whose instance was seen deleted twice.",
+        help="What to do with a guest whose instance was found deleted twice.",
     ),
     cfg.FloatOpt(
-        "orphan_report_interval", default=600.0, min=0.1, help="Seconds between looks for guests that are no instance."
+        "orphan_report_interval",
+        default=600.0,
+        min=0.1,
+        help="Seconds between searches for guests of no instance.",
     ),
     cfg.IntOpt(
         "reserved_host_memory_mb",
@@ -66,7 +69,7 @@ OPTIONS = [
         default="1",
         regex=r"^\d+(\.\d+)?%?$",
         mutable=True,
-        help="With less than this free where guests' disks are, no more are placed here: GiB, or a percentage (5%).",
+        help="Free space for guests' disks below which no guest is placed here: GiB, or a percentage (5%).",
     ),
     cfg.FloatOpt(
         "cpu_allocation_ratio", default=4.0, min=0.1, mutable=True, help="Virtual CPUs offered per physical one."
@@ -81,26 +84,28 @@ OPTIONS = [
         "shelved_offload_time",
         default=0.0,
         min=-1,
-        help="Seconds until a shelved server leaves its host; 0: at once; -1: only when it is asked for.",
+        help="Seconds until a shelved server is offloaded; 0: at once; -1: only on request.",
     ),
     cfg.BoolOpt(
-        "resume_guests_state_on_host_boot", default=True, help="Start the guests that should run once the host booted."
+        "resume_guests_state_on_host_boot",
+        default=True,
+        help="After a host boot, start the guests that should run.",
     ),
     cfg.IntOpt("max_concurrent_resumes", default=3, min=1, help="Guests started at the same time after a boot."),
-    cfg.FloatOpt("shutdown_timeout", default=60.0, min=0, help="Seconds a guest gets to shut itself down."),
+    cfg.FloatOpt("shutdown_timeout", default=60.0, min=0, help="Seconds that a guest has to shut down."),
     cfg.FloatOpt(
         "resize_confirm_window",
         default=0.0,
         min=0,
-        help="Seconds after which a resize that nobody confirmed or reverted is confirmed; 0: never.",
+        help="Seconds after which a resize is confirmed automatically; 0: never.",
     ),
-    cfg.StrOpt("default_availability_zone", default="nova", help="Zone of hosts that name none."),
+    cfg.StrOpt("default_availability_zone", default="nova", help="Availability zone of hosts without one."),
     cfg.StrOpt(
         "status_listen",
         default="",
         help="Private status port (/healthz, /metrics): address:port, or the path of a unix socket; empty: none.",
     ),
-    cfg.BoolOpt("debug", default=False, mutable=True, help="Log debug lines too."),
+    cfg.BoolOpt("debug", default=False, mutable=True, help="Also log debug lines."),
 ]
 
 

@@ -8,14 +8,16 @@ from oslo_config import cfg
 GROUP = "image_cache"
 OPTIONS = [
     cfg.BoolOpt(
-        "remove_unused_base_images", default=True, help="Remove cached images that no disk on the host lies on."
+        "remove_unused_base_images",
+        default=True,
+        help="Remove cached images that no disk of the host uses.",
     ),
-    cfg.FloatOpt("manager_interval", default=2400.0, min=1, help="Seconds between looks for them."),
+    cfg.FloatOpt("manager_interval", default=2400.0, min=1, help="Seconds between two removals."),
     cfg.FloatOpt(
         "remove_unused_original_minimum_age_seconds",
         default=86400.0,
         min=3600,
-        help="Seconds since an image was last wanted, before it is removed.",
+        help="Seconds since the last use of an image before it is removed.",
     ),
 ]
 

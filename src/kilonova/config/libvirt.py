@@ -34,7 +34,7 @@ OPTIONS = [
         "guest_pulse_interval",
         default=60.0,
         min=0.0,
-        help="Seconds between two looks whether running guests answer; 0: they are not asked.",
+        help="Seconds between liveness probes of running guests; 0: no probes.",
     ),
     cfg.FloatOpt(
         "guest_pulse_timeout",

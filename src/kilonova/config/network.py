@@ -14,12 +14,12 @@ OPTIONS = [
         "backend",
         default="auto",
         choices=["auto", "nat", "user", "bridge"],
-        help="What a guest gets that names no network. nat: a libvirt network of our own (system daemon); user: QEMU's "
+        help="The default network of a guest. nat: a libvirt network of our own (system daemon); user: QEMU's "
         "user-mode network; bridge: the first of `bridges`; auto: nat or user, by connection.",
     ),
     cfg.StrOpt("name", default="kilonova", help="Name of the nat or user network, as servers show it."),
     cfg.StrOpt("cidr", default="", help="Subnet of guests; empty: the first of ours that collides with no route."),
-    cfg.ListOpt("dns", default=[], help="Name servers told to guests."),
+    cfg.ListOpt("dns", default=[], help="Name servers for guests."),
     cfg.PortOpt(
         "ssh_port",
         default=2222,
@@ -43,11 +43,11 @@ LONGEST_PREFIX = 27
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 BRIDGE_OPTIONS = [
-    cfg.StrOpt("bridge", default="", help="The host's bridge. It must be there before guests are."),
+    cfg.StrOpt("bridge", default="", help="The host's bridge. It must exist before guests start."),
     cfg.StrOpt("cidr", default="", help="The subnet of the LAN, such as 192.0.2.0/24."),
     cfg.StrOpt("range", default="", help="Addresses that are ours to give, FIRST-LAST. No DHCP server may give them."),
     cfg.StrOpt("gateway", default="", help="The LAN's router; empty: guests get no default route."),
-    cfg.ListOpt("dns", default=[], help="Name servers told to guests."),
+    cfg.ListOpt("dns", default=[], help="Name servers for guests."),
     cfg.IntOpt("mtu", default=1500, min=576, max=65535, help="Bytes of the largest packet on the LAN."),
 ]
 

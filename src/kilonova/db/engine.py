@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Running transactions: one writer thread, a few readers, WAL.
+"""Running transactions: one writer thread, a few reader threads, SQLite's write-ahead log.
 
-Concurrent writers share commits: what waits while one commit goes on is run as one transaction with a savepoint
-each, so 20 requests at once cost few disk syncs and each still succeeds or fails alone.
+Concurrent writes share commits (group commit): those that wait during one commit run in one transaction, each in a
+savepoint.  So 20 concurrent requests need few disk syncs, and each still succeeds or fails alone.
 
-A database that takes nothing for now (a full disk, one that fails, another process that holds SQLite's lock) is
-DatabaseUnavailable to all who wrote, and then it is certain that nothing was committed: a caller answers somebody.
+While the database cannot be written (the disk is full or fails, another process holds SQLite's lock), every write
+fails with DatabaseUnavailable.  It is certain then that nothing of the write was committed.
 """
 
 import asyncio
@@ -27,15 +27,15 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 CLOSE_S = 5.0
-"""How long the end waits for what still runs."""
+"""How long `close` waits for running transactions."""
 
 BATCH = 64
-"""Most transactions that share one commit."""
+"""The maximum number of transactions that share one commit."""
 
 LOCK_S = 4.0
-"""How long a transaction waits for the lock of the file, which a process that is not ours holds (`sqlite3`, VACUUM, an
-editor).  Less than an attempt of a call (rpcapi.method): its caller is told, before it gives up, that nothing was
-done."""
+"""How long a transaction waits for the lock of the file that another process holds (`sqlite3`, VACUUM, an editor).
+Less than one attempt of a call (rpcapi.method): the caller receives the error, that nothing was done, before its own
+timeout."""
 
 _PASSING = frozenset(
     {
@@ -47,13 +47,13 @@ _PASSING = frozenset(
         sqlite3.SQLITE_NOMEM,
     }
 )
-"""Kinds of failure that are the machine's, not the statement's: the same may succeed later."""
+"""Failures of the machine, not of the statement: the same statement may succeed later."""
 
 
 def _in_our_words(exc: Exception, *, committing: bool = False) -> Exception:
-    """What the machine refused, as an error of the catalogue; anything else as it is.
+    """A failure of the machine as an error of the catalogue; any other exception unchanged.
 
-    A commit whose sync failed may be on disk all the same: a recovery of the write-ahead log would find it there.
+    A commit whose sync failed may be on disk nevertheless: a recovery of the write-ahead log would find it there.
     """
     cause = exc.orig if isinstance(exc, DatabaseError) else None
     kind = cause.sqlite_errorcode & 0xFF if isinstance(cause, sqlite3.Error) else None
@@ -75,7 +75,8 @@ def _is_machines(error: Exception | None) -> bool:
 
 
 def make_engine(url: str, *, readers: int, lock_s: float = LOCK_S) -> sa.Engine:
-    """An engine whose SQLite connections take part in transactions as SQLAlchemy says, not as pysqlite guesses.
+    """An engine whose SQLite connections begin transactions only where the code says so (pysqlite's implicit BEGIN is
+    off).
 
     synchronous=FULL: an accepted request survives a power cut.
     """
@@ -96,8 +97,8 @@ def make_engine(url: str, *, readers: int, lock_s: float = LOCK_S) -> sa.Engine:
 
 
 class _Transaction:
-    """One waiting write; settled by whichever batch runs it.  `begun` and `given_up` exclude each other: one is set,
-    under the database's mutex, if the other is not."""
+    """One waiting write; the batch that runs it sets its outcome.  `begun` and `given_up` exclude each other: one is
+    set, under the database's mutex, if the other is not."""
 
     __slots__ = ("args", "begun", "done", "error", "fn", "given_up", "kwargs", "number", "request_id", "result")
 
@@ -110,7 +111,7 @@ class _Transaction:
 
 
 class Database:
-    """`write` runs a transaction that may change things, `read` one that may not.
+    """`write` runs a transaction that may change the database, `read` one that only reads it.
 
     An exception from the function rolls its transaction back and reaches the caller.  Both raise DatabaseUnavailable
     when the machine does not let them; then nothing was changed.  A `write` that is cancelled before its function was
@@ -161,22 +162,22 @@ class Database:
         try:
             return await self._reader.run(self._run_read, fn, args, kwargs)
         except DatabaseError as exc:
-            told = _in_our_words(exc)
-            if told is exc:
+            error = _in_our_words(exc)
+            if error is exc:
                 raise
-            raise told from exc
+            raise error from exc
 
     async def trouble(self) -> str:
-        """Why the machine lets nothing be written, in one sentence; empty when it does.  After a write that it refused
-        another is tried, so that the end of the trouble is seen while nobody else writes."""
+        """Why the database cannot be written, in one sentence; empty when it can.  After a refused write this tries
+        another one, so that it notices the end of the trouble also while there are no other writes."""
         if self._refused:
             with contextlib.suppress(DatabaseUnavailable):
                 await self.write(_write_again)
         return self._refused
 
     async def close(self) -> None:
-        """Finish what was taken, then let go of the file.  One who stopped waiting for his read has not ended it: a
-        connection that outlived this would write its journal anew beside a file that may be gone."""
+        """Finish the accepted transactions, then close the file.  (A read goes on after its caller has stopped waiting;
+        a connection that outlives this would create a journal beside a file that may have been removed.)"""
         with contextlib.suppress(TimeoutError):  # (a disk that hangs must not hold up the end of the service)
             async with asyncio.timeout(CLOSE_S):
                 await self._writer.drain()
@@ -192,7 +193,7 @@ class Database:
                 connection.rollback()
 
     def _run_batch(self, batch: list[_Transaction]) -> None:
-        """Settles all of `batch`."""
+        """Run all of `batch`, and set the outcome of each."""
         committing = False
         try:
             batch = self._without_refused(batch)
@@ -223,8 +224,8 @@ class Database:
                 job.done = True
 
     def _without_refused(self, batch: list[_Transaction]) -> list[_Transaction]:
-        """Whoever came while the lock was waited for in vain has waited, too: a second wait would outlast the patience
-        of its caller."""
+        """Fail the writes that came during a vain wait for the lock: they have waited already, and a second wait would
+        be longer than the timeout of the caller."""
         error, last = self._locked
         for job in batch:
             if job.number <= last:
@@ -232,7 +233,7 @@ class Database:
         return [job for job in batch if not job.done]
 
     def _begin(self, job: _Transaction) -> bool:
-        """False when its caller has given up, and perhaps told somebody that it did not happen."""
+        """False when its caller has given up, and may have reported that the write did not happen."""
         with self._mutex:
             job.begun = not job.given_up
             return job.begun
@@ -251,7 +252,7 @@ class Database:
 
 
 def _write_again(connection: sa.Connection) -> None:
-    """As much as a few requests would, and nothing of it stays."""
+    """Write as much as a few requests would; nothing of it remains."""
     connection.exec_driver_sql("CREATE TABLE trial (bytes BLOB)")
     connection.exec_driver_sql("INSERT INTO trial VALUES (zeroblob(65536))")
     connection.exec_driver_sql("DROP TABLE trial")

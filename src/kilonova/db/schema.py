@@ -93,6 +93,7 @@ actions = sa.Table(
     # The host of the current leg, taken from `legs` in each write that changes them: only the indexes need it.
     sa.Column("host", sa.String(255)),
     sa.Column("params", sa.JSON, nullable=False),
+    sa.Column("bookkeeping", sa.JSON, nullable=False, server_default="{}"),
     sa.Column("message", sa.Text),
     _time("ended_at", null=True),
     _time("counted_at", null=True),
@@ -247,8 +248,8 @@ quotas = sa.Table(
     sa.Column("hard_limit", sa.Integer, nullable=False),
 )
 
-# What the living instances of a project take together.  A row of its own, changed with them in one transaction: to sum
-# them up for each new one would cost more with each.
+# What the instances of a project that are not deleted use together.  The row changes in the same transaction as they
+# do: a sum over all instances for each create would cost more with every instance.
 quota_usages = sa.Table(
     "quota_usages",
     metadata,
@@ -270,7 +271,7 @@ images = sa.Table(
     sa.Column("body", sa.JSON, nullable=False),
 )
 
-# With which projects an image is shared.
+# The projects with which an image is shared.
 image_members = sa.Table(
     "image_members",
     metadata,
@@ -281,7 +282,7 @@ image_members = sa.Table(
     _time("updated_at"),
 )
 
-# Ids of images that had bytes: servers may name them still, and nobody else's image shall be taken for theirs.
+# Ids of deleted images that had bytes.  Servers may still refer to them, so no new image may have such an id.
 deleted_images = sa.Table("deleted_images", metadata, _id())
 
 keypairs = sa.Table(
@@ -297,7 +298,7 @@ keypairs = sa.Table(
     sa.UniqueConstraint("user_id", "name"),
 )
 
-# Creates that a client may send again: what the first one was answered.
+# Answers to creates with an Idempotency-Key, for a client that sends the same create again.
 idempotency_keys = sa.Table(
     "idempotency_keys",
     metadata,

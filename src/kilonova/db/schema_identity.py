@@ -27,7 +27,7 @@ users = sa.Table(
     sa.Column("default_project_id", sa.String(36)),
     sa.Column("description", sa.String(255), nullable=False, server_default=""),
     sa.Column("enabled", sa.Boolean, nullable=False, server_default=sa.true()),
-    # When the password last changed or the user was disabled: tokens carry the value that they were minted from.
+    # When the password last changed or the user was disabled; a token contains the value at the time of its issue.
     _time("tokens_from", null=True),
     sa.Column("email", sa.String(255)),
     sa.Column("extra", sa.JSON, nullable=False, server_default="{}"),
@@ -49,7 +49,7 @@ group_members = sa.Table(
     sa.Column("user_id", sa.String(36), sa.ForeignKey("users.id"), primary_key=True, index=True),
 )
 
-# Those that an administrator made; the usual ones are in the code.
+# Roles that an administrator created; the default roles are in the code.
 roles = sa.Table(
     "roles",
     metadata,
@@ -69,7 +69,7 @@ assignments = sa.Table(
     sa.Column("role", sa.String(255), primary_key=True),
 )
 
-# What an administrator added to the service catalog.
+# Entries that an administrator added to the service catalog.
 catalog_entries = sa.Table(
     "catalog_entries",
     metadata,

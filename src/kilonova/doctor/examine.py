@@ -102,7 +102,7 @@ def judges(subject: Subject, checks: Sequence[SurveyCheck], survey: Survey | str
         cure = "See libvirt-socket; a daemon that hangs: systemctl restart libvirtd (guests run on)."
         if "authentication" in survey.lower():
             cure = "Set [libvirt] auth_file to a file with the name and the password that the daemon knows."
-        said = f"The connection cannot be had: {survey.rstrip('.')}."
+        said = f"There is no connection to libvirt: {survey.rstrip('.')}."
         no_connection = partial(error, first.name, said, cure, uri=subject.uri)
         return [no_connection, *(partial(_without, subject, check) for check in rest)]
     return [partial(check.fn, subject, survey) for check in checks]
@@ -128,7 +128,7 @@ def _judge(check: SurveyCheck, look: Callable[[], Finding]) -> Finding:
 
 
 def _hung(name: str, limit_s: float) -> Finding:
-    cure = "Something below it hangs: look at dmesg and at processes in state D."
+    cure = "The kernel or a disk hangs: look at dmesg and at processes in state D."
     return error(name, f"The check was not done within {limit_s:g} s.", cure, limit_s=limit_s)
 
 
@@ -138,5 +138,5 @@ def broke(name: str, failure: BaseException) -> Finding:
     if isinstance(failure, DatabaseUnreadable):
         return note(name, f"Not looked at: the records cannot be read ({failure}).", "See database.")
     if isinstance(failure, PermissionError):
-        return error(name, f"What is to be looked at may not be read: {failure}.", "Run it as root.", exception=kind)
+        return error(name, f"Permission denied: {failure}.", "Run it as root.", exception=kind)
     return error(name, f"The check itself failed: {kind}: {failure}.", "Please report this.", exception=kind)

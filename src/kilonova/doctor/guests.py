@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of guests: their processes, their disks, and what is left of guests that are no instances.
+"""Checks of guests: their processes, their disks, and leftovers that belong to no instance.
 
 By the records and the files' names and heads: nothing is guessed, and no file that a guest's header names is opened.
 What is bad must be so in two looks, each with a fresh read of the records, since the service works meanwhile.
@@ -168,19 +168,19 @@ def orphan_domains(subject: Subject, survey: Survey) -> Finding:
     known = {row.id for row in rows}
     orphans = {one.instance_id: one.name for one in ours if one.instance_id not in known}
     if orphans:
-        said = f"Domains that bear our mark and are no instances: {listed(orphans.values())}."
+        said = f"Domains with Kilonova's metadata that are not instances: {listed(orphans.values())}."
         cure = (
             "Look whether a database was restored that does not know them; if nobody needs them: "
             f"virsh -c '{subject.uri}' undefine --managed-save {min(orphans.values())} (destroy it first if it runs)."
         )
         return warning(name, said, cure, domains=orphans)
     if others:
-        return note(name, f"{others} domains bear our mark and have their disks elsewhere: another Kilonova's.")
-    return ok(name, f"Every domain that bears our mark is an instance ({len(ours)}).")
+        return note(name, f"{others} domains belong to another Kilonova: their disks are elsewhere.")
+    return ok(name, f"Every domain with Kilonova's metadata is an instance ({len(ours)}).")
 
 
 def orphan_directories(subject: Subject) -> Finding:
-    """Every guest's directory is an instance's."""
+    """Every guest directory belongs to an instance."""
     name = "orphan-directories"
     if records(subject) is None:
         return note(name, "Not looked at: the records of instances are on the conductor's host.")
@@ -192,11 +192,11 @@ def orphan_directories(subject: Subject) -> Finding:
 
     orphans = twice(look)
     if not orphans:
-        return ok(name, "Every guest's directory is an instance's.")
+        return ok(name, "Every guest directory belongs to an instance.")
     cure = (
         "Look whether a database was restored that does not know it, and whether a domain uses it (virsh domblklist); "
         f"if nobody needs it: rm -r {min(orphans)}"
     )
     return warning(
-        name, f"Directories of guests that are no instances: {listed(orphans)}.", cure, paths=sorted(orphans)
+        name, f"Guest directories that belong to no instance: {listed(orphans)}.", cure, paths=sorted(orphans)
     )

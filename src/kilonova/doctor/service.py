@@ -40,7 +40,7 @@ def configuration(subject: Subject) -> Finding:
         return error(name, " ".join(subject.problems), cure)
     if subject.strange:
         listed = ", ".join(subject.strange)
-        cure = "Take them out, or look for a slip of the pen: docs/configuration.md has all of them."
+        cure = "Take them out, or correct the spelling: docs/configuration.md lists all options."
         return note(name, f"Options that Kilonova does not have are ignored: {listed}.", cure, options=subject.strange)
     return ok(name, "The configuration can be used.")
 
@@ -54,8 +54,8 @@ def database(subject: Subject) -> Finding:
         return note("database", "There is no database yet; a conductor or the one box makes it.", path=str(path))
     except DatabaseUnreadable as exc:
         if not os.access(path, os.R_OK, effective_ids=True):
-            cure = f"Run this as {owner_of(path)}, whose it is."
-            return error("database", f"{path} is not ours to read.", cure, path=str(path))
+            cure = f"Run this as {owner_of(path)}, its owner."
+            return error("database", f"{path} cannot be read by this user.", cure, path=str(path))
         return error("database", f"{path} cannot be read: {exc}.", f"Restore {path} from a backup.", path=str(path))
     return judge_database(path, facts, mode)
 
@@ -338,7 +338,7 @@ class ClockFacts:
 
 
 def clock(subject: Subject) -> Finding:
-    """The clock is kept by NTP, does not lie before what we wrote, and the kernel names this boot."""
+    """NTP synchronises the clock, no file of the service lies in the future, and the kernel has a boot id."""
     now = SystemClock().now().timestamp()
     files = (*database_files(subject.state), subject.state / host_identity.FILE)
     newest = max((path.stat().st_mtime for path in files if path.exists()), default=now)
@@ -370,16 +370,16 @@ def judge_clock(found: ClockFacts) -> Finding:
     facts = {"synchronised": found.synchronised, "ahead_s": round(found.ahead_s, 3), "boot_id": found.boot_id}
     ntp = "timedatectl set-ntp true (or apt-get install chrony)"
     if found.ahead_s > 5:
-        said = f"The clock went back: files of ours were written {found.ahead_s:.0f} s in the future."
+        said = f"The clock was set back: files of this service were written {found.ahead_s:.0f} s in the future."
         return error(name, f"{said} Tokens and times of actions are wrong until it has caught up.", ntp, **facts)
     if not found.boot_id:
         said = "The kernel names no boot id: a reboot of the host cannot be told from a restart of the service."
         return warning(name, said, "Mount /proc whole into the container.", **facts)
     if found.synchronised is None:
-        return note(name, "Whether the clock is kept by NTP could not be learned.", ntp, **facts)
+        return note(name, "It is unknown whether NTP synchronises the clock.", ntp, **facts)
     if not found.synchronised:
-        return warning(name, "Nobody keeps the clock: NTP does not synchronise it.", ntp, **facts)
-    return ok(name, "The clock is kept by NTP.", **facts)
+        return warning(name, "NTP does not synchronise the clock.", ntp, **facts)
+    return ok(name, "NTP synchronises the clock.", **facts)
 
 
 PROGRAMS = {"qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils", "prlimit": "util-linux"}

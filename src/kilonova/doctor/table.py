@@ -44,7 +44,7 @@ ON_SURVEY = (
     SurveyCheck("libvirt-keepalive", "a frozen daemon will be noticed", hypervisor.keepalive),
     SurveyCheck("libvirt-stuck", "no guest is held in a start that nobody does", hypervisor.stuck_guests),
     SurveyCheck("guest-disks", "guests' disks and what they lie on are there", guests.disks, guests.disks_by_record),
-    SurveyCheck("orphan-domains", "domains that bear our mark are instances", guests.orphan_domains),
+    SurveyCheck("orphan-domains", "domains with our metadata are instances", guests.orphan_domains),
     SurveyCheck("network-subnet", "guests' subnet collides with no route", network.subnet, network.subnet_by_routes),
     SurveyCheck("bridges", "declared bridges are there; no guest can send as another", network.bridges),
     SurveyCheck("ip-forward", "the host forwards for NAT", network.forwarding, network.forwarding_by_routes),

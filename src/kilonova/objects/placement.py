@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What scheduling asks for and what it answers."""
+"""The request to the scheduler, and its result."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,9 +10,9 @@ from kilonova.objects.server_group import GroupPolicy
 
 
 @dataclass(frozen=True, slots=True)
-class GroupWish:
-    """The policy of an instance's server group, and where the others of the group are: how many on each host.
-    `most_per_host` is for anti-affinity."""
+class GroupConstraint:
+    """The policy of an instance's server group, and how many other members of the group each host has.  `most_per_host`
+    is the limit for anti-affinity."""
 
     policy: GroupPolicy
     members: Mapping[HostName, int]
@@ -21,8 +21,8 @@ class GroupWish:
 
 @dataclass(frozen=True, slots=True)
 class PlacementRequest:
-    """The resources and wishes of one instance.  `networks` by name; none means the host's first.  `host` is the only
-    one that will do, `same_hosts` are the only ones (None means any), and `different_hosts` will not do."""
+    """The resources and constraints of one instance.  `networks` by name; none means the first network of the host.
+    Acceptable are `host` only, if it is set, or only `same_hosts` (None means any), and never `different_hosts`."""
 
     vcpus: int
     memory_mib: int
@@ -33,14 +33,14 @@ class PlacementRequest:
     host: HostName | None = None
     same_hosts: frozenset[HostName] | None = None
     different_hosts: frozenset[HostName] = frozenset()
-    group: GroupWish | None = None
+    group: GroupConstraint | None = None
     extra_specs: Mapping[str, str] = field(default_factory=dict[str, str])
     needs: tuple[Need, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why one filter refused one host."""
+    """Why a filter refused a host."""
 
     host: HostName
     filter: str
@@ -49,7 +49,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Hosts in the order in which they should be tried, and what the filters refused."""
+    """Hosts in the order in which to try them, and what the filters refused."""
 
     hosts: tuple[HostName, ...]
     refusals: tuple[Refusal, ...] = ()

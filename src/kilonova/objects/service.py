@@ -103,8 +103,8 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class ComputeNode:
-    """A hypervisor: its inventory and what is claimed of it.  `traits` is what the metadata of its aggregates says: the
-    values of each key."""
+    """A hypervisor: its inventory and what is claimed of it.  `aggregate_metadata` has the values of
+    each key in the metadata of the host's aggregates."""
 
     id: str
     service: Service
@@ -113,4 +113,4 @@ class ComputeNode:
     memory_mib_used: int
     disk_gib_used: int
     running_vms: int
-    traits: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    aggregate_metadata: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])

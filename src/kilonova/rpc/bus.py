@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bus port.
 
-A bus carries bytes between subjects.  What the bytes mean is told by kilonova.rpcapi.  Messages may be lost, doubled
-or late: receivers are idempotent, senders have deadlines.
+A bus carries bytes between subjects; kilonova.rpcapi defines their meaning.  Messages may be lost, duplicated or late:
+receivers are idempotent, senders have deadlines.
 """
 
 from collections.abc import Awaitable, Callable
@@ -10,15 +10,15 @@ from types import TracebackType
 from typing import Protocol, Self
 
 Handler = Callable[[str, bytes], Awaitable[bytes]]
-"""Gets the subject that was addressed and the payload, gives the reply's payload.  It must not raise: errors are
-encoded in the reply (see kilonova.rpc.wire)."""
+"""Receives the subject and the payload of a message and returns the payload of the reply.  It must not raise: errors
+are encoded in the reply (see kilonova.rpc.wire)."""
 
 
 PING_S = 2.0
 
 
 class Bus(Protocol):
-    """Subjects are dot-separated tokens; in a subscription `*` stands for exactly one token."""
+    """Subjects are tokens separated by dots; in a subscription `*` matches exactly one token."""
 
     async def __aenter__(self) -> Self: ...
 
@@ -29,32 +29,32 @@ class Bus(Protocol):
     async def request(self, subject: str, payload: bytes, timeout_s: float) -> bytes:
         """Send and await one reply.
 
-        Raises RpcTimeout (unknown whether it was handled) or RpcUnavailable (nobody is subscribed: not handled).
+        Raises RpcTimeout (unknown whether it was handled) or RpcUnavailable (no subscriber: not handled).
         """
         ...
 
     async def publish(self, subject: str, payload: bytes) -> None:
-        """Send without a reply; nobody being there is no error."""
+        """Send without a reply; a missing subscriber is no error."""
         ...
 
     async def subscribe(self, subject: str, handler: Handler, *, queue: str | None = None) -> None:
-        """Call `handler` for each message until the bus is left; of one `queue` only one member gets each message."""
+        """Call `handler` for each message until the bus is left.  One member of each `queue` receives a message."""
         ...
 
 
 def token(text: str) -> str:
-    """`text` as one token of a subject: characters that mean something to a broker are written as %xx."""
+    """`text` as one token of a subject: characters with a meaning for a broker are written as %xx."""
     return "".join(c if c.isalnum() or c in "-_" else f"%{ord(c):02x}" for c in text)
 
 
 class SelfPing:
-    """A process that sends itself a message: out to the bus, and back in by its own loop."""
+    """A message of a process to itself, over the bus and through its own event loop."""
 
     def __init__(self, bus: Bus, name: str) -> None:
         self._bus, self._subject = bus, f"ping.{token(name)}"
 
     async def listen(self) -> None:
-        """Begin to answer."""
+        """Start to answer."""
         await self._bus.subscribe(self._subject, self._echo)
 
     async def ask(self) -> None:
@@ -66,7 +66,7 @@ class SelfPing:
 
 
 def matches(pattern: str, subject: str) -> bool:
-    """Whether a subscription's pattern takes a subject."""
+    """Whether a subscription's pattern matches a subject."""
     if pattern == subject:
         return True
     left, right = pattern.split("."), subject.split(".")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bus of one process: one box, tests and simulations.
+"""The in-memory bus of one process: one box, tests and simulations.
 
-It encodes like the wire, delivers on the same event loop, and can be told to lose, double and delay messages.
+It encodes as on the wire and delivers on the same event loop.  Simulations can lose, duplicate and delay messages.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ class _Subscription:
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What becomes of one message: one delivery after each of these delays (seconds); none at all: it is lost."""
+    """The deliveries of one message, each after a delay in seconds; without any, the message is lost."""
 
     deliveries: tuple[float, ...] = (0.0,)
 
@@ -36,7 +36,7 @@ FAITHFUL = Fate()
 
 
 class MemoryHub:
-    """What the buses of one process share; `fate` decides over each message (requests and replies alike)."""
+    """The state that the buses of one process share; `fate` decides the deliveries of each message and each reply."""
 
     def __init__(self, fate: Callable[[str], Fate] | None = None) -> None:
         self.fate = fate
@@ -47,7 +47,7 @@ class MemoryHub:
         return self.fate(subject) if self.fate is not None else FAITHFUL
 
     def receivers(self, subject: str) -> list[_Subscription]:
-        """Every plain subscription, and one member of each queue in turn."""
+        """Every plain subscription, and one member of each queue, in turn."""
         plain: list[_Subscription] = []
         queues: dict[str, list[_Subscription]] = {}
         for sub in self.subscriptions:
@@ -61,7 +61,7 @@ class MemoryHub:
 
 
 class MemoryBus:
-    """One process's end of a hub.  Leaving it ends its subscriptions and the handling that is going on."""
+    """One process's connection to a hub.  Leaving it ends its subscriptions and its running handlers."""
 
     def __init__(self, hub: MemoryHub, clock: Clock) -> None:
         self._hub, self._clock = hub, clock

@@ -20,6 +20,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from kilonova.base.backoff import Backoff
 from kilonova.base.clock import Clock
 from kilonova.base.errors import KilonovaError, RpcTimeout, RpcUnavailable, TooLarge
 from kilonova.base.tasks import Supervisor
@@ -41,8 +42,7 @@ SYNC_S = 2.0
 LOOK_S = 1.0
 CLOSE_S = 1.0
 DRAIN_S = 5.0
-RETRY_FIRST_S = 0.1
-RETRY_MOST_S = 5.0
+RETRY = Backoff(0.1, 5.0, jitter=(0.5, 1.0))
 STEADY_S = 5.0
 """A connection that lived so long was a good one: the next backoff begins anew."""
 BACKLOG_BYTES = 32 << 20
@@ -251,7 +251,7 @@ class NatsBus:
 
     async def _keep(self) -> None:
         """Hold one connection after the other, for ever."""
-        pause = RETRY_FIRST_S
+        pauses = RETRY.start(self._clock)
         while True:
             connection = _Connection(self._servers, self._name)
             began = self._clock.monotonic()
@@ -261,13 +261,12 @@ class NatsBus:
                     await connection.until_lost()
                     self._lost(connection)
                     if self._clock.monotonic() - began > STEADY_S:
-                        pause = RETRY_FIRST_S
+                        pauses.reset()
             finally:
                 self._connection = None
                 await connection.close()
             self._tried.set()
-            await self._clock.sleep(pause * self._clock.random.uniform(0.5, 1.0))
-            pause = min(pause * 2, RETRY_MOST_S)
+            await pauses.wait()
 
     async def _open(self, connection: _Connection) -> bool:
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the API asks of the conductor: every write."""
+"""Calls of the API to the conductor: every write.  All are safe to repeat: the caller makes the ids."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,15 +12,17 @@ from kilonova.base.errors import (
     InvalidInput,
     InvalidState,
     NotFound,
+    NoValidHost,
     OverQuota,
     TooLarge,
 )
 from kilonova.base.unset import UNSET, OrUnset
+from kilonova.objects.action_params import NO_PARAMS, REQUESTED, RequestedParams, check_params
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.idempotency import Idempotent
 from kilonova.objects.ids import FlavorId, HostName, ImageId, InstanceId, ServerGroupId
-from kilonova.objects.image import Image, ImageMember, ImageRef
-from kilonova.objects.instance import InjectedFile, Instance
+from kilonova.objects.image import Image, ImageMember
+from kilonova.objects.instance import Instance
 from kilonova.objects.keypair import Keypair
 from kilonova.objects.server_group import ServerGroup
 from kilonova.objects.states import Verb
@@ -28,32 +30,17 @@ from kilonova.rpcapi.method import Ack, Method
 
 SUBJECT = "conductor.api"
 
-NETWORKS = "networks"
-"""The parameter of a create action that holds their names, with commas."""
-FIXED_IPS = "fixed_ips"
-"""The parameter of a create action that holds an address for each of those, or nothing, with commas."""
-HOST = "host"
-"""The parameter of a create action that names the only host that will do."""
-SAME_HOST, DIFFERENT_HOST = "same_host", "different_host"
-"""The parameters of a create action that hold ids of servers, with commas: one of their hosts will do, or none."""
-AVAILABILITY_ZONE = "availability_zone"
-"""The parameter of an unshelving that says where to; without it, where it was."""
-
-FLAVOR, DISK_CONFIG = "flavor", "disk_config"
-"""Parameters of a resize: the new flavor's id, and the new OS-DCF:diskConfig if one was given."""
-KEPT_DISK = "kept_disk"
-"""The parameter of a revertResize: under what the resize has kept the old root disk."""
-
 
 @dataclass(frozen=True, slots=True)
 class CreateServers:
-    """Whole records, made by the API with fresh ids; one `create` action each, under the context's request id.
-    `networks` by name, in the order of their NICs; none means the first of the host that is chosen.  `fixed_ips`: for
-    each of them the address, empty where any will do.  `host`: the only
-    one that will do, by an administrator's word; so are the hosts of the servers of `same_host`, and those of
-    `different_host` will not.  `least`: where the quota does not permit all of them, so many of the
-    first ones will do; None means all or none.  `idempotent`: the key that the client gave, with the answer that is
-    given again to whoever gives it again."""
+    """Complete records with new ids, made by the API; the conductor records one `create` action for each, under the
+    context's request id.
+
+    `networks` are names, in the order of the NICs; without any, the first network of the chosen host.  `fixed_ips`: one
+    address for each network, empty for any.  `host`: the only permitted host, chosen by an administrator.
+    `same_host`: servers whose hosts are permitted; `different_host`: servers whose hosts are not.  `least`: the minimum
+    number of servers when the quota does not permit all; None: all or none.  `idempotent`: the client's key, with the
+    answer for a repeated request with the same key."""
 
     context: RequestContext
     instances: tuple[Instance, ...]
@@ -68,40 +55,22 @@ class CreateServers:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """`answer`: what the first request under the same key was answered; then nothing was recorded now."""
+    """`answer`: the answer to the first request with the same key; then this request recorded nothing."""
 
     answer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
-    """The fields of a server that a rebuild replaces.  Unset fields do not change."""
-
-    name: OrUnset[str] = UNSET
-    hostname: OrUnset[str] = UNSET
-    description: OrUnset[str | None] = UNSET
-    metadata: OrUnset[Mapping[str, str]] = UNSET
-    key_name: OrUnset[str | None] = UNSET
-    key_data: OrUnset[str | None] = UNSET
-    user_data: OrUnset[str | None] = UNSET
-    files: OrUnset[tuple[InjectedFile, ...]] = UNSET
-    disk_config: OrUnset[str] = UNSET
-    access_ip_v4: OrUnset[str | None] = UNSET
-    access_ip_v6: OrUnset[str | None] = UNSET
-
-
-@dataclass(frozen=True, slots=True)
 class AcceptAction:
-    """`image` is what a rescue boots, or a rebuild makes the disk of; `new_image` the record of the image that the
-    action makes, recorded with it."""
+    """Params of another verb, unknown ones and missing ones are an error that names the verb."""
 
     context: RequestContext
     instance_id: InstanceId
     verb: Verb
-    params: Mapping[str, str] = field(default_factory=dict[str, str])
-    image: ImageRef | None = None
-    changes: Changes = Changes()
-    new_image: Image | None = None
+    params: RequestedParams = NO_PARAMS
+
+    def __post_init__(self) -> None:
+        check_params(self.verb, self.params, REQUESTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +89,7 @@ class UpdateServer:
 
 @dataclass(frozen=True, slots=True)
 class EditMetadata:
-    """`put` is merged into what is there, after `remove` was taken away; with `replace` nothing of it stays."""
+    """`remove` is removed from the stored metadata, then `put` is merged in; `replace` discards the stored metadata."""
 
     context: RequestContext
     instance_id: InstanceId
@@ -131,7 +100,7 @@ class EditMetadata:
 
 @dataclass(frozen=True, slots=True)
 class EditTags:
-    """As EditMetadata, of tags; at most `limit` of them."""
+    """Like EditMetadata, for tags; at most `limit` tags."""
 
     instance_id: InstanceId
     limit: int
@@ -142,8 +111,8 @@ class EditTags:
 
 @dataclass(frozen=True, slots=True)
 class SetQuotas:
-    """Limits of a project by resource; for those that are `forgotten` the default holds again, others stay as they are.
-    Without `force` none may be below what is used."""
+    """Limits of a project by resource; a `forgotten` resource has the default limit again, others do not change.
+    Without `force`, no limit may be below what is used."""
 
     project_id: str
     limits: Mapping[str, int]
@@ -178,7 +147,7 @@ class DeleteFlavor:
 
 @dataclass(frozen=True, slots=True)
 class PutKeypair:
-    """`project_id` is the one that asks, whose quota says how many a user may have."""
+    """`project_id` is the caller's project; its quota limits the key pairs of a user."""
 
     keypair: Keypair
     project_id: str
@@ -192,7 +161,7 @@ class DeleteKeypair:
 
 @dataclass(frozen=True, slots=True)
 class PutImage:
-    """The whole record; with `expected` a compare-and-set on what the caller has read."""
+    """The complete record; with `expected`, a compare-and-set against the record that the caller has read."""
 
     image: Image
     expected: Image | None = None
@@ -205,7 +174,7 @@ class DeleteImage:
 
 @dataclass(frozen=True, slots=True)
 class PutImageMember:
-    """`new`: Conflict if there is one already; otherwise NotFound if there is none.  `most`: of an image."""
+    """`new`: Conflict if the member exists; otherwise NotFound if it does not.  `most`: limit of its members."""
 
     member: ImageMember
     new: bool
@@ -243,7 +212,7 @@ ACCEPT_ACTION = Method(
     AcceptAction,
     Ack,
     "Record an action on a server, on disk. InvalidState: the vm_state does not allow it, or the server is locked.",
-    (NotFound, InvalidState, Forbidden, OverQuota, InvalidInput),
+    (NotFound, InvalidState, Forbidden, OverQuota, InvalidInput, NoValidHost),
 )
 UPDATE_SERVER = Method(
     SUBJECT, "update_server", UpdateServer, Ack, "Update the fields of a server that users edit.", (NotFound,)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the API asks of the conductor on an operator's word: flavors as they are later, aggregates, dead services."""
+"""Administrative calls of the API to the conductor: changes of flavors, host aggregates, services that are down."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ class DescribeFlavor:
 
 @dataclass(frozen=True, slots=True)
 class EditExtraSpecs:
-    """`remove` is taken away, then `put` merged in."""
+    """`remove` is removed first, then `put` is merged in."""
 
     flavor_id: FlavorId
     put: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -30,7 +30,7 @@ class EditExtraSpecs:
 
 @dataclass(frozen=True, slots=True)
 class FlavorAccess:
-    """Whether a project may use a flavor that is not public."""
+    """Whether a project may use a private flavor."""
 
     flavor_id: FlavorId
     project_id: str
@@ -39,7 +39,7 @@ class FlavorAccess:
 
 @dataclass(frozen=True, slots=True)
 class CreateAggregate:
-    """The id is the conductor's, the UUID the caller's."""
+    """The conductor makes the id, the caller the UUID."""
 
     uuid: str
     name: str
@@ -63,7 +63,7 @@ class DeleteAggregate:
 
 @dataclass(frozen=True, slots=True)
 class AggregateHost:
-    """Whether a host is to be in an aggregate."""
+    """Whether a host shall be in an aggregate."""
 
     aggregate_id: int
     host: HostName
@@ -77,14 +77,14 @@ class DeleteService:
 
 @dataclass(frozen=True, slots=True)
 class AdoptHost:
-    """Another process than the present one is to have the host."""
+    """Assign the host to another process than its present one."""
 
     host: HostName
 
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """In words: the process that had the host, and the one that asked for it last."""
+    """Descriptions of the process that had the host, and of the process that was refused last."""
 
     former: str
     claimant: str
@@ -92,7 +92,7 @@ class Adopted:
 
 @dataclass(frozen=True, slots=True)
 class AskLastHeard:
-    """The question, and nothing besides."""
+    """A request without fields."""
 
 
 @dataclass(frozen=True, slots=True)

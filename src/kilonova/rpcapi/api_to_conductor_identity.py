@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the API asks of the conductor about users, groups, projects, roles, credentials and the service catalog."""
+"""Calls of the API to the conductor about users, groups, projects, roles, credentials and the service catalog."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -106,7 +106,7 @@ class DeleteGroup:
 
 @dataclass(frozen=True, slots=True)
 class EditMember:
-    """Whether a user is to be in a group."""
+    """Whether a user shall be in a group."""
 
     group_id: str
     user_id: str
@@ -120,7 +120,7 @@ class CreateRole:
 
 @dataclass(frozen=True, slots=True)
 class UpdateRole:
-    """What the role `role.id` becomes."""
+    """Replaces the role `role.id`."""
 
     role: Role
 
@@ -132,14 +132,14 @@ class DeleteRole:
 
 @dataclass(frozen=True, slots=True)
 class PutEntries:
-    """New entries, or in place of those of their ids."""
+    """New entries; an entry replaces the one with the same id."""
 
     entries: tuple[CatalogEntry, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteEntry:
-    """With a service go its endpoints, with a region those below it."""
+    """A service is deleted with its endpoints, a region with the regions below it."""
 
     kind: EntryKind
     entry_id: str
@@ -147,7 +147,7 @@ class DeleteEntry:
 
 @dataclass(frozen=True, slots=True)
 class CreateCredential:
-    """`tokens_from`: that of the token which asks for it."""
+    """`tokens_from` is the one of the caller's token."""
 
     credential: ApplicationCredential
     tokens_from: datetime | None = None
@@ -160,7 +160,7 @@ class DeleteCredential:
 
 @dataclass(frozen=True, slots=True)
 class RevokeToken:
-    """`expires_at`: after it the token is over by itself."""
+    """`expires_at` is when the token expires without a revocation."""
 
     audit_id: str
     expires_at: datetime

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages that carry many things: one that cannot be read is no other's matter.
+"""Messages with many items: an unreadable item does not make the others unreadable.
 
-Two sides of the bus may be of different versions: a verb or a state that one of them does not know makes one thing of a
-message unreadable, and must not make the message so.
+The two sides of the bus may have different versions: a verb or a state that one side does not know makes one item
+unreadable, and must not make the whole message unreadable.
 """
 
 from typing import Annotated, Any, TypeVar
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def reason(exc: ValidationError) -> str:
-    """What could not be read, without the value: it may be a secret."""
+    """The field that could not be read and why, without the value: it may be a secret."""
     first = exc.errors(include_url=False, include_input=False, include_context=False)[0]
     return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
@@ -29,9 +29,9 @@ def _each(value: Any, whole: ValidatorFunctionWrapHandler) -> Any:
         try:
             found.extend(whole([item]))
         except ValidationError as exc:
-            log.warning("left out of a message what cannot be read", error=reason(exc))
+            log.warning("an item of a message cannot be read and is ignored", error=reason(exc))
     return tuple(found)
 
 
 Each = Annotated[tuple[T, ...], WrapValidator(_each)]
-"""As a field of a request or a reply: those that can be read."""
+"""The type of a field of a request or a reply: the items that can be read."""

@@ -8,6 +8,7 @@ await caller.call(CONSOLE_OUTPUT, ConsoleOutput(instance_id), host)
 from typing import Any, TypeVar
 
 from kilonova import CODE_VERSION
+from kilonova.base.backoff import Backoff
 from kilonova.base.clock import Clock
 from kilonova.base.context import CHANGED, REQUEST_ID
 from kilonova.base.errors import (
@@ -26,8 +27,7 @@ from kilonova.rpcapi.method import Method
 Q = TypeVar("Q")
 R = TypeVar("R")
 
-PAUSE_FIRST_S = 0.1
-PAUSE_MOST_S = 2.0
+RETRY = Backoff(0.1, 2.0, jitter=(0.5, 1.0))
 """Between two attempts of one call: a short failure costs little, and many waiting callers do not overload the bus."""
 
 
@@ -50,7 +50,7 @@ class Caller:
         subject = method.subject_of(peer)
         body = method.request_form.dump_json(request)
         deadline = self._clock.monotonic() + method.timeout_s
-        most, unknown = PAUSE_FIRST_S, False
+        pauses, unknown = RETRY.start(self._clock), False
         while True:
             left = deadline - self._clock.monotonic()
             patience = min(left, method.attempt_s) if method.idempotent else left
@@ -61,8 +61,7 @@ class Caller:
                 )
             except (RpcTimeout, RpcUnavailable, DatabaseUnavailable) as exc:
                 unknown = unknown or isinstance(exc, RpcTimeout)
-                pause = most * self._clock.random.uniform(0.5, 1.0)
-                most = min(most * 2, PAUSE_MOST_S)
+                pause = pauses.next_s()
                 if not _may_be_sent_again(method, exc, deadline - self._clock.monotonic() - pause):
                     raise _verdict(method, exc, unknown=unknown) from exc
                 await self._clock.sleep(pause)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a host asks of the conductor.  The host's name is a token of the subject, which its credentials pin."""
+"""Calls of a host to the conductor.  The host's name is a token of the subject, which the host's credentials pin."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,9 +18,6 @@ from kilonova.rpcapi.work import Fetch, Fetched
 
 SUBJECT = "conductor.host.*"
 """`*` is the host.  A conductor refuses a request whose `host` is another than the subject's."""
-
-HOST_BOOT = "host-boot"
-"""The `cause` in an action's params: the host has booted, and starts few of these at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +60,7 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """The process of that epoch ends in order: another one may register at once."""
+    """The process of that epoch ends in an orderly way: another process may register at once."""
 
     host: HostName
     epoch: int
@@ -71,14 +68,15 @@ class Leave:
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """Does the conductor answer, with its database?"""
+    """Whether the conductor answers, with its database."""
 
     host: HostName
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The outcome of an attempt at a leg.  `power` is the hypervisor's last report; None: the guest is absent."""
+    """The outcome of an attempt at a leg.  `power` is the last state that the hypervisor reported; None: the guest is
+    provably absent."""
 
     host: HostName
     leg: LegId
@@ -91,7 +89,7 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmAttempt:
-    """Whether the process of that epoch still has the leg under that attempt."""
+    """Whether the process of that epoch still owns the leg under that attempt."""
 
     host: HostName
     epoch: int
@@ -101,7 +99,7 @@ class ConfirmAttempt:
 
 @dataclass(frozen=True, slots=True)
 class RecordEvents:
-    """Steps of an attempt that is still going on, so that people can watch."""
+    """Steps of an attempt in progress, so that users see them."""
 
     host: HostName
     leg: LegId
@@ -111,7 +109,7 @@ class RecordEvents:
 
 @dataclass(frozen=True, slots=True)
 class BeginImage:
-    """The host begins, or goes on, to make the image that the action is to make."""
+    """The host starts, or continues, to create the image of the action."""
 
     host: HostName
     leg: LegId
@@ -120,7 +118,7 @@ class BeginImage:
 
 @dataclass(frozen=True, slots=True)
 class ImageBegun:
-    """`saved`: the image is whole already; an earlier attempt has come that far."""
+    """`saved`: an earlier attempt has completed the image."""
 
     saved: bool
 
@@ -140,8 +138,7 @@ class CompleteImage:
 
 @dataclass(frozen=True, slots=True)
 class DropImages:
-    """The images that the action makes needless: backups beyond the rotation, the image of a server that came off the
-    shelf."""
+    """The images that the action makes unnecessary: backups beyond the rotation, the image of an unshelved server."""
 
     host: HostName
     leg: LegId
@@ -150,14 +147,14 @@ class DropImages:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """Images that have no record any more: their bytes may go."""
+    """Images without a record: their bytes may be deleted."""
 
     images: tuple[ImageId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """One read of one guest; `power` None means that the hypervisor said there is no such guest."""
+    """One read of one guest; `power` None means that the hypervisor reports no such guest."""
 
     instance_id: InstanceId
     power: PowerState | None
@@ -179,7 +176,7 @@ class ListExpected:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedGuest:
-    """What the database believes of one guest.  `busy`: an action is open, so a read proves nothing yet."""
+    """One guest as the database records it.  `busy`: an action is open, so a read of the guest proves nothing yet."""
 
     instance_id: InstanceId
     power: PowerState
@@ -193,7 +190,7 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class ClassifyGuests:
-    """`guests` bear our metadata on this host."""
+    """`guests` are the guests on this host that carry our metadata."""
 
     host: HostName
     epoch: int
@@ -202,8 +199,8 @@ class ClassifyGuests:
 
 @dataclass(frozen=True, slots=True)
 class GuestClasses:
-    """Those that are no instances of this host: `deleted` from this very host (the first of them, as many as one
-    message takes), `elsewhere` (of another host, or deleted from one), `unknown` to the database."""
+    """The guests that are not instances of this host: `deleted` from this host (as many as one message takes),
+    `elsewhere` (on another host, or deleted there), `unknown` to the database."""
 
     deleted: Each[Instance] = ()
     elsewhere: tuple[InstanceId, ...] = ()
@@ -220,7 +217,7 @@ class ReportInventory:
 
 @dataclass(frozen=True, slots=True)
 class SetHostEnabled:
-    """Level-triggered; never touches an operator's own disable."""
+    """Level-triggered; does not change an administrator's own disable."""
 
     host: HostName
     epoch: int
@@ -230,7 +227,7 @@ class SetHostEnabled:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What an operator should hear of.  `id` is fresh for each, so that a repeat is known."""
+    """A notification for operators.  Each has a new `id`, so that a repeat is recognized."""
 
     id: str
     at: datetime

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a host answers: a wake-up and synchronous reads.  Work never comes this way: a host fetches its actions."""
+"""Calls to a host: a wake-up and synchronous reads.  Actions never come this way: a host fetches them."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ SUBJECT = "compute.*"
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """Look for actions now."""
+    """Fetch actions now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,33 +28,33 @@ class ConsoleOutput:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Console text; bytes that are no UTF-8 are replaced."""
+    """Console text; bytes that are not UTF-8 are replaced."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class HostUptime:
-    """Since when the host runs, and its load."""
+    """How long the host has been up, and its load."""
 
 
 @dataclass(frozen=True, slots=True)
 class Uptime:
-    """The line that the host's own `uptime` prints."""
+    """The line that `uptime` prints on the host."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnose:
-    """All that is measured of one running guest."""
+    """All measurements of one running guest."""
 
     instance_id: InstanceId
 
 
 @dataclass(frozen=True, slots=True)
 class CacheImages:
-    """Images that will be wanted; those that the host has already cost nothing."""
+    """Images that will be needed; those that the host has already cost nothing."""
 
     images: tuple[ImageRef, ...]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How work is asked for and handed out (see kilonova.rpcapi.host_to_conductor)."""
+"""How a host fetches its actions (see kilonova.rpcapi.host_to_conductor)."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +16,7 @@ from kilonova.rpcapi.batch import reason
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """`attempt` is the token under which the host will work on what it gets; `running` are the legs that it works on
+    """`attempt` is the token under which the host will run the legs that it receives; `running` are those that it runs
     already."""
 
     host: HostName
@@ -35,7 +35,7 @@ class WorkItem:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """An action that was handed out in a form that this code cannot read: what could be read of it, and why not all."""
+    """An action that this code version cannot read: its readable fields, and the reason."""
 
     leg: LegId
     instance_id: InstanceId
@@ -50,10 +50,10 @@ def _work_item() -> TypeAdapter[WorkItem]:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """`items` are open actions whose current leg is the host's and does not run yet, the oldest first: all of them, or
-    with `more` as many as one message takes; `revoked` those of `running` that are no longer current: stop them;
-    `expired` those whose time is up: end them, undo what was made, and report what became of the guest; `unread` is
-    made where the message is read."""
+    """`items` are open actions whose current leg is the host's and does not run yet, oldest first: all of them, or with
+    `more` as many as one message takes.  `revoked` are those of `running` that are no longer current: stop them.
+    `expired` are those whose deadline is over: end them, undo their steps, and report the state of the guest.  The
+    receiver fills `unread`."""
 
     items: tuple[WorkItem, ...]
     revoked: tuple[LegId, ...]
@@ -64,7 +64,7 @@ class Fetched:
     @model_validator(mode="before")
     @classmethod
     def _one_by_one(cls, raw: Any) -> Any:
-        """The items by themselves: one that cannot be read goes to `unread`."""
+        """Read each item by itself: an unreadable one goes to `unread`."""
         if not isinstance(raw, dict) or not isinstance(raw.get("items"), list):  # pyright: ignore[reportUnknownMemberType]
             return raw  # pyright: ignore[reportUnknownVariableType]
         items: list[WorkItem] = []

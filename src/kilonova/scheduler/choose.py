@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from kilonova.base.clock import Random
 from kilonova.objects.ids import HostName
+from kilonova.objects.messages import NO_VALID_HOST
 from kilonova.objects.placement import Choice, PlacementRequest, Refusal
 from kilonova.objects.service import ComputeNode
-from kilonova.objects.told import NO_VALID_HOST
 from kilonova.scheduler.filters import FILTERS
 from kilonova.scheduler.groups import preference
 from kilonova.scheduler.weighers import WEIGHERS

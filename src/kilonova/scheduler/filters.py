@@ -82,7 +82,7 @@ def aggregate_extra_specs(request: PlacementRequest, node: ComputeNode) -> str |
         if not name.startswith(AGGREGATE):
             continue
         key = name.removeprefix(AGGREGATE)
-        said = node.traits.get(key, frozenset())
+        said = node.aggregate_metadata.get(key, frozenset())
         if not any(matches(value, wanted) for value in said):
             return f"asked for {key} {wanted}, its aggregates say {', '.join(sorted(said)) or 'nothing of it'}"
     return None

@@ -3,6 +3,7 @@
 
 import pytest
 
+from kilonova.base.errors import ConfigError
 from kilonova.base.failpoints import Failpoints, from_environment
 
 
@@ -18,6 +19,10 @@ def test_armed_fires_once() -> None:
     points.hit("here")
 
 
-def test_an_unknown_action_is_a_mistake_of_the_test() -> None:
-    with pytest.raises(KeyError):
+def test_an_unknown_action_and_an_unknown_name_are_errors_at_start() -> None:
+    with pytest.raises(ConfigError, match="here=explode"):
         from_environment({"KILONOVA_FAILPOINTS": "here=explode"})
+    points = from_environment({"KILONOVA_FAILPOINTS": "here=kill,there=kill"})
+    with pytest.raises(ConfigError, match="unknown failpoints: there"):
+        points.check({"here"})
+    points.check({"here", "there"})

@@ -12,8 +12,8 @@ from kilonova.base.clock import SystemClock
 from kilonova.base.errors import ConfigError, RpcTimeout
 from kilonova.base.health import Check, examine
 from kilonova.base.metrics import Metrics
-from kilonova.base.notify import Notifier
-from kilonova.base.status import StatusPages, serving
+from kilonova.base.notify import SystemdNotifier
+from kilonova.base.status import StatusPages, status_server
 
 
 async def well() -> None: ...
@@ -55,7 +55,7 @@ def test_the_pages_over_a_unix_socket(tmp_path: Path) -> None:
     path.write_text("of a process that died")
 
     async def body() -> None:
-        async with serving(str(path), pages(Check("bus", well), Check("conductor", ill))):
+        async with status_server(str(path), pages(Check("bus", well), Check("conductor", ill))):
             assert path.stat().st_mode & 0o777 == 0o600
             transport = httpx.AsyncHTTPTransport(uds=str(path))
             async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
@@ -71,7 +71,7 @@ def test_the_pages_over_a_unix_socket(tmp_path: Path) -> None:
 
 def test_who_speaks_no_http_is_hung_up_on(tmp_path: Path) -> None:
     async def body() -> None:
-        async with serving(str(tmp_path / "s"), pages(Check("bus", well))):
+        async with status_server(str(tmp_path / "s"), pages(Check("bus", well))):
             reader, writer = await asyncio.open_unix_connection(str(tmp_path / "s"))
             writer.write(b"nonsense\r\n\r\n")
             assert await reader.read() == b""
@@ -83,7 +83,7 @@ def test_who_speaks_no_http_is_hung_up_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize("listen", ["/no/such/directory/s", "127.0.0.1:port", "192.0.2.1:1"])
 def test_a_port_that_cannot_be_is_one_sentence(listen: str) -> None:
     async def body() -> None:
-        async with serving(listen, pages()):
+        async with status_server(listen, pages()):
             pass
 
     with pytest.raises(ConfigError, match="cannot be opened"):
@@ -93,11 +93,11 @@ def test_a_port_that_cannot_be_is_one_sentence(listen: str) -> None:
 def test_systemd_is_told_where_it_listens_and_nobody_elsewhere(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
         end.bind(str(tmp_path / "n"))
-        told = Notifier({"NOTIFY_SOCKET": str(tmp_path / "n"), "WATCHDOG_USEC": "3000000"})
+        told = SystemdNotifier({"NOTIFY_SOCKET": str(tmp_path / "n"), "WATCHDOG_USEC": "3000000"})
         told.tell("READY=1", "STATUS=serving")
         assert end.recv(100) == b"READY=1\nSTATUS=serving"
     assert told.watchdog_s == 3
     told.tell("STOPPING=1")  # it has gone: no error
-    silent = Notifier({"WATCHDOG_USEC": "3000000"})
+    silent = SystemdNotifier({"WATCHDOG_USEC": "3000000"})
     silent.tell("READY=1")
     assert silent.watchdog_s == 0

@@ -22,7 +22,7 @@ from tests.service.cloud import log_in, running_cloud
 
 
 @dataclass
-class Desk:
+class CommandLine:
     """`kilonova` on a command line, with the administrator's clouds.yaml."""
 
     clouds: Path
@@ -60,7 +60,7 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(tmp_path: Path) -> AsyncGenerator[Desk]:
+async def desk(tmp_path: Path) -> AsyncGenerator[CommandLine]:
     async with running_cloud() as cloud, Supervisor(cloud.clock) as tasks:
         listener = bind("127.0.0.1", 0)
         server = cloud.box.server()
@@ -68,7 +68,7 @@ async def desk(tmp_path: Path) -> AsyncGenerator[Desk]:
         path = tmp_path / "clouds.yaml"
         path.write_text(clouds_yaml(f"http://127.0.0.1:{listener.getsockname()[1]}", cloud.password))
         try:
-            yield Desk(path, cloud.http)
+            yield CommandLine(path, cloud.http)
         finally:
             server.stop()
             await serving
@@ -145,7 +145,7 @@ def test_what_cannot_be_is_one_sentence(tmp_path: Path) -> None:
 
 def test_the_policy_is_listed_and_a_sample_of_it_printed(tmp_path: Path) -> None:
     async def main() -> None:
-        here = Desk(tmp_path / "none", None)
+        here = CommandLine(tmp_path / "none", None)
         sample = await here.said("policy", "sample")
         assert '#"os_compute_api:os-services:list": "rule:context_is_admin"' in sample
         (tmp_path / "policy.yaml").write_text('"os_compute_api:os-services:list": "role:operator"\n')
@@ -168,7 +168,7 @@ def test_the_policy_is_listed_and_a_sample_of_it_printed(tmp_path: Path) -> None
 
 def test_who_has_lost_the_password_gets_in_again(tmp_path: Path) -> None:
     async def main() -> None:
-        here = Desk(tmp_path / "none", None)
+        here = CommandLine(tmp_path / "none", None)
         state = ("--state-path", str(tmp_path / "state"))
         assert "There is no database" in await here.refused("reset-password", *state, stdin="new\n")
         assert not (tmp_path / "state").exists()

@@ -226,5 +226,5 @@ def test_a_database_of_somebody_else_is_not_called_broken(tmp_path: Path) -> Non
         found = service.database(subject(tmp_path))
     finally:
         os.seteuid(0)
-    assert (found.level, found.found) == (Level.ERROR, f"{path} is not ours to read.")
-    assert found.cure == "Run this as root, whose it is."
+    assert (found.level, found.found) == (Level.ERROR, f"{path} cannot be read by this user.")
+    assert found.cure == "Run this as root, its owner."

@@ -3,7 +3,7 @@
 
 import pytest
 
-from kilonova.objects.told import WITHOUT_REASONS, to_member
+from kilonova.objects.messages import WITHOUT_REASONS, member_message
 
 
 @pytest.mark.parametrize(
@@ -20,4 +20,4 @@ from kilonova.objects.told import WITHOUT_REASONS, to_member
     ],
 )
 def test_a_member_is_told(text: str, told: str) -> None:
-    assert to_member(text, (None, "", "h1")) == told
+    assert member_message(text, (None, "", "h1")) == told

@@ -138,9 +138,9 @@ def test_refusals_of_many_hosts_are_told_together() -> None:
     ],
 )
 def test_what_a_flavor_asks_of_aggregates(said: str, wanted: str, fits: bool) -> None:
-    traits = {"disk": frozenset(said.split(","))} if said else {}
+    metadata = {"disk": frozenset(said.split(","))} if said else {}
     request = replace(SMALL, extra_specs={"aggregate_instance_extra_specs:disk": wanted, "hw:cpu_policy": "shared"})
-    choice = choose(request, [replace(node("h"), traits=traits)], Random(1))
+    choice = choose(request, [replace(node("h"), aggregate_metadata=metadata)], Random(1))
     assert [refusal.filter for refusal in choice.refusals] == ([] if fits else ["AggregateInstanceExtraSpecsFilter"])
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kilonova.objects.ids import HostName
-from kilonova.objects.placement import GroupWish, PlacementRequest
+from kilonova.objects.placement import GroupConstraint, PlacementRequest
 from kilonova.objects.server_group import GroupPolicy
 from kilonova.objects.service import ComputeNode
 from kilonova.scheduler.choose import choose
@@ -18,7 +18,7 @@ NODES = [node("h1", used=(8, 4000, 50)), node("h2"), node("h3", used=(1, 1000, 1
 
 
 def wishing(policy: GroupPolicy, members: dict[HostName, int], **more: Any) -> PlacementRequest:
-    return PlacementRequest(1, 128, 1, group=GroupWish(policy, members, **more))
+    return PlacementRequest(1, 128, 1, group=GroupConstraint(policy, members, **more))
 
 
 def hosts(request: PlacementRequest, nodes: list[ComputeNode] = NODES) -> set[tuple[HostName, ...]]:

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from kilonova.db.readers.addresses import ANY_HOST
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import instances as write_instances
-from kilonova.db.writers.instances import FLOATING, Held
+from kilonova.db.writers.instances import FLOATING, Reservation
 from kilonova.networks.addresses import mac_of
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.instance import Address, Instance
@@ -25,7 +25,7 @@ def give(
     """An address of each network, the `wanted` one of those that are named there.  One that the instance has held there
     since it was on that host before (or on the same wire) stays its own; what it holds elsewhere is given back.  Its
     NIC keeps its MAC.  After a refusal it holds what it held."""
-    before = write_instances.held_addresses(tx, instance.id) if instance.addresses else frozenset[Held]()
+    before = write_instances.reservations(tx, instance.id) if instance.addresses else frozenset[Reservation]()
     left = list(instance.addresses)
     given: tuple[Address, ...] = ()
     project = write_instances.number_project(tx, instance.project_id) if networks else 0
@@ -35,7 +35,7 @@ def give(
         one = next((one for one in left if one.network == network.name), None)
         if one is not None:
             left.remove(one)
-        if one is None or not _held(host, network, one) <= before:
+        if one is None or not _reservations(host, network, one) <= before:
             mac = one.mac if one is not None else mac_of(instance.id, len(given), project)
             one = _take(tx, host, network, instance.id, mac, wanted.get(network.name, ""))
         if one is None:
@@ -44,7 +44,7 @@ def give(
         given += (one,)
     if before:
         pairs = zip(networks, given, strict=True)
-        kept = frozenset(held for network, one in pairs for held in _held(host, network, one))
+        kept = frozenset(reserved for network, one in pairs for reserved in _reservations(host, network, one))
         write_instances.release_addresses(tx, instance.id, but=kept)
     return given
 
@@ -55,12 +55,12 @@ def _none_free(network: HostNetwork, wanted: Mapping[str, str]) -> str:
     return f"no address of {network.name} is free"
 
 
-def _held(host: HostName, network: HostNetwork, address: Address) -> frozenset[Held]:
+def _reservations(host: HostName, network: HostNetwork, address: Address) -> frozenset[Reservation]:
     """What stands for an address in the table of those that are taken."""
-    fixed = Held(ANY_HOST if network.shared else host, network.name, int(ip_address(address.address)))
+    fixed = Reservation(ANY_HOST if network.shared else host, network.name, int(ip_address(address.address)))
     if not address.floating:
         return frozenset({fixed})
-    return frozenset({fixed, Held(host, FLOATING, int(ip_address(address.floating)))})
+    return frozenset({fixed, Reservation(host, FLOATING, int(ip_address(address.floating)))})
 
 
 def _take(

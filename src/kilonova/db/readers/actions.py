@@ -11,7 +11,8 @@ from kilonova.base.errors import DatabaseUnreadable, NotFound
 from kilonova.db.codec import ACTIONS, EVENTS
 from kilonova.db.schema import action_events, actions, instances
 from kilonova.db.transaction import Snapshot
-from kilonova.objects.action import IMAGE, Action, ActionEvent
+from kilonova.objects.action import Action, ActionEvent
+from kilonova.objects.action_params import image_made_with
 from kilonova.objects.ids import ActionId, ActionRef, HostName, ImageId, InstanceId
 from kilonova.objects.states import VERBS, ActionState, Verb
 
@@ -21,6 +22,15 @@ log = structlog.get_logger(__name__)
 _OF_ID = sa.select(actions).where(actions.c.id == sa.bindparam("of_id"))
 _OPEN_OF_INSTANCE = sa.select(actions).where(
     actions.c.instance_id == sa.bindparam("of_id"), actions.c.state == sa.literal_column("'open'")
+)
+
+_IS_KNOWN = sa.select(actions.c.id).where(
+    actions.c.request_id == sa.bindparam("request"), actions.c.instance_id == sa.bindparam("of_id")
+)
+_OPEN_OF_HOST = (
+    sa.select(actions)
+    .where(actions.c.state == sa.literal_column("'open'"), actions.c.host == sa.bindparam("of_host"))
+    .order_by(actions.c.started_at)
 )
 
 _PLACED = [verb for verb, rule in VERBS.items() if rule.needs_placement]
@@ -51,8 +61,7 @@ def by_request(snapshot: Snapshot, instance_id: InstanceId, request_id: str) -> 
 
 def is_known(snapshot: Snapshot, instance_id: InstanceId, request_id: str) -> bool:
     """Whether this request has become an action of the instance already, open or ended."""
-    query = sa.select(actions.c.id).where(actions.c.request_id == request_id, actions.c.instance_id == instance_id)
-    return snapshot.execute(query).first() is not None
+    return snapshot.execute(_IS_KNOWN, {"of_id": instance_id, "request": request_id}).first() is not None
 
 
 def get(snapshot: Snapshot, action_id: ActionId) -> Action:
@@ -77,9 +86,8 @@ def open_of_instance(snapshot: Snapshot, instance_id: InstanceId) -> list[Action
 
 
 def open_of_host(snapshot: Snapshot, host: HostName) -> list[Action]:
-    """Open actions whose current leg is a host's, oldest first."""
-    query = sa.select(actions).where(actions.c.state == sa.literal_column("'open'"), actions.c.host == host)
-    return list(_readable(snapshot, query.order_by(actions.c.started_at)))
+    """Open actions that a host must work on, oldest first."""
+    return list(_readable(snapshot.execute(_OPEN_OF_HOST, {"of_host": host})))
 
 
 def unplaced(snapshot: Snapshot) -> list[ActionRef]:
@@ -93,12 +101,12 @@ def unplaced(snapshot: Snapshot) -> list[ActionRef]:
 def all_open(snapshot: Snapshot) -> list[Action]:
     """Every open action (for the watchdog: few, however many have ended)."""
     query = sa.select(actions).where(actions.c.state == sa.literal_column("'open'"))
-    return list(_readable(snapshot, query))
+    return list(_readable(snapshot.execute(query)))
 
 
-def _readable(snapshot: Snapshot, query: sa.Select[Any]) -> Iterator[Action]:
-    """One that cannot be read (a newer version has recorded it) is said, and is left to that version."""
-    for row in snapshot.execute(query).mappings():
+def _readable(found: sa.CursorResult[Any]) -> Iterator[Action]:
+    """An action that cannot be read (a newer version has recorded it) is logged and left to that version."""
+    for row in found.mappings():
         try:
             yield ACTIONS.load(row)
         except DatabaseUnreadable as exc:
@@ -142,7 +150,8 @@ def busy_on_host(snapshot: Snapshot, host: HostName) -> frozenset[InstanceId]:
 
 def images_in_the_making(snapshot: Snapshot) -> frozenset[ImageId]:
     """Images that open actions make: their bytes come from a host and from nobody else."""
-    return frozenset(ImageId(one.params[IMAGE]) for one in all_open(snapshot) if IMAGE in one.params)
+    made = (image_made_with(one.params) for one in all_open(snapshot))
+    return frozenset(image_id for image_id in made if image_id is not None)
 
 
 def is_open(action: Action) -> bool:

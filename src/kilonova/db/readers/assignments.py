@@ -10,7 +10,7 @@ from kilonova.db.transaction import Snapshot
 from kilonova.objects.identity import Actor, Assignment, Group, Role, Target, User
 
 
-def held() -> sa.Subquery:
+def effective_roles() -> sa.Subquery:
     """Every role that a user has, given to the user or to one of the groups: user_id, target, target_id, role."""
     where = (assignments.c.target, assignments.c.target_id, assignments.c.role)
     direct = sa.select(assignments.c.actor_id.label("user_id"), *where).where(assignments.c.actor == Actor.USER)
@@ -21,7 +21,7 @@ def held() -> sa.Subquery:
 
 def roles_of(snapshot: Snapshot, user_id: str, target_id: str, target: Target = Target.PROJECT) -> tuple[str, ...]:
     """Names of a user's roles there, those of the user's groups among them, sorted; empty: none."""
-    has = held()
+    has = effective_roles()
     query = sa.select(has.c.role).where(has.c.user_id == user_id, has.c.target == target, has.c.target_id == target_id)
     return tuple(sorted(snapshot.execute(query).scalars()))
 

@@ -39,9 +39,16 @@ class HostProcess(NamedTuple):
     up: bool
 
 
+# Made once: building a statement costs more than running it.
+_SERVICES = sa.select(services).order_by(services.c.host, services.c.binary)
+_NODES = sa.select(compute_nodes).order_by(compute_nodes.c.host)
+_ZONES = sa.select(aggregate_hosts.c.host, aggregates.c.availability_zone).join(aggregates)
+_METADATA = sa.select(aggregate_hosts.c.host, aggregates.c.metadata).join(aggregates)
+
+
 def list_services(snapshot: Snapshot, *, host: str | None = None, binary: str | None = None) -> list[Service]:
     """Services, by host and binary."""
-    query = sa.select(services).order_by(services.c.host, services.c.binary)
+    query = _SERVICES
     if host is not None:
         query = query.where(services.c.host == host)
     if binary is not None:
@@ -51,8 +58,7 @@ def list_services(snapshot: Snapshot, *, host: str | None = None, binary: str | 
 
 
 def _zones(snapshot: Snapshot) -> dict[HostName, str]:
-    query = sa.select(aggregate_hosts.c.host, aggregates.c.availability_zone).join(aggregates)
-    return {row.host: row.availability_zone for row in snapshot.execute(query) if row.availability_zone is not None}
+    return {row.host: row.availability_zone for row in snapshot.execute(_ZONES) if row.availability_zone is not None}
 
 
 def _in_its_zone(service: Service, zones: dict[HostName, str]) -> Service:
@@ -109,12 +115,12 @@ def host_of_node(snapshot: Snapshot, node_id: str) -> HostName | None:
 def list_nodes(snapshot: Snapshot) -> list[ComputeNode]:
     """Every compute node with its service, by host."""
     by_host = {service.host: service for service in list_services(snapshot, binary=COMPUTE)}
-    traits = _traits(snapshot)
-    found = snapshot.execute(sa.select(compute_nodes).order_by(compute_nodes.c.host)).mappings()
-    return [_node(row, by_host[row["host"]], traits[row["host"]]) for row in found if row["host"] in by_host]
+    metadata = _aggregate_metadata(snapshot)
+    found = snapshot.execute(_NODES).mappings()
+    return [_node(row, by_host[row["host"]], metadata[row["host"]]) for row in found if row["host"] in by_host]
 
 
-def _node(row: sa.RowMapping, service: Service, traits: Mapping[str, frozenset[str]]) -> ComputeNode:
+def _node(row: sa.RowMapping, service: Service, metadata: Mapping[str, frozenset[str]]) -> ComputeNode:
     return ComputeNode(
         id=row["node_id"],
         service=service,
@@ -123,7 +129,7 @@ def _node(row: sa.RowMapping, service: Service, traits: Mapping[str, frozenset[s
         memory_mib_used=row["memory_mib_used"],
         disk_gib_used=row["disk_gib_used"],
         running_vms=row["instances"],
-        traits=traits,
+        aggregate_metadata=metadata,
     )
 
 
@@ -135,12 +141,11 @@ def destination(snapshot: Snapshot, host: str | None, node: str | None) -> HostN
     raise NotFound(f"Compute host {' with the node '.join(name for name in (host, node) if name)} could not be found.")
 
 
-def _traits(snapshot: Snapshot) -> defaultdict[HostName, dict[str, frozenset[str]]]:
-    """What the metadata of each host's aggregates says; a value may be a list with commas."""
-    query = sa.select(aggregate_hosts.c.host, aggregates.c.metadata).join(aggregates)
+def _aggregate_metadata(snapshot: Snapshot) -> defaultdict[HostName, dict[str, frozenset[str]]]:
+    """The metadata of each host's aggregates; a value may be a list with commas."""
     found: defaultdict[HostName, dict[str, frozenset[str]]] = defaultdict(dict)
-    for row in snapshot.execute(query):
-        said = found[row.host]
+    for row in snapshot.execute(_METADATA):
+        values = found[row.host]
         for key, text in row.metadata.items():
-            said[key] = said.get(key, frozenset()) | {word.strip() for word in text.split(",")}
+            values[key] = values.get(key, frozenset()) | {word.strip() for word in text.split(",")}
     return found

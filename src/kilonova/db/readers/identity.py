@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from kilonova.base.errors import NotFound
 from kilonova.db.codec import CREDENTIALS, PROJECTS, USERS
-from kilonova.db.readers.assignments import held, roles_of
+from kilonova.db.readers.assignments import effective_roles, roles_of
 from kilonova.db.schema import (
     application_credentials,
     images,
@@ -64,7 +64,7 @@ def list_projects(snapshot: Snapshot, user_id: str | None = None) -> list[Projec
     """By name; with `user_id` those in which that user has a role."""
     query = sa.select(projects).order_by(projects.c.name)
     if user_id is not None:
-        has = held()
+        has = effective_roles()
         theirs = sa.select(has.c.target_id).where(has.c.user_id == user_id, has.c.target == Target.PROJECT)
         query = query.where(projects.c.id.in_(theirs))
     return PROJECTS.load_all(snapshot.execute(query))
@@ -78,7 +78,7 @@ def any_user(snapshot: Snapshot) -> bool:
 def has_administrator(snapshot: Snapshot) -> bool:
     """Whether anybody can log in as an administrator: enabled, with a password, and with the role in an enabled
     project, by himself or by a group."""
-    has = held()
+    has = effective_roles()
     query = (
         sa.select(users.c.id)
         .join(has, has.c.user_id == users.c.id)

@@ -17,7 +17,11 @@ AT_A_TIME = 500
 """Ids in one query: databases have a limit of parameters."""
 
 # Made once: building a statement costs more than running it.
-_ALIVE = sa.select(instances).where(instances.c.id == sa.bindparam("of_id"), instances.c.deleted_at.is_(None))
+_KNOWN = sa.select(instances).where(instances.c.id == sa.bindparam("of_id"))
+_ALIVE = _KNOWN.where(instances.c.deleted_at.is_(None))
+_ALL_KNOWN = (
+    sa.select(instances).where(instances.c.id.in_(sa.bindparam("ids", expanding=True))).order_by(instances.c.id)
+)
 
 
 def get(snapshot: Snapshot, instance_id: InstanceId, project_id: str | None = None) -> Instance:
@@ -33,9 +37,9 @@ def get(snapshot: Snapshot, instance_id: InstanceId, project_id: str | None = No
 def get_known(snapshot: Snapshot, instance_id: InstanceId, project_id: str | None = None) -> tuple[Instance, bool]:
     """One instance, and whether it is deleted; with a project, only that project's.  Raises NotFound for an instance
     that was never recorded."""
-    for instance, is_deleted in get_all_known(snapshot, (instance_id,)):
-        if project_id in (None, instance.project_id):
-            return instance, is_deleted
+    row = snapshot.execute(_KNOWN, {"of_id": instance_id}).mappings().first()
+    if row is not None and project_id in (None, row["project_id"]):
+        return INSTANCES.load(row), row["deleted_at"] is not None
     raise NotFound(f"Instance {instance_id} could not be found.", instance_id=instance_id)
 
 
@@ -51,8 +55,8 @@ def get_all_known(snapshot: Snapshot, ids: Sequence[InstanceId]) -> list[tuple[I
     """Those of these instances that were ever recorded, each with whether it is deleted."""
     found: list[tuple[Instance, bool]] = []
     for start in range(0, len(ids), AT_A_TIME):
-        query = sa.select(instances).where(instances.c.id.in_(ids[start : start + AT_A_TIME]))
-        for row in snapshot.execute(query.order_by(instances.c.id)).mappings():
+        some = list(ids[start : start + AT_A_TIME])
+        for row in snapshot.execute(_ALL_KNOWN, {"ids": some}).mappings():
             found.append((INSTANCES.load(row), row["deleted_at"] is not None))
     return found
 

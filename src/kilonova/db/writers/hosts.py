@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writing services, compute nodes and claims."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -66,7 +66,7 @@ def node_id_of(tx: Transaction, host: HostName) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What an instance holds of its host, or some more or less of it."""
+    """What an instance claims of its host, or a difference of two claims."""
 
     vcpus: int
     memory_mib: int
@@ -76,9 +76,9 @@ class Resources:
         return Resources(self.vcpus - other.vcpus, self.memory_mib - other.memory_mib, self.disk_gib - other.disk_gib)
 
 
-def held(instance: Instance) -> Resources:
-    """What the instance's record says that it holds: of each resource the most that any of its flavors wants, so that a
-    resize can go on and back.  A claim is always this, whatever was replayed."""
+def claims(instance: Instance) -> Resources:
+    """What the instance claims: of each resource the most that any of its flavors needs, so that a resize can be
+    confirmed or reverted.  It depends on the record only, so that a replay claims the same."""
     flavors = [one for one in (instance.flavor, instance.old_flavor, instance.new_flavor) if one is not None]
     return Resources(
         vcpus=max(flavor.vcpus for flavor in flavors),
@@ -90,22 +90,22 @@ def held(instance: Instance) -> Resources:
 def claim(tx: Transaction, host: HostName, instance: Instance) -> bool:
     """Take the instance's resources of a host, if they are still there: a conditional update, so that two claims can
     never both get the last of something."""
-    return _move(tx, host, held(instance), guests=1)
+    return _move(tx, host, claims(instance), guests=1)
 
 
 def release(tx: Transaction, host: HostName, instance: Instance) -> None:
-    """Give the instance's resources back."""
-    _move(tx, host, Resources(0, 0, 0).minus(held(instance)), guests=-1)
+    """Release the instance's resources."""
+    _move(tx, host, Resources(0, 0, 0).minus(claims(instance)), guests=-1)
 
 
 def change_claim(tx: Transaction, host: HostName, before: Instance, after: Instance) -> bool:
-    """Take what the instance holds afterwards and did not before, if it is there, and give back the rest."""
-    return _move(tx, host, held(after).minus(held(before)), guests=0)
+    """Claim what `after` needs beyond `before`, if it is available, and release what it no longer needs."""
+    return _move(tx, host, claims(after).minus(claims(before)), guests=0)
 
 
 def disk_gib(instance: Instance) -> int:
     """What the instance's disks may grow to, in GiB, rounded up."""
-    return held(instance).disk_gib
+    return claims(instance).disk_gib
 
 
 def _disk_gib(flavor: Flavor, image: ImageRef) -> int:
@@ -113,14 +113,24 @@ def _disk_gib(flavor: Flavor, image: ImageRef) -> int:
     return (flavor.disk_gib or image.virtual_gib) + flavor.ephemeral_gib + -(-flavor.swap_mib // 1024)
 
 
+_MORE = tuple(field.name for field in fields(Resources))
+
+
+def _fits(name: str) -> sa.ColumnElement[bool]:
+    """Only what grows must fit: after a change of its settings a host may have more claimed than it offers."""
+    more, node = sa.bindparam(f"more_{name}", type_=sa.Integer), compute_nodes.c
+    return sa.or_(more <= 0, node[f"{name}_used"] + more <= node[f"{name}_capacity"])
+
+
+# Made once: building a statement costs more than running it.
+_MOVE = (
+    sa.update(compute_nodes)
+    .where(compute_nodes.c.host == sa.bindparam("of_host"), *(_fits(name) for name in _MORE))
+    .values({f"{name}_used": compute_nodes.c[f"{name}_used"] + sa.bindparam(f"more_{name}") for name in _MORE})
+    .values(instances=compute_nodes.c.instances + sa.bindparam("guests"))
+)
+
+
 def _move(tx: Transaction, host: HostName, more: Resources, *, guests: int) -> bool:
-    """Only what grows must fit: a host may hold more than it offers since somebody has changed its settings."""
-    node = compute_nodes.c
-    where = [node.host == host]
-    values: dict[str, Any] = {"instances": node.instances + guests}
-    for name, amount in asdict(more).items():
-        used = node[f"{name}_used"] + amount
-        values[f"{name}_used"] = used
-        if amount > 0:
-            where.append(used <= node[f"{name}_capacity"])
-    return tx.execute(sa.update(compute_nodes).where(*where).values(**values)).rowcount == 1
+    amounts = {f"more_{name}": amount for name, amount in asdict(more).items()}
+    return tx.execute(_MOVE, {"of_host": host, "guests": guests, **amounts}).rowcount == 1

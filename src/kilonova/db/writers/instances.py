@@ -31,12 +31,21 @@ FLOATING = "/loopback"
 
 _INSERT = sa.insert(instances)
 _OF_ID = sa.update(instances).where(instances.c.id == sa.bindparam("of_id"))
+_IS_KNOWN = sa.select(instances.c.id).where(instances.c.id == sa.bindparam("of_id"))
+_NUMBER = sa.select(project_numbers.c.number).where(project_numbers.c.project_id == sa.bindparam("of_project"))
+_RESERVE = sa.insert(addresses)
+_IN_RANGE = sa.and_(
+    addresses.c.host == sa.bindparam("holder"),
+    addresses.c.network == sa.bindparam("of_network"),
+    addresses.c.value.between(sa.bindparam("first"), sa.bindparam("last")),
+)
+_HIGHEST = sa.select(sa.func.max(addresses.c.value)).where(_IN_RANGE)
+_TAKEN = sa.select(addresses.c.value).where(_IN_RANGE)
 
 
 def insert(tx: Transaction, instance: Instance) -> bool:
     """Record a new instance; False if its id is known already (the same request, delivered again)."""
-    known = tx.execute(sa.select(instances.c.id).where(instances.c.id == instance.id)).first()
-    if known is not None:
+    if tx.execute(_IS_KNOWN, {"of_id": instance.id}).first() is not None:
         return False
     tx.execute(_INSERT, INSTANCES.dump(instance))
     return True
@@ -55,28 +64,26 @@ def take_address(tx: Transaction, host: HostName, network: HostNetwork, instance
     """
     first, last = network.bounds
     holder = ANY_HOST if network.shared else host
-    here = sa.and_(
-        addresses.c.host == holder, addresses.c.network == network.name, addresses.c.value.between(first, last)
-    )
-    highest = tx.execute(sa.select(sa.func.max(addresses.c.value)).where(here)).scalar()
+    here = {"holder": holder, "of_network": network.name, "first": first, "last": last}
+    highest = tx.execute(_HIGHEST, here).scalar()
     value = first if highest is None else highest + 1
     if value > last:
-        taken = {row.value for row in tx.execute(sa.select(addresses.c.value).where(here))}
+        taken = {row.value for row in tx.execute(_TAKEN, here)}
         gap = next((candidate for candidate in range(first, last + 1) if candidate not in taken), None)
         if gap is None:
             return None
         value = gap
-    _hold(tx, holder, network.name, value, instance_id)
+    _reserve(tx, holder, network.name, value, instance_id)
     return str(ip_address(value))
 
 
 def take_loopback(tx: Transaction, host: HostName, instance_id: InstanceId) -> str:
     """Give an instance an address of the host's own: the one that its id says, or the next that is free."""
     value = loopback_of(instance_id)
-    held = sa.select(addresses.c.value).where(addresses.c.host == host, addresses.c.network == FLOATING)
-    while tx.execute(held.where(addresses.c.value == value)).first() is not None:
+    taken = sa.select(addresses.c.value).where(addresses.c.host == host, addresses.c.network == FLOATING)
+    while tx.execute(taken.where(addresses.c.value == value)).first() is not None:
         value = LOOPBACK_FIRST if value == LOOPBACK_LAST else value + 1
-    _hold(tx, host, FLOATING, value, instance_id)
+    _reserve(tx, host, FLOATING, value, instance_id)
     return str(ip_address(value))
 
 
@@ -87,14 +94,13 @@ def take_wanted(tx: Transaction, host: HostName, network: HostNetwork, instance_
     first, last = network.bounds
     if not first <= value <= last or read_addresses.holders(tx, network.name, value, (holder,)):
         return False
-    _hold(tx, holder, network.name, value, instance_id)
+    _reserve(tx, holder, network.name, value, instance_id)
     return True
 
 
 def number_project(tx: Transaction, project_id: str) -> int | None:
     """The number of a project, which no other has; None when all are taken.  It keeps the one that it gets first."""
-    known = sa.select(project_numbers.c.number).where(project_numbers.c.project_id == project_id)
-    found: int | None = tx.execute(known).scalar()
+    found: int | None = tx.execute(_NUMBER, {"of_project": project_id}).scalar()
     if found is not None:
         return found
     taken = {row.number for row in tx.execute(sa.select(project_numbers.c.number))} | {UNDIVIDED}
@@ -106,30 +112,29 @@ def number_project(tx: Transaction, project_id: str) -> int | None:
     return None
 
 
-def _hold(tx: Transaction, host: HostName, network: str, value: int, instance_id: InstanceId) -> None:
-    held = sa.insert(addresses).values(host=host, network=network, value=value, instance_id=instance_id)
-    tx.execute(held)
+def _reserve(tx: Transaction, host: HostName, network: str, value: int, instance_id: InstanceId) -> None:
+    tx.execute(_RESERVE, {"host": host, "network": network, "value": value, "instance_id": instance_id})
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """An address that an instance holds: on which host (ANY_HOST: on all), of which network (or FLOATING), as a
-    number."""
+class Reservation:
+    """An address that is reserved for an instance: on which host (ANY_HOST: on all), of which network (or FLOATING), as
+    a number."""
 
     host: HostName
     network: str
     value: int
 
 
-def held_addresses(tx: Transaction, instance_id: InstanceId) -> frozenset[Held]:
-    """All that an instance holds."""
+def reservations(tx: Transaction, instance_id: InstanceId) -> frozenset[Reservation]:
+    """All addresses that are reserved for an instance."""
     query = sa.select(addresses.c.host, addresses.c.network, addresses.c.value)
     found = tx.execute(query.where(addresses.c.instance_id == instance_id))
-    return frozenset(Held(row.host, row.network, row.value) for row in found)
+    return frozenset(Reservation(row.host, row.network, row.value) for row in found)
 
 
-def release_addresses(tx: Transaction, instance_id: InstanceId, but: Collection[Held] = ()) -> None:
-    """Give back all addresses of an instance, but for these."""
+def release_addresses(tx: Transaction, instance_id: InstanceId, but: Collection[Reservation] = ()) -> None:
+    """Release all addresses of an instance, except these."""
     gone = sa.delete(addresses).where(addresses.c.instance_id == instance_id)
     for kept in but:
         this = (addresses.c.host == kept.host, addresses.c.network == kept.network, addresses.c.value == kept.value)

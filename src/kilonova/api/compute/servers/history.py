@@ -19,8 +19,8 @@ from kilonova.db.readers import actions, instances
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.ids import InstanceId
+from kilonova.objects.messages import member_message
 from kilonova.objects.states import ActionState, Verb
-from kilonova.objects.told import to_member
 
 ARGUMENTS = frozenset({"limit", "marker", "changes-since", "changes-before"})
 
@@ -105,7 +105,7 @@ def _action(action: Action, call: Call) -> dict[str, Any]:
 
 
 def _told(text: str | None, call: Call, action: Action) -> str | None:
-    return text if text is None or call.context.is_admin else to_member(text, action.hosts)
+    return text if text is None or call.context.is_admin else member_message(text, action.hosts)
 
 
 def _event(event: ActionEvent, action: Action, call: Call) -> dict[str, Any]:

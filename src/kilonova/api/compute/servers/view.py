@@ -22,8 +22,8 @@ from kilonova.objects.flavor import Flavor
 from kilonova.objects.hardware import root_device
 from kilonova.objects.ids import HostName
 from kilonova.objects.instance import Address, Instance
+from kilonova.objects.messages import member_message
 from kilonova.objects.states import api_status
-from kilonova.objects.told import to_member
 
 _WITH_PROGRESS = frozenset({"ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "REVERT_RESIZE", "MIGRATING"})
 _WITH_FAULT = frozenset({"ERROR", "DELETED"})
@@ -96,7 +96,7 @@ def _fault(server: Instance, viewer: Viewer) -> object:
     fault = server.fault
     if fault is None or _status(server, viewer) not in _WITH_FAULT:
         return OMIT
-    message = fault.message if viewer.is_admin else to_member(fault.message, (server.host, server.node))
+    message = fault.message if viewer.is_admin else member_message(fault.message, (server.host, server.node))
     return ServerFault(code=fault.code, created=seconds_z(fault.created), message=message)
 
 

@@ -12,6 +12,7 @@ from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.faults import HttpError
 from kilonova.api.http.route import DefaultPolicy
+from kilonova.objects.action_params import ResetStateParams
 from kilonova.objects.states import Verb
 
 
@@ -25,7 +26,7 @@ class ResetState(Body):
 
 async def reset_state(call: Call, body: ResetState) -> Reply:
     """An administrator's word on what the server is, when what is shown is wrong.  Nothing is done to the guest."""
-    return await accept(call, Verb.RESET_STATE, {"state": body.wanted.state})
+    return await accept(call, Verb.RESET_STATE, ResetStateParams(body.wanted.state))
 
 
 class InjectNetworkInfo(Body):

@@ -10,6 +10,7 @@ from kilonova.api.http.actions import ActionRoute, ActionRoutes
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.microversion import v2
+from kilonova.objects.action_params import LockParams
 from kilonova.objects.states import Verb
 
 WITH_REASON = v2(73)
@@ -34,7 +35,7 @@ class Unlock(Body):
 async def lock(call: Call, body: Lock | PlainLock) -> Reply:
     """Its owner's actions are refused until it is unlocked; an administrator's are not."""
     reason = body.reason if isinstance(body, Lock) else None
-    return await accept(call, Verb.LOCK, {} if reason is None else {"reason": reason.locked_reason})
+    return await accept(call, Verb.LOCK, LockParams(None if reason is None else reason.locked_reason))
 
 
 async def unlock(call: Call, _body: Unlock) -> Reply:

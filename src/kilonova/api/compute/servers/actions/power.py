@@ -9,6 +9,7 @@ from kilonova.api.compute.servers.actions.accept import accept
 from kilonova.api.http.actions import ActionRoute, ActionRoutes
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply
+from kilonova.objects.action_params import RebootParams
 from kilonova.objects.states import Verb
 
 
@@ -56,7 +57,7 @@ async def start(call: Call, _body: Start) -> Reply:
 
 async def reboot(call: Call, body: Reboot) -> Reply:
     """SOFT asks the guest, HARD does not."""
-    return await accept(call, Verb.REBOOT, {"type": body.reboot.type.upper()})
+    return await accept(call, Verb.REBOOT, RebootParams("HARD" if body.reboot.type.upper() == "HARD" else "SOFT"))
 
 
 async def pause(call: Call, _body: Pause) -> Reply:

@@ -40,11 +40,12 @@ from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.db.readers import instances
 from kilonova.db.readers import keypairs as read_keypairs
 from kilonova.db.transaction import Snapshot
+from kilonova.objects.action_params import RebuildChanges, RebuildParams
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.image import ImageRef
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.api_to_conductor import ACCEPT_ACTION, AcceptAction, Changes
+from kilonova.rpcapi.api_to_conductor import ACCEPT_ACTION, AcceptAction
 
 
 class Wish(Body):
@@ -94,7 +95,7 @@ async def rebuild(call: Call, body: Rebuild) -> Reply:
     if "personality" in wish.model_fields_set:
         changes = replace(changes, files=files)
     await call.deps.rpc.call(
-        ACCEPT_ACTION, AcceptAction(call.context, instance.id, Verb.REBUILD, image=image, changes=changes)
+        ACCEPT_ACTION, AcceptAction(call.context, instance.id, Verb.REBUILD, RebuildParams(image, changes))
     )
     viewer = replace(viewer_of(call), admin_pass=wish.admin_pass or call.deps.clock.new_secret(9))
     return await call.db.read(_shown, instance.id, viewer, call.links.to(f"/servers/{instance.id}"))
@@ -111,12 +112,14 @@ def _check(wish: Wish) -> None:
         check_user_data(wish.user_data, "rebuild.user_data")
 
 
-def _parts(snapshot: Snapshot, wish: Wish, instance: Instance, context: RequestContext) -> tuple[ImageRef, Changes]:
+def _parts(
+    snapshot: Snapshot, wish: Wish, instance: Instance, context: RequestContext
+) -> tuple[ImageRef, RebuildChanges]:
     image = get_image(snapshot, wish.image, context, "rebuild.imageRef")
     ref = bootable(image, "rebuild.imageRef")
     check_sizes(instance.flavor, image, ref, "rebuild.imageRef")
     check_hardware(instance.flavor, ref.properties, "rebuild.imageRef")
-    changes = replace(Changes(), **{name: getattr(wish, name) for name in KEPT & wish.model_fields_set})
+    changes = replace(RebuildChanges(), **{name: getattr(wish, name) for name in KEPT & wish.model_fields_set})
     if "key_name" in wish.model_fields_set:
         changes = replace(changes, **_key(snapshot, wish, instance))
     return ref, changes

@@ -14,6 +14,7 @@ from kilonova.api.http.actions import ActionRoute, ActionRoutes
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.ids import require_uuid
+from kilonova.objects.action_params import RescueParams
 from kilonova.objects.states import Verb
 from kilonova.rpcapi.api_to_conductor import ACCEPT_ACTION, AcceptAction
 
@@ -45,7 +46,7 @@ async def rescue(call: Call, body: Rescue) -> Reply:
         image = bootable(await call.db.read(get_image, image_id, call.context, _IMAGE), _IMAGE)
     check_rescue(image.properties, _IMAGE)
     check_hardware(instance.flavor, image.properties, _IMAGE)
-    await call.deps.rpc.call(ACCEPT_ACTION, AcceptAction(call.context, instance.id, Verb.RESCUE, image=image))
+    await call.deps.rpc.call(ACCEPT_ACTION, AcceptAction(call.context, instance.id, Verb.RESCUE, RescueParams(image)))
     return json_reply({"adminPass": wish.admin_pass or call.deps.clock.new_secret(9)})
 
 

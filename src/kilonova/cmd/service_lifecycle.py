@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands beside a running service: the status port, systemd, and SIGHUP."""
+"""The life cycle of a service process: its status port, systemd notifications, its watchdog, and SIGHUP."""
 
 import asyncio
 import gc
@@ -15,8 +15,8 @@ from kilonova.base import logging
 from kilonova.base.clock import Clock
 from kilonova.base.errors import ConfigError
 from kilonova.base.health import examine
-from kilonova.base.notify import Notifier
-from kilonova.base.status import StatusPages, serving
+from kilonova.base.notify import SystemdNotifier
+from kilonova.base.status import StatusPages, status_server
 from kilonova.base.tasks import Supervisor
 from kilonova.config.load import Settings
 from kilonova.wiring import Vitals
@@ -26,15 +26,15 @@ log = structlog.get_logger(__name__)
 STATUS_S = 1.0
 
 STARTED_S = 5.0
-"""After that long what a service keeps for its whole life is there."""
+"""After this time, the objects that a service keeps for its whole life exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hangup:
     """What SIGHUP does: `again` reads the configuration, `apply` takes from it what may change while running.
 
-    With a `stop` it is called instead when the terminal was closed that the process was started in: nobody sees it any
-    more.  Not where SIGHUP was ignored at the start (nohup), nor without a terminal then.
+    With `stop`, a process whose terminal was closed stops instead.  This does not apply when SIGHUP was ignored at the
+    start (nohup), or when the process had no terminal.
     """
 
     again: Callable[[], Settings]
@@ -43,10 +43,10 @@ class Hangup:
     terminals: tuple[int, ...] = field(default_factory=lambda: _terminals())
 
     def __call__(self) -> None:
-        """A configuration that cannot be used changes nothing."""
+        """An invalid configuration changes nothing."""
         if self.stop is not None and self.terminals and not _has_terminal():
             nowhere = os.open(os.devnull, os.O_RDWR)
-            for descriptor in self.terminals:  # or each word of the end would be an error
+            for descriptor in self.terminals:  # writing to the closed terminal would fail
                 os.dup2(nowhere, descriptor)
             self.stop()
             return
@@ -61,7 +61,7 @@ class Hangup:
 
 
 def _terminals() -> tuple[int, ...]:
-    """The standard streams that end with the terminal of this process; none where its end is none of ours."""
+    """The standard streams on the terminal of this process; none when the process survives its terminal."""
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN or not _has_terminal():
         return ()
     return tuple(descriptor for descriptor in (0, 1, 2) if os.isatty(descriptor))
@@ -76,21 +76,22 @@ def _has_terminal() -> bool:
 
 
 @asynccontextmanager
-async def attended(
+async def service_lifecycle(
     vitals: Vitals, settings: Settings, hangup: Hangup, clock: Clock, ready: Callable[[], tuple[bool, str]]
 ) -> AsyncGenerator[None]:
-    """Beside a service that has begun; STOPPING=1 is told when the block is left.  Raises ConfigError.
+    """Serve the status port and notify systemd while a started service runs; send STOPPING=1 at the end.  Raises
+    ConfigError.
 
-    READY=1 is told at once, not when the conductor or the hypervisor answer: a host whose conductor is late must not
-    be restarted for it.  STATUS says what is waited for.
+    READY=1 is sent at once, and not when the conductor or the hypervisor answers: systemd must not restart a host whose
+    conductor is late.  STATUS says what the service waits for.
     """
-    notifier = Notifier(os.environ)
+    notifier = SystemdNotifier(os.environ)
     pages = StatusPages(lambda: examine(vitals.checks, clock), vitals.text)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hangup)
-    async with serving(settings.default.status_listen, pages), Supervisor(clock) as tasks:
+    async with status_server(settings.default.status_listen, pages), Supervisor(clock) as tasks:
         notifier.tell("READY=1", f"STATUS={_status(ready)}")
         tasks.spawn("systemd status", _tell_status(notifier, ready, clock))
-        tasks.spawn("settle", _settle(clock))
+        tasks.spawn("freeze startup objects", _freeze_startup_objects(clock))
         if notifier.watchdog_s:
             tasks.spawn("systemd watchdog", _watchdog(notifier, vitals, clock))
         try:
@@ -99,9 +100,9 @@ async def attended(
             notifier.tell("STOPPING=1")
 
 
-async def _settle(clock: Clock) -> None:
-    """Keep what a start has made out of the garbage collector's way: to look through all of it, in vain, would stop the
-    loop for a tenth of a second every now and then (measured: 140,000 objects, 70 ms)."""
+async def _freeze_startup_objects(clock: Clock) -> None:
+    """Exclude the objects of the start from garbage collection: a full collection would stop the event loop for up to
+    0.1 s without freeing any of them (measured: 140,000 objects, 70 ms)."""
     await clock.sleep(STARTED_S)
     gc.freeze()
 
@@ -111,21 +112,21 @@ def _status(ready: Callable[[], tuple[bool, str]]) -> str:
     return "serving" if good else why
 
 
-async def _tell_status(notifier: Notifier, ready: Callable[[], tuple[bool, str]], clock: Clock) -> None:
-    said = ""
+async def _tell_status(notifier: SystemdNotifier, ready: Callable[[], tuple[bool, str]], clock: Clock) -> None:
+    reported = ""
     while True:
-        if (status := _status(ready)) != said:
-            said = status
+        if (status := _status(ready)) != reported:
+            reported = status
             notifier.tell(f"STATUS={status}")
         logging.tell_dropped()
         await clock.sleep(STATUS_S)
 
 
-async def _watchdog(notifier: Notifier, vitals: Vitals, clock: Clock) -> None:
-    """A sign of life each third of the period, each after a whole self-ping has ended.
+async def _watchdog(notifier: SystemdNotifier, vitals: Vitals, clock: Clock) -> None:
+    """Send WATCHDOG=1 three times per period, each time after a complete self-ping.
 
-    What it found does not matter here: a bus, a conductor or a libvirtd that is away is not cured by restarting this
-    process.  A loop that stands still, or a self-ping that never ends, is.
+    The result of the self-ping does not matter: restarting this process repairs no unavailable bus, conductor or
+    libvirtd.  It does repair an event loop that stands still, or a self-ping that never ends.
     """
     while True:
         await examine(vitals.checks, clock)

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a member is told of a failure, whose whole text is an administrator's.
+"""Sentences of faults: the full text for administrators, and what the members of a project see of it.
 
-How much of a host is free, and what hosts are called, is the operator's to know: it tells of other tenants.
+Names of hosts, and how much of a host is free, are for the operator only: they say something about other tenants.
 """
 
 import re
 from collections.abc import Iterable
 
 NO_VALID_HOST = "No valid host was found."
-"""How the text begins that says what each filter refused."""
+"""The beginning of a message that lists what each filter refused."""
 WITHOUT_REASONS = f"{NO_VALID_HOST} There are not enough hosts available."
 """Nova's own sentence."""
 
 
-def to_member(text: str, names: Iterable[str | None]) -> str:
-    """The text without what filters said of hosts, and without these names of hosts."""
+def member_message(text: str, names: Iterable[str | None]) -> str:
+    """The text without the filters' reasons, and without these names of hosts."""
     if text.startswith(NO_VALID_HOST):
         return WITHOUT_REASONS
     for name in filter(None, names):
