@@ -31,6 +31,7 @@ from kilonova.compute.observer import Observer, differences
 from kilonova.compute.session import HostIdentity, Session
 from kilonova.compute.virtapi import ComputeVirtAPI
 from kilonova.conductor.service import Conductor
+from kilonova.conductor.tools import Policy, Tools
 from kilonova.config.load import load
 from kilonova.db.engine import Database
 from kilonova.db.location import sqlite_url
@@ -130,19 +131,8 @@ async def _rig(directory: Path, daemon: PrivateLibvirtd) -> AsyncGenerator[Rig]:
         tasks = await stack.enter_async_context(Supervisor(clock))
         await db.write(_fill, made)
         caller = Caller(bus, clock)
-        conductor = Conductor(
-            db,
-            caller,
-            clock,
-            settings.conductor,
-            host=HOST,
-            quotas=settings.quota,
-            down_time_s=60,
-            resize_confirm_window_s=0,
-            offload_after_s=-1,
-            failpoints=Failpoints(),
-            metrics=Metrics(),
-        )
+        policy = Policy(settings.conductor, HOST, down_time_s=60, resize_confirm_window_s=0, offload_after_s=-1)
+        conductor = Conductor(Tools(db, clock, settings.quota, Failpoints()), caller, policy, Metrics())
         await conductor.start(bus, tasks)
         session = Session(
             HostIdentity(HOST, "node", "boot", "process"), HostCaller(caller, HOST), clock, settings.default

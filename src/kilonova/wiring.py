@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kilonova.api.http.server import Server
     from kilonova.compute.manager import ComputeManager
     from kilonova.conductor.service import Conductor
+    from kilonova.conductor.tools import Tools
     from kilonova.db.engine import Database
     from kilonova.identity.passwords import Passwords
     from kilonova.images.store import ImageStore
@@ -127,7 +128,9 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         stack.push_async_callback(manager.stop)
         tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))
         _keep_reserve(db, settings, files, clock, tasks)
-        await _conductor(settings, clock, failpoints, db, bus, manager.metrics, alone=True).start(bus, tasks)
+        await _conductor(settings, _tools(settings, db, clock, failpoints), bus, manager.metrics, alone=True).start(
+            bus, tasks
+        )
         deps = ApiDeps(
             db=db,
             rpc=Caller(bus, clock),
@@ -179,7 +182,9 @@ async def compute_process(settings: Settings, clock: Clock, failpoints: Failpoin
         tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))
         if db is not None:
             _keep_reserve(db, settings, files, clock, tasks)
-            await _conductor(settings, clock, failpoints, db, bus, manager.metrics, alone=True).start(bus, tasks)
+            await _conductor(settings, _tools(settings, db, clock, failpoints), bus, manager.metrics, alone=True).start(
+                bus, tasks
+            )
         tasks.spawn("start", manager.start(bus, tasks))
         yield ComputeProcess(manager, _host_vitals(manager, bus, tasks, settings))
 
@@ -198,7 +203,7 @@ async def conductor_process(
         bus = await stack.enter_async_context(end)
         tasks = await stack.enter_async_context(Supervisor(clock, metrics.round_ended))
         _keep_reserve(db, settings, DaemonWorkers("files", 1), clock, tasks)
-        conductor = _conductor(settings, clock, failpoints, db, bus, metrics)
+        conductor = _conductor(settings, _tools(settings, db, clock, failpoints), bus, metrics)
         await conductor.start(bus, tasks)
         ping = SelfPing(bus, f"conductor-{settings.default.host}")
         tasks.spawn("self-ping", ping.listen())
@@ -249,35 +254,28 @@ def _compute_manager(
     )
 
 
-def _conductor(
-    settings: Settings,
-    clock: Clock,
-    failpoints: Failpoints,
-    db: "Database",
-    bus: "Bus",
-    metrics: Metrics,
-    *,
-    alone: bool = False,
-) -> "Conductor":
+def _tools(settings: Settings, db: "Database", clock: Clock, failpoints: Failpoints) -> "Tools":
+    from kilonova.conductor.tools import Tools
+
+    return Tools(db, clock, settings.quota, failpoints)
+
+
+def _conductor(settings: Settings, tools: "Tools", bus: "Bus", metrics: Metrics, *, alone: bool = False) -> "Conductor":
     from kilonova.conductor.service import Conductor
+    from kilonova.conductor.tools import Policy
     from kilonova.objects.ids import HostName
     from kilonova.rpcapi.caller import Caller
 
-    return Conductor(
-        db,
-        Caller(bus, clock),
-        clock,
+    policy = Policy(
         settings.conductor,
-        host=HostName(settings.default.host),
-        quotas=settings.quota,
+        HostName(settings.default.host),
         down_time_s=settings.default.service_down_time,
         resize_confirm_window_s=settings.default.resize_confirm_window,
         offload_after_s=settings.default.shelved_offload_time,
-        failpoints=failpoints,
-        metrics=metrics,
         keep_deleted=settings.database.keep_deleted,
         alone=alone,
     )
+    return Conductor(tools, Caller(bus, tools.clock), policy, metrics)
 
 
 def _fleet_bus(settings: Settings, name: str, clock: Clock) -> "NatsBus":

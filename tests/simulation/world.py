@@ -35,6 +35,7 @@ from kilonova.compute.session import HostIdentity
 from kilonova.conductor import bootstrap
 from kilonova.conductor.engine.plan import PLANS, Plan
 from kilonova.conductor.service import Conductor
+from kilonova.conductor.tools import Policy, Tools
 from kilonova.config.load import Settings, load
 from kilonova.db.readers import quotas, servers
 from kilonova.identity.console_tokens import ConsoleTokens
@@ -150,21 +151,17 @@ class World:
         async with AsyncExitStack() as stack:
             bus = await stack.enter_async_context(MemoryBus(self.hub, self.clock))
             tasks = await stack.enter_async_context(Supervisor(self.clock))
-            conductor = Conductor(
-                self.db,
-                Caller(bus, self.clock),
-                self.clock,
+            policy = Policy(
                 self.settings.conductor,
-                host=HostName("sim"),
-                quotas=self.settings.quota,
+                HostName("sim"),
                 down_time_s=self.settings.default.service_down_time,
                 resize_confirm_window_s=0,
                 offload_after_s=self.settings.default.shelved_offload_time,
-                failpoints=Failpoints(),
-                metrics=self.metrics,
                 keep_deleted=self.settings.database.keep_deleted,
                 plans=self.plans,
             )
+            tools = Tools(self.db, self.clock, self.settings.quota, Failpoints())
+            conductor = Conductor(tools, Caller(bus, self.clock), policy, self.metrics)
             await conductor.start(bus, tasks)
             await asyncio.Event().wait()
 

@@ -6,9 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import TypeVar
 
-from kilonova.base.clock import Clock
 from kilonova.base.errors import KilonovaError
-from kilonova.base.failpoints import Failpoints
 from kilonova.base.unset import given
 from kilonova.conductor import (
     idempotency,
@@ -23,8 +21,7 @@ from kilonova.conductor.engine.accept import accept
 from kilonova.conductor.engine.plan import Plan
 from kilonova.conductor.failpoints import ACTION_ACCEPTED, CREATE_ACCEPTED
 from kilonova.conductor.hosts import register
-from kilonova.config.quota import QuotaSettings
-from kilonova.db.engine import Database
+from kilonova.conductor.tools import Tools
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import quotas as read_quotas
 from kilonova.db.transaction import Transaction
@@ -51,17 +48,10 @@ class ApiEndpoint:
     """`to_place` receives each new create action; a lost one is found again at the next start."""
 
     def __init__(
-        self,
-        db: Database,
-        rpc: Caller,
-        clock: Clock,
-        quotas: QuotaSettings,
-        failpoints: Failpoints,
-        to_place: Callable[[ActionRef], None],
-        plans: Mapping[Verb, Plan],
+        self, tools: Tools, rpc: Caller, to_place: Callable[[ActionRef], None], plans: Mapping[Verb, Plan]
     ) -> None:
-        self._db, self._rpc, self._clock, self._failpoints = db, rpc, clock, failpoints
-        self._quotas, self._to_place, self._plans = quotas, to_place, plans
+        self._db, self._clock, self._quotas, self._failpoints = tools.db, tools.clock, tools.quotas, tools.failpoints
+        self._rpc, self._to_place, self._plans = rpc, to_place, plans
 
     def endpoint(self) -> Endpoint:
         """The handlers, by row."""

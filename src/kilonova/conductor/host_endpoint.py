@@ -8,17 +8,14 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from kilonova.base.clock import Clock
 from kilonova.base.errors import Forbidden, HostTaken
-from kilonova.base.failpoints import Failpoints
 from kilonova.conductor import images
 from kilonova.conductor.engine import fencing, hand_out, reports
 from kilonova.conductor.failpoints import FINISH_RECORDED
 from kilonova.conductor.hosts import guests, host_boot, processes, register
 from kilonova.conductor.hosts.adoption import Claims
 from kilonova.conductor.hosts.liveness import Liveness
-from kilonova.config.quota import QuotaSettings
-from kilonova.db.engine import Database
+from kilonova.conductor.tools import Tools
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.transaction import Transaction
 from kilonova.objects.ids import ActionId, HostName
@@ -65,18 +62,9 @@ class Hooks:
 class HostEndpoint:
     """All handlers are safe to call again with the same request."""
 
-    def __init__(
-        self,
-        db: Database,
-        clock: Clock,
-        quotas: QuotaSettings,
-        liveness: Liveness,
-        claims: Claims,
-        failpoints: Failpoints,
-        hooks: Hooks,
-    ) -> None:
-        self._db, self._clock, self._liveness, self._failpoints = db, clock, liveness, failpoints
-        self._quotas, self._claims, self._hooks = quotas, claims, hooks
+    def __init__(self, tools: Tools, liveness: Liveness, claims: Claims, hooks: Hooks) -> None:
+        self._db, self._clock, self._quotas, self._failpoints = tools.db, tools.clock, tools.quotas, tools.failpoints
+        self._liveness, self._claims, self._hooks = liveness, claims, hooks
 
     def endpoint(self) -> Endpoint:
         """The handlers, by row."""

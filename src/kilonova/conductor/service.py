@@ -7,19 +7,15 @@ waking) can be lost at any moment and is found again from the open actions.
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
 from datetime import timedelta
 
 import structlog
 
-from kilonova.base.clock import Clock
 from kilonova.base.context import serving
 from kilonova.base.errors import KilonovaError
-from kilonova.base.failpoints import Failpoints
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.conductor.api_endpoint import ApiEndpoint
-from kilonova.conductor.engine.plan import PLANS, Plan
 from kilonova.conductor.failpoints import PLACE_BEGIN, PLACE_DONE
 from kilonova.conductor.host_endpoint import Hooks, HostEndpoint
 from kilonova.conductor.hosts import liveness
@@ -27,11 +23,9 @@ from kilonova.conductor.hosts.adoption import Adoption, Claims
 from kilonova.conductor.operator_endpoint import OperatorEndpoint
 from kilonova.conductor.placement import place
 from kilonova.conductor.placement.waiting import Wait, Waits
+from kilonova.conductor.tools import Policy, Tools
 from kilonova.conductor.watch import auto_confirm, deadlines, offload
 from kilonova.conductor.watch.housekeeping import Housekeeping
-from kilonova.config.conductor import ConductorSettings
-from kilonova.config.quota import QuotaSettings
-from kilonova.db.engine import Database
 from kilonova.db.readers import actions as read_actions
 from kilonova.objects.ids import ActionRef, HostName
 from kilonova.objects.states import Verb
@@ -48,43 +42,21 @@ QUEUE = "conductors"
 
 
 class Conductor:
-    """Serves the API and hosts; owns the database.
+    """Serves the API and the hosts, and owns the database.  Raises what `Database` does."""
 
-    `host` is where it runs; `down_time_s`: silence that makes a host down; `resize_confirm_window_s`: how long a resize
-    waits to be confirmed before it is (0: for ever); `offload_after_s`: how long a shelved server stays on its host
-    (negative: until somebody says); `keep_deleted`: how long a deleted one can be read (None: for ever); `alone`: its
-    host is in this very process; `plans`: the legs of verbs that more than one host works on.
-    """
-
-    def __init__(
-        self,
-        db: Database,
-        rpc: Caller,
-        clock: Clock,
-        settings: ConductorSettings,
-        *,
-        host: HostName,
-        quotas: QuotaSettings,
-        down_time_s: float,
-        resize_confirm_window_s: float,
-        offload_after_s: float,
-        failpoints: Failpoints,
-        metrics: Metrics,
-        keep_deleted: timedelta | None = None,
-        alone: bool = False,
-        plans: Mapping[Verb, Plan] = PLANS,
-    ) -> None:
-        self._housekeeping = Housekeeping(db, clock, keep_deleted)
-        self._host, self._metrics, self._quotas, self._plans = host, metrics, quotas, plans
-        self._db, self._rpc, self._clock, self._settings = db, rpc, clock, settings
-        self._failpoints = failpoints
-        self._liveness = liveness.Liveness(clock, down_time_s=down_time_s, grace_s=settings.grace_period, alone=alone)
-        self._claims = Claims(clock)
-        self._jumps = deadlines.Jumps(clock)
-        self._resize_confirm_window = timedelta(seconds=resize_confirm_window_s)
+    def __init__(self, tools: Tools, rpc: Caller, policy: Policy, metrics: Metrics) -> None:
+        self._tools, self._rpc, self._policy, self._metrics = tools, rpc, policy, metrics
+        self._db, self._clock, self._failpoints = tools.db, tools.clock, tools.failpoints
+        self._settings = policy.settings
+        self._housekeeping = Housekeeping(tools.db, tools.clock, policy.keep_deleted)
+        self._liveness = liveness.Liveness(
+            tools.clock, down_time_s=policy.down_time_s, grace_s=policy.settings.grace_period, alone=policy.alone
+        )
+        self._claims = Claims(tools.clock)
+        self._jumps = deadlines.Jumps(tools.clock)
+        self._resize_confirm_window = timedelta(seconds=policy.resize_confirm_window_s)
         self._to_place: asyncio.Queue[ActionRef] = asyncio.Queue()
-        self._waits = Waits(clock, host_wait_s=settings.host_wait, down_time_s=down_time_s)
-        self._offload_after_s = offload_after_s
+        self._waits = Waits(tools.clock, host_wait_s=policy.settings.host_wait, down_time_s=policy.down_time_s)
         self._shelved = asyncio.Event()
 
     async def _wake(self, host: HostName) -> None:
@@ -95,20 +67,16 @@ class Conductor:
         have no host yet are placed first."""
         for action in await self._db.read(read_actions.unplaced):
             self._to_place.put_nowait(action)
-        for_api = ApiEndpoint(
-            self._db, self._rpc, self._clock, self._quotas, self._failpoints, self._to_place.put_nowait, self._plans
-        )
+        for_api = ApiEndpoint(self._tools, self._rpc, self._to_place.put_nowait, self._policy.plans)
         hooks = Hooks(self._ended, self._wake, self._place_waiting)
-        for_hosts = HostEndpoint(
-            self._db, self._clock, self._quotas, self._liveness, self._claims, self._failpoints, hooks
-        )
+        for_hosts = HostEndpoint(self._tools, self._liveness, self._claims, hooks)
         await bus.subscribe(api_rows.SUBJECT, for_api.endpoint().handle, queue=QUEUE)
         adoption = Adoption(self._db, self._clock, self._claims, self._wake)
-        for_operators = OperatorEndpoint(self._db, self._clock, adoption, self._liveness, self._host)
+        for_operators = OperatorEndpoint(self._db, self._clock, adoption, self._liveness, self._policy.host)
         await bus.subscribe(operator_rows.SUBJECT, for_operators.endpoint().handle, queue=QUEUE)
         await bus.subscribe(host_rows.SUBJECT, for_hosts.endpoint().handle, queue=QUEUE)
         tasks.spawn("place", self._place_forever())
-        if self._offload_after_s >= 0:
+        if self._policy.offload_after_s >= 0:
             tasks.spawn("offload", self._offload_forever())
         self._housekeeping.start(tasks)
         watches = {"watchdog": self._watch, "unplaced": self._place_again, "liveness": self._watch_hosts}
@@ -169,7 +137,7 @@ class Conductor:
                 log.exception("offloading shelved servers broke off")
 
     async def _offload(self) -> None:
-        due = await self._db.read(offload.due, self._offload_after_s, self._clock.now())
+        due = await self._db.read(offload.due, self._policy.offload_after_s, self._clock.now())
         if due:
             for host in await self._db.write(offload.begin, due, self._clock.new_id, self._clock.now()):
                 await self._wake(host)

@@ -16,6 +16,7 @@ from kilonova.conductor.hosts import host_boot, processes
 from kilonova.conductor.hosts.adoption import KEPT, Claims
 from kilonova.conductor.hosts.liveness import Liveness
 from kilonova.conductor.hosts.processes import Sign
+from kilonova.conductor.tools import Tools
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers.hosts import HostProcess
@@ -188,7 +189,9 @@ def test_a_heartbeat_of_an_older_process_is_refused_and_counts_as_no_sign_of_lif
         async def nothing(_host: HostName) -> None: ...
 
         hooks = Hooks(lambda _verb: None, nothing, lambda: None)
-        endpoint = HostEndpoint(desk.db, clock, QuotaSettings({}), watch, Claims(clock), Failpoints(), hooks).endpoint()
+        endpoint = HostEndpoint(
+            Tools(desk.db, clock, QuotaSettings({}), Failpoints()), watch, Claims(clock), hooks
+        ).endpoint()
         async with MemoryBus(MemoryHub(), clock) as bus:
             await bus.subscribe(SUBJECT, endpoint.handle)
             host = HostCaller(Caller(bus, clock), make.HOST)

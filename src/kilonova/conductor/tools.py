@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the endpoints of the conductor work with, and the settings that the conductor follows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from kilonova.base.clock import Clock
+from kilonova.base.failpoints import Failpoints
+from kilonova.conductor.engine.plan import PLANS, Plan
+from kilonova.config.conductor import ConductorSettings
+from kilonova.config.quota import QuotaSettings
+from kilonova.db.engine import Database
+from kilonova.objects.ids import HostName
+from kilonova.objects.states import Verb
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """The tools of each endpoint."""
+
+    db: Database
+    clock: Clock
+    quotas: QuotaSettings
+    failpoints: Failpoints
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The settings of a conductor.
+
+    `host` is the host of this process.  `down_time_s`: a host that is silent for longer is down.
+    `resize_confirm_window_s`: an unconfirmed resize is confirmed after it (0: never).  `offload_after_s`: a shelved
+    server is offloaded after it (negative: only on request).  `keep_deleted`: how long a deleted server can be read
+    (None: for ever).  `alone`: the only host is in this process.  `plans`: the legs of verbs that need several hosts.
+    """
+
+    settings: ConductorSettings
+    host: HostName
+    down_time_s: float
+    resize_confirm_window_s: float
+    offload_after_s: float
+    keep_deleted: timedelta | None = None
+    alone: bool = False
+    plans: Mapping[Verb, Plan] = PLANS
