@@ -123,7 +123,3 @@ class Call:
     def links_after(self, marker: str) -> list[Link]:
         """The link to the page after `marker`."""
         return [{"rel": "next", "href": f"{self.links.to(self.path)}?{self.query.after(marker)}"}]
-
-    def next_page(self, name: str, marker: str) -> dict[str, list[Link]]:
-        """The member that links to the page after `marker`."""
-        return {name: self.links_after(marker)}
