@@ -136,7 +136,7 @@ MUTANTS_OF_WALLS: Sequence[Mutant] = (
         "what members are told of hosts",
         "tests/service/test_api_servers.py::test_no_host_is_told_by_the_server_itself",
         "api/compute/servers/view.py",
-        "message = fault.message if viewer.admin else",
+        "message = fault.message if viewer.is_admin else",
         "message = fault.message if True else",
     ),
     one(
