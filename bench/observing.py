@@ -28,7 +28,7 @@ from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import DaemonWorkers
 from kilonova.compute.observer import Observer, differences
-from kilonova.compute.session import Identity, Session
+from kilonova.compute.session import HostIdentity, Session
 from kilonova.compute.virtapi import ComputeVirtAPI
 from kilonova.conductor.service import Conductor
 from kilonova.config.load import load
@@ -144,7 +144,9 @@ async def _rig(directory: Path, daemon: PrivateLibvirtd) -> AsyncGenerator[Rig]:
             metrics=Metrics(),
         )
         await conductor.start(bus, tasks)
-        session = Session(Identity(HOST, "node", "boot", "process"), HostCaller(caller, HOST), clock, settings.default)
+        session = Session(
+            HostIdentity(HOST, "node", "boot", "process"), HostCaller(caller, HOST), clock, settings.default
+        )
         await session.register()
         stack.push_async_callback(driver.cleanup_host)
         changed = asyncio.Event()

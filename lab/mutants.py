@@ -21,6 +21,7 @@ from lab.mutants_of_actions import MUTANTS_OF_ACTIONS
 from lab.mutants_of_disks import MUTANTS_OF_DISKS
 from lab.mutants_of_edge import MUTANTS_OF_EDGE
 from lab.mutants_of_hosts import MUTANTS_OF_HOSTS
+from lab.mutants_of_legs import MUTANTS_OF_LEGS
 from lab.mutants_of_walls import MUTANTS_OF_WALLS
 
 LIMIT_S = 180
@@ -35,6 +36,7 @@ MUTANTS: Sequence[Mutant] = (
     *MUTANTS_OF_DISKS,
     *MUTANTS_OF_EDGE,
     *MUTANTS_OF_HOSTS,
+    *MUTANTS_OF_LEGS,
     *MUTANTS_OF_WALLS,
     one(
         "keepalive",
@@ -45,7 +47,7 @@ MUTANTS: Sequence[Mutant] = (
     ),
     one(
         "the host pool",
-        "tests/unit/virt/test_lanes.py",
+        "tests/unit/virt/test_host_pool.py",
         "virt/libvirt/connection/hypervisor_connection.py",
         'self.control = ConnectionPool("control", settings.libvirt.max_client_requests - 1, self._context)',
         "self.control = self.host",
@@ -72,7 +74,7 @@ MUTANTS: Sequence[Mutant] = (
     ),
     one(
         "in-doubt calls",
-        "tests/unit/virt/test_settle.py::test_a_delete_waits_for_the_define_that_was_cut_off",
+        "tests/unit/virt/test_in_doubt.py::test_a_delete_waits_for_the_define_that_was_cut_off",
         "virt/libvirt/connection/in_doubt.py",
         "while (since_s := self._in_doubt_since_s.get(about, 0.0 if self.unclean_start else None)) is not None:",
         "while (since_s := self._in_doubt_since_s.get(None)) is not None:",
@@ -156,7 +158,7 @@ MUTANTS: Sequence[Mutant] = (
     ),
     one(
         "the start token after the guest",
-        "tests/unit/virt/test_settle.py::test_a_start_that_was_cut_off_in_the_middle_is_done_by_the_next",
+        "tests/unit/virt/test_in_doubt.py::test_a_start_that_was_cut_off_in_the_middle_is_done_by_the_next",
         "virt/libvirt/domain/lifecycle.py",
         "    if _create_paused(domain):\n",
         "    if not domain and _create_paused(domain):\n",
@@ -170,7 +172,7 @@ MUTANTS: Sequence[Mutant] = (
     ),
     one(
         "calls left by a dead process",
-        "tests/unit/virt/test_settle.py::test_a_start_that_a_dead_process_left_in_a_frozen_daemon_is_waited_for",
+        "tests/unit/virt/test_in_doubt.py::test_a_start_that_a_dead_process_left_in_a_frozen_daemon_is_waited_for",
         "virt/libvirt/connection/unclean_shutdown.py",
         "found = self._path.exists()",
         "found = False",
@@ -228,7 +230,7 @@ MUTANTS: Sequence[Mutant] = (
         "the group of a build",
         "tests/unit/conductor/test_server_groups.py::test_builds_that_were_accepted_at_once_are_apart_too",
         "conductor/placement/place.py",
-        "server_groups.wish(tx, instance)",
+        "server_groups.constraint(tx, instance)",
         "None",
     ),
     one(

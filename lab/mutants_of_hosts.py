@@ -50,7 +50,7 @@ MUTANTS_OF_HOSTS: Sequence[Mutant] = (
         "no step without standing",
         f"{TWO}::test_what_is_in_hand_stops_before_its_next_step_when_the_host_is_anothers",
         "compute/manager.py",
-        "        lanes.revoke_all()\n        await lanes.drain(LOST_S)\n",
+        "        queues.revoke_all()\n        await queues.drain(LOST_S)\n",
         "        await self._clock.sleep(LOST_S)\n",
     ),
     one(

@@ -24,7 +24,7 @@ MUTANTS_OF_WALLS: Sequence[Mutant] = (
         "an edit of roles that forgets what is known of tokens",
         "tests/service/test_api_users.py::test_roles_are_given_checked_listed_and_taken_away",
         "api/identity/token_cache.py",
-        "call.deps.standings.forget()",
+        "call.deps.token_revalidation.forget()",
         "pass",
     ),
     one(
@@ -71,7 +71,7 @@ MUTANTS_OF_WALLS: Sequence[Mutant] = (
     ),
     one(
         "a token that says from which password it was minted",
-        "tests/unit/api/test_standings.py",
+        "tests/unit/api/test_token_revalidation.py",
         "api/http/token_revalidation.py",
         "found.tokens_from == claims.tokens_from",
         "True",

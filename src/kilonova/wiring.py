@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from kilonova.api.http.policy import Policy
-    from kilonova.api.server import Server
+    from kilonova.api.http.server import Server
     from kilonova.compute.manager import ComputeManager
     from kilonova.conductor.service import Conductor
     from kilonova.db.engine import Database
@@ -90,7 +90,7 @@ class OneBox:
 
     def server(self, tls: "SSLContext | None" = None) -> "Server":
         """An HTTP server of the API that leaves signals to its owner."""
-        from kilonova.api.server import make_server
+        from kilonova.api.http.server import make_server
 
         return make_server(self.app, self.settings.api, tls)
 
@@ -99,10 +99,10 @@ class OneBox:
 async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> AsyncGenerator[OneBox]:
     """Everything, started; stopped in reverse order when left.  Raises StateError, ConfigError, DriverLoadError."""
     from kilonova.api.app import ApiDeps, create_app, recover
-    from kilonova.api.http.disk_space import Room
-    from kilonova.api.http.login_limits import LogIns
+    from kilonova.api.http.disk_space import DiskSpace
+    from kilonova.api.http.login_limits import LoginLimits
     from kilonova.api.http.policy import Policy
-    from kilonova.api.http.token_revalidation import Standings
+    from kilonova.api.http.token_revalidation import TokenRevalidationCache
     from kilonova.api.rules import RULES
     from kilonova.compute.console import LocalConsoles
     from kilonova.identity.console_tokens import ConsoleTokens
@@ -132,10 +132,10 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
             db=db,
             rpc=Caller(bus, clock),
             tokens=TokenMinter(token_secret(state, clock), clock, settings.api.token_lifetime),
-            standings=Standings(db, clock),
+            token_revalidation=TokenRevalidationCache(db, clock),
             policy=policy,
             passwords=passwords,
-            log_ins=LogIns(clock, manager.metrics, settings.api.trusted, tasks),
+            login_limits=LoginLimits(clock, manager.metrics, settings.api.trusted, tasks),
             images=store,
             clock=clock,
             settings=settings.api,
@@ -143,7 +143,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
             console=settings.console,
             consoles=LocalConsoles(HostName(settings.default.host), manager.driver),
             console_tokens=ConsoleTokens(clock, settings.consoleauth.token_ttl),
-            room=Room(state, files, db, tasks),
+            disk_space=DiskSpace(state, files, db, tasks),
             ready=manager.ready,
         )
         await recover(deps)  # before the host may put anything into the image store

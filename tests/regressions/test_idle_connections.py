@@ -2,7 +2,7 @@
 """`openstack server image create --wait` failed now and then with "Remote end closed connection without response": it
 looks every five seconds, on one connection, and the server closed connections that were idle for five."""
 
-from kilonova.api.server import make_server
+from kilonova.api.http.server import make_server
 from kilonova.config.load import load
 
 LONGEST_PAUSE_S = 5

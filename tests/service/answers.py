@@ -37,10 +37,10 @@ async def check(response: httpx.Response) -> None:
     route, version = found
     await response.aread()
     where = f"{request.method} {request.url.raw_path.decode()} at {version}"
-    if route.gives == JSON and (route.reply is not None or route.actions or route in SERVERS):
-        view, may_be_empty = _declared(route, request, version)
-        if response.status_code == 204 or view is None or not (may_be_empty and not response.content):
-            check_body(where, response.content, None if response.status_code == 204 else view, version)
+    view, may_be_empty = _declared(route, request, version)
+    if route.gives != JSON or (view is None and route not in SERVERS) or (may_be_empty and not response.content):
+        return
+    check_body(where, response.content, None if response.status_code == 204 else view, version)
 
 
 def check_body(where: str, content: bytes, view: View[Any, Any] | None, version: Microversion) -> None:

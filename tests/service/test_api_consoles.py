@@ -15,7 +15,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from kilonova.api.console_socket import MOST_BYTES
+from kilonova.api.http.wire import WEBSOCKET_MESSAGE_BYTES
 from kilonova.cmd.console import session
 from kilonova.objects.ids import InstanceId
 from kilonova.virt.fake import FakeDriver
@@ -150,7 +150,7 @@ async def test_without_the_subprotocol_it_is_refused_and_text_ends_it() -> None:
             await until_closed(console)
             assert console.close_code == 1003
         async with await d.open() as console:
-            await console.send(b"x" * (MOST_BYTES + 1))
+            await console.send(b"x" * (WEBSOCKET_MESSAGE_BYTES + 1))
             await until_closed(console)
             assert console.close_code == 1009
 

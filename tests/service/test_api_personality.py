@@ -51,7 +51,7 @@ async def test_files_that_are_refused() -> None:
         async def refused(status: int, key: str, *files: Any, caller: Api = api) -> str:
             return message(await caller.create(image, personality=list(files)), status, key)
 
-        assert "no valid base64" in await refused(400, "badRequest", {"path": "/a", "contents": "~"})
+        assert "not valid base64" in await refused(400, "badRequest", {"path": "/a", "contents": "~"})
         assert "'path' is a required" in await refused(400, "badRequest", {"contents": ""})
         assert "'personality' was unexpected" in await refused(400, "badRequest", caller=newest.at("2.57"))
         assert "file limit" in await refused(403, "forbidden", *[file("/a", b"")] * 6)

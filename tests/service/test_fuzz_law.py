@@ -8,7 +8,7 @@ from collections.abc import Generator
 import pytest
 import structlog
 
-from kilonova.api.app import Application
+from kilonova.api.app import create_app
 from kilonova.api.compute.servers.models import USER_DATA_CHARACTERS
 from kilonova.api.http.call import Call, Reply, json_reply
 from kilonova.api.http.route import DefaultPolicy, Route, Service
@@ -62,7 +62,7 @@ def test_what_breaks_the_law_is_found(cloud: Watched, name: str) -> None:
     cloud.settle()
     box, app = cloud.api.cloud.box, cloud.api.cloud.box.app
     rows = (Route("GET", "/lawless", handler, "lawless", DefaultPolicy.ANYBODY),)
-    object.__setattr__(box, "app", Application(app.deps, (Service("", ()), Service("/x", rows, open=True))))
+    object.__setattr__(box, "app", create_app(app.deps, (Service("", ()), Service("/x", rows, open=True))))
     try:
         with pytest.raises(AssertionError, match=said):
             cloud.ask(Asked("GET", b"/x/lawless"))

@@ -17,10 +17,10 @@ from typing import Any, TypeVar
 import httpx
 
 from kilonova.api.app import ApiDeps, create_app
-from kilonova.api.http.disk_space import Room
-from kilonova.api.http.login_limits import LogIns
+from kilonova.api.http.disk_space import DiskSpace
+from kilonova.api.http.login_limits import LoginLimits
 from kilonova.api.http.policy import Policy
-from kilonova.api.http.token_revalidation import Standings
+from kilonova.api.http.token_revalidation import TokenRevalidationCache
 from kilonova.api.rules import RULES
 from kilonova.base.errors import HostSuperseded, HostTaken, InvalidState, RpcTimeout
 from kilonova.base.failpoints import Failpoints
@@ -31,7 +31,7 @@ from kilonova.compute import seeds
 from kilonova.compute.manager import ComputeManager
 from kilonova.compute.operation import Operation
 from kilonova.compute.operations import OPERATIONS
-from kilonova.compute.session import Identity
+from kilonova.compute.session import HostIdentity
 from kilonova.conductor import bootstrap
 from kilonova.conductor.engine.plan import PLANS, Plan
 from kilonova.conductor.service import Conductor
@@ -189,7 +189,7 @@ class World:
         async with AsyncExitStack() as stack:
             bus = await stack.enter_async_context(_HostBus(self.hub, self.clock, lambda: name in self.unreachable))
             manager = self.managers[name] = ComputeManager(
-                Identity(
+                HostIdentity(
                     HostName(identity),
                     f"node-{identity}",
                     f"boot-{name}-{self.boots[name]}",
@@ -218,10 +218,10 @@ class World:
             db=self.db,
             rpc=Caller(bus, self.clock),
             tokens=tokens,
-            standings=Standings(self.db, self.clock),
+            token_revalidation=TokenRevalidationCache(self.db, self.clock),
             policy=Policy(RULES, self.settings.oslo_policy),
             passwords=Passwords(self.workers),
-            log_ins=LogIns(self.clock, Metrics(), (), self._tasks),
+            login_limits=LoginLimits(self.clock, Metrics(), (), self._tasks),
             images=self.store,
             clock=self.clock,
             settings=self.settings.api,
@@ -229,7 +229,7 @@ class World:
             console=self.settings.console,
             consoles=_NoConsoles(),
             console_tokens=ConsoleTokens(self.clock, 600),
-            room=Room(self.state, self.workers, self.db, self._tasks),
+            disk_space=DiskSpace(self.state, self.workers, self.db, self._tasks),
             ready=lambda: (True, ""),
         )
         token, _ = tokens.mint(Subject("u1", "admin", "p1", "admin", ("admin", "member", "reader")), ("password",))

@@ -31,8 +31,6 @@ log = structlog.get_logger(__name__)
 
 PATH = "/serial-console"
 SUBPROTOCOL = "binary"
-MOST_BYTES = 64 * 1024
-"""Largest message of a client's."""
 SEND_LIMIT_S = 30.0
 """A client that takes nothing for so long is gone."""
 REASON_BYTES = 123
@@ -94,7 +92,7 @@ async def _permitted(grant: Grant, deps: ApiDeps) -> Instance:
 async def _lapse(grant: Grant, deps: ApiDeps) -> tuple[int, str]:
     """Return when that right has ended.  A database that is away for a while ends nothing."""
     while True:
-        await deps.standings.changed()
+        await deps.token_revalidation.changed()
         try:
             await _permitted(grant, deps)
         except (Unauthorized, Forbidden, NotFound):

@@ -49,7 +49,7 @@ async def readyz(call: Call) -> Reply:
     """Check whether servers can be created: 503 with the reason while they cannot."""
     ready, reason = call.deps.ready()
     if ready:
-        reason = await call.deps.room.trouble()
+        reason = await call.deps.disk_space.trouble()
     return _READY.reply(reason, call, status=503 if reason else 200)
 
 

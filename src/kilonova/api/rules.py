@@ -3,7 +3,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from kilonova.api.compute.servers import create as server_create
+from kilonova.api.compute.servers.create import REQUESTED_DESTINATION
 from kilonova.api.http.policy import BASE
 from kilonova.api.http.route import DefaultPolicy, Service
 from kilonova.api.identity.projects import EVERY_PROJECT
@@ -15,7 +15,7 @@ FINER: Mapping[str, tuple[DefaultPolicy, str]] = {
         DefaultPolicy.ADMIN,
         "GET /compute/v2.1/servers/detail?all_tenants",
     ),
-    server_create.REQUESTED_DESTINATION: (
+    REQUESTED_DESTINATION: (
         DefaultPolicy.ADMIN,
         "POST /compute/v2.1/servers with a host or hypervisor_hostname",
     ),

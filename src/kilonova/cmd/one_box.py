@@ -30,7 +30,7 @@ from kilonova.objects.service import HostNetwork
 from kilonova.wiring import OneBox, one_box
 
 if TYPE_CHECKING:
-    from kilonova.api.server import Server
+    from kilonova.api.http.server import Server
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,7 @@ from kilonova.base.clock import Clock
 from kilonova.base.context import serving
 from kilonova.base.errors import KilonovaError, StaleWrite
 from kilonova.base.tasks import Supervisor
-from kilonova.compute.queues import Lanes
+from kilonova.compute.queues import InstanceQueues
 from kilonova.compute.refusals import Refusals
 from kilonova.compute.session import Session
 from kilonova.objects.ids import AttemptId
@@ -26,7 +26,9 @@ PROGRESS_S = 1.0
 class Feed:
     """One question at a time: a reply that comes too late was never taken in hand, and is asked for again."""
 
-    def __init__(self, session: Session, lanes: Lanes, refusals: Refusals, clock: Clock, poll_s: float) -> None:
+    def __init__(
+        self, session: Session, lanes: InstanceQueues, refusals: Refusals, clock: Clock, poll_s: float
+    ) -> None:
         self._session, self._lanes, self._clock, self._poll_s = session, lanes, clock, poll_s
         self._refusals = refusals
         self._wake = asyncio.Event()

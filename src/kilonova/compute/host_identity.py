@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from kilonova.base.clock import Clock
 from kilonova.base.errors import StateError
-from kilonova.compute.session import Identity
+from kilonova.compute.session import HostIdentity
 from kilonova.objects.ids import HostName
 
 FILE = "compute_id"
@@ -24,7 +24,7 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 UNKNOWN_BOOT = "unknown"
 
 
-def read_identity(state_path: Path, host: str, clock: Clock, boot_id_file: Path = BOOT_ID) -> Identity:
+def read_identity(state_path: Path, host: str, clock: Clock, boot_id_file: Path = BOOT_ID) -> HostIdentity:
     """Read the host's identity, or give it one at its first start.
 
     A file of an older version (the id alone) is completed with the name.  Raises StateError in one sentence when the
@@ -44,7 +44,7 @@ def read_identity(state_path: Path, host: str, clock: Clock, boot_id_file: Path 
             f"if the machine was renamed, or remove {path} and the instances here if the directory was copied."
         )
     boot_id = boot_id_file.read_text().strip() if boot_id_file.exists() else UNKNOWN_BOOT
-    return Identity(HostName(host), node_id, boot_id, clock.new_id(), state_id(state_path), clock.monotonic())
+    return HostIdentity(HostName(host), node_id, boot_id, clock.new_id(), state_id(state_path), clock.monotonic())
 
 
 def state_id(state_path: Path) -> str:

@@ -13,7 +13,8 @@ from kilonova.base.errors import DatabaseUnavailable, NotFound, RpcTimeout, RpcU
 from kilonova.base.outage import Outage
 from kilonova.images.inspect import MAX_VIRTUAL_BYTES
 from kilonova.images.store import Stored
-from kilonova.objects.action import IMAGE, Action
+from kilonova.objects.action import Action
+from kilonova.objects.action_params import image_made_with
 from kilonova.objects.ids import AttemptId, HostName, ImageId
 from kilonova.rpcapi.host_to_conductor import (
     BEGIN_IMAGE,
@@ -125,7 +126,9 @@ class ImageUploads:
 
 def image_of(action: Action) -> ImageId:
     """The image that an action makes."""
-    return ImageId(action.params[IMAGE])
+    image_id = image_made_with(action.params)
+    assert image_id is not None
+    return image_id
 
 
 def _attempt(action: Action) -> AttemptId:

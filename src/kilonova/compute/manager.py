@@ -29,13 +29,13 @@ from kilonova.compute.observer import Observer
 from kilonova.compute.operation import Operation, Tools
 from kilonova.compute.operations import OPERATIONS
 from kilonova.compute.precache import Precache
-from kilonova.compute.queues import Lanes
+from kilonova.compute.queues import InstanceQueues
 from kilonova.compute.reaper import Reaper
 from kilonova.compute.refusals import Refusals
 from kilonova.compute.reports import Reports
 from kilonova.compute.runner import Runner
 from kilonova.compute.seeds import read_seed_key
-from kilonova.compute.session import Identity, Session
+from kilonova.compute.session import HostIdentity, Session
 from kilonova.compute.uptime import uptime
 from kilonova.compute.virtapi import ComputeVirtAPI
 from kilonova.config.default import reloaded
@@ -71,7 +71,7 @@ class ComputeManager:
 
     def __init__(
         self,
-        identity: Identity,
+        identity: HostIdentity,
         settings: Settings,
         clock: Clock,
         *,
@@ -90,7 +90,7 @@ class ComputeManager:
         self.driver = load_driver(self.virtapi)
         self._session: Session | None = None
         self._reports: Reports | None = None
-        self._lanes: Lanes | None = None
+        self._queues: InstanceQueues | None = None
         self._feed: Feed | None = None
         self._precache: Precache | None = None
 
@@ -111,22 +111,24 @@ class ComputeManager:
         tools = Tools(self.driver, cache, uploads, clock, defaults, self._identity.boot_id, seed_key)
         runner = Runner(self._failpoints, session)
         hooks = (observer.idle, self._look_for_work, self.metrics)
-        lanes = Lanes(self._identity.host, session.conductor, runner, tools, *hooks, session.outage, self._operations)
+        queues = InstanceQueues(
+            self._identity.host, session.conductor, runner, tools, *hooks, session.outage, self._operations
+        )
         refusals = Refusals(session, self.driver)
-        feed = Feed(session, lanes, refusals, clock, defaults.action_poll_interval)
+        feed = Feed(session, queues, refusals, clock, defaults.action_poll_interval)
         reports = Reports(session, self.inventory, self.virtapi, observer, clock)
-        self._session, self._lanes, self._feed, self._reports = session, lanes, feed, reports
+        self._session, self._queues, self._feed, self._reports = session, queues, feed, reports
         self._precache = Precache(cache)
         tasks.spawn("precache", self._precache.run())
         ImageCleanup(self.driver, cache, self._settings.image_cache).start(tasks, self.virtapi)
         await session.register()
-        tasks.spawn("standing", self._until_lost(session, feed, lanes))
+        tasks.spawn("standing", self._until_lost(session, feed, queues))
         await bus.subscribe(rows.WAKE.subject_of(self._identity.host), self._endpoint().handle)
-        observer.start(lanes, tasks)
+        observer.start(queues, tasks)
         reports.start(defaults, tasks)
         feed.start(tasks)
         notifier.start(tasks)
-        Reaper(session, lanes, runner, tools, self.metrics).start(tasks, self.virtapi)
+        Reaper(session, queues, runner, tools, self.metrics).start(tasks, self.virtapi)
 
     async def inventory(self) -> Inventory:
         """What this host has, and what of it guests may claim."""
@@ -145,21 +147,21 @@ class ComputeManager:
     async def drain(self, limit_s: float) -> int:
         """Take no more work; give what is in hand `limit_s` seconds to end, and tell the conductor of the end; how many
         actions are left for the next process.  Guests run on."""
-        if self._feed is None or self._lanes is None or self._session is None:
+        if self._feed is None or self._queues is None or self._session is None:
             return 0
         self._feed.close()
-        await self._lanes.drain(limit_s)
+        await self._queues.drain(limit_s)
         await self._session.leave()
-        return len(self._lanes.running())
+        return len(self._queues.running())
 
-    async def _until_lost(self, session: Session, feed: Feed, lanes: Lanes) -> None:
+    async def _until_lost(self, session: Session, feed: Feed, queues: InstanceQueues) -> None:
         """When the host has a newer process, this one ends.  No step begins any more; one that is going on gets a
         moment.  Raises HostSuperseded."""
         lost = await session.until_lost()
         log.error("this process has lost its host", host=self._identity.host, error=lost.message)
         feed.close()
-        lanes.revoke_all()
-        await lanes.drain(LOST_S)
+        queues.revoke_all()
+        await queues.drain(LOST_S)
         raise lost
 
     async def stop(self) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a guest is told about itself: the files of its config drive, in OpenStack's layout and in EC2's.
+"""The metadata of a guest: the files of its config drive, in OpenStack's layout and in EC2's.
 
 Source: Nova's user guide, "Metadata", and its api/metadata/base.py for which version has what.
 """
@@ -28,29 +28,44 @@ FOLSOM, GRIZZLY, HAVANA, LIBERTY, NEWTON, NEWTON_TWO, OCATA, ROCKY, VICTORIA, LA
     "2020-10-14",
     "latest",
 )
-"""In the order of their age, which is that of their names."""
+"""Oldest first, which is also the order of their names."""
 EC2_VERSIONS = ("2009-04-04", "latest")
-"""Those that Nova puts on config drives when nothing is configured."""
+"""The versions that Nova puts on config drives by default."""
 NO_BUS = "none"
-"""Of a device whose place on a bus is not known when the drive is written."""
+"""The bus of a device whose address is not known when the drive is written."""
 
 
 def config_drive_files(instance: Instance, seed: bytes) -> Mapping[str, bytes]:
     """Path inside the drive to contents; the same instance and seed always give the same bytes.  `seed` is for the
-    guest's random numbers, and nobody else may guess it."""
-    data = None if instance.user_data is None else base64.b64decode(instance.user_data)
+    guest's random numbers; it must be unpredictable to others."""
+    user_data = None if instance.user_data is None else base64.b64decode(instance.user_data)
+    # Each document is rendered once: an indented one takes Python's slow encoder, on the event loop.
+    network, ec2 = _json(network_data(instance)), _json(ec2_meta_data(instance))
     files: dict[str, bytes] = {}
-    for version in VERSIONS:
-        files |= {f"openstack/{version}/{name}": text for name, text in _files(instance, version, seed, data).items()}
+    for version, meta in _meta_data_documents(instance, seed).items():
+        named = {"meta_data.json": meta, **_files_beside(version, network, user_data)}
+        files |= {f"openstack/{version}/{name}": contents for name, contents in named.items()}
     for version in EC2_VERSIONS:
-        files[f"ec2/{version}/meta-data.json"] = _json(ec2_meta_data(instance))
-        if data is not None:
-            files[f"ec2/{version}/user-data"] = data
+        files[f"ec2/{version}/meta-data.json"] = ec2
+        if user_data is not None:
+            files[f"ec2/{version}/user-data"] = user_data
     return {**files, **_injected(instance)}
 
 
+def _meta_data_documents(instance: Instance, seed: bytes) -> dict[str, bytes]:
+    """meta_data.json of each version; versions in a row with the same contents share one document."""
+    documents: dict[str, bytes] = {}
+    rendered: tuple[dict[str, Any], bytes] | None = None
+    for version in VERSIONS:
+        data = meta_data(instance, version, seed)
+        if rendered is None or rendered[0] != data:
+            rendered = data, _json(data)
+        documents[version] = rendered[1]
+    return documents
+
+
 def _injected(instance: Instance) -> Mapping[str, bytes]:
-    """The files that were given with the create, under the numbers by which meta_data.json names them."""
+    """The files of the create request, under the numbers by which meta_data.json names them."""
     return {f"openstack{_content(n)}": base64.b64decode(file.contents) for n, file in enumerate(instance.files)}
 
 
@@ -58,14 +73,15 @@ def _content(number: int) -> str:
     return f"/content/{number:04}"
 
 
-def _files(instance: Instance, version: str, seed: bytes, user_data: bytes | None) -> dict[str, bytes]:
-    files = {"meta_data.json": _json(meta_data(instance, version, seed))}
+def _files_beside(version: str, network: bytes, user_data: bytes | None) -> dict[str, bytes]:
+    """A version's files besides meta_data.json."""
+    files: dict[str, bytes] = {}
     if user_data is not None:
         files["user_data"] = user_data
     if version >= HAVANA:
         files["vendor_data.json"] = b"{}"
     if version >= LIBERTY:
-        files["network_data.json"] = _json(network_data(instance))
+        files["network_data.json"] = network
     if version >= NEWTON_TWO:
         files["vendor_data2.json"] = b"{}"
     return files
@@ -99,7 +115,7 @@ def meta_data(instance: Instance, version: str, seed: bytes) -> dict[str, Any]:
 
 
 def devices(instance: Instance) -> list[dict[str, Any]]:
-    """The devices that bear tags."""
+    """The devices with tags."""
     where = {"bus": NO_BUS, "address": NO_BUS}
     found: list[dict[str, Any]] = [
         {"type": "nic", **where, "mac": address.mac, "tags": [tag]}
@@ -112,7 +128,7 @@ def devices(instance: Instance) -> list[dict[str, Any]]:
 
 
 def block_devices(instance: Instance) -> dict[str, str]:
-    """What EC2 calls the block device mapping: the names that guests are likely to give their disks."""
+    """EC2's block device mapping: the names that guests are likely to give their disks."""
     prefix = disk_prefix(present(instance.image.properties).get("hw_disk_bus", "virtio"))
     found = {"ami": f"{prefix}a", "root": f"/dev/{prefix}a"}
     for disk, letter in zip(local_disks_of(instance.flavor), "bc", strict=False):
@@ -121,7 +137,7 @@ def block_devices(instance: Instance) -> dict[str, str]:
 
 
 def ec2_meta_data(instance: Instance) -> dict[str, Any]:
-    """meta-data.json of EC2's layout; ids of its form are the first eight digits of ours."""
+    """meta-data.json of EC2's layout; its ids are the first eight digits of this service's ids."""
     address = instance.addresses[0] if instance.addresses else None
     data: dict[str, Any] = {
         "ami-id": f"ami-{instance.image.id[:8]}",
@@ -146,13 +162,13 @@ def ec2_meta_data(instance: Instance) -> dict[str, Any]:
 
 
 def _type_of(key: str) -> str:
-    """Of a key pair, by its text: a key is one line that begins with the name of its kind."""
+    """The type of a key pair, by its text: an SSH key is one line that begins with the name of its algorithm."""
     return "x509" if key.lstrip().startswith("-----BEGIN") else "ssh"
 
 
 def network_data(instance: Instance) -> dict[str, Any]:
-    """network_data.json: on our own networks the guest gets its addresses by DHCP, whose server gives it just the ones
-    that we show; on a bridge it is told them here."""
+    """network_data.json: on NAT and user-mode networks the guest gets its addresses by DHCP, whose server gives it
+    exactly the addresses that the API shows; on a bridge without DHCP this document holds them."""
     links = [
         {"id": f"tap{n}", "type": "phy", "ethernet_mac_address": a.mac, "mtu": a.mtu}
         for n, a in enumerate(instance.addresses)

@@ -7,7 +7,7 @@ import structlog
 
 from kilonova.base.errors import HypervisorError, HypervisorUnavailable, KilonovaError
 from kilonova.base.tasks import Supervisor
-from kilonova.compute.queues import Lanes
+from kilonova.compute.queues import InstanceQueues
 from kilonova.compute.session import Session
 from kilonova.objects.guest import RECONNECTED, GuestEvent, GuestState
 from kilonova.objects.ids import InstanceId
@@ -60,9 +60,9 @@ class Observer:
         if instance_id in self._dirty:
             self._wake.set()
 
-    def start(self, lanes: Lanes, tasks: Supervisor) -> None:
+    def start(self, queues: InstanceQueues, tasks: Supervisor) -> None:
         """Read marked guests as they come, under `tasks`."""
-        tasks.spawn("observe", self._observe_forever(lanes))
+        tasks.spawn("observe", self._observe_forever(queues))
 
     async def sync(self) -> None:
         """One bulk read against what the database believes.  Raises HypervisorUnavailable, RpcTimeout, ..."""
@@ -82,11 +82,11 @@ class Observer:
             self._dirty.update(seen.instance_id for seen in states)
             self._wake.set()
 
-    async def _observe_forever(self, lanes: Lanes) -> None:
+    async def _observe_forever(self, queues: InstanceQueues) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            ready = sorted(instance_id for instance_id in self._dirty if not lanes.is_busy(instance_id))
+            ready = sorted(instance_id for instance_id in self._dirty if not queues.is_busy(instance_id))
             self._dirty.difference_update(ready)
             try:
                 await self._read(ready)

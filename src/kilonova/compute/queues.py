@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One lane per instance: its actions one after another, beside those of all others."""
+"""One queue per instance: its actions run one after another, in parallel to those of other instances."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +19,7 @@ from kilonova.compute.runner import Outcome, Revoked, Run, Runner
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.leg import LegId
 from kilonova.rpcapi.caller import HostCaller
-from kilonova.rpcapi.host_to_conductor import FINISH, HOST_BOOT, Finish
+from kilonova.rpcapi.host_to_conductor import FINISH, Finish
 from kilonova.rpcapi.work import WorkItem
 
 log = structlog.get_logger(__name__)
@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 REPORT = Backoff(0.2, 5.0)
 
 
-class Lanes:
+class InstanceQueues:
     """`on_idle` is told each instance whose last action here has ended; `on_stale`, that the conductor wants an
     outcome from another attempt, so that its work must be fetched again."""
 
@@ -142,7 +142,7 @@ class Lanes:
             return self._builds
         if operation.copies:
             return self._snapshots
-        return self._resumes if job.action.params.get("cause") == HOST_BOOT else None
+        return self._resumes if job.action.bookkeeping.host_boot else None
 
     async def _report(self, run: Run, outcome: Outcome) -> None:
         """Tell the conductor until it has heard.  StaleWrite: it has given the action to another attempt."""

@@ -15,11 +15,12 @@ from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.compute.operation import Job, Tools
 from kilonova.compute.operations import OPERATIONS
-from kilonova.compute.queues import Lanes
+from kilonova.compute.queues import InstanceQueues
 from kilonova.compute.runner import Run, Runner
 from kilonova.compute.session import Session
 from kilonova.compute.virtapi import ComputeVirtAPI
 from kilonova.objects.action import Action
+from kilonova.objects.action_params import DeleteParams
 from kilonova.objects.ids import ActionId, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.leg import one_leg
@@ -35,8 +36,10 @@ LIMIT_S = 300.0
 class Reaper:
     """Reaps and reports, each by a periodic task of its own."""
 
-    def __init__(self, session: Session, lanes: Lanes, runner: Runner, tools: Tools, metrics: Metrics) -> None:
-        self._session, self._lanes, self._runner, self._tools, self._metrics = session, lanes, runner, tools, metrics
+    def __init__(
+        self, session: Session, queues: InstanceQueues, runner: Runner, tools: Tools, metrics: Metrics
+    ) -> None:
+        self._session, self._queues, self._runner, self._tools, self._metrics = session, queues, runner, tools, metrics
         self._sightings: dict[InstanceId, float] = {}
         self._reported: frozenset[InstanceId] = frozenset()
 
@@ -57,7 +60,7 @@ class Reaper:
     async def reap(self) -> None:
         """One round: make absent what was seen deleted in an earlier round and still is."""
         settings, now = self._tools.settings, self._clock.monotonic()
-        deleted = {one.id: one for one in (await self._judge()).deleted if not self._lanes.is_busy(one.id)}
+        deleted = {one.id: one for one in (await self._judge()).deleted if not self._queues.is_busy(one.id)}
         self._sightings = {id_: self._sightings.get(id_, now) for id_ in deleted}
         pause = settings.running_deleted_instance_poll_interval / 2
         for id_, first in self._sightings.items():
@@ -103,6 +106,7 @@ class Reaper:
             id=ActionId(self._clock.new_id()),
             instance_id=instance.id,
             verb=Verb.DELETE,
+            params=DeleteParams(),
             request_id=new_request_id(self._clock),
             user_id="kilonova",
             project_id="kilonova",

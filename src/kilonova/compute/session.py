@@ -52,7 +52,7 @@ AWAY = (RpcTimeout, RpcUnavailable, DatabaseUnavailable)
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class HostIdentity:
     """`node_id` stays with the host's state directory, `boot_id` changes when the machine boots, `process_id` is fresh
     at each start of the service.  For `state_id` and `started_s` see rpcapi.host_to_conductor.RegisterHost."""
 
@@ -72,7 +72,7 @@ class Session:
     every call raises HostSuperseded, and no step of an operation begins any more (see runner.Hold).
     """
 
-    def __init__(self, identity: Identity, conductor: HostCaller, clock: Clock, settings: DefaultSettings) -> None:
+    def __init__(self, identity: HostIdentity, conductor: HostCaller, clock: Clock, settings: DefaultSettings) -> None:
         self.identity, self.conductor = identity, conductor
         self._clock, self._settings = clock, settings
         self.epoch: int | None = None

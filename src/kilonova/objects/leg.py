@@ -121,8 +121,9 @@ def failure(legs: Legs) -> str | None:
 
 
 def power_on(legs: Legs, host: HostName | None, otherwise: PowerState) -> PowerState | None:
-    """The power state that the host reported at the end of its last leg; `otherwise` when it had none."""
-    return next((leg.power for leg in reversed(legs) if leg.host == host and leg.state in _ENDED), otherwise)
+    """The power state that the host reported at the end of its last leg; `otherwise` when it was given none."""
+    reported = (leg for leg in reversed(legs) if leg.state in _ENDED and leg.attempt is not None)
+    return next((leg.power for leg in reported if leg.host == host), otherwise)
 
 
 def touched(legs: Legs) -> tuple[HostName, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kilonova.api.http.connections import FOR_LOOPBACK, Connections, Seat, networks
+from kilonova.api.http.connections import FOR_LOOPBACK, Connections, ConnectionSlot, networks
 from kilonova.api.http.edge import Edge
 from kilonova.api.http.tls import is_loopback, make_context, refuse_plain_beyond_loopback
 from kilonova.base.errors import ConfigError, InvalidInput
@@ -96,11 +96,11 @@ class Sitting:
         self.dropped = True
 
 
-def sit(room: Connections, address: str, *, idle: bool) -> tuple[Seat | None, Sitting]:
-    seat, sitting = room.admit(address), Sitting(idle)
-    if seat is not None:
-        seat.connection = sitting
-    return seat, sitting
+def sit(room: Connections, address: str, *, idle: bool) -> tuple[ConnectionSlot | None, Sitting]:
+    slot, sitting = room.admit(address), Sitting(idle)
+    if slot is not None:
+        slot.connection = sitting
+    return slot, sitting
 
 
 def test_who_has_most_connections_makes_room_for_others() -> None:
@@ -125,9 +125,9 @@ def test_of_ipv6_a_network_is_one_peer_and_a_proxy_is_many() -> None:
 
 def test_a_seat_is_given_back_once() -> None:
     room = Connections(100, 1)
-    seat, _ = sit(room, "192.0.2.1", idle=False)
-    assert seat is not None
-    seat.release()
-    seat.release()
-    assert (room.count, room.seats) == (0, {})
+    slot, _ = sit(room, "192.0.2.1", idle=False)
+    assert slot is not None
+    slot.release()
+    slot.release()
+    assert (room.count, room.slots) == (0, {})
     assert sit(room, "192.0.2.1", idle=False)[0] is not None

@@ -13,7 +13,7 @@ from typing import Any
 from starlette.types import Receive, Scope, Send
 from websockets.asyncio.client import connect
 
-from kilonova.api.server import Server, make_server
+from kilonova.api.http.server import Server, make_server
 from kilonova.config.load import load
 from tests.make import run
 

@@ -127,8 +127,8 @@ def test_another_hosts_leg_is_refused(desk: Desk) -> None:
     first = item(desk, "h1", "a1").action
     report(desk, first)
     second = item(desk, "h2", "b1").action
-    for index in (-1, 0, 2, 3):
-        stale = Finish(H2, LegId(first.id, index), AttemptId("b1"), True, None)
+    for index, token in ((-1, "b1"), (0, "b1"), (0, "a1"), (2, "b1"), (3, "b1")):
+        stale = Finish(H2, LegId(first.id, index), AttemptId(token), True, None)
         with pytest.raises(StaleWrite):
             desk.write(reports.finish, stale, lambda: "id", desk.now)
     assert second.current == desk.newest_action().current == 1

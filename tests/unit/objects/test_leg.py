@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The legs of an action: what follows the end of each."""
 
+from dataclasses import replace
+
 import pytest
 
 from kilonova.objects.ids import AttemptId, HostName
@@ -75,10 +77,12 @@ def test_nothing_is_undone_from_a_leg_that_commits_backwards() -> None:
 
 
 def test_the_guests_power_is_the_last_that_its_host_reported() -> None:
-    legs = after_success(after_success(plan(), PowerState.PAUSED), None)
+    given = (replace(leg, attempt=AttemptId("t")) for leg in plan())
+    legs = after_success(after_success(tuple(given), PowerState.PAUSED), None)
     assert power_on(legs, A, RUNNING) is PowerState.PAUSED
     assert power_on(legs, B, RUNNING) is None
     assert power_on(legs, C, RUNNING) is RUNNING
+    assert power_on(after_failure(plan(), PowerState.NOSTATE, "never began"), A, RUNNING) is RUNNING
 
 
 @pytest.mark.parametrize(

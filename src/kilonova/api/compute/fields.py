@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kinds of values in request bodies, as lenient as Nova is where clients rely on it, and no more."""
+"""Types of values in request bodies: as lenient as Nova where clients rely on it, otherwise strict."""
 
 import re
 import unicodedata
@@ -23,7 +23,7 @@ def _bad(message: str) -> PydanticCustomError:
 
 
 def _printable(text: str) -> str:
-    # Python calls a blank of another script, such as U+3000, not printable.
+    # Python calls a space of another script, such as U+3000, not printable.
     if not all(letter.isprintable() or unicodedata.category(letter) == "Zs" for letter in text):
         raise _bad("it has characters that cannot be printed")
     return text
@@ -95,11 +95,11 @@ Name = Annotated[
 """1 to 255 printable characters, without blanks at its ends."""
 Description = Annotated[str, StringConstraints(max_length=255), AfterValidator(_printable)]
 LongDescription = Annotated[str, StringConstraints(max_length=65535), AfterValidator(_printable)]
-"""A flavor's."""
+"""The description of a flavor."""
 Boolean = Annotated[bool, BeforeValidator(_boolean)]
 """true, or a word for it ("True", "yes", "1", ...)."""
 BooleanOrNothing = Annotated[bool, BeforeValidator(_boolean_or_nothing)]
-"""The same; null and "" mean false."""
+"""A Boolean; null and "" mean false."""
 Whole = Annotated[int, BeforeValidator(_whole)]
 """An integer, also as text."""
 Positive = Annotated[int, Field(ge=1, le=0x7FFFFFFF), BeforeValidator(_whole)]
@@ -116,7 +116,7 @@ HostnameText = Annotated[
 AdminPassText = Annotated[
     str,
     StringConstraints(max_length=255),
-    Field(json_schema_extra={"description": "told in the answer, as one that is made up is; no guest is given it"}),
+    Field(json_schema_extra={"description": "in the answer, as a generated one is; the guest does not receive it"}),
 ]
 HostText = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[a-zA-Z0-9-._]*$")]
 """The name of a compute host or of its hypervisor."""
@@ -132,7 +132,7 @@ Metadata = Annotated[
 ]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^,/]*$")]
 DiskConfig = Literal["AUTO", "MANUAL"]
-"""OS-DCF:diskConfig.  It is kept and shown; nothing here repartitions a disk."""
+"""OS-DCF:diskConfig.  It is stored and shown; no disk is repartitioned here."""
 
 
 class AllMetadata(Body):
@@ -142,6 +142,6 @@ class AllMetadata(Body):
 
 
 class OneMetadata(Body):
-    """One key of it."""
+    """One key of the metadata."""
 
     meta: Metadata

@@ -68,6 +68,6 @@ def check_sizes(flavor: Flavor, image: Image, ref: ImageRef, path: str) -> None:
     if flavor.disk_gib < image.min_disk or flavor.disk_gib << 30 < ref.virtual_size:
         raise InvalidInput(
             f"Flavor's disk is too small for requested image: {flavor.disk_gib} GiB, "
-            f"{max(image.min_disk, -(-ref.virtual_size >> 30))} are needed.",
+            f"{max(image.min_disk, ref.virtual_gib)} are needed.",
             path=path,
         )

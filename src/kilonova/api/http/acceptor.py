@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Accepting connections: each is counted before anything is spent on it, its TLS handshake included."""
+"""Accept connections.  Each one is counted before it costs anything, also before its TLS handshake."""
 
 import asyncio
 import contextlib
@@ -9,17 +9,17 @@ from collections.abc import Callable
 
 import structlog
 
-from kilonova.api.http.connections import Connections, Seat
+from kilonova.api.http.connections import Connections, ConnectionSlot
 from kilonova.api.http.faults import RETRY_AFTER_S, fault
 
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 64
-"""Connections that are accepted before others get their turn."""
+"""Connections that are accepted in a row before the event loop runs other tasks."""
 HANDSHAKE_S = 10.0
 SHUTDOWN_S = 5.0
 PAUSE_S = 1.0
-"""When the system has no descriptor left, accepting is tried again after so long."""
+"""Seconds until the next attempt to accept when the system has no free descriptor."""
 
 _BUSY = fault(503, "There are too many connections.")
 _TURNED_AWAY = (
@@ -29,14 +29,14 @@ _TURNED_AWAY = (
 
 
 class Acceptor:
-    """Of one listening socket.  `tls` is asked for each connection, so that a renewed certificate holds from the next
-    one on; None: plain."""
+    """Accepts on one listening socket.  `tls` is called for each connection, so that a renewed certificate is used from
+    the next connection on; None means plain HTTP."""
 
     def __init__(
         self,
         listener: socket.socket,
         connections: Connections,
-        open_on: Callable[[Seat], asyncio.Protocol],
+        open_on: Callable[[ConnectionSlot], asyncio.Protocol],
         tls: Callable[[], ssl.SSLContext | None],
     ) -> None:
         self._listener, self._connections, self._open_on, self._tls = listener, connections, open_on, tls
@@ -46,19 +46,19 @@ class Acceptor:
         self._closed = False
 
     def start(self) -> None:
-        """Accept from now on."""
+        """Start to accept."""
         self._listener.setblocking(False)
         self._loop.add_reader(self._listener.fileno(), self._accept)
 
     def close(self) -> None:
-        """Accept no more; what is open stays open."""
+        """Stop accepting; open connections stay open."""
         self._closed = True
         self._loop.remove_reader(self._listener.fileno())
         for task in self._opening:
             task.cancel()
 
     async def wait_closed(self) -> None:
-        """Until no handshake is under way."""
+        """Wait until no handshake is in progress."""
         if self._opening:
             await asyncio.wait(self._opening)
 
@@ -73,25 +73,25 @@ class Acceptor:
                 return
             self._short_of_descriptors = False
             peer.setblocking(False)
-            seat = self._connections.admit(address[0])
-            if seat is None:
+            slot = self._connections.admit(address[0])
+            if slot is None:
                 self._turn_away(peer)
                 continue
-            task = self._loop.create_task(self._open(peer, seat))
+            task = self._loop.create_task(self._open(peer, slot))
             self._opening.add(task)
             task.add_done_callback(self._opening.discard)
 
-    async def _open(self, peer: socket.socket, seat: Seat) -> None:
+    async def _open(self, peer: socket.socket, slot: ConnectionSlot) -> None:
         tls = self._tls()
         limits = {} if tls is None else {"ssl_handshake_timeout": HANDSHAKE_S, "ssl_shutdown_timeout": SHUTDOWN_S}
         try:
-            await self._loop.connect_accepted_socket(lambda: self._open_on(seat), peer, ssl=tls, **limits)
+            await self._loop.connect_accepted_socket(lambda: self._open_on(slot), peer, ssl=tls, **limits)
         except BaseException as exc:
-            seat.release()
+            slot.release()
             peer.close()
             if not isinstance(exc, OSError | TimeoutError):  # a client that speaks no TLS, or went away
                 raise
-            log.debug("a connection was not opened", peer=seat.peer, error=str(exc) or type(exc).__name__)
+            log.debug("a connection was not opened", peer=slot.peer, error=str(exc) or type(exc).__name__)
 
     def _turn_away(self, peer: socket.socket) -> None:
         with contextlib.suppress(OSError), peer:

@@ -54,6 +54,6 @@ async def dispatch(
             await find(call)
         raise InvalidInput(f"There is no such action: {name[:64]}.", path=name[:64])
     call.permit(route.rule)
-    call.deps.room.check(call.context, "POST", route.rule)
+    call.deps.disk_space.check(call.context, "POST", route.rule)
     reply = await route.handler(call, validated_value(route.body, request, call.version))
     return reply if reply.status is not None else replace(reply, status=route.success)

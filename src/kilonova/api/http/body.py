@@ -41,7 +41,7 @@ class Body(BaseModel):
 
 
 class Lenient(BaseModel):
-    """Base of models whose API ignores what it does not know (Identity)."""
+    """Base of models of an API that ignores unknown members (Identity)."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True, defer_build=True)
 
@@ -57,8 +57,8 @@ def unexpected(name: str) -> PydanticCustomError:
 
 
 async def read_limited(chunks: AsyncIterator[bytes], headers: Mapping[str, str], limit: int) -> bytes:
-    """The whole body.  Raises TooLarge as soon as it is known to exceed `limit` bytes: by its own word before anything
-    is read, otherwise before the chunk that goes beyond is kept."""
+    """The whole body.  Raises TooLarge as soon as it exceeds `limit` bytes: by its Content-Length before it is read,
+    otherwise at the first chunk beyond the limit."""
     check_declared_length(headers, limit)
     parts: list[bytes] = []
     total = 0
@@ -77,7 +77,7 @@ def check_declared_length(headers: Mapping[str, str], limit: int) -> None:
 
 
 def declared_length(headers: Mapping[str, str]) -> int | None:
-    """Bytes of the body, by Content-Length; None when it says nothing."""
+    """Bytes of the body, by Content-Length; None without a valid one."""
     declared = headers.get("content-length", "")
     return int(declared[:20]) if declared.isascii() and declared.isdigit() else None
 
@@ -87,7 +87,7 @@ def _too_large(limit: int) -> TooLarge:
 
 
 def validated(model: type[M], data: bytes, version: Microversion | None = None) -> M:
-    """The body as a model.  Raises InvalidInput that names the first bad field."""
+    """The body as a model.  Raises InvalidInput with the first invalid field."""
     try:
         return model.model_validate_json(data, context=version)
     except ValidationError as exc:
@@ -95,7 +95,7 @@ def validated(model: type[M], data: bytes, version: Microversion | None = None) 
 
 
 def validated_value(model: type[M], value: Any, version: Microversion | None = None) -> M:
-    """As `validated`, of JSON that was decoded before."""
+    """As `validated`, for JSON that is already decoded."""
     try:
         return model.model_validate(value, context=version)
     except ValidationError as exc:
@@ -103,7 +103,7 @@ def validated_value(model: type[M], value: Any, version: Microversion | None = N
 
 
 def json_object(data: bytes) -> dict[str, Any]:
-    """A JSON object as it came.  Raises InvalidInput for anything else."""
+    """A JSON object, not validated.  Raises InvalidInput for anything else."""
     try:
         value = from_json(data)
     except ValueError as exc:
@@ -114,7 +114,7 @@ def json_object(data: bytes) -> dict[str, Any]:
 
 
 def refusal(exc: ValidationError) -> InvalidInput:
-    """The first mistake in one sentence.  Values are not repeated: they may be secrets."""
+    """The first error in one sentence.  It does not repeat values, which may be secrets."""
     first = exc.errors(include_url=False, include_context=True, include_input=False)[0]
     if first["type"] == "json_invalid":
         return InvalidInput("Malformed request body: it is no JSON.")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may hold how many connections: in all, and one peer by himself.
+"""Limits on connections: in all, and for one peer.
 
-A seat is taken when a connection is accepted, before TLS, and given back when it ends.  Where there are none left, the
-oldest connection that serves nobody now makes room, of the peer that has most of them: whoever opens many and says
-little on them shuts out himself.
+A connection takes a slot when it is accepted, before TLS, and frees it when it ends.  If there is no free slot, the
+oldest idle connection is closed, of the peer that has the most: a client that opens many idle connections only harms
+itself.
 """
 
 import ipaddress
@@ -16,18 +16,18 @@ import structlog
 log = structlog.get_logger(__name__)
 
 FOR_LOOPBACK = 16
-"""Of all seats, those that only the machine itself gets: its operator, its health checks."""
+"""Slots reserved for connections from the machine itself: its operator, its health checks."""
 TOLD_EVERY = 1000
-"""One line for the first refusal, and for each so many."""
+"""One log line for the first refusal, and one for each so many more."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Connection(Protocol):
-    """What sits there."""
+    """The connection in a slot."""
 
     def is_idle(self) -> bool:
-        """It serves no request now."""
+        """Whether it serves no request now."""
         ...
 
     def drop(self) -> None:
@@ -36,19 +36,19 @@ class Connection(Protocol):
 
 
 @dataclass(eq=False, slots=True)
-class Seat:
-    """One connection's place; `connection` once it is open."""
+class ConnectionSlot:
+    """The slot of one connection; `connection` is set once it is open."""
 
     peer: str
-    room: "Connections"
+    pool: "Connections"
     connection: Connection | None = None
     taken: bool = True
 
     def release(self) -> None:
-        """More than once is once."""
+        """Free the slot.  Idempotent."""
         if self.taken:
             self.taken = False
-            self.room.leave(self)
+            self.pool.leave(self)
 
 
 def peer_of(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
@@ -64,7 +64,7 @@ def networks(words: Iterable[str]) -> tuple[Network, ...]:
 
 
 def is_among(address: str, known: Sequence[Network]) -> bool:
-    """Whether one of the networks holds it; False for what is no address."""
+    """Whether one of the networks contains the address; False for text that is not an address."""
     try:
         peer = peer_of(address)
     except ValueError:
@@ -74,37 +74,37 @@ def is_among(address: str, known: Sequence[Network]) -> bool:
 
 @dataclass(slots=True)
 class Connections:
-    """`most` in all, `most_of_peer` of one peer: an IPv4 address, or a /64 of IPv6.  Peers among `trusted` (proxies:
-    they are many clients) have no limit of their own."""
+    """`most` connections in all, `most_of_peer` of one peer: an IPv4 address, or a /64 of IPv6.  Peers in `trusted`
+    (proxies, which stand for many clients) have no limit of their own."""
 
     most: int
     most_of_peer: int
     trusted: tuple[Network, ...] = ()
-    seats: dict[str, dict[Seat, None]] = field(default_factory=dict[str, dict[Seat, None]])
+    slots: dict[str, dict[ConnectionSlot, None]] = field(default_factory=dict[str, dict[ConnectionSlot, None]])
     count: int = 0
     refused: int = 0
 
-    def admit(self, address: str) -> Seat | None:
-        """A seat, or None."""
+    def admit(self, address: str) -> ConnectionSlot | None:
+        """A slot for a new connection, or None."""
         peer, limit, most = self._limits(address)
-        own = self.seats.get(peer, {})
-        if (len(own) >= limit and not self._make_room(own)) or (
-            self.count >= most and not self._make_room(max(self.seats.values(), key=len))
+        own = self.slots.get(peer, {})
+        if (len(own) >= limit and not self._free_one(own)) or (
+            self.count >= most and not self._free_one(max(self.slots.values(), key=len))
         ):
             self._note(address)
             return None
-        seat = Seat(peer, self)
-        self.seats.setdefault(peer, {})[seat] = None
+        slot = ConnectionSlot(peer, self)
+        self.slots.setdefault(peer, {})[slot] = None
         self.count += 1
-        return seat
+        return slot
 
-    def leave(self, seat: Seat) -> None:
-        """Called by the seat."""
-        own = self.seats[seat.peer]
-        del own[seat]
+    def leave(self, slot: ConnectionSlot) -> None:
+        """Called by the slot when it is freed."""
+        own = self.slots[slot.peer]
+        del own[slot]
         self.count -= 1
         if not own:
-            del self.seats[seat.peer]
+            del self.slots[slot.peer]
 
     def _limits(self, address: str) -> tuple[str, int, int]:
         try:
@@ -117,12 +117,12 @@ class Connections:
             return str(ipaddress.ip_network((int(peer) >> 64 << 64, 64))), limit, most
         return str(peer), limit, most
 
-    def _make_room(self, seats: dict[Seat, None]) -> bool:
-        """End the oldest of these that serves nobody."""
-        for seat in seats:
-            if seat.connection is not None and seat.connection.is_idle():
-                seat.connection.drop()
-                seat.release()
+    def _free_one(self, slots: dict[ConnectionSlot, None]) -> bool:
+        """Close the oldest idle connection of these."""
+        for slot in slots:
+            if slot.connection is not None and slot.connection.is_idle():
+                slot.connection.drop()
+                slot.release()
                 return True
         return False
 

@@ -4,10 +4,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from kilonova.api.http.disk_space import Room
-from kilonova.api.http.login_limits import LogIns
+from kilonova.api.http.disk_space import DiskSpace
+from kilonova.api.http.login_limits import LoginLimits
 from kilonova.api.http.policy import Policy
-from kilonova.api.http.token_revalidation import Standings
+from kilonova.api.http.token_revalidation import TokenRevalidationCache
 from kilonova.base.clock import Clock
 from kilonova.config.api import ApiSettings
 from kilonova.config.console import ConsoleSettings
@@ -28,10 +28,10 @@ class ApiDeps:
     db: Database
     rpc: Caller
     tokens: TokenMinter
-    standings: Standings
+    token_revalidation: TokenRevalidationCache
     policy: Policy
     passwords: Passwords
-    log_ins: LogIns
+    login_limits: LoginLimits
     images: ImageStore
     clock: Clock
     settings: ApiSettings
@@ -39,5 +39,5 @@ class ApiDeps:
     console: ConsoleSettings
     consoles: Consoles
     console_tokens: ConsoleTokens
-    room: Room
+    disk_space: DiskSpace
     ready: Callable[[], tuple[bool, str]]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether there is room to record anything, and what goes on while there is none (docs/adr/0014).
+"""Whether the disk has space for new records, and what is allowed without it (docs/adr/0014).
 
 Deletes, stops and an administrator's hand go on; what would only take more is refused, before it is begun.
 """
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 FLOOR_BYTES = 64 << 20
 PARTS = 20
-"""With less than FLOOR_BYTES free, or on a small disk with less than one part of so many, it counts as full."""
+"""The disk is full with less than FLOOR_BYTES free, or, if it is small, less than this fraction (1/n)."""
 PERIOD_S = 5.0
 LOOK_LIMIT_S = 2.0
 
@@ -38,12 +38,12 @@ ON_FULL = frozenset(
         "identity:change_password",
     }
 )
-"""Rules of what anybody may still do besides reading and deleting: it gives room back, or takes none."""
+"""Rules that are allowed on a full disk besides reads and deletes: they free space, or need none."""
 _TAKE_NONE = frozenset({"GET", "HEAD", "DELETE"})
 
 
-class Room:
-    """Of the file system on which `state` is; looked at every PERIOD_S seconds under `tasks`."""
+class DiskSpace:
+    """The space of the file system of `state`; `tasks` check it every PERIOD_S seconds."""
 
     def __init__(self, state: Path, workers: Workers, db: Database, tasks: Supervisor) -> None:
         self._state, self._workers, self._db = state, workers, db
@@ -51,12 +51,12 @@ class Room:
         tasks.periodic("room", PERIOD_S, self._look, limit_s=LOOK_LIMIT_S)
 
     def check(self, context: RequestContext, method: str, rule: str) -> None:
-        """Raises StorageFull for what has to wait until there is room."""
+        """Raises StorageFull for a request that needs space."""
         if self._full and method not in _TAKE_NONE and rule not in ON_FULL and not context.is_admin:
             raise StorageFull(f"{self._full} Only deletes and stops are accepted until there is more.")
 
     async def trouble(self) -> str:
-        """Why nothing can be recorded now, in one sentence; empty when it can."""
+        """Why nothing can be recorded now, in one sentence; empty if it can."""
         try:
             async with asyncio.timeout(LOOK_LIMIT_S):
                 await self._look()
@@ -74,7 +74,7 @@ class Room:
 
 
 def _full(state: Path) -> tuple[str, int]:
-    """What is wrong with the disk, for everybody to read, and the bytes that are free."""
+    """The problem of the disk in words for every client, and the free bytes."""
     try:
         found = os.statvfs(state)
     except OSError as exc:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a request says of where it came from: believed of proxies that the operator has named, and checked."""
+"""Headers about a request's origin: accepted from trusted proxies only; and the check of the Host header."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ class Edge:
         self._good: set[str] = set()
 
     def headers(self, scope: Scope) -> dict[str, str]:
-        """The request's headers, without those that only a proxy may set unless it came from one."""
+        """The request's headers; those of proxies only if the request comes from a trusted proxy."""
         headers = headers_of(scope)
         if not self._is_proxy(scope):
             for name in FORWARDED:
@@ -40,7 +40,7 @@ class Edge:
         return headers
 
     def check_host(self, scope: Scope, headers: Mapping[str, str]) -> None:
-        """Raises InvalidInput for a Host that is none, or none of ours.  A proxy is trusted to have looked."""
+        """Raises InvalidInput for an invalid or unknown Host.  A trusted proxy has checked it already."""
         host = headers.get("host")
         if host in self._good or (host is None and scope.get("http_version") == "1.0"):
             return

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Errors of the catalogue as HTTP answers.
+"""Errors as HTTP answers.
 
 Source: Compute API reference, "Faults"; Identity's and Network's own forms differ in their one key.
 """
@@ -79,7 +79,7 @@ _RETRY = (("Retry-After", str(RETRY_AFTER_S)),)
 
 
 class HttpError(Exception):
-    """What only HTTP knows: a method that a path does not have, a feature that is not there."""
+    """An error of HTTP alone: a method that a path does not have, a feature that is not implemented."""
 
     def __init__(self, status: int, message: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
         super().__init__(message)
@@ -87,17 +87,17 @@ class HttpError(Exception):
 
 
 def not_implemented(message: str) -> HttpError:
-    """501: the API has it, this service has not."""
+    """501: the API has the feature, this service does not."""
     return HttpError(501, message)
 
 
 def status_of(exc: errors.KilonovaError) -> int:
-    """The HTTP status of an error of ours; 500 for one that a caller can do nothing about."""
+    """The HTTP status of an error; 500 for one that the caller cannot correct."""
     return _STATUS.get(type(exc), 500)
 
 
 def fault(status: int, message: str, *, identity: bool = False, network: bool = False) -> bytes:
-    """The body of a fault: one key that names it, code and message in it."""
+    """The body of a fault: one key that names its kind, with code and message."""
     if identity or status == 401:
         title = _TITLE.get(status, "Internal Server Error")
         return to_json({"error": {"code": status, "title": title, "message": message}})
@@ -108,7 +108,7 @@ def fault(status: int, message: str, *, identity: bool = False, network: bool = 
 
 
 def _placed(exc: errors.KilonovaError) -> str:
-    """The sentence, with the field's or argument's path when it does not name that itself."""
+    """The message, with the path of the field or argument unless the message contains it."""
     path = exc.details.get("path")
     if not path or str(path) in exc.message:
         return exc.message
@@ -116,8 +116,8 @@ def _placed(exc: errors.KilonovaError) -> str:
 
 
 def answer(exc: Exception, request_id: str, *, repeatable: bool = True) -> tuple[int, str, tuple[tuple[str, str], ...]]:
-    """Status, message and headers for whatever a request raised.  What nobody foresaw is logged, and told only by its
-    request id.  `repeatable`: the request may be sent again even if it has been carried out."""
+    """Status, message and headers for an exception.  An unexpected exception is logged, and the answer has only its
+    request id.  `repeatable`: the request may be sent again even if it was carried out."""
     if isinstance(exc, HttpError):
         return exc.status, exc.message, exc.headers
     if isinstance(exc, errors.KilonovaError):

@@ -16,22 +16,22 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from kilonova.api.http.connections import Seat
+from kilonova.api.http.connections import ConnectionSlot
 from kilonova.api.http.faults import fault
 
 LINGER_S = 2.0
 LINGER_BYTES = 1 << 20
-"""What is still read, and forgotten, of a client that was refused: a connection that is closed over unread bytes is
-reset, and its client may never see why."""
+"""Bytes of a refused request that are still read and dropped: closing a connection with unread bytes resets it, and the
+client may not see the answer."""
 CLOSING_S = 10.0
 WRITE_S = 60.0
-"""A client that takes nothing of its answer for so long is gone."""
+"""A client that reads nothing of its answer for so many seconds is disconnected."""
 SLOWEST = 500
-"""Bytes a second: a body that is slower uses up the time that it may pause.  (Apache's mod_reqtimeout has the same.)"""
+"""Bytes a second: a slower body uses up the time that it may pause, as in Apache's mod_reqtimeout."""
 
 
 class _Phase(Enum):
-    """Of what the client sends."""
+    """The phase of what the client sends."""
 
     HEAD = "the head of a request, or nothing of a first one yet"
     BODY = "its body"
@@ -50,20 +50,20 @@ class Limits:
 
 
 class HttpConnection(HttpToolsProtocol):
-    """One connection on its seat."""
+    """One connection in its slot."""
 
-    def __init__(self, config: Config, state: ServerState, limits: Limits, seat: Seat) -> None:
+    def __init__(self, config: Config, state: ServerState, limits: Limits, slot: ConnectionSlot) -> None:
         super().__init__(config, state, {}, asyncio.get_running_loop())
-        self._limits, self._seat = limits, seat
+        self._limits, self._slot = limits, slot
         self._phase = _Phase.HEAD
         self._head_bytes = self._raw_bytes = self._body_bytes = 0
         self._waited = self._closing = self._stalled = 0.0
         self._patience = limits.body_s
         self._buffered = 0
-        seat.connection = self
+        slot.connection = self
 
     def is_idle(self) -> bool:
-        """Nothing is served on it, and no answer is on its way."""
+        """Whether it serves no request and sends no answer."""
         return self._phase is not _Phase.BODY and self._is_answered()
 
     def drop(self) -> None:
@@ -71,7 +71,7 @@ class HttpConnection(HttpToolsProtocol):
         self.transport.abort()
 
     def tick(self, seconds: float) -> None:
-        """So much time has gone by."""
+        """Called when so many seconds have passed."""
         if self._phase is _Phase.UPGRADED:
             return
         if self.transport.is_closing():
@@ -89,7 +89,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._seat.release()
+        self._slot.release()
 
     def eof_received(self) -> None:
         if self._phase is _Phase.REFUSED:
@@ -103,10 +103,10 @@ class HttpConnection(HttpToolsProtocol):
             return
         if self._phase is _Phase.BETWEEN:
             self._begin_head()
-        # As much of a head as it may have, piece by piece: what comes after it is bounded otherwise.
+        # At most the allowed size of a head at a time: other limits apply to the body.
         while self._phase is _Phase.HEAD and self._head_bytes + len(data) > self._limits.head_bytes:
-            room = self._limits.head_bytes - self._head_bytes
-            piece, data = data[:room], data[room:]
+            left = self._limits.head_bytes - self._head_bytes
+            piece, data = data[:left], data[left:]
             self._feed(piece)
             if self._phase is _Phase.HEAD and self._head_bytes >= self._limits.head_bytes:
                 self._refuse(431, f"The head of a request may have {self._limits.head_bytes} bytes.")
@@ -137,13 +137,13 @@ class HttpConnection(HttpToolsProtocol):
         self._phase = _Phase.UPGRADED
         super().handle_websocket_upgrade()
         websocket: Any = self.transport.get_protocol()
-        websocket.seat, self._seat.connection = self._seat, websocket
+        websocket.slot, self._slot.connection = self._slot, websocket
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, msg)
 
     def _feed(self, data: bytes) -> None:
-        """To the parser; what is no part of a body (chunk extensions, trailers) may not outgrow it."""
+        """Feed the parser; chunk extensions and trailers may not be larger than the body."""
         if self._phase is _Phase.HEAD:
             self._head_bytes += len(data)
             super().data_received(data)
@@ -186,7 +186,7 @@ class HttpConnection(HttpToolsProtocol):
                 self._refuse(408, "The body of the request came too slowly.")
 
     def _refuse(self, status: int, message: str) -> None:
-        """Answer, if no other answer is begun, and read no more."""
+        """Answer, unless another answer has begun, and read no more."""
         cycle = self._served()
         begun = cycle is not None and cycle.response_started and not cycle.response_complete
         silent = begun or bool(self.pipeline) or (status == 408 and self._head_bytes == 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a refused log-in costs: a count, a line as long as there are few, and a wait for the one who was wrong.
+"""Refused logins: they are counted, logged up to a limit, and answered after a delay.
 
 Nobody is locked out: the wait holds back the answer to a wrong password, never the look at the next one.
 """
@@ -21,14 +21,14 @@ log = structlog.get_logger(__name__)
 
 WINDOW_S = 60.0
 LINES = 10
-"""Lines in a window; what is refused beyond them is told as a number at the window's end."""
+"""Log lines in a window; further refusals are logged as a number at the end of the window."""
 
 _HOST_BITS = 64
-# Whoever has one IPv6 address has all of its /64.
+# A client with one IPv6 address has all addresses of its /64.
 
 
-class LogIns:
-    """One per process; what was refused last is told under `tasks`."""
+class LoginLimits:
+    """One per process; `tasks` log the refusals of the last window."""
 
     def __init__(self, clock: Clock, metrics: Metrics, trusted: Sequence[Network], tasks: Supervisor) -> None:
         self._clock, self._metrics, self._trusted = clock, metrics, trusted
@@ -39,7 +39,7 @@ class LogIns:
         tasks.periodic("refused-log-ins", WINDOW_S, self._round, limit_s=1)
 
     def asker(self, peer: str, user: str) -> Asker:
-        """Who asks, by the address that the request came from and the user that it names."""
+        """The peer: the address of the request and the user that it names."""
         try:
             address = ipaddress.ip_address(peer)
         except ValueError:
@@ -52,12 +52,14 @@ class LogIns:
         return Asker(peer if mapped is None else str(mapped), user, trusted)
 
     def succeeded(self, asker: Asker) -> None:
-        """The peer knows what it says to know."""
+        """The peer has logged in: its count starts again."""
         self._failures.succeeded(asker)
 
     async def refused(self, asker: Asker, why: KilonovaError, user_id: str | None) -> None:
-        """Count it, tell it, and wait before it is answered.  `user_id`: that of a user who is known; what else was
-        typed as a name is written nowhere, for it may be a password."""
+        """Count and log the refusal, and wait before the answer.
+
+        `user_id` is that of a known user; any other text typed as a name is not logged, because it may be a password.
+        """
         reason = "overloaded" if isinstance(why, Overloaded) else "wrong"
         self._metrics.log_in_refused(reason)
         self._tell(reason, asker.peer, user_id or "unknown")
@@ -82,7 +84,7 @@ class LogIns:
             self._close_window()
 
     def _close_window(self) -> None:
-        """Say how many were refused without a line of their own; nothing when there were none."""
+        """Log how many refusals had no line of their own, if there were any."""
         if self._untold:
             log.warning("more log-ins were refused", count=self._untold)
         self._told.clear()

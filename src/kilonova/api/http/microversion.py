@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Microversions of the Compute API: what is served, and what a request asks for.
+"""Microversions of the Compute API: the supported range, and the one that a request names.
 
 Source: OpenStack API-SIG, "Microversion Specification"; Nova, "REST API Version History".
 """
@@ -13,7 +13,7 @@ from kilonova.base.errors import InvalidInput, KilonovaError, NotAcceptable
 
 
 class Microversion(NamedTuple):
-    """A version of the Compute API; compares as one would expect (2.9 < 2.10)."""
+    """A version of the Compute API; compares by number (2.9 < 2.10)."""
 
     major: int
     minor: int
@@ -29,7 +29,7 @@ def v2(minor: int) -> Microversion:
 
 MIN = v2(1)
 MAX = v2(90)
-"""Raised only when everything up to there is true."""
+"""Raise it only when every microversion up to it is implemented."""
 
 HEADER = "openstack-api-version"
 OLD_HEADER = "x-openstack-nova-api-version"
@@ -39,7 +39,7 @@ _FORM = re.compile(r"([1-9]\d{0,5})\.([1-9]\d{0,5}|0)")
 
 @dataclass(frozen=True, slots=True)
 class Negotiated:
-    """The version to serve, the text for the answer's headers, and what was wrong with the one asked for."""
+    """The version to serve, the text for the answer's headers, and the error in the request's header."""
 
     version: Microversion
     text: str
@@ -48,7 +48,7 @@ class Negotiated:
 
 @lru_cache(maxsize=256)
 def negotiate(header: str | None, old_header: str | None) -> Negotiated:
-    """What a request with these two headers gets: the newer header wins, none means 2.1, `latest` our maximum."""
+    """The version for these two headers.  The newer header wins; none means 2.1, `latest` means the maximum."""
     asked = _asked(header) or (old_header or "").strip() or str(MIN)
     if asked.lower() == "latest":
         return Negotiated(MAX, str(MAX))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may do what: oslo.policy, fed with what the routes declare and with an operator's policy file.
+"""Access by oslo.policy: the rules that the routes declare, and the policy file of the operator.
 
 A decision depends on the rule, the caller's roles, user and project, and the user and project that the path names; it
 is made once and remembered.  Nothing outside the process is asked.
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 CONTEXT_IS_ADMIN = "context_is_admin"
-"""The rule that says who sees and changes what belongs to other projects."""
+"""The rule for callers that may see and change resources of other projects."""
 ADMIN_REQUIRED = "admin_required"
-"""The rule that says who administers users, projects and roles."""
+"""The rule for administrators of users, projects and roles."""
 
 BASE: Mapping[str, str] = {
     CONTEXT_IS_ADMIN: "role:admin",
@@ -38,7 +38,7 @@ BASE: Mapping[str, str] = {
     "project_member_or_admin": "rule:project_member_api or rule:context_is_admin",
     "project_reader_or_admin": "rule:project_reader_api or rule:context_is_admin",
 }
-"""What the others are made of, under Nova's and Keystone's own names."""
+"""The base rules, under the names of Nova and Keystone."""
 
 REMEMBERED = 16384
 _ROLE = re.compile(r"(?<![\w:])role:([^\s()%']+)")
@@ -49,7 +49,7 @@ _Question = tuple[str, tuple[str, ...], str, str, str, str, str]
 
 @dataclass(slots=True)
 class _Rules:
-    """What is in force.  `own`: what the policy file says."""
+    """The rules in force.  `own`: those of the policy file."""
 
     own: Mapping[str, str]
     enforcer: "Enforcer"
@@ -67,22 +67,21 @@ class Policy:
             self.reload(settings)
 
     def prepare(self) -> None:
-        """Be ready for the first question, which prepares this otherwise.  Blocks for a tenth of a second; for any
-        thread."""
+        """Prepare the rules before the first request, which would do it otherwise.  Blocks for 0.1 s; thread-safe."""
         self._now()
 
     def reload(self, settings: PolicySettings) -> None:
-        """Take the policy file as it is now.  Raises ConfigError, and changes nothing, when it cannot be used."""
+        """Read the policy file again.  Raises ConfigError, and changes nothing, if the file is invalid."""
         own = {} if settings.policy_file is None else _read(settings, self._defaults)
         self._rules = _Rules(own, _enforcer(self._defaults, own))
 
     @property
     def in_force(self) -> Mapping[str, str]:
-        """Every rule's check string; those of the file may be more than were declared."""
+        """Every rule's check string.  The file may have rules that no route declares."""
         return {**self._defaults, **self._now().own}
 
     def roles(self) -> frozenset[str]:
-        """Roles that the policy file speaks of: by that they exist."""
+        """The roles that the policy file names; a role exists if the file names it."""
         return frozenset(role for text in self._now().own.values() for role in _ROLE.findall(text))
 
     def permit(self, rule: str, context: RequestContext, params: Mapping[str, str]) -> None:
@@ -91,8 +90,8 @@ class Policy:
             raise Forbidden(f"Policy doesn't allow {rule} to be performed.", rule=rule)
 
     def allows(self, rule: str, context: RequestContext, params: Mapping[str, str]) -> bool:
-        """Whether the caller may do what `rule` names, to the user and project of the path's `params`, or else to his
-        own.  A rule that nobody declared allows nobody."""
+        """Whether `rule` allows the caller.  The target is the user and project of the path's `params`, or else the
+        caller's own.  An undeclared rule allows nobody."""
         rules = self._now()
         user_id = params.get("user_id", context.user_id)
         project_id = params.get("project_id") or params.get("tenant_id") or context.project_id
@@ -134,7 +133,7 @@ def _enforcer(defaults: Mapping[str, str], own: Mapping[str, str]) -> "Enforcer"
 
 
 def _read(settings: PolicySettings, declared: Mapping[str, str]) -> Mapping[str, str]:
-    """The file's rules, each of which can be parsed and asks nobody elsewhere."""
+    """The rules of the file; each can be parsed and calls no other server."""
     from oslo_policy import policy
 
     path = settings.policy_file
@@ -146,7 +145,7 @@ def _read(settings: PolicySettings, declared: Mapping[str, str]) -> Mapping[str,
     if not isinstance(rules, dict) or not all(isinstance(x, str) for pair in rules.items() for x in pair):
         raise ConfigError(f"The policy file {path} must map names of rules to check strings.")
     for name, text in rules.items():
-        # What cannot be parsed becomes "!", which nobody passes: the operator shall hear of it instead.
+        # oslo.policy turns an invalid rule into "!", which denies everybody; the operator gets an error instead.
         if str(policy.RuleDefault(name, text).check) == "!" and text.strip() != "!":
             raise ConfigError(f"The policy file {path} has a rule that cannot be parsed: {name}.")
         if _REMOTE.search(text):

@@ -19,7 +19,7 @@ _FALSE = frozenset({"false", "f", "no", "n", "off", "0"})
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """At most `limit` things after the one whose id is `marker`."""
+    """At most `limit` entries after the one whose id is `marker`."""
 
     limit: int
     marker: str | None
@@ -27,8 +27,8 @@ class Page:
     def behind(
         self, things: Sequence[T], id_of: Callable[[T], str], missing: str = "marker [{}] not found"
     ) -> Sequence[T]:
-        """All things after the marker's; all of them without one.  Raises InvalidInput, in the words of `missing`, for
-        a marker that is none of theirs."""
+        """All entries after the marker's entry; all of them without a marker.  Raises InvalidInput, with the message
+        `missing`, for an unknown marker."""
         if self.marker is None:
             return things
         for at, thing in enumerate(things):
@@ -39,14 +39,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What was changed at or after `since`, and at or before `before`; None is no bound."""
+    """Changes at or after `since` and at or before `before`; None means no bound."""
 
     since: datetime | None = None
     before: datetime | None = None
 
 
 class Query:
-    """Arguments by name, in the order in which they came.  All readers raise InvalidInput for what they cannot take."""
+    """Arguments by name, in their order.  All readers raise InvalidInput for an invalid value."""
 
     __slots__ = ("pairs",)
 
@@ -73,7 +73,7 @@ class Query:
         return [value for key, value in self.pairs if key == name]
 
     def boolean(self, name: str) -> bool | None:
-        """Strict: a word for true or false, or nothing."""
+        """A word for true or false; None without the argument."""
         text = self.text(name)
         if text is None:
             return None
@@ -103,7 +103,7 @@ class Query:
         if text is None:
             return None
         try:
-            # A "+" of a zone that was not escaped arrives as a blank.
+            # An unescaped "+" of a time zone arrives as a blank.
             at = datetime.fromisoformat(text.strip().replace(" ", "+") if "T" in text else text.strip())
             return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
         except (ValueError, OverflowError) as exc:  # (its zone may take it beyond the years that there are)
@@ -112,8 +112,8 @@ class Query:
             ) from exc
 
     def changes(self, *, before: bool = True) -> Changes:
-        """`changes-since` and, where the microversion has it, `changes-before`.  Times of records are shown cut to the
-        second: the second that `changes-before` names is included to its last microsecond."""
+        """`changes-since` and, if the microversion has it, `changes-before`.  The API shows times in whole seconds, so
+        the second in `changes-before` is included to its last microsecond."""
         since, end = self.time("changes-since"), self.time("changes-before") if before else None
         if since is not None and end is not None and since > end:
             raise InvalidInput(

@@ -79,7 +79,8 @@ class Route:
 
     `body` is the model of the request's body.  With `whole` the handler receives the body as bytes and parses it
     itself.  With neither, a handler that needs a body reads the call's chunks.  `query` names the known query
-    arguments: from the microversion `strict` on, others are refused; before, they are ignored.
+    arguments: from the microversion `strict` on, others are refused; before, they are ignored.  A POST with the request
+    header `idempotency_header` may be repeated.
 
     For documentation only: `also`, success codes besides `success`; of a body that the handler parses itself, its
     `actions` or its `shape` (a model or a JSON schema) and the media type that it `accepts`; and a `note`.
@@ -104,6 +105,7 @@ class Route:
     accepts: str = JSON
     gives: str = JSON
     note: str = ""
+    idempotency_header: str = ""
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON schemas of what requests are made of: bodies by their models, parameters and arguments by their names.
+"""JSON schemas of requests: bodies by their models, path parameters and query arguments by their names.
 
-A name means the same in every route, so that a new route needs no word about its arguments.
+A name has the same schema in every route, so that a new route does not describe its arguments again.
 """
 
 from collections.abc import Iterable, Mapping
@@ -51,12 +51,12 @@ def path_parameters(route: Route) -> list[Schema]:
 
 
 def query_parameters(route: Route) -> list[Schema]:
-    """The arguments that the route knows."""
+    """The query arguments of the route."""
     return [{"name": name, "in": "query", "schema": _ARGUMENTS.get(name, _TEXT)} for name in sorted(route.query)]
 
 
 def models_of(route: Route) -> Iterable[type[BaseModel]]:
-    """Every model that a body of the route can have, at any microversion."""
+    """Every model of a body of the route, at any microversion."""
     if route.body is not None:
         yield route.body
     if isinstance(route.shape, type):
@@ -73,10 +73,10 @@ def served(actions: Alternatives, version: Microversion) -> dict[str, Any]:
 
 
 class Models:
-    """The schemas of models and of whatever these refer to.  Names are unique, also where two models share one."""
+    """The schemas of models and of the models that they refer to.  Names are unique, also if two models share one."""
 
     def __init__(self, routes: Iterable[Route], version: Microversion | None = None) -> None:
-        """With a version, members that came later are left out; without, each says since when it is there."""
+        """With a version: only the members of that version.  Without: all, each with the versions that have it."""
         models = dict.fromkeys(model for route in routes for model in models_of(route))
         found, whole = models_json_schema([(model, "validation") for model in models], ref_template=REFERENCE)
         definitions: dict[str, Schema] = whole.get("$defs", {})
@@ -84,7 +84,7 @@ class Models:
         self._references = {model: found[model, "validation"] for model in models}
 
     def reference(self, model: type[BaseModel]) -> Schema:
-        """What stands for the model where it is used."""
+        """A reference to the model."""
         return dict(self._references[model])
 
     def resolved(self, schema: Schema) -> Schema:
@@ -94,7 +94,7 @@ class Models:
 
 
 def _of_version(schema: Schema, version: Microversion | None) -> Schema:
-    """Without the titles that only repeat names, and without members of later microversions."""
+    """Without titles, which only repeat names, and without members of other microversions."""
     properties: dict[str, Schema] = schema.get("properties", {})
     kept = {name: _untitled(member) for name, member in properties.items() if _is_there(member, version)}
     changed = {key: value for key, value in schema.items() if key != "title"}

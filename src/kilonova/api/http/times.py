@@ -10,12 +10,12 @@ def seconds_z(at: datetime) -> str:
 
 
 def micros(at: datetime | None) -> str | None:
-    """2026-01-31T23:59:59.000000: without a zone, and without the fraction that Nova does not keep."""
+    """2026-01-31T23:59:59.000000: without a zone and, as in Nova, without the fraction."""
     return None if at is None else f"{at.isoformat()[:19]}.000000"
 
 
 def micros_whole(at: datetime) -> str:
-    """2026-01-31T23:59:59.123456: a time that a client gave, as it gave it."""
+    """2026-01-31T23:59:59.123456: a time that a client gave, unchanged."""
     return at.replace(tzinfo=None).isoformat(timespec="microseconds")
 
 

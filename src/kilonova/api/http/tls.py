@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TLS of the API, and when it may be left out."""
+"""TLS of the API, and where plain HTTP is allowed."""
 
 import ipaddress
 import socket
@@ -10,8 +10,8 @@ from kilonova.config.api import ApiSettings
 
 
 def make_context(settings: ApiSettings) -> ssl.SSLContext | None:
-    """What connections are made with: TLS 1.2 or newer, with the certificate as it is on disk now; None: plain HTTP.
-    Reads files; raises ConfigError in one sentence."""
+    """The TLS context of new connections: TLS 1.2 or newer, with the certificate that is on disk now; None means plain
+    HTTP.  Reads files; raises ConfigError."""
     cert, key = settings.ssl_cert_file, settings.ssl_key_file
     if not cert and not key:
         return None
@@ -21,7 +21,7 @@ def make_context(settings: ApiSettings) -> ssl.SSLContext | None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     try:
-        # (a password would be asked for on a terminal that a service does not have)
+        # Otherwise OpenSSL would ask for a password on a terminal, which a service does not have.
         context.load_cert_chain(cert, key or None, password=lambda: "")
     except ssl.SSLError as exc:
         raise ConfigError(f"[api] ssl_cert_file {cert} and its key cannot be used: {_words(exc)}.") from exc
@@ -46,12 +46,12 @@ def refuse_plain_beyond_loopback(settings: ApiSettings) -> None:
 
 
 def is_exposed(settings: ApiSettings) -> bool:
-    """Plain HTTP where other machines reach it."""
+    """Whether plain HTTP is reachable from other machines."""
     return not settings.ssl_cert_file and not is_loopback(settings.listen)
 
 
 def is_loopback(address: str) -> bool:
-    """Whether only this machine reaches what listens there.  A name is looked up."""
+    """Whether only this machine can reach the address.  A name is resolved."""
     try:
         return ipaddress.ip_address(address.strip("[]")).is_loopback
     except ValueError:

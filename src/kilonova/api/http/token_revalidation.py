@@ -23,13 +23,13 @@ REMEMBERED = 4096
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """None: the token counts no longer."""
+    """None: the token is no longer valid."""
 
     roles: tuple[str, ...] | None
     until_s: float
 
 
-class Standings:
+class TokenRevalidationCache:
     """See the module; one per process."""
 
     def __init__(self, db: Database, clock: Clock) -> None:
@@ -38,7 +38,7 @@ class Standings:
         self._changed = asyncio.Event()
 
     async def roles_of(self, claims: Claims) -> tuple[str, ...]:
-        """The token's roles, without those that its user no longer has.  Raises Unauthorized when it counts no longer.
+        """The token's roles, without those that its user no longer has.  Raises Unauthorized if it is no longer valid.
 
         Roles that the user was given meanwhile are not among them: those come with the next token.
         """
@@ -50,14 +50,14 @@ class Standings:
         return known.roles
 
     def forget(self) -> None:
-        """To be called after each change of users, projects, roles, credentials or tokens."""
-        # A new one, so that a look-up that goes on meanwhile puts what it saw into the old one.
+        """Call this after each change of users, projects, roles, credentials or tokens."""
+        # A new dict, so that a lookup in progress stores its result in the old one.
         self._known = {}
         self._changed.set()
         self._changed = asyncio.Event()
 
     async def changed(self) -> None:
-        """Wait until something may have changed: at once when it did here, or else after STANDING_S seconds."""
+        """Wait until something may have changed: at once for a change in this process, else STANDING_S seconds."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STANDING_S):
                 await self._changed.wait()

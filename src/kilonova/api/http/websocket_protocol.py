@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""uvicorn's websocket connection on its seat.  Importing it is a good part of a start: done when one is opened."""
+"""uvicorn's websocket connection in its slot.  Imported when the first one opens, because the import is slow."""
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from kilonova.api.http.connections import Seat
+from kilonova.api.http.connections import ConnectionSlot
 from kilonova.api.http.http_protocol import CLOSING_S
 
 
 class WebsocketConnection(WebSocketsSansIOProtocol):
-    """Lives as long as both ends want; pings find a client that is gone."""
+    """Has no time limit; pings detect a client that is gone."""
 
-    seat: Seat | None = None
+    slot: ConnectionSlot | None = None
     _closing = 0.0
 
     def is_idle(self) -> bool:
-        """Somebody looks at a console."""
+        """Never idle: it serves a console."""
         return False
 
     def drop(self) -> None:
@@ -22,7 +22,7 @@ class WebsocketConnection(WebSocketsSansIOProtocol):
         self.transport.abort()
 
     def tick(self, seconds: float) -> None:
-        """So much time has gone by."""
+        """Called when so many seconds have passed."""
         if self.transport.is_closing():
             self._closing += seconds
             if self._closing > CLOSING_S:
@@ -30,5 +30,5 @@ class WebsocketConnection(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        if self.seat is not None:
-            self.seat.release()
+        if self.slot is not None:
+            self.slot.release()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Between ASGI and the rest: headers, the body's chunks, the address that the client used, the answer."""
+"""ASGI messages in and out: headers, the chunks of a body, the address that the client used, the answer."""
 
 import re
 from collections.abc import Mapping
@@ -9,16 +9,19 @@ from starlette.types import Message, Receive, Scope, Send
 
 from kilonova.api.http.call import Reply
 
+WEBSOCKET_MESSAGE_BYTES = 64 * 1024
+"""The largest message that a client may send on a websocket."""
+
 AUTHORITY = re.compile(r"[A-Za-z0-9._~-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
 
 
 class ClientGone(Exception):
-    """The client hung up before its request was whole: nobody waits for an answer."""
+    """The client disconnected before its request was complete: nobody waits for an answer."""
 
 
 class Chunks:
-    """A request's body as it arrives.  Asking for the first chunk is what sends a waiting client its 100-continue."""
+    """A request's body as it arrives.  Reading the first chunk sends 100-continue to a client that waits for it."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive, self._ended = receive, False
@@ -58,7 +61,7 @@ def segments_of(scope: Scope) -> list[str]:
 def base_of(scope: Scope, headers: Mapping[str, str]) -> str:
     """Scheme, authority and prefix that the client used: what a proxy says it forwarded, or the Host header.
 
-    A value that is no authority is passed over: it would end up in every link.
+    A value that is not an authority is ignored, because every link would contain it.
     """
     scheme = _first(headers.get("x-forwarded-proto")) or scope["scheme"]
     authority = _first(headers.get("x-forwarded-host")) or headers.get("host", "")
@@ -76,8 +79,8 @@ def _first(value: str | None) -> str:
 
 
 def start_of(status: int, reply: Reply, headers: list[tuple[str, str]]) -> Message:
-    """The head of the answer, with a length: a 204 has none, an empty one says 0, so that a kept connection is never
-    left dangling."""
+    """The head of the answer.  It has a length, except for a 204: an empty body has length 0, so that the client knows
+    where the answer ends on a connection that stays open."""
     fields = headers
     if reply.stream is None:
         if status != 204:

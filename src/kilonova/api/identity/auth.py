@@ -66,13 +66,13 @@ async def _by_password(call: Call, method: PasswordMethod) -> User:
 async def checking(call: Call, named: str, user_id: str | None) -> AsyncGenerator[Asker]:
     """Limit attempts while a password or a secret is verified.  An Unauthorized or Overloaded that the block raises
     counts as a failed login of the named user."""
-    asker = call.deps.log_ins.asker(call.peer, user_id or named)
+    asker = call.deps.login_limits.asker(call.peer, user_id or named)
     try:
         yield asker
     except (Unauthorized, Overloaded) as exc:
-        await call.deps.log_ins.refused(asker, exc, user_id)
+        await call.deps.login_limits.refused(asker, exc, user_id)
         raise
-    call.deps.log_ins.succeeded(asker)
+    call.deps.login_limits.succeeded(asker)
 
 
 async def _by_credential(call: Call, method: CredentialMethod) -> tuple[User, ApplicationCredential]:

@@ -14,4 +14,4 @@ async def apply_change(call: Call, method: Method[Q, Any], request: Q) -> None:
     try:
         await call.deps.rpc.call(method, request)
     finally:
-        call.deps.standings.forget()
+        call.deps.token_revalidation.forget()

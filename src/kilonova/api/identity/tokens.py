@@ -37,7 +37,7 @@ from kilonova.rpcapi import api_to_conductor_identity as methods
 async def valid(call: Call, text: str) -> Claims:
     """The claims of a token that is still valid.  Raises Unauthorized."""
     claims = call.deps.tokens.verify(text)
-    await call.deps.standings.roles_of(claims)
+    await call.deps.token_revalidation.roles_of(claims)
     return claims
 
 

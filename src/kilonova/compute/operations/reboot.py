@@ -7,6 +7,7 @@ The mark that the new start leaves with the guest tells a replay that it has hap
 from kilonova.compute.operation import Job, Operation, Step
 from kilonova.compute.operations import look, stop
 from kilonova.compute.operations.create import define, plug_network, start
+from kilonova.objects.action_params import RebootParams
 from kilonova.objects.states import Verb
 
 
@@ -16,7 +17,8 @@ async def restarted(job: Job) -> bool:
 
 
 async def shut_down(job: Job) -> None:
-    if job.action.params.get("type") != "HARD" and not await restarted(job):
+    is_soft = job.action.params == RebootParams("SOFT")
+    if is_soft and not await restarted(job):
         await stop.shut_down(job)
 
 

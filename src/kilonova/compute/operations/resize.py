@@ -9,10 +9,10 @@ from dataclasses import replace
 
 from kilonova.compute.operation import Job, Operation, Step
 from kilonova.compute.operations import create, look, reboot
+from kilonova.objects.action_params import RevertResizeParams
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import ActionId
 from kilonova.objects.states import PowerState, Verb, VmState
-from kilonova.rpcapi.api_to_conductor import KEPT_DISK
 from kilonova.virt.capabilities import RESIZING, Resizing
 
 
@@ -110,7 +110,9 @@ CONFIRM_RESIZE = Operation(Verb.CONFIRM_RESIZE, (Step("drop-old-disk", drop_kept
 
 
 async def restore_disk(job: Job) -> None:
-    await _put_back(job, job.action.params[KEPT_DISK])
+    params = job.action.params
+    assert isinstance(params, RevertResizeParams)
+    await _put_back(job, params.kept_disk)
 
 
 REVERT_RESIZE = Operation(

@@ -34,8 +34,6 @@ _FlavorIdText = Annotated[
 ]
 
 SORT_KEYS: Mapping[str, Callable[[Flavor], Any]] = {
-    "created_at": lambda f: f.id,
-    "updated_at": lambda f: f.id,
     "flavorid": lambda f: f.id,
     "id": lambda f: f.id,
     "name": lambda f: f.name,
@@ -48,7 +46,8 @@ SORT_KEYS: Mapping[str, Callable[[Flavor], Any]] = {
     "rxtx_factor": lambda f: f.rxtx_factor,
     "is_public": lambda f: f.is_public,
     "disabled": lambda f: f.disabled,
-    "vcpu_weight": lambda _: 0,
+    # Flavors have no such values here: sorting by these keys means sorting by the id.
+    **dict.fromkeys(("created_at", "updated_at", "vcpu_weight"), lambda _: 0),
 }
 
 

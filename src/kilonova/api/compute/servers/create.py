@@ -17,6 +17,7 @@ from kilonova.api.compute.image_fitness import bootable, check_sizes, get_image,
 from kilonova.api.compute.servers import idempotency, network_request, scheduler_hints
 from kilonova.api.compute.servers.hardware import check_hardware
 from kilonova.api.compute.servers.models import BlockDevice, CreateServer, NewServer
+from kilonova.api.compute.servers.network_request import NetworkRequest
 from kilonova.api.compute.servers.personality import files_of
 from kilonova.api.compute.servers.resource import viewer_of
 from kilonova.api.compute.servers.scheduler_hints import Hints, hints_of
@@ -56,41 +57,43 @@ class _Parts:
 
 async def create(call: Call, body: CreateServer) -> Reply:
     """Create servers: 202 with the first of them, or with the reservation's id if the request wants that."""
-    asked = body.server
+    request = body.server
     idempotent = idempotency.key_of(call, body)
-    if idempotent is not None and (first := await idempotency.first_reply(call, idempotent, asked.admin_pass)):
+    if idempotent is not None and (first := await idempotency.first_reply(call, idempotent, request.admin_pass)):
         return first
     hints = hints_of({**body.hints, **body.old_hints})
-    _check_block_devices(asked, call.version)
-    _check_rest(asked, call.context.project_id)
-    if asked.host is not None or asked.node is not None:
+    _check_block_devices(request, call.version)
+    _check_rest(request, call.context.project_id)
+    if request.host is not None or request.node is not None:
         call.permit(REQUESTED_DESTINATION)
-    wish = network_request.parse(asked, call.version)
-    files = await files_of(call, asked.personality, "server.personality")
-    parts = replace(await call.db.read(_find_parts, asked, hints, call.context), files=files)
-    networks = await call.db.read(network_request.names, wish) if wish.ids else ()
-    network_request.check_count(wish, asked.max_count or asked.min_count)
-    made = _instances(call, asked, parts, hints, wants_network=wish.any)
-    tags = _device_tags(asked, networks, wish)
+    nics = network_request.parse(request, call.version)
+    files = await files_of(call, request.personality, "server.personality")
+    parts = replace(await call.db.read(_find_parts, request, hints, call.context), files=files)
+    networks = await call.db.read(network_request.names, nics) if nics.ids else ()
+    network_request.check_count(nics, request.max_count or request.min_count)
+    made = _instances(call, request, parts, hints, wants_network=nics.any)
+    tags = _device_tags(request, networks, nics)
     instances = tuple(replace(instance, device_tags=tags) for instance in made) if tags else made
-    answer, location = _answer(call, asked, instances[0])
+    answer, location = _answer(call, request, instances[0])
     if idempotent is not None:
-        kept = idempotency.answer_of(answer, location, asked.admin_pass)
+        kept = idempotency.answer_of(answer, location, request.admin_pass)
         idempotent = replace(idempotent, answer=kept)
-    request = CreateServers(
-        call.context,
-        instances,
-        networks,
-        wish.fixed_ips,
-        parts.host,
-        hints.same_host,
-        hints.different_host,
-        least=asked.min_count,
-        idempotent=idempotent,
+    created = await call.deps.rpc.call(
+        CREATE_SERVERS,
+        CreateServers(
+            call.context,
+            instances,
+            networks,
+            nics.fixed_ips,
+            parts.host,
+            hints.same_host,
+            hints.different_host,
+            least=request.min_count,
+            idempotent=idempotent,
+        ),
     )
-    created = await call.deps.rpc.call(CREATE_SERVERS, request)
     if created.answer is not None:  # another request with the same key was first
-        return idempotency.reply_of(call, created.answer, asked.admin_pass)
+        return idempotency.reply_of(call, created.answer, request.admin_pass)
     return idempotency.accepted(call, answer, location)
 
 
@@ -103,25 +106,27 @@ def _answer(call: Call, server: NewServer, first: Instance) -> tuple[dict[str, A
     return CREATED.show(first, replace(viewer_of(call), admin_pass=password)), location
 
 
-def _check_block_devices(asked: NewServer, version: Microversion) -> None:
+def _check_block_devices(request: NewServer, version: Microversion) -> None:
     """Clients name the image as imageRef and also as a local disk with boot index 0: both are the root disk."""
-    if not asked.image:
+    if not request.image:
         raise InvalidInput("Invalid imageRef provided: a server boots from an image.", path="server.imageRef")
-    if len(asked.block_devices) > 1 or not all(_is_root_disk(device, asked.image) for device in asked.block_devices):
+    if len(request.block_devices) > 1 or not all(
+        _is_root_disk(device, request.image) for device in request.block_devices
+    ):
         raise InvalidInput(
             "Only the root disk can be given as a block device: source_type image, destination_type local, "
             "boot_index 0 and the uuid of imageRef.",
             path="server.block_device_mapping_v2",
         )
 
-    if any(device.tag is not None for device in asked.block_devices) and v2(32) < version < v2(42):
+    if any(device.tag is not None for device in request.block_devices) and v2(32) < version < v2(42):
         # Nova lost them in between.
         raise InvalidInput("A tag is taken at 2.32 and from 2.42 on.", path="server.block_device_mapping_v2")
 
 
-def _device_tags(asked: NewServer, networks: tuple[str, ...], wish: network_request.NetworkRequest) -> dict[str, str]:
-    found = {nic_tag(name): tag for name, tag in zip(networks, wish.tags, strict=False) if tag is not None}
-    root = next((device.tag for device in asked.block_devices), None)
+def _device_tags(request: NewServer, networks: tuple[str, ...], nics: NetworkRequest) -> dict[str, str]:
+    found = {nic_tag(name): tag for name, tag in zip(networks, nics.tags, strict=False) if tag is not None}
+    root = next((device.tag for device in request.block_devices), None)
     return found if root is None else {**found, ROOT_TAG: root}
 
 
@@ -136,23 +141,23 @@ def _is_root_disk(device: BlockDevice, image: str) -> bool:
     )
 
 
-def _check_rest(asked: NewServer, project_id: str) -> None:
+def _check_rest(request: NewServer, project_id: str) -> None:
     # Clients that have seen the Network API name a group by its id.
-    if any(group.name not in ("default", security_group_id(project_id)) for group in asked.security_groups):
+    if any(group.name not in ("default", security_group_id(project_id)) for group in request.security_groups):
         raise InvalidInput("There is no security group but default here.", path="server.security_groups")
-    most = asked.max_count or asked.min_count
-    if most < asked.min_count:
+    most = request.max_count or request.min_count
+    if most < request.min_count:
         raise InvalidInput("min_count must be <= max_count", path="server.min_count")
     if most > MOST_AT_ONCE:
         raise Forbidden(f"At most {MOST_AT_ONCE} servers can be created by one request.")
-    if most > 1 and len(f"{asked.name}-{most}") > NAME_CHARACTERS:
+    if most > 1 and len(f"{request.name}-{most}") > NAME_CHARACTERS:
         longest = NAME_CHARACTERS - len(f"-{most}")
         raise InvalidInput(
             f"Each of {most} servers has its number behind the name, which may have at most {longest} characters then.",
             path="server.name",
         )
-    if asked.user_data is not None:
-        check_user_data(asked.user_data, "server.user_data")
+    if request.user_data is not None:
+        check_user_data(request.user_data, "server.user_data")
 
 
 def check_user_data(text: str, path: str) -> None:
@@ -164,20 +169,20 @@ def check_user_data(text: str, path: str) -> None:
         raise InvalidInput("The user_data is no valid base64.", path=path) from exc
 
 
-def _find_parts(snapshot: Snapshot, asked: NewServer, hints: Hints, context: RequestContext) -> _Parts:
+def _find_parts(snapshot: Snapshot, request: NewServer, hints: Hints, context: RequestContext) -> _Parts:
     """Missing references in the body are 400; only the resource in the path is 404."""
-    flavor = flavor_for_server(snapshot, FlavorId(asked.flavor), context, "server.flavorRef")
-    image = get_image(snapshot, asked.image, context, "server.imageRef")
+    flavor = flavor_for_server(snapshot, FlavorId(request.flavor), context, "server.flavorRef")
+    image = get_image(snapshot, request.image, context, "server.imageRef")
     keypair = None
-    if asked.key_name is not None:
+    if request.key_name is not None:
         with missing_is_invalid("server.key_name"):
-            keypair = read_keypairs.get_keypair(snapshot, context.user_id, asked.key_name)
+            keypair = read_keypairs.get_keypair(snapshot, context.user_id, request.key_name)
     scheduler_hints.check(snapshot, hints, context)
-    _check_zone(snapshot, asked.availability_zone)
+    _check_zone(snapshot, request.availability_zone)
     host = None
-    if asked.host is not None or asked.node is not None:
-        with missing_is_invalid("server.host" if asked.host is not None else "server.hypervisor_hostname"):
-            host = hosts.destination(snapshot, asked.host, asked.node)
+    if request.host is not None or request.node is not None:
+        with missing_is_invalid("server.host" if request.host is not None else "server.hypervisor_hostname"):
+            host = hosts.destination(snapshot, request.host, request.node)
     ref = bootable(image, "server.imageRef")
     check_sizes(flavor, image, ref, "server.flavorRef")
     check_hardware(flavor, ref.properties, "server.flavorRef")
@@ -194,15 +199,15 @@ def _check_zone(snapshot: Snapshot, zone: str | None) -> None:
 
 
 def _instances(
-    call: Call, asked: NewServer, parts: _Parts, hints: Hints, *, wants_network: bool
+    call: Call, request: NewServer, parts: _Parts, hints: Hints, *, wants_network: bool
 ) -> tuple[Instance, ...]:
     clock, now = call.deps.clock, call.deps.clock.now()
-    count = asked.max_count or asked.min_count
+    count = request.max_count or request.min_count
     reservation = f"r-{call.context.request_id[-8:]}"
     made: list[Instance] = []
     for index in range(count):
         instance_id = InstanceId(clock.new_id())
-        name = asked.name if count == 1 else f"{asked.name}-{index + 1}"
+        name = request.name if count == 1 else f"{request.name}-{index + 1}"
         at = now + timedelta(microseconds=index)  # so that lists keep them in order
         made.append(
             Instance(
@@ -210,37 +215,37 @@ def _instances(
                 project_id=call.context.project_id,
                 user_id=call.context.user_id,
                 name=name,
-                hostname=_hostname(asked, instance_id, index, count),
+                hostname=_hostname(request, instance_id, index, count),
                 flavor=parts.flavor,
                 image=parts.image,
                 created_at=at,
                 updated_at=at,
-                availability_zone=asked.availability_zone,
-                requested_zone=asked.availability_zone,
+                availability_zone=request.availability_zone,
+                requested_zone=request.availability_zone,
                 wants_network=wants_network,
-                config_drive=asked.config_drive,
+                config_drive=request.config_drive,
                 key_name=None if parts.keypair is None else parts.keypair.name,
                 key_data=None if parts.keypair is None else parts.keypair.public_key,
-                user_data=asked.user_data,
+                user_data=request.user_data,
                 files=parts.files,
-                metadata=asked.metadata,
-                tags=tuple(dict.fromkeys(asked.tags)),
-                description=asked.description,
+                metadata=request.metadata,
+                tags=tuple(dict.fromkeys(request.tags)),
+                description=request.description,
                 reservation_id=reservation,
                 launch_index=index,
-                disk_config=asked.disk_config,
-                access_ip_v4=asked.access_ip_v4,
-                access_ip_v6=asked.access_ip_v6,
+                disk_config=request.disk_config,
+                access_ip_v4=request.access_ip_v4,
+                access_ip_v6=request.access_ip_v6,
                 server_group_id=hints.group,
             )
         )
     return tuple(made)
 
 
-def _hostname(asked: NewServer, instance_id: InstanceId, index: int, count: int) -> str:
+def _hostname(request: NewServer, instance_id: InstanceId, index: int, count: int) -> str:
     """The given host name, or one made of the server's name.  Each of several servers has its number at the end, also
     if the name is longer than a host name can be."""
-    hostname = asked.hostname or hostname_of(asked.name, instance_id)
+    hostname = request.hostname or hostname_of(request.name, instance_id)
     if count == 1:
         return hostname
     number = f"-{index + 1}"
@@ -256,5 +261,5 @@ def hostname_of(name: str, instance_id: InstanceId) -> str:
 
 ROUTES = (
     Route("POST", "/servers", create, "os_compute_api:servers:create", DefaultPolicy.MEMBER, 202,
-        reply=idempotency.ACCEPTED, note="and Location", body=CreateServer),
+        reply=idempotency.ACCEPTED, note="and Location", idempotency_header=idempotency.HEADER, body=CreateServer),
 )  # fmt: skip

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a flavor and an image can be one server."""
+"""Whether the hardware of a flavor and that of an image fit together."""
 
 from collections.abc import Mapping
 
@@ -9,14 +9,14 @@ from kilonova.objects.hardware import conflicts
 
 
 def check_hardware(flavor: Flavor, properties: Mapping[str, str], path: str) -> None:
-    """What they ask for can be given together.  Raises InvalidInput that names the field `path`."""
-    said = conflicts(flavor, properties)
-    if said:
-        raise InvalidInput(f"The flavor and the image do not fit: {'; '.join(said)}.", path=path)
+    """Check that flavor and image do not conflict.  Raises InvalidInput with the field `path`."""
+    conflicting = conflicts(flavor, properties)
+    if conflicting:
+        raise InvalidInput(f"The flavor and the image do not fit: {'; '.join(conflicting)}.", path=path)
 
 
 def check_rescue(properties: Mapping[str, str], path: str) -> None:
-    """The rescue disk is a virtio disk, the first one.  Raises InvalidInput for an image that asks for another."""
+    """Check that the image fits the rescue disk, which is the first virtio disk.  Raises InvalidInput."""
     for name, given in (("hw_rescue_bus", "virtio"), ("hw_rescue_device", "disk")):
         if properties.get(name, given) != given:
             raise InvalidInput(

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """GET /servers and /servers/detail: filters, sorting, pages.
 
-Source: Compute API reference, "List Servers".  Who is no administrator has fewer filters; the others are ignored.
+Source: Compute API reference, "List Servers".  Callers who are not administrators may use
+fewer filters; the others are ignored.
 """
 
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ BRIEF_PAGE = paged("servers", BRIEF)
 DETAIL_PAGE = paged("servers", DETAIL)
 
 _NOVA_STATUSES = frozenset({"MIGRATING", "PASSWORD", "SOFT_DELETED"})
-# Statuses of servers that Kilonova does not put them into: nothing is in them, and asking is no mistake.
+# Statuses that servers never have in Kilonova: a filter by them is valid and finds nothing.
 
 SORT_KEYS: Mapping[str, str | None] = {
     "created_at": "created_at",
@@ -56,7 +57,7 @@ SORT_KEYS: Mapping[str, str | None] = {
     "auto_disk_config": "disk_config",
     "locked": "locked_by",
     "locked_by": "locked_by",
-    # The same for every server here: sorting by them changes nothing.
+    # The same for every server here: sorting by them has no effect.
     "kernel_id": None,
     "progress": None,
     "ramdisk_id": None,
@@ -68,7 +69,7 @@ _UNSORTED = frozenset(
     | {"disable_terminate", "ephemeral_gb", "ephemeral_key_uuid", "id", "key_data", "launched_on", "memory_mb"}
     | {"os_type", "reservation_id", "root_gb", "shutdown_terminate", "user_data", "vcpus", "vm_mode"}
 )
-"""What was once a sort key of Nova's: taken, and without effect, below STRICT."""
+"""Former sort keys of Nova: accepted without effect below STRICT."""
 
 _EQUALS: Mapping[str, str] = {
     "user_id": "user_id",
@@ -91,10 +92,10 @@ _EQUALS_OF_ADMINS: Mapping[str, str] = {
 _OF_OTHER_TABLES = frozenset(
     {"block_device_mapping", "services", "metadata", "system_metadata", "info_cache", "security_groups", "pci_devices"}
 )
-"""Taken of whoever has fewer filters, and ignored; who has all hears that there is no such filter."""
+"""Not filters: ignored for callers with fewer filters, an error for administrators."""
 _TIMES = ("created_at", "launched_at", "terminated_at")
 FOR_ALL = v2(83)
-"""From here on most filters are not administrators' alone."""
+"""From this microversion on, most filters are for all callers."""
 HOST_NAME_FOR_ALL = v2(90)
 
 ARGUMENTS = frozenset(
@@ -107,7 +108,7 @@ ARGUMENTS = frozenset(
     | set(_EQUALS)
     | set(_EQUALS_OF_ADMINS)
 )
-"""Every query argument that the reference knows, whether it has an effect here or not."""
+"""Every query argument of the API reference, also those without an effect here."""
 
 
 async def list_brief(call: Call) -> Reply:
@@ -134,22 +135,22 @@ def _listed(
 
 
 def _query(call: Call) -> ServerQuery:
-    asked, admin = call.query, call.context.is_admin
-    window = asked.page(call.deps.settings.max_limit)
-    changes = asked.changes(before=call.version >= v2(66))
+    arguments, admin = call.query, call.context.is_admin
+    window = arguments.page(call.deps.settings.max_limit)
+    changes = arguments.changes(before=call.version >= v2(66))
     query = ServerQuery(
         project_id=_project(call),
         statuses=_statuses(call),
-        image_id=asked.text("image") or (asked.text("image_ref") if admin else None),
-        flavor_id=asked.text("flavor"),
-        name=asked.text("name") or asked.text("display_name"),
-        ip=asked.text("ip"),
+        image_id=arguments.text("image") or (arguments.text("image_ref") if admin else None),
+        flavor_id=arguments.text("flavor"),
+        name=arguments.text("name") or arguments.text("display_name"),
+        ip=arguments.text("ip"),
         changed_since=changes.since,
         changed_before=changes.before,
-        tags=_tags(asked) if call.version >= v2(26) else TagFilter(),
+        tags=_tags(arguments) if call.version >= v2(26) else TagFilter(),
         equals=_equals(call),
         within=_within(call),
-        locked=asked.boolean("locked") if call.version >= v2(73) else None,
+        locked=arguments.boolean("locked") if call.version >= v2(73) else None,
         nothing=_is_of_no_server(call),
         sort=_sort(call),
         marker=window.marker,
@@ -159,22 +160,22 @@ def _query(call: Call) -> ServerQuery:
 
 
 def _project(call: Call) -> str | None:
-    """The project that the list is confined to.  Others' need who may see them and says all_tenants: without that, as
-    the reference says, no other project can be named."""
-    asked = call.query
-    if not _flag(asked, "all_tenants"):
+    """The project whose servers are listed.  Other projects need the permission and the argument all_tenants; without
+    it, as in the reference, no other project can be named."""
+    arguments = call.query
+    if not _flag(arguments, "all_tenants"):
         return call.context.project_id
     call.permit(f"os_compute_api:servers:{'detail' if call.path.endswith('/detail') else 'index'}:get_all_tenants")
-    return asked.text("project_id") or asked.text("tenant_id")
+    return arguments.text("project_id") or arguments.text("tenant_id")
 
 
-def _flag(asked: Query, name: str) -> bool:
-    text = asked.text(name)
-    return text is not None and (text == "" or bool(asked.boolean(name)))
+def _flag(arguments: Query, name: str) -> bool:
+    text = arguments.text(name)
+    return text is not None and (text == "" or bool(arguments.boolean(name)))
 
 
 def _deleted(call: Call, query: ServerQuery) -> bool | None:
-    """Deleted servers are for administrators, but for those who ask what has changed."""
+    """Deleted servers are for administrators, and for callers who list changes since a time."""
     changed = False if query.changed_since is None and query.changed_before is None else None
     by_status = query.statuses is not None and any(VmState.DELETED in s.vm_states for s in query.statuses)
     if not call.context.is_admin:
@@ -197,9 +198,9 @@ def _statuses(call: Call) -> tuple[StatusMeaning, ...] | None:
     return known
 
 
-def _tags(asked: Query) -> TagFilter:
+def _tags(arguments: Query) -> TagFilter:
     def named(name: str) -> frozenset[str]:
-        return frozenset(tag for text in asked.all(name) for tag in text.split(",") if tag)
+        return frozenset(tag for text in arguments.all(name) for tag in text.split(",") if tag)
 
     return TagFilter(named("tags"), named("tags-any"), named("not-tags"), named("not-tags-any"))
 
@@ -209,55 +210,55 @@ def _has_filters_of_all(call: Call) -> bool:
 
 
 def _equals(call: Call) -> dict[str, Any]:
-    asked, admin = call.query, call.context.is_admin
+    arguments, admin = call.query, call.context.is_admin
     columns = {"reservation_id": "reservation_id"}
     numbers: tuple[str, ...] = ()
     equals: dict[str, Any] = {}
     if _has_filters_of_all(call):
         columns |= _EQUALS
         numbers = ("power_state",)
-        if (flag := asked.boolean("config_drive")) is not None:
+        if (flag := arguments.boolean("config_drive")) is not None:
             equals["config_drive"] = flag
     if call.version >= HOST_NAME_FOR_ALL:
         columns["hostname"] = "hostname"
     if admin:
-        _refuse_other_tables(asked)
+        _refuse_other_tables(arguments)
         columns |= _EQUALS_OF_ADMINS
         numbers = ("power_state", "launch_index")
-        if (flag := asked.boolean("auto_disk_config")) is not None:
+        if (flag := arguments.boolean("auto_disk_config")) is not None:
             equals["disk_config"] = "AUTO" if flag else "MANUAL"
     for argument, column in columns.items():
-        if (text := asked.text(argument)) is not None:
+        if (text := arguments.text(argument)) is not None:
             equals[column] = text
     for argument in numbers:
-        if (number := asked.integer(argument)) is not None:
+        if (number := arguments.integer(argument)) is not None:
             equals[argument] = number
     return equals
 
 
-def _refuse_other_tables(asked: Query) -> None:
-    for name in asked.names():
+def _refuse_other_tables(arguments: Query) -> None:
+    for name in arguments.names():
         if name in _OF_OTHER_TABLES or name.startswith("_"):
             raise InvalidInput(f"Invalid filter field: {name[:64]}.", path=name[:64])
 
 
 def _within(call: Call) -> dict[str, datetime]:
-    """Times are shown, and so asked for, in whole seconds."""
+    """Filters by time; times are shown, and so compared, in whole seconds."""
     if not _has_filters_of_all(call):
         return {}
     return {name: at.replace(microsecond=0) for name in _TIMES if (at := call.query.time(name)) is not None}
 
 
 def _is_of_no_server(call: Call) -> bool:
-    """Every server is at progress 0, and none has an IPv6 address."""
-    asked = call.query
-    progress = asked.integer("progress") if _has_filters_of_all(call) else None
-    by_ip6 = asked.text("ip6") is not None and (call.context.is_admin or call.version >= v2(5))
+    """Whether a filter matches no server: every server has progress 0, and none has an IPv6 address."""
+    arguments = call.query
+    progress = arguments.integer("progress") if _has_filters_of_all(call) else None
+    by_ip6 = arguments.text("ip6") is not None and (call.context.is_admin or call.version >= v2(5))
     return bool(progress) or by_ip6
 
 
 def _sort(call: Call) -> tuple[tuple[str, bool], ...]:
-    """By created_at when only a direction is asked for."""
+    """The sort columns; created_at if only a direction is given."""
     directions = call.query.all("sort_dir")
     keys = call.query.all("sort_key") or (["created_at"] if directions else [])
     if len(directions) > len(keys):
@@ -276,7 +277,7 @@ def _sort(call: Call) -> tuple[tuple[str, bool], ...]:
 
 
 def _column(key: str, call: Call) -> str | None:
-    """What a sort key sorts by; None where that changes nothing."""
+    """The column of a sort key; None for a key without an effect."""
     if key in _SORT_KEYS_OF_ADMINS and not call.context.is_admin:
         raise Forbidden(f"Only administrators can sort servers by {key}")
     if key == "locked" and call.version < v2(73):

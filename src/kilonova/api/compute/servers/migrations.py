@@ -60,19 +60,19 @@ LIVE_MIGRATIONS = View[Instance, Call]("", Member("migrations", EmptyList, lambd
 
 async def list_migrations(call: Call) -> Reply:
     """List migrations, newest first; in pages from 2.59 on."""
-    asked = call.query
+    arguments = call.query
     for name, minor in _SINCE.items():
-        if call.version >= PAGED and call.version < v2(minor) and asked.text(name) is not None:
+        if call.version >= PAGED and call.version < v2(minor) and arguments.text(name) is not None:
             raise InvalidInput(f"Additional properties are not allowed ('{name}' was unexpected)", path=name)
     columns = {**_EQUALS, **(_OWNERS if call.version >= v2(80) else {})}
     query = MigrationQuery(
-        equals={column: text for name, column in columns.items() if (text := asked.text(name)) is not None},
-        host=asked.text("host"),
+        equals={column: text for name, column in columns.items() if (text := arguments.text(name)) is not None},
+        host=arguments.text("host"),
     )
     if call.version < PAGED:
         return MIGRATIONS.reply(Page(await call.db.read(migrations.page, query)), call)
-    window = asked.page(call.deps.settings.max_limit)
-    changes = asked.changes()
+    window = arguments.page(call.deps.settings.max_limit)
+    changes = arguments.changes()
     query = MigrationQuery(
         query.equals,
         query.host,

@@ -31,7 +31,7 @@ from kilonova.api.http.body import Body
 from kilonova.api.http.microversion import v2
 
 USER_DATA_CHARACTERS = 65535
-"""Most characters of base64 text."""
+"""The largest number of characters of base64 text."""
 
 _NETWORKS: Mapping[str, Any] = {
     "description": "required from 2.37 on, when the two words came",
@@ -60,7 +60,7 @@ class SecurityGroupName(Body):
 
 
 class BlockDevice(Body):
-    """One entry of block_device_mapping_v2; which of them can be served is the handler's matter."""
+    """One entry of block_device_mapping_v2; the handler refuses unsupported ones."""
 
     since: ClassVar = {"tag": v2(32), "volume_type": v2(67)}
 
@@ -80,7 +80,7 @@ class BlockDevice(Body):
 
 
 class NewServer(Body):
-    """What is asked for a new server."""
+    """A new server."""
 
     since: ClassVar = {
         "description": v2(19),
@@ -120,7 +120,7 @@ class NewServer(Body):
 
 
 class CreateServer(Body):
-    """The scheduler's hints sit beside the server, under either of two names."""
+    """The scheduler hints are beside the server, under either of two names."""
 
     server: NewServer
     hints: dict[str, Any] = Field(default={}, alias="os:scheduler_hints")
@@ -128,7 +128,7 @@ class CreateServer(Body):
 
 
 class ServerChanges(Body):
-    """Only members that came are changed."""
+    """Only the given members are changed."""
 
     since: ClassVar = {"description": v2(19), "hostname": v2(90)}
 

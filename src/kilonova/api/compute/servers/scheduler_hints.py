@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""os:scheduler_hints: near which servers a new one is placed.  A hint that would be without effect is refused.
+"""os:scheduler_hints: servers near which a new one is placed.  A hint that would have no effect is refused.
 
 Source: Compute API reference, "Create Server"; the filters' names are Nova's.
 """
@@ -21,19 +21,19 @@ _WITHOUT_EFFECT_HERE = frozenset({"query", "target_cell", "build_near_host_ip", 
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """A server group to join; servers one of whose hosts it must be, and servers whose hosts it must not be."""
+    """The server group to join; servers on one of whose hosts, and on none of whose hosts, the new one is placed."""
 
     group: ServerGroupId | None = None
     same_host: tuple[InstanceId, ...] = ()
     different_host: tuple[InstanceId, ...] = ()
 
 
-def hints_of(asked: Mapping[str, Any]) -> Hints:
-    """Raises InvalidInput."""
-    unkept = sorted(asked.keys() & _WITHOUT_EFFECT_HERE)
+def hints_of(request: Mapping[str, Any]) -> Hints:
+    """Parse the hints of a request.  Raises InvalidInput."""
+    unkept = sorted(request.keys() & _WITHOUT_EFFECT_HERE)
     if unkept:
         raise InvalidInput(f"The scheduler hint {unkept[0]} is not supported here.", path=_PATH)
-    return Hints(_group(asked.get("group")), _servers("same_host", asked), _servers("different_host", asked))
+    return Hints(_group(request.get("group")), _servers("same_host", request), _servers("different_host", request))
 
 
 def _group(group: object) -> ServerGroupId | None:
@@ -44,16 +44,16 @@ def _group(group: object) -> ServerGroupId | None:
     return ServerGroupId(require_uuid(f"{_PATH}.group", group))
 
 
-def _servers(name: str, asked: Mapping[str, Any]) -> tuple[InstanceId, ...]:
-    wanted = asked.get(name, [])
+def _servers(name: str, request: Mapping[str, Any]) -> tuple[InstanceId, ...]:
+    wanted = request.get(name, [])
     ids = wanted if isinstance(wanted, list) else [wanted]
     if not all(isinstance(one, str) for one in ids):
-        raise InvalidInput(f"The hint {name} is no id of a server, and no list of such.", path=f"{_PATH}.{name}")
+        raise InvalidInput(f"The hint {name} is not the id of a server or a list of such ids.", path=f"{_PATH}.{name}")
     return tuple(InstanceId(require_uuid(f"{_PATH}.{name}", one)) for one in ids)
 
 
 def check(snapshot: Snapshot, hints: Hints, context: RequestContext) -> None:
-    """What is named is there, and the caller's.  Raises InvalidInput: the new server is what is not found by 404."""
+    """Check that the group and the servers exist and belong to the caller.  Raises InvalidInput."""
     scope = None if context.is_admin else context.project_id
     if hints.group is not None:
         try:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kilonova.api.http.token_revalidation import REMEMBERED, STANDING_S, Standings
+from kilonova.api.http.token_revalidation import REMEMBERED, STANDING_S, TokenRevalidationCache
 from kilonova.base.clock import SystemClock
 from kilonova.base.errors import Unauthorized
 from kilonova.db.writers import identity as write
@@ -32,7 +32,7 @@ class Desk:
 
     def __init__(self, directory: Path) -> None:
         self.clock, self.db, self.looks = HandClock(), database(directory), 0
-        self.standings = Standings(self.db, self.clock)
+        self.standings = TokenRevalidationCache(self.db, self.clock)
         self.minter = TokenMinter(b"s" * 32, self.clock, 3600)
         self.claims = self.token()
         read = self.db.read

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The HTTP server under the API: uvicorn, with limits of ours (docs/adr/0013), without its own signal handling."""
+"""The HTTP server of the API: uvicorn with additional limits (docs/adr/0013) and without its signal handling."""
 
 import asyncio
 import contextlib
@@ -13,29 +13,29 @@ from typing import Any
 import structlog
 import uvicorn
 
-from kilonova.api.console_socket import MOST_BYTES
 from kilonova.api.http.acceptor import Acceptor
-from kilonova.api.http.connections import Connections, Seat, networks
+from kilonova.api.http.connections import Connections, ConnectionSlot, networks
 from kilonova.api.http.http_protocol import HttpConnection, Limits
+from kilonova.api.http.wire import WEBSOCKET_MESSAGE_BYTES
 from kilonova.config.api import ApiSettings
 
 GRACE_S = 5
 """Seconds that requests in flight get when the server stops."""
 
 IDLE_S = 75
-"""Seconds that a connection is kept for its client's next request.  Longer than clients pause between polls, which
-openstack's do for 2 or 5: a connection that ends just as it is used is, to them, a failure of what they wait for."""
+"""Seconds that a connection stays open for the client's next request.  Longer than the 2 or 5 seconds that OpenStack
+clients pause between polls: a connection that closes at the moment of a poll makes them report a failure."""
 
 TICK_S = 1.0
 
 RESERVED_DESCRIPTORS = 256
-"""Kept for the database, images, the hypervisor's sockets and whatever else the process opens."""
+"""Reserved for the database, images, the hypervisor's sockets and other files of the process."""
 
 log = structlog.get_logger(__name__)
 
 
 class Server(uvicorn.Server):
-    """Signals belong to the process, which stops more than this server.  `tls` may be replaced while it serves."""
+    """Does not handle signals: the process does, because it stops more than this server.  `tls` can be replaced."""
 
     def __init__(self, config: uvicorn.Config, settings: ApiSettings, tls: ssl.SSLContext | None) -> None:
         super().__init__(config)
@@ -62,9 +62,11 @@ class Server(uvicorn.Server):
         self.started = True
 
     async def main_loop(self) -> None:
-        """Refresh the Date header once a second, and look for connections that take too long.  uvicorn's own loop wakes
-        ten times as often to look whether it should exit, which is most of what an idle box costs (measured: 0.125
-        against 0.048 CPU seconds a minute)."""
+        """Refresh the Date header and check the limits of connections once a second.
+
+        uvicorn's own loop wakes ten times as often, which is most of the cost of an idle process (measured: 0.125
+        against 0.048 CPU seconds a minute).
+        """
         while not await self.on_tick(0):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TICK_S):
@@ -76,13 +78,13 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Generator[None]:
         yield
 
-    def _connection(self, seat: Seat) -> HttpConnection:
-        return HttpConnection(self.config, self.server_state, self._limits, seat)
+    def _connection(self, slot: ConnectionSlot) -> HttpConnection:
+        return HttpConnection(self.config, self.server_state, self._limits, slot)
 
 
 def affordable(wanted: int) -> int:
-    """So many connections as there are descriptors for beside those that are reserved.  The process's own limit is
-    raised as far as it may be."""
+    """The number of connections that the descriptors allow, without the reserved ones.  Raises the limit of the process
+    as far as permitted."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = wanted + RESERVED_DESCRIPTORS
     if soft < needed and (hard == resource.RLIM_INFINITY or soft < hard):
@@ -98,15 +100,14 @@ def affordable(wanted: int) -> int:
 
 
 def _websocket(**given: Any) -> asyncio.Protocol:
-    """Imported when the first websocket is opened: it is a good part of a start."""
+    """Imported when the first websocket opens, because the import is slow."""
     from kilonova.api.http.websocket_protocol import WebsocketConnection
 
     return WebsocketConnection(**given)
 
 
 _NO_NEWS = ("without completing handshake", "Unsupported upgrade", "No supported WebSocket")
-"""uvicorn takes a websocket that was refused with an answer for one that was forgotten; and what any client may send as
-often as it likes is worth no line each time."""
+"""Messages of uvicorn that are not logged: each refused websocket, and what a client can cause at will."""
 
 
 def _worth_a_line(record: logging.LogRecord) -> bool:
@@ -119,7 +120,7 @@ def make_server(app: Any, settings: ApiSettings, tls: ssl.SSLContext | None = No
         app,
         http="httptools",
         ws=_websocket,  # pyright: ignore[reportArgumentType] - anything that makes a protocol will do
-        ws_max_size=MOST_BYTES,
+        ws_max_size=WEBSOCKET_MESSAGE_BYTES,
         ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,
@@ -130,6 +131,6 @@ def make_server(app: Any, settings: ApiSettings, tls: ssl.SSLContext | None = No
         timeout_keep_alive=IDLE_S,
     )
     logger = logging.getLogger("uvicorn.error")
-    logger.setLevel(logging.WARNING)  # below it writes whole URLs, and a console's URL bears its token
+    logger.setLevel(logging.WARNING)  # below WARNING it logs whole URLs, and the URL of a console contains its token
     logger.addFilter(_worth_a_line)
     return Server(config, settings, tls)

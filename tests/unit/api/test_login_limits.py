@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from structlog.testing import capture_logs
 
-from kilonova.api.http.login_limits import LINES, WINDOW_S, LogIns
+from kilonova.api.http.login_limits import LINES, WINDOW_S, LoginLimits
 from kilonova.base.clock import SystemClock
 from kilonova.base.errors import Overloaded, Unauthorized
 from kilonova.base.metrics import Metrics
@@ -32,9 +32,9 @@ class SetClock(SystemClock):
 
 
 @asynccontextmanager
-async def log_ins(clock: SetClock, metrics: Metrics, *trusted: Network) -> AsyncGenerator[LogIns]:
+async def log_ins(clock: SetClock, metrics: Metrics, *trusted: Network) -> AsyncGenerator[LoginLimits]:
     async with Supervisor(clock) as tasks:
-        yield LogIns(clock, metrics, trusted, tasks)
+        yield LoginLimits(clock, metrics, trusted, tasks)
 
 
 def test_lines_are_few_and_nothing_is_left_uncounted() -> None:
