@@ -90,7 +90,9 @@ async def test_a_shared_image_is_seen_by_its_members_as_they_say_and_by_nobody_e
     async def _refused(owner: Api, friend: Api, stranger: Api, image: str) -> None:
         """What is not theirs to do."""
         accepted = {"status": "accepted"}
-        assert "member's to change" in message(await members(owner, "PUT", image, FRIEND, accepted), 403, "forbidden")
+        assert "only the member can change" in message(
+            await members(owner, "PUT", image, FRIEND, accepted), 403, "forbidden"
+        )
         assert (await members(friend, "PUT", image, "p-third", accepted)).status_code == 404
         assert (await members(friend, "PUT", image, FRIEND, {"status": "glad"})).status_code == 400
         assert (await members(friend, "POST", image, body={"member": STRANGER})).status_code == 403

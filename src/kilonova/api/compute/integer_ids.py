@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers for things that had numbers as ids before 2.53.
+"""Integer ids of hosts and services, which the Compute API shows before 2.53.
 
-They are made of the UUID, so that they stay the same and need no table; two hosts share one with a chance of one in
-2^31 per pair, and then only the old numbers of those two are ambiguous.
+An integer id is a hash of the UUID, so that it never changes and needs no table.  Two hosts have the same integer id
+with a probability of 2^-31 per pair; then only the integer ids of these two are ambiguous.
 """
 
 import hashlib
@@ -28,15 +28,15 @@ def number_of(uuid: str) -> int:
 
 
 def shown_id(uuid: str, version: Microversion) -> int | str:
-    """The id as that microversion shows it."""
+    """The id as a microversion shows it."""
     return uuid if version >= v2(53) else number_of(uuid)
 
 
-def pick(things: Iterable[T], asked: str, version: Microversion, what: str) -> T:
-    """The thing of that id.  Raises NotFound, and from 2.53 InvalidInput for what is no UUID."""
+def pick(resources: Iterable[T], wanted: str, version: Microversion, kind: str) -> T:
+    """The resource with an id.  Raises NotFound, and from 2.53 InvalidInput unless the id is a UUID."""
     if version >= v2(53):
-        require_uuid("id", asked)
-    for thing in things:
-        if asked == (thing.id if version >= v2(53) else str(number_of(thing.id))):
-            return thing
-    raise NotFound(f"{what} {asked[:255]} could not be found.")
+        require_uuid("id", wanted)
+    for resource in resources:
+        if wanted == (resource.id if version >= v2(53) else str(number_of(resource.id))):
+            return resource
+    raise NotFound(f"{kind} {wanted[:255]} could not be found.")

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Host aggregates; one with a zone is an availability zone.
+"""Host aggregates.  An aggregate can define an availability zone.
 
 Source: Compute API reference, "Host aggregates".
 """
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
@@ -13,10 +13,11 @@ from kilonova.api.compute.fields import IdText, Name
 from kilonova.api.compute.image_fitness import bootable, get_image
 from kilonova.api.http.actions import ActionRoute, ActionRoutes, dispatch
 from kilonova.api.http.body import Body
-from kilonova.api.http.call import Call, Reply, json_reply
-from kilonova.api.http.microversion import Microversion, v2
+from kilonova.api.http.call import Call, Reply
+from kilonova.api.http.microversion import v2
 from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.http.times import micros
+from kilonova.api.http.views import Member, View, many, one
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
 from kilonova.base.unset import unset_if_none
 from kilonova.db.readers import aggregates, hosts
@@ -28,13 +29,13 @@ from kilonova.rpcapi import to_host
 
 
 def _can_be_zone(name: str) -> bool:
-    """Without ':', which divides zone and host where a server is made."""
+    """Without ':', which separates zone and host in a request for a server."""
     return name != "" and name.isprintable() and name == name.strip() and ":" not in name
 
 
 def _zone(name: str) -> str:
     if not _can_be_zone(name):
-        raise PydanticCustomError("zone", "it can be no availability zone's name")
+        raise PydanticCustomError("zone", "it is not a valid name of an availability zone")
     return name
 
 
@@ -95,26 +96,31 @@ class CacheImages(Body):
     cache: Annotated[list[WantedImage], Field(min_length=1, max_length=1000)]
 
 
-def _view(aggregate: Aggregate, version: Microversion) -> dict[str, Any]:
+def _metadata(aggregate: Aggregate) -> dict[str, str]:
     zone = aggregate.availability_zone
-    shown: dict[str, Any] = {
-        "id": aggregate.id,
-        "name": aggregate.name,
-        "availability_zone": zone,
-        "hosts": list(aggregate.hosts),
-        "metadata": {**aggregate.metadata, **({} if zone is None else {ZONE: zone})},
-        "created_at": micros(aggregate.created_at),
-        "updated_at": micros(aggregate.updated_at),
-        "deleted": False,
-        "deleted_at": None,
-    }
-    if version >= v2(41):
-        shown["uuid"] = aggregate.uuid
-    return shown
+    return {**aggregate.metadata, **({} if zone is None else {ZONE: zone})}
+
+
+M = Member[Aggregate, Call]
+_AGGREGATE = View(
+    "Aggregate",
+    M("id", int, lambda aggregate, _: aggregate.id),
+    M("name", str, lambda aggregate, _: aggregate.name),
+    M("availability_zone", str | None, lambda aggregate, _: aggregate.availability_zone),
+    M("hosts", list[str], lambda aggregate, _: list(aggregate.hosts)),
+    M("metadata", dict[str, str], lambda aggregate, _: _metadata(aggregate)),
+    M("created_at", str, lambda aggregate, _: micros(aggregate.created_at)),
+    M("updated_at", str | None, lambda aggregate, _: micros(aggregate.updated_at)),
+    M("deleted", bool, lambda _, __: False),
+    M("deleted_at", None, lambda _, __: None),
+    M("uuid", str, lambda aggregate, _: aggregate.uuid, since=v2(41)),
+)
+_ALL, _ONE = many("aggregates", _AGGREGATE), one("aggregate", _AGGREGATE)
+_CREATED = one("aggregate", _AGGREGATE.but("CreatedAggregate", without=("hosts", "metadata")))
 
 
 async def find(call: Call) -> Aggregate:
-    """The aggregate of the path.  Raises NotFound, also for what is no number: clients try names."""
+    """The aggregate of the path.  Raises NotFound, also for a name: clients try names."""
     text = call.params["aggregate_id"]
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise NotFound(f"Aggregate {text[:255]} could not be found.")
@@ -122,48 +128,47 @@ async def find(call: Call) -> Aggregate:
 
 
 async def list_all(call: Call) -> Reply:
-    """GET /os-aggregates."""
+    """List aggregates."""
     found = await call.db.read(aggregates.list_aggregates)
-    return json_reply({"aggregates": [_view(aggregate, call.version) for aggregate in found]})
+    return _ALL.reply(found, call)
 
 
 async def show(call: Call) -> Reply:
-    """GET /os-aggregates/{id}."""
-    return json_reply({"aggregate": _view(await find(call), call.version)})
+    """Show an aggregate."""
+    return _ONE.reply(await find(call), call)
 
 
 async def create(call: Call, body: CreateAggregate) -> Reply:
-    """POST /os-aggregates."""
-    asked, uuid = body.aggregate, call.deps.clock.new_id()
+    """Create an aggregate."""
+    fields, uuid = body.aggregate, call.deps.clock.new_id()
     await call.deps.rpc.call(
-        methods.CREATE_AGGREGATE, methods.CreateAggregate(uuid, asked.name, asked.availability_zone)
+        methods.CREATE_AGGREGATE, methods.CreateAggregate(uuid, fields.name, fields.availability_zone)
     )
     made = await call.db.read(aggregates.by_uuid, uuid)
     if made is None:
-        raise Conflict(f"Aggregate {asked.name} was deleted meanwhile.")
-    shown = _view(made, call.version)
-    return json_reply({"aggregate": {key: shown[key] for key in shown if key not in ("hosts", "metadata")}})
+        raise Conflict(f"Aggregate {fields.name} was deleted meanwhile.")
+    return _CREATED.reply(made, call)
 
 
 async def update(call: Call, body: UpdateAggregate) -> Reply:
-    """PUT /os-aggregates/{id}: its name, its zone."""
-    asked, zone = body.aggregate, body.aggregate.availability_zone
+    """Update the name or the availability zone of an aggregate."""
+    fields, zone = body.aggregate, body.aggregate.availability_zone
     aggregate = await find(call)
     put = {} if zone is None else {ZONE: zone}
-    remove = (ZONE,) if zone is None and "availability_zone" in asked.model_fields_set else ()
+    remove = (ZONE,) if zone is None and "availability_zone" in fields.model_fields_set else ()
     await call.deps.rpc.call(
-        methods.UPDATE_AGGREGATE, methods.UpdateAggregate(aggregate.id, unset_if_none(asked.name), put, remove)
+        methods.UPDATE_AGGREGATE, methods.UpdateAggregate(aggregate.id, unset_if_none(fields.name), put, remove)
     )
     return await show(call)
 
 
 async def delete(call: Call) -> Reply:
-    """DELETE /os-aggregates/{id}: one without hosts."""
+    """Delete an aggregate without hosts."""
     await call.deps.rpc.call(methods.DELETE_AGGREGATE, methods.DeleteAggregate((await find(call)).id))
     return Reply()
 
 
-# The conductor takes the same request again; a person's second try is a mistake.
+# The conductor accepts a repeated request; a client's second request is a conflict.
 async def _add_host(call: Call, body: AddHost) -> Reply:
     aggregate, host = await find(call), HostName(body.add_host.host)
     if host in aggregate.hosts:
@@ -181,31 +186,31 @@ async def _remove_host(call: Call, body: RemoveHost) -> Reply:
 
 
 async def _set_metadata(call: Call, body: SetMetadata) -> Reply:
-    """A value of null takes its key away."""
-    aggregate, asked = await find(call), body.set_metadata.metadata
-    put = {key: text for key, text in asked.items() if text is not None}
+    """A null value removes its key."""
+    aggregate, metadata = await find(call), body.set_metadata.metadata
+    put = {key: text for key, text in metadata.items() if text is not None}
     if ZONE in put and not _can_be_zone(put[ZONE]):
-        raise InvalidInput(f"'{put[ZONE]}' can be no availability zone's name.", path="set_metadata.metadata")
-    remove = tuple(key for key, text in asked.items() if text is None)
+        raise InvalidInput(f"'{put[ZONE]}' is not a valid name of an availability zone.", path="set_metadata.metadata")
+    remove = tuple(key for key, text in metadata.items() if text is None)
     await call.deps.rpc.call(methods.UPDATE_AGGREGATE, methods.UpdateAggregate(aggregate.id, put=put, remove=remove))
     return await show(call)
 
 
 P = "os_compute_api:os-aggregates:"
 ACTIONS: ActionRoutes = {
-    "add_host": (ActionRoute(AddHost, _add_host, P + "add_host", DefaultPolicy.ADMIN, 200),),
-    "remove_host": (ActionRoute(RemoveHost, _remove_host, P + "remove_host", DefaultPolicy.ADMIN, 200),),
-    "set_metadata": (ActionRoute(SetMetadata, _set_metadata, P + "set_metadata", DefaultPolicy.ADMIN, 200),),
+    "add_host": (ActionRoute(AddHost, _add_host, P + "add_host", DefaultPolicy.ADMIN, 200, _ONE),),
+    "remove_host": (ActionRoute(RemoveHost, _remove_host, P + "remove_host", DefaultPolicy.ADMIN, 200, _ONE),),
+    "set_metadata": (ActionRoute(SetMetadata, _set_metadata, P + "set_metadata", DefaultPolicy.ADMIN, 200, _ONE),),
 }
 
 
 async def act(call: Call, data: bytes) -> Reply:
-    """POST /os-aggregates/{id}/action."""
+    """Add or remove a host, or set metadata of an aggregate."""
     return await dispatch(ACTIONS, call, data)
 
 
 async def cache_images(call: Call, body: CacheImages) -> Reply:
-    """POST /os-aggregates/{id}/images, from 2.81: its hosts fetch them when they have time."""
+    """Cache images on the hosts of an aggregate (from 2.81).  Hosts fetch them in the background."""
     aggregate = await find(call)
     images = [bootable(await call.db.read(get_image, one.id, call.context, "cache"), "cache") for one in body.cache]
     for service in await call.db.read(hosts.list_services, binary=COMPUTE):
@@ -216,17 +221,17 @@ async def cache_images(call: Call, body: CacheImages) -> Reply:
 
 ROUTES = (
     Route("GET", "/os-aggregates", list_all, "os_compute_api:os-aggregates:index", DefaultPolicy.ADMIN,
-        note="{aggregates: [...]}"),
+        reply=_ALL),
     Route("POST", "/os-aggregates", create, "os_compute_api:os-aggregates:create", DefaultPolicy.ADMIN,
-        note="{aggregate}, without hosts and metadata", body=CreateAggregate),
+        reply=_CREATED, body=CreateAggregate),
     Route("GET", "/os-aggregates/{aggregate_id}", show, "os_compute_api:os-aggregates:show", DefaultPolicy.ADMIN,
-        note="{aggregate}"),
+        reply=_ONE),
     Route("PUT", "/os-aggregates/{aggregate_id}", update, "os_compute_api:os-aggregates:update", DefaultPolicy.ADMIN,
-        note="{aggregate}", body=UpdateAggregate),
+        reply=_ONE, body=UpdateAggregate),
     Route("DELETE", "/os-aggregates/{aggregate_id}", delete, "os_compute_api:os-aggregates:delete",
         DefaultPolicy.ADMIN),
     Route("POST", "/os-aggregates/{aggregate_id}/action", act, "os_compute_api:os-aggregates:action",
-        DefaultPolicy.TOKEN, note="{aggregate}", whole=True, actions=ACTIONS),
+        DefaultPolicy.TOKEN, whole=True, actions=ACTIONS),
     Route("POST", "/os-aggregates/{aggregate_id}/images", cache_images, "compute:aggregates:images",
         DefaultPolicy.ADMIN, 202, body=CacheImages, min=v2(81)),
 )  # fmt: skip

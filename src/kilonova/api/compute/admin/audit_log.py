@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""/os-instance_usage_audit_log: of each host, whether it has written its usage of the last month down.
+"""/os-instance_usage_audit_log: which hosts have recorded their usage of the last month.
 
-None has: such a log is not kept, as in Nova without `instance_usage_audit`.
+None of them: usage is not recorded, as in Nova without `instance_usage_audit`.
 
 Source: Compute API reference, "Server usage audit log (os-instance-usage-audit-log)"; Nova's period is a month.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
-from kilonova.api.http.call import Call, Reply, json_reply
+from typing_extensions import TypedDict
+
+from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.route import DefaultPolicy, Route
+from kilonova.api.http.views import Member, View
 from kilonova.base.errors import InvalidInput
 from kilonova.db.readers import hosts
 from kilonova.db.readers.hosts import COMPUTE
@@ -18,15 +21,35 @@ from kilonova.db.readers.hosts import COMPUTE
 _FORMS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S.%f")
 
 
+class UsageAuditLog(TypedDict):
+    """Which hosts have recorded their usage of a month."""
+
+    period_beginning: str
+    period_ending: str
+    num_hosts: int
+    num_hosts_done: int
+    num_hosts_running: int
+    num_hosts_not_run: int
+    hosts_not_run: Sequence[str]
+    total_instances: int
+    total_errors: int
+    overall_status: str
+    log: dict[str, str]
+
+
+_LAST = View[UsageAuditLog, Call]("", Member("instance_usage_audit_logs", UsageAuditLog, lambda log, _: log))
+_BEFORE = View[UsageAuditLog, Call]("", Member("instance_usage_audit_log", UsageAuditLog, lambda log, _: log))
+
+
 async def show_last(call: Call) -> Reply:
-    """GET /os-instance_usage_audit_log: of the last whole month."""
+    """Show the usage audit log of the last whole month."""
     now = call.deps.clock.now().replace(tzinfo=None)
-    return json_reply({"instance_usage_audit_logs": await _log(call, now)})
+    return _LAST.reply(await _log(call, now), call)
 
 
 async def show_before(call: Call) -> Reply:
-    """GET /os-instance_usage_audit_log/{time}: of the last whole month before a time."""
-    return json_reply({"instance_usage_audit_log": await _log(call, _time_of(call.params["before"]))})
+    """Show the usage audit log of the last whole month before a time."""
+    return _BEFORE.reply(await _log(call, _time_of(call.params["before"])), call)
 
 
 def _time_of(text: str) -> datetime:
@@ -41,14 +64,14 @@ def _time_of(text: str) -> datetime:
 
 
 def _month_before(at: datetime) -> tuple[datetime, datetime]:
-    """The last month that ended before then: its beginning, and its end."""
+    """Beginning and end of the last month that ended before a time."""
     end = at.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     if end >= at:
         end = (end - timedelta(days=1)).replace(day=1)
     return (end - timedelta(days=1)).replace(day=1), end
 
 
-async def _log(call: Call, before: datetime) -> dict[str, Any]:
+async def _log(call: Call, before: datetime) -> UsageAuditLog:
     services = await call.db.read(hosts.list_services, binary=COMPUTE)
     names = sorted({service.host for service in services})
     begin, end = _month_before(before)
@@ -70,8 +93,8 @@ async def _log(call: Call, before: datetime) -> dict[str, Any]:
 
 ROUTES = (
     Route("GET", "/os-instance_usage_audit_log", show_last, "os_compute_api:os-instance-usage-audit-log:list",
-        DefaultPolicy.ADMIN, note="{instance_usage_audit_logs}: of no host"),
+        DefaultPolicy.ADMIN, reply=_LAST),
     Route("GET", "/os-instance_usage_audit_log/{before}", show_before,
         "os_compute_api:os-instance-usage-audit-log:show", DefaultPolicy.ADMIN,
-        note="{instance_usage_audit_log}: of no host"),
+        reply=_BEFORE),
 )  # fmt: skip

@@ -1,58 +1,75 @@
 # SPDX-License-Identifier: Apache-2.0
-"""GET /limits: what a project may use.
+"""GET /limits: the limits and the usage of a project.
 
 Source: Compute API reference, "Limits".  -1 means unlimited.
 """
 
 from kilonova.api.compute.strict import STRICT
-from kilonova.api.http.call import Call, Reply, json_reply
-from kilonova.api.http.microversion import v2
+from kilonova.api.http.call import Call, Reply
+from kilonova.api.http.microversion import MAX, Microversion, v2
 from kilonova.api.http.route import DefaultPolicy, Route
+from kilonova.api.http.views import EmptyList, Member, View, one
 from kilonova.db.readers import quotas
+from kilonova.db.readers.quotas import Standing
 from kilonova.objects.quota import UNLIMITED
 
 ARGUMENTS = frozenset({"reserved", "tenant_id"})
 
 
+def _limit(name: str, resource: str, until: Microversion = MAX) -> Member[Standing, Call]:
+    return Member(name, int, lambda standing, _: standing.limits[resource], until=until)
+
+
+def _constant(name: str, value: int) -> Member[Standing, Call]:
+    return Member(name, int, lambda _, __: value, until=v2(35))
+
+
+M = Member[Standing, Call]
+_LIMITS = one(
+    "limits",
+    View(
+        "",
+        M("rate", EmptyList, lambda _, __: []),
+        M(
+            "absolute",
+            View(
+                "AbsoluteLimits",
+                _limit("maxTotalInstances", "instances"),
+                _limit("maxTotalCores", "cores"),
+                _limit("maxTotalRAMSize", "ram"),
+                _limit("maxServerMeta", "metadata_items"),
+                _limit("maxTotalKeypairs", "key_pairs"),
+                _limit("maxServerGroups", "server_groups"),
+                _limit("maxServerGroupMembers", "server_group_members"),
+                M("totalInstancesUsed", int, lambda standing, _: standing.used.instances),
+                M("totalCoresUsed", int, lambda standing, _: standing.used.cores),
+                M("totalRAMUsed", int, lambda standing, _: standing.used.ram),
+                M("totalServerGroupsUsed", int, lambda standing, _: standing.server_groups),
+                _constant("maxTotalFloatingIps", UNLIMITED),
+                _constant("maxSecurityGroups", UNLIMITED),
+                _constant("maxSecurityGroupRules", UNLIMITED),
+                _constant("totalFloatingIpsUsed", 0),
+                _constant("totalSecurityGroupsUsed", 0),
+                _limit("maxImageMeta", "metadata_items", until=v2(38)),
+                _limit("maxPersonality", "injected_files", until=v2(56)),
+                _limit("maxPersonalitySize", "injected_file_content_bytes", until=v2(56)),
+            ),
+            lambda standing, _: standing,
+        ),
+    ),
+)
+
+
 async def show_limits(call: Call) -> Reply:
-    """The caller's project's; another's for an administrator who names it."""
+    """Show limits and usage of the caller's project.  Administrators can name another project."""
     project_id = call.query.text("tenant_id") or call.context.project_id
     if project_id != call.context.project_id:
         call.permit("os_compute_api:limits:other_project")
     standing = await call.db.read(quotas.standing, call.deps.quotas.defaults, project_id)
-    limits, used = standing.limits, standing.used
-    absolute: dict[str, int] = {
-        "maxTotalInstances": limits["instances"],
-        "maxTotalCores": limits["cores"],
-        "maxTotalRAMSize": limits["ram"],
-        "maxServerMeta": limits["metadata_items"],
-        "maxTotalKeypairs": limits["key_pairs"],
-        "maxServerGroups": limits["server_groups"],
-        "maxServerGroupMembers": limits["server_group_members"],
-        "totalInstancesUsed": used.instances,
-        "totalCoresUsed": used.cores,
-        "totalRAMUsed": used.ram,
-        "totalServerGroupsUsed": standing.server_groups,
-    }
-    if call.version < v2(36):
-        absolute |= {
-            "maxTotalFloatingIps": UNLIMITED,
-            "maxSecurityGroups": UNLIMITED,
-            "maxSecurityGroupRules": UNLIMITED,
-            "totalFloatingIpsUsed": 0,
-            "totalSecurityGroupsUsed": 0,
-        }
-    if call.version < v2(39):
-        absolute["maxImageMeta"] = limits["metadata_items"]
-    if call.version < v2(57):
-        absolute |= {
-            "maxPersonality": limits["injected_files"],
-            "maxPersonalitySize": limits["injected_file_content_bytes"],
-        }
-    return json_reply({"limits": {"rate": [], "absolute": absolute}})
+    return _LIMITS.reply(standing, call)
 
 
 ROUTES = (
-    Route("GET", "/limits", show_limits, "os_compute_api:limits", DefaultPolicy.READER, note="{limits}",
+    Route("GET", "/limits", show_limits, "os_compute_api:limits", DefaultPolicy.READER, reply=_LIMITS,
         query=ARGUMENTS, strict=STRICT),
 )  # fmt: skip

@@ -1,21 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""/os-quota-sets and /os-quota-class-sets: what projects may use.
+"""/os-quota-sets and /os-quota-class-sets: limits of projects.
 
-Source: Compute API reference, "Quota sets" and "Quota class sets".  Limits are of projects; a user has none of his own,
-which `user_id` would mean.
+Source: Compute API reference, "Quota sets" and "Quota class sets".  Projects have limits; single users (`user_id`)
+have none of their own.
 """
 
 from dataclasses import asdict
 
 from kilonova.api.compute.admin.quota_models import (
+    QUOTA_CLASS,
+    QUOTA_DETAILS,
+    QUOTA_SET,
+    UPDATED_QUOTA_CLASS,
+    UPDATED_QUOTA_SET,
     WITHOUT_EFFECT,
+    Quotas,
     UpdateQuotaClassSet,
     UpdateQuotaSet,
     of_classes,
     of_projects,
 )
 from kilonova.api.compute.strict import NO_QUERY, STRICT
-from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.base.errors import InvalidInput
 from kilonova.db.readers import quotas as read_quotas
@@ -30,57 +36,56 @@ _LONGEST_CLASS = 58
 
 
 async def show(call: Call) -> Reply:
-    """GET /os-quota-sets/{project}: the project's own limits where it has some, the defaults for the rest."""
+    """Show the limits of a project: its own, and the defaults for the rest."""
     standing = await _standing(call)
-    return json_reply({"quota_set": {"id": call.params["project_id"], **_shown(call, standing.limits)}})
+    return QUOTA_SET.reply(Quotas(call.params["project_id"], standing.limits), call)
 
 
 async def show_defaults(call: Call) -> Reply:
-    """GET /os-quota-sets/{project}/defaults."""
+    """Show the default limits of projects."""
     await _standing(call)
-    return json_reply({"quota_set": {"id": call.params["project_id"], **_shown(call, await _defaults(call))}})
+    return QUOTA_SET.reply(Quotas(call.params["project_id"], await _defaults(call)), call)
 
 
 async def show_detail(call: Call) -> Reply:
-    """GET /os-quota-sets/{project}/detail: with what is used.  Nothing is ever reserved: it is taken at once."""
+    """Show the limits and the usage of a project."""
     standing = await _standing(call)
     used = {**asdict(standing.used), "server_groups": standing.server_groups}
-    detail = {
-        name: {"limit": limit, "in_use": used.get(name, 0), "reserved": 0}
-        for name, limit in _shown(call, standing.limits).items()
-    }
-    return json_reply({"quota_set": {"id": call.params["project_id"], **detail}})
+    return QUOTA_DETAILS.reply(Quotas(call.params["project_id"], standing.limits, used), call)
 
 
 async def update(call: Call, body: UpdateQuotaSet) -> Reply:
-    """PUT /os-quota-sets/{project}."""
+    """Update the limits of a project."""
     _refuse_user(call)
-    limits = body.quota_set.asked(of_projects(call.version), "quota_set")
+    limits = body.quota_set.given(of_projects(call.version), "quota_set")
     await _standing(call)
     project_id = call.params["project_id"]
     await call.deps.rpc.call(SET_QUOTAS, SetQuotas(project_id, limits, body.quota_set.force))
     standing = await _standing(call)
-    return json_reply({"quota_set": _shown(call, standing.limits)})
+    return UPDATED_QUOTA_SET.reply(Quotas(project_id, standing.limits), call)
 
 
 async def delete(call: Call) -> Reply:
-    """DELETE /os-quota-sets/{project}: back to the defaults.  That it has no limits of its own is no error."""
+    """Reset a project to the default limits."""
     _refuse_user(call)
     await call.deps.rpc.call(DELETE_QUOTAS, DeleteQuotas(call.params["project_id"]))
     return Reply()
 
 
 async def show_class(call: Call) -> Reply:
-    """GET /os-quota-class-sets/{class}: of the class "default", what projects without limits of their own may use.
-    Other classes can be set and read as in Nova, and no project is in them."""
-    return json_reply({"quota_class_set": {"id": _class(call), **await _of_class(call)}})
+    """Show the limits of a quota class.
+
+    The class "default" has the limits of projects without limits of their own.  Other classes can be set and shown, as
+    in Nova, and have no effect.
+    """
+    return QUOTA_CLASS.reply(await _of_class(call), call)
 
 
 async def update_class(call: Call, body: UpdateQuotaClassSet) -> Reply:
-    """PUT /os-quota-class-sets/{class}: wins over the configuration."""
-    limits = body.quota_class_set.asked(of_classes(call.version), "quota_class_set")
+    """Update the limits of a quota class.  They take precedence over the configuration."""
+    limits = body.quota_class_set.given(of_classes(call.version), "quota_class_set")
     await call.deps.rpc.call(SET_QUOTAS, SetQuotas(class_key(_class(call)), limits, force=True))
-    return json_reply({"quota_class_set": await _of_class(call)})
+    return UPDATED_QUOTA_CLASS.reply(await _of_class(call), call)
 
 
 def _class(call: Call) -> str:
@@ -90,14 +95,14 @@ def _class(call: Call) -> str:
     return name
 
 
-async def _of_class(call: Call) -> dict[str, int]:
-    limits = await call.db.read(read_quotas.class_limits, _configured(call), _class(call))
-    return {name: limits[name] for name in of_classes(call.version)}
+async def _of_class(call: Call) -> Quotas:
+    name = _class(call)
+    return Quotas(name, await call.db.read(read_quotas.class_limits, _configured(call), name))
 
 
 def _refuse_user(call: Call) -> None:
     if call.query.text("user_id") is not None:
-        raise InvalidInput("Quotas of single users are not supported: they are of the project.", path="user_id")
+        raise InvalidInput("Quotas of single users are not supported: quotas belong to projects.", path="user_id")
 
 
 async def _standing(call: Call) -> Standing:
@@ -119,23 +124,19 @@ async def _defaults(call: Call) -> Limits:
     return await call.db.read(read_quotas.limits, _configured(call), DEFAULT_CLASS)
 
 
-def _shown(call: Call, limits: Limits) -> dict[str, int]:
-    return {name: limits[name] for name in of_projects(call.version)}
-
-
 ROUTES = (
     Route("GET", "/os-quota-sets/{project_id}", show, "os_compute_api:os-quota-sets:show", DefaultPolicy.READER,
-        note="{quota_set}", query=ARGUMENTS, strict=STRICT),
+        reply=QUOTA_SET, query=ARGUMENTS, strict=STRICT),
     Route("GET", "/os-quota-sets/{project_id}/defaults", show_defaults, "os_compute_api:os-quota-sets:defaults",
-        DefaultPolicy.READER, note="{quota_set}", query=ARGUMENTS, strict=STRICT),
+        DefaultPolicy.READER, reply=QUOTA_SET, query=ARGUMENTS, strict=STRICT),
     Route("GET", "/os-quota-sets/{project_id}/detail", show_detail, "os_compute_api:os-quota-sets:detail",
-        DefaultPolicy.READER, note="{quota_set}, each with limit, in_use, reserved", query=ARGUMENTS, strict=STRICT),
+        DefaultPolicy.READER, reply=QUOTA_DETAILS, query=ARGUMENTS, strict=STRICT),
     Route("PUT", "/os-quota-sets/{project_id}", update, "os_compute_api:os-quota-sets:update", DefaultPolicy.ADMIN,
-        note="{quota_set}", body=UpdateQuotaSet, query=ARGUMENTS, strict=STRICT),
+        reply=UPDATED_QUOTA_SET, body=UpdateQuotaSet, query=ARGUMENTS, strict=STRICT),
     Route("DELETE", "/os-quota-sets/{project_id}", delete, "os_compute_api:os-quota-sets:delete", DefaultPolicy.ADMIN,
         202, query=ARGUMENTS, strict=STRICT),
     Route("GET", "/os-quota-class-sets/{class_id}", show_class, "os_compute_api:os-quota-class-sets:show",
-        DefaultPolicy.ADMIN, note="{quota_class_set}", query=NO_QUERY, strict=STRICT),
+        DefaultPolicy.ADMIN, reply=QUOTA_CLASS, query=NO_QUERY, strict=STRICT),
     Route("PUT", "/os-quota-class-sets/{class_id}", update_class, "os_compute_api:os-quota-class-sets:update",
-        DefaultPolicy.ADMIN, note="{quota_class_set}", body=UpdateQuotaClassSet, query=NO_QUERY, strict=STRICT),
+        DefaultPolicy.ADMIN, reply=UPDATED_QUOTA_CLASS, body=UpdateQuotaClassSet, query=NO_QUERY, strict=STRICT),
 )  # fmt: skip

@@ -1,21 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""/os-server-groups: servers that should be on one host, or on different ones.
+"""/os-server-groups: servers that should be on the same host, or on different hosts.
 
-Source: Compute API reference, "Server groups".  Soft policies from 2.15; one `policy` with `rules` from 2.64, before it
-a list of one.
+Source: Compute API reference, "Server groups".  Soft policies from 2.15.  From 2.64 one `policy` with `rules`; before,
+a list of one policy.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from kilonova.api.compute.fields import Name, Positive
 from kilonova.api.compute.strict import STRICT
 from kilonova.api.http.body import Body
-from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.microversion import v2
 from kilonova.api.http.route import DefaultPolicy, Route
+from kilonova.api.http.views import Member, View, many, one
 from kilonova.base.errors import InvalidInput
 from kilonova.db.readers import server_groups as readers
 from kilonova.db.transaction import Snapshot
@@ -52,20 +53,39 @@ class CreateOldServerGroup(Body):
     server_group: OldServerGroup
 
 
+_Found = tuple[ServerGroup, Sequence[InstanceId]]
+"""A group and its members."""
+
+_G = Member[_Found, Call]
+_GROUP = View(
+    "ServerGroup",
+    _G("id", str, lambda found, _: found[0].id),
+    _G("name", str, lambda found, _: found[0].name),
+    _G("members", list[str], lambda found, _: found[1]),
+    _G("policies", list[str], lambda found, _: [found[0].policy], until=v2(63)),
+    _G("metadata", dict[str, str], lambda _, __: {}, until=v2(63)),
+    _G("policy", str, lambda found, _: found[0].policy, since=ONE_POLICY),
+    _G("rules", dict[str, int], lambda found, _: found[0].rules, since=ONE_POLICY),
+    _G("project_id", str, lambda found, _: found[0].project_id, since=v2(13)),
+    _G("user_id", str, lambda found, _: found[0].user_id, since=v2(13)),
+)
+_ALL, _ONE = many("server_groups", _GROUP), one("server_group", _GROUP)
+
+
 async def create(call: Call, body: CreateServerGroup) -> Reply:
-    """POST /os-server-groups from 2.64 on."""
-    asked = body.server_group
-    most = asked.rules.max_server_per_host
-    if most is not None and asked.policy is not GroupPolicy.ANTI_AFFINITY:
+    """Create a server group (from 2.64)."""
+    fields = body.server_group
+    most = fields.rules.max_server_per_host
+    if most is not None and fields.policy is not GroupPolicy.ANTI_AFFINITY:
         raise InvalidInput("Only anti-affinity policy supports rules.", path="server_group.rules")
-    return await _create(call, asked.name, asked.policy, {} if most is None else {MAX_SERVER_PER_HOST: most})
+    return await _create(call, fields.name, fields.policy, {} if most is None else {MAX_SERVER_PER_HOST: most})
 
 
 async def create_old(call: Call, body: CreateOldServerGroup) -> Reply:
-    """POST /os-server-groups before 2.64."""
+    """Create a server group (until 2.63)."""
     policy = body.server_group.policies[0]
     if policy in _SOFT and call.version < v2(15):
-        raise InvalidInput(f"The policy {policy} came with 2.15.", path="server_group.policies")
+        raise InvalidInput(f"The policy {policy} needs microversion 2.15.", path="server_group.policies")
     return await _create(call, body.server_group.name, policy, {})
 
 
@@ -80,37 +100,33 @@ async def _create(call: Call, name: str, policy: GroupPolicy, rules: dict[str, i
         rules=rules,
     )
     await call.deps.rpc.call(CREATE_SERVER_GROUP, PutServerGroup(group))
-    return json_reply({"server_group": _view(call, group, ())})
+    return _ONE.reply((group, ()), call)
 
 
 async def list_groups(call: Call) -> Reply:
-    """GET /os-server-groups: the project's; with `all_projects`, whatever its value, everybody's."""
-    everybodys = call.query.text("all_projects") is not None
-    if everybodys:
+    """List the server groups of the project; with `all_projects`, whatever its value, of all projects."""
+    all_projects = call.query.text("all_projects") is not None
+    if all_projects:
         call.permit("os_compute_api:os-server-groups:index:all_projects")
     longest = call.deps.settings.max_limit
     limit = call.query.integer("limit")
-    project_id = None if everybodys else call.context.project_id
+    project_id = None if all_projects else call.context.project_id
     found = await call.db.read(
         _page, project_id, call.query.integer("offset") or 0, longest if limit is None else min(limit, longest)
     )
-    return json_reply({"server_groups": [_view(call, group, members) for group, members in found]})
+    return _ALL.reply(found, call)
 
 
 async def show(call: Call) -> Reply:
-    """GET /os-server-groups/{id}."""
-    group, members = await call.db.read(_one, ServerGroupId(call.params["group_id"]), call.scope)
-    return json_reply({"server_group": _view(call, group, members)})
+    """Show a server group."""
+    return _ONE.reply(await call.db.read(_one, ServerGroupId(call.params["group_id"]), call.scope), call)
 
 
 async def delete(call: Call) -> Reply:
-    """DELETE /os-server-groups/{id}: its servers stay."""
+    """Delete a server group.  Its servers remain."""
     group, _ = await call.db.read(_one, ServerGroupId(call.params["group_id"]), call.scope)
     await call.deps.rpc.call(DELETE_SERVER_GROUP, DeleteServerGroup(group.id))
     return Reply()
-
-
-_Found = tuple[ServerGroup, Sequence[InstanceId]]
 
 
 def _page(snapshot: Snapshot, project_id: str | None, offset: int, limit: int) -> list[_Found]:
@@ -124,26 +140,15 @@ def _one(snapshot: Snapshot, group_id: ServerGroupId, project_id: str | None) ->
     return group, readers.members(snapshot, [group.id]).get(group.id, ())
 
 
-def _view(call: Call, group: ServerGroup, members: Sequence[InstanceId]) -> dict[str, Any]:
-    shown: dict[str, Any] = {"id": group.id, "name": group.name, "members": members}
-    if call.version < ONE_POLICY:
-        shown |= {"policies": [group.policy], "metadata": {}}
-    else:
-        shown |= {"policy": group.policy, "rules": group.rules}
-    if call.version >= v2(13):
-        shown |= {"project_id": group.project_id, "user_id": group.user_id}
-    return shown
-
-
 ROUTES = (
     Route("GET", "/os-server-groups", list_groups, "os_compute_api:os-server-groups:index", DefaultPolicy.READER,
-        note="{server_groups: [...]}", query=ARGUMENTS, strict=STRICT),
+        reply=_ALL, query=ARGUMENTS, strict=STRICT),
     Route("POST", "/os-server-groups", create, "os_compute_api:os-server-groups:create", DefaultPolicy.MEMBER,
-        note="{server_group}", body=CreateServerGroup, min=ONE_POLICY),
+        reply=_ONE, body=CreateServerGroup, min=ONE_POLICY),
     Route("POST", "/os-server-groups", create_old, "os_compute_api:os-server-groups:create", DefaultPolicy.MEMBER,
-        note="{server_group}", body=CreateOldServerGroup, max=v2(63)),
+        reply=_ONE, body=CreateOldServerGroup, max=v2(63)),
     Route("GET", "/os-server-groups/{group_id}", show, "os_compute_api:os-server-groups:show", DefaultPolicy.READER,
-        note="{server_group}"),
+        reply=_ONE),
     Route("DELETE", "/os-server-groups/{group_id}", delete, "os_compute_api:os-server-groups:delete",
         DefaultPolicy.MEMBER, 204),
 )  # fmt: skip

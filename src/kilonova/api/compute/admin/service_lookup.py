@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All services: the records of hosts, with what the conductor has heard since, and the conductor itself.
+"""All services: the records of hosts with their latest heartbeats, and the conductor itself.
 
-Heartbeats are in the conductor's memory and in no record, so it is asked.  It has no record either: its rows are made
-of its answer.  The scheduler is a library of the conductor, and is where that is.
+Heartbeats are only in the conductor's memory, so the API requests them from it.  The conductor has no record: its
+services follow from its reply.  The scheduler is a library of the conductor and runs with it.
 """
 
 import contextlib
@@ -20,11 +20,12 @@ from kilonova.rpcapi.api_to_conductor_admin import LAST_HEARD, AskLastHeard, Las
 
 CONDUCTOR, SCHEDULER = "kilonova-conductor", "kilonova-scheduler"
 INTERNAL = "internal"
-"""The zone of services that are no hosts."""
+"""The zone of services other than compute services."""
 
 
 async def all_services(call: Call) -> list[Service]:
-    """By host and binary.  A conductor that does not answer is not in it, and times are those of the records."""
+    """Services sorted by host and binary.  If the conductor does not answer, it is missing, and times are those of the
+    records."""
     found = await call.db.read(hosts.list_services)
     heard: LastHeard | None = None
     with contextlib.suppress(KilonovaError):

@@ -1,24 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Services: who serves, and an operator's word on them.
+"""Compute services: list them, enable, disable or force them down.
 
-Source: Compute API reference, "Compute services".  Binaries are shown under the names that clients look for:
-nova-compute for kilonova-compute, and so on.
+Source: Compute API reference, "Compute services".  Binaries have the names that clients expect: nova-compute for
+kilonova-compute, and so on.
 """
 
-from typing import Annotated, Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import StringConstraints
 
 from kilonova.api.compute.admin.service_lookup import INTERNAL, all_services
 from kilonova.api.compute.fields import Boolean
-from kilonova.api.compute.integer_ids import pick, shown_id
+from kilonova.api.compute.integer_ids import number_of, pick
 from kilonova.api.compute.strict import STRICT
 from kilonova.api.http.body import Body
-from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.ids import require_uuid
 from kilonova.api.http.microversion import v2
 from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.http.times import micros
+from kilonova.api.http.views import OMIT, Member, View, many, one
 from kilonova.base.errors import InvalidInput, NotFound
 from kilonova.base.unset import UNSET, unset_if_none
 from kilonova.db.readers import hosts
@@ -36,7 +38,7 @@ _HostText = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
 
 class ServiceChanges(Body):
-    """A reason belongs to disabling."""
+    """`disabled_reason` needs the status disabled."""
 
     status: Literal["enabled", "disabled"] | None = None
     disabled_reason: _Reason | None = None
@@ -44,7 +46,7 @@ class ServiceChanges(Body):
 
 
 class ServiceByHost(Body):
-    """The form before 2.53."""
+    """A service by host and binary, until 2.52."""
 
     since: ClassVar = {"forced_down": v2(11)}
 
@@ -55,7 +57,7 @@ class ServiceByHost(Body):
 
 
 def shown_binary(binary: str) -> str:
-    """The name under which clients know a service of ours."""
+    """The name that clients know for a service."""
     return _SHOWN + binary.removeprefix(_OURS) if binary.startswith(_OURS) else binary
 
 
@@ -66,14 +68,67 @@ def _stored_binary(binary: str | None) -> str | None:
 
 
 def shown_zone(service: Service) -> str:
-    """Only hosts are in a zone of their own."""
+    """The availability zone of a compute service; "internal" for other services."""
     return service.zone if service.binary == COMPUTE else INTERNAL
 
 
+M = Member[Service, Call]
+_SERVICE = View(
+    "ComputeService",
+    M("id", int, lambda service, _: number_of(service.id), until=v2(52)),
+    M("id", str, lambda service, _: service.id, since=v2(53)),
+    M("binary", str, lambda service, _: shown_binary(service.binary)),
+    M("host", str, lambda service, _: service.host),
+    M("zone", str, lambda service, _: shown_zone(service)),
+    M("status", str, lambda service, _: "disabled" if service.disabled else "enabled"),
+    M("state", str, lambda service, _: "up" if service.up and not service.forced_down else "down"),
+    M("updated_at", str | None, lambda service, _: micros(service.updated_at)),
+    M("disabled_reason", str | None, lambda service, _: service.disabled_reason),
+    M("forced_down", bool, lambda service, _: service.forced_down, since=v2(11)),
+)
+_ALL, _ONE = many("services", _SERVICE), one("service", _SERVICE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Switched:
+    """The answer to enabling or disabling a service until 2.52."""
+
+    request: ServiceByHost
+    disabled: bool
+
+
+def _reason(switched: _Switched, _: Call) -> object:
+    reason = switched.request.disabled_reason
+    return OMIT if reason is None else reason
+
+
+_S = Member[_Switched, Call]
+_SWITCHED = one(
+    "service",
+    View(
+        "ServiceStatus",
+        _S("host", str, lambda switched, _: switched.request.host),
+        _S("binary", str, lambda switched, _: switched.request.binary),
+        _S("status", str, lambda switched, _: "disabled" if switched.disabled else "enabled"),
+        _S("disabled_reason", str, _reason, optional=True),
+    ),
+)
+_F = Member[tuple[str, str, bool], Call]
+_FORCED = one(
+    "service",
+    View(
+        "ServiceForcedDown",
+        _F("host", str, lambda forced, _: forced[0]),
+        _F("binary", str, lambda forced, _: forced[1]),
+        _F("forced_down", bool, lambda forced, _: forced[2]),
+    ),
+)
+
+
 async def list_services(call: Call) -> Reply:
-    """GET /os-services."""
+    """List services."""
     found = await _services(call, call.query.text("host"), call.query.text("binary"))
-    return json_reply({"services": [_service(service, call) for service in found]})
+    return _ALL.reply(found, call)
 
 
 async def _services(call: Call, host: str | None, binary: str | None) -> list[Service]:
@@ -83,7 +138,7 @@ async def _services(call: Call, host: str | None, binary: str | None) -> list[Se
 
 
 async def update(call: Call, body: ServiceChanges) -> Reply:
-    """PUT /os-services/{id}, from 2.53."""
+    """Enable, disable or force down a compute service (from 2.53)."""
     require_uuid("service_id", call.params["service_id"])
     if not body.model_fields_set:
         raise InvalidInput(
@@ -103,50 +158,49 @@ async def update(call: Call, body: ServiceChanges) -> Reply:
         ),
     )
     after = await call.db.read(hosts.get_service, service.id)
-    return json_reply({"service": _service(after, call)})
+    return _ONE.reply(after, call)
 
 
 async def delete(call: Call) -> Reply:
-    """DELETE /os-services/{id}: one that is down, with its host and all that the host had."""
-    asked = call.params["service_id"]
-    if call.version < v2(53) and not (asked.isascii() and asked.isdigit()):
+    """Delete a service that is down, with its host and the records of that host."""
+    wanted = call.params["service_id"]
+    if call.version < v2(53) and not (wanted.isascii() and wanted.isdigit()):
         raise InvalidInput("id must be an integer", path="service_id")
-    service = pick(await all_services(call), asked, call.version, "Service")
+    service = pick(await all_services(call), wanted, call.version, "Service")
     _require_host(service.binary)
     await call.deps.rpc.call(DELETE_SERVICE, DeleteService(service.id))
     return Reply()
 
 
 async def enable(call: Call, body: ServiceByHost) -> Reply:
-    """PUT /os-services/enable, below 2.53."""
+    """Enable a service (until 2.52)."""
     return await _switch(call, body, disabled=False)
 
 
 async def disable(call: Call, body: ServiceByHost) -> Reply:
-    """PUT /os-services/disable, below 2.53."""
+    """Disable a service (until 2.52)."""
     return await _switch(call, body, disabled=True)
 
 
 async def disable_with_reason(call: Call, body: ServiceByHost) -> Reply:
-    """PUT /os-services/disable-log-reason, below 2.53."""
+    """Disable a service with a reason (until 2.52)."""
     if body.disabled_reason is None:
         raise InvalidInput("Missing disabled reason field", path="disabled_reason")
     return await _switch(call, body, disabled=True)
 
 
-async def no_such_word(call: Call) -> Reply:
-    """PUT /os-services/{word}, below 2.53: of any other word."""
+async def unknown_action(call: Call) -> Reply:
+    """Any other action on services: 404 (until 2.52)."""
     raise NotFound(f"Unknown action: {call.params['service_id'][:64]}.")
 
 
 async def force_down(call: Call, body: ServiceByHost) -> Reply:
-    """PUT /os-services/force-down, from 2.11 and below 2.53."""
+    """Force down a service, or take that back (2.11 to 2.52)."""
     if body.forced_down is None:
         raise InvalidInput("Missing forced_down field", path="forced_down")
     service = await _by_host(call, body)
     await call.deps.rpc.call(UPDATE_SERVICE, UpdateService(service.id, forced_down=body.forced_down))
-    answer = {"host": body.host, "binary": body.binary, "forced_down": body.forced_down}
-    return json_reply({"service": answer})
+    return _FORCED.reply((body.host, body.binary, body.forced_down), call)
 
 
 async def _switch(call: Call, body: ServiceByHost, *, disabled: bool) -> Reply:
@@ -155,10 +209,7 @@ async def _switch(call: Call, body: ServiceByHost, *, disabled: bool) -> Reply:
         UPDATE_SERVICE,
         UpdateService(service.id, disabled=disabled, disabled_reason=body.disabled_reason if disabled else None),
     )
-    answer = {"host": body.host, "binary": body.binary, "status": "disabled" if disabled else "enabled"}
-    if body.disabled_reason is not None:
-        answer["disabled_reason"] = body.disabled_reason
-    return json_reply({"service": answer})
+    return _SWITCHED.reply(_Switched(body, disabled=disabled), call)
 
 
 def _require_host(binary: str) -> None:
@@ -175,37 +226,21 @@ async def _by_host(call: Call, body: ServiceByHost) -> Service:
     raise NotFound(f"Could not find binary {body.binary} on host {body.host}.")
 
 
-def _service(service: Service, call: Call) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "id": shown_id(service.id, call.version),
-        "binary": shown_binary(service.binary),
-        "host": service.host,
-        "zone": shown_zone(service),
-        "status": "disabled" if service.disabled else "enabled",
-        "state": "up" if service.up and not service.forced_down else "down",
-        "updated_at": micros(service.updated_at),
-        "disabled_reason": service.disabled_reason,
-    }
-    if call.version >= v2(11):
-        shown["forced_down"] = service.forced_down
-    return shown
-
-
 ROUTES = (
     Route("GET", "/os-services", list_services, "os_compute_api:os-services:list", DefaultPolicy.ADMIN,
-        note="{services: [...]}", query=ARGUMENTS, strict=STRICT),
+        reply=_ALL, query=ARGUMENTS, strict=STRICT),
     Route("PUT", "/os-services/{service_id}", update, "os_compute_api:os-services:update", DefaultPolicy.ADMIN,
-        note="{service}", body=ServiceChanges, min=v2(53)),
+        reply=_ONE, body=ServiceChanges, min=v2(53)),
     Route("DELETE", "/os-services/{service_id}", delete, "os_compute_api:os-services:delete", DefaultPolicy.ADMIN,
         204),
     Route("PUT", "/os-services/enable", enable, "os_compute_api:os-services:update", DefaultPolicy.ADMIN,
-        note="{service}", body=ServiceByHost, max=v2(52)),
+        reply=_SWITCHED, body=ServiceByHost, max=v2(52)),
     Route("PUT", "/os-services/disable", disable, "os_compute_api:os-services:update", DefaultPolicy.ADMIN,
-        note="{service}", body=ServiceByHost, max=v2(52)),
+        reply=_SWITCHED, body=ServiceByHost, max=v2(52)),
     Route("PUT", "/os-services/disable-log-reason", disable_with_reason, "os_compute_api:os-services:update",
-        DefaultPolicy.ADMIN, note="{service}", body=ServiceByHost, max=v2(52)),
+        DefaultPolicy.ADMIN, reply=_SWITCHED, body=ServiceByHost, max=v2(52)),
     Route("PUT", "/os-services/force-down", force_down, "os_compute_api:os-services:update", DefaultPolicy.ADMIN,
-        note="{service}", body=ServiceByHost, min=v2(11), max=v2(52)),
-    Route("PUT", "/os-services/{service_id}", no_such_word, "os_compute_api:os-services:update", DefaultPolicy.ADMIN,
+        reply=_FORCED, body=ServiceByHost, min=v2(11), max=v2(52)),
+    Route("PUT", "/os-services/{service_id}", unknown_action, "os_compute_api:os-services:update", DefaultPolicy.ADMIN,
         note="404: any other word", max=v2(52)),
 )  # fmt: skip

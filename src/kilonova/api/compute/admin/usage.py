@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""/os-simple-tenant-usage: what projects' servers have used, by the hour.
+"""/os-simple-tenant-usage: the usage of projects' servers in hours.
 
-Source: Compute API reference, "Usage reports".  A server counts from its launch to its end with the size that it has
-now; one that never came up does not count.
+Source: Compute API reference, "Usage reports".  A server counts from its launch to its end, with its current
+size; a server that never started does not count.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import NotRequired
+
+from typing_extensions import TypedDict
 
 from kilonova.api.compute.strict import STRICT
-from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Link, Page, Reply
 from kilonova.api.http.microversion import v2
 from kilonova.api.http.query import boolean_word
 from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.http.times import micros, micros_whole
+from kilonova.api.http.views import OMIT, Member, View
 from kilonova.base.errors import InvalidInput
 from kilonova.db.readers.uptimes import Uptime, Window, within
 from kilonova.db.transaction import Snapshot
@@ -23,29 +26,77 @@ ARGUMENTS = frozenset({"start", "end", "detailed", "limit", "marker"})
 PAGED = v2(40)
 
 
+class ServerUsage(TypedDict):
+    """The usage of a server.  Memory in MiB, disk in GiB, `uptime` in seconds."""
+
+    instance_id: str
+    tenant_id: str
+    name: str
+    flavor: str
+    vcpus: int
+    memory_mb: int
+    local_gb: int
+    hours: float
+    started_at: str | None
+    ended_at: str | None
+    state: str
+    uptime: int
+
+
+class ProjectUsage(TypedDict):
+    """The usage of a project: each total is a sum of amount times hours."""
+
+    tenant_id: str
+    start: str
+    stop: str
+    total_hours: float
+    total_local_gb_usage: float
+    total_memory_mb_usage: float
+    total_vcpus_usage: float
+    server_usages: NotRequired[list[ServerUsage]]
+
+
+class NoUsage(TypedDict):
+    """The answer for a project without usage."""
+
+
+def _link(name: str) -> Member[Page[ProjectUsage], Call]:
+    return Member(name, list[Link], lambda page, _: page.next or OMIT, since=PAGED, optional=True)
+
+
+_USAGES = View[Page[ProjectUsage], Call](
+    "", Member("tenant_usages", list[ProjectUsage], lambda page, _: page.entries), _link("tenant_usages_links")
+)
+_USAGE = View[Page[ProjectUsage], Call](
+    "",
+    Member("tenant_usage", ProjectUsage | NoUsage, lambda page, _: page.entries[0] if page.entries else {}),
+    _link("tenant_usage_links"),
+)
+
+
 async def list_usages(call: Call) -> Reply:
-    """GET /os-simple-tenant-usage: one entry for each project that has used anything."""
+    """List the usage of projects: an entry for each project with usage."""
     report = await _report(call, None)
     usages = list(report.projects.values())
     if not boolean_word(call.query.text("detailed")):
         for usage in usages:
-            del usage["server_usages"]
-    return json_reply({"tenant_usages": usages, **_next(call, "tenant_usages_links", report)})
+            usage.pop("server_usages", None)
+    return _USAGES.reply(Page(usages, _next(call, report)), call)
 
 
 async def show_usage(call: Call) -> Reply:
-    """GET /os-simple-tenant-usage/{project}: with its servers; empty if it has used nothing."""
+    """Show the usage of a project and of its servers; an empty object if there was none."""
     project_id = call.params["project_id"]
     report = await _report(call, project_id)
-    usage = report.projects.get(project_id, {})
-    return json_reply({"tenant_usage": usage, **_next(call, "tenant_usage_links", report)})
+    usages = [report.projects[project_id]] if project_id in report.projects else []
+    return _USAGE.reply(Page(usages, _next(call, report)), call)
 
 
 @dataclass(frozen=True, slots=True)
 class _Report:
-    """Usages by project; `more` is the last server of a full page."""
+    """Usages by project; `more` is the id of the last server of a full page."""
 
-    projects: dict[str, dict[str, Any]]
+    projects: dict[str, ProjectUsage]
     more: str | None
 
 
@@ -61,13 +112,13 @@ async def _report(call: Call, project_id: str | None) -> _Report:
     return await call.db.read(_sum, window, now)
 
 
-def _next(call: Call, name: str, report: _Report) -> dict[str, Any]:
-    return {} if report.more is None else call.next_page(name, report.more)
+def _next(call: Call, report: _Report) -> list[Link] | None:
+    return None if report.more is None else call.links_after(report.more)
 
 
 def _sum(snapshot: Snapshot, window: Window, now: datetime) -> _Report:
-    """Off the loop: servers may be many."""
-    projects: dict[str, dict[str, Any]] = {}
+    """Runs in a reader thread, because there can be many servers."""
+    projects: dict[str, ProjectUsage] = {}
     servers = list(within(snapshot, window))
     for server in servers:
         usage = projects.setdefault(server.project_id, _empty(server.project_id, window))
@@ -76,7 +127,7 @@ def _sum(snapshot: Snapshot, window: Window, now: datetime) -> _Report:
     return _Report(projects, servers[-1].id if is_full else None)
 
 
-def _empty(project_id: str, window: Window) -> dict[str, Any]:
+def _empty(project_id: str, window: Window) -> ProjectUsage:
     return {
         "tenant_id": project_id,
         "start": micros_whole(window.start),
@@ -89,7 +140,7 @@ def _empty(project_id: str, window: Window) -> dict[str, Any]:
     }
 
 
-def _server_usage(server: Uptime, window: Window, now: datetime) -> dict[str, Any]:
+def _server_usage(server: Uptime, window: Window, now: datetime) -> ServerUsage:
     ended, flavor = server.terminated_at, server.flavor
     counted = max(timedelta(), min(ended or window.end, window.end) - max(server.launched_at, window.start))
     return {
@@ -108,17 +159,18 @@ def _server_usage(server: Uptime, window: Window, now: datetime) -> dict[str, An
     }
 
 
-def _add(usage: dict[str, Any], server: dict[str, Any]) -> None:
+def _add(usage: ProjectUsage, server: ServerUsage) -> None:
     hours = server["hours"]
     usage["total_hours"] += hours
-    for name in ("local_gb", "memory_mb", "vcpus"):
-        usage[f"total_{name}_usage"] += server[name] * hours
-    usage["server_usages"].append(server)
+    usage["total_local_gb_usage"] += server["local_gb"] * hours
+    usage["total_memory_mb_usage"] += server["memory_mb"] * hours
+    usage["total_vcpus_usage"] += server["vcpus"] * hours
+    usage.setdefault("server_usages", []).append(server)
 
 
 ROUTES = (
     Route("GET", "/os-simple-tenant-usage", list_usages, "os_compute_api:os-simple-tenant-usage:list",
-        DefaultPolicy.ADMIN, note="{tenant_usages: [...]}", query=ARGUMENTS, strict=STRICT),
+        DefaultPolicy.ADMIN, reply=_USAGES, query=ARGUMENTS, strict=STRICT),
     Route("GET", "/os-simple-tenant-usage/{project_id}", show_usage, "os_compute_api:os-simple-tenant-usage:show",
-        DefaultPolicy.READER, note="{tenant_usage}; {} if there was none", query=ARGUMENTS, strict=STRICT),
+        DefaultPolicy.READER, reply=_USAGE, query=ARGUMENTS, strict=STRICT),
 )  # fmt: skip

@@ -1,41 +1,55 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Availability zones, as the hosts say which they are in.
+"""Availability zones.  Each host reports its zone.
 
 Source: Compute API reference, "Availability zones".
 """
 
-from typing import Any
+from typing_extensions import TypedDict
 
 from kilonova.api.compute.admin.service_lookup import all_services
 from kilonova.api.compute.admin.services import shown_binary, shown_zone
 from kilonova.api.compute.strict import NO_QUERY, STRICT
-from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.http.times import micros
+from kilonova.api.http.views import Member, View, many
 from kilonova.db.readers import hosts
 from kilonova.db.readers.hosts import COMPUTE
 from kilonova.objects.service import Service
 
 
+class ZoneState(TypedDict):
+    """A zone is available while one of its services is enabled."""
+
+    available: bool
+
+
+class ZoneService(TypedDict):
+    """A service of a host in a zone."""
+
+    active: bool
+    available: bool
+    updated_at: str | None
+
+
+ZoneHosts = dict[str, dict[str, ZoneService]]
+"""Services by their binary, by host."""
+
+_Zone = tuple[str, list[Service]]
+
+
 async def list_zones(call: Call) -> Reply:
-    """GET /os-availability-zone: names, without hosts."""
+    """List the names of availability zones, without hosts."""
     services = [service for service in await call.db.read(hosts.list_services) if service.binary == COMPUTE]
-    return json_reply(
-        {"availabilityZoneInfo": [{**_zone(name, some), "hosts": None} for name, some in _by_zone(services).items()]}
-    )
+    return _NAMES.reply(_by_zone(services).items(), call)
 
 
 async def list_zones_detail(call: Call) -> Reply:
-    """GET /os-availability-zone/detail: with the enabled services of each host; those that are no hosts are in
-    "internal".  A zone without an enabled service has no hosts."""
-    services = await all_services(call)
-    return json_reply(
-        {
-            "availabilityZoneInfo": [
-                {**_zone(name, some), "hosts": _hosts(some)} for name, some in _by_zone(services).items()
-            ]
-        }
-    )
+    """List availability zones with the enabled services of each host.
+
+    Services other than compute services are in "internal".  A zone without an enabled service has no hosts.
+    """
+    return _DETAILS.reply(_by_zone(await all_services(call)).items(), call)
 
 
 def _by_zone(services: list[Service]) -> dict[str, list[Service]]:
@@ -45,13 +59,12 @@ def _by_zone(services: list[Service]) -> dict[str, list[Service]]:
     return dict(sorted(zones.items()))
 
 
-def _zone(name: str, services: list[Service]) -> dict[str, Any]:
-    """A zone is available while one of its services is enabled."""
-    return {"zoneName": name, "zoneState": {"available": any(not service.disabled for service in services)}}
+def _state(services: list[Service]) -> ZoneState:
+    return {"available": any(not service.disabled for service in services)}
 
 
-def _hosts(services: list[Service]) -> dict[str, dict[str, Any]] | None:
-    found: dict[str, dict[str, Any]] = {}
+def _hosts(services: list[Service]) -> ZoneHosts | None:
+    found: ZoneHosts = {}
     for service in services:
         if service.disabled:
             continue
@@ -63,9 +76,19 @@ def _hosts(services: list[Service]) -> dict[str, dict[str, Any]] | None:
     return found or None
 
 
+_NAME = Member[_Zone, Call]("zoneName", str, lambda zone, _: zone[0])
+_STATE = Member[_Zone, Call]("zoneState", ZoneState, lambda zone, _: _state(zone[1]))
+_NAMES = many(
+    "availabilityZoneInfo", View("AvailabilityZone", _NAME, _STATE, Member("hosts", None, lambda _, __: None))
+)
+_DETAILS = many(
+    "availabilityZoneInfo",
+    View("AvailabilityZoneDetail", _NAME, _STATE, Member("hosts", ZoneHosts | None, lambda zone, _: _hosts(zone[1]))),
+)
+
 ROUTES = (
     Route("GET", "/os-availability-zone", list_zones, "os_compute_api:os-availability-zone:list",
-        DefaultPolicy.READER, note="{availabilityZoneInfo: [...]}", query=NO_QUERY, strict=STRICT),
+        DefaultPolicy.READER, reply=_NAMES, query=NO_QUERY, strict=STRICT),
     Route("GET", "/os-availability-zone/detail", list_zones_detail, "os_compute_api:os-availability-zone:detail",
-        DefaultPolicy.ADMIN, note="{availabilityZoneInfo: [...]}", query=NO_QUERY, strict=STRICT),
+        DefaultPolicy.ADMIN, reply=_DETAILS, query=NO_QUERY, strict=STRICT),
 )  # fmt: skip

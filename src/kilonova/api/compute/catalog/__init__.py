@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a user chooses from for a server: flavors and key pairs, and the image proxy."""
+"""Flavors, key pairs, and the image proxy: resources that users choose when they create a server."""

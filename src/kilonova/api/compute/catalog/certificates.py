@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Certificates (X.509) of key pairs of type x509: made, and taken when they are certificates.
+"""X.509 certificates of key pairs of type x509: generate, and check imported ones.
 
-Guests find them in the config drive, as they find public keys; what they are for is the guest's matter (WinRM).
+Guests find them in the config drive, as they find public keys, and decide how to use them (WinRM).
 Source: Nova's certificates have the user's id as common name, and as user principal name at localhost, and last 3650
 days.
 """
@@ -15,7 +15,7 @@ _DAYS = 3650
 _PRINCIPAL_NAME = "1.3.6.1.4.1.311.20.2.3"
 _UTF8_STRING = 0x0C
 _LONGEST_NAME = 64
-"""X.520's bound of a common name."""
+"""The limit of a common name in X.520."""
 
 
 def check(text: str) -> None:
@@ -24,21 +24,21 @@ def check(text: str) -> None:
 
 
 def fingerprint(text: str) -> str:
-    """The SHA-1 of the certificate in colon hex, as the Compute API shows it.  Raises InvalidInput for another text."""
-    # Imported late here and below: a start needs no cryptography.
+    """The SHA-1 of the certificate in colon hex, as in the Compute API.  Raises InvalidInput for any other text."""
+    # Imported late here and below, so that a start does not load cryptography.
     from cryptography import x509
     from cryptography.hazmat.primitives.hashes import SHA1
 
     try:
         digest = x509.load_pem_x509_certificate(text.encode()).fingerprint(SHA1()).hex()
     except ValueError as exc:
-        message = "Keypair data is invalid: failed to generate X509 fingerprint: it is no certificate in PEM."
+        message = "Keypair data is invalid: failed to generate X509 fingerprint: it is not a certificate in PEM."
         raise InvalidInput(message, path="keypair.public_key") from exc
     return ":".join(digest[at : at + 2] for at in range(0, len(digest), 2))
 
 
 def generated(user_id: str, now: datetime) -> tuple[str, str]:
-    """A certificate of the user's that signs itself, in PEM; and it with its key as PKCS #12 without a password, in
+    """A self-signed certificate of the user in PEM; and the certificate with its key as PKCS #12 without a password, in
     base64."""
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key

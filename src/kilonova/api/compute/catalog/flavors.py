@@ -1,27 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Flavors: list, show, create, describe, delete.
 
-Source: Compute API reference, "Flavors".  A flavor that is not public is there for administrators, and for the projects
-that it was opened to.
+Source: Compute API reference, "Flavors".  Only administrators, and projects with access, see a flavor that is not
+public.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
 from kilonova.api.compute.fields import Boolean, LongDescription, Name, NotNegative, NumberOrText, Positive
 from kilonova.api.compute.strict import STRICT
 from kilonova.api.http.body import Body
-from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Link, Page, Reply
 from kilonova.api.http.microversion import v2
 from kilonova.api.http.route import DefaultPolicy, Route
-from kilonova.base.context import RequestContext
-from kilonova.base.errors import Conflict, InvalidInput, NotFound
+from kilonova.api.http.views import Member, View, one, paged
+from kilonova.base.errors import Conflict, InvalidInput
 from kilonova.db.readers import flavors as read_flavors
-from kilonova.db.transaction import Snapshot
-from kilonova.objects.extra_specs import unkept
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId
 from kilonova.rpcapi.api_to_conductor import CREATE_FLAVOR, DELETE_FLAVOR, DeleteFlavor, PutFlavor
@@ -54,7 +52,7 @@ SORT_KEYS: Mapping[str, Callable[[Flavor], Any]] = {
 
 
 class NewFlavor(Body):
-    """`flavor_id` null or "auto" asks for a fresh id; sizes in MiB and GiB."""
+    """`flavor_id` null or "auto": the service generates an id.  Sizes are in MiB and GiB."""
 
     since: ClassVar = {"description": v2(55)}
 
@@ -82,89 +80,63 @@ class UpdateFlavor(Body):
     flavor: NewDescription
 
 
-def for_server(snapshot: Snapshot, flavor_id: FlavorId, context: RequestContext, path: str) -> Flavor:
-    """The flavor that a server is to be made of, or resized to; `path` names the field that named it.
-
-    Raises InvalidInput when there is none that the caller may use, and when it asks for what no guest here gets.
-    """
-    try:
-        flavor = read_flavors.find_flavor(snapshot, flavor_id, context.project_id, admin=context.is_admin)
-    except NotFound as exc:
-        raise InvalidInput(exc.message, path=path) from exc
-    refused = unkept(flavor.extra_specs)
-    if refused:
-        raise InvalidInput(f"Flavor {flavor.name} asks for what no server here gets: {', '.join(refused)}.", path=path)
-    return flavor
-
-
-def view(flavor: Flavor, call: Call) -> dict[str, Any]:
-    """A flavor as the API shows it."""
-    shown = _brief(flavor, call)
-    shown.update(
-        {
-            "ram": flavor.memory_mib,
-            "vcpus": flavor.vcpus,
-            "disk": flavor.disk_gib,
-            "swap": flavor.swap_mib or (0 if call.version >= v2(75) else ""),
-            "OS-FLV-EXT-DATA:ephemeral": flavor.ephemeral_gib,
-            "OS-FLV-DISABLED:disabled": flavor.disabled,
-            "os-flavor-access:is_public": flavor.is_public,
-            "rxtx_factor": flavor.rxtx_factor,
-        }
-    )
-    if call.version >= v2(61):
-        shown["extra_specs"] = flavor.extra_specs
-    return shown
-
-
-def _brief(flavor: Flavor, call: Call) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "id": flavor.id,
-        "name": flavor.name,
-        "links": call.links.pair(f"/flavors/{flavor.id}"),
-    }
-    if call.version >= v2(55):
-        shown["description"] = flavor.description
-    return shown
+M = Member[Flavor, Call]
+_SUMMARY = View(
+    "FlavorSummary",
+    M("id", str, lambda flavor, _: flavor.id),
+    M("name", str, lambda flavor, _: flavor.name),
+    M("links", list[Link], lambda flavor, call: call.links.pair(f"/flavors/{flavor.id}")),
+    M("description", str | None, lambda flavor, _: flavor.description, since=v2(55)),
+)
+_FLAVOR = _SUMMARY.but(
+    "Flavor",
+    M("ram", int, lambda flavor, _: flavor.memory_mib),
+    M("vcpus", int, lambda flavor, _: flavor.vcpus),
+    M("disk", int, lambda flavor, _: flavor.disk_gib),
+    M("swap", int | Literal[""], lambda flavor, _: flavor.swap_mib or "", until=v2(74)),
+    M("swap", int, lambda flavor, _: flavor.swap_mib, since=v2(75)),
+    M("OS-FLV-EXT-DATA:ephemeral", int, lambda flavor, _: flavor.ephemeral_gib),
+    M("OS-FLV-DISABLED:disabled", bool, lambda flavor, _: flavor.disabled),
+    M("os-flavor-access:is_public", bool, lambda flavor, _: flavor.is_public),
+    M("rxtx_factor", float, lambda flavor, _: flavor.rxtx_factor),
+    M("extra_specs", dict[str, str], lambda flavor, _: flavor.extra_specs, since=v2(61)),
+)
+_SUMMARIES, _FLAVORS, _ONE = paged("flavors", _SUMMARY), paged("flavors", _FLAVOR), one("flavor", _FLAVOR)
 
 
 async def list_brief(call: Call) -> Reply:
-    """GET /flavors."""
-    return await _list(call, _brief)
+    """List flavors, with names only."""
+    return await _list(call, _SUMMARIES)
 
 
 async def list_detail(call: Call) -> Reply:
-    """GET /flavors/detail."""
-    return await _list(call, view)
+    """List flavors with their details."""
+    return await _list(call, _FLAVORS)
 
 
-async def _list(call: Call, shown: Callable[[Flavor, Call], dict[str, Any]]) -> Reply:
+async def _list(call: Call, reply: View[Page[Flavor], Call]) -> Reply:
     window = call.query.page(call.deps.settings.max_limit)
-    takes = _filter(call, await call.db.read(read_flavors.flavors_of_project, call.context.project_id))
-    flavors = [flavor for flavor in await call.db.read(read_flavors.list_flavors) if takes(flavor)]
+    accepts = _filter(call, await call.db.read(read_flavors.flavors_of_project, call.context.project_id))
+    flavors = [flavor for flavor in await call.db.read(read_flavors.list_flavors) if accepts(flavor)]
     _sort(flavors, call)
-    page = window.behind(flavors, lambda flavor: flavor.id)[: window.limit]
-    answer: dict[str, Any] = {"flavors": [shown(flavor, call) for flavor in page]}
-    if page and len(page) == window.limit:
-        answer.update(call.next_page("flavors_links", page[-1].id))
-    return json_reply(answer)
+    entries = window.behind(flavors, lambda flavor: flavor.id)[: window.limit]
+    return reply.reply(call.page(entries, window.limit, lambda flavor: flavor.id), call)
 
 
-def _filter(call: Call, opened: frozenset[str]) -> Callable[[Flavor], bool]:
-    """`opened` are those that are not public, but there for the caller's project: they are listed with the public
-    ones."""
+def _filter(call: Call, accessible: frozenset[str]) -> Callable[[Flavor], bool]:
+    """`accessible` are private flavors that the caller's project can use: they are listed with the public ones."""
     public: bool | None = True
-    if call.context.is_admin:  # for others the argument is ignored
+    if call.context.is_admin:  # the argument is ignored for other callers
         text = call.query.text("is_public")
         if text is not None:
             public = None if text.lower() == "none" else call.query.boolean("is_public")
     min_ram, min_disk = call.query.integer("minRam") or 0, call.query.integer("minDisk") or 0
 
-    def takes(flavor: Flavor) -> bool:
-        wanted = public is None or flavor.is_public == public or (public and flavor.id in opened)
+    def accepts(flavor: Flavor) -> bool:
+        wanted = public is None or flavor.is_public == public or (public and flavor.id in accessible)
         return wanted and flavor.memory_mib >= min_ram and flavor.disk_gib >= min_disk
 
-    return takes
+    return accepts
 
 
 def _sort(flavors: list[Flavor], call: Call) -> None:
@@ -186,60 +158,60 @@ async def find(call: Call) -> Flavor:
 
 
 async def show(call: Call) -> Reply:
-    """GET /flavors/{id}."""
-    return json_reply({"flavor": view(await find(call), call)})
+    """Show a flavor."""
+    return _ONE.reply(await find(call), call)
 
 
 async def create(call: Call, body: CreateFlavor) -> Reply:
-    """POST /flavors."""
-    asked = body.flavor
-    flavor_id = asked.flavor_id
+    """Create a flavor."""
+    fields = body.flavor
+    flavor_id = fields.flavor_id
     if flavor_id in (None, "auto"):
         flavor_id = call.deps.clock.new_id()
-    # The conductor takes the very same flavor for the same request sent again; a person's second try is a mistake.
+    # The conductor accepts an identical flavor as a repeated request; a client's second request is a conflict.
     if any(
-        flavor_id == known.id or asked.name == known.name for known in await call.db.read(read_flavors.list_flavors)
+        flavor_id == known.id or fields.name == known.name for known in await call.db.read(read_flavors.list_flavors)
     ):
-        raise Conflict(f"Flavor with name {asked.name} or ID {flavor_id} already exists.")
+        raise Conflict(f"Flavor with name {fields.name} or ID {flavor_id} already exists.")
     flavor = Flavor(
         id=FlavorId(flavor_id),
-        name=asked.name,
-        vcpus=asked.vcpus,
-        memory_mib=asked.ram,
-        disk_gib=asked.disk,
-        ephemeral_gib=asked.ephemeral,
-        swap_mib=asked.swap,
-        rxtx_factor=asked.rxtx_factor,
-        is_public=asked.is_public,
-        description=asked.description,
+        name=fields.name,
+        vcpus=fields.vcpus,
+        memory_mib=fields.ram,
+        disk_gib=fields.disk,
+        ephemeral_gib=fields.ephemeral,
+        swap_mib=fields.swap,
+        rxtx_factor=fields.rxtx_factor,
+        is_public=fields.is_public,
+        description=fields.description,
     )
     await call.deps.rpc.call(CREATE_FLAVOR, PutFlavor(flavor))
-    return json_reply({"flavor": view(flavor, call)})
+    return _ONE.reply(flavor, call)
 
 
 async def update(call: Call, body: UpdateFlavor) -> Reply:
-    """PUT /flavors/{id}, from 2.55: nothing but the description ever changes."""
+    """Update the description of a flavor (from 2.55).  Other members cannot be changed."""
     flavor = await find(call)
     await call.deps.rpc.call(DESCRIBE_FLAVOR, DescribeFlavor(flavor.id, body.flavor.description))
-    return json_reply({"flavor": view(replace(flavor, description=body.flavor.description), call)})
+    return _ONE.reply(replace(flavor, description=body.flavor.description), call)
 
 
 async def delete(call: Call) -> Reply:
-    """DELETE /flavors/{id}: servers made from it keep their own copy."""
+    """Delete a flavor.  Servers that were created with it have their own copy."""
     await call.deps.rpc.call(DELETE_FLAVOR, DeleteFlavor((await find(call)).id))
     return Reply()
 
 
+_P = "os_compute_api:"
+_READER, _ADMIN = DefaultPolicy.READER, DefaultPolicy.ADMIN
+_ID = "/flavors/{flavor_id}"
+
 ROUTES = (
-    Route("GET", "/flavors", list_brief, "os_compute_api:flavors", DefaultPolicy.READER, note="{flavors: [...]}",
-        query=ARGUMENTS, strict=STRICT),
-    Route("GET", "/flavors/detail", list_detail, "os_compute_api:flavors", DefaultPolicy.READER,
-        note="{flavors: [...]}", query=ARGUMENTS, strict=STRICT),
-    Route("POST", "/flavors", create, "os_compute_api:os-flavor-manage:create", DefaultPolicy.ADMIN, note="{flavor}",
-        body=CreateFlavor),
-    Route("GET", "/flavors/{flavor_id}", show, "os_compute_api:flavors", DefaultPolicy.READER, note="{flavor}"),
-    Route("PUT", "/flavors/{flavor_id}", update, "os_compute_api:os-flavor-manage:update", DefaultPolicy.ADMIN,
-        note="{flavor}", body=UpdateFlavor, min=v2(55)),
-    Route("DELETE", "/flavors/{flavor_id}", delete, "os_compute_api:os-flavor-manage:delete", DefaultPolicy.ADMIN,
-        202),
+    Route("GET", "/flavors", list_brief, _P + "flavors", _READER, reply=_SUMMARIES, query=ARGUMENTS, strict=STRICT),
+    Route("GET", "/flavors/detail", list_detail, _P + "flavors", _READER, reply=_FLAVORS, query=ARGUMENTS,
+        strict=STRICT),
+    Route("POST", "/flavors", create, _P + "os-flavor-manage:create", _ADMIN, reply=_ONE, body=CreateFlavor),
+    Route("GET", _ID, show, _P + "flavors", _READER, reply=_ONE),
+    Route("PUT", _ID, update, _P + "os-flavor-manage:update", _ADMIN, reply=_ONE, body=UpdateFlavor, min=v2(55)),
+    Route("DELETE", _ID, delete, _P + "os-flavor-manage:delete", _ADMIN, 202),
 )  # fmt: skip

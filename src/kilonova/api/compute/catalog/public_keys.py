@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SSH keys: made, and taken when they are what they say.
+"""SSH keys: generate, and check imported ones.
 
 Source: RFC 4253 section 6.6, RFC 5656, RFC 8709.
 """
@@ -16,9 +16,9 @@ _PATH = "keypair.public_key"
 
 
 def check(text: str) -> None:
-    """Raises InvalidInput unless the text is one line with a public key of a kind that guests take.  Blanks and a line
-    feed around it are allowed: files of keys end so."""
-    # Imported late here and below: a start needs no cryptography.
+    """Raises InvalidInput unless the text is one line with a public key of a supported type.  Blanks and a line feed
+    around it are allowed, as in key files."""
+    # Imported late here and below, so that a start does not load cryptography.
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 
@@ -39,7 +39,7 @@ def fingerprint(public_key: str) -> str:
 
 
 def generated(comment: str) -> tuple[str, str]:
-    """A fresh ed25519 pair: public key in one line, private key in OpenSSH's own form."""
+    """A new ed25519 pair: the public key in one line, the private key in OpenSSH's format."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from kilonova.api.compute.catalog import flavors
 from kilonova.api.compute.fields import NAME_CHARACTERS
+from kilonova.api.compute.flavor_lookup import flavor_for_server
 from kilonova.api.compute.image_fitness import bootable, check_sizes, get_image, missing_is_invalid
 from kilonova.api.compute.servers import idempotency, network_request, scheduler_hints
 from kilonova.api.compute.servers.hardware import check_hardware
@@ -171,7 +171,7 @@ def check_user_data(text: str, path: str) -> None:
 
 def _find_parts(snapshot: Snapshot, request: NewServer, hints: Hints, context: RequestContext) -> _Parts:
     """Missing references in the body are 400; only the resource in the path is 404."""
-    flavor = flavors.for_server(snapshot, FlavorId(request.flavor), context, "server.flavorRef")
+    flavor = flavor_for_server(snapshot, FlavorId(request.flavor), context, "server.flavorRef")
     image = get_image(snapshot, request.image, context, "server.imageRef")
     keypair = None
     if request.key_name is not None:

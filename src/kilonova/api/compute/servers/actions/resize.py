@@ -3,8 +3,8 @@
 
 from pydantic import Field
 
-from kilonova.api.compute.catalog import flavors
 from kilonova.api.compute.fields import DiskConfig, IdText
+from kilonova.api.compute.flavor_lookup import flavor_for_server
 from kilonova.api.compute.servers.actions.accept import accept
 from kilonova.api.compute.servers.actions.simple import simple
 from kilonova.api.compute.servers.hardware import check_hardware
@@ -33,7 +33,7 @@ async def resize(call: Call, body: Resize) -> Reply:
     """
     instance = await find(call)  # a server of another project is 404, whatever the flavor
     flavor_id = FlavorId(body.resize.flavor)
-    flavor = await call.db.read(flavors.for_server, flavor_id, call.context, "resize.flavorRef")
+    flavor = await call.db.read(flavor_for_server, flavor_id, call.context, "resize.flavorRef")
     check_hardware(flavor, instance.image.properties, "resize.flavorRef")
     params: dict[str, str] = {FLAVOR: flavor_id}
     if body.resize.disk_config is not None:
