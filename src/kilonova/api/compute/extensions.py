@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Former extensions of the Compute API, which are part of it today: those that are served.
+"""Former extensions that are now part of the API.
 
 Source: Compute API reference, "Extensions".
 """
@@ -34,34 +34,33 @@ _SERVED = {
 }
 
 
-_EXTENSION = View[str, Call](
+EXTENSION = View[str, Call](
     "Extension",
     Member("alias", str, lambda alias, _: alias),
     Member("name", str, lambda alias, _: _SERVED[alias]),
-    Member("description", str, lambda _, __: ""),
-    Member("links", EmptyList, lambda _, __: []),
-    Member("namespace", str, lambda _, __: "https://docs.openstack.org/api-ref/compute/"),
-    Member("updated", str, lambda _, __: "2014-12-03T00:00:00Z"),
+    Member("description", str, lambda _alias, _: ""),
+    Member("links", EmptyList, lambda _alias, _: []),
+    Member("namespace", str, lambda _alias, _: "https://docs.openstack.org/api-ref/compute/"),
+    Member("updated", str, lambda _alias, _: "2014-12-03T00:00:00Z"),
 )
-_ALL, _ONE = many("extensions", _EXTENSION), one("extension", _EXTENSION)
+EXTENSIONS, ONE_EXTENSION = many("extensions", EXTENSION), one("extension", EXTENSION)
 
 
 async def list_extensions(call: Call) -> Reply:
-    """List API extensions."""
-    return _ALL.reply(_SERVED, call)
+    """List the extensions that are part of the API."""
+    return EXTENSIONS.reply(_SERVED, call)
 
 
 async def show(call: Call) -> Reply:
-    """Show an API extension."""
+    """Show one extension."""
     alias = call.params["alias"]
     if alias not in _SERVED:
         raise NotFound(f"Extension {alias[:255]} could not be found.")
-    return _ONE.reply(alias, call)
+    return ONE_EXTENSION.reply(alias, call)
 
-
-_RULE, _READER = "os_compute_api:extensions", DefaultPolicy.READER
 
 ROUTES = (
-    Route("GET", "/extensions", list_extensions, _RULE, _READER, reply=_ALL),
-    Route("GET", "/extensions/{alias}", show, _RULE, _READER, reply=_ONE),
-)
+    Route("GET", "/extensions", list_extensions, "os_compute_api:extensions", DefaultPolicy.READER,
+        reply=EXTENSIONS),
+    Route("GET", "/extensions/{alias}", show, "os_compute_api:extensions", DefaultPolicy.READER, reply=ONE_EXTENSION),
+)  # fmt: skip
