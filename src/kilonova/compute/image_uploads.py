@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images that this host makes: their bytes go into the image store, their records are the conductor's.
+"""Images that this host makes: their bytes go into the image store, and the conductor has their records.
 
 The conductor is asked for as long as it takes: that it is away for a while ends no work of an hour.
 """
@@ -37,7 +37,7 @@ class ImageSink(Protocol):
     """Where images go: the box's own store (see kilonova.images.store.ImageStore)."""
 
     async def write(self, image_id: ImageId, chunks: AsyncIterator[bytes], max_bytes: int) -> Stored:
-        """Keep the bytes; what is there when this raises is nothing."""
+        """Store the bytes; when this raises, nothing is stored."""
         ...
 
     async def inspect(self, image_id: ImageId, declared_format: str) -> int:
@@ -45,7 +45,7 @@ class ImageSink(Protocol):
         ...
 
     async def delete(self, image_id: ImageId) -> None:
-        """Forget the bytes; that there are none is no error."""
+        """Remove the bytes; missing bytes are not an error."""
         ...
 
 
@@ -64,7 +64,7 @@ class ImageUploads:
         self._sink, self._conductor, self._clock, self._outage = sink, conductor, clock, outage
 
     async def begin(self, action: Action) -> bool:
-        """Whether the action's image is still to be made.  Raises NotFound when it was deleted."""
+        """Whether the action's image must still be made.  Raises NotFound when it was deleted."""
         attempt = _attempt(action)
         request = BeginImage(self._conductor.host, action.leg_id, attempt)
         return not (await self._ask(action, lambda: self._conductor.call(BEGIN_IMAGE, request))).saved
@@ -87,25 +87,25 @@ class ImageUploads:
         await self._ask(action, lambda: self._conductor.call(COMPLETE_IMAGE, request))
 
     async def discard(self, action: Action) -> None:
-        """No bytes are left of an image that was not completed."""
+        """No bytes of an image that was not completed exist."""
         try:
             unfinished = await self.begin(action)
         except NotFound:
             unfinished = True
         except StaleWrite:
-            return  # they are another attempt's now
+            return  # they belong to another attempt now
         if unfinished:
             await self.forget([image_of(action)])
 
     async def drop(self, action: Action) -> None:
-        """Neither record nor bytes are left of the images that the action makes needless."""
+        """Neither record nor bytes exist of the images that the action makes unnecessary."""
         attempt = _attempt(action)
         request = DropImages(self._conductor.host, action.leg_id, attempt)
         dropped = await self._ask(action, lambda: self._conductor.call(DROP_IMAGES, request))
         await self.forget(dropped.images)
 
     async def forget(self, images: Iterable[ImageId]) -> None:
-        """No bytes are left of these."""
+        """No bytes of these images exist."""
         for image_id in images:
             await self._sink.delete(image_id)
 

@@ -10,10 +10,12 @@ from pydantic import TypeAdapter, ValidationError
 from kilonova.objects.action import Action
 from kilonova.objects.action_params import RECORDED, REQUESTED, LockParams, RebootParams
 from kilonova.objects.ids import InstanceId
+from kilonova.objects.instance import Instance
 from kilonova.objects.states import VERBS, Verb
 from kilonova.rpc import wire
 from kilonova.rpcapi.api_to_conductor import ACCEPT_ACTION, AcceptAction
 from kilonova.rpcapi.endpoint import Endpoint
+from kilonova.rpcapi.work import Fetched
 from tests import make, params
 
 REQUESTS = TypeAdapter(AcceptAction)
@@ -51,6 +53,24 @@ def test_params_of_another_verb_are_refused() -> None:
         AcceptAction(make.context(), ONE, Verb.LOCK, RebootParams("SOFT"))
     with pytest.raises(ValidationError, match="reboot has RebootParams, not NoParams"):
         REQUESTS.validate_python({"context": make.context(), "instance_id": ONE, "verb": "reboot"})
+
+
+def test_params_that_a_host_cannot_read_fail_their_own_action_only() -> None:
+    items = [
+        {"action": json.loads(ACTIONS.dump_json(params.action(verb))), "instance": instance()}
+        for verb in (Verb.REBOOT, Verb.STOP)
+    ]
+    items[0]["action"]["params"] = {"type": "HARD", "colour": "a secret"}
+    fetched = TypeAdapter(Fetched).validate_python({"items": items, "revoked": []})
+    assert [item.action.verb for item in fetched.items] == [Verb.STOP]
+    (unread,) = fetched.unread
+    assert unread.verb == "reboot"
+    assert "reboot: colour" in unread.reason
+    assert "a secret" not in unread.reason
+
+
+def instance() -> Any:
+    return json.loads(TypeAdapter(Instance).dump_json(make.instance()))
 
 
 def test_the_callers_error_says_what_is_wrong() -> None:

@@ -8,7 +8,7 @@ from kilonova.objects.states import Verb
 
 
 async def remove_images(job: Job) -> None:
-    """The bytes of those whose records the delete has taken along: an unfinished one, the one of a shelved server."""
+    """The bytes of images whose records the delete has removed: an unfinished image, the image of a shelved server."""
     params = job.action.params
     assert isinstance(params, DeleteParams)
     await job.tools.uploads.forget(params.forgotten_images)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """reboot: off and on again, once, however often it is replayed.
 
-The mark that the new start leaves with the guest tells a replay that it has happened.
+The start token of the new start shows a replay that the start has happened.
 """
 
 from kilonova.compute.operation import Job, Operation, Step
@@ -12,7 +12,7 @@ from kilonova.objects.states import Verb
 
 
 async def restarted(job: Job) -> bool:
-    """Whether this action's own start has happened, on whatever boot of the machine."""
+    """Whether this action's own start has happened, on any boot of the machine."""
     return job.has_started(await job.tools.driver.guest_state(job.instance.id), on_any_boot=True)
 
 

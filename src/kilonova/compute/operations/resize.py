@@ -2,7 +2,8 @@
 """resize, confirmResize, revertResize: another size on the same host, with a way back.
 
 A copy of the root disk is kept from before the first change until the resize is confirmed.  To confirm is to drop it,
-whatever the guest is doing; to revert is to put it back.  The mark of a start tells a replay that it has happened.
+whatever the guest is doing; to revert is to put it back.  The token of a start shows a replay that the start has
+happened.
 """
 
 from dataclasses import replace
@@ -26,7 +27,7 @@ def _of_size(job: Job, flavor: Flavor | None) -> Job:
 
 
 def _undoing(job: Job) -> Job:
-    """A start under this is not the action's own: a replay begins with the guest that was put back."""
+    """A start with this token is not the action's own: a replay begins with the guest that was put back."""
     return replace(job, action=replace(job.action, id=ActionId(f"{job.action.id}-undone")))
 
 

@@ -79,8 +79,8 @@ def abandon(tx: Transaction, action: Action, now: datetime) -> None:
 
 
 def reopen_abandoned(tx: Transaction, action: Action, now: datetime) -> bool:
-    """An abandoned action is open again, unless its instance is gone or something else was asked of it since; whether
-    it is."""
+    """Open an abandoned action again, unless its instance is deleted or has a newer request.  Returns whether it is
+    open."""
     if not _reopen(tx, action, now):
         return False
     rule = VERBS[action.verb]
@@ -96,8 +96,8 @@ def _reopen(tx: Transaction, action: Action, now: datetime) -> bool:
         instance = read_instances.get(tx, action.instance_id)
     except NotFound:
         return False
-    asked = (one for one in read_actions.of_instance(tx, instance.id) if one.verb in VERBS)
-    newest = next((one.id for one in asked if not VERBS[one.verb].immediate), None)
+    requested = (one for one in read_actions.of_instance(tx, instance.id) if one.verb in VERBS)
+    newest = next((one.id for one in requested if not VERBS[one.verb].immediate), None)
     if newest != action.id or instance.vm_state is not VmState.ERROR:
         return False
     values = {"vm_state": action.bookkeeping.abandoned_in, "fault": None}
