@@ -240,17 +240,14 @@ def _compute_manager(
     settings: Settings, clock: Clock, failpoints: Failpoints, images: "ImageStore", files: DaemonWorkers
 ) -> "ComputeManager":
     from kilonova.compute.host_identity import read_identity
-    from kilonova.compute.manager import ComputeManager
+    from kilonova.compute.manager import ComputeManager, Parts
     from kilonova.virt.driver import load_compute_driver
 
     return ComputeManager(
         read_identity(settings.default.state_path, settings.default.host, clock),
         settings,
-        clock,
-        load_driver=lambda virtapi: load_compute_driver(virtapi, settings.default.compute_driver, settings),
-        images=images,
-        workers=files,
-        failpoints=failpoints,
+        Parts(clock, images, files, failpoints),
+        lambda virtapi: load_compute_driver(virtapi, settings.default.compute_driver, settings),
     )
 
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from kilonova.api.app import create_app
-from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.route import DefaultPolicy, Route, Service
 from kilonova.base.context import CHANGED
 from kilonova.base.errors import DatabaseUnavailable, NotFound
@@ -19,7 +19,7 @@ async def broken(call: Call) -> Reply:
 
 
 async def bad_header(_call: Call) -> Reply:
-    return json_reply({}, headers=(("X-Name", "Kilonová €"),))
+    return Reply(b"{}", headers=(("X-Name", "Kilonová €"),))
 
 
 async def half_done(_call: Call) -> Reply:

@@ -10,7 +10,7 @@ import structlog
 
 from kilonova.api.app import create_app
 from kilonova.api.compute.servers.models import USER_DATA_CHARACTERS
-from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.route import DefaultPolicy, Route, Service
 from kilonova.base.errors import InvalidInput
 from kilonova.objects.ids import FlavorId
@@ -34,12 +34,12 @@ async def changes_and_refuses(call: Call) -> Reply:
 async def complains(call: Call) -> Reply:
     """All is well, it says, and something else in the log."""
     log.error("something broke")
-    return json_reply({})
+    return Reply(b"{}")
 
 
 async def has_a_fault_of_its_own(call: Call) -> Reply:
     """Not one that a client knows."""
-    return json_reply({"oops": "wrong"}, status=400)
+    return Reply(b'{"oops":"wrong"}', status=400)
 
 
 LAWLESS = {

@@ -28,14 +28,15 @@ from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import InlineWorkers
 from kilonova.compute import seeds
-from kilonova.compute.manager import ComputeManager
+from kilonova.compute.manager import ComputeManager, Parts
 from kilonova.compute.operation import Operation
 from kilonova.compute.operations import OPERATIONS
 from kilonova.compute.session import HostIdentity
 from kilonova.conductor import bootstrap
 from kilonova.conductor.engine.plan import PLANS, Plan
 from kilonova.conductor.service import Conductor
-from kilonova.conductor.tools import Policy, Tools
+from kilonova.conductor.tools import Policy as ConductorPolicy
+from kilonova.conductor.tools import Tools
 from kilonova.config.load import Settings, load
 from kilonova.db.readers import quotas, servers
 from kilonova.identity.console_tokens import ConsoleTokens
@@ -151,7 +152,7 @@ class World:
         async with AsyncExitStack() as stack:
             bus = await stack.enter_async_context(MemoryBus(self.hub, self.clock))
             tasks = await stack.enter_async_context(Supervisor(self.clock))
-            policy = Policy(
+            policy = ConductorPolicy(
                 self.settings.conductor,
                 HostName("sim"),
                 down_time_s=self.settings.default.service_down_time,
@@ -195,11 +196,8 @@ class World:
                     self.clock.monotonic(),
                 ),
                 self.settings,
-                self.clock,
-                load_driver=lambda api: FakeDriver(api, self.settings, hypervisor=self.machines[name]),
-                images=self.store,
-                workers=self.workers,
-                failpoints=Failpoints(),
+                Parts(self.clock, self.store, self.workers, Failpoints()),
+                lambda api: FakeDriver(api, self.settings, hypervisor=self.machines[name]),
                 operations=self.operations,
             )
             stack.push_async_callback(manager.stop)

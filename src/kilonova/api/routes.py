@@ -11,14 +11,17 @@ from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.microversion import MAX, Microversion, negotiate
 from kilonova.api.http.openapi import document
 from kilonova.api.http.route import DefaultPolicy, Route, Service
+from kilonova.api.http.views import Others, View
 from kilonova.api.identity import routes as identity
 from kilonova.api.image import routes as image
 from kilonova.api.network import routes as network
 from kilonova.db.transaction import Snapshot
 
+DOCUMENT = View[dict[str, object], Call]("", others=Others(object, lambda document, _: document))
+
 
 async def describe(call: Call) -> Reply:
-    """The OpenAPI document of a microversion: the newest unless `microversion` names another."""
+    """Show the OpenAPI document of a microversion: the newest unless `microversion` names another."""
     negotiated = negotiate(None, call.query.text("microversion") or str(MAX))
     if negotiated.problem is not None:
         kind, message = negotiated.problem
@@ -27,7 +30,7 @@ async def describe(call: Call) -> Reply:
 
 
 def _described(_snapshot: Snapshot, version: Microversion) -> bytes:
-    """Made where long lists are: it takes too long for the loop."""
+    """Runs in a thread of the database's readers, because it takes too long for the event loop."""
     return _encoded(version)
 
 
@@ -37,7 +40,7 @@ def _encoded(version: Microversion) -> bytes:
 
 
 _DESCRIBE = Route("GET", "/openapi.json", describe, "openapi", DefaultPolicy.ANYBODY,
-                note="an OpenAPI 3.1 document", query=frozenset({"microversion"}))  # fmt: skip
+                reply=DOCUMENT, note="an OpenAPI 3.1 document", query=frozenset({"microversion"}))  # fmt: skip
 
 SERVICES: tuple[Service, ...] = (
     Service("", (*health.ROUTES, _DESCRIBE), open=True),

@@ -4,7 +4,7 @@
 import os
 import tarfile
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,7 +54,8 @@ def make_backup(
                 forget_images(database)
             part = Path(scratch) / "part"
             header = Header(FORM, __version__, _revision(database), clock.now().isoformat(), host, images)
-            made = _write(state, part, database, wanted, header, clock, begin)
+            files = {DATABASE: database, **{name: state / name for name in KEYS if (state / name).exists()}}
+            made = _write(part, files, {image: state / IMAGES / image for image in wanted}, header, clock, begin)
             part.rename(target)
             fsync_directory(target.parent)
             return made
@@ -70,10 +71,8 @@ def _revision(database: Path) -> str:
 
 
 def _write(
-    state: Path, part: Path, database: Path, images: Sequence[str], header: Header, clock: Clock, begin: Begin
+    part: Path, files: Mapping[str, Path], found: Mapping[str, Path], header: Header, clock: Clock, begin: Begin
 ) -> Made:
-    files = {DATABASE: database, **{name: state / name for name in KEYS if (state / name).exists()}}
-    found = {image: state / IMAGES / image for image in images}
     progress = begin(sum(path.stat().st_size for path in (*files.values(), *found.values()) if path.exists()))
     missing: list[str] = []
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -90,4 +89,4 @@ def _write(
             writer.finish()
         out.flush()
         os.fsync(out.fileno())
-    return Made(part.stat().st_size, len(images) - len(missing), missing)
+    return Made(part.stat().st_size, len(found) - len(missing), missing)

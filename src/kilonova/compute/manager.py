@@ -6,7 +6,7 @@ else talks to the driver but for reads.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -29,7 +29,7 @@ from kilonova.compute.observer import Observer
 from kilonova.compute.operation import Operation, Tools
 from kilonova.compute.operations import OPERATIONS
 from kilonova.compute.precache import Precache
-from kilonova.compute.queues import InstanceQueues
+from kilonova.compute.queues import InstanceQueues, Signals
 from kilonova.compute.reaper import Reaper
 from kilonova.compute.refusals import Refusals
 from kilonova.compute.reports import Reports
@@ -62,6 +62,16 @@ class ImageLibrary(ImageSource, ImageSink, Protocol):
     """Where this host's images come from, and where the images that it makes are stored."""
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a host takes from its process; `workers` do its work on files."""
+
+    clock: Clock
+    images: ImageLibrary
+    workers: Workers
+    failpoints: Failpoints
+
+
 class ComputeManager:
     """One host.  Constructing it loads the driver (DriverLoadError) and does no I/O.
 
@@ -73,20 +83,17 @@ class ComputeManager:
         self,
         identity: HostIdentity,
         settings: Settings,
-        clock: Clock,
-        *,
+        parts: Parts,
         load_driver: Callable[[VirtAPI], ComputeDriver],
-        images: ImageLibrary,
-        workers: Workers,
-        failpoints: Failpoints,
+        *,
         metrics: Metrics | None = None,
         operations: Mapping[str, Operation] = OPERATIONS,
     ) -> None:
-        self._identity, self._settings, self._clock = identity, settings, clock
+        self._identity, self._settings, self._clock = identity, settings, parts.clock
         self.metrics = metrics or Metrics()
-        self._images, self._workers, self._failpoints = images, workers, failpoints
+        self._images, self._workers, self._failpoints = parts.images, parts.workers, parts.failpoints
         self._operations = operations
-        self.virtapi = ComputeVirtAPI(clock)
+        self.virtapi = ComputeVirtAPI(parts.clock)
         self.driver = load_driver(self.virtapi)
         self._session: Session | None = None
         self._reports: Reports | None = None
@@ -110,10 +117,8 @@ class ComputeManager:
         seed_key = await self._workers.run(read_seed_key, defaults.state_path, clock)
         tools = Tools(self.driver, cache, uploads, clock, defaults, self._identity.boot_id, seed_key)
         runner = Runner(self._failpoints, session)
-        hooks = (observer.idle, self._look_for_work, self.metrics)
-        queues = InstanceQueues(
-            self._identity.host, session.conductor, runner, tools, *hooks, session.outage, self._operations
-        )
+        signals = Signals(observer.idle, self._look_for_work, self.metrics, session.outage)
+        queues = InstanceQueues(session.conductor, runner, tools, signals, self._operations)
         refusals = Refusals(session, self.driver)
         feed = Feed(session, queues, refusals, clock, defaults.action_poll_interval)
         reports = Reports(session, self.inventory, self.virtapi, observer, clock)

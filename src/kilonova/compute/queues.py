@@ -3,6 +3,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 import structlog
 
@@ -16,7 +17,7 @@ from kilonova.base.outage import Outage
 from kilonova.base.tasks import Supervisor
 from kilonova.compute.operation import Job, Operation, Tools
 from kilonova.compute.runner import Outcome, Revoked, Run, Runner
-from kilonova.objects.ids import HostName, InstanceId
+from kilonova.objects.ids import InstanceId
 from kilonova.objects.leg import LegId
 from kilonova.rpcapi.caller import HostCaller
 from kilonova.rpcapi.host_to_conductor import FINISH, Finish
@@ -27,24 +28,30 @@ log = structlog.get_logger(__name__)
 REPORT = Backoff(0.2, 5.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """`idle` receives each instance whose last leg here has ended; `stale` is called when the conductor expects the
+    outcome from another attempt, so that the host must fetch its work again."""
+
+    idle: Callable[[InstanceId], None]
+    stale: Callable[[], None]
+    metrics: Metrics
+    outage: Outage
+
+
 class InstanceQueues:
-    """`on_idle` is told each instance whose last action here has ended; `on_stale`, that the conductor wants an
-    outcome from another attempt, so that its work must be fetched again."""
+    """The legs that this host runs: one queue per instance."""
 
     def __init__(
         self,
-        host: HostName,
         conductor: HostCaller,
         runner: Runner,
         tools: Tools,
-        on_idle: Callable[[InstanceId], None],
-        on_stale: Callable[[], None],
-        metrics: Metrics,
-        outage: Outage,
+        signals: Signals,
         operations: Mapping[str, Operation],
     ) -> None:
-        self._host, self._conductor, self._runner, self._tools = host, conductor, runner, tools
-        self._on_idle, self._on_stale, self._metrics, self._outage = on_idle, on_stale, metrics, outage
+        self._host, self._conductor, self._runner, self._tools = conductor.host, conductor, runner, tools
+        self._signals = signals
         self._operations = operations
         self._locks = KeyedLocks()
         self._builds = asyncio.Semaphore(tools.settings.max_concurrent_builds)
@@ -121,14 +128,14 @@ class InstanceQueues:
         except Revoked:
             log.info("action was taken back", verb=action.verb, instance=instance.id)
             if not run.revoked:
-                self._on_stale()
+                self._signals.stale()
         except Exception:
             # A defect of ours must not end the service: the action is still open and will be handed out again.
             log.exception("action broke off", verb=action.verb, instance=instance.id)
         finally:
             del self._runs[action.leg_id]
             if not self.is_busy(instance.id):
-                self._on_idle(instance.id)
+                self._signals.idle(instance.id)
 
     async def _in_turn(self, run: Run) -> None:
         try:
@@ -147,7 +154,7 @@ class InstanceQueues:
     async def _report(self, run: Run, outcome: Outcome) -> None:
         """Tell the conductor until it has heard.  StaleWrite: it has given the action to another attempt."""
         who = f"outcome of {run.job.action.id}"
-        with self._outage.ends_with(who):
+        with self._signals.outage.ends_with(who):
             await self._until_heard(run, outcome, who)
 
     async def _until_heard(self, run: Run, outcome: Outcome, who: str) -> None:
@@ -165,14 +172,14 @@ class InstanceQueues:
         while True:
             try:
                 await self._conductor.call(FINISH, report)
-                self._metrics.action_ended(action.verb, outcome.succeeded)
+                self._signals.metrics.action_ended(action.verb, outcome.succeeded)
                 log.info("action ended", verb=action.verb, instance=action.instance_id, succeeded=outcome.succeeded)
                 return
             except (StaleWrite, NotFound) as exc:
                 log.info("outcome is no longer wanted", verb=action.verb, action=action.id, error=str(exc))
-                self._on_stale()
+                self._signals.stale()
                 return
             except KilonovaError as exc:
-                self._outage.waits(who, exc)
+                self._signals.outage.waits(who, exc)
             with run.may_interrupt():
                 await pauses.wait()

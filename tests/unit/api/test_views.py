@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Views: which members an answer has, and that its schema says the same."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,3 +129,30 @@ def test_every_answer_in_the_document_says_its_members(version: Microversion) ->
                 for media, content in response.get("content", {}).items():
                     if media == JSON and code != "default":
                         assert content["schema"] != {"type": "object"}, (method, path)
+
+
+WITHOUT_BODY = frozenset(
+    {
+        "PUT /identity/v3/projects/{project_id}/tags/{tag}",
+        "PUT /compute/v2.1/servers/{server_id}/tags/{tag}",
+        "DELETE /compute/v2.1/flavors/{flavor_id}",
+        "DELETE /compute/v2.1/flavors/{flavor_id}/os-extra_specs/{key}",
+        "DELETE /compute/v2.1/os-aggregates/{aggregate_id}",
+        "POST /compute/v2.1/os-aggregates/{aggregate_id}/images",
+        "DELETE /compute/v2.1/os-quota-sets/{project_id}",
+    }
+)
+"""Besides those that answer 204, and those that always refuse and say so in their note."""
+
+
+def test_every_route_whose_success_has_a_body_declares_it() -> None:
+    missing = {
+        f"{route.method} {service.prefix}{route.path}"
+        for service in SERVICES
+        for route in service.routes
+        if route.reply is None and not route.actions and route.gives == JSON and route.success != 204
+        if not re.match("(always )?(403|404|501)", route.note)
+    }
+    assert missing == WITHOUT_BODY
+    declared = sum(route.reply is not None for service in SERVICES for route in service.routes)
+    assert declared > 190

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What once were extensions, and has long been part of the API: those of them that are served.
+"""Former extensions that are now part of the API.
 
 Source: Compute API reference, "Extensions".
 """
 
-from typing import Any
-
-from kilonova.api.http.call import Call, Reply, json_reply
+from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.route import DefaultPolicy, Route
+from kilonova.api.http.views import EmptyList, Member, View, many, one
 from kilonova.base.errors import NotFound
 
 _SERVED = {
@@ -35,32 +34,33 @@ _SERVED = {
 }
 
 
-def _view(alias: str) -> dict[str, Any]:
-    return {
-        "alias": alias,
-        "name": _SERVED[alias],
-        "description": "",
-        "links": [],
-        "namespace": "https://docs.openstack.org/api-ref/compute/",
-        "updated": "2014-12-03T00:00:00Z",
-    }
+EXTENSION = View[str, Call](
+    "Extension",
+    Member("alias", str, lambda alias, _: alias),
+    Member("name", str, lambda alias, _: _SERVED[alias]),
+    Member("description", str, lambda _alias, _: ""),
+    Member("links", EmptyList, lambda _alias, _: []),
+    Member("namespace", str, lambda _alias, _: "https://docs.openstack.org/api-ref/compute/"),
+    Member("updated", str, lambda _alias, _: "2014-12-03T00:00:00Z"),
+)
+EXTENSIONS, ONE_EXTENSION = many("extensions", EXTENSION), one("extension", EXTENSION)
 
 
 async def list_extensions(call: Call) -> Reply:
-    """GET /extensions."""
-    return json_reply({"extensions": [_view(alias) for alias in _SERVED]})
+    """List the extensions that are part of the API."""
+    return EXTENSIONS.reply(_SERVED, call)
 
 
 async def show(call: Call) -> Reply:
-    """GET /extensions/{alias}."""
+    """Show one extension."""
     alias = call.params["alias"]
     if alias not in _SERVED:
         raise NotFound(f"Extension {alias[:255]} could not be found.")
-    return json_reply({"extension": _view(alias)})
+    return ONE_EXTENSION.reply(alias, call)
 
 
 ROUTES = (
     Route("GET", "/extensions", list_extensions, "os_compute_api:extensions", DefaultPolicy.READER,
-        note="{extensions: [...]}"),
-    Route("GET", "/extensions/{alias}", show, "os_compute_api:extensions", DefaultPolicy.READER, note="{extension}"),
+        reply=EXTENSIONS),
+    Route("GET", "/extensions/{alias}", show, "os_compute_api:extensions", DefaultPolicy.READER, reply=ONE_EXTENSION),
 )  # fmt: skip

@@ -3,9 +3,8 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from pydantic_core import to_json
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from kilonova.api.http.deps import ApiDeps
@@ -30,11 +29,6 @@ class Reply:
     headers: tuple[tuple[str, str], ...] = ()
     content_type: str = JSON
     stream: AsyncIterator[bytes] | None = None
-
-
-def json_reply(value: Any, status: int | None = None, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
-    """A reply whose body is `value` as JSON."""
-    return Reply(to_json(value), status, headers)
 
 
 class Link(TypedDict):
@@ -123,7 +117,3 @@ class Call:
     def links_after(self, marker: str) -> list[Link]:
         """The link to the page after `marker`."""
         return [{"rel": "next", "href": f"{self.links.to(self.path)}?{self.query.after(marker)}"}]
-
-    def next_page(self, name: str, marker: str) -> dict[str, list[Link]]:
-        """The member that links to the page after `marker`."""
-        return {name: self.links_after(marker)}

@@ -66,15 +66,10 @@ class TokenRevalidationCache:
         remember, subject = self._known, claims.subject
         until_s = self._clock.monotonic() + STANDING_S
         credential_id = None if subject.credential is None else subject.credential.id
-        found = await self._db.read(
-            readers.standing,
-            subject.user_id,
-            subject.project_id,
-            credential_id,
-            claims.audit_ids[0],
-            self._clock.now(),
-            subject.scope,
+        token = readers.TokenFacts(
+            subject.user_id, subject.project_id, credential_id, claims.audit_ids[0], subject.scope
         )
+        found = await self._db.read(readers.validity_of_token, token, self._clock.now())
         roles = None
         if found is not None and found.tokens_from == claims.tokens_from:
             held = set(with_implied(found.roles))

@@ -54,7 +54,7 @@ async def create_token(call: Call, body: AuthRequest) -> Reply:
 async def _by_password(call: Call, method: PasswordMethod) -> User:
     user = await call.db.read(_find_user, method.user)
     named = method.user.id or method.user.name or ""
-    async with checking(call, named, None if user is None else user.id) as asker:
+    async with login_attempt(call, named, None if user is None else user.id) as asker:
         password_hash = None if user is None else user.password_hash
         matches = await call.deps.passwords.verify(password_hash, method.user.password, asker)
         if user is None or not matches or not user.enabled:
@@ -63,7 +63,7 @@ async def _by_password(call: Call, method: PasswordMethod) -> User:
 
 
 @asynccontextmanager
-async def checking(call: Call, named: str, user_id: str | None) -> AsyncGenerator[Asker]:
+async def login_attempt(call: Call, named: str, user_id: str | None) -> AsyncGenerator[Asker]:
     """Limit attempts while a password or a secret is verified.  An Unauthorized or Overloaded that the block raises
     counts as a failed login of the named user."""
     asker = call.deps.login_limits.asker(call.peer, user_id or named)
@@ -78,7 +78,7 @@ async def checking(call: Call, named: str, user_id: str | None) -> AsyncGenerato
 async def _by_credential(call: Call, method: CredentialMethod) -> tuple[User, ApplicationCredential]:
     user, credential = await call.db.read(_find_credential, method)
     secret_hash = None if credential is None else credential.secret_hash
-    async with checking(call, method.id or method.name or "", None if user is None else user.id) as asker:
+    async with login_attempt(call, method.id or method.name or "", None if user is None else user.id) as asker:
         matches = await call.deps.passwords.verify(secret_hash, method.secret, asker)
         if user is None or credential is None or not matches or not user.enabled:
             raise Unauthorized(_WRONG)

@@ -6,7 +6,7 @@ from typing import Any
 from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.route import Route
 from kilonova.api.http.views import Member, Others, View, one
-from kilonova.api.identity.auth import checking, own_turn
+from kilonova.api.identity.auth import login_attempt, own_turn
 from kilonova.api.identity.domain import SelfLink, check_domain, check_id, collection, present, refuse_unsupported
 from kilonova.api.identity.filters import matching
 from kilonova.api.identity.models import ChangePassword, CreateUser, UpdateUser, UserFields
@@ -86,7 +86,7 @@ async def delete_user(call: Call) -> Reply:
 async def change_password(call: Call, body: ChangePassword) -> Reply:
     """Change a user's password with the original one.  All tokens of the user end, including the caller's."""
     user = await call.db.read(readers.get_user, call.params["user_id"])
-    async with checking(call, user.id, user.id) as asker:
+    async with login_attempt(call, user.id, user.id) as asker:
         if not await call.deps.passwords.verify(user.password_hash, body.user.original_password, asker):
             raise Unauthorized("The original password is wrong.")
     password_hash = await call.deps.passwords.hash(body.user.password, own_turn(call))

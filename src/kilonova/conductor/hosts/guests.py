@@ -20,6 +20,7 @@ from kilonova.db.writers import notifications as write_notifications
 from kilonova.objects.guest import NOT_RESPONDING
 from kilonova.objects.ids import ActionId, HostName, InstanceId
 from kilonova.objects.instance import Instance
+from kilonova.objects.notification import Notification
 from kilonova.objects.states import VERBS, ActionState, PowerState, Verb, VmState, desired, observed
 from kilonova.rpcapi.api_to_conductor import AcceptAction
 from kilonova.rpcapi.host_to_conductor import (
@@ -133,12 +134,5 @@ def _observe(tx: Transaction, instance: Instance, seen: Observed, action_id: Act
 def notify(tx: Transaction, request: Notify) -> None:
     """Keep a notification, once."""
     notice = request.notice
-    write_notifications.insert(
-        tx,
-        id=notice.id,
-        host=request.host,
-        at=notice.at,
-        event_type=notice.event_type,
-        priority=notice.priority,
-        payload=notice.payload,
-    )
+    notification = Notification(request.host, notice.at, notice.event_type, notice.priority, notice.payload)
+    write_notifications.insert(tx, notice.id, notification)

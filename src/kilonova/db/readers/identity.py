@@ -119,44 +119,47 @@ def list_credentials(snapshot: Snapshot, user_id: str) -> list[ApplicationCreden
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What of a token still holds: the roles that its user has in its project now, if the user's `tokens_from` is the
-    one that it was minted from."""
+class TokenFacts:
+    """What a token claims.  With the project "" it is a token whose `scope` is "domain" or "system", or an unscoped
+    token (scope "")."""
+
+    user_id: str
+    project_id: str
+    credential_id: str | None
+    audit_id: str
+    scope: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """The current roles of a token's user in its project.  The token is valid only if it was minted from this
+    `tokens_from`."""
 
     tokens_from: datetime | None
     roles: tuple[str, ...]
 
 
-def standing(
-    snapshot: Snapshot,
-    user_id: str,
-    project_id: str,
-    credential_id: str | None,
-    audit_id: str,
-    now: datetime,
-    scope: str = "",
-) -> Standing | None:
-    """What holds of the token `audit_id` of a user in a project; with the project "", of one whose `scope` is "domain"
-    or "system", or of an unscoped one.  None: nothing, because one of them is gone or disabled, or the token was
-    revoked."""
-    user = find_user(snapshot, user_id=user_id)
+def validity_of_token(snapshot: Snapshot, token: TokenFacts, now: datetime) -> Validity | None:
+    """What of a token is still valid.  None: nothing, because the token was revoked, or its user, project or credential
+    was deleted or disabled."""
+    user = find_user(snapshot, user_id=token.user_id)
     if user is None or not user.enabled:
         return None
-    revoked = sa.select(revoked_tokens.c.audit_id).where(revoked_tokens.c.audit_id == audit_id)
+    revoked = sa.select(revoked_tokens.c.audit_id).where(revoked_tokens.c.audit_id == token.audit_id)
     if snapshot.execute(revoked).first() is not None:
         return None
-    if credential_id is not None:
-        credential = find_credential(snapshot, credential_id=credential_id)
+    if token.credential_id is not None:
+        credential = find_credential(snapshot, credential_id=token.credential_id)
         if credential is None or (credential.expires_at is not None and credential.expires_at <= now):
             return None
-    if not project_id and not scope:
-        return Standing(user.tokens_from, ())
-    if project_id:
-        project = find_project(snapshot, project_id=project_id)
-        roles = roles_of(snapshot, user_id, project_id) if project is not None and project.enabled else ()
+    if not token.project_id and not token.scope:
+        return Validity(user.tokens_from, ())
+    if token.project_id:
+        project = find_project(snapshot, project_id=token.project_id)
+        roles = roles_of(snapshot, token.user_id, token.project_id) if project is not None and project.enabled else ()
     else:
-        roles = roles_beyond_projects(snapshot, user_id, scope)
-    return Standing(user.tokens_from, roles) if roles else None
+        roles = roles_beyond_projects(snapshot, token.user_id, token.scope)
+    return Validity(user.tokens_from, roles) if roles else None
 
 
 def roles_beyond_projects(snapshot: Snapshot, user_id: str, scope: str) -> tuple[str, ...]:

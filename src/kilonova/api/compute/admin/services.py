@@ -242,5 +242,5 @@ ROUTES = (
     Route("PUT", "/os-services/force-down", force_down, "os_compute_api:os-services:update", DefaultPolicy.ADMIN,
         reply=_FORCED, body=ServiceByHost, min=v2(11), max=v2(52)),
     Route("PUT", "/os-services/{service_id}", unknown_action, "os_compute_api:os-services:update", DefaultPolicy.ADMIN,
-        note="404: any other word", max=v2(52)),
+        note="always 404: unknown action", max=v2(52)),
 )  # fmt: skip
