@@ -230,7 +230,7 @@ MUTANTS: Sequence[Mutant] = (
         "the group of a build",
         "tests/unit/conductor/test_server_groups.py::test_builds_that_were_accepted_at_once_are_apart_too",
         "conductor/placement/place.py",
-        "server_groups.wish(tx, instance)",
+        "server_groups.constraint(tx, instance)",
         "None",
     ),
     one(

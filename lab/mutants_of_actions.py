@@ -37,7 +37,7 @@ MUTANTS_OF_ACTIONS: Sequence[Mutant] = (
         "the host that ends what is late",
         TRUTH + "::test_a_host_whose_time_is_up_ends_the_action_itself_and_undoes_it",
         "compute/feed.py",
-        "self._lanes.expire(leg)",
+        "self._queues.expire(leg)",
         "pass",
     ),
     one(

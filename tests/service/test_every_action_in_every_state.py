@@ -34,7 +34,7 @@ from kilonova.objects.migration import Migration, MigrationStatus
 from kilonova.objects.service import ComputeNode
 from kilonova.objects.states import VERBS, ActionState, Transition, Verb, VmState
 from kilonova.rpcapi.host_to_conductor import RegisterHost, ReportInventory
-from tests import make
+from tests import make, params
 from tests.simulation.virtual import run_virtually
 from tests.simulation.world import World, simulated
 
@@ -134,7 +134,15 @@ def put(connection: sa.Connection, instance: Instance, busy: Verb | None) -> Non
     if busy is not None:
         action_id, late = ActionId(f"busy with {instance.id[:8]}"), make.NOW.replace(year=2100)
         action = Action(
-            action_id, instance.id, busy, f"req-{instance.id}", *ids, *when, late, one_leg(instance.host, busy)
+            action_id,
+            instance.id,
+            busy,
+            f"req-{instance.id}",
+            *ids,
+            *when,
+            late,
+            one_leg(instance.host, busy),
+            params=params.recorded(busy),
         )
         write_actions.insert(connection, action)
 

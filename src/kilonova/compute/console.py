@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Consoles of guests of this very process: no bus between the driver and whoever types."""
+"""Consoles of guests of this process: no bus between the driver and the user."""
 
 from kilonova.base.errors import InvalidState
 from kilonova.objects.console import ConsoleStream

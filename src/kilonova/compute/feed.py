@@ -27,9 +27,9 @@ class Feed:
     """One question at a time: a reply that comes too late was never taken in hand, and is asked for again."""
 
     def __init__(
-        self, session: Session, lanes: InstanceQueues, refusals: Refusals, clock: Clock, poll_s: float
+        self, session: Session, queues: InstanceQueues, refusals: Refusals, clock: Clock, poll_s: float
     ) -> None:
-        self._session, self._lanes, self._clock, self._poll_s = session, lanes, clock, poll_s
+        self._session, self._queues, self._clock, self._poll_s = session, queues, clock, poll_s
         self._refusals = refusals
         self._wake = asyncio.Event()
         self._open = True
@@ -71,15 +71,15 @@ class Feed:
 
     async def _ask(self, tasks: Supervisor) -> None:
         attempt = AttemptId(self._clock.new_id())
-        running = (*self._lanes.running(), *self._refusals.left)
+        running = (*self._queues.running(), *self._refusals.left)
         conductor = self._session.conductor
         fetched = await self._session.call(
             lambda epoch: conductor.call(FETCH, Fetch(conductor.host, epoch, attempt, running))
         )
         for leg in fetched.revoked:
-            self._lanes.revoke(leg)
+            self._queues.revoke(leg)
         for leg in fetched.expired:
-            self._lanes.expire(leg)
+            self._queues.expire(leg)
         if self._open:
             await self._take(fetched, attempt, tasks)
         if fetched.more:
@@ -94,7 +94,7 @@ class Feed:
 
     async def _take_one(self, item: WorkItem, attempt: AttemptId, tasks: Supervisor) -> None:
         try:
-            self._lanes.submit(item, tasks)
+            self._queues.submit(item, tasks)
         except Exception as exc:  # a defect in taking one action in hand must not keep the others waiting
             log.exception("an action could not be taken in hand", action=item.action.id)
             action = item.action
@@ -103,7 +103,7 @@ class Feed:
 
     async def _tell_progress(self) -> None:
         """Let people watch what takes longer than a moment."""
-        for run in tuple(self._lanes.runs()):
+        for run in tuple(self._queues.runs()):
             action = run.job.action
             age = self._clock.now() - min((e.start_time for e in run.events.values()), default=self._clock.now())
             # (a clock that was put back makes the future of the past: it is told rather than not)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Guests' figures as metrics, read from the hypervisor when somebody asks for metrics."""
+"""Guests' figures as metrics, read from the hypervisor when metrics are requested."""
 
 import asyncio
 from collections.abc import Iterator, Mapping
@@ -28,18 +28,18 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
 
 
 class GuestMetrics(Collector):
-    """Registers itself, and what the driver can tell of its hypervisor, with `metrics`."""
+    """Registers itself, and what the driver knows of its hypervisor, with `metrics`."""
 
     def __init__(self, driver: ComputeDriver, virtapi: ComputeVirtAPI, metrics: Metrics) -> None:
         self._driver, self._known = driver, dict[InstanceId, GuestFigures]()
         metrics.gauge("kilonova_hypervisor_up", "The hypervisor is in service.", lambda: float(bool(virtapi.enabled)))
         if driver.reachability is not None:
-            what = "Native calls that were given up and have not come back."
+            what = "Native calls that were abandoned and have not returned."
             metrics.gauge("kilonova_abandoned_native_calls", what, driver.reachability.abandoned_calls)
         metrics.registry.register(self)
 
     async def refresh(self) -> None:
-        """Read anew.  A hypervisor that does not answer in time leaves no figures, rather than old ones."""
+        """Read again.  When the hypervisor does not answer in time there are no figures, rather than old ones."""
         self._known = {}
         if self._driver.statistics is None:
             return
@@ -50,7 +50,7 @@ class GuestMetrics(Collector):
             log.info("guests' figures could not be read", error=str(exc) or "no answer")
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """A family each; a guest each."""
+        """One family per figure, one sample per guest."""
         for field, (name, what) in FAMILIES.items():
             family = GaugeMetricFamily(name, what, labels=["instance"])
             for instance_id, figures in self._known.items():

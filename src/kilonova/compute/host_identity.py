@@ -19,13 +19,13 @@ from kilonova.objects.ids import HostName
 
 FILE = "compute_id"
 LOCK = "lock"
-"""Each process that uses the state directory holds it open, and a compute process is the only one of its kind."""
+"""Each process that uses the state directory keeps it open, and only one of them is a compute process."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 UNKNOWN_BOOT = "unknown"
 
 
 def read_identity(state_path: Path, host: str, clock: Clock, boot_id_file: Path = BOOT_ID) -> HostIdentity:
-    """Read the host's identity, or give it one at its first start.
+    """Read the host's identity, or create one at its first start.
 
     A file of an older version (the id alone) is completed with the name.  Raises StateError in one sentence when the
     file cannot be used or is another host's.
@@ -58,7 +58,7 @@ def state_id(state_path: Path) -> str:
 
 
 def parse(path: Path, text: str) -> tuple[str, str | None]:
-    """Node id and host name; None where the file does not say the name yet.  Raises StateError."""
+    """Node id and host name; None where the file has no name yet.  Raises StateError."""
     try:
         if not text.lstrip().startswith("{"):
             return str(uuid.UUID(text.strip())), None
@@ -71,7 +71,7 @@ def parse(path: Path, text: str) -> tuple[str, str | None]:
 
 
 def _write(path: Path, node_id: str, host: str) -> None:
-    """Whole or not at all, also after a power cut."""
+    """Complete or not at all, also after a power failure."""
     part = path.with_suffix(".new")
     with part.open("w") as file:
         file.write(json.dumps({"node_id": node_id, "host": host}) + "\n")

@@ -25,7 +25,7 @@ _NAME = re.compile(r"[0-9a-f]{40}\.[a-z0-9]+")
 
 
 class Digest(Protocol):
-    """A hash that takes bytes."""
+    """A hash that accepts bytes."""
 
     def update(self, data: bytes, /) -> None: ...
 
@@ -39,21 +39,21 @@ class ImageSource(Protocol):
 
 
 class ImageCache:
-    """`root` is made when it is needed; its files are readable by every user, for QEMU is another one."""
+    """`root` is made when it is needed; its files are readable by every user, because QEMU runs as another user."""
 
     def __init__(self, root: Path, source: ImageSource, workers: Workers, clock: Clock) -> None:
         self._root, self._source, self._workers, self._clock = root, source, workers, clock
         self._locks = KeyedLocks()
 
     async def ensure(self, image: ImageRef) -> BaseImage:
-        """The image as a file on this host; fetched at most once however many builds ask at a time.
+        """The image as a file on this host; fetched once for any number of concurrent builds.
 
         Raises NotFound (the store has it no more), ImageUnacceptable (wrong checksum, not of its format, points
         outside itself).  After a failure nothing is left in the cache.
         """
         path = self._root / f"{image.sha512[:40]}.{image.disk_format}"
         base = BaseImage(path, image.disk_format, image.virtual_size)
-        if await self._want(path):  # looked up each time: whoever needs room may have removed it
+        if await self._want(path):  # checked each time: the file may have been removed to free space
             return base
         async with self._locks.hold(path):
             if not await self._want(path):
@@ -62,11 +62,11 @@ class ImageCache:
         return base
 
     async def _want(self, path: Path) -> bool:
-        """Whether it is there; then it was wanted now."""
+        """Whether the file exists; if so, this counts as a use now."""
         return await self._workers.run(_touch, path, self._clock.now().timestamp())
 
     async def remove_unused(self, in_use: Collection[str], age_s: float) -> list[str]:
-        """Remove what is none of the files `in_use` and was not wanted for so long; their names."""
+        """Remove files that are not `in_use` and were not used for so long; returns their names."""
         return await self._workers.run(_remove_unused, self._root, in_use, self._clock.now().timestamp() - age_s)
 
     async def _fetch(self, image: ImageRef, path: Path) -> None:

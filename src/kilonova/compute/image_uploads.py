@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images that this host makes: their bytes go into the image store, their records are the conductor's.
+"""Images that this host makes: their bytes go into the image store, and the conductor has their records.
 
 The conductor is asked for as long as it takes: that it is away for a while ends no work of an hour.
 """
@@ -13,7 +13,8 @@ from kilonova.base.errors import DatabaseUnavailable, NotFound, RpcTimeout, RpcU
 from kilonova.base.outage import Outage
 from kilonova.images.inspect import MAX_VIRTUAL_BYTES
 from kilonova.images.store import Stored
-from kilonova.objects.action import IMAGE, Action
+from kilonova.objects.action import Action
+from kilonova.objects.action_params import image_made_with
 from kilonova.objects.ids import AttemptId, HostName, ImageId
 from kilonova.rpcapi.host_to_conductor import (
     BEGIN_IMAGE,
@@ -36,7 +37,7 @@ class ImageSink(Protocol):
     """Where images go: the box's own store (see kilonova.images.store.ImageStore)."""
 
     async def write(self, image_id: ImageId, chunks: AsyncIterator[bytes], max_bytes: int) -> Stored:
-        """Keep the bytes; what is there when this raises is nothing."""
+        """Store the bytes; when this raises, nothing is stored."""
         ...
 
     async def inspect(self, image_id: ImageId, declared_format: str) -> int:
@@ -44,7 +45,7 @@ class ImageSink(Protocol):
         ...
 
     async def delete(self, image_id: ImageId) -> None:
-        """Forget the bytes; that there are none is no error."""
+        """Remove the bytes; missing bytes are not an error."""
         ...
 
 
@@ -63,7 +64,7 @@ class ImageUploads:
         self._sink, self._conductor, self._clock, self._outage = sink, conductor, clock, outage
 
     async def begin(self, action: Action) -> bool:
-        """Whether the action's image is still to be made.  Raises NotFound when it was deleted."""
+        """Whether the action's image must still be made.  Raises NotFound when it was deleted."""
         attempt = _attempt(action)
         request = BeginImage(self._conductor.host, action.leg_id, attempt)
         return not (await self._ask(action, lambda: self._conductor.call(BEGIN_IMAGE, request))).saved
@@ -86,25 +87,25 @@ class ImageUploads:
         await self._ask(action, lambda: self._conductor.call(COMPLETE_IMAGE, request))
 
     async def discard(self, action: Action) -> None:
-        """No bytes are left of an image that was not completed."""
+        """No bytes of an image that was not completed exist."""
         try:
             unfinished = await self.begin(action)
         except NotFound:
             unfinished = True
         except StaleWrite:
-            return  # they are another attempt's now
+            return  # they belong to another attempt now
         if unfinished:
             await self.forget([image_of(action)])
 
     async def drop(self, action: Action) -> None:
-        """Neither record nor bytes are left of the images that the action makes needless."""
+        """Neither record nor bytes exist of the images that the action makes unnecessary."""
         attempt = _attempt(action)
         request = DropImages(self._conductor.host, action.leg_id, attempt)
         dropped = await self._ask(action, lambda: self._conductor.call(DROP_IMAGES, request))
         await self.forget(dropped.images)
 
     async def forget(self, images: Iterable[ImageId]) -> None:
-        """No bytes are left of these."""
+        """No bytes of these images exist."""
         for image_id in images:
             await self._sink.delete(image_id)
 
@@ -125,7 +126,9 @@ class ImageUploads:
 
 def image_of(action: Action) -> ImageId:
     """The image that an action makes."""
-    return ImageId(action.params[IMAGE])
+    image_id = image_made_with(action.params)
+    assert image_id is not None
+    return image_id
 
 
 def _attempt(action: Action) -> AttemptId:

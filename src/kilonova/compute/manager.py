@@ -55,11 +55,11 @@ log = structlog.get_logger(__name__)
 
 
 LOST_S = 10.0
-"""For the step that is going on when this process hears that its host has another one."""
+"""For the step in progress when this process learns that its host has a newer process."""
 
 
 class ImageLibrary(ImageSource, ImageSink, Protocol):
-    """Where this host's images come from, and where those go that it makes."""
+    """Where this host's images come from, and where the images that it makes are stored."""
 
 
 class ComputeManager:
@@ -95,8 +95,8 @@ class ComputeManager:
         self._precache: Precache | None = None
 
     async def start(self, bus: Bus, tasks: Supervisor) -> None:
-        """Driver first, then the record of this process, then the bus, then everything that is to be done: what was
-        left open by an earlier process comes by the same way as new work, beside it."""
+        """Driver first, then the record of this process, then the bus, then all work: actions that an earlier
+        process left open arrive in the same way as new ones."""
         defaults, clock = self._settings.default, self._clock
         conductor = HostCaller(Caller(bus, clock), self._identity.host)
         session = Session(self._identity, conductor, clock, defaults)
@@ -145,8 +145,8 @@ class ComputeManager:
         return True, ""
 
     async def drain(self, limit_s: float) -> int:
-        """Take no more work; give what is in hand `limit_s` seconds to end, and tell the conductor of the end; how many
-        actions are left for the next process.  Guests run on."""
+        """Accept no more work; give the work in progress `limit_s` seconds to end, and report the end to the
+        conductor.  Returns how many actions are left for the next process.  Guests run on."""
         if self._feed is None or self._queues is None or self._session is None:
             return 0
         self._feed.close()
@@ -155,7 +155,7 @@ class ComputeManager:
         return len(self._queues.running())
 
     async def _until_lost(self, session: Session, feed: Feed, queues: InstanceQueues) -> None:
-        """When the host has a newer process, this one ends.  No step begins any more; one that is going on gets a
+        """When the host has a newer process, this one ends.  No further step starts; a step in progress gets a
         moment.  Raises HostSuperseded."""
         lost = await session.until_lost()
         log.error("this process has lost its host", host=self._identity.host, error=lost.message)
@@ -165,11 +165,12 @@ class ComputeManager:
         raise lost
 
     async def stop(self) -> None:
-        """Let go of the hypervisor."""
+        """Disconnect from the hypervisor."""
         await self.driver.cleanup_host()
 
     def reload(self, fresh: Settings) -> None:
-        """Take what may change while running (see config.default.reloaded); what the host offers is told at once."""
+        """Use the options that may change while running (see config.default.reloaded); what the host offers is
+        reported at once."""
         settings = replace(self._settings, default=reloaded(self._settings.default, fresh.default))
         self._settings = settings
         self.driver.reconfigure(settings)
@@ -177,7 +178,7 @@ class ComputeManager:
             self._reports.tell_inventory()
 
     def checks(self) -> tuple[Check, ...]:
-        """What /healthz asks of this host."""
+        """What /healthz checks on this host."""
         return (Check("conductor", self._check_conductor), Check("hypervisor", self._check_hypervisor))
 
     async def _check_conductor(self) -> None:

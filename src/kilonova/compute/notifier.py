@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Notifications on their way to the conductor, which keeps them for people."""
+"""Notifications on their way to the conductor, which stores them for operators."""
 
 import asyncio
 from collections import deque
@@ -19,13 +19,13 @@ from kilonova.rpcapi.host_to_conductor import NOTIFY, Notice, Notify
 log = structlog.get_logger(__name__)
 
 MOST_WAITING = 100
-"""While the conductor is away; older ones are dropped then.  All of them are in the log."""
+"""While the conductor is away; older notifications are dropped then.  All of them are in the log."""
 NOTICES = "notifications"
 RETRY_S = 1.0
 
 
 class Notifier:
-    """Tells the conductor, in order, each once, for as long as it takes."""
+    """Sends notifications to the conductor, in order, each once, and retries without a limit."""
 
     def __init__(self, conductor: HostCaller, clock: Clock, outage: Outage) -> None:
         self._conductor, self._clock, self._outage = conductor, clock, outage
@@ -33,7 +33,7 @@ class Notifier:
         self._wake = asyncio.Event()
 
     def start(self, tasks: Supervisor) -> None:
-        """Send under `tasks` what is there and what comes."""
+        """Send present and future notifications, under `tasks`."""
         tasks.spawn("notifier", self._send_forever())
 
     def error(self, event_type: str, payload: Mapping[str, Any]) -> None:
@@ -54,7 +54,7 @@ class Notifier:
                     self._outage.waits(NOTICES, exc)
                     await self._clock.sleep(RETRY_S)
                     continue
-                except KilonovaError as exc:  # this one will never be taken, and must not be in the way of others
+                except KilonovaError as exc:  # the conductor will never accept this one, and it must not block others
                     log.warning("a notification was refused", event_type=notice.event_type, error=str(exc))
                 except Exception:
                     log.exception("a notification could not be told", event_type=notice.event_type)

@@ -28,8 +28,8 @@ RETRY_S = 1.0
 
 
 def differences(expected: tuple[ExpectedGuest, ...], seen: dict[InstanceId, GuestState]) -> tuple[Observed, ...]:
-    """What the database must hear: each guest whose read is not what it believes.  Busy ones are left to their action.
-    Guests that are ours but unknown to the database are nobody's business here."""
+    """What must be reported: each guest whose state differs from the database.  Busy guests are left to their
+    action. Guests of this service that the database does not know are ignored here."""
     found: list[Observed] = []
     for guest in expected:
         state = seen.get(guest.instance_id)
@@ -40,7 +40,7 @@ def differences(expected: tuple[ExpectedGuest, ...], seen: dict[InstanceId, Gues
 
 
 class Observer:
-    """Reports what the hypervisor says; never acts on a guest."""
+    """Reports what the hypervisor reports; never changes a guest."""
 
     def __init__(self, driver: ComputeDriver, session: Session) -> None:
         self._driver, self._session = driver, session
@@ -48,15 +48,15 @@ class Observer:
         self._wake = asyncio.Event()
 
     def mark(self, event: GuestEvent) -> None:
-        """Something happened to this guest.  That the hypervisor is back says nothing of any one guest: the bulk read
-        of `sync` follows it, and looks at all of them in one call."""
+        """Something happened to this guest.  The return of the hypervisor says nothing of a single guest: the bulk
+        read of `sync` follows it, and reads all guests in one call."""
         if event.kind == RECONNECTED:
             return
         self._dirty.add(event.instance_id)
         self._wake.set()
 
     def idle(self, instance_id: InstanceId) -> None:
-        """No action is in hand any more: what happened to the guest meanwhile is read now."""
+        """No action works on the guest any more: what happened to it meanwhile is read now."""
         if instance_id in self._dirty:
             self._wake.set()
 
@@ -65,12 +65,12 @@ class Observer:
         tasks.spawn("observe", self._observe_forever(queues))
 
     async def sync(self) -> None:
-        """One bulk read against what the database believes.  Raises HypervisorUnavailable, RpcTimeout, ..."""
+        """One bulk read, compared with the database.  Raises HypervisorUnavailable, RpcTimeout, ..."""
         conductor = self._session.conductor
         expected = await self._session.call(
             lambda epoch: conductor.call(LIST_EXPECTED, ListExpected(conductor.host, epoch))
         )
-        # The hypervisor is read after the database, so that a guest started between the two is not taken for missing.
+        # The hypervisor is read after the database: a guest that starts between the two does not seem to be missing.
         found = dict(await self._driver.guest_states())
         states = differences(expected.guests, found)
         if states:

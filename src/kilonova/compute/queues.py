@@ -19,7 +19,7 @@ from kilonova.compute.runner import Outcome, Revoked, Run, Runner
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.leg import LegId
 from kilonova.rpcapi.caller import HostCaller
-from kilonova.rpcapi.host_to_conductor import FINISH, HOST_BOOT, Finish
+from kilonova.rpcapi.host_to_conductor import FINISH, Finish
 from kilonova.rpcapi.work import WorkItem
 
 log = structlog.get_logger(__name__)
@@ -142,7 +142,7 @@ class InstanceQueues:
             return self._builds
         if operation.copies:
             return self._snapshots
-        return self._resumes if job.action.params.get("cause") == HOST_BOOT else None
+        return self._resumes if job.action.bookkeeping.host_boot else None
 
     async def _report(self, run: Run, outcome: Outcome) -> None:
         """Tell the conductor until it has heard.  StaleWrite: it has given the action to another attempt."""

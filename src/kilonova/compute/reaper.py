@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Guests that should not be here.
+"""Guests that should not exist on this host.
 
 A guest of ours whose instance the conductor calls deleted (a backup of the host was restored, a delete was forced while
 the host was away) is made absent by delete's own steps.  It takes two proofs: the guest bears our metadata, and the
@@ -20,6 +20,7 @@ from kilonova.compute.runner import Run, Runner
 from kilonova.compute.session import Session
 from kilonova.compute.virtapi import ComputeVirtAPI
 from kilonova.objects.action import Action
+from kilonova.objects.action_params import DeleteParams
 from kilonova.objects.ids import ActionId, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.leg import one_leg
@@ -29,11 +30,11 @@ from kilonova.rpcapi.host_to_conductor import CLASSIFY_GUESTS, ClassifyGuests, G
 log = structlog.get_logger(__name__)
 
 LIMIT_S = 300.0
-"""Of one round."""
+"""For one round."""
 
 
 class Reaper:
-    """Reaps and reports, each by a periodic task of its own."""
+    """Removes and reports guests, each by a periodic task of its own."""
 
     def __init__(
         self, session: Session, queues: InstanceQueues, runner: Runner, tools: Tools, metrics: Metrics
@@ -47,7 +48,7 @@ class Reaper:
         return self._tools.clock
 
     def start(self, tasks: Supervisor, virtapi: ComputeVirtAPI) -> None:
-        """Begin, as configured."""
+        """Start, as configured."""
         settings = self._tools.settings
         there = self._session.while_there
         reap, report = there(virtapi.while_in_service(self.reap)), there(virtapi.while_in_service(self.report))
@@ -57,7 +58,7 @@ class Reaper:
         tasks.periodic("orphans", settings.orphan_report_interval, report, limit_s=LIMIT_S)
 
     async def reap(self) -> None:
-        """One round: make absent what was seen deleted in an earlier round and still is."""
+        """One round: remove guests whose instances were deleted in an earlier round and still are."""
         settings, now = self._tools.settings, self._clock.monotonic()
         deleted = {one.id: one for one in (await self._judge()).deleted if not self._queues.is_busy(one.id)}
         self._sightings = {id_: self._sightings.get(id_, now) for id_ in deleted}
@@ -69,7 +70,8 @@ class Reaper:
                 await self._try_to_remove(deleted[id_])
 
     async def report(self) -> None:
-        """One round: count guests that bear our mark and are no instance of this host; name them when they change."""
+        """One round: count guests with this service's metadata that are no instances of this host; log their names
+        when they change."""
         judged = await self._judge()
         orphans = frozenset((*judged.unknown, *judged.elsewhere))
         self._metrics.orphans(len(orphans))
@@ -82,7 +84,7 @@ class Reaper:
         self._reported = orphans
 
     async def _judge(self) -> GuestClasses:
-        """The hypervisor is read before the database: a guest that is seen has had its record before."""
+        """The hypervisor is read before the database: the record of a guest that is seen is older."""
         seen = tuple(await self._tools.driver.guest_states())
         if not seen:
             return GuestClasses()
@@ -92,7 +94,7 @@ class Reaper:
         )
 
     async def _try_to_remove(self, instance: Instance) -> None:
-        """One that cannot be removed is looked at again in the next round, and is in the way of no other."""
+        """A guest that cannot be removed is retried in the next round, and blocks no other."""
         try:
             await self._remove(instance)
         except Exception as exc:
@@ -100,11 +102,12 @@ class Reaper:
 
     async def _remove(self, instance: Instance) -> None:
         now = self._clock.now()
-        # No action of the database: its instance is gone.  The steps want one for their names.
+        # Not an action of the database: its instance is deleted.  The steps need one for their names.
         action = Action(
             id=ActionId(self._clock.new_id()),
             instance_id=instance.id,
             verb=Verb.DELETE,
+            params=DeleteParams(),
             request_id=new_request_id(self._clock),
             user_id="kilonova",
             project_id="kilonova",

@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 
 class Refusals:
-    """Each is said once.  `left` are those that stay open: the conductor need not hand them out again."""
+    """Each is logged once.  `left` are those that stay open: the conductor need not hand them out again."""
 
     def __init__(self, session: Session, driver: ComputeDriver) -> None:
         self._session, self._driver = session, driver

@@ -59,7 +59,7 @@ class Outcome:
 class Run:
     """One attempt, as it goes on.
 
-    `revoked` is set by the lane; the run ends before its next step.  `expired` says that its time is up: it fails
+    `revoked` is set by the queue; the run ends before its next step.  `expired` says that its time is up: it fails
     before its next step.  `turns` are what it must wait for beside others of its kind, first come first served; None:
     nothing.
     """
@@ -77,7 +77,7 @@ class Run:
     waiting: asyncio.Timeout | None = None
 
     async def take_turn(self) -> None:
-        """Wait for one; the lane may cancel that."""
+        """Wait for one; the queue may cancel that."""
         if self.turns is not None:
             with self.may_interrupt():
                 await self.turns.acquire()
@@ -96,7 +96,7 @@ class Run:
 
     @asynccontextmanager
     async def may_expire(self) -> AsyncGenerator[None]:
-        """A stretch that ends with DeadlineExceeded when the action's time is up, and in which the lane may cancel."""
+        """A stretch that ends with DeadlineExceeded when the action's time is up, and in which the queue may cancel."""
         self.check_time()
         try:
             async with asyncio.timeout(None) as self.waiting:
@@ -132,7 +132,7 @@ class Run:
 
     @contextmanager
     def may_interrupt(self) -> Generator[None]:
-        """A stretch in which the lane may cancel this run."""
+        """A stretch in which the queue may cancel this run."""
         before, self.interruptible = self.interruptible, True
         try:
             yield

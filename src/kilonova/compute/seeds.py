@@ -16,7 +16,7 @@ from kilonova.objects.ids import ActionId
 FILE = "seed.key"
 SECRET_BYTES = 48
 SEED_BYTES = 512
-"""As many as Nova gives."""
+"""Nova's number."""
 
 
 def read_seed_key(state_path: Path, clock: Clock) -> bytes:
@@ -31,5 +31,5 @@ def read_seed_key(state_path: Path, clock: Clock) -> bytes:
 
 
 def seed_of(key: bytes, action: ActionId) -> bytes:
-    """The seed that belongs to an action: the same at each replay, another one for each action."""
+    """The seed of an action: the same at each replay, different for each action."""
     return hashlib.shake_256(key + b"\0" + action.encode()).digest(SEED_BYTES)

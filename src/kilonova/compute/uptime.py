@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Since when this machine runs, and its load, in the words of its own `uptime`: clients take that line apart."""
+"""How long this machine has been running, and its load, as the line that `uptime` prints: clients parse that line."""
 
 from kilonova.base.tools import run_limited
 
 TOOL = "uptime"
 LIMIT_S = 4.0
-"""Less than whoever asks waits."""
+"""Less than the caller's timeout."""
 
 
 async def uptime() -> str:

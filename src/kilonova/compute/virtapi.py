@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the driver may ask of the service above it."""
+"""What the driver may request from the service above it."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -13,13 +13,13 @@ log = structlog.get_logger(__name__)
 
 
 class ComputeVirtAPI:
-    """Passes the driver's words on.  The hooks are set by the manager; before that nothing is lost that matters: the
+    """Passes the driver's reports on.  The manager sets the hooks; before that nothing important is lost: the
     hypervisor's state is kept as a level, and guests are read in bulk at the start."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.enabled: bool | None = None
-        """Whether the hypervisor is in service; None before its first word."""
+        """Whether the hypervisor is in service; None before its first report."""
         self.reason = "the hypervisor has not answered yet"
         self.on_event: Callable[[GuestEvent], None] = lambda event: None
         self.on_enabled: Callable[[], None] = lambda: None
@@ -37,8 +37,8 @@ class ComputeVirtAPI:
         self.on_enabled()
 
     def while_in_service(self, work: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
-        """`work`, for a periodic task: left out while the hypervisor is known to be away, so that each outage is told
-        once.  All is read again when it is back."""
+        """`work`, for a periodic task: skipped while the hypervisor is known to be away, so that each outage is
+        reported once.  Everything is read again when it is back."""
 
         async def work_if_there() -> None:
             if self.enabled is not False:

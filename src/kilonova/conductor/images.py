@@ -18,18 +18,12 @@ from kilonova.db.readers import instances as read_instances
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import images as write_images
-from kilonova.objects.action import BACKUP_TYPE, DROPPED, IMAGE, ROTATION, Action
+from kilonova.objects.action import Action
+from kilonova.objects.action_params import BackupParams, image_made_with
 from kilonova.objects.ids import ImageId
 from kilonova.objects.image import Image, ImageRef, ImageStatus
 from kilonova.objects.instance import Instance
-from kilonova.objects.states import Verb
 from kilonova.rpcapi.host_to_conductor import BeginImage, CompleteImage, DropImages, Dropped, ImageBegun
-
-
-def record(tx: Transaction, image: Image | None, quotas: QuotaSettings | None) -> None:
-    """Record the image that an action will make.  Raises Conflict, OverQuota; without `quotas` no limit holds."""
-    if image is not None:
-        image_quota.create(tx, image, quotas)
 
 
 def forget_with(tx: Transaction, instance: Instance, superseded: Iterable[Action]) -> list[ImageId]:
@@ -37,7 +31,8 @@ def forget_with(tx: Transaction, instance: Instance, superseded: Iterable[Action
     host must remove."""
     forgotten = _forget_shelved(tx, instance)
     for action in superseded:
-        forgotten += _dropped(action)
+        if isinstance(action.params, BackupParams):
+            forgotten += action.params.dropped
         if (unfinished := forget_unfinished(tx, action)) is not None:
             forgotten.append(unfinished)
     return forgotten
@@ -86,15 +81,15 @@ def drop(tx: Transaction, request: DropImages, now: datetime) -> Dropped:
     Raises StaleWrite."""
     action = _held(tx, request)
     instance = read_instances.get(tx, action.instance_id)
-    if action.verb is Verb.UNSHELVE:
+    if not isinstance(action.params, BackupParams):  # an unshelving
         return Dropped(tuple(_forget_shelved(tx, instance)))
-    beyond = [image.id for image in _beyond_rotation(tx, action)]
+    beyond = tuple(image.id for image in _beyond_rotation(tx, action, action.params))
     for image_id in beyond:
         write_images.forget_image(tx, image_id)
-    dropped = [*_dropped(action), *beyond]
+    params = replace(action.params, dropped=(*action.params.dropped, *beyond))
     if beyond:
-        write_actions.update(tx, action.id, now, params={**action.params, DROPPED: ",".join(dropped)})
-    return Dropped(tuple(dropped))
+        write_actions.update(tx, action.id, now, params=params)
+    return Dropped(params.dropped)
 
 
 def reference(tx: Transaction, action: Action) -> ImageRef | None:
@@ -133,15 +128,11 @@ def _find(tx: Transaction, image_id: ImageId) -> Image | None:
 
 
 def _made_by(tx: Transaction, action: Action) -> Image:
-    image_id = ImageId(action.params.get(IMAGE, ""))
-    image = _find(tx, image_id)
+    image_id = image_made_with(action.params)
+    image = None if image_id is None else _find(tx, image_id)
     if image is None:
         raise NotFound(f"Image {image_id} was deleted while it was being made.", image_id=image_id)
     return image
-
-
-def _dropped(action: Action) -> list[ImageId]:
-    return [ImageId(image_id) for image_id in action.params.get(DROPPED, "").split(",") if image_id]
 
 
 def _forget_shelved(tx: Transaction, instance: Instance) -> list[ImageId]:
@@ -155,12 +146,10 @@ def _forget_shelved(tx: Transaction, instance: Instance) -> list[ImageId]:
     return [instance.shelved_image.id]
 
 
-def _beyond_rotation(tx: Transaction, action: Action) -> list[Image]:
-    if ROTATION not in action.params:
-        return []
+def _beyond_rotation(tx: Transaction, action: Action, params: BackupParams) -> list[Image]:
     wanted = {
         "image_type": "backup",
-        BACKUP_TYPE: action.params.get(BACKUP_TYPE, ""),
+        "backup_type": params.backup_type,
         "instance_uuid": action.instance_id,
     }
     backups = [
@@ -171,5 +160,5 @@ def _beyond_rotation(tx: Transaction, action: Action) -> list[Image]:
         and wanted.items() <= dict(image.properties).items()
     ]
     # The one just made is the newest, though the clock was put back since the others were made.
-    backups.sort(key=lambda image: image.id != action.params[IMAGE])
-    return [image for image in backups[int(action.params[ROTATION]) :] if not image.protected]
+    backups.sort(key=lambda image: image.id != params.image_id)
+    return [image for image in backups[params.rotation :] if not image.protected]

@@ -42,7 +42,7 @@ def join(tx: Transaction, quotas: QuotaSettings | None, instances: Sequence[Inst
         quota.check_count(limits, "server_group_members", count, "Quota exceeded, too many servers in group")
 
 
-def wish(tx: Transaction, instance: Instance) -> GroupConstraint | None:
+def constraint(tx: Transaction, instance: Instance) -> GroupConstraint | None:
     """What an instance's group asks of its host, until the transaction ends."""
     group = None if instance.server_group_id is None else write_groups.lock(tx, instance.server_group_id)
     if group is None:

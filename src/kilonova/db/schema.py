@@ -93,6 +93,7 @@ actions = sa.Table(
     # The host of the current leg, taken from `legs` in each write that changes them: only the indexes need it.
     sa.Column("host", sa.String(255)),
     sa.Column("params", sa.JSON, nullable=False),
+    sa.Column("bookkeeping", sa.JSON, nullable=False, server_default="{}"),
     sa.Column("message", sa.Text),
     _time("ended_at", null=True),
     _time("counted_at", null=True),

@@ -1,32 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """An instance action: the durable thing that an accepted request becomes."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from kilonova.objects.action_params import NO_PARAMS, RECORDED, RecordedParams, check_params
 from kilonova.objects.ids import ActionId, AttemptId, HostName, InstanceId
 from kilonova.objects.leg import Leg, LegId, Legs, current_index
-from kilonova.objects.states import ActionState, Verb
+from kilonova.objects.states import ActionState, Verb, VmState
 
-# Names in an action's params.
-IMAGE = "image"
-"""The image that it makes."""
-FORGOTTEN_IMAGES = "forgotten_images"
-"""Images whose records went with its acceptance, with commas: their bytes are to go, too."""
-BACKUP_TYPE, ROTATION = "backup_type", "rotation"
-DROPPED = "dropped"
-"""Backups beyond the rotation whose records are gone, with commas: their bytes are to go, too."""
-FROM_SHELF = "from_shelf"
-"""What an unshelving finds: OFFLOADED, TORN, or nothing of the kind."""
-OFFLOADED = "offloaded"
-"""Nothing of the guest is on any host."""
-TORN = "torn"
-"""An offloading failed: its host may have lost the disk."""
-AT_BOOT = "at_boot"
-"""Set when the action was open while its host booted: after its end the guest is started if it should run."""
-VM_STATE = "vm_state"
-"""What the instance was before the action was abandoned."""
+
+@dataclass(frozen=True, slots=True)
+class Bookkeeping:
+    """What the conductor notes about an action, whatever its verb.
+
+    `host_boot`: the action starts a guest because its host has booted; the host runs few of these at a time.
+    `open_at_boot`: it was open while its host booted: after its end the guest is started if it should run.
+    `abandoned_in`: the instance's vm_state before the action was abandoned.
+    """
+
+    host_boot: bool = False
+    open_at_boot: bool = False
+    abandoned_in: VmState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +41,14 @@ class Action:
     deadline: datetime
     legs: Legs
     state: ActionState = ActionState.OPEN
-    params: Mapping[str, str] = field(default_factory=dict[str, str])
+    params: RecordedParams = NO_PARAMS
+    bookkeeping: Bookkeeping = Bookkeeping()
     message: str | None = None
     ended_at: datetime | None = None
     counted_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        check_params(self.verb, self.params, RECORDED)
 
     @property
     def current(self) -> int:

@@ -17,33 +17,18 @@ from kilonova.base.errors import (
     TooLarge,
 )
 from kilonova.base.unset import UNSET, OrUnset
+from kilonova.objects.action_params import NO_PARAMS, REQUESTED, RequestedParams, check_params
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.idempotency import Idempotent
 from kilonova.objects.ids import FlavorId, HostName, ImageId, InstanceId, ServerGroupId
-from kilonova.objects.image import Image, ImageMember, ImageRef
-from kilonova.objects.instance import InjectedFile, Instance
+from kilonova.objects.image import Image, ImageMember
+from kilonova.objects.instance import Instance
 from kilonova.objects.keypair import Keypair
 from kilonova.objects.server_group import ServerGroup
 from kilonova.objects.states import Verb
 from kilonova.rpcapi.method import Ack, Method
 
 SUBJECT = "conductor.api"
-
-NETWORKS = "networks"
-"""The parameter of a create action that holds their names, with commas."""
-FIXED_IPS = "fixed_ips"
-"""The parameter of a create action that holds an address for each of those, or nothing, with commas."""
-HOST = "host"
-"""The parameter of a create action that names the only host that will do."""
-SAME_HOST, DIFFERENT_HOST = "same_host", "different_host"
-"""The parameters of a create action that hold ids of servers, with commas: one of their hosts will do, or none."""
-AVAILABILITY_ZONE = "availability_zone"
-"""The parameter of an unshelving that says where to; without it, where it was."""
-
-FLAVOR, DISK_CONFIG = "flavor", "disk_config"
-"""Parameters of a resize: the new flavor's id, and the new OS-DCF:diskConfig if one was given."""
-KEPT_DISK = "kept_disk"
-"""The parameter of a revertResize: under what the resize has kept the old root disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,34 +61,16 @@ class Created:
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
-    """The fields of a server that a rebuild replaces.  Unset fields do not change."""
-
-    name: OrUnset[str] = UNSET
-    hostname: OrUnset[str] = UNSET
-    description: OrUnset[str | None] = UNSET
-    metadata: OrUnset[Mapping[str, str]] = UNSET
-    key_name: OrUnset[str | None] = UNSET
-    key_data: OrUnset[str | None] = UNSET
-    user_data: OrUnset[str | None] = UNSET
-    files: OrUnset[tuple[InjectedFile, ...]] = UNSET
-    disk_config: OrUnset[str] = UNSET
-    access_ip_v4: OrUnset[str | None] = UNSET
-    access_ip_v6: OrUnset[str | None] = UNSET
-
-
-@dataclass(frozen=True, slots=True)
 class AcceptAction:
-    """`image` is the image of a rescue or a rebuild; `new_image` is the record of the image that the action creates,
-    recorded with the action."""
+    """Params of another verb, unknown ones and missing ones are an error that names the verb."""
 
     context: RequestContext
     instance_id: InstanceId
     verb: Verb
-    params: Mapping[str, str] = field(default_factory=dict[str, str])
-    image: ImageRef | None = None
-    changes: Changes = Changes()
-    new_image: Image | None = None
+    params: RequestedParams = NO_PARAMS
+
+    def __post_init__(self) -> None:
+        check_params(self.verb, self.params, REQUESTED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from kilonova.base.context import serving
 from kilonova.base.errors import InvalidInput, KilonovaError, RpcTimeout
 from kilonova.rpc import wire
+from kilonova.rpcapi.batch import reason
 from kilonova.rpcapi.method import Method
 
 log = structlog.get_logger(__name__)
@@ -48,7 +49,8 @@ class Endpoint:
             return wire.encode_error(exc)
         except (ValidationError, ValueError, KeyError) as exc:
             log.exception("malformed request", method=name)
-            return wire.encode_error(InvalidInput(f"Malformed request {name}: {type(exc).__name__}."))
+            why = reason(exc) if isinstance(exc, ValidationError) else type(exc).__name__
+            return wire.encode_error(InvalidInput(f"Malformed request {name}: {why}."))
         with serving(request.request_id):
             return await _reply(method, handler, argument, subject.rpartition(".")[2], request.timeout_s)
 

@@ -19,9 +19,6 @@ from kilonova.rpcapi.work import Fetch, Fetched
 SUBJECT = "conductor.host.*"
 """`*` is the host.  A conductor refuses a request whose `host` is another than the subject's."""
 
-HOST_BOOT = "host-boot"
-"""The `cause` in an action's params: the host has booted, and starts few of these at a time."""
-
 
 @dataclass(frozen=True, slots=True)
 class RegisterHost:

@@ -9,34 +9,34 @@ import re
 from collections.abc import Callable, Mapping
 
 _NUMBERS: Mapping[str, Callable[[float, float], bool]] = {
-    "=": lambda value, asked: value >= asked,  # so it says there: the oldest operator means "at least"
-    "==": lambda value, asked: value == asked,
-    "!=": lambda value, asked: value != asked,
-    ">=": lambda value, asked: value >= asked,
-    "<=": lambda value, asked: value <= asked,
+    "=": lambda value, operand: value >= operand,  # the guide says so: the oldest operator means "at least"
+    "==": lambda value, operand: value == operand,
+    "!=": lambda value, operand: value != operand,
+    ">=": lambda value, operand: value >= operand,
+    "<=": lambda value, operand: value <= operand,
 }
 _TEXTS: Mapping[str, Callable[[str, str], bool]] = {
-    "s==": lambda value, asked: value == asked,
-    "s!=": lambda value, asked: value != asked,
-    "s<": lambda value, asked: value < asked,
-    "s<=": lambda value, asked: value <= asked,
-    "s>": lambda value, asked: value > asked,
-    "s>=": lambda value, asked: value >= asked,
-    "<in>": lambda value, asked: asked in value,
+    "s==": lambda value, operand: value == operand,
+    "s!=": lambda value, operand: value != operand,
+    "s<": lambda value, operand: value < operand,
+    "s<=": lambda value, operand: value <= operand,
+    "s>": lambda value, operand: value > operand,
+    "s>=": lambda value, operand: value >= operand,
+    "<in>": lambda value, operand: operand in value,
 }
 
 
 def matches(value: str, wanted: str) -> bool:
     """Whether a host's value will do: equal, or by an operator ("s!= tape", ">= 10", "<or> a <or> b")."""
     word, _, rest = wanted.partition(" ")
-    asked = rest.strip()
+    operand = rest.strip()
     if word == "<or>":
-        return value in {word.strip() for word in asked.split("<or>")}
+        return value in {word.strip() for word in operand.split("<or>")}
     if word in _TEXTS:
-        return _TEXTS[word](value, asked)
+        return _TEXTS[word](value, operand)
     if word in _NUMBERS:
         try:
-            return _NUMBERS[word](float(value), float(asked))
+            return _NUMBERS[word](float(value), float(operand))
         except ValueError:
             return False
     return value == wanted

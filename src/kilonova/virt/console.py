@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What drivers' console sessions share: a bounded buffer between a guest that must not wait and a reader who may."""
+"""A bounded buffer for drivers' console sessions, between a guest that must not wait and a reader that may be slow."""
 
 import asyncio
 
 MOST_BYTES = 256 * 1024
-"""What is kept for a reader who is slow."""
+"""The size of the buffer."""
 
 
 class ConsoleBuffer:
@@ -17,7 +17,7 @@ class ConsoleBuffer:
         """Why nothing more will come; empty while something may."""
 
     def put(self, data: bytes) -> None:
-        """Never waits: what is too much takes the place of the oldest."""
+        """Never waits: when the buffer is full, the oldest bytes are dropped."""
         if self.ended:
             return
         self._waiting += data
@@ -28,12 +28,12 @@ class ConsoleBuffer:
         self._some.set()
 
     def end(self, why: str) -> None:
-        """Nothing more will come; what is here can still be read.  The first reason counts."""
+        """Nothing more will arrive; the buffer can still be read.  The first reason counts."""
         self.ended = self.ended or why
         self._some.set()
 
     async def take(self) -> bytes:
-        """All that is here, at least one byte; b"" at the end."""
+        """All bytes in the buffer, at least one; b"" at the end."""
         await self._some.wait()
         data, self._waiting = bytes(self._waiting), bytearray()
         if not self.ended:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from kilonova.base.failpoints import Action as FailAction
 from kilonova.base.failpoints import Failpoints
@@ -23,7 +24,7 @@ from kilonova.objects.leg import one_leg
 from kilonova.objects.states import Verb
 from kilonova.virt.fake import FakeDriver
 from kilonova.virt.fake.machine import FakeHypervisor
-from tests import make
+from tests import make, params
 from tests.simulation.virtual import SimClock
 from tests.unit.compute.records import Library
 
@@ -49,7 +50,7 @@ class Bench:
     async def start(self, tasks: Supervisor) -> None:
         await self.driver.init_host(tasks)
 
-    def job(self, verb: Verb, action_id: str = "", **params: str) -> Job:
+    def job(self, verb: Verb, action_id: str = "", **fields: Any) -> Job:
         now = self.clock.now()
         action = Action(
             id=ActionId(action_id or f"action-{verb}"),
@@ -62,7 +63,7 @@ class Bench:
             updated_at=now,
             deadline=now + timedelta(hours=1),
             legs=one_leg(make.HOST, verb, attempt=AttemptId("attempt-1")),
-            params=params,
+            params=params.recorded(verb, **fields),
         )
         return Job(action, self.instance, self.tools)
 

@@ -33,7 +33,7 @@ class Records:
             self.away -= 1
             raise RpcUnavailable("Nobody is there.")
         if self.taken:
-            raise StaleWrite("The action is in other hands now.")
+            raise StaleWrite("The action is owned by a newer attempt.")
         if self.deleted:
             raise NotFound("Image image-2 was deleted while it was being made.")
 

@@ -28,7 +28,7 @@ RESIZED: dict[str, Any] = {"flavor": NEW, "old_flavor": OLD, "new_flavor": None}
 
 
 def job(bench: Bench, verb: Verb, state: VmState) -> Job:
-    params = {"kept_disk": f"action-{Verb.RESIZE}"} if verb is Verb.REVERT_RESIZE else {}
+    params: dict[str, Any] = {"kept_disk": f"action-{Verb.RESIZE}"} if verb is Verb.REVERT_RESIZE else {}
     fields = RESIZING if verb is Verb.RESIZE else RESIZED
     made = bench.job(verb, **params)
     return replace(made, instance=replace(made.instance, old_vm_state=state, **fields))

@@ -10,7 +10,7 @@ from kilonova.base.errors import GuestStuck, HypervisorError, HypervisorUnavaila
 from kilonova.base.failpoints import Failpoints
 from kilonova.base.tasks import Supervisor
 from kilonova.compute.runner import Revoked, Runner
-from kilonova.objects.action import IMAGE
+from kilonova.objects.ids import ImageId
 from kilonova.objects.states import PowerState, Verb
 from tests.simulation.virtual import run_virtually
 from tests.unit.compute.bench import Bench
@@ -160,6 +160,6 @@ def test_a_run_whose_action_is_in_other_hands_judges_nothing(tmp_path: Path) -> 
             await bench.run(bench.job(Verb.CREATE))
             bench.library.records.taken = True
             with pytest.raises(Revoked):
-                await bench.run(bench.job(Verb.CREATE_IMAGE, **{IMAGE: "image-2"}))
+                await bench.run(bench.job(Verb.CREATE_IMAGE, image_id=ImageId("image-2")))
 
     run_virtually(main())

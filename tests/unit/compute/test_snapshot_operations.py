@@ -11,7 +11,7 @@ from kilonova.base.errors import HypervisorError
 from kilonova.base.tasks import Supervisor
 from kilonova.compute.operation import Job
 from kilonova.compute.operations import OPERATIONS
-from kilonova.objects.action import FORGOTTEN_IMAGES, FROM_SHELF, IMAGE, OFFLOADED, TORN
+from kilonova.objects.action_params import UnshelveSource
 from kilonova.objects.ids import ImageId
 from kilonova.objects.states import PowerState, Verb
 from tests import make
@@ -40,11 +40,11 @@ def on(bench: Bench, body: Callable[[Bench], Awaitable[None]]) -> None:
 
 
 def saving(bench: Bench, verb: Verb = Verb.CREATE_IMAGE) -> Job:
-    return bench.job(verb, **{IMAGE: NEW})
+    return bench.job(verb, image_id=NEW)
 
 
-def returning(bench: Bench, found: str) -> Job:
-    job = bench.job(Verb.UNSHELVE, **{FROM_SHELF: found})
+def returning(bench: Bench, found: UnshelveSource) -> Job:
+    job = bench.job(Verb.UNSHELVE, source=found)
     return replace(job, instance=replace(job.instance, shelved_image=SHELVED))
 
 
@@ -145,7 +145,7 @@ def test_a_delete_removes_the_bytes_that_were_forgotten_with_it(tmp_path: Path) 
     async def body(bench: Bench) -> None:
         await bench.run(bench.job(Verb.CREATE))
         await bench.run(saving(bench))
-        assert (await bench.run(bench.job(Verb.DELETE, **{FORGOTTEN_IMAGES: f"never-there,{NEW}"}))).succeeded
+        assert (await bench.run(bench.job(Verb.DELETE, forgotten_images=(ImageId("never-there"), NEW)))).succeeded
         assert (bench.library.images(), bench.guest_count) == ([], 0)
 
     on(Bench(tmp_path), body)
@@ -172,17 +172,17 @@ def test_one_that_left_its_host_and_died_coming_back_does_so_once(tmp_path: Path
         assert (await bench.run(bench.job(Verb.SHELVE_OFFLOAD))).power is None
         assert bench.guest_count == 0
         with pytest.raises(Crash):
-            await bench.run(returning(bench, OFFLOADED), {f"compute.unshelve.{step}.done": crash})
+            await bench.run(returning(bench, UnshelveSource.OFFLOADED), {f"compute.unshelve.{step}.done": crash})
 
     async def replay(bench: Bench) -> None:
-        assert (await bench.run(returning(bench, OFFLOADED))).power is PowerState.RUNNING
+        assert (await bench.run(returning(bench, UnshelveSource.OFFLOADED))).power is PowerState.RUNNING
         assert (bench.guest_count, bench.starts) == (1, 1)
 
     on(first, die)
     on(Bench(tmp_path, first.machine), replay)
 
 
-@pytest.mark.parametrize("found", [OFFLOADED, TORN, ""])
+@pytest.mark.parametrize("found", list(UnshelveSource))
 def test_a_failed_return_removes_what_it_made_and_nothing_that_was_there(tmp_path: Path, found: str) -> None:
     async def refuse(name: str, _guest: object) -> Exception | None:
         if name == "power_on":
@@ -191,13 +191,13 @@ def test_a_failed_return_removes_what_it_made_and_nothing_that_was_there(tmp_pat
 
     async def body(bench: Bench) -> None:
         await bench.run(bench.job(Verb.CREATE))
-        await bench.run(bench.job(Verb.SHELVE_OFFLOAD if found == OFFLOADED else Verb.STOP))
-        if found == TORN:
+        await bench.run(bench.job(Verb.SHELVE_OFFLOAD if found == UnshelveSource.OFFLOADED else Verb.STOP))
+        if found == UnshelveSource.OFFLOAD_INCOMPLETE:
             bench.machine.guests[bench.instance.id].base = None
         bench.machine.before_call = refuse
         outcome = await bench.run(returning(bench, found))
         assert not outcome.succeeded
-        if found == OFFLOADED:
+        if found == UnshelveSource.OFFLOADED:
             assert (outcome.power, bench.guest_count) == (None, 0)
         else:
             assert outcome.power is PowerState.SHUTDOWN
@@ -209,6 +209,6 @@ def test_a_failed_return_removes_what_it_made_and_nothing_that_was_there(tmp_pat
 def test_an_image_that_cannot_be_dropped_ends_no_guest_that_runs(tmp_path: Path) -> None:
     async def body(bench: Bench) -> None:
         bench.library.records.deleted = True  # as the conductor refuses
-        assert (await bench.run(returning(bench, OFFLOADED))).power is PowerState.RUNNING
+        assert (await bench.run(returning(bench, UnshelveSource.OFFLOADED))).power is PowerState.RUNNING
 
     on(Bench(tmp_path), body)

@@ -26,7 +26,7 @@ from kilonova.objects.states import PowerState, Verb
 from kilonova.rpcapi.api_to_conductor import AcceptAction, CreateServers
 from kilonova.rpcapi.host_to_conductor import Finish, Observed, RegisterHost, ReportInventory, ReportStates
 from kilonova.rpcapi.work import Fetch, Fetched
-from tests import make
+from tests import make, params
 
 ONE = InstanceId("11111111-1111-4111-8111-111111111111")
 
@@ -66,9 +66,9 @@ class Desk:
     def place(self, action_id: ActionId) -> HostName | None:
         return self.write(place.place, action_id, Random(1), self.now)
 
-    def accept(self, verb: Verb, request_id: str, instance_id: InstanceId = ONE, **params: str) -> HostName | None:
+    def accept(self, verb: Verb, request_id: str, instance_id: InstanceId = ONE, **fields: Any) -> HostName | None:
         self._serial += 1
-        asked = AcceptAction(make.context(request_id), instance_id, verb, params)
+        asked = AcceptAction(make.context(request_id), instance_id, verb, params.requested(verb, **fields))
         action_id = ActionId(f"action-{self._serial}")
         return self.write(accept.accept, asked, action_id, self.now, None, self.plans)
 

@@ -9,7 +9,7 @@ import pytest
 from kilonova.conductor.watch import auto_confirm, deadlines, offload
 from kilonova.db.readers import migrations as read_migrations
 from kilonova.db.writers import flavors as write_flavors
-from kilonova.objects.action import FROM_SHELF, TORN
+from kilonova.objects.action_params import UnshelveParams, UnshelveSource
 from kilonova.objects.states import VERBS, PowerState, Verb
 from tests.unit.conductor.desk import ONE
 from tests.unit.conductor.test_hosts import failed_delete
@@ -52,7 +52,7 @@ def test_a_disk_that_was_torn_is_known_for_one(desk: Shelf) -> None:
     desk.accept(Verb.SHELVE_OFFLOAD, "req-offload")
     desk.finish(desk.fetch("t").items[0].action, succeeded=False, power=PowerState.SHUTDOWN, message="no")
     desk.accept(Verb.UNSHELVE, "req-back")
-    assert desk.fetch("t-back").items[0].action.params[FROM_SHELF] == TORN
+    assert desk.fetch("t-back").items[0].action.params == UnshelveParams(UnshelveSource.OFFLOAD_INCOMPLETE)
 
 
 def test_a_shelved_server_leaves_its_host_though_the_clock_was_put_back(desk: Shelf) -> None:

@@ -9,7 +9,7 @@ import pytest
 from kilonova.conductor.hosts import host_boot
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import ActionState, PowerState, TaskState, Verb, VmState
-from kilonova.rpcapi.host_to_conductor import HOST_BOOT, Registered, RegisterHost
+from kilonova.rpcapi.host_to_conductor import Registered, RegisterHost
 from tests import make
 from tests.unit.conductor.desk import ONE, Desk
 
@@ -38,7 +38,7 @@ def test_a_guest_that_should_run_is_started_once_by_an_action_of_its_own(desk: D
     assert boots(desk, process="process-3") == Registered(3)  # the next process since that boot
     assert desk.instance().task_state is TaskState.POWERING_ON
     (item,) = desk.fetch("t2", epoch=3).items
-    assert (item.action.verb, item.action.user_id, item.action.params["cause"]) == (Verb.START, "kilonova", HOST_BOOT)
+    assert (item.action.verb, item.action.user_id, item.action.bookkeeping.host_boot) == (Verb.START, "kilonova", True)
     desk.finish(item.action)
     assert (desk.instance().vm_state, desk.instance().task_state) == (VmState.ACTIVE, None)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -26,9 +27,9 @@ from kilonova.db.readers import servers as read_servers
 from kilonova.db.readers.hosts import COMPUTE
 from kilonova.db.schema import addresses, migrations
 from kilonova.db.writers import hosts as write_hosts
-from kilonova.objects.action import IMAGE
+from kilonova.objects.action_params import image_made_with
 from kilonova.objects.ids import ActionId, AttemptId, HostName, ImageId, InstanceId
-from kilonova.objects.image import Image, ImageStatus
+from kilonova.objects.image import ImageStatus
 from kilonova.objects.instance import Instance
 from kilonova.objects.leg import LegId
 from kilonova.objects.migration import ENDED
@@ -36,7 +37,7 @@ from kilonova.objects.quota import Usage, usage_of
 from kilonova.objects.states import VERBS, PowerState, Verb
 from kilonova.rpcapi.api_to_conductor import AcceptAction, UpdateService
 from kilonova.rpcapi.host_to_conductor import BeginImage, CompleteImage, Finish, Observed, ReportStates
-from tests import make
+from tests import make, params
 from tests.unit.conductor.desk import Desk
 
 HOSTS = ("h1", "h2")
@@ -85,31 +86,17 @@ class Chance(Desk):
         instance = self.random.choice(self.living() or [make.instance()])
         usual = [verb for verb in WEIGHTED if instance.vm_state in VERBS[verb].allowed]
         verb = self.random.choice(usual if self.random.random() < 0.9 else ASKED)
-        request = AcceptAction(
-            make.context(self.new_id()),
-            instance.id,
-            verb,
-            {"flavor": self.random.choice("345"), "state": self.random.choice(["active", "error"])},
-            image=self.random.choice([make.image_ref(), OTHER]),
-        )
-        if verb in MAKES_IMAGE:
-            request = replace(request, params={IMAGE: f"image-of-{self.new_id()}"})
-            request = replace(request, new_image=self.image(request))
+        fields: dict[Verb, dict[str, Any]] = {
+            Verb.RESIZE: {"flavor_id": self.random.choice("345")},
+            Verb.RESET_STATE: {"state": self.random.choice(["active", "error"])},
+            Verb.RESCUE: {"image": self.random.choice([make.image_ref(), OTHER])},
+            Verb.REBUILD: {"image": self.random.choice([make.image_ref(), OTHER])},
+            **{key: {"image": params.image(f"image-of-{self.new_id()}")} for key in MAKES_IMAGE},
+        }
+        given = params.requested(verb, **fields.get(verb, {}))
+        request = AcceptAction(make.context(self.new_id()), instance.id, verb, given)
         for _ in range(self.random.choice([1, 2])):  # it is delivered twice
             self.write(accept.accept, request, ActionId(self.new_id()), self.now)
-
-    def image(self, request: AcceptAction) -> Image:
-        return Image(
-            id=ImageId(request.params[IMAGE]),
-            name="i",
-            status=ImageStatus.QUEUED,
-            owner="p1",
-            visibility="private",
-            disk_format="qcow2",
-            container_format="bare",
-            created_at=self.now,
-            updated_at=self.now,
-        )
 
     def end(self) -> None:
         host = self.random.choice(HOSTS)
@@ -189,7 +176,7 @@ class Chance(Desk):
         host_of = {one.id: one.host for one in living}
         assert all(host_of[one.instance_id] == one.host for one in open_actions)
         unfinished = {one.id for one in self.read(read_images.list_images, "p1") if one.status != ImageStatus.ACTIVE}
-        assert unfinished <= {one.params.get(IMAGE) for one in open_actions}
+        assert unfinished <= {image_made_with(one.params) for one in open_actions}
 
 
 def _count(connection: sa.Connection, table: sa.Table, *where: sa.ColumnElement[bool]) -> Counter[InstanceId]:

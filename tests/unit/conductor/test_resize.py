@@ -15,6 +15,7 @@ from kilonova.db.readers import migrations as read_migrations
 from kilonova.db.readers.migrations import MigrationQuery
 from kilonova.db.writers import flavors as write_flavors
 from kilonova.objects.action import Action
+from kilonova.objects.action_params import RevertResizeParams
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId
 from kilonova.objects.migration import MigrationStatus
@@ -49,20 +50,20 @@ SMALL, BOTH = (1, 1, 128, 1), (1, 4, 128, 3)
 ONLY_BIG = (1, 4, 64, 3)
 
 
-def ask(desk: Desk, verb: Verb, request_id: str, **params: str) -> Action:
+def ask(desk: Desk, verb: Verb, request_id: str, **params: Any) -> Action:
     desk.accept(verb, request_id, **params)
     (item,) = desk.fetch(f"t-{request_id}").items
     return item.action
 
 
 def resized(desk: Desk) -> Action:
-    action = ask(desk, Verb.RESIZE, "req-resize", flavor="big")
+    action = ask(desk, Verb.RESIZE, "req-resize", flavor_id="big")
     desk.finish(action)
     return action
 
 
 def test_while_it_waits_the_larger_of_both_is_held(desk: Desk) -> None:
-    action = ask(desk, Verb.RESIZE, "req-resize", flavor="big", disk_config="AUTO")
+    action = ask(desk, Verb.RESIZE, "req-resize", flavor_id="big", disk_config="AUTO")
     instance = desk.instance()
     assert (instance.flavor, instance.old_flavor, instance.new_flavor) == (make.flavor(), make.flavor(), BIG)
     assert (instance.task_state, instance.old_vm_state) == (TaskState.RESIZING, VmState.ACTIVE)
@@ -115,7 +116,7 @@ def test_a_revert_knows_what_was_kept_and_that_the_guest_ran(desk: Desk) -> None
     desk.observe(PowerState.SHUTDOWN, reason="shutdown")
     assert (desk.instance().vm_state, desk.instance().desired_power) == (VmState.RESIZED, PowerState.SHUTDOWN)
     action = ask(desk, Verb.REVERT_RESIZE, "req-revert")
-    assert action.params["kept_disk"] == first.id
+    assert action.params == RevertResizeParams(first.id)
     assert desk.instance().desired_power is PowerState.SHUTDOWN, "a wish follows its outcome"
     desk.finish(action)
     assert desk.instance().desired_power is PowerState.RUNNING
@@ -129,7 +130,7 @@ def test_one_that_was_off_stays_meant_to_be_off(desk: Desk) -> None:
 
 
 def test_a_failed_resize_gives_everything_back(desk: Desk) -> None:
-    action = ask(desk, Verb.RESIZE, "req-resize", flavor="big")
+    action = ask(desk, Verb.RESIZE, "req-resize", flavor_id="big")
     for _ in range(2):
         desk.finish(action, succeeded=False, message="no room to keep the old disk")
     instance = desk.instance()
@@ -137,12 +138,12 @@ def test_a_failed_resize_gives_everything_back(desk: Desk) -> None:
     assert (instance.old_flavor, instance.new_flavor, instance.old_vm_state) == (None, None, None)
     assert (claimed(desk), status(desk)) == (SMALL, MigrationStatus.ERROR)
     assert desk.newest_action().message == "no room to keep the old disk"
-    desk.finish(ask(desk, Verb.RESIZE, "req-again", flavor="big"))
+    desk.finish(ask(desk, Verb.RESIZE, "req-again", flavor_id="big"))
     assert claimed(desk) == BOTH
 
 
 def test_a_resize_that_no_host_asked_for_gives_everything_back(desk: Desk) -> None:
-    desk.accept(Verb.RESIZE, "req-resize", flavor="big")
+    desk.accept(Verb.RESIZE, "req-resize", flavor_id="big")
     desk.look(timedelta(hours=2))
     assert (claimed(desk), status(desk)) == (SMALL, MigrationStatus.ERROR)
     assert desk.newest_action().state is ActionState.FAILED
@@ -153,7 +154,7 @@ def test_a_delete_gives_back_what_was_held(desk: Desk, waits: bool) -> None:
     if waits:
         resized(desk)
     else:
-        ask(desk, Verb.RESIZE, "req-resize", flavor="big")
+        ask(desk, Verb.RESIZE, "req-resize", flavor_id="big")
     desk.finish(ask(desk, Verb.DELETE, "req-delete"), power=None)
     assert claimed(desk) == (0, 0, 0, 0)
     assert status(desk) is (MigrationStatus.CONFIRMED if waits else MigrationStatus.ERROR)
@@ -161,7 +162,7 @@ def test_a_delete_gives_back_what_was_held(desk: Desk, waits: bool) -> None:
 
 def test_the_same_request_twice_is_held_once(desk: Desk) -> None:
     for _ in range(2):
-        desk.accept(Verb.RESIZE, "req-resize", flavor="big")
+        desk.accept(Verb.RESIZE, "req-resize", flavor_id="big")
     assert (claimed(desk), status(desk)) == (BOTH, MigrationStatus.MIGRATING)
 
 
@@ -181,7 +182,7 @@ def test_what_the_host_has_no_room_for_is_refused_at_once(desk: Desk, changes: d
     desk.write(write_flavors.create_flavor, replace(BIG, id=FlavorId("huge"), name="huge", **changes))
     before = desk.instance()
     with pytest.raises(NoValidHost) as refused:
-        desk.accept(Verb.RESIZE, "req-resize", flavor="huge")
+        desk.accept(Verb.RESIZE, "req-resize", flavor_id="huge")
     assert words in refused.value.message
     assert (desk.instance(), claimed(desk), desk.read(read_migrations.page, MigrationQuery())) == (before, SMALL, [])
     assert [action.verb for action in desk.actions()] == [Verb.CREATE]
@@ -192,7 +193,7 @@ def test_what_does_not_grow_needs_no_room(desk: Desk) -> None:
     desk.register(vcpus_capacity=0, disk_gib_capacity=0)
     more = replace(make.flavor(), id=FlavorId("more"), name="more", memory_mib=256)
     desk.write(write_flavors.create_flavor, more)
-    desk.accept(Verb.RESIZE, "req-resize", flavor="more")
+    desk.accept(Verb.RESIZE, "req-resize", flavor_id="more")
     assert claimed(desk) == (1, 1, 256, 1)
 
 
@@ -209,7 +210,7 @@ def test_what_can_never_be_is_said(desk: Desk, changes: dict[str, Any], words: s
     if flavor.id == "other":
         desk.write(write_flavors.create_flavor, flavor)
     with pytest.raises(InvalidInput, match=words):
-        desk.accept(Verb.RESIZE, "req-resize", flavor=flavor.id)
+        desk.accept(Verb.RESIZE, "req-resize", flavor_id=flavor.id)
     assert claimed(desk) == SMALL
 
 
@@ -224,10 +225,10 @@ def test_a_disk_as_large_as_its_image_can_grow_and_no_less(tmp_path: Path) -> No
             write_flavors.create_flavor, replace(BIG, id=FlavorId(str(size * 100)), name=str(size), disk_gib=size)
         )
         if fits:
-            desk.accept(Verb.RESIZE, "req-resize", flavor=str(size * 100))
+            desk.accept(Verb.RESIZE, "req-resize", flavor_id=str(size * 100))
         else:
             with pytest.raises(InvalidInput, match="resize disk down"):
-                desk.accept(Verb.RESIZE, "req-resize", flavor=str(size * 100))
+                desk.accept(Verb.RESIZE, "req-resize", flavor_id=str(size * 100))
 
 
 def test_a_server_with_a_resize_that_did_not_end_takes_no_other(desk: Desk) -> None:
@@ -236,7 +237,7 @@ def test_a_server_with_a_resize_that_did_not_end_takes_no_other(desk: Desk) -> N
     desk.finish(ask(desk, Verb.DELETE, "req-delete"), succeeded=False, message="stuck")
     desk.accept(Verb.RESET_STATE, "req-reset", state="active")
     with pytest.raises(InvalidState, match="did not end"):
-        desk.accept(Verb.RESIZE, "req-resize-2", flavor="2")
+        desk.accept(Verb.RESIZE, "req-resize-2", flavor_id="2")
     assert claimed(desk) == BOTH
 
 

@@ -2,6 +2,7 @@
 """Images that actions make, shelving and coming back: what the records say at every turn."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,37 +14,27 @@ from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import images as read_images
 from kilonova.db.writers.instances import reservations
 from kilonova.networks.addresses import host_network
-from kilonova.objects.action import DROPPED, FORGOTTEN_IMAGES, FROM_SHELF, IMAGE, OFFLOADED, TORN, Action
+from kilonova.objects.action import Action
+from kilonova.objects.action_params import DeleteParams, UnshelveSource
 from kilonova.objects.ids import ActionId, ImageId
-from kilonova.objects.image import Image, ImageStatus
 from kilonova.objects.states import ActionState, PowerState, TaskState, Verb, VmState
-from kilonova.rpcapi.api_to_conductor import AVAILABILITY_ZONE, AcceptAction
+from kilonova.rpcapi.api_to_conductor import AcceptAction
 from kilonova.rpcapi.api_to_conductor_admin import AggregateHost, CreateAggregate
 from kilonova.rpcapi.host_to_conductor import BeginImage, CompleteImage, DropImages
-from tests import make
+from tests import make, params
 from tests.unit.conductor.desk import ONE, Desk
 
 
 class Shelf(Desk):
     """A desk with images."""
 
-    def save(self, verb: Verb, image_id: str, **more: str) -> Action:
+    def save(self, verb: Verb, image_id: str, **more: Any) -> Action:
         """Accept an action that makes an image; the action as its host gets it."""
-        image = Image(
-            id=ImageId(image_id),
-            name="i",
-            status=ImageStatus.QUEUED,
-            owner="p1",
-            visibility="private",
-            disk_format="qcow2",
-            container_format="bare",
-            created_at=self.now,
-            updated_at=self.now,
-            properties={"image_type": "backup", "backup_type": "daily", "instance_uuid": ONE},
-        )
+        properties = {"image_type": "backup", "backup_type": "daily", "instance_uuid": ONE}
+        image = params.image(image_id, created_at=self.now, updated_at=self.now, properties=properties)
         self._serial += 1
-        params = {IMAGE: image_id, **more}
-        asked = AcceptAction(make.context(f"req-{image_id}"), ONE, verb, params, new_image=image)
+        given = params.requested(verb, image=image, **more)
+        asked = AcceptAction(make.context(f"req-{image_id}"), ONE, verb, given)
         self.write(accept.accept, asked, ActionId(f"action-{self._serial}"), self.now)
         return self.fetch(f"t-{image_id}").items[0].action
 
@@ -144,9 +135,9 @@ def test_a_delete_takes_along_what_nobody_will_complete_or_need(desk: Shelf) -> 
     desk.complete(new)
     assert desk.drop(new) == ["old"]
     assert desk.drop(new) == ["old"]  # its bytes may still be there
-    assert desk.newest_action().params[DROPPED] == "old"
+    assert desk.newest_action().params.dropped == ("old",)
     desk.accept(Verb.DELETE, "req-delete")
-    assert desk.newest_action().params[FORGOTTEN_IMAGES] == "old"
+    assert desk.newest_action().params == DeleteParams((ImageId("old"),))
     assert desk.statuses() == {"new": "active"}
 
 
@@ -164,7 +155,7 @@ def test_a_server_is_due_to_leave_after_its_time_and_once(desk: Shelf) -> None:
     assert desk.instance().vm_state is VmState.SHELVED
     assert desk.read(offload.due, 0.0, desk.now) == []  # it waits for somebody's word
     desk.accept(Verb.UNSHELVE, "req-back")
-    assert desk.fetch("t-back").items[0].action.params[FROM_SHELF] == TORN
+    assert desk.fetch("t-back").items[0].action.params.source is UnshelveSource.OFFLOAD_INCOMPLETE
 
 
 def test_an_offloaded_server_holds_its_address_and_nothing_else(desk: Shelf) -> None:
@@ -177,7 +168,7 @@ def test_an_offloaded_server_holds_its_address_and_nothing_else(desk: Shelf) -> 
     assert desk.place_waiting() == "h1"
     assert desk.instance().addresses == away.addresses
     action = desk.fetch("t").items[0].action
-    assert action.params[FROM_SHELF] == OFFLOADED
+    assert action.params.source is UnshelveSource.OFFLOADED
     assert desk.drop(action) == ["shelved"]
     assert desk.drop(action) == ["shelved"]
     desk.finish(action)
@@ -206,7 +197,7 @@ def test_where_it_cannot_come_back_it_stays_with_what_it_holds(desk: Shelf) -> N
     held = desk.write(reservations, ONE)
     with pytest.raises(InvalidState, match="shelved_offloaded"):
         desk.accept(Verb.START, "req-start")
-    desk.accept(Verb.UNSHELVE, "req-away", **{AVAILABILITY_ZONE: "moon"})
+    desk.accept(Verb.UNSHELVE, "req-away", availability_zone="moon")
     assert desk.instance().task_state is TaskState.UNSHELVING
     assert desk.place_waiting() is None
     assert "asked for moon" in (desk.newest_action().message or "")
@@ -239,7 +230,7 @@ def test_one_that_failed_to_come_back_is_off_that_host_if_nothing_of_it_is_there
     assert stuck.fault is not None
     assert desk.node().running_vms == 1
     assert desk.accept(Verb.DELETE, "req-delete") == "h1"
-    assert desk.newest_action().params[FORGOTTEN_IMAGES] == "shelved"
+    assert desk.newest_action().params == DeleteParams((ImageId("shelved"),))
 
 
 @pytest.mark.parametrize("state", ["active", "error"])
@@ -253,7 +244,7 @@ def test_one_whose_state_was_reset_comes_back_all_the_same(desk: Shelf, state: s
     desk.accept(Verb.UNSHELVE, "req-back", availability_zone="nova")
     assert desk.place_waiting() == "h1"
     (item,) = desk.fetch("t-back").items
-    assert item.action.params[FROM_SHELF] == OFFLOADED
+    assert item.action.params.source is UnshelveSource.OFFLOADED
     desk.finish(item.action, succeeded=False, power=None, message="no")
     assert (desk.instance().vm_state, desk.instance().host) == (VmState.SHELVED_OFFLOADED, None)
     desk.accept(Verb.UNSHELVE, "req-again")

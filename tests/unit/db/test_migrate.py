@@ -22,7 +22,26 @@ from kilonova.db import migrate
 from kilonova.db.copies import KEPT, copies_of, copy_before_upgrade, copy_database
 from kilonova.db.engine import make_engine
 from kilonova.db.location import sqlite_url
+from kilonova.db.readers import actions as read_actions
 from kilonova.db.schema import metadata
+from kilonova.objects.action import Bookkeeping
+from kilonova.objects.action_params import (
+    NO_PARAMS,
+    BackupParams,
+    CreateParams,
+    DeleteParams,
+    LockParams,
+    PowerUpdateParams,
+    RebootParams,
+    ResetStateParams,
+    ResizeParams,
+    RevertResizeParams,
+    SnapshotParams,
+    UnshelveParams,
+    UnshelveSource,
+)
+from kilonova.objects.ids import ActionId, FlavorId, HostName, ImageId, InstanceId
+from kilonova.objects.states import Verb, VmState
 
 
 def test_migrations_and_schema_are_the_same(tmp_path: Path) -> None:
@@ -269,6 +288,71 @@ def test_without_a_copy_nothing_is_upgraded(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="is not upgraded, because no copy"):
         migrate.ensure_schema(path)
     assert _facts(path) == ("0001", ["kept"])
+
+
+OLD_PARAMS: dict[str, tuple[dict[str, str], Any]] = {
+    "create": (
+        {"networks": "one,two", "fixed_ips": ",10.0.0.9", "host": "h1", "same_host": "s1,s2", "different_host": "s3"},
+        CreateParams(
+            ("one", "two"),
+            ("", "10.0.0.9"),
+            HostName("h1"),
+            (InstanceId("s1"), InstanceId("s2")),
+            (InstanceId("s3"),),
+        ),
+    ),
+    "delete": ({"forgotten_images": "i1,i2"}, DeleteParams((ImageId("i1"), ImageId("i2")))),
+    "stop": ({}, NO_PARAMS),
+    "start": ({"cause": "host-boot"}, NO_PARAMS),
+    "reboot": ({"type": "HARD"}, RebootParams("HARD")),
+    "pause": ({"at_boot": "1", "vm_state": "active"}, NO_PARAMS),
+    "rescue": ({}, NO_PARAMS),
+    "rebuild": ({}, NO_PARAMS),
+    "resize": ({"flavor": "2", "disk_config": "AUTO"}, ResizeParams(FlavorId("2"), "AUTO")),
+    "confirmResize": ({}, NO_PARAMS),
+    "revertResize": ({"kept_disk": "a1"}, RevertResizeParams(ActionId("a1"))),
+    "createImage": ({"image": "i1"}, SnapshotParams(ImageId("i1"))),
+    "createBackup": (
+        {"image": "i1", "backup_type": "daily", "rotation": "2", "dropped": "i2"},
+        BackupParams(ImageId("i1"), "daily", 2, (ImageId("i2"),)),
+    ),
+    "shelve": ({"image": "i1"}, SnapshotParams(ImageId("i1"))),
+    "shelveOffload": ({}, NO_PARAMS),
+    "unshelve": (
+        {"from_shelf": "torn", "availability_zone": "z"},
+        UnshelveParams(UnshelveSource.OFFLOAD_INCOMPLETE, "z"),
+    ),
+    "lock": ({"reason": "r"}, LockParams("r")),
+    "unlock": ({}, NO_PARAMS),
+    "resetState": ({"state": "active"}, ResetStateParams("active")),
+    "power-update": ({"count": "7"}, PowerUpdateParams(7)),
+}
+"""Params of each kind of verb as they were stored before, and as they are read now."""
+
+
+def test_params_of_actions_that_were_stored_before_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "k.db"
+    engine = make_engine(sqlite_url(path), readers=1)
+    upgrade(engine, "0015")
+    old = sa.MetaData()
+    old.reflect(engine)
+    with engine.begin() as connection:
+        server = {column.name: value_for(column, 0) for column in old.tables["instances"].c}
+        connection.execute(sa.insert(old.tables["instances"]).values(server))
+        table = old.tables["actions"]
+        for number, (verb, (params, _)) in enumerate(OLD_PARAMS.items()):
+            row = {column.name: value_for(column, number) for column in table.c}
+            own = {"instance_id": server["id"], "verb": verb, "params": params, "state": "done"}
+            connection.execute(sa.insert(table).values({**row, **own}))
+    migrate.ensure_schema(path)
+    with engine.begin() as connection:
+        read = {action.verb: action for action in read_actions.of_instance(connection, InstanceId(str(server["id"])))}
+    engine.dispose()
+    assert {verb: action.params for verb, action in read.items()} == {
+        verb: params for verb, (_, params) in OLD_PARAMS.items()
+    }
+    assert read[Verb.START].bookkeeping == Bookkeeping(host_boot=True)
+    assert read[Verb.PAUSE].bookkeeping == Bookkeeping(open_at_boot=True, abandoned_in=VmState.ACTIVE)
 
 
 def test_swap_of_servers_that_are_there_counts_and_they_come_back_to_their_zone(tmp_path: Path) -> None:

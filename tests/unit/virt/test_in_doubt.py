@@ -31,7 +31,7 @@ from kilonova.objects.states import PowerState, Verb
 from kilonova.virt.libvirt.connection.unclean_shutdown import NAME
 from kilonova.virt.libvirt.driver import LibvirtDriver
 from lab.libvirtd import PrivateLibvirtd
-from tests import make
+from tests import make, params
 from tests.contract.drivers import Bench, Case, make_base, private_daemon, state_directory
 from tests.unit.compute.records import Library
 
@@ -196,6 +196,7 @@ class Operator:
             updated_at=now,
             deadline=now,
             legs=one_leg(make.HOST, verb, attempt=AttemptId("attempt-1")),
+            params=params.recorded(verb),
         )
         return Run(Job(action, self.instance, self.tools), OPERATIONS[verb], "h1")
 

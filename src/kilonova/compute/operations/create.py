@@ -43,13 +43,13 @@ async def undefine(job: Job) -> None:
 
 
 _UNDER_WAY = (PowerState.NOSTATE, PowerState.PAUSED)
-"""One that is on its way is waited for; one that stands, as each does before its first instruction, is let go."""
+"""A guest that is starting is waited for; a paused guest, as each is before its first instruction, is unpaused."""
 
 
 async def start(job: Job) -> None:
-    """The guest runs, by the hypervisor's own word.  A guest that this very action started and that has already shut
-    itself down counts as started: it is not started twice.  One that lost its power with the whole machine was not
-    off by itself: it is."""
+    """The guest runs, as the hypervisor reports.  A guest that this action started and that has already shut itself
+    down counts as started: it is not started twice.  A guest that ended because the machine lost power is started
+    again."""
     driver, instance_id = job.tools.driver, job.instance.id
     before = await driver.guest_state(instance_id)
     if before is not None and before.power not in _UNDER_WAY and job.has_started(before):

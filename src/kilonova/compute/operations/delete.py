@@ -3,15 +3,15 @@
 
 from kilonova.compute.operation import Job, Operation, Step, removal
 from kilonova.compute.operations.create import CREATE
-from kilonova.objects.action import FORGOTTEN_IMAGES
-from kilonova.objects.ids import ImageId
+from kilonova.objects.action_params import DeleteParams
 from kilonova.objects.states import Verb
 
 
 async def remove_images(job: Job) -> None:
-    """The bytes of those whose records the delete has taken along: an unfinished one, the one of a shelved server."""
-    named = job.action.params.get(FORGOTTEN_IMAGES, "").split(",")
-    await job.tools.uploads.forget(ImageId(image_id) for image_id in named if image_id)
+    """The bytes of images whose records the delete has removed: an unfinished image, the image of a shelved server."""
+    params = job.action.params
+    assert isinstance(params, DeleteParams)
+    await job.tools.uploads.forget(params.forgotten_images)
 
 
 DELETE = Operation(Verb.DELETE, (*removal(CREATE, Verb.DELETE).steps, Step("remove-images", remove_images)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is looked at before an operation's first step: a guest that could not be started again is not stopped.
+"""Checks before an operation's first step: a guest that could not be started again is not stopped.
 
 A guest that runs has its disk open: when the file is gone, what it has open is the last copy.
 """
@@ -13,8 +13,8 @@ _OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
 
 
 async def at_disks(job: Job) -> None:
-    """Its own disks, of a guest that is not off and that this action has not started itself.  The rescue disk is made
-    anew when it is needed.  Raises DiskMoved, DiskUnusable."""
+    """The own disks of a guest that is not off and that this action has not started itself.  The rescue disk is made
+    again when it is needed.  Raises DiskMoved, DiskUnusable."""
     driver = job.tools.driver
     state = await driver.guest_state(job.instance.id)
     if state is None or state.power in _OFF or job.has_started(state, on_any_boot=True):

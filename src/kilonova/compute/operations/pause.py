@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""pause and unpause: the guest's processors stand still, its memory stays."""
+"""pause and unpause: the guest's processors are stopped, its memory stays."""
 
 from kilonova.compute.operation import Job, Operation, Step
 from kilonova.objects.states import Verb

@@ -1,22 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """reboot: off and on again, once, however often it is replayed.
 
-The mark that the new start leaves with the guest tells a replay that it has happened.
+The start token of the new start shows a replay that the start has happened.
 """
 
 from kilonova.compute.operation import Job, Operation, Step
 from kilonova.compute.operations import look, stop
 from kilonova.compute.operations.create import define, plug_network, start
+from kilonova.objects.action_params import RebootParams
 from kilonova.objects.states import Verb
 
 
 async def restarted(job: Job) -> bool:
-    """Whether this action's own start has happened, on whatever boot of the machine."""
+    """Whether this action's own start has happened, on any boot of the machine."""
     return job.has_started(await job.tools.driver.guest_state(job.instance.id), on_any_boot=True)
 
 
 async def shut_down(job: Job) -> None:
-    if job.action.params.get("type") != "HARD" and not await restarted(job):
+    is_soft = job.action.params == RebootParams("SOFT")
+    if is_soft and not await restarted(job):
         await stop.shut_down(job)
 
 

@@ -2,7 +2,7 @@
 """rebuild: another root disk under the same server, which keeps its id, its addresses and its flavor.
 
 The record is the new server's since the acceptance, so every step makes that one.  A replay after the guest was started
-finds the mark of that start, and gives it no second disk.
+finds the token of that start, and does not replace the disk again.
 """
 
 from kilonova.compute.operation import Job, Operation, Step
@@ -19,7 +19,7 @@ async def replace_disk(job: Job) -> None:
 
 
 async def start(job: Job) -> None:
-    """One that was stopped stays so."""
+    """A stopped server stays stopped."""
     if job.instance.vm_state is not VmState.STOPPED:
         await create.start(job)
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """rescue and unrescue: a restart from another disk, with the guest's own beside it, and back.
 
-The files are there before the guest is touched, and the mark of the new start tells a replay that it has happened.
+The files are there before the guest is touched, and the token of the new start shows a replay that the start has
+happened.
 """
 
 from dataclasses import replace
@@ -26,13 +27,13 @@ async def remove_rescue_disk(job: Job) -> None:
 
 
 async def define_as_usual(job: Job) -> None:
-    """By its own disk alone; a guest that runs keeps what it has until its next start."""
+    """With its own disk alone; a running guest keeps its present disks until its next start."""
     if await job.tools.driver.guest_state(job.instance.id) is not None:
         await job.tools.driver.define(replace(job.instance, rescue_image=None))
 
 
 async def let_go(job: Job) -> None:
-    """Off, if what runs is what this action started: a guest that was not touched yet runs on."""
+    """Power the guest off if this action started it: a guest that was not changed yet runs on."""
     if job.has_started(await job.tools.driver.guest_state(job.instance.id), on_any_boot=True):
         await job.tools.driver.power_off(job.instance.id)
 

@@ -2,17 +2,18 @@
 """resize, confirmResize, revertResize: another size on the same host, with a way back.
 
 A copy of the root disk is kept from before the first change until the resize is confirmed.  To confirm is to drop it,
-whatever the guest is doing; to revert is to put it back.  The mark of a start tells a replay that it has happened.
+whatever the guest is doing; to revert is to put it back.  The token of a start shows a replay that the start has
+happened.
 """
 
 from dataclasses import replace
 
 from kilonova.compute.operation import Job, Operation, Step
 from kilonova.compute.operations import create, look, reboot
+from kilonova.objects.action_params import RevertResizeParams
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import ActionId
 from kilonova.objects.states import PowerState, Verb, VmState
-from kilonova.rpcapi.api_to_conductor import KEPT_DISK
 from kilonova.virt.capabilities import RESIZING, Resizing
 
 
@@ -26,7 +27,7 @@ def _of_size(job: Job, flavor: Flavor | None) -> Job:
 
 
 def _undoing(job: Job) -> Job:
-    """A start under this is not the action's own: a replay begins with the guest that was put back."""
+    """A start with this token is not the action's own: a replay begins with the guest that was put back."""
     return replace(job, action=replace(job.action, id=ActionId(f"{job.action.id}-undone")))
 
 
@@ -110,7 +111,9 @@ CONFIRM_RESIZE = Operation(Verb.CONFIRM_RESIZE, (Step("drop-old-disk", drop_kept
 
 
 async def restore_disk(job: Job) -> None:
-    await _put_back(job, job.action.params[KEPT_DISK])
+    params = job.action.params
+    assert isinstance(params, RevertResizeParams)
+    await _put_back(job, params.kept_disk)
 
 
 REVERT_RESIZE = Operation(

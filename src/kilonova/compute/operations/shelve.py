@@ -8,7 +8,7 @@ from kilonova.compute.operation import Job, Operation, Step, Work, removal
 from kilonova.compute.operations import create, look, stop
 from kilonova.compute.operations.create import CREATE
 from kilonova.compute.operations.snapshot import MAKE_IMAGE
-from kilonova.objects.action import FROM_SHELF, OFFLOADED, TORN
+from kilonova.objects.action_params import UnshelveParams, UnshelveSource
 from kilonova.objects.image import ImageRef
 from kilonova.objects.states import PowerState, Verb
 from kilonova.virt.capabilities import SNAPSHOTS
@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 
 async def shut_down(job: Job) -> None:
-    """A guest that stands still hears nothing."""
+    """A paused guest cannot receive the request."""
     state = await job.tools.driver.guest_state(job.instance.id)
     if state is not None and state.power is PowerState.RUNNING:
         await stop.shut_down(job)
@@ -35,9 +35,15 @@ SHELVE = Operation(
 SHELVE_OFFLOAD = removal(CREATE, Verb.SHELVE_OFFLOAD)
 
 
+def _source(job: Job) -> UnshelveSource:
+    params = job.action.params
+    assert isinstance(params, UnshelveParams)
+    return params.source
+
+
 def _image(job: Job) -> ImageRef | None:
-    """What the guest's disk is made of; None where it lies untouched."""
-    return job.instance.shelved_image if job.action.params.get(FROM_SHELF) in (OFFLOADED, TORN) else None
+    """The image that the guest's disk is made from; None where the disk still exists."""
+    return None if _source(job) is UnshelveSource.DISK else job.instance.shelved_image
 
 
 async def fetch_image(job: Job) -> None:
@@ -46,16 +52,16 @@ async def fetch_image(job: Job) -> None:
 
 
 async def make_disks(job: Job) -> None:
-    """A disk that is still there is kept."""
+    """An existing disk is kept."""
     if (image := _image(job)) is not None:
         await job.tools.driver.ensure_disks(job.instance, await job.tools.images.ensure(image))
 
 
 def _of_its_own(absent: Work) -> Work:
-    """What a failed unshelving removes is what it has made: the guest of one that never left its host stays."""
+    """A failed unshelve removes what it has made: the guest of a server that never left its host stays."""
 
     async def guarded(job: Job) -> None:
-        if job.action.params.get(FROM_SHELF) == OFFLOADED:
+        if _source(job) is UnshelveSource.OFFLOADED:
             await absent(job)
 
     return guarded

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""stop: the guest is asked to shut itself down, and is switched off when it does not."""
+"""stop: the guest receives an ACPI shutdown request, and is powered off when it does not shut down."""
 
 import structlog
 
@@ -12,10 +12,10 @@ from kilonova.objects.states import PowerState, Verb
 log = structlog.get_logger(__name__)
 
 POLL_S = 0.25
-"""Between two looks at a guest that was asked to shut down."""
+"""Between two reads of a guest that received a shutdown request."""
 
 MARGIN_S = 60.0
-"""What is left of the action's time for pulling the plug and what comes after."""
+"""The part of the action's time that is reserved for the power-off and the steps after it."""
 
 PRESS_AGAIN_S = 10.0
 """Between two presses of the power button, as in Nova (its shutdown_retry_interval): a guest in early boot hears
@@ -25,32 +25,32 @@ OFF = frozenset({PowerState.SHUTDOWN, PowerState.CRASHED})
 
 
 async def is_off(job: Job) -> bool:
-    """By the hypervisor's own word; a guest that it does not know is off."""
+    """As the hypervisor reports; a guest that it does not know is off."""
     state = await job.tools.driver.guest_state(job.instance.id)
     return state is None or state.power in OFF
 
 
-def _is_deaf(state: GuestState | None) -> bool:
-    """There is nobody to ask, or he would keep the asker waiting."""
+def _cannot_answer(state: GuestState | None) -> bool:
+    """Whether the guest cannot receive a request, or would not answer it."""
     return state is None or state.power in OFF | {PowerState.SUSPENDED} or state.reason == NOT_RESPONDING
 
 
 def timeout_s(job: Job) -> float:
-    """How long the guest gets to shut itself down: what its image asks for, within the action's time, or what is
-    configured."""
-    asked = job.instance.image.properties.get("os_shutdown_timeout")
-    if asked is None:
+    """How long the guest gets to shut itself down: the time that its image requests, within the action's time, or
+    the configured one."""
+    requested = job.instance.image.properties.get("os_shutdown_timeout")
+    if requested is None:
         return job.tools.settings.shutdown_timeout
     allowed = (job.action.deadline - job.action.started_at).total_seconds() - MARGIN_S
-    return max(0.0, min(float(asked), allowed))
+    return max(0.0, min(float(requested), allowed))
 
 
 async def shut_down(job: Job) -> None:
-    """Ask, again from time to time, and wait for at most the configured time.  Ends quietly either way: the next step
-    looks."""
+    """Send the request, repeat it from time to time, and wait for at most the configured time.  Returns in either
+    case: the next step reads the state."""
     clock = job.tools.clock
     deadline = clock.monotonic() + timeout_s(job)
-    if _is_deaf(await job.tools.driver.guest_state(job.instance.id)) or not await _press(job):
+    if _cannot_answer(await job.tools.driver.guest_state(job.instance.id)) or not await _press(job):
         return
     pressed = clock.monotonic()
     while clock.monotonic() < deadline:

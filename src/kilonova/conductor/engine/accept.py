@@ -6,7 +6,6 @@ verb is named here.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from kilonova.base.errors import InvalidState
@@ -60,8 +59,7 @@ def accept(
     if transition.preempts:
         _supersede(tx, open_actions, request, now)
     write_instances.update(tx, instance.id, now, **columns)
-    params = request.params if accepted.params is None else accepted.params
-    action = new_action(action_id, instance, replace(request, params=params), legs, now)
+    action = new_action(action_id, instance, request, accepted.params, legs, now)
     write_actions.insert(tx, action)
     if transition.immediate:
         write_actions.end(tx, action.id, now, ActionState.DONE)

@@ -19,7 +19,7 @@ from kilonova.db.readers import instances as read_instances
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import instances as write_instances
-from kilonova.objects.action import VM_STATE, Action
+from kilonova.objects.action import Action
 from kilonova.objects.instance import Fault, Instance
 from kilonova.objects.leg import after_success
 from kilonova.objects.states import VERBS, ActionState, VmState, observed
@@ -71,16 +71,16 @@ def abandon(tx: Transaction, action: Action, now: datetime) -> None:
         f"An operator called host {action.host} down while {action.verb} was in progress. It goes on if the operator "
         "takes the host back."
     )
-    params = {**action.params, VM_STATE: instance.vm_state.value}
+    bookkeeping = replace(action.bookkeeping, abandoned_in=instance.vm_state)
     write_actions.end(tx, action.id, now, ActionState.ABANDONED, message)
-    write_actions.update(tx, action.id, now, params=params)
+    write_actions.update(tx, action.id, now, bookkeeping=bookkeeping)
     values = {"vm_state": VmState.ERROR, "task_state": None, "fault": Fault(500, message, now)}
     write_instances.update(tx, instance.id, now, **values)
 
 
 def reopen_abandoned(tx: Transaction, action: Action, now: datetime) -> bool:
-    """An abandoned action is open again, unless its instance is gone or something else was asked of it since; whether
-    it is."""
+    """Open an abandoned action again, unless its instance is deleted or has a newer request.  Returns whether it is
+    open."""
     if not _reopen(tx, action, now):
         return False
     rule = VERBS[action.verb]
@@ -96,10 +96,10 @@ def _reopen(tx: Transaction, action: Action, now: datetime) -> bool:
         instance = read_instances.get(tx, action.instance_id)
     except NotFound:
         return False
-    asked = (one for one in read_actions.of_instance(tx, instance.id) if one.verb in VERBS)
-    newest = next((one.id for one in asked if not VERBS[one.verb].immediate), None)
+    requested = (one for one in read_actions.of_instance(tx, instance.id) if one.verb in VERBS)
+    newest = next((one.id for one in requested if not VERBS[one.verb].immediate), None)
     if newest != action.id or instance.vm_state is not VmState.ERROR:
         return False
-    values = {"vm_state": VmState(action.params[VM_STATE]), "fault": None}
+    values = {"vm_state": action.bookkeeping.abandoned_in, "fault": None}
     write_instances.update(tx, instance.id, now, **values)
     return True

@@ -120,10 +120,10 @@ def _repeat(tx: Transaction, instance: Instance, verb: Verb, action_id: ActionId
 def _observe(tx: Transaction, instance: Instance, seen: Observed, action_id: ActionId, now: datetime) -> None:
     power = PowerState.NOSTATE if seen.power is None else seen.power
     vm_state = observed(instance.vm_state, power)
-    wish = desired(instance.desired_power, power, seen.reason)
-    if (power, vm_state, wish) == (instance.power_state, instance.vm_state, instance.desired_power):
+    desired_power = desired(instance.desired_power, power, seen.reason)
+    if (power, vm_state, desired_power) == (instance.power_state, instance.vm_state, instance.desired_power):
         return
-    write_instances.update(tx, instance.id, now, power_state=power, vm_state=vm_state, desired_power=wish)
+    write_instances.update(tx, instance.id, now, power_state=power, vm_state=vm_state, desired_power=desired_power)
     changed = power != instance.power_state or vm_state != instance.vm_state
     # NOSTATE is the middle of a change, which is told when it is over; but for a guest that does not respond.
     if changed and (seen.power is not PowerState.NOSTATE or seen.reason == NOT_RESPONDING):

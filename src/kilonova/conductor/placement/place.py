@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Placing an instance that has no host: choose one and claim it in one transaction."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from kilonova.base.clock import Random
@@ -17,13 +18,13 @@ from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
 from kilonova.objects.action import Action
+from kilonova.objects.action_params import CreateParams, UnshelveParams
 from kilonova.objects.hardware import needs
 from kilonova.objects.ids import ActionId, HostName, InstanceId
 from kilonova.objects.instance import Address, Instance
 from kilonova.objects.placement import PlacementRequest, Refusal
 from kilonova.objects.service import ComputeNode, HostNetwork
-from kilonova.objects.states import TaskState, Verb
-from kilonova.rpcapi.api_to_conductor import AVAILABILITY_ZONE, DIFFERENT_HOST, FIXED_IPS, HOST, NETWORKS, SAME_HOST
+from kilonova.objects.states import TaskState
 from kilonova.scheduler.choose import choose, explain
 
 
@@ -41,11 +42,12 @@ def place(
         return None
     instance = read_instances.get(tx, action.instance_id)
     nodes = {node.service.host: node for node in read_hosts.list_nodes(tx)}
-    wanted = _request(tx, instance, action)
+    where = _place_of(instance, action)
+    wanted = _request(tx, instance, where)
     choice = choose(wanted, nodes.values(), random)
     refusals = list(choice.refusals)
     for host in choice.hosts:
-        refusal = _take(tx, action, instance, nodes[host], now)
+        refusal = _take(tx, action, instance, where, nodes[host], now)
         if refusal is None:
             waiting.end(tx, action, now, found=True)
             return host
@@ -59,59 +61,71 @@ def place(
     return None
 
 
-def _asked(instance: Instance, action: Action) -> tuple[str, ...]:
-    """The networks that a create asked for, by name; none means the host's first.  Who comes off the shelf comes back
-    to those that he was on."""
-    if action.verb is Verb.UNSHELVE:
-        return tuple(address.network for address in instance.addresses)
-    return tuple(name for name in action.params.get(NETWORKS, "").split(",") if name)
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What an action's params say of the place.  `networks` by name; none: the host's first.  `addresses`: requested
+    addresses by the network's name."""
+
+    zone: str | None
+    networks: tuple[str, ...]
+    addresses: Mapping[str, str] = field(default_factory=dict[str, str])
+    host: HostName | None = None
+    same_host: tuple[InstanceId, ...] = ()
+    different_host: tuple[InstanceId, ...] = ()
 
 
-def _wanted(action: Action) -> dict[str, str]:
-    """The addresses that a create asked for, by the network's name."""
-    names, wanted = (action.params.get(name, "").split(",") for name in (NETWORKS, FIXED_IPS))
-    return {name: address for name, address in zip(names, wanted, strict=False) if address}
+def _place_of(instance: Instance, action: Action) -> _Place:
+    params = action.params
+    if not isinstance(params, CreateParams):  # an offloaded instance returns to the networks that it was on
+        zone = params.availability_zone if isinstance(params, UnshelveParams) else None
+        return _Place(zone or instance.requested_zone, tuple(address.network for address in instance.addresses))
+    pairs = zip(params.networks, params.fixed_ips, strict=False)
+    return _Place(
+        # The record of an older API has the requested zone of a new server as the server's own.
+        zone=instance.requested_zone or instance.availability_zone,
+        networks=params.networks,
+        addresses={name: address for name, address in pairs if address},
+        host=params.host,
+        same_host=params.same_host,
+        different_host=params.different_host,
+    )
 
 
-def _zone(instance: Instance, action: Action) -> str | None:
-    """The zone that was asked for; a record that an older API made of a new server says it as the server's own."""
-    return instance.requested_zone or (instance.availability_zone if action.verb is Verb.CREATE else None)
-
-
-def _hosts_of(tx: Transaction, action: Action, parameter: str) -> frozenset[HostName] | None:
-    """Where the servers are that the action's parameter names; None when it names none."""
-    if parameter not in action.params:
+def _hosts_of(tx: Transaction, ids: tuple[InstanceId, ...]) -> frozenset[HostName] | None:
+    """The hosts of these servers; None without servers."""
+    if not ids:
         return None
-    ids = [InstanceId(text) for text in action.params[parameter].split(",")]
     known = read_instances.get_all_known(tx, ids)
     return frozenset(one.host for one, is_deleted in known if one.host is not None and not is_deleted)
 
 
-def _request(tx: Transaction, instance: Instance, action: Action) -> PlacementRequest:
+def _request(tx: Transaction, instance: Instance, place: _Place) -> PlacementRequest:
     return PlacementRequest(
         vcpus=instance.flavor.vcpus,
         memory_mib=instance.flavor.memory_mib,
         disk_gib=write_hosts.disk_gib(instance),
-        availability_zone=action.params.get(AVAILABILITY_ZONE) or _zone(instance, action),
+        availability_zone=place.zone,
         wants_network=instance.wants_network,
-        networks=_asked(instance, action),
-        host=HostName(action.params[HOST]) if HOST in action.params else None,
-        same_hosts=_hosts_of(tx, action, SAME_HOST),
-        different_hosts=_hosts_of(tx, action, DIFFERENT_HOST) or frozenset(),
-        group=server_groups.wish(tx, instance),
+        networks=place.networks,
+        host=place.host,
+        same_hosts=_hosts_of(tx, place.same_host),
+        different_hosts=_hosts_of(tx, place.different_host) or frozenset(),
+        group=server_groups.constraint(tx, instance),
         extra_specs=instance.flavor.extra_specs,
         needs=needs(instance.flavor, instance.image.properties),
     )
 
 
-def _take(tx: Transaction, action: Action, instance: Instance, node: ComputeNode, now: datetime) -> Refusal | None:
+def _take(
+    tx: Transaction, action: Action, instance: Instance, place: _Place, node: ComputeNode, now: datetime
+) -> Refusal | None:
     host = node.service.host
     if not write_hosts.claim(tx, host, instance):
         return Refusal(host, "Claim", "another build took the last of it")
     addresses: tuple[Address, ...] | Refusal = ()
     if instance.wants_network:
-        networks = _networks(node, _asked(instance, action))
-        addresses = addressing.give(tx, host, networks, instance, _wanted(action))
+        networks = _networks(node, place.networks)
+        addresses = addressing.give(tx, host, networks, instance, place.addresses)
     if isinstance(addresses, Refusal):
         write_hosts.release(tx, host, instance)
         return addresses

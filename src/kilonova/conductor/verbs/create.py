@@ -12,18 +12,11 @@ from kilonova.db.readers import actions as read_actions
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import instances as write_instances
+from kilonova.objects.action_params import CreateParams
 from kilonova.objects.ids import ActionId
 from kilonova.objects.leg import one_leg
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.api_to_conductor import (
-    DIFFERENT_HOST,
-    FIXED_IPS,
-    HOST,
-    NETWORKS,
-    SAME_HOST,
-    AcceptAction,
-    CreateServers,
-)
+from kilonova.rpcapi.api_to_conductor import AcceptAction, CreateServers
 
 
 def create(
@@ -41,25 +34,14 @@ def create(
         return []
     count = quota.take_for(tx, quotas, request.instances, request.least)
     new = request.instances[:count]
-    params = _params(request)
+    params = CreateParams(request.networks, request.fixed_ips, request.host, request.same_host, request.different_host)
     for instance, action_id in zip(new, action_ids, strict=False):
         write_instances.insert(tx, instance)
-        accepted = AcceptAction(request.context, instance.id, Verb.CREATE, params)
-        write_actions.insert(tx, new_action(action_id, instance, accepted, one_leg(instance.host, Verb.CREATE), now))
+        legs = one_leg(instance.host, Verb.CREATE)
+        accepted = AcceptAction(request.context, instance.id, Verb.CREATE)
+        write_actions.insert(tx, new_action(action_id, instance, accepted, params, legs, now))
     server_groups.join(tx, quotas, new)
     return list(action_ids[:count])
-
-
-def _params(request: CreateServers) -> dict[str, str]:
-    """What a create action says of its place."""
-    params = {
-        NETWORKS: ",".join(request.networks),
-        FIXED_IPS: ",".join(request.fixed_ips) if any(request.fixed_ips) else "",
-        HOST: request.host or "",
-        SAME_HOST: ",".join(request.same_host),
-        DIFFERENT_HOST: ",".join(request.different_host),
-    }
-    return {name: text for name, text in params.items() if text}
 
 
 def _ended(_tx: Transaction, ending: Ending) -> Columns:

@@ -11,7 +11,7 @@ from kilonova.db.transaction import Transaction
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
 from kilonova.db.writers import migrations as write_migrations
-from kilonova.objects.action import FORGOTTEN_IMAGES
+from kilonova.objects.action_params import DeleteParams
 from kilonova.objects.instance import Instance
 from kilonova.objects.quota import usage_of
 from kilonova.objects.states import PowerState, Verb, VmState
@@ -19,8 +19,7 @@ from kilonova.objects.states import PowerState, Verb, VmState
 
 def _accept(tx: Transaction, acceptance: Acceptance) -> Accepted:
     instance, now = acceptance.instance, acceptance.now
-    images_to_remove = images.forget_with(tx, instance, acceptance.open_actions)
-    params = {FORGOTTEN_IMAGES: ",".join(images_to_remove)} if images_to_remove else None
+    params = DeleteParams(tuple(images.forget_with(tx, instance, acceptance.open_actions)))
     host = acceptance.legs[0].host
     if host is None or read_hosts.is_up(tx, host):
         return Accepted(params=params)

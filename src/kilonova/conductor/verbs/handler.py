@@ -20,6 +20,7 @@ from typing import Any
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.transaction import Transaction
 from kilonova.objects.action import Action
+from kilonova.objects.action_params import NO_PARAMS, RecordedParams
 from kilonova.objects.ids import ActionId
 from kilonova.objects.instance import Fault, Instance
 from kilonova.objects.leg import Legs
@@ -46,10 +47,10 @@ class Acceptance:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What the acceptance records: changed columns of the instance, and the action's params (None: the request's)."""
+    """What the acceptance records: changed columns of the instance, and the action's params."""
 
     columns: Columns = field(default_factory=dict[str, Any])
-    params: Mapping[str, str] | None = None
+    params: RecordedParams = NO_PARAMS
 
 
 @dataclass(frozen=True, slots=True)

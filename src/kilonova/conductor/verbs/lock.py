@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from kilonova.base.errors import Forbidden
 from kilonova.conductor.verbs.handler import Acceptance, Accepted, VerbHandler
 from kilonova.db.transaction import Transaction
+from kilonova.objects.action_params import LockParams
 from kilonova.objects.states import Verb
 
 OWNER, ADMIN = "owner", "admin"
@@ -13,11 +14,12 @@ OWNER, ADMIN = "owner", "admin"
 
 def _lock(_tx: Transaction, acceptance: Acceptance) -> Accepted:
     """The owner of a locked instance changes nothing; an administrator's lock remains one, whoever locks again."""
-    instance, request = acceptance.instance, acceptance.request
+    instance, request, params = acceptance.instance, acceptance.request, acceptance.request.params
+    assert isinstance(params, LockParams)
     if instance.locked_by is not None and not request.context.is_admin:
-        return Accepted()
+        return Accepted(params=params)
     by_admin = request.context.is_admin or instance.locked_by == ADMIN
-    return Accepted({"locked_by": ADMIN if by_admin else OWNER, "locked_reason": request.params.get("reason")})
+    return Accepted({"locked_by": ADMIN if by_admin else OWNER, "locked_reason": params.reason}, params)
 
 
 def _unlock(_tx: Transaction, acceptance: Acceptance) -> Accepted:

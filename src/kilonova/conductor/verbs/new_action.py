@@ -4,6 +4,7 @@
 from datetime import datetime, timedelta
 
 from kilonova.objects.action import Action
+from kilonova.objects.action_params import RecordedParams
 from kilonova.objects.ids import ActionId
 from kilonova.objects.instance import Instance
 from kilonova.objects.leg import Legs
@@ -14,13 +15,15 @@ SHUTDOWN_MOST_S = 3600.0
 """The most that an image's os_shutdown_timeout adds to the deadlines of its servers' actions."""
 
 
-def new_action(action_id: ActionId, instance: Instance, request: AcceptAction, legs: Legs, now: datetime) -> Action:
+def new_action(
+    action_id: ActionId, instance: Instance, request: AcceptAction, params: RecordedParams, legs: Legs, now: datetime
+) -> Action:
     """An open action with the deadline of its verb."""
     # An image may ask for more time for its guests to shut themselves down.
     more_s = min(float(instance.image.properties.get("os_shutdown_timeout", 0)), SHUTDOWN_MOST_S)
     return Action(
         id=action_id,
-        instance_id=request.instance_id,
+        instance_id=instance.id,
         verb=request.verb,
         request_id=request.context.request_id,
         user_id=request.context.user_id,
@@ -29,6 +32,6 @@ def new_action(action_id: ActionId, instance: Instance, request: AcceptAction, l
         updated_at=now,
         deadline=now + timedelta(seconds=VERBS[request.verb].deadline_s + more_s),
         legs=legs,
-        params=request.params,
+        params=params,
         counted_at=now,
     )

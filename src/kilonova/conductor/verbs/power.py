@@ -7,6 +7,7 @@ from dataclasses import replace
 from kilonova.base.errors import InvalidState
 from kilonova.conductor.verbs.handler import Acceptance, Accepted, Columns, Ending, Target, VerbHandler
 from kilonova.db.transaction import Transaction
+from kilonova.objects.action_params import RebootParams
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import VERBS, TaskState, Verb, VmState
 
@@ -26,17 +27,18 @@ def _started(instance: Instance, declared: Target) -> Target:
 
 def _accept_reboot(_tx: Transaction, acceptance: Acceptance) -> Accepted:
     """A soft reboot needs a running guest; a hard reboot is possible in any allowed state."""
-    instance = acceptance.instance
-    if acceptance.request.params.get("type") == "HARD":
+    instance, params = acceptance.instance, acceptance.request.params
+    assert isinstance(params, RebootParams)
+    if params.type == "HARD":
         hard = {"task_state": TaskState.REBOOTING_HARD}
         # After a failed rescue or unrescue the guest boots its own disk.
-        return Accepted({**hard, "rescue_image": None} if instance.vm_state is VmState.ERROR else hard)
+        return Accepted({**hard, "rescue_image": None} if instance.vm_state is VmState.ERROR else hard, params)
     if instance.vm_state is not VmState.ACTIVE:
         raise InvalidState(
             f"Cannot 'reboot' instance {instance.id} while it is in vm_state {instance.vm_state}: a hard reboot can",
             vm_state=instance.vm_state,
         )
-    return Accepted()
+    return Accepted(params=params)
 
 
 HANDLERS: Mapping[Verb, VerbHandler] = {

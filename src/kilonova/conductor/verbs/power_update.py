@@ -8,6 +8,7 @@ from kilonova.db.readers import actions as read_actions
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.objects.action import Action, ActionEvent
+from kilonova.objects.action_params import PowerUpdateParams
 from kilonova.objects.ids import ActionId, AttemptId
 from kilonova.objects.instance import Instance
 from kilonova.objects.leg import Leg, LegState
@@ -15,27 +16,24 @@ from kilonova.objects.states import ActionState, Verb
 from kilonova.rpcapi.host_to_conductor import Observed
 
 MOST_CHANGES, FLAPPING = 5, timedelta(minutes=1)
-"""So many changes of a guest by itself, within this time, are told of one by one."""
-COUNT = "count"
-"""The parameter of an action that stands for many changes."""
+"""So many changes of a guest by itself, within this time, have an action each."""
 
 
 def record(tx: Transaction, instance: Instance, seen: Observed, action_id: ActionId, now: datetime) -> None:
-    """People find in the server's actions that it changed by itself, when, and what the hypervisor gave as the reason.
-    The project is the instance's, so that its own users can match the host's id.  A guest that flaps is told of in one
-    action, with a count."""
+    """The actions of a server show that it changed by itself, when, and the hypervisor's reason.  The project is the
+    instance's, so that its users see the host's id.  A guest that flaps has one action, with a count."""
     newest = read_actions.newest_of_instance(tx, instance.id, MOST_CHANGES)
     if _flaps(newest, now):
-        count = int(newest[0].params.get(COUNT, "1")) + 1
+        count = _changes(newest[0]) + 1
         message = f"{_in_words(seen)} ({count} changes since {newest[0].started_at:%Y-%m-%d %H:%M:%S} UTC)"
-        params = {**newest[0].params, COUNT: str(count)}
-        write_actions.update(tx, newest[0].id, now, message=message, params=params, ended_at=now)
+        write_actions.update(tx, newest[0].id, now, message=message, params=PowerUpdateParams(count), ended_at=now)
         return
     system = system_context(f"req-{action_id}")
     action = Action(
         id=action_id,
         instance_id=instance.id,
         verb=Verb.POWER_UPDATE,
+        params=PowerUpdateParams(),
         request_id=system.request_id,
         user_id=system.user_id,
         project_id=instance.project_id,
@@ -56,10 +54,15 @@ def _flaps(newest: list[Action], now: datetime) -> bool:
     """Whether a change more is one of many: the newest actions are all such changes, within a minute."""
     if not newest or newest[0].verb is not Verb.POWER_UPDATE or now - newest[0].updated_at > FLAPPING:
         return False
-    if COUNT in newest[0].params:
+    if _changes(newest[0]) > 1:
         return True
     changes = [one for one in newest if one.verb is Verb.POWER_UPDATE and now - one.started_at <= FLAPPING]
     return len(changes) == MOST_CHANGES
+
+
+def _changes(action: Action) -> int:
+    assert isinstance(action.params, PowerUpdateParams)
+    return action.params.changes
 
 
 def _in_words(seen: Observed) -> str:

@@ -4,12 +4,13 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from kilonova.base.errors import InvalidInput, NoValidHost
+from kilonova.base.errors import NoValidHost
 from kilonova.base.unset import given
 from kilonova.conductor.verbs import fitness
 from kilonova.conductor.verbs.handler import Acceptance, Accepted, Target, VerbHandler
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import hosts as write_hosts
+from kilonova.objects.action_params import RebuildParams
 from kilonova.objects.hardware import needs
 from kilonova.objects.image import ImageRef
 from kilonova.objects.instance import Instance
@@ -19,12 +20,11 @@ from kilonova.objects.states import PowerState, Verb, VmState
 
 def _accept(tx: Transaction, acceptance: Acceptance) -> Accepted:
     """The record is the new server's from now on: a first run and a replay both make that one."""
-    instance, request = acceptance.instance, acceptance.request
-    if request.image is None:
-        raise InvalidInput("A rebuild needs an image.", path="rebuild.imageRef")
-    fitness.check_host(tx, instance, needs(instance.flavor, request.image.properties))
-    _change_claim(tx, instance, request.image)
-    return Accepted({**given(request.changes), "image": request.image, "rescue_image": None})
+    instance, params = acceptance.instance, acceptance.request.params
+    assert isinstance(params, RebuildParams)
+    fitness.check_host(tx, instance, needs(instance.flavor, params.image.properties))
+    _change_claim(tx, instance, params.image)
+    return Accepted({**given(params.changes), "image": params.image, "rescue_image": None})
 
 
 def _change_claim(tx: Transaction, instance: Instance, image: ImageRef) -> None:

@@ -3,21 +3,20 @@
 
 from collections.abc import Mapping
 
-from kilonova.base.errors import InvalidInput
 from kilonova.conductor.verbs import fitness
 from kilonova.conductor.verbs.handler import Acceptance, Accepted, Columns, Ending, VerbHandler
 from kilonova.db.transaction import Transaction
+from kilonova.objects.action_params import RescueParams
 from kilonova.objects.hardware import needs
 from kilonova.objects.states import PowerState, Verb, observed
 
 
 def _accept(tx: Transaction, acceptance: Acceptance) -> Accepted:
-    instance, image = acceptance.instance, acceptance.request.image
+    instance, params = acceptance.instance, acceptance.request.params
+    assert isinstance(params, RescueParams)
     fitness.refuse_tpm(instance, Verb.RESCUE)
-    if image is None:
-        raise InvalidInput("A rescue needs an image to boot.", path="rescue.rescue_image_ref")
-    fitness.check_host(tx, instance, needs(instance.flavor, image.properties))
-    return Accepted({"rescue_image": image})
+    fitness.check_host(tx, instance, needs(instance.flavor, params.image.properties))
+    return Accepted({"rescue_image": params.image})
 
 
 def _rescued(_tx: Transaction, ending: Ending) -> Columns:

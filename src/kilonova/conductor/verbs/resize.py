@@ -19,13 +19,13 @@ from kilonova.db.readers import migrations as read_migrations
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import migrations as write_migrations
+from kilonova.objects.action_params import ResizeParams, RevertResizeParams
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId, HostName
 from kilonova.objects.instance import Instance
 from kilonova.objects.migration import Migration, MigrationStatus
 from kilonova.objects.placement import PlacementRequest, Refusal
 from kilonova.objects.states import PowerState, Verb, VmState
-from kilonova.rpcapi.api_to_conductor import DISK_CONFIG, FLAVOR, KEPT_DISK
 from kilonova.scheduler.choose import explain
 from kilonova.scheduler.filters import FILTERS
 
@@ -35,21 +35,22 @@ _ENDED: Columns = {"old_flavor": None, "new_flavor": None, "old_vm_state": None}
 def _resize(tx: Transaction, acceptance: Acceptance) -> Accepted:
     """Claim what the larger flavor needs, and open a migration.  Raises InvalidInput, InvalidState, NoValidHost."""
     instance, params = acceptance.instance, acceptance.request.params
+    assert isinstance(params, ResizeParams)
     if instance.old_flavor is not None:
         raise InvalidState(f"Instance {instance.id} has a resize that did not end", vm_state=instance.vm_state)
     assert instance.host is not None
-    flavor = _flavor(tx, instance, params.get(FLAVOR, ""))
+    flavor = _flavor(tx, instance, params.flavor_id)
     fitness.check_resize(tx, instance, flavor)
     columns: dict[str, Any] = {
         "old_flavor": instance.flavor,
         "new_flavor": flavor,
         "old_vm_state": instance.vm_state,
     }
-    if (disk_config := params.get(DISK_CONFIG)) is not None:
-        columns["disk_config"] = disk_config
+    if params.disk_config is not None:
+        columns["disk_config"] = params.disk_config
     _claim(tx, instance, replace(instance, **columns))
     write_migrations.insert(tx, _migration(acceptance, instance.host, flavor))
-    return Accepted(columns)
+    return Accepted(columns, params)
 
 
 def _migration(acceptance: Acceptance, host: HostName, flavor: Flavor) -> Migration:
@@ -77,7 +78,7 @@ def _revert(tx: Transaction, acceptance: Acceptance) -> Accepted:
     instance_id = acceptance.instance.id
     kept_disk = read_migrations.waiting(tx, instance_id).uuid
     write_migrations.pass_to(tx, instance_id, MigrationStatus.REVERTING, acceptance.now)
-    return Accepted(params={KEPT_DISK: kept_disk})
+    return Accepted(params=RevertResizeParams(kept_disk))
 
 
 def _resized(tx: Transaction, ending: Ending) -> Columns:
@@ -114,10 +115,10 @@ def _reverted_to(instance: Instance, declared: Target) -> Target:
     return replace(declared, desired_power=PowerState.RUNNING if ran_before else None)
 
 
-def _flavor(tx: Transaction, instance: Instance, flavor_id: str) -> Flavor:
+def _flavor(tx: Transaction, instance: Instance, flavor_id: FlavorId) -> Flavor:
     """The flavor, if the instance can be resized to it.  A disk never shrinks: that could cut off data."""
     try:
-        flavor = read_flavors.get_flavor(tx, FlavorId(flavor_id))
+        flavor = read_flavors.get_flavor(tx, flavor_id)
     except NotFound as exc:
         raise InvalidInput(exc.message, path="resize.flavorRef") from exc
     now = instance.flavor

@@ -16,10 +16,10 @@ from kilonova.conductor.verbs.handler import Acceptance, Accepted, Columns, Endi
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import hosts as write_hosts
-from kilonova.objects.action import FROM_SHELF, OFFLOADED, TORN, Action
+from kilonova.objects.action import Action
+from kilonova.objects.action_params import UnshelveParams, UnshelveRequest, UnshelveSource
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import VERBS, Verb, VmState
-from kilonova.rpcapi.api_to_conductor import AVAILABILITY_ZONE
 
 
 def newest_verb(tx: Transaction, instance: Instance) -> Verb | None:
@@ -66,17 +66,15 @@ def _off_host(tx: Transaction, instance: Instance) -> Columns:
 
 def _unshelve(tx: Transaction, acceptance: Acceptance) -> Accepted:
     instance, params = acceptance.instance, acceptance.request.params
-    zone = params.get(AVAILABILITY_ZONE)
+    assert isinstance(params, UnshelveRequest)
+    zone = params.availability_zone
     if instance.host is not None and zone is not None:
         raise InvalidState(
             f"Instance {instance.id} is not offloaded: availability_zone is only allowed for SHELVED_OFFLOADED "
             "servers.",
             vm_state=instance.vm_state,
         )
-    found = OFFLOADED if instance.is_offloaded else ""
-    if not found and newest_verb(tx, instance) is Verb.SHELVE_OFFLOAD:
-        found = TORN
-    recorded = {**params, FROM_SHELF: found}
+    recorded = UnshelveParams(_source(tx, instance), zone)
     if instance.host is not None:
         return Accepted(params=recorded)
     columns = {} if zone is None else {"requested_zone": zone}
@@ -84,10 +82,20 @@ def _unshelve(tx: Transaction, acceptance: Acceptance) -> Accepted:
     return Accepted({"vm_state": VmState.SHELVED_OFFLOADED, **columns}, recorded)
 
 
+def _source(tx: Transaction, instance: Instance) -> UnshelveSource:
+    if instance.is_offloaded:
+        return UnshelveSource.OFFLOADED
+    if newest_verb(tx, instance) is Verb.SHELVE_OFFLOAD:
+        return UnshelveSource.OFFLOAD_INCOMPLETE
+    return UnshelveSource.DISK
+
+
 def _unshelved(tx: Transaction, ending: Ending) -> Columns:
     if ending.succeeded:
         return {"shelved_image": None, "launched_at": ending.now}
-    if ending.action.params.get(FROM_SHELF) != OFFLOADED or ending.action.host is None:
+    params = ending.action.params
+    assert isinstance(params, UnshelveParams)
+    if params.source is not UnshelveSource.OFFLOADED or ending.action.host is None:
         return {}
     if ending.outcome.power is None:
         return _off_host(tx, ending.instance)

@@ -3,16 +3,26 @@
 
 from collections.abc import Mapping
 
-from kilonova.conductor import images
+from kilonova.conductor import image_quota, images
 from kilonova.conductor.verbs.handler import Acceptance, Accepted, Columns, Ending, VerbHandler
 from kilonova.db.transaction import Transaction
+from kilonova.objects.action_params import BackupParams, BackupRequest, SnapshotParams, SnapshotRequest
 from kilonova.objects.states import Verb
 
 
 def accept(tx: Transaction, acceptance: Acceptance) -> Accepted:
     """Record the image that the action makes.  Raises Conflict, OverQuota."""
-    images.record(tx, acceptance.request.new_image, acceptance.quotas)
-    return Accepted()
+    params = acceptance.request.params
+    assert isinstance(params, SnapshotRequest)
+    image_quota.create(tx, params.image, acceptance.quotas)
+    return Accepted(params=SnapshotParams(params.image.id))
+
+
+def _backup(tx: Transaction, acceptance: Acceptance) -> Accepted:
+    params = acceptance.request.params
+    assert isinstance(params, BackupRequest)
+    image_quota.create(tx, params.image, acceptance.quotas)
+    return Accepted(params=BackupParams(params.image.id, params.backup_type, params.rotation))
 
 
 def ended(tx: Transaction, ending: Ending) -> Columns:
@@ -22,6 +32,7 @@ def ended(tx: Transaction, ending: Ending) -> Columns:
     return {}
 
 
-HANDLERS: Mapping[Verb, VerbHandler] = dict.fromkeys(
-    (Verb.CREATE_IMAGE, Verb.CREATE_BACKUP), VerbHandler(accept=accept, ended=ended)
-)
+HANDLERS: Mapping[Verb, VerbHandler] = {
+    Verb.CREATE_IMAGE: VerbHandler(accept=accept, ended=ended),
+    Verb.CREATE_BACKUP: VerbHandler(accept=_backup, ended=ended),
+}

@@ -7,6 +7,7 @@ power went (a snapshot, a pause, a confirmation) says nothing about whether the 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from kilonova.base.context import system_context
@@ -15,12 +16,11 @@ from kilonova.db.readers import instances as read_instances
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import instances as write_instances
-from kilonova.objects.action import AT_BOOT, Action
+from kilonova.objects.action import Action, Bookkeeping
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.instance import Instance
 from kilonova.objects.leg import one_leg
 from kilonova.objects.states import RESUMED, VERBS, PowerState, Verb
-from kilonova.rpcapi.host_to_conductor import HOST_BOOT
 
 DEADLINE_S = 3600.0
 """Of each of these starts: libvirt may take its time after a boot, and the last one waits for all before it."""
@@ -35,7 +35,7 @@ def resume_host(tx: Transaction, host: HostName, new_id: Callable[[], str], now:
     busy = read_actions.busy_on_host(tx, host)
     theirs = [action for id_ in busy for action in read_actions.open_of_instance(tx, id_)]
     for action in {one.id: one for one in (*read_actions.open_of_host(tx, host), *theirs)}.values():
-        write_actions.update(tx, action.id, now, params={**action.params, AT_BOOT: "1"})
+        write_actions.update(tx, action.id, now, bookkeeping=replace(action.bookkeeping, open_at_boot=True))
     found = [one for one in read_instances.to_run_on_host(tx, host, RESUMED) if one.id not in busy]
     for number, instance in enumerate(found, start=1):
         _start(tx, instance, new_id, now + number * ORDER)
@@ -44,7 +44,7 @@ def resume_host(tx: Transaction, host: HostName, new_id: Callable[[], str], now:
 
 def resume_after(tx: Transaction, action: Action, new_id: Callable[[], str], now: datetime) -> None:
     """Start the action's guest if the action was open while its host booted, and the guest should run and is off."""
-    if AT_BOOT not in action.params:
+    if not action.bookkeeping.open_at_boot:
         return
     host = read_instances.get_known(tx, action.instance_id)[0].host
     if host is None:
@@ -67,7 +67,7 @@ def _start(tx: Transaction, instance: Instance, new_id: Callable[[], str], now: 
         updated_at=now,
         deadline=now + timedelta(seconds=DEADLINE_S),
         legs=one_leg(instance.host, Verb.START),
-        params={"cause": HOST_BOOT},
+        bookkeeping=Bookkeeping(host_boot=True),
         counted_at=now,
     )
     write_actions.insert(tx, action)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Resizes that nobody has confirmed or reverted within `resize_confirm_window` are confirmed."""
+"""Confirms resizes that were neither confirmed nor reverted within `resize_confirm_window`."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -16,12 +16,13 @@ from kilonova.rpcapi.api_to_conductor import AcceptAction
 
 
 def confirm_due(tx: Transaction, window: timedelta, new_id: Callable[[], str], now: datetime) -> list[HostName]:
-    """Accept the confirmations that are due; the hosts to wake.  One whose server is busy waits for the next look."""
+    """Accept the confirmations that are due.  Returns the hosts to wake.  If a server is busy, the next round tries
+    again."""
 
     def confirm(instance_id: InstanceId) -> HostName | None:
-        asked = AcceptAction(system_context(f"req-{new_id()}"), instance_id, Verb.CONFIRM_RESIZE)
+        request = AcceptAction(system_context(f"req-{new_id()}"), instance_id, Verb.CONFIRM_RESIZE)
         try:
-            return accept(tx, asked, ActionId(new_id()), now)
+            return accept(tx, request, ActionId(new_id()), now)
         except InvalidState:
             return None
 

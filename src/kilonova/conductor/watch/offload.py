@@ -29,8 +29,8 @@ def follows(verb: Verb) -> bool:
 
 
 def due(tx: Transaction, after_s: float, now: datetime) -> list[Instance]:
-    """Servers that were shelved `after_s` seconds ago and have not been asked for anything since.  One whose offloading
-    failed is not among them: it waits for somebody's word."""
+    """Servers that were shelved `after_s` seconds ago and have no newer request.  A server whose offload failed is not
+    among them: it needs a request of its own."""
     return [one for one in read_instances.shelved(tx) if _is_due(tx, one, now - _seconds(after_s))]
 
 
@@ -46,14 +46,14 @@ def _is_due(tx: Transaction, instance: Instance, latest: datetime) -> bool:
 
 
 def begin(tx: Transaction, instances: Iterable[Instance], new_id: Callable[[], str], now: datetime) -> set[HostName]:
-    """Have each leave its host, by an action that can be seen; the hosts to wake."""
+    """Record an offload action for each of these servers.  Returns the hosts to wake."""
 
     def offload(instance: Instance) -> HostName | None:
         context = replace(system_context(f"req-{new_id()}"), project_id=instance.project_id)
         request = AcceptAction(context, instance.id, Verb.SHELVE_OFFLOAD)
         try:
             return accept(tx, request, ActionId(new_id()), now)
-        except InvalidState as exc:  # since it was looked at, somebody else has asked for something
+        except InvalidState as exc:  # it has had a newer request since it was read
             log.info("a shelved server stays on its host", instance=instance.id, error=str(exc))
             return None
 

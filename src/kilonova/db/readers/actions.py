@@ -11,7 +11,8 @@ from kilonova.base.errors import DatabaseUnreadable, NotFound
 from kilonova.db.codec import ACTIONS, EVENTS
 from kilonova.db.schema import action_events, actions, instances
 from kilonova.db.transaction import Snapshot
-from kilonova.objects.action import IMAGE, Action, ActionEvent
+from kilonova.objects.action import Action, ActionEvent
+from kilonova.objects.action_params import image_made_with
 from kilonova.objects.ids import ActionId, ActionRef, HostName, ImageId, InstanceId
 from kilonova.objects.states import VERBS, ActionState, Verb
 
@@ -149,7 +150,8 @@ def busy_on_host(snapshot: Snapshot, host: HostName) -> frozenset[InstanceId]:
 
 def images_in_the_making(snapshot: Snapshot) -> frozenset[ImageId]:
     """Images that open actions make: their bytes come from a host and from nobody else."""
-    return frozenset(ImageId(one.params[IMAGE]) for one in all_open(snapshot) if IMAGE in one.params)
+    made = (image_made_with(one.params) for one in all_open(snapshot))
+    return frozenset(image_id for image_id in made if image_id is not None)
 
 
 def is_open(action: Action) -> bool:

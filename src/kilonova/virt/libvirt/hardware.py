@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From what a server's flavor and image say to the parts of its domain."""
+"""The parts of a domain, from its flavor's and image's requirements."""
 
 from kilonova.objects.hardware import OPTIONAL, REQUIRED, Hardware
 from kilonova.virt.libvirt.xml.devices import (
@@ -33,7 +33,7 @@ def clock(hardware: Hardware) -> Clock:
 
 
 def devices(hardware: Hardware, log: str, agent_socket: str | None) -> tuple[Device, ...]:
-    """All besides disks and NICs, in their order."""
+    """All devices except disks and NICs, in their order."""
     has_usb = USB in (hardware.disk_bus, hardware.cdrom_bus)
     found: list[Device] = [UsbController("qemu-xhci" if has_usb else "none")]
     if hardware.scsi_model is not None:

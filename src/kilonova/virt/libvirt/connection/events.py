@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""libvirt's domain events.  Callbacks run on libvirt's event thread and do nothing but hand a plain value to our loop:
-while one of them worked, keepalive would stand still."""
+"""libvirt's domain events.  Callbacks run on libvirt's event thread and only pass a plain value to the event loop:
+keepalive cannot work while a callback runs."""
 
 import asyncio
 from collections.abc import Callable
@@ -68,8 +68,9 @@ _OTHERS: tuple[tuple[str, Callable[[tuple[Any, ...]], str]], ...] = (
 
 
 def registrar(loop: asyncio.AbstractEventLoop, sink: Sink) -> Registrar:
-    """What registers our callbacks on a fresh connection: lifecycle, and of `_OTHERS` what the driver has.  A driver
-    without lifecycle events raises libvirtError.  `sink` is called on `loop`, once for each event."""
+    """Returns a function that registers the callbacks on a fresh connection: lifecycle, and those of `_OTHERS` that
+    libvirt's driver has.  A driver without lifecycle events raises libvirtError.  `sink` is called on `loop`, once
+    for each event."""
     deliver = partial(_deliver, loop, sink)
 
     def lifecycle(_conn: Any, domain: libvirt.virDomain, event: int, detail: int, _opaque: Any) -> None:
@@ -91,7 +92,7 @@ def registrar(loop: asyncio.AbstractEventLoop, sink: Sink) -> Registrar:
                 ids.append(conn.domainEventRegisterAny(None, event_id, other(name, detail_of), None))
             except libvirt.libvirtError as exc:
                 if exc.get_error_code() not in (libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_INVALID_ARG):
-                    raise  # a driver may lack these: the guest is read again for other reasons, too
+                    raise  # a driver may lack these: the guest is also read for other reasons
 
     return register
 

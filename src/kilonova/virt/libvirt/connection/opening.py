@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What happens in a native thread: opening a libvirt connection, calling it, closing it.
+"""The native calls: opening a libvirt connection, calling it, closing it.
 
 Nothing here may be called on the event loop.  Errors leave as plain values: an exception's traceback would carry
 libvirt objects to the loop, and dropping their last reference there may block.
@@ -85,18 +85,18 @@ class OpenOptions:
 
 @dataclass(slots=True, eq=False)
 class Opened:
-    """A live connection and what has to be undone before it is closed.  `number` tells it from others of its lane."""
+    """A live connection and what must be undone before it is closed.  `number` identifies it in its pool."""
 
     conn: libvirt.virConnect
     number: int
     keepalive: bool = False
     callbacks: list[int] = field(default_factory=list[int])
     without_events: str | None = None
-    """Why lifecycle events could not be had, where they could not."""
+    """Why lifecycle events are not available, where they are not."""
 
 
 Registrar = Callable[[libvirt.virConnect, list[int]], None]
-"""Registers event callbacks on a fresh connection and appends their ids, each as soon as it has it."""
+"""Registers event callbacks on a fresh connection and appends their ids, each as soon as it is known."""
 
 _event_loop_lock = Lock()
 _event_loop_runs = False
@@ -106,7 +106,7 @@ def ensure_event_loop() -> None:
     """libvirt's own event loop runs, on one daemon thread of this process.
 
     libvirt has one event implementation per process, to be registered before the first connection is opened; keepalive
-    and events depend on it, so it is a thread that nobody else can block.
+    and events depend on it, so it has a thread that nothing else can block.
     """
     global _event_loop_runs
     with _event_loop_lock:
@@ -128,7 +128,7 @@ def _run_event_loop() -> None:
 
 
 def default_uri(virt_type: str) -> str:
-    """The URI for a user who named none."""
+    """The URI where none is configured."""
     if virt_type == "test":
         return "test:///default"
     return "qemu:///system" if os.geteuid() == 0 else "qemu:///session"
@@ -182,7 +182,7 @@ def open_connection(
         # The parser's own words hold the line that it could not read, and so perhaps the password.
         why = exc.strerror if isinstance(exc, OSError) else type(exc).__name__
         return Failure(f"auth_file {options.auth_file} cannot be used: {why}", code=libvirt.VIR_ERR_AUTH_CANCELLED)
-    # Only what we have: SASL asks for all that is offered, and a refusal of one ends it.
+    # Only credentials that the file has: SASL asks for everything that is offered, and one refusal ends the attempt.
     types = [kind for kind, name in _CREDENTIALS.items() if name in known]
 
     def answer(credentials: list[Credential], _opaque: object) -> int:
@@ -244,7 +244,7 @@ def failure_of(exc: libvirt.libvirtError, *, lost: bool = False) -> Failure:
 
 
 def attempt(opened: Opened, fn: Callable[[libvirt.virConnect], T]) -> T | Failure:
-    """`fn(conn)`, with a libvirt error or a refusal of our own as a value."""
+    """`fn(conn)`, with a libvirt error, or a refusal by this service, as a value."""
     try:
         return fn(opened.conn)
     except libvirt.libvirtError as exc:
@@ -254,7 +254,7 @@ def attempt(opened: Opened, fn: Callable[[libvirt.virConnect], T]) -> T | Failur
 
 
 def to_loop(loop: asyncio.AbstractEventLoop, fn: Callable[..., None], *args: Any) -> None:
-    """Hand a callback of a foreign thread to the loop; dropped when the loop is closed."""
+    """Pass a callback of a foreign thread to the loop; dropped when the loop is closed."""
     try:
         loop.call_soon_threadsafe(fn, *args)
     except RuntimeError:

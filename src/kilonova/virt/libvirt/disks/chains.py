@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files that a guest's disks lie on, stated to their end.
+"""The files that a guest's disks lie on, named completely.
 
 What a disk's own header says is never followed: a guest that has broken out of its QEMU can write there.  What a disk
 lies on is recorded where no QEMU can write when the disk is made (`Records`), libvirt knows what other tools have put
@@ -58,12 +58,12 @@ class Records:
             replace_file(self._path(instance_id), document, directory_mode=0o700)
 
     def forget(self, instance_id: InstanceId) -> None:
-        """The guest has no disk any more."""
+        """The guest has no disk."""
         self._path(instance_id).unlink(missing_ok=True)
 
 
 class Chains:
-    """Disks as they are given to libvirt and to tools.  `cache` is where checked images lie."""
+    """Disks as libvirt and tools receive them.  `cache` is where checked images lie."""
 
     def __init__(self, records: Records, cache: Path) -> None:
         self._records, self._cache = records, cache
@@ -95,7 +95,7 @@ class Chains:
                 return bases
             raise _unusable(disk.path, "cannot be read: permission denied")
         if _names(header, disk, None):
-            return ()  # other tools have merged its base into it: what refers to nothing harms nobody
+            return ()  # other tools have merged its base into it: a file that refers to none is harmless
         for base in bases:
             if _names(header, disk, base):
                 return (base,)
@@ -112,7 +112,7 @@ class Chains:
 
 
 def options(disk: Disk) -> str:
-    """The disk for a tool: every file and format named, so that nothing is looked for."""
+    """The disk for a tool: every file and format is named, so that the tool searches for none."""
     return "json:" + json.dumps(_node((Layer(disk.path, disk.format), *disk.backing)))
 
 
@@ -150,7 +150,7 @@ def _names(header: Header, layer: Layer, below: Layer | None) -> bool:
 
 
 def _unusable(path: str, why: str) -> DiskUnusable:
-    """The guest's owner hears the file's name alone; where it lies is for the log."""
+    """The guest's owner sees only the file's name; its path is for the log."""
     return DiskUnusable(f"{os.path.basename(path)} {why}.", path=path)
 
 

@@ -55,7 +55,7 @@ def _fill(iso: "PyCdlib", files: Mapping[str, bytes]) -> None:
 
 
 def contents(path: Path) -> dict[str, bytes] | None:
-    """The files of an image on disk; None when there is none, or it is not one that can be read."""
+    """The files of an image on disk; None when there is no image, or it cannot be read."""
     import pycdlib
     from pycdlib.pycdlibexception import PyCdlibException
 

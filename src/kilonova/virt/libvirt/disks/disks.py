@@ -154,7 +154,7 @@ class Disks:
         self.publish(unfinished, path)
 
     def publish(self, unfinished: Path, path: Path) -> None:
-        """Give a whole file its name: owner, contents on stable storage, rename, directory on stable storage."""
+        """Give a complete file its name: owner, contents on stable storage, rename, directory on stable storage."""
         owner = owner_of_files(self._uri)
         with open_plain(unfinished) as file:
             if owner is not None:
@@ -165,11 +165,11 @@ class Disks:
         fsync_directory(path.parent)
 
     async def remove_file(self, instance_id: InstanceId, path: Path) -> None:
-        """One file of the guest is gone."""
+        """Remove one file of the guest."""
         await self.blocking(instance_id, path.unlink, True)
 
     async def remove(self, instance_id: InstanceId) -> None:
-        """No file of the guest is left."""
+        """No file of the guest exists."""
         await self.blocking(instance_id, self._remove, instance_id)
 
     def _remove(self, instance_id: InstanceId) -> None:
@@ -182,7 +182,7 @@ class Disks:
         except FileNotFoundError:
             if not directory.exists():
                 return
-            shutil.rmtree(directory)  # somebody removed a file while we did (a log that was rotated)
+            shutil.rmtree(directory)  # a file disappeared meanwhile (a log that was rotated)
         fsync_directory(self.root)
 
     async def console_tail(self, instance_id: InstanceId, max_bytes: int) -> bytes:
@@ -214,8 +214,8 @@ class Disks:
 
 
 def disk_short(free: int, watermark: int, root: Path) -> str:
-    """Why no more disks should come to `root`, in words that stay the same while it is so; empty with room.  In
-    bytes."""
+    """Why no more disks should come to `root`, in words that do not change while this lasts; empty while there is
+    space.  Arguments in bytes."""
     return "" if free >= watermark else f"less than {watermark / GIB:.1f} GiB are free at {root}"
 
 

@@ -24,10 +24,10 @@ have left."""
 
 
 class Job(Enum):
-    """What becomes of a guest's disk now."""
+    """What happens to a guest's disk now."""
 
     OFF = "off"
-    """The guest does not run: its disk lies still."""
+    """The guest does not run: its disk does not change."""
     NONE = "none"
     OURS = "ours"
     """A job writes to the file in question."""
@@ -95,14 +95,14 @@ def begin(conn: libvirt.virConnect, instance_id: InstanceId, root: str, path: st
         domain.backupBegin(job, None, 0)  # pyright: ignore[reportArgumentType] - it takes None
     except libvirt.libvirtError as exc:
         if exc.get_error_code() == libvirt.VIR_ERR_OPERATION_UNSUPPORTED and not domain.isActive():
-            return None  # it went off between the two calls
+            return None  # it ended between the two calls
         _thaw(domain)
         raise
     return Begun(_thaw(domain) or not frozen)
 
 
 def thaw(conn: libvirt.virConnect, instance_id: InstanceId) -> None:
-    """The guest's file systems go on, if it has an agent: whoever froze them may have died before he said so."""
+    """Thaw the guest's file systems, if it has an agent: the process that froze them may have died before it could."""
     domain = _running(conn, instance_id)
     if domain is not None:
         _thaw(domain)
@@ -134,7 +134,7 @@ def _stats(domain: libvirt.virDomain, flags: int) -> dict[str, Any]:
 
 
 def abort(conn: libvirt.virConnect, instance_id: InstanceId) -> None:
-    """Break off a job; it ends soon after."""
+    """Abort a job; it ends soon after."""
     domain = guest.running(conn, instance_id)
     if domain is not None:
         with contextlib.suppress(libvirt.libvirtError):  # it has just ended
@@ -142,7 +142,7 @@ def abort(conn: libvirt.virConnect, instance_id: InstanceId) -> None:
 
 
 def _running(conn: libvirt.virConnect, instance_id: InstanceId) -> libvirt.virDomain | None:
-    """The test driver's guests have no process: nobody writes to their disks."""
+    """The test driver's guests have no process: nothing writes to their disks."""
     domain = guest.running(conn, instance_id)
     if domain is not None and lifecycle.is_starting_up(domain):
         raise HypervisorError(f"Guest {instance_id} is on its way up.")
@@ -150,7 +150,7 @@ def _running(conn: libvirt.virConnect, instance_id: InstanceId) -> libvirt.virDo
 
 
 def _freeze(domain: libvirt.virDomain) -> bool:
-    """Whether they may be frozen now: not when there is no agent."""
+    """Whether the file systems may be frozen now: not when there is no agent."""
     if not lifecycle.is_running(domain):
         return False
     try:
@@ -164,7 +164,7 @@ def _freeze(domain: libvirt.virDomain) -> bool:
 
 
 def _thaw(domain: libvirt.virDomain) -> bool:
-    """Whether the agent says that they go on."""
+    """Whether the agent reports that they are thawed."""
     if not lifecycle.is_running(domain):
         return False
     try:

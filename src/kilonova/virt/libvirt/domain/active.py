@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What libvirt says of a guest's disks and its name.
+"""A guest's disks and name as libvirt has them.
 
-A snapshot, a block copy or a rename by other tools changes them: libvirt's word is read, and no path or name is built
-where a domain can be asked.
+A snapshot, a block copy or a rename by other tools changes them: they are read from libvirt, and no path or name is
+constructed where the domain has one.
 """
 
 import os
@@ -23,7 +23,7 @@ _PARSER = etree.XMLParser(resolve_entities=False, no_network=True)
 @dataclass(frozen=True, slots=True)
 class Active:
     """A disk that the guest writes to: the files of its chain as far as libvirt names them, the active one first.
-    Empty for one that is no file."""
+    Empty for a disk that is not a file."""
 
     target: str
     layers: tuple[Layer, ...]
@@ -38,7 +38,7 @@ class Active:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """Of a running domain, what it runs by; of one that is off, what it would start by."""
+    """Of a running domain: what it runs with.  Of a domain that is off: what it would start with."""
 
     name: str
     disks: tuple[Active, ...]
@@ -92,7 +92,8 @@ def _active(disk: Element) -> Active:
 
 
 def layers_above(instance_id: InstanceId, found: Definition | None, path: str, target: str | None) -> Sequence[Layer]:
-    """What other tools have put on a disk of ours: the one rule by which libvirt's word and the record's are compared.
+    """The files that other tools have put on a disk of this service: the one rule by which libvirt's definition and the
+    record are compared.
 
     `target` is the device by which a disk that the domain need not have would be replaced; None for the root disk,
     which each domain of ours has.  Raises DiskMoved when the guest's disk is none that lies on `path`.

@@ -2,8 +2,8 @@
 """A guest's serial console through libvirt: a stream on a connection of its own.
 
 libvirt-python's stream calls are made by one native thread per session, one at a time, so that the connection carries
-one call at a time here too.  Only what the guest says comes by a callback of libvirt's event loop, which takes what has
-arrived already and waits for nothing.
+one call at a time here too.  Only the guest's output comes by a callback of libvirt's event loop, which reads what has
+arrived and does not wait.
 
 The client library queues what arrives without a limit, so it is always taken, whether or not somebody reads: a
 ConsoleBuffer bounds it.  It also queues what is sent without a limit, so typing is held to the pace of a serial line.
@@ -36,8 +36,6 @@ CLOSE_LIMIT_S = 2.0
 RECEIVE_BYTES = 1 << 16
 
 EVENTS = libvirt.VIR_STREAM_EVENT_READABLE | libvirt.VIR_STREAM_EVENT_ERROR | libvirt.VIR_STREAM_EVENT_HANGUP
-
-ToLoop = Callable[..., None]
 
 
 class LibvirtConsole:
@@ -103,20 +101,20 @@ class LibvirtConsole:
         self._buffer.end(why)
 
     def _let_go(self) -> asyncio.Future[None]:
-        """Everything is closed in the thread, after what is in it now; at most one of a frozen daemon stays behind."""
+        """Close everything in the thread, after its present call; a frozen daemon keeps at most one thread."""
         self._closed = True
         done = self._thread.submit(self._close)
         self._thread.close()
         return done
 
-    def _told(self, fn: Callable[..., None], *args: Any) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+    def _to_loop(self, fn: Callable[..., None], *args: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the event has no receiver
             self._loop.call_soon_threadsafe(fn, *args)
 
     # -- in the native thread ------------------------------------------------------------------------------------------
 
     def _open(self) -> Failure | None:
-        lost = partial(self._told, self.end, "The connection to libvirt was lost.")
+        lost = partial(self._to_loop, self.end, "The connection to libvirt was lost.")
         opened = opening.open_connection(self._options, 0, lambda _reason: lost(), None)
         if isinstance(opened, Failure):
             return opened
@@ -132,7 +130,7 @@ class LibvirtConsole:
         first: Any = None  # the first console that there is; its annotation is wrong
         domain.openConsole(first, stream, libvirt.VIR_DOMAIN_CONSOLE_FORCE)
         self._stream = stream
-        stream.eventAddCallback(EVENTS, self._heard, None)
+        stream.eventAddCallback(EVENTS, self._receive, None)
 
     def _send(self, data: bytes) -> int:
         if self._stream is None:
@@ -140,7 +138,7 @@ class LibvirtConsole:
         try:
             return max(0, self._stream.send(data))  # -2: not now
         except libvirt.libvirtError:
-            self._told(self.end, "The guest's console has gone.")
+            self._to_loop(self.end, "The guest's console has gone.")
             return len(data)
 
     def _close(self) -> None:
@@ -155,13 +153,13 @@ class LibvirtConsole:
 
     # -- in libvirt's event loop ---------------------------------------------------------------------------------------
 
-    def _heard(self, stream: libvirt.virStream, events: int, _opaque: object) -> None:
+    def _receive(self, stream: libvirt.virStream, events: int, _opaque: object) -> None:
         data: Any = None
         with contextlib.suppress(libvirt.libvirtError):
             data = stream.recv(RECEIVE_BYTES)
         if isinstance(data, bytes) and data:
-            self._told(self._buffer.put, data)
+            self._to_loop(self._buffer.put, data)
         elif data != -2 or events & ~libvirt.VIR_STREAM_EVENT_READABLE:
             with contextlib.suppress(libvirt.libvirtError):
                 stream.eventUpdateCallback(0)
-            self._told(self.end, "The guest's console has gone: it was stopped, or another session has taken over.")
+            self._to_loop(self.end, "The guest's console has gone: it was stopped, or another session has taken over.")

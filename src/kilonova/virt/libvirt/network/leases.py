@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The leases that a NAT network's dnsmasq has given: each ends with its guest.
+"""The leases of a NAT network's dnsmasq: each ends with its guest.
 
 An address can be given again while dnsmasq still holds the lease of the guest that had it before.  It then answers the
 new guest nothing ("not using configured address because it is leased to ..."), for up to an hour.  So a lease ends with
@@ -32,7 +32,7 @@ PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Lease:
     """A lease that dnsmasq has given and that has not ended.  `client_id` is what the client called itself, empty
     where it did not."""
 
@@ -43,24 +43,24 @@ class Held:
     expires: datetime
 
 
-Choose = Callable[[Held, NetworkFacts], bool]
+Choose = Callable[[Lease, NetworkFacts], bool]
 """Whether a lease must end."""
 
 
 def in_the_way_of(address: Address) -> Choose:
     """Leases of the address that another guest has taken."""
-    return lambda held, facts: held.address == address.address and held.mac != address.mac
+    return lambda lease, facts: lease.address == address.address and lease.mac != address.mac
 
 
 def of(address: Address) -> Choose:
     """Leases of the guest with this MAC."""
-    return lambda held, facts: held.mac == address.mac
+    return lambda lease, facts: lease.mac == address.mac
 
 
-def left_behind(held: Held, facts: NetworkFacts) -> bool:
+def left_behind(lease: Lease, facts: NetworkFacts) -> bool:
     """A lease of a guest that the network keeps no address for.  Where somebody has given the network a range of
     addresses to lease, there may be such guests."""
-    return not facts.has_range and (held.mac, held.address) not in {(host.mac, host.address) for host in facts.hosts}
+    return not facts.has_range and (lease.mac, lease.address) not in {(host.mac, host.address) for host in facts.hosts}
 
 
 class Leases:
@@ -74,10 +74,10 @@ class Leases:
         """Nobody else holds the guest's addresses.  HypervisorError when dnsmasq does not let go of such a lease: the
         guest would be up without a network."""
         for address in self._on_it(instance):
-            for held in (await self._end(in_the_way_of(address)))[:1]:
+            for lease in (await self._end(in_the_way_of(address)))[:1]:
                 raise HypervisorError(
-                    f"The address {held.address} is leased to {held.mac} until {held.expires:%Y-%m-%d %H:%M:%S} UTC, "
-                    f"and dnsmasq on {held.server} does not hear that it is given back."
+                    f"The address {lease.address} is leased to {lease.mac} until {lease.expires:%Y-%m-%d %H:%M:%S} UTC,"
+                    f" and dnsmasq on {lease.server} does not hear that it is given back."
                 )
 
     async def give_back(self, instance: Instance) -> None:
@@ -87,15 +87,15 @@ class Leases:
             _warn(await self._end(of(address)))
 
     async def sweep(self) -> None:
-        """No lease is held that was left behind while the service was away, where dnsmasq can be told."""
+        """End the leases that were left behind while the service was away, where dnsmasq can be reached."""
         if self._name:
             _warn(await self._end(left_behind))
 
     def _on_it(self, instance: Instance) -> tuple[Address, ...]:
         return tuple(address for address in instance.addresses if address.network == self._name)
 
-    async def _end(self, choose: Choose) -> tuple[Held, ...]:
-        """Those that are left."""
+    async def _end(self, choose: Choose) -> tuple[Lease, ...]:
+        """The leases that remain."""
         for pause_s in PAUSES_S:
             if not await self._control.run("network", partial(_ask, name=self._name, choose=choose)):
                 return ()
@@ -103,39 +103,39 @@ class Leases:
         return await self._control.run("network", partial(_chosen, name=self._name, choose=choose))
 
 
-def _warn(left: tuple[Held, ...]) -> None:
+def _warn(left: tuple[Lease, ...]) -> None:
     if left:
-        addresses = ", ".join(held.address for held in left)
+        addresses = ", ".join(lease.address for lease in left)
         log.warning("dnsmasq does not hear that leases of guests that are gone are given back", addresses=addresses)
 
 
-def _chosen(conn: libvirt.virConnect, name: str, choose: Choose) -> tuple[Held, ...]:
+def _chosen(conn: libvirt.virConnect, name: str, choose: Choose) -> tuple[Lease, ...]:
     network = lookup(conn, name)
     if network is None or not network.isActive():
         return ()
     facts = facts_of(network)
     given = cast("list[Mapping[str, object]]", network.DHCPLeases())  # the binding calls it a str
-    read = (_held(lease, facts.gateway) for lease in given)
-    return tuple(held for held in read if choose(held, facts))
+    read = (_parse_lease(lease, facts.gateway) for lease in given)
+    return tuple(lease for lease in read if choose(lease, facts))
 
 
-def _ask(conn: libvirt.virConnect, name: str, choose: Choose) -> tuple[Held, ...]:
-    """dnsmasq has been told that these are given back."""
+def _ask(conn: libvirt.virConnect, name: str, choose: Choose) -> tuple[Lease, ...]:
+    """Send a DHCPRELEASE for each of these leases."""
     chosen = _chosen(conn, name, choose)
-    for held in chosen:
-        packet = dhcp.release(held.mac, held.address, held.server, held.client_id)
+    for lease in chosen:
+        packet = dhcp.release(lease.mac, lease.address, lease.server, lease.client_id)
         try:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
                 sender.setblocking(False)
-                sender.sendto(packet, (held.server, dhcp.SERVER_PORT))
-        except OSError as exc:  # no route to a daemon that is elsewhere, a firewall: what is left is told
-            log.debug("a DHCPRELEASE was not sent", server=held.server, error=str(exc))
+                sender.sendto(packet, (lease.server, dhcp.SERVER_PORT))
+        except OSError as exc:  # no route to a daemon on another machine, or a firewall: remaining leases are reported
+            log.debug("a DHCPRELEASE was not sent", server=lease.server, error=str(exc))
     return chosen
 
 
-def _held(lease: Mapping[str, object], server: str) -> Held:
+def _parse_lease(lease: Mapping[str, object], server: str) -> Lease:
     """Of what libvirt reads from dnsmasq's leases: MAC and client id are hexadecimal with colons."""
-    return Held(
+    return Lease(
         mac=str(lease["mac"]),
         address=str(lease["ipaddr"]),
         client_id=_client_id(str(lease["clientid"] or "")),

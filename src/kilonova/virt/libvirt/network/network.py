@@ -37,8 +37,8 @@ RESERVED_MAC = "02:00:00:00:00:01"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a host has: its networks, whether what guests on them send is filtered, and whether the projects on its NAT
-    network are kept apart."""
+    """A host's networks, whether the traffic of guests on them is filtered, and whether projects on its NAT network
+    are isolated."""
 
     networks: tuple[HostNetwork, ...] = ()
     filtered: bool = False
@@ -100,7 +100,7 @@ def look(conn: libvirt.virConnect, settings: NetworkSettings, backend: str, *, r
 
 
 def warn(found: Found) -> None:
-    """Say loudly what this host does not keep its guests from."""
+    """Warn of what this host does not prevent its guests from doing."""
     backends = {network.backend for network in found.networks}
     if "user" in backends:
         log.warning(

@@ -15,7 +15,7 @@ from kilonova.virt.libvirt.xml.layer import Layer, backing_store
 from kilonova.virt.libvirt.xml.platform import Clock, Cpu, Firmware, SystemInfo, render_cpu
 
 METADATA_URI = "urn:kilonova:instance:1"
-"""Namespace of the element by which a domain is known to be ours."""
+"""Namespace of the element that marks a domain as this service's."""
 METADATA_PREFIX = "kilonova"
 START_URI = "urn:kilonova:start:1"
 """Namespace of the element that stores the token of a guest's last start, in its attribute `mark`."""
@@ -23,7 +23,7 @@ START_PREFIX = "kilonova-start"
 QEMU_URI = "http://libvirt.org/schemas/domain/qemu/1.0"
 
 SSH_PORT = 22
-"""Where guests listen."""
+"""The port on which guests listen."""
 
 USER_NIC_SLOT = 0x10
 """PCI slot on the first bus for the NIC of a user-mode network.  libvirt does not know of that device (it comes in by
@@ -38,7 +38,7 @@ def _writable(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What makes a domain ours, and what an operator reads there."""
+    """What marks a domain as this service's, and what an operator reads there."""
 
     instance_id: str
     project_id: str

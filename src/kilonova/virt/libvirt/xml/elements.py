@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How elements of libvirt's documents are made."""
+"""Elements of libvirt's documents."""
 
 from lxml import etree
 

@@ -9,7 +9,7 @@ from lxml import etree
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What the format says that a file holds is told, never read from the file."""
+    """One file.  Its format is stated, never read from the file."""
 
     path: str
     format: str

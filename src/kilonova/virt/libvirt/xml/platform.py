@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a guest's machine is: firmware, features, processors, clock, and what it is told of its maker."""
+"""A guest's machine: firmware, features, processors, clock, and its SMBIOS values."""
 
 from dataclasses import dataclass
 
@@ -47,7 +47,7 @@ class Cpu:
 
 
 def render_cpu(root: Element, cpu: Cpu | None, topology: Topology | None) -> None:
-    """The processors' element, where there is anything to say of them."""
+    """The processors' element, where anything is configured for them."""
     if cpu is None and topology is None:
         return
     box = element(root, "cpu")

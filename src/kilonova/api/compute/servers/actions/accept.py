@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Record an action on the server that the URL names."""
 
-from collections.abc import Mapping
-
 from kilonova.api.compute.servers.resource import find
 from kilonova.api.http.call import Call, Reply
+from kilonova.objects.action_params import NO_PARAMS, RequestedParams
 from kilonova.objects.states import Verb
 from kilonova.rpcapi.api_to_conductor import ACCEPT_ACTION, AcceptAction
 
 
-async def accept(call: Call, verb: Verb, params: Mapping[str, str] | None = None) -> Reply:
+async def accept(call: Call, verb: Verb, params: RequestedParams = NO_PARAMS) -> Reply:
     """Record the action; it is on disk when this returns.  Raises NotFound, InvalidState, Forbidden."""
     instance = await find(call)
-    await call.deps.rpc.call(ACCEPT_ACTION, AcceptAction(call.context, instance.id, verb, dict(params or {})))
+    await call.deps.rpc.call(ACCEPT_ACTION, AcceptAction(call.context, instance.id, verb, params))
     return Reply()

@@ -13,6 +13,7 @@ from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.faults import HttpError
 from kilonova.api.http.route import DefaultPolicy
+from kilonova.objects.action_params import ResetStateParams
 from kilonova.objects.states import Verb
 
 
@@ -26,7 +27,7 @@ class ResetState(Body):
 
 async def reset_state(call: Call, body: ResetState) -> Reply:
     """Correct the state of a server when the shown state is wrong.  The guest does not change."""
-    return await accept(call, Verb.RESET_STATE, {"state": body.new.state})
+    return await accept(call, Verb.RESET_STATE, ResetStateParams(body.new.state))
 
 
 async def inject_network_info(call: Call, _body: Body) -> Reply:

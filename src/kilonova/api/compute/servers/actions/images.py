@@ -19,7 +19,7 @@ from kilonova.api.http.views import Member, View
 from kilonova.api.image.fields import refuse_reserved
 from kilonova.base.errors import OverQuota
 from kilonova.db.readers import quotas
-from kilonova.objects.action import BACKUP_TYPE, IMAGE, ROTATION
+from kilonova.objects.action_params import BackupRequest, SnapshotRequest
 from kilonova.objects.ids import ImageId
 from kilonova.objects.image import Image, ImageStatus
 from kilonova.objects.instance import Instance
@@ -62,7 +62,7 @@ async def create_image(call: Call, body: CreateImage) -> Reply:
     instance = await find(call)
     image = await image_of_server(call, instance, body.wanted.name, body.wanted.metadata)
     await call.deps.rpc.call(
-        ACCEPT_ACTION, AcceptAction(call.context, instance.id, Verb.CREATE_IMAGE, {IMAGE: image.id}, new_image=image)
+        ACCEPT_ACTION, AcceptAction(call.context, instance.id, Verb.CREATE_IMAGE, SnapshotRequest(image))
     )
     return _made(call, image)
 
@@ -74,10 +74,8 @@ async def create_backup(call: Call, body: CreateBackup) -> Reply:
     """
     wanted, instance = body.wanted, await find(call)
     image = await image_of_server(call, instance, wanted.name, wanted.metadata, backup_type=wanted.backup_type)
-    params = {IMAGE: image.id, BACKUP_TYPE: wanted.backup_type, ROTATION: str(wanted.rotation)}
-    await call.deps.rpc.call(
-        ACCEPT_ACTION, AcceptAction(call.context, instance.id, Verb.CREATE_BACKUP, params, new_image=image)
-    )
+    params = BackupRequest(image, wanted.backup_type, wanted.rotation)
+    await call.deps.rpc.call(ACCEPT_ACTION, AcceptAction(call.context, instance.id, Verb.CREATE_BACKUP, params))
     return _made(call, image) if wanted.rotation else Reply()
 
 
@@ -98,7 +96,7 @@ async def image_of_server(
     for key in metadata:
         refuse_reserved(key)
     now, context = call.deps.clock.now(), call.context
-    kind = {"image_type": "snapshot"} if backup_type is None else {"image_type": "backup", BACKUP_TYPE: backup_type}
+    kind = {"image_type": "snapshot"} if backup_type is None else {"image_type": "backup", "backup_type": backup_type}
     inherited = {k: v for k, v in instance.image.properties.items() if k not in _NOT_INHERITED}
     properties = {
         **inherited,

@@ -11,6 +11,7 @@ from kilonova.api.http.actions import ActionRoute, ActionRoutes
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.microversion import v2
+from kilonova.objects.action_params import LockParams
 from kilonova.objects.states import Verb
 
 WITH_REASON = v2(73)
@@ -27,7 +28,7 @@ class Lock(Body):
 async def lock(call: Call, body: Body) -> Reply:
     """Lock a server: actions of its owner are refused until it is unlocked; those of administrators are not."""
     reason = body.reason if isinstance(body, Lock) else None
-    return await accept(call, Verb.LOCK, {} if reason is None else {"reason": reason.locked_reason})
+    return await accept(call, Verb.LOCK, LockParams(None if reason is None else reason.locked_reason))
 
 
 ROUTES: ActionRoutes = {

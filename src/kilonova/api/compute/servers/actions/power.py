@@ -8,6 +8,7 @@ from kilonova.api.compute.servers.actions.simple import simple
 from kilonova.api.http.actions import ActionRoute, ActionRoutes
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply
+from kilonova.objects.action_params import RebootParams
 from kilonova.objects.states import Verb
 
 
@@ -21,7 +22,7 @@ class Reboot(Body):
 
 async def reboot(call: Call, body: Reboot) -> Reply:
     """Reboot a server: SOFT requests it from the guest, HARD resets the guest."""
-    return await accept(call, Verb.REBOOT, {"type": body.reboot.type.upper()})
+    return await accept(call, Verb.REBOOT, RebootParams("HARD" if body.reboot.type.upper() == "HARD" else "SOFT"))
 
 
 ROUTES: ActionRoutes = {

@@ -36,11 +36,12 @@ from kilonova.base.errors import InvalidInput
 from kilonova.db.readers import instances
 from kilonova.db.readers import keypairs as read_keypairs
 from kilonova.db.transaction import Snapshot
+from kilonova.objects.action_params import RebuildChanges, RebuildParams
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.image import ImageRef
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.api_to_conductor import ACCEPT_ACTION, AcceptAction, Changes
+from kilonova.rpcapi.api_to_conductor import ACCEPT_ACTION, AcceptAction
 
 
 class RebuildRequest(Body):
@@ -90,7 +91,7 @@ async def rebuild(call: Call, body: Rebuild) -> Reply:
     if "personality" in request.model_fields_set:
         changes = replace(changes, files=files)
     await call.deps.rpc.call(
-        ACCEPT_ACTION, AcceptAction(call.context, instance.id, Verb.REBUILD, image=image, changes=changes)
+        ACCEPT_ACTION, AcceptAction(call.context, instance.id, Verb.REBUILD, RebuildParams(image, changes))
     )
     viewer = replace(viewer_of(call), admin_pass=request.admin_pass or call.deps.clock.new_secret(9))
     return await call.db.read(_shown, instance.id, viewer, call.links.to(f"/servers/{instance.id}"))
@@ -109,12 +110,12 @@ def _check(request: RebuildRequest) -> None:
 
 def _parts(
     snapshot: Snapshot, request: RebuildRequest, instance: Instance, context: RequestContext
-) -> tuple[ImageRef, Changes]:
+) -> tuple[ImageRef, RebuildChanges]:
     image = get_image(snapshot, request.image, context, "rebuild.imageRef")
     ref = bootable(image, "rebuild.imageRef")
     check_sizes(instance.flavor, image, ref, "rebuild.imageRef")
     check_hardware(instance.flavor, ref.properties, "rebuild.imageRef")
-    changes = replace(Changes(), **{name: getattr(request, name) for name in KEPT & request.model_fields_set})
+    changes = replace(RebuildChanges(), **{name: getattr(request, name) for name in KEPT & request.model_fields_set})
     if "key_name" in request.model_fields_set:
         changes = replace(changes, **_key(snapshot, request, instance))
     return ref, changes

@@ -13,6 +13,7 @@ from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.ids import require_uuid
 from kilonova.api.http.views import Member, View
+from kilonova.objects.action_params import RescueParams
 from kilonova.objects.states import Verb
 from kilonova.rpcapi.api_to_conductor import ACCEPT_ACTION, AcceptAction
 
@@ -44,7 +45,7 @@ async def rescue(call: Call, body: Rescue) -> Reply:
         image = bootable(await call.db.read(get_image, image_id, call.context, _IMAGE), _IMAGE)
     check_rescue(image.properties, _IMAGE)
     check_hardware(instance.flavor, image.properties, _IMAGE)
-    await call.deps.rpc.call(ACCEPT_ACTION, AcceptAction(call.context, instance.id, Verb.RESCUE, image=image))
+    await call.deps.rpc.call(ACCEPT_ACTION, AcceptAction(call.context, instance.id, Verb.RESCUE, RescueParams(image)))
     return ADMIN_PASS.reply(request.admin_pass or call.deps.clock.new_secret(9), call)
 
 

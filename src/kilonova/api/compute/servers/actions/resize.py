@@ -12,9 +12,9 @@ from kilonova.api.compute.servers.resource import find
 from kilonova.api.http.actions import ActionRoute, ActionRoutes
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply
+from kilonova.objects.action_params import ResizeParams
 from kilonova.objects.ids import FlavorId
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.api_to_conductor import DISK_CONFIG, FLAVOR
 
 
 class NewSize(Body):
@@ -35,10 +35,7 @@ async def resize(call: Call, body: Resize) -> Reply:
     flavor_id = FlavorId(body.resize.flavor)
     flavor = await call.db.read(flavor_for_server, flavor_id, call.context, "resize.flavorRef")
     check_hardware(flavor, instance.image.properties, "resize.flavorRef")
-    params: dict[str, str] = {FLAVOR: flavor_id}
-    if body.resize.disk_config is not None:
-        params[DISK_CONFIG] = body.resize.disk_config
-    return await accept(call, Verb.RESIZE, params)
+    return await accept(call, Verb.RESIZE, ResizeParams(flavor_id, body.resize.disk_config))
 
 
 ROUTES: ActionRoutes = {

@@ -19,9 +19,9 @@ from kilonova.api.http.microversion import v2
 from kilonova.api.http.route import DefaultPolicy
 from kilonova.base.errors import InvalidInput
 from kilonova.db.readers import hosts
-from kilonova.objects.action import IMAGE
+from kilonova.objects.action_params import SnapshotRequest, UnshelveRequest
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.api_to_conductor import ACCEPT_ACTION, AVAILABILITY_ZONE, AcceptAction
+from kilonova.rpcapi.api_to_conductor import ACCEPT_ACTION, AcceptAction
 
 WITH_ZONE = v2(77)
 
@@ -39,7 +39,7 @@ async def shelve(call: Call, _body: Body) -> Reply:
     instance = await find(call)
     image = await image_of_server(call, instance, f"{instance.name}-shelved"[:255], {})
     await call.deps.rpc.call(
-        ACCEPT_ACTION, AcceptAction(call.context, instance.id, Verb.SHELVE, {IMAGE: image.id}, new_image=image)
+        ACCEPT_ACTION, AcceptAction(call.context, instance.id, Verb.SHELVE, SnapshotRequest(image))
     )
     return Reply()
 
@@ -47,11 +47,11 @@ async def shelve(call: Call, _body: Body) -> Reply:
 async def unshelve(call: Call, body: Body) -> Reply:
     """Unshelve a server: on its host, or on any host with resources if it is offloaded."""
     if not isinstance(body, Unshelve) or body.where is None:
-        return await accept(call, Verb.UNSHELVE)
+        return await accept(call, Verb.UNSHELVE, UnshelveRequest())
     zone = body.where.availability_zone
     if zone not in await call.db.read(hosts.zones):
         raise InvalidInput(f"The requested availability zone {zone} is not available.", path="unshelve")
-    return await accept(call, Verb.UNSHELVE, {AVAILABILITY_ZONE: zone})
+    return await accept(call, Verb.UNSHELVE, UnshelveRequest(zone))
 
 
 ROUTES: ActionRoutes = {
