@@ -64,7 +64,7 @@ MUTANTS: Sequence[Mutant] = (
         "the level-triggered disable",
         "tests/simulation/test_outages.py",
         (
-            Edit("compute/reports.py", "if self._told_enabled != self._level():", "if self._level() is None:"),
+            Edit("compute/reports.py", "if self._reported_enabled != self._level():", "if self._level() is None:"),
             Edit(
                 "compute/reports.py",
                 "            await self._clock.sleep(RETRY_S)\n            self._changed.set()",

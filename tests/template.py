@@ -60,7 +60,7 @@ def _bootstrapped(admin: bootstrap.FirstAdmin) -> bytes:
         try:
             with engine.connect() as connection:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
-                assert bootstrap.furnish(connection, admin)
+                assert bootstrap.record_first_admin(connection, admin)
                 connection.exec_driver_sql("COMMIT")
         finally:
             engine.dispose()

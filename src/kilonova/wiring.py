@@ -154,7 +154,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         vitals = _host_vitals(manager, bus, tasks, settings)
         app = create_app(deps)
         # Last of all: a start that fails must not take the only copy of a password with it.
-        first_password = await furnish(db, passwords, clock)
+        first_password = await bootstrap_cloud(db, passwords, clock)
         yield OneBox(settings, app, manager, policy, first_password, vitals, store)
 
 
@@ -297,7 +297,7 @@ def _keep_reserve(db: "Database", settings: Settings, files: DaemonWorkers, cloc
     tasks.spawn("reserve", Reserve(db, settings.default.state_path, files, clock).keep())
 
 
-async def furnish(db: "Database", passwords: "Passwords", clock: Clock) -> str | None:
+async def bootstrap_cloud(db: "Database", passwords: "Passwords", clock: Clock) -> str | None:
     """Give a new database its administrator; the password, which is kept nowhere, or None on an older database."""
     from kilonova.conductor import bootstrap
 
@@ -309,7 +309,7 @@ async def furnish(db: "Database", passwords: "Passwords", clock: Clock) -> str |
         project_id=clock.new_id().replace("-", ""),
         password_hash=await passwords.hash(password),
     )
-    return password if await db.write(bootstrap.furnish, admin) else None
+    return password if await db.write(bootstrap.record_first_admin, admin) else None
 
 
 def token_secret(state: Path, clock: Clock) -> bytes:

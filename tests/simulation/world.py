@@ -287,7 +287,7 @@ async def simulated(
         tasks = await stack.enter_async_context(Supervisor(clock))
         world = World(seed, state, network, tasks)
         stack.push_async_callback(world.db.close)
-        await world.db.write(bootstrap.furnish, bootstrap.FirstAdmin("u1", "p1", "no password"))
+        await world.db.write(bootstrap.record_first_admin, bootstrap.FirstAdmin("u1", "p1", "no password"))
         world.conductor.start()
         for name in hosts:
             world.add_host(name)

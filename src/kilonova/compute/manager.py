@@ -43,7 +43,7 @@ from kilonova.config.load import Settings
 from kilonova.objects.diagnostics import GuestDiagnostics
 from kilonova.objects.service import Inventory
 from kilonova.rpc.bus import Bus
-from kilonova.rpcapi import to_host as rows
+from kilonova.rpcapi import to_host as methods
 from kilonova.rpcapi.caller import Caller, HostCaller
 from kilonova.rpcapi.endpoint import Endpoint
 from kilonova.rpcapi.host_to_conductor import PING, Ping
@@ -127,8 +127,8 @@ class ComputeManager:
         tasks.spawn("precache", self._precache.run())
         ImageCleanup(self.driver, cache, self._settings.image_cache).start(tasks, self.virtapi)
         await session.register()
-        tasks.spawn("standing", self._until_lost(session, feed, queues))
-        await bus.subscribe(rows.WAKE.subject_of(self._identity.host), self._endpoint().handle)
+        tasks.spawn("until lost", self._until_lost(session, feed, queues))
+        await bus.subscribe(methods.WAKE.subject_of(self._identity.host), self._endpoint().handle)
         observer.start(queues, tasks)
         reports.start(defaults, tasks)
         feed.start(tasks)
@@ -203,30 +203,30 @@ class ComputeManager:
 
     def _endpoint(self) -> Endpoint:
         endpoint = Endpoint()
-        endpoint.on(rows.WAKE, self._wake)
-        endpoint.on(rows.CONSOLE_OUTPUT, self._console_output)
-        endpoint.on(rows.HOST_UPTIME, self._host_uptime)
-        endpoint.on(rows.CACHE_IMAGES, self._cache_images)
-        endpoint.on(rows.DIAGNOSE, self._diagnose)
+        endpoint.on(methods.WAKE, self._wake)
+        endpoint.on(methods.CONSOLE_OUTPUT, self._console_output)
+        endpoint.on(methods.HOST_UPTIME, self._host_uptime)
+        endpoint.on(methods.CACHE_IMAGES, self._cache_images)
+        endpoint.on(methods.DIAGNOSE, self._diagnose)
         return endpoint
 
-    async def _wake(self, _request: rows.Wake, _peer: str) -> Ack:
+    async def _wake(self, _request: methods.Wake, _peer: str) -> Ack:
         self._look_for_work()
         return Ack()
 
-    async def _console_output(self, request: rows.ConsoleOutput, _peer: str) -> rows.Text:
+    async def _console_output(self, request: methods.ConsoleOutput, _peer: str) -> methods.Text:
         if await self.driver.guest_state(request.instance_id) is None:
             raise NotFound(f"Guest {request.instance_id} does not exist on this host.")
         output = await self.driver.console_output(request.instance_id, request.max_bytes)
-        return rows.Text(output.decode("utf-8", errors="replace"))
+        return methods.Text(output.decode("utf-8", errors="replace"))
 
-    async def _host_uptime(self, _request: rows.HostUptime, _peer: str) -> rows.Uptime:
-        return rows.Uptime(await uptime())
+    async def _host_uptime(self, _request: methods.HostUptime, _peer: str) -> methods.Uptime:
+        return methods.Uptime(await uptime())
 
-    async def _diagnose(self, request: rows.Diagnose, _peer: str) -> GuestDiagnostics:
+    async def _diagnose(self, request: methods.Diagnose, _peer: str) -> GuestDiagnostics:
         return await DIAGNOSTICS.of(self.driver).read(request.instance_id)
 
-    async def _cache_images(self, request: rows.CacheImages, _peer: str) -> Ack:
+    async def _cache_images(self, request: methods.CacheImages, _peer: str) -> Ack:
         if self._precache is not None:
             self._precache.want(request.images)
         return Ack()

@@ -35,8 +35,8 @@ class Reports:
     ) -> None:
         self._session, self._read_inventory, self._virtapi = session, read_inventory, virtapi
         self._observer, self._clock = observer, clock
-        self._told: tuple[int, Inventory] | None = None
-        self._told_enabled: tuple[int, bool] | None = None
+        self._reported: tuple[int, Inventory] | None = None
+        self._reported_enabled: tuple[int, bool] | None = None
         self._changed = asyncio.Event()
         self.reported = False
         self.trouble = ""
@@ -57,12 +57,12 @@ class Reports:
     async def inventory(self) -> None:
         """Tell what the host has, if that changed since it was last told, or since the host was forgotten."""
         found = await self._read_inventory()
-        if (self._session.registrations, found) != self._told:
+        if (self._session.registrations, found) != self._reported:
             conductor, node_id = self._session.conductor, self._session.identity.node_id
             await self._session.call(
                 lambda epoch: conductor.call(REPORT_INVENTORY, ReportInventory(conductor.host, epoch, node_id, found))
             )
-            self._told = (self._session.registrations, found)
+            self._reported = (self._session.registrations, found)
         self.reported = True
 
     def tell_inventory(self) -> None:
@@ -71,12 +71,12 @@ class Reports:
 
     async def _heartbeat(self) -> None:
         await self._session.heartbeat()
-        if self._told_enabled != self._level():  # it was told before a registration, or could not be told
+        if self._reported_enabled != self._level():  # it was told before a registration, or could not be told
             self._changed.set()
 
     async def _sync(self) -> None:
         """The level once more, though it has not changed: one that was sent earlier may have come later."""
-        if self._told_enabled == self._level():
+        if self._reported_enabled == self._level():
             await self._say_level(bool(self._virtapi.enabled), self._virtapi.reason)
         await self._virtapi.while_in_service(self._observer.sync)()
 
@@ -115,7 +115,7 @@ class Reports:
             await self.inventory()
             await self._observer.sync()
         await self._say_level(enabled, reason)
-        self._told_enabled = (self._session.registrations, enabled)
+        self._reported_enabled = (self._session.registrations, enabled)
 
     async def _say_level(self, enabled: bool, reason: str) -> None:
         conductor = self._session.conductor

@@ -148,7 +148,7 @@ class Hold(Protocol):
     """Whether this process may touch guests at all (see kilonova.compute.session.Session)."""
 
     @property
-    def held(self) -> bool:
+    def is_current(self) -> bool:
         """As far as it has heard; asked before each step."""
         ...
 
@@ -293,7 +293,7 @@ class Runner:
                 await run.take_turn()
 
     async def _step(self, run: Run, step: Step, phase: Phase) -> None:
-        if run.revoked or (self._hold is not None and not self._hold.held):
+        if run.revoked or (self._hold is not None and not self._hold.is_current):
             raise Revoked
         if phase is Phase.DO:
             run.check_time()

@@ -86,7 +86,7 @@ class Session:
         self._has_lost = asyncio.Event()
 
     @property
-    def held(self) -> bool:
+    def is_current(self) -> bool:
         """Whether this process is the host's, as far as it has heard."""
         return self._lost is None
 
@@ -111,7 +111,7 @@ class Session:
         while True:
             self._check()
             try:
-                standing = await self.conductor.call(REGISTER_HOST, self._request())
+                registered = await self.conductor.call(REGISTER_HOST, self._request())
             except AWAY as exc:
                 self.outage.waits("registration", exc)
             except HostTaken as exc:
@@ -121,9 +121,9 @@ class Session:
                 self._lose(exc)
                 raise
             else:
-                if standing.rebooted:
-                    log.info("this machine has booted: guests are started", count=standing.resumed)
-                self.epoch, self.waits_for = standing.epoch, ""
+                if registered.rebooted:
+                    log.info("this machine has booted: guests are started", count=registered.resumed)
+                self.epoch, self.waits_for = registered.epoch, ""
                 self.registrations += 1
                 return
             await pauses.wait()
@@ -218,7 +218,7 @@ class Session:
     async def leave(self) -> None:
         """Say that this process ends, so that the next one need not wait for its silence.  Never fails."""
         self._left = True
-        if self.epoch is None or not self.held:
+        if self.epoch is None or not self.is_current:
             return
         try:
             await self.conductor.call(LEAVE, Leave(self.conductor.host, self.epoch))

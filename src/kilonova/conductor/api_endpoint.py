@@ -33,7 +33,7 @@ from kilonova.db.writers import quotas as write_quotas
 from kilonova.db.writers import server_groups as write_groups
 from kilonova.objects.ids import ActionId, ActionRef
 from kilonova.objects.states import VERBS, Verb
-from kilonova.rpcapi import api_to_conductor as rows
+from kilonova.rpcapi import api_to_conductor as methods
 from kilonova.rpcapi.caller import Caller
 from kilonova.rpcapi.endpoint import Endpoint
 from kilonova.rpcapi.method import Ack
@@ -56,29 +56,33 @@ class ApiEndpoint:
     def endpoint(self) -> Endpoint:
         """The handlers, by row."""
         endpoint = Endpoint()
-        endpoint.on(rows.CREATE_SERVERS, self._create_servers)
-        endpoint.on(rows.ACCEPT_ACTION, self._accept_action)
-        endpoint.on(rows.UPDATE_SERVER, self._update_server)
-        endpoint.on(rows.EDIT_METADATA, self._edit_metadata)
-        endpoint.on(rows.EDIT_TAGS, self._write_now(server_edits.edit_tags))
-        endpoint.on(rows.UPDATE_SERVICE, self._update_service)
+        endpoint.on(methods.CREATE_SERVERS, self._create_servers)
+        endpoint.on(methods.ACCEPT_ACTION, self._accept_action)
+        endpoint.on(methods.UPDATE_SERVER, self._update_server)
+        endpoint.on(methods.EDIT_METADATA, self._edit_metadata)
+        endpoint.on(methods.EDIT_TAGS, self._write_now(server_edits.edit_tags))
+        endpoint.on(methods.UPDATE_SERVICE, self._update_service)
         for row, edit in identity_edits.EDITS:
             endpoint.on(row, self._write_now(edit))
-        endpoint.on(rows.SET_QUOTAS, self._write(quota.set_limits))
-        endpoint.on(rows.DELETE_QUOTAS, self._write(lambda c, r: write_quotas.delete_limits(c, r.project_id)))
-        endpoint.on(rows.CREATE_SERVER_GROUP, self._write(lambda c, r: server_groups.create(c, r.group, self._quotas)))
-        endpoint.on(rows.DELETE_SERVER_GROUP, self._write(lambda c, r: write_groups.delete(c, r.group_id)))
-        endpoint.on(rows.CREATE_FLAVOR, self._write(lambda c, r: write_flavors.create_flavor(c, r.flavor)))
-        endpoint.on(rows.DELETE_FLAVOR, self._write(lambda c, r: write_flavors.delete_flavor(c, r.flavor_id)))
-        endpoint.on(rows.CREATE_KEYPAIR, self._write(self._create_keypair))
-        endpoint.on(rows.DELETE_KEYPAIR, self._write(lambda c, r: write_keypairs.delete_keypair(c, r.user_id, r.name)))
-        endpoint.on(rows.CREATE_IMAGE, self._write(lambda c, r: image_quota.create(c, r.image, self._quotas)))
+        endpoint.on(methods.SET_QUOTAS, self._write(quota.set_limits))
+        endpoint.on(methods.DELETE_QUOTAS, self._write(lambda c, r: write_quotas.delete_limits(c, r.project_id)))
         endpoint.on(
-            rows.UPDATE_IMAGE, self._write(lambda c, r: image_quota.update(c, r.image, r.expected, self._quotas))
+            methods.CREATE_SERVER_GROUP, self._write(lambda c, r: server_groups.create(c, r.group, self._quotas))
         )
-        endpoint.on(rows.DELETE_IMAGE, self._write(lambda c, r: write_images.delete_image(c, r.image_id)))
-        endpoint.on(rows.PUT_IMAGE_MEMBER, self._write(image_members.put))
-        endpoint.on(rows.DELETE_IMAGE_MEMBER, self._write(image_members.delete))
+        endpoint.on(methods.DELETE_SERVER_GROUP, self._write(lambda c, r: write_groups.delete(c, r.group_id)))
+        endpoint.on(methods.CREATE_FLAVOR, self._write(lambda c, r: write_flavors.create_flavor(c, r.flavor)))
+        endpoint.on(methods.DELETE_FLAVOR, self._write(lambda c, r: write_flavors.delete_flavor(c, r.flavor_id)))
+        endpoint.on(methods.CREATE_KEYPAIR, self._write(self._create_keypair))
+        endpoint.on(
+            methods.DELETE_KEYPAIR, self._write(lambda c, r: write_keypairs.delete_keypair(c, r.user_id, r.name))
+        )
+        endpoint.on(methods.CREATE_IMAGE, self._write(lambda c, r: image_quota.create(c, r.image, self._quotas)))
+        endpoint.on(
+            methods.UPDATE_IMAGE, self._write(lambda c, r: image_quota.update(c, r.image, r.expected, self._quotas))
+        )
+        endpoint.on(methods.DELETE_IMAGE, self._write(lambda c, r: write_images.delete_image(c, r.image_id)))
+        endpoint.on(methods.PUT_IMAGE_MEMBER, self._write(image_members.put))
+        endpoint.on(methods.DELETE_IMAGE_MEMBER, self._write(image_members.delete))
         return endpoint
 
     def _write(self, transaction: Callable[[Transaction, Q], None]) -> Callable[[Q, str], Awaitable[Ack]]:
@@ -91,16 +95,16 @@ class ApiEndpoint:
     def _write_now(self, transaction: Callable[[Transaction, Q, datetime], None]) -> Callable[[Q, str], Awaitable[Ack]]:
         return self._write(lambda tx, request: transaction(tx, request, self._clock.now()))
 
-    async def _create_servers(self, request: rows.CreateServers, _peer: str) -> rows.Created:
+    async def _create_servers(self, request: methods.CreateServers, _peer: str) -> methods.Created:
         action_ids = tuple(ActionId(self._clock.new_id()) for _ in request.instances)
-        asked = (request, action_ids, self._clock.now(), self._quotas)
-        fresh, created = await self._db.write(idempotency.create, *asked)
+        arguments = (request, action_ids, self._clock.now(), self._quotas)
+        fresh, created = await self._db.write(idempotency.create, *arguments)
         self._failpoints.hit(CREATE_ACCEPTED)
         for action_id in fresh:
             self._to_place(ActionRef(action_id, request.context.request_id))
         return created
 
-    async def _accept_action(self, request: rows.AcceptAction, _peer: str) -> Ack:
+    async def _accept_action(self, request: methods.AcceptAction, _peer: str) -> Ack:
         action_id = ActionId(self._clock.new_id())
         host = await self._db.write(accept, request, action_id, self._clock.now(), self._quotas, self._plans)
         self._failpoints.hit(ACTION_ACCEPTED)
@@ -112,19 +116,19 @@ class ApiEndpoint:
                     self._to_place(waiting)
         return ACK
 
-    async def _edit_metadata(self, request: rows.EditMetadata, _peer: str) -> Ack:
+    async def _edit_metadata(self, request: methods.EditMetadata, _peer: str) -> Ack:
         await self._db.write(server_edits.edit_metadata, request, self._clock.now(), self._quotas)
         return ACK
 
-    def _create_keypair(self, tx: Transaction, request: rows.PutKeypair) -> None:
+    def _create_keypair(self, tx: Transaction, request: methods.PutKeypair) -> None:
         if write_keypairs.create_keypair(tx, request.keypair):
             limits = read_quotas.limits(tx, self._quotas.defaults, request.project_id)
             quota.check_keypairs(tx, limits, request.keypair.user_id)
 
-    async def _update_server(self, request: rows.UpdateServer, _peer: str) -> Ack:
+    async def _update_server(self, request: methods.UpdateServer, _peer: str) -> Ack:
         await self._db.write(write_instances.update, request.instance_id, self._clock.now(), **given(request))
         return ACK
 
-    async def _update_service(self, request: rows.UpdateService, _peer: str) -> Ack:
+    async def _update_service(self, request: methods.UpdateService, _peer: str) -> Ack:
         await self._db.write(register.operator_update, request, self._clock.now())
         return ACK

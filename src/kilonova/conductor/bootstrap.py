@@ -46,7 +46,7 @@ def is_new(tx: Transaction) -> bool:
     return not read_identity.any_user(tx)
 
 
-def furnish(tx: Transaction, admin: FirstAdmin) -> bool:
+def record_first_admin(tx: Transaction, admin: FirstAdmin) -> bool:
     """The first project, user and flavors; False, and nothing changed, if there is a user already."""
     if not is_new(tx):
         return False

@@ -8,15 +8,15 @@ from kilonova.db.readers import service_catalog as read
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import identity as write
 from kilonova.objects.identity import CatalogEntry, EntryKind
-from kilonova.rpcapi import api_to_conductor_identity as rows
+from kilonova.rpcapi import api_to_conductor_identity as methods
 
 
-def put_entries(tx: Transaction, request: rows.PutEntries, _now: datetime) -> None:
+def put_entries(tx: Transaction, request: methods.PutEntries, _now: datetime) -> None:
     for entry in request.entries:
         write.put_entry(tx, entry)
 
 
-def delete_entry(tx: Transaction, request: rows.DeleteEntry, _now: datetime) -> None:
+def delete_entry(tx: Transaction, request: methods.DeleteEntry, _now: datetime) -> None:
     """Raises Forbidden."""
     entries = read.list_entries(tx)
     gone = [request.entry_id]

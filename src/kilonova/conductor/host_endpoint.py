@@ -21,7 +21,7 @@ from kilonova.db.transaction import Transaction
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.states import Verb
 from kilonova.rpc.bus import token
-from kilonova.rpcapi import host_to_conductor as rows
+from kilonova.rpcapi import host_to_conductor as methods
 from kilonova.rpcapi.endpoint import Endpoint
 from kilonova.rpcapi.method import Ack
 
@@ -69,64 +69,64 @@ class HostEndpoint:
     def endpoint(self) -> Endpoint:
         """The handlers, by row."""
         endpoint = Endpoint()
-        endpoint.on(rows.REGISTER_HOST, _pinned(self._register))
-        endpoint.on(rows.HEARTBEAT, _pinned(self._heartbeat))
-        endpoint.on(rows.LEAVE, _pinned(self._leave))
-        endpoint.on(rows.PING, _pinned(self._ping))
-        endpoint.on(rows.FETCH, _pinned(self._fetch))
-        endpoint.on(rows.FINISH, _pinned(self._finish))
-        endpoint.on(rows.CONFIRM_ATTEMPT, _pinned(self._confirm_attempt))
-        endpoint.on(rows.RECORD_EVENTS, _pinned(self._record_events))
-        endpoint.on(rows.BEGIN_IMAGE, _pinned(self._begin_image))
-        endpoint.on(rows.COMPLETE_IMAGE, _pinned(self._complete_image))
-        endpoint.on(rows.DROP_IMAGES, _pinned(self._drop_images))
-        endpoint.on(rows.REPORT_STATES, _pinned(self._report_states))
-        endpoint.on(rows.LIST_EXPECTED, _pinned(self._list_expected))
-        endpoint.on(rows.CLASSIFY_GUESTS, _pinned(self._classify_guests))
-        endpoint.on(rows.REPORT_INVENTORY, _pinned(self._report_inventory))
-        endpoint.on(rows.SET_HOST_ENABLED, _pinned(self._set_enabled))
-        endpoint.on(rows.NOTIFY, _pinned(self._notify))
+        endpoint.on(methods.REGISTER_HOST, _pinned(self._register))
+        endpoint.on(methods.HEARTBEAT, _pinned(self._heartbeat))
+        endpoint.on(methods.LEAVE, _pinned(self._leave))
+        endpoint.on(methods.PING, _pinned(self._ping))
+        endpoint.on(methods.FETCH, _pinned(self._fetch))
+        endpoint.on(methods.FINISH, _pinned(self._finish))
+        endpoint.on(methods.CONFIRM_ATTEMPT, _pinned(self._confirm_attempt))
+        endpoint.on(methods.RECORD_EVENTS, _pinned(self._record_events))
+        endpoint.on(methods.BEGIN_IMAGE, _pinned(self._begin_image))
+        endpoint.on(methods.COMPLETE_IMAGE, _pinned(self._complete_image))
+        endpoint.on(methods.DROP_IMAGES, _pinned(self._drop_images))
+        endpoint.on(methods.REPORT_STATES, _pinned(self._report_states))
+        endpoint.on(methods.LIST_EXPECTED, _pinned(self._list_expected))
+        endpoint.on(methods.CLASSIFY_GUESTS, _pinned(self._classify_guests))
+        endpoint.on(methods.REPORT_INVENTORY, _pinned(self._report_inventory))
+        endpoint.on(methods.SET_HOST_ENABLED, _pinned(self._set_enabled))
+        endpoint.on(methods.NOTIFY, _pinned(self._notify))
         return endpoint
 
-    async def _register(self, request: rows.RegisterHost) -> rows.Registered:
+    async def _register(self, request: methods.RegisterHost) -> methods.Registered:
         try:
-            standing = await self._db.write(self._admit, request, self._clock.now())
+            registered = await self._db.write(self._admit, request, self._clock.now())
         except HostTaken as exc:
             if self._claims.refused(request):
                 log.warning("refused a second process of a host", host=request.host, error=exc.message)
             raise
-        self._liveness.registered(request.host, standing.epoch)
-        if standing.rebooted:
-            log.info("a host has booted", host=request.host, guests_to_start=standing.resumed)
+        self._liveness.registered(request.host, registered.epoch)
+        if registered.rebooted:
+            log.info("a host has booted", host=request.host, guests_to_start=registered.resumed)
         await self._hooks.wake(request.host)
-        return standing
+        return registered
 
-    def _admit(self, tx: Transaction, request: rows.RegisterHost, now: datetime) -> rows.Registered:
+    def _admit(self, tx: Transaction, request: methods.RegisterHost, now: datetime) -> methods.Registered:
         processes.admit(tx, request, self._liveness.sign_of_life)
         new_id = self._clock.new_id
         return host_boot.enroll(tx, request, new_id(), new_id, now)
 
-    async def _heartbeat(self, request: rows.Heartbeat) -> Ack:
+    async def _heartbeat(self, request: methods.Heartbeat) -> Ack:
         await self._db.read(fencing.check_epoch, request.host, request.epoch)
         self._liveness.heard(request.host, request.epoch)
         return ACK
 
-    async def _leave(self, request: rows.Leave) -> Ack:
+    async def _leave(self, request: methods.Leave) -> Ack:
         await self._db.write(processes.leave, request, self._clock.now())
         return ACK
 
-    async def _confirm_attempt(self, request: rows.ConfirmAttempt) -> Ack:
+    async def _confirm_attempt(self, request: methods.ConfirmAttempt) -> Ack:
         await self._db.read(processes.confirm_attempt, request)
         return ACK
 
-    async def _ping(self, request: rows.Ping) -> Ack:
+    async def _ping(self, request: methods.Ping) -> Ack:
         await self._db.read(read_hosts.process_of, request.host)
         return ACK
 
-    async def _fetch(self, request: rows.Fetch) -> rows.Fetched:
+    async def _fetch(self, request: methods.Fetch) -> methods.Fetched:
         return await self._db.write(hand_out.hand_out, request, self._clock.now())
 
-    async def _finish(self, request: rows.Finish) -> Ack:
+    async def _finish(self, request: methods.Finish) -> Ack:
         finished = await self._db.write(reports.finish, request, self._clock.new_id, self._clock.now())
         self._failpoints.hit(FINISH_RECORDED)
         self._hooks.ended(finished.verb)
@@ -134,41 +134,41 @@ class HostEndpoint:
             await self._hooks.wake(finished.wake)
         return ACK
 
-    async def _record_events(self, request: rows.RecordEvents) -> Ack:
+    async def _record_events(self, request: methods.RecordEvents) -> Ack:
         await self._db.write(reports.record_events, request)
         return ACK
 
-    async def _begin_image(self, request: rows.BeginImage) -> rows.ImageBegun:
+    async def _begin_image(self, request: methods.BeginImage) -> methods.ImageBegun:
         return await self._db.write(images.begin, request, self._clock.now())
 
-    async def _complete_image(self, request: rows.CompleteImage) -> Ack:
+    async def _complete_image(self, request: methods.CompleteImage) -> Ack:
         await self._db.write(images.complete, request, self._clock.now(), self._quotas)
         return ACK
 
-    async def _drop_images(self, request: rows.DropImages) -> rows.Dropped:
+    async def _drop_images(self, request: methods.DropImages) -> methods.Dropped:
         return await self._db.write(images.drop, request, self._clock.now())
 
-    async def _report_states(self, request: rows.ReportStates) -> Ack:
+    async def _report_states(self, request: methods.ReportStates) -> Ack:
         ids = tuple(ActionId(self._clock.new_id()) for _ in request.states)
         await self._db.write(guests.report_states, request, ids, self._clock.now())
         return ACK
 
-    async def _list_expected(self, request: rows.ListExpected) -> rows.Expected:
+    async def _list_expected(self, request: methods.ListExpected) -> methods.Expected:
         return await self._db.read(guests.list_expected, request)
 
-    async def _classify_guests(self, request: rows.ClassifyGuests) -> rows.GuestClasses:
+    async def _classify_guests(self, request: methods.ClassifyGuests) -> methods.GuestClasses:
         return await self._db.read(guests.classify_guests, request)
 
-    async def _report_inventory(self, request: rows.ReportInventory) -> Ack:
+    async def _report_inventory(self, request: methods.ReportInventory) -> Ack:
         await self._db.write(register.report_inventory, request)
         self._hooks.offered()
         return ACK
 
-    async def _set_enabled(self, request: rows.SetHostEnabled) -> Ack:
+    async def _set_enabled(self, request: methods.SetHostEnabled) -> Ack:
         await self._db.write(register.set_enabled, request, self._clock.now())
         self._hooks.offered()
         return ACK
 
-    async def _notify(self, request: rows.Notify) -> Ack:
+    async def _notify(self, request: methods.Notify) -> Ack:
         await self._db.write(guests.notify, request)
         return ACK

@@ -22,12 +22,12 @@ def create(
 ) -> tuple[list[ActionId], Created]:
     """Create, or return the answer of the first request under the same key.  Raises what verbs.create does, and
     IdempotencyKeyReused."""
-    asked = request.idempotent
-    if asked is not None:
-        answer = read.first_answer(tx, asked, now)
+    key = request.idempotent
+    if key is not None:
+        answer = read.first_answer(tx, key, now)
         if answer is not None:
             return [], Created(answer)
     fresh = create_verb.create(tx, request, action_ids, now, quotas)
-    if asked is not None:
-        write.keep(tx, asked, now)
+    if key is not None:
+        write.keep(tx, key, now)
     return fresh, Created()

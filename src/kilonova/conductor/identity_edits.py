@@ -17,7 +17,7 @@ from kilonova.db.transaction import Transaction
 from kilonova.db.writers import identity as write
 from kilonova.identity.roles import IMPLIED
 from kilonova.objects.identity import Actor, Target
-from kilonova.rpcapi import api_to_conductor_identity as rows
+from kilonova.rpcapi import api_to_conductor_identity as methods
 from kilonova.rpcapi.method import Ack, Method
 
 MOST_TAGS = 80
@@ -25,7 +25,7 @@ MOST_TAGS = 80
 _TICK = timedelta(microseconds=1)
 
 
-def create_user(tx: Transaction, request: rows.CreateUser, _now: datetime) -> None:
+def create_user(tx: Transaction, request: methods.CreateUser, _now: datetime) -> None:
     """Raises Conflict."""
     if read.find_user(tx, user_id=request.user.id) == request.user:
         return
@@ -33,7 +33,7 @@ def create_user(tx: Transaction, request: rows.CreateUser, _now: datetime) -> No
     write.insert_user(tx, request.user)
 
 
-def update_user(tx: Transaction, request: rows.UpdateUser, now: datetime) -> None:
+def update_user(tx: Transaction, request: methods.UpdateUser, now: datetime) -> None:
     """Raises NotFound, Conflict, Unauthorized (the old password is no longer the one that was checked)."""
     user = read.get_user(tx, request.user_id)
     if request.old_hash not in (None, user.password_hash) and request.password_hash != user.password_hash:
@@ -51,13 +51,13 @@ def update_user(tx: Transaction, request: rows.UpdateUser, now: datetime) -> Non
     _check_administrators(tx)
 
 
-def delete_user(tx: Transaction, request: rows.DeleteUser, _now: datetime) -> None:
+def delete_user(tx: Transaction, request: methods.DeleteUser, _now: datetime) -> None:
     """Raises Conflict."""
     write.delete_user(tx, request.user_id)
     _check_administrators(tx)
 
 
-def create_project(tx: Transaction, request: rows.CreateProject, _now: datetime) -> None:
+def create_project(tx: Transaction, request: methods.CreateProject, _now: datetime) -> None:
     """Raises Conflict."""
     if read.find_project(tx, project_id=request.project.id) == request.project:
         return
@@ -66,14 +66,14 @@ def create_project(tx: Transaction, request: rows.CreateProject, _now: datetime)
     write.insert_project(tx, request.project)
 
 
-def edit_project_tag(tx: Transaction, request: rows.EditTags, _now: datetime) -> None:
+def edit_project_tag(tx: Transaction, request: methods.EditTags, _now: datetime) -> None:
     """Raises NotFound, InvalidInput."""
     project = read.get_project(tx, request.project_id)
     tags = {*project.tags, request.tag} if request.there else {*project.tags} - {request.tag}
     write.update_project(tx, project.id, tags=list(_limited(tags)))
 
 
-def update_project(tx: Transaction, request: rows.UpdateProject, _now: datetime) -> None:
+def update_project(tx: Transaction, request: methods.UpdateProject, _now: datetime) -> None:
     """Raises NotFound, Conflict."""
     project = read.get_project(tx, request.project_id)
     if request.name is not UNSET and request.name != project.name:
@@ -88,7 +88,7 @@ def update_project(tx: Transaction, request: rows.UpdateProject, _now: datetime)
     _check_administrators(tx)
 
 
-def delete_project(tx: Transaction, request: rows.DeleteProject, _now: datetime) -> None:
+def delete_project(tx: Transaction, request: methods.DeleteProject, _now: datetime) -> None:
     """Raises Conflict."""
     contents = read.contents_of(tx, request.project_id)
     if contents:
@@ -97,25 +97,25 @@ def delete_project(tx: Transaction, request: rows.DeleteProject, _now: datetime)
     _check_administrators(tx)
 
 
-def assign_role(tx: Transaction, request: rows.EditRole, _now: datetime) -> None:
+def assign_role(tx: Transaction, request: methods.EditRole, _now: datetime) -> None:
     """Raises NotFound."""
-    asked = request.assignment
-    if asked.actor is Actor.USER:
-        read.get_user(tx, asked.actor_id)
+    assignment = request.assignment
+    if assignment.actor is Actor.USER:
+        read.get_user(tx, assignment.actor_id)
     else:
-        read_assignments.get_group(tx, asked.actor_id)
-    if asked.target is Target.PROJECT:
-        read.get_project(tx, asked.target_id)
-    write.assign_role(tx, asked)
+        read_assignments.get_group(tx, assignment.actor_id)
+    if assignment.target is Target.PROJECT:
+        read.get_project(tx, assignment.target_id)
+    write.assign_role(tx, assignment)
 
 
-def remove_role(tx: Transaction, request: rows.EditRole, _now: datetime) -> None:
+def remove_role(tx: Transaction, request: methods.EditRole, _now: datetime) -> None:
     """Raises Conflict."""
     write.remove_role(tx, request.assignment)
     _check_administrators(tx)
 
 
-def create_group(tx: Transaction, request: rows.CreateGroup, _now: datetime) -> None:
+def create_group(tx: Transaction, request: methods.CreateGroup, _now: datetime) -> None:
     """Raises Conflict."""
     if read_assignments.find_group(tx, group_id=request.group.id) == request.group:
         return
@@ -123,7 +123,7 @@ def create_group(tx: Transaction, request: rows.CreateGroup, _now: datetime) -> 
     write.insert_group(tx, request.group)
 
 
-def update_group(tx: Transaction, request: rows.UpdateGroup, _now: datetime) -> None:
+def update_group(tx: Transaction, request: methods.UpdateGroup, _now: datetime) -> None:
     """Raises NotFound, Conflict."""
     group = read_assignments.get_group(tx, request.group_id)
     if request.name is not UNSET and request.name != group.name:
@@ -135,13 +135,13 @@ def update_group(tx: Transaction, request: rows.UpdateGroup, _now: datetime) -> 
         write.update_group(tx, group.id, **values)
 
 
-def delete_group(tx: Transaction, request: rows.DeleteGroup, _now: datetime) -> None:
+def delete_group(tx: Transaction, request: methods.DeleteGroup, _now: datetime) -> None:
     """Raises Conflict."""
     write.delete_group(tx, request.group_id)
     _check_administrators(tx)
 
 
-def edit_member(tx: Transaction, request: rows.EditMember, _now: datetime) -> None:
+def edit_member(tx: Transaction, request: methods.EditMember, _now: datetime) -> None:
     """Raises NotFound, Conflict."""
     read_assignments.get_group(tx, request.group_id)
     read.get_user(tx, request.user_id)
@@ -152,7 +152,7 @@ def edit_member(tx: Transaction, request: rows.EditMember, _now: datetime) -> No
         _check_administrators(tx)
 
 
-def create_role(tx: Transaction, request: rows.CreateRole, _now: datetime) -> None:
+def create_role(tx: Transaction, request: methods.CreateRole, _now: datetime) -> None:
     """Raises Conflict."""
     if read_assignments.find_role(tx, request.role.id) == request.role:
         return
@@ -160,7 +160,7 @@ def create_role(tx: Transaction, request: rows.CreateRole, _now: datetime) -> No
     write.insert_role(tx, request.role)
 
 
-def update_role(tx: Transaction, request: rows.UpdateRole, _now: datetime) -> None:
+def update_role(tx: Transaction, request: methods.UpdateRole, _now: datetime) -> None:
     """Raises NotFound, Conflict."""
     role = read_assignments.get_role(tx, request.role.id)
     if request.role.name.casefold() != role.name.casefold():
@@ -168,13 +168,13 @@ def update_role(tx: Transaction, request: rows.UpdateRole, _now: datetime) -> No
     write.update_role(tx, role, request.role.name, request.role.description)
 
 
-def delete_role(tx: Transaction, request: rows.DeleteRole, _now: datetime) -> None:
+def delete_role(tx: Transaction, request: methods.DeleteRole, _now: datetime) -> None:
     role = read_assignments.find_role(tx, request.role_id)
     if role is not None:
         write.delete_role(tx, role)
 
 
-def create_credential(tx: Transaction, request: rows.CreateCredential, _now: datetime) -> None:
+def create_credential(tx: Transaction, request: methods.CreateCredential, _now: datetime) -> None:
     """Raises Conflict, NotFound, Unauthorized (the token that asked for it ended meanwhile)."""
     credential = request.credential
     if read.find_credential(tx, credential_id=credential.id) == credential:
@@ -188,36 +188,36 @@ def create_credential(tx: Transaction, request: rows.CreateCredential, _now: dat
     write.insert_credential(tx, credential)
 
 
-def delete_credential(tx: Transaction, request: rows.DeleteCredential, _now: datetime) -> None:
+def delete_credential(tx: Transaction, request: methods.DeleteCredential, _now: datetime) -> None:
     write.delete_credential(tx, request.credential_id)
 
 
-def revoke_token(tx: Transaction, request: rows.RevokeToken, now: datetime) -> None:
+def revoke_token(tx: Transaction, request: methods.RevokeToken, now: datetime) -> None:
     write.revoke_token(tx, request.audit_id, request.expires_at, now)
 
 
 EDITS: Sequence[tuple[Method[Any, Ack], Callable[[Transaction, Any, datetime], None]]] = (
-    (rows.CREATE_USER, create_user),
-    (rows.UPDATE_USER, update_user),
-    (rows.DELETE_USER, delete_user),
-    (rows.CREATE_PROJECT, create_project),
-    (rows.UPDATE_PROJECT, update_project),
-    (rows.DELETE_PROJECT, delete_project),
-    (rows.EDIT_PROJECT_TAG, edit_project_tag),
-    (rows.CREATE_GROUP, create_group),
-    (rows.UPDATE_GROUP, update_group),
-    (rows.DELETE_GROUP, delete_group),
-    (rows.EDIT_MEMBER, edit_member),
-    (rows.CREATE_ROLE, create_role),
-    (rows.UPDATE_ROLE, update_role),
-    (rows.DELETE_ROLE, delete_role),
-    (rows.PUT_ENTRIES, catalog_edits.put_entries),
-    (rows.DELETE_ENTRY, catalog_edits.delete_entry),
-    (rows.ASSIGN_ROLE, assign_role),
-    (rows.REMOVE_ROLE, remove_role),
-    (rows.CREATE_CREDENTIAL, create_credential),
-    (rows.DELETE_CREDENTIAL, delete_credential),
-    (rows.REVOKE_TOKEN, revoke_token),
+    (methods.CREATE_USER, create_user),
+    (methods.UPDATE_USER, update_user),
+    (methods.DELETE_USER, delete_user),
+    (methods.CREATE_PROJECT, create_project),
+    (methods.UPDATE_PROJECT, update_project),
+    (methods.DELETE_PROJECT, delete_project),
+    (methods.EDIT_PROJECT_TAG, edit_project_tag),
+    (methods.CREATE_GROUP, create_group),
+    (methods.UPDATE_GROUP, update_group),
+    (methods.DELETE_GROUP, delete_group),
+    (methods.EDIT_MEMBER, edit_member),
+    (methods.CREATE_ROLE, create_role),
+    (methods.UPDATE_ROLE, update_role),
+    (methods.DELETE_ROLE, delete_role),
+    (methods.PUT_ENTRIES, catalog_edits.put_entries),
+    (methods.DELETE_ENTRY, catalog_edits.delete_entry),
+    (methods.ASSIGN_ROLE, assign_role),
+    (methods.REMOVE_ROLE, remove_role),
+    (methods.CREATE_CREDENTIAL, create_credential),
+    (methods.DELETE_CREDENTIAL, delete_credential),
+    (methods.REVOKE_TOKEN, revoke_token),
 )
 """Who serves which row."""
 

@@ -52,7 +52,7 @@ def forget_unfinished(tx: Transaction, action: Action) -> ImageId | None:
 
 def begin(tx: Transaction, request: BeginImage, now: datetime) -> ImageBegun:
     """The record says that the image is being saved.  Raises StaleWrite, NotFound (it was deleted)."""
-    image = _made_by(tx, _held(tx, request))
+    image = _made_by(tx, _of_report(tx, request))
     if image.status is ImageStatus.QUEUED:
         write_images.update_image(tx, replace(image, status=ImageStatus.SAVING, updated_at=now), None)
     return ImageBegun(saved=image.status is ImageStatus.ACTIVE)
@@ -61,7 +61,7 @@ def begin(tx: Transaction, request: BeginImage, now: datetime) -> ImageBegun:
 def complete(tx: Transaction, request: CompleteImage, now: datetime, quotas: QuotaSettings | None = None) -> None:
     """The image is ACTIVE, with the sizes and hashes of its bytes.  Raises StaleWrite, NotFound (it was deleted),
     OverQuota: only now is known how many bytes they are."""
-    image = _made_by(tx, _held(tx, request))
+    image = _made_by(tx, _of_report(tx, request))
     if image.status is ImageStatus.ACTIVE:
         return  # told again
     active = replace(
@@ -79,7 +79,7 @@ def complete(tx: Transaction, request: CompleteImage, now: datetime, quotas: Quo
 def drop(tx: Transaction, request: DropImages, now: datetime) -> Dropped:
     """Forget the images that the action makes needless.  Protected ones stay.  Asked again, it names them again.
     Raises StaleWrite."""
-    action = _held(tx, request)
+    action = _of_report(tx, request)
     instance = read_instances.get(tx, action.instance_id)
     if not isinstance(action.params, BackupParams):  # an unshelving
         return Dropped(tuple(_forget_shelved(tx, instance)))
@@ -112,7 +112,7 @@ def is_there(tx: Transaction, image_id: ImageId) -> bool:
     return found is not None and found.status is ImageStatus.ACTIVE
 
 
-def _held(tx: Transaction, report: LegMessage) -> Action:
+def _of_report(tx: Transaction, report: LegMessage) -> Action:
     action = read_actions.get(tx, report.leg.action_id)
     check_current(action, report)
     if not read_actions.is_open(action):

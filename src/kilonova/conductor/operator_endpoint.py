@@ -13,7 +13,7 @@ from kilonova.db.engine import Database
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import flavors
 from kilonova.objects.ids import HostName
-from kilonova.rpcapi import api_to_conductor_admin as rows
+from kilonova.rpcapi import api_to_conductor_admin as methods
 from kilonova.rpcapi.endpoint import Endpoint
 from kilonova.rpcapi.method import Ack
 
@@ -32,24 +32,25 @@ class OperatorEndpoint:
     def endpoint(self) -> Endpoint:
         """The handlers, by row."""
         endpoint = Endpoint()
-        endpoint.on(rows.DESCRIBE_FLAVOR, self._write(lambda c, r: flavors.describe(c, r.flavor_id, r.description)))
+        endpoint.on(methods.DESCRIBE_FLAVOR, self._write(lambda c, r: flavors.describe(c, r.flavor_id, r.description)))
         endpoint.on(
-            rows.EDIT_EXTRA_SPECS, self._write(lambda c, r: flavors.edit_extra_specs(c, r.flavor_id, r.put, r.remove))
+            methods.EDIT_EXTRA_SPECS,
+            self._write(lambda c, r: flavors.edit_extra_specs(c, r.flavor_id, r.put, r.remove)),
         )
-        endpoint.on(rows.SET_FLAVOR_ACCESS, self._write(_set_flavor_access))
+        endpoint.on(methods.SET_FLAVOR_ACCESS, self._write(_set_flavor_access))
         now = self._clock.now
-        endpoint.on(rows.CREATE_AGGREGATE, self._write(lambda c, r: aggregates.create(c, r, now())))
-        endpoint.on(rows.UPDATE_AGGREGATE, self._write(lambda c, r: aggregates.update(c, r, now())))
-        endpoint.on(rows.DELETE_AGGREGATE, self._write(aggregates.delete))
-        endpoint.on(rows.SET_AGGREGATE_HOST, self._write(aggregates.set_host))
-        endpoint.on(rows.DELETE_SERVICE, self._write(lambda c, r: register.delete_service(c, r, self._clock.now())))
-        endpoint.on(rows.ADOPT_HOST, self._adoption.adopt)
-        endpoint.on(rows.LAST_HEARD, self._last_heard)
+        endpoint.on(methods.CREATE_AGGREGATE, self._write(lambda c, r: aggregates.create(c, r, now())))
+        endpoint.on(methods.UPDATE_AGGREGATE, self._write(lambda c, r: aggregates.update(c, r, now())))
+        endpoint.on(methods.DELETE_AGGREGATE, self._write(aggregates.delete))
+        endpoint.on(methods.SET_AGGREGATE_HOST, self._write(aggregates.set_host))
+        endpoint.on(methods.DELETE_SERVICE, self._write(lambda c, r: register.delete_service(c, r, self._clock.now())))
+        endpoint.on(methods.ADOPT_HOST, self._adoption.adopt)
+        endpoint.on(methods.LAST_HEARD, self._last_heard)
         return endpoint
 
-    async def _last_heard(self, _request: rows.AskLastHeard, _peer: str) -> rows.LastHeard:
+    async def _last_heard(self, _request: methods.AskLastHeard, _peer: str) -> methods.LastHeard:
         heard = self._liveness
-        return rows.LastHeard(self._host, heard.started_at, self._clock.now(), heard.last_heard())
+        return methods.LastHeard(self._host, heard.started_at, self._clock.now(), heard.last_heard())
 
     def _write(self, transaction: Callable[[Transaction, Q], None]) -> Callable[[Q, str], Awaitable[Ack]]:
         async def handler(request: Q, _peer: str) -> Ack:
@@ -59,6 +60,6 @@ class OperatorEndpoint:
         return handler
 
 
-def _set_flavor_access(tx: Transaction, request: rows.FlavorAccess) -> None:
+def _set_flavor_access(tx: Transaction, request: methods.FlavorAccess) -> None:
     change = flavors.allow if request.allowed else flavors.disallow
     change(tx, request.flavor_id, request.project_id)

@@ -123,11 +123,13 @@ def _beyond(count: int, limit: int) -> bool:
 
 def _over(wanted: Usage, used: Usage, limits: Limits) -> OverQuota:
     """Nova's sentence: what is over, in alphabetical order, and the numbers in the same order."""
-    asked, has = asdict(wanted), asdict(used)
-    over = [name for name in sorted(asked) if asked[name] > 0 and _beyond(asked[name] + has[name], limits[name])]
+    requested, has = asdict(wanted), asdict(used)
+    over = [
+        name for name in sorted(requested) if requested[name] > 0 and _beyond(requested[name] + has[name], limits[name])
+    ]
     names, requested, already, allowed = (
         ", ".join(map(str, row))
-        for row in (over, [asked[n] for n in over], [has[n] for n in over], [limits[n] for n in over])
+        for row in (over, [requested[n] for n in over], [has[n] for n in over], [limits[n] for n in over])
     )
     return OverQuota(
         f"Quota exceeded for {names}: Requested {requested}, but already used {already} of {allowed} {names}",

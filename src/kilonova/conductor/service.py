@@ -30,9 +30,9 @@ from kilonova.db.readers import actions as read_actions
 from kilonova.objects.ids import ActionRef, HostName
 from kilonova.objects.states import Verb
 from kilonova.rpc.bus import Bus
-from kilonova.rpcapi import api_to_conductor as api_rows
-from kilonova.rpcapi import api_to_conductor_admin as operator_rows
-from kilonova.rpcapi import host_to_conductor as host_rows
+from kilonova.rpcapi import api_to_conductor as api_methods
+from kilonova.rpcapi import api_to_conductor_admin as admin_methods
+from kilonova.rpcapi import host_to_conductor as host_methods
 from kilonova.rpcapi.caller import Caller
 from kilonova.rpcapi.to_host import WAKE, Wake
 
@@ -70,11 +70,11 @@ class Conductor:
         for_api = ApiEndpoint(self._tools, self._rpc, self._to_place.put_nowait, self._policy.plans)
         hooks = Hooks(self._ended, self._wake, self._place_waiting)
         for_hosts = HostEndpoint(self._tools, self._liveness, self._claims, hooks)
-        await bus.subscribe(api_rows.SUBJECT, for_api.endpoint().handle, queue=QUEUE)
+        await bus.subscribe(api_methods.SUBJECT, for_api.endpoint().handle, queue=QUEUE)
         adoption = Adoption(self._db, self._clock, self._claims, self._wake)
         for_operators = OperatorEndpoint(self._db, self._clock, adoption, self._liveness, self._policy.host)
-        await bus.subscribe(operator_rows.SUBJECT, for_operators.endpoint().handle, queue=QUEUE)
-        await bus.subscribe(host_rows.SUBJECT, for_hosts.endpoint().handle, queue=QUEUE)
+        await bus.subscribe(admin_methods.SUBJECT, for_operators.endpoint().handle, queue=QUEUE)
+        await bus.subscribe(host_methods.SUBJECT, for_hosts.endpoint().handle, queue=QUEUE)
         tasks.spawn("place", self._place_forever())
         if self._policy.offload_after_s >= 0:
             tasks.spawn("offload", self._offload_forever())

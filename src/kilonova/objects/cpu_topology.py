@@ -32,13 +32,13 @@ def limits_of(specs: Mapping[str, str], image: Mapping[str, str]) -> Limits | No
     """What a flavor's extra specs and an image's properties say of it; None when they say nothing."""
     flavor_most = [int(specs.get(f"hw:cpu_max_{part}", MOST)) for part in PARTS]
     image_most = [int(image.get(f"hw_cpu_max_{part}", MOST)) for part in PARTS]
-    flavor_wish = [int(specs.get(f"hw:cpu_{part}", 0)) for part in PARTS]
-    image_wish = [int(image.get(f"hw_cpu_{part}", 0)) for part in PARTS]
-    if not any((*flavor_wish, *image_wish)) and {*flavor_most, *image_most} == {MOST}:
+    flavor_preference = [int(specs.get(f"hw:cpu_{part}", 0)) for part in PARTS]
+    image_preference = [int(image.get(f"hw_cpu_{part}", 0)) for part in PARTS]
+    if not any((*flavor_preference, *image_preference)) and {*flavor_most, *image_most} == {MOST}:
         return None
-    wish = image_wish if any(image_wish) else flavor_wish
+    preference = image_preference if any(image_preference) else flavor_preference
     most = [min(pair) for pair in zip(flavor_most, image_most, strict=True)]
-    return Limits((wish[0], wish[1], wish[2]), (most[0], most[1], most[2]))
+    return Limits((preference[0], preference[1], preference[2]), (most[0], most[1], most[2]))
 
 
 def topology_of(vcpus: int, limits: Limits | None) -> Topology | None:

@@ -29,7 +29,7 @@ from kilonova.objects.identity import (
     Target,
     User,
 )
-from kilonova.rpcapi import api_to_conductor_identity as rows
+from kilonova.rpcapi import api_to_conductor_identity as methods
 from tests.make import NOW, database, run
 
 ANN = User("u2", "ann", "hash of ann")
@@ -55,10 +55,10 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     made = Desk(tmp_path)
-    made.edit("create_user", rows.CreateUser(ANN))
-    made.edit("create_project", rows.CreateProject(HOME))
-    made.edit("assign_role", rows.EditRole(Assignment("u2", "p2", "member")))
-    made.edit("create_credential", rows.CreateCredential(CREDENTIAL))
+    made.edit("create_user", methods.CreateUser(ANN))
+    made.edit("create_project", methods.CreateProject(HOME))
+    made.edit("assign_role", methods.EditRole(Assignment("u2", "p2", "member")))
+    made.edit("create_credential", methods.CreateCredential(CREDENTIAL))
     return made
 
 
@@ -72,14 +72,14 @@ def test_what_is_delivered_twice_is_done_once(desk: Desk) -> None:
     south = CatalogEntry(EntryKind.REGION, "south", {"description": "", "parent_region_id": "north"})
     of_crew = Assignment("g1", "p2", "keeper", Actor.GROUP)
     for name, request in (
-        ("create_group", rows.CreateGroup(crew)),
-        ("edit_member", rows.EditMember("g1", "u2", there=True)),
-        ("create_role", rows.CreateRole(keeper)),
-        ("assign_role", rows.EditRole(of_crew)),
-        ("assign_role", rows.EditRole(Assignment("u2", SYSTEM_ID, "keeper", target=Target.SYSTEM))),
-        ("edit_project_tag", rows.EditTags("p2", "tag", there=True)),
-        ("put_catalog_entries", rows.PutEntries((north, south))),
-        ("update_user", rows.UpdateUser("u2", extra={"b": 2})),
+        ("create_group", methods.CreateGroup(crew)),
+        ("edit_member", methods.EditMember("g1", "u2", there=True)),
+        ("create_role", methods.CreateRole(keeper)),
+        ("assign_role", methods.EditRole(of_crew)),
+        ("assign_role", methods.EditRole(Assignment("u2", SYSTEM_ID, "keeper", target=Target.SYSTEM))),
+        ("edit_project_tag", methods.EditTags("p2", "tag", there=True)),
+        ("put_catalog_entries", methods.PutEntries((north, south))),
+        ("update_user", methods.UpdateUser("u2", extra={"b": 2})),
     ):
         desk.edit(name, request)
     assert desk.read(read_assignments.get_group, "g1") == crew
@@ -92,21 +92,21 @@ def test_what_is_delivered_twice_is_done_once(desk: Desk) -> None:
     assert desk.read(service_catalog.list_entries) == [north, south]
     assert desk.read(read.get_user, "u2").extra == {"b": 2}
     for name, request in (
-        ("delete_catalog_entry", rows.DeleteEntry(EntryKind.REGION, "north")),
-        ("edit_project_tag", rows.EditTags("p2", "tag", there=False)),
-        ("delete_role", rows.DeleteRole("r1")),
-        ("edit_member", rows.EditMember("g1", "u2", there=False)),
-        ("delete_group", rows.DeleteGroup("g1")),
+        ("delete_catalog_entry", methods.DeleteEntry(EntryKind.REGION, "north")),
+        ("edit_project_tag", methods.EditTags("p2", "tag", there=False)),
+        ("delete_role", methods.DeleteRole("r1")),
+        ("edit_member", methods.EditMember("g1", "u2", there=False)),
+        ("delete_group", methods.DeleteGroup("g1")),
     ):
         desk.edit(name, request)
     assert desk.read(service_catalog.list_entries) == []
     assert desk.read(read_assignments.assigned_roles) == {"admin", "member", "reader"}
     assert desk.read(read_assignments.list_groups) == []
     for name, request in (
-        ("remove_role", rows.EditRole(Assignment("u2", "p2", "member"))),
-        ("delete_credential", rows.DeleteCredential("c1")),
-        ("delete_user", rows.DeleteUser("u2")),
-        ("delete_project", rows.DeleteProject("p2")),
+        ("remove_role", methods.EditRole(Assignment("u2", "p2", "member"))),
+        ("delete_credential", methods.DeleteCredential("c1")),
+        ("delete_user", methods.DeleteUser("u2")),
+        ("delete_project", methods.DeleteProject("p2")),
     ):
         desk.edit(name, request)
     assert [user.id for user in desk.read(read.list_users)] == ["u1"]
@@ -114,10 +114,10 @@ def test_what_is_delivered_twice_is_done_once(desk: Desk) -> None:
 
 
 def test_a_role_has_its_new_name_wherever_it_was_given_and_goes_from_there_with_its_end(desk: Desk) -> None:
-    desk.edit("create_role", rows.CreateRole(Role("r1", "keeper")))
-    desk.edit("assign_role", rows.EditRole(Assignment("u2", "p2", "keeper")))
+    desk.edit("create_role", methods.CreateRole(Role("r1", "keeper")))
+    desk.edit("assign_role", methods.EditRole(Assignment("u2", "p2", "keeper")))
     robot = replace(CREDENTIAL, id="c2", name="second", roles=("keeper", "member"))
-    desk.edit("create_credential", rows.CreateCredential(robot))
+    desk.edit("create_credential", methods.CreateCredential(robot))
 
     def held() -> tuple[Any, ...]:
         credential = desk.read(read.find_credential, credential_id="c2")
@@ -125,40 +125,40 @@ def test_a_role_has_its_new_name_wherever_it_was_given_and_goes_from_there_with_
         return desk.read(read.roles_of, "u2", "p2"), credential.roles
 
     assert held() == (("keeper", "member"), ("keeper", "member"))
-    desk.edit("update_role", rows.UpdateRole(Role("r1", "warden")))
+    desk.edit("update_role", methods.UpdateRole(Role("r1", "warden")))
     assert held() == (("member", "warden"), ("member", "warden"))
-    desk.edit("delete_role", rows.DeleteRole("r1"))
+    desk.edit("delete_role", methods.DeleteRole("r1"))
     assert held() == (("member",), ("member",))
 
 
 def test_a_name_is_given_once(desk: Desk) -> None:
     for name, request in (
-        ("create_user", rows.CreateUser(User("u3", "ann", "x"))),
-        ("update_user", rows.UpdateUser("u2", name="admin")),
-        ("create_project", rows.CreateProject(Project("p3", "home"))),
-        ("update_project", rows.UpdateProject("p2", name="admin")),
+        ("create_user", methods.CreateUser(User("u3", "ann", "x"))),
+        ("update_user", methods.UpdateUser("u2", name="admin")),
+        ("create_project", methods.CreateProject(Project("p3", "home"))),
+        ("update_project", methods.UpdateProject("p2", name="admin")),
     ):
         with pytest.raises(Conflict, match="already"):
             desk.edit(name, request)
-    desk.edit("update_user", rows.UpdateUser("u2", name="ann"))
+    desk.edit("update_user", methods.UpdateUser("u2", name="ann"))
 
 
 def test_only_a_password_or_a_disabling_ends_tokens(desk: Desk) -> None:
-    desk.edit("update_user", rows.UpdateUser("u2", description="x", enabled=True, default_project_id="p2"), at_s=1)
+    desk.edit("update_user", methods.UpdateUser("u2", description="x", enabled=True, default_project_id="p2"), at_s=1)
     assert desk.read(read.get_user, "u2") == User("u2", "ann", "hash of ann", "p2", "x")
-    desk.edit("update_user", rows.UpdateUser("u2", default_project_id=None), at_s=2)
+    desk.edit("update_user", methods.UpdateUser("u2", default_project_id=None), at_s=2)
     assert desk.read(read.get_user, "u2").default_project_id is None
     for at_s, change in ((3, {"password_hash": "new"}), (4, {"enabled": False})):
-        desk.edit("update_user", rows.UpdateUser("u2", **change), at_s=at_s)
+        desk.edit("update_user", methods.UpdateUser("u2", **change), at_s=at_s)
         assert desk.read(read.get_user, "u2").tokens_from == NOW + timedelta(seconds=at_s)
 
 
 def test_what_is_gone_is_not_found(desk: Desk) -> None:
     for name, request in (
-        ("update_user", rows.UpdateUser("u9")),
-        ("update_project", rows.UpdateProject("p9")),
-        ("assign_role", rows.EditRole(Assignment("u9", "p2", "member"))),
-        ("assign_role", rows.EditRole(Assignment("u2", "p9", "member"))),
+        ("update_user", methods.UpdateUser("u9")),
+        ("update_project", methods.UpdateProject("p9")),
+        ("assign_role", methods.EditRole(Assignment("u9", "p2", "member"))),
+        ("assign_role", methods.EditRole(Assignment("u2", "p9", "member"))),
     ):
         with pytest.raises(NotFound):
             desk.edit(name, request)
@@ -166,27 +166,27 @@ def test_what_is_gone_is_not_found(desk: Desk) -> None:
 
 def test_the_last_administrator_is_kept_and_the_refused_edit_leaves_no_trace(desk: Desk) -> None:
     for name, request in (
-        ("delete_user", rows.DeleteUser("u1")),
-        ("update_user", rows.UpdateUser("u1", enabled=False, description="gone")),
-        ("update_project", rows.UpdateProject("p1", enabled=False)),
-        ("delete_project", rows.DeleteProject("p1")),
-        ("remove_role", rows.EditRole(Assignment("u1", "p1", "admin"))),
+        ("delete_user", methods.DeleteUser("u1")),
+        ("update_user", methods.UpdateUser("u1", enabled=False, description="gone")),
+        ("update_project", methods.UpdateProject("p1", enabled=False)),
+        ("delete_project", methods.DeleteProject("p1")),
+        ("remove_role", methods.EditRole(Assignment("u1", "p1", "admin"))),
     ):
         with pytest.raises(Conflict, match="nobody who can administer"):
             desk.edit(name, request)
     admin = desk.read(read.get_user, "u1")
     assert (admin.enabled, admin.description) == (True, "")
     assert desk.read(read.roles_of, "u1", "p1") == ("admin", "member", "reader")
-    desk.edit("assign_role", rows.EditRole(Assignment("u2", "p2", "admin")))
-    desk.edit("delete_user", rows.DeleteUser("u1"))
+    desk.edit("assign_role", methods.EditRole(Assignment("u2", "p2", "admin")))
+    desk.edit("delete_user", methods.DeleteUser("u1"))
 
 
 def test_revoked_tokens_are_forgotten_when_they_are_over(desk: Desk) -> None:
     over = NOW + timedelta(seconds=60)
-    desk.edit("revoke_token", rows.RevokeToken("a1", over))
-    desk.edit("revoke_token", rows.RevokeToken("a2", over + timedelta(hours=1)), at_s=59)
+    desk.edit("revoke_token", methods.RevokeToken("a1", over))
+    desk.edit("revoke_token", methods.RevokeToken("a2", over + timedelta(hours=1)), at_s=59)
     assert _revoked(desk) == {"a1", "a2"}
-    desk.edit("revoke_token", rows.RevokeToken("a3", over + timedelta(hours=1)), at_s=60)
+    desk.edit("revoke_token", methods.RevokeToken("a3", over + timedelta(hours=1)), at_s=60)
     assert _revoked(desk) == {"a2", "a3"}
 
 

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from kilonova.objects.ids import ActionId
 from kilonova.objects.leg import LegId
 from kilonova.objects.states import PowerState
-from kilonova.rpcapi import host_to_conductor as rows
+from kilonova.rpcapi import host_to_conductor as methods
 from kilonova.rpcapi.host_to_conductor import Expected, Observed, ReportStates
 from kilonova.rpcapi.work import Fetched
 from tests import make
@@ -27,7 +27,7 @@ def odd(payload: bytes, change: Any) -> bytes:
 
 
 def test_a_state_that_is_not_known_leaves_the_other_states() -> None:
-    form = rows.REPORT_STATES.request_form
+    form = methods.REPORT_STATES.request_form
     newer = odd(form.dump_json(REPORT), lambda one: one["states"][0].update(power=99))
     with capture_logs() as said:
         assert form.validate_json(newer) == ReportStates(make.HOST, 1, REPORT.states[1:])
@@ -36,7 +36,7 @@ def test_a_state_that_is_not_known_leaves_the_other_states() -> None:
 
 
 def test_what_is_no_list_at_all_is_refused() -> None:
-    form = rows.LIST_EXPECTED.reply_form
+    form = methods.LIST_EXPECTED.reply_form
     assert form.validate_json(b'{"guests": []}') == Expected(())
     with pytest.raises(ValueError, match="guests"):
         form.validate_json(b'{"guests": 5}')
@@ -46,10 +46,12 @@ def test_what_is_no_list_at_all_is_refused() -> None:
 def test_work_that_is_nothing_of_the_kind_is_named_as_far_as_it_can_be(item: Any) -> None:
     revoked = LegId(ActionId("a1"), 1)
     payload = json.dumps({"items": [item], "revoked": [asdict(revoked)], "more": True}).encode()
-    fetched = rows.FETCH.reply_form.validate_json(payload)
+    fetched = methods.FETCH.reply_form.validate_json(payload)
     assert (fetched.items, fetched.revoked, fetched.more) == ((), (revoked,), True)
     assert [(one.leg, one.verb) for one in fetched.unread] == [(LegId(ActionId(""), 0), "")]
 
 
 def test_work_that_can_be_read_comes_whole() -> None:
-    assert rows.FETCH.reply_form.validate_json(rows.FETCH.reply_form.dump_json(Fetched((), ()))) == Fetched((), ())
+    assert methods.FETCH.reply_form.validate_json(methods.FETCH.reply_form.dump_json(Fetched((), ()))) == Fetched(
+        (), ()
+    )

@@ -34,7 +34,7 @@ class LoginLimits:
         self._clock, self._metrics, self._trusted = clock, metrics, trusted
         self._failures = Failures(clock)
         self._until_s = 0.0
-        self._told: set[tuple[str, str, str]] = set()
+        self._logged: set[tuple[str, str, str]] = set()
         self._untold = 0
         tasks.periodic("refused-log-ins", WINDOW_S, self._round, limit_s=1)
 
@@ -73,10 +73,10 @@ class LoginLimits:
             self._close_window()
             self._until_s = now + WINDOW_S
         key = (reason, peer, user)
-        if key in self._told or len(self._told) >= LINES:
+        if key in self._logged or len(self._logged) >= LINES:
             self._untold += 1
             return
-        self._told.add(key)
+        self._logged.add(key)
         log.warning("a log-in was refused", reason=reason, peer=peer, user=user)
 
     async def _round(self) -> None:
@@ -87,5 +87,5 @@ class LoginLimits:
         """Log how many refusals had no line of their own, if there were any."""
         if self._untold:
             log.warning("more log-ins were refused", count=self._untold)
-        self._told.clear()
+        self._logged.clear()
         self._untold = 0

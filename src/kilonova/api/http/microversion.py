@@ -49,12 +49,12 @@ class Negotiated:
 @lru_cache(maxsize=256)
 def negotiate(header: str | None, old_header: str | None) -> Negotiated:
     """The version for these two headers.  The newer header wins; none means 2.1, `latest` means the maximum."""
-    asked = _asked(header) or (old_header or "").strip() or str(MIN)
-    if asked.lower() == "latest":
+    requested = _requested(header) or (old_header or "").strip() or str(MIN)
+    if requested.lower() == "latest":
         return Negotiated(MAX, str(MAX))
-    match = _FORM.fullmatch(asked)
+    match = _FORM.fullmatch(requested)
     if match is None:
-        message = f"API Version String '{asked[:64]}' is of invalid format. Must be of format MajorNum.MinorNum."
+        message = f"API Version String '{requested[:64]}' is of invalid format. Must be of format MajorNum.MinorNum."
         return Negotiated(MIN, str(MIN), (InvalidInput, message))
     version = Microversion(int(match[1]), int(match[2]))
     if not MIN <= version <= MAX:
@@ -63,7 +63,7 @@ def negotiate(header: str | None, old_header: str | None) -> Negotiated:
     return Negotiated(version, str(version))
 
 
-def _asked(header: str | None) -> str | None:
+def _requested(header: str | None) -> str | None:
     for item in (header or "").split(","):
         service, _, version = item.strip().partition(" ")
         if service.lower() == "compute" and version.strip():

@@ -35,13 +35,13 @@ def hand_out(tx: Transaction, request: Fetch, now: datetime) -> Fetched:
     open_actions = read_actions.open_of_host(tx, request.host)
     running = frozenset(request.running)
     fresh = [action for action in open_actions if action.leg_id not in running]
-    readable, held_back = _work(tx, fresh, request.attempt)
+    readable, unreadable = _work(tx, fresh, request.attempt)
     items = tuple(fitting(readable, lambda item: FETCH.reply_form.dump_json(Fetched((item,), ()))))
     write_actions.hand_out(tx, [item.action for item in items], now)
     current = {action.leg_id for action in open_actions}
     revoked = tuple(leg_id for leg_id in request.running if leg_id not in current)
     expired = tuple(action.leg_id for action in open_actions if action.leg_id in running and is_overdue(action))
-    return Fetched(items, revoked, more=len(items) + len(held_back) < len(fresh), expired=expired)
+    return Fetched(items, revoked, more=len(items) + len(unreadable) < len(fresh), expired=expired)
 
 
 def _work(tx: Transaction, actions: list[Action], attempt: AttemptId) -> tuple[Iterator[WorkItem], list[ActionId]]:

@@ -29,7 +29,7 @@ _USAGE = sa.select(quota_usages.c.instances, quota_usages.c.cores, quota_usages.
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class LimitsAndUsage:
     """What a project may use, and what it uses."""
 
     limits: Limits
@@ -37,9 +37,9 @@ class Standing:
     server_groups: int
 
 
-def standing(snapshot: Snapshot, defaults: Limits, project_id: str) -> Standing:
+def limits_and_usage(snapshot: Snapshot, defaults: Limits, project_id: str) -> LimitsAndUsage:
     """A project's limits and usage, of one snapshot."""
-    return Standing(
+    return LimitsAndUsage(
         limits(snapshot, defaults, project_id),
         usage(snapshot, project_id),
         server_groups_of(snapshot, project_id),

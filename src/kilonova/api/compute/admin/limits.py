@@ -10,21 +10,21 @@ from kilonova.api.http.microversion import MAX, Microversion, v2
 from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.http.views import EmptyList, Member, View, one
 from kilonova.db.readers import quotas
-from kilonova.db.readers.quotas import Standing
+from kilonova.db.readers.quotas import LimitsAndUsage
 from kilonova.objects.quota import UNLIMITED
 
 ARGUMENTS = frozenset({"reserved", "tenant_id"})
 
 
-def _limit(name: str, resource: str, until: Microversion = MAX) -> Member[Standing, Call]:
-    return Member(name, int, lambda standing, _: standing.limits[resource], until=until)
+def _limit(name: str, resource: str, until: Microversion = MAX) -> Member[LimitsAndUsage, Call]:
+    return Member(name, int, lambda limits_and_usage, _: limits_and_usage.limits[resource], until=until)
 
 
-def _constant(name: str, value: int) -> Member[Standing, Call]:
+def _constant(name: str, value: int) -> Member[LimitsAndUsage, Call]:
     return Member(name, int, lambda _, __: value, until=v2(35))
 
 
-M = Member[Standing, Call]
+M = Member[LimitsAndUsage, Call]
 _LIMITS = one(
     "limits",
     View(
@@ -41,10 +41,10 @@ _LIMITS = one(
                 _limit("maxTotalKeypairs", "key_pairs"),
                 _limit("maxServerGroups", "server_groups"),
                 _limit("maxServerGroupMembers", "server_group_members"),
-                M("totalInstancesUsed", int, lambda standing, _: standing.used.instances),
-                M("totalCoresUsed", int, lambda standing, _: standing.used.cores),
-                M("totalRAMUsed", int, lambda standing, _: standing.used.ram),
-                M("totalServerGroupsUsed", int, lambda standing, _: standing.server_groups),
+                M("totalInstancesUsed", int, lambda limits_and_usage, _: limits_and_usage.used.instances),
+                M("totalCoresUsed", int, lambda limits_and_usage, _: limits_and_usage.used.cores),
+                M("totalRAMUsed", int, lambda limits_and_usage, _: limits_and_usage.used.ram),
+                M("totalServerGroupsUsed", int, lambda limits_and_usage, _: limits_and_usage.server_groups),
                 _constant("maxTotalFloatingIps", UNLIMITED),
                 _constant("maxSecurityGroups", UNLIMITED),
                 _constant("maxSecurityGroupRules", UNLIMITED),
@@ -54,7 +54,7 @@ _LIMITS = one(
                 _limit("maxPersonality", "injected_files", until=v2(56)),
                 _limit("maxPersonalitySize", "injected_file_content_bytes", until=v2(56)),
             ),
-            lambda standing, _: standing,
+            lambda limits_and_usage, _: limits_and_usage,
         ),
     ),
 )
@@ -65,8 +65,8 @@ async def show_limits(call: Call) -> Reply:
     project_id = call.query.text("tenant_id") or call.context.project_id
     if project_id != call.context.project_id:
         call.permit("os_compute_api:limits:other_project")
-    standing = await call.db.read(quotas.standing, call.deps.quotas.defaults, project_id)
-    return _LIMITS.reply(standing, call)
+    limits_and_usage = await call.db.read(quotas.limits_and_usage, call.deps.quotas.defaults, project_id)
+    return _LIMITS.reply(limits_and_usage, call)
 
 
 ROUTES = (

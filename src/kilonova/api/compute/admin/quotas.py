@@ -26,7 +26,7 @@ from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.base.errors import InvalidInput
 from kilonova.db.readers import quotas as read_quotas
 from kilonova.db.readers.identity import find_project
-from kilonova.db.readers.quotas import DEFAULT_CLASS, Standing, class_key
+from kilonova.db.readers.quotas import DEFAULT_CLASS, LimitsAndUsage, class_key
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.quota import Limits
 from kilonova.rpcapi.api_to_conductor import DELETE_QUOTAS, SET_QUOTAS, DeleteQuotas, SetQuotas
@@ -37,8 +37,8 @@ _LONGEST_CLASS = 58
 
 async def show(call: Call) -> Reply:
     """Show the limits of a project: its own, and the defaults for the rest."""
-    standing = await _standing(call)
-    return QUOTA_SET.reply(Quotas(call.params["project_id"], standing.limits), call)
+    limits_and_usage = await _standing(call)
+    return QUOTA_SET.reply(Quotas(call.params["project_id"], limits_and_usage.limits), call)
 
 
 async def show_defaults(call: Call) -> Reply:
@@ -49,9 +49,9 @@ async def show_defaults(call: Call) -> Reply:
 
 async def show_detail(call: Call) -> Reply:
     """Show the limits and the usage of a project."""
-    standing = await _standing(call)
-    used = {**asdict(standing.used), "server_groups": standing.server_groups}
-    return QUOTA_DETAILS.reply(Quotas(call.params["project_id"], standing.limits, used), call)
+    limits_and_usage = await _standing(call)
+    used = {**asdict(limits_and_usage.used), "server_groups": limits_and_usage.server_groups}
+    return QUOTA_DETAILS.reply(Quotas(call.params["project_id"], limits_and_usage.limits, used), call)
 
 
 async def update(call: Call, body: UpdateQuotaSet) -> Reply:
@@ -61,8 +61,8 @@ async def update(call: Call, body: UpdateQuotaSet) -> Reply:
     await _standing(call)
     project_id = call.params["project_id"]
     await call.deps.rpc.call(SET_QUOTAS, SetQuotas(project_id, limits, body.quota_set.force))
-    standing = await _standing(call)
-    return UPDATED_QUOTA_SET.reply(Quotas(project_id, standing.limits), call)
+    limits_and_usage = await _standing(call)
+    return UPDATED_QUOTA_SET.reply(Quotas(project_id, limits_and_usage.limits), call)
 
 
 async def delete(call: Call) -> Reply:
@@ -105,15 +105,15 @@ def _refuse_user(call: Call) -> None:
         raise InvalidInput("Quotas of single users are not supported: quotas belong to projects.", path="user_id")
 
 
-async def _standing(call: Call) -> Standing:
+async def _standing(call: Call) -> LimitsAndUsage:
     project_id = call.params["project_id"]
     return await call.db.read(_of_project, _configured(call), project_id, project_id == call.context.project_id)
 
 
-def _of_project(snapshot: Snapshot, configured: Limits, project_id: str, is_known: bool) -> Standing:
+def _of_project(snapshot: Snapshot, configured: Limits, project_id: str, is_known: bool) -> LimitsAndUsage:
     if not is_known and find_project(snapshot, project_id=project_id) is None:
         raise InvalidInput(f"Project ID {project_id[:64]} is not a valid project.", path="project_id")
-    return read_quotas.standing(snapshot, configured, project_id)
+    return read_quotas.limits_and_usage(snapshot, configured, project_id)
 
 
 def _configured(call: Call) -> Limits:

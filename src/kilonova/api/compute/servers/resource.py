@@ -16,7 +16,7 @@ from kilonova.db.transaction import Snapshot
 from kilonova.objects.ids import ImageId, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
-from kilonova.rpcapi import api_to_conductor as rows
+from kilonova.rpcapi import api_to_conductor as methods
 
 
 def server_id_of(call: Call) -> InstanceId:
@@ -69,7 +69,7 @@ async def update(call: Call, body: UpdateServer) -> Reply:
             raise InvalidInput(said, path=f"server.{name}")
     instance = await find(call)
     if asked:
-        await call.deps.rpc.call(rows.UPDATE_SERVER, rows.UpdateServer(call.context, instance.id, **asked))
+        await call.deps.rpc.call(methods.UPDATE_SERVER, methods.UpdateServer(call.context, instance.id, **asked))
     return await call.db.read(_updated, instance.id, viewer_of(call))
 
 
@@ -81,7 +81,7 @@ def _updated(snapshot: Snapshot, instance_id: InstanceId, viewer: Viewer) -> Rep
 async def delete(call: Call) -> Reply:
     """Delete a server: 204 when the action is stored on disk."""
     instance = await find(call)
-    await call.deps.rpc.call(rows.ACCEPT_ACTION, rows.AcceptAction(call.context, instance.id, Verb.DELETE))
+    await call.deps.rpc.call(methods.ACCEPT_ACTION, methods.AcceptAction(call.context, instance.id, Verb.DELETE))
     # The image of a shelved server is deleted with it.  The host deletes the bytes; an offloaded server has no host.
     image = instance.shelved_image
     if image is not None and not await call.db.read(_has_record, image.id):
