@@ -45,7 +45,7 @@ def _measure(bench: Bench) -> Iterator[Figure]:
             run_load(box, image, "latency", limit_s=200, repeat=n, poll=POLL_S, timeout=20)["latency"] for _ in range(3)
         ]
     one_by_one = [found["cpu_s"]["total"] / n for found in alone]
-    how = f"load script, {COUNT} servers by {CLIENTS} clients, until a list shows every server in a final state; n is rounds"
+    how = f"load script, {COUNT} servers by {CLIENTS} clients, until a list shows a final state for each; n is rounds"
     control = Series(f"GET /healthz by {CLIENTS} clients of the same kind: the client's own ceiling", ceiling, "1/s")
     commits = Series(
         "bare SQLite transactions, synchronous=FULL, on the same file system", bare_commits_ms(bench), "ms"
