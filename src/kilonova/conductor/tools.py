@@ -2,7 +2,7 @@
 """What the endpoints of the conductor work with, and the settings that the conductor follows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from kilonova.base.clock import Clock
@@ -42,4 +42,4 @@ class Policy:
     offload_after_s: float
     keep_deleted: timedelta | None = None
     alone: bool = False
-    plans: Mapping[Verb, Plan] = PLANS
+    plans: Mapping[Verb, Plan] = field(default_factory=lambda: PLANS)
