@@ -41,6 +41,12 @@ def recorded(verb: Verb, **fields: Any) -> Any:
     return kind(**{**needed, **fields})
 
 
+def of_verb(verb: Verb, **fields: Any) -> dict[str, Any]:
+    """The fields that the recorded params of a verb have."""
+    kind = RECORDED.get(verb, NoParams)
+    return {name: value for name, value in fields.items() if name in kind.__dataclass_fields__}
+
+
 def image(image_id: str, **changes: Any) -> Image:
     """The record of an image that is still to be made."""
     values: dict[str, Any] = {

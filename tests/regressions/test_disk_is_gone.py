@@ -10,7 +10,7 @@ import pytest
 from kilonova.compute.operation import Job
 from kilonova.compute.operations import OPERATIONS
 from kilonova.objects.states import PowerState, Verb, VmState
-from tests import make
+from tests import make, params
 from tests.unit.compute.bench import Bench
 from tests.unit.compute.test_operations import Crash, crash, on
 
@@ -28,7 +28,7 @@ DISCARDS = (Verb.REBUILD, Verb.REVERT_RESIZE, Verb.SHELVE_OFFLOAD, Verb.DELETE)
 
 
 def job(bench: Bench, verb: Verb) -> Job:
-    made = bench.job(verb, type="HARD", kept_disk=f"action-{Verb.RESIZE}", image_id="image-2")
+    made = bench.job(verb, **params.of_verb(verb, type="HARD", kept_disk=f"action-{Verb.RESIZE}", image_id="image-2"))
     large = replace(make.flavor(2, 256, 3), name="larger")
     fields = {"old_vm_state": VmState.ACTIVE, "old_flavor": made.instance.flavor, "new_flavor": large}
     rescue = made.instance.image if verb is Verb.RESCUE else None

@@ -9,6 +9,7 @@ import pytest
 
 from kilonova.compute.operation import Job
 from kilonova.objects.states import PowerState, Verb
+from tests.params import of_verb
 from tests.unit.compute.bench import Bench
 from tests.unit.compute.test_operations import on
 
@@ -43,7 +44,7 @@ def test_the_button_is_pressed_again_until_the_guest_hears_it(tmp_path: Path, ve
         await bench.run(bench.job(Verb.CREATE))
         pressed = presses(bench, hears_after_s=15.0)
         began = bench.clock.monotonic()
-        await bench.run(job(bench, verb, type=kind, image_id="image-2"))
+        await bench.run(job(bench, verb, **of_verb(verb, type=kind, image_id="image-2")))
         assert [round(at) for at in pressed] == [0, 10, 20]
         assert bench.clock.monotonic() - began < TIMEOUT_S / 2
 

@@ -17,8 +17,8 @@ async def restarted(job: Job) -> bool:
 
 
 async def shut_down(job: Job) -> None:
-    is_soft = job.action.params == RebootParams("SOFT")
-    if is_soft and not await restarted(job):
+    is_hard = job.action.params == RebootParams("HARD")  # other operations share this step: they always ask the guest
+    if not is_hard and not await restarted(job):
         await stop.shut_down(job)
 
 
