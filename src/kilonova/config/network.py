@@ -28,8 +28,8 @@ OPTIONS = [
     cfg.BoolOpt(
         "isolate_projects",
         default=True,
-        help="nat: guests of different projects neither receive each other's traffic nor reach each other. A guest keeps "
-        "the setting of its last start.",
+        help="nat: guests of different projects neither receive each other's traffic nor reach each other. A guest "
+        "keeps the setting of its last start.",
     ),
     cfg.ListOpt("bridges", default=[], help="Networks on bridges of this host; each has a section [network:NAME]."),
 ]

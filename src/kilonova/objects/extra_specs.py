@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Flavors' extra specs: which names and values there are, and which of them guests get here.
+"""Extra specs of flavors: the valid names and values, and the values that guests here can have.
 
-A spec asks for something.  What no guest here gets is never passed over in silence: a flavor may bear it (flavors are
-carried from cloud to cloud), but no server is made of such a flavor.  Names without a namespace, and those of
-namespaces that are not in this table, are labels for people and for other tools, and ask for nothing.
+A spec is a requirement.  A requirement that no guest here can have is never ignored: a flavor may have it (users copy
+flavors between clouds), but a create with such a flavor is refused.  Names without a namespace, and names of namespaces
+that are not in this table, are labels for people and other tools, without effect.
 
 Source: OpenStack Compute, configuration guide, "Extra Specs".
 """
