@@ -100,7 +100,7 @@ def _spec_of(name: str) -> Spec | None:
     return next((spec for spec in SPECS if re.fullmatch(spec.name, name)), None)
 
 
-def _asks(name: str) -> bool:
+def _is_required(name: str) -> bool:
     """Whether Compute has a say in names like this; all others are labels."""
     namespace, colon, _ = name.partition(":")
     return _spec_of(name) is not None or bool(
@@ -112,7 +112,7 @@ def refusal(name: str, value: str) -> str | None:
     """Why there is no such spec, or no such value of it; None when there is, and for labels."""
     spec = _spec_of(name)
     if spec is None:
-        return f"'{name}' does not appear to be a valid extra spec" if _asks(name) else None
+        return f"'{name}' does not appear to be a valid extra spec" if _is_required(name) else None
     if re.fullmatch(spec.values, value, re.IGNORECASE) is None:
         return f"'{value[:64]}' is not a valid value for extra spec '{name}': it must match {spec.values}"
     return None
@@ -120,7 +120,7 @@ def refusal(name: str, value: str) -> str | None:
 
 def unkept(specs: Mapping[str, str]) -> list[str]:
     """Those of a flavor's specs that ask for what no guest here gets, as `name=value`, sorted."""
-    return sorted(f"{name}={value}" for name, value in specs.items() if _asks(name) and not _is_kept(name, value))
+    return sorted(f"{name}={value}" for name, value in specs.items() if _is_required(name) and not _is_kept(name, value))
 
 
 def _is_kept(name: str, value: str) -> bool:
