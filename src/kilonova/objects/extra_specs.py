@@ -119,8 +119,9 @@ def refusal(name: str, value: str) -> str | None:
 
 
 def unkept(specs: Mapping[str, str]) -> list[str]:
-    """Those of a flavor's specs that ask for what no guest here gets, as `name=value`, sorted."""
-    return sorted(f"{name}={value}" for name, value in specs.items() if _is_required(name) and not _is_kept(name, value))
+    """The specs of a flavor that require what no guest here can have, as `name=value`, sorted."""
+    required = {name: value for name, value in specs.items() if _is_required(name)}
+    return sorted(f"{name}={value}" for name, value in required.items() if not _is_kept(name, value))
 
 
 def _is_kept(name: str, value: str) -> bool:
