@@ -45,7 +45,7 @@ def _measure(bench: Bench) -> Iterator[Figure]:
             run_load(box, image, "latency", limit_s=200, repeat=n, poll=POLL_S, timeout=20)["latency"] for _ in range(3)
         ]
     one_by_one = [found["cpu_s"]["total"] / n for found in alone]
-    how = f"load script, {COUNT} servers by {CLIENTS} clients, until a listing shows every one settled; n is rounds"
+    how = f"load script, {COUNT} servers by {CLIENTS} clients, until a list shows a final state for each; n is rounds"
     control = Series(f"GET /healthz by {CLIENTS} clients of the same kind: the client's own ceiling", ceiling, "1/s")
     commits = Series(
         "bare SQLite transactions, synchronous=FULL, on the same file system", bare_commits_ms(bench), "ms"
@@ -61,16 +61,16 @@ def _measure(bench: Bench) -> Iterator[Figure]:
     )
     variants = {
         "one_by_one": Series(
-            f"created and deleted one by one, looking every {POLL_S * 1000:g} ms", one_by_one, "CPU-s"
+            f"created and deleted one by one, polling every {POLL_S * 1000:g} ms", one_by_one, "CPU-s"
         ),
         "crowd": Series(f"created and deleted by {CLIENTS} clients", crowd_cpu, "CPU-s"),
-        "crowd_create": Series("of that, the creation", create_cpu, "CPU-s"),
+        "crowd_create": Series("the creation alone", create_cpu, "CPU-s"),
     }
     worst = max(variants["one_by_one"], variants["crowd"], key=lambda series: series.value)
     yield Figure(
         "cpu_s_per_server",
         worst.samples,
-        f"all processes, watching included; the worse of one by one and by {CLIENTS} clients; n is rounds",
+        f"all processes, polling included; the worse of one by one and by {CLIENTS} clients; n is rounds",
         Series("one bare SQLite commit, of which a server's life needs several", commits.samples, "ms"),
         variants,
     )

@@ -139,7 +139,7 @@ def _measure(bench: Bench) -> Iterator[Figure]:
         ),
         {
             "cpu": Series("CPU-ms of one", [times.cpu_ms], "CPU-ms"),
-            "by_20": Series("per transaction, 20 asked for at once (n is rounds)", times.together, "ms"),
+            "by_20": Series("per transaction, 20 requested at once (n is rounds)", times.together, "ms"),
         },
     )
 

@@ -68,9 +68,9 @@ def _measure(bench: Bench) -> Iterator[Figure]:
         Series(f"create rate with {FEW} servers", few.rates, "servers/s"),
         {
             "many": Series(f"create rate with {total} servers", many.rates, "servers/s"),
-            "cpu_few": Series(f"CPU-s per create with {FEW} servers, watching included", few.cpu, "CPU-s"),
-            "cpu_many": Series(f"CPU-s per create with {total} servers, watching included", many.cpu, "CPU-s"),
-            "list_few": Series(f"a list by a name that nobody has, {FEW} servers", few.list_ms, "ms"),
+            "cpu_few": Series(f"CPU-s per create with {FEW} servers, polling included", few.cpu, "CPU-s"),
+            "cpu_many": Series(f"CPU-s per create with {total} servers, polling included", many.cpu, "CPU-s"),
+            "list_few": Series(f"a list by an unused name, {FEW} servers", few.list_ms, "ms"),
             "list_many": Series(f"the same with {total} servers", many.list_ms, "ms"),
         },
         given=ratio(many.rates, few.rates),

@@ -114,7 +114,7 @@ def _measure(bench: Bench) -> Iterator[Figure]:
                 f"delete {pairs.deletions['served'][-1]:.0f} over {pairs.deletions['bare'][-1]:.0f} ms"
             )
         cpu = (box.cpu_seconds() - cpu) / n
-    extra = {"box_cpu": Series("CPU-s of the box per guest, made and deleted, watching included", [cpu], "CPU-s")}
+    extra = {"box_cpu": Series("CPU-s of the box per guest, made and deleted, polling included", [cpu], "CPU-s")}
     yield _figure("boot_over_libvirt", pairs.boots, "POST to ACTIVE over qemu-img create + define + start", extra)
     beyond = {name: [sample % GRID_MS for sample in samples] for name, samples in pairs.deletions.items()}
     added = [one - bare for one, bare in zip(beyond["served"], beyond["bare"], strict=True)]
@@ -123,7 +123,7 @@ def _measure(bench: Bench) -> Iterator[Figure]:
         pairs.deletions,
         f"DELETE until 404, no domain and no file over destroy + undefine + unlink (libvirt waits in steps of "
         f"{GRID_MS:g} ms for QEMU's end, which hides small differences: see added)",
-        {"added": Series(f"what is beyond steps of {GRID_MS:g} ms, through the API less bare", added, "ms")},
+        {"added": Series(f"the time beyond steps of {GRID_MS:g} ms, through the API less bare", added, "ms")},
     )
 
 

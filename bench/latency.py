@@ -20,8 +20,8 @@ def _measure(bench: Bench) -> Iterator[Figure]:
         found = run_load(box, image, "latency", limit_s=300, repeat=n, poll=POLL_S, timeout=20)["latency"]
         control = constant_control(before + constant_ms(box, 100))
     all_active(found, n)
-    how = f"load script, phase latency, one server after another, looking every {POLL_S * 1000:g} ms; p50"
-    cpu = Series("CPU-s of the box per server, its watching included", [found["cpu_s"]["total"] / n], "CPU-s")
+    how = f"load script, phase latency, one server after another, polling every {POLL_S * 1000:g} ms; p50"
+    cpu = Series("CPU-s of the box per server, its polling included", [found["cpu_s"]["total"] / n], "CPU-s")
     yield Figure("post_ms", found["post_ms"]["raw"], f"{how}; the 202 alone", control)
     yield Figure("post_to_active_ms", found["post_to_active_ms"]["raw"], how, control, {"cpu_s": cpu})
     yield Figure("delete_to_gone_ms", found["delete_to_gone_ms"]["raw"], how, control)

@@ -134,16 +134,16 @@ def _measure(bench: Bench) -> Iterator[Figure]:
     yield Figure(
         "native_hop_us",
         [sample - bare for sample in times.hopped],
-        f"await proxy.getLibVersion() on {URI} under uvloop, less the median of the same call straight; a sample is "
+        f"await proxy.getLibVersion() on {URI} under uvloop, less the median of the same direct call; a sample is "
         f"the mean of {PER_SAMPLE} calls, in turns with the control and with eventlet's tpool in a process of its own",
-        Series("the same call straight", times.straight, "us"),
+        Series("the same direct call", times.straight, "us"),
         {
-            "cpu": Series("CPU that a hop adds", [times.cpu_us], "CPU-us"),
+            "cpu": Series("CPU that the native thread adds", [times.cpu_us], "CPU-us"),
             "tpool": Series("the same call by eventlet's tpool.proxy_call, one after another", times.tpool, "us"),
             "over_tpool": Series(
                 "ours, one after another, over eventlet's", by_turns, "ratio", ratio(times.hopped, times.tpool)
             ),
-            "batch": Series(f"ours, {PER_SAMPLE} asked for at once, {PLACES} threads", times.batch, "us"),
+            "batch": Series(f"ours, {PER_SAMPLE} requested at once, {PLACES} threads", times.batch, "us"),
             "tpool_batch": Series(f"eventlet's, {PER_SAMPLE} green threads at once", times.tpool_batch, "us"),
             "batch_over_tpool": Series(
                 "our batch over eventlet's", by_batch, "ratio", ratio(times.batch, times.tpool_batch)

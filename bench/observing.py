@@ -256,7 +256,7 @@ async def _all(bench: Bench, daemon: PrivateLibvirtd) -> list[Figure]:
         ours,
         f"lifecycle events of {GUESTS} domains of libvirt's test driver behind a private daemon, made by another "
         f"process that suspends and resumes, to the observer's mark; a sample is {count} events, first to last",
-        Series("the same heard by a bare callback that counts, in turns", counted, "events/s"),
+        Series("the same events received by a bare callback that counts, in turns", counted, "events/s"),
         {
             "longest_callback": Series(
                 f"CPU of the longest of {len(rig.driver.callbacks)} callbacks on the loop", [longest], "CPU-us"

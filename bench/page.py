@@ -15,15 +15,15 @@ HEAD = """\
 <!-- Made by `make bench`; do not edit. -->
 # Figures
 
-What `make bench` measured when it was last run whole, on {cpus} CPUs ({model}), Linux {linux}, Python {python}; load
-average {before:.2f} before and {after:.2f} after. Machines differ and are noisy: each figure has a control of the same
-run, and its raw samples are in the JSON object that the command prints. One of them alone:
+The results of the last complete run of `make bench`, on {cpus} CPUs ({model}), Linux {linux}, Python {python}; load
+average {before:.2f} before and {after:.2f} after. Machines differ and have noise: each figure has a control of the same
+run, and its raw samples are in the JSON object that the command prints. To measure one figure alone:
 
 ```sh
 make bench ARGS="--only post_ms"
 ```
 
-| figure | value | wanted first | then | n | least to most | control |
+| figure | value | first target | later target | n | range | control |
 |---|---|---|---|---|---|---|
 """
 
@@ -40,7 +40,7 @@ def write(entries: Mapping[str, Any], before: float, path: Path = PAGE) -> None:
     )
     rows = [_row(key, shown) for key, shown in entries.items()]
     ways = [_way(key, shown) for key, shown in entries.items()]
-    path.write_text("\n".join([head + "\n".join(rows), "\n## How each was measured\n", *ways]) + "\n")
+    path.write_text("\n".join([head + "\n".join(rows), "\n## How each figure is measured\n", *ways]) + "\n")
 
 
 def _row(key: str, shown: Mapping[str, Any]) -> str:

@@ -87,7 +87,7 @@ def _measure(bench: Bench) -> Iterator[Figure]:
         "ready_s",
         worst.samples,
         f"kilonova up: start of the process to /readyz 200; the worst of four kinds ({worst.what})",
-        Series("the same interpreter started to import the libraries, nothing of ours", bare, "s"),
+        Series("the same interpreter started to import the libraries, without our code", bare, "s"),
         variants,
     )
 

@@ -2,7 +2,7 @@
 """eventlet's way off its loop, in a process of its own: `python -m bench.tpool_child`.
 
 For each line on stdin, "turns" or "batch" with a count, it makes so many calls of the same libvirt function through
-`tpool.proxy_call`, one after another or all asked for at once, and prints the microseconds that one took on average.
+`tpool.proxy_call`, one after another or all requested at once, and prints the microseconds that one took on average.
 """
 
 import sys

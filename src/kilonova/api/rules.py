@@ -55,12 +55,12 @@ def asked_for(services: Iterable[Service] = SERVICES) -> Mapping[str, tuple[Defa
 
 
 RULES: Mapping[str, str] = {rule: role.value for rule, (role, _) in asked_for().items()}
-"""What `kilonova.api.http.policy.Policy` is fed with."""
+"""The defaults for `kilonova.api.http.policy.Policy`."""
 
 
 def sample() -> str:
-    """A policy.yaml in which every default stands as a comment."""
-    lines = ["# Take the # away from what is to differ; docs/policy.md says how it is read.", ""]
+    """A policy.yaml with every default as a comment."""
+    lines = ["# Remove the # of each rule that you change; docs/policy.md describes the format.", ""]
     lines += [f'#"{name}": "{text}"' for name, text in BASE.items()]
     for rule, (role, askers) in asked_for().items():
         lines += ["", *(f"# {asker}" for asker in askers), f'#"{rule}": "{role.value}"']
@@ -71,7 +71,7 @@ def markdown() -> str:
     """docs/policy.md, below its head."""
     lines = [_INTRODUCTION, "| rule | default |", "|---|---|"]
     lines += [f"| `{name}` | `{text}` |" for name, text in BASE.items()]
-    lines += ["", "## What routes ask for", "", "| rule | default | asked by |", "|---|---|---|"]
+    lines += ["", "## Rules of routes", "", "| rule | default | checked by |", "|---|---|---|"]
     for rule, (role, askers) in sorted(asked_for().items()):
         lines.append(f"| `{rule}` | `{role.value}` | {'<br>'.join(f'`{asker}`' for asker in askers)} |")
     return "\n".join(lines) + "\n"
@@ -80,28 +80,27 @@ def markdown() -> str:
 _INTRODUCTION = """\
 # Policy
 
-Who may do what is decided by [oslo.policy](https://docs.openstack.org/oslo.policy/latest/), under the names that Nova,
-Keystone, Glance and Neutron have. The defaults are below. A file named by `[oslo_policy] policy_file` replaces some of
-them; it is read at the start and on SIGHUP, and one that cannot be used stops the start, or changes nothing.
-`kilonova policy sample` prints such a file with every default in it as a comment, `kilonova policy list` what is in
+[oslo.policy](https://docs.openstack.org/oslo.policy/latest/) decides which requests a user may make, under the names of
+Nova, Keystone, Glance and Neutron. The defaults are below. A file named by `[oslo_policy] policy_file` replaces some of
+them. It is read at the start and on SIGHUP. A file that cannot be used stops the start; on SIGHUP it changes nothing.
+`kilonova policy sample` prints such a file with every default as a comment, `kilonova policy list` prints the rules in
 force.
 
 * A check sees the caller as `role:`, `user_id:` and `project_id:`, and the target as `%(user_id)s` and
-  `%(project_id)s`: those that the path names, or else the caller's own. Checks that ask another server (`http:`) are
-  not supported.
-* Servers, images and ports of other projects are not found (404) except by those whom `context_is_admin` lets through,
-  whatever another rule says: a rule can open an operation to a role, not a project to a stranger. Only some
-  lists have rules of their own for that (`...:get_all_tenants`, `...:all_projects`).
-* Roles: admin implies member implies reader. A role exists when the policy file speaks of it
-  (`role:operator`), and can then be given like any other. What an administrator takes away stops working at once; what
-  he gives works with the next token.
+  `%(project_id)s`: the ids in the path, or else the caller's own. Checks that call another server (`http:`) are not
+  supported.
+* Servers, images and ports of other projects are not found (404), except by callers whom `context_is_admin` permits,
+  whatever another rule says: a rule can permit an operation to a role, but not access to another project. Only some
+  lists have their own rules for that (`...:get_all_tenants`, `...:all_projects`).
+* Roles: admin implies member implies reader. A role exists when the policy file names it (`role:operator`), and can
+  then be assigned like any other. A revoked role ends at once; an assigned role works with the next token.
 
-Let operators look at services, and members not delete servers:
+This example permits operators to list services, and forbids members to delete servers:
 
 ```yaml
 "os_compute_api:os-services:list": "rule:context_is_admin or role:operator"
 "os_compute_api:servers:delete": "rule:context_is_admin"
 ```
 
-## What the others are made of
+## Base rules
 """

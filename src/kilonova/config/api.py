@@ -25,13 +25,13 @@ OPTIONS = [
     cfg.ListOpt(
         "allowed_hosts",
         default=[],
-        help="Names that requests may be for (Host), besides addresses and localhost; none: any, or where only this "
-        "machine reaches the service, no other.",
+        help="Accepted names in the Host header, in addition to addresses and localhost; none: any name, or, on "
+        "loopback, no other name.",
     ),
     cfg.ListOpt(
         "trusted_proxies",
         default=[],
-        help="Addresses or networks (CIDR) of proxies whose X-Forwarded-* headers are believed; none: nobody's.",
+        help="Addresses or networks (CIDR) of proxies whose X-Forwarded-* headers are trusted; none: no headers.",
     ),
     cfg.IntOpt("max_connections", default=1000, min=32, help="Most open connections, as far as descriptors allow."),
     cfg.IntOpt(
@@ -46,7 +46,7 @@ OPTIONS = [
         "body_timeout",
         default=30.0,
         min=1,
-        help="Seconds that a body may pause in all, beyond what it takes at 500 bytes a second.",
+        help="Seconds that a body may pause in total, beyond what it takes at 500 bytes a second.",
     ),
     cfg.IntOpt("max_limit", default=1000, min=1, help="Longest page of a list."),
     cfg.IntOpt("max_body_bytes", default=114688, min=1024, help="Largest request body, image uploads apart."),
@@ -55,8 +55,8 @@ OPTIONS = [
     cfg.ListOpt(
         "trusted",
         default=[],
-        help="Addresses and networks (CIDR) of health checks and the like: their log-ins wait for nobody else's, and "
-        "a wrong password of theirs is answered at once.",
+        help="Addresses and networks (CIDR) of health checks: their logins do not wait, and a wrong password of theirs "
+        "is refused at once.",
     ),
 ]
 

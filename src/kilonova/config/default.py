@@ -61,7 +61,7 @@ OPTIONS = [
         default=512,
         min=0,
         mutable=True,
-        help="MiB of memory that no guest may claim; others' guests on this libvirt count besides.",
+        help="MiB of memory that no guest may claim; guests of others on this libvirt also count.",
     ),
     cfg.IntOpt("reserved_host_disk_mb", default=0, min=0, mutable=True, help="MiB of disk that no guest may claim."),
     cfg.StrOpt(

@@ -14,7 +14,7 @@ OPTIONS = [
         "virt_type",
         default="auto",
         choices=["auto", "kvm", "qemu", "test"],
-        help="auto: kvm when a kernel has been seen to boot in it on this machine, qemu otherwise.",
+        help="auto: kvm when a kernel has booted under it on this machine, qemu otherwise.",
     ),
     cfg.StrOpt(
         "cpu_mode",
@@ -27,7 +27,10 @@ OPTIONS = [
     cfg.IntOpt("keepalive_interval", default=2, min=0, help="Seconds between keepalive messages; 0 turns them off."),
     cfg.IntOpt("keepalive_count", default=3, min=1, help="Unanswered keepalive messages until a connection is lost."),
     cfg.IntOpt(
-        "max_client_requests", default=5, min=2, help="Width of the control lane, plus one: calls in flight on guests."
+        "max_client_requests",
+        default=5,
+        min=2,
+        help="Size of the control connection pool, plus one: libvirt calls in flight on guests.",
     ),
     cfg.FloatOpt("call_timeout", default=30.0, min=0.1, help="Seconds that one libvirt call may take."),
     cfg.FloatOpt(

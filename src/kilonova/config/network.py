@@ -18,7 +18,7 @@ OPTIONS = [
         "user-mode network; bridge: the first of `bridges`; auto: nat or user, by connection.",
     ),
     cfg.StrOpt("name", default="kilonova", help="Name of the nat or user network, as servers show it."),
-    cfg.StrOpt("cidr", default="", help="Subnet of guests; empty: the first of ours that collides with no route."),
+    cfg.StrOpt("cidr", default="", help="Subnet of guests; empty: the first free subnet that no route overlaps."),
     cfg.ListOpt("dns", default=[], help="Name servers for guests."),
     cfg.PortOpt(
         "ssh_port",
@@ -28,8 +28,8 @@ OPTIONS = [
     cfg.BoolOpt(
         "isolate_projects",
         default=True,
-        help="nat: guests of one project neither hear nor reach those of another. A guest has what the service last "
-        "started it with.",
+        help="nat: guests of different projects neither receive each other's traffic nor reach each other. A guest "
+        "keeps the setting of its last start.",
     ),
     cfg.ListOpt("bridges", default=[], help="Networks on bridges of this host; each has a section [network:NAME]."),
 ]
@@ -45,7 +45,9 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 BRIDGE_OPTIONS = [
     cfg.StrOpt("bridge", default="", help="The host's bridge. It must exist before guests start."),
     cfg.StrOpt("cidr", default="", help="The subnet of the LAN, such as 192.0.2.0/24."),
-    cfg.StrOpt("range", default="", help="Addresses that are ours to give, FIRST-LAST. No DHCP server may give them."),
+    cfg.StrOpt(
+        "range", default="", help="Addresses that the service assigns, FIRST-LAST. No DHCP server may assign them."
+    ),
     cfg.StrOpt("gateway", default="", help="The LAN's router; empty: guests get no default route."),
     cfg.ListOpt("dns", default=[], help="Name servers for guests."),
     cfg.IntOpt("mtu", default=1500, min=576, max=65535, help="Bytes of the largest packet on the LAN."),

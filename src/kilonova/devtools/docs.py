@@ -31,15 +31,15 @@ def states() -> str:
     lines = [
         HEAD.format(source="src/kilonova/objects/states.py"),
         "# States\n",
-        "An instance has a `vm_state` (what it is), a `task_state` (what is being done to it) and a `power_state`",
-        "(what the hypervisor said last). A verb is accepted in the states listed; a delete in any, at any moment.\n",
-        "| verb | accepted in | task_state meanwhile | ends in | deadline |",
+        "An instance has a `vm_state` (the stable state), a `task_state` (the change in progress) and a `power_state`",
+        "(the hypervisor's last report). A verb is accepted in the listed states, a delete in every state.\n",
+        "| verb | accepted in | task_state meanwhile | final state | deadline |",
         "|---|---|---|---|---|",
     ]
     for verb, rule in VERBS.items():
         allowed = "any" if verb == "delete" else ", ".join(sorted(rule.allowed)) or "(new)"
         lines.append(
-            f"| {verb} | {allowed} | {rule.task_state or '-'} | {rule.final_state or 'as it was'} "
+            f"| {verb} | {allowed} | {rule.task_state or '-'} | {rule.final_state or 'unchanged'} "
             f"| {rule.deadline_s:g} s |"
         )
     lines += ["\n```mermaid\nstateDiagram-v2", "    [*] --> building: create"]
@@ -52,7 +52,7 @@ def states() -> str:
         ]
     lines.append("    building --> error: create fails")
     for (vm_state, power), after in OBSERVED.items():
-        lines.append(f"    {vm_state} --> {after}: seen {power.name.lower()}")
+        lines.append(f"    {vm_state} --> {after}: reported {power.name.lower()}")
     lines += ["    deleted --> [*]", "```\n", "| vm_state | API status | power_state numbers |", "|---|---|---|"]
     numbers = ", ".join(f"{power.value} {power.name}" for power in PowerState)
     for vm_state in VmState:
@@ -61,7 +61,7 @@ def states() -> str:
             f"| {numbers if vm_state is VmState.BUILDING else ''} |"
         )
     unknown = api_status(VmState.ACTIVE, None, PowerState.NOSTATE)
-    lines.append(f"| active, and power_state 0 | {unknown} | the guest does not respond, or is not known |")
+    lines.append(f"| active, and power_state 0 | {unknown} | the guest does not respond, or its state is unknown |")
     return "\n".join(lines) + "\n"
 
 
@@ -103,8 +103,8 @@ _RPC: Mapping[str, ModuleType] = {
 def configuration() -> str:
     """Every option with its default."""
     lines = [HEAD.format(source="src/kilonova/config"), "# Configuration\n"]
-    lines.append("Files in the form of nova.conf, under Nova's own names where Nova has the option. Options marked ↻")
-    lines.append("are read again on SIGHUP; all others need a restart.\n")
+    lines.append("The files have the format of nova.conf, with Nova's names where Nova has the option. Options")
+    lines.append("marked ↻ are read again on SIGHUP; all others need a restart.\n")
     groups: dict[str, Sequence[cfg.Opt]] = {"DEFAULT": default.OPTIONS}
     groups.update({module.GROUP: module.OPTIONS for module in load.GROUPS})
     groups[network.group_of("NAME")] = network.BRIDGE_OPTIONS
@@ -122,7 +122,7 @@ def _default(opt: cfg.Opt) -> str:
 
 
 def api() -> str:
-    """Every HTTP route and every action, with what they take."""
+    """Every HTTP route and every action, with their arguments."""
     from kilonova.api.http.reference import markdown
     from kilonova.api.routes import SERVICES
 
@@ -130,25 +130,25 @@ def api() -> str:
 
 
 def policy() -> str:
-    """Every rule."""
+    """Every policy rule."""
     from kilonova.api.rules import markdown
 
     return HEAD.format(source="the route tables of src/kilonova/api") + "\n" + markdown()
 
 
 def extra_specs() -> str:
-    """Every extra spec, with what guests get of it."""
+    """Every extra spec, with the part of it that guests get."""
     lines = [HEAD.format(source="src/kilonova/objects/extra_specs.py"), "# Extra specs of flavors\n"]
     lines += [
-        "A spec asks for something. A flavor may bear any of these, but no server is made of a flavor that asks for",
-        "what no guest here gets: the request is refused with the spec's name (400). Names without a namespace, and",
-        "those of namespaces that are not here (`acme:tier`), are labels and ask for nothing.\n",
+        "A spec is a requirement. A flavor may have any of these specs, but a create with a flavor that requires what",
+        "no guest here can have is refused with the spec's name (400). Names without a namespace, and names of",
+        "namespaces that are not in the table (`acme:tier`), are labels without effect.\n",
         "From microversion 2.86 a name of one of these namespaces that is not in the table, and a value that does",
-        "not match, is refused when it is set. Names and values are regular expressions that match whole; values in",
-        "any case.\n",
-        f"`{AGGREGATE}KEY` asks for a host one of whose aggregates has KEY in its metadata with",
-        "that value; a value there may be a list with commas. Operators: `<or> a <or> b`, `<in>`, `s==`, `s!=`, `s<`,",
-        "`s<=`, `s>`, `s>=`, and for numbers `=` (at least), `==`, `!=`, `>=`, `<=`.\n",
+        "not match, is refused when it is set. Names and values are regular expressions that match the whole text;",
+        "values match in any case.\n",
+        f"`{AGGREGATE}KEY` requires a host with an aggregate whose metadata has KEY with",
+        "that value; the value there may be a list with commas. Operators: `<or> a <or> b`, `<in>`, `s==`, `s!=`,",
+        "`s<`, `s<=`, `s>`, `s>=`, and for numbers `=` (at least), `==`, `!=`, `>=`, `<=`.\n",
         "| name | values | guests get |",
         "|---|---|---|",
     ]
@@ -157,26 +157,26 @@ def extra_specs() -> str:
 
 
 def image_properties() -> str:
-    """Every image property, with what guests get of it."""
+    """Every image property, with the part of it that guests get."""
     lines = [HEAD.format(source="src/kilonova/objects/image_properties.py"), "# Properties of images\n"]
     lines += [
-        "A property asks for something. An image may bear any of these, but no server is made of an image that asks",
-        "for what no server here gets, or for a value that there is not: the request is refused with the property's",
-        "name and with what is allowed (400). So is a name of the families `hw_`, `os_`, `hw:` and `trait:` that is",
-        "not here. All other names are labels and ask for nothing.\n",
-        "A host tells what it can give beyond what every server gets, by libvirt's word: machine types, buses, video",
-        "models, UEFI and secure boot (Debian's package ovmf), an emulated TPM (swtpm). When no host can give what is",
-        "asked for, the server is in ERROR and its fault names the property; a rebuild, rescue or resize on a host",
-        "that cannot is refused at once (400).\n",
-        "A server keeps the properties of the image that it was made of (and min_ram and min_disk): what becomes of",
-        "the image later changes neither it nor the images that are made of it.\n",
-        "Names and values are regular expressions that match whole.\n",
+        "A property is a requirement. An image may have any of these properties, but a request that makes a server",
+        "from an image is refused when a property requires what no server here can have, or has an invalid value: the",
+        "refusal names the property and the allowed values (400). A name of the families `hw_`, `os_`, `hw:` and",
+        "`trait:` that is not in the table is refused, too. All other names are labels without effect.\n",
+        "A host reports what it supports beyond the common set, from libvirt's domain capabilities: machine types,",
+        "buses, video models, UEFI and secure boot (Debian's package ovmf), an emulated TPM (swtpm). When no host",
+        "supports a requirement, the server is in ERROR and its fault names the property; a rebuild, rescue or resize",
+        "on a host without the support is refused at once (400).\n",
+        "A server keeps the properties of its image (and min_ram and min_disk): a later change or deletion of the",
+        "image changes neither the server nor the images that are made from it.\n",
+        "Names and values are regular expressions that match the whole text.\n",
         "| name | values | servers get | |",
         "|---|---|---|---|",
     ]
     lines += [f"| {_code(p.name)} | {_code(p.values)} | {_given(p)} | {p.what} |" for p in PROPERTIES]
     lines += [
-        "\nNames of old, which are read when the present one is not there:\n",
+        "\nOld names, which are read when the present name is missing:\n",
         "| name | present name |",
         "|---|---|",
     ]
@@ -220,7 +220,7 @@ def main(argv: list[str]) -> int:
 
 
 def _refresh(path: Path, text: str, *, check: bool) -> bool:
-    """Whether the document was not what it should be."""
+    """Whether the document differed from its source; it is written unless `check`."""
     fresh = path.exists() and path.read_text() == text
     if not fresh and not check:
         path.write_text(text)

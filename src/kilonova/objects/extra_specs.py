@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Flavors' extra specs: which names and values there are, and which of them guests get here.
+"""Extra specs of flavors: the valid names and values, and the values that guests here can have.
 
-A spec asks for something.  What no guest here gets is never passed over in silence: a flavor may bear it (flavors are
-carried from cloud to cloud), but no server is made of such a flavor.  Names without a namespace, and those of
-namespaces that are not in this table, are labels for people and for other tools, and ask for nothing.
+A spec is a requirement.  A requirement that no guest here can have is never ignored: a flavor may have it (users copy
+flavors between clouds), but a create with such a flavor is refused.  Names without a namespace, and names of namespaces
+that are not in this table, are labels for people and other tools, without effect.
 
 Source: OpenStack Compute, configuration guide, "Extra Specs".
 """
@@ -100,7 +100,7 @@ def _spec_of(name: str) -> Spec | None:
     return next((spec for spec in SPECS if re.fullmatch(spec.name, name)), None)
 
 
-def _asks(name: str) -> bool:
+def _is_required(name: str) -> bool:
     """Whether Compute has a say in names like this; all others are labels."""
     namespace, colon, _ = name.partition(":")
     return _spec_of(name) is not None or bool(
@@ -112,15 +112,16 @@ def refusal(name: str, value: str) -> str | None:
     """Why there is no such spec, or no such value of it; None when there is, and for labels."""
     spec = _spec_of(name)
     if spec is None:
-        return f"'{name}' does not appear to be a valid extra spec" if _asks(name) else None
+        return f"'{name}' does not appear to be a valid extra spec" if _is_required(name) else None
     if re.fullmatch(spec.values, value, re.IGNORECASE) is None:
         return f"'{value[:64]}' is not a valid value for extra spec '{name}': it must match {spec.values}"
     return None
 
 
 def unkept(specs: Mapping[str, str]) -> list[str]:
-    """Those of a flavor's specs that ask for what no guest here gets, as `name=value`, sorted."""
-    return sorted(f"{name}={value}" for name, value in specs.items() if _asks(name) and not _is_kept(name, value))
+    """The specs of a flavor that require what no guest here can have, as `name=value`, sorted."""
+    required = {name: value for name, value in specs.items() if _is_required(name)}
+    return sorted(f"{name}={value}" for name, value in required.items() if not _is_kept(name, value))
 
 
 def _is_kept(name: str, value: str) -> bool:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images' properties: which names and values there are, and which of them guests get here.
+"""Image properties: the valid names and values, and the values that guests here can have.
 
-A property asks for something, as a flavor's extra spec does.  An image may bear what it likes (images are carried from
-cloud to cloud), but no server is made of an image that asks for what no guest here gets, or for a value that there is
-not.  Names outside of this table and of its families are labels for people and for other tools, and ask for nothing.
+A property is a requirement, as an extra spec of a flavor is.  An image may have any property (users copy images between
+clouds), but a use of the image is refused when a property requires what no guest here can have, or has an invalid
+value.  Names outside of this table and of its families are labels for people and other tools, without effect.
 
 Sources: Nova's ImageMetaProps for names and values; Image service, "Useful image properties", for what they mean.
 """
@@ -50,11 +50,11 @@ class Property:
 
 
 PROPERTIES = (
-    Property("hw_architecture", _ARCHITECTURES, _ARCHITECTURES, "a host that has it is looked for"),
-    Property("img_hv_type", _HYPERVISORS, _HYPERVISORS, "a host that has it is looked for"),
-    Property("img_hv_requested_version", _VERSIONS, _VERSIONS, "a host that has it is looked for"),
+    Property("hw_architecture", _ARCHITECTURES, _ARCHITECTURES, "needs a host that supports it"),
+    Property("img_hv_type", _HYPERVISORS, _HYPERVISORS, "needs a host that supports it"),
+    Property("img_hv_requested_version", _VERSIONS, _VERSIONS, "needs a host that supports it"),
     Property("hw_vm_mode", "hvm|xen|uml|exe", "hvm", "what every guest is"),
-    Property("hw_boot_menu", FLAG, FLAG, "the firmware's; `hw:boot_menu` of the flavor wins"),
+    Property("hw_boot_menu", FLAG, FLAG, "the menu of the firmware; `hw:boot_menu` of the flavor wins"),
     Property(
         "hw_cdrom_bus",
         _BUSES,
@@ -72,7 +72,7 @@ PROPERTIES = (
         "hw_disk_bus",
         _BUSES,
         "ide|sata|scsi|usb|virtio",
-        "of all disks (the config drive is a CD-ROM there, but for virtio); ide with machine type pc only",
+        "of all disks (the config drive is a CD-ROM on it, except with virtio); ide with machine type pc only",
     ),
     Property("hw_disk_type", ANY),
     Property("hw_emulation_architecture", _ARCHITECTURES),
@@ -87,7 +87,7 @@ PROPERTIES = (
         "hw_machine_type",
         r"[A-Za-z0-9._-]{1,64}",
         r"pc|q35|pc-(i440fx|q35)-[0-9.]+",
-        "a host that has it is looked for",
+        "needs a host that supports it",
     ),
     Property("hw_maxphysaddr_(mode|bits)", ANY),
     Property("hw_mem_encryption", FLAG, NO, "memory is not encrypted"),
@@ -99,8 +99,8 @@ PROPERTIES = (
     Property("hw_pci_numa_affinity_policy", "required|preferred|legacy|socket", "preferred|legacy", "no PCI devices"),
     Property("hw_pmu", FLAG),
     Property("hw_pointer_model", "usbtablet"),
-    Property("hw_qemu_guest_agent", FLAG, FLAG, "its channel, which is there unless this says no"),
-    Property("hw_rescue_bus", _BUSES, ANY, "says nothing of a server that is not rescued; at a rescue: virtio only"),
+    Property("hw_qemu_guest_agent", FLAG, FLAG, "the agent's channel, which exists unless this is no"),
+    Property("hw_rescue_bus", _BUSES, ANY, "no effect outside a rescue; at a rescue: virtio only"),
     Property("hw_rescue_device", "cdrom|disk|floppy", ANY, "the same; at a rescue: disk only"),
     Property("hw_rng_model", "virtio", "virtio"),
     Property("hw_scsi_model", _SCSI, "lsilogic|lsisas1068|lsisas1078|virtio-scsi", "the controller of SCSI disks"),
@@ -117,13 +117,13 @@ PROPERTIES = (
         "hw_tpm_model",
         "tpm-tis|tpm-crb",
         "tpm-tis|tpm-crb",
-        "tpm-tis when it is not said; tpm-crb with version 2.0 only",
+        "tpm-tis when not set; tpm-crb with version 2.0 only",
     ),
     Property("hw_tpm_secret_security", ANY),
     Property("hw_redirected_usb_ports", NUMBER, "0", "none"),
     Property("hw_usb_model", ANY),
     Property(
-        "hw_video_model", _VIDEO, "bochs|cirrus|none|qxl|vga|virtio", "none when it is not said; on a host that has it"
+        "hw_video_model", _VIDEO, "bochs|cirrus|none|qxl|vga|virtio", "none when not set; on a host that supports it"
     ),
     Property("hw_video_ram", NUMBER),
     Property("hw_vif_model", _VIF, "e1000|e1000e|ne2k_pci|pcnet|rtl8139|virtio|vmxnet3", "of all NICs"),
@@ -148,9 +148,9 @@ PROPERTIES = (
         "os_secure_boot",
         "required|disabled|optional",
         "required|disabled|optional",
-        "required: uefi and q35 on a host whose OVMF can; optional: where it can",
+        "required: uefi and q35 on a host whose OVMF supports it; optional: where the host supports it",
     ),
-    Property("os_shutdown_timeout", NUMBER, NUMBER, "seconds, in the place of `[DEFAULT] shutdown_timeout`"),
+    Property("os_shutdown_timeout", NUMBER, NUMBER, "seconds, instead of `[DEFAULT] shutdown_timeout`"),
     Property("os_require_quiesce", FLAG, NO, "file systems are frozen for a snapshot if the guest's agent answers"),
     Property("os_command_line", ANY),
     Property("os_(distro|version|admin_user)", ANY, ANY, "a label"),
@@ -197,7 +197,7 @@ OLD_NAMES: Mapping[str, str] = {
     "xenapi_skip_agent_inject_ssh": "os_skip_agent_inject_ssh",
     "xenapi_use_agent": "img_use_agent",
 }
-"""Names of old, which Nova still reads; the present name wins where an image bears both."""
+"""Old names, which Nova still reads; the present name wins where an image has both."""
 
 _ALIASES: Mapping[str, Mapping[str, str]] = {
     "hw_architecture": {"amd64": "x86_64", "i386": "i686", "i486": "i686", "i586": "i686", "x86_32": "i686"},
@@ -243,15 +243,15 @@ def _property_of(name: str) -> Property | None:
     return next((one for one in PROPERTIES if re.fullmatch(one.name, name)), None)
 
 
-def _asks(name: str) -> bool:
+def _is_required(name: str) -> bool:
     return _property_of(name) is not None or (name.startswith(_FAMILIES) and not name.startswith(_THE_SERVICES_OWN))
 
 
 def refusals(properties: Mapping[str, str]) -> list[str]:
-    """Why no server is made of an image with these, a sentence for each, sorted by name: there is no such property or
-    value, or no guest here gets what it asks for."""
-    said = (_refusal(name, value) for name, value in sorted(present(properties).items()) if _asks(name))
-    return [why for why in said if why is not None]
+    """The reasons to refuse an image with these properties, one sentence each, sorted by name: no such property or
+    value exists, or no guest here can have what it requires."""
+    reasons = (_refusal(name, value) for name, value in sorted(present(properties).items()) if _is_required(name))
+    return [reason for reason in reasons if reason is not None]
 
 
 def _refusal(name: str, value: str) -> str | None:
