@@ -31,7 +31,7 @@ FENCED = re.compile(r"^```(sh|text)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTA
 TYPED = (
     (b"Ctrl-] ends it", b"\x1d"),
     (b"Password for ann: ", b"correct horse\r"),
-    (b"Once more: ", b"correct horse\r"),
+    (b"Repeat the password: ", b"correct horse\r"),
 )
 LIMIT_S = 150
 
