@@ -2,10 +2,11 @@
 """A program that drops its privileges and executes a tool: `python -I -S confine.py [--read FILE] [--write FILE] --
 TOOL ARGUMENT...`
 
-A guest may have written the input of a tool in order to exploit a defect of the tool.  So the tool has access to the
-given files and to the programs and libraries of the system only.  It cannot create sockets, trace processes, or gain
-privileges by an exec, and runs as nobody when we are root; it then keeps the capability to open files of other owners,
-which the ruleset limits.  Sources: Linux, Documentation/userspace-api/landlock.rst, seccomp_filter.rst, capabilities(7).
+A guest may have written the input of a tool in order to exploit a defect of the tool.  So the tool can only access the
+given files and the programs and libraries of the system.  It cannot create sockets, trace processes, or gain
+privileges by an exec, and runs as nobody when we are root.  It then keeps the capability to open files of other
+owners, which the ruleset limits.  Sources: Linux, Documentation/userspace-api/landlock.rst, seccomp_filter.rst,
+capabilities(7).
 
 A mechanism that the kernel does not have is left out; the tool's arguments still give every file.  The module imports
 nothing of Kilonova, because it starts with each tool.

@@ -132,7 +132,7 @@ class OutcomeUnknown(HypervisorUnavailable):
 
 
 class NativeCallTimeout(OutcomeUnknown):
-    """A native call exceeded its deadline: it continues in its thread, and its outcome is unknown until the next read."""
+    """A native call exceeded its deadline: it continues in its thread, with an unknown outcome until the next read."""
 
     code = "native-call-timeout"
 
@@ -168,7 +168,7 @@ class DiskMoved(HypervisorError):
 
 
 class DiskUnusable(HypervisorError):
-    """A file of the guest's disk is missing, unreadable, or has a forbidden reference.  Nothing was done to it."""
+    """A file of the guest's disk is missing, unreadable, or has a forbidden reference.  Nothing was done."""
 
     code = "disk-unusable"
 
@@ -207,8 +207,8 @@ class HostSuperseded(StaleWrite):
 
 
 class HostTaken(KilonovaError):
-    """A process registers for a host that has another process.  `details["heard_s_ago"]` is the number of seconds since
-    the last message of the other process; null when there was none since the start of the conductor."""
+    """A process registers for a host that has another process.  `details["heard_s_ago"]` is the number of seconds
+    since the last message of the other process; null when there was none since the start of the conductor."""
 
     code = "host-taken"
     retryable = True

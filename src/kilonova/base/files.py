@@ -29,14 +29,14 @@ def make_directory(path: Path, mode: int = PASSABLE) -> bool:
 
 
 def make_file(path: Path) -> None:
-    """Replace the path with an empty file for its owner only: its writer does not need permission to create files."""
+    """Replace the path with an empty file for its owner only: the writer needs no permission to create files."""
     path.unlink(missing_ok=True)
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def open_plain(path: Path | str) -> BinaryIO:
-    """Open a regular file for reading, and nothing else.  QEMU may have put an entry into the guest's directory, such as
-    a link to a file that only this service may read.  Raises OSError."""
+    """Open a regular file for reading, and nothing else.  QEMU may have put an entry into the guest's directory, such
+    as a link to a file that only this service may read.  Raises OSError."""
     file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()

@@ -11,7 +11,7 @@ from kilonova.base.errors import KilonovaError
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`ask` returns when the peer is healthy and raises an error otherwise.  The check fails after `limit_s` seconds."""
+    """`ask` returns when the peer is healthy and raises otherwise.  The check fails after `limit_s` seconds."""
 
     name: str
     ask: Callable[[], Awaitable[object]]
@@ -27,7 +27,7 @@ class Verdict:
 
 
 async def examine(checks: Sequence[Check], clock: Clock) -> Mapping[str, Verdict]:
-    """Run all checks in parallel; returns results by name.  Ends within the longest limit.  Raises only CancelledError."""
+    """Run all checks in parallel; results by name.  Ends within the longest limit.  Raises only CancelledError."""
 
     async def one(check: Check) -> Verdict:
         began = clock.monotonic()

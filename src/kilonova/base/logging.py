@@ -84,8 +84,10 @@ def tell_dropped() -> None:
 
 
 def guard_streams() -> None:
-    """From now on no write to standard output or standard error raises, also not those of the interpreter and libraries.
-    For services; a command whose output cannot be written must fail."""
+    """From now on no write to standard output or standard error raises, also in the interpreter and in libraries.
+
+    For services; a command whose output cannot be written must fail.
+    """
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)

@@ -19,8 +19,8 @@ LOCK_S = 1.0
 
 
 class Sink(io.TextIOBase):
-    """Writes to a file descriptor immediately and without a buffer.  `notice(count, reason)` is the text that is written
-    before the next line after lines were dropped."""
+    """Writes to a file descriptor immediately and without a buffer.  `notice(count, reason)` is the text that is
+    written before the next line after lines were dropped."""
 
     def __init__(self, descriptor: int, notice: Callable[[int, str], str] | None = None) -> None:
         super().__init__()

@@ -23,6 +23,7 @@ from kilonova.doctor.examine import broke
 from kilonova.doctor.finding import Level
 from kilonova.doctor.subject import Subject
 from kilonova.objects.action import Action
+from kilonova.objects.action_params import DeleteParams
 from kilonova.objects.ids import ActionId, HostName, ImageId, InstanceId
 from kilonova.objects.image import Image, ImageStatus
 from kilonova.objects.leg import one_leg
@@ -165,7 +166,7 @@ def test_a_delete_that_waits_for_its_host_leaves_no_orphan(tmp_path: Path) -> No
     assert guests.orphan_directories(host).level is Level.WARNING
     assert guests.orphan_domains(host, survey).level is Level.WARNING
     legs = one_leg(HostName("h1"), Verb.DELETE)
-    action = Action(ActionId("a1"), GUEST, Verb.DELETE, "req-1", "u1", "p1", NOW, NOW, NOW, legs)
+    action = Action(ActionId("a1"), GUEST, Verb.DELETE, "req-1", "u1", "p1", NOW, NOW, NOW, legs, params=DeleteParams())
     insert(tmp_path, schema.actions, ACTIONS.dump(action) | {"host": "h1"})
     assert guests.orphan_directories(host).level is Level.OK
     assert guests.orphan_domains(host, survey).level is Level.OK
