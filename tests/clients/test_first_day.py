@@ -29,9 +29,9 @@ DOCUMENT = TOP / "docs/first-day.md"
 HOW = {"first-terminal", "serves", "keys", "refused", "any-status", "not-run"}
 FENCED = re.compile(r"^```(sh|text)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TYPED = (
-    (b"Ctrl-] ends it", b"\x1d"),
+    (b"Ctrl-] disconnects", b"\x1d"),
     (b"Password for ann: ", b"correct horse\r"),
-    (b"Once more: ", b"correct horse\r"),
+    (b"Repeat the password: ", b"correct horse\r"),
 )
 LIMIT_S = 150
 

@@ -132,7 +132,7 @@ def test_the_command_on_a_terminal(box: Box, image_id: str) -> None:
     server_id = boot(box, image_id, "by hand (1)")
     terminal = Terminal(box, "by hand (1)")
     try:
-        terminal.hear(b"Ctrl-] ends it")
+        terminal.hear(b"Ctrl-] disconnects")
         terminal.hear(b"answer-42", again=b"echo answer-$((6 * 7))\r")
         assert termios.tcgetattr(terminal.theirs) != terminal.before  # raw
         os.write(terminal.ours, b"\x1d")

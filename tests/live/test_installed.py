@@ -84,7 +84,7 @@ def test_below_a_directory_twice_changes_nothing_and_systemd_takes_the_unit(envi
     before = snapshot(tmp_path)
     again = run(kilonova, "install", "--root", tmp_path)
     assert snapshot(tmp_path) == before
-    assert again.count("as it is") == 4
+    assert again.count("unchanged") == 4
     unit = tmp_path / "etc/systemd/system/kilonova.service"
     assert f"\nExecStart={kilonova} up --config-file" in unit.read_text()
     if shutil.which("systemd-analyze"):

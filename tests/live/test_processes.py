@@ -327,7 +327,7 @@ def test_of_two_copies_one_serves_until_an_operator_says_which(fleet: Fleet) -> 
     fleet.wait_state(create(fleet).id, "active")
     words = [sys.executable, "-m", "kilonova", "host", "adopt", "box1", "--config-file", str(fleet.config)]
     adopted = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout
-    assert adopted.startswith("taken from  process ")
+    assert adopted.startswith("released by process ")
     assert fleet.compute.wait_dead(within_s=60) == HOST_LOST
     assert fleet.compute.said().splitlines()[-1].startswith("kilonova: Host 'box1' has a newer process than this one")
     assert copy.start().ready().stop() == 0

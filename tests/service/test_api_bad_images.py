@@ -116,7 +116,7 @@ def nothing(path: Path) -> bytes:
         (huge, "qcow2", "over the limit"),
         (liar, "qcow2", "too small for its virtual size"),
         (encrypted, "qcow2", "encrypted"),
-        (cut_off, "qcow2", "cut off"),
+        (cut_off, "qcow2", "truncated"),
         (head_only, "qcow2", "its bytes are raw"),
         (newer, "qcow2", "features of qcow2 that are not known"),
         (two_at_once, "qcow2", "several formats"),

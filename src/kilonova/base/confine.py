@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A program that gives up its rights and becomes another one: `python -I -S confine.py [--read FILE] [--write FILE] --
+"""A program that drops its privileges and executes a tool: `python -I -S confine.py [--read FILE] [--write FILE] --
 TOOL ARGUMENT...`
 
-What a tool reads may have been written by a guest, and may have been written to make use of a fault of the tool.  So it
-sees the files that are named and the system's programs and libraries, makes no socket, traces nobody, gains no right by
-what it executes, and is nobody where we are root; there it keeps the right to open files of other owners, which the
-ruleset bounds.  Sources: Linux, Documentation/userspace-api/landlock.rst, seccomp_filter.rst, capabilities(7).
+A guest may have written the input of a tool in order to exploit a defect of the tool.  So the tool can only access the
+given files and the programs and libraries of the system.  It cannot create sockets, trace processes, or gain
+privileges by an exec, and runs as nobody when we are root.  It then keeps the capability to open files of other
+owners, which the ruleset limits.  Sources: Linux, Documentation/userspace-api/landlock.rst, seccomp_filter.rst,
+capabilities(7).
 
-What a kernel does not have is left out: the tool's arguments alone state every file all the same.  Imports nothing of
-ours, since it starts with each tool.
+A mechanism that the kernel does not have is left out; the tool's arguments still give every file.  The module imports
+nothing of Kilonova, because it starts with each tool.
 """
 
 import ctypes
@@ -41,7 +42,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR, _TRUNCATE = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 14
 _FILESYSTEM_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
-"""All that a version knows; one that is not here knows what the one before it does."""
+"""The access rights of each version; a version that is not here has those of the previous one."""
 _NET_SINCE, _TCP = 4, 0b11
 _SCOPES_SINCE, _SCOPES = 6, 0b11
 
@@ -61,7 +62,7 @@ def _call(number: int, *words: object) -> int:
 
 
 def _restrict_files(program: str, reads: Sequence[str], writes: Sequence[str]) -> int | None:
-    """The ruleset, to be entered later, when no file is opened by us any more; None where there is no Landlock."""
+    """The ruleset.  It is applied later, after this program has opened its files.  None without Landlock."""
     version = _call(_CREATE_RULESET, None, 0, 1)
     if version < 1:
         return None
@@ -86,7 +87,7 @@ def _allow(ruleset: int, path: str, rights: int, *, follow: bool = False) -> Non
     try:
         handle = os.open(path, os.O_PATH | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
     except OSError:
-        return  # the tool will say so
+        return  # the tool reports it
     if not os.path.isdir(path):
         rights &= ~_READ_DIR
     rule = struct.pack("=Qi", rights, handle)
@@ -96,7 +97,7 @@ def _allow(ruleset: int, path: str, rights: int, *, follow: bool = False) -> Non
 
 
 def _become_nobody() -> None:
-    """Without any right of root's but one, which the ruleset bounds."""
+    """Drop all capabilities of root except one, which the ruleset limits."""
     _LIBC.prctl(_SET_KEEPCAPS, 1, 0, 0, 0)
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)
@@ -109,7 +110,7 @@ def _become_nobody() -> None:
 
 
 def _refuse_calls() -> None:
-    """No socket, and nothing that others could be reached by."""
+    """Forbid sockets and other ways to reach other processes."""
     known = _CALLS.get(platform.machine())
     if known is None:
         return

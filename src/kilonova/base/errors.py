@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The catalogue of errors.
+"""All errors, in one tree.
 
-One tree.  Each class has a stable `code` (for programs: it crosses the bus and appears in logs), a sentence for
-people, and `retryable`: whether the same request, sent again unchanged, may succeed.  Only `api` knows HTTP codes,
-only `rpc` knows the wire form.
+Each class has a stable `code` (for programs: it crosses the bus and appears in logs), a sentence for people, and
+`retryable`: whether the same request, sent again unchanged, may succeed.  Only `api` knows HTTP codes, only `rpc` knows
+the wire form.
 
 KilonovaError
 ├── InvalidInput, TooLarge, NotFound, Conflict, InvalidState, Forbidden, OverQuota, Unauthorized, NotAcceptable
@@ -20,9 +20,9 @@ from typing import Any, ClassVar
 
 
 class KilonovaError(Exception):
-    """Base of all our errors.
+    """The base class of all Kilonova errors.
 
-    `message` is one sentence in the caller's terms, without secrets; `details` are machine-readable, JSON-safe facts.
+    `message` is one sentence for the caller, without secrets.  `details` are machine-readable, JSON-safe facts.
     """
 
     code: ClassVar[str] = "internal"
@@ -38,212 +38,211 @@ class KilonovaError(Exception):
 
 
 class InvalidInput(KilonovaError):
-    """A request that can never succeed as it stands.  `details["path"]` names the field."""
+    """The request is invalid and can never succeed unchanged.  `details["path"]` is the field."""
 
     code = "invalid-input"
 
 
 class TooLarge(KilonovaError):
-    """A body, file or value over its limit."""
+    """A body, file or value is over its limit."""
 
     code = "too-large"
 
 
 class NotFound(KilonovaError):
-    """The thing does not exist, or the caller may not know that it does."""
+    """The resource does not exist, or the caller is not allowed to know that it exists."""
 
     code = "not-found"
 
 
 class Conflict(KilonovaError):
-    """Something of that name or kind exists already, or is in use."""
+    """A resource of that name or kind already exists, or is in use."""
 
     code = "conflict"
 
 
 class IdempotencyKeyReused(KilonovaError):
-    """The Idempotency-Key of a request belongs to another request."""
+    """The Idempotency-Key of the request was used for another request."""
 
     code = "idempotency-key-reused"
 
 
 class InvalidState(KilonovaError):
-    """The instance's state does not allow this action now."""
+    """The state of the instance does not allow this action now."""
 
     code = "invalid-state"
     retryable = True
 
 
 class Forbidden(KilonovaError):
-    """Known caller, not allowed."""
+    """The caller is authenticated and not allowed to do this."""
 
     code = "forbidden"
 
 
 class OverQuota(Forbidden):
-    """More than the project's quota allows; nothing of it was done."""
+    """The request exceeds the quota of the project; nothing was done."""
 
     code = "over-quota"
 
 
 class Unauthorized(KilonovaError):
-    """No token, a bad one, or a wrong password."""
+    """The token is missing or invalid, or the password is wrong."""
 
     code = "unauthorized"
 
 
 class NotAcceptable(KilonovaError):
-    """A microversion that is not served."""
+    """The service does not support the microversion."""
 
     code = "not-acceptable"
 
 
 class ImageUnacceptable(KilonovaError):
-    """An image that is not what it says, or that points outside itself."""
+    """The image does not have its declared format, or refers to another file."""
 
     code = "image-unacceptable"
 
 
 class NoValidHost(KilonovaError):
-    """No host can take the instance; the message says what each filter refused."""
+    """No host is suitable for the instance; the message lists the hosts that each filter refused."""
 
     code = "no-valid-host"
     retryable = True
 
 
 class Overloaded(KilonovaError):
-    """More of this is asked for than the service does at a time; nothing was begun."""
+    """The limit of concurrent requests of this kind is reached; nothing was started."""
 
     code = "overloaded"
     retryable = True
 
 
 class HypervisorUnavailable(KilonovaError):
-    """The hypervisor of `details["host"]` does not answer; what was asked may or may not have happened."""
+    """The hypervisor of `details["host"]` does not answer; the call may or may not have happened."""
 
     code = "hypervisor-unavailable"
     retryable = True
 
 
 class OutcomeUnknown(HypervisorUnavailable):
-    """A call was begun and cut off, by the loss of its connection or by its deadline: it may yet happen."""
+    """A call was started and interrupted, by a lost connection or its deadline: it may still happen."""
 
     code = "outcome-unknown"
 
 
 class NativeCallTimeout(OutcomeUnknown):
-    """A native call outlived its deadline: it goes on in its thread and its outcome is unknown until re-read."""
+    """A native call exceeded its deadline: it continues in its thread, with an unknown outcome until the next read."""
 
     code = "native-call-timeout"
 
 
 class HypervisorError(KilonovaError):
-    """The hypervisor answered with a refusal (bad XML, no such device, ...): it did not happen."""
+    """The hypervisor refused the call (for example invalid XML or an unknown device): it did not happen."""
 
     code = "hypervisor-error"
 
 
 class NotSupported(HypervisorError):
-    """The host's driver cannot do such a thing at all: nothing was begun."""
+    """The driver of the host does not support the operation: nothing was started."""
 
     code = "not-supported"
 
 
 class GuestNotRunning(HypervisorError):
-    """A guest was started without complaint, and yet does not run."""
+    """A guest was started without an error and does not run."""
 
     code = "guest-not-running"
 
 
 class GuestStuck(HypervisorError):
-    """The hypervisor can neither run nor end the guest before somebody has helped it; the message says how."""
+    """The hypervisor can neither run nor stop the guest until an operator acts; the message says how."""
 
     code = "guest-stuck"
 
 
 class DiskMoved(HypervisorError):
-    """The guest's active disk is not the one of the record: other tools have moved it.  Nothing was done."""
+    """The guest's active disk is not the disk in the record: another tool has moved it.  Nothing was done."""
 
     code = "disk-moved"
 
 
 class DiskUnusable(HypervisorError):
-    """A file of the guest's disk is gone, cannot be read, or refers to what it should not.  Nothing was done to it."""
+    """A file of the guest's disk is missing, unreadable, or has a forbidden reference.  Nothing was done."""
 
     code = "disk-unusable"
 
 
 class RpcTimeout(KilonovaError):
-    """No reply in time: what was asked may or may not have happened."""
+    """No reply arrived in time: the request may or may not have happened."""
 
     code = "rpc-timeout"
     retryable = True
 
 
 class RequestOutcomeUnknown(RpcTimeout):
-    """A request that changes something was sent, and nothing is known of its end: it may have happened, and may
-    happen yet."""
+    """A request with an effect was sent and its outcome is unknown: it may have happened, or may still happen."""
 
     code = "request-outcome-unknown"
     retryable = False
 
 
 class RpcUnavailable(KilonovaError):
-    """Nobody serves that subject now: it did not happen."""
+    """No process serves the subject now: the request did not happen."""
 
     code = "rpc-unavailable"
     retryable = True
 
 
 class StaleWrite(KilonovaError):
-    """A report from an attempt or host epoch that is no longer the current one: refused, nothing changed."""
+    """A report of an old attempt or host epoch: it is refused and changes nothing."""
 
     code = "stale-write"
 
 
 class HostSuperseded(StaleWrite):
-    """The host has a newer process than the one that asks: that one changes nothing more, and ends."""
+    """The host has a newer process than the caller: the caller changes nothing more, and ends."""
 
     code = "host-superseded"
 
 
 class HostTaken(KilonovaError):
-    """A process registers for a host that has another one.  `details["heard_s_ago"]` is how many seconds ago that was
-    heard; null when the conductor has not heard it since its own start."""
+    """A process registers for a host that has another process.  `details["heard_s_ago"]` is the number of seconds
+    since the last message of the other process; null when there was none since the start of the conductor."""
 
     code = "host-taken"
     retryable = True
 
 
 class DeadlineExceeded(KilonovaError):
-    """An accepted action did not end within its deadline."""
+    """An accepted action did not end before its deadline."""
 
     code = "deadline-exceeded"
     retryable = True
 
 
 class DatabaseUnavailable(KilonovaError):
-    """The database takes nothing now (its disk is full or fails): nothing was accepted."""
+    """The database accepts no writes now (its disk is full or fails): nothing was accepted."""
 
     code = "database-unavailable"
     retryable = True
 
 
 class DatabaseLocked(DatabaseUnavailable):
-    """Another process holds the database's lock: nothing was accepted."""
+    """Another process holds the lock of the database: nothing was accepted."""
 
     code = "database-locked"
 
 
 class StorageFull(KilonovaError):
-    """There is no room for the bytes: none of them were kept."""
+    """There is no free space for the data: nothing was stored."""
 
     code = "storage-full"
     retryable = True
 
 
 class ConfigError(KilonovaError):
-    """A configuration value that cannot be used."""
+    """A configuration value is invalid."""
 
     code = "config-error"
 
@@ -261,7 +260,7 @@ class StateError(KilonovaError):
 
 
 class DatabaseUnreadable(StateError):
-    """The database, or a row of it, cannot be read: it is missing, damaged, of another revision, or no database."""
+    """The database or a row cannot be read: it is missing, damaged, of another revision, or not a database."""
 
     code = "database-unreadable"
 
@@ -271,11 +270,11 @@ def _tree(cls: type[KilonovaError]) -> list[type[KilonovaError]]:
 
 
 CATALOGUE: Mapping[str, type[KilonovaError]] = {cls.code: cls for cls in _tree(KilonovaError)}
-"""Every class by its code."""
+"""All classes, by code."""
 
 
 def from_wire(code: str, message: str, details: Mapping[str, Any]) -> KilonovaError:
-    """The error that a peer sent; a code we do not know becomes the base class, its code kept in the details."""
+    """The error that a peer sent.  An unknown code becomes the base class, with the code in the details."""
     cls = CATALOGUE.get(code)
     if cls is None:
         return KilonovaError(message, **{**details, "code": code})

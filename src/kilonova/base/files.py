@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files and directories with the mode that they need, whatever the umask.  Everything here blocks."""
+"""Files and directories with a given mode, independent of the umask.  All functions block."""
 
 import errno
 import os
@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 PASSABLE = 0o711
-"""Others may pass through it, as QEMU's user must, but not look into it."""
+"""Other users may pass through the directory, as the QEMU user must, but not list it."""
 
 
 def make_directory(path: Path, mode: int = PASSABLE) -> bool:
-    """It is there.  When it is made now it has this mode, and those above it that are made with it are PASSABLE.
-    Whether it was made."""
+    """Ensure that the directory exists.  A new directory has this mode; new parent directories are PASSABLE.  Returns
+    whether it was created."""
     if path.is_dir():
         return False
     if not path.parent.is_dir():
@@ -22,30 +22,30 @@ def make_directory(path: Path, mode: int = PASSABLE) -> bool:
         path.mkdir()
     except FileExistsError:
         if path.is_dir():
-            return False  # somebody was quicker
+            return False  # another process created it
         raise
     path.chmod(mode)
     return True
 
 
 def make_file(path: Path) -> None:
-    """An empty file for its owner alone, in the place of what was there: what writes to it need not make files."""
+    """Replace the path with an empty file for its owner only: the writer needs no permission to create files."""
     path.unlink(missing_ok=True)
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def open_plain(path: Path | str) -> BinaryIO:
-    """To be read: a plain file and nothing else.  What stands in a guest's directory may have been put there by its
-    QEMU: a link, say, to what only we may read.  Raises OSError."""
+    """Open a regular file for reading, and nothing else.  QEMU may have put an entry into the guest's directory, such
+    as a link to a file that only this service may read.  Raises OSError."""
     file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
-        raise OSError(errno.EINVAL, "it is no plain file", str(path))
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     return file
 
 
 def replace_file(path: Path, contents: bytes, *, directory_mode: int) -> None:
-    """The file holds `contents` and is for its owner alone; at each moment it is the old one or the new one."""
+    """Replace the file with `contents` atomically.  Only its owner can read it."""
     make_directory(path.parent, directory_mode)
     unfinished = path.with_name(f"{path.name}.unfinished")
     make_file(unfinished)
@@ -58,7 +58,7 @@ def replace_file(path: Path, contents: bytes, *, directory_mode: int) -> None:
 
 
 def fsync_directory(path: Path) -> None:
-    """Entries of the directory are on stable storage."""
+    """Write the entries of the directory to stable storage."""
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a process can do what it is for: checks that go the whole way, each with a deadline and a reason."""
+"""Health checks of a process: each tests the complete path to a peer, with a deadline, and returns a reason."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ from kilonova.base.errors import KilonovaError
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`ask` returns when all is well and raises what is wrong; after `limit_s` seconds it is wrong by that."""
+    """`ask` returns when the peer is healthy and raises otherwise.  The check fails after `limit_s` seconds."""
 
     name: str
     ask: Callable[[], Awaitable[object]]
@@ -20,14 +20,14 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`reason` is None when all is well."""
+    """`reason` is None when the check succeeded."""
 
     reason: str | None
     took_s: float
 
 
 async def examine(checks: Sequence[Check], clock: Clock) -> Mapping[str, Verdict]:
-    """All checks beside each other, by name.  Ends within the longest limit and never raises but for cancellation."""
+    """Run all checks in parallel; results by name.  Ends within the longest limit.  Raises only CancelledError."""
 
     async def one(check: Check) -> Verdict:
         began = clock.monotonic()
@@ -39,7 +39,7 @@ async def examine(checks: Sequence[Check], clock: Clock) -> Mapping[str, Verdict
             reason = f"no answer within {check.limit_s:g} s"
         except KilonovaError as exc:
             reason = exc.message
-        except Exception as exc:  # a check that is itself broken is no health
+        except Exception as exc:  # a defect in a check is a failed check
             reason = f"the check failed: {type(exc).__name__}"
         return Verdict(reason, clock.monotonic() - began)
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Log lines: structured, one event each, to standard error or a file.  Secrets never enter them.
+"""Structured log lines, one per event, to standard error or a file.  They never contain secrets.
 
-A line that belongs to a request carries its id: `[req-...]` before the message, `request_id` in JSON lines (see
-kilonova.base.context).  A log call never raises and never waits long: see `kilonova.base.sink`.
+A line that belongs to a request has its id: `[req-...]` before the message, `request_id` in JSON lines (see
+kilonova.base.context).  A log call never raises and never blocks for long: see `kilonova.base.sink`.
 """
 
 import contextlib
@@ -19,12 +19,12 @@ from kilonova.base.sink import Sink
 
 _debug = False
 _processors: list[Processor] = []
-"""One list for good: loggers are cached with it, and go on by what it holds."""
+"""One list for the whole process: loggers are cached with it and use its current contents."""
 _stderr = Sink(2)
 
 
 def set_debug(debug: bool) -> None:
-    """Log debug lines from now on, or no longer.  Loggers in use follow."""
+    """Turn debug lines on or off, also for existing loggers."""
     global _debug
     _debug = debug
 
@@ -43,7 +43,7 @@ def _add_request_id(_logger: Any, _method: str, event: Any) -> Any:
 
 
 def _bracket_request_id(_logger: Any, _method: str, event: Any) -> Any:
-    """Before the message, as in the logs of OpenStack services."""
+    """Add the request id before the message, as in the logs of OpenStack services."""
     request_id = event.pop("request_id", "")
     if request_id:
         event["event"] = f"[{request_id}] {event.get('event')}"
@@ -51,7 +51,7 @@ def _bracket_request_id(_logger: Any, _method: str, event: Any) -> Any:
 
 
 class _RequestIdFilter(logging.Filter):
-    """Gives the lines of libraries a `request` field."""
+    """Adds a `request` field to the log lines of libraries."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         request_id = REQUEST_ID.get()
@@ -60,43 +60,45 @@ class _RequestIdFilter(logging.Filter):
 
 
 def _safely(render: Processor) -> Processor:
-    """A line that cannot be made (a value whose `repr` raises) names what it was about, and is no failure of whoever
-    logs."""
+    """A line that cannot be rendered (because the `repr` of a value raises) becomes a short line with its event.  The
+    caller of the log does not fail."""
 
     def line(logger: Any, method: str, event: Any) -> Any:
         about = event.get("event")
         try:
             return render(logger, method, event)
         except Exception as exc:
-            return f"[{method}] a log line could not be made ({type(exc).__name__}): {about}"
+            return f"[{method}] a log line could not be rendered ({type(exc).__name__}): {about}"
 
     return line
 
 
 def dropped_lines() -> int:
-    """How many lines this process could not write since its start."""
+    """The number of lines that this process could not write since its start."""
     return _stderr.dropped
 
 
 def tell_dropped() -> None:
-    """Say how many lines were dropped, if there were any and it can be said now."""
+    """Write how many lines were dropped, if there are any and writing is possible now."""
     _stderr.tell_dropped()
 
 
 def guard_streams() -> None:
-    """Nothing that is printed by this process raises from now on: neither what we say on standard output, nor what the
-    interpreter and libraries write to standard error.  For services: a command whose output cannot be written fails."""
+    """From now on no write to standard output or standard error raises, also in the interpreter and in libraries.
+
+    For services; a command whose output cannot be written must fail.
+    """
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
-        except OSError:  # closed by who started us: the next file that is opened must not become it
+        except OSError:  # closed by the parent process: the next opened file must not get this descriptor
             with contextlib.suppress(OSError):
                 os.open(os.devnull, os.O_RDWR)
     sys.stdout, sys.stderr = Sink(1), _stderr
 
 
 def set_up(*, debug: bool = False, json_lines: bool = False, stream: TextIO | None = None) -> None:
-    """Configure logging of this process: readable lines on a terminal, JSON lines where a machine reads."""
+    """Configure logging of this process: readable lines on a terminal, JSON lines otherwise."""
     global _stderr
     set_debug(debug)
     out = stream or Sink(2, _notice)
@@ -112,7 +114,7 @@ def set_up(*, debug: bool = False, json_lines: bool = False, stream: TextIO | No
         )
     )
     _processors[:] = [
-        _drop_debug,  # and not the wrapper class: loggers are cached with theirs, and the level may change
+        _drop_debug,  # not the wrapper class: loggers are cached with it, and the level may change
         _add_request_id,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -133,7 +135,7 @@ def set_up(*, debug: bool = False, json_lines: bool = False, stream: TextIO | No
 
 
 def _notice(count: int, reason: str) -> str:
-    """The line that tells of lines that were dropped, made as all others are."""
+    """The log line about dropped lines, rendered like all others."""
     event: Any = {"event": "log lines were dropped", "count": count, "reason": reason}
     for processor in structlog.get_config()["processors"]:
         event = processor(None, "warning", event)

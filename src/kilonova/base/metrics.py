@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a process counts of itself, in a registry of its own (never the library's global one: tests and the simulation
-run many "processes" in one)."""
+"""The metrics of a process, in a separate registry (not the library's global one: tests and the simulation run many
+"processes" in one)."""
 
 from collections.abc import Callable, Iterable
 
@@ -16,7 +16,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class _DroppedLines(Collector):
-    """Of the process's one log, whoever's metrics these are."""
+    """Metrics of the log, of which each process has one."""
 
     def collect(self) -> Iterable[Metric]:
         name, what = "kilonova_log_lines_dropped", "Lines that could not be written to the log."
@@ -31,25 +31,25 @@ class Metrics:
         self._actions = Counter(
             "kilonova_actions", "Actions that ended on this host.", ["verb", "outcome"], registry=self.registry
         )
-        self._rounds = Summary(
-            "kilonova_periodic_seconds", "Rounds of periodic tasks.", ["task"], registry=self.registry
-        )
+        self._rounds = Summary("kilonova_periodic_seconds", "Runs of periodic tasks.", ["task"], registry=self.registry)
         self._missed = Counter(
-            "kilonova_periodic_failures", "Rounds that failed or hung.", ["task", "how"], registry=self.registry
+            "kilonova_periodic_failures", "Runs that failed or hung.", ["task", "how"], registry=self.registry
         )
         self._orphans = Gauge(
-            "kilonova_orphan_guests", "Guests that bear our mark and are no instance here.", registry=self.registry
+            "kilonova_orphan_guests",
+            "Guests with our metadata that are not an instance of this host.",
+            registry=self.registry,
         )
         self._reaped = Counter(
             "kilonova_reaped_guests", "Guests of deleted instances that were removed.", registry=self.registry
         )
 
         self._overdue = Counter(
-            "kilonova_overdue_actions", "Actions that the watchdog ended past their deadline.", registry=self.registry
+            "kilonova_overdue_actions", "Actions that the watchdog ended after their deadline.", registry=self.registry
         )
 
         self._refused = Counter(
-            "kilonova_refused_log_ins", "Log-ins that were refused, by why.", ["reason"], registry=self.registry
+            "kilonova_refused_log_ins", "Logins that were refused, by reason.", ["reason"], registry=self.registry
         )
         self.registry.register(_DroppedLines())
 
@@ -76,13 +76,13 @@ class Metrics:
         self._reaped.inc()
 
     def gauge(self, name: str, what: str, value: Callable[[], float]) -> None:
-        """A number that is looked up when somebody asks."""
+        """A gauge whose value is read at each scrape."""
         Gauge(name, what, registry=self.registry).set_function(value)
 
     def text(self) -> bytes:
-        """Everything, as Prometheus reads it."""
+        """All metrics in the Prometheus text format."""
         return generate_latest(self.registry)
 
     def value(self, name: str, **labels: str) -> float:
-        """One sample; 0 when it was never counted."""
+        """The value of one sample; 0 when it does not exist."""
         return self.registry.get_sample_value(name, labels) or 0.0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One line when something goes away, one when it is back; everything between them is for whoever debugs."""
+"""Logs one line when an outage begins and one when it ends; everything in between is at debug level."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -12,10 +12,10 @@ log = structlog.get_logger(__name__)
 
 
 class Outage:
-    """Of one thing that many wait for at once, each under a name of its own.
+    """The outage of one peer for which several callers wait, each with its own name.
 
-    The first who gets no answer begins the outage; it is over when each of those who wait has had an answer, or waits
-    no more.  Of one loop.
+    The first caller without an answer begins the outage.  It ends when each waiting caller has received an answer or
+    has stopped waiting.  For one event loop.
     """
 
     def __init__(self, what: str, clock: Clock) -> None:
@@ -26,32 +26,32 @@ class Outage:
 
     @property
     def lasts(self) -> bool:
-        """Whether anybody waits."""
+        """Whether any caller waits."""
         return self._since is not None
 
     def waits(self, who: str, error: object) -> None:
-        """`who` had no answer and will ask again."""
-        said, facts = f"waiting for {self._what}", {"who": who, "error": str(error)}
+        """`who` received no answer and will try again."""
+        message, facts = f"waiting for {self._what}", {"who": who, "error": str(error)}
         if self._since is None:
             self._since, self._waited = self._clock.monotonic(), 0
-            log.warning(said, **facts)
+            log.warning(message, **facts)
         else:
-            log.debug(said, **facts)
+            log.debug(message, **facts)
         if who not in self._waiting:
             self._waiting.add(who)
             self._waited += 1
 
     def answered(self, who: str) -> None:
-        """`who` had an answer; nothing happens when it did not wait."""
+        """`who` received an answer.  Does nothing when it was not waiting."""
         self._ends(who, f"{self._what} answers again")
 
     def gave_up(self, who: str) -> None:
-        """`who` asks no more."""
+        """`who` does not try again."""
         self._ends(who, f"nothing waits for {self._what} any more")
 
     @contextmanager
     def ends_with(self, who: str) -> Generator[None]:
-        """A block that ends with an answer, or, when it raises, without one."""
+        """A block that counts as answered when it returns, and as unanswered when it raises."""
         try:
             yield
         except BaseException:
@@ -59,11 +59,11 @@ class Outage:
             raise
         self.answered(who)
 
-    def _ends(self, who: str, said: str) -> None:
+    def _ends(self, who: str, message: str) -> None:
         if self._since is None or who not in self._waiting:
             return
         self._waiting.remove(who)
         if not self._waiting:
             lasted_s = round(self._clock.monotonic() - self._since, 1)
             self._since = None
-            log.warning(said, lasted_s=lasted_s, waited=self._waited)
+            log.warning(message, lasted_s=lasted_s, waited=self._waited)

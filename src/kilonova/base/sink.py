@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stream for log lines that never raises and never waits long: what cannot be written is dropped and counted.
+"""A stream for log lines that never raises and never blocks for long.  It drops and counts lines it cannot write.
 
-A log is written by whatever runs: one that raised on a full disk or a closed pipe, or that waited for a reader that
-stands still, would make its failure that of a request, and in the end of the service.
+All code writes to the log.  If the log raised on a full disk or a closed pipe, or waited for a blocked reader, its
+failure would become a failure of requests and finally of the service.
 """
 
 import io
@@ -13,14 +13,14 @@ from collections.abc import Callable
 from kilonova.base.threads import Lock
 
 PATIENCE_S = 0.05
-"""How long a line waits for a reader that is behind.  After one that was dropped, none waits before one was taken."""
+"""How long a line waits for a slow reader.  After a dropped line, no line waits until one is written again."""
 LOCK_S = 1.0
-"""A writer that stands still keeps others no longer than that (one may even wait for itself, from a finalizer)."""
+"""The limit of waiting for another writer (a finalizer may even make a writer wait for itself)."""
 
 
 class Sink(io.TextIOBase):
-    """Writes to a file descriptor, at once and without a buffer.  `notice(count, reason)` is the text that is written
-    before the next line once lines were dropped."""
+    """Writes to a file descriptor immediately and without a buffer.  `notice(count, reason)` is the text that is
+    written before the next line after lines were dropped."""
 
     def __init__(self, descriptor: int, notice: Callable[[int, str], str] | None = None) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class Sink(io.TextIOBase):
         self._lock = Lock()
         self._untold, self._reason, self._cut = 0, "", False
         self.dropped = 0
-        """Lines, since the start."""
+        """The number of dropped lines since the start."""
 
     @property
     def encoding(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride] - as io.TextIOWrapper has it
@@ -46,7 +46,7 @@ class Sink(io.TextIOBase):
     def write(self, text: str) -> int:
         """Never raises; blocks for PATIENCE_S at most."""
         if not self._lock.acquire(timeout=LOCK_S):
-            self._drop("another writer stands still")
+            self._drop("another writer is blocked")
             return len(text)
         try:
             if not (self._untold and not self._tell()):
@@ -58,7 +58,7 @@ class Sink(io.TextIOBase):
         return len(text)
 
     def tell_dropped(self) -> None:
-        """Say what was dropped, if it can be said now.  Never raises."""
+        """Write how many lines were dropped, if writing is possible now.  Never raises."""
         if self._untold and self._lock.acquire(blocking=False):
             try:
                 self._tell()
@@ -68,7 +68,7 @@ class Sink(io.TextIOBase):
                 self._lock.release()
 
     def note_lost(self, reason: str) -> None:
-        """One more line was lost, before it came here."""
+        """Count a line that was lost before it reached the sink."""
         self._drop(reason)
 
     def _tell(self) -> bool:
@@ -87,9 +87,9 @@ class Sink(io.TextIOBase):
         self._reason = reason
 
     def _put(self, text: str, patience_s: float = PATIENCE_S) -> None:
-        """Raises OSError for what was not written whole."""
+        """Raises OSError when the line was not written completely."""
         data = text.encode("utf-8", errors="backslashreplace")
-        if self._cut:  # the line before has no end
+        if self._cut:  # the previous line is incomplete
             data = b"\n" + data
         poll = select.poll()
         poll.register(self._descriptor, select.POLLOUT)
@@ -98,7 +98,7 @@ class Sink(io.TextIOBase):
             while at < len(data):
                 if not poll.poll(patience_s * 1000):
                     raise BlockingIOError(0, "nobody reads")
-                # So much never waits, once there is room at all.
+                # A piece of this size does not block once there is space.
                 at += os.write(self._descriptor, data[at : at + select.PIPE_BUF])
         finally:
             self._cut = (self._cut and at == 0) or (0 < at < len(data))

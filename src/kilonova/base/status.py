@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The private status port of a process: `GET /healthz` and `GET /metrics`, and nothing else.
 
-For an operator's own probes, on a loopback address or a unix socket: there is no authentication.  It is no part of the
-API and needs none of its machinery.
+It is for the probes of an operator, on a loopback address or a unix socket, without authentication.  It is not a part
+of the API and does not use its code.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ Answer = tuple[HTTPStatus, str, bytes]
 
 
 class StatusPages:
-    """What is answered.  `health` examines the process, `metrics` gives Prometheus' text."""
+    """The pages of the port.  `health` runs the health checks; `metrics` returns the Prometheus text."""
 
     def __init__(
         self, health: Callable[[], Awaitable[Mapping[str, Verdict]]], metrics: Callable[[], Awaitable[bytes]]
@@ -35,7 +35,7 @@ class StatusPages:
         self._health, self._metrics = health, metrics
 
     async def get(self, path: str) -> Answer:
-        """503 when a check fails; it names each with its reason."""
+        """The health page: status 503 when a check fails; the body lists each check with its reason."""
         if path == "/metrics":
             return HTTPStatus.OK, CONTENT_TYPE, await self._metrics()
         if path != "/healthz":
@@ -50,7 +50,7 @@ class StatusPages:
         return (HTTPStatus.SERVICE_UNAVAILABLE if failing else HTTPStatus.OK), "application/json", body
 
     async def serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One request of one connection."""
+        """Serve the one request of a connection."""
         try:
             async with asyncio.timeout(REQUEST_LIMIT_S):
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -61,7 +61,7 @@ class StatusPages:
             writer.write("\r\n".join(lines).encode() + (b"" if method == "HEAD" else body))
             await writer.drain()
         except (TimeoutError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
-            pass  # whoever that was, it spoke no HTTP
+            pass  # the client does not speak HTTP
         except Exception:
             log.exception("the status port could not answer")
         finally:
@@ -69,8 +69,8 @@ class StatusPages:
 
 
 def _bind(path: Path) -> socket.socket:
-    """A unix socket for its owner only."""
-    path.unlink(missing_ok=True)  # of a process that died
+    """A unix socket that only its owner can use."""
+    path.unlink(missing_ok=True)  # left by a process that was killed
     end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         end.bind(str(path))
@@ -98,4 +98,4 @@ async def status_server(listen: str, pages: StatusPages) -> AsyncGenerator[None]
     try:
         yield
     finally:
-        server.close()  # not waited for: an answer that hangs must not keep the process
+        server.close()  # does not wait: a reply that hangs must not delay the end of the process

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Running a tool of the machine: without a shell, within limits, and never left behind."""
+"""Runs a tool of the machine: without a shell, within limits, and without leaving a process behind."""
 
 import asyncio
 import contextlib
@@ -13,23 +13,23 @@ from kilonova.base.errors import HypervisorError
 
 CPU_S = 30
 MEMORY_BYTES = 2 << 30
-"""Of addresses.  A tool with many threads takes an arena and a stack for each: how many there are depends on how slow
-the disk is, so neither may be large (see STACK_BYTES, _environment)."""
+"""The limit of address space.  A tool with many threads uses an arena and a stack for each.  Their number depends on
+the speed of the disk, so neither may be large (see STACK_BYTES, _environment)."""
 STACK_BYTES = 2 << 20
 CANNOT_RUN = (126, 127)
-"""Exit statuses of prlimit(1) and of confine for a tool that is not there, or may not be run."""
+"""Exit statuses of prlimit(1) and of confine for a tool that does not exist or is not executable."""
 _CONFINE = Path(__file__).with_name("confine.py")
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """All that a tool may open besides the system's programs and libraries.  What it writes is there before."""
+    """The files that a tool may open besides programs and libraries of the system.  Its output files must exist."""
 
     reads: Sequence[str] = ()
     writes: Sequence[str] = ()
 
     def launcher(self) -> list[str]:
-        """What runs the tool with these alone, and with no right that we have (see confine)."""
+        """The command that runs the tool with these files only, and without our privileges (see confine)."""
         words = [word for path in self.reads for word in ("--read", path)]
         words += [word for path in self.writes for word in ("--write", path)]
         return [sys.executable, "-I", "-S", str(_CONFINE), *words, "--"]
@@ -44,10 +44,10 @@ async def run_limited(
     env: Mapping[str, str] | None = None,
     files: Files | None = None,
 ) -> bytes:
-    """The standard output of a tool that may take `limit_s` seconds, `cpu_s` seconds of processor time and so much
-    memory.  It has none of our environment but the search path, or `env`.  With `files` it may open those alone.
+    """Run a tool and return its standard output.  Limits: `limit_s` seconds, `cpu_s` seconds of processor time, and
+    memory.  From our environment it receives the search path only, or `env`.  With `files` it can open only those.
 
-    It is dead when this returns, also by cancellation.  Raises HypervisorError.
+    The tool has ended when this returns, also after a cancellation.  Raises HypervisorError.
     """
     limits = ["prlimit", f"--as={memory_bytes}", f"--stack={STACK_BYTES}", f"--cpu={cpu_s}", "--core=0", "--"]
     launcher = [] if files is None else files.launcher()
@@ -72,14 +72,14 @@ async def run_limited(
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-            # After SIGKILL the end comes soon; a cancellation must not leave a zombie.
+            # After SIGKILL the process ends soon; a cancellation must not leave a zombie.
             await asyncio.shield(process.communicate())
     if process.returncode == 0:
         return out
     words = err.decode(errors="replace").strip().splitlines()
-    said = words[-1] if words else f"status {process.returncode}"
+    message = words[-1] if words else f"status {process.returncode}"
     verb = "cannot be run" if process.returncode in CANNOT_RUN else "failed"
-    raise HypervisorError(f"{argv[0]} {verb}: {said}")
+    raise HypervisorError(f"{argv[0]} {verb}: {message}")
 
 
 def _environment() -> dict[str, str]:

@@ -10,18 +10,19 @@ import typer
 
 from kilonova.cmd.common import ConfigFiles, StatePath, read_settings
 
-NOT_IN_IT = "Guests' disks are not in it: copy those from inside the guests, or while they are off."
+NOT_IN_IT = "Guest disks are not included: copy them from inside the guests, or while the guests are off."
 
 
 def backup(
-    file: Annotated[Path, typer.Argument(help="Where the backup goes; an older one of that name is replaced.")],
+    file: Annotated[Path, typer.Argument(help="Backup file to write. An existing file is replaced.")],
     config_file: ConfigFiles = None,
     state_path: StatePath = None,
-    images: Annotated[bool, typer.Option(help="Images, with their records.")] = True,
+    images: Annotated[bool, typer.Option(help="Include images and their records.")] = True,
 ) -> None:
-    """Write the database, images, the host's identity and the token key into one file (mode 0600).
+    """Write the database, images, the host identity and the token key into one file (mode 0600).
 
-    The service may run meanwhile.  Guests' disks are not in it: of a guest that runs they could only be torn.
+    The service may run during the backup.  Guest disks are not included: a copy of the disk of a running guest would be
+    inconsistent.
     """
     from kilonova.backup.make import make_backup
     from kilonova.base.clock import SystemClock
@@ -38,8 +39,8 @@ def backup(
         )
     print(f"{file}  {made.n_bytes / 1e6:.1f} MB: the database, the keys, {made.images} images.")
     for image in made.missing:
-        print(f"Image {image} was deleted meanwhile: its record is in the backup, its bytes are not.")
-    print(f"Keep it as you keep the machine's keys: who has it can make tokens. {NOT_IN_IT}")
+        print(f"Image {image} was deleted during the backup: the backup has its record and not its data.")
+    print(f"Keep it secret, like the keys of the machine: it allows its reader to create tokens. {NOT_IN_IT}")
 
 
 def restore(
@@ -47,10 +48,10 @@ def restore(
     config_file: ConfigFiles = None,
     state_path: StatePath = None,
 ) -> None:
-    """Bring a backup into an empty state directory (guests' disks may be in it); the service must not run.
+    """Restore a backup into a state directory that is empty except for guest disks.  The service must not run.
 
-    Guests that run are taken back by the next start.  What was made after the backup is no instance then: it is
-    reported, and left alone.
+    The next start manages the running guests again.  Guests that were created after the backup have no record then:
+    the service reports them and does not change them.
     """
     from kilonova.backup.restore import restore_backup
     from kilonova.cmd.common import prepare_state
@@ -59,15 +60,15 @@ def restore(
     with prepare_state(state), _bar(f"restore into {state}") as begin:
         restored = restore_backup(file, state, progress=begin(file.stat().st_size))
     header = restored.header
-    print(f"{state} is as it was at {header.created_at} on {header.host}, with {restored.images} images.")
+    print(f"{state} is restored to {header.created_at} on {header.host}, with {restored.images} images.")
     if not header.images:
-        print("The backup was made without images: there are none now.")
-    print(f"{NOT_IN_IT}\nStart the service: guests that run are taken back.")
+        print("The backup contains no images: there are none now.")
+    print(f"{NOT_IN_IT}\nStart the service: it manages the running guests again.")
 
 
 @contextmanager
 def _bar(what: str) -> Generator[Callable[[int], Callable[[int], None]]]:
-    """A bar on standard error, where that is a terminal."""
+    """Show a progress bar on standard error if that is a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 

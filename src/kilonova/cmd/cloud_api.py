@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Speaking to a cloud as its clients do: a clouds.yaml, a token, JSON.  For commands that are clients."""
+"""An HTTP client of the cloud, for commands: it reads a clouds.yaml, gets a token, and sends and receives JSON."""
 
 import json
 import os
@@ -14,14 +14,14 @@ from kilonova.base.errors import ConfigError, KilonovaError
 from kilonova.base.tls import unverified_context
 
 PLACES = (Path("clouds.yaml"), Path("~/.config/openstack/clouds.yaml"), Path("/etc/openstack/clouds.yaml"))
-"""Where OpenStack's own clients look, in this order."""
+"""The paths where OpenStack clients look for the file, in this order."""
 LIMIT_S = 30.0
 VERSION = "compute 2.90"
 
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """One cloud's endpoints, and a token for them; `user_id` and `project_id` are the token's."""
+    """The endpoints of one cloud and a token for them.  `user_id` and `project_id` are those of the token."""
 
     compute: str
     identity: str
@@ -31,19 +31,19 @@ class Cloud:
     tls: ssl.SSLContext
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        """One request to Compute; its answer.  Blocks; raises KilonovaError with the service's own words."""
+        """Send a request to Compute; returns the reply.  Blocks.  Raises KilonovaError with the service's message."""
         headers = {"X-Auth-Token": self.token, "OpenStack-API-Version": VERSION}
         return _request(method, self.compute + path, body, headers, self.tls)[0]
 
     def identify(self, method: str, path: str, body: Any = None) -> Any:
-        """The same of Identity."""
+        """Send a request to Identity; returns the reply.  Blocks.  Raises KilonovaError with the service's message."""
         return _request(method, self.identity + path, body, {"X-Auth-Token": self.token}, self.tls)[0]
 
 
 def log_in(clouds_file: Path | None, name: str) -> Cloud:
-    """A token by the user and password of the cloud `name`.  Blocks; raises ConfigError and KilonovaError."""
-    said = _cloud_of(_file(clouds_file), name)
-    auth, tls = said["auth"], _tls_of(said)
+    """Log in with the user and password of the cloud `name`.  Blocks.  Raises ConfigError and KilonovaError."""
+    cloud = _cloud_of(_file(clouds_file), name)
+    auth, tls = cloud["auth"], _tls_of(cloud)
     try:
         user = {
             "name": auth["username"],
@@ -63,7 +63,7 @@ def log_in(clouds_file: Path | None, name: str) -> Cloud:
             compute = service["endpoints"][0]["url"].rstrip("/")
             ids = token["user"]["id"], token["project"]["id"]
             return Cloud(compute, url, headers["X-Subject-Token"], *ids, tls)
-    raise ConfigError(f"The cloud {name} names no compute service.")
+    raise ConfigError(f"The catalog of the cloud {name} has no compute service.")
 
 
 def _file(given: Path | None) -> Path:
@@ -74,7 +74,9 @@ def _file(given: Path | None) -> Path:
             return place.expanduser()
     if given is not None or named:
         raise ConfigError(f"There is no file {places[0]}.")
-    raise ConfigError(f"There is no clouds.yaml (looked for {', '.join(map(str, places))}); name one: --clouds-file.")
+    raise ConfigError(
+        f"There is no clouds.yaml (looked for {', '.join(map(str, places))}); give one with --clouds-file."
+    )
 
 
 def _cloud_of(path: Path, name: str) -> dict[str, Any]:
@@ -84,11 +86,11 @@ def _cloud_of(path: Path, name: str) -> dict[str, Any]:
         cloud = yaml.safe_load(path.read_text(encoding="utf-8"))["clouds"][name]
         return {**cloud, "auth": dict(cloud["auth"])}
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as exc:
-        raise ConfigError(f"{path} names no cloud {name} with its auth.") from exc
+        raise ConfigError(f"{path} has no cloud {name} with an auth section.") from exc
 
 
 def _tls_of(cloud: dict[str, Any]) -> ssl.SSLContext:
-    """As its `cacert` and `verify` say, or the environment's OS_CACERT.  Raises ConfigError."""
+    """The TLS context, by `cacert` and `verify` of the cloud or OS_CACERT of the environment.  Raises ConfigError."""
     if cloud.get("verify") is False:
         return unverified_context()
     trusted = cloud.get("cacert") or os.environ.get("OS_CACERT")
@@ -100,22 +102,22 @@ def _tls_of(cloud: dict[str, Any]) -> ssl.SSLContext:
 
 def _request(method: str, url: str, body: Any, headers: dict[str, str], tls: ssl.SSLContext) -> tuple[Any, Any]:
     if not url.startswith(("http://", "https://")):
-        raise ConfigError(f"{url} is no address of HTTP.")
+        raise ConfigError(f"{url} is not an HTTP URL.")
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json", **headers}, method=method)
     try:
         with urllib.request.urlopen(request, timeout=LIMIT_S, context=tls) as reply:
-            said = reply.read()
-            return json.loads(said) if said else None, reply.headers
+            content = reply.read()
+            return json.loads(content) if content else None, reply.headers
     except urllib.error.HTTPError as exc:
-        raise KilonovaError(_words_of(exc)) from exc
+        raise KilonovaError(_message_of(exc)) from exc
     except (OSError, ValueError) as exc:
-        why = getattr(exc, "reason", exc)  # urllib's own error wraps the system's
+        why = getattr(exc, "reason", exc)  # URLError wraps the error of the system
         raise KilonovaError(f"No answer from {url}: {getattr(why, 'strerror', None) or why}.") from exc
 
 
-def _words_of(refusal: urllib.error.HTTPError) -> str:
+def _message_of(error: urllib.error.HTTPError) -> str:
     try:
-        return str(next(iter(json.load(refusal).values()))["message"])
+        return str(next(iter(json.load(error).values()))["message"])
     except (ValueError, TypeError, KeyError, StopIteration):
-        return f"The service answered {refusal.code}."
+        return f"The service replied with status {error.code}."

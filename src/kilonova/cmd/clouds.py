@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The clouds.yaml that OpenStack's clients read: made anew, or our cloud put into one that has others."""
+"""The clouds.yaml that OpenStack clients read: a new file, or a new entry in a file that has other clouds."""
 
 import os
 import tempfile
@@ -28,26 +28,27 @@ clouds:
 
 
 def clouds_yaml(url: str, password: str | None) -> str:
-    """The file's text; without a password (only its hash is kept) a reminder stands in its place."""
+    """The text of the file.  Without a password (only its hash is stored) it has a reminder in its place."""
     return TEMPLATE.format(url=url, password=password or f'"{FORGOTTEN}"')
 
 
-def refuse_unless_usable(path: Path, *, first_start: bool) -> None:
-    """Before a password is made that is kept nowhere else.  Makes the directory; raises StateError."""
+def check_writable(path: Path, *, first_start: bool) -> None:
+    """Check the file before a password is created that is stored nowhere else.  Creates the directory.  Raises
+    StateError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not os.access(path.parent, os.W_OK | os.X_OK):
-            raise StateError(f"{path} cannot be written: no right to write into {path.parent}.")
+            raise StateError(f"{path} cannot be written: no write permission for {path.parent}.")
         _with_ours(path, _read(path), "http://127.0.0.1", "a password" if first_start else None)
     except OSError as exc:
         raise StateError(f"{path} cannot be written: {exc.strerror}.") from exc
 
 
 def write(path: Path, url: str, password: str | None) -> None:
-    """Put our cloud into the file, readable by its owner only; other clouds stay as they are, comments and all.
+    """Add our cloud to the file, readable by its owner only.  Other clouds and comments do not change.
 
-    A cloud of ours with a password in it stays too: it is not replaced by one without, and may be another service's.
-    Raises StateError, and the file is as it was.
+    An entry of our name with a password does not change either: it may belong to another service.  Raises StateError;
+    the file is then unchanged.
     """
     try:
         text = _with_ours(path, before := _read(path), url, password)
@@ -63,14 +64,14 @@ def _read(path: Path) -> str:
     except FileNotFoundError:
         return ""
     except UnicodeDecodeError as exc:
-        raise StateError(f"{path} is no clouds.yaml: name another file.") from exc
+        raise StateError(f"{path} is not a clouds.yaml: choose another file.") from exc
 
 
 def _with_ours(path: Path, text: str, url: str, password: str | None) -> str:
     ours = clouds_yaml(url, password)
     if not text.strip():
         return ours
-    if password is None and f"{NAME}:" in text:  # each start but the first, which need not wait for a parser
+    if password is None and f"{NAME}:" in text:  # later starts do not have to load the parser
         return text
     found = _parsed(path, text)
     if NAME not in found["clouds"]:
@@ -79,23 +80,23 @@ def _with_ours(path: Path, text: str, url: str, password: str | None) -> str:
         return text
     if FORGOTTEN not in str(found["clouds"][NAME]):
         raise StateError(
-            f"{path} has a cloud called {NAME} already, whose password may be kept nowhere else: name another file, or "
-            "take that cloud out of it."
+            f"{path} already has a cloud called {NAME}, and its password may be stored nowhere else: choose another "
+            "file, or remove that cloud from it."
         )
     if len(found) > 1 or len(found["clouds"]) > 1:
-        raise StateError(f"{path} has an old cloud called {NAME} among others: take it out, or name another file.")
+        raise StateError(f"{path} has an old cloud called {NAME} among others: remove it, or choose another file.")
     return ours
 
 
 def _parsed(path: Path, text: str) -> dict[str, Any]:
     found = _loads(text)
     if not isinstance(found, dict) or not isinstance(found.get("clouds"), dict):
-        raise StateError(f"{path} is there and is no clouds.yaml: name another file.")
+        raise StateError(f"{path} exists and is not a clouds.yaml: choose another file.")
     return found
 
 
 def _inserted(path: Path, text: str, ours: str) -> str:
-    """Ours before the first cloud of the file, in its indentation: nothing else of the text changes."""
+    """The text with our cloud before the first cloud, with the same indentation.  Nothing else changes."""
     import yaml
 
     root = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -110,7 +111,7 @@ def _inserted(path: Path, text: str, ours: str) -> str:
         lines.insert(begin.line, textwrap.indent(entry, " " * begin.column))
         if _loads("".join(lines)) == expected:
             return "".join(lines)
-    raise StateError(f"{path} is not laid out so that a cloud could be put into it: name another file.")
+    raise StateError(f"A cloud cannot be added to {path} because of its layout: choose another file.")
 
 
 def _loads(text: str) -> Any:
@@ -123,7 +124,7 @@ def _loads(text: str) -> Any:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Whole or not at all."""
+    """Replace the file atomically."""
     descriptor, part = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`kilonova-compute`: the process of a host.
+"""`kilonova-compute`: the compute process of a host.
 
-It loads the driver, asks the conductor for work and hands it to the driver.  It has no database: neither the code nor
-the URL.
+It loads the driver, fetches work from the conductor and runs it with the driver.  It has no access to the database: it
+has neither the code nor the URL.
 """
 
 import os
@@ -26,43 +26,42 @@ FORBIDDEN = frozenset({"kilonova.db", "kilonova.conductor", "sqlalchemy", "alemb
 
 
 class DatabaseForbidden(ImportError):
-    """Something in a compute process wanted the database."""
+    """Code in a compute process tried to import the database."""
 
 
 class DatabaseGuard:
-    """A finder that refuses the database's modules, before any other finder is asked.
+    """An import finder that refuses the modules of the database.  It is the first finder.
 
-    The structure of the house keeps them out; this is for the day when somebody breaks it, or a driver from elsewhere
-    does.
+    The import rules keep these modules out; this finder also stops an external driver.
     """
 
     def find_spec(
         self, fullname: str, _path: Sequence[str] | None = None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Raises DatabaseForbidden for a forbidden module; says nothing of any other."""
+        """Raises DatabaseForbidden for a forbidden module; returns None for any other."""
         if any(fullname == name or fullname.startswith(f"{name}.") for name in FORBIDDEN):
             raise DatabaseForbidden(
-                f"{fullname} must not be imported in {PROGRAM}: a host asks the conductor, it has no database.",
+                f"{fullname} must not be imported in {PROGRAM}: a host uses the conductor and has no database.",
                 name=fullname,
             )
         return None
 
 
 def forbid_database() -> None:
-    """From now on this process cannot import the database.  Once is enough."""
+    """Prevent imports of the database in this process from now on.  Idempotent."""
     if not any(isinstance(finder, DatabaseGuard) for finder in sys.meta_path):
         sys.meta_path.insert(0, DatabaseGuard())
 
 
 def without_database(settings: Settings) -> Settings:
-    """Settings that hold no database URL; says so if there was one."""
+    """The settings without the database URL.  Logs a warning if there was one."""
     if settings.database.connection:
-        log.warning("a host needs no database: take [database] connection out of its configuration")
+        log.warning("a host needs no database: remove [database] connection from its configuration")
     return replace(settings, database=replace(settings.database, connection=""))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The console script.  Exit status 0 after SIGTERM or SIGINT, 1 with one sentence when it cannot begin."""
+    """The console script.  Exit status 0 after SIGTERM or SIGINT, 1 with one sentence when it cannot start."""
     with ending_in_one_sentence():
         settings = configure(PROGRAM, "The compute service of one host.", argv)
         if not settings.conductor.use_local:
@@ -72,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 async def serve(settings: Settings, again: Callable[[], Settings]) -> None:
-    """Until a signal; then take no more work, give what is in hand DRAIN_S seconds, and let go."""
+    """Run until a signal.  Then accept no more work, give running actions DRAIN_S seconds, and stop."""
     from kilonova.base.clock import SystemClock
     from kilonova.base.failpoints import from_environment
     from kilonova.base.tasks import Supervisor
@@ -91,5 +90,5 @@ async def serve(settings: Settings, again: Callable[[], Settings]) -> None:
         begin_to_stop(PROGRAM)
         left = await manager.drain(DRAIN_S)
     if left:
-        print(f"{left} unfinished actions are left to the next {PROGRAM} of this host.")
+        print(f"{left} unfinished actions: the next {PROGRAM} of this host continues them.")
     print(f"{PROGRAM} stopped; guests keep running.", flush=True)

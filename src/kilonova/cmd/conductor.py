@@ -13,14 +13,14 @@ PROGRAM = "kilonova-conductor"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The console script.  Exit status 0 after SIGTERM or SIGINT, 1 with one sentence when it cannot begin."""
+    """The console script.  Exit status 0 after SIGTERM or SIGINT, 1 with one sentence when it cannot start."""
     with ending_in_one_sentence():
         settings = configure(PROGRAM, "The conductor: it owns the database.", argv)
         run(settings.default.state_path, "conductor", serve(settings, partial(read, PROGRAM, argv)))
 
 
 async def serve(settings: Settings, again: Callable[[], Settings]) -> None:
-    """Until a signal; then answer what is in hand, and let go.  What was accepted is on disk."""
+    """Run until a signal.  Then answer the requests that are in progress, and stop.  Accepted actions are on disk."""
     from kilonova.base.clock import SystemClock
     from kilonova.base.failpoints import from_environment
     from kilonova.base.tasks import Supervisor

@@ -30,25 +30,27 @@ LIMIT_S = 15.0
 def console(
     name: Annotated[str, typer.Argument(help="Name or id of the server.")],
     os_cloud: Annotated[str, typer.Option(help="Cloud in the clouds.yaml.", envvar="OS_CLOUD")] = "kilonova",
-    clouds_file: Annotated[Path | None, typer.Option(help="The clouds.yaml (default: where clients look).")] = None,
+    clouds_file: Annotated[
+        Path | None, typer.Option(help="The clouds.yaml (default: the paths of OpenStack clients).")
+    ] = None,
 ) -> None:
-    """Type into a server's serial console; Ctrl-] ends it and leaves the guest as it is.
+    """Connect this terminal to the serial console of a server.  Ctrl-] disconnects; the guest keeps running.
 
-    Speaks to the API like any client, by a clouds.yaml.  An older session on the same console ends by this one.
+    The command is a client of the API and needs a clouds.yaml.  It ends an older session on the same console.
     """
     from kilonova.cmd.cloud_api import log_in
 
     cloud = log_in(clouds_file, os_cloud)
-    asked = {"remote_console": {"protocol": "serial", "type": "serial"}}
-    url = cloud.call("POST", f"/servers/{server_id(cloud, name)}/remote-consoles", asked)["remote_console"]["url"]
-    print(f"Connected to {name}; Ctrl-] ends it.", file=sys.stderr)
+    request = {"remote_console": {"protocol": "serial", "type": "serial"}}
+    url = cloud.call("POST", f"/servers/{server_id(cloud, name)}/remote-consoles", request)["remote_console"]["url"]
+    print(f"Connected to {name}; Ctrl-] disconnects.", file=sys.stderr)
     with raw_terminal(sys.stdin.fileno()):
         why = asyncio.run(session(url, sys.stdin.fileno(), sys.stdout.fileno(), cloud.tls))
     print(f"\n{why or 'The console was closed.'}", file=sys.stderr)
 
 
 def server_id(cloud: "Cloud", name: str) -> str:
-    """The one server of that id or name.  Raises InvalidInput, NotFound and KilonovaError."""
+    """The id of the server with that id or name.  Raises InvalidInput, NotFound and KilonovaError."""
     from urllib.parse import quote
 
     if not name:
@@ -57,7 +59,7 @@ def server_id(cloud: "Cloud", name: str) -> str:
     found = cloud.call("GET", f"/servers?name={quote(f'^{re.escape(name)}$')}")["servers"]
     ids = [server["id"] for server in found if server["name"] == name]
     if len(ids) > 1:
-        raise KilonovaError(f"{len(ids)} servers are called {name}: name one by its id.")
+        raise KilonovaError(f"{len(ids)} servers are called {name}: give the id of one.")
     if ids:
         return ids[0]
     if re.fullmatch(r"[0-9a-fA-F-]{36}", name):
@@ -67,7 +69,7 @@ def server_id(cloud: "Cloud", name: str) -> str:
 
 @contextlib.contextmanager
 def raw_terminal(descriptor: int) -> Generator[None]:
-    """Every key goes to the guest, until the block is left; what is no terminal is left as it is."""
+    """Send every key to the guest while the block runs.  Does nothing for a file that is not a terminal."""
     import termios
     import tty
 
@@ -83,7 +85,7 @@ def raw_terminal(descriptor: int) -> Generator[None]:
 
 
 async def session(url: str, keys: int, screen: int, tls: "ssl.SSLContext | None" = None) -> str:
-    """Carry bytes both ways until Ctrl-], the end of `keys`, or the service's close; its reason.
+    """Copy bytes in both directions until Ctrl-], the end of `keys`, or a close by the service.  Returns the reason.
 
     Raises KilonovaError when the console cannot be opened.
     """
@@ -120,7 +122,7 @@ async def _type(socket: "ClientConnection", keys: int) -> None:
     pressed: asyncio.Queue[bytes] = asyncio.Queue(maxsize=1)
 
     def read() -> None:
-        # One piece at a time: what is not taken yet stays in the terminal.
+        # One piece at a time: unsent input stays in the terminal.
         loop.remove_reader(keys)
         pressed.put_nowait(os.read(keys, READ_BYTES))
 
@@ -128,11 +130,11 @@ async def _type(socket: "ClientConnection", keys: int) -> None:
         while True:
             try:
                 loop.add_reader(keys, read)
-            except PermissionError:  # a file, /dev/null: never to be waited for
+            except PermissionError:  # a file or /dev/null: always readable
                 read()
             before, end, _ = (data := await pressed.get()).partition(END)
             if before:
-                with contextlib.suppress(ConnectionClosed):  # whoever reads it will say so
+                with contextlib.suppress(ConnectionClosed):  # the reader reports it
                     await socket.send(before)
             if end or not data:
                 await socket.close()

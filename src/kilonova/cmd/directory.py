@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the commands `user`, `project` and `role` share: they are clients of Identity, by a clouds.yaml."""
+"""Helpers of the commands `user`, `project` and `role`, which are clients of Identity and use a clouds.yaml."""
 
 import re
 import sys
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kilonova.cmd.cloud_api import Cloud
 
 OsCloud = Annotated[str, typer.Option(help="Cloud in the clouds.yaml.", envvar="OS_CLOUD")]
-CloudsFile = Annotated[Path | None, typer.Option(help="The clouds.yaml (default: where clients look).")]
+CloudsFile = Annotated[Path | None, typer.Option(help="The clouds.yaml (default: the paths of OpenStack clients).")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 
 WIDEST = 10_000
@@ -24,7 +24,7 @@ _ID = re.compile(r"[0-9a-f]{32}")
 
 
 def group(text: str) -> typer.Typer:
-    """A group of commands, which says its help when it is given none."""
+    """A group of commands.  Without a command it prints its help."""
     return typer.Typer(help=text, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
@@ -36,7 +36,7 @@ def open_cloud(clouds_file: Path | None, name: str) -> "Cloud":
 
 
 def find(cloud: "Cloud", kind: str, name: str) -> dict[str, Any]:
-    """The one `kind` ("user", "project", "role") of that name or id.  Raises InvalidInput and NotFound."""
+    """The entry of a `kind` ("user", "project", "role") with that name or id.  Raises InvalidInput and NotFound."""
     if not name:
         raise InvalidInput(f"The name of the {kind} is empty.")
     for one in cloud.identify("GET", f"/{kind}s?name={quote(name, safe='')}")[f"{kind}s"]:
@@ -47,24 +47,25 @@ def find(cloud: "Cloud", kind: str, name: str) -> dict[str, Any]:
 
 
 def new_password(name: str) -> str:
-    """Asked for twice on a terminal, otherwise the first line of standard input.  Raises InvalidInput."""
+    """A new password: entered twice on a terminal, otherwise the first line of standard input.  Raises InvalidInput."""
     if not sys.stdin.isatty():
         password = sys.stdin.readline().rstrip("\r\n")
         if not password:
-            raise InvalidInput("Standard input holds no password.")
+            raise InvalidInput("Standard input contains no password.")
         return password
     import getpass
 
     password = getpass.getpass(f"Password for {name}: ")
     if not password:
         raise InvalidInput("The password is empty.")
-    if getpass.getpass("Once more: ") != password:
+    if getpass.getpass("Repeat the password: ") != password:
         raise InvalidInput("The two passwords differ.")
     return password
 
 
 def show_list(found: Sequence[dict[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:
-    """A table with these members of each, nothing cut off and, but for a terminal, nothing broken; or all as JSON."""
+    """Print a table with these members of each entry, or all members as JSON.  No value is truncated; lines wrap on a
+    terminal only."""
     if as_json:
         _print_json(found)
         return
@@ -84,7 +85,7 @@ def show_list(found: Sequence[dict[str, Any]], columns: Sequence[str], *, as_jso
 
 
 def show_one(one: dict[str, Any], *, as_json: bool) -> None:
-    """A line per member, or JSON."""
+    """Print one line per member, or JSON."""
     kept = {name: value for name, value in one.items() if name not in ("links", "options", "tags")}
     if as_json:
         _print_json(kept)
@@ -103,13 +104,13 @@ def _said(value: Any) -> str:
 
 
 def switch(*, enable: bool, disable: bool) -> bool | None:
-    """What --enable and --disable say together.  Raises InvalidInput."""
+    """The value that --enable and --disable give together.  Raises InvalidInput."""
     if enable and disable:
         raise InvalidInput("--enable and --disable exclude each other.")
     return True if enable else False if disable else None
 
 
-def refuse_nothing(changes: dict[str, Any]) -> None:
-    """Raises KilonovaError when there is nothing to change."""
+def require_changes(changes: dict[str, Any]) -> None:
+    """Raises KilonovaError when the request changes nothing."""
     if not changes:
-        raise KilonovaError("Nothing to change was named; --help shows what can be.")
+        raise KilonovaError("No change was given; --help shows the options.")

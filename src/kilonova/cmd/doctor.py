@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`kilonova doctor`: looks at this host and says what to do."""
+"""`kilonova doctor`: checks this host and reports how to correct problems."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,26 +12,26 @@ if TYPE_CHECKING:
 
 
 def doctor(
-    config_file: Annotated[list[str] | None, typer.Option(help="Configuration file; may be given again.")] = None,
+    config_file: Annotated[list[str] | None, typer.Option(help="Configuration file; may be repeated.")] = None,
     config_dir: Annotated[list[str] | None, typer.Option(help="Directory of *.conf files.")] = None,
-    state_path: Annotated[str | None, typer.Option(help="Directory of all state (default: by user).")] = None,
-    connection_uri: Annotated[str | None, typer.Option(help="libvirt URI (default: by user).")] = None,
-    kernel: Annotated[Path | None, typer.Option(help="A Linux kernel to boot under KVM now, as a proof.")] = None,
-    initrd: Annotated[Path | None, typer.Option(help="Its initrd, which answers to kilonova.probe.")] = None,
+    state_path: Annotated[str | None, typer.Option(help="State directory (the default depends on the user).")] = None,
+    connection_uri: Annotated[str | None, typer.Option(help="libvirt URI (the default depends on the user).")] = None,
+    kernel: Annotated[Path | None, typer.Option(help="Linux kernel to boot under KVM now, as a test.")] = None,
+    initrd: Annotated[Path | None, typer.Option(help="Its initrd, which supports kilonova.probe.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as a JSON list.")] = False,
 ) -> None:
-    """Look at this host as an expert would, and say what to do.
+    """Check this host and report how to correct problems.
 
-    Ends within ten seconds, whatever hangs; --kernel and --initrd boot a kernel under KVM besides, for at most twenty.
-    Changes nothing but the verdict on KVM.  Exit status 0 without errors (warnings are none), 1 with any, 2 for a
-    malformed command line.
+    The checks end within ten seconds, even if something hangs.  --kernel and --initrd also boot a kernel under KVM, for
+    at most twenty seconds.  The command changes only the stored KVM verdict.  Exit status: 0 without errors (warnings
+    are not errors), 1 with errors, 2 for an invalid command line.
     """
     import asyncio
 
     from kilonova.doctor import report
 
     if (kernel is None) != (initrd is None):
-        raise typer.BadParameter("--kernel and --initrd belong together.")
+        raise typer.BadParameter("--kernel and --initrd must be used together.")
     subject = _subject(config_file or [], config_dir or [], state_path, connection_uri)
     findings = asyncio.run(_examine(subject, kernel, initrd))
     if as_json:
@@ -51,7 +51,7 @@ def _subject(files: list[str], dirs: list[str], state_path: str | None, uri: str
     overrides = {option: value for option, value in given.items() if value is not None}
     try:
         return subject_of(load(files, dirs, overrides), strange=unknown_options(files, dirs))
-    except ConfigError as exc:  # a finding like any other
+    except ConfigError as exc:  # reported as a finding
         return subject_of(load((), (), overrides), problems=[exc.message])
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`kilonova host`: an operator's word on the hosts of a fleet."""
+"""`kilonova host`: operator commands for the hosts of a fleet."""
 
 from typing import Annotated
 
@@ -8,25 +8,25 @@ import typer
 from kilonova.cmd.common import ConfigFiles, read_settings
 from kilonova.cmd.directory import group
 
-app = group("Hosts of a fleet. Speaks to the conductor over the bus.")
+app = group("Hosts of a fleet. The commands connect to the conductor over the bus.")
 
 
 @app.callback()
 def hosts() -> None:
-    """Hosts of a fleet. Speaks to the conductor over the bus."""
+    """Hosts of a fleet. The commands connect to the conductor over the bus."""
 
 
-@app.command("adopt", short_help="Let another process have a host.")
+@app.command("adopt", short_help="Give a host to another process.")
 def adopt(
     name: Annotated[str, typer.Argument(help="Name of the host.")],
     config_file: ConfigFiles = None,
 ) -> None:
-    """Take a host from the process that has it, for another one that was refused.
+    """Release a host name from its current process, for another process whose registration was refused.
 
-    The process that has it ends and leaves its guests running: shut down the machine that is the wrong one, or both run
-    the same servers.  Then start the process that is to have the host; whichever registers next has it.
+    The current process ends and its guests keep running: shut down the wrong machine, or both machines run the same
+    servers.  Then start the process that should own the host.  The next process that registers owns it.
 
-    The configuration is the conductor's or a host's, for its transport_url.
+    The command reads transport_url from the configuration of the conductor or of a host.
     """
     import asyncio
 
@@ -40,7 +40,7 @@ def adopt(
 
     url = read_settings(config_file, None).default.transport_url
     if not url:
-        raise ConfigError("There is no transport_url: the one box has its conductor and its host in one process.")
+        raise ConfigError("There is no transport_url: the one box runs its conductor and its host in one process.")
     guarded_url(url)
 
     async def ask() -> Adopted:
@@ -49,6 +49,6 @@ def adopt(
             return await Caller(bus, clock).call(ADOPT_HOST, AdoptHost(HostName(name)))
 
     adopted = asyncio.run(ask())
-    print(f"taken from  {adopted.former}")
-    print(f"refused was {adopted.claimant}")
-    print("Start the process that is to have the host now; the former one ends and leaves its guests running.")
+    print(f"released by {adopted.former}")
+    print(f"refused     {adopted.claimant}")
+    print("Start the process that should own the host now; the former one ends and its guests keep running.")

@@ -23,7 +23,7 @@ UNIT_FILE = f"/etc/systemd/system/{UNIT}"
 NOLOGIN = "/usr/sbin/nologin"
 
 CONFIG_TEXT = f"""\
-# Configuration of Kilonova. This file is yours: an installation keeps it.
+# Configuration of Kilonova. An installation does not change this file.
 [DEFAULT]
 state_path = {STATE}
 
@@ -37,18 +37,18 @@ port = 8774
 
 
 def install(
-    root: Annotated[Path, typer.Option(help="Write below this directory instead, for a package.")] = Path("/"),
-    dry_run: Annotated[bool, typer.Option(help="Say what would be done, and do nothing.")] = False,
-    uninstall: Annotated[bool, typer.Option(help="Take the service away; data and configuration stay.")] = False,
+    root: Annotated[Path, typer.Option(help="Write below this directory, to build a package.")] = Path("/"),
+    dry_run: Annotated[bool, typer.Option(help="Show the changes without making them.")] = False,
+    uninstall: Annotated[bool, typer.Option(help="Remove the service; data and configuration stay.")] = False,
 ) -> None:
-    """Make the one box a service of this machine: a user, a state directory, a configuration, a systemd unit.
+    """Install the one box as a service of this machine: a user, a state directory, a configuration, a systemd unit.
 
-    Says each thing as it does it, and does only what is missing: a second run changes nothing.  The unit runs the
-    environment that this very command is in.
+    Prints each change, and makes only the changes that are missing: a second run changes nothing.  The unit runs the
+    Python environment of this command.
     """
     machine = Machine(root.absolute(), dry_run)
     if machine.real and os.geteuid() != 0 and not dry_run:
-        raise StateError("Only root can install a service. For virtual machines of your own, without one: kilonova up.")
+        raise StateError("Only root can install a service. To run virtual machines without a service: kilonova up.")
     if uninstall:
         _uninstall(machine)
         return
@@ -57,7 +57,7 @@ def install(
         _refuse_if_hidden(program)
         _user(machine)
     else:
-        machine.say("left out", f"the user {USER}: made where it is installed (by a package, or by this command)")
+        machine.say("left out", f"the user {USER}: created on the target machine (by a package, or by this command)")
     machine.directory(STATE, 0o711, USER)
     machine.directory(ETC, 0o755)
     machine.file(CONFIG, CONFIG_TEXT, 0o640, USER, keep=True)
@@ -67,23 +67,25 @@ def install(
     if machine.has_systemd:
         if len(machine.changed) > before:
             machine.run("systemd", ["systemctl", "daemon-reload"])
-        print(f"Start it, now and with the machine: systemctl enable --now {UNIT}")
+        print(f"Start it now and at each boot: systemctl enable --now {UNIT}")
     elif machine.real:
-        print(f"systemd does not run this machine. Run it yourself, as root:\n  {by_hand(program)}")
-    print(f"Credentials are in {CLOUDS} after the first start; `kilonova doctor --config-file {CONFIG}` looks at all.")
+        print(f"systemd does not run on this machine. Start the service as root:\n  {by_hand(program)}")
+    print(
+        f"Credentials are in {CLOUDS} after the first start; `kilonova doctor --config-file {CONFIG}` checks the host."
+    )
 
 
 def unit_text(program: Path) -> str:
-    """The unit of the one box, for this environment."""
+    """The systemd unit of the one box for this environment."""
     text = (files("kilonova.cmd") / "systemd" / UNIT).read_text(encoding="utf-8")
     path = str(program).replace("%", "%%")
     if any(character in path for character in "\"'\\\n\t ;$"):
-        raise StateError(f"systemd would not take the path {program}: install into one of plain characters.")
+        raise StateError(f"systemd does not accept the path {program}: install into a path without special characters.")
     return text.replace("/usr/bin/kilonova", path)
 
 
 def by_hand(program: Path) -> str:
-    """What the unit does, where there is no systemd."""
+    """The command that does the same as the unit, for a machine without systemd."""
     reading = "-all,+dac_read_search"
     return (
         f"setpriv --reuid={USER} --regid={USER} --init-groups --inh-caps={reading} --ambient-caps={reading} "
@@ -95,29 +97,29 @@ def _refuse_if_hidden(program: Path) -> None:
     for path in (program, Path(sys.executable), Path(sys.executable).resolve(), Path(__file__).resolve()):
         if (closed := closed_to_others(path)) is not None:
             raise StateError(
-                f"The user {USER} could not run {path}, for others may not pass {closed}: "
-                "install into an environment elsewhere, such as /opt/kilonova."
+                f"The user {USER} cannot run {path}: other users have no access to {closed}; "
+                "install into an environment in another place, such as /opt/kilonova."
             )
 
 
 def _user(machine: Machine) -> None:
     if has_user(USER):
-        machine.say("as it is", f"user {USER}")
+        machine.say("unchanged", f"user {USER}")
     else:
         account = ["--system", "--user-group", "--no-create-home", "--home-dir", STATE, "--shell", NOLOGIN]
         machine.run("user", ["useradd", *account, USER])
     groups = groups_of(USER)
     for group in GROUPS:
         if group not in groups:
-            machine.say("not there", f"group {group}: install libvirt and QEMU, and run this again")
+            machine.say("missing", f"group {group}: install libvirt and QEMU, and repeat this command")
         elif groups[group]:
-            machine.say("as it is", f"user {USER} in group {group}")
+            machine.say("unchanged", f"user {USER} in group {group}")
         else:
             machine.run("group", ["usermod", "--append", "--groups", group, USER])
 
 
 def _service_files(state: Path) -> Iterable[Path]:
-    """What the service itself must own, of an earlier run by root: not the files of guests, which are QEMU's."""
+    """Files of an earlier run by root that the service must own.  Files of guests belong to the QEMU user."""
     for directory, names, entries in os.walk(state):
         guests = Path(directory).is_relative_to(state / "instances")
         yield from (Path(directory) / name for name in (names if guests else (*names, *entries)))
@@ -129,5 +131,5 @@ def _uninstall(machine: Machine) -> None:
     machine.gone(UNIT_FILE)
     if machine.has_systemd and machine.changed:
         machine.run("systemd", ["systemctl", "daemon-reload"])
-    machine.say("kept", f"{STATE}: the database, images, guests' disks; guests run on")
+    machine.say("kept", f"{STATE}: the database, images, guest disks; guests keep running")
     machine.say("kept", f"{CONFIG}, and the user {USER}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`kilonova`: its commands.  Each imports what it needs when it runs, so that all start quickly."""
+"""The command `kilonova` and its subcommands.  Each imports what it needs when it runs, so that all start quickly."""
 
 from typing import Annotated
 
@@ -30,15 +30,15 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.command("up", short_help="Run all of it: API, conductor and compute.")(up.up)
-app.command("install", short_help="Make it a service of this machine.")(install.install)
-app.command("backup", short_help="Write a backup, one file.")(backup.backup)
-app.command("restore", short_help="Bring a backup back.")(backup.restore)
-app.command("console", short_help="Type into a server's serial console.")(console.console)
-app.command("notifications", short_help="Print what an operator should hear of.")(notifications.notifications)
-app.command("prove-kvm", short_help="See whether KVM boots a kernel here.")(prove_kvm.prove_kvm)
-app.command("doctor", short_help="Look at this host, and say what to do.")(doctor.doctor)
-app.command("reset-password", short_help="Let somebody in who lost the password.")(reset_password.reset_password)
+app.command("up", short_help="Run API, conductor and compute in one process.")(up.up)
+app.command("install", short_help="Install Kilonova as a service of this machine.")(install.install)
+app.command("backup", short_help="Write a backup file.")(backup.backup)
+app.command("restore", short_help="Restore a backup file.")(backup.restore)
+app.command("console", short_help="Connect to the serial console of a server.")(console.console)
+app.command("notifications", short_help="Print notifications for operators.")(notifications.notifications)
+app.command("prove-kvm", short_help="Test whether KVM boots a kernel on this machine.")(prove_kvm.prove_kvm)
+app.command("doctor", short_help="Check this host and report how to correct problems.")(doctor.doctor)
+app.command("reset-password", short_help="Set a new password for a user who lost it.")(reset_password.reset_password)
 app.add_typer(user.app, name="user")
 app.add_typer(project.app, name="project")
 app.add_typer(role.app, name="role")
@@ -52,8 +52,8 @@ def version() -> None:
     print(__version__)
 
 
-def _say_version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         version()
         raise typer.Exit
 
@@ -61,13 +61,13 @@ def _say_version(asked: bool) -> None:
 @app.callback()
 def options(
     _version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Print the version, and exit.")
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Virtual machines through libvirt, behind the OpenStack Compute API."""
 
 
 def main() -> None:
-    """The console script: errors that we know end in one sentence and exit status 1."""
+    """The console script: a KilonovaError ends in one sentence and exit status 1."""
     with ending_in_one_sentence():
         app()

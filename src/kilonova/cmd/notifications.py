@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`kilonova notifications`: what an operator should have heard of."""
+"""`kilonova notifications`: prints the notifications for operators."""
 
 from typing import Annotated
 
@@ -11,11 +11,11 @@ from kilonova.cmd.common import ConfigFiles, StatePath, read_settings
 def notifications(
     config_file: ConfigFiles = None,
     state_path: StatePath = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many, the newest last.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="Number of notifications; the newest is last.")] = 20,
 ) -> None:
-    """Print the newest notifications, such as compute.libvirt.error, a line each: time, host, what, facts.
+    """Print the newest notifications, such as compute.libvirt.error, one per line: time, host, type, facts.
 
-    Reads the database beside a running service; the newest 1000 are kept.
+    The command reads the database and may run beside the service.  The service keeps the newest 1000.
     """
     import asyncio
 

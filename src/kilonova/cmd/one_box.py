@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Running the one box: state, socket, signals, and what it says to the person who started it."""
+"""Runs the one box: state, socket, signals, and the text that the user sees at the start."""
 
 import contextlib
 import os
@@ -35,25 +35,25 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 FIRST_WORDS_S = 3.0
-"""How long the greeting waits for the hypervisor before it says that it is not there."""
+"""How long the start text waits for the hypervisor before it reports that the hypervisor does not answer."""
 SLOW_START_S = 10.0
-"""The same while nothing is known to be wrong: a session daemon's first start, with its look at QEMU, takes seconds."""
-WHILE_WAITING = "everything that needs no hypervisor is served; `kilonova doctor` says what to do"
+"""The same while no error is known: the first start of a session daemon, which probes QEMU, takes seconds."""
+WHILE_WAITING = "requests that need no hypervisor are served; `kilonova doctor` shows how to correct problems"
 POLL_FIRST_S, POLL_S = 0.05, 1.0
 POLICY_S = 2.0
-"""How long the policy's library waits for the hypervisor: requests may come that need none."""
+"""How long loading the policy library waits for the hypervisor: requests without a need for it may arrive."""
 DRAIN_S = 10.0
-EXPOSED = "plain HTTP on an address that other machines reach: passwords and tokens can be read on the network"
+EXPOSED = "plain HTTP on an address that other machines can reach: passwords and tokens are readable on the network"
 SESSION_LIMITS = (
-    "a libvirt session of your own: guests reach out, and are reached by their ssh port and their console only; they "
-    "may end with your last log-in (loginctl enable-linger keeps them); `kilonova install`, as root, is without these"
+    "a user session of libvirt: guests can open connections, and accept them on their ssh port and console only; they "
+    "may end when you log out (loginctl enable-linger keeps them); `kilonova install`, as root, has no such limits"
 )
 
 
 def run(settings: Settings, clouds_file: Path | None, again: Callable[[], Settings]) -> None:
-    """Serve until a signal; `again` reads the configuration once more, on SIGHUP.
+    """Serve until a signal.  `again` reads the configuration again, on SIGHUP.
 
-    Raises StateError or ConfigError in one sentence when it cannot even begin.
+    Raises StateError or ConfigError with one sentence when it cannot start.
     """
     logging.set_up(debug=settings.default.debug)
     logging.guard_streams()
@@ -62,7 +62,7 @@ def run(settings: Settings, clouds_file: Path | None, again: Callable[[], Settin
     tls = make_context(settings.api)
     lock = prepare_state(state)
     if clouds_file is not None:
-        clouds.refuse_unless_usable(clouds_file, first_start=not has_users(database_path(state)))
+        clouds.check_writable(clouds_file, first_start=not has_users(database_path(state)))
     listener = bind(settings.api.listen, settings.api.port)
     try:
         import uvloop
@@ -74,7 +74,7 @@ def run(settings: Settings, clouds_file: Path | None, again: Callable[[], Settin
 
 
 def bind(address: str, port: int) -> socket.socket:
-    """The listening socket.  Raises ConfigError when the address is not free, or not the machine's own."""
+    """The listening socket.  Raises ConfigError when the address is in use, or is not an address of the machine."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -112,21 +112,21 @@ async def _serve(
             greeting.cancel()
             await serving
         if left:
-            print(f"{left} unfinished actions are on disk; the next `kilonova up` goes on with them.")
-        print("stopped; guests keep running, and the next `kilonova up` takes them back.", flush=True)
+            print(f"{left} unfinished actions are on disk; the next `kilonova up` continues them.")
+        print("stopped; guests keep running, and the next `kilonova up` manages them again.", flush=True)
 
 
 def _reload(box: OneBox, server: "Server", fresh: Settings) -> None:
-    """The certificate, too, as it is on disk now.  Raises ConfigError, and has then changed nothing."""
+    """Apply the settings, and load the certificate again.  Raises ConfigError and has then changed nothing."""
     tls = make_context(fresh.api)
     if (tls is None) != (server.tls is None):
-        raise ConfigError("Whether TLS is spoken is settled when the service starts: restart it.")
+        raise ConfigError("TLS can be turned on or off at the start only: restart the service.")
     box.reload(fresh)
     server.tls = tls
 
 
 async def _prepare_policy(box: OneBox, clock: Clock) -> None:
-    """Once the start is over: a thread of its own would still take the interpreter from it."""
+    """Runs after the start: a separate thread would slow the start down because both need the interpreter lock."""
     begun = clock.monotonic()
     while not box.manager.ready()[0] and clock.monotonic() - begun < POLICY_S:
         await clock.sleep(POLL_FIRST_S)
@@ -134,14 +134,14 @@ async def _prepare_policy(box: OneBox, clock: Clock) -> None:
 
 
 async def _greet(box: OneBox, clock: Clock, listener: socket.socket, clouds_file: Path | None) -> None:
-    """Say where we are and what there is."""
+    """Print the addresses and the state of the service."""
     api = box.settings.api
     url = url_of(*listener.getsockname()[:2], tls=bool(api.ssl_cert_file), name=api.public_name)
     if clouds_file is not None:
         clouds.write(clouds_file, url, box.first_password)
     print(f"API         {url}")
     if is_exposed(api):
-        log.warning("plain HTTP is served beyond this machine: passwords and tokens can be read on the network")
+        log.warning("plain HTTP is served to other machines: passwords and tokens are readable on the network")
         print(f"warning     {EXPOSED}")
     print(f"state       {box.settings.default.state_path}")
     if clouds_file is None:
@@ -154,24 +154,25 @@ async def _greet(box: OneBox, clock: Clock, listener: socket.socket, clouds_file
 
 
 def url_of(address: str, port: int, *, tls: bool = False, name: str = "") -> str:
-    """Where clients find what listens there: by its name if it has one; "all addresses" is no place to connect to."""
+    """The URL for clients: with the host name if it has one, since the wildcard address is not an address to connect
+    to."""
     address = name or {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
     return f"{'https' if tls else 'http'}://{f'[{address}]' if ':' in address else address}:{port}"
 
 
 async def _when_in_service(box: OneBox, clock: Clock) -> str:
-    """What there is to say of the hypervisor, once it is in service; says what it waits for if that takes long."""
-    began, said = clock.monotonic(), False
+    """Print the hypervisor once it is available.  If that takes long, print what the service waits for."""
+    began, reported = clock.monotonic(), False
     while True:
         ready, reason = box.manager.ready()
         if ready:
-            with contextlib.suppress(HypervisorUnavailable):  # it went away again
+            with contextlib.suppress(HypervisorUnavailable):  # it became unavailable again
                 return await _hypervisor(box)
         patience = FIRST_WORDS_S if box.manager.virtapi.enabled is False else SLOW_START_S
-        if not ready and not said and clock.monotonic() - began > patience:
-            said = True
+        if not ready and not reported and clock.monotonic() - began > patience:
+            reported = True
             print(f"waiting     {reason} ({WHILE_WAITING})", flush=True)
-        await clock.sleep(POLL_S if said else POLL_FIRST_S)
+        await clock.sleep(POLL_S if reported else POLL_FIRST_S)
 
 
 async def _hypervisor(box: OneBox) -> str:
@@ -179,13 +180,13 @@ async def _hypervisor(box: OneBox) -> str:
     version = inventory.hypervisor_version
     dotted = f"{version // 1_000_000}.{version // 1000 % 1000}.{version % 1000}"
     lines = [f"hypervisor  {inventory.hypervisor_type} {dotted} on {inventory.node}"]
-    lines += [f"network     {_said(network)}" for network in inventory.networks]
+    lines += [f"network     {_describe(network)}" for network in inventory.networks]
     if any(network.backend == "user" for network in inventory.networks):
         lines.append(f"limits      {SESSION_LIMITS}")
     return "\n".join(lines)
 
 
-def _said(network: HostNetwork) -> str:
+def _describe(network: HostNetwork) -> str:
     line = f"{network.name}: {network.backend}, {network.cidr}"
     if network.bridge:
         line += f" on {network.bridge}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`kilonova policy`: who may do what, as it is configured."""
+"""`kilonova policy`: shows the configured policy rules."""
 
 from typing import Annotated
 
@@ -8,18 +8,18 @@ import typer
 from kilonova.cmd.common import ConfigFiles
 from kilonova.cmd.directory import AsJson, group, show_list
 
-app = group("The policy: rules, and who passes them.")
+app = group("Policy rules and their check strings.")
 
 
-@app.command("list", short_help="Every rule with its check.")
+@app.command("list", short_help="List the rules with their check strings.")
 def list_rules(
     config_file: ConfigFiles = None,
-    changed: Annotated[bool, typer.Option("--changed", help="Only those of the policy file.")] = False,
+    changed: Annotated[bool, typer.Option("--changed", help="Only the rules of the policy file.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Every rule with its check, by the configuration as it is on disk now; `from` says who wrote it.
+    """List the rules with their check strings, from the configuration on disk.  The column `from` is their source.
 
-    A policy file that cannot be used is refused as the service would refuse it.
+    An invalid policy file causes the same error as in the service.
     """
     from kilonova.api.http.policy import Policy
     from kilonova.api.rules import RULES
@@ -36,9 +36,9 @@ def list_rules(
     show_list(found, ("rule", "check", "from"), as_json=as_json)
 
 
-@app.command("sample", short_help="Print a policy.yaml of comments.")
+@app.command("sample", short_help="Print a sample policy.yaml.")
 def sample() -> None:
-    """Print a policy.yaml in which every default stands as a comment."""
+    """Print a policy.yaml with every default as a comment."""
     from kilonova.api import rules
 
     print(rules.sample(), end="")

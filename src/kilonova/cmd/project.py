@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`kilonova project`: what servers, images and quotas belong to."""
+"""`kilonova project`: the projects, which own servers, images and quotas."""
 
 from typing import Annotated, Any
 
@@ -12,16 +12,16 @@ from kilonova.cmd.directory import (
     find,
     group,
     open_cloud,
-    refuse_nothing,
+    require_changes,
     show_list,
     show_one,
     switch,
 )
 
-app = group("Projects of the cloud. An administrator's clouds.yaml is needed.")
+app = group("Projects of the cloud. Requires the clouds.yaml of an administrator.")
 
 Name = Annotated[str, typer.Argument(help="Name or id of the project.")]
-Description = Annotated[str | None, typer.Option(help="Words about the project.")]
+Description = Annotated[str | None, typer.Option(help="Description of the project.")]
 COLUMNS = ("id", "name", "enabled", "description")
 
 
@@ -33,41 +33,41 @@ def create(
     os_cloud: OsCloud = "kilonova",
     clouds_file: CloudsFile = None,
 ) -> None:
-    """Make a project; `kilonova role add` lets users work in it."""
-    asked = {"name": name, "description": description or ""}
+    """Create a project.  `kilonova role add` gives users access to it."""
+    request = {"name": name, "description": description or ""}
     cloud = open_cloud(clouds_file, os_cloud)
-    show_one(cloud.identify("POST", "/projects", {"project": asked})["project"], as_json=as_json)
+    show_one(cloud.identify("POST", "/projects", {"project": request})["project"], as_json=as_json)
 
 
 @app.command("list")
 def list_projects(as_json: AsJson = False, os_cloud: OsCloud = "kilonova", clouds_file: CloudsFile = None) -> None:
-    """All projects, by name."""
+    """List all projects, sorted by name."""
     cloud = open_cloud(clouds_file, os_cloud)
     show_list(cloud.identify("GET", "/projects")["projects"], COLUMNS, as_json=as_json)
 
 
 @app.command("show")
 def show(name: Name, as_json: AsJson = False, os_cloud: OsCloud = "kilonova", clouds_file: CloudsFile = None) -> None:
-    """One project."""
+    """Show one project."""
     show_one(find(open_cloud(clouds_file, os_cloud), "project", name), as_json=as_json)
 
 
 @app.command("set")
 def change(
     name: Name,
-    new_name: Annotated[str | None, typer.Option("--name", help="A new name.")] = None,
+    new_name: Annotated[str | None, typer.Option("--name", help="New name.")] = None,
     description: Description = None,
-    enable: Annotated[bool, typer.Option("--enable", help="Let its users in again.")] = False,
-    disable: Annotated[bool, typer.Option("--disable", help="Let nobody in; servers go on.")] = False,
+    enable: Annotated[bool, typer.Option("--enable", help="Enable the project.")] = False,
+    disable: Annotated[bool, typer.Option("--disable", help="Disable the project; its servers keep running.")] = False,
     os_cloud: OsCloud = "kilonova",
     clouds_file: CloudsFile = None,
 ) -> None:
-    """Change a project.  Tokens for one that is disabled stop working at once."""
+    """Change a project.  Tokens for a disabled project stop working immediately."""
     cloud = open_cloud(clouds_file, os_cloud)
     project = find(cloud, "project", name)
     given = {"name": new_name, "description": description, "enabled": switch(enable=enable, disable=disable)}
     changes: dict[str, Any] = {member: value for member, value in given.items() if value is not None}
-    refuse_nothing(changes)
+    require_changes(changes)
     cloud.identify("PATCH", f"/projects/{project['id']}", {"project": changes})
 
 
@@ -77,7 +77,7 @@ def delete(
     os_cloud: OsCloud = "kilonova",
     clouds_file: CloudsFile = None,
 ) -> None:
-    """Delete projects, with their quotas and roles.  One that has servers or images in it is refused."""
+    """Delete projects, with their quotas and roles.  A project with servers or images is not deleted."""
     cloud = open_cloud(clouds_file, os_cloud)
     for project in [find(cloud, "project", name) for name in names]:
         cloud.identify("DELETE", f"/projects/{project['id']}")

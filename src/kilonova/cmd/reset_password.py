@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`kilonova reset-password`: the way back in, for an administrator who has lost the password."""
+"""`kilonova reset-password`: sets a new password, for an administrator who lost the password."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,10 +19,11 @@ def reset_password(
     config_file: ConfigFiles = None,
     state_path: StatePath = None,
 ) -> None:
-    """Give a user a new password without asking for the old one, and let the user in again if disabled.
+    """Set a new password of a user without the old one, and enable the user.
 
-    Works on the state directory itself, while no service runs on it.  The password is asked for, or read from standard
-    input; the user's tokens end.  With a running service and an administrator who can log in: `kilonova user set`.
+    The command changes the state directory directly; no service may run on it.  It prompts for the password, or reads
+    it from standard input.  The user's tokens end.  If the service runs and an administrator can log in, use
+    `kilonova user set`.
     """
     import asyncio
 
@@ -34,7 +35,7 @@ def reset_password(
     existing_database(state)
     with prepare_state(state):
         asyncio.run(_reset(settings, user, new_password(user), SystemClock()))
-    print(f"{user} has a new password: write it into the clouds.yaml, and start the service.")
+    print(f"{user} has a new password: write it to the clouds.yaml and start the service.")
 
 
 async def _reset(settings: "Settings", name: str, password: str, clock: "Clock") -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the services that run as processes of their own share: configuration, state, saying how far they are."""
+"""Shared code of services that run as separate processes: configuration, state directory, start and stop messages."""
 
 import argparse
 import glob
@@ -23,14 +23,14 @@ log = structlog.get_logger(__name__)
 
 LOOK_S = 0.01
 PATIENCE_S = 0.5
-"""What takes no longer than this is not worth a word."""
+"""A wait that is not longer than this is not logged."""
 DRAIN_S = 10.0
 STOP_S = 30
-"""From a signal to stop to the process's end, whatever hangs."""
+"""The limit from the stop signal to the end of the process, even if something hangs."""
 
 
 def configure(program: str, description: str, argv: Sequence[str] | None) -> Settings:
-    """Read the command line and the configuration, set up logging, and name the options that are not ours.
+    """Read the command line and the configuration, set up logging, and log the unknown options.
 
     Raises ConfigError; ends the process for --help, --version and a malformed command line, as argparse does.
     """
@@ -44,13 +44,15 @@ def configure(program: str, description: str, argv: Sequence[str] | None) -> Set
 
 
 def read(program: str, argv: Sequence[str] | None) -> Settings:
-    """The configuration as it is now, for a process that runs already.  Raises ConfigError."""
+    """Read the configuration again, in a running process.  Raises ConfigError."""
     return _load(_words(program, "", argv))
 
 
 def _words(program: str, description: str, argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=program, description=description)
-    parser.add_argument("--config-file", action="append", default=[], metavar="F", help="may be given again")
+    parser.add_argument(
+        "--config-file", action="append", default=[], metavar="F", help="configuration file; may be repeated"
+    )
     parser.add_argument("--config-dir", action="append", default=[], metavar="D", help="directory of *.conf files")
     parser.add_argument("--debug", action="store_true", help="log debug lines")
     parser.add_argument("--version", action="version", version=__version__)
@@ -62,7 +64,7 @@ def _load(given: argparse.Namespace) -> Settings:
 
 
 def unknown_options(files: Sequence[str], dirs: Sequence[str]) -> tuple[str, ...]:
-    """`group.option` of each option in these files (which `load` has accepted) that we do not have, sorted."""
+    """`group.option` of each unknown option in these files (which `load` has accepted), sorted."""
     known = {("default", option.dest) for option in default.OPTIONS}
     known |= {(group.GROUP, option.dest) for group in GROUPS for option in group.OPTIONS}
     paths = [os.path.expanduser(path) for path in files]
@@ -85,13 +87,13 @@ def _is_ours(group: str, option: str, known: set[tuple[str, str]]) -> bool:
 
 
 def run(state_path: Path, role: str, serve: Coroutine[Any, Any, None]) -> None:
-    """Run a service to its end, holding its state directory.  Raises StateError."""
+    """Run a service to its end with its state directory locked.  Raises StateError."""
     try:
-        held = prepare_state(state_path, role)
+        lock = prepare_state(state_path, role)
     except BaseException:
         serve.close()
         raise
-    with held:
+    with lock:
         import uvloop
 
         logging.guard_streams()
@@ -100,17 +102,17 @@ def run(state_path: Path, role: str, serve: Coroutine[Any, Any, None]) -> None:
 
 
 async def announce(program: str, ready: Callable[[], tuple[bool, str]], clock: Clock) -> None:
-    """Print that the service is ready, once, as soon as it is; log what it waits for until then, when that changes."""
-    began, said = clock.monotonic(), ""
+    """Print once that the service is ready.  Until then, log what it waits for, each time that changes."""
+    began, reported = clock.monotonic(), ""
     while not (state := ready())[0]:
-        if state[1] != said and clock.monotonic() - began > PATIENCE_S:
-            said = state[1]
-            log.info("not ready yet", service=program, reason=said)
+        if state[1] != reported and clock.monotonic() - began > PATIENCE_S:
+            reported = state[1]
+            log.info("not ready yet", service=program, reason=reported)
         await clock.sleep(LOOK_S)
     print(f"{program} ready", flush=True)
 
 
 def begin_to_stop(program: str) -> None:
-    """Say that the service stops, and have the system end it if it has not by itself after STOP_S seconds."""
+    """Print that the service stops.  The system ends the process if it still runs after STOP_S seconds."""
     signal.alarm(STOP_S)
-    print(f"{program} stopping: finishing what is in hand ...", flush=True)
+    print(f"{program} stopping: waiting for work in progress", flush=True)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Running checks: beside each other, each in a thread of its own and with a time limit of its own.
+"""Runs the checks in parallel, each in its own thread and with its own time limit.
 
-A check that hangs is left behind in its daemon thread and becomes a finding; so does one that raises.
+A check that hangs stays in its daemon thread and becomes a finding.  A check that raises becomes a finding too.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ OnSurvey = Callable[[Subject, Survey], Finding]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One row of the doctor's table.  `limit_s` is what the check may take; `title` says what it looks at."""
+    """One check of the doctor's table.  `limit_s` is its time limit; `title` describes it."""
 
     name: str
     title: str
@@ -31,8 +31,8 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class SurveyCheck:
-    """One row that judges what libvirt says of itself, in JUDGE_LIMIT_S.  `without` is for a libvirt that says nothing:
-    what can be judged by the host's own word."""
+    """A check of the data that libvirt reports, with the limit JUDGE_LIMIT_S.  `without` runs when libvirt does not
+    answer: it checks what the host itself shows."""
 
     name: str
     title: str
@@ -41,19 +41,20 @@ class SurveyCheck:
 
 
 Taker = Callable[[str], Survey | str]
-"""What opens a connection to a URI and reads it; a sentence when it cannot."""
+"""Opens a connection to a URI and reads its data; returns a sentence when it cannot."""
 
 SURVEY_LIMIT_S = 6.0
-"""A daemon that has just started asks every QEMU first: five seconds were seen."""
+"""A daemon that has just started queries every QEMU first: five seconds were observed."""
 JUDGE_LIMIT_S = 1.5
-"""For what is looked at beside a survey: records and files' heads."""
+"""The limit for data besides the survey: records and file headers."""
 
 
 async def run_checks(
     subject: Subject, checks: Sequence[Check], on_survey: Sequence[SurveyCheck], take: Taker
 ) -> list[Finding]:
-    """Every check's finding, in the order of `checks`, then of `on_survey`.  Raises nothing of a check's."""
-    # One thread for each: what hangs takes no place from another.
+    """The findings of all checks, in the order of `checks`, then of `on_survey`.  An exception of a check does not
+    escape."""
+    # One thread each: a check that hangs does not block another.
     workers = DaemonWorkers("doctor", len(checks) + len(on_survey) + 1)
     tasks: list[asyncio.Task[Finding]] = []
     async with asyncio.TaskGroup() as group:
@@ -93,30 +94,30 @@ async def _survey(workers: DaemonWorkers, subject: Subject, take: Taker) -> Surv
 
 
 def judges(subject: Subject, checks: Sequence[SurveyCheck], survey: Survey | str) -> list[Callable[[], Finding]]:
-    """What each check looks at in a survey; without one, a single error, what can be judged all the same, and notes of
-    what was not looked at."""
+    """The judgement of each check on a survey.  Without a survey: one error, the checks that need no survey, and notes
+    for the checks that did not run."""
     if survey == "":
-        return [partial(note, check.name, "Not looked at: guests do not run in libvirt here.") for check in checks]
+        return [partial(note, check.name, "Not checked: guests do not run in libvirt here.") for check in checks]
     if isinstance(survey, str):
         first, *rest = checks
-        cure = "See libvirt-socket; a daemon that hangs: systemctl restart libvirtd (guests run on)."
+        cure = "See libvirt-socket. If the daemon hangs: systemctl restart libvirtd (guests keep running)."
         if "authentication" in survey.lower():
-            cure = "Set [libvirt] auth_file to a file with the name and the password that the daemon knows."
-        said = f"There is no connection to libvirt: {survey.rstrip('.')}."
-        no_connection = partial(error, first.name, said, cure, uri=subject.uri)
+            cure = "Set [libvirt] auth_file to a file with the name and the password for the daemon."
+        message = f"There is no connection to libvirt: {survey.rstrip('.')}."
+        no_connection = partial(error, first.name, message, cure, uri=subject.uri)
         return [no_connection, *(partial(_without, subject, check) for check in rest)]
     return [partial(check.fn, subject, survey) for check in checks]
 
 
 def judge_survey(subject: Subject, checks: Sequence[SurveyCheck], survey: Survey | str) -> list[Finding]:
-    """What the checks find; see `judges`."""
+    """The findings of the checks; see `judges`."""
     looks = judges(subject, checks, survey)
     return [_judge(check, look) for check, look in zip(checks, looks, strict=True)]
 
 
 def _without(subject: Subject, check: SurveyCheck) -> Finding:
     if check.without is None:
-        return note(check.name, "Not looked at: libvirt does not answer.")
+        return note(check.name, "Not checked: libvirt does not answer.")
     return check.without(subject)
 
 
@@ -136,7 +137,7 @@ def broke(name: str, failure: BaseException) -> Finding:
     """The finding of a check that raised."""
     kind = type(failure).__name__
     if isinstance(failure, DatabaseUnreadable):
-        return note(name, f"Not looked at: the records cannot be read ({failure}).", "See database.")
+        return note(name, f"Not checked: the records cannot be read ({failure}).", "See database.")
     if isinstance(failure, PermissionError):
         return error(name, f"Permission denied: {failure}.", "Run it as root.", exception=kind)
     return error(name, f"The check itself failed: {kind}: {failure}.", "Please report this.", exception=kind)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a check has found."""
+"""The finding of a check."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,8 +8,8 @@ from typing import Any
 
 
 class Level(StrEnum):
-    """How bad it is.  An error keeps guests from being made or what was accepted from being kept; a warning will hurt
-    some day; a note is good to know."""
+    """The severity.  An error prevents new guests, or can lose accepted work.  A warning can become an error later.
+    A note is information."""
 
     OK = "ok"
     NOTE = "note"
@@ -18,16 +18,16 @@ class Level(StrEnum):
 
     @property
     def weight(self) -> int:
-        """For sorting: the worse, the higher."""
+        """The sort key: higher is more severe."""
         return list(Level).index(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check's answer.
+    """The result of one check.
 
-    `found` is one sentence; `cure` is a command or a sentence, empty where there is nothing to do.  `facts` are
-    JSON-safe and hold no secrets.
+    `found` is one sentence.  `cure` is a command or a sentence, empty when nothing is necessary.  `facts` are JSON-safe
+    and contain no secrets.
     """
 
     check: str
@@ -38,20 +38,20 @@ class Finding:
 
 
 def ok(check: str, found: str, **facts: Any) -> Finding:
-    """Nothing to do."""
+    """A finding without a problem."""
     return Finding(check, Level.OK, found, facts=facts)
 
 
 def note(check: str, found: str, cure: str = "", **facts: Any) -> Finding:
-    """Good to know."""
+    """Information."""
     return Finding(check, Level.NOTE, found, cure, facts)
 
 
 def warning(check: str, found: str, cure: str, **facts: Any) -> Finding:
-    """It will hurt some day."""
+    """A problem that can become an error later."""
     return Finding(check, Level.WARNING, found, cure, facts)
 
 
 def error(check: str, found: str, cure: str, **facts: Any) -> Finding:
-    """It hurts now."""
+    """A problem now."""
     return Finding(check, Level.ERROR, found, cure, facts)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of libvirt: its socket, and what it says of itself."""
+"""Checks of libvirt: its socket, and the data that it reports."""
 
 import os
 import socket
@@ -17,13 +17,13 @@ from kilonova.virt.libvirt.host.survey import Survey
 
 CONNECT_S = 2.0
 DEFAULT_REQUESTS = 5
-"""max_client_requests of libvirtd where nothing is configured."""
+"""The default of max_client_requests in libvirtd."""
 INSTALL = "apt-get install libvirt-daemon-system libvirt-daemon-driver-qemu"
 START = "systemctl start libvirtd (without systemd: virtlogd -d && libvirtd -d)"
 
 
 def socket_path(subject: Subject) -> Path | None:
-    """Where the daemon listens; None for a driver inside our process or a daemon on another machine."""
+    """The socket of the daemon; None for a driver inside our process or a daemon on another machine."""
     named = named_socket(subject.uri)
     if named is not None:
         return named
@@ -40,7 +40,7 @@ def socket_path(subject: Subject) -> Path | None:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """The process that listens."""
+    """The process that listens on the socket."""
 
     pid: int
     uid: int
@@ -48,7 +48,7 @@ class Peer:
 
 
 def libvirt_socket(subject: Subject) -> Finding:
-    """The daemon's socket is there, somebody listens, and we may talk to him."""
+    """Check that the daemon's socket exists, that a process listens on it, and that this user may connect."""
     name = "libvirt-socket"
     path = socket_path(subject)
     if not subject.uses_libvirt or path is None:
@@ -60,12 +60,12 @@ def libvirt_socket(subject: Subject) -> Finding:
         return _absent(subject, path)
     except PermissionError:
         cure = f"usermod -aG {_group_of(path)} {ourselves().name}, and log in again."
-        return error(name, f"The socket {path} is not ours to use.", cure, **facts)
+        return error(name, f"This user cannot use the socket {path}.", cure, **facts)
     except ConnectionRefusedError:
-        return error(name, f"The socket {path} is there and nobody listens: the daemon has died.", START, **facts)
+        return error(name, f"The socket {path} exists and nobody listens: the daemon has ended.", START, **facts)
     except TimeoutError:
-        cure = "systemctl restart libvirtd (guests run on)"
-        return error(name, f"The daemon behind {path} takes no connections: it hangs.", cure, **facts)
+        cure = "systemctl restart libvirtd (guests keep running)"
+        return error(name, f"The daemon behind {path} accepts no connections: it hangs.", cure, **facts)
     if peer.stopped:
         cure = f"kill -CONT {peer.pid}"
         return error(name, f"The daemon behind {path} (process {peer.pid}) is stopped.", cure, pid=peer.pid, **facts)
@@ -75,18 +75,20 @@ def libvirt_socket(subject: Subject) -> Finding:
         and "/session" in subject.uri
         and "socket=" not in subject.uri
     ):
-        said = f"As root, {subject.uri} quietly means the system's daemon."
-        return warning(name, said, "Say qemu:///system, or run as an ordinary user.", **facts)
-    return ok(name, f"Somebody listens at {path} (process {peer.pid}), and we may talk to him.", pid=peer.pid, **facts)
+        message = f"For root, {subject.uri} is the system daemon."
+        return warning(name, message, "Use qemu:///system, or run as an ordinary user.", **facts)
+    return ok(
+        name, f"The daemon (process {peer.pid}) listens at {path}, and this user may connect.", pid=peer.pid, **facts
+    )
 
 
 def connect(path: Path, proc: Path) -> Peer:
-    """Connect and hang up.  Raises OSError; TimeoutError after two seconds."""
+    """Connect and disconnect.  Raises OSError; TimeoutError after two seconds."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as end:
         end.settimeout(CONNECT_S)
         try:
             end.connect(str(path))
-        except BlockingIOError:  # the queue of those who wait is full
+        except BlockingIOError:  # the backlog of the socket is full
             raise TimeoutError from None
         raw = end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     pid, uid, _gid = struct.unpack("3i", raw)
@@ -94,7 +96,7 @@ def connect(path: Path, proc: Path) -> Peer:
 
 
 def stopped(subject: Subject) -> str:
-    """A sentence when the daemon is stopped, and would never answer; else empty."""
+    """A sentence when the daemon is stopped and cannot answer; otherwise empty."""
     path = socket_path(subject)
     try:
         peer = None if path is None else connect(path, subject.places.proc)
@@ -123,24 +125,22 @@ def _absent(subject: Subject, path: Path) -> Finding:
 
 
 def connection(subject: Subject, survey: Survey) -> Finding:
-    """The daemon opens a connection and answers."""
-    said = f"{subject.uri} answers: {survey.kind} with {survey.domains} guests that run."
-    return ok("libvirt", said, uri=subject.uri, kind=survey.kind, domains=survey.domains)
+    """Check that the daemon opens a connection and answers."""
+    message = f"{subject.uri} answers: {survey.kind} with {survey.domains} running guests."
+    return ok("libvirt", message, uri=subject.uri, kind=survey.kind, domains=survey.domains)
 
 
 def stuck_guests(subject: Subject, survey: Survey) -> Finding:
-    """No guest is held in a start that nobody does: libvirtd was ended in the middle of it."""
+    """Check for guests in an interrupted start: libvirtd ended during the start."""
     name, names = "libvirt-stuck", survey.starting_up
     if not names:
-        return ok(name, "No guest hangs in its start.", guests=[])
-    said = (
-        f"{', '.join(names)}: being started. If that is still so in a minute, libvirtd was ended in the middle of it."
-    )
-    return warning(name, said, CURE_OF_STUCK.format(name=names[0]), guests=list(names))
+        return ok(name, "No guest is in an interrupted start.", guests=[])
+    message = f"{', '.join(names)}: starting. If this does not change within a minute, libvirtd ended during the start."
+    return warning(name, message, CURE_OF_STUCK.format(name=names[0]), guests=list(names))
 
 
 def version(subject: Subject, survey: Survey) -> Finding:
-    """libvirt, QEMU and the binding are what Kilonova was made for."""
+    """Check that libvirt, QEMU and the binding have supported versions."""
     name = "libvirt-version"
     texts = {
         "libvirt": version_text(survey.libvirt),
@@ -154,34 +154,37 @@ def version(subject: Subject, survey: Survey) -> Finding:
         cure = "Upgrade the distribution: Debian 12 and Ubuntu 24.04 have versions that are new enough."
         return error(name, f"{survey.too_old}.", cure, **texts)
     if survey.client < OLDEST_LIBVIRT:
-        said = f"libvirt's client library {texts['client']} is older than {texts['oldest_libvirt']}."
-        return error(name, said, "apt-get install --only-upgrade libvirt0", **texts)
+        message = f"libvirt's client library {texts['client']} is older than {texts['oldest_libvirt']}."
+        return error(name, message, "apt-get install --only-upgrade libvirt0", **texts)
     hypervisor = f"{survey.kind} {texts['hypervisor']}"
-    said = f"libvirt {texts['libvirt']}, {hypervisor}, client library {texts['client']}, binding {survey.binding}."
+    message = f"libvirt {texts['libvirt']}, {hypervisor}, client library {texts['client']}, binding {survey.binding}."
     if survey.libvirt // 1000 < survey.client // 1000:
         return note(
-            name, f"The running daemon is older than its client library: {said}", "systemctl restart libvirtd", **texts
+            name,
+            f"The running daemon is older than its client library: {message}",
+            "systemctl restart libvirtd",
+            **texts,
         )
-    return ok(name, said, **texts)
+    return ok(name, message, **texts)
 
 
 def keepalive(subject: Subject, survey: Survey) -> Finding:
-    """A daemon that freezes is noticed."""
+    """Check that the service detects a frozen daemon."""
     name, ours = "libvirt-keepalive", subject.settings.libvirt
     bound = ours.keepalive_interval * (ours.keepalive_count + 1)
     facts = {"works": survey.keepalive, "bound_s": bound}
     if survey.keepalive is None:
         cure = "Set [libvirt] keepalive_interval to 2."
-        return warning(name, "Keepalive is turned off: a frozen daemon is noticed by time limits only.", cure, **facts)
+        return warning(name, "Keepalive is off: only time limits detect a frozen daemon.", cure, **facts)
     if not survey.keepalive:
         return note(
-            name, f"{subject.uri} has no keepalive; it lives in our process or its daemon is too old.", "", **facts
+            name, f"{subject.uri} has no keepalive: it runs in our process, or its daemon is too old.", "", **facts
         )
-    return ok(name, f"Keepalive works: a frozen daemon is noticed within {bound} s.", **facts)
+    return ok(name, f"Keepalive works: it detects a frozen daemon within {bound} s.", **facts)
 
 
 def requests(subject: Subject) -> Finding:
-    """We never send more calls at a time than the daemon takes."""
+    """Check that the service sends no more concurrent calls than the daemon accepts."""
     theirs = DEFAULT_REQUESTS
     values = (option(file, "max_client_requests") for file in config_files(subject))
     configured = next((value for value in values if value and value.isdigit()), None)
@@ -191,7 +194,7 @@ def requests(subject: Subject) -> Finding:
 
 
 def config_files(subject: Subject) -> list[Path]:
-    """The daemon's own configuration: what its command line names, else the system's; none for a session daemon."""
+    """The daemon's configuration file: from its command line, else the system's; none for a session daemon."""
     path = socket_path(subject)
     try:
         pid = connect(path, subject.places.proc).pid if path is not None else 0
@@ -207,14 +210,16 @@ def config_files(subject: Subject) -> list[Path]:
 
 
 def judge_requests(ours: int, theirs: int, configured: bool) -> Finding:
-    """See `requests`.  We keep one call below `ours`; at the daemon's limit even keepalive waits, and the connection is
-    lost when the calls are slow."""
+    """See `requests`.  The service stays one call below `ours`: at the limit of the daemon keepalive waits too, and
+    slow calls lose the connection."""
     name, facts = "libvirt-requests", {"ours": ours, "daemon": theirs, "configured": configured}
     where = "as configured" if configured else "its default"
     if ours > theirs:
         cure = (
             f"Set [libvirt] max_client_requests = {theirs}, or raise it in /etc/libvirt/libvirtd.conf and restart it."
         )
-        said = f"We would have {ours - 1} calls in flight where the daemon takes {theirs} ({where}): keepalive starves."
-        return error(name, said, cure, **facts)
-    return ok(name, f"At most {ours - 1} calls in flight, and the daemon takes {theirs} ({where}).", **facts)
+        message = (
+            f"The service may send {ours - 1} concurrent calls; the daemon accepts {theirs} ({where}): keepalive fails."
+        )
+        return error(name, message, cure, **facts)
+    return ok(name, f"At most {ours - 1} concurrent calls; the daemon accepts {theirs} ({where}).", **facts)

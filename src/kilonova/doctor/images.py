@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A check of the image store: every image that can be used has its bytes.  Their hashes are not computed here."""
+"""A check of the image store: every active image has its data.  The check does not compute hashes."""
 
 from kilonova.db.inspect import image_sizes
 from kilonova.doctor.finding import Finding, error, note, ok
@@ -8,16 +8,16 @@ from kilonova.doctor.subject import Subject
 
 
 def stored_bytes(subject: Subject) -> Finding:
-    """The file of each image is there, with as many bytes as were counted when it was stored."""
+    """Check that the file of each image exists and has the size that was recorded at the upload."""
     name = "image-bytes"
     if not subject.database.exists():
-        return note(name, "Not looked at: the records of images are on the conductor's host.")
+        return note(name, "Not checked: the records of images are on the host of the conductor.")
     bad = twice(lambda: _look(subject))
     if not bad:
-        return ok(name, "Every image has its bytes.")
-    said = listed(f"{image} {trouble}" for image, trouble in bad.items())
+        return ok(name, "Every image has its data.")
+    message = listed(f"{image} {trouble}" for image, trouble in bad.items())
     cure = "Restore the files from a backup, or delete these images and upload them again."
-    return error(name, f"Images without their bytes: {said}.", cure, images=dict(bad))
+    return error(name, f"Images without their data: {message}.", cure, images=dict(bad))
 
 
 def _look(subject: Subject) -> Problems:
@@ -26,8 +26,8 @@ def _look(subject: Subject) -> Problems:
         try:
             found = (subject.state / "images" / image).lstat().st_size
         except FileNotFoundError:
-            bad[image] = "is gone"
+            bad[image] = "is missing"
             continue
         if size is not None and found != size:
-            bad[image] = f"has {found} bytes and not {size}"
+            bad[image] = f"has {found} bytes instead of {size}"
     return bad

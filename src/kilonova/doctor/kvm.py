@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of KVM: the device, who may use it, and whether a kernel is known to boot in it."""
+"""Checks of KVM: the device, its permissions, and the verdict of the boot test."""
 
 import json
 import os
@@ -21,7 +21,7 @@ CURE_FOR_GOOD = """echo 'KERNEL=="kvm", GROUP="kvm", MODE="0660"' > /etc/udev/ru
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Rights on /dev/kvm.  `listed`: an access list gives rights besides the mode."""
+    """Permissions of /dev/kvm.  `listed`: an access list adds permissions to the mode."""
 
     path: str
     mode: int
@@ -34,12 +34,12 @@ class Device:
 
 
 def read_device(path: Path) -> Device | None:
-    """The device as it is; None when there is none."""
+    """The state of the device; None when it does not exist."""
     try:
         found = os.stat(path)
     except FileNotFoundError:
         return None
-    if found.st_rdev == os.stat(os.devnull).st_rdev:  # hidden below /dev/null, as sandboxes do
+    if found.st_rdev == os.stat(os.devnull).st_rdev:  # sandboxes hide the device with /dev/null
         return None
     try:
         listed = "system.posix_acl_access" in os.listxattr(path)
@@ -49,7 +49,7 @@ def read_device(path: Path) -> Device | None:
 
 
 def device(subject: Subject) -> Finding:
-    """/dev/kvm is there and we may use it."""
+    """Check that /dev/kvm exists and that this user may use it."""
     cpu = subject.places.proc / "cpuinfo"
     flags = set(cpu.read_text(encoding="ascii", errors="replace").split()) if cpu.exists() else set[str]()
     usable = os.access(subject.places.kvm, os.R_OK | os.W_OK, effective_ids=True)
@@ -58,44 +58,43 @@ def device(subject: Subject) -> Finding:
 
 
 def judge_device(found: Device | None, usable: bool, cpu_has_it: bool, virt_type: str) -> Finding:
-    """See `device`.  Only `virt_type = kvm` cannot do without."""
+    """See `device`.  Only `virt_type = kvm` requires the device."""
     name = "kvm-device"
     bad = error if virt_type == "kvm" else note if virt_type in ("qemu", "test") else warning
     if found is None and cpu_has_it:
-        cure = "modprobe kvm_intel || modprobe kvm_amd; if it refuses, turn virtualisation on in the firmware."
-        return bad(name, "There is no /dev/kvm, though the processor can do it.", cure, cpu=True)
+        cure = "modprobe kvm_intel || modprobe kvm_amd; if that fails, enable virtualisation in the firmware."
+        return bad(name, "There is no /dev/kvm, although the processor can do it.", cure, cpu=True)
     if found is None:
-        cure = "Turn virtualisation on in the firmware, or nested virtualisation in the hypervisor below."
-        return bad(name, "There is no /dev/kvm: guests run many times slower, under QEMU alone.", cure, cpu=False)
+        cure = "Enable virtualisation in the firmware, or nested virtualisation in the hypervisor of this machine."
+        return bad(name, "There is no /dev/kvm: guests run many times slower, with QEMU emulation.", cure, cpu=False)
     if not stat.S_ISCHR(found.mode):
-        return bad(name, f"{found.path} is no device.", f"rm {found.path} && modprobe kvm", mode=found.text())
+        return bad(name, f"{found.path} is not a device.", f"rm {found.path} && modprobe kvm", mode=found.text())
     if not usable:
         cure = _let_in(found, ourselves().name)
-        return bad(name, f"{found.path} is there ({found.text()}) and not ours to use.", cure, mode=found.text())
-    return ok(name, f"{found.path} is there ({found.text()}) and we may use it.", mode=found.text())
+        return bad(name, f"{found.path} exists ({found.text()}) and this user cannot use it.", cure, mode=found.text())
+    return ok(name, f"{found.path} exists ({found.text()}) and this user can use it.", mode=found.text())
 
 
 def _let_in(found: Device, user: str) -> str:
     if _is_of_a_group(found):
         return f"usermod -aG {group_name(found.gid)} {user}, and log in again."
     now = CURE_NOW.format(device=found.path)
-    return f"{now} && usermod -aG kvm {user}, and log in again; where udev runs, for good: {CURE_FOR_GOOD}"
+    return f"{now} && usermod -aG kvm {user}, and log in again; with udev, permanently: {CURE_FOR_GOOD}"
 
 
 def _is_of_a_group(found: Device) -> bool:
-    """Whoever is put into the device's group may use it, and that group is not root's."""
+    """Whether members of the device's group may use it, and the group is not root."""
     return found.gid != 0 and found.mode >> 3 & READ_WRITE == READ_WRITE
 
 
 def capability_cache(subject: Subject) -> Finding:
-    """The daemon and QEMU's user agree on whether KVM may be used."""
+    """Check that the daemon and the QEMU user have the same access to KVM."""
     daemon_uid = 0 if subject.system_daemon else None
     return judge_capability_cache(read_device(_as_daemon_sees(subject)), qemu_user(subject), daemon_uid)
 
 
 def _as_daemon_sees(subject: Subject) -> Path:
-    """The device in the daemon's own view of the file system (a container may have another one), as far as we may look
-    into that."""
+    """The device in the daemon's view of the file system (a container may have another one), if we may read that."""
     ours, path = subject.places.kvm, socket_path(subject)
     if path is None or not subject.system_daemon:
         return ours
@@ -110,43 +109,45 @@ def _as_daemon_sees(subject: Subject) -> Path:
 def judge_capability_cache(found: Device | None, qemu: User | None, daemon_uid: int | None) -> Finding:
     """See `capability_cache`.
 
-    A daemon that may use KVM while QEMU's user may not throws its cached capabilities of QEMU away and probes QEMU
-    anew at every start of a guest: 48 s each (measured, libvirt 9.0).  `daemon_uid` None: the daemon is QEMU's user.
+    If the daemon may use KVM and the QEMU user may not, the daemon discards its cache of QEMU capabilities and probes
+    QEMU at every start of a guest: 48 s each (measured, libvirt 9.0).  `daemon_uid` None: the daemon is the QEMU user.
     """
     name = "kvm-capability-cache"
     if found is None or not stat.S_ISCHR(found.mode):
-        return ok(name, "There is no /dev/kvm for the daemon and QEMU's user to disagree on.")
+        return ok(name, "There is no /dev/kvm: the daemon and the QEMU user have the same access.")
     if daemon_uid is None:
-        return ok(name, "The daemon and its guests are one user and see the same KVM.")
+        return ok(name, "The daemon and its guests run as one user and have the same access to KVM.")
     if qemu is None:
         cure = "Install the daemon's package, or set user in /etc/libvirt/qemu.conf to a user that exists."
-        return warning(name, "The user that QEMU should run as does not exist.", cure)
+        return warning(name, "The configured QEMU user does not exist.", cure)
     facts = {"qemu_user": qemu.name, "mode": found.text()}
     if qemu.may(found.mode, found.uid, found.gid, READ_WRITE):
-        return ok(name, f"The daemon and QEMU's user {qemu.name} may both use {found.path}.", **facts)
+        return ok(name, f"The daemon and the QEMU user {qemu.name} can both use {found.path}.", **facts)
     if found.listed:
-        said = f"The mode of {found.path} shuts {qemu.name} out; whether its access list lets him in was not looked at."
-        return note(name, said, f"getfacl {found.path}", **facts)
-    said = (
-        f"libvirtd may use {found.path} ({found.text()}) and QEMU's user {qemu.name} may not: "
-        "libvirtd probes QEMU anew at every start of a guest, about 48 s each."
+        message = (
+            f"The mode of {found.path} excludes {qemu.name}; its access list, which may allow access, was not checked."
+        )
+        return note(name, message, f"getfacl {found.path}", **facts)
+    message = (
+        f"libvirtd can use {found.path} ({found.text()}) and the QEMU user {qemu.name} cannot: "
+        "libvirtd probes QEMU at every start of a guest, about 48 s each."
     )
     if _is_of_a_group(found):
         return error(
-            name, said, f"usermod -aG {group_name(found.gid)} {qemu.name} && systemctl restart libvirtd", **facts
+            name, message, f"usermod -aG {group_name(found.gid)} {qemu.name} && systemctl restart libvirtd", **facts
         )
     now = CURE_NOW.format(device=found.path)
-    return error(name, said, f"{now}; where udev runs, for good: {CURE_FOR_GOOD}", **facts)
+    return error(name, message, f"{now}; with udev, permanently: {CURE_FOR_GOOD}", **facts)
 
 
 def verdict(subject: Subject) -> Finding:
-    """A kernel is known to boot under KVM, on this boot, QEMU and device."""
+    """Check for a verdict that KVM boots a kernel, with this boot, QEMU and device."""
     kept, why_stale = read_kept(subject.state)
     return judge_verdict(kept, why_stale, subject.settings.libvirt.virt_type)
 
 
 def read_kept(state: Path) -> tuple[Verdict | None, str]:
-    """The verdict that is kept, and what has changed since (empty: it holds)."""
+    """The stored verdict, and what has changed since then (empty: the verdict is valid)."""
     try:
         raw = json.loads((state / checks.VERDICT_FILE).read_text(encoding="utf-8"))
         kept = Verdict(bool(raw["works"]), str(raw["why"]), Machine(**raw["machine"]))
@@ -163,18 +164,20 @@ def read_kept(state: Path) -> tuple[Verdict | None, str]:
 
 
 def judge_verdict(kept: Verdict | None, stale: str, virt_type: str) -> Finding:
-    """See `verdict`.  Without a verdict that holds, `virt_type = auto` means qemu."""
+    """See `verdict`.  Without a valid verdict, `virt_type = auto` means qemu."""
     name, cure = "kvm-verdict", "kilonova doctor --kernel K --initrd I (in a checkout: .build/guest/vmlinuz, initrd.gz)"
     facts = {"virt_type": virt_type, "works": kept.works if kept is not None and not stale else None}
     if virt_type in ("qemu", "test"):
-        return ok(name, f"virt_type = {virt_type}: no verdict on KVM is asked for.", **facts)
+        return ok(name, f"virt_type = {virt_type}: the verdict on KVM is not used.", **facts)
     if kept is None or stale:
-        said = (
-            f"The verdict on KVM does not hold: {stale}" if stale else "Whether KVM boots a kernel was not tried here"
+        message = (
+            f"The verdict on KVM is not valid: {stale}" if stale else "Booting a kernel under KVM was not tried here"
         )
-        then = "guests run without KVM until it was" if virt_type == "auto" else "virt_type = kvm believes in it"
+        then = (
+            "guests run without KVM until it was" if virt_type == "auto" else "virt_type = kvm uses it without a test"
+        )
         bad = note if virt_type == "auto" else warning  # KVM may hang in every guest's kernel
-        return bad(name, f"{said}; {then}.", cure, **facts)
+        return bad(name, f"{message}; {then}.", cure, **facts)
     if kept.works:
         return ok(name, "A kernel has booted under KVM here.", **facts)
     if virt_type == "kvm":
@@ -183,13 +186,15 @@ def judge_verdict(kept: Verdict | None, stale: str, virt_type: str) -> Finding:
 
 
 async def prove(subject: Subject, kernel: Path, initrd: Path, limit_s: float = 20.0) -> Finding:
-    """Boot the kernel under KVM now, and keep the verdict."""
+    """Boot the kernel under KVM now, and store the verdict."""
     from kilonova.virt.libvirt.host import kvm
 
     try:
         proof = await kvm.prove(kernel, initrd, subject.state, limit_s)
     except InvalidInput as exc:
-        return error("kvm-verdict", exc.message, "Name a kernel and its initrd (see docs/doctor.md).")
+        return error("kvm-verdict", exc.message, "Give a kernel and its initrd (see docs/doctor.md).")
     except OSError as exc:
-        return error("kvm-verdict", f"The verdict cannot be kept: {exc}.", "Run it as the service's own user.")
+        return error(
+            "kvm-verdict", f"The verdict cannot be stored: {exc}.", "Run the command as the user of the service."
+        )
     return judge_verdict(proof, "", subject.settings.libvirt.virt_type)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of what guests' packets meet: subnets, forwarding, firewalls, dnsmasq."""
+"""Checks of the path of guest packets: subnets, forwarding, firewalls, dnsmasq."""
 
 import ipaddress
 import os
@@ -19,12 +19,12 @@ SBIN = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"
 
 
 def subnet(subject: Subject, survey: Survey) -> Finding:
-    """The guests' subnet collides with no route of the host."""
+    """Check that the guest subnet does not overlap a route of the host."""
     return _subnet(subject, survey.network)
 
 
 def subnet_by_routes(subject: Subject) -> Finding:
-    """The same by the kernel's word, while libvirt says nothing: a network that runs has a route on its bridge."""
+    """The same from the kernel's routes, when libvirt does not answer: an active network has a route on its bridge."""
     return _subnet(subject, _running(subject))
 
 
@@ -39,7 +39,7 @@ def _routes(subject: Subject) -> list[tuple[str, str]]:
 
 
 def _running(subject: Subject) -> tuple[str, str] | None:
-    """Subnet and bridge of our network, by the routes; None when it does not run."""
+    """Subnet and bridge of our network, from the routes; None when the network is not active."""
     bridge = bridge_of(subject.settings.network.name)
     return next(((route, bridge) for interface, route in _routes(subject) if interface == bridge), None)
 
@@ -51,8 +51,8 @@ def read_named_routes(path: Path) -> list[tuple[str, str]]:
 
 
 def judge_subnet(configured: str, existing: tuple[str, str] | None, routes: Sequence[tuple[str, str]]) -> Finding:
-    """See `subnet`.  `existing`: subnet and bridge of our network where it is there; its own route is none of the
-    host's.  `routes`: interface and CIDR."""
+    """See `subnet`.  `existing` is the subnet and bridge of our network if it exists; its route does not count as a
+    route of the host.  `routes`: interface and CIDR."""
     name = "network-subnet"
     bridge = existing[1] if existing else ""
     others = [(interface, route) for interface, route in routes if interface != bridge]
@@ -60,68 +60,64 @@ def judge_subnet(configured: str, existing: tuple[str, str] | None, routes: Sequ
     if not wanted:
         free = choose_subnet([route for _, route in others])
         if free is None:
-            cure = "Set [network] cidr to a subnet that is nobody's."
-            return error(name, "Every subnet that Kilonova would choose collides with a route.", cure)
-        return ok(name, f"The network is not there yet; it will be {free}, which collides with no route.", cidr=free)
+            cure = "Set [network] cidr to an unused subnet."
+            return error(name, "Every subnet that Kilonova can choose overlaps a route.", cure)
+        return ok(name, f"The network does not exist yet; it will be {free}, which overlaps no route.", cidr=free)
     net = ipaddress.ip_network(wanted, strict=False)
     for interface, route in others:
         other = ipaddress.ip_network(route, strict=False)
         if other.prefixlen > 0 and net.overlaps(other):
-            said = (
-                f"The guests' subnet {net} collides with the route {other} of {interface}: one of them is unreachable."
-            )
+            message = f"The guest subnet {net} overlaps the route {other} of {interface}: one of them is unreachable."
             cure = "Set [network] cidr to another one"
             if existing:
                 cure += ", and after the last guest: virsh net-destroy and net-undefine this network"
-            return error(name, said, f"{cure}.", cidr=str(net), route=str(other), interface=interface)
-    return ok(name, f"The guests' subnet {net} collides with no route.", cidr=str(net))
+            return error(name, message, f"{cure}.", cidr=str(net), route=str(other), interface=interface)
+    return ok(name, f"The guest subnet {net} overlaps no route.", cidr=str(net))
 
 
 def bridges(subject: Subject, survey: Survey) -> Finding:
-    """The bridges of declared networks are there, and what ends on the host is filtered."""
+    """Check that the bridges of declared networks exist, and that libvirt can filter guest packets."""
     name, declared = "bridges", subject.settings.network.bridges
     if survey.bad_bridges:
-        cure = "Make it (ip link add NAME type bridge), or correct [network:NAME] bridge."
+        cure = "Create it (ip link add NAME type bridge), or correct [network:NAME] bridge."
         return error(name, " ".join(survey.bad_bridges), cure, missing=len(survey.bad_bridges))
     if not survey.filtered and (declared or subject.backend == "nat"):
-        said = "This libvirt has no network filters: a guest can send from addresses that are not its own."
-        return warning(name, said, "Install the nwfilter driver of libvirt, and ebtables.")
+        message = "This libvirt has no network filters: a guest can send packets with addresses of others."
+        return warning(name, message, "Install the nwfilter driver of libvirt, and ebtables.")
     if not declared:
         return ok(name, "No network on a bridge is declared.")
-    return ok(name, f"Declared bridges are there: {', '.join(one.bridge for one in declared)}.", count=len(declared))
+    return ok(name, f"The declared bridges exist: {', '.join(one.bridge for one in declared)}.", count=len(declared))
 
 
 def host_loopback(subject: Subject) -> Finding:
-    """Guests cannot reach what listens on the host's loopback."""
+    """Check that guests cannot reach services on the loopback address of the host."""
     name = "host-loopback"
     if subject.backend != "user":
         return ok(name, "No guest is on a user-mode network.")
-    said = (
-        "Guests reach whatever listens on this host's 127.0.0.1, by their gateway's address: QEMU's user-mode network "
-    )
-    said += "has no way to stop that."
-    return warning(name, said, "Give guests that you do not trust a NAT network: connection_uri = qemu:///system.")
+    message = "Guests can reach 127.0.0.1 of this host by the address of their gateway: QEMU's user-mode network "
+    message += "cannot prevent this."
+    return warning(name, message, "Give guests that you do not trust a NAT network: connection_uri = qemu:///system.")
 
 
 def forwarding(subject: Subject, survey: Survey) -> Finding:
-    """The host forwards packets."""
+    """Check that the host forwards packets."""
     return _forwarding(subject, survey.network_active)
 
 
 def forwarding_by_routes(subject: Subject) -> Finding:
-    """The same by the kernel's word, while libvirt says nothing."""
+    """The same from the kernel, when libvirt does not answer."""
     return _forwarding(subject, _running(subject) is not None)
 
 
 def _forwarding(subject: Subject, active: bool) -> Finding:
     if subject.backend == "nat" and lives_elsewhere(subject):
-        return note("ip-forward", "Not looked at: the daemon lives in a network namespace of its own.")
+        return note("ip-forward", "Not checked: the daemon runs in another network namespace.")
     value = (subject.places.proc / "sys/net/ipv4/ip_forward").read_text(encoding="ascii").strip()
     return judge_forwarding(value == "1", subject.backend, active)
 
 
 def lives_elsewhere(subject: Subject) -> bool:
-    """Whether the daemon is in another network namespace than we are, as far as we may know."""
+    """Whether the daemon runs in another network namespace; False when that cannot be read."""
     path = socket_path(subject)
     if path is None:
         return False
@@ -133,27 +129,31 @@ def lives_elsewhere(subject: Subject) -> bool:
 
 
 def judge_forwarding(on: bool, backend: str, active: bool) -> Finding:
-    """See `forwarding`.  libvirt turns it on when it starts a NAT network."""
+    """See `forwarding`.  libvirt enables it when it starts a NAT network."""
     name, facts = "ip-forward", {"on": on, "network_active": active}
     if backend != "nat":
         return ok(name, "Only a NAT network needs forwarding, and there is none here.", **facts)
     if on:
         return ok(name, "The host forwards packets.", **facts)
     if not active:
-        return note(name, "The host forwards nothing yet; libvirt turns it on as it starts the network.", "", **facts)
-    cure = "sysctl -w net.ipv4.ip_forward=1, and in /etc/sysctl.d/ for good"
-    return error(name, "The host forwards nothing while the network runs: guests reach nobody.", cure, **facts)
+        return note(
+            name, "The host does not forward packets yet; libvirt enables it when it starts the network.", "", **facts
+        )
+    cure = "sysctl -w net.ipv4.ip_forward=1, and permanently in /etc/sysctl.d/"
+    return error(
+        name, "The host does not forward packets while the network is active: guests have no connection.", cure, **facts
+    )
 
 
 def firewall(subject: Subject) -> Finding:
-    """No firewall drops what guests send."""
+    """Check that no firewall drops the packets of guests."""
     name = "firewall"
     if subject.backend != "nat":
-        return ok(name, "Only a NAT network is forwarded, and there is none here.")
+        return ok(name, "Only a NAT network needs forwarding, and there is none here.")
     tables = output_of(["iptables", "-S", "FORWARD"], SBIN), output_of(["nft", "list", "chains"], SBIN)
     if tables == (None, None):
-        said = "The firewall could not be read: there is neither iptables nor nft, or they refuse."
-        return note(name, said, "Run it as root.", uid=os.geteuid())
+        message = "The firewall could not be read: iptables and nft are not installed, or fail."
+        return note(name, message, "Run the command as root.", uid=os.geteuid())
     bridge = bridge_of(subject.settings.network.name)
     return judge_firewall(tables[0] or "", tables[1] or "", bridge)
 
@@ -165,31 +165,34 @@ def judge_firewall(iptables: str, nft: str, bridge: str) -> Finding:
     drops = any(words[:3] in (["-P", "FORWARD", "DROP"], ["-P", "FORWARD", "REJECT"]) for words in rules)
     others = foreign_drops(nft)
     docker = any("DOCKER" in word for words in rules for word in words)
-    # libvirt puts its own jump before the policy; without it nothing of a guest's passes.
+    # libvirt adds its jump before the policy; without it the policy drops all guest packets.
     lets = any("LIBVIRT_FWX" in words or "LIBVIRT_FWO" in words or bridge in words for words in rules)
     facts = {"policy_drop": drops, "docker": docker, "libvirt_chains": lets, "nft_drops": others}
     if drops and not lets:
         who = "Docker has set" if docker else "There is"
-        said = f"{who} a FORWARD policy that drops what is forwarded, and no rule of libvirt's is before it."
+        message = f"{who} a FORWARD policy that drops packets, and no rule of libvirt is before it."
         chain = "DOCKER-USER" if docker else "FORWARD"
         cure = f"iptables -I {chain} -i {bridge} -j ACCEPT && iptables -I {chain} -o {bridge} -j ACCEPT"
         return warning(
-            name, f"{said} A running network of libvirt's brings its own; guests reach nobody without.", cure, **facts
+            name,
+            f"{message} An active libvirt network adds its rule; without it guests have no connection.",
+            cure,
+            **facts,
         )
     if others:
-        said = (
-            f"The nftables table {others[0]} drops what is forwarded; libvirt's rules are in another, and do not help."
-        )
-        cure = f"Let {bridge} pass in that chain: nft list chains shows it."
-        return warning(name, said, cure, **facts)
+        message = f"The nftables table {others[0]} drops forwarded packets; the rules of libvirt are in another table."
+        cure = f"Accept {bridge} in that chain: nft list chains shows it."
+        return warning(name, message, cure, **facts)
     if drops:
-        return ok(name, "The FORWARD policy drops, and libvirt's rules let guests pass before it.", **facts)
-    return ok(name, "No firewall drops what is forwarded.", **facts)
+        return ok(
+            name, "The FORWARD policy drops packets, and the rules of libvirt accept guest packets before it.", **facts
+        )
+    return ok(name, "No firewall drops forwarded packets.", **facts)
 
 
 def foreign_drops(nft: str) -> list[str]:
-    """Tables of `nft list chains` with a forward chain that drops by policy, but for those of iptables itself and those
-    of IPv6, which guests do not have."""
+    """Tables of `nft list chains` with a forward chain that drops by policy, except those of iptables and of IPv6,
+    which guests do not have."""
     table, found = "", list[str]()
     for line in map(str.strip, nft.splitlines()):
         if line.startswith("table "):
@@ -200,11 +203,11 @@ def foreign_drops(nft: str) -> list[str]:
 
 
 def dnsmasq(subject: Subject) -> Finding:
-    """dnsmasq is installed, which gives guests their addresses."""
+    """Check that dnsmasq, the DHCP server for guests, is installed."""
     if subject.backend != "nat":
         return ok("dnsmasq", "Only a NAT network needs dnsmasq, and there is none here.")
     found = shutil.which("dnsmasq", path=SBIN)
     if found is None:
-        said = "dnsmasq is not installed: libvirt cannot start a NAT network without."
-        return error("dnsmasq", said, "apt-get install dnsmasq-base")
-    return ok("dnsmasq", f"dnsmasq is there ({found}).", path=found)
+        message = "dnsmasq is not installed: libvirt cannot start a NAT network without it."
+        return error("dnsmasq", message, "apt-get install dnsmasq-base")
+    return ok("dnsmasq", f"dnsmasq is installed ({found}).", path=found)

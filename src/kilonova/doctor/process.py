@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Processes of this host, as /proc tells of them: who holds a state directory, where it listens, and guests' QEMUs.
+"""Processes of this host, from /proc: the holder of a state directory, its addresses, and the QEMU processes of guests.
 
-Nothing is locked, sent or signalled.  Sources: proc(5), and tcp_states.h of Linux for the number of LISTEN.
+The module only reads: it takes no lock and sends no signal.  Sources: proc(5), and tcp_states.h of Linux for the
+number of LISTEN.
 """
 
 import os
@@ -29,7 +30,7 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A process that holds a state directory.  `stopped`: by a signal or a debugger."""
+    """A process that has locked a state directory.  `stopped`: by a signal or a debugger."""
 
     pid: int
     stopped: bool
@@ -37,7 +38,7 @@ class Holder:
 
 
 def is_stopped(proc: Path, pid: int) -> bool:
-    """Whether the process is stopped; False also when it is gone."""
+    """Whether the process is stopped; False also when it has ended."""
     try:
         state = (proc / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()[0]
     except (OSError, IndexError):
@@ -46,8 +47,8 @@ def is_stopped(proc: Path, pid: int) -> bool:
 
 
 def holders(proc: Path, state: Path) -> tuple[Holder, ...] | None:
-    """Who has the state directory's `lock` open; None when that cannot be told: other users' processes are not ours to
-    look at."""
+    """The processes that have the `lock` of the state directory open; None when that is unknown, because processes of
+    other users are not readable."""
     lock = state / "lock"
     try:
         owner = lock.stat().st_uid
@@ -70,7 +71,7 @@ def _pids(proc: Path) -> list[int]:
 
 def _links(proc: Path, pid: int) -> Iterator[str]:
     folder = proc / str(pid) / "fd"
-    with suppress(OSError):  # it has ended, or is not ours to look at
+    with suppress(OSError):  # it has ended, or is not readable
         for name in os.listdir(folder):
             with suppress(OSError):
                 yield os.readlink(folder / name)
@@ -86,15 +87,15 @@ def _listening(process: Path, inodes: Collection[str]) -> Iterator[Listener]:
 
 
 def _address(text: str) -> Listener:
-    """`0100007F:2246`: 32-bit words in the order of the host's bytes, and the port."""
+    """Parse `0100007F:2246`: 32-bit words in the byte order of the host, and the port."""
     raw, _, port = text.partition(":")
     words = [int(raw[at : at + 8], 16).to_bytes(4, "little") for at in range(0, len(raw), 8)]
     return Listener(str(ip_address(b"".join(words))), int(port, 16))
 
 
 def qemu_processes(proc: Path, wanted: Collection[str]) -> Mapping[str, int]:
-    """The process of each guest among `wanted` that has one, by the UUID in QEMU's arguments.  These are readable by
-    all users, and libvirt need not answer."""
+    """The QEMU process of each guest in `wanted` that has one, by the UUID in its arguments.  All users can read them,
+    and libvirt is not necessary."""
     found: dict[str, int] = {}
     for pid in _pids(proc):
         with suppress(OSError):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Showing findings: a table for people, JSON for programs."""
+"""Output of the findings: a table for people, JSON for programs."""
 
 import json
 import sys
@@ -15,41 +15,41 @@ PLAIN_WIDTH = 120
 
 
 def as_json(findings: Sequence[Finding]) -> str:
-    """A list of objects with check, level, found, cure and facts."""
+    """A JSON list of objects with check, level, found, cure and facts."""
     return json.dumps([asdict(finding) for finding in findings], indent=1, default=str)
 
 
 def exit_status(findings: Sequence[Finding]) -> int:
-    """1 when anything is an error, else 0: warnings are for people, not for scripts that stop."""
+    """1 when any finding is an error, else 0.  Warnings do not stop a script."""
     return 1 if any(finding.level is Level.ERROR for finding in findings) else 0
 
 
 ROOTS = ("configuration", "programs", "libvirt-socket", "kvm-capability-cache", "state-directory", "database")
-"""What is cured first, because other errors follow from it."""
+"""Checks to correct first, because other errors follow from them."""
 FOLLOWING = ("libvirt", "service")
-"""What may only follow from others, and is named first when there is nothing else."""
+"""Checks whose errors may follow from others; they come first only when there is no other error."""
 
 
 def first_thing(findings: Sequence[Finding]) -> str:
-    """The one line at the end: what to do first."""
+    """The last line of the report: the first correction."""
     worst = [finding for finding in findings if finding.level in (Level.ERROR, Level.WARNING)]
     if not worst:
-        return "Nothing to do: this host is fit to run guests."
+        return "Nothing to do: this host is ready to run guests."
     order = [*ROOTS, "", *FOLLOWING]
     first = min(worst, key=lambda f: (-f.level.weight, order.index(f.check if f.check in order else "")))
     return f"First: {first.check}: {first.cure}"
 
 
 def summary(findings: Sequence[Finding]) -> str:
-    """How many of each level."""
+    """The number of findings of each level."""
     count = {level: sum(finding.level is level for finding in findings) for level in Level}
     named = ((Level.ERROR, "error"), (Level.WARNING, "warning"), (Level.NOTE, "note"))
-    said = [f"{count[level]} {name}{'' if count[level] == 1 else 's'}" for level, name in named]
-    return f"{len(findings)} checks: {', '.join(said)}, {count[Level.OK]} ok"
+    message = [f"{count[level]} {name}{'' if count[level] == 1 else 's'}" for level, name in named]
+    return f"{len(findings)} checks: {', '.join(message)}, {count[Level.OK]} ok"
 
 
 def show(findings: Sequence[Finding], out: TextIO = sys.stdout) -> None:
-    """Print the table; with colours on a terminal only."""
+    """Print the table, in colour on a terminal only."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -66,12 +66,12 @@ def show(findings: Sequence[Finding], out: TextIO = sys.stdout) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=False)
     table.add_column("check", no_wrap=True)
     table.add_column("", no_wrap=True)
-    table.add_column("what was found, and what to do", overflow="fold")
+    table.add_column("finding and correction", overflow="fold")
     for finding in findings:
-        said = Text(finding.found)
+        message = Text(finding.found)
         if finding.cure and finding.level is not Level.OK:
-            said.append(f"\n-> {finding.cure}", style="bold" if finding.level is not Level.NOTE else "dim")
-        table.add_row(finding.check, Text(SIGNS[finding.level], style=COLOURS[finding.level]), said)
+            message.append(f"\n-> {finding.cure}", style="bold" if finding.level is not Level.NOTE else "dim")
+        table.add_row(finding.check, Text(SIGNS[finding.level], style=COLOURS[finding.level]), message)
     console.print(table)
     console.print(Text(summary(findings)))
     console.print(Text(first_thing(findings), style="bold"), soft_wrap=True)

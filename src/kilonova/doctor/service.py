@@ -29,29 +29,29 @@ from kilonova.rpc.transport_url import parse_url
 
 ANSWER_S = 1.5
 HEALTH_S = 4.0
-"""A status port looks before it answers: at most base.health's limit of 3 s."""
+"""A status port runs its health checks before it answers: at most the limit of base.health, 3 s."""
 
 
 def configuration(subject: Subject) -> Finding:
-    """The configuration can be read, and every option in it is one of ours."""
+    """Check that the configuration is valid and has no unknown options."""
     name = "configuration"
     if subject.problems:
-        cure = "Correct it; the other checks went on with the defaults."
+        cure = "Correct it; the other checks used the defaults."
         return error(name, " ".join(subject.problems), cure)
     if subject.strange:
         listed = ", ".join(subject.strange)
-        cure = "Take them out, or correct the spelling: docs/configuration.md lists all options."
+        cure = "Remove them, or correct the spelling: docs/configuration.md lists all options."
         return note(name, f"Options that Kilonova does not have are ignored: {listed}.", cure, options=subject.strange)
-    return ok(name, "The configuration can be used.")
+    return ok(name, "The configuration is valid.")
 
 
 def database(subject: Subject) -> Finding:
-    """The database is whole and of a revision that this code knows."""
+    """Check that the database is intact and has a revision that this code supports."""
     path = subject.database
     try:
         facts, mode = inspect(path), stat.S_IMODE(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
-        return note("database", "There is no database yet; a conductor or the one box makes it.", path=str(path))
+        return note("database", "There is no database yet; a conductor or the one box creates it.", path=str(path))
     except DatabaseUnreadable as exc:
         if not os.access(path, os.R_OK, effective_ids=True):
             cure = f"Run this as {owner_of(path)}, its owner."
@@ -68,19 +68,19 @@ def judge_database(path: Path, found: DatabaseFacts, mode: int) -> Finding:
         cure = f"Stop the service and restore a backup, or: {recovery_command(path)}"
         return error(name, f"The database is damaged: {found.damage}.", cure, **facts)
     if found.revision is not None and found.revision > HEAD:
-        said = f"The database was written by a newer Kilonova (revision {found.revision}, this one knows {HEAD})."
-        return error(name, said, "Start that Kilonova, or restore a backup from before.", **facts)
+        message = f"The database was written by a newer Kilonova (revision {found.revision}, this one supports {HEAD})."
+        return error(name, message, "Start that version, or restore a backup from before the upgrade.", **facts)
     if mode & 0o077:
-        said = f"Others may read the database ({mode:04o}), where password hashes are."
-        return warning(name, said, f"chmod 600 {path}", **facts)
+        message = f"Other users can read the database ({mode:04o}), which contains password hashes."
+        return warning(name, message, f"chmod 600 {path}", **facts)
     if found.revision is None or found.revision < HEAD:
-        said = f"The database is of revision {found.revision or 'none'}; the next start copies it, and upgrades it."
-        return note(name, said, "", **facts)
-    return ok(name, f"The database is whole, and of this code's revision ({HEAD}).", **facts)
+        message = f"The database has revision {found.revision or 'none'}; the next start copies it and upgrades it."
+        return note(name, message, "", **facts)
+    return ok(name, f"The database is intact and has the current revision ({HEAD}).", **facts)
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    """To the unix socket at `path`."""
+    """An HTTP connection to the unix socket at `path`."""
 
     def __init__(self, path: str, timeout_s: float) -> None:
         super().__init__("localhost", timeout=timeout_s)
@@ -93,8 +93,8 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 def ask(address: str, port: int, path: str, *, timeout_s: float = ANSWER_S, tls: bool = False) -> tuple[int, Any]:
-    """Status and JSON (None when it is none) that an HTTP server answers; an `address` with a slash is the path of a
-    unix socket.  With `tls` whatever certificate it has will do.  Raises OSError and HTTPException."""
+    """Status and JSON (None for another body) of the reply of an HTTP server.  An `address` with a slash is the path of
+    a unix socket.  With `tls` any certificate is accepted.  Raises OSError and HTTPException."""
     if address.startswith("/"):
         link = _UnixConnection(address, timeout_s)
     elif tls:
@@ -116,7 +116,7 @@ def ask(address: str, port: int, path: str, *, timeout_s: float = ANSWER_S, tls:
 
 WILD = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 PLACES_MOST = 4
-"""Addresses of one process that are asked: the API's, its status port, metadata, consoles."""
+"""The maximum number of addresses of one process to query: the API, the status port, metadata, consoles."""
 
 
 def _listener(subject: Subject) -> tuple[str, int]:
@@ -133,32 +133,35 @@ def _ask_api(subject: Subject, path: str) -> tuple[int, Any]:
 
 
 def api_port(subject: Subject) -> Finding:
-    """The API's port is free, or ours; and where a running service really listens."""
+    """Check that the API port is free or used by Kilonova, and find the real address of a running service."""
     name = "api-port"
     address, port = _listener(subject)
     facts = {"address": address, "port": port}
     real = _running(subject)
     if real is not None and real.at is not None and (real.at.address, real.at.port) != (address, port):
-        said = f"The service of {subject.state} (process {real.pid}) serves {real.at.text()}, not {address}:{port}."
-        cure = "Nothing, if it was started with --listen or other files; the other checks asked it there."
-        return note(name, said, cure, served=True, pid=real.pid, running_at=real.at.text(), **facts)
+        message = f"The service of {subject.state} (process {real.pid}) serves {real.at.text()}, not {address}:{port}."
+        cure = "Nothing, if it was started with --listen or other files; the other checks use that address."
+        return note(name, message, cure, served=True, pid=real.pid, running_at=real.at.text(), **facts)
     if port == 0:
-        return ok(name, "Any free port is taken.", **facts)
-    other = f"Stop who holds it (ss -ltnp 'sport = :{port}' names him), or set [api] port."
+        return ok(name, "The service uses any free port.", **facts)
+    other = f"Stop the process that uses it (ss -ltnp 'sport = :{port}' shows it), or set [api] port."
     try:
         status, body = _ask_api(subject, "/")
     except ConnectionRefusedError:
         return _free(address, port)
     except TimeoutError:
-        return error(name, f"Something holds {address}:{port} and does not answer.", other, **facts)
+        return error(name, f"A program uses {address}:{port} and does not answer.", other, **facts)
     except (OSError, http.client.HTTPException) as exc:
         return error(
-            name, f"{address}:{port} cannot be asked, or is no HTTP: {type(exc).__name__}: {exc}.", other, **facts
+            name,
+            f"{address}:{port} cannot be queried, or does not speak HTTP: {type(exc).__name__}: {exc}.",
+            other,
+            **facts,
         )
     if isinstance(body, dict) and body.get("name") == "kilonova":
         version = str(body.get("version", "?"))
         return ok(name, f"Kilonova {version} serves {address}:{port}.", served=True, version=version, **facts)
-    return error(name, f"Something else answers at {address}:{port} (status {status}).", other, served=False, **facts)
+    return error(name, f"Another program answers at {address}:{port} (status {status}).", other, served=False, **facts)
 
 
 def _free(address: str, port: int) -> Finding:
@@ -168,17 +171,17 @@ def _free(address: str, port: int) -> Finding:
         try:
             trial.bind((address, port))
         except OSError as exc:
-            said = f"{address}:{port} cannot be listened on: {exc.strerror}."
+            message = f"{address}:{port} cannot be listened on: {exc.strerror}."
             return error(
-                "api-port", said, "Set [api] listen and port to an address of this host.", address=address, port=port
+                "api-port", message, "Set [api] listen and port to an address of this host.", address=address, port=port
             )
     return ok("api-port", f"{address}:{port} is free.", served=False, address=address, port=port)
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A process that holds the state directory.  `at`: where it serves the API, None where it does not, or where it
-    `hangs`: it takes a connection and answers nothing."""
+    """A process that has locked the state directory.  `at` is the address of its API; None when it serves none, or when
+    it `hangs`: it accepts a connection and does not answer."""
 
     pid: int
     at: Listener | None = None
@@ -186,20 +189,19 @@ class Running:
 
 
 def _running(subject: Subject) -> Running | None:
-    """The running service of this state directory, by its real address; None when there is none, or that cannot be
-    told."""
+    """The running service of this state directory, with its real address; None when there is none or it is unknown."""
     found = holders(subject.places.proc, subject.state) or ()
-    asked = [_ask_holder(subject, holder) for holder in found]
-    return next((one for one in asked if one.at is not None), asked[0] if asked else None)
+    running = [_query_holder(subject, holder) for holder in found]
+    return next((one for one in running if one.at is not None), running[0] if running else None)
 
 
-def _ask_holder(subject: Subject, holder: Holder) -> Running:
+def _query_holder(subject: Subject, holder: Holder) -> Running:
     listens = [Listener(WILD.get(at.address, at.address), at.port) for at in holder.listens]
     wanted = _listener(subject)
     for at in sorted(listens, key=lambda at: (at.address, at.port) != wanted)[:PLACES_MOST]:
         try:
             _, body = _ask(subject, at.address, at.port, "/")
-        except TimeoutError:  # one loop serves all of them
+        except TimeoutError:  # one event loop serves all addresses
             return Running(holder.pid, hangs=True)
         except (OSError, http.client.HTTPException):
             continue
@@ -209,40 +211,44 @@ def _ask_holder(subject: Subject, holder: Holder) -> Running:
 
 
 def readiness(subject: Subject) -> Finding:
-    """A running service is ready: its conductor, its bus and its hypervisor.  By its status port where it has one (a
-    host of a fleet serves no API), else by the API, where it really listens."""
+    """Check that a running service is ready: its conductor, its bus and its hypervisor.  The check uses the status port
+    if it has one (a host of a fleet serves no API), else the real address of the API."""
     found = holders(subject.places.proc, subject.state)
     for holder in found or ():
         if holder.stopped:
-            said = f"The service's process {holder.pid} is stopped (SIGSTOP, or a debugger)."
-            return error("service", said, f"kill -CONT {holder.pid}", pid=holder.pid)
+            message = f"The service's process {holder.pid} is stopped (SIGSTOP, or a debugger)."
+            return error("service", message, f"kill -CONT {holder.pid}", pid=holder.pid)
     listen = subject.settings.default.status_listen
     nobody = found == ()
     return _by_status_port(listen, nobody) if listen else _by_api(subject, nobody)
 
 
 def _by_status_port(listen: str, nobody: bool) -> Finding:
-    """`nobody` holds the state directory: what answers there is no service of it."""
+    """`nobody`: no process has locked the state directory, so a reply there comes from another program."""
     name, facts = "service", {"status_listen": listen}
     address, _, port = (listen, "", "0") if listen.startswith("/") else listen.rpartition(":")
     try:
         status, body = ask(address.strip("[]") or "127.0.0.1", int(port), "/healthz", timeout_s=HEALTH_S)
     except (ConnectionRefusedError, FileNotFoundError):
-        return note(name, f"No service runs: nobody is at its status port {listen}.", "Start it.", **facts)
+        return note(name, f"No service runs: nothing listens on its status port {listen}.", "Start it.", **facts)
     except TimeoutError:
         if nobody:
-            said = f"No service runs: another program holds its status port {listen}, and does not answer."
-            return error(name, said, "Stop who holds it, or set status_listen.", **facts)
-        cure = "Look at its log; systemctl restart it, or kill it and start it: nothing accepted is lost."
-        return error(name, f"The service at its status port {listen} does not answer: its loop hangs.", cure, **facts)
+            message = f"No service runs: another program uses its status port {listen}, and does not answer."
+            return error(name, message, "Stop that program, or set status_listen.", **facts)
+        cure = "Look at its log; systemctl restart it, or kill it and start it: accepted requests are not lost."
+        return error(
+            name, f"The service at its status port {listen} does not answer: its event loop hangs.", cure, **facts
+        )
     except (OSError, ValueError, http.client.HTTPException) as exc:
-        return error(name, f"The status port {listen} cannot be asked: {exc}.", "Correct status_listen.", **facts)
+        return error(name, f"The status port {listen} cannot be queried: {exc}.", "Correct status_listen.", **facts)
     if not isinstance(body, dict) or not isinstance(checks := body.get("checks"), dict):
-        return error(name, f"What answers at {listen} is no status port of ours.", "Correct status_listen.", **facts)
+        return error(
+            name, f"The program at {listen} is not a status port of Kilonova.", "Correct status_listen.", **facts
+        )
     if status == 200:
-        return ok(name, f"The service runs and is well: {', '.join(checks)}.", **facts)
+        return ok(name, f"The service runs and is healthy: {', '.join(checks)}.", **facts)
     reasons = [f"{check}: {found.get('reason')}" for check, found in checks.items() if not found.get("ok")]
-    cure = "Cure that, then it goes on by itself; a service that has just started needs a few seconds."
+    cure = "Correct that; the service then continues by itself. A service that has just started needs a few seconds."
     return error(name, f"The service runs and is not ready: {'; '.join(reasons)}.", cure, failing=reasons, **facts)
 
 
@@ -255,32 +261,36 @@ def _by_api(subject: Subject, nobody: bool) -> Finding:
     if real is not None and real.at is not None:
         address, port = real.at.address, real.at.port
     elif real is not None:
-        said = f"Process {real.pid} holds {subject.state} and serves no API: it has just started, or has another role."
-        return note(name, said, "Set status_listen, by which a service of its own is asked.", pid=real.pid)
+        message = (
+            f"Process {real.pid} uses {subject.state} and serves no API: it has just started, or has another role."
+        )
+        return note(
+            name, message, "Set status_listen: it lets this check query a service without an API.", pid=real.pid
+        )
     elif port == 0:
-        return note(name, "Where a running service listens is not known: [api] port is 0.")
+        return note(name, "The address of a running service is unknown: [api] port is 0.")
     at = f"{address}:{port}"
     try:
         healthy, body = _ask(subject, address, port, "/healthz")
         if healthy != 200 or not isinstance(body, dict) or "healthy" not in body:
-            return note(name, f"What answers at {at} is not Kilonova.", "See api-port.")
+            return note(name, f"The program at {at} is not Kilonova.", "See api-port.")
         status, body = _ask(subject, address, port, "/readyz")
     except ConnectionRefusedError:
         return note(name, f"No service runs at {at}.", "kilonova up", address=address, port=port)
     except TimeoutError:
         if nobody:
-            said = f"No service runs on {subject.state}: another program holds {at}."
-            return note(name, said, "See api-port.", address=address, port=port)
-        cure = "ss -ltnp as root names who holds it; a service of ours that hangs may be killed and started."
-        return error(name, f"What holds {at} does not answer, and whose it is cannot be told.", cure)
+            message = f"No service runs on {subject.state}: another program uses {at}."
+            return note(name, message, "See api-port.", address=address, port=port)
+        cure = "ss -ltnp as root shows the process; a Kilonova service that hangs may be killed and started."
+        return error(name, f"The program that uses {at} does not answer, and its owner is unknown.", cure)
     except (OSError, http.client.HTTPException) as exc:
-        return note(name, f"What is at {at} does not speak HTTP ({type(exc).__name__}).", "See api-port.")
+        return note(name, f"The program at {at} does not speak HTTP ({type(exc).__name__}).", "See api-port.")
     return _judge_ready(status, body if isinstance(body, dict) else {})
 
 
 def _hangs(pid: int) -> Finding:
-    cure = f"Look at its log; systemctl restart kilonova, or kill {pid} and start it: nothing accepted is lost."
-    return error("service", f"The service (process {pid}) does not answer: its loop hangs.", cure, pid=pid)
+    cure = f"Look at its log; systemctl restart kilonova, or kill {pid} and start it: accepted requests are not lost."
+    return error("service", f"The service (process {pid}) does not answer: its event loop hangs.", cure, pid=pid)
 
 
 def _judge_ready(status: int, facts: dict[str, Any]) -> Finding:
@@ -291,16 +301,16 @@ def _judge_ready(status: int, facts: dict[str, Any]) -> Finding:
     return error(
         name,
         f"The service runs and is not ready: {reason}.",
-        "Cure the other errors, then it goes on by itself; one that has just started needs a few seconds.",
+        "Correct the other errors; the service then continues by itself. A new start needs a few seconds.",
         **facts,
     )
 
 
 def message_bus(subject: Subject) -> Finding:
-    """The NATS servers of a fleet answer."""
+    """Check that the NATS servers of a fleet answer."""
     name, url = "message-bus", subject.settings.default.transport_url
     if not url:
-        return ok(name, "No transport_url: the one box has its bus inside.")
+        return ok(name, "No transport_url: the one box has its bus in the process.")
     try:
         addresses = parse_url(url).addresses
     except ConfigError as exc:
@@ -308,16 +318,16 @@ def message_bus(subject: Subject) -> Finding:
     dead = {address: why for address in addresses if (why := _greets(address))}
     facts = {"servers": list(addresses), "dead": dead}
     listed = "; ".join(f"{address}: {why}" for address, why in dead.items())
-    cure = "Start it (nats-server), or correct transport_url; a firewall may be between."
+    cure = "Start it (nats-server), or correct transport_url; a firewall may block the connection."
     if len(dead) == len(addresses):
-        return error(name, f"No NATS server answers ({listed}): no conductor can be reached.", cure, **facts)
+        return error(name, f"No NATS server answers ({listed}): the conductor cannot be reached.", cure, **facts)
     if dead:
         return warning(name, f"Not every NATS server answers ({listed}).", cure, **facts)
     return ok(name, f"NATS answers at {', '.join(addresses)}.", **facts)
 
 
 def _greets(address: str) -> str:
-    """Why the server does not greet as NATS does; empty when it does."""
+    """The reason why the server does not answer as NATS; empty when it does."""
     parts = urlsplit(address)
     try:
         with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=ANSWER_S) as end:
@@ -330,7 +340,7 @@ def _greets(address: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ClockFacts:
-    """`synchronised` None: it could not be learned.  `ahead_s`: how far the newest file of ours lies in the future."""
+    """`synchronised` None: unknown.  `ahead_s`: how far the time of our newest file is in the future, in seconds."""
 
     synchronised: bool | None
     ahead_s: float
@@ -338,26 +348,26 @@ class ClockFacts:
 
 
 def clock(subject: Subject) -> Finding:
-    """NTP synchronises the clock, no file of the service lies in the future, and the kernel has a boot id."""
+    """Check that NTP synchronises the clock, no file of the service has a future time, and the kernel has a boot id."""
     now = SystemClock().now().timestamp()
     files = (*database_files(subject.state), subject.state / host_identity.FILE)
     newest = max((path.stat().st_mtime for path in files if path.exists()), default=now)
     boot = subject.places.proc / "sys/kernel/random/boot_id"
     synchronised = kernel_clock()
-    if synchronised is not True and (said := output_of(["timedatectl", "show", "-p", "NTPSynchronized", "--value"])):
-        synchronised = said.strip() == "yes"
+    if synchronised is not True and (message := output_of(["timedatectl", "show", "-p", "NTPSynchronized", "--value"])):
+        synchronised = message.strip() == "yes"
     boot_id = boot.read_text(encoding="ascii").strip() if boot.exists() else ""
     return judge_clock(ClockFacts(synchronised, newest - now, boot_id))
 
 
 STA_UNSYNC = 0x40
 STATUS_AT = {8: 40, 4: 20}
-"""Where struct timex has its status, by the size of a long."""
+"""The offset of `status` in struct timex, by the size of a long."""
 
 
 def kernel_clock() -> bool | None:
-    """Whether the kernel's clock is kept by somebody, by adjtimex(2); None when it may not be asked."""
-    room = ctypes.create_string_buffer(512)  # modes 0: nothing is set
+    """Whether the kernel's clock is synchronised, by adjtimex(2); None when the call is not allowed."""
+    room = ctypes.create_string_buffer(512)  # modes 0: read only
     if ctypes.CDLL(None).adjtimex(room) < 0:
         return None
     at = STATUS_AT[ctypes.sizeof(ctypes.c_long)]
@@ -370,11 +380,13 @@ def judge_clock(found: ClockFacts) -> Finding:
     facts = {"synchronised": found.synchronised, "ahead_s": round(found.ahead_s, 3), "boot_id": found.boot_id}
     ntp = "timedatectl set-ntp true (or apt-get install chrony)"
     if found.ahead_s > 5:
-        said = f"The clock was set back: files of this service were written {found.ahead_s:.0f} s in the future."
-        return error(name, f"{said} Tokens and times of actions are wrong until it has caught up.", ntp, **facts)
+        message = f"The clock was set back: files of this service have a time {found.ahead_s:.0f} s in the future."
+        return error(
+            name, f"{message} Tokens and times of actions are wrong until the clock reaches that time.", ntp, **facts
+        )
     if not found.boot_id:
-        said = "The kernel names no boot id: a reboot of the host cannot be told from a restart of the service."
-        return warning(name, said, "Mount /proc whole into the container.", **facts)
+        message = "The kernel has no boot id: the service cannot distinguish a reboot of the host from its own restart."
+        return warning(name, message, "Mount all of /proc into the container.", **facts)
     if found.synchronised is None:
         return note(name, "It is unknown whether NTP synchronises the clock.", ntp, **facts)
     if not found.synchronised:
@@ -386,9 +398,9 @@ PROGRAMS = {"qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils", "
 
 
 def programs(subject: Subject) -> Finding:
-    """The programs that making a guest takes are installed."""
+    """Check that the programs for creating a guest are installed."""
     if not subject.uses_libvirt:
-        return ok("programs", "The driver takes no programs.")
+        return ok("programs", "The driver needs no programs.")
     missing = [program for program in PROGRAMS if shutil.which(program, path=SBIN) is None]
     if not missing:
         return ok("programs", f"Installed: {', '.join(PROGRAMS)}.", uid=os.geteuid())

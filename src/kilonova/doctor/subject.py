@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the doctor looks at: settings, who QEMU runs as, and where the host keeps its facts."""
+"""The subject of the checks: settings, the QEMU user, and the paths of the host's data."""
 
 import grp
 import os
@@ -16,14 +16,14 @@ from kilonova.virt.libvirt.network.network import backend_of
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user of this host with all groups that a process of his has."""
+    """A user of this host, with all groups of its processes."""
 
     name: str
     uid: int
     gids: frozenset[int]
 
     def may(self, mode: int, uid: int, gid: int, wanted: int) -> bool:
-        """Whether the mode bits of a thing owned by `uid`:`gid` give him `wanted` (4 read, 2 write, 1 pass)."""
+        """Whether the mode bits of a file owned by `uid`:`gid` give the user `wanted` (4 read, 2 write, 1 pass)."""
         if self.uid == 0:
             return True
         shift = 6 if uid == self.uid else 3 if gid in self.gids else 0
@@ -32,7 +32,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where a host keeps its facts; tests arrange their own."""
+    """The paths of the host's data; tests use their own."""
 
     kvm: Path = Path("/dev/kvm")
     proc: Path = Path("/proc")
@@ -42,7 +42,7 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The host as it is configured.  `problems` are sentences about the configuration itself."""
+    """The configured host.  `problems` are sentences about the configuration itself."""
 
     settings: Settings
     uri: str
@@ -57,17 +57,17 @@ class Subject:
 
     @property
     def database(self) -> Path:
-        """The file of the database; only a host with a conductor has it."""
+        """The file of the database, which only a host with a conductor has."""
         return database_path(self.state)
 
     @property
     def uses_libvirt(self) -> bool:
-        """Whether guests run in libvirt at all (the fake driver needs none)."""
+        """Whether guests run in libvirt (not with the fake driver)."""
         return self.settings.default.compute_driver.startswith("libvirt")
 
     @property
     def system_daemon(self) -> bool:
-        """Whether a daemon of root's makes the guests, as another user.  As root, qemu:///session is it as well."""
+        """Whether a root daemon runs the guests as another user.  For root, qemu:///session is this daemon too."""
         return self.uri.startswith("qemu") and (
             "/system" in self.uri or (os.geteuid() == 0 and "socket=" not in self.uri)
         )
@@ -76,14 +76,14 @@ class Subject:
 def subject_of(
     settings: Settings, places: Places | None = None, problems: Iterable[str] = (), strange: Iterable[str] = ()
 ) -> Subject:
-    """What `kilonova up` would run on with these settings."""
+    """The subject that `kilonova up` would use with these settings."""
     uri = settings.libvirt.connection_uri or default_uri(settings.libvirt.virt_type)
     backend = backend_of(settings.network.backend, uri)
     return Subject(settings, uri, backend, places or Places(), tuple(problems), tuple(strange))
 
 
 def user_named(name: str) -> User | None:
-    """The user with his groups; None when there is none of that name.  A number is taken as an id, as libvirt does."""
+    """The user with its groups; None when there is no such name.  A number is an id, as in libvirt."""
     try:
         entry = pwd.getpwuid(int(name.lstrip("+"))) if name.lstrip("+").isdigit() else pwd.getpwnam(name)
     except KeyError:
@@ -92,7 +92,7 @@ def user_named(name: str) -> User | None:
 
 
 def ourselves() -> User:
-    """The user that the doctor runs as."""
+    """The user of the doctor's process."""
     try:
         name = pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
@@ -101,7 +101,7 @@ def ourselves() -> User:
 
 
 def owner_of(path: Path) -> str:
-    """The name of the user whose it is, or the number where there is none.  Raises OSError."""
+    """The name of the owner, or the number when there is no name.  Raises OSError."""
     uid = path.stat().st_uid
     try:
         return pwd.getpwuid(uid).pw_name
@@ -110,7 +110,7 @@ def owner_of(path: Path) -> str:
 
 
 def group_name(gid: int) -> str:
-    """The group's name, or its number where it has none."""
+    """The group's name, or its number when it has no name."""
     try:
         return grp.getgrgid(gid).gr_name
     except KeyError:
@@ -118,7 +118,7 @@ def group_name(gid: int) -> str:
 
 
 def option(path: Path, name: str) -> str | None:
-    """The value of `name = value` in a file of libvirt's; None when it is not set or the file cannot be read."""
+    """The value of `name = value` in a libvirt file; None when it is not set or the file is not readable."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -131,12 +131,12 @@ def option(path: Path, name: str) -> str | None:
 
 
 DISTRIBUTIONS = ("libvirt-qemu", "qemu")
-"""Names under which Debian and Fedora run QEMU."""
+"""The names of the QEMU user on Debian and Fedora."""
 
 
 def qemu_user(subject: Subject) -> User | None:
-    """The user that guests run as: of qemu.conf or the distribution with a system daemon; the owner of the daemon's
-    socket, or we, with a session daemon.  None when he does not exist."""
+    """The user that guests run as.  With a system daemon: from qemu.conf or the distribution.  With a session daemon:
+    the owner of its socket, or this user.  None when the user does not exist."""
     if not subject.system_daemon:
         return owner_of_socket(subject.uri) or ourselves()
     configured = option(subject.places.libvirt_etc / "qemu.conf", "user")
@@ -145,7 +145,7 @@ def qemu_user(subject: Subject) -> User | None:
 
 
 def owner_of_socket(uri: str) -> User | None:
-    """Whose the daemon behind a `?socket=` URI is; None when the URI names none that is there."""
+    """The owner of the daemon of a `?socket=` URI; None when the socket does not exist."""
     path = named_socket(uri)
     try:
         return None if path is None else user_named(str(os.stat(path).st_uid))

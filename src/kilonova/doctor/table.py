@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All checks, in the order in which they are shown."""
+"""All checks, in the order of the report."""
 
 from functools import partial
 
@@ -13,46 +13,46 @@ from kilonova.virt.libvirt.host import survey
 from kilonova.virt.libvirt.host.survey import Survey
 
 CHECKS = (
-    Check("configuration", "options can be read and are ours", service.configuration),
+    Check("configuration", "the options are valid and known", service.configuration),
     Check("programs", "QEMU and its tools are installed", service.programs),
-    Check("kvm-device", "/dev/kvm is there and ours to use", kvm.device),
-    Check("kvm-capability-cache", "libvirtd and QEMU's user agree on KVM (48 s per start)", kvm.capability_cache),
-    Check("kvm-verdict", "a kernel was seen to boot under KVM", kvm.verdict),
-    Check("libvirt-socket", "the daemon listens, awake, and we may talk to it", hypervisor.libvirt_socket),
-    Check("libvirt-requests", "calls in flight against the daemon's max_client_requests", hypervisor.requests),
-    Check("state-directory", "it is ours, and QEMU can pass to the disks", files.state_directory),
-    Check("socket-length", "paths of sockets fit into 107 characters", files.socket_length),
-    Check("disk-space", "room for guests, above the watermark", files.disk_space),
-    Check("file-system", "what is written stays written", files.file_system),
+    Check("kvm-device", "/dev/kvm exists and this user can use it", kvm.device),
+    Check("kvm-capability-cache", "libvirtd and the QEMU user have the same access to KVM", kvm.capability_cache),
+    Check("kvm-verdict", "a kernel has booted under KVM", kvm.verdict),
+    Check("libvirt-socket", "the daemon listens, runs, and accepts this user", hypervisor.libvirt_socket),
+    Check("libvirt-requests", "concurrent calls are below the daemon's max_client_requests", hypervisor.requests),
+    Check("state-directory", "this user owns it, and QEMU can pass to the disks", files.state_directory),
+    Check("socket-length", "socket paths have at most 107 characters", files.socket_length),
+    Check("disk-space", "free space for guests, above the watermark", files.disk_space),
+    Check("file-system", "written data survives a reboot", files.file_system),
     Check("identity", "compute_id holds this host's UUID", files.identity_file),
-    Check("token-key", "the key that signs tokens is a secret", files.token_key),
+    Check("token-key", "only its owner can read the key that signs tokens", files.token_key),
     Check("database", "revision, and SQLite's quick_check", service.database, 6.0),
-    Check("guest-processes", "no guest's QEMU is stopped", guests.processes),
-    Check("orphan-directories", "every guest's directory is an instance's", guests.orphan_directories),
-    Check("image-bytes", "every image has its bytes", images.stored_bytes, 5.0),
-    Check("firewall", "nobody drops what guests send", network.firewall, 5.0),
-    Check("dnsmasq", "it is installed, for NAT networks", network.dnsmasq),
-    Check("host-loopback", "guests reach nothing on the host's own 127.0.0.1", network.host_loopback),
+    Check("guest-processes", "no QEMU process of a guest is stopped", guests.processes),
+    Check("orphan-directories", "every guest directory belongs to an instance", guests.orphan_directories),
+    Check("image-bytes", "every image has its data", images.stored_bytes, 5.0),
+    Check("firewall", "no firewall drops the packets of guests", network.firewall, 5.0),
+    Check("dnsmasq", "installed, for NAT networks", network.dnsmasq),
+    Check("host-loopback", "guests cannot reach services on the host's 127.0.0.1", network.host_loopback),
     Check("api-port", "free, or served by Kilonova", service.api_port, 4.0),
-    Check("service", "a running one is ready: conductor, bus, hypervisor", service.readiness, 5.0),
+    Check("service", "a running service is ready: conductor, bus, hypervisor", service.readiness, 5.0),
     Check("message-bus", "the NATS servers of transport_url answer", service.message_bus, 6.0),
-    Check("clock", "kept by NTP, not set back, boot id known", service.clock),
+    Check("clock", "synchronised by NTP, not set back, boot id known", service.clock),
 )
 ON_SURVEY = (
-    SurveyCheck("libvirt", "it opens a connection and answers", hypervisor.connection),
+    SurveyCheck("libvirt", "the daemon opens a connection and answers", hypervisor.connection),
     SurveyCheck("libvirt-version", "libvirt, QEMU and binding are new enough", hypervisor.version),
-    SurveyCheck("libvirt-keepalive", "a frozen daemon will be noticed", hypervisor.keepalive),
-    SurveyCheck("libvirt-stuck", "no guest is held in a start that nobody does", hypervisor.stuck_guests),
-    SurveyCheck("guest-disks", "guests' disks and what they lie on are there", guests.disks, guests.disks_by_record),
+    SurveyCheck("libvirt-keepalive", "the service detects a frozen daemon", hypervisor.keepalive),
+    SurveyCheck("libvirt-stuck", "no guest is in an interrupted start", hypervisor.stuck_guests),
+    SurveyCheck("guest-disks", "guest disks and their backing files exist", guests.disks, guests.disks_by_record),
     SurveyCheck("orphan-domains", "domains with our metadata are instances", guests.orphan_domains),
-    SurveyCheck("network-subnet", "guests' subnet collides with no route", network.subnet, network.subnet_by_routes),
-    SurveyCheck("bridges", "declared bridges are there; no guest can send as another", network.bridges),
+    SurveyCheck("network-subnet", "the guest subnet overlaps no route", network.subnet, network.subnet_by_routes),
+    SurveyCheck("bridges", "declared bridges exist; no guest can use foreign addresses", network.bridges),
     SurveyCheck("ip-forward", "the host forwards for NAT", network.forwarding, network.forwarding_by_routes),
 )
 
 
 def take(settings: Settings, uri: str) -> Survey | str:
-    """A survey of the daemon, opened as the service would open it."""
+    """A survey of the daemon over a connection like that of the service."""
     ours = settings.libvirt
     options = OpenOptions(
         uri=uri,
@@ -64,11 +64,11 @@ def take(settings: Settings, uri: str) -> Survey | str:
 
 
 def _take(subject: Subject, uri: str) -> Survey | str:
-    return hypervisor.stopped(subject) or take(subject.settings, uri)  # one that is stopped is not waited for
+    return hypervisor.stopped(subject) or take(subject.settings, uri)  # does not wait for a stopped daemon
 
 
 async def examine(subject: Subject) -> list[Finding]:
-    """Every finding, those of libvirt's kept together; within about eight seconds, whatever hangs."""
+    """All findings, with those of libvirt together.  Takes at most about eight seconds, even if something hangs."""
     found = await run_checks(subject, CHECKS, ON_SURVEY, partial(_take, subject))
     order = [check.name for check in (*CHECKS[:6], *ON_SURVEY[:4], *CHECKS[6:17], *ON_SURVEY[4:], *CHECKS[17:])]
     return sorted(found, key=lambda finding: order.index(finding.check))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asking a program of the host."""
+"""Runs programs of the host."""
 
 import shutil
 import subprocess
@@ -9,7 +9,8 @@ TOOL_S = 2.0
 
 
 def output_of(argv: Sequence[str], path: str | None = None) -> str | None:
-    """What the program prints; None when it is not there, fails or takes longer than two seconds (it is dead then)."""
+    """The output of the program; None when it is not installed, fails, or takes longer than two seconds (it is then
+    killed)."""
     program = shutil.which(argv[0], path=path)
     if program is None:
         return None

@@ -44,7 +44,7 @@ class ConsoleTokens:
         """What it is for; it is used up by this.  Raises Unauthorized, for every bad one alike."""
         grant = self._grants.pop(_key(text), None)
         if grant is None or grant.until_s <= self._clock.monotonic() or grant.claims.expires_at <= self._clock.now():
-            raise Unauthorized("The console's token is not valid: it was used, has expired, or never was.")
+            raise Unauthorized("The console token is not valid: it was used, has expired, or does not exist.")
         return grant
 
 

@@ -46,7 +46,7 @@ def inspect(path: Path, declared_format: str) -> int:
     virtual_bytes = _qcow2_size(path, file_bytes) if declared_format == "qcow2" else file_bytes
     if virtual_bytes < MIN_VIRTUAL_BYTES:
         raise ImageUnacceptable(
-            f"The image's disk would have {virtual_bytes} bytes, less than one sector.", declared=declared_format
+            f"The disk of the image would have {virtual_bytes} bytes, less than one sector.", declared=declared_format
         )
     if virtual_bytes > MAX_VIRTUAL_BYTES:
         raise ImageUnacceptable(
@@ -80,7 +80,7 @@ def _check_format(path: Path, declared_format: str) -> None:
         reasons = " and ".join(_UNSAFE.get(name, name) for name in sorted(exc.failures))
         raise ImageUnacceptable(f"The image cannot be used: {reasons}.", declared=declared_format) from exc
     except format_inspector.ImageFormatError as exc:
-        raise ImageUnacceptable("The image is cut off within its header.", declared=declared_format) from exc
+        raise ImageUnacceptable("The image is truncated in its header.", declared=declared_format) from exc
 
 
 def _qcow2_size(path: Path, file_bytes: int) -> int:
@@ -94,12 +94,12 @@ def _qcow2_size(path: Path, file_bytes: int) -> int:
         header
     )
     if crypt_method:
-        raise ImageUnacceptable("The image is encrypted: no host could read it.", declared="qcow2")
+        raise ImageUnacceptable("The image is encrypted: hosts cannot read it.", declared="qcow2")
     if cluster_bits not in _CLUSTER_BITS:
-        raise ImageUnacceptable(f"The image's cluster size of 2^{cluster_bits} bytes is not one.", declared="qcow2")
+        raise ImageUnacceptable(f"The image's cluster size of 2^{cluster_bits} bytes is not valid.", declared="qcow2")
     bytes_per_l1_entry = 1 << (2 * cluster_bits - 3)  # one table of 8-byte entries, each a cluster
     if l1_entries * bytes_per_l1_entry < virtual_bytes:
         raise ImageUnacceptable("The image's tables are too small for its virtual size.", declared="qcow2")
     if l1_offset + 8 * l1_entries > file_bytes:
-        raise ImageUnacceptable("The image is cut off: its tables are beyond its end.", declared="qcow2")
+        raise ImageUnacceptable("The image is truncated: its tables are beyond its end.", declared="qcow2")
     return virtual_bytes

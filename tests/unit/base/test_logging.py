@@ -32,7 +32,7 @@ def test_a_value_that_cannot_be_shown_raises_nothing() -> None:
     for json_lines in (False, True):
         logging.set_up(stream=out, json_lines=json_lines)
         structlog.get_logger("a").info("a machine was seen", machine=Unspeakable())
-    assert out.getvalue().count("could not be made (RuntimeError): a machine was seen") == 2
+    assert out.getvalue().count("could not be rendered (RuntimeError): a machine was seen") == 2
 
 
 def test_what_was_dropped_is_counted_and_told_as_a_line() -> None:

@@ -23,7 +23,7 @@ cache: {expiration_time: 60}
 
 def test_it_is_the_owners_only_and_a_password_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "new/directory/clouds.yaml"
-    clouds.refuse_unless_usable(path, first_start=True)
+    clouds.check_writable(path, first_start=True)
     clouds.write(path, URL, "hunter2")
     assert path.stat().st_mode & 0o777 == 0o600
     clouds.write(path, URL, None)
@@ -33,7 +33,7 @@ def test_it_is_the_owners_only_and_a_password_is_not_overwritten(tmp_path: Path)
 def test_ours_is_put_among_others_and_nothing_else_changes(tmp_path: Path) -> None:
     path = tmp_path / "clouds.yaml"
     path.write_text(OTHERS)
-    clouds.refuse_unless_usable(path, first_start=True)
+    clouds.check_writable(path, first_start=True)
     assert path.read_text() == OTHERS
     clouds.write(path, URL, "hunter2")
     kept = path.read_text().splitlines()
@@ -56,11 +56,11 @@ def test_a_link_is_written_through(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("notes to myself\n", "is no clouds.yaml"),
-        ("clouds: [a, b]\n", "is no clouds.yaml"),
-        ("clouds: {", "is no clouds.yaml"),
-        ("clouds: {work: {auth: {}}}\n", "not laid out"),
-        (clouds.clouds_yaml(URL, "older"), "a cloud called kilonova already"),
+        ("notes to myself\n", "is not a clouds.yaml"),
+        ("clouds: [a, b]\n", "is not a clouds.yaml"),
+        ("clouds: {", "is not a clouds.yaml"),
+        ("clouds: {work: {auth: {}}}\n", "because of its layout"),
+        (clouds.clouds_yaml(URL, "older"), "already has a cloud called kilonova"),
         (clouds.clouds_yaml(URL, None) + "cache: {expiration_time: 60}\n", "an old cloud called kilonova"),
         (OTHERS + "#\n", ""),
         (clouds.clouds_yaml(URL, None), ""),
@@ -71,12 +71,12 @@ def test_what_could_be_lost_is_refused_before_and_after(tmp_path: Path, text: st
     path = tmp_path / "clouds.yaml"
     path.write_text(text)
     if not why:
-        clouds.refuse_unless_usable(path, first_start=True)
+        clouds.check_writable(path, first_start=True)
         clouds.write(path, URL, "hunter2")
         assert "hunter2" in path.read_text()
         return
     with pytest.raises(StateError, match=why):
-        clouds.refuse_unless_usable(path, first_start=True)
+        clouds.check_writable(path, first_start=True)
     with pytest.raises(StateError, match=why):
         clouds.write(path, URL, "hunter2")
     assert path.read_text() == text
@@ -89,6 +89,6 @@ def test_a_later_start_takes_a_file_that_has_ours(tmp_path: Path) -> None:
         clouds.clouds_yaml(URL, "older").replace("kilonova:", '"kilonova":'),
     ):
         path.write_text(text)
-        clouds.refuse_unless_usable(path, first_start=False)
+        clouds.check_writable(path, first_start=False)
         clouds.write(path, URL, None)
         assert path.read_text() == text

@@ -129,11 +129,11 @@ def test_what_cannot_be_is_one_sentence(tmp_path: Path) -> None:
             assert "no user called ann" in await d.refused("user", "show", "ann")
             assert "no project called x" in await d.refused("user", "create", "ann", "--project", "x", stdin="p\n")
             assert "no role called x" in await d.refused("role", "add", "x", "--user", "admin", "--project", "admin")
-            assert "holds no password" in await d.refused("user", "create", "ann")
+            assert "contains no password" in await d.refused("user", "create", "ann")
             assert "called admin already" in await d.refused("user", "create", "admin", stdin="p\n")
             assert "nobody who can administer" in await d.refused("user", "delete", "admin")
             assert "nobody who can administer" in await d.refused("user", "set", "admin", "--disable")
-            assert "Nothing to change" in await d.refused("user", "set", "admin")
+            assert "No change was given" in await d.refused("user", "set", "admin")
             assert "exclude each other" in await d.refused("user", "set", "admin", "--enable", "--disable")
             clouds = yaml.safe_load(d.clouds.read_text())
             clouds["clouds"]["kilonova"]["auth"]["password"] = "wrong"
@@ -175,7 +175,7 @@ def test_who_has_lost_the_password_gets_in_again(tmp_path: Path) -> None:
         (tmp_path / "state").mkdir()
         async with running_cloud(state=tmp_path / "state") as cloud:
             assert await log_in(cloud.http, cloud.password)
-        assert "holds no password" in await here.refused("reset-password", *state)
+        assert "contains no password" in await here.refused("reset-password", *state)
         assert "no user called bob" in await here.refused("reset-password", "bob", *state, stdin="new\n")
         with prepare_state(tmp_path / "state"):
             assert "Another kilonova runs" in await here.refused("reset-password", *state, stdin="new\n")

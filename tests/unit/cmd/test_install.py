@@ -14,7 +14,7 @@ from kilonova.cmd.machine import Machine, closed_to_others
 def test_a_path_that_systemd_would_take_apart_is_refused() -> None:
     assert "ExecStart=/opt/a%%b/bin/kilonova up " in unit_text(Path("/opt/a%b/bin/kilonova"))
     for odd in ("/opt/a b/kilonova", "/opt/$HOME/kilonova", '/opt/"/kilonova', "/opt/a\nUser=root"):
-        with pytest.raises(StateError, match="systemd would not take"):
+        with pytest.raises(StateError, match="systemd does not accept"):
             unit_text(Path(odd))
 
 
@@ -39,7 +39,7 @@ def test_a_dry_run_says_and_does_nothing(tmp_path: Path, capsys: pytest.CaptureF
     assert [line.split()[:2] for line in out.splitlines()] == [
         ["would:", "directory"],
         ["would:", "file"],
-        ["not", "there"],
+        ["missing", "/a/c"],
         ["would:", "command"],
     ]
 

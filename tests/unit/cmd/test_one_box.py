@@ -52,7 +52,7 @@ def test_a_state_directory_that_cannot_be(tmp_path: Path) -> None:
 
 
 def test_a_port_that_is_no_number(tmp_path: Path) -> None:
-    assert "--listen takes ADDRESS:PORT" in one_sentence(
+    assert "--listen requires ADDRESS:PORT" in one_sentence(
         up("--state-path", str(tmp_path), "--listen", "127.0.0.1:seven")
     )
 
@@ -70,7 +70,7 @@ def test_a_first_start_that_fails_leaves_the_password_to_the_next(tmp_path: Path
     assert (tmp_path / "s/kilonova.db").exists()
     assert not (tmp_path / "c.yaml").exists()
     (tmp_path / "c.yaml").write_text(clouds_yaml("http://127.0.0.1:1", "another's"))
-    assert "a cloud called kilonova already" in one_sentence(up(*words))  # still a first start
+    assert "already has a cloud called kilonova" in one_sentence(up(*words))  # still a first start
 
     async def next_start() -> None:
         host = {("DEFAULT", "host"): socket.gethostname()}
@@ -92,13 +92,13 @@ def test_what_is_something_else_does_not_become_a_state_directory(tmp_path: Path
     tmp_path.chmod(0o755)
     (tmp_path / ".git").mkdir()
     said = one_sentence(up("--state-path", str(tmp_path), "--listen", "127.0.0.1:0"))
-    assert f"{tmp_path} is a checkout: name a directory of Kilonova's own as the state path." in said
+    assert f"{tmp_path} is a checkout: use a directory for Kilonova alone as the state path." in said
     assert tmp_path.stat().st_mode & 0o777 == 0o755
     assert os.listdir(tmp_path) == [".git"]
     (tmp_path / ".git").rename(tmp_path / ".profile")
     with pytest.raises(StateError, match="a home directory"):
         prepare_state(tmp_path)
-    with pytest.raises(StateError, match="a directory of the system"):
+    with pytest.raises(StateError, match="a system directory"):
         prepare_state(Path("/var/lib"))
     (tmp_path / ".profile").rename(tmp_path / "kilonova.conf")  # what people put beside the state is theirs
     prepare_state(tmp_path).close()
@@ -120,7 +120,7 @@ def test_clients_are_sent_to_an_address_that_is_one(address: str, url: str) -> N
 def test_an_address_without_a_port(tmp_path: Path) -> None:
     for listen in ("127.0.0.1:", "127.0.0.1:99999", "8774x"):
         said = one_sentence(up("--state-path", str(tmp_path), "--listen", listen))
-        assert f"--listen takes ADDRESS:PORT, and not {listen}." in said
+        assert f"--listen requires ADDRESS:PORT, not {listen}." in said
 
 
 def test_a_defect_in_a_task_keeps_its_traceback_and_a_refusal_in_one_has_none(
@@ -138,7 +138,7 @@ def test_a_clouds_file_that_cannot_be_is_refused_before_a_password_is_made(tmp_p
     words = ("--state-path", str(tmp_path / "state"), "--listen", "127.0.0.1:0")
     for path, why in (
         (tmp_path / "notes.txt" / "clouds.yaml", "File exists"),
-        (tmp_path / "notes.txt", "is no clouds.yaml"),
+        (tmp_path / "notes.txt", "is not a clouds.yaml"),
         (tmp_path, "Is a directory"),
     ):
         assert why in one_sentence(up(*words, "--clouds-file", str(path)))

@@ -55,7 +55,7 @@ def test_a_state_directory_that_is_not_there_or_is_none(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     found = files.judge_state_directory(tmp_path / "file" / "state", tmp_path / "file", QEMU)
     assert found.level is Level.ERROR
-    assert "no directory" in found.found
+    assert "not a directory" in found.found
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives root up")

@@ -23,6 +23,7 @@ from kilonova.doctor.examine import broke
 from kilonova.doctor.finding import Level
 from kilonova.doctor.subject import Subject
 from kilonova.objects.action import Action
+from kilonova.objects.action_params import DeleteParams
 from kilonova.objects.ids import ActionId, HostName, ImageId, InstanceId
 from kilonova.objects.image import Image, ImageStatus
 from kilonova.objects.leg import one_leg
@@ -110,13 +111,13 @@ def test_a_base_of_before_there_were_records_is_looked_for_in_the_cache_alone(tm
     base.unlink()
     assert guests.disks_by_record(host_of(tmp_path)).facts["files"] == [str(base)]
     qcow2(disk, str(tmp_path / "token.key"))
-    assert "names what it was not made on" in guests.disks_by_record(host_of(tmp_path)).found
+    assert "names a backing file that is not in the record" in guests.disks_by_record(host_of(tmp_path)).found
 
 
 def test_a_header_that_a_guest_wrote_is_not_followed(tmp_path: Path) -> None:
     disk, _ = with_guest(tmp_path)
     qcow2(disk, "/etc/passwd")
-    assert "names what it was not made on" in guests.disks_by_record(host_of(tmp_path)).found
+    assert "names a backing file that is not in the record" in guests.disks_by_record(host_of(tmp_path)).found
     disk.unlink()
     disk.symlink_to("/etc/passwd")
     assert "cannot be used" in guests.disks_by_record(host_of(tmp_path)).found
@@ -165,7 +166,7 @@ def test_a_delete_that_waits_for_its_host_leaves_no_orphan(tmp_path: Path) -> No
     assert guests.orphan_directories(host).level is Level.WARNING
     assert guests.orphan_domains(host, survey).level is Level.WARNING
     legs = one_leg(HostName("h1"), Verb.DELETE)
-    action = Action(ActionId("a1"), GUEST, Verb.DELETE, "req-1", "u1", "p1", NOW, NOW, NOW, legs)
+    action = Action(ActionId("a1"), GUEST, Verb.DELETE, "req-1", "u1", "p1", NOW, NOW, NOW, legs, params=DeleteParams())
     insert(tmp_path, schema.actions, ACTIONS.dump(action) | {"host": "h1"})
     assert guests.orphan_directories(host).level is Level.OK
     assert guests.orphan_domains(host, survey).level is Level.OK
@@ -226,9 +227,9 @@ def test_images_without_their_bytes(tmp_path: Path) -> None:
         tmp_path, schema.images, IMAGES.dump(replace(image, id=ImageId(OTHER), status=ImageStatus.QUEUED, size=None))
     )
     host, stored = host_of(tmp_path), tmp_path / "images" / IMAGE
-    assert images.stored_bytes(host).facts["images"] == {IMAGE: "is gone"}
+    assert images.stored_bytes(host).facts["images"] == {IMAGE: "is missing"}
     stored.parent.mkdir()
     stored.write_bytes(b"1234")
-    assert images.stored_bytes(host).facts["images"] == {IMAGE: "has 4 bytes and not 5"}
+    assert images.stored_bytes(host).facts["images"] == {IMAGE: "has 4 bytes instead of 5"}
     stored.write_bytes(b"12345")
     assert images.stored_bytes(host).level is Level.OK

@@ -55,13 +55,13 @@ def test_a_user_outside_of_the_group_is_put_into_it() -> None:
 @pytest.mark.parametrize(
     ("device", "usable", "cpu", "virt_type", "level", "words"),
     [
-        (AS_UDEV_MAKES_IT, True, True, "auto", Level.OK, "we may use it"),
-        (AS_UDEV_MAKES_IT, False, True, "auto", Level.WARNING, "not ours"),
+        (AS_UDEV_MAKES_IT, True, True, "auto", Level.OK, "this user can use it"),
+        (AS_UDEV_MAKES_IT, False, True, "auto", Level.WARNING, "cannot use it"),
         (None, False, True, "auto", Level.WARNING, "the processor can"),
         (None, False, False, "auto", Level.WARNING, "slower"),
         (None, False, False, "kvm", Level.ERROR, "slower"),
         (None, False, False, "qemu", Level.NOTE, "slower"),
-        (replace(AS_UDEV_MAKES_IT, mode=stat.S_IFREG | 0o660), True, True, "auto", Level.WARNING, "no device"),
+        (replace(AS_UDEV_MAKES_IT, mode=stat.S_IFREG | 0o660), True, True, "auto", Level.WARNING, "not a device"),
     ],
 )
 def test_the_device(device: Device | None, usable: bool, cpu: bool, virt_type: str, level: Level, words: str) -> None:
@@ -109,7 +109,7 @@ def test_a_proof_that_cannot_be_made_or_kept_is_a_finding(tmp_path: Path, monkey
     (tmp_path / "file").touch()
     found = asyncio.run(kvm.prove(subject(tmp_path / "file"), tmp_path / "file", tmp_path / "file"))
     assert found.level is Level.ERROR
-    assert "cannot be kept" in found.found
+    assert "cannot be stored" in found.found
 
 
 def test_the_processor_is_asked(tmp_path: Path) -> None:

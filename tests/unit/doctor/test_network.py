@@ -166,7 +166,7 @@ table inet hardened {
     [
         ("-P FORWARD ACCEPT\n", "", Level.OK, "No firewall drops"),
         (DOCKER, "", Level.WARNING, "Docker"),
-        (DOCKER + LIBVIRT, IPTABLES_IN_NFT, Level.OK, "let guests pass"),
+        (DOCKER + LIBVIRT, IPTABLES_IN_NFT, Level.OK, "accept guest packets"),
         ("-P FORWARD DROP\n", "", Level.WARNING, "There is a FORWARD policy"),
         ("-P FORWARD ACCEPT\n" + LIBVIRT, HARDENED, Level.WARNING, "inet hardened"),
         ("", "", Level.OK, "No firewall drops"),

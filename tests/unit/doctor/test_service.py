@@ -109,7 +109,7 @@ def health(**reasons: str) -> tuple[int, Any]:
     [
         ({"/healthz": health(bus="", conductor="", hypervisor="")}, Level.OK, "bus, conductor, hypervisor"),
         ({"/healthz": health(bus="", hypervisor="gone")}, Level.ERROR, "not ready: hypervisor: gone."),
-        ({}, Level.ERROR, "no status port of ours"),
+        ({}, Level.ERROR, "not a status port"),
     ],
 )
 def test_a_host_of_a_fleet_is_asked_at_its_status_port(
