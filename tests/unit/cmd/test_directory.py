@@ -131,9 +131,9 @@ def test_what_cannot_be_is_one_sentence(tmp_path: Path) -> None:
             assert "no role called x" in await d.refused("role", "add", "x", "--user", "admin", "--project", "admin")
             assert "contains no password" in await d.refused("user", "create", "ann")
             assert "called admin already" in await d.refused("user", "create", "admin", stdin="p\n")
-            assert "nobody who can administer" in await d.refused("user", "delete", "admin")
-            assert "nobody who can administer" in await d.refused("user", "set", "admin", "--disable")
-            assert "No change was given" in await d.refused("user", "set", "admin")
+            assert "leave no administrator" in await d.refused("user", "delete", "admin")
+            assert "leave no administrator" in await d.refused("user", "set", "admin", "--disable")
+            assert "Nothing to change" in await d.refused("user", "set", "admin")
             assert "exclude each other" in await d.refused("user", "set", "admin", "--enable", "--disable")
             clouds = yaml.safe_load(d.clouds.read_text())
             clouds["clouds"]["kilonova"]["auth"]["password"] = "wrong"
