@@ -116,13 +116,13 @@ def warn(found: Found) -> None:
 
 def missing_bridges(conn: libvirt.virConnect, networks: Iterable[HostNetwork | BridgeNetwork]) -> list[str]:
     """A sentence for each of these networks whose bridge is not there, or is no bridge."""
-    said: list[str] = []
+    messages: list[str] = []
     for network in networks:
         kind = _kind_of_interface(conn, network.bridge) if network.bridge else "bridge"
         if kind not in ("bridge", None):
             what = "is no bridge" if kind else "is not there"
-            said.append(f"The bridge {network.bridge} of the network {network.name} {what} on this host.")
-    return said
+            messages.append(f"The bridge {network.bridge} of the network {network.name} {what} on this host.")
+    return messages
 
 
 def _kind_of_interface(conn: libvirt.virConnect, name: str) -> str | None:
