@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one run of the bench has: a directory, how thorough to be, and where to say what goes on."""
+"""The settings of one run of the bench: a directory, the thoroughness, and the output of progress."""
 
 import itertools
 import sys
@@ -37,8 +37,8 @@ class Bench:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Figures that are measured together.  `measure` yields them one by one, so that what was measured before something
-    failed is kept; it raises CannotMeasure for the rest."""
+    """Figures that are measured together.  `measure` yields them one by one, so that figures measured before a failure
+    are kept; it raises CannotMeasure for the rest."""
 
     keys: Sequence[str]
     measure: Callable[[Bench], Iterator[Figure]]

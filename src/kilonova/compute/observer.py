@@ -48,8 +48,8 @@ class Observer:
         self._wake = asyncio.Event()
 
     def mark(self, event: GuestEvent) -> None:
-        """This guest changed. The event without a guest, for the return of the hypervisor, marks none: the bulk read of
-        `sync` follows and reads all guests in one call."""
+        """This guest changed. The event of the hypervisor's return concerns no single guest and marks none: the bulk
+        read of `sync` follows and reads all guests in one call."""
         if event.kind == RECONNECTED:
             return
         self._dirty.add(event.instance_id)

@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Gate:
-    """Slots, handed out first come first served.  A slot is whatever object was added.  Event loop only."""
+    """Slots, given out first come first served. A slot is any object that was added. Event loop only."""
 
     __slots__ = ("_waiters", "free", "taken")
 
