@@ -61,7 +61,7 @@ def _line(key: str, shown: dict[str, Any]) -> str:
 
 
 def wanted_keys(only: str) -> list[str]:
-    """The keys of a comma-separated list; all for an empty one.  Raises SystemExit for one that does not exist."""
+    """The keys of a comma-separated list; all keys for an empty list. Raises SystemExit for an unknown key."""
     keys = [key.strip() for key in only.split(",") if key.strip()]
     for key in keys:
         if key not in TARGETS:

@@ -63,7 +63,7 @@ def child(words: Sequence[str], limit_s: float) -> bytes:
 
 
 def all_active(result: Mapping[str, Any], count: int) -> None:
-    """Raises CannotMeasure unless every server came up: a rate of failures is no rate."""
+    """Raises CannotMeasure unless every server came up: a rate of failures means nothing."""
     if result["states"] != {"ACTIVE": count}:
         raise CannotMeasure(f"Of {count} servers the end states are {result['states']}")
 

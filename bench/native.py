@@ -68,7 +68,7 @@ def tpool() -> Generator[Tpool]:
 
 @dataclass(slots=True)
 class _Times:
-    """Microseconds per call of each sample; `cpu_us` is what a hop adds."""
+    """Microseconds per call of each sample; `cpu_us` is the cost of the native thread."""
 
     straight: list[float] = field(default_factory=list[float])
     hopped: list[float] = field(default_factory=list[float])

@@ -13,7 +13,7 @@ from bench.figures import Figure
 
 @dataclass(slots=True)
 class Bench:
-    """`scratch` is short (sockets go below it) and goes away at the end; `quick` asks for fewer samples."""
+    """`scratch` is short (sockets go below it) and is removed at the end; `quick` reduces the samples."""
 
     scratch: Path
     quick: bool

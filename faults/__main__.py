@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`python -m faults [--only NAME,...] [--quick]`: make each fault on private daemons, and print what the service did.
 
-A whole run is kept in docs/faults.md.  Exit status 0 when every row was measured, 1 when one is missing; a bound that
-was missed is printed as such and is no failure of the run.
+A whole run is kept in docs/faults.md.  Exit status 0 when every row was measured, 1 when one is missing; a missed bound
+is printed as missed and does not fail the run.
 """
 
 import argparse

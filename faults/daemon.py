@@ -74,7 +74,7 @@ def frozen(bench: Bench) -> Row:
 
 @dataclass(frozen=True, slots=True)
 class _Watched:
-    """What was seen during some requests: their durations and those of /healthz in ms; the host's states."""
+    """The measurements during some requests: their durations and those of /healthz in ms; the host's states."""
 
     times: list[float]
     loop: list[float]

@@ -16,7 +16,7 @@ def gone(bench: Bench) -> Row:
     """The disk file of a running guest is removed, then each verb that stops a guest is requested."""
     row = Row(
         "a running guest's disk file is removed",
-        "Each verb that stops a guest is asked for in turn. What the guest has open is the last copy of its disk.",
+        "Each verb that stops a guest is requested in turn. The guest's open file is the last copy of its disk.",
     )
     with scene(bench) as here:
         server = here.create(here.image())
@@ -51,7 +51,7 @@ def moved(bench: Bench) -> Row:
     """A disk-only snapshot by libvirt's own tool, then a stop and a start."""
     row = Row(
         "a guest's active disk is moved by a snapshot of virsh",
-        "A disk-only snapshot; then a resize is asked for, and a hard reboot, a stop and a start.",
+        "A disk-only snapshot; then a resize is requested, and a hard reboot, a stop and a start.",
     )
     with scene(bench) as here:
         server = here.create(here.image())

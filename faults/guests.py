@@ -23,7 +23,7 @@ def frozen(bench: Bench) -> Row:
     count = bench.n(12, 4)
     row = Row(
         f"one QEMU of {count} SIGSTOP, then deleted",
-        "Console requests of the other guests in turns: each asks libvirt about its guest, a hop on the control lane.",
+        "Console requests of the other guests in turns: each makes one libvirt call on the control pool.",
     )
     n = bench.n(1000, 100)
     with scene(bench) as here:
@@ -106,11 +106,11 @@ class _Listener:
 
 
 def events(bench: Bench) -> Row:
-    """Changes behind our back."""
+    """Changes of guests by other tools."""
     row = Row(
-        "a guest changes behind our back",
-        "Suspended, resumed, destroyed, started by bare libvirt; from libvirt's event, heard by a listener beside the "
-        "service, to the first GET that shows the new state. The control is the GET itself.",
+        "another tool changes a guest",
+        "Suspended, resumed, destroyed, started by bare libvirt; from libvirt's event, received by a listener beside "
+        "the service, to the first GET that shows the new state. The control is the GET itself.",
     )
     with scene(bench) as here:
         server = here.create(here.image())

@@ -112,7 +112,7 @@ class Scene:
         return self.box.web("GET", "/readyz").status == 200
 
     def console(self, server: str, web: Web | None = None) -> Answer:
-        """A request that asks the hypervisor about a guest, by the whole way: API, conductor's bus, host, libvirt."""
+        """A request that reads a guest from the hypervisor, over all parts: API, conductor's bus, host, libvirt."""
         return (web or self.box.web)("POST", f"{SERVERS}/{server}/action", {"os-getConsoleOutput": {"length": 1}})
 
     def threads(self) -> int:
@@ -127,7 +127,7 @@ class Scene:
         return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout.split()
 
     def actions(self, server: str, web: Web | None = None) -> list[dict[str, Any]]:
-        """What was done to a server, newest first."""
+        """The actions of a server, newest first."""
         answer = (web or self.box.web).expect(200, "GET", f"{SERVERS}/{server}/os-instance-actions")
         return answer.json()["instanceActions"]
 

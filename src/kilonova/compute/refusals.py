@@ -36,7 +36,7 @@ class Refusals:
             self.left.add(unread.leg)
             return
         host = self._session.identity.host
-        message = f"This host cannot carry out what was asked for ({unread.verb}: {unread.reason}). Nothing was done."
+        message = f"This host cannot carry out the request ({unread.verb}: {unread.reason}). Nothing was done."
         report = Finish(host, unread.leg, attempt, False, await self._power(unread.instance_id), (), message)
         try:
             await self._session.conductor.call(FINISH, report)

@@ -52,7 +52,7 @@ class Action:
 
     @property
     def current(self) -> int:
-        """The index of the current leg; in an ended action, of the one that ended last."""
+        """The index of the current leg; in an ended action, the index of the leg that ended last."""
         return current_index(self.legs)
 
     @property

@@ -41,7 +41,7 @@ NO_PARAMS = NoParams()
 
 @dataclass(frozen=True, slots=True)
 class RebootParams(ActionParams):
-    """A SOFT reboot asks the guest to shut down first."""
+    """A SOFT reboot sends the guest a shutdown request first."""
 
     type: Literal["SOFT", "HARD"]
 

@@ -62,10 +62,10 @@ class Gate:
 
     @property
     def waiting(self) -> bool:
-        """Whether anybody waits for a slot."""
+        """Whether a caller waits for a slot."""
         return bool(self._waiters)
 
     @property
     def unused(self) -> bool:
-        """Whether no slot is taken and nobody waits."""
+        """Whether no slot is taken and no caller waits."""
         return self.taken == 0 and not self._waiters

@@ -174,7 +174,7 @@ class FakeHypervisor:
         self.move(instance_id, PowerState.CRASHED, "crashed")
 
     def freeze(self, instance_id: InstanceId, frozen: bool = True) -> None:
-        """The guest's process stops answering, or answers again; it can be powered off all the same."""
+        """The guest's process stops answering, or answers again; it can still be powered off."""
         self.guests[instance_id].frozen = frozen
         self.emit(GuestEvent(instance_id, "liveness"))
 

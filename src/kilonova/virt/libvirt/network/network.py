@@ -127,7 +127,7 @@ def missing_bridges(conn: libvirt.virConnect, networks: Iterable[HostNetwork | B
 
 
 def _kind_of_interface(conn: libvirt.virConnect, name: str) -> str | None:
-    """The interface's type, empty when there is none; None where the daemon knows nothing of interfaces."""
+    """The interface's type, empty when there is none; None where the daemon does not support interfaces."""
     try:
         return network_xml.interface_type(conn.interfaceLookupByName(name).XMLDesc(0))
     except libvirt.libvirtError as exc:
