@@ -133,7 +133,7 @@ def test_what_cannot_be_is_one_sentence(tmp_path: Path) -> None:
             assert "called admin already" in await d.refused("user", "create", "admin", stdin="p\n")
             assert "leave no administrator" in await d.refused("user", "delete", "admin")
             assert "leave no administrator" in await d.refused("user", "set", "admin", "--disable")
-            assert "Nothing to change" in await d.refused("user", "set", "admin")
+            assert "No change was given" in await d.refused("user", "set", "admin")
             assert "exclude each other" in await d.refused("user", "set", "admin", "--enable", "--disable")
             clouds = yaml.safe_load(d.clouds.read_text())
             clouds["clouds"]["kilonova"]["auth"]["password"] = "wrong"
