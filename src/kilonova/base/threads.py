@@ -46,7 +46,7 @@ class _Job:
         error: BaseException | None = None
         try:
             result = self.context.run(self.fn, *self.args)
-        except BaseException as exc:  # the waiter receives it; the worker thread goes on
+        except BaseException as exc:  # the waiter receives it; the worker thread continues
             error = exc
         finally:
             # Drop the job's references here, in the worker: releasing the last reference to some native objects
