@@ -213,7 +213,7 @@ async def conductor_process(
 
 
 def _check_failpoints(failpoints: Failpoints, *, host: bool, conductor: bool) -> None:
-    """Raises ConfigError for a failpoint that a process of this kind never reaches."""
+    """Check the armed failpoints.  Raises ConfigError for one that a process of this kind never reaches."""
     known: set[str] = set()
     if host:
         from kilonova.compute import failpoints as of_host
@@ -275,7 +275,7 @@ def _conductor(settings: Settings, tools: "Tools", bus: "Bus", metrics: Metrics,
 
 
 def _fleet_bus(settings: Settings, name: str, clock: Clock) -> "NatsBus":
-    """Raises ConfigError."""
+    """The bus of a fleet, not entered yet.  Raises ConfigError."""
     from kilonova.rpc.nats import NatsBus
     from kilonova.rpc.transport_url import guarded_url
 

@@ -176,10 +176,10 @@ class InlineWorkers:
         return fn(*args)
 
     def close(self) -> None:
-        """Nothing to end."""
+        """Does nothing: no thread must end."""
 
     async def drain(self) -> None:
-        """Nothing to wait for."""
+        """Does nothing: no work waits."""
 
 
 Lock = threading.Lock
@@ -194,5 +194,5 @@ def start_daemon(name: str, target: Callable[[], None]) -> threading.Thread:
 
 
 def count() -> int:
-    """How many Python threads live now."""
+    """The number of live Python threads."""
     return threading.active_count()

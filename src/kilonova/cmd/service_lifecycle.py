@@ -31,7 +31,7 @@ STARTED_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Hangup:
-    """What SIGHUP does: `again` reads the configuration, `apply` takes from it what may change while running.
+    """The reaction to SIGHUP: `again` reads the configuration, `apply` applies the options that may change at run time.
 
     With `stop`, a process whose terminal was closed stops instead.  This does not apply when SIGHUP was ignored at the
     start (nohup), or when the process had no terminal.

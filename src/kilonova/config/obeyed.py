@@ -11,7 +11,7 @@ TOPIC = "compute"
 
 
 def refuse_unobeyed(default: DefaultSettings, libvirt: LibvirtSettings, network: NetworkSettings) -> None:
-    """Raises ValueError in one sentence for an option without effect."""
+    """Refuse options without effect.  Raises ValueError in one sentence."""
     if default.compute_topic != TOPIC:
         raise ValueError(
             f"[DEFAULT] compute_topic is {default.compute_topic}: hosts listen on {TOPIC} and nowhere else."

@@ -52,7 +52,7 @@ class ImageStore:
         self._kept_free = kept_free
 
     async def check_room(self, more_bytes: int) -> None:
-        """Raises StorageFull when this number of bytes would leave less free space than must be kept."""
+        """Check the free space.  Raises StorageFull when this number of bytes would leave less than must be kept."""
         await self._workers.run(_check_room, self._root, self._kept_free, more_bytes)
 
     def path(self, image_id: ImageId) -> Path:

@@ -22,7 +22,7 @@ class Topology:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """In the order of PARTS; 0 means no preference."""
+    """Limits or preferences in the order of PARTS; 0 means no preference."""
 
     preferred: tuple[int, int, int]
     most: tuple[int, int, int]

@@ -23,7 +23,7 @@ def list_aggregates(snapshot: Snapshot) -> list[Aggregate]:
 
 
 def get_aggregate(snapshot: Snapshot, aggregate_id: int) -> Aggregate:
-    """One aggregate.  Raises NotFound."""
+    """An aggregate.  Raises NotFound."""
     found = _one(snapshot, aggregates.c.id == aggregate_id)
     if found is None:
         raise NotFound(f"Aggregate {aggregate_id} could not be found.", aggregate_id=aggregate_id)
