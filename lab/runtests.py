@@ -14,8 +14,8 @@ from lab.common import TOP, VENV, memory_directory
 
 
 def processes() -> int:
-    """Two more than there are processors: two of them wait for guests or for the client."""
-    return len(os.sched_getaffinity(0)) + 2
+    """Three per processor: most of a live test's time is waiting for a guest, and others compute meanwhile."""
+    return 3 * len(os.sched_getaffinity(0))
 
 
 def main(arguments: Sequence[str]) -> int:

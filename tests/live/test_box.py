@@ -39,6 +39,17 @@ def test_a_guest_boots_and_speaks_and_obeys(box: Box, image_id: str) -> None:
     assert box.files_of(server_id) == []
 
 
+def test_a_request_is_followed_into_the_libvirt_driver_by_its_id(box: Box, image_id: str) -> None:
+    server_id = box.create(image_id, "followed")
+    box.wait_status(server_id, "ACTIVE")
+    actions = f"/compute/v2.1/servers/{server_id}/os-instance-actions"
+    (create,) = box.http.get(actions).json()["instanceActions"]
+    followed = [line for line in box.last_words().splitlines() if f"[{create['request_id']}]" in line]
+    for event in ("request method=POST", "a host was chosen", "libvirt started a guest", "action ended"):
+        assert any(event in line for line in followed), (event, followed)
+    box.delete(server_id)
+
+
 def test_a_delete_at_any_moment_of_a_build_leaves_nothing(box: Box, image_id: str) -> None:
     servers = [box.create(image_id, f"brief-{n}") for n in range(6)]
     for server_id in servers:  # the first are being built, the last wait for their turn

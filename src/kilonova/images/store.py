@@ -89,17 +89,16 @@ class ImageStore:
     async def read(self, image_id: ImageId, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
         """The image's bytes in pieces, from `start` on; `length` of them, or all.  Raises NotFound when the file does
         not exist."""
-        try:
-            file = await self._workers.run(_open_to_read, self.path(image_id), start)
-        except FileNotFoundError:
-            raise NotFound(f"Image {image_id} has no data.", image_id=image_id) from None
+        reader = _Reader(self.path(image_id), start)
         try:
             left = sys.maxsize if length is None else length
-            while piece := await self._workers.run(file.read, min(CHUNK_BYTES, left)):
+            while piece := await self._workers.run(reader.read, min(CHUNK_BYTES, left)):
                 left -= len(piece)
                 yield piece
+        except FileNotFoundError:
+            raise NotFound(f"Image {image_id} has no data.", image_id=image_id) from None
         finally:
-            await self._workers.run(file.close)
+            await self._workers.run(reader.close)
 
     async def inspect(self, image_id: ImageId, declared_format: str) -> int:
         """The stored image's virtual size in bytes.  Raises ImageUnacceptable (see `inspect.inspect`)."""
@@ -183,10 +182,30 @@ def _check_room(root: Path, kept_free: Callable[[int], int], more_bytes: int) ->
         )
 
 
-def _open_to_read(path: Path, start: int) -> FileIO:
-    file = FileIO(path, "rb")
-    file.seek(start)
-    return file
+class _Reader:
+    """A file that the first read opens.  A reader that was closed opens nothing, so that a caller which is cancelled
+    while a worker opens the file leaves no descriptor."""
+
+    def __init__(self, path: Path, start: int) -> None:
+        self._path, self._start = path, start
+        self._lock = Lock()
+        self._file: FileIO | None = None
+        self._closed = False
+
+    def read(self, length: int) -> bytes:
+        with self._lock:
+            if self._closed:
+                return b""
+            if self._file is None:
+                self._file = FileIO(self._path, "rb")
+                self._file.seek(self._start)
+            return self._file.read(length)
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            if self._file is not None:
+                self._file.close()
 
 
 def _write_all(fd: int, data: bytes) -> None:

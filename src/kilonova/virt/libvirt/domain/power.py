@@ -3,6 +3,8 @@
 
 from functools import partial
 
+import structlog
+
 from kilonova.base.clock import Clock
 from kilonova.base.errors import HypervisorError
 from kilonova.objects.ids import InstanceId
@@ -10,6 +12,8 @@ from kilonova.virt.libvirt.connection.guest_calls import GuestCalls
 from kilonova.virt.libvirt.domain import lifecycle
 from kilonova.virt.libvirt.domain.guests import Guests
 from kilonova.virt.libvirt.domain.saved_memory import LibvirtMemory
+
+log = structlog.get_logger(__name__)
 
 TRANSITION_POLL_S = 0.1
 DESTROY_MARGIN_S = 5.0
@@ -36,6 +40,7 @@ class GuestPower:
                 await self._clock.sleep(TRANSITION_POLL_S)
             if result is lifecycle.Start.SAVED:
                 await self._memory.resume(instance_id)
+            log.info("libvirt started a guest", instance=instance_id)
         finally:
             # Its start token may be another one now, whatever the result of the call.
             self._guests.outdate(instance_id)
