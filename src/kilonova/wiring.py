@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The composition root: what each process is made of.
+"""The composition root: it builds each process from its parts.
 
 One builder per process, importing only what that process needs: a compute process never imports the database.
 """
@@ -41,14 +41,14 @@ SECRET_BYTES = 48
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
-    """What a process tells of itself on its status port.  `refresh` is awaited before metrics are read."""
+    """The health checks and metrics of a process for its status port.  `refresh` is awaited before metrics are read."""
 
     checks: Sequence[Check]
     metrics: Metrics
     refresh: Callable[[], Awaitable[None]] | None = None
 
     async def text(self) -> bytes:
-        """The metrics, fresh, as Prometheus reads them."""
+        """The current metrics, in the format of Prometheus."""
         if self.refresh is not None:
             await self.refresh()
         return self.metrics.text()
@@ -56,7 +56,7 @@ class Vitals:
 
 @dataclass(frozen=True, slots=True)
 class ComputeProcess:
-    """A host's process."""
+    """A running host process."""
 
     manager: "ComputeManager"
     vitals: Vitals
@@ -64,7 +64,7 @@ class ComputeProcess:
 
 @dataclass(frozen=True, slots=True)
 class ConductorProcess:
-    """A conductor's process.  `ready` tells whether it can be reached, and if not, why."""
+    """A running conductor process.  `ready` returns whether it can be reached, and the reason if it cannot."""
 
     ready: Callable[[], tuple[bool, str]]
     vitals: Vitals
@@ -72,7 +72,7 @@ class ConductorProcess:
 
 @dataclass(frozen=True, slots=True)
 class OneBox:
-    """API, conductor and compute of one process.  `first_password` only at the start that made the database."""
+    """API, conductor and compute of one process.  `first_password` is set only at the first start."""
 
     settings: Settings
     app: Any
@@ -83,14 +83,14 @@ class OneBox:
     images: "ImageStore"
 
     def reload(self, fresh: Settings) -> None:
-        """Take what may change while running.  Raises ConfigError, and has then changed nothing, for a policy file that
-        cannot be used."""
+        """Apply the settings that may change while the process runs.  Raises ConfigError for an unusable policy file,
+        and has changed nothing then."""
         self.policy.reload(fresh.oslo_policy)
         self.manager.reload(fresh)
         self.images.keep_free(partial(kept_from_images, fresh.default))
 
     def server(self, tls: "SSLContext | None" = None) -> "Server":
-        """An HTTP server of the API that leaves signals to its owner."""
+        """An HTTP server of the API that leaves signal handling to its owner."""
         from kilonova.api.http.server import make_server
 
         return make_server(self.app, self.settings.api, tls)
@@ -98,7 +98,7 @@ class OneBox:
 
 @asynccontextmanager
 async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> AsyncGenerator[OneBox]:
-    """Everything, started; stopped in reverse order when left.  Raises StateError, ConfigError, DriverLoadError."""
+    """Start all parts; they stop in reverse order at the end.  Raises StateError, ConfigError, DriverLoadError."""
     from kilonova.api.app import ApiDeps, create_app, recover
     from kilonova.api.http.disk_space import DiskSpace
     from kilonova.api.http.login_limits import LoginLimits
@@ -149,21 +149,20 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
             disk_space=DiskSpace(state, files, db, tasks),
             ready=manager.ready,
         )
-        await recover(deps)  # before the host may put anything into the image store
+        await recover(deps)  # before the host may write into the image store
         await manager.start(bus, tasks)
         vitals = _host_vitals(manager, bus, tasks, settings)
         app = create_app(deps)
-        # Last of all: a start that fails must not take the only copy of a password with it.
+        # At the very end: a start that fails must not lose the only copy of a password.
         first_password = await bootstrap_cloud(db, passwords, clock)
         yield OneBox(settings, app, manager, policy, first_password, vitals, store)
 
 
 @asynccontextmanager
 async def compute_process(settings: Settings, clock: Clock, failpoints: Failpoints) -> AsyncGenerator[ComputeProcess]:
-    """A host's process, starting: it waits for its bus and its conductor in the background, `ready` tells when it has
-    them.  With `[conductor] use_local` the conductor is in here, with the database; otherwise no module of the database
-    is even imported.  Raises StateError, ConfigError, DriverLoadError.
-    """
+    """Start a host process.  It waits for its bus and its conductor in the background; `ready` reports when it has
+    them.  With `[conductor] use_local` the conductor runs in this process, with the database; otherwise not even a
+    module of the database is imported.  Raises StateError, ConfigError, DriverLoadError."""
     from kilonova.images.store import ImageStore
     from kilonova.rpc.memory import MemoryBus, MemoryHub
 
@@ -193,7 +192,7 @@ async def compute_process(settings: Settings, clock: Clock, failpoints: Failpoin
 async def conductor_process(
     settings: Settings, clock: Clock, failpoints: Failpoints
 ) -> AsyncGenerator[ConductorProcess]:
-    """A conductor of a fleet, serving: the database and the bus.  Raises StateError, ConfigError."""
+    """Start a conductor of a fleet: the database and the bus.  Raises StateError, ConfigError."""
     _check_failpoints(failpoints, host=False, conductor=True)
     metrics = Metrics()
     async with AsyncExitStack() as stack:
@@ -207,14 +206,14 @@ async def conductor_process(
         await conductor.start(bus, tasks)
         ping = SelfPing(bus, f"conductor-{settings.default.host}")
         tasks.spawn("self-ping", ping.listen())
-        checks = (Check("bus", ping.ask), Check("database", conductor.check_database))
+        checks = (Check("bus", ping.ping), Check("database", conductor.check_database))
         yield ConductorProcess(
             lambda: (bus.connected, "" if bus.connected else "waiting for the bus"), Vitals(checks, metrics)
         )
 
 
 def _check_failpoints(failpoints: Failpoints, *, host: bool, conductor: bool) -> None:
-    """Raises ConfigError for a failpoint that a process of this kind never reaches."""
+    """Check the armed failpoints.  Raises ConfigError for one that a process of this kind never reaches."""
     known: set[str] = set()
     if host:
         from kilonova.compute import failpoints as of_host
@@ -233,7 +232,7 @@ def _host_vitals(manager: "ComputeManager", bus: "Bus", tasks: Supervisor, setti
     ping = SelfPing(bus, f"host-{settings.default.host}")
     tasks.spawn("self-ping", ping.listen())
     guests = GuestMetrics(manager.driver, manager.virtapi, manager.metrics)
-    return Vitals((Check("bus", ping.ask), *manager.checks()), manager.metrics, guests.refresh)
+    return Vitals((Check("bus", ping.ping), *manager.checks()), manager.metrics, guests.refresh)
 
 
 def _compute_manager(
@@ -276,7 +275,7 @@ def _conductor(settings: Settings, tools: "Tools", bus: "Bus", metrics: Metrics,
 
 
 def _fleet_bus(settings: Settings, name: str, clock: Clock) -> "NatsBus":
-    """Raises ConfigError."""
+    """The bus of a fleet, not entered yet.  Raises ConfigError."""
     from kilonova.rpc.nats import NatsBus
     from kilonova.rpc.transport_url import guarded_url
 
@@ -298,7 +297,8 @@ def _keep_reserve(db: "Database", settings: Settings, files: DaemonWorkers, cloc
 
 
 async def bootstrap_cloud(db: "Database", passwords: "Passwords", clock: Clock) -> str | None:
-    """Give a new database its administrator; the password, which is kept nowhere, or None on an older database."""
+    """Create the administrator in a new database.  Returns the password, which is not stored; None on an older
+    database."""
     from kilonova.conductor import bootstrap
 
     if not await db.read(bootstrap.is_new):
@@ -313,7 +313,7 @@ async def bootstrap_cloud(db: "Database", passwords: "Passwords", clock: Clock) 
 
 
 def token_secret(state: Path, clock: Clock) -> bytes:
-    """The secret that signs tokens; made at the first start, readable by the service only.  Raises StateError."""
+    """The secret that signs tokens; created at the first start, readable only by the service.  Raises StateError."""
     path = state / "token.key"
     try:
         if not path.exists():

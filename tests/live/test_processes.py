@@ -254,7 +254,7 @@ def test_two_at_a_time_are_refused(fleet: Fleet) -> None:
         (("fake.FakeDriver", "FakeDriver"), "neither module.Class nor a known entry point"),
         (("fake.FakeDriver", "fake.NoDriver"), "module kilonova.virt.fake has no class NoDriver"),
         (("fake.FakeDriver", "fake.FakeHypervisor"), "'fake.FakeHypervisor' is not a ComputeDriver"),
-        (("nats://", "rabbit://nova:hunter2@"), "Kilonova speaks NATS"),
+        (("nats://", "rabbit://nova:hunter2@"), "Kilonova uses NATS"),
         (("transport_url =", "some_url ="), "transport_url is not set"),
         (("report_interval = 0.5", "report_interval = often"), "report_interval"),
     ],

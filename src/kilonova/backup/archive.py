@@ -28,12 +28,12 @@ CHUNK_BYTES = 1 << 20
 MOST_JSON_BYTES = 64 << 20
 
 Progress = Callable[[int], None]
-"""Receives the number of bytes of each piece that is done."""
+"""Receives the number of bytes of each piece that was processed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """`revision` is the database's; `created_at` ISO 8601, UTC."""
+    """`revision` is the revision of the database; `created_at` is in ISO 8601, UTC."""
 
     form: int
     version: str
@@ -44,7 +44,7 @@ class Header:
 
 
 class Hashed:
-    """A reader that remembers the size and the SHA-256 of what went through it."""
+    """A reader that counts and hashes (SHA-256) the bytes that pass through it."""
 
     def __init__(self, source: IO[bytes], progress: Progress) -> None:
         self._source, self._progress = source, progress
@@ -58,12 +58,12 @@ class Hashed:
         return data
 
     def facts(self) -> dict[str, Any]:
-        """As the manifest has them."""
+        """The facts in the form of the manifest."""
         return {"size": self.size, "sha256": self._digest.hexdigest()}
 
 
 class Writer:
-    """Adds files to a tar, and its manifest at the end."""
+    """Adds files to a tar, and the manifest at its end."""
 
     def __init__(self, tar: tarfile.TarFile, header: Header, mtime_s: float, progress: Progress) -> None:
         self._tar, self._mtime_s, self._progress = tar, mtime_s, progress
@@ -71,7 +71,8 @@ class Writer:
         self._add(HEADER, _json(asdict(header)))
 
     def add_file(self, name: str, path: Path) -> None:
-        """Raises OSError: FileNotFoundError when it is not there, and when it grows or shrinks meanwhile."""
+        """Add a file.  Raises OSError: FileNotFoundError when it does not exist, and when it grows or shrinks during
+        the copy."""
         with path.open("rb") as file:
             size = path.stat().st_size
             source = Hashed(file, self._progress)
@@ -79,7 +80,7 @@ class Writer:
         self._facts[name] = source.facts()
 
     def finish(self) -> None:
-        """Without this it is no backup."""
+        """Add the manifest.  A file without a manifest is not a backup."""
         self._add(MANIFEST, _json({"files": self._facts}))
 
     def _add(self, name: str, data: bytes) -> None:

@@ -32,10 +32,11 @@ Begin = Callable[[int], Progress]
 def make_backup(
     state: Path, target: Path, host: str, clock: Clock, *, images: bool, begin: Begin = lambda total: lambda done: None
 ) -> Made:
-    """Write `target`: it appears whole, for its owner only, on stable storage, in the place of an older one.
+    """Write the backup to `target`.  The file appears only when it is complete.  Only its owner can read it, it is on
+    stable storage, and it replaces an older file.
 
-    The database is one moment of it.  Without `images` neither their bytes nor their records are in it.  Blocks;
-    raises StateError in one sentence, and leaves nothing then.
+    The backup contains the database as of one moment.  Without `images` it contains neither the bytes of images nor
+    their records.  Blocks; raises StateError in one sentence, and leaves no file then.
     """
     if not (state / DATABASE).exists():
         raise StateError(f"There is no database {state / DATABASE}: nothing to back up.")
@@ -44,7 +45,7 @@ def make_backup(
     if not os.access(target.parent, os.W_OK | os.X_OK):
         raise StateError(f"The directory {target.parent} of the backup cannot be written to.")
     if target.exists() and not target.is_file():
-        raise StateError(f"{target} is no file that a backup could take the place of.")
+        raise StateError(f"{target} is not a file that a backup could replace.")
     try:
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
             database = Path(scratch) / DATABASE

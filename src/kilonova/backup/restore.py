@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bringing a backup into a state directory that has nothing of its own.
+"""Restoring a backup into a state directory that has no state of its own.
 
-Everything is read, and compared with the manifest, before anything of it gets its place.  Only regular files of names
-that a backup can have are taken, and tarfile only reads them: nothing is written elsewhere, whatever the archive says.
-(Its own data filter is not in every Python that this runs on, and allows more.)
+The whole backup is read and compared with the manifest before any file is moved into the directory.  Only regular files
+with the names of a backup are accepted, and tarfile only reads them: nothing is written elsewhere, whatever the archive
+contains. (tarfile's own data filter is not in every Python that this runs on, and allows more.)
 """
 
 import json
@@ -49,14 +49,14 @@ HOSTS_OWN = (
     ".cache",
     reserve.NAME,
 )
-"""What no backup has, because it is about the machine or its guests as they are: it stays.  The state directory is the
-home of the installed service's user, and libvirt's client keeps a cache in there."""
+"""Files that no backup contains, because they describe the machine or its present guests: a restore keeps them.  The
+state directory is the home of the installed service's user, and libvirt's client keeps a cache there."""
 _EXTENDED = frozenset(
     {tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK}
 )
 MOST_EXTENDED_BYTES = 64 << 10
 KEPT_FREE_BYTES = 64 << 20
-"""What a restore leaves of a file system, whatever the backup says."""
+"""The free space of a file system that a restore never uses, whatever the size of the backup."""
 _IMAGE = re.compile(rf"{IMAGES}/[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}")
 
 
@@ -67,7 +67,7 @@ class Restored:
 
 
 class _Member(tarfile.TarInfo):
-    """One whose extended headers, which tarfile reads into memory, are as short as any of ours."""
+    """A member whose extended headers, which tarfile reads into memory, are as short as those of our backups."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
@@ -78,14 +78,15 @@ class _Member(tarfile.TarInfo):
 
 
 class _Unusable(Exception):
-    """Why a file is not a usable backup, in a few words."""
+    """The reason why a file is not a usable backup, in a few words."""
 
 
 def restore_backup(source: Path, state: Path, *, progress: Progress = lambda done: None) -> Restored:
-    """Put what is in `source` into `state`, which the caller holds, and which has no more than what is the machine's.
+    """Restore the contents of `source` into `state`.  The caller has locked it, and it contains only files of the
+    machine.
 
-    Blocks; raises StateError in one sentence: the directory is not empty, the backup is not whole, or of a newer
-    Kilonova.  Nothing of the backup is in the directory then.
+    Blocks; raises StateError in one sentence: the directory is not empty, the backup is not complete, or a newer
+    Kilonova made it.  The directory contains nothing of the backup then.
     """
     refuse_unless_empty(state)
     scratch = state / SCRATCH
@@ -106,7 +107,8 @@ def restore_backup(source: Path, state: Path, *, progress: Progress = lambda don
 
 
 def refuse_unless_empty(state: Path) -> None:
-    """Guests' disks may be there: they are what a restored database is about.  Raises StateError for what may not."""
+    """Check that the directory is empty.  Guests' disks may exist: a restored database describes them.  Raises
+    StateError for other files."""
     others = sorted(entry.name for entry in state.iterdir() if entry.name not in (*LOCKS, *HOSTS_OWN, SCRATCH))
     if others:
         raise StateError(
@@ -135,15 +137,15 @@ def _read(file: IO[bytes], scratch: Path, progress: Progress) -> tuple[Header, M
 
 
 def _data(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
-    # A sparse file is a few bytes that say they are as many as one likes: a backup has none.
+    # A sparse file can declare any size with a few bytes; no backup contains one.
     data = tar.extractfile(member) if member.isreg() and not member.issparse() else None
     if data is None:
-        raise _Unusable(f"{member.name!r} is no regular file")
+        raise _Unusable(f"{member.name!r} is not a regular file")
     return data
 
 
 def _check_room(scratch: Path, member: tarfile.TarInfo) -> None:
-    """Before any of it is written: a file of mostly nothing can be small where it comes from, and not here."""
+    """Check the free space before the file is written: a file that is sparse at its source can be large here."""
     if shutil.disk_usage(scratch).free - member.size < KEPT_FREE_BYTES:
         raise StateError(f"There is no room for {member.name} of {member.size >> 20} MiB at {scratch.parent}.")
 
@@ -159,23 +161,23 @@ def _json_of(data: IO[bytes], member: tarfile.TarInfo) -> Any:
 
 def _header(data: IO[bytes], member: tarfile.TarInfo) -> Header:
     if member.name != HEADER:
-        raise _Unusable("it does not begin as one")
+        raise _Unusable("it does not begin with a header")
     found = _json_of(data, member)
     try:
         newer = found["form"] > FORM or str(found["revision"]) > HEAD
         if newer:
             raise StateError(
                 f"The backup was made by a newer Kilonova ({found['version']}, with a database of revision "
-                f"{found['revision']}; this is {__version__}, which knows {HEAD}): restore it with that one."
+                f"{found['revision']}; this is {__version__}, which supports {HEAD}): restore it with that version."
             )
         return Header(**found)
     except (KeyError, TypeError) as exc:
-        raise _Unusable("its header says too little") from exc
+        raise _Unusable("its header is incomplete") from exc
 
 
 def _known(header: Header | None) -> Header:
     if header is None:
-        raise _Unusable("it does not begin as one")
+        raise _Unusable("it does not begin with a header")
     return header
 
 
@@ -195,12 +197,12 @@ def _compare(manifest: Any, taken: Mapping[str, Any]) -> None:
     try:
         listed = dict(manifest["files"])
     except (KeyError, TypeError, ValueError) as exc:
-        raise _Unusable("its manifest says too little") from exc
+        raise _Unusable("its manifest is incomplete") from exc
     for name in sorted(listed.keys() | taken.keys()):
         if name not in taken or listed.get(name) != taken[name]:
-            raise _Unusable(f"{name!r} is not what its manifest says")
+            raise _Unusable(f"{name!r} differs from its manifest")
     if DATABASE not in taken:
-        raise _Unusable("it holds no database")
+        raise _Unusable("it contains no database")
 
 
 def _check_database(path: Path) -> None:
@@ -210,7 +212,7 @@ def _check_database(path: Path) -> None:
 
 
 def _install(scratch: Path, state: Path) -> None:
-    """Give everything its place, the database last: it is what makes the directory a state."""
+    """Move every file to its place, the database last: the database makes the directory a state directory."""
     owner = state.stat()
     for path in scratch.rglob("*"):
         os.chown(path, owner.st_uid, owner.st_gid)

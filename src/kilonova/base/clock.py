@@ -21,7 +21,7 @@ class Clock(Protocol):
 
     @property
     def random(self) -> Random:
-        """For choices and jitter; never for secrets."""
+        """The source of randomness for choices and jitter; never for secrets."""
         ...
 
     def now(self) -> datetime:

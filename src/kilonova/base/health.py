@@ -11,10 +11,10 @@ from kilonova.base.errors import KilonovaError
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`ask` returns when the peer is healthy and raises otherwise.  The check fails after `limit_s` seconds."""
+    """`probe` returns when the peer is healthy and raises otherwise.  The check fails after `limit_s` seconds."""
 
     name: str
-    ask: Callable[[], Awaitable[object]]
+    probe: Callable[[], Awaitable[object]]
     limit_s: float = 3.0
 
 
@@ -33,7 +33,7 @@ async def examine(checks: Sequence[Check], clock: Clock) -> Mapping[str, Verdict
         began = clock.monotonic()
         try:
             async with asyncio.timeout(check.limit_s):
-                await check.ask()
+                await check.probe()
             reason = None
         except TimeoutError:
             reason = f"no answer within {check.limit_s:g} s"

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 
 class KeyedLocks:
-    """One asyncio lock per key, forgotten when nobody holds or awaits it.  Fair: first come, first served."""
+    """One asyncio lock per key, removed when no task holds or awaits it.  Fair: first come, first served."""
 
     def __init__(self) -> None:
         self._locks: dict[Hashable, tuple[asyncio.Lock, int]] = {}

@@ -84,7 +84,7 @@ def tell_dropped() -> None:
 
 
 def guard_streams() -> None:
-    """From now on no write to standard output or standard error raises, also in the interpreter and in libraries.
+    """Make sure that no write to standard output or standard error raises, also in the interpreter and in libraries.
 
     For services; a command whose output cannot be written must fail.
     """

@@ -16,7 +16,7 @@ class SystemdNotifier:
         self.watchdog_s = int(period) / 1e6 if period.isdigit() and self._address else 0.0
         """Seconds within which systemd expects WATCHDOG=1; 0: no watchdog."""
 
-    def tell(self, *words: str) -> None:
+    def send(self, *words: str) -> None:
         """Send `READY=1`, `STATUS=...`, `STOPPING=1`, `WATCHDOG=1`."""
         if not self._address:
             return

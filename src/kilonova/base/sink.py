@@ -87,7 +87,7 @@ class Sink(io.TextIOBase):
         self._reason = reason
 
     def _put(self, text: str, patience_s: float = PATIENCE_S) -> None:
-        """Raises OSError when the line was not written completely."""
+        """Write the line.  Raises OSError when it was not written completely."""
         data = text.encode("utf-8", errors="backslashreplace")
         if self._cut:  # the previous line is incomplete
             data = b"\n" + data

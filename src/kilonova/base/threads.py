@@ -46,7 +46,7 @@ class _Job:
         error: BaseException | None = None
         try:
             result = self.context.run(self.fn, *self.args)
-        except BaseException as exc:  # the waiter receives it; the worker thread goes on
+        except BaseException as exc:  # the waiter receives it; the worker thread continues
             error = exc
         finally:
             # Drop the job's references here, in the worker: releasing the last reference to some native objects
@@ -176,10 +176,10 @@ class InlineWorkers:
         return fn(*args)
 
     def close(self) -> None:
-        """Nothing to end."""
+        """Does nothing: no thread must end."""
 
     async def drain(self) -> None:
-        """Nothing to wait for."""
+        """Does nothing: no work waits."""
 
 
 Lock = threading.Lock
@@ -194,5 +194,5 @@ def start_daemon(name: str, target: Callable[[], None]) -> threading.Thread:
 
 
 def count() -> int:
-    """How many Python threads live now."""
+    """The number of live Python threads."""
     return threading.active_count()

@@ -54,7 +54,7 @@ OrUnset = Annotated[T | Unset, Field(exclude_if=_is_unset)]
 
 
 def unset_if_none(value: T | None) -> T | Unset:
-    """For a client's field that means "no change" both when it is absent and when it is null."""
+    """UNSET for None: for a client's field that means "no change" both when it is absent and when it is null."""
     return UNSET if value is None else value
 
 

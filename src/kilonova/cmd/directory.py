@@ -111,6 +111,6 @@ def switch(*, enable: bool, disable: bool) -> bool | None:
 
 
 def require_changes(changes: dict[str, Any]) -> None:
-    """Raises KilonovaError when the request changes nothing."""
+    """Check that the request changes something.  Raises KilonovaError."""
     if not changes:
         raise KilonovaError("No change was given; --help shows the options.")

@@ -43,12 +43,12 @@ def adopt(
         raise ConfigError("There is no transport_url: the one box runs its conductor and its host in one process.")
     guarded_url(url)
 
-    async def ask() -> Adopted:
+    async def call() -> Adopted:
         clock = SystemClock()
         async with NatsBus(url, "operator", clock) as bus:
             return await Caller(bus, clock).call(ADOPT_HOST, AdoptHost(HostName(name)))
 
-    adopted = asyncio.run(ask())
+    adopted = asyncio.run(call())
     print(f"released by {adopted.former}")
     print(f"refused     {adopted.claimant}")
     print("Start the process that should own the host now; the former one ends and its guests keep running.")

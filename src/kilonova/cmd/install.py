@@ -57,7 +57,7 @@ def install(
         _refuse_if_hidden(program)
         _user(machine)
     else:
-        machine.say("left out", f"the user {USER}: created on the target machine (by a package, or by this command)")
+        machine.report("left out", f"the user {USER}: created on the target machine (by a package, or by this command)")
     machine.directory(STATE, 0o711, USER)
     machine.directory(ETC, 0o755)
     machine.file(CONFIG, CONFIG_TEXT, 0o640, USER, keep=True)
@@ -104,16 +104,16 @@ def _refuse_if_hidden(program: Path) -> None:
 
 def _user(machine: Machine) -> None:
     if has_user(USER):
-        machine.say("unchanged", f"user {USER}")
+        machine.report("unchanged", f"user {USER}")
     else:
         account = ["--system", "--user-group", "--no-create-home", "--home-dir", STATE, "--shell", NOLOGIN]
         machine.run("user", ["useradd", *account, USER])
     groups = groups_of(USER)
     for group in GROUPS:
         if group not in groups:
-            machine.say("missing", f"group {group}: install libvirt and QEMU, and repeat this command")
+            machine.report("missing", f"group {group}: install libvirt and QEMU, and repeat this command")
         elif groups[group]:
-            machine.say("unchanged", f"user {USER} in group {group}")
+            machine.report("unchanged", f"user {USER} in group {group}")
         else:
             machine.run("group", ["usermod", "--append", "--groups", group, USER])
 
@@ -131,5 +131,5 @@ def _uninstall(machine: Machine) -> None:
     machine.gone(UNIT_FILE)
     if machine.has_systemd and machine.changed:
         machine.run("systemd", ["systemctl", "daemon-reload"])
-    machine.say("kept", f"{STATE}: the database, images, guest disks; guests keep running")
-    machine.say("kept", f"{CONFIG}, and the user {USER}")
+    machine.report("kept", f"{STATE}: the database, images, guest disks; guests keep running")
+    machine.report("kept", f"{CONFIG}, and the user {USER}")

@@ -40,7 +40,7 @@ class Machine:
         """The real path of an absolute path of the machine."""
         return self.root / path.lstrip("/")
 
-    def say(self, deed: str, what: str) -> None:
+    def report(self, deed: str, what: str) -> None:
         """Print one line: what was done, and to what."""
         print(f"{deed:<12} {what}", flush=True)
 
@@ -51,7 +51,7 @@ class Machine:
         if there.is_dir():
             found = there.stat()
             if found.st_mode & 0o7777 == mode and (uid in (-1, found.st_uid)) and (gid in (-1, found.st_gid)):
-                self.say("unchanged", path)
+                self.report("unchanged", path)
                 return
         self._do("directory", path, lambda: _make_directory(there, mode, uid, gid))
 
@@ -59,7 +59,7 @@ class Machine:
         """Ensure that the file has that text.  With `keep`, an existing file does not change.  Raises StateError."""
         there = self.place(path)
         if there.exists() and (keep or there.read_text(encoding="utf-8") == text):
-            self.say("unchanged", path)
+            self.report("unchanged", path)
             return
         gid = self._ids(group)[1]
         self._do("updated" if there.exists() else "file", path, lambda: _write(there, text, mode, gid))
@@ -68,7 +68,7 @@ class Machine:
         """Ensure that the file does not exist.  Raises StateError."""
         there = self.place(path)
         if not there.exists():
-            self.say("missing", path)
+            self.report("missing", path)
             return
         self._do("removed", path, there.unlink)
 
@@ -96,7 +96,7 @@ class Machine:
         return found.pw_uid, found.pw_gid
 
     def _do(self, deed: str, what: str, work: Callable[[], None]) -> None:
-        self.say(f"would: {deed}" if self.dry_run else deed, what)
+        self.report(f"would: {deed}" if self.dry_run else deed, what)
         self.changed.append(what)
         if self.dry_run:
             return

@@ -31,7 +31,7 @@ STARTED_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Hangup:
-    """What SIGHUP does: `again` reads the configuration, `apply` takes from it what may change while running.
+    """The reaction to SIGHUP: `again` reads the configuration, `apply` applies the options that may change at run time.
 
     With `stop`, a process whose terminal was closed stops instead.  This does not apply when SIGHUP was ignored at the
     start (nohup), or when the process had no terminal.
@@ -83,13 +83,13 @@ async def service_lifecycle(
     ConfigError.
 
     READY=1 is sent at once, and not when the conductor or the hypervisor answers: systemd must not restart a host whose
-    conductor is late.  STATUS says what the service waits for.
+    conductor is late.  STATUS shows what the service waits for.
     """
     notifier = SystemdNotifier(os.environ)
     pages = StatusPages(lambda: examine(vitals.checks, clock), vitals.text)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hangup)
     async with status_server(settings.default.status_listen, pages), Supervisor(clock) as tasks:
-        notifier.tell("READY=1", f"STATUS={_status(ready)}")
+        notifier.send("READY=1", f"STATUS={_status(ready)}")
         tasks.spawn("systemd status", _tell_status(notifier, ready, clock))
         tasks.spawn("freeze startup objects", _freeze_startup_objects(clock))
         if notifier.watchdog_s:
@@ -97,7 +97,7 @@ async def service_lifecycle(
         try:
             yield
         finally:
-            notifier.tell("STOPPING=1")
+            notifier.send("STOPPING=1")
 
 
 async def _freeze_startup_objects(clock: Clock) -> None:
@@ -117,7 +117,7 @@ async def _tell_status(notifier: SystemdNotifier, ready: Callable[[], tuple[bool
     while True:
         if (status := _status(ready)) != reported:
             reported = status
-            notifier.tell(f"STATUS={status}")
+            notifier.send(f"STATUS={status}")
         logging.tell_dropped()
         await clock.sleep(STATUS_S)
 
@@ -130,5 +130,5 @@ async def _watchdog(notifier: SystemdNotifier, vitals: Vitals, clock: Clock) -> 
     """
     while True:
         await examine(vitals.checks, clock)
-        notifier.tell("WATCHDOG=1")
+        notifier.send("WATCHDOG=1")
         await clock.sleep(notifier.watchdog_s / 3)

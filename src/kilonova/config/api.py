@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""[api]: where the HTTP API listens and what it allows."""
+"""[api]: the address and the limits of the HTTP API."""
 
 import ipaddress
 from dataclasses import dataclass

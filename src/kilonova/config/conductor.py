@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""[conductor]: who owns the database, and the watch over actions and hosts."""
+"""[conductor]: the place of the database, and the checks of actions and hosts."""
 
 from dataclasses import dataclass
 

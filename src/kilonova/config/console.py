@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""[console]: which pages may open a console."""
+"""[console]: the web pages that may open a console."""
 
 import re
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class ConsoleSettings:
 
 
 def settings(group: cfg.ConfigOpts.GroupAttr) -> ConsoleSettings:
-    """The frozen settings of the group.  Raises ValueError for what is no host name."""
+    """The frozen settings of the group.  Raises ValueError for an invalid host name."""
     for name in group.allowed_origins:
         if _HOST_NAME.fullmatch(name) is None:
             raise ValueError(

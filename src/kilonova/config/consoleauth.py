@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""[consoleauth]: tokens by which a console is opened."""
+"""[consoleauth]: tokens that open a console."""
 
 from dataclasses import dataclass
 

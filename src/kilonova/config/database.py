@@ -33,7 +33,7 @@ class DatabaseSettings:
 
     @property
     def keep_deleted(self) -> timedelta | None:
-        """How long deleted servers are kept; None: for ever."""
+        """The retention time of deleted servers; None: without a limit."""
         return None if self.keep_deleted_days < 0 else timedelta(days=self.keep_deleted_days)
 
 

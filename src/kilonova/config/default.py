@@ -111,7 +111,7 @@ OPTIONS = [
 
 @dataclass(frozen=True, slots=True)
 class DefaultSettings:
-    """Durations in seconds, sizes in MiB, as the options say."""
+    """Durations in seconds, sizes in MiB, as in the options."""
 
     host: str
     my_ip: str
@@ -148,28 +148,28 @@ class DefaultSettings:
 
 
 def default_state_path() -> Path:
-    """Where state goes when nobody says: the machine's own place for root, the user's for anybody else."""
+    """The state directory without an option: the machine's for root, else the user's."""
     if os.geteuid() == 0:
         return Path("/var/lib/kilonova")
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "kilonova"
 
 
 def watermark_bytes(settings: DefaultSettings, total_bytes: int) -> int:
-    """What must be free of a file system of that size for more guests to come there: the watermark, and no less than
-    what the operator reserves.  In bytes."""
+    """The free space, in bytes, of a file system of that size below which no more guests are placed there: the
+    watermark, but at least the disk that the operator reserves."""
     text = settings.disk_watermark
     figure = total_bytes * float(text[:-1]) / 100 if text.endswith("%") else float(text) * (1 << 30)
     return max(int(figure), settings.reserved_host_disk_mb << 20)
 
 
 def kept_from_images(settings: DefaultSettings, total_bytes: int) -> int:
-    """What must stay free of a file system of that size when images come there: twice what guests need, so that images
-    never stop guests from coming; of a small one a fifth.  In bytes."""
+    """The free space, in bytes, that images must leave on a file system of that size: twice what guests need, so that
+    images never prevent guests; on a small file system a fifth."""
     return min(2 * watermark_bytes(settings, total_bytes), total_bytes // 5)
 
 
 def reloaded(running: DefaultSettings, fresh: DefaultSettings) -> DefaultSettings:
-    """The running settings with what may change while the service runs (`mutable`) taken from fresh ones."""
+    """The running settings, with the options that may change at run time (`mutable`) from the new settings."""
     return replace(running, **{opt.name: getattr(fresh, opt.name) for opt in OPTIONS if opt.mutable})
 
 

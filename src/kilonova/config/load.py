@@ -28,7 +28,7 @@ GROUPS = (api, conductor, console, consoleauth, database, image_cache, libvirt, 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings of one process; each room is handed its own section."""
+    """All settings of one process; each room receives its own section."""
 
     default: default.DefaultSettings
     api: api.ApiSettings
@@ -57,9 +57,9 @@ def load(
 ) -> Settings:
     """Settings of this process.
 
-    `overrides` maps (group, option) to a value that wins over files; group "DEFAULT" is the nameless one.
-    Raises ConfigError in one sentence for a missing file, a malformed line, a value out of range, or one
-    that would not be obeyed.
+    `overrides` maps (group, option) to a value that replaces the one of the files; group "DEFAULT" is the nameless one.
+    Raises ConfigError in one sentence for a missing file, a malformed line, a value out of range, or an option without
+    effect.
     """
     conf = options()
     try:
@@ -87,7 +87,7 @@ def load(
 
 
 def _bridges(conf: cfg.ConfigOpts, overrides: dict[tuple[str, str], Any]) -> list[network.BridgeNetwork]:
-    """Apply the overrides, and read the sections whose names are themselves configured."""
+    """Apply the overrides, and read the sections whose names are themselves options."""
     for (group, name), value in overrides.items():
         if not group.startswith(network.group_of("")):
             conf.set_override(name, value, group=None if group == "DEFAULT" else group)

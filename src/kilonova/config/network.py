@@ -35,10 +35,10 @@ OPTIONS = [
 ]
 
 NOT_FOR_GUESTS = 16
-"""Addresses at the beginning of the subnet of a network of our own."""
+"""The first addresses of the subnet of our own network, which guests do not get."""
 
 LONGEST_PREFIX = 27
-"""Of such a subnet: a smaller one has no more addresses than those, but for its broadcast address."""
+"""The longest prefix of that subnet: a smaller subnet contains only those addresses and its broadcast address."""
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -95,7 +95,7 @@ def settings(group: cfg.ConfigOpts.GroupAttr, bridges: Sequence[BridgeNetwork]) 
     for name in offered:
         if not _NAME.fullmatch(name):
             raise ValueError(
-                f"[network]: {name!r} is no name of a network: letters, digits, dot, hyphen and underscore."
+                f"[network]: {name!r} is not a valid name of a network: letters, digits, dot, hyphen and underscore."
             )
     twice = sorted({name for name in offered if offered.count(name) > 1})
     if twice:
@@ -115,7 +115,7 @@ def settings(group: cfg.ConfigOpts.GroupAttr, bridges: Sequence[BridgeNetwork]) 
 
 
 def _check_cidr(text: str) -> None:
-    """The subnet of a network of our own has addresses for guests."""
+    """Check that the subnet of our own network has addresses for guests."""
     if not text:
         return
     try:
@@ -136,7 +136,7 @@ def _check_dns(where: str, servers: Sequence[str]) -> None:
         try:
             ipaddress.IPv4Address(server)
         except ValueError as exc:
-            raise ValueError(f"{where} dns: {server!r} is no IPv4 address.") from exc
+            raise ValueError(f"{where} dns: {server!r} is not an IPv4 address.") from exc
 
 
 def bridge_settings(name: str, group: cfg.ConfigOpts.GroupAttr) -> BridgeNetwork:

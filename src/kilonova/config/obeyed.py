@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Options that would not be obeyed beside the others: a start with them ends with a sentence, and changes nothing."""
+"""Options that the other options would make ineffective: a start with them fails with one sentence, and changes
+nothing."""
 
 from kilonova.config.default import DefaultSettings
 from kilonova.config.libvirt import LibvirtSettings
 from kilonova.config.network import NetworkSettings
 
 TOPIC = "compute"
-"""The prefix of the subjects on which hosts listen; it is no choice here."""
+"""The prefix of the subjects on which hosts listen; it cannot be changed."""
 
 
 def refuse_unobeyed(default: DefaultSettings, libvirt: LibvirtSettings, network: NetworkSettings) -> None:
-    """Raises ValueError, in one sentence."""
+    """Refuse options without effect.  Raises ValueError in one sentence."""
     if default.compute_topic != TOPIC:
         raise ValueError(
             f"[DEFAULT] compute_topic is {default.compute_topic}: hosts listen on {TOPIC} and nowhere else."
@@ -20,7 +21,7 @@ def refuse_unobeyed(default: DefaultSettings, libvirt: LibvirtSettings, network:
         for name, value in (("cidr", network.cidr), ("dns", ",".join(network.dns))):
             if value:
                 raise ValueError(
-                    f"[network] {name} is {value}: with backend bridge each section [network:NAME] says its own."
+                    f"[network] {name} is {value}: with backend bridge each section [network:NAME] has its own."
                 )
 
 

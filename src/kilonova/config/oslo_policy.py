@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""[oslo_policy]: who may do what, where that differs from the defaults."""
+"""[oslo_policy]: the policy file, which replaces default rules."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ OPTIONS = [
 
 @dataclass(frozen=True, slots=True)
 class PolicySettings:
-    """`policy_file` None: the defaults."""
+    """`policy_file` None: the default rules."""
 
     policy_file: Path | None
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""[quota]: what a project may use that has no limits of its own.  -1 is no limit."""
+"""[quota]: the limits of a project without limits of its own.  -1 means no limit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ OPTIONS = [
 
 
 _RESOURCES = {"injected_file_path_length": "injected_file_path_bytes"}
-"""Options whose resource has another name, in Nova too."""
+"""Options whose resource has another name, also in Nova."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaSettings:
-    """`defaults`: a limit for each resource, by the API's name for it; -1 for none."""
+    """`defaults`: a limit for each resource, by the API's name for it; -1 means no limit."""
 
     defaults: Mapping[str, int]
 

@@ -2,10 +2,10 @@
 """The declared mapping between rows and objects.
 
 A codec belongs to one class and one table.  It compares the two when it is declared, so that a field without a column,
-or a column that nobody thought of, fails at import and not at the first write.
+or a column without a field, fails at import and not at the first write.
 
-Loading checks types: text becomes an enum, lists become tuples.  JSON written by a newer version may have fields that
-this version does not know; they are ignored, and a field that is missing has the default of its class.
+Loading checks types: text becomes an enum, lists become tuples.  JSON of a newer version may have unknown fields; they
+are ignored, and a missing field has the default of its class.
 """
 
 from collections.abc import Iterable, Mapping
@@ -52,11 +52,11 @@ class _Loader(Generic[T]):
         return TypeAdapter(self._kind)  # (at the first row: it takes a millisecond, and most starts need few of them)
 
     def load(self, row: Mapping[Any, Any]) -> T:
-        """The object of a row.  Raises DatabaseUnreadable when a value is not what its field can hold."""
+        """The object of a row.  Raises DatabaseUnreadable when a value is not valid for its field."""
         return self._build(dict(row), row)
 
     def load_all(self, found: sa.CursorResult[Any]) -> list[T]:
-        """The objects of all rows that a query found.  Raises DatabaseUnreadable."""
+        """The objects of all rows of a query's result.  Raises DatabaseUnreadable."""
         names = tuple(found.keys())  # (a dict made this way costs a third of one made from a RowMapping)
         return [self.load(dict(zip(names, row, strict=True))) for row in found]
 
@@ -77,7 +77,7 @@ class _Loader(Generic[T]):
 
 
 def _explain(exc: ValidationError) -> str:
-    """Which fields are wrong and why, without their values: these may be secrets."""
+    """The invalid fields and the reasons, without their values: these may be secrets."""
     errors = exc.errors(include_url=False, include_context=False, include_input=False)
     return "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in errors)
 

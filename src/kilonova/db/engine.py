@@ -84,7 +84,7 @@ def make_engine(url: str, *, readers: int, lock_s: float = LOCK_S) -> sa.Engine:
         url,
         poolclass=QueuePool if readers > 1 else None,
         pool_size=readers,
-        hide_parameters=True,  # an error's text must not carry what was bound: it may be a secret
+        hide_parameters=True,  # the text of an error must not contain bound values: they may be secrets
         connect_args={"check_same_thread": False, "isolation_level": None, "timeout": lock_s},
     )
 
@@ -111,11 +111,12 @@ class _Transaction:
 
 
 class Database:
-    """`write` runs a transaction that may change the database, `read` one that only reads it.
+    """`write` runs a transaction that may change the database, `read` a read-only one.
 
     An exception from the function rolls its transaction back and reaches the caller.  Both raise DatabaseUnavailable
-    when the machine does not let them; then nothing was changed.  A `write` that is cancelled before its function was
-    called never happens, even if it waited for the file's lock; otherwise it has happened, or is happening now.
+    when the machine prevents the transaction; then nothing was changed.  A `write` that is cancelled before its
+    function was called never happens, even if it waited for the file's lock; otherwise it has happened, or is happening
+    now.
     """
 
     def __init__(self, url: str, *, writer: Workers, reader: Workers, readers: int = 2, lock_s: float = LOCK_S) -> None:
@@ -125,18 +126,18 @@ class Database:
         self._turn = asyncio.Lock()
         self._refused = ""
         self._mutex = Lock()
-        self._asked = 0
+        self._newest = 0
         self._locked: tuple[DatabaseLocked | None, int] = (None, 0)
-        """The last refusal for the file's lock, and the number of the newest write that had been asked for by then."""
+        """The last refusal because of the file's lock, and the number of the newest write at that time."""
 
     async def write(self, fn: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`fn(connection, ...)` in a transaction that is on disk when this returns."""
-        self._asked += 1
-        mine = _Transaction(self._asked, fn, args, kwargs)
+        self._newest += 1
+        mine = _Transaction(self._newest, fn, args, kwargs)
         self._waiting.append(mine)
         try:
             while not mine.done:
-                # Whoever gets the turn runs everybody's: the others find theirs done.
+                # The task that gets the turn runs the writes of all: the others find theirs done.
                 async with self._turn:
                     if mine.done:
                         break
@@ -151,7 +152,7 @@ class Database:
         return mine.result
 
     def _give_up(self, job: _Transaction) -> None:
-        """Nobody begins it from now on."""
+        """Prevent the start of a waiting write."""
         with self._mutex:
             job.given_up = not job.begun
         if job in self._waiting:
@@ -168,17 +169,17 @@ class Database:
             raise error from exc
 
     async def trouble(self) -> str:
-        """Why the database cannot be written, in one sentence; empty when it can.  After a refused write this tries
-        another one, so that it notices the end of the trouble also while there are no other writes."""
+        """The reason why the database cannot be written, in one sentence; empty when it can.  After a refused write
+        this tries another one, so that it detects the end of the problem also without other writes."""
         if self._refused:
             with contextlib.suppress(DatabaseUnavailable):
                 await self.write(_write_again)
         return self._refused
 
     async def close(self) -> None:
-        """Finish the accepted transactions, then close the file.  (A read goes on after its caller has stopped waiting;
-        a connection that outlives this would create a journal beside a file that may have been removed.)"""
-        with contextlib.suppress(TimeoutError):  # (a disk that hangs must not hold up the end of the service)
+        """Finish the accepted transactions, then close the file. (A read continues after its caller has stopped
+        waiting; a connection that outlives this would create a journal beside a file that may have been removed.)"""
+        with contextlib.suppress(TimeoutError):  # (a disk that hangs must not delay the end of the service)
             async with asyncio.timeout(CLOSE_S):
                 await self._writer.drain()
                 await self._reader.drain()
@@ -212,20 +213,20 @@ class Database:
                     if _is_open(connection):
                         connection.exec_driver_sql("ROLLBACK")
                     raise
-        except Exception as exc:  # the disk is full, the file is gone: nobody's write is on disk
+        except Exception as exc:  # the disk is full, or the file is missing: no write of the batch is on disk
             error = _in_our_words(exc, committing=committing)
             self._refused = str(error) if _is_machines(error) else self._refused
             for job in batch:
                 job.result, job.error = None, error
             if isinstance(error, DatabaseLocked):
-                self._locked = error, self._asked
+                self._locked = error, self._newest
         finally:
             for job in batch:
                 job.done = True
 
     def _without_refused(self, batch: list[_Transaction]) -> list[_Transaction]:
-        """Fail the writes that came during a vain wait for the lock: they have waited already, and a second wait would
-        be longer than the timeout of the caller."""
+        """Fail the writes that were queued during a failed wait for the lock: they have waited already, and a second
+        wait would be longer than the timeout of the caller."""
         error, last = self._locked
         for job in batch:
             if job.number <= last:
@@ -233,7 +234,7 @@ class Database:
         return [job for job in batch if not job.done]
 
     def _begin(self, job: _Transaction) -> bool:
-        """False when its caller has given up, and may have reported that the write did not happen."""
+        """False when its caller has stopped waiting, and may have reported that the write did not happen."""
         with self._mutex:
             job.begun = not job.given_up
             return job.begun
@@ -245,14 +246,14 @@ class Database:
                 job.result = job.fn(connection, *job.args, **job.kwargs)
         except Exception as exc:
             if not _is_open(connection):
-                raise  # the database itself has given up the whole transaction
+                raise  # the database itself has rolled the whole transaction back
             connection.exec_driver_sql("ROLLBACK TO one")
             job.error = _in_our_words(exc)
         connection.exec_driver_sql("RELEASE one")
 
 
 def _write_again(connection: sa.Connection) -> None:
-    """Write as much as a few requests would; nothing of it remains."""
+    """Write as much as a few requests would, for a transaction that is rolled back."""
     connection.exec_driver_sql("CREATE TABLE trial (bytes BLOB)")
     connection.exec_driver_sql("INSERT INTO trial VALUES (zeroblob(65536))")
     connection.exec_driver_sql("DROP TABLE trial")

@@ -37,8 +37,7 @@ def inspect(path: Path) -> DatabaseFacts:
 
 
 def has_users(path: Path) -> bool:
-    """Whether its first start is complete, so that somebody can log in.  False also for a database that cannot be
-    read."""
+    """Whether its first start is complete, so that a user can log in.  False also for an unreadable database."""
     try:
         with _open(path) as connection:
             return connection.execute("SELECT 1 FROM users").fetchone() is not None
@@ -80,7 +79,7 @@ def image_sizes(path: Path) -> Mapping[str, int | None]:
 
 @contextmanager
 def _open(path: Path) -> Generator[sqlite3.Connection]:
-    # Without a journal nobody writes, and opening it as immutable creates no files beside it.
+    # Without a journal there is no writer, and opening it as immutable creates no files beside it.
     used = path.with_name(f"{path.name}-wal").exists()
     uri = f"file:{quote(str(path))}?mode=ro{'' if used else '&immutable=1'}"
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the database of a state directory is.  Only this package knows the file name and the kind of database."""
+"""The location of the database in a state directory.  Only this package knows its file name and its kind."""
 
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def sqlite_url(path: Path) -> str:
 def refuse_other_database(url: str, state: Path) -> None:
     """Check the configured URL: empty, or the database of this state directory.
 
-    A conductor that kept its records elsewhere than its configuration says would share them with nobody.
+    Other processes would not find the records of a conductor that used another database than its configuration names.
     Raises ConfigError, which does not contain the URL: it may hold a password.
     """
     path = database_path(state)

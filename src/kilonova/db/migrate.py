@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bringing a database to the schema of this code.
+"""Migrating a database to the schema of this code.
 
-The version is Alembic's.  Alembic itself is imported only when there is something to do: it costs a tenth of a second
-at every start otherwise.
+The version is Alembic's.  Alembic itself is imported only for a migration: otherwise it would cost a tenth of a second
+at every start.
 """
 
 import sqlite3
@@ -25,10 +25,10 @@ HEAD = "0017"
 
 
 def ensure_schema(path: Path, clock: Clock | None = None) -> None:
-    """Make or migrate the SQLite database at `path`; an older one is copied beside itself before (see copies).
+    """Create or migrate the SQLite database at `path`; an older one is copied beside itself first (see copies).
 
-    Raises StateError in one sentence: it cannot be opened, is no database, is damaged, was written by a newer Kilonova,
-    cannot be copied, or cannot be upgraded (it is left as it was).
+    Raises StateError in one sentence: the file cannot be opened, is not a database, is damaged, was written by a newer
+    Kilonova, cannot be copied, or cannot be upgraded (it is left unchanged).
     """
     try:
         with closing(sqlite3.connect(path, timeout=10)) as connection:
@@ -44,8 +44,8 @@ def ensure_schema(path: Path, clock: Clock | None = None) -> None:
         return
     if found is not None and found > HEAD:
         raise StateError(
-            f"The database {path} was written by a newer Kilonova (revision {found}, this one knows {HEAD}); "
-            "start that one, or restore a backup."
+            f"The database {path} was written by a newer Kilonova (revision {found}, this one supports {HEAD}); "
+            "start that version, or restore a backup."
         )
     if found is not None:
         _keep(path, found, clock or SystemClock())
@@ -56,15 +56,15 @@ def ensure_schema(path: Path, clock: Clock | None = None) -> None:
 
 
 def _refuse_damaged(path: Path, connection: sqlite3.Connection) -> None:
-    """SQLite's own check of the whole file (measured: 0.1 s for 185 MB in the page cache).  Without it a service starts
-    on what is still readable, and takes an unreadable table of users for an empty one."""
+    """SQLite's own check of the whole file (measured: 0.1 s for 185 MB in the page cache).  Without it a service would
+    start on the readable part, and use an unreadable table of users as an empty one."""
     report = [str(line[0]) for line in connection.execute("PRAGMA quick_check(1)")]
     if report != ["ok"]:
         raise _damaged(path, "; ".join(report))
 
 
 def _damaged(path: Path, words: str) -> StateError:
-    """What is said of a database that SQLite calls damaged, in one line."""
+    """The message about a database that SQLite reports as damaged, in one line."""
     return StateError(
         f"The database {path} is damaged: {' '.join(words.split())}; restore a backup (kilonova restore)."
     )

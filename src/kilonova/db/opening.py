@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opening the database of a state directory, to serve on it or to read it beside a running service."""
+"""Opening the database of a state directory, for a service or for reading beside a running service."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Room in the database's own files, so that it can be written to on a disk that others have filled.
+"""Reserved space in the database's own files, for writes when other files have filled the disk.
 
-What is kept is pages of the database that are written and free, and a journal that is as large: SQLite takes both
-before it asks the file system for more.  A file beside them is given up when a service starts on a full disk, for its
-journal is new then.  On a file system that writes every block to a new place (btrfs, ZFS) only the file helps.
+The reserve consists of free pages in the database that were written before, and of a journal of the same size: SQLite
+uses both before it requests space from the file system.  A separate file is deleted when a service starts on a full
+disk, because its journal is new then.  On a file system that writes every block to a new place (btrfs, ZFS) only the
+file helps.
 """
 
 import contextlib
@@ -23,12 +24,12 @@ log = structlog.get_logger(__name__)
 NAME = "reserve"
 FILE_BYTES = 24 << 20
 PAGES = 2048
-"""Of 4 KiB: a delete, its action and its events take two or three."""
+"""In pages of 4 KiB: a delete, its action and its events take two or three."""
 FIRST_S, PERIOD_S = 10.0, 60.0
 
 
 def release(state: Path) -> None:
-    """Before the database is opened: when there is no room for its journal, the file makes some."""
+    """Before the database is opened: without space for its journal, delete the reserve file."""
     with contextlib.suppress(OSError):
         if _free(state) < FILE_BYTES and (state / NAME).exists():
             (state / NAME).unlink()
@@ -36,14 +37,14 @@ def release(state: Path) -> None:
 
 
 class Reserve:
-    """Keeps it for one database, in `state`."""
+    """Keeps the reserve of one database, in `state`."""
 
     def __init__(self, db: Database, state: Path, workers: Workers, clock: Clock) -> None:
         self._db, self._state, self._workers, self._clock = db, state, workers, clock
         self._journal_grown = False
 
     async def keep(self) -> None:
-        """Fill it up from time to time, for ever."""
+        """Fill the reserve from time to time, without an end."""
         await self._clock.sleep(FIRST_S)
         while True:
             try:
@@ -53,7 +54,7 @@ class Reserve:
             await self._clock.sleep(PERIOD_S)
 
     async def fill(self) -> None:
-        """Have the whole reserve, if there is ample room for it.  Raises DatabaseUnavailable, OSError."""
+        """Fill the whole reserve, if there is ample free space for it.  Raises DatabaseUnavailable, OSError."""
         if not await self._workers.run(_is_ample, self._state):
             return
         await self._workers.run(_make_file, self._state / NAME)

@@ -70,7 +70,7 @@ instances = sa.Table(
     sa.Column("requested_zone", sa.String(255)),
     sa.Column("device_tags", sa.JSON, nullable=False, server_default="{}"),
     _time("deleted_at", null=True),
-    # Lists show what lives; what was deleted stays for its actions and must not slow them.
+    # Lists show instances that are not deleted; deleted ones stay for their actions and must not slow them.
     _partial_index("ix_instances_alive", "project_id", "created_at", where="deleted_at IS NULL"),
     _partial_index("ix_instances_host", "host", where="deleted_at IS NULL"),
     _partial_index("ix_instances_deleted", "deleted_at", where="deleted_at IS NOT NULL"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tables are made of.  Private to this room."""
+"""The column types and helpers of the tables.  Private to this room."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,12 +35,12 @@ metadata = sa.MetaData(
 
 
 def id_column() -> sa.Column[str]:
-    """The UUID, or the like, by which a row is known."""
+    """The UUID, or a similar id, that identifies a row."""
     return sa.Column("id", sa.String(36), primary_key=True)
 
 
 def time_column(name: str, *, null: bool = False) -> sa.Column[datetime]:
-    """A moment."""
+    """A point in time."""
     return sa.Column(name, UtcDateTime, nullable=null)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of users and of what they may do.  Private to this room, which reads them from `schema`."""
+"""The tables of users and of their permissions.  Private to this room, which reads them from `schema`."""
 
 import sqlalchemy as sa
 
@@ -58,7 +58,7 @@ roles = sa.Table(
     sa.Column("description", sa.String(255)),
 )
 
-# Of users and of groups; in projects, on the domain and on the system: see objects.identity.
+# Assignments of users and of groups; in projects, on the domain and on the system: see objects.identity.
 assignments = sa.Table(
     "assignments",
     metadata,

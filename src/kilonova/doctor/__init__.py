@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`kilonova doctor`: looks at a host as an expert would, and says what to do."""
+"""`kilonova doctor`: checks a host for known problems, and reports how to correct them."""

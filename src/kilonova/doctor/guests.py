@@ -150,7 +150,7 @@ def _problems(disk: Path, bases: list[str], cache: Path) -> Problems:
 
 
 def _header(disk: Path) -> Header | None:
-    """None when only the QEMU user can read it."""
+    """The header of the disk; None when only the QEMU user can read it."""
     try:
         with open_plain(disk) as file:
             return read_header(file)

@@ -62,7 +62,7 @@ def libvirt_socket(subject: Subject) -> Finding:
         cure = f"usermod -aG {_group_of(path)} {ourselves().name}, and log in again."
         return error(name, f"This user cannot use the socket {path}.", cure, **facts)
     except ConnectionRefusedError:
-        return error(name, f"The socket {path} exists and nobody listens: the daemon has ended.", START, **facts)
+        return error(name, f"The socket {path} exists and no process listens: the daemon has ended.", START, **facts)
     except TimeoutError:
         cure = "systemctl restart libvirtd (guests keep running)"
         return error(name, f"The daemon behind {path} accepts no connections: it hangs.", cure, **facts)

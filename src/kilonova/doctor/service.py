@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of the service itself: configuration, database, port, readiness, bus, clock, programs."""
+"""Checks of the service itself: configuration, port, readiness, bus, clock, programs."""
 
 import ctypes
 import http.client
@@ -7,23 +7,19 @@ import json
 import os
 import shutil
 import socket
-import stat
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from kilonova.base.clock import SystemClock
-from kilonova.base.errors import ConfigError, DatabaseUnreadable
+from kilonova.base.errors import ConfigError
 from kilonova.base.tls import unverified_context
 from kilonova.compute import host_identity
-from kilonova.db.inspect import DatabaseFacts, inspect
-from kilonova.db.location import database_files, recovery_command
-from kilonova.db.migrate import HEAD
+from kilonova.db.location import database_files
 from kilonova.doctor.finding import Finding, error, note, ok, warning
 from kilonova.doctor.network import SBIN
 from kilonova.doctor.process import Holder, Listener, holders
-from kilonova.doctor.subject import Subject, owner_of
+from kilonova.doctor.subject import Subject
 from kilonova.doctor.tool import output_of
 from kilonova.rpc.transport_url import parse_url
 
@@ -45,40 +41,6 @@ def configuration(subject: Subject) -> Finding:
     return ok(name, "The configuration is valid.")
 
 
-def database(subject: Subject) -> Finding:
-    """Check that the database is intact and has a revision that this code supports."""
-    path = subject.database
-    try:
-        facts, mode = inspect(path), stat.S_IMODE(path.stat().st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        return note("database", "There is no database yet; a conductor or the one box creates it.", path=str(path))
-    except DatabaseUnreadable as exc:
-        if not os.access(path, os.R_OK, effective_ids=True):
-            cure = f"Run this as {owner_of(path)}, its owner."
-            return error("database", f"{path} cannot be read by this user.", cure, path=str(path))
-        return error("database", f"{path} cannot be read: {exc}.", f"Restore {path} from a backup.", path=str(path))
-    return judge_database(path, facts, mode)
-
-
-def judge_database(path: Path, found: DatabaseFacts, mode: int) -> Finding:
-    """See `database`."""
-    name = "database"
-    facts = {"path": str(path), "revision": found.revision, "known": HEAD, "bytes": found.n_bytes}
-    if found.damage:
-        cure = f"Stop the service and restore a backup, or: {recovery_command(path)}"
-        return error(name, f"The database is damaged: {found.damage}.", cure, **facts)
-    if found.revision is not None and found.revision > HEAD:
-        message = f"The database was written by a newer Kilonova (revision {found.revision}, this one supports {HEAD})."
-        return error(name, message, "Start that version, or restore a backup from before the upgrade.", **facts)
-    if mode & 0o077:
-        message = f"Other users can read the database ({mode:04o}), which contains password hashes."
-        return warning(name, message, f"chmod 600 {path}", **facts)
-    if found.revision is None or found.revision < HEAD:
-        message = f"The database has revision {found.revision or 'none'}; the next start copies it and upgrades it."
-        return note(name, message, "", **facts)
-    return ok(name, f"The database is intact and has the current revision ({HEAD}).", **facts)
-
-
 class _UnixConnection(http.client.HTTPConnection):
     """An HTTP connection to the unix socket at `path`."""
 
@@ -92,7 +54,7 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def ask(address: str, port: int, path: str, *, timeout_s: float = ANSWER_S, tls: bool = False) -> tuple[int, Any]:
+def query(address: str, port: int, path: str, *, timeout_s: float = ANSWER_S, tls: bool = False) -> tuple[int, Any]:
     """Status and JSON (None for another body) of the reply of an HTTP server.  An `address` with a slash is the path of
     a unix socket.  With `tls` any certificate is accepted.  Raises OSError and HTTPException."""
     if address.startswith("/"):
@@ -124,12 +86,12 @@ def _listener(subject: Subject) -> tuple[str, int]:
     return WILD.get(listen, listen), subject.settings.api.port
 
 
-def _ask(subject: Subject, address: str, port: int, path: str) -> tuple[int, Any]:
-    return ask(address, port, path, tls=bool(subject.settings.api.ssl_cert_file))
+def _query(subject: Subject, address: str, port: int, path: str) -> tuple[int, Any]:
+    return query(address, port, path, tls=bool(subject.settings.api.ssl_cert_file))
 
 
-def _ask_api(subject: Subject, path: str) -> tuple[int, Any]:
-    return _ask(subject, *_listener(subject), path)
+def _query_api(subject: Subject, path: str) -> tuple[int, Any]:
+    return _query(subject, *_listener(subject), path)
 
 
 def api_port(subject: Subject) -> Finding:
@@ -146,7 +108,7 @@ def api_port(subject: Subject) -> Finding:
         return ok(name, "The service uses any free port.", **facts)
     other = f"Stop the process that uses it (ss -ltnp 'sport = :{port}' shows it), or set [api] port."
     try:
-        status, body = _ask_api(subject, "/")
+        status, body = _query_api(subject, "/")
     except ConnectionRefusedError:
         return _free(address, port)
     except TimeoutError:
@@ -200,7 +162,7 @@ def _query_holder(subject: Subject, holder: Holder) -> Running:
     wanted = _listener(subject)
     for at in sorted(listens, key=lambda at: (at.address, at.port) != wanted)[:PLACES_MOST]:
         try:
-            _, body = _ask(subject, at.address, at.port, "/")
+            _, body = _query(subject, at.address, at.port, "/")
         except TimeoutError:  # one event loop serves all addresses
             return Running(holder.pid, hangs=True)
         except (OSError, http.client.HTTPException):
@@ -219,20 +181,20 @@ def readiness(subject: Subject) -> Finding:
             message = f"The service's process {holder.pid} is stopped (SIGSTOP, or a debugger)."
             return error("service", message, f"kill -CONT {holder.pid}", pid=holder.pid)
     listen = subject.settings.default.status_listen
-    nobody = found == ()
-    return _by_status_port(listen, nobody) if listen else _by_api(subject, nobody)
+    unlocked = found == ()
+    return _by_status_port(listen, unlocked) if listen else _by_api(subject, unlocked)
 
 
-def _by_status_port(listen: str, nobody: bool) -> Finding:
-    """`nobody`: no process has locked the state directory, so a reply there comes from another program."""
+def _by_status_port(listen: str, unlocked: bool) -> Finding:
+    """`unlocked`: no process has locked the state directory, so a reply there comes from another program."""
     name, facts = "service", {"status_listen": listen}
     address, _, port = (listen, "", "0") if listen.startswith("/") else listen.rpartition(":")
     try:
-        status, body = ask(address.strip("[]") or "127.0.0.1", int(port), "/healthz", timeout_s=HEALTH_S)
+        status, body = query(address.strip("[]") or "127.0.0.1", int(port), "/healthz", timeout_s=HEALTH_S)
     except (ConnectionRefusedError, FileNotFoundError):
         return note(name, f"No service runs: nothing listens on its status port {listen}.", "Start it.", **facts)
     except TimeoutError:
-        if nobody:
+        if unlocked:
             message = f"No service runs: another program uses its status port {listen}, and does not answer."
             return error(name, message, "Stop that program, or set status_listen.", **facts)
         cure = "Look at its log; systemctl restart it, or kill it and start it: accepted requests are not lost."
@@ -252,7 +214,7 @@ def _by_status_port(listen: str, nobody: bool) -> Finding:
     return error(name, f"The service runs and is not ready: {'; '.join(reasons)}.", cure, failing=reasons, **facts)
 
 
-def _by_api(subject: Subject, nobody: bool) -> Finding:
+def _by_api(subject: Subject, unlocked: bool) -> Finding:
     name = "service"
     address, port = _listener(subject)
     real = _running(subject)
@@ -271,14 +233,14 @@ def _by_api(subject: Subject, nobody: bool) -> Finding:
         return note(name, "The address of a running service is unknown: [api] port is 0.")
     at = f"{address}:{port}"
     try:
-        healthy, body = _ask(subject, address, port, "/healthz")
+        healthy, body = _query(subject, address, port, "/healthz")
         if healthy != 200 or not isinstance(body, dict) or "healthy" not in body:
             return note(name, f"The program at {at} is not Kilonova.", "See api-port.")
-        status, body = _ask(subject, address, port, "/readyz")
+        status, body = _query(subject, address, port, "/readyz")
     except ConnectionRefusedError:
         return note(name, f"No service runs at {at}.", "kilonova up", address=address, port=port)
     except TimeoutError:
-        if nobody:
+        if unlocked:
             message = f"No service runs on {subject.state}: another program uses {at}."
             return note(name, message, "See api-port.", address=address, port=port)
         cure = "ss -ltnp as root shows the process; a Kilonova service that hangs may be killed and started."

@@ -4,7 +4,7 @@
 from functools import partial
 
 from kilonova.config.load import Settings
-from kilonova.doctor import files, guests, hypervisor, images, kvm, network, service
+from kilonova.doctor import database, files, guests, hypervisor, images, kvm, network, service
 from kilonova.doctor.examine import Check, SurveyCheck, run_checks
 from kilonova.doctor.finding import Finding
 from kilonova.doctor.subject import Subject
@@ -26,7 +26,7 @@ CHECKS = (
     Check("file-system", "written data survives a reboot", files.file_system),
     Check("identity", "compute_id holds this host's UUID", files.identity_file),
     Check("token-key", "only its owner can read the key that signs tokens", files.token_key),
-    Check("database", "revision, and SQLite's quick_check", service.database, 6.0),
+    Check("database", "revision, and SQLite's quick_check", database.database, 6.0),
     Check("guest-processes", "no QEMU process of a guest is stopped", guests.processes),
     Check("orphan-directories", "every guest directory belongs to an instance", guests.orphan_directories),
     Check("image-bytes", "every image has its data", images.stored_bytes, 5.0),

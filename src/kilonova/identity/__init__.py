@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who somebody is: hash and verify passwords, mint and verify tokens.  Pure: the database is not known here."""
+"""Authentication: hash and verify passwords, issue and verify tokens.  Pure: this package does not use the database."""

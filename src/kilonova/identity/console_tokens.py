@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tokens that open a console: random, for one server, once, for a time."""
+"""Tokens that open a console: random, for one server, valid once and for a limited time."""
 
 import hashlib
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from kilonova.objects.ids import InstanceId
 
 TOKEN_BYTES = 32
 REMEMBERED = 4096
-"""Most tokens that wait to be used; the oldest go first."""
+"""The maximum number of unused tokens; the oldest are removed first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One session on one server's console, for the bearer of a token; `until_s` is when it must have begun."""
+    """One session on one server's console, for the bearer of a token; it must begin before `until_s`."""
 
     instance_id: InstanceId
     claims: Claims
@@ -24,14 +24,15 @@ class Grant:
 
 
 class ConsoleTokens:
-    """Kept in memory, by their hash: they go with the process, as the sessions that they open do."""
+    """Tokens are kept in memory, as hashes: they end with the process, as the sessions that they open do."""
 
     def __init__(self, clock: Clock, ttl_s: float) -> None:
         self._clock, self._ttl_s = clock, ttl_s
         self._grants: dict[bytes, Grant] = {}
 
     def mint(self, instance_id: InstanceId, claims: Claims) -> str:
-        """A token for one session on this server's console, to be begun within the time, by whom `claims` speak of."""
+        """A token for one session on this server's console, which the subject of `claims` must begin within the time
+        limit."""
         now = self._clock.monotonic()
         self._grants = {key: grant for key, grant in self._grants.items() if grant.until_s > now}
         while len(self._grants) >= REMEMBERED:
@@ -41,7 +42,8 @@ class ConsoleTokens:
         return text
 
     def redeem(self, text: str) -> Grant:
-        """What it is for; it is used up by this.  Raises Unauthorized, for every bad one alike."""
+        """Use the token up, and return its session.  Raises Unauthorized, with the same message for every invalid
+        token."""
         grant = self._grants.pop(_key(text), None)
         if grant is None or grant.until_s <= self._clock.monotonic() or grant.claims.expires_at <= self._clock.now():
             raise Unauthorized("The console token is not valid: it was used, has expired, or does not exist.")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long a wrong password's answer is held back: longer with each one.  A right one is answered at once, so that
-nobody is locked out by those who guess."""
+"""The delay of the reply to a wrong password: it grows with each failure.  A correct password is accepted without
+delay, so that guesses cannot lock a user out."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from kilonova.base.clock import Clock
 from kilonova.identity.turns import Asker
 
 FREE, FREE_OF_PEER = 3, 30
-"""Wrong passwords of one user, and of one peer, that are answered at once: people mistype."""
+"""The number of wrong passwords of one user, and of one peer, that get a reply without delay: people mistype."""
 FIRST_S, MOST_S = 0.25, 8.0
 FORGET_S = 900.0
 REMEMBERED = 4096
@@ -22,14 +22,14 @@ class _Count:
 
 
 class Failures:
-    """Counts of a peer, and of a peer with a user; each is forgotten FORGET_S after the last."""
+    """Failure counts per peer, and per peer and user; each count expires FORGET_S after the last failure."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._counts: dict[tuple[str, ...], _Count] = {}
 
     def delay_s(self, asker: Asker) -> float:
-        """One more failure: seconds to hold its answer back."""
+        """Count a failure, and return the delay of its reply in seconds."""
         if asker.trusted:
             return 0.0
         of_user = self._count((asker.peer, asker.user)) - FREE
@@ -38,7 +38,7 @@ class Failures:
         return 0.0 if beyond <= 0 else min(MOST_S, FIRST_S * 2.0 ** min(beyond - 1, _STEPS))
 
     def succeeded(self, asker: Asker) -> None:
-        """The peer knows the user's password."""
+        """Record that the peer gave the correct password of the user."""
         self._counts.pop((asker.peer, asker.user), None)
 
     def _count(self, key: tuple[str, ...]) -> int:

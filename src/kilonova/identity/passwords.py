@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Passwords: argon2id, one at a time, each asker in turn."""
+"""Passwords: argon2id, one computation at a time, in the fair order of `Turns`."""
 
 import hmac
 
@@ -9,13 +9,14 @@ from kilonova.identity.turns import Asker, Turns
 MEMORY_KIB = 47104
 TIME_COST = 1
 PARALLELISM = 1
-"""46 MiB, one pass, one lane: the OWASP password storage cheat sheet's first choice; about 50 ms of one core."""
+"""46 MiB, one pass, parallelism 1: the first choice of the OWASP password storage cheat sheet; about 50 ms of one core.
+"""
 
 MAX_BYTES = 4096
-"""A longer password is wrong without a look."""
+"""A longer password is rejected without a computation."""
 
 REMEMBERED = 1024
-"""Right passwords that are known again without argon2."""
+"""The number of correct passwords that are recognised without argon2."""
 
 NOBODY = Asker()
 
@@ -23,15 +24,15 @@ _NOBODY = (
     f"$argon2id$v=19$m={MEMORY_KIB},t={TIME_COST},p={PARALLELISM}"
     "$a2lsb25vdmEtbm9ib2R5MQ$SQsKPWQD4G1qjtnFJHYEbFW8ZjuPVchuJI/wMs18nx4"
 )
-# Well formed, the hash of nothing that is known: verifying against it costs what verifying any other does.
+# A valid hash of an unknown password: a verification against it takes the same time as any other.
 
 
 class Passwords:
-    """`workers` is a pool of one: each call takes 46 MiB, and many log-ins at once must not take the machine.
+    """`workers` is a pool of one thread: each call takes 46 MiB, and many logins at once must not exhaust the machine.
 
-    With a `key`, of this process only, a password that was set or was right once is known again by its keyed digest:
-    who knows the password waits for nobody who guesses it (docs/adr/0014).  Both calls raise Overloaded when too many
-    wait (see `Turns`).
+    With a `key`, which only this process has, a password that was set or was correct once is recognised by its keyed
+    digest: a user with the right password does not wait behind wrong guesses (docs/adr/0014).  Both calls raise
+    Overloaded when too many logins wait (see `Turns`).
     """
 
     def __init__(self, workers: Workers, key: bytes = b"") -> None:
@@ -40,16 +41,17 @@ class Passwords:
         self._right: dict[str, bytes] = {}
 
     async def hash(self, password: str, asker: Asker = NOBODY) -> str:
-        """argon2's own text, salt and parameters included, to be stored."""
+        """The encoded argon2 hash, with salt and parameters, for the database."""
         async with self._turns.turn(asker):
             password_hash = await self._workers.run(_hash, password)
         self._remember(password_hash, password)
         return password_hash
 
     async def verify(self, password_hash: str | None, password: str, asker: Asker = NOBODY) -> bool:
-        """Whether the password is the one that was hashed.
+        """Whether the password matches the hash.
 
-        No hash (there is no such user, or one without a password) is False after the time that any other takes.
+        Without a hash (the user does not exist, or has no password) the result is False, after the time of a normal
+        verification.
         """
         if len(password) > MAX_BYTES:
             return False

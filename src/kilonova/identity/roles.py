@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Roles that every cloud has, and what they imply.
+"""The default roles, and the roles that they imply.
 
 Source: Keystone's default roles.
 """
@@ -11,13 +11,13 @@ IMPLIED: Mapping[str, tuple[str, ...]] = {
     "member": ("reader",),
     "reader": (),
 }
-"""Each role with all that it includes."""
+"""Each role with all roles that it includes."""
 
 RULES: Mapping[str, str] = {"admin": "member", "member": "reader"}
-"""The same as Identity's inference rules: what each implies by itself."""
+"""The direct implications, as Identity's inference rules show them."""
 
 
 def with_implied(roles: Iterable[str]) -> tuple[str, ...]:
-    """These roles and those that they imply, sorted; a role that is not ours implies nothing."""
+    """These roles and the roles that they imply, sorted; an unknown role implies nothing."""
     given = set(roles)
     return tuple(sorted(given.union(*(IMPLIED.get(role, ()) for role in given))))

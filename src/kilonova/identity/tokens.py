@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tokens: signed, self-contained, good for a time.
+"""Tokens: signed, self-contained, valid for a limited time.
 
-A token carries who its owner is, so that serving a request costs no look-up.  Roles that are added take effect with the
-next token; whether what it says still holds (the user is enabled, the role was not taken away) is the API's to ask.
+A token contains the identity of its owner, so that a request costs no look-up.  Roles that are added take effect with
+the next token.  The API checks whether the claims are still valid (the user is enabled, the role was not removed).
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ MIN_SECRET_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class CredentialRef:
-    """The application credential that a token was given for."""
+    """The application credential for which the token was issued."""
 
     id: str
     name: str
@@ -33,8 +33,8 @@ class CredentialRef:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whom a token speaks for: a user with roles in one project, or, with the `scope` "domain" or "system", there; then
-    it has no project ("").  An unscoped one has no roles either."""
+    """The subject of a token: a user with roles in one project, or, with the `scope` "domain" or "system", on that
+    scope; the project is "" then.  An unscoped token has no roles either."""
 
     user_id: str
     user_name: str
@@ -47,10 +47,10 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token says.  `audit_ids` is its own, then that of the token it was made from.
+    """The claims of a token.  `audit_ids` has the token's own id, then the id of the token that it was made from.
 
-    `tokens_from` is the user's (see kilonova.objects.identity.User) as it was read with the password or credential that
-    the token was given for: a change of it that came after that read, however late the token was minted, ends it.
+    `tokens_from` is the user's value (see kilonova.objects.identity.User) at the time when the password or credential
+    of the login was read.  A change after that read invalidates the token, however late the token was issued.
     """
 
     subject: Subject
@@ -62,7 +62,7 @@ class Claims:
 
 
 class TokenMinter:
-    """Mints and verifies under one secret of at least 32 bytes; `lifetime_s` in seconds."""
+    """Issues and verifies tokens with one secret of at least 32 bytes; `lifetime_s` is in seconds."""
 
     def __init__(self, secret: bytes, clock: Clock, lifetime_s: float) -> None:
         if len(secret) < MIN_SECRET_BYTES:
@@ -79,11 +79,11 @@ class TokenMinter:
         *,
         tokens_from: datetime | None = None,
     ) -> tuple[str, Claims]:
-        """A token's text and what it says: the subject's roles with those that they imply.
+        """The text of a new token and its claims: the subject's roles and the roles that these imply.
 
-        One made from a `parent` token lives no longer than that, and has its `tokens_from`.
+        A token that is made from a `parent` token expires no later than the parent, and has the parent's `tokens_from`.
         """
-        import jwt  # late: it brings all of cryptography with it
+        import jwt  # imported late: it loads all of cryptography
 
         now = self._clock.now()
         expires_at = now + self._lifetime
@@ -98,7 +98,7 @@ class TokenMinter:
         return jwt.encode(_payload(claims), self._secret, algorithm=_ALGORITHM), claims
 
     def verify(self, text: str) -> Claims:
-        """What a token says.  Raises Unauthorized when it is not ours, was changed, or is over."""
+        """The claims of a token.  Raises Unauthorized when the token is not ours, was changed, or has expired."""
         claims = self._seen.get(text)
         if claims is None:
             claims = self._decode(text)

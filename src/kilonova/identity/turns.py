@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whose turn it is where only one works at a time: fair by peer, then by user, with a bounded number of waiting."""
+"""A fair queue for work that runs one at a time: fair by peer, then by user, with a bounded number of requests."""
 
 import asyncio
 from collections import deque
@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from kilonova.base.errors import Overloaded
 
 MOST_WAITING = 200
-"""About ten seconds of work.  A client gives up on a longer queue anyway."""
+"""About ten seconds of work.  A client does not wait longer for a reply."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asks: `peer` is an address, or what stands for one; `user` whom the caller says to be.  `trusted` ones wait
-    for nobody but each other, and are never refused."""
+    """The source of a request: `peer` is an address, or another key for the peer; `user` is the claimed user.
+    `trusted` requests wait only for each other, and are never refused."""
 
     peer: str = ""
     user: str = ""
@@ -28,7 +28,7 @@ _Place = asyncio.Future[None]
 
 @dataclass(slots=True)
 class _Peer:
-    """One peer's waiting, by user; who is served goes to the end."""
+    """The waiting requests of one peer, by user.  A user that gets a turn moves to the end."""
 
     users: dict[str, deque[_Place]] = field(default_factory=dict[str, deque[_Place]])
 
@@ -37,9 +37,9 @@ class _Peer:
 
 
 class Turns:
-    """Each peer with somebody waiting has the same share of the turns, within it each user, and within that the first
-    comes first.  Beyond MOST_WAITING the last comer of who waits for most is refused: one that asks a lot refuses
-    itself, and not the others."""
+    """Each peer with waiting requests gets the same share of the turns, and so does each user of a peer; the requests
+    of one user are served in order of arrival.  Beyond MOST_WAITING the newest request of the peer and user with the
+    most waiting requests is refused: a client that sends many requests is refused itself, and others are not."""
 
     def __init__(self) -> None:
         self._busy = False
@@ -48,7 +48,7 @@ class Turns:
 
     @asynccontextmanager
     async def turn(self, asker: Asker) -> AsyncGenerator[None]:
-        """Wait for the turn, and have it until left.  Raises Overloaded."""
+        """Wait for the turn, and keep it until the context ends.  Raises Overloaded."""
         if self._busy:
             await self._wait(asker)
         self._busy = True
@@ -59,20 +59,20 @@ class Turns:
 
     async def _wait(self, asker: Asker) -> None:
         place: _Place = asyncio.get_running_loop().create_future()
-        lane = self._lane(asker)
-        lane.append(place)
+        queue = self._queue_of(asker)
+        queue.append(place)
         self._refuse_beyond()
         try:
             await place
         except asyncio.CancelledError:
             if place.cancelled():
-                with suppress(ValueError):  # passed over already
-                    lane.remove(place)
-            elif place.exception() is None:  # the turn came, and nobody is there to take it
+                with suppress(ValueError):  # it was passed over already
+                    queue.remove(place)
+            elif place.exception() is None:  # the turn came, but its request was cancelled
                 self._next()
             raise
 
-    def _lane(self, asker: Asker) -> deque[_Place]:
+    def _queue_of(self, asker: Asker) -> deque[_Place]:
         if asker.trusted:
             return self._trusted
         return self._peers.setdefault(asker.peer, _Peer()).users.setdefault(asker.user, deque())
@@ -81,8 +81,8 @@ class Turns:
         if sum(map(len, self._peers.values())) <= MOST_WAITING:
             return
         fullest = max(self._peers.values(), key=len)
-        lane = max(fullest.users.values(), key=len)
-        place = lane.pop()
+        queue = max(fullest.users.values(), key=len)
+        place = queue.pop()
         if not place.done():
             place.set_exception(Overloaded("Too many log-ins wait already: try again in some seconds."))
 
@@ -101,12 +101,12 @@ class Turns:
             name, peer = next(iter(self._peers.items()))
             del self._peers[name]
             while peer.users:
-                user, lane = next(iter(peer.users.items()))
+                user, queue = next(iter(peer.users.items()))
                 del peer.users[user]
-                if lane:
-                    place = lane.popleft()
-                    if lane:
-                        peer.users[user] = lane
+                if queue:
+                    place = queue.popleft()
+                    if queue:
+                        peer.users[user] = queue
                     if peer.users:
                         self._peers[name] = peer
                     return place

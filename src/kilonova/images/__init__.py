@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images' bytes: the store that keeps them, and the inspection that says whether a disk may be made of them."""
+"""The bytes of images: the store that keeps them, and the inspection that accepts or refuses them."""

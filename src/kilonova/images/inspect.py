@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an image's bytes are: declared, inspected, never guessed.
+"""The format of an image's bytes: declared by the user, inspected, never guessed.
 
-Every file passes here before a disk is made of it: on upload and again in a host's cache.  The detection and the
+Every file is inspected before a disk is made of it: at the upload and again in a host's cache.  The detection and the
 safety checks are oslo.utils' format inspector; the checks of sizes are ours.
 """
 
@@ -12,13 +12,13 @@ from kilonova.base.errors import ImageUnacceptable
 from kilonova.objects.image import DISK_FORMATS
 
 MAX_VIRTUAL_BYTES = 16 << 40
-"""A larger virtual disk is taken for an attack or a mistake."""
+"""A larger virtual disk is considered an attack or a mistake."""
 
 MIN_VIRTUAL_BYTES = 512
-"""One sector: below it a file is too short even to be told from another format."""
+"""One sector: a smaller file is too short to detect its format."""
 
 _LOOKS_LIKE = {"qcow2": frozenset({"qcow2"}), "raw": frozenset({"raw", "gpt"})}
-# The inspector calls anything with a partition table "gpt": that is what a raw disk of an operating system looks like.
+# The inspector reports anything with a partition table as "gpt": a raw disk of an operating system looks like that.
 
 _UNSAFE = {
     "backing_file": "it has a backing file",
@@ -31,10 +31,10 @@ _CLUSTER_BITS = range(9, 22)
 
 
 def inspect(path: Path, declared_format: str) -> int:
-    """The virtual size, in bytes, of the image file at `path`.  Blocking; reads the head of the file only.
+    """The virtual size, in bytes, of the image file at `path`.  Blocking; reads only the head of the file.
 
-    Raises ImageUnacceptable when the format is none that a disk may be made of, when the bytes are of another format
-    than declared or of several at once, when the image refers to another file, or when its sizes are absurd.
+    Raises ImageUnacceptable when no disk may be made of the format, when the bytes have another format than declared or
+    several at once, when the image refers to another file, or when its sizes are not plausible.
     """
     if declared_format not in DISK_FORMATS:
         raise ImageUnacceptable(
@@ -57,7 +57,7 @@ def inspect(path: Path, declared_format: str) -> int:
 
 
 def _check_format(path: Path, declared_format: str) -> None:
-    # Imported late: a process that never sees an image starts sooner without it.
+    # Imported late: a process that never inspects an image starts faster.
     from oslo_utils.imageutils import format_inspector
 
     try:
@@ -73,7 +73,7 @@ def _check_format(path: Path, declared_format: str) -> None:
             declared=declared_format,
         )
     if declared_format == "raw":
-        return  # raw bytes can refer to nothing: the hypervisor is told the format and looks at none of them
+        return  # raw bytes can refer to nothing: the hypervisor receives the format and interprets none of them
     try:
         found.safety_check()
     except format_inspector.SafetyCheckFailed as exc:
@@ -84,7 +84,7 @@ def _check_format(path: Path, declared_format: str) -> None:
 
 
 def _qcow2_size(path: Path, file_bytes: int) -> int:
-    """The disk's size as the header says, once the header agrees with itself and with the file.
+    """The disk's size of the header, once the header is consistent in itself and with the file.
 
     Source: QEMU, docs/interop/qcow2.rst, "Header".
     """

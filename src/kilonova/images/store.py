@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The byte store of images: one file per image in one directory.
 
-A file has its name only once all of its bytes are on disk, so what has a name is whole, whatever crashed.
+A file gets its name only when all of its bytes are on disk.  So a file with a name is complete after any crash.
 """
 
 import contextlib
@@ -21,14 +21,14 @@ from kilonova.images.inspect import inspect
 from kilonova.objects.ids import ImageId
 
 CHUNK_BYTES = 1 << 20
-"""Bytes that are written, hashed or read in one hop to a worker."""
+"""The number of bytes that one call of a worker writes, hashes or reads."""
 
 _PART = ".part"
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A file that is on disk.  `size` in bytes, hashes in hex of exactly these bytes."""
+    """A file that is on disk.  `size` in bytes; the hashes, in hex, are those of these bytes."""
 
     size: int
     md5: str
@@ -37,9 +37,10 @@ class Stored:
 
 
 class ImageStore:
-    """Images' files under `root`, which is made when the first one is written; nobody but the service can read them.
+    """The files of images under `root`, which is created at the first write; only the service can read them.
 
-    All file I/O is done by `workers`.  `kept_free` says how many bytes no image may take of a file system of so many.
+    Worker threads do all file I/O.  `kept_free` returns the number of bytes that images must leave free on a file
+    system of a given size.
     """
 
     def __init__(self, root: Path, workers: Workers, kept_free: Callable[[int], int] = lambda _total: 0) -> None:
@@ -47,22 +48,22 @@ class ImageStore:
         self._serial = itertools.count(1)
 
     def keep_free(self, kept_free: Callable[[int], int]) -> None:
-        """From now on."""
+        """Set the limits; they apply from now on."""
         self._kept_free = kept_free
 
     async def check_room(self, more_bytes: int) -> None:
-        """Raises StorageFull when so many bytes would leave less free than must be kept."""
+        """Check the free space.  Raises StorageFull when this number of bytes would leave less than must be kept."""
         await self._workers.run(_check_room, self._root, self._kept_free, more_bytes)
 
     def path(self, image_id: ImageId) -> Path:
-        """Where the image's bytes are, or would be."""
+        """The path of the image's bytes, whether they exist or not."""
         return self._root / image_id
 
     async def write(self, image_id: ImageId, chunks: AsyncIterator[bytes], max_bytes: int) -> Stored:
-        """Keep the bytes that `chunks` gives; an older file of the same image is replaced at the end.
+        """Store the bytes that `chunks` yields; an older file of the same image is replaced at the end.
 
-        When it returns, file and name survive a power cut.  When it raises, nothing is left: TooLarge beyond
-        `max_bytes`, StorageFull, whatever `chunks` raises, OSError (disk full), or cancellation.
+        When it returns, file and name survive a power cut.  When it raises, nothing remains: TooLarge beyond
+        `max_bytes`, StorageFull, any exception of `chunks`, OSError (disk full), or cancellation.
         """
         name = f".{image_id}.{os.getpid()}.{next(self._serial)}{_PART}"
         part = _Part(self._root / name, partial(_check_room, self._root, self._kept_free))
@@ -81,13 +82,13 @@ class ImageStore:
             await self._workers.run(part.append, waiting)
             return await self._workers.run(part.finish, self.path(image_id))
         except BaseException:
-            # A worker that was abandoned by a cancelled wait may still write: `drop` waits for it.
+            # After a cancelled wait a worker may still write: `drop` waits for it.
             await self._workers.run(part.drop)
             raise
 
     async def read(self, image_id: ImageId, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
-        """The image's bytes in pieces, from `start` on; `length` of them, or all.  Raises NotFound when there is no
-        such file."""
+        """The image's bytes in pieces, from `start` on; `length` of them, or all.  Raises NotFound when the file does
+        not exist."""
         reader = _Reader(self.path(image_id), start)
         try:
             left = sys.maxsize if length is None else length
@@ -104,19 +105,19 @@ class ImageStore:
         return await self._workers.run(inspect, self.path(image_id), declared_format)
 
     async def delete(self, image_id: ImageId) -> None:
-        """Forget the image's bytes; that there are none is no error."""
+        """Delete the image's bytes.  Missing bytes are not an error."""
         await self._workers.run(_remove, self.path(image_id))
 
     async def sweep(self, keep: Collection[ImageId]) -> None:
         """Remove what crashes left: uploads that never ended and files of images that are not in `keep`.
 
-        For start-up, before any upload begins.
+        For the start, before any upload begins.
         """
         await self._workers.run(_sweep, self._root, frozenset(keep))
 
 
 class _Part:
-    """A file on its way in.  Its functions run in workers, one at a time, and do nothing after `drop`."""
+    """A file during its upload.  Its functions run in workers, one at a time, and do nothing after `drop`."""
 
     def __init__(self, path: Path, check_room: Callable[[int], None]) -> None:
         self._path, self._check_room = path, check_room
@@ -128,7 +129,7 @@ class _Part:
         self._sha512 = hashlib.sha512()
 
     def append(self, chunks: Sequence[bytes]) -> None:
-        """Write and hash."""
+        """Write and hash the bytes."""
         data = b"".join(chunks)
         with self._lock:
             if self._dropped:
@@ -141,7 +142,7 @@ class _Part:
             self._sha512.update(data)
 
     def finish(self, final: Path) -> Stored:
-        """Bytes on disk, then the name, then the name on disk."""
+        """Put the bytes on disk, then rename the file, then put the name on disk."""
         with self._lock:
             fd = self._open()
             os.fsync(fd)
@@ -152,7 +153,7 @@ class _Part:
             return Stored(self._size, self._md5.hexdigest(), self._sha512.hexdigest(), final)
 
     def drop(self) -> None:
-        """Remove what was written; after `finish` there is nothing to remove."""
+        """Remove the partial file; after `finish` there is nothing to remove."""
         with self._lock:
             self._dropped = True
             if self._fd is not None:
@@ -168,7 +169,7 @@ class _Part:
 
 
 def _check_room(root: Path, kept_free: Callable[[int], int], more_bytes: int) -> None:
-    """Of the file system under `root`, or under what it will be made in."""
+    """Check the free space of the file system of `root`, or of its nearest existing parent.  Raises StorageFull."""
     place = root
     while not place.exists() and place != place.parent:
         place = place.parent
@@ -229,7 +230,7 @@ def _remove(path: Path) -> None:
 def _sweep(root: Path, keep: frozenset[ImageId]) -> None:
     if not root.is_dir():
         return
-    root.chmod(0o700)  # an earlier version made it, and its files, for everybody to read
+    root.chmod(0o700)  # an earlier version created it, and its files, readable for all users
     for path in root.iterdir():
         if path.name.endswith(_PART) or path.name not in keep:
             _remove(path)

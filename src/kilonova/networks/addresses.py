@@ -10,11 +10,11 @@ from kilonova.objects.ids import InstanceId
 from kilonova.objects.service import HostNetwork
 
 CANDIDATE_SUBNETS = tuple(f"10.{n}.0.0/20" for n in (77, 78, 79, 107, 137, 167, 197))
-"""Private subnets that we try in turn; the first that collides with no route of the host is taken."""
+"""Private subnets to try in this order; the first that collides with no route of the host is used."""
 
 LOOPBACK_FIRST, LOOPBACK_LAST = (int(ipaddress.ip_address(text)) for text in ("127.1.0.0", "127.255.255.254"))
-"""Addresses of the host's own on which guests of user-mode networks are reached, one each.  Below lies what systems use
-themselves (127.0.0.1, 127.0.0.53, 127.0.1.1)."""
+"""The host's own addresses for guests of user-mode networks, one each.  Systems use the addresses below themselves
+(127.0.0.1, 127.0.0.53, 127.0.1.1)."""
 
 USER_SUBNET = "10.0.2.0/24"
 """The subnet of QEMU's user-mode network.  It exists inside each guest's own QEMU, so it collides with nothing."""
@@ -31,8 +31,8 @@ def choose_subnet(routes: Iterable[str], candidates: Iterable[str] = CANDIDATE_S
 
 
 def host_network(name: str, backend: str, cidr: str, dns: tuple[str, ...] = (), ssh_port: int = 0) -> HostNetwork:
-    """A network on `cidr`: the gateway is its first address; guests get the rest, but for the first sixteen
-    (user-mode networks: QEMU itself answers at .2 and .3)."""
+    """A network on `cidr`: the gateway is its first address; guests get the rest, except the first sixteen (user-mode
+    networks: QEMU itself answers at .2 and .3)."""
     net = ipaddress.ip_network(cidr)
     gateway = net.network_address + (2 if backend == "user" else 1)
     if not dns:
@@ -65,20 +65,20 @@ def bridge_network(declared: BridgeNetwork) -> HostNetwork:
 
 
 def loopback_of(instance_id: InstanceId) -> int:
-    """The loopback address that a guest should have, as a number: by its id, so that services that know nothing of
-    each other on one machine hardly ever choose the same."""
+    """The preferred loopback address of a guest, as a number: derived from its id, so that independent services on one
+    machine rarely choose the same address."""
     digest = hashlib.sha256(f"{instance_id}/loopback".encode()).digest()
     return LOOPBACK_FIRST + int.from_bytes(digest[:8], "big") % (LOOPBACK_LAST - LOOPBACK_FIRST + 1)
 
 
 UNDIVIDED = 0x163E
-"""Stands in the MACs of guests that were made before projects had numbers: fa:16:3e, as of OpenStack's."""
+"""The prefix in the MACs of guests that were created before projects had numbers: fa:16:3e, as OpenStack's."""
 
 PROJECT_LAST = 0xFFFF
 """The highest number of a project."""
 
 PROJECT_MASK = "ff:ff:ff:00:00:00"
-"""The part of a MAC that says of which project it is."""
+"""The part of a MAC that identifies the project."""
 
 
 def mac_of(instance_id: InstanceId, index: int = 0, project: int = UNDIVIDED) -> str:
@@ -88,10 +88,11 @@ def mac_of(instance_id: InstanceId, index: int = 0, project: int = UNDIVIDED) ->
 
 
 def project_of(mac: str) -> str:
-    """What all MACs of its project have in common, as a MAC."""
+    """The common part of all MACs of a project, as a MAC."""
     return f"{mac[:8]}:00:00:00"
 
 
 def project_number(project_id: str) -> int:
-    """The number that a project should have: by its id, so that a database that was lost gives the same ones again."""
+    """The preferred number of a project: derived from its id, so that a new database after a loss assigns the same
+    numbers."""
     return int.from_bytes(hashlib.sha256(project_id.encode()).digest()[:2], "big")

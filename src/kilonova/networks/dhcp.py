@@ -9,14 +9,15 @@ _BOOTREQUEST, _ETHERNET, _RELEASE = 1, 1, 7
 _MESSAGE_TYPE, _SERVER_IDENTIFIER, _CLIENT_IDENTIFIER, _END = 53, 54, 61, 255
 _COOKIE = bytes((99, 130, 83, 99))
 _SHORTEST = 300
-"""Bytes of the smallest BOOTP message: servers may ignore shorter ones."""
+"""The size of the smallest BOOTP message, in bytes: servers may ignore shorter ones."""
 
 
 def release(mac: str, address: str, server: str, client_id: bytes = b"") -> bytes:
-    """A DHCPRELEASE: the client that holds `address` gives it back to `server` (RFC 2131, 4.4.6).
+    """A DHCPRELEASE: the client that holds `address` returns it to `server` (RFC 2131, 4.4.6).
 
-    A server finds a lease by the client identifier that it was taken with (the value of option 61, its type byte
-    included), so `client_id` is exactly that one; empty where the client sent none."""
+    A server finds a lease by the client identifier of its request (the value of option 61, its type byte included), so
+    `client_id` must be exactly that; empty when the client sent none.
+    """
     fixed = struct.pack(
         ">BBBBIHH4s12x6s10x192x",
         _BOOTREQUEST,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ids of what has no record of its own: made of names, so that they are the same whoever asks, and whenever."""
+"""Ids of resources without a record: derived from names, so that every process computes the same id at any time."""
 
 import ipaddress
 from uuid import UUID, uuid5
@@ -11,35 +11,35 @@ _OURS = UUID("6b1f3a1e-5f0c-5d0e-9a54-1f2f9c0d7a10")
 
 
 def network_id(name: str) -> str:
-    """A network, by its name: that of two hosts with the same name is one."""
+    """The id of a network, by its name: networks of two hosts with the same name are one network."""
     return str(uuid5(_OURS, f"network/{name}"))
 
 
 def subnet_id(network: str, cidr: str) -> str:
-    """A subnet, by its network's name and its CIDR text."""
+    """The id of a subnet, by its network's name and its CIDR text."""
     return str(uuid5(_OURS, f"subnet/{network}/{cidr}"))
 
 
 def port_id(instance_id: InstanceId, index: int) -> str:
-    """A guest's NIC, by its place among them."""
+    """The id of a guest's NIC, by its position."""
     return str(uuid5(_OURS, f"port/{instance_id}/{index}"))
 
 
 def security_group_id(project_id: str) -> str:
-    """A project's one security group."""
+    """The id of a project's one security group."""
     return str(uuid5(_OURS, f"security-group/{project_id}"))
 
 
 def security_group_rule_id(project_id: str, direction: str) -> str:
-    """One of its rules."""
+    """The id of one of its rules."""
     return str(uuid5(_OURS, f"security-group-rule/{project_id}/{direction}"))
 
 
 def service_id(host: HostName, binary: str) -> str:
-    """A service that has no record, by its place."""
+    """The id of a service without a record, by its position."""
     return str(uuid5(_OURS, f"service/{host}/{binary}"))
 
 
 def cidr_of(address: Address) -> str:
-    """The subnet that an address lies in."""
+    """The subnet that contains an address."""
     return str(ipaddress.ip_network(f"{address.address}/{address.prefix}", strict=False))

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The nouns: frozen values that cross rooms.  They know no database, no bus and no hypervisor."""
+"""The domain objects: frozen values that cross rooms.  They do not depend on the database, the bus or a hypervisor."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from kilonova.objects.ids import HostName
 
 ZONE = "availability_zone"
-"""The key under which the API's metadata shows, and takes, an aggregate's zone."""
+"""The key for an aggregate's zone in the API's metadata."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A guest's serial console as a stream of bytes in both directions, and who opens one.
+"""A guest's serial console as a stream of bytes in both directions, and the port that opens it.
 
-The API sees only `Consoles`.  In the one box that is the driver of this process; a fleet can bring the bytes from
-another host by whatever way, behind the same two protocols.
+The API uses only `Consoles`.  In the one box the driver of this process implements it; a fleet can transport the bytes
+from another host in any way, behind the same two protocols.
 """
 
 from typing import Protocol
@@ -15,30 +15,30 @@ class ConsoleStream(Protocol):
 
     @property
     def ended(self) -> str:
-        """Why the session is over, in one sentence; empty while it goes on."""
+        """The reason why the session ended, in one sentence; empty while it is open."""
         ...
 
     async def read(self) -> bytes:
-        """What the guest has said since the last read, at least one byte; b"" once the session is over.
+        """The guest's output since the last read, at least one byte; b"" after the end of the session.
 
-        A guest never waits for its reader: of one that is too slow, what it has not read in time is dropped, and what
-        it reads next begins with a line that says so.
+        A guest never waits for its reader.  Output that a slow reader does not read in time is dropped, and the next
+        read begins with a line that reports the loss.
         """
         ...
 
     async def write(self, data: bytes) -> None:
-        """Type into the guest.  Raises HypervisorError once the session is over, HypervisorUnavailable."""
+        """Send input to the guest.  Raises HypervisorError after the end of the session, HypervisorUnavailable."""
         ...
 
     async def close(self) -> None:
-        """End the session; the guest runs on.  More than once is fine."""
+        """End the session; the guest continues to run.  A repeat is allowed."""
         ...
 
 
 class Consoles(Protocol):
-    """Opens consoles of guests, wherever these are."""
+    """Opens consoles of guests on any host."""
 
     async def open(self, host: HostName, instance_id: InstanceId) -> ConsoleStream:
-        """Raises InvalidState (the guest is off, or not there), HypervisorError (no console, or too many are open),
-        HypervisorUnavailable."""
+        """Open a console.  Raises InvalidState (the guest is off, or does not exist), HypervisorError (no console, or
+        too many are open), HypervisorUnavailable."""
         ...

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a guest's processors are arranged in sockets, cores and threads.
+"""The arrangement of a guest's processors in sockets, cores and threads.
 
-Source: Nova's guide, "CPU topologies", and its hardware.py: what the image prefers wins over what the flavor prefers,
-limits of the flavor bind the image, and of what is possible the one that keeps most of the preferences is taken, with
-few threads and few cores first.
+Source: Nova's guide, "CPU topologies", and its hardware.py.  A preference of the image overrides one of the flavor; the
+limits of the flavor bind the image.  Of the possible arrangements the one that fulfils most preferences is chosen, and
+then the one with few threads and few cores.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,14 +22,14 @@ class Topology:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """In the order of PARTS; a preference of 0 is none."""
+    """Limits or preferences in the order of PARTS; 0 means no preference."""
 
     preferred: tuple[int, int, int]
     most: tuple[int, int, int]
 
 
 def limits_of(specs: Mapping[str, str], image: Mapping[str, str]) -> Limits | None:
-    """What a flavor's extra specs and an image's properties say of it; None when they say nothing."""
+    """The limits and preferences of a flavor's extra specs and an image's properties; None when there are none."""
     flavor_most = [int(specs.get(f"hw:cpu_max_{part}", MOST)) for part in PARTS]
     image_most = [int(image.get(f"hw_cpu_max_{part}", MOST)) for part in PARTS]
     flavor_preference = [int(specs.get(f"hw:cpu_{part}", 0)) for part in PARTS]
@@ -42,7 +42,7 @@ def limits_of(specs: Mapping[str, str], image: Mapping[str, str]) -> Limits | No
 
 
 def topology_of(vcpus: int, limits: Limits | None) -> Topology | None:
-    """The best arrangement; None where nothing is asked for, and where nothing is possible."""
+    """The best arrangement; None when none is requested, and when none is possible."""
     if limits is None:
         return None
     return min(_possible(vcpus, limits.most), key=lambda one: _rank(one, limits.preferred), default=None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a hypervisor has measured of one running guest since its start."""
+"""The measurements of one running guest since its start, by its hypervisor."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ class CpuFigures:
 
 @dataclass(frozen=True, slots=True)
 class NicFigures:
-    """Octets and packets, as the guest receives and sends them.  `device` is the host's end."""
+    """Octets and packets, from the guest's point of view.  `device` is the host's end."""
 
     device: str
     mac: str
@@ -29,7 +29,7 @@ class NicFigures:
 
 @dataclass(frozen=True, slots=True)
 class DiskFigures:
-    """Bytes and requests.  `device` is the guest's name for it."""
+    """Bytes and requests.  `device` is the guest's name of the disk."""
 
     device: str
     read_bytes: int = 0
@@ -40,8 +40,9 @@ class DiskFigures:
 
 @dataclass(frozen=True, slots=True)
 class GuestDiagnostics:
-    """`state` is the hypervisor's word ("running", "paused"), `driver` and `hypervisor` who measured ("libvirt",
-    "kvm").  Memory in KiB: what the guest may have, and what of it is in use (None: it does not tell)."""
+    """`state` is the hypervisor's word ("running", "paused"); `driver` and `hypervisor` name the source of the data
+    ("libvirt", "kvm").  Memory in KiB: the guest's maximum, and the part in use (None: the guest does not report it).
+    """
 
     state: str
     driver: str

@@ -19,13 +19,13 @@ CPUS = r"\^?\d+(-\d+)?(,\^?\d+(-\d+)?)*"
 ANY = r".{0,255}"
 
 AGGREGATE = "aggregate_instance_extra_specs:"
-"""What the metadata of a host's aggregates must say."""
+"""The prefix of requirements on the metadata of a host's aggregates."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
     """`name` and the patterns of values are regular expressions, which match whole, in any case.  `kept` has the values
-    that ask for what every guest here gets anyway; None: there are none."""
+    that require only what every guest gets; None: there are none."""
 
     name: str
     values: str
@@ -88,7 +88,7 @@ SPECS = (
     Spec("group_policy", "none|isolate"),
     Spec("vmware:(hw_version|storage_policy)", ANY),
 )
-"""Every spec that Compute knows."""
+"""Every spec that Compute supports."""
 
 _NAMESPACES = frozenset(
     {"accel", AGGREGATE[:-1], "capabilities", "hw", "hw_rng", "hw_video", "os", "pci_passthrough", "quota", "vmware"}
@@ -101,7 +101,7 @@ def _spec_of(name: str) -> Spec | None:
 
 
 def _is_required(name: str) -> bool:
-    """Whether Compute has a say in names like this; all others are labels."""
+    """Whether Compute interprets names of this form; all others are labels."""
     namespace, colon, _ = name.partition(":")
     return _spec_of(name) is not None or bool(
         colon and (namespace in _NAMESPACES or _GROUPED.fullmatch(namespace) is not None)
@@ -109,7 +109,7 @@ def _is_required(name: str) -> bool:
 
 
 def refusal(name: str, value: str) -> str | None:
-    """Why there is no such spec, or no such value of it; None when there is, and for labels."""
+    """The reason why the spec or its value does not exist; None when it exists, and for labels."""
     spec = _spec_of(name)
     if spec is None:
         return f"'{name}' does not appear to be a valid extra spec" if _is_required(name) else None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a hypervisor says of a guest."""
+"""The state of a guest, as its hypervisor reports it."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from kilonova.objects.states import PowerState
 
 @dataclass(frozen=True, slots=True)
 class GuestState:
-    """One read of one guest.  `reason` is the hypervisor's own word for how it came to be so ("booted", "shutdown",
+    """One read of one guest.  `reason` is the hypervisor's word for the cause of the state ("booted", "shutdown",
     "ioerror"); `start_token` is the token of the guest's last start (see ComputeDriver.power_on)."""
 
     power: PowerState
@@ -18,16 +18,16 @@ class GuestState:
 
 
 NOT_RESPONDING = "not responding"
-"""The reason of a NOSTATE that lasts: the hypervisor calls the guest running, and the guest's own process answers
-nothing."""
+"""The reason of a NOSTATE that lasts: the hypervisor reports the guest as running, and the guest's own process does not
+answer."""
 
 RECONNECTED = "reconnected"
-"""The kind of event that says no more than that the hypervisor is there again."""
+"""The kind of event that reports only that the hypervisor is reachable again."""
 
 
 @dataclass(frozen=True, slots=True)
 class GuestEvent:
-    """A hint that something happened to a guest.  It says "look", not what is true now."""
+    """A hint that something happened to a guest.  It triggers a read, and does not state what is true now."""
 
     instance_id: InstanceId
     kind: str

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a server's flavor and its image together say of its hardware, and what of that a host must be able to give.
+"""The hardware that a server's flavor and image require together, and the part that a host must offer.
 
-Sources: Nova's hardware.py and the flavors' and images' pages of its guides, for what wins over what.
+Sources: Nova's hardware.py and the pages on flavors and images in its guides, for the precedence.
 """
 
 from collections.abc import Mapping
@@ -20,10 +20,11 @@ _TRUE = frozenset(YES.split("|"))
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What guests of a host can be given beyond what every guest gets; empty where a host does not say it.
+    """The hardware that a host offers beyond the hardware of every host; empty when the host does not report it.
 
-    `machines` by their names and aliases, `secure_boot` of "required" when the firmware can, `tpms` as versions and
-    models alike."""
+    `machines` by their names and aliases, `secure_boot` has "required" when the firmware supports it, `tpms` has both
+    versions and models.
+    """
 
     architectures: tuple[str, ...] = ()
     hypervisor_types: tuple[str, ...] = ()
@@ -37,7 +38,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A wish that not every host can fulfil.  `name` is the property or extra spec, `of` the field of an Offer that
+    """A requirement that not every host fulfils.  `name` is the property or extra spec, `of` the field of an Offer that
     must have `value`, or VERSION for a predicate on the hypervisor's version."""
 
     name: str
@@ -56,7 +57,7 @@ class Tpm:
 
 @dataclass(frozen=True, slots=True)
 class Rng:
-    """`rate_bytes` in each `rate_period` milliseconds; 0: as fast as it comes."""
+    """`rate_bytes` in each `rate_period` milliseconds; 0: no limit."""
 
     rate_bytes: int = 0
     rate_period: int = 0
@@ -86,7 +87,7 @@ class Hardware:
 
     @property
     def is_q35(self) -> bool:
-        """Whether its devices lie on PCI Express."""
+        """Whether its devices are on PCI Express."""
         return "q35" in self.machine
 
 
@@ -139,46 +140,46 @@ _BOTH = {
     "hw:tpm_version": "hw_tpm_version",
     "hw:tpm_model": "hw_tpm_model",
 }
-"""Flavors and images may say these both, but not differently."""
+"""Flavors and images may both set these, but only to the same value."""
 
 
 def conflicts(flavor: Flavor, properties: Mapping[str, str]) -> list[str]:
-    """What the flavor and the image ask for and cannot be together, a sentence for each."""
+    """The contradictions between the flavor and the image, one sentence for each."""
     image, specs = present(properties), flavor.extra_specs
-    said = [
+    reasons = [
         f"{prop}={image[prop]} of the image contradicts {spec}={specs[spec]} of the flavor"
         for spec, prop in _BOTH.items()
         if spec in specs and prop in image and specs[spec].lower() != image[prop]
     ]
-    said += _machine_conflicts(image, specs)
+    reasons += _machine_conflicts(image, specs)
     tpm = _tpm(image, specs)
     if tpm is None and ("hw_tpm_model" in image or "hw:tpm_model" in specs):
-        said.append("hw_tpm_model needs hw_tpm_version")
+        reasons.append("hw_tpm_model needs hw_tpm_version")
     if tpm is not None and (tpm.version, tpm.model) == ("1.2", "tpm-crb"):
-        said.append("hw_tpm_model=tpm-crb needs hw_tpm_version=2.0")
+        reasons.append("hw_tpm_model=tpm-crb needs hw_tpm_version=2.0")
     limits = limits_of(specs, image)
     if limits is not None and topology_of(flavor.vcpus, limits) is None:
-        said.append(f"{flavor.vcpus} vCPUs cannot be arranged within hw_cpu_max_sockets, _cores and _threads")
-    return said
+        reasons.append(f"{flavor.vcpus} vCPUs cannot be arranged within hw_cpu_max_sockets, _cores and _threads")
+    return reasons
 
 
 def _machine_conflicts(image: Mapping[str, str], specs: Mapping[str, str]) -> list[str]:
     machine = image.get("hw_machine_type", Q35)
-    said = [
+    reasons = [
         f"{name}=ide needs hw_machine_type={PC}: {machine} has no IDE"
         for name in ("hw_disk_bus", "hw_cdrom_bus")
         if image.get(name) == "ide" and "q35" in machine
     ]
     if _secure_boot(image, specs) == REQUIRED:
         if image.get("hw_firmware_type") != UEFI:
-            said.append("os_secure_boot=required needs hw_firmware_type=uefi")
+            reasons.append("os_secure_boot=required needs hw_firmware_type=uefi")
         if "q35" not in machine:
-            said.append(f"os_secure_boot=required needs hw_machine_type={Q35}")
-    return said
+            reasons.append(f"os_secure_boot=required needs hw_machine_type={Q35}")
+    return reasons
 
 
 def needs(flavor: Flavor, properties: Mapping[str, str]) -> tuple[Need, ...]:
-    """What a host must be able to give such a server; nothing for one that asks for nothing in particular."""
+    """The requirements that a host must fulfil for this server; empty when every host can."""
     image, specs = present(properties), flavor.extra_specs
     found = [Need(name, image[name], of) for name, of in _PLACED.items() if name in image]
     hardware = hardware_of(flavor, properties)
@@ -188,9 +189,9 @@ def needs(flavor: Flavor, properties: Mapping[str, str]) -> tuple[Need, ...]:
         name = "os:secure_boot" if "os:secure_boot" in specs else "os_secure_boot"
         found.append(Need(name, REQUIRED, "secure_boot"))
     if hardware.tpm is not None:
-        said = "hw:tpm" if "hw:tpm_version" in specs else "hw_tpm"
-        found.append(Need(f"{said}_version", hardware.tpm.version, "tpms"))
-        found.append(Need(f"{said}_model", hardware.tpm.model, "tpms"))
+        prefix = "hw:tpm" if "hw:tpm_version" in specs else "hw_tpm"
+        found.append(Need(f"{prefix}_version", hardware.tpm.version, "tpms"))
+        found.append(Need(f"{prefix}_model", hardware.tpm.model, "tpms"))
     return tuple(need for need in found if (need.of, need.value) not in _EVERYWHERE)
 
 
@@ -204,15 +205,15 @@ _PLACED = {
     "hw_video_model": "video_models",
 }
 _EVERYWHERE = frozenset({("machines", Q35), ("disk_buses", "virtio"), ("video_models", "none")})
-"""What every host gives, whether it says so or not."""
+"""The hardware of every host, whether it reports it or not."""
 
 
 def disk_prefix(bus: str) -> str:
-    """How the names of disks on that bus begin, on the host and, as a rule, in the guest."""
+    """The prefix of disk names on that bus, on the host and, as a rule, in the guest."""
     return {"virtio": "vd", "ide": "hd"}.get(bus, "sd")
 
 
 def root_device(properties: Mapping[str, str]) -> str:
-    """The name of the root disk of a server whose image has these."""
+    """The name of the root disk of a server whose image has these properties."""
     bus = present(properties).get("hw_disk_bus", "virtio") if properties else "virtio"
     return f"{disk_prefix(bus)}a"

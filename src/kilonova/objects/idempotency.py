@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A create that a client may send again without making a second one.
+"""A create that a client may repeat without a second server.
 
 Source: the IETF's draft "The Idempotency-Key HTTP Header Field".
 """
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 KEPT = timedelta(days=1)
-"""How long a key stands for the create that it was first used with."""
+"""The time for which a key stands for the create that first used it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Idempotent:
-    """A user's `key` within a project, the `fingerprint` of the request that it stands for, and the `answer` to that
+    """A user's `key` within a project, the `fingerprint` of the request of this key, and the `answer` to that request
     (JSON, made by the API)."""
 
     project_id: str

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may use the cloud: users, groups, projects, roles, and credentials that programs use in a user's place."""
+"""Users, groups, projects, roles, and application credentials."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,18 +8,18 @@ from enum import StrEnum
 from typing import Any
 
 DOMAIN_ID, SYSTEM_ID = "default", "all"
-"""What the one domain and the system are called where a role is on them."""
+"""The names of the one domain and of the system in role assignments."""
 
 
 class Actor(StrEnum):
-    """Who has a role."""
+    """The kinds of actors that have roles."""
 
     USER = "user"
     GROUP = "group"
 
 
 class Target(StrEnum):
-    """What a role is on, and with it what a token is for."""
+    """The scope of a role assignment, and of a token."""
 
     PROJECT = "project"
     DOMAIN = "domain"
@@ -28,11 +28,11 @@ class Target(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """`password_hash` is argon2's own text, or empty for one who has no password; it never leaves the service.
+    """`password_hash` is the encoded argon2 hash, or empty for a user without a password; it never leaves the service.
 
-    `tokens_from` changes with each new password and each disabling: a token holds only while it is what it was when the
-    token's password was read.  Nothing is ever sent to `email`.  `extra`: attributes that have no meaning here; they
-    are kept as they came.
+    `tokens_from` changes with each new password and each disabling.  A token is valid only while this value is the same
+    as when the token's password was read.  The service never sends anything to `email`.  `extra`: attributes without a
+    meaning here; they are kept as received.
     """
 
     id: str
@@ -48,7 +48,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """What servers, images and quotas belong to.  `extra` as of users."""
+    """The owner of servers, images and quotas.  `extra` as in users."""
 
     id: str
     name: str
@@ -60,7 +60,7 @@ class Project:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Users who have roles together.  `extra` as of users."""
+    """Users who have roles together.  `extra` as in users."""
 
     id: str
     name: str
@@ -70,7 +70,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A role that an administrator made.  It permits what the policy says of its name: nothing, by default."""
+    """A role that an administrator created.  Policy rules can name it: by default none does."""
 
     id: str
     name: str
@@ -89,7 +89,7 @@ class Assignment:
 
 
 class EntryKind(StrEnum):
-    """What the service catalog is made of."""
+    """The kinds of entries in the service catalog."""
 
     REGION = "region"
     SERVICE = "service"
@@ -98,7 +98,7 @@ class EntryKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CatalogEntry:
-    """A region, service or endpoint that an administrator made: its members as Identity shows them, without id and
+    """A region, service or endpoint that an administrator created: its members as Identity shows them, without id and
     links."""
 
     kind: EntryKind
@@ -108,9 +108,9 @@ class CatalogEntry:
 
 @dataclass(frozen=True, slots=True)
 class ApplicationCredential:
-    """A secret that stands for its user in one project, with some of the user's roles there.
+    """A secret that authenticates its user in one project, with some of the user's roles there.
 
-    Without `unrestricted` it may not manage credentials, itself among them.
+    Without `unrestricted` it may not manage credentials, itself included.
     """
 
     id: str

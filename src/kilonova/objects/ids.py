@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ids with a type each, so that a host is never passed where an instance is meant."""
+"""Ids, each with its own type, so that a host is never passed where an instance is meant."""
 
 from typing import NamedTuple, NewType
 
 InstanceId = NewType("InstanceId", str)
-"""A server's UUID; also the libvirt domain's."""
+"""The UUID of a server, and of its libvirt domain."""
 ImageId = NewType("ImageId", str)
 FlavorId = NewType("FlavorId", str)
-"""The id that users choose or are given ("1", a UUID)."""
+"""The id of a flavor, chosen by the user or generated ("1", a UUID)."""
 ActionId = NewType("ActionId", str)
 AttemptId = NewType("AttemptId", str)
-"""The token of one try of a host at an action; a report that bears another one is stale."""
+"""The token of one attempt of a host at an action; a report with another token is stale."""
 HostName = NewType("HostName", str)
 ServerGroupId = NewType("ServerGroupId", str)
 

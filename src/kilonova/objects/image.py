@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An image's record; its bytes live in the byte store (kilonova.images)."""
+"""The record of an image; its bytes are in the byte store (kilonova.images)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,19 +10,19 @@ from kilonova.objects.ids import ImageId
 
 
 class ImageStatus(StrEnum):
-    """The life of an image."""
+    """The states of an image."""
 
     QUEUED = "queued"
     SAVING = "saving"
     ACTIVE = "active"
     DEACTIVATED = "deactivated"
-    """Whole, and kept from everybody but administrators."""
+    """Complete, and hidden from everybody except administrators."""
     DELETED = "deleted"
 
 
 class MemberStatus(StrEnum):
-    """What a project says of an image that is shared with it.  It may use the image whatever it says; the status
-    decides whether its lists show it."""
+    """The answer of a project to the offer of a shared image.  The project may use the image with any status; the
+    status decides whether its lists show the image."""
 
     PENDING = "pending"
     ACCEPTED = "accepted"
@@ -43,14 +43,14 @@ class ImageMember:
 WITH_BYTES = frozenset({ImageStatus.ACTIVE, ImageStatus.DEACTIVATED})
 
 DISK_FORMATS = frozenset({"qcow2", "raw"})
-"""Formats that a disk may be made of.  Declared by the user, inspected, never guessed."""
+"""Formats of which a disk may be made.  Declared by the user, inspected, never guessed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
     """`visibility`: public, community, shared (with its members) or private.  Sizes in bytes; `os_hash_value` is the
-    SHA-512 of the stored bytes in hex, `checksum` their MD5 (the Image API's field, not a safeguard).  `reserved`: what
-    an upload that goes on may still need of its owner's quota."""
+    SHA-512 of the stored bytes in hex, `checksum` their MD5 (the Image API's field, not a safeguard).  `reserved`: the
+    part of the owner's quota that a running upload may still need."""
 
     id: ImageId
     name: str | None
@@ -76,7 +76,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class ImageRef:
-    """What a host needs to download and verify an image, and what the image requires of servers that use it.
+    """The facts with which a host downloads and verifies an image, and the image's requirements of servers.
 
     It is stored with the instance: neither an edit nor the deletion of the image's record changes the server.
     """

@@ -18,7 +18,7 @@ from kilonova.objects.extra_specs import COUNT, CPUS, FLAG, NO, NUMBER
 ANY = ".*"
 
 MOST_BYTES = 255
-"""Of a value that is kept with a server; Nova cuts longer ones, too."""
+"""The maximum size of a value that is kept with a server; Nova truncates longer values, too."""
 
 _ARCHITECTURES = (
     "alpha|armv6|armv7l|armv7b|aarch64|cris|i686|ia64|lm32|m68k|microblaze|microblazeel|mips|mipsel|mips64|mips64el|"
@@ -41,7 +41,7 @@ _LIST = r"\[\]"
 @dataclass(frozen=True, slots=True)
 class Property:
     """`name`, `values` and `given` are regular expressions that match whole.  `given` has the values that a server gets
-    or that ask for nothing; None: there are none.  `what` says to people what comes of it."""
+    or that require nothing; None: there are none.  `what` describes the effect for users."""
 
     name: str
     values: str
@@ -171,7 +171,7 @@ PROPERTIES = (
     Property(r"trait:[A-Z0-9_]+", "required|forbidden"),
     Property(r"hw:.*", ANY),
 )
-"""Every property that Compute knows, by its present name."""
+"""Every property that Compute supports, by its present name."""
 
 OLD_NAMES: Mapping[str, str] = {
     "architecture": "hw_architecture",
@@ -197,7 +197,7 @@ OLD_NAMES: Mapping[str, str] = {
     "xenapi_skip_agent_inject_ssh": "os_skip_agent_inject_ssh",
     "xenapi_use_agent": "img_use_agent",
 }
-"""Old names, which Nova still reads; the present name wins where an image has both."""
+"""Old names, which Nova still reads; the present name wins when an image has both."""
 
 _ALIASES: Mapping[str, Mapping[str, str]] = {
     "hw_architecture": {"amd64": "x86_64", "i386": "i686", "i486": "i686", "i586": "i686", "x86_32": "i686"},
@@ -213,14 +213,14 @@ _ALIASES: Mapping[str, Mapping[str, str]] = {
     },
 }
 _ANY_CASE = frozenset({*_ALIASES, "os_type"})
-"""Of these Nova takes values in any case; words for yes and no are taken so everywhere."""
+"""Properties whose values Nova accepts in any case; the words for yes and no are accepted so everywhere."""
 
 _FAMILIES = ("hw_", "os_", "hw:", "trait:")
 _THE_SERVICES_OWN = "os_glance_"
 
 
 def present(properties: Mapping[str, str]) -> dict[str, str]:
-    """The properties under their present names, with values in the form that the table has them in."""
+    """The properties under their present names, with values in the form of the table."""
     found = {OLD_NAMES[name]: value for name, value in properties.items() if name in OLD_NAMES}
     if (adapter := properties.get("vmware_adaptertype")) is not None:
         found["hw_disk_bus"] = "ide" if adapter.lower() == "ide" else "scsi"
@@ -271,5 +271,5 @@ def _words(pattern: str) -> str:
 
 
 def kept(properties: Mapping[str, str]) -> dict[str, str]:
-    """What a server keeps of its image's properties: all of them, each value cut to MOST_BYTES."""
+    """The image properties that a server keeps: all of them, each value truncated to MOST_BYTES."""
     return {name: value.encode()[:MOST_BYTES].decode(errors="ignore") for name, value in properties.items()}

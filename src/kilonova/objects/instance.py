@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An instance: what the API calls a server."""
+"""An instance: the record of a server."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,8 +16,8 @@ class Address:
     """A fixed address on a network.  `address` and `gateway` are IPv4 text (no gateway: empty), `prefix` the length of
     the mask.
 
-    `dhcp` False: the guest is told the address by its config drive.  `floating` is an address outside of the network
-    by which the guest is reached; empty where there is none.
+    `dhcp` False: the guest reads the address from its config drive.  `floating` is an address outside of the network
+    that leads to the guest; empty when there is none.
     """
 
     network: str
@@ -33,7 +33,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why an instance is in ERROR; `message` is for its owner and holds no secret."""
+    """The reason why an instance is in ERROR; `message` is for its owner and contains no secret."""
 
     code: int
     message: str
@@ -41,17 +41,17 @@ class Fault:
 
 
 ROOT_TAG = "root"
-"""Under this name an instance keeps the tag of its root disk."""
+"""The name of the root disk in `device_tags`."""
 
 
 def nic_tag(network: str) -> str:
-    """Under this name it keeps the tag of its NIC on a network."""
+    """The name of the NIC on a network in `device_tags`."""
     return f"nic:{network}"
 
 
 @dataclass(frozen=True, slots=True)
 class InjectedFile:
-    """A file for the guest: where it belongs there, and its contents in base64 as they came."""
+    """A file for the guest: its path in the guest, and its contents in base64 as received."""
 
     path: str
     contents: str
@@ -59,16 +59,16 @@ class InjectedFile:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """The whole record.  Everything that a step derives, it derives from here.
+    """The whole record.  Every step derives its values from this record only.
 
-    `device_tags` has what devices were called at the create, by ROOT_TAG and `nic_tag`.
-    `availability_zone` is the zone of the host, `requested_zone` the one that was asked for, which places it again.
-    `addresses` are allocated with the host; `wants_network` says whether it should have any.  `key_data` is the public
-    key as text, `user_data` base64 as it came, `files` what the guest finds besides in its config drive.
-    `locked_by` is "owner" or "admin" (whose word
-    unlocks it), or None.  `old_flavor` is there while a resize waits for its confirmation, `new_flavor` while one is
-    under way too; `old_vm_state` is what a resize, rescue or shelving goes back to.  `rescue_image` is what it boots
-    while it is rescued, `shelved_image` what its disk is made of when it comes off the shelf.
+    `device_tags` has the device tags of the create, by ROOT_TAG and `nic_tag`.  `availability_zone` is the zone of the
+    host; `requested_zone` is the requested zone, which binds later placements.  `addresses` are allocated with the
+    host; `wants_network` is whether the instance should have any.  `key_data` is the public key as text, `user_data`
+    base64 as received, `files` the additional files in the guest's config drive.  `locked_by` is "owner" or "admin",
+    and decides who may unlock the instance; None: it is not locked.  `old_flavor` is set while a resize waits for its
+    confirmation, `new_flavor` also while a resize is running; `old_vm_state` is the state to which a resize, rescue or
+    shelving returns.  `rescue_image` is the image that a rescued instance boots, `shelved_image` the image of its disk
+    for an unshelve.
     """
 
     id: InstanceId
@@ -118,5 +118,5 @@ class Instance:
 
     @property
     def is_offloaded(self) -> bool:
-        """Whether it is shelved and on no host, whatever state an administrator has given it since."""
+        """Whether it is shelved and on no host, also when an administrator has reset its state since."""
         return self.host is None and self.shelved_image is not None

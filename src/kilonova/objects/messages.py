@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sentences of faults: the full text for administrators, and what the members of a project see of it.
+"""Sentences of faults: the full text for administrators, and the part that members of the project see.
 
-Names of hosts, and how much of a host is free, are for the operator only: they say something about other tenants.
+Only the operator may see names of hosts and the free resources of a host: they contain information about other tenants.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 NO_VALID_HOST = "No valid host was found."
 """The beginning of a message that lists what each filter refused."""
 WITHOUT_REASONS = f"{NO_VALID_HOST} There are not enough hosts available."
-"""Nova's own sentence."""
+"""Nova's sentence."""
 
 
 def member_message(text: str, names: Iterable[str | None]) -> str:

@@ -9,11 +9,11 @@ from kilonova.objects.ids import ActionId, FlavorId, HostName, InstanceId
 
 
 class MigrationStatus(StrEnum):
-    """The life of a resize, in Nova's words."""
+    """The states of a resize, in Nova's words."""
 
     MIGRATING = "migrating"
     FINISHED = "finished"
-    """It waits for its confirmation."""
+    """The resize waits for its confirmation."""
     CONFIRMING = "confirming"
     REVERTING = "reverting"
     CONFIRMED = "confirmed"
@@ -26,8 +26,8 @@ ENDED = frozenset({MigrationStatus.CONFIRMED, MigrationStatus.REVERTED, Migratio
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """`uuid` is the id of the action that the resize was accepted as.  `user_id` and `project_id` are those of whoever
-    asked for it."""
+    """`uuid` is the id of the action of the resize.  `user_id` and `project_id` are those of the user who requested the
+    resize."""
 
     uuid: ActionId
     instance_id: InstanceId

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A notification: something that an operator should hear of."""
+"""A notification: an event that an operator should know of."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

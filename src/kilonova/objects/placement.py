@@ -40,7 +40,7 @@ class PlacementRequest:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a filter refused a host."""
+    """The reason of a filter for the refusal of a host."""
 
     host: HostName
     filter: str

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a project's servers take together, and what it may take."""
+"""The usage of a project's servers, and its limits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from kilonova.objects.instance import Instance
 UNLIMITED = -1
 
 Limits = Mapping[str, int]
-"""By resource (the names of [quota]); UNLIMITED is no limit."""
+"""Limits by resource (the names of [quota]); UNLIMITED means no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,10 @@ class Usage:
 
 
 def usage_of(instance: Instance) -> Usage:
-    """What an instance takes of its project's quota from its create to the end of its delete, in whatever state.
+    """The usage of an instance from its create to the end of its delete, in every state.
 
-    While a resize is under way that is the larger of both sizes.  Once it waits for its confirmation it is the new
-    size, as Nova counts it; a revert takes the old size again, whatever the limits.
+    During a resize it is the larger of both sizes.  While the resize waits for its confirmation it is the new size, as
+    in Nova; a revert takes the old size again, without a check of the limits.
     """
     now, later = instance.flavor, instance.new_flavor or instance.flavor
     return Usage(1, max(now.vcpus, later.vcpus), max(now.memory_mib, later.memory_mib))

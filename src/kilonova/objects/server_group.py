@@ -9,11 +9,11 @@ from enum import StrEnum
 from kilonova.objects.ids import ServerGroupId
 
 MAX_SERVER_PER_HOST = "max_server_per_host"
-"""The one rule that there is, of anti-affinity; without it one."""
+"""The only rule, for anti-affinity; without it the limit is one."""
 
 
 class GroupPolicy(StrEnum):
-    """The soft ones are a wish, the others a condition."""
+    """The soft policies are preferences, the others are constraints."""
 
     AFFINITY = "affinity"
     ANTI_AFFINITY = "anti-affinity"
@@ -23,7 +23,7 @@ class GroupPolicy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ServerGroup:
-    """Which servers are in it stands with the servers (`Instance.server_group_id`)."""
+    """The membership is in the servers' records (`Instance.server_group_id`)."""
 
     id: ServerGroupId
     project_id: str

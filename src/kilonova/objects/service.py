@@ -15,8 +15,8 @@ from kilonova.objects.ids import HostName
 class HostNetwork:
     """A network that a host offers to guests: `cidr` and range in IPv4 text.
 
-    `bridge` is the host's bridge that a `bridge` network lies on.  `ssh_port` is where guests of a `user` network are
-    reached, each on a loopback address of its own; 0: they are not.
+    `bridge` is the host's bridge of a `bridge` network.  `ssh_port` is the port for SSH to guests of a `user` network,
+    each on its own loopback address; 0: there is no such port.
     """
 
     name: str
@@ -32,7 +32,8 @@ class HostNetwork:
 
     @property
     def shared(self) -> bool:
-        """Whether every host that has it is on the same wire, so that an address may be given once on all of them."""
+        """Whether all hosts with this network are on the same wire, so that an address may be assigned only once on all
+        of them."""
         return self.backend == "bridge"
 
     @property
@@ -53,9 +54,9 @@ class HostNetwork:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """What a host has.  `vcpus`, `memory_mib`, `disk_gib` are physical; `*_capacity` is what may be claimed (allocation
-    ratios and reserves of the host's own configuration applied).  The first of `networks` is what a guest gets that
-    asks for none by name."""
+    """The inventory of a host.  `vcpus`, `memory_mib`, `disk_gib` are physical; `*_capacity` is the part that may be
+    claimed (with the allocation ratios and reserves of the host's own configuration).  A guest that requests no network
+    by name gets the first of `networks`."""
 
     node: str
     hypervisor_type: str
@@ -70,7 +71,7 @@ class Inventory:
     arch: str = "x86_64"
     disk_available_gib: int = 0
     disk_short: str = ""
-    """Why no more disks should come here, in a few words; empty while there is room."""
+    """The reason why no more disks may be placed here, in a few words; empty while there is space."""
     cpu_info: Mapping[str, Any] = field(default_factory=dict[str, Any])
     networks: tuple[HostNetwork, ...] = ()
     offer: Offer = field(default_factory=Offer)
@@ -82,8 +83,8 @@ class Inventory:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service record.  `up` is the conductors' judgement from heartbeats; `disabled` an operator's or, with
-    `disabled_by_host`, the host's own while its hypervisor is away."""
+    """A service record.  `up` is the conductors' decision from heartbeats.  `disabled` is set by an operator or, with
+    `disabled_by_host`, by the host itself while its hypervisor is unreachable."""
 
     id: str
     host: HostName
@@ -103,8 +104,8 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class ComputeNode:
-    """A hypervisor: its inventory and what is claimed of it.  `aggregate_metadata` has the values of
-    each key in the metadata of the host's aggregates."""
+    """A hypervisor: its inventory and the claims on it.  `aggregate_metadata` has the values of each key in the
+    metadata of the host's aggregates."""
 
     id: str
     service: Service

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages between processes: the bus port, its wire form, and the buses that there are."""
+"""Messages between processes: the bus port, its wire form, and the implementations of the bus."""

@@ -34,7 +34,7 @@ class Bus(Protocol):
         ...
 
     async def publish(self, subject: str, payload: bytes) -> None:
-        """Send without a reply; a missing subscriber is no error."""
+        """Send without a reply; a missing subscriber is not an error."""
         ...
 
     async def subscribe(self, subject: str, handler: Handler, *, queue: str | None = None) -> None:
@@ -54,11 +54,11 @@ class SelfPing:
         self._bus, self._subject = bus, f"ping.{token(name)}"
 
     async def listen(self) -> None:
-        """Start to answer."""
+        """Start to answer the pings."""
         await self._bus.subscribe(self._subject, self._echo)
 
-    async def ask(self) -> None:
-        """Raises RpcUnavailable, RpcTimeout."""
+    async def ping(self) -> None:
+        """Send a ping and wait for its reply.  Raises RpcUnavailable, RpcTimeout."""
         await self._bus.request(self._subject, b"", PING_S)
 
     async def _echo(self, _subject: str, payload: bytes) -> bytes:

@@ -88,7 +88,7 @@ class MemoryBus:
     async def request(self, subject: str, payload: bytes, timeout_s: float) -> bytes:
         receivers = self._hub.receivers(subject)
         if not receivers:
-            raise RpcUnavailable(f"Nobody serves {subject}.", subject=subject)
+            raise RpcUnavailable(f"No process serves {subject}.", subject=subject)
         reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         for delay in self._hub.fate_of(subject).deliveries:
             receivers[0].owner._handle(receivers[0], subject, payload, delay, reply)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bus of a fleet: one process's end of a NATS server or cluster.
+"""The bus of a fleet: one process's connection to a NATS server or cluster.
 
-nats-py carries the bytes; what it leaves to chance is decided here.  Each of its clients lives for one connection only
-and is never renewed by itself (its own renewing gives up on some errors for good, and keeps messages for later): the
-bus makes a new one, for ever, with backoff.  Nothing is kept for a connection that is not there.
+nats-py transports the bytes; this module controls reconnects and queues.  Each nats-py client serves one connection and
+never reconnects by itself (its own reconnect stops for good at some errors, and stores messages for later).  The bus
+creates a new client after each loss, without a limit, with backoff.  Without a connection no message is stored.
 """
 
 import asyncio
@@ -33,26 +33,26 @@ log = structlog.get_logger(__name__)
 CONNECT_S = 2
 FIRST_S = 1.0
 OPEN_S = 10.0
-"""A whole opening: every server of the list, and the subscriptions."""
+"""The time limit of a complete opening: every server of the list, and the subscriptions."""
 PING_S = 2
 PINGS_LOST = 2
 FLUSH_S = 10
-"""Longer than pings need to find a connection dead: nats-py breaks off if a pong comes for a flush that gave up."""
+"""Longer than pings need to detect a dead connection: nats-py fails when a pong arrives for a flush that timed out."""
 SYNC_S = 2.0
 LOOK_S = 1.0
 CLOSE_S = 1.0
 DRAIN_S = 5.0
 RETRY = Backoff(0.1, 5.0, jitter=(0.5, 1.0))
 STEADY_S = 5.0
-"""A connection that lived so long was a good one: the next backoff begins anew."""
+"""After a connection of this duration the backoff starts again at its minimum."""
 BACKLOG_BYTES = 32 << 20
-"""Bytes that may wait for a server that reads slowly."""
+"""The maximum number of bytes that wait for a slow server."""
 NO_RESPONDERS = "503"
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """A subscription that every connection makes anew."""
+    """A subscription that is created again on every connection."""
 
     subject: str
     handler: Handler
@@ -60,10 +60,10 @@ class _Wanted:
 
 
 class _Client(Client):
-    """nats-py's client, which can also be dropped."""
+    """nats-py's client, with a method that drops the connection."""
 
     def abort(self) -> None:
-        """Let go of the socket at once: to close it in order, nats-py waits for a server that reads."""
+        """Close the socket at once: in an orderly close nats-py waits for a server that reads."""
         writer: asyncio.StreamWriter | None = getattr(self._transport, "_io_writer", None)
         if writer is not None:
             writer.transport.abort()
@@ -78,14 +78,14 @@ class _Connection:
         self.subscriptions: list[Subscription] = []
         self.reason = ""
         self._lost = asyncio.Event()
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     @property
     def live(self) -> bool:
         return self.client.is_connected and not self._lost.is_set()
 
     async def open(self) -> None:
-        """One round of attempts.  Raises whatever nats-py raises."""
+        """Try each server once.  Raises any exception of nats-py."""
         try:
             await self.client.connect(
                 list(self._servers.addresses),
@@ -99,25 +99,26 @@ class _Connection:
                 connect_timeout=CONNECT_S,
                 ping_interval=PING_S,
                 max_outstanding_pings=PINGS_LOST,
-                pending_size=0,  # publishing never waits, and never fills a buffer for later
+                pending_size=0,  # publish never waits, and never fills a buffer for later
                 flush_timeout=SYNC_S,
                 error_cb=self._on_error,
                 closed_cb=self._on_closed,
             )
-        except nats.errors.NoServersError as exc:  # what was wrong with the last server has been told to _on_error
+        except nats.errors.NoServersError as exc:  # _on_error received the error of the last server
             raise OSError(self.reason) from exc
         if not self.live:
             raise nats.errors.ConnectionClosedError
 
     async def until_lost(self) -> None:
-        """Looks besides being told: a client that closes towards a frozen server may never come to telling."""
+        """Wait until the connection is lost.  It also polls: a client that closes towards a frozen server may never
+        report it."""
         while self.live:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
                     await self._lost.wait()
 
     async def send(self, subject: str, payload: bytes, reply: str = "") -> None:
-        """Hand to the socket; does not wait.  Raises RpcUnavailable (not sent), TooLarge."""
+        """Write to the socket; does not wait.  Raises RpcUnavailable (not sent), TooLarge."""
         limit = self.client.max_payload
         if len(payload) > limit:
             raise TooLarge(f"A message of {len(payload)} bytes is over the bus's limit of {limit}.", limit=limit)
@@ -129,44 +130,44 @@ class _Connection:
             raise RpcUnavailable(f"The bus did not take {subject}: {_explain(exc)}.", subject=subject) from exc
 
     async def close(self) -> None:
-        """Let go of the socket, within CLOSE_S."""
+        """Close the socket, within CLOSE_S."""
         try:
             async with asyncio.timeout(CLOSE_S):
                 await self.client.close()
         except TimeoutError:
             log.debug("the connection to the bus could not be closed in time")
-        except Exception as exc:  # nobody needs this connection any more
+        except Exception as exc:  # the connection is not needed any more
             log.debug("the connection to the bus was not closed well", error=_explain(exc))
         finally:
             self.client.abort()
-            await asyncio.sleep(0)  # what waited for the socket hears of its end
+            await asyncio.sleep(0)  # tasks that wait for the socket see its end
 
     async def _on_closed(self) -> None:
         self._lost.set()
 
     async def _on_error(self, exc: Exception) -> None:
-        """What nats-py tells besides: the end of the stream, refused permissions, dropped messages."""
+        """Handle the other reports of nats-py: the end of the stream, refused permissions, dropped messages."""
         if isinstance(exc, OSError | nats.errors.UnexpectedEOF):
             self.reason = _explain(exc)
             if self.client.is_connected:
                 self._lost.set()
             return
         text = _explain(exc)
-        if text not in self._told and self.client.is_connected:  # once per connection, it may come with each message
-            self._told.add(text)
+        if text not in self._reported and self.client.is_connected:  # once per connection
+            self._reported.add(text)
             log.warning("the bus refuses something", error=text)
         elif not self.client.is_connected:
             self.reason = text
 
 
 class NatsBus:
-    """A Bus over NATS, under `name` (the host's): replies come to inboxes below `_INBOX.<name>`, which the host's
-    credentials can be bound to.
+    """A Bus over NATS, under `name` (the host's): replies come to inboxes below `_INBOX.<name>`, to which the host's
+    credentials can be restricted.
 
-    Entering waits for the first attempt at a connection (FIRST_S at most), not for its success.  Losing the connection
-    is told to callers (RpcUnavailable at once, RpcTimeout for what was under way) and never to the owner.  Leaving
-    takes no new messages, gives `drain_s` seconds to those in hand, and ends the rest.  Raises ConfigError for a URL
-    that cannot be used.
+    Entering waits for the end of the first connection attempt (FIRST_S at most), not for its success.  After a loss of
+    the connection callers receive an error (RpcUnavailable at once, RpcTimeout for requests in flight); the owner never
+    does.  Leaving accepts no new messages, waits `drain_s` seconds for the running handlers, and cancels the rest.
+    Raises ConfigError for an invalid URL.
     """
 
     def __init__(self, url: str, name: str, clock: Clock, *, drain_s: float = DRAIN_S) -> None:
@@ -186,7 +187,7 @@ class NatsBus:
 
     @property
     def connected(self) -> bool:
-        """Whether there is a connection, as far as is known."""
+        """Whether there is a connection, as far as the client can see."""
         return self._connection is not None and self._connection.live
 
     async def __aenter__(self) -> Self:
@@ -229,17 +230,18 @@ class NatsBus:
         return answer
 
     async def publish(self, subject: str, payload: bytes) -> None:
-        """Lost without a word while there is no connection.  Raises TooLarge."""
+        """Publish a message.  Without a connection it is lost without an error.  Raises TooLarge."""
         with contextlib.suppress(RpcUnavailable):
             await self._live(subject).send(subject, payload)
 
     async def subscribe(self, subject: str, handler: Handler, *, queue: str | None = None) -> None:
-        """Messages sent after this returns are received, if there is a connection; else from when there is one."""
+        """Subscribe.  With a connection, messages that are sent after the return are received; else those after the
+        next connection."""
         wanted = _Wanted(subject, handler, queue or "")
         self._wanted.append(wanted)
         connection = self._connection
         if connection is not None and connection.live:
-            with contextlib.suppress(nats.errors.Error):  # lost just now: the next connection makes it
+            with contextlib.suppress(nats.errors.Error):  # lost just now: the next connection subscribes
                 await self._subscribe(connection, wanted)
                 await self._sync(connection)
 
@@ -250,7 +252,7 @@ class NatsBus:
         return connection
 
     async def _keep(self) -> None:
-        """Hold one connection after the other, for ever."""
+        """Keep one connection after another open, without an end."""
         pauses = RETRY.start(self._clock)
         while True:
             connection = _Connection(self._servers, self._name)
@@ -273,11 +275,11 @@ class NatsBus:
             async with asyncio.timeout(OPEN_S):
                 await connection.open()
                 await connection.client.subscribe(f"{self._inbox}.*", cb=self._on_reply)
-                for wanted in self._wanted:  # grows meanwhile, perhaps
+                for wanted in self._wanted:  # the list may grow during the loop
                     await self._subscribe(connection, wanted)
                 self._connection = connection
                 await self._sync(connection)
-        except Exception as exc:  # a foreign library's border: whatever it is, the next attempt comes
+        except Exception as exc:  # the border of a library: after any failure the next attempt follows
             self._note_outage(_explain(exc))
             return False
         if self._lost_at is not None:
@@ -295,7 +297,7 @@ class NatsBus:
                 reply.set_result(RpcTimeout(lost, subject=subject))
 
     def _note_outage(self, reason: str) -> None:
-        """One line per outage."""
+        """Log one line per outage."""
         self._reason = reason
         if self._lost_at is None:
             self._lost_at = self._clock.monotonic()
@@ -317,7 +319,7 @@ class NatsBus:
         answer = await wanted.handler(msg.subject, msg.data)
         if not msg.reply:
             return
-        with contextlib.suppress(RpcUnavailable):  # the asker runs into his deadline
+        with contextlib.suppress(RpcUnavailable):  # the caller reaches its deadline
             try:
                 await self._live(msg.subject).send(msg.reply, answer)
             except TooLarge as exc:
@@ -327,20 +329,20 @@ class NatsBus:
     async def _on_reply(self, msg: Msg) -> None:
         waiting = self._replies.get(msg.subject.rpartition(".")[2])
         if waiting is None or waiting[1].done():
-            return  # too late: nobody waits any more
+            return  # too late: the caller does not wait any more
         subject, reply = waiting
         if msg.headers and msg.headers.get("Status") == NO_RESPONDERS:
-            reply.set_result(RpcUnavailable(f"Nobody serves {subject}.", subject=subject))
+            reply.set_result(RpcUnavailable(f"No process serves {subject}.", subject=subject))
         else:
             reply.set_result(msg.data)
 
     async def _sync(self, connection: _Connection) -> None:
-        """Until the server has taken what was sent before; for SYNC_S at most (never cancelled: see FLUSH_S)."""
+        """Wait until the server has processed all earlier messages; at most SYNC_S (never cancelled: see FLUSH_S)."""
         task = self._tasks.spawn("sync the bus", _quietly(connection.client.flush(FLUSH_S)))
         await asyncio.wait({task}, timeout=SYNC_S)
 
     async def _drain(self) -> None:
-        """Take no new messages; answer those that came."""
+        """Accept no new messages; answer those that arrived."""
         try:
             async with asyncio.timeout(self._drain_s):
                 if self._connection is not None and self._connection.live:
@@ -355,7 +357,7 @@ class NatsBus:
 
 
 async def _quietly(work: Coroutine[Any, Any, None]) -> None:
-    """What a dying connection refuses is no news: whoever holds it learns of its end otherwise."""
+    """Ignore the errors of a closing connection: its owner learns of the end by other means."""
     with contextlib.suppress(nats.errors.Error, OSError):
         await work
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading a transport_url: where the bus is, and as whom to speak to it."""
+"""Parsing a transport_url: the addresses of the bus, and the credentials for it."""
 
 import ipaddress
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ DEFAULT_PORT = 4222
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Where and as whom to connect.  `addresses` are URLs without credentials, fit for log lines."""
+    """Addresses and credentials of the bus.  `addresses` are URLs without credentials, so that logs may show them."""
 
     addresses: tuple[str, ...]
     user: str | None = field(default=None, repr=False)
@@ -25,16 +25,16 @@ class Servers:
 
 
 def guarded_url(url: str) -> Servers:
-    """The servers of a transport_url, for processes that say and do on the bus what nobody else may.
+    """The servers of a transport_url, for processes with privileged messages on the bus (the conductor and hosts).
 
-    Raises ConfigError for one that cannot be used, and for one that leads beyond this machine without credentials: who
-    reaches such a server is a conductor and every host, as he likes.
+    Raises ConfigError for an invalid URL, and for a URL that leads beyond this machine without credentials: any client
+    of that server could act as the conductor and as every host.
     """
     servers = parse_url(url)
     beyond = [address for address in servers.addresses if not _is_loopback(urlsplit(address).hostname or "")]
     if beyond and not servers.has_credentials:
         raise ConfigError(
-            f"transport_url leads beyond this machine ({beyond[0]}) without credentials: whoever reaches that server "
+            f"transport_url leads beyond this machine ({beyond[0]}) without credentials: any client of that server "
             "could act as the conductor and as every host. Give the NATS server users (authorization in its "
             "configuration) and name one: nats://user:password@host:port."
         )
@@ -51,8 +51,8 @@ def _is_loopback(host: str) -> bool:
 def parse_url(url: str) -> Servers:
     """The servers of a transport_url: `nats://[user:password@|token@]host[:port]`, several separated by commas.
 
-    Credentials are percent-encoded; those of the first server that has any count for all.  Raises ConfigError, which
-    never shows them.
+    Credentials are percent-encoded; the credentials of the first server that has any are used for all.  Raises
+    ConfigError, which never contains them.
     """
     parts = [part.strip() for part in url.split(",") if part.strip()]
     if not parts:
@@ -74,11 +74,11 @@ def _split(part: str, number: int) -> SplitResult:
         split = urlsplit(part)
         _ = split.port
     except ValueError:
-        raise ConfigError(f"{where}: this is no URL of the form nats://host:port.") from None
+        raise ConfigError(f"{where}: this is not a URL of the form nats://host:port.") from None
     if split.scheme != "nats" and "://" in part:
-        raise ConfigError(f"{where}: Kilonova speaks NATS (nats://host:port), not {split.scheme or 'this'}.")
+        raise ConfigError(f"{where}: Kilonova uses NATS (nats://host:port), not {split.scheme or 'this'}.")
     if split.scheme != "nats" or not split.hostname or split.path.strip("/") or split.query or split.fragment:
-        raise ConfigError(f"{where}: this is no URL of the form nats://host:port.")
+        raise ConfigError(f"{where}: this is not a URL of the form nats://host:port.")
     return split
 
 

@@ -37,7 +37,8 @@ def encode_request(request: Request) -> bytes:
 
 
 def decode_request(payload: bytes) -> Request:
-    """Raises ValueError or KeyError for a malformed request.  A malformed request id is dropped: it goes to the log."""
+    """Decode a request.  Raises ValueError or KeyError for a malformed one.  A malformed request id is dropped: ids are
+    written to the log."""
     head_bytes, _, body = payload.partition(b"\n")
     head = json.loads(head_bytes)
     request_id = head.get("request_id")

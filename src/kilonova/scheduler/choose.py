@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Filters, then weighers, then a random pick among the best few."""
+"""Filters, then weighers, then a random choice among the best few hosts."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -14,11 +14,12 @@ from kilonova.scheduler.groups import preference
 from kilonova.scheduler.weighers import WEIGHERS
 
 BEST_FEW = 3
-"""The first host is picked at random among this many of the best, so that many builds at once do not all run at one."""
+"""The first host is chosen at random among this number of the best, so that many concurrent builds do not all choose
+one."""
 
 
 def choose(request: PlacementRequest, nodes: Iterable[ComputeNode], random: Random) -> Choice:
-    """Hosts to try in turn, and each refused host with its reason."""
+    """The hosts to try in this order, and each refused host with its reason."""
     refusals: list[Refusal] = []
     fit: list[ComputeNode] = []
     for node in nodes:
@@ -45,7 +46,7 @@ def _refusal(request: PlacementRequest, node: ComputeNode) -> Refusal | None:
 
 
 def explain(refusals: Sequence[Refusal]) -> str:
-    """One sentence that says what each filter refused: for the fault of an instance without a host."""
+    """One sentence with the reasons of each filter, for the fault of an instance without a host."""
     if not refusals:
         return f"{NO_VALID_HOST} There is no compute host."
     by_filter: dict[tuple[str, str], list[HostName]] = defaultdict(list)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Filters: each says why a host will not do, or nothing.
+"""Filters: each returns the reason why a host is not acceptable, or None.
 
-A filter is a function of the request and the host; it looks at what it is given and at nothing else.
+A filter is a function of the request and the host, and depends on nothing else.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,12 +18,12 @@ Filter = Callable[[PlacementRequest, ComputeNode], str | None]
 
 
 def destination(request: PlacementRequest, node: ComputeNode) -> str | None:
-    """The host that was asked for, when one was."""
-    return None if request.host in (None, node.service.host) else f"asked for {request.host}"
+    """If the request names a host, only that host passes."""
+    return None if request.host in (None, node.service.host) else f"the requested host is {request.host}"
 
 
 def same_host(request: PlacementRequest, node: ComputeNode) -> str | None:
-    """A host of one of the servers that it should be with, when there are such."""
+    """If the request names servers to be with, only a host of one of these servers passes."""
     wanted = request.same_hosts
     if wanted is None or node.service.host in wanted:
         return None
@@ -31,7 +31,7 @@ def same_host(request: PlacementRequest, node: ComputeNode) -> str | None:
 
 
 def different_host(request: PlacementRequest, node: ComputeNode) -> str | None:
-    """A host of none of the servers that it should be apart from."""
+    """A host passes if it has none of the servers to be apart from."""
     return "has a server to be apart from" if node.service.host in request.different_hosts else None
 
 
@@ -48,48 +48,51 @@ def compute(request: PlacementRequest, node: ComputeNode) -> str | None:
 
 
 def availability_zone(request: PlacementRequest, node: ComputeNode) -> str | None:
-    """The host must be in the zone that was asked for."""
+    """The host must be in the requested zone."""
     if request.availability_zone is None or request.availability_zone == node.service.zone:
         return None
-    return f"is in zone {node.service.zone}, asked for {request.availability_zone}"
+    return f"is in zone {node.service.zone}, the requested zone is {request.availability_zone}"
 
 
-def _lacks(what: str, asked: int, used: int, capacity: int, unit: str) -> str | None:
+def _lacks(what: str, requested: int, used: int, capacity: int, unit: str) -> str | None:
     free = capacity - used
-    return None if asked <= free else f"{what}: asked for {asked}{unit}, {max(free, 0)}{unit} of {capacity}{unit} free"
+    if requested <= free:
+        return None
+    return f"{what}: {requested}{unit} requested, {max(free, 0)}{unit} of {capacity}{unit} free"
 
 
 def core(request: PlacementRequest, node: ComputeNode) -> str | None:
-    """Enough virtual CPUs."""
+    """The host must have enough virtual CPUs."""
     return _lacks("vCPUs", request.vcpus, node.vcpus_used, node.inventory.vcpus_capacity, "")
 
 
 def ram(request: PlacementRequest, node: ComputeNode) -> str | None:
-    """Enough memory."""
+    """The host must have enough memory."""
     return _lacks("memory", request.memory_mib, node.memory_mib_used, node.inventory.memory_mib_capacity, " MiB")
 
 
 def disk(request: PlacementRequest, node: ComputeNode) -> str | None:
-    """Enough disk: what may be claimed, and what is really free (guests' disks grow as they are written)."""
+    """The host must have enough disk: by its claims, and by its real free space (guests' disks grow as they are
+    written)."""
     return node.inventory.disk_short or _lacks(
         "disk", request.disk_gib, node.disk_gib_used, node.inventory.disk_gib_capacity, " GiB"
     )
 
 
 def aggregate_extra_specs(request: PlacementRequest, node: ComputeNode) -> str | None:
-    """What the flavor asks of the metadata of the host's aggregates."""
+    """The metadata of the host's aggregates must match the flavor's extra specs."""
     for name, wanted in request.extra_specs.items():
         if not name.startswith(AGGREGATE):
             continue
         key = name.removeprefix(AGGREGATE)
-        said = node.aggregate_metadata.get(key, frozenset())
-        if not any(matches(value, wanted) for value in said):
-            return f"asked for {key} {wanted}, its aggregates say {', '.join(sorted(said)) or 'nothing of it'}"
+        values = node.aggregate_metadata.get(key, frozenset())
+        if not any(matches(value, wanted) for value in values):
+            return f"{key} {wanted} is required, its aggregates have {', '.join(sorted(values)) or 'no value'}"
     return None
 
 
 def network(request: PlacementRequest, node: ComputeNode) -> str | None:
-    """A host that has the networks that were asked for; any, if the instance wants one and does not say which."""
+    """The host must have the requested networks; any network, if the instance needs one and the request names none."""
     if not request.wants_network:
         return None
     if not node.inventory.networks:
@@ -99,7 +102,7 @@ def network(request: PlacementRequest, node: ComputeNode) -> str | None:
 
 
 def image_properties(request: PlacementRequest, node: ComputeNode) -> str | None:
-    """A host that can give the hardware that the image, or the flavor, asks for."""
+    """The host must offer the hardware that the image or the flavor requires."""
     for need in request.needs:
         if need.of == VERSION:
             version = version_text(node.inventory.hypervisor_version)
@@ -129,4 +132,4 @@ FILTERS: Mapping[str, Filter] = {
     "ServerGroupAffinityFilter": groups.affinity,
     "ServerGroupAntiAffinityFilter": groups.anti_affinity,
 }
-"""In the order in which they are asked; the first refusal of a host is the one that is told."""
+"""The filters in their order; a host's reason is that of the first filter that refuses it."""

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Server groups: the strict policies are filters, the soft ones a preference that comes before all weights."""
+"""Server groups: the strict policies are filters; the soft policies are a preference that has priority over all
+weights."""
 
 from kilonova.objects.placement import PlacementRequest
 from kilonova.objects.server_group import GroupPolicy
@@ -7,7 +8,7 @@ from kilonova.objects.service import ComputeNode
 
 
 def affinity(request: PlacementRequest, node: ComputeNode) -> str | None:
-    """The host on which the group is; any, for the first of it."""
+    """Only the host of the group passes; any host, for the first member."""
     group = request.group
     if group is None or group.policy is not GroupPolicy.AFFINITY or not group.members:
         return None
@@ -15,7 +16,7 @@ def affinity(request: PlacementRequest, node: ComputeNode) -> str | None:
 
 
 def anti_affinity(request: PlacementRequest, node: ComputeNode) -> str | None:
-    """A host that has fewer of the group than may be on one."""
+    """A host passes if it has fewer members of the group than the policy allows."""
     group = request.group
     if group is None or group.policy is not GroupPolicy.ANTI_AFFINITY:
         return None
@@ -24,8 +25,8 @@ def anti_affinity(request: PlacementRequest, node: ComputeNode) -> str | None:
 
 
 def preference(request: PlacementRequest, node: ComputeNode) -> int:
-    """The weigher of the soft policies: how many of the group a host has, or lacks.  The highest comes first, whatever
-    else the hosts weigh: a wish that gives way to a little more free memory would be none."""
+    """The weigher of the soft policies: by the number of members that a host has or lacks.  It has priority over the
+    other weighers: a little more free memory must not override the policy."""
     group = request.group
     if group is None:
         return 0

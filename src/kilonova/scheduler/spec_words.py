@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The little language in which a flavor's extra spec says which values will do.
+"""The operators of extra specs: a flavor's extra spec states which values of a host it accepts.
 
 Source: OpenStack Compute, administration guide, "ComputeCapabilitiesFilter", operators of extra specs.
 """
@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 
 _NUMBERS: Mapping[str, Callable[[float, float], bool]] = {
-    "=": lambda value, operand: value >= operand,  # the guide says so: the oldest operator means "at least"
+    "=": lambda value, operand: value >= operand,  # as the guide specifies: the oldest operator means "at least"
     "==": lambda value, operand: value == operand,
     "!=": lambda value, operand: value != operand,
     ">=": lambda value, operand: value >= operand,
@@ -27,7 +27,7 @@ _TEXTS: Mapping[str, Callable[[str, str], bool]] = {
 
 
 def matches(value: str, wanted: str) -> bool:
-    """Whether a host's value will do: equal, or by an operator ("s!= tape", ">= 10", "<or> a <or> b")."""
+    """Whether a host's value is acceptable: equal, or by an operator ("s!= tape", ">= 10", "<or> a <or> b")."""
     word, _, rest = wanted.partition(" ")
     operand = rest.strip()
     if word == "<or>":
@@ -54,12 +54,12 @@ _COMPARED: Mapping[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
 
 
 def version_text(number: int) -> str:
-    """libvirt's number of a version as people write it: 7002022 is 7.2.22."""
+    """A libvirt version number in the usual notation: 7002022 is 7.2.22."""
     return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
 
 
 def in_range(version: str, predicates: str) -> bool:
-    """Whether a version will do: all of them hold (">=6.0, <7.3")."""
+    """Whether a version fulfils all conditions (">=6.0, <7.3")."""
     has = _numbers(version)
     for predicate in predicates.split(","):
         found = _PREDICATE.fullmatch(predicate)
@@ -69,7 +69,7 @@ def in_range(version: str, predicates: str) -> bool:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """Without zeros at the end: 7.2 and 7.2.0 are one version."""
+    """The version without zeros at the end: 7.2 and 7.2.0 are equal."""
     found = [int(part) for part in version.split(".")]
     while found and not found[-1]:
         found.pop()

@@ -94,10 +94,10 @@ def test_systemd_is_told_where_it_listens_and_nobody_elsewhere(tmp_path: Path) -
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
         end.bind(str(tmp_path / "n"))
         told = SystemdNotifier({"NOTIFY_SOCKET": str(tmp_path / "n"), "WATCHDOG_USEC": "3000000"})
-        told.tell("READY=1", "STATUS=serving")
+        told.send("READY=1", "STATUS=serving")
         assert end.recv(100) == b"READY=1\nSTATUS=serving"
     assert told.watchdog_s == 3
-    told.tell("STOPPING=1")  # it has gone: no error
+    told.send("STOPPING=1")  # it has gone: no error
     silent = SystemdNotifier({"WATCHDOG_USEC": "3000000"})
-    silent.tell("READY=1")
+    silent.send("READY=1")
     assert silent.watchdog_s == 0

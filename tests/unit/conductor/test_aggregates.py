@@ -75,7 +75,7 @@ def test_no_host_in_the_zone_is_said_so(tmp_path: Path) -> None:
     assert desk.place(desk.create(make.instance(availability_zone="east"))) is None
     fault = desk.instance().fault
     assert fault is not None
-    assert "is in zone nova, asked for east" in fault.message
+    assert "is in zone nova, the requested zone is east" in fault.message
 
 
 def test_requests_that_come_again_change_nothing(tmp_path: Path) -> None:

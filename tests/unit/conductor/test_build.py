@@ -39,7 +39,7 @@ def test_no_host_says_what_each_filter_refused(desk: Desk) -> None:
     assert broken.vm_state is VmState.ERROR
     assert broken.fault is not None
     assert broken.fault.message == (
-        "No valid host was found. RamFilter refused h1 (memory: asked for 128 MiB, 100 MiB of 100 MiB free)."
+        "No valid host was found. RamFilter refused h1 (memory: 128 MiB requested, 100 MiB of 100 MiB free)."
     )
     assert desk.newest_action().state is ActionState.FAILED
     desk.accept(Verb.DELETE, "req-delete")

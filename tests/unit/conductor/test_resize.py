@@ -169,7 +169,7 @@ def test_the_same_request_twice_is_held_once(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"vcpus": 17}, "CoreFilter refused h1 (vCPUs: asked for 16, 15 of 16 free)"),
+        ({"vcpus": 17}, "CoreFilter refused h1 (vCPUs: 16 requested, 15 of 16 free)"),
         ({"memory_mib": 9000}, "RamFilter"),
         ({"disk_gib": 101}, "DiskFilter"),
         (

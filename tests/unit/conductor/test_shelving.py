@@ -200,7 +200,7 @@ def test_where_it_cannot_come_back_it_stays_with_what_it_holds(desk: Shelf) -> N
     desk.accept(Verb.UNSHELVE, "req-away", availability_zone="moon")
     assert desk.instance().task_state is TaskState.UNSHELVING
     assert desk.place_waiting() is None
-    assert "asked for moon" in (desk.newest_action().message or "")
+    assert "the requested zone is moon" in (desk.newest_action().message or "")
     full = host_network("kilonova", "nat", "10.9.0.0/28")
     desk.register("h2", networks=(full,), vcpus_capacity=64)
     desk.register(process="process-2", vcpus_capacity=0)

@@ -90,7 +90,7 @@ def test_networks_on_bridges_have_a_section_each(tmp_path: Path) -> None:
         ("[network]\ncidr = fd00::/64\n", "cidr"),
         ("[network]\ncidr = 127.0.0.0/24\n", "no guest can have an address"),
         ("[network]\ndns = resolver.example\n", "no IPv4 address"),
-        (WHOLE + "dns = 192.0.2.53, ::1\n", r"\[network:lan\] dns: '::1' is no IPv4 address"),
+        (WHOLE + "dns = 192.0.2.53, ::1\n", r"\[network:lan\] dns: '::1' is not an IPv4 address"),
         (LAN + "bridge = br0\ncidr = 192.0.2.0/24\n", r"\[network:lan\] needs range"),
         (WHOLE.replace("0/24", "1/24"), "host bits set"),
         (WHOLE.replace("192.0.2.10 -", ""), "FIRST-LAST"),

@@ -11,7 +11,7 @@ import pytest
 
 from kilonova.db.inspect import DatabaseFacts
 from kilonova.db.migrate import ensure_schema
-from kilonova.doctor import files, service
+from kilonova.doctor import database, files
 from kilonova.doctor.finding import Level
 from kilonova.doctor.subject import Places, User
 from tests.unit.doctor.arranged import QEMU, subject
@@ -181,20 +181,20 @@ def test_the_token_key(tmp_path: Path) -> None:
 
 def test_a_database_of_this_a_newer_and_no_revision(tmp_path: Path) -> None:
     host, path = subject(tmp_path), tmp_path / "kilonova.db"
-    assert service.database(host).level is Level.NOTE
+    assert database.database(host).level is Level.NOTE
     ensure_schema(path)
     path.chmod(0o600)
     before = sorted(tmp_path.iterdir())
-    assert service.database(host).level is Level.OK
+    assert database.database(host).level is Level.OK
     assert sorted(tmp_path.iterdir()) == before  # looking makes no files
     path.chmod(0o644)
-    assert service.database(host).level is Level.WARNING
+    assert database.database(host).level is Level.WARNING
     path.chmod(0o600)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
         connection.commit()
         # Also while it is in use, with what is only in the journal.
-        found = service.database(host)
+        found = database.database(host)
     assert found.level is Level.ERROR
     assert "newer Kilonova (revision 9999" in found.found
 
@@ -202,16 +202,16 @@ def test_a_database_of_this_a_newer_and_no_revision(tmp_path: Path) -> None:
 def test_a_database_that_is_none_or_damaged(tmp_path: Path) -> None:
     host, path = subject(tmp_path), tmp_path / "kilonova.db"
     path.write_bytes(b"no database at all" * 100)
-    assert service.database(host).level is Level.ERROR
+    assert database.database(host).level is Level.ERROR
     path.unlink()
     ensure_schema(path)
     whole = path.read_bytes()
     path.write_bytes(whole[:8192] + b"\xff" * 8192 + whole[16384:])
-    assert service.database(host).level is Level.ERROR
+    assert database.database(host).level is Level.ERROR
 
 
 def test_an_older_database_is_noted() -> None:
-    found = service.judge_database(Path("/x.db"), DatabaseFacts(None, "", 0), 0o600)
+    found = database.judge_database(Path("/x.db"), DatabaseFacts(None, "", 0), 0o600)
     assert found.level is Level.NOTE
     assert "the next start copies it" in found.found
 
@@ -223,7 +223,7 @@ def test_a_database_of_somebody_else_is_not_called_broken(tmp_path: Path) -> Non
     path.chmod(0o600)
     os.seteuid(65534)
     try:
-        found = service.database(subject(tmp_path))
+        found = database.database(subject(tmp_path))
     finally:
         os.seteuid(0)
     assert (found.level, found.found) == (Level.ERROR, f"{path} cannot be read by this user.")

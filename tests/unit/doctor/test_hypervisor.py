@@ -45,7 +45,7 @@ def test_a_socket_whose_daemon_died(short: Path) -> None:
         server.bind(str(short / "sock"))
     found = at_socket(short / "sock")
     assert found.level is Level.ERROR
-    assert "nobody listens" in found.found
+    assert "no process listens" in found.found
 
 
 def test_a_socket_that_takes_nobody(short: Path) -> None:

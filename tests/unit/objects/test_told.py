@@ -9,7 +9,7 @@ from kilonova.objects.messages import WITHOUT_REASONS, member_message
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("No valid host was found. RamFilter refused h1 (memory: asked for 128 MiB, 100 MiB free).", WITHOUT_REASONS),
+        ("No valid host was found. RamFilter refused h1 (memory: 128 MiB requested, 100 MiB free).", WITHOUT_REASONS),
         ("libvirt on h1 does not answer: x", "libvirt on the host does not answer: x"),
         ("libvirt on h1.example.net is away.", "libvirt on h1.example.net is away."),
         ("Gave up on host h1.", "Gave up on the host."),

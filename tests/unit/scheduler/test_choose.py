@@ -50,10 +50,10 @@ SMALL = PlacementRequest(vcpus=1, memory_mib=512, disk_gib=1)
         (node("h", up=False), "ComputeFilter", "service is down"),
         (node("h", forced_down=True), "ComputeFilter", "forced down by an operator"),
         (node("h", disabled=True, disabled_reason="maintenance"), "ComputeFilter", "disabled: maintenance"),
-        (node("h", zone="az2"), "AvailabilityZoneFilter", "is in zone az2, asked for nova"),
-        (node("h", used=(16, 0, 0)), "CoreFilter", "vCPUs: asked for 1, 0 of 16 free"),
-        (node("h", used=(0, 8000, 0)), "RamFilter", "memory: asked for 512 MiB, 192 MiB of 8192 MiB free"),
-        (node("h", used=(0, 0, 100)), "DiskFilter", "disk: asked for 1 GiB, 0 GiB of 100 GiB free"),
+        (node("h", zone="az2"), "AvailabilityZoneFilter", "is in zone az2, the requested zone is nova"),
+        (node("h", used=(16, 0, 0)), "CoreFilter", "vCPUs: 1 requested, 0 of 16 free"),
+        (node("h", used=(0, 8000, 0)), "RamFilter", "memory: 512 MiB requested, 192 MiB of 8192 MiB free"),
+        (node("h", used=(0, 0, 100)), "DiskFilter", "disk: 1 GiB requested, 0 GiB of 100 GiB free"),
         (FULL, "DiskFilter", "less than 1.0 GiB are free at /x"),
         (node("h", network=False), "NetworkFilter", "has no network for guests"),
     ],
@@ -71,8 +71,8 @@ def test_a_host_that_was_asked_for_is_the_only_one_and_must_do() -> None:
     choice = choose(request, [node("h1"), node("h2"), node("h3")], Random(1))
     assert choice.hosts == ("h2",)
     assert [(r.host, r.filter, r.reason) for r in choice.refusals] == [
-        ("h1", "DestinationFilter", "asked for h2"),
-        ("h3", "DestinationFilter", "asked for h2"),
+        ("h1", "DestinationFilter", "the requested host is h2"),
+        ("h3", "DestinationFilter", "the requested host is h2"),
     ]
     assert choose(request, [node("h1"), node("h2", used=(16, 0, 0))], Random(1)).hosts == ()
 

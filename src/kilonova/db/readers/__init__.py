@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Questions to the database.  Each is a function that takes a Snapshot and changes nothing."""
+"""Queries to the database.  Each is a function that takes a Snapshot and changes nothing."""

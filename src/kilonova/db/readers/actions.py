@@ -18,7 +18,7 @@ from kilonova.objects.states import VERBS, ActionState, Verb
 
 log = structlog.get_logger(__name__)
 
-# Made once: building a statement costs more than running it.
+# Built once: building a statement costs more than running it.
 _OF_ID = sa.select(actions).where(actions.c.id == sa.bindparam("of_id"))
 _OPEN_OF_INSTANCE = sa.select(actions).where(
     actions.c.instance_id == sa.bindparam("of_id"), actions.c.state == sa.literal_column("'open'")
@@ -51,7 +51,7 @@ def newest_of_instance(snapshot: Snapshot, instance_id: InstanceId, count: int) 
 
 
 def by_request(snapshot: Snapshot, instance_id: InstanceId, request_id: str) -> Action:
-    """The action that a request became.  Raises NotFound."""
+    """The action of a request.  Raises NotFound."""
     query = sa.select(actions).where(actions.c.instance_id == instance_id, actions.c.request_id == request_id)
     row = snapshot.execute(query).mappings().first()
     if row is None:
@@ -60,12 +60,12 @@ def by_request(snapshot: Snapshot, instance_id: InstanceId, request_id: str) -> 
 
 
 def is_known(snapshot: Snapshot, instance_id: InstanceId, request_id: str) -> bool:
-    """Whether this request has become an action of the instance already, open or ended."""
+    """Whether this request already has an action of the instance, open or ended."""
     return snapshot.execute(_IS_KNOWN, {"of_id": instance_id, "request": request_id}).first() is not None
 
 
 def get(snapshot: Snapshot, action_id: ActionId) -> Action:
-    """Raises NotFound."""
+    """One action.  Raises NotFound."""
     row = snapshot.execute(_OF_ID, {"of_id": action_id}).mappings().first()
     if row is None:
         raise NotFound(f"Action {action_id} could not be found.")
@@ -73,7 +73,7 @@ def get(snapshot: Snapshot, action_id: ActionId) -> Action:
 
 
 def events(snapshot: Snapshot, action_id: ActionId) -> list[ActionEvent]:
-    """The steps of all attempts at an action, in the order in which they began."""
+    """The steps of all attempts at an action, in the order of their start."""
     query = sa.select(action_events).where(action_events.c.action_id == action_id)
     query = query.order_by(action_events.c.start_time, action_events.c.name)
     return EVENTS.load_all(snapshot.execute(query))
@@ -114,7 +114,7 @@ def _readable(found: sa.CursorResult[Any]) -> Iterator[Action]:
 
 
 def deletes_of_living(snapshot: Snapshot, host: HostName) -> list[Action]:
-    """Open deletes of instances of a host that are not marked deleted yet."""
+    """Open deletes of instances of a host that are not marked as deleted yet."""
     query = sa.select(actions).join(instances, instances.c.id == actions.c.instance_id)
     query = query.where(
         actions.c.state == sa.literal_column("'open'"),
@@ -135,7 +135,7 @@ def abandoned(snapshot: Snapshot, host: HostName) -> list[Action]:
 
 
 def not_done(snapshot: Snapshot, instance_id: InstanceId) -> list[Action]:
-    """Actions of an instance that have ended, but not as they should."""
+    """Actions of an instance that ended without success."""
     states = (ActionState.FAILED, ActionState.SUPERSEDED, ActionState.ABANDONED)
     query = sa.select(actions).where(actions.c.instance_id == instance_id, actions.c.state.in_(states))
     return ACTIONS.load_all(snapshot.execute(query))
@@ -149,7 +149,7 @@ def busy_on_host(snapshot: Snapshot, host: HostName) -> frozenset[InstanceId]:
 
 
 def images_in_the_making(snapshot: Snapshot) -> frozenset[ImageId]:
-    """Images that open actions make: their bytes come from a host and from nobody else."""
+    """Images that open actions create: only their host sends their bytes."""
     made = (image_made_with(one.params) for one in all_open(snapshot))
     return frozenset(image_id for image_id in made if image_id is not None)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who holds which address."""
+"""Reading the assigned addresses."""
 
 from collections.abc import Collection
 
@@ -10,11 +10,11 @@ from kilonova.db.transaction import Snapshot
 from kilonova.objects.ids import HostName
 
 ANY_HOST = HostName("")
-"""Who holds the addresses of a network that is one wire for all hosts."""
+"""The host in the records of addresses of a network that is one wire for all hosts."""
 
 
 def holders(snapshot: Snapshot, network: str, value: int, among: Collection[HostName]) -> frozenset[HostName]:
-    """On which of these hosts (ANY_HOST: on all) an address of the network, as a number, is taken."""
+    """The hosts among these (ANY_HOST: all) on which an address of the network, as a number, is assigned."""
     query = sa.select(addresses.c.host).where(
         addresses.c.host.in_(among), addresses.c.network == network, addresses.c.value == value
     )

@@ -14,7 +14,7 @@ from kilonova.objects.ids import HostName
 
 
 def list_aggregates(snapshot: Snapshot) -> list[Aggregate]:
-    """All of them, by id."""
+    """All aggregates, by id."""
     hosts: dict[int, list[HostName]] = defaultdict(list)
     for row in snapshot.execute(sa.select(aggregate_hosts)):
         hosts[row.aggregate_id].append(row.host)
@@ -23,7 +23,7 @@ def list_aggregates(snapshot: Snapshot) -> list[Aggregate]:
 
 
 def get_aggregate(snapshot: Snapshot, aggregate_id: int) -> Aggregate:
-    """Raises NotFound."""
+    """An aggregate.  Raises NotFound."""
     found = _one(snapshot, aggregates.c.id == aggregate_id)
     if found is None:
         raise NotFound(f"Aggregate {aggregate_id} could not be found.", aggregate_id=aggregate_id)
@@ -31,12 +31,12 @@ def get_aggregate(snapshot: Snapshot, aggregate_id: int) -> Aggregate:
 
 
 def by_name(snapshot: Snapshot, name: str) -> Aggregate | None:
-    """The aggregate of that name."""
+    """The aggregate with this name."""
     return _one(snapshot, aggregates.c.name == name)
 
 
 def by_uuid(snapshot: Snapshot, uuid: str) -> Aggregate | None:
-    """The aggregate of that UUID."""
+    """The aggregate with this UUID."""
     return _one(snapshot, aggregates.c.uuid == uuid)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading roles, groups, and who has which role where."""
+"""Reading roles, groups, and role assignments."""
 
 import sqlalchemy as sa
 
@@ -11,7 +11,7 @@ from kilonova.objects.identity import Actor, Assignment, Group, Role, Target, Us
 
 
 def effective_roles() -> sa.Subquery:
-    """Every role that a user has, given to the user or to one of the groups: user_id, target, target_id, role."""
+    """Every role of a user, directly or by one of the groups: user_id, target, target_id, role."""
     where = (assignments.c.target, assignments.c.target_id, assignments.c.role)
     direct = sa.select(assignments.c.actor_id.label("user_id"), *where).where(assignments.c.actor == Actor.USER)
     member = sa.and_(assignments.c.actor == Actor.GROUP, group_members.c.group_id == assignments.c.actor_id)
@@ -20,14 +20,14 @@ def effective_roles() -> sa.Subquery:
 
 
 def roles_of(snapshot: Snapshot, user_id: str, target_id: str, target: Target = Target.PROJECT) -> tuple[str, ...]:
-    """Names of a user's roles there, those of the user's groups among them, sorted; empty: none."""
+    """Names of a user's roles on this target, those of the user's groups included, sorted; empty: none."""
     has = effective_roles()
     query = sa.select(has.c.role).where(has.c.user_id == user_id, has.c.target == target, has.c.target_id == target_id)
     return tuple(sorted(snapshot.execute(query).scalars()))
 
 
 def given_roles(snapshot: Snapshot, actor: Actor, actor_id: str, target: Target, target_id: str) -> list[str]:
-    """Names of the roles that were given to just this user or group there, sorted."""
+    """Names of the direct roles of this user or group on this target, sorted."""
     query = sa.select(assignments.c.role).where(
         assignments.c.actor == actor,
         assignments.c.actor_id == actor_id,
@@ -38,8 +38,8 @@ def given_roles(snapshot: Snapshot, actor: Actor, actor_id: str, target: Target,
 
 
 def list_assignments(snapshot: Snapshot) -> list[tuple[Assignment, str, str]]:
-    """Every assignment with the names of its actor and of its target, by these; of the domain and the system the name
-    is ""."""
+    """Every assignment with the names of its actor and its target, sorted by them; the name of the domain and the
+    system is ""."""
     query = (
         sa.select(
             assignments,
@@ -56,28 +56,28 @@ def list_assignments(snapshot: Snapshot) -> list[tuple[Assignment, str, str]]:
 
 
 def assigned_roles(snapshot: Snapshot) -> set[str]:
-    """Names of the roles that anybody has."""
+    """Names of the roles in any assignment."""
     return set(snapshot.execute(sa.select(assignments.c.role).distinct()).scalars())
 
 
 def made_roles(snapshot: Snapshot) -> list[Role]:
-    """The roles that administrators made, by name."""
+    """The roles that administrators created, by name."""
     return ROLES.load_all(snapshot.execute(sa.select(roles).order_by(roles.c.name)))
 
 
 def find_role(snapshot: Snapshot, role_id: str) -> Role | None:
-    """One that an administrator made."""
+    """A role that an administrator created."""
     return ROLES.load_first(snapshot.execute(sa.select(roles).where(roles.c.id == role_id)))
 
 
 def find_group(snapshot: Snapshot, *, group_id: str | None = None, name: str | None = None) -> Group | None:
-    """By id or by name."""
+    """A group, by id or by name."""
     query = sa.select(groups).where(groups.c.id == group_id if group_id is not None else groups.c.name == name)
     return GROUPS.load_first(snapshot.execute(query))
 
 
 def get_role(snapshot: Snapshot, role_id: str) -> Role:
-    """One that an administrator made.  Raises NotFound."""
+    """A role that an administrator created.  Raises NotFound."""
     role = find_role(snapshot, role_id)
     if role is None:
         raise NotFound(f"Could not find role: {role_id[:64]}.")
@@ -85,7 +85,7 @@ def get_role(snapshot: Snapshot, role_id: str) -> Role:
 
 
 def get_group(snapshot: Snapshot, group_id: str) -> Group:
-    """Raises NotFound."""
+    """One group.  Raises NotFound."""
     group = find_group(snapshot, group_id=group_id)
     if group is None:
         raise NotFound(f"Could not find group: {group_id[:64]}.")
@@ -93,7 +93,7 @@ def get_group(snapshot: Snapshot, group_id: str) -> Group:
 
 
 def list_groups(snapshot: Snapshot, user_id: str | None = None) -> list[Group]:
-    """By name; with `user_id` those that the user is in."""
+    """Groups by name; with `user_id` only the groups of that user."""
     query = sa.select(groups).order_by(groups.c.name)
     if user_id is not None:
         theirs = sa.select(group_members.c.group_id).where(group_members.c.user_id == user_id)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading flavors, and which projects may use them."""
+"""Reading flavors, and the access of projects to private ones."""
 
 import sqlalchemy as sa
 
@@ -18,7 +18,7 @@ def list_flavors(snapshot: Snapshot) -> list[Flavor]:
 
 
 def get_flavor(snapshot: Snapshot, flavor_id: FlavorId) -> Flavor:
-    """Raises NotFound."""
+    """One flavor.  Raises NotFound."""
     row = snapshot.execute(sa.select(flavors).where(flavors.c.id == flavor_id)).mappings().first()
     if row is None:
         raise NotFound(f"Flavor {flavor_id} could not be found.", flavor_id=flavor_id)
@@ -41,6 +41,6 @@ def flavor_projects(snapshot: Snapshot, flavor_id: FlavorId) -> list[str]:
 
 
 def flavors_of_project(snapshot: Snapshot, project_id: str) -> frozenset[str]:
-    """Ids of the flavors that were opened to a project."""
+    """Ids of the private flavors that a project may use."""
     query = sa.select(flavor_access.c.flavor_id).where(flavor_access.c.project_id == project_id)
     return frozenset(snapshot.execute(query).scalars())

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading services and compute nodes.
 
-The zone of a host is that of its aggregates; without one it is the zone that the host was configured with.
+The zone of a host is the zone of its aggregates; without one it is the configured zone of the host.
 """
 
 from collections import defaultdict
@@ -24,10 +24,11 @@ COMPUTE = "kilonova-compute"
 
 
 class HostProcess(NamedTuple):
-    """The process that a host has, or had last: `epoch` counts them.
+    """The current or last process of a host: `epoch` counts them.
 
-    `state_id` and `started_s` come from the process (see host_to_conductor.RegisterHost), None before it gave them;
-    `left_at` is when it ended in order, None while it did not."""
+    `state_id` and `started_s` come from the process (see host_to_conductor.RegisterHost), None before they were
+    reported; `left_at` is the time of an orderly end, None without one.
+    """
 
     epoch: int
     process_id: str
@@ -39,7 +40,7 @@ class HostProcess(NamedTuple):
     up: bool
 
 
-# Made once: building a statement costs more than running it.
+# Built once: building a statement costs more than running it.
 _SERVICES = sa.select(services).order_by(services.c.host, services.c.binary)
 _NODES = sa.select(compute_nodes).order_by(compute_nodes.c.host)
 _ZONES = sa.select(aggregate_hosts.c.host, aggregates.c.availability_zone).join(aggregates)
@@ -66,12 +67,12 @@ def _in_its_zone(service: Service, zones: dict[HostName, str]) -> Service:
 
 
 def zones(snapshot: Snapshot) -> frozenset[str]:
-    """Availability zones in which there is a host."""
+    """Availability zones with at least one host."""
     return frozenset(service.zone for service in list_services(snapshot, binary=COMPUTE))
 
 
 def get_service(snapshot: Snapshot, service_id: str) -> Service:
-    """Raises NotFound."""
+    """One service.  Raises NotFound."""
     row = snapshot.execute(sa.select(services).where(services.c.id == service_id)).mappings().first()
     if row is None:
         raise NotFound(f"Service {service_id} could not be found.")
@@ -84,7 +85,7 @@ _PROCESS = sa.select(*(services.c[name] for name in HostProcess._fields)).where(
 
 
 def process_of(snapshot: Snapshot, host: HostName) -> HostProcess | None:
-    """The process of a host's service; None for a host never seen."""
+    """The process of a host's service; None for an unknown host."""
     row = snapshot.execute(_PROCESS, {"of_host": host}).first()
     return None if row is None else HostProcess(*row)
 
@@ -95,13 +96,13 @@ _STATE = sa.select(services.c.up, services.c.forced_down).where(
 
 
 def is_up(snapshot: Snapshot, host: HostName) -> bool:
-    """Whether a host is alive, and was not called down by an operator."""
+    """Whether a host is alive, and is not forced down."""
     row = snapshot.execute(_STATE, {"of_host": host}).first()
     return row is not None and row.up and not row.forced_down
 
 
 def is_forced_down(snapshot: Snapshot, host: HostName) -> bool:
-    """Whether an operator has called a host down."""
+    """Whether an operator has forced a host down."""
     row = snapshot.execute(_STATE, {"of_host": host}).first()
     return row is not None and row.forced_down
 
@@ -134,7 +135,7 @@ def _node(row: sa.RowMapping, service: Service, metadata: Mapping[str, frozenset
 
 
 def destination(snapshot: Snapshot, host: str | None, node: str | None) -> HostName:
-    """The host of that name, of that hypervisor's name, or of both.  Raises NotFound."""
+    """The host with that name, that hypervisor name, or both.  Raises NotFound."""
     for found in list_nodes(snapshot):
         if host in (None, found.service.host) and node in (None, found.inventory.node):
             return found.service.host

@@ -18,13 +18,13 @@ _FIND = sa.select(idempotency_keys.c.fingerprint, idempotency_keys.c.answer).whe
 )
 
 
-def first_answer(snapshot: Snapshot, asked: Idempotent, now: datetime) -> str | None:
-    """What the first request of that key was answered; None where there was none, or it is forgotten.  Raises
+def first_answer(snapshot: Snapshot, request: Idempotent, now: datetime) -> str | None:
+    """The answer to the first request with this key; None when there was none, or it has expired.  Raises
     IdempotencyKeyReused when that was another request."""
-    values = {"project": asked.project_id, "user": asked.user_id, "name": asked.key, "since": now - KEPT}
+    values = {"project": request.project_id, "user": request.user_id, "name": request.key, "since": now - KEPT}
     row = snapshot.execute(_FIND, values).first()
     if row is None:
         return None
-    if row.fingerprint != asked.fingerprint:
+    if row.fingerprint != request.fingerprint:
         raise IdempotencyKeyReused("The Idempotency-Key was used for another request: take a new one for this.")
     return row.answer

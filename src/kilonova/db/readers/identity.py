@@ -22,17 +22,17 @@ from kilonova.db.transaction import Snapshot
 from kilonova.objects.identity import DOMAIN_ID, SYSTEM_ID, ApplicationCredential, Project, Target, User
 
 NAMED = 5
-"""How many of a project's things are named where they stand in the way."""
+"""The maximum number of a project's resources that the refusal of its deletion names."""
 
 
 def find_user(snapshot: Snapshot, *, user_id: str | None = None, name: str | None = None) -> User | None:
-    """By id or by name."""
+    """A user, by id or by name."""
     query = sa.select(users).where(users.c.id == user_id if user_id is not None else users.c.name == name)
     return USERS.load_first(snapshot.execute(query))
 
 
 def get_user(snapshot: Snapshot, user_id: str) -> User:
-    """Raises NotFound."""
+    """One user.  Raises NotFound."""
     user = find_user(snapshot, user_id=user_id)
     if user is None:
         raise NotFound(f"Could not find user: {user_id[:64]}.")
@@ -40,12 +40,12 @@ def get_user(snapshot: Snapshot, user_id: str) -> User:
 
 
 def list_users(snapshot: Snapshot) -> list[User]:
-    """By name."""
+    """All users, by name."""
     return USERS.load_all(snapshot.execute(sa.select(users).order_by(users.c.name)))
 
 
 def find_project(snapshot: Snapshot, *, project_id: str | None = None, name: str | None = None) -> Project | None:
-    """By id or by name."""
+    """A project, by id or by name."""
     query = sa.select(projects).where(
         projects.c.id == project_id if project_id is not None else projects.c.name == name
     )
@@ -53,7 +53,7 @@ def find_project(snapshot: Snapshot, *, project_id: str | None = None, name: str
 
 
 def get_project(snapshot: Snapshot, project_id: str) -> Project:
-    """Raises NotFound."""
+    """One project.  Raises NotFound."""
     project = find_project(snapshot, project_id=project_id)
     if project is None:
         raise NotFound(f"Could not find project: {project_id[:64]}.")
@@ -61,7 +61,7 @@ def get_project(snapshot: Snapshot, project_id: str) -> Project:
 
 
 def list_projects(snapshot: Snapshot, user_id: str | None = None) -> list[Project]:
-    """By name; with `user_id` those in which that user has a role."""
+    """Projects by name; with `user_id` only those in which that user has a role."""
     query = sa.select(projects).order_by(projects.c.name)
     if user_id is not None:
         has = effective_roles()
@@ -71,13 +71,13 @@ def list_projects(snapshot: Snapshot, user_id: str | None = None) -> list[Projec
 
 
 def any_user(snapshot: Snapshot) -> bool:
-    """Whether there is a user at all: on a new database there is none."""
+    """Whether there is any user: a new database has none."""
     return snapshot.execute(sa.select(users.c.id).limit(1)).first() is not None
 
 
 def has_administrator(snapshot: Snapshot) -> bool:
-    """Whether anybody can log in as an administrator: enabled, with a password, and with the role in an enabled
-    project, by himself or by a group."""
+    """Whether any user can log in as an administrator: enabled, with a password, and with the role in an enabled
+    project, directly or by a group."""
     has = effective_roles()
     query = (
         sa.select(users.c.id)
@@ -89,7 +89,7 @@ def has_administrator(snapshot: Snapshot) -> bool:
 
 
 def contents_of(snapshot: Snapshot, project_id: str) -> dict[str, list[str]]:
-    """What is in a project, by kind: names, or ids of what has none.  Empty: nothing."""
+    """The contents of a project, by kind: names, or ids of resources without a name.  Empty: nothing."""
     alive = instances.c.deleted_at.is_(None)
     kinds = {
         "server": sa.select(instances.c.name).where(instances.c.project_id == project_id, alive),
@@ -103,7 +103,7 @@ def contents_of(snapshot: Snapshot, project_id: str) -> dict[str, list[str]]:
 def find_credential(
     snapshot: Snapshot, *, credential_id: str | None = None, user_id: str | None = None, name: str | None = None
 ) -> ApplicationCredential | None:
-    """By id, by a user's id and name, or by id if it is that user's."""
+    """An application credential: by id, by a user's id and name, or by id if it is that user's."""
     table = application_credentials.c
     query = sa.select(application_credentials)
     for column, value in ((table.id, credential_id), (table.user_id, user_id), (table.name, name)):
@@ -113,14 +113,14 @@ def find_credential(
 
 
 def list_credentials(snapshot: Snapshot, user_id: str) -> list[ApplicationCredential]:
-    """A user's, by name."""
+    """The credentials of a user, by name."""
     query = sa.select(application_credentials).where(application_credentials.c.user_id == user_id)
     return CREDENTIALS.load_all(snapshot.execute(query.order_by(application_credentials.c.name)))
 
 
 @dataclass(frozen=True, slots=True)
 class TokenFacts:
-    """What a token claims.  With the project "" it is a token whose `scope` is "domain" or "system", or an unscoped
+    """The claims of a token.  With the project "" it is a token whose `scope` is "domain" or "system", or an unscoped
     token (scope "")."""
 
     user_id: str
@@ -140,8 +140,8 @@ class Validity:
 
 
 def validity_of_token(snapshot: Snapshot, token: TokenFacts, now: datetime) -> Validity | None:
-    """What of a token is still valid.  None: nothing, because the token was revoked, or its user, project or credential
-    was deleted or disabled."""
+    """The part of a token that is still valid.  None: nothing, because the token was revoked, or its user, project or
+    credential was deleted or disabled."""
     user = find_user(snapshot, user_id=token.user_id)
     if user is None or not user.enabled:
         return None

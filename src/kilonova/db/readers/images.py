@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading images, and with which projects they are shared."""
+"""Reading images and their members."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ def list_images(
     shared: Collection[MemberStatus] = ACCEPTED,
     community: bool = False,
 ) -> list[Image]:
-    """Images that a project's lists show, newest first: its own, public ones and those that are shared with it, if what
-    it says of them is one of `shared`; all of them for an admin.  Community images of others only with `community`.
+    """The images in a project's lists, newest first: its own, public ones, and shared ones to which the project's
+    answer is one of `shared`; all images for an admin.  Community images of others only with `community`.
 
     Source: Image service API v2 reference, "List images".
     """
@@ -50,14 +50,14 @@ def _shared_with(project_id: str, statuses: Collection[MemberStatus]) -> sa.Colu
 
 @dataclass(frozen=True, slots=True)
 class ImagesUse:
-    """What a project's images take."""
+    """The usage of a project's images."""
 
     count: int
     size_bytes: int
 
 
 def images_use(snapshot: Snapshot, project_id: str) -> ImagesUse:
-    """Of the images that a project owns, with what is reserved for those that are on their way in."""
+    """The sizes of the images that a project owns, with the reservations of running uploads."""
     size, reserved = (sa.func.coalesce(images.c.body[name].as_integer(), 0) for name in ("size", "reserved"))
     query = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(size + reserved), 0))
     count, size_bytes = snapshot.execute(query.where(images.c.owner == project_id)).one()
@@ -65,8 +65,8 @@ def images_use(snapshot: Snapshot, project_id: str) -> ImagesUse:
 
 
 def get_image(snapshot: Snapshot, image_id: ImageId, project_id: str, *, admin: bool = False) -> Image:
-    """An image that the project may see and use: by its id also one of the community, and one that is shared with it,
-    whatever it says of that.  Raises NotFound."""
+    """An image that the project may see and use: its own, a public or a community image, or one that is shared with it,
+    with any answer of the project.  Raises NotFound."""
     query = sa.select(images).where(images.c.id == image_id)
     if not admin:
         open_to_all = images.c.visibility.in_(("public", "community"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading instances.  Deleted ones are not among them but where a function says so."""
+"""Reading instances.  Deleted ones are included only where a function states it."""
 
 from collections.abc import Collection, Sequence
 
@@ -14,9 +14,9 @@ from kilonova.objects.instance import Instance
 from kilonova.objects.states import PowerState, VmState
 
 AT_A_TIME = 500
-"""Ids in one query: databases have a limit of parameters."""
+"""The maximum number of ids in one query: databases have a limit of parameters."""
 
-# Made once: building a statement costs more than running it.
+# Built once: building a statement costs more than running it.
 _KNOWN = sa.select(instances).where(instances.c.id == sa.bindparam("of_id"))
 _ALIVE = _KNOWN.where(instances.c.deleted_at.is_(None))
 _ALL_KNOWN = (
@@ -69,7 +69,7 @@ def powers_of_host(snapshot: Snapshot, host: HostName) -> dict[InstanceId, Power
 
 
 def shelved(snapshot: Snapshot) -> list[Instance]:
-    """Shelved instances that are still on their host, and to which nothing is being done."""
+    """Shelved instances that are still on their host, and have no open action."""
     query = sa.select(instances).where(
         instances.c.deleted_at.is_(None), instances.c.vm_state == VmState.SHELVED, instances.c.task_state.is_(None)
     )
@@ -79,8 +79,8 @@ def shelved(snapshot: Snapshot) -> list[Instance]:
 def to_run_on_host(
     snapshot: Snapshot, host: HostName, vm_states: Collection[VmState], only: InstanceId | None = None
 ) -> list[Instance]:
-    """A host's instances (or this one of them) that should run and are in one of these states, in the order in which
-    they were made."""
+    """A host's instances (or this one of them) that should run and are in one of these states, in the order of their
+    creation."""
     query = sa.select(instances).where(
         instances.c.host == host,
         instances.c.deleted_at.is_(None),

@@ -17,7 +17,7 @@ def list_keypairs(snapshot: Snapshot, user_id: str) -> list[Keypair]:
 
 
 def get_keypair(snapshot: Snapshot, user_id: str, name: str) -> Keypair:
-    """Raises NotFound."""
+    """One key pair.  Raises NotFound."""
     query = sa.select(keypairs).where(keypairs.c.user_id == user_id, keypairs.c.name == name)
     row = snapshot.execute(query).mappings().first()
     if row is None:

@@ -20,7 +20,7 @@ _ROW = migrations.c
 
 @dataclass(frozen=True, slots=True)
 class MigrationQuery:
-    """None and empty mean any.  `equals` maps columns to values; `host` is where it began or where it ends."""
+    """None and empty mean any.  `equals` maps columns to values; `host` is the source or the destination."""
 
     equals: Mapping[str, str] = field(default_factory=dict[str, str])
     host: str | None = None
@@ -32,7 +32,7 @@ class MigrationQuery:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A migration, with the number that operators know it by and the node of its instance."""
+    """A migration, with its number for operators and the node of its instance."""
 
     number: int
     node: str | None
@@ -40,7 +40,7 @@ class Listed:
 
 
 def page(snapshot: Snapshot, query: MigrationQuery) -> list[Listed]:
-    """Newest first.  Raises InvalidInput for an unknown marker."""
+    """Migrations, newest first.  Raises InvalidInput for an unknown marker."""
     where = [_ROW[name] == value for name, value in query.equals.items()]
     if query.host is not None:
         where.append(sa.or_(_ROW.source_compute == query.host, _ROW.dest_compute == query.host))
@@ -74,7 +74,7 @@ def all_waiting(snapshot: Snapshot) -> list[Migration]:
 
 
 def waiting_since(snapshot: Snapshot, before: datetime) -> list[InstanceId]:
-    """Instances whose resize has waited for its confirmation since then, or longer."""
+    """Instances whose resize has waited for its confirmation since this time, or longer."""
     found = sa.select(instances.c.id).join_from(migrations, instances)
     found = found.where(
         instances.c.vm_state == VmState.RESIZED,

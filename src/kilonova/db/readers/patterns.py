@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Regular expressions that users send as filters: taken when they cannot run wild.
+"""Regular expressions of users as filters: accepted when their cost is bounded.
 
-Python's `re` backtracks, and one hostile pattern against one long name would hold the whole process.  So what makes a
-search more than quadratic in a name's length is refused: repeated groups, look-around, back references, and more than
-a few repeats and alternatives.  What a list costs all in all is counted, too: a cheap search of many names takes as
-long as a dear one of few.
+Python's `re` backtracks, and one hostile pattern on one long name would block the whole process.  So constructs that
+make a search more than quadratic in a name's length are refused: repeated groups, look-around, back references, and
+more than a few repeats and alternatives.  The total cost of a list is limited, too: a cheap search of many names takes
+as long as an expensive search of few.
 """
 
 import re
@@ -17,12 +17,13 @@ _POINTS = {"*": 3, "+": 3, "{": 3, "?": 1, "|": 1}
 _MOST_REPEATS = 2
 _ROW_STEPS = 10_000
 MOST_STEPS = 1_000_000_000
-"""Of one list: a quarter of a second or so.  A row costs _ROW_STEPS, and what its text takes in the worst case."""
+"""The budget of one list: about a quarter of a second.  A row costs _ROW_STEPS, and the worst case of its text."""
 _ONLY_LITERALS = re.compile(r"\^((?:[A-Za-z0-9_ :@/-]|\\[^A-Za-z0-9])*)\$")
 
 
 def compiled(argument: str, pattern: str) -> re.Pattern[str]:
-    """The pattern, to be searched, unanchored.  Raises InvalidInput when it is none, or one that could take long."""
+    """The compiled pattern, for an unanchored search.  Raises InvalidInput for an invalid pattern, or one that could
+    take long."""
     try:
         regex = re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as exc:
@@ -33,13 +34,13 @@ def compiled(argument: str, pattern: str) -> re.Pattern[str]:
 
 
 class Budget:
-    """What the searches of one list may cost together."""
+    """The cost limit of all searches of one list."""
 
     def __init__(self) -> None:
         self._left = MOST_STEPS
 
     def spend(self, argument: str, steps: int) -> None:
-        """Raises InvalidInput when nothing is left."""
+        """Subtract a cost.  Raises InvalidInput when the budget is spent."""
         self._left -= steps
         if self._left < 0:
             raise InvalidInput(
@@ -50,14 +51,14 @@ class Budget:
 
 
 class Search:
-    """A user's pattern for one argument, searched for in many texts.  Raises InvalidInput as `compiled` does."""
+    """A user's pattern for one argument, which is searched in many texts.  Raises InvalidInput as `compiled` does."""
 
     def __init__(self, argument: str, pattern: str, budget: Budget) -> None:
         self._argument, self._regex, self._budget = argument, compiled(argument, pattern), budget
         self._power = min(_MOST_REPEATS, sum(map(pattern.count, "*+{"))) + 1
 
     def finds(self, text: str) -> bool:
-        """Whether the text has it somewhere.  Raises InvalidInput when the budget is spent."""
+        """Whether the text contains a match.  Raises InvalidInput when the budget is spent."""
         self._budget.spend(self._argument, _ROW_STEPS + len(text) ** self._power)
         return self._regex.search(text) is not None
 

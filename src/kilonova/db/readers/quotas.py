@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading quotas and what is used of them."""
+"""Reading quotas and their usage."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from kilonova.objects.quota import Limits, Usage
 
 
 def class_key(name: str) -> str:
-    """What stands for a project's id with the limits of a quota class; no project can have it."""
+    """Replaces a project's id in the limits of a quota class; no project can have it."""
     return f"class {name}"
 
 
 DEFAULT_CLASS = class_key("default")
-"""The limits of all projects that have none of their own."""
+"""The limits of all projects without their own limits."""
 
-# Made once: building a statement costs more than running it.
+# Built once: building a statement costs more than running it.
 _LIMITS = sa.select(quotas.c.project_id, quotas.c.resource, quotas.c.hard_limit).where(
     quotas.c.project_id.in_((sa.bindparam("project"), DEFAULT_CLASS))
 )
@@ -30,7 +30,7 @@ _USAGE = sa.select(quota_usages.c.instances, quota_usages.c.cores, quota_usages.
 
 @dataclass(frozen=True, slots=True)
 class LimitsAndUsage:
-    """What a project may use, and what it uses."""
+    """The limits of a project, and its usage."""
 
     limits: Limits
     used: Usage
@@ -38,7 +38,7 @@ class LimitsAndUsage:
 
 
 def limits_and_usage(snapshot: Snapshot, defaults: Limits, project_id: str) -> LimitsAndUsage:
-    """A project's limits and usage, of one snapshot."""
+    """A project's limits and usage, in one snapshot."""
     return LimitsAndUsage(
         limits(snapshot, defaults, project_id),
         usage(snapshot, project_id),
@@ -47,7 +47,7 @@ def limits_and_usage(snapshot: Snapshot, defaults: Limits, project_id: str) -> L
 
 
 def limits(snapshot: Snapshot, defaults: Limits, project_id: str) -> dict[str, int]:
-    """A limit for each resource: the project's own, or the default that an administrator set, or that of `defaults`."""
+    """A limit for each resource: the project's own, else an administrator's default, else the one of `defaults`."""
     found: dict[str, dict[str, int]] = {DEFAULT_CLASS: {}, project_id: {}}
     for row in snapshot.execute(_LIMITS, {"project": project_id}):
         found[row.project_id][row.resource] = row.hard_limit
@@ -55,13 +55,13 @@ def limits(snapshot: Snapshot, defaults: Limits, project_id: str) -> dict[str, i
 
 
 def class_limits(snapshot: Snapshot, defaults: Limits, name: str) -> dict[str, int]:
-    """A limit for each resource: the class's own, or that of `defaults`."""
+    """A limit for each resource: the class's own, or the one of `defaults`."""
     query = sa.select(quotas.c.resource, quotas.c.hard_limit).where(quotas.c.project_id == class_key(name))
     return {**defaults, **{row.resource: row.hard_limit for row in snapshot.execute(query)}}
 
 
 def own_limits(snapshot: Snapshot, resources: Collection[str]) -> list[tuple[str, str, int]]:
-    """Project, resource and limit, by these, of every project that has a limit of its own of one of them."""
+    """Project, resource and limit, sorted, of every project with its own limit of one of these resources."""
     query = sa.select(quotas.c.project_id, quotas.c.resource, quotas.c.hard_limit).where(
         quotas.c.resource.in_(resources), quotas.c.project_id.not_like(class_key("%"))
     )
@@ -70,18 +70,18 @@ def own_limits(snapshot: Snapshot, resources: Collection[str]) -> list[tuple[str
 
 
 def usage(snapshot: Snapshot, project_id: str) -> Usage:
-    """What the project's servers take."""
+    """The usage of the project's servers."""
     row = snapshot.execute(_USAGE, {"project": project_id}).first()
     return Usage() if row is None else Usage(row.instances, row.cores, row.ram)
 
 
 def server_groups_of(snapshot: Snapshot, project_id: str) -> int:
-    """How many server groups a project has."""
+    """The number of a project's server groups."""
     query = sa.select(sa.func.count()).select_from(server_groups).where(server_groups.c.project_id == project_id)
     return snapshot.execute(query).scalar_one()
 
 
 def keypairs_of(snapshot: Snapshot, user_id: str) -> int:
-    """How many key pairs a user has."""
+    """The number of a user's key pairs."""
     query = sa.select(sa.func.count()).select_from(keypairs).where(keypairs.c.user_id == user_id)
     return snapshot.execute(query).scalar_one()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading server groups and who is in them."""
+"""Reading server groups and their members."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ def get(snapshot: Snapshot, group_id: ServerGroupId, project_id: str | None = No
 
 
 def page(snapshot: Snapshot, project_id: str | None, offset: int, limit: int) -> list[ServerGroup]:
-    """A project's groups, or everybody's, in the order in which they were made."""
+    """A project's groups, or those of all projects, in the order of their creation."""
     query = sa.select(server_groups).order_by(server_groups.c.created_at, server_groups.c.id)
     if project_id is not None:
         query = query.where(server_groups.c.project_id == project_id)
@@ -34,7 +34,7 @@ def page(snapshot: Snapshot, project_id: str | None, offset: int, limit: int) ->
 
 
 def members(snapshot: Snapshot, group_ids: Sequence[ServerGroupId]) -> dict[ServerGroupId, list[InstanceId]]:
-    """The living instances of each group, in the order in which they were made."""
+    """The instances of each group that are not deleted, in the order of their creation."""
     query = sa.select(instances.c.id, instances.c.server_group_id)
     query = query.where(instances.c.server_group_id.in_(group_ids), _ALIVE)
     found: dict[ServerGroupId, list[InstanceId]] = defaultdict(list)
@@ -44,13 +44,13 @@ def members(snapshot: Snapshot, group_ids: Sequence[ServerGroupId]) -> dict[Serv
 
 
 def count_members(snapshot: Snapshot, group_id: ServerGroupId) -> int:
-    """How many living instances a group has."""
+    """The number of instances of a group that are not deleted."""
     query = sa.select(sa.func.count()).select_from(instances)
     return snapshot.execute(query.where(instances.c.server_group_id == group_id, _ALIVE)).scalar_one()
 
 
 def hosts_of_others(snapshot: Snapshot, group_id: ServerGroupId, instance_id: InstanceId) -> dict[HostName, int]:
-    """How many living instances of a group, this one apart, each host has."""
+    """The number of instances of a group, without this one, that each host has; deleted ones do not count."""
     query = sa.select(instances.c.host, sa.func.count().label("many")).group_by(instances.c.host)
     query = query.where(
         instances.c.server_group_id == group_id,

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading instances as the API lists them: filtered, sorted, page by page.
+"""Reading instances for the lists of the API: filtered, sorted, page by page.
 
-What SQL dialects do differently (regular expressions, JSON arrays) is matched here, on the few columns that it needs.
+Filters that differ between SQL dialects (regular expressions, JSON arrays) are matched here, on the few columns that
+they need.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -24,7 +25,7 @@ from kilonova.objects.states import PowerState, StatusMeaning
 
 @dataclass(frozen=True, slots=True)
 class TagFilter:
-    """All of `every`, one of `any`, not all of `not_every`, none of `not_any`; empty ones say nothing."""
+    """All of `every`, one of `any`, not all of `not_every`, none of `not_any`; an empty one does not filter."""
 
     every: frozenset[str] = frozenset()
     any: frozenset[str] = frozenset()
@@ -44,11 +45,12 @@ class TagFilter:
 
 @dataclass(frozen=True, slots=True)
 class ServerQuery:
-    """What a list of servers is filtered and sorted by; None and empty mean any.
+    """The filter and the order of a list of servers; None and empty mean any.
 
-    `name` and `ip` are regular expressions, searched, unanchored.  `equals` maps columns of EQUALS to values.
+    `name` and `ip` are regular expressions for an unanchored search.  `equals` maps columns of EQUALS to values.
     `within` maps columns of times to the second in which they lie.  `deleted` and `locked` None mean both; `nothing`:
-    what was asked for is true of no server.  `sort` has columns of SORTABLE, True for descending; ties go newest first.
+    no server matches the request.  `sort` has columns of SORTABLE, True for descending; equal ones are sorted newest
+    first.
     """
 
     project_id: str | None = None
@@ -102,7 +104,7 @@ _DEFAULT_SORT = (("created_at", True), ("id", True))
 def page(snapshot: Snapshot, query: ServerQuery) -> list[Instance]:
     """A page of instances.
 
-    Raises InvalidInput for an unknown marker and for a regular expression that is none, or takes long.
+    Raises InvalidInput for an unknown marker and for a regular expression that is invalid or takes long.
     """
     keys = [(_sort_key(name), descending) for name, descending in (*query.sort, *_DEFAULT_SORT)]
     where = _conditions(query)
@@ -118,7 +120,7 @@ def page(snapshot: Snapshot, query: ServerQuery) -> list[Instance]:
     columns: list[sa.ColumnElement[Any]] = [
         instances.c.id,
         instances.c.name,
-    ]  # and only what is asked about: JSON is dear to read
+    ]  # only the requested columns: JSON is expensive to read
     if ip is not None:
         columns.append(instances.c.addresses)
     if query.tags != TagFilter():
@@ -133,10 +135,10 @@ def page(snapshot: Snapshot, query: ServerQuery) -> list[Instance]:
 
 
 def _name(snapshot: Snapshot, query: ServerQuery, where: list[sa.ColumnElement[bool]], budget: Budget) -> Search | None:
-    """What names are searched for; None when `where` says it all.
+    """The pattern for names; None when `where` is enough.
 
-    Clients ask for a server by its very name, without escaping it: that one is found, also where its name is no regular
-    expression, or one that does not match itself.
+    Clients search a server by its exact name, without escaping it: that server is found, also when its name is not a
+    regular expression, or does not match itself.
     """
     text = query.name
     if text is None or literal(text) is not None:
@@ -220,7 +222,7 @@ def _sort_key(name: str) -> sa.ColumnElement[Any]:
     if name in ("image_id", "flavor_id"):
         return instances.c[name.removesuffix("_id")]["id"].as_string()
     column = instances.c[name]
-    if isinstance(column.type, sa.Boolean):  # it has no order that every database knows
+    if isinstance(column.type, sa.Boolean):  # it has no order that is the same in every database
         return sa.cast(column, sa.Integer)
     if not column.nullable:
         return column
@@ -246,7 +248,7 @@ def _after(
 
 @dataclass(frozen=True, slots=True)
 class HostStatus:
-    """What a server's owner and its administrator may know of its host."""
+    """The facts about its host that a server's owner and an administrator see."""
 
     up: bool
     disabled: bool

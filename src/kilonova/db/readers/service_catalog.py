@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading what an administrator added to the service catalog."""
+"""Reading the additions to the service catalog."""
 
 import sqlalchemy as sa
 
@@ -10,6 +10,6 @@ from kilonova.objects.identity import CatalogEntry
 
 
 def list_entries(snapshot: Snapshot) -> list[CatalogEntry]:
-    """All of them, by kind and id."""
+    """All additions, by kind and id."""
     query = sa.select(catalog_entries).order_by(catalog_entries.c.kind, catalog_entries.c.id)
     return ENTRIES.load_all(snapshot.execute(query))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading for how long servers have been there, deleted ones included."""
+"""Reading the uptimes of servers, deleted ones included."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from kilonova.objects.states import VmState
 
 @dataclass(frozen=True, slots=True)
 class Uptime:
-    """A server from its launch on; `terminated_at` None: it is still there."""
+    """A server since its launch; `terminated_at` None: it still exists."""
 
     id: InstanceId
     project_id: str
@@ -31,7 +31,7 @@ class Uptime:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Servers that were there between two times, by project and id; `marker` is the last one of the page before."""
+    """Servers that existed between two times, by project and id; `marker` is the last one of the page before."""
 
     start: datetime
     end: datetime

@@ -17,7 +17,7 @@ from kilonova.objects.ids import ActionId, AttemptId
 from kilonova.objects.leg import Legs, current_index
 from kilonova.objects.states import ActionState
 
-# Statements that do not change are made once: building one costs more than running it.
+# Statements that do not change are built once: building one costs more than running it.
 _INSERT = sa.insert(actions)
 _NEWEST = sa.select(sa.func.max(actions.c.started_at)).where(actions.c.instance_id == sa.bindparam("of_id"))
 _NEXT = timedelta(microseconds=1)
@@ -31,8 +31,8 @@ _PUT_LEGS = _OF_ID.values({name: sa.bindparam(name) for name in ("legs", "host",
 
 
 def insert(tx: Transaction, action: Action) -> None:
-    """Record a new action.  It begins after the others of its instance, also when the wall clock has been put back
-    since: by that it is known what was asked for last."""
+    """Record a new action.  Its start is after the starts of the instance's other actions, also when the wall clock was
+    set back since: this order shows which request was the last."""
     newest = tx.execute(_NEWEST, {"of_id": action.instance_id}).scalar()
     if newest is not None and newest >= action.started_at:
         action = replace(action, started_at=newest + _NEXT)
@@ -40,7 +40,7 @@ def insert(tx: Transaction, action: Action) -> None:
 
 
 def update(tx: Transaction, action_id: ActionId, now: datetime, **values: Any) -> None:
-    """Change columns."""
+    """Change columns of an action."""
     tx.execute(_OF_ID, {"of_id": action_id, "updated_at": now, **ACTIONS.values(values)})
 
 
@@ -48,12 +48,12 @@ _COUNTED = sa.update(actions).where(actions.c.state == sa.literal_column("'open'
 
 
 def count_open(tx: Transaction, now: datetime) -> None:
-    """The time of every open action is counted up to now."""
+    """Count the time of every open action up to now."""
     tx.execute(_COUNTED.values(counted_at=now))
 
 
 def set_deadline(tx: Transaction, action_id: ActionId, deadline: datetime) -> None:
-    """Move a deadline.  The action does not count as changed: nothing happened to it."""
+    """Move a deadline.  The action does not count as changed: its state is the same."""
     tx.execute(sa.update(actions).where(actions.c.id == action_id).values(deadline=deadline))
 
 
@@ -71,19 +71,19 @@ def end(
 
 
 def put_legs(tx: Transaction, action_id: ActionId, legs: Legs, now: datetime) -> None:
-    """The action has these legs now."""
+    """Record the legs of an action."""
     update(tx, action_id, now, **_columns(legs))
 
 
 def hand_out(tx: Transaction, handed: Iterable[Action], now: datetime) -> None:
-    """Keep the legs of these actions, of which each current one bears the attempt that it is handed out under."""
+    """Record the legs of these actions; each current leg bears the attempt under which it is handed out."""
     values = [{"of_id": one.id, "updated_at": now, **ACTIONS.values(_columns(one.legs))} for one in handed]
     if values:
         tx.execute(_PUT_LEGS, values)
 
 
 def _columns(legs: Legs) -> dict[str, Any]:
-    """The legs, and the host of the current one, which has a column of its own for the indexes."""
+    """The legs, and the host of the current one in its own column, for the indexes."""
     return {"legs": legs, "host": legs[current_index(legs)].host}
 
 

@@ -12,28 +12,28 @@ from kilonova.objects.ids import HostName
 
 
 def insert(tx: Transaction, *, uuid: str, name: str, zone: str | None, now: datetime) -> None:
-    """A new one, without hosts."""
+    """Record a new aggregate without hosts."""
     values = {"uuid": uuid, "name": name, "availability_zone": zone, "metadata": {}, "created_at": now}
     tx.execute(sa.insert(aggregates).values(**values))
 
 
 def update(tx: Transaction, aggregate_id: int, now: datetime, **values: Any) -> None:
-    """Change columns."""
+    """Change columns of an aggregate."""
     tx.execute(sa.update(aggregates).where(aggregates.c.id == aggregate_id).values(updated_at=now, **values))
 
 
 def delete(tx: Transaction, aggregate_id: int) -> None:
-    """Forget one that has no hosts."""
+    """Delete an aggregate without hosts."""
     tx.execute(sa.delete(aggregates).where(aggregates.c.id == aggregate_id))
 
 
 def add_host(tx: Transaction, aggregate_id: int, host: HostName) -> None:
-    """The host must not be in it yet."""
+    """Add a host, which must not be in the aggregate yet."""
     tx.execute(sa.insert(aggregate_hosts).values(aggregate_id=aggregate_id, host=host))
 
 
 def remove_host(tx: Transaction, host: HostName, aggregate_id: int | None = None) -> None:
-    """From one aggregate, or from all."""
+    """Remove a host from one aggregate, or from all."""
     gone = sa.delete(aggregate_hosts).where(aggregate_hosts.c.host == host)
     if aggregate_id is not None:
         gone = gone.where(aggregate_hosts.c.aggregate_id == aggregate_id)
@@ -41,6 +41,6 @@ def remove_host(tx: Transaction, host: HostName, aggregate_id: int | None = None
 
 
 def move_instances(tx: Transaction, host: HostName, zone: str) -> None:
-    """The host's instances are in that zone now."""
+    """Record the zone of the host in its instances."""
     here = sa.and_(instances.c.host == host, instances.c.deleted_at.is_(None))
     tx.execute(sa.update(instances).where(here).values(availability_zone=zone))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writing flavors, and which projects may use those that are not public."""
+"""Writing flavors, and the access of projects to private ones."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,7 +16,8 @@ from kilonova.objects.ids import FlavorId
 
 
 def create_flavor(tx: Transaction, flavor: Flavor) -> None:
-    """Raises Conflict if the id or the name is taken by another; the very same flavor is accepted again."""
+    """Record a flavor.  Raises Conflict if another flavor has the id or the name; an identical flavor is accepted
+    again."""
     taken = sa.or_(flavors.c.id == flavor.id, flavors.c.name == flavor.name)
     for row in tx.execute(sa.select(flavors).where(taken)).mappings():
         if FLAVORS.load(row) == flavor:
@@ -26,18 +27,18 @@ def create_flavor(tx: Transaction, flavor: Flavor) -> None:
 
 
 def delete_flavor(tx: Transaction, flavor_id: FlavorId) -> None:
-    """That there is none is no error: the same request may come again."""
+    """Delete a flavor.  A missing one is not an error: the same request may be repeated."""
     tx.execute(sa.delete(flavor_access).where(flavor_access.c.flavor_id == flavor_id))
     tx.execute(sa.delete(flavors).where(flavors.c.id == flavor_id))
 
 
 def describe(tx: Transaction, flavor_id: FlavorId, description: str | None) -> None:
-    """Raises NotFound."""
+    """Change the description.  Raises NotFound."""
     _store(tx, replace(read_flavors.get_flavor(tx, flavor_id), description=description))
 
 
 def edit_extra_specs(tx: Transaction, flavor_id: FlavorId, put: Mapping[str, str], remove: tuple[str, ...]) -> None:
-    """Raises NotFound.  A repeat changes nothing."""
+    """Set and remove extra specs.  Raises NotFound.  A repeat changes nothing."""
     flavor = read_flavors.get_flavor(tx, flavor_id)
     kept = {name: value for name, value in flavor.extra_specs.items() if name not in remove}
     _store(tx, replace(flavor, extra_specs={**kept, **put}))
@@ -48,13 +49,13 @@ def _store(tx: Transaction, flavor: Flavor) -> None:
 
 
 def allow(tx: Transaction, flavor_id: FlavorId, project_id: str) -> None:
-    """Raises NotFound.  A repeat changes nothing."""
+    """Allow a project to use the flavor.  Raises NotFound.  A repeat changes nothing."""
     read_flavors.get_flavor(tx, flavor_id)
     if project_id not in read_flavors.flavor_projects(tx, flavor_id):
         tx.execute(sa.insert(flavor_access).values(flavor_id=flavor_id, project_id=project_id))
 
 
 def disallow(tx: Transaction, flavor_id: FlavorId, project_id: str) -> None:
-    """That it was not allowed is no error."""
+    """Remove the access of a project.  Missing access is not an error."""
     row = flavor_access.c
     tx.execute(sa.delete(flavor_access).where(row.flavor_id == flavor_id, row.project_id == project_id))

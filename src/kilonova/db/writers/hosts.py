@@ -18,7 +18,7 @@ from kilonova.objects.service import Inventory, Service
 
 
 def insert_service(tx: Transaction, now: datetime, **values: Any) -> None:
-    """A service that was never seen before."""
+    """Record a new service."""
     tx.execute(
         sa.insert(services).values(
             created_at=now,
@@ -45,13 +45,13 @@ def update_service_by_id(tx: Transaction, service_id: str, now: datetime, **valu
 
 
 def delete_service(tx: Transaction, service: Service) -> None:
-    """Forget a service, and what its host had."""
+    """Delete a service with the inventory of its host."""
     tx.execute(sa.delete(compute_nodes).where(compute_nodes.c.host == service.host))
     tx.execute(sa.delete(services).where(services.c.id == service.id))
 
 
 def put_inventory(tx: Transaction, host: HostName, node_id: str, inventory: Inventory) -> None:
-    """Record what a host has; what is claimed of it stays."""
+    """Record the inventory of a host; its claims stay."""
     values = {"node_id": node_id, **INVENTORIES.dump(inventory)}
     done = tx.execute(sa.update(compute_nodes).where(compute_nodes.c.host == host).values(**values))
     if done.rowcount == 0:
@@ -66,7 +66,7 @@ def node_id_of(tx: Transaction, host: HostName) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What an instance claims of its host, or a difference of two claims."""
+    """The resources that an instance claims on its host, or a difference of two claims."""
 
     vcpus: int
     memory_mib: int
@@ -77,8 +77,8 @@ class Resources:
 
 
 def claims(instance: Instance) -> Resources:
-    """What the instance claims: of each resource the most that any of its flavors needs, so that a resize can be
-    confirmed or reverted.  It depends on the record only, so that a replay claims the same."""
+    """The claim of the instance: of each resource the maximum of its flavors, so that a resize can be confirmed or
+    reverted.  It depends on the record only, so that a replay claims the same."""
     flavors = [one for one in (instance.flavor, instance.old_flavor, instance.new_flavor) if one is not None]
     return Resources(
         vcpus=max(flavor.vcpus for flavor in flavors),
@@ -88,8 +88,8 @@ def claims(instance: Instance) -> Resources:
 
 
 def claim(tx: Transaction, host: HostName, instance: Instance) -> bool:
-    """Take the instance's resources of a host, if they are still there: a conditional update, so that two claims can
-    never both get the last of something."""
+    """Claim the instance's resources on a host, if they are still available: a conditional update, so that two claims
+    can never both get the last unit."""
     return _move(tx, host, claims(instance), guests=1)
 
 
@@ -99,17 +99,18 @@ def release(tx: Transaction, host: HostName, instance: Instance) -> None:
 
 
 def change_claim(tx: Transaction, host: HostName, before: Instance, after: Instance) -> bool:
-    """Claim what `after` needs beyond `before`, if it is available, and release what it no longer needs."""
+    """Claim the amount by which `after` exceeds `before`, if it is available, and release the amount by which it is
+    smaller."""
     return _move(tx, host, claims(after).minus(claims(before)), guests=0)
 
 
 def disk_gib(instance: Instance) -> int:
-    """What the instance's disks may grow to, in GiB, rounded up."""
+    """The maximum size of the instance's disks, in GiB, rounded up."""
     return claims(instance).disk_gib
 
 
 def _disk_gib(flavor: Flavor, image: ImageRef) -> int:
-    """As Nova counts: root and ephemeral disk, and swap rounded up."""
+    """The disk size in GiB as Nova counts it: root and ephemeral disk, and swap rounded up."""
     return (flavor.disk_gib or image.virtual_gib) + flavor.ephemeral_gib + -(-flavor.swap_mib // 1024)
 
 
@@ -117,12 +118,12 @@ _MORE = tuple(field.name for field in fields(Resources))
 
 
 def _fits(name: str) -> sa.ColumnElement[bool]:
-    """Only what grows must fit: after a change of its settings a host may have more claimed than it offers."""
+    """Only amounts that grow must fit: after a change of its settings a host may have more claims than capacity."""
     more, node = sa.bindparam(f"more_{name}", type_=sa.Integer), compute_nodes.c
     return sa.or_(more <= 0, node[f"{name}_used"] + more <= node[f"{name}_capacity"])
 
 
-# Made once: building a statement costs more than running it.
+# Built once: building a statement costs more than running it.
 _MOVE = (
     sa.update(compute_nodes)
     .where(compute_nodes.c.host == sa.bindparam("of_host"), *(_fits(name) for name in _MORE))

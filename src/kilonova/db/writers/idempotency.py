@@ -11,7 +11,7 @@ from kilonova.db.transaction import Transaction
 from kilonova.objects.idempotency import KEPT, Idempotent
 
 
-def keep(tx: Transaction, asked: Idempotent, now: datetime) -> None:
-    """Keep the answer under its key, and forget those that are too old, whoever's they were."""
+def keep(tx: Transaction, request: Idempotent, now: datetime) -> None:
+    """Record the answer under its key, and delete expired keys of all users."""
     tx.execute(sa.delete(idempotency_keys).where(idempotency_keys.c.created_at <= now - KEPT))
-    tx.execute(sa.insert(idempotency_keys).values(**asdict(asked), created_at=now))
+    tx.execute(sa.insert(idempotency_keys).values(**asdict(request), created_at=now))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writing users, groups, projects, roles, application credentials, and what was added to the catalog."""
+"""Writing users, groups, projects, roles, application credentials, and additions to the service catalog."""
 
 from datetime import datetime
 from typing import Any
@@ -55,7 +55,7 @@ def update_project(tx: Transaction, project_id: str, **values: Any) -> None:
 
 
 def delete_user(tx: Transaction, user_id: str) -> None:
-    """With the roles, credentials and key pairs, which nobody else could use, and out of all groups."""
+    """Delete a user with the user's roles, credentials, key pairs and group memberships."""
     for table in (group_members, application_credentials, keypairs):
         tx.execute(sa.delete(table).where(table.c.user_id == user_id))
     _forget_actor(tx, Actor.USER, user_id)
@@ -63,7 +63,7 @@ def delete_user(tx: Transaction, user_id: str) -> None:
 
 
 def delete_project(tx: Transaction, project_id: str) -> None:
-    """With what is said of it: roles, credentials, quotas, access to flavors and to others' images."""
+    """Delete a project with its roles, credentials, quotas, and its access to flavors and shared images."""
     for table in (application_credentials, quotas, quota_usages, flavor_access, image_members):
         tx.execute(sa.delete(table).where(table.c.project_id == project_id))
     there = (assignments.c.target == Target.PROJECT, assignments.c.target_id == project_id)
@@ -82,14 +82,14 @@ def update_group(tx: Transaction, group_id: str, **values: Any) -> None:
 
 
 def delete_group(tx: Transaction, group_id: str) -> None:
-    """With its roles; its users stay."""
+    """Delete a group with its roles; its users stay."""
     tx.execute(sa.delete(group_members).where(group_members.c.group_id == group_id))
     _forget_actor(tx, Actor.GROUP, group_id)
     tx.execute(sa.delete(groups).where(groups.c.id == group_id))
 
 
 def add_to_group(tx: Transaction, group_id: str, user_id: str) -> None:
-    """To who is in it already, nothing happens."""
+    """Add a user to a group.  A repeat changes nothing."""
     both = (group_members.c.group_id == group_id, group_members.c.user_id == user_id)
     if tx.execute(sa.select(group_members).where(*both)).first() is None:
         tx.execute(sa.insert(group_members).values(group_id=group_id, user_id=user_id))
@@ -109,7 +109,7 @@ def insert_role(tx: Transaction, role: Role) -> None:
 
 
 def update_role(tx: Transaction, role: Role, name: str, description: str | None) -> None:
-    """A new name goes wherever the role was given."""
+    """Change a role.  A new name applies to all its assignments."""
     tx.execute(sa.update(roles).where(roles.c.id == role.id).values(name=name, description=description))
     if name != role.name:
         tx.execute(sa.update(assignments).where(assignments.c.role == role.name).values(role=name))
@@ -117,7 +117,7 @@ def update_role(tx: Transaction, role: Role, name: str, description: str | None)
 
 
 def delete_role(tx: Transaction, role: Role) -> None:
-    """Whoever had it has it no longer."""
+    """Delete a role and all its assignments."""
     tx.execute(sa.delete(assignments).where(assignments.c.role == role.name))
     _in_credentials(tx, role.name, ())
     tx.execute(sa.delete(roles).where(roles.c.id == role.id))
@@ -132,7 +132,7 @@ def _in_credentials(tx: Transaction, name: str, becomes: tuple[str, ...]) -> Non
 
 
 def assign_role(tx: Transaction, assignment: Assignment) -> None:
-    """Give the role; to who has it already, nothing happens."""
+    """Assign the role.  A repeat changes nothing."""
     if tx.execute(sa.select(assignments).where(_is(assignment))).first() is None:
         tx.execute(sa.insert(assignments).values(ASSIGNMENTS.dump(assignment)))
 
@@ -154,7 +154,7 @@ def delete_credential(tx: Transaction, credential_id: str) -> None:
 
 
 def put_entry(tx: Transaction, entry: CatalogEntry) -> None:
-    """New, or in place of the one of its id."""
+    """Record an entry, or replace the entry with the same id."""
     tx.execute(sa.delete(catalog_entries).where(_entry(entry.kind, entry.id)))
     tx.execute(sa.insert(catalog_entries).values(ENTRIES.dump(entry)))
 
@@ -168,7 +168,7 @@ def _entry(kind: EntryKind, entry_id: str) -> sa.ColumnElement[bool]:
 
 
 def revoke_token(tx: Transaction, audit_id: str, expires_at: datetime, now: datetime) -> None:
-    """Remember it until it is over by itself; those that are over are forgotten."""
+    """Record the revocation until the token expires; delete expired revocations."""
     tx.execute(sa.delete(revoked_tokens).where(revoked_tokens.c.expires_at <= now))
     if tx.execute(sa.select(revoked_tokens).where(revoked_tokens.c.audit_id == audit_id)).first() is None:
         tx.execute(sa.insert(revoked_tokens).values(audit_id=audit_id, expires_at=expires_at))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writing images, and with which projects they are shared."""
+"""Writing images and their members."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -13,7 +13,7 @@ from kilonova.objects.image import WITH_BYTES, Image, ImageMember
 
 
 def create_image(tx: Transaction, image: Image) -> None:
-    """Raises Conflict if the id is another image's, or was one's that was deleted."""
+    """Record an image.  Raises Conflict if another image has the id, or a deleted one had it."""
     row = tx.execute(sa.select(images).where(images.c.id == image.id)).mappings().first()
     if row is not None:
         if row["owner"] == image.owner and row["created_at"] == image.created_at:
@@ -25,8 +25,8 @@ def create_image(tx: Transaction, image: Image) -> None:
 
 
 def update_image(tx: Transaction, image: Image, expected: Image | None) -> Image:
-    """Replace the record, and return what it was; with `expected` only if it is still that one.  Raises NotFound,
-    Conflict.  A repeat of what was done is accepted."""
+    """Replace the record, and return the old one; with `expected` only if it is still equal to that.  Raises NotFound,
+    Conflict.  A repeat of the same change is accepted."""
     row = tx.execute(sa.select(images).where(images.c.id == image.id)).mappings().first()
     if row is None:
         raise NotFound(f"Image {image.id} could not be found.", image_id=image.id)
@@ -39,7 +39,7 @@ def update_image(tx: Transaction, image: Image, expected: Image | None) -> Image
 
 
 def delete_image(tx: Transaction, image_id: ImageId) -> None:
-    """Raises Conflict.  That there is none is no error."""
+    """Delete an image.  Raises Conflict for a protected one.  A missing image is not an error."""
     row = tx.execute(sa.select(images).where(images.c.id == image_id)).mappings().first()
     if row is not None and IMAGES.load(row).protected:
         raise Conflict(f"Image {image_id} is protected and cannot be deleted.", image_id=image_id)
@@ -47,8 +47,8 @@ def delete_image(tx: Transaction, image_id: ImageId) -> None:
 
 
 def forget_image(tx: Transaction, image_id: ImageId) -> None:
-    """Whether it is protected or not: for what never became an image, or was never its owner's own.  The id of one that
-    had bytes is not given again."""
+    """Delete an image, protected or not: for uploads that failed, and for images that the service created itself.  The
+    id of an image that had bytes is not used again."""
     status = tx.execute(sa.select(images.c.status).where(images.c.id == image_id)).scalar()
     if status in WITH_BYTES:
         tx.execute(upsert(deleted_images).values(id=image_id).on_conflict_do_nothing())

@@ -27,7 +27,7 @@ from kilonova.objects.instance import Instance
 from kilonova.objects.service import HostNetwork
 
 FLOATING = "/loopback"
-"""Stands for a network's name with addresses of the host's own; no network can have it."""
+"""The network name under which the host's own addresses are recorded; no network can have this name."""
 
 _INSERT = sa.insert(instances)
 _OF_ID = sa.update(instances).where(instances.c.id == sa.bindparam("of_id"))
@@ -52,15 +52,15 @@ def insert(tx: Transaction, instance: Instance) -> bool:
 
 
 def update(tx: Transaction, instance_id: InstanceId, now: datetime, **values: Any) -> None:
-    """Change fields, given as an Instance holds them."""
+    """Change fields, with values as in an Instance."""
     tx.execute(_OF_ID, {"of_id": instance_id, "updated_at": now, **INSTANCES.values(values)})
 
 
 def take_address(tx: Transaction, host: HostName, network: HostNetwork, instance_id: InstanceId) -> str | None:
-    """Give a free address of the host's network to an instance; None when the network is full.
+    """Assign a free address of the host's network to an instance; None when the network is full.
 
-    The one after the highest that is taken, found by index: the cost does not grow with the servers of the host.
-    Only when the top of the range is taken are gaps looked for.
+    The address after the highest assigned one, found by an index: the cost does not grow with the servers of the host.
+    Only when the end of the range is assigned are gaps searched.
     """
     first, last = network.bounds
     holder = ANY_HOST if network.shared else host
@@ -78,7 +78,8 @@ def take_address(tx: Transaction, host: HostName, network: HostNetwork, instance
 
 
 def take_loopback(tx: Transaction, host: HostName, instance_id: InstanceId) -> str:
-    """Give an instance an address of the host's own: the one that its id says, or the next that is free."""
+    """Assign one of the host's own addresses to an instance: the one that the instance's id determines, or the next
+    free one."""
     value = loopback_of(instance_id)
     taken = sa.select(addresses.c.value).where(addresses.c.host == host, addresses.c.network == FLOATING)
     while tx.execute(taken.where(addresses.c.value == value)).first() is not None:
@@ -88,7 +89,8 @@ def take_loopback(tx: Transaction, host: HostName, instance_id: InstanceId) -> s
 
 
 def take_wanted(tx: Transaction, host: HostName, network: HostNetwork, instance_id: InstanceId, wanted: str) -> bool:
-    """Give an instance this address of the host's network; False when another holds it, or guests cannot have it."""
+    """Assign this address of the host's network to an instance; False when another instance has it, or guests cannot
+    have it."""
     holder = ANY_HOST if network.shared else host
     value = int(ip_address(wanted))
     first, last = network.bounds
@@ -99,7 +101,7 @@ def take_wanted(tx: Transaction, host: HostName, network: HostNetwork, instance_
 
 
 def number_project(tx: Transaction, project_id: str) -> int | None:
-    """The number of a project, which no other has; None when all are taken.  It keeps the one that it gets first."""
+    """The number of a project, which is unique; None when all are assigned.  A project keeps its first number."""
     found: int | None = tx.execute(_NUMBER, {"of_project": project_id}).scalar()
     if found is not None:
         return found
@@ -118,7 +120,7 @@ def _reserve(tx: Transaction, host: HostName, network: str, value: int, instance
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """An address that is reserved for an instance: on which host (ANY_HOST: on all), of which network (or FLOATING), as
+    """An address that is reserved for an instance: on which host (ANY_HOST: on all), in which network (or FLOATING), as
     a number."""
 
     host: HostName

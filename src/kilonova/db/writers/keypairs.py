@@ -11,8 +11,8 @@ from kilonova.objects.keypair import Keypair
 
 
 def create_keypair(tx: Transaction, keypair: Keypair) -> bool:
-    """Whether it is new: the very same is accepted again.  Raises Conflict if the user has one of that name with
-    another key."""
+    """Record a key pair.  Returns whether it is new: an identical one is accepted again.  Raises Conflict if the user
+    has another key under this name."""
     query = sa.select(keypairs).where(keypairs.c.user_id == keypair.user_id, keypairs.c.name == keypair.name)
     row = tx.execute(query).mappings().first()
     if row is not None:
@@ -25,5 +25,5 @@ def create_keypair(tx: Transaction, keypair: Keypair) -> bool:
 
 
 def delete_keypair(tx: Transaction, user_id: str, name: str) -> None:
-    """That there is none is no error."""
+    """Delete a key pair.  A missing one is not an error."""
     tx.execute(sa.delete(keypairs).where(keypairs.c.user_id == user_id, keypairs.c.name == name))

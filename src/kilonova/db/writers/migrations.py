@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writing migrations.  An instance has at most one that has not ended."""
+"""Writing migrations.  An instance has at most one unfinished migration."""
 
 from datetime import datetime
 
@@ -13,24 +13,24 @@ from kilonova.objects.migration import ENDED, Migration, MigrationStatus
 
 
 def insert(tx: Transaction, migration: Migration) -> None:
-    """Record a new one."""
+    """Record a new migration."""
     tx.execute(sa.insert(migrations).values(**MIGRATIONS.dump(migration)))
 
 
 def pass_to(tx: Transaction, instance_id: InstanceId, status: MigrationStatus, now: datetime) -> None:
-    """The instance's migration that has not ended goes on to `status`, or ends in it."""
+    """Set the status of the instance's unfinished migration; the new status may be a final one."""
     _pass(tx, instance_id, frozenset(MigrationStatus) - ENDED, status, now)
 
 
 def close(tx: Transaction, instance_id: InstanceId, now: datetime) -> None:
-    """The instance is gone: what waited is as good as confirmed, and what was under way never came to its end."""
+    """End the migration of a deleted instance: a resize that waited counts as confirmed, a running one as failed."""
     waited = frozenset({MigrationStatus.FINISHED, MigrationStatus.CONFIRMING})
     _pass(tx, instance_id, waited, MigrationStatus.CONFIRMED, now)
     pass_to(tx, instance_id, MigrationStatus.ERROR, now)
 
 
 def wait_from(tx: Transaction, uuid: str, at: datetime) -> None:
-    """A migration that waits has done so since then: the clock was put back or ahead."""
+    """Set the time since which a migration has waited: the clock was set back or ahead."""
     tx.execute(sa.update(migrations).where(migrations.c.uuid == uuid).values(updated_at=at))
 
 

@@ -8,7 +8,7 @@ from kilonova.db.transaction import Transaction
 from kilonova.objects.notification import Notification
 
 KEPT = 1000
-"""How many are kept; the oldest go first."""
+"""The maximum number of notifications; the oldest are deleted first."""
 
 
 def insert(tx: Transaction, id: str, notification: Notification) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Forgetting what was deleted long ago."""
+"""Deleting the records of instances that were deleted long ago."""
 
 from datetime import datetime
 
@@ -9,12 +9,12 @@ from kilonova.db.schema import action_events, actions, addresses, instances, mig
 from kilonova.db.transaction import Transaction
 
 AT_A_TIME = 100
-"""Instances in one transaction: it holds up other writes for some milliseconds."""
+"""The maximum number of instances in one transaction: it delays other writes by some milliseconds."""
 
 
 def purge_deleted(tx: Transaction, before: datetime) -> int:
-    """Forget up to AT_A_TIME instances that were deleted before then, the oldest first, with their actions, events,
-    migrations and addresses; how many.  An instance whose guest its host has still to remove stays."""
+    """Purge up to AT_A_TIME instances that were deleted before this time, the oldest first, with their actions, events,
+    migrations and addresses; returns their number.  An instance whose guest its host must still remove stays."""
     open_ = sa.select(actions.c.id).where(
         actions.c.instance_id == instances.c.id, actions.c.state == sa.literal_column("'open'")
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writing quotas and what is used of them."""
+"""Writing quotas and their usage."""
 
 from collections.abc import Collection
 from dataclasses import asdict, fields
@@ -22,26 +22,26 @@ def set_limits(tx: Transaction, project_id: str, limits: Limits) -> None:
 
 
 def delete_limits(tx: Transaction, project_id: str, resources: Collection[str] | None = None) -> None:
-    """Of these resources, or all.  For a project without limits of its own the defaults hold."""
+    """Delete the limits of these resources, or all.  The defaults apply to a project without its own limits."""
     statement = sa.delete(quotas).where(quotas.c.project_id == project_id)
     tx.execute(statement if resources is None else statement.where(quotas.c.resource.in_(resources)))
 
 
 def take(tx: Transaction, project_id: str, wanted: Usage, limits: Limits) -> bool:
-    """Add to what a project uses, if that stays within the limits for everything of which more is wanted.
+    """Add to a project's usage, if every resource whose usage grows stays within its limit.
 
-    A conditional update, as claims are: of two that want the last of something, one gets it, on any database.
+    A conditional update, as for claims: of two requests for the last unit, one succeeds, on any database.
     """
     values = {"project": project_id, **{f"more_{name}": amount for name, amount in asdict(wanted).items()}}
     values |= {f"most_{name}": limits[name] for name in asdict(wanted)}
     if tx.execute(_TAKE, values).rowcount:
         return True
-    _open(tx, project_id)  # by somebody else meanwhile, perhaps: so it is tried again in any case
+    _open(tx, project_id)  # another transaction may have created it meanwhile, so the update is tried again in any case
     return tx.execute(_TAKE, values).rowcount == 1
 
 
 def move(tx: Transaction, project_id: str, by: Usage) -> None:
-    """Add to what a project uses, or with amounts below zero give back, whatever the limits."""
+    """Add to a project's usage, or subtract with negative amounts, without a check of the limits."""
     values = {"project": project_id, **{f"more_{name}": amount for name, amount in asdict(by).items()}}
     if not tx.execute(_MOVE, values).rowcount:
         _open(tx, project_id)
@@ -49,7 +49,7 @@ def move(tx: Transaction, project_id: str, by: Usage) -> None:
 
 
 def _open(tx: Transaction, project_id: str) -> None:
-    """A project's row begins with its first server; where there is one it stays."""
+    """Create a project's row with its first server; the row is never deleted."""
     tx.execute(_OPEN, {"project_id": project_id, "instances": 0, "cores": 0, "ram": 0})
 
 

@@ -20,15 +20,15 @@ def insert(tx: Transaction, group: ServerGroup) -> bool:
 
 
 def delete(tx: Transaction, group_id: ServerGroupId) -> None:
-    """Forget a group; its instances stay and are in none.  That there is none is no error."""
+    """Delete a group; its instances stay, without a group.  A missing group is not an error."""
     tx.execute(sa.update(instances).where(instances.c.server_group_id == group_id).values(server_group_id=None))
     tx.execute(sa.delete(server_groups).where(server_groups.c.id == group_id))
 
 
 def lock(tx: Transaction, group_id: ServerGroupId) -> ServerGroup | None:
-    """The group, which no other transaction gets in this way before this one has ended; None if there is none.
+    """The group, locked against this call in other transactions until this one ends; None if it does not exist.
 
-    (SQLite has one writer at a time, and no locks of rows.)
+    (SQLite has one writer at a time, and no row locks.)
     """
     query = sa.select(server_groups).where(server_groups.c.id == group_id).with_for_update()
     return SERVER_GROUPS.load_first(tx.execute(query))

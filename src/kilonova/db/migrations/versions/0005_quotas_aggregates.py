@@ -66,7 +66,7 @@ _UNLIMITED = {"instances": -1, "cores": -1, "ram": -1}
 
 
 def _count_what_is_there() -> None:
-    """Projects that were there before there were quotas go on without; what they use is counted."""
+    """Projects that existed before quotas have no limits; their usage is counted."""
     connection = op.get_bind()
     for project in connection.execute(sa.select(_PROJECTS.c.id)).scalars().all():
         for resource, limit in _UNLIMITED.items():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Up to when the watchdog has counted the time of an action; an index of the deleted instances."""
+"""The time up to which the watchdog has counted an action; an index of the deleted instances."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which process a host has, since when, and whether it has ended in order."""
+"""The process of a host, its start, and whether it ended in order."""
 
 import sqlalchemy as sa
 from alembic import op

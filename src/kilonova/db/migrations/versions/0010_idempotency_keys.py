@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keys of creates that may be sent again."""
+"""Keys of creates that may be repeated."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ids of deleted images; no limit of images for whom no limit of servers holds."""
+"""Ids of deleted images; no limit of images for projects without a limit of servers."""
 
 import sqlalchemy as sa
 from alembic import op

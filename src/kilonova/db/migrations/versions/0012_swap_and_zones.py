@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The zone that was asked for, beside the one that a server is in; tags of devices; swap counts in hosts' claims."""
+"""The requested zone of a server, beside its current one; device tags; swap counts in hosts' claims."""
 
 from collections import Counter
 from typing import Any
@@ -27,7 +27,7 @@ nodes = sa.table("compute_nodes", sa.column("host", sa.String), sa.column("disk_
 def upgrade() -> None:
     op.add_column("instances", sa.Column("requested_zone", sa.String(length=255), nullable=True))
     op.add_column("instances", sa.Column("device_tags", sa.JSON(), server_default="{}", nullable=False))
-    # What was asked for is not known any more; until now a server came back to the zone that it was in.
+    # The requested zone is not recorded; until now a server returned to its current zone.
     op.execute(sa.update(instances).values(requested_zone=instances.c.availability_zone))
     row = instances.c
     alive = sa.select(row.host, row.flavor, row.old_flavor, row.new_flavor, row.image).where(

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that are put into guests; and usage of quotas as it is counted from now on: of a resize that waits for its
-confirmation, the new size."""
+"""Files for guests; and the new count of quota usage: a resize that waits for its confirmation counts with its new
+size."""
 
 import json
 from typing import Any
@@ -29,7 +29,7 @@ def upgrade() -> None:
 
 
 def _flavor(column: Any) -> dict[str, Any] | None:
-    """Databases without a type for JSON give its text."""
+    """Databases without a JSON type return its text."""
     found: dict[str, Any] | None = json.loads(column) if isinstance(column, str) else column
     return found
 

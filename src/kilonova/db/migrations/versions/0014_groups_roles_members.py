@@ -60,7 +60,7 @@ def upgrade() -> None:
 
 
 def _assignments() -> None:
-    """The roles of users in projects become rows of a table that holds others, too."""
+    """The roles of users in projects become rows of a table for all assignments."""
     op.create_table(
         "assignments",
         sa.Column("actor", sa.String(length=16), nullable=False),

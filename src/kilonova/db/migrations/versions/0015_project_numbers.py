@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers of projects, which their guests' MACs bear."""
+"""Numbers of projects, which are a part of their guests' MACs."""
 
 import sqlalchemy as sa
 from alembic import op

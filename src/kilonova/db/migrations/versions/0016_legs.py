@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Legs of actions: what was an action's host and attempt is its one leg."""
+"""Legs of actions: the host and the attempt of an action become its one leg."""
 
 from typing import Any
 

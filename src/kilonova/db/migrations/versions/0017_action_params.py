@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Params of actions: lists and numbers instead of text with commas; what is not the verb's goes to `bookkeeping`."""
+"""Parameters of actions: lists and numbers instead of text with commas; values that are not the verb's move to
+`bookkeeping`."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -90,4 +91,4 @@ _FORMS: Mapping[str, Callable[[Old], dict[str, Any]]] = {
     "resetState": lambda old: {"state": old.get("state", "error")},
     "power-update": lambda old: {"changes": int(old.get("count", "1"))},
 }
-"""The new form of the params of each verb that has any."""
+"""The new form of the parameters of each verb that has any."""
