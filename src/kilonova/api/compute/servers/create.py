@@ -56,7 +56,7 @@ class _Parts:
 
 
 async def create(call: Call, body: CreateServer) -> Reply:
-    """Create servers: 202 with the first of them, or with the reservation's id if the request has return_reservation_id."""
+    """Create servers: 202 with the first of them, or with the reservation's id by return_reservation_id."""
     request = body.server
     idempotent = idempotency.key_of(call, body)
     if idempotent is not None and (first := await idempotency.first_reply(call, idempotent, request.admin_pass)):
