@@ -34,7 +34,7 @@ def create_user(tx: Transaction, request: methods.CreateUser, _now: datetime) ->
 
 
 def update_user(tx: Transaction, request: methods.UpdateUser, now: datetime) -> None:
-    """Raises NotFound, Conflict, Unauthorized (the old password is not the one that was checked)."""
+    """Raises NotFound, Conflict, Unauthorized (the old password is not the password that was checked)."""
     user = read.get_user(tx, request.user_id)
     if request.old_hash not in (None, user.password_hash) and request.password_hash != user.password_hash:
         raise Unauthorized("The original password is wrong.")

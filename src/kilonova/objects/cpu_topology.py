@@ -2,7 +2,7 @@
 """The arrangement of a guest's processors in sockets, cores and threads.
 
 Source: Nova's guide, "CPU topologies", and its hardware.py.  A preference of the image overrides one of the flavor; the
-limits of the flavor bind the image.  Of the possible arrangements the one that fulfils most preferences is chosen, and
+limits of the flavor bind the image.  Of the possible arrangements the arrangement that fulfils most preferences is chosen, and
 then the one with few threads and few cores.
 """
 

@@ -69,7 +69,7 @@ class DiskChecks(Protocol):
         ...
 
     async def require_own_root(self, instance_id: InstanceId) -> None:
-        """The guest's root disk is the one that this service made, and lies where it was made.  Raises DiskMoved."""
+        """The guest's root disk is the file that this service made, and lies where it was made.  Raises DiskMoved."""
         ...
 
 

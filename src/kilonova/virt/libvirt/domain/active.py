@@ -109,8 +109,8 @@ def layers_above(instance_id: InstanceId, found: Definition | None, path: str, t
         if target in (None, disk.target):
             now = disk.layers[0].path if disk.layers else ""
             raise DiskMoved(
-                f"Guest {instance_id} was given another disk {disk.target} by other tools, which does not lie on the "
-                "one that was made for it: nothing is done to it.",
+                f"Guest {instance_id} was given another disk {disk.target} by other tools, which is not based on "
+                "the file that was made for it: nothing is done to it.",
                 path=path,
                 active=now,
             )

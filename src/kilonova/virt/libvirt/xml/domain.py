@@ -27,7 +27,7 @@ SSH_PORT = 22
 
 USER_NIC_SLOT = 0x10
 """PCI slot on the first bus for the NIC of a user-mode network.  libvirt does not know that device (QEMU's own options
-add it), so its slot must be one that libvirt does not use: libvirt fills slots from 1 upwards and keeps 0x1b to 0x1f
+add it), so its slot must be a slot that libvirt does not use: libvirt fills slots from 1 upwards and keeps 0x1b to 0x1f
 for the chipset's devices."""
 
 
