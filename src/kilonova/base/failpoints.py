@@ -34,7 +34,7 @@ class Failpoints:
         self._armed = dict(armed or {})
 
     def check(self, known: Collection[str]) -> None:
-        """Check the armed failpoints.  Raises ConfigError for one that this process never reaches."""
+        """Check the armed failpoints.  Raises ConfigError for a name that this process never reaches."""
         unknown = sorted(self._armed.keys() - set(known))
         if unknown:
             raise ConfigError(f"KILONOVA_FAILPOINTS: unknown failpoints: {', '.join(unknown)}.")
