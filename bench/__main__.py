@@ -3,7 +3,7 @@
 
 A whole run is kept in docs/figures.md.
 
-Exit status 0 when every figure asked for was measured, 1 when one is missing, 130 when interrupted.
+Exit status 0 when every requested figure was measured, 1 when one is missing, 130 when interrupted.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def measure(bench: Bench, groups: Iterable[Group], wanted: Sequence[str]) -> dic
                 bench.say(_line(figure.key, entries[figure.key]))
         except CannotMeasure as exc:
             reason = str(exc)
-        except Exception as exc:  # one broken group must not take the others with it
+        except Exception as exc:  # one broken group must not end the others
             traceback.print_exc()
             reason = f"{type(exc).__name__}: {exc}"
         for key in keys:
@@ -61,7 +61,7 @@ def _line(key: str, shown: dict[str, Any]) -> str:
 
 
 def wanted_keys(only: str) -> list[str]:
-    """The keys of a comma-separated list; all for an empty one.  Raises SystemExit for one that does not exist."""
+    """The keys of a comma-separated list; all keys for an empty list. Raises SystemExit for an unknown key."""
     keys = [key.strip() for key in only.split(",") if key.strip()]
     for key in keys:
         if key not in TARGETS:
@@ -77,7 +77,7 @@ def _interrupted(_number: int, _frame: object) -> None:
 
 
 def _clear(scratch: Path) -> None:
-    """End whatever still names the directory, and remove it."""
+    """End each process that still names the directory, and remove it."""
 
     def ours(pid: int) -> bool:
         return pid in processes_naming(f"{scratch}/")

@@ -37,8 +37,8 @@ class Template:
 def take_template(conn: libvirt.virConnect, instance_id: str, files: Path) -> Template:
     """Reads a running guest of the service's whose files are in the directory `files`.  Raises LabError."""
     domain = conn.lookupByUUIDString(instance_id)
-    said = run(["qemu-img", "info", "-U", "--output=json", files / "disk"], timeout=TOOL_LIMIT_S)
-    info = json.loads(said)
+    output = run(["qemu-img", "info", "-U", "--output=json", files / "disk"], timeout=TOOL_LIMIT_S)
+    info = json.loads(output)
     config_drive = files / "disk.config"
     return Template(
         xml=domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`kilonova up` as a child process: started, asked, measured, stopped."""
+"""`kilonova up` as a child process: started, queried, measured, stopped."""
 
 import re
 import subprocess
@@ -101,7 +101,7 @@ class Box:
         raise CannotMeasure(f"kilonova up was not ready within {self._limit_s:g} s: {why}")
 
     def stop(self) -> None:
-        """End it by SIGTERM; SIGKILL when it does not listen."""
+        """End it by SIGTERM; by SIGKILL when it does not end."""
         if self._web is not None:
             self._web.close()
         self._web = self._token = None

@@ -318,7 +318,7 @@ async def fault(api, a, out):
         ids.append(await api.create())
     t0 = time.perf_counter()
     task = asyncio.create_task(crowd(a.count, a.concurrency, one))
-    said, line, settled = set(), [], None
+    printed, line, settled = set(), [], None
     while time.perf_counter() - t0 < a.settle:
         seen = await api.mine()
         now = round(time.perf_counter() - t0, 1)
@@ -326,11 +326,11 @@ async def fault(api, a, out):
             t = tally(seen.values())
             if not line or line[-1][1] != t:
                 line.append([now, t])
-            if t.get("ACTIVE") and "first" not in said:
-                said.add("first")
+            if t.get("ACTIVE") and "first" not in printed:
+                printed.add("first")
                 print("first", file=sys.stderr, flush=True)
-        if task.done() and "posted" not in said:
-            said.add("posted")
+        if task.done() and "posted" not in printed:
+            printed.add("posted")
             print("posted", file=sys.stderr, flush=True)
         accepted = sum(1 for i in ids if i)
         if (task.done() and seen is not None and len(seen) >= accepted

@@ -61,7 +61,7 @@ def bare_commits_ms(bench: Bench, n: int = 200) -> list[float]:
 
 
 def instance(clock: SystemClock) -> Instance:
-    """One that exists nowhere, of the smallest flavor."""
+    """An instance that does not exist on any host, of the smallest flavor."""
     flavor_id, name, vcpus, memory_mib, disk_gib = FLAVORS[0]
     return Instance(
         id=InstanceId(clock.new_id()),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a figure is, what we want of it, and how it looks in the output."""
+"""A figure, its target, and its entry in the output."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -54,7 +54,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is wanted of a figure: at most `first` (then `then`), or at least so much when `more` is better.  None:
+    """The target of a figure: at most `first` (then `then`), or at least so much when `more` is better.  None:
     nothing was promised."""
 
     unit: str

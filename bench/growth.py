@@ -12,13 +12,13 @@ from bench.stats import ratio
 
 FEW = 100
 BATCH = 400
-"""So many that the load script's watching (it rests four times as long as its last listing took) weighs little."""
+"""So many that the load script's polling (it pauses four times as long as its last listing took) adds little."""
 CHUNK = 500
 """Servers that fill the database are made in chunks of this many."""
 
 
 class _Side:
-    """A box with some servers, and what building on it was like."""
+    """A box with some servers, and the measurements of building on it."""
 
     def __init__(self, box: Box) -> None:
         self.box, self.image = box, box.small_image()

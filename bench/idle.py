@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the box costs when nobody asks for anything: CPU and memory with 200 servers."""
+"""The cost of the box without requests: CPU and memory with 200 servers."""
 
 import time
 from collections.abc import Iterator

@@ -30,19 +30,19 @@ def run_load(box: Box, image: str, phases: str, *, limit_s: float, **options: fl
     words += ["--image", image, "--flavor", FLAVOR, "--phases", phases, "--pids", f"box={box.process.pid}"]
     for name, value in options.items():
         words += [f"--{name.replace('_', '-')}", str(value)]
-    said = child(words, limit_s)
-    result: dict[str, Any] = json.loads(said)
+    output = child(words, limit_s)
+    result: dict[str, Any] = json.loads(output)
     if "errors" in result:
         raise CannotMeasure(f"The load script met errors: {result['errors']}")
     return result
 
 
 def child(words: Sequence[str], limit_s: float) -> bytes:
-    """What a child process prints; it is dead when this returns.  Raises CannotMeasure."""
+    """The output of a child process; the process has ended when this returns.  Raises CannotMeasure."""
     with subprocess.Popen(
         words,
         cwd=TOP,
-        # A proxy has no business on the loopback.
+        # Requests to the loopback must not use a proxy.
         env=environment({"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", "PYTHONDONTWRITEBYTECODE": None}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -50,7 +50,7 @@ def child(words: Sequence[str], limit_s: float) -> bytes:
         start_new_session=True,
     ) as process:
         try:
-            said, complaint = process.communicate(timeout=limit_s)
+            output, complaint = process.communicate(timeout=limit_s)
         except subprocess.TimeoutExpired:
             raise CannotMeasure(f"{Path(words[0]).name} was not done within {limit_s:g} s") from None
         finally:
@@ -59,11 +59,11 @@ def child(words: Sequence[str], limit_s: float) -> bytes:
     if process.returncode != 0:
         last = complaint.decode(errors="replace").strip().splitlines()[-1:]
         raise CannotMeasure(f"{Path(words[0]).name} ended with status {process.returncode}: {''.join(last)}")
-    return said
+    return output
 
 
 def all_active(result: Mapping[str, Any], count: int) -> None:
-    """Raises CannotMeasure unless every server came up: a rate of failures is no rate."""
+    """Raises CannotMeasure unless every server came up: a rate of failures means nothing."""
     if result["states"] != {"ACTIVE": count}:
         raise CannotMeasure(f"Of {count} servers the end states are {result['states']}")
 
@@ -150,11 +150,11 @@ def wrk(box: Box, directory: Path, prefix: str, ids: Sequence[str], seconds: int
     words = [program, "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script)]
     words += ["-H", f"X-Auth-Token: {box.token}", "-H", "OpenStack-API-Version: compute 2.90", box.url]
     before = box.cpu_seconds()
-    said = child(words, seconds + 30).decode()
+    output = child(words, seconds + 30).decode()
     spent = box.cpu_seconds() - before
-    found = re.search(r"^RESULT (\d+) (\d+) (\d+) (\d+)$", said, re.MULTILINE)
+    found = re.search(r"^RESULT (\d+) (\d+) (\d+) (\d+)$", output, re.MULTILINE)
     if found is None:
-        raise CannotMeasure("wrk said nothing that could be read.")
+        raise CannotMeasure("wrk printed no result that could be read.")
     requests, microseconds, bad, p50 = map(int, found.groups())
     if bad or not requests:
         raise CannotMeasure(f"Of {requests} requests by wrk {bad} failed.")

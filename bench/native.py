@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the way off the event loop adds to one native call, beside eventlet's way."""
+"""The cost that the native thread adds to one native call, compared with eventlet's."""
 
 import asyncio
 import subprocess
@@ -24,20 +24,20 @@ PLACES = 20
 
 
 class Tpool:
-    """A process that makes calls through eventlet's tpool when it is asked to."""
+    """A process that makes calls through eventlet's tpool on request."""
 
-    def __init__(self, asked: IO[str], said: IO[str]) -> None:
-        self._asked, self._said = asked, said
+    def __init__(self, requests: IO[str], replies: IO[str]) -> None:
+        self._requests, self._replies = requests, replies
         self._read("ready")
 
     def call(self, mode: str) -> float:
         """Microseconds per call of `PER_SAMPLE` calls, in "turns" or as a "batch"."""
-        self._asked.write(f"{mode} {PER_SAMPLE}\n")
-        self._asked.flush()
+        self._requests.write(f"{mode} {PER_SAMPLE}\n")
+        self._requests.flush()
         return float(self._read())
 
     def _read(self, wanted: str | None = None) -> str:
-        line = self._said.readline().strip()
+        line = self._replies.readline().strip()
         if not line or (wanted is not None and line != wanted):
             raise CannotMeasure(f"the process with eventlet does not answer: {line!r}")
         return line
@@ -68,7 +68,7 @@ def tpool() -> Generator[Tpool]:
 
 @dataclass(slots=True)
 class _Times:
-    """Microseconds per call of each sample; `cpu_us` is what a hop adds."""
+    """Microseconds per call of each sample; `cpu_us` is the cost of the native thread."""
 
     straight: list[float] = field(default_factory=list[float])
     hopped: list[float] = field(default_factory=list[float])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What it costs a host to know how its guests are: a power-sync pass over many of them, and their events.
+"""The cost for a host of knowing its guests' states: a power-sync pass over many guests, and their events.
 
 The guests are domains of libvirt's test driver behind a private daemon, in the shape of ours; the conductor and its
 database are in the same process as the observer, over the in-memory bus, as in one box.
@@ -198,7 +198,7 @@ def _made(rig: Rig, arrivals: Arrivals) -> float:
 
 
 async def _heard(rig: Rig, count: int) -> float:
-    """Events per second as the observer is told of them."""
+    """Events per second as the observer receives them."""
     arrivals = Arrivals(count)
 
     def hear(event: GuestEvent) -> None:
@@ -213,7 +213,7 @@ async def _heard(rig: Rig, count: int) -> float:
 
 
 async def _bare_heard(rig: Rig, count: int) -> float:
-    """The same, as a callback hears them that only counts; the driver's own goes on beside it in both cases."""
+    """The same, received by a callback that only counts; the driver's own callback runs in both cases."""
     arrivals = Arrivals(count)
     number = rig.bare.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, arrivals.one, None)
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one run of the bench has: a directory, how thorough to be, and where to say what goes on."""
+"""The settings of one run of the bench: a directory, the thoroughness, and the output of progress."""
 
 import itertools
 import sys
@@ -13,7 +13,7 @@ from bench.figures import Figure
 
 @dataclass(slots=True)
 class Bench:
-    """`scratch` is short (sockets go below it) and goes away at the end; `quick` asks for fewer samples."""
+    """`scratch` is short (sockets go below it) and is removed at the end; `quick` reduces the samples."""
 
     scratch: Path
     quick: bool
@@ -37,8 +37,8 @@ class Bench:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Figures that are measured together.  `measure` yields them one by one, so that what was measured before something
-    failed is kept; it raises CannotMeasure for the rest."""
+    """Figures that are measured together.  `measure` yields them one by one, so that figures measured before a failure
+    are kept; it raises CannotMeasure for the rest."""
 
     keys: Sequence[str]
     measure: Callable[[Bench], Iterator[Figure]]

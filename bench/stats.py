@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The little statistics that figures need."""
+"""The statistics of figures."""
 
 import math
 import statistics

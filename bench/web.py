@@ -35,7 +35,7 @@ class Web:
         self._headers = {"X-Auth-Token": token, "OpenStack-API-Version": f"compute {version}"} if token else {}
 
     def __call__(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Answer:
-        """One request; `body` is bytes as they are, or anything else as JSON.  Raises OSError when nobody answers."""
+        """One request; `body` is bytes as they are, or anything else as JSON.  Raises OSError without an answer."""
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         headers = self._headers if data is None else {**self._headers, "Content-Type": content_type}
         if time.monotonic() - self._used > IDLE_S:

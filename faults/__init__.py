@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults, made on purpose on private daemons, and what the service does then.  See __main__."""
+"""Faults, caused on purpose on private daemons, and the service's reaction to each. See __main__."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`python -m faults [--only NAME,...] [--quick]`: make each fault on private daemons, and print what the service did.
 
-A whole run is kept in docs/faults.md.  Exit status 0 when every row was measured, 1 when one is missing; a bound that
-was missed is printed as such and is no failure of the run.
+A whole run is kept in docs/faults.md.  Exit status 0 when every row was measured, 1 when one is missing; a missed bound
+is printed as missed and does not fail the run.
 """
 
 import argparse
@@ -37,13 +37,13 @@ ROWS: Mapping[str, Callable[[Bench], Row]] = {
 
 
 def measure(name: str, *, quick: bool) -> Row:
-    """One row; when it could not be measured it says why."""
+    """One row; when it could not be measured, it has the reason."""
     before = os.getloadavg()[0]
     try:
         with bench_of(quick=quick) as bench:
             bench.say(name)
             row = ROWS[name](bench)
-    except Exception as exc:  # one broken row must not take the others with it
+    except Exception as exc:  # one broken row must not end the others
         traceback.print_exc()
         row = Row(name, "It could not be measured.", missing=f"{type(exc).__name__}: {exc}")
     row.load = (before, os.getloadavg()[0])
@@ -53,8 +53,8 @@ def measure(name: str, *, quick: bool) -> Row:
 
 @contextmanager
 def bench_of(*, quick: bool) -> Generator[Bench]:
-    """A scratch directory, its name short: QEMU's sockets lie deep in it, and may have 107 characters.  Whatever still
-    names it at the end is ended."""
+    """A scratch directory, its name short: QEMU's sockets lie deep in it, and may have 107 characters.  Each process
+    that still names it at the end is ended."""
     scratch = Path(tempfile.mkdtemp(prefix="k", dir="/tmp"))
     scratch.chmod(0o711)
     try:

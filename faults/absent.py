@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""No hypervisor to be had: the URI is wrong, the password is wrong, the daemon is not there."""
+"""No hypervisor: the URI is wrong, the password is wrong, or the daemon does not run."""
 
 import time
 from collections.abc import Callable
@@ -43,12 +43,12 @@ def short_outage(bench: Bench) -> Row:
     )
     rounds, each = bench.n(6, 1), 3
     with scene(bench) as here:
-        image, servers, said = here.image(), list[str](), list[str]()
+        image, servers, messages = here.image(), list[str](), list[str]()
         for _ in range(rounds):
             here.daemon.kill()
             wait_for(lambda: not here.ready(), 60, "out of service")
             servers += [here.create(image, f"guest-{len(servers)}") for _ in range(each)]
-            said.append(here.actions(servers[-1])[0]["message"] or "")
+            messages.append(here.actions(servers[-1])[0]["message"] or "")
             time.sleep(2)
             here.daemon.start()
             servers += [here.create(image, f"guest-{len(servers)}") for _ in range(each)]
@@ -56,7 +56,7 @@ def short_outage(bench: Bench) -> Row:
                 wait_for(partial(_is_settled, here, one), 180, "the end of every create")
         states = [(here.show(one) or {}).get("status") for one in servers]
     row.none("servers that are not ACTIVE", len(servers) - states.count("ACTIVE"))
-    row.true("a create says that it waits", all("Waiting for a host" in one for one in said), said[-1])
+    row.true("a create says that it waits", all("Waiting for a host" in one for one in messages), messages[-1])
     return row
 
 
@@ -77,9 +77,9 @@ def _case(
             time.sleep(0.1)
         answer = here.box.web("GET", "/readyz")
         log = here.box.log.read_text(errors="replace").splitlines()
-        said = [line for line in log if "compute.libvirt.error" in line]
+        messages = [line for line in log if "compute.libvirt.error" in line]
         served = here.box.web("GET", f"/image/v2/images/{image}").status == 200 and _lists(here)
-    row.most(f"{name}: sentences about it in the log", len(said), 1, "")
+    row.most(f"{name}: sentences about it in the log", len(messages), 1, "")
     row.true(f"{name}: /readyz says why", answer.status == 503 and "libvirt" in answer.json().get("reason", ""))
     row.true(f"{name}: serves what needs no hypervisor (upload, lists)", served)
     half = len(threads) // 2

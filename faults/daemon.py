@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""libvirtd frozen, killed, restarted again and again."""
+"""libvirtd frozen, killed, or restarted repeatedly."""
 
 import json
 import random
@@ -18,7 +18,7 @@ from faults.lab import KEEPALIVE_S, SERVERS, Crowd, Scene, Watch, files_of, pace
 from faults.table import Row, Samples
 from kilonova.base.threads import IDLE_S
 
-HELD = "in a start that nobody does"
+HELD = "in a start that no process continues"
 CALLERS = 8
 ANSWERED_S = KEEPALIVE_S + 0.5
 BACK_S = 2.0
@@ -74,7 +74,7 @@ def frozen(bench: Bench) -> Row:
 
 @dataclass(frozen=True, slots=True)
 class _Watched:
-    """What was seen during some requests: their durations and those of /healthz in ms; the host's states."""
+    """The measurements during some requests: their durations and those of /healthz in ms; the host's states."""
 
     times: list[float]
     loop: list[float]
@@ -82,7 +82,7 @@ class _Watched:
 
 
 def _watched(here: Scene, ask: Callable[[], list[float]]) -> _Watched:
-    """The fault and its control are watched alike: looking is load."""
+    """The fault and its control are watched in the same way, because watching is load."""
     watched, pulse = here.web(), here.web()
     with Watch(lambda: here.service(watched)["state"]) as heart, Watch(lambda: _ms(pulse)) as stethoscope:
         times = ask()
@@ -132,8 +132,8 @@ def killed(bench: Bench) -> Row:
 
 
 class _Worker:
-    """Makes, restarts and deletes a server, again and again; tells what became of each.  It asks for a new one when the
-    host is in service: one that is not refuses, and then neither reboot nor delete would be tried."""
+    """Makes, reboots and deletes a server, repeatedly, and counts the results. It requests a new server only when the
+    host is in service: otherwise the host refuses, and neither reboot nor delete would be tried."""
 
     def __init__(self, here: Scene, image: str, number: int, stop: threading.Event) -> None:
         self._here, self._image, self._number, self._stop = here, image, number, stop
@@ -156,7 +156,7 @@ class _Worker:
 
     @property
     def ended(self) -> int:
-        """Operations that came to their end."""
+        """Operations that were completed."""
         return self.made + self.rebooted + self.deleted
 
     def _one(self) -> None:
@@ -175,33 +175,33 @@ class _Worker:
             if status == "ACTIVE":
                 self.rebooted += 1
             elif not self._is_held(server):
-                self.lost.append(f"{server} is {status} after its reboot: {self._last_said(server)}")
+                self.lost.append(f"{server} is {status} after its reboot: {self._last_message(server)}")
         self._web.expect(204, "DELETE", f"{SERVERS}/{server}")
         if self._settled(server) is None:
             self.deleted += 1
         elif not self._is_held(server):
-            self.lost.append(f"{server} is there after its deletion: {self._last_said(server)}")
+            self.lost.append(f"{server} is there after its deletion: {self._last_message(server)}")
 
     def _judge(self, server: str) -> None:
-        """A host out of service refuses new servers, with its reason; anything else that ends a create is a loss."""
+        """A host out of service refuses new servers, with its reason; any other end of a create is a loss."""
         message = str((self._here.show(server, self._web) or {}).get("fault", {}).get("message", ""))
         if "No valid host" in message:
             self.refused += 1
         elif not self._is_held(server):
             self.lost.append(f"{server}: {message}")
 
-    def _last_said(self, server: str) -> str:
+    def _last_message(self, server: str) -> str:
         return "; ".join(f"{one['action']}: {one['message']}" for one in self._here.actions(server, self._web)[:3])
 
     def _is_held(self, server: str) -> bool:
-        """Whether libvirt holds the guest in a start that nobody does, and the service reported it (see CURE_OF_STUCK
-        in kilonova.virt.libvirt.domain.lifecycle)."""
-        said = any(HELD in str(action["message"]) for action in self._here.actions(server, self._web))
-        self.held |= {server} if said else set()
-        return said
+        """Whether libvirt keeps the guest in a start that no process continues, and the service reported it (see
+        CURE_OF_STUCK in kilonova.virt.libvirt.domain.lifecycle)."""
+        is_reported = any(HELD in str(action["message"]) for action in self._here.actions(server, self._web))
+        self.held |= {server} if is_reported else set()
+        return is_reported
 
     def _settled(self, server: str) -> str | None:
-        """The status in which it rests; None when it is gone."""
+        """The server's final status; None when the server was deleted."""
 
         def look() -> tuple[str | None] | None:
             shown = self._here.show(server, self._web)
@@ -211,10 +211,10 @@ class _Worker:
 
         time.sleep(0.02)
         try:
-            return wait_for(look, 200, f"the end of what was asked of {server}")[0]
+            return wait_for(look, 200, f"the end of the request for {server}")[0]
         except CannotMeasure as exc:
             task = (self._here.show(server, self._web) or {}).get("OS-EXT-STS:task_state")
-            raise CannotMeasure(f"{exc}: {task} still; {self._last_said(server)}") from exc
+            raise CannotMeasure(f"{exc}: {task} still; {self._last_message(server)}") from exc
 
 
 def _workers(here: Scene, image: str, stop: threading.Event) -> Iterator[_Worker]:
@@ -249,7 +249,7 @@ def restarts(bench: Bench) -> Row:
         files = [path for server in leaked + left for path in files_of(here, server)]
         claimed = here.guests_claimed()
         here.hang_up()
-        after = _rest(here, IDLE_S + 10)  # what an outage needed at once is let go of when it is idle
+        after = _rest(here, IDLE_S + 10)  # connections and threads that an outage needed are closed when they are idle
         ran_on = here.pid(first) == stays
         held = len(set().union(*(worker.held for worker in workers)))
         stuck = [text for worker in workers for text in worker.stuck]
@@ -261,8 +261,12 @@ def restarts(bench: Bench) -> Row:
     row.none(f"stuck {stuck[:2] or ''}", len(stuck) + unfinished)
     row.none(f"lost {lost[:3] or ''}", len(lost) + (not ran_on))
     row.none("leaked (domains, servers, files)", len(leaked) + len(left) + len(files))
-    row.true("what libvirt held in a start that nobody does was told so", held <= len(freed), f"{len(freed)} freed")
-    row.none("claimed guests besides the one that stays", claimed - 1)
+    row.true(
+        "each guest that libvirt keeps in a start that no process continues is reported",
+        held <= len(freed),
+        f"{len(freed)} freed",
+    )
+    row.none("claimed guests besides the permanent guest", claimed - 1)
     row.most("threads more than at the start", after[0] - at_rest[0], 4, "")
     row.most("file descriptors more than at the start", after[1] - at_rest[1], 8, "")
     row.series += [
@@ -273,9 +277,9 @@ def restarts(bench: Bench) -> Row:
 
 
 def _end_and_start(here: Scene, workers: list[_Worker], number: int, chance: random.Random) -> None:
-    """Once, in the middle of what is going on.  A daemon that has just come back is not in service for a second or so,
-    and nothing is begun on it: mostly it is waited for until something was brought to its end again, every fourth time
-    it is ended while it still comes up."""
+    """One restart, during the clients' work. A daemon that has just started again is out of service for about a second,
+    and no operation begins on it. Three times of four this waits until an operation was completed again; every fourth
+    time the daemon is ended while it still starts."""
     if number % 4 != 3:
         before = sum(worker.ended for worker in workers)
         with suppress(CannotMeasure):
@@ -289,12 +293,12 @@ def _end_and_start(here: Scene, workers: list[_Worker], number: int, chance: ran
 
 
 def _follow_the_doctor(here: Scene) -> list[str]:
-    """Guests that `kilonova doctor` names as held in a start that nobody does; they were freed as it says, and what was
-    asked of them has ended since."""
+    """Guests that `kilonova doctor` reports in a start that no process continues; they were freed as it says, and the
+    requests for them have ended since."""
     argv = [sys.executable, "-m", "kilonova", "doctor", "--json", "--connection-uri", here.daemon.uri]
     argv += ["--state-path", str(here.box.state)]
-    said = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False).stdout
-    (finding,) = [one for one in json.loads(said) if one["check"] == "libvirt-stuck"]
+    output = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False).stdout
+    (finding,) = [one for one in json.loads(output) if one["check"] == "libvirt-stuck"]
     names = list(finding["facts"]["guests"])
     if names:
         here.daemon.kill()
@@ -307,7 +311,7 @@ def _follow_the_doctor(here: Scene) -> list[str]:
 
 
 def _rest(here: Scene, within_s: float = 4) -> tuple[int, int]:
-    """Threads and descriptors once the box is quiet: what closes late has closed."""
+    """Threads and descriptors once the box is idle: late closes are done."""
     wait_for(here.ready, 30, "a ready box")
     found: tuple[int, int] = (1 << 20, 1 << 20)
     end = time.monotonic() + within_s

@@ -13,10 +13,10 @@ ENDED_S = 60.0
 
 
 def gone(bench: Bench) -> Row:
-    """The disk file of a running guest is removed, then whatever stops a guest is asked for."""
+    """The disk file of a running guest is removed, then each verb that stops a guest is requested."""
     row = Row(
         "a running guest's disk file is removed",
-        "Each verb that stops a guest is asked for in turn. What the guest has open is the last copy of its disk.",
+        "Each verb that stops a guest is requested in turn. The guest's open file is the last copy of its disk.",
     )
     with scene(bench) as here:
         server = here.create(here.image())
@@ -24,7 +24,7 @@ def gone(bench: Bench) -> Row:
         larger = here.box.web.expect(200, "POST", "/compute/v2.1/flavors", LARGER).json()["flavor"]["id"]
         pid = here.pid(server)
         next(path for path in files_of(here, server) if path.name == "disk").unlink()
-        asked: dict[str, dict[str, Any]] = {
+        bodies: dict[str, dict[str, Any]] = {
             "stop": {"os-stop": None},
             "reboot": {"reboot": {"type": "HARD"}},
             "resize": {"resize": {"flavorRef": larger}},
@@ -32,14 +32,14 @@ def gone(bench: Bench) -> Row:
             "suspend": {"suspend": None},
             "shelve": {"shelve": None},
         }
-        said = {verb: _ended(here, server, body) for verb, body in asked.items()}
+        messages = {verb: _ended(here, server, body) for verb, body in bodies.items()}
         saved = _ended(here, server, {"createImage": {"name": "saved"}})
         lives = here.daemon.guests().values()
         shown = here.show(server) or {}
         here.box.web.expect(202, "POST", f"{SERVERS}/{server}/action", {"rebuild": {"imageRef": shown["image"]["id"]}})
         here.active(server)
-    told = sum("cannot be read: No such file" in message for message in said.values())
-    row.true("each is refused with the reason", told == len(asked), f"{told} of {len(asked)}")
+    explained = sum("cannot be read: No such file" in message for message in messages.values())
+    row.true("each is refused with the reason", explained == len(bodies), f"{explained} of {len(bodies)}")
     row.true("the guest's process is the same", pid in lives)
     row.true("the server is shown as ACTIVE", shown.get("status") == "ACTIVE", str(shown.get("status")))
     row.true("an image of it can be made", not saved, saved)
@@ -51,7 +51,7 @@ def moved(bench: Bench) -> Row:
     """A disk-only snapshot by libvirt's own tool, then a stop and a start."""
     row = Row(
         "a guest's active disk is moved by a snapshot of virsh",
-        "A disk-only snapshot; then a resize is asked for, and a hard reboot, a stop and a start.",
+        "A disk-only snapshot; then a resize is requested, and a hard reboot, a stop and a start.",
     )
     with scene(bench) as here:
         server = here.create(here.image())
@@ -72,7 +72,7 @@ def moved(bench: Bench) -> Row:
 
 
 def _ended(here: Scene, server: str, body: dict[str, Any]) -> str:
-    """What became of the action: its message, empty when it succeeded."""
+    """The result of the action: its message, empty when it succeeded."""
     before = here.actions(server)[0]["request_id"]
     here.box.web.expect(200 if "rescue" in body else 202, "POST", f"{SERVERS}/{server}/action", body)
 
@@ -90,6 +90,6 @@ def _virsh(here: Scene, *words: str) -> str:
 
 
 def _source(here: Scene, server: str) -> str:
-    """The file of the guest's first disk, by libvirt's word."""
+    """The file of the guest's first disk, as libvirt reports it."""
     rows = [line.split() for line in _virsh(here, "domblklist", server).splitlines()]
     return next(row[1] for row in rows if row and row[0] == "vda")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What surrounds a service fails: somebody holds the database's lock, the log cannot be written."""
+"""Failures around the service: another process holds the database's lock, the log cannot be written."""
 
 import http.client
 import json
@@ -22,11 +22,11 @@ from faults.table import Row, Samples
 
 CALLERS = 8
 PATIENCE_S = 20.0
-"""Of a call to the conductor: after it, an answer is due."""
+"""The timeout of a call to the conductor: after it, an answer is due."""
 
 
 def database_locked(bench: Bench) -> Row:
-    """Creates while another process holds SQLite's lock, for less and for more than anybody waits."""
+    """Creates while another process holds SQLite's lock, for less and for more than the longest wait of the service."""
     row = Row(
         "database locked",
         f"`BEGIN IMMEDIATE` by another connection, held while {CALLERS} clients create a server each; then each client "
@@ -127,7 +127,7 @@ def log_unwritable(bench: Bench) -> Row:
             bad += made != 202
             server = body["server"]["id"]
             with suppress(ProcessLookupError):
-                os.kill(box.process.pid, signal.SIGHUP)  # it says that it has read its configuration again
+                os.kill(box.process.pid, signal.SIGHUP)  # it reports that it has read its configuration again
             wait_for(lambda one=server: _is_active(box, one), 30, "ACTIVE")
             bad += box.web("GET", f"{SERVERS}/detail").status != 200
             box.web("DELETE", f"{SERVERS}/{server}")
@@ -148,6 +148,6 @@ def _dropped(status: Path) -> float:
     with socket.socket(socket.AF_UNIX) as end:
         end.connect(str(status))
         end.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
-        said = b"".join(iter(lambda: end.recv(65536), b"")).decode()
-    lines = [line for line in said.splitlines() if line.startswith("kilonova_log_lines_dropped_total ")]
+        text = b"".join(iter(lambda: end.recv(65536), b"")).decode()
+    lines = [line for line in text.splitlines() if line.startswith("kilonova_log_lines_dropped_total ")]
     return float(lines[0].split()[1]) if lines else 0.0

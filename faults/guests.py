@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Guests that freeze, and guests that change behind our back."""
+"""Guests that freeze, and guests that other tools change."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ def frozen(bench: Bench) -> Row:
     count = bench.n(12, 4)
     row = Row(
         f"one QEMU of {count} SIGSTOP, then deleted",
-        "Console requests of the other guests in turns: each asks libvirt about its guest, a hop on the control lane.",
+        "Console requests of the other guests in turns: each makes one libvirt call on the control pool.",
     )
     n = bench.n(1000, 100)
     with scene(bench) as here:
@@ -46,7 +46,7 @@ def frozen(bench: Bench) -> Row:
             os.kill(pid, signal.SIGCONT)
             active = lambda: (here.show(ill) or {}).get("status") == "ACTIVE"  # noqa: E731
             thawed = timed(active, 30, "the thawed guest's status ACTIVE")
-            told = [action["message"] for action in here.actions(ill) if action["action"] == "power-update"]
+            messages = [action["message"] for action in here.actions(ill) if action["action"] == "power-update"]
             os.kill(pid, signal.SIGSTOP)
             wait_for(unknown, 30, "the frozen guest's status UNKNOWN once more")
             gone: list[float] = []
@@ -70,9 +70,9 @@ def frozen(bench: Bench) -> Row:
         ok = all((here.show(server) or {}).get("status") == "ACTIVE" for server in others)
     row.ratio("p99 on the others while it is frozen, over the control's", frozen_ms, control, 1.5)
     row.ratio("p99 on the others while it is deleted, over the control's", during, control, 1.5)
-    said = f"status {shown.get('status')}, vm_state {shown.get('OS-EXT-STS:vm_state')}, actions {told}"
-    by_itself = shown.get("OS-EXT-STS:vm_state") == "active" and any("not responding" in text for text in told)
-    row.true("the frozen one is shown as not responding, its vm_state stays", by_itself, said)
+    summary = f"status {shown.get('status')}, vm_state {shown.get('OS-EXT-STS:vm_state')}, actions {messages}"
+    by_itself = shown.get("OS-EXT-STS:vm_state") == "active" and any("not responding" in text for text in messages)
+    row.true("the frozen one is shown as not responding, its vm_state stays", by_itself, summary)
     row.most("its delete ends", gone[0] if gone else 999.0, DELETE_S, "s")
     row.none("domains left of it", int(left))
     row.true("the others are all ACTIVE", ok)
@@ -88,7 +88,7 @@ def frozen(bench: Bench) -> Row:
 
 
 class _Listener:
-    """libvirt's lifecycle events on a connection of its own, each with the moment at which it was heard."""
+    """libvirt's lifecycle events on a separate connection, each with the moment at which it arrived."""
 
     def __init__(self, uri: str) -> None:
         libvirt.virEventRegisterDefaultImpl()
@@ -106,11 +106,11 @@ class _Listener:
 
 
 def events(bench: Bench) -> Row:
-    """Changes behind our back."""
+    """Changes of guests by other tools."""
     row = Row(
-        "a guest changes behind our back",
-        "Suspended, resumed, destroyed, started by bare libvirt; from libvirt's event, heard by a listener beside the "
-        "service, to the first GET that shows the new state. The control is the GET itself.",
+        "another tool changes a guest",
+        "Suspended, resumed, destroyed, started by bare libvirt; from libvirt's event, received by a listener beside "
+        "the service, to the first GET that shows the new state. The control is the GET itself.",
     )
     with scene(bench) as here:
         server = here.create(here.image())
@@ -130,12 +130,12 @@ def events(bench: Bench) -> Row:
             for name, change, event, status in changes:
                 times.setdefault(name, []).append(_latency(here, listener, server, change, event, status))
         listed = here.box.web.expect(200, "GET", f"{SERVERS}/{server}/os-instance-actions").json()["instanceActions"]
-        told = sum(action["action"] == "power-update" and bool(action["message"]) for action in listed)
+        messages = sum(action["action"] == "power-update" and bool(action["message"]) for action in listed)
         listener.conn.close()
     every = [value for values in times.values() for value in values]
     row.most("event to API, median", p(every, 0.5), 200, "ms")
     row.most("event to API, max", max(every), 200, "ms")
-    row.true("each is an action with a reason", told == len(every), f"{told} of {len(every)}")
+    row.true("each is an action with a reason", messages == len(every), f"{messages} of {len(every)}")
     row.series += [Samples(f"event to API: {name}", "ms", values) for name, values in times.items()]
     row.series.append(Samples("control: the GET", "ms", control))
     return row

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A box on a private daemon, and the ways to ask it while something is wrong."""
+"""A box on a private daemon, and the requests to it during a fault."""
 
 import os
 import shutil
@@ -38,8 +38,8 @@ guest_pulse_timeout = 2
 keepalive_interval = {INTERVAL_S}
 keepalive_count = {COUNT}
 """
-"""A host that misses three heartbeats of one second is shown as down; a guest is asked every two seconds whether it
-answers (a minute is the default), and given two."""
+"""A host that misses three heartbeats of one second is shown as down; a guest is probed every two seconds (the default
+is a minute), with a patience of two seconds."""
 
 SERVERS = "/compute/v2.1/servers"
 
@@ -112,7 +112,7 @@ class Scene:
         return self.box.web("GET", "/readyz").status == 200
 
     def console(self, server: str, web: Web | None = None) -> Answer:
-        """A request that asks the hypervisor about a guest, by the whole way: API, conductor's bus, host, libvirt."""
+        """A request that reads a guest from the hypervisor, over all parts: API, conductor's bus, host, libvirt."""
         return (web or self.box.web)("POST", f"{SERVERS}/{server}/action", {"os-getConsoleOutput": {"length": 1}})
 
     def threads(self) -> int:
@@ -122,17 +122,17 @@ class Scene:
         return len(os.listdir(f"/proc/{self.box.process.pid}/fd"))
 
     def domains(self) -> list[str]:
-        """Every domain of the daemon, whoever made it."""
+        """Every domain of the daemon, of any owner."""
         argv = ["virsh", "--quiet", "--connect", self.daemon.uri, "list", "--all", "--uuid"]
         return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout.split()
 
     def actions(self, server: str, web: Web | None = None) -> list[dict[str, Any]]:
-        """What was done to a server, newest first."""
+        """The actions of a server, newest first."""
         answer = (web or self.box.web).expect(200, "GET", f"{SERVERS}/{server}/os-instance-actions")
         return answer.json()["instanceActions"]
 
     def guests_claimed(self) -> int:
-        """Guests that the host has places for; shown up to 2.87."""
+        """The number of guests for which the host has space; shown up to 2.87."""
         web = Web(self.box.port, self.box.token, version="2.87")
         (node,) = web.expect(200, "GET", "/compute/v2.1/os-hypervisors/detail").json()["hypervisors"]
         web.close()
@@ -144,7 +144,7 @@ class Scene:
 
 
 def quiet(here: Scene, servers: Sequence[str]) -> None:
-    """Wait until the guests have booted and the box has nothing in hand: what that takes is nobody's latency."""
+    """Wait until the guests have booted and the box has no open work: this time must not count as latency."""
 
     def resting() -> bool:
         pids = [here.box.process.pid, *(here.pid(server) for server in servers)]
@@ -165,7 +165,7 @@ def scene(
     daemon_of: Callable[[Path], Daemon] = PrivateLibvirtd,
 ) -> Generator[Scene]:
     """A daemon and a box in a directory of their own; both are gone afterwards.  `ready` False: the box is started on
-    `uri` and nobody waits for its hypervisor."""
+    `uri`, without a wait for its hypervisor."""
     directory = bench.directory()
     daemon = daemon_of(bench.directory())
     try:
@@ -189,7 +189,7 @@ LOGS = BUILD / "faults"
 
 
 def _keep(*logs: Path) -> None:
-    """What the newest scene said can be read when it is gone."""
+    """Keeps the log of the newest scene after its end."""
     LOGS.mkdir(exist_ok=True)
     for log in logs:
         with suppress(FileNotFoundError):
@@ -233,7 +233,7 @@ class Crowd:
 
 
 class Watch:
-    """Looks at something every few milliseconds, in a thread, until it is left; `seen` is everything it saw."""
+    """Reads a value every few milliseconds, in a thread, until the block ends; `seen` has every value."""
 
     def __init__(self, look: Callable[[], Any], pause_s: float = 0.02) -> None:
         self.seen: list[tuple[float, Any]] = []

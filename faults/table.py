@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a row of the fault table holds, and how it is written."""
+"""A row of the fault table, and its output."""
 
 import json
 import math
@@ -20,7 +20,7 @@ def p(samples: Sequence[float], share: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One bound: what was measured against what was to be reached."""
+    """One bound: the measured value against the required value."""
 
     what: str
     found: str
@@ -54,7 +54,7 @@ class Samples:
 
 @dataclass(slots=True)
 class Row:
-    """What one fault came to.  `load` are the machine's load averages before and after: others may have used it."""
+    """The result of one fault.  `load` are the machine's load averages before and after: others may have used it."""
 
     fault: str
     how: str
@@ -72,13 +72,13 @@ class Row:
         self.checks.append(Check(what, f"{found:.4g} {unit}", f"<= {bound:.4g} {unit}", found <= bound))
 
     def none(self, what: str, found: int) -> None:
-        """What must not have happened."""
+        """A count that must be zero."""
         self.checks.append(Check(what, str(found), "0", found == 0))
 
     def true(self, what: str, found: bool, detail: str = "") -> None:
-        """What must be so."""
-        said = "yes" if found else "no"
-        self.checks.append(Check(what, f"{said}: {detail}" if detail else said, "yes", found))
+        """A condition that must hold."""
+        verdict = "yes" if found else "no"
+        self.checks.append(Check(what, f"{verdict}: {detail}" if detail else verdict, "yes", found))
 
     def ratio(self, what: str, during: Sequence[float], control: Sequence[float], bound: float) -> None:
         """A p99 against that of the control run."""

@@ -244,7 +244,7 @@ MUTANTS: Sequence[Mutant] = (
         "a turn given back",
         "tests/simulation/test_slow_work.py::test_starts_whose_calls_never_come_back_keep_no_other_guest_from_starting",
         "compute/runner.py",
-        "            run.give_turn()  # one guest's call may never come back\n",
+        "            run.give_turn()  # the call of one guest may never return\n",
         "",
     ),
 )

@@ -165,7 +165,7 @@ def test_without_room_for_the_copy_nothing_is_changed(case: Case) -> None:
             refusal = str(exc)
         kept = [path.name for path in b.files() if "kept" in path.name]
         shares_blocks = kept == ["disk.kept-a"]
-        assert shares_blocks or (kept == [] and "no room to keep the old disk" in refusal)
+        assert shares_blocks or (kept == [] and "not enough space to keep the old disk" in refusal)
         assert contents(b, guest.id) == before
         await b.tear_down(guest)
 

@@ -143,7 +143,7 @@ def test_one_that_would_take_too_long_or_too_much_room_leaves_nothing_and_harms_
         assert b.files() == files
         assert await b.power(guest.id) is PowerState.RUNNING
         monkeypatch.setattr(b.driver._disks, "space", _little)  # pyright: ignore[reportPrivateUsage]
-        with pytest.raises(HypervisorError, match="no room for an image"):
+        with pytest.raises(HypervisorError, match="not enough space for an image"):
             await snapshots_of(b).take(guest.id, "one", LIMIT_S)
         assert b.files() == files
         await b.tear_down(guest)

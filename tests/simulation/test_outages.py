@@ -96,7 +96,7 @@ def test_a_hypervisor_that_answers_with_refusals_is_told_of_once_for_each_reason
                 machine.away = reason
                 machine.drivers[0].virtapi.set_host_enabled(True)
                 await world.clock.sleep(30)
-        told = [line["error"] for line in said if line["event"] == "the hypervisor's state could not be told yet"]
+        told = [line["error"] for line in said if line["event"] == "the hypervisor's state could not be reported yet"]
         assert len(told) == 2
         assert "no emulator" in told[0]
         assert "no disk" in told[1]

@@ -183,9 +183,9 @@ def test_an_operator_who_calls_a_host_down_ends_the_wait_and_one_who_takes_it_ba
         await call_down(world, True)
         shown = await show(world, resized)
         assert shown["status"] == "ERROR"
-        assert "It goes on if the operator takes the host back" in shown["fault"]["message"]
+        assert "It continues if the operator takes the host back" in shown["fault"]["message"]
         assert (await show(world, stopped))["status"] == "ACTIVE"
-        assert "called host a down before stop began" in (await newest(world, stopped))["message"]
+        assert "forced host a down before stop began" in (await newest(world, stopped))["message"]
         if dies:
             world.hosts["a"].start()
         mend(world)

@@ -100,7 +100,7 @@ def test_an_operator_gives_the_host_to_the_copy_and_the_first_ends_and_keeps_its
     async def test(world: World) -> None:
         servers = await created(world, 2)
         await world.until(lambda: settled(world), within_s=300)
-        with pytest.raises(Conflict, match="No other process has asked for host a"):
+        with pytest.raises(Conflict, match="No other process has tried to register host a"):
             await adopt(world)
         world.add_host("copy", identity="a")
         await has_ended(world, "copy", within_s=120)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The websocket of a serial console: bytes of the guest in binary messages, and back.
+"""The websocket of a serial console: bytes of the guest in binary messages, in both directions.
 
-What opens it is the token in its URL, once, and the right of the user it was given to: when that right ends, the URL is
-refused and an open session ends.  A browser says from which page it comes, and pages of other places are refused, but
-for those of [console] allowed_origins: that a page knows a token is not enough to let it type for whoever looks at it.
+A client opens it with the token in its URL, once, and with the right of the user who received the token.  When that
+right ends, the URL is refused and an open session ends.  A browser sends the origin of its page, and only the service's
+own origin and those of [console] allowed_origins are accepted: a foreign page with the token must not be able to type
+for its reader.
 """
 
 import asyncio
@@ -32,9 +33,9 @@ log = structlog.get_logger(__name__)
 PATH = "/serial-console"
 SUBPROTOCOL = "binary"
 SEND_LIMIT_S = 30.0
-"""A client that takes nothing for so long is gone."""
+"""A client that receives nothing for so many seconds is disconnected."""
 REASON_BYTES = 123
-"""A close frame holds no more."""
+"""The largest reason of a close frame, in bytes."""
 
 NORMAL, UNSUPPORTED, POLICY_VIOLATION, TRY_AGAIN_LATER = 1000, 1003, 1008, 1013
 
@@ -42,7 +43,7 @@ RULE = "os_compute_api:os-remote-consoles"
 
 
 async def serve(scope: Scope, receive: Receive, send: Send, deps: ApiDeps, edge: Edge) -> None:
-    """One websocket, from its handshake to its end.  A refusal is an HTTP answer with a fault in it."""
+    """One websocket, from its handshake to its end.  A refusal is an HTTP answer with a fault."""
     await receive()  # websocket.connect
     try:
         grant = await _granted(scope, deps, edge)
@@ -54,8 +55,8 @@ async def serve(scope: Scope, receive: Receive, send: Send, deps: ApiDeps, edge:
         await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
         code, reason = await _carry(stream, receive, send, _lapse(grant, deps))
         await send({"type": "websocket.close", "code": code, "reason": _short(reason)})
-    except OSError as exc:  # the client hung up while something was sent to it
-        log.debug("a console's client hung up", error=str(exc))
+    except OSError as exc:  # the client disconnected while something was sent to it
+        log.debug("a console's client disconnected", error=str(exc))
     finally:
         await stream.close()
 
@@ -82,7 +83,8 @@ async def _open(grant: Grant, deps: ApiDeps) -> ConsoleStream:
 
 
 async def _permitted(grant: Grant, deps: ApiDeps) -> Instance:
-    """The server, if whom the URL was given to may still type into it.  Raises Unauthorized, Forbidden, NotFound."""
+    """The server, if the user of the URL's token may still use its console.  Raises Unauthorized, Forbidden,
+    NotFound."""
     context = await context_of(deps, grant.claims, "")
     deps.policy.permit(RULE, context, {})
     scope = None if context.is_admin else context.project_id
@@ -90,7 +92,7 @@ async def _permitted(grant: Grant, deps: ApiDeps) -> Instance:
 
 
 async def _lapse(grant: Grant, deps: ApiDeps) -> tuple[int, str]:
-    """Return when that right has ended.  A database that is away for a while ends nothing."""
+    """Return when that right has ended.  While the database is not available, the session continues."""
     while True:
         await deps.token_revalidation.changed()
         try:
@@ -102,14 +104,14 @@ async def _lapse(grant: Grant, deps: ApiDeps) -> tuple[int, str]:
 
 
 def check_origin(scope: Scope, headers: Mapping[str, str], allowed: Collection[str]) -> None:
-    """Raises Forbidden for a page of another place than the one that the client reached us by, unless that place's host
-    name is among `allowed`, and its scheme is ours.  Programs send none."""
+    """Raises Forbidden if the page has another origin than the address that the client used, unless the origin's host
+    name is in `allowed` and its scheme is the service's.  Programs other than browsers send no origin."""
     origin = headers.get("origin")
     if origin is None:
         return
     ours = urlsplit(base_of({**scope, "scheme": "https" if scope["scheme"] == "wss" else "http"}, headers))
     if origin.lower() != f"{ours.scheme}://{ours.netloc}".lower() and not _is_allowed(origin, ours.scheme, allowed):
-        raise Forbidden("A console is opened by pages of this very service only, and by those of its allowed origins.")
+        raise Forbidden("Only pages of this service, and of its allowed origins, can open a console.")
 
 
 def _is_allowed(origin: str, scheme: str, allowed: Collection[str]) -> bool:
@@ -131,7 +133,8 @@ async def _refuse(send: Send, exc: Exception, request_id: str) -> None:
 async def _carry(
     stream: ConsoleStream, receive: Receive, send: Send, lapse: Coroutine[Any, Any, tuple[int, str]]
 ) -> tuple[int, str]:
-    """Both ways until one side ends, or the right to it; the close code and its reason."""
+    """Copy in both directions until one side, or the right to the console, ends.  Returns the close code and its
+    reason."""
     async with asyncio.TaskGroup() as group:
         sides = [group.create_task(side) for side in (_to_client(stream, send), _to_guest(stream, receive), lapse)]
         done, pending = await asyncio.wait(sides, return_when=asyncio.FIRST_COMPLETED)
@@ -146,9 +149,9 @@ async def _to_client(stream: ConsoleStream, send: Send) -> tuple[int, str]:
             async with asyncio.timeout(SEND_LIMIT_S):
                 await send({"type": "websocket.send", "bytes": data})
         except TimeoutError:
-            return TRY_AGAIN_LATER, "The client takes nothing."
+            return TRY_AGAIN_LATER, "The client receives nothing."
         except OSError:
-            return NORMAL, "The client hung up."
+            return NORMAL, "The client disconnected."
     return NORMAL, stream.ended
 
 
@@ -156,7 +159,7 @@ async def _to_guest(stream: ConsoleStream, receive: Receive) -> tuple[int, str]:
     while True:
         message = await receive()
         if message["type"] == "websocket.disconnect":
-            return NORMAL, "The client hung up."
+            return NORMAL, "The client disconnected."
         data = message.get("bytes")
         if data is None:
             return UNSUPPORTED, "Binary messages only."

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every rule that a route asks for, with its default; docs/policy.md and the sample file are made of it."""
+"""Every policy rule that a route checks, with its default.  docs/policy.md and the sample file are made from it."""
 
 from collections.abc import Iterable, Mapping
 
@@ -28,19 +28,19 @@ FINER: Mapping[str, tuple[DefaultPolicy, str]] = {
     "publicize_image": (DefaultPolicy.ADMIN, "an image that is made public"),
     "communitize_image": (DefaultPolicy.MEMBER, "an image that is opened to the community"),
 }
-"""What handlers ask themselves, because it depends on more than the path."""
+"""Rules that handlers check, because they depend on more than the path."""
 
 
-def asked_for(services: Iterable[Service] = SERVICES) -> Mapping[str, tuple[DefaultPolicy, tuple[str, ...]]]:
-    """By rule: its default, and what asks for it ("GET /compute/v2.1/servers").  Raises ValueError when two routes that
-    share a rule differ in its default: an operator's word could not mean both."""
+def checked_rules(services: Iterable[Service] = SERVICES) -> Mapping[str, tuple[DefaultPolicy, tuple[str, ...]]]:
+    """The default of each rule, and the requests that check it ("GET /compute/v2.1/servers").  Raises ValueError when
+    two routes that share a rule differ in its default: one line of a policy file could not replace both."""
     found: dict[str, tuple[DefaultPolicy, tuple[str, ...]]] = {}
 
-    def add(rule: str, role: DefaultPolicy, asker: str) -> None:
-        known, askers = found.get(rule, (role, ()))
+    def add(rule: str, role: DefaultPolicy, check: str) -> None:
+        known, checks = found.get(rule, (role, ()))
         if known is not role:
-            raise ValueError(f"{rule} has two defaults: {known.name} and {role.name} ({asker})")
-        found[rule] = (role, tuple(dict.fromkeys((*askers, asker))))
+            raise ValueError(f"{rule} has two defaults: {known.name} and {role.name} ({check})")
+        found[rule] = (role, tuple(dict.fromkeys((*checks, check))))
 
     for service in services:
         for route in service.routes:
@@ -49,12 +49,12 @@ def asked_for(services: Iterable[Service] = SERVICES) -> Mapping[str, tuple[Defa
             for name, actions in route.actions.items():
                 for action in actions:
                     add(action.rule, action.default, f"{route.method} {service.prefix}{route.path} ({name})")
-    for rule, (role, asker) in FINER.items():
-        add(rule, role, asker)
+    for rule, (role, check) in FINER.items():
+        add(rule, role, check)
     return found
 
 
-RULES: Mapping[str, str] = {rule: role.value for rule, (role, _) in asked_for().items()}
+RULES: Mapping[str, str] = {rule: role.value for rule, (role, _) in checked_rules().items()}
 """The defaults for `kilonova.api.http.policy.Policy`."""
 
 
@@ -62,8 +62,8 @@ def sample() -> str:
     """A policy.yaml with every default as a comment."""
     lines = ["# Remove the # of each rule that you change; docs/policy.md describes the format.", ""]
     lines += [f'#"{name}": "{text}"' for name, text in BASE.items()]
-    for rule, (role, askers) in asked_for().items():
-        lines += ["", *(f"# {asker}" for asker in askers), f'#"{rule}": "{role.value}"']
+    for rule, (role, checks) in checked_rules().items():
+        lines += ["", *(f"# {check}" for check in checks), f'#"{rule}": "{role.value}"']
     return "\n".join(lines) + "\n"
 
 
@@ -72,8 +72,8 @@ def markdown() -> str:
     lines = [_INTRODUCTION, "| rule | default |", "|---|---|"]
     lines += [f"| `{name}` | `{text}` |" for name, text in BASE.items()]
     lines += ["", "## Rules of routes", "", "| rule | default | checked by |", "|---|---|---|"]
-    for rule, (role, askers) in sorted(asked_for().items()):
-        lines.append(f"| `{rule}` | `{role.value}` | {'<br>'.join(f'`{asker}`' for asker in askers)} |")
+    for rule, (role, checks) in sorted(checked_rules().items()):
+        lines.append(f"| `{rule}` | `{role.value}` | {'<br>'.join(f'`{check}`' for check in checks)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Version documents, with which every client begins, without a token.
+"""Version documents.  Every client requests them first, without a token.
 
-Compute's list begins with v2.0.  Each document repeats the self link that the list has for it.
-Sources: Compute API reference, "Versions"; Identity and Image likewise.
+Compute's list begins with v2.0.  Each document repeats the self link that the list has for it.  Sources: Compute API
+reference, "Versions"; Identity and Image likewise.
 """
 
 from collections.abc import Sequence

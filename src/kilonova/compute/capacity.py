@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Capacity policy: what of the host's resources guests may claim.  Pure."""
+"""Capacity policy: the part of the host's resources that guests may claim. Pure functions."""
 
 from kilonova.config.default import DefaultSettings
 from kilonova.objects.service import Inventory

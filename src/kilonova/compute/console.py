@@ -9,7 +9,7 @@ from kilonova.virt.driver import ComputeDriver
 
 
 class LocalConsoles:
-    """See kilonova.objects.console.Consoles; for the one host that has `driver`."""
+    """See kilonova.objects.console.Consoles. Serves only the host that has `driver`."""
 
     def __init__(self, host: HostName, driver: ComputeDriver) -> None:
         self._host, self._driver = host, driver

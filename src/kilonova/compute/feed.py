@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Work comes by asking: at each wake-up, and from time to time in case one was lost."""
+"""The host fetches its work: at each wake-up, and periodically in case a wake-up was lost."""
 
 import asyncio
 
@@ -24,7 +24,7 @@ PROGRESS_S = 1.0
 
 
 class Feed:
-    """One question at a time: a reply that comes too late was never taken in hand, and is asked for again."""
+    """One fetch at a time: the work of a reply that arrives too late was not started, and is fetched again."""
 
     def __init__(
         self, session: Session, queues: InstanceQueues, refusals: Refusals, clock: Clock, poll_s: float
@@ -39,11 +39,11 @@ class Feed:
         self._wake.set()
 
     def close(self) -> None:
-        """Take no more work in hand."""
+        """Accept no more work."""
         self._open = False
 
     def start(self, tasks: Supervisor) -> None:
-        """Ask now, and then whenever woken."""
+        """Fetch now, and then at each wake-up."""
         self._wake.set()
         tasks.spawn("feed", self._ask_forever(tasks))
         tasks.periodic("progress", PROGRESS_S, self._session.while_there(self._tell_progress), limit_s=10)
@@ -54,7 +54,7 @@ class Feed:
                 async with asyncio.timeout(self._poll_s * self._clock.random.uniform(0.9, 1.1)):
                     await self._wake.wait()
             except TimeoutError:
-                pass  # nobody called: look anyway
+                pass  # no wake-up arrived: fetch anyway
             self._wake.clear()
             if not self._open:
                 continue
@@ -64,8 +64,8 @@ class Feed:
                 continue
             except KilonovaError as exc:
                 self._session.outage.waits(WORK, exc)
-            except Exception:  # a defect in taking one action in hand must not end the host's service
-                log.exception("asking for work broke off")
+            except Exception:  # a defect in accepting one action must not end the host's service
+                log.exception("fetching work failed")
             await self._clock.sleep(RETRY_S * self._clock.random.uniform(0.5, 1.5))
             self._wake.set()
 
@@ -95,18 +95,18 @@ class Feed:
     async def _take_one(self, item: WorkItem, attempt: AttemptId, tasks: Supervisor) -> None:
         try:
             self._queues.submit(item, tasks)
-        except Exception as exc:  # a defect in taking one action in hand must not keep the others waiting
-            log.exception("an action could not be taken in hand", action=item.action.id)
+        except Exception as exc:  # a defect in accepting one action must not delay the others
+            log.exception("an action could not be accepted", action=item.action.id)
             action = item.action
             odd = Unread(action.leg_id, action.instance_id, action.verb, type(exc).__name__)
             await self._refusals.refuse(odd, attempt)
 
     async def _tell_progress(self) -> None:
-        """Let people watch what takes longer than a moment."""
+        """Report the progress of long actions to users."""
         for run in tuple(self._queues.runs()):
             action = run.job.action
             age = self._clock.now() - min((e.start_time for e in run.events.values()), default=self._clock.now())
-            # (a clock that was put back makes the future of the past: it is told rather than not)
+            # (after a clock was set back, times lie in the future: the progress is reported all the same)
             if action.attempt is None or abs(age.total_seconds()) < PROGRESS_S:
                 continue
             events = run.take_unsent()
@@ -118,5 +118,5 @@ class Feed:
     async def _report_events(self, report: RecordEvents) -> None:
         try:
             await self._session.conductor.call(RECORD_EVENTS, report)
-        except StaleWrite as exc:  # a newer attempt owns this action; the next action may still be ours
+        except StaleWrite as exc:  # a newer attempt owns this action; the next action may still belong to this process
             log.info("progress is no longer wanted", action=report.leg.action_id, error=str(exc))

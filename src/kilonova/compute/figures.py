@@ -28,7 +28,7 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
 
 
 class GuestMetrics(Collector):
-    """Registers itself, and what the driver knows of its hypervisor, with `metrics`."""
+    """Registers itself and the driver's view of its hypervisor with `metrics`."""
 
     def __init__(self, driver: ComputeDriver, virtapi: ComputeVirtAPI, metrics: Metrics) -> None:
         self._driver, self._known = driver, dict[InstanceId, GuestFigures]()

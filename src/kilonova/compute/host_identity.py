@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who this host is: the identity file in its state directory, and the machine's boot id.
+"""The identity of this host: the identity file in its state directory, and the machine's boot id.
 
-The file holds the node id together with the host's name, so that a renamed host and a copied state directory are
-noticed before anything is done in another host's name.  A copy with the same name, on another machine or in another
-directory, is told apart by the boot id and by the lock file of the state directory (see kilonova.cmd.common).
+The file holds the node id together with the host's name, so that a renamed host or a copied state directory is found
+before anything is done under another host's name. The boot id and the lock file of the state directory (see
+kilonova.cmd.common) distinguish a copy with the same name on another machine or in another directory.
 """
 
 import json
@@ -19,7 +19,7 @@ from kilonova.objects.ids import HostName
 
 FILE = "compute_id"
 LOCK = "lock"
-"""Each process that uses the state directory keeps it open, and only one of them is a compute process."""
+"""Each process that uses the state directory keeps this file open, and only one of them is a compute process."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 UNKNOWN_BOOT = "unknown"
 
@@ -71,7 +71,7 @@ def parse(path: Path, text: str) -> tuple[str, str | None]:
 
 
 def _write(path: Path, node_id: str, host: str) -> None:
-    """Complete or not at all, also after a power failure."""
+    """Write the file completely or not at all, also across a power failure."""
     part = path.with_suffix(".new")
     with part.open("w") as file:
         file.write(json.dumps({"node_id": node_id, "host": host}) + "\n")

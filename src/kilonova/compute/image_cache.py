@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The host's cache of checked images.
-
-A file here is complete, of the checksum in its name, and inspected: what is renamed into place was fsynced before.
+"""The host's cache of checked images. A file here is complete, has the checksum in its name, and was inspected: each
+file is fsynced before it is renamed into place.
 """
 
 import hashlib
@@ -31,7 +30,7 @@ class Digest(Protocol):
 
 
 class ImageSource(Protocol):
-    """Where images come from: the box's own store, or another host's over HTTP."""
+    """The source of images: the local store, or the store of another host over HTTP."""
 
     def read(self, image_id: ImageId) -> AsyncIterator[bytes]:
         """The stored bytes.  Raises NotFound."""
@@ -48,8 +47,8 @@ class ImageCache:
     async def ensure(self, image: ImageRef) -> BaseImage:
         """The image as a file on this host; fetched once for any number of concurrent builds.
 
-        Raises NotFound (the store has it no more), ImageUnacceptable (wrong checksum, not of its format, points
-        outside itself).  After a failure nothing is left in the cache.
+        Raises NotFound (the store no longer has it), ImageUnacceptable (wrong checksum, not in its format, refers to
+        other files).  After a failure nothing is left in the cache.
         """
         path = self._root / f"{image.sha512[:40]}.{image.disk_format}"
         base = BaseImage(path, image.disk_format, image.virtual_size)
@@ -115,7 +114,7 @@ def _create(part: Path) -> BinaryIO:
     make_directory(part.parent, 0o755)
     part.parent.chmod(0o755)
     for stale in part.parent.glob(f"{part.name.rpartition('.')[0]}.*"):
-        stale.unlink(missing_ok=True)  # of a process that died; the lock says that no other of ours writes this image
+        stale.unlink(missing_ok=True)  # left by a process that died: the lock excludes a writer of this image
     make_file(part)
     return part.open("wb")
 

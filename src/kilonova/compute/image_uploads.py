@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images that this host makes: their bytes go into the image store, and the conductor has their records.
 
-The conductor is asked for as long as it takes: that it is away for a while ends no work of an hour.
+Requests to the conductor are repeated for as long as it takes: a short outage of the conductor must not end an hour of
+work.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -70,8 +71,8 @@ class ImageUploads:
         return not (await self._ask(action, lambda: self._conductor.call(BEGIN_IMAGE, request))).saved
 
     async def save(self, action: Action, chunks: AsyncIterator[bytes], disk_format: str) -> None:
-        """The image is ACTIVE and has these bytes.  Raises NotFound when it was deleted meanwhile, and what the store
-        raises; the bytes may be there then (see `discard`)."""
+        """The image is ACTIVE and has these bytes. Raises NotFound when it was deleted meanwhile, and every error of
+        the store; the bytes may exist then (see `discard`)."""
         image_id, attempt = image_of(action), _attempt(action)
         stored = await self._sink.write(image_id, chunks, MAX_VIRTUAL_BYTES)
         virtual_size = await self._sink.inspect(image_id, disk_format)
@@ -87,7 +88,7 @@ class ImageUploads:
         await self._ask(action, lambda: self._conductor.call(COMPLETE_IMAGE, request))
 
     async def discard(self, action: Action) -> None:
-        """No bytes of an image that was not completed exist."""
+        """Remove the bytes of an image that was not completed."""
         try:
             unfinished = await self.begin(action)
         except NotFound:

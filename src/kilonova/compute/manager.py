@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The compute manager: what a host's process is made of, and the order in which it starts.
+"""The compute manager: the parts of a host's process, and the order in which they start.
 
-It maps verbs to operations (kilonova.compute.operations) and hands every request to the driver through them; nothing
-else talks to the driver but for reads.
+It maps verbs to operations (kilonova.compute.operations) and hands every request to the driver through them; all other
+code only reads from the driver.
 """
 
 from collections.abc import Callable, Mapping
@@ -55,7 +55,7 @@ log = structlog.get_logger(__name__)
 
 
 LOST_S = 10.0
-"""For the step in progress when this process learns that its host has a newer process."""
+"""The time for the step in progress when this process learns that its host has a newer process."""
 
 
 class ImageLibrary(ImageSource, ImageSink, Protocol):
@@ -64,7 +64,7 @@ class ImageLibrary(ImageSource, ImageSink, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a host takes from its process; `workers` do its work on files."""
+    """What a host receives from its process; `workers` do its work on files."""
 
     clock: Clock
     images: ImageLibrary
@@ -75,8 +75,8 @@ class Parts:
 class ComputeManager:
     """One host.  Constructing it loads the driver (DriverLoadError) and does no I/O.
 
-    `load_driver` gives the driver over the VirtAPI that it is handed (see kilonova.virt.driver.load_compute_driver).
-    `operations` is the table in which legs name what to do.
+    `load_driver` returns the driver for the VirtAPI that it receives (see kilonova.virt.driver.load_compute_driver).
+    `operations` is the table of operations that legs name.
     """
 
     def __init__(
@@ -136,11 +136,11 @@ class ComputeManager:
         Reaper(session, queues, runner, tools, self.metrics).start(tasks, self.virtapi)
 
     async def inventory(self) -> Inventory:
-        """What this host has, and what of it guests may claim."""
+        """The host's resources, and the part of them that guests may claim."""
         return inventory_of(await self.driver.resources(), self._settings.default)
 
     def ready(self) -> tuple[bool, str]:
-        """Whether this host can get work, and if not, why in one sentence."""
+        """Whether this host can receive work, and if not, the reason in one sentence."""
         if self._session is None or self._reports is None or self._session.epoch is None:
             return False, (self._session and self._session.waits_for) or "waiting for the conductor"
         if not self.virtapi.enabled:
@@ -150,8 +150,8 @@ class ComputeManager:
         return True, ""
 
     async def drain(self, limit_s: float) -> int:
-        """Accept no more work; give the work in progress `limit_s` seconds to end, and report the end to the
-        conductor.  Returns how many actions are left for the next process.  Guests run on."""
+        """Accept no more work; give the work in progress `limit_s` seconds to end, and report the end to the conductor.
+        Returns the number of actions that are left for the next process. Guests continue to run."""
         if self._feed is None or self._queues is None or self._session is None:
             return 0
         self._feed.close()
@@ -160,8 +160,8 @@ class ComputeManager:
         return len(self._queues.running())
 
     async def _until_lost(self, session: Session, feed: Feed, queues: InstanceQueues) -> None:
-        """When the host has a newer process, this one ends.  No further step starts; a step in progress gets a
-        moment.  Raises HostSuperseded."""
+        """When the host has a newer process, this process ends. No further step starts; a step in progress has LOST_S
+        seconds to end. Raises HostSuperseded."""
         lost = await session.until_lost()
         log.error("this process has lost its host", host=self._identity.host, error=lost.message)
         feed.close()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The metadata of a guest: the files of its config drive, in OpenStack's layout and in EC2's.
 
-Source: Nova's user guide, "Metadata", and its api/metadata/base.py for which version has what.
+Source: Nova's user guide, "Metadata", and its api/metadata/base.py for the contents of each version.
 """
 
 import base64
@@ -36,8 +36,8 @@ NO_BUS = "none"
 
 
 def config_drive_files(instance: Instance, seed: bytes) -> Mapping[str, bytes]:
-    """Path inside the drive to contents; the same instance and seed always give the same bytes.  `seed` is for the
-    guest's random numbers; it must be unpredictable to others."""
+    """Returns path inside the drive to contents; the same instance and seed always give the same bytes.  `seed` is for
+    the guest's random numbers; it must be unpredictable to others."""
     user_data = None if instance.user_data is None else base64.b64decode(instance.user_data)
     # Each document is rendered once: an indented one takes Python's slow encoder, on the event loop.
     network, ec2 = _json(network_data(instance)), _json(ec2_meta_data(instance))
@@ -115,7 +115,7 @@ def meta_data(instance: Instance, version: str, seed: bytes) -> dict[str, Any]:
 
 
 def devices(instance: Instance) -> list[dict[str, Any]]:
-    """The devices with tags."""
+    """The devices that have tags."""
     where = {"bus": NO_BUS, "address": NO_BUS}
     found: list[dict[str, Any]] = [
         {"type": "nic", **where, "mac": address.mac, "tags": [tag]}
@@ -142,7 +142,7 @@ def ec2_meta_data(instance: Instance) -> dict[str, Any]:
     data: dict[str, Any] = {
         "ami-id": f"ami-{instance.image.id[:8]}",
         "ami-launch-index": instance.launch_index,
-        "ami-manifest-path": "FIXME",  # the very word that Nova gives
+        "ami-manifest-path": "FIXME",  # the same word as Nova's
         "block-device-mapping": block_devices(instance),
         "hostname": instance.hostname,
         "instance-action": "none",
@@ -162,7 +162,7 @@ def ec2_meta_data(instance: Instance) -> dict[str, Any]:
 
 
 def _type_of(key: str) -> str:
-    """The type of a key pair, by its text: an SSH key is one line that begins with the name of its algorithm."""
+    """The type of a key pair, found by its text: an SSH key is one line that begins with the name of its algorithm."""
     return "x509" if key.lstrip().startswith("-----BEGIN") else "ssh"
 
 

@@ -19,7 +19,8 @@ from kilonova.rpcapi.host_to_conductor import NOTIFY, Notice, Notify
 log = structlog.get_logger(__name__)
 
 MOST_WAITING = 100
-"""While the conductor is away; older notifications are dropped then.  All of them are in the log."""
+"""The number of notifications that wait while the conductor is away; beyond it the oldest are dropped. All of them are
+in the log."""
 NOTICES = "notifications"
 RETRY_S = 1.0
 
@@ -54,10 +55,10 @@ class Notifier:
                     self._outage.waits(NOTICES, exc)
                     await self._clock.sleep(RETRY_S)
                     continue
-                except KilonovaError as exc:  # the conductor will never accept this one, and it must not block others
+                except KilonovaError as exc:  # the conductor will never accept it, and it must not block others
                     log.warning("a notification was refused", event_type=notice.event_type, error=str(exc))
                 except Exception:
-                    log.exception("a notification could not be told", event_type=notice.event_type)
+                    log.exception("a notification could not be sent", event_type=notice.event_type)
                 self._outage.answered(NOTICES)
                 if self._waiting and self._waiting[0] is notice:  # it may have been dropped meanwhile
                     self._waiting.popleft()

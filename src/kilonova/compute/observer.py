@@ -48,15 +48,15 @@ class Observer:
         self._wake = asyncio.Event()
 
     def mark(self, event: GuestEvent) -> None:
-        """Something happened to this guest.  The return of the hypervisor says nothing of a single guest: the bulk
-        read of `sync` follows it, and reads all guests in one call."""
+        """This guest changed. The event of the hypervisor's return concerns no single guest and marks none: the bulk
+        read of `sync` follows and reads all guests in one call."""
         if event.kind == RECONNECTED:
             return
         self._dirty.add(event.instance_id)
         self._wake.set()
 
     def idle(self, instance_id: InstanceId) -> None:
-        """No action works on the guest any more: what happened to it meanwhile is read now."""
+        """No action works on the guest any more: read now what changed meanwhile."""
         if instance_id in self._dirty:
             self._wake.set()
 
@@ -77,8 +77,8 @@ class Observer:
             await self._session.call(
                 lambda epoch: conductor.call(REPORT_STATES, ReportStates(conductor.host, epoch, states))
             )
-            # A bulk read takes its time, and so may the telling: an action on one of them may have begun and ended
-            # since, and been overruled by this.  So each gets the last word by itself.
+            # A bulk read and the reports after it take time. Meanwhile an action on one of these guests may have begun
+            # and ended, and this older read would overwrite its result. So each guest is read once more by itself.
             self._dirty.update(seen.instance_id for seen in states)
             self._wake.set()
 
@@ -96,7 +96,7 @@ class Observer:
                 self._dirty.update(ready)
                 await self._driver.virtapi.clock.sleep(RETRY_S)
                 self._wake.set()
-            except Exception:  # one odd guest must not end the host's service; the bulk read comes by again
+            except Exception:  # an error of one guest must not end the host's service; the next bulk read repeats this
                 log.exception("reading guests broke off", count=len(ready))
 
     async def _read(self, ready: list[InstanceId]) -> None:
@@ -108,11 +108,11 @@ class Observer:
             )
 
     async def _look(self, instance_id: InstanceId) -> Observed | None:
-        """None when this one cannot be read now, which is no other guest's matter.  It is not lost: the next bulk read,
-        at the latest the one that follows a reconnection, finds the difference."""
+        """Read one guest. None when it cannot be read now; other guests are not affected. The change is not lost: the
+        next bulk read, at the latest the read after a reconnection, finds the difference."""
         try:
             state = await self._driver.guest_state(instance_id)
-        except HypervisorUnavailable as exc:  # the driver says that it is away, and when it is back
+        except HypervisorUnavailable as exc:  # the driver reports the outage and its end
             log.debug("a guest could not be read now", instance=instance_id, error=str(exc))
             return None
         except HypervisorError as exc:

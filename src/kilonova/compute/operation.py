@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an operation is: a list of steps.
+"""An operation: a list of steps.
 
 Each step has `ensure` (make it so) and `absent` (make it not so).  Both are idempotent and derive all they need from
 the job's instance record, so that running, replaying after a crash and cleaning up are the same code:
@@ -7,7 +7,7 @@ the job's instance record, so that running, replaying after a crash and cleaning
     run or replay    ensure of each step, in order
     fail or delete   absent of each step, in reverse order
 
-The journal of steps is history for people; nothing reads it to decide.
+The journal of steps is history for people; no decision reads it.
 """
 
 from collections.abc import Awaitable, Callable
@@ -27,8 +27,8 @@ from kilonova.virt.driver import ComputeDriver
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What steps work with.  `boot_id` tells this boot of the machine from every other, `seed_key` is a secret of this
-    host's (see kilonova.compute.seeds)."""
+    """What steps work with. `boot_id` identifies this boot of the machine, `seed_key` is a secret of this host (see
+    kilonova.compute.seeds)."""
 
     driver: ComputeDriver
     images: ImageCache
@@ -49,14 +49,13 @@ class Job:
 
     @property
     def start_token(self) -> str:
-        """What a start by this action leaves with the guest: which action, and on which boot of the machine."""
+        """The token that a start by this action stores with the guest: the action, and the boot of the machine."""
         return f"{self.action.id}@{self.tools.boot_id}"
 
     def has_started(self, state: GuestState | None, *, on_any_boot: bool = False) -> bool:
-        """Whether the guest's last start was this action's own; one of an earlier boot is gone with that boot.
-
-        A guest that bears the mark was there; whether it ever ran is not known of one that the hypervisor gave up, or
-        of whose end it knows nothing, since it was itself ended meanwhile: that is no start."""
+        """Whether this action made the guest's last start. A start on an earlier boot ended with that boot. A guest
+        with the token existed. Whether it ever ran is unknown when the hypervisor gave the start up, or does not know
+        how the guest ended because the hypervisor itself was restarted meanwhile: neither counts as a start."""
         if state is None or state.start_token is None:
             return False
         if state.power is PowerState.SHUTDOWN and state.reason in GIVEN_UP:
@@ -70,7 +69,7 @@ Work = Callable[[Job], Awaitable[None]]
 
 
 async def nothing(_job: Job) -> None:
-    """For a step that leaves nothing of its own behind."""
+    """The `absent` of a step that leaves nothing behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`name` is its key in the host's table of operations.  `clean_up`: what a failed run has made is made absent
+    """`name` is its key in the host's table of operations.  `clean_up`: the steps of a failed run are made absent
     again."""
 
     name: str
@@ -95,15 +94,15 @@ class Operation:
     heavy: bool = False
     """Heavy operations are limited by max_concurrent_builds."""
     copies: bool = False
-    """It copies a whole disk: limited by max_concurrent_snapshots."""
+    """The operation copies a whole disk: limited by max_concurrent_snapshots."""
     needs: AnyCapability | None = None
-    """The capability that the driver must have: a driver without it starts nothing."""
+    """The capability that the driver must have: without it, no step starts."""
     look: Work = nothing
-    """Comes before the steps and changes nothing.  When it refuses, nothing is begun, and nothing is made absent: the
-    guest is left as it is."""
+    """A check that runs before the steps and changes nothing. When it refuses, no step begins and nothing is made
+    absent: the guest is left as it is."""
 
 
 def removal(of: Operation, name: str) -> Operation:
-    """The operation that makes absent what another one ensures."""
+    """The operation that makes absent what another operation ensures."""
     steps = tuple(Step(f"remove-{step.name}", step.absent) for step in reversed(of.steps) if step.absent is not nothing)
     return Operation(name, steps)

@@ -16,23 +16,23 @@ MOST_WAITING = 1000
 
 
 class Precache:
-    """Fetches one image at a time, so that builds are not delayed by images that nobody waits for."""
+    """Fetches one image at a time, so that prefetched images do not delay builds."""
 
     def __init__(self, cache: ImageCache) -> None:
         self._cache = cache
         self._wanted: asyncio.Queue[ImageRef] = asyncio.Queue(MOST_WAITING)
 
     def want(self, images: Iterable[ImageRef]) -> None:
-        """They will be fetched, after those of earlier requests."""
+        """Fetch these images, after those of earlier requests."""
         for image in images:
             if not self._wanted.full():
                 self._wanted.put_nowait(image)
 
     async def run(self) -> None:
-        """For ever.  An image that cannot be fetched is logged, and left to the first build that needs it."""
+        """Runs without end. An image that cannot be fetched is logged, and left to the first build that needs it."""
         while True:
             image = await self._wanted.get()
             try:
                 await self._cache.ensure(image)
-            except Exception as exc:  # of any kind: the request was a hint, and must not end the host's service
+            except Exception as exc:  # any error: the request was a hint, and must not end the host's service
                 log.warning("an image could not be fetched ahead of time", image_id=image.id, error=str(exc))

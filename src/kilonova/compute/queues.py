@@ -64,19 +64,19 @@ class InstanceQueues:
         return self._tools.clock
 
     def running(self) -> tuple[LegId, ...]:
-        """Legs that are in hand here, waiting ones included."""
+        """The legs of this host that run or wait."""
         return tuple(self._runs)
 
     def is_busy(self, instance_id: InstanceId) -> bool:
-        """Whether an action on the instance is in hand."""
+        """Whether an action on the instance runs or waits."""
         return any(run.job.instance.id == instance_id for run, _ in self._runs.values())
 
     def runs(self) -> Iterator[Run]:
-        """The attempts in hand, for telling their progress."""
+        """The attempts that run, for reports of their progress."""
         return (run for run, _ in self._runs.values())
 
     def submit(self, item: WorkItem, tasks: Supervisor) -> None:
-        """Take a leg in hand, unless it is already."""
+        """Accept a leg, unless it was accepted already."""
         leg_id = item.action.leg_id
         if leg_id in self._runs:
             return
@@ -87,7 +87,7 @@ class InstanceQueues:
         self._runs[leg_id] = (run, task)
 
     def revoke(self, leg: LegId) -> None:
-        """Stop working on a leg: at once where nothing is half done, else before its next step."""
+        """Stop working on a leg: at once in an interruptible step, else before its next step."""
         found = self._runs.get(leg)
         if found is not None:
             run, task = found
@@ -101,12 +101,12 @@ class InstanceQueues:
             self.revoke(leg)
 
     def expire(self, leg: LegId) -> None:
-        """The conductor says that an action's time is up: its leg fails, and what that has made is undone."""
+        """The conductor reports that an action's time is up: its leg fails, and the leg's steps are undone."""
         if leg in self._runs:
             self._runs[leg][0].expire()
 
     async def drain(self, limit_s: float) -> None:
-        """Wait until nothing is in hand, at most `limit_s` seconds.  What is left is replayed by the next process."""
+        """Wait until no leg runs or waits, at most `limit_s` seconds. The next process replays what is left."""
         deadline = self._clock.monotonic() + limit_s
         while self._runs and self._clock.monotonic() < deadline:
             await self._clock.sleep(0.05)
@@ -152,7 +152,7 @@ class InstanceQueues:
         return self._resumes if job.action.bookkeeping.host_boot else None
 
     async def _report(self, run: Run, outcome: Outcome) -> None:
-        """Tell the conductor until it has heard.  StaleWrite: it has given the action to another attempt."""
+        """Report to the conductor until it acknowledges. StaleWrite: it has given the action to another attempt."""
         who = f"outcome of {run.job.action.id}"
         with self._signals.outage.ends_with(who):
             await self._until_heard(run, outcome, who)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Guests that should not exist on this host.
 
-A guest of ours whose instance the conductor calls deleted (a backup of the host was restored, a delete was forced while
-the host was away) is made absent by delete's own steps.  It takes two proofs: the guest bears our metadata, and the
-conductor has, twice with a pause between, the record of that instance as deleted from this very host.  What the
-database does not know at all, or knows on another host, is only reported: it may be another cloud's.
+A guest of this service whose instance the conductor reports as deleted (a backup of the host was restored, or a delete
+was forced while the host was away) is made absent by the steps of delete. This needs two proofs: the guest has our
+metadata, and the conductor has reported twice, with a pause between, that the instance was deleted from this host. A
+guest that the database does not know at all, or knows on another host, is only reported: it may belong to another
+cloud.
 """
 
 import structlog
@@ -30,11 +31,11 @@ from kilonova.rpcapi.host_to_conductor import CLASSIFY_GUESTS, ClassifyGuests, G
 log = structlog.get_logger(__name__)
 
 LIMIT_S = 300.0
-"""For one round."""
+"""The time limit of one round."""
 
 
 class Reaper:
-    """Removes and reports guests, each by a periodic task of its own."""
+    """Removes guests and reports guests, in two periodic tasks."""
 
     def __init__(
         self, session: Session, queues: InstanceQueues, runner: Runner, tools: Tools, metrics: Metrics
@@ -48,7 +49,7 @@ class Reaper:
         return self._tools.clock
 
     def start(self, tasks: Supervisor, virtapi: ComputeVirtAPI) -> None:
-        """Start, as configured."""
+        """Start the periodic tasks that the configuration enables."""
         settings = self._tools.settings
         there = self._session.while_there
         reap, report = there(virtapi.while_in_service(self.reap)), there(virtapi.while_in_service(self.report))
@@ -70,21 +71,21 @@ class Reaper:
                 await self._try_to_remove(deleted[id_])
 
     async def report(self) -> None:
-        """One round: count guests with this service's metadata that are no instances of this host; log their names
-        when they change."""
+        """One round: count guests with this service's metadata that are not instances of this host; log their names
+        when the set changes."""
         judged = await self._judge()
         orphans = frozenset((*judged.unknown, *judged.elsewhere))
         self._metrics.orphans(len(orphans))
         if orphans and orphans != self._reported:
             log.warning(
-                "guests bear our mark and are no instances of this host; they are left alone",
+                "guests have our metadata and are not instances of this host; they are left unchanged",
                 unknown=", ".join(judged.unknown),
                 of_other_hosts=", ".join(judged.elsewhere),
             )
         self._reported = orphans
 
     async def _judge(self) -> GuestClasses:
-        """The hypervisor is read before the database: the record of a guest that is seen is older."""
+        """Reads the hypervisor before the database: the record of each guest that it finds is older."""
         seen = tuple(await self._tools.driver.guest_states())
         if not seen:
             return GuestClasses()
@@ -94,7 +95,7 @@ class Reaper:
         )
 
     async def _try_to_remove(self, instance: Instance) -> None:
-        """A guest that cannot be removed is retried in the next round, and blocks no other."""
+        """A guest that cannot be removed is retried in the next round, and does not block others."""
         try:
             await self._remove(instance)
         except Exception as exc:
@@ -102,7 +103,7 @@ class Reaper:
 
     async def _remove(self, instance: Instance) -> None:
         now = self._clock.now()
-        # Not an action of the database: its instance is deleted.  The steps need one for their names.
+        # Not an action of the database: its instance is deleted.  The steps need an action for their names.
         action = Action(
             id=ActionId(self._clock.new_id()),
             instance_id=instance.id,

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Work that this host's code cannot take in hand: of a newer conductor, or by a defect of ours.
-
-Nothing of it is begun.  The conductor is told that it failed, and why; a delete is left open, for a later version of
-this host.
+"""Work that this host's code cannot accept: it comes from a newer conductor, or our code has a defect. None of it
+begins. The conductor receives a failure with the reason; a delete stays open, for a later version of this host.
 """
 
 import structlog
@@ -20,7 +18,8 @@ log = structlog.get_logger(__name__)
 
 
 class Refusals:
-    """Each is logged once.  `left` are those that stay open: the conductor need not hand them out again."""
+    """Each refusal is logged once. `left` are the actions that stay open: the conductor need not hand them out
+    again."""
 
     def __init__(self, session: Session, driver: ComputeDriver) -> None:
         self._session, self._driver = session, driver
@@ -28,7 +27,7 @@ class Refusals:
         self.left: set[LegId] = set()
 
     async def refuse(self, unread: Unread, attempt: AttemptId) -> None:
-        """Report an action that cannot be taken in hand; one that cannot be reported now will be handed out again."""
+        """Report an action that cannot be accepted. If it cannot be reported now, it will be handed out again."""
         action_id = unread.leg.action_id
         if unread.leg not in self._said:
             log.error("an action cannot be read", action=action_id, verb=unread.verb, error=unread.reason)
@@ -37,12 +36,12 @@ class Refusals:
             self.left.add(unread.leg)
             return
         host = self._session.identity.host
-        message = f"This host cannot carry out what was asked for ({unread.verb}: {unread.reason}). Nothing was done."
+        message = f"This host cannot carry out the request ({unread.verb}: {unread.reason}). Nothing was done."
         report = Finish(host, unread.leg, attempt, False, await self._power(unread.instance_id), (), message)
         try:
             await self._session.conductor.call(FINISH, report)
         except KilonovaError as exc:
-            log.info("that an action cannot be read could not be told yet", action=action_id, error=str(exc))
+            log.info("the refusal of an unreadable action could not be reported yet", action=action_id, error=str(exc))
 
     async def _power(self, instance_id: InstanceId) -> PowerState | None:
         try:

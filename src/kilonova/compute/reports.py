@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Telling the conductor that the host lives, what it has, and whether its hypervisor is in service."""
+"""The host's reports to the conductor: that it runs, what it has, and whether its hypervisor is in service."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -23,7 +23,7 @@ RETRY_S = 1.0
 
 
 class Reports:
-    """`reported` is set once the conductor knows what this host offers: from then on it can get work."""
+    """`reported` is set once the conductor knows what this host offers: from then on it can receive work."""
 
     def __init__(
         self,
@@ -40,10 +40,10 @@ class Reports:
         self._changed = asyncio.Event()
         self.reported = False
         self.trouble = ""
-        """Why the hypervisor's state could not be told the last time."""
+        """Why the hypervisor's state could not be reported the last time."""
 
     def start(self, settings: DefaultSettings, tasks: Supervisor) -> None:
-        """Begin: the hypervisor's level is told whenever it changes, and with the rest periodically."""
+        """Begin: report the hypervisor's level at each change, and everything periodically."""
         self._virtapi.on_enabled = self._changed.set
         self._changed.set()
         there = self._session.while_there
@@ -55,7 +55,8 @@ class Reports:
         tasks.periodic("power sync", settings.sync_power_state_interval, there(self._sync))
 
     async def inventory(self) -> None:
-        """Tell what the host has, if that changed since it was last told, or since the host was forgotten."""
+        """Report what the host has, if that changed since the last report, or if the conductor has forgotten the
+        host."""
         found = await self._read_inventory()
         if (self._session.registrations, found) != self._reported:
             conductor, node_id = self._session.conductor, self._session.identity.node_id
@@ -66,16 +67,16 @@ class Reports:
         self.reported = True
 
     def tell_inventory(self) -> None:
-        """What the host offers may have changed by its configuration: look, and tell."""
+        """The configuration may have changed what the host offers: read it, and report it."""
         self._changed.set()
 
     async def _heartbeat(self) -> None:
         await self._session.heartbeat()
-        if self._reported_enabled != self._level():  # it was told before a registration, or could not be told
+        if self._reported_enabled != self._level():  # it was reported before a registration, or could not be reported
             self._changed.set()
 
     async def _sync(self) -> None:
-        """The level once more, though it has not changed: one that was sent earlier may have come later."""
+        """Report the level again, though it has not changed: an earlier report may have arrived later."""
         if self._reported_enabled == self._level():
             await self._say_level(bool(self._virtapi.enabled), self._virtapi.reason)
         await self._virtapi.while_in_service(self._observer.sync)()
@@ -94,11 +95,11 @@ class Reports:
                 self.trouble = str(exc)
             except KilonovaError as exc:
                 self._session.outage.gave_up(LEVEL)
-                if str(exc) != self.trouble:  # it may last: a QEMU that is not installed
-                    log.warning("the hypervisor's state could not be told yet", error=str(exc))
+                if str(exc) != self.trouble:  # this may last: QEMU is not installed
+                    log.warning("the hypervisor's state could not be reported yet", error=str(exc))
                 self.trouble = str(exc)
             except Exception:  # a defect in one report must not end the host's service
-                log.exception("telling the hypervisor's state broke off")
+                log.exception("reporting the hypervisor's state failed")
             else:
                 self._session.outage.answered(LEVEL)
                 self.trouble = ""
@@ -107,7 +108,7 @@ class Reports:
             self._changed.set()
 
     async def _tell_level(self) -> None:
-        """The level first when it is bad; when it is good, only after everything has been read again."""
+        """Report a bad level first; report a good level only after everything has been read again."""
         if self._virtapi.enabled is None:
             return
         enabled, reason = self._virtapi.enabled, self._virtapi.reason

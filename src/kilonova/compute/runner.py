@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Running an operation: ensure in order; when it fails for good, absent in reverse.
-
-One rule for trouble: when the hypervisor does not answer, what was asked may have happened, so nothing is judged and
-nothing is undone; the steps are run again from the first (each looks before it acts) until the conductor says that the
-action's time is up (then it fails, as for any other reason), or takes the action back.
+"""Running an operation: ensure in order; after a permanent failure, absent in reverse. One rule for outages: when the
+hypervisor does not answer, the requested change may have happened, so nothing is decided and nothing is undone. The
+steps run again from the first (each reads before it changes anything) until the conductor reports that the action's
+time is up (then it fails, as for any other reason), or takes the action back.
 """
 
 import asyncio
@@ -35,11 +34,11 @@ log = structlog.get_logger(__name__)
 
 RETRY = Backoff(0.5, 15.0)
 UNDO_S = 600.0
-"""How long an action whose time is up goes on to undo what it has made, while the hypervisor does not answer."""
+"""How long an action whose time is up continues to undo its changes while the hypervisor does not answer."""
 
 
 class Phase(Enum):
-    """What a run is at: its steps are done, undone, or its guest is read."""
+    """The phase of a run: its steps are done, its steps are undone, or its guest is read."""
 
     DO = "do"
     UNDO = "undo"
@@ -48,7 +47,7 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`power` is None when the guest is provably absent."""
+    """The result of a run. `power` is None when the guest is provably absent."""
 
     succeeded: bool
     power: PowerState | None
@@ -57,11 +56,9 @@ class Outcome:
 
 @dataclass(slots=True)
 class Run:
-    """One attempt, as it goes on.
-
-    `revoked` is set by the queue; the run ends before its next step.  `expired` says that its time is up: it fails
-    before its next step.  `turns` are what it must wait for beside others of its kind, first come first served; None:
-    nothing.
+    """One attempt in progress. The queue sets `revoked`; the run then ends before its next step. `expired` means that
+    its time is up: it fails before its next step. `turns` are the slots that it shares with other runs of its kind,
+    first come first served; None: it needs no slot.
     """
 
     job: Job
@@ -77,14 +74,14 @@ class Run:
     waiting: asyncio.Timeout | None = None
 
     async def take_turn(self) -> None:
-        """Wait for one; the queue may cancel that."""
+        """Wait for a slot; the queue may cancel the wait."""
         if self.turns is not None:
             with self.may_interrupt():
                 await self.turns.acquire()
             self.has_turn = True
 
     def expire(self) -> None:
-        """Its time is up: what may be interrupted ends now, anything else with the step that is going on."""
+        """Its time is up: interruptible work ends now, other work ends after the current step."""
         self.expired = True
         if self.waiting is not None:
             self.waiting.reschedule(0)
@@ -96,7 +93,7 @@ class Run:
 
     @asynccontextmanager
     async def may_expire(self) -> AsyncGenerator[None]:
-        """A stretch that ends with DeadlineExceeded when the action's time is up, and in which the queue may cancel."""
+        """A block that ends with DeadlineExceeded when the action's time is up, and that the queue may cancel."""
         self.check_time()
         try:
             async with asyncio.timeout(None) as self.waiting:
@@ -110,7 +107,7 @@ class Run:
 
     @asynccontextmanager
     async def stretch(self, phase: Phase) -> AsyncGenerator[None]:
-        """A pause between two tries: only while steps are done does it end when the time is up."""
+        """A pause between two tries. The end of the action's time ends the pause only while steps are done."""
         if phase is Phase.DO:
             async with self.may_expire():
                 yield
@@ -119,20 +116,20 @@ class Run:
                 yield
 
     def give_turn(self) -> None:
-        """Back to the others; nothing to do without one."""
+        """Give the slot back; without a slot this does nothing."""
         if self.turns is not None and self.has_turn:
             self.has_turn = False
             self.turns.release()
 
     def take_unsent(self) -> tuple[ActionEvent, ...]:
-        """Events that nobody was told yet."""
+        """Events that were not reported yet."""
         events = tuple(self.events[name] for name in self.events if name in self.unsent)
         self.unsent.clear()
         return events
 
     @contextmanager
     def may_interrupt(self) -> Generator[None]:
-        """A stretch in which the queue may cancel this run."""
+        """A block in which the queue may cancel this run."""
         before, self.interruptible = self.interruptible, True
         try:
             yield
@@ -141,7 +138,7 @@ class Run:
 
 
 class Revoked(Exception):
-    """The conductor took the action back: end quietly, somebody else decides."""
+    """The conductor took the action back: the run ends without an outcome, because another attempt decides."""
 
 
 class Hold(Protocol):
@@ -149,17 +146,17 @@ class Hold(Protocol):
 
     @property
     def is_current(self) -> bool:
-        """As far as it has heard; asked before each step."""
+        """Whether it may, by the last report of the conductor; read before each step."""
         ...
 
     async def confirm(self, action: Action) -> None:
-        """By the conductor's own word, as long as that takes.  Raises StaleWrite, NotFound when the action is in other
-        hands."""
+        """Ask the conductor, for as long as it takes. Raises StaleWrite, NotFound when another attempt has the
+        action."""
         ...
 
 
 class Runner:
-    """Runs attempts.  Without a `hold` its process is the only one (tests)."""
+    """Runs attempts. Without a `hold` its process is the only process of the host (tests)."""
 
     def __init__(self, failpoints: Failpoints, hold: Hold | None = None) -> None:
         self._failpoints, self._hold = failpoints, hold
@@ -170,7 +167,7 @@ class Runner:
         try:
             if run.job.action.leg.undoes is not None:
                 return await self._undo(run)
-            if (refusal := await self._refusal(run)) is not None:  # nothing was begun, so that nothing is to be undone
+            if (refusal := await self._refusal(run)) is not None:  # no step has begun, so nothing must be undone
                 return Outcome(False, await self._power_after_failure(run), refusal)
             async with run.may_expire():
                 await run.take_turn()
@@ -188,7 +185,7 @@ class Runner:
             return Outcome(False, await self._power_after_failure(run), message)
 
     async def _refusal(self, run: Run) -> str | None:
-        """Why the operation cannot be begun; None when it can."""
+        """The reason that the operation cannot begin; None when it can."""
         operation = run.operation
         try:
             if operation.needs is not None:
@@ -202,21 +199,20 @@ class Runner:
         return None
 
     async def _undo(self, run: Run) -> Outcome:
-        """A leg that undoes an earlier leg of its action on this host."""
+        """Run a leg that undoes an earlier leg of its action on this host."""
         reason = await self._make_absent(run)
         return Outcome(reason is None, await self._power_after_failure(run), reason)
 
     async def _clean_up(self, run: Run, message: str) -> str:
-        """What the failed run has made is made absent; the message, with what could not be.  That stays, with the
-        instance's claim, until it is deleted."""
+        """Make absent what the failed run has made. Returns the message, extended by what could not be removed: that
+        stays, with the instance's claim, until the instance is deleted."""
         reason = await self._make_absent(run)
         return message if reason is None else f"{message} What was made could not be removed: {reason}"
 
     async def _make_absent(self, run: Run) -> str | None:
-        """Make the operation's steps absent, the last one first; why that was not possible, None when they are.
-
-        What another process of the host, or another attempt, has made since must not be removed: nothing is before the
-        conductor has said that the action is still this attempt's."""
+        """Make the operation's steps absent, the last step first. Returns the reason when that was not possible, else
+        None. What another process of the host, or another attempt, has made since must not be removed: nothing is
+        removed before the conductor has confirmed that this attempt still has the action."""
         await self._confirm(run)
         try:
             await self._until_answered(run, tuple(reversed(run.operation.steps)), Phase.UNDO)
@@ -229,7 +225,7 @@ class Runner:
 
     async def _confirm(self, run: Run) -> None:
         """Raises Revoked."""
-        if self._hold is None or run.job.action.attempt is None:  # the latter is asked for by no action
+        if self._hold is None or run.job.action.attempt is None:  # no action requests an undo without an attempt
             return
         try:
             with run.may_interrupt():
@@ -246,13 +242,13 @@ class Runner:
 
         try:
             await self._until_answered(run, (Step("observe", read),), Phase.READ)
-        except HypervisorUnavailable as exc:  # its time is up, and the guest still does not answer
+        except HypervisorUnavailable as exc:  # the action's time is up, and the guest still does not answer
             log.warning("a guest could not be read", instance=run.job.instance.id, error=exc.message)
             return PowerState.NOSTATE
         return found[-1]
 
     async def _power_after_failure(self, run: Run) -> PowerState | None:
-        """Unknown where it cannot be read: the action has ended all the same."""
+        """The power state; unknown when it cannot be read, because the action has ended in any case."""
         try:
             return await self._read_power(run)
         except HypervisorError as exc:
@@ -260,10 +256,9 @@ class Runner:
             return PowerState.NOSTATE
 
     async def _until_answered(self, run: Run, steps: Sequence[Step], phase: Phase) -> None:
-        """Every step, in order, from the first again whenever the hypervisor does not answer.
-
-        Raises DeadlineExceeded when the time is up while steps are done, and HypervisorUnavailable when it has been up
-        for long while they are undone, or the guest is read.
+        """Run every step, in order, and again from the first whenever the hypervisor does not answer. Raises
+        DeadlineExceeded when the action's time ends while steps are done, and HypervisorUnavailable when the time ended
+        long ago while steps are undone or the guest is read.
         """
         clock = run.job.tools.clock
         self._outage = self._outage or Outage("the hypervisor", clock)
@@ -287,7 +282,7 @@ class Runner:
                     give_up = give_up or clock.monotonic() + UNDO_S
                     if clock.monotonic() >= give_up:
                         raise
-            run.give_turn()  # one guest's call may never come back
+            run.give_turn()  # the call of one guest may never return
             async with run.stretch(phase):
                 await pauses.wait()
                 await run.take_turn()
@@ -323,8 +318,8 @@ class Runner:
 
 
 def _explain(exc: Exception) -> str:
-    """A sentence for the instance's owner: our own errors speak for themselves, others are told by their kind (their
-    text may hold what is not the owner's)."""
+    """A sentence for the instance's owner: the message of our own errors, and only the kind of other errors (their text
+    may contain what the owner must not see)."""
     if isinstance(exc, KilonovaError):
         return exc.message
     if isinstance(exc, OSError) and exc.strerror:

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Seeds for guests' random numbers.
-
-Nova draws one for each config drive.  Here a step that is replayed must make the same drive again, for the guest may
-run on it: so a seed is made of a secret of the host's own and of the action, and of nothing that anybody else knows.
+"""Seeds for guests' random numbers. Nova draws a seed for each config drive. Here a replayed step must make the same
+drive again, because the guest may already use it. So a seed is derived from a secret of the host and from the action,
+and cannot be computed without the secret.
 """
 
 import hashlib
@@ -16,11 +15,11 @@ from kilonova.objects.ids import ActionId
 FILE = "seed.key"
 SECRET_BYTES = 48
 SEED_BYTES = 512
-"""Nova's number."""
+"""The size of Nova's seeds."""
 
 
 def read_seed_key(state_path: Path, clock: Clock) -> bytes:
-    """The host's secret; made at its first start, readable by the service only.  Blocks; raises StateError."""
+    """The host's secret; made at its first start, readable only by the service. Blocks; raises StateError."""
     path = state_path / FILE
     try:
         if not path.exists():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""This process's standing with the conductor: who it is, and the epoch that its reports bear."""
+"""This process's registration with the conductor: its identity, and the epoch of its reports."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -43,8 +43,8 @@ T = TypeVar("T")
 BINARY = "kilonova-compute"
 RETRY = Backoff(0.2, 10.0)
 BOTH_LIVE = 2.0
-"""A process that is heard so many heartbeats after this one has asked for its place lives beside it; that of a machine
-that has booted anew since is heard no more."""
+"""A process whose heartbeats arrive for so many intervals after this process requested its place runs beside it; the
+process of an earlier boot of the machine sends none."""
 
 HEARTBEATS = "heartbeats"
 AWAY = (RpcTimeout, RpcUnavailable, DatabaseUnavailable)
@@ -53,8 +53,8 @@ AWAY = (RpcTimeout, RpcUnavailable, DatabaseUnavailable)
 
 @dataclass(frozen=True, slots=True)
 class HostIdentity:
-    """`node_id` stays with the host's state directory, `boot_id` changes when the machine boots, `process_id` is fresh
-    at each start of the service.  For `state_id` and `started_s` see rpcapi.host_to_conductor.RegisterHost."""
+    """`node_id` is kept in the host's state directory, `boot_id` changes when the machine boots, `process_id` is new at
+    each start of the service.  For `state_id` and `started_s` see rpcapi.host_to_conductor.RegisterHost."""
 
     host: HostName
     node_id: str
@@ -65,11 +65,10 @@ class HostIdentity:
 
 
 class Session:
-    """Registers, and registers again when the conductor does not know this process.  `registrations` counts: what was
-    told before the last one may be known no more.
-
-    When the host has a newer process than this one, this one has lost its standing for good: `until_lost` returns,
-    every call raises HostSuperseded, and no step of an operation begins any more (see runner.Hold).
+    """Registers, and registers again when the conductor does not know this process.  `registrations` counts them: the
+    conductor may have forgotten what was reported before the last one. When the host has a newer process, this process
+    has lost its registration permanently: `until_lost` returns, every call raises HostSuperseded, and no step of an
+    operation begins any more (see runner.Hold).
     """
 
     def __init__(self, identity: HostIdentity, conductor: HostCaller, clock: Clock, settings: DefaultSettings) -> None:
@@ -78,30 +77,29 @@ class Session:
         self.epoch: int | None = None
         self.registrations = 0
         self.waits_for = ""
-        """Why this process is not registered yet, when that is more than a conductor that does not answer."""
+        """Why this process is not registered yet, when the cause is not only that the conductor does not answer."""
         self.outage = Outage("the conductor", clock)
-        """Shared by all of this process that cannot go on without an answer."""
+        """Shared by all calls of this process that cannot continue without an answer."""
         self._left = False
         self._lost: HostSuperseded | None = None
         self._has_lost = asyncio.Event()
 
     @property
     def is_current(self) -> bool:
-        """Whether this process is the host's, as far as it has heard."""
+        """Whether this process is the host's current process, by the last report of the conductor."""
         return self._lost is None
 
     async def until_lost(self) -> HostSuperseded:
-        """Waits until the conductor says that the host has a newer process; what it said."""
+        """Waits until the conductor reports that the host has a newer process. Returns the conductor's error."""
         await self._has_lost.wait()
         assert self._lost is not None
         return self._lost
 
     async def register(self) -> None:
-        """Waits for the conductor as long as it takes, with backoff, and says so; waits, too, for the end of the host's
-        former process, where the conductor cannot know of it.
-
-        Raises StateError when the conductor knows this host, or this node, otherwise (renamed or copied), HostTaken
-        when another process of this host lives beside this one, HostSuperseded.
+        """Waits for the conductor as long as it takes, with backoff, and logs that; also waits for the end of the
+        host's former process, where the conductor cannot know of it. Raises StateError when the conductor knows this
+        host under another node, or this node under another host (renamed or copied), HostTaken when another process of
+        this host runs beside this process, HostSuperseded.
         """
         with self.outage.ends_with("registration"):
             await self._register()
@@ -145,7 +143,8 @@ class Session:
         )
 
     def _wait_for_the_other(self, refusal: HostTaken, waited_s: float) -> None:
-        """Raises the refusal once the other process was heard though this one had long asked for its place."""
+        """Raises the refusal when heartbeats of the other process still arrive long after this process requested its
+        place."""
         heard_s_ago = refusal.details.get("heard_s_ago")
         if heard_s_ago is not None and waited_s - heard_s_ago > BOTH_LIVE * self._settings.report_interval:
             raise refusal
@@ -154,8 +153,8 @@ class Session:
         self.waits_for = refusal.message
 
     async def call(self, ask: Callable[[int], Awaitable[T]]) -> T:
-        """`ask(epoch)`; when the conductor does not know this process, register and ask once more.  Raises
-        HostSuperseded when the host has a newer one, and whatever `ask` does."""
+        """Call `ask(epoch)`; when the conductor does not know this process, register and call once more. Raises
+        HostSuperseded when the host has a newer process, and every error of `ask`."""
         self._check()
         if self.epoch is None:
             await self.register()
@@ -173,8 +172,8 @@ class Session:
             raise
 
     async def confirm(self, action: Action) -> None:
-        """Ask whether the action's leg is still this process's, under this attempt, for as long as it takes.  Raises
-        StaleWrite, NotFound."""
+        """Ask the conductor whether this process still has the action's leg, under this attempt, for as long as it
+        takes.  Raises StaleWrite, NotFound."""
         with self.outage.ends_with(f"confirmation of {action.id}"):
             await self._confirm(action)
 
@@ -194,7 +193,7 @@ class Session:
             await pauses.wait()
 
     async def heartbeat(self) -> None:
-        """Say that this process lives; not any more once it has said that it ends."""
+        """Send a heartbeat, until this process has reported its end."""
         if self._left:
             return
         try:
@@ -205,25 +204,26 @@ class Session:
             self.outage.answered(HEARTBEATS)
 
     def while_there(self, work: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
-        """`work`, for a periodic task: that the conductor does not answer is told by the heartbeat."""
+        """`work` as a periodic task. The heartbeat, not this task, reports that the conductor does not answer."""
 
         async def work_if_there() -> None:
             try:
                 await work()
             except AWAY as exc:
-                log.debug("a periodic task had no answer of the conductor", error=str(exc))
+                log.debug("a periodic task received no answer from the conductor", error=str(exc))
 
         return work_if_there
 
     async def leave(self) -> None:
-        """Say that this process ends, so that the next one need not wait for its silence.  Never fails."""
+        """Report the end of this process, so that the next process need not wait until its heartbeats stop. Never
+        fails."""
         self._left = True
         if self.epoch is None or not self.is_current:
             return
         try:
             await self.conductor.call(LEAVE, Leave(self.conductor.host, self.epoch))
         except KilonovaError as exc:
-            log.info("the end of this process could not be told", error=str(exc))
+            log.info("the end of this process could not be reported", error=str(exc))
 
     def _check(self) -> None:
         if self._lost is not None:

@@ -10,5 +10,5 @@ LIMIT_S = 4.0
 
 async def uptime() -> str:
     """ " 16:10:41 up 21:16,  1 user,  load average: 0.16, 0.17, 0.20".  Raises HypervisorError."""
-    said = await run_limited([TOOL], limit_s=LIMIT_S, env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"})
-    return said.decode(errors="replace").rstrip("\n")
+    output = await run_limited([TOOL], limit_s=LIMIT_S, env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"})
+    return output.decode(errors="replace").rstrip("\n")

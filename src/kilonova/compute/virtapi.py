@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the driver may request from the service above it."""
+"""The methods that a driver may call on the service above it."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -13,8 +13,8 @@ log = structlog.get_logger(__name__)
 
 
 class ComputeVirtAPI:
-    """Passes the driver's reports on.  The manager sets the hooks; before that nothing important is lost: the
-    hypervisor's state is kept as a level, and guests are read in bulk at the start."""
+    """Passes the driver's reports on.  The manager sets the hooks. Earlier reports are not lost: the hypervisor's state
+    is kept as a level, and guests are read in bulk at the start."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -37,8 +37,8 @@ class ComputeVirtAPI:
         self.on_enabled()
 
     def while_in_service(self, work: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
-        """`work`, for a periodic task: skipped while the hypervisor is known to be away, so that each outage is
-        reported once.  Everything is read again when it is back."""
+        """`work` as a periodic task that skips its rounds while the hypervisor is known to be away, so that each outage
+        is reported once.  Everything is read again when it is back."""
 
         async def work_if_there() -> None:
             if self.enabled is not False:

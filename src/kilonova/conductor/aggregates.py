@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Aggregates and availability zones.  Each function is one transaction.
 
-A host is in one zone: all of its aggregates that name a zone name the same.  A zone is not taken from under servers by
-giving it another name; a host that changes its zone by joining or leaving takes its servers along.
+A host is in one zone: all of its aggregates with a zone have the same zone.  The zone of an aggregate cannot change
+while servers are in it.  A host that joins or leaves an aggregate can change its zone; its servers then change theirs.
 """
 
 from collections.abc import Sequence

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the API asks of the conductor: each method is one transaction."""
+"""The RPC methods that the API calls.  Each method is one transaction."""
 
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
@@ -45,7 +45,7 @@ ACK = Ack()
 
 
 class ApiEndpoint:
-    """`to_place` receives each new create action; a lost one is found again at the next start."""
+    """`to_place` receives each new create action; the next start finds an action that was lost."""
 
     def __init__(
         self, tools: Tools, rpc: Caller, to_place: Callable[[ActionRef], None], plans: Mapping[Verb, Plan]
@@ -54,7 +54,7 @@ class ApiEndpoint:
         self._rpc, self._to_place, self._plans = rpc, to_place, plans
 
     def endpoint(self) -> Endpoint:
-        """The handlers, by row."""
+        """The handlers by RPC method."""
         endpoint = Endpoint()
         endpoint.on(methods.CREATE_SERVERS, self._create_servers)
         endpoint.on(methods.ACCEPT_ACTION, self._accept_action)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which messages of hosts about an action are accepted: those of the attempt that a leg was last handed out under."""
+"""Which messages of hosts about an action are accepted: those of the attempt that was current when the leg was last
+handed out."""
 
 from typing import Protocol
 
@@ -10,7 +11,7 @@ from kilonova.objects.leg import LegId
 
 
 class LegMessage(Protocol):
-    """What a host sends about a leg."""
+    """A message of a host about a leg."""
 
     @property
     def host(self) -> HostName: ...
@@ -21,7 +22,7 @@ class LegMessage(Protocol):
 
 
 def check_attempt(action: Action, message: LegMessage) -> None:
-    """Raises StaleWrite unless the leg that the message names is the sender's, under the attempt that it names."""
+    """Raises StaleWrite unless the leg in the message belongs to the sender, under the attempt in the message."""
     index = message.leg.index
     leg = action.legs[index] if 0 <= index < len(action.legs) else None
     if leg is None or leg.host != message.host or leg.attempt != message.attempt:
@@ -29,7 +30,7 @@ def check_attempt(action: Action, message: LegMessage) -> None:
 
 
 def check_current(action: Action, message: LegMessage) -> None:
-    """Raises StaleWrite, too, when the leg that the message names is not the current one."""
+    """Also raises StaleWrite if the leg in the message is not the current leg."""
     check_attempt(action, message)
     if message.leg.index != action.current:
         raise StaleWrite(f"Action {action.id} is in another leg.", action_id=action.id)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a new database begins with: a project, an administrator, flavors."""
+"""The content of a new database: a project, an administrator, flavors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,17 +24,18 @@ FLAVORS = (
     ("4", "m1.medium", 2, 4096, 40),
     ("5", "m1.large", 4, 8192, 80),
 )
-"""id, name, vCPUs, MiB, GiB: the names that every OpenStack tutorial uses."""
+"""id, name, vCPUs, MiB, GiB: the names that OpenStack tutorials use."""
 
 OWNERS_QUOTA: Mapping[str, int] = dict.fromkeys(
     ("instances", "cores", "ram", image_quota.COUNT, image_quota.SIZE_MIB), UNLIMITED
 )
-"""The first project is the owner's of the box, whose limit is the box.  Further ones have the defaults."""
+"""The first project belongs to the owner of the machine and may use the whole machine.  Other projects have the default
+limits."""
 
 
 @dataclass(frozen=True, slots=True)
 class FirstAdmin:
-    """Who may use a new box.  Ids are fresh; the hash is argon2's."""
+    """The first administrator of a new installation.  The ids are new; the hash is argon2's."""
 
     user_id: str
     project_id: str
@@ -42,12 +43,12 @@ class FirstAdmin:
 
 
 def is_new(tx: Transaction) -> bool:
-    """Whether nobody can use this database yet."""
+    """Whether the database has no user yet."""
     return not read_identity.any_user(tx)
 
 
 def record_first_admin(tx: Transaction, admin: FirstAdmin) -> bool:
-    """The first project, user and flavors; False, and nothing changed, if there is a user already."""
+    """Create the first project, user and flavors.  Returns False, and changes nothing, if there is a user already."""
     if not is_new(tx):
         return False
     write_identity.insert_project(tx, Project(admin.project_id, "admin"))

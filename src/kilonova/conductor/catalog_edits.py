@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an administrator adds to the service catalog, and takes away again: each edit is one transaction."""
+"""Administrators' changes to the service catalog: add and delete entries.  Each edit is one transaction."""
 
 from datetime import datetime
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What hosts ask of the conductor.  A host speaks for itself only: its name is pinned by the subject."""
+"""The RPC methods that hosts call.  A host can only send requests about itself: the subject pins its name."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ R = TypeVar("R")
 def _pinned(handler: Callable[[Q], Awaitable[R]]) -> Callable[[Q, str], Awaitable[R]]:
     async def checked(request: Q, peer: str) -> R:
         if token(request.host) != peer:
-            raise Forbidden(f"A host may speak for itself only, not for {request.host}.")
+            raise Forbidden(f"A host can only send requests about itself, not about {request.host}.")
         return await handler(request)
 
     return checked
@@ -50,9 +50,9 @@ def _pinned(handler: Callable[[Q], Awaitable[R]]) -> Callable[[Q, str], Awaitabl
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What else is to happen: `ended` receives the verb of each leg that has ended, `wake` each host that has work to
-    ask for (it has registered, or a leg of its begins); `offered`: a host has reported what it has, or whether it is in
-    service."""
+    """Callbacks for further work.  `ended` receives the verb of each leg that has ended.  `wake` receives each host
+    that has work to fetch (it has registered, or one of its legs begins).  `offered` is called when a host has reported
+    its resources, or whether it is in service."""
 
     ended: Callable[[Verb], None]
     wake: Callable[[HostName], Awaitable[None]]
@@ -67,7 +67,7 @@ class HostEndpoint:
         self._liveness, self._claims, self._hooks = liveness, claims, hooks
 
     def endpoint(self) -> Endpoint:
-        """The handlers, by row."""
+        """The handlers by RPC method."""
         endpoint = Endpoint()
         endpoint.on(methods.REGISTER_HOST, _pinned(self._register))
         endpoint.on(methods.HEARTBEAT, _pinned(self._heartbeat))

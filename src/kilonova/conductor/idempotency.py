@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Creates under a key: the look for the first one and the record of this one are one transaction, so that of two that
-come at once one creates."""
+"""Creates under an idempotency key: one transaction looks for the first request and records this one, so that only one
+of two simultaneous requests creates servers."""
 
 from datetime import datetime
 
@@ -20,7 +20,7 @@ def create(
     now: datetime,
     quotas: QuotaSettings | None = None,
 ) -> tuple[list[ActionId], Created]:
-    """Create, or return the answer of the first request under the same key.  Raises what verbs.create does, and
+    """Create, or return the answer of the first request with the same key.  Raises the errors of verbs.create, and
     IdempotencyKeyReused."""
     key = request.idempotent
     if key is not None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Users, groups, projects, roles and credentials: each edit is one transaction, and a repeat of it changes nothing.
+"""Users, groups, projects, roles and credentials: each edit is one transaction, and a repeat changes nothing.
 
-What would leave nobody who can administer the cloud is refused: only the database's owner could cure that.
+An edit is refused that would leave no administrator of the cloud: only the owner of the database could repair that.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -21,7 +21,7 @@ from kilonova.rpcapi import api_to_conductor_identity as methods
 from kilonova.rpcapi.method import Ack, Method
 
 MOST_TAGS = 80
-"""Of a project, as in Identity."""
+"""The limit of a project's tags, as in Identity."""
 _TICK = timedelta(microseconds=1)
 
 
@@ -34,7 +34,7 @@ def create_user(tx: Transaction, request: methods.CreateUser, _now: datetime) ->
 
 
 def update_user(tx: Transaction, request: methods.UpdateUser, now: datetime) -> None:
-    """Raises NotFound, Conflict, Unauthorized (the old password is no longer the one that was checked)."""
+    """Raises NotFound, Conflict, Unauthorized (the old password is not the one that was checked)."""
     user = read.get_user(tx, request.user_id)
     if request.old_hash not in (None, user.password_hash) and request.password_hash != user.password_hash:
         raise Unauthorized("The original password is wrong.")
@@ -44,7 +44,7 @@ def update_user(tx: Transaction, request: methods.UpdateUser, now: datetime) -> 
     if request.extra is not UNSET:
         values["extra"] = {**user.extra, **request.extra}
     if request.password_hash not in (UNSET, user.password_hash) or (request.enabled is False and user.enabled):
-        # Never the same twice, also when the clock was set back: tokens are compared with it.
+        # Always different, also when the clock was set back: tokens are compared with it.
         values["tokens_from"] = now if user.tokens_from is None else max(now, user.tokens_from + _TICK)
     if values:
         write.update_user(tx, user.id, **values)
@@ -92,7 +92,7 @@ def delete_project(tx: Transaction, request: methods.DeleteProject, _now: dateti
     """Raises Conflict."""
     contents = read.contents_of(tx, request.project_id)
     if contents:
-        raise Conflict(f"The project still has {_said(contents)}: delete what is in it first.")
+        raise Conflict(f"The project still has {_listed(contents)}: delete its content first.")
     write.delete_project(tx, request.project_id)
     _check_administrators(tx)
 
@@ -175,7 +175,7 @@ def delete_role(tx: Transaction, request: methods.DeleteRole, _now: datetime) ->
 
 
 def create_credential(tx: Transaction, request: methods.CreateCredential, _now: datetime) -> None:
-    """Raises Conflict, NotFound, Unauthorized (the token that asked for it ended meanwhile)."""
+    """Raises Conflict, NotFound, Unauthorized (the token of the request ended meanwhile)."""
     credential = request.credential
     if read.find_credential(tx, credential_id=credential.id) == credential:
         return
@@ -219,7 +219,7 @@ EDITS: Sequence[tuple[Method[Any, Ack], Callable[[Transaction, Any, datetime], N
     (methods.DELETE_CREDENTIAL, delete_credential),
     (methods.REVOKE_TOKEN, revoke_token),
 )
-"""Who serves which row."""
+"""The handlers by RPC method."""
 
 
 def _check_user_name(tx: Transaction, name: str) -> None:
@@ -238,7 +238,8 @@ def _check_group_name(tx: Transaction, name: str) -> None:
 
 
 def _check_role_name(tx: Transaction, name: str) -> None:
-    """Names that differ only in case are one name to the policy: a second "Admin" would be an administrator."""
+    """Names that differ only in case are one name to the policy: a role "Admin" beside "admin" would be an
+    administrator."""
     made = {role.name for role in read_assignments.made_roles(tx)}
     taken = {*IMPLIED, *made, *read_assignments.assigned_roles(tx)}
     if name.casefold() in {other.casefold() for other in taken}:
@@ -246,7 +247,7 @@ def _check_role_name(tx: Transaction, name: str) -> None:
 
 
 def _limited(tags: Iterable[str]) -> Sequence[str]:
-    """Sorted, each once.  Raises InvalidInput."""
+    """The tags, sorted, each once.  Raises InvalidInput."""
     kept = sorted(set(tags))
     if len(kept) > MOST_TAGS:
         raise InvalidInput(f"A project has at most {MOST_TAGS} tags.", path="tags")
@@ -254,12 +255,12 @@ def _limited(tags: Iterable[str]) -> Sequence[str]:
 
 
 def _check_administrators(tx: Transaction) -> None:
-    """At the end of an edit: its savepoint is rolled back by what this raises."""
+    """Called at the end of an edit: an error rolls its savepoint back."""
     if not read.has_administrator(tx):
-        raise Conflict("This would leave nobody who can administer the cloud: make another administrator first.")
+        raise Conflict("This would leave no administrator of the cloud: make another administrator first.")
 
 
-def _said(contents: dict[str, list[str]]) -> str:
+def _listed(contents: dict[str, list[str]]) -> str:
     return " and ".join(_counted(kind, names) for kind, names in contents.items())
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""With whom an image is shared: each edit is one transaction, and a repeat of it changes nothing."""
+"""The projects with which an image is shared: each edit is one transaction, and a repeat changes nothing."""
 
 from kilonova.base.errors import Conflict, NotFound, TooLarge
 from kilonova.db.readers import images as read_images

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a project's images may take: their number, and their bytes together, those of uploads under way among them.
+"""The quota of a project's images: their number and their total bytes, uploads in progress included.
 
-Each function is part of the transaction that takes the room, so that of two who want the last of it one gets it.
-Source of the names: Glance's unified limits, image_count_total and image_size_total (in MiB).
+Each function is part of the transaction that uses the quota, so that only one of two simultaneous requests gets the
+last part of it.  Source of the names: Glance's unified limits, image_count_total and image_size_total (in MiB).
 """
 
 from kilonova.base.errors import OverQuota
@@ -18,7 +18,7 @@ COUNT, SIZE_MIB = "image_count_total", "image_size_total"
 
 
 def create(tx: Transaction, image: Image, quotas: QuotaSettings | None) -> None:
-    """Record an image.  Raises Conflict, OverQuota; without `quotas` no limit holds."""
+    """Record an image.  Raises Conflict, OverQuota; without `quotas` no limit applies."""
     write_images.create_image(tx, image)
     if quotas is None:
         return
@@ -34,15 +34,15 @@ def create(tx: Transaction, image: Image, quotas: QuotaSettings | None) -> None:
 
 
 def update(tx: Transaction, image: Image, expected: Image | None, quotas: QuotaSettings | None) -> None:
-    """Replace an image's record; one that takes more room than before takes it of its owner's.  Raises NotFound,
-    Conflict, OverQuota."""
+    """Replace an image's record; additional bytes count against its owner's quota.  Raises NotFound, Conflict,
+    OverQuota."""
     before = write_images.update_image(tx, image, expected)
     if taken(image) > taken(before):
         check_size(tx, image.owner, quotas)
 
 
 def check_size(tx: Transaction, project_id: str, quotas: QuotaSettings | None) -> None:
-    """Raises OverQuota when the project's images, with what the transaction did, have too many bytes."""
+    """Raises OverQuota when the project's images, with the changes of this transaction, have too many bytes."""
     if quotas is None:
         return
     most_mib = read_quotas.limits(tx, quotas.defaults, project_id)[SIZE_MIB]
@@ -51,7 +51,7 @@ def check_size(tx: Transaction, project_id: str, quotas: QuotaSettings | None) -
 
 
 def taken(image: Image) -> int:
-    """Bytes that an image takes of its owner's room."""
+    """The bytes of an image that count against its owner's quota."""
     return (image.size or 0) + image.reserved
 
 

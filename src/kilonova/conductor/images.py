@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images that actions make of servers' disks: recorded with the action, completed by the host, forgotten with it.
+"""Images that actions make of servers' disks: recorded with the action, completed by the host, deleted with the action.
 
-Each function is one transaction, or part of one.  A record that is not ACTIVE lives no longer than its action.
+Each function is one transaction, or part of one.  A record that is not ACTIVE ends with its action.
 """
 
 from collections.abc import Iterable
@@ -27,8 +27,8 @@ from kilonova.rpcapi.host_to_conductor import BeginImage, CompleteImage, DropIma
 
 
 def forget_with(tx: Transaction, instance: Instance, superseded: Iterable[Action]) -> list[ImageId]:
-    """Forget the images that nobody needs or completes once the instance is deleted.  Returns those whose bytes the
-    host must remove."""
+    """Delete the records of images that are not needed or not completed once the instance is deleted.  Returns those
+    whose bytes the host must remove."""
     forgotten = _forget_shelved(tx, instance)
     for action in superseded:
         if isinstance(action.params, BackupParams):
@@ -39,7 +39,8 @@ def forget_with(tx: Transaction, instance: Instance, superseded: Iterable[Action
 
 
 def forget_unfinished(tx: Transaction, action: Action) -> ImageId | None:
-    """The action makes no image any more: a record that is not ACTIVE goes.  Returns the image's id then."""
+    """The action makes no image: delete its record unless it is ACTIVE.  Returns the image's id if the record was
+    deleted."""
     try:
         image = _made_by(tx, action)
     except NotFound:
@@ -51,7 +52,7 @@ def forget_unfinished(tx: Transaction, action: Action) -> ImageId | None:
 
 
 def begin(tx: Transaction, request: BeginImage, now: datetime) -> ImageBegun:
-    """The record says that the image is being saved.  Raises StaleWrite, NotFound (it was deleted)."""
+    """Record that the image is being saved.  Raises StaleWrite, NotFound (it was deleted)."""
     image = _made_by(tx, _of_report(tx, request))
     if image.status is ImageStatus.QUEUED:
         write_images.update_image(tx, replace(image, status=ImageStatus.SAVING, updated_at=now), None)
@@ -60,10 +61,10 @@ def begin(tx: Transaction, request: BeginImage, now: datetime) -> ImageBegun:
 
 def complete(tx: Transaction, request: CompleteImage, now: datetime, quotas: QuotaSettings | None = None) -> None:
     """The image is ACTIVE, with the sizes and hashes of its bytes.  Raises StaleWrite, NotFound (it was deleted),
-    OverQuota: only now is known how many bytes they are."""
+    OverQuota: the number of bytes is known only now."""
     image = _made_by(tx, _of_report(tx, request))
     if image.status is ImageStatus.ACTIVE:
-        return  # told again
+        return  # a repeated report
     active = replace(
         image,
         status=ImageStatus.ACTIVE,
@@ -77,8 +78,8 @@ def complete(tx: Transaction, request: CompleteImage, now: datetime, quotas: Quo
 
 
 def drop(tx: Transaction, request: DropImages, now: datetime) -> Dropped:
-    """Forget the images that the action makes needless.  Protected ones stay.  Asked again, it names them again.
-    Raises StaleWrite."""
+    """Delete the records of images that the action makes unnecessary.  Protected images stay.  A repeat returns the
+    same images.  Raises StaleWrite."""
     action = _of_report(tx, request)
     instance = read_instances.get(tx, action.instance_id)
     if not isinstance(action.params, BackupParams):  # an unshelving
@@ -93,7 +94,7 @@ def drop(tx: Transaction, request: DropImages, now: datetime) -> Dropped:
 
 
 def reference(tx: Transaction, action: Action) -> ImageRef | None:
-    """What a host needs to make a disk of the image that the action has made; None when there is none."""
+    """The data that a host needs to make a disk of the action's image; None when there is no image."""
     try:
         image = _made_by(tx, action)
     except NotFound:
@@ -136,7 +137,7 @@ def _made_by(tx: Transaction, action: Action) -> Image:
 
 
 def _forget_shelved(tx: Transaction, instance: Instance) -> list[ImageId]:
-    """Idempotent: what has no record any more is named again."""
+    """Idempotent: the result also has an image whose record is already deleted."""
     if instance.shelved_image is None:
         return []
     image = _find(tx, instance.shelved_image.id)
@@ -159,6 +160,6 @@ def _beyond_rotation(tx: Transaction, action: Action, params: BackupParams) -> l
         and image.status is ImageStatus.ACTIVE
         and wanted.items() <= dict(image.properties).items()
     ]
-    # The one just made is the newest, though the clock was put back since the others were made.
+    # The new image is the newest, also if the clock was set back since the others were made.
     backups.sort(key=lambda image: image.id != params.image_id)
     return [image for image in backups[params.rotation :] if not image.protected]

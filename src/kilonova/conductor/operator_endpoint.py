@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What operators ask of the conductor through the API: each method is one transaction."""
+"""The RPC methods that operators call through the API.  Each method is one transaction."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -30,7 +30,7 @@ class OperatorEndpoint:
         self._liveness, self._host = liveness, host
 
     def endpoint(self) -> Endpoint:
-        """The handlers, by row."""
+        """The handlers by RPC method."""
         endpoint = Endpoint()
         endpoint.on(methods.DESCRIBE_FLAVOR, self._write(lambda c, r: flavors.describe(c, r.flavor_id, r.description)))
         endpoint.on(

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Quotas: what a project may use, enforced in the very transaction that accepts.
+"""Quotas: the limits of a project, enforced in the transaction that accepts a request.
 
-The usage of an instance follows from its record (`usage_of`): it is charged when the record is made, charged again
-when its flavors change, and given back when it is marked deleted.  So it is given back exactly once, and at every
-commit `quota_usages` is the sum over the living instances, without a query that sums them up.
+The usage of an instance follows from its record (`usage_of`): it is charged when the record is made, charged again when
+its flavors change, and released when the instance is marked deleted.  So it is released exactly once, and at every
+commit `quota_usages` is the sum over the existing instances, without a query that sums them up.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,23 +24,23 @@ _SIZES = frozenset({"flavor", "old_flavor", "new_flavor"})
 
 
 def take(tx: Transaction, limits: Limits, project_id: str, wanted: Usage) -> None:
-    """Take all of it.  Raises OverQuota, with nothing taken."""
+    """Charge all of the usage.  Raises OverQuota and then charges nothing."""
     if not write_quotas.take(tx, project_id, wanted, limits):
         raise _over(wanted, read_quotas.usage(tx, project_id), limits)
 
 
 def give_back(tx: Transaction, project_id: str, usage: Usage) -> None:
-    """Give back what was taken."""
+    """Release the usage."""
     write_quotas.move(tx, project_id, -usage)
 
 
 def take_for(
     tx: Transaction, quotas: QuotaSettings | None, instances: Sequence[Instance], least: int | None = None
 ) -> int:
-    """Take what new instances of one project need; of how many of them, from the first.
+    """Charge the usage of new instances of one project.  Returns for how many of them, from the first.
 
-    That is all of them, or with `least` as many as the limits permit and so many at least, or with OverQuota none.
-    Without `quotas` it is all of them.
+    The result is all of them.  With `least` it is as many as the limits permit, but at least `least`.  Otherwise it
+    raises OverQuota and charges nothing.  Without `quotas` it is all of them.
     """
     project_id, count = instances[0].project_id, len(instances)
     if quotas is None:
@@ -61,7 +61,7 @@ def _usage_of(instances: Sequence[Instance]) -> Usage:
 
 
 def _room(each: Usage, used: Usage, limits: Limits) -> int:
-    """How many more of one size the limits permit."""
+    """How many more instances of one size the limits permit."""
     sizes, has = asdict(each), asdict(used)
     limited = [name for name, size in sizes.items() if size and limits[name] != UNLIMITED]
     return min((max(0, limits[name] - has[name]) // sizes[name] for name in limited), default=_NO_END)
@@ -70,8 +70,8 @@ def _room(each: Usage, used: Usage, limits: Limits) -> int:
 def charge_difference(
     tx: Transaction, quotas: QuotaSettings | None, instance: Instance, values: Mapping[str, Any]
 ) -> None:
-    """Charge, or give back, the difference in an instance's usage once these columns have changed.  Raises OverQuota;
-    not without `quotas`: an outcome is recorded whatever the limits."""
+    """Charge or release the difference in an instance's usage after these columns have changed.  Raises OverQuota; not
+    without `quotas`: an outcome is recorded whatever the limits."""
     sizes = {name: value for name, value in values.items() if name in _SIZES}
     more = usage_of(replace(instance, **sizes)) - usage_of(instance) if sizes else Usage()
     if quotas is None:
@@ -90,19 +90,20 @@ def check_metadata(limits: Limits, metadata: Mapping[str, str]) -> None:
 
 
 def check_keypairs(tx: Transaction, limits: Limits, user_id: str) -> None:
-    """Raises OverQuota when a user has more key pairs than the project that asks allows."""
+    """Raises OverQuota when a user has more key pairs than the caller's project allows."""
     count = read_quotas.keypairs_of(tx, user_id)
     check_count(limits, "key_pairs", count, "Quota exceeded, too many key pairs.")
 
 
 def check_count(limits: Limits, resource: str, count: int, words: str) -> None:
-    """Raises OverQuota, in these words, when with what the transaction has added there are too many of something."""
+    """Raises OverQuota, with this message, when there are too many of something after the changes of this
+    transaction."""
     if _beyond(count, limits[resource]):
         raise OverQuota(words, resource=resource, limit=limits[resource])
 
 
 def set_limits(tx: Transaction, request: SetQuotas) -> None:
-    """Raises InvalidInput, with nothing set, for a limit below what is used, but not with `force`."""
+    """Raises InvalidInput, and sets nothing, for a limit below the usage; with `force` it sets the limit."""
     used = asdict(read_quotas.usage(tx, request.project_id))
     used["server_groups"] = read_quotas.server_groups_of(tx, request.project_id)
     for resource, limit in request.limits.items():
@@ -122,7 +123,7 @@ def _beyond(count: int, limit: int) -> bool:
 
 
 def _over(wanted: Usage, used: Usage, limits: Limits) -> OverQuota:
-    """Nova's sentence: what is over, in alphabetical order, and the numbers in the same order."""
+    """Nova's message: the exceeded resources in alphabetical order, and the numbers in the same order."""
     requested, has = asdict(wanted), asdict(used)
     over = [
         name for name in sorted(requested) if requested[name] > 0 and _beyond(requested[name] + has[name], limits[name])

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A server's metadata and tags: read, changed and written in one transaction, so that no two edits undo each other."""
+"""A server's metadata and tags.  One transaction reads, changes and writes them, so that simultaneous edits are all
+kept."""
 
 from datetime import datetime
 
@@ -31,8 +32,8 @@ def edit_metadata(tx: Transaction, request: EditMetadata, now: datetime, quotas:
 
 
 def edit_tags(tx: Transaction, request: EditTags, now: datetime) -> None:
-    """Raises NotFound, InvalidState, InvalidInput.  A repeat changes nothing.  Who may not touch a locked server may
-    still tag it, as in Nova."""
+    """Raises NotFound, InvalidState, InvalidInput.  A repeat changes nothing.  A user who may not change a locked
+    server can still tag it, as in Nova."""
     instance = read_instances.get(tx, request.instance_id)
     _check_state(instance, "tags")
     kept = () if request.replace else tuple(tag for tag in instance.tags if tag not in request.remove)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Server groups: made and forgotten, joined by new instances, asked where the next one may go.
+"""Server groups: create, delete, add new instances, and the constraints on their hosts.
 
-Joining and placing lock the group's row, so that of two transactions each sees what the other did: that is why two
-builds at once never break a policy, and why a group never has more members than it may.
+Joining and placing lock the group's row, so that each of two simultaneous transactions sees the changes of the other.
+Therefore two simultaneous builds never break a policy, and a group never has more members than permitted.
 """
 
 from collections.abc import Sequence
@@ -28,8 +28,8 @@ def create(tx: Transaction, group: ServerGroup, quotas: QuotaSettings) -> None:
 
 
 def join(tx: Transaction, quotas: QuotaSettings | None, instances: Sequence[Instance]) -> None:
-    """New instances of one request join their group, which they name themselves.  Raises InvalidInput if it is not
-    there any more, OverQuota; without `quotas` no limit holds."""
+    """New instances of one request join their group, which their records name.  Raises InvalidInput if the group does
+    not exist any more, OverQuota; without `quotas` no limit applies."""
     group_id = instances[0].server_group_id if instances else None
     if group_id is None:
         return
@@ -43,7 +43,7 @@ def join(tx: Transaction, quotas: QuotaSettings | None, instances: Sequence[Inst
 
 
 def constraint(tx: Transaction, instance: Instance) -> GroupConstraint | None:
-    """What an instance's group asks of its host, until the transaction ends."""
+    """The constraints of an instance's group on its host, until the transaction ends."""
     group = None if instance.server_group_id is None else write_groups.lock(tx, instance.server_group_id)
     if group is None:
         return None

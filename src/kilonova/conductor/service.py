@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The conductor as a service: its endpoints on the bus and its own tasks.
 
-Everything that must survive is in the database before a caller hears of it.  What the service does besides (placing,
-waking) can be lost at any moment and is found again from the open actions.
+All durable state is in the database before a caller receives a reply.  Other work of the service (placing, waking) can
+be lost at any moment; the open actions show it again.
 """
 
 import asyncio
@@ -82,11 +82,11 @@ class Conductor:
         watches = {"watchdog": self._watch, "unplaced": self._place_again, "liveness": self._watch_hosts}
         if self._resize_confirm_window:
             watches["confirm resizes"] = self._confirm_resizes
-        for name, watch in watches.items():  # each by itself: one that fails or hangs keeps no other from its round
+        for name, watch in watches.items():  # each in its own task: a failed or slow watch does not delay the others
             tasks.periodic(name, self._settings.watchdog_interval, watch, limit_s=60)
 
     async def check_database(self) -> None:
-        """A question to the database, end to end."""
+        """A query to the database, through all layers."""
         await self._db.read(read_actions.unplaced)
 
     async def _place_forever(self) -> None:
@@ -114,7 +114,7 @@ class Conductor:
             log.info("an instance waits for a host", action=action.id, hosts=placed.hosts, reason=placed.reason)
 
     def _place_waiting(self) -> None:
-        """A host may be back."""
+        """A host may have returned."""
         for action in self._waits.waiting():
             self._to_place.put_nowait(action)
 
@@ -123,7 +123,7 @@ class Conductor:
             self._shelved.set()
 
     async def _offload_forever(self) -> None:
-        """At the end of a shelving, and from time to time."""
+        """Runs at the end of a shelve, and periodically."""
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.watchdog_interval):
@@ -165,7 +165,7 @@ class Conductor:
                 log.warning("host is up" if up else "host is down", host=host, epoch=epoch)
 
     async def _expire(self) -> None:
-        """Each in a transaction of its own: one that cannot be ended keeps no other open."""
+        """Each end is its own transaction: an action that cannot be ended does not keep the others open."""
         interval = self._settings.watchdog_interval
         for action in await self._db.write(deadlines.count_time, interval, self._clock.now()):
             with serving(action.request_id):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the endpoints of the conductor work with, and the settings that the conductor follows."""
+"""The shared objects of the conductor's endpoints, and the conductor's settings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from kilonova.objects.states import Verb
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """The tools of each endpoint."""
+    """The shared objects of each endpoint."""
 
     db: Database
     clock: Clock
@@ -29,7 +29,7 @@ class Tools:
 class Policy:
     """The settings of a conductor.
 
-    `host` is the host of this process.  `down_time_s`: a host that is silent for longer is down.
+    `host` is the host of this process.  `down_time_s`: a host without a heartbeat for longer is down.
     `resize_confirm_window_s`: an unconfirmed resize is confirmed after it (0: never).  `offload_after_s`: a shelved
     server is offloaded after it (negative: only on request).  `keep_deleted`: how long a deleted server can be read
     (None: for ever).  `alone`: the only host is in this process.  `plans`: the legs of verbs that need several hosts.

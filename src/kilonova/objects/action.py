@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An instance action: the durable thing that an accepted request becomes."""
+"""An instance action: the durable record of an accepted request."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,7 +12,7 @@ from kilonova.objects.states import ActionState, Verb, VmState
 
 @dataclass(frozen=True, slots=True)
 class Bookkeeping:
-    """What the conductor notes about an action, whatever its verb.
+    """The conductor's notes about an action of any verb.
 
     `host_boot`: the action starts a guest because its host has booted; the host runs few of these at a time.
     `open_at_boot`: it was open while its host booted: after its end the guest is started if it should run.
@@ -26,9 +26,9 @@ class Bookkeeping:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """`deadline` is when its time is up (see kilonova.conductor.watch); `legs` what hosts do for it, one after
-    another (kilonova.objects.leg), at least one; `counted_at` up to when the watchdog has counted its time.  `message`
-    says how it ended, or what an open one waits for."""
+    """`deadline` is when its time is up (see kilonova.conductor.watch); `legs` are the parts that hosts run, one after
+    another (kilonova.objects.leg), at least one; `counted_at` is the time up to which the watchdog has counted its
+    time. `message` says how the action ended, or what an open action waits for."""
 
     id: ActionId
     instance_id: InstanceId
@@ -52,7 +52,7 @@ class Action:
 
     @property
     def current(self) -> int:
-        """The index of the current leg; in an ended action, of the one that ended last."""
+        """The index of the current leg; in an ended action, the index of the leg that ended last."""
         return current_index(self.legs)
 
     @property

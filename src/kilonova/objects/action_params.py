@@ -41,7 +41,7 @@ NO_PARAMS = NoParams()
 
 @dataclass(frozen=True, slots=True)
 class RebootParams(ActionParams):
-    """A SOFT reboot asks the guest to shut down first."""
+    """A SOFT reboot sends the guest a shutdown request first."""
 
     type: Literal["SOFT", "HARD"]
 
@@ -127,10 +127,10 @@ class UnshelveRequest(ActionParams):
 
 @dataclass(frozen=True, slots=True)
 class CreateParams(ActionParams):
-    """What the request says of the place.  `networks` by name, in the order of their NICs; none: the first one of the
-    host.  `fixed_ips`: for each network the requested address, or an empty string.  `host`: the only possible host.
-    `same_host`: servers of which one's host is possible; none: any host.  `different_host`: servers whose hosts are
-    not."""
+    """The request's constraints on the host.  `networks` by name, in the order of their NICs; none: the first network
+    of the host.  `fixed_ips`: for each network the requested address, or an empty string.  `host`: the only possible
+    host. `same_host`: servers of which one's host is possible; none: any host.  `different_host`: servers whose hosts
+    are not."""
 
     networks: tuple[str, ...] = ()
     fixed_ips: tuple[str, ...] = ()
@@ -171,14 +171,14 @@ class BackupParams(ActionParams):
 
 
 class UnshelveSource(StrEnum):
-    """Where the disk of a shelved server is when it is unshelved."""
+    """The place of the disk of a shelved server when it is unshelved."""
 
     DISK = "disk"
     """On its host, untouched."""
     OFFLOADED = "offloaded"
-    """Nothing of the guest is on any host: the disk is made of the image."""
+    """No part of the guest is on any host: the disk is made from the image."""
     OFFLOAD_INCOMPLETE = "offload_incomplete"
-    """An offload failed, and its host may have lost the disk: what is missing is made of the image."""
+    """An offload failed, and its host may have lost the disk: a missing disk is made from the image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ class UnshelveParams(ActionParams):
 
 @dataclass(frozen=True, slots=True)
 class PowerUpdateParams(ActionParams):
-    """`changes`: how many changes of the guest this action stands for."""
+    """`changes`: the number of changes of the guest that this action represents."""
 
     changes: int = 1
 

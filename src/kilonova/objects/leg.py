@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The legs of an action: which host does what, one after another.  Pure functions.
+"""The legs of an action: the work of each host, one after another. Pure functions.
 
 A leg is one operation on one host.  One leg is current at a time.  When a leg fails, legs that undo the earlier ones
 are appended in reverse order, each on the host of the leg that it undoes.  A leg is therefore run in one direction
-only, and its index names it for ever: a message about an earlier leg cannot be taken for one about a later leg.
-See docs/adr/0020-legs.md.
+only, and its index names it permanently: a message about an earlier leg cannot be mistaken for a message about a later
+leg. See docs/adr/0020-legs.md.
 """
 
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ class LegState(StrEnum):
     PENDING = "pending"
     """The legs before it have not ended."""
     OPEN = "open"
-    """Its host works on it, or will.  It stays OPEN when its action is superseded or abandoned."""
+    """Its host works on it, or will do so. It stays OPEN when its action is superseded or abandoned."""
     DONE = "done"
     FAILED = "failed"
 
@@ -30,7 +30,7 @@ class Leg:
     """`operation` is a key of the host's table of operations.  `host` is None until the action is placed; `attempt` is
     the token of the newest hand-out, None before the first.
 
-    `undoes` is the index of the leg whose steps this leg makes absent; None: it makes its steps so.  `commits`: once
+    `undoes` is the index of the leg whose steps this leg makes absent; None: it ensures its steps. `commits`: once
     this leg is done, neither it nor an earlier leg is undone.  `power` is the guest's power state on this host when the
     leg ended (None: no guest is there), `message` why it failed.
     """
@@ -46,7 +46,7 @@ class Leg:
 
     @property
     def ends_by_report(self) -> bool:
-        """Whether only its host can end it: the host was given it, or has made what it undoes."""
+        """Whether only its host can end it: the host received it, or has made what it undoes."""
         return self.attempt is not None or self.undoes is not None
 
 
@@ -90,7 +90,7 @@ def after_success(legs: Legs, power: PowerState | None) -> Legs:
 
 def after_failure(legs: Legs, power: PowerState | None, message: str | None) -> Legs:
     """The current leg has failed.  Pending legs of the plan are dropped, and what the earlier legs have done is to be
-    undone, the newest first.  A leg that failed to undo another one is not tried again: the rest is undone."""
+    undone, the newest first.  A failed leg that undoes another leg is not retried: the others are undone."""
     index = current_index(legs)
     failed = _end_current(legs, LegState.FAILED, power, message)
     if legs[index].undoes is not None:
@@ -121,13 +121,13 @@ def failure(legs: Legs) -> str | None:
 
 
 def power_on(legs: Legs, host: HostName | None, otherwise: PowerState) -> PowerState | None:
-    """The power state that the host reported at the end of its last leg; `otherwise` when it was given none."""
+    """The power state that the host reported at the end of its last leg; `otherwise` when it received no leg."""
     reported = (leg for leg in reversed(legs) if leg.state in _ENDED and leg.attempt is not None)
     return next((leg.power for leg in reported if leg.host == host), otherwise)
 
 
 def touched(legs: Legs) -> tuple[HostName, ...]:
-    """The hosts that were given a leg whose work was not undone: something of the guest may be there."""
+    """The hosts that received a leg whose work was not undone: parts of the guest may be there."""
     undone = {leg.undoes for leg in legs if _is_done(leg)}
     hosts = (
         leg.host

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """States and the one table of transitions.
 
-An instance has three axes, as in Nova: `vm_state` (what it is), `task_state` (what is being done to it) and
-`power_state` (what the hypervisor last said).  VERBS says, for each verb, in which states it may be asked for, what it
-shows meanwhile, and where it ends.  docs/states.md is generated from this file.
+An instance has three axes, as in Nova: `vm_state` (its stable state), `task_state` (the work in progress on it) and
+`power_state` (the last report of the hypervisor). VERBS lists, for each verb, the states in which it may be requested,
+the states that the instance shows meanwhile, and the final state.  docs/states.md is generated from this file.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from enum import IntEnum, StrEnum
 
 
 class VmState(StrEnum):
-    """What the instance is, apart from anything in progress."""
+    """The stable state of the instance, apart from any work in progress."""
 
     BUILDING = "building"
     ACTIVE = "active"
@@ -28,7 +28,7 @@ class VmState(StrEnum):
 
 
 class TaskState(StrEnum):
-    """What is being done to it; none when nothing is."""
+    """The work in progress on the instance; none when there is no work."""
 
     SCHEDULING = "scheduling"
     SPAWNING = "spawning"
@@ -55,7 +55,7 @@ class TaskState(StrEnum):
 
 
 class PowerState(IntEnum):
-    """What the hypervisor said last; the numbers are the API's (OS-EXT-STS:power_state)."""
+    """The last report of the hypervisor; the numbers are the API's (OS-EXT-STS:power_state)."""
 
     NOSTATE = 0
     RUNNING = 1
@@ -66,7 +66,7 @@ class PowerState(IntEnum):
 
 
 class Verb(StrEnum):
-    """What can be done to an instance; also the action's name in the API."""
+    """The verbs of an instance; the value is also the action's name in the API."""
 
     CREATE = "create"
     DELETE = "delete"
@@ -92,22 +92,22 @@ class Verb(StrEnum):
     UNLOCK = "unlock"
     RESET_STATE = "resetState"
     POWER_UPDATE = "power-update"
-    """Never asked for: a guest was seen to change by itself, or on somebody else's word.  The name is Nova's for a
-    power change that came from outside (its external event)."""
+    """Never requested: a guest changed by itself, or another tool changed it. The name is Nova's for a power change
+    from outside (its external event)."""
 
 
 class ActionState(StrEnum):
     """The life of an accepted action."""
 
     OPEN = "open"
-    """Accepted; work goes on or will."""
+    """Accepted; the work continues or will begin."""
     DONE = "done"
     FAILED = "failed"
     SUPERSEDED = "superseded"
-    """A delete was accepted while it was open; it ends without an outcome of its own."""
+    """A delete was accepted while the action was open; the action ends without an outcome."""
     ABANDONED = "abandoned"
-    """An operator called its host down while it was open.  It goes on when the operator takes the host back, unless
-    something else was asked of the instance since (docs/adr/0011-a-deadline-is-not-an-outcome.md)."""
+    """An operator forced its host down while it was open. It continues when the operator takes the host back, unless
+    another verb was requested for the instance since (docs/adr/0011-a-deadline-is-not-an-outcome.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ def _in(*states: VmState) -> frozenset[VmState]:
 _WITH_A_DISK = _in(_V.ACTIVE, _V.STOPPED, _V.PAUSED, _V.SUSPENDED)
 
 IMAGE_DEADLINE_S = 3600.0
-"""Of what copies a whole disk, and then puts the copy into the image store."""
+"""The deadline of verbs that copy a whole disk and then put the copy into the image store."""
 
 
 VERBS: Mapping[Verb, Transition] = {
@@ -175,7 +175,7 @@ VERBS: Mapping[Verb, Transition] = {
     Verb.REBUILD: Transition(
         _in(_V.ACTIVE, _V.STOPPED, _V.ERROR), _T.REBUILDING, _V.ACTIVE, None, 1800, error_on_failure=True
     ),
-    # A resize copies the root disk, which takes what it takes.
+    # A resize copies the root disk, whose size has no fixed limit.
     Verb.RESIZE: Transition(_in(_V.ACTIVE, _V.STOPPED), _T.RESIZING, _V.RESIZED, None, 3600),
     Verb.CONFIRM_RESIZE: Transition(_in(_V.RESIZED), _T.RESIZE_CONFIRMING, _V.ACTIVE, None, 300),
     Verb.REVERT_RESIZE: Transition(_in(_V.RESIZED), _T.RESIZE_REVERTING, _V.ACTIVE, None, 600),
@@ -188,7 +188,7 @@ VERBS: Mapping[Verb, Transition] = {
     ),
     Verb.LOCK: Transition(_ANY, None, None, None, 60, immediate=True, respects_lock=False),
     Verb.UNLOCK: Transition(_ANY, None, None, None, 60, immediate=True, respects_lock=False),
-    # What a resize keeps for its way back is given up by a confirmation or a reversion, and by no mere word.
+    # Only a confirmation or a reversion removes what a resize keeps for its way back; a reset of the state does not.
     Verb.RESET_STATE: Transition(_BUILT - {_V.RESIZED}, None, None, None, 60, immediate=True),
 }
 
@@ -209,8 +209,8 @@ OBSERVED: Mapping[tuple[VmState, PowerState], VmState] = {
     (VmState.SUSPENDED, PowerState.SHUTDOWN): VmState.STOPPED,
     (VmState.SUSPENDED, PowerState.CRASHED): VmState.STOPPED,
 }
-"""Where a vm_state goes when, with no action open, the hypervisor says this.  Pairs not listed change nothing:
-NOSTATE (unknown) never moves anything."""
+"""The new vm_state when, with no action open, the hypervisor reports this power state. Pairs that are not listed change
+nothing: NOSTATE (unknown) never changes a vm_state."""
 
 
 def observed(vm_state: VmState, power_state: PowerState) -> VmState:
@@ -219,24 +219,23 @@ def observed(vm_state: VmState, power_state: PowerState) -> VmState:
 
 
 SAVED = "saved"
-"""The hypervisor's word for a guest that is off with its memory kept on disk: it goes on where it was.  One that is
-SUSPENDED for another reason has put itself to sleep, and loses its memory with the host's power."""
+"""The hypervisor's reason for a guest that is off with its memory kept on disk: the guest continues where it was. A
+guest that is SUSPENDED for another reason has suspended itself, and loses its memory with the host's power."""
 
 GIVEN_UP = frozenset({"failed", "daemon", ""})
-"""The hypervisor's words for a guest that is off since it did not come to run, since the hypervisor's own daemon let it
-go when it was started again, or for no reason that anybody knows."""
+"""The hypervisor's reasons for a guest that is off because its start failed, because the hypervisor's own daemon gave
+it up at a restart, or for an unknown reason."""
 
 GONE_BY_ITSELF = GIVEN_UP | {"crashed"}
-"""The hypervisor's words for a guest that is off though nobody wanted it off: its process died, or the machine below
-did (then it knows no reason)."""
+"""The hypervisor's reasons for a guest that is off without a request: its process died, or the machine below did (then
+the reason is unknown)."""
 
 
 def desired(before: PowerState, power_state: PowerState, reason: str) -> PowerState:
-    """What a guest should be from now on, given a read of it while nothing was in progress.
-
-    One that shut itself down, or was destroyed behind our back, was meant to be off, and stays off when its host boots
-    next; one that was started behind our back was meant to run, one that was saved to stay so.  A crash or a loss of
-    power is nobody's wish.
+    """The desired power state after a read of a guest while no work was in progress. A guest that shut itself down, or
+    that another tool destroyed, is meant to be off, and stays off at the next boot of its host. A guest that another
+    tool started is meant to run, and a guest that another tool saved is meant to stay saved. A crash or a loss of power
+    changes no desired power state.
     """
     if power_state is PowerState.SUSPENDED and reason == SAVED:
         return PowerState.SUSPENDED
@@ -250,9 +249,9 @@ def desired(before: PowerState, power_state: PowerState, reason: str) -> PowerSt
 RESUMED = frozenset(
     {VmState.ACTIVE, VmState.PAUSED, VmState.SUSPENDED, VmState.RESCUED, VmState.STOPPED, VmState.RESIZED}
 )
-"""After its host has booted, an instance in one of these that should run is started.  One that crashed before is
-STOPPED and should run; one that was stopped on purpose is STOPPED and should not, nor should one whose memory was saved
-(it is SUSPENDED)."""
+"""After its host has booted, an instance in one of these states that should run is started. An instance that crashed
+before is STOPPED and should run. An instance that was stopped on purpose is STOPPED and should not run, and neither
+should an instance whose memory was saved (it is SUSPENDED)."""
 
 
 _STATUS_BY_TASK: Mapping[TaskState, str] = {
@@ -279,11 +278,11 @@ _STATUS: Mapping[VmState, str] = {
 
 
 UNKNOWN_STATUS = "UNKNOWN"
-"""The status of a server that should run, and of which the hypervisor cannot say that it does."""
+"""The status of a server that should run, when the hypervisor cannot report whether it does."""
 
 
 def api_status(vm_state: VmState, task_state: TaskState | None, power_state: PowerState) -> str:
-    """The one word that the API calls `status` (source: OpenStack Compute API reference, server statuses)."""
+    """The word that the API calls `status` (source: OpenStack Compute API reference, server statuses)."""
     if task_state is not None and (word := _STATUS_BY_TASK.get(task_state)):
         return word
     if (vm_state, power_state) == (VmState.ACTIVE, PowerState.NOSTATE):
@@ -293,8 +292,8 @@ def api_status(vm_state: VmState, task_state: TaskState | None, power_state: Pow
 
 @dataclass(frozen=True, slots=True)
 class StatusMeaning:
-    """What a status of the API stands for: one of these vm_states, and one of these task_states (none: any but
-    `but_not`), with a power state that is unknown, or is not (None: either)."""
+    """The meaning of a status of the API: one of these vm_states, and one of these task_states (none: any but
+    `but_not`), with an unknown power state, or a known power state (None: either)."""
 
     vm_states: frozenset[VmState]
     task_states: frozenset[TaskState] = frozenset()
@@ -306,7 +305,7 @@ _MAY_BE_UNKNOWN = frozenset({VmState.ACTIVE})
 
 
 def meaning_of(status: str) -> StatusMeaning | None:
-    """What a `?status=` filter asks for; None for a word that no server is ever shown with."""
+    """The meaning of a `?status=` filter; None for a word that is not the status of any server."""
     word = status.upper()
     tasks = frozenset(task for task, shown in _STATUS_BY_TASK.items() if shown == word)
     if tasks:

@@ -189,8 +189,8 @@ class DeleteImageMember:
 
 @dataclass(frozen=True, slots=True)
 class UpdateService:
-    """What an administrator sets on a service.  Unset fields do not change; with `disabled`, `disabled_reason`
-    replaces the old reason, also when it is None."""
+    """An administrator's changes to a service.  Unset fields do not change; with `disabled`, `disabled_reason` replaces
+    the old reason, also when it is None."""
 
     service_id: str
     disabled: OrUnset[bool] = UNSET

@@ -97,8 +97,8 @@ class AskLastHeard:
 
 @dataclass(frozen=True, slots=True)
 class LastHeard:
-    """The conductor that answers (its host, when it started, its clock), and when it last heard a heartbeat of each
-    host: of those that it has heard since its start."""
+    """The conductor that replies (its host, its start time, its clock), and the time of each host's last heartbeat.
+    Hosts without a heartbeat since the conductor's start are absent."""
 
     conductor: HostName
     started_at: datetime

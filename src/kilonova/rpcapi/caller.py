@@ -43,7 +43,7 @@ class Caller:
     async def call(self, method: Method[Q, R], request: Q, peer: str = "") -> R:
         """The reply; raises the error that the server sent.
 
-        When the method's time is over: RpcTimeout for a method that only reads; for one that changes something,
+        When the method's time is over: RpcTimeout for a method that only reads; for a method that changes something,
         RequestOutcomeUnknown if any attempt may have arrived.  RpcUnavailable and DatabaseUnavailable mean that nothing
         was done, and nothing will be.
         """
@@ -103,7 +103,7 @@ def _may_be_sent_again(method: Method[Any, Any], exc: KilonovaError, left_s: flo
 
 
 def _verdict(method: Method[Any, Any], exc: KilonovaError, *, unknown: bool) -> KilonovaError:
-    """What the last error means for the whole call: an earlier attempt may have arrived, and may still be carried
+    """The error of the whole call, from the last error: an earlier attempt may have arrived, and may still be carried
     out."""
     if not unknown or isinstance(exc, RequestOutcomeUnknown):
         return exc

@@ -22,12 +22,14 @@ SUBJECT = "conductor.host.*"
 
 @dataclass(frozen=True, slots=True)
 class RegisterHost:
-    """`process_id` is fresh at each start of the host's process: the same one gets the same epoch again.
+    """`process_id` is new at each start of the host's process: the same process gets the same epoch again.
     `resume_guests`: when the machine has booted since the host's last process, start the guests that should run.
 
-    `state_id` names the state directory by its lock file, which the process holds, as this boot of the machine knows
-    it; empty: it holds none.  `started_s` is when the process started, in seconds since the machine booted.  Of two
-    processes with the same boot and state id only one can hold the lock: the one that started later."""
+    `state_id` identifies the state directory by its lock file, which the process holds, as seen in this boot of the
+    machine; empty: the process holds no lock.  `started_s` is when the process started, in seconds since the machine
+    booted.  Of two processes with the same boot and state id only one can hold the lock: the process that started
+    later.
+    """
 
     host: HostName
     process_id: str
@@ -44,8 +46,8 @@ class RegisterHost:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """`epoch` grows with each process of a host; what comes from an older one is refused with StaleWrite.
-    `rebooted`: this very request is the first since the machine booted anew; `resumed` guests are to be started."""
+    """`epoch` grows with each process of a host; messages of an older process are refused with StaleWrite.  `rebooted`:
+    this request is the first since the machine booted again; `resumed` guests are to be started."""
 
     epoch: int
     rebooted: bool = False
@@ -246,7 +248,7 @@ STALE = (StaleWrite, Forbidden)
 """StaleWrite: the host's epoch or the attempt is no longer the current one; HostSuperseded is a StaleWrite: the host
 has a newer process.  Forbidden: the request names another host than its subject."""
 
-# Short, because the host repeats the call for as long as it takes, and logs each time that it waits.
+# Short, because the host repeats the call until it succeeds, and logs each wait.
 REGISTER_HOST = Method(
     SUBJECT,
     "register_host",

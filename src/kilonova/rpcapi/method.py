@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an RPC method is, as data: callers, endpoints and docs/rpc.md use the same declaration."""
+"""RPC methods as data: callers, endpoints and docs/rpc.md use the same declarations."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass

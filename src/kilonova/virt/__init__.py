@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hypervisors: the driver port, the fake that ships, and libvirt."""
+"""Hypervisors: the driver port, the fake driver, and libvirt."""

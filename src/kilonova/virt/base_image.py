@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An image that guests' disks lie on."""
+"""An image that is the base of guests' disks."""
 
 from dataclasses import dataclass
 from pathlib import Path

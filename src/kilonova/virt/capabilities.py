@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What only some hypervisors can do: each capability is a Protocol, and an object on the driver that has it.
+"""The abilities that only some hypervisors have: each capability is a Protocol, and an object on the driver that has
+it.
 
 As in kilonova.virt.driver, all methods are idempotent, and all may raise HypervisorUnavailable (the outcome is unknown)
 or HypervisorError (it did not happen).
@@ -73,7 +74,7 @@ class DiskChecks(Protocol):
 
 
 class BaseImageUse(Protocol):
-    """Guests' disks lie on files of the host's image cache."""
+    """Guests' disks have bases in the host's image cache."""
 
     async def bases_in_use(self) -> frozenset[str]:
         """Paths of all files that a disk on this host may lie on, and possibly more.  Nothing uses a file that is not
@@ -101,7 +102,7 @@ class LocalDisks(Protocol):
         ...
 
     async def restore(self, instance: Instance, tag: str) -> None:
-        """What was kept under `tag` is in place again, and the rest as the instance's flavor says."""
+        """The copy under `tag` is in place again, and the other disks are as the instance's flavor says."""
         ...
 
 
@@ -119,7 +120,7 @@ class Resizing(Protocol):
         ...
 
     async def restore_disk(self, instance_id: InstanceId, tag: str) -> None:
-        """What was kept under `tag` is the root disk again, exactly.  Nothing happens when no such copy exists: it was
+        """The copy under `tag` is the root disk again, exactly.  Nothing happens when no such copy exists: it was
         put back already, or was never complete."""
         ...
 
@@ -153,14 +154,14 @@ class Diagnostics(Protocol):
     """All measurements of one guest."""
 
     async def read(self, instance_id: InstanceId) -> GuestDiagnostics:
-        """One read, which may ask the guest's own process.  InvalidState when the guest does not run, or does not
-        respond."""
+        """One read, which may need an answer of the guest's own process.  InvalidState when the guest does not run, or
+        does not respond."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class GuestFigures:
-    """What a guest uses and has used.  Bytes, and seconds of CPU time, since its start; `disk_bytes` is the space that
+    """The usage of a guest: bytes, and seconds of CPU time, since its start; `disk_bytes` is the space that
     its root disk occupies on the host."""
 
     cpu_seconds: float
@@ -174,7 +175,7 @@ class GuestStatistics(Protocol):
     """Figures of all guests at once."""
 
     async def guest_figures(self) -> Mapping[InstanceId, GuestFigures]:
-        """Of running guests, without a question to any guest's own process: a frozen guest delays nothing."""
+        """The figures of running guests. No guest's own process must answer: a frozen guest delays nothing."""
         ...
 
 

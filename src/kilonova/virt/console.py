@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bounded buffer for drivers' console sessions, between a guest that must not wait and a reader that may be slow."""
+"""A bounded buffer for drivers' console sessions, between a guest that cannot wait and a reader that may be slow."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ class ConsoleBuffer:
         self._most, self._waiting, self._lost = most_bytes, bytearray(), 0
         self._some = asyncio.Event()
         self.ended = ""
-        """Why nothing more will come; empty while something may."""
+        """The reason that nothing more will arrive; empty while more may arrive."""
 
     def put(self, data: bytes) -> None:
         """Never waits: when the buffer is full, the oldest bytes are dropped."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The compute driver: what a hypervisor must be able to do, and how a driver is loaded by name.
 
-The core is small; what only some hypervisors can do is a capability of its own (kilonova.virt.capabilities).  All
-methods are idempotent and derive what they need from the instance record.  All may raise HypervisorUnavailable (the
+The core is small; each ability that only some hypervisors have is a separate capability (kilonova.virt.capabilities).
+All methods are idempotent and derive what they need from the instance record.  All may raise HypervisorUnavailable (the
 outcome is unknown) or HypervisorError (it did not happen).
 """
 
@@ -38,14 +38,14 @@ ENTRY_POINTS = "kilonova.compute_drivers"
 
 
 class VirtAPI(Protocol):
-    """What a driver may request from the compute service above it.  All methods are called on the event loop and return
+    """The methods of the compute service that a driver may call. All methods are called on the event loop and return
     at once."""
 
     @property
     def clock(self) -> Clock: ...
 
     def emit_event(self, event: GuestEvent) -> None:
-        """Something happened to a guest: the service reads it again."""
+        """A guest changed: the service reads it again."""
         ...
 
     def set_host_enabled(self, enabled: bool, reason: str = "") -> None:
@@ -73,9 +73,9 @@ class DriverSettings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HostResources:
-    """What the host has, before any policy (see kilonova.compute.capacity).  `foreign_memory_mib` is what running
-    guests of other owners may use.  `disk_short` says in a few words why no more disks should come here; empty while
-    there is space.  The first of `networks` is the default for guests that name none."""
+    """The resources of the host, before any policy (see kilonova.compute.capacity). `foreign_memory_mib` is the memory
+    that running guests of other owners may use.  `disk_short` says in a few words why no more disks should come here;
+    empty while there is space.  The first of `networks` is the default for guests that name no network."""
 
     node: str
     hypervisor_type: str
@@ -100,7 +100,7 @@ class ReadOnlyAware(Protocol):
 
 
 def refuse_if_read_only(part: ReadOnlyAware, name: str) -> None:
-    """Raises HypervisorError for the change `name` by a driver that may make none."""
+    """Raises HypervisorError for the change `name` when the driver is read-only."""
     if part.read_only:
         raise HypervisorError(f"The driver is read-only: {name} is refused.")
 
@@ -146,7 +146,7 @@ class ComputeDriver(Capabilities, ABC):
 
     @abstractmethod
     async def cleanup_host(self) -> None:
-        """Disconnect from the hypervisor, within seconds even when it is frozen.  Guests run on."""
+        """Disconnect from the hypervisor, within seconds even when it is frozen.  Guests continue to run."""
 
     @abstractmethod
     async def resources(self) -> HostResources:
@@ -179,7 +179,7 @@ class ComputeDriver(Capabilities, ABC):
 
     @abstractmethod
     async def remove_network(self, instance: Instance) -> None:
-        """The host keeps nothing for the guest's addresses."""
+        """The host has no reservation for the guest's addresses."""
 
     @abstractmethod
     async def define(self, instance: Instance) -> None:
@@ -229,7 +229,7 @@ def _find_class(name: str) -> object:
             module = importlib.import_module(candidate)
         except ModuleNotFoundError as exc:
             if exc.name is not None and (candidate == exc.name or candidate.startswith(exc.name + ".")):
-                continue  # there is no such module here; an import error *inside* the module is a different error
+                continue  # the module does not exist here; an import error *inside* the module is a different error
             raise
         found = getattr(module, class_name, None)
         if found is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The disks that a flavor adds to the root disk: swap, and an empty disk for data that need not last."""
+"""The disks that a flavor adds to the root disk: swap, and an empty disk for temporary data."""
 
 from dataclasses import dataclass
 
@@ -17,6 +17,6 @@ class LocalDisk:
 
 
 def local_disks_of(flavor: Flavor) -> tuple[LocalDisk, ...]:
-    """In the order in which a guest has them after its root disk (Nova's)."""
+    """The disks in Nova's order after the root disk."""
     disks = (LocalDisk(EPHEMERAL, flavor.ephemeral_gib << 30), LocalDisk(SWAP, flavor.swap_mib << 20))
     return tuple(disk for disk in disks if disk.size)

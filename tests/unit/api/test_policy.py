@@ -8,7 +8,7 @@ import pytest
 
 from kilonova.api.http.policy import BASE, REMEMBERED, Policy
 from kilonova.api.http.route import DefaultPolicy, Route, Service
-from kilonova.api.rules import RULES, asked_for, markdown, sample
+from kilonova.api.rules import RULES, checked_rules, markdown, sample
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import ConfigError, Forbidden
 from kilonova.config.oslo_policy import PolicySettings
@@ -116,8 +116,8 @@ def test_a_file_read_again_holds_at_once_and_a_bad_one_changes_nothing(tmp_path:
         (f'"{SHOW}": "role:reader andd role:x"\n', f"cannot be parsed: {SHOW}"),
         (f'"{SHOW}": "rule:not_there"\n', "not_there|" + SHOW),
         ('"a": "rule:b"\n"b": "rule:a"\n', "cannot be used"),
-        (f'"{SHOW}": "http://elsewhere/check"\n', "asks another server"),
-        (f'"{SHOW}": "role:x or https://elsewhere/check"\n', "asks another server"),
+        (f'"{SHOW}": "http://elsewhere/check"\n', "calls another server"),
+        (f'"{SHOW}": "role:x or https://elsewhere/check"\n', "calls another server"),
     ],
 )
 def test_files_that_cannot_be_used_are_told_in_one_sentence(tmp_path: Path, text: str, said: str) -> None:
@@ -149,7 +149,7 @@ def test_two_routes_of_one_rule_agree() -> None:
         Route("GET", "/b", nothing, "r", DefaultPolicy.ADMIN),
     )
     with pytest.raises(ValueError, match="r has two defaults: READER and ADMIN"):
-        asked_for((Service("/s", (one, other)),))
+        checked_rules((Service("/s", (one, other)),))
 
 
 def test_the_sample_changes_nothing_until_it_is_uncommented(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_what_no_host_asked_for_expires(desk: Desk) -> None:
     assert desk.newest_action().state is ActionState.FAILED
     fault = desk.instance().fault
     assert fault is not None
-    assert "create did not begin within its deadline: host h1 never asked for it" in fault.message
+    assert "create did not begin within its deadline: host h1 never fetched it" in fault.message
 
 
 def test_a_silent_host_is_down_after_its_time_and_only_after_the_grace_of_the_conductor(desk: Desk) -> None:

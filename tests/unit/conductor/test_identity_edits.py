@@ -172,7 +172,7 @@ def test_the_last_administrator_is_kept_and_the_refused_edit_leaves_no_trace(des
         ("delete_project", methods.DeleteProject("p1")),
         ("remove_role", methods.EditRole(Assignment("u1", "p1", "admin"))),
     ):
-        with pytest.raises(Conflict, match="nobody who can administer"):
+        with pytest.raises(Conflict, match="leave no administrator"):
             desk.edit(name, request)
     admin = desk.read(read.get_user, "u1")
     assert (admin.enabled, admin.description) == (True, "")
@@ -195,5 +195,5 @@ def _revoked(desk: Desk) -> set[str]:
 
 
 def test_many_things_in_a_project_are_counted_and_some_named() -> None:
-    said = identity_edits._said({"server": [f"s{n}" for n in range(7)], "image": ["one"]})  # pyright: ignore[reportPrivateUsage]
+    said = identity_edits._listed({"server": [f"s{n}" for n in range(7)], "image": ["one"]})  # pyright: ignore[reportPrivateUsage]
     assert said == "7 servers (s0, s1, s2, s3, s4, ...) and 1 image (one)"

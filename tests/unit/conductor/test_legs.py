@@ -158,7 +158,7 @@ def test_a_leg_that_nobody_fetches_fails_at_the_deadline_and_what_was_done_is_un
     report(desk, item(desk, "h1", "a1").action)
     assert desk.look(timedelta(seconds=130)) == 1
     assert states(desk) == ["leave@h1 done", "arrive@h2 failed", "leave@h1 open"]
-    assert "never asked for it" in (desk.newest_action().legs[1].message or "")
+    assert "never fetched it" in (desk.newest_action().legs[1].message or "")
     assert desk.look(timedelta(days=1)) == 0  # only its host knows what became of it
     assert desk.newest_action().state is ActionState.OPEN
 

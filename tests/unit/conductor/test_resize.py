@@ -132,12 +132,12 @@ def test_one_that_was_off_stays_meant_to_be_off(desk: Desk) -> None:
 def test_a_failed_resize_gives_everything_back(desk: Desk) -> None:
     action = ask(desk, Verb.RESIZE, "req-resize", flavor_id="big")
     for _ in range(2):
-        desk.finish(action, succeeded=False, message="no room to keep the old disk")
+        desk.finish(action, succeeded=False, message="not enough space to keep the old disk")
     instance = desk.instance()
     assert (instance.vm_state, instance.flavor, instance.fault) == (VmState.ACTIVE, make.flavor(), None)
     assert (instance.old_flavor, instance.new_flavor, instance.old_vm_state) == (None, None, None)
     assert (claimed(desk), status(desk)) == (SMALL, MigrationStatus.ERROR)
-    assert desk.newest_action().message == "no room to keep the old disk"
+    assert desk.newest_action().message == "not enough space to keep the old disk"
     desk.finish(ask(desk, Verb.RESIZE, "req-again", flavor_id="big"))
     assert claimed(desk) == BOTH
 

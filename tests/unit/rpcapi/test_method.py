@@ -124,7 +124,7 @@ def test_a_host_speaks_for_itself_only() -> None:
 
     pinned = _pinned(handler)
     assert run_virtually(pinned(REQUEST, "h1")) == Ack()
-    with pytest.raises(Forbidden, match="not for h1"):
+    with pytest.raises(Forbidden, match="not about h1"):
         run_virtually(pinned(REQUEST, "h2"))
 
 

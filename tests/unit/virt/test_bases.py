@@ -37,7 +37,7 @@ def test_a_disk_that_says_nothing_is_in_nobodys_way_only_if_it_is_recorded(tmp_p
     records.mkdir()
     (instances / "g1").mkdir(parents=True)
     (instances / "g1" / "disk").write_bytes(bases.MAGIC + bytes(8))  # a header that its guest has broken
-    with pytest.raises(HypervisorError, match="not known what disk of guest g1"):
+    with pytest.raises(HypervisorError, match="base of disk of guest g1 is not known"):
         bases.in_files(instances, records)
     (records / "g1.json").write_text(json.dumps({"disk": [["/base", "raw"]]}))
     assert bases.in_files(instances, records) == {"/base"}

@@ -23,7 +23,7 @@ def _bad(message: str) -> PydanticCustomError:
 
 
 def _printable(text: str) -> str:
-    # Python calls a space of another script, such as U+3000, not printable.
+    # To Python a space of another script (U+3000) is not printable.
     if not all(letter.isprintable() or unicodedata.category(letter) == "Zs" for letter in text):
         raise _bad("it has characters that cannot be printed")
     return text
@@ -39,7 +39,7 @@ def _name(text: str) -> str:
 def _boolean(value: Any) -> bool:
     word = boolean_word(value)
     if word is None:
-        raise _bad("it is no boolean")
+        raise _bad("it is not a boolean")
     return word
 
 
@@ -52,18 +52,18 @@ def _whole(value: Any) -> int:
         return value
     if isinstance(value, str) and _WHOLE.fullmatch(value):
         return int(value)
-    raise _bad("it is no integer")
+    raise _bad("it is not an integer")
 
 
 def _address_of(kind: type[IPv4Address] | type[IPv6Address]) -> BeforeValidator:
     def normal(value: Any) -> str:
         text = str(value)
         try:
-            if "%" in text:  # a zone is some host's own
+            if "%" in text:  # an IPv6 zone is local to one host
                 raise ValueError(text)
             return str(kind(text))
         except ValueError as exc:
-            raise _bad(f"it is no {kind.__name__[:4]} address") from exc
+            raise _bad(f"it is not an {kind.__name__[:4]} address") from exc
 
     return BeforeValidator(normal)
 
@@ -108,7 +108,7 @@ NumberOrText = BeforeValidator(_id_text)
 IdText = Annotated[str, NumberOrText, StringConstraints(min_length=1, max_length=255)]
 IPv4Text = Annotated[str, _address_of(IPv4Address)]
 IPv6Text = Annotated[str, _address_of(IPv6Address)]
-"""In the normal form."""
+"""An address in its normal form."""
 HostnameText = Annotated[
     str, StringConstraints(min_length=2, max_length=63, pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9]$")
 ]

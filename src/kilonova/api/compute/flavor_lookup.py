@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Look up the flavor that a request for a server names."""
+"""Look up the flavor in a request for a server."""
 
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import InvalidInput, NotFound
@@ -11,9 +11,9 @@ from kilonova.objects.ids import FlavorId
 
 
 def flavor_for_server(snapshot: Snapshot, flavor_id: FlavorId, context: RequestContext, path: str) -> Flavor:
-    """The flavor for a new or a resized server; `path` is the field of the request that names it.
+    """The flavor for a new or a resized server; `path` is the field of the request with its id.
 
-    Raises InvalidInput if the caller may use no such flavor, and if its extra specs request unsupported features.
+    Raises InvalidInput if the caller cannot use the flavor, and if its extra specs request unsupported features.
     """
     try:
         flavor = read_flavors.find_flavor(snapshot, flavor_id, context.project_id, admin=context.is_admin)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Since when Compute refuses unknown query arguments."""
+"""The microversion from which Compute refuses unknown query arguments."""
 
 from kilonova.api.http.microversion import v2
 
@@ -7,4 +7,4 @@ STRICT = v2(75)
 """From this microversion on, unknown query arguments are refused."""
 
 NO_QUERY: frozenset[str] = frozenset()
-"""For a route that has no query arguments, and refuses all from STRICT on."""
+"""For a route without query arguments, which refuses all arguments from STRICT on."""

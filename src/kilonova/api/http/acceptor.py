@@ -68,7 +68,9 @@ class Acceptor:
                 peer, address = self._listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
-            except OSError as exc:  # no descriptor, no memory: the listener stays readable, and would be asked at once
+            except (
+                OSError
+            ) as exc:  # no descriptor, no memory: the listener stays readable, so a retry would come at once
                 self._pause(exc)
                 return
             self._short_of_descriptors = False
@@ -89,7 +91,7 @@ class Acceptor:
         except BaseException as exc:
             slot.release()
             peer.close()
-            if not isinstance(exc, OSError | TimeoutError):  # a client that speaks no TLS, or went away
+            if not isinstance(exc, OSError | TimeoutError):  # a client without TLS, or a client that disconnected
                 raise
             log.debug("a connection was not opened", peer=slot.peer, error=str(exc) or type(exc).__name__)
 

@@ -28,7 +28,7 @@ class ActionRoute:
 
 
 ActionRoutes = Mapping[str, tuple[ActionRoute, ...]]
-"""By the action's key in the body.  At most one of each tuple serves a microversion."""
+"""The actions by their key in the body.  At most one of each tuple serves a microversion."""
 
 
 def route_of(routes: ActionRoutes, name: str, version: Microversion) -> ActionRoute | None:

@@ -10,7 +10,7 @@ from kilonova.identity.tokens import Claims
 
 
 async def context_of(deps: ApiDeps, claims: Claims, request_id: str) -> RequestContext:
-    """The caller, with those roles of the token that its user still has.  Raises Unauthorized if the token is no longer
+    """The caller, with the roles of the token that its user still has.  Raises Unauthorized if the token is no longer
     valid; its expiry is checked elsewhere."""
     subject = claims.subject
     context = RequestContext(

@@ -21,8 +21,9 @@ def _note_since(schema: dict[str, Any], model: "type[Body]") -> None:
 class Body(BaseModel):
     """Base of all request models: strict types, no unknown members.
 
-    `since` says which members came with a later microversion, `until` the last microversion of those that went; before
-    and after they are unknown ones.  Models are built when they are first used: a start needs none of them.
+    `since` has the members that came with a later microversion, and `until` the last microversion of members that were
+    removed; in other microversions these members are unknown.  Models are built when they are first used, so the start
+    of the service builds none.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True, json_schema_extra=_note_since)
@@ -95,7 +96,7 @@ def validated(model: type[M], data: bytes, version: Microversion | None = None) 
 
 
 def validated_value(model: type[M], value: Any, version: Microversion | None = None) -> M:
-    """As `validated`, for JSON that is already decoded."""
+    """Like `validated`, for JSON that is already decoded."""
     try:
         return model.model_validate(value, context=version)
     except ValidationError as exc:
@@ -107,9 +108,9 @@ def json_object(data: bytes) -> dict[str, Any]:
     try:
         value = from_json(data)
     except ValueError as exc:
-        raise InvalidInput("Malformed request body: it is no JSON.") from exc
+        raise InvalidInput("Malformed request body: it is not JSON.") from exc
     if not isinstance(value, dict):
-        raise InvalidInput("Malformed request body: it is no JSON object.")
+        raise InvalidInput("Malformed request body: it is not a JSON object.")
     return value
 
 
@@ -117,7 +118,7 @@ def refusal(exc: ValidationError) -> InvalidInput:
     """The first error in one sentence.  It does not repeat values, which may be secrets."""
     first = exc.errors(include_url=False, include_context=True, include_input=False)[0]
     if first["type"] == "json_invalid":
-        return InvalidInput("Malformed request body: it is no JSON.")
+        return InvalidInput("Malformed request body: it is not JSON.")
     path = ".".join(str(part)[:64] for part in first["loc"])
     where = f"Invalid input for field/attribute {path}. " if path else "Invalid input. "
     return InvalidInput(f"{where}{_words(first)}", path=path)

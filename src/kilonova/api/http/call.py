@@ -97,19 +97,21 @@ class Call:
 
     @property
     def scope(self) -> str | None:
-        """The project whose resources the caller sees; None for an administrator, who sees those of all projects."""
+        """The project whose resources the caller sees; None for an administrator, who sees the resources of all
+        projects."""
         return None if self.context.is_admin else self.context.project_id
 
     def permit(self, rule: str) -> None:
-        """Raises Forbidden unless policy lets the caller do what `rule` names."""
+        """Raises Forbidden unless policy permits `rule` to the caller."""
         self.deps.policy.permit(rule, self.context, self.params)
 
     def may(self, rule: str) -> bool:
-        """Whether policy lets the caller do what `rule` names."""
+        """Whether policy permits `rule` to the caller."""
         return self.deps.policy.allows(rule, self.context, self.params)
 
     def page(self, entries: Sequence[E], limit: int, marker: Callable[[E], str]) -> Page[E]:
-        """A page of a list.  A full page, of `limit` entries, links to the one after its last entry's `marker`."""
+        """A page of a list.  A full page, of `limit` entries, has a link to the next page, after its last entry's
+        `marker`."""
         if not entries or len(entries) < limit:
             return Page(entries)
         return Page(entries, self.links_after(marker(entries[-1])))

@@ -2,8 +2,8 @@
 """Limits on connections: in all, and for one peer.
 
 A connection takes a slot when it is accepted, before TLS, and frees it when it ends.  If there is no free slot, the
-oldest idle connection is closed, of the peer that has the most: a client that opens many idle connections only harms
-itself.
+oldest idle connection of the peer with the most connections is closed: a client that opens many idle connections only
+harms itself.
 """
 
 import ipaddress
@@ -75,7 +75,7 @@ def is_among(address: str, known: Sequence[Network]) -> bool:
 @dataclass(slots=True)
 class Connections:
     """`most` connections in all, `most_of_peer` of one peer: an IPv4 address, or a /64 of IPv6.  Peers in `trusted`
-    (proxies, which stand for many clients) have no limit of their own."""
+    (proxies, which serve many clients) have no limit of their own."""
 
     most: int
     most_of_peer: int

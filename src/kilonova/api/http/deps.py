@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the API is made of: handed over by wiring, carried by every call."""
+"""The objects that the API needs: passed by wiring, and part of every call."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from kilonova.rpcapi.caller import Caller
 
 @dataclass(frozen=True, slots=True)
 class ApiDeps:
-    """`db` is only read; `ready` says whether the service can do its work, and if not, why."""
+    """`db` is only read; `ready` returns whether the service can do its work, and if not, the reason."""
 
     db: Database
     rpc: Caller

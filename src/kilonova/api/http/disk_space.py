@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the disk has space for new records, and what is allowed without it (docs/adr/0014).
+"""Whether the disk has space for new records, and which requests are accepted without it (docs/adr/0014).
 
-Deletes, stops and an administrator's hand go on; what would only take more is refused, before it is begun.
+Deletes, stops and requests of administrators are accepted; a request that only needs more space is refused before it
+begins.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 FLOOR_BYTES = 64 << 20
 PARTS = 20
-"""The disk is full with less than FLOOR_BYTES free, or, if it is small, less than this fraction (1/n)."""
+"""The disk is full when less than FLOOR_BYTES are free, or, on a small disk, less than this fraction (1/n)."""
 PERIOD_S = 5.0
 LOOK_LIMIT_S = 2.0
 
@@ -56,7 +57,7 @@ class DiskSpace:
             raise StorageFull(f"{self._full} Only deletes and stops are accepted until there is more.")
 
     async def trouble(self) -> str:
-        """Why nothing can be recorded now, in one sentence; empty if it can."""
+        """Why the service cannot record anything now, in one sentence; empty if it can."""
         try:
             async with asyncio.timeout(LOOK_LIMIT_S):
                 await self._look()
@@ -67,14 +68,14 @@ class DiskSpace:
     async def _look(self) -> None:
         was, (self._full, free) = self._full, await self._workers.run(_full, self._state)
         if self._full and not was:
-            words = "no room: only deletes, stops and what an administrator asks for are accepted"
+            words = "no disk space: only deletes, stops and requests of administrators are accepted"
             log.error(words, why=self._full, place=str(self._state), free_bytes=free)
         elif was and not self._full:
-            log.info("there is room again")
+            log.info("there is disk space again")
 
 
 def _full(state: Path) -> tuple[str, int]:
-    """The problem of the disk in words for every client, and the free bytes."""
+    """The problem of the disk, in a sentence that clients can see, and the free bytes."""
     try:
         found = os.statvfs(state)
     except OSError as exc:

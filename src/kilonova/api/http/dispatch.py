@@ -45,7 +45,7 @@ Websocket = Callable[[Scope, Receive, Send, ApiDeps, Edge], Awaitable[None]]
 
 @dataclass(slots=True)
 class _Request:
-    """A request; its route and its context once they are found."""
+    """A request; its route and its context after they are found."""
 
     id: str
     method: str
@@ -228,7 +228,7 @@ def _honest(exc: Exception) -> Exception:
 
 
 def _is_repeatable(request: _Request) -> bool:
-    """Whether a second request changes no more than one."""
+    """Whether a second request changes no more than the first."""
     if request.method not in ("POST", "PATCH"):
         return True
     return request.route is not None and request.route.idempotency_header in request.headers

@@ -19,8 +19,8 @@ REMEMBERED = 256
 class Edge:
     """One per process.
 
-    A service that only this machine reaches serves only names of this machine: otherwise a page of anybody's, whose
-    name the page's owner lets point to 127.0.0.1, would be of the service's own origin to a browser.
+    If only this machine can reach the service, it accepts only names of this machine.  Otherwise a foreign web page,
+    whose domain name resolves to 127.0.0.1, would have the service's own origin in a browser (DNS rebinding).
     """
 
     def __init__(self, settings: ApiSettings) -> None:
@@ -48,7 +48,7 @@ class Edge:
             raise InvalidInput("A request needs one Host header, with a name or an address.")
         if not self._is_proxy(scope):
             if not self._is_ours(host):
-                raise InvalidInput(f"There is no service of the name {host[:255]} here ([api] allowed_hosts).")
+                raise InvalidInput(f"The name {host[:255]} is not served here ([api] allowed_hosts).")
             if len(self._good) < REMEMBERED:
                 self._good.add(host)
 
@@ -62,7 +62,7 @@ class Edge:
         name = (host[1 : host.index("]")] if host.startswith("[") else host.partition(":")[0]).lower().rstrip(".")
         if name in self._hosts or name == "localhost" or name.endswith(".localhost"):
             return True
-        try:  # an address is no name that somebody else could let point here
+        try:  # an address cannot resolve to another address, as a name can
             ipaddress.ip_address(name)
         except ValueError:
             return False

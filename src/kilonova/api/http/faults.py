@@ -79,7 +79,7 @@ _RETRY = (("Retry-After", str(RETRY_AFTER_S)),)
 
 
 class HttpError(Exception):
-    """An error of HTTP alone: a method that a path does not have, a feature that is not implemented."""
+    """An HTTP error without another class: a method that a path does not have, a feature that is not implemented."""
 
     def __init__(self, status: int, message: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
         super().__init__(message)
@@ -92,7 +92,7 @@ def not_implemented(message: str) -> HttpError:
 
 
 def status_of(exc: errors.KilonovaError) -> int:
-    """The HTTP status of an error; 500 for one that the caller cannot correct."""
+    """The HTTP status of an error; 500 for an error that the caller cannot correct."""
     return _STATUS.get(type(exc), 500)
 
 
@@ -116,13 +116,13 @@ def _placed(exc: errors.KilonovaError) -> str:
 
 
 def answer(exc: Exception, request_id: str, *, repeatable: bool = True) -> tuple[int, str, tuple[tuple[str, str], ...]]:
-    """Status, message and headers for an exception.  An unexpected exception is logged, and the answer has only its
-    request id.  `repeatable`: the request may be sent again even if it was carried out."""
+    """Status, message and headers for an exception.  An unexpected exception is logged, and the answer contains only
+    its request id.  `repeatable`: the client can send the request again even if it was carried out."""
     if isinstance(exc, HttpError):
         return exc.status, exc.message, exc.headers
     if isinstance(exc, errors.KilonovaError):
         status = status_of(exc)
-        if isinstance(exc, errors.Overloaded):  # counted where it is raised: a line for each would be a flood of them
+        if isinstance(exc, errors.Overloaded):  # counted where it is raised: one line for each would be too many
             return status, exc.message, (("Retry-After", str(RETRY_AFTER_S)),)
         if status == 503:
             log.warning("request failed for now", request_id=request_id, code=exc.code, error=exc.message)

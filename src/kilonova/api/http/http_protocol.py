@@ -2,8 +2,8 @@
 """uvicorn's HTTP/1.1 connection with limits: how large a head may be, and how long the client may take.
 
 uvicorn bounds neither (its head limit is of h11 only), and its one timer runs between requests.  All limits of time are
-counted by `tick`, which the server calls each second: requests themselves set no timer.  Time counts only while it is
-the client that is waited for.
+counted by `tick`, which the server calls each second: requests themselves set no timer.  Time counts only while the
+server waits for the client.
 """
 
 import asyncio
@@ -33,11 +33,11 @@ SLOWEST = 500
 class _Phase(Enum):
     """The phase of what the client sends."""
 
-    HEAD = "the head of a request, or nothing of a first one yet"
+    HEAD = "the head of a request, or nothing before the first request"
     BODY = "its body"
-    BETWEEN = "nothing: a request is being served, or the next one is waited for"
-    REFUSED = "what nobody reads any more"
-    UPGRADED = "what another protocol reads"
+    BETWEEN = "nothing: a request is being served, or the next one has not begun"
+    REFUSED = "the discarded rest of a refused request"
+    UPGRADED = "data of another protocol"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Refused logins: they are counted, logged up to a limit, and answered after a delay.
 
-Nobody is locked out: the wait holds back the answer to a wrong password, never the look at the next one.
+There is no lock-out: only the answer to a wrong password is delayed, never the check of the next password.
 """
 
 import ipaddress
@@ -39,7 +39,7 @@ class LoginLimits:
         tasks.periodic("refused-log-ins", WINDOW_S, self._round, limit_s=1)
 
     def asker(self, peer: str, user: str) -> Asker:
-        """The peer: the address of the request and the user that it names."""
+        """The peer: the address of the request, and the user in the request."""
         try:
             address = ipaddress.ip_address(peer)
         except ValueError:
@@ -58,16 +58,16 @@ class LoginLimits:
     async def refused(self, asker: Asker, why: KilonovaError, user_id: str | None) -> None:
         """Count and log the refusal, and wait before the answer.
 
-        `user_id` is that of a known user; any other text typed as a name is not logged, because it may be a password.
+        `user_id` is the id of a known user.  The text of an unknown name is not logged, because it may be a password.
         """
         reason = "overloaded" if isinstance(why, Overloaded) else "wrong"
         self._metrics.log_in_refused(reason)
-        self._tell(reason, asker.peer, user_id or "unknown")
+        self._report(reason, asker.peer, user_id or "unknown")
         delay_s = self._failures.delay_s(asker)
         if delay_s:
             await self._clock.sleep(delay_s)
 
-    def _tell(self, reason: str, peer: str, user: str) -> None:
+    def _report(self, reason: str, peer: str, user: str) -> None:
         now = self._clock.monotonic()
         if now >= self._until_s:
             self._close_window()

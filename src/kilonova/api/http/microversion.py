@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Microversions of the Compute API: the supported range, and the one that a request names.
+"""Microversions of the Compute API: the supported range, and the version of a request.
 
 Source: OpenStack API-SIG, "Microversion Specification"; Nova, "REST API Version History".
 """

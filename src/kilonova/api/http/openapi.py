@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The OpenAPI document of everything that is served, made from the routes: GET /openapi.json.
+"""The OpenAPI document of all routes: GET /openapi.json.
 
 A document describes one microversion: its routes, its actions, and the members of bodies and answers that it has.
 """
@@ -121,7 +121,7 @@ def _responses(service: Service, route: Route, replies: ReplySchemas) -> dict[st
 
 
 def _content(route: Route, views: Iterable[View[Any, Any] | None], replies: ReplySchemas) -> dict[str, Any]:
-    """Of an answer's body, by media type; nothing if it never has one."""
+    """The content of an answer by media type; empty if the answer never has a body."""
     if route.gives != JSON:
         return {route.gives: {"schema": _VERBATIM}}
     schemas = [replies.of(view) for view in views if view is not None and view.is_in(replies.version)]

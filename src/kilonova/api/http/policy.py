@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Access by oslo.policy: the rules that the routes declare, and the policy file of the operator.
 
-A decision depends on the rule, the caller's roles, user and project, and the user and project that the path names; it
-is made once and remembered.  Nothing outside the process is asked.
+A decision depends on the rule, the caller's roles, user and project, and the user and project in the path.  It is made
+once and cached.  It needs no other process.
 """
 
 import re
@@ -49,7 +49,7 @@ _Question = tuple[str, tuple[str, ...], str, str, str, str, str]
 
 @dataclass(slots=True)
 class _Rules:
-    """The rules in force.  `own`: those of the policy file."""
+    """The rules in force.  `own` has the rules of the policy file."""
 
     own: Mapping[str, str]
     enforcer: "Enforcer"
@@ -91,7 +91,7 @@ class Policy:
 
     def allows(self, rule: str, context: RequestContext, params: Mapping[str, str]) -> bool:
         """Whether `rule` allows the caller.  The target is the user and project of the path's `params`, or else the
-        caller's own.  An undeclared rule allows nobody."""
+        caller's own.  An undeclared rule allows no caller."""
         rules = self._now()
         user_id = params.get("user_id", context.user_id)
         project_id = params.get("project_id") or params.get("tenant_id") or context.project_id
@@ -145,13 +145,13 @@ def _read(settings: PolicySettings, declared: Mapping[str, str]) -> Mapping[str,
     if not isinstance(rules, dict) or not all(isinstance(x, str) for pair in rules.items() for x in pair):
         raise ConfigError(f"The policy file {path} must map names of rules to check strings.")
     for name, text in rules.items():
-        # oslo.policy turns an invalid rule into "!", which denies everybody; the operator gets an error instead.
+        # oslo.policy turns an invalid rule into "!", which denies every caller; here it is an error instead.
         if str(policy.RuleDefault(name, text).check) == "!" and text.strip() != "!":
             raise ConfigError(f"The policy file {path} has a rule that cannot be parsed: {name}.")
         if _REMOTE.search(text):
-            raise ConfigError(f"The policy file {path} asks another server in {name}: that is not supported.")
+            raise ConfigError(f"The policy file {path} calls another server in {name}: that is not supported.")
     used = " ".join(rules.values())
     unknown = sorted(name for name in rules if name not in declared and f"rule:{name}" not in used)
     if unknown:
-        log.warning("the policy file has rules that nothing here asks for", rules=", ".join(unknown))
+        log.warning("the policy file has rules that no route checks", rules=", ".join(unknown))
     return rules

@@ -19,7 +19,7 @@ _FALSE = frozenset({"false", "f", "no", "n", "off", "0"})
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """At most `limit` entries after the one whose id is `marker`."""
+    """At most `limit` entries after the entry whose id is `marker`."""
 
     limit: int
     marker: str | None
@@ -82,7 +82,7 @@ class Query:
         if text.lower() in _FALSE:
             return False
         raise InvalidInput(
-            f"Invalid input for query parameters {name}. Value: {text[:64]}. It is no boolean.", path=name
+            f"Invalid input for query parameters {name}. Value: {text[:64]}. It is not a boolean.", path=name
         )
 
     def integer(self, name: str) -> int | None:
@@ -92,13 +92,13 @@ class Query:
             return None
         if not (text.isascii() and text.isdigit() and len(text) < 19):
             raise InvalidInput(
-                f"Invalid input for query parameters {name}. Value: {text[:64]}. It is no integer from 0 up.",
+                f"Invalid input for query parameters {name}. Value: {text[:64]}. It is not an integer from 0 up.",
                 path=name,
             )
         return int(text)
 
     def time(self, name: str) -> datetime | None:
-        """ISO 8601; without a zone it is UTC."""
+        """A time in ISO 8601; without a zone it is UTC."""
         text = self.text(name)
         if text is None:
             return None
@@ -108,7 +108,7 @@ class Query:
             return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
         except (ValueError, OverflowError) as exc:  # (its zone may take it beyond the years that there are)
             raise InvalidInput(
-                f"Invalid input for query parameters {name}. Value: {text[:64]}. It is no ISO 8601 time.", path=name
+                f"Invalid input for query parameters {name}. Value: {text[:64]}. It is not an ISO 8601 time.", path=name
             ) from exc
 
     def changes(self, *, before: bool = True) -> Changes:
@@ -122,7 +122,7 @@ class Query:
         return Changes(since, None if end is None else end.replace(microsecond=_LAST_MICROSECOND))
 
     def page(self, longest: int) -> Page:
-        """`limit` and `marker`; no limit, or one beyond `longest`, means `longest`."""
+        """`limit` and `marker`.  Without a limit, or with one above `longest`, the limit is `longest`."""
         limit = self.integer("limit")
         return Page(longest if limit is None else min(limit, longest), self.text("marker"))
 

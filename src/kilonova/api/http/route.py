@@ -19,18 +19,18 @@ Handler = Callable[..., Awaitable[Reply]]
 
 
 class DefaultPolicy(StrEnum):
-    """Who may use a route, unless a policy file changes it: check strings of oslo.policy.
+    """The default check strings of oslo.policy: which callers may use a route, unless a policy file changes it.
 
     They are made of the rules in `kilonova.api.http.policy.BASE`.  A higher role includes the lower ones: an
     administrator passes for a member, and a member for a reader.
     """
 
     ANYBODY = ""
-    """No token and no policy."""
+    """No token, and no policy check."""
     TOKEN = "@"
     """Any token, also one without a project."""
     OWNER = "rule:admin_required or rule:owner"
-    """The user that the path names, or an administrator."""
+    """The user in the path, or an administrator."""
     READER = "rule:project_reader_or_admin"
     MEMBER = "rule:project_member_or_admin"
     ADMIN = "rule:context_is_admin"
@@ -40,13 +40,13 @@ class DefaultPolicy(StrEnum):
     """SYSTEM_READER, or a reader with a token for the domain."""
     USER_READER = "rule:admin_required or rule:system_reader or rule:domain_reader or rule:owner"
     PROJECT_READER = "rule:admin_required or rule:system_reader or rule:domain_reader or rule:project_reader_api"
-    """DOMAIN_READER, or the user that the path names, or a reader of the project that it names."""
+    """DOMAIN_READER, or the user in the path, or a reader of the project in the path."""
     IDENTITY_ADMIN = "rule:admin_required"
     """Separate from ADMIN, so that a user with access to all projects cannot give roles to themselves."""
 
 
 class Alternative(Protocol):
-    """One of the bodies that a route takes, known by its one key: an action."""
+    """One of the bodies that a route accepts, selected by its one key: an action."""
 
     @property
     def body(self) -> type[BaseModel]: ...
@@ -67,7 +67,7 @@ class Alternative(Protocol):
 
 
 Alternatives = Mapping[str, tuple[Alternative, ...]]
-"""By the body's one key.  At most one of each tuple serves a microversion."""
+"""The actions by the body's one key.  At most one of each tuple serves a microversion."""
 
 
 @dataclass(frozen=True, slots=True)

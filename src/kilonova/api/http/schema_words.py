@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON schemas in a few words, for docs/api.md."""
+"""Short descriptions of JSON schemas, for docs/api.md."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -16,7 +16,7 @@ class Definitions(Protocol):
 
 
 def words_of(schema: Schema, definitions: Definitions | None = None) -> str:
-    """A schema in a few words: `text, 1 to 255 characters, or null`."""
+    """A short description of a schema: `text, 1 to 255 characters, or null`."""
     if definitions is not None:
         schema = definitions.resolved(schema)
     if "anyOf" in schema:
@@ -43,8 +43,8 @@ def _limits(schema: Schema) -> Iterator[str]:
     for unit, least, most in (("characters", "minLength", "maxLength"), ("entries", "minItems", "maxItems")):
         if most in schema:
             yield f"{schema.get(least, 0)} to {schema[most]} {unit}"
-    for word, said in _WORDS.items():
+    for word, template in _WORDS.items():
         if word in schema:
-            yield said.format(schema[word])
+            yield template.format(schema[word])
     if "pattern" in schema:
         yield f"`{schema['pattern']}`".replace("|", "\\|")

@@ -76,7 +76,7 @@ class Models:
     """The schemas of models and of the models that they refer to.  Names are unique, also if two models share one."""
 
     def __init__(self, routes: Iterable[Route], version: Microversion | None = None) -> None:
-        """With a version: only the members of that version.  Without: all, each with the versions that have it."""
+        """With a version: only the members of that version.  Without a version: all members, each with its versions."""
         models = dict.fromkeys(model for route in routes for model in models_of(route))
         found, whole = models_json_schema([(model, "validation") for model in models], ref_template=REFERENCE)
         definitions: dict[str, Schema] = whole.get("$defs", {})
@@ -88,7 +88,7 @@ class Models:
         return dict(self._references[model])
 
     def resolved(self, schema: Schema) -> Schema:
-        """The schema itself, or the one that it refers to."""
+        """The schema itself, or the schema to which it refers."""
         name: str = schema.get("$ref", "").rpartition("/")[2]
         return {**self.schemas[name], **{key: schema[key] for key in schema if key != "$ref"}} if name else schema
 

@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 
 class Server(uvicorn.Server):
-    """Does not handle signals: the process does, because it stops more than this server.  `tls` can be replaced."""
+    """Does not handle signals: the process does, because it stops other parts, too.  `tls` can be replaced."""
 
     def __init__(self, config: uvicorn.Config, settings: ApiSettings, tls: ssl.SSLContext | None) -> None:
         super().__init__(config)

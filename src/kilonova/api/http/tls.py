@@ -21,7 +21,7 @@ def make_context(settings: ApiSettings) -> ssl.SSLContext | None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     try:
-        # Otherwise OpenSSL would ask for a password on a terminal, which a service does not have.
+        # Otherwise OpenSSL would read a password from a terminal, which a service does not have.
         context.load_cert_chain(cert, key or None, password=lambda: "")
     except ssl.SSLError as exc:
         raise ConfigError(f"[api] ssl_cert_file {cert} and its key cannot be used: {_words(exc)}.") from exc
@@ -36,7 +36,7 @@ def _words(exc: ssl.SSLError) -> str:
 
 
 def refuse_plain_beyond_loopback(settings: ApiSettings) -> None:
-    """Passwords and tokens are not sent in clear over a network unless the operator says so.  Raises ConfigError."""
+    """Passwords and tokens are not sent in clear over a network unless the operator permits it.  Raises ConfigError."""
     if is_exposed(settings) and not settings.allow_plain_http:
         raise ConfigError(
             f"{settings.listen} is reached from other machines, and passwords and tokens would cross the network "

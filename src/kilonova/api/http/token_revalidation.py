@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether what a token says still holds: its user and project are enabled, its roles were not taken away, and nobody
-revoked it.
+"""Whether a token is still valid: its user and project are enabled, its roles are still assigned, and it was not
+revoked.
 
-Looked up once per token and remembered for STANDING_S seconds, so that serving a request costs no look-up.  What is
-changed through this process holds at once; what another process changed, after that time.
+The database is read once per token and the result is cached for STANDING_S seconds, so that a request needs no look-up.
+A change through this process has effect at once; a change through another process, after that time.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ REMEMBERED = 4096
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """None: the token is no longer valid."""
+    """`roles` None: the token is no longer valid."""
 
     roles: tuple[str, ...] | None
     until_s: float
@@ -38,9 +38,10 @@ class TokenRevalidationCache:
         self._changed = asyncio.Event()
 
     async def roles_of(self, claims: Claims) -> tuple[str, ...]:
-        """The token's roles, without those that its user no longer has.  Raises Unauthorized if it is no longer valid.
+        """The token's roles, without those that its user no longer has.  Raises Unauthorized if the token is no longer
+        valid.
 
-        Roles that the user was given meanwhile are not among them: those come with the next token.
+        Roles that the user was given meanwhile are not among them: they come with the next token.
         """
         known = self._known.get(claims.audit_ids[0])
         if known is None or known.until_s <= self._clock.monotonic():

@@ -18,7 +18,7 @@ from kilonova.api.http.microversion import MAX, MIN, Microversion
 
 
 class Audience(Protocol):
-    """For whom a view is made: a Call, or a value of a resource that knows more."""
+    """The reader of a view: a Call, or a value of a resource with more information."""
 
     @property
     def version(self) -> Microversion: ...
@@ -45,10 +45,10 @@ Make = Callable[[Any, Any], object]
 
 
 class Shape:
-    """A type of member that is made of a part of the subject: another view, or a collection of views."""
+    """The type of a member that is made of a part of the subject: another view, or a collection of views."""
 
     def maker(self, version: Microversion, *, admin: bool) -> Make | None:
-        """How the getter's value becomes JSON; None when it already is."""
+        """Converts the getter's value to JSON; None when the value already is JSON."""
         raise NotImplementedError
 
 
@@ -95,7 +95,7 @@ class View(Shape, Generic[T, V]):
         self._makers: dict[tuple[Microversion, bool], Callable[[T, V], dict[str, Any]]] = {}
 
     def but(self, name: str, *more: Member[T, V], without: Iterable[str] = ()) -> "View[T, V]":
-        """The same with members added at its end, after those named by `without` were taken out."""
+        """The same view with members added at its end, after the members in `without` were removed."""
         kept = (member for member in self.members if member.name not in frozenset(without))
         return View(name, *kept, *more, others=self.others)
 
@@ -203,7 +203,8 @@ class OrNull(Shape):
 
 @dataclass(frozen=True, slots=True)
 class Shown(Shape):
-    """A view that the getter has already made (to filter by what is shown).  `partial`: members may be cut away."""
+    """A view that the getter has already made (so that a filter can compare its content).  `partial`: members may be
+    removed."""
 
     shape: Shape
     partial: bool = False

@@ -17,7 +17,7 @@ _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
 
 
 class ClientGone(Exception):
-    """The client disconnected before its request was complete: nobody waits for an answer."""
+    """The client disconnected before its request was complete: there is no client to answer."""
 
 
 class Chunks:
@@ -59,7 +59,7 @@ def segments_of(scope: Scope) -> list[str]:
 
 
 def base_of(scope: Scope, headers: Mapping[str, str]) -> str:
-    """Scheme, authority and prefix that the client used: what a proxy says it forwarded, or the Host header.
+    """Scheme, authority and prefix that the client used: from the headers of a proxy, or from the Host header.
 
     A value that is not an authority is ignored, because every link would contain it.
     """

@@ -162,8 +162,8 @@ class AssignmentLinks(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """`given` is the direct assignment from which `one` follows; they are equal unless the list is effective.
-    `names` are those of the actor and of the project."""
+    """`given` is the direct assignment from which `one` follows; they are equal unless the list is effective.  `names`
+    has the names of the actor and of the project."""
 
     one: Assignment
     given: Assignment

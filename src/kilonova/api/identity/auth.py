@@ -64,7 +64,7 @@ async def _by_password(call: Call, method: PasswordMethod) -> User:
 
 @asynccontextmanager
 async def login_attempt(call: Call, named: str, user_id: str | None) -> AsyncGenerator[Asker]:
-    """Limit attempts while a password or a secret is verified.  An Unauthorized or Overloaded that the block raises
+    """Limit attempts while a password or a secret is verified.  If the block raises Unauthorized or Overloaded, that
     counts as a failed login of the named user."""
     asker = call.deps.login_limits.asker(call.peer, user_id or named)
     try:
@@ -163,7 +163,7 @@ def _rescoped(snapshot: Snapshot, user: User, scope: Scope | str | None, parent:
 
 
 def _of_credential(snapshot: Snapshot, user: User, credential: ApplicationCredential) -> Subject:
-    """The user with those of the credential's roles that he still has.  Raises Unauthorized when none are left."""
+    """The user with the roles of the credential that the user still has.  Raises Unauthorized if no role is left."""
     _check_unchanged(snapshot, user)
     project = readers.find_project(snapshot, project_id=credential.project_id)
     return _must(_in_project(snapshot, user, project, credential))

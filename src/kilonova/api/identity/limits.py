@@ -39,7 +39,7 @@ class _Limit:
 
 
 async def list_registered(call: Call) -> Reply:
-    """List registered limits: the defaults for projects without limits of their own."""
+    """List registered limits: the defaults for projects without their own limits."""
     defaults = await call.db.read(read_quotas.limits, call.deps.quotas.defaults, read_quotas.DEFAULT_CLASS)
     every = [_REGISTERED.show((name, defaults[name]), call) for name in RESOURCES]
     return _ALL_REGISTERED.reply(_filtered(call, every), call)

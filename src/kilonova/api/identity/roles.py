@@ -102,7 +102,7 @@ async def _changeable(call: Call) -> Role:
 
 
 async def _check_name(call: Call, name: str) -> None:
-    """Raises Conflict for a role that the policy file names: such roles are not in the database."""
+    """Raises Conflict for a role that the policy file names: that role is not in the database."""
     if name.casefold() in {known.casefold() for known in call.deps.policy.roles()}:
         raise Conflict(f"A role called {name} exists already.")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Image v2 says of itself: the JSON schemas of its resources, and the methods of image import.
+"""The self-description of Image v2: the JSON schemas of its resources, and the methods of image import.
 
 Source: Image service API v2 reference, "Image Schemas", "Import".
 """

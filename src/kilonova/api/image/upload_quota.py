@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Quota of uploads: bytes are reserved before they are stored; the end of the upload releases what is not used."""
+"""Quota of uploads: bytes are reserved before they are stored; the end of the upload releases the unused bytes."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager

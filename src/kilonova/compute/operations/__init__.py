@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All operations, by name.  A new one is a file here and a line in OPERATIONS.
-
-An operation that is all of a verb has the verb's name.
+"""All operations, by name. A new operation is a file here and a line in OPERATIONS. An operation that does the whole of
+a verb has the verb's name.
 """
 
 from collections.abc import Mapping

@@ -64,8 +64,8 @@ async def power_off(job: Job) -> None:
     await job.tools.driver.power_off(job.instance.id)
 
 
-# The order of the absents matters too: a guest is off before it is undefined, and unknown before its disks go.  The
-# config drive lies with the disks and goes with them; the cached image is shared and stays.
+# The order of the absents matters too: a guest is off before it is undefined, and undefined before its disks are
+# removed. The config drive is removed with the disks; the cached image is shared and stays.
 CREATE = Operation(
     Verb.CREATE,
     (

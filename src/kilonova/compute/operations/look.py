@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks before an operation's first step: a guest that could not be started again is not stopped.
 
-A guest that runs has its disk open: when the file is gone, what it has open is the last copy.
+A running guest has its disk open: when the file was removed, the open file is the last copy.
 """
 
 from dataclasses import replace
@@ -13,8 +13,8 @@ _OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
 
 
 async def at_disks(job: Job) -> None:
-    """The own disks of a guest that is not off and that this action has not started itself.  The rescue disk is made
-    again when it is needed.  Raises DiskMoved, DiskUnusable."""
+    """Check the guest's own disks, unless the guest is off or this action has started it. The rescue disk is made again
+    when it is needed.  Raises DiskMoved, DiskUnusable."""
     driver = job.tools.driver
     state = await driver.guest_state(job.instance.id)
     if state is None or state.power in _OFF or job.has_started(state, on_any_boot=True):
@@ -24,13 +24,13 @@ async def at_disks(job: Job) -> None:
 
 
 async def at_own_root(job: Job) -> None:
-    """A root disk that other tools have moved is neither copied nor put back.  Raises DiskMoved."""
+    """Refuse a root disk that other tools have moved: it is neither copied nor put back. Raises DiskMoved."""
     driver = job.tools.driver
     if driver.disk_checks is not None:
         await driver.disk_checks.require_own_root(job.instance.id)
 
 
 async def at_own_disks(job: Job) -> None:
-    """Both.  Raises DiskMoved, DiskUnusable."""
+    """Both checks. Raises DiskMoved, DiskUnusable."""
     await at_own_root(job)
     await at_disks(job)

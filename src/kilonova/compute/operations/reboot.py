@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""reboot: off and on again, once, however often it is replayed.
+"""reboot: off and on again, exactly once for any number of replays.
 
 The start token of the new start shows a replay that the start has happened.
 """
@@ -17,7 +17,7 @@ async def restarted(job: Job) -> bool:
 
 
 async def shut_down(job: Job) -> None:
-    is_hard = job.action.params == RebootParams("HARD")  # other operations share this step: they always ask the guest
+    is_hard = job.action.params == RebootParams("HARD")  # other operations share this step: they are always soft
     if not is_hard and not await restarted(job):
         await stop.shut_down(job)
 

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""rebuild: another root disk under the same server, which keeps its id, its addresses and its flavor.
-
-The record is the new server's since the acceptance, so every step makes that one.  A replay after the guest was started
-finds the token of that start, and does not replace the disk again.
+"""rebuild: another root disk for the same server, which keeps its id, its addresses and its flavor. Since the
+acceptance the record describes the new server, so every step makes the new server.  A replay after the guest was
+started finds the token of that start, and does not replace the disk again.
 """
 
 from kilonova.compute.operation import Job, Operation, Step

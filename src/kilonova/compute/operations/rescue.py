@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""rescue and unrescue: a restart from another disk, with the guest's own beside it, and back.
-
-The files are there before the guest is touched, and the token of the new start shows a replay that the start has
-happened.
+"""rescue and unrescue: a restart from another disk, with the guest's own disk beside it, and back. The files exist
+before the guest is changed, and the token of the new start shows a replay that the start has happened.
 """
 
 from dataclasses import replace
@@ -27,13 +25,13 @@ async def remove_rescue_disk(job: Job) -> None:
 
 
 async def define_as_usual(job: Job) -> None:
-    """With its own disk alone; a running guest keeps its present disks until its next start."""
+    """Define the guest with its own disks only; a running guest keeps its present disks until its next start."""
     if await job.tools.driver.guest_state(job.instance.id) is not None:
         await job.tools.driver.define(replace(job.instance, rescue_image=None))
 
 
 async def let_go(job: Job) -> None:
-    """Power the guest off if this action started it: a guest that was not changed yet runs on."""
+    """Power the guest off if this action started it: a guest that was not changed yet continues to run."""
     if job.has_started(await job.tools.driver.guest_state(job.instance.id), on_any_boot=True):
         await job.tools.driver.power_off(job.instance.id)
 
@@ -53,8 +51,8 @@ RESCUE = Operation(
     look=look.at_disks,
 )
 
-# Its disk goes when nothing needs it any more: until then a replay, or the next attempt, finds it.  The guest of a
-# rescue is not asked, as in Nova: nobody wants what it has in its memory.
+# The rescue disk is removed when nothing needs it any more: until then a replay, or the next attempt, finds it. The
+# guest of a rescue receives no shutdown request, as in Nova: the contents of its memory are not needed.
 UNRESCUE = Operation(
     Verb.UNRESCUE,
     (

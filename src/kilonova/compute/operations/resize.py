@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """resize, confirmResize, revertResize: another size on the same host, with a way back.
 
-A copy of the root disk is kept from before the first change until the resize is confirmed.  To confirm is to drop it,
-whatever the guest is doing; to revert is to put it back.  The token of a start shows a replay that the start has
+A copy of the root disk is kept from before the first change until the resize is confirmed.  A confirmation removes the
+copy, in any state of the guest; a reversion puts it back.  The token of a start shows a replay that the start has
 happened.
 """
 
@@ -27,7 +27,7 @@ def _of_size(job: Job, flavor: Flavor | None) -> Job:
 
 
 def _undoing(job: Job) -> Job:
-    """A start with this token is not the action's own: a replay begins with the guest that was put back."""
+    """A start with this token does not belong to the action: a replay begins with the guest that was put back."""
     return replace(job, action=replace(job.action, id=ActionId(f"{job.action.id}-undone")))
 
 
@@ -38,7 +38,7 @@ async def _is_back(job: Job) -> bool:
 
 
 async def start_again(job: Job) -> None:
-    """What ran before runs again, as it was."""
+    """A guest that ran before runs again, with its former disk and size."""
     if job.instance.old_vm_state is VmState.ACTIVE and not await _is_back(job):
         await job.tools.driver.power_on(job.instance.id, _undoing(job).start_token)
 
@@ -89,7 +89,7 @@ RESIZE = Operation(
     (
         Step("shutdown", reboot.shut_down, interruptible=True),
         Step("power-off", reboot.power_off, start_again),
-        # A copy has its name only when it is whole; it may take longer than a delete may wait.
+        # A copy gets its name only when it is complete; the copying may take longer than a delete may wait.
         Step("keep-disk", keep_disk, put_back_disk, interruptible=True),
         Step("grow-disk", grow_disk),
         Step("network", create.plug_network),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""shelve, shelveOffload and unshelve: a guest becomes an image, leaves its host, and comes back to any."""
+"""shelve, shelveOffload and unshelve: a guest becomes an image, leaves its host, and is started again on any host."""
 
 import structlog
 
@@ -42,7 +42,7 @@ def _source(job: Job) -> UnshelveSource:
 
 
 def _image(job: Job) -> ImageRef | None:
-    """The image that the guest's disk is made from; None where the disk still exists."""
+    """The image from which the guest's disk is made; None where the disk still exists."""
     return None if _source(job) is UnshelveSource.DISK else job.instance.shelved_image
 
 
@@ -58,7 +58,7 @@ async def make_disks(job: Job) -> None:
 
 
 def _of_its_own(absent: Work) -> Work:
-    """A failed unshelve removes what it has made: the guest of a server that never left its host stays."""
+    """A failed unshelve removes only what it has made: the guest of a server that did not leave its host stays."""
 
     async def guarded(job: Job) -> None:
         if _source(job) is UnshelveSource.OFFLOADED:
@@ -68,7 +68,7 @@ def _of_its_own(absent: Work) -> Work:
 
 
 async def drop_image(job: Job) -> None:
-    """The guest runs, and nothing may undo that any more: an image that cannot be removed now only takes room."""
+    """The guest runs, and nothing may undo that any more: an image that cannot be removed now only uses space."""
     try:
         await job.tools.uploads.drop(job.action)
     except (KilonovaError, OSError) as exc:

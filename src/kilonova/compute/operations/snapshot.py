@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """createImage and createBackup: the root disk as it is at one moment becomes an image.
 
-The copy is kept beside the guest until it is in the image store: a replay finds it whole, or makes it anew.
+The copy is kept beside the guest until it is in the image store: a replay finds it complete, or makes it again.
 """
 
 from kilonova.compute.image_uploads import image_of

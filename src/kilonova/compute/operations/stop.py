@@ -18,14 +18,14 @@ MARGIN_S = 60.0
 """The part of the action's time that is reserved for the power-off and the steps after it."""
 
 PRESS_AGAIN_S = 10.0
-"""Between two presses of the power button, as in Nova (its shutdown_retry_interval): a guest in early boot hears
-none."""
+"""Between two presses of the power button, as in Nova (its shutdown_retry_interval): a guest in early boot ignores
+them."""
 
 OFF = frozenset({PowerState.SHUTDOWN, PowerState.CRASHED})
 
 
 async def is_off(job: Job) -> bool:
-    """As the hypervisor reports; a guest that it does not know is off."""
+    """Whether the guest is off, as the hypervisor reports; a guest that it does not know is off."""
     state = await job.tools.driver.guest_state(job.instance.id)
     return state is None or state.power in OFF
 
@@ -36,8 +36,8 @@ def _cannot_answer(state: GuestState | None) -> bool:
 
 
 def timeout_s(job: Job) -> float:
-    """How long the guest gets to shut itself down: the time that its image requests, within the action's time, or
-    the configured one."""
+    """The time for the guest to shut itself down: the time that its image requests, within the action's time, or the
+    configured time."""
     requested = job.instance.image.properties.get("os_shutdown_timeout")
     if requested is None:
         return job.tools.settings.shutdown_timeout
@@ -63,11 +63,11 @@ async def shut_down(job: Job) -> None:
 
 
 async def _press(job: Job) -> bool:
-    """The power button, once; whether that could be done."""
+    """Send one ACPI request. Returns whether it could be sent."""
     try:
         await job.tools.driver.shutdown(job.instance.id)
     except (HypervisorError, NativeCallTimeout) as exc:
-        log.info("a guest could not be asked to shut itself down", instance=job.instance.id, error=exc.message)
+        log.info("a shutdown request could not be sent to a guest", instance=job.instance.id, error=exc.message)
         return False
     return True
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """suspend and resume: the guest's memory goes to the host's disk and comes back.
 
-Both last as long as that memory is large.  A delete need not wait for it: what it breaks off, it removes.
+Both take a time in proportion to that memory. A delete does not wait for them: it interrupts them and removes the
+result.
 """
 
 from kilonova.compute.operation import Job, Operation, Step

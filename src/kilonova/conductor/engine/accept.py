@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Accepting a request: it becomes an action, or is refused.  How the action ends is in kilonova.conductor.engine.end.
+"""Accepting a request: it becomes an action, or is refused.  The end of the action is in kilonova.conductor.engine.end.
 
-The order in one transaction: validate, prepare, charge the quota, record (see kilonova.conductor.verbs.handler).  No
-verb is named here.
+The order in one transaction: validate, prepare, charge the quota, record (see kilonova.conductor.verbs.handler).  This
+module contains no code for a single verb.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,9 +38,9 @@ def accept(
 ) -> HostName | None:
     """Record an action on an existing instance, or refuse it.  Returns the host to wake, if there is one.
 
-    Raises NotFound, InvalidState, OverQuota, and what the verb's handler raises.  A repeat of the same request changes
-    nothing, nor does a second request of a verb that preempts.  Without `quotas`, as for requests of the service
-    itself, no limit holds.
+    Raises NotFound, InvalidState, OverQuota, and the errors of the verb's handler.  A repeat of the same request
+    changes nothing.  A second request of a verb that preempts changes nothing either.  Without `quotas`, as for
+    requests of the service itself, no limit applies.
     """
     if read_actions.is_known(tx, request.instance_id, request.context.request_id):
         return None  # even if it has ended since: its outcome is recorded
@@ -64,7 +64,7 @@ def accept(
     if transition.immediate:
         write_actions.end(tx, action.id, now, ActionState.DONE)
         return None
-    if action.host is None and not transition.needs_placement:  # nothing of it is on any host: there is no work
+    if action.host is None and not transition.needs_placement:  # no host has anything of it: there is no work
         end_without_host(tx, action, instance, now)
     return action.host
 

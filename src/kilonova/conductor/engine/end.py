@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How an action ends: by its host's report, by expiry before any host had it, or by an operator's word.
+"""The end of an action: by the report of its host, by expiry before any host had it, or by an operator's decision.
 
-What a host was given ends by what the host says: it alone knows what became of the guest.  See
-docs/adr/0011-a-deadline-is-not-an-outcome.md.  Every function is one transaction, or part of one.
+An action that a host has received ends only by the host's report, because only the host knows the state of the guest.
+See docs/adr/0011-a-deadline-is-not-an-outcome.md.  Every function is one transaction, or part of one.
 """
 
 from collections.abc import Callable
@@ -28,12 +28,12 @@ NewId = Callable[[], str]
 
 
 def end_without_host(tx: Transaction, action: Action, instance: Instance, now: datetime) -> None:
-    """End an action that needs no host, since nothing of the instance is on any, as done."""
+    """End an action as done that needs no host, because no host has anything of the instance."""
     end(tx, replace(action, legs=after_success(action.legs, None)), instance, Outcome(True, None, None), now)
 
 
 def end(tx: Transaction, action: Action, instance: Instance, reported: Outcome, now: datetime) -> None:
-    """End an action with this outcome and these legs, and record on its instance what follows from it."""
+    """End an action with this outcome and these legs, and record the result on its instance."""
     handler = handler_of(action.verb)
     ending = Ending(action, instance, handler.review(tx, action, reported), now)
     state = ActionState.DONE if ending.succeeded else ActionState.FAILED
@@ -44,7 +44,7 @@ def end(tx: Transaction, action: Action, instance: Instance, reported: Outcome, 
 
 
 def _declared(ending: Ending) -> dict[str, Any]:
-    """The columns that follow from the verb's Transition and target, and from the last word of the hypervisor."""
+    """The columns that follow from the verb's Transition and target, and from the last report of the hypervisor."""
     instance, power, transition = ending.instance, ending.power, VERBS[ending.action.verb]
     columns: dict[str, Any] = {"task_state": None, "power_state": power}
     if ending.succeeded:
@@ -52,7 +52,7 @@ def _declared(ending: Ending) -> dict[str, Any]:
         target = handler_of(ending.action.verb).target(instance, declared)
         if target.desired_power is not None:
             columns["desired_power"] = target.desired_power
-        # The verb says where it ends, the hypervisor's last word whether it is still there.
+        # The verb declares the end state; the hypervisor's last report shows whether it still holds.
         columns.update(vm_state=observed(target.vm_state, power), fault=None)
     elif transition.error_on_failure:
         columns.update(vm_state=VmState.ERROR, fault=ending.fault)
@@ -62,13 +62,13 @@ def _declared(ending: Ending) -> dict[str, Any]:
 
 
 def abandon(tx: Transaction, action: Action, now: datetime) -> None:
-    """An operator has called the action's host down: the server is in ERROR, says why, and can be deleted.
+    """An operator has forced the action's host down: the server is in ERROR with this reason, and can be deleted.
 
-    Nothing else of its record changes, so that the action can go on if the host comes back.
+    Nothing else of its record changes, so that the action can continue if the host returns.
     """
     instance = read_instances.get(tx, action.instance_id)
     message = (
-        f"An operator called host {action.host} down while {action.verb} was in progress. It goes on if the operator "
+        f"An operator forced host {action.host} down while {action.verb} was in progress. It continues if the operator "
         "takes the host back."
     )
     bookkeeping = replace(action.bookkeeping, abandoned_in=instance.vm_state)
@@ -79,7 +79,7 @@ def abandon(tx: Transaction, action: Action, now: datetime) -> None:
 
 
 def reopen_abandoned(tx: Transaction, action: Action, now: datetime) -> bool:
-    """Open an abandoned action again, unless its instance is deleted or has a newer request.  Returns whether it is
+    """Reopen an abandoned action, unless its instance is deleted or has a newer request.  Returns whether the action is
     open."""
     if not _reopen(tx, action, now):
         return False
@@ -91,7 +91,7 @@ def reopen_abandoned(tx: Transaction, action: Action, now: datetime) -> bool:
 
 
 def _reopen(tx: Transaction, action: Action, now: datetime) -> bool:
-    """Whether the instance still waits for this abandoned action; then it is again what it was before."""
+    """Whether the instance still waits for this abandoned action.  If so, its record is restored."""
     try:
         instance = read_instances.get(tx, action.instance_id)
     except NotFound:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fencing: each process of a host has an epoch, and what comes from an older process is refused.
+"""Fencing: each process of a host has an epoch, and messages of older processes are refused.
 
 Each function is part of a transaction.
 """
@@ -15,17 +15,17 @@ NOBODY = ""
 
 
 def check_epoch(tx: Transaction, host: HostName, epoch: int) -> None:
-    """Raises StaleWrite unless this is the host's current process; HostSuperseded when the host has a newer one.
+    """Raises StaleWrite unless this is the host's current process; HostSuperseded when the host has a newer process.
 
-    An older one in the record (a database that was restored, a service that an operator deleted) is no newer process:
-    the asker registers again.
+    If the record has an older process (the database was restored, or an operator deleted the service), the error is
+    StaleWrite and the caller registers again.
     """
     known = read_hosts.process_of(tx, host)
     if known is None or known.epoch < epoch:
         raise StaleWrite(f"Host {host} is not known under epoch {epoch}: register again.", host=host, epoch=epoch)
     if known.epoch > epoch:
         raise HostSuperseded(
-            f"Host '{host}' has a newer process than this one (epoch {epoch}): {described(known)}. This one touches "
+            f"Host '{host}' has a newer process than this one (epoch {epoch}): {described(known)}. This one changes "
             f"nothing more; its guests keep running. If this is the right one, stop the other, run `kilonova host "
             f"adopt {host}`, and start this one again.",
             host=host,
@@ -34,7 +34,7 @@ def check_epoch(tx: Transaction, host: HostName, epoch: int) -> None:
 
 
 def described(process: HostProcess) -> str:
-    """Which process, in words."""
+    """A description of the process for messages."""
     if process.process_id == NOBODY:
         return f"none yet, since an operator took it away (epoch {process.epoch})"
     since = f", registered {process.registered_at:%Y-%m-%d %H:%M:%SZ}" if process.registered_at else ""

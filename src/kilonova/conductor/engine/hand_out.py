@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Handing the open actions of a host out to it, under the attempt token that the host names."""
+"""Hand a host its open actions, under the attempt token that the host sends."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,10 +25,10 @@ log = structlog.get_logger(__name__)
 
 
 def hand_out(tx: Transaction, request: Fetch, now: datetime) -> Fetched:
-    """The open actions whose current leg is the host's and does not run yet, as many as one message takes, under the
-    attempt that it names; the legs that it runs but that are no longer current; and those that it runs and whose time
-    is up.  A host that an operator has called down gets nothing.  Raises StaleWrite for an older process of the host.
-    """
+    """Three lists for a host.  The first has open actions whose current leg belongs to the host and does not run yet,
+    as many as one message takes, now under the host's attempt.  The second has legs that the host runs and that are no
+    longer current.  The third has legs that it runs and whose deadline has passed.  A host that an operator has forced
+    down gets nothing.  Raises StaleWrite for an older process of the host."""
     check_epoch(tx, request.host, request.epoch)
     if read_hosts.is_forced_down(tx, request.host):
         return Fetched((), ())
@@ -45,8 +45,8 @@ def hand_out(tx: Transaction, request: Fetch, now: datetime) -> Fetched:
 
 
 def _work(tx: Transaction, actions: list[Action], attempt: AttemptId) -> tuple[Iterator[WorkItem], list[ActionId]]:
-    """Actions with their instances, as far as they are asked for; and those passed over on the way, whose instances
-    cannot be read."""
+    """The first actions, with their instances, that one message takes; and the skipped actions, whose instances cannot
+    be read."""
     passed_over: list[ActionId] = []
 
     def items() -> Iterator[WorkItem]:
@@ -63,6 +63,7 @@ def _work(tx: Transaction, actions: list[Action], attempt: AttemptId) -> tuple[I
 
 
 def is_overdue(action: Action) -> bool:
-    """Whether its time is up, as far as it was counted: the clock may have jumped since.  A delete's never is."""
+    """Whether the deadline has passed, by the time that was counted: the clock may have jumped since.  A delete has
+    none."""
     counted = action.counted_at
     return not VERBS[action.verb].until_done and counted is not None and action.deadline <= counted

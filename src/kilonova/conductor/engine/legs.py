@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From leg to leg: the next one begins, or what was done begins to be undone, or the action ends.
+"""From leg to leg: the next leg begins, or the undo of finished legs begins, or the action ends.
 
-A leg that a host was given ends as that host reports; others end by the conductor's own judgement.  See
+A leg that a host has received ends as that host reports.  The conductor itself ends the others.  See
 docs/adr/0020-legs.md.  Each function is part of a transaction.
 """
 
@@ -34,7 +34,7 @@ from kilonova.objects.states import VERBS, ActionState, PowerState
 
 
 def end_leg(tx: Transaction, action: Action, instance: Instance, outcome: Outcome, now: datetime) -> HostName | None:
-    """The current leg has ended with this outcome.  The host to wake, if another leg begins."""
+    """The current leg has ended with this outcome.  Returns the host to wake, if another leg begins."""
     was_undoing = action.leg.undoes is not None
     if outcome.succeeded:
         legs = after_success(action.legs, outcome.power)
@@ -53,7 +53,7 @@ def end_leg(tx: Transaction, action: Action, instance: Instance, outcome: Outcom
 
 
 def fail(tx: Transaction, action: Action, message: str, now: datetime) -> HostName | None:
-    """The current leg, which no host has had, fails by the conductor's own judgement (no host, deadline)."""
+    """Fail the current leg, which no host has received (no host was found, or the deadline passed)."""
     try:
         instance = read_instances.get(tx, action.instance_id)
     except NotFound:
@@ -65,8 +65,8 @@ def fail(tx: Transaction, action: Action, message: str, now: datetime) -> HostNa
 def end_leg_of_deleted(
     tx: Transaction, action: Action, instance: Instance, outcome: Outcome, now: datetime
 ) -> HostName | None:
-    """A host of an instance that was deleted without it has tried to remove what it has.  Until it has, the leg stays
-    open and is handed out again.  The host to wake, if another leg begins."""
+    """The instance was deleted while this host was down, and the host has now tried to remove the guest.  Until that
+    succeeds, the leg stays open and is handed out again.  Returns the host to wake, if another leg begins."""
     if not outcome.succeeded:
         message = f"Deleted; host {action.host} could not remove the guest yet: {outcome.message}"
         write_actions.update(tx, action.id, now, message=message)
@@ -81,7 +81,7 @@ def end_leg_of_deleted(
 
 
 def forget_leg(tx: Transaction, action: Action, message: str, now: datetime) -> None:
-    """The current leg's host will not come back.  What an instance that is deleted has there stays; an action on any
+    """The current leg's host will not return.  The parts of a deleted instance on it stay there.  An action on any
     other instance fails."""
     _, is_deleted = read_instances.get_known(tx, action.instance_id)
     if not is_deleted:
@@ -96,8 +96,8 @@ def forget_leg(tx: Transaction, action: Action, message: str, now: datetime) -> 
 
 
 def _begin_undo(tx: Transaction, action: Action, now: datetime, *, more_time: bool) -> None:
-    """Undoing has as much time as the verb, once.  With a host that an operator has called down, the action waits, as
-    one does that the host was given."""
+    """The undo gets as much time as the verb, once.  If an operator has forced the host down, the action waits, like an
+    action that the host has received."""
     if more_time:
         deadline = now + timedelta(seconds=VERBS[action.verb].deadline_s)
         write_actions.set_deadline(tx, action.id, max(action.deadline, deadline))
@@ -106,14 +106,14 @@ def _begin_undo(tx: Transaction, action: Action, now: datetime, *, more_time: bo
 
 
 def _without_unreachable(tx: Transaction, action: Action, legs: Legs) -> Legs:
-    """The legs, those that would begin now and cannot failed."""
+    """The legs, with those failed that would begin now and cannot."""
     while not has_ended(legs):
         leg = legs[current_index(legs)]
         assert leg.host is not None
         if read_hosts.process_of(tx, leg.host) is None:
-            message = f"Host {leg.host} is not known any more: an operator has deleted its service."
+            message = f"Host {leg.host} does not exist any more: an operator has deleted its service."
         elif leg.undoes is None and not VERBS[action.verb].preempts and read_hosts.is_forced_down(tx, leg.host):
-            message = f"An operator called host {leg.host} down before its part of {action.verb} began."
+            message = f"An operator forced host {leg.host} down before its part of {action.verb} began."
         else:
             break
         legs = after_failure(legs, PowerState.NOSTATE, message)
@@ -121,7 +121,7 @@ def _without_unreachable(tx: Transaction, action: Action, legs: Legs) -> Legs:
 
 
 def _without_forgotten(tx: Transaction, legs: Legs) -> Legs:
-    """The legs, those that would begin now on hosts that are not known any more done."""
+    """The legs, with those done that would begin now on hosts that do not exist any more."""
     while not has_ended(legs):
         host = legs[current_index(legs)].host
         if host is None or read_hosts.process_of(tx, host) is not None:

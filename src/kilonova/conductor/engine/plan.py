@@ -16,10 +16,10 @@ from kilonova.objects.leg import Leg, Legs, LegState, one_leg, planned, touched
 from kilonova.objects.states import VERBS, Verb
 
 Plan = Callable[[Transaction, Instance], Legs]
-"""The legs of an action on the instance."""
+"""Makes the legs of an action on the instance."""
 
 PLANS: Mapping[Verb, Plan] = {}
-"""The plans of verbs that more than one host works on."""
+"""The plans of verbs that use several hosts."""
 
 
 def plan(
@@ -36,10 +36,11 @@ def plan(
 
 
 def _everywhere(tx: Transaction, verb: Verb, instance: Instance, superseded: Iterable[Action]) -> Legs:
-    """A leg on each host that may have something of the guest: the instance's, and those of legs that were not undone.
+    """A leg on each host that may have parts of the guest: the host of the instance, and those of legs that were not
+    undone.
 
-    The first is the host that may be at work now, so that it stops before anything is removed elsewhere.  Hosts that
-    are down come last: what runs on another one does not wait for them.
+    The first is the host that may be running a leg now: it must stop before anything is removed on other hosts.  Hosts
+    that are down come last, so that the removal on other hosts does not wait for them.
     """
     open_ones = tuple(superseded)
     at_work = {action.host for action in open_ones}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What hosts report about actions: their ends and the events of their attempts.
+"""Reports of hosts about actions: their ends and the events of their attempts.
 
 A report is accepted only from the attempt that the leg was handed out under (see hand_out, attempts).  Each function is
 one transaction.
@@ -35,10 +35,10 @@ class Finished:
 
 
 def finish(tx: Transaction, report: Finish, new_id: NewId, now: datetime) -> Finished:
-    """End a leg of an action as its current attempt says.  Raises StaleWrite for another attempt; a repeat, also of a
-    leg that is not the current one any more, is accepted and changes nothing.
+    """End a leg of an action as its current attempt reports.  Raises StaleWrite for another attempt.  A repeat is
+    accepted and changes nothing, also if its leg is no longer the current one.
 
-    An abandoned action goes on as its host says, too, while nothing else was asked of the instance since.
+    A report also continues an abandoned action, unless the instance has a newer request.
     """
     action = read_actions.get(tx, report.leg.action_id)
     check_attempt(action, report)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What hosts are and what they report: registration, processes, liveness, boots, guests."""
+"""Hosts and their reports: registration, processes, liveness, boots, guests."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An operator's word on which process has a host.  Which processes were refused is kept in memory: each asks again."""
+"""An operator assigns a host to a process.  The refused processes are kept in memory only: each registers again."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -18,24 +18,24 @@ from kilonova.rpcapi.host_to_conductor import RegisterHost
 log = structlog.get_logger(__name__)
 
 KEPT = timedelta(hours=1)
-"""How long a process that was refused is known."""
+"""How long a refused process is remembered."""
 
 
 class Claims:
-    """The process of each host that was refused last, because the host has another one."""
+    """The process of each host that was refused last, because the host has another process."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._refused: dict[HostName, tuple[RegisterHost, datetime]] = {}
 
     def refused(self, request: RegisterHost) -> bool:
-        """Note it; whether it is news."""
+        """Remember the refused process.  Returns whether it is new."""
         before = self._refused.get(request.host)
         self._refused[request.host] = (request, self._clock.now())
         return before is None or before[0].process_id != request.process_id
 
     def of(self, host: HostName) -> str | None:
-        """The process in words; None when none was refused within KEPT."""
+        """A description of the process; None when none was refused within KEPT."""
         found = self._refused.get(host)
         if found is None or self._clock.now() - found[1] > KEPT:
             return None
@@ -44,17 +44,19 @@ class Claims:
 
 
 class Adoption:
-    """Takes hosts from their processes.  `wake` has the process that loses its host ask, and so hear of it."""
+    """Takes hosts from their processes.  `wake` makes the process that loses its host send a request, whose refusal
+    reports the loss."""
 
     def __init__(self, db: Database, clock: Clock, claims: Claims, wake: Callable[[HostName], Awaitable[None]]) -> None:
         self._db, self._clock, self._claims, self._wake = db, clock, claims, wake
 
     async def adopt(self, request: AdoptHost, _peer: str) -> Adopted:
-        """Raises NotFound, Conflict (no other process asks for the host: it would have none at all)."""
+        """Raises NotFound, Conflict (no other process has tried to register: the host would have no process)."""
         claimant = self._claims.of(request.host)
         if claimant is None:
             raise Conflict(
-                f"No other process has asked for host {request.host}: start the one that is to have it, then adopt."
+                f"No other process has tried to register host {request.host}: start the process that is to have it, "
+                "then adopt."
             )
         former = fencing.described(await self._db.write(processes.adopt, request.host, self._clock.now()))
         log.warning("an operator took a host from its process", host=request.host, former=former, claimant=claimant)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What hosts report about guests, and what the database says about them.  Each function is one transaction."""
+"""The reports of hosts about guests, and the database's records of these guests.  Each function is one transaction."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ from kilonova.rpcapi.method import fitting
 
 
 def list_expected(tx: Transaction, request: ListExpected) -> Expected:
-    """What the database believes of the host's guests.  Raises StaleWrite."""
+    """The host's guests as the database records them.  Raises StaleWrite."""
     check_epoch(tx, request.host, request.epoch)
     busy = read_actions.busy_on_host(tx, request.host)
     powers = read_instances.powers_of_host(tx, request.host)
@@ -56,7 +56,7 @@ def classify_guests(tx: Transaction, request: ClassifyGuests) -> GuestClasses:
             elsewhere.append(instance.id)
         elif is_deleted:
             deleted.append(instance)
-    # What an open action has made here, or will remove, is left to it.
+    # An open action removes its own guest here.
     elsewhere = [id_ for id_ in elsewhere if not _open_here(tx, id_, request.host)]
     deleted = [
         one for one in deleted if not any(VERBS[verb].until_done for verb in _open_here(tx, one.id, request.host))
@@ -72,11 +72,11 @@ def _open_here(tx: Transaction, instance_id: InstanceId, host: HostName) -> froz
 
 
 def report_states(tx: Transaction, request: ReportStates, action_ids: Sequence[ActionId], now: datetime) -> None:
-    """Record what the hypervisor says of guests, each change as an ended action under one of `action_ids` (one for each
-    state).  Raises StaleWrite.
+    """Record the hypervisor's reports of guests.  Each change becomes an ended action under one of `action_ids` (one
+    for each state).  Raises StaleWrite.
 
-    A guest with an open action is left to it.  A guest that the hypervisor does not know is shown as NOSTATE, never
-    as off.  A repeat changes nothing.
+    A guest with an open action does not change: the action decides.  A guest that the hypervisor does not know is shown
+    as NOSTATE, never as off.  A repeat changes nothing.
     """
     check_epoch(tx, request.host, request.epoch)
 
@@ -113,7 +113,7 @@ def _owed(tx: Transaction, instance: Instance, seen: Observed) -> Verb | None:
 
 
 def _repeat(tx: Transaction, instance: Instance, verb: Verb, action_id: ActionId, now: datetime) -> None:
-    """The host finds the action at its next fetch."""
+    """Record the action; the host receives it at its next fetch."""
     context = replace(system_context(f"req-{action_id}"), project_id=instance.project_id)
     accept(tx, AcceptAction(context, instance.id, verb), action_id, now)
 
@@ -126,7 +126,7 @@ def _observe(tx: Transaction, instance: Instance, seen: Observed, action_id: Act
         return
     write_instances.update(tx, instance.id, now, power_state=power, vm_state=vm_state, desired_power=desired_power)
     changed = power != instance.power_state or vm_state != instance.vm_state
-    # NOSTATE is the middle of a change, which is told when it is over; but for a guest that does not respond.
+    # NOSTATE is the middle of a change, which is recorded at its end; except for a guest that does not respond.
     if changed and (seen.power is not PowerState.NOSTATE or seen.reason == NOT_RESPONDING):
         power_update.record(tx, instance, seen, action_id, now)
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A host registers; the first registration after a boot of its machine starts the guests that should run.
 
-They are recorded in the transaction in which the new boot is first heard of.  So they are made once, whatever crashes
-next, are handed out like all work, and can be seen and read (`server event list`).
+The start actions are recorded in the transaction that records the new boot.  So they are made once, also if a process
+crashes next.  They are handed out like all work, and users can list them (`server event list`).
 """
 
 from collections.abc import Callable

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who lives: kept in memory from heartbeats; the database hears of changes only.
+"""Which hosts are alive: kept in memory from heartbeats; the database records only changes.
 
-After its own start (or a pause of its own) a conductor waits a grace period before it calls anyone down, and
-`service_down_time` before it takes anyone for gone: what was silent was perhaps the conductor.
+After its start, or after a pause of its own process, a conductor waits a grace period before it marks any host down,
+and `service_down_time` before it treats any host as gone: the conductor itself may have missed the heartbeats.
 """
 
 from collections.abc import Mapping
@@ -18,8 +18,8 @@ from kilonova.objects.ids import HostName
 
 
 class Liveness:
-    """Times are of the clock's monotonic; `down_time_s` without heartbeat makes a host down.  With `alone` the hosts
-    are in the conductor's own process: none that it has not heard can live."""
+    """Times are monotonic.  `down_time_s` without a heartbeat makes a host down.  With `alone` the hosts run in the
+    conductor's own process: a host that has not registered with this process cannot be alive."""
 
     def __init__(self, clock: Clock, *, down_time_s: float, grace_s: float, alone: bool = False) -> None:
         self._clock, self._alone = clock, alone
@@ -34,31 +34,31 @@ class Liveness:
         self._seen[host] = (epoch, self._clock.monotonic())
 
     def heard(self, host: HostName, epoch: int) -> None:
-        """A heartbeat came.  That of an older process, which was let through before a newer one registered, counts
-        nothing."""
+        """A heartbeat came.  A heartbeat of an older process, which was admitted before a newer one registered, has no
+        effect."""
         if epoch >= self._seen.get(host, (epoch, 0.0))[0]:
             self.registered(host, epoch)
 
     def is_fresh(self, host: HostName, epoch: int) -> bool:
-        """Whether this very process of the host was heard within the down time."""
+        """Whether a heartbeat of this process of the host came within the down time."""
         seen = self._seen.get(host)
         return seen is not None and seen[0] == epoch and self._clock.monotonic() - seen[1] < self._down_time_s
 
     def last_heard(self) -> dict[HostName, datetime]:
-        """When each host was heard, of those that were since this process's start."""
+        """The time of the last heartbeat of each host that has sent one since the start of this process."""
         now, monotonic = self._clock.now(), self._clock.monotonic()
         return {host: now - timedelta(seconds=monotonic - at) for host, (_, at) in self._seen.items()}
 
     def may_judge(self, interval_s: float) -> bool:
-        """Whether silence can be held against hosts.  A look that comes much later than its interval means that this
-        process itself stood still: the grace period begins anew."""
+        """Whether missing heartbeats count against hosts.  If a look comes much later than its interval, this process
+        itself stood still: the grace period begins again."""
         self._interval_s, self._started = interval_s, self._awake_since()
         self._last_look = now = self._clock.monotonic()
         return now - self._started >= self._grace_s
 
     def sign_of_life(self, host: HostName, process: HostProcess) -> Sign | None:
-        """Why this process of the host may still live; None when it was silent for the down time, in which it could
-        have been heard."""
+        """Why this process of the host may still be alive; None when no heartbeat came for the down time, in which this
+        process could have received one."""
         now, (epoch, heard_at) = self._clock.monotonic(), self._seen.get(host, (0, 0.0))
         known = epoch == process.epoch
         if not known and (self._alone or not process.up):
@@ -67,13 +67,13 @@ class Liveness:
         return Sign(now - heard_at if known else None) if silent_s < self._down_time_s else None
 
     def _awake_since(self) -> float:
-        """Since when this process has heard what there was to hear."""
+        """The time since which this process has received every heartbeat that was sent."""
         now = self._clock.monotonic()
         return now if now - self._last_look > self._interval_s + self._down_time_s / 2 else self._started
 
 
 def changes(tx: Transaction, liveness: Liveness, judge: bool) -> list[tuple[HostName, int, bool]]:
-    """Hosts whose recorded `up` is not what was heard: (host, epoch, up)."""
+    """Hosts whose recorded `up` differs from their heartbeats: (host, epoch, up)."""
     found: list[tuple[HostName, int, bool]] = []
     for service in read_hosts.list_services(tx, binary=COMPUTE):
         fresh = liveness.is_fresh(service.host, service.epoch)
@@ -88,8 +88,8 @@ def record(
     heard: Mapping[HostName, datetime],
     now: datetime,
 ) -> None:
-    """Compare-and-set on the epoch: a host that has registered anew meanwhile is left alone.  The time of the record
-    is that at which the host was last heard."""
+    """Compare-and-set on the epoch: a host that has registered again meanwhile does not change.  The time of the record
+    is the time of the host's last heartbeat."""
     for host, epoch, up in changed:
         known = read_hosts.process_of(tx, host)
         if known is not None and known[0] == epoch:

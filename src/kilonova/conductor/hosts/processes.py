@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One identity, one process: which process a host has, and who may take its place.
+"""One identity, one process: which process a host has, and which process may replace it.
 
-A host's guests are touched by one process.  Each that registers gets a new epoch, and what comes from an older one is
-refused (`check_epoch`).  A second process is let in only when the first is known to be gone (docs/adr/0012): it ended
-in order; the second holds the lock of the very state directory that the first held, on the same boot of the machine;
-it was silent for `service_down_time`; or an operator says so (`adopt`).  Each function is one transaction, or part of
-one.
+Only one process may change a host's guests.  Each process that registers gets a new epoch, and messages of older
+processes are refused (`check_epoch`).  A second process is admitted only when the first is known to be gone
+(docs/adr/0012): it ended in an orderly way; the second holds the lock of the same state directory that the first held,
+on the same boot of the machine; no heartbeat came for `service_down_time`; or an operator decides it (`adopt`).  Each
+function is one transaction, or part of one.
 """
 
 from collections.abc import Callable
@@ -30,14 +30,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """Why a process counts as alive: it was heard `heard_s_ago` seconds ago; None: not since the conductor's own start,
-    which is too short a time to judge."""
+    """Why a process counts as alive: its last heartbeat came `heard_s_ago` seconds ago.  None: no heartbeat since the
+    conductor's own start, which is too short a time to judge."""
 
     heard_s_ago: float | None
 
 
 Alive = Callable[[HostName, HostProcess], Sign | None]
-"""Whether a process that did not end in order may still live, and by what sign (see liveness.Liveness)."""
+"""Whether a process that did not end in an orderly way may still be alive, and the reason (see liveness.Liveness)."""
 
 
 def confirm_attempt(tx: Transaction, request: ConfirmAttempt) -> None:
@@ -47,8 +47,8 @@ def confirm_attempt(tx: Transaction, request: ConfirmAttempt) -> None:
 
 
 def admit(tx: Transaction, request: RegisterHost, alive: Alive) -> None:
-    """Whether the process may register.  Raises StateError (see check_identity), HostTaken while the host's process
-    lives or may live, HostSuperseded for a message of an older process that comes late."""
+    """Check that the process may register.  Raises StateError (see check_identity), HostTaken while the host's process
+    is or may be alive, HostSuperseded for a message of an older process that comes late."""
     check_identity(tx, request)
     known = read_hosts.process_of(tx, request.host)
     if known is None or known.process_id == request.process_id:
@@ -63,7 +63,7 @@ def admit(tx: Transaction, request: RegisterHost, alive: Alive) -> None:
 
 
 def _same_place(known: HostProcess, request: RegisterHost) -> bool:
-    """The asker holds the lock that the known process held: that one is gone."""
+    """Whether the new process holds the lock that the known process held: then the known process is gone."""
     return bool(request.state_id) and (known.boot_id, known.state_id) == (request.boot_id, request.state_id)
 
 
@@ -79,14 +79,14 @@ def _taken(known: HostProcess, request: RegisterHost, sign: Sign) -> str:
 
 
 def check_identity(tx: Transaction, request: RegisterHost) -> None:
-    """Raises StateError for a host under another node id, or a node under another host's name, than it has reported.
-    The known node id is told to the log and not to the asker, who may be anybody."""
+    """Raises StateError for a host with another node id, or a node with another host name, than recorded.  The known
+    node id is in the log only and not in the reply, because any process can send the request."""
     node_id = write_hosts.node_id_of(tx, request.host)
     if node_id is not None and node_id != request.node_id:
-        log.warning("refused a host under another node id", host=request.host, known=node_id, asked=request.node_id)
+        log.warning("refused a host under another node id", host=request.host, known=node_id, requested=request.node_id)
         raise StateError(
             f"Host '{request.host}' is known under another node id than {request.node_id}: give it a name of its own "
-            "if another machine bears this one, or put the known id (the conductor's log names it) into its identity "
+            "if another machine has this name, or put the known id (the conductor's log names it) into its identity "
             "file if its state directory was lost."
         )
     host = read_hosts.host_of_node(tx, request.node_id)
@@ -98,14 +98,14 @@ def check_identity(tx: Transaction, request: RegisterHost) -> None:
 
 
 def leave(tx: Transaction, request: Leave, now: datetime) -> None:
-    """The host's process ends in order.  Raises StaleWrite."""
+    """The host's process ends in an orderly way.  Raises StaleWrite."""
     check_epoch(tx, request.host, request.epoch)
     write_hosts.update_service(tx, request.host, COMPUTE, now, left_at=now)
 
 
 def adopt(tx: Transaction, host: HostName, now: datetime) -> HostProcess:
-    """Take the host from its process, which hears of it as of a newer one; the next that registers has it.  The process
-    that had it.  Raises NotFound.  A repeat changes nothing."""
+    """Take the host from its process.  The process receives the same error as for a newer process; the next process
+    that registers gets the host.  Returns the process that had it.  Raises NotFound.  A repeat changes nothing."""
     known = read_hosts.process_of(tx, host)
     if known is None:
         raise NotFound(f"There is no host {host}.")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What hosts report about themselves, and what operators say of them.  Each function is one transaction."""
+"""Reports of hosts about themselves, and operators' settings of hosts.  Each function is one transaction."""
 
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,7 @@ from kilonova.rpcapi.host_to_conductor import RegisterHost, ReportInventory, Set
 
 
 def register(tx: Transaction, request: RegisterHost, service_id: str, now: datetime) -> int:
-    """The epoch of a process that was admitted (see processes.admit); the same process gets the same one again."""
+    """The epoch of a process that was admitted (see processes.admit); the same process gets the same epoch again."""
     known = read_hosts.process_of(tx, request.host)
     values: dict[str, Any] = {
         "topic": request.topic,
@@ -50,7 +50,7 @@ def report_inventory(tx: Transaction, request: ReportInventory) -> None:
 
 
 def set_enabled(tx: Transaction, request: SetHostEnabled, now: datetime) -> None:
-    """The host's own word on its hypervisor; an operator's disable stays.  Raises StaleWrite."""
+    """The host's own report on its hypervisor; an operator's disable stays.  Raises StaleWrite."""
     check_epoch(tx, request.host, request.epoch)
     for service in read_hosts.list_services(tx, host=request.host, binary=COMPUTE):
         if request.enabled and service.disabled_by_host:
@@ -63,8 +63,8 @@ def set_enabled(tx: Transaction, request: SetHostEnabled, now: datetime) -> None
 
 
 def operator_update(tx: Transaction, request: UpdateService, now: datetime) -> None:
-    """An operator's word wins over the host's.  To call a host down ends what it has in progress (see lost_hosts).
-    Raises NotFound."""
+    """An operator's setting takes precedence over the host's report.  To force a host down ends its work in progress
+    (see lost_hosts).  Raises NotFound."""
     service = read_hosts.get_service(tx, request.service_id)
     values: dict[str, Any] = {}
     if request.disabled is not UNSET:
@@ -77,9 +77,9 @@ def operator_update(tx: Transaction, request: UpdateService, now: datetime) -> N
 
 
 def delete_service(tx: Transaction, request: DeleteService, now: datetime) -> None:
-    """Forget a service and what its host had.  Raises Conflict while it is up or has instances; that there is none is
-    no error.  A host that comes back registers as a new one, and removes the guests of instances that were deleted
-    meanwhile (compute/reaper)."""
+    """Delete a service and the records of its host.  Raises Conflict while it is up or has instances.  A service that
+    does not exist is not an error.  A host that returns registers as a new one, and removes the guests of instances
+    that were deleted meanwhile (compute/reaper)."""
     try:
         service = read_hosts.get_service(tx, request.service_id)
     except NotFound:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Choosing a host for an instance, and what the instance takes on that host: claims and addresses."""
+"""Choosing a host for an instance, and reserving its claims and addresses there."""

@@ -22,9 +22,9 @@ def give(
     instance: Instance,
     wanted: Mapping[str, str],
 ) -> tuple[Address, ...] | Refusal:
-    """An address of each network, the `wanted` one of those that are named there.  One that the instance has held there
-    since it was on that host before (or on the same wire) stays its own; what it holds elsewhere is given back.  Its
-    NIC keeps its MAC.  After a refusal it holds what it held."""
+    """Reserve an address of each network: the requested address in `wanted`, if there is one.  An instance that returns
+    to a host (or to the same wire) keeps the address that it has there; its addresses elsewhere are released.  Its NIC
+    keeps its MAC.  After a refusal its addresses are unchanged."""
     before = write_instances.reservations(tx, instance.id) if instance.addresses else frozenset[Reservation]()
     left = list(instance.addresses)
     given: tuple[Address, ...] = ()
@@ -56,7 +56,7 @@ def _none_free(network: HostNetwork, wanted: Mapping[str, str]) -> str:
 
 
 def _reservations(host: HostName, network: HostNetwork, address: Address) -> frozenset[Reservation]:
-    """What stands for an address in the table of those that are taken."""
+    """The key of an address in the table of those that are taken."""
     fixed = Reservation(ANY_HOST if network.shared else host, network.name, int(ip_address(address.address)))
     if not address.floating:
         return frozenset({fixed})

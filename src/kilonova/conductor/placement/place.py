@@ -31,11 +31,11 @@ from kilonova.scheduler.choose import choose, explain
 def place(
     tx: Transaction, action_id: ActionId, random: Random, now: datetime, patience: Patience | None = None
 ) -> HostName | Wait | None:
-    """Choose a host for the action's instance, claim it and give the action to it; the host to wake.
+    """Choose a host for the action's instance, claim it and give the action to it.  Returns the host to wake.
 
-    With no host the action waits for one that is coming back, as far as `patience` goes (none: not at all), or ends as
-    failed, and the instance's fault says what each filter refused.  An action that is no longer open or has a host
-    already is left alone.
+    Without a host the action waits for a host that is returning, for at most `patience` (None: it does not wait), or it
+    ends as failed and the instance's fault contains the refusal of each filter.  An action that is no longer open, or
+    has a host already, does not change.
     """
     action = read_actions.get(tx, action_id)
     if action.host is not None or not read_actions.is_open(action):
@@ -63,7 +63,7 @@ def place(
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """What an action's params say of the place.  `networks` by name; none: the host's first.  `addresses`: requested
+    """The constraints in an action's params.  `networks` by name; none: the host's first.  `addresses`: requested
     addresses by the network's name."""
 
     zone: str | None
@@ -81,7 +81,7 @@ def _place_of(instance: Instance, action: Action) -> _Place:
         return _Place(zone or instance.requested_zone, tuple(address.network for address in instance.addresses))
     pairs = zip(params.networks, params.fixed_ips, strict=False)
     return _Place(
-        # The record of an older API has the requested zone of a new server as the server's own.
+        # A record of an older API has the requested zone of a new server as its own zone.
         zone=instance.requested_zone or instance.availability_zone,
         networks=params.networks,
         addresses={name: address for name, address in pairs if address},
@@ -92,7 +92,7 @@ def _place_of(instance: Instance, action: Action) -> _Place:
 
 
 def _hosts_of(tx: Transaction, ids: tuple[InstanceId, ...]) -> frozenset[HostName] | None:
-    """The hosts of these servers; None without servers."""
+    """The hosts of these servers; None if there are no servers."""
     if not ids:
         return None
     known = read_instances.get_all_known(tx, ids)
@@ -144,7 +144,7 @@ def _take(
 
 
 def _networks(node: ComputeNode, names: tuple[str, ...]) -> tuple[HostNetwork, ...]:
-    """Those networks of the node, which has passed the filters; its first without a name."""
+    """These networks of the node, which has passed the filters; without names, its first network."""
     if not names:
         return node.inventory.networks[:1]
     return tuple(network for name in names if (network := node.inventory.network(name)) is not None)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A host that is coming back is waited for, for a bounded time, before there is "no valid host".
+"""A create waits for a host that is returning, for a bounded time, before it fails with "no valid host".
 
-Waited for is a host that would take the instance and is out of service by itself: its hypervisor does not answer, it
-has just started and has not told yet what it has, or it went down a short time ago.  One that an operator has disabled
-or called down, or that is full, is not.
+It waits for a host that could take the instance and is out of service without an operator's decision: its hypervisor
+does not answer, it has just started and has not reported its resources yet, or it went down a short time ago.  It does
+not wait for a host that an operator has disabled or forced down, or that is full.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,8 @@ from kilonova.objects.service import ComputeNode, Service
 from kilonova.scheduler.filters import FILTERS
 
 SAYS = "Waiting for a host: "
-"""How the message of an open action begins that waits.  The hosts' names are for the log: users are not told them."""
+"""The beginning of the message of an open action that waits.  Only the log has the hosts' names: users do not see
+them."""
 EVENT = "conductor.wait"
 
 SILENT_HYPERVISOR = "its hypervisor does not answer"
@@ -32,7 +33,7 @@ JUST_DOWN = "it does not answer"
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """No host now; `hosts` (none by name: the first one has yet to register) are coming back, for `reason`."""
+    """No host is available now; `hosts` (empty: the first host has not registered yet) are returning, for `reason`."""
 
     hosts: tuple[HostName, ...]
     reason: str
@@ -40,8 +41,8 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a host is waited for.  `young`: the conductor has started within that time, so that hosts may not have
-    registered yet.  `down_time`: the silence after which a host is called down."""
+    """How long a create waits for a host.  `young`: the conductor has started within that time, so that hosts may not
+    have registered yet.  `down_time`: a host without a heartbeat for this long is down."""
 
     host_wait: timedelta = timedelta(0)
     young: bool = False
@@ -49,7 +50,7 @@ class Patience:
 
 
 class Waits:
-    """How long each action has waited, by the clock that never jumps.  A conductor that starts anew begins anew."""
+    """How long each action has waited, by the monotonic clock.  A new conductor begins again."""
 
     def __init__(self, clock: Clock, *, host_wait_s: float, down_time_s: float) -> None:
         self._clock, self._host_wait_s, self._down_time_s = clock, host_wait_s, down_time_s
@@ -57,7 +58,7 @@ class Waits:
         self._since: dict[ActionRef, float] = {}
 
     def patience(self, action: ActionRef) -> Patience:
-        """What is left for this action; none when it has waited its time."""
+        """The patience that this action still has: none when its time is over."""
         now = self._clock.monotonic()
         if now - self._since.get(action, now) >= self._host_wait_s:
             return Patience()
@@ -65,7 +66,7 @@ class Waits:
         return Patience(timedelta(seconds=self._host_wait_s), young, timedelta(seconds=self._down_time_s))
 
     def note(self, action: ActionRef, *, waits: bool) -> bool:
-        """Whether the action waits now; whether it has begun to."""
+        """Record whether the action waits now.  Returns whether its wait begins."""
         if not waits:
             self._since.pop(action, None)
             return False
@@ -74,7 +75,7 @@ class Waits:
         return begins
 
     def waiting(self) -> tuple[ActionRef, ...]:
-        """The actions that wait, the first first."""
+        """The actions that wait, in the order in which they began."""
         return tuple(self._since)
 
 
@@ -85,7 +86,7 @@ def coming(
     patience: Patience,
     now: datetime,
 ) -> Wait | None:
-    """What is worth waiting for; None when nothing is."""
+    """The hosts that are worth waiting for; None when there are none."""
     if not patience.host_wait:
         return None
     services = read_hosts.list_services(tx, binary=COMPUTE)
@@ -98,7 +99,7 @@ def coming(
 def _why(
     request: PlacementRequest, service: Service, node: ComputeNode | None, patience: Patience, now: datetime
 ) -> str | None:
-    """Why this host cannot take the instance now, and may in a moment."""
+    """Why this host cannot take the instance now, but may soon."""
     if service.forced_down or (service.disabled and not service.disabled_by_host):
         return None
     if not service.up:
@@ -118,7 +119,7 @@ def _fits(request: PlacementRequest, service: Service, node: ComputeNode | None)
 
 
 def begin(tx: Transaction, action: Action, wait: Wait, now: datetime) -> None:
-    """Say in the open action that it waits, and for what; once for each reason."""
+    """Record in the open action that it waits, and the reason; once for each reason."""
     words = f"{SAYS}{wait.reason}."
     if action.message != words:
         write_actions.update(tx, action.id, now, message=words)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each verb does to the record of its instance, when it is accepted and when it ends."""
+"""The changes that each verb makes to the record of its instance, when it is accepted and when it ends."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""create: the one verb that makes its instances."""
+"""create: the only verb that makes its instances."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -28,7 +28,7 @@ def create(
 ) -> list[ActionId]:
     """Record instances and their create actions.  Returns the ids of the new actions; a repeat changes nothing.
 
-    Raises OverQuota, InvalidInput (the server group does not exist).  Without `quotas` no limit holds.
+    Raises OverQuota, InvalidInput (the server group does not exist).  Without `quotas` no limit applies.
     """
     if read_actions.is_known(tx, request.instances[0].id, request.context.request_id):
         return []

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""delete: the instance leaves its project at once if its host is down, its host when the host has removed the guest."""
+"""delete: if the host is down, the instance leaves its project at once.  It leaves its host when the host has removed
+the guest."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -23,7 +24,7 @@ def _accept(tx: Transaction, acceptance: Acceptance) -> Accepted:
     host = acceptance.legs[0].host
     if host is None or read_hosts.is_up(tx, host):
         return Accepted(params=params)
-    # The host removes the guest when it is back.
+    # The host removes the guest when it returns.
     return Accepted(_leave_project(tx, instance, now), params)
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether an instance's own host can give it what another image or another flavor needs.
+"""Whether an instance's own host has the features that another image or another flavor needs.
 
-Part of the transaction that accepts: an instance whose request is refused was never touched.
+Part of the transaction that accepts a request: a refused request changes nothing.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from kilonova.scheduler.filters import image_properties
 
 def refuse_tpm(instance: Instance, verb: Verb) -> None:
     """Raises InvalidState for an instance with an emulated TPM: the verb would lose the TPM's state, or hide it.  Nova
-    refuses these, too."""
+    refuses these requests, too."""
     if hardware_of(instance.flavor, instance.image.properties).tpm is not None:
         raise InvalidState(
             f"Instance {instance.id} has an emulated TPM: {verb} is not supported for it.", vm_state=instance.vm_state
@@ -29,14 +29,14 @@ def refuse_tpm(instance: Instance, verb: Verb) -> None:
 
 
 def check_resize(tx: Transaction, instance: Instance, flavor: Flavor) -> None:
-    """Raises NoValidHost when the host lacks something that the flavor needs and the instance does not have already."""
+    """Raises NoValidHost when the host lacks a feature that the flavor needs and the instance does not have already."""
     properties = instance.image.properties
     has = needs(instance.flavor, properties)
     check_host(tx, instance, tuple(need for need in needs(flavor, properties) if need not in has))
 
 
 def check_host(tx: Transaction, instance: Instance, wanted: Sequence[Need]) -> None:
-    """Raises NoValidHost when the instance's host lacks one of these."""
+    """Raises NoValidHost when the instance's host lacks one of these features."""
     if not wanted:
         return
     request = replace(PlacementRequest(0, 0, 0), needs=tuple(wanted))

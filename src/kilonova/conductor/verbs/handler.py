@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the engine calls of a verb.
+"""The parts of a verb that the engine calls.
 
-The engine knows two events in the life of an action.  Each is one transaction, in which the handler has a part:
+An action has two events.  Each is one transaction, in which the handler has a part:
 
     accept   validate (handler.accept raises), prepare (handler.accept writes what belongs to the verb: claims,
              migrations, images), charge the quota, record the instance's columns and the action
@@ -34,7 +34,7 @@ Columns = Mapping[str, Any]
 @dataclass(frozen=True, slots=True)
 class Acceptance:
     """A request that the engine will record, with these legs.  `open_actions` are those of the instance: a verb that
-    preempts supersedes them.  Without `quotas` no limit holds."""
+    preempts supersedes them.  Without `quotas` no limit applies."""
 
     instance: Instance
     request: AcceptAction
@@ -47,7 +47,7 @@ class Acceptance:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What the acceptance records: changed columns of the instance, and the action's params."""
+    """The part of the record that the handler decides: changed columns of the instance, and the action's params."""
 
     columns: Columns = field(default_factory=dict[str, Any])
     params: RecordedParams = NO_PARAMS
@@ -77,7 +77,7 @@ class Ending:
 
     @property
     def power(self) -> PowerState:
-        """As the instance records it."""
+        """The fault that the instance records."""
         return PowerState.NOSTATE if self.outcome.power is None else self.outcome.power
 
     @property
@@ -88,7 +88,8 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What an instance is after success.  `desired_power`: what the guest should be from then on; None: as before."""
+    """The state of an instance after success.  `desired_power`: what the guest should be from then on; None: as
+    before."""
 
     vm_state: VmState
     desired_power: PowerState | None
@@ -116,11 +117,11 @@ def _no_more(_tx: Transaction, _ending: Ending) -> Columns:
 
 @dataclass(frozen=True, slots=True)
 class VerbHandler:
-    """What a verb does besides what its Transition (kilonova.objects.states) declares; each part has a default.
+    """The parts of a verb that its Transition (kilonova.objects.states) does not declare.  Each part has a default.
 
     `accept` raises to refuse the request.  `also_allowed`: instances that may have the verb in any state.  `review`:
-    the outcome that the report of a host amounts to.  `target`: where success leads, given what the Transition
-    declares.  `ended`: columns that replace the declared ones.
+    the outcome that follows from the report of a host.  `target`: the state after success, from the declared
+    Transition.  `ended`: columns that replace the declared ones.
     """
 
     accept: Callable[[Transaction, Acceptance], Accepted] = _as_requested

@@ -13,7 +13,8 @@ OWNER, ADMIN = "owner", "admin"
 
 
 def _lock(_tx: Transaction, acceptance: Acceptance) -> Accepted:
-    """The owner of a locked instance changes nothing; an administrator's lock remains one, whoever locks again."""
+    """The owner of a locked instance changes nothing; an administrator's lock stays an administrator's lock when
+    another user locks again."""
     instance, request, params = acceptance.instance, acceptance.request, acceptance.request.params
     assert isinstance(params, LockParams)
     if instance.locked_by is not None and not request.context.is_admin:

@@ -12,14 +12,14 @@ from kilonova.objects.states import VERBS
 from kilonova.rpcapi.api_to_conductor import AcceptAction
 
 SHUTDOWN_MOST_S = 3600.0
-"""The most that an image's os_shutdown_timeout adds to the deadlines of its servers' actions."""
+"""The longest time that an image's os_shutdown_timeout adds to the deadlines of its servers' actions."""
 
 
 def new_action(
     action_id: ActionId, instance: Instance, request: AcceptAction, params: RecordedParams, legs: Legs, now: datetime
 ) -> Action:
     """An open action with the deadline of its verb."""
-    # An image may ask for more time for its guests to shut themselves down.
+    # An image can give its guests more time to shut down.
     more_s = min(float(instance.image.properties.get("os_shutdown_timeout", 0)), SHUTDOWN_MOST_S)
     return Action(
         id=action_id,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""stop, start, reboot.  The other power verbs need no handler: their Transitions say all of it."""
+"""stop, start, reboot.  The other power verbs need no handler: their Transitions declare everything."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,11 +12,11 @@ from kilonova.objects.instance import Instance
 from kilonova.objects.states import VERBS, TaskState, Verb, VmState
 
 _BETWEEN = (VmState.RESCUED, VmState.RESIZED)
-"""An instance that was started because its host has booted is still this."""
+"""The states that a start after a boot of the host does not change."""
 
 
 def _already_there(_tx: Transaction, ending: Ending) -> Columns:
-    """A stop or a start that failed after the guest was off, or ran, has come about all the same."""
+    """A stop that failed counts as done if the guest is off, and a start if the guest runs."""
     wanted = VERBS[ending.action.verb].desired_power
     return {"desired_power": wanted} if ending.power is wanted and not ending.succeeded else {}
 

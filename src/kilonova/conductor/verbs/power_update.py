@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""power-update: an ended action that records a change of a guest by itself.  Nobody requests this verb."""
+"""power-update: an ended action that records a change of a guest without a request.  The API has no request for it."""
 
 from datetime import datetime, timedelta
 
@@ -16,12 +16,13 @@ from kilonova.objects.states import ActionState, Verb
 from kilonova.rpcapi.host_to_conductor import Observed
 
 MOST_CHANGES, FLAPPING = 5, timedelta(minutes=1)
-"""So many changes of a guest by itself, within this time, have an action each."""
+"""At most so many changes of a guest without a request, within this time, have an action each."""
 
 
 def record(tx: Transaction, instance: Instance, seen: Observed, action_id: ActionId, now: datetime) -> None:
-    """The actions of a server show that it changed by itself, when, and the hypervisor's reason.  The project is the
-    instance's, so that its users see the host's id.  A guest that flaps has one action, with a count."""
+    """The actions of a server show that its guest changed without a request, when, and the hypervisor's reason.  The
+    project is the instance's, so that its users see the host's id.  A guest that changes often has one action, with a
+    count."""
     newest = read_actions.newest_of_instance(tx, instance.id, MOST_CHANGES)
     if _flaps(newest, now):
         count = _changes(newest[0]) + 1
@@ -51,7 +52,7 @@ def record(tx: Transaction, instance: Instance, seen: Observed, action_id: Actio
 
 
 def _flaps(newest: list[Action], now: datetime) -> bool:
-    """Whether a change more is one of many: the newest actions are all such changes, within a minute."""
+    """Whether there are too many changes: the newest actions are all power updates, within a minute."""
     if not newest or newest[0].verb is not Verb.POWER_UPDATE or now - newest[0].updated_at > FLAPPING:
         return False
     if _changes(newest[0]) > 1:

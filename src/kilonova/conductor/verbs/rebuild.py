@@ -19,7 +19,7 @@ from kilonova.objects.states import PowerState, Verb, VmState
 
 
 def _accept(tx: Transaction, acceptance: Acceptance) -> Accepted:
-    """The record is the new server's from now on: a first run and a replay both make that one."""
+    """From now on the record describes the new server: a first run and a replay both create it."""
     instance, params = acceptance.instance, acceptance.request.params
     assert isinstance(params, RebuildParams)
     fitness.check_host(tx, instance, needs(instance.flavor, params.image.properties))
@@ -28,7 +28,7 @@ def _accept(tx: Transaction, acceptance: Acceptance) -> Accepted:
 
 
 def _change_claim(tx: Transaction, instance: Instance, image: ImageRef) -> None:
-    """An instance whose flavor has no size for its disk has a disk as large as its image."""
+    """If the flavor of an instance has no disk size, the disk is as large as the image."""
     assert instance.host is not None
     if not write_hosts.change_claim(tx, instance.host, instance, replace(instance, image=image)):
         raise NoValidHost(f"{NO_VALID_HOST} {instance.host} has no room for a disk of the size of image {image.id}.")

@@ -24,8 +24,8 @@ def _rescued(_tx: Transaction, ending: Ending) -> Columns:
 
 
 def _unrescued(_tx: Transaction, ending: Ending) -> Columns:
-    """An instance whose unrescue was refused before anything was changed runs on, and is still rescued.  Otherwise it
-    is neither what it was nor what it should be: ERROR, as in Nova."""
+    """An instance whose unrescue was refused before anything was changed still runs, and is still rescued.  Otherwise
+    its state is neither the old nor the requested one: ERROR, as in Nova."""
     if ending.succeeded:
         return {"rescue_image": None}
     if ending.power is PowerState.RUNNING:

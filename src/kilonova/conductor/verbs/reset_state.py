@@ -13,7 +13,7 @@ _STATES = {"active": VmState.ACTIVE, "error": VmState.ERROR}
 
 
 def _reset(_tx: Transaction, acceptance: Acceptance) -> Accepted:
-    """ACTIVE means: no longer in ERROR.  The last power state of the hypervisor still decides."""
+    """ACTIVE means: no longer in ERROR.  The hypervisor's last power state still decides."""
     params = acceptance.request.params
     assert isinstance(params, ResetStateParams)
     state = _STATES[params.state]

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """resize, confirmResize, revertResize: the flavors, the claim, and the migration that operators list.
 
-The acceptance decides whether there is room: an instance whose resize is refused was never touched.  From then on the
-host reserves for the instance what the larger of the two flavors needs, until the resize is confirmed, reverted, undone
-or deleted.
+The resources are checked when the request is accepted: a refused request changes nothing.  From then on the host
+reserves for the instance the larger of the two flavors, until the resize is confirmed, reverted, undone or deleted.
 """
 
 from collections.abc import Mapping
@@ -33,7 +32,7 @@ _ENDED: Columns = {"old_flavor": None, "new_flavor": None, "old_vm_state": None}
 
 
 def _resize(tx: Transaction, acceptance: Acceptance) -> Accepted:
-    """Claim what the larger flavor needs, and open a migration.  Raises InvalidInput, InvalidState, NoValidHost."""
+    """Claim the larger flavor, and open a migration.  Raises InvalidInput, InvalidState, NoValidHost."""
     instance, params = acceptance.instance, acceptance.request.params
     assert isinstance(params, ResizeParams)
     if instance.old_flavor is not None:
@@ -89,7 +88,7 @@ def _resized(tx: Transaction, ending: Ending) -> Columns:
 
 
 def _confirmed(tx: Transaction, ending: Ending) -> Columns:
-    """A confirmation that failed leaves the resize waiting: it can be requested again."""
+    """After a failed confirmation the resize still waits: the confirmation can be requested again."""
     if ending.succeeded:
         return _release(tx, ending, MigrationStatus.CONFIRMED, _ENDED)
     return _release(tx, ending, MigrationStatus.FINISHED, {})
@@ -102,7 +101,7 @@ def _reverted(tx: Transaction, ending: Ending) -> Columns:
 
 
 def _release(tx: Transaction, ending: Ending, status: MigrationStatus, columns: Columns) -> Columns:
-    """Give back what the host reserves beyond the remaining flavors."""
+    """Release the resources that the host reserves beyond the remaining flavors."""
     instance = ending.instance
     if instance.host is not None:
         write_hosts.change_claim(tx, instance.host, instance, replace(instance, **columns))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """shelve, shelveOffload, unshelve: an instance becomes an image, leaves its host, and returns to any host.
 
-An offloaded server has no host and no claim.  Its addresses stay reserved: on the host that it left, or on all hosts
-where the network is one wire.  If it returns there, it gets them again; elsewhere it gets new ones (see
+An offloaded server has no host and no claim.  Its addresses stay reserved: on its last host, or on all hosts where the
+network is one wire.  If the server returns there, it gets them again; elsewhere it gets new ones (see
 kilonova.conductor.placement.addressing).
 """
 
@@ -99,7 +99,7 @@ def _unshelved(tx: Transaction, ending: Ending) -> Columns:
         return {}
     if ending.outcome.power is None:
         return _off_host(tx, ending.instance)
-    # Something of it may be on the host: the instance keeps that host, and its claim, until a delete has looked.
+    # Parts of it may be on the host: the instance keeps that host, and its claim, until a delete has removed them.
     return {"vm_state": VmState.ERROR, "fault": ending.fault}
 
 

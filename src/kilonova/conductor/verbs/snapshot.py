@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""createImage, createBackup: the root disk becomes an image.  Its record is made with the action, and goes with it."""
+"""createImage, createBackup: the root disk becomes an image.  The image's record is made with the action, and an
+unfinished record is deleted with it."""
 
 from collections.abc import Mapping
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starting the guests that should run after their host has booted, by actions that people can see.
+"""Starting the guests that should run after their host has booted, by actions that users can list.
 
-An instance without an open action is started in the transaction in which the boot is first heard of.  One with an open
-action is left to it, and looked at again in the transaction in which the action ends: what was in progress when the
-power went (a snapshot, a pause, a confirmation) says nothing about whether the guest runs.
+An instance without an open action is started in the transaction that records the boot.  For an instance with an open
+action, the transaction that ends the action decides: an action in progress at the power failure (a snapshot, a pause, a
+confirmation) does not show whether the guest runs.
 """
 
 from collections.abc import Callable
@@ -23,15 +23,17 @@ from kilonova.objects.leg import one_leg
 from kilonova.objects.states import RESUMED, VERBS, PowerState, Verb
 
 DEADLINE_S = 3600.0
-"""Of each of these starts: libvirt may take its time after a boot, and the last one waits for all before it."""
+"""The deadline of each of these starts: libvirt can be slow after a boot, and the last start waits for all before
+it."""
 ORDER = timedelta(microseconds=1)
-"""Between two of them, so that a host gets them in the order in which the instances were made."""
+"""The time between two of these starts, so that a host gets them in the order in which the instances were made."""
 
 _OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
 
 
 def resume_host(tx: Transaction, host: HostName, new_id: Callable[[], str], now: datetime) -> int:
-    """Start the guests of a host that has booted; how many.  Open actions are marked, for `resume_after`."""
+    """Start the guests of a host that has booted.  Returns their number.  Open actions are marked, for
+    `resume_after`."""
     busy = read_actions.busy_on_host(tx, host)
     theirs = [action for id_ in busy for action in read_actions.open_of_instance(tx, id_)]
     for action in {one.id: one for one in (*read_actions.open_of_host(tx, host), *theirs)}.values():

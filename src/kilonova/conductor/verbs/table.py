@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The handlers of all verbs.  A verb that is not here does what its Transition declares, and nothing else."""
+"""The handlers of all verbs.  For a verb without a handler, its Transition declares everything."""
 
 from collections.abc import Mapping
 

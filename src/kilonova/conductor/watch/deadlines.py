@@ -2,14 +2,14 @@
 """The watch over deadlines.
 
 A deadline bounds the time in which the work was possible, and is not an outcome
-(docs/adr/0011-a-deadline-is-not-an-outcome.md).  An action that no host was given expires: the conductor ends it.  One
-that a host was given is ended by the host, which is told that the time is up.  A delete has no deadline.
+(docs/adr/0011-a-deadline-is-not-an-outcome.md).  An action that no host has received expires: the conductor ends it.
+An action that a host has received is ended by the host, which receives it as expired.  A delete has no deadline.
 
-Deadlines are times of the wall clock, because they outlive the process.  `counted_at` says up to when an action's time
-was counted: a longer gap than between two looks means that the conductor did not work meanwhile (it was away, stood
-still, or the clock jumped), and the deadline moves by it.  The windows within which resizes are confirmed move with
-jumps of the clock that the running process notices; docs/adr/0010-a-resize-keeps-a-copy.md says what happens to jumps
-that nobody notices.
+Deadlines are times of the wall clock, because they outlive the process.  `counted_at` is the time up to which an
+action's time was counted.  A gap longer than the time between two looks means that the conductor did not work meanwhile
+(it was away, stood still, or the clock jumped), and the deadline moves by the gap.  The windows for the confirmation of
+resizes move with jumps of the clock that the running process detects; docs/adr/0010-a-resize-keeps-a-copy.md describes
+the effect of jumps that are not detected.
 """
 
 from collections.abc import Mapping
@@ -32,40 +32,40 @@ from kilonova.objects.ids import ActionId, ActionRef, HostName
 from kilonova.objects.service import Service
 
 JUMP = timedelta(seconds=5)
-"""What a clock that is slewed, or read a moment late, does not do between two looks."""
+"""A difference of clocks that a slewed clock, or a late reading, does not reach between two looks."""
 LATE = timedelta(seconds=10)
 """How much later than its interval a look may come, on a busy machine, without counting as a standstill."""
 GRACE = timedelta(seconds=90)
-"""What is left of a deadline, at the least, after the conductor or the host was away: work begins again from the first
+"""The minimum that remains of a deadline after the conductor or the host was away: work begins again from the first
 step."""
 WAITING = "Waiting for host "
 
 
 class Jumps:
-    """Compares the wall clock with the one that never jumps, from look to look."""
+    """Compares the wall clock with the monotonic clock, at each look."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._last = self._now = (clock.now(), clock.monotonic())
 
     def look(self) -> tuple[datetime, timedelta]:
-        """What the wall clock would show had it not jumped since the last look that counts, and by how much it did:
-        zero when it did not."""
+        """The time that the wall clock would show without a jump since the last counted look, and the size of the jump:
+        zero without a jump."""
         self._now = wall, steady = self._clock.now(), self._clock.monotonic()
         expected = self._last[0] + timedelta(seconds=steady - self._last[1])
         jump = wall - expected
         return expected, jump if abs(jump) > JUMP else timedelta(0)
 
     def count(self) -> None:
-        """What was seen at this look has been done."""
+        """The work of this look is done: the next look is compared with it."""
         self._last = self._now
 
 
 def move_windows(tx: Transaction, expected: datetime, jump: timedelta) -> None:
-    """Let the windows of resizes that waited to be confirmed before a jump of the clock jump along.
+    """After a jump of the clock, move the windows of resizes that waited for their confirmation before the jump.
 
-    After a jump back those that began before the new present are left alone: they may have begun since, and end later
-    than they should at worst.
+    After a jump back, windows that began before the new present do not move: they may have begun since the jump, and at
+    worst they end later than they should.
     """
     present, ahead = expected + jump, jump > timedelta(0)
     for migration in read_migrations.all_waiting(tx):
@@ -74,11 +74,11 @@ def move_windows(tx: Transaction, expected: datetime, jump: timedelta) -> None:
 
 
 def count_time(tx: Transaction, interval_s: float, now: datetime) -> list[ActionRef]:
-    """Count the time of every open action since the last look, say what it waits for, and finish for their users the
-    deletes of hosts that are down; the actions that are due to expire.
+    """Count the time of every open action since the last look, record what it waits for, and finish for their users the
+    deletes of hosts that are down.  Returns the actions that are due to expire.
 
-    Not counted is time in which this conductor did not work and, of what a host was given, time in which the host was
-    down or out of service.
+    Time in which this conductor did not work is not counted.  For an action that a host has received, time in which the
+    host was down or out of service is not counted either.
     """
     services = {service.host: service for service in read_hosts.list_services(tx, binary=COMPUTE)}
     for service in services.values():
@@ -90,7 +90,7 @@ def count_time(tx: Transaction, interval_s: float, now: datetime) -> list[Action
     for action in open_actions:
         passed = now - (action.counted_at or action.started_at)
         why = _waits_for(action, services)
-        _say(tx, action, why, now)
+        _record_wait(tx, action, why, now)
         if why is not None or passed > still or passed < -JUMP:
             write_actions.set_deadline(tx, action.id, max(action.deadline + passed, now + GRACE))
         elif not action.leg.ends_by_report and is_overdue(replace(action, counted_at=now)):
@@ -101,7 +101,7 @@ def count_time(tx: Transaction, interval_s: float, now: datetime) -> list[Action
 
 
 def _waits_for(action: Action, services: Mapping[HostName, Service]) -> str | None:
-    """Why the current leg's host cannot work on it now; None when it can, or when another one can end it."""
+    """Why the current leg's host cannot work on it now; None when it can, or when the conductor can end the leg."""
     if action.host is None or not action.leg.ends_by_report:
         return None
     service = services.get(action.host)
@@ -113,18 +113,19 @@ def _waits_for(action: Action, services: Mapping[HostName, Service]) -> str | No
     return None
 
 
-def _say(tx: Transaction, action: Action, why: str | None, now: datetime) -> None:
-    """In the open action's message; told once for each wait."""
-    says_so = action.message is not None and action.message.startswith(WAITING)
-    if (why is not None) != says_so:
+def _record_wait(tx: Transaction, action: Action, why: str | None, now: datetime) -> None:
+    """Record the reason in the open action's message, once for each wait."""
+    recorded = action.message is not None and action.message.startswith(WAITING)
+    if (why is not None) != recorded:
         write_actions.update(tx, action.id, now, message=why)
 
 
 def expire(tx: Transaction, action_id: ActionId, now: datetime) -> bool:
-    """End a leg that no host was given, of an action whose time is up; whether it still was such a one."""
+    """End a leg that no host has received, of an action whose deadline has passed.  Returns False if this no longer
+    applies."""
     action = read_actions.get(tx, action_id)
     if not read_actions.is_open(action) or action.leg.ends_by_report or not is_overdue(action):
         return False
-    where = f"host {action.host} never asked for it" if action.host else "no host was found for it"
+    where = f"host {action.host} never fetched it" if action.host else "no host was found for it"
     fail(tx, action, f"{action.verb} did not begin within its deadline: {where}.", now)
     return True

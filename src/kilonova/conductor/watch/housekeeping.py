@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was deleted is forgotten after its time, in small transactions beside everybody's work."""
+"""Deleted instances are purged after a configured time, in small transactions, so that other writes do not wait
+long."""
 
 from datetime import timedelta
 
@@ -14,13 +15,13 @@ log = structlog.get_logger(__name__)
 
 INTERVAL_S = 600.0
 LIMIT_S = 300.0
-"""Of one round; what is left is for the next one."""
+"""The limit of one round; the next round continues."""
 PAUSE_S = 0.05
-"""Between two transactions, for others' writes."""
+"""The pause between two transactions, for other writes."""
 
 
 class Housekeeping:
-    """Deleted instances stay for `keep`, with their actions; None: for ever."""
+    """Keeps deleted instances for `keep`, with their actions; None: for ever."""
 
     def __init__(self, db: Database, clock: Clock, keep: timedelta | None) -> None:
         self._db, self._clock, self._keep = db, clock, keep
@@ -31,7 +32,7 @@ class Housekeeping:
             tasks.periodic("purge deleted", INTERVAL_S, self.purge, limit_s=LIMIT_S)
 
     async def purge(self) -> None:
-        """One round: all that is due."""
+        """One round: purge everything that is due."""
         assert self._keep is not None
         before, total = self._clock.now() - self._keep, 0
         while count := await self._db.write(purge_deleted, before):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shelved servers leave their hosts after their time."""
+"""Shelved servers leave their hosts after the configured time."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -24,13 +24,13 @@ log = structlog.get_logger(__name__)
 
 
 def follows(verb: Verb) -> bool:
-    """Whether servers may be due after the end of such an action."""
+    """Whether servers may be due after the end of an action with this verb."""
     return verb is Verb.SHELVE
 
 
 def due(tx: Transaction, after_s: float, now: datetime) -> list[Instance]:
     """Servers that were shelved `after_s` seconds ago and have no newer request.  A server whose offload failed is not
-    among them: it needs a request of its own."""
+    among them: it needs a new request."""
     return [one for one in read_instances.shelved(tx) if _is_due(tx, one, now - _seconds(after_s))]
 
 

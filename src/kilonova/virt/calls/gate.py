@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Gate:
-    """Slots, handed out first come first served.  A slot is whatever object was added.  Event loop only."""
+    """Slots, given out first come first served. A slot is any object that was added. Event loop only."""
 
     __slots__ = ("_waiters", "free", "taken")
 
@@ -62,10 +62,10 @@ class Gate:
 
     @property
     def waiting(self) -> bool:
-        """Whether anybody waits for a slot."""
+        """Whether a caller waits for a slot."""
         return bool(self._waiters)
 
     @property
     def unused(self) -> bool:
-        """Whether no slot is taken and nobody waits."""
+        """Whether no slot is taken and no caller waits."""
         return self.taken == 0 and not self._waiters

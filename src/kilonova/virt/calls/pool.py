@@ -110,9 +110,9 @@ class CallPool:
         return call.future.result()
 
     def detach(self, fn: Callable[..., Any], *args: Any) -> bool:
-        """Run `fn(*args)` in a native thread as soon as a thread of the pool is free.  Nobody waits for the call, and
-        its failure is ignored.  It takes no slot and counts as abandoned until it ends.  Returns False if the pool is
-        closed: the call is then never started."""
+        """Run `fn(*args)` in a native thread as soon as a thread of the pool is free.  No caller waits for the call,
+        and its failure is ignored.  It takes no slot and counts as abandoned until it ends.  Returns False if the pool
+        is closed: the call is then never started."""
         try:
             future = self._workers.submit(fn, *args)
         except RuntimeError:
@@ -230,7 +230,7 @@ class CallPool:
     def _abandon(self, call: _PendingCall) -> None:
         if call.future.done():
             # The call ended in the same loop round in which its waiter gave up: `_returned` gives the slot back; the
-            # result is late all the same.
+            # result is late in any case.
             self._late(call)
             return
         call.abandoned = True

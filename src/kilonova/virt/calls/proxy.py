@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 
 class HasPool(Protocol):
-    """What a Proxy needs of its call pool."""
+    """The part of a call pool that a Proxy uses."""
 
     async def proxy_call(
         self, autowrap: tuple[type, ...], fn: Callable[..., Any], *args: Any, **kwargs: Any

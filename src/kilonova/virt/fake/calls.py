@@ -21,7 +21,7 @@ class FakeCalls:
         self.hypervisor, self.host, self.read_only = hypervisor, host, read_only
 
     async def _enter(self, name: str, instance_id: InstanceId | None, *, changes: bool) -> Exception | None:
-        """What every call does first; the error with which it fails after its work."""
+        """The beginning of every call. Returns the error with which the call fails after its work."""
         if changes:
             refuse_if_read_only(self, name)
         hook = self.hypervisor.before_call
@@ -45,7 +45,7 @@ class FakeCalls:
             raise fail_after
 
     async def change(self, name: str, instance_id: InstanceId, work: Callable[[], None]) -> None:
-        """A call that changes a domain: the kind that a real hypervisor may execute late."""
+        """A call that changes a domain: a real hypervisor may execute it late."""
         fail_after = await self._enter(name, instance_id, changes=True)
         if isinstance(fail_after, CutOff):
             self.hypervisor.do_later(instance_id, fail_after.late_s, work)
@@ -84,7 +84,7 @@ class FakeCalls:
         return guest
 
     def forget_if_empty(self, instance_id: InstanceId) -> None:
-        """Remove a guest of which nothing is left."""
+        """Remove a guest that has no part left."""
         guest = self.found(instance_id)
         if guest is not None and guest.empty:
             del self.hypervisor.guests[instance_id]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fake driver's root disks: a disk is its size, and so is a copy of it."""
+"""The fake driver's root disks. Only the sizes of a disk and of its copies are kept."""
 
 from kilonova.base.errors import DiskMoved, DiskUnusable, HypervisorError
 from kilonova.objects.ids import InstanceId

@@ -48,11 +48,11 @@ OFFER = Offer(
     secure_boot=("required",),
     tpms=("1.2", "2.0", "tpm-crb", "tpm-tis"),
 )
-"""As a well equipped host's."""
+"""The devices and features of a well equipped host."""
 
 
 class FakeDriver(ComputeDriver):
-    """The driver of a FakeHypervisor; without one given it makes its own."""
+    """The driver of a FakeHypervisor. Without one, the driver makes a new FakeHypervisor."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class FakeDriver(ComputeDriver):
             self.hypervisor.drivers.remove(self)
 
     def receive(self, event: GuestEvent) -> None:
-        """An event for this driver: passed on in the loop's next round, never from inside the call that caused it."""
+        """Receive an event. It is passed on in the loop's next round, never from inside the call that caused it."""
         if self._loop is not None:
             self._loop.call_soon(self.virtapi.emit_event, event)
 

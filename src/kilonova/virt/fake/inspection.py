@@ -10,7 +10,7 @@ from kilonova.virt.fake.machine import FakeConsole
 
 
 class FakeDiagnostics:
-    """See Diagnostics.  Nothing is measured, since nothing runs."""
+    """See Diagnostics. The values are constants, because nothing runs."""
 
     def __init__(self, calls: FakeCalls) -> None:
         self._calls = calls
@@ -23,7 +23,7 @@ class FakeDiagnostics:
             record = guest.definition
             return GuestDiagnostics(
                 state="running",
-                driver="libvirt",  # the reference lists the drivers, and clients know no other
+                driver="libvirt",  # the reference lists the drivers, and clients know no other value
                 hypervisor="fake",
                 memory_maximum_kib=record.flavor.memory_mib * 1024,
                 cpus=tuple(CpuFigures(0) for _ in range(record.flavor.vcpus)),
@@ -36,7 +36,7 @@ class FakeLiveness:
     """See GuestLivenessProbe."""
 
     async def probe_guest(self, instance_id: InstanceId) -> None:
-        """Nothing to do: a frozen guest is known at once."""
+        """Does nothing: a frozen guest is known at once."""
 
 
 class FakeConsoles:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fake driver's swap and ephemeral disks: each is its size."""
+"""The fake driver's swap and ephemeral disks. Only their sizes are kept."""
 
 from kilonova.base.errors import HypervisorError
 from kilonova.objects.ids import InstanceId

@@ -40,12 +40,12 @@ class CutOff(OutcomeUnknown):
 
 
 BOOT = "Booting from disk\r\nMemory: {memory_mib} MiB\r\nHost name: {host}\r\n\r\n{host} login: \r\n"
-"""What a guest writes to its console as it starts."""
+"""The text that a guest writes to its console as it starts."""
 
 
 @dataclass(slots=True)
 class FakeGuest:
-    """Everything that a host has of one guest."""
+    """All parts of one guest on its host."""
 
     base: BaseImage | None = None
     rescue: BaseImage | None = None
@@ -53,7 +53,7 @@ class FakeGuest:
     disk_gone: bool = False
     """The root disk's file was removed; a running guest still has it open."""
     disk_moved: str = ""
-    """The file that other tools have made the active file of the root disk."""
+    """The active file of the root disk, when other tools have changed it."""
     kept_disk: tuple[str, int] | None = None
     """The tag under which a copy of the root disk is kept, and its size in bytes."""
     local_disks: dict[str, int] = field(default_factory=dict[str, int])
@@ -74,17 +74,17 @@ class FakeGuest:
 
     @property
     def saved(self) -> bool:
-        """Whether its memory is saved on the host's disk."""
+        """Whether the guest's memory is saved on the host's disk."""
         return (self.power, self.reason) == (PowerState.SUSPENDED, SAVED)
 
     @property
     def off(self) -> bool:
-        """Whether it has no process."""
+        """Whether the guest has no process."""
         return self.saved or self.power in (PowerState.SHUTDOWN, PowerState.CRASHED)
 
     @property
     def boots_from(self) -> BaseImage | None:
-        """The image of its first disk."""
+        """The image of the guest's first disk."""
         rescued = self.definition is not None and self.definition.rescue_image is not None
         return self.rescue if rescued else self.base
 
@@ -128,7 +128,7 @@ class FakeHypervisor:
     away: str | None = None
     drivers: list[Listener] = field(default_factory=list[Listener])
     late: dict[InstanceId, asyncio.Future[None]] = field(default_factory=dict[InstanceId, asyncio.Future[None]])
-    """By guest: the end of its cut-off call that was not executed yet."""
+    """For each guest, the end of its cut-off call that was not executed yet."""
 
     def do_later(self, instance_id: InstanceId, late_s: float, work: Callable[[], None]) -> None:
         """Execute `work` in so many seconds, whether or not the process that requested it still exists."""
@@ -140,7 +140,7 @@ class FakeHypervisor:
                 return  # the machine lost its power, and the call with it
             del self.late[instance_id]
             done.set_result(None)
-            with contextlib.suppress(HypervisorError):  # nothing receives a refusal
+            with contextlib.suppress(HypervisorError):  # no caller receives a refusal
                 work()
 
         loop.call_later(late_s, happen)
@@ -163,8 +163,8 @@ class FakeHypervisor:
         self.emit(GuestEvent(instance_id, "lifecycle", reason))
 
     def emit(self, event: GuestEvent) -> None:
-        """Send the event to every connected driver, as a real hypervisor does: later, from the event loop; to none
-        while away."""
+        """Send the event to every connected driver, as a real hypervisor does: later, from the event loop. While the
+        hypervisor is away, no driver receives it."""
         if self.away is None:
             for driver in self.drivers:
                 driver.receive(event)
@@ -174,7 +174,7 @@ class FakeHypervisor:
         self.move(instance_id, PowerState.CRASHED, "crashed")
 
     def freeze(self, instance_id: InstanceId, frozen: bool = True) -> None:
-        """The guest's process stops answering, or answers again; it can be powered off all the same."""
+        """The guest's process stops answering, or answers again; it can still be powered off."""
         self.guests[instance_id].frozen = frozen
         self.emit(GuestEvent(instance_id, "liveness"))
 
@@ -182,14 +182,14 @@ class FakeHypervisor:
         """The host reboots: every guest is off without an event; saved memory stays saved."""
         for guest in self.guests.values():
             if not guest.saved:
-                guest.power, guest.reason = PowerState.SHUTDOWN, ""  # as libvirt reports then
+                guest.power, guest.reason = PowerState.SHUTDOWN, ""  # as libvirt reports it
             guest.hang_up("The guest is no longer running.")
         for done in self.late.values():
             done.set_result(None)
         self.late.clear()
 
     def go_away(self, reason: str) -> None:
-        """The connection is lost: every call is refused until `come_back`.  Guests run on."""
+        """The connection is lost: every call is refused until `come_back`.  Guests continue to run."""
         self.away = reason
         for driver in self.drivers:
             driver.virtapi.set_host_enabled(False, reason)

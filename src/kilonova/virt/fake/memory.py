@@ -26,7 +26,7 @@ class FakeMemory:
         def work() -> None:
             guest = self._calls.defined(instance_id)
             if guest is None or not (guest.saved or guest.power in LIVE):
-                raise HypervisorError(f"Guest {instance_id} has no saved memory to go on from.")
+                raise HypervisorError(f"Guest {instance_id} has no saved memory to resume from.")
             self._calls.hypervisor.move(instance_id, PowerState.RUNNING, "restored")
 
         await self._calls.change("resume", instance_id, work)

@@ -32,7 +32,7 @@ class Definitions:
         self._facts, self._networks = facts, networks
 
     async def domain(self, instance: Instance) -> Domain:
-        """The definition of the guest; while it is rescued, with the hardware that the rescue image asks for, as in
+        """The definition of the guest; while it is rescued, with the hardware that the rescue image requires, as in
         Nova.  Raises HypervisorError for an address on a network that this host does not have."""
         kind = await self._facts.kind()
         wanted = _hardware(instance, kind)
@@ -43,12 +43,12 @@ class Definitions:
         return self._with_hardware(bare, instance, wanted, found, offer)
 
     async def disks(self, instance: Instance) -> tuple[Disk, ...]:
-        """The guest's disks, as `domain` names them."""
+        """The guest's disks, by the names of `domain`."""
         wanted = _hardware(instance, await self._facts.kind())
         return await self._disks.blocking(instance.id, block_devices.devices, self._disks, instance, wanted)
 
     def _bare(self, instance: Instance, kind: str, wanted: Hardware) -> Domain:
-        """What a simulated guest has, too.  Blocks."""
+        """The parts of a domain that simulated guests have too. Blocks."""
         return Domain(
             kind=kind,
             uuid=instance.id,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The libvirt driver: it puts the parts together, and delegates each method to one of them."""
+"""The libvirt driver: it constructs the parts, and delegates each method to one of them."""
 
 import asyncio
 from collections.abc import Hashable, Mapping
@@ -117,7 +117,7 @@ class LibvirtDriver(ComputeDriver):
         await self.connection.close()
         if not self.read_only and self._in_doubt.none_in_doubt and not self.connection.threads.abandoned:
             await self._files.run(self._marker.clear)
-        self._in_doubt.unclean_start = True  # a driver that has disconnected knows nothing any more; clear only once
+        self._in_doubt.unclean_start = True  # a driver that has disconnected cannot clear it any more; clear only once
         self._files.close()
 
     async def proxy(self) -> Proxy:
@@ -150,12 +150,12 @@ class LibvirtDriver(ComputeDriver):
         self._networks.forget()
         self._facts.forget()
         if warning := await self.connection.host.run(checks.too_old):
-            log.warning("this host is older than what Kilonova was made for", why=warning)
+            log.warning("this host's libvirt or QEMU is older than Kilonova supports", why=warning)
         for instance_id in await self.guest_states():
             self.virtapi.emit_event(GuestEvent(instance_id, RECONNECTED))
 
     async def _probe_all(self) -> None:
-        """One guest after another: with a thousand guests this is a second of calls, and nothing waits for it."""
+        """One guest after another: with a thousand guests this takes a second of calls, and no caller waits for it."""
         for instance_id in self._guests.owned():
             if not self._guests.is_destroyed(instance_id):  # its domain may be blocked, and is about to be removed
                 await self._probes.probe_guest(instance_id)

@@ -20,7 +20,7 @@ USB = "usb"
 
 
 def firmware(hardware: Hardware, *, can_secure_boot: bool) -> Firmware:
-    """`can_secure_boot`: whether this host's can, for who wants it only then."""
+    """`can_secure_boot`: whether this host's firmware supports secure boot, for images that want it only then."""
     secure = hardware.secure_boot == REQUIRED or (
         hardware.secure_boot == OPTIONAL and can_secure_boot and hardware.is_q35
     )

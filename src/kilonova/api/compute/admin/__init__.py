@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What operators read and change: hypervisors, services, aggregates, zones, quotas, limits, usage."""
+"""Resources for operators: hypervisors, services, aggregates, zones, quotas, limits, usage."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """/os-instance_usage_audit_log: which hosts have recorded their usage of the last month.
 
-None of them: usage is not recorded, as in Nova without `instance_usage_audit`.
+No host has: usage is not recorded, as in Nova without `instance_usage_audit`.
 
 Source: Compute API reference, "Server usage audit log (os-instance-usage-audit-log)"; Nova's period is a month.
 """

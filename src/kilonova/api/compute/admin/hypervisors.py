@@ -195,14 +195,14 @@ async def _uptimes(call: Call, nodes: Sequence[ComputeNode]) -> dict[str, str]:
     if call.version < v2(88):
         return found
 
-    async def ask(node: ComputeNode) -> None:
+    async def read(node: ComputeNode) -> None:
         with contextlib.suppress(KilonovaError):  # shown as null
             found[node.id] = (await call.deps.rpc.call(HOST_UPTIME, HostUptime(), node.service.host)).text
 
     async with asyncio.TaskGroup() as group:
         for node in nodes:
             if _is_up(node):
-                group.create_task(ask(node))
+                group.create_task(read(node))
     return found
 
 

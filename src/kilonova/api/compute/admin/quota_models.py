@@ -26,7 +26,7 @@ _LAST_WITH_FILES = v2(56)
 
 WITHOUT_EFFECT = dict.fromkeys(_ADDRESSES, UNLIMITED)
 """Limits of resources that do not exist here, for clients of older microversions: they are stored and shown, and have
-no effect (as in Nova since it has no networks of its own)."""
+no effect (as in Nova since its own networks were removed)."""
 
 _PROJECT_UNTIL: Mapping[str, Microversion] = {
     **dict.fromkeys(_COUNTED, MAX),
@@ -37,7 +37,7 @@ _PROJECT_UNTIL: Mapping[str, Microversion] = {
 
 _CLASS_SINCE = {"server_groups": v2(50), "server_group_members": v2(50)}
 _CLASS_UNTIL: Mapping[str, Microversion] = {**_PROJECT_UNTIL, **dict.fromkeys(_ADDRESSES, v2(49))}
-"""The resources of a quota class; those of addresses ended later than in quota sets."""
+"""The resources of a quota class; the resources of addresses ended later than in quota sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Limits(Body):
     security_group_rules: _Limit | None = None
 
     def given(self, known: Collection[str], of: str) -> dict[str, int]:
-        """The given limits.  Raises InvalidInput for a member of `of` that is not known at the microversion."""
+        """The given limits.  Raises InvalidInput for a member of `of` that does not exist at the microversion."""
         members: dict[str, int | None] = {name: getattr(self, name) for name in Limits.model_fields}
         limits = {name: value for name, value in members.items() if value is not None}
         for name in limits:

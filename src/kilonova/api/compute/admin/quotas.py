@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """/os-quota-sets and /os-quota-class-sets: limits of projects.
 
-Source: Compute API reference, "Quota sets" and "Quota class sets".  Projects have limits; single users (`user_id`)
-have none of their own.
+Source: Compute API reference, "Quota sets" and "Quota class sets".  Projects have limits; single users (`user_id`) have
+none.
 """
 
 from dataclasses import asdict
@@ -75,8 +75,8 @@ async def delete(call: Call) -> Reply:
 async def show_class(call: Call) -> Reply:
     """Show the limits of a quota class.
 
-    The class "default" has the limits of projects without limits of their own.  Other classes can be set and shown, as
-    in Nova, and have no effect.
+    The class "default" has the limits of projects without their own limits.  Other classes can be set and shown, as in
+    Nova, and have no effect.
     """
     return QUOTA_CLASS.reply(await _of_class(call), call)
 

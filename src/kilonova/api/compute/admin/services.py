@@ -57,7 +57,7 @@ class ServiceByHost(Body):
 
 
 def shown_binary(binary: str) -> str:
-    """The name that clients know for a service."""
+    """The name of a service for clients."""
     return _SHOWN + binary.removeprefix(_OURS) if binary.startswith(_OURS) else binary
 
 

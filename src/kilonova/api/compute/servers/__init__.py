@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Servers and what belongs to one: its networks, metadata, tags, consoles, history and actions."""
+"""Servers and their parts: networks, metadata, tags, consoles, history and actions."""

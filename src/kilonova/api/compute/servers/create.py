@@ -40,13 +40,13 @@ from kilonova.rpcapi.api_to_conductor import CREATE_SERVERS, CreateServers
 
 MOST_AT_ONCE = 1000
 REQUESTED_DESTINATION = "compute:servers:create:requested_destination"
-"""The policy of naming a host (2.74)."""
+"""The policy of choosing a host (2.74)."""
 _NOT_IN_HOST_NAMES = re.compile(r"[^a-z0-9-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """The objects that a server is made from, checked to fit together."""
+    """The objects that a server is made from, checked against each other."""
 
     flavor: Flavor
     image: ImageRef
@@ -56,7 +56,7 @@ class _Parts:
 
 
 async def create(call: Call, body: CreateServer) -> Reply:
-    """Create servers: 202 with the first of them, or with the reservation's id if the request wants that."""
+    """Create servers: 202 with the first of them, or with the reservation's id by return_reservation_id."""
     request = body.server
     idempotent = idempotency.key_of(call, body)
     if idempotent is not None and (first := await idempotency.first_reply(call, idempotent, request.admin_pass)):
@@ -92,7 +92,7 @@ async def create(call: Call, body: CreateServer) -> Reply:
             idempotent=idempotent,
         ),
     )
-    if created.answer is not None:  # another request with the same key was first
+    if created.answer is not None:  # another request with the same key was recorded first
         return idempotency.reply_of(call, created.answer, request.admin_pass)
     return idempotency.accepted(call, answer, location)
 
@@ -121,7 +121,7 @@ def _check_block_devices(request: NewServer, version: Microversion) -> None:
 
     if any(device.tag is not None for device in request.block_devices) and v2(32) < version < v2(42):
         # Nova lost them in between.
-        raise InvalidInput("A tag is taken at 2.32 and from 2.42 on.", path="server.block_device_mapping_v2")
+        raise InvalidInput("A tag is accepted at 2.32 and from 2.42 on.", path="server.block_device_mapping_v2")
 
 
 def _device_tags(request: NewServer, networks: tuple[str, ...], nics: NetworkRequest) -> dict[str, str]:
@@ -142,9 +142,9 @@ def _is_root_disk(device: BlockDevice, image: str) -> bool:
 
 
 def _check_rest(request: NewServer, project_id: str) -> None:
-    # Clients that have seen the Network API name a group by its id.
+    # Clients of the Network API send a group's id.
     if any(group.name not in ("default", security_group_id(project_id)) for group in request.security_groups):
-        raise InvalidInput("There is no security group but default here.", path="server.security_groups")
+        raise InvalidInput("The only security group here is default.", path="server.security_groups")
     most = request.max_count or request.min_count
     if most < request.min_count:
         raise InvalidInput("min_count must be <= max_count", path="server.min_count")
@@ -166,7 +166,7 @@ def check_user_data(text: str, path: str) -> None:
         # Some clients wrap their lines.
         base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as exc:
-        raise InvalidInput("The user_data is no valid base64.", path=path) from exc
+        raise InvalidInput("The user_data is not valid base64.", path=path) from exc
 
 
 def _find_parts(snapshot: Snapshot, request: NewServer, hints: Hints, context: RequestContext) -> _Parts:
@@ -243,8 +243,8 @@ def _instances(
 
 
 def _hostname(request: NewServer, instance_id: InstanceId, index: int, count: int) -> str:
-    """The given host name, or one made of the server's name.  Each of several servers has its number at the end, also
-    if the name is longer than a host name can be."""
+    """The given host name, or one derived from the server's name.  Each of several servers has its number at the end,
+    also if the name is longer than a host name can be."""
     hostname = request.hostname or hostname_of(request.name, instance_id)
     if count == 1:
         return hostname
@@ -253,7 +253,8 @@ def _hostname(request: NewServer, instance_id: InstanceId, index: int, count: in
 
 
 def hostname_of(name: str, instance_id: InstanceId) -> str:
-    """A host name made of a server's name: one label of letters, digits and hyphens (RFC 1123), 63 at most."""
+    """A host name derived from a server's name: one label of letters, digits and hyphens (RFC 1123), at most 63
+    characters."""
     words = re.sub(r"[ _.]", "-", name.lower())
     label = _NOT_IN_HOST_NAMES.sub("", words).strip("-")[:63].rstrip("-")
     return label or f"server-{instance_id}"

@@ -76,7 +76,7 @@ DISK = View[DiskFigures, Call](
 
 
 def _hypervisor_names(measured: _Measured, _call: Call) -> dict[str, int]:
-    """The figures under the names that Nova gives to those of libvirt."""
+    """The measurements with Nova's names for those of libvirt."""
     found = measured.found
     shown = {f"cpu{n}_time": cpu.time_ns for n, cpu in enumerate(found.cpus)}
     for disk in found.disks:
@@ -121,7 +121,7 @@ DIAGNOSTICS = View[_Measured, Call](
     M("memory_details", MemoryDetails, _memory, FIXED_FORM),
     others=Others(int, _hypervisor_names, until=v2(47)),
 )
-"""A figure that is not measured is null."""
+"""Null if a value is not measured."""
 
 
 async def show(call: Call) -> Reply:

@@ -20,6 +20,6 @@ def check_rescue(properties: Mapping[str, str], path: str) -> None:
     for name, given in (("hw_rescue_bus", "virtio"), ("hw_rescue_device", "disk")):
         if properties.get(name, given) != given:
             raise InvalidInput(
-                f"The image asks for what no rescued server gets here: {name}={properties[name]} (only {given}).",
+                f"A rescued server does not support this image property: {name}={properties[name]} (only {given}).",
                 path=path,
             )

@@ -26,7 +26,7 @@ from kilonova.objects.states import ActionState, Verb
 ARGUMENTS = frozenset({"limit", "marker", "changes-since", "changes-before"})
 
 _WITH_MESSAGE = frozenset(ActionState) - {ActionState.DONE}
-"""States of actions whose message is shown.  That of a power update is always shown."""
+"""States of actions whose message is shown.  The message of a power update is always shown."""
 
 
 @dataclass(frozen=True, slots=True)

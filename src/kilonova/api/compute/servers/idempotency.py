@@ -41,7 +41,7 @@ async def first_reply(call: Call, request: Idempotent, secret: str | None) -> Re
 
 
 def answer_of(server: dict[str, Any], location: str, secret: str | None) -> str:
-    """The stored form of a reply, without the `secret` of the request: a repeated request has it again."""
+    """The stored form of a reply, without the `secret` of the request: a repeated request contains it again."""
     stored = {name: value for name, value in server.items() if name != "adminPass" or secret is None}
     return to_json({"body": stored, "location": location}).decode()
 

@@ -92,7 +92,7 @@ _EQUALS_OF_ADMINS: Mapping[str, str] = {
 _OF_OTHER_TABLES = frozenset(
     {"block_device_mapping", "services", "metadata", "system_metadata", "info_cache", "security_groups", "pci_devices"}
 )
-"""Not filters: ignored for callers with fewer filters, an error for administrators."""
+"""Arguments that are not filters: ignored for callers with fewer filters, an error for administrators."""
 _TIMES = ("created_at", "launched_at", "terminated_at")
 FOR_ALL = v2(83)
 """From this microversion on, most filters are for all callers."""

@@ -120,7 +120,7 @@ class NewServer(Body):
 
 
 class CreateServer(Body):
-    """The scheduler hints are beside the server, under either of two names."""
+    """The scheduler hints are beside the server, under one of two names."""
 
     server: NewServer
     hints: dict[str, Any] = Field(default={}, alias="os:scheduler_hints")

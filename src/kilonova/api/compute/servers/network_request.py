@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The networks that the request of a new server names, checked."""
+"""The networks in the request of a new server, checked."""
 
 import re
 from collections.abc import Iterable
@@ -55,11 +55,11 @@ def parse(server: NewServer, version: Microversion) -> NetworkRequest:
 
 
 def _tag_of(entry: dict[str, Any], version: Microversion) -> str | None:
-    """Taken from 2.32 to 2.36 and from 2.42 on: Nova lost it in between."""
+    """Accepted from 2.32 to 2.36 and from 2.42 on: Nova lost it in between."""
     if "tag" not in entry:
         return None
     if not (v2(32) <= version <= v2(36) or version >= v2(42)):
-        raise InvalidInput(f"{_WHERE} A tag is taken from 2.32 to 2.36 and from 2.42 on.", path=_PATH)
+        raise InvalidInput(f"{_WHERE} A tag is accepted from 2.32 to 2.36 and from 2.42 on.", path=_PATH)
     tag = entry["tag"]
     if not isinstance(tag, str) or not _TAG.fullmatch(tag):
         raise InvalidInput(f"{_WHERE} A tag has 1 to 60 characters and neither comma nor slash.", path=_PATH)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The password that a guest encrypts for its owner and posts to the metadata service.
 
-There is no metadata service here, so a server never has such a password.
+There is no metadata service here, so a server never has this password.
 """
 
 from typing import Literal

@@ -20,7 +20,7 @@ from kilonova.rpcapi import api_to_conductor as methods
 
 
 def server_id_of(call: Call) -> InstanceId:
-    """The server id in the path.  Raises NotFound for text that is not an id, such as a name."""
+    """The server id in the path.  Raises NotFound for text that is not an id, for example a name."""
     text = call.params["server_id"]
     if not is_uuid(text):
         raise NotFound(f"Instance {text[:255]} could not be found.")
@@ -62,14 +62,14 @@ _NULLABLE = frozenset({"description"})
 async def update(call: Call, body: UpdateServer) -> Reply:
     """Update a server.  An empty body changes nothing."""
     changes = body.server
-    asked = {name: getattr(changes, name) for name in changes.model_fields_set}
-    for name, value in asked.items():
+    requested = {name: getattr(changes, name) for name in changes.model_fields_set}
+    for name, value in requested.items():
         if value is None and name not in _NULLABLE:
-            said = f"Invalid input for field/attribute server.{name}. It cannot be null."
-            raise InvalidInput(said, path=f"server.{name}")
+            message = f"Invalid input for field/attribute server.{name}. It cannot be null."
+            raise InvalidInput(message, path=f"server.{name}")
     instance = await find(call)
-    if asked:
-        await call.deps.rpc.call(methods.UPDATE_SERVER, methods.UpdateServer(call.context, instance.id, **asked))
+    if requested:
+        await call.deps.rpc.call(methods.UPDATE_SERVER, methods.UpdateServer(call.context, instance.id, **requested))
     return await call.db.read(_updated, instance.id, viewer_of(call))
 
 

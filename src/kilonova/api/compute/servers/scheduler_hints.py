@@ -21,7 +21,8 @@ _WITHOUT_EFFECT_HERE = frozenset({"query", "target_cell", "build_near_host_ip", 
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """The server group to join; servers on one of whose hosts, and on none of whose hosts, the new one is placed."""
+    """The server group to join; `same_host` servers, one of whose hosts is used; `different_host` servers, whose hosts
+    are not used."""
 
     group: ServerGroupId | None = None
     same_host: tuple[InstanceId, ...] = ()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""GET /servers/{id}/topology, from 2.78: how a server's memory and processors lie on its host's NUMA nodes."""
+"""GET /servers/{id}/topology, from 2.78: a server's memory and processors by the NUMA nodes of its host."""
 
 from kilonova.api.compute.servers.resource import find
 from kilonova.api.http.call import Call, Reply
@@ -16,7 +16,7 @@ TOPOLOGY = View[Instance, Call](
 
 
 async def show_topology(call: Call) -> Reply:
-    """Show the NUMA topology of a server: guests have none of their own here."""
+    """Show the NUMA topology of a server: guests have no NUMA topology here."""
     return TOPOLOGY.reply(await find(call), call)
 
 

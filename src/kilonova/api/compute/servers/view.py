@@ -31,7 +31,7 @@ _WITH_FAULT = frozenset({"ERROR", "DELETED"})
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who sees a server, at which microversion, from which address."""
+    """The caller who sees a server, the microversion, and the address that the client used."""
 
     links: Links
     version: Microversion
@@ -73,7 +73,7 @@ class _Shown(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def host_id(project_id: str, host: str) -> str:
-    """A name of a host for the users of one project: the same for all their servers on it, and opaque."""
+    """An opaque name of a host for the users of one project: the same for all their servers on it."""
     return hashlib.sha224(f"{project_id}{host}".encode()).hexdigest()
 
 
@@ -110,7 +110,7 @@ def _flavor_links(flavor: Flavor, viewer: Viewer) -> list[Link]:
 
 
 Addresses = dict[str, list[_Shown]]
-"""By network."""
+"""The addresses by network."""
 
 
 def addresses(server: Instance) -> Addresses:
@@ -212,7 +212,7 @@ _EXTENSIONS = (
     M("os-extended-volumes:volumes_attached", EmptyList, lambda _server, _: []),
     M("security_groups", list[SecurityGroupOfServer], _security_groups, optional=True),
 )
-"""What was once in extensions of the API."""
+"""Members of former extensions of the API."""
 _ADMIN = (
     M(_ATTR + "host", str | None, lambda server, _: server.host, admin=True),
     M(_ATTR + "hypervisor_hostname", str | None, lambda server, _: server.node, admin=True),
@@ -259,7 +259,7 @@ DETAIL = View[Instance, Viewer](
     _LOCKED_REASON,
     _HOSTNAME,
 )
-"""An entry of GET /servers/detail: without the groups, which only a single server shows."""
+"""An entry of GET /servers/detail: without the groups, which are only shown for a single server."""
 SINGLE = DETAIL.but("Server", _SERVER_GROUPS)
 """The answer of GET /servers/{id}."""
 SHORT = View[Instance, Viewer](

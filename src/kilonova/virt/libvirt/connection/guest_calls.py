@@ -20,7 +20,7 @@ class GuestCalls:
         self.connection, self.in_doubt, self.read_only = connection, in_doubt, read_only
 
     async def read(self, fn: LibvirtCall[T]) -> T:
-        """A read that decides nothing."""
+        """A read on which no decision depends."""
         return await self.connection.control.run(fn)
 
     async def read_resolved(self, instance_id: InstanceId, fn: LibvirtCall[T]) -> T:
@@ -36,7 +36,7 @@ class GuestCalls:
         return await self.in_doubt.run(("guest", instance_id), fn, deadline_s=deadline_s)
 
     async def request(self, name: str, instance_id: InstanceId, fn: LibvirtCall[None]) -> None:
-        """A change that needs an answer of the guest's QEMU, under a key of its own: `destroy` is the remedy for a QEMU
+        """A change that needs an answer of the guest's QEMU, under a separate key: `destroy` is the remedy for a QEMU
         that does not answer, and must not wait behind this call."""
         refuse_if_read_only(self, name)
         await self.in_doubt.run(("ask", instance_id), fn, about=("guest", instance_id))

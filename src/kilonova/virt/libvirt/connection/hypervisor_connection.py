@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All connection pools to one libvirt daemon as one thing that is in service or is not."""
+"""All connection pools to one libvirt daemon, with one common state: in service or not."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -22,7 +22,7 @@ HOST_WIDTH = 2
 """A bulk read does not wait for an inventory: the first inventory after the daemon's start takes seconds."""
 
 LIVENESS_WIDTH, JOBS_WIDTH = 4, 4
-"""Calls that ask a guest's own process, or last as long as its memory is large; lost ones included."""
+"""Calls that need an answer of a guest's own process, or last in proportion to its memory; lost calls included."""
 
 CLOSING_THREADS = 8
 
@@ -31,9 +31,9 @@ class HypervisorConnection:
     """Five pools of sockets.
 
     *control* carries calls on single guests; *host* carries events and host-wide reads, so that a guest that does not
-    answer never delays what concerns the whole host.  The host is in service when these two are up.  *liveness* asks
-    guests whether they answer.  *jobs* carries calls that may last long, and *foreign* is for proxies of the whole
-    binding: these two are opened when they are first used.
+    answer never delays what concerns the whole host.  The host is in service when these two are up.  *liveness* probes
+    guests.  *jobs* carries calls that may last long, and *foreign* is for proxies of the whole binding: these two are
+    opened when they are first used.
     """
 
     def __init__(

@@ -30,7 +30,7 @@ IN_DOUBT_S = 2.0
 class InDoubtCalls:
     """The calls of one pool that change things, and which of them are in doubt.  Event loop only.
 
-    `on_overdue` receives what a call was about when the call exceeds its deadline, and again when it has returned.
+    `on_overdue` receives the subject of a call when the call exceeds its deadline, and again when it has returned.
     """
 
     def __init__(

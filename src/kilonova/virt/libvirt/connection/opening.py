@@ -26,7 +26,7 @@ AUTOWRAP: tuple[type, ...] = tuple(
 """Types whose objects come back as proxies: virConnect, virDomain, virNetwork, ..."""
 
 Credential = list[Any]
-"""As libvirt-python hands it over: [type, prompt, challenge, default result, place for the answer]."""
+"""A credential as libvirt-python passes it: [type, prompt, challenge, default result, place for the answer]."""
 
 BROKEN_CODES = frozenset(
     {
@@ -47,13 +47,13 @@ PERMANENT_CODES = frozenset(
         libvirt.VIR_ERR_INVALID_ARG,
     }
 )
-"""Failures to open that do not pass by themselves: retries are rare."""
+"""Failures to open that only an operator can end: retries are rare."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A libvirt call that failed.  `lost`: by the loss of its connection `number`, so that it may have happened all the
-    same.  `error` is set instead where our own code refused."""
+    """A libvirt call that failed.  `lost`: it failed by the loss of its connection `number`, so it may have happened in
+    spite of the error.  `error` is set instead where our own code refused."""
 
     message: str
     number: int = 0
@@ -69,7 +69,7 @@ CLOSE_REASONS = {
     libvirt.VIR_CONNECT_CLOSE_REASON_KEEPALIVE: "the daemon does not answer keepalive",
     libvirt.VIR_CONNECT_CLOSE_REASON_CLIENT: "closed by us",
 }
-"""Why libvirt says that a connection was closed."""
+"""The reasons that libvirt reports for a closed connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ _CREDENTIALS = {
 
 
 def _answer(credentials: list[Credential], known: dict[str, str]) -> int:
-    """libvirt's auth callback: fill in what is asked for; -1 (refused) when we do not have it."""
+    """libvirt's auth callback: fill in the requested credentials; -1 (refused) when we do not have one."""
     for credential in credentials:
         answer = known.get(_CREDENTIALS.get(credential[0], "")) or credential[3]
         if not answer:
@@ -179,10 +179,10 @@ def open_connection(
     try:
         known = read_auth_file(options.auth_file) if options.auth_file else {}
     except (OSError, configparser.Error, KeyError, UnicodeDecodeError) as exc:
-        # The parser's own words hold the line that it could not read, and so perhaps the password.
+        # The parser's message contains the line that it could not read, and so perhaps the password.
         why = exc.strerror if isinstance(exc, OSError) else type(exc).__name__
         return Failure(f"auth_file {options.auth_file} cannot be used: {why}", code=libvirt.VIR_ERR_AUTH_CANCELLED)
-    # Only credentials that the file has: SASL asks for everything that is offered, and one refusal ends the attempt.
+    # Only credentials that the file has: SASL requests everything that is offered, and one refusal ends the attempt.
     types = [kind for kind, name in _CREDENTIALS.items() if name in known]
 
     def answer(credentials: list[Credential], _opaque: object) -> int:
@@ -205,7 +205,7 @@ def _prepare(opened: Opened, options: OpenOptions, on_close: Callable[[int], Non
     conn = opened.conn
     if options.keepalive_interval_s > 0:
         try:
-            # 1 means that the peer does not speak it.
+            # 1 means that the peer does not support it.
             opened.keepalive = conn.setKeepAlive(options.keepalive_interval_s, options.keepalive_count) == 0
         except libvirt.libvirtError as exc:
             if exc.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:

@@ -31,7 +31,8 @@ from kilonova.virt.libvirt.connection.opening import AUTOWRAP, Failure, Opened, 
 T = TypeVar("T")
 
 LibvirtCall = Callable[[libvirt.virConnect], T]
-"""What one native call does with a live connection.  It returns plain values: no libvirt object may leave it."""
+"""The function of one native call, run with a live connection. It returns plain values: no libvirt object may leave
+it."""
 
 log = structlog.get_logger(__name__)
 
@@ -41,13 +42,13 @@ PATIENCE_S = 0.25
 RETRY_S = (0.1, 1.5)
 """The first and the longest pause between two attempts to open."""
 RETRY_PERMANENT_S = (5.0, 30.0)
-"""The same where only an operator can help (wrong password, no such driver)."""
+"""The same where only an operator can help (wrong password, unknown driver)."""
 
 CLOSE_LIMIT_S = 2.0
 
 
 class PoolState(Enum):
-    """What a caller of the pool gets."""
+    """The state of a pool, which decides what its callers get."""
 
     CLOSED = "closed"
     """Not started, or closed: HypervisorUnavailable at once."""
@@ -55,8 +56,8 @@ class PoolState(Enum):
     """From `start`, and for a moment after a loss: callers wait for the one attempt in progress, all for the same one,
     and no longer than the patience of that attempt."""
     UP = "up"
-    """A socket, without a round trip.  That it is alive is known from libvirt's close callback, which keepalive
-    triggers too, and from calls that fail by its loss."""
+    """Callers get a socket, without a round trip. libvirt's close callback, which keepalive triggers too, and calls
+    that fail by the loss show that a socket is lost."""
     DOWN = "down"
     """The outage is known: HypervisorUnavailable at once.  One task retries with backoff."""
 
@@ -71,8 +72,8 @@ _MOVES: dict[PoolState, frozenset[PoolState]] = {
 
 @dataclass(frozen=True, slots=True)
 class PoolContext:
-    """What all pools of one HypervisorConnection share: how a socket is opened, for how long a call may last unless its
-    caller says otherwise, the call pools, and the pool whose threads close lost sockets.  `host` is for messages.
+    """The parts that all pools of one HypervisorConnection share: how a socket is opened, the default time limit of a
+    call, the call pools, and the pool whose threads close lost sockets.  `host` is for messages.
 
     `on_change` is called after each change of a pool's state, but for `start`, `close` and the end of patience.
     """
@@ -128,7 +129,7 @@ class ConnectionPool:
         return next((opened.without_events for opened in self._live.values() if opened.without_events), None)
 
     def _set_state(self, state: PoolState, reason: str | None = None) -> None:
-        """The one place that changes the state.  Callers that wait go on when it is no longer OPENING."""
+        """The only place that changes the state. Waiting callers continue when it is no longer OPENING."""
         assert state in _MOVES[self.state], f"{self.name}: {self.state} -> {state}"
         self.state, self.reason = state, reason
         if self._patience is not None:
@@ -201,7 +202,7 @@ class ConnectionPool:
         return Proxy(next(iter(self._live.values())).conn, self.calls, AUTOWRAP)
 
     async def close(self) -> None:
-        """Close all sockets, within seconds also when the daemon is frozen (its thread then goes on closing)."""
+        """Close all sockets, within seconds also when the daemon is frozen (its thread then continues the close)."""
         if self._task is not None:
             self._task.cancel()
         live, self._live = self._live, {}

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which files of the image cache disks on this host may lie on.
-
-Three sources, and what any of them names is in use: our records, the headers of all disks in guests' directories
-(copies that a resize keeps among them), and libvirt's definitions of every domain, ours or not.
+"""The files of the image cache that may be bases of disks on this host. There are three sources, and a file that any of
+them names is in use: our records, the headers of all disks in guests' directories (copies that a resize keeps among
+them), and libvirt's definitions of every domain, ours or not.
 """
 
 import json
@@ -22,7 +21,7 @@ MAGIC = b"QFI\xfb"
 
 
 def in_definitions(conn: libvirt.virConnect) -> frozenset[str]:
-    """Every file that a domain names.  One hop; asks no guest's QEMU."""
+    """Every file that a domain names. One libvirt call, which needs no answer of a guest's QEMU."""
     found: set[str] = set()
     for domain in conn.listAllDomains():
         for flags in (0, libvirt.VIR_DOMAIN_XML_INACTIVE):
@@ -31,14 +30,14 @@ def in_definitions(conn: libvirt.virConnect) -> frozenset[str]:
             except libvirt.libvirtError as exc:
                 if exc.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
                     raise
-                continue  # it has gone meanwhile
+                continue  # it was removed meanwhile
             found.update(source.get("file", "") for source in root.iterfind(".//source[@file]"))
     return frozenset(found)
 
 
 def in_files(instances: Path, records: Path) -> frozenset[str]:
-    """What records and headers name.  Blocks; raises HypervisorError for a disk that cannot be read and of which there
-    is no record: then nobody knows."""
+    """The files that records and headers name. Blocks; raises HypervisorError for a disk that cannot be read and has no
+    record: its base is unknown then."""
     known = dict(_recorded(records))
     found = {path for disks in known.values() for paths in disks.values() for path in paths}
     for disk in _disks(instances):
@@ -52,7 +51,7 @@ def in_files(instances: Path, records: Path) -> frozenset[str]:
             continue
         except (OSError, ValueError) as exc:
             if disk.name not in known.get(disk.parent.name, {}):
-                raise HypervisorError(f"It is not known what {disk.name} of guest {disk.parent.name} lies on.") from exc
+                raise HypervisorError(f"The base of {disk.name} of guest {disk.parent.name} is not known.") from exc
             continue
         if backing is not None:
             found.add(os.path.join(disk.parent, backing))

@@ -35,7 +35,7 @@ def devices(disks: Disks, instance: Instance, hardware: Hardware) -> tuple[Disk,
 
 
 def is_swap_or_ephemeral(disk: Disk) -> bool:
-    """Of the disks that `devices` returns; the others are overlays, and the config drive."""
+    """Whether a disk of `devices` is swap or ephemeral: the others are overlays, and the config drive."""
     return disk.format == "raw" and not disk.read_only
 
 

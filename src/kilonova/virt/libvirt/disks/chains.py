@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files that a guest's disks lie on, named completely.
-
-What a disk's own header says is never followed: a guest that has broken out of its QEMU can write there.  What a disk
-lies on is recorded where no QEMU can write when the disk is made (`Records`), libvirt knows what other tools have put
-on it (see active), and each header is compared with that before the file is used.
-
-Everything here blocks.
+"""The backing chains of guests' disks, with every file named. A disk's own header is never followed: a guest that has
+broken out of its QEMU can write there. When a disk is made, its base is recorded where no QEMU can write (`Records`).
+libvirt knows the files that other tools have put on the disk (see active). Each header is compared with both before the
+file is used. Everything here blocks.
 """
 
 import json
@@ -31,7 +28,7 @@ FORMATS = ("qcow2", "raw")
 
 
 class Records:
-    """What each disk that we made lies on: one small file per guest under `root`, whose owner we are."""
+    """The recorded bases of the disks that we made: one small file per guest under `root`, which this service owns."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -46,11 +43,11 @@ class Records:
             return {}
 
     def bases(self, instance_id: InstanceId, name: str) -> tuple[Layer, ...]:
-        """What the disk called `name` may lie on: one file, or, while it is being replaced, either of two."""
+        """The possible bases of the disk called `name`: one file, or two files while the disk is being replaced."""
         return tuple(Layer(path, form) for path, form in self._read(instance_id).get(name, []))
 
     def expect(self, instance_id: InstanceId, name: str, bases: Iterable[Layer]) -> None:
-        """From now on it lies on one of these; on stable storage."""
+        """Record that the disk has one of these bases; the record is on stable storage when this returns."""
         known = self._read(instance_id)
         wanted = [[layer.path, layer.format] for layer in dict.fromkeys(bases)]
         if known.get(name) != wanted:
@@ -58,19 +55,19 @@ class Records:
             replace_file(self._path(instance_id), document, directory_mode=0o700)
 
     def forget(self, instance_id: InstanceId) -> None:
-        """The guest has no disk."""
+        """Remove the record: the guest has no disk."""
         self._path(instance_id).unlink(missing_ok=True)
 
 
 class Chains:
-    """Disks as libvirt and tools receive them.  `cache` is where checked images lie."""
+    """Disks as libvirt and tools receive them. `cache` is the directory of checked images."""
 
     def __init__(self, records: Records, cache: Path) -> None:
         self._records, self._cache = records, cache
 
     def followed(self, instance_id: InstanceId, wanted: Sequence[Disk], found: Definition | None) -> tuple[Disk, ...]:
-        """The disks that the record wants, with the files that libvirt has for them and all that lies below, each
-        looked at.  Raises DiskMoved, and DiskUnusable for what cannot be read or is not what it should be."""
+        """The disks that the record requires, with the files that libvirt has for them and all files below, each
+        checked. Raises DiskMoved, and DiskUnusable for a file that cannot be read or differs from its record."""
         return tuple(disk if disk.read_only else self._followed(instance_id, disk, found) for disk in wanted)
 
     def _followed(self, instance_id: InstanceId, disk: Disk, found: Definition | None) -> Disk:
@@ -83,8 +80,8 @@ class Chains:
         return replace(disk, path=layers[0].path, format=layers[0].format, backing=layers[1:])
 
     def _below(self, instance_id: InstanceId, disk: Layer) -> tuple[Layer, ...]:
-        """By the record; a disk that was made before there were records gets one now, if it lies on an image that was
-        checked, or on nothing."""
+        """The files below a disk, by its record. A disk that was made before records existed gets a record now, if its
+        base is a checked image, or if it has no base."""
         if disk.format != "qcow2":
             return ()
         name = os.path.basename(disk.path)
@@ -103,7 +100,7 @@ class Chains:
         if base is None:
             raise _mismatch(disk, header, bases[0] if bases else None)
         self._records.expect(instance_id, name, [base])
-        log.info("what a disk lies on was recorded", instance=instance_id, disk=name, base=base.path)
+        log.info("the base of a disk was recorded", instance=instance_id, disk=name, base=base.path)
         return (base,)
 
     def _cached(self, path: str) -> Layer | None:
@@ -112,7 +109,7 @@ class Chains:
 
 
 def options(disk: Disk) -> str:
-    """The disk for a tool: every file and format is named, so that the tool searches for none."""
+    """The disk for a tool: every file and format is named, so that the tool searches for no file."""
     return "json:" + json.dumps(_node((Layer(disk.path, disk.format), *disk.backing)))
 
 
@@ -128,13 +125,13 @@ def files(disk: Disk) -> tuple[str, ...]:
 
 
 def check_base(base: Layer) -> None:
-    """An image that a disk is to be made on lies on nothing.  Raises DiskUnusable."""
+    """Require that an image that is to be a base has no base itself. Raises DiskUnusable."""
     _check(base, None)
 
 
 def _check(layer: Layer, below: Layer | None) -> None:
     if layer.format not in FORMATS or (layer.format == "raw" and below is not None):
-        raise _unusable(layer.path, f"is said to be a {layer.format}: such a disk is not used")
+        raise _unusable(layer.path, f"has the recorded format {layer.format}: a disk of this format is not used")
     header = _header(layer)
     if header is not None and layer.format == "qcow2" and not _names(header, layer, below):
         raise _mismatch(layer, header, below)
@@ -165,8 +162,8 @@ def _mismatch(layer: Layer, header: Header, below: Layer | None) -> DiskUnusable
 
 
 def _header(layer: Layer) -> Header | None:
-    """Of a qcow2; of a raw file an empty one, once it is known that it can be read.  None where we may not read what
-    the hypervisor may."""
+    """The header of a qcow2 file; an empty header for a raw file that can be read. None where only the hypervisor may
+    read the file."""
     try:
         with open_plain(layer.path) as file:
             if layer.format != "qcow2":
@@ -182,7 +179,7 @@ def _header(layer: Layer) -> Header | None:
 
 
 def virtual_size(disk: Disk) -> int:
-    """In bytes, as the guest sees it.  Raises DiskUnusable."""
+    """The size that the guest sees, in bytes. Raises DiskUnusable."""
     header = _header(Layer(disk.path, disk.format))
     if header is None:
         raise _unusable(disk.path, "cannot be read: permission denied")

@@ -16,12 +16,11 @@ LABEL = "config-2"
 
 
 def build(files: Mapping[str, bytes]) -> bytes:
-    """An image with exactly `files` (path inside to contents), with Joliet and Rock Ridge names.
-
-    The same files give the same tree in the same order; only the time of making differs.  Raises HypervisorError for
-    names that cannot be in one.
+    """An image with exactly `files` (path inside to contents), with Joliet and Rock Ridge names. The same files give
+    the same tree in the same order; only the creation time differs. Raises HypervisorError for names that an image
+    cannot hold.
     """
-    import pycdlib  # slow to import, and needed by hosts only
+    import pycdlib  # slow to import, and only hosts need it
     from pycdlib.pycdlibexception import PyCdlibException
 
     iso = pycdlib.PyCdlib()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A guest's files on the host: one directory per guest, made so that a power cut leaves a whole file or none.
+"""A guest's files on the host: one directory per guest. After a power cut each file is complete or absent.
 
 Functions that touch the file system block; `Disks` runs them in a worker.
 """
@@ -42,10 +42,9 @@ class Owner:
 
 
 def owner_of_files(uri: str) -> Owner | None:
-    """Who must own a guest's files; None when the daemon sees to it itself, or is us.
-
-    A system daemon changes owners as it starts a guest.  A session daemon cannot; when we are root and it is an
-    unprivileged user's, its socket tells whose.  Raises HypervisorUnavailable when that socket is not there.
+    """The required owner of a guest's files; None when the daemon sets it, or runs as our user. A system daemon changes
+    owners when it starts a guest. A session daemon cannot; when we are root and the daemon belongs to an unprivileged
+    user, the owner of its socket is that user. Raises HypervisorUnavailable when the socket does not exist.
     """
     if os.geteuid() != 0:
         return None
@@ -56,12 +55,15 @@ def owner_of_files(uri: str) -> Owner | None:
     try:
         found = os.stat(socket[0])
     except OSError as exc:
-        raise HypervisorUnavailable(f"The socket {socket[0]} of the hypervisor is not there: {exc.strerror}.") from exc
+        raise HypervisorUnavailable(
+            f"The socket {socket[0]} of the hypervisor cannot be read: {exc.strerror}."
+        ) from exc
     return None if found.st_uid == 0 else Owner(found.st_uid, found.st_gid)
 
 
 class Disks:
-    """The directories of guests under `root` (`instances_path`).  `records` is a directory of our own."""
+    """The directories of guests under `root` (`instances_path`). `records` is a directory that only this service
+    writes."""
 
     def __init__(self, root: Path, uri: str, workers: Workers, records: Path) -> None:
         self.root, self._uri, self._workers = root, uri, workers
@@ -84,37 +86,35 @@ class Disks:
         return self.directory(instance_id) / "console.log"
 
     def agent_socket(self, instance_id: InstanceId) -> Path | None:
-        """Where the guest agent's channel ends; None: where libvirt puts it.
-
-        A session daemon puts it so deep below the user's configuration that with a home directory of more than 15
-        characters no guest starts.  A system daemon's place is short, and its security driver knows it.
+        """The socket of the guest agent's channel; None: libvirt chooses the path. The path of a session daemon lies so
+        deep below the user's configuration that with a home directory of more than 15 characters no guest starts. The
+        path of a system daemon is short, and its security driver allows it.
         """
         path = self.directory(instance_id) / "agent.sock"
         is_session = urlsplit(self._uri).path == "/session"
         return path if is_session and len(os.fsencode(path)) <= LONGEST_SOCKET else None
 
     async def bases_in_use(self) -> frozenset[str]:
-        """What records and headers say; see kilonova.virt.libvirt.disks.bases."""
+        """The bases that records and headers name; see kilonova.virt.libvirt.disks.bases."""
         return await self._workers.run(bases.in_files, self.root, self._records.root)
 
     async def blocking(self, instance_id: InstanceId, fn: Callable[..., T], *args: Any) -> T:
-        """`fn(*args)`, which works on the guest's files, in a worker.  Raises HypervisorError for what the file system
-        refuses."""
+        """Run `fn(*args)`, which works on the guest's files, in a worker. Raises HypervisorError for errors of the file
+        system."""
         try:
             return await self._workers.run(fn, *args)
         except OSError as exc:
             raise HypervisorError(f"The files of guest {instance_id} cannot be used: {exc}") from exc
 
     async def ensure_overlay(self, instance_id: InstanceId, base: BaseImage, disk_gib: int) -> None:
-        """The root disk is a qcow2 overlay on `base` of at least `disk_gib`.  One that exists is kept as it is: it
-        appears under its name only when it is whole and on stable storage."""
+        """The root disk is a qcow2 overlay on `base` of at least `disk_gib`.  An existing disk is kept as it is: a disk
+        appears under its name only when it is complete and on stable storage."""
         disk = self.root_disk(instance_id)
         if not await self.blocking(instance_id, disk.exists):
             await self.make_overlay(instance_id, disk, base, disk_gib)
 
     async def make_overlay(self, instance_id: InstanceId, disk: Path, base: BaseImage, disk_gib: int = 0) -> None:
-        """`disk` is a fresh overlay on `base` of at least `disk_gib`.  It takes the name, and the place of what had it,
-        at one moment."""
+        """`disk` is a fresh overlay on `base` of at least `disk_gib`.  It replaces the former disk in one rename."""
         size = max(disk_gib * GIB, base.virtual_size)
         unfinished, layer = disk.with_name(f"{disk.name}.unfinished"), Layer(str(base.path), base.disk_format)
         await self.blocking(instance_id, self._prepare, instance_id, unfinished, layer)
@@ -134,7 +134,7 @@ class Disks:
         self._records.expect(instance_id, disk.name, [base])
 
     def make_directory(self, instance_id: InstanceId) -> Path:
-        """The guest's directory, which QEMU's user can pass through, whatever the umask.  Blocks."""
+        """Make the guest's directory, which QEMU's user can pass through under any umask. Blocks."""
         owner = owner_of_files(self._uri)
         make_directory(self.root)
         directory = self.directory(instance_id)
@@ -214,8 +214,8 @@ class Disks:
 
 
 def disk_short(free: int, watermark: int, root: Path) -> str:
-    """Why no more disks should come to `root`, in words that do not change while this lasts; empty while there is
-    space.  Arguments in bytes."""
+    """Why no more disks should come to `root`, in a text that does not change while the shortage lasts; empty while
+    there is space. Arguments in bytes."""
     return "" if free >= watermark else f"less than {watermark / GIB:.1f} GiB are free at {root}"
 
 
@@ -227,10 +227,9 @@ def _tail(path: Path, max_bytes: int) -> bytes:
 
 
 async def create_overlay(path: Path, base: BaseImage, size: int) -> None:
-    """`qemu-img create` of an overlay of `size` bytes on `base` in the file `path`, which is there and empty.
-
-    The base's format is told, and the base not opened.  Raises HypervisorError with the tool's own words; the file may
-    be half made then.
+    """`qemu-img create` of an overlay of `size` bytes on `base` in the file `path`, which exists and is empty. The tool
+    receives the base's format and does not open the base. Raises HypervisorError with the tool's own message; the file
+    may be incomplete then.
     """
     argv = ["qemu-img", "create", "-q", "-f", "qcow2", "-u", "-F", base.disk_format, "-b", str(base.path)]
     argv += [str(path), str(size)]

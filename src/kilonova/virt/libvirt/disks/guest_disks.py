@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a guest's disks are: read from libvirt, compared with the record, and checked before anything is changed
-(docs/adr/0015)."""
+"""The disks of a guest: read from libvirt, compared with the record, and checked before any change (docs/adr/0015)."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -20,7 +19,7 @@ from kilonova.virt.libvirt.domain.guests import Guests
 from kilonova.virt.libvirt.xml.domain import Disk, Domain
 
 DEFINE_TRIES = 3
-"""How often a domain is read again that other tools change meanwhile."""
+"""The number of reads of a domain that other tools change meanwhile."""
 
 
 class GuestDisks:
@@ -42,7 +41,7 @@ class GuestDisks:
         return disk
 
     async def own_root(self, instance_id: InstanceId) -> Disk:
-        """The same of a root disk that lies where it was made.  Raises DiskMoved, DiskUnusable."""
+        """The same for a root disk at its original place. Raises DiskMoved, DiskUnusable."""
         await self.require_own_root(instance_id)
         return await self.active_root(instance_id)
 
@@ -53,7 +52,8 @@ class GuestDisks:
         await self._disks.blocking(instance_id, active.require_own, instance_id, found, path)
 
     async def define(self, wanted: Domain) -> None:
-        """The domain is as wanted, with the name and the disks that libvirt has.  Raises DiskMoved, DiskUnusable."""
+        """The domain has the wanted definition, with the name and the disks that libvirt has.  Raises DiskMoved,
+        DiskUnusable."""
         instance_id = InstanceId(wanted.uuid)
         for _ in range(DEFINE_TRIES):
             seen = await self.definition(instance_id)

@@ -20,7 +20,7 @@ from kilonova.virt.libvirt.disks.disks import GIB, QEMU_IMG_LIMIT_S, Disks
 from kilonova.virt.libvirt.xml.domain import Disk
 
 COPY_LIMIT_S = 3000
-"""For a copy; below the deadline of a resize."""
+"""The time limit of a copy; less than the deadline of a resize."""
 
 KEPT = "disk.kept-"
 UNFINISHED = ".unfinished"
@@ -67,8 +67,8 @@ class KeptDisks:
         needed = disk.stat().st_blocks * 512
         if free - needed < self._watermark(total):
             raise HypervisorError(
-                f"There is no room to keep the old disk: it takes {needed / GIB:.1f} GiB, and {free / GIB:.1f} GiB are "
-                "free."
+                f"There is not enough space to keep the old disk: it takes {needed / GIB:.1f} GiB, and "
+                f"{free / GIB:.1f} GiB are free."
             )
 
     async def size(self, instance_id: InstanceId, disk: Disk) -> int:
@@ -76,13 +76,13 @@ class KeptDisks:
         return await self._disks.blocking(instance_id, chains.virtual_size, disk)
 
     async def grow(self, disk: Disk, size: int) -> None:
-        """To `size` bytes; a running guest holds a lock on its disk."""
+        """Grow the disk to `size` bytes. The guest is off: a running guest holds a lock on its disk."""
         argv = ["qemu-img", "resize", "-q", chains.options(disk), str(size)]
         files = Files([layer.path for layer in disk.backing], [disk.path])
         await run_limited(argv, limit_s=QEMU_IMG_LIMIT_S, files=files)
 
     async def restore(self, instance_id: InstanceId, tag: str) -> None:
-        """In one rename."""
+        """Put the copy back, in one rename."""
         await self._disks.blocking(instance_id, self._restore, instance_id, tag)
 
     def _restore(self, instance_id: InstanceId, tag: str) -> None:

@@ -31,7 +31,7 @@ FORMATS = {
 """File systems of ephemeral disks, and the commands that make them."""
 MKSWAP = ("mkswap",)
 _SBIN = "/usr/sbin:/sbin"
-"""Where such tools are, also for a service whose PATH does not name these directories."""
+"""The directories of these tools, also for a service whose PATH does not name them."""
 
 
 def path_of(disks: Disks, instance_id: InstanceId, kind: str) -> Path:
@@ -40,7 +40,8 @@ def path_of(disks: Disks, instance_id: InstanceId, kind: str) -> Path:
 
 
 def file_system_of(instance: Instance, configured: str) -> str:
-    """Of an ephemeral disk: the configured one, or one that the image's operating system can read."""
+    """The file system of an ephemeral disk: the configured one, or else a file system that the image's operating system
+    can read."""
     os_type = image_properties.present(instance.image.properties).get("os_type")
     return configured or ("ntfs" if os_type == "windows" else "ext4")
 
@@ -137,7 +138,7 @@ class LocalDiskFiles:
             path.unlink(missing_ok=True)
 
     async def restore(self, instance_id: InstanceId, tag: str) -> None:
-        """In one rename."""
+        """Put the copy back, in one rename."""
         await self._disks.blocking(instance_id, self._restore, instance_id, tag)
 
     def _restore(self, instance_id: InstanceId, tag: str) -> None:

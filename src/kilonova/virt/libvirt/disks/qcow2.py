@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the header of a qcow2 file refers to.
-
-A guest that has broken out of its QEMU can write into the headers of its own disks.  So nothing here is believed: it is
-compared with what is known from elsewhere (see chains).  Source: QEMU, docs/interop/qcow2.rst.
+"""The file that the header of a qcow2 file refers to. A guest that has broken out of its QEMU can write into the
+headers of its own disks. So no header is trusted: it is compared with the records (see chains).  Source: QEMU,
+docs/interop/qcow2.rst.
 """
 
 import struct
@@ -17,13 +16,13 @@ _BACKING_FORMAT, _END = 0xE2792ACA, 0
 _NAME_MOST = 1023
 """Bytes of a backing file's name, by the format."""
 _HEAD_BYTES = 64 * 1024
-"""Header and extensions lie in the first cluster; that of a disk of ours is 64 KiB."""
+"""Header and extensions are in the first cluster; a cluster of our disks has 64 KiB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """`backing` is the file that the header names, as it is written there; `backing_format` its format, empty where
-    the header does not say; sizes are in bytes."""
+    """`backing` is the file that the header names, in the header's own words; `backing_format` is its format, empty
+    where the header has none; sizes are in bytes."""
 
     virtual_size: int
     backing: str | None
@@ -32,7 +31,7 @@ class Header:
 
 
 def read_header(file: BinaryIO) -> Header:
-    """Of an open file.  Raises ValueError with a few words for what is no header."""
+    """Read the header of an open file. Raises ValueError with a short reason when there is no valid header."""
     head = file.read(_HEAD_BYTES)
     if len(head) < _VERSION_2_LENGTH:
         raise ValueError("it is too short")

@@ -14,7 +14,7 @@ from kilonova.virt.libvirt.domain.guests import Guests
 
 
 class LibvirtResizing:
-    """See Resizing.  What is copied, grown or put back is the disk that this service made: a disk that other tools have
+    """See Resizing.  Copies, grows and puts back the disk that this service made: a disk that other tools have
     moved is refused (DiskMoved)."""
 
     def __init__(

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Copies of guests' root disks: a qcow2 of its own beside the guest, of one moment, made while the guest goes on.
-
-A copy is made under an unfinished name and gets its own when it is whole and on stable storage.  A disk that nobody
-writes to is converted by qemu-img; that of a running guest is copied by its QEMU (see snapshot_job).
+"""Copies of guests' root disks: a separate qcow2 beside the guest, consistent for one moment, made while the guest
+continues. A copy is made under a temporary name and gets its final name when it is complete and on stable storage.
+qemu-img converts a disk that no process writes to; the QEMU of a running guest copies its disk (see snapshot_job).
 """
 
 import json
@@ -36,7 +35,7 @@ POLL_FIRST_S = 0.1
 POLL_MOST_S = 2.0
 ABORT_LIMIT_S = 30.0
 CPU_MOST_S = 3600
-"""Of qemu-img, for one disk."""
+"""The limit on the CPU time of qemu-img, for one disk."""
 
 
 class LibvirtSnapshots:
@@ -62,7 +61,7 @@ class LibvirtSnapshots:
         unfinished = _unfinished(path)
         job = await self._job(instance_id, unfinished)
         if job is Job.ANOTHER:
-            raise HypervisorError(f"The disk of guest {instance_id} is being copied by somebody else.")
+            raise HypervisorError(f"The disk of guest {instance_id} is being copied by another job.")
         if job is not Job.OURS:  # one at a time: files of an earlier job are left over
             await self._disks.blocking(instance_id, _clear, path.parent)
             await self._check_room(instance_id, runs=job is not Job.OFF)
@@ -130,7 +129,8 @@ class LibvirtSnapshots:
             await self._ended(instance_id, self._clock.monotonic() + ABORT_LIMIT_S)
 
     async def _convert(self, instance_id: InstanceId, unfinished: Path, limit_s: float) -> None:
-        """Every file of the disk is named to the tool, with its format: the disk's own header is not followed."""
+        """Convert the disk. The tool receives every file of the disk with its format: the disk's own header is not
+        followed."""
         disk = await self._guest_disks.active_root(instance_id)
         argv = ["qemu-img", "convert", "-O", "qcow2", chains.options(disk), str(unfinished)]
         files = Files(chains.files(disk), [str(unfinished)])
@@ -138,8 +138,8 @@ class LibvirtSnapshots:
 
     async def _check_room(self, instance_id: InstanceId, *, runs: bool) -> None:
         """Refuse a copy that would fill the file system of all guests of this host: the copy, and the image, which
-        may lie on the same file system.  A disk that cannot be measured, and that the guest's QEMU copies, is copied
-        all the same: the file that QEMU has open may be the last copy."""
+        may lie on the same file system.  A disk that cannot be measured, and that the guest's QEMU copies, is copied in
+        any case: the file that QEMU has open may be the last copy."""
         try:
             disk = await self._guest_disks.active_root(instance_id)
         except DiskUnusable as exc:
@@ -152,8 +152,10 @@ class LibvirtSnapshots:
         needed = 2 * int(json.loads(output)["required"])
         total, free = await self._disks.space()
         if free - needed < self._watermark(total):
-            log.warning("there is no room for an image", guest=instance_id, needed_bytes=needed, free_bytes=free)
-            raise HypervisorError(f"There is no room for an image of guest {instance_id} on its host.")
+            log.warning(
+                "there is not enough space for an image", guest=instance_id, needed_bytes=needed, free_bytes=free
+            )
+            raise HypervisorError(f"There is not enough space for an image of guest {instance_id} on its host.")
 
 
 def _unfinished(path: Path) -> Path:

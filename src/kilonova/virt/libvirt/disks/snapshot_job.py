@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Copying the root disk of a guest that runs: QEMU's own backup job, which writes the disk as it was at one moment into
-a file while the guest goes on.  Each function is one hop in a native thread (see guest).
+"""Copying the root disk of a running guest by QEMU's own backup job, which writes the disk as it was at one moment into
+a file while the guest continues. Each function is one libvirt call (see guest).
 
 libvirt makes the job's file, and removes it when the job fails or is aborted.
 """
@@ -19,12 +19,12 @@ from kilonova.virt.libvirt.connection.opening import failure_of
 from kilonova.virt.libvirt.domain import active, guest, lifecycle
 
 AGENT_WAIT_S = 5
-"""A guest agent that takes longer to freeze the file systems is not waited for: the copy is then what a power cut would
-have left."""
+"""The time limit for the guest agent to freeze the file systems. After it the copy is made without the freeze, and has
+the state of a power cut."""
 
 
 class Job(Enum):
-    """What happens to a guest's disk now."""
+    """The present activity on a guest's disk."""
 
     OFF = "off"
     """The guest does not run: its disk does not change."""
@@ -36,14 +36,14 @@ class Job(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How the last job ended; `reason` is the hypervisor's own word for a failure."""
+    """How the last job ended; `reason` is the hypervisor's message for a failure."""
 
     succeeded: bool
     reason: str = ""
 
 
 def document(disk: str, path: str) -> str:
-    """The job's document: the whole of `disk` into a new qcow2 at `path`, and of no other disk."""
+    """The job's document: the whole of `disk` into a new qcow2 at `path`, and no other disk."""
     root = etree.Element("domainbackup", {"mode": "push"})
     box = etree.SubElement(etree.SubElement(root, "disks"), "disk", {"name": disk, "type": "file"})
     etree.SubElement(box, "driver", {"type": "qcow2"})
@@ -71,13 +71,14 @@ def look(conn: libvirt.virConnect, instance_id: InstanceId, path: str) -> Job:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """`thawed`: the guest's file systems go on, for all that is known."""
+    """`thawed`: the guest's file systems are thawed, as far as is known."""
 
     thawed: bool
 
 
 def begin(conn: libvirt.virConnect, instance_id: InstanceId, root: str, path: str) -> Begun | None:
-    """A job writes the disk that lies on the file `root` to `path`, where no file may be; None when the guest is off.
+    """Start a job that writes the disk whose chain has the file `root` to `path`, where no file may exist; None when
+    the guest is off.
 
     The guest's file systems are frozen meanwhile if its agent answers: the moment of the job is the moment in which it
     begins.
@@ -109,7 +110,7 @@ def thaw(conn: libvirt.virConnect, instance_id: InstanceId) -> None:
 
 
 def ended(conn: libvirt.virConnect, instance_id: InstanceId) -> Ended | None:
-    """How the guest's last job ended; None while it goes on."""
+    """How the guest's last job ended; None while it runs."""
     domain = guest.running(conn, instance_id)
     if domain is None:
         return Ended(succeeded=False, reason="the guest went off")
@@ -122,7 +123,7 @@ def ended(conn: libvirt.virConnect, instance_id: InstanceId) -> Ended | None:
             return Ended(succeeded=False, reason="the guest went off")
         raise
     if last.get("operation") != libvirt.VIR_DOMAIN_JOB_OPERATION_BACKUP:
-        return Ended(succeeded=False, reason="nobody knows how the copying ended")
+        return Ended(succeeded=False, reason="it is not known how the copying ended")
     return Ended(bool(last.get("success")), str(last.get("errmsg", "")))
 
 
@@ -142,7 +143,7 @@ def abort(conn: libvirt.virConnect, instance_id: InstanceId) -> None:
 
 
 def _running(conn: libvirt.virConnect, instance_id: InstanceId) -> libvirt.virDomain | None:
-    """The test driver's guests have no process: nothing writes to their disks."""
+    """Whether the guest has a process: guests of the test driver have none, and nothing writes to their disks."""
     domain = guest.running(conn, instance_id)
     if domain is not None and lifecycle.is_starting_up(domain):
         raise HypervisorError(f"Guest {instance_id} is on its way up.")

@@ -38,13 +38,13 @@ class Active:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """Of a running domain: what it runs with.  Of a domain that is off: what it would start with."""
+    """The disks that a running domain uses, or with which a domain that is off would start."""
 
     name: str
     disks: tuple[Active, ...]
 
     def above(self, path: str) -> tuple[Layer, ...] | None:
-        """What lies above a file in whatever disk has it; None when no disk has it."""
+        """The files above a file, in the disk whose chain has it; None when no disk has it."""
         found = (disk.above(path) for disk in self.disks)
         return next((layers for layers in found if layers is not None), None)
 
@@ -65,7 +65,7 @@ def of(domain: libvirt.virDomain | None) -> Definition | None:
 
 
 def parse(document: str) -> Definition:
-    """Of a domain's document."""
+    """Read the disks from a domain's document."""
     root = etree.fromstring(document, _PARSER)
     disks = [disk for disk in root.iterfind("devices/disk") if _is_written(disk)]
     return Definition(root.findtext("name", ""), tuple(map(_active, disks)))
@@ -96,7 +96,7 @@ def layers_above(instance_id: InstanceId, found: Definition | None, path: str, t
     record are compared.
 
     `target` is the device by which a disk that the domain need not have would be replaced; None for the root disk,
-    which each domain of ours has.  Raises DiskMoved when the guest's disk is none that lies on `path`.
+    which each domain of ours has.  Raises DiskMoved when `path` is not in the chain of the guest's disk.
     """
     if found is None or not found.disks:
         return ()

@@ -5,8 +5,8 @@ libvirt-python's stream calls are made by one native thread per session, one at 
 one call at a time here too.  Only the guest's output comes by a callback of libvirt's event loop, which reads what has
 arrived and does not wait.
 
-The client library queues what arrives without a limit, so it is always taken, whether or not somebody reads: a
-ConsoleBuffer bounds it.  It also queues what is sent without a limit, so typing is held to the pace of a serial line.
+The client library queues what arrives without a limit, so it is always read, with or without a reader of the session: a
+ConsoleBuffer bounds it. It also queues input without a limit, so typing is limited to the speed of a serial line.
 """
 
 import asyncio
@@ -28,10 +28,10 @@ from kilonova.virt.libvirt.domain import guest
 
 CHUNK_BYTES = 1024
 BYTES_PER_S = 11520
-"""What a line of 115200 baud carries."""
+"""The bytes per second of a line of 115200 baud."""
 
 LIMIT_S = 10.0
-"""Of opening a session, and until something of what is typed is taken."""
+"""The time limit for opening a session, and for the guest to accept typed input."""
 CLOSE_LIMIT_S = 2.0
 RECEIVE_BYTES = 1 << 16
 

@@ -11,7 +11,7 @@ from kilonova.virt.libvirt.connection.guest_calls import GuestCalls
 from kilonova.virt.libvirt.domain.console import LibvirtConsole
 
 MAX_CONSOLES = 16
-"""Each is a connection and a thread."""
+"""Each console uses a connection and a thread."""
 
 
 class LibvirtConsoles:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """All measurements of one running guest, by one call of libvirt's bulk statistics.
 
-Unlike the figures of all guests (`statistics`), the call asks the guest's own process: it does not return while the
-guest is frozen.
+Unlike the figures of all guests (`statistics`), the call needs an answer of the guest's own process: it does not return
+while the guest is frozen.
 """
 
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ class LibvirtDiagnostics:
     async def read(self, instance_id: InstanceId) -> GuestDiagnostics:
         state = await self._guests.state(instance_id)
         if state is not None and state.reason == NOT_RESPONDING:
-            raise InvalidState(f"Guest {instance_id} does not respond: it cannot be asked.")
+            raise InvalidState(f"Guest {instance_id} does not respond: it cannot be measured.")
         if state is None or state.power is not PowerState.RUNNING:
             raise not_running(instance_id)
         # Among the in-doubt calls, although it changes nothing: a read that exceeds its deadline causes a liveness
@@ -52,7 +52,7 @@ class LibvirtDiagnostics:
 
 
 def read(conn: libvirt.virConnect, instance_id: InstanceId) -> GuestDiagnostics:
-    """Raises InvalidState when the guest does not run.  What libvirt's driver does not measure is left out."""
+    """Raises InvalidState when the guest does not run.  Values that libvirt's driver does not measure are left out."""
     domain = guest.running(conn, instance_id)
     if domain is None:
         raise not_running(instance_id)
@@ -82,7 +82,7 @@ def parsed(stats: Stats, *, kind: str, macs: Mapping[str, str]) -> GuestDiagnost
 
 
 def _memory_used(stats: Stats) -> int | None:
-    """Known only of a guest with a balloon driver that reported lately."""
+    """Known only for a guest whose balloon driver reported recently."""
     if "balloon.available" in stats and "balloon.unused" in stats:
         return stats["balloon.available"] - stats["balloon.unused"]
     return None

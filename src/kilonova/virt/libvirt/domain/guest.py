@@ -22,8 +22,8 @@ from kilonova.virt.libvirt.xml import domain as domain_xml
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """What is known of a domain besides its state: whether it is this service's, and its start token.  `stale`: it may
-    have changed since, and must be read again."""
+    """The known facts of a domain besides its state: whether it is this service's, and its start token.  `stale`: it
+    may have changed since, and must be read again."""
 
     ours: bool
     start_token: str | None = None

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether running guests answer.
 
-libvirt's own read of a state asks no guest's process, so it reports a frozen guest as running for ever.  A probe asks
-the guest's monitor: first, by virDomainGetControlInfo (which needs no job), whether a call already waits for the
-monitor and since when; only where none does, for the memory statistics.  Nothing else decides: a guest that is merely
-busy with a job is not judged.
+libvirt's own read of a state needs no answer of the guest's process, so it always reports a frozen guest as running.  A
+probe tests the guest's monitor: first, by virDomainGetControlInfo (which needs no job), whether a call already waits
+for the monitor and since when; only where none does, for the memory statistics.  Nothing else decides: a guest that is
+merely busy with a job is not judged.
 
 A call to a frozen guest does not return before the guest continues.  Therefore probes have a pool of their own, a guest
 with a probe in flight gets no second one, and at most `MAX_IN_FLIGHT` probes are in flight; further guests are then
@@ -37,7 +37,7 @@ READ_LIMIT_S = 5.0
 
 def probe(conn: libvirt.virConnect, instance_id: InstanceId, patience_s: float, ask: bool) -> bool | None:
     """True: the guest answered; False: its monitor has kept a caller waiting for longer than `patience_s`; None:
-    unknown (it does not run, is busy, or was not asked).  With `ask` the call may last as long as the guest is
+    unknown (it does not run, is busy, or was not probed).  With `ask` the call may last as long as the guest is
     frozen."""
     try:
         domain = conn.lookupByUUIDString(instance_id)
@@ -125,7 +125,7 @@ class LivenessProbes:
             try:
                 answer = await self._pool.run(ask, deadline_s=self._patience_s, on_late=late)
             except NativeCallTimeout:
-                pass  # it stays in flight until it returns; a read tells what it waits for
+                pass  # it stays in flight until it returns; a read shows what it waits for
             except BaseException:
                 self._in_flight.discard(instance_id)
                 raise

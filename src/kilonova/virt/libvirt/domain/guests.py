@@ -49,8 +49,8 @@ class Guests:
         return state and self._liveness.apply(instance_id, state)
 
     def owned(self) -> frozenset[InstanceId]:
-        """Guests of this service that are not being destroyed.  (The domain of one that is may be blocked, and is about
-        to be removed.)"""
+        """Guests of this service that are not being destroyed.  (The domain of a guest that is being destroyed may be
+        blocked, and is about to be removed.)"""
         return frozenset(id_ for id_, owner in self._owners.items() if owner.ours and id_ not in self._destroying)
 
     def receive(self, event: GuestEvent) -> bool:
@@ -72,7 +72,7 @@ class Guests:
         self._owners.pop(instance_id, None)
 
     def outdate(self, instance_id: InstanceId) -> None:
-        """What is known of the domain may have changed: the next bulk read reads it again."""
+        """The cached facts of the domain may have changed: the next bulk read reads it again."""
         if (owner := self._owners.get(instance_id)) is not None:
             self._owners[instance_id] = replace(owner, stale=True)
 

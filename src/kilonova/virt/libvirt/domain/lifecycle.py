@@ -17,9 +17,9 @@ class Start(Enum):
 
     RUNS = "runs"
     LATER = "later"
-    """It is starting or ending: try again."""
+    """The guest is starting or ending: try again."""
     SAVED = "saved"
-    """Its memory is saved: it is not started, but restored, which lasts longer."""
+    """The guest's memory is saved: the guest is restored and not started, which takes longer."""
 
 
 def start(conn: libvirt.virConnect, instance_id: InstanceId, start_token: str) -> Start:
@@ -76,7 +76,7 @@ def _store_token_and_run(domain: libvirt.virDomain, start_token: str) -> None:
 
 
 def _store_token(domain: libvirt.virDomain, start_token: str) -> None:
-    """In the running guest's definition, if there is one, and in that of its next start."""
+    """Store the token in the definition of the running guest, if it runs, and in that of its next start."""
     live = libvirt.VIR_DOMAIN_AFFECT_LIVE if domain.isActive() else 0
     domain.setMetadata(
         libvirt.VIR_DOMAIN_METADATA_ELEMENT,
@@ -101,7 +101,8 @@ exists."""
 
 
 def is_starting_up(domain: libvirt.virDomain) -> bool:
-    """Between libvirt's decision to start it and QEMU's first answer: a second or two, or for ever (CURE_OF_STUCK)."""
+    """Whether the domain is between libvirt's decision to start it and QEMU's first answer: this takes a second or two,
+    or never ends (CURE_OF_STUCK)."""
     return guest.state_of(domain) == states.STARTING_UP
 
 
@@ -127,7 +128,7 @@ def _destroy(domain: libvirt.virDomain, instance_id: InstanceId) -> None:
         domain.destroy()
     except libvirt.libvirtError as exc:
         if exc.get_error_code() == libvirt.VIR_ERR_OPERATION_TIMEOUT and stuck and is_starting_up(domain):
-            problem = f"libvirt holds guest {instance_id} in a start that nobody does any more. "
+            problem = f"libvirt keeps guest {instance_id} in a start that no process continues. "
             raise GuestStuck(problem + CURE_OF_STUCK.format(name=domain.name())) from exc
         if exc.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID or domain.isActive():
             raise
@@ -160,7 +161,7 @@ def pause(conn: libvirt.virConnect, instance_id: InstanceId) -> None:
 
 
 def unpause(conn: libvirt.virConnect, instance_id: InstanceId) -> None:
-    """Let a paused guest continue.  Raises HypervisorError when it is off."""
+    """Resume a paused guest.  Raises HypervisorError when it is off."""
     domain, state = _live(conn, instance_id)
     if state == libvirt.VIR_DOMAIN_PAUSED:
         domain.resume()

@@ -28,7 +28,7 @@ def restore(conn: libvirt.virConnect, instance_id: InstanceId) -> bool:
     HypervisorError when no memory is saved."""
     seen = guest.look(conn, instance_id)
     if seen is None or not (seen.saved or seen.domain.isActive()):
-        raise HypervisorError(f"Guest {instance_id} has no saved memory to go on from.")
+        raise HypervisorError(f"Guest {instance_id} has no saved memory to resume from.")
     if seen.saved:
         seen.domain.createWithFlags(0)  # which reads the memory, since it is saved
         return restore(conn, instance_id)  # a guest that was paused when it was saved is paused again
@@ -42,8 +42,8 @@ def restore(conn: libvirt.virConnect, instance_id: InstanceId) -> bool:
 
 
 def _unpause(domain: libvirt.virDomain) -> bool:
-    """The guest was paused; False when it must be read again: another call still reads its memory, whose job this one
-    has waited for as long as libvirt allows, or it runs already."""
+    """Resume the guest, which was paused; False when it must be read again: it runs already, or another call still
+    reads its memory, for whose job this call has waited as long as libvirt allows."""
     try:
         domain.resume()
     except libvirt.libvirtError as exc:
@@ -54,11 +54,11 @@ def _unpause(domain: libvirt.virDomain) -> bool:
 
 
 def _in_transition(seen: guest.Seen) -> bool:
-    """Its memory is being written or read, or it is being started or ended."""
+    """Whether the guest's memory is being written or read, or the guest is being started or ended."""
     return seen.state == states.BEING_SAVED or states.power_of(*seen.state) is PowerState.NOSTATE
 
 
 def holds_disk(conn: libvirt.virConnect, instance_id: InstanceId) -> bool:
-    """Whether it runs, or will continue from its memory: both need the disk that it had."""
+    """Whether the guest runs, or will continue from its memory: both need its present disk."""
     seen = guest.look(conn, instance_id)
     return seen is not None and (seen.saved or bool(seen.domain.isActive()))

@@ -13,7 +13,7 @@ from kilonova.virt.libvirt.domain import memory
 from kilonova.virt.libvirt.domain.guests import Guests
 
 MEMORY_LIMIT_S = 3600.0
-"""For a guest's whole memory to be written or read; the action's own deadline is no longer."""
+"""The time limit for writing or reading a guest's whole memory; the action's own deadline is not longer."""
 
 POLL_S = 0.5
 """Between two reads of a guest whose memory another call writes or reads."""

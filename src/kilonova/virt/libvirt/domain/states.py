@@ -68,7 +68,7 @@ def reason_name(state: int, reason: int) -> str:
 
 
 def guest_state(state: int, reason: int, *, saved: bool, start_token: str | None) -> GuestState:
-    """What is reported of a guest.  `saved`: it is off, and libvirt keeps its memory."""
+    """The reported state of a guest. `saved`: it is off, and libvirt keeps its memory."""
     if saved:  # a restarted daemon does not know why the domain is off, but still knows that its memory is saved
         return GuestState(PowerState.SUSPENDED, SAVED, start_token)
     return GuestState(power_of(state, reason), reason_name(state, reason), start_token)

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Figures of running guests, in bulk.
-
-Only groups that libvirt answers by itself (cgroups, the host's own network devices).  Balloon, block and vCPU figures
-ask the guest's QEMU, also with NOWAIT: a frozen guest would block the call, and with it the *host* pool.  So the memory
-comes from `info`, which libvirt knows, and the disk's size from the file.
+"""Figures of running guests, in bulk. Uses only groups that libvirt answers by itself (cgroups, the host's own network
+devices). Balloon, block and vCPU figures need an answer of the guest's QEMU, also with NOWAIT: a frozen guest would
+block the call, and with it the *host* pool.  So the memory comes from `info`, which libvirt answers by itself, and the
+disk's size from the file.
 """
 
 from collections.abc import Callable, Mapping, Set
@@ -71,12 +70,13 @@ class Usage:
 
 
 def ping(conn: libvirt.virConnect) -> None:
-    """The daemon answers."""
+    """Raises libvirtError unless the daemon answers."""
     conn.getLibVersion()
 
 
 def read_usage(conn: libvirt.virConnect, ours: Set[InstanceId], by_name: bool) -> Mapping[InstanceId, Usage]:
-    """Of the running guests among `ours`.  `by_name`: they are read one by one, while others are being destroyed."""
+    """The usage of the running guests among `ours`. `by_name`: they are read one by one, while others are being
+    destroyed."""
     found: dict[InstanceId, Usage] = {}
     if not by_name:
         rows = conn.getAllDomainStats(GROUPS, FLAGS | RUNNING)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What guests of this host can be given, by libvirt's word: of its capabilities and of its domain capabilities."""
+"""The devices and features that guests of this host can have, by libvirt's capabilities and domain capabilities."""
 
 import libvirt
 from lxml import etree
@@ -7,7 +7,7 @@ from lxml import etree
 from kilonova.objects.hardware import PC, Q35, REQUIRED, Offer
 
 ARCH = "x86_64"
-"""Of every guest that we define; it runs systems of 32 bits too."""
+"""The architecture of every guest that we define; it runs systems of 32 bits too."""
 
 _UNTOLD = frozenset(
     {
@@ -21,7 +21,7 @@ _FIRMWARES = {"efi": "uefi", "bios": "bios"}
 
 
 def read_offer(conn: libvirt.virConnect, kind: str) -> Offer:
-    """For guests of libvirt's type `kind` ("kvm", "qemu").  A driver that cannot say it offers nothing."""
+    """For guests of libvirt's type `kind` ("kvm", "qemu").  A driver that does not report this offers nothing."""
     try:
         documents = {machine: conn.getDomainCapabilities(None, ARCH, machine, kind, 0) for machine in (Q35, PC)}
     except libvirt.libvirtError as exc:
@@ -32,7 +32,7 @@ def read_offer(conn: libvirt.virConnect, kind: str) -> Offer:
 
 
 def parse(kind: str, capabilities: str, q35: str, pc: str) -> Offer:
-    """The offer that the documents make.  Buses are those of both machines: IDE is the older one's."""
+    """The offer by the documents. Buses are those of both machine types: IDE belongs to the older one."""
     modern, old = etree.fromstring(q35, _PARSER), etree.fromstring(pc, _PARSER)
     machines = etree.fromstring(capabilities, _PARSER).iterfind(f"guest/arch[@name='{ARCH}']/machine")
     buses = {*_values(modern, "devices/disk", "bus"), *_values(old, "devices/disk", "bus")}
@@ -55,10 +55,10 @@ def _is_pc(machine: str) -> bool:
 
 
 def _tpms(document: "etree._Element") -> tuple[str, ...]:  # pyright: ignore[reportPrivateUsage]
-    """Versions and models of what swtpm emulates; a host's own TPM is given to nobody."""
+    """Versions and models of what swtpm emulates; no guest gets the host's own TPM."""
     if "emulator" not in _values(document, "devices/tpm", "backendModel"):
         return ()
-    versions = _values(document, "devices/tpm", "backendVersion") or {"2.0"}  # libvirt tells versions since 8.10
+    versions = _values(document, "devices/tpm", "backendVersion") or {"2.0"}  # libvirt reports versions since 8.10
     return tuple(sorted({*versions, *_values(document, "devices/tpm", "model")}))
 
 

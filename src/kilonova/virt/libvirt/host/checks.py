@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What this host can do: versions that are new enough, and whether KVM is worth its name here."""
+"""Checks of this host: whether versions are new enough, and whether KVM works here."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def version_text(number: int) -> str:
 
 
 def too_old(conn: libvirt.virConnect) -> str | None:
-    """A sentence when libvirt or QEMU is older than what this was made for; None when both are new enough."""
+    """A sentence when libvirt or QEMU is older than this service supports; None when both are new enough."""
     daemon = conn.getLibVersion()
     if daemon < OLDEST_LIBVIRT:
         return f"libvirt {version_text(daemon)} is older than {version_text(OLDEST_LIBVIRT)}"
@@ -42,7 +42,7 @@ def too_old(conn: libvirt.virConnect) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """What libvirt says of its host."""
+    """The facts that libvirt reports of its host."""
 
     hostname: str
     kind: str
@@ -53,7 +53,7 @@ class HostFacts:
 
 
 def read_host(conn: libvirt.virConnect) -> HostFacts:
-    """The host's facts, in one hop."""
+    """The host's facts, in one libvirt call."""
     _model, memory_mib, cpus, *_rest = conn.getInfo()
     return HostFacts(
         hostname=conn.getHostname(),
@@ -67,8 +67,8 @@ def read_host(conn: libvirt.virConnect) -> HostFacts:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What a verdict on KVM is good for: this boot, this QEMU, this device with these rights.  Any change asks for a
-    new one."""
+    """The machine for which a verdict on KVM is valid: this boot, this QEMU, this device with these rights. Any change
+    requires a new verdict."""
 
     boot_id: str
     qemu: str
@@ -120,7 +120,7 @@ def _rights(device: Path) -> str:
 
 
 def read_verdict(state_path: Path) -> Verdict | None:
-    """The verdict that holds for this machine as it is now; None when there is none."""
+    """The verdict that is valid for this machine as it is now; None without one."""
     try:
         raw = json.loads((state_path / VERDICT_FILE).read_text(encoding="utf-8"))
         verdict = Verdict(bool(raw["works"]), str(raw["why"]), Machine(**raw["machine"]))
@@ -130,7 +130,7 @@ def read_verdict(state_path: Path) -> Verdict | None:
 
 
 def write_verdict(state_path: Path, verdict: Verdict) -> None:
-    """Keep the verdict; whole or not at all."""
+    """Store the verdict, completely or not at all."""
     make_directory(state_path)
     unfinished = state_path / f"{VERDICT_FILE}.unfinished"
     unfinished.write_text(json.dumps(asdict(verdict), indent=1), encoding="utf-8")
@@ -145,8 +145,8 @@ class VirtType:
         self._said = ""
 
     def choose(self, configured: str) -> str:
-        """`auto` is kvm only where a kernel is known to boot under it.  Why it is not is logged once, and again when
-        the reason is another one.  Blocks for a small file."""
+        """`auto` is kvm only where a kernel is known to boot under it.  The reason against KVM is logged once, and
+        again when it changes.  Blocks for a small file."""
         if configured != "auto":
             return configured
         verdict = read_verdict(self._state_path)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The proof that KVM works here: a real kernel boots in it and says so.
-
-That /dev/kvm opens proves nothing: on some nested machines firmware runs under KVM and a kernel hangs in it.
+"""The proof that KVM works here: a real kernel boots in it and prints its marker. An open of /dev/kvm proves nothing:
+on some nested machines firmware runs under KVM and a kernel hangs in it.
 """
 
 import asyncio
@@ -16,15 +15,14 @@ from kilonova.virt.libvirt.host.checks import Machine, Verdict
 BOOTED = b"KILONOVA-KERNEL-BOOTED"
 LINE_LIMIT = 1 << 16
 END_S = 1.0
-"""How long a QEMU that has said its word, or has said it too late, may take to end by itself."""
+"""How long a QEMU may take to end by itself after its kernel printed the marker, or after the time limit."""
 
 
 async def prove(kernel: Path, initrd: Path, state_path: Path, limit_s: float = 20.0) -> Verdict:
-    """Boot `kernel` with `initrd` under KVM and look for its word, for at most `limit_s` seconds.
-
-    The verdict is written to `state_path`, good until the next boot, another QEMU, or other rights on /dev/kvm.  One
-    that is about this user and not about KVM is told and not kept.  The QEMU that was started is gone afterwards.
-    Raises OSError when the verdict cannot be written, InvalidInput, with an earlier verdict kept, for missing files.
+    """Boot `kernel` with `initrd` under KVM and wait for its marker, for at most `limit_s` seconds. The verdict is
+    written to `state_path`, and is valid until the next boot, another QEMU, or other rights on /dev/kvm. A verdict
+    about this user, and not about KVM, is returned and not kept. The QEMU that was started has ended afterwards. Raises
+    OSError when the verdict cannot be written, InvalidInput, with an earlier verdict kept, for missing files.
     """
     if missing := next((path for path in (kernel, initrd) if not path.is_file()), None):
         raise InvalidInput(f"There is no file {missing} to boot.")
@@ -58,7 +56,7 @@ async def _boot(program: str, kernel: Path, initrd: Path, machine: Machine, limi
     try:
         async with asyncio.timeout(limit_s):
             while chunk := await process.stdout.read(4096):
-                # Kept over the seam of two reads, and enough of it to tell people what was seen last.
+                # The end of the output: long enough for a marker that two reads divide, and to show what was seen last.
                 last = (last + chunk)[-4096:]
                 if BOOTED in last:
                     return Verdict(True, "a kernel booted under KVM", machine)
@@ -70,10 +68,8 @@ async def _boot(program: str, kernel: Path, initrd: Path, machine: Machine, limi
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Wait for it, kill it when it does not end by itself, and drain its pipe.
-
-    One that has ended must not be sent a signal: the look before the signal would take its exit status away from
-    asyncio's own watcher.
+    """Wait for the process, kill it when it does not end by itself, and drain its pipe. An ended process must not be
+    sent a signal: the check before the signal would take its exit status away from asyncio's own watcher.
     """
     try:
         async with asyncio.timeout(END_S):

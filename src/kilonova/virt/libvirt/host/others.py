@@ -25,7 +25,7 @@ class Taken:
 
 def read(conn: libvirt.virConnect, root: Path) -> Taken:
     """Counts running domains without this service's metadata, and those without a disk under `root` (another
-    Kilonova's).  One native call; asks no guest's QEMU."""
+    Kilonova's).  One native call, which needs no answer of a guest's QEMU."""
     found: list[int] = []
     for domain in conn.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE):
         try:

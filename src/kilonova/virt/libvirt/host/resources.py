@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What this host has: processors, memory, disk space, networks, and what its libvirt can offer guests."""
+"""The resources of this host: processors, memory, disk space, networks, and the devices that its libvirt offers
+guests."""
 
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from kilonova.virt.libvirt.network.guest_networks import GuestNetworks
 
 
 class HostFacts:
-    """libvirt's type of guests on this host, and what it can offer them; looked up once per connection."""
+    """libvirt's type of guests on this host, and the devices that it offers them; looked up once per connection."""
 
     def __init__(self, connection: HypervisorConnection, files: Workers, state_path: Path, virt_type: str) -> None:
         self._connection, self._files, self._configured = connection, files, virt_type
@@ -33,7 +34,7 @@ class HostFacts:
         return await self._files.run(self._virt_type.choose, self._configured)
 
     async def offer(self) -> Offer:
-        """What guests may ask for."""
+        """The devices and features that guests may request."""
         if self._offer is None:
             read = partial(capabilities.read_offer, kind=await self.kind())
             self._offer = await self._connection.host.run(read)

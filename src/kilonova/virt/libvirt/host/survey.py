@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What libvirt says of itself, read once over a connection of its own: for `kilonova doctor`."""
+"""The facts that libvirt reports of itself, read once over a separate connection, for `kilonova doctor`."""
 
 from dataclasses import dataclass
 from importlib import metadata
@@ -16,7 +16,7 @@ from kilonova.virt.libvirt.xml import network as network_xml
 
 @dataclass(frozen=True, slots=True)
 class MarkedDomain:
-    """A domain that bears our metadata.  `files`: every file of every disk, as far as libvirt names them."""
+    """A domain with our metadata.  `files`: every file of every disk, as far as libvirt names them."""
 
     instance_id: str
     name: str
@@ -25,10 +25,10 @@ class MarkedDomain:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Version numbers as libvirt writes them (9.0.0 is 9000000).  `keepalive` is None when it was not asked for.
-    `starting_up` names guests that are just being started, or for ever.  `network` is our NAT network's subnet in CIDR
-    form and its bridge, None when it is not there.  `bad_bridges` has a sentence for each declared bridge that is
-    missing; `filtered` is whether the daemon has network filters."""
+    """Version numbers as libvirt writes them (9.0.0 is 9000000).  `keepalive` is None when it was not requested.
+    `starting_up` names guests that are being started, or whose start never ends.  `network` is our NAT network's subnet
+    in CIDR form and its bridge, None when it does not exist. `bad_bridges` has a sentence for each declared bridge that
+    is missing; `filtered` is whether the daemon has network filters."""
 
     kind: str
     libvirt: int
@@ -47,7 +47,7 @@ class Survey:
 
 
 def take(options: OpenOptions, settings: NetworkSettings) -> Survey | str:
-    """Open, read, close; a sentence when that fails.  Blocks, for ever with a daemon that is frozen."""
+    """Open, read, close; returns a sentence when that fails. Blocks, without end while the daemon is frozen."""
     opened = open_connection(options, 0, lambda _reason: None, None)
     if isinstance(opened, Failure):
         return opened.message
@@ -85,7 +85,7 @@ def _starting_up(conn: libvirt.virConnect) -> tuple[str, ...]:
         try:
             if lifecycle.is_starting_up(domain):
                 found.append(domain.name())
-        except libvirt.libvirtError:  # it went away between the two calls
+        except libvirt.libvirtError:  # it was removed between the two calls
             continue
     return tuple(sorted(found))
 
@@ -97,7 +97,7 @@ def _marked(conn: libvirt.virConnect) -> tuple[MarkedDomain, ...]:
             if guest.ownership(domain).ours and (definition := active.of(domain)) is not None:
                 files = [layer.path for disk in definition.disks for layer in disk.layers]
                 found.append(MarkedDomain(domain.UUIDString(), definition.name, tuple(files)))
-        except libvirt.libvirtError:  # it went away between the two calls
+        except libvirt.libvirtError:  # it was removed between the two calls
             continue
     return tuple(sorted(found, key=lambda one: one.instance_id))
 
@@ -106,7 +106,7 @@ def _network(conn: libvirt.virConnect, name: str) -> tuple[tuple[str, str] | Non
     try:
         found = conn.networkLookupByName(name)
         facts = network_xml.parse_network(found.XMLDesc(0))
-    except libvirt.libvirtError:  # not there, or a daemon without networks
+    except libvirt.libvirtError:  # no network, or a daemon without networks
         return None, False
     if facts is None:
         return None, False

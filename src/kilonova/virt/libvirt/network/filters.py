@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What guests may send and hear on a wire that they share: filters of libvirt's (nwfilter), of our own.
+"""The traffic that guests may send and receive on a shared network: our own libvirt filters (nwfilter).
 
 `kilonova-guest` lets a guest send IPv4 and ARP, from its own MAC and address; neither as a DHCP server nor under any
-other protocol: without IPv6 there are no router advertisements and no neighbour discovery to forge.  `kilonova-project`
-is the same, and the guest hears only its own project and the network's gateway.  Of which project a frame is, its MAC
-says (see `networks.addresses.mac_of`): the sender's own filter lets it send under no other.
+other protocol: without IPv6 there are no router advertisements and no neighbour discovery to forge. `kilonova-project`
+is the same, and the guest receives only frames of its own project and of the network's gateway. The MAC of a frame
+shows its project (see `networks.addresses.mac_of`): the sender's own filter allows no other MAC.
 """
 
 import uuid
@@ -28,8 +28,8 @@ _IDS = uuid.UUID("6f5f2e0a-6c3d-4f0e-9d0b-3c1b7c6f7e51")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`direction` is the guest's: "out" is what it sends.  `match` says which frames of `protocol`, a word of
-    nwfilter's; with an empty protocol it is all."""
+    """`direction` is the guest's: "out" is the traffic that it sends. `match` selects frames of `protocol`, a name of
+    nwfilter's; an empty protocol means all."""
 
     action: str
     direction: str
@@ -42,14 +42,14 @@ _OWN_ARP = {"arpsrcmacaddr": "$MAC", "arpsrcipaddr": "$IP"}
 
 GUEST_RULES = (
     Rule("drop", "out", "mac", {"match": "no", "srcmacaddr": "$MAC"}),
-    # A client takes an answer by the port it comes to, so the port it comes from does not tell a server.
+    # A client accepts a reply by its destination port, so the source port does not identify a server.
     Rule("drop", "out", "ip", {"protocol": "udp", "srcportstart": "67"}),
     Rule("drop", "out", "ip", {"protocol": "udp", "dstportstart": "68"}),
     Rule("accept", "out", "ip", {"srcipaddr": "0.0.0.0", "dstipaddr": "255.255.255.255", **_DHCP_CLIENT}),
     Rule("accept", "out", "ip", {"srcipaddr": "$IP"}),
     Rule("accept", "out", "arp", {"opcode": "1", **_OWN_ARP}),
     Rule("accept", "out", "arp", {"opcode": "2", **_OWN_ARP}),
-    # A probe for who else has the address (RFC 5227).
+    # A probe whether another machine has the address (RFC 5227).
     Rule("accept", "out", "arp", {"opcode": "1", "arpsrcmacaddr": "$MAC", "arpsrcipaddr": "0.0.0.0"}),
     Rule("accept", "in", "ip"),
     Rule("accept", "in", "arp"),
@@ -61,7 +61,7 @@ PROJECT_RULES = (
     Rule("accept", "in", "ip", {"srcipaddr": "$GATEWAY"}),
     Rule("accept", "in", "arp", {"arpsrcipaddr": "$GATEWAY"}),
     Rule("drop", "in", "arp"),
-    # Also what the gateway passes on from another project's guest, whose address it keeps.
+    # This includes what the gateway forwards from another project's guest with that guest's address.
     Rule("drop", "in", "ip", {"srcipaddr": "$SUBNET", "srcipmask": "$MASK"}),
     Rule("drop", "in", "ip", {"srcipaddr": "0.0.0.0"}),
 )
@@ -70,8 +70,8 @@ _PRIORITIES = {PROJECT: -900, GUEST: -500}
 
 
 def ensure(conn: libvirt.virConnect) -> bool:
-    """The filters are defined as they are here; guests that have them get changed rules at once.  False where the
-    daemon has no filters at all."""
+    """Define both filters; running guests that use them get changed rules at once. False where the daemon has no
+    filters at all."""
     for name in (GUEST, PROJECT):
         try:
             conn.nwfilterDefineXML(document(name))

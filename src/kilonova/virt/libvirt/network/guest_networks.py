@@ -51,5 +51,5 @@ class GuestNetworks:
         await self._leases.free(instance)
 
     async def remove(self, instance: Instance) -> None:
-        """The host keeps nothing for the guest's addresses."""
+        """The host has no reservation for the guest's addresses."""
         await self._leases.give_back(instance)

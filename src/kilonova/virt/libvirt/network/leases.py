@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The leases of a NAT network's dnsmasq: each ends with its guest.
 
-An address can be given again while dnsmasq still holds the lease of the guest that had it before.  It then answers the
-new guest nothing ("not using configured address because it is leased to ..."), for up to an hour.  So a lease ends with
-its guest: the service sends dnsmasq the DHCPRELEASE that the guest did not send.  That is an ordinary UDP packet to the
-bridge's own address, and needs no right.  It is looked at before each guest starts, too.
+An address can be given again while dnsmasq still holds the lease of the guest that had it before. Then dnsmasq does not
+answer the new guest ("not using configured address because it is leased to ..."), for up to an hour.  So a lease ends
+with its guest: the service sends dnsmasq the DHCPRELEASE that the guest did not send.  That is an ordinary UDP packet
+to the bridge's own address, and needs no privilege. Leases are also checked before each guest starts.
 """
 
 import socket
@@ -28,13 +28,14 @@ from kilonova.virt.libvirt.xml.network import NetworkFacts
 log = structlog.get_logger(__name__)
 
 PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.8)
-"""After each DHCPRELEASE, before libvirt is asked what is leased: dnsmasq tells libvirt by a process of its own."""
+"""The pause after each DHCPRELEASE, before the leases are read from libvirt: dnsmasq reports them to libvirt through a
+separate process."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A lease that dnsmasq has given and that has not ended.  `client_id` is what the client called itself, empty
-    where it did not."""
+    """A lease that dnsmasq has given and that has not ended.  `client_id` is the id that the client sent, empty where
+    it sent none."""
 
     mac: str
     address: str
@@ -58,30 +59,30 @@ def of(address: Address) -> Choose:
 
 
 def left_behind(lease: Lease, facts: NetworkFacts) -> bool:
-    """A lease of a guest that the network keeps no address for.  Where somebody has given the network a range of
-    addresses to lease, there may be such guests."""
+    """Leases of guests without a reservation on the network. They exist where an operator has given the network a range
+    of addresses to lease."""
     return not facts.has_range and (lease.mac, lease.address) not in {(host.mac, host.address) for host in facts.hosts}
 
 
 class Leases:
-    """Keeps the leases of the NAT network called `name` to the guests that live; without a name there is none, and
-    nothing to do."""
+    """Ends the leases of guests that no longer exist on the NAT network called `name`; without a name there is no
+    network, and nothing to do."""
 
     def __init__(self, name: str, control: InDoubtCalls, clock: Clock) -> None:
         self._name, self._control, self._clock = name, control, clock
 
     async def free(self, instance: Instance) -> None:
-        """Nobody else holds the guest's addresses.  HypervisorError when dnsmasq does not let go of such a lease: the
-        guest would be up without a network."""
+        """No other guest has a lease of this guest's addresses. HypervisorError when dnsmasq does not end such a lease:
+        the guest would run without a network."""
         for address in self._on_it(instance):
             for lease in (await self._end(in_the_way_of(address)))[:1]:
                 raise HypervisorError(
                     f"The address {lease.address} is leased to {lease.mac} until {lease.expires:%Y-%m-%d %H:%M:%S} UTC,"
-                    f" and dnsmasq on {lease.server} does not hear that it is given back."
+                    f" and dnsmasq on {lease.server} does not process its release."
                 )
 
     async def give_back(self, instance: Instance) -> None:
-        """The network keeps nothing for the guest, and holds no lease of it where dnsmasq can be told."""
+        """The network has no reservation for the guest, and no lease of it where dnsmasq can be reached."""
         for address in self._on_it(instance):
             await self._control.run("network", partial(withdraw, address=address))
             _warn(await self._end(of(address)))
@@ -106,7 +107,7 @@ class Leases:
 def _warn(left: tuple[Lease, ...]) -> None:
     if left:
         addresses = ", ".join(lease.address for lease in left)
-        log.warning("dnsmasq does not hear that leases of guests that are gone are given back", addresses=addresses)
+        log.warning("dnsmasq does not process releases of leases of deleted guests", addresses=addresses)
 
 
 def _chosen(conn: libvirt.virConnect, name: str, choose: Choose) -> tuple[Lease, ...]:
@@ -134,7 +135,7 @@ def _ask(conn: libvirt.virConnect, name: str, choose: Choose) -> tuple[Lease, ..
 
 
 def _parse_lease(lease: Mapping[str, object], server: str) -> Lease:
-    """Of what libvirt reads from dnsmasq's leases: MAC and client id are hexadecimal with colons."""
+    """A lease as libvirt reads it from dnsmasq's leases: MAC and client id are hexadecimal with colons."""
     return Lease(
         mac=str(lease["mac"]),
         address=str(lease["ipaddr"]),

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The networks that this host gives its guests.
 
-`nat`: a libvirt network of our own, with a static lease per guest.  `bridge`: a bridge of the host's, on whose LAN the
-guests are.  `user`: QEMU's user-mode network, which lives inside each guest's own QEMU and needs nothing on the host.
+`nat`: a libvirt network of our own, with a static lease per guest.  `bridge`: a bridge of the host, which puts the
+guests on its LAN.  `user`: QEMU's user-mode network, which lives inside each guest's own QEMU and needs nothing on the
+host.
 """
 
 import ipaddress
@@ -49,7 +50,7 @@ class Found:
         for network in self.networks:
             if network.name == address.network:
                 return network
-        raise HypervisorError(f"This host has no network {address.network} any more.")
+        raise HypervisorError(f"This host no longer has the network {address.network}.")
 
 
 def backend_of(configured: str, uri: str) -> str:
@@ -85,8 +86,8 @@ def user_network(settings: NetworkSettings) -> HostNetwork:
 
 
 def look(conn: libvirt.virConnect, settings: NetworkSettings, backend: str, *, read_only: bool) -> Found:
-    """The host's networks, those that guests get by default first; with `read_only` nothing is made.  HypervisorError
-    when one of our own cannot serve guests.  That a declared bridge is there is not looked at."""
+    """The host's networks, the default network first; with `read_only` nothing is made. HypervisorError when our own
+    network cannot serve guests. This does not check that a declared bridge exists."""
     networks: list[HostNetwork] = []
     if backend == "user":
         networks.append(user_network(settings))
@@ -100,7 +101,7 @@ def look(conn: libvirt.virConnect, settings: NetworkSettings, backend: str, *, r
 
 
 def warn(found: Found) -> None:
-    """Warn of what this host does not prevent its guests from doing."""
+    """Warn of the traffic of guests that this host does not prevent."""
     backends = {network.backend for network in found.networks}
     if "user" in backends:
         log.warning(
@@ -115,18 +116,18 @@ def warn(found: Found) -> None:
 
 
 def missing_bridges(conn: libvirt.virConnect, networks: Iterable[HostNetwork | BridgeNetwork]) -> list[str]:
-    """A sentence for each of these networks whose bridge is not there, or is no bridge."""
-    said: list[str] = []
+    """A sentence for each of these networks whose bridge does not exist, or is not a bridge."""
+    messages: list[str] = []
     for network in networks:
         kind = _kind_of_interface(conn, network.bridge) if network.bridge else "bridge"
         if kind not in ("bridge", None):
             what = "is no bridge" if kind else "is not there"
-            said.append(f"The bridge {network.bridge} of the network {network.name} {what} on this host.")
-    return said
+            messages.append(f"The bridge {network.bridge} of the network {network.name} {what} on this host.")
+    return messages
 
 
 def _kind_of_interface(conn: libvirt.virConnect, name: str) -> str | None:
-    """The interface's type, empty when there is none; None where the daemon knows nothing of interfaces."""
+    """The interface's type, empty when there is none; None where the daemon does not support interfaces."""
     try:
         return network_xml.interface_type(conn.interfaceLookupByName(name).XMLDesc(0))
     except libvirt.libvirtError as exc:
@@ -138,7 +139,7 @@ def _kind_of_interface(conn: libvirt.virConnect, name: str) -> str | None:
 
 
 def plug(conn: libvirt.virConnect, instance: Instance, found: Found) -> None:
-    """Each of the guest's networks is ready for it.  HypervisorError, in one sentence, for one that cannot be."""
+    """Each of the guest's networks is ready for it. HypervisorError, in one sentence, for a network that cannot be."""
     networks = [found.of(address) for address in instance.addresses]
     if missing := missing_bridges(conn, networks):
         raise HypervisorError(f"{missing[0]} Make it, or correct the configuration, and start again.")
@@ -163,7 +164,7 @@ def find_nat(conn: libvirt.virConnect, settings: NetworkSettings) -> HostNetwork
 
 
 def ensure_nat(conn: libvirt.virConnect, settings: NetworkSettings) -> HostNetwork | None:
-    """Our NAT network is defined, starts with the host, and runs.  One that exists keeps its subnet."""
+    """Our NAT network is defined, starts with the host, and runs. An existing network keeps its subnet."""
     network = reservations.lookup(conn, settings.name)
     if network is None:
         network = conn.networkDefineXML(_document(settings, settings.cidr or _free_subnet()).xml())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a NAT network of libvirt's keeps for its guests: an address for each, and its name in the network's DNS."""
+"""The reservations of a libvirt NAT network for its guests: the address of each, and its name in the network's DNS."""
 
 import libvirt
 
@@ -25,21 +25,21 @@ def lookup(conn: libvirt.virConnect, name: str) -> libvirt.virNetwork | None:
 
 
 def lease_name(address: str) -> str:
-    """The host name that dnsmasq gives with an address, whatever name the guest asks for."""
+    """The host name that dnsmasq gives with an address, for any name that the guest requests."""
     return f"host-{address.replace('.', '-')}"
 
 
 def dns_name(instance: Instance) -> str:
-    """A guest's name in the network's DNS: projects share it, so each has a domain of its own."""
+    """A guest's name in the network's DNS: projects share it, so each project has a separate domain."""
     return f"{instance.hostname}.{instance.project_id}"
 
 
 def assign(conn: libvirt.virConnect, instance: Instance, address: Address) -> None:
-    """The network gives the address to the guest with its MAC, and knows the guest's name where no other guest of the
-    project has that.  What it knew of either before is replaced."""
+    """The network gives the address to the guest with its MAC, and has the guest's name in its DNS where no other guest
+    of the project has that name. Earlier entries of either are replaced."""
     network = lookup(conn, address.network)
     if network is None:
-        raise HypervisorError(f"The libvirt network {address.network} is not there.")
+        raise HypervisorError(f"The libvirt network {address.network} does not exist.")
     facts = facts_of(network)
     wanted = DhcpHost(address.mac, address.address, lease_name(address.address))
     if wanted not in facts.hosts:
@@ -58,7 +58,8 @@ def assign(conn: libvirt.virConnect, instance: Instance, address: Address) -> No
 
 
 def withdraw(conn: libvirt.virConnect, address: Address) -> None:
-    """The network keeps nothing for the guest with this MAC, and no name at its address unless that is another's."""
+    """The network has no reservation for the guest with this MAC, and no name at its address unless another guest has
+    that address."""
     network = lookup(conn, address.network)
     if network is None:
         return
@@ -74,7 +75,7 @@ def withdraw(conn: libvirt.virConnect, address: Address) -> None:
 
 
 def facts_of(network: libvirt.virNetwork) -> NetworkFacts:
-    """What libvirt says of it."""
+    """The network's document, as libvirt returns it."""
     return network_xml.parse_network(network.XMLDesc(0)) or NetworkFacts("", "", "")
 
 

@@ -8,7 +8,7 @@ from kilonova.virt.libvirt.xml.elements import Element, element
 
 
 class Device(Protocol):
-    """Anything that renders itself among a domain's devices."""
+    """An element that renders itself among a domain's devices."""
 
     def render(self, parent: Element) -> None: ...
 
@@ -33,7 +33,7 @@ class ScsiController:
 
 @dataclass(frozen=True, slots=True)
 class Serial:
-    """The console, with a log of what the guest writes there."""
+    """The console, with a log of the guest's output."""
 
     log: str | None = None
 
@@ -48,7 +48,7 @@ class Serial:
 
 @dataclass(frozen=True, slots=True)
 class AgentChannel:
-    """`socket` None: where libvirt puts it."""
+    """`socket` None: libvirt chooses the path."""
 
     socket: str | None = None
 
@@ -99,7 +99,7 @@ class Watchdog:
 
 @dataclass(frozen=True, slots=True)
 class EmulatedTpm:
-    """By swtpm; its state is libvirt's, and goes with the domain."""
+    """A TPM that swtpm emulates. libvirt keeps its state, and removes it with the domain."""
 
     model: str
     version: str

@@ -26,19 +26,20 @@ SSH_PORT = 22
 """The port on which guests listen."""
 
 USER_NIC_SLOT = 0x10
-"""PCI slot on the first bus for the NIC of a user-mode network.  libvirt does not know of that device (it comes in by
-QEMU's own options), so it must lie where libvirt puts nothing: it fills slots from 1 upwards and keeps 0x1b to 0x1f for
-the chipset's devices."""
+"""PCI slot on the first bus for the NIC of a user-mode network.  libvirt does not know that device (QEMU's own options
+add it), so its slot must be one that libvirt does not use: libvirt fills slots from 1 upwards and keeps 0x1b to 0x1f
+for the chipset's devices."""
 
 
 def _writable(text: str) -> str:
-    """A user's text as XML can hold it: control characters have no place there, not even escaped."""
+    """A user's text in the characters that XML allows: control characters are removed, because XML does not allow them
+    even escaped."""
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What marks a domain as this service's, and what an operator reads there."""
+    """The metadata that marks a domain as this service's, with facts for operators."""
 
     instance_id: str
     project_id: str
@@ -58,8 +59,8 @@ class Metadata:
 @dataclass(frozen=True, slots=True)
 class Disk:
     """A disk in a file; `device` is "disk" or "cdrom".  Writeback with the guest's flushes passed on is as safe as a
-    real disk's own cache, and needs no O_DIRECT of the file system.  `backing` is what lies below it, the uppermost
-    first, to the chain's end: the hypervisor looks into no header for more."""
+    real disk's own cache, and needs no O_DIRECT of the file system.  `backing` are the files below it, the uppermost
+    first, to the chain's end: the hypervisor reads no header to find more."""
 
     path: str
     target: str
@@ -83,7 +84,7 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class TrafficFilter:
-    """A filter of libvirt's by its name, with the values of its variables (see `filters`)."""
+    """A libvirt network filter by its name, with the values of its variables (see `filters`)."""
 
     name: str
     parameters: tuple[tuple[str, str], ...] = ()
@@ -120,10 +121,10 @@ class HostInterface:
 @dataclass(frozen=True, slots=True)
 class UserInterface:
     """A NIC on QEMU's user-mode network, by QEMU's own options: libvirt's `<interface type='user'>` gives every guest
-    the same address, and libvirt 9.0 drops its `<portForward>` without a word.
+    the same address, and libvirt 9.0 drops its `<portForward>` without an error.
 
-    `forward` is the host's address and port that lead to the guest's ssh; empty: none do.  `bus` is QEMU's name of the
-    machine's first PCI bus."""
+    `forward` is the host's address and port that lead to the guest's ssh; empty: no port does.  `bus` is QEMU's name of
+    the machine's first PCI bus."""
 
     mac: str
     cidr: str
@@ -158,7 +159,7 @@ class Domain:
     """A guest's persistent definition.
 
     `arch` or `machine` None leaves it to libvirt; an alias ("q35") becomes the versioned type when the domain is
-    defined.  `kind` is libvirt's domain type; a "test" domain has no `devices`, which only QEMU knows.
+    defined.  `kind` is libvirt's domain type; a "test" domain has no `devices`, because only QEMU supports them.
     """
 
     kind: str
@@ -231,12 +232,12 @@ _PARSER = etree.XMLParser(resolve_entities=False, no_network=True)
 
 
 def domain_kind(text: str) -> str:
-    """The type of a domain, of its document ("kvm")."""
+    """The type of a domain ("kvm"), read from its document."""
     return etree.fromstring(text, _PARSER).get("type", "")
 
 
 def macs(text: str) -> dict[str, str]:
-    """The MAC of each NIC of a running domain that ends on the host, by the device there."""
+    """The MAC of each NIC of a running domain that ends on the host, by the host's device."""
     found: dict[str, str] = {}
     for nic in etree.fromstring(text, _PARSER).iterfind("devices/interface"):
         target, mac = nic.find("target"), nic.find("mac")
@@ -262,7 +263,7 @@ def start_element(token: str) -> str:
 
 
 def parse_cpu(capabilities: str) -> dict[str, str]:
-    """Architecture, model and vendor of the host's CPU, of a capabilities document."""
+    """Architecture, model and vendor of the host's CPU, read from a capabilities document."""
     root = etree.fromstring(capabilities, _PARSER)
     found = {name: root.findtext(f"host/cpu/{name}") for name in ("arch", "model", "vendor")}
     return {name: value for name, value in found.items() if value}

@@ -16,8 +16,8 @@ class Layer:
 
 
 def backing_store(layers: Sequence[Layer]) -> etree._Element:  # pyright: ignore[reportPrivateUsage] - no public name
-    """What lies below a disk, the uppermost first, with the element that says that nothing follows: without it libvirt
-    looks for more in the files' own headers (libvirt, formatdomain, "backingStore")."""
+    """The files below a disk, the uppermost first, with the element that ends the chain: without that element libvirt
+    searches the files' own headers for more (libvirt, formatdomain, "backingStore")."""
     if not layers:
         return etree.Element("backingStore")
     box = etree.Element("backingStore", {"type": "file"})

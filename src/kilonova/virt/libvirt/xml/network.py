@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Network XML as values: frozen dataclasses that render themselves, in a declared order, and what is read of libvirt's
-documents.  Pure."""
+"""Network XML as values: frozen dataclasses that render themselves, in a declared order, and the facts that are read
+from libvirt's documents. Pure functions."""
 
 from dataclasses import dataclass
 
@@ -24,8 +24,8 @@ def _text(element: Element) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DhcpHost:
-    """The address that a network keeps for a MAC: dnsmasq hands it out at once, without probing first.  `name` is the
-    host name that goes with it, or empty; libvirt takes each once."""
+    """The address that a network keeps for a MAC: dnsmasq hands it out at once, without probing first.  `name` is its
+    host name, or empty; libvirt accepts each address and each name once."""
 
     mac: str
     address: str
@@ -45,7 +45,7 @@ class DhcpHost:
 
 @dataclass(frozen=True, slots=True)
 class DnsHost:
-    """Names of an address in a network's DNS; libvirt takes each address and each name once."""
+    """Names of an address in a network's DNS; libvirt accepts each address and each name once."""
 
     address: str
     names: tuple[str, ...]
@@ -63,10 +63,9 @@ class DnsHost:
 
 @dataclass(frozen=True, slots=True)
 class NatNetwork:
-    """A libvirt network behind NAT.  No range of dynamic leases: only guests that we know get an address.
-
-    `reserved` is kept for nobody: with the first host of an empty list, and with the last one that goes, libvirt
-    restarts dnsmasq, which takes two seconds.
+    """A libvirt network behind NAT.  It has no range of dynamic leases: only guests that we know get an address.
+    `reserved` is an address that no guest gets, so that the list of hosts is never empty: when the first host is added
+    or the last host is removed, libvirt restarts dnsmasq, which takes two seconds.
     """
 
     name: str
@@ -99,7 +98,7 @@ class NatNetwork:
 
 @dataclass(frozen=True, slots=True)
 class NetworkFacts:
-    """What we need to know of an existing network.  `has_range`: its dnsmasq leases addresses to whoever asks."""
+    """The facts of an existing network that we need. `has_range`: its dnsmasq leases addresses to any client."""
 
     gateway: str
     netmask: str
@@ -110,7 +109,7 @@ class NetworkFacts:
 
 
 def parse_network(text: str) -> NetworkFacts | None:
-    """The facts of a network document of libvirt's; None when it has no IPv4 address."""
+    """The facts of a libvirt network document; None when the network has no IPv4 address."""
     root = etree.fromstring(text, _PARSER)
     ip = root.find("ip")
     bridge = root.find("bridge")
@@ -133,5 +132,5 @@ def parse_network(text: str) -> NetworkFacts | None:
 
 
 def interface_type(text: str) -> str:
-    """The type of an interface of the host's, of its document."""
+    """The type of a host interface, read from its document."""
     return etree.fromstring(text, _PARSER).get("type", "")

@@ -7,12 +7,12 @@ from kilonova.objects.cpu_topology import Topology
 from kilonova.virt.libvirt.xml.elements import Element, element
 
 SPINLOCK_RETRIES = 8191
-"""Nova's figure."""
+"""Nova's value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Firmware:
-    """BIOS, or UEFI as libvirt finds it on the host by the features that are asked for."""
+    """BIOS, or UEFI: libvirt chooses firmware of the host that has the requested features."""
 
     uefi: bool = False
     secure_boot: bool = False
@@ -47,7 +47,7 @@ class Cpu:
 
 
 def render_cpu(root: Element, cpu: Cpu | None, topology: Topology | None) -> None:
-    """The processors' element, where anything is configured for them."""
+    """The processors' element; None when nothing is configured for them."""
     if cpu is None and topology is None:
         return
     box = element(root, "cpu")
@@ -59,7 +59,7 @@ def render_cpu(root: Element, cpu: Cpu | None, topology: Topology | None) -> Non
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """`windows`: local time, and the enlightenments that Windows looks for.  `hpet` None leaves it to libvirt."""
+    """`windows`: local time, and the enlightenments that Windows uses.  `hpet` None leaves it to libvirt."""
 
     windows: bool = False
     hpet: bool | None = None
@@ -78,8 +78,8 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class SystemInfo:
-    """What a guest reads in its SMBIOS.  Source: Nova's libvirt driver, whose words cloud-init's ds-identify knows an
-    OpenStack guest by; the serial number is the server's id (Nova's sysinfo_serial = unique)."""
+    """The values that a guest reads in its SMBIOS. Source: Nova's libvirt driver; cloud-init's ds-identify recognizes
+    an OpenStack guest by these words; the serial number is the server's id (Nova's sysinfo_serial = unique)."""
 
     version: str
     uuid: str

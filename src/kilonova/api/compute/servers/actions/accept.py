@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Record an action on the server that the URL names."""
+"""Record an action on the server in the URL."""
 
 from kilonova.api.compute.servers.resource import find
 from kilonova.api.http.call import Call, Reply
@@ -9,7 +9,7 @@ from kilonova.rpcapi.api_to_conductor import ACCEPT_ACTION, AcceptAction
 
 
 async def accept(call: Call, verb: Verb, params: RequestedParams = NO_PARAMS) -> Reply:
-    """Record the action; it is on disk when this returns.  Raises NotFound, InvalidState, Forbidden."""
+    """Record the action; when this returns, it is on disk.  Raises NotFound, InvalidState, Forbidden."""
     instance = await find(call)
     await call.deps.rpc.call(ACCEPT_ACTION, AcceptAction(call.context, instance.id, verb, params))
     return Reply()

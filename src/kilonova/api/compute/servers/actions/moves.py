@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """migrate, os-migrateLive, evacuate: move a server to another host.
 
-Servers do not move here yet.  What Nova refuses is refused in its words.  Where Nova would accept, and find no host
-afterwards, the answer says so at once.
+Moves between hosts are not supported yet.  A request that Nova refuses is refused with Nova's message.  Where Nova
+would accept a request and then find no host, the answer reports that at once.
 
-Source: Compute API reference, "Migrate Server", "Live-Migrate Server", "Evacuate Server", with the checks of the states
-as Nova makes them.
+Source: Compute API reference, "Migrate Server", "Live-Migrate Server", "Evacuate Server", with Nova's checks of the
+states.
 """
 
 from collections.abc import Collection

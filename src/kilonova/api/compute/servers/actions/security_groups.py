@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """addSecurityGroup and removeSecurityGroup.
 
-Each project has one group, the default, and every NIC is in it.  Adding it changes nothing.  Removing it would, in
-Neutron, stop all traffic; that is not supported here, and so it is refused.
+Each project has one group, the default, and every NIC is in it.  Adding it changes nothing.  In Neutron its removal
+would stop all traffic; that is not supported here, so the removal is refused.
 """
 
 from typing import Annotated
@@ -43,7 +43,9 @@ async def remove(call: Call, body: RemoveSecurityGroup) -> Reply:
     """Remove a security group from a server: 409 for the default group; 404 for any other."""
     instance = await find(call)
     _require_known(instance, body.group.name)
-    raise Conflict(f"Security group {DEFAULT_GROUP} cannot be removed from instance {instance.id}: there is no other.")
+    raise Conflict(
+        f"Security group {DEFAULT_GROUP} cannot be removed from instance {instance.id}: it is the only group."
+    )
 
 
 def _require_known(instance: Instance, name: str) -> None:

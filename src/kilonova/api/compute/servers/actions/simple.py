@@ -14,7 +14,8 @@ from kilonova.objects.states import Verb
 
 
 def empty_body(key: str, name: str = "") -> type[Body]:
-    """The model of such a body.  `name` is its name in /openapi.json, where the key's own is another model's."""
+    """The model of a body without parameters.  `name` is its name in /openapi.json, if another model has the key's
+    name."""
     stem = key.removeprefix("os-")
     return create_model(name or stem[0].upper() + stem[1:], __base__=Body, ignored=(Any, Field(alias=key)))
 
