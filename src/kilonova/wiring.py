@@ -213,7 +213,7 @@ async def conductor_process(
 
 
 def _check_failpoints(failpoints: Failpoints, *, host: bool, conductor: bool) -> None:
-    """Check the armed failpoints.  Raises ConfigError for a name that a process of this kind never reaches."""
+    """Check the armed failpoints.  Raises ConfigError for a name that this kind of process never reaches."""
     known: set[str] = set()
     if host:
         from kilonova.compute import failpoints as of_host

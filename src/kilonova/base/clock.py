@@ -29,7 +29,7 @@ class Clock(Protocol):
         ...
 
     def monotonic(self) -> float:
-        """Seconds on a clock that never jumps; the clock that `asyncio.timeout` uses."""
+        """Seconds on a clock that never jumps; `asyncio.timeout` uses the same clock."""
         ...
 
     async def sleep(self, seconds: float) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A field that a request does not give, as distinct from a field that it sets to null (PATCH semantics).
+"""A field that a request omits, as distinct from a field that it sets to null (PATCH semantics).
 
     @dataclass(frozen=True, slots=True)
     class UpdateServer:

@@ -2,8 +2,8 @@
 """The arrangement of a guest's processors in sockets, cores and threads.
 
 Source: Nova's guide, "CPU topologies", and its hardware.py.  A preference of the image overrides one of the flavor; the
-limits of the flavor bind the image.  Of the possible arrangements the arrangement that fulfils most preferences is chosen, and
-then the one with few threads and few cores.
+limits of the flavor bind the image.  Of the possible arrangements, the best fulfils most preferences, and has few
+threads and few cores.
 """
 
 from collections.abc import Iterator, Mapping

@@ -65,8 +65,8 @@ def images_use(snapshot: Snapshot, project_id: str) -> ImagesUse:
 
 
 def get_image(snapshot: Snapshot, image_id: ImageId, project_id: str, *, admin: bool = False) -> Image:
-    """An image that the project may see and use: its own, a public or a community image, or an image that is shared with it,
-    with any answer of the project.  Raises NotFound."""
+    """An image that the project may see and use: its own, a public, a community or a shared image.  The project's
+    answer to the sharing does not matter.  Raises NotFound."""
     query = sa.select(images).where(images.c.id == image_id)
     if not admin:
         open_to_all = images.c.visibility.in_(("public", "community"))

@@ -22,8 +22,7 @@ _ONLY_LITERALS = re.compile(r"\^((?:[A-Za-z0-9_ :@/-]|\\[^A-Za-z0-9])*)\$")
 
 
 def compiled(argument: str, pattern: str) -> re.Pattern[str]:
-    """The compiled pattern, for an unanchored search.  Raises InvalidInput for an invalid pattern, or a pattern that could
-    take long."""
+    """The compiled pattern, for an unanchored search.  Raises InvalidInput for an invalid or slow pattern."""
     try:
         regex = re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as exc:

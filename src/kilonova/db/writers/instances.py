@@ -78,8 +78,7 @@ def take_address(tx: Transaction, host: HostName, network: HostNetwork, instance
 
 
 def take_loopback(tx: Transaction, host: HostName, instance_id: InstanceId) -> str:
-    """Assign one of the host's own addresses to an instance: the address that the instance's id determines, or the next
-    free one."""
+    """Assign one of the host's addresses to an instance: the address that its id determines, or the next free one."""
     value = loopback_of(instance_id)
     taken = sa.select(addresses.c.value).where(addresses.c.host == host, addresses.c.network == FLOATING)
     while tx.execute(taken.where(addresses.c.value == value)).first() is not None:
