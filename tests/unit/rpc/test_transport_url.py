@@ -32,12 +32,12 @@ def test_what_it_may_be(url: str, servers: Servers) -> None:
         (" , ", "not set"),
         ("rabbit://nova:hunter2@mq:5672/", "not rabbit"),
         ("tls://u:hunter2@h:4222", "not tls"),
-        ("h:4222", "no URL"),
-        ("u:hunter2@h", "no URL"),
-        ("nats://u:hunter2@h:port", "no URL"),
-        ("nats://u:hunter2@:4222", "no URL"),
+        ("h:4222", "not a URL"),
+        ("u:hunter2@h", "not a URL"),
+        ("nats://u:hunter2@h:port", "not a URL"),
+        ("nats://u:hunter2@:4222", "not a URL"),
         ("nats://h1,nats://u:hunter2@h2/path", "server 2"),
-        ("nats://u:hunter2@[::1", "no URL"),
+        ("nats://u:hunter2@[::1", "not a URL"),
     ],
 )
 def test_what_it_may_not_be(url: str, words: str) -> None:
