@@ -153,7 +153,7 @@ MUTANTS: Sequence[Mutant] = (
         "what a guest does is an action",
         "tests/unit/conductor/test_hosts.py::test_each_observed_change_is_an_action_with_the_hypervisors_reason",
         "conductor/hosts/guests.py",
-        "        power_update.record(tx, instance, seen, action_id, now)\n",
+        "        power_update.record(tx, after, seen, action_id, now)\n",
         "        pass\n",
     ),
     one(
