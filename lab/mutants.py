@@ -110,7 +110,7 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "isolation in a shared commit",
         "tests/unit/db/test_engine.py::test_writes_that_share_a_commit_succeed_and_fail_alone",
-        "db/engine.py",
+        "db/sqlite.py",
         'connection.exec_driver_sql("ROLLBACK TO one")',
         "pass",
     ),
@@ -180,7 +180,7 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "reads end before their file",
         "tests/unit/db/test_engine.py::test_closing_waits_for_reads_that_nobody_waits_for_any_more",
-        "db/engine.py",
+        "db/sqlite.py",
         "                await self._reader.drain()\n",
         "",
     ),
