@@ -17,7 +17,7 @@ from kilonova.db.readers import identity as read_identity
 from kilonova.db.writers import identity as write_identity
 from kilonova.identity.tokens import Subject, TokenMinter
 from kilonova.objects.identity import Assignment, Project, User
-from kilonova.wiring import token_secret
+from kilonova.wiring.one_box import token_secret
 from tests.service.cloud import Cloud, running_cloud
 
 T = TypeVar("T")

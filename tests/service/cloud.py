@@ -15,7 +15,7 @@ from kilonova.base.failpoints import Failpoints
 from kilonova.conductor.bootstrap import ROLES, FirstAdmin
 from kilonova.config.load import load
 from kilonova.identity.tokens import Subject, TokenMinter
-from kilonova.wiring import OneBox, one_box, token_secret
+from kilonova.wiring.one_box import OneBox, one_box, token_secret
 from lab.common import memory_directory
 from tests import template
 from tests.service import answers

@@ -27,7 +27,7 @@ from kilonova.config.load import Settings
 from kilonova.db.inspect import has_users
 from kilonova.db.location import database_path
 from kilonova.objects.service import HostNetwork
-from kilonova.wiring import OneBox, one_box
+from kilonova.wiring.one_box import OneBox, one_box
 
 if TYPE_CHECKING:
     from kilonova.api.http.server import Server

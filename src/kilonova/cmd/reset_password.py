@@ -44,7 +44,7 @@ async def _reset(settings: "Settings", name: str, password: str, clock: "Clock")
     from kilonova.db.readers.identity import find_user
     from kilonova.identity.passwords import Passwords
     from kilonova.rpcapi.api_to_conductor_identity import UpdateUser
-    from kilonova.wiring import open_database
+    from kilonova.wiring.shared import open_database
 
     db = open_database(settings, clock)
     try:
