@@ -19,6 +19,7 @@ from kilonova.db.schema_identity import (
     projects,
     revoked_tokens,
     roles,
+    signing_keys,
     users,
 )
 
@@ -120,6 +121,7 @@ action_events = sa.Table(
 
 services = sa.Table(
     "services",
+    "signing_keys",
     metadata,
     _id(),
     sa.Column("host", sa.String(255), nullable=False),
@@ -354,5 +356,6 @@ __all__ = [
     "roles",
     "server_groups",
     "services",
+    "signing_keys",
     "users",
 ]

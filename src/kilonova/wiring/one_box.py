@@ -76,6 +76,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
     from kilonova.api.rules import RULES
     from kilonova.compute.console import LocalConsoles
     from kilonova.identity.console_tokens import ConsoleTokens
+    from kilonova.identity.key_ring import OneKey
     from kilonova.identity.passwords import Passwords
     from kilonova.identity.tokens import TokenMinter
     from kilonova.images.store import ImageStore
@@ -103,7 +104,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         deps = ApiDeps(
             db=db,
             rpc=Caller(bus, clock),
-            tokens=TokenMinter(token_secret(state, clock), clock, settings.api.token_lifetime),
+            tokens=TokenMinter(OneKey(token_secret(state, clock)), clock, settings.api.token_lifetime),
             token_revalidation=TokenRevalidationCache(db, clock),
             policy=policy,
             passwords=passwords,
