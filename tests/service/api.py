@@ -18,7 +18,7 @@ from kilonova.db.writers import identity as write_identity
 from kilonova.identity.key_ring import OneKey
 from kilonova.identity.tokens import Subject, TokenMinter
 from kilonova.objects.identity import Assignment, Project, User
-from kilonova.wiring.one_box import token_secret
+from kilonova.wiring.shared import token_secret
 from tests.service.cloud import Cloud, running_cloud
 
 T = TypeVar("T")

@@ -16,7 +16,8 @@ from kilonova.conductor.bootstrap import ROLES, FirstAdmin
 from kilonova.config.load import load
 from kilonova.identity.key_ring import OneKey
 from kilonova.identity.tokens import Subject, TokenMinter
-from kilonova.wiring.one_box import OneBox, one_box, token_secret
+from kilonova.wiring.one_box import OneBox, one_box
+from kilonova.wiring.shared import token_secret
 from lab.common import memory_directory
 from tests import template
 from tests.service import answers

@@ -121,7 +121,6 @@ action_events = sa.Table(
 
 services = sa.Table(
     "services",
-    "signing_keys",
     metadata,
     _id(),
     sa.Column("host", sa.String(255), nullable=False),

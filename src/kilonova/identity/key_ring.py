@@ -84,4 +84,4 @@ class KeyRing:
 
 
 def _unknown() -> DatabaseUnavailable:
-    return DatabaseUnavailable("The keys of tokens cannot be read from the database now; try again later.")
+    return DatabaseUnavailable("The keys of tokens are not in the database yet, or cannot be read from it.")

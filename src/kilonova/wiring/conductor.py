@@ -4,6 +4,7 @@
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kilonova.base.clock import Clock
 from kilonova.base.failpoints import Failpoints
@@ -12,6 +13,7 @@ from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import DaemonWorkers
 from kilonova.config.load import Settings
+from kilonova.objects.signing_key import TOKENS
 from kilonova.rpc.bus import SelfPing
 from kilonova.wiring.shared import (
     Vitals,
@@ -21,7 +23,11 @@ from kilonova.wiring.shared import (
     make_conductor,
     make_tools,
     open_database,
+    token_secret,
 )
+
+if TYPE_CHECKING:
+    from kilonova.db.engine import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,7 @@ async def conductor_process(
         end = fleet_bus(settings, f"conductor-{settings.default.host}", clock)
         db = open_database(settings, clock)
         stack.push_async_callback(db.close)
+        await _ensure_token_key(db, settings, clock)
         bus = await stack.enter_async_context(end)
         tasks = await stack.enter_async_context(Supervisor(clock, metrics.round_ended))
         keep_reserve(db, settings, DaemonWorkers("files", 1), clock, tasks)
@@ -54,3 +61,14 @@ async def conductor_process(
         yield ConductorProcess(
             lambda: (bus.connected, "" if bus.connected else "waiting for the bus"), Vitals(checks, metrics)
         )
+
+
+async def _ensure_token_key(db: "Database", settings: Settings, clock: Clock) -> None:
+    """Create the first key of the fleet's tokens.  It is the key of the one box that had this state directory before,
+    so that its tokens stay valid."""
+    from kilonova.conductor import signing_keys
+    from kilonova.db.readers.signing_keys import of_purpose
+
+    if not await db.read(of_purpose, TOKENS):
+        secret = token_secret(settings.default.state_path, clock).decode()
+        await db.write(signing_keys.ensure, TOKENS, secret, clock.now())

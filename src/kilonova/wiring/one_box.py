@@ -5,17 +5,16 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kilonova.base.clock import Clock
-from kilonova.base.errors import StateError
 from kilonova.base.failpoints import Failpoints
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import DaemonWorkers
 from kilonova.config.default import kept_from_images
 from kilonova.config.load import Settings
 from kilonova.wiring.shared import (
+    SECRET_BYTES,
     Vitals,
     check_failpoints,
     compute_manager,
@@ -24,6 +23,7 @@ from kilonova.wiring.shared import (
     make_conductor,
     make_tools,
     open_database,
+    token_secret,
 )
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from kilonova.db.engine import Database
     from kilonova.identity.passwords import Passwords
     from kilonova.images.store import ImageStore
-
-SECRET_BYTES = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,17 +140,3 @@ async def bootstrap_cloud(db: "Database", passwords: "Passwords", clock: Clock) 
         password_hash=await passwords.hash(password),
     )
     return password if await db.write(bootstrap.record_first_admin, admin) else None
-
-
-def token_secret(state: Path, clock: Clock) -> bytes:
-    """The secret that signs tokens; created at the first start, readable only by the service.  Raises StateError."""
-    path = state / "token.key"
-    try:
-        if not path.exists():
-            part = path.with_suffix(".new")
-            part.touch(mode=0o600)
-            part.write_text(clock.new_secret(SECRET_BYTES))
-            part.rename(path)
-        return path.read_bytes()
-    except OSError as exc:
-        raise StateError(f"The token key {path} cannot be used: {exc.strerror}.") from exc

@@ -3,9 +3,11 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kilonova.base.clock import Clock
+from kilonova.base.errors import StateError
 from kilonova.base.failpoints import Failpoints
 from kilonova.base.health import Check
 from kilonova.base.metrics import Metrics
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from kilonova.images.store import ImageStore
     from kilonova.rpc.bus import Bus
     from kilonova.rpc.nats import NatsBus
+
+
+SECRET_BYTES = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,20 @@ def open_database(settings: Settings, clock: Clock) -> "Database":
     from kilonova.db import opening
 
     return opening.open_database(settings.default.state_path, settings.database, clock)
+
+
+def token_secret(state: Path, clock: Clock) -> bytes:
+    """The secret that signs tokens; created at the first start, readable only by the service.  Raises StateError."""
+    path = state / "token.key"
+    try:
+        if not path.exists():
+            part = path.with_suffix(".new")
+            part.touch(mode=0o600)
+            part.write_text(clock.new_secret(SECRET_BYTES))
+            part.rename(path)
+        return path.read_bytes()
+    except OSError as exc:
+        raise StateError(f"The token key {path} cannot be used: {exc.strerror}.") from exc
 
 
 def keep_reserve(db: "Database", settings: Settings, files: DaemonWorkers, clock: Clock, tasks: Supervisor) -> None:
