@@ -70,7 +70,7 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
     from kilonova.api.http.start_gate import Start, StartGate
     from kilonova.api.http.token_revalidation import TokenRevalidationCache
     from kilonova.api.rules import RULES
-    from kilonova.db.for_reading import open_for_reading
+    from kilonova.db.existing import open_existing
     from kilonova.identity.console_tokens import ConsoleTokens
     from kilonova.identity.passwords import Passwords
     from kilonova.identity.tokens import TokenMinter
@@ -82,7 +82,7 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
     keys, metrics = KeyRing(clock, settings.api.token_lifetime), Metrics()
     start = Start("The service has just started, and has not read its database yet.")
     async with AsyncExitStack() as stack:
-        db = open_for_reading(settings.default.state_path, settings.database)
+        db = open_existing(settings.default.state_path, settings.database)
         stack.push_async_callback(db.close)
         bus = await stack.enter_async_context(end)
         tasks = await stack.enter_async_context(Supervisor(clock, metrics.round_ended))
@@ -135,7 +135,7 @@ async def _wait_for_database(start: "Start", db: "Database", keys: KeyRing, cloc
 
 async def _look(db: "Database", keys: KeyRing) -> str:
     """Read the keys of tokens.  Returns why that is not possible yet, in one sentence; empty if they were read."""
-    from kilonova.db.for_reading import schema_trouble
+    from kilonova.db.existing import schema_trouble
 
     try:
         if trouble := await db.read(schema_trouble):

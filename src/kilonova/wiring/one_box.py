@@ -16,6 +16,7 @@ from kilonova.config.load import Settings
 from kilonova.wiring.shared import (
     SECRET_BYTES,
     Vitals,
+    bootstrap_cloud,
     check_failpoints,
     compute_manager,
     host_vitals,
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from kilonova.api.http.policy import Policy
     from kilonova.api.http.server import Server
     from kilonova.compute.manager import ComputeManager
-    from kilonova.db.engine import Database
-    from kilonova.identity.passwords import Passwords
     from kilonova.images.store import ImageStore
 
 
@@ -124,19 +123,3 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         # At the very end: a start that fails must not lose the only copy of a password.
         first_password = await bootstrap_cloud(db, passwords, clock)
         yield OneBox(settings, app, manager, policy, first_password, vitals, store)
-
-
-async def bootstrap_cloud(db: "Database", passwords: "Passwords", clock: Clock) -> str | None:
-    """Create the administrator in a new database.  Returns the password, which is not stored; None on an older
-    database."""
-    from kilonova.conductor import bootstrap
-
-    if not await db.read(bootstrap.is_new):
-        return None
-    password = clock.new_secret(15)
-    admin = bootstrap.FirstAdmin(
-        user_id=clock.new_id().replace("-", ""),
-        project_id=clock.new_id().replace("-", ""),
-        password_hash=await passwords.hash(password),
-    )
-    return password if await db.write(bootstrap.record_first_admin, admin) else None

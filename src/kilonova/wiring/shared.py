@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kilonova.conductor.service import Conductor
     from kilonova.conductor.tools import Tools
     from kilonova.db.engine import Database
+    from kilonova.identity.passwords import Passwords
     from kilonova.images.store import ImageStore
     from kilonova.rpc.bus import Bus
     from kilonova.rpc.nats import NatsBus
@@ -122,6 +123,22 @@ def open_database(settings: Settings, clock: Clock) -> "Database":
     from kilonova.db import opening
 
     return opening.open_database(settings.default.state_path, settings.database, clock)
+
+
+async def bootstrap_cloud(db: "Database", passwords: "Passwords", clock: Clock) -> str | None:
+    """Create the administrator in a new database.  Returns the password, which is not stored; None on an older
+    database."""
+    from kilonova.conductor import bootstrap
+
+    if not await db.read(bootstrap.is_new):
+        return None
+    password = clock.new_secret(15)
+    admin = bootstrap.FirstAdmin(
+        user_id=clock.new_id().replace("-", ""),
+        project_id=clock.new_id().replace("-", ""),
+        password_hash=await passwords.hash(password),
+    )
+    return password if await db.write(bootstrap.record_first_admin, admin) else None
 
 
 def token_secret(state: Path, clock: Clock) -> bytes:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opening the database for a process that only reads it: an API process of a fleet."""
+"""Opening the database that a conductor owns, in another process: an API process of a fleet, or a command."""
 
 from pathlib import Path
 
@@ -13,9 +13,9 @@ from kilonova.db.migrate import HEAD
 from kilonova.db.transaction import Snapshot
 
 
-def open_for_reading(state: Path, settings: DatabaseSettings) -> Database:
-    """The database that a conductor owns.  It is neither created nor migrated; `schema_trouble` reports whether it can
-    be read.  Raises ConfigError for a configured database of another kind."""
+def open_existing(state: Path, settings: DatabaseSettings) -> Database:
+    """The database, which is neither created nor migrated: `schema_trouble` reports whether it can be used.  Raises
+    ConfigError for a configured database of another kind."""
     location.refuse_other_database(settings.connection, state)
     return Database(
         f"sqlite:///file:{location.database_path(state)}?mode=rw&uri=true",
@@ -26,7 +26,7 @@ def open_for_reading(state: Path, settings: DatabaseSettings) -> Database:
 
 
 def schema_trouble(snapshot: Snapshot) -> str:
-    """Why the code cannot read this database, in one sentence; empty if it can."""
+    """Why the code cannot use this database, in one sentence; empty if it can."""
     found = _revision(snapshot)
     if found is None:
         return "The database has no tables yet: start a conductor."
