@@ -9,6 +9,7 @@ from kilonova import __version__
 from kilonova.cmd import (
     backup,
     console,
+    db,
     doctor,
     host,
     install,
@@ -44,6 +45,7 @@ app.add_typer(project.app, name="project")
 app.add_typer(role.app, name="role")
 app.add_typer(policy.app, name="policy")
 app.add_typer(host.app, name="host")
+app.add_typer(db.app, name="db")
 
 
 @app.command("version")

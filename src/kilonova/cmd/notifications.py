@@ -22,7 +22,7 @@ def notifications(
     from kilonova.db.opening import read_beside
     from kilonova.db.readers.notifications import newest
 
-    state = read_settings(config_file, state_path).default.state_path
-    for one in reversed(asyncio.run(read_beside(state, newest, limit))):
+    settings = read_settings(config_file, state_path)
+    for one in reversed(asyncio.run(read_beside(settings.default.state_path, settings.database, newest, limit))):
         facts = " ".join(f"{name}={value!r}" for name, value in one.payload.items())
         print(f"{one.created_at:%Y-%m-%d %H:%M:%SZ}  {one.priority}  {one.host}  {one.event_type}  {facts}")

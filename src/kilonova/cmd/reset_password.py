@@ -21,17 +21,21 @@ def reset_password(
 ) -> None:
     """Set a new password of a user without the old one, and enable the user.
 
-    The command changes the state directory directly; no service may run on it.  It prompts for the password, or reads
-    it from standard input.  The user's tokens end.  If the service runs and an administrator can log in, use
-    `kilonova user set`.
+    The command changes the database directly; no service may run on it, except on PostgreSQL.  It prompts for the
+    password, or reads it from standard input.  The user's tokens end.  If the service runs and an administrator can log
+    in, use `kilonova user set`.
     """
     import asyncio
 
     from kilonova.base.clock import SystemClock
-    from kilonova.db.location import existing_database
+    from kilonova.db.location import existing_database, is_on_server
 
     settings = read_settings(config_file, state_path)
     state = settings.default.state_path
+    if is_on_server(settings.database.connection, state):
+        asyncio.run(_reset(settings, user, new_password(user), SystemClock()))
+        print(f"{user} has a new password: write it to the clouds.yaml.")
+        return
     existing_database(state)
     with prepare_state(state):
         asyncio.run(_reset(settings, user, new_password(user), SystemClock()))

@@ -60,8 +60,8 @@ class PostgresDatabase:
     one, by their reason.
     """
 
-    def __init__(self, engine: sa.Engine, workers: Workers, clock: Clock) -> None:
-        self._engine, self._workers, self._clock = engine, workers, clock
+    def __init__(self, engine: sa.Engine, workers: Workers, clock: Clock, *, write_s: float = WRITE_S) -> None:
+        self._engine, self._workers, self._clock, self._write_s = engine, workers, clock, write_s
         self._refused = ""
         self.repeated = {Kind.CONFLICT: 0, Kind.VIOLATION: 0, Kind.LOST: 0}
 
@@ -81,7 +81,7 @@ class PostgresDatabase:
     async def write(self, fn: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`fn(transaction, ...)` in a transaction that is on disk when this returns."""
         try:
-            result = await self._repeat(partial(self._run_write, partial(_call, fn, args, kwargs)), WRITE_S)
+            result = await self._repeat(partial(self._run_write, partial(_call, fn, args, kwargs)), self._write_s)
         except DatabaseUnavailable as exc:
             self._refused = str(exc)
             raise
