@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from kilonova.base.context import REQUEST_ID, serving
 from kilonova.base.threads import DaemonWorkers
@@ -78,7 +79,7 @@ async def test_a_mistake_in_a_statement_is_the_callers(db: Database) -> None:
         connection.exec_driver_sql("SELECT * FROM nothing")
 
     for call in (db.read, db.write):
-        with pytest.raises(sa.exc.DBAPIError, match="nothing"):
+        with pytest.raises(DBAPIError, match="nothing"):
             await call(ask)
     assert await db.trouble() == ""
 
@@ -144,7 +145,7 @@ async def test_a_write_that_was_given_up_before_its_turn_never_happens(db: Datab
         free.wait(10)
 
     hanging = [asyncio.create_task(db.write(hang)) for _ in range(postgres.SIZE)]
-    while not busy.acquire(blocking=False):
+    while not busy.acquire(blocking=False):  # noqa: ASYNC110 - a thread releases it
         await asyncio.sleep(0.001)
     await asyncio.sleep(0.1)  # all workers are busy now
     for n in range(3):

@@ -110,16 +110,21 @@ class PostgresDatabase:
         """Attempts until one has an outcome, or the time is over."""
         deadline = self._clock.monotonic() + limit_s
         pauses = {Kind.CONFLICT: CONFLICT.start(self._clock), Kind.LOST: LOST.start(self._clock)}
-        violations = VIOLATIONS
+        violations, before = VIOLATIONS, None
         while True:
             try:
                 return await self._attempt(run, deadline, Turn(again=violations > 1))
+            except DatabaseUnavailable:
+                if before is None:
+                    raise
+                raise _final(before) from before  # the reason for which there is no time left
             except (*_FAILURES, _RolledBack) as exc:
                 kind = Kind.LOST if isinstance(exc, _RolledBack) else kind_of(exc)
                 violations -= kind is Kind.VIOLATION
                 if kind not in self.repeated or not violations or not await self._pause(kind, pauses, deadline):
                     raise _final(exc) from exc
                 self.repeated[kind] += 1
+                before = exc
 
     async def _pause(self, kind: Kind, pauses: Mapping[Kind, Pauses], deadline: float) -> bool:
         """Wait before the next attempt; False when there is no time for one."""
