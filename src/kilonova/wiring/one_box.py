@@ -114,6 +114,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
             consoles=LocalConsoles(HostName(settings.default.host), manager.driver),
             console_tokens=ConsoleTokens(clock, settings.consoleauth.token_ttl),
             disk_space=DiskSpace(state, files, db, tasks),
+            metrics=manager.metrics,
             ready=manager.ready,
         )
         await recover(deps)  # before the host may write into the image store
