@@ -82,7 +82,7 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
     keys, metrics = KeyRing(clock, settings.api.token_lifetime), Metrics()
     start = Start("The service has just started, and has not read its database yet.")
     async with AsyncExitStack() as stack:
-        db = open_existing(settings.default.state_path, settings.database)
+        db = open_existing(settings.default.state_path, settings.database, clock)
         stack.push_async_callback(db.close)
         bus = await stack.enter_async_context(end)
         tasks = await stack.enter_async_context(Supervisor(clock, metrics.round_ended))

@@ -54,6 +54,7 @@ async def compute_process(settings: Settings, clock: Clock, failpoints: Failpoin
         db = open_database(settings, clock) if local else None
         if db is not None:
             stack.push_async_callback(db.close)
+            await db.start()
         end = MemoryBus(MemoryHub(), clock) if local else fleet_bus(settings, settings.default.host, clock)
         bus = await stack.enter_async_context(end)
         stack.push_async_callback(manager.stop)

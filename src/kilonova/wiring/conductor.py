@@ -49,6 +49,7 @@ async def conductor_process(
         end = fleet_bus(settings, f"conductor-{settings.default.host}", clock)
         db = open_database(settings, clock)
         stack.push_async_callback(db.close)
+        await db.start()
         await _ensure_token_key(db, settings, clock)
         bus = await stack.enter_async_context(end)
         tasks = await stack.enter_async_context(Supervisor(clock, metrics.round_ended))

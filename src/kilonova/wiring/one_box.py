@@ -90,6 +90,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
     async with AsyncExitStack() as stack:
         db = open_database(settings, clock)
         stack.push_async_callback(db.close)
+        await db.start()
         bus = await stack.enter_async_context(MemoryBus(MemoryHub(), clock))
         manager = compute_manager(settings, clock, failpoints, store, files)
         stack.push_async_callback(manager.stop)

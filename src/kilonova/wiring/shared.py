@@ -157,5 +157,7 @@ def token_secret(state: Path, clock: Clock) -> bytes:
 
 def keep_reserve(db: "Database", settings: Settings, files: DaemonWorkers, clock: Clock, tasks: Supervisor) -> None:
     from kilonova.db.reserve import Reserve
+    from kilonova.db.sqlite import SqliteDatabase
 
-    tasks.spawn("reserve", Reserve(db, settings.default.state_path, files, clock).keep())
+    if isinstance(db, SqliteDatabase):
+        tasks.spawn("reserve", Reserve(db, settings.default.state_path, files, clock).keep())
