@@ -41,7 +41,7 @@ API = """
 [api]
 listen = 127.0.0.1
 port = {port}
-public_url = {url}
+public_endpoint = {url}
 """
 
 HOST = """\
@@ -120,7 +120,7 @@ class Fleet:
         for process in (*self.conductors, *self.apis):
             self.wait_ready(process, spin)
         self.balancer.start()
-        words = ("--auth-url", self.url, "--clouds-file", str(self.clouds))
+        words = ("--clouds-file", str(self.clouds))
         self.kilonova("bootstrap", *self._config("api1"), *words)
 
     def start_hosts(self, spin: Callable[[], None]) -> None:
