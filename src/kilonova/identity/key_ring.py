@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The keys of tokens: the one that signs, and those that are still accepted.
+"""The keys of tokens: the key that signs, and those that are still accepted.
 
 In a fleet the keys are in the database, and each API process reads them every REFRESH_S seconds.  A new key signs only
 after LEAD_S seconds: every process has read it by then.  The former key is accepted until its last token has expired.
