@@ -10,7 +10,7 @@ the bus.  All functions block.
 import fcntl
 import json
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -210,16 +210,17 @@ def found(directory: Path, founding: Founding, clock: Clock) -> None:
 def opened(directory: Path, clock: Clock) -> Generator[Authority]:
     """The authority of a directory; one process at a time.  Raises StateError in one sentence."""
     path = directory / FILE
-    try:
-        with _locked(directory):
+    with ExitStack() as lock:
+        try:
+            if not path.exists():
+                raise StateError(f"{directory} has no authority of a bus: make one with `kilonova bus init`.")
+            lock.enter_context(_locked(directory))
             record = _FORM.validate_json(path.read_bytes())
-            yield Authority(directory, record, clock)
-    except ValidationError:
-        raise StateError(f"{path} is damaged, or not the authority of a bus: restore it from a backup.") from None
-    except FileNotFoundError as exc:
-        raise StateError(f"{directory} has no authority of a bus: make one with `kilonova bus init`.") from exc
-    except OSError as exc:
-        raise StateError(f"The authority {directory} cannot be used: {exc.strerror}.") from exc
+        except ValidationError:
+            raise StateError(f"{path} is damaged, or not the authority of a bus: restore it from a backup.") from None
+        except OSError as exc:
+            raise StateError(f"The authority {directory} cannot be used: {exc.strerror}.") from exc
+        yield Authority(directory, record, clock)
 
 
 @contextmanager
