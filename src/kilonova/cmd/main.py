@@ -8,6 +8,7 @@ import typer
 from kilonova import __version__
 from kilonova.cmd import (
     backup,
+    bus,
     console,
     doctor,
     host,
@@ -43,6 +44,7 @@ app.add_typer(user.app, name="user")
 app.add_typer(project.app, name="project")
 app.add_typer(role.app, name="role")
 app.add_typer(policy.app, name="policy")
+app.add_typer(bus.app, name="bus")
 app.add_typer(host.app, name="host")
 
 

@@ -3,6 +3,7 @@
 
 import asyncio
 import contextlib
+import logging
 from typing import Any
 
 import nats.errors
@@ -26,6 +27,17 @@ LOOK_S = 1.0
 CLOSE_S = 1.0
 BACKLOG_BYTES = 32 << 20
 """The maximum number of bytes that wait for a slow server."""
+
+
+EOF_NOTE = "returning true from eof_received() has no effect when using ssl"
+
+
+def _is_wanted(record: logging.LogRecord) -> bool:
+    """asyncio logs this line at each loss of a connection that nats-py upgraded to TLS.  The bus logs the loss."""
+    return record.msg != EOF_NOTE
+
+
+logging.getLogger("asyncio").addFilter(_is_wanted)
 
 
 class TlsClient(Client):

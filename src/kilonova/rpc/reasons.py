@@ -12,7 +12,14 @@ _NOT_YET, _EXPIRED, _WRONG_NAME, _WRONG_ADDRESS = 9, 10, 62, 64
 _UNTRUSTED = frozenset({18, 19, 20, 21})
 
 NO_TLS = "the server offers no TLS, and transport_url says tls://"
-_REFUSED = ("authorization violation", "authorization failed", "user authentication", "account authentication")
+_REFUSED = (
+    "authorization violation",
+    "authorization failed",
+    "user authentication",
+    "account authentication",
+    "the server refuses the credentials",
+    "the credentials of",
+)
 
 
 def explain(exc: BaseException, credentials: Credentials | None, now: datetime) -> str:
@@ -23,7 +30,7 @@ def explain(exc: BaseException, credentials: Credentials | None, now: datetime) 
         return _certificate(exc)
     text = str(exc).removeprefix("nats: ").strip("' ")
     if is_refusal(text) and credentials is not None:
-        return _refused(text, credentials, now)
+        return _refused(credentials, now)
     if isinstance(exc, ssl.SSLError):
         return f"TLS failed: {exc.reason or text}"
     return text or type(exc).__name__
@@ -51,8 +58,9 @@ def _certificate(exc: ssl.SSLCertVerificationError) -> str:
     return f"the certificate of the server is refused: {exc.verify_message}"
 
 
-def _refused(text: str, credentials: Credentials, now: datetime) -> str:
+def _refused(credentials: Credentials, now: datetime) -> str:
+    """A server gives the same answer for all causes."""
     end = credentials.expires_at
     if end is not None and end <= now:
-        return f"the credentials of {credentials.identity} expired at {end:%Y-%m-%d %H:%M:%SZ}: issue new ones ({text})"
-    return f"the server refuses the credentials of {credentials.identity}: revoked, or of another authority ({text})"
+        return f"the credentials of {credentials.identity} expired at {end:%Y-%m-%d %H:%M:%SZ}: issue new ones"
+    return f"the server refuses the credentials of {credentials.identity}: revoked, or of another authority"
