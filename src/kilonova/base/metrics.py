@@ -51,11 +51,21 @@ class Metrics:
         self._refused = Counter(
             "kilonova_refused_log_ins", "Logins that were refused, by reason.", ["reason"], registry=self.registry
         )
+        self._messages = Counter(
+            "kilonova_refused_messages",
+            "Messages of the bus that were refused, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
         self.registry.register(_DroppedLines())
 
     def log_in_refused(self, reason: str) -> None:
         """`reason`: wrong, overloaded."""
         self._refused.labels(reason).inc()
+
+    def message_refused(self, reason: str) -> None:
+        """`reason`: malformed, unknown-method, or the code of an error."""
+        self._messages.labels(reason).inc()
 
     def action_ended(self, verb: str, succeeded: bool) -> None:
         self._actions.labels(verb, "done" if succeeded else "failed").inc()

@@ -63,7 +63,9 @@ def init(
     own = None if certificate is None else _read(certificate)
     found(directory, Founding(servers.addresses, where, sans, timedelta(days=days), own), SystemClock())
     print(f"{directory}: keys of the authority. Keep it private, and keep a backup.")
-    print(f"{directory / SERVER}: copy it to {where} on each NATS server; then: nats-server -c {where}/nats-server.conf")
+    print(
+        f"{directory / SERVER}: copy it to {where} on each NATS server; then: nats-server -c {where}/nats-server.conf"
+    )
 
 
 def _hosts(addresses: tuple[str, ...]) -> list[str]:

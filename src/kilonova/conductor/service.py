@@ -34,6 +34,7 @@ from kilonova.rpcapi import api_to_conductor as api_methods
 from kilonova.rpcapi import api_to_conductor_admin as admin_methods
 from kilonova.rpcapi import host_to_conductor as host_methods
 from kilonova.rpcapi.caller import Caller
+from kilonova.rpcapi.guard import Guard, Limits
 from kilonova.rpcapi.to_host import WAKE, Wake
 
 log = structlog.get_logger(__name__)
@@ -68,13 +69,16 @@ class Conductor:
         for action in await self._db.read(read_actions.unplaced):
             self._to_place.put_nowait(action)
         for_api = ApiEndpoint(self._tools, self._rpc, self._to_place.put_nowait, self._policy.plans)
-        hooks = Hooks(self._ended, self._wake, self._place_waiting)
+        account = Guard(self._clock, self._metrics)
+        hooks = Hooks(self._ended, self._wake, self._place_waiting, lambda: bus.max_payload)
         for_hosts = HostEndpoint(self._tools, self._liveness, self._claims, hooks)
-        await bus.subscribe(api_methods.SUBJECT, for_api.endpoint().handle, queue=QUEUE)
+        await bus.subscribe(api_methods.SUBJECT, for_api.endpoint(account).handle, queue=QUEUE)
         adoption = Adoption(self._db, self._clock, self._claims, self._wake)
         for_operators = OperatorEndpoint(self._db, self._clock, adoption, self._liveness, self._policy.host)
-        await bus.subscribe(admin_methods.SUBJECT, for_operators.endpoint().handle, queue=QUEUE)
-        await bus.subscribe(host_methods.SUBJECT, for_hosts.endpoint().handle, queue=QUEUE)
+        await bus.subscribe(admin_methods.SUBJECT, for_operators.endpoint(account).handle, queue=QUEUE)
+        await bus.subscribe(
+            host_methods.SUBJECT, for_hosts.endpoint(Guard(self._clock, self._metrics, Limits())).handle, queue=QUEUE
+        )
         tasks.spawn("place", self._place_forever())
         if self._policy.offload_after_s >= 0:
             tasks.spawn("offload", self._offload_forever())

@@ -102,9 +102,7 @@ class Authority:
         return [
             one
             for one in self._record.issued
-            if one.identity == identity
-            and one.revoked_at is None
-            and (one.expires_at is None or one.expires_at > now)
+            if one.identity == identity and one.revoked_at is None and (one.expires_at is None or one.expires_at > now)
         ]
 
     def issue(self, identity: str, rights: Rights, lifetime: timedelta | None) -> Credentials:

@@ -333,4 +333,3 @@ async def _quietly(work: Coroutine[Any, Any, None]) -> None:
     """Ignore the errors of a closing connection: its owner learns of the end by other means."""
     with contextlib.suppress(nats.errors.Error, OSError):
         await work
-
