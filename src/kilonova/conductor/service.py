@@ -77,7 +77,9 @@ class Conductor:
         for_operators = OperatorEndpoint(self._db, self._clock, adoption, self._liveness, self._policy.host)
         await bus.subscribe(admin_methods.SUBJECT, for_operators.endpoint(account).handle, queue=QUEUE)
         await bus.subscribe(
-            host_methods.SUBJECT, for_hosts.endpoint(Guard(self._clock, self._metrics, Limits())).handle, queue=QUEUE
+            host_methods.SUBJECT,
+            for_hosts.endpoint(Guard(self._clock, self._metrics, None if self._policy.alone else Limits())).handle,
+            queue=QUEUE,
         )
         tasks.spawn("place", self._place_forever())
         if self._policy.offload_after_s >= 0:

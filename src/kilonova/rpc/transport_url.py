@@ -62,10 +62,7 @@ class Access:
     def read(self) -> Entry:
         """Read the files.  Blocks.  Raises ConfigError in one sentence, without a secret."""
         found = credentials.read(Path(self.credentials_file)) if self.credentials_file else None
-        if self.url or found is None:
-            servers = parse_url(self.url)
-        else:
-            servers = parse_url(",".join(found.servers))
+        servers = parse_url(self.url if self.url or found is None else ",".join(found.servers))
         if found is not None and servers.has_credentials:
             raise ConfigError(
                 "transport_url names a user, and transport_credentials is set as well: remove the user from the URL."
