@@ -140,6 +140,8 @@ class Connection:
 
     async def close(self) -> None:
         """Close the socket, within CLOSE_S."""
+        if not self.live:
+            self.client.abort()
         try:
             async with asyncio.timeout(CLOSE_S):
                 await self.client.close()
