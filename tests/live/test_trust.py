@@ -209,7 +209,7 @@ def test_a_new_file_that_cannot_be_used_changes_nothing(bench: Bench) -> None:
             for text in ("{}", bench.access(Role.HOST, "h2") and bench.file(Role.HOST, "h2").read_text()):
                 with capture_logs() as lines:
                     path.write_text(text)
-                    await until(lambda: bool(lines))  # noqa: B023
+                    await until(lambda: bool(lines))
                     await asyncio.sleep(2.5)
                 assert [line["event"][:34] for line in lines] == ["the new credentials cannot be used"]
                 assert host.connected

@@ -38,7 +38,8 @@ class Bus(Protocol):
     async def request(self, subject: str, payload: bytes, timeout_s: float) -> bytes:
         """Send and await one reply.
 
-        Raises RpcTimeout (unknown whether it was handled) or RpcUnavailable (no subscriber: not handled).
+        Raises RpcTimeout (unknown whether it was handled), RpcUnavailable (no subscriber: not handled) or Forbidden
+        (the credentials do not permit the subject: not handled).
         """
         ...
 

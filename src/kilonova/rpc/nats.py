@@ -20,7 +20,7 @@ from nats.aio.msg import Msg
 
 from kilonova.base.backoff import Backoff
 from kilonova.base.clock import Clock
-from kilonova.base.errors import ConfigError, KilonovaError, RpcTimeout, RpcUnavailable, TooLarge
+from kilonova.base.errors import ConfigError, Forbidden, KilonovaError, RpcTimeout, RpcUnavailable, TooLarge
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import DaemonWorkers
 from kilonova.rpc import wire
@@ -202,7 +202,8 @@ class NatsBus:
         found = self._entry.credentials
         if found is not None and found.identity != self.identity:
             raise ConfigError(f"The credentials are of {found.identity} now, and this process is {self.identity}.")
-        connection = Connection(self._entry, self.identity, self._clock, entry_at)
+        connection = Connection(self._entry, self.identity, self._clock, self._denied)
+        connection.entry_at = entry_at
         try:
             async with asyncio.timeout(OPEN_S):
                 await connection.open()
@@ -263,6 +264,13 @@ class NatsBus:
             if not reply.done():
                 lost = f"The connection to the bus was lost before {subject} replied."
                 reply.set_result(RpcTimeout(lost, subject=subject))
+
+    def _denied(self, denied: str) -> None:
+        """The server refused a message: nobody will reply to it."""
+        for subject, reply in self._replies.values():
+            if subject.lower() == denied and not reply.done():
+                message = f"The credentials of {self.identity} do not permit messages to {subject}."
+                reply.set_result(Forbidden(message, subject=subject))
 
     def _note_outage(self, reason: str, *, lasting: bool) -> None:
         """Log one line per outage, and one for each reason about which an operator must act."""

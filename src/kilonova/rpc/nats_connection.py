@@ -4,6 +4,8 @@
 import asyncio
 import contextlib
 import logging
+import re
+from collections.abc import Callable
 from typing import Any
 
 import nats.errors
@@ -40,6 +42,9 @@ def _is_wanted(record: logging.LogRecord) -> bool:
 logging.getLogger("asyncio").addFilter(_is_wanted)
 
 
+_DENIED = re.compile(r'permissions violation for publish to "([^"]+)"', re.IGNORECASE)
+
+
 class TlsClient(Client):
     """nats-py's client, with a method that drops the connection.  It uses TLS when the server wants it; with
     `require_tls` it sends nothing to a server (or to somebody between) that does not."""
@@ -63,11 +68,12 @@ class TlsClient(Client):
 
 
 class Connection:
-    """One client for one connection.  `entry_at` is when the credentials file of the entry was written."""
+    """One client for one connection.  `on_denied` receives the subject, in lower case, of a message that the server
+    refused.  `entry_at` is when the credentials file of the entry was written."""
 
-    def __init__(self, entry: Entry, name: str, clock: Clock, entry_at: int | None = None) -> None:
-        self._entry, self._name, self._clock = entry, name, clock
-        self.entry_at = entry_at
+    def __init__(self, entry: Entry, name: str, clock: Clock, on_denied: Callable[[str], None]) -> None:
+        self._entry, self._name, self._clock, self._on_denied = entry, name, clock, on_denied
+        self.entry_at: int | None = None
         self.client = TlsClient()
         self.client.require_tls = entry.servers.use_tls
         self.subscriptions: list[Subscription] = []
@@ -172,6 +178,8 @@ class Connection:
                 self._lost.set()
             return
         text = self.explain(exc)
+        if (denied := _DENIED.search(text)) is not None:
+            self._on_denied(denied[1].lower())
         if text not in self._reported and self.client.is_connected:  # once per connection
             self._reported.add(text)
             log.warning("the bus refuses something", error=text)
