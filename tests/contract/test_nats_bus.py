@@ -181,7 +181,7 @@ def test_a_host_with_credentials_of_its_own_speaks_for_itself_only() -> None:
             assert await conductor.request("compute.box1", b"x", 5) == b"compute.box1|x"
             with capture_logs() as lines:
                 for _ in range(3):
-                    with pytest.raises(Forbidden, match="do not permit messages to conductor.host.box2"):
+                    with pytest.raises(Forbidden, match="do not permit messages to conductor"):
                         await box1.request("conductor.host.box2", b"x", NEVER_S)
             assert len(lines) == 1, lines
             assert box1.connected

@@ -7,10 +7,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from kilonova.base.errors import Forbidden, KilonovaError, NotFound, StaleWrite
+from kilonova.config.load import load
+from kilonova.doctor.bus import message_bus
+from kilonova.doctor.finding import Finding, Level
+from kilonova.doctor.subject import subject_of
 from kilonova.objects.ids import ActionId, AttemptId, HostName, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.leg import LegId
@@ -202,9 +207,28 @@ def test_credentials_of_another_process_are_refused_at_the_start(fleet: TrustedF
 def test_an_operators_credentials_serve_its_commands(fleet: TrustedFleet) -> None:
     fleet.compute.start().ready()
     config = fleet.directory / "operator.conf"
-    for role, name, words in ((Role.OPERATOR, "o1", "No other process has tried"), (Role.HOST, "box1", "do not permit")):
+    for role, name, words in (
+        (Role.OPERATOR, "o1", "No other process has tried"),
+        (Role.HOST, "box1", "do not permit"),
+    ):
         config.write_text(f"[DEFAULT]\ntransport_credentials = {fleet.bench.access(role, name).credentials_file}\n")
         argv = [sys.executable, "-m", "kilonova", "host", "adopt", "box1", "--config-file", str(config)]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=90, check=False)
         assert done.returncode == 1
         assert words in done.stderr, done.stderr
+
+
+def test_the_doctor_of_a_host_names_what_is_wrong(fleet: TrustedFleet) -> None:
+    def finding() -> Finding:
+        return message_bus(subject_of(load([str(fleet.config)])))
+
+    assert finding().level is Level.OK, finding()
+    fleet.conductor.kill()
+    assert "no conductor" in finding().found
+    fleet.bench.revoke(Role.HOST, "box1")
+    assert "refuses the credentials of host-box1" in finding().found
+    fleet.bench.issue(Role.HOST, "box1", lifetime=timedelta(days=3))
+    fleet.conductor.start().ready()
+    assert "expire at" in finding().found
+    fleet.bench.server.stop()
+    assert finding().level is Level.ERROR

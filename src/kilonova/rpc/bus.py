@@ -18,6 +18,8 @@ are encoded in the reply (see kilonova.rpc.wire)."""
 PING_S = 2.0
 USUAL_PAYLOAD = 1 << 20
 """The limit of one message, in bytes, of a NATS server with its default configuration."""
+SMALL_PAYLOAD = 256 << 10
+"""A limit below this is too small for a server with much user data."""
 _PLAIN = frozenset(string.ascii_letters + string.digits + "-_")
 
 

@@ -24,7 +24,7 @@ from kilonova.base.errors import ConfigError, Forbidden, KilonovaError, RpcTimeo
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import DaemonWorkers
 from kilonova.rpc import wire
-from kilonova.rpc.bus import USUAL_PAYLOAD, Handler, inbox_prefix
+from kilonova.rpc.bus import SMALL_PAYLOAD, USUAL_PAYLOAD, Handler, inbox_prefix
 from kilonova.rpc.nats_connection import SYNC_S, Connection
 from kilonova.rpc.reasons import explain, is_lasting
 from kilonova.rpc.transport_url import Access, Entry
@@ -40,8 +40,6 @@ DRAIN_S = 5.0
 RETRY = Backoff(0.1, 5.0, jitter=(0.5, 1.0))
 STEADY_S = 5.0
 """After a connection of this duration the backoff starts again at its minimum."""
-SMALL_PAYLOAD = 256 << 10
-"""A server's max_payload below this is too small for a server record with much user data."""
 NO_RESPONDERS = "503"
 
 

@@ -5,12 +5,15 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import Callable
+import ssl
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import nats.errors
 import structlog
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from kilonova.base.clock import Clock
@@ -57,6 +60,12 @@ class TlsClient(Client):
         if writer is not None:
             writer.transport.abort()
 
+    def peer_certificate(self) -> Mapping[str, Any]:
+        """The verified certificate of the server; empty without TLS."""
+        writer = self._writer()
+        secure: ssl.SSLObject | None = None if writer is None else writer.get_extra_info("ssl_object")
+        return (None if secure is None else secure.getpeercert()) or {}
+
     def _writer(self) -> asyncio.StreamWriter | None:
         return getattr(self._transport, "_io_writer", None)
 
@@ -93,6 +102,26 @@ class Connection:
         if not self._reason and self.client.last_error is not None:
             self._because(self.client.last_error)
         return self._reason or "closed by the server"
+
+    @property
+    def certificate_expires_at(self) -> datetime | None:
+        """When the certificate of the server expires; None without TLS."""
+        certificate = self.client.peer_certificate()
+        text = certificate.get("notAfter")
+        return datetime.fromtimestamp(ssl.cert_time_to_seconds(text), UTC) if isinstance(text, str) else None
+
+    async def ask(self, subject: str, payload: bytes, inbox: str, timeout_s: float) -> bytes | None:
+        """One request, for a process without a bus.  None: no reply; empty: no process serves the subject."""
+        reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+        async def on_reply(msg: Msg) -> None:
+            if not reply.done():
+                reply.set_result(b"" if msg.headers else msg.data)
+
+        await self.client.subscribe(inbox, cb=on_reply)
+        await self.send(subject, payload, inbox)
+        done, _ = await asyncio.wait({reply}, timeout=timeout_s)
+        return reply.result() if done else None
 
     async def open(self) -> None:
         """Try each server once.  Raises any exception of nats-py."""

@@ -3,7 +3,7 @@
 
 import ipaddress
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -50,7 +50,9 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The options of a process for the bus.  Files are read again for each connection, so that they can be replaced
+    """The options of a process for the bus.  `only` is one of the addresses: no other is used.
+
+    Files are read again for each connection, so that they can be replaced
     while the process runs."""
 
     url: str = field(default="", repr=False)
@@ -58,6 +60,7 @@ class Access:
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
+    only: str = ""
 
     def read(self) -> Entry:
         """Read the files.  Blocks.  Raises ConfigError in one sentence, without a secret."""
@@ -67,6 +70,8 @@ class Access:
             raise ConfigError(
                 "transport_url names a user, and transport_credentials is set as well: remove the user from the URL."
             )
+        if self.only:
+            servers = replace(servers, addresses=(self.only,))
         return Entry(servers, found, self._tls(found))
 
     def changed_at(self) -> int | None:
