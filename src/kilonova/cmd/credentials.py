@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kilonova.base.errors import Conflict, InvalidInput, KilonovaError, NotFound, StateError
+from kilonova.base.errors import Conflict, InvalidInput, NotFound, StateError
 
 if TYPE_CHECKING:
     from kilonova.rpc.authority import Authority, Issued
@@ -73,31 +73,37 @@ def push(found: "Authority") -> None:
     with the next push, or with the configuration file in `server`."""
     import asyncio
 
+    again = "run `kilonova bus push`"
     try:
         answer = asyncio.run(_push(found))
-    except KilonovaError as exc:
-        raise StateError(
-            f"It is recorded, and no server has received it ({exc.message.rstrip('.')}): run `kilonova bus push`."
-        ) from exc
-    if '"error"' in answer:
-        raise StateError(f"It is recorded, and the server did not take it ({answer}): run `kilonova bus push`.")
+    except Exception as exc:  # the border of a library
+        raise StateError(f"It is recorded, and no server has received it ({exc}): {again}.") from exc
+    if answer is None or b'"error"' in answer or not answer:
+        said = (answer or b"no answer").decode(errors="replace")
+        raise StateError(f"It is recorded, and no server has taken it ({said}): {again}.")
     print("The NATS servers have received it; revoked connections are closed.")
 
 
-async def _push(found: "Authority") -> str:
-    import tempfile
+async def _push(found: "Authority") -> bytes | None:
+    import asyncio
 
     from kilonova.base.clock import SystemClock
     from kilonova.rpc.authority import SYSTEM_IDENTITY, UPDATE
-    from kilonova.rpc.credentials import write
-    from kilonova.rpc.nats import NatsBus
-    from kilonova.rpc.transport_url import Access
+    from kilonova.rpc.bus import inbox_prefix
+    from kilonova.rpc.nats_connection import Connection
+    from kilonova.rpc.transport_url import entry_of
 
-    with tempfile.TemporaryDirectory(prefix="kilonova-") as directory:
-        path = Path(directory) / "system.kilonova"
-        write(path, found.system_credentials())
-        async with NatsBus(Access(credentials_file=str(path)), SYSTEM_IDENTITY, SystemClock()) as bus:
-            return (await bus.request(UPDATE, found.account_jwt().encode(), PUSH_S)).decode(errors="replace")
+    clock, entry = SystemClock(), entry_of(found.system_credentials())
+    connection = Connection(entry, SYSTEM_IDENTITY, clock, lambda _subject: None)
+    try:
+        async with asyncio.timeout(PUSH_S):
+            await connection.open()
+        inbox = f"{inbox_prefix(SYSTEM_IDENTITY)}.{clock.new_id()}"
+        return await connection.ask(UPDATE, found.account_jwt().encode(), inbox, PUSH_S)
+    except Exception as exc:
+        raise StateError(connection.explain(exc)) from exc
+    finally:
+        await connection.close()
 
 
 def listed(issued: "Issued", now: int) -> str:

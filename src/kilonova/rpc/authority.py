@@ -111,7 +111,7 @@ class Authority:
         key = nats_jwt.public_key(seed)
         end = None if lifetime is None else now + int(lifetime.total_seconds())
         jwt = nats_jwt.user(self._record.account_seed, key, identity, (now, end), rights)
-        self._save(replace(self._record, issued=(*self._record.issued, Issued(identity, key, now, end))))
+        self.save(replace(self._record, issued=(*self._record.issued, Issued(identity, key, now, end))))
         return Credentials(identity, self._record.servers, jwt, seed, self.ca)
 
     def revoke(self, identity: str, *, keep_newest: bool = False) -> int:
@@ -125,7 +125,7 @@ class Authority:
             raise Conflict(f"{identity} has only its newest credentials: nothing is left to revoke.")
         now = self._now()
         issued = tuple(replace(one, revoked_at=now) if one.key in gone else one for one in self._record.issued)
-        self._save(replace(self._record, issued=issued, account_iat=max(now, self._record.account_iat + 1)))
+        self.save(replace(self._record, issued=issued, account_iat=max(now, self._record.account_iat + 1)))
         return len(gone)
 
     def account_jwt(self) -> str:
@@ -148,8 +148,8 @@ class Authority:
         if not key.exists():
             raise StateError(f"{self._directory} has no CA of its own: renew the certificate where it was made.")
         pem = certificates.new_server(Pem(self.ca, key.read_text()), sans, self._clock.now(), lifetime)
-        self._put_server_file(server_config.KEY_FILE, pem.key)
-        self._put_server_file(server_config.CERT_FILE, pem.certificate)
+        self.put_server_file(server_config.KEY_FILE, pem.key)
+        self.put_server_file(server_config.CERT_FILE, pem.certificate)
 
     def write_server_files(self) -> None:
         """Write the configuration of the servers, with the account as it is now."""
@@ -162,17 +162,19 @@ class Authority:
         operator = nats_jwt.operator(record.operator_seed, system, iat)
         where = Path(record.installed_at)
         plan = server_config.Plan(where, record.servers, operator, system, accounts, record.tls)
-        self._put_server_file(server_config.FILE, server_config.render(plan))
+        self.put_server_file(server_config.FILE, server_config.render(plan))
         if record.tls:
-            self._put_server_file(server_config.CA_FILE, self.ca)
+            self.put_server_file(server_config.CA_FILE, self.ca)
 
-    def _put_server_file(self, name: str, text: str) -> None:
+    def put_server_file(self, name: str, text: str) -> None:
+        """Replace one of the servers' files.  Raises OSError."""
         replace_file(self._directory / SERVER / name, text.encode(), directory_mode=PRIVATE)
 
     def _now(self) -> int:
         return int(self._clock.now().timestamp())
 
-    def _save(self, record: Record) -> None:
+    def save(self, record: Record) -> None:
+        """Record a change, and write the servers' configuration.  Raises OSError."""
         self._record = record
         replace_file(
             self._directory / FILE, json.dumps(asdict(record), indent=1).encode() + b"\n", directory_mode=PRIVATE
@@ -194,14 +196,14 @@ def found(directory: Path, founding: Founding, clock: Clock) -> None:
         if founding.own is not None:
             ca, pem = founding.own
             replace_file(directory / CA_FILE, ca.encode(), directory_mode=PRIVATE)
-            authority._put_server_file(server_config.KEY_FILE, pem.key)
-            authority._put_server_file(server_config.CERT_FILE, pem.certificate)
+            authority.put_server_file(server_config.KEY_FILE, pem.key)
+            authority.put_server_file(server_config.CERT_FILE, pem.certificate)
         elif founding.sans:
             made = certificates.new_ca(clock.now())
             replace_file(directory / CA_KEY_FILE, made.key.encode(), directory_mode=PRIVATE)
             replace_file(directory / CA_FILE, made.certificate.encode(), directory_mode=PRIVATE)
             authority.renew_certificate(founding.sans, founding.lifetime)
-        authority._save(record)
+        authority.save(record)
 
 
 @contextmanager

@@ -78,7 +78,7 @@ class NatsBus:
         self._connection: Connection | None = None
         self._reason = "not connected yet"
         self._lost_at: float | None = None
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
         self._tried = asyncio.Event()
         self._left = False
         self._tasks = Supervisor(clock)
@@ -190,7 +190,7 @@ class NatsBus:
             after_s = round(self._clock.monotonic() - self._lost_at, 1)
             log.info("the bus is back", servers=self._entry.servers.addresses, after_s=after_s)
             self._lost_at = None
-            self._told.clear()
+            self._logged.clear()
         return True
 
     async def _open(self) -> Connection:
@@ -273,10 +273,10 @@ class NatsBus:
     def _note_outage(self, reason: str, *, lasting: bool) -> None:
         """Log one line per outage, and one for each reason about which an operator must act."""
         self._reason = reason
-        if self._lost_at is None or (lasting and reason not in self._told):
+        if self._lost_at is None or (lasting and reason not in self._logged):
             servers = self._entry.servers.addresses
             log.warning("no connection to the bus; trying until there is one", servers=servers, reason=reason)
-            self._told.add(reason)
+            self._logged.add(reason)
         if self._lost_at is None:
             self._lost_at = self._clock.monotonic()
 

@@ -8,6 +8,7 @@ import re
 import ssl
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import nats.errors
@@ -129,8 +130,8 @@ class Connection:
         secrets: dict[str, Any] = {"user": servers.user, "password": servers.password, "token": servers.token}
         if found is not None:
             secrets = {
-                "user_jwt_cb": lambda: bytearray(found.jwt.encode()),
-                "signature_cb": lambda nonce: sign_nonce(found.seed, nonce),
+                "user_jwt_cb": partial(bytearray, found.jwt.encode()),
+                "signature_cb": partial(sign_nonce, found.seed),
             }
         try:
             await self.client.connect(

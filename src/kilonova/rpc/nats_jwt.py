@@ -57,7 +57,7 @@ def new_seed(kind: KeyKind, clock: Clock) -> str:
 
 def public_key(seed: str) -> str:
     """The public key of a seed.  Raises ValueError for a text that is not a seed."""
-    return _pair(seed).public_key.decode()
+    return bytes(_pair(seed).public_key).decode()
 
 
 def sign_nonce(seed: str, nonce: str) -> bytes:

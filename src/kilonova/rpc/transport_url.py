@@ -52,8 +52,8 @@ class Entry:
 class Access:
     """The options of a process for the bus.  `only` is one of the addresses: no other is used.
 
-    Files are read again for each connection, so that they can be replaced
-    while the process runs."""
+    Files are read again for each connection, so that they can be replaced while the process runs.
+    """
 
     url: str = field(default="", repr=False)
     credentials_file: str = ""
@@ -72,7 +72,7 @@ class Access:
             )
         if self.only:
             servers = replace(servers, addresses=(self.only,))
-        return Entry(servers, found, self._tls(found))
+        return Entry(servers, found, _tls(self, found))
 
     def changed_at(self) -> int | None:
         """When the credentials file was replaced, in nanoseconds; None without a file."""
@@ -81,23 +81,29 @@ class Access:
         except OSError:
             return None
 
-    def _tls(self, found: Credentials | None) -> ssl.SSLContext:
+
+def entry_of(found: Credentials) -> Entry:
+    """The entry of credentials that are not in a file.  Raises ConfigError."""
+    return Entry(parse_url(",".join(found.servers)), found, _tls(Access(), found))
+
+
+def _tls(access: Access, found: Credentials | None) -> ssl.SSLContext:
+    try:
+        if access.ca_file:
+            context = ssl.create_default_context(cafile=access.ca_file)
+        else:
+            context = ssl.create_default_context(cadata=found.ca if found is not None and found.ca else None)
+    except (OSError, ValueError) as exc:
+        where = f"transport_ca_file {access.ca_file}" if access.ca_file else "the CA in the credentials file"
+        raise ConfigError(f"{where} is not a certificate in PEM that can be read: {exc}.") from exc
+    if access.cert_file:
         try:
-            if self.ca_file:
-                context = ssl.create_default_context(cafile=self.ca_file)
-            else:
-                context = ssl.create_default_context(cadata=found.ca if found is not None and found.ca else None)
-        except (OSError, ValueError) as exc:
-            where = f"transport_ca_file {self.ca_file}" if self.ca_file else "the CA in the credentials file"
-            raise ConfigError(f"{where} is not a certificate in PEM that can be read: {exc}.") from exc
-        if self.cert_file:
-            try:
-                context.load_cert_chain(self.cert_file, self.key_file or None)
-            except OSError as exc:
-                raise ConfigError(
-                    f"transport_cert_file {self.cert_file} and its key cannot be used: {exc.strerror or exc}."
-                ) from exc
-        return context
+            context.load_cert_chain(access.cert_file, access.key_file or None)
+        except OSError as exc:
+            raise ConfigError(
+                f"transport_cert_file {access.cert_file} and its key cannot be used: {exc.strerror or exc}."
+            ) from exc
+    return context
 
 
 def access_of(settings: DefaultSettings) -> Access:

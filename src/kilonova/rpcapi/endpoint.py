@@ -26,7 +26,7 @@ R = TypeVar("R")
 Handle = Callable[[Any, str], Awaitable[Any]]
 
 
-TOLD = (Forbidden, StaleWrite)
+NOT_ITS_OWN = (Forbidden, StaleWrite)
 """Errors that count as refused messages: the peer speaks about what is not its own, or not its own any more."""
 
 
@@ -84,7 +84,7 @@ class Endpoint:
                     reply = await work()
             return wire.encode_reply(method.reply_form.dump_json(reply))
         except KilonovaError as exc:
-            if isinstance(exc, TOLD):
+            if isinstance(exc, NOT_ITS_OWN):
                 self._refused(peer, exc.code, f"{name}: {exc.message}")
             if not method.declares(exc):
                 log.warning("the method does not declare this error", method=name, code=exc.code)

@@ -49,7 +49,7 @@ class Guard:
     def __init__(self, clock: Clock, metrics: Metrics, limits: Limits | None = None) -> None:
         self._clock, self._metrics, self._limits = clock, metrics, limits
         self._peers: dict[str, _Peer] = {}
-        self._told: dict[tuple[str, str], float] = {}
+        self._logged: dict[tuple[str, str], float] = {}
 
     def admits(self, peer: str) -> bool:
         """Whether one more message of the peer is handled.  A refusal is counted."""
@@ -87,14 +87,14 @@ class Guard:
     def may_log(self, peer: str, reason: str) -> bool:
         """Whether the last line about this peer and reason is QUIET_S old; if so, the next one is due now."""
         now = self._clock.monotonic()
-        last = self._told.get((peer, reason))
+        last = self._logged.get((peer, reason))
         if last is not None and now - last < QUIET_S:
             return False
-        if len(self._told) >= MOST_PEERS:
-            self._told = {key: at for key, at in self._told.items() if now - at < QUIET_S}
-        if len(self._told) >= MOST_PEERS:
+        if len(self._logged) >= MOST_PEERS:
+            self._logged = {key: at for key, at in self._logged.items() if now - at < QUIET_S}
+        if len(self._logged) >= MOST_PEERS:
             return False
-        self._told[peer, reason] = now
+        self._logged[peer, reason] = now
         return True
 
     def _peer(self, peer: str, limits: Limits) -> _Peer:

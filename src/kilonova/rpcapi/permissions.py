@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What each kind of process may publish and subscribe to, derived from the declared subjects.
 
-A subject without an entry in ROUTES has no permission at all; tests/unit/rpcapi/test_permissions.py compares the table
+A subject without an entry in CHANNELS has no permission at all; tests/unit/rpcapi/test_permissions.py compares the table
 with the declared methods.  In a pinned subject `*` becomes the name of the host.
 """
 
@@ -25,7 +25,7 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class Channel:
     """Who sends messages on a subject, and who receives them.  `pinned`: a host uses the subject under its own name
     only."""
 
@@ -36,13 +36,13 @@ class Route:
 
 HEARTBEAT_SUBJECT = "heartbeat.*"
 
-ROUTES: Mapping[str, Route] = {
-    host_to_conductor.SUBJECT: Route(frozenset({Role.HOST}), Role.CONDUCTOR, pinned=True),
-    HEARTBEAT_SUBJECT: Route(frozenset({Role.HOST}), Role.CONDUCTOR, pinned=True),
-    to_host.SUBJECT: Route(frozenset({Role.API, Role.CONDUCTOR}), Role.HOST, pinned=True),
-    api_to_conductor.SUBJECT: Route(frozenset({Role.API}), Role.CONDUCTOR),
+CHANNELS: Mapping[str, Channel] = {
+    host_to_conductor.SUBJECT: Channel(frozenset({Role.HOST}), Role.CONDUCTOR, pinned=True),
+    HEARTBEAT_SUBJECT: Channel(frozenset({Role.HOST}), Role.CONDUCTOR, pinned=True),
+    to_host.SUBJECT: Channel(frozenset({Role.API, Role.CONDUCTOR}), Role.HOST, pinned=True),
+    api_to_conductor.SUBJECT: Channel(frozenset({Role.API}), Role.CONDUCTOR),
     # A conductor's credentials also serve the operator's commands on its machine.
-    api_to_conductor_admin.SUBJECT: Route(frozenset({Role.API, Role.OPERATOR, Role.CONDUCTOR}), Role.CONDUCTOR),
+    api_to_conductor_admin.SUBJECT: Channel(frozenset({Role.API, Role.OPERATOR, Role.CONDUCTOR}), Role.CONDUCTOR),
 }
 
 
@@ -54,13 +54,13 @@ def rights(role: Role, name: str) -> Rights:
     """
     own = identity(role, name)
     ping = ping_subject(own)
-    publish = [_subject(route, subject, role, name) for subject, route in ROUTES.items() if role in route.senders]
-    subscribe = [_subject(route, subject, role, name) for subject, route in ROUTES.items() if role is route.receiver]
+    publish = [_subject(channel, subject, role, name) for subject, channel in CHANNELS.items() if role in channel.senders]
+    subscribe = [_subject(channel, subject, role, name) for subject, channel in CHANNELS.items() if role is channel.receiver]
     if role is Role.CONDUCTOR:
         publish.append(EVERY_INBOX)
     subscribe += [f"{inbox_prefix(own)}.>", ping]
     return Rights((*publish, ping), tuple(subscribe), replies=role is not Role.CONDUCTOR)
 
 
-def _subject(route: Route, subject: str, role: Role, name: str) -> str:
-    return subject.replace("*", token(name)) if route.pinned and role is Role.HOST else subject
+def _subject(channel: Channel, subject: str, role: Role, name: str) -> str:
+    return subject.replace("*", token(name)) if channel.pinned and role is Role.HOST else subject

@@ -13,7 +13,7 @@ from kilonova.rpc.bus import matches, token
 from kilonova.rpc.credentials import identity
 from kilonova.rpc.nats_jwt import Rights
 from kilonova.rpcapi.method import Method, methods_of
-from kilonova.rpcapi.permissions import ROUTES, Role, rights
+from kilonova.rpcapi.permissions import CHANNELS, Role, rights
 
 
 def declared() -> list[Method[object, object]]:
@@ -34,13 +34,13 @@ def allows(patterns: tuple[str, ...], subject: str) -> bool:
 def test_every_declared_method_has_a_sender_and_a_receiver() -> None:
     methods = declared()
     assert len(methods) > 60
-    assert {method.subject for method in methods} <= set(ROUTES)
+    assert {method.subject for method in methods} <= set(CHANNELS)
     for method in methods:
-        route = ROUTES[method.subject]
+        channel = CHANNELS[method.subject]
         subject = method.subject.replace("*", token("h1"))
-        receiver = rights(route.receiver, "h1")
+        receiver = rights(channel.receiver, "h1")
         assert allows(receiver.subscribe, subject), method.name
-        for role in route.senders:
+        for role in channel.senders:
             assert allows(rights(role, "h1").publish, subject), (role, method.name)
 
 
