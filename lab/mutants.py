@@ -239,8 +239,8 @@ MUTANTS: Sequence[Mutant] = (
         "work in pieces",
         "tests/simulation/test_slow_work.py::test_work_that_is_too_much_for_one_message_comes_in_several",
         "conductor/engine/hand_out.py",
-        "items = tuple(fitting(readable, lambda item: FETCH.reply_form.dump_json(Fetched((item,), ()))))",
-        "items = tuple(readable)",
+        "fitting(readable, itemgetter(1), reply_bytes(max_payload))",
+        "readable",
     ),
     one(
         "a turn given back",

@@ -43,8 +43,8 @@ MUTANTS_OF_TRUST: Sequence[Mutant] = (
         "the CA of the file alone",
         f"{TRUST}::test_a_server_of_another_ca_is_refused",
         "rpc/transport_url.py",
-        "            context = ssl.create_default_context(cadata=found.ca if found is not None and found.ca else None)\n",
-        "            context = ssl._create_unverified_context()\n",
+        "ssl.create_default_context(cadata=found.ca if found is not None and found.ca else None)\n",
+        "ssl._create_unverified_context()\n",
     ),
     one(
         "a replaced file is noticed",

@@ -24,7 +24,7 @@ from kilonova.cmd.directory import group
 if TYPE_CHECKING:
     from kilonova.rpc.certificates import Pem
 
-app = group("Credentials, TLS and the server configuration of the bus of a fleet.")
+app = group("Credentials and TLS of the bus of a fleet.")
 
 Directory = Annotated[Path, typer.Argument(help="Directory of the authority, on an administrator's machine.")]
 Sans = Annotated[list[str] | None, typer.Option("--san", help="Name or address of a server; may be repeated.")]

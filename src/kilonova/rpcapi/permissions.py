@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What each kind of process may publish and subscribe to, derived from the declared subjects.
 
-A subject without an entry in CHANNELS has no permission at all; tests/unit/rpcapi/test_permissions.py compares the table
-with the declared methods.  In a pinned subject `*` becomes the name of the host.
+A subject without an entry in CHANNELS has no permission at all; tests/unit/rpcapi/test_permissions.py compares the
+table with the declared methods.  In a pinned subject `*` becomes the name of the host.
 """
 
 from collections.abc import Mapping
@@ -54,8 +54,12 @@ def rights(role: Role, name: str) -> Rights:
     """
     own = identity(role, name)
     ping = ping_subject(own)
-    publish = [_subject(channel, subject, role, name) for subject, channel in CHANNELS.items() if role in channel.senders]
-    subscribe = [_subject(channel, subject, role, name) for subject, channel in CHANNELS.items() if role is channel.receiver]
+    publish = [
+        _subject(channel, subject, role, name) for subject, channel in CHANNELS.items() if role in channel.senders
+    ]
+    subscribe = [
+        _subject(channel, subject, role, name) for subject, channel in CHANNELS.items() if role is channel.receiver
+    ]
     if role is Role.CONDUCTOR:
         publish.append(EVERY_INBOX)
     subscribe += [f"{inbox_prefix(own)}.>", ping]

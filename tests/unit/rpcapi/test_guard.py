@@ -186,7 +186,15 @@ MESSAGES = st.one_of(
     st.binary(max_size=200),
     st.builds(message, HEADS, BODIES | JSON),
     st.sampled_from(
-        [b"[" * 4000, b"[" * 100_000, b'{"method":' * 10_000, b'{"a":1e400}', b"\xff\n\xff", b"0" * (1 << 20), b"\n" + PING]
+        [
+            b"[" * 4000,
+            b"[" * 100_000,
+            b'{"method":' * 10_000,
+            b'{"a":1e400}',
+            b"\xff\n\xff",
+            b"0" * (1 << 20),
+            b"\n" + PING,
+        ]
     ),
 )
 
