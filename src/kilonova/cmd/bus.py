@@ -29,7 +29,7 @@ app = group("Credentials and TLS of the bus of a fleet.")
 Directory = Annotated[Path, typer.Argument(help="Directory of the authority, on an administrator's machine.")]
 Sans = Annotated[list[str] | None, typer.Option("--san", help="Name or address of a server; may be repeated.")]
 Lifetime = Annotated[int, typer.Option(min=1, max=3650, help="Days until the servers' certificate expires.")]
-RoleName = Annotated[str, typer.Option(help="api, conductor, operator or host.")]
+RoleName = Annotated[str, typer.Option(help="api, conductor, host, observer or operator.")]
 Name = Annotated[str, typer.Argument(help="Name of the process: [DEFAULT] host of its machine.")]
 Former = Annotated[bool, typer.Option("--former", help="All but the newest, after a rotation.")]
 

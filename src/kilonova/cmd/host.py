@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kilonova.cmd.common import ConfigFiles, read_settings
+from kilonova.cmd.common import ConfigFiles, fleet_access
 from kilonova.cmd.credentials import DEFAULT_AUTHORITY, AuthorityPath, Days, Output, issue, revoke
 from kilonova.cmd.directory import group
 
@@ -72,17 +72,14 @@ def adopt(
     import asyncio
 
     from kilonova.base.clock import SystemClock
-    from kilonova.base.errors import ConfigError
     from kilonova.objects.ids import HostName
     from kilonova.rpc.nats import NatsBus
-    from kilonova.rpc.transport_url import access_of, guarded
     from kilonova.rpcapi.api_to_conductor_admin import ADOPT_HOST, Adopted, AdoptHost
     from kilonova.rpcapi.caller import Caller
 
-    access = access_of(read_settings(config_file, None).default)
-    if not access.url and not access.credentials_file:
-        raise ConfigError("There is no transport_url: the one box runs its conductor and its host in one process.")
-    guarded(access)
+    access = fleet_access(
+        config_file, "There is no transport_url: the one box runs its conductor and its host in one process."
+    )
 
     async def call() -> Adopted:
         clock = SystemClock()

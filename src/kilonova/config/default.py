@@ -159,6 +159,11 @@ class DefaultSettings:
     status_listen: str
     debug: bool
 
+    @property
+    def in_fleet(self) -> bool:
+        """Whether the process uses the bus of a fleet."""
+        return bool(self.transport_url or self.transport_credentials)
+
 
 def default_state_path() -> Path:
     """The state directory without an option: the machine's for root, else the user's."""

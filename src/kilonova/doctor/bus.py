@@ -45,7 +45,7 @@ def message_bus(subject: Subject) -> Finding:
     """Check that the NATS servers of a fleet accept this host, and that a conductor answers it."""
     defaults = subject.settings.default
     access = access_of(defaults)
-    if not access.url and not access.credentials_file:
+    if not defaults.in_fleet:
         return ok(NAME, "No transport_url: the one box has its bus in the process.")
     try:
         entry = access.read()

@@ -12,7 +12,7 @@ from enum import StrEnum
 from kilonova.rpc.bus import EVERY_INBOX, inbox_prefix, ping_subject, token
 from kilonova.rpc.credentials import identity
 from kilonova.rpc.nats_jwt import Rights
-from kilonova.rpcapi import api_to_conductor, api_to_conductor_admin, host_to_conductor, to_host
+from kilonova.rpcapi import api_to_conductor, api_to_conductor_admin, host_to_conductor, notifications, to_host
 
 
 class Role(StrEnum):
@@ -22,11 +22,12 @@ class Role(StrEnum):
     API = "api"
     CONDUCTOR = "conductor"
     OPERATOR = "operator"
+    OBSERVER = "observer"
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """Who sends messages on a subject, and who receives them.  `pinned`: a host uses the subject under its own name
+    """Which kinds of processes send messages on a subject, and which kind receives them.  `pinned`: a host uses the subject under its own name
     only."""
 
     senders: frozenset[Role]
@@ -41,6 +42,7 @@ CHANNELS: Mapping[str, Channel] = {
     HEARTBEAT_SUBJECT: Channel(frozenset({Role.HOST}), Role.CONDUCTOR, pinned=True),
     to_host.SUBJECT: Channel(frozenset({Role.API, Role.CONDUCTOR}), Role.HOST, pinned=True),
     api_to_conductor.SUBJECT: Channel(frozenset({Role.API}), Role.CONDUCTOR),
+    f"{notifications.PREFIX}.>": Channel(frozenset({Role.CONDUCTOR}), Role.OBSERVER),
     # A conductor's credentials also serve the operator's commands on its machine.
     api_to_conductor_admin.SUBJECT: Channel(frozenset({Role.API, Role.OPERATOR, Role.CONDUCTOR}), Role.CONDUCTOR),
 }

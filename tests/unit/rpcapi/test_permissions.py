@@ -95,3 +95,10 @@ def test_two_names_that_once_had_one_token() -> None:
 def test_two_processes_never_share_an_inbox(role: Role, name: str, other_role: Role, other: str) -> None:
     same = identity(role, name) == identity(other_role, other)
     assert same == ((role, name) == (other_role, other))
+
+
+def test_an_observer_hears_notifications_only() -> None:
+    assert rights(Role.OBSERVER, "o") == Rights(
+        ("ping.observer-o",), ("notifications.>", "_INBOX.observer-o.>", "ping.observer-o"), replies=True
+    )
+    assert "notifications.>" in rights(Role.CONDUCTOR, "c").publish
