@@ -51,11 +51,21 @@ class Metrics:
         self._refused = Counter(
             "kilonova_refused_log_ins", "Logins that were refused, by reason.", ["reason"], registry=self.registry
         )
+        self._images_refused = Counter(
+            "kilonova_refused_image_requests",
+            "Requests for the bytes of an image that were refused, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
         self.registry.register(_DroppedLines())
 
     def log_in_refused(self, reason: str) -> None:
         """`reason`: wrong, overloaded."""
         self._refused.labels(reason).inc()
+
+    def image_refused(self, reason: str) -> None:
+        """`reason`: no-leg (a host needs no such image), url (a URL is expired or altered)."""
+        self._images_refused.labels(reason).inc()
 
     def action_ended(self, verb: str, succeeded: bool) -> None:
         self._actions.labels(verb, "done" if succeeded else "failed").inc()

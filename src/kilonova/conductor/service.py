@@ -20,6 +20,7 @@ from kilonova.conductor.failpoints import PLACE_BEGIN, PLACE_DONE
 from kilonova.conductor.host_endpoint import Hooks, HostEndpoint
 from kilonova.conductor.hosts import liveness
 from kilonova.conductor.hosts.adoption import Adoption, Claims
+from kilonova.conductor.image_endpoint import ImageEndpoint
 from kilonova.conductor.operator_endpoint import OperatorEndpoint
 from kilonova.conductor.placement import place
 from kilonova.conductor.placement.waiting import Wait, Waits
@@ -70,11 +71,15 @@ class Conductor:
         for_api = ApiEndpoint(self._tools, self._rpc, self._to_place.put_nowait, self._policy.plans)
         hooks = Hooks(self._ended, self._wake, self._place_waiting)
         for_hosts = HostEndpoint(self._tools, self._liveness, self._claims, hooks)
-        await bus.subscribe(api_methods.SUBJECT, for_api.endpoint().handle, queue=QUEUE)
+        for_images = ImageEndpoint(self._tools, self._metrics)
+        of_api, of_hosts = for_api.endpoint(), for_hosts.endpoint()
+        for_images.serve_api(of_api)
+        for_images.serve_hosts(of_hosts)
+        await bus.subscribe(api_methods.SUBJECT, of_api.handle, queue=QUEUE)
         adoption = Adoption(self._db, self._clock, self._claims, self._wake)
         for_operators = OperatorEndpoint(self._db, self._clock, adoption, self._liveness, self._policy.host)
         await bus.subscribe(admin_methods.SUBJECT, for_operators.endpoint().handle, queue=QUEUE)
-        await bus.subscribe(host_methods.SUBJECT, for_hosts.endpoint().handle, queue=QUEUE)
+        await bus.subscribe(host_methods.SUBJECT, of_hosts.handle, queue=QUEUE)
         tasks.spawn("place", self._place_forever())
         if self._policy.offload_after_s >= 0:
             tasks.spawn("offload", self._offload_forever())

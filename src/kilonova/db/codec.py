@@ -31,6 +31,7 @@ from kilonova.objects.identity import (
     User,
 )
 from kilonova.objects.image import Image, ImageMember
+from kilonova.objects.image_store import ImageCopy, SigningKey, StoreAddress
 from kilonova.objects.instance import Instance
 from kilonova.objects.keypair import Keypair
 from kilonova.objects.migration import Migration
@@ -149,6 +150,9 @@ SERVICES = Codec(Service, schema.services, hidden=_PROCESS)
 SERVER_GROUPS = Codec(ServerGroup, schema.server_groups)
 KEYPAIRS = Codec(Keypair, schema.keypairs)
 MEMBERS = Codec(ImageMember, schema.image_members)
+STORES = Codec(StoreAddress, schema.image_stores)
+COPIES = Codec(ImageCopy, schema.image_copies)
+KEYS = Codec(SigningKey, schema.image_keys)
 USERS = Codec(User, schema.users)
 PROJECTS = Codec(Project, schema.projects)
 GROUPS = Codec(Group, schema.groups)

@@ -10,6 +10,7 @@ from kilonova.db.schema_base import id_column as _id
 from kilonova.db.schema_base import metadata
 from kilonova.db.schema_base import partial_index as _partial_index
 from kilonova.db.schema_base import time_column as _time
+from kilonova.db.schema_images import image_copies, image_keys, image_stores
 from kilonova.db.schema_identity import (
     application_credentials,
     assignments,
@@ -339,7 +340,10 @@ __all__ = [
     "group_members",
     "groups",
     "idempotency_keys",
+    "image_copies",
+    "image_keys",
     "image_members",
+    "image_stores",
     "images",
     "instances",
     "keypairs",

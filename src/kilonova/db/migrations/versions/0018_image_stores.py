@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The image stores of a fleet, their copies of images, and the keys of their URLs."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0018"
+down_revision = "0017"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "image_stores",
+        sa.Column("url", sa.String(length=255), nullable=False),
+        sa.Column("store_id", sa.String(length=36), nullable=False),
+        sa.Column("process_id", sa.String(length=36), nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.Column("is_full", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("url", name=op.f("pk_image_stores")),
+    )
+    op.create_table(
+        "image_copies",
+        sa.Column("image_id", sa.String(length=36), nullable=False),
+        sa.Column("store_id", sa.String(length=36), nullable=False),
+        sa.Column("doubted", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("image_id", "store_id", name=op.f("pk_image_copies")),
+    )
+    op.create_table(
+        "image_keys",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("secret", sa.String(length=128), nullable=False),
+        sa.Column("made_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_image_keys")),
+    )
