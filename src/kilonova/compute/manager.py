@@ -8,8 +8,6 @@ code only reads from the driver.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
-
 import structlog
 
 from kilonova.base.clock import Clock
@@ -21,9 +19,10 @@ from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import Workers
 from kilonova.compute.capacity import inventory_of
 from kilonova.compute.feed import Feed
-from kilonova.compute.image_cache import ImageCache, ImageSource
+from kilonova.compute.image_cache import ImageCache
 from kilonova.compute.image_cleanup import ImageCleanup
-from kilonova.compute.image_uploads import ImageSink, ImageUploads
+from kilonova.compute.image_uploads import ImageUploads
+from kilonova.compute.local_images import ImageLibrary
 from kilonova.compute.notifier import Notifier
 from kilonova.compute.observer import Observer
 from kilonova.compute.operation import Operation, Tools
@@ -58,16 +57,13 @@ LOST_S = 10.0
 """The time for the step in progress when this process learns that its host has a newer process."""
 
 
-class ImageLibrary(ImageSource, ImageSink, Protocol):
-    """Where this host's images come from, and where the images that it makes are stored."""
-
-
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a host receives from its process; `workers` do its work on files."""
+    """What a host receives from its process; `workers` do its work on files.  `images` returns where its images come
+    from and go to, once the host can call the conductor."""
 
     clock: Clock
-    images: ImageLibrary
+    images: Callable[[HostCaller], ImageLibrary]
     workers: Workers
     failpoints: Failpoints
 
@@ -112,8 +108,9 @@ class ComputeManager:
         await self.driver.init_host(tasks)
         observer = Observer(self.driver, session)
         self.virtapi.on_event = observer.mark
-        cache = ImageCache(Path(defaults.instances_path) / "_base", self._images, self._workers, clock)
-        uploads = ImageUploads(self._images, conductor, clock, session.outage)
+        images = self._images(conductor)
+        cache = ImageCache(Path(defaults.instances_path) / "_base", images, self._workers, clock)
+        uploads = ImageUploads(images, conductor, clock, session.outage)
         seed_key = await self._workers.run(read_seed_key, defaults.state_path, clock)
         tools = Tools(self.driver, cache, uploads, clock, defaults, self._identity.boot_id, seed_key)
         runner = Runner(self._failpoints, session)
@@ -228,5 +225,5 @@ class ComputeManager:
 
     async def _cache_images(self, request: methods.CacheImages, _peer: str) -> Ack:
         if self._precache is not None:
-            self._precache.want(request.images)
+            self._precache.want(request.images, request.grants)
         return Ack()

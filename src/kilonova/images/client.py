@@ -6,7 +6,7 @@ No message and no log line contains a URL's query: it is a permission.
 
 import logging
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING
 
 from kilonova.base.errors import ConfigError, Forbidden, ImageUnacceptable, ImageUnavailable, NotFound, StorageFull
@@ -30,7 +30,7 @@ class StoreClient:
         self._ca_file = ca_file
         self._http: httpx.AsyncClient | None = None
 
-    async def read(self, url: str, start: int) -> AsyncIterator[bytes]:
+    async def read(self, url: str, start: int) -> AsyncGenerator[bytes]:
         """The image's bytes from offset `start` on.  Raises NotFound (the store has no such file), Forbidden, and
         ImageUnavailable when the connection fails or is silent."""
         import httpx

@@ -4,7 +4,7 @@
 A cut download continues at the next store.  Bytes are the image's only after the reader has compared their hash.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -49,7 +49,7 @@ class Download:
         self._used: set[str] = set()
         self._one_by_one = False
 
-    async def read(self, start: int = 0) -> AsyncIterator[bytes]:
+    async def read(self, start: int = 0) -> AsyncGenerator[bytes]:
         """The bytes from offset `start` on.  Raises NotFound (no store has the image), ImageUnavailable (no byte for
         PATIENCE_S), Forbidden (no permission)."""
         self._used = set()

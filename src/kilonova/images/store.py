@@ -11,7 +11,7 @@ import hashlib
 import itertools
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from io import FileIO
@@ -127,7 +127,7 @@ class ImageStore:
             await self._workers.run(part.drop)
             raise
 
-    async def read(self, image_id: ImageId, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+    async def read(self, image_id: ImageId, start: int = 0, length: int | None = None) -> AsyncGenerator[bytes]:
         """The image's bytes in pieces, from `start` on; `length` of them, or all.  Raises NotFound when the file does
         not exist."""
         reader = _Reader(self.path(image_id), start)
@@ -153,18 +153,19 @@ class ImageStore:
         """The id of the directory; `new_id` becomes it if the directory has none.  Raises OSError."""
         return await self._workers.run(_identify, self._root, new_id)
 
+    async def identity(self) -> str | None:
+        """The id of the directory; None when it has none, as a file system that is not mounted."""
+        return await self._workers.run(_identity, self._root)
+
     async def size_of(self, image_id: ImageId) -> int | None:
         """The size in bytes of the stored file; None when there is no file."""
         return await self._workers.run(_size_of, self.path(image_id))
 
-    async def digest(self, image_id: ImageId) -> str | None:
-        """The SHA-512, in hex, of the stored bytes; None when there is no file, or it cannot be read."""
+    async def digest(self, image_id: ImageId) -> str:
+        """The SHA-512, in hex, of the stored bytes.  Raises NotFound, OSError."""
         digest = hashlib.sha512()
-        try:
-            async for piece in self.read(image_id):
-                await self._workers.run(digest.update, piece)
-        except (NotFound, OSError):
-            return None
+        async for piece in self.read(image_id):
+            await self._workers.run(digest.update, piece)
         return digest.hexdigest()
 
     async def entries(self, now: float) -> list[Entry]:
@@ -315,6 +316,13 @@ def _identify(root: Path, new_id: str) -> str:
             _remove(mine)
         fsync_directory(root)
     return path.read_text().strip()
+
+
+def _identity(root: Path) -> str | None:
+    try:
+        return (root / ID_FILE).read_text().strip()
+    except FileNotFoundError:
+        return None
 
 
 def _size_of(path: Path) -> int | None:

@@ -5,7 +5,7 @@ Bytes are first in this process's own store, then in others, until enough stores
 copies count; a file without a record counts for nothing.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
@@ -269,7 +269,7 @@ def _where(
     return (keys[0] if keys else None), read_stores.copies_of(snapshot, image_id), read_stores.addresses(snapshot)
 
 
-async def _continued(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _continued(first: bytes, pieces: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
     async with aclosing(pieces) as rest:
         yield first
         async for piece in rest:

@@ -13,7 +13,7 @@ from datetime import timedelta
 import structlog
 
 from kilonova.api.image.fleet_store import FleetStore, StoreIdentity, StoreParts, is_complete
-from kilonova.base.errors import ConfigError, Conflict, KilonovaError, NotFound, StorageFull
+from kilonova.base.errors import ConfigError, Conflict, KilonovaError, NotFound, StateError, StorageFull
 from kilonova.base.tasks import Supervisor
 from kilonova.config.load import Settings
 from kilonova.db.readers import actions as read_actions
@@ -66,38 +66,53 @@ class Upkeep:
         self._next_check: dict[ImageId, float] = {}
 
     def start(self, tasks: Supervisor, interval_s: float) -> None:
-        """Report and work periodically."""
+        """Report now, and work periodically."""
+        tasks.spawn("first image store report", self.report())
         tasks.periodic("image store report", REPORT_S, self.report, limit_s=2 * REPORT_S)
         tasks.periodic("image upkeep", interval_s, self.run, limit_s=ROUND_LIMIT_S)
 
     async def report(self) -> None:
-        """Tell the conductor that this process serves the store, and whether the store is full."""
-        try:
-            await self._files.check_room(0)
-            is_full = False
-        except StorageFull:
-            is_full = True
+        """Report to the conductor that this process serves the store, and whether the store is full.  A store whose
+        directory is another one (its file system is not mounted) is not reported."""
         identity = self._store.identity
         try:
+            await self._check_directory()
+            is_full = await self._is_full()
             await self._parts.rpc.call(
                 REPORT_IMAGE_STORE, ReportImageStore(identity.url, self._id, identity.process_id, is_full)
             )
-        except KilonovaError as exc:
+        except (KilonovaError, OSError) as exc:
             self._reporting_since = None
-            log.warning("the image store cannot be reported", why=exc.message)
+            log.warning("the image store cannot be reported", why=str(exc))
             return
         if self._reporting_since is None:
             self._reporting_since = self._clock.monotonic()
 
+    async def _is_full(self) -> bool:
+        try:
+            await self._files.check_room(0)
+        except StorageFull:
+            return True
+        return False
+
+    async def _check_directory(self) -> None:
+        """Raises StateError."""
+        if await self._files.identity() != self._id:
+            raise StateError("The directory of the image store is not the one of the start: is it mounted?")
+
     async def run(self) -> None:
         """One round.  The files are listed before the database is read: the record of an image is older than its
         file, so a file without a record is of a deleted image."""
+        await self._check_directory()
         entries = await self._files.entries(self._clock.now().timestamp())
         state = await self._parts.db.read(_state)
         for image in state.images.values():
             await self._end_lost_upload(image, state)
         for entry in entries:
-            await self._look_at(entry, state)
+            try:
+                await self._look_at(entry, state)
+            except (OSError, NotFound) as exc:  # an unreadable file is not a damaged one, and others go on
+                log.error("a file of the image store cannot be read", file=entry.name, why=str(exc))
         for image in state.images.values():
             if is_complete(image):
                 await self._ensure_copies(image, state)
@@ -142,15 +157,18 @@ class Upkeep:
     async def _check(self, entry: Entry, image: Image, state: _State) -> None:
         """Compare the file with the image's record: its size always, its hash when the copy is new, doubted, or was not
         compared for a day."""
-        doubted = state.holders.get(image.id, {}).get(self._id)
+        holders = state.holders.get(image.id, {})
+        doubted = holders.get(self._id)
         if entry.size == image.size and doubted is False and not self._is_due(image.id):
             return
-        good = entry.size == image.size and await self._files.digest(image.id) == image.os_hash_value
-        if not good:
+        if entry.size == image.size and await self._files.digest(image.id) == image.os_hash_value:
+            if doubted is not False:
+                await self._record(image, exists=True)
+        elif doubted is None or any(holders[one] is False for one in holders if one != self._id):
             log.error("the file of an image is damaged and is replaced", image_id=image.id)
             await self._files.remove(entry)
-        if good and doubted is not False:
-            await self._record(image, exists=True)
+        else:
+            log.error("the only file of an image is damaged", image_id=image.id)
 
     def _is_due(self, image_id: ImageId) -> bool:
         now = self._clock.monotonic()

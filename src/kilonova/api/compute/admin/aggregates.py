@@ -213,10 +213,19 @@ async def cache_images(call: Call, body: CacheImages) -> Reply:
     """Cache images on the hosts of an aggregate (from 2.81).  Hosts fetch them in the background."""
     aggregate = await find(call)
     images = [bootable(await call.db.read(get_image, one.id, call.context, "cache"), "cache") for one in body.cache]
+    keys = await call.db.read(read_stores.keys)
     for service in await call.db.read(hosts.list_services, binary=COMPUTE):
         if service.host in aggregate.hosts and service.up and not service.forced_down:
-            await call.deps.rpc.cast(to_host.CACHE_IMAGES, to_host.CacheImages(tuple(images)), service.host)
+            grants = _grants(keys, images, service.host, call.deps.clock.now())
+            await call.deps.rpc.cast(to_host.CACHE_IMAGES, to_host.CacheImages(tuple(images), grants), service.host)
     return Reply()
+
+
+def _grants(
+    keys: Sequence[SigningKey], images: Iterable[ImageRef], host: HostName, now: datetime
+) -> dict[ImageId, str]:
+    """The host's permissions to fetch the images; none where there are no image stores, in the one box."""
+    return {image.id: grant(image.id, host, now, keys[0]) for image in images} if keys else {}
 
 
 ROUTES = (
