@@ -20,6 +20,7 @@ from kilonova.db.schema_identity import (
     projects,
     revoked_tokens,
     roles,
+    signing_keys,
     users,
 )
 
@@ -358,5 +359,6 @@ __all__ = [
     "roles",
     "server_groups",
     "services",
+    "signing_keys",
     "users",
 ]

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opening the database that a conductor owns, in another process: an API process of a fleet, or a command."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from kilonova.base.threads import DaemonWorkers
+from kilonova.config.database import DatabaseSettings
+from kilonova.db import location
+from kilonova.db.engine import Database
+from kilonova.db.migrate import HEAD
+from kilonova.db.transaction import Snapshot
+
+
+def open_existing(state: Path, settings: DatabaseSettings) -> Database:
+    """The database, which is neither created nor migrated: `schema_trouble` reports whether it can be used.  Raises
+    ConfigError for a configured database of another kind."""
+    location.refuse_other_database(settings.connection, state)
+    return Database(
+        f"sqlite:///file:{location.database_path(state)}?mode=rw&uri=true",
+        writer=DaemonWorkers("db-writer", 1),
+        reader=DaemonWorkers("db-reader", settings.readers),
+        readers=settings.readers,
+    )
+
+
+def schema_trouble(snapshot: Snapshot) -> str:
+    """Why the code cannot use this database, in one sentence; empty if it can."""
+    found = _revision(snapshot)
+    if found is None:
+        return "The database has no tables yet: start a conductor."
+    if found < HEAD:
+        return f"The database has revision {found} and this code needs {HEAD}: upgrade it with a newer conductor."
+    if found > HEAD:
+        return f"The database has revision {found} and this code supports {HEAD}: start a newer version of it."
+    return ""
+
+
+def _revision(snapshot: Snapshot) -> str | None:
+    if not sa.inspect(snapshot).has_table("alembic_version"):
+        return None
+    return snapshot.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
