@@ -49,8 +49,8 @@ class ImageCache:
         """The image as a file on this host; fetched once for any number of concurrent builds.  `grant`: see
         local_images.ImageSource.
 
-        Raises NotFound (no store has it), ImageUnavailable (no store sends it), ImageUnacceptable (wrong checksum, not in its format, refers to
-        other files).  After a failure nothing is left in the cache.
+        Raises NotFound (no store has it), ImageUnavailable (no store sends it), ImageUnacceptable (wrong
+        checksum, not in its format, refers to other files).  After a failure nothing is left in the cache.
         """
         path = self._root / f"{image.sha512[:40]}.{image.disk_format}"
         base = BaseImage(path, image.disk_format, image.virtual_size)

@@ -8,6 +8,7 @@ code only reads from the driver.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+
 import structlog
 
 from kilonova.base.clock import Clock
@@ -57,13 +58,16 @@ LOST_S = 10.0
 """The time for the step in progress when this process learns that its host has a newer process."""
 
 
+Images = Callable[[HostCaller], ImageLibrary]
+"""Returns where a host's images come from and go to, once the host can call the conductor."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a host receives from its process; `workers` do its work on files.  `images` returns where its images come
-    from and go to, once the host can call the conductor."""
+    """What a host receives from its process; `workers` do its work on files."""
 
     clock: Clock
-    images: Callable[[HostCaller], ImageLibrary]
+    images: Images
     workers: Workers
     failpoints: Failpoints
 

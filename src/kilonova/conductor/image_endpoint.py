@@ -10,7 +10,7 @@ from kilonova.conductor.host_endpoint import pinned
 from kilonova.conductor.image_stores import Draw
 from kilonova.conductor.tools import Tools
 from kilonova.db.transaction import Transaction
-from kilonova.objects.image_store import SigningKey
+from kilonova.objects.signing_key import SigningKey
 from kilonova.rpcapi import api_to_conductor_images as of_api
 from kilonova.rpcapi import host_to_conductor as of_hosts
 from kilonova.rpcapi.endpoint import Endpoint
@@ -43,7 +43,7 @@ class ImageEndpoint:
 
     async def _report(self, request: of_api.ReportImageStore, _peer: str) -> Ack:
         now = self._clock.now()
-        key = SigningKey(self._clock.new_id(), self._clock.new_secret(SECRET_BYTES), now)
+        key = SigningKey(self._clock.new_id(), self._clock.new_secret(SECRET_BYTES).encode(), now)
         await self._db.write(image_stores.report, request, key, now)
         return ACK
 

@@ -15,19 +15,19 @@ from kilonova.db.readers import images as read_images
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import image_stores as write_stores
+from kilonova.db.writers import signing_keys as write_keys
 from kilonova.images.signing import URL_LIFETIME, Permit, Use, check_grant, check_receipt, signed_url
 from kilonova.objects.ids import HostName, ImageId
 from kilonova.objects.image import SavedImage
-from kilonova.objects.image_store import SigningKey, StoreAddress, live_stores
+from kilonova.objects.image_store import StoreAddress, live_stores
 from kilonova.objects.instance import Instance
+from kilonova.objects.signing_key import IMAGE_URLS, SigningKey
 from kilonova.rpcapi.api_to_conductor_images import RecordCopy, ReportImageStore
 from kilonova.rpcapi.host_to_conductor import CompleteImage, FindImage, StoreUrl, StoreUrls
 
 KEY_AGE = timedelta(days=1)
-"""The age of a key at which the next one is made."""
-
-KEY_LIFETIME = timedelta(days=3)
-"""The age at which a key is deleted: everything that it has signed has expired."""
+"""The age of a key at which the next one is made.  A retired key is deleted after the same time: everything that it has
+signed has expired by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,10 @@ def report(tx: Transaction, request: ReportImageStore, key: SigningKey, now: dat
     """The API process is there.  `key` becomes the key of URLs when the current one is old."""
     write_stores.put_address(tx, StoreAddress(request.url, request.store_id, request.process_id, now, request.is_full))
     known = read_stores.keys(tx)
-    if not known or now - known[0].made_at >= KEY_AGE:
-        write_stores.add_key(tx, key, now - KEY_LIFETIME)
+    if not known or now - known[0].created_at >= KEY_AGE:
+        write_keys.delete(tx, IMAGE_URLS, retired_before=now - KEY_AGE)
+        write_keys.retire(tx, IMAGE_URLS, now)
+        write_keys.insert(tx, IMAGE_URLS, key)
 
 
 def record_copy(tx: Transaction, request: RecordCopy) -> None:
@@ -68,9 +70,7 @@ def record_saved(tx: Transaction, image_id: ImageId, request: CompleteImage) -> 
     in the one box, the host has written the bytes itself."""
     if not request.receipt and not read_stores.addresses(tx):
         return
-    saved = SavedImage(
-        request.size, request.virtual_size, request.md5, request.sha512, request.stores, request.receipt
-    )
+    saved = SavedImage(request.size, request.virtual_size, request.md5, request.sha512, request.stores, request.receipt)
     check_receipt(image_id, request.attempt, saved, read_stores.keys(tx))
     record_stores(tx, image_id, saved.stores)
 

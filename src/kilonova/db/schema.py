@@ -10,7 +10,6 @@ from kilonova.db.schema_base import id_column as _id
 from kilonova.db.schema_base import metadata
 from kilonova.db.schema_base import partial_index as _partial_index
 from kilonova.db.schema_base import time_column as _time
-from kilonova.db.schema_images import image_copies, image_keys, image_stores
 from kilonova.db.schema_identity import (
     application_credentials,
     assignments,
@@ -23,6 +22,7 @@ from kilonova.db.schema_identity import (
     signing_keys,
     users,
 )
+from kilonova.db.schema_images import image_copies, image_stores
 
 instances = sa.Table(
     "instances",
@@ -342,7 +342,6 @@ __all__ = [
     "groups",
     "idempotency_keys",
     "image_copies",
-    "image_keys",
     "image_members",
     "image_stores",
     "images",

@@ -25,11 +25,3 @@ image_copies = sa.Table(
     sa.Column("store_id", sa.String(36), primary_key=True),
     sa.Column("doubted", sa.Boolean, nullable=False),
 )
-
-image_keys = sa.Table(
-    "image_keys",
-    metadata,
-    sa.Column("id", sa.String(36), primary_key=True),
-    sa.Column("secret", sa.String(128), nullable=False),
-    _time("made_at"),
-)

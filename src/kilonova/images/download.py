@@ -12,7 +12,14 @@ import structlog
 
 from kilonova.base.backoff import Backoff
 from kilonova.base.clock import Clock
-from kilonova.base.errors import DatabaseUnavailable, ImageUnavailable, KilonovaError, NotFound, RpcTimeout, RpcUnavailable
+from kilonova.base.errors import (
+    DatabaseUnavailable,
+    ImageUnavailable,
+    KilonovaError,
+    NotFound,
+    RpcTimeout,
+    RpcUnavailable,
+)
 from kilonova.images.client import StoreClient
 from kilonova.objects.ids import ImageId
 

@@ -51,9 +51,7 @@ class ImageBytes(Protocol):
         """The image has no record any more: delete its bytes, here at once."""
         ...
 
-    async def receive(
-        self, image_id: ImageId, query: Mapping[str, str], chunks: AsyncIterator[bytes]
-    ) -> SavedImage:
+    async def receive(self, image_id: ImageId, query: Mapping[str, str], chunks: AsyncIterator[bytes]) -> SavedImage:
         """Store what a host or another API process sends to a signed URL.  Raises Forbidden for a URL that is not
         valid, and what `save` raises."""
         ...
@@ -95,9 +93,7 @@ class OwnStore:
     async def delete(self, image_id: ImageId) -> None:
         await self._store.delete(image_id)
 
-    async def receive(
-        self, image_id: ImageId, query: Mapping[str, str], chunks: AsyncIterator[bytes]
-    ) -> SavedImage:
+    async def receive(self, image_id: ImageId, query: Mapping[str, str], chunks: AsyncIterator[bytes]) -> SavedImage:
         raise _NO_URLS
 
     async def offer(self, image_id: ImageId, query: Mapping[str, str]) -> int:

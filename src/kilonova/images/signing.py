@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urlencode
 from kilonova.base.errors import Forbidden
 from kilonova.objects.ids import ImageId
 from kilonova.objects.image import SavedImage
-from kilonova.objects.image_store import SigningKey
+from kilonova.objects.signing_key import SigningKey
 
 PATH = "/image-store/v1/images"
 """The path of the images of a store, below the URL of its API process."""
@@ -56,7 +56,9 @@ def signed_url(base: str, permit: Permit, key: SigningKey) -> str:
     return f"{base.rstrip('/')}{PATH}/{permit.image_id}?{_query(permit, key)}"
 
 
-def check_url(use: Use, image_id: ImageId, given: Mapping[str, str], keys: Sequence[SigningKey], at: datetime) -> Permit:
+def check_url(
+    use: Use, image_id: ImageId, given: Mapping[str, str], keys: Sequence[SigningKey], at: datetime
+) -> Permit:
     """The permission of a URL's query.  Raises Forbidden: another use or image, altered, expired, unknown key."""
     until = given.get("until", "")
     if not (until.isascii() and until.isdigit() and len(until) < 12):
@@ -120,7 +122,7 @@ def _signature(permit: Permit, key: SigningKey) -> bytes:
 
 def _mac(key: SigningKey, *parts: str) -> bytes:
     """The parts are encoded as JSON, so that no other parts have the same encoding."""
-    return hmac.new(key.secret.encode(), json.dumps(parts).encode(), hashlib.sha256).hexdigest().encode()
+    return hmac.new(key.secret, json.dumps(parts).encode(), hashlib.sha256).hexdigest().encode()
 
 
 def _seconds(at: datetime) -> int:

@@ -2,7 +2,7 @@
 """The image stores of a fleet: directories of images, and the API processes through which others reach them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from kilonova.objects.ids import ImageId
@@ -39,15 +39,6 @@ class ImageCopy:
     image_id: ImageId
     store_id: str
     doubted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class SigningKey:
-    """A secret that signs URLs of image stores; the newest signs, older ones are still accepted."""
-
-    id: str
-    secret: str = field(repr=False)
-    made_at: datetime
 
 
 def live_stores(addresses: Iterable[StoreAddress], now: datetime) -> dict[str, StoreAddress]:

@@ -35,7 +35,8 @@ from kilonova.images.signing import URL_LIFETIME, Permit, Use, check_url, receip
 from kilonova.images.store import ImageStore, Stored
 from kilonova.objects.ids import ImageId
 from kilonova.objects.image import WITH_BYTES, Image, ImageStatus, SavedImage
-from kilonova.objects.image_store import ImageCopy, SigningKey, StoreAddress, live_stores
+from kilonova.objects.image_store import ImageCopy, StoreAddress, live_stores
+from kilonova.objects.signing_key import SigningKey
 from kilonova.rpcapi.api_to_conductor_images import RECORD_COPY, RecordCopy
 from kilonova.rpcapi.caller import Caller
 
@@ -106,9 +107,7 @@ class FleetStore:
         """Here at once; other stores find the deletion in their upkeep."""
         await self._files.delete(image_id)
 
-    async def receive(
-        self, image_id: ImageId, query: Mapping[str, str], chunks: AsyncIterator[bytes]
-    ) -> SavedImage:
+    async def receive(self, image_id: ImageId, query: Mapping[str, str], chunks: AsyncIterator[bytes]) -> SavedImage:
         permit, keys = await self._permit(Use.WRITE, image_id, query)
         image = await self._saving(image_id)
 
@@ -234,9 +233,7 @@ class FleetStore:
         permit = Permit(Use.WRITE, image_id, self.identity.process_id, until, sha512=sha512)
         return signed_url(other.url, permit, keys[0])
 
-    async def _permit(
-        self, use: Use, image_id: ImageId, query: Mapping[str, str]
-    ) -> tuple[Permit, list[SigningKey]]:
+    async def _permit(self, use: Use, image_id: ImageId, query: Mapping[str, str]) -> tuple[Permit, list[SigningKey]]:
         keys = await self._db.read(read_stores.keys)
         try:
             return check_url(use, image_id, query, keys, self._clock.now()), keys
@@ -262,9 +259,7 @@ def _any_image(snapshot: Snapshot, image_id: ImageId) -> Image:
     return read_images.get_image(snapshot, image_id, "", admin=True)
 
 
-def _where(
-    snapshot: Snapshot, image_id: ImageId
-) -> tuple[SigningKey | None, list[ImageCopy], list[StoreAddress]]:
+def _where(snapshot: Snapshot, image_id: ImageId) -> tuple[SigningKey | None, list[ImageCopy], list[StoreAddress]]:
     keys = read_stores.keys(snapshot)
     return (keys[0] if keys else None), read_stores.copies_of(snapshot, image_id), read_stores.addresses(snapshot)
 

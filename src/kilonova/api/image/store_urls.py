@@ -6,6 +6,8 @@ The signature in the query is the permission; no token is needed.
 
 from collections.abc import Mapping
 
+from pydantic import TypeAdapter
+
 from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.faults import HttpError
 from kilonova.api.http.ids import is_uuid
@@ -15,7 +17,6 @@ from kilonova.base.errors import NotFound, StorageFull
 from kilonova.images.signing import PATH
 from kilonova.objects.ids import ImageId
 from kilonova.objects.image import SavedImage
-from pydantic import TypeAdapter
 
 OCTETS = "application/octet-stream"
 QUERY = frozenset({"peer", "until", "key", "attempt", "sha512", "signature"})

@@ -62,8 +62,10 @@ class Upkeep:
     def __init__(self, store: FleetStore, parts: StoreParts) -> None:
         self._store, self._parts, self._clock = store, parts, parts.clock
         self._files, self._id = parts.files, store.identity.store_id
-        self._reporting_since: float | None = None
+        self.reporting_since: float | None = None
+        """When the reports of this process began to reach a conductor, on the monotonic clock."""
         self._next_check: dict[ImageId, float] = {}
+        self._first_check_s = CHECK_S
 
     def start(self, tasks: Supervisor, interval_s: float) -> None:
         """Report now, and work periodically."""
@@ -82,11 +84,11 @@ class Upkeep:
                 REPORT_IMAGE_STORE, ReportImageStore(identity.url, self._id, identity.process_id, is_full)
             )
         except (KilonovaError, OSError) as exc:
-            self._reporting_since = None
+            self.reporting_since = None
             log.warning("the image store cannot be reported", why=str(exc))
             return
-        if self._reporting_since is None:
-            self._reporting_since = self._clock.monotonic()
+        if self.reporting_since is None:
+            self.reporting_since = self._clock.monotonic()
 
     async def _is_full(self) -> bool:
         try:
@@ -134,7 +136,7 @@ class Upkeep:
 
     def _may_judge(self) -> bool:
         """Whether other processes had time to report: not right after an outage of the conductors."""
-        since = self._reporting_since
+        since = self.reporting_since
         return since is not None and self._clock.monotonic() - since >= LOST.total_seconds() / 2
 
     async def _look_at(self, entry: Entry, state: _State) -> None:
@@ -170,9 +172,14 @@ class Upkeep:
         else:
             log.error("the only file of an image is damaged", image_id=image.id)
 
+    def check_all(self) -> None:
+        """Compare every file with its hash in the next round."""
+        self._next_check.clear()
+        self._first_check_s = 0.0
+
     def _is_due(self, image_id: ImageId) -> bool:
         now = self._clock.monotonic()
-        due = self._next_check.setdefault(image_id, now + self._clock.random.uniform(0, CHECK_S))
+        due = self._next_check.setdefault(image_id, now + self._clock.random.uniform(0, self._first_check_s))
         if now < due:
             return False
         self._next_check[image_id] = now + CHECK_S
@@ -218,7 +225,7 @@ def _internal_url(settings: Settings) -> str:
     api = settings.api
     if settings.image.internal_url:
         return settings.image.internal_url
-    if api.listen in ("0.0.0.0", "::") or not api.port:  # noqa: S104 - compared, not bound
+    if api.listen in ("0.0.0.0", "::") or not api.port:
         raise ConfigError(
             "[image] internal_url is empty: set the URL at which hosts and other API processes reach this process."
         )

@@ -3,12 +3,14 @@
 
 import sqlalchemy as sa
 
-from kilonova.db.codec import COPIES, IMAGES, KEYS, STORES
-from kilonova.db.schema import image_copies, image_keys, image_stores, images
+from kilonova.db.codec import COPIES, IMAGES, STORES
+from kilonova.db.readers import signing_keys
+from kilonova.db.schema import image_copies, image_stores, images
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.ids import ImageId
 from kilonova.objects.image import WITH_BYTES, Image
-from kilonova.objects.image_store import ImageCopy, SigningKey, StoreAddress
+from kilonova.objects.image_store import ImageCopy, StoreAddress
+from kilonova.objects.signing_key import IMAGE_URLS, SigningKey
 
 
 def addresses(snapshot: Snapshot) -> list[StoreAddress]:
@@ -39,5 +41,5 @@ def has_bytes(snapshot: Snapshot, image_id: ImageId) -> bool:
 
 
 def keys(snapshot: Snapshot) -> list[SigningKey]:
-    """The keys of URLs, newest first."""
-    return KEYS.load_all(snapshot.execute(sa.select(image_keys).order_by(image_keys.c.made_at.desc(), image_keys.c.id)))
+    """The keys of URLs, the newest first."""
+    return [*reversed(signing_keys.of_purpose(snapshot, IMAGE_URLS))]

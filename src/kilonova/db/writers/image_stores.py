@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writing the image stores, their copies of images, and the keys of their URLs."""
-
-from datetime import datetime
+"""Writing the image stores and their copies of images."""
 
 import sqlalchemy as sa
 
-from kilonova.db.codec import KEYS, STORES
-from kilonova.db.schema import image_copies, image_keys, image_stores
+from kilonova.db.codec import STORES
+from kilonova.db.schema import image_copies, image_stores
 from kilonova.db.transaction import Transaction
 from kilonova.objects.ids import ImageId
-from kilonova.objects.image_store import SigningKey, StoreAddress
+from kilonova.objects.image_store import StoreAddress
 
 
 def put_address(tx: Transaction, address: StoreAddress) -> None:
@@ -35,12 +33,6 @@ def doubt_copy(tx: Transaction, image_id: ImageId, store_id: str) -> None:
 def delete_copy(tx: Transaction, image_id: ImageId, store_id: str) -> None:
     """The store has no bytes of the image.  A copy that is not recorded is not an error."""
     tx.execute(sa.delete(image_copies).where(*_is(image_id, store_id)))
-
-
-def add_key(tx: Transaction, key: SigningKey, keep_since: datetime) -> None:
-    """Add a key, and delete those that were made before `keep_since`."""
-    tx.execute(sa.delete(image_keys).where(image_keys.c.made_at < keep_since))
-    tx.execute(sa.insert(image_keys).values(KEYS.dump(key)))
 
 
 def _is(image_id: ImageId, store_id: str) -> tuple[sa.ColumnElement[bool], ...]:

@@ -4,6 +4,8 @@
 Source: Compute API reference, "Host aggregates".
 """
 
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
@@ -21,9 +23,13 @@ from kilonova.api.http.views import Member, View, many, one
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
 from kilonova.base.unset import unset_if_none
 from kilonova.db.readers import aggregates, hosts
+from kilonova.db.readers import image_stores as read_stores
 from kilonova.db.readers.hosts import COMPUTE
+from kilonova.images.signing import grant
 from kilonova.objects.aggregate import ZONE, Aggregate
-from kilonova.objects.ids import HostName
+from kilonova.objects.ids import HostName, ImageId
+from kilonova.objects.image import ImageRef
+from kilonova.objects.signing_key import SigningKey
 from kilonova.rpcapi import api_to_conductor_admin as methods
 from kilonova.rpcapi import to_host
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The image stores of a fleet, their copies of images, and the keys of their URLs."""
+"""The image stores of a fleet, and their copies of images."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0018"
-down_revision = "0017"
+revision = "0019"
+down_revision = "0018"
 
 
 def upgrade() -> None:
@@ -24,11 +24,4 @@ def upgrade() -> None:
         sa.Column("store_id", sa.String(length=36), nullable=False),
         sa.Column("doubted", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("image_id", "store_id", name=op.f("pk_image_copies")),
-    )
-    op.create_table(
-        "image_keys",
-        sa.Column("id", sa.String(length=36), nullable=False),
-        sa.Column("secret", sa.String(length=128), nullable=False),
-        sa.Column("made_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_image_keys")),
     )
