@@ -160,26 +160,28 @@ async def running_stores(
         db = shared.open_database(settings, clock)
         stack.push_async_callback(db.close)
         hub, metrics = MemoryHub(), Metrics()
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         bus = await stack.enter_async_context(MemoryBus(hub, clock))
         tasks = await stack.enter_async_context(Supervisor(clock))
         tools = shared.make_tools(settings, db, clock, failpoints)
         await shared.make_conductor(settings, tools, bus, metrics).start(bus, tasks)
         stores = Stores([], db, Caller(bus, clock), clock, settings, metrics)
-        for number in range(count):
-            stores.nodes.append(await _node(f"store{number}", state, stores, tasks, stack))
+        for number, listening in enumerate(sockets):
+            stores.nodes.append(await _node(state / f"store{number}", listening, stores, tasks, stack))
         await stores.report()
         if host:
             await _start_host(stores, state, hub, tasks, stack)
         yield stores
 
 
-async def _node(name: str, state: Path, stores: Stores, tasks: Supervisor, stack: AsyncExitStack) -> Node:
+async def _node(
+    root: Path, listening: socket.socket, stores: Stores, tasks: Supervisor, stack: AsyncExitStack
+) -> Node:
     clock, settings, metrics = stores.clock, stores.settings, Metrics()
     full, process_id = [False], clock.new_id()
-    files = ImageStore(state / name, DaemonWorkers(name, 2), lambda total: 2 * total if full[0] else 0, process_id)
+    files = ImageStore(root, DaemonWorkers(root.name, 2), lambda total: 2 * total if full[0] else 0, process_id)
     client = StoreClient()
     stack.push_async_callback(client.close)
-    listening = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     identity = StoreIdentity(await files.identify(clock.new_id()), process_id, url, settings.image.copies)
     parts = StoreParts(files, stores.db, stores.rpc, client, clock, metrics)
@@ -200,17 +202,17 @@ async def _node(name: str, state: Path, stores: Stores, tasks: Supervisor, stack
         console=settings.console,
         consoles=None,
         console_tokens=ConsoleTokens(clock, 600),
-        disk_space=DiskSpace(state, DaemonWorkers("room", 1), stores.db, tasks),
+        disk_space=DiskSpace(root, DaemonWorkers("room", 1), stores.db, tasks),
         ready=lambda: (True, ""),
     )
     faults = Faults(create_app(deps))
     server = make_server(faults, settings.api)
-    tasks.spawn(f"serve {name}", server.serve(sockets=[listening]))
+    tasks.spawn(f"serve {root.name}", server.serve(sockets=[listening]))
     stack.callback(server.stop)
     token, _ = tokens.mint(Subject(ADMIN, "admin", PROJECT, "admin", ROLES), ("password",))
     headers = {"X-Auth-Token": token, "OpenStack-API-Version": "compute 2.90"}
     http = await stack.enter_async_context(httpx.AsyncClient(base_url=url, headers=headers, timeout=30))
-    return Node(url, state / name, files, store, Upkeep(store, parts), faults, http, metrics, full)
+    return Node(url, root, files, store, Upkeep(store, parts), faults, http, metrics, full)
 
 
 async def _start_host(

@@ -14,7 +14,7 @@ from kilonova.base.clock import Clock
 from kilonova.base.errors import ImageUnacceptable, ImageUnavailable, KilonovaError, NotFound, StorageFull
 from kilonova.compute.local_images import Chunks, ImageFetch
 from kilonova.images.client import StoreClient
-from kilonova.images.download import AWAY, RETRY, Download, Place
+from kilonova.images.download import AWAY, PATIENCE_S, RETRY, Download, Place, Transport
 from kilonova.images.store import ImageStore
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ImageId
@@ -41,7 +41,7 @@ class FleetImages:
             request = FindImage(self._conductor.host, image.id, grant, wrong)
             return _places(await self._conductor.call(FIND_IMAGE, request))
 
-        return _FleetFetch(Download(self._client, self._clock, image.id, image.size, find), self._local, image)
+        return _FleetFetch(Download(Transport(self._client, self._clock), image.id, image.size, find, PATIENCE_S), self._local, image)
 
     async def save(self, action: Action, image_id: ImageId, chunks: Chunks, disk_format: str) -> SavedImage:
         assert action.attempt is not None

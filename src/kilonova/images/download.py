@@ -29,7 +29,7 @@ RETRY = Backoff(0.5, 15.0)
 AWAY = (RpcTimeout, RpcUnavailable, DatabaseUnavailable)
 """The places cannot be found now."""
 PATIENCE_S = 120.0
-"""A download in which no byte arrives for so long, from any store, has failed."""
+"""How long the download of a host goes on without a byte from any store."""
 NOTE_BYTES = 1 << 30
 """The progress of a download is logged after so many bytes."""
 
@@ -46,19 +46,28 @@ Find = Callable[[tuple[str, ...]], Awaitable[Sequence[Place]]]
 """The places of the image now.  It receives the stores that sent other bytes."""
 
 
-class Download:
-    """One image of `size` bytes.  `wrong` are the stores that sent other bytes: they are not read again."""
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """What downloads of a process share."""
 
-    def __init__(self, client: StoreClient, clock: Clock, image_id: ImageId, size: int, find: Find) -> None:
-        self._client, self._clock, self._find = client, clock, find
-        self._image_id, self._size = image_id, size
+    client: StoreClient
+    clock: Clock
+
+
+class Download:
+    """One image of `size` bytes; it fails when no byte arrives for `patience_s`, from any store.  `wrong` are the
+    stores that sent other bytes: they are not read again."""
+
+    def __init__(self, transport: Transport, image_id: ImageId, size: int, find: Find, patience_s: float) -> None:
+        self._client, self._clock, self._find = transport.client, transport.clock, find
+        self._image_id, self._size, self._patience_s = image_id, size, patience_s
         self.wrong: set[str] = set()
         self._used: set[str] = set()
         self._one_by_one = False
 
     async def read(self, start: int = 0) -> AsyncGenerator[bytes]:
-        """The bytes from offset `start` on.  Raises NotFound (no store has the image), ImageUnavailable (no byte for
-        PATIENCE_S), Forbidden (no permission)."""
+        """The bytes from offset `start` on.  Raises NotFound (no store has the image), ImageUnavailable (no byte for so
+        long), Forbidden (no permission)."""
         self._used = set()
         at, noted, pauses, heard = start, start, RETRY.start(self._clock), self._clock.monotonic()
         while at < self._size:
@@ -83,7 +92,7 @@ class Download:
                     log.warning("a download from an image store broke off", image_id=self._image_id, at=at, why=why)
             if at > before:
                 pauses, heard = RETRY.start(self._clock), self._clock.monotonic()
-            elif self._clock.monotonic() - heard >= PATIENCE_S:
+            elif self._clock.monotonic() - heard >= self._patience_s:
                 raise ImageUnavailable(f"No store sends the image {self._image_id}: {why}")
             await pauses.wait()
 

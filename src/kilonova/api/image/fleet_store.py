@@ -28,7 +28,7 @@ from kilonova.db.readers import image_stores as read_stores
 from kilonova.db.readers import images as read_images
 from kilonova.db.transaction import Snapshot
 from kilonova.images.client import StoreClient
-from kilonova.images.download import Download, Place
+from kilonova.images.download import Download, Place, Transport
 from kilonova.images.intake import take_in
 from kilonova.images.own_store import Upload
 from kilonova.images.signing import URL_LIFETIME, Permit, Use, check_url, receipt, signed_url
@@ -41,6 +41,9 @@ from kilonova.rpcapi.api_to_conductor_images import RECORD_COPY, RecordCopy
 from kilonova.rpcapi.caller import Caller
 
 log = structlog.get_logger(__name__)
+
+OPEN_PATIENCE_S = 5.0
+"""How long a client's download waits for a byte of another store."""
 
 SAVED = TypeAdapter(SavedImage)
 
@@ -95,7 +98,7 @@ class FleetStore:
         if await self._files.size_of(image.id) == image.size:
             return self._files.read(image.id, start, length)
         end = (image.size or 0) if length is None else start + length
-        stream = Download(self._client, self._clock, image.id, end, lambda wrong: self.places(image.id, wrong))
+        stream = self._download(image.id, end, OPEN_PATIENCE_S)
         pieces = stream.read(start)
         try:
             first = await anext(pieces, b"")  # before the answer's head: a failure is still an error message
@@ -146,7 +149,7 @@ class FleetStore:
         why not."""
         assert image.size is not None
         assert image.disk_format is not None
-        stream = Download(self._client, self._clock, image.id, image.size, lambda wrong: self.places(image.id, wrong))
+        stream = self._download(image.id, image.size, 0)  # the next round of upkeep tries again
 
         async def confirm(stored: Stored) -> None:
             if stored.sha512 != image.os_hash_value:
@@ -167,6 +170,10 @@ class FleetStore:
         """Record whether this store has the image.  Raises NotFound."""
         copy = RecordCopy(image.id, self.identity.store_id, exists, image.os_hash_value or "")
         await self._rpc.call(RECORD_COPY, copy)
+
+    def _download(self, image_id: ImageId, size: int, patience_s: float) -> Download:
+        transport = Transport(self._client, self._clock)
+        return Download(transport, image_id, size, lambda wrong: self.places(image_id, wrong), patience_s)
 
     async def _take_in(self, upload: Upload) -> SavedImage:
         saved = await self._keep(upload)
