@@ -4,7 +4,6 @@
 The rounds of upkeep begin only when a test calls them.
 """
 
-import asyncio
 import socket
 import tempfile
 from collections.abc import AsyncGenerator, Mapping
@@ -61,6 +60,8 @@ class Faults:
         self.cut_after: int | None = None
         """Bytes of an answer's body, after which the connection ends."""
         self.dead = False
+        self.dead_for_writes = False
+        """Images cannot be stored."""
         self.other_bytes = False
         self.urls: list[str] = []
 
@@ -69,7 +70,7 @@ class Faults:
             await self._app(scope, receive, send)
             return
         self.urls.append(f"{scope['method']} {scope['path']}?{scope['query_string'].decode()}")
-        if self.dead:
+        if self.dead or (self.dead_for_writes and scope["method"] == "PUT"):
             raise ConnectionError("this process is dead")
         sent = 0
 
@@ -153,9 +154,7 @@ async def running_stores(
     clock, failpoints = SystemClock(), Failpoints()
     async with AsyncExitStack() as stack:
         state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kn-", dir=SCRATCH)))
-        template.put_bootstrapped(
-            state / "kilonova.db", FirstAdmin(ADMIN, PROJECT, template.password_hash(PASSWORD))
-        )
+        template.put_bootstrapped(state / "kilonova.db", FirstAdmin(ADMIN, PROJECT, template.password_hash(PASSWORD)))
         settings = load(overrides={**QUICK, ("DEFAULT", "state_path"): str(state), **(overrides or {})})
         db = shared.open_database(settings, clock)
         stack.push_async_callback(db.close)
@@ -174,9 +173,7 @@ async def running_stores(
         yield stores
 
 
-async def _node(
-    root: Path, listening: socket.socket, stores: Stores, tasks: Supervisor, stack: AsyncExitStack
-) -> Node:
+async def _node(root: Path, listening: socket.socket, stores: Stores, tasks: Supervisor, stack: AsyncExitStack) -> Node:
     clock, settings, metrics = stores.clock, stores.settings, Metrics()
     full, process_id = [False], clock.new_id()
     files = ImageStore(root, DaemonWorkers(root.name, 2), lambda total: 2 * total if full[0] else 0, process_id)
@@ -215,9 +212,7 @@ async def _node(
     return Node(url, root, files, store, Upkeep(store, parts), faults, http, metrics, full)
 
 
-async def _start_host(
-    stores: Stores, state: Path, hub: MemoryHub, tasks: Supervisor, stack: AsyncExitStack
-) -> None:
+async def _start_host(stores: Stores, state: Path, hub: MemoryHub, tasks: Supervisor, stack: AsyncExitStack) -> None:
     clock, client, files = stores.clock, StoreClient(), DaemonWorkers("host", 2)
     nothing = ImageStore(state / "no images", files)
     manager = shared.compute_manager(
@@ -228,5 +223,5 @@ async def _start_host(
     stack.push_async_callback(manager.stop)
     await manager.start(bus, tasks)
     while not manager.ready()[0]:
-        await asyncio.sleep(0.01)
+        await clock.sleep(0.01)
     stores.host = manager
