@@ -41,7 +41,9 @@ class FleetImages:
             request = FindImage(self._conductor.host, image.id, grant, wrong)
             return _places(await self._conductor.call(FIND_IMAGE, request))
 
-        return _FleetFetch(Download(Transport(self._client, self._clock), image.id, image.size, find, PATIENCE_S), self._local, image)
+        return _FleetFetch(
+            Download(Transport(self._client, self._clock), image.id, image.size, find, PATIENCE_S), self._local, image
+        )
 
     async def save(self, action: Action, image_id: ImageId, chunks: Chunks, disk_format: str) -> SavedImage:
         assert action.attempt is not None

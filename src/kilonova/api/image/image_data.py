@@ -111,8 +111,8 @@ async def _requeue(deps: ApiDeps, image: Image) -> None:
 
 
 async def recover(deps: ApiDeps, store: ImageStore) -> None:
-    """Called before the first request of the one box, whose API process is the only one of its store.  It sets images back to queued whose upload ended with
-    an earlier process, and removes files without an image."""
+    """Called before the first request of the one box, whose API process is the only one of its store.  It sets images
+    back to queued whose upload ended with an earlier process, and removes files without an image."""
     images: list[Image] = await deps.db.read(read_images.list_images, "", admin=True, community=True)
     in_the_making = await deps.db.read(read_actions.images_in_the_making)
     for image in images:
