@@ -57,6 +57,9 @@ class Metrics:
             ["reason"],
             registry=self.registry,
         )
+        self._evicted = Counter(
+            "kilonova_evicted_images", "Cached images that were removed, by reason.", ["reason"], registry=self.registry
+        )
         self.registry.register(_DroppedLines())
 
     def log_in_refused(self, reason: str) -> None:
@@ -66,6 +69,10 @@ class Metrics:
     def image_refused(self, reason: str) -> None:
         """`reason`: no-leg (a host needs no such image), url (a URL is expired or altered)."""
         self._images_refused.labels(reason).inc()
+
+    def images_evicted(self, reason: str, count: int) -> None:
+        """`reason`: age, space."""
+        self._evicted.labels(reason).inc(count)
 
     def action_ended(self, verb: str, succeeded: bool) -> None:
         self._actions.labels(verb, "done" if succeeded else "failed").inc()

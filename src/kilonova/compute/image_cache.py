@@ -7,8 +7,9 @@ import asyncio
 import hashlib
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import aclosing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -29,6 +30,12 @@ log = structlog.get_logger(__name__)
 FETCH_LIMIT_S = 6 * 3600.0
 """The time limit of one fetch; an action has its own deadline besides."""
 
+JUST_USED_S = 600.0
+"""A file that was used since is not removed for its space."""
+
+KeptFree = Callable[[int], int]
+"""The number of bytes that the cache must leave free on a file system of a given size."""
+
 _NAME = re.compile(r"[0-9a-f]{40}\.[a-z0-9]+")
 
 
@@ -36,6 +43,15 @@ class Digest(Protocol):
     """A hash that accepts bytes."""
 
     def update(self, data: bytes, /) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The images of a cache and their bytes.  `is_short`: the file system has too little space."""
+
+    images: int
+    size_bytes: int
+    is_short: bool
 
 
 class ImageCache:
@@ -69,6 +85,16 @@ class ImageCache:
     async def remove_unused(self, in_use: Collection[str], age_s: float) -> list[str]:
         """Remove files that are not `in_use` and were not used for so long; returns their names."""
         return await self._workers.run(_remove_unused, self._root, in_use, self._clock.now().timestamp() - age_s)
+
+    async def make_room(self, in_use: Collection[str], kept_free: KeptFree) -> list[str]:
+        """While less than `kept_free` is free, remove the file that was not used for the longest time.  Files that are
+        `in_use` stay, and those that were used a moment ago: a disk may be made on them now.  Returns their names."""
+        before = self._clock.now().timestamp() - JUST_USED_S
+        return await self._workers.run(_make_room, self._root, in_use, before, kept_free)
+
+    async def usage(self, kept_free: KeptFree) -> Usage:
+        """The size of the cache, and whether its file system has less than `kept_free`."""
+        return await self._workers.run(_usage, self._root, kept_free)
 
     async def _fetch(self, image: ImageRef, path: Path, grant: str) -> None:
         part = path.with_name(f".{path.name}.{self._clock.new_id()}")
@@ -113,11 +139,41 @@ def _touch(path: Path, at: float) -> bool:
 def _remove_unused(root: Path, in_use: Collection[str], before: float) -> list[str]:
     removed: list[str] = []
     kept = {os.path.realpath(path) for path in in_use}
-    for path in root.iterdir() if root.is_dir() else ():
-        if _NAME.fullmatch(path.name) and os.path.realpath(path) not in kept and path.stat().st_mtime < before:
+    for path in _images(root):
+        if os.path.realpath(path) not in kept and path.stat().st_mtime < before:
             path.unlink(missing_ok=True)
             removed.append(path.name)
     return removed
+
+
+def _make_room(root: Path, in_use: Collection[str], before: float, kept_free: KeptFree) -> list[str]:
+    kept = {os.path.realpath(path) for path in in_use}
+    unused = [
+        (path.stat().st_mtime, path)
+        for path in _images(root)
+        if os.path.realpath(path) not in kept and path.stat().st_mtime < before
+    ]
+    removed: list[str] = []
+    for _, path in sorted(unused):
+        if not _is_short(root, kept_free):
+            break
+        path.unlink(missing_ok=True)
+        removed.append(path.name)
+    return removed
+
+
+def _usage(root: Path, kept_free: KeptFree) -> Usage:
+    sizes = [path.stat().st_size for path in _images(root)]
+    return Usage(len(sizes), sum(sizes), root.is_dir() and _is_short(root, kept_free))
+
+
+def _images(root: Path) -> list[Path]:
+    return [path for path in root.iterdir() if _NAME.fullmatch(path.name)] if root.is_dir() else []
+
+
+def _is_short(root: Path, kept_free: KeptFree) -> bool:
+    found = os.statvfs(root)
+    return found.f_bavail * found.f_frsize < kept_free(found.f_blocks * found.f_frsize)
 
 
 def _create(part: Path) -> BinaryIO:

@@ -38,7 +38,7 @@ from kilonova.compute.seeds import read_seed_key
 from kilonova.compute.session import HostIdentity, Session
 from kilonova.compute.uptime import uptime
 from kilonova.compute.virtapi import ComputeVirtAPI
-from kilonova.config.default import reloaded
+from kilonova.config.default import kept_from_images, reloaded
 from kilonova.config.load import Settings
 from kilonova.objects.diagnostics import GuestDiagnostics
 from kilonova.objects.service import Inventory
@@ -126,7 +126,8 @@ class ComputeManager:
         self._session, self._queues, self._feed, self._reports = session, queues, feed, reports
         self._precache = Precache(cache)
         tasks.spawn("precache", self._precache.run())
-        ImageCleanup(self.driver, cache, self._settings.image_cache).start(tasks, self.virtapi)
+        cleanup = ImageCleanup(self.driver, cache, self._settings.image_cache, self.metrics, self._kept_free)
+        cleanup.start(tasks, self.virtapi)
         await session.register()
         tasks.spawn("until lost", self._until_lost(session, feed, queues))
         await bus.subscribe(methods.WAKE.subject_of(self._identity.host), self._endpoint().handle)
@@ -135,6 +136,9 @@ class ComputeManager:
         feed.start(tasks)
         notifier.start(tasks)
         Reaper(session, queues, runner, tools, self.metrics).start(tasks, self.virtapi)
+
+    def _kept_free(self, total_bytes: int) -> int:
+        return kept_from_images(self._settings.default, total_bytes)
 
     async def inventory(self) -> Inventory:
         """The host's resources, and the part of them that guests may claim."""

@@ -155,7 +155,7 @@ class ImageStore:
 
     async def identity(self) -> str | None:
         """The id of the directory; None when it has none, as a file system that is not mounted."""
-        return await self._workers.run(_identity, self._root)
+        return await self._workers.run(store_id_of, self._root)
 
     async def size_of(self, image_id: ImageId) -> int | None:
         """The size in bytes of the stored file; None when there is no file."""
@@ -318,7 +318,8 @@ def _identify(root: Path, new_id: str) -> str:
     return path.read_text().strip()
 
 
-def _identity(root: Path) -> str | None:
+def store_id_of(root: Path) -> str | None:
+    """The id of the store in the directory; None when it has none.  Blocking."""
     try:
         return (root / ID_FILE).read_text().strip()
     except FileNotFoundError:

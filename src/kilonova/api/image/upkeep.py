@@ -89,6 +89,7 @@ class Upkeep:
             return
         if self.reporting_since is None:
             self.reporting_since = self._clock.monotonic()
+            log.info("the image store is reported", url=identity.url, store=self._id)
 
     async def _is_full(self) -> bool:
         try:
