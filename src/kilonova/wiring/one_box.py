@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kilonova.base.clock import Clock
+from kilonova.base.errors import ConfigError
 from kilonova.base.failpoints import Failpoints
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import DaemonWorkers
@@ -84,6 +85,10 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
     from kilonova.rpcapi.caller import Caller
 
     check_failpoints(failpoints, host=True, conductor=True)
+    if settings.image.store_path:
+        raise ConfigError(
+            "[image] store_path is for API processes of a fleet: the one box has its images in state_path."
+        )
     policy = Policy(RULES, settings.oslo_policy)
     state = settings.default.state_path
     files = DaemonWorkers("files", 4)
