@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A host that fetches and stores its images over signed URLs, from and to several API processes."""
 
+import hashlib
 import logging
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -20,7 +21,7 @@ from kilonova.rpcapi.host_to_conductor import COMPLETE_IMAGE, FIND_IMAGE, Comple
 from tests.service.api import until
 from tests.service.stores import Node, Stores, running_stores
 
-DATA = bytes(range(256)) * 8192
+DATA = hashlib.shake_256(b"an image").digest(2 << 20)
 HOST = HostName("box1")
 
 
