@@ -15,14 +15,16 @@ from typing import Self
 from kilonova.base.clock import SystemClock
 from kilonova.base.context import RequestContext
 from kilonova.base.threads import InlineWorkers
-from kilonova.db.engine import make_engine
 from kilonova.db.location import sqlite_url
 from kilonova.db.readers import instances as read_instances
+from kilonova.db.readers import signing_keys as read_signing_keys
+from kilonova.db.sqlite import make_engine
 from kilonova.images.store import ImageStore
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId, ImageId, InstanceId
 from kilonova.objects.image import ImageRef
 from kilonova.objects.instance import Instance
+from kilonova.objects.signing_key import TOKENS
 from kilonova.objects.states import Verb
 from kilonova.rpc.nats import NatsBus
 from kilonova.rpcapi.caller import Caller
@@ -104,9 +106,9 @@ class Service:
 class ApiServer(CloudClient):
     """One kilonova-api, and a client of it."""
 
-    def __init__(self, service: Service, port: int) -> None:
+    def __init__(self, service: Service, port: int, config: Path) -> None:
         super().__init__(port)
-        self.service = service
+        self.service, self.config = service, config
 
     def start(self) -> Self:
         """Begin, without waiting."""
@@ -160,7 +162,7 @@ class Fleet:
         """An API process on a port of its own; `more` is added to its configuration."""
         port = free_port()
         config = self.configure(name, ("host = box1", f"host = {name}"), more=f"[api]\nport = {port}\n{more}")
-        made = ApiServer(self.service("api", config), port)
+        made = ApiServer(self.service("api", config), port, config)
         self.made.append(made)
         return made
 
@@ -170,9 +172,8 @@ class Fleet:
         state.mkdir()
         (self.state / "images").mkdir(parents=True, exist_ok=True)
         (state / "images").symlink_to(self.state / "images")
-        return self.service(
-            "compute", self.configure(name, ("host = box1", f"host = {name}"), (str(self.state), str(state)))
-        )
+        config = self.configure(name, ("host = box1", f"host = {name}"), (str(self.state), str(state)))
+        return self.service("compute", config)
 
     def command(self, *words: str, config: Path | None = None) -> "subprocess.CompletedProcess[str]":
         """Run `kilonova ...` with the configuration of the fleet to its end."""
@@ -218,6 +219,15 @@ class Fleet:
         try:
             with engine.connect() as connection:
                 return read_instances.get(connection, instance_id)
+        finally:
+            engine.dispose()
+
+    def signing_keys(self) -> list[str]:
+        """The secrets of the keys of tokens."""
+        engine = make_engine(sqlite_url(self.state / "kilonova.db"), readers=1)
+        try:
+            with engine.connect() as connection:
+                return [key.secret.decode() for key in read_signing_keys.of_purpose(connection, TOKENS)]
         finally:
             engine.dispose()
 

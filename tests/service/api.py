@@ -11,14 +11,17 @@ from typing import Any, TypeVar
 import httpx
 import sqlalchemy as sa
 
-from kilonova.db.engine import make_engine
 from kilonova.db.location import sqlite_url
+from kilonova.db.postgres import schema
+from kilonova.db.postgres.url import parameters
 from kilonova.db.readers import identity as read_identity
+from kilonova.db.sqlite import make_engine
 from kilonova.db.writers import identity as write_identity
 from kilonova.identity.key_ring import OneKey
 from kilonova.identity.tokens import Subject, TokenMinter
 from kilonova.objects.identity import Assignment, Project, User
 from kilonova.wiring.shared import token_secret
+from tests import postgres
 from tests.service.cloud import Cloud, running_cloud
 
 T = TypeVar("T")
@@ -32,6 +35,11 @@ OCTETS = {"Content-Type": "application/octet-stream"}
 @contextmanager
 def beside(state: Path) -> Generator[sa.Connection]:
     """A transaction in the database of a running cloud, past its conductor."""
+    url = postgres.url_of(state)
+    if url is not None:
+        with schema.connected(parameters(url)) as connection, schema.whole(connection):
+            yield connection
+        return
     engine = make_engine(sqlite_url(state / "kilonova.db"), readers=1)
     try:
         with engine.connect() as connection:

@@ -2,8 +2,8 @@
 """A whole cloud in one process: the real API, conductor and compute on SQLite, with the fake driver."""
 
 import tempfile
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from kilonova.identity.tokens import Subject, TokenMinter
 from kilonova.wiring.one_box import OneBox, one_box
 from kilonova.wiring.shared import token_secret
 from lab.common import memory_directory
-from tests import template
+from tests import postgres, template
 from tests.service import answers
 
 SCRATCH = memory_directory()
@@ -91,7 +91,8 @@ async def running_cloud(
         if state is None:
             state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kn-", dir=SCRATCH)))
             admin, password = FirstAdmin(ADMIN, PROJECT, template.password_hash(PASSWORD)), PASSWORD
-            template.put_bootstrapped(state / "kilonova.db", admin)
+            url = stack.enter_context(_database(state, admin))
+            overrides = {("database", "connection"): url, **(overrides or {})}
         settings = load(overrides={**QUICK, ("DEFAULT", "state_path"): str(state), **(overrides or {})})
         box = await stack.enter_async_context(one_box(settings, clock, failpoints or Failpoints()))
         transport = httpx.ASGITransport(app=box.app)
@@ -106,6 +107,19 @@ async def running_cloud(
         assert password is not None
         token = await log_in(http, password) if admin is None else _mint(clock, state)
         yield Cloud(box, http, token, clock, state, password)
+
+
+@contextmanager
+def _database(state: Path, admin: FirstAdmin) -> Generator[str]:
+    """A new database as the first start leaves it, and its URL: empty for SQLite."""
+    if not postgres.is_used():
+        template.put_bootstrapped(state / "kilonova.db", admin)
+        yield ""
+        return
+    try:
+        yield postgres.new_database(state, admin)
+    finally:
+        postgres.forget_database(state)
 
 
 def _mint(clock: SystemClock, state: Path) -> str:

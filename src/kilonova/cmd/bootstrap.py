@@ -55,7 +55,7 @@ async def _create(settings: "Settings") -> str:
     from kilonova.wiring.shared import bootstrap_cloud
 
     clock = SystemClock()
-    db = open_existing(settings.default.state_path, settings.database)
+    db = open_existing(settings.default.state_path, settings.database, clock)
     try:
         if trouble := await db.read(schema_trouble):
             raise StateError(trouble)

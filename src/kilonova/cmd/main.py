@@ -10,6 +10,7 @@ from kilonova.cmd import (
     backup,
     bootstrap,
     console,
+    db,
     doctor,
     host,
     install,
@@ -48,6 +49,7 @@ app.add_typer(role.app, name="role")
 app.add_typer(policy.app, name="policy")
 app.add_typer(host.app, name="host")
 app.add_typer(token.app, name="token")
+app.add_typer(db.app, name="db")
 
 
 @app.command("version")

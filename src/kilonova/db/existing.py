@@ -5,19 +5,23 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from kilonova.base.clock import Clock
 from kilonova.base.threads import DaemonWorkers
 from kilonova.config.database import DatabaseSettings
 from kilonova.db import location
 from kilonova.db.engine import Database
 from kilonova.db.migrate import HEAD
+from kilonova.db.opening import open_on_server
+from kilonova.db.sqlite import SqliteDatabase
 from kilonova.db.transaction import Snapshot
 
 
-def open_existing(state: Path, settings: DatabaseSettings) -> Database:
+def open_existing(state: Path, settings: DatabaseSettings, clock: Clock) -> Database:
     """The database, which is neither created nor migrated: `schema_trouble` reports whether it can be used.  Raises
     ConfigError for a configured database of another kind."""
-    location.refuse_other_database(settings.connection, state)
-    return Database(
+    if location.is_on_server(settings.connection, state):
+        return open_on_server(settings, clock)
+    return SqliteDatabase(
         f"sqlite:///file:{location.database_path(state)}?mode=rw&uri=true",
         writer=DaemonWorkers("db-writer", 1),
         reader=DaemonWorkers("db-reader", settings.readers),

@@ -84,7 +84,7 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
     keys, metrics = KeyRing(clock, settings.api.token_lifetime), Metrics()
     start = Start("The service has just started, and has not read its database yet.")
     async with AsyncExitStack() as stack:
-        db = open_existing(settings.default.state_path, settings.database)
+        db = open_existing(settings.default.state_path, settings.database, clock)
         stack.push_async_callback(db.close)
         bus = await stack.enter_async_context(end)
         tasks = await stack.enter_async_context(Supervisor(clock, metrics.round_ended))
@@ -110,8 +110,11 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
             consoles=None,
             console_tokens=ConsoleTokens(clock, settings.consoleauth.token_ttl),
             disk_space=ConductorSpace(rpc),
+            metrics=metrics,
             ready=ready,
         )
+        metrics.gauge("kilonova_bus_connected", "1 with a connection to the bus, else 0.", lambda: bus.connected)
+        metrics.gauge("kilonova_token_keys_age_seconds", "Since the last successful read of the database.", keys.age_s)
         ping = SelfPing(bus, name)
         tasks.spawn("self-ping", ping.listen())
         tasks.spawn("start", _wait_for_database(start, db, keys, clock, tasks))

@@ -25,7 +25,7 @@ from kilonova.wiring.shared import (
     keep_reserve,
     make_conductor,
     make_tools,
-    open_database,
+    running_database,
     token_secret,
 )
 
@@ -95,8 +95,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
     passwords = Passwords(DaemonWorkers("argon2", 1), clock.new_secret(SECRET_BYTES).encode())
     store = image_files(settings, files)
     async with AsyncExitStack() as stack:
-        db = open_database(settings, clock)
-        stack.push_async_callback(db.close)
+        db = await stack.enter_async_context(running_database(settings, clock))
         bus = await stack.enter_async_context(MemoryBus(MemoryHub(), clock))
         manager = compute_manager(settings, clock, failpoints, lambda _: LocalImages(store), files)
         stack.push_async_callback(manager.stop)
@@ -121,6 +120,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
             consoles=LocalConsoles(HostName(settings.default.host), manager.driver),
             console_tokens=ConsoleTokens(clock, settings.consoleauth.token_ttl),
             disk_space=DiskSpace(state, files, db, tasks),
+            metrics=manager.metrics,
             ready=manager.ready,
         )
         await recover(deps, store)  # before the host may write into the image store

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parts that several processes are built from."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -135,6 +136,17 @@ def open_database(settings: Settings, clock: Clock) -> "Database":
     return opening.open_database(settings.default.state_path, settings.database, clock)
 
 
+@asynccontextmanager
+async def running_database(settings: Settings, clock: Clock) -> AsyncGenerator["Database"]:
+    """The same, from the moment at which it can be used until the end."""
+    db = open_database(settings, clock)
+    try:
+        await db.start()
+        yield db
+    finally:
+        await db.close()
+
+
 async def bootstrap_cloud(db: "Database", passwords: "Passwords", clock: Clock) -> str | None:
     """Create the administrator in a new database.  Returns the password, which is not stored; None on an older
     database."""
@@ -167,5 +179,7 @@ def token_secret(state: Path, clock: Clock) -> bytes:
 
 def keep_reserve(db: "Database", settings: Settings, files: DaemonWorkers, clock: Clock, tasks: Supervisor) -> None:
     from kilonova.db.reserve import Reserve
+    from kilonova.db.sqlite import SqliteDatabase
 
-    tasks.spawn("reserve", Reserve(db, settings.default.state_path, files, clock).keep())
+    if isinstance(db, SqliteDatabase):
+        tasks.spawn("reserve", Reserve(db, settings.default.state_path, files, clock).keep())

@@ -4,25 +4,24 @@
 import sqlalchemy as sa
 
 from kilonova.db.codec import STORES
+from kilonova.db.dialect import Upsert
 from kilonova.db.schema import image_copies, image_stores
 from kilonova.db.transaction import Transaction
 from kilonova.objects.ids import ImageId
 from kilonova.objects.image_store import StoreAddress
 
+_PUT_ADDRESS = Upsert(image_stores, ("url",), ("store_id", "process_id", "seen_at", "is_full"))
+_PUT_COPY = Upsert(image_copies, ("image_id", "store_id"), ("doubted",))
+
 
 def put_address(tx: Transaction, address: StoreAddress) -> None:
     """Record the API process of a URL, in place of an earlier one."""
-    values = STORES.dump(address)
-    changed = tx.execute(sa.update(image_stores).where(image_stores.c.url == address.url).values(values))
-    if changed.rowcount == 0:
-        tx.execute(sa.insert(image_stores).values(values))
+    tx.execute(_PUT_ADDRESS.on(tx), STORES.dump(address))
 
 
-def put_copy(tx: Transaction, image_id: ImageId, store_id: str, *, doubted: bool = False) -> None:
-    """Record that the store has the bytes of the image."""
-    changed = tx.execute(sa.update(image_copies).where(*_is(image_id, store_id)).values(doubted=doubted))
-    if changed.rowcount == 0:
-        tx.execute(sa.insert(image_copies).values(image_id=image_id, store_id=store_id, doubted=doubted))
+def put_copy(tx: Transaction, image_id: ImageId, store_id: str) -> None:
+    """Record that the store has the bytes of the image, without a doubt."""
+    tx.execute(_PUT_COPY.on(tx), {"image_id": image_id, "store_id": store_id, "doubted": False})
 
 
 def doubt_copy(tx: Transaction, image_id: ImageId, store_id: str) -> None:
