@@ -18,7 +18,7 @@ from kilonova.conductor.hosts.liveness import Liveness
 from kilonova.conductor.tools import Tools
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.transaction import Transaction
-from kilonova.objects.ids import ActionId, HostName
+from kilonova.objects.ids import ActionId, ActionRef, HostName
 from kilonova.objects.states import Verb
 from kilonova.rpc.bus import token
 from kilonova.rpcapi import host_to_conductor as methods
@@ -51,11 +51,13 @@ def _pinned(handler: Callable[[Q], Awaitable[R]]) -> Callable[[Q, str], Awaitabl
 @dataclass(frozen=True, slots=True)
 class Hooks:
     """Callbacks for further work.  `ended` receives the verb of each leg that has ended.  `wake` receives each host
-    that has work to fetch (it has registered, or one of its legs begins).  `offered` is called when a host has reported
+    that has work to fetch (it has registered, or one of its legs begins).  `place` receives each action that needs
+    another host.  `offered` is called when a host has reported
     its resources, or whether it is in service."""
 
     ended: Callable[[Verb], None]
     wake: Callable[[HostName], Awaitable[None]]
+    place: Callable[[ActionRef], None]
     offered: Callable[[], None]
 
 
@@ -132,6 +134,8 @@ class HostEndpoint:
         self._hooks.ended(finished.verb)
         if finished.wake is not None:
             await self._hooks.wake(finished.wake)
+        if finished.place is not None:
+            self._hooks.place(finished.place)
         return ACK
 
     async def _record_events(self, request: methods.RecordEvents) -> Ack:

@@ -68,7 +68,7 @@ class Conductor:
         for action in await self._db.read(read_actions.unplaced):
             self._to_place.put_nowait(action)
         for_api = ApiEndpoint(self._tools, self._rpc, self._to_place.put_nowait, self._policy.plans)
-        hooks = Hooks(self._ended, self._wake, self._place_waiting)
+        hooks = Hooks(self._ended, self._wake, self._to_place.put_nowait, self._place_waiting)
         for_hosts = HostEndpoint(self._tools, self._liveness, self._claims, hooks)
         await bus.subscribe(api_methods.SUBJECT, for_api.endpoint().handle, queue=QUEUE)
         adoption = Adoption(self._db, self._clock, self._claims, self._wake)
@@ -103,7 +103,8 @@ class Conductor:
     async def _place(self, action: ActionRef) -> None:
         self._failpoints.hit(PLACE_BEGIN)
         patience = self._waits.patience(action)
-        placed = await self._db.write(place.place, action.id, self._clock.random, self._clock.now(), patience)
+        now, rules = self._clock.now(), self._policy.scheduling
+        placed = await self._db.write(place.place, action.id, self._clock.random, now, patience, rules)
         self._failpoints.hit(PLACE_DONE)
         begins = self._waits.note(action, waits=isinstance(placed, Wait))
         if not isinstance(placed, Wait):

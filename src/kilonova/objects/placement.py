@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The request to the scheduler, and its result."""
+"""The request to the scheduler, its result, and the record of a placement."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
+from kilonova.config.filter_scheduler import FilterSchedulerSettings
 from kilonova.objects.hardware import Need
 from kilonova.objects.ids import HostName
 from kilonova.objects.server_group import GroupPolicy
@@ -22,7 +25,8 @@ class GroupConstraint:
 @dataclass(frozen=True, slots=True)
 class PlacementRequest:
     """The resources and constraints of one instance.  `networks` by name; none means the first network of the host.
-    Acceptable are `host` only, if it is set, or only `same_hosts` (None means any), and never `different_hosts`."""
+    Acceptable are `host` only, if it is set, or only `same_hosts` (None means any), and never `different_hosts` or
+    `tried_hosts` (the build has failed there).  `rules` are the operator's settings."""
 
     vcpus: int
     memory_mib: int
@@ -36,6 +40,11 @@ class PlacementRequest:
     group: GroupConstraint | None = None
     extra_specs: Mapping[str, str] = field(default_factory=dict[str, str])
     needs: tuple[Need, ...] = ()
+    tried_hosts: frozenset[HostName] = frozenset()
+    project_id: str = ""
+    flavor_name: str = ""
+    image_properties: Mapping[str, str] = field(default_factory=dict[str, str])
+    rules: FilterSchedulerSettings = FilterSchedulerSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +63,69 @@ class Choice:
     hosts: tuple[HostName, ...]
     refusals: tuple[Refusal, ...] = ()
     weights: Mapping[HostName, float] = field(default_factory=dict[HostName, float])
+
+
+MOST_NAMED = 10
+"""How many hosts, reasons and weights a record of a placement lists; it has counts for the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedHosts:
+    """How many hosts a filter refused; the names of some, and the most frequent reason."""
+
+    filter: str
+    count: int
+    hosts: tuple[HostName, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WeighedHost:
+    host: HostName
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementRecord:
+    """What happened when an instance was placed, for operators.
+
+    `hosts` is the number of hosts there were, `candidates` of those that passed the filters.  `chosen` None: no host
+    could take the instance.  `weighed` has the first few candidates in the order in which they are tried.  `lost`:
+    candidates that could not take the instance after all, because another build was faster.
+    """
+
+    at: datetime
+    hosts: int
+    candidates: int
+    chosen: HostName | None
+    refused: tuple[RefusedHosts, ...] = ()
+    weighed: tuple[WeighedHost, ...] = ()
+    lost: tuple[Refusal, ...] = ()
+
+
+def recorded(choice: Choice, now: datetime, *, chosen: HostName | None, lost: Sequence[Refusal]) -> PlacementRecord:
+    """The record of a placement, of bounded size."""
+    return PlacementRecord(
+        at=now,
+        hosts=len(choice.hosts) + len(choice.refusals),
+        candidates=len(choice.hosts),
+        chosen=chosen,
+        refused=_refused_hosts(choice.refusals),
+        weighed=tuple(WeighedHost(host, round(choice.weights[host], 4)) for host in choice.hosts[:MOST_NAMED]),
+        lost=tuple(lost[:MOST_NAMED]),
+    )
+
+
+def _refused_hosts(refusals: Iterable[Refusal]) -> tuple[RefusedHosts, ...]:
+    """The refusals in short, by filter."""
+    by_filter: dict[str, list[Refusal]] = {}
+    for refusal in refusals:
+        by_filter.setdefault(refusal.filter, []).append(refusal)
+    return tuple(
+        RefusedHosts(name, len(found), tuple(one.host for one in found[:MOST_NAMED]), _most_frequent(found))
+        for name, found in by_filter.items()
+    )
+
+
+def _most_frequent(refusals: Iterable[Refusal]) -> str:
+    return Counter(refusal.reason for refusal in refusals).most_common(1)[0][0]

@@ -10,6 +10,7 @@ from kilonova.conductor import server_groups
 from kilonova.conductor.engine.legs import fail
 from kilonova.conductor.placement import addressing, waiting
 from kilonova.conductor.placement.waiting import Patience, Wait
+from kilonova.config.filter_scheduler import FilterSchedulerSettings
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
@@ -17,47 +18,57 @@ from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
+from kilonova.db.writers import placements as write_placements
 from kilonova.objects.action import Action
 from kilonova.objects.action_params import CreateParams, UnshelveParams
 from kilonova.objects.hardware import needs
 from kilonova.objects.ids import ActionId, HostName, InstanceId
 from kilonova.objects.instance import Address, Instance
-from kilonova.objects.placement import PlacementRequest, Refusal
+from kilonova.objects.leg import tried
+from kilonova.objects.placement import PlacementRequest, Refusal, recorded
 from kilonova.objects.service import ComputeNode, HostNetwork
 from kilonova.objects.states import TaskState
 from kilonova.scheduler.choose import choose, explain
 
 
 def place(
-    tx: Transaction, action_id: ActionId, random: Random, now: datetime, patience: Patience | None = None
+    tx: Transaction,
+    action_id: ActionId,
+    random: Random,
+    now: datetime,
+    patience: Patience | None = None,
+    rules: FilterSchedulerSettings = FilterSchedulerSettings(),
 ) -> HostName | Wait | None:
     """Choose a host for the action's instance, claim it and give the action to it.  Returns the host to wake.
 
-    Without a host the action waits for a host that is returning, for at most `patience` (None: it does not wait), or it
-    ends as failed and the instance's fault contains the refusal of each filter.  An action that is no longer open, or
-    has a host already, does not change.
+    A candidate that another transaction has filled meanwhile is passed over.  Without a host the action waits for a
+    host that is returning, for at most `patience` (None: it does not wait), or it ends as failed and the instance's
+    fault contains the refusal of each filter.  What was considered is recorded (db/readers/placements).  An action that
+    is no longer open, or has a host already, does not change.
     """
     action = read_actions.get(tx, action_id)
     if action.host is not None or not read_actions.is_open(action):
         return None
     instance = read_instances.get(tx, action.instance_id)
-    nodes = {node.service.host: node for node in read_hosts.list_nodes(tx)}
+    nodes = {node.service.host: node for node in read_hosts.nodes_to_place(tx, now)}
     where = _place_of(instance, action)
-    wanted = _request(tx, instance, where)
+    wanted = _request(tx, instance, where, rules)
     choice = choose(wanted, nodes.values(), random)
-    refusals = list(choice.refusals)
+    lost: list[Refusal] = []
     for host in choice.hosts:
         refusal = _take(tx, action, instance, where, nodes[host], now)
         if refusal is None:
             waiting.end(tx, action, now, found=True)
+            write_placements.insert(tx, action, recorded(choice, now, chosen=host, lost=lost))
             return host
-        refusals.append(refusal)
+        lost.append(refusal)
     wait = waiting.coming(tx, wanted, nodes, patience or Patience(), now)
     if wait is not None:
         waiting.begin(tx, action, wait, now)
         return wait
     waiting.end(tx, action, now, found=False)
-    fail(tx, action, explain(refusals), now)
+    write_placements.insert(tx, action, recorded(choice, now, chosen=None, lost=lost))
+    fail(tx, action, explain((*choice.refusals, *lost)), now)
     return None
 
 
@@ -72,6 +83,7 @@ class _Place:
     host: HostName | None = None
     same_host: tuple[InstanceId, ...] = ()
     different_host: tuple[InstanceId, ...] = ()
+    tried: frozenset[HostName] = frozenset()
 
 
 def _place_of(instance: Instance, action: Action) -> _Place:
@@ -88,6 +100,7 @@ def _place_of(instance: Instance, action: Action) -> _Place:
         host=params.host,
         same_host=params.same_host,
         different_host=params.different_host,
+        tried=frozenset(tried(action.legs)),
     )
 
 
@@ -99,7 +112,7 @@ def _hosts_of(tx: Transaction, ids: tuple[InstanceId, ...]) -> frozenset[HostNam
     return frozenset(one.host for one, is_deleted in known if one.host is not None and not is_deleted)
 
 
-def _request(tx: Transaction, instance: Instance, place: _Place) -> PlacementRequest:
+def _request(tx: Transaction, instance: Instance, place: _Place, rules: FilterSchedulerSettings) -> PlacementRequest:
     return PlacementRequest(
         vcpus=instance.flavor.vcpus,
         memory_mib=instance.flavor.memory_mib,
@@ -113,6 +126,11 @@ def _request(tx: Transaction, instance: Instance, place: _Place) -> PlacementReq
         group=server_groups.constraint(tx, instance),
         extra_specs=instance.flavor.extra_specs,
         needs=needs(instance.flavor, instance.image.properties),
+        tried_hosts=place.tried,
+        project_id=instance.project_id,
+        flavor_name=instance.flavor.name,
+        image_properties=instance.image.properties,
+        rules=rules,
     )
 
 

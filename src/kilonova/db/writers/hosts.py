@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writing services, compute nodes and claims."""
 
+import hashlib
+import json
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -52,7 +54,9 @@ def delete_service(tx: Transaction, service: Service) -> None:
 
 def put_inventory(tx: Transaction, host: HostName, node_id: str, inventory: Inventory) -> None:
     """Record the inventory of a host; its claims stay."""
-    values = {"node_id": node_id, **INVENTORIES.dump(inventory)}
+    columns = INVENTORIES.dump(inventory)
+    text = json.dumps(columns, sort_keys=True)
+    values = {"node_id": node_id, "inventory_digest": hashlib.sha256(text.encode()).hexdigest(), **columns}
     done = tx.execute(sa.update(compute_nodes).where(compute_nodes.c.host == host).values(**values))
     if done.rowcount == 0:
         none = {"vcpus_used": 0, "memory_mib_used": 0, "disk_gib_used": 0, "instances": 0}
@@ -62,6 +66,24 @@ def put_inventory(tx: Transaction, host: HostName, node_id: str, inventory: Inve
 def node_id_of(tx: Transaction, host: HostName) -> str | None:
     """The node id under which a host has reported."""
     return tx.execute(sa.select(compute_nodes.c.node_id).where(compute_nodes.c.host == host)).scalar()
+
+
+def build_failed(tx: Transaction, host: HostName, now: datetime) -> None:
+    """Count a build that failed for a reason of the host."""
+    failed = sa.update(compute_nodes).where(compute_nodes.c.host == host)
+    tx.execute(failed.values(failed_builds=compute_nodes.c.failed_builds + 1, build_failed_at=now))
+
+
+_SUCCEEDED = (
+    sa.update(compute_nodes)
+    .where(compute_nodes.c.host == sa.bindparam("of_host"), compute_nodes.c.failed_builds > 0)
+    .values(failed_builds=0, build_failed_at=None)
+)
+
+
+def build_succeeded(tx: Transaction, host: HostName) -> None:
+    """Forget the failed builds of a host."""
+    tx.execute(_SUCCEEDED, {"of_host": host})
 
 
 @dataclass(frozen=True, slots=True)
