@@ -106,6 +106,9 @@ class FilterSchedulerSettings:
     soft_anti_affinity_weight_multiplier: float = 1.0
 
 
+DEFAULTS = FilterSchedulerSettings()
+
+
 def settings(group: cfg.ConfigOpts.GroupAttr) -> FilterSchedulerSettings:
     """The frozen settings of the group.  Raises ValueError in one sentence."""
     values = {option.name: group[option.name] for option in OPTIONS}

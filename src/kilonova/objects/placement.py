@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from kilonova.config.filter_scheduler import FilterSchedulerSettings
+from kilonova.config.filter_scheduler import DEFAULTS, FilterSchedulerSettings
 from kilonova.objects.hardware import Need
 from kilonova.objects.ids import HostName
 from kilonova.objects.server_group import GroupPolicy
@@ -44,7 +44,7 @@ class PlacementRequest:
     project_id: str = ""
     flavor_name: str = ""
     image_properties: Mapping[str, str] = field(default_factory=dict[str, str])
-    rules: FilterSchedulerSettings = FilterSchedulerSettings()
+    rules: FilterSchedulerSettings = DEFAULTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from kilonova.objects.ids import HostName
 class HostNetwork:
     """A network that a host offers to guests: `cidr` and range in IPv4 text.
 
-    `bridge` is the host's bridge of a `bridge` network, `physical` the name of the wire behind it: bridges with the same
-    one, on any host, are one layer 2 network (empty: the wire has the network's name).  `ssh_port` is the port for SSH
-    to guests of a `user` network, each on its own loopback address; 0: there is no such port.
+    `bridge` is the host's bridge of a `bridge` network, `physical` the name of the wire behind it: bridges with the
+    same one, on any host, are one layer 2 network (empty: the wire has the network's name). `ssh_port` is the port
+    for SSH to guests of a `user` network, each on its own loopback address; 0: there is no such port.
     """
 
     name: str

@@ -10,7 +10,7 @@ from kilonova.conductor import server_groups
 from kilonova.conductor.engine.legs import fail
 from kilonova.conductor.placement import addressing, waiting
 from kilonova.conductor.placement.waiting import Patience, Wait
-from kilonova.config.filter_scheduler import FilterSchedulerSettings
+from kilonova.config.filter_scheduler import DEFAULTS, FilterSchedulerSettings
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
@@ -37,7 +37,7 @@ def place(
     random: Random,
     now: datetime,
     patience: Patience | None = None,
-    rules: FilterSchedulerSettings = FilterSchedulerSettings(),
+    rules: FilterSchedulerSettings = DEFAULTS,
 ) -> HostName | Wait | None:
     """Choose a host for the action's instance, claim it and give the action to it.  Returns the host to wake.
 

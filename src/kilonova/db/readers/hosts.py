@@ -6,9 +6,9 @@ The zone of a host is the zone of its aggregates; without one it is the configur
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -42,7 +42,8 @@ class HostProcess(NamedTuple):
 
 
 # Built once: building a statement costs more than running it.
-_SERVICES = sa.select(services).order_by(services.c.host, services.c.binary)
+_SERVICE_COLUMNS = tuple(field.name for field in fields(Service))
+_SERVICES = sa.select(*(services.c[name] for name in _SERVICE_COLUMNS)).order_by(services.c.host, services.c.binary)
 _NODES = sa.select(
     *(column for column in compute_nodes.c if column.name not in ("inventory", "failed_builds", "build_failed_at"))
 ).order_by(compute_nodes.c.host)
@@ -58,7 +59,25 @@ def list_services(snapshot: Snapshot, *, host: str | None = None, binary: str | 
     if binary is not None:
         query = query.where(services.c.binary == binary)
     zones = _zones(snapshot)
-    return [_in_its_zone(SERVICES.load(row), zones) for row in snapshot.execute(query).mappings()]
+    return [_in_its_zone(service, zones) for service in _services(snapshot.execute(query).all())]
+
+
+_SEEN: dict[tuple[Any, ...], Service] = {}
+_MOST_SEEN = 20_000
+
+
+def _services(rows: Sequence[sa.Row[Any]]) -> list[Service]:
+    """The services of these rows.  Rows that did not change since they were read last are not decoded again."""
+    found: list[Service] = []
+    for row in rows:
+        values = tuple(row)
+        service = _SEEN.get(values)
+        if service is None:
+            if len(_SEEN) >= _MOST_SEEN:
+                _SEEN.clear()
+            service = _SEEN[values] = SERVICES.load(dict(zip(_SERVICE_COLUMNS, values, strict=True)))
+        found.append(service)
+    return found
 
 
 def _zones(snapshot: Snapshot) -> dict[HostName, str]:
@@ -66,7 +85,8 @@ def _zones(snapshot: Snapshot) -> dict[HostName, str]:
 
 
 def _in_its_zone(service: Service, zones: dict[HostName, str]) -> Service:
-    return replace(service, zone=zones.get(service.host, service.zone))
+    zone = zones.get(service.host, service.zone)
+    return service if zone == service.zone else replace(service, zone=zone)
 
 
 def zones(snapshot: Snapshot) -> frozenset[str]:
@@ -132,7 +152,7 @@ def list_nodes(snapshot: Snapshot) -> list[ComputeNode]:
     """Every compute node with its service, by host."""
     by_host = {service.host: service for service in list_services(snapshot, binary=COMPUTE)}
     metadata = _aggregate_metadata(snapshot)
-    found = [row for row in snapshot.execute(_NODES) if row.host in by_host]
+    found = [row for row in snapshot.execute(_NODES).all() if row.host in by_host]
     inventories = _DECODED.of(snapshot, [(row.host, row.inventory_digest) for row in found])
     return [
         ComputeNode(

@@ -13,8 +13,9 @@ AT_A_TIME = 100
 
 
 def purge_deleted(tx: Transaction, before: datetime) -> int:
-    """Purge up to AT_A_TIME instances that were deleted before this time, the oldest first, with their actions, events,
-    placements, migrations and addresses; returns their number.  An instance whose guest its host must still remove stays."""
+    """Purge up to AT_A_TIME instances that were deleted before this time, the oldest first, with their actions,
+    events, placements, migrations and addresses; returns their number. An instance whose guest its host must still
+    remove stays."""
     open_ = sa.select(actions.c.id).where(
         actions.c.instance_id == instances.c.id, actions.c.state == sa.literal_column("'open'")
     )
