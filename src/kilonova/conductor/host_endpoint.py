@@ -164,7 +164,8 @@ class HostEndpoint:
         return await self._db.read(guests.classify_guests, request)
 
     async def _report_inventory(self, request: methods.ReportInventory) -> Ack:
-        await self._db.write(register.report_inventory, request)
+        for sentence in await self._db.write(register.report_inventory, request):
+            log.warning("the networks of hosts do not agree", host=request.host, reason=sentence)
         self._hooks.offered()
         return ACK
 

@@ -148,6 +148,11 @@ def host_of_node(snapshot: Snapshot, node_id: str) -> HostName | None:
     return snapshot.execute(query).scalar()
 
 
+def inventory_of(snapshot: Snapshot, host: HostName) -> Inventory | None:
+    """The recorded inventory of a host."""
+    return INVENTORIES.load_first(snapshot.execute(sa.select(compute_nodes).where(compute_nodes.c.host == host)))
+
+
 def list_nodes(snapshot: Snapshot) -> list[ComputeNode]:
     """Every compute node with its service, by host."""
     by_host = {service.host: service for service in list_services(snapshot, binary=COMPUTE)}
