@@ -17,10 +17,9 @@ from kilonova.objects.service import ComputeNode, HostNetwork
 class Network:
     """A network on all hosts that offer it; networks of the same name are one network.
 
-    `parts` has each subnet once, by its CIDR, `pools` the ranges of addresses that hosts assign in it.  `per_host`: each
-    of several hosts has its own network of this name, behind NAT: their guests do not reach each other by it, and may
-    have the same addresses.  `default`: at least one host attaches guests to it that request no
-    network.
+    `parts` has each subnet once, by its CIDR, `pools` the ranges of addresses that hosts assign in it. `per_host`:
+    each of several hosts has its own network of this name, behind NAT: their guests do not reach each other by it,
+    and may have the same addresses. `default`: at least one host attaches guests to it that request no network.
     """
 
     id: str

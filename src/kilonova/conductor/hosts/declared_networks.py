@@ -34,8 +34,8 @@ def _moved(tx: Transaction, host: HostName, before: Inventory, declared: Iterabl
             continue
         if not write_instances.move_to_wire(tx, host, old.wire, network.wire):
             found.append(
-                f"Network {network.name} of host {host} is on the wire {network.wire} now, and some of its servers have "
-                f"addresses that servers on that wire have, too: recreate one of each two."
+                f"Network {network.name} of host {host} is on the wire {network.wire} now. Some of its servers have "
+                "addresses that servers on that wire have, too: recreate one of each two."
             )
     return found
 

@@ -10,7 +10,7 @@ from kilonova.objects.ids import ActionId
 from kilonova.objects.placement import PlacementRecord
 
 
-def of_action(snapshot: Snapshot, action_id: ActionId) -> list[PlacementRecord]:
-    """The placements of an action, the first one first."""
+def of_action(snapshot: Snapshot, action_id: ActionId) -> dict[int, PlacementRecord]:
+    """The placements of an action by the index of the placed leg, the first one first."""
     query = sa.select(placements).where(placements.c.action_id == action_id).order_by(placements.c.leg)
-    return PLACEMENTS.load_all(snapshot.execute(query))
+    return {row["leg"]: PLACEMENTS.load(row) for row in snapshot.execute(query).mappings()}
