@@ -2,6 +2,7 @@
 """[filter_scheduler]: the filters and weighers that choose a host.  The names are those of Nova's options."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from oslo_config import cfg
 
@@ -111,7 +112,7 @@ DEFAULTS = FilterSchedulerSettings()
 
 def settings(group: cfg.ConfigOpts.GroupAttr) -> FilterSchedulerSettings:
     """The frozen settings of the group.  Raises ValueError in one sentence."""
-    values = {option.name: group[option.name] for option in OPTIONS}
+    values: dict[str, Any] = {option.name: group[option.name] for option in OPTIONS}
     unknown = [name for name in group.enabled_filters if name not in (*OPTIONAL_FILTERS, *REQUIRED_FILTERS)]
     if unknown:
         raise ValueError(

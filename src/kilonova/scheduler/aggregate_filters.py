@@ -5,8 +5,8 @@ Source: OpenStack Compute, administration guide, "Compute schedulers".
 """
 
 from kilonova.objects.extra_specs import AGGREGATE
-from kilonova.objects.placement import PlacementRequest
 from kilonova.objects.service import ComputeNode
+from kilonova.scheduler.request import PlacementRequest
 from kilonova.scheduler.spec_words import matches
 
 TENANTS = "filter_tenant_id"

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from kilonova.base.clock import Random
 from kilonova.objects.ids import HostName
 from kilonova.objects.messages import NO_VALID_HOST
-from kilonova.objects.placement import Choice, PlacementRequest, Refusal
+from kilonova.objects.placement import Choice, Refusal
 from kilonova.objects.service import ComputeNode
 from kilonova.scheduler.filters import refusal
+from kilonova.scheduler.request import PlacementRequest
 from kilonova.scheduler.weighers import priority, weight
 
 

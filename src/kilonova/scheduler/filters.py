@@ -9,9 +9,10 @@ from functools import lru_cache
 
 from kilonova.config.filter_scheduler import REQUIRED_FILTERS
 from kilonova.objects.hardware import VERSION
-from kilonova.objects.placement import PlacementRequest, Refusal
+from kilonova.objects.placement import Refusal
 from kilonova.objects.service import ComputeNode
 from kilonova.scheduler import aggregate_filters, groups
+from kilonova.scheduler.request import PlacementRequest
 from kilonova.scheduler.spec_words import in_range, version_text
 
 Filter = Callable[[PlacementRequest, ComputeNode], str | None]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Server groups: the strict policies are filters.  The soft policies are a weigher (kilonova.scheduler.weighers)."""
 
-from kilonova.objects.placement import PlacementRequest
 from kilonova.objects.server_group import GroupPolicy
 from kilonova.objects.service import ComputeNode
+from kilonova.scheduler.request import PlacementRequest
 
 
 def affinity(request: PlacementRequest, node: ComputeNode) -> str | None:

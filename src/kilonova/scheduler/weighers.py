@@ -6,9 +6,9 @@ weight only if their priorities are equal, so that a little more free memory doe
 send servers to a host on which builds fail.
 """
 
-from kilonova.objects.placement import PlacementRequest
 from kilonova.objects.server_group import GroupPolicy
 from kilonova.objects.service import ComputeNode
+from kilonova.scheduler.request import PlacementRequest
 
 MOST_IO_OPS = 8
 """So much work with disks in progress is the worst."""

@@ -127,8 +127,8 @@ def test_without_another_host_the_fault_has_the_failure_and_the_refusals(desk: D
     fault = desk.instance().fault
     assert fault is not None
     assert fault.message.startswith(
-        "On host h1: The disk is full. No valid host was found. RetryFilter refused h1 (the build failed on it before); "
-        "CoreFilter refused h2"
+        "On host h1: The disk is full. No valid host was found. RetryFilter refused h1 "
+        "(the build failed on it before); CoreFilter refused h2"
     )
     records = desk.read(read_placements.of_action, action_id)
     assert [(leg, one.chosen, one.candidates, one.hosts) for leg, one in records.items()] == [

@@ -11,10 +11,11 @@ from kilonova.base.errors import ConfigError
 from kilonova.config.filter_scheduler import DEFAULT_FILTERS, DEFAULTS, FilterSchedulerSettings
 from kilonova.config.load import load
 from kilonova.objects.ids import HostName
-from kilonova.objects.placement import MOST_NAMED, GroupConstraint, PlacementRequest, recorded
+from kilonova.objects.placement import MOST_NAMED, GroupConstraint, recorded
 from kilonova.objects.server_group import GroupPolicy
 from kilonova.objects.service import ComputeNode
 from kilonova.scheduler.choose import choose, explain
+from kilonova.scheduler.request import PlacementRequest
 from tests import make
 from tests.unit.scheduler.test_choose import node
 

@@ -25,10 +25,11 @@ from kilonova.objects.hardware import needs
 from kilonova.objects.ids import ActionId, HostName, InstanceId
 from kilonova.objects.instance import Address, Instance
 from kilonova.objects.leg import tried
-from kilonova.objects.placement import PlacementRequest, Refusal, recorded
+from kilonova.objects.placement import Refusal, recorded
 from kilonova.objects.service import ComputeNode, HostNetwork
 from kilonova.objects.states import TaskState
 from kilonova.scheduler.choose import choose, explain
+from kilonova.scheduler.request import PlacementRequest
 
 
 def place(

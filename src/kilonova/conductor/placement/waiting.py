@@ -17,9 +17,9 @@ from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.ids import ActionRef, AttemptId, HostName
-from kilonova.objects.placement import PlacementRequest
 from kilonova.objects.service import ComputeNode, Service
 from kilonova.scheduler.filters import refusal
+from kilonova.scheduler.request import PlacementRequest
 
 SAYS = "Waiting for a host: "
 """The beginning of the message of an open action that waits.  Only the log has the hosts' names: users do not see

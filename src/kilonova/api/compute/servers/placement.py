@@ -49,7 +49,7 @@ class LostHostShown(TypedDict):
 class TryShown(TypedDict):
     """One choice of a host.  `host` null: there was none.  `failure`: why the build failed there."""
 
-    at: str
+    at: str | None
     hosts: int
     candidates: int
     host: str | None
@@ -66,7 +66,7 @@ class PlacementShown(TypedDict):
     action: str
     request_id: str
     state: str
-    started_at: str
+    started_at: str | None
     message: str | None
     tries: Sequence[TryShown]
 
