@@ -9,9 +9,9 @@ from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from kilonova.db.codec import INSTANCES
+from kilonova.db.dialect import Upsert
 from kilonova.db.readers import addresses as read_addresses
 from kilonova.db.readers.addresses import ANY_HOST
 from kilonova.db.schema import addresses, instances, project_numbers
@@ -35,7 +35,7 @@ _INSERT = sa.insert(instances)
 _OF_ID = sa.update(instances).where(instances.c.id == sa.bindparam("of_id"))
 _IS_KNOWN = sa.select(instances.c.id).where(instances.c.id == sa.bindparam("of_id"))
 _NUMBER = sa.select(project_numbers.c.number).where(project_numbers.c.project_id == sa.bindparam("of_project"))
-_RESERVE = upsert(addresses).on_conflict_do_nothing()
+_RESERVE = Upsert(addresses, ("host", "network", "value"))
 _IN_RANGE = sa.and_(
     addresses.c.host == sa.bindparam("holder"),
     addresses.c.network == sa.bindparam("of_network"),
@@ -118,7 +118,7 @@ def number_project(tx: Transaction, project_id: str) -> int | None:
 def _reserve(tx: Transaction, host: HostName, network: str, value: int, instance_id: InstanceId) -> bool:
     """False when the address is assigned already."""
     values = {"host": host, "network": network, "value": value, "instance_id": instance_id}
-    return tx.execute(_RESERVE, values).rowcount == 1
+    return tx.execute(_RESERVE.on(tx), values).rowcount == 1
 
 
 def move_to_wire(tx: Transaction, host: HostName, before: str, after: str) -> bool:

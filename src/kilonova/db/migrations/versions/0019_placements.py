@@ -4,16 +4,18 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0018"
-down_revision = "0017"
+revision = "0019"
+down_revision = "0018"
 
 
 def upgrade() -> None:
     op.create_table(
         "placements",
-        sa.Column("action_id", sa.String(36), sa.ForeignKey("actions.id"), primary_key=True),
-        sa.Column("leg", sa.Integer(), primary_key=True, autoincrement=False),
+        sa.Column("action_id", sa.String(36), nullable=False),
+        sa.Column("leg", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("record", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(["action_id"], ["actions.id"], name=op.f("fk_placements_action_id")),
+        sa.PrimaryKeyConstraint("action_id", "leg", name=op.f("pk_placements")),
     )
     nodes = (
         sa.Column("inventory_digest", sa.String(64), nullable=False, server_default=""),
