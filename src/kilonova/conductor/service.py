@@ -29,6 +29,7 @@ from kilonova.conductor.watch import auto_confirm, deadlines, offload
 from kilonova.conductor.watch.housekeeping import Housekeeping
 from kilonova.conductor.watch.publisher import Publisher
 from kilonova.db.readers import actions as read_actions
+from kilonova.db.readers import hosts as read_hosts
 from kilonova.objects.ids import ActionRef, HostName
 from kilonova.objects.states import Verb
 from kilonova.rpc.bus import Bus, SelfPing
@@ -114,8 +115,9 @@ class Conductor:
     async def _place(self, action: ActionRef) -> None:
         self._failpoints.hit(PLACE_BEGIN)
         patience = self._waits.patience(action)
-        now, rules = self._clock.now(), self._policy.scheduling
-        placed = await self._db.write(place.place, action.id, self._clock.random, now, patience, rules)
+        now = self._clock.now()
+        look = place.Look(self._policy.scheduling, await self._db.read(read_hosts.nodes_to_place, now))
+        placed = await self._db.write(place.place, action.id, self._clock.random, now, patience, look)
         self._failpoints.hit(PLACE_DONE)
         begins = self._waits.note(action, waits=isinstance(placed, Wait))
         if not isinstance(placed, Wait):

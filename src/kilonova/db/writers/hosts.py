@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from kilonova.db.codec import INVENTORIES
+from kilonova.db.readers.hosts import COMPUTE
 from kilonova.db.schema import compute_nodes, services
 from kilonova.db.transaction import Transaction
 from kilonova.objects.flavor import Flavor
@@ -115,6 +116,12 @@ def claim(tx: Transaction, host: HostName, instance: Instance) -> bool:
     return _move(tx, host, claims(instance), guests=1)
 
 
+def claim_in_service(tx: Transaction, host: HostName, instance: Instance) -> bool:
+    """The same, if the host is up and enabled."""
+    amounts = {f"more_{name}": amount for name, amount in asdict(claims(instance)).items()}
+    return tx.execute(_CLAIM_IN_SERVICE, {"of_host": host, "guests": 1, **amounts}).rowcount == 1
+
+
 def release(tx: Transaction, host: HostName, instance: Instance) -> None:
     """Release the instance's resources."""
     _move(tx, host, Resources(0, 0, 0).minus(claims(instance)), guests=-1)
@@ -152,6 +159,16 @@ _MOVE = (
     .values({f"{name}_used": compute_nodes.c[f"{name}_used"] + sa.bindparam(f"more_{name}") for name in _MORE})
     .values(instances=compute_nodes.c.instances + sa.bindparam("guests"))
 )
+
+
+_IN_SERVICE = sa.select(services.c.id).where(
+    services.c.host == sa.bindparam("of_host"),
+    services.c.binary == COMPUTE,
+    services.c.up,
+    ~services.c.disabled,
+    ~services.c.forced_down,
+)
+_CLAIM_IN_SERVICE = _MOVE.where(sa.exists(_IN_SERVICE))
 
 
 def _move(tx: Transaction, host: HostName, more: Resources, *, guests: int) -> bool:
