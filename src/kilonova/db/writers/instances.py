@@ -36,6 +36,8 @@ _OF_ID = sa.update(instances).where(instances.c.id == sa.bindparam("of_id"))
 _IS_KNOWN = sa.select(instances.c.id).where(instances.c.id == sa.bindparam("of_id"))
 _NUMBER = sa.select(project_numbers.c.number).where(project_numbers.c.project_id == sa.bindparam("of_project"))
 _RESERVE = Upsert(addresses, ("host", "network", "value"))
+_COUNTED = {"preserve_rowcount": True}
+"""PostgreSQL does not report the rows of an INSERT otherwise."""
 _IN_RANGE = sa.and_(
     addresses.c.host == sa.bindparam("holder"),
     addresses.c.network == sa.bindparam("of_network"),
@@ -118,7 +120,7 @@ def number_project(tx: Transaction, project_id: str) -> int | None:
 def _reserve(tx: Transaction, host: HostName, network: str, value: int, instance_id: InstanceId) -> bool:
     """False when the address is assigned already."""
     values = {"host": host, "network": network, "value": value, "instance_id": instance_id}
-    return tx.execute(_RESERVE.on(tx), values).rowcount == 1
+    return tx.execute(_RESERVE.on(tx), values, execution_options=_COUNTED).rowcount == 1
 
 
 def move_to_wire(tx: Transaction, host: HostName, before: str, after: str) -> bool:
