@@ -118,4 +118,5 @@ def settings(group: cfg.ConfigOpts.GroupAttr) -> FilterSchedulerSettings:
         raise ValueError(
             f"[{GROUP}] enabled_filters: there is no filter {unknown[0]!r}; there are {', '.join(OPTIONAL_FILTERS)}."
         )
-    return FilterSchedulerSettings(**{**values, "enabled_filters": tuple(group.enabled_filters)})
+    values["enabled_filters"] = tuple(group.enabled_filters)
+    return FilterSchedulerSettings(**values)
