@@ -27,7 +27,7 @@ MUTANTS_OF_PLACEMENT: Sequence[Mutant] = (
     ),
     one(
         "a failed host is not tried again",
-        f"{MOVES}::test_a_failed_build_moves_with_its_claim_and_its_address",
+        f"{MOVES}::test_without_another_host_the_fault_has_the_failure_and_the_refusals",
         "conductor/placement/place.py",
         "tried=frozenset(tried(action.legs)),",
         "tried=frozenset(),",

@@ -45,8 +45,15 @@ class HostProcess(NamedTuple):
 _SERVICE_COLUMNS = tuple(field.name for field in fields(Service))
 _SERVICES = sa.select(*(services.c[name] for name in _SERVICE_COLUMNS)).order_by(services.c.host, services.c.binary)
 _NODES = sa.select(
-    *(column for column in compute_nodes.c if column.name not in ("inventory", "failed_builds", "build_failed_at"))
+    compute_nodes.c.host,
+    compute_nodes.c.inventory_digest,
+    compute_nodes.c.node_id,
+    compute_nodes.c.vcpus_used,
+    compute_nodes.c.memory_mib_used,
+    compute_nodes.c.disk_gib_used,
+    compute_nodes.c.instances,
 ).order_by(compute_nodes.c.host)
+_NOTHING: Mapping[str, frozenset[str]] = {}
 _ZONES = sa.select(aggregate_hosts.c.host, aggregates.c.availability_zone).join(aggregates)
 _METADATA = sa.select(aggregate_hosts.c.host, aggregates.c.metadata).join(aggregates)
 
@@ -157,20 +164,14 @@ def list_nodes(snapshot: Snapshot) -> list[ComputeNode]:
     """Every compute node with its service, by host."""
     by_host = {service.host: service for service in list_services(snapshot, binary=COMPUTE)}
     metadata = _aggregate_metadata(snapshot)
-    found = [row for row in snapshot.execute(_NODES).all() if row.host in by_host]
-    inventories = _DECODED.of(snapshot, [(row.host, row.inventory_digest) for row in found])
+    rows = [tuple(row) for row in snapshot.execute(_NODES).all() if row[0] in by_host]
+    inventories = _DECODED.of(snapshot, [(row[0], row[1]) for row in rows])
+    # Tuples and not attributes of rows: with a thousand hosts, that is a third of the time.
     return [
         ComputeNode(
-            id=row.node_id,
-            service=by_host[row.host],
-            inventory=inventories[row.host],
-            vcpus_used=row.vcpus_used,
-            memory_mib_used=row.memory_mib_used,
-            disk_gib_used=row.disk_gib_used,
-            running_vms=row.instances,
-            aggregate_metadata=metadata[row.host],
+            node_id, by_host[host], inventories[host], vcpus, memory_mib, disk_gib, count, metadata.get(host, _NOTHING)
         )
-        for row in found
+        for host, _, node_id, vcpus, memory_mib, disk_gib, count in rows
     ]
 
 
