@@ -2,8 +2,6 @@
 """Two conductors place at the same time on PostgreSQL: no host, address or group gets more than it may."""
 
 import asyncio
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
@@ -11,17 +9,11 @@ from random import Random
 
 import pytest
 
-from kilonova.base.clock import SystemClock
-from kilonova.base.threads import DaemonWorkers
 from kilonova.conductor import bootstrap, server_groups
 from kilonova.conductor.hosts import register
 from kilonova.conductor.placement.place import Look, place
 from kilonova.conductor.verbs import create
 from kilonova.config.load import load
-from kilonova.db.postgres import schema
-from kilonova.db.postgres.connection import make_engine
-from kilonova.db.postgres.database import PostgresDatabase
-from kilonova.db.postgres.url import parameters
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
 from kilonova.objects.ids import ActionId, HostName, InstanceId, ServerGroupId
@@ -30,35 +22,16 @@ from kilonova.objects.server_group import GroupPolicy, ServerGroup
 from kilonova.objects.service import HostNetwork
 from kilonova.rpcapi.api_to_conductor import CreateServers
 from kilonova.rpcapi.host_to_conductor import RegisterHost, ReportInventory
-from lab.common import memory_directory
-from lab.postgres import PrivatePostgres
-from tests import make
+from tests import make, postgres
 
 LAN = HostNetwork("lan", "bridge", "192.0.2.0/24", "", "192.0.2.10", "192.0.2.99", bridge="br0")
-THREADS = 6
-
-
-@pytest.fixture(scope="module")
-def server() -> Generator[PrivatePostgres]:
-    directory = Path(tempfile.mkdtemp(prefix="kn-race-", dir=memory_directory()))
-    directory.chmod(0o711)
-    try:
-        with PrivatePostgres(directory / "pg") as found:
-            yield found
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 class Fleet:
     """Two conductors' connections to one database."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
-        self.conductors = [self._open(), self._open()]
-
-    def _open(self) -> PostgresDatabase:
-        engine = make_engine(parameters(self._url), size=THREADS)
-        return PostgresDatabase(engine, DaemonWorkers("db", THREADS), SystemClock())
+        self.conductors = [postgres.opened(url), postgres.opened(url)]
 
     async def close(self) -> None:
         for database in self.conductors:
@@ -92,15 +65,9 @@ class Fleet:
 
 
 @pytest.fixture
-def url(server: PrivatePostgres, request: pytest.FixtureRequest) -> Generator[str]:
-    name = f"t{abs(hash(request.node.name))}"
-    found = server.create_database(name)
-    with schema.connected(parameters(found)) as connection:
-        schema.upgrade(connection)
-    with schema.connected(parameters(found)) as connection, schema.whole(connection):
-        bootstrap.record_first_admin(connection, bootstrap.FirstAdmin("u1", "p1", "hash"))
-    yield found
-    server.drop_database(name)
+def url(tmp_path: Path) -> Generator[str]:
+    yield postgres.new_database(tmp_path, bootstrap.FirstAdmin("u1", "p1", "hash"))
+    postgres.forget_all()
 
 
 @pytest.mark.parametrize("stale", [True, False])
