@@ -85,10 +85,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
     from kilonova.rpcapi.caller import Caller
 
     check_failpoints(failpoints, host=True, conductor=True)
-    if settings.image.store_path:
-        raise ConfigError(
-            "[image] store_path is for API processes of a fleet: the one box has its images in state_path."
-        )
+    _refuse_store_path(settings)
     policy = Policy(RULES, settings.oslo_policy)
     state = settings.default.state_path
     files = DaemonWorkers("files", 4)
@@ -130,3 +127,10 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         # At the very end: a start that fails must not lose the only copy of a password.
         first_password = await bootstrap_cloud(db, passwords, clock)
         yield OneBox(settings, app, manager, policy, first_password, vitals, store)
+
+
+def _refuse_store_path(settings: Settings) -> None:
+    if settings.image.store_path:
+        raise ConfigError(
+            "[image] store_path is for API processes of a fleet: the one box has its images in state_path."
+        )
