@@ -98,9 +98,8 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         stack.push_async_callback(manager.stop)
         tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))
         keep_reserve(db, settings, files, clock, tasks)
-        await make_conductor(
-            settings, make_tools(settings, db, clock, failpoints), bus, manager.metrics, alone=True
-        ).start(bus, tasks)
+        tools = make_tools(settings, db, clock, failpoints)
+        await make_conductor(settings, tools, bus, manager.metrics, alone=True).start(bus, tasks)
         deps = ApiDeps(
             db=db,
             rpc=Caller(bus, clock),
