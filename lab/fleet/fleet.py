@@ -25,7 +25,7 @@ CONTROL = """\
 [DEFAULT]
 host = {name}
 state_path = {state}
-transport_url = {transport}
+transport_credentials = {credentials}
 report_interval = 1
 service_down_time = 8
 
@@ -42,13 +42,16 @@ API = """
 listen = 127.0.0.1
 port = {port}
 public_endpoint = {url}
+
+[image]
+internal_url = http://127.0.0.1:{port}
 """
 
 HOST = """\
 [DEFAULT]
 host = {name}
 state_path = {state}
-transport_url = {transport}
+transport_credentials = {credentials}
 compute_driver = {driver}
 report_interval = 1
 action_poll_interval = 5
@@ -92,6 +95,7 @@ class Fleet:
         self.postgres = PrivatePostgres(self.directory / "pg")
         self.nats_port, self.port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.authority = self.directory / "authority"
         self.nats = self._nats()
         api_ports = {f"api{n}": free_port() for n in range(1, self.plan.apis + 1)}
         self.balancer = balancer(self.directory, self.port, api_ports)
@@ -105,6 +109,7 @@ class Fleet:
     def start_engines(self, spin: Callable[[], None]) -> None:
         """Start PostgreSQL and the NATS server, and create the schema."""
         self.postgres.start()
+        self.kilonova("bus", "init", self.authority, "--server", f"tls://127.0.0.1:{self.nats_port}")
         self.nats.start()
         self.nats.wait_until(lambda: self.nats.has_printed("Server is ready"), READY_S, spin)
         for number in range(1, self.plan.conductors + 1):
@@ -184,20 +189,22 @@ class Fleet:
     # -- parts -----------------------------------------------------------------------------------------
 
     def _nats(self) -> FleetProcess:
-        config = self.directory / "nats.conf"
-        _ = config.write_text(f'listen: "127.0.0.1:{self.nats_port}"\nping_interval: "2s"\nping_max: 2\n')
+        config = self.authority / "server/nats-server.conf"
         return FleetProcess("nats-server", [VENV / "bin/nats-server", "-c", config], self.logs / "nats.log")
 
-    @property
-    def _transport(self) -> str:
-        return f"nats://127.0.0.1:{self.nats_port}"
+    def _credentials(self, name: str, *words: str) -> Path:
+        """The file with which a process connects to NATS, as that process only."""
+        file = self.directory / f"{name}.kilonova"
+        self.kilonova(*words, name, "--authority", self.authority, "--output", file)
+        return file
 
     def _config(self, name: str) -> Sequence[str]:
         return ("--config-file", str(self.directory / f"{name}.conf"))
 
     def _control(self, kind: str, name: str, more: str = "") -> FleetProcess:
+        credentials = self._credentials(name, "bus", "credentials", "--role", kind)
         text = CONTROL.format(
-            name=name, state=self.directory / name, transport=self._transport, database=self.postgres.url
+            name=name, state=self.directory / name, credentials=credentials, database=self.postgres.url
         )
         return self._process(kind, name, text + more)
 
@@ -210,7 +217,7 @@ class Fleet:
         text = HOST.format(
             name=name,
             state=self.directory / name,
-            transport=self._transport,
+            credentials=self._credentials(name, "host", "enroll"),
             driver="libvirt.LibvirtDriver" if self.plan.real else "fake.FakeDriver",
             uri=libvirtd.uri if libvirtd is not None else "",
         )
