@@ -22,6 +22,7 @@ from kilonova.db.postgres import schema
 from kilonova.db.postgres.connection import make_engine
 from kilonova.db.postgres.database import PostgresDatabase
 from kilonova.db.postgres.failures import Kind
+from kilonova.db.postgres.session import begin_write
 from kilonova.db.postgres.url import parameters
 from kilonova.db.savepoints import each_in_savepoint
 from lab.postgres import PrivatePostgres
@@ -244,6 +245,18 @@ async def test_a_lock_of_somebody_else_is_waited_for_in_vain_and_in_time(server:
         assert await db.read(numbers) == [2]
 
 
+async def test_a_process_that_is_frozen_within_a_write_holds_up_the_others_for_seconds_only(
+    server: PrivatePostgres,
+) -> None:
+    frozen = make_engine(parameters(server.url), size=1)
+    async with database(server.url) as db:
+        with frozen.connect() as connection:
+            begin_write(connection, alone=True)
+            assert await db.write(insert, 1) == 1
+            connection.invalidate()
+    frozen.dispose()
+
+
 async def test_values_that_cannot_be_stored_are_the_callers_mistake(server: PrivatePostgres) -> None:
     async with database(server.url) as db:
         for n, text in ((1, "a\0b"), (2, "x" * 21), (1 << 40, "")):
@@ -344,7 +357,7 @@ async def test_settings_of_each_session(server: PrivatePostgres) -> None:
         for name, value in (
             ("statement_timeout", "10s"),
             ("lock_timeout", "3s"),
-            ("idle_in_transaction_session_timeout", "15s"),
+            ("idle_in_transaction_session_timeout", "2s"),
             ("transaction_isolation", "repeatable read"),
             ("transaction_read_only", "on"),
         ):
