@@ -14,8 +14,10 @@ from kilonova.base.clock import SystemClock
 from kilonova.base.failpoints import Failpoints
 from kilonova.conductor.bootstrap import ROLES, FirstAdmin
 from kilonova.config.load import load
+from kilonova.identity.key_ring import OneKey
 from kilonova.identity.tokens import Subject, TokenMinter
-from kilonova.wiring import OneBox, one_box, token_secret
+from kilonova.wiring.one_box import OneBox, one_box
+from kilonova.wiring.shared import token_secret
 from lab.common import memory_directory
 from tests import postgres, template
 from tests.service import answers
@@ -122,6 +124,6 @@ def _database(state: Path, admin: FirstAdmin) -> Generator[str]:
 
 def _mint(clock: SystemClock, state: Path) -> str:
     """A token as the first administrator's log-in gives it, without the time that a password takes."""
-    minter = TokenMinter(token_secret(state, clock), clock, 3600)
+    minter = TokenMinter(OneKey(token_secret(state, clock)), clock, 3600)
     subject = Subject(ADMIN, "admin", PROJECT, "admin", ROLES)
     return minter.mint(subject, ("password",))[0]

@@ -20,7 +20,7 @@ BREACHES = {
     "The scheduler is a library": ("doctor/files.py", "kilonova.scheduler.choose"),
     "Only virt.libvirt knows libvirt": ("doctor/files.py", "libvirt"),
     "Only rpc.nats knows NATS": ("backup/make.py", "nats"),
-    "Only db knows the database": ("wiring.py", "sqlalchemy"),
+    "Only db knows the database": ("wiring/shared.py", "sqlalchemy"),
     "Only db.postgres knows psycopg": ("db/opening.py", "psycopg"),
     "Only virt.libvirt builds and reads XML": ("compute/manager.py", "lxml.etree"),
     "Only api knows HTTP servers": ("base/tasks.py", "starlette.types"),
