@@ -23,6 +23,7 @@ from lab.mutants_of_disks import MUTANTS_OF_DISKS
 from lab.mutants_of_edge import MUTANTS_OF_EDGE
 from lab.mutants_of_hosts import MUTANTS_OF_HOSTS
 from lab.mutants_of_legs import MUTANTS_OF_LEGS
+from lab.mutants_of_postgres import MUTANTS_OF_POSTGRES
 from lab.mutants_of_walls import MUTANTS_OF_WALLS
 
 LIMIT_S = 180
@@ -39,6 +40,7 @@ MUTANTS: Sequence[Mutant] = (
     *MUTANTS_OF_EDGE,
     *MUTANTS_OF_HOSTS,
     *MUTANTS_OF_LEGS,
+    *MUTANTS_OF_POSTGRES,
     *MUTANTS_OF_WALLS,
     one(
         "keepalive",
