@@ -40,8 +40,8 @@ MUTANTS_OF_POSTGRES: Sequence[Mutant] = (
         "",
     ),
     one(
-        "the end of a wait for a frozen server",
-        f"{POSTGRES}::test_a_frozen_server_blocks_nobody_for_ever",
+        "the end of a wait for an answer",
+        f"{POSTGRES}::test_a_server_that_never_answers_again_keeps_no_worker",
         "db/postgres/turn.py",
         "used.shutdown(socket.SHUT_RDWR)",
         "used.fileno()",

@@ -38,6 +38,7 @@ class _Switch:
 _numbers = count(1)
 _urls: dict[Path, str] = {}
 _engines: list[sa.Engine] = []
+_of_test: list[Path] = []
 
 
 def is_used() -> bool:
@@ -85,11 +86,17 @@ def opened(url: str, workers: Workers | None = None) -> PostgresDatabase:
 
 
 def forget_all() -> None:
-    """Close the connections of a test, and remove its databases."""
+    """Close the connections of a test, and remove the databases that it has not forgotten itself."""
     while _engines:
         _engines.pop().dispose()
-    for state in list(_urls):
-        forget_database(state)
+    while _of_test:
+        forget_database(_of_test.pop())
+
+
+def inline_database(state: Path, admin: bootstrap.FirstAdmin) -> PostgresDatabase:
+    """A new database for one test, whose transactions run in the caller's thread."""
+    _of_test.append(state)
+    return opened(new_database(state, admin), InlineWorkers())
 
 
 @contextmanager

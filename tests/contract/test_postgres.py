@@ -120,6 +120,19 @@ async def test_a_frozen_server_blocks_nobody_for_ever(server: PrivatePostgres) -
         assert await db.read(numbers) == [0, 99]
 
 
+async def test_a_server_that_never_answers_again_keeps_no_worker(server: PrivatePostgres) -> None:
+    """As behind a router that is gone: the connections stay open, and nothing comes."""
+    async with proxy(server.port) as between, database(_through(server, between.port), size=2, write_s=0.6) as db:
+        await asyncio.gather(db.write(insert, 1), db.write(insert, 2))
+        between.deaf.set()
+        between.mute.set()
+        found = await asyncio.gather(*(db.write(insert, n) for n in (3, 4)), return_exceptions=True)
+        assert all(isinstance(one, DatabaseUnavailable) for one in found)
+        between.pass_all()
+        await db.write(insert, 5)
+        assert await db.read(numbers) == [1, 2, 5]
+
+
 async def test_a_commit_without_an_answer_that_was_done_is_a_success(server: PrivatePostgres) -> None:
     async with proxy(server.port) as between, database(_through(server, between.port), write_s=0.6) as db:
         await db.write(insert, 1)
