@@ -85,6 +85,12 @@ def opened(url: str, workers: Workers | None = None) -> PostgresDatabase:
     return PostgresDatabase(engine, workers, SystemClock())
 
 
+def one_worker(url: str) -> tuple[sa.Engine, PostgresDatabase]:
+    """A Database that runs one transaction at a time, and its engine, to step its statements."""
+    engine = make_engine(parameters(url), size=1)
+    return engine, PostgresDatabase(engine, DaemonWorkers("db", 1), SystemClock(), write_s=20.0)
+
+
 def forget_all() -> None:
     """Close the connections of a test, and remove the databases that it has not forgotten itself."""
     while _engines:
