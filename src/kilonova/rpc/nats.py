@@ -41,6 +41,8 @@ RETRY = Backoff(0.1, 5.0, jitter=(0.5, 1.0))
 STEADY_S = 5.0
 """After a connection of this duration the backoff starts again at its minimum."""
 NO_RESPONDERS = "503"
+FILES = DaemonWorkers("bus-files", 1)
+"""Reads credentials, for all buses of the process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,6 @@ class NatsBus:
         found = self._entry.credentials
         self.identity = name if found is None else found.identity
         self._clock, self._drain_s = clock, drain_s
-        self._files = DaemonWorkers("bus-files", 1)
         self._inbox = f"{inbox_prefix(self.identity)}.{clock.new_id()}"
         self._serial = itertools.count(1)
         self._replies: dict[str, tuple[str, asyncio.Future[bytes | KilonovaError]]] = {}
@@ -118,7 +119,6 @@ class NatsBus:
         finally:
             self._left = True
             await self._tasks.__aexit__(kind, exc, trace)
-            self._files.close()
 
     async def request(self, subject: str, payload: bytes, timeout_s: float) -> bytes:
         connection = self._live(subject)
@@ -195,8 +195,8 @@ class NatsBus:
 
     async def _open(self) -> Connection:
         """A connection with all subscriptions.  Raises any exception of nats-py, ConfigError, TimeoutError."""
-        entry_at = await self._files.run(self._access.changed_at)
-        self._entry = await self._files.run(self._access.read)
+        entry_at = await self._look_at_file()
+        self._entry = await FILES.run(self._access.read) if self._access.has_files else self._access.read()
         found = self._entry.credentials
         if found is not None and found.identity != self.identity:
             raise ConfigError(f"The credentials are of {found.identity} now, and this process is {self.identity}.")
@@ -224,12 +224,15 @@ class NatsBus:
         seen = None if self._connection is None else self._connection.entry_at
         while (connection := self._connection) is not None and connection.live:
             await connection.look()
-            changed_at = await self._files.run(self._access.changed_at)
+            changed_at = await self._look_at_file()
             if connection.live and changed_at not in (None, seen):
                 seen = changed_at
                 await self._move(connection)
         if connection is not None:
             self._lost(connection)
+
+    async def _look_at_file(self) -> int | None:
+        return await FILES.run(self._access.changed_at) if self._access.credentials_file else None
 
     async def _move(self, former: Connection) -> None:
         """The credentials file was replaced: continue on a new connection, then leave the former one."""
