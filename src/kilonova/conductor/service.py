@@ -30,6 +30,7 @@ from kilonova.conductor.watch import auto_confirm, deadlines, offload
 from kilonova.conductor.watch.housekeeping import Housekeeping
 from kilonova.conductor.watch.publisher import Publisher
 from kilonova.db.readers import actions as read_actions
+from kilonova.db.readers import hosts as read_hosts
 from kilonova.objects.ids import ActionRef, HostName
 from kilonova.objects.states import Verb
 from kilonova.rpc.bus import Bus, SelfPing
@@ -73,7 +74,7 @@ class Conductor:
             self._to_place.put_nowait(action)
         for_api = ApiEndpoint(self._tools, self._rpc, self._to_place.put_nowait, self._policy.plans)
         account = Guard(self._clock, self._metrics)
-        hooks = Hooks(self._ended, self._wake, self._place_waiting, lambda: bus.max_payload)
+        hooks = Hooks(self._ended, self._wake, self._to_place.put_nowait, self._place_waiting, lambda: bus.max_payload)
         for_hosts = HostEndpoint(self._tools, self._liveness, self._claims, hooks)
         for_operators = OperatorEndpoint(
             self._db,
@@ -130,7 +131,9 @@ class Conductor:
     async def _place(self, action: ActionRef) -> None:
         self._failpoints.hit(PLACE_BEGIN)
         patience = self._waits.patience(action)
-        placed = await self._db.write(place.place, action.id, self._clock.random, self._clock.now(), patience)
+        now = self._clock.now()
+        look = place.Look(self._policy.scheduling, await self._db.read(read_hosts.nodes_to_place, now))
+        placed = await self._db.write(place.place, action.id, self._clock.random, now, patience, look)
         self._failpoints.hit(PLACE_DONE)
         begins = self._waits.note(action, waits=isinstance(placed, Wait))
         if not isinstance(placed, Wait):
