@@ -21,7 +21,7 @@ from kilonova.base.errors import (
     RpcUnavailable,
     StaleWrite,
 )
-from kilonova.conductor.host_endpoint import _pinned  # pyright: ignore[reportPrivateUsage]
+from kilonova.conductor.host_endpoint import pinned as pin
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.rpc import wire
 from kilonova.rpc.memory import Fate, MemoryBus, MemoryHub
@@ -122,7 +122,7 @@ def test_a_host_speaks_for_itself_only() -> None:
     async def handler(_request: Heartbeat) -> Ack:
         return Ack()
 
-    pinned = _pinned(handler)
+    pinned = pin(handler)
     assert run_virtually(pinned(REQUEST, "h1")) == Ack()
     with pytest.raises(Forbidden, match="not about h1"):
         run_virtually(pinned(REQUEST, "h2"))
