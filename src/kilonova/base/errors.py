@@ -11,7 +11,7 @@ KilonovaError
 ├── HypervisorUnavailable, OutcomeUnknown, NativeCallTimeout
 ├── HypervisorError, NotSupported, GuestNotRunning, GuestStuck, DiskMoved, DiskUnusable
 ├── RpcTimeout, RequestOutcomeUnknown, RpcUnavailable, StaleWrite, HostSuperseded, HostTaken, DeadlineExceeded
-├── DatabaseUnavailable, DatabaseLocked, StorageFull
+├── DatabaseUnavailable, DatabaseLocked, StorageFull, ImageUnavailable
 └── ConfigError, DriverLoadError, StateError (DatabaseUnreadable)     (end a command with one sentence)
 """
 
@@ -245,6 +245,13 @@ class StorageFull(KilonovaError):
     code = "storage-full"
     retryable = True
     of_host = True
+
+
+class ImageUnavailable(KilonovaError):
+    """No image store that has the bytes of the image answers now; nothing was changed."""
+
+    code = "image-unavailable"
+    retryable = True
 
 
 class ConfigError(KilonovaError):

@@ -13,6 +13,7 @@ from kilonova.conductor import (
     identity_edits,
     image_members,
     image_quota,
+    images,
     quota,
     server_edits,
     server_groups,
@@ -36,6 +37,7 @@ from kilonova.objects.states import VERBS, Verb
 from kilonova.rpcapi import api_to_conductor as methods
 from kilonova.rpcapi.caller import Caller
 from kilonova.rpcapi.endpoint import Endpoint
+from kilonova.rpcapi.guard import Guard
 from kilonova.rpcapi.method import Ack
 from kilonova.rpcapi.to_host import WAKE, Wake
 
@@ -53,9 +55,9 @@ class ApiEndpoint:
         self._db, self._clock, self._quotas, self._failpoints = tools.db, tools.clock, tools.quotas, tools.failpoints
         self._rpc, self._to_place, self._plans = rpc, to_place, plans
 
-    def endpoint(self) -> Endpoint:
+    def endpoint(self, guard: Guard | None = None) -> Endpoint:
         """The handlers by RPC method."""
-        endpoint = Endpoint()
+        endpoint = Endpoint(guard)
         endpoint.on(methods.CREATE_SERVERS, self._create_servers)
         endpoint.on(methods.ACCEPT_ACTION, self._accept_action)
         endpoint.on(methods.UPDATE_SERVER, self._update_server)
@@ -77,9 +79,7 @@ class ApiEndpoint:
             methods.DELETE_KEYPAIR, self._write(lambda c, r: write_keypairs.delete_keypair(c, r.user_id, r.name))
         )
         endpoint.on(methods.CREATE_IMAGE, self._write(lambda c, r: image_quota.create(c, r.image, self._quotas)))
-        endpoint.on(
-            methods.UPDATE_IMAGE, self._write(lambda c, r: image_quota.update(c, r.image, r.expected, self._quotas))
-        )
+        endpoint.on(methods.UPDATE_IMAGE, self._write(lambda c, r: images.update(c, r, self._quotas)))
         endpoint.on(methods.DELETE_IMAGE, self._write(lambda c, r: write_images.delete_image(c, r.image_id)))
         endpoint.on(methods.PUT_IMAGE_MEMBER, self._write(image_members.put))
         endpoint.on(methods.DELETE_IMAGE_MEMBER, self._write(image_members.delete))

@@ -20,10 +20,11 @@ from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.transaction import Transaction
 from kilonova.objects.ids import ActionId, ActionRef, HostName
 from kilonova.objects.states import Verb
-from kilonova.rpc.bus import token
+from kilonova.rpc.bus import USUAL_PAYLOAD, token
 from kilonova.rpcapi import host_to_conductor as methods
 from kilonova.rpcapi.endpoint import Endpoint
-from kilonova.rpcapi.method import Ack
+from kilonova.rpcapi.guard import Guard
+from kilonova.rpcapi.method import Ack, reply_bytes
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +40,9 @@ Q = TypeVar("Q", bound=_FromHost)
 R = TypeVar("R")
 
 
-def _pinned(handler: Callable[[Q], Awaitable[R]]) -> Callable[[Q, str], Awaitable[R]]:
+def pinned(handler: Callable[[Q], Awaitable[R]]) -> Callable[[Q, str], Awaitable[R]]:
+    """The handler, for requests of a host about itself only.  Otherwise Forbidden is raised."""
+
     async def checked(request: Q, peer: str) -> R:
         if token(request.host) != peer:
             raise Forbidden(f"A host can only send requests about itself, not about {request.host}.")
@@ -52,13 +55,14 @@ def _pinned(handler: Callable[[Q], Awaitable[R]]) -> Callable[[Q, str], Awaitabl
 class Hooks:
     """Callbacks for further work.  `ended` receives the verb of each leg that has ended.  `wake` receives each host
     that has work to fetch (it has registered, or one of its legs begins).  `place` receives each action that needs
-    another host.  `offered` is called when a host has reported
-    its resources, or whether it is in service."""
+    another host.  `offered` is called when a host has reported its resources, or whether it is in service.
+    `max_payload` is the limit of one message of the bus, in bytes."""
 
     ended: Callable[[Verb], None]
     wake: Callable[[HostName], Awaitable[None]]
     place: Callable[[ActionRef], None]
     offered: Callable[[], None]
+    max_payload: Callable[[], int] = lambda: USUAL_PAYLOAD
 
 
 class HostEndpoint:
@@ -68,26 +72,26 @@ class HostEndpoint:
         self._db, self._clock, self._quotas, self._failpoints = tools.db, tools.clock, tools.quotas, tools.failpoints
         self._liveness, self._claims, self._hooks = liveness, claims, hooks
 
-    def endpoint(self) -> Endpoint:
+    def endpoint(self, guard: Guard | None = None) -> Endpoint:
         """The handlers by RPC method."""
-        endpoint = Endpoint()
-        endpoint.on(methods.REGISTER_HOST, _pinned(self._register))
-        endpoint.on(methods.HEARTBEAT, _pinned(self._heartbeat))
-        endpoint.on(methods.LEAVE, _pinned(self._leave))
-        endpoint.on(methods.PING, _pinned(self._ping))
-        endpoint.on(methods.FETCH, _pinned(self._fetch))
-        endpoint.on(methods.FINISH, _pinned(self._finish))
-        endpoint.on(methods.CONFIRM_ATTEMPT, _pinned(self._confirm_attempt))
-        endpoint.on(methods.RECORD_EVENTS, _pinned(self._record_events))
-        endpoint.on(methods.BEGIN_IMAGE, _pinned(self._begin_image))
-        endpoint.on(methods.COMPLETE_IMAGE, _pinned(self._complete_image))
-        endpoint.on(methods.DROP_IMAGES, _pinned(self._drop_images))
-        endpoint.on(methods.REPORT_STATES, _pinned(self._report_states))
-        endpoint.on(methods.LIST_EXPECTED, _pinned(self._list_expected))
-        endpoint.on(methods.CLASSIFY_GUESTS, _pinned(self._classify_guests))
-        endpoint.on(methods.REPORT_INVENTORY, _pinned(self._report_inventory))
-        endpoint.on(methods.SET_HOST_ENABLED, _pinned(self._set_enabled))
-        endpoint.on(methods.NOTIFY, _pinned(self._notify))
+        endpoint = Endpoint(guard)
+        endpoint.on(methods.REGISTER_HOST, pinned(self._register))
+        endpoint.on(methods.HEARTBEAT, pinned(self._heartbeat))
+        endpoint.on(methods.LEAVE, pinned(self._leave))
+        endpoint.on(methods.PING, pinned(self._ping))
+        endpoint.on(methods.FETCH, pinned(self._fetch))
+        endpoint.on(methods.FINISH, pinned(self._finish))
+        endpoint.on(methods.CONFIRM_ATTEMPT, pinned(self._confirm_attempt))
+        endpoint.on(methods.RECORD_EVENTS, pinned(self._record_events))
+        endpoint.on(methods.BEGIN_IMAGE, pinned(self._begin_image))
+        endpoint.on(methods.COMPLETE_IMAGE, pinned(self._complete_image))
+        endpoint.on(methods.DROP_IMAGES, pinned(self._drop_images))
+        endpoint.on(methods.REPORT_STATES, pinned(self._report_states))
+        endpoint.on(methods.LIST_EXPECTED, pinned(self._list_expected))
+        endpoint.on(methods.CLASSIFY_GUESTS, pinned(self._classify_guests))
+        endpoint.on(methods.REPORT_INVENTORY, pinned(self._report_inventory))
+        endpoint.on(methods.SET_HOST_ENABLED, pinned(self._set_enabled))
+        endpoint.on(methods.NOTIFY, pinned(self._notify))
         return endpoint
 
     async def _register(self, request: methods.RegisterHost) -> methods.Registered:
@@ -126,7 +130,7 @@ class HostEndpoint:
         return ACK
 
     async def _fetch(self, request: methods.Fetch) -> methods.Fetched:
-        return await self._db.write(hand_out.hand_out, request, self._clock.now())
+        return await self._db.write(hand_out.hand_out, request, self._clock.now(), self._hooks.max_payload())
 
     async def _finish(self, request: methods.Finish) -> Ack:
         finished = await self._db.write(reports.finish, request, self._clock.new_id, self._clock.now())
@@ -161,7 +165,7 @@ class HostEndpoint:
         return await self._db.read(guests.list_expected, request)
 
     async def _classify_guests(self, request: methods.ClassifyGuests) -> methods.GuestClasses:
-        return await self._db.read(guests.classify_guests, request)
+        return await self._db.read(guests.classify_guests, request, reply_bytes(self._hooks.max_payload()))
 
     async def _report_inventory(self, request: methods.ReportInventory) -> Ack:
         for sentence in await self._db.write(register.report_inventory, request):

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from kilonova.base.errors import NotFound, StaleWrite
-from kilonova.conductor import image_quota
+from kilonova.base.errors import Forbidden, NotFound, StaleWrite
+from kilonova.conductor import image_quota, image_stores
 from kilonova.conductor.attempts import LegMessage, check_current
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import actions as read_actions
@@ -23,6 +23,8 @@ from kilonova.objects.action_params import BackupParams, image_made_with
 from kilonova.objects.ids import ImageId
 from kilonova.objects.image import Image, ImageRef, ImageStatus
 from kilonova.objects.instance import Instance
+from kilonova.objects.states import Verb
+from kilonova.rpcapi.api_to_conductor import PutImage
 from kilonova.rpcapi.host_to_conductor import BeginImage, CompleteImage, DropImages, Dropped, ImageBegun
 
 
@@ -51,6 +53,12 @@ def forget_unfinished(tx: Transaction, action: Action) -> ImageId | None:
     return image.id
 
 
+def update(tx: Transaction, request: PutImage, quotas: QuotaSettings | None) -> None:
+    """Replace an image's record.  Raises NotFound, Conflict, OverQuota."""
+    image_quota.update(tx, request.image, request.expected, quotas)
+    image_stores.record_stores(tx, request.image.id, request.stores)
+
+
 def begin(tx: Transaction, request: BeginImage, now: datetime) -> ImageBegun:
     """Record that the image is being saved.  Raises StaleWrite, NotFound (it was deleted)."""
     image = _made_by(tx, _of_report(tx, request))
@@ -61,10 +69,11 @@ def begin(tx: Transaction, request: BeginImage, now: datetime) -> ImageBegun:
 
 def complete(tx: Transaction, request: CompleteImage, now: datetime, quotas: QuotaSettings | None = None) -> None:
     """The image is ACTIVE, with the sizes and hashes of its bytes.  Raises StaleWrite, NotFound (it was deleted),
-    OverQuota: the number of bytes is known only now."""
+    OverQuota: the number of bytes is known only now, and Forbidden: a host of a fleet has no receipt of a store."""
     image = _made_by(tx, _of_report(tx, request))
     if image.status is ImageStatus.ACTIVE:
         return  # a repeated report
+    image_stores.record_saved(tx, image.id, request)
     active = replace(
         image,
         status=ImageStatus.ACTIVE,
@@ -82,8 +91,10 @@ def drop(tx: Transaction, request: DropImages, now: datetime) -> Dropped:
     same images.  Raises StaleWrite."""
     action = _of_report(tx, request)
     instance = read_instances.get(tx, action.instance_id)
-    if not isinstance(action.params, BackupParams):  # an unshelving
+    if action.verb is Verb.UNSHELVE:
         return Dropped(tuple(_forget_shelved(tx, instance)))
+    if not isinstance(action.params, BackupParams):
+        raise Forbidden(f"Action {action.id} makes no image unnecessary.", action_id=action.id)
     beyond = tuple(image.id for image in _beyond_rotation(tx, action, action.params))
     for image_id in beyond:
         write_images.forget_image(tx, image_id)
@@ -111,6 +122,14 @@ def is_there(tx: Transaction, image_id: ImageId) -> bool:
     """Whether an ACTIVE image has this id."""
     found = _find(tx, image_id)
     return found is not None and found.status is ImageStatus.ACTIVE
+
+
+def saved_by(tx: Transaction, report: LegMessage) -> ImageId:
+    """The image that the sender's open leg makes and that is not complete.  Raises StaleWrite, NotFound."""
+    image = _made_by(tx, _of_report(tx, report))
+    if image.status is ImageStatus.ACTIVE:
+        raise StaleWrite(f"The image {image.id} is complete.", image_id=image.id)
+    return image.id
 
 
 def _of_report(tx: Transaction, report: LegMessage) -> Action:

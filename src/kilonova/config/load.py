@@ -16,6 +16,7 @@ from kilonova.config import (
     database,
     default,
     filter_scheduler,
+    image,
     image_cache,
     libvirt,
     network,
@@ -31,6 +32,7 @@ GROUPS = (
     consoleauth,
     database,
     filter_scheduler,
+    image,
     image_cache,
     libvirt,
     network,
@@ -50,6 +52,7 @@ class Settings:
     consoleauth: consoleauth.ConsoleAuthSettings
     database: database.DatabaseSettings
     filter_scheduler: filter_scheduler.FilterSchedulerSettings
+    image: image.ImageSettings
     image_cache: image_cache.ImageCacheSettings
     libvirt: libvirt.LibvirtSettings
     network: network.NetworkSettings
@@ -87,6 +90,7 @@ def load(
             consoleauth=consoleauth.settings(conf.consoleauth),
             database=database.settings(conf.database),
             filter_scheduler=filter_scheduler.settings(conf.filter_scheduler),
+            image=image.settings(conf.image),
             image_cache=image_cache.settings(conf.image_cache),
             libvirt=libvirt.settings(conf.libvirt),
             network=network.settings(conf.network, bridges),

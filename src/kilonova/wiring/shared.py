@@ -4,21 +4,23 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kilonova.base.clock import Clock
-from kilonova.base.errors import StateError
+from kilonova.base.errors import ConfigError, StateError
 from kilonova.base.failpoints import Failpoints
 from kilonova.base.health import Check
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import DaemonWorkers
+from kilonova.config.default import kept_from_images
 from kilonova.config.load import Settings
 from kilonova.rpc.bus import SelfPing
 
 if TYPE_CHECKING:
-    from kilonova.compute.manager import ComputeManager
+    from kilonova.compute.manager import ComputeManager, Images
     from kilonova.conductor.service import Conductor
     from kilonova.conductor.tools import Tools
     from kilonova.db.engine import Database
@@ -70,7 +72,7 @@ def host_vitals(manager: "ComputeManager", bus: "Bus", tasks: Supervisor, settin
 
 
 def compute_manager(
-    settings: Settings, clock: Clock, failpoints: Failpoints, images: "ImageStore", files: DaemonWorkers
+    settings: Settings, clock: Clock, failpoints: Failpoints, images: "Images", files: DaemonWorkers
 ) -> "ComputeManager":
     from kilonova.compute.host_identity import read_identity
     from kilonova.compute.manager import ComputeManager, Parts
@@ -82,6 +84,14 @@ def compute_manager(
         Parts(clock, images, files, failpoints),
         lambda virtapi: load_compute_driver(virtapi, settings.default.compute_driver, settings),
     )
+
+
+def image_files(settings: Settings, files: DaemonWorkers, writer: str = "") -> "ImageStore":
+    """The directory of images of this machine."""
+    from kilonova.images.store import ImageStore
+
+    root = Path(settings.image.store_path or settings.default.state_path / "images")
+    return ImageStore(root, files, partial(kept_from_images, settings.default), writer)
 
 
 def make_tools(settings: Settings, db: "Database", clock: Clock, failpoints: Failpoints) -> "Tools":
@@ -111,13 +121,19 @@ def make_conductor(
     return Conductor(tools, Caller(bus, tools.clock), policy, metrics)
 
 
-def fleet_bus(settings: Settings, name: str, clock: Clock) -> "NatsBus":
-    """The bus of a fleet, not entered yet.  Raises ConfigError."""
+def fleet_bus(settings: Settings, identity: str, clock: Clock) -> "NatsBus":
+    """The bus of a fleet, not entered yet.  Raises ConfigError, also for credentials of another identity."""
     from kilonova.rpc.nats import NatsBus
-    from kilonova.rpc.transport_url import guarded_url
+    from kilonova.rpc.transport_url import access_of, guarded
 
-    guarded_url(settings.default.transport_url)
-    return NatsBus(settings.default.transport_url, name, clock)
+    access = access_of(settings.default)
+    found = guarded(access).credentials
+    if found is not None and found.identity != identity:
+        raise ConfigError(
+            f"transport_credentials {access.credentials_file} are of {found.identity}, and this process is {identity}: "
+            "use the file of this process, or set host to the name in it."
+        )
+    return NatsBus(access, identity, clock)
 
 
 def open_database(settings: Settings, clock: Clock) -> "Database":
