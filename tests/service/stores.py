@@ -201,6 +201,7 @@ async def _node(root: Path, listening: socket.socket, stores: Stores, tasks: Sup
         console_tokens=ConsoleTokens(clock, 600),
         disk_space=DiskSpace(root, DaemonWorkers("room", 1), stores.db, tasks),
         ready=lambda: (True, ""),
+        metrics=metrics,
     )
     faults = Faults(create_app(deps))
     server = make_server(faults, settings.api)
