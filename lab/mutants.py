@@ -18,11 +18,14 @@ from pathlib import Path
 from lab.common import TOP, VENV, environment
 from lab.mutant import Edit, Mutant, one
 from lab.mutants_of_actions import MUTANTS_OF_ACTIONS
+from lab.mutants_of_api_processes import MUTANTS_OF_API_PROCESSES
 from lab.mutants_of_disks import MUTANTS_OF_DISKS
 from lab.mutants_of_edge import MUTANTS_OF_EDGE
 from lab.mutants_of_hosts import MUTANTS_OF_HOSTS
 from lab.mutants_of_images import MUTANTS_OF_IMAGES
 from lab.mutants_of_legs import MUTANTS_OF_LEGS
+from lab.mutants_of_placement import MUTANTS_OF_PLACEMENT
+from lab.mutants_of_trust import MUTANTS_OF_TRUST
 from lab.mutants_of_walls import MUTANTS_OF_WALLS
 
 LIMIT_S = 180
@@ -34,11 +37,14 @@ ACTIONS = "tests/unit/conductor/test_actions.py"
 
 MUTANTS: Sequence[Mutant] = (
     *MUTANTS_OF_ACTIONS,
+    *MUTANTS_OF_API_PROCESSES,
     *MUTANTS_OF_DISKS,
     *MUTANTS_OF_EDGE,
     *MUTANTS_OF_HOSTS,
     *MUTANTS_OF_IMAGES,
     *MUTANTS_OF_LEGS,
+    *MUTANTS_OF_PLACEMENT,
+    *MUTANTS_OF_TRUST,
     *MUTANTS_OF_WALLS,
     one(
         "keepalive",
@@ -146,10 +152,10 @@ MUTANTS: Sequence[Mutant] = (
     ),
     one(
         "an address is given once",
-        "tests/unit/conductor/test_build.py::test_addresses_are_each_given_once_and_given_again_only_when_free",
+        "tests/unit/conductor/test_declared_networks.py::test_an_address_that_another_transaction_took_is_passed_over",
         "db/writers/instances.py",
-        "value = first if highest is None else highest + 1",
-        "value = first",
+        "execution_options=_COUNTED).rowcount == 1",
+        "execution_options=_COUNTED).rowcount != -7",
     ),
     one(
         "what a guest does is an action",
@@ -239,8 +245,8 @@ MUTANTS: Sequence[Mutant] = (
         "work in pieces",
         "tests/simulation/test_slow_work.py::test_work_that_is_too_much_for_one_message_comes_in_several",
         "conductor/engine/hand_out.py",
-        "items = tuple(fitting(readable, lambda item: FETCH.reply_form.dump_json(Fetched((item,), ()))))",
-        "items = tuple(readable)",
+        "fitting(readable, itemgetter(1), reply_bytes(max_payload))",
+        "readable",
     ),
     one(
         "a turn given back",

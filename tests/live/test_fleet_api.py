@@ -6,8 +6,10 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import httpx
 import pytest
@@ -15,6 +17,7 @@ import pytest
 from kilonova.api.http.token_revalidation import STANDING_S
 from lab.cloud import Client, free_port
 from lab.counting import cannot_run
+from lab.postgres import PASSWORD, PrivatePostgres
 from tests.live.box import PATIENCE_S, wait_for
 from tests.live.fleet import ApiServer, Fleet
 from tests.live.fleet import fleet as running_fleet
@@ -311,3 +314,52 @@ def test_the_status_port_has_requests_bus_and_database(fleet: Fleet) -> None:
     fleet.nats.stop()
     wait_for(lambda: "kilonova_bus_connected 0" in httpx.get(f"http://127.0.0.1:{status}/metrics").text)
     assert httpx.get(f"http://127.0.0.1:{status}/healthz").status_code == 503
+
+
+@pytest.fixture
+def postgres() -> Iterator[PrivatePostgres]:
+    with tempfile.TemporaryDirectory(prefix="kn-pg-") as directory:
+        Path(directory).chmod(0o711)  # the server has a user of its own
+        with PrivatePostgres(Path(directory) / "pg") as server:
+            yield server
+
+
+def test_on_postgresql_processes_share_everything_and_outlive_an_outage_of_it(
+    fleet: Fleet, postgres: PrivatePostgres
+) -> None:
+    fleet.use(postgres.url)
+    a, b = start(fleet, "a", "b")
+    image = raw_image(fleet, a)
+    server = a.create(image)
+    b.wait_status(server, "ACTIVE")
+    b.http.headers["X-Auth-Token"] = a.http.headers["X-Auth-Token"]
+    assert b.server(server) is not None
+    postgres.stop()
+    for api in (a, b):
+        refused = api.http.get("/compute/v2.1/servers")
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "2")
+        assert PASSWORD not in refused.text
+        assert api.http.get("/readyz").status_code == 503
+    postgres.start()
+    for api in (a, b):
+        wait_for(lambda one=api: one.http.get("/readyz").status_code == 200, why=api.last_words)
+    b.wait_status(b.create(image, name="s2"), "ACTIVE")
+    b.delete(server)
+    assert a.server(server) is None
+    assert fleet.command("bootstrap").returncode == 1
+    for service in (a.service, b.service, fleet.conductor):
+        assert PASSWORD not in service.said()
+        assert "Traceback" not in service.said()
+
+
+def test_a_process_starts_while_postgresql_is_away(fleet: Fleet, postgres: PrivatePostgres) -> None:
+    fleet.use(postgres.url)
+    fleet.conductor.start().ready()
+    postgres.stop()
+    api = fleet.api_server().start()
+    wait_for(lambda: "not ready yet" in api.service.said(), why=api.last_words)
+    assert api.http.get("/compute/v2.1/servers").status_code == 503
+    postgres.start()
+    api.ready()
+    fleet.bootstrap(api)
+    assert api.http.get("/compute/v2.1/servers").status_code == 200

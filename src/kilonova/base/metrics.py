@@ -66,6 +66,12 @@ class Metrics:
             ["method", "route", "status"],
             registry=self.registry,
         )
+        self._messages = Counter(
+            "kilonova_refused_messages",
+            "Messages of the bus that were refused, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
         self.registry.register(_DroppedLines())
 
     def http_request(self, method: str, route: str, status: int, took_s: float) -> None:
@@ -75,6 +81,10 @@ class Metrics:
     def log_in_refused(self, reason: str) -> None:
         """`reason`: wrong, overloaded."""
         self._refused.labels(reason).inc()
+
+    def message_refused(self, reason: str) -> None:
+        """`reason`: malformed, unknown-method, or the code of an error."""
+        self._messages.labels(reason).inc()
 
     def image_refused(self, reason: str) -> None:
         """`reason`: no-leg (a host needs no such image), url (a URL is expired or altered)."""

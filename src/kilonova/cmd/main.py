@@ -9,6 +9,7 @@ from kilonova import __version__
 from kilonova.cmd import (
     backup,
     bootstrap,
+    bus,
     console,
     db,
     doctor,
@@ -23,6 +24,7 @@ from kilonova.cmd import (
     token,
     up,
     user,
+    why,
 )
 from kilonova.cmd.common import ending_in_one_sentence
 
@@ -41,12 +43,14 @@ app.command("restore", short_help="Restore a backup file.")(backup.restore)
 app.command("console", short_help="Connect to the serial console of a server.")(console.console)
 app.command("notifications", short_help="Print notifications for operators.")(notifications.notifications)
 app.command("prove-kvm", short_help="Test whether KVM boots a kernel on this machine.")(prove_kvm.prove_kvm)
+app.command("why", short_help="Explain why a server is on its host, or on none.")(why.why)
 app.command("doctor", short_help="Check this host and report how to correct problems.")(doctor.doctor)
 app.command("reset-password", short_help="Set a new password for a user who lost it.")(reset_password.reset_password)
 app.add_typer(user.app, name="user")
 app.add_typer(project.app, name="project")
 app.add_typer(role.app, name="role")
 app.add_typer(policy.app, name="policy")
+app.add_typer(bus.app, name="bus")
 app.add_typer(host.app, name="host")
 app.add_typer(token.app, name="token")
 app.add_typer(db.app, name="db")

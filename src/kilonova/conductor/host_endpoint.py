@@ -18,12 +18,13 @@ from kilonova.conductor.hosts.liveness import Liveness
 from kilonova.conductor.tools import Tools
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.transaction import Transaction
-from kilonova.objects.ids import ActionId, HostName
+from kilonova.objects.ids import ActionId, ActionRef, HostName
 from kilonova.objects.states import Verb
-from kilonova.rpc.bus import token
+from kilonova.rpc.bus import USUAL_PAYLOAD, token
 from kilonova.rpcapi import host_to_conductor as methods
 from kilonova.rpcapi.endpoint import Endpoint
-from kilonova.rpcapi.method import Ack
+from kilonova.rpcapi.guard import Guard
+from kilonova.rpcapi.method import Ack, reply_bytes
 
 log = structlog.get_logger(__name__)
 
@@ -53,12 +54,15 @@ def pinned(handler: Callable[[Q], Awaitable[R]]) -> Callable[[Q, str], Awaitable
 @dataclass(frozen=True, slots=True)
 class Hooks:
     """Callbacks for further work.  `ended` receives the verb of each leg that has ended.  `wake` receives each host
-    that has work to fetch (it has registered, or one of its legs begins).  `offered` is called when a host has reported
-    its resources, or whether it is in service."""
+    that has work to fetch (it has registered, or one of its legs begins).  `place` receives each action that needs
+    another host.  `offered` is called when a host has reported its resources, or whether it is in service.
+    `max_payload` is the limit of one message of the bus, in bytes."""
 
     ended: Callable[[Verb], None]
     wake: Callable[[HostName], Awaitable[None]]
+    place: Callable[[ActionRef], None]
     offered: Callable[[], None]
+    max_payload: Callable[[], int] = lambda: USUAL_PAYLOAD
 
 
 class HostEndpoint:
@@ -68,9 +72,9 @@ class HostEndpoint:
         self._db, self._clock, self._quotas, self._failpoints = tools.db, tools.clock, tools.quotas, tools.failpoints
         self._liveness, self._claims, self._hooks = liveness, claims, hooks
 
-    def endpoint(self) -> Endpoint:
+    def endpoint(self, guard: Guard | None = None) -> Endpoint:
         """The handlers by RPC method."""
-        endpoint = Endpoint()
+        endpoint = Endpoint(guard)
         endpoint.on(methods.REGISTER_HOST, pinned(self._register))
         endpoint.on(methods.HEARTBEAT, pinned(self._heartbeat))
         endpoint.on(methods.LEAVE, pinned(self._leave))
@@ -126,7 +130,7 @@ class HostEndpoint:
         return ACK
 
     async def _fetch(self, request: methods.Fetch) -> methods.Fetched:
-        return await self._db.write(hand_out.hand_out, request, self._clock.now())
+        return await self._db.write(hand_out.hand_out, request, self._clock.now(), self._hooks.max_payload())
 
     async def _finish(self, request: methods.Finish) -> Ack:
         finished = await self._db.write(reports.finish, request, self._clock.new_id, self._clock.now())
@@ -134,6 +138,8 @@ class HostEndpoint:
         self._hooks.ended(finished.verb)
         if finished.wake is not None:
             await self._hooks.wake(finished.wake)
+        if finished.place is not None:
+            self._hooks.place(finished.place)
         return ACK
 
     async def _record_events(self, request: methods.RecordEvents) -> Ack:
@@ -159,10 +165,11 @@ class HostEndpoint:
         return await self._db.read(guests.list_expected, request)
 
     async def _classify_guests(self, request: methods.ClassifyGuests) -> methods.GuestClasses:
-        return await self._db.read(guests.classify_guests, request)
+        return await self._db.read(guests.classify_guests, request, reply_bytes(self._hooks.max_payload()))
 
     async def _report_inventory(self, request: methods.ReportInventory) -> Ack:
-        await self._db.write(register.report_inventory, request)
+        for sentence in await self._db.write(register.report_inventory, request):
+            log.warning("the networks of hosts do not agree", host=request.host, reason=sentence)
         self._hooks.offered()
         return ACK
 

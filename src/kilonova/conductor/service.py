@@ -30,6 +30,7 @@ from kilonova.conductor.watch import auto_confirm, deadlines, offload
 from kilonova.conductor.watch.housekeeping import Housekeeping
 from kilonova.conductor.watch.publisher import Publisher
 from kilonova.db.readers import actions as read_actions
+from kilonova.db.readers import hosts as read_hosts
 from kilonova.objects.ids import ActionRef, HostName
 from kilonova.objects.states import Verb
 from kilonova.rpc.bus import Bus, SelfPing
@@ -37,6 +38,7 @@ from kilonova.rpcapi import api_to_conductor as api_methods
 from kilonova.rpcapi import api_to_conductor_admin as admin_methods
 from kilonova.rpcapi import host_to_conductor as host_methods
 from kilonova.rpcapi.caller import Caller
+from kilonova.rpcapi.guard import Guard, Limits
 from kilonova.rpcapi.to_host import WAKE, Wake
 
 log = structlog.get_logger(__name__)
@@ -71,20 +73,30 @@ class Conductor:
         for action in await self._db.read(read_actions.unplaced):
             self._to_place.put_nowait(action)
         for_api = ApiEndpoint(self._tools, self._rpc, self._to_place.put_nowait, self._policy.plans)
-        hooks = Hooks(self._ended, self._wake, self._place_waiting)
+        account = Guard(self._clock, self._metrics)
+        hooks = Hooks(self._ended, self._wake, self._to_place.put_nowait, self._place_waiting, lambda: bus.max_payload)
         for_hosts = HostEndpoint(self._tools, self._liveness, self._claims, hooks)
+        for_operators = OperatorEndpoint(
+            self._db,
+            self._clock,
+            Adoption(self._db, self._clock, self._claims, self._wake),
+            self._liveness,
+            self._policy.host,
+        )
+        limited = Guard(self._clock, self._metrics, None if self._policy.alone else Limits())
         for_images = ImageEndpoint(self._tools, self._metrics)
-        of_api, of_hosts = for_api.endpoint(), for_hosts.endpoint()
+        of_api, of_hosts = for_api.endpoint(account), for_hosts.endpoint(limited)
         for_images.serve_api(of_api)
         for_images.serve_hosts(of_hosts)
         # A round trip to the process's own ping confirms what was sent before; the bus of one process needs none.
         confirm = None if self._policy.alone else await self._answer_pings(bus)
         publisher = Publisher(self._db, bus, self._clock, self._settings.watchdog_interval, confirm)
-        await bus.subscribe(api_methods.SUBJECT, publisher.after(of_api.handle), queue=QUEUE)
-        adoption = Adoption(self._db, self._clock, self._claims, self._wake)
-        for_operators = OperatorEndpoint(self._db, self._clock, adoption, self._liveness, self._policy.host)
-        await bus.subscribe(admin_methods.SUBJECT, for_operators.endpoint().handle, queue=QUEUE)
-        await bus.subscribe(host_methods.SUBJECT, publisher.after(of_hosts.handle), queue=QUEUE)
+        for subject, handler in (
+            (api_methods.SUBJECT, publisher.after(of_api.handle)),
+            (admin_methods.SUBJECT, for_operators.endpoint(account).handle),
+            (host_methods.SUBJECT, publisher.after(of_hosts.handle)),
+        ):
+            await bus.subscribe(subject, handler, queue=QUEUE)
         tasks.spawn("publish notifications", publisher.keep())
         tasks.spawn("place", self._place_forever())
         if self._policy.offload_after_s >= 0:
@@ -119,7 +131,9 @@ class Conductor:
     async def _place(self, action: ActionRef) -> None:
         self._failpoints.hit(PLACE_BEGIN)
         patience = self._waits.patience(action)
-        placed = await self._db.write(place.place, action.id, self._clock.random, self._clock.now(), patience)
+        now = self._clock.now()
+        look = place.Look(self._policy.scheduling, await self._db.read(read_hosts.nodes_to_place, now))
+        placed = await self._db.write(place.place, action.id, self._clock.random, now, patience, look)
         self._failpoints.hit(PLACE_DONE)
         begins = self._waits.note(action, waits=isinstance(placed, Wait))
         if not isinstance(placed, Wait):

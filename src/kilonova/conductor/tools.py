@@ -9,6 +9,7 @@ from kilonova.base.clock import Clock
 from kilonova.base.failpoints import Failpoints
 from kilonova.conductor.engine.plan import PLANS, Plan
 from kilonova.config.conductor import ConductorSettings
+from kilonova.config.filter_scheduler import DEFAULTS, FilterSchedulerSettings
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
 from kilonova.objects.ids import HostName
@@ -32,7 +33,8 @@ class Policy:
     `host` is the host of this process.  `down_time_s`: a host without a heartbeat for longer is down.
     `resize_confirm_window_s`: an unconfirmed resize is confirmed after it (0: never).  `offload_after_s`: a shelved
     server is offloaded after it (negative: only on request).  `keep_deleted`: how long a deleted server can be read
-    (None: for ever).  `alone`: the only host is in this process.  `plans`: the legs of verbs that need several hosts.
+    (None: for ever). `alone`: the only host is in this process. `scheduling`: how hosts are chosen. `plans`: the
+    legs of verbs that need several hosts.
     """
 
     settings: ConductorSettings
@@ -42,4 +44,5 @@ class Policy:
     offload_after_s: float
     keep_deleted: timedelta | None = None
     alone: bool = False
+    scheduling: FilterSchedulerSettings = DEFAULTS
     plans: Mapping[Verb, Plan] = field(default_factory=lambda: PLANS)

@@ -85,11 +85,12 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
     from kilonova.rpcapi.caller import Caller
 
     check_failpoints(failpoints, host=True, conductor=True)
+    _refuse_store_path(settings)
     policy = Policy(RULES, settings.oslo_policy)
     state = settings.default.state_path
     files = DaemonWorkers("files", 4)
     passwords = Passwords(DaemonWorkers("argon2", 1), clock.new_secret(SECRET_BYTES).encode())
-    store = _image_files(settings, files)
+    store = image_files(settings, files)
     async with AsyncExitStack() as stack:
         db = await stack.enter_async_context(running_database(settings, clock))
         bus = await stack.enter_async_context(MemoryBus(MemoryHub(), clock))
@@ -97,9 +98,8 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         stack.push_async_callback(manager.stop)
         tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))
         keep_reserve(db, settings, files, clock, tasks)
-        await make_conductor(
-            settings, make_tools(settings, db, clock, failpoints), bus, manager.metrics, alone=True
-        ).start(bus, tasks)
+        tools = make_tools(settings, db, clock, failpoints)
+        await make_conductor(settings, tools, bus, manager.metrics, alone=True).start(bus, tasks)
         deps = ApiDeps(
             db=db,
             rpc=Caller(bus, clock),
@@ -122,13 +122,14 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         await recover(deps, store)  # before the host may write into the image store
         await manager.start(bus, tasks)
         vitals = host_vitals(manager, bus, tasks, settings)
+        app = create_app(deps)
         # At the very end: a start that fails must not lose the only copy of a password.
         first_password = await bootstrap_cloud(db, passwords, clock)
-        yield OneBox(settings, create_app(deps), manager, policy, first_password, vitals, store)
+        yield OneBox(settings, app, manager, policy, first_password, vitals, store)
 
 
-def _image_files(settings: Settings, files: DaemonWorkers) -> "ImageStore":
-    """The directory of images of the one box.  Raises ConfigError: backups contain it, so it has one place."""
+def _refuse_store_path(settings: Settings) -> None:
     if settings.image.store_path:
-        raise ConfigError("[image] store_path is for API processes of a fleet: the one box keeps images in state_path.")
-    return image_files(settings, files)
+        raise ConfigError(
+            "[image] store_path is for API processes of a fleet: the one box has its images in state_path."
+        )

@@ -188,7 +188,7 @@ def test_a_heartbeat_of_an_older_process_is_refused_and_counts_as_no_sign_of_lif
 
         async def nothing(_host: HostName) -> None: ...
 
-        hooks = Hooks(lambda _verb: None, nothing, lambda: None)
+        hooks = Hooks(lambda _verb: None, nothing, lambda _action: None, lambda: None)
         endpoint = HostEndpoint(
             Tools(desk.db, clock, QuotaSettings({}), Failpoints()), watch, Claims(clock), hooks
         ).endpoint()
