@@ -117,9 +117,9 @@ def database_of(state: Path, admin: FirstAdmin) -> Generator[str]:
         yield ""
         return
     try:
-        yield postgres.newdatabase_of(state, admin)
+        yield postgres.new_database(state, admin)
     finally:
-        postgres.forgetdatabase_of(state)
+        postgres.forget_database(state)
 
 
 def _mint(clock: SystemClock, state: Path) -> str:
