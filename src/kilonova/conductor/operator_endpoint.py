@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from kilonova.base.clock import Clock
 from kilonova.conductor import aggregates
-from kilonova.conductor.hosts import register
+from kilonova.conductor.hosts import register, reports
 from kilonova.conductor.hosts.adoption import Adoption
 from kilonova.conductor.hosts.liveness import Liveness
 from kilonova.db.engine import Database
@@ -46,6 +46,7 @@ class OperatorEndpoint:
         endpoint.on(methods.DELETE_SERVICE, self._write(lambda c, r: register.delete_service(c, r, self._clock.now())))
         endpoint.on(methods.ADOPT_HOST, self._adoption.adopt)
         endpoint.on(methods.LAST_HEARD, self._last_heard)
+        endpoint.on(methods.REPORT_SERVICE, self._write(lambda c, r: reports.report(c, r, self._clock.now())))
         return endpoint
 
     async def _last_heard(self, _request: methods.AskLastHeard, _peer: str) -> methods.LastHeard:

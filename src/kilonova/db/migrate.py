@@ -20,7 +20,7 @@ from kilonova.db.location import sqlite_url
 
 log = structlog.get_logger(__name__)
 
-HEAD = "0017"
+HEAD = "0018"
 """The newest revision in migrations/versions; a test compares."""
 
 

@@ -93,6 +93,10 @@ class HostCaller:
         """See `Caller.call`."""
         return await self._caller.call(method, request, self.host)
 
+    async def cast(self, method: Method[Q, Any], request: Q) -> None:
+        """See `Caller.cast`."""
+        await self._caller.cast(method, request, self.host)
+
 
 def _may_be_sent_again(method: Method[Any, Any], exc: KilonovaError, left_s: float) -> bool:
     if not method.idempotent:
