@@ -47,6 +47,8 @@ QUEUE = "conductors"
 VALID_INTERVALS = 3
 """A report of this process is valid for at least so many intervals."""
 FORGET_S = 3600.0
+DEADLINES, UNPLACED, CONFIRM, OFFLOAD = WATCHES = ("deadlines", "unplaced", "confirm resizes", "offload")
+"""The periodic work of all conductors together, every `watchdog_interval`."""
 
 
 class Conductor:
@@ -57,7 +59,7 @@ class Conductor:
         self._db, self._clock = tools.db, tools.clock
         self._settings = policy.settings
         self._process_id = tools.clock.new_id()
-        self._rounds = Rounds(tools.db, tools.clock, self._process_id, alone=policy.alone)
+        self._rounds = Rounds(tools.db, tools.clock, self._process_id, alone=policy.alone, watches=WATCHES)
         self._housekeeping = Housekeeping(tools.db, tools.clock, self._rounds, policy.keep_deleted)
         self._liveness = Liveness(
             tools.clock, down_time_s=policy.down_time_s, grace_s=policy.settings.grace_period, alone=policy.alone
@@ -100,11 +102,11 @@ class Conductor:
         hosts = HostWatch(self._db, self._clock, self._rpc, self._liveness, ping.ping, own)
         watches = {
             "watchdog": self._watch,
-            "unplaced": claimed("unplaced", interval, self._placer.put_unplaced),
+            UNPLACED: claimed(UNPLACED, interval, self._placer.put_unplaced),
             "liveness": lambda: hosts.look(interval),
         }
         if self._resize_confirm_window:
-            watches["confirm resizes"] = claimed("confirm resizes", interval, self._confirm_resizes)
+            watches[CONFIRM] = claimed(CONFIRM, interval, self._confirm_resizes)
         for name, watch in watches.items():
             tasks.periodic(name, interval, watch, limit_s=60)
         if not self._policy.alone:
@@ -130,7 +132,7 @@ class Conductor:
             begun = self._shelved.is_set()
             self._shelved.clear()
             try:
-                if begun or await self._rounds.claim("offload", interval):
+                if begun or await self._rounds.claim(OFFLOAD, interval):
                     await self._offload()
             except KilonovaError as exc:
                 log.warning("shelved servers stay on their hosts for now", error=str(exc))
@@ -153,7 +155,7 @@ class Conductor:
                 log.warning("the wall clock jumped", seconds=jump.total_seconds())
         self._jumps.count()
         self._moves = moves
-        if await self._rounds.claim("deadlines", self._settings.watchdog_interval):
+        if await self._rounds.claim(DEADLINES, self._settings.watchdog_interval):
             await self._expire()
 
     async def _expire(self) -> None:
