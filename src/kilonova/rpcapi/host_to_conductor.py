@@ -281,7 +281,13 @@ REGISTER_HOST = Method(
     attempt_s=2.5,
 )
 HEARTBEAT = Method(
-    HEARTBEATS, "heartbeat", Heartbeat, Ack, "The host is alive. Every conductor receives it.", kind=Kind.CAST, timeout_s=5
+    HEARTBEATS,
+    "heartbeat",
+    Heartbeat,
+    Ack,
+    "The host is alive. Every conductor receives it.",
+    kind=Kind.CAST,
+    timeout_s=5,
 )
 # A process that ends waits no longer than this for its conductor.
 LEAVE = Method(

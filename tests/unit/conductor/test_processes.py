@@ -225,7 +225,9 @@ def test_a_heartbeat_of_an_older_process_that_was_let_through_late_counts_nothin
 
 def test_a_refused_process_is_news_once_and_counts_for_its_time(desk: Desk) -> None:
     register(desk, FIRST)
-    claims = [desk.write(processes.refused, one, desk.now) for one in (SECOND, SECOND, replace(SECOND, process_id="p3"))]
+    claims = [
+        desk.write(processes.refused, one, desk.now) for one in (SECOND, SECOND, replace(SECOND, process_id="p3"))
+    ]
     assert claims == [True, False, True]
     late = desk.now + adoption.KEPT + timedelta(seconds=1)
     with pytest.raises(Conflict, match="No other process has tried to register host h1"):

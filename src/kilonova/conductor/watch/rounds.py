@@ -47,7 +47,9 @@ class Rounds:
     async def _claim(self, name: str, interval_s: float) -> bool:
         return await self._db.write(rounds.claim, name, self._process_id, interval_s * EARLY, self._clock.now())
 
-    def claimed(self, name: str, interval_s: float, work: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+    def claimed(
+        self, name: str, interval_s: float, work: Callable[[], Awaitable[None]]
+    ) -> Callable[[], Awaitable[None]]:
         """`work` as a periodic task that does only the rounds that this conductor has claimed."""
 
         async def round_if_claimed() -> None:
