@@ -18,6 +18,7 @@ from pathlib import Path
 from lab.common import TOP, VENV, environment
 from lab.mutant import Edit, Mutant, one
 from lab.mutants_of_actions import MUTANTS_OF_ACTIONS
+from lab.mutants_of_api_processes import MUTANTS_OF_API_PROCESSES
 from lab.mutants_of_disks import MUTANTS_OF_DISKS
 from lab.mutants_of_edge import MUTANTS_OF_EDGE
 from lab.mutants_of_hosts import MUTANTS_OF_HOSTS
@@ -33,6 +34,7 @@ ACTIONS = "tests/unit/conductor/test_actions.py"
 
 MUTANTS: Sequence[Mutant] = (
     *MUTANTS_OF_ACTIONS,
+    *MUTANTS_OF_API_PROCESSES,
     *MUTANTS_OF_DISKS,
     *MUTANTS_OF_EDGE,
     *MUTANTS_OF_HOSTS,
@@ -110,7 +112,7 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "isolation in a shared commit",
         "tests/unit/db/test_engine.py::test_writes_that_share_a_commit_succeed_and_fail_alone",
-        "db/engine.py",
+        "db/sqlite.py",
         'connection.exec_driver_sql("ROLLBACK TO one")',
         "pass",
     ),
@@ -153,7 +155,7 @@ MUTANTS: Sequence[Mutant] = (
         "what a guest does is an action",
         "tests/unit/conductor/test_hosts.py::test_each_observed_change_is_an_action_with_the_hypervisors_reason",
         "conductor/hosts/guests.py",
-        "        power_update.record(tx, instance, seen, action_id, now)\n",
+        "        power_update.record(tx, after, seen, action_id, now)\n",
         "        pass\n",
     ),
     one(
@@ -180,7 +182,7 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "reads end before their file",
         "tests/unit/db/test_engine.py::test_closing_waits_for_reads_that_nobody_waits_for_any_more",
-        "db/engine.py",
+        "db/sqlite.py",
         "                await self._reader.drain()\n",
         "",
     ),

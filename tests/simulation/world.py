@@ -43,6 +43,7 @@ from kilonova.config.load import Settings, load
 from kilonova.db.engine import Database
 from kilonova.db.readers import quotas, servers
 from kilonova.identity.console_tokens import ConsoleTokens
+from kilonova.identity.key_ring import OneKey
 from kilonova.identity.passwords import Passwords
 from kilonova.identity.tokens import Subject, TokenMinter
 from kilonova.images.store import ImageStore
@@ -133,21 +134,24 @@ class _OwnClock(SimClock):
         return self._clock.now() + self._skew
 
 
-class _HeldDatabase(Database):
+class _HeldDatabase:
     """A conductor's way to the shared database: transactions that `holds` names wait until it does not any more."""
 
     def __init__(self, db: Database, holds: Callable[[object], bool]) -> None:
         self._db, self._holds = db, holds
+        self.start, self.trouble, self.close = db.start, db.trouble, db.close
 
     async def write(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
-        while self._holds(fn):
-            await asyncio.sleep(0.5)
+        await self._until_free(fn)
         return await self._db.write(fn, *args, **kwargs)
 
     async def read(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
-        while self._holds(fn):
-            await asyncio.sleep(0.5)
+        await self._until_free(fn)
         return await self._db.read(fn, *args, **kwargs)
+
+    async def _until_free(self, fn: object) -> None:
+        while self._holds(fn):  # noqa: ASYNC110 (a test sets it from outside)
+            await asyncio.sleep(0.5)
 
 
 @dataclass
@@ -268,7 +272,7 @@ class World:
     async def open_api(self, stack: AsyncExitStack) -> None:
         """The API and a client of it."""
         bus = await stack.enter_async_context(MemoryBus(self.hub, self.clock))
-        tokens = TokenMinter(b"s" * 48, self.clock, 1e6)
+        tokens = TokenMinter(OneKey(b"s" * 48), self.clock, 1e6)
         deps = ApiDeps(
             db=self.db,
             rpc=Caller(bus, self.clock),
@@ -285,6 +289,7 @@ class World:
             consoles=_NoConsoles(),
             console_tokens=ConsoleTokens(self.clock, 600),
             disk_space=DiskSpace(self.state, self.workers, self.db, self._tasks),
+            metrics=Metrics(),
             ready=lambda: (True, ""),
         )
         token, _ = tokens.mint(Subject("u1", "admin", "p1", "admin", ("admin", "member", "reader")), ("password",))

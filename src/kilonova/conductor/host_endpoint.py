@@ -129,6 +129,7 @@ class HostEndpoint:
     async def _contest(self, request: methods.Contest) -> methods.Contested:
         contested = await self._db.write(conflicts.contest, request, self._clock.now())
         if contested.conflict:
+            log.error("two live processes of one host", host=request.host, conflict=contested.conflict)
             await self._hooks.wake(request.host)
         return contested
 

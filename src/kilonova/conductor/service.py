@@ -8,6 +8,7 @@ be lost at any moment; the open actions show it again.  Any number of conductors
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import structlog
@@ -28,6 +29,7 @@ from kilonova.conductor.placement.placer import Placer
 from kilonova.conductor.tools import Policy, Tools
 from kilonova.conductor.watch import auto_confirm, deadlines, offload
 from kilonova.conductor.watch.housekeeping import Housekeeping
+from kilonova.conductor.watch.publisher import Publisher
 from kilonova.conductor.watch.rounds import Rounds
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers.hosts import CONDUCTOR
@@ -80,26 +82,30 @@ class Conductor:
         _, self._moves = await self._db.read(deadlines.look_at_clock, self._clock.now())
         for_api = ApiEndpoint(self._tools, self._rpc, self._placer.put, self._policy.plans)
         for_hosts = HostEndpoint(self._tools, self._liveness, Hooks(self._ended, self._wake, self._placer.put_waiting))
-        await bus.subscribe(api_methods.SUBJECT, for_api.endpoint().handle, queue=QUEUE)
+        ping = SelfPing(bus, f"conductor-{self._policy.host}")
+        await ping.listen()
+        # A round trip to the process's own ping confirms what was sent before; the bus of one process needs none.
+        confirm = None if self._policy.alone else ping.ping
+        publisher = Publisher(self._db, bus, self._clock, self._settings.watchdog_interval, confirm)
+        await bus.subscribe(api_methods.SUBJECT, publisher.after(for_api.endpoint().handle), queue=QUEUE)
         adoption = Adoption(self._db, self._clock, self._wake)
         for_operators = OperatorEndpoint(self._db, self._clock, adoption, self._liveness, self._policy.host)
         await bus.subscribe(admin_methods.SUBJECT, for_operators.endpoint().handle, queue=QUEUE)
         await bus.subscribe(host_methods.HEARTBEATS, for_hosts.heartbeats().handle)
-        await bus.subscribe(host_methods.SUBJECT, for_hosts.endpoint().handle, queue=QUEUE)
+        await bus.subscribe(host_methods.SUBJECT, publisher.after(for_hosts.endpoint().handle), queue=QUEUE)
+        tasks.spawn("publish notifications", publisher.keep())
         self._placer.start(tasks)
         if self._policy.offload_after_s >= 0:
             tasks.spawn("offload", self._offload_forever())
         self._housekeeping.start(tasks)
-        await self._start_watches(bus, tasks)
+        self._start_watches(tasks, ping.ping)
 
-    async def _start_watches(self, bus: Bus, tasks: Supervisor) -> None:
-        """Each in its own task: a failed or slow watch does not delay the others.  Hosts are watched by every conductor,
-        the other watches are done by one conductor in each interval."""
+    def _start_watches(self, tasks: Supervisor, ping_self: Callable[[], Awaitable[None]]) -> None:
+        """Each in its own task: a failed or slow watch does not delay the others.  Every conductor watches the hosts;
+        one conductor in each interval does the other watches."""
         interval, claimed = self._settings.watchdog_interval, self._rounds.claimed
-        ping = SelfPing(bus, f"conductor-{self._process_id}")
-        await ping.listen()
         own = "" if self._policy.alone else self._process_id
-        hosts = HostWatch(self._db, self._clock, self._rpc, self._liveness, ping.ping, own)
+        hosts = HostWatch(self._db, self._clock, self._rpc, self._liveness, ping_self, own)
         watches = {
             "watchdog": self._watch,
             UNPLACED: claimed(UNPLACED, interval, self._placer.put_unplaced),

@@ -11,7 +11,7 @@ _NOW = sa.select(sa.func.clock_timestamp())
 
 
 def database_now(snapshot: Snapshot, now: datetime) -> datetime:
-    """The time by the clock of the database server.  SQLite has no clock of its own: the time is `now`, the caller's."""
+    """The time by the clock of the database server.  SQLite has no clock of its own: the result is `now`."""
     if snapshot.dialect.name == "sqlite":
         return now
     found: datetime = snapshot.execute(_NOW).scalar_one()

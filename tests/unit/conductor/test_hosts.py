@@ -9,10 +9,10 @@ import pytest
 
 from kilonova.base.errors import NotFound, StaleWrite, StateError
 from kilonova.conductor.hosts import liveness, processes, register
-from kilonova.db.readers.hosts import HostLevel
-from kilonova.db.writers import liveness as write_liveness
 from kilonova.conductor.verbs import power_update
 from kilonova.db.readers import actions as read_actions
+from kilonova.db.readers.hosts import HostLevel
+from kilonova.db.writers import liveness as write_liveness
 from kilonova.objects.guest import NOT_RESPONDING
 from kilonova.objects.ids import HostName
 from kilonova.objects.states import ActionState, PowerState, Verb, VmState

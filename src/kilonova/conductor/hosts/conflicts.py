@@ -8,8 +8,6 @@ lose the host.  The guests run on, and an operator decides (`kilonova host adopt
 
 from datetime import datetime
 
-import structlog
-
 from kilonova.conductor.engine.fencing import NOBODY, described
 from kilonova.db.readers import contests as read_contests
 from kilonova.db.readers import hosts as read_hosts
@@ -18,8 +16,6 @@ from kilonova.db.transaction import Transaction
 from kilonova.db.writers import contests as write_contests
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.rpcapi.host_to_conductor import Contest, Contested
-
-log = structlog.get_logger(__name__)
 
 REASON_CHARACTERS = 255
 """The limit of the reason in the list of services."""
@@ -43,7 +39,6 @@ def contest(tx: Transaction, request: Contest, now: datetime) -> Contested:
     if not service.disabled:
         reason = {"disabled": True, "disabled_by_host": True, "disabled_reason": conflict[:REASON_CHARACTERS]}
         write_hosts.update_service(tx, request.host, COMPUTE, now, **reason)
-    log.error("two live processes of one host", host=request.host, conflict=conflict)
     return Contested(conflict)
 
 

@@ -98,8 +98,8 @@ def count_time(tx: Transaction, interval_s: float, now: datetime) -> list[Action
     """Count the time of every open action since the last look, record what it waits for, and finish for their users the
     deletes of hosts that are down.  Returns the actions that are due to expire.
 
-    Time in which no conductor worked is not counted, neither is it part of the time that a create waits for a host.  For an action that a host has received, time in which the
-    host was down or out of service is not counted either.
+    Time in which no conductor worked is not counted, neither is it part of the time that a create waits for a host.
+    For an action that a host has received, time in which the host was down or out of service is not counted either.
     """
     now = database_now(tx, now)
     services = {service.host: service for service in read_hosts.list_services(tx, binary=COMPUTE)}
