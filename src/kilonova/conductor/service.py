@@ -41,6 +41,7 @@ from kilonova.rpcapi import api_to_conductor_admin as admin_methods
 from kilonova.rpcapi import host_to_conductor as host_methods
 from kilonova.rpcapi.api_to_conductor_admin import ReportService
 from kilonova.rpcapi.caller import Caller
+from kilonova.rpcapi.guard import Guard, Limits
 from kilonova.rpcapi.to_host import WAKE, Wake
 
 log = structlog.get_logger(__name__)
@@ -81,18 +82,24 @@ class Conductor:
         await self._placer.put_unplaced()
         _, self._moves = await self._db.read(deadlines.look_at_clock, self._clock.now())
         for_api = ApiEndpoint(self._tools, self._rpc, self._placer.put, self._policy.plans)
-        for_hosts = HostEndpoint(self._tools, self._liveness, Hooks(self._ended, self._wake, self._placer.put_waiting))
+        account = Guard(self._clock, self._metrics)
+        hooks = Hooks(self._ended, self._wake, self._placer.put_waiting, lambda: bus.max_payload)
+        for_hosts = HostEndpoint(self._tools, self._liveness, hooks)
+        adoption = Adoption(self._db, self._clock, self._wake)
+        for_operators = OperatorEndpoint(self._db, self._clock, adoption, self._liveness, self._policy.host)
+        limited = Guard(self._clock, self._metrics, None if self._policy.alone else Limits())
         ping = SelfPing(bus, f"conductor-{self._policy.host}")
         await ping.listen()
         # A round trip to the process's own ping confirms what was sent before; the bus of one process needs none.
         confirm = None if self._policy.alone else ping.ping
         publisher = Publisher(self._db, bus, self._clock, self._settings.watchdog_interval, confirm)
-        await bus.subscribe(api_methods.SUBJECT, publisher.after(for_api.endpoint().handle), queue=QUEUE)
-        adoption = Adoption(self._db, self._clock, self._wake)
-        for_operators = OperatorEndpoint(self._db, self._clock, adoption, self._liveness, self._policy.host)
-        await bus.subscribe(admin_methods.SUBJECT, for_operators.endpoint().handle, queue=QUEUE)
-        await bus.subscribe(host_methods.HEARTBEATS, for_hosts.heartbeats().handle)
-        await bus.subscribe(host_methods.SUBJECT, publisher.after(for_hosts.endpoint().handle), queue=QUEUE)
+        for subject, handler in (
+            (api_methods.SUBJECT, publisher.after(for_api.endpoint(account).handle)),
+            (admin_methods.SUBJECT, for_operators.endpoint(account).handle),
+            (host_methods.SUBJECT, publisher.after(for_hosts.endpoint(limited).handle)),
+        ):
+            await bus.subscribe(subject, handler, queue=QUEUE)
+        await bus.subscribe(host_methods.HEARTBEATS, for_hosts.heartbeats(limited).handle)
         tasks.spawn("publish notifications", publisher.keep())
         self._placer.start(tasks)
         if self._policy.offload_after_s >= 0:
