@@ -47,8 +47,6 @@ from kilonova.rpcapi.to_host import WAKE, Wake
 log = structlog.get_logger(__name__)
 
 QUEUE = "conductors"
-VALID_INTERVALS = 3
-"""A report of this process is valid for at least so many intervals."""
 FORGET_S = 3600.0
 DEADLINES, UNPLACED, CONFIRM, OFFLOAD = WATCHES = ("deadlines", "unplaced", "confirm resizes", "offload")
 """The periodic work of all conductors together, every `watchdog_interval`."""
@@ -197,8 +195,8 @@ class Conductor:
     async def _report_forever(self) -> None:
         """Report this process to the database, now and periodically."""
         interval = self._policy.report_interval_s
-        valid_s = max(VALID_INTERVALS * interval, self._policy.down_time_s)
-        report = ReportService(self._policy.host, CONDUCTOR, self._process_id, CODE_VERSION, valid_s)
+        valid = admin_methods.valid_s(interval, self._policy.down_time_s)
+        report = ReportService(self._policy.host, CONDUCTOR, self._process_id, CODE_VERSION, valid)
         while True:
             try:
                 await self._db.write(reports.report, report, self._clock.now())

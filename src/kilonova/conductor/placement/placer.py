@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import structlog
 
+from kilonova.base.clock import Random
 from kilonova.base.context import serving
 from kilonova.base.errors import KilonovaError
 from kilonova.base.tasks import Supervisor
@@ -74,8 +75,8 @@ class Placer:
 
     async def _place(self, action: ActionRef) -> None:
         self._failpoints.hit(PLACE_BEGIN)
-        now = self._clock.now()
-        placed = await self._db.write(place.place, action.id, self._clock.random, now, self._patience())
+        now, random = self._clock.now(), Random(self._clock.random.getrandbits(64))
+        placed = await self._db.write(place.place, action.id, random, now, self._patience())
         self._failpoints.hit(PLACE_DONE)
         if not isinstance(placed, Wait):
             self._waiting.pop(action, None)
