@@ -2,8 +2,8 @@
 """All errors, in one tree.
 
 Each class has a stable `code` (for programs: it crosses the bus and appears in logs), a sentence for people, and
-`retryable`: whether the same request, sent again unchanged, may succeed.  Only `api` knows HTTP codes, only `rpc` knows
-the wire form.
+`retryable`: whether the same request, sent again unchanged, may succeed, and `of_host`: whether the reason lies in the
+host that did the work, so that another host may succeed.  Only `api` knows HTTP codes, only `rpc` knows the wire form.
 
 KilonovaError
 ├── InvalidInput, TooLarge, NotFound, Conflict, InvalidState, Forbidden, OverQuota, Unauthorized, NotAcceptable
@@ -11,7 +11,7 @@ KilonovaError
 ├── HypervisorUnavailable, OutcomeUnknown, NativeCallTimeout
 ├── HypervisorError, NotSupported, GuestNotRunning, GuestStuck, DiskMoved, DiskUnusable
 ├── RpcTimeout, RequestOutcomeUnknown, RpcUnavailable, StaleWrite, HostSuperseded, HostTaken, DeadlineExceeded
-├── DatabaseUnavailable, DatabaseLocked, StorageFull
+├── DatabaseUnavailable, DatabaseLocked, StorageFull, ImageUnavailable
 └── ConfigError, DriverLoadError, StateError (DatabaseUnreadable)     (end a command with one sentence)
 """
 
@@ -27,6 +27,7 @@ class KilonovaError(Exception):
 
     code: ClassVar[str] = "internal"
     retryable: ClassVar[bool] = False
+    of_host: ClassVar[bool] = False
 
     def __init__(self, message: str, **details: Any) -> None:
         super().__init__(message)
@@ -123,6 +124,7 @@ class HypervisorUnavailable(KilonovaError):
 
     code = "hypervisor-unavailable"
     retryable = True
+    of_host = True
 
 
 class OutcomeUnknown(HypervisorUnavailable):
@@ -141,6 +143,7 @@ class HypervisorError(KilonovaError):
     """The hypervisor refused the call (for example invalid XML or an unknown device): it did not happen."""
 
     code = "hypervisor-error"
+    of_host = True
 
 
 class NotSupported(HypervisorError):
@@ -178,6 +181,7 @@ class RpcTimeout(KilonovaError):
 
     code = "rpc-timeout"
     retryable = True
+    of_host = True
 
 
 class RequestOutcomeUnknown(RpcTimeout):
@@ -192,6 +196,7 @@ class RpcUnavailable(KilonovaError):
 
     code = "rpc-unavailable"
     retryable = True
+    of_host = True
 
 
 class StaleWrite(KilonovaError):
@@ -239,6 +244,14 @@ class StorageFull(KilonovaError):
 
     code = "storage-full"
     retryable = True
+    of_host = True
+
+
+class ImageUnavailable(KilonovaError):
+    """No image store that has the bytes of the image answers now; nothing was changed."""
+
+    code = "image-unavailable"
+    retryable = True
 
 
 class ConfigError(KilonovaError):
@@ -279,3 +292,9 @@ def from_wire(code: str, message: str, details: Mapping[str, Any]) -> KilonovaEr
     if cls is None:
         return KilonovaError(message, **{**details, "code": code})
     return cls(message, **details)
+
+
+def is_of_host(exc: Exception) -> bool:
+    """Whether the reason of a failure lies in the host that did the work.  An error of the system, or an unexpected
+    one, counts: the request itself was checked before."""
+    return exc.of_host if isinstance(exc, KilonovaError) else True

@@ -28,7 +28,7 @@ def upgrade(config_file: ConfigFiles = None) -> None:
 
 @app.command("current", short_help="Print the revision of the database.")
 def current(config_file: ConfigFiles = None) -> None:
-    """Print the revision of the database, and the one that this version needs."""
+    """Print the revision of the database, and the revision that this version needs."""
     from kilonova.db.migrate import HEAD
     from kilonova.db.postgres import schema
 

@@ -19,7 +19,7 @@ from kilonova.conductor.tools import Tools
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers.hosts import HostProcess
 from kilonova.db.transaction import Transaction
-from kilonova.objects.ids import ActionId, HostName
+from kilonova.objects.ids import ActionId, ActionRef, HostName
 from kilonova.objects.states import Verb
 from kilonova.rpc.bus import USUAL_PAYLOAD, token
 from kilonova.rpcapi import host_to_conductor as methods
@@ -41,7 +41,9 @@ Q = TypeVar("Q", bound=_FromHost)
 R = TypeVar("R")
 
 
-def _pinned(handler: Callable[[Q], Awaitable[R]]) -> Callable[[Q, str], Awaitable[R]]:
+def pinned(handler: Callable[[Q], Awaitable[R]]) -> Callable[[Q, str], Awaitable[R]]:
+    """The handler, for requests of a host about itself only.  Otherwise Forbidden is raised."""
+
     async def checked(request: Q, peer: str) -> R:
         if token(request.host) != peer:
             raise Forbidden(f"A host can only send requests about itself, not about {request.host}.")
@@ -53,11 +55,13 @@ def _pinned(handler: Callable[[Q], Awaitable[R]]) -> Callable[[Q, str], Awaitabl
 @dataclass(frozen=True, slots=True)
 class Hooks:
     """Callbacks for further work.  `ended` receives the verb of each leg that has ended.  `wake` receives each host
-    that has work to fetch (it has registered, or one of its legs begins).  `offered` is called when a host has reported
-    its resources, or whether it is in service.  `max_payload` is the limit of one message of the bus, in bytes."""
+    that has work to fetch (it has registered, or one of its legs begins).  `place` receives each action that needs
+    another host.  `offered` is called when a host has reported its resources, or whether it is in service.
+    `max_payload` is the limit of one message of the bus, in bytes."""
 
     ended: Callable[[Verb], None]
     wake: Callable[[HostName], Awaitable[None]]
+    place: Callable[[ActionRef], None]
     offered: Callable[[], None]
     max_payload: Callable[[], int] = lambda: USUAL_PAYLOAD
 
@@ -72,29 +76,29 @@ class HostEndpoint:
     def endpoint(self, guard: Guard | None = None) -> Endpoint:
         """The handlers by RPC method."""
         endpoint = Endpoint(guard)
-        endpoint.on(methods.REGISTER_HOST, _pinned(self._register))
-        endpoint.on(methods.CONTEST, _pinned(self._contest))
-        endpoint.on(methods.LEAVE, _pinned(self._leave))
-        endpoint.on(methods.PING, _pinned(self._ping))
-        endpoint.on(methods.FETCH, _pinned(self._fetch))
-        endpoint.on(methods.FINISH, _pinned(self._finish))
-        endpoint.on(methods.CONFIRM_ATTEMPT, _pinned(self._confirm_attempt))
-        endpoint.on(methods.RECORD_EVENTS, _pinned(self._record_events))
-        endpoint.on(methods.BEGIN_IMAGE, _pinned(self._begin_image))
-        endpoint.on(methods.COMPLETE_IMAGE, _pinned(self._complete_image))
-        endpoint.on(methods.DROP_IMAGES, _pinned(self._drop_images))
-        endpoint.on(methods.REPORT_STATES, _pinned(self._report_states))
-        endpoint.on(methods.LIST_EXPECTED, _pinned(self._list_expected))
-        endpoint.on(methods.CLASSIFY_GUESTS, _pinned(self._classify_guests))
-        endpoint.on(methods.REPORT_INVENTORY, _pinned(self._report_inventory))
-        endpoint.on(methods.SET_HOST_ENABLED, _pinned(self._set_enabled))
-        endpoint.on(methods.NOTIFY, _pinned(self._notify))
+        endpoint.on(methods.REGISTER_HOST, pinned(self._register))
+        endpoint.on(methods.CONTEST, pinned(self._contest))
+        endpoint.on(methods.LEAVE, pinned(self._leave))
+        endpoint.on(methods.PING, pinned(self._ping))
+        endpoint.on(methods.FETCH, pinned(self._fetch))
+        endpoint.on(methods.FINISH, pinned(self._finish))
+        endpoint.on(methods.CONFIRM_ATTEMPT, pinned(self._confirm_attempt))
+        endpoint.on(methods.RECORD_EVENTS, pinned(self._record_events))
+        endpoint.on(methods.BEGIN_IMAGE, pinned(self._begin_image))
+        endpoint.on(methods.COMPLETE_IMAGE, pinned(self._complete_image))
+        endpoint.on(methods.DROP_IMAGES, pinned(self._drop_images))
+        endpoint.on(methods.REPORT_STATES, pinned(self._report_states))
+        endpoint.on(methods.LIST_EXPECTED, pinned(self._list_expected))
+        endpoint.on(methods.CLASSIFY_GUESTS, pinned(self._classify_guests))
+        endpoint.on(methods.REPORT_INVENTORY, pinned(self._report_inventory))
+        endpoint.on(methods.SET_HOST_ENABLED, pinned(self._set_enabled))
+        endpoint.on(methods.NOTIFY, pinned(self._notify))
         return endpoint
 
     def heartbeats(self, guard: Guard | None = None) -> Endpoint:
         """The handler of the messages that every conductor receives."""
         endpoint = Endpoint(guard)
-        endpoint.on(methods.HEARTBEAT, _pinned(self._heartbeat))
+        endpoint.on(methods.HEARTBEAT, pinned(self._heartbeat))
         return endpoint
 
     async def _register(self, request: methods.RegisterHost) -> methods.Registered:
@@ -156,6 +160,8 @@ class HostEndpoint:
         self._hooks.ended(finished.verb)
         if finished.wake is not None:
             await self._hooks.wake(finished.wake)
+        if finished.place is not None:
+            self._hooks.place(finished.place)
         return ACK
 
     async def _record_events(self, request: methods.RecordEvents) -> Ack:
@@ -184,7 +190,8 @@ class HostEndpoint:
         return await self._db.read(guests.classify_guests, request, reply_bytes(self._hooks.max_payload()))
 
     async def _report_inventory(self, request: methods.ReportInventory) -> Ack:
-        await self._db.write(register.report_inventory, request)
+        for sentence in await self._db.write(register.report_inventory, request):
+            log.warning("the networks of hosts do not agree", host=request.host, reason=sentence)
         self._hooks.offered()
         return ACK
 

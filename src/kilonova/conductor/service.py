@@ -24,6 +24,7 @@ from kilonova.conductor.hosts import reports
 from kilonova.conductor.hosts.adoption import Adoption
 from kilonova.conductor.hosts.host_watch import HostWatch
 from kilonova.conductor.hosts.liveness import Liveness
+from kilonova.conductor.image_endpoint import ImageEndpoint
 from kilonova.conductor.operator_endpoint import OperatorEndpoint
 from kilonova.conductor.placement.placer import Placer
 from kilonova.conductor.tools import Policy, Tools
@@ -81,20 +82,24 @@ class Conductor:
         _, self._moves = await self._db.read(deadlines.look_at_clock, self._clock.now())
         for_api = ApiEndpoint(self._tools, self._rpc, self._placer.put, self._policy.plans)
         account = Guard(self._clock, self._metrics)
-        hooks = Hooks(self._ended, self._wake, self._placer.put_waiting, lambda: bus.max_payload)
+        hooks = Hooks(self._ended, self._wake, self._placer.put, self._placer.put_waiting, lambda: bus.max_payload)
         for_hosts = HostEndpoint(self._tools, self._liveness, hooks)
         adoption = Adoption(self._db, self._clock, self._wake)
         for_operators = OperatorEndpoint(self._db, self._clock, adoption, self._liveness, self._policy.host)
         limited = Guard(self._clock, self._metrics, None if self._policy.alone else Limits())
         ping = SelfPing(bus, f"conductor-{self._policy.host}")
         await ping.listen()
+        for_images = ImageEndpoint(self._tools, self._metrics)
+        of_api, of_hosts = for_api.endpoint(account), for_hosts.endpoint(limited)
+        for_images.serve_api(of_api)
+        for_images.serve_hosts(of_hosts)
         # A round trip to the process's own ping confirms what was sent before; the bus of one process needs none.
         confirm = None if self._policy.alone else ping.ping
         publisher = Publisher(self._db, bus, self._clock, self._settings.watchdog_interval, confirm)
         for subject, handler in (
-            (api_methods.SUBJECT, publisher.after(for_api.endpoint(account).handle)),
+            (api_methods.SUBJECT, publisher.after(of_api.handle)),
             (admin_methods.SUBJECT, for_operators.endpoint(account).handle),
-            (host_methods.SUBJECT, publisher.after(for_hosts.endpoint(limited).handle)),
+            (host_methods.SUBJECT, publisher.after(of_hosts.handle)),
         ):
             await bus.subscribe(subject, handler, queue=QUEUE)
         await bus.subscribe(host_methods.HEARTBEATS, for_hosts.heartbeats(limited).handle)

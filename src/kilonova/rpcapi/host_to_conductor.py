@@ -2,7 +2,7 @@
 """Calls of a host to the conductor.  The host's name is a token of the subject, which the host's credentials pin."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from kilonova.base.errors import Forbidden, HostTaken, NotFound, OverQuota, StaleWrite, StateError
@@ -99,7 +99,7 @@ class Ping:
 @dataclass(frozen=True, slots=True)
 class Finish:
     """The outcome of an attempt at a leg.  `power` is the last state that the hypervisor reported; None: the guest is
-    provably absent."""
+    provably absent.  `of_host`: the reason of a failure lies in the host, so that another host may succeed."""
 
     host: HostName
     leg: LegId
@@ -108,6 +108,7 @@ class Finish:
     power: PowerState | None
     events: tuple[ActionEvent, ...] = ()
     message: str | None = None
+    of_host: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ class ImageBegun:
 
 @dataclass(frozen=True, slots=True)
 class CompleteImage:
-    """The image's bytes are in the store.  Sizes in bytes, hashes in hex."""
+    """The image's bytes are in a store (see objects.image.SavedImage)."""
 
     host: HostName
     leg: LegId
@@ -157,6 +158,43 @@ class CompleteImage:
     virtual_size: int
     md5: str
     sha512: str
+    stores: tuple[str, ...] = ()
+    receipt: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FindImage:
+    """The host needs the bytes of an image for one of its open legs, or has a `grant` (see kilonova.images.signing).
+    `wrong`: stores from which it received other bytes."""
+
+    host: HostName
+    image_id: ImageId
+    grant: str = field(default="", repr=False)
+    wrong: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FindStore:
+    """The host has the bytes of the image that the leg makes."""
+
+    host: HostName
+    leg: LegId
+    attempt: AttemptId
+
+
+@dataclass(frozen=True, slots=True)
+class StoreUrl:
+    """A signed URL of the image at a store, valid for a few minutes."""
+
+    store_id: str
+    url: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreUrls:
+    """In the order in which the host should try them."""
+
+    urls: tuple[StoreUrl, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +380,23 @@ COMPLETE_IMAGE = Method(
     Ack,
     "The image of an action is complete. NotFound: the image was deleted.",
     (*STALE, NotFound, OverQuota),
+)
+FIND_IMAGE = Method(
+    SUBJECT,
+    "find_image",
+    FindImage,
+    StoreUrls,
+    "URLs from which the host may read an image. Forbidden: no open leg of the host needs the image.",
+    STALE,
+)
+FIND_STORE = Method(
+    SUBJECT,
+    "find_store",
+    FindStore,
+    StoreUrls,
+    "URLs at which the host may store the image that a leg makes. NotFound: the image was deleted.",
+    (*STALE, NotFound),
+    changes=False,
 )
 DROP_IMAGES = Method(
     SUBJECT,
