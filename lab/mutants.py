@@ -26,6 +26,7 @@ from lab.mutants_of_hosts import MUTANTS_OF_HOSTS
 from lab.mutants_of_images import MUTANTS_OF_IMAGES
 from lab.mutants_of_legs import MUTANTS_OF_LEGS
 from lab.mutants_of_placement import MUTANTS_OF_PLACEMENT
+from lab.mutants_of_postgres import MUTANTS_OF_POSTGRES
 from lab.mutants_of_trust import MUTANTS_OF_TRUST
 from lab.mutants_of_walls import MUTANTS_OF_WALLS
 
@@ -45,6 +46,7 @@ MUTANTS: Sequence[Mutant] = (
     *MUTANTS_OF_HOSTS,
     *MUTANTS_OF_IMAGES,
     *MUTANTS_OF_LEGS,
+    *MUTANTS_OF_POSTGRES,
     *MUTANTS_OF_PLACEMENT,
     *MUTANTS_OF_TRUST,
     *MUTANTS_OF_WALLS,
@@ -135,8 +137,8 @@ MUTANTS: Sequence[Mutant] = (
         "the image's checksum",
         "tests/unit/compute/test_image_cache.py::test_wrong_bytes_are_refused_and_not_kept",
         "compute/image_cache.py",
-        "if digest.hexdigest() != image.sha512:",
-        "if not digest.hexdigest():",
+        "return digest.hexdigest() == image.sha512",
+        "return bool(digest.hexdigest())",
     ),
     one(
         "a host's requests are pinned",
