@@ -57,8 +57,8 @@ def place(
     and the instance's fault contains the refusal of each filter.  What was considered is recorded
     (db/readers/placements).  An action that is no longer open, or has a host already, does not change.
     """
-    action = read_actions.get(tx, action_id)
-    if action.host is not None or not read_actions.is_open(action):
+    action = read_actions.take_to_place(tx, action_id)
+    if action is None or action.host is not None or not read_actions.is_open(action):
         return None
     attempt = _Attempt(action, read_instances.get(tx, action.instance_id), now)
     where = _place_of(attempt.instance, action)
@@ -69,7 +69,8 @@ def place(
     choice = choose(wanted, nodes, random)
     if host := _try(tx, attempt, where, choice, nodes):
         return host
-    wait = waiting.coming(tx, wanted, {node.service.host: node for node in nodes}, patience or Patience(), now)
+    patience = waiting.left(tx, action, patience or Patience())
+    wait = waiting.coming(tx, wanted, {node.service.host: node for node in nodes}, patience, now)
     if wait is not None:
         waiting.begin(tx, action, wait, now)
         return wait
