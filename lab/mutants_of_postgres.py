@@ -34,9 +34,9 @@ MUTANTS_OF_POSTGRES: Sequence[Mutant] = (
     ),
     one(
         "work for one conductor",
-        f"{CONTENTION}::test_two_conductors_take_different_work",
-        "db/readers/actions.py",
-        ".with_for_update(skip_locked=True)",
+        f"{CONTENTION}::test_one_conductor_at_a_time_places_an_action",
+        "db/readers/work.py",
+        ".with_for_update(of=actions, skip_locked=True)",
         "",
     ),
     one(

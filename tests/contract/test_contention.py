@@ -8,7 +8,6 @@ from pathlib import Path
 from random import Random
 
 import pytest
-import sqlalchemy as sa
 
 from kilonova.base.clock import SystemClock
 from kilonova.conductor.bootstrap import FirstAdmin
@@ -21,6 +20,8 @@ from kilonova.db.postgres.failures import Kind
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import quotas as read_quotas
+from kilonova.db.readers import work as read_work
+from kilonova.db.transaction import Transaction
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.rpcapi.api_to_conductor import CreateServers
 from kilonova.rpcapi.host_to_conductor import RegisterHost, ReportInventory
@@ -79,28 +80,27 @@ async def test_many_creates_at_once_are_all_placed_and_counted(
     assert sum(one.repeated[Kind.CONFLICT] for one in conductors) < 4 * n
 
 
-async def test_two_conductors_take_different_work(conductors: tuple[PostgresDatabase, PostgresDatabase]) -> None:
+async def test_one_conductor_at_a_time_places_an_action(
+    conductors: tuple[PostgresDatabase, PostgresDatabase],
+) -> None:
     first, second = conductors
-    for number in range(4):
+    ids = [ActionId(f"action-{number}") for number in range(2)]
+    for number, action in enumerate(ids):
         instance = make.instance(f"11111111-1111-4111-8111-{number:012}", wants_network=False)
-        request = CreateServers(make.context(f"req-{number}"), (instance,))
-        await first.write(create.create, request, (ActionId(f"action-{number}"),), make.NOW)
-    taken = asyncio.Event()
+        await first.write(create.create, CreateServers(make.context(f"req-{number}"), (instance,)), (action,), make.NOW)
     loop = asyncio.get_running_loop()
 
-    def take_slowly(tx: sa.Connection) -> list[str]:
-        found = read_actions.take_unplaced(tx, 2)
-        loop.call_soon_threadsafe(taken.set)
-        asyncio.run_coroutine_threadsafe(others(), loop).result(10)
-        return [one.id for one in found]
+    def take_slowly(tx: Transaction) -> tuple[bool, list[bool]]:
+        taken = read_work.take_to_place(tx, ids[0]) is not None
+        return taken, asyncio.run_coroutine_threadsafe(others(), loop).result(10)
 
-    seen: list[list[str]] = []
+    def take(tx: Transaction, action: ActionId) -> bool:
+        return read_work.take_to_place(tx, action) is not None
 
-    async def others() -> None:
-        seen.append([one.id for one in await second.write(read_actions.take_unplaced, 4)])
+    async def others() -> list[bool]:
+        return [await second.write(take, action) for action in ids]
 
-    assert await first.write(take_slowly) == ["action-0", "action-1"]
-    assert seen == [["action-2", "action-3"]]
+    assert await first.write(take_slowly) == (True, [False, True])
 
 
 async def test_a_function_runs_alone_for_a_while_after_a_conflict() -> None:

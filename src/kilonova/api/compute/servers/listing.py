@@ -209,8 +209,8 @@ def _has_filters_of_all(call: Call) -> bool:
     return call.context.is_admin or call.version >= FOR_ALL
 
 
-_MOST = (1 << 31) - 1
-"""The largest number of a column; no server has it."""
+_MOST = (1 << 15) - 1
+"""The largest number of the smallest column; no server has it."""
 
 
 def _equals(call: Call) -> dict[str, Any]:
