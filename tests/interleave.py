@@ -114,7 +114,13 @@ def outcome(done: "asyncio.Future[Any]") -> str:
 _MADE = re.compile(r"made-(\d)-\d+")
 _FAR = timedelta(days=100)
 _SERIAL = frozenset(
-    {("notifications", "serial"), ("notifications", "number"), ("migrations", "id"), ("keypairs", "id")}
+    {
+        ("notifications", "serial"),
+        ("notifications", "number"),
+        ("migrations", "id"),
+        ("keypairs", "id"),
+        ("aggregates", "id"),
+    }
 )
 """Columns whose values show the order of two transactions, and no more."""
 

@@ -12,13 +12,23 @@ from itertools import count
 from random import Random
 from typing import Any
 
-from kilonova.conductor import idempotency, image_members, image_quota, images, quota, server_edits, server_groups
+from kilonova.conductor import (
+    aggregates,
+    idempotency,
+    image_members,
+    image_quota,
+    images,
+    quota,
+    server_edits,
+    server_groups,
+    signing_keys,
+)
 from kilonova.conductor import identity_edits as identity
 from kilonova.conductor.engine import accept, hand_out, reports
 from kilonova.conductor.hosts import adoption, conflicts, guests, processes, register
 from kilonova.conductor.hosts import reports as service_reports
 from kilonova.conductor.placement import place
-from kilonova.conductor.watch import deadlines
+from kilonova.conductor.watch import auto_confirm, deadlines, offload
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
 from kilonova.db.readers import hosts as read_hosts
@@ -26,13 +36,14 @@ from kilonova.db.readers.hosts import HostLevel
 from kilonova.db.writers import flavors, keypairs, liveness, notifications, purge, rounds
 from kilonova.db.writers import images as write_images
 from kilonova.db.writers import instances as write_instances
+from kilonova.db.writers import quotas as write_quotas
 from kilonova.db.writers import server_groups as write_groups
 from kilonova.objects.action import ActionEvent
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.idempotency import Idempotent
-from kilonova.objects.identity import Project, User
+from kilonova.objects.identity import Group, Project, User
 from kilonova.objects.ids import ActionId, AttemptId, FlavorId, HostName, ImageId, InstanceId, ServerGroupId
-from kilonova.objects.image import Image, ImageStatus
+from kilonova.objects.image import Image, ImageMember, ImageStatus, MemberStatus
 from kilonova.objects.keypair import Keypair
 from kilonova.objects.leg import LegId
 from kilonova.objects.server_group import GroupPolicy, ServerGroup
@@ -52,7 +63,7 @@ LIMITS: Mapping[str, int] = {
     "cores": 20,
     "ram": 51200,
     "metadata_items": 128,
-    "key_pairs": 1,
+    "key_pairs": 2,
     "server_groups": 2,
     image_quota.COUNT: 2,
     image_quota.SIZE_MIB: 100,
@@ -108,6 +119,8 @@ async def build_world(db: Database) -> None:
     await db.write(image_quota.create, _image(0, ImageStatus.ACTIVE), None)
     await db.write(flavors.create_flavor, _flavor("f0"))
     await db.write(write_groups.insert, _group(0))
+    await db.write(keypairs.create_keypair, replace(_KEY, name="key-0"))
+    await db.write(aggregates.create, admin.CreateAggregate("uuid-0", "aggregate", None), NOW)
     await db.write(identity.create_project, identity_methods.CreateProject(Project("p9", "nine")), NOW)
     await db.write(notifications.number, 0)
 
@@ -134,6 +147,10 @@ def _image(number: int, status: ImageStatus = ImageStatus.QUEUED, size: int | No
 
 def _flavor(name: str) -> Flavor:
     return replace(make.flavor(), id=FlavorId(name), name=name)
+
+
+def _member(project: str) -> ImageMember:
+    return ImageMember(ImageId("image-0"), project, MemberStatus.PENDING, NOW, NOW)
 
 
 def _group(number: int) -> ServerGroup:
@@ -303,5 +320,130 @@ CASES: Mapping[str, Case] = {
         same(NOW),
     ),
     "delete a project": one(identity.delete_project, same(identity_methods.DeleteProject("p9")), same(NOW)),
+    "group of users": one(
+        identity.create_group,
+        lambda side: identity_methods.CreateGroup(Group(f"group-{side.number}", "same name")),
+        same(NOW),
+    ),
+    "delete a user": one(identity.delete_user, same(identity_methods.DeleteUser("u1")), same(NOW)),
     "name a server": one(write_instances.update, same(ACTIVE), same(NOW)),
+    "delete limits": one(write_quotas.delete_limits, same("p1")),
+    "delete a key pair": one(keypairs.delete_keypair, same("u1"), same("key-1")),
+    "aggregate": one(
+        aggregates.create, lambda side: admin.CreateAggregate(f"uuid-{side.number}", "same name", None), same(NOW)
+    ),
+    "change an aggregate": one(
+        aggregates.update,
+        lambda side: admin.UpdateAggregate(1, put={"availability_zone": f"z{side.number}"}),
+        same(NOW),
+    ),
+    "host of an aggregate": one(aggregates.set_host, lambda side: admin.AggregateHost(1, H1, member=side.number == 1)),
+    "delete an aggregate": one(aggregates.delete, same(admin.DeleteAggregate(1))),
+    "describe a flavor": one(flavors.describe, same(FlavorId("f0")), lambda side: f"words {side.number}"),
+    "extra specs": one(
+        flavors.edit_extra_specs, same(FlavorId("f0")), lambda side: {f"key{side.number}": "value"}, same(())
+    ),
+    "put a member": one(
+        image_members.put, lambda side: api.PutImageMember(_member(f"project-{side.number}"), new=True, most=1)
+    ),
+    "first key": one(signing_keys.ensure, same("tokens"), lambda side: f"secret {side.number}", same(NOW)),
+    "offload": one(offload.begin, same(()), new_ids, same(NOW)),
+    "confirm": one(auto_confirm.confirm_due, same(timedelta(hours=1)), new_ids, same(NOW)),
 }
+
+COVERED: Mapping[str, str] = {
+    "accept": "stop",
+    "adopt": "adopt",
+    "aggregates.create": "aggregate",
+    "aggregates.delete": "delete an aggregate",
+    "aggregates.set_host": "host of an aggregate",
+    "aggregates.update": "change an aggregate",
+    "auto_confirm.confirm_due": "confirm",
+    "conflicts.contest": "contest",
+    "create_group": "group of users",
+    "create_project": "project",
+    "create_user": "user",
+    "deadlines.count_time": "count time",
+    "deadlines.expire": "expire",
+    "deadlines.move_windows_once": "move windows",
+    "delete_project": "delete a project",
+    "delete_user": "delete a user",
+    "flavors.describe": "describe a flavor",
+    "flavors.edit_extra_specs": "extra specs",
+    "guests.notify": "notify",
+    "guests.report_states": "report states",
+    "hand_out.hand_out": "fetch",
+    "idempotency.create": "create",
+    "image_members.delete": "no member",
+    "image_members.put": "put a member",
+    "image_quota.create": "image",
+    "images.update": "change an image",
+    "offload.begin": "offload",
+    "place.place": "place",
+    "processes.leave": "leave",
+    "processes.refused": "refuse",
+    "purge_deleted": "purge",
+    "quota.set_limits": "set quotas",
+    "register.delete_service": "delete the service",
+    "register.operator_update": "force down",
+    "register.report_inventory": "inventory",
+    "register.set_enabled": "enable",
+    "reports.finish": "finish",
+    "reports.forget_old": "forget reports",
+    "reports.record_events": "events",
+    "reports.report": "report a service",
+    "rounds.claim": "claim a round",
+    "self._admit": "register",
+    "self._create_keypair": "key pair",
+    "server_edits.edit_metadata": "metadata",
+    "server_edits.edit_tags": "tags",
+    "server_groups.create": "group",
+    "signing_keys.ensure": "first key",
+    "write_flavors.create_flavor": "flavor",
+    "write_flavors.delete_flavor": "delete a flavor",
+    "write_groups.delete": "delete a group",
+    "write_images.delete_image": "delete an image",
+    "write_instances.update": "name a server",
+    "write_keypairs.delete_keypair": "delete a key pair",
+    "write_liveness.call_down": "call down",
+    "write_liveness.call_up": "call up",
+    "write_liveness.suspect": "suspect",
+    "write_notifications.number": "number",
+    "write_quotas.delete_limits": "delete limits",
+}
+"""By the name of each function that is passed to `Database.write`: one of its cases."""
+
+_OF_ONE_LEG = "the attempt of one host fences it; its rows are those of `finish`"
+_IDENTITY = "it changes rows of Identity only, like the cases of users, groups and projects"
+WITHOUT_A_CASE: Mapping[str, str] = {
+    "bootstrap.record_first_admin": "the first start of a service",
+    "update_user": _IDENTITY,
+    "images.begin": _OF_ONE_LEG,
+    "images.complete": _OF_ONE_LEG,
+    "images.drop": _OF_ONE_LEG,
+    "image_stores.record_copy": "an upsert of one row",
+    "image_stores.report": "upserts of one row each",
+    "_set_flavor_access": "inserts and deletes of one row each",
+    "signing_keys.rotate": "like the first key",
+    **dict.fromkeys(
+        (
+            "assign_role",
+            "catalog_edits.delete_entry",
+            "catalog_edits.put_entries",
+            "create_credential",
+            "create_role",
+            "delete_credential",
+            "delete_group",
+            "delete_role",
+            "edit_member",
+            "edit_project_tag",
+            "remove_role",
+            "revoke_token",
+            "update_group",
+            "update_project",
+            "update_role",
+        ),
+        _IDENTITY,
+    ),
+}
+"""Functions that have no case, with the reason."""

@@ -5,10 +5,11 @@ The content of the database, and what both callers receive, is that of one of th
 and on PostgreSQL.  `make interleave` runs all pairs, the tests a sample of them.
 """
 
+import ast
 import asyncio
 import os
 import random
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Collection, Iterator
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from pathlib import Path
@@ -20,15 +21,17 @@ import sqlalchemy as sa
 
 from kilonova.base.clock import SystemClock
 from kilonova.base.threads import DaemonWorkers
+from kilonova.conductor import identity_edits
 from kilonova.conductor.bootstrap import FirstAdmin
 from kilonova.db.engine import Database
 from kilonova.db.postgres.connection import make_engine
 from kilonova.db.postgres.database import PostgresDatabase
 from kilonova.db.postgres.url import parameters
 from kilonova.db.schema import metadata
+from lab.common import TOP
 from tests import postgres, template
 from tests.interleave import Stepper, content, difference, interleaved, outcome
-from tests.transactions import CASES, Side, build_world
+from tests.transactions import CASES, COVERED, WITHOUT_A_CASE, Side, build_world
 
 ADMIN = FirstAdmin("u1", "p1", "hash")
 ALL = os.environ.get("KILONOVA_INTERLEAVE") == "all"
@@ -67,7 +70,8 @@ class Bench:
         """The content of the world again."""
         changed = [name for name in TABLES if name in self.changed]
         words = [f'DELETE FROM "{name}"; INSERT INTO "{name}" SELECT * FROM world."{name}";' for name in changed]  # noqa: S608
-        self.server.execute(f"BEGIN; SET LOCAL session_replication_role = replica; {' '.join(words)} COMMIT")
+        text = f"BEGIN; SET LOCAL session_replication_role = replica; {' '.join(words)} COMMIT"
+        self.server.execute(text.encode())
         for stepper in self.steppers:
             stepper.forget()
 
@@ -101,7 +105,7 @@ async def bench(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Benc
     server = psycopg.connect(**parameters(url), autocommit=True)  # type: ignore[arg-type]
     server.execute("CREATE SCHEMA world")
     for name in TABLES:
-        server.execute(f'CREATE TABLE world."{name}" AS SELECT * FROM public."{name}"')  # noqa: S608
+        server.execute((f'CREATE TABLE world."{name}" AS SELECT * FROM public."{name}"').encode())  # noqa: S608
     engines = make_engine(parameters(url), size=1), make_engine(parameters(url), size=1)
     yield Bench(server, engines, (Stepper(engines[0]), Stepper(engines[1])), files)
     for engine in engines:
@@ -164,3 +168,48 @@ async def test_two_at_once_are_as_one_after_the_other(bench: Bench, pair: tuple[
                 f"{pair}, interrupted: side {numbers[0]} after {at} statements: {outcomes}, allowed: "
                 f"{[one[0] for one in allowed]}\n{difference(result, [one[1] for one in allowed])}"
             )
+
+
+@pytest.mark.parametrize("case", CASES if ALL else sorted(HOT))
+async def test_a_connection_that_ends_at_any_statement_changes_nothing_or_all(bench: Bench, case: str) -> None:
+    bench.reset()
+    expected = await _run(case, bench.side(0), 1), await bench.side(0).read(content, TABLES)
+    stepper = bench.steppers[0]
+    for at in range(MOST_STATEMENTS):
+        bench.reset()
+        stepper.hold()
+        running = asyncio.ensure_future(CASES[case](bench.side(0), Side(1)))
+        goes_on = await stepper.step(at, running)
+        if goes_on:
+            bench.server.execute("SELECT pg_terminate_backend(%s)", (stepper.pid,))
+        stepper.release()
+        await asyncio.wait({running})
+        assert (outcome(running), await bench.side(0).read(content, TABLES)) == expected, at
+        if not goes_on:
+            break
+
+
+def test_each_transaction_has_a_case() -> None:
+    names = set(transactions_of_the_code()) | {
+        edit.__name__ if edit.__module__ == identity_edits.__name__ else f"catalog_edits.{edit.__name__}"
+        for _, edit in identity_edits.EDITS
+    }
+    assert names - {*COVERED, *WITHOUT_A_CASE} == set()
+    assert {*COVERED, *WITHOUT_A_CASE} - names == set()
+    assert set(COVERED.values()) <= CASES.keys()
+
+
+def transactions_of_the_code() -> Iterator[str]:
+    """The name of each function that the code above the database passes to `Database.write`, or to a helper for it."""
+    for path in sorted((TOP / "src/kilonova").rglob("*.py")):
+        if "db" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+                of_database = node.func.attr == "write" and ast.unparse(node.func.value).endswith("db")
+                if of_database or node.func.attr in ("_write", "_write_now"):
+                    first = node.args[0]
+                    called = first.body if isinstance(first, ast.Lambda) else first
+                    name = ast.unparse(called.func if isinstance(called, ast.Call) else called)
+                    if name not in ("transaction", "edit"):  # (the helpers themselves)
+                        yield name
