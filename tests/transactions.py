@@ -217,6 +217,10 @@ def new_ids(side: Side) -> Any:
     return side.new_id
 
 
+def _new_service(side: Side) -> str:
+    return f"service-{side.number}"
+
+
 _LEVEL = HostLevel(H1, 1, True)
 _KEY = Keypair("u1", "key", "ssh", "public", "finger", NOW)
 _SEEN = host.Observed(ACTIVE, PowerState.SHUTDOWN, "because")
@@ -249,7 +253,7 @@ CASES: Mapping[str, Case] = {
         register.register, lambda side: _registration(H1, f"new-{side.number}"), same("service-h1"), same(NOW)
     ),
     "register a new host": one(
-        register.register, lambda side: _registration(HostName("h3"), f"new-{side.number}"), new_ids, same(NOW)
+        register.register, lambda side: _registration(HostName("h3"), f"new-{side.number}"), _new_service, same(NOW)
     ),
     "inventory": one(
         register.report_inventory,

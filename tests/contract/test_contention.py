@@ -20,8 +20,6 @@ from kilonova.db.postgres.failures import Kind
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import quotas as read_quotas
-from kilonova.db.readers import work as read_work
-from kilonova.db.transaction import Transaction
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.rpcapi.api_to_conductor import CreateServers
 from kilonova.rpcapi.host_to_conductor import RegisterHost, ReportInventory
@@ -78,29 +76,6 @@ async def test_many_creates_at_once_are_all_placed_and_counted(
     assert await db.read(read_actions.unplaced) == []
     # Without running alone after a conflict there are hundreds.
     assert sum(one.repeated[Kind.CONFLICT] for one in conductors) < 4 * n
-
-
-async def test_one_conductor_at_a_time_places_an_action(
-    conductors: tuple[PostgresDatabase, PostgresDatabase],
-) -> None:
-    first, second = conductors
-    ids = [ActionId(f"action-{number}") for number in range(2)]
-    for number, action in enumerate(ids):
-        instance = make.instance(f"11111111-1111-4111-8111-{number:012}", wants_network=False)
-        await first.write(create.create, CreateServers(make.context(f"req-{number}"), (instance,)), (action,), make.NOW)
-    loop = asyncio.get_running_loop()
-
-    def take_slowly(tx: Transaction) -> tuple[bool, list[bool]]:
-        taken = read_work.take_to_place(tx, ids[0]) is not None
-        return taken, asyncio.run_coroutine_threadsafe(others(), loop).result(10)
-
-    def take(tx: Transaction, action: ActionId) -> bool:
-        return read_work.take_to_place(tx, action) is not None
-
-    async def others() -> list[bool]:
-        return [await second.write(take, action) for action in ids]
-
-    assert await first.write(take_slowly) == (True, [False, True])
 
 
 async def test_a_function_runs_alone_for_a_while_after_a_conflict() -> None:

@@ -58,11 +58,9 @@ def place(
     and the instance's fault contains the refusal of each filter.  What was considered is recorded
     (db/readers/placements).  An action that is no longer open, or has a host already, does not change.
     """
-    work = read_work.take_to_place(tx, action_id)
-    if work is None or work.is_deleted:
-        return None
+    work = read_work.to_place(tx, action_id)
     action = work.action
-    if action.host is not None or not read_actions.is_open(action):
+    if work.is_deleted or action.host is not None or not read_actions.is_open(action):
         return None
     attempt = _Attempt(action, work.instance, now, work.project_number)
     where = _place_of(attempt.instance, action)

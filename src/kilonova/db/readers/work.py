@@ -9,9 +9,8 @@ import structlog
 
 from kilonova.base.errors import DatabaseUnreadable, NotFound
 from kilonova.db.codec import ACTIONS, INSTANCES
-from kilonova.db.readers.actions import get
 from kilonova.db.schema import actions, instances, project_numbers
-from kilonova.db.transaction import Snapshot, Transaction
+from kilonova.db.transaction import Snapshot
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.instance import Instance
@@ -26,7 +25,7 @@ _JOINED = actions.outerjoin(instances, instances.c.id == actions.c.instance_id)
 _BOTH = sa.select(*actions.c, *instances.c).select_from(_JOINED)
 _OF_ID = _BOTH.where(actions.c.id == sa.bindparam("of_id"))
 _NUMBER = sa.select(project_numbers.c.number).where(project_numbers.c.project_id == instances.c.project_id)
-_TO_PLACE = _OF_ID.add_columns(_NUMBER.scalar_subquery()).with_for_update(of=actions, skip_locked=True)
+_TO_PLACE = _OF_ID.add_columns(_NUMBER.scalar_subquery())
 _OPEN_OF_HOST = _BOTH.where(
     actions.c.state == sa.literal_column("'open'"), actions.c.host == sa.bindparam("of_host")
 ).order_by(actions.c.started_at)
@@ -50,13 +49,15 @@ def of_action(snapshot: Snapshot, action_id: ActionId) -> Work:
     return _work(tuple(row))
 
 
-def take_to_place(tx: Transaction, action_id: ActionId) -> Work | None:
-    """An action and its instance.  The action is locked until the end of the transaction; None while another conductor
-    has it.  (SQLite has one writer at a time and needs no lock.)  Raises NotFound."""
-    row = tx.execute(_TO_PLACE, {"of_id": action_id}).first()
+def to_place(snapshot: Snapshot, action_id: ActionId) -> Work:
+    """An action and its instance, with the number of the project.  Raises NotFound.
+
+    It takes no lock: of two conductors that place one action, the slower one begins again and finds the host.  To skip
+    a locked action would be wrong: its lock may belong to the watchdog, and nobody would place it then.
+    """
+    row = snapshot.execute(_TO_PLACE, {"of_id": action_id}).first()
     if row is None:
-        get(tx, action_id)
-        return None
+        raise NotFound(f"Action {action_id} could not be found.")
     return _work(tuple(row[:_BOTH_WIDTH]))._replace(project_number=row[_BOTH_WIDTH])
 
 
