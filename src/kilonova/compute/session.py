@@ -35,6 +35,7 @@ from kilonova.rpcapi.host_to_conductor import (
     Leave,
     RegisterHost,
 )
+from kilonova.rpcapi.versions import check_window
 
 log = structlog.get_logger(__name__)
 
@@ -110,6 +111,7 @@ class Session:
             self._check()
             try:
                 registered = await self.conductor.call(REGISTER_HOST, self._request())
+                check_window(registered.version, "kilonova-conductor", f"kilonova-compute on host {self.identity.host}")
             except AWAY as exc:
                 self.outage.waits("registration", exc)
             except HostTaken as exc:
@@ -122,6 +124,7 @@ class Session:
                 if registered.rebooted:
                     log.info("this machine has booted: guests are started", count=registered.resumed)
                 self.epoch, self.waits_for = registered.epoch, ""
+                self.conductor.conductors.lowest = registered.conductors
                 self.registrations += 1
                 return
             await pauses.wait()

@@ -2,12 +2,13 @@
 """The RPC methods that hosts call.  A host can only send requests about itself: the subject pins its name."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol, TypeVar
 
 import structlog
 
+from kilonova import CODE_VERSION
 from kilonova.base.errors import Forbidden, HostTaken
 from kilonova.conductor import images
 from kilonova.conductor.engine import fencing, hand_out, reports
@@ -65,6 +66,7 @@ class HostEndpoint:
     def __init__(self, tools: Tools, liveness: Liveness, claims: Claims, hooks: Hooks) -> None:
         self._db, self._clock, self._quotas, self._failpoints = tools.db, tools.clock, tools.quotas, tools.failpoints
         self._liveness, self._claims, self._hooks = liveness, claims, hooks
+        self._conductors = tools.conductors
 
     def endpoint(self) -> Endpoint:
         """The handlers by RPC method."""
@@ -99,7 +101,7 @@ class HostEndpoint:
         if registered.rebooted:
             log.info("a host has booted", host=request.host, guests_to_start=registered.resumed)
         await self._hooks.wake(request.host)
-        return registered
+        return replace(registered, version=CODE_VERSION, conductors=self._conductors.lowest)
 
     def _admit(self, tx: Transaction, request: methods.RegisterHost, now: datetime) -> methods.Registered:
         processes.admit(tx, request, self._liveness.sign_of_life)
@@ -124,7 +126,8 @@ class HostEndpoint:
         return ACK
 
     async def _fetch(self, request: methods.Fetch) -> methods.Fetched:
-        return await self._db.write(hand_out.hand_out, request, self._clock.now())
+        fetched = await self._db.write(hand_out.hand_out, request, self._clock.now())
+        return replace(fetched, conductors=self._conductors.lowest)
 
     async def _finish(self, request: methods.Finish) -> Ack:
         finished = await self._db.write(reports.finish, request, self._clock.new_id, self._clock.now())

@@ -14,6 +14,7 @@ from kilonova.base.context import CHANGED, REQUEST_ID
 from kilonova.base.errors import (
     DatabaseLocked,
     DatabaseUnavailable,
+    InvalidInput,
     KilonovaError,
     RequestOutcomeUnknown,
     RpcTimeout,
@@ -23,6 +24,7 @@ from kilonova.objects.ids import HostName
 from kilonova.rpc import wire
 from kilonova.rpc.bus import Bus
 from kilonova.rpcapi.method import Method
+from kilonova.rpcapi.versions import ConductorVersion, as_unknown_method
 
 Q = TypeVar("Q")
 R = TypeVar("R")
@@ -37,16 +39,20 @@ EARLIER = "An earlier attempt of this request had no reply, and may still be car
 class Caller:
     """Calls methods over a bus."""
 
-    def __init__(self, bus: Bus, clock: Clock) -> None:
+    def __init__(self, bus: Bus, clock: Clock, conductors: ConductorVersion | None = None) -> None:
+        """`conductors`: None where caller and conductor are one process."""
         self._bus, self._clock = bus, clock
+        self.conductors = conductors or ConductorVersion(CODE_VERSION)
 
     async def call(self, method: Method[Q, R], request: Q, peer: str = "") -> R:
         """The reply; raises the error that the server sent.
 
         When the method's time is over: RpcTimeout for a method that only reads; for a method that changes something,
         RequestOutcomeUnknown if any attempt may have arrived.  RpcUnavailable and DatabaseUnavailable mean that nothing
-        was done, and nothing will be.
+        was done, and nothing will be.  NotInThisVersion is a RpcUnavailable: a conductor is older than the method, and
+        other conductors were tried within the method's time.
         """
+        self.conductors.check(method)
         subject = method.subject_of(peer)
         body = method.request_form.dump_json(request)
         deadline = self._clock.monotonic() + method.timeout_s
@@ -57,7 +63,7 @@ class Caller:
             try:
                 payload = wire.encode_request(wire.Request(method.name, CODE_VERSION, patience, body, REQUEST_ID.get()))
                 reply = method.reply_form.validate_json(
-                    wire.decode_reply(await self._bus.request(subject, payload, patience))
+                    _decode(method, await self._bus.request(subject, payload, patience))
                 )
             except (RpcTimeout, RpcUnavailable, DatabaseUnavailable) as exc:
                 unknown = unknown or isinstance(exc, RpcTimeout)
@@ -75,7 +81,8 @@ class Caller:
                 return reply
 
     async def cast(self, method: Method[Q, Any], request: Q, peer: str = "") -> None:
-        """Send and do not wait: only for hints whose loss does no harm."""
+        """Send and do not wait: only for hints whose loss does no harm.  Raises NotInThisVersion."""
+        self.conductors.check(method)
         body = method.request_form.dump_json(request)
         await self._bus.publish(
             method.subject_of(peer),
@@ -88,10 +95,18 @@ class HostCaller:
 
     def __init__(self, caller: Caller, host: HostName) -> None:
         self._caller, self.host = caller, host
+        self.conductors = caller.conductors
 
     async def call(self, method: Method[Q, R], request: Q) -> R:
         """See `Caller.call`."""
         return await self._caller.call(method, request, self.host)
+
+
+def _decode(method: Method[Any, Any], payload: bytes) -> bytes:
+    try:
+        return wire.decode_reply(payload)
+    except InvalidInput as exc:
+        raise as_unknown_method(exc, method) from exc
 
 
 def _may_be_sent_again(method: Method[Any, Any], exc: KilonovaError, left_s: float) -> bool:

@@ -14,11 +14,15 @@ from kilonova.base.errors import InvalidInput, KilonovaError, RpcTimeout
 from kilonova.rpc import wire
 from kilonova.rpcapi.batch import reason
 from kilonova.rpcapi.method import Method
+from kilonova.rpcapi.versions import check_window, not_here, parties
 
 log = structlog.get_logger(__name__)
 
 Q = TypeVar("Q")
 R = TypeVar("R")
+
+LOGGED = 1000
+"""How many different refusals one endpoint logs."""
 
 Handle = Callable[[Any, str], Awaitable[Any]]
 
@@ -29,6 +33,7 @@ class Endpoint:
     which the peer's credentials pin."""
 
     handlers: dict[str, tuple[Method[Any, Any], Handle]] = field(default_factory=dict[str, Any])
+    logged: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
     def on(self, method: Method[Q, R], handler: Callable[[Q, str], Awaitable[R]]) -> None:
         self.handlers[method.name] = (method, handler)
@@ -40,12 +45,14 @@ class Endpoint:
         try:
             request = wire.decode_request(payload)
             name = request.method
+            check_window(request.version, *parties(subject))
             served = self.handlers.get(name)
             if served is None:
-                raise InvalidInput(f"No such method here: {name}.", method=name)
+                raise not_here(subject, name)
             method, handler = served
             argument = method.request_form.validate_json(request.body)
         except KilonovaError as exc:
+            self._log_once(subject, exc)
             return wire.encode_error(exc)
         except (ValidationError, ValueError, KeyError) as exc:
             log.exception("malformed request", method=name)
@@ -53,6 +60,12 @@ class Endpoint:
             return wire.encode_error(InvalidInput(f"Malformed request {name}: {why}."))
         with serving(request.request_id):
             return await _reply(method, handler, argument, subject.rpartition(".")[2], request.timeout_s)
+
+    def _log_once(self, subject: str, exc: KilonovaError) -> None:
+        """A peer of another version repeats its request: log each refusal once."""
+        if (subject, exc.message) not in self.logged and len(self.logged) < LOGGED:
+            self.logged.add((subject, exc.message))
+            log.warning("a request was refused", subject=subject, error=exc.message)
 
 
 async def _reply(method: Method[Any, Any], handler: Handle, argument: Any, peer: str, timeout_s: float) -> bytes:

@@ -47,11 +47,14 @@ class RegisterHost:
 @dataclass(frozen=True, slots=True)
 class Registered:
     """`epoch` grows with each process of a host; messages of an older process are refused with StaleWrite.  `rebooted`:
-    this request is the first since the machine booted again; `resumed` guests are to be started."""
+    this request is the first since the machine booted again; `resumed` guests are to be started.  `version` is the code
+    version of the conductor that replies, `conductors` the lowest one of the live conductors."""
 
     epoch: int
     rebooted: bool = False
     resumed: int = 0
+    version: int = 1
+    conductors: int = 1
 
 
 @dataclass(frozen=True, slots=True)

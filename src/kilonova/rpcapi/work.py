@@ -55,13 +55,14 @@ class Fetched:
     """`items` are open actions whose current leg is the host's and does not run yet, oldest first: all of them, or with
     `more` as many as one message takes.  `revoked` are those of `running` that are no longer current: stop them.
     `expired` are those whose deadline is over: end them, undo their steps, and report the state of the guest.  The
-    receiver fills `unread`."""
+    receiver fills `unread`.  `conductors` is the lowest code version of the live conductors."""
 
     items: tuple[WorkItem, ...]
     revoked: tuple[LegId, ...]
     more: bool = False
     expired: tuple[LegId, ...] = ()
     unread: tuple[Unread, ...] = ()
+    conductors: int = 1
 
     @model_validator(mode="before")
     @classmethod
