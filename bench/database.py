@@ -17,9 +17,9 @@ from kilonova.base.context import RequestContext
 from kilonova.base.threads import DaemonWorkers
 from kilonova.conductor.bootstrap import FLAVORS
 from kilonova.conductor.verbs import create
-from kilonova.db.engine import Database
 from kilonova.db.location import sqlite_url
 from kilonova.db.migrate import ensure_schema
+from kilonova.db.sqlite import SqliteDatabase
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import ActionId, FlavorId, ImageId, InstanceId
 from kilonova.objects.image import ImageRef
@@ -84,7 +84,7 @@ class _Times:
     together: list[float]
 
 
-async def _accept(db: Database, clock: SystemClock) -> float:
+async def _accept(db: SqliteDatabase, clock: SystemClock) -> float:
     """One create accepted; its duration in ms, waiting for the thread included."""
     context = RequestContext(f"req-{clock.new_id()}", "u1", "p1", ("admin",))
     request = CreateServers(context, (instance(clock),))
@@ -93,14 +93,14 @@ async def _accept(db: Database, clock: SystemClock) -> float:
     return (time.perf_counter() - begun) * 1000
 
 
-async def _run(db: Database, bare: Callable[[], float], n: int) -> _Times:
+async def _run(db: SqliteDatabase, bare: Callable[[], float], n: int) -> _Times:
     try:
         return await _take_turns(db, bare, n)
     finally:
         await db.close()
 
 
-async def _take_turns(db: Database, bare: Callable[[], float], n: int) -> _Times:
+async def _take_turns(db: SqliteDatabase, bare: Callable[[], float], n: int) -> _Times:
     clock = SystemClock()
     times = _Times([], [], 0.0, [])
     for _ in range(20):
@@ -125,14 +125,16 @@ def _measure(bench: Bench) -> Iterator[Figure]:
     directory = bench.directory()
     path = directory / "kilonova.db"
     ensure_schema(path)
-    db = Database(sqlite_url(path), writer=DaemonWorkers("writer", 1), reader=DaemonWorkers("reader", 1), readers=1)
+    db = SqliteDatabase(
+        sqlite_url(path), writer=DaemonWorkers("writer", 1), reader=DaemonWorkers("reader", 1), readers=1
+    )
     bare = BareSqlite(directory / "bare.db")
     with contextlib.closing(bare):
         times = asyncio.run(_run(db, bare.commit, n))
     yield Figure(
         "transaction_ms",
         times.ours,
-        "one accepted create (instance and action) by db.engine.Database.write, one after another, in turns with the "
+        "one accepted create (instance and action) by SqliteDatabase.write, one after another, in turns with the "
         "control",
         Series(
             f"bare SQLite: BEGIN IMMEDIATE, one insert of {ROW_BYTES} bytes, COMMIT, synchronous=FULL", times.bare, "ms"

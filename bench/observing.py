@@ -33,9 +33,9 @@ from kilonova.compute.virtapi import ComputeVirtAPI
 from kilonova.conductor.service import Conductor
 from kilonova.conductor.tools import Policy, Tools
 from kilonova.config.load import load
-from kilonova.db.engine import Database
 from kilonova.db.location import sqlite_url
 from kilonova.db.migrate import ensure_schema
+from kilonova.db.sqlite import SqliteDatabase
 from kilonova.db.writers import instances as write_instances
 from kilonova.objects.guest import GuestEvent
 from kilonova.objects.ids import HostName
@@ -113,7 +113,9 @@ async def _rig(directory: Path, daemon: PrivateLibvirtd) -> AsyncGenerator[Rig]:
         _define(bare, one)
     path = directory / "kilonova.db"
     ensure_schema(path)
-    db = Database(sqlite_url(path), writer=DaemonWorkers("writer", 1), reader=DaemonWorkers("reader", 1), readers=1)
+    db = SqliteDatabase(
+        sqlite_url(path), writer=DaemonWorkers("writer", 1), reader=DaemonWorkers("reader", 1), readers=1
+    )
     settings = load(
         overrides={
             ("DEFAULT", "state_path"): str(directory),

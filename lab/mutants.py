@@ -110,7 +110,7 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "isolation in a shared commit",
         "tests/unit/db/test_engine.py::test_writes_that_share_a_commit_succeed_and_fail_alone",
-        "db/engine.py",
+        "db/sqlite.py",
         'connection.exec_driver_sql("ROLLBACK TO one")',
         "pass",
     ),
@@ -153,7 +153,7 @@ MUTANTS: Sequence[Mutant] = (
         "what a guest does is an action",
         "tests/unit/conductor/test_hosts.py::test_each_observed_change_is_an_action_with_the_hypervisors_reason",
         "conductor/hosts/guests.py",
-        "        power_update.record(tx, instance, seen, action_id, now)\n",
+        "        power_update.record(tx, after, seen, action_id, now)\n",
         "        pass\n",
     ),
     one(
@@ -180,7 +180,7 @@ MUTANTS: Sequence[Mutant] = (
     one(
         "reads end before their file",
         "tests/unit/db/test_engine.py::test_closing_waits_for_reads_that_nobody_waits_for_any_more",
-        "db/engine.py",
+        "db/sqlite.py",
         "                await self._reader.drain()\n",
         "",
     ),

@@ -13,14 +13,14 @@ MUTANTS_OF_EDGE: Sequence[Mutant] = (
     one(
         "a write that was given up",
         f"{LOCKED}::test_a_write_that_was_given_up_while_it_waited_for_the_lock_never_happens",
-        "db/engine.py",
+        "db/sqlite.py",
         "job.begun = not job.given_up",
         "job.begun = True",
     ),
     one(
         "one wait for the lock of a file",
         f"{LOCKED}::test_they_are_told_in_time_even_if_the_one_whose_turn_it_was_went_away",
-        "db/engine.py",
+        "db/sqlite.py",
         "if job.number <= last:",
         "if job.number < 0:",
     ),

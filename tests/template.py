@@ -15,9 +15,10 @@ from argon2 import PasswordHasher
 
 from kilonova.base.threads import InlineWorkers
 from kilonova.conductor import bootstrap
-from kilonova.db.engine import Database, make_engine
+from kilonova.db.engine import Database
 from kilonova.db.location import sqlite_url
 from kilonova.db.migrate import ensure_schema
+from kilonova.db.sqlite import SqliteDatabase, make_engine
 from kilonova.identity.passwords import MEMORY_KIB, PARALLELISM, TIME_COST
 
 
@@ -40,7 +41,7 @@ def password_hash(password: str) -> str:
 def open_inline(path: Path) -> Database:
     """A database whose transactions run in the caller's thread."""
     workers = InlineWorkers()
-    return Database(sqlite_url(path), writer=workers, reader=workers)
+    return SqliteDatabase(sqlite_url(path), writer=workers, reader=workers)
 
 
 @cache

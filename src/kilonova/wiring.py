@@ -123,6 +123,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
     async with AsyncExitStack() as stack:
         db = open_database(settings, clock)
         stack.push_async_callback(db.close)
+        await db.start()
         bus = await stack.enter_async_context(MemoryBus(MemoryHub(), clock))
         manager = _compute_manager(settings, clock, failpoints, store, files)
         stack.push_async_callback(manager.stop)
@@ -175,6 +176,7 @@ async def compute_process(settings: Settings, clock: Clock, failpoints: Failpoin
         db = open_database(settings, clock) if local else None
         if db is not None:
             stack.push_async_callback(db.close)
+            await db.start()
         end = MemoryBus(MemoryHub(), clock) if local else _fleet_bus(settings, settings.default.host, clock)
         bus = await stack.enter_async_context(end)
         stack.push_async_callback(manager.stop)
@@ -199,6 +201,7 @@ async def conductor_process(
         end = _fleet_bus(settings, f"conductor-{settings.default.host}", clock)
         db = open_database(settings, clock)
         stack.push_async_callback(db.close)
+        await db.start()
         bus = await stack.enter_async_context(end)
         tasks = await stack.enter_async_context(Supervisor(clock, metrics.round_ended))
         _keep_reserve(db, settings, DaemonWorkers("files", 1), clock, tasks)
@@ -292,8 +295,10 @@ def open_database(settings: Settings, clock: Clock) -> "Database":
 
 def _keep_reserve(db: "Database", settings: Settings, files: DaemonWorkers, clock: Clock, tasks: Supervisor) -> None:
     from kilonova.db.reserve import Reserve
+    from kilonova.db.sqlite import SqliteDatabase
 
-    tasks.spawn("reserve", Reserve(db, settings.default.state_path, files, clock).keep())
+    if isinstance(db, SqliteDatabase):
+        tasks.spawn("reserve", Reserve(db, settings.default.state_path, files, clock).keep())
 
 
 async def bootstrap_cloud(db: "Database", passwords: "Passwords", clock: Clock) -> str | None:

@@ -15,9 +15,9 @@ from typing import Self
 from kilonova.base.clock import SystemClock
 from kilonova.base.context import RequestContext
 from kilonova.base.threads import InlineWorkers
-from kilonova.db.engine import make_engine
 from kilonova.db.location import sqlite_url
 from kilonova.db.readers import instances as read_instances
+from kilonova.db.sqlite import make_engine
 from kilonova.images.store import ImageStore
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId, ImageId, InstanceId

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import httpx
 import sqlalchemy as sa
 
-from kilonova.db.engine import make_engine
 from kilonova.db.location import sqlite_url
 from kilonova.db.readers import identity as read_identity
+from kilonova.db.sqlite import make_engine
 from kilonova.db.writers import identity as write_identity
 from kilonova.identity.tokens import Subject, TokenMinter
 from kilonova.objects.identity import Assignment, Project, User

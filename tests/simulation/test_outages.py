@@ -194,7 +194,7 @@ def test_the_error_is_notified_once_though_the_conductor_was_away(tmp_path: Path
         assert await world.db.read(newest, 10) == []
         mend(world)
         await world.clock.sleep(60)
-        (found,) = await world.db.read(newest, 10)
+        (found,) = (one.notification for one in await world.db.read(newest, 10))
         assert (found.host, found.event_type, found.priority) == ("a", ERROR, "ERROR")
         assert found.payload == {"ip": "192.0.2.1", "method": "_connect", "reason": "gone"}
         assert found.created_at <= begin

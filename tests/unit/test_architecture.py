@@ -21,6 +21,7 @@ BREACHES = {
     "Only virt.libvirt knows libvirt": ("doctor/files.py", "libvirt"),
     "Only rpc.nats knows NATS": ("backup/make.py", "nats"),
     "Only db knows the database": ("wiring.py", "sqlalchemy"),
+    "Only db.postgres knows psycopg": ("db/opening.py", "psycopg"),
     "Only virt.libvirt builds and reads XML": ("compute/manager.py", "lxml.etree"),
     "Only api knows HTTP servers": ("base/tasks.py", "starlette.types"),
     "Only cmd knows the command line": ("doctor/report.py", "typer"),

@@ -12,17 +12,23 @@ def notifications(
     config_file: ConfigFiles = None,
     state_path: StatePath = None,
     limit: Annotated[int, typer.Option(min=1, help="Number of notifications; the newest is last.")] = 20,
+    after: Annotated[int | None, typer.Option(min=0, help="Print the first notifications after this number.")] = None,
 ) -> None:
-    """Print the newest notifications, such as compute.libvirt.error, one per line: time, host, type, facts.
+    """Print the newest notifications, such as instance.create.end, one per line: number, time, host, type, facts.
 
-    The command reads the database and may run beside the service.  The service keeps the newest 1000.
+    The command reads the database and may run beside the service.  The service keeps the newest 10000.  A program that
+    missed messages on the bus continues with --after and the last number that it received.
     """
     import asyncio
 
     from kilonova.db.opening import read_beside
-    from kilonova.db.readers.notifications import newest
+    from kilonova.db.readers import notifications as read_notifications
 
     state = read_settings(config_file, state_path).default.state_path
-    for one in reversed(asyncio.run(read_beside(state, newest, limit))):
+    if after is None:
+        found = asyncio.run(read_beside(state, read_notifications.newest, limit))[::-1]
+    else:
+        found = asyncio.run(read_beside(state, read_notifications.after, after, limit))
+    for number, one in ((each.number, each.notification) for each in found):
         facts = " ".join(f"{name}={value!r}" for name, value in one.payload.items())
-        print(f"{one.created_at:%Y-%m-%d %H:%M:%SZ}  {one.priority}  {one.host}  {one.event_type}  {facts}")
+        print(f"{number:6}  {one.created_at:%Y-%m-%d %H:%M:%SZ}  {one.priority}  {one.host}  {one.event_type}  {facts}")

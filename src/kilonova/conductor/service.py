@@ -7,6 +7,7 @@ be lost at any moment; the open actions show it again.
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import structlog
@@ -26,10 +27,11 @@ from kilonova.conductor.placement.waiting import Wait, Waits
 from kilonova.conductor.tools import Policy, Tools
 from kilonova.conductor.watch import auto_confirm, deadlines, offload
 from kilonova.conductor.watch.housekeeping import Housekeeping
+from kilonova.conductor.watch.publisher import Publisher
 from kilonova.db.readers import actions as read_actions
 from kilonova.objects.ids import ActionRef, HostName
 from kilonova.objects.states import Verb
-from kilonova.rpc.bus import Bus
+from kilonova.rpc.bus import Bus, SelfPing
 from kilonova.rpcapi import api_to_conductor as api_methods
 from kilonova.rpcapi import api_to_conductor_admin as admin_methods
 from kilonova.rpcapi import host_to_conductor as host_methods
@@ -70,11 +72,15 @@ class Conductor:
         for_api = ApiEndpoint(self._tools, self._rpc, self._to_place.put_nowait, self._policy.plans)
         hooks = Hooks(self._ended, self._wake, self._place_waiting)
         for_hosts = HostEndpoint(self._tools, self._liveness, self._claims, hooks)
-        await bus.subscribe(api_methods.SUBJECT, for_api.endpoint().handle, queue=QUEUE)
+        # A round trip to the process's own ping confirms what was sent before; the bus of one process needs none.
+        confirm = None if self._policy.alone else await self._answer_pings(bus)
+        publisher = Publisher(self._db, bus, self._clock, self._settings.watchdog_interval, confirm)
+        await bus.subscribe(api_methods.SUBJECT, publisher.after(for_api.endpoint().handle), queue=QUEUE)
         adoption = Adoption(self._db, self._clock, self._claims, self._wake)
         for_operators = OperatorEndpoint(self._db, self._clock, adoption, self._liveness, self._policy.host)
         await bus.subscribe(admin_methods.SUBJECT, for_operators.endpoint().handle, queue=QUEUE)
-        await bus.subscribe(host_methods.SUBJECT, for_hosts.endpoint().handle, queue=QUEUE)
+        await bus.subscribe(host_methods.SUBJECT, publisher.after(for_hosts.endpoint().handle), queue=QUEUE)
+        tasks.spawn("publish notifications", publisher.keep())
         tasks.spawn("place", self._place_forever())
         if self._policy.offload_after_s >= 0:
             tasks.spawn("offload", self._offload_forever())
@@ -84,6 +90,11 @@ class Conductor:
             watches["confirm resizes"] = self._confirm_resizes
         for name, watch in watches.items():  # each in its own task: a failed or slow watch does not delay the others
             tasks.periodic(name, self._settings.watchdog_interval, watch, limit_s=60)
+
+    async def _answer_pings(self, bus: Bus) -> Callable[[], Awaitable[None]]:
+        ping = SelfPing(bus, f"conductor-{self._policy.host}")
+        await ping.listen()
+        return ping.ping
 
     async def check_database(self) -> None:
         """A query to the database, through all layers."""

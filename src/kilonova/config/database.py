@@ -12,9 +12,12 @@ OPTIONS = [
         "connection",
         default="",
         secret=True,
-        help="URL of the database; empty: SQLite at state_path/kilonova.db. No other database is supported.",
+        help="URL of the database; empty: SQLite at state_path/kilonova.db. A fleet uses PostgreSQL: "
+        "postgresql+psycopg://USER:PASSWORD@HOST1:5432,HOST2:5432/DATABASE?sslmode=verify-full, with the connection "
+        "parameters of libpq after the question mark.",
     ),
-    cfg.IntOpt("readers", default=2, min=1, help="Number of reader threads."),
+    cfg.IntOpt("readers", default=2, min=1, help="Number of reader threads of SQLite."),
+    cfg.IntOpt("max_pool_size", default=5, min=1, help="Number of connections to PostgreSQL."),
     cfg.FloatOpt(
         "keep_deleted_days",
         default=30.0,
@@ -29,6 +32,7 @@ class DatabaseSettings:
 
     connection: str
     readers: int
+    max_pool_size: int
     keep_deleted_days: float
 
     @property

@@ -1,264 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Running transactions: one writer thread, a few reader threads, SQLite's write-ahead log.
+"""The port of the database.  Its two engines are SQLite (one process) and PostgreSQL (the processes of a fleet)."""
 
-Concurrent writes share commits (group commit): those that wait during one commit run in one transaction, each in a
-savepoint.  So 20 concurrent requests need few disk syncs, and each still succeeds or fails alone.
-
-While the database cannot be written (the disk is full or fails, another process holds SQLite's lock), every write
-fails with DatabaseUnavailable.  It is certain then that nothing of the write was committed.
-"""
-
-import asyncio
-import contextlib
-import sqlite3
 from collections.abc import Callable
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
-import sqlalchemy as sa
-from sqlalchemy import event
-from sqlalchemy.exc import DatabaseError
-from sqlalchemy.pool import QueuePool
-
-from kilonova.base.context import REQUEST_ID, serving
-from kilonova.base.errors import DatabaseLocked, DatabaseUnavailable, DatabaseUnreadable, RequestOutcomeUnknown
-from kilonova.base.threads import Lock, Workers
+from kilonova.db.transaction import Snapshot, Transaction
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-CLOSE_S = 5.0
-"""How long `close` waits for running transactions."""
 
-BATCH = 64
-"""The maximum number of transactions that share one commit."""
-
-LOCK_S = 4.0
-"""How long a transaction waits for the lock of the file that another process holds (`sqlite3`, VACUUM, an editor).
-Less than one attempt of a call (rpcapi.method): the caller receives the error, that nothing was done, before its own
-timeout."""
-
-_PASSING = frozenset(
-    {
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_NOMEM,
-    }
-)
-"""Failures of the machine, not of the statement: the same statement may succeed later."""
-
-
-def _in_our_words(exc: Exception, *, committing: bool = False) -> Exception:
-    """A failure of the machine as an error of the catalogue; any other exception unchanged.
-
-    A commit whose sync failed may be on disk nevertheless: a recovery of the write-ahead log would find it there.
-    """
-    cause = exc.orig if isinstance(exc, DatabaseError) else None
-    kind = cause.sqlite_errorcode & 0xFF if isinstance(cause, sqlite3.Error) else None
-    if kind in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return DatabaseUnreadable(
-            f"The database is damaged: {cause}; stop the service and restore a backup (kilonova restore)."
-        )
-    if kind not in _PASSING:
-        return exc
-    if committing and kind == sqlite3.SQLITE_IOERR:
-        return RequestOutcomeUnknown(f"The database failed while it committed: {cause}.")
-    if kind == sqlite3.SQLITE_BUSY:
-        return DatabaseLocked("Another process holds the lock of the database. Nothing was accepted; try again later.")
-    return DatabaseUnavailable(f"The database cannot be used now: {cause}. Nothing was accepted; try again later.")
-
-
-def _is_machines(error: Exception | None) -> bool:
-    return isinstance(error, DatabaseUnavailable)
-
-
-def make_engine(url: str, *, readers: int, lock_s: float = LOCK_S) -> sa.Engine:
-    """An engine whose SQLite connections begin transactions only where the code says so (pysqlite's implicit BEGIN is
-    off).
-
-    synchronous=FULL: an accepted request survives a power cut.
-    """
-    engine = sa.create_engine(
-        url,
-        poolclass=QueuePool if readers > 1 else None,
-        pool_size=readers,
-        hide_parameters=True,  # the text of an error must not contain bound values: they may be secrets
-        connect_args={"check_same_thread": False, "isolation_level": None, "timeout": lock_s},
-    )
-
-    def on_connect(connection: Any, _record: Any) -> None:
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    event.listen(engine, "connect", on_connect)
-    return engine
-
-
-class _Transaction:
-    """One waiting write; the batch that runs it sets its outcome.  `begun` and `given_up` exclude each other: one is
-    set, under the database's mutex, if the other is not."""
-
-    __slots__ = ("args", "begun", "done", "error", "fn", "given_up", "kwargs", "number", "request_id", "result")
-
-    def __init__(self, number: int, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.number, self.fn, self.args, self.kwargs = number, fn, args, kwargs
-        self.done = self.begun = self.given_up = False
-        self.request_id = REQUEST_ID.get()
-        self.result: Any = None
-        self.error: Exception | None = None
-
-
-class Database:
+class Database(Protocol):
     """`write` runs a transaction that may change the database, `read` a read-only one.
 
+    A function is pure: it uses only its arguments and the database, and changes nothing else.  PostgreSQL calls it
+    again after a conflict with another transaction, and after a lost connection.
+
     An exception from the function rolls its transaction back and reaches the caller.  Both raise DatabaseUnavailable
-    when the machine prevents the transaction; then nothing was changed.  A `write` that is cancelled before its
-    function was called never happens, even if it waited for the file's lock; otherwise it has happened, or is happening
-    now.
+    when the database cannot run the transaction now; then nothing was changed.  A `write` raises RequestOutcomeUnknown
+    when the commit was sent and its outcome cannot be read.
+
+    A `write` that is cancelled before its function was called never happens; otherwise it may have happened, or is
+    happening now.
     """
 
-    def __init__(self, url: str, *, writer: Workers, reader: Workers, readers: int = 2, lock_s: float = LOCK_S) -> None:
-        self._engine = make_engine(url, readers=readers + 1, lock_s=lock_s)
-        self._writer, self._reader = writer, reader
-        self._waiting: list[_Transaction] = []
-        self._turn = asyncio.Lock()
-        self._refused = ""
-        self._mutex = Lock()
-        self._newest = 0
-        self._locked: tuple[DatabaseLocked | None, int] = (None, 0)
-        """The last refusal because of the file's lock, and the number of the newest write at that time."""
+    async def start(self) -> None:
+        """Wait until the database can be used.  Raises StateError when it has the schema of another version."""
+        ...
 
-    async def write(self, fn: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """`fn(connection, ...)` in a transaction that is on disk when this returns."""
-        self._newest += 1
-        mine = _Transaction(self._newest, fn, args, kwargs)
-        self._waiting.append(mine)
-        try:
-            while not mine.done:
-                # The task that gets the turn runs the writes of all: the others find theirs done.
-                async with self._turn:
-                    if mine.done:
-                        break
-                    batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-                    with serving(""):  # the batch belongs to several requests
-                        await self._writer.run(self._run_batch, batch)
-        except asyncio.CancelledError:
-            self._give_up(mine)
-            raise
-        if mine.error is not None:
-            raise mine.error
-        return mine.result
+    async def write(self, fn: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """`fn(transaction, ...)` in a transaction that is on disk when this returns."""
+        ...
 
-    def _give_up(self, job: _Transaction) -> None:
-        """Prevent the start of a waiting write."""
-        with self._mutex:
-            job.given_up = not job.begun
-        if job in self._waiting:
-            self._waiting.remove(job)
-
-    async def read(self, fn: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """`fn(connection, ...)` on a snapshot."""
-        try:
-            return await self._reader.run(self._run_read, fn, args, kwargs)
-        except DatabaseError as exc:
-            error = _in_our_words(exc)
-            if error is exc:
-                raise
-            raise error from exc
+    async def read(self, fn: Callable[Concatenate[Snapshot, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """`fn(snapshot, ...)` on a snapshot."""
+        ...
 
     async def trouble(self) -> str:
         """The reason why the database cannot be written, in one sentence; empty when it can.  After a refused write
         this tries another one, so that it detects the end of the problem also without other writes."""
-        if self._refused:
-            with contextlib.suppress(DatabaseUnavailable):
-                await self.write(_write_again)
-        return self._refused
+        ...
 
     async def close(self) -> None:
-        """Finish the accepted transactions, then close the file. (A read continues after its caller has stopped
-        waiting; a connection that outlives this would create a journal beside a file that may have been removed.)"""
-        with contextlib.suppress(TimeoutError):  # (a disk that hangs must not delay the end of the service)
-            async with asyncio.timeout(CLOSE_S):
-                await self._writer.drain()
-                await self._reader.drain()
-        self._engine.dispose()
-
-    def _run_read(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        with self._engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN")
-            try:
-                return fn(connection, *args, **kwargs)
-            finally:
-                connection.rollback()
-
-    def _run_batch(self, batch: list[_Transaction]) -> None:
-        """Run all of `batch`, and set the outcome of each."""
-        committing = False
-        try:
-            batch = self._without_refused(batch)
-            if not batch:
-                return
-            with self._engine.connect() as connection:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-                try:
-                    for job in batch:
-                        if self._begin(job):
-                            self._run_one(connection, job)
-                    committing = True
-                    connection.exec_driver_sql("COMMIT")
-                    self._refused = next((str(job.error) for job in batch if _is_machines(job.error)), "")
-                except BaseException:
-                    if _is_open(connection):
-                        connection.exec_driver_sql("ROLLBACK")
-                    raise
-        except Exception as exc:  # the disk is full, or the file is missing: no write of the batch is on disk
-            error = _in_our_words(exc, committing=committing)
-            self._refused = str(error) if _is_machines(error) else self._refused
-            for job in batch:
-                job.result, job.error = None, error
-            if isinstance(error, DatabaseLocked):
-                self._locked = error, self._newest
-        finally:
-            for job in batch:
-                job.done = True
-
-    def _without_refused(self, batch: list[_Transaction]) -> list[_Transaction]:
-        """Fail the writes that were queued during a failed wait for the lock: they have waited already, and a second
-        wait would be longer than the timeout of the caller."""
-        error, last = self._locked
-        for job in batch:
-            if job.number <= last:
-                job.error, job.done = error, True
-        return [job for job in batch if not job.done]
-
-    def _begin(self, job: _Transaction) -> bool:
-        """False when its caller has stopped waiting, and may have reported that the write did not happen."""
-        with self._mutex:
-            job.begun = not job.given_up
-            return job.begun
-
-    def _run_one(self, connection: sa.Connection, job: _Transaction) -> None:
-        connection.exec_driver_sql("SAVEPOINT one")
-        try:
-            with serving(job.request_id):
-                job.result = job.fn(connection, *job.args, **job.kwargs)
-        except Exception as exc:
-            if not _is_open(connection):
-                raise  # the database itself has rolled the whole transaction back
-            connection.exec_driver_sql("ROLLBACK TO one")
-            job.error = _in_our_words(exc)
-        connection.exec_driver_sql("RELEASE one")
-
-
-def _write_again(connection: sa.Connection) -> None:
-    """Write as much as a few requests would, for a transaction that is rolled back."""
-    connection.exec_driver_sql("CREATE TABLE trial (bytes BLOB)")
-    connection.exec_driver_sql("INSERT INTO trial VALUES (zeroblob(65536))")
-    connection.exec_driver_sql("DROP TABLE trial")
-
-
-def _is_open(connection: sa.Connection) -> bool:
-    """Whether there is a transaction: after a failure of the disk SQLite may have ended it by itself."""
-    return bool(getattr(connection.connection.driver_connection, "in_transaction", False))
+        """Finish the accepted transactions, then close the connections."""
+        ...

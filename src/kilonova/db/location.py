@@ -32,18 +32,23 @@ def sqlite_url(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def refuse_other_database(url: str, state: Path) -> None:
-    """Check the configured URL: empty, or the database of this state directory.
+POSTGRESQL = "postgresql+psycopg://"
 
-    Other processes would not find the records of a conductor that used another database than its configuration names.
-    Raises ConfigError, which does not contain the URL: it may hold a password.
+
+def is_on_server(url: str, state: Path) -> bool:
+    """Whether the configured URL is one of PostgreSQL; otherwise it is empty, or the database of this state directory.
+
+    Raises ConfigError for any other, without the URL in it: it may contain a password.
     """
+    if url.startswith(POSTGRESQL):
+        return True
     path = database_path(state)
     if url and url != sqlite_url(path):
         raise ConfigError(
-            f"[database] connection names a database of the kind {url.partition(':')[0]}: only SQLite at {path} is "
-            "served. Leave the option empty."
+            f"[database] connection names a database of the kind {url.partition(':')[0]}: only {POSTGRESQL}... and "
+            f"SQLite at {path} are supported. Leave the option empty for SQLite."
         )
+    return False
 
 
 def recovery_command(path: Path) -> str:

@@ -9,18 +9,19 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import DatabaseError
 
 from kilonova.base.clock import Clock, SystemClock
 from kilonova.base.errors import DatabaseUnreadable, StateError
 from kilonova.db.copies import copy_before_upgrade
-from kilonova.db.engine import make_engine
 from kilonova.db.location import sqlite_url
+from kilonova.db.sqlite import make_engine
 
 log = structlog.get_logger(__name__)
 
-HEAD = "0017"
+HEAD = "0018"
 """The newest revision in migrations/versions; a test compares."""
 
 
@@ -88,18 +89,23 @@ def _revision(connection: sqlite3.Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
-def _upgrade(path: Path) -> None:
+def run_migrations(connection: sa.Connection) -> None:
+    """Bring a database to HEAD, inside the open transaction of this connection."""
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _upgrade(path: Path) -> None:
     engine = make_engine(sqlite_url(path), readers=1)
     try:
         with engine.connect() as connection:
-            config.attributes["connection"] = connection
             connection.exec_driver_sql("BEGIN IMMEDIATE")
-            command.upgrade(config, "head")
+            run_migrations(connection)
             connection.exec_driver_sql("COMMIT")
     finally:
         engine.dispose()

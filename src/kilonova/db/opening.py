@@ -14,6 +14,7 @@ from kilonova.config.database import DatabaseSettings
 from kilonova.db import location, reserve
 from kilonova.db.engine import Database
 from kilonova.db.migrate import ensure_schema
+from kilonova.db.sqlite import SqliteDatabase
 from kilonova.db.transaction import Snapshot
 
 P = ParamSpec("P")
@@ -21,16 +22,19 @@ T = TypeVar("T")
 
 
 def open_database(state: Path, settings: DatabaseSettings, clock: Clock) -> Database:
-    """The database of a conductor or an API, with the schema of this code; it is created or migrated first.
+    """The database of a conductor or an API, with the schema of this code.
 
-    Blocks.  Raises StateError in one sentence, and ConfigError for a configured database of another kind.
+    SQLite is created or migrated first.  PostgreSQL is neither reached nor changed here: `start` checks it, and only
+    `kilonova db upgrade` migrates it, because several processes share it.  Blocks.  Raises StateError in one sentence,
+    and ConfigError for a configured database of another kind.
     """
-    location.refuse_other_database(settings.connection, state)
+    if location.is_on_server(settings.connection, state):
+        return _on_server(settings, clock)
     path = location.database_path(state)
     reserve.release(state)
     ensure_schema(path, clock)
     path.chmod(0o600)  # (it contains password hashes)
-    return Database(
+    return SqliteDatabase(
         location.sqlite_url(path),
         writer=DaemonWorkers("db-writer", 1),
         reader=DaemonWorkers("db-reader", settings.readers),
@@ -38,10 +42,20 @@ def open_database(state: Path, settings: DatabaseSettings, clock: Clock) -> Data
     )
 
 
+def _on_server(settings: DatabaseSettings, clock: Clock) -> Database:
+    from kilonova.db.postgres.connection import make_engine  # (here: the one box has no psycopg)
+    from kilonova.db.postgres.database import PostgresDatabase
+    from kilonova.db.postgres.url import parameters
+
+    size = settings.max_pool_size
+    engine = make_engine(parameters(settings.connection), size=size)
+    return PostgresDatabase(engine, DaemonWorkers("db", size), clock)
+
+
 async def read_beside(state: Path, fn: Callable[Concatenate[Snapshot, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
     """`fn(snapshot, ...)` on a database that a service may be using.  Raises DatabaseUnreadable."""
     path = location.existing_database(state)
-    db = Database(location.sqlite_url(path), writer=InlineWorkers(), reader=InlineWorkers())
+    db = SqliteDatabase(location.sqlite_url(path), writer=InlineWorkers(), reader=InlineWorkers())
     try:
         return await db.read(fn, *args, **kwargs)
     except DatabaseError as exc:

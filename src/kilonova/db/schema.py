@@ -311,16 +311,29 @@ idempotency_keys = sa.Table(
     sa.Index(None, "created_at"),
 )
 
+# The outbox: a row is inserted in the transaction that it reports, and gets its number in a later one (see
+# writers/notifications): numbers are in the order of commits, without gaps.
 notifications = sa.Table(
     "notifications",
     metadata,
     sa.Column("serial", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("id", sa.String(36), nullable=False, unique=True),
+    sa.Column("number", sa.BigInteger, unique=True),
+    sa.Column("id", sa.String(64), nullable=False, unique=True),
     sa.Column("host", sa.String(255), nullable=False),
     _time("created_at"),
     sa.Column("event_type", sa.String(255), nullable=False),
     sa.Column("priority", sa.String(16), nullable=False),
     sa.Column("payload", sa.JSON, nullable=False),
+    _partial_index("ix_notifications_unnumbered", "serial", where="number IS NULL"),
+)
+
+# One row: the last number that was given, and the last number that was published on the bus.
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("numbered", sa.BigInteger, nullable=False),
+    sa.Column("published", sa.BigInteger, nullable=False),
 )
 
 __all__ = [
@@ -346,6 +359,7 @@ __all__ = [
     "metadata",
     "migrations",
     "notifications",
+    "outbox",
     "project_numbers",
     "projects",
     "quota_usages",

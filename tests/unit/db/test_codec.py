@@ -14,10 +14,10 @@ import sqlalchemy as sa
 
 from kilonova.base.errors import DatabaseUnreadable
 from kilonova.db import codec, schema
-from kilonova.db.engine import make_engine
 from kilonova.db.location import sqlite_url
 from kilonova.db.migrate import ensure_schema
 from kilonova.db.readers import aggregates
+from kilonova.db.sqlite import make_engine
 from tests.unit.db import stored
 from tests.unit.db.test_migrate import upgrade
 

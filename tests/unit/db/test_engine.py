@@ -12,13 +12,14 @@ import sqlalchemy as sa
 from kilonova.base.context import REQUEST_ID, serving
 from kilonova.base.errors import DatabaseUnavailable
 from kilonova.base.threads import DaemonWorkers, InlineWorkers
-from kilonova.db.engine import Database
 from kilonova.db.location import sqlite_url
+from kilonova.db.sqlite import SqliteDatabase
 from tests import make
 
 
-def new_database(path: Path) -> Database:
-    return Database(sqlite_url(path / "t.db"), writer=DaemonWorkers("w", 1), reader=DaemonWorkers("r", 2), readers=2)
+def new_database(path: Path) -> SqliteDatabase:
+    writer, reader = DaemonWorkers("w", 1), DaemonWorkers("r", 2)
+    return SqliteDatabase(sqlite_url(path / "t.db"), writer=writer, reader=reader, readers=2)
 
 
 def make_table(connection: sa.Connection) -> None:
@@ -160,7 +161,7 @@ def test_a_full_disk_is_a_matter_of_time(tmp_path: Path) -> None:
         return list(connection.exec_driver_sql("SELECT n FROM big ORDER BY n").scalars())
 
     async def body() -> None:
-        db = Database(sqlite_url(tmp_path / "t.db"), writer=InlineWorkers(), reader=InlineWorkers(), readers=0)
+        db = SqliteDatabase(sqlite_url(tmp_path / "t.db"), writer=InlineWorkers(), reader=InlineWorkers(), readers=0)
         await db.write(lambda c: c.exec_driver_sql("CREATE TABLE big (n INTEGER PRIMARY KEY, text TEXT)"))
         await db.write(limit, 60)
         await db.write(fill, 1)
@@ -230,7 +231,7 @@ def test_each_of_the_writes_that_share_a_commit_runs_under_its_own_request(tmp_p
 def test_a_commit_that_several_requests_share_runs_under_none(tmp_path: Path) -> None:
     seen: list[str] = []
 
-    class Watched(Database):
+    class Watched(SqliteDatabase):
         def _without_refused(self, batch: list[Any]) -> list[Any]:
             seen.append(REQUEST_ID.get())
             return super()._without_refused(batch)

@@ -14,15 +14,15 @@ from sqlalchemy import event
 
 from kilonova.base.errors import DatabaseLocked
 from kilonova.base.threads import DaemonWorkers
-from kilonova.db.engine import LOCK_S, Database
 from kilonova.db.location import sqlite_url
+from kilonova.db.sqlite import LOCK_S, SqliteDatabase
 from kilonova.rpcapi.api_to_conductor import CREATE_SERVERS
 from tests import make
 from tests.unit.db.test_engine import count, insert, make_table
 
 
-def database(path: Path, lock_s: float) -> Database:
-    return Database(
+def database(path: Path, lock_s: float) -> SqliteDatabase:
+    return SqliteDatabase(
         sqlite_url(path / "t.db"), writer=DaemonWorkers("w", 1), reader=DaemonWorkers("r", 1), readers=1, lock_s=lock_s
     )
 

@@ -20,10 +20,10 @@ from kilonova.base.clock import SystemClock
 from kilonova.base.errors import StateError
 from kilonova.db import migrate
 from kilonova.db.copies import KEPT, copies_of, copy_before_upgrade, copy_database
-from kilonova.db.engine import make_engine
 from kilonova.db.location import sqlite_url
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.schema import metadata
+from kilonova.db.sqlite import make_engine
 from kilonova.objects.action import Bookkeeping
 from kilonova.objects.action_params import (
     NO_PARAMS,

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from kilonova.base.errors import InvalidState, NotInThisVersion
-from kilonova.conductor import quota
+from kilonova.conductor import outbox, quota
 from kilonova.conductor.attempts import check_known
 from kilonova.conductor.engine.end import end_without_host
 from kilonova.conductor.engine.plan import PLANS, Plan, plan
@@ -59,10 +59,11 @@ def accept(
     columns.update(accepted.columns)
     quota.charge_difference(tx, quotas, instance, columns)
     if transition.preempts:
-        _supersede(tx, open_actions, request, now)
+        _supersede(tx, instance, open_actions, request, now)
     write_instances.update(tx, instance.id, now, **columns)
     action = new_action(action_id, instance, request, accepted.params, legs, now)
     write_actions.insert(tx, action)
+    outbox.began(tx, action, outbox.changed(instance, columns), now)
     if transition.immediate:
         write_actions.end(tx, action.id, now, ActionState.DONE)
         return None
@@ -81,10 +82,13 @@ def _check_known(request: AcceptAction, instance: Instance, open_actions: Sequen
         check_known(action)
 
 
-def _supersede(tx: Transaction, open_actions: Sequence[Action], by: AcceptAction, now: datetime) -> None:
+def _supersede(
+    tx: Transaction, instance: Instance, open_actions: Sequence[Action], by: AcceptAction, now: datetime
+) -> None:
     for superseded in open_actions:
         message = f"superseded by {by.verb} {by.context.request_id}"
         write_actions.end(tx, superseded.id, now, ActionState.SUPERSEDED, message)
+        outbox.ended(tx, superseded, instance, now, state=ActionState.SUPERSEDED, message=message)
 
 
 def _check(instance: Instance, request: AcceptAction, open_actions: Sequence[Action]) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from kilonova.base.errors import NotFound
-from kilonova.conductor import quota
+from kilonova.conductor import outbox, quota
 from kilonova.conductor.verbs.handler import Ending, Outcome, Target
 from kilonova.conductor.verbs.table import handler_of
 from kilonova.db.readers import actions as read_actions
@@ -41,6 +41,8 @@ def end(tx: Transaction, action: Action, instance: Instance, reported: Outcome, 
     columns = {**_declared(ending), **handler.ended(tx, ending)}
     quota.charge_difference(tx, None, instance, columns)
     write_instances.update(tx, instance.id, now, **columns)
+    after = outbox.changed(instance, columns)
+    outbox.ended(tx, action, after, now, state=state, message=ending.outcome.message)
 
 
 def _declared(ending: Ending) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from kilonova.base.errors import NotFound
+from kilonova.conductor import outbox
 from kilonova.conductor.engine.end import abandon, end
 from kilonova.conductor.verbs.delete import release_from_host
 from kilonova.conductor.verbs.handler import Outcome
@@ -76,6 +77,7 @@ def end_leg_of_deleted(
         write_actions.put_legs(tx, action.id, legs, now)
         return legs[current_index(legs)].host
     write_actions.end(tx, action.id, now, ActionState.DONE, legs=legs)
+    outbox.ended(tx, action, instance, now)
     release_from_host(tx, instance)
     return None
 
@@ -83,13 +85,14 @@ def end_leg_of_deleted(
 def forget_leg(tx: Transaction, action: Action, message: str, now: datetime) -> None:
     """The current leg's host will not return.  The parts of a deleted instance on it stay there.  An action on any
     other instance fails."""
-    _, is_deleted = read_instances.get_known(tx, action.instance_id)
+    instance, is_deleted = read_instances.get_known(tx, action.instance_id)
     if not is_deleted:
         fail(tx, action, message, now)
         return
     legs = _without_forgotten(tx, after_success(action.legs, PowerState.NOSTATE))
     if has_ended(legs):
         write_actions.end(tx, action.id, now, ActionState.DONE, message, legs)
+        outbox.ended(tx, action, instance, now, message=message)
         write_instances.release_addresses(tx, action.instance_id)
     else:
         write_actions.put_legs(tx, action.id, legs, now)

@@ -128,11 +128,12 @@ def _observe(tx: Transaction, instance: Instance, seen: Observed, action_id: Act
     changed = power != instance.power_state or vm_state != instance.vm_state
     # NOSTATE is the middle of a change, which is recorded at its end; except for a guest that does not respond.
     if changed and (seen.power is not PowerState.NOSTATE or seen.reason == NOT_RESPONDING):
-        power_update.record(tx, instance, seen, action_id, now)
+        after = replace(instance, power_state=power, vm_state=vm_state)
+        power_update.record(tx, after, seen, action_id, now)
 
 
 def notify(tx: Transaction, request: Notify) -> None:
     """Keep a notification, once."""
     notice = request.notice
     notification = Notification(request.host, notice.at, notice.event_type, notice.priority, notice.payload)
-    write_notifications.insert(tx, notice.id, notification)
+    write_notifications.insert_once(tx, notice.id, notification)

@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from kilonova.conductor import quota, server_groups
+from kilonova.conductor import outbox, quota, server_groups
 from kilonova.conductor.verbs.handler import Columns, Ending, VerbHandler
 from kilonova.conductor.verbs.new_action import new_action
 from kilonova.config.quota import QuotaSettings
@@ -39,7 +39,9 @@ def create(
         write_instances.insert(tx, instance)
         legs = one_leg(instance.host, Verb.CREATE)
         accepted = AcceptAction(request.context, instance.id, Verb.CREATE)
-        write_actions.insert(tx, new_action(action_id, instance, accepted, params, legs, now))
+        action = new_action(action_id, instance, accepted, params, legs, now)
+        write_actions.insert(tx, action)
+        outbox.began(tx, action, instance, now)
     server_groups.join(tx, quotas, new)
     return list(action_ids[:count])
 

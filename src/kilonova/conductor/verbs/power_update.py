@@ -4,6 +4,7 @@
 from datetime import datetime, timedelta
 
 from kilonova.base.context import system_context
+from kilonova.conductor import outbox
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
@@ -47,6 +48,7 @@ def record(tx: Transaction, instance: Instance, seen: Observed, action_id: Actio
         ended_at=now,
     )
     write_actions.insert(tx, action)
+    outbox.began(tx, action, instance, now)
     step = ActionEvent("compute_power_update", now, now, "Success", instance.host)
     write_actions.record_events(tx, action_id, AttemptId(action_id), (step,))
 

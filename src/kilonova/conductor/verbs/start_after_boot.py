@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from kilonova.base.context import system_context
+from kilonova.conductor import outbox
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.transaction import Transaction
@@ -73,4 +74,6 @@ def _start(tx: Transaction, instance: Instance, new_id: Callable[[], str], now: 
         counted_at=now,
     )
     write_actions.insert(tx, action)
-    write_instances.update(tx, instance.id, now, task_state=VERBS[Verb.START].task_state)
+    task_state = VERBS[Verb.START].task_state
+    write_instances.update(tx, instance.id, now, task_state=task_state)
+    outbox.began(tx, action, replace(instance, task_state=task_state), now)

@@ -58,10 +58,12 @@ class ImagesUse:
 
 def images_use(snapshot: Snapshot, project_id: str) -> ImagesUse:
     """The sizes of the images that a project owns, with the reservations of running uploads."""
-    size, reserved = (sa.func.coalesce(images.c.body[name].as_integer(), 0) for name in ("size", "reserved"))
+    size, reserved = (
+        sa.func.coalesce(sa.cast(images.c.body[name].as_string(), sa.BigInteger), 0) for name in ("size", "reserved")
+    )
     query = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(size + reserved), 0))
     count, size_bytes = snapshot.execute(query.where(images.c.owner == project_id)).one()
-    return ImagesUse(count, size_bytes)
+    return ImagesUse(count, int(size_bytes))
 
 
 def get_image(snapshot: Snapshot, image_id: ImageId, project_id: str, *, admin: bool = False) -> Image:

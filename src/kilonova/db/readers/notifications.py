@@ -1,18 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading notifications."""
+"""Reading notifications.  A notification without a number is not visible yet (see writers/notifications)."""
+
+from typing import Any
 
 import sqlalchemy as sa
 
-from kilonova.db.schema import notifications
+from kilonova.db.schema import notifications, outbox
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.ids import HostName
-from kilonova.objects.notification import Notification
+from kilonova.objects.notification import Notification, Numbered
+
+_NUMBER = notifications.c.number
+_UNNUMBERED = sa.select(notifications.c.serial).where(_NUMBER.is_(None)).limit(1)
 
 
-def newest(snapshot: Snapshot, limit: int) -> list[Notification]:
+def newest(snapshot: Snapshot, limit: int) -> list[Numbered]:
     """The newest `limit` notifications, the newest first."""
-    query = sa.select(notifications).order_by(notifications.c.serial.desc()).limit(limit)
-    return [
-        Notification(HostName(row.host), row.created_at, row.event_type, row.priority, row.payload)
-        for row in snapshot.execute(query)
-    ]
+    query = sa.select(notifications).where(_NUMBER.is_not(None)).order_by(_NUMBER.desc()).limit(limit)
+    return [_numbered(row) for row in snapshot.execute(query)]
+
+
+def after(snapshot: Snapshot, number: int, limit: int) -> list[Numbered]:
+    """The first `limit` notifications after a number, the oldest first.  If the first number is not the next one,
+    older notifications were deleted."""
+    query = sa.select(notifications).where(notifications.c.number > number).order_by(_NUMBER).limit(limit)
+    return [_numbered(row) for row in snapshot.execute(query)]
+
+
+def is_work_left(snapshot: Snapshot) -> bool:
+    """Whether a notification has no number, or is not recorded as published."""
+    if snapshot.execute(_UNNUMBERED).first() is not None:
+        return True
+    return snapshot.execute(sa.select(outbox.c.id).where(outbox.c.published < outbox.c.numbered)).first() is not None
+
+
+def _numbered(row: sa.Row[Any]) -> Numbered:
+    notification = Notification(HostName(row.host), row.created_at, row.event_type, row.priority, row.payload)
+    return Numbered(row.number, row.id, notification)

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from kilonova.db.codec import ACTIONS, EVENTS
+from kilonova.db.dialect import Upsert
 from kilonova.db.schema import action_events, actions
 from kilonova.db.transaction import Transaction
 from kilonova.objects.action import Action, ActionEvent
@@ -21,11 +21,7 @@ from kilonova.objects.states import ActionState
 _INSERT = sa.insert(actions)
 _NEWEST = sa.select(sa.func.max(actions.c.started_at)).where(actions.c.instance_id == sa.bindparam("of_id"))
 _NEXT = timedelta(microseconds=1)
-_EVENT = upsert(action_events)
-_PUT_EVENT = _EVENT.on_conflict_do_update(
-    index_elements=["action_id", "attempt", "name"],
-    set_={name: _EVENT.excluded[name] for name in ("finish_time", "result", "details")},
-)
+_PUT_EVENT = Upsert(action_events, ("action_id", "attempt", "name"), replace=("finish_time", "result", "details"))
 _OF_ID = sa.update(actions).where(actions.c.id == sa.bindparam("of_id"))
 _PUT_LEGS = _OF_ID.values({name: sa.bindparam(name) for name in ("legs", "host", "updated_at")})
 
@@ -98,4 +94,4 @@ def record_events(tx: Transaction, action_id: ActionId, attempt: AttemptId, even
         for event in events
     ]
     if values:
-        tx.execute(_PUT_EVENT, values)
+        tx.execute(_PUT_EVENT.on(tx), values)

@@ -2,14 +2,16 @@
 """Writing images and their members."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from kilonova.base.errors import Conflict, NotFound
 from kilonova.db.codec import IMAGES, MEMBERS
+from kilonova.db.dialect import Upsert
 from kilonova.db.schema import deleted_images, image_members, images
 from kilonova.db.transaction import Transaction
 from kilonova.objects.ids import ImageId
 from kilonova.objects.image import WITH_BYTES, Image, ImageMember
+
+_KEEP_ID = Upsert(deleted_images, ("id",))
 
 
 def create_image(tx: Transaction, image: Image) -> None:
@@ -51,7 +53,7 @@ def forget_image(tx: Transaction, image_id: ImageId) -> None:
     id of an image that had bytes is not used again."""
     status = tx.execute(sa.select(images.c.status).where(images.c.id == image_id)).scalar()
     if status in WITH_BYTES:
-        tx.execute(upsert(deleted_images).values(id=image_id).on_conflict_do_nothing())
+        tx.execute(_KEEP_ID.on(tx), {"id": image_id})
     tx.execute(sa.delete(image_members).where(image_members.c.image_id == image_id))
     tx.execute(sa.delete(images).where(images.c.id == image_id))
 

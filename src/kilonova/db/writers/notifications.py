@@ -1,30 +1,72 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writing notifications."""
+"""Writing notifications: the outbox.
+
+A notification is inserted in the transaction of the event that it reports, so that both are on disk or neither is.
+Its number comes later, from `number`: while two transactions run at the same time, the order of their inserts is not
+the order of their commits, and a reader that continues after the highest number would miss the later commit.
+"""
 
 import sqlalchemy as sa
 
-from kilonova.db.schema import notifications
+from kilonova.db.schema import notifications, outbox
 from kilonova.db.transaction import Transaction
 from kilonova.objects.notification import Notification
 
-KEPT = 1000
+KEPT = 10_000
 """The maximum number of notifications; the oldest are deleted first."""
+
+AT_ONCE = 500
+"""How many notifications one transaction numbers."""
+
+_INSERT = sa.insert(notifications)
+_POSITION = sa.select(outbox.c.numbered, outbox.c.published).where(outbox.c.id == 1)
+_UNNUMBERED = (
+    sa.select(notifications.c.serial)
+    .where(notifications.c.number.is_(None))
+    .order_by(notifications.c.serial)
+    .limit(AT_ONCE)
+)
+_GIVE = sa.update(notifications).where(notifications.c.serial == sa.bindparam("of_serial"))
+_OLD = sa.delete(notifications).where(notifications.c.number <= sa.bindparam("up_to"))
 
 
 def insert(tx: Transaction, id: str, notification: Notification) -> None:
-    """Record a notification unless its id is recorded already, and delete those beyond `KEPT`."""
-    row = notifications.c
-    if tx.execute(sa.select(row.serial).where(row.id == id)).first() is not None:
-        return
+    """Record a notification.  The id is new."""
     tx.execute(
-        sa.insert(notifications).values(
-            id=id,
-            host=notification.host,
-            created_at=notification.created_at,
-            event_type=notification.event_type,
-            priority=notification.priority,
-            payload=dict(notification.payload),
-        )
+        _INSERT,
+        {
+            "id": id,
+            "host": notification.host,
+            "created_at": notification.created_at,
+            "event_type": notification.event_type,
+            "priority": notification.priority,
+            "payload": dict(notification.payload),
+        },
     )
-    newest = sa.select(sa.func.max(row.serial)).scalar_subquery()
-    tx.execute(sa.delete(notifications).where(row.serial <= newest - KEPT))
+
+
+def insert_once(tx: Transaction, id: str, notification: Notification) -> None:
+    """Record a notification unless its id is recorded already."""
+    if tx.execute(sa.select(notifications.c.serial).where(notifications.c.id == id)).first() is None:
+        insert(tx, id, notification)
+
+
+def number(tx: Transaction, published: int) -> tuple[int, int]:
+    """Give numbers to the notifications that are committed and have none, and delete those beyond `KEPT`.
+
+    `published` is the last number that the caller has published.  Returns the last number that some conductor has
+    published, and the last number given.  The lock on the outbox's row excludes another conductor.
+    """
+    position = tx.execute(_POSITION.with_for_update()).first()
+    if position is None:
+        tx.execute(sa.insert(outbox).values(id=1, numbered=0, published=0))
+    numbered, before = position or (0, 0)
+    serials = tx.execute(_UNNUMBERED).scalars().all()
+    after = max(before, min(published, numbered))
+    if serials:
+        tx.execute(_GIVE, [{"of_serial": one, "number": at} for at, one in enumerate(serials, numbered + 1)])
+        numbered += len(serials)
+        tx.execute(_OLD, {"up_to": numbered - KEPT})
+    if serials or after != before:
+        tx.execute(sa.update(outbox).values(numbered=numbered, published=after))
+    return after, numbered

@@ -5,8 +5,8 @@ from collections.abc import Collection
 from dataclasses import asdict, fields
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert as upsert
 
+from kilonova.db.dialect import Upsert
 from kilonova.db.schema import quota_usages, quotas
 from kilonova.db.transaction import Transaction
 from kilonova.objects.quota import UNLIMITED, Limits, Usage
@@ -15,10 +15,7 @@ from kilonova.objects.quota import UNLIMITED, Limits, Usage
 def set_limits(tx: Transaction, project_id: str, limits: Limits) -> None:
     """Set limits of a project; those of other resources stay."""
     for resource, limit in limits.items():
-        statement = upsert(quotas).values(project_id=project_id, resource=resource, hard_limit=limit)
-        tx.execute(
-            statement.on_conflict_do_update(index_elements=["project_id", "resource"], set_={"hard_limit": limit})
-        )
+        tx.execute(_PUT_LIMIT.on(tx), {"project_id": project_id, "resource": resource, "hard_limit": limit})
 
 
 def delete_limits(tx: Transaction, project_id: str, resources: Collection[str] | None = None) -> None:
@@ -50,7 +47,7 @@ def move(tx: Transaction, project_id: str, by: Usage) -> None:
 
 def _open(tx: Transaction, project_id: str) -> None:
     """Create a project's row with its first server; the row is never deleted."""
-    tx.execute(_OPEN, {"project_id": project_id, "instances": 0, "cores": 0, "ram": 0})
+    tx.execute(_OPEN.on(tx), {"project_id": project_id, "instances": 0, "cores": 0, "ram": 0})
 
 
 def _fits(name: str) -> sa.ColumnElement[bool]:
@@ -62,4 +59,5 @@ _COUNTED = tuple(field.name for field in fields(Usage))
 _OF_PROJECT = sa.update(quota_usages).where(quota_usages.c.project_id == sa.bindparam("project"))
 _MOVE = _OF_PROJECT.values({name: quota_usages.c[name] + sa.bindparam(f"more_{name}") for name in _COUNTED})
 _TAKE = _MOVE.where(*(_fits(name) for name in _COUNTED))
-_OPEN = upsert(quota_usages).on_conflict_do_nothing()
+_OPEN = Upsert(quota_usages, ("project_id",))
+_PUT_LIMIT = Upsert(quotas, ("project_id", "resource"), replace=("hard_limit",))

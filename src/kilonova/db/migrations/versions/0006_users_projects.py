@@ -33,7 +33,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("user_id", "name", name=op.f("uq_application_credentials_user_id_name")),
     )
     op.add_column("projects", sa.Column("description", sa.String(length=255), server_default="", nullable=False))
-    op.add_column("projects", sa.Column("enabled", sa.Boolean(), server_default=sa.text("1"), nullable=False))
+    op.add_column("projects", sa.Column("enabled", sa.Boolean(), server_default=sa.true(), nullable=False))
     op.add_column("users", sa.Column("description", sa.String(length=255), server_default="", nullable=False))
-    op.add_column("users", sa.Column("enabled", sa.Boolean(), server_default=sa.text("1"), nullable=False))
+    op.add_column("users", sa.Column("enabled", sa.Boolean(), server_default=sa.true(), nullable=False))
     op.add_column("users", sa.Column("tokens_from", sa.BigInteger(), nullable=True))

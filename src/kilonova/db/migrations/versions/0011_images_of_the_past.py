@@ -14,11 +14,10 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deleted_images")),
     )
-    op.execute(
-        "INSERT INTO deleted_images (id) SELECT DISTINCT json_extract(image, '$.id') FROM instances"
-        " WHERE json_extract(image, '$.id') IS NOT NULL"
-        " AND json_extract(image, '$.id') NOT IN (SELECT id FROM images)"
-    )
+    used = sa.table("instances", sa.column("image", sa.JSON)).c.image["id"].as_string()
+    known = sa.select(sa.table("images", sa.column("id")).c.id)
+    gone = sa.select(used).where(used.is_not(None), used.not_in(known)).distinct()
+    op.execute(sa.insert(sa.table("deleted_images", sa.column("id"))).from_select(["id"], gone))
     quotas = sa.table("quotas", sa.column("project_id"), sa.column("resource"), sa.column("hard_limit"))
     unlimited = sa.and_(
         quotas.c.resource == "instances", quotas.c.hard_limit == -1, quotas.c.project_id != "class default"

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The notifications of instances: which event of an action becomes which notification.
+
+Each function is part of the transaction that records the event.  The names are those of Nova's notifications.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from kilonova.db.transaction import Transaction
+from kilonova.db.writers import notifications as write_notifications
+from kilonova.objects.action import Action
+from kilonova.objects.ids import HostName
+from kilonova.objects.instance import Instance
+from kilonova.objects.notification import ERROR, INFO, Notification
+from kilonova.objects.states import VERBS, ActionState, PowerState, Verb
+
+EVENTS: Mapping[Verb, str] = {
+    Verb.CREATE: "instance.create",
+    Verb.DELETE: "instance.delete",
+    Verb.STOP: "instance.power_off",
+    Verb.START: "instance.power_on",
+    Verb.REBOOT: "instance.reboot",
+    Verb.PAUSE: "instance.pause",
+    Verb.UNPAUSE: "instance.unpause",
+    Verb.SUSPEND: "instance.suspend",
+    Verb.RESUME: "instance.resume",
+    Verb.RESCUE: "instance.rescue",
+    Verb.UNRESCUE: "instance.unrescue",
+    Verb.REBUILD: "instance.rebuild",
+    Verb.RESIZE: "instance.resize",
+    Verb.CONFIRM_RESIZE: "instance.resize_confirm",
+    Verb.REVERT_RESIZE: "instance.resize_revert",
+    Verb.CREATE_IMAGE: "instance.snapshot",
+    Verb.CREATE_BACKUP: "instance.backup",
+    Verb.SHELVE: "instance.shelve",
+    Verb.SHELVE_OFFLOAD: "instance.shelve_offload",
+    Verb.UNSHELVE: "instance.unshelve",
+    Verb.LOCK: "instance.lock",
+    Verb.UNLOCK: "instance.unlock",
+    Verb.RESET_STATE: "instance.update",
+    Verb.POWER_UPDATE: "instance.update",
+}
+"""The event of each verb.  Verbs that end at once have this one event; the others have `.start`, and `.end` or
+`.error`."""
+
+
+_SHOWN = frozenset({"host", "vm_state", "task_state", "power_state"})
+
+
+def began(tx: Transaction, action: Action, instance: Instance, now: datetime) -> None:
+    """An action was recorded."""
+    transition = VERBS.get(action.verb)
+    phase = "" if transition is None or transition.immediate else ".start"
+    _record(tx, action, instance, phase, now, {})
+
+
+def ended(
+    tx: Transaction,
+    action: Action,
+    instance: Instance,
+    now: datetime,
+    *,
+    state: ActionState = ActionState.DONE,
+    message: str | None = None,
+) -> None:
+    """An action has ended.  `instance` is as the end leaves it."""
+    phase = ".end" if state is ActionState.DONE else ".error"
+    _record(tx, action, instance, phase, now, {"fault": message} if message else {})
+
+
+def changed(instance: Instance, columns: Mapping[str, Any]) -> Instance:
+    """The instance with these columns changed, as far as a notification shows them."""
+    return replace(instance, **{name: columns[name] for name in _SHOWN & columns.keys()})
+
+
+def _record(
+    tx: Transaction, action: Action, instance: Instance, phase: str, now: datetime, more: Mapping[str, str]
+) -> None:
+    payload = {
+        "uuid": instance.id,
+        "tenant_id": instance.project_id,
+        "user_id": instance.user_id,
+        "host": instance.host or "",
+        "state": instance.vm_state,
+        "task_state": instance.task_state or "",
+        "power_state": PowerState(instance.power_state).name.lower(),
+        "action": action.verb,
+        "action_initiator_user": action.user_id,
+        "request_id": action.request_id,
+        **more,
+    }
+    priority = ERROR if phase == ".error" else INFO
+    event_type = f"{EVENTS[action.verb]}{phase}"
+    notification = Notification(instance.host or HostName(""), now, event_type, priority, payload)
+    write_notifications.insert(tx, f"{action.id}{phase}", notification)

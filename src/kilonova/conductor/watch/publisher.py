@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Publishes the outbox: numbers the committed notifications, and sends them on the bus at least once.
+
+Any conductor may publish.  The row of the outbox says how far some conductor has published; a notification whose
+publisher ends between the send and the record is sent again by the next one.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from kilonova.base.clock import Clock
+from kilonova.base.errors import KilonovaError
+from kilonova.db.engine import Database
+from kilonova.db.readers import notifications as read_notifications
+from kilonova.db.writers import notifications as write_notifications
+from kilonova.rpc.bus import Bus, Handler
+from kilonova.rpcapi.notifications import encode, subject_of
+
+log = structlog.get_logger(__name__)
+
+PAUSE_S = 0.02
+"""The pause between two looks: notifications of a burst share a transaction."""
+BATCH = 500
+
+
+class Publisher:
+    """Publishes what is committed, soon after each request that may have changed something, and every `interval_s`.
+
+    `confirm` returns when everything that was sent before has reached the bus, and raises a KilonovaError otherwise.
+    Without `confirm` the bus ends in this process and has no subscribers: notifications are only numbered.
+    """
+
+    def __init__(
+        self, db: Database, bus: Bus, clock: Clock, interval_s: float, confirm: Callable[[], Awaitable[None]] | None
+    ) -> None:
+        self._db, self._bus, self._clock = db, bus, clock
+        self._interval_s, self._confirm = interval_s, confirm
+        self._published = 0
+        self._reported = ""
+        self._changed = asyncio.Event()
+
+    def after(self, handler: Handler) -> Handler:
+        """The handler, with a look at the outbox after each message."""
+
+        async def handled(subject: str, payload: bytes) -> bytes:
+            try:
+                return await handler(subject, payload)
+            finally:
+                self._changed.set()
+
+        return handled
+
+    async def keep(self) -> None:
+        """Publish without an end."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._interval_s):
+                    await self._changed.wait()
+            self._changed.clear()
+            try:
+                await self.publish()
+            except KilonovaError as exc:
+                self._report("notifications wait for their publication", str(exc))
+            except Exception as exc:
+                self._report("notifications could not be published", repr(exc))
+            else:
+                self._reported = ""
+            await self._clock.sleep(PAUSE_S)
+
+    def _report(self, event: str, error: str) -> None:
+        """Log the first failure; later ones at debug level, until a publication succeeds."""
+        level = logging.DEBUG if self._reported else logging.WARNING
+        self._reported = event
+        log.log(level, event, error=error)
+
+    async def publish(self) -> None:
+        """Number and publish everything that is committed now.  Raises KilonovaError: the rest is published later."""
+        while await self._db.read(read_notifications.is_work_left):
+            self._published, numbered = await self._db.write(write_notifications.number, self._published)
+            if self._confirm is not None:
+                await self._send(self._confirm)
+            # What was deleted before it could be sent does not come back.
+            self._published = max(self._published, numbered)
+
+    async def _send(self, confirm: Callable[[], Awaitable[None]]) -> None:
+        while found := await self._db.read(read_notifications.after, self._published, BATCH):
+            for one in found:
+                await self._bus.publish(subject_of(one.notification.event_type), encode(one))
+            await confirm()
+            self._published = found[-1].number

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Statements that SQLite and PostgreSQL write differently.  Private to this package."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from kilonova.db.transaction import Snapshot, Transaction
+
+POSTGRESQL = "postgresql"
+SECOND_CALL = "kilonova_second_call"
+"""The name in `Connection.info` of whether the engine may call the function again after this call."""
+
+
+class Upsert:
+    """An INSERT that leaves an existing row with the same `key` as it is, except for the columns of `replace`."""
+
+    def __init__(self, table: sa.Table, key: Sequence[str], replace: Sequence[str] = ()) -> None:
+        self._table, self._key, self._replace = table, tuple(key), tuple(replace)
+        self._built: dict[str, sa.Insert] = {}
+
+    def on(self, tx: Transaction) -> sa.Insert:
+        """The statement for the database of this transaction."""
+        name = tx.dialect.name
+        if name not in self._built:
+            self._built[name] = self._of_postgresql() if name == POSTGRESQL else self._of_sqlite()
+        return self._built[name]
+
+    def _of_postgresql(self) -> sa.Insert:
+        from sqlalchemy.dialects.postgresql import insert  # (here: its import takes 25 ms)
+
+        statement = insert(self._table)
+        if not self._replace:
+            return statement.on_conflict_do_nothing(index_elements=self._key)
+        values = {name: statement.excluded[name] for name in self._replace}
+        return statement.on_conflict_do_update(index_elements=self._key, set_=values)
+
+    def _of_sqlite(self) -> sa.Insert:
+        from sqlalchemy.dialects.sqlite import insert
+
+        statement = insert(self._table)
+        if not self._replace:
+            return statement.on_conflict_do_nothing(index_elements=self._key)
+        values = {name: statement.excluded[name] for name in self._replace}
+        return statement.on_conflict_do_update(index_elements=self._key, set_=values)
+
+
+def is_postgresql(snapshot: Snapshot) -> bool:
+    """Whether this is a transaction of PostgreSQL."""
+    return snapshot.dialect.name == POSTGRESQL
+
+
+def runs_again(tx: Transaction) -> bool:
+    """Whether the engine calls the function again when a constraint is violated: another transaction may have caused
+    the violation since this one began."""
+    return bool(tx.info.get(SECOND_CALL, False)) if is_postgresql(tx) else False

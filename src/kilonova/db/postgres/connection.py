@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Connections to PostgreSQL.
+
+Each new connection checks the schema of the database, and reads the id of the server's run.  Transactions begin and end
+only where the code says so (psycopg's implicit BEGIN is off).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.pool import QueuePool
+
+from kilonova.base.errors import DatabaseUnreadable
+from kilonova.db.migrate import HEAD
+
+UPGRADE = "kilonova db upgrade"
+_RUN = "kilonova_server_run"
+_WAIT_S = 0.1
+"""A worker never waits for a connection: there are as many connections as workers."""
+
+SERVER_RUNS = """
+CREATE UNLOGGED TABLE IF NOT EXISTS server_runs (one SMALLINT PRIMARY KEY CHECK (one = 1), id UUID NOT NULL)
+"""
+"""The id of the current run of the server, in a table that PostgreSQL empties when it recovers from a crash, and that a
+standby does not have.
+
+A transaction id tells the outcome of a COMMIT only within one run: after a crash, and on another server, the same
+number may belong to another transaction, because a number that was lost with its log is used again.
+"""
+_PUT_RUN = "INSERT INTO server_runs (one, id) VALUES (1, gen_random_uuid()) ON CONFLICT (one) DO NOTHING"
+_READ_RUN = "SELECT id::text FROM server_runs"
+_IS_THERE = "SELECT to_regclass('alembic_version')"
+_REVISION = "SELECT version_num FROM alembic_version"
+
+
+def make_engine(parameters: Mapping[str, str], *, size: int, check: bool = True) -> sa.Engine:
+    """An engine with at most `size` connections.  With `check`, a connection raises DatabaseUnreadable when the schema
+    is not that of this code."""
+
+    def connect() -> psycopg.Connection[Any]:
+        connection = psycopg.connect(**parameters, autocommit=True)  # type: ignore[arg-type]
+        try:
+            if check:
+                refuse_other_schema(connection)
+            return connection
+        except BaseException:
+            connection.close()
+            raise
+
+    engine = sa.create_engine(
+        "postgresql+psycopg://",
+        creator=connect,
+        isolation_level="AUTOCOMMIT",
+        poolclass=QueuePool,
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=_WAIT_S,
+        pool_use_lifo=True,
+        hide_parameters=True,  # the text of an error must not contain bound values: they may be secrets
+    )
+    if check:
+        event.listen(engine, "connect", _remember_run)
+    return engine
+
+
+def server_run(connection: sa.Connection) -> str:
+    """The id of the run of the server that this connection belongs to."""
+    return str(connection.info[_RUN])
+
+
+def driver_of(connection: sa.Connection) -> psycopg.Connection[Any]:
+    """The connection of psycopg below."""
+    found = connection.connection.driver_connection
+    assert isinstance(found, psycopg.Connection)
+    return found
+
+
+def revision_of(connection: psycopg.Connection[Any]) -> str | None:
+    """The revision of the schema; None for a database without one."""
+    row = connection.execute(_IS_THERE).fetchone()
+    if row is None or row[0] is None:
+        return None
+    row = connection.execute(_REVISION).fetchone()
+    return None if row is None else str(row[0])
+
+
+def refuse_other_schema(connection: psycopg.Connection[Any]) -> None:
+    """Raises DatabaseUnreadable unless the database has the schema of this code."""
+    found = revision_of(connection)
+    if found is None:
+        raise DatabaseUnreadable(f"The database of [database] connection is empty: run {UPGRADE} once.")
+    if found < HEAD:
+        raise DatabaseUnreadable(
+            f"The database of [database] connection has the older revision {found}, this Kilonova needs {HEAD}: stop "
+            f"all processes of the fleet, then run {UPGRADE}."
+        )
+    if found > HEAD:
+        raise DatabaseUnreadable(
+            f"The database of [database] connection was written by a newer Kilonova (revision {found}, this one "
+            f"supports {HEAD}): start that version, or restore a backup."
+        )
+
+
+def _remember_run(connection: psycopg.Connection[Any], record: Any) -> None:
+    connection.execute(_PUT_RUN)
+    row = connection.execute(_READ_RUN).fetchone()
+    record.info[_RUN] = "" if row is None else str(row[0])

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The begin and the end of a transaction on one connection.  Everything here runs in a worker."""
+
+import contextlib
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import psycopg
+import sqlalchemy as sa
+from psycopg.pq import TransactionStatus
+
+from kilonova.db.postgres.connection import driver_of
+from kilonova.db.postgres.failures import Kind, kind_of
+from kilonova.db.postgres.turn import Turn
+
+_BEGIN_WRITE = "BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT pg_current_xact_id()::text"
+"""The number is known before the COMMIT, and costs no round trip of its own."""
+_BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+
+class Unanswered(Exception):
+    """COMMIT was sent, and the connection was lost before the answer."""
+
+
+@contextmanager
+def connected(engine: sa.Engine, turn: Turn) -> Generator[sa.Connection]:
+    """A connection that the turn can cut; what is not committed at the end is rolled back."""
+    turn.take()
+    with engine.connect() as connection:
+        turn.use(driver_of(connection))
+        try:
+            yield connection
+        finally:
+            turn.leave()
+            _clean(connection, broken=turn.cut_off)
+
+
+def _clean(connection: sa.Connection, *, broken: bool) -> None:
+    """Prepare the connection for the next transaction, or drop it."""
+    if connection.invalidated:
+        return
+    driver = driver_of(connection)
+    with contextlib.suppress(psycopg.Error):
+        if not broken and driver.info.transaction_status is not TransactionStatus.IDLE:
+            driver.rollback()
+    if broken or driver.broken or driver.info.transaction_status is not TransactionStatus.IDLE:
+        connection.invalidate()
+
+
+def begin_write(connection: sa.Connection) -> str:
+    """Begin, and return the id of the transaction."""
+    cursor = driver_of(connection).execute(_BEGIN_WRITE, prepare=False)
+    cursor.nextset()
+    row = cursor.fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def begin_read(connection: sa.Connection) -> None:
+    """Begin a read on one snapshot."""
+    driver_of(connection).execute(_BEGIN_READ, prepare=False)
+
+
+def commit(connection: sa.Connection) -> None:
+    """Commit.  Raises Unanswered when the outcome is not known; after any other exception nothing is committed."""
+    try:
+        answer = driver_of(connection).execute("COMMIT", prepare=False).statusmessage
+    except psycopg.Error as exc:
+        if kind_of(exc) is Kind.LOST:
+            raise Unanswered from exc
+        raise
+    if answer != "COMMIT":
+        raise RuntimeError("a function went on after a statement had failed, and its transaction was rolled back")
