@@ -22,6 +22,7 @@ from lab.mutants_of_disks import MUTANTS_OF_DISKS
 from lab.mutants_of_edge import MUTANTS_OF_EDGE
 from lab.mutants_of_hosts import MUTANTS_OF_HOSTS
 from lab.mutants_of_legs import MUTANTS_OF_LEGS
+from lab.mutants_of_versions import MUTANTS_OF_VERSIONS
 from lab.mutants_of_walls import MUTANTS_OF_WALLS
 
 LIMIT_S = 180
@@ -37,6 +38,7 @@ MUTANTS: Sequence[Mutant] = (
     *MUTANTS_OF_EDGE,
     *MUTANTS_OF_HOSTS,
     *MUTANTS_OF_LEGS,
+    *MUTANTS_OF_VERSIONS,
     *MUTANTS_OF_WALLS,
     one(
         "keepalive",
