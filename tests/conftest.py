@@ -3,6 +3,7 @@
 
 import asyncio
 import io
+import sys
 from collections.abc import AsyncGenerator, Generator
 from functools import wraps
 from inspect import iscoroutinefunction
@@ -34,6 +35,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def anyio_backend() -> str:
     """The event loop of tests and fixtures that are coroutines (pyproject.toml: anyio_mode)."""
     return "asyncio"
+
+
+def pytest_runtest_teardown() -> None:
+    """Most unit tests do not close their database, which is nothing to SQLite."""
+    if (postgres := sys.modules.get("tests.postgres")) is not None:
+        postgres.forget_all()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from kilonova.base.context import RequestContext
+from kilonova.base.threads import InlineWorkers
 from kilonova.conductor import bootstrap
 from kilonova.db.engine import Database
 from kilonova.objects.flavor import Flavor
@@ -16,7 +17,7 @@ from kilonova.objects.ids import FlavorId, HostName, ImageId, InstanceId
 from kilonova.objects.image import ImageRef
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import HostNetwork, Inventory
-from tests import template
+from tests import postgres, template
 
 T = TypeVar("T")
 
@@ -92,8 +93,11 @@ HOST = HostName("h1")
 
 def database(directory: Path) -> Database:
     """The database of a service that was started once.  Its transactions run in the caller's thread."""
+    admin = bootstrap.FirstAdmin("u1", "p1", "hash")
+    if postgres.is_used():
+        return postgres.opened(postgres.new_database(directory, admin), InlineWorkers())
     path = directory / "kilonova.db"
-    template.put_bootstrapped(path, bootstrap.FirstAdmin("u1", "p1", "hash"))
+    template.put_bootstrapped(path, admin)
     return template.open_inline(path)
 
 

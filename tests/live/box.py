@@ -47,46 +47,16 @@ def virsh(daemon: Daemon, *words: str) -> str:
     return done.stdout
 
 
-class Box:
-    """`kilonova up` on a state directory of its own; may be killed and started again."""
+class CloudClient:
+    """What tests ask of an API, as its administrator."""
 
-    def __init__(self, directory: Path, *words: str) -> None:
-        self.state, self.clouds, self.log = directory / "state", directory / "clouds.yaml", directory / "log"
-        self.port = free_port()
-        self.words = words
-        self.wrapper: tuple[str, ...] = ()
-        self.program: tuple[str, ...] = (sys.executable, "-m", "kilonova")
-        self.process: subprocess.Popen[bytes] | None = None
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
 
-    def start(self, failpoints: str = "") -> Self:
-        argv = [*self.wrapper, *self.program, "up", "--state-path", str(self.state), *self.words]
-        argv += ["--listen", f"127.0.0.1:{self.port}", "--clouds-file", str(self.clouds)]
-        environment = {**os.environ, "KILONOVA_FAILPOINTS": failpoints}
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(argv, stdout=log, stderr=log, env=environment, start_new_session=True)
-        wait_for(self._listens, why=self.last_words)
-        if "X-Auth-Token" not in self.http.headers:
-            self._log_in()
-        return self
-
-    def ready(self, within_s: float = PATIENCE_S) -> Self:
-        wait_for(lambda: self.http.get("/readyz").status_code == 200, within_s=within_s, why=self.last_words)
-        return self
-
-    def last_words(self) -> str:
-        return self.log.read_text(errors="replace")[-2000:]
-
-    def _listens(self) -> bool:
-        assert self.process is not None
-        assert self.process.poll() is None, self.last_words()
-        try:
-            return self.clouds.exists() and self.http.get("/healthz").status_code == 200
-        except httpx.HTTPError:
-            return False
-
-    def _log_in(self) -> None:
-        password = next(line.split()[1] for line in self.clouds.read_text().splitlines() if "password:" in line)
+    def log_in(self, clouds: Path) -> None:
+        """As the administrator of that clouds.yaml."""
+        password = next(line.split()[1] for line in clouds.read_text().splitlines() if "password:" in line)
         user = {"name": "admin", "domain": {"id": "default"}, "password": password}
         identity = {"methods": ["password"], "password": {"user": user}}
         scope = {"project": {"name": "admin", "domain": {"id": "default"}}}
@@ -95,29 +65,9 @@ class Box:
         self.http.headers["X-Auth-Token"] = reply.headers["X-Subject-Token"]
         self.http.headers["OpenStack-API-Version"] = "compute 2.90"
 
-    def wait_dead(self, within_s: float = PATIENCE_S) -> None:
-        """It ends by itself (a failpoint)."""
-        assert self.process is not None
-        self.process.wait(timeout=within_s)
-
-    def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait(timeout=10)
-
-    def stop(self) -> int:
-        """SIGTERM; the exit status."""
-        assert self.process is not None
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=40)
-
-    def close(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.kill()
-        self.http.close()
-
-    # -- what tests ask of the API ---------------------------------------------------------------------------------
+    def last_words(self) -> str:
+        """The end of the log of what serves."""
+        return ""
 
     def upload(self, path: Path, disk_format: str = "qcow2") -> str:
         body = {"name": path.name, "disk_format": disk_format, "container_format": "bare"}
@@ -164,6 +114,66 @@ class Box:
     def delete(self, server_id: str, within_s: float = PATIENCE_S) -> None:
         assert self.http.delete(f"/compute/v2.1/servers/{server_id}").status_code == 204
         wait_for(lambda: self.server(server_id) is None, within_s=within_s, why=self.last_words)
+
+
+class Box(CloudClient):
+    """`kilonova up` on a state directory of its own; may be killed and started again."""
+
+    def __init__(self, directory: Path, *words: str) -> None:
+        self.state, self.clouds, self.log = directory / "state", directory / "clouds.yaml", directory / "log"
+        super().__init__(free_port())
+        self.words = words
+        self.wrapper: tuple[str, ...] = ()
+        self.program: tuple[str, ...] = (sys.executable, "-m", "kilonova")
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, failpoints: str = "") -> Self:
+        argv = [*self.wrapper, *self.program, "up", "--state-path", str(self.state), *self.words]
+        argv += ["--listen", f"127.0.0.1:{self.port}", "--clouds-file", str(self.clouds)]
+        environment = {**os.environ, "KILONOVA_FAILPOINTS": failpoints}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(argv, stdout=log, stderr=log, env=environment, start_new_session=True)
+        wait_for(self._listens, why=self.last_words)
+        if "X-Auth-Token" not in self.http.headers:
+            self.log_in(self.clouds)
+        return self
+
+    def ready(self, within_s: float = PATIENCE_S) -> Self:
+        wait_for(lambda: self.http.get("/readyz").status_code == 200, within_s=within_s, why=self.last_words)
+        return self
+
+    def last_words(self) -> str:
+        return self.log.read_text(errors="replace")[-2000:]
+
+    def _listens(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.last_words()
+        try:
+            return self.clouds.exists() and self.http.get("/healthz").status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def wait_dead(self, within_s: float = PATIENCE_S) -> None:
+        """It ends by itself (a failpoint)."""
+        assert self.process is not None
+        self.process.wait(timeout=within_s)
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(timeout=10)
+
+    def stop(self) -> int:
+        """SIGTERM; the exit status."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=40)
+
+    def close(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+        self.http.close()
 
     def files_of(self, server_id: str) -> list[Path]:
         """Everything on disk that belongs to a server."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A fleet of real processes: nats-server, kilonova-conductor, kilonova-compute with the fake driver."""
+"""A fleet of real processes: nats-server, kilonova-api, kilonova-conductor, kilonova-compute with the fake driver."""
 
 import os
 import signal
@@ -17,17 +17,20 @@ from kilonova.base.context import RequestContext
 from kilonova.base.threads import InlineWorkers
 from kilonova.db.location import sqlite_url
 from kilonova.db.readers import instances as read_instances
+from kilonova.db.readers import signing_keys as read_signing_keys
 from kilonova.db.sqlite import make_engine
 from kilonova.images.store import ImageStore
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId, ImageId, InstanceId
 from kilonova.objects.image import ImageRef
 from kilonova.objects.instance import Instance
+from kilonova.objects.signing_key import TOKENS
 from kilonova.objects.states import Verb
 from kilonova.rpc.nats import NatsBus
 from kilonova.rpcapi.caller import Caller
+from lab.cloud import free_port
 from tests.contract.buses import NatsServer, nats_server
-from tests.live.box import PATIENCE_S, wait_for
+from tests.live.box import PATIENCE_S, CloudClient, wait_for
 
 CONFIG = """
 [DEFAULT]
@@ -47,7 +50,7 @@ FLAVOR = Flavor(FlavorId("1"), "m1.nano", 1, 64, 1)
 
 
 class Service:
-    """One process: `module` is kilonova.cmd.compute or kilonova.cmd.conductor."""
+    """One process: `module` is kilonova.cmd.api, .compute or .conductor."""
 
     def __init__(self, module: str, log: Path, words: list[str]) -> None:
         self.module, self.log, self.words = module, log, words
@@ -97,25 +100,96 @@ class Service:
             self.process.kill()
             self.process.wait(10)
 
+    close = kill
+
+
+class ApiServer(CloudClient):
+    """One kilonova-api, and a client of it."""
+
+    def __init__(self, service: Service, port: int, config: Path) -> None:
+        super().__init__(port)
+        self.service, self.config = service, config
+
+    def start(self) -> Self:
+        """Begin, without waiting."""
+        self.service.start()
+        return self
+
+    def ready(self) -> Self:
+        """Until it serves."""
+        self.service.ready()
+        return self
+
+    def last_words(self) -> str:
+        return self.service.said()[-2000:]
+
+    def close(self) -> None:
+        self.service.kill()
+        self.http.close()
+
 
 class Fleet:
-    """One of each, not started yet but the NATS server."""
+    """One conductor and one host, and as many more processes as a test makes; only the NATS server runs yet."""
 
     def __init__(self, directory: Path, nats: NatsServer) -> None:
         self.directory, self.nats, self.state = directory, nats, directory / "state"
         self.config = directory / "nova.conf"
         self.config.write_text(CONFIG.format(state=self.state, url=nats.url))
+        self.clouds = directory / "clouds.yaml"
+        self.made: list[Service | ApiServer] = []
         self.compute = self.service("compute")
         self.conductor = self.service("conductor")
 
     def service(self, name: str, config: Path | None = None) -> Service:
         """Another process, under the same or another configuration."""
         words = ["--config-file", str(config or self.config)]
-        return Service(f"kilonova.cmd.{name}", self.directory / f"{name}.log", words)
+        log = self.directory / f"{config.stem if config else name}.log"
+        made = Service(f"kilonova.cmd.{name}", log, words)
+        self.made.append(made)
+        return made
+
+    def configure(self, name: str, *changes: tuple[str, str], more: str = "") -> Path:
+        """A configuration of its own for one process: the common one, with these changes."""
+        text = self.config.read_text()
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        path = self.directory / f"{name}.conf"
+        path.write_text(text + more)
+        return path
+
+    def api_server(self, name: str = "api1", more: str = "") -> ApiServer:
+        """An API process on a port of its own; `more` is added to its configuration."""
+        port = free_port()
+        config = self.configure(name, ("host = box1", f"host = {name}"), more=f"[api]\nport = {port}\n{more}")
+        made = ApiServer(self.service("api", config), port, config)
+        self.made.append(made)
+        return made
+
+    def host(self, name: str) -> Service:
+        """Another host, which reads the images of the first."""
+        state = self.directory / name
+        state.mkdir()
+        (self.state / "images").mkdir(parents=True, exist_ok=True)
+        (state / "images").symlink_to(self.state / "images")
+        config = self.configure(name, ("host = box1", f"host = {name}"), (str(self.state), str(state)))
+        return self.service("compute", config)
+
+    def command(self, *words: str, config: Path | None = None) -> "subprocess.CompletedProcess[str]":
+        """Run `kilonova ...` with the configuration of the fleet to its end."""
+        argv = [sys.executable, "-m", "kilonova", *words, "--config-file", str(config or self.config)]
+        return subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+
+    def bootstrap(self, *servers: ApiServer) -> None:
+        """Create the administrator, and log in to each API process by itself."""
+        done = self.command("bootstrap", "--clouds-file", str(self.clouds))
+        assert done.returncode == 0, done.stderr
+        for server in servers:
+            server.log_in(self.clouds)
 
     def close(self) -> None:
-        for service in (self.compute, self.conductor):
-            service.kill()
+        for made in self.made:
+            made.close()
 
     async def image(self) -> ImageRef:
         """A small raw image in the byte store that the host reads."""
@@ -145,6 +219,15 @@ class Fleet:
         try:
             with engine.connect() as connection:
                 return read_instances.get(connection, instance_id)
+        finally:
+            engine.dispose()
+
+    def signing_keys(self) -> list[str]:
+        """The secrets of the keys of tokens."""
+        engine = make_engine(sqlite_url(self.state / "kilonova.db"), readers=1)
+        try:
+            with engine.connect() as connection:
+                return [key.secret.decode() for key in read_signing_keys.of_purpose(connection, TOKENS)]
         finally:
             engine.dispose()
 

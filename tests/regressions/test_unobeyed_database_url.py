@@ -9,7 +9,7 @@ import pytest
 from kilonova.base.clock import SystemClock
 from kilonova.base.errors import ConfigError
 from kilonova.config.load import load
-from kilonova.wiring import open_database
+from kilonova.wiring.shared import open_database
 from tests.make import run
 
 

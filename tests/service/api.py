@@ -12,12 +12,16 @@ import httpx
 import sqlalchemy as sa
 
 from kilonova.db.location import sqlite_url
+from kilonova.db.postgres import schema
+from kilonova.db.postgres.url import parameters
 from kilonova.db.readers import identity as read_identity
 from kilonova.db.sqlite import make_engine
 from kilonova.db.writers import identity as write_identity
+from kilonova.identity.key_ring import OneKey
 from kilonova.identity.tokens import Subject, TokenMinter
 from kilonova.objects.identity import Assignment, Project, User
-from kilonova.wiring import token_secret
+from kilonova.wiring.shared import token_secret
+from tests import postgres
 from tests.service.cloud import Cloud, running_cloud
 
 T = TypeVar("T")
@@ -31,6 +35,11 @@ OCTETS = {"Content-Type": "application/octet-stream"}
 @contextmanager
 def beside(state: Path) -> Generator[sa.Connection]:
     """A transaction in the database of a running cloud, past its conductor."""
+    url = postgres.url_of(state)
+    if url is not None:
+        with schema.connected(parameters(url)) as connection, schema.whole(connection):
+            yield connection
+        return
     engine = make_engine(sqlite_url(state / "kilonova.db"), readers=1)
     try:
         with engine.connect() as connection:
@@ -66,7 +75,7 @@ class Api:
         """Another caller: a token like Identity would give.  What it speaks of is recorded if it is not yet."""
         with beside(self.cloud.state) as connection:
             _record(connection, user, project, roles)
-        minter = TokenMinter(token_secret(self.cloud.state, self.cloud.clock), self.cloud.clock, 3600)
+        minter = TokenMinter(OneKey(token_secret(self.cloud.state, self.cloud.clock)), self.cloud.clock, 3600)
         return replace(self, token=minter.mint(Subject(user, user, project, project, roles), ("password",))[0])
 
     async def call(self, method: str, path: str, **more: Any) -> httpx.Response:

@@ -2,8 +2,8 @@
 """A whole cloud in one process: the real API, conductor and compute on SQLite, with the fake driver."""
 
 import tempfile
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,12 @@ from kilonova.base.clock import SystemClock
 from kilonova.base.failpoints import Failpoints
 from kilonova.conductor.bootstrap import ROLES, FirstAdmin
 from kilonova.config.load import load
+from kilonova.identity.key_ring import OneKey
 from kilonova.identity.tokens import Subject, TokenMinter
-from kilonova.wiring import OneBox, one_box, token_secret
+from kilonova.wiring.one_box import OneBox, one_box
+from kilonova.wiring.shared import token_secret
 from lab.common import memory_directory
-from tests import template
+from tests import postgres, template
 from tests.service import answers
 
 SCRATCH = memory_directory()
@@ -89,7 +91,8 @@ async def running_cloud(
         if state is None:
             state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kn-", dir=SCRATCH)))
             admin, password = FirstAdmin(ADMIN, PROJECT, template.password_hash(PASSWORD)), PASSWORD
-            template.put_bootstrapped(state / "kilonova.db", admin)
+            url = stack.enter_context(_database(state, admin))
+            overrides = {("database", "connection"): url, **(overrides or {})}
         settings = load(overrides={**QUICK, ("DEFAULT", "state_path"): str(state), **(overrides or {})})
         box = await stack.enter_async_context(one_box(settings, clock, failpoints or Failpoints()))
         transport = httpx.ASGITransport(app=box.app)
@@ -106,8 +109,21 @@ async def running_cloud(
         yield Cloud(box, http, token, clock, state, password)
 
 
+@contextmanager
+def _database(state: Path, admin: FirstAdmin) -> Generator[str]:
+    """A new database as the first start leaves it, and its URL: empty for SQLite."""
+    if not postgres.is_used():
+        template.put_bootstrapped(state / "kilonova.db", admin)
+        yield ""
+        return
+    try:
+        yield postgres.new_database(state, admin)
+    finally:
+        postgres.forget_database(state)
+
+
 def _mint(clock: SystemClock, state: Path) -> str:
     """A token as the first administrator's log-in gives it, without the time that a password takes."""
-    minter = TokenMinter(token_secret(state, clock), clock, 3600)
+    minter = TokenMinter(OneKey(token_secret(state, clock)), clock, 3600)
     subject = Subject(ADMIN, "admin", PROJECT, "admin", ROLES)
     return minter.mint(subject, ("password",))[0]

@@ -24,6 +24,7 @@ from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import identity as write_identity
 from kilonova.db.writers import instances as write_instances
 from kilonova.db.writers import migrations as write_migrations
+from kilonova.identity.key_ring import OneKey
 from kilonova.identity.tokens import Subject, TokenMinter
 from kilonova.objects.action import Action
 from kilonova.objects.identity import Assignment, User
@@ -192,7 +193,7 @@ async def member(world: World) -> str:
     """A token of another user of the same project."""
     await world.db.write(write_identity.insert_user, User("u2", "member", ""))
     await world.db.write(write_identity.assign_role, Assignment("u2", "p1", "member"))
-    minter = TokenMinter(b"s" * 48, world.clock, 1e6)
+    minter = TokenMinter(OneKey(b"s" * 48), world.clock, 1e6)
     return minter.mint(Subject("u2", "member", "p1", "admin", ("member", "reader")), ("password",))[0]
 
 

@@ -40,6 +40,7 @@ from kilonova.conductor.tools import Tools
 from kilonova.config.load import Settings, load
 from kilonova.db.readers import quotas, servers
 from kilonova.identity.console_tokens import ConsoleTokens
+from kilonova.identity.key_ring import OneKey
 from kilonova.identity.passwords import Passwords
 from kilonova.identity.tokens import Subject, TokenMinter
 from kilonova.images.store import ImageStore
@@ -208,7 +209,7 @@ class World:
     async def open_api(self, stack: AsyncExitStack) -> None:
         """The API and a client of it."""
         bus = await stack.enter_async_context(MemoryBus(self.hub, self.clock))
-        tokens = TokenMinter(b"s" * 48, self.clock, 1e6)
+        tokens = TokenMinter(OneKey(b"s" * 48), self.clock, 1e6)
         deps = ApiDeps(
             db=self.db,
             rpc=Caller(bus, self.clock),

@@ -20,9 +20,16 @@ from kilonova.api.http.call import JSON
 from kilonova.api.http.deps import ApiDeps
 from kilonova.api.http.edge import Edge
 from kilonova.api.http.faults import answer, fault
-from kilonova.api.http.wire import base_of
 from kilonova.base.clock import new_request_id
-from kilonova.base.errors import Forbidden, InvalidInput, InvalidState, KilonovaError, NotFound, Unauthorized
+from kilonova.base.errors import (
+    Forbidden,
+    InvalidInput,
+    InvalidState,
+    KilonovaError,
+    NotFound,
+    NotSupported,
+    Unauthorized,
+)
 from kilonova.db.readers import instances
 from kilonova.identity.console_tokens import Grant
 from kilonova.objects.console import ConsoleStream
@@ -66,7 +73,7 @@ async def _granted(scope: Scope, deps: ApiDeps, edge: Edge) -> Grant:
     edge.check_host(scope, headers)
     if scope["path"] != PATH:
         raise NotFound("The resource could not be found.")
-    check_origin(scope, headers, deps.console.allowed_origins)
+    check_origin(edge.base({**scope, "scheme": _http(scope)}, headers), headers, deps.console.allowed_origins)
     if SUBPROTOCOL not in scope["subprotocols"]:
         raise InvalidInput(f"The client must offer the websocket subprotocol {SUBPROTOCOL}.")
     words = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=8)
@@ -77,6 +84,8 @@ async def _open(grant: Grant, deps: ApiDeps) -> ConsoleStream:
     instance = await _permitted(grant, deps)
     if instance.host is None:
         raise InvalidState(f"Instance {instance.id} has no host: it has no console now.")
+    if deps.consoles is None:
+        raise NotSupported("Interactive consoles are not available in a fleet.")
     stream = await deps.consoles.open(instance.host, instance.id)
     log.info("a console was opened", instance=instance.id)
     return stream
@@ -103,13 +112,17 @@ async def _lapse(grant: Grant, deps: ApiDeps) -> tuple[int, str]:
             log.debug("it is not known whether a console may still be used", error=exc.message)
 
 
-def check_origin(scope: Scope, headers: Mapping[str, str], allowed: Collection[str]) -> None:
+def _http(scope: Scope) -> str:
+    return "https" if scope["scheme"] == "wss" else "http"
+
+
+def check_origin(base: str, headers: Mapping[str, str], allowed: Collection[str]) -> None:
     """Raises Forbidden if the page has another origin than the address that the client used, unless the origin's host
     name is in `allowed` and its scheme is the service's.  Programs other than browsers send no origin."""
     origin = headers.get("origin")
     if origin is None:
         return
-    ours = urlsplit(base_of({**scope, "scheme": "https" if scope["scheme"] == "wss" else "http"}, headers))
+    ours = urlsplit(base)
     if origin.lower() != f"{ours.scheme}://{ours.netloc}".lower() and not _is_allowed(origin, ours.scheme, allowed):
         raise Forbidden("Only pages of this service, and of its allowed origins, can open a console.")
 

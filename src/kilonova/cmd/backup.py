@@ -26,8 +26,10 @@ def backup(
     """
     from kilonova.backup.make import make_backup
     from kilonova.base.clock import SystemClock
+    from kilonova.db.location import refuse_on_server
 
     settings = read_settings(config_file, state_path)
+    refuse_on_server(settings.database.connection, settings.default.state_path, "A backup")
     with _bar(f"backup of {settings.default.state_path}") as begin:
         made = make_backup(
             settings.default.state_path,
@@ -55,8 +57,11 @@ def restore(
     """
     from kilonova.backup.restore import restore_backup
     from kilonova.cmd.common import prepare_state
+    from kilonova.db.location import refuse_on_server
 
-    state = read_settings(config_file, state_path).default.state_path
+    settings = read_settings(config_file, state_path)
+    state = settings.default.state_path
+    refuse_on_server(settings.database.connection, state, "A restore")
     with prepare_state(state), _bar(f"restore into {state}") as begin:
         restored = restore_backup(file, state, progress=begin(file.stat().st_size))
     header = restored.header

@@ -76,7 +76,7 @@ async def serve(settings: Settings, again: Callable[[], Settings]) -> None:
     from kilonova.base.failpoints import from_environment
     from kilonova.base.tasks import Supervisor
     from kilonova.cmd.service_lifecycle import Hangup, service_lifecycle
-    from kilonova.wiring import compute_process
+    from kilonova.wiring.compute import compute_process
 
     clock = SystemClock()
     stop = stop_on_signals()

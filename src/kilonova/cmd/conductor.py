@@ -25,7 +25,7 @@ async def serve(settings: Settings, again: Callable[[], Settings]) -> None:
     from kilonova.base.failpoints import from_environment
     from kilonova.base.tasks import Supervisor
     from kilonova.cmd.service_lifecycle import Hangup, service_lifecycle
-    from kilonova.wiring import conductor_process
+    from kilonova.wiring.conductor import conductor_process
 
     clock = SystemClock()
     stop = stop_on_signals()

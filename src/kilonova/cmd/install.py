@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`kilonova install`: the one box as a service of this machine."""
+"""`kilonova install`: the one box, or the processes of a fleet, as services of this machine."""
 
 import os
 import sys
 import sysconfig
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
@@ -18,79 +20,168 @@ USER = "kilonova"
 GROUPS = ("libvirt", "kvm")
 STATE, ETC = "/var/lib/kilonova", "/etc/kilonova"
 CONFIG, CLOUDS = f"{ETC}/kilonova.conf", f"{STATE}/clouds.yaml"
-UNIT = "kilonova.service"
-UNIT_FILE = f"/etc/systemd/system/{UNIT}"
 NOLOGIN = "/usr/sbin/nologin"
 
-CONFIG_TEXT = f"""\
+_HEAD = f"""\
 # Configuration of Kilonova. An installation does not change this file.
 [DEFAULT]
 state_path = {STATE}
+"""
+_BUS = """\
+# The NATS servers of the fleet: nats://user:password@host1:4222,host2:4222
+transport_url =
+"""
+_DATABASE = """\
+
+[database]
+# The database of the fleet. Empty: SQLite in the state directory, for a fleet whose API processes and conductors run
+# on this machine.
+connection =
+"""
+_LIBVIRT = """\
 
 [libvirt]
 connection_uri = qemu:///system
+"""
+_API = """\
 
 [api]
 listen = 127.0.0.1
 port = 8774
 """
+_BALANCER = """\
+# With a balancer in front of several API processes: its URL, such as https://cloud.example.org
+public_endpoint =
+"""
+
+
+class Role(StrEnum):
+    """The kinds of processes that a machine can run."""
+
+    ONE_BOX = "one-box"
+    API = "api"
+    CONDUCTOR = "conductor"
+    COMPUTE = "compute"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a role installs: a console script, a unit of the same name, and a configuration if there is none yet."""
+
+    program: str
+    words: str
+    config: str
+    groups: tuple[str, ...] = ()
+    capabilities: str = "-all"
+
+    @property
+    def unit(self) -> str:
+        """The name of the unit."""
+        return f"{self.program}.service"
+
+    @property
+    def unit_file(self) -> str:
+        """The file of the unit."""
+        return f"/etc/systemd/system/{self.unit}"
+
+
+_READING = "-all,+dac_read_search"
+_CONFIGURED = f"--config-file {CONFIG}"
+
+SERVICES: Mapping[Role, Service] = {
+    Role.ONE_BOX: Service(
+        "kilonova", f"up {_CONFIGURED} --clouds-file {CLOUDS}", _HEAD + _LIBVIRT + _API, GROUPS, _READING
+    ),
+    Role.API: Service("kilonova-api", _CONFIGURED, _HEAD + _BUS + _DATABASE + _API + _BALANCER),
+    Role.CONDUCTOR: Service("kilonova-conductor", _CONFIGURED, _HEAD + _BUS + _DATABASE),
+    Role.COMPUTE: Service("kilonova-compute", _CONFIGURED, _HEAD + _BUS + _LIBVIRT, GROUPS, _READING),
+}
 
 
 def install(
     root: Annotated[Path, typer.Option(help="Write below this directory, to build a package.")] = Path("/"),
     dry_run: Annotated[bool, typer.Option(help="Show the changes without making them.")] = False,
     uninstall: Annotated[bool, typer.Option(help="Remove the service; data and configuration stay.")] = False,
+    role: Annotated[Role, typer.Option(help="The process to install: all in one, or one process of a fleet.")] = (
+        Role.ONE_BOX
+    ),
 ) -> None:
-    """Install the one box as a service of this machine: a user, a state directory, a configuration, a systemd unit.
+    """Install Kilonova as a service of this machine: a user, a state directory, a configuration, a systemd unit.
 
     Prints each change, and makes only the changes that are missing: a second run changes nothing.  The unit runs the
-    Python environment of this command.
+    Python environment of this command.  A machine can have several processes of a fleet: run it once for each role.
+    They share one configuration file, which the first run writes.
     """
+    service = SERVICES[role]
     machine = Machine(root.absolute(), dry_run)
     if machine.real and os.geteuid() != 0 and not dry_run:
         raise StateError("Only root can install a service. To run virtual machines without a service: kilonova up.")
     if uninstall:
-        _uninstall(machine)
+        _uninstall(machine, service)
         return
-    program = Path(sysconfig.get_path("scripts")) / "kilonova"
+    program = Path(sysconfig.get_path("scripts")) / service.program
+    _refuse_two_kinds(machine, role)
     if machine.real:
         _refuse_if_hidden(program)
-        _user(machine)
+        _user(machine, service.groups)
     else:
         machine.report("left out", f"the user {USER}: created on the target machine (by a package, or by this command)")
     machine.directory(STATE, 0o711, USER)
     machine.directory(ETC, 0o755)
-    machine.file(CONFIG, CONFIG_TEXT, 0o640, USER, keep=True)
+    machine.file(CONFIG, service.config, 0o640, USER, keep=True)
     machine.own(list(_service_files(machine.place(STATE))) if machine.real else [], USER, STATE)
     before = len(machine.changed)
-    machine.file(UNIT_FILE, unit_text(program), 0o644)
+    machine.file(service.unit_file, unit_text(program, service.unit), 0o644)
     if machine.has_systemd:
         if len(machine.changed) > before:
             machine.run("systemd", ["systemctl", "daemon-reload"])
-        print(f"Start it now and at each boot: systemctl enable --now {UNIT}")
+        print(f"Start it now and at each boot: systemctl enable --now {service.unit}")
     elif machine.real:
-        print(f"systemd does not run on this machine. Start the service as root:\n  {by_hand(program)}")
-    print(
-        f"Credentials are in {CLOUDS} after the first start; `kilonova doctor --config-file {CONFIG}` checks the host."
-    )
+        print(f"systemd does not run on this machine. Start the service as root:\n  {by_hand(program, service)}")
+    print(_next_steps(role))
 
 
-def unit_text(program: Path) -> str:
-    """The systemd unit of the one box for this environment."""
-    text = (files("kilonova.cmd") / "systemd" / UNIT).read_text(encoding="utf-8")
+def _next_steps(role: Role) -> str:
+    check = f"`kilonova doctor {_CONFIGURED}` checks the host."
+    if role is Role.ONE_BOX:
+        return f"Credentials are in {CLOUDS} after the first start; {check}"
+    fill = f"Set transport_url in {CONFIG} before the start."
+    if role is Role.COMPUTE:
+        return f"{fill} {check}"
+    return f"{fill} Once for the fleet, after the start of a conductor: kilonova bootstrap {_CONFIGURED}"
+
+
+def _refuse_two_kinds(machine: Machine, role: Role) -> None:
+    """The one box holds the state directory alone.  Raises StateError."""
+    one_box = machine.place(SERVICES[Role.ONE_BOX].unit_file)
+    if role is not Role.ONE_BOX and one_box.exists():
+        raise StateError(
+            "The one box is installed on this machine, and shares its state directory with no other process: remove it "
+            "first with `kilonova install --uninstall`; data and configuration stay."
+        )
+    fleet = {name: service for name, service in SERVICES.items() if name is not Role.ONE_BOX}
+    others = [name for name, service in fleet.items() if machine.place(service.unit_file).exists()]
+    if role is Role.ONE_BOX and others:
+        raise StateError(
+            f"Processes of a fleet are installed on this machine ({', '.join(others)}), and the one box cannot share "
+            f"their state directory: remove them first with `kilonova install --uninstall --role {others[0]}`."
+        )
+
+
+def unit_text(program: Path, unit: str) -> str:
+    """The systemd unit for this environment."""
+    text = (files("kilonova.cmd") / "systemd" / unit).read_text(encoding="utf-8")
     path = str(program).replace("%", "%%")
     if any(character in path for character in "\"'\\\n\t ;$"):
         raise StateError(f"systemd does not accept the path {program}: install into a path without special characters.")
-    return text.replace("/usr/bin/kilonova", path)
+    return text.replace(f"/usr/bin/{unit.removesuffix('.service')}", path)
 
 
-def by_hand(program: Path) -> str:
+def by_hand(program: Path, service: Service) -> str:
     """The command that does the same as the unit, for a machine without systemd."""
-    reading = "-all,+dac_read_search"
-    return (
-        f"setpriv --reuid={USER} --regid={USER} --init-groups --inh-caps={reading} --ambient-caps={reading} "
-        f"{program} up --config-file {CONFIG} --clouds-file {CLOUDS}"
-    )
+    kept = service.capabilities
+    rights = f"--inh-caps={kept} --ambient-caps={kept}"
+    return f"setpriv --reuid={USER} --regid={USER} --init-groups {rights} {program} {service.words}"
 
 
 def _refuse_if_hidden(program: Path) -> None:
@@ -102,14 +193,14 @@ def _refuse_if_hidden(program: Path) -> None:
             )
 
 
-def _user(machine: Machine) -> None:
+def _user(machine: Machine, wanted: Iterable[str]) -> None:
     if has_user(USER):
         machine.report("unchanged", f"user {USER}")
     else:
         account = ["--system", "--user-group", "--no-create-home", "--home-dir", STATE, "--shell", NOLOGIN]
         machine.run("user", ["useradd", *account, USER])
     groups = groups_of(USER)
-    for group in GROUPS:
+    for group in wanted:
         if group not in groups:
             machine.report("missing", f"group {group}: install libvirt and QEMU, and repeat this command")
         elif groups[group]:
@@ -125,10 +216,10 @@ def _service_files(state: Path) -> Iterable[Path]:
         yield from (Path(directory) / name for name in (names if guests else (*names, *entries)))
 
 
-def _uninstall(machine: Machine) -> None:
-    if machine.has_systemd and machine.place(UNIT_FILE).exists():
-        machine.run("systemd", ["systemctl", "disable", "--now", UNIT])
-    machine.gone(UNIT_FILE)
+def _uninstall(machine: Machine, service: Service) -> None:
+    if machine.has_systemd and machine.place(service.unit_file).exists():
+        machine.run("systemd", ["systemctl", "disable", "--now", service.unit])
+    machine.gone(service.unit_file)
     if machine.has_systemd and machine.changed:
         machine.run("systemd", ["systemctl", "daemon-reload"])
     machine.report("kept", f"{STATE}: the database, images, guest disks; guests keep running")

@@ -8,7 +8,9 @@ import typer
 from kilonova import __version__
 from kilonova.cmd import (
     backup,
+    bootstrap,
     console,
+    db,
     doctor,
     host,
     install,
@@ -18,6 +20,7 @@ from kilonova.cmd import (
     prove_kvm,
     reset_password,
     role,
+    token,
     up,
     user,
 )
@@ -32,6 +35,7 @@ app = typer.Typer(
 )
 app.command("up", short_help="Run API, conductor and compute in one process.")(up.up)
 app.command("install", short_help="Install Kilonova as a service of this machine.")(install.install)
+app.command("bootstrap", short_help="Create the first administrator of a fleet.")(bootstrap.bootstrap)
 app.command("backup", short_help="Write a backup file.")(backup.backup)
 app.command("restore", short_help="Restore a backup file.")(backup.restore)
 app.command("console", short_help="Connect to the serial console of a server.")(console.console)
@@ -44,6 +48,8 @@ app.add_typer(project.app, name="project")
 app.add_typer(role.app, name="role")
 app.add_typer(policy.app, name="policy")
 app.add_typer(host.app, name="host")
+app.add_typer(token.app, name="token")
+app.add_typer(db.app, name="db")
 
 
 @app.command("version")

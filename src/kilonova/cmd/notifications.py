@@ -24,11 +24,12 @@ def notifications(
     from kilonova.db.opening import read_beside
     from kilonova.db.readers import notifications as read_notifications
 
-    state = read_settings(config_file, state_path).default.state_path
+    settings = read_settings(config_file, state_path)
+    where = (settings.default.state_path, settings.database)
     if after is None:
-        found = asyncio.run(read_beside(state, read_notifications.newest, limit))[::-1]
+        found = asyncio.run(read_beside(*where, read_notifications.newest, limit))[::-1]
     else:
-        found = asyncio.run(read_beside(state, read_notifications.after, after, limit))
+        found = asyncio.run(read_beside(*where, read_notifications.after, after, limit))
     for number, one in ((each.number, each.notification) for each in found):
         facts = " ".join(f"{name}={value!r}" for name, value in one.payload.items())
         print(f"{number:6}  {one.created_at:%Y-%m-%d %H:%M:%SZ}  {one.priority}  {one.host}  {one.event_type}  {facts}")

@@ -8,29 +8,26 @@ import ssl
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import structlog
 
 from kilonova.api.http.tls import is_exposed, make_context, refuse_plain_beyond_loopback
 from kilonova.base import logging
 from kilonova.base.clock import Clock, SystemClock
-from kilonova.base.errors import ConfigError, HypervisorUnavailable
+from kilonova.base.errors import HypervisorUnavailable
 from kilonova.base.failpoints import from_environment
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import start_daemon
 from kilonova.cmd import clouds
 from kilonova.cmd.common import prepare_state, stop_on_signals
+from kilonova.cmd.listener import bind, reload, url_of
 from kilonova.cmd.service import begin_to_stop
 from kilonova.cmd.service_lifecycle import Hangup, service_lifecycle
 from kilonova.config.load import Settings
 from kilonova.db.inspect import has_users
 from kilonova.db.location import database_path
 from kilonova.objects.service import HostNetwork
-from kilonova.wiring import OneBox, one_box
-
-if TYPE_CHECKING:
-    from kilonova.api.http.server import Server
+from kilonova.wiring.one_box import OneBox, one_box
 
 log = structlog.get_logger(__name__)
 
@@ -73,21 +70,6 @@ def run(settings: Settings, clouds_file: Path | None, again: Callable[[], Settin
         lock.close()
 
 
-def bind(address: str, port: int) -> socket.socket:
-    """The listening socket.  Raises ConfigError when the address is in use, or is not an address of the machine."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((address.strip("[]"), port))
-        listener.listen(1024)
-        listener.setblocking(False)
-    except OSError as exc:
-        listener.close()
-        raise ConfigError(f"Cannot listen on {address}:{port}: {exc.strerror}; choose another with --listen.") from exc
-    return listener
-
-
 async def _serve(
     settings: Settings,
     listener: socket.socket,
@@ -103,7 +85,7 @@ async def _serve(
             serving = tasks.spawn("http", server.serve(sockets=[listener]))
             greeting = tasks.spawn("greeting", _greet(box, clock, listener, clouds_file))
             tasks.spawn("policy", _prepare_policy(box, clock))
-            hangup = Hangup(again, partial(_reload, box, server), stop.set)
+            hangup = Hangup(again, partial(reload, box, server), stop.set)
             async with service_lifecycle(box.vitals, settings, hangup, clock, box.manager.ready):
                 await stop.wait()
             begin_to_stop("kilonova")
@@ -114,15 +96,6 @@ async def _serve(
         if left:
             print(f"{left} unfinished actions are on disk; the next `kilonova up` continues them.")
         print("stopped; guests keep running, and the next `kilonova up` manages them again.", flush=True)
-
-
-def _reload(box: OneBox, server: "Server", fresh: Settings) -> None:
-    """Apply the settings, and load the certificate again.  Raises ConfigError and has then changed nothing."""
-    tls = make_context(fresh.api)
-    if (tls is None) != (server.tls is None):
-        raise ConfigError("TLS can be turned on or off at the start only: restart the service.")
-    box.reload(fresh)
-    server.tls = tls
 
 
 async def _prepare_policy(box: OneBox, clock: Clock) -> None:
@@ -136,7 +109,8 @@ async def _prepare_policy(box: OneBox, clock: Clock) -> None:
 async def _greet(box: OneBox, clock: Clock, listener: socket.socket, clouds_file: Path | None) -> None:
     """Print the addresses and the state of the service."""
     api = box.settings.api
-    url = url_of(*listener.getsockname()[:2], tls=bool(api.ssl_cert_file), name=api.public_name)
+    address, port = listener.getsockname()[:2]
+    url = url_of(address, port, api)
     if clouds_file is not None:
         clouds.write(clouds_file, url, box.first_password)
     print(f"API         {url}")
@@ -151,13 +125,6 @@ async def _greet(box: OneBox, clock: Clock, listener: socket.socket, clouds_file
         print(f"clouds      {clouds_file}", flush=True)
     print(await _when_in_service(box, clock))
     print("ready", flush=True)
-
-
-def url_of(address: str, port: int, *, tls: bool = False, name: str = "") -> str:
-    """The URL for clients: with the host name if it has one, since the wildcard address is not an address to connect
-    to."""
-    address = name or {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
-    return f"{'https' if tls else 'http'}://{f'[{address}]' if ':' in address else address}:{port}"
 
 
 async def _when_in_service(box: OneBox, clock: Clock) -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kilonova.base.errors import NotFound
+from kilonova.base.errors import NotFound, StateError
 from kilonova.cmd.common import ConfigFiles, StatePath, prepare_state, read_settings
 from kilonova.cmd.directory import new_password
 
@@ -21,33 +21,40 @@ def reset_password(
 ) -> None:
     """Set a new password of a user without the old one, and enable the user.
 
-    The command changes the state directory directly; no service may run on it.  It prompts for the password, or reads
-    it from standard input.  The user's tokens end.  If the service runs and an administrator can log in, use
-    `kilonova user set`.
+    The command changes the database directly.  A one box must not run meanwhile; the processes of a fleet may.  It
+    prompts for the password, or reads it from standard input.  The user's tokens end.  If the service runs and an
+    administrator can log in, use `kilonova user set`.
     """
     import asyncio
 
     from kilonova.base.clock import SystemClock
-    from kilonova.db.location import existing_database
+    from kilonova.db.location import existing_database, is_on_server
 
     settings = read_settings(config_file, state_path)
     state = settings.default.state_path
-    existing_database(state)
-    with prepare_state(state):
+    if not is_on_server(settings.database.connection, state):
+        existing_database(state)
+    in_fleet = bool(settings.default.transport_url)
+    with prepare_state(state, "reset-password" if in_fleet else None):
         asyncio.run(_reset(settings, user, new_password(user), SystemClock()))
-    print(f"{user} has a new password: write it to the clouds.yaml and start the service.")
+    print(f"{user} has a new password: write it to the clouds.yaml{'' if in_fleet else ' and start the service'}.")
 
 
 async def _reset(settings: "Settings", name: str, password: str, clock: "Clock") -> None:
     from kilonova.base.threads import DaemonWorkers
     from kilonova.conductor.identity_edits import update_user
+    from kilonova.db.existing import open_existing, schema_trouble
     from kilonova.db.readers.identity import find_user
     from kilonova.identity.passwords import Passwords
     from kilonova.rpcapi.api_to_conductor_identity import UpdateUser
-    from kilonova.wiring import open_database
+    from kilonova.wiring.shared import open_database
 
-    db = open_database(settings, clock)
+    in_fleet = bool(settings.default.transport_url)
+    state = settings.default.state_path
+    db = open_existing(state, settings.database, clock) if in_fleet else open_database(settings, clock)
     try:
+        if trouble := await db.read(schema_trouble):
+            raise StateError(trouble)
         found = await db.read(find_user, name=name)
         if found is None:
             raise NotFound(f"There is no user called {name}.")

@@ -19,7 +19,7 @@ from kilonova.base.notify import SystemdNotifier
 from kilonova.base.status import StatusPages, status_server
 from kilonova.base.tasks import Supervisor
 from kilonova.config.load import Settings
-from kilonova.wiring import Vitals
+from kilonova.wiring.shared import Vitals
 
 log = structlog.get_logger(__name__)
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from kilonova.base.clock import Clock
-from kilonova.conductor import aggregates
+from kilonova.conductor import aggregates, signing_keys
 from kilonova.conductor.hosts import register
 from kilonova.conductor.hosts.adoption import Adoption
 from kilonova.conductor.hosts.liveness import Liveness
@@ -13,6 +13,7 @@ from kilonova.db.engine import Database
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import flavors
 from kilonova.objects.ids import HostName
+from kilonova.objects.signing_key import SigningKey
 from kilonova.rpcapi import api_to_conductor_admin as methods
 from kilonova.rpcapi.endpoint import Endpoint
 from kilonova.rpcapi.method import Ack
@@ -46,7 +47,18 @@ class OperatorEndpoint:
         endpoint.on(methods.DELETE_SERVICE, self._write(lambda c, r: register.delete_service(c, r, self._clock.now())))
         endpoint.on(methods.ADOPT_HOST, self._adoption.adopt)
         endpoint.on(methods.LAST_HEARD, self._last_heard)
+        endpoint.on(methods.CHECK_CONDUCTOR, self._check)
+        endpoint.on(methods.ROTATE_SIGNING_KEY, self._rotate_signing_key)
         return endpoint
+
+    async def _check(self, _request: methods.CheckConductor, _peer: str) -> methods.ConductorState:
+        return methods.ConductorState(await self._db.trouble())
+
+    async def _rotate_signing_key(self, request: methods.RotateSigningKey, _peer: str) -> Ack:
+        secret = self._clock.new_secret(signing_keys.SECRET_BYTES)
+        key = SigningKey(request.key_id, secret.encode(), self._clock.now())
+        await self._db.write(signing_keys.rotate, request.purpose, key, revoke=request.revoke)
+        return ACK
 
     async def _last_heard(self, _request: methods.AskLastHeard, _peer: str) -> methods.LastHeard:
         heard = self._liveness

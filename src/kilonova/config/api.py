@@ -3,6 +3,7 @@
 
 import ipaddress
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from oslo_config import cfg
 
@@ -21,6 +22,12 @@ OPTIONS = [
         "public_name",
         default="",
         help="Name that clients reach the service by, written into clouds.yaml; empty: the address it listens on.",
+    ),
+    cfg.StrOpt(
+        "public_endpoint",
+        default="",
+        help="URL that clients reach the service by, such as https://cloud.example.org, for a balancer in front of it: "
+        "it is in the catalog and in all links. Empty: the address that the client used.",
     ),
     cfg.ListOpt(
         "allowed_hosts",
@@ -74,6 +81,7 @@ class ApiSettings:
     ssl_key_file: str
     allow_plain_http: bool
     public_name: str
+    public_endpoint: str
     allowed_hosts: tuple[str, ...]
     trusted_proxies: tuple[str, ...]
     max_connections: int
@@ -95,8 +103,19 @@ def settings(group: cfg.ConfigOpts.GroupAttr) -> ApiSettings:
         values[name] = tuple(values[name])
     for proxy in values["trusted_proxies"]:
         ipaddress.ip_network(proxy, strict=False)
+    values["public_endpoint"] = _endpoint(group.public_endpoint)
     values["trusted"] = tuple(_network(text) for text in group.trusted)
     return ApiSettings(**values)
+
+
+def _endpoint(text: str) -> str:
+    """Without a slash at the end.  Raises ValueError."""
+    parts = urlsplit(text)
+    if text and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+        raise ValueError(f"[api] public_endpoint must be a URL such as https://cloud.example.org, not {text}.")
+    if parts.username is not None:
+        raise ValueError("[api] public_endpoint must not contain a user name or a password.")
+    return text.rstrip("/")
 
 
 def _network(text: str) -> Network:

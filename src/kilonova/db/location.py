@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from kilonova.base.errors import ConfigError, DatabaseUnreadable
+from kilonova.base.errors import ConfigError, DatabaseUnreadable, StateError
 
 FILE = "kilonova.db"
 """The name within a state directory."""
@@ -49,6 +49,22 @@ def is_on_server(url: str, state: Path) -> bool:
             f"SQLite at {path} are supported. Leave the option empty for SQLite."
         )
     return False
+
+
+def file_of(url: str) -> Path:
+    """The file of a URL of SQLite.  Raises ConfigError."""
+    if not url.startswith("sqlite:///") or len(url) == len("sqlite:///"):
+        raise ConfigError(f"{url.partition(':')[0]}: is not the URL of a one box's database; write sqlite:///PATH.")
+    return Path(url.removeprefix("sqlite:///")).absolute()
+
+
+def refuse_on_server(url: str, state: Path, what: str) -> None:
+    """Raises StateError when the database is not in the state directory; `what` says what is not possible then."""
+    if is_on_server(url, state):
+        raise StateError(
+            f"{what} is for a database in the state directory; [database] connection names a PostgreSQL server: use "
+            "pg_dump and pg_restore there."
+        )
 
 
 def recovery_command(path: Path) -> str:

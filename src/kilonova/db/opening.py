@@ -7,7 +7,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy.exc import DatabaseError
 
-from kilonova.base.clock import Clock
+from kilonova.base.clock import Clock, SystemClock
 from kilonova.base.errors import DatabaseUnreadable
 from kilonova.base.threads import DaemonWorkers, InlineWorkers
 from kilonova.config.database import DatabaseSettings
@@ -29,7 +29,7 @@ def open_database(state: Path, settings: DatabaseSettings, clock: Clock) -> Data
     and ConfigError for a configured database of another kind.
     """
     if location.is_on_server(settings.connection, state):
-        return _on_server(settings, clock)
+        return open_on_server(settings, clock)
     path = location.database_path(state)
     reserve.release(state)
     ensure_schema(path, clock)
@@ -42,7 +42,8 @@ def open_database(state: Path, settings: DatabaseSettings, clock: Clock) -> Data
     )
 
 
-def _on_server(settings: DatabaseSettings, clock: Clock) -> Database:
+def open_on_server(settings: DatabaseSettings, clock: Clock) -> Database:
+    """The configured database of PostgreSQL, which is not reached yet.  Raises ConfigError."""
     from kilonova.db.postgres.connection import make_engine  # (here: the one box has no psycopg)
     from kilonova.db.postgres.database import PostgresDatabase
     from kilonova.db.postgres.url import parameters
@@ -52,8 +53,21 @@ def _on_server(settings: DatabaseSettings, clock: Clock) -> Database:
     return PostgresDatabase(engine, DaemonWorkers("db", size), clock)
 
 
-async def read_beside(state: Path, fn: Callable[Concatenate[Snapshot, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """`fn(snapshot, ...)` on a database that a service may be using.  Raises DatabaseUnreadable."""
+async def read_beside(
+    state: Path,
+    settings: DatabaseSettings,
+    fn: Callable[Concatenate[Snapshot, P], T],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
+    """`fn(snapshot, ...)` on a database that a service may be using.  Raises DatabaseUnreadable, DatabaseUnavailable,
+    ConfigError."""
+    if location.is_on_server(settings.connection, state):
+        server = open_on_server(settings, SystemClock())
+        try:
+            return await server.read(fn, *args, **kwargs)
+        finally:
+            await server.close()
     path = location.existing_database(state)
     db = SqliteDatabase(location.sqlite_url(path), writer=InlineWorkers(), reader=InlineWorkers())
     try:

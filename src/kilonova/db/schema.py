@@ -19,6 +19,7 @@ from kilonova.db.schema_identity import (
     projects,
     revoked_tokens,
     roles,
+    signing_keys,
     users,
 )
 
@@ -368,5 +369,6 @@ __all__ = [
     "roles",
     "server_groups",
     "services",
+    "signing_keys",
     "users",
 ]

@@ -100,3 +100,14 @@ revoked_tokens = sa.Table(
     sa.Column("audit_id", sa.String(64), primary_key=True),
     _time("expires_at"),
 )
+
+# Keys that the processes of a fleet share; the one box has its key in a file.
+signing_keys = sa.Table(
+    "signing_keys",
+    metadata,
+    sa.Column("purpose", sa.String(16), primary_key=True),
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("secret", sa.Text, nullable=False),
+    _time("created_at"),
+    _time("retired_at", null=True),
+)

@@ -12,7 +12,7 @@ from kilonova.config.default import watermark_bytes
 from kilonova.doctor.finding import Finding, error, note, ok, warning
 from kilonova.doctor.hypervisor import socket_path
 from kilonova.doctor.subject import Subject, User, named_socket, ourselves, owner_of, qemu_user
-from kilonova.identity.tokens import MIN_SECRET_BYTES
+from kilonova.identity.key_ring import MIN_SECRET_BYTES
 from kilonova.virt.libvirt.disks.disks import LONGEST_SOCKET
 
 GIB = 1 << 30

@@ -8,18 +8,20 @@ the next token.  The API checks whether the claims are still valid (the user is 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from kilonova.base.clock import Clock
 from kilonova.base.errors import Unauthorized
+from kilonova.identity.key_ring import Keys
 from kilonova.identity.roles import with_implied
+from kilonova.objects.signing_key import FIRST
 
 _ALGORITHM = "HS256"
 _ISSUER = "kilonova"
 _REMEMBERED = 256
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-MIN_SECRET_BYTES = 32
+_INVALID = "The token is not valid."
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +64,13 @@ class Claims:
 
 
 class TokenMinter:
-    """Issues and verifies tokens with one secret of at least 32 bytes; `lifetime_s` is in seconds."""
+    """Issues and verifies tokens with `keys`; `lifetime_s` is in seconds."""
 
-    def __init__(self, secret: bytes, clock: Clock, lifetime_s: float) -> None:
-        if len(secret) < MIN_SECRET_BYTES:
-            raise ValueError(f"a token secret needs at least {MIN_SECRET_BYTES} bytes")
-        self._secret, self._clock = secret, clock
+    def __init__(self, keys: Keys, clock: Clock, lifetime_s: float) -> None:
+        self._keys, self._clock = keys, clock
         self._lifetime = timedelta(seconds=lifetime_s)
-        self._seen: dict[str, Claims] = {}
+        self._seen: dict[str, tuple[bytes, Claims]] = {}
+        """The claims of verified tokens, with the secrets that signed them."""
 
     def mint(
         self,
@@ -79,7 +80,8 @@ class TokenMinter:
         *,
         tokens_from: datetime | None = None,
     ) -> tuple[str, Claims]:
-        """The text of a new token and its claims: the subject's roles and the roles that these imply.
+        """The text of a new token and its claims: the subject's roles and the roles that these imply.  Raises
+        DatabaseUnavailable while the keys are not known.
 
         A token that is made from a `parent` token expires no later than the parent, and has the parent's `tokens_from`.
         """
@@ -95,31 +97,54 @@ class TokenMinter:
             methods = tuple(dict.fromkeys((*methods, *parent.methods)))
             tokens_from = parent.tokens_from
         claims = Claims(subject, methods, now, expires_at, audit_ids, tokens_from)
-        return jwt.encode(_payload(claims), self._secret, algorithm=_ALGORITHM), claims
+        key_id, secret = self._keys.signing()
+        return jwt.encode(_payload(claims), secret, algorithm=_ALGORITHM, headers={"kid": key_id}), claims
 
     def verify(self, text: str) -> Claims:
-        """The claims of a token.  Raises Unauthorized when the token is not ours, was changed, or has expired."""
-        claims = self._seen.get(text)
-        if claims is None:
-            claims = self._decode(text)
+        """The claims of a token.  Raises Unauthorized when the token is not ours, was changed, or has expired, and
+        DatabaseUnavailable while the keys are not known."""
+        secret = self._secret_of(text)
+        known = self._seen.get(text)
+        if known is not None and known[0] == secret:
+            claims = known[1]
+        else:
+            claims = _decode(text, secret)
             if len(self._seen) >= _REMEMBERED:
                 del self._seen[next(iter(self._seen))]
-            self._seen[text] = claims
+            self._seen[text] = secret, claims
         # Checked here and not by the decoder, which reads the machine's clock instead of ours.
         if claims.expires_at <= self._clock.now():
             self._seen.pop(text, None)
             raise Unauthorized("The token has expired.")
         return claims
 
-    def _decode(self, text: str) -> Claims:
-        import jwt
+    def _secret_of(self, text: str) -> bytes:
+        """The secret of the key that the token names."""
+        secret = self._keys.secret_of(_key_id(text))
+        if secret is None:
+            raise Unauthorized(_INVALID)
+        return secret
 
-        options: Any = {"verify_exp": False, "verify_iat": False, "require": ["exp", "iat", "sub", "jti"]}
-        try:
-            payload = jwt.decode(text, self._secret, algorithms=[_ALGORITHM], issuer=_ISSUER, options=options)
-            return _claims(payload)
-        except (jwt.InvalidTokenError, KeyError, TypeError, ValueError) as exc:
-            raise Unauthorized("The token is not valid.") from exc
+
+@lru_cache(maxsize=_REMEMBERED)
+def _key_id(text: str) -> str:
+    """The id in the header of a token, which is not verified yet; FIRST for a token of an earlier version."""
+    import jwt
+
+    try:
+        return str(jwt.get_unverified_header(text).get("kid", FIRST))
+    except jwt.InvalidTokenError as exc:
+        raise Unauthorized(_INVALID) from exc
+
+
+def _decode(text: str, secret: bytes) -> Claims:
+    import jwt
+
+    options: Any = {"verify_exp": False, "verify_iat": False, "require": ["exp", "iat", "sub", "jti"]}
+    try:
+        return _claims(jwt.decode(text, secret, algorithms=[_ALGORITHM], issuer=_ISSUER, options=options))
+    except (jwt.InvalidTokenError, KeyError, TypeError, ValueError) as exc:
+        raise Unauthorized(_INVALID) from exc
 
 
 def _payload(claims: Claims) -> dict[str, Any]:

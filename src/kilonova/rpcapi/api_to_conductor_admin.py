@@ -106,6 +106,27 @@ class LastHeard:
     hosts: Mapping[HostName, datetime]
 
 
+@dataclass(frozen=True, slots=True)
+class CheckConductor:
+    """A request without fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConductorState:
+    """`trouble` is why the conductor cannot write the database now, in one sentence; empty if it can."""
+
+    trouble: str
+
+
+@dataclass(frozen=True, slots=True)
+class RotateSigningKey:
+    """The conductor makes the secret, the caller the id.  `revoke`: what the former keys signed is invalid at once."""
+
+    purpose: str
+    key_id: str
+    revoke: bool
+
+
 DESCRIBE_FLAVOR = Method(SUBJECT, "describe_flavor", DescribeFlavor, Ack, "Set a flavor's description.", (NotFound,))
 EDIT_EXTRA_SPECS = Method(SUBJECT, "edit_extra_specs", EditExtraSpecs, Ack, "Edit a flavor's extra specs.", (NotFound,))
 SET_FLAVOR_ACCESS = Method(
@@ -172,4 +193,21 @@ ADOPT_HOST = Method(
     Adopted,
     "Assign a host to the process that was refused last. Conflict: no other process registered.",
     (NotFound, Conflict),
+)
+CHECK_CONDUCTOR = Method(
+    SUBJECT,
+    "check_conductor",
+    CheckConductor,
+    ConductorState,
+    "Whether a conductor answers, and can write the database.",
+    timeout_s=2.0,
+    attempt_s=1.0,
+    changes=False,
+)
+ROTATE_SIGNING_KEY = Method(
+    SUBJECT,
+    "rotate_signing_key",
+    RotateSigningKey,
+    Ack,
+    "Make a new key that signs; the former keys are retired, or deleted.",
 )

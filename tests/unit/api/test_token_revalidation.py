@@ -13,6 +13,7 @@ from kilonova.api.http.token_revalidation import REMEMBERED, STANDING_S, TokenRe
 from kilonova.base.clock import SystemClock
 from kilonova.base.errors import Unauthorized
 from kilonova.db.writers import identity as write
+from kilonova.identity.key_ring import OneKey
 from kilonova.identity.tokens import Claims, Subject, TokenMinter
 from kilonova.objects.identity import Assignment
 from tests.make import database, run
@@ -33,7 +34,7 @@ class Desk:
     def __init__(self, directory: Path) -> None:
         self.clock, self.db, self.looks = HandClock(), database(directory), 0
         self.standings = TokenRevalidationCache(self.db, self.clock)
-        self.minter = TokenMinter(b"s" * 32, self.clock, 3600)
+        self.minter = TokenMinter(OneKey(b"s" * 32), self.clock, 3600)
         self.claims = self.token()
         read = self.db.read
 

@@ -16,7 +16,7 @@ import yaml
 from kilonova.base.tasks import Supervisor
 from kilonova.cmd.clouds import clouds_yaml
 from kilonova.cmd.common import prepare_state
-from kilonova.cmd.one_box import bind
+from kilonova.cmd.listener import bind
 from tests.make import run
 from tests.service.cloud import log_in, running_cloud
 

@@ -2,20 +2,23 @@
 """What an installation refuses, and what it leaves to its owner."""
 
 import os
+import sysconfig
 from pathlib import Path
 
 import pytest
 
 from kilonova.base.errors import StateError
-from kilonova.cmd.install import unit_text
+from kilonova.cmd.install import CONFIG, SERVICES, Role, by_hand, install, unit_text
 from kilonova.cmd.machine import Machine, closed_to_others
+from kilonova.cmd.service import unknown_options
+from kilonova.config.load import load
 
 
 def test_a_path_that_systemd_would_take_apart_is_refused() -> None:
-    assert "ExecStart=/opt/a%%b/bin/kilonova up " in unit_text(Path("/opt/a%b/bin/kilonova"))
+    assert "ExecStart=/opt/a%%b/bin/kilonova up " in unit_text(Path("/opt/a%b/bin/kilonova"), "kilonova.service")
     for odd in ("/opt/a b/kilonova", "/opt/$HOME/kilonova", '/opt/"/kilonova', "/opt/a\nUser=root"):
         with pytest.raises(StateError, match="systemd does not accept"):
-            unit_text(Path(odd))
+            unit_text(Path(odd), "kilonova.service")
 
 
 def test_a_closed_directory_on_the_way_is_found(tmp_path: Path) -> None:
@@ -63,3 +66,46 @@ def test_what_is_wrong_is_put_right_and_what_is_kept_is_kept(tmp_path: Path) -> 
         assert (tmp_path / "f").read_text() == expected
     assert os.stat(tmp_path / "f").st_mode & 0o777 == 0o640
     assert machine.changed == ["/d", "/f"]
+
+
+def changes(said: str) -> str:
+    """The lines about files and directories that were made."""
+    return "\n".join(line for line in said.splitlines() if line.startswith(("file ", "directory ")))
+
+
+FLEET = (Role.API, Role.CONDUCTOR, Role.COMPUTE)
+
+
+@pytest.mark.parametrize("role", Role)
+def test_each_role_has_its_unit_and_a_configuration_that_can_be_read(
+    role: Role, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service = SERVICES[role]
+    install(tmp_path, role=role)
+    assert service.unit in changes(capsys.readouterr().out)
+    unit = (tmp_path / service.unit_file.lstrip("/")).read_text()
+    assert f"ExecStart={Path(sysconfig.get_path('scripts'))}/{service.program} {service.words}\n" in unit
+    assert by_hand(Path("/opt/x"), service).endswith(f" /opt/x {service.words}")
+    file = tmp_path / CONFIG.lstrip("/")
+    settings = load([str(file)])
+    assert unknown_options([str(file)], []) == ()
+    assert settings.default.transport_url == ""
+    assert ("transport_url" in file.read_text()) == (role in FLEET)
+    install(tmp_path, role=role)
+    assert changes(capsys.readouterr().out) == ""
+    install(tmp_path, role=role, uninstall=True)
+    assert not (tmp_path / service.unit_file.lstrip("/")).exists()
+    assert file.exists()
+
+
+def test_roles_of_a_fleet_share_a_machine_and_the_one_box_shares_with_none(tmp_path: Path) -> None:
+    for role in FLEET:
+        install(tmp_path, role=role)
+    with pytest.raises(StateError, match="Processes of a fleet are installed on this machine"):
+        install(tmp_path)
+    for role in FLEET:
+        install(tmp_path, role=role, uninstall=True)
+    install(tmp_path)
+    for role in FLEET:
+        with pytest.raises(StateError, match="The one box is installed on this machine"):
+            install(tmp_path, role=role)

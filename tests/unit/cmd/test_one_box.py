@@ -17,7 +17,9 @@ import pytest
 from kilonova.base.errors import StateError
 from kilonova.cmd.clouds import clouds_yaml
 from kilonova.cmd.common import ending_in_one_sentence, prepare_state
-from kilonova.cmd.one_box import _when_in_service, url_of  # pyright: ignore[reportPrivateUsage]
+from kilonova.cmd.listener import url_of
+from kilonova.cmd.one_box import _when_in_service  # pyright: ignore[reportPrivateUsage]
+from kilonova.config.load import load
 from tests.live.box import wait_for
 from tests.make import run
 from tests.service.cloud import running_cloud
@@ -114,7 +116,7 @@ def test_what_is_something_else_does_not_become_a_state_directory(tmp_path: Path
     ],
 )
 def test_clients_are_sent_to_an_address_that_is_one(address: str, url: str) -> None:
-    assert url_of(address, 8774) == url
+    assert url_of(address, 8774, load().api) == url
 
 
 def test_an_address_without_a_port(tmp_path: Path) -> None:

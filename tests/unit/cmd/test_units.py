@@ -16,7 +16,7 @@ UNITS = sorted((Path(__file__).parents[3] / "src/kilonova/cmd/systemd").glob("*.
 
 
 def test_there_is_one_for_each_way_to_run() -> None:
-    assert {unit.stem for unit in UNITS} == {"kilonova", "kilonova-compute", "kilonova-conductor"}
+    assert {unit.stem for unit in UNITS} == {"kilonova", "kilonova-api", "kilonova-compute", "kilonova-conductor"}
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
@@ -31,8 +31,9 @@ def test_a_unit(unit: Path) -> None:
     assert service["KillMode"] == "process"
     assert service["ExecStart"].split()[0] == f"/usr/bin/{unit.stem}"
     never_again = service.get("RestartPreventExitStatus")
-    assert never_again == (None if unit.stem == "kilonova-conductor" else str(HOST_LOST))
-    if unit.stem != "kilonova-conductor":  # else a shutdown of the machine looks like the guests' own wish
+    has_guests = unit.stem in ("kilonova", "kilonova-compute")
+    assert never_again == (str(HOST_LOST) if has_guests else None)
+    if has_guests:  # else a shutdown of the machine looks like the guests' own wish
         assert "libvirt-guests.service" in parser["Unit"]["After"]
 
 

@@ -32,7 +32,7 @@ def asks(desk: Desk, verb: Verb, **fields: Any) -> None:
     if verb in (Verb.RESCUE, Verb.REBUILD):
         fields = {"image": OTHER, **fields}
     asked = AcceptAction(make.context(f"req-{desk.now}"), ONE, verb, params.requested(verb, **fields))
-    desk.write(accept.accept, asked, ActionId(f"action-{desk.now}"), desk.now)
+    desk.write(accept.accept, asked, ActionId(f"{desk.now:%Y%m%dT%H%M%S.%f}"), desk.now)
 
 
 def ends(desk: Desk, power: PowerState | None = PowerState.RUNNING, *, epoch: int = 1, succeeded: bool = True) -> None:

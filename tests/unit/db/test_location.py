@@ -8,6 +8,7 @@ import pytest
 
 import kilonova
 from kilonova.base.errors import DatabaseUnreadable
+from kilonova.config.load import load
 from kilonova.db import copies, location
 from kilonova.db.inspect import image_sizes, inspect, instances
 from kilonova.db.opening import read_beside
@@ -24,7 +25,7 @@ def test_nobody_above_the_database_knows_its_kind_or_its_file() -> None:
     found = {str(path.relative_to(ROOT)) for path in ROOT.rglob("*.py") if KNOWS.search(path.read_text())}
     above = {name for name in found if not name.startswith("db/")}
     # (The module names that a compute process must not import, and the help of an option.)
-    assert above == {"cmd/compute.py", "config/database.py"}
+    assert above == {"cmd/compute.py", "cmd/db.py", "config/database.py"}
     assert "db/location.py" in found
 
 
@@ -33,7 +34,7 @@ def test_a_state_directory_without_a_database(tmp_path: Path) -> None:
     with pytest.raises(DatabaseUnreadable, match=rf"There is no database {tmp_path}/kilonova\.db\."):
         location.existing_database(tmp_path)
     with pytest.raises(DatabaseUnreadable, match="There is no database"):
-        make.run(read_beside(tmp_path, newest, 1))
+        make.run(read_beside(tmp_path, load().database, newest, 1))
 
 
 def test_a_file_that_is_no_database_is_an_error_of_the_catalogue(tmp_path: Path) -> None:
@@ -52,4 +53,4 @@ def test_a_file_that_is_no_database_is_an_error_of_the_catalogue(tmp_path: Path)
 def test_a_database_of_another_revision_is_an_error_of_the_catalogue(tmp_path: Path) -> None:
     location.database_path(tmp_path).touch()
     with pytest.raises(DatabaseUnreadable, match="cannot be read: no such table: notifications"):
-        make.run(read_beside(tmp_path, newest, 1))
+        make.run(read_beside(tmp_path, load().database, newest, 1))

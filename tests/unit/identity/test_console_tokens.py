@@ -10,11 +10,12 @@ from kilonova.base.clock import SystemClock
 from kilonova.base.errors import Unauthorized
 from kilonova.identity import console_tokens
 from kilonova.identity.console_tokens import ConsoleTokens
+from kilonova.identity.key_ring import OneKey
 from kilonova.identity.tokens import Subject, TokenMinter
 from kilonova.objects.ids import InstanceId
 
 ONE, TWO = InstanceId("1"), InstanceId("2")
-_, ANN = TokenMinter(b"s" * 32, SystemClock(), 3600).mint(
+_, ANN = TokenMinter(OneKey(b"s" * 32), SystemClock(), 3600).mint(
     Subject("u2", "ann", "p2", "home", ("member",)), ("password",)
 )
 

@@ -9,6 +9,7 @@ import pytest
 
 from kilonova.base.clock import SystemClock
 from kilonova.base.errors import Unauthorized
+from kilonova.identity.key_ring import OneKey
 from kilonova.identity.tokens import Claims, CredentialRef, Subject, TokenMinter
 from tests.make import NOW
 
@@ -26,7 +27,7 @@ class StoppedClock(SystemClock):
 
 
 def minted(clock: StoppedClock, lifetime_s: float = 60) -> tuple[TokenMinter, str, Claims]:
-    minter = TokenMinter(SECRET, clock, lifetime_s)
+    minter = TokenMinter(OneKey(SECRET), clock, lifetime_s)
     return minter, *minter.mint(ALICE, ("password",))
 
 
@@ -35,7 +36,7 @@ def test_a_token_says_what_was_minted_also_to_another_process() -> None:
     minter, text, claims = minted(clock)
     assert claims.expires_at == NOW + timedelta(seconds=60)
     assert minter.verify(text) == claims
-    assert TokenMinter(SECRET, clock, 1).verify(text) == claims
+    assert TokenMinter(OneKey(SECRET), clock, 1).verify(text) == claims
 
 
 def test_a_token_ends() -> None:
@@ -43,7 +44,7 @@ def test_a_token_ends() -> None:
     minter, text, _ = minted(clock)
     minter.verify(text)
     clock.at = NOW + timedelta(seconds=60)
-    for process in (minter, TokenMinter(SECRET, clock, 60)):
+    for process in (minter, TokenMinter(OneKey(SECRET), clock, 60)):
         with pytest.raises(Unauthorized, match="expired"):
             process.verify(text)
 
@@ -67,7 +68,7 @@ def test_a_token_made_from_a_token_lives_no_longer_and_knows_its_origin() -> Non
 def test_strangers_are_refused() -> None:
     minter, text, _ = minted(StoppedClock())
     head, body, signature = text.split(".")
-    another = TokenMinter(b"t" * 32, StoppedClock(), 60).mint(ALICE, ())[0]
+    another = TokenMinter(OneKey(b"t" * 32), StoppedClock(), 60).mint(ALICE, ())[0]
     unsigned = jwt.encode({"iss": "kilonova", "sub": "u1"}, None, algorithm="none")
     incomplete = jwt.encode({"iss": "kilonova", "sub": "u1"}, SECRET, algorithm="HS256")
     odd = jwt.encode({"iss": "kilonova", "sub": "u", "iat": 1, "exp": 9e9, "jti": "x", "project": 3}, SECRET)
@@ -78,7 +79,7 @@ def test_strangers_are_refused() -> None:
 
 def test_a_short_secret_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="at least 32"):
-        TokenMinter(b"short", StoppedClock(), 60)
+        TokenMinter(OneKey(b"short"), StoppedClock(), 60)
 
 
 def test_only_so_many_tokens_are_remembered() -> None:
@@ -91,7 +92,7 @@ def test_only_so_many_tokens_are_remembered() -> None:
 
 
 def test_roles_come_with_what_they_imply() -> None:
-    minter = TokenMinter(SECRET, StoppedClock(), 60)
+    minter = TokenMinter(OneKey(SECRET), StoppedClock(), 60)
     implied = {
         ("admin",): ("admin", "member", "reader"),
         ("member", "gardener"): ("gardener", "member", "reader"),
@@ -106,18 +107,18 @@ def test_roles_come_with_what_they_imply() -> None:
 def test_a_credential_is_carried() -> None:
     clock = StoppedClock()
     robot = replace(ALICE, credential=CredentialRef("c1", "robot", restricted=True))
-    text, claims = TokenMinter(SECRET, clock, 60).mint(robot, ())
+    text, claims = TokenMinter(OneKey(SECRET), clock, 60).mint(robot, ())
     assert claims.subject.credential == robot.credential
-    assert TokenMinter(SECRET, clock, 60).verify(text) == claims
+    assert TokenMinter(OneKey(SECRET), clock, 60).verify(text) == claims
 
 
 def test_a_token_says_from_which_password_it_was_minted_and_so_does_one_made_from_it() -> None:
     clock = StoppedClock()
-    minter, changed = TokenMinter(SECRET, clock, 60), NOW - timedelta(microseconds=1)
+    minter, changed = TokenMinter(OneKey(SECRET), clock, 60), NOW - timedelta(microseconds=1)
     text, parent = minter.mint(ALICE, ("password",), tokens_from=changed)
-    assert TokenMinter(SECRET, clock, 60).verify(text).tokens_from == parent.tokens_from == changed
+    assert TokenMinter(OneKey(SECRET), clock, 60).verify(text).tokens_from == parent.tokens_from == changed
     text, child = minter.mint(ALICE, ("token",), parent, tokens_from=NOW)
-    assert TokenMinter(SECRET, clock, 60).verify(text) == child
+    assert TokenMinter(OneKey(SECRET), clock, 60).verify(text) == child
     assert child.tokens_from == changed
 
 
@@ -127,7 +128,7 @@ def test_a_clock_that_jumps_shuts_nobody_out_for_good(jump: timedelta) -> None:
     minter, before, claims = minted(clock)
     clock.at += jump
     again, after = minter.mint(ALICE, ("password",), tokens_from=claims.issued_at)
-    assert minter.verify(again) == TokenMinter(SECRET, clock, 1).verify(again) == after
+    assert minter.verify(again) == TokenMinter(OneKey(SECRET), clock, 1).verify(again) == after
     if jump < timedelta(0):
         assert minter.verify(before) == claims
     else:

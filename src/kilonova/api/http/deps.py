@@ -4,7 +4,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from kilonova.api.http.disk_space import DiskSpace
+from kilonova.api.http.disk_space import Space
 from kilonova.api.http.login_limits import LoginLimits
 from kilonova.api.http.policy import Policy
 from kilonova.api.http.token_revalidation import TokenRevalidationCache
@@ -23,7 +23,8 @@ from kilonova.rpcapi.caller import Caller
 
 @dataclass(frozen=True, slots=True)
 class ApiDeps:
-    """`db` is only read; `ready` returns whether the service can do its work, and if not, the reason."""
+    """`db` is only read; `ready` returns whether the service can do its work, and if not, the reason.
+    `consoles` is None where interactive consoles cannot be opened."""
 
     db: Database
     rpc: Caller
@@ -37,7 +38,7 @@ class ApiDeps:
     settings: ApiSettings
     quotas: QuotaSettings
     console: ConsoleSettings
-    consoles: Consoles
+    consoles: Consoles | None
     console_tokens: ConsoleTokens
-    disk_space: DiskSpace
+    disk_space: Space
     ready: Callable[[], tuple[bool, str]]

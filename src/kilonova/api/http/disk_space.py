@@ -8,14 +8,17 @@ begins.
 import asyncio
 import os
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
 from kilonova.base.context import RequestContext
-from kilonova.base.errors import StorageFull
+from kilonova.base.errors import KilonovaError, RpcTimeout, RpcUnavailable, StorageFull
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import Workers
 from kilonova.db.engine import Database
+from kilonova.rpcapi.api_to_conductor_admin import CHECK_CONDUCTOR, CheckConductor
+from kilonova.rpcapi.caller import Caller
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +44,37 @@ ON_FULL = frozenset(
 )
 """Rules that are allowed on a full disk besides reads and deletes: they free space, or need none."""
 _TAKE_NONE = frozenset({"GET", "HEAD", "DELETE"})
+
+
+class Space(Protocol):
+    """Whether requests that need space can be accepted."""
+
+    def check(self, context: RequestContext, method: str, rule: str) -> None:
+        """Raises StorageFull for a request that needs space, while there is none."""
+        ...
+
+    async def trouble(self) -> str:
+        """Why the service cannot record anything now, in one sentence; empty if it can."""
+        ...
+
+
+class ConductorSpace:
+    """The space of the conductors: they write the database, and refuse what they cannot record."""
+
+    def __init__(self, rpc: Caller) -> None:
+        self._rpc = rpc
+
+    def check(self, context: RequestContext, method: str, rule: str) -> None:
+        """Accepts each request: the conductor decides."""
+
+    async def trouble(self) -> str:
+        """The answer of a conductor, or why there is none."""
+        try:
+            return (await self._rpc.call(CHECK_CONDUCTOR, CheckConductor())).trouble
+        except (RpcUnavailable, RpcTimeout) as exc:
+            return f"No conductor answers, so nothing can be changed: {exc.message}"
+        except KilonovaError as exc:
+            return exc.message
 
 
 class DiskSpace:

@@ -19,7 +19,7 @@ from kilonova.api.http.faults import HttpError, answer, fault
 from kilonova.api.http.microversion import HEADER, OLD_HEADER, Negotiated, negotiate
 from kilonova.api.http.query import Query
 from kilonova.api.http.route import DefaultPolicy, Route, Router, Service
-from kilonova.api.http.wire import Chunks, ClientGone, base_of, segments_of, send_reply, start_of
+from kilonova.api.http.wire import Chunks, ClientGone, segments_of, send_reply, start_of
 from kilonova.base.clock import new_request_id
 from kilonova.base.context import CHANGED, RequestContext, serving
 from kilonova.base.errors import (
@@ -124,7 +124,7 @@ class Application:
             segments=rest,
             path="/" + "/".join(rest),
             query_string=scope.get("query_string", b""),
-            links=Links(base_of(scope, headers), service.prefix),
+            links=Links(self._edge.base(scope, headers), service.prefix),
             negotiated=negotiated,
             chunks=Chunks(receive),
             peer=(scope.get("client") or ("",))[0],

@@ -3,12 +3,13 @@
 
 import ipaddress
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from starlette.types import Scope
 
 from kilonova.api.http.connections import is_among, networks
 from kilonova.api.http.tls import is_loopback
-from kilonova.api.http.wire import AUTHORITY, headers_of
+from kilonova.api.http.wire import AUTHORITY, base_of, headers_of
 from kilonova.base.errors import InvalidInput
 from kilonova.config.api import ApiSettings
 
@@ -28,6 +29,9 @@ class Edge:
         self._hosts = frozenset(host.lower().strip("[]") for host in settings.allowed_hosts)
         if settings.public_name:
             self._hosts |= {settings.public_name.lower()}
+        self._endpoint = settings.public_endpoint
+        if self._endpoint:
+            self._hosts |= {(urlsplit(self._endpoint).hostname or "").lower()}
         self._any = not settings.allowed_hosts and not is_loopback(settings.listen)
         self._good: set[str] = set()
 
@@ -38,6 +42,10 @@ class Edge:
             for name in FORWARDED:
                 headers.pop(name, None)
         return headers
+
+    def base(self, scope: Scope, headers: Mapping[str, str]) -> str:
+        """The beginning of all links: [api] public_endpoint, or the address that the client used."""
+        return self._endpoint or base_of(scope, headers)
 
     def check_host(self, scope: Scope, headers: Mapping[str, str]) -> None:
         """Raises InvalidInput for an invalid or unknown Host.  A trusted proxy has checked it already."""

@@ -60,8 +60,8 @@ class PostgresDatabase:
     one, by their reason.
     """
 
-    def __init__(self, engine: sa.Engine, workers: Workers, clock: Clock) -> None:
-        self._engine, self._workers, self._clock = engine, workers, clock
+    def __init__(self, engine: sa.Engine, workers: Workers, clock: Clock, *, write_s: float = WRITE_S) -> None:
+        self._engine, self._workers, self._clock, self._write_s = engine, workers, clock, write_s
         self._refused = ""
         self.repeated = {Kind.CONFLICT: 0, Kind.VIOLATION: 0, Kind.LOST: 0}
 
@@ -81,7 +81,7 @@ class PostgresDatabase:
     async def write(self, fn: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`fn(transaction, ...)` in a transaction that is on disk when this returns."""
         try:
-            result = await self._repeat(partial(self._run_write, partial(_call, fn, args, kwargs)), WRITE_S)
+            result = await self._repeat(partial(self._run_write, partial(_call, fn, args, kwargs)), self._write_s)
         except DatabaseUnavailable as exc:
             self._refused = str(exc)
             raise
@@ -110,16 +110,21 @@ class PostgresDatabase:
         """Attempts until one has an outcome, or the time is over."""
         deadline = self._clock.monotonic() + limit_s
         pauses = {Kind.CONFLICT: CONFLICT.start(self._clock), Kind.LOST: LOST.start(self._clock)}
-        violations = VIOLATIONS
+        violations, before = VIOLATIONS, None
         while True:
             try:
                 return await self._attempt(run, deadline, Turn(again=violations > 1))
+            except DatabaseUnavailable:
+                if before is None:
+                    raise
+                raise _final(before) from before  # the reason for which there is no time left
             except (*_FAILURES, _RolledBack) as exc:
                 kind = Kind.LOST if isinstance(exc, _RolledBack) else kind_of(exc)
                 violations -= kind is Kind.VIOLATION
                 if kind not in self.repeated or not violations or not await self._pause(kind, pauses, deadline):
                     raise _final(exc) from exc
                 self.repeated[kind] += 1
+                before = exc
 
     async def _pause(self, kind: Kind, pauses: Mapping[Kind, Pauses], deadline: float) -> bool:
         """Wait before the next attempt; False when there is no time for one."""

@@ -16,7 +16,7 @@ from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.microversion import v2
 from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.http.views import Member, View
-from kilonova.base.errors import InvalidInput, InvalidState
+from kilonova.base.errors import InvalidInput, InvalidState, NotSupported
 from kilonova.objects.states import PowerState
 
 RUNS = (PowerState.RUNNING, PowerState.PAUSED)
@@ -80,6 +80,11 @@ async def _url(call: Call, protocol: str, kind: str) -> str:
             f"A console of protocol {protocol} and type {kind} is not available here: "
             "only the serial one is (protocol serial, type serial).",
             path="remote_console.type",
+        )
+    if call.deps.consoles is None:
+        raise NotSupported(
+            "Interactive consoles are not available in a fleet: `openstack console log show` prints the console's "
+            "output."
         )
     if instance.host is None or instance.power_state not in RUNS:
         raise InvalidState(f"Instance {instance.id} is not running: it has no console now.", vm_state=instance.vm_state)

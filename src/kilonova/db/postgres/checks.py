@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of a PostgreSQL server and of the database on it, for `kilonova db check` and for the doctor."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+from kilonova.base.errors import DatabaseUnreadable, StateError
+from kilonova.db.migrate import HEAD
+from kilonova.db.postgres.connection import driver_of, refuse_other_schema
+from kilonova.db.postgres.schema import connected
+
+OLDEST = 14
+"""The oldest version that has all settings of url.SESSION."""
+FREE = 10
+"""The number of free connections below which another process of the fleet may find none."""
+
+
+class Level(StrEnum):
+    """How serious a remark is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """The result of one check: a sentence, and the sentence that says what to do; empty when there is nothing."""
+
+    level: Level
+    message: str
+    cure: str = ""
+
+
+def check(parameters: Mapping[str, str]) -> list[Remark]:
+    """All checks; the first one alone when the server cannot be reached.  Blocks, for as long as a connection may
+    take."""
+    try:
+        with connected(parameters) as connection:
+            return [one for look in _CHECKS for one in look(connection)]
+    except StateError as exc:
+        return [Remark(Level.ERROR, exc.message, "Check [database] connection, the network and the server.")]
+
+
+def _version(connection: sa.Connection) -> list[Remark]:
+    number = driver_of(connection).info.server_version
+    said = f"The server is PostgreSQL {number // 10000}.{number % 10000}."
+    if number // 10000 < OLDEST:
+        return [Remark(Level.ERROR, said, f"Kilonova needs PostgreSQL {OLDEST} or newer.")]
+    return [Remark(Level.OK, said)]
+
+
+def _schema(connection: sa.Connection) -> list[Remark]:
+    try:
+        refuse_other_schema(driver_of(connection))
+    except DatabaseUnreadable as exc:
+        return [Remark(Level.ERROR, exc.message)]
+    return [Remark(Level.OK, f"The schema is current ({HEAD}).")]
+
+
+_DURABLE: Mapping[str, str] = {
+    "fsync": "a power failure may damage the whole database",
+    "full_page_writes": "a power failure may damage the whole database",
+    "synchronous_commit": "a power failure may lose what Kilonova has accepted",
+}
+
+
+def _durability(connection: sa.Connection) -> list[Remark]:
+    found = {name: _setting(connection, name) for name in _DURABLE}
+    off = [name for name, value in found.items() if value == "off"]
+    if not off:
+        return [Remark(Level.OK, "The server keeps what it has committed: " + ", ".join(found) + " are on.")]
+    return [
+        Remark(Level.ERROR, f"{name} is off: {_DURABLE[name]}.", f"Set {name} = on in postgresql.conf.") for name in off
+    ]
+
+
+def _writable(connection: sa.Connection) -> list[Remark]:
+    if _setting(connection, "transaction_read_only") == "off":
+        return [Remark(Level.OK, "The database can be written.")]
+    standby = connection.exec_driver_sql("SELECT pg_is_in_recovery()").scalar_one()
+    message = "The server is a standby." if standby else "The database is read-only (default_transaction_read_only)."
+    return [Remark(Level.ERROR, message, "Name the primary server, or all servers, in [database] connection.")]
+
+
+def _encoding(connection: sa.Connection) -> list[Remark]:
+    found = _setting(connection, "server_encoding")
+    if found == "UTF8":
+        return [Remark(Level.OK, "The encoding is UTF8.")]
+    cure = "Create the database with ENCODING 'UTF8' TEMPLATE template0."
+    return [Remark(Level.ERROR, f"The encoding is {found}: names in other scripts cannot be stored.", cure)]
+
+
+def _connections(connection: sa.Connection) -> list[Remark]:
+    most = int(_setting(connection, "max_connections")) - int(_setting(connection, "superuser_reserved_connections"))
+    used: int = connection.exec_driver_sql(
+        "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+    ).scalar_one()
+    message = f"{most - used} of {most} connections are free."
+    if most - used >= FREE:
+        return [Remark(Level.OK, message)]
+    cure = "Raise max_connections; each API and conductor opens up to [database] max_pool_size of them."
+    return [Remark(Level.WARNING, message, cure)]
+
+
+def _setting(connection: sa.Connection, name: str) -> str:
+    return str(connection.exec_driver_sql("SELECT current_setting(%s)", (name,)).scalar_one())
+
+
+_CHECKS: tuple[Callable[[sa.Connection], list[Remark]], ...] = (
+    _version,
+    _schema,
+    _durability,
+    _writable,
+    _encoding,
+    _connections,
+)

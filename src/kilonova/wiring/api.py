@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The API process of a fleet: it reads the database, and changes it through the conductors."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from kilonova.base.clock import Clock
+from kilonova.base.errors import KilonovaError
+from kilonova.base.health import Check
+from kilonova.base.metrics import Metrics
+from kilonova.base.tasks import Supervisor
+from kilonova.base.threads import DaemonWorkers
+from kilonova.config.default import kept_from_images
+from kilonova.config.load import Settings
+from kilonova.identity.key_ring import REFRESH_S, KeyRing
+from kilonova.objects.signing_key import TOKENS
+from kilonova.rpc.bus import SelfPing
+from kilonova.wiring.shared import SECRET_BYTES, Vitals, fleet_bus
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+    from kilonova.api.http.policy import Policy
+    from kilonova.api.http.server import Server
+    from kilonova.api.http.start_gate import Start, StartGate
+    from kilonova.db.engine import Database
+    from kilonova.images.store import ImageStore
+    from kilonova.rpc.nats import NatsBus
+
+FIRST_LOOK_S = 0.1
+LOOK_S = 1.0
+"""Between two attempts to read the database at the start; the first ones follow each other faster."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiProcess:
+    """A running API process.  `app` answers 503 with a reason until `ready` is true for the first time."""
+
+    settings: Settings
+    app: "StartGate"
+    ready: Callable[[], tuple[bool, str]]
+    policy: "Policy"
+    images: "ImageStore"
+    vitals: Vitals
+
+    def reload(self, fresh: Settings) -> None:
+        """Apply the settings that may change while the process runs.  Raises ConfigError for an unusable policy file,
+        and has changed nothing then."""
+        self.policy.reload(fresh.oslo_policy)
+        self.images.keep_free(partial(kept_from_images, fresh.default))
+
+    def server(self, tls: "SSLContext | None" = None) -> "Server":
+        """An HTTP server of the API that leaves signal handling to its owner."""
+        from kilonova.api.http.server import make_server
+
+        return make_server(self.app, self.settings.api, tls)
+
+
+@asynccontextmanager
+async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiProcess]:
+    """Start an API process.  It waits for the database and the bus in the background.  Raises StateError,
+    ConfigError."""
+    from kilonova.api.app import ApiDeps, create_app
+    from kilonova.api.http.disk_space import ConductorSpace
+    from kilonova.api.http.login_limits import LoginLimits
+    from kilonova.api.http.policy import Policy
+    from kilonova.api.http.start_gate import Start, StartGate
+    from kilonova.api.http.token_revalidation import TokenRevalidationCache
+    from kilonova.api.rules import RULES
+    from kilonova.db.existing import open_existing
+    from kilonova.identity.console_tokens import ConsoleTokens
+    from kilonova.identity.passwords import Passwords
+    from kilonova.identity.tokens import TokenMinter
+    from kilonova.images.store import ImageStore
+    from kilonova.rpcapi.caller import Caller
+
+    name = f"api-{settings.default.host}"
+    end = fleet_bus(settings, name, clock)
+    keys, metrics = KeyRing(clock, settings.api.token_lifetime), Metrics()
+    start = Start("The service has just started, and has not read its database yet.")
+    async with AsyncExitStack() as stack:
+        db = open_existing(settings.default.state_path, settings.database, clock)
+        stack.push_async_callback(db.close)
+        bus = await stack.enter_async_context(end)
+        tasks = await stack.enter_async_context(Supervisor(clock, metrics.round_ended))
+        rpc, ready = Caller(bus, clock), partial(_ready, start, bus)
+        deps = ApiDeps(
+            db=db,
+            rpc=rpc,
+            tokens=TokenMinter(keys, clock, settings.api.token_lifetime),
+            token_revalidation=TokenRevalidationCache(db, clock),
+            policy=Policy(RULES, settings.oslo_policy),
+            passwords=Passwords(DaemonWorkers("argon2", 1), clock.new_secret(SECRET_BYTES).encode()),
+            login_limits=LoginLimits(clock, metrics, settings.api.trusted, tasks),
+            images=ImageStore(
+                settings.default.state_path / "images",
+                DaemonWorkers("files", 4),
+                partial(kept_from_images, settings.default),
+            ),
+            clock=clock,
+            settings=settings.api,
+            quotas=settings.quota,
+            console=settings.console,
+            consoles=None,
+            console_tokens=ConsoleTokens(clock, settings.consoleauth.token_ttl),
+            disk_space=ConductorSpace(rpc),
+            ready=ready,
+        )
+        ping = SelfPing(bus, name)
+        tasks.spawn("self-ping", ping.listen())
+        tasks.spawn("start", _wait_for_database(start, db, keys, clock, tasks))
+        checks = (Check("bus", ping.ping), Check("database", partial(_read_keys, db, keys)))
+        app = StartGate(create_app(deps), start)
+        yield ApiProcess(settings, app, ready, deps.policy, deps.images, Vitals(checks, metrics))
+
+
+def _ready(start: "Start", bus: "NatsBus") -> tuple[bool, str]:
+    if start.reason:
+        return False, start.reason
+    return (True, "") if bus.connected else (False, "waiting for the bus")
+
+
+async def _wait_for_database(start: "Start", db: "Database", keys: KeyRing, clock: Clock, tasks: Supervisor) -> None:
+    pause_s = FIRST_LOOK_S
+    while reason := await _look(db, keys):
+        start.reason = reason
+        await clock.sleep(pause_s)
+        pause_s = min(2 * pause_s, LOOK_S)
+    tasks.periodic("token keys", REFRESH_S, partial(_read_keys, db, keys))
+    start.reason = ""
+
+
+async def _look(db: "Database", keys: KeyRing) -> str:
+    """Read the keys of tokens.  Returns why that is not possible yet, in one sentence; empty if they were read."""
+    from kilonova.db.existing import schema_trouble
+
+    try:
+        if trouble := await db.read(schema_trouble):
+            return trouble
+        await _read_keys(db, keys)
+        keys.signing()
+        return ""
+    except KilonovaError as exc:
+        return f"The API waits for the database, which a conductor creates. {exc.message}"
+
+
+async def _read_keys(db: "Database", keys: KeyRing) -> None:
+    from kilonova.db.readers import signing_keys
+
+    keys.replace(await db.read(signing_keys.of_purpose, TOKENS))

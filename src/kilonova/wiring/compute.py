@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The process of a host."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from kilonova.base.clock import Clock
+from kilonova.base.failpoints import Failpoints
+from kilonova.base.tasks import Supervisor
+from kilonova.base.threads import DaemonWorkers
+from kilonova.config.default import kept_from_images
+from kilonova.config.load import Settings
+from kilonova.wiring.shared import (
+    Vitals,
+    check_failpoints,
+    compute_manager,
+    fleet_bus,
+    host_vitals,
+    keep_reserve,
+    make_conductor,
+    make_tools,
+    open_database,
+)
+
+if TYPE_CHECKING:
+    from kilonova.compute.manager import ComputeManager
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeProcess:
+    """A running host process."""
+
+    manager: "ComputeManager"
+    vitals: Vitals
+
+
+@asynccontextmanager
+async def compute_process(settings: Settings, clock: Clock, failpoints: Failpoints) -> AsyncGenerator[ComputeProcess]:
+    """Start a host process.  It waits for its bus and its conductor in the background; `ready` reports when it has
+    them.  With `[conductor] use_local` the conductor runs in this process, with the database; otherwise not even a
+    module of the database is imported.  Raises StateError, ConfigError, DriverLoadError."""
+    from kilonova.images.store import ImageStore
+    from kilonova.rpc.memory import MemoryBus, MemoryHub
+
+    local = settings.conductor.use_local
+    check_failpoints(failpoints, host=True, conductor=local)
+    files = DaemonWorkers("files", 4)
+    store = ImageStore(settings.default.state_path / "images", files, partial(kept_from_images, settings.default))
+    manager = compute_manager(settings, clock, failpoints, store, files)
+    async with AsyncExitStack() as stack:
+        db = open_database(settings, clock) if local else None
+        if db is not None:
+            stack.push_async_callback(db.close)
+            await db.start()
+        end = MemoryBus(MemoryHub(), clock) if local else fleet_bus(settings, settings.default.host, clock)
+        bus = await stack.enter_async_context(end)
+        stack.push_async_callback(manager.stop)
+        tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))
+        if db is not None:
+            keep_reserve(db, settings, files, clock, tasks)
+            await make_conductor(
+                settings, make_tools(settings, db, clock, failpoints), bus, manager.metrics, alone=True
+            ).start(bus, tasks)
+        tasks.spawn("start", manager.start(bus, tasks))
+        yield ComputeProcess(manager, host_vitals(manager, bus, tasks, settings))

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The process of a conductor of a fleet."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kilonova.base.clock import Clock
+from kilonova.base.failpoints import Failpoints
+from kilonova.base.health import Check
+from kilonova.base.metrics import Metrics
+from kilonova.base.tasks import Supervisor
+from kilonova.base.threads import DaemonWorkers
+from kilonova.config.load import Settings
+from kilonova.objects.signing_key import TOKENS
+from kilonova.rpc.bus import SelfPing
+from kilonova.wiring.shared import (
+    Vitals,
+    check_failpoints,
+    fleet_bus,
+    keep_reserve,
+    make_conductor,
+    make_tools,
+    open_database,
+    token_secret,
+)
+
+if TYPE_CHECKING:
+    from kilonova.db.engine import Database
+
+
+@dataclass(frozen=True, slots=True)
+class ConductorProcess:
+    """A running conductor process.  `ready` returns whether it can be reached, and the reason if it cannot."""
+
+    ready: Callable[[], tuple[bool, str]]
+    vitals: Vitals
+
+
+@asynccontextmanager
+async def conductor_process(
+    settings: Settings, clock: Clock, failpoints: Failpoints
+) -> AsyncGenerator[ConductorProcess]:
+    """Start a conductor of a fleet: the database and the bus.  Raises StateError, ConfigError."""
+    check_failpoints(failpoints, host=False, conductor=True)
+    metrics = Metrics()
+    async with AsyncExitStack() as stack:
+        end = fleet_bus(settings, f"conductor-{settings.default.host}", clock)
+        db = open_database(settings, clock)
+        stack.push_async_callback(db.close)
+        await db.start()
+        await _ensure_token_key(db, settings, clock)
+        bus = await stack.enter_async_context(end)
+        tasks = await stack.enter_async_context(Supervisor(clock, metrics.round_ended))
+        keep_reserve(db, settings, DaemonWorkers("files", 1), clock, tasks)
+        conductor = make_conductor(settings, make_tools(settings, db, clock, failpoints), bus, metrics)
+        await conductor.start(bus, tasks)
+        ping = SelfPing(bus, f"conductor-{settings.default.host}")
+        tasks.spawn("self-ping", ping.listen())
+        checks = (Check("bus", ping.ping), Check("database", conductor.check_database))
+        yield ConductorProcess(
+            lambda: (bus.connected, "" if bus.connected else "waiting for the bus"), Vitals(checks, metrics)
+        )
+
+
+async def _ensure_token_key(db: "Database", settings: Settings, clock: Clock) -> None:
+    """Create the first key of the fleet's tokens.  It is the key of the one box that had this state directory before,
+    so that its tokens stay valid."""
+    from kilonova.conductor import signing_keys
+    from kilonova.db.readers.signing_keys import of_purpose
+
+    if not await db.read(of_purpose, TOKENS):
+        secret = token_secret(settings.default.state_path, clock).decode()
+        await db.write(signing_keys.ensure, TOKENS, secret, clock.now())

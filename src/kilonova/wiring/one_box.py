@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""API, conductor and compute in one process."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from kilonova.base.clock import Clock
+from kilonova.base.failpoints import Failpoints
+from kilonova.base.tasks import Supervisor
+from kilonova.base.threads import DaemonWorkers
+from kilonova.config.default import kept_from_images
+from kilonova.config.load import Settings
+from kilonova.wiring.shared import (
+    SECRET_BYTES,
+    Vitals,
+    bootstrap_cloud,
+    check_failpoints,
+    compute_manager,
+    host_vitals,
+    keep_reserve,
+    make_conductor,
+    make_tools,
+    open_database,
+    token_secret,
+)
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+    from kilonova.api.http.policy import Policy
+    from kilonova.api.http.server import Server
+    from kilonova.compute.manager import ComputeManager
+    from kilonova.images.store import ImageStore
+
+
+@dataclass(frozen=True, slots=True)
+class OneBox:
+    """API, conductor and compute of one process.  `first_password` is set only at the first start."""
+
+    settings: Settings
+    app: Any
+    manager: "ComputeManager"
+    policy: "Policy"
+    first_password: str | None
+    vitals: Vitals
+    images: "ImageStore"
+
+    def reload(self, fresh: Settings) -> None:
+        """Apply the settings that may change while the process runs.  Raises ConfigError for an unusable policy file,
+        and has changed nothing then."""
+        self.policy.reload(fresh.oslo_policy)
+        self.manager.reload(fresh)
+        self.images.keep_free(partial(kept_from_images, fresh.default))
+
+    def server(self, tls: "SSLContext | None" = None) -> "Server":
+        """An HTTP server of the API that leaves signal handling to its owner."""
+        from kilonova.api.http.server import make_server
+
+        return make_server(self.app, self.settings.api, tls)
+
+
+@asynccontextmanager
+async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> AsyncGenerator[OneBox]:
+    """Start all parts; they stop in reverse order at the end.  Raises StateError, ConfigError, DriverLoadError."""
+    from kilonova.api.app import ApiDeps, create_app, recover
+    from kilonova.api.http.disk_space import DiskSpace
+    from kilonova.api.http.login_limits import LoginLimits
+    from kilonova.api.http.policy import Policy
+    from kilonova.api.http.token_revalidation import TokenRevalidationCache
+    from kilonova.api.rules import RULES
+    from kilonova.compute.console import LocalConsoles
+    from kilonova.identity.console_tokens import ConsoleTokens
+    from kilonova.identity.key_ring import OneKey
+    from kilonova.identity.passwords import Passwords
+    from kilonova.identity.tokens import TokenMinter
+    from kilonova.images.store import ImageStore
+    from kilonova.objects.ids import HostName
+    from kilonova.rpc.memory import MemoryBus, MemoryHub
+    from kilonova.rpcapi.caller import Caller
+
+    check_failpoints(failpoints, host=True, conductor=True)
+    policy = Policy(RULES, settings.oslo_policy)
+    state = settings.default.state_path
+    files = DaemonWorkers("files", 4)
+    passwords = Passwords(DaemonWorkers("argon2", 1), clock.new_secret(SECRET_BYTES).encode())
+    store = ImageStore(state / "images", files, partial(kept_from_images, settings.default))
+    async with AsyncExitStack() as stack:
+        db = open_database(settings, clock)
+        stack.push_async_callback(db.close)
+        await db.start()
+        bus = await stack.enter_async_context(MemoryBus(MemoryHub(), clock))
+        manager = compute_manager(settings, clock, failpoints, store, files)
+        stack.push_async_callback(manager.stop)
+        tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))
+        keep_reserve(db, settings, files, clock, tasks)
+        await make_conductor(
+            settings, make_tools(settings, db, clock, failpoints), bus, manager.metrics, alone=True
+        ).start(bus, tasks)
+        deps = ApiDeps(
+            db=db,
+            rpc=Caller(bus, clock),
+            tokens=TokenMinter(OneKey(token_secret(state, clock)), clock, settings.api.token_lifetime),
+            token_revalidation=TokenRevalidationCache(db, clock),
+            policy=policy,
+            passwords=passwords,
+            login_limits=LoginLimits(clock, manager.metrics, settings.api.trusted, tasks),
+            images=store,
+            clock=clock,
+            settings=settings.api,
+            quotas=settings.quota,
+            console=settings.console,
+            consoles=LocalConsoles(HostName(settings.default.host), manager.driver),
+            console_tokens=ConsoleTokens(clock, settings.consoleauth.token_ttl),
+            disk_space=DiskSpace(state, files, db, tasks),
+            ready=manager.ready,
+        )
+        await recover(deps)  # before the host may write into the image store
+        await manager.start(bus, tasks)
+        vitals = host_vitals(manager, bus, tasks, settings)
+        app = create_app(deps)
+        # At the very end: a start that fails must not lose the only copy of a password.
+        first_password = await bootstrap_cloud(db, passwords, clock)
+        yield OneBox(settings, app, manager, policy, first_password, vitals, store)

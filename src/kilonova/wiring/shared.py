@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parts that several processes are built from."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kilonova.base.clock import Clock
+from kilonova.base.errors import StateError
+from kilonova.base.failpoints import Failpoints
+from kilonova.base.health import Check
+from kilonova.base.metrics import Metrics
+from kilonova.base.tasks import Supervisor
+from kilonova.base.threads import DaemonWorkers
+from kilonova.config.load import Settings
+from kilonova.rpc.bus import SelfPing
+
+if TYPE_CHECKING:
+    from kilonova.compute.manager import ComputeManager
+    from kilonova.conductor.service import Conductor
+    from kilonova.conductor.tools import Tools
+    from kilonova.db.engine import Database
+    from kilonova.identity.passwords import Passwords
+    from kilonova.images.store import ImageStore
+    from kilonova.rpc.bus import Bus
+    from kilonova.rpc.nats import NatsBus
+
+
+SECRET_BYTES = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """The health checks and metrics of a process for its status port.  `refresh` is awaited before metrics are read."""
+
+    checks: Sequence[Check]
+    metrics: Metrics
+    refresh: Callable[[], Awaitable[None]] | None = None
+
+    async def text(self) -> bytes:
+        """The current metrics, in the format of Prometheus."""
+        if self.refresh is not None:
+            await self.refresh()
+        return self.metrics.text()
+
+
+def check_failpoints(failpoints: Failpoints, *, host: bool, conductor: bool) -> None:
+    """Check the armed failpoints.  Raises ConfigError for a name that this kind of process never reaches."""
+    known: set[str] = set()
+    if host:
+        from kilonova.compute import failpoints as of_host
+
+        known |= of_host.NAMES
+    if conductor:
+        from kilonova.conductor import failpoints as of_conductor
+
+        known |= of_conductor.NAMES
+    failpoints.check(known)
+
+
+def host_vitals(manager: "ComputeManager", bus: "Bus", tasks: Supervisor, settings: Settings) -> Vitals:
+    from kilonova.compute.figures import GuestMetrics
+
+    ping = SelfPing(bus, f"host-{settings.default.host}")
+    tasks.spawn("self-ping", ping.listen())
+    guests = GuestMetrics(manager.driver, manager.virtapi, manager.metrics)
+    return Vitals((Check("bus", ping.ping), *manager.checks()), manager.metrics, guests.refresh)
+
+
+def compute_manager(
+    settings: Settings, clock: Clock, failpoints: Failpoints, images: "ImageStore", files: DaemonWorkers
+) -> "ComputeManager":
+    from kilonova.compute.host_identity import read_identity
+    from kilonova.compute.manager import ComputeManager, Parts
+    from kilonova.virt.driver import load_compute_driver
+
+    return ComputeManager(
+        read_identity(settings.default.state_path, settings.default.host, clock),
+        settings,
+        Parts(clock, images, files, failpoints),
+        lambda virtapi: load_compute_driver(virtapi, settings.default.compute_driver, settings),
+    )
+
+
+def make_tools(settings: Settings, db: "Database", clock: Clock, failpoints: Failpoints) -> "Tools":
+    from kilonova.conductor.tools import Tools
+
+    return Tools(db, clock, settings.quota, failpoints)
+
+
+def make_conductor(
+    settings: Settings, tools: "Tools", bus: "Bus", metrics: Metrics, *, alone: bool = False
+) -> "Conductor":
+    from kilonova.conductor.service import Conductor
+    from kilonova.conductor.tools import Policy
+    from kilonova.objects.ids import HostName
+    from kilonova.rpcapi.caller import Caller
+
+    policy = Policy(
+        settings.conductor,
+        HostName(settings.default.host),
+        down_time_s=settings.default.service_down_time,
+        resize_confirm_window_s=settings.default.resize_confirm_window,
+        offload_after_s=settings.default.shelved_offload_time,
+        keep_deleted=settings.database.keep_deleted,
+        alone=alone,
+    )
+    return Conductor(tools, Caller(bus, tools.clock), policy, metrics)
+
+
+def fleet_bus(settings: Settings, name: str, clock: Clock) -> "NatsBus":
+    """The bus of a fleet, not entered yet.  Raises ConfigError."""
+    from kilonova.rpc.nats import NatsBus
+    from kilonova.rpc.transport_url import guarded_url
+
+    guarded_url(settings.default.transport_url)
+    return NatsBus(settings.default.transport_url, name, clock)
+
+
+def open_database(settings: Settings, clock: Clock) -> "Database":
+    """The database of a conductor or an API, at the schema of this code.  Raises StateError, ConfigError."""
+    from kilonova.db import opening
+
+    return opening.open_database(settings.default.state_path, settings.database, clock)
+
+
+async def bootstrap_cloud(db: "Database", passwords: "Passwords", clock: Clock) -> str | None:
+    """Create the administrator in a new database.  Returns the password, which is not stored; None on an older
+    database."""
+    from kilonova.conductor import bootstrap
+
+    if not await db.read(bootstrap.is_new):
+        return None
+    password = clock.new_secret(15)
+    admin = bootstrap.FirstAdmin(
+        user_id=clock.new_id().replace("-", ""),
+        project_id=clock.new_id().replace("-", ""),
+        password_hash=await passwords.hash(password),
+    )
+    return password if await db.write(bootstrap.record_first_admin, admin) else None
+
+
+def token_secret(state: Path, clock: Clock) -> bytes:
+    """The secret that signs tokens; created at the first start, readable only by the service.  Raises StateError."""
+    path = state / "token.key"
+    try:
+        if not path.exists():
+            part = path.with_suffix(".new")
+            part.touch(mode=0o600)
+            part.write_text(clock.new_secret(SECRET_BYTES))
+            part.rename(path)
+        return path.read_bytes()
+    except OSError as exc:
+        raise StateError(f"The token key {path} cannot be used: {exc.strerror}.") from exc
+
+
+def keep_reserve(db: "Database", settings: Settings, files: DaemonWorkers, clock: Clock, tasks: Supervisor) -> None:
+    from kilonova.db.reserve import Reserve
+    from kilonova.db.sqlite import SqliteDatabase
+
+    if isinstance(db, SqliteDatabase):
+        tasks.spawn("reserve", Reserve(db, settings.default.state_path, files, clock).keep())
