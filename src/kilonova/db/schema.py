@@ -337,6 +337,14 @@ outbox = sa.Table(
     sa.Column("published", sa.BigInteger, nullable=False),
 )
 
+# One row: the lowest code version that may use the database (see kilonova.db.compatibility).
+schema_version = sa.Table(
+    "schema_version",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("lowest_code_version", sa.Integer, nullable=False),
+)
+
 __all__ = [
     "action_events",
     "actions",
@@ -367,6 +375,7 @@ __all__ = [
     "quotas",
     "revoked_tokens",
     "roles",
+    "schema_version",
     "server_groups",
     "services",
     "signing_keys",

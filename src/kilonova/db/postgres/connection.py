@@ -14,6 +14,7 @@ from sqlalchemy import event
 from sqlalchemy.pool import QueuePool
 
 from kilonova.base.errors import DatabaseUnreadable
+from kilonova.db.compatibility import LOWEST, refusal
 from kilonova.db.migrate import HEAD
 
 UPGRADE = "kilonova db upgrade"
@@ -87,21 +88,27 @@ def revision_of(connection: psycopg.Connection[Any]) -> str | None:
     return None if row is None else str(row[0])
 
 
+def _lowest(connection: psycopg.Connection[Any]) -> int | None:
+    row = connection.execute("SELECT to_regclass('schema_version')").fetchone()
+    if row is None or row[0] is None:
+        return None
+    row = connection.execute(LOWEST).fetchone()
+    return None if row is None else int(row[0])
+
+
 def refuse_other_schema(connection: psycopg.Connection[Any]) -> None:
-    """Raises DatabaseUnreadable unless the database has the schema of this code."""
+    """Raises DatabaseUnreadable unless this code may use the database: it has this code's schema, or a newer one that
+    permits this code."""
     found = revision_of(connection)
     if found is None:
         raise DatabaseUnreadable(f"The database of [database] connection is empty: run {UPGRADE} once.")
     if found < HEAD:
         raise DatabaseUnreadable(
-            f"The database of [database] connection has the older revision {found}, this Kilonova needs {HEAD}: stop "
-            f"all processes of the fleet, then run {UPGRADE}."
+            f"The database of [database] connection has the older revision {found}, this Kilonova needs {HEAD}: run "
+            f"{UPGRADE}."
         )
-    if found > HEAD:
-        raise DatabaseUnreadable(
-            f"The database of [database] connection was written by a newer Kilonova (revision {found}, this one "
-            f"supports {HEAD}): start that version, or restore a backup."
-        )
+    if found > HEAD and (why := refusal(found, HEAD, _lowest(connection))):
+        raise DatabaseUnreadable(f"The database of [database] connection {why}: start that version.")
 
 
 def _remember_run(connection: psycopg.Connection[Any], record: Any) -> None:
