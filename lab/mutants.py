@@ -18,6 +18,7 @@ from pathlib import Path
 from lab.common import TOP, VENV, environment
 from lab.mutant import Edit, Mutant, one
 from lab.mutants_of_actions import MUTANTS_OF_ACTIONS
+from lab.mutants_of_api_processes import MUTANTS_OF_API_PROCESSES
 from lab.mutants_of_disks import MUTANTS_OF_DISKS
 from lab.mutants_of_edge import MUTANTS_OF_EDGE
 from lab.mutants_of_hosts import MUTANTS_OF_HOSTS
@@ -34,6 +35,7 @@ ACTIONS = "tests/unit/conductor/test_actions.py"
 
 MUTANTS: Sequence[Mutant] = (
     *MUTANTS_OF_ACTIONS,
+    *MUTANTS_OF_API_PROCESSES,
     *MUTANTS_OF_DISKS,
     *MUTANTS_OF_EDGE,
     *MUTANTS_OF_HOSTS,

@@ -17,6 +17,19 @@ if TYPE_CHECKING:
     from tests.service.api import Api
     from tests.service.cloud import Cloud
 
+ON_BOTH_DATABASES = frozenset(
+    {
+        "tests.service.test_api_idempotency",
+        "tests.service.test_api_image_quota",
+        "tests.service.test_api_identity_lists",
+        "tests.service.test_api_quotas",
+        "tests.unit.conductor.test_quota",
+        "tests.unit.conductor.test_server_groups",
+        "tests.unit.db.test_rows",
+    }
+)
+"""Modules whose tests run once on SQLite and once on PostgreSQL.  For the others see tests/postgres.py."""
+
 LIMIT_S = 60
 """The longest time of a test that is a coroutine."""
 
@@ -35,6 +48,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def anyio_backend() -> str:
     """The event loop of tests and fixtures that are coroutines (pyproject.toml: anyio_mode)."""
     return "asyncio"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the modules of ON_BOTH_DATABASES twice."""
+    if metafunc.module.__name__ in ON_BOTH_DATABASES:
+        metafunc.parametrize("database_engine", ["sqlite", "postgresql"], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def database_engine(request: pytest.FixtureRequest) -> Generator[None]:
+    """The engine of all databases of a test."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield
+        return
+    from tests import postgres  # here, because most tests need no PostgreSQL
+
+    with postgres.used():
+        yield
 
 
 def pytest_runtest_teardown() -> None:

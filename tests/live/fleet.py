@@ -136,6 +136,7 @@ class Fleet:
         self.config = directory / "nova.conf"
         self.config.write_text(CONFIG.format(state=self.state, url=nats.url))
         self.clouds = directory / "clouds.yaml"
+        self.on_server = False
         self.made: list[Service | ApiServer] = []
         self.compute = self.service("compute")
         self.conductor = self.service("conductor")
@@ -161,19 +162,34 @@ class Fleet:
     def api_server(self, name: str = "api1", more: str = "") -> ApiServer:
         """An API process on a port of its own; `more` is added to its configuration."""
         port = free_port()
-        config = self.configure(name, ("host = box1", f"host = {name}"), more=f"[api]\nport = {port}\n{more}")
+        changes = [("host = box1", f"host = {name}")]
+        if self.on_server:
+            changes.append((str(self.state), str(self._state_of(name))))
+        config = self.configure(name, *changes, more=f"[api]\nport = {port}\n{more}")
         made = ApiServer(self.service("api", config), port, config)
         self.made.append(made)
         return made
 
     def host(self, name: str) -> Service:
         """Another host, which reads the images of the first."""
+        state = self._state_of(name)
+        config = self.configure(name, ("host = box1", f"host = {name}"), (str(self.state), str(state)))
+        return self.service("compute", config)
+
+    def _state_of(self, name: str) -> Path:
+        """A state directory for one more process, with the images of the first."""
         state = self.directory / name
         state.mkdir()
         (self.state / "images").mkdir(parents=True, exist_ok=True)
         (state / "images").symlink_to(self.state / "images")
-        config = self.configure(name, ("host = box1", f"host = {name}"), (str(self.state), str(state)))
-        return self.service("compute", config)
+        return state
+
+    def use(self, database: str) -> None:
+        """Another database than the SQLite of the state directory; API processes have directories of their own then."""
+        self.config.write_text(f"{self.config.read_text()}[database]\nconnection = {database}\n")
+        self.on_server = True
+        done = self.command("db", "upgrade")
+        assert done.returncode == 0, done.stderr
 
     def command(self, *words: str, config: Path | None = None) -> "subprocess.CompletedProcess[str]":
         """Run `kilonova ...` with the configuration of the fleet to its end."""

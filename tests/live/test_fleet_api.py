@@ -2,15 +2,22 @@
 """kilonova-api as a process of its own, and several of them: what one does, the others serve."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
+import httpx
 import pytest
 
 from kilonova.api.http.token_revalidation import STANDING_S
+from lab.cloud import Client, free_port
+from lab.counting import cannot_run
+from lab.postgres import PASSWORD, PrivatePostgres
 from tests.live.box import PATIENCE_S, wait_for
 from tests.live.fleet import ApiServer, Fleet
 from tests.live.fleet import fleet as running_fleet
@@ -260,3 +267,99 @@ def test_two_processes_need_two_ports(fleet: Fleet) -> None:
     second.log = fleet.directory / "second.log"
     assert second.start().wait_dead() == 1
     assert f"Cannot listen on 127.0.0.1:{api.port}: Address already in use" in second.said()
+
+
+def test_the_unmodified_client_uses_two_processes_in_turn(fleet: Fleet) -> None:
+    a, b = start(fleet, "a", "b")
+    text = fleet.clouds.read_text()
+    clients: list[Client] = []
+    for server in (a, b):
+        clouds = fleet.directory / f"{server.port}.yaml"
+        url = f"auth_url: http://127.0.0.1:{server.port}/identity/v3"
+        clouds.write_text(re.sub(r"auth_url: \S+", url, text))
+        clients.append(Client(clouds, fleet.directory / "client.log"))
+    at_a, at_b = clients
+    try:
+        version = at_a("--version", timeout=PATIENCE_S)
+    except OSError:
+        cannot_run("the OpenStack client is not installed (make setup)")
+    assert version
+    raw_image(fleet, a)
+    words = ("--image", "image.raw", "--flavor", "m1.nano", "--nic", "auto", "--wait")
+    at_a("--os-compute-api-version", "2.90", "server", "create", "s1", *words, timeout=PATIENCE_S)
+    assert at_b.json("server", "show", "s1", timeout=PATIENCE_S)["status"] == "ACTIVE"
+    token = at_a.json("token", "issue", timeout=PATIENCE_S)
+    b.http.headers["X-Auth-Token"] = str(token["id"])
+    assert [one["name"] for one in b.http.get("/compute/v2.1/servers").json()["servers"]] == ["s1"]
+    at_b("server", "delete", "s1", "--wait", timeout=PATIENCE_S)
+    assert a.http.get("/compute/v2.1/servers").json()["servers"] == []
+
+
+def test_the_status_port_has_requests_bus_and_database(fleet: Fleet) -> None:
+    fleet.conductor.start().ready()
+    status = free_port()
+    path = fleet.configure("a", ("[DEFAULT]", f"[DEFAULT]\nstatus_listen = 127.0.0.1:{status}"))
+    fleet.config.write_text(path.read_text())
+    api = fleet.api_server().start().ready()
+    fleet.bootstrap(api)
+    assert api.http.get("/compute/v2.1/servers").status_code == 200
+    assert api.http.get("/compute/v2.1/nothing").status_code == 404
+    figures = httpx.get(f"http://127.0.0.1:{status}/metrics").text
+    assert re.search(
+        r'http_request_seconds_count\{method="GET",route="/compute/v2.1/servers",status="200"\} 1', figures
+    )
+    assert 'kilonova_http_request_seconds_count{method="",route="",status="404"} 1' in figures
+    assert "kilonova_bus_connected 1" in figures
+    assert httpx.get(f"http://127.0.0.1:{status}/healthz").status_code == 200
+    fleet.nats.stop()
+    wait_for(lambda: "kilonova_bus_connected 0" in httpx.get(f"http://127.0.0.1:{status}/metrics").text)
+    assert httpx.get(f"http://127.0.0.1:{status}/healthz").status_code == 503
+
+
+@pytest.fixture
+def postgres() -> Iterator[PrivatePostgres]:
+    with tempfile.TemporaryDirectory(prefix="kn-pg-") as directory:
+        Path(directory).chmod(0o711)  # the server has a user of its own
+        with PrivatePostgres(Path(directory) / "pg") as server:
+            yield server
+
+
+def test_on_postgresql_processes_share_everything_and_outlive_an_outage_of_it(
+    fleet: Fleet, postgres: PrivatePostgres
+) -> None:
+    fleet.use(postgres.url)
+    a, b = start(fleet, "a", "b")
+    image = raw_image(fleet, a)
+    server = a.create(image)
+    b.wait_status(server, "ACTIVE")
+    b.http.headers["X-Auth-Token"] = a.http.headers["X-Auth-Token"]
+    assert b.server(server) is not None
+    postgres.stop()
+    for api in (a, b):
+        refused = api.http.get("/compute/v2.1/servers")
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "2")
+        assert PASSWORD not in refused.text
+        assert api.http.get("/readyz").status_code == 503
+    postgres.start()
+    for api in (a, b):
+        wait_for(lambda one=api: one.http.get("/readyz").status_code == 200, why=api.last_words)
+    b.wait_status(b.create(image, name="s2"), "ACTIVE")
+    b.delete(server)
+    assert a.server(server) is None
+    assert fleet.command("bootstrap").returncode == 1
+    for service in (a.service, b.service, fleet.conductor):
+        assert PASSWORD not in service.said()
+        assert "Traceback" not in service.said()
+
+
+def test_a_process_starts_while_postgresql_is_away(fleet: Fleet, postgres: PrivatePostgres) -> None:
+    fleet.use(postgres.url)
+    fleet.conductor.start().ready()
+    postgres.stop()
+    api = fleet.api_server().start()
+    wait_for(lambda: "not ready yet" in api.service.said(), why=api.last_words)
+    assert api.http.get("/compute/v2.1/servers").status_code == 503
+    postgres.start()
+    api.ready()
+    fleet.bootstrap(api)
+    assert api.http.get("/compute/v2.1/servers").status_code == 200

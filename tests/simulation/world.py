@@ -226,6 +226,7 @@ class World:
             consoles=_NoConsoles(),
             console_tokens=ConsoleTokens(self.clock, 600),
             disk_space=DiskSpace(self.state, self.workers, self.db, self._tasks),
+            metrics=Metrics(),
             ready=lambda: (True, ""),
         )
         token, _ = tokens.mint(Subject("u1", "admin", "p1", "admin", ("admin", "member", "reader")), ("password",))

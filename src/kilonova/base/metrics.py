@@ -51,7 +51,17 @@ class Metrics:
         self._refused = Counter(
             "kilonova_refused_log_ins", "Logins that were refused, by reason.", ["reason"], registry=self.registry
         )
+        self._requests = Summary(
+            "kilonova_http_request_seconds",
+            "Requests of the API, until their answer begins.",
+            ["method", "route", "status"],
+            registry=self.registry,
+        )
         self.registry.register(_DroppedLines())
+
+    def http_request(self, method: str, route: str, status: int, took_s: float) -> None:
+        """`route`: the path of the route with its parameters' names; empty if no route was found."""
+        self._requests.labels(method, route, status).observe(took_s)
 
     def log_in_refused(self, reason: str) -> None:
         """`reason`: wrong, overloaded."""

@@ -11,7 +11,7 @@ from kilonova.cmd.directory import new_password
 
 if TYPE_CHECKING:
     from kilonova.base.clock import Clock
-    from kilonova.config.load import Settings
+    from kilonova.db.engine import Database
 
 
 def reset_password(
@@ -28,30 +28,30 @@ def reset_password(
     import asyncio
 
     from kilonova.base.clock import SystemClock
+    from kilonova.db.existing import open_existing
     from kilonova.db.location import existing_database, is_on_server
+    from kilonova.wiring.shared import open_database
 
-    settings = read_settings(config_file, state_path)
-    state = settings.default.state_path
-    if not is_on_server(settings.database.connection, state):
+    settings, clock = read_settings(config_file, state_path), SystemClock()
+    state, database = settings.default.state_path, settings.database
+    if not is_on_server(database.connection, state):
         existing_database(state)
     in_fleet = bool(settings.default.transport_url)
     with prepare_state(state, "reset-password" if in_fleet else None):
-        asyncio.run(_reset(settings, user, new_password(user), SystemClock()))
+        new = new_password(user)
+        db = open_existing(state, database, clock) if in_fleet else open_database(settings, clock)
+        asyncio.run(_reset(db, user, new, clock))
     print(f"{user} has a new password: write it to the clouds.yaml{'' if in_fleet else ' and start the service'}.")
 
 
-async def _reset(settings: "Settings", name: str, password: str, clock: "Clock") -> None:
+async def _reset(db: "Database", name: str, password: str, clock: "Clock") -> None:
     from kilonova.base.threads import DaemonWorkers
     from kilonova.conductor.identity_edits import update_user
-    from kilonova.db.existing import open_existing, schema_trouble
+    from kilonova.db.existing import schema_trouble
     from kilonova.db.readers.identity import find_user
     from kilonova.identity.passwords import Passwords
     from kilonova.rpcapi.api_to_conductor_identity import UpdateUser
-    from kilonova.wiring.shared import open_database
 
-    in_fleet = bool(settings.default.transport_url)
-    state = settings.default.state_path
-    db = open_existing(state, settings.database, clock) if in_fleet else open_database(settings, clock)
     try:
         if trouble := await db.read(schema_trouble):
             raise StateError(trouble)

@@ -7,6 +7,7 @@ after LEAD_S seconds: every process has read it by then.  The former key is acce
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from math import inf
 from typing import Protocol
 
 from kilonova.base.clock import Clock
@@ -60,6 +61,10 @@ class KeyRing:
         self._keys = {key.id: key for key in keys}
         self._read_s = self._clock.monotonic()
 
+    def age_s(self) -> float:
+        """Seconds since the keys were read; infinite before the first time."""
+        return inf if self._read_s is None else self._clock.monotonic() - self._read_s
+
     def signing(self) -> tuple[str, bytes]:
         now = self._clock.now()
         accepted = [key for key in self._keys.values() if self._is_accepted(key, now)]
@@ -71,16 +76,12 @@ class KeyRing:
 
     def secret_of(self, key_id: str) -> bytes | None:
         key = self._keys.get(key_id)
-        if key is None and self._is_old():
+        if key is None and self.age_s() >= LEAD_S:  # there may be a newer key that signs already
             raise _unknown()
         return key.secret if key is not None and self._is_accepted(key, self._clock.now()) else None
 
     def _is_accepted(self, key: SigningKey, now: datetime) -> bool:
         return key.retired_at is None or now < key.retired_at + self._kept
-
-    def _is_old(self) -> bool:
-        """Whether there may be a newer key that signs already."""
-        return self._read_s is None or self._clock.monotonic() - self._read_s >= LEAD_S
 
 
 def _unknown() -> DatabaseUnavailable:

@@ -107,8 +107,11 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
             consoles=None,
             console_tokens=ConsoleTokens(clock, settings.consoleauth.token_ttl),
             disk_space=ConductorSpace(rpc),
+            metrics=metrics,
             ready=ready,
         )
+        metrics.gauge("kilonova_bus_connected", "1 with a connection to the bus, else 0.", lambda: bus.connected)
+        metrics.gauge("kilonova_token_keys_age_seconds", "Since the last successful read of the database.", keys.age_s)
         ping = SelfPing(bus, name)
         tasks.spawn("self-ping", ping.listen())
         tasks.spawn("start", _wait_for_database(start, db, keys, clock, tasks))

@@ -22,7 +22,7 @@ from kilonova.wiring.shared import (
     keep_reserve,
     make_conductor,
     make_tools,
-    open_database,
+    running_database,
 )
 
 if TYPE_CHECKING:
@@ -51,10 +51,7 @@ async def compute_process(settings: Settings, clock: Clock, failpoints: Failpoin
     store = ImageStore(settings.default.state_path / "images", files, partial(kept_from_images, settings.default))
     manager = compute_manager(settings, clock, failpoints, store, files)
     async with AsyncExitStack() as stack:
-        db = open_database(settings, clock) if local else None
-        if db is not None:
-            stack.push_async_callback(db.close)
-            await db.start()
+        db = await stack.enter_async_context(running_database(settings, clock)) if local else None
         end = MemoryBus(MemoryHub(), clock) if local else fleet_bus(settings, settings.default.host, clock)
         bus = await stack.enter_async_context(end)
         stack.push_async_callback(manager.stop)

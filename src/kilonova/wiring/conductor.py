@@ -22,7 +22,7 @@ from kilonova.wiring.shared import (
     keep_reserve,
     make_conductor,
     make_tools,
-    open_database,
+    running_database,
     token_secret,
 )
 
@@ -47,9 +47,7 @@ async def conductor_process(
     metrics = Metrics()
     async with AsyncExitStack() as stack:
         end = fleet_bus(settings, f"conductor-{settings.default.host}", clock)
-        db = open_database(settings, clock)
-        stack.push_async_callback(db.close)
-        await db.start()
+        db = await stack.enter_async_context(running_database(settings, clock))
         await _ensure_token_key(db, settings, clock)
         bus = await stack.enter_async_context(end)
         tasks = await stack.enter_async_context(Supervisor(clock, metrics.round_ended))

@@ -23,7 +23,7 @@ from kilonova.wiring.shared import (
     keep_reserve,
     make_conductor,
     make_tools,
-    open_database,
+    running_database,
     token_secret,
 )
 
@@ -88,9 +88,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
     passwords = Passwords(DaemonWorkers("argon2", 1), clock.new_secret(SECRET_BYTES).encode())
     store = ImageStore(state / "images", files, partial(kept_from_images, settings.default))
     async with AsyncExitStack() as stack:
-        db = open_database(settings, clock)
-        stack.push_async_callback(db.close)
-        await db.start()
+        db = await stack.enter_async_context(running_database(settings, clock))
         bus = await stack.enter_async_context(MemoryBus(MemoryHub(), clock))
         manager = compute_manager(settings, clock, failpoints, store, files)
         stack.push_async_callback(manager.stop)
@@ -115,6 +113,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
             consoles=LocalConsoles(HostName(settings.default.host), manager.driver),
             console_tokens=ConsoleTokens(clock, settings.consoleauth.token_ttl),
             disk_space=DiskSpace(state, files, db, tasks),
+            metrics=manager.metrics,
             ready=manager.ready,
         )
         await recover(deps)  # before the host may write into the image store

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parts that several processes are built from."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,6 +124,17 @@ def open_database(settings: Settings, clock: Clock) -> "Database":
     from kilonova.db import opening
 
     return opening.open_database(settings.default.state_path, settings.database, clock)
+
+
+@asynccontextmanager
+async def running_database(settings: Settings, clock: Clock) -> AsyncGenerator["Database"]:
+    """The same, from the moment at which it can be used until the end."""
+    db = open_database(settings, clock)
+    try:
+        await db.start()
+        yield db
+    finally:
+        await db.close()
 
 
 async def bootstrap_cloud(db: "Database", passwords: "Passwords", clock: Clock) -> str | None:

@@ -9,6 +9,7 @@ from kilonova.api.http.login_limits import LoginLimits
 from kilonova.api.http.policy import Policy
 from kilonova.api.http.token_revalidation import TokenRevalidationCache
 from kilonova.base.clock import Clock
+from kilonova.base.metrics import Metrics
 from kilonova.config.api import ApiSettings
 from kilonova.config.console import ConsoleSettings
 from kilonova.config.quota import QuotaSettings
@@ -41,4 +42,5 @@ class ApiDeps:
     consoles: Consoles | None
     console_tokens: ConsoleTokens
     disk_space: Space
+    metrics: Metrics
     ready: Callable[[], tuple[bool, str]]

@@ -87,7 +87,7 @@ class Application:
             await self._respond(request, service, router, scope, send)
 
     async def _respond(self, request: _Request, service: Service, router: Router, scope: Scope, send: Send) -> None:
-        head = request.method == "HEAD"
+        head, began = request.method == "HEAD", self.deps.clock.monotonic()
         try:
             self._edge.check_host(scope, request.headers)
             status, reply = await self._serve(request, service, router)
@@ -100,9 +100,18 @@ class Application:
         except Exception as exc:  # a header that HTTP does not allow: nothing was sent yet
             status, reply = _faulty(exc, request, service)
             start = start_of(status, reply, _headers(request, service))
+        self._count(request, service, status, self.deps.clock.monotonic() - began)
         if request.method not in _READS:
             log.info("request", method=request.method, path=_raw_path(scope), status=status)
         await send_reply(send, start, reply, head=head)
+
+    def _count(self, request: _Request, service: Service, status: int, took_s: float) -> None:
+        """A method that no route has is not counted by its name, which a client can choose at will."""
+        route = request.route
+        if route is None:
+            self.deps.metrics.http_request("", "", status, took_s)
+        else:
+            self.deps.metrics.http_request(route.method, f"{service.prefix}{route.path}", status, took_s)
 
     def _mount(self, segments: Sequence[str]) -> tuple[Service, Router]:
         for length in (2, 1):
