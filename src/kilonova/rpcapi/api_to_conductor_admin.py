@@ -203,6 +203,7 @@ CHECK_CONDUCTOR = Method(
     timeout_s=2.0,
     attempt_s=1.0,
     changes=False,
+    since=2,
 )
 ROTATE_SIGNING_KEY = Method(
     SUBJECT,
@@ -210,4 +211,5 @@ ROTATE_SIGNING_KEY = Method(
     RotateSigningKey,
     Ack,
     "Make a new key that signs; the former keys are retired, or deleted.",
+    since=2,
 )
