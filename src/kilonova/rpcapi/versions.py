@@ -2,8 +2,8 @@
 """Which code versions work together, and what a caller may send to an older conductor.
 
 Two processes work together when their code versions differ by one at most, so that a fleet is upgraded process by
-process.  Each request carries the version of its sender (see kilonova.rpc.wire), and the receiver refuses one that is
-too far away.  docs/upgrade.md lists what this version keeps for the previous one.
+process.  Each request carries the version of its sender (see kilonova.rpc.wire), and the receiver refuses a version
+that is further away.  docs/upgrade.md lists what this version keeps for the previous one.
 """
 
 from dataclasses import dataclass

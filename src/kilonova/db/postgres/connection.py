@@ -97,8 +97,8 @@ def _lowest(connection: psycopg.Connection[Any]) -> int | None:
 
 
 def refuse_other_schema(connection: psycopg.Connection[Any]) -> None:
-    """Raises DatabaseUnreadable unless this code may use the database: it has this code's schema, or a newer one that
-    permits this code."""
+    """Raises DatabaseUnreadable unless this code may use the database: it has this code's schema, or a newer schema
+    that permits this code."""
     found = revision_of(connection)
     if found is None:
         raise DatabaseUnreadable(f"The database of [database] connection is empty: run {UPGRADE} once.")
