@@ -23,6 +23,7 @@ from lab.mutants_of_disks import MUTANTS_OF_DISKS
 from lab.mutants_of_edge import MUTANTS_OF_EDGE
 from lab.mutants_of_hosts import MUTANTS_OF_HOSTS
 from lab.mutants_of_legs import MUTANTS_OF_LEGS
+from lab.mutants_of_trust import MUTANTS_OF_TRUST
 from lab.mutants_of_versions import MUTANTS_OF_VERSIONS
 from lab.mutants_of_walls import MUTANTS_OF_WALLS
 
@@ -41,6 +42,7 @@ MUTANTS: Sequence[Mutant] = (
     *MUTANTS_OF_HOSTS,
     *MUTANTS_OF_LEGS,
     *MUTANTS_OF_VERSIONS,
+    *MUTANTS_OF_TRUST,
     *MUTANTS_OF_WALLS,
     one(
         "keepalive",
@@ -241,8 +243,8 @@ MUTANTS: Sequence[Mutant] = (
         "work in pieces",
         "tests/simulation/test_slow_work.py::test_work_that_is_too_much_for_one_message_comes_in_several",
         "conductor/engine/hand_out.py",
-        "items = tuple(fitting(readable, lambda item: FETCH.reply_form.dump_json(Fetched((item,), ()))))",
-        "items = tuple(readable)",
+        "fitting(readable, itemgetter(1), reply_bytes(max_payload))",
+        "readable",
     ),
     one(
         "a turn given back",

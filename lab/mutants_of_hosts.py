@@ -147,7 +147,7 @@ MUTANTS_OF_HOSTS: Sequence[Mutant] = (
         "a bus with credentials",
         "tests/unit/rpc/test_transport_url.py",
         "rpc/transport_url.py",
-        "    if beyond and not servers.has_credentials:\n",
+        "    if beyond and not entry.has_credentials:\n",
         "    if False:\n",
     ),
 )

@@ -55,7 +55,7 @@ MUTANTS_OF_VERSIONS: Sequence[Mutant] = (
         "the window of versions",
         f"{VERSIONS}::test_another_peer_is_refused_in_one_sentence_that_says_what_to_upgrade",
         "rpcapi/endpoint.py",
-        "            check_window(request.version, *parties(subject))\n",
+        "        check_window(request.version, *parties(subject))\n",
         "",
     ),
     one(
@@ -70,6 +70,6 @@ MUTANTS_OF_VERSIONS: Sequence[Mutant] = (
         f"{VERSIONS}::test_another_conductor_is_tried_within_the_time",
         "rpcapi/caller.py",
         "        raise as_unknown_method(exc, method) from exc\n",
-        "        raise\n",
+        "        raise exc\n",
     ),
 )

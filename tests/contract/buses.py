@@ -51,9 +51,7 @@ class NatsServer:
 
     def start(self) -> None:
         """Until it accepts connections."""
-        config = self._directory / "nats.conf"
-        config.write_text(CONFIG.format(port=self._port, extra=self._extra))
-        argv = [_program(), "-c", str(config), "--ports_file_dir", str(self._directory)]
+        argv = self.argv(_program())
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
         ports = self._directory / f"{Path(argv[0]).name}_{self._process.pid}.ports"
@@ -64,6 +62,12 @@ class NatsServer:
                 raise OSError(f"nats-server did not start: {self.log.read_text()[-500:]}")
             time.sleep(0.01)
         self._port = int(json.loads(ports.read_text())["nats"][0].rpartition(":")[2])
+
+    def argv(self, program: str) -> list[str]:
+        """The command; its configuration is written."""
+        config = self._directory / "nats.conf"
+        config.write_text(CONFIG.format(port=self._port, extra=self._extra))
+        return [program, "-c", str(config), "--ports_file_dir", str(self._directory)]
 
     def stop(self) -> None:
         """At once; nothing happens when it is stopped already."""

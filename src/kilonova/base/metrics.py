@@ -57,6 +57,12 @@ class Metrics:
             ["method", "route", "status"],
             registry=self.registry,
         )
+        self._messages = Counter(
+            "kilonova_refused_messages",
+            "Messages of the bus that were refused, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
         self.registry.register(_DroppedLines())
 
     def http_request(self, method: str, route: str, status: int, took_s: float) -> None:
@@ -66,6 +72,10 @@ class Metrics:
     def log_in_refused(self, reason: str) -> None:
         """`reason`: wrong, overloaded."""
         self._refused.labels(reason).inc()
+
+    def message_refused(self, reason: str) -> None:
+        """`reason`: malformed, unknown-method, or the code of an error."""
+        self._messages.labels(reason).inc()
 
     def action_ended(self, verb: str, succeeded: bool) -> None:
         self._actions.labels(verb, "done" if succeeded else "failed").inc()

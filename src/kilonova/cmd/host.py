@@ -1,24 +1,64 @@
 # SPDX-License-Identifier: Apache-2.0
 """`kilonova host`: operator commands for the hosts of a fleet."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kilonova.cmd.common import ConfigFiles, read_settings
+from kilonova.cmd.common import ConfigFiles, fleet_access
+from kilonova.cmd.credentials import DEFAULT_AUTHORITY, AuthorityPath, Days, Output, issue, revoke
 from kilonova.cmd.directory import group
 
-app = group("Hosts of a fleet. The commands connect to the conductor over the bus.")
+app = group("Hosts of a fleet: their credentials, and their names.")
+
+Name = Annotated[str, typer.Argument(help="Name of the host.")]
 
 
-@app.callback()
-def hosts() -> None:
-    """Hosts of a fleet. The commands connect to the conductor over the bus."""
+@app.command("enroll", short_help="Issue the credentials of a new host.")
+def enroll(
+    name: Name, authority: AuthorityPath = Path(DEFAULT_AUTHORITY), output: Output = None, days: Days = None
+) -> None:
+    """Write the one file that a new host needs: addresses, CA and credentials of the bus, valid for its name only.
+
+    Carry it to the host, and set [DEFAULT] transport_credentials to its path.
+    """
+    from kilonova.rpcapi.permissions import Role
+
+    issue(authority, Role.HOST, name, output, days, again=False)
+
+
+@app.command("rotate", short_help="Issue new credentials of a host.")
+def rotate(
+    name: Name, authority: AuthorityPath = Path(DEFAULT_AUTHORITY), output: Output = None, days: Days = None
+) -> None:
+    """Write a new file for a host.  The former one stays valid.
+
+    Replace the file on the host: its process uses the new one without a restart and without a lost request.  Then
+    revoke the former one: `kilonova host revoke NAME --former`.
+    """
+    from kilonova.rpcapi.permissions import Role
+
+    issue(authority, Role.HOST, name, output, days, again=True)
+
+
+@app.command("revoke", short_help="Revoke credentials of a host.")
+def revoke_host(
+    name: Name,
+    authority: AuthorityPath = Path(DEFAULT_AUTHORITY),
+    former: Annotated[bool, typer.Option("--former", help="All but the newest, after a rotation.")] = False,
+) -> None:
+    """Revoke a host's credentials: its connections are closed at once, and not opened again.  Its guests keep
+    running."""
+    from kilonova.rpc.credentials import identity
+    from kilonova.rpcapi.permissions import Role
+
+    revoke(authority, identity(Role.HOST, name), former=former)
 
 
 @app.command("adopt", short_help="Give a host to another process.")
 def adopt(
-    name: Annotated[str, typer.Argument(help="Name of the host.")],
+    name: Name,
     config_file: ConfigFiles = None,
 ) -> None:
     """Release a host name from its current process, for another process whose registration was refused.
@@ -26,26 +66,24 @@ def adopt(
     The current process ends and its guests keep running: shut down the wrong machine, or both machines run the same
     servers.  Then start the process that should own the host.  The next process that registers owns it.
 
-    The command reads transport_url from the configuration of the conductor or of a host.
+    The command reads transport_url and transport_credentials from a configuration: the conductor's, or one with the
+    credentials of an operator.
     """
     import asyncio
 
     from kilonova.base.clock import SystemClock
-    from kilonova.base.errors import ConfigError
     from kilonova.objects.ids import HostName
     from kilonova.rpc.nats import NatsBus
-    from kilonova.rpc.transport_url import guarded_url
     from kilonova.rpcapi.api_to_conductor_admin import ADOPT_HOST, Adopted, AdoptHost
     from kilonova.rpcapi.caller import Caller
 
-    url = read_settings(config_file, None).default.transport_url
-    if not url:
-        raise ConfigError("There is no transport_url: the one box runs its conductor and its host in one process.")
-    guarded_url(url)
+    access = fleet_access(
+        config_file, "There is no transport_url: the one box runs its conductor and its host in one process."
+    )
 
     async def call() -> Adopted:
         clock = SystemClock()
-        async with NatsBus(url, "operator", clock) as bus:
+        async with NatsBus(access, "operator", clock) as bus:
             return await Caller(bus, clock).call(ADOPT_HOST, AdoptHost(HostName(name)))
 
     adopted = asyncio.run(call())

@@ -30,6 +30,8 @@ state_path = {STATE}
 _BUS = """\
 # The NATS servers of the fleet: nats://user:password@host1:4222,host2:4222
 transport_url =
+# Or a file from `kilonova host enroll` or `kilonova bus credentials`, which also has the addresses and the CA:
+# transport_credentials = /etc/kilonova/NAME.kilonova
 """
 _DATABASE = """\
 
@@ -145,7 +147,7 @@ def _next_steps(role: Role) -> str:
     check = f"`kilonova doctor {_CONFIGURED}` checks the host."
     if role is Role.ONE_BOX:
         return f"Credentials are in {CLOUDS} after the first start; {check}"
-    fill = f"Set transport_url in {CONFIG} before the start."
+    fill = f"Set transport_credentials or transport_url in {CONFIG} before the start."
     if role is Role.COMPUTE:
         return f"{fill} {check}"
     return f"{fill} Once for the fleet, after the start of a conductor: kilonova bootstrap {_CONFIGURED}"

@@ -9,6 +9,7 @@ from kilonova import __version__
 from kilonova.cmd import (
     backup,
     bootstrap,
+    bus,
     console,
     db,
     doctor,
@@ -47,6 +48,7 @@ app.add_typer(user.app, name="user")
 app.add_typer(project.app, name="project")
 app.add_typer(role.app, name="role")
 app.add_typer(policy.app, name="policy")
+app.add_typer(bus.app, name="bus")
 app.add_typer(host.app, name="host")
 app.add_typer(token.app, name="token")
 app.add_typer(db.app, name="db")

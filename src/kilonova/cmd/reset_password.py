@@ -36,7 +36,7 @@ def reset_password(
     state, database = settings.default.state_path, settings.database
     if not is_on_server(database.connection, state):
         existing_database(state)
-    in_fleet = bool(settings.default.transport_url)
+    in_fleet = settings.default.in_fleet
     with prepare_state(state, "reset-password" if in_fleet else None):
         new = new_password(user)
         db = open_existing(state, database, clock) if in_fleet else open_database(settings, clock)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kilonova.cmd.common import ConfigFiles, read_settings
+from kilonova.cmd.common import ConfigFiles, fleet_access
 from kilonova.cmd.directory import group
 
 app = group("Keys that sign the tokens of a fleet. The commands connect to a conductor over the bus.")
@@ -29,24 +29,20 @@ def rotate(
     import asyncio
 
     from kilonova.base.clock import SystemClock
-    from kilonova.base.errors import ConfigError
     from kilonova.objects.signing_key import TOKENS
     from kilonova.rpc.nats import NatsBus
-    from kilonova.rpc.transport_url import guarded_url
     from kilonova.rpcapi.api_to_conductor_admin import ROTATE_SIGNING_KEY, RotateSigningKey
     from kilonova.rpcapi.caller import Caller
 
-    url = read_settings(config_file, None).default.transport_url
-    if not url:
-        raise ConfigError(
-            "There is no transport_url. The one box has its key in the file token.key of its state directory: stop it, "
-            "delete the file and start it; all tokens end."
-        )
-    guarded_url(url)
+    access = fleet_access(
+        config_file,
+        "There is no transport_url. The one box has its key in the file token.key of its state directory: stop it, "
+        "delete the file and start it; all tokens end.",
+    )
 
     async def call() -> None:
         clock = SystemClock()
-        async with NatsBus(url, "operator", clock) as bus:
+        async with NatsBus(access, "operator", clock) as bus:
             request = RotateSigningKey(TOKENS, clock.new_id(), revoke)
             await Caller(bus, clock).call(ROTATE_SIGNING_KEY, request)
 

@@ -46,6 +46,7 @@ from kilonova.rpc.bus import Bus
 from kilonova.rpcapi import to_host as methods
 from kilonova.rpcapi.caller import Caller, HostCaller
 from kilonova.rpcapi.endpoint import Endpoint
+from kilonova.rpcapi.guard import Guard
 from kilonova.rpcapi.host_to_conductor import PING, Ping
 from kilonova.rpcapi.method import Ack
 from kilonova.rpcapi.versions import ConductorVersion
@@ -203,7 +204,7 @@ class ComputeManager:
             self._feed.wake()
 
     def _endpoint(self) -> Endpoint:
-        endpoint = Endpoint()
+        endpoint = Endpoint(Guard(self._clock, self.metrics))
         endpoint.on(methods.WAKE, self._wake)
         endpoint.on(methods.CONSOLE_OUTPUT, self._console_output)
         endpoint.on(methods.HOST_UPTIME, self._host_uptime)

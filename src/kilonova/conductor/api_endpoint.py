@@ -36,6 +36,7 @@ from kilonova.objects.states import VERBS, Verb
 from kilonova.rpcapi import api_to_conductor as methods
 from kilonova.rpcapi.caller import Caller
 from kilonova.rpcapi.endpoint import Endpoint
+from kilonova.rpcapi.guard import Guard
 from kilonova.rpcapi.method import Ack
 from kilonova.rpcapi.to_host import WAKE, Wake
 
@@ -53,9 +54,9 @@ class ApiEndpoint:
         self._db, self._clock, self._quotas, self._failpoints = tools.db, tools.clock, tools.quotas, tools.failpoints
         self._rpc, self._to_place, self._plans = rpc, to_place, plans
 
-    def endpoint(self) -> Endpoint:
+    def endpoint(self, guard: Guard | None = None) -> Endpoint:
         """The handlers by RPC method."""
-        endpoint = Endpoint()
+        endpoint = Endpoint(guard)
         endpoint.on(methods.CREATE_SERVERS, self._create_servers)
         endpoint.on(methods.ACCEPT_ACTION, self._accept_action)
         endpoint.on(methods.UPDATE_SERVER, self._update_server)

@@ -21,10 +21,11 @@ from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.transaction import Transaction
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.states import Verb
-from kilonova.rpc.bus import token
+from kilonova.rpc.bus import USUAL_PAYLOAD, token
 from kilonova.rpcapi import host_to_conductor as methods
 from kilonova.rpcapi.endpoint import Endpoint
-from kilonova.rpcapi.method import Ack
+from kilonova.rpcapi.guard import Guard
+from kilonova.rpcapi.method import Ack, reply_bytes
 
 log = structlog.get_logger(__name__)
 
@@ -53,11 +54,12 @@ def _pinned(handler: Callable[[Q], Awaitable[R]]) -> Callable[[Q, str], Awaitabl
 class Hooks:
     """Callbacks for further work.  `ended` receives the verb of each leg that has ended.  `wake` receives each host
     that has work to fetch (it has registered, or one of its legs begins).  `offered` is called when a host has reported
-    its resources, or whether it is in service."""
+    its resources, or whether it is in service.  `max_payload` is the limit of one message of the bus, in bytes."""
 
     ended: Callable[[Verb], None]
     wake: Callable[[HostName], Awaitable[None]]
     offered: Callable[[], None]
+    max_payload: Callable[[], int] = lambda: USUAL_PAYLOAD
 
 
 class HostEndpoint:
@@ -68,9 +70,9 @@ class HostEndpoint:
         self._liveness, self._claims, self._hooks = liveness, claims, hooks
         self._conductors = tools.conductors
 
-    def endpoint(self) -> Endpoint:
+    def endpoint(self, guard: Guard | None = None) -> Endpoint:
         """The handlers by RPC method."""
-        endpoint = Endpoint()
+        endpoint = Endpoint(guard)
         endpoint.on(methods.REGISTER_HOST, _pinned(self._register))
         endpoint.on(methods.HEARTBEAT, _pinned(self._heartbeat))
         endpoint.on(methods.LEAVE, _pinned(self._leave))
@@ -126,7 +128,8 @@ class HostEndpoint:
         return ACK
 
     async def _fetch(self, request: methods.Fetch) -> methods.Fetched:
-        fetched = await self._db.write(hand_out.hand_out, request, self._clock.now())
+        now, limit = self._clock.now(), self._hooks.max_payload()
+        fetched = await self._db.write(hand_out.hand_out, request, now, limit)
         return replace(fetched, conductors=self._conductors.lowest)
 
     async def _finish(self, request: methods.Finish) -> Ack:
@@ -160,7 +163,7 @@ class HostEndpoint:
         return await self._db.read(guests.list_expected, request)
 
     async def _classify_guests(self, request: methods.ClassifyGuests) -> methods.GuestClasses:
-        return await self._db.read(guests.classify_guests, request)
+        return await self._db.read(guests.classify_guests, request, reply_bytes(self._hooks.max_payload()))
 
     async def _report_inventory(self, request: methods.ReportInventory) -> Ack:
         await self._db.write(register.report_inventory, request)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from kilonova.base.errors import NotFound, NotInThisVersion, StaleWrite
+from kilonova.base.errors import Forbidden, NotFound, NotInThisVersion, StaleWrite
 from kilonova.conductor import image_quota
 from kilonova.conductor.attempts import LegMessage, check_current
 from kilonova.config.quota import QuotaSettings
@@ -23,6 +23,7 @@ from kilonova.objects.action_params import BackupParams, image_made_with
 from kilonova.objects.ids import ImageId
 from kilonova.objects.image import Image, ImageRef, ImageStatus
 from kilonova.objects.instance import Instance
+from kilonova.objects.states import Verb
 from kilonova.rpcapi.host_to_conductor import BeginImage, CompleteImage, DropImages, Dropped, ImageBegun
 
 
@@ -84,8 +85,10 @@ def drop(tx: Transaction, request: DropImages, now: datetime) -> Dropped:
     same images.  Raises StaleWrite."""
     action = _of_report(tx, request)
     instance = read_instances.get(tx, action.instance_id)
-    if not isinstance(action.params, BackupParams):  # an unshelving
+    if action.verb is Verb.UNSHELVE:
         return Dropped(tuple(_forget_shelved(tx, instance)))
+    if not isinstance(action.params, BackupParams):
+        raise Forbidden(f"Action {action.id} makes no image unnecessary.", action_id=action.id)
     beyond = tuple(image.id for image in _beyond_rotation(tx, action, action.params))
     for image_id in beyond:
         write_images.forget_image(tx, image_id)

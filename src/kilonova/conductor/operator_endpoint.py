@@ -16,6 +16,7 @@ from kilonova.objects.ids import HostName
 from kilonova.objects.signing_key import SigningKey
 from kilonova.rpcapi import api_to_conductor_admin as methods
 from kilonova.rpcapi.endpoint import Endpoint
+from kilonova.rpcapi.guard import Guard
 from kilonova.rpcapi.method import Ack
 
 Q = TypeVar("Q")
@@ -30,9 +31,9 @@ class OperatorEndpoint:
         self._db, self._clock, self._adoption = db, clock, adoption
         self._liveness, self._host = liveness, host
 
-    def endpoint(self) -> Endpoint:
+    def endpoint(self, guard: Guard | None = None) -> Endpoint:
         """The handlers by RPC method."""
-        endpoint = Endpoint()
+        endpoint = Endpoint(guard)
         endpoint.on(methods.DESCRIBE_FLAVOR, self._write(lambda c, r: flavors.describe(c, r.flavor_id, r.description)))
         endpoint.on(
             methods.EDIT_EXTRA_SPECS,

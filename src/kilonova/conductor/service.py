@@ -36,6 +36,7 @@ from kilonova.rpcapi import api_to_conductor as api_methods
 from kilonova.rpcapi import api_to_conductor_admin as admin_methods
 from kilonova.rpcapi import host_to_conductor as host_methods
 from kilonova.rpcapi.caller import Caller
+from kilonova.rpcapi.guard import Guard, Limits
 from kilonova.rpcapi.to_host import WAKE, Wake
 
 log = structlog.get_logger(__name__)
@@ -70,16 +71,26 @@ class Conductor:
         for action in await self._db.read(read_actions.unplaced):
             self._to_place.put_nowait(action)
         for_api = ApiEndpoint(self._tools, self._rpc, self._to_place.put_nowait, self._policy.plans)
-        hooks = Hooks(self._ended, self._wake, self._place_waiting)
+        account = Guard(self._clock, self._metrics)
+        hooks = Hooks(self._ended, self._wake, self._place_waiting, lambda: bus.max_payload)
         for_hosts = HostEndpoint(self._tools, self._liveness, self._claims, hooks)
+        for_operators = OperatorEndpoint(
+            self._db,
+            self._clock,
+            Adoption(self._db, self._clock, self._claims, self._wake),
+            self._liveness,
+            self._policy.host,
+        )
+        limited = Guard(self._clock, self._metrics, None if self._policy.alone else Limits())
         # A round trip to the process's own ping confirms what was sent before; the bus of one process needs none.
         confirm = None if self._policy.alone else await self._answer_pings(bus)
         publisher = Publisher(self._db, bus, self._clock, self._settings.watchdog_interval, confirm)
-        await bus.subscribe(api_methods.SUBJECT, publisher.after(for_api.endpoint().handle), queue=QUEUE)
-        adoption = Adoption(self._db, self._clock, self._claims, self._wake)
-        for_operators = OperatorEndpoint(self._db, self._clock, adoption, self._liveness, self._policy.host)
-        await bus.subscribe(admin_methods.SUBJECT, for_operators.endpoint().handle, queue=QUEUE)
-        await bus.subscribe(host_methods.SUBJECT, publisher.after(for_hosts.endpoint().handle), queue=QUEUE)
+        for subject, handler in (
+            (api_methods.SUBJECT, publisher.after(for_api.endpoint(account).handle)),
+            (admin_methods.SUBJECT, for_operators.endpoint(account).handle),
+            (host_methods.SUBJECT, publisher.after(for_hosts.endpoint(limited).handle)),
+        ):
+            await bus.subscribe(subject, handler, queue=QUEUE)
         tasks.spawn("publish notifications", publisher.keep())
         tasks.spawn("place", self._place_forever())
         if self._policy.offload_after_s >= 0:

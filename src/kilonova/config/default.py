@@ -17,9 +17,18 @@ OPTIONS = [
         "transport_url",
         default="",
         secret=True,
-        help="NATS servers, for processes on their own: nats://[user:password@]host:port, several with commas. Beyond "
-        "loopback the user is required.",
+        help="NATS servers, for processes on their own: nats://[user:password@]host:port or tls://host:port, several "
+        "with commas. Beyond loopback a user or transport_credentials is required.",
     ),
+    cfg.StrOpt(
+        "transport_credentials",
+        default="",
+        help="File from `kilonova host enroll` or `kilonova bus credentials`: addresses, CA and credentials of the "
+        "bus. A new file is used without a restart.",
+    ),
+    cfg.StrOpt("transport_ca_file", default="", help="CA of the NATS servers in PEM; empty: the credentials file's."),
+    cfg.StrOpt("transport_cert_file", default="", help="Client certificate in PEM, for NATS servers that require one."),
+    cfg.StrOpt("transport_key_file", default="", help="Key of transport_cert_file; empty: in the same file."),
     cfg.StrOpt(
         "state_path",
         default="",
@@ -118,6 +127,10 @@ class DefaultSettings:
     compute_driver: str
     compute_topic: str
     transport_url: str = field(repr=False)
+    transport_credentials: str
+    transport_ca_file: str
+    transport_cert_file: str
+    transport_key_file: str
     state_path: Path
     default_ephemeral_format: str
     instances_path: Path
@@ -145,6 +158,11 @@ class DefaultSettings:
     default_availability_zone: str
     status_listen: str
     debug: bool
+
+    @property
+    def in_fleet(self) -> bool:
+        """Whether the process uses the bus of a fleet."""
+        return bool(self.transport_url or self.transport_credentials)
 
 
 def default_state_path() -> Path:

@@ -67,7 +67,7 @@ def states() -> str:
 
 _RPC_ERRORS = (
     "Besides the errors listed, every call can raise RpcTimeout (RequestOutcomeUnknown when the method changes "
-    "something),\nRpcUnavailable and DatabaseUnavailable.\n"
+    "something),\nRpcUnavailable, DatabaseUnavailable and Overloaded (the caller sends more than it may).\n"
 )
 
 

@@ -9,10 +9,8 @@ import shutil
 import socket
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from kilonova.base.clock import SystemClock
-from kilonova.base.errors import ConfigError
 from kilonova.base.tls import unverified_context
 from kilonova.compute import host_identity
 from kilonova.db.location import database_files
@@ -21,7 +19,6 @@ from kilonova.doctor.network import SBIN
 from kilonova.doctor.process import Holder, Listener, holders
 from kilonova.doctor.subject import Subject
 from kilonova.doctor.tool import output_of
-from kilonova.rpc.transport_url import parse_url
 
 ANSWER_S = 1.5
 HEALTH_S = 4.0
@@ -266,38 +263,6 @@ def _judge_ready(status: int, facts: dict[str, Any]) -> Finding:
         "Correct the other errors; the service then continues by itself. A new start needs a few seconds.",
         **facts,
     )
-
-
-def message_bus(subject: Subject) -> Finding:
-    """Check that the NATS servers of a fleet answer."""
-    name, url = "message-bus", subject.settings.default.transport_url
-    if not url:
-        return ok(name, "No transport_url: the one box has its bus in the process.")
-    try:
-        addresses = parse_url(url).addresses
-    except ConfigError as exc:
-        return error(name, str(exc), "Set transport_url to nats://[user:password@]host:port.")
-    dead = {address: why for address in addresses if (why := _greets(address))}
-    facts = {"servers": list(addresses), "dead": dead}
-    listed = "; ".join(f"{address}: {why}" for address, why in dead.items())
-    cure = "Start it (nats-server), or correct transport_url; a firewall may block the connection."
-    if len(dead) == len(addresses):
-        return error(name, f"No NATS server answers ({listed}): the conductor cannot be reached.", cure, **facts)
-    if dead:
-        return warning(name, f"Not every NATS server answers ({listed}).", cure, **facts)
-    return ok(name, f"NATS answers at {', '.join(addresses)}.", **facts)
-
-
-def _greets(address: str) -> str:
-    """The reason why the server does not answer as NATS; empty when it does."""
-    parts = urlsplit(address)
-    try:
-        with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=ANSWER_S) as end:
-            return "" if end.recv(5) == b"INFO " else "it does not speak NATS"
-    except TimeoutError:
-        return f"no answer within {ANSWER_S:g} s"
-    except OSError as exc:
-        return exc.strerror or str(exc)
 
 
 @dataclass(frozen=True, slots=True)

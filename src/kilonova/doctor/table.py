@@ -4,7 +4,7 @@
 from functools import partial
 
 from kilonova.config.load import Settings
-from kilonova.doctor import database, files, guests, hypervisor, images, kvm, network, service
+from kilonova.doctor import bus, database, files, guests, hypervisor, images, kvm, network, service
 from kilonova.doctor.examine import Check, SurveyCheck, run_checks
 from kilonova.doctor.finding import Finding
 from kilonova.doctor.subject import Subject
@@ -35,7 +35,7 @@ CHECKS = (
     Check("host-loopback", "guests cannot reach services on the host's 127.0.0.1", network.host_loopback),
     Check("api-port", "free, or served by Kilonova", service.api_port, 4.0),
     Check("service", "a running service is ready: conductor, bus, hypervisor", service.readiness, 5.0),
-    Check("message-bus", "the NATS servers of transport_url answer", service.message_bus, 6.0),
+    Check("message-bus", "NATS accepts this host: TLS, credentials, conductor", bus.message_bus, 6.0),
     Check("clock", "synchronised by NTP, not set back, boot id known", service.clock),
 )
 ON_SURVEY = (

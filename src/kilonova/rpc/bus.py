@@ -5,6 +5,7 @@ A bus carries bytes between subjects; kilonova.rpcapi defines their meaning.  Me
 receivers are idempotent, senders have deadlines.
 """
 
+import string
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Protocol, Self
@@ -15,6 +16,11 @@ are encoded in the reply (see kilonova.rpc.wire)."""
 
 
 PING_S = 2.0
+USUAL_PAYLOAD = 1 << 20
+"""The limit of one message, in bytes, of a NATS server with its default configuration."""
+SMALL_PAYLOAD = 256 << 10
+"""A limit below this is too small for a server with much user data."""
+_PLAIN = frozenset(string.ascii_letters + string.digits + "-_")
 
 
 class Bus(Protocol):
@@ -26,10 +32,16 @@ class Bus(Protocol):
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
+    @property
+    def max_payload(self) -> int:
+        """The limit of one message, in bytes, as far as it is known now."""
+        ...
+
     async def request(self, subject: str, payload: bytes, timeout_s: float) -> bytes:
         """Send and await one reply.
 
-        Raises RpcTimeout (unknown whether it was handled) or RpcUnavailable (no subscriber: not handled).
+        Raises RpcTimeout (unknown whether it was handled), RpcUnavailable (no subscriber: not handled) or Forbidden
+        (the credentials do not permit the subject: not handled).
         """
         ...
 
@@ -43,15 +55,29 @@ class Bus(Protocol):
 
 
 def token(text: str) -> str:
-    """`text` as one token of a subject: characters with a meaning for a broker are written as %xx."""
-    return "".join(c if c.isalnum() or c in "-_" else f"%{ord(c):02x}" for c in text)
+    """`text` as one token of a subject.  Two texts never have the same token: all bytes except ASCII letters, digits,
+    `-` and `_` are written as %xx."""
+    return "".join(chr(byte) if chr(byte) in _PLAIN else f"%{byte:02x}" for byte in text.encode())
+
+
+EVERY_INBOX = "_INBOX.>"
+
+
+def inbox_prefix(identity: str) -> str:
+    """The subject below which a process receives its replies."""
+    return f"_INBOX.{token(identity)}"
+
+
+def ping_subject(identity: str) -> str:
+    """The subject of the messages of a process to itself."""
+    return f"ping.{token(identity)}"
 
 
 class SelfPing:
     """A message of a process to itself, over the bus and through its own event loop."""
 
     def __init__(self, bus: Bus, name: str) -> None:
-        self._bus, self._subject = bus, f"ping.{token(name)}"
+        self._bus, self._subject = bus, ping_subject(name)
 
     async def listen(self) -> None:
         """Start to answer the pings."""

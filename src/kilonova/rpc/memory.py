@@ -14,7 +14,7 @@ from typing import Self
 from kilonova.base.clock import Clock
 from kilonova.base.errors import RpcTimeout, RpcUnavailable
 from kilonova.base.tasks import Supervisor
-from kilonova.rpc.bus import Handler, matches
+from kilonova.rpc.bus import USUAL_PAYLOAD, Handler, matches
 
 
 @dataclass(slots=True)
@@ -66,6 +66,10 @@ class MemoryBus:
     def __init__(self, hub: MemoryHub, clock: Clock) -> None:
         self._hub, self._clock = hub, clock
         self._tasks = Supervisor(clock)
+
+    @property
+    def max_payload(self) -> int:
+        return USUAL_PAYLOAD
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()

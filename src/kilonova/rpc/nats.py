@@ -16,37 +16,30 @@ from typing import Any, Self
 
 import nats.errors
 import structlog
-from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 
 from kilonova.base.backoff import Backoff
 from kilonova.base.clock import Clock
-from kilonova.base.errors import KilonovaError, RpcTimeout, RpcUnavailable, TooLarge
+from kilonova.base.errors import ConfigError, Forbidden, KilonovaError, RpcTimeout, RpcUnavailable, TooLarge
 from kilonova.base.tasks import Supervisor
+from kilonova.base.threads import DaemonWorkers
 from kilonova.rpc import wire
-from kilonova.rpc.bus import Handler, token
-from kilonova.rpc.transport_url import Servers, parse_url
+from kilonova.rpc.bus import SMALL_PAYLOAD, USUAL_PAYLOAD, Handler, inbox_prefix
+from kilonova.rpc.nats_connection import SYNC_S, Connection
+from kilonova.rpc.reasons import explain, is_lasting
+from kilonova.rpc.transport_url import Access, Entry
 
 log = structlog.get_logger(__name__)
 
-CONNECT_S = 2
 FIRST_S = 1.0
 OPEN_S = 10.0
 """The time limit of a complete opening: every server of the list, and the subscriptions."""
-PING_S = 2
-PINGS_LOST = 2
 FLUSH_S = 10
 """Longer than pings need to detect a dead connection: nats-py fails when a pong arrives for a flush that timed out."""
-SYNC_S = 2.0
-LOOK_S = 1.0
-CLOSE_S = 1.0
 DRAIN_S = 5.0
 RETRY = Backoff(0.1, 5.0, jitter=(0.5, 1.0))
 STEADY_S = 5.0
 """After a connection of this duration the backoff starts again at its minimum."""
-BACKLOG_BYTES = 32 << 20
-"""The maximum number of bytes that wait for a slow server."""
 NO_RESPONDERS = "503"
 
 
@@ -59,128 +52,33 @@ class _Wanted:
     queue: str
 
 
-class _Client(Client):
-    """nats-py's client, with a method that drops the connection."""
-
-    def abort(self) -> None:
-        """Close the socket at once: in an orderly close nats-py waits for a server that reads."""
-        writer: asyncio.StreamWriter | None = getattr(self._transport, "_io_writer", None)
-        if writer is not None:
-            writer.transport.abort()
-
-
-class _Connection:
-    """One client for one connection."""
-
-    def __init__(self, servers: Servers, name: str) -> None:
-        self._servers, self._name = servers, name
-        self.client = _Client()
-        self.subscriptions: list[Subscription] = []
-        self.reason = ""
-        self._lost = asyncio.Event()
-        self._reported: set[str] = set()
-
-    @property
-    def live(self) -> bool:
-        return self.client.is_connected and not self._lost.is_set()
-
-    async def open(self) -> None:
-        """Try each server once.  Raises any exception of nats-py."""
-        try:
-            await self.client.connect(
-                list(self._servers.addresses),
-                name=self._name,
-                user=self._servers.user,
-                password=self._servers.password,
-                token=self._servers.token,
-                allow_reconnect=False,
-                max_reconnect_attempts=1,
-                reconnect_time_wait=0,
-                connect_timeout=CONNECT_S,
-                ping_interval=PING_S,
-                max_outstanding_pings=PINGS_LOST,
-                pending_size=0,  # publish never waits, and never fills a buffer for later
-                flush_timeout=SYNC_S,
-                error_cb=self._on_error,
-                closed_cb=self._on_closed,
-            )
-        except nats.errors.NoServersError as exc:  # _on_error received the error of the last server
-            raise OSError(self.reason) from exc
-        if not self.live:
-            raise nats.errors.ConnectionClosedError
-
-    async def until_lost(self) -> None:
-        """Wait until the connection is lost.  It also polls: a client that closes towards a frozen server may never
-        report it."""
-        while self.live:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_S):
-                    await self._lost.wait()
-
-    async def send(self, subject: str, payload: bytes, reply: str = "") -> None:
-        """Write to the socket; does not wait.  Raises RpcUnavailable (not sent), TooLarge."""
-        limit = self.client.max_payload
-        if len(payload) > limit:
-            raise TooLarge(f"A message of {len(payload)} bytes is over the bus's limit of {limit}.", limit=limit)
-        if self.client.pending_data_size > BACKLOG_BYTES:
-            raise RpcUnavailable(f"The bus is congested: {subject} was not sent.", subject=subject)
-        try:
-            await self.client.publish(subject, payload, reply)
-        except nats.errors.Error as exc:
-            raise RpcUnavailable(f"The bus did not take {subject}: {_explain(exc)}.", subject=subject) from exc
-
-    async def close(self) -> None:
-        """Close the socket, within CLOSE_S."""
-        try:
-            async with asyncio.timeout(CLOSE_S):
-                await self.client.close()
-        except TimeoutError:
-            log.debug("the connection to the bus could not be closed in time")
-        except Exception as exc:  # the connection is not needed any more
-            log.debug("the connection to the bus was not closed well", error=_explain(exc))
-        finally:
-            self.client.abort()
-            await asyncio.sleep(0)  # tasks that wait for the socket see its end
-
-    async def _on_closed(self) -> None:
-        self._lost.set()
-
-    async def _on_error(self, exc: Exception) -> None:
-        """Handle the other reports of nats-py: the end of the stream, refused permissions, dropped messages."""
-        if isinstance(exc, OSError | nats.errors.UnexpectedEOF):
-            self.reason = _explain(exc)
-            if self.client.is_connected:
-                self._lost.set()
-            return
-        text = _explain(exc)
-        if text not in self._reported and self.client.is_connected:  # once per connection
-            self._reported.add(text)
-            log.warning("the bus refuses something", error=text)
-        elif not self.client.is_connected:
-            self.reason = text
-
-
 class NatsBus:
-    """A Bus over NATS, under `name` (the host's): replies come to inboxes below `_INBOX.<name>`, to which the host's
-    credentials can be restricted.
+    """A Bus over NATS, under `name` or the identity of its credentials: replies come to inboxes below
+    `_INBOX.<identity>`, to which credentials are restricted.  `access` is a transport_url, or all options.
 
     Entering waits for the end of the first connection attempt (FIRST_S at most), not for its success.  After a loss of
     the connection callers receive an error (RpcUnavailable at once, RpcTimeout for requests in flight); the owner never
-    does.  Leaving accepts no new messages, waits `drain_s` seconds for the running handlers, and cancels the rest.
-    Raises ConfigError for an invalid URL.
+    does.  When the credentials file is replaced, the bus moves to a new connection with them, and no request fails.
+    Leaving accepts no new messages, waits `drain_s` seconds for the running handlers, and cancels the rest.  Raises
+    ConfigError for invalid options.
     """
 
-    def __init__(self, url: str, name: str, clock: Clock, *, drain_s: float = DRAIN_S) -> None:
-        self._servers = parse_url(url)
-        self._name, self._clock, self._drain_s = name, clock, drain_s
-        self._inbox = f"_INBOX.{token(name)}.{clock.new_id()}"
+    def __init__(self, access: Access | str, name: str, clock: Clock, *, drain_s: float = DRAIN_S) -> None:
+        self._access = Access(access) if isinstance(access, str) else access
+        self._entry: Entry = self._access.read()
+        found = self._entry.credentials
+        self.identity = name if found is None else found.identity
+        self._clock, self._drain_s = clock, drain_s
+        self._files = DaemonWorkers("bus-files", 1)
+        self._inbox = f"{inbox_prefix(self.identity)}.{clock.new_id()}"
         self._serial = itertools.count(1)
         self._replies: dict[str, tuple[str, asyncio.Future[bytes | KilonovaError]]] = {}
         self._wanted: list[_Wanted] = []
         self._handling: set[asyncio.Task[Any]] = set()
-        self._connection: _Connection | None = None
+        self._connection: Connection | None = None
         self._reason = "not connected yet"
         self._lost_at: float | None = None
+        self._logged: set[str] = set()
         self._tried = asyncio.Event()
         self._left = False
         self._tasks = Supervisor(clock)
@@ -189,6 +87,15 @@ class NatsBus:
     def connected(self) -> bool:
         """Whether there is a connection, as far as the client can see."""
         return self._connection is not None and self._connection.live
+
+    @property
+    def max_payload(self) -> int:
+        return USUAL_PAYLOAD if self._connection is None else self._connection.client.max_payload
+
+    @property
+    def reason(self) -> str:
+        """Why there is no connection, in one sentence."""
+        return self._reason
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
@@ -211,6 +118,7 @@ class NatsBus:
         finally:
             self._left = True
             await self._tasks.__aexit__(kind, exc, trace)
+            self._files.close()
 
     async def request(self, subject: str, payload: bytes, timeout_s: float) -> bytes:
         connection = self._live(subject)
@@ -245,7 +153,7 @@ class NatsBus:
                 await self._subscribe(connection, wanted)
                 await self._sync(connection)
 
-    def _live(self, subject: str) -> _Connection:
+    def _live(self, subject: str) -> Connection:
         connection = self._connection
         if connection is None or not connection.live:
             raise RpcUnavailable(f"The bus is not connected ({self._reason}).", subject=subject)
@@ -255,76 +163,147 @@ class NatsBus:
         """Keep one connection after another open, without an end."""
         pauses = RETRY.start(self._clock)
         while True:
-            connection = _Connection(self._servers, self._name)
             began = self._clock.monotonic()
             try:
-                if await self._open(connection):
+                if await self._connect():
                     self._tried.set()
-                    await connection.until_lost()
-                    self._lost(connection)
+                    await self._stay()
                     if self._clock.monotonic() - began > STEADY_S:
                         pauses.reset()
             finally:
-                self._connection = None
-                await connection.close()
+                connection, self._connection = self._connection, None
+                if connection is not None:
+                    await connection.close()
             self._tried.set()
             await pauses.wait()
 
-    async def _open(self, connection: _Connection) -> bool:
+    async def _connect(self) -> bool:
+        """Open a connection.  A failure is the reason of the outage."""
+        try:
+            opened = await self._open()
+        except Exception as exc:  # the border of a library: after any failure the next attempt follows
+            reason = explain(exc, self._entry.credentials, self._clock.now())
+            self._note_outage(reason, lasting=is_lasting(exc, reason))
+            return False
+        self._connection = opened
+        if self._lost_at is not None:
+            after_s = round(self._clock.monotonic() - self._lost_at, 1)
+            log.info("the bus is back", servers=self._entry.servers.addresses, after_s=after_s)
+            self._lost_at = None
+            self._logged.clear()
+        return True
+
+    async def _open(self) -> Connection:
+        """A connection with all subscriptions.  Raises any exception of nats-py, ConfigError, TimeoutError."""
+        entry_at = await self._files.run(self._access.changed_at)
+        self._entry = await self._files.run(self._access.read)
+        found = self._entry.credentials
+        if found is not None and found.identity != self.identity:
+            raise ConfigError(f"The credentials are of {found.identity} now, and this process is {self.identity}.")
+        connection = Connection(self._entry, self.identity, self._clock, self._denied)
+        connection.entry_at = entry_at
         try:
             async with asyncio.timeout(OPEN_S):
                 await connection.open()
                 await connection.client.subscribe(f"{self._inbox}.*", cb=self._on_reply)
                 for wanted in self._wanted:  # the list may grow during the loop
                     await self._subscribe(connection, wanted)
-                self._connection = connection
                 await self._sync(connection)
-        except Exception as exc:  # the border of a library: after any failure the next attempt follows
-            self._note_outage(_explain(exc))
-            return False
-        if self._lost_at is not None:
-            after_s = round(self._clock.monotonic() - self._lost_at, 1)
-            log.info("the bus is back", servers=self._servers.addresses, after_s=after_s)
-            self._lost_at = None
-        return True
+        except BaseException as exc:
+            await connection.close()
+            if connection.lasting and isinstance(exc, OSError | nats.errors.Error):
+                raise ConfigError(connection.reason) from exc
+            raise
+        if connection.client.max_payload < SMALL_PAYLOAD:
+            limits = {"max_payload": connection.client.max_payload, "wanted": SMALL_PAYLOAD}
+            log.warning("the NATS server's max_payload is small: servers with much user data cannot be built", **limits)
+        return connection
 
-    def _lost(self, connection: _Connection) -> None:
+    async def _stay(self) -> None:
+        """Wait until the connection is lost."""
+        seen = None if self._connection is None else self._connection.entry_at
+        while (connection := self._connection) is not None and connection.live:
+            await connection.look()
+            changed_at = await self._files.run(self._access.changed_at)
+            if connection.live and changed_at not in (None, seen):
+                seen = changed_at
+                await self._move(connection)
+        if connection is not None:
+            self._lost(connection)
+
+    async def _move(self, former: Connection) -> None:
+        """The credentials file was replaced: continue on a new connection, then leave the former one."""
+        try:
+            self._connection = await self._open()
+        except Exception as exc:  # as in _connect; the former connection is still good
+            error = explain(exc, self._entry.credentials, self._clock.now())
+            log.warning("the new credentials cannot be used; the bus stays on the former ones", error=error)
+            return
+        log.info("the bus uses new credentials", identity=self.identity)
+        self._tasks.spawn("leave a connection", self._retire(former))
+
+    async def _retire(self, connection: Connection) -> None:
+        """Close a connection when the handlers of its messages have replied."""
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._drain_s):
+                    for subscription in connection.subscriptions:
+                        await _quietly(subscription.drain())
+                    while connection.handling:
+                        await asyncio.wait(connection.handling)
+                    await self._sync(connection)
+        finally:
+            await connection.close()
+
+    def _lost(self, connection: Connection) -> None:
         self._connection = None
-        self._note_outage(connection.reason or "closed by the server")
+        self._note_outage(connection.reason, lasting=connection.lasting)
         for subject, reply in self._replies.values():
             if not reply.done():
                 lost = f"The connection to the bus was lost before {subject} replied."
                 reply.set_result(RpcTimeout(lost, subject=subject))
 
-    def _note_outage(self, reason: str) -> None:
-        """Log one line per outage."""
+    def _denied(self, denied: str) -> None:
+        """The server refused a message: nobody will reply to it."""
+        for subject, reply in self._replies.values():
+            if subject.lower() == denied and not reply.done():
+                message = f"The credentials of {self.identity} do not permit messages to {subject}."
+                reply.set_result(Forbidden(message, subject=subject))
+
+    def _note_outage(self, reason: str, *, lasting: bool) -> None:
+        """Log one line per outage, and one for each reason about which an operator must act."""
         self._reason = reason
+        if self._lost_at is None or (lasting and reason not in self._logged):
+            servers = self._entry.servers.addresses
+            log.warning("no connection to the bus; trying until there is one", servers=servers, reason=reason)
+            self._logged.add(reason)
         if self._lost_at is None:
             self._lost_at = self._clock.monotonic()
-            servers = self._servers.addresses
-            log.warning("no connection to the bus; trying until there is one", servers=servers, reason=reason)
 
-    async def _subscribe(self, connection: _Connection, wanted: _Wanted) -> None:
+    async def _subscribe(self, connection: Connection, wanted: _Wanted) -> None:
         async def on_message(msg: Msg) -> None:
             if self._left:
                 return
-            task = self._tasks.spawn(f"handle {msg.subject}", self._handle(wanted, msg))
-            self._handling.add(task)
-            task.add_done_callback(self._handling.discard)
+            task = self._tasks.spawn(f"handle {msg.subject}", self._handle(wanted, connection, msg))
+            for handling in (self._handling, connection.handling):
+                handling.add(task)
+                task.add_done_callback(handling.discard)
 
         made = await connection.client.subscribe(wanted.subject, wanted.queue, on_message)
         connection.subscriptions.append(made)
 
-    async def _handle(self, wanted: _Wanted, msg: Msg) -> None:
+    async def _handle(self, wanted: _Wanted, connection: Connection, msg: Msg) -> None:
         answer = await wanted.handler(msg.subject, msg.data)
         if not msg.reply:
             return
         with contextlib.suppress(RpcUnavailable):  # the caller reaches its deadline
+            # A permission to reply belongs to the connection that received the request.
+            back = connection if connection.live else self._live(msg.subject)
             try:
-                await self._live(msg.subject).send(msg.reply, answer)
+                await back.send(msg.reply, answer)
             except TooLarge as exc:
                 log.warning("a reply was too large for the bus", subject=msg.subject, error=exc.message)
-                await self._live(msg.subject).send(msg.reply, wire.encode_error(exc))
+                await back.send(msg.reply, wire.encode_error(exc))
 
     async def _on_reply(self, msg: Msg) -> None:
         waiting = self._replies.get(msg.subject.rpartition(".")[2])
@@ -336,7 +315,7 @@ class NatsBus:
         else:
             reply.set_result(msg.data)
 
-    async def _sync(self, connection: _Connection) -> None:
+    async def _sync(self, connection: Connection) -> None:
         """Wait until the server has processed all earlier messages; at most SYNC_S (never cancelled: see FLUSH_S)."""
         task = self._tasks.spawn("sync the bus", _quietly(connection.client.flush(FLUSH_S)))
         await asyncio.wait({task}, timeout=SYNC_S)
@@ -360,8 +339,3 @@ async def _quietly(work: Coroutine[Any, Any, None]) -> None:
     """Ignore the errors of a closing connection: its owner learns of the end by other means."""
     with contextlib.suppress(nats.errors.Error, OSError):
         await work
-
-
-def _explain(exc: BaseException) -> str:
-    text = str(exc).removeprefix("nats: ").strip("' ")
-    return text or type(exc).__name__

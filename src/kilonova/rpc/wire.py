@@ -9,12 +9,18 @@ kilonova.base.errors.  Unknown members are ignored, so that fields can be added.
 """
 
 import json
+import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from kilonova.base import errors
 
+HEAD_BYTES = 4096
+_TAKEN = frozenset({"self", "message", "code"})
+"""Names that the details of an error cannot have: they are parameters of its class."""
+_METHOD = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _REQUEST_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 
@@ -37,14 +43,31 @@ def encode_request(request: Request) -> bytes:
 
 
 def decode_request(payload: bytes) -> Request:
-    """Decode a request.  Raises ValueError or KeyError for a malformed one.  A malformed request id is dropped: ids are
-    written to the log."""
+    """Decode a request.  Raises ValueError for a malformed one, whatever its bytes are.  A malformed request id is
+    dropped: ids are written to the log."""
     head_bytes, _, body = payload.partition(b"\n")
-    head = json.loads(head_bytes)
+    if len(head_bytes) > HEAD_BYTES:
+        raise ValueError("its head is too long")
+    head = _object(head_bytes)
+    method, version, timeout_s = (head.get(name) for name in ("method", "version", "timeout_s"))
+    if not isinstance(method, str) or not _METHOD.fullmatch(method):
+        raise ValueError("its method has no name")
+    if not isinstance(version, int) or not isinstance(timeout_s, int | float) or not 0 < timeout_s < math.inf:
+        raise ValueError("its version or its time limit is not a number")
     request_id = head.get("request_id")
     if not isinstance(request_id, str) or not _REQUEST_ID.fullmatch(request_id):
         request_id = ""
-    return Request(str(head["method"]), int(head["version"]), float(head["timeout_s"]), body, request_id)
+    return Request(method, version, float(timeout_s), body, request_id)
+
+
+def _object(text: bytes) -> Mapping[str, Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise ValueError("it is not JSON") from exc
+    if not isinstance(found, dict):
+        raise ValueError("it is not a JSON object")
+    return found
 
 
 def encode_reply(body: bytes) -> bytes:
@@ -57,8 +80,13 @@ def encode_error(error: errors.KilonovaError) -> bytes:
 
 
 def decode_reply(payload: bytes) -> bytes:
-    """The body of a reply; raises the error that the peer sent."""
+    """The body of a reply; raises the error that the peer sent.  Raises ValueError for a malformed one."""
     if payload[:1] == b"+":
         return payload[1:]
-    fields: dict[str, Any] = json.loads(payload[1:])
-    raise errors.from_wire(fields["code"], fields["message"], fields.get("details", {}))
+    if payload[:1] != b"-":
+        raise ValueError("it is neither a result nor an error")
+    fields = _object(payload[1:])
+    code, message, details = fields.get("code"), fields.get("message"), fields.get("details", {})
+    if not isinstance(code, str) or not isinstance(message, str) or not isinstance(details, dict):
+        raise ValueError("its error has no code or no message")
+    raise errors.from_wire(code, message, {name: value for name, value in details.items() if name not in _TAKEN})

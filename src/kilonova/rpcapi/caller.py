@@ -7,6 +7,9 @@ await caller.call(CONSOLE_OUTPUT, ConsoleOutput(instance_id), host)
 
 from typing import Any, TypeVar
 
+import structlog
+from pydantic import ValidationError
+
 from kilonova import CODE_VERSION
 from kilonova.base.backoff import Backoff
 from kilonova.base.clock import Clock
@@ -16,6 +19,7 @@ from kilonova.base.errors import (
     DatabaseUnavailable,
     InvalidInput,
     KilonovaError,
+    Overloaded,
     RequestOutcomeUnknown,
     RpcTimeout,
     RpcUnavailable,
@@ -23,8 +27,11 @@ from kilonova.base.errors import (
 from kilonova.objects.ids import HostName
 from kilonova.rpc import wire
 from kilonova.rpc.bus import Bus
+from kilonova.rpcapi.batch import reason
 from kilonova.rpcapi.method import Method
 from kilonova.rpcapi.versions import ConductorVersion, as_unknown_method
+
+log = structlog.get_logger(__name__)
 
 Q = TypeVar("Q")
 R = TypeVar("R")
@@ -48,9 +55,9 @@ class Caller:
         """The reply; raises the error that the server sent.
 
         When the method's time is over: RpcTimeout for a method that only reads; for a method that changes something,
-        RequestOutcomeUnknown if any attempt may have arrived.  RpcUnavailable and DatabaseUnavailable mean that nothing
-        was done, and nothing will be.  NotInThisVersion is a RpcUnavailable: a conductor is older than the method, and
-        other conductors were tried within the method's time.
+        RequestOutcomeUnknown if any attempt may have arrived.  RpcUnavailable, DatabaseUnavailable and Overloaded mean
+        that nothing was done, and nothing will be.  NotInThisVersion is a RpcUnavailable: a conductor is older than the
+        method, and other conductors were tried within the method's time.
         """
         self.conductors.check(method)
         subject = method.subject_of(peer)
@@ -62,10 +69,8 @@ class Caller:
             patience = min(left, method.attempt_s) if method.idempotent else left
             try:
                 payload = wire.encode_request(wire.Request(method.name, CODE_VERSION, patience, body, REQUEST_ID.get()))
-                reply = method.reply_form.validate_json(
-                    _decode(method, await self._bus.request(subject, payload, patience))
-                )
-            except (RpcTimeout, RpcUnavailable, DatabaseUnavailable) as exc:
+                reply = _read(method, subject, await self._bus.request(subject, payload, patience))
+            except (RpcTimeout, RpcUnavailable, DatabaseUnavailable, Overloaded) as exc:
                 unknown = unknown or isinstance(exc, RpcTimeout)
                 pause = pauses.next_s()
                 if not _may_be_sent_again(method, exc, deadline - self._clock.monotonic() - pause):
@@ -102,11 +107,16 @@ class HostCaller:
         return await self._caller.call(method, request, self.host)
 
 
-def _decode(method: Method[Any, Any], payload: bytes) -> bytes:
+def _read(method: Method[Any, R], subject: str, payload: bytes) -> R:
+    """The reply.  Raises the error that the server sent, RpcTimeout for a reply that cannot be read."""
     try:
-        return wire.decode_reply(payload)
+        return method.reply_form.validate_json(wire.decode_reply(payload))
     except InvalidInput as exc:
         raise as_unknown_method(exc, method) from exc
+    except ValueError as exc:
+        error = reason(exc) if isinstance(exc, ValidationError) else str(exc)
+        log.warning("a reply cannot be read", method=method.name, subject=subject, error=error)
+        raise RpcTimeout(f"{subject} sent a reply to {method.name} that cannot be read.", subject=subject) from None
 
 
 def _may_be_sent_again(method: Method[Any, Any], exc: KilonovaError, left_s: float) -> bool:
@@ -114,7 +124,7 @@ def _may_be_sent_again(method: Method[Any, Any], exc: KilonovaError, left_s: flo
         return False
     if isinstance(exc, DatabaseLocked):  # an attempt that is cut short would end without a reply
         return left_s >= method.attempt_s
-    return left_s > 0 and isinstance(exc, RpcTimeout | RpcUnavailable)
+    return left_s > 0 and isinstance(exc, RpcTimeout | RpcUnavailable | Overloaded)
 
 
 def _verdict(method: Method[Any, Any], exc: KilonovaError, *, unknown: bool) -> KilonovaError:

@@ -3,16 +3,27 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
 from pydantic import ValidationError
 
 from kilonova.base.context import serving
-from kilonova.base.errors import InvalidInput, KilonovaError, RpcTimeout
+from kilonova.base.errors import (
+    Forbidden,
+    IncompatibleVersion,
+    InvalidInput,
+    KilonovaError,
+    NotInThisVersion,
+    RpcTimeout,
+    StaleWrite,
+)
 from kilonova.rpc import wire
 from kilonova.rpcapi.batch import reason
+from kilonova.rpcapi.guard import BUSY, Guard
 from kilonova.rpcapi.method import Method
 from kilonova.rpcapi.versions import check_window, not_here, parties
 
@@ -21,10 +32,13 @@ log = structlog.get_logger(__name__)
 Q = TypeVar("Q")
 R = TypeVar("R")
 
-LOGGED = 1000
-"""How many different refusals one endpoint logs."""
-
 Handle = Callable[[Any, str], Awaitable[Any]]
+
+MALFORMED = "malformed"
+
+
+NOT_ITS_OWN = (Forbidden, StaleWrite)
+"""Errors that count as refused messages: the peer speaks about what is not its own, or not its own any more."""
 
 
 @dataclass
@@ -32,8 +46,8 @@ class Endpoint:
     """Handlers by method name.  A handler receives the request and the peer's name: the last token of the subject,
     which the peer's credentials pin."""
 
+    guard: Guard | None = None
     handlers: dict[str, tuple[Method[Any, Any], Handle]] = field(default_factory=dict[str, Any])
-    logged: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
     def on(self, method: Method[Q, R], handler: Callable[[Q, str], Awaitable[R]]) -> None:
         self.handlers[method.name] = (method, handler)
@@ -41,45 +55,66 @@ class Endpoint:
     async def handle(self, subject: str, payload: bytes) -> bytes:
         """Decode the request, run its handler within the caller's time limit, encode the reply or the error.  Raises
         nothing but cancellation."""
-        name = "?"
+        peer = subject.rpartition(".")[2]
+        if self.guard is not None and not self.guard.admits(peer):
+            return BUSY_REPLY
         try:
             request = wire.decode_request(payload)
-            name = request.method
-            check_window(request.version, *parties(subject))
-            served = self.handlers.get(name)
-            if served is None:
-                raise not_here(subject, name)
-            method, handler = served
-            argument = method.request_form.validate_json(request.body)
+        except ValueError as exc:
+            return self._malformed(peer, f"Malformed request: {exc}.")
+        try:
+            method, handler = self._served(subject, request)
         except KilonovaError as exc:
-            self._log_once(subject, exc)
+            self._refused(peer, exc.code, exc.message)
             return wire.encode_error(exc)
-        except (ValidationError, ValueError, KeyError) as exc:
-            log.exception("malformed request", method=name)
-            why = reason(exc) if isinstance(exc, ValidationError) else type(exc).__name__
-            return wire.encode_error(InvalidInput(f"Malformed request {name}: {why}."))
+        try:
+            argument = method.request_form.validate_json(request.body)
+        except ValidationError as exc:
+            return self._malformed(peer, f"Malformed request {method.name}: {reason(exc)}.")
         with serving(request.request_id):
-            return await _reply(method, handler, argument, subject.rpartition(".")[2], request.timeout_s)
+            return await self._reply(
+                method, partial(handler, argument, peer), peer, min(request.timeout_s, method.timeout_s)
+            )
 
-    def _log_once(self, subject: str, exc: KilonovaError) -> None:
-        """A peer of another version repeats its request: log each refusal once."""
-        if (subject, exc.message) not in self.logged and len(self.logged) < LOGGED:
-            self.logged.add((subject, exc.message))
-            log.warning("a request was refused", subject=subject, error=exc.message)
+    def _served(self, subject: str, request: wire.Request) -> tuple[Method[Any, Any], Handle]:
+        """Raises IncompatibleVersion, NotInThisVersion."""
+        check_window(request.version, *parties(subject))
+        served = self.handlers.get(request.method)
+        if served is None:
+            raise not_here(subject, request.method)
+        return served
+
+    def _malformed(self, peer: str, message: str) -> bytes:
+        self._refused(peer, MALFORMED, message)
+        return wire.encode_error(InvalidInput(message))
+
+    def _refused(self, peer: str, kind: str, message: str) -> None:
+        if self.guard is not None:
+            self.guard.refused(peer, kind, message)
+        elif kind in (MALFORMED, NotInThisVersion.code, IncompatibleVersion.code):
+            log.warning("a message was refused", peer=peer[:64], reason=kind, error=message)
+
+    async def _reply(
+        self, method: Method[Any, Any], work: Callable[[], Awaitable[Any]], peer: str, limit_s: float
+    ) -> bytes:
+        name = method.name
+        try:
+            async with asyncio.timeout(limit_s):
+                async with nullcontext() if self.guard is None else self.guard.turn(peer):
+                    reply = await work()
+            return wire.encode_reply(method.reply_form.dump_json(reply))
+        except KilonovaError as exc:
+            if isinstance(exc, NOT_ITS_OWN):
+                self._refused(peer, exc.code, f"{name}: {exc.message}")
+            if not method.declares(exc):
+                log.warning("the method does not declare this error", method=name, code=exc.code)
+            return wire.encode_error(exc)
+        except TimeoutError:
+            return wire.encode_error(RpcTimeout(f"{name} took longer than its caller waits."))
+        except Exception as exc:
+            if self.guard is None or self.guard.may_log(peer, f"failed {name}"):
+                log.exception("request failed", method=name)
+            return wire.encode_error(KilonovaError(f"{name} failed: {type(exc).__name__}."))
 
 
-async def _reply(method: Method[Any, Any], handler: Handle, argument: Any, peer: str, timeout_s: float) -> bytes:
-    name = method.name
-    try:
-        async with asyncio.timeout(timeout_s):
-            reply = await handler(argument, peer)
-        return wire.encode_reply(method.reply_form.dump_json(reply))
-    except KilonovaError as exc:
-        if not method.declares(exc):
-            log.warning("the method does not declare this error", method=name, code=exc.code)
-        return wire.encode_error(exc)
-    except TimeoutError:
-        return wire.encode_error(RpcTimeout(f"{name} took longer than its caller waits."))
-    except Exception as exc:
-        log.exception("request failed", method=name)
-        return wire.encode_error(KilonovaError(f"{name} failed: {type(exc).__name__}."))
+BUSY_REPLY = wire.encode_error(BUSY)

@@ -12,10 +12,11 @@ from pydantic import TypeAdapter
 from kilonova.base.errors import (
     DatabaseUnavailable,
     KilonovaError,
+    Overloaded,
     RpcTimeout,
     RpcUnavailable,
 )
-from kilonova.rpc.bus import token
+from kilonova.rpc.bus import USUAL_PAYLOAD, token
 
 Q = TypeVar("Q")
 R = TypeVar("R")
@@ -29,7 +30,7 @@ class Kind(Enum):
     CAST = "cast"
 
 
-ANY_CALL = (RpcTimeout, RpcUnavailable, DatabaseUnavailable)
+ANY_CALL = (RpcTimeout, RpcUnavailable, DatabaseUnavailable, Overloaded)
 """Errors of every call, besides those that its method declares."""
 
 
@@ -83,16 +84,21 @@ class Ack:
     """An empty reply: the request was carried out."""
 
 
-REPLY_BYTES = 512 << 10
-"""Size limit of the records in one reply: half of a NATS server's default message limit."""
+def reply_bytes(max_payload: int) -> int:
+    """Size limit of the records in one reply, for a bus with that limit of one message."""
+    return max_payload // 2
 
 
-def fitting(records: Iterable[T], encode: Callable[[T], bytes]) -> Iterator[T]:
-    """The first records that fit into one reply, at least one.  Reads at most one record beyond them."""
+REPLY_BYTES = reply_bytes(USUAL_PAYLOAD)
+
+
+def fitting(records: Iterable[T], size_of: Callable[[T], int], limit: int = REPLY_BYTES) -> Iterator[T]:
+    """The first records that fit into one reply of `limit` bytes, at least one.  Reads at most one record beyond
+    them."""
     taken = 0
     for record in records:
-        size = len(encode(record))
-        if taken and taken + size > REPLY_BYTES:
+        size = size_of(record)
+        if taken and taken + size > limit:
             return
         taken += size
         yield record

@@ -52,7 +52,7 @@ async def compute_process(settings: Settings, clock: Clock, failpoints: Failpoin
     manager = compute_manager(settings, clock, failpoints, store, files)
     async with AsyncExitStack() as stack:
         db = await stack.enter_async_context(running_database(settings, clock)) if local else None
-        end = MemoryBus(MemoryHub(), clock) if local else fleet_bus(settings, settings.default.host, clock)
+        end = MemoryBus(MemoryHub(), clock) if local else fleet_bus(settings, f"host-{settings.default.host}", clock)
         bus = await stack.enter_async_context(end)
         stack.push_async_callback(manager.stop)
         tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kilonova.base.clock import Clock
-from kilonova.base.errors import StateError
+from kilonova.base.errors import ConfigError, StateError
 from kilonova.base.failpoints import Failpoints
 from kilonova.base.health import Check
 from kilonova.base.metrics import Metrics
@@ -110,13 +110,19 @@ def make_conductor(
     return Conductor(tools, Caller(bus, tools.clock), policy, metrics)
 
 
-def fleet_bus(settings: Settings, name: str, clock: Clock) -> "NatsBus":
-    """The bus of a fleet, not entered yet.  Raises ConfigError."""
+def fleet_bus(settings: Settings, identity: str, clock: Clock) -> "NatsBus":
+    """The bus of a fleet, not entered yet.  Raises ConfigError, also for credentials of another identity."""
     from kilonova.rpc.nats import NatsBus
-    from kilonova.rpc.transport_url import guarded_url
+    from kilonova.rpc.transport_url import access_of, guarded
 
-    guarded_url(settings.default.transport_url)
-    return NatsBus(settings.default.transport_url, name, clock)
+    access = access_of(settings.default)
+    found = guarded(access).credentials
+    if found is not None and found.identity != identity:
+        raise ConfigError(
+            f"transport_credentials {access.credentials_file} are of {found.identity}, and this process is {identity}: "
+            "use the file of this process, or set host to the name in it."
+        )
+    return NatsBus(access, identity, clock)
 
 
 def open_database(settings: Settings, clock: Clock) -> "Database":

@@ -8,7 +8,7 @@ from kilonova import __version__
 from kilonova.cmd.main import app
 
 
-@pytest.mark.parametrize("group", ["", "user", "project", "role", "role assignment", "policy", "host"])
+@pytest.mark.parametrize("group", ["", "user", "project", "role", "role assignment", "policy", "host", "bus"])
 def test_no_command_is_described_by_half_a_sentence(group: str) -> None:
     done = CliRunner().invoke(app, [*group.split(), "--help"], env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"})
     assert done.exit_code == 0

@@ -186,23 +186,6 @@ def test_a_service_that_is_stopped(tmp_path: Path) -> None:
     assert (found.level, found.cure) == (Level.ERROR, f"kill -CONT {process.pid}")
 
 
-def test_the_bus(tmp_path: Path) -> None:
-    assert service.message_bus(subject(tmp_path)).level is Level.OK
-    dead = f"nats://127.0.0.1:{free_port()}"
-    found = service.message_bus(subject(tmp_path, transport_url=dead.replace("://", "://user:hidden@")))
-    assert found.level is Level.ERROR
-    assert "hidden" not in repr(found)
-    with saying(b'INFO {"server_id":"x"}\r\n') as port:
-        alive = f"nats://127.0.0.1:{port}"
-        assert service.message_bus(subject(tmp_path, transport_url=alive)).level is Level.OK
-        assert service.message_bus(subject(tmp_path, transport_url=f"{alive},{dead}")).level is Level.WARNING
-    with saying(b"HTTP/1.1 400\r\n") as port:
-        assert (
-            "not speak NATS" in service.message_bus(subject(tmp_path, transport_url=f"nats://127.0.0.1:{port}")).found
-        )
-    assert service.message_bus(subject(tmp_path, transport_url="rabbit://x")).level is Level.ERROR
-
-
 @pytest.mark.parametrize(
     ("facts", "level"),
     [

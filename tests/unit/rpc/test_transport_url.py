@@ -7,7 +7,7 @@ from kilonova.base.clock import SystemClock
 from kilonova.base.errors import ConfigError
 from kilonova.config.load import load
 from kilonova.rpc.nats import NatsBus
-from kilonova.rpc.transport_url import Servers, guarded_url, parse_url
+from kilonova.rpc.transport_url import Access, Servers, guarded, parse_url
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,7 @@ from kilonova.rpc.transport_url import Servers, guarded_url, parse_url
     [
         ("nats://127.0.0.1", Servers(("nats://127.0.0.1:4222",))),
         ("nats://h1:1, nats://h2:2/,", Servers(("nats://h1:1", "nats://h2:2"))),
+        ("tls://h1,tls://u:p@h2:1", Servers(("tls://h1:4222", "tls://h2:1"), user="u", password="p")),
         ("nats://[::1]:5", Servers(("nats://[::1]:5",))),
         ("nats://u:p%40%3A%2F@h", Servers(("nats://h:4222",), user="u", password="p@:/")),
         ("nats://u:@h", Servers(("nats://h:4222",), user="u", password="")),
@@ -31,7 +32,7 @@ def test_what_it_may_be(url: str, servers: Servers) -> None:
         ("", "not set"),
         (" , ", "not set"),
         ("rabbit://nova:hunter2@mq:5672/", "not rabbit"),
-        ("tls://u:hunter2@h:4222", "not tls"),
+        ("tls://h,nats://u:hunter2@h:4222", "mixes"),
         ("h:4222", "not a URL"),
         ("u:hunter2@h", "not a URL"),
         ("nats://u:hunter2@h:port", "not a URL"),
@@ -65,7 +66,7 @@ def test_no_secret_is_shown_by_accident() -> None:
 )
 def test_a_bus_on_this_machine_or_with_credentials_may_be_used(url: str) -> None:
     url = url.replace(",h2", ",nats://h2")
-    assert guarded_url(url) == parse_url(url)
+    assert guarded(Access(url)).servers == parse_url(url)
 
 
 @pytest.mark.parametrize("url", ["nats://h", "nats://127.0.0.1,nats://192.0.2.1:4223", "nats://0.0.0.0", "nats://[::]"])
@@ -73,4 +74,4 @@ def test_a_bus_of_others_without_credentials_is_refused_with_what_to_do(url: str
     with pytest.raises(
         ConfigError, match=r"beyond this machine .* without credentials.*nats://user:password@host:port"
     ):
-        guarded_url(url)
+        guarded(Access(url))

@@ -8,13 +8,15 @@ from structlog.testing import capture_logs
 
 from kilonova import CODE_VERSION
 from kilonova.base.errors import IncompatibleVersion, InvalidInput, NotInThisVersion
+from kilonova.base.metrics import Metrics
 from kilonova.objects.ids import HostName
 from kilonova.rpc import wire
 from kilonova.rpc.memory import MemoryBus, MemoryHub
 from kilonova.rpcapi import host_to_conductor as host
 from kilonova.rpcapi import to_host
 from kilonova.rpcapi.caller import Caller
-from kilonova.rpcapi.endpoint import LOGGED, Endpoint
+from kilonova.rpcapi.endpoint import Endpoint
+from kilonova.rpcapi.guard import Guard
 from kilonova.rpcapi.method import Ack, Kind, Method
 from kilonova.rpcapi.versions import OLDEST, ConductorVersion, check_window, parties
 from kilonova.rpcapi.work import Fetched
@@ -67,17 +69,17 @@ def test_the_refusal_names_both(subject: str, sender: str, receiver: str) -> Non
     assert parties(subject) == (sender, receiver)
 
 
-def test_a_refusal_is_logged_once_and_not_without_limit() -> None:
-    async def body() -> int:
-        endpoint = Endpoint()
-        payload = wire.encode_request(wire.Request("ping", 99, 5.0, b"{}"))
+def test_a_refusal_is_logged_once_for_each_peer_and_counted() -> None:
+    async def body() -> list[str]:
+        metrics = Metrics()
+        endpoint = Endpoint(Guard(SimClock(1), metrics))
         with capture_logs() as said:
-            for number in range(LOGGED + 5):
-                await endpoint.handle(f"conductor.host.h{number}", payload)
-                await endpoint.handle("conductor.host.h0", payload)
-        return len(said)
+            for name in ("h1", "h2", "h1"):
+                await endpoint.handle(f"conductor.host.{name}", wire.encode_request(wire.Request("ping", 99, 5.0, b"")))
+        assert b'reason="incompatible-version"} 3.0' in metrics.text()
+        return [line["peer"] for line in said]
 
-    assert run_virtually(body()) == LOGGED
+    assert run_virtually(body()) == ["h1", "h2"]
 
 
 def test_a_method_that_the_receiver_does_not_have_is_left_to_another() -> None:

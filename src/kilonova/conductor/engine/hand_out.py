@@ -4,6 +4,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from operator import itemgetter
 
 import structlog
 
@@ -17,14 +18,18 @@ from kilonova.db.writers import actions as write_actions
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, AttemptId
 from kilonova.objects.states import VERBS
+from kilonova.rpc.bus import USUAL_PAYLOAD
 from kilonova.rpcapi.host_to_conductor import FETCH
-from kilonova.rpcapi.method import fitting
+from kilonova.rpcapi.method import fitting, reply_bytes
 from kilonova.rpcapi.work import Fetch, Fetched, WorkItem
 
 log = structlog.get_logger(__name__)
 
+ROOM = 4096
+"""Bytes of a reply besides its items."""
 
-def hand_out(tx: Transaction, request: Fetch, now: datetime) -> Fetched:
+
+def hand_out(tx: Transaction, request: Fetch, now: datetime, max_payload: int = USUAL_PAYLOAD) -> Fetched:
     """Three lists for a host.  The first has open actions whose current leg belongs to the host and does not run yet,
     as many as one message takes, now under the host's attempt.  The second has legs that the host runs and that are no
     longer current.  The third has legs that it runs and whose deadline has passed.  A host that an operator has forced
@@ -36,8 +41,8 @@ def hand_out(tx: Transaction, request: Fetch, now: datetime) -> Fetched:
     open_actions, others = read_actions.known_and_others(tx, request.host)
     running = frozenset(request.running)
     fresh = [action for action in open_actions if action.leg_id not in running]
-    readable, unreadable = _work(tx, fresh, request.attempt)
-    items = tuple(fitting(readable, lambda item: FETCH.reply_form.dump_json(Fetched((item,), ()))))
+    readable, unreadable = _work(tx, fresh, request.attempt, max_payload)
+    items = tuple(item for item, _ in fitting(readable, itemgetter(1), reply_bytes(max_payload)))
     write_actions.hand_out(tx, [item.action for item in items], now)
     current = {action.leg_id for action in open_actions}
     revoked = tuple(leg for leg in request.running if leg not in current and leg.action_id not in others)
@@ -45,12 +50,14 @@ def hand_out(tx: Transaction, request: Fetch, now: datetime) -> Fetched:
     return Fetched(items, revoked, more=len(items) + len(unreadable) < len(fresh), expired=expired)
 
 
-def _work(tx: Transaction, actions: list[Action], attempt: AttemptId) -> tuple[Iterator[WorkItem], list[ActionId]]:
-    """The first actions, with their instances, that one message takes; and the skipped actions, whose instances cannot
-    be read."""
+def _work(
+    tx: Transaction, actions: list[Action], attempt: AttemptId, max_payload: int
+) -> tuple[Iterator[tuple[WorkItem, int]], list[ActionId]]:
+    """The actions with their instances, and the size of each in a message; and the skipped actions, whose instances
+    cannot be read or are larger than a message."""
     passed_over: list[ActionId] = []
 
-    def items() -> Iterator[WorkItem]:
+    def items() -> Iterator[tuple[WorkItem, int]]:
         for action in actions:
             try:
                 instance = read_instances.get_known(tx, action.instance_id)[0]
@@ -58,7 +65,14 @@ def _work(tx: Transaction, actions: list[Action], attempt: AttemptId) -> tuple[I
                 log.error("an action is held back: its instance cannot be read", action=action.id, error=repr(exc))
                 passed_over.append(action.id)
                 continue
-            yield WorkItem(action.with_leg(replace(action.leg, attempt=attempt)), instance)
+            item = WorkItem(action.with_leg(replace(action.leg, attempt=attempt)), instance)
+            size = len(FETCH.reply_form.dump_json(Fetched((item,), ())))
+            if size + ROOM > max_payload:
+                limits = {"bytes": size, "max_payload": max_payload}
+                log.error("an action is held back: it is larger than a message of the bus", action=action.id, **limits)
+                passed_over.append(action.id)
+                continue
+            yield item, size
 
     return items(), passed_over
 

@@ -34,7 +34,7 @@ from kilonova.rpcapi.host_to_conductor import (
     Observed,
     ReportStates,
 )
-from kilonova.rpcapi.method import fitting
+from kilonova.rpcapi.method import REPLY_BYTES, fitting
 
 
 def list_expected(tx: Transaction, request: ListExpected) -> Expected:
@@ -45,8 +45,8 @@ def list_expected(tx: Transaction, request: ListExpected) -> Expected:
     return Expected(tuple(ExpectedGuest(id_, power, id_ in busy) for id_, power in powers.items()))
 
 
-def classify_guests(tx: Transaction, request: ClassifyGuests) -> GuestClasses:
-    """Which guests on a host should not be there.  Raises StaleWrite."""
+def classify_guests(tx: Transaction, request: ClassifyGuests, reply_limit: int = REPLY_BYTES) -> GuestClasses:
+    """Which guests on a host should not be there, in a reply of at most `reply_limit` bytes.  Raises StaleWrite."""
     check_epoch(tx, request.host, request.epoch)
     known = read_instances.get_all_known(tx, request.guests)
     deleted: list[Instance] = []
@@ -62,8 +62,14 @@ def classify_guests(tx: Transaction, request: ClassifyGuests) -> GuestClasses:
         one for one in deleted if not any(VERBS[verb].until_done for verb in _open_here(tx, one.id, request.host))
     ]
     strange = set(request.guests) - {instance.id for instance, _ in known}
-    first = fitting(deleted, lambda one: CLASSIFY_GUESTS.reply_form.dump_json(GuestClasses((one,))))
+    without = (without_secrets(one) for one in deleted)
+    first = fitting(without, lambda one: len(CLASSIFY_GUESTS.reply_form.dump_json(GuestClasses((one,)))), reply_limit)
     return GuestClasses(tuple(first), tuple(elsewhere), tuple(sorted(strange)))
+
+
+def without_secrets(instance: Instance) -> Instance:
+    """The record for the removal of a guest, without what its owner gave to the guest."""
+    return replace(instance, user_data=None, key_data=None, files=(), metadata={})
 
 
 def _open_here(tx: Transaction, instance_id: InstanceId, host: HostName) -> frozenset[Verb]:

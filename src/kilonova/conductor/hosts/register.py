@@ -4,7 +4,7 @@
 from datetime import datetime
 from typing import Any
 
-from kilonova.base.errors import Conflict, NotFound
+from kilonova.base.errors import Conflict, Forbidden, NotFound
 from kilonova.base.unset import UNSET
 from kilonova.conductor.engine.fencing import check_epoch
 from kilonova.conductor.hosts import lost_hosts
@@ -44,8 +44,10 @@ def register(tx: Transaction, request: RegisterHost, service_id: str, now: datet
 
 
 def report_inventory(tx: Transaction, request: ReportInventory) -> None:
-    """Raises StaleWrite."""
+    """Raises StaleWrite, Forbidden for the node of another host."""
     check_epoch(tx, request.host, request.epoch)
+    if read_hosts.host_of_node(tx, request.node_id) not in (None, request.host):
+        raise Forbidden(f"Host {request.host} reports the node of another host.", node_id=request.node_id)
     write_hosts.put_inventory(tx, request.host, request.node_id, request.inventory)
 
 
