@@ -3,7 +3,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -107,7 +107,13 @@ class OneImage:
     def __init__(self, data: bytes = IMAGE_BYTES) -> None:
         self.data, self.reads = data, 0
 
-    async def read(self, image_id: ImageId) -> AsyncIterator[bytes]:
+    def fetch(self, image: ImageRef, grant: str = "") -> "OneImage":
+        return self
+
+    def refuse(self) -> bool:
+        return False
+
+    async def read(self) -> AsyncGenerator[bytes]:
         self.reads += 1
         for start in range(0, len(self.data), 100):
             yield self.data[start : start + 100]

@@ -6,25 +6,22 @@ never changed.  For each module of kilonova.rpcapi one file: the methods, the JS
 of what it writes, and samples that the release has written.  It imports nothing but the release's own code.
 """
 
+import importlib
 import json
+import pkgutil
 import sys
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from kilonova import rpcapi
 from kilonova.objects import action_params
 from kilonova.objects.states import VERBS
-from kilonova.rpcapi import (
-    api_to_conductor,
-    api_to_conductor_admin,
-    api_to_conductor_identity,
-    host_to_conductor,
-    to_host,
-)
 from kilonova.rpcapi.method import methods_of
 
-MODULES = (api_to_conductor, api_to_conductor_admin, api_to_conductor_identity, host_to_conductor, to_host)
+_ALL = (importlib.import_module(f"kilonova.rpcapi.{one.name}") for one in pkgutil.iter_modules(rpcapi.__path__))
+MODULES = tuple(module for module in _ALL if methods_of(module))
 TIME = "2026-01-02T03:04:05Z"
 
 

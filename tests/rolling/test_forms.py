@@ -28,7 +28,8 @@ NAMES = [module.__name__.rpartition(".")[2] for module in MODULES]
 
 @cache
 def before(name: str) -> dict[str, Any]:
-    return json.loads((HERE / f"v{PREVIOUS}" / f"{name}.json").read_text())
+    path = HERE / f"v{PREVIOUS}" / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else {"methods": {}}
 
 
 @cache

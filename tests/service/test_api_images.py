@@ -242,7 +242,7 @@ async def test_an_image_that_is_deactivated(api: Api) -> None:
     assert (await api.call("GET", f"{path}/file")).content == RAW
     assert "not active" in message(await api.create(image_id), 400, "badRequest")
     assert message(await put(api, image_id, RAW), 409, "conflictingRequest")
-    await recover(api.cloud.box.app.deps)
+    await recover(api.cloud.box.app.deps, api.cloud.box.images)
     assert [await act("reactivate"), await act("reactivate")] == [204, 204]
     assert (await other.call("GET", f"{path}/file")).content == RAW
     assert await act("dance") == 404
@@ -279,7 +279,7 @@ async def test_a_start_puts_right_what_a_crash_left(api: Api) -> None:
     images = api.cloud.state / "images"
     for orphan in (cut, f".{cut}.7.1.part", "gone"):
         (images / orphan).touch()
-    await recover(deps)
+    await recover(deps, api.cloud.box.images)
     assert (await shown(api, cut))["status"] == "queued"
     assert [path.name for path in images.iterdir()] == [kept]
     assert (await put(api, cut, RAW)).status_code == 204

@@ -333,7 +333,7 @@ async def test_the_start_of_the_api_takes_nothing_from_images_that_are_being_mad
     pause = Pause(api, "take_snapshot")
     image_id = (await api.act(server_id, {"createImage": {"name": "i"}}, 202)).json()["image_id"]
     await pause.reached.wait()
-    await recover(api.cloud.box.app.deps)
+    await recover(api.cloud.box.app.deps, api.cloud.box.images)
     shown = await image(api, image_id)
     assert shown is not None
     assert shown["status"] == "saving"

@@ -28,6 +28,7 @@ from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import InlineWorkers
 from kilonova.compute import seeds
+from kilonova.compute.local_images import LocalImages
 from kilonova.compute.manager import ComputeManager, Parts
 from kilonova.compute.operation import Operation
 from kilonova.compute.operations import OPERATIONS
@@ -43,6 +44,7 @@ from kilonova.identity.console_tokens import ConsoleTokens
 from kilonova.identity.key_ring import OneKey
 from kilonova.identity.passwords import Passwords
 from kilonova.identity.tokens import Subject, TokenMinter
+from kilonova.images.own_store import OwnStore
 from kilonova.images.store import ImageStore
 from kilonova.objects.console import ConsoleStream
 from kilonova.objects.ids import HostName, InstanceId
@@ -197,7 +199,7 @@ class World:
                     self.clock.monotonic(),
                 ),
                 self.settings,
-                Parts(self.clock, self.store, self.workers, Failpoints()),
+                Parts(self.clock, lambda _: LocalImages(self.store), self.workers, Failpoints()),
                 lambda api: FakeDriver(api, self.settings, hypervisor=self.machines[name]),
                 operations=self.operations,
             )
@@ -218,7 +220,7 @@ class World:
             policy=Policy(RULES, self.settings.oslo_policy),
             passwords=Passwords(self.workers),
             login_limits=LoginLimits(self.clock, Metrics(), (), self._tasks),
-            images=self.store,
+            images=OwnStore(self.store),
             clock=self.clock,
             settings=self.settings.api,
             quotas=self.settings.quota,

@@ -24,6 +24,7 @@ BREACHES = {
     "Only db.postgres knows psycopg": ("db/opening.py", "psycopg"),
     "Only virt.libvirt builds and reads XML": ("compute/manager.py", "lxml.etree"),
     "Only api knows HTTP servers": ("base/tasks.py", "starlette.types"),
+    "Only images is an HTTP client": ("compute/fleet_images.py", "httpx"),
     "Only cmd knows the command line": ("doctor/report.py", "typer"),
     "Only identity hashes": ("api/identity/users.py", "argon2"),
     "The HTTP framework knows no resource": ("api/http/route.py", "kilonova.api.image.images"),

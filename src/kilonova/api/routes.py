@@ -14,6 +14,7 @@ from kilonova.api.http.route import DefaultPolicy, Route, Service
 from kilonova.api.http.views import Others, View
 from kilonova.api.identity import routes as identity
 from kilonova.api.image import routes as image
+from kilonova.api.image import store_urls
 from kilonova.api.network import routes as network
 from kilonova.db.transaction import Snapshot
 
@@ -48,6 +49,7 @@ SERVICES: tuple[Service, ...] = (
     identity.SERVICE,
     compute.SERVICE,
     image.SERVICE,
+    store_urls.SERVICE,
     network.SERVICE,
 )
 """Everything that is served."""

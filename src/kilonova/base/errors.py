@@ -12,7 +12,7 @@ KilonovaError
 ├── HypervisorError, NotSupported, GuestNotRunning, GuestStuck, DiskMoved, DiskUnusable
 ├── RpcTimeout, RequestOutcomeUnknown, RpcUnavailable, NotInThisVersion, IncompatibleVersion
 ├── StaleWrite, HostSuperseded, HostTaken, DeadlineExceeded
-├── DatabaseUnavailable, DatabaseLocked, StorageFull
+├── DatabaseUnavailable, DatabaseLocked, StorageFull, ImageUnavailable
 └── ConfigError, DriverLoadError, StateError (DatabaseUnreadable)     (end a command with one sentence)
 """
 
@@ -252,6 +252,13 @@ class StorageFull(KilonovaError):
     """There is no free space for the data: nothing was stored."""
 
     code = "storage-full"
+    retryable = True
+
+
+class ImageUnavailable(KilonovaError):
+    """No image store that has the bytes of the image answers now; nothing was changed."""
+
+    code = "image-unavailable"
     retryable = True
 
 

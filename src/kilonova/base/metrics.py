@@ -51,6 +51,15 @@ class Metrics:
         self._refused = Counter(
             "kilonova_refused_log_ins", "Logins that were refused, by reason.", ["reason"], registry=self.registry
         )
+        self._images_refused = Counter(
+            "kilonova_refused_image_requests",
+            "Requests for the bytes of an image that were refused, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self._evicted = Counter(
+            "kilonova_evicted_images", "Cached images that were removed, by reason.", ["reason"], registry=self.registry
+        )
         self._requests = Summary(
             "kilonova_http_request_seconds",
             "Requests of the API, until their answer begins.",
@@ -76,6 +85,14 @@ class Metrics:
     def message_refused(self, reason: str) -> None:
         """`reason`: malformed, unknown-method, or the code of an error."""
         self._messages.labels(reason).inc()
+
+    def image_refused(self, reason: str) -> None:
+        """`reason`: no-leg (a host needs no such image), url (a URL is expired or altered)."""
+        self._images_refused.labels(reason).inc()
+
+    def images_evicted(self, reason: str, count: int) -> None:
+        """`reason`: age, space."""
+        self._evicted.labels(reason).inc(count)
 
     def action_ended(self, verb: str, succeeded: bool) -> None:
         self._actions.labels(verb, "done" if succeeded else "failed").inc()

@@ -3,22 +3,38 @@
 file is fsynced before it is renamed into place.
 """
 
+import asyncio
 import hashlib
 import os
 import re
-from collections.abc import AsyncIterator, Collection
+from collections.abc import Callable, Collection
+from contextlib import aclosing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+import structlog
+
 from kilonova.base.clock import Clock
-from kilonova.base.errors import ImageUnacceptable
+from kilonova.base.errors import ImageUnacceptable, ImageUnavailable
 from kilonova.base.files import make_directory, make_file
 from kilonova.base.locks import KeyedLocks
 from kilonova.base.threads import Workers
+from kilonova.compute.local_images import ImageFetch, ImageSource
 from kilonova.images.inspect import inspect
-from kilonova.objects.ids import ImageId
 from kilonova.objects.image import ImageRef
 from kilonova.virt.base_image import BaseImage
+
+log = structlog.get_logger(__name__)
+
+FETCH_LIMIT_S = 6 * 3600.0
+"""The time limit of one fetch; an action has its own deadline besides."""
+
+JUST_USED_S = 600.0
+"""A file that was used since is not removed for its space."""
+
+KeptFree = Callable[[int], int]
+"""The number of bytes that the cache must leave free on a file system of a given size."""
 
 _NAME = re.compile(r"[0-9a-f]{40}\.[a-z0-9]+")
 
@@ -29,12 +45,13 @@ class Digest(Protocol):
     def update(self, data: bytes, /) -> None: ...
 
 
-class ImageSource(Protocol):
-    """The source of images: the local store, or the store of another host over HTTP."""
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The images of a cache and their bytes.  `is_short`: the file system has too little space."""
 
-    def read(self, image_id: ImageId) -> AsyncIterator[bytes]:
-        """The stored bytes.  Raises NotFound."""
-        ...
+    images: int
+    size_bytes: int
+    is_short: bool
 
 
 class ImageCache:
@@ -44,11 +61,12 @@ class ImageCache:
         self._root, self._source, self._workers, self._clock = root, source, workers, clock
         self._locks = KeyedLocks()
 
-    async def ensure(self, image: ImageRef) -> BaseImage:
-        """The image as a file on this host; fetched once for any number of concurrent builds.
+    async def ensure(self, image: ImageRef, grant: str = "") -> BaseImage:
+        """The image as a file on this host; fetched once for any number of concurrent builds.  `grant`: see
+        local_images.ImageSource.
 
-        Raises NotFound (the store no longer has it), ImageUnacceptable (wrong checksum, not in its format, refers to
-        other files).  After a failure nothing is left in the cache.
+        Raises NotFound (no store has it), ImageUnavailable (no store sends it), ImageUnacceptable (wrong
+        checksum, not in its format, refers to other files).  After a failure nothing is left in the cache.
         """
         path = self._root / f"{image.sha512[:40]}.{image.disk_format}"
         base = BaseImage(path, image.disk_format, image.virtual_size)
@@ -56,7 +74,7 @@ class ImageCache:
             return base
         async with self._locks.hold(path):
             if not await self._want(path):
-                await self._fetch(image, path)
+                await self._fetch(image, path, grant)
                 await self._want(path)
         return base
 
@@ -68,28 +86,46 @@ class ImageCache:
         """Remove files that are not `in_use` and were not used for so long; returns their names."""
         return await self._workers.run(_remove_unused, self._root, in_use, self._clock.now().timestamp() - age_s)
 
-    async def _fetch(self, image: ImageRef, path: Path) -> None:
+    async def make_room(self, in_use: Collection[str], kept_free: KeptFree) -> list[str]:
+        """While less than `kept_free` is free, remove the file that was not used for the longest time.  Files that are
+        `in_use` stay, and those that were used a moment ago: a disk may be made on them now.  Returns their names."""
+        before = self._clock.now().timestamp() - JUST_USED_S
+        return await self._workers.run(_make_room, self._root, in_use, before, kept_free)
+
+    async def usage(self, kept_free: KeptFree) -> Usage:
+        """The size of the cache, and whether its file system has less than `kept_free`."""
+        return await self._workers.run(_usage, self._root, kept_free)
+
+    async def _fetch(self, image: ImageRef, path: Path, grant: str) -> None:
         part = path.with_name(f".{path.name}.{self._clock.new_id()}")
+        fetch = self._source.fetch(image, grant)
         try:
-            await self._copy(image, part)
+            async with asyncio.timeout(FETCH_LIMIT_S):
+                while not await self._copy(image, part, fetch):
+                    log.warning("a store sent other bytes than the image's", image_id=image.id)
+                    if not fetch.refuse():
+                        raise ImageUnacceptable(
+                            f"Image {image.id} has not the checksum that was recorded for it.", image_id=image.id
+                        )
             await self._workers.run(inspect, part, image.disk_format)
             await self._workers.run(_install, part, path)
+        except TimeoutError as exc:
+            raise ImageUnavailable(f"Image {image.id} was not fetched in {FETCH_LIMIT_S:.0f} s.") from exc
         finally:
             await self._workers.run(_discard, part)
 
-    async def _copy(self, image: ImageRef, part: Path) -> None:
+    async def _copy(self, image: ImageRef, part: Path, fetch: ImageFetch) -> bool:
+        """Whether the bytes of one read are the image's."""
         digest = hashlib.sha512()
         out = await self._workers.run(_create, part)
         try:
-            async for chunk in self._source.read(image.id):
-                await self._workers.run(_append, out, digest, chunk)
+            async with aclosing(fetch.read()) as chunks:
+                async for chunk in chunks:
+                    await self._workers.run(_append, out, digest, chunk)
             await self._workers.run(_sync, out)
         finally:
             await self._workers.run(out.close)
-        if digest.hexdigest() != image.sha512:
-            raise ImageUnacceptable(
-                f"Image {image.id} has not the checksum that was recorded for it.", image_id=image.id
-            )
+        return digest.hexdigest() == image.sha512
 
 
 def _touch(path: Path, at: float) -> bool:
@@ -103,11 +139,41 @@ def _touch(path: Path, at: float) -> bool:
 def _remove_unused(root: Path, in_use: Collection[str], before: float) -> list[str]:
     removed: list[str] = []
     kept = {os.path.realpath(path) for path in in_use}
-    for path in root.iterdir() if root.is_dir() else ():
-        if _NAME.fullmatch(path.name) and os.path.realpath(path) not in kept and path.stat().st_mtime < before:
+    for path in _images(root):
+        if os.path.realpath(path) not in kept and path.stat().st_mtime < before:
             path.unlink(missing_ok=True)
             removed.append(path.name)
     return removed
+
+
+def _make_room(root: Path, in_use: Collection[str], before: float, kept_free: KeptFree) -> list[str]:
+    kept = {os.path.realpath(path) for path in in_use}
+    unused = [
+        (path.stat().st_mtime, path)
+        for path in _images(root)
+        if os.path.realpath(path) not in kept and path.stat().st_mtime < before
+    ]
+    removed: list[str] = []
+    for _, path in sorted(unused):
+        if not _is_short(root, kept_free):
+            break
+        path.unlink(missing_ok=True)
+        removed.append(path.name)
+    return removed
+
+
+def _usage(root: Path, kept_free: KeptFree) -> Usage:
+    sizes = [path.stat().st_size for path in _images(root)]
+    return Usage(len(sizes), sum(sizes), root.is_dir() and _is_short(root, kept_free))
+
+
+def _images(root: Path) -> list[Path]:
+    return [path for path in root.iterdir() if _NAME.fullmatch(path.name)] if root.is_dir() else []
+
+
+def _is_short(root: Path, kept_free: KeptFree) -> bool:
+    found = os.statvfs(root)
+    return found.f_bavail * found.f_frsize < kept_free(found.f_blocks * found.f_frsize)
 
 
 def _create(part: Path) -> BinaryIO:

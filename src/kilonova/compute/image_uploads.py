@@ -5,15 +5,14 @@ Requests to the conductor are repeated for as long as it takes: a short outage o
 work.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol, TypeVar
 
 from kilonova.base.backoff import Backoff
 from kilonova.base.clock import Clock
 from kilonova.base.errors import DatabaseUnavailable, NotFound, RpcTimeout, RpcUnavailable, StaleWrite
 from kilonova.base.outage import Outage
-from kilonova.images.inspect import MAX_VIRTUAL_BYTES
-from kilonova.images.store import Stored
+from kilonova.compute.local_images import Chunks, ImageSink
 from kilonova.objects.action import Action
 from kilonova.objects.action_params import image_made_with
 from kilonova.objects.ids import AttemptId, HostName, ImageId
@@ -32,22 +31,6 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 RETRY = Backoff(0.5, 15.0)
-
-
-class ImageSink(Protocol):
-    """Where images go: the box's own store (see kilonova.images.store.ImageStore)."""
-
-    async def write(self, image_id: ImageId, chunks: AsyncIterator[bytes], max_bytes: int) -> Stored:
-        """Store the bytes; when this raises, nothing is stored."""
-        ...
-
-    async def inspect(self, image_id: ImageId, declared_format: str) -> int:
-        """The virtual size in bytes.  Raises ImageUnacceptable."""
-        ...
-
-    async def delete(self, image_id: ImageId) -> None:
-        """Remove the bytes; missing bytes are not an error."""
-        ...
 
 
 class ImageRecords(Protocol):
@@ -70,20 +53,21 @@ class ImageUploads:
         request = BeginImage(self._conductor.host, action.leg_id, attempt)
         return not (await self._ask(action, lambda: self._conductor.call(BEGIN_IMAGE, request))).saved
 
-    async def save(self, action: Action, chunks: AsyncIterator[bytes], disk_format: str) -> None:
+    async def save(self, action: Action, chunks: Chunks, disk_format: str) -> None:
         """The image is ACTIVE and has these bytes. Raises NotFound when it was deleted meanwhile, and every error of
         the store; the bytes may exist then (see `discard`)."""
-        image_id, attempt = image_of(action), _attempt(action)
-        stored = await self._sink.write(image_id, chunks, MAX_VIRTUAL_BYTES)
-        virtual_size = await self._sink.inspect(image_id, disk_format)
+        attempt = _attempt(action)
+        saved = await self._sink.save(action, image_of(action), chunks, disk_format)
         request = CompleteImage(
             host=self._conductor.host,
             leg=action.leg_id,
             attempt=attempt,
-            size=stored.size,
-            virtual_size=virtual_size,
-            md5=stored.md5,
-            sha512=stored.sha512,
+            size=saved.size,
+            virtual_size=saved.virtual_size,
+            md5=saved.md5,
+            sha512=saved.sha512,
+            stores=saved.stores,
+            receipt=saved.receipt,
         )
         await self._ask(action, lambda: self._conductor.call(COMPLETE_IMAGE, request))
 

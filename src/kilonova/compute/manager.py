@@ -8,7 +8,6 @@ code only reads from the driver.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import structlog
 
@@ -21,9 +20,10 @@ from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import Workers
 from kilonova.compute.capacity import inventory_of
 from kilonova.compute.feed import Feed
-from kilonova.compute.image_cache import ImageCache, ImageSource
+from kilonova.compute.image_cache import ImageCache
 from kilonova.compute.image_cleanup import ImageCleanup
-from kilonova.compute.image_uploads import ImageSink, ImageUploads
+from kilonova.compute.image_uploads import ImageUploads
+from kilonova.compute.local_images import ImageLibrary
 from kilonova.compute.notifier import Notifier
 from kilonova.compute.observer import Observer
 from kilonova.compute.operation import Operation, Tools
@@ -38,7 +38,7 @@ from kilonova.compute.seeds import read_seed_key
 from kilonova.compute.session import HostIdentity, Session
 from kilonova.compute.uptime import uptime
 from kilonova.compute.virtapi import ComputeVirtAPI
-from kilonova.config.default import reloaded
+from kilonova.config.default import kept_from_images, reloaded
 from kilonova.config.load import Settings
 from kilonova.objects.diagnostics import GuestDiagnostics
 from kilonova.objects.service import Inventory
@@ -60,8 +60,8 @@ LOST_S = 10.0
 """The time for the step in progress when this process learns that its host has a newer process."""
 
 
-class ImageLibrary(ImageSource, ImageSink, Protocol):
-    """Where this host's images come from, and where the images that it makes are stored."""
+Images = Callable[[HostCaller], ImageLibrary]
+"""Returns where a host's images come from and go to, once the host can call the conductor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Parts:
     """What a host receives from its process; `workers` do its work on files."""
 
     clock: Clock
-    images: ImageLibrary
+    images: Images
     workers: Workers
     failpoints: Failpoints
 
@@ -114,8 +114,9 @@ class ComputeManager:
         await self.driver.init_host(tasks)
         observer = Observer(self.driver, session)
         self.virtapi.on_event = observer.mark
-        cache = ImageCache(Path(defaults.instances_path) / "_base", self._images, self._workers, clock)
-        uploads = ImageUploads(self._images, conductor, clock, session.outage)
+        images = self._images(conductor)
+        cache = ImageCache(Path(defaults.instances_path) / "_base", images, self._workers, clock)
+        uploads = ImageUploads(images, conductor, clock, session.outage)
         seed_key = await self._workers.run(read_seed_key, defaults.state_path, clock)
         tools = Tools(self.driver, cache, uploads, clock, defaults, self._identity.boot_id, seed_key)
         runner = Runner(self._failpoints, session)
@@ -127,7 +128,8 @@ class ComputeManager:
         self._session, self._queues, self._feed, self._reports = session, queues, feed, reports
         self._precache = Precache(cache)
         tasks.spawn("precache", self._precache.run())
-        ImageCleanup(self.driver, cache, self._settings.image_cache).start(tasks, self.virtapi)
+        cleanup = ImageCleanup(self.driver, cache, self._settings.image_cache, self.metrics, self._kept_free)
+        cleanup.start(tasks, self.virtapi)
         await session.register()
         tasks.spawn("until lost", self._until_lost(session, feed, queues))
         await bus.subscribe(methods.WAKE.subject_of(self._identity.host), self._endpoint().handle)
@@ -136,6 +138,9 @@ class ComputeManager:
         feed.start(tasks)
         notifier.start(tasks)
         Reaper(session, queues, runner, tools, self.metrics).start(tasks, self.virtapi)
+
+    def _kept_free(self, total_bytes: int) -> int:
+        return kept_from_images(self._settings.default, total_bytes)
 
     async def inventory(self) -> Inventory:
         """The host's resources, and the part of them that guests may claim."""
@@ -230,5 +235,5 @@ class ComputeManager:
 
     async def _cache_images(self, request: methods.CacheImages, _peer: str) -> Ack:
         if self._precache is not None:
-            self._precache.want(request.images)
+            self._precache.want(request.images, request.grants)
         return Ack()

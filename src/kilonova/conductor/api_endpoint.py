@@ -13,6 +13,7 @@ from kilonova.conductor import (
     identity_edits,
     image_members,
     image_quota,
+    images,
     quota,
     server_edits,
     server_groups,
@@ -78,9 +79,7 @@ class ApiEndpoint:
             methods.DELETE_KEYPAIR, self._write(lambda c, r: write_keypairs.delete_keypair(c, r.user_id, r.name))
         )
         endpoint.on(methods.CREATE_IMAGE, self._write(lambda c, r: image_quota.create(c, r.image, self._quotas)))
-        endpoint.on(
-            methods.UPDATE_IMAGE, self._write(lambda c, r: image_quota.update(c, r.image, r.expected, self._quotas))
-        )
+        endpoint.on(methods.UPDATE_IMAGE, self._write(lambda c, r: images.update(c, r, self._quotas)))
         endpoint.on(methods.DELETE_IMAGE, self._write(lambda c, r: write_images.delete_image(c, r.image_id)))
         endpoint.on(methods.PUT_IMAGE_MEMBER, self._write(image_members.put))
         endpoint.on(methods.DELETE_IMAGE_MEMBER, self._write(image_members.delete))

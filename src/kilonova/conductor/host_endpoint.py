@@ -41,7 +41,9 @@ Q = TypeVar("Q", bound=_FromHost)
 R = TypeVar("R")
 
 
-def _pinned(handler: Callable[[Q], Awaitable[R]]) -> Callable[[Q, str], Awaitable[R]]:
+def pinned(handler: Callable[[Q], Awaitable[R]]) -> Callable[[Q, str], Awaitable[R]]:
+    """The handler, for requests of a host about itself only.  Otherwise Forbidden is raised."""
+
     async def checked(request: Q, peer: str) -> R:
         if token(request.host) != peer:
             raise Forbidden(f"A host can only send requests about itself, not about {request.host}.")
@@ -73,23 +75,23 @@ class HostEndpoint:
     def endpoint(self, guard: Guard | None = None) -> Endpoint:
         """The handlers by RPC method."""
         endpoint = Endpoint(guard)
-        endpoint.on(methods.REGISTER_HOST, _pinned(self._register))
-        endpoint.on(methods.HEARTBEAT, _pinned(self._heartbeat))
-        endpoint.on(methods.LEAVE, _pinned(self._leave))
-        endpoint.on(methods.PING, _pinned(self._ping))
-        endpoint.on(methods.FETCH, _pinned(self._fetch))
-        endpoint.on(methods.FINISH, _pinned(self._finish))
-        endpoint.on(methods.CONFIRM_ATTEMPT, _pinned(self._confirm_attempt))
-        endpoint.on(methods.RECORD_EVENTS, _pinned(self._record_events))
-        endpoint.on(methods.BEGIN_IMAGE, _pinned(self._begin_image))
-        endpoint.on(methods.COMPLETE_IMAGE, _pinned(self._complete_image))
-        endpoint.on(methods.DROP_IMAGES, _pinned(self._drop_images))
-        endpoint.on(methods.REPORT_STATES, _pinned(self._report_states))
-        endpoint.on(methods.LIST_EXPECTED, _pinned(self._list_expected))
-        endpoint.on(methods.CLASSIFY_GUESTS, _pinned(self._classify_guests))
-        endpoint.on(methods.REPORT_INVENTORY, _pinned(self._report_inventory))
-        endpoint.on(methods.SET_HOST_ENABLED, _pinned(self._set_enabled))
-        endpoint.on(methods.NOTIFY, _pinned(self._notify))
+        endpoint.on(methods.REGISTER_HOST, pinned(self._register))
+        endpoint.on(methods.HEARTBEAT, pinned(self._heartbeat))
+        endpoint.on(methods.LEAVE, pinned(self._leave))
+        endpoint.on(methods.PING, pinned(self._ping))
+        endpoint.on(methods.FETCH, pinned(self._fetch))
+        endpoint.on(methods.FINISH, pinned(self._finish))
+        endpoint.on(methods.CONFIRM_ATTEMPT, pinned(self._confirm_attempt))
+        endpoint.on(methods.RECORD_EVENTS, pinned(self._record_events))
+        endpoint.on(methods.BEGIN_IMAGE, pinned(self._begin_image))
+        endpoint.on(methods.COMPLETE_IMAGE, pinned(self._complete_image))
+        endpoint.on(methods.DROP_IMAGES, pinned(self._drop_images))
+        endpoint.on(methods.REPORT_STATES, pinned(self._report_states))
+        endpoint.on(methods.LIST_EXPECTED, pinned(self._list_expected))
+        endpoint.on(methods.CLASSIFY_GUESTS, pinned(self._classify_guests))
+        endpoint.on(methods.REPORT_INVENTORY, pinned(self._report_inventory))
+        endpoint.on(methods.SET_HOST_ENABLED, pinned(self._set_enabled))
+        endpoint.on(methods.NOTIFY, pinned(self._notify))
         return endpoint
 
     async def _register(self, request: methods.RegisterHost) -> methods.Registered:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from kilonova.base.errors import Forbidden, NotFound, NotInThisVersion, StaleWrite
-from kilonova.conductor import image_quota
+from kilonova.conductor import image_quota, image_stores
 from kilonova.conductor.attempts import LegMessage, check_current
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import actions as read_actions
@@ -24,6 +24,7 @@ from kilonova.objects.ids import ImageId
 from kilonova.objects.image import Image, ImageRef, ImageStatus
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
+from kilonova.rpcapi.api_to_conductor import PutImage
 from kilonova.rpcapi.host_to_conductor import BeginImage, CompleteImage, DropImages, Dropped, ImageBegun
 
 
@@ -52,6 +53,12 @@ def forget_unfinished(tx: Transaction, action: Action) -> ImageId | None:
     return image.id
 
 
+def update(tx: Transaction, request: PutImage, quotas: QuotaSettings | None) -> None:
+    """Replace an image's record.  Raises NotFound, Conflict, OverQuota."""
+    image_quota.update(tx, request.image, request.expected, quotas)
+    image_stores.record_stores(tx, request.image.id, request.stores)
+
+
 def begin(tx: Transaction, request: BeginImage, now: datetime) -> ImageBegun:
     """Record that the image is being saved.  Raises StaleWrite, NotFound (it was deleted)."""
     image = _made_by(tx, _of_report(tx, request))
@@ -62,12 +69,13 @@ def begin(tx: Transaction, request: BeginImage, now: datetime) -> ImageBegun:
 
 def complete(tx: Transaction, request: CompleteImage, now: datetime, quotas: QuotaSettings | None = None) -> None:
     """The image is ACTIVE, with the sizes and hashes of its bytes.  Raises StaleWrite, NotFound (it was deleted),
-    OverQuota: the number of bytes is known only now."""
+    OverQuota: the number of bytes is known only now, and Forbidden: a host of a fleet has no receipt of a store."""
     image = _made_by(tx, _of_report(tx, request))
     if image.status is ImageStatus.ACTIVE:
         return  # a repeated report
     if not image.status.is_known:
         raise NotInThisVersion(f"This conductor's version does not have the status {image.status} of image {image.id}.")
+    image_stores.record_saved(tx, image.id, request)
     active = replace(
         image,
         status=ImageStatus.ACTIVE,
@@ -116,6 +124,14 @@ def is_there(tx: Transaction, image_id: ImageId) -> bool:
     """Whether an ACTIVE image has this id."""
     found = _find(tx, image_id)
     return found is not None and found.status is ImageStatus.ACTIVE
+
+
+def saved_by(tx: Transaction, report: LegMessage) -> ImageId:
+    """The image that the sender's open leg makes and that is not complete.  Raises StaleWrite, NotFound."""
+    image = _made_by(tx, _of_report(tx, report))
+    if image.status is ImageStatus.ACTIVE:
+        raise StaleWrite(f"The image {image.id} is complete.", image_id=image.id)
+    return image.id
 
 
 def _of_report(tx: Transaction, report: LegMessage) -> Action:

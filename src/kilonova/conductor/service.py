@@ -21,6 +21,7 @@ from kilonova.conductor.failpoints import PLACE_BEGIN, PLACE_DONE
 from kilonova.conductor.host_endpoint import Hooks, HostEndpoint
 from kilonova.conductor.hosts import liveness
 from kilonova.conductor.hosts.adoption import Adoption, Claims
+from kilonova.conductor.image_endpoint import ImageEndpoint
 from kilonova.conductor.operator_endpoint import OperatorEndpoint
 from kilonova.conductor.placement import place
 from kilonova.conductor.placement.waiting import Wait, Waits
@@ -82,13 +83,17 @@ class Conductor:
             self._policy.host,
         )
         limited = Guard(self._clock, self._metrics, None if self._policy.alone else Limits())
+        for_images = ImageEndpoint(self._tools, self._metrics)
+        of_api, of_hosts = for_api.endpoint(account), for_hosts.endpoint(limited)
+        for_images.serve_api(of_api)
+        for_images.serve_hosts(of_hosts)
         # A round trip to the process's own ping confirms what was sent before; the bus of one process needs none.
         confirm = None if self._policy.alone else await self._answer_pings(bus)
         publisher = Publisher(self._db, bus, self._clock, self._settings.watchdog_interval, confirm)
         for subject, handler in (
-            (api_methods.SUBJECT, publisher.after(for_api.endpoint(account).handle)),
+            (api_methods.SUBJECT, publisher.after(of_api.handle)),
             (admin_methods.SUBJECT, for_operators.endpoint(account).handle),
-            (host_methods.SUBJECT, publisher.after(for_hosts.endpoint(limited).handle)),
+            (host_methods.SUBJECT, publisher.after(of_hosts.handle)),
         ):
             await bus.subscribe(subject, handler, queue=QUEUE)
         tasks.spawn("publish notifications", publisher.keep())

@@ -15,6 +15,7 @@ from kilonova.config import (
     consoleauth,
     database,
     default,
+    image,
     image_cache,
     libvirt,
     network,
@@ -23,7 +24,7 @@ from kilonova.config import (
 )
 from kilonova.config.obeyed import refuse_unobeyed
 
-GROUPS = (api, conductor, console, consoleauth, database, image_cache, libvirt, network, oslo_policy, quota)
+GROUPS = (api, conductor, console, consoleauth, database, image, image_cache, libvirt, network, oslo_policy, quota)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Settings:
     console: console.ConsoleSettings
     consoleauth: consoleauth.ConsoleAuthSettings
     database: database.DatabaseSettings
+    image: image.ImageSettings
     image_cache: image_cache.ImageCacheSettings
     libvirt: libvirt.LibvirtSettings
     network: network.NetworkSettings
@@ -72,6 +74,7 @@ def load(
             console=console.settings(conf.console),
             consoleauth=consoleauth.settings(conf.consoleauth),
             database=database.settings(conf.database),
+            image=image.settings(conf.image),
             image_cache=image_cache.settings(conf.image_cache),
             libvirt=libvirt.settings(conf.libvirt),
             network=network.settings(conf.network, bridges),

@@ -31,6 +31,7 @@ from kilonova.objects.identity import (
     User,
 )
 from kilonova.objects.image import Image, ImageMember
+from kilonova.objects.image_store import ImageCopy, StoreAddress
 from kilonova.objects.instance import Instance
 from kilonova.objects.keypair import Keypair
 from kilonova.objects.migration import Migration
@@ -121,11 +122,16 @@ class Codec(_Loader[T]):
 
 
 class BodyCodec(_Loader[T]):
-    """The whole object is JSON in the column `body`; `copies` of some fields are columns too, for queries."""
+    """The whole object is JSON in the column `body`; `copies` of some fields are columns too, for queries.
 
-    def __init__(self, kind: type[T], table: sa.Table, *, body: str = "body", copies: Iterable[str]) -> None:
+    `optional`: fields that the body has only when they are not empty, as earlier versions stored none of them.
+    """
+
+    def __init__(
+        self, kind: type[T], table: sa.Table, *, body: str = "body", copies: Iterable[str], optional: Iterable[str] = ()
+    ) -> None:
         super().__init__(kind, table)
-        self._body, self._copies = body, tuple(copies)
+        self._body, self._copies, self._optional = body, tuple(copies), tuple(optional)
         missing = {body, *copies} - set(table.c.keys()) | set(copies) - set(self._fields)
         if missing:
             raise TypeError(f"{kind.__name__} and the table {table.name} have not both: {', '.join(sorted(missing))}")
@@ -136,7 +142,11 @@ class BodyCodec(_Loader[T]):
     def dump(self, value: T) -> dict[str, Any]:
         """The object as the values of its columns."""
         columns = {name: getattr(value, name) for name in self._copies}
-        return {**columns, self._body: to_jsonable_python(value, fallback=dict)}
+        body: dict[str, Any] = to_jsonable_python(value, fallback=dict)
+        for name in self._optional:
+            if not body[name]:
+                del body[name]
+        return {**columns, self._body: body}
 
 
 _PROCESS = ("process_id", "boot_id", "state_id", "started_s", "registered_at", "left_at")
@@ -149,6 +159,8 @@ SERVICES = Codec(Service, schema.services, hidden=_PROCESS)
 SERVER_GROUPS = Codec(ServerGroup, schema.server_groups)
 KEYPAIRS = Codec(Keypair, schema.keypairs)
 MEMBERS = Codec(ImageMember, schema.image_members)
+STORES = Codec(StoreAddress, schema.image_stores)
+COPIES = Codec(ImageCopy, schema.image_copies)
 USERS = Codec(User, schema.users)
 PROJECTS = Codec(Project, schema.projects)
 GROUPS = Codec(Group, schema.groups)
@@ -157,7 +169,12 @@ ASSIGNMENTS = Codec(Assignment, schema.assignments)
 CREDENTIALS = Codec(ApplicationCredential, schema.application_credentials)
 ENTRIES = Codec(CatalogEntry, schema.catalog_entries)
 FLAVORS = BodyCodec(Flavor, schema.flavors, copies=("id", "name", "is_public"))
-IMAGES = BodyCodec(Image, schema.images, copies=("id", "name", "status", "owner", "visibility", "created_at"))
+IMAGES = BodyCodec(
+    Image,
+    schema.images,
+    copies=("id", "name", "status", "owner", "visibility", "created_at"),
+    optional=("uploader",),
+)
 INVENTORIES = BodyCodec(
     Inventory,
     schema.compute_nodes,

@@ -74,10 +74,14 @@ def instances(path: Path) -> tuple[InstanceRow, ...]:
     return tuple(InstanceRow(str(one[0]), one[1], str(one[2]), bool(one[3])) for one in rows)
 
 
-def image_sizes(path: Path) -> Mapping[str, int | None]:
-    """The size in bytes of each active image, as it was recorded at its upload, by image id."""
+def image_sizes(path: Path, store_id: str | None = None) -> Mapping[str, int | None]:
+    """The size in bytes of each active image, as it was recorded at its upload, by image id; with a `store_id`, of
+    those of which that store of a fleet has a copy."""
+    query = "SELECT id, body FROM images WHERE status = 'active'"
+    if store_id is not None:
+        query += " AND id IN (SELECT image_id FROM image_copies WHERE store_id = ?)"
     with _open(path) as connection:
-        rows = connection.execute("SELECT id, body FROM images WHERE status = 'active' ORDER BY id").fetchall()
+        rows = connection.execute(f"{query} ORDER BY id", () if store_id is None else (store_id,)).fetchall()
     return {str(image_id): json.loads(body).get("size") for image_id, body in rows}
 
 

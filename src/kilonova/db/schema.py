@@ -22,6 +22,7 @@ from kilonova.db.schema_identity import (
     signing_keys,
     users,
 )
+from kilonova.db.schema_images import image_copies, image_stores
 
 instances = sa.Table(
     "instances",
@@ -361,7 +362,9 @@ __all__ = [
     "group_members",
     "groups",
     "idempotency_keys",
+    "image_copies",
     "image_members",
+    "image_stores",
     "images",
     "instances",
     "keypairs",

@@ -19,6 +19,7 @@ from kilonova.objects.states import OBSERVED, VERBS, PowerState, VmState, api_st
 from kilonova.rpcapi import api_to_conductor as conductor
 from kilonova.rpcapi import api_to_conductor_admin as operators
 from kilonova.rpcapi import api_to_conductor_identity as identity
+from kilonova.rpcapi import api_to_conductor_images as image_stores
 from kilonova.rpcapi import host_to_conductor as host
 from kilonova.rpcapi import to_host as compute
 from kilonova.rpcapi.method import methods_of
@@ -94,6 +95,7 @@ def rpc() -> str:
 _RPC: Mapping[str, ModuleType] = {
     "API to conductor (`conductor.api`)": conductor,
     "API to conductor: identity (`conductor.api`)": identity,
+    "API to conductor: image stores (`conductor.api`)": image_stores,
     "API to conductor, administration (`conductor.operators`)": operators,
     "Host to conductor (`conductor.host.<host>`)": host,
     "To a host (`compute.<host>`)": compute,

@@ -30,6 +30,7 @@ CHECKS = (
     Check("guest-processes", "no QEMU process of a guest is stopped", guests.processes),
     Check("orphan-directories", "every guest directory belongs to an instance", guests.orphan_directories),
     Check("image-bytes", "every image has its data", images.stored_bytes, 5.0),
+    Check("image-cache", "size of the cached images, and space on their disk", images.cached),
     Check("firewall", "no firewall drops the packets of guests", network.firewall, 5.0),
     Check("dnsmasq", "installed, for NAT networks", network.dnsmasq),
     Check("host-loopback", "guests cannot reach services on the host's 127.0.0.1", network.host_loopback),

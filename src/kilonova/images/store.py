@@ -1,21 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """The byte store of images: one file per image in one directory.
 
-A file gets its name only when all of its bytes are on disk.  So a file with a name is complete after any crash.
+A file gets its name only when all of its bytes are on disk.  So a file with a name is complete after any crash.  The
+file `store.id` identifies the directory: processes that share it serve the same store.
 """
 
 import contextlib
+import errno
 import hashlib
 import itertools
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from io import FileIO
 from pathlib import Path
 
 from kilonova.base.errors import NotFound, StorageFull, TooLarge
+from kilonova.base.files import fsync_directory, make_directory, replace_file
 from kilonova.base.threads import Lock, Workers
 from kilonova.images.inspect import inspect
 from kilonova.objects.ids import ImageId
@@ -24,27 +27,55 @@ CHUNK_BYTES = 1 << 20
 """The number of bytes that one call of a worker writes, hashes or reads."""
 
 _PART = ".part"
+ID_FILE = "store.id"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A file that is on disk.  `size` in bytes; the hashes, in hex, are those of these bytes."""
+    """The bytes of one upload.  `size` in bytes; the hashes, in hex, are those of these bytes."""
 
     size: int
     md5: str
     sha512: str
-    path: Path
+
+
+Confirm = Callable[[Stored], Awaitable[None]]
+"""Called with all bytes of an upload before they become the image's file; raises to refuse them."""
+
+
+async def _accept(_stored: Stored) -> None:
+    """Refuse nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file of the store as a listing found it: an image, or the part of one.  `serial` changes when the file is
+    replaced; `age_s` is the time since the last change."""
+
+    name: str
+    size: int
+    serial: tuple[int, int]
+    age_s: float
+
+    @property
+    def writer(self) -> str | None:
+        """The writer of an unfinished file (see `ImageStore`); None for a complete one."""
+        return self.name.split(".")[2] if self.name.endswith(_PART) and self.name.count(".") == 4 else None
 
 
 class ImageStore:
     """The files of images under `root`, which is created at the first write; only the service can read them.
 
     Worker threads do all file I/O.  `kept_free` returns the number of bytes that images must leave free on a file
-    system of a given size.
+    system of a given size.  `writer` identifies this process in the names of unfinished files.
     """
 
-    def __init__(self, root: Path, workers: Workers, kept_free: Callable[[int], int] = lambda _total: 0) -> None:
+    def __init__(
+        self, root: Path, workers: Workers, kept_free: Callable[[int], int] = lambda _total: 0, writer: str = ""
+    ) -> None:
         self._root, self._workers, self._kept_free = root, workers, kept_free
+        self._writer = writer or str(os.getpid())
         self._serial = itertools.count(1)
 
     def keep_free(self, kept_free: Callable[[int], int]) -> None:
@@ -59,13 +90,15 @@ class ImageStore:
         """The path of the image's bytes, whether they exist or not."""
         return self._root / image_id
 
-    async def write(self, image_id: ImageId, chunks: AsyncIterator[bytes], max_bytes: int) -> Stored:
+    async def write(
+        self, image_id: ImageId, chunks: AsyncIterator[bytes], max_bytes: int, confirm: Confirm = _accept
+    ) -> Stored:
         """Store the bytes that `chunks` yields; an older file of the same image is replaced at the end.
 
-        When it returns, file and name survive a power cut.  When it raises, nothing remains: TooLarge beyond
-        `max_bytes`, StorageFull, any exception of `chunks`, OSError (disk full), or cancellation.
+        When it returns, file and name survive a power cut.  When it raises, nothing of these bytes remains: TooLarge
+        beyond `max_bytes`, StorageFull, any exception of `chunks` and `confirm`, OSError, or cancellation.
         """
-        name = f".{image_id}.{os.getpid()}.{next(self._serial)}{_PART}"
+        name = f".{image_id}.{self._writer}.{next(self._serial)}{_PART}"
         part = _Part(self._root / name, partial(_check_room, self._root, self._kept_free))
         try:
             waiting: list[bytes] = []
@@ -80,13 +113,21 @@ class ImageStore:
                     await self._workers.run(part.append, waiting)
                     waiting, waiting_bytes = [], 0
             await self._workers.run(part.append, waiting)
-            return await self._workers.run(part.finish, self.path(image_id))
+            stored = await self._workers.run(part.sync)
+            await confirm(stored)
+            await self._workers.run(part.finish, self.path(image_id))
+            return stored
+        except OSError as exc:
+            await self._workers.run(part.drop)
+            if exc.errno not in _FULL:
+                raise
+            raise StorageFull(f"The image data cannot be stored now: {exc.strerror}. Try again later.") from exc
         except BaseException:
             # After a cancelled wait a worker may still write: `drop` waits for it.
             await self._workers.run(part.drop)
             raise
 
-    async def read(self, image_id: ImageId, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+    async def read(self, image_id: ImageId, start: int = 0, length: int | None = None) -> AsyncGenerator[bytes]:
         """The image's bytes in pieces, from `start` on; `length` of them, or all.  Raises NotFound when the file does
         not exist."""
         reader = _Reader(self.path(image_id), start)
@@ -107,6 +148,33 @@ class ImageStore:
     async def delete(self, image_id: ImageId) -> None:
         """Delete the image's bytes.  Missing bytes are not an error."""
         await self._workers.run(_remove, self.path(image_id))
+
+    async def identify(self, new_id: str) -> str:
+        """The id of the directory; `new_id` becomes it if the directory has none.  Raises OSError."""
+        return await self._workers.run(_identify, self._root, new_id)
+
+    async def identity(self) -> str | None:
+        """The id of the directory; None when it has none, as a file system that is not mounted."""
+        return await self._workers.run(store_id_of, self._root)
+
+    async def size_of(self, image_id: ImageId) -> int | None:
+        """The size in bytes of the stored file; None when there is no file."""
+        return await self._workers.run(_size_of, self.path(image_id))
+
+    async def digest(self, image_id: ImageId) -> str:
+        """The SHA-512, in hex, of the stored bytes.  Raises NotFound, OSError."""
+        digest = hashlib.sha512()
+        async for piece in self.read(image_id):
+            await self._workers.run(digest.update, piece)
+        return digest.hexdigest()
+
+    async def entries(self, now: float) -> list[Entry]:
+        """All files of images, complete or not.  `now` in seconds since 1970."""
+        return await self._workers.run(_entries, self._root, now)
+
+    async def remove(self, entry: Entry) -> None:
+        """Remove the file, unless it was replaced since the listing."""
+        await self._workers.run(_remove_listed, self._root / entry.name, entry)
 
     async def sweep(self, keep: Collection[ImageId]) -> None:
         """Remove what crashes left: uploads that never ended and files of images that are not in `keep`.
@@ -141,16 +209,22 @@ class _Part:
             self._md5.update(data)
             self._sha512.update(data)
 
-    def finish(self, final: Path) -> Stored:
-        """Put the bytes on disk, then rename the file, then put the name on disk."""
+    def sync(self) -> Stored:
+        """Put the bytes on disk."""
         with self._lock:
             fd = self._open()
             os.fsync(fd)
             os.close(fd)
             self._fd = None
+            return Stored(self._size, self._md5.hexdigest(), self._sha512.hexdigest())
+
+    def finish(self, final: Path) -> None:
+        """Rename the file, then put the name on disk."""
+        with self._lock:
+            if self._dropped:
+                return
             self._path.rename(final)
-            _sync_directory(final.parent)
-            return Stored(self._size, self._md5.hexdigest(), self._sha512.hexdigest(), final)
+            fsync_directory(final.parent)
 
     def drop(self) -> None:
         """Remove the partial file; after `finish` there is nothing to remove."""
@@ -214,14 +288,6 @@ def _write_all(fd: int, data: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-def _sync_directory(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
 def _remove(path: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
@@ -232,5 +298,58 @@ def _sweep(root: Path, keep: frozenset[ImageId]) -> None:
         return
     root.chmod(0o700)  # an earlier version created it, and its files, readable for all users
     for path in root.iterdir():
-        if path.name.endswith(_PART) or path.name not in keep:
+        if path.name.endswith(_PART) or (path.name not in keep and path.name != ID_FILE):
             _remove(path)
+
+
+def _identify(root: Path, new_id: str) -> str:
+    """Several processes on a shared directory get the same id: a link cannot replace the file of another."""
+    path = root / ID_FILE
+    make_directory(root, 0o700)
+    if not path.exists():
+        mine = root / f"{ID_FILE}.{new_id}"
+        replace_file(mine, new_id.encode(), directory_mode=0o700)
+        try:
+            with contextlib.suppress(FileExistsError):
+                os.link(mine, path)
+        finally:
+            _remove(mine)
+        fsync_directory(root)
+    return path.read_text().strip()
+
+
+def store_id_of(root: Path) -> str | None:
+    """The id of the store in the directory; None when it has none.  Blocking."""
+    try:
+        return (root / ID_FILE).read_text().strip()
+    except FileNotFoundError:
+        return None
+
+
+def _size_of(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
+
+
+def _entries(root: Path, now: float) -> list[Entry]:
+    found: list[Entry] = []
+    if not root.is_dir():
+        return found
+    with os.scandir(root) as listing:
+        for one in listing:
+            if one.name.startswith(ID_FILE):
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                stat = one.stat(follow_symlinks=False)
+                serial = (stat.st_ino, stat.st_mtime_ns)
+                found.append(Entry(one.name, stat.st_size, serial, now - stat.st_mtime))
+    return found
+
+
+def _remove_listed(path: Path, entry: Entry) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        stat = path.stat(follow_symlinks=False)
+        if (stat.st_ino, stat.st_mtime_ns) == entry.serial:
+            path.unlink()

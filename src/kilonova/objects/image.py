@@ -50,7 +50,8 @@ DISK_FORMATS = frozenset({"qcow2", "raw"})
 class Image:
     """`visibility`: public, community, shared (with its members) or private.  Sizes in bytes; `os_hash_value` is the
     SHA-512 of the stored bytes in hex, `checksum` their MD5 (the Image API's field, not a safeguard).  `reserved`: the
-    part of the owner's quota that a running upload may still need."""
+    part of the owner's quota that a running upload may still need.  `uploader`: the API process that receives the
+    upload (see objects.image_store.StoreAddress); empty in the one box."""
 
     id: ImageId
     name: str | None
@@ -70,6 +71,7 @@ class Image:
     protected: bool = False
     os_hidden: bool = False
     reserved: int = 0
+    uploader: str = ""
     tags: tuple[str, ...] = ()
     properties: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -94,3 +96,16 @@ class ImageRef:
     def virtual_gib(self) -> int:
         """The virtual size in GiB, rounded up."""
         return -(-self.virtual_size >> 30)
+
+
+@dataclass(frozen=True, slots=True)
+class SavedImage:
+    """The bytes of an image as a store keeps them.  Sizes in bytes, hashes in hex.  `stores` have a copy; none in the
+    one box.  With `receipt`, a store confirms all of it (see kilonova.images.signing)."""
+
+    size: int
+    virtual_size: int
+    md5: str
+    sha512: str
+    stores: tuple[str, ...] = ()
+    receipt: str = field(default="", repr=False)

@@ -7,6 +7,9 @@ from datetime import datetime
 TOKENS = "token"
 """The purpose of the keys that sign tokens."""
 
+IMAGE_URLS = "image-url"
+"""The purpose of the keys that sign URLs and receipts of image stores."""
+
 FIRST = "first"
 """The id of the first key of a purpose, and of the only key of a one box."""
 

@@ -161,10 +161,12 @@ class DeleteKeypair:
 
 @dataclass(frozen=True, slots=True)
 class PutImage:
-    """The complete record; with `expected`, a compare-and-set against the record that the caller has read."""
+    """The complete record; with `expected`, a compare-and-set against the record that the caller has read.  `stores`
+    have a copy of the bytes."""
 
     image: Image
     expected: Image | None = None
+    stores: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 """Calls of a host to the conductor.  The host's name is a token of the subject, which the host's credentials pin."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from kilonova.base.errors import Forbidden, HostTaken, NotFound, OverQuota, StaleWrite, StateError
@@ -130,7 +130,7 @@ class ImageBegun:
 
 @dataclass(frozen=True, slots=True)
 class CompleteImage:
-    """The image's bytes are in the store.  Sizes in bytes, hashes in hex."""
+    """The image's bytes are in a store (see objects.image.SavedImage)."""
 
     host: HostName
     leg: LegId
@@ -139,6 +139,43 @@ class CompleteImage:
     virtual_size: int
     md5: str
     sha512: str
+    stores: tuple[str, ...] = ()
+    receipt: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FindImage:
+    """The host needs the bytes of an image for one of its open legs, or has a `grant` (see kilonova.images.signing).
+    `wrong`: stores from which it received other bytes."""
+
+    host: HostName
+    image_id: ImageId
+    grant: str = field(default="", repr=False)
+    wrong: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FindStore:
+    """The host has the bytes of the image that the leg makes."""
+
+    host: HostName
+    leg: LegId
+    attempt: AttemptId
+
+
+@dataclass(frozen=True, slots=True)
+class StoreUrl:
+    """A signed URL of the image at a store, valid for a few minutes."""
+
+    store_id: str
+    url: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreUrls:
+    """In the order in which the host should try them."""
+
+    urls: tuple[StoreUrl, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +343,25 @@ COMPLETE_IMAGE = Method(
     Ack,
     "The image of an action is complete. NotFound: the image was deleted.",
     (*STALE, NotFound, OverQuota),
+)
+FIND_IMAGE = Method(
+    SUBJECT,
+    "find_image",
+    FindImage,
+    StoreUrls,
+    "URLs from which the host may read an image. Forbidden: no open leg of the host needs the image.",
+    STALE,
+    since=2,
+)
+FIND_STORE = Method(
+    SUBJECT,
+    "find_store",
+    FindStore,
+    StoreUrls,
+    "URLs at which the host may store the image that a leg makes. NotFound: the image was deleted.",
+    (*STALE, NotFound),
+    changes=False,
+    since=2,
 )
 DROP_IMAGES = Method(
     SUBJECT,

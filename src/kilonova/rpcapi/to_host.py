@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calls to a host: a wake-up and synchronous reads.  Actions never come this way: a host fetches them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from kilonova.base.errors import HypervisorError, HypervisorUnavailable, InvalidState, NotFound
 from kilonova.objects.diagnostics import GuestDiagnostics
-from kilonova.objects.ids import InstanceId
+from kilonova.objects.ids import ImageId, InstanceId
 from kilonova.objects.image import ImageRef
 from kilonova.rpcapi.method import Ack, Kind, Method
 
@@ -54,9 +55,11 @@ class Diagnose:
 
 @dataclass(frozen=True, slots=True)
 class CacheImages:
-    """Images that will be needed; those that the host has already cost nothing."""
+    """Images that will be needed; those that the host has already cost nothing.  `grants`: the host's permissions to
+    fetch them (see kilonova.images.signing), by image; none in the one box."""
 
     images: tuple[ImageRef, ...]
+    grants: Mapping[ImageId, str] = field(default_factory=dict[ImageId, str], repr=False)
 
 
 WAKE = Method(

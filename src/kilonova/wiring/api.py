@@ -18,7 +18,7 @@ from kilonova.config.load import Settings
 from kilonova.identity.key_ring import REFRESH_S, KeyRing
 from kilonova.objects.signing_key import TOKENS
 from kilonova.rpc.bus import SelfPing
-from kilonova.wiring.shared import SECRET_BYTES, Vitals, fleet_bus
+from kilonova.wiring.shared import SECRET_BYTES, Vitals, fleet_bus, image_files
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -69,12 +69,14 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
     from kilonova.api.http.policy import Policy
     from kilonova.api.http.start_gate import Start, StartGate
     from kilonova.api.http.token_revalidation import TokenRevalidationCache
+    from kilonova.api.image.fleet_store import StoreParts
+    from kilonova.api.image.upkeep import open_store
     from kilonova.api.rules import RULES
     from kilonova.db.existing import open_existing
     from kilonova.identity.console_tokens import ConsoleTokens
     from kilonova.identity.passwords import Passwords
     from kilonova.identity.tokens import TokenMinter
-    from kilonova.images.store import ImageStore
+    from kilonova.images.client import StoreClient
     from kilonova.rpcapi.caller import Caller
 
     name = f"api-{settings.default.host}"
@@ -87,6 +89,11 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
         bus = await stack.enter_async_context(end)
         tasks = await stack.enter_async_context(Supervisor(clock, metrics.round_ended))
         rpc, ready = Caller(bus, clock), partial(_ready, start, bus)
+        process_id, client = clock.new_id(), StoreClient(settings.image.ca_file)
+        stack.push_async_callback(client.close)
+        files = image_files(settings, DaemonWorkers("files", 4), process_id)
+        parts = StoreParts(files, db, rpc, client, clock, metrics)
+        store = await open_store(settings, parts, process_id, tasks)
         deps = ApiDeps(
             db=db,
             rpc=rpc,
@@ -95,11 +102,7 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
             policy=Policy(RULES, settings.oslo_policy),
             passwords=Passwords(DaemonWorkers("argon2", 1), clock.new_secret(SECRET_BYTES).encode()),
             login_limits=LoginLimits(clock, metrics, settings.api.trusted, tasks),
-            images=ImageStore(
-                settings.default.state_path / "images",
-                DaemonWorkers("files", 4),
-                partial(kept_from_images, settings.default),
-            ),
+            images=store,
             clock=clock,
             settings=settings.api,
             quotas=settings.quota,
@@ -117,7 +120,7 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
         tasks.spawn("start", _wait_for_database(start, db, keys, clock, tasks))
         checks = (Check("bus", ping.ping), Check("database", partial(_read_keys, db, keys)))
         app = StartGate(create_app(deps), start)
-        yield ApiProcess(settings, app, ready, deps.policy, deps.images, Vitals(checks, metrics))
+        yield ApiProcess(settings, app, ready, deps.policy, files, Vitals(checks, metrics))
 
 
 def _ready(start: "Start", bus: "NatsBus") -> tuple[bool, str]:

@@ -4,14 +4,12 @@
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from kilonova.base.clock import Clock
 from kilonova.base.failpoints import Failpoints
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import DaemonWorkers
-from kilonova.config.default import kept_from_images
 from kilonova.config.load import Settings
 from kilonova.wiring.shared import (
     Vitals,
@@ -19,6 +17,7 @@ from kilonova.wiring.shared import (
     compute_manager,
     fleet_bus,
     host_vitals,
+    image_files,
     keep_reserve,
     make_conductor,
     make_tools,
@@ -26,7 +25,7 @@ from kilonova.wiring.shared import (
 )
 
 if TYPE_CHECKING:
-    from kilonova.compute.manager import ComputeManager
+    from kilonova.compute.manager import ComputeManager, Images
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +41,23 @@ async def compute_process(settings: Settings, clock: Clock, failpoints: Failpoin
     """Start a host process.  It waits for its bus and its conductor in the background; `ready` reports when it has
     them.  With `[conductor] use_local` the conductor runs in this process, with the database; otherwise not even a
     module of the database is imported.  Raises StateError, ConfigError, DriverLoadError."""
-    from kilonova.images.store import ImageStore
+    from kilonova.compute.fleet_images import FleetImages
+    from kilonova.compute.local_images import LocalImages
+    from kilonova.images.client import StoreClient
     from kilonova.rpc.memory import MemoryBus, MemoryHub
 
     local = settings.conductor.use_local
     check_failpoints(failpoints, host=True, conductor=local)
     files = DaemonWorkers("files", 4)
-    store = ImageStore(settings.default.state_path / "images", files, partial(kept_from_images, settings.default))
-    manager = compute_manager(settings, clock, failpoints, store, files)
+    store, client = image_files(settings, files), StoreClient(settings.image.ca_file)
+    remote: Images = lambda conductor: FleetImages(conductor, client, clock, store)  # noqa: E731
+    images: Images = (lambda _: LocalImages(store)) if local else remote
+    manager = compute_manager(settings, clock, failpoints, images, files)
     async with AsyncExitStack() as stack:
         db = await stack.enter_async_context(running_database(settings, clock)) if local else None
         end = MemoryBus(MemoryHub(), clock) if local else fleet_bus(settings, f"host-{settings.default.host}", clock)
         bus = await stack.enter_async_context(end)
+        stack.push_async_callback(client.close)
         stack.push_async_callback(manager.stop)
         tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))
         if db is not None:

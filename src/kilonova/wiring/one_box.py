@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kilonova.base.clock import Clock
+from kilonova.base.errors import ConfigError
 from kilonova.base.failpoints import Failpoints
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import DaemonWorkers
@@ -20,6 +21,7 @@ from kilonova.wiring.shared import (
     check_failpoints,
     compute_manager,
     host_vitals,
+    image_files,
     keep_reserve,
     make_conductor,
     make_tools,
@@ -72,25 +74,30 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
     from kilonova.api.http.token_revalidation import TokenRevalidationCache
     from kilonova.api.rules import RULES
     from kilonova.compute.console import LocalConsoles
+    from kilonova.compute.local_images import LocalImages
     from kilonova.identity.console_tokens import ConsoleTokens
     from kilonova.identity.key_ring import OneKey
     from kilonova.identity.passwords import Passwords
     from kilonova.identity.tokens import TokenMinter
-    from kilonova.images.store import ImageStore
+    from kilonova.images.own_store import OwnStore
     from kilonova.objects.ids import HostName
     from kilonova.rpc.memory import MemoryBus, MemoryHub
     from kilonova.rpcapi.caller import Caller
 
     check_failpoints(failpoints, host=True, conductor=True)
+    if settings.image.store_path:
+        raise ConfigError(
+            "[image] store_path is for API processes of a fleet: the one box has its images in state_path."
+        )
     policy = Policy(RULES, settings.oslo_policy)
     state = settings.default.state_path
     files = DaemonWorkers("files", 4)
     passwords = Passwords(DaemonWorkers("argon2", 1), clock.new_secret(SECRET_BYTES).encode())
-    store = ImageStore(state / "images", files, partial(kept_from_images, settings.default))
+    store = image_files(settings, files)
     async with AsyncExitStack() as stack:
         db = await stack.enter_async_context(running_database(settings, clock))
         bus = await stack.enter_async_context(MemoryBus(MemoryHub(), clock))
-        manager = compute_manager(settings, clock, failpoints, store, files)
+        manager = compute_manager(settings, clock, failpoints, lambda _: LocalImages(store), files)
         stack.push_async_callback(manager.stop)
         tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))
         keep_reserve(db, settings, files, clock, tasks)
@@ -105,7 +112,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
             policy=policy,
             passwords=passwords,
             login_limits=LoginLimits(clock, manager.metrics, settings.api.trusted, tasks),
-            images=store,
+            images=OwnStore(store),
             clock=clock,
             settings=settings.api,
             quotas=settings.quota,
@@ -116,7 +123,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
             metrics=manager.metrics,
             ready=manager.ready,
         )
-        await recover(deps)  # before the host may write into the image store
+        await recover(deps, store)  # before the host may write into the image store
         await manager.start(bus, tasks)
         vitals = host_vitals(manager, bus, tasks, settings)
         app = create_app(deps)

@@ -4,6 +4,7 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,12 @@ from kilonova.base.health import Check
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import DaemonWorkers
+from kilonova.config.default import kept_from_images
 from kilonova.config.load import Settings
 from kilonova.rpc.bus import SelfPing
 
 if TYPE_CHECKING:
-    from kilonova.compute.manager import ComputeManager
+    from kilonova.compute.manager import ComputeManager, Images
     from kilonova.conductor.service import Conductor
     from kilonova.conductor.tools import Tools
     from kilonova.db.engine import Database
@@ -70,7 +72,7 @@ def host_vitals(manager: "ComputeManager", bus: "Bus", tasks: Supervisor, settin
 
 
 def compute_manager(
-    settings: Settings, clock: Clock, failpoints: Failpoints, images: "ImageStore", files: DaemonWorkers
+    settings: Settings, clock: Clock, failpoints: Failpoints, images: "Images", files: DaemonWorkers
 ) -> "ComputeManager":
     from kilonova.compute.host_identity import read_identity
     from kilonova.compute.manager import ComputeManager, Parts
@@ -82,6 +84,14 @@ def compute_manager(
         Parts(clock, images, files, failpoints),
         lambda virtapi: load_compute_driver(virtapi, settings.default.compute_driver, settings),
     )
+
+
+def image_files(settings: Settings, files: DaemonWorkers, writer: str = "") -> "ImageStore":
+    """The directory of images of this machine."""
+    from kilonova.images.store import ImageStore
+
+    root = Path(settings.image.store_path or settings.default.state_path / "images")
+    return ImageStore(root, files, partial(kept_from_images, settings.default), writer)
 
 
 def make_tools(settings: Settings, db: "Database", clock: Clock, failpoints: Failpoints) -> "Tools":

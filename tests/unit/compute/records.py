@@ -9,6 +9,7 @@ from kilonova.base.errors import NotFound, RpcUnavailable, StaleWrite
 from kilonova.base.outage import Outage
 from kilonova.base.threads import InlineWorkers
 from kilonova.compute.image_uploads import ImageUploads
+from kilonova.compute.local_images import LocalImages
 from kilonova.images.store import ImageStore
 from kilonova.objects.ids import HostName, ImageId
 from kilonova.rpcapi.host_to_conductor import BeginImage, CompleteImage, DropImages, Dropped, ImageBegun
@@ -56,7 +57,7 @@ class Library:
         self.records = Records()
         self.store = ImageStore(directory / "images", InlineWorkers())
         self.root = directory / "images"
-        self.uploads = ImageUploads(self.store, self.records, clock, Outage("the conductor", clock))
+        self.uploads = ImageUploads(LocalImages(self.store), self.records, clock, Outage("the conductor", clock))
 
     def images(self) -> list[str]:
         """What has bytes in the store, finished or not."""

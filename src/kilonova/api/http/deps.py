@@ -17,7 +17,7 @@ from kilonova.db.engine import Database
 from kilonova.identity.console_tokens import ConsoleTokens
 from kilonova.identity.passwords import Passwords
 from kilonova.identity.tokens import TokenMinter
-from kilonova.images.store import ImageStore
+from kilonova.images.own_store import ImageBytes
 from kilonova.objects.console import Consoles
 from kilonova.rpcapi.caller import Caller
 
@@ -34,7 +34,7 @@ class ApiDeps:
     policy: Policy
     passwords: Passwords
     login_limits: LoginLimits
-    images: ImageStore
+    images: ImageBytes
     clock: Clock
     settings: ApiSettings
     quotas: QuotaSettings

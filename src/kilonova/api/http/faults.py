@@ -40,6 +40,7 @@ _STATUS: Mapping[type[errors.KilonovaError], int] = {
     errors.DatabaseUnavailable: 503,
     errors.DatabaseLocked: 503,
     errors.StorageFull: 503,
+    errors.ImageUnavailable: 503,
     errors.RequestOutcomeUnknown: 504,
 }
 

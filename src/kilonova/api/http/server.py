@@ -133,4 +133,5 @@ def make_server(app: Any, settings: ApiSettings, tls: ssl.SSLContext | None = No
     logger = logging.getLogger("uvicorn.error")
     logger.setLevel(logging.WARNING)  # below WARNING it logs whole URLs, and the URL of a console contains its token
     logger.addFilter(_worth_a_line)
+    logging.getLogger("uvicorn.access").setLevel(logging.CRITICAL)  # its lines have whole URLs
     return Server(config, settings, tls)

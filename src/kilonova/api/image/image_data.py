@@ -6,7 +6,6 @@ queued -> saving -> active.  An upload that fails for any reason sets the image 
 
 import asyncio
 import base64
-import errno
 from dataclasses import replace
 
 import structlog
@@ -19,17 +18,17 @@ from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.image import ranges
 from kilonova.api.image.images import find, find_own
 from kilonova.api.image.upload_quota import FIRST_BYTES, QuotaReservation
-from kilonova.base.errors import Conflict, Forbidden, InvalidInput, KilonovaError, NotFound, StorageFull, TooLarge
+from kilonova.base.errors import Conflict, Forbidden, InvalidInput, KilonovaError, NotFound, TooLarge
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import images as read_images
+from kilonova.images.own_store import Upload
+from kilonova.images.store import ImageStore, Stored
 from kilonova.objects.image import WITH_BYTES, Image, ImageStatus
 from kilonova.rpcapi.api_to_conductor import UPDATE_IMAGE, PutImage
 
 log = structlog.get_logger(__name__)
 
 OCTETS = "application/octet-stream"
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-
 RELEASE_LIMIT_S = 10.0
 """Seconds for setting a failed upload's image back to queued, also while the service stops."""
 
@@ -54,46 +53,42 @@ async def upload(call: Call) -> Reply:
     await call.deps.images.check_room(declared or 0)
     reservation, now = QuotaReservation(call, image), call.deps.clock.now()
     reserved = FIRST_BYTES if declared is None else declared
-    await reservation.record(replace(image, status=ImageStatus.SAVING, reserved=reserved, updated_at=now))
+    uploader = call.deps.images.uploader
+    saving = replace(image, status=ImageStatus.SAVING, reserved=reserved, uploader=uploader, updated_at=now)
+    await reservation.record(saving)
     try:
-        await _save(call, reservation, image.disk_format)
+        await _save(call, reservation, declared)
     except BaseException:
         await _requeue(call.deps, reservation.image)
         raise
     return Reply()
 
 
-async def _save(call: Call, reservation: QuotaReservation, disk_format: str) -> None:
-    store, image_id = call.deps.images, reservation.image.id
-    try:
-        stored = await store.write(image_id, reservation.chunks(), call.deps.settings.max_image_bytes)
-    except OSError as exc:
-        if exc.errno not in _FULL:
-            raise
-        raise StorageFull(f"The image data cannot be stored now: {exc.strerror}. Try again later.") from exc
-    try:
+async def _save(call: Call, reservation: QuotaReservation, declared: int | None) -> None:
+    images, image_id = call.deps.images, reservation.image.id
+
+    async def confirm(stored: Stored) -> None:
         _check_md5(call, stored.md5)
-        empty = stored.size == 0 and disk_format == "raw"  # (a valid image from which no server boots)
-        virtual_size = 0 if empty else await store.inspect(image_id, disk_format)
-    except BaseException:
-        await store.delete(image_id)
-        raise
+
+    most = call.deps.settings.max_image_bytes
+    saved = await images.save(Upload(reservation.image, reservation.chunks(), most, declared, confirm))
     active = replace(
         reservation.image,
         status=ImageStatus.ACTIVE,
         reserved=0,
-        size=stored.size,
-        virtual_size=virtual_size,
-        checksum=stored.md5,
-        os_hash_value=stored.sha512,
+        uploader="",
+        size=saved.size,
+        virtual_size=saved.virtual_size,
+        checksum=saved.md5,
+        os_hash_value=saved.sha512,
         updated_at=call.deps.clock.now(),
     )
     try:
-        await reservation.record(active)
-    except (NotFound, TooLarge):  # the image was deleted, or the quota reduced, meanwhile
-        await store.delete(image_id)
+        await reservation.record(active, saved.stores)
+    except (NotFound, TooLarge, Conflict):  # meanwhile deleted, the quota reduced, or given up as lost
+        await images.delete(image_id)
         raise
-    # After any other failure the record may be active, so the bytes remain; the next start removes unused ones.
+    # After any other failure the record may be active, so the bytes remain; unused ones are removed later.
 
 
 def _check_md5(call: Call, found: str) -> None:
@@ -105,7 +100,7 @@ def _check_md5(call: Call, found: str) -> None:
 
 async def _requeue(deps: ApiDeps, image: Image) -> None:
     """Set the image back to queued.  If that fails, the next start does it (see `recover`)."""
-    queued = replace(image, status=ImageStatus.QUEUED, reserved=0, updated_at=deps.clock.now())
+    queued = replace(image, status=ImageStatus.QUEUED, reserved=0, uploader="", updated_at=deps.clock.now())
     try:
         async with asyncio.timeout(RELEASE_LIMIT_S):
             await deps.rpc.call(UPDATE_IMAGE, PutImage(queued, expected=image))
@@ -115,15 +110,15 @@ async def _requeue(deps: ApiDeps, image: Image) -> None:
         log.warning("image remains in saving until the next start", image_id=image.id, error=str(exc))
 
 
-async def recover(deps: ApiDeps) -> None:
-    """Called before the first request of the only API process.  It sets images back to queued whose upload ended with
-    an earlier process, and removes files without an image."""
+async def recover(deps: ApiDeps, store: ImageStore) -> None:
+    """Called before the first request of the one box, whose API process is the only one of its store.  It sets images
+    back to queued whose upload ended with an earlier process, and removes files without an image."""
     images: list[Image] = await deps.db.read(read_images.list_images, "", admin=True, community=True)
     in_the_making = await deps.db.read(read_actions.images_in_the_making)
     for image in images:
         if image.status is ImageStatus.SAVING and image.id not in in_the_making:
             await _requeue(deps, image)
-    await deps.images.sweep([image.id for image in images if image.status in WITH_BYTES])
+    await store.sweep([image.id for image in images if image.status in WITH_BYTES])
 
 
 async def download(call: Call) -> Reply:
@@ -139,12 +134,12 @@ async def download(call: Call) -> Reply:
     part = ranges.requested(call.headers, image.size)
     if part is not None:
         headers = (("Content-Length", str(part.length)), ("Content-Range", part.content_range))
-        stream = call.deps.images.read(image.id, part.start, part.length)
+        stream = await call.deps.images.open(image, part.start, part.length)
         return Reply(status=206, headers=headers, content_type=OCTETS, stream=stream)
     whole = [("Content-Length", str(image.size)), ("Accept-Ranges", "bytes")]
     if image.checksum is not None:
         whole.append(("Content-MD5", image.checksum))
-    return Reply(headers=tuple(whole), content_type=OCTETS, stream=call.deps.images.read(image.id))
+    return Reply(headers=tuple(whole), content_type=OCTETS, stream=await call.deps.images.open(image))
 
 
 _PATH = "/images/{image_id}/file"

@@ -71,10 +71,11 @@ class QuotaReservation:
     def __init__(self, call: Call, image: Image) -> None:
         self._call, self.image = call, image
 
-    async def record(self, image: Image) -> None:
-        """Store `image`, which can reserve more bytes.  Raises TooLarge (the quota), Conflict, NotFound."""
+    async def record(self, image: Image, stores: tuple[str, ...] = ()) -> None:
+        """Store `image`, which can reserve more bytes; `stores` have its bytes.  Raises TooLarge (the quota), Conflict,
+        NotFound."""
         async with within_quota():
-            await self._call.deps.rpc.call(UPDATE_IMAGE, PutImage(image, expected=self.image))
+            await self._call.deps.rpc.call(UPDATE_IMAGE, PutImage(image, expected=self.image, stores=stores))
         self.image = image
 
     async def chunks(self) -> AsyncIterator[bytes]:

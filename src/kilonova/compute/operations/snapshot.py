@@ -33,8 +33,8 @@ async def remove_copy(job: Job) -> None:
 
 async def upload(job: Job) -> None:
     if await job.tools.uploads.begin(job.action):
-        chunks = _snapshots(job).read(job.instance.id, image_of(job.action))
-        await job.tools.uploads.save(job.action, chunks, "qcow2")
+        snapshots, image_id = _snapshots(job), image_of(job.action)
+        await job.tools.uploads.save(job.action, lambda: snapshots.read(job.instance.id, image_id), "qcow2")
 
 
 async def rotate(job: Job) -> None:

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from kilonova.base.errors import Conflict, NotFound
 from kilonova.db.codec import IMAGES, MEMBERS
 from kilonova.db.dialect import Upsert
-from kilonova.db.schema import deleted_images, image_members, images
+from kilonova.db.schema import deleted_images, image_copies, image_members, images
 from kilonova.db.transaction import Transaction
 from kilonova.objects.ids import ImageId
 from kilonova.objects.image import WITH_BYTES, Image, ImageMember
@@ -55,6 +55,7 @@ def forget_image(tx: Transaction, image_id: ImageId) -> None:
     if status in WITH_BYTES:
         tx.execute(_KEEP_ID.on(tx), {"id": image_id})
     tx.execute(sa.delete(image_members).where(image_members.c.image_id == image_id))
+    tx.execute(sa.delete(image_copies).where(image_copies.c.image_id == image_id))
     tx.execute(sa.delete(images).where(images.c.id == image_id))
 
 

@@ -4,6 +4,8 @@
 Source: Compute API reference, "Host aggregates".
 """
 
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
@@ -21,9 +23,13 @@ from kilonova.api.http.views import Member, View, many, one
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
 from kilonova.base.unset import unset_if_none
 from kilonova.db.readers import aggregates, hosts
+from kilonova.db.readers import image_stores as read_stores
 from kilonova.db.readers.hosts import COMPUTE
+from kilonova.images.signing import grant
 from kilonova.objects.aggregate import ZONE, Aggregate
-from kilonova.objects.ids import HostName
+from kilonova.objects.ids import HostName, ImageId
+from kilonova.objects.image import ImageRef
+from kilonova.objects.signing_key import SigningKey
 from kilonova.rpcapi import api_to_conductor_admin as methods
 from kilonova.rpcapi import to_host
 
@@ -213,10 +219,19 @@ async def cache_images(call: Call, body: CacheImages) -> Reply:
     """Cache images on the hosts of an aggregate (from 2.81).  Hosts fetch them in the background."""
     aggregate = await find(call)
     images = [bootable(await call.db.read(get_image, one.id, call.context, "cache"), "cache") for one in body.cache]
+    keys = await call.db.read(read_stores.keys)
     for service in await call.db.read(hosts.list_services, binary=COMPUTE):
         if service.host in aggregate.hosts and service.up and not service.forced_down:
-            await call.deps.rpc.cast(to_host.CACHE_IMAGES, to_host.CacheImages(tuple(images)), service.host)
+            grants = _grants(keys, images, service.host, call.deps.clock.now())
+            await call.deps.rpc.cast(to_host.CACHE_IMAGES, to_host.CacheImages(tuple(images), grants), service.host)
     return Reply()
+
+
+def _grants(
+    keys: Sequence[SigningKey], images: Iterable[ImageRef], host: HostName, now: datetime
+) -> dict[ImageId, str]:
+    """The host's permissions to fetch the images; none where there are no image stores, in the one box."""
+    return {image.id: grant(image.id, host, now, keys[0]) for image in images} if keys else {}
 
 
 ROUTES = (
