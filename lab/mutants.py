@@ -19,6 +19,7 @@ from lab.common import TOP, VENV, environment
 from lab.mutant import Edit, Mutant, one
 from lab.mutants_of_actions import MUTANTS_OF_ACTIONS
 from lab.mutants_of_api_processes import MUTANTS_OF_API_PROCESSES
+from lab.mutants_of_conductors import MUTANTS_OF_CONDUCTORS
 from lab.mutants_of_disks import MUTANTS_OF_DISKS
 from lab.mutants_of_edge import MUTANTS_OF_EDGE
 from lab.mutants_of_hosts import MUTANTS_OF_HOSTS
@@ -40,6 +41,7 @@ MUTANTS: Sequence[Mutant] = (
     *MUTANTS_OF_API_PROCESSES,
     *MUTANTS_OF_DISKS,
     *MUTANTS_OF_EDGE,
+    *MUTANTS_OF_CONDUCTORS,
     *MUTANTS_OF_HOSTS,
     *MUTANTS_OF_IMAGES,
     *MUTANTS_OF_LEGS,

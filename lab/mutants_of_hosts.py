@@ -15,7 +15,7 @@ MUTANTS_OF_HOSTS: Sequence[Mutant] = (
         "a second process is refused",
         f"{TWO}::test_a_copy_is_refused_while_the_first_lives_and_ends_by_itself",
         "conductor/host_endpoint.py",
-        "        processes.admit(tx, request, self._liveness.sign_of_life)\n",
+        "        processes.admit(tx, request, alive)\n",
         "",
     ),
     one(
@@ -33,11 +33,11 @@ MUTANTS_OF_HOSTS: Sequence[Mutant] = (
         "",
     ),
     one(
-        "heartbeats bear the epoch",
-        f"{PROCESSES}::test_a_heartbeat_of_an_older_process_is_refused_and_counts_as_no_sign_of_life",
+        "heartbeats are pinned to their sender",
+        f"{PROCESSES}::test_a_heartbeat_of_an_older_process_counts_as_no_sign_of_life",
         "conductor/host_endpoint.py",
-        "        await self._db.read(fencing.check_epoch, request.host, request.epoch)\n",
-        "",
+        "        endpoint.on(methods.HEARTBEAT, _pinned(self._heartbeat))\n",
+        "        endpoint.on(methods.HEARTBEAT, lambda request, _peer: self._heartbeat(request))\n",
     ),
     one(
         "a clean-up asks first",
@@ -50,8 +50,8 @@ MUTANTS_OF_HOSTS: Sequence[Mutant] = (
         "no step without standing",
         f"{TWO}::test_what_is_in_hand_stops_before_its_next_step_when_the_host_is_anothers",
         "compute/manager.py",
-        "        queues.revoke_all()\n        await queues.drain(LOST_S)\n",
-        "        await self._clock.sleep(LOST_S)\n",
+        "        queues.revoke_all()\n        lost = await session.contest()\n",
+        "        await self._clock.sleep(LOST_S)\n        lost = await session.contest()\n",
     ),
     one(
         "a killed process is followed at once",
@@ -78,8 +78,8 @@ MUTANTS_OF_HOSTS: Sequence[Mutant] = (
         "late heartbeats",
         f"{PROCESSES}::test_a_heartbeat_of_an_older_process_that_was_let_through_late_counts_nothing",
         "conductor/hosts/liveness.py",
-        "        if epoch >= self._seen.get(host, (epoch, 0.0))[0]:\n            self.registered(host, epoch)\n",
-        "        self.registered(host, epoch)\n",
+        "        if seen is None or epoch > seen.epoch:\n",
+        "        if seen is None or epoch != seen.epoch:\n",
     ),
     one(
         "one item of a fetch",
@@ -120,11 +120,17 @@ MUTANTS_OF_HOSTS: Sequence[Mutant] = (
         "each watch by itself",
         f"{OUTAGES}::test_a_watch_that_fails_in_each_round_keeps_no_other_watch_from_its_rounds",
         (
-            Edit("conductor/service.py", ', "liveness": self._watch_hosts}', "}"),
+            Edit("conductor/service.py", '            "liveness": lambda: hosts.look(interval),\n', ""),
             Edit(
                 "conductor/service.py",
-                "        await self._expire()\n",
-                "        await self._expire()\n        await self._watch_hosts()\n",
+                '            "watchdog": self._watch,\n',
+                '            "watchdog": lambda: _in_turn(self._watch, lambda: hosts.look(interval)),\n',
+            ),
+            Edit(
+                "conductor/service.py",
+                "class Conductor:\n",
+                "async def _in_turn(*works: Callable[[], Awaitable[None]]) -> None:\n"
+                "    for work in works:\n        await work()\n\n\nclass Conductor:\n",
             ),
         ),
     ),

@@ -10,6 +10,8 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
@@ -39,6 +41,7 @@ from kilonova.conductor.service import Conductor
 from kilonova.conductor.tools import Policy as ConductorPolicy
 from kilonova.conductor.tools import Tools
 from kilonova.config.load import Settings, load
+from kilonova.db.engine import Database
 from kilonova.db.readers import quotas, servers
 from kilonova.identity.console_tokens import ConsoleTokens
 from kilonova.identity.key_ring import OneKey
@@ -97,26 +100,77 @@ class Process:
             self.ended = error
 
 
-class _HostBus(MemoryBus):
-    """A host's end of the bus.  While `cut_off` says so, nothing comes or goes."""
+class _CutBus(MemoryBus):
+    """An end of the bus.  While `cut_off` says so of a subject, nothing comes or goes there."""
 
-    def __init__(self, hub: MemoryHub, clock: SimClock, cut_off: Callable[[], bool]) -> None:
+    def __init__(self, hub: MemoryHub, clock: SimClock, cut_off: Callable[[str], bool]) -> None:
         super().__init__(hub, clock)
         self._cut_off = cut_off
 
     async def request(self, subject: str, payload: bytes, timeout_s: float) -> bytes:
-        if self._cut_off():
+        if self._cut_off(subject):
             await asyncio.sleep(timeout_s)
             raise RpcTimeout(f"No reply from {subject}.")
         return await super().request(subject, payload, timeout_s)
 
+    async def publish(self, subject: str, payload: bytes) -> None:
+        if not self._cut_off(subject):
+            await super().publish(subject, payload)
+
     async def subscribe(self, subject: str, handler: Handler, *, queue: str | None = None) -> None:
         async def if_there(subject: str, payload: bytes) -> bytes:
-            if self._cut_off():
+            if self._cut_off(subject):
                 await asyncio.Event().wait()  # it never comes
             return await handler(subject, payload)
 
         await super().subscribe(subject, if_there, queue=queue)
+
+
+class _OwnClock(SimClock):
+    """The clock of one machine, which differs from that of the world."""
+
+    def __init__(self, clock: SimClock, skew: timedelta) -> None:
+        self._clock, self._skew, self._random = clock, skew, clock.random
+
+    def now(self) -> datetime:
+        return self._clock.now() + self._skew
+
+
+class _HeldDatabase:
+    """A conductor's way to the shared database: transactions that `holds` names wait until it does not any more."""
+
+    def __init__(self, db: Database, holds: Callable[[object], bool]) -> None:
+        self._db, self._holds = db, holds
+        self.start, self.trouble, self.close = db.start, db.trouble, db.close
+
+    async def write(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
+        await self._until_free(fn)
+        return await self._db.write(fn, *args, **kwargs)
+
+    async def read(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
+        await self._until_free(fn)
+        return await self._db.read(fn, *args, **kwargs)
+
+    async def _until_free(self, fn: object) -> None:
+        while self._holds(fn):  # noqa: ASYNC110 (a test sets it from outside)
+            await asyncio.sleep(0.5)
+
+
+@dataclass
+class Troubles:
+    """What is wrong with one conductor: the difference of its clock, the hosts of which it receives nothing, a
+    transaction that waits, or all of it stands still."""
+
+    skew: timedelta = timedelta(0)
+    deaf_to: frozenset[str] = frozenset()
+    held: object = None
+    frozen: bool = False
+
+    def cut_off(self, subject: str) -> bool:
+        return self.frozen or subject.rpartition(".")[2] in self.deaf_to
+
+    def holds(self, fn: object) -> bool:
+        return self.frozen or (self.held is not None and fn is self.held)
 
 
 class World:
@@ -148,24 +202,33 @@ class World:
         self.managers: dict[str, ComputeManager] = {}
         self.unreachable: set[str] = set()
         """Hosts that are cut off from the bus."""
-        self.conductor = Process(self._conductor, tasks)
+        self.conductor = Process(lambda: self._conductor("sim", Troubles()), tasks)
+        self.others: dict[str, Process] = {}
+        """Conductors besides the first."""
         self.http: httpx.AsyncClient
 
-    async def _conductor(self) -> None:
+    def add_conductor(self, name: str, troubles: Troubles | None = None) -> None:
+        """Another conductor, which starts now."""
+        found = troubles or Troubles()
+        self.others[name] = Process(lambda: self._conductor(name, found), self._tasks)
+        self.others[name].start()
+
+    async def _conductor(self, name: str, troubles: Troubles) -> None:
         async with AsyncExitStack() as stack:
-            bus = await stack.enter_async_context(MemoryBus(self.hub, self.clock))
-            tasks = await stack.enter_async_context(Supervisor(self.clock))
+            clock = _OwnClock(self.clock, troubles.skew) if troubles.skew else self.clock
+            bus = await stack.enter_async_context(_CutBus(self.hub, self.clock, troubles.cut_off))
+            tasks = await stack.enter_async_context(Supervisor(clock))
             policy = ConductorPolicy(
                 self.settings.conductor,
-                HostName("sim"),
+                HostName(name),
                 down_time_s=self.settings.default.service_down_time,
                 resize_confirm_window_s=0,
                 offload_after_s=self.settings.default.shelved_offload_time,
                 keep_deleted=self.settings.database.keep_deleted,
                 plans=self.plans,
             )
-            tools = Tools(self.db, self.clock, self.settings.quota, Failpoints())
-            conductor = Conductor(tools, Caller(bus, self.clock), policy, self.metrics)
+            tools = Tools(_HeldDatabase(self.db, troubles.holds), clock, self.settings.quota, Failpoints())
+            conductor = Conductor(tools, Caller(bus, clock), policy, self.metrics)
             await conductor.start(bus, tasks)
             await asyncio.Event().wait()
 
@@ -188,7 +251,7 @@ class World:
 
     async def _host(self, name: str, identity: str) -> None:
         async with AsyncExitStack() as stack:
-            bus = await stack.enter_async_context(_HostBus(self.hub, self.clock, lambda: name in self.unreachable))
+            bus = await stack.enter_async_context(_CutBus(self.hub, self.clock, lambda _: name in self.unreachable))
             manager = self.managers[name] = ComputeManager(
                 HostIdentity(
                     HostName(identity),

@@ -169,10 +169,11 @@ class ComputeManager:
     async def _until_lost(self, session: Session, feed: Feed, queues: InstanceQueues) -> None:
         """When the host has a newer process, this process ends. No further step starts; a step in progress has LOST_S
         seconds to end. Raises HostSuperseded."""
-        lost = await session.until_lost()
-        log.error("this process has lost its host", host=self._identity.host, error=lost.message)
+        await session.until_lost()
         feed.close()
         queues.revoke_all()
+        lost = await session.contest()
+        log.error("this process has lost its host", host=self._identity.host, error=lost.message)
         await queues.drain(LOST_S)
         raise lost
 
@@ -211,6 +212,7 @@ class ComputeManager:
     def _endpoint(self) -> Endpoint:
         endpoint = Endpoint(Guard(self._clock, self.metrics))
         endpoint.on(methods.WAKE, self._wake)
+        endpoint.on(methods.PING, self._ping)
         endpoint.on(methods.CONSOLE_OUTPUT, self._console_output)
         endpoint.on(methods.HOST_UPTIME, self._host_uptime)
         endpoint.on(methods.CACHE_IMAGES, self._cache_images)
@@ -220,6 +222,10 @@ class ComputeManager:
     async def _wake(self, _request: methods.Wake, _peer: str) -> Ack:
         self._look_for_work()
         return Ack()
+
+    async def _ping(self, _request: methods.Ping, _peer: str) -> methods.Alive:
+        assert self._session is not None
+        return methods.Alive(self._session.epoch or 0)
 
     async def _console_output(self, request: methods.ConsoleOutput, _peer: str) -> methods.Text:
         if await self.driver.guest_state(request.instance_id) is None:

@@ -27,10 +27,12 @@ from kilonova.objects.ids import HostName
 from kilonova.rpcapi.caller import HostCaller
 from kilonova.rpcapi.host_to_conductor import (
     CONFIRM_ATTEMPT,
+    CONTEST,
     HEARTBEAT,
     LEAVE,
     REGISTER_HOST,
     ConfirmAttempt,
+    Contest,
     Heartbeat,
     Leave,
     RegisterHost,
@@ -47,7 +49,6 @@ BOTH_LIVE = 2.0
 """A process whose heartbeats arrive for so many intervals after this process requested its place runs beside it; the
 process of an earlier boot of the machine sends none."""
 
-HEARTBEATS = "heartbeats"
 AWAY = (RpcTimeout, RpcUnavailable, DatabaseUnavailable)
 """The conductor does not answer now."""
 
@@ -196,18 +197,13 @@ class Session:
             await pauses.wait()
 
     async def heartbeat(self) -> None:
-        """Send a heartbeat, until this process has reported its end."""
-        if self._left:
-            return
-        try:
-            await self.call(lambda epoch: self.conductor.call(HEARTBEAT, Heartbeat(self.conductor.host, epoch)))
-        except AWAY as exc:
-            self.outage.waits(HEARTBEATS, exc)
-        else:
-            self.outage.answered(HEARTBEATS)
+        """Send a heartbeat to every conductor, until this process has reported its end or has lost its host.  It has no
+        answer: the next fetch reports whether the conductor answers, and whether the host has a newer process."""
+        if self.epoch is not None and not self._left and self.is_current:
+            await self.conductor.cast(HEARTBEAT, Heartbeat(self.conductor.host, self.epoch))
 
     def while_there(self, work: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
-        """`work` as a periodic task. The heartbeat, not this task, reports that the conductor does not answer."""
+        """`work` as a periodic task. The fetch, not this task, reports that the conductor does not answer."""
 
         async def work_if_there() -> None:
             try:
@@ -216,6 +212,22 @@ class Session:
                 log.debug("a periodic task received no answer from the conductor", error=str(exc))
 
         return work_if_there
+
+    async def contest(self) -> HostSuperseded:
+        """Report that this process lives although its host has a newer process.  Returns the error with which this
+        process ends: that of the loss, or the conflict if the newer process lives, too, and was not preferred by an
+        operator.  Never fails."""
+        lost, identity = await self.until_lost(), self.identity
+        newer = lost.details.get("newer")
+        if self.epoch is None or not isinstance(newer, int):
+            return lost
+        contest = Contest(identity.host, self.epoch, identity.process_id, identity.boot_id, newer)
+        try:
+            contested = await self.conductor.call(CONTEST, contest)
+        except KilonovaError as exc:
+            log.info("that this process lives could not be reported", error=str(exc))
+            return lost
+        return HostSuperseded(contested.conflict, host=identity.host) if contested.conflict else lost
 
     async def leave(self) -> None:
         """Report the end of this process, so that the next process need not wait until its heartbeats stop. Never

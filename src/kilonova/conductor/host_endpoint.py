@@ -11,13 +11,14 @@ import structlog
 from kilonova import CODE_VERSION
 from kilonova.base.errors import Forbidden, HostTaken
 from kilonova.conductor import images
-from kilonova.conductor.engine import fencing, hand_out, reports
+from kilonova.conductor.engine import hand_out, reports
 from kilonova.conductor.failpoints import FINISH_RECORDED
-from kilonova.conductor.hosts import guests, host_boot, processes, register
-from kilonova.conductor.hosts.adoption import Claims
+from kilonova.conductor.hosts import conflicts, guests, host_boot, processes, register
 from kilonova.conductor.hosts.liveness import Liveness
+from kilonova.conductor.hosts.processes import Sign
 from kilonova.conductor.tools import Tools
 from kilonova.db.readers import hosts as read_hosts
+from kilonova.db.readers.hosts import HostProcess
 from kilonova.db.transaction import Transaction
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.states import Verb
@@ -67,16 +68,16 @@ class Hooks:
 class HostEndpoint:
     """All handlers are safe to call again with the same request."""
 
-    def __init__(self, tools: Tools, liveness: Liveness, claims: Claims, hooks: Hooks) -> None:
+    def __init__(self, tools: Tools, liveness: Liveness, hooks: Hooks) -> None:
         self._db, self._clock, self._quotas, self._failpoints = tools.db, tools.clock, tools.quotas, tools.failpoints
-        self._liveness, self._claims, self._hooks = liveness, claims, hooks
+        self._liveness, self._hooks = liveness, hooks
         self._conductors = tools.conductors
 
     def endpoint(self, guard: Guard | None = None) -> Endpoint:
         """The handlers by RPC method."""
         endpoint = Endpoint(guard)
         endpoint.on(methods.REGISTER_HOST, pinned(self._register))
-        endpoint.on(methods.HEARTBEAT, pinned(self._heartbeat))
+        endpoint.on(methods.CONTEST, pinned(self._contest))
         endpoint.on(methods.LEAVE, pinned(self._leave))
         endpoint.on(methods.PING, pinned(self._ping))
         endpoint.on(methods.FETCH, pinned(self._fetch))
@@ -94,11 +95,20 @@ class HostEndpoint:
         endpoint.on(methods.NOTIFY, pinned(self._notify))
         return endpoint
 
+    def heartbeats(self, guard: Guard | None = None) -> Endpoint:
+        """The handler of the messages that every conductor receives."""
+        endpoint = Endpoint(guard)
+        endpoint.on(methods.HEARTBEAT, pinned(self._heartbeat))
+        return endpoint
+
     async def _register(self, request: methods.RegisterHost) -> methods.Registered:
+        known = await self._db.read(read_hosts.process_of, request.host)
+        sign = None if known is None else self._liveness.sign_of_life(request.host, known)
+        epoch = 0 if known is None else known.epoch
         try:
-            registered = await self._db.write(self._admit, request, self._clock.now())
+            registered = await self._db.write(self._admit, request, (epoch, sign), self._clock.now())
         except HostTaken as exc:
-            if self._claims.refused(request):
+            if await self._db.write(processes.refused, request, self._clock.now()):
                 log.warning("refused a second process of a host", host=request.host, error=exc.message)
             raise
         self._liveness.registered(request.host, registered.epoch)
@@ -107,15 +117,27 @@ class HostEndpoint:
         await self._hooks.wake(request.host)
         return replace(registered, version=CODE_VERSION, conductors=self._conductors.lowest)
 
-    def _admit(self, tx: Transaction, request: methods.RegisterHost, now: datetime) -> methods.Registered:
-        processes.admit(tx, request, self._liveness.sign_of_life)
+    def _admit(
+        self, tx: Transaction, request: methods.RegisterHost, seen: tuple[int, Sign | None], now: datetime
+    ) -> methods.Registered:
+        def alive(_host: HostName, process: HostProcess) -> Sign | None:
+            """A process that has registered since the look is alive."""
+            return seen[1] if process.epoch == seen[0] else Sign(None)
+
+        processes.admit(tx, request, alive)
         new_id = self._clock.new_id
         return host_boot.enroll(tx, request, new_id(), new_id, now)
 
     async def _heartbeat(self, request: methods.Heartbeat) -> Ack:
-        await self._db.read(fencing.check_epoch, request.host, request.epoch)
         self._liveness.heard(request.host, request.epoch)
         return ACK
+
+    async def _contest(self, request: methods.Contest) -> methods.Contested:
+        contested = await self._db.write(conflicts.contest, request, self._clock.now())
+        if contested.conflict:
+            log.error("two live processes of one host", host=request.host, conflict=contested.conflict)
+            await self._hooks.wake(request.host)
+        return contested
 
     async def _leave(self, request: methods.Leave) -> Ack:
         await self._db.write(processes.leave, request, self._clock.now())

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from kilonova.base.clock import Clock
 from kilonova.conductor import aggregates, signing_keys
-from kilonova.conductor.hosts import register
+from kilonova.conductor.hosts import register, reports
 from kilonova.conductor.hosts.adoption import Adoption
 from kilonova.conductor.hosts.liveness import Liveness
 from kilonova.db.engine import Database
@@ -48,6 +48,7 @@ class OperatorEndpoint:
         endpoint.on(methods.DELETE_SERVICE, self._write(lambda c, r: register.delete_service(c, r, self._clock.now())))
         endpoint.on(methods.ADOPT_HOST, self._adoption.adopt)
         endpoint.on(methods.LAST_HEARD, self._last_heard)
+        endpoint.on(methods.REPORT_SERVICE, self._write(lambda c, r: reports.report(c, r, self._clock.now())))
         endpoint.on(methods.CHECK_CONDUCTOR, self._check)
         endpoint.on(methods.ROTATE_SIGNING_KEY, self._rotate_signing_key)
         return endpoint

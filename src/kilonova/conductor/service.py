@@ -2,7 +2,8 @@
 """The conductor as a service: its endpoints on the bus and its own tasks.
 
 All durable state is in the database before a caller receives a reply.  Other work of the service (placing, waking) can
-be lost at any moment; the open actions show it again.
+be lost at any moment; the open actions show it again.  Any number of conductors share one database
+(docs/adr/0023-several-conductors.md): what one of them keeps in memory is a hint, or is received by all of them.
 """
 
 import asyncio
@@ -12,30 +13,34 @@ from datetime import timedelta
 
 import structlog
 
+from kilonova import CODE_VERSION
 from kilonova.base.context import serving
 from kilonova.base.errors import KilonovaError
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.conductor.api_endpoint import ApiEndpoint
-from kilonova.conductor.failpoints import PLACE_BEGIN, PLACE_DONE
 from kilonova.conductor.host_endpoint import Hooks, HostEndpoint
-from kilonova.conductor.hosts import liveness
-from kilonova.conductor.hosts.adoption import Adoption, Claims
+from kilonova.conductor.hosts import reports
+from kilonova.conductor.hosts.adoption import Adoption
+from kilonova.conductor.hosts.host_watch import HostWatch
+from kilonova.conductor.hosts.liveness import Liveness
 from kilonova.conductor.image_endpoint import ImageEndpoint
 from kilonova.conductor.operator_endpoint import OperatorEndpoint
-from kilonova.conductor.placement import place
-from kilonova.conductor.placement.waiting import Wait, Waits
+from kilonova.conductor.placement.placer import Placer
 from kilonova.conductor.tools import Policy, Tools
 from kilonova.conductor.watch import auto_confirm, deadlines, offload
 from kilonova.conductor.watch.housekeeping import Housekeeping
 from kilonova.conductor.watch.publisher import Publisher
+from kilonova.conductor.watch.rounds import Rounds
 from kilonova.db.readers import actions as read_actions
+from kilonova.db.readers.hosts import CONDUCTOR
 from kilonova.objects.ids import ActionRef, HostName
 from kilonova.objects.states import Verb
 from kilonova.rpc.bus import Bus, SelfPing
 from kilonova.rpcapi import api_to_conductor as api_methods
 from kilonova.rpcapi import api_to_conductor_admin as admin_methods
 from kilonova.rpcapi import host_to_conductor as host_methods
+from kilonova.rpcapi.api_to_conductor_admin import ReportService
 from kilonova.rpcapi.caller import Caller
 from kilonova.rpcapi.guard import Guard, Limits
 from kilonova.rpcapi.to_host import WAKE, Wake
@@ -43,6 +48,11 @@ from kilonova.rpcapi.to_host import WAKE, Wake
 log = structlog.get_logger(__name__)
 
 QUEUE = "conductors"
+VALID_INTERVALS = 3
+"""A report of this process is valid for at least so many intervals."""
+FORGET_S = 3600.0
+DEADLINES, UNPLACED, CONFIRM, OFFLOAD = WATCHES = ("deadlines", "unplaced", "confirm resizes", "offload")
+"""The periodic work of all conductors together, every `watchdog_interval`."""
 
 
 class Conductor:
@@ -50,17 +60,18 @@ class Conductor:
 
     def __init__(self, tools: Tools, rpc: Caller, policy: Policy, metrics: Metrics) -> None:
         self._tools, self._rpc, self._policy, self._metrics = tools, rpc, policy, metrics
-        self._db, self._clock, self._failpoints = tools.db, tools.clock, tools.failpoints
+        self._db, self._clock = tools.db, tools.clock
         self._settings = policy.settings
-        self._housekeeping = Housekeeping(tools.db, tools.clock, policy.keep_deleted)
-        self._liveness = liveness.Liveness(
+        self._process_id = tools.clock.new_id()
+        self._rounds = Rounds(tools.db, tools.clock, self._process_id, alone=policy.alone, watches=WATCHES)
+        self._housekeeping = Housekeeping(tools.db, tools.clock, self._rounds, policy.keep_deleted)
+        self._liveness = Liveness(
             tools.clock, down_time_s=policy.down_time_s, grace_s=policy.settings.grace_period, alone=policy.alone
         )
-        self._claims = Claims(tools.clock)
         self._jumps = deadlines.Jumps(tools.clock)
+        self._moves = 0
         self._resize_confirm_window = timedelta(seconds=policy.resize_confirm_window_s)
-        self._to_place: asyncio.Queue[ActionRef] = asyncio.Queue()
-        self._waits = Waits(tools.clock, host_wait_s=policy.settings.host_wait, down_time_s=policy.down_time_s)
+        self._placer = Placer(tools, policy, self._wake)
         self._shelved = asyncio.Event()
 
     async def _wake(self, host: HostName) -> None:
@@ -69,26 +80,23 @@ class Conductor:
     async def start(self, bus: Bus, tasks: Supervisor) -> None:
         """Serve on `bus`; background work runs under `tasks`.  Creates that were accepted by an earlier process and
         have no host yet are placed first."""
-        for action in await self._db.read(read_actions.unplaced):
-            self._to_place.put_nowait(action)
-        for_api = ApiEndpoint(self._tools, self._rpc, self._to_place.put_nowait, self._policy.plans)
+        await self._placer.put_unplaced()
+        _, self._moves = await self._db.read(deadlines.look_at_clock, self._clock.now())
+        for_api = ApiEndpoint(self._tools, self._rpc, self._placer.put, self._policy.plans)
         account = Guard(self._clock, self._metrics)
-        hooks = Hooks(self._ended, self._wake, self._place_waiting, lambda: bus.max_payload)
-        for_hosts = HostEndpoint(self._tools, self._liveness, self._claims, hooks)
-        for_operators = OperatorEndpoint(
-            self._db,
-            self._clock,
-            Adoption(self._db, self._clock, self._claims, self._wake),
-            self._liveness,
-            self._policy.host,
-        )
+        hooks = Hooks(self._ended, self._wake, self._placer.put_waiting, lambda: bus.max_payload)
+        for_hosts = HostEndpoint(self._tools, self._liveness, hooks)
+        adoption = Adoption(self._db, self._clock, self._wake)
+        for_operators = OperatorEndpoint(self._db, self._clock, adoption, self._liveness, self._policy.host)
         limited = Guard(self._clock, self._metrics, None if self._policy.alone else Limits())
         for_images = ImageEndpoint(self._tools, self._metrics)
         of_api, of_hosts = for_api.endpoint(account), for_hosts.endpoint(limited)
         for_images.serve_api(of_api)
         for_images.serve_hosts(of_hosts)
+        ping = SelfPing(bus, f"conductor-{self._policy.host}")
+        await ping.listen()
         # A round trip to the process's own ping confirms what was sent before; the bus of one process needs none.
-        confirm = None if self._policy.alone else await self._answer_pings(bus)
+        confirm = None if self._policy.alone else ping.ping
         publisher = Publisher(self._db, bus, self._clock, self._settings.watchdog_interval, confirm)
         for subject, handler in (
             (api_methods.SUBJECT, publisher.after(of_api.handle)),
@@ -96,54 +104,37 @@ class Conductor:
             (host_methods.SUBJECT, publisher.after(of_hosts.handle)),
         ):
             await bus.subscribe(subject, handler, queue=QUEUE)
+        await bus.subscribe(host_methods.HEARTBEATS, for_hosts.heartbeats(limited).handle)
         tasks.spawn("publish notifications", publisher.keep())
-        tasks.spawn("place", self._place_forever())
+        self._placer.start(tasks)
         if self._policy.offload_after_s >= 0:
             tasks.spawn("offload", self._offload_forever())
         self._housekeeping.start(tasks)
-        watches = {"watchdog": self._watch, "unplaced": self._place_again, "liveness": self._watch_hosts}
-        if self._resize_confirm_window:
-            watches["confirm resizes"] = self._confirm_resizes
-        for name, watch in watches.items():  # each in its own task: a failed or slow watch does not delay the others
-            tasks.periodic(name, self._settings.watchdog_interval, watch, limit_s=60)
+        self._start_watches(tasks, ping.ping)
 
-    async def _answer_pings(self, bus: Bus) -> Callable[[], Awaitable[None]]:
-        ping = SelfPing(bus, f"conductor-{self._policy.host}")
-        await ping.listen()
-        return ping.ping
+    def _start_watches(self, tasks: Supervisor, ping_self: Callable[[], Awaitable[None]]) -> None:
+        """Each in its own task: a failed or slow watch does not delay the others.  Every conductor watches the hosts;
+        one conductor in each interval does the other watches."""
+        interval, claimed = self._settings.watchdog_interval, self._rounds.claimed
+        own = "" if self._policy.alone else self._process_id
+        hosts = HostWatch(self._db, self._clock, self._rpc, self._liveness, ping_self, own)
+        watches = {
+            "watchdog": self._watch,
+            UNPLACED: claimed(UNPLACED, interval, self._placer.put_unplaced),
+            "liveness": lambda: hosts.look(interval),
+        }
+        if self._resize_confirm_window:
+            watches[CONFIRM] = claimed(CONFIRM, interval, self._confirm_resizes)
+        for name, watch in watches.items():
+            tasks.periodic(name, interval, watch, limit_s=60)
+        if not self._policy.alone:
+            tasks.spawn("report", self._report_forever())
+            name = "forget reports"
+            tasks.periodic(name, FORGET_S, claimed(name, FORGET_S, self._forget_reports))
 
     async def check_database(self) -> None:
         """A query to the database, through all layers."""
         await self._db.read(read_actions.unplaced)
-
-    async def _place_forever(self) -> None:
-        while True:
-            action = await self._to_place.get()
-            with serving(action.request_id):
-                try:
-                    await self._place(action)
-                except KilonovaError as exc:
-                    log.warning("placement failed and is retried later", action=action.id, error=str(exc))
-                except Exception:
-                    log.exception("placement failed and is retried later", action=action.id)
-
-    async def _place(self, action: ActionRef) -> None:
-        self._failpoints.hit(PLACE_BEGIN)
-        patience = self._waits.patience(action)
-        placed = await self._db.write(place.place, action.id, self._clock.random, self._clock.now(), patience)
-        self._failpoints.hit(PLACE_DONE)
-        begins = self._waits.note(action, waits=isinstance(placed, Wait))
-        if not isinstance(placed, Wait):
-            if placed is not None:
-                log.info("a host was chosen", action=action.id, host=placed)
-                await self._wake(placed)
-        elif begins:
-            log.info("an instance waits for a host", action=action.id, hosts=placed.hosts, reason=placed.reason)
-
-    def _place_waiting(self) -> None:
-        """A host may have returned."""
-        for action in self._waits.waiting():
-            self._to_place.put_nowait(action)
 
     def _ended(self, verb: Verb) -> None:
         if offload.follows(verb):
@@ -151,13 +142,16 @@ class Conductor:
 
     async def _offload_forever(self) -> None:
         """Runs at the end of a shelve, and periodically."""
+        interval = self._settings.watchdog_interval
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._settings.watchdog_interval):
+                async with asyncio.timeout(interval):
                     await self._shelved.wait()
+            begun = self._shelved.is_set()
             self._shelved.clear()
             try:
-                await self._offload()
+                if begun or await self._rounds.claim(OFFLOAD, interval):
+                    await self._offload()
             except KilonovaError as exc:
                 log.warning("shelved servers stay on their hosts for now", error=str(exc))
             except Exception:
@@ -170,26 +164,17 @@ class Conductor:
                 await self._wake(host)
 
     async def _watch(self) -> None:
-        expected, jump = self._jumps.look()
+        wall, moves = await self._db.read(deadlines.look_at_clock, self._clock.now())
+        expected, jump = self._jumps.look(wall)
         if jump:
-            await self._db.write(deadlines.move_windows, expected, jump)
-            log.warning("the wall clock jumped", seconds=jump.total_seconds())
+            args = (expected, jump, self._moves, self._process_id)
+            if await self._db.write(deadlines.move_windows_once, *args):
+                moves = self._moves + 1
+                log.warning("the wall clock jumped", seconds=jump.total_seconds())
         self._jumps.count()
-        await self._expire()
-
-    async def _place_again(self) -> None:
-        waiting = await self._db.read(read_actions.unplaced)
-        if self._to_place.empty():
-            for action in waiting:
-                self._to_place.put_nowait(action)
-
-    async def _watch_hosts(self) -> None:
-        judge = self._liveness.may_judge(self._settings.watchdog_interval)
-        changed = await self._db.read(liveness.changes, self._liveness, judge)
-        if changed:
-            await self._db.write(liveness.record, changed, self._liveness.last_heard(), self._clock.now())
-            for host, epoch, up in changed:
-                log.warning("host is up" if up else "host is down", host=host, epoch=epoch)
+        self._moves = moves
+        if await self._rounds.claim(DEADLINES, self._settings.watchdog_interval):
+            await self._expire()
 
     async def _expire(self) -> None:
         """Each end is its own transaction: an action that cannot be ended does not keep the others open."""
@@ -213,3 +198,20 @@ class Conductor:
         due = (self._resize_confirm_window, clock.new_id, clock.now())
         for host in await self._db.write(auto_confirm.confirm_due, *due):
             await self._wake(host)
+
+    async def _report_forever(self) -> None:
+        """Report this process to the database, now and periodically."""
+        interval = self._policy.report_interval_s
+        valid_s = max(VALID_INTERVALS * interval, self._policy.down_time_s)
+        report = ReportService(self._policy.host, CONDUCTOR, self._process_id, CODE_VERSION, valid_s)
+        while True:
+            try:
+                await self._db.write(reports.report, report, self._clock.now())
+            except KilonovaError as exc:
+                log.debug("this conductor could not report itself", error=str(exc))
+            except Exception:
+                log.exception("this conductor could not report itself")
+            await self._clock.sleep(interval * self._clock.random.uniform(0.9, 1.1))
+
+    async def _forget_reports(self) -> None:
+        await self._db.write(reports.forget_old, self._clock.now())

@@ -35,7 +35,8 @@ class Policy:
     `host` is the host of this process.  `down_time_s`: a host without a heartbeat for longer is down.
     `resize_confirm_window_s`: an unconfirmed resize is confirmed after it (0: never).  `offload_after_s`: a shelved
     server is offloaded after it (negative: only on request).  `keep_deleted`: how long a deleted server can be read
-    (None: for ever).  `alone`: the only host is in this process.  `plans`: the legs of verbs that need several hosts.
+    (None: for ever).  `alone`: the only host is in this process.  `report_interval_s`: how often it reports itself.
+    `plans`: the legs of verbs that need several hosts.
     """
 
     settings: ConductorSettings
@@ -45,4 +46,5 @@ class Policy:
     offload_after_s: float
     keep_deleted: timedelta | None = None
     alone: bool = False
+    report_interval_s: float = 10.0
     plans: Mapping[Verb, Plan] = field(default_factory=lambda: PLANS)

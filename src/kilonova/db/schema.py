@@ -10,6 +10,7 @@ from kilonova.db.schema_base import id_column as _id
 from kilonova.db.schema_base import metadata
 from kilonova.db.schema_base import partial_index as _partial_index
 from kilonova.db.schema_base import time_column as _time
+from kilonova.db.schema_fleet import contests, rounds, suspicions
 from kilonova.db.schema_identity import (
     application_credentials,
     assignments,
@@ -135,6 +136,7 @@ services = sa.Table(
     sa.Column("started_s", sa.Float),
     _time("registered_at", null=True),
     _time("left_at", null=True),
+    _time("expires_at", null=True),
     sa.Column("up", sa.Boolean, nullable=False),
     sa.Column("disabled", sa.Boolean, nullable=False),
     sa.Column("disabled_reason", sa.String(255)),
@@ -356,6 +358,7 @@ __all__ = [
     "assignments",
     "catalog_entries",
     "compute_nodes",
+    "contests",
     "deleted_images",
     "flavor_access",
     "flavors",
@@ -378,9 +381,11 @@ __all__ = [
     "quotas",
     "revoked_tokens",
     "roles",
+    "rounds",
     "schema_version",
     "server_groups",
     "services",
     "signing_keys",
+    "suspicions",
     "users",
 ]

@@ -84,7 +84,8 @@ class Inventory:
 @dataclass(frozen=True, slots=True)
 class Service:
     """A service record.  `up` is the conductors' decision from heartbeats.  `disabled` is set by an operator or, with
-    `disabled_by_host`, by the host itself while its hypervisor is unreachable."""
+    `disabled_by_host`, by the host itself while its hypervisor is unreachable.  `expires_at`: an API process or a
+    conductor is up until then, by its own report; None for a host."""
 
     id: str
     host: HostName
@@ -100,6 +101,7 @@ class Service:
     version: int
     updated_at: datetime
     created_at: datetime
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

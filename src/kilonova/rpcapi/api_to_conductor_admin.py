@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from kilonova.base.errors import Conflict, InvalidInput, NotFound
 from kilonova.base.unset import UNSET, OrUnset
@@ -107,6 +108,17 @@ class LastHeard:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportService:
+    """An API process or a conductor is up for the next `valid_s` seconds.  Each has a `host` name of its own."""
+
+    host: HostName
+    binary: Literal["kilonova-api", "kilonova-conductor"]
+    process_id: str
+    version: int
+    valid_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class CheckConductor:
     """A request without fields."""
 
@@ -185,6 +197,16 @@ LAST_HEARD = Method(
     "When each host last sent a heartbeat, as the conductor that replies has received them.",
     timeout_s=2.0,
     attempt_s=1.0,
+)
+REPORT_SERVICE = Method(
+    SUBJECT,
+    "report_service",
+    ReportService,
+    Ack,
+    "Keep the record of an API process or a conductor, which expires without a new report.",
+    timeout_s=8,
+    attempt_s=4,
+    since=2,
 )
 ADOPT_HOST = Method(
     SUBJECT,

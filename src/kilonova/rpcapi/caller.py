@@ -106,6 +106,10 @@ class HostCaller:
         """See `Caller.call`."""
         return await self._caller.call(method, request, self.host)
 
+    async def cast(self, method: Method[Q, Any], request: Q) -> None:
+        """See `Caller.cast`."""
+        await self._caller.cast(method, request, self.host)
+
 
 def _read(method: Method[Any, R], subject: str, payload: bytes) -> R:
     """The reply.  Raises the error that the server sent, RpcTimeout for a reply that cannot be read."""

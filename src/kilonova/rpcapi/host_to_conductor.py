@@ -13,11 +13,13 @@ from kilonova.objects.leg import LegId
 from kilonova.objects.service import Inventory
 from kilonova.objects.states import PowerState
 from kilonova.rpcapi.batch import Each
-from kilonova.rpcapi.method import Ack, Method
+from kilonova.rpcapi.method import Ack, Kind, Method
 from kilonova.rpcapi.work import Fetch, Fetched
 
 SUBJECT = "conductor.host.*"
 """`*` is the host.  A conductor refuses a request whose `host` is another than the subject's."""
+HEARTBEATS = "heartbeat.*"
+"""`*` is the host.  Every conductor receives these messages; they need no database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,25 @@ class Leave:
 
     host: HostName
     epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """The process of that epoch lives, although the host has a newer process.  `newer` is the epoch of the newer
+    process, from the refusal that reported it.  So this message cannot be one that was delayed."""
+
+    host: HostName
+    epoch: int
+    process_id: str
+    boot_id: str
+    newer: int
+
+
+@dataclass(frozen=True, slots=True)
+class Contested:
+    """`conflict`: what two live processes of the host have to do, in a few sentences; empty when there are not two."""
+
+    conflict: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,10 +320,30 @@ REGISTER_HOST = Method(
     timeout_s=5,
     attempt_s=2.5,
 )
-HEARTBEAT = Method(SUBJECT, "heartbeat", Heartbeat, Ack, "The host is alive.", STALE, timeout_s=8, attempt_s=4)
+HEARTBEAT = Method(
+    HEARTBEATS,
+    "heartbeat",
+    Heartbeat,
+    Ack,
+    "The host is alive. Every conductor receives it.",
+    kind=Kind.CAST,
+    timeout_s=5,
+    since=2,
+)
 # A process that ends waits no longer than this for its conductor.
 LEAVE = Method(
     SUBJECT, "leave", Leave, Ack, "The host's process ends in an orderly way.", STALE, timeout_s=1.5, attempt_s=0.7
+)
+CONTEST = Method(
+    SUBJECT,
+    "contest",
+    Contest,
+    Contested,
+    "A process that has lost its host to a newer process lives. Two live processes of one identity lose it both.",
+    STALE,
+    timeout_s=3,
+    attempt_s=1,
+    since=2,
 )
 PING = Method(
     SUBJECT, "ping", Ping, Ack, "Whether the conductor answers, with its database.", STALE, timeout_s=2.5, attempt_s=1

@@ -35,11 +35,9 @@ class Channel:
     pinned: bool = False
 
 
-HEARTBEAT_SUBJECT = "heartbeat.*"
-
 CHANNELS: Mapping[str, Channel] = {
     host_to_conductor.SUBJECT: Channel(frozenset({Role.HOST}), Role.CONDUCTOR, pinned=True),
-    HEARTBEAT_SUBJECT: Channel(frozenset({Role.HOST}), Role.CONDUCTOR, pinned=True),
+    host_to_conductor.HEARTBEATS: Channel(frozenset({Role.HOST}), Role.CONDUCTOR, pinned=True),
     to_host.SUBJECT: Channel(frozenset({Role.API, Role.CONDUCTOR}), Role.HOST, pinned=True),
     api_to_conductor.SUBJECT: Channel(frozenset({Role.API}), Role.CONDUCTOR),
     f"{notifications.PREFIX}.>": Channel(frozenset({Role.CONDUCTOR}), Role.OBSERVER),

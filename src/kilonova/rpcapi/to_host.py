@@ -20,6 +20,18 @@ class Wake:
 
 
 @dataclass(frozen=True, slots=True)
+class Ping:
+    """Whether the host's process lives, before it is called down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """The process that answers."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class ConsoleOutput:
     """The last `max_bytes` of a guest's serial console."""
 
@@ -70,6 +82,9 @@ WAKE = Method(
     "Fetch actions now. A lost message costs one poll interval.",
     kind=Kind.CAST,
     timeout_s=5,
+)
+PING = Method(
+    SUBJECT, "ping", Ping, Alive, "Whether the host's process lives.", timeout_s=2, attempt_s=1, changes=False, since=2
 )
 CACHE_IMAGES = Method(
     SUBJECT,

@@ -116,6 +116,7 @@ def make_conductor(
         offload_after_s=settings.default.shelved_offload_time,
         keep_deleted=settings.database.keep_deleted,
         alone=alone,
+        report_interval_s=settings.default.report_interval,
     )
     return Conductor(tools, Caller(bus, tools.clock), policy, metrics)
 

@@ -9,14 +9,17 @@ from random import Random
 
 import pytest
 
-from kilonova.conductor.hosts import liveness, register
+from kilonova.conductor.hosts import register
 from kilonova.conductor.placement import addressing, place
 from kilonova.conductor.placement.waiting import JUST_DOWN, JUST_STARTED, SILENT_HYPERVISOR, Patience, Wait
+from kilonova.conductor.watch import deadlines
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.readers import servers
+from kilonova.db.readers.hosts import HostLevel
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
+from kilonova.db.writers import liveness as write_liveness
 from kilonova.networks.addresses import UNDIVIDED, host_network, loopback_of, project_number, project_of
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.service import HostNetwork
@@ -185,6 +188,32 @@ def test_when_the_time_to_wait_is_over_there_is_no_valid_host(desk: Desk) -> Non
     assert [event.result for event in desk.read(read_actions.events, action_id)] == ["Error"]
 
 
+def test_how_long_a_create_waits_follows_from_its_record_and_not_from_a_conductors_memory(desk: Desk) -> None:
+    """Each look may be that of another conductor."""
+    desk.register()
+    disable(desk)
+    action_id = desk.create()
+    place_patiently(desk, action_id)
+    for _ in range(9):  # (a transaction takes a second here)
+        assert isinstance(place_patiently(desk, action_id), Wait)
+        desk.now += timedelta(seconds=5)
+        desk.write(deadlines.count_time, 5.0, desk.now)
+    assert place_patiently(desk, action_id) is None
+    assert desk.newest_action().state is ActionState.FAILED
+
+
+def test_time_in_which_no_conductor_worked_is_no_part_of_a_wait(desk: Desk) -> None:
+    desk.register()
+    disable(desk)
+    action_id = desk.create()
+    place_patiently(desk, action_id)
+    for _ in range(3):
+        desk.now += timedelta(hours=1)
+        assert isinstance(place_patiently(desk, action_id), Wait)
+        desk.write(deadlines.count_time, 5.0, desk.now)
+        assert isinstance(place_patiently(desk, action_id), Wait)
+
+
 def test_a_host_that_has_just_started_or_just_gone_is_waited_for(desk: Desk) -> None:
     young = replace(PATIENT, young=True)
     action_id = desk.create()
@@ -193,7 +222,7 @@ def test_a_host_that_has_just_started_or_just_gone_is_waited_for(desk: Desk) -> 
     desk.write(register.register, request, "service-h1", desk.now)
     assert place_patiently(desk, action_id) == Wait((make.HOST,), JUST_STARTED)  # it has not told what it has
     desk.register()
-    desk.write(liveness.record, [(make.HOST, 1, False)], {make.HOST: desk.now - DOWN}, desk.now)
+    desk.write(write_liveness.call_down, HostLevel(make.HOST, 1, True), desk.now - DOWN)
     assert place_patiently(desk, action_id) == Wait((make.HOST,), JUST_DOWN)
     desk.now += PATIENT.host_wait
     assert place_patiently(desk, action_id) is None  # it has been down for long
@@ -211,9 +240,9 @@ def test_nobody_waits_for_a_host_that_would_not_do_or_that_an_operator_has_taken
     assert place_patiently(desk, desk.create(other("fits"), "req-fits")) == Wait((make.HOST,), SILENT_HYPERVISOR)
     desk.write(register.operator_update, UpdateService("service-h1", disabled=True), desk.now)
     assert fails("disabled")
-    desk.write(liveness.record, [(make.HOST, 1, False)], {make.HOST: desk.now - DOWN}, desk.now)
+    desk.write(write_liveness.call_down, HostLevel(make.HOST, 1, True), desk.now - DOWN)
     assert fails("disabled-and-down")
-    desk.write(liveness.record, [(make.HOST, 1, True)], {}, desk.now)
+    desk.write(write_liveness.call_up, HostLevel(make.HOST, 1, False), desk.now)
     desk.write(register.operator_update, UpdateService("service-h1", disabled=False, forced_down=True), desk.now)
     disable(desk)
     assert fails("forced-down")

@@ -11,6 +11,8 @@ from kilonova.base.errors import NotFound, StaleWrite, StateError
 from kilonova.conductor.hosts import liveness, processes, register
 from kilonova.conductor.verbs import power_update
 from kilonova.db.readers import actions as read_actions
+from kilonova.db.readers.hosts import HostLevel
+from kilonova.db.writers import liveness as write_liveness
 from kilonova.objects.guest import NOT_RESPONDING
 from kilonova.objects.ids import HostName
 from kilonova.objects.states import ActionState, PowerState, Verb, VmState
@@ -157,11 +159,11 @@ def test_a_silent_host_is_down_after_its_time_and_only_after_the_grace_of_the_co
         for _ in range(10):
             await asyncio.sleep(5)
             assert watch.may_judge(5) == (watch._clock.monotonic() >= 30)  # pyright: ignore[reportPrivateUsage]
-        assert await desk.db.read(liveness.changes, watch, True) == []
+        assert not watch.is_silent(make.HOST, epoch)
         await asyncio.sleep(15)
-        changed = await desk.db.read(liveness.changes, watch, watch.may_judge(15))
-        assert changed == [(make.HOST, epoch, False)]
-        await desk.db.write(liveness.record, changed, {}, desk.now)
+        assert watch.may_judge(15)
+        assert watch.is_silent(make.HOST, epoch)
+        assert await desk.db.write(write_liveness.call_down, HostLevel(make.HOST, epoch, True), desk.now)
         await asyncio.sleep(600)  # the conductor itself stood still: silence proves nothing
         assert not watch.may_judge(5)
 
@@ -172,7 +174,7 @@ def test_a_silent_host_is_down_after_its_time_and_only_after_the_grace_of_the_co
 def test_a_host_that_came_back_meanwhile_is_not_called_down(desk: Desk) -> None:
     epoch = desk.register()
     desk.register(process="process-2")
-    desk.write(liveness.record, [(make.HOST, epoch, False)], {}, desk.now)
+    assert not desk.write(write_liveness.call_down, HostLevel(make.HOST, epoch, True), desk.now)
     assert desk.node().service.up is True
 
 

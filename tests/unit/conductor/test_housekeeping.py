@@ -7,6 +7,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from kilonova.conductor.watch.housekeeping import Housekeeping
+from kilonova.conductor.watch.rounds import Rounds
 from kilonova.db.readers.hosts import COMPUTE
 from kilonova.db.schema import action_events, actions, instances
 from kilonova.db.writers import hosts as write_hosts
@@ -40,7 +41,7 @@ def counts(desk: Desk) -> tuple[int, ...]:
 
 
 def purge(desk: Desk) -> None:
-    run_virtually(Housekeeping(desk.db, At(desk), KEEP).purge())
+    run_virtually(Housekeeping(desk.db, At(desk), Rounds(desk.db, At(desk), "c1", alone=True), KEEP).purge())
 
 
 def deleted(desk: Desk, number: int) -> InstanceId:

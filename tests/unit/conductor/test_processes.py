@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from kilonova.base.errors import HostSuperseded, HostTaken, StaleWrite
+from kilonova.base.errors import Conflict, HostSuperseded, HostTaken, StaleWrite
 from kilonova.base.failpoints import Failpoints
 from kilonova.conductor.engine import fencing
 from kilonova.conductor.host_endpoint import Hooks, HostEndpoint
-from kilonova.conductor.hosts import host_boot, processes
-from kilonova.conductor.hosts.adoption import KEPT, Claims
+from kilonova.conductor.hosts import adoption, conflicts, host_boot, processes
 from kilonova.conductor.hosts.liveness import Liveness
 from kilonova.conductor.hosts.processes import Sign
 from kilonova.conductor.tools import Tools
@@ -25,9 +24,11 @@ from kilonova.rpc.memory import MemoryBus, MemoryHub
 from kilonova.rpcapi.caller import Caller, HostCaller
 from kilonova.rpcapi.host_to_conductor import (
     HEARTBEAT,
+    HEARTBEATS,
     REGISTER_HOST,
     SUBJECT,
     ConfirmAttempt,
+    Contest,
     Heartbeat,
     Leave,
     RegisterHost,
@@ -181,7 +182,7 @@ def test_silence_counts_only_while_the_conductor_could_have_heard(tmp_path: Path
     run_virtually(body())
 
 
-def test_a_heartbeat_of_an_older_process_is_refused_and_counts_as_no_sign_of_life(desk: Desk) -> None:
+def test_a_heartbeat_of_an_older_process_counts_as_no_sign_of_life(desk: Desk) -> None:
     async def body() -> None:
         clock = SimClock(1)
         watch = Liveness(clock, down_time_s=60, grace_s=30)
@@ -189,18 +190,23 @@ def test_a_heartbeat_of_an_older_process_is_refused_and_counts_as_no_sign_of_lif
         async def nothing(_host: HostName) -> None: ...
 
         hooks = Hooks(lambda _verb: None, nothing, lambda: None)
-        endpoint = HostEndpoint(
-            Tools(desk.db, clock, QuotaSettings({}), Failpoints()), watch, Claims(clock), hooks
-        ).endpoint()
+        endpoint = HostEndpoint(Tools(desk.db, clock, QuotaSettings({}), Failpoints()), watch, hooks)
         async with MemoryBus(MemoryHub(), clock) as bus:
-            await bus.subscribe(SUBJECT, endpoint.handle)
+            await bus.subscribe(SUBJECT, endpoint.endpoint().handle)
+            await bus.subscribe(HEARTBEATS, endpoint.heartbeats().handle)
             host = HostCaller(Caller(bus, clock), make.HOST)
             assert (await host.call(REGISTER_HOST, FIRST)).epoch == 1
-            await host.call(HEARTBEAT, Heartbeat(make.HOST, 1))
             assert (await host.call(REGISTER_HOST, replace(SECOND, started_s=200.0))).epoch == 2
-            with pytest.raises(HostSuperseded, match="p2"):
-                await host.call(HEARTBEAT, Heartbeat(make.HOST, 1))
-            await host.call(HEARTBEAT, Heartbeat(make.HOST, 2))
+            await asyncio.sleep(70)
+            await host.cast(HEARTBEAT, Heartbeat(make.HOST, 1))
+            await asyncio.sleep(0.1)
+            assert not watch.is_fresh(make.HOST, 2)
+            await host.cast(HEARTBEAT, Heartbeat(make.HOST, 2))
+            await asyncio.sleep(0.1)
+            assert watch.is_fresh(make.HOST, 2)
+            await Caller(bus, clock).cast(HEARTBEAT, Heartbeat(make.HOST, 3), "other")  # which is not the sender's name
+            await asyncio.sleep(0.1)
+            assert watch.is_fresh(make.HOST, 2)
 
     run_virtually(body())
 
@@ -217,14 +223,76 @@ def test_a_heartbeat_of_an_older_process_that_was_let_through_late_counts_nothin
     run_virtually(body())
 
 
-def test_a_claim_is_news_once_and_forgotten_after_its_time() -> None:
+def test_a_refused_process_is_news_once_and_counts_for_its_time(desk: Desk) -> None:
+    register(desk, FIRST)
+    claims = [
+        desk.write(processes.refused, one, desk.now) for one in (SECOND, SECOND, replace(SECOND, process_id="p3"))
+    ]
+    assert claims == [True, False, True]
+    late = desk.now + adoption.KEPT + timedelta(seconds=1)
+    with pytest.raises(Conflict, match="No other process has tried to register host h1"):
+        desk.write(adoption.adopt, make.HOST, late)
+    adopted = desk.write(adoption.adopt, make.HOST, desk.now)
+    assert "process p1 on boot boot-1" in adopted.former
+    assert "process p3 on boot boot-1" in adopted.claimant
+    desk.write(adoption.adopt, make.HOST, late)  # the reply was lost
+    assert epoch_of(desk) == 2
+
+
+def epoch_of(desk: Desk) -> int:
+    known = desk.read(read_hosts.process_of, make.HOST)
+    assert known is not None
+    return known.epoch
+
+
+COPY = replace(SECOND, boot_id="boot-2", state_id="8:2")
+CONTEST = Contest(make.HOST, 1, "p1", "boot-1", newer=2)
+
+
+def test_two_live_processes_of_one_identity_both_lose_the_host_until_an_operator_decides(desk: Desk) -> None:
+    desk.register()
+    first = replace(FIRST, process_id="process-1", boot_id="boot")
+    register(desk, replace(COPY, process_id="p2"), SILENT)
+    contest = replace(CONTEST, process_id="process-1", boot_id="boot")
+    conflict = desk.write(conflicts.contest, contest, desk.now).conflict
+    assert "process process-1 on boot boot, and process p2 on boot boot-2" in conflict
+    assert desk.write(conflicts.contest, contest, desk.now).conflict == conflict
+    for epoch in (1, 2):
+        with pytest.raises(HostSuperseded) as lost:
+            desk.read(fencing.check_epoch, make.HOST, epoch)
+        assert lost.value.message == conflict
+    for one in (first, COPY):
+        with pytest.raises(HostSuperseded, match="two live processes"):
+            register(desk, one, SILENT)
+    service = desk.node().service
+    assert (service.up, service.disabled, service.disabled_reason) == (False, True, conflict[:255])
+    assert desk.write(adoption.adopt, make.HOST, desk.now).former.startswith("both of two live processes")
+    assert register(desk, first, ALIVE) == 4
+    assert (desk.node().service.up, desk.node().service.disabled) == (True, False)
+    assert desk.write(conflicts.contest, replace(contest, epoch=2, newer=4), desk.now).conflict == ""
+
+
+def test_a_process_that_was_replaced_for_another_reason_than_its_silence_is_no_conflict(desk: Desk) -> None:
+    register(desk, FIRST)
+    register(desk, replace(SECOND, started_s=200.0))  # it holds the lock
+    assert desk.write(conflicts.contest, CONTEST, desk.now).conflict == ""
+    desk.write(processes.leave, Leave(make.HOST, 2), desk.now)
+    register(desk, replace(COPY, process_id="p3"), SILENT)  # the second has left
+    assert desk.write(conflicts.contest, replace(CONTEST, epoch=2, newer=3), desk.now).conflict == ""
+    register(desk, replace(COPY, process_id="p4", boot_id="boot-4"), SILENT)
+    unproved = replace(CONTEST, epoch=3, newer=3)  # it may have been sent before the newer process registered
+    assert desk.write(conflicts.contest, unproved, desk.now).conflict == ""
+    desk.write(processes.adopt, make.HOST, desk.now)  # an operator has decided
+    assert desk.write(conflicts.contest, replace(CONTEST, epoch=3, newer=4), desk.now).conflict == ""
+
+
+def test_a_process_that_registered_with_another_conductor_a_moment_ago_is_alive() -> None:
     async def body() -> None:
-        clock = SimClock(1)
-        claims = Claims(clock)
-        assert claims.of(make.HOST) is None
-        assert (claims.refused(FIRST), claims.refused(FIRST), claims.refused(SECOND)) == (True, False, True)
-        assert "process p2 on boot boot-1" in (claims.of(make.HOST) or "")
-        clock.jumped = KEPT + timedelta(seconds=1)
-        assert claims.of(make.HOST) is None
+        watch = Liveness(SimClock(1), down_time_s=60, grace_s=30)
+        for _ in range(100):
+            await asyncio.sleep(5)
+            watch.may_judge(5)
+            watch.note([])
+        assert watch.sign_of_life(make.HOST, process(7)) == Sign(None)
 
     run_virtually(body())

@@ -5,6 +5,7 @@ Each function is part of a transaction.
 """
 
 from kilonova.base.errors import HostSuperseded, StaleWrite
+from kilonova.db.readers import contests as read_contests
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers.hosts import HostProcess
 from kilonova.db.transaction import Transaction
@@ -24,12 +25,15 @@ def check_epoch(tx: Transaction, host: HostName, epoch: int) -> None:
     if known is None or known.epoch < epoch:
         raise StaleWrite(f"Host {host} is not known under epoch {epoch}: register again.", host=host, epoch=epoch)
     if known.epoch > epoch:
+        conflict = read_contests.contest_of(tx, host).conflict
         raise HostSuperseded(
-            f"Host '{host}' has a newer process than this one (epoch {epoch}): {described(known)}. This one changes "
+            conflict
+            or f"Host '{host}' has a newer process than this one (epoch {epoch}): {described(known)}. This one changes "
             f"nothing more; its guests keep running. If this is the right one, stop the other, run `kilonova host "
             f"adopt {host}`, and start this one again.",
             host=host,
             epoch=epoch,
+            newer=known.epoch,
         )
 
 

@@ -17,10 +17,13 @@ import structlog
 from kilonova.base.errors import HostSuperseded, HostTaken, NotFound, StateError
 from kilonova.conductor.attempts import check_current
 from kilonova.conductor.engine.fencing import NOBODY, check_epoch, described
+from kilonova.db.database_time import database_now
 from kilonova.db.readers import actions as read_actions
+from kilonova.db.readers import contests as read_contests
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers.hosts import COMPUTE, HostProcess
 from kilonova.db.transaction import Transaction
+from kilonova.db.writers import contests as write_contests
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.objects.ids import HostName
 from kilonova.rpcapi.host_to_conductor import ConfirmAttempt, Leave, RegisterHost
@@ -48,11 +51,15 @@ def confirm_attempt(tx: Transaction, request: ConfirmAttempt) -> None:
 
 def admit(tx: Transaction, request: RegisterHost, alive: Alive) -> None:
     """Check that the process may register.  Raises StateError (see check_identity), HostTaken while the host's process
-    is or may be alive, HostSuperseded for a message of an older process that comes late."""
+    is or may be alive, HostSuperseded for a message of an older process that comes late, and while two live processes
+    have lost the host (see conflicts)."""
     check_identity(tx, request)
     known = read_hosts.process_of(tx, request.host)
     if known is None or known.process_id == request.process_id:
         return
+    conflict = read_contests.contest_of(tx, request.host).conflict
+    if conflict is not None:
+        raise HostSuperseded(conflict, host=request.host)
     if _same_place(known, request):
         if known.started_s is not None and request.started_s < known.started_s:
             raise HostSuperseded(f"Host '{request.host}' has a newer process: {described(known)}.", host=request.host)
@@ -60,6 +67,8 @@ def admit(tx: Transaction, request: RegisterHost, alive: Alive) -> None:
     sign = alive(request.host, known) if known.left_at is None else None
     if sign is not None:
         raise HostTaken(_taken(known, request, sign), host=request.host, heard_s_ago=sign.heard_s_ago)
+    if known.left_at is None:
+        write_contests.put(tx, request.host, silent_epoch=known.epoch)
 
 
 def _same_place(known: HostProcess, request: RegisterHost) -> bool:
@@ -103,12 +112,27 @@ def leave(tx: Transaction, request: Leave, now: datetime) -> None:
     write_hosts.update_service(tx, request.host, COMPUTE, now, left_at=now)
 
 
+def refused(tx: Transaction, request: RegisterHost, now: datetime) -> bool:
+    """Record a process that was refused because the host has another process.  Returns whether it is new."""
+    before = read_contests.contest_of(tx, request.host).claimant
+    claim = {"claimant": request.process_id, "claimant_boot": request.boot_id, "claimed_at": database_now(tx, now)}
+    write_contests.put(tx, request.host, **claim)
+    return before != request.process_id
+
+
 def adopt(tx: Transaction, host: HostName, now: datetime) -> HostProcess:
-    """Take the host from its process.  The process receives the same error as for a newer process; the next process
-    that registers gets the host.  Returns the process that had it.  Raises NotFound.  A repeat changes nothing."""
+    """Take the host from its process, or end the conflict of two.  The process receives the same error as for a newer
+    process; the next process that registers gets the host.  Returns the process that had it.  Raises NotFound.  A
+    repeat changes nothing."""
     known = read_hosts.process_of(tx, host)
     if known is None:
         raise NotFound(f"There is no host {host}.")
+    if read_contests.contest_of(tx, host).conflict is not None:
+        for service in read_hosts.list_services(tx, host=host, binary=COMPUTE):
+            if service.disabled_by_host:
+                enabled = {"disabled": False, "disabled_by_host": False, "disabled_reason": None}
+                write_hosts.update_service(tx, host, COMPUTE, now, **enabled)
+    write_contests.put(tx, host, conflict=None, silent_epoch=None)
     if known.process_id != NOBODY:
         values = {"epoch": known.epoch + 1, "process_id": NOBODY, "state_id": None, "left_at": now}
         write_hosts.update_service(tx, host, COMPUTE, now, **values)

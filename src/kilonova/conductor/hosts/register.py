@@ -13,6 +13,7 @@ from kilonova.db.readers import instances as read_instances
 from kilonova.db.readers.hosts import COMPUTE
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import aggregates as write_aggregates
+from kilonova.db.writers import contests as write_contests
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.rpcapi.api_to_conductor import UpdateService
 from kilonova.rpcapi.api_to_conductor_admin import DeleteService
@@ -81,10 +82,13 @@ def operator_update(tx: Transaction, request: UpdateService, now: datetime) -> N
 def delete_service(tx: Transaction, request: DeleteService, now: datetime) -> None:
     """Delete a service and the records of its host.  Raises Conflict while it is up or has instances.  A service that
     does not exist is not an error.  A host that returns registers as a new one, and removes the guests of instances
-    that were deleted meanwhile (compute/reaper)."""
+    that were deleted meanwhile (compute/reaper).  An API process or a conductor that is up reports itself again."""
     try:
         service = read_hosts.get_service(tx, request.service_id)
     except NotFound:
+        return
+    if service.binary != COMPUTE:
+        write_hosts.delete_report(tx, service)
         return
     if service.up and not service.forced_down:
         raise Conflict(f"The service on host {service.host} is up: stop it first, or it would register again.")
@@ -95,4 +99,5 @@ def delete_service(tx: Transaction, request: DeleteService, now: datetime) -> No
         )
     lost_hosts.forget(tx, service.host, now)
     write_aggregates.remove_host(tx, service.host)
+    write_contests.forget(tx, service.host)
     write_hosts.delete_service(tx, service)

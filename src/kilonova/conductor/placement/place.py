@@ -37,8 +37,8 @@ def place(
     ends as failed and the instance's fault contains the refusal of each filter.  An action that is no longer open, or
     has a host already, does not change.
     """
-    action = read_actions.get(tx, action_id)
-    if action.host is not None or not read_actions.is_open(action):
+    action = read_actions.take_to_place(tx, action_id)
+    if action is None or action.host is not None or not read_actions.is_open(action):
         return None
     instance = read_instances.get(tx, action.instance_id)
     nodes = {node.service.host: node for node in read_hosts.list_nodes(tx)}
@@ -52,7 +52,7 @@ def place(
             waiting.end(tx, action, now, found=True)
             return host
         refusals.append(refusal)
-    wait = waiting.coming(tx, wanted, nodes, patience or Patience(), now)
+    wait = waiting.coming(tx, wanted, nodes, waiting.left(tx, action, patience or Patience()), now)
     if wait is not None:
         waiting.begin(tx, action, wait, now)
         return wait

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from kilonova.base.clock import Clock
+from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers.hosts import COMPUTE
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.objects.action import Action, ActionEvent
-from kilonova.objects.ids import ActionRef, AttemptId, HostName
+from kilonova.objects.ids import AttemptId, HostName
 from kilonova.objects.placement import PlacementRequest
 from kilonova.objects.service import ComputeNode, Service
 from kilonova.scheduler.filters import FILTERS
@@ -49,34 +49,31 @@ class Patience:
     down_time: timedelta = timedelta(0)
 
 
-class Waits:
-    """How long each action has waited, by the monotonic clock.  A new conductor begins again."""
+def left(tx: Transaction, action: Action, patience: Patience) -> Patience:
+    """The patience that this action still has: none when its time is over.
 
-    def __init__(self, clock: Clock, *, host_wait_s: float, down_time_s: float) -> None:
-        self._clock, self._host_wait_s, self._down_time_s = clock, host_wait_s, down_time_s
-        self._started = clock.monotonic()
-        self._since: dict[ActionRef, float] = {}
+    How long it has waited follows from its own record, so that it is the same for every conductor: from the begin of
+    its wait to the time up to which its time was counted (watch/deadlines).  The wait of a time that was not counted
+    yet, because no conductor worked, does not count.
+    """
+    began = _began(tx, action)
+    if began is None or action.counted_at is None or action.counted_at - began.start_time < patience.host_wait:
+        return patience
+    return Patience()
 
-    def patience(self, action: ActionRef) -> Patience:
-        """The patience that this action still has: none when its time is over."""
-        now = self._clock.monotonic()
-        if now - self._since.get(action, now) >= self._host_wait_s:
-            return Patience()
-        young = now - self._started < self._host_wait_s
-        return Patience(timedelta(seconds=self._host_wait_s), young, timedelta(seconds=self._down_time_s))
 
-    def note(self, action: ActionRef, *, waits: bool) -> bool:
-        """Record whether the action waits now.  Returns whether its wait begins."""
-        if not waits:
-            self._since.pop(action, None)
-            return False
-        begins = action not in self._since
-        self._since.setdefault(action, self._clock.monotonic())
-        return begins
+def move(tx: Transaction, action: Action, passed: timedelta) -> None:
+    """The action's time is not counted for that long: its wait for a host, if it waits, began later by as much."""
+    began = _began(tx, action)
+    if began is not None:
+        write_actions.move_event(tx, action.id, AttemptId(action.id), EVENT, began.start_time + passed)
 
-    def waiting(self) -> tuple[ActionRef, ...]:
-        """The actions that wait, in the order in which they began."""
-        return tuple(self._since)
+
+def _began(tx: Transaction, action: Action) -> ActionEvent | None:
+    """The event of the wait in which the action is."""
+    if action.host is not None or action.message is None or not action.message.startswith(SAYS):
+        return None
+    return next((event for event in read_actions.events(tx, action.id) if event.name == EVENT), None)
 
 
 def coming(

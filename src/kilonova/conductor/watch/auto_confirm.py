@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from kilonova.base.context import system_context
 from kilonova.base.errors import InvalidState
 from kilonova.conductor.engine.accept import accept
+from kilonova.db.database_time import database_now
 from kilonova.db.readers import migrations as read_migrations
 from kilonova.db.savepoints import each_in_savepoint
 from kilonova.db.transaction import Transaction
@@ -26,5 +27,5 @@ def confirm_due(tx: Transaction, window: timedelta, new_id: Callable[[], str], n
         except InvalidState:
             return None
 
-    due = read_migrations.waiting_since(tx, now - window)
+    due = read_migrations.waiting_since(tx, database_now(tx, now) - window)
     return [host for host in each_in_savepoint(tx, due, confirm, "a resize to confirm") if host is not None]

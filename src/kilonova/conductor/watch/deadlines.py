@@ -6,10 +6,11 @@ A deadline bounds the time in which the work was possible, and is not an outcome
 An action that a host has received is ended by the host, which receives it as expired.  A delete has no deadline.
 
 Deadlines are times of the wall clock, because they outlive the process.  `counted_at` is the time up to which an
-action's time was counted.  A gap longer than the time between two looks means that the conductor did not work meanwhile
-(it was away, stood still, or the clock jumped), and the deadline moves by the gap.  The windows for the confirmation of
-resizes move with jumps of the clock that the running process detects; docs/adr/0010-a-resize-keeps-a-copy.md describes
-the effect of jumps that are not detected.
+action's time was counted, by the clock of the database.  Each look is claimed by one conductor.  A gap longer than the
+time between two looks means that no conductor worked meanwhile (they were away, stood still, or the clock jumped), and
+the deadline moves by the gap.  The windows for the confirmation of resizes move with jumps of the database's clock that
+a running conductor detects, once for each jump; docs/adr/0010-a-resize-keeps-a-copy.md describes the effect of jumps
+that are not detected.
 """
 
 from collections.abc import Mapping
@@ -20,13 +21,16 @@ from kilonova.base.clock import Clock
 from kilonova.conductor.engine.hand_out import is_overdue
 from kilonova.conductor.engine.legs import fail
 from kilonova.conductor.hosts import lost_hosts
+from kilonova.conductor.placement import waiting
+from kilonova.db.database_time import database_now
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import migrations as read_migrations
 from kilonova.db.readers.hosts import COMPUTE
-from kilonova.db.transaction import Transaction
+from kilonova.db.transaction import Snapshot, Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import migrations as write_migrations
+from kilonova.db.writers import rounds
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, ActionRef, HostName
 from kilonova.objects.service import Service
@@ -48,10 +52,10 @@ class Jumps:
         self._clock = clock
         self._last = self._now = (clock.now(), clock.monotonic())
 
-    def look(self) -> tuple[datetime, timedelta]:
-        """The time that the wall clock would show without a jump since the last counted look, and the size of the jump:
-        zero without a jump."""
-        self._now = wall, steady = self._clock.now(), self._clock.monotonic()
+    def look(self, wall: datetime) -> tuple[datetime, timedelta]:
+        """`wall` is the time by the clock of the database.  Returns the time that it would show without a jump since
+        the last counted look, and the size of the jump: zero without a jump."""
+        self._now = wall, steady = wall, self._clock.monotonic()
         expected = self._last[0] + timedelta(seconds=steady - self._last[1])
         jump = wall - expected
         return expected, jump if abs(jump) > JUMP else timedelta(0)
@@ -59,6 +63,23 @@ class Jumps:
     def count(self) -> None:
         """The work of this look is done: the next look is compared with it."""
         self._last = self._now
+
+
+MOVES = "moves of windows"
+
+
+def look_at_clock(snapshot: Snapshot, now: datetime) -> tuple[datetime, int]:
+    """The time by the clock of the database, and the number of moves of the windows so far."""
+    return database_now(snapshot, now), rounds.serial(snapshot, MOVES)
+
+
+def move_windows_once(tx: Transaction, expected: datetime, jump: timedelta, since: int, holder: str) -> bool:
+    """Each conductor notices the same jump: move the windows unless another conductor has done it, that is, unless
+    there were more than `since` moves.  Returns whether they were moved."""
+    if not rounds.advance(tx, MOVES, holder, since, expected + jump):
+        return False
+    move_windows(tx, expected, jump)
+    return True
 
 
 def move_windows(tx: Transaction, expected: datetime, jump: timedelta) -> None:
@@ -77,9 +98,10 @@ def count_time(tx: Transaction, interval_s: float, now: datetime) -> list[Action
     """Count the time of every open action since the last look, record what it waits for, and finish for their users the
     deletes of hosts that are down.  Returns the actions that are due to expire.
 
-    Time in which this conductor did not work is not counted.  For an action that a host has received, time in which the
-    host was down or out of service is not counted either.
+    Time in which no conductor worked is not counted, neither is it part of the time that a create waits for a host.
+    For an action that a host has received, time in which the host was down or out of service is not counted either.
     """
+    now = database_now(tx, now)
     services = {service.host: service for service in read_hosts.list_services(tx, binary=COMPUTE)}
     for service in services.values():
         if service.forced_down or not service.up:
@@ -91,6 +113,8 @@ def count_time(tx: Transaction, interval_s: float, now: datetime) -> list[Action
         passed = now - (action.counted_at or action.started_at)
         why = _waits_for(action, services)
         _record_wait(tx, action, why, now)
+        if passed > still or passed < -JUMP:
+            waiting.move(tx, action, passed)
         if why is not None or passed > still or passed < -JUMP:
             write_actions.set_deadline(tx, action.id, max(action.deadline + passed, now + GRACE))
         elif not action.leg.ends_by_report and is_overdue(replace(action, counted_at=now)):

@@ -8,6 +8,7 @@ import structlog
 
 from kilonova.base.clock import Clock
 from kilonova.base.tasks import Supervisor
+from kilonova.conductor.watch.rounds import Rounds
 from kilonova.db.engine import Database
 from kilonova.db.writers.purge import AT_A_TIME, purge_deleted
 
@@ -23,13 +24,14 @@ PAUSE_S = 0.05
 class Housekeeping:
     """Keeps deleted instances for `keep`, with their actions; None: for ever."""
 
-    def __init__(self, db: Database, clock: Clock, keep: timedelta | None) -> None:
-        self._db, self._clock, self._keep = db, clock, keep
+    def __init__(self, db: Database, clock: Clock, rounds: Rounds, keep: timedelta | None) -> None:
+        self._db, self._clock, self._rounds, self._keep = db, clock, rounds, keep
 
     def start(self, tasks: Supervisor) -> None:
         """Begin, as configured."""
         if self._keep is not None:
-            tasks.periodic("purge deleted", INTERVAL_S, self.purge, limit_s=LIMIT_S)
+            name = "purge deleted"
+            tasks.periodic(name, INTERVAL_S, self._rounds.claimed(name, INTERVAL_S, self.purge), limit_s=LIMIT_S)
 
     async def purge(self) -> None:
         """One round: purge everything that is due."""

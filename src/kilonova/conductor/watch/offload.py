@@ -11,6 +11,7 @@ from kilonova.base.context import system_context
 from kilonova.base.errors import InvalidState
 from kilonova.conductor.engine.accept import accept
 from kilonova.conductor.verbs.shelve import newest_verb
+from kilonova.db.database_time import database_now
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.savepoints import each_in_savepoint
@@ -31,7 +32,8 @@ def follows(verb: Verb) -> bool:
 def due(tx: Transaction, after_s: float, now: datetime) -> list[Instance]:
     """Servers that were shelved `after_s` seconds ago and have no newer request.  A server whose offload failed is not
     among them: it needs a new request."""
-    return [one for one in read_instances.shelved(tx) if _is_due(tx, one, now - _seconds(after_s))]
+    latest = database_now(tx, now) - _seconds(after_s)
+    return [one for one in read_instances.shelved(tx) if _is_due(tx, one, latest)]
 
 
 def _seconds(seconds: float) -> timedelta:

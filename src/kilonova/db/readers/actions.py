@@ -10,7 +10,7 @@ import structlog
 from kilonova.base.errors import DatabaseUnreadable, NotFound
 from kilonova.db.codec import ACTIONS, EVENTS
 from kilonova.db.schema import action_events, actions, instances
-from kilonova.db.transaction import Snapshot
+from kilonova.db.transaction import Snapshot, Transaction
 from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.action_params import image_made_with
 from kilonova.objects.ids import ActionId, ActionRef, HostName, ImageId, InstanceId
@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 
 # Built once: building a statement costs more than running it.
 _OF_ID = sa.select(actions).where(actions.c.id == sa.bindparam("of_id"))
+_TO_PLACE = _OF_ID.with_for_update(skip_locked=True)
 _OPEN_OF_INSTANCE = sa.select(actions).where(
     actions.c.instance_id == sa.bindparam("of_id"), actions.c.state == sa.literal_column("'open'")
 )
@@ -69,6 +70,16 @@ def get(snapshot: Snapshot, action_id: ActionId) -> Action:
     row = snapshot.execute(_OF_ID, {"of_id": action_id}).mappings().first()
     if row is None:
         raise NotFound(f"Action {action_id} could not be found.")
+    return ACTIONS.load(row)
+
+
+def take_to_place(tx: Transaction, action_id: ActionId) -> Action | None:
+    """An action, locked until the end of the transaction; None while another conductor has it.  (SQLite has one writer
+    at a time and needs no lock.)  Raises NotFound."""
+    row = tx.execute(_TO_PLACE, {"of_id": action_id}).mappings().first()
+    if row is None:
+        get(tx, action_id)
+        return None
     return ACTIONS.load(row)
 
 

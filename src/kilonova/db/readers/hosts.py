@@ -14,13 +14,15 @@ import sqlalchemy as sa
 
 from kilonova.base.errors import NotFound
 from kilonova.db.codec import INVENTORIES, SERVICES
-from kilonova.db.schema import aggregate_hosts, aggregates, compute_nodes, services
+from kilonova.db.database_time import database_now
+from kilonova.db.schema import aggregate_hosts, aggregates, compute_nodes, services, suspicions
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.ids import HostName
 from kilonova.objects.service import ComputeNode, Service
 
 COMPUTE = "kilonova-compute"
 """The binary of hosts, as service lists show it."""
+CONDUCTOR = "kilonova-conductor"
 
 
 class HostProcess(NamedTuple):
@@ -40,7 +42,28 @@ class HostProcess(NamedTuple):
     up: bool
 
 
+class HostLevel(NamedTuple):
+    """What is recorded of a host's life.  `suspected_at` is when a conductor has recorded that it receives nothing from
+    this process of the host, None while all is well; `suspected_by` names the conductor's process."""
+
+    host: HostName
+    epoch: int
+    up: bool
+    suspected_at: datetime | None = None
+    suspected_by: str | None = None
+
+
 # Built once: building a statement costs more than running it.
+_LEVELS = (
+    sa.select(services.c.host, services.c.epoch, services.c.up, suspicions.c.at, suspicions.c.holder)
+    .select_from(
+        services.outerjoin(
+            suspicions, sa.and_(suspicions.c.host == services.c.host, suspicions.c.epoch == services.c.epoch)
+        )
+    )
+    .where(services.c.binary == COMPUTE)
+    .order_by(services.c.host)
+)
 _SERVICES = sa.select(services).order_by(services.c.host, services.c.binary)
 _NODES = sa.select(compute_nodes).order_by(compute_nodes.c.host)
 _ZONES = sa.select(aggregate_hosts.c.host, aggregates.c.availability_zone).join(aggregates)
@@ -64,6 +87,30 @@ def _zones(snapshot: Snapshot) -> dict[HostName, str]:
 
 def _in_its_zone(service: Service, zones: dict[HostName, str]) -> Service:
     return replace(service, zone=zones.get(service.host, service.zone))
+
+
+def services_at(snapshot: Snapshot, now: datetime) -> list[Service]:
+    """All services, by host and binary: an API process or a conductor whose report has expired is not up."""
+    at = database_now(snapshot, now)
+    found = list_services(snapshot)
+    return [replace(one, up=one.expires_at > at) if one.expires_at is not None else one for one in found]
+
+
+def levels(snapshot: Snapshot) -> list[HostLevel]:
+    """The levels of all hosts, by host."""
+    return [HostLevel(*row) for row in snapshot.execute(_LEVELS)]
+
+
+_OTHERS = sa.select(sa.func.count()).where(
+    services.c.binary == CONDUCTOR,
+    services.c.process_id != sa.bindparam("own"),
+    services.c.expires_at > sa.bindparam("now"),
+)
+
+
+def other_conductors(snapshot: Snapshot, process_id: str, now: datetime) -> int:
+    """How many conductors besides this process are up."""
+    return snapshot.execute(_OTHERS, {"own": process_id, "now": database_now(snapshot, now)}).scalar_one()
 
 
 def zones(snapshot: Snapshot) -> frozenset[str]:

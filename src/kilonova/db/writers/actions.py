@@ -78,6 +78,13 @@ def hand_out(tx: Transaction, handed: Iterable[Action], now: datetime) -> None:
         tx.execute(_PUT_LEGS, values)
 
 
+def move_event(tx: Transaction, action_id: ActionId, attempt: AttemptId, name: str, start_time: datetime) -> None:
+    """Change the start of an event."""
+    row = action_events.c
+    this = (row.action_id == action_id, row.attempt == attempt, row.name == name)
+    tx.execute(sa.update(action_events).where(*this).values(start_time=start_time))
+
+
 def _columns(legs: Legs) -> dict[str, Any]:
     """The legs, and the host of the current one in its own column, for the indexes."""
     return {"legs": legs, "host": legs[current_index(legs)].host}

@@ -50,6 +50,24 @@ def delete_service(tx: Transaction, service: Service) -> None:
     tx.execute(sa.delete(services).where(services.c.id == service.id))
 
 
+def report_service(tx: Transaction, service_id: str, now: datetime, **values: Any) -> None:
+    """Record that an API process or a conductor is up, with its host and binary among `values`."""
+    row, key = services.c, (values["host"], values["binary"])
+    mine = sa.update(services).where(row.host == key[0], row.binary == key[1]).values(updated_at=now, **values)
+    if tx.execute(mine).rowcount == 0:
+        insert_service(tx, now, id=service_id, **values)
+
+
+def delete_report(tx: Transaction, service: Service) -> None:
+    """Delete the record of an API process or a conductor."""
+    tx.execute(sa.delete(services).where(services.c.id == service.id))
+
+
+def delete_reports(tx: Transaction, before: datetime) -> None:
+    """Delete the records of API processes and conductors that expired before that time."""
+    tx.execute(sa.delete(services).where(services.c.expires_at < before))
+
+
 def put_inventory(tx: Transaction, host: HostName, node_id: str, inventory: Inventory) -> None:
     """Record the inventory of a host; its claims stay."""
     values = {"node_id": node_id, **INVENTORIES.dump(inventory)}

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All services: the records of hosts with their latest heartbeats, and the conductor itself.
+"""All services: the records of hosts with their latest heartbeats, of conductors and of API processes.
 
-Heartbeats are only in the conductor's memory, so the API requests them from it.  The conductor has no record: its
-services follow from its reply.  The scheduler is a library of the conductor and runs with it.
+Heartbeats are only in the conductors' memory, so the API requests them from one of them, which has received those of
+all hosts.  The conductors and API processes of a fleet have records that they renew; the conductor of a one box has
+none, and follows from its reply.  The scheduler is a library of the conductor and runs with it.
 """
 
 import contextlib
@@ -13,40 +14,48 @@ from datetime import datetime
 from kilonova.api.http.call import Call
 from kilonova.base.errors import KilonovaError
 from kilonova.db.readers import hosts
+from kilonova.db.readers.hosts import CONDUCTOR
 from kilonova.networks.ids import service_id
 from kilonova.objects.ids import HostName
 from kilonova.objects.service import Service
 from kilonova.rpcapi.api_to_conductor_admin import LAST_HEARD, AskLastHeard, LastHeard
 
-CONDUCTOR, SCHEDULER = "kilonova-conductor", "kilonova-scheduler"
+SCHEDULER = "kilonova-scheduler"
 INTERNAL = "internal"
 """The zone of services other than compute services."""
 
 
 async def all_services(call: Call) -> list[Service]:
-    """Services sorted by host and binary.  If the conductor does not answer, it is missing, and times are those of the
-    records."""
-    found = await call.db.read(hosts.list_services)
+    """Services sorted by host and binary.  If no conductor answers, times are those of the records."""
+    found = await call.db.read(hosts.services_at, call.deps.clock.now())
     heard: LastHeard | None = None
     with contextlib.suppress(KilonovaError):
         heard = await call.deps.rpc.call(LAST_HEARD, AskLastHeard())
-    if heard is None:
-        return found
-    found = [_heard(service, heard.hosts) for service in found]
-    found += [_of_conductor(heard, binary) for binary in (CONDUCTOR, SCHEDULER)]
+    if heard is not None:
+        found = [_heard(service, heard.hosts) for service in found]
+        if all((service.host, service.binary) != (heard.conductor, CONDUCTOR) for service in found):
+            found.append(_of_conductor(heard))
+    found += [_scheduler(service) for service in found if service.binary == CONDUCTOR]
     return sorted(found, key=lambda service: (service.host, service.binary))
 
 
 def _heard(service: Service, at: Mapping[HostName, datetime]) -> Service:
+    if service.expires_at is not None:
+        return service
     return replace(service, updated_at=max(service.updated_at, at.get(service.host, service.updated_at)))
 
 
-def _of_conductor(heard: LastHeard, binary: str) -> Service:
+def _scheduler(conductor: Service) -> Service:
+    number = service_id(conductor.host, SCHEDULER)
+    return replace(conductor, id=number, binary=SCHEDULER, topic=SCHEDULER.rpartition("-")[2])
+
+
+def _of_conductor(heard: LastHeard) -> Service:
     return Service(
-        id=service_id(heard.conductor, binary),
+        id=service_id(heard.conductor, CONDUCTOR),
         host=heard.conductor,
-        binary=binary,
-        topic=binary.rpartition("-")[2],
+        binary=CONDUCTOR,
+        topic=CONDUCTOR.rpartition("-")[2],
         zone=INTERNAL,
         epoch=1,
         up=True,

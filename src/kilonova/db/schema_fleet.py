@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables through which several conductors agree.  Private to this room."""
+
+import sqlalchemy as sa
+
+from kilonova.db.schema_base import metadata
+from kilonova.db.schema_base import time_column as _time
+
+# Periodic work that one conductor does for all: who did it last, and when.  `serial` counts the rounds.
+rounds = sa.Table(
+    "rounds",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    _time("at"),
+    sa.Column("holder", sa.String(64), nullable=False),
+    sa.Column("serial", sa.Integer, nullable=False),
+)
+
+# Hosts from which a conductor receives nothing, while another one may.
+suspicions = sa.Table(
+    "suspicions",
+    metadata,
+    sa.Column("host", sa.String(255), primary_key=True),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("holder", sa.String(64), nullable=False),
+    _time("at"),
+)
+
+# Which other processes claim a host's name: the last one that was refused, and a conflict of two live processes.
+contests = sa.Table(
+    "contests",
+    metadata,
+    sa.Column("host", sa.String(255), primary_key=True),
+    sa.Column("claimant", sa.String(64)),
+    sa.Column("claimant_boot", sa.String(36)),
+    _time("claimed_at", null=True),
+    # The epoch of the newest process that lost the host by its silence alone.
+    sa.Column("silent_epoch", sa.Integer),
+    sa.Column("conflict", sa.Text),
+)
