@@ -3,13 +3,14 @@
 
 from collections.abc import Sequence
 
-from bench import crowd, database, growth, guests, idle, latency, native, observing, reads, startup
+from bench import crowd, database, growth, guests, idle, latency, native, observing, placement, reads, startup
 from bench.run import Group
 
 GROUPS: Sequence[Group] = (
     native.GROUP,
     observing.GROUP,
     database.GROUP,
+    placement.GROUP,
     startup.GROUP,
     startup.COMPUTE,
     latency.GROUP,

@@ -25,6 +25,7 @@ from lab.mutants_of_edge import MUTANTS_OF_EDGE
 from lab.mutants_of_hosts import MUTANTS_OF_HOSTS
 from lab.mutants_of_images import MUTANTS_OF_IMAGES
 from lab.mutants_of_legs import MUTANTS_OF_LEGS
+from lab.mutants_of_placement import MUTANTS_OF_PLACEMENT
 from lab.mutants_of_trust import MUTANTS_OF_TRUST
 from lab.mutants_of_versions import MUTANTS_OF_VERSIONS
 from lab.mutants_of_walls import MUTANTS_OF_WALLS
@@ -46,6 +47,7 @@ MUTANTS: Sequence[Mutant] = (
     *MUTANTS_OF_IMAGES,
     *MUTANTS_OF_LEGS,
     *MUTANTS_OF_VERSIONS,
+    *MUTANTS_OF_PLACEMENT,
     *MUTANTS_OF_TRUST,
     *MUTANTS_OF_WALLS,
     one(
@@ -154,10 +156,10 @@ MUTANTS: Sequence[Mutant] = (
     ),
     one(
         "an address is given once",
-        "tests/unit/conductor/test_build.py::test_addresses_are_each_given_once_and_given_again_only_when_free",
+        "tests/unit/conductor/test_declared_networks.py::test_an_address_that_another_transaction_took_is_passed_over",
         "db/writers/instances.py",
-        "value = first if highest is None else highest + 1",
-        "value = first",
+        "execution_options=_COUNTED).rowcount == 1",
+        "execution_options=_COUNTED).rowcount != -7",
     ),
     one(
         "what a guest does is an action",

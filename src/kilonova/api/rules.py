@@ -3,7 +3,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from kilonova.api.compute.servers.create import REQUESTED_DESTINATION
+from kilonova.api.compute.servers.destination import FORCED_HOST, REQUESTED_DESTINATION
 from kilonova.api.http.policy import BASE
 from kilonova.api.http.route import DefaultPolicy, Service
 from kilonova.api.identity.projects import EVERY_PROJECT
@@ -19,6 +19,7 @@ FINER: Mapping[str, tuple[DefaultPolicy, str]] = {
         DefaultPolicy.ADMIN,
         "POST /compute/v2.1/servers with a host or hypervisor_hostname",
     ),
+    FORCED_HOST: (DefaultPolicy.ADMIN, "POST /compute/v2.1/servers with the availability zone ZONE:HOST"),
     "os_compute_api:limits:other_project": (DefaultPolicy.ADMIN, "GET /compute/v2.1/limits?tenant_id"),
     "os_compute_api:os-server-groups:index:all_projects": (
         DefaultPolicy.ADMIN,

@@ -2,8 +2,8 @@
 """All errors, in one tree.
 
 Each class has a stable `code` (for programs: it crosses the bus and appears in logs), a sentence for people, and
-`retryable`: whether the same request, sent again unchanged, may succeed.  Only `api` knows HTTP codes, only `rpc` knows
-the wire form.
+`retryable`: whether the same request, sent again unchanged, may succeed, and `of_host`: whether the reason lies in the
+host that did the work, so that another host may succeed.  Only `api` knows HTTP codes, only `rpc` knows the wire form.
 
 KilonovaError
 ├── InvalidInput, TooLarge, NotFound, Conflict, InvalidState, Forbidden, OverQuota, Unauthorized, NotAcceptable
@@ -28,6 +28,7 @@ class KilonovaError(Exception):
 
     code: ClassVar[str] = "internal"
     retryable: ClassVar[bool] = False
+    of_host: ClassVar[bool] = False
 
     def __init__(self, message: str, **details: Any) -> None:
         super().__init__(message)
@@ -124,6 +125,7 @@ class HypervisorUnavailable(KilonovaError):
 
     code = "hypervisor-unavailable"
     retryable = True
+    of_host = True
 
 
 class OutcomeUnknown(HypervisorUnavailable):
@@ -142,6 +144,7 @@ class HypervisorError(KilonovaError):
     """The hypervisor refused the call (for example invalid XML or an unknown device): it did not happen."""
 
     code = "hypervisor-error"
+    of_host = True
 
 
 class NotSupported(HypervisorError):
@@ -179,6 +182,7 @@ class RpcTimeout(KilonovaError):
 
     code = "rpc-timeout"
     retryable = True
+    of_host = True
 
 
 class RequestOutcomeUnknown(RpcTimeout):
@@ -193,6 +197,7 @@ class RpcUnavailable(KilonovaError):
 
     code = "rpc-unavailable"
     retryable = True
+    of_host = True
 
 
 class NotInThisVersion(RpcUnavailable):
@@ -253,6 +258,7 @@ class StorageFull(KilonovaError):
 
     code = "storage-full"
     retryable = True
+    of_host = True
 
 
 class ImageUnavailable(KilonovaError):
@@ -300,3 +306,9 @@ def from_wire(code: str, message: str, details: Mapping[str, Any]) -> KilonovaEr
     if cls is None:
         return KilonovaError(message, **{**details, "code": code})
     return cls(message, **details)
+
+
+def is_of_host(exc: Exception) -> bool:
+    """Whether the reason of a failure lies in the host that did the work.  An error of the system, or an unexpected
+    one, counts: the request itself was checked before."""
+    return exc.of_host if isinstance(exc, KilonovaError) else True

@@ -49,14 +49,15 @@ def console(
     print(f"\n{why or 'The console was closed.'}", file=sys.stderr)
 
 
-def server_id(cloud: "Cloud", name: str) -> str:
+def server_id(cloud: "Cloud", name: str, *, all_projects: bool = False) -> str:
     """The id of the server with that id or name.  Raises InvalidInput, NotFound and KilonovaError."""
     from urllib.parse import quote
 
     if not name:
         raise InvalidInput("The name of the server is empty.")
 
-    found = cloud.call("GET", f"/servers?name={quote(f'^{re.escape(name)}$')}")["servers"]
+    everywhere = "&all_tenants=1" if all_projects else ""
+    found = cloud.call("GET", f"/servers?name={quote(f'^{re.escape(name)}$')}{everywhere}")["servers"]
     ids = [server["id"] for server in found if server["name"] == name]
     if len(ids) > 1:
         raise KilonovaError(f"{len(ids)} servers are called {name}: give the id of one.")

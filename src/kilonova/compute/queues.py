@@ -168,6 +168,7 @@ class InstanceQueues:
             power=outcome.power,
             events=tuple(run.events.values()),
             message=outcome.message,
+            of_host=outcome.of_host,
         )
         while True:
             try:

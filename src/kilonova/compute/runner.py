@@ -23,6 +23,7 @@ from kilonova.base.errors import (
     KilonovaError,
     NotFound,
     StaleWrite,
+    is_of_host,
 )
 from kilonova.base.failpoints import Failpoints
 from kilonova.base.outage import Outage
@@ -47,11 +48,13 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result of a run. `power` is None when the guest is provably absent."""
+    """The result of a run. `power` is None when the guest is provably absent. `of_host`: the reason of the failure
+    lies in this host, so that another one may succeed."""
 
     succeeded: bool
     power: PowerState | None
     message: str | None = None
+    of_host: bool = False
 
 
 @dataclass(slots=True)
@@ -168,7 +171,7 @@ class Runner:
             if run.job.action.leg.undoes is not None:
                 return await self._undo(run)
             if (refusal := await self._refusal(run)) is not None:  # no step has begun, so nothing must be undone
-                return Outcome(False, await self._power_after_failure(run), refusal)
+                return Outcome(False, await self._power_after_failure(run), refusal, of_host=True)
             async with run.may_expire():
                 await run.take_turn()
             await self._until_answered(run, run.operation.steps, Phase.DO)
@@ -182,7 +185,7 @@ class Runner:
             log.warning("action failed", verb=run.job.action.verb, instance=run.job.instance.id, error=message)
             if run.operation.clean_up:
                 message = await self._clean_up(run, message)
-            return Outcome(False, await self._power_after_failure(run), message)
+            return Outcome(False, await self._power_after_failure(run), message, is_of_host(exc))
 
     async def _refusal(self, run: Run) -> str | None:
         """The reason that the operation cannot begin; None when it can."""

@@ -20,7 +20,7 @@ from kilonova.conductor.tools import Tools
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers.hosts import HostProcess
 from kilonova.db.transaction import Transaction
-from kilonova.objects.ids import ActionId, HostName
+from kilonova.objects.ids import ActionId, ActionRef, HostName
 from kilonova.objects.states import Verb
 from kilonova.rpc.bus import USUAL_PAYLOAD, token
 from kilonova.rpcapi import host_to_conductor as methods
@@ -56,11 +56,13 @@ def pinned(handler: Callable[[Q], Awaitable[R]]) -> Callable[[Q, str], Awaitable
 @dataclass(frozen=True, slots=True)
 class Hooks:
     """Callbacks for further work.  `ended` receives the verb of each leg that has ended.  `wake` receives each host
-    that has work to fetch (it has registered, or one of its legs begins).  `offered` is called when a host has reported
-    its resources, or whether it is in service.  `max_payload` is the limit of one message of the bus, in bytes."""
+    that has work to fetch (it has registered, or one of its legs begins).  `place` receives each action that needs
+    another host.  `offered` is called when a host has reported its resources, or whether it is in service.
+    `max_payload` is the limit of one message of the bus, in bytes."""
 
     ended: Callable[[Verb], None]
     wake: Callable[[HostName], Awaitable[None]]
+    place: Callable[[ActionRef], None]
     offered: Callable[[], None]
     max_payload: Callable[[], int] = lambda: USUAL_PAYLOAD
 
@@ -162,6 +164,8 @@ class HostEndpoint:
         self._hooks.ended(finished.verb)
         if finished.wake is not None:
             await self._hooks.wake(finished.wake)
+        if finished.place is not None:
+            self._hooks.place(finished.place)
         return ACK
 
     async def _record_events(self, request: methods.RecordEvents) -> Ack:
@@ -190,7 +194,8 @@ class HostEndpoint:
         return await self._db.read(guests.classify_guests, request, reply_bytes(self._hooks.max_payload()))
 
     async def _report_inventory(self, request: methods.ReportInventory) -> Ack:
-        await self._db.write(register.report_inventory, request)
+        for sentence in await self._db.write(register.report_inventory, request):
+            log.warning("the networks of hosts do not agree", host=request.host, reason=sentence)
         self._hooks.offered()
         return ACK
 

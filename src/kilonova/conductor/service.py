@@ -48,8 +48,6 @@ from kilonova.rpcapi.to_host import WAKE, Wake
 log = structlog.get_logger(__name__)
 
 QUEUE = "conductors"
-VALID_INTERVALS = 3
-"""A report of this process is valid for at least so many intervals."""
 FORGET_S = 3600.0
 DEADLINES, UNPLACED, CONFIRM, OFFLOAD = WATCHES = ("deadlines", "unplaced", "confirm resizes", "offload")
 """The periodic work of all conductors together, every `watchdog_interval`."""
@@ -84,17 +82,17 @@ class Conductor:
         _, self._moves = await self._db.read(deadlines.look_at_clock, self._clock.now())
         for_api = ApiEndpoint(self._tools, self._rpc, self._placer.put, self._policy.plans)
         account = Guard(self._clock, self._metrics)
-        hooks = Hooks(self._ended, self._wake, self._placer.put_waiting, lambda: bus.max_payload)
+        hooks = Hooks(self._ended, self._wake, self._placer.put, self._placer.put_waiting, lambda: bus.max_payload)
         for_hosts = HostEndpoint(self._tools, self._liveness, hooks)
         adoption = Adoption(self._db, self._clock, self._wake)
         for_operators = OperatorEndpoint(self._db, self._clock, adoption, self._liveness, self._policy.host)
         limited = Guard(self._clock, self._metrics, None if self._policy.alone else Limits())
+        ping = SelfPing(bus, f"conductor-{self._policy.host}")
+        await ping.listen()
         for_images = ImageEndpoint(self._tools, self._metrics)
         of_api, of_hosts = for_api.endpoint(account), for_hosts.endpoint(limited)
         for_images.serve_api(of_api)
         for_images.serve_hosts(of_hosts)
-        ping = SelfPing(bus, f"conductor-{self._policy.host}")
-        await ping.listen()
         # A round trip to the process's own ping confirms what was sent before; the bus of one process needs none.
         confirm = None if self._policy.alone else ping.ping
         publisher = Publisher(self._db, bus, self._clock, self._settings.watchdog_interval, confirm)
@@ -202,8 +200,8 @@ class Conductor:
     async def _report_forever(self) -> None:
         """Report this process to the database, now and periodically."""
         interval = self._policy.report_interval_s
-        valid_s = max(VALID_INTERVALS * interval, self._policy.down_time_s)
-        report = ReportService(self._policy.host, CONDUCTOR, self._process_id, CODE_VERSION, valid_s)
+        valid = admin_methods.valid_s(interval, self._policy.down_time_s)
+        report = ReportService(self._policy.host, CONDUCTOR, self._process_id, CODE_VERSION, valid)
         while True:
             try:
                 await self._db.write(reports.report, report, self._clock.now())

@@ -10,6 +10,7 @@ from kilonova.base.clock import Clock
 from kilonova.base.failpoints import Failpoints
 from kilonova.conductor.engine.plan import PLANS, Plan
 from kilonova.config.conductor import ConductorSettings
+from kilonova.config.filter_scheduler import DEFAULTS, FilterSchedulerSettings
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
 from kilonova.objects.ids import HostName
@@ -36,7 +37,7 @@ class Policy:
     `resize_confirm_window_s`: an unconfirmed resize is confirmed after it (0: never).  `offload_after_s`: a shelved
     server is offloaded after it (negative: only on request).  `keep_deleted`: how long a deleted server can be read
     (None: for ever).  `alone`: the only host is in this process.  `report_interval_s`: how often it reports itself.
-    `plans`: the legs of verbs that need several hosts.
+    `scheduling`: how hosts are chosen.  `plans`: the legs of verbs that need several hosts.
     """
 
     settings: ConductorSettings
@@ -47,4 +48,5 @@ class Policy:
     keep_deleted: timedelta | None = None
     alone: bool = False
     report_interval_s: float = 10.0
+    scheduling: FilterSchedulerSettings = DEFAULTS
     plans: Mapping[Verb, Plan] = field(default_factory=lambda: PLANS)

@@ -15,6 +15,7 @@ from kilonova.config import (
     consoleauth,
     database,
     default,
+    filter_scheduler,
     image,
     image_cache,
     libvirt,
@@ -24,7 +25,20 @@ from kilonova.config import (
 )
 from kilonova.config.obeyed import refuse_unobeyed
 
-GROUPS = (api, conductor, console, consoleauth, database, image, image_cache, libvirt, network, oslo_policy, quota)
+GROUPS = (
+    api,
+    conductor,
+    console,
+    consoleauth,
+    database,
+    filter_scheduler,
+    image,
+    image_cache,
+    libvirt,
+    network,
+    oslo_policy,
+    quota,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +51,7 @@ class Settings:
     console: console.ConsoleSettings
     consoleauth: consoleauth.ConsoleAuthSettings
     database: database.DatabaseSettings
+    filter_scheduler: filter_scheduler.FilterSchedulerSettings
     image: image.ImageSettings
     image_cache: image_cache.ImageCacheSettings
     libvirt: libvirt.LibvirtSettings
@@ -74,6 +89,7 @@ def load(
             console=console.settings(conf.console),
             consoleauth=consoleauth.settings(conf.consoleauth),
             database=database.settings(conf.database),
+            filter_scheduler=filter_scheduler.settings(conf.filter_scheduler),
             image=image.settings(conf.image),
             image_cache=image_cache.settings(conf.image_cache),
             libvirt=libvirt.settings(conf.libvirt),

@@ -50,13 +50,19 @@ BRIDGE_OPTIONS = [
     ),
     cfg.StrOpt("gateway", default="", help="The LAN's router; empty: guests get no default route."),
     cfg.ListOpt("dns", default=[], help="Name servers for guests."),
+    cfg.StrOpt(
+        "physical",
+        default="",
+        help="The wire behind the bridge: bridges with the same name here, on any host, are one layer 2 network. "
+        "Empty: the network's own name.",
+    ),
     cfg.IntOpt("mtu", default=1500, min=576, max=65535, help="Bytes of the largest packet on the LAN."),
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class BridgeNetwork:
-    """A declared network on a bridge.  Addresses are IPv4 text; `gateway` may be empty."""
+    """A declared network on a bridge.  Addresses are IPv4 text; `gateway` and `physical` may be empty."""
 
     name: str
     bridge: str
@@ -66,6 +72,7 @@ class BridgeNetwork:
     gateway: str
     dns: tuple[str, ...]
     mtu: int
+    physical: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +166,10 @@ def bridge_settings(name: str, group: cfg.ConfigOpts.GroupAttr) -> BridgeNetwork
     if gateway is not None and (gateway not in net or ends[0] <= gateway <= ends[1]):
         raise ValueError(f"{where}: the gateway {gateway} must lie within {net} and outside of the range.")
     _check_dns(where, group.dns)
+    if group.physical and not _NAME.fullmatch(group.physical):
+        raise ValueError(
+            f"{where} physical: {group.physical!r} is not a valid name: letters, digits, dot, hyphen and underscore."
+        )
     return BridgeNetwork(
         name=name,
         bridge=group.bridge,
@@ -168,4 +179,5 @@ def bridge_settings(name: str, group: cfg.ConfigOpts.GroupAttr) -> BridgeNetwork
         gateway=group.gateway,
         dns=tuple(group.dns),
         mtu=group.mtu,
+        physical=group.physical,
     )

@@ -35,6 +35,7 @@ from kilonova.objects.image_store import ImageCopy, StoreAddress
 from kilonova.objects.instance import Instance
 from kilonova.objects.keypair import Keypair
 from kilonova.objects.migration import Migration
+from kilonova.objects.placement import PlacementRecord
 from kilonova.objects.server_group import ServerGroup
 from kilonova.objects.service import Inventory, Service
 
@@ -181,3 +182,4 @@ INVENTORIES = BodyCodec(
     body="inventory",
     copies=("vcpus_capacity", "memory_mib_capacity", "disk_gib_capacity"),
 )
+PLACEMENTS = BodyCodec(PlacementRecord, schema.placements, body="record", copies=())

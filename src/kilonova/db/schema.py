@@ -154,6 +154,8 @@ compute_nodes = sa.Table(
     sa.Column("host", sa.String(255), primary_key=True),
     sa.Column("node_id", sa.String(36), nullable=False),
     sa.Column("inventory", sa.JSON, nullable=False),
+    # Identifies the inventory: readers keep decoded inventories by it.
+    sa.Column("inventory_digest", sa.String(64), nullable=False, server_default=""),
     sa.Column("vcpus_capacity", sa.Integer, nullable=False),
     sa.Column("memory_mib_capacity", sa.Integer, nullable=False),
     sa.Column("disk_gib_capacity", sa.Integer, nullable=False),
@@ -161,6 +163,17 @@ compute_nodes = sa.Table(
     sa.Column("memory_mib_used", sa.Integer, nullable=False),
     sa.Column("disk_gib_used", sa.Integer, nullable=False),
     sa.Column("instances", sa.Integer, nullable=False),
+    sa.Column("failed_builds", sa.Integer, nullable=False, server_default="0"),
+    _time("build_failed_at", null=True),
+)
+
+# Why an instance was placed on its host, or on none: one row for each try of an action.
+placements = sa.Table(
+    "placements",
+    metadata,
+    sa.Column("action_id", sa.String(36), sa.ForeignKey("actions.id"), primary_key=True),
+    sa.Column("leg", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("record", sa.JSON, nullable=False),
 )
 
 addresses = sa.Table(
@@ -375,6 +388,7 @@ __all__ = [
     "migrations",
     "notifications",
     "outbox",
+    "placements",
     "project_numbers",
     "projects",
     "quota_usages",

@@ -61,6 +61,7 @@ def bridge_network(declared: BridgeNetwork) -> HostNetwork:
         dns=declared.dns,
         mtu=declared.mtu,
         bridge=declared.bridge,
+        physical=declared.physical,
     )
 
 

@@ -42,6 +42,6 @@ class ImageCopy:
 
 
 def live_stores(addresses: Iterable[StoreAddress], now: datetime) -> dict[str, StoreAddress]:
-    """An address of each live store, by store id: the one that reported last."""
+    """An address of each live store, by store id: the address of the last report."""
     by_report = sorted(addresses, key=lambda address: address.seen_at)
     return {address.store_id: address for address in by_report if address.is_live(now)}

@@ -32,7 +32,8 @@ class Leg:
 
     `undoes` is the index of the leg whose steps this leg makes absent; None: it ensures its steps. `commits`: once
     this leg is done, neither it nor an earlier leg is undone.  `power` is the guest's power state on this host when the
-    leg ended (None: no guest is there), `message` why it failed.
+    leg ended (None: no guest is there), `message` why it failed.  `retried`: it failed for a reason of its host, and
+    another host gets the work: the action has not failed with it.
     """
 
     host: HostName | None
@@ -43,6 +44,7 @@ class Leg:
     commits: bool = False
     power: PowerState | None = None
     message: str | None = None
+    retried: bool = False
 
     @property
     def ends_by_report(self) -> bool:
@@ -100,24 +102,54 @@ def after_failure(legs: Legs, power: PowerState | None, message: str | None) -> 
     undo = [
         Leg(leg.host, leg.operation, undoes=number)
         for number, leg in enumerate(begun)
-        if number > commits and _is_done(leg)
+        if number > commits and _is_done(leg) and leg.undoes is None
     ]
     return _next_open((*begun, *reversed(undo)))
 
 
+def after_failure_of_host(legs: Legs, power: PowerState | None, message: str | None) -> Legs:
+    """The current leg has failed for a reason of its host.  What it has made there is removed; then another host is to
+    be found (`to_place_again`)."""
+    index = current_index(legs)
+    failed = _end_current(legs, LegState.FAILED, power, message)
+    undo = Leg(legs[index].host, legs[index].operation, LegState.OPEN, undoes=index)
+    return (*failed[:index], replace(failed[index], retried=True), undo)
+
+
+def moves_on(legs: Legs) -> bool:
+    """Whether the current leg is the undo of a leg that another host is to repeat."""
+    undone = legs[current_index(legs)].undoes
+    return undone is not None and legs[undone].retried
+
+
+def to_place_again(legs: Legs) -> Legs:
+    """The current leg has undone a leg; a new one, without a host, repeats it."""
+    done = _end_current(legs, LegState.DONE, None, None)
+    return (*done, Leg(None, done[-1].operation, LegState.OPEN))
+
+
+def tried(legs: Legs) -> tuple[HostName, ...]:
+    """The hosts on which a leg failed for a reason of the host."""
+    return tuple(leg.host for leg in legs if leg.retried and leg.host is not None)
+
+
 def has_failed(legs: Legs) -> bool:
     """Whether a leg has failed, and with it the action."""
-    return any(leg.state is LegState.FAILED for leg in legs)
+    return any(leg.state is LegState.FAILED and not leg.retried for leg in legs)
 
 
 def failure(legs: Legs) -> str | None:
-    """Why a leg failed, with what could not be undone after it."""
-    messages = [
-        leg.message if leg.undoes is None else f"What was done in step {leg.undoes + 1} was not undone: {leg.message}"
-        for leg in legs
-        if leg.state is LegState.FAILED
-    ]
+    """Why the action failed: each failed leg, with what could not be undone after it.  None when it did not fail."""
+    if not has_failed(legs):
+        return None
+    messages = [_failure_of(leg, several=bool(tried(legs))) for leg in legs if leg.state is LegState.FAILED]
     return " ".join(filter(None, messages)) or None
+
+
+def _failure_of(leg: Leg, *, several: bool) -> str | None:
+    if leg.undoes is not None:
+        return f"What was done in step {leg.undoes + 1} was not undone: {leg.message}"
+    return f"On host {leg.host}: {leg.message}" if several and leg.host is not None else leg.message
 
 
 def power_on(legs: Legs, host: HostName | None, otherwise: PowerState) -> PowerState | None:

@@ -13,10 +13,17 @@ WITHOUT_REASONS = f"{NO_VALID_HOST} There are not enough hosts available."
 """Nova's sentence."""
 
 
+_TRIED = re.compile(r"\bOn host (\S+): ")
+"""A build was tried on several hosts (see kilonova.objects.leg.failure)."""
+
+
 def member_message(text: str, names: Iterable[str | None]) -> str:
-    """The text without the filters' reasons, and without these names of hosts."""
-    if text.startswith(NO_VALID_HOST):
-        return WITHOUT_REASONS
-    for name in filter(None, names):
+    """The text without the filters' reasons, and without these names of hosts and those on which a build was tried."""
+    before, refused, _ = text.partition(NO_VALID_HOST)
+    if refused:
+        text = before + WITHOUT_REASONS
+    hidden = {*filter(None, names), *_TRIED.findall(text)}
+    text = _TRIED.sub("On a host: ", text)
+    for name in sorted(hidden):
         text = re.sub(rf"(?:\b[Hh]ost )?'?(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)'?", "the host", text)
     return text

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The request to the scheduler, and its result."""
+"""The result of the scheduler, and the record of a placement."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from kilonova.objects.hardware import Need
 from kilonova.objects.ids import HostName
 from kilonova.objects.server_group import GroupPolicy
 
@@ -17,25 +18,6 @@ class GroupConstraint:
     policy: GroupPolicy
     members: Mapping[HostName, int]
     most_per_host: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class PlacementRequest:
-    """The resources and constraints of one instance.  `networks` by name; none means the first network of the host.
-    Acceptable are `host` only, if it is set, or only `same_hosts` (None means any), and never `different_hosts`."""
-
-    vcpus: int
-    memory_mib: int
-    disk_gib: int
-    availability_zone: str | None = None
-    wants_network: bool = True
-    networks: tuple[str, ...] = ()
-    host: HostName | None = None
-    same_hosts: frozenset[HostName] | None = None
-    different_hosts: frozenset[HostName] = frozenset()
-    group: GroupConstraint | None = None
-    extra_specs: Mapping[str, str] = field(default_factory=dict[str, str])
-    needs: tuple[Need, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +36,69 @@ class Choice:
     hosts: tuple[HostName, ...]
     refusals: tuple[Refusal, ...] = ()
     weights: Mapping[HostName, float] = field(default_factory=dict[HostName, float])
+
+
+MOST_NAMED = 10
+"""How many hosts, reasons and weights a record of a placement lists; it has counts for the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedHosts:
+    """How many hosts a filter refused; the names of some, and the most frequent reason."""
+
+    filter: str
+    count: int
+    hosts: tuple[HostName, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WeighedHost:
+    host: HostName
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementRecord:
+    """What happened when an instance was placed, for operators.
+
+    `hosts` is the number of hosts there were, `candidates` of those that passed the filters.  `chosen` None: no host
+    could take the instance.  `weighed` has the first few candidates in the order in which they are tried.  `lost`:
+    candidates that could not take the instance after all, because another build was faster.
+    """
+
+    at: datetime
+    hosts: int
+    candidates: int
+    chosen: HostName | None
+    refused: tuple[RefusedHosts, ...] = ()
+    weighed: tuple[WeighedHost, ...] = ()
+    lost: tuple[Refusal, ...] = ()
+
+
+def recorded(choice: Choice, now: datetime, *, chosen: HostName | None, lost: Sequence[Refusal]) -> PlacementRecord:
+    """The record of a placement, of bounded size."""
+    return PlacementRecord(
+        at=now,
+        hosts=len(choice.hosts) + len(choice.refusals),
+        candidates=len(choice.hosts),
+        chosen=chosen,
+        refused=_refused_hosts(choice.refusals),
+        weighed=tuple(WeighedHost(host, round(choice.weights[host], 4)) for host in choice.hosts[:MOST_NAMED]),
+        lost=tuple(lost[:MOST_NAMED]),
+    )
+
+
+def _refused_hosts(refusals: Iterable[Refusal]) -> tuple[RefusedHosts, ...]:
+    """The refusals in short, by filter."""
+    by_filter: dict[str, list[Refusal]] = {}
+    for refusal in refusals:
+        by_filter.setdefault(refusal.filter, []).append(refusal)
+    return tuple(
+        RefusedHosts(name, len(found), tuple(one.host for one in found[:MOST_NAMED]), _most_frequent(found))
+        for name, found in by_filter.items()
+    )
+
+
+def _most_frequent(refusals: Iterable[Refusal]) -> str:
+    return Counter(refusal.reason for refusal in refusals).most_common(1)[0][0]

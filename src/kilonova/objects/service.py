@@ -15,8 +15,9 @@ from kilonova.objects.ids import HostName
 class HostNetwork:
     """A network that a host offers to guests: `cidr` and range in IPv4 text.
 
-    `bridge` is the host's bridge of a `bridge` network.  `ssh_port` is the port for SSH to guests of a `user` network,
-    each on its own loopback address; 0: there is no such port.
+    `bridge` is the host's bridge of a `bridge` network, `physical` the name of the wire behind it: bridges with the
+    same one, on any host, are one layer 2 network (empty: the wire has the network's name). `ssh_port` is the port
+    for SSH to guests of a `user` network, each on its own loopback address; 0: there is no such port.
     """
 
     name: str
@@ -29,12 +30,18 @@ class HostNetwork:
     mtu: int = 1500
     bridge: str = ""
     ssh_port: int = 0
+    physical: str = ""
 
     @property
     def shared(self) -> bool:
         """Whether all hosts with this network are on the same wire, so that an address may be assigned only once on all
         of them."""
         return self.backend == "bridge"
+
+    @property
+    def wire(self) -> str:
+        """The name under which its addresses are recorded."""
+        return self.physical or self.name
 
     @property
     def bounds(self) -> tuple[int, int]:
@@ -107,7 +114,8 @@ class Service:
 @dataclass(frozen=True, slots=True)
 class ComputeNode:
     """A hypervisor: its inventory and the claims on it.  `aggregate_metadata` has the values of each key in the
-    metadata of the host's aggregates."""
+    metadata of the host's aggregates.  `failed_builds`: how many builds failed here, for a reason of the host, since
+    the last success.  `io_ops`: how many open actions work with disks here."""
 
     id: str
     service: Service
@@ -117,3 +125,5 @@ class ComputeNode:
     disk_gib_used: int
     running_vms: int
     aggregate_metadata: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    failed_builds: int = 0
+    io_ops: int = 0

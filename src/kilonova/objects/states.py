@@ -125,6 +125,7 @@ class Transition:
     `needs_placement`: an instance without a host gets one for this verb.
     `until_done`: the action stays open until its host has done it.  It has no deadline, and it is neither failed nor
     abandoned when the host is down.
+    `uses_disks`: the verb reads or writes whole disks or images (the scheduler counts such work of a host).
     """
 
     allowed: frozenset[VmState]
@@ -138,6 +139,7 @@ class Transition:
     respects_lock: bool = True
     needs_placement: bool = False
     until_done: bool = False
+    uses_disks: bool = False
 
 
 _ANY = frozenset(VmState) - {VmState.DELETED}
@@ -157,7 +159,9 @@ IMAGE_DEADLINE_S = 3600.0
 
 
 _VERBS: Mapping[Verb, Transition] = {
-    Verb.CREATE: Transition(_in(), _T.SCHEDULING, _V.ACTIVE, _ON, 1800, error_on_failure=True, needs_placement=True),
+    Verb.CREATE: Transition(
+        _in(), _T.SCHEDULING, _V.ACTIVE, _ON, 1800, error_on_failure=True, needs_placement=True, uses_disks=True
+    ),
     Verb.DELETE: Transition(
         _ANY, _T.DELETING, _V.DELETED, None, 600, preempts=True, error_on_failure=True, until_done=True
     ),
@@ -171,21 +175,37 @@ _VERBS: Mapping[Verb, Transition] = {
     # Both move the guest's whole memory from or to the host's disk.
     Verb.SUSPEND: Transition(_in(_V.ACTIVE), _T.SUSPENDING, _V.SUSPENDED, _P.SUSPENDED, 3600),
     Verb.RESUME: Transition(_in(_V.SUSPENDED), _T.RESUMING, _V.ACTIVE, _ON, 3600),
-    Verb.RESCUE: Transition(_in(_V.ACTIVE, _V.STOPPED, _V.ERROR), _T.RESCUING, _V.RESCUED, _ON, 900),
+    Verb.RESCUE: Transition(_in(_V.ACTIVE, _V.STOPPED, _V.ERROR), _T.RESCUING, _V.RESCUED, _ON, 900, uses_disks=True),
     Verb.UNRESCUE: Transition(_in(_V.RESCUED), _T.UNRESCUING, _V.ACTIVE, _ON, 600, error_on_failure=True),
     Verb.REBUILD: Transition(
-        _in(_V.ACTIVE, _V.STOPPED, _V.ERROR), _T.REBUILDING, _V.ACTIVE, None, 1800, error_on_failure=True
+        _in(_V.ACTIVE, _V.STOPPED, _V.ERROR),
+        _T.REBUILDING,
+        _V.ACTIVE,
+        None,
+        1800,
+        error_on_failure=True,
+        uses_disks=True,
     ),
     # A resize copies the root disk, whose size has no fixed limit.
-    Verb.RESIZE: Transition(_in(_V.ACTIVE, _V.STOPPED), _T.RESIZING, _V.RESIZED, None, 3600),
+    Verb.RESIZE: Transition(_in(_V.ACTIVE, _V.STOPPED), _T.RESIZING, _V.RESIZED, None, 3600, uses_disks=True),
     Verb.CONFIRM_RESIZE: Transition(_in(_V.RESIZED), _T.RESIZE_CONFIRMING, _V.ACTIVE, None, 300),
     Verb.REVERT_RESIZE: Transition(_in(_V.RESIZED), _T.RESIZE_REVERTING, _V.ACTIVE, None, 600),
-    Verb.CREATE_IMAGE: Transition(_WITH_A_DISK, _T.IMAGE_SNAPSHOT, None, None, IMAGE_DEADLINE_S, respects_lock=False),
-    Verb.CREATE_BACKUP: Transition(_WITH_A_DISK, _T.IMAGE_BACKUP, None, None, IMAGE_DEADLINE_S, respects_lock=False),
-    Verb.SHELVE: Transition(_WITH_A_DISK, _T.SHELVING, _V.SHELVED, _OFF, IMAGE_DEADLINE_S),
+    Verb.CREATE_IMAGE: Transition(
+        _WITH_A_DISK, _T.IMAGE_SNAPSHOT, None, None, IMAGE_DEADLINE_S, respects_lock=False, uses_disks=True
+    ),
+    Verb.CREATE_BACKUP: Transition(
+        _WITH_A_DISK, _T.IMAGE_BACKUP, None, None, IMAGE_DEADLINE_S, respects_lock=False, uses_disks=True
+    ),
+    Verb.SHELVE: Transition(_WITH_A_DISK, _T.SHELVING, _V.SHELVED, _OFF, IMAGE_DEADLINE_S, uses_disks=True),
     Verb.SHELVE_OFFLOAD: Transition(_in(_V.SHELVED), _T.SHELVING_OFFLOADING, _V.SHELVED_OFFLOADED, None, 600),
     Verb.UNSHELVE: Transition(
-        _in(_V.SHELVED, _V.SHELVED_OFFLOADED), _T.UNSHELVING, _V.ACTIVE, _ON, IMAGE_DEADLINE_S, needs_placement=True
+        _in(_V.SHELVED, _V.SHELVED_OFFLOADED),
+        _T.UNSHELVING,
+        _V.ACTIVE,
+        _ON,
+        IMAGE_DEADLINE_S,
+        needs_placement=True,
+        uses_disks=True,
     ),
     Verb.LOCK: Transition(_ANY, None, None, None, 60, immediate=True, respects_lock=False),
     Verb.UNLOCK: Transition(_ANY, None, None, None, 60, immediate=True, respects_lock=False),

@@ -107,6 +107,14 @@ class LastHeard:
     hosts: Mapping[HostName, datetime]
 
 
+VALID_INTERVALS = 3
+
+
+def valid_s(interval_s: float, down_time_s: float) -> float:
+    """How long a report is valid that is repeated every `interval_s`."""
+    return max(VALID_INTERVALS * interval_s, down_time_s)
+
+
 @dataclass(frozen=True, slots=True)
 class ReportService:
     """An API process or a conductor is up for the next `valid_s` seconds.  Each has a `host` name of its own."""

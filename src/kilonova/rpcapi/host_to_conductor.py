@@ -102,7 +102,7 @@ class Ping:
 @dataclass(frozen=True, slots=True)
 class Finish:
     """The outcome of an attempt at a leg.  `power` is the last state that the hypervisor reported; None: the guest is
-    provably absent."""
+    provably absent.  `of_host`: the reason of a failure lies in the host, so that another host may succeed."""
 
     host: HostName
     leg: LegId
@@ -111,6 +111,7 @@ class Finish:
     power: PowerState | None
     events: tuple[ActionEvent, ...] = ()
     message: str | None = None
+    of_host: bool = False
 
 
 @dataclass(frozen=True, slots=True)

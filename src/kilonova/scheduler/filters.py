@@ -5,16 +5,23 @@ A filter is a function of the request and the host, and depends on nothing else.
 """
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
-from kilonova.objects.extra_specs import AGGREGATE
+from kilonova.config.filter_scheduler import REQUIRED_FILTERS
 from kilonova.objects.hardware import VERSION
-from kilonova.objects.placement import PlacementRequest
+from kilonova.objects.placement import Refusal
 from kilonova.objects.service import ComputeNode
-from kilonova.scheduler import groups
-from kilonova.scheduler.spec_words import in_range, matches, version_text
+from kilonova.scheduler import aggregate_filters, groups
+from kilonova.scheduler.request import PlacementRequest
+from kilonova.scheduler.spec_words import in_range, version_text
 
 Filter = Callable[[PlacementRequest, ComputeNode], str | None]
 """The reason of a refusal, in a few words; None lets the host pass."""
+
+
+def retry(request: PlacementRequest, node: ComputeNode) -> str | None:
+    """A host on which the build has failed does not get it again."""
+    return "the build failed on it before" if node.service.host in request.tried_hosts else None
 
 
 def destination(request: PlacementRequest, node: ComputeNode) -> str | None:
@@ -79,16 +86,16 @@ def disk(request: PlacementRequest, node: ComputeNode) -> str | None:
     )
 
 
-def aggregate_extra_specs(request: PlacementRequest, node: ComputeNode) -> str | None:
-    """The metadata of the host's aggregates must match the flavor's extra specs."""
-    for name, wanted in request.extra_specs.items():
-        if not name.startswith(AGGREGATE):
-            continue
-        key = name.removeprefix(AGGREGATE)
-        values = node.aggregate_metadata.get(key, frozenset())
-        if not any(matches(value, wanted) for value in values):
-            return f"{key} {wanted} is required, its aggregates have {', '.join(sorted(values)) or 'no value'}"
-    return None
+def num_instances(request: PlacementRequest, node: ComputeNode) -> str | None:
+    """The host must have fewer servers than its limit."""
+    most = aggregate_filters.limit(node, "max_instances_per_host", request.rules.max_instances_per_host)
+    return None if node.running_vms < most else f"has {node.running_vms} servers, at most {most} may be"
+
+
+def io_ops(request: PlacementRequest, node: ComputeNode) -> str | None:
+    """The host must have less work with disks in progress than its limit."""
+    most = aggregate_filters.limit(node, "max_io_ops_per_host", request.rules.max_io_ops_per_host)
+    return None if node.io_ops < most else f"{node.io_ops} builds and similar work in progress, at most {most} may be"
 
 
 def network(request: PlacementRequest, node: ComputeNode) -> str | None:
@@ -118,18 +125,39 @@ def _few(words: tuple[str, ...]) -> str:
 
 
 FILTERS: Mapping[str, Filter] = {
+    "RetryFilter": retry,
     "DestinationFilter": destination,
     "SameHostFilter": same_host,
     "DifferentHostFilter": different_host,
     "ComputeFilter": compute,
     "AvailabilityZoneFilter": availability_zone,
-    "AggregateInstanceExtraSpecsFilter": aggregate_extra_specs,
+    "AggregateMultiTenancyIsolation": aggregate_filters.tenant_isolation,
+    "AggregateInstanceExtraSpecsFilter": aggregate_filters.extra_specs,
+    "AggregateImagePropertiesIsolation": aggregate_filters.image_isolation,
+    "AggregateTypeAffinityFilter": aggregate_filters.type_affinity,
     "ImagePropertiesFilter": image_properties,
     "CoreFilter": core,
     "RamFilter": ram,
     "DiskFilter": disk,
+    "NumInstancesFilter": num_instances,
+    "IoOpsFilter": io_ops,
     "NetworkFilter": network,
     "ServerGroupAffinityFilter": groups.affinity,
     "ServerGroupAntiAffinityFilter": groups.anti_affinity,
 }
 """The filters in their order; a host's reason is that of the first filter that refuses it."""
+
+
+@lru_cache(maxsize=8)
+def _enabled(names: tuple[str, ...]) -> tuple[tuple[str, Filter], ...]:
+    on = {*names, *REQUIRED_FILTERS}
+    return tuple((name, check) for name, check in FILTERS.items() if name in on)
+
+
+def refusal(request: PlacementRequest, node: ComputeNode) -> Refusal | None:
+    """The refusal of the first enabled filter that does not accept the host."""
+    for name, check in _enabled(request.rules.enabled_filters):
+        reason = check(request, node)
+        if reason is not None:
+            return Refusal(node.service.host, name, reason)
+    return None

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Server groups: the strict policies are filters; the soft policies are a preference that has priority over all
-weights."""
+"""Server groups: the strict policies are filters.  The soft policies are a weigher (kilonova.scheduler.weighers)."""
 
-from kilonova.objects.placement import PlacementRequest
 from kilonova.objects.server_group import GroupPolicy
 from kilonova.objects.service import ComputeNode
+from kilonova.scheduler.request import PlacementRequest
 
 
 def affinity(request: PlacementRequest, node: ComputeNode) -> str | None:
@@ -25,14 +24,3 @@ def anti_affinity(request: PlacementRequest, node: ComputeNode) -> str | None:
         return None
     there = group.members.get(node.service.host, 0)
     return None if there < group.most_per_host else f"has {there} of the group, at most {group.most_per_host} may be"
-
-
-def preference(request: PlacementRequest, node: ComputeNode) -> int:
-    """The weigher of the soft policies: by the number of members that a host has or lacks.  It has priority over the
-    other weighers: a little more free memory must not override the policy."""
-    group = request.group
-    if group is None:
-        return 0
-    there = group.members.get(node.service.host, 0)
-    signs = {GroupPolicy.SOFT_AFFINITY: 1, GroupPolicy.SOFT_ANTI_AFFINITY: -1}
-    return signs.get(group.policy, 0) * there

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The API process of a fleet: it reads the database, and changes it through the conductors."""
 
+import contextlib
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from kilonova import CODE_VERSION
 from kilonova.base.clock import Clock
 from kilonova.base.errors import KilonovaError
 from kilonova.base.health import Check
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from kilonova.db.engine import Database
     from kilonova.images.store import ImageStore
     from kilonova.rpc.nats import NatsBus
+    from kilonova.rpcapi.caller import Caller
 
 FIRST_LOOK_S = 0.1
 LOOK_S = 1.0
@@ -117,10 +120,22 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
         metrics.gauge("kilonova_token_keys_age_seconds", "Since the last successful read of the database.", keys.age_s)
         ping = SelfPing(bus, name)
         tasks.spawn("self-ping", ping.listen())
+        tasks.periodic("report", settings.default.report_interval, partial(_report, rpc, settings, clock.new_id()))
         tasks.spawn("start", _wait_for_database(start, db, keys, clock, tasks))
         checks = (Check("bus", ping.ping), Check("database", partial(_read_keys, db, keys)))
         app = StartGate(create_app(deps), start)
         yield ApiProcess(settings, app, ready, deps.policy, files, Vitals(checks, metrics))
+
+
+async def _report(rpc: "Caller", settings: Settings, process_id: str) -> None:
+    """Report that this process is up, for the list of services.  Without a conductor its record expires."""
+    from kilonova.objects.ids import HostName
+    from kilonova.rpcapi.api_to_conductor_admin import REPORT_SERVICE, ReportService, valid_s
+
+    host, defaults = HostName(settings.default.host), settings.default
+    valid = valid_s(defaults.report_interval, defaults.service_down_time)
+    with contextlib.suppress(KilonovaError):
+        await rpc.call(REPORT_SERVICE, ReportService(host, "kilonova-api", process_id, CODE_VERSION, valid))
 
 
 def _ready(start: "Start", bus: "NatsBus") -> tuple[bool, str]:

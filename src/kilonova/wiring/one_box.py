@@ -85,10 +85,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
     from kilonova.rpcapi.caller import Caller
 
     check_failpoints(failpoints, host=True, conductor=True)
-    if settings.image.store_path:
-        raise ConfigError(
-            "[image] store_path is for API processes of a fleet: the one box has its images in state_path."
-        )
+    _refuse_store_path(settings)
     policy = Policy(RULES, settings.oslo_policy)
     state = settings.default.state_path
     files = DaemonWorkers("files", 4)
@@ -101,9 +98,8 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         stack.push_async_callback(manager.stop)
         tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))
         keep_reserve(db, settings, files, clock, tasks)
-        await make_conductor(
-            settings, make_tools(settings, db, clock, failpoints), bus, manager.metrics, alone=True
-        ).start(bus, tasks)
+        tools = make_tools(settings, db, clock, failpoints)
+        await make_conductor(settings, tools, bus, manager.metrics, alone=True).start(bus, tasks)
         deps = ApiDeps(
             db=db,
             rpc=Caller(bus, clock),
@@ -130,3 +126,10 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         # At the very end: a start that fails must not lose the only copy of a password.
         first_password = await bootstrap_cloud(db, passwords, clock)
         yield OneBox(settings, app, manager, policy, first_password, vitals, store)
+
+
+def _refuse_store_path(settings: Settings) -> None:
+    if settings.image.store_path:
+        raise ConfigError(
+            "[image] store_path is for API processes of a fleet: the one box has its images in state_path."
+        )

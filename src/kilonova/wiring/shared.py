@@ -117,6 +117,7 @@ def make_conductor(
         keep_deleted=settings.database.keep_deleted,
         alone=alone,
         report_interval_s=settings.default.report_interval,
+        scheduling=settings.filter_scheduler,
     )
     return Conductor(tools, Caller(bus, tools.clock), policy, metrics)
 

@@ -17,6 +17,7 @@ from kilonova.conductor.watch import deadlines
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
+from kilonova.db.writers import hosts as write_hosts
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, AttemptId, HostName, InstanceId
 from kilonova.objects.instance import Instance
@@ -54,6 +55,9 @@ class Desk:
         self.write(register.report_inventory, ReportInventory(name, epoch, f"node-{host}", make.inventory(**inventory)))
         return epoch
 
+    def set_up(self, host: str, *, up: bool) -> None:
+        self.write(write_hosts.update_service, HostName(host), read_hosts.COMPUTE, self.now, up=up)
+
     def create(
         self, instance: Instance | None = None, request_id: str = "req-create", **asked: tuple[str, ...]
     ) -> ActionId:
@@ -83,12 +87,13 @@ class Desk:
         power: PowerState | None = PowerState.RUNNING,
         message: str | None = None,
         attempt: str | None = None,
-    ) -> None:
+        of_host: bool = False,
+    ) -> reports.Finished:
         assert action.host is not None
         token = AttemptId(attempt) if attempt is not None else action.attempt
         assert token is not None
-        report = Finish(action.host, action.leg_id, token, succeeded, power, (), message)
-        self.write(reports.finish, report, self._new_id, self.now)
+        report = Finish(action.host, action.leg_id, token, succeeded, power, (), message, of_host)
+        return self.write(reports.finish, report, self._new_id, self.now)
 
     def observe(self, power: PowerState | None, *, epoch: int = 1, reason: str = "because") -> None:
         self._serial += 1

@@ -189,7 +189,7 @@ def test_a_heartbeat_of_an_older_process_counts_as_no_sign_of_life(desk: Desk) -
 
         async def nothing(_host: HostName) -> None: ...
 
-        hooks = Hooks(lambda _verb: None, nothing, lambda: None)
+        hooks = Hooks(lambda _verb: None, nothing, lambda _action: None, lambda: None)
         endpoint = HostEndpoint(Tools(desk.db, clock, QuotaSettings({}), Failpoints()), watch, hooks)
         async with MemoryBus(MemoryHub(), clock) as bus:
             await bus.subscribe(SUBJECT, endpoint.endpoint().handle)

@@ -83,13 +83,30 @@ def test_the_stored_form_is_the_one_of_earlier_versions(connection: sa.Connectio
         for value, row in zip(objects, stored_before, strict=True):
             this = sa.and_(*(target.c[key] == row[key] for key in keys))
             connection.execute(sa.update(target).where(this).values(**one.dump(value)))
-        assert _raw(connection, target) == stored_before
+        assert [_without_added(row) for row in _raw(connection, target)] == [
+            _without_added(row) for row in stored_before
+        ]
         undone.rollback()
 
 
 def _raw(connection: sa.Connection, table: sa.Table) -> list[dict[str, Any]]:
     found = connection.exec_driver_sql(f"SELECT * FROM {table.name} ORDER BY rowid")  # noqa: S608
     return [dict(row) for row in found.mappings()]
+
+
+ADDED = (', "retried": false', ', "physical": ""')
+"""Fields that later versions store; earlier ones ignore them."""
+
+
+def _without_added(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row in the form of the earlier version."""
+
+    def without(text: str) -> str:
+        for field in ADDED:
+            text = text.replace(field, "")
+        return text
+
+    return {name: without(value) if isinstance(value, str) else value for name, value in row.items()}
 
 
 def row_of(one: Any, value: Any) -> dict[str, Any]:

@@ -21,3 +21,13 @@ from kilonova.objects.messages import WITHOUT_REASONS, member_message
 )
 def test_a_member_is_told(text: str, told: str) -> None:
     assert member_message(text, (None, "", "h1")) == told
+
+
+def test_members_do_not_see_the_hosts_on_which_a_build_was_tried() -> None:
+    text = (
+        "On host h1: Host h1 has no room. On host h2.example: It is full. No valid host was found. RetryFilter refused "
+        "2 hosts, h1 among them (the build failed on it before)."
+    )
+    assert member_message(text, (None, "h3")) == (
+        f"On a host: the host has no room. On a host: It is full. {WITHOUT_REASONS}"
+    )

@@ -10,9 +10,9 @@ import pytest
 
 from kilonova.objects.hardware import VERSION, Need, Offer
 from kilonova.objects.ids import HostName
-from kilonova.objects.placement import PlacementRequest
 from kilonova.objects.service import ComputeNode, Service
 from kilonova.scheduler.choose import choose, explain
+from kilonova.scheduler.request import PlacementRequest
 from tests import make
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

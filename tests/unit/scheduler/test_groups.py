@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from kilonova.objects.ids import HostName
-from kilonova.objects.placement import GroupConstraint, PlacementRequest
+from kilonova.objects.placement import GroupConstraint
 from kilonova.objects.server_group import GroupPolicy
 from kilonova.objects.service import ComputeNode
 from kilonova.scheduler.choose import choose
+from kilonova.scheduler.request import PlacementRequest
 from tests.unit.scheduler.test_choose import node
 
 H1, H2, H3 = HostName("h1"), HostName("h2"), HostName("h3")

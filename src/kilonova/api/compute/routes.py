@@ -25,6 +25,7 @@ from kilonova.api.compute.servers import (
     migrations,
     networks,
     password,
+    placement,
     resource,
     tags,
     topology,
@@ -49,6 +50,7 @@ SERVERS = (
     *migrations.ROUTES,
     *topology.ROUTES,
     *history.ROUTES,
+    *placement.ROUTES,
 )
 CATALOG = (*flavors.ROUTES, *extra_specs.ROUTES, *keypairs.ROUTES, *image_proxy.ROUTES)
 ADMIN = (

@@ -17,15 +17,22 @@ from kilonova.objects.service import ComputeNode, HostNetwork
 class Network:
     """A network on all hosts that offer it; networks of the same name are one network.
 
-    `parts` has each subnet once, by its CIDR.  `default`: at least one host attaches guests to it that request no
-    network.
+    `parts` has each subnet once, by its CIDR, `pools` the ranges of addresses that hosts assign in it. `per_host`:
+    each of several hosts has its own network of this name, behind NAT: their guests do not reach each other by it,
+    and may have the same addresses. `default`: at least one host attaches guests to it that request no network.
     """
 
     id: str
     name: str
     parts: dict[str, HostNetwork] = field(default_factory=dict[str, HostNetwork])
+    pools: dict[str, set[tuple[str, str]]] = field(default_factory=dict[str, set[tuple[str, str]]])
+    private_hosts: int = 0
     zones: set[str] = field(default_factory=set[str])
     default: bool = False
+
+    @property
+    def per_host(self) -> bool:
+        return self.private_hosts > 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,8 @@ def networks_of(nodes: Iterable[ComputeNode]) -> list[Network]:
         for index, offered in enumerate(node.inventory.networks):
             network = found.setdefault(offered.name, Network(network_id(offered.name), offered.name))
             network.parts.setdefault(offered.cidr, offered)
+            network.pools.setdefault(offered.cidr, set()).add((offered.first, offered.last))
+            network.private_hosts += not offered.shared
             network.zones.add(node.service.zone)
             network.default = network.default or index == 0
     return sorted(found.values(), key=lambda network: network.name)

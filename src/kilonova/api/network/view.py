@@ -5,7 +5,6 @@ Source: Networking API reference v2.0.
 """
 
 import ipaddress
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,13 +26,17 @@ DEFAULT_GROUP = "default"
 DEFAULT_GROUP_DESCRIPTION = "All traffic passes; a guest can send under its own addresses only"
 
 
-def _description(parts: Iterable[HostNetwork]) -> str:
+PER_HOST = "each host has its own; guests of different hosts do not reach each other by it"
+
+
+def _description(network: Network) -> str:
     texts = {
         "nat": "behind NAT",
         "user": "QEMU's user mode; guests are reached at their floating address",
         "bridge": "on the LAN",
     }
-    return ", ".join(sorted({texts.get(part.backend, part.backend) for part in parts}))
+    words = ", ".join(sorted({texts.get(part.backend, part.backend) for part in network.parts.values()}))
+    return f"{words}; {PER_HOST}" if network.per_host else words
 
 
 class AllocationPool(TypedDict):
@@ -55,7 +58,7 @@ NETWORK = View(
     "Network",
     _N("id", str, lambda network, _: network.id),
     _N("name", str, lambda network, _: network.name),
-    _N("description", str, lambda network, _: _description(network.parts.values())),
+    _N("description", str, lambda network, _: _description(network)),
     _N("tenant_id", str, lambda _, __: NOBODY),
     _N("project_id", str, lambda _, __: NOBODY),
     _N("status", str, lambda _, __: "ACTIVE"),
@@ -91,7 +94,7 @@ SUBNET = View(
     "Subnet",
     _S("id", str, lambda subnet, _: subnet_id(subnet.network.name, subnet.part.cidr)),
     _S("name", str, lambda subnet, _: subnet.network.name),
-    _S("description", str, lambda _, __: ""),
+    _S("description", str, lambda subnet, _: _subnet_description(subnet)),
     _S("network_id", str, lambda subnet, _: subnet.network.id),
     _S("tenant_id", str, lambda _, __: NOBODY),
     _S("project_id", str, lambda _, __: NOBODY),
@@ -99,7 +102,7 @@ SUBNET = View(
     _S("cidr", str, lambda subnet, _: subnet.part.cidr),
     _S("gateway_ip", str | None, lambda subnet, _: subnet.part.gateway or None),
     _S("enable_dhcp", bool, lambda subnet, _: subnet.part.backend != "bridge"),
-    _S("allocation_pools", list[AllocationPool], lambda subnet, _: _pools(subnet.part)),
+    _S("allocation_pools", list[AllocationPool], lambda subnet, _: _pools(subnet)),
     _S("dns_nameservers", list[str], lambda subnet, _: list(subnet.part.dns)),
     _S("host_routes", EmptyList, lambda _, __: []),
     _S("ipv6_address_mode", None, lambda _, __: None),
@@ -109,8 +112,15 @@ SUBNET = View(
 )
 
 
-def _pools(part: HostNetwork) -> list[AllocationPool]:
-    return [{"start": part.first, "end": part.last}]
+def _subnet_description(subnet: Subnet) -> str:
+    return PER_HOST if subnet.network.per_host and not subnet.part.shared else ""
+
+
+def _pools(subnet: Subnet) -> list[AllocationPool]:
+    pools = subnet.network.pools[subnet.part.cidr]
+    return [
+        {"start": first, "end": last} for first, last in sorted(pools, key=lambda pool: ipaddress.IPv4Address(pool[0]))
+    ]
 
 
 def _fixed_ips(address: Address) -> list[FixedIp]:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from kilonova.base.errors import NotFound
 from kilonova.conductor import outbox
+from kilonova.conductor.engine import reschedule
 from kilonova.conductor.engine.end import abandon, end
 from kilonova.conductor.verbs.delete import release_from_host
 from kilonova.conductor.verbs.handler import Outcome
@@ -24,11 +25,13 @@ from kilonova.objects.instance import Instance
 from kilonova.objects.leg import (
     Legs,
     after_failure,
+    after_failure_of_host,
     after_success,
     current_index,
     failure,
     has_ended,
     has_failed,
+    moves_on,
     power_on,
 )
 from kilonova.objects.states import VERBS, ActionState, PowerState
@@ -37,10 +40,11 @@ from kilonova.objects.states import VERBS, ActionState, PowerState
 def end_leg(tx: Transaction, action: Action, instance: Instance, outcome: Outcome, now: datetime) -> HostName | None:
     """The current leg has ended with this outcome.  Returns the host to wake, if another leg begins."""
     was_undoing = action.leg.undoes is not None
-    if outcome.succeeded:
-        legs = after_success(action.legs, outcome.power)
-    else:
-        legs = after_failure(action.legs, outcome.power, outcome.message)
+    reschedule.note_build(tx, action, outcome, now)
+    if outcome.succeeded and moves_on(action.legs):
+        reschedule.move_on(tx, action, instance, now)
+        return None
+    legs = _after(tx, action, outcome, now)
     action = replace(action, legs=_without_unreachable(tx, action, legs))
     if has_ended(action.legs):
         power = power_on(action.legs, instance.host, instance.power_state)
@@ -51,6 +55,16 @@ def end_leg(tx: Transaction, action: Action, instance: Instance, outcome: Outcom
     if action.leg.undoes is not None:
         _begin_undo(tx, action, now, more_time=not was_undoing)
     return action.host
+
+
+def _after(tx: Transaction, action: Action, outcome: Outcome, now: datetime) -> Legs:
+    """The legs after this outcome of the current one."""
+    if outcome.succeeded:
+        return after_success(action.legs, outcome.power)
+    if reschedule.may_move(tx, action, outcome):
+        reschedule.note_move(tx, action, outcome, now)
+        return after_failure_of_host(action.legs, outcome.power, outcome.message)
+    return after_failure(action.legs, outcome.power, outcome.message)
 
 
 def fail(tx: Transaction, action: Action, message: str, now: datetime) -> HostName | None:

@@ -19,7 +19,8 @@ from kilonova.db.readers import instances as read_instances
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.objects.action import Action
-from kilonova.objects.ids import HostName
+from kilonova.objects.ids import ActionRef, HostName
+from kilonova.objects.leg import moves_on
 from kilonova.objects.states import ActionState, Verb
 from kilonova.rpcapi.host_to_conductor import Finish, RecordEvents
 
@@ -28,10 +29,11 @@ NewId = Callable[[], str]
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """`wake` is the host whose leg of the same action begins now."""
+    """`wake` is the host whose leg of the same action begins now; `place` is the action, if it needs another host."""
 
     verb: Verb
     wake: HostName | None = None
+    place: ActionRef | None = None
 
 
 def finish(tx: Transaction, report: Finish, new_id: NewId, now: datetime) -> Finished:
@@ -50,13 +52,14 @@ def finish(tx: Transaction, report: Finish, new_id: NewId, now: datetime) -> Fin
     if action.state is ActionState.OPEN or (
         action.state is ActionState.ABANDONED and reopen_abandoned(tx, action, now)
     ):
-        return Finished(action.verb, _finish_open(tx, action, report, new_id, now))
+        place = ActionRef(action.id, action.request_id) if moves_on(action.legs) and report.succeeded else None
+        return Finished(action.verb, _finish_open(tx, action, report, new_id, now), place)
     return Finished(action.verb)
 
 
 def _finish_open(tx: Transaction, action: Action, report: Finish, new_id: NewId, now: datetime) -> HostName | None:
     instance, is_deleted = read_instances.get_known(tx, action.instance_id)
-    outcome = Outcome(report.succeeded, report.power, report.message)
+    outcome = Outcome(report.succeeded, report.power, report.message, report.of_host)
     if is_deleted:
         return end_leg_of_deleted(tx, action, instance, outcome, now)
     wake = end_leg(tx, action, instance, outcome, now)

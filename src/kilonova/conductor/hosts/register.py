@@ -7,7 +7,7 @@ from typing import Any
 from kilonova.base.errors import Conflict, Forbidden, NotFound
 from kilonova.base.unset import UNSET
 from kilonova.conductor.engine.fencing import check_epoch
-from kilonova.conductor.hosts import lost_hosts
+from kilonova.conductor.hosts import declared_networks, lost_hosts
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.readers.hosts import COMPUTE
@@ -44,12 +44,15 @@ def register(tx: Transaction, request: RegisterHost, service_id: str, now: datet
     return known.epoch + 1
 
 
-def report_inventory(tx: Transaction, request: ReportInventory) -> None:
-    """Raises StaleWrite, Forbidden for the node of another host."""
+def report_inventory(tx: Transaction, request: ReportInventory) -> tuple[str, ...]:
+    """Record what a host has.  Returns what an operator must correct about its networks.  Raises StaleWrite, Forbidden
+    for the node of another host."""
     check_epoch(tx, request.host, request.epoch)
     if read_hosts.host_of_node(tx, request.node_id) not in (None, request.host):
         raise Forbidden(f"Host {request.host} reports the node of another host.", node_id=request.node_id)
+    warnings = declared_networks.follow(tx, request.host, request.inventory)
     write_hosts.put_inventory(tx, request.host, request.node_id, request.inventory)
+    return warnings
 
 
 def set_enabled(tx: Transaction, request: SetHostEnabled, now: datetime) -> None:

@@ -57,7 +57,7 @@ def _none_free(network: HostNetwork, wanted: Mapping[str, str]) -> str:
 
 def _reservations(host: HostName, network: HostNetwork, address: Address) -> frozenset[Reservation]:
     """The key of an address in the table of those that are taken."""
-    fixed = Reservation(ANY_HOST if network.shared else host, network.name, int(ip_address(address.address)))
+    fixed = Reservation(ANY_HOST if network.shared else host, network.wire, int(ip_address(address.address)))
     if not address.floating:
         return frozenset({fixed})
     return frozenset({fixed, Reservation(host, FLOATING, int(ip_address(address.floating)))})

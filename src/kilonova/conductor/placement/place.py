@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Placing an instance that has no host: choose one and claim it in one transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -10,6 +10,7 @@ from kilonova.conductor import server_groups
 from kilonova.conductor.engine.legs import fail
 from kilonova.conductor.placement import addressing, waiting
 from kilonova.conductor.placement.waiting import Patience, Wait
+from kilonova.config.filter_scheduler import DEFAULTS, FilterSchedulerSettings
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
@@ -17,47 +18,92 @@ from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
+from kilonova.db.writers import placements as write_placements
 from kilonova.objects.action import Action
 from kilonova.objects.action_params import CreateParams, UnshelveParams
 from kilonova.objects.hardware import needs
 from kilonova.objects.ids import ActionId, HostName, InstanceId
 from kilonova.objects.instance import Address, Instance
-from kilonova.objects.placement import PlacementRequest, Refusal
+from kilonova.objects.leg import tried
+from kilonova.objects.placement import Choice, Refusal, recorded
 from kilonova.objects.service import ComputeNode, HostNetwork
 from kilonova.objects.states import TaskState
 from kilonova.scheduler.choose import choose, explain
+from kilonova.scheduler.request import PlacementRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The operator's settings, and the nodes as a read before the transaction has shown them (None: the transaction
+    reads them).  Transactions that read all nodes and each claim one of them exclude each other in PostgreSQL; the
+    claim is checked when it is made, so that an older view does no harm."""
+
+    rules: FilterSchedulerSettings = DEFAULTS
+    nodes: Sequence[ComputeNode] | None = None
 
 
 def place(
-    tx: Transaction, action_id: ActionId, random: Random, now: datetime, patience: Patience | None = None
+    tx: Transaction,
+    action_id: ActionId,
+    random: Random,
+    now: datetime,
+    patience: Patience | None = None,
+    look: Look = Look(),
 ) -> HostName | Wait | None:
     """Choose a host for the action's instance, claim it and give the action to it.  Returns the host to wake.
 
-    Without a host the action waits for a host that is returning, for at most `patience` (None: it does not wait), or it
-    ends as failed and the instance's fault contains the refusal of each filter.  An action that is no longer open, or
-    has a host already, does not change.
+    A candidate that cannot take the instance any more is passed over.  Without a host the nodes are read again.  Then
+    the action waits for a host that is returning, for at most `patience` (None: it does not wait), or it ends as failed
+    and the instance's fault contains the refusal of each filter.  What was considered is recorded
+    (db/readers/placements).  An action that is no longer open, or has a host already, does not change.
     """
     action = read_actions.take_to_place(tx, action_id)
     if action is None or action.host is not None or not read_actions.is_open(action):
         return None
-    instance = read_instances.get(tx, action.instance_id)
-    nodes = {node.service.host: node for node in read_hosts.list_nodes(tx)}
-    where = _place_of(instance, action)
-    wanted = _request(tx, instance, where)
-    choice = choose(wanted, nodes.values(), random)
-    refusals = list(choice.refusals)
-    for host in choice.hosts:
-        refusal = _take(tx, action, instance, where, nodes[host], now)
-        if refusal is None:
-            waiting.end(tx, action, now, found=True)
-            return host
-        refusals.append(refusal)
-    wait = waiting.coming(tx, wanted, nodes, waiting.left(tx, action, patience or Patience()), now)
+    attempt = _Attempt(action, read_instances.get(tx, action.instance_id), now)
+    where = _place_of(attempt.instance, action)
+    wanted = _request(tx, attempt.instance, where, look.rules)
+    if look.nodes is not None and (host := _try(tx, attempt, where, choose(wanted, look.nodes, random), look.nodes)):
+        return host
+    nodes = read_hosts.nodes_to_place(tx, now)
+    choice = choose(wanted, nodes, random)
+    if host := _try(tx, attempt, where, choice, nodes):
+        return host
+    patience = waiting.left(tx, action, patience or Patience())
+    wait = waiting.coming(tx, wanted, {node.service.host: node for node in nodes}, patience, now)
     if wait is not None:
         waiting.begin(tx, action, wait, now)
         return wait
     waiting.end(tx, action, now, found=False)
-    fail(tx, action, explain(refusals), now)
+    write_placements.insert(tx, action, recorded(choice, now, chosen=None, lost=attempt.lost))
+    fail(tx, action, explain((*choice.refusals, *attempt.lost)), now)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """A placement in progress.  `lost`: the candidates that could not take the instance."""
+
+    action: Action
+    instance: Instance
+    now: datetime
+    lost: list[Refusal] = field(default_factory=list[Refusal])
+
+
+def _try(
+    tx: Transaction, attempt: _Attempt, where: "_Place", choice: Choice, nodes: Sequence[ComputeNode]
+) -> HostName | None:
+    """Give the action to the first candidate that can take the instance, and record that."""
+    by_host = {node.service.host: node for node in nodes}
+    attempt.lost.clear()
+    for host in choice.hosts:
+        refusal = _take(tx, attempt, where, by_host[host])
+        if refusal is None:
+            waiting.end(tx, attempt.action, attempt.now, found=True)
+            record = recorded(choice, attempt.now, chosen=host, lost=attempt.lost)
+            write_placements.insert(tx, attempt.action, record)
+            return host
+        attempt.lost.append(refusal)
     return None
 
 
@@ -72,6 +118,7 @@ class _Place:
     host: HostName | None = None
     same_host: tuple[InstanceId, ...] = ()
     different_host: tuple[InstanceId, ...] = ()
+    tried: frozenset[HostName] = frozenset()
 
 
 def _place_of(instance: Instance, action: Action) -> _Place:
@@ -88,6 +135,7 @@ def _place_of(instance: Instance, action: Action) -> _Place:
         host=params.host,
         same_host=params.same_host,
         different_host=params.different_host,
+        tried=frozenset(tried(action.legs)),
     )
 
 
@@ -99,7 +147,7 @@ def _hosts_of(tx: Transaction, ids: tuple[InstanceId, ...]) -> frozenset[HostNam
     return frozenset(one.host for one, is_deleted in known if one.host is not None and not is_deleted)
 
 
-def _request(tx: Transaction, instance: Instance, place: _Place) -> PlacementRequest:
+def _request(tx: Transaction, instance: Instance, place: _Place, rules: FilterSchedulerSettings) -> PlacementRequest:
     return PlacementRequest(
         vcpus=instance.flavor.vcpus,
         memory_mib=instance.flavor.memory_mib,
@@ -113,15 +161,18 @@ def _request(tx: Transaction, instance: Instance, place: _Place) -> PlacementReq
         group=server_groups.constraint(tx, instance),
         extra_specs=instance.flavor.extra_specs,
         needs=needs(instance.flavor, instance.image.properties),
+        tried_hosts=place.tried,
+        project_id=instance.project_id,
+        flavor_name=instance.flavor.name,
+        image_properties=instance.image.properties,
+        rules=rules,
     )
 
 
-def _take(
-    tx: Transaction, action: Action, instance: Instance, place: _Place, node: ComputeNode, now: datetime
-) -> Refusal | None:
-    host = node.service.host
-    if not write_hosts.claim(tx, host, instance):
-        return Refusal(host, "Claim", "another build took the last of it")
+def _take(tx: Transaction, attempt: _Attempt, place: _Place, node: ComputeNode) -> Refusal | None:
+    host, instance, action = node.service.host, attempt.instance, attempt.action
+    if not write_hosts.claim_in_service(tx, host, instance):
+        return Refusal(host, "Claim", "it went out of service, or another build took the last of it")
     addresses: tuple[Address, ...] | Refusal = ()
     if instance.wants_network:
         networks = _networks(node, place.networks)
@@ -132,14 +183,14 @@ def _take(
     write_instances.update(
         tx,
         instance.id,
-        now,
+        attempt.now,
         host=host,
         node=node.inventory.node,
         availability_zone=node.service.zone,
         addresses=addresses,
         task_state=TaskState.SPAWNING,
     )
-    write_actions.put_legs(tx, action.id, action.with_leg(replace(action.leg, host=host)).legs, now)
+    write_actions.put_legs(tx, action.id, action.with_leg(replace(action.leg, host=host)).legs, attempt.now)
     return None
 
 

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import structlog
 
+from kilonova.base.clock import Random
 from kilonova.base.context import serving
 from kilonova.base.errors import KilonovaError
 from kilonova.base.tasks import Supervisor
@@ -19,6 +20,7 @@ from kilonova.conductor.placement import place
 from kilonova.conductor.placement.waiting import Patience, Wait
 from kilonova.conductor.tools import Policy, Tools
 from kilonova.db.readers import actions as read_actions
+from kilonova.db.readers import hosts as read_hosts
 from kilonova.objects.ids import ActionRef, HostName
 
 log = structlog.get_logger(__name__)
@@ -74,8 +76,9 @@ class Placer:
 
     async def _place(self, action: ActionRef) -> None:
         self._failpoints.hit(PLACE_BEGIN)
-        now = self._clock.now()
-        placed = await self._db.write(place.place, action.id, self._clock.random, now, self._patience())
+        now, random = self._clock.now(), Random(self._clock.random.getrandbits(64))
+        look = place.Look(self._policy.scheduling, await self._db.read(read_hosts.nodes_to_place, now))
+        placed = await self._db.write(place.place, action.id, random, now, self._patience(), look)
         self._failpoints.hit(PLACE_DONE)
         if not isinstance(placed, Wait):
             self._waiting.pop(action, None)

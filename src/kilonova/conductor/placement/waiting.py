@@ -17,9 +17,9 @@ from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.ids import AttemptId, HostName
-from kilonova.objects.placement import PlacementRequest
 from kilonova.objects.service import ComputeNode, Service
-from kilonova.scheduler.filters import FILTERS
+from kilonova.scheduler.filters import refusal
+from kilonova.scheduler.request import PlacementRequest
 
 SAYS = "Waiting for a host: "
 """The beginning of the message of an open action that waits.  Only the log has the hosts' names: users do not see
@@ -112,7 +112,7 @@ def _fits(request: PlacementRequest, service: Service, node: ComputeNode | None)
     if node is None:
         return request.host in (None, service.host)
     in_service = replace(node, service=replace(service, up=True, disabled=False, disabled_by_host=False))
-    return all(check(request, in_service) is None for check in FILTERS.values())
+    return refusal(request, in_service) is None
 
 
 def begin(tx: Transaction, action: Action, wait: Wait, now: datetime) -> None:

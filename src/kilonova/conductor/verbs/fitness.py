@@ -13,10 +13,11 @@ from kilonova.db.transaction import Transaction
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.hardware import Need, hardware_of, needs
 from kilonova.objects.instance import Instance
-from kilonova.objects.placement import PlacementRequest, Refusal
+from kilonova.objects.placement import Refusal
 from kilonova.objects.states import Verb
 from kilonova.scheduler.choose import explain
 from kilonova.scheduler.filters import image_properties
+from kilonova.scheduler.request import PlacementRequest
 
 
 def refuse_tpm(instance: Instance, verb: Verb) -> None:

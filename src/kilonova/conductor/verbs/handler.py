@@ -55,11 +55,13 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a leg, or its action, ended.  `power` is the hypervisor's last report; None: the guest is provably absent."""
+    """How a leg, or its action, ended.  `power` is the hypervisor's last report; None: the guest is provably absent.
+    `of_host`: the reason of a failure lies in the host."""
 
     succeeded: bool
     power: PowerState | None
     message: str | None
+    of_host: bool = False
 
 
 @dataclass(frozen=True, slots=True)

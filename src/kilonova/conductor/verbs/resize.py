@@ -23,10 +23,11 @@ from kilonova.objects.flavor import Flavor
 from kilonova.objects.ids import FlavorId, HostName
 from kilonova.objects.instance import Instance
 from kilonova.objects.migration import Migration, MigrationStatus
-from kilonova.objects.placement import PlacementRequest, Refusal
+from kilonova.objects.placement import Refusal
 from kilonova.objects.states import PowerState, Verb, VmState
 from kilonova.scheduler.choose import explain
 from kilonova.scheduler.filters import FILTERS
+from kilonova.scheduler.request import PlacementRequest
 
 _ENDED: Columns = {"old_flavor": None, "new_flavor": None, "old_vm_state": None}
 

@@ -8,14 +8,24 @@ import sqlalchemy as sa
 from kilonova.db.schema import addresses
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.ids import HostName
+from kilonova.objects.service import HostNetwork
 
 ANY_HOST = HostName("")
 """The host in the records of addresses of a network that is one wire for all hosts."""
 
 
-def holders(snapshot: Snapshot, network: str, value: int, among: Collection[HostName]) -> frozenset[HostName]:
-    """The hosts among these (ANY_HOST: all) on which an address of the network, as a number, is assigned."""
-    query = sa.select(addresses.c.host).where(
-        addresses.c.host.in_(among), addresses.c.network == network, addresses.c.value == value
+Place = tuple[HostName, str]
+"""Where addresses are unique: a network of a host, or a wire of all hosts (ANY_HOST)."""
+
+
+def place_of(host: HostName, network: HostNetwork) -> Place:
+    """Where the addresses of a host's network are unique."""
+    return (ANY_HOST if network.shared else host, network.wire)
+
+
+def taken(snapshot: Snapshot, value: int, among: Collection[Place]) -> frozenset[Place]:
+    """The places among these in which an address, as a number, is assigned."""
+    query = sa.select(addresses.c.host, addresses.c.network).where(
+        addresses.c.network.in_({network for _, network in among}), addresses.c.value == value
     )
-    return frozenset(row.host for row in snapshot.execute(query))
+    return frozenset((row.host, row.network) for row in snapshot.execute(query)) & frozenset(among)

@@ -30,7 +30,7 @@ def all_copies(snapshot: Snapshot) -> list[ImageCopy]:
 
 
 def all_images(snapshot: Snapshot) -> list[Image]:
-    """The records of all images, whoever owns them, newest first."""
+    """The records of the images of all owners, newest first."""
     return IMAGES.load_all(snapshot.execute(sa.select(images).order_by(images.c.created_at.desc(), images.c.id)))
 
 

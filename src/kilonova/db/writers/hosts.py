@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writing services, compute nodes and claims."""
 
+import hashlib
+import json
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from kilonova.db.codec import INVENTORIES
+from kilonova.db.readers.hosts import COMPUTE
 from kilonova.db.schema import compute_nodes, services
 from kilonova.db.transaction import Transaction
 from kilonova.objects.flavor import Flavor
@@ -70,7 +73,9 @@ def delete_reports(tx: Transaction, before: datetime) -> None:
 
 def put_inventory(tx: Transaction, host: HostName, node_id: str, inventory: Inventory) -> None:
     """Record the inventory of a host; its claims stay."""
-    values = {"node_id": node_id, **INVENTORIES.dump(inventory)}
+    columns = INVENTORIES.dump(inventory)
+    text = json.dumps(columns, sort_keys=True)
+    values = {"node_id": node_id, "inventory_digest": hashlib.sha256(text.encode()).hexdigest(), **columns}
     done = tx.execute(sa.update(compute_nodes).where(compute_nodes.c.host == host).values(**values))
     if done.rowcount == 0:
         none = {"vcpus_used": 0, "memory_mib_used": 0, "disk_gib_used": 0, "instances": 0}
@@ -80,6 +85,24 @@ def put_inventory(tx: Transaction, host: HostName, node_id: str, inventory: Inve
 def node_id_of(tx: Transaction, host: HostName) -> str | None:
     """The node id under which a host has reported."""
     return tx.execute(sa.select(compute_nodes.c.node_id).where(compute_nodes.c.host == host)).scalar()
+
+
+def build_failed(tx: Transaction, host: HostName, now: datetime) -> None:
+    """Count a build that failed for a reason of the host."""
+    failed = sa.update(compute_nodes).where(compute_nodes.c.host == host)
+    tx.execute(failed.values(failed_builds=compute_nodes.c.failed_builds + 1, build_failed_at=now))
+
+
+_SUCCEEDED = (
+    sa.update(compute_nodes)
+    .where(compute_nodes.c.host == sa.bindparam("of_host"), compute_nodes.c.failed_builds > 0)
+    .values(failed_builds=0, build_failed_at=None)
+)
+
+
+def build_succeeded(tx: Transaction, host: HostName) -> None:
+    """Forget the failed builds of a host."""
+    tx.execute(_SUCCEEDED, {"of_host": host})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +132,12 @@ def claim(tx: Transaction, host: HostName, instance: Instance) -> bool:
     """Claim the instance's resources on a host, if they are still available: a conditional update, so that two claims
     can never both get the last unit."""
     return _move(tx, host, claims(instance), guests=1)
+
+
+def claim_in_service(tx: Transaction, host: HostName, instance: Instance) -> bool:
+    """The same, if the host is up and enabled."""
+    amounts = {f"more_{name}": amount for name, amount in asdict(claims(instance)).items()}
+    return tx.execute(_CLAIM_IN_SERVICE, {"of_host": host, "guests": 1, **amounts}).rowcount == 1
 
 
 def release(tx: Transaction, host: HostName, instance: Instance) -> None:
@@ -148,6 +177,16 @@ _MOVE = (
     .values({f"{name}_used": compute_nodes.c[f"{name}_used"] + sa.bindparam(f"more_{name}") for name in _MORE})
     .values(instances=compute_nodes.c.instances + sa.bindparam("guests"))
 )
+
+
+_IN_SERVICE = sa.select(services.c.id).where(
+    services.c.host == sa.bindparam("of_host"),
+    services.c.binary == COMPUTE,
+    services.c.up,
+    ~services.c.disabled,
+    ~services.c.forced_down,
+)
+_CLAIM_IN_SERVICE = _MOVE.where(sa.exists(_IN_SERVICE))
 
 
 def _move(tx: Transaction, host: HostName, more: Resources, *, guests: int) -> bool:

@@ -5,11 +5,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
 
 from kilonova.db.codec import INSTANCES
+from kilonova.db.dialect import Upsert
 from kilonova.db.readers import addresses as read_addresses
 from kilonova.db.readers.addresses import ANY_HOST
 from kilonova.db.schema import addresses, instances, project_numbers
@@ -33,7 +35,9 @@ _INSERT = sa.insert(instances)
 _OF_ID = sa.update(instances).where(instances.c.id == sa.bindparam("of_id"))
 _IS_KNOWN = sa.select(instances.c.id).where(instances.c.id == sa.bindparam("of_id"))
 _NUMBER = sa.select(project_numbers.c.number).where(project_numbers.c.project_id == sa.bindparam("of_project"))
-_RESERVE = sa.insert(addresses)
+_RESERVE = Upsert(addresses, ("host", "network", "value"))
+_COUNTED = {"preserve_rowcount": True}
+"""PostgreSQL does not report the rows of an INSERT otherwise."""
 _IN_RANGE = sa.and_(
     addresses.c.host == sa.bindparam("holder"),
     addresses.c.network == sa.bindparam("of_network"),
@@ -56,47 +60,47 @@ def update(tx: Transaction, instance_id: InstanceId, now: datetime, **values: An
     tx.execute(_OF_ID, {"of_id": instance_id, "updated_at": now, **INSTANCES.values(values)})
 
 
+MOST_TRIES = 8
+"""How many addresses are tried when other transactions take them first."""
+
+
 def take_address(tx: Transaction, host: HostName, network: HostNetwork, instance_id: InstanceId) -> str | None:
     """Assign a free address of the host's network to an instance; None when the network is full.
 
     The address after the highest assigned one, found by an index: the cost does not grow with the servers of the host.
-    Only when the end of the range is assigned are gaps searched.
+    Only when the end of the range is assigned are gaps searched.  The table's key decides between two transactions that
+    choose the same address: the slower one chooses again.
     """
     first, last = network.bounds
-    holder = ANY_HOST if network.shared else host
-    here = {"holder": holder, "of_network": network.name, "first": first, "last": last}
+    holder, wire = read_addresses.place_of(host, network)
+    here = {"holder": holder, "of_network": wire, "first": first, "last": last}
     highest = tx.execute(_HIGHEST, here).scalar()
-    value = first if highest is None else highest + 1
-    if value > last:
-        taken = {row.value for row in tx.execute(_TAKEN, here)}
-        gap = next((candidate for candidate in range(first, last + 1) if candidate not in taken), None)
-        if gap is None:
-            return None
-        value = gap
-    _reserve(tx, holder, network.name, value, instance_id)
-    return str(ip_address(value))
+    following = first if highest is None else highest + 1
+    for value in range(following, min(following + MOST_TRIES, last + 1)):
+        if _reserve(tx, holder, wire, value, instance_id):
+            return str(ip_address(value))
+    taken = {row.value for row in tx.execute(_TAKEN, here)}
+    gaps = (value for value in range(first, last + 1) if value not in taken)
+    for value in islice(gaps, MOST_TRIES):
+        if _reserve(tx, holder, wire, value, instance_id):
+            return str(ip_address(value))
+    return None
 
 
 def take_loopback(tx: Transaction, host: HostName, instance_id: InstanceId) -> str:
     """Assign one of the host's addresses to an instance: the address that its id determines, or the next free one."""
     value = loopback_of(instance_id)
-    taken = sa.select(addresses.c.value).where(addresses.c.host == host, addresses.c.network == FLOATING)
-    while tx.execute(taken.where(addresses.c.value == value)).first() is not None:
+    while not _reserve(tx, host, FLOATING, value, instance_id):
         value = LOOPBACK_FIRST if value == LOOPBACK_LAST else value + 1
-    _reserve(tx, host, FLOATING, value, instance_id)
     return str(ip_address(value))
 
 
 def take_wanted(tx: Transaction, host: HostName, network: HostNetwork, instance_id: InstanceId, wanted: str) -> bool:
     """Assign this address of the host's network to an instance; False when another instance has it, or guests cannot
     have it."""
-    holder = ANY_HOST if network.shared else host
     value = int(ip_address(wanted))
     first, last = network.bounds
-    if not first <= value <= last or read_addresses.holders(tx, network.name, value, (holder,)):
-        return False
-    _reserve(tx, holder, network.name, value, instance_id)
-    return True
+    return first <= value <= last and _reserve(tx, *read_addresses.place_of(host, network), value, instance_id)
 
 
 def number_project(tx: Transaction, project_id: str) -> int | None:
@@ -113,8 +117,27 @@ def number_project(tx: Transaction, project_id: str) -> int | None:
     return None
 
 
-def _reserve(tx: Transaction, host: HostName, network: str, value: int, instance_id: InstanceId) -> None:
-    tx.execute(_RESERVE, {"host": host, "network": network, "value": value, "instance_id": instance_id})
+def _reserve(tx: Transaction, host: HostName, network: str, value: int, instance_id: InstanceId) -> bool:
+    """False when the address is assigned already."""
+    values = {"host": host, "network": network, "value": value, "instance_id": instance_id}
+    return tx.execute(_RESERVE.on(tx), values, execution_options=_COUNTED).rowcount == 1
+
+
+def move_to_wire(tx: Transaction, host: HostName, before: str, after: str) -> bool:
+    """The host has declared another wire for a network: the addresses of its instances are reserved on that one.  An
+    address that is assigned there stays where it is.  Returns whether all were moved."""
+    own = sa.select(instances.c.id).where(instances.c.host == host)
+    mine = sa.select(addresses.c.value, addresses.c.instance_id).where(
+        addresses.c.host == ANY_HOST, addresses.c.network == before, addresses.c.instance_id.in_(own)
+    )
+    everything = True
+    for row in tx.execute(mine).all():
+        if _reserve(tx, ANY_HOST, after, row.value, row.instance_id):
+            here = (addresses.c.host == ANY_HOST, addresses.c.network == before, addresses.c.value == row.value)
+            tx.execute(sa.delete(addresses).where(*here))
+        else:
+            everything = False
+    return everything
 
 
 @dataclass(frozen=True, slots=True)

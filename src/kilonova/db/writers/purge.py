@@ -5,7 +5,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from kilonova.db.schema import action_events, actions, addresses, instances, migrations
+from kilonova.db.schema import action_events, actions, addresses, instances, migrations, placements
 from kilonova.db.transaction import Transaction
 
 AT_A_TIME = 100
@@ -13,8 +13,9 @@ AT_A_TIME = 100
 
 
 def purge_deleted(tx: Transaction, before: datetime) -> int:
-    """Purge up to AT_A_TIME instances that were deleted before this time, the oldest first, with their actions, events,
-    migrations and addresses; returns their number.  An instance whose guest its host must still remove stays."""
+    """Purge up to AT_A_TIME instances that were deleted before this time, the oldest first, with their actions,
+    events, placements, migrations and addresses; returns their number. An instance whose guest its host must still
+    remove stays."""
     open_ = sa.select(actions.c.id).where(
         actions.c.instance_id == instances.c.id, actions.c.state == sa.literal_column("'open'")
     )
@@ -23,7 +24,8 @@ def purge_deleted(tx: Transaction, before: datetime) -> int:
     if not ids:
         return 0
     theirs = sa.select(actions.c.id).where(actions.c.instance_id.in_(ids))
-    tx.execute(sa.delete(action_events).where(action_events.c.action_id.in_(theirs)))
+    for table in (action_events, placements):
+        tx.execute(sa.delete(table).where(table.c.action_id.in_(theirs)))
     for table in (actions, migrations, addresses):
         tx.execute(sa.delete(table).where(table.c.instance_id.in_(ids)))
     tx.execute(sa.delete(instances).where(instances.c.id.in_(ids)))

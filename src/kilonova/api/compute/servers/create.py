@@ -14,7 +14,7 @@ from typing import Any
 from kilonova.api.compute.fields import NAME_CHARACTERS
 from kilonova.api.compute.flavor_lookup import flavor_for_server
 from kilonova.api.compute.image_fitness import bootable, check_sizes, get_image, missing_is_invalid
-from kilonova.api.compute.servers import idempotency, network_request, scheduler_hints
+from kilonova.api.compute.servers import destination, idempotency, network_request, scheduler_hints
 from kilonova.api.compute.servers.hardware import check_hardware
 from kilonova.api.compute.servers.models import BlockDevice, CreateServer, NewServer
 from kilonova.api.compute.servers.network_request import NetworkRequest
@@ -39,8 +39,6 @@ from kilonova.objects.keypair import Keypair
 from kilonova.rpcapi.api_to_conductor import CREATE_SERVERS, CreateServers
 
 MOST_AT_ONCE = 1000
-REQUESTED_DESTINATION = "compute:servers:create:requested_destination"
-"""The policy of choosing a host (2.74)."""
 _NOT_IN_HOST_NAMES = re.compile(r"[^a-z0-9-]+")
 
 
@@ -57,15 +55,13 @@ class _Parts:
 
 async def create(call: Call, body: CreateServer) -> Reply:
     """Create servers: 202 with the first of them, or with the reservation's id by return_reservation_id."""
-    request = body.server
+    request = destination.permitted(call, body.server)
     idempotent = idempotency.key_of(call, body)
     if idempotent is not None and (first := await idempotency.first_reply(call, idempotent, request.admin_pass)):
         return first
     hints = hints_of({**body.hints, **body.old_hints})
     _check_block_devices(request, call.version)
     _check_rest(request, call.context.project_id)
-    if request.host is not None or request.node is not None:
-        call.permit(REQUESTED_DESTINATION)
     nics = network_request.parse(request, call.version)
     files = await files_of(call, request.personality, "server.personality")
     parts = replace(await call.db.read(_find_parts, request, hints, call.context), files=files)
@@ -192,8 +188,6 @@ def _find_parts(snapshot: Snapshot, request: NewServer, hints: Hints, context: R
 def _check_zone(snapshot: Snapshot, zone: str | None) -> None:
     if zone is None:
         return
-    if ":" in zone:
-        raise InvalidInput("A host cannot be chosen by the availability zone here.", path="server.availability_zone")
     if zone not in hosts.zones(snapshot):
         raise InvalidInput(f"The requested availability zone {zone} is not available.", path="server.availability_zone")
 

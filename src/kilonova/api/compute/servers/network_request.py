@@ -14,7 +14,6 @@ from kilonova.api.network import inventory
 from kilonova.base.errors import InvalidInput
 from kilonova.db.readers import addresses
 from kilonova.db.readers import hosts as read_hosts
-from kilonova.db.readers.addresses import ANY_HOST
 from kilonova.db.transaction import Snapshot
 from kilonova.networks.ids import network_id
 from kilonova.objects.service import ComputeNode
@@ -114,9 +113,9 @@ def _check_fixed_ip(snapshot: Snapshot, nodes: Iterable[ComputeNode], name: str,
     if not any(IPv4Address(value) in offer.subnet for _, offer in offers):
         message = f"Fixed IP address {fixed_ip} is not a valid ip address for network {network_id(name)}."
         raise InvalidInput(message, path=_PATH)
-    holders = {ANY_HOST if o.shared else host for host, o in offers if o.bounds[0] <= value <= o.bounds[1]}
-    if not holders:
+    places = {addresses.place_of(host, o) for host, o in offers if o.bounds[0] <= value <= o.bounds[1]}
+    if not places:
         message = f"Fixed IP address {fixed_ip} of network {network_id(name)} is outside the range for servers."
         raise InvalidInput(message, path=_PATH)
-    if holders <= addresses.holders(snapshot, name, value, holders):
+    if places <= addresses.taken(snapshot, value, places):
         raise InvalidInput(f"Fixed IP address {fixed_ip} is already in use.", path=_PATH)
