@@ -36,7 +36,7 @@ MUTANTS_OF_HOSTS: Sequence[Mutant] = (
         "heartbeats are pinned to their sender",
         f"{PROCESSES}::test_a_heartbeat_of_an_older_process_counts_as_no_sign_of_life",
         "conductor/host_endpoint.py",
-        "        endpoint.on(methods.HEARTBEAT, _pinned(self._heartbeat))\n",
+        "        endpoint.on(methods.HEARTBEAT, pinned(self._heartbeat))\n",
         "        endpoint.on(methods.HEARTBEAT, lambda request, _peer: self._heartbeat(request))\n",
     ),
     one(

@@ -11,7 +11,7 @@ import structlog
 from kilonova import CODE_VERSION
 from kilonova.base.errors import Forbidden, HostTaken
 from kilonova.conductor import images
-from kilonova.conductor.engine import hand_out, reports
+from kilonova.conductor.engine import fencing, hand_out, reports
 from kilonova.conductor.failpoints import FINISH_RECORDED
 from kilonova.conductor.hosts import conflicts, guests, host_boot, processes, register
 from kilonova.conductor.hosts.liveness import Liveness
@@ -79,6 +79,7 @@ class HostEndpoint:
         """The handlers by RPC method."""
         endpoint = Endpoint(guard)
         endpoint.on(methods.REGISTER_HOST, pinned(self._register))
+        endpoint.on(methods.HEARTBEAT_CALL, pinned(self._heartbeat_call))
         endpoint.on(methods.CONTEST, pinned(self._contest))
         endpoint.on(methods.LEAVE, pinned(self._leave))
         endpoint.on(methods.PING, pinned(self._ping))
@@ -133,6 +134,11 @@ class HostEndpoint:
     async def _heartbeat(self, request: methods.Heartbeat) -> Ack:
         self._liveness.heard(request.host, request.epoch)
         return ACK
+
+    async def _heartbeat_call(self, request: methods.Heartbeat) -> Ack:
+        """Of a host of code version 1, which learns from it whether it has a newer process (goes in version 3)."""
+        await self._db.read(fencing.check_epoch, request.host, request.epoch)
+        return await self._heartbeat(request)
 
     async def _contest(self, request: methods.Contest) -> methods.Contested:
         contested = await self._db.write(conflicts.contest, request, self._clock.now())

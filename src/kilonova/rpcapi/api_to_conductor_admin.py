@@ -127,6 +127,13 @@ class ReportService:
 
 
 @dataclass(frozen=True, slots=True)
+class Reported:
+    """`conductors`: the lowest code version of the live conductors."""
+
+    conductors: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class CheckConductor:
     """A request without fields."""
 
@@ -210,7 +217,7 @@ REPORT_SERVICE = Method(
     SUBJECT,
     "report_service",
     ReportService,
-    Ack,
+    Reported,
     "Keep the record of an API process or a conductor, which expires without a new report.",
     timeout_s=8,
     attempt_s=4,

@@ -323,13 +323,23 @@ REGISTER_HOST = Method(
 )
 HEARTBEAT = Method(
     HEARTBEATS,
-    "heartbeat",
+    "alive",
     Heartbeat,
     Ack,
     "The host is alive. Every conductor receives it.",
     kind=Kind.CAST,
     timeout_s=5,
     since=2,
+)
+HEARTBEAT_CALL = Method(
+    SUBJECT,
+    "heartbeat",
+    Heartbeat,
+    Ack,
+    "The host is alive: the heartbeat of code version 1, which one conductor receives.",
+    STALE,
+    timeout_s=8,
+    attempt_s=4,
 )
 # A process that ends waits no longer than this for its conductor.
 LEAVE = Method(
