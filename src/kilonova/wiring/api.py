@@ -93,10 +93,8 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
         stack.push_async_callback(db.close)
         bus = await stack.enter_async_context(end)
         tasks = await stack.enter_async_context(Supervisor(clock, metrics.round_ended))
-        rpc, ready = (
-            Caller(bus, clock, ConductorVersion(max(OLDEST, REPORT_SERVICE.since))),
-            partial(_ready, start, bus),
-        )
+        rpc = Caller(bus, clock, ConductorVersion(max(OLDEST, REPORT_SERVICE.since)))
+        ready = partial(_ready, start, bus)
         process_id, client = clock.new_id(), StoreClient(settings.image.ca_file)
         stack.push_async_callback(client.close)
         files = image_files(settings, DaemonWorkers("files", 4), process_id)

@@ -21,7 +21,7 @@ from kilonova.base.errors import (
     RpcUnavailable,
     StaleWrite,
 )
-from kilonova.conductor.host_endpoint import _pinned  # pyright: ignore[reportPrivateUsage]
+from kilonova.conductor.host_endpoint import pinned as _pinned
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.rpc import wire
 from kilonova.rpc.memory import Fate, MemoryBus, MemoryHub
@@ -30,7 +30,8 @@ from kilonova.rpcapi import host_to_conductor as host
 from kilonova.rpcapi import to_host as compute
 from kilonova.rpcapi.caller import Caller
 from kilonova.rpcapi.endpoint import Endpoint
-from kilonova.rpcapi.host_to_conductor import HEARTBEAT, Heartbeat
+from kilonova.rpcapi.host_to_conductor import HEARTBEAT_CALL as HEARTBEAT
+from kilonova.rpcapi.host_to_conductor import Heartbeat
 from kilonova.rpcapi.method import Ack, Kind, Method, methods_of
 from tests.simulation.virtual import SimClock, run_virtually
 

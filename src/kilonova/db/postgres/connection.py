@@ -88,7 +88,8 @@ def revision_of(connection: psycopg.Connection[Any]) -> str | None:
     return None if row is None else str(row[0])
 
 
-def _lowest(connection: psycopg.Connection[Any]) -> int | None:
+def lowest_of(connection: psycopg.Connection[Any]) -> int | None:
+    """The lowest code version that may use the database; None if it is not recorded."""
     row = connection.execute("SELECT to_regclass('schema_version')").fetchone()
     if row is None or row[0] is None:
         return None
@@ -107,7 +108,7 @@ def refuse_other_schema(connection: psycopg.Connection[Any]) -> None:
             f"The database of [database] connection has the older revision {found}, this Kilonova needs {HEAD}: run "
             f"{UPGRADE}."
         )
-    if found > HEAD and (why := refusal(found, HEAD, _lowest(connection))):
+    if found > HEAD and (why := refusal(found, HEAD, lowest_of(connection))):
         raise DatabaseUnreadable(f"The database of [database] connection {why}: start that version.")
 
 
