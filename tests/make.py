@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from kilonova.base.context import RequestContext
-from kilonova.base.threads import InlineWorkers
 from kilonova.conductor import bootstrap
 from kilonova.db.engine import Database
 from kilonova.objects.flavor import Flavor
@@ -95,7 +94,7 @@ def database(directory: Path) -> Database:
     """The database of a service that was started once.  Its transactions run in the caller's thread."""
     admin = bootstrap.FirstAdmin("u1", "p1", "hash")
     if postgres.is_used():
-        return postgres.opened(postgres.new_database(directory, admin), InlineWorkers())
+        return postgres.inline_database(directory, admin)
     path = directory / "kilonova.db"
     template.put_bootstrapped(path, admin)
     return template.open_inline(path)

@@ -38,6 +38,7 @@ class _Switch:
 _numbers = count(1)
 _urls: dict[Path, str] = {}
 _engines: list[sa.Engine] = []
+_of_test: list[Path] = []
 
 
 def is_used() -> bool:
@@ -84,12 +85,24 @@ def opened(url: str, workers: Workers | None = None) -> PostgresDatabase:
     return PostgresDatabase(engine, workers, SystemClock())
 
 
+def one_worker(url: str) -> tuple[sa.Engine, PostgresDatabase]:
+    """A Database that runs one transaction at a time, and its engine, to step its statements."""
+    engine = make_engine(parameters(url), size=1)
+    return engine, PostgresDatabase(engine, DaemonWorkers("db", 1), SystemClock(), write_s=20.0)
+
+
 def forget_all() -> None:
-    """Close the connections of a test, and remove its databases."""
+    """Close the connections of a test, and remove the databases that it has not forgotten itself."""
     while _engines:
         _engines.pop().dispose()
-    for state in list(_urls):
-        forget_database(state)
+    while _of_test:
+        forget_database(_of_test.pop())
+
+
+def inline_database(state: Path, admin: bootstrap.FirstAdmin) -> PostgresDatabase:
+    """A new database for one test, whose transactions run in the caller's thread."""
+    _of_test.append(state)
+    return opened(new_database(state, admin), InlineWorkers())
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from kilonova.db.postgres import schema
 from kilonova.db.postgres.connection import make_engine
 from kilonova.db.postgres.database import PostgresDatabase
 from kilonova.db.postgres.failures import Kind
+from kilonova.db.postgres.session import begin_write
 from kilonova.db.postgres.url import parameters
 from kilonova.db.savepoints import each_in_savepoint
 from lab.postgres import PrivatePostgres
@@ -117,6 +118,19 @@ async def test_a_frozen_server_blocks_nobody_for_ever(server: PrivatePostgres) -
         server.thaw()
         await db.write(insert, 99)
         assert await db.read(numbers) == [0, 99]
+
+
+async def test_a_server_that_never_answers_again_keeps_no_worker(server: PrivatePostgres) -> None:
+    """As behind a router that is gone: the connections stay open, and nothing comes."""
+    async with proxy(server.port) as between, database(_through(server, between.port), size=2, write_s=0.6) as db:
+        await asyncio.gather(db.write(insert, 1), db.write(insert, 2))
+        between.deaf.set()
+        between.mute.set()
+        found = await asyncio.gather(*(db.write(insert, n) for n in (3, 4)), return_exceptions=True)
+        assert all(isinstance(one, DatabaseUnavailable) for one in found)
+        between.pass_all()
+        await db.write(insert, 5)
+        assert await db.read(numbers) == [1, 2, 5]
 
 
 async def test_a_commit_without_an_answer_that_was_done_is_a_success(server: PrivatePostgres) -> None:
@@ -244,6 +258,18 @@ async def test_a_lock_of_somebody_else_is_waited_for_in_vain_and_in_time(server:
         assert await db.read(numbers) == [2]
 
 
+async def test_a_process_that_is_frozen_within_a_write_holds_up_the_others_for_seconds_only(
+    server: PrivatePostgres,
+) -> None:
+    frozen = make_engine(parameters(server.url), size=1)
+    async with database(server.url) as db:
+        with frozen.connect() as connection:
+            begin_write(connection, alone=True)
+            assert await db.write(insert, 1) == 1
+            connection.invalidate()
+    frozen.dispose()
+
+
 async def test_values_that_cannot_be_stored_are_the_callers_mistake(server: PrivatePostgres) -> None:
     async with database(server.url) as db:
         for n, text in ((1, "a\0b"), (2, "x" * 21), (1 << 40, "")):
@@ -351,7 +377,7 @@ async def test_settings_of_each_session(server: PrivatePostgres) -> None:
         for name, value in (
             ("statement_timeout", "10s"),
             ("lock_timeout", "3s"),
-            ("idle_in_transaction_session_timeout", "15s"),
+            ("idle_in_transaction_session_timeout", "2s"),
             ("transaction_isolation", "repeatable read"),
             ("transaction_read_only", "on"),
         ):

@@ -15,7 +15,8 @@ from collections.abc import Generator, Iterable, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import structlog
 from hypothesis import HealthCheck, settings
@@ -25,6 +26,8 @@ from kilonova.api.http.microversion import MAX, Microversion
 from kilonova.api.http.openapi import document
 from kilonova.api.routes import SERVICES
 from kilonova.db import reserve
+from kilonova.db.postgres.url import parameters
+from tests import postgres
 from tests.service.api import Api, running_api
 
 FACTOR = int(os.environ.get("KILONOVA_FUZZ", "1"))
@@ -88,13 +91,16 @@ class Answer:
         return next(iter(json.loads(self.body).values()))["message"]
 
 
+TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name"
+
+
 @dataclass
 class Watched:
     """A cloud with one server, one image, one key pair.  Its loop runs while it is asked something."""
 
     api: Api
     runner: asyncio.Runner
-    database: sqlite3.Connection
+    database: "sqlite3.Connection | _OnPostgres"
     log: list[Any]
     version: Microversion = MAX
     ids: dict[str, str] = field(default_factory=dict[str, str])
@@ -187,7 +193,7 @@ class Watched:
 
     async def _enabled(self) -> None:
         """The host takes guests."""
-        row = self.database.execute("SELECT id, disabled, forced_down FROM services WHERE binary LIKE '%compute'")
+        row = self.database.execute("SELECT id, disabled, forced_down FROM services WHERE topic = 'compute'")
         self.ids["service_id"], *off = row.fetchone()
         self.ids["hypervisor_id"] = self.ids["service_id"]
         if any(off):
@@ -216,9 +222,34 @@ class Watched:
         return f"{self._seen[1]} {images}"
 
 
-def _digest(database: sqlite3.Connection) -> str:
+class _OnPostgres:
+    """The database of a cloud on PostgreSQL, with the few words of SQLite that this module uses."""
+
+    WORDS: ClassVar[Mapping[str, str]] = {
+        "PRAGMA data_version": "SELECT pg_current_wal_insert_lsn()",
+        TABLES: "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1",
+    }
+
+    def __init__(self, url: str) -> None:
+        import psycopg
+
+        self._connection = psycopg.connect(**parameters(url), autocommit=True)  # type: ignore[arg-type]
+
+    def execute(self, query: str, values: tuple[Any, ...] = ()) -> Any:
+        return self._connection.execute(self.WORDS.get(query, query).replace("?", "%s"), values or None)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _beside(state: Path) -> "sqlite3.Connection | _OnPostgres":
+    url = postgres.url_of(state)
+    return sqlite3.connect(state / "kilonova.db", isolation_level=None) if url is None else _OnPostgres(url)
+
+
+def _digest(database: "sqlite3.Connection | _OnPostgres") -> str:
     found = hashlib.sha256()
-    for (table,) in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall():
+    for (table,) in database.execute(TABLES).fetchall():
         rows = database.execute(f'SELECT * FROM "{table}"')  # noqa: S608 - the name is the schema's own
         names = [column[0] for column in rows.description]
         if table == reserve.NAME:  # it comes and goes by itself
@@ -279,7 +310,7 @@ def watched() -> Generator[Watched]:
     with structlog.testing.capture_logs() as log, asyncio.Runner() as runner:
         task = runner.run(begin())
         try:
-            with closing(sqlite3.connect(found[0].cloud.state / "kilonova.db", isolation_level=None)) as database:
+            with closing(_beside(found[0].cloud.state)) as database:
                 yield Watched(found[0], runner, database, log)
         finally:
             runner.run(end(task))

@@ -5,6 +5,7 @@ Each new connection checks the schema of the database, and reads the id of the s
 only where the code says so (psycopg's implicit BEGIN is off).
 """
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,8 @@ from sqlalchemy.pool import QueuePool
 from kilonova.base.errors import DatabaseUnreadable
 from kilonova.db.compatibility import LOWEST, refusal
 from kilonova.db.migrate import HEAD
+
+logging.getLogger("psycopg").setLevel(logging.ERROR)  # (it reports each conflict within several rows as a warning)
 
 UPGRADE = "kilonova db upgrade"
 _RUN = "kilonova_server_run"

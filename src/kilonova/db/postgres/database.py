@@ -2,13 +2,14 @@
 """Running transactions on PostgreSQL: a few worker threads, each with one connection.
 
 Every write is SERIALIZABLE, every read a snapshot (REPEATABLE READ, READ ONLY).  The function of a transaction runs
-again after a conflict with another transaction, and after a connection that was lost before its COMMIT.  A COMMIT
+again after a conflict with another transaction, then alone (see contention), and after a connection that was lost
+before its COMMIT.  A COMMIT
 without an answer is settled by the transaction's id, which the server is asked for on a new connection.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -23,6 +24,7 @@ from kilonova.base.errors import DatabaseUnavailable, RequestOutcomeUnknown
 from kilonova.base.threads import Workers
 from kilonova.db.dialect import SECOND_CALL
 from kilonova.db.postgres.connection import server_run
+from kilonova.db.postgres.contention import Contended, Contention
 from kilonova.db.postgres.failures import Kind, in_our_words, kind_of
 from kilonova.db.postgres.session import Unanswered, begin_read, begin_write, commit, connected
 from kilonova.db.postgres.turn import Phase, Turn
@@ -44,7 +46,6 @@ VIOLATIONS = 3
 """How often a function runs whose result violates a constraint.  PostgreSQL reports some conflicts between serializable
 transactions as violations of a unique key (documentation, "Serializable Isolation Level")."""
 
-CONFLICT = Backoff(0.002, 0.1, jitter=(0.0, 2.0))
 LOST = Backoff(0.02, 0.5)
 START = Backoff(0.5, 5.0)
 
@@ -63,6 +64,7 @@ class PostgresDatabase:
     def __init__(self, engine: sa.Engine, workers: Workers, clock: Clock, *, write_s: float = WRITE_S) -> None:
         self._engine, self._workers, self._clock, self._write_s = engine, workers, clock, write_s
         self._refused = ""
+        self._contention = Contention(clock)
         self.repeated = {Kind.CONFLICT: 0, Kind.VIOLATION: 0, Kind.LOST: 0}
 
     async def start(self) -> None:
@@ -81,7 +83,9 @@ class PostgresDatabase:
     async def write(self, fn: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`fn(transaction, ...)` in a transaction that is on disk when this returns."""
         try:
-            result = await self._repeat(partial(self._run_write, partial(_call, fn, args, kwargs)), self._write_s)
+            result = await self._repeat(
+                partial(self._run_write, partial(_call, fn, args, kwargs)), self._write_s, self._contention.of(fn)
+            )
         except DatabaseUnavailable as exc:
             self._refused = str(exc)
             raise
@@ -90,7 +94,8 @@ class PostgresDatabase:
 
     async def read(self, fn: Callable[Concatenate[Snapshot, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`fn(snapshot, ...)` on a snapshot."""
-        return await self._repeat(partial(self._run_read, partial(_call, fn, args, kwargs)), READ_S)  # type: ignore[no-any-return]
+        run = partial(self._run_read, partial(_call, fn, args, kwargs))
+        return await self._repeat(run, READ_S, self._contention.of(fn))  # type: ignore[no-any-return]
 
     async def trouble(self) -> str:
         """The reason why the database cannot be written, in one sentence; empty when it can."""
@@ -106,14 +111,14 @@ class PostgresDatabase:
                 await self._workers.drain()
         self._engine.dispose()
 
-    async def _repeat(self, run: Callable[[Turn], Any], limit_s: float) -> Any:
+    async def _repeat(self, run: Callable[[Turn], Any], limit_s: float, contended: Contended) -> Any:
         """Attempts until one has an outcome, or the time is over."""
         deadline = self._clock.monotonic() + limit_s
-        pauses = {Kind.CONFLICT: CONFLICT.start(self._clock), Kind.LOST: LOST.start(self._clock)}
+        pauses = LOST.start(self._clock)
         violations, before = VIOLATIONS, None
         while True:
             try:
-                return await self._attempt(run, deadline, Turn(again=violations > 1))
+                return await self._attempt(run, deadline, Turn(alone=contended.now(), again=violations > 1))
             except DatabaseUnavailable:
                 if before is None:
                     raise
@@ -121,14 +126,17 @@ class PostgresDatabase:
             except (*_FAILURES, _RolledBack) as exc:
                 kind = Kind.LOST if isinstance(exc, _RolledBack) else kind_of(exc)
                 violations -= kind is Kind.VIOLATION
+                if kind is Kind.CONFLICT:
+                    contended.note()
                 if kind not in self.repeated or not violations or not await self._pause(kind, pauses, deadline):
                     raise _final(exc) from exc
                 self.repeated[kind] += 1
                 before = exc
 
-    async def _pause(self, kind: Kind, pauses: Mapping[Kind, Pauses], deadline: float) -> bool:
-        """Wait before the next attempt; False when there is no time for one."""
-        pause_s = pauses.get(kind, pauses[Kind.CONFLICT]).next_s()
+    async def _pause(self, kind: Kind, pauses: Pauses, deadline: float) -> bool:
+        """Wait before the next attempt; False when there is no time for one.  After a conflict it begins at once: it
+        waits for the others on the server."""
+        pause_s = pauses.next_s() if kind is Kind.LOST else 0.0
         if self._clock.monotonic() + pause_s >= deadline:
             return False
         await self._clock.sleep(pause_s)
@@ -185,7 +193,7 @@ class PostgresDatabase:
 
     def _run_write(self, call: Callable[[Transaction], Any], turn: Turn) -> Any:
         with connected(self._engine, turn) as connection:
-            turn.server_run, turn.xid = server_run(connection), begin_write(connection)
+            turn.server_run, turn.xid = server_run(connection), begin_write(connection, alone=turn.alone)
             connection.info[SECOND_CALL] = turn.again
             turn.enter(Phase.RUNNING)
             turn.result = call(connection)

@@ -13,8 +13,12 @@ from kilonova.db.postgres.connection import driver_of
 from kilonova.db.postgres.failures import Kind, kind_of
 from kilonova.db.postgres.turn import Turn
 
-_BEGIN_WRITE = "BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT pg_current_xact_id()::text"
-"""The number is known before the COMMIT, and costs no round trip of its own."""
+_BEGIN_WRITE = """
+BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE alembic_version IN {} MODE; SELECT pg_current_xact_id()::text
+"""
+"""One round trip.  LOCK TABLE comes before the snapshot of the transaction (PostgreSQL documentation, "LOCK"): what the
+others have committed meanwhile is seen.  The id of the transaction is known before the COMMIT."""
+_BESIDE_OTHERS, _ALONE = _BEGIN_WRITE.format("ROW SHARE"), _BEGIN_WRITE.format("EXCLUSIVE")
 _BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
@@ -47,10 +51,12 @@ def _clean(connection: sa.Connection, *, broken: bool) -> None:
         connection.invalidate()
 
 
-def begin_write(connection: sa.Connection) -> str:
-    """Begin, and return the id of the transaction."""
-    cursor = driver_of(connection).execute(_BEGIN_WRITE, prepare=False)
-    cursor.nextset()
+def begin_write(connection: sa.Connection, *, alone: bool) -> str:
+    """Begin, and return the id of the transaction.  With `alone`, wait until no other write runs; the others wait then,
+    and reads do not."""
+    cursor = driver_of(connection).execute(_ALONE if alone else _BESIDE_OTHERS, prepare=False)
+    while cursor.nextset():
+        pass
     row = cursor.fetchone()
     assert row is not None
     return str(row[0])

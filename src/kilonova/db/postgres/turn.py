@@ -32,7 +32,9 @@ class Turn:
     """The phase of an attempt, and the socket of its connection, which another thread may cut: libpq waits for an
     answer without an end, also when the server is frozen."""
 
-    def __init__(self, *, again: bool = False) -> None:
+    def __init__(self, *, alone: bool = False, again: bool = False) -> None:
+        self.alone = alone
+        """Whether no other write runs at the same time."""
         self.again = again
         """Whether the function runs again after this attempt if a constraint is violated."""
         self._mutex = Lock()

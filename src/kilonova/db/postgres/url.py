@@ -16,7 +16,8 @@ CONNECT_S = 2
 """How long a connection may take, for each host of the URL."""
 STATEMENT_MS = 10_000
 LOCK_MS = 3_000
-IDLE_MS = 15_000
+IDLE_MS = 2_000
+"""How long a transaction may wait for its client: a process that is frozen within one holds up the others."""
 
 DEFAULTS: Mapping[str, str] = {
     "application_name": "kilonova",

@@ -35,6 +35,11 @@ _OPEN_OF_HOST = (
 )
 
 _PLACED = [verb for verb, rule in VERBS.items() if rule.needs_placement]
+_UNPLACED = (
+    sa.select(actions.c.id, actions.c.request_id)
+    .where(actions.c.state == sa.literal_column("'open'"), actions.c.host.is_(None), actions.c.verb.in_(_PLACED))
+    .order_by(actions.c.started_at, actions.c.id)
+)
 
 
 def of_instance(snapshot: Snapshot, instance_id: InstanceId) -> list[Action]:
@@ -110,10 +115,13 @@ def known_and_others(snapshot: Snapshot, host: HostName) -> tuple[list[Action], 
 
 def unplaced(snapshot: Snapshot) -> list[ActionRef]:
     """Open actions that need a host and have none yet."""
-    query = sa.select(actions.c.id, actions.c.request_id).where(
-        actions.c.state == sa.literal_column("'open'"), actions.c.host.is_(None), actions.c.verb.in_(_PLACED)
-    )
-    return [ActionRef(row.id, row.request_id) for row in snapshot.execute(query.order_by(actions.c.started_at))]
+    return [ActionRef(row.id, row.request_id) for row in snapshot.execute(_UNPLACED)]
+
+
+def take_unplaced(tx: Transaction, limit: int) -> list[ActionRef]:
+    """The oldest open actions that need a host, without those that another transaction has taken and not ended yet."""
+    taken = _UNPLACED.limit(limit).with_for_update(skip_locked=True)  # (SQLite has one writer at a time, and no locks)
+    return [ActionRef(row.id, row.request_id) for row in tx.execute(taken)]
 
 
 def all_open(snapshot: Snapshot) -> list[Action]:

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mutants of the engine on PostgreSQL."""
+
+from collections.abc import Sequence
+
+from lab.mutant import Mutant, one
+
+BOTH = "tests/contract/test_database.py"
+POSTGRES = "tests/contract/test_postgres.py"
+CONTENTION = "tests/contract/test_contention.py"
+COMMANDS = "tests/contract/test_db_commands.py"
+
+MUTANTS_OF_POSTGRES: Sequence[Mutant] = (
+    one(
+        "writes that see each other",
+        f"{BOTH}::test_a_condition_over_rows_of_others_holds",
+        "db/postgres/session.py",
+        "BEGIN ISOLATION LEVEL SERIALIZABLE",
+        "BEGIN ISOLATION LEVEL READ COMMITTED",
+    ),
+    one(
+        "a read of one snapshot",
+        f"{BOTH}::test_a_read_is_one_snapshot",
+        "db/postgres/session.py",
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY",
+    ),
+    one(
+        "alone after a conflict",
+        f"{CONTENTION}::test_many_creates_at_once_are_all_placed_and_counted",
+        "db/postgres/contention.py",
+        "return self._noted or",
+        "return False and",
+    ),
+    one(
+        "work for one conductor",
+        f"{CONTENTION}::test_two_conductors_take_different_work",
+        "db/readers/actions.py",
+        ".with_for_update(skip_locked=True)",
+        "",
+    ),
+    one(
+        "the end of a wait for an answer",
+        f"{POSTGRES}::test_a_server_that_never_answers_again_keeps_no_worker",
+        "db/postgres/turn.py",
+        "used.shutdown(socket.SHUT_RDWR)",
+        "used.fileno()",
+    ),
+    one(
+        "the outcome of a commit",
+        f"{POSTGRES}::test_a_commit_without_an_answer_that_was_done_is_a_success",
+        "db/postgres/database.py",
+        'if status == "committed":',
+        'if status == "":',
+    ),
+    one(
+        "no guess after a crash",
+        f"{POSTGRES}::test_after_a_crash_nobody_guesses_the_outcome_of_a_commit",
+        "db/postgres/database.py",
+        "if server_run(connection) != of.server_run:",
+        'if server_run(connection) == "":',
+    ),
+    one(
+        "a failure that a function swallowed",
+        f"{POSTGRES}::test_a_function_that_swallows_a_failure_is_not_committed",
+        "db/postgres/session.py",
+        'if answer != "COMMIT":',
+        'if answer == "":',
+    ),
+    one(
+        "a conflict within one item of a batch",
+        f"{POSTGRES}::test_a_row_of_another_in_a_savepoint_runs_the_whole_transaction_again",
+        "db/savepoints.py",
+        "if isinstance(exc, IntegrityError) and runs_again(tx):",
+        "if isinstance(exc, IntegrityError) and not runs_again(tx):",
+    ),
+    one(
+        "numbers after the copied ones",
+        f"{COMMANDS}::test_one_box_becomes_a_fleet",
+        "db/postgres/transfer.py",
+        "    _set_sequence(table, target)\n",
+        "",
+    ),
+)
