@@ -9,7 +9,7 @@ ARGS ?=
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench faults mutants conformance wheel format docs lock clean setup
+.PHONY: help demo fleet test check bench faults mutants conformance wheel format docs lock clean setup
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
@@ -17,6 +17,10 @@ help: ## show this list
 demo: ## boot a virtual machine through the whole service, and watch it speak
 	@sh lab/bootstrap.sh demo
 	@$(PYTHON) -m lab.demo $(ARGS)
+
+fleet: ## start a whole fleet on this machine, boot guests, and break each of its parts
+	@sh lab/bootstrap.sh test
+	@$(PYTHON) -m lab.fleet $(ARGS)
 
 test: ## run every test, with real libvirt and QEMU among them
 	@sh lab/bootstrap.sh test

@@ -139,8 +139,8 @@ MUTANTS: Sequence[Mutant] = (
         "the image's checksum",
         "tests/unit/compute/test_image_cache.py::test_wrong_bytes_are_refused_and_not_kept",
         "compute/image_cache.py",
-        "if digest.hexdigest() != image.sha512:",
-        "if not digest.hexdigest():",
+        "return digest.hexdigest() == image.sha512",
+        "return bool(digest.hexdigest())",
     ),
     one(
         "a host's requests are pinned",

@@ -106,14 +106,14 @@ MUTANTS_OF_DISKS: Sequence[Mutant] = (
         "an image that a disk lies on",
         "tests/unit/compute/test_image_cleanup.py",
         "compute/image_cache.py",
-        "os.path.realpath(path) not in kept and",
-        "",
+        "if os.path.realpath(path) not in kept and path.stat().st_mtime < before:",
+        "if path.stat().st_mtime < before:",
     ),
     one(
         "an image that was wanted a moment ago",
         "tests/unit/compute/test_image_cleanup.py",
         "compute/image_cache.py",
-        " and path.stat().st_mtime < before",
-        "",
+        "if os.path.realpath(path) not in kept and path.stat().st_mtime < before:",
+        "if os.path.realpath(path) not in kept:",
     ),
 )

@@ -61,6 +61,20 @@ MUTANTS_OF_TRUST: Sequence[Mutant] = (
         "            back = self._live(msg.subject)\n",
     ),
     one(
+        "a reply cannot be forged through a conductor",
+        f"{TRUST}::test_a_host_cannot_reach_anothers_inbox_or_subject_through_a_conductor",
+        "rpc/nats.py",
+        "        key = self._clock.new_secret(KEY_BYTES)\n",
+        "        key = str(len(self._replies))\n",
+    ),
+    one(
+        "replies go to inboxes",
+        f"{TRUST}::test_a_host_cannot_reach_anothers_inbox_or_subject_through_a_conductor",
+        "rpc/nats.py",
+        "        if not msg.reply.startswith(INBOXES):",
+        "        if not msg.reply:",
+    ),
+    one(
         "a rate per peer",
         f"{GUARD}::test_a_peer_over_its_rate_is_refused_and_another_is_not",
         "rpcapi/guard.py",

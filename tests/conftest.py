@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 ON_BOTH_DATABASES = frozenset(
     {
         "tests.service.test_api_idempotency",
+        "tests.service.test_fleet_host_images",
         "tests.service.test_api_image_quota",
         "tests.service.test_api_identity_lists",
         "tests.service.test_api_quotas",
+        "tests.unit.conductor.test_declared_networks",
         "tests.unit.conductor.test_quota",
+        "tests.unit.conductor.test_reschedule",
         "tests.unit.conductor.test_server_groups",
         "tests.unit.db.test_rows",
     }

@@ -132,6 +132,50 @@ def test_a_host_replies_once_and_to_its_caller_only(bench: Bench) -> None:
     run(test)
 
 
+def test_a_host_cannot_reach_anothers_inbox_or_subject_through_a_conductor(bench: Bench) -> None:
+    """A request names the subject of its reply, and a conductor may publish to many."""
+
+    async def test() -> None:
+        heard: list[str] = []
+        release = asyncio.Event()
+
+        async def slow(_subject: str, _payload: bytes) -> bytes:
+            await release.wait()
+            return b"true"
+
+        async def note(subject: str, _payload: bytes) -> bytes:
+            heard.append(subject)
+            return b""
+
+        async with (
+            bench.bus(Role.CONDUCTOR, "c1") as conductor,
+            bench.bus(Role.API, "a1") as api,
+            bench.bus(Role.HOST, "h1") as hostile,
+            bench.bus(Role.HOST, "h2") as other,
+        ):
+            await conductor.subscribe("conductor.api", slow)
+            await conductor.subscribe("conductor.operators", note)
+            await conductor.subscribe("conductor.host.*", echo)
+            await other.subscribe("compute.h2", note)
+            connection = hostile._connection  # pyright: ignore[reportPrivateUsage]
+            assert connection is not None
+            async with asyncio.TaskGroup() as group:
+                asked = group.create_task(api.request("conductor.api", b"x", 10))
+                await asyncio.sleep(0.1)
+                inbox = api._inbox  # pyright: ignore[reportPrivateUsage]
+                for number in range(50):
+                    await connection.send("conductor.host.h1", b"forged", f"{inbox}.{number}")
+                for subject in ("compute.h2", "conductor.operators"):
+                    await connection.send("conductor.host.h1", b"forged", subject)
+                assert await hostile.request("conductor.host.h1", b"x", 5) == b"conductor.host.h1|x"
+                release.set()
+            assert asked.result() == b"true"
+            assert await other.request("conductor.host.h2", b"x", 5) == b"conductor.host.h2|x"
+            assert heard == []
+
+    run(test)
+
+
 def test_a_revoked_host_is_cut_at_once_and_stays_out_after_a_restart_of_the_server(bench: Bench) -> None:
     async def test() -> None:
         async with bench.bus(Role.HOST, "h1") as host, bench.bus(Role.HOST, "h2") as other:

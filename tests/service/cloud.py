@@ -91,7 +91,7 @@ async def running_cloud(
         if state is None:
             state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kn-", dir=SCRATCH)))
             admin, password = FirstAdmin(ADMIN, PROJECT, template.password_hash(PASSWORD)), PASSWORD
-            url = stack.enter_context(_database(state, admin))
+            url = stack.enter_context(database_of(state, admin))
             overrides = {("database", "connection"): url, **(overrides or {})}
         settings = load(overrides={**QUICK, ("DEFAULT", "state_path"): str(state), **(overrides or {})})
         box = await stack.enter_async_context(one_box(settings, clock, failpoints or Failpoints()))
@@ -110,7 +110,7 @@ async def running_cloud(
 
 
 @contextmanager
-def _database(state: Path, admin: FirstAdmin) -> Generator[str]:
+def database_of(state: Path, admin: FirstAdmin) -> Generator[str]:
     """A new database as the first start leaves it, and its URL: empty for SQLite."""
     if not postgres.is_used():
         template.put_bootstrapped(state / "kilonova.db", admin)

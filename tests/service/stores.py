@@ -47,7 +47,7 @@ from kilonova.rpcapi.caller import Caller
 from kilonova.wiring import shared
 from tests import template
 from tests.service.api import OCTETS
-from tests.service.cloud import ADMIN, PASSWORD, PROJECT, QUICK, SCRATCH
+from tests.service.cloud import ADMIN, PASSWORD, PROJECT, QUICK, SCRATCH, database_of
 
 SECRET = b"k" * 48
 
@@ -154,8 +154,9 @@ async def running_stores(
     clock, failpoints = SystemClock(), Failpoints()
     async with AsyncExitStack() as stack:
         state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kn-", dir=SCRATCH)))
-        template.put_bootstrapped(state / "kilonova.db", FirstAdmin(ADMIN, PROJECT, template.password_hash(PASSWORD)))
-        settings = load(overrides={**QUICK, ("DEFAULT", "state_path"): str(state), **(overrides or {})})
+        url = stack.enter_context(database_of(state, FirstAdmin(ADMIN, PROJECT, template.password_hash(PASSWORD))))
+        own = {("DEFAULT", "state_path"): str(state), ("database", "connection"): url}
+        settings = load(overrides={**QUICK, **own, **(overrides or {})})
         db = shared.open_database(settings, clock)
         stack.push_async_callback(db.close)
         hub, metrics = MemoryHub(), Metrics()
@@ -201,6 +202,7 @@ async def _node(root: Path, listening: socket.socket, stores: Stores, tasks: Sup
         console_tokens=ConsoleTokens(clock, 600),
         disk_space=DiskSpace(root, DaemonWorkers("room", 1), stores.db, tasks),
         ready=lambda: (True, ""),
+        metrics=metrics,
     )
     faults = Faults(create_app(deps))
     server = make_server(faults, settings.api)

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from kilonova.base.backoff import Backoff
 from kilonova.base.clock import Clock
-from kilonova.base.errors import DatabaseUnavailable, NotFound, RpcTimeout, RpcUnavailable, StaleWrite
+from kilonova.base.errors import NotFound, StaleWrite
 from kilonova.base.outage import Outage
 from kilonova.compute.local_images import Chunks, ImageSink
 from kilonova.objects.action import Action
@@ -24,7 +24,7 @@ from kilonova.rpcapi.host_to_conductor import (
     CompleteImage,
     DropImages,
 )
-from kilonova.rpcapi.method import Method
+from kilonova.rpcapi.method import ANY_CALL, Method
 
 Q = TypeVar("Q")
 R = TypeVar("R")
@@ -104,7 +104,7 @@ class ImageUploads:
         while True:
             try:
                 return await ask()
-            except (RpcTimeout, RpcUnavailable, DatabaseUnavailable) as exc:
+            except ANY_CALL as exc:
                 self._outage.waits(who, exc)
             await pauses.wait()
 

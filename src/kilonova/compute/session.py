@@ -12,12 +12,9 @@ from kilonova import CODE_VERSION
 from kilonova.base.backoff import Backoff
 from kilonova.base.clock import Clock
 from kilonova.base.errors import (
-    DatabaseUnavailable,
     HostSuperseded,
     HostTaken,
     KilonovaError,
-    RpcTimeout,
-    RpcUnavailable,
     StaleWrite,
 )
 from kilonova.base.outage import Outage
@@ -38,6 +35,7 @@ from kilonova.rpcapi.host_to_conductor import (
     Leave,
     RegisterHost,
 )
+from kilonova.rpcapi.method import ANY_CALL
 from kilonova.rpcapi.versions import check_window
 
 log = structlog.get_logger(__name__)
@@ -50,8 +48,8 @@ BOTH_LIVE = 2.0
 """A process whose heartbeats arrive for so many intervals after this process requested its place runs beside it; the
 process of an earlier boot of the machine sends none."""
 
-AWAY = (RpcTimeout, RpcUnavailable, DatabaseUnavailable)
-"""The conductor does not answer now."""
+AWAY = ANY_CALL
+"""The conductor does not answer now, or refuses one message of many."""
 
 
 @dataclass(frozen=True, slots=True)

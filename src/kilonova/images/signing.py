@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Signed URLs of image stores, and the receipts of stores.
 
-A URL is a permission for one use of one image by one peer until a time.  Every holder of the URL has the permission: a URL
-never appears in a log.
+A URL is a permission for one use of one image by one peer until a time.  Every holder of the URL has the permission: a
+URL never appears in a log.
 """
 
 import hashlib

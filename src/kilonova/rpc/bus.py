@@ -60,12 +60,13 @@ def token(text: str) -> str:
     return "".join(chr(byte) if chr(byte) in _PLAIN else f"%{byte:02x}" for byte in text.encode())
 
 
-EVERY_INBOX = "_INBOX.>"
+INBOXES = "_INBOX."
+EVERY_INBOX = f"{INBOXES}>"
 
 
 def inbox_prefix(identity: str) -> str:
     """The subject below which a process receives its replies."""
-    return f"_INBOX.{token(identity)}"
+    return f"{INBOXES}{token(identity)}"
 
 
 def ping_subject(identity: str) -> str:

@@ -8,7 +8,6 @@ creates a new client after each loss, without a limit, with backoff.  Without a 
 
 import asyncio
 import contextlib
-import itertools
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from types import TracebackType
@@ -24,7 +23,7 @@ from kilonova.base.errors import ConfigError, Forbidden, KilonovaError, RpcTimeo
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import DaemonWorkers
 from kilonova.rpc import wire
-from kilonova.rpc.bus import SMALL_PAYLOAD, USUAL_PAYLOAD, Handler, inbox_prefix
+from kilonova.rpc.bus import INBOXES, SMALL_PAYLOAD, USUAL_PAYLOAD, Handler, inbox_prefix
 from kilonova.rpc.nats_connection import SYNC_S, Connection
 from kilonova.rpc.reasons import explain, is_lasting
 from kilonova.rpc.transport_url import Access, Entry
@@ -41,6 +40,9 @@ RETRY = Backoff(0.1, 5.0, jitter=(0.5, 1.0))
 STEADY_S = 5.0
 """After a connection of this duration the backoff starts again at its minimum."""
 NO_RESPONDERS = "503"
+KEY_BYTES = 12
+FILES = DaemonWorkers("bus-files", 1)
+"""Reads credentials, for all buses of the process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +71,7 @@ class NatsBus:
         found = self._entry.credentials
         self.identity = name if found is None else found.identity
         self._clock, self._drain_s = clock, drain_s
-        self._files = DaemonWorkers("bus-files", 1)
         self._inbox = f"{inbox_prefix(self.identity)}.{clock.new_id()}"
-        self._serial = itertools.count(1)
         self._replies: dict[str, tuple[str, asyncio.Future[bytes | KilonovaError]]] = {}
         self._wanted: list[_Wanted] = []
         self._handling: set[asyncio.Task[Any]] = set()
@@ -118,11 +118,12 @@ class NatsBus:
         finally:
             self._left = True
             await self._tasks.__aexit__(kind, exc, trace)
-            self._files.close()
 
     async def request(self, subject: str, payload: bytes, timeout_s: float) -> bytes:
         connection = self._live(subject)
-        key = str(next(self._serial))
+        # Not to be guessed: a host knows the inbox from requests that it received, and chooses where its own requests
+        # are answered.
+        key = self._clock.new_secret(KEY_BYTES)
         reply: asyncio.Future[bytes | KilonovaError] = asyncio.get_running_loop().create_future()
         self._replies[key] = (subject, reply)
         try:
@@ -195,8 +196,8 @@ class NatsBus:
 
     async def _open(self) -> Connection:
         """A connection with all subscriptions.  Raises any exception of nats-py, ConfigError, TimeoutError."""
-        entry_at = await self._files.run(self._access.changed_at)
-        self._entry = await self._files.run(self._access.read)
+        entry_at = await self._look_at_file()
+        self._entry = await FILES.run(self._access.read) if self._access.has_files else self._access.read()
         found = self._entry.credentials
         if found is not None and found.identity != self.identity:
             raise ConfigError(f"The credentials are of {found.identity} now, and this process is {self.identity}.")
@@ -224,12 +225,15 @@ class NatsBus:
         seen = None if self._connection is None else self._connection.entry_at
         while (connection := self._connection) is not None and connection.live:
             await connection.look()
-            changed_at = await self._files.run(self._access.changed_at)
+            changed_at = await self._look_at_file()
             if connection.live and changed_at not in (None, seen):
                 seen = changed_at
                 await self._move(connection)
         if connection is not None:
             self._lost(connection)
+
+    async def _look_at_file(self) -> int | None:
+        return await FILES.run(self._access.changed_at) if self._access.credentials_file else None
 
     async def _move(self, former: Connection) -> None:
         """The credentials file was replaced: continue on a new connection, then leave the former one."""
@@ -294,7 +298,7 @@ class NatsBus:
 
     async def _handle(self, wanted: _Wanted, connection: Connection, msg: Msg) -> None:
         answer = await wanted.handler(msg.subject, msg.data)
-        if not msg.reply:
+        if not msg.reply.startswith(INBOXES):  # no reply is wanted, or a sender wants to reach a subject through us
             return
         with contextlib.suppress(RpcUnavailable):  # the caller reaches its deadline
             # A permission to reply belongs to the connection that received the request.

@@ -62,6 +62,10 @@ class Access:
     key_file: str = ""
     only: str = ""
 
+    @property
+    def has_files(self) -> bool:
+        return bool(self.credentials_file or self.ca_file or self.cert_file)
+
     def read(self) -> Entry:
         """Read the files.  Blocks.  Raises ConfigError in one sentence, without a secret."""
         found = credentials.read(Path(self.credentials_file)) if self.credentials_file else None

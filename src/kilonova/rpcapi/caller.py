@@ -16,7 +16,6 @@ from kilonova.base.clock import Clock
 from kilonova.base.context import CHANGED, REQUEST_ID
 from kilonova.base.errors import (
     DatabaseLocked,
-    DatabaseUnavailable,
     InvalidInput,
     KilonovaError,
     Overloaded,
@@ -28,7 +27,7 @@ from kilonova.objects.ids import HostName
 from kilonova.rpc import wire
 from kilonova.rpc.bus import Bus
 from kilonova.rpcapi.batch import reason
-from kilonova.rpcapi.method import Method
+from kilonova.rpcapi.method import ANY_CALL, Method
 from kilonova.rpcapi.versions import ConductorVersion, as_unknown_method
 
 log = structlog.get_logger(__name__)
@@ -70,7 +69,7 @@ class Caller:
             try:
                 payload = wire.encode_request(wire.Request(method.name, CODE_VERSION, patience, body, REQUEST_ID.get()))
                 reply = _read(method, subject, await self._bus.request(subject, payload, patience))
-            except (RpcTimeout, RpcUnavailable, DatabaseUnavailable, Overloaded) as exc:
+            except ANY_CALL as exc:
                 unknown = unknown or isinstance(exc, RpcTimeout)
                 pause = pauses.next_s()
                 if not _may_be_sent_again(method, exc, deadline - self._clock.monotonic() - pause):

@@ -27,8 +27,10 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """Which kinds of processes send messages on a subject, and which kind receives them.  `pinned`: a host uses the
-    subject under its own name only."""
+    """Which kinds of processes send messages on a subject, and which kind receives them.
+
+    `pinned`: a host uses the subject under its own name only.
+    """
 
     senders: frozenset[Role]
     receiver: Role

@@ -21,7 +21,7 @@ from kilonova.base.errors import (
     RpcUnavailable,
     StaleWrite,
 )
-from kilonova.conductor.host_endpoint import pinned as _pinned
+from kilonova.conductor.host_endpoint import pinned
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.rpc import wire
 from kilonova.rpc.memory import Fate, MemoryBus, MemoryHub
@@ -123,10 +123,10 @@ def test_a_host_speaks_for_itself_only() -> None:
     async def handler(_request: Heartbeat) -> Ack:
         return Ack()
 
-    pinned = _pinned(handler)
-    assert run_virtually(pinned(REQUEST, "h1")) == Ack()
+    checked = pinned(handler)
+    assert run_virtually(checked(REQUEST, "h1")) == Ack()
     with pytest.raises(Forbidden, match="not about h1"):
-        run_virtually(pinned(REQUEST, "h2"))
+        run_virtually(checked(REQUEST, "h2"))
 
 
 @pytest.mark.parametrize("module", [compute, conductor, host])

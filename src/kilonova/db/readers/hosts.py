@@ -66,19 +66,26 @@ _LEVELS = (
     .order_by(services.c.host)
 )
 _SERVICE_COLUMNS = tuple(field.name for field in fields(Service))
+_WIDTH = len(_SERVICE_COLUMNS)
 _SERVICES = sa.select(*(services.c[name] for name in _SERVICE_COLUMNS)).order_by(services.c.host, services.c.binary)
-_NODES = sa.select(
-    compute_nodes.c.host,
-    compute_nodes.c.inventory_digest,
-    compute_nodes.c.node_id,
-    compute_nodes.c.vcpus_used,
-    compute_nodes.c.memory_mib_used,
-    compute_nodes.c.disk_gib_used,
-    compute_nodes.c.instances,
-).order_by(compute_nodes.c.host)
+_NODES = (
+    sa.select(
+        *(services.c[name] for name in _SERVICE_COLUMNS),
+        compute_nodes.c.inventory_digest,
+        compute_nodes.c.node_id,
+        compute_nodes.c.vcpus_used,
+        compute_nodes.c.memory_mib_used,
+        compute_nodes.c.disk_gib_used,
+        compute_nodes.c.instances,
+        compute_nodes.c.failed_builds,
+        compute_nodes.c.build_failed_at,
+    )
+    .join(services, sa.and_(services.c.host == compute_nodes.c.host, services.c.binary == COMPUTE))
+    .order_by(compute_nodes.c.host)
+)
 _NOTHING: Mapping[str, frozenset[str]] = {}
 _ZONES = sa.select(aggregate_hosts.c.host, aggregates.c.availability_zone).join(aggregates)
-_METADATA = sa.select(aggregate_hosts.c.host, aggregates.c.metadata).join(aggregates)
+_AGGREGATES = sa.select(aggregate_hosts.c.host, aggregates.c.availability_zone, aggregates.c.metadata).join(aggregates)
 
 
 def list_services(snapshot: Snapshot, *, host: str | None = None, binary: str | None = None) -> list[Service]:
@@ -89,18 +96,17 @@ def list_services(snapshot: Snapshot, *, host: str | None = None, binary: str | 
     if binary is not None:
         query = query.where(services.c.binary == binary)
     zones = _zones(snapshot)
-    return [_in_its_zone(service, zones) for service in _services(snapshot.execute(query).all())]
+    return [_in_its_zone(service, zones) for service in _services([tuple(row) for row in snapshot.execute(query)])]
 
 
 _SEEN: dict[tuple[Any, ...], Service] = {}
 _MOST_SEEN = 20_000
 
 
-def _services(rows: Sequence[sa.Row[Any]]) -> list[Service]:
+def _services(rows: Sequence[tuple[Any, ...]]) -> list[Service]:
     """The services of these rows.  Rows that did not change since they were read last are not decoded again."""
     found: list[Service] = []
-    for row in rows:
-        values = tuple(row)
+    for values in rows:
         service = _SEEN.get(values)
         if service is None:
             if len(_SEEN) >= _MOST_SEEN:
@@ -219,17 +225,7 @@ def inventory_of(snapshot: Snapshot, host: HostName) -> Inventory | None:
 
 def list_nodes(snapshot: Snapshot) -> list[ComputeNode]:
     """Every compute node with its service, by host."""
-    by_host = {service.host: service for service in list_services(snapshot, binary=COMPUTE)}
-    metadata = _aggregate_metadata(snapshot)
-    rows = [tuple(row) for row in snapshot.execute(_NODES).all() if row[0] in by_host]
-    inventories = _DECODED.of(snapshot, [(row[0], row[1]) for row in rows])
-    # Tuples and not attributes of rows: with a thousand hosts, that is a third of the time.
-    return [
-        ComputeNode(
-            node_id, by_host[host], inventories[host], vcpus, memory_mib, disk_gib, count, metadata.get(host, _NOTHING)
-        )
-        for host, _, node_id, vcpus, memory_mib, disk_gib, count in rows
-    ]
+    return _nodes(snapshot, None, {})
 
 
 FAILURES_COUNT = timedelta(hours=1)
@@ -245,27 +241,32 @@ _IO_OPS = (
     )
     .group_by(actions.c.host)
 )
-_FAILED = sa.select(compute_nodes.c.host, compute_nodes.c.failed_builds).where(
-    compute_nodes.c.failed_builds > 0, compute_nodes.c.build_failed_at >= sa.bindparam("since")
-)
 
 
 def nodes_to_place(snapshot: Snapshot, now: datetime) -> list[ComputeNode]:
     """Every compute node, as the scheduler needs it: also with the failed builds of the last time, and with the work in
     progress."""
-    working: dict[str, int] = {row[0]: row[1] for row in snapshot.execute(_IO_OPS)}
-    failed: dict[str, int] = {row[0]: row[1] for row in snapshot.execute(_FAILED, {"since": now - FAILURES_COUNT})}
-    nodes = list_nodes(snapshot)
-    if not working and not failed:
-        return nodes
-    return [_with_history(node, failed, working) for node in nodes]
+    working: dict[HostName, int] = {row[0]: row[1] for row in snapshot.execute(_IO_OPS)}
+    return _nodes(snapshot, now - FAILURES_COUNT, working)
 
 
-def _with_history(node: ComputeNode, failed: Mapping[str, int], working: Mapping[str, int]) -> ComputeNode:
-    host = node.service.host
-    if host not in failed and host not in working:
-        return node
-    return replace(node, failed_builds=failed.get(host, 0), io_ops=working.get(host, 0))
+def _nodes(snapshot: Snapshot, failed_since: datetime | None, working: Mapping[HostName, int]) -> list[ComputeNode]:
+    """Without `failed_since` no failed build counts."""
+    rows = [tuple(row) for row in snapshot.execute(_NODES).all()]
+    zones, metadata = _aggregates(snapshot)
+    known = [_in_its_zone(service, zones) for service in _services([row[:_WIDTH] for row in rows])]
+    inventories = _DECODED.of(snapshot, [(one.host, row[_WIDTH]) for one, row in zip(known, rows, strict=True)])
+    # Tuples and not attributes of rows: with a thousand hosts, that is a third of the time.
+    return [
+        ComputeNode(
+            *(node_id, service, inventories[service.host], vcpus, memory_mib, disk_gib, count),
+            metadata.get(service.host, _NOTHING),
+            failed if failed and failed_since is not None and failed_at >= failed_since else 0,
+            working.get(service.host, 0),
+        )
+        for service, row in zip(known, rows, strict=True)
+        for node_id, vcpus, memory_mib, disk_gib, count, failed, failed_at in (row[_WIDTH + 1 :],)
+    ]
 
 
 class _Decoded:
@@ -301,11 +302,15 @@ def destination(snapshot: Snapshot, host: str | None, node: str | None) -> HostN
     raise NotFound(f"Compute host {' with the node '.join(name for name in (host, node) if name)} could not be found.")
 
 
-def _aggregate_metadata(snapshot: Snapshot) -> defaultdict[HostName, dict[str, frozenset[str]]]:
-    """The metadata of each host's aggregates; a value may be a list with commas."""
-    found: defaultdict[HostName, dict[str, frozenset[str]]] = defaultdict(dict)
-    for row in snapshot.execute(_METADATA):
-        values = found[row.host]
-        for key, text in row.metadata.items():
+def _aggregates(snapshot: Snapshot) -> tuple[dict[HostName, str], dict[HostName, dict[str, frozenset[str]]]]:
+    """The zones of hosts that aggregates give them, and the metadata of each host's aggregates; a value may be a list
+    with commas."""
+    zones: dict[HostName, str] = {}
+    metadata: dict[HostName, dict[str, frozenset[str]]] = defaultdict(dict)
+    for host, zone, texts in snapshot.execute(_AGGREGATES):
+        if zone is not None:
+            zones[host] = zone
+        for key, text in texts.items():
+            values = metadata[host]
             values[key] = values.get(key, frozenset()) | {word.strip() for word in text.split(",")}
-    return found
+    return zones, metadata
