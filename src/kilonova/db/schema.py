@@ -10,7 +10,7 @@ from kilonova.db.schema_base import id_column as _id
 from kilonova.db.schema_base import metadata
 from kilonova.db.schema_base import partial_index as _partial_index
 from kilonova.db.schema_base import time_column as _time
-from kilonova.db.schema_fleet import contests, rounds, suspicions
+from kilonova.db.schema_fleet import contests, rounds, schema_version, suspicions
 from kilonova.db.schema_identity import (
     application_credentials,
     assignments,
@@ -351,14 +351,6 @@ outbox = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("numbered", sa.BigInteger, nullable=False),
     sa.Column("published", sa.BigInteger, nullable=False),
-)
-
-# One row: the lowest code version that may use the database (see kilonova.db.compatibility).
-schema_version = sa.Table(
-    "schema_version",
-    metadata,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("lowest_code_version", sa.Integer, nullable=False),
 )
 
 __all__ = [
