@@ -76,7 +76,7 @@ class Leave:
 @dataclass(frozen=True, slots=True)
 class Contest:
     """The process of that epoch lives, although the host has a newer process.  `newer` is the epoch of the newer
-    process, from the refusal that reported it.  So this message cannot be one that was delayed."""
+    process, from the refusal that reported it.  So this message cannot be a delayed one."""
 
     host: HostName
     epoch: int
