@@ -12,8 +12,7 @@ from kilonova.base.errors import RpcTimeout, RpcUnavailable
 from kilonova.objects.ids import HostName
 from kilonova.rpcapi.caller import Caller
 from kilonova.rpcapi.endpoint import Endpoint
-from kilonova.rpcapi.host_to_conductor import HEARTBEAT_CALL as HEARTBEAT
-from kilonova.rpcapi.host_to_conductor import Heartbeat
+from kilonova.rpcapi.host_to_conductor import HEARTBEAT, Heartbeat
 from kilonova.rpcapi.method import Ack
 from tests.contract.buses import NEVER_S, Buses, MemoryBuses, NatsBuses, NatsServer, nats_server, run
 from tests.make import until

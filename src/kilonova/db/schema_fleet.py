@@ -26,7 +26,7 @@ suspicions = sa.Table(
     _time("at"),
 )
 
-# Which other processes claim a host's name: the process that was refused last, and a conflict of two live processes.
+# Which other processes claim a host's name: the last refused process, and a conflict of two live processes.
 contests = sa.Table(
     "contests",
     metadata,

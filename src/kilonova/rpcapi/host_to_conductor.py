@@ -76,7 +76,7 @@ class Leave:
 @dataclass(frozen=True, slots=True)
 class Contest:
     """The process of that epoch lives, although the host has a newer process.  `newer` is the epoch of the newer
-    process, from the refusal that reported it.  So this message cannot be a delayed one."""
+    process, from the refusal that reported it.  So this message cannot be a delayed message."""
 
     host: HostName
     epoch: int

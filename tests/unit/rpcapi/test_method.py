@@ -30,12 +30,14 @@ from kilonova.rpcapi import host_to_conductor as host
 from kilonova.rpcapi import to_host as compute
 from kilonova.rpcapi.caller import Caller
 from kilonova.rpcapi.endpoint import Endpoint
-from kilonova.rpcapi.host_to_conductor import HEARTBEAT_CALL as HEARTBEAT
 from kilonova.rpcapi.host_to_conductor import Heartbeat
 from kilonova.rpcapi.method import Ack, Kind, Method, methods_of
 from tests.simulation.virtual import SimClock, run_virtually
 
 REQUEST = Heartbeat(HostName("h1"), 1)
+BEAT = Method(
+    host.SUBJECT, "heartbeat", Heartbeat, Ack, "A call in two attempts.", host.STALE, timeout_s=8, attempt_s=4
+)
 PATIENT = Method(host.SUBJECT, "patient", Heartbeat, Ack, "A call of 20 seconds, in attempts of five.")
 
 
@@ -63,9 +65,9 @@ def test_a_lost_message_is_sent_again_until_the_patience_is_over() -> None:
 
     async def body() -> None:
         endpoint = Endpoint()
-        endpoint.on(HEARTBEAT, handler)
+        endpoint.on(BEAT, handler)
         async with wired(MemoryHub(lossy), endpoint, "conductor.host.*") as caller:
-            await caller.call(HEARTBEAT, REQUEST, "h1")
+            await caller.call(BEAT, REQUEST, "h1")
 
     run_virtually(body())
     assert calls == 1
@@ -74,11 +76,11 @@ def test_a_lost_message_is_sent_again_until_the_patience_is_over() -> None:
 def test_nobody_and_nothing_are_told_apart_in_the_end() -> None:
     async def nobody() -> None:
         async with wired(MemoryHub(), Endpoint(), "elsewhere") as caller:
-            await caller.call(HEARTBEAT, REQUEST, "h1")
+            await caller.call(BEAT, REQUEST, "h1")
 
     async def silence() -> None:
         async with wired(MemoryHub(lambda _: Fate(())), Endpoint(), "conductor.host.*") as caller:
-            await caller.call(HEARTBEAT, REQUEST, "h1")
+            await caller.call(BEAT, REQUEST, "h1")
 
     with pytest.raises(ExceptionGroup) as caught:
         run_virtually(nobody())
@@ -100,8 +102,8 @@ def test_an_error_of_the_handler_arrives_as_itself_and_a_defect_without_its_text
 
     async def ask(handler: object) -> KilonovaError:
         endpoint = Endpoint()
-        endpoint.on(HEARTBEAT, handler)  # type: ignore[arg-type]
-        payload = wire.encode_request(wire.Request("heartbeat", 1, 5.0, HEARTBEAT.request_form.dump_json(REQUEST)))
+        endpoint.on(BEAT, handler)  # type: ignore[arg-type]
+        payload = wire.encode_request(wire.Request("heartbeat", 1, 5.0, BEAT.request_form.dump_json(REQUEST)))
         with pytest.raises(KilonovaError) as caught:
             wire.decode_reply(await endpoint.handle("conductor.host.h1", payload))
         return caught.value
@@ -114,7 +116,7 @@ def test_an_error_of_the_handler_arrives_as_itself_and_a_defect_without_its_text
 @pytest.mark.parametrize("payload", [b"", b"{}", b"\xff", b'{"method": "heartbeat", "version": 1, "timeout_s": 5}\n{}'])
 def test_what_is_no_request_is_refused(payload: bytes) -> None:
     endpoint = Endpoint()
-    endpoint.on(HEARTBEAT, lambda _request, _peer: None)  # type: ignore[arg-type, return-value]
+    endpoint.on(BEAT, lambda _request, _peer: None)  # type: ignore[arg-type, return-value]
     with pytest.raises(InvalidInput):
         wire.decode_reply(run_virtually(endpoint.handle("conductor.host.h1", payload)))
 
@@ -148,7 +150,7 @@ def failing(*answers: KilonovaError | None) -> tuple[MemoryHub, Endpoint]:
             raise RpcTimeout("No reply.")
         raise answer
 
-    endpoint.on(HEARTBEAT, handler)
+    endpoint.on(BEAT, handler)
     return MemoryHub(), endpoint
 
 
@@ -157,7 +159,7 @@ def verdict(*answers: KilonovaError | None) -> KilonovaError:
         hub, endpoint = failing(*answers)
         async with wired(hub, endpoint, "conductor.host.*") as caller:
             try:
-                await caller.call(HEARTBEAT, REQUEST, "h1")
+                await caller.call(BEAT, REQUEST, "h1")
             except KilonovaError as exc:
                 return exc
         raise AssertionError
@@ -210,8 +212,8 @@ def test_a_lock_is_asked_for_again_while_a_whole_attempt_is_left() -> None:
 
 
 def test_a_method_declares_its_own_errors_and_those_of_every_call() -> None:
-    assert all(HEARTBEAT.declares(error("x")) for error in (StaleWrite, HostSuperseded, RpcTimeout, DatabaseLocked))
-    assert not HEARTBEAT.declares(Conflict("x"))
+    assert all(BEAT.declares(error("x")) for error in (StaleWrite, HostSuperseded, RpcTimeout, DatabaseLocked))
+    assert not BEAT.declares(Conflict("x"))
     with structlog.testing.capture_logs() as lines:
         assert isinstance(verdict(Conflict("taken")), Conflict)
     assert [(line["event"], line["code"]) for line in lines] == [("the method does not declare this error", "conflict")]
