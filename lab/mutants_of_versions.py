@@ -7,6 +7,7 @@ from lab.mutant import Mutant, one
 
 NEWER = "tests/unit/conductor/test_newer_values.py"
 VERSIONS = "tests/unit/rpcapi/test_versions.py"
+REPORTS = "tests/unit/conductor/test_versions.py"
 
 MUTANTS_OF_VERSIONS: Sequence[Mutant] = (
     one(
@@ -71,5 +72,40 @@ MUTANTS_OF_VERSIONS: Sequence[Mutant] = (
         "rpcapi/caller.py",
         "        raise as_unknown_method(exc, method) from exc\n",
         "        raise exc\n",
+    ),
+    one(
+        "heartbeats as the lowest conductor receives them",
+        f"{REPORTS}::test_a_host_sends_its_heartbeat_as_the_lowest_conductor_receives_it",
+        "compute/session.py",
+        "if self.conductor.conductors.lowest < HEARTBEAT.since:",
+        "if self.conductor.conductors.lowest < 0:",
+    ),
+    one(
+        "a host of the previous release has no ping",
+        f"{REPORTS}::test_a_host_that_has_no_ping_answers_all_the_same",
+        "conductor/hosts/host_watch.py",
+        "        except NotInThisVersion:",
+        "        except ZeroDivisionError:",
+    ),
+    one(
+        "a host looks at the conductor's version",
+        f"{REPORTS}::test_a_host_waits_for_a_conductor_that_it_can_work_with",
+        "compute/session.py",
+        "check_window(registered.version, ",
+        "check_window(self.conductor.conductors.lowest, ",
+    ),
+    one(
+        "a newer database says who may use it",
+        "tests/unit/db/test_migrate.py::test_a_newer_database_is_refused_and_left_alone",
+        "db/compatibility.py",
+        "    if lowest is not None and lowest <= CODE_VERSION:",
+        "    if lowest != 0:",
+    ),
+    one(
+        "the database is not contracted under older processes",
+        "tests/contract/test_db_commands.py::test_an_upgrade_that_removes_something_waits_for_older_processes",
+        "db/postgres/schema.py",
+        "    if older:\n",
+        "    if older and lowest < 0:\n",
     ),
 )
