@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 # Built once: building a statement costs more than running it.
 _OF_ID = sa.select(actions).where(actions.c.id == sa.bindparam("of_id"))
-_TO_PLACE = _OF_ID.with_for_update(skip_locked=True)
+_TO_PLACE = _OF_ID.with_for_update(nowait=False, skip_locked=True)
 _OPEN_OF_INSTANCE = sa.select(actions).where(
     actions.c.instance_id == sa.bindparam("of_id"), actions.c.state == sa.literal_column("'open'")
 )
