@@ -79,6 +79,8 @@ class Session:
         """Why this process is not registered yet, when the cause is not only that the conductor does not answer."""
         self.outage = Outage("the conductor", clock)
         """Shared by all calls of this process that cannot continue without an answer."""
+        self.on_given_up: Callable[[], None] = lambda: None
+        """Called when a registration reports that an operator has given up this host, before anything else runs."""
         self._left = False
         self._lost: HostSuperseded | None = None
         self._has_lost = asyncio.Event()
@@ -120,6 +122,8 @@ class Session:
             else:
                 if registered.rebooted:
                     log.info("this machine has booted: guests are started", count=registered.resumed)
+                if registered.given_up:
+                    self.on_given_up()
                 self.epoch, self.waits_for = registered.epoch, ""
                 self.registrations += 1
                 return

@@ -21,7 +21,7 @@ from kilonova.db.sqlite import make_engine
 
 log = structlog.get_logger(__name__)
 
-HEAD = "0022"
+HEAD = "0023"
 """The newest revision in migrations/versions; a test compares."""
 
 

@@ -88,6 +88,7 @@ class Verb(StrEnum):
     SHELVE = "shelve"
     SHELVE_OFFLOAD = "shelveOffload"
     UNSHELVE = "unshelve"
+    EVACUATE = "evacuate"
     LOCK = "lock"
     UNLOCK = "unlock"
     RESET_STATE = "resetState"
@@ -203,6 +204,16 @@ VERBS: Mapping[Verb, Transition] = {
         _V.ACTIVE,
         _ON,
         IMAGE_DEADLINE_S,
+        needs_placement=True,
+        uses_disks=True,
+    ),
+    Verb.EVACUATE: Transition(
+        _in(_V.ERROR),
+        _T.REBUILDING,
+        _V.ACTIVE,
+        None,
+        1800,
+        error_on_failure=True,
         needs_placement=True,
         uses_disks=True,
     ),
