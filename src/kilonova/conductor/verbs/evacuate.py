@@ -16,6 +16,7 @@ from kilonova.db.writers import migrations as write_migrations
 from kilonova.objects.action_params import EvacuateParams, EvacuateRequest
 from kilonova.objects.ids import HostName
 from kilonova.objects.instance import Instance
+from kilonova.objects.messages import not_given_up
 from kilonova.objects.migration import EVACUATION, Migration, MigrationStatus
 from kilonova.objects.states import PowerState, Verb, VmState
 
@@ -25,21 +26,13 @@ def _accept(tx: Transaction, acceptance: Acceptance) -> Accepted:
     instance, params = acceptance.instance, acceptance.request.params
     assert isinstance(params, EvacuateRequest)
     graves = read_tombstones.of_instance(tx, instance.id)
-    if instance.host is not None or not graves:
-        raise InvalidState(refusal(instance.id, instance.host), vm_state=instance.vm_state)
+    if instance.host is not None:
+        raise InvalidState(not_given_up(instance.id, instance.host), vm_state=instance.vm_state)
+    if not graves:
+        raise InvalidState(f"Instance {instance.id} was on no host that was given up.", vm_state=instance.vm_state)
     write_migrations.insert(tx, _migration(acceptance, graves[0].host))
     excluded = tuple(grave.host for grave in graves if not grave.is_removed)
     return Accepted(params=EvacuateParams(params.host, excluded))
-
-
-def refusal(instance_id: str, host: HostName | None) -> str:
-    """Why a server cannot be evacuated, in one sentence."""
-    if host is None:
-        return f"Instance {instance_id} was on no host that was given up: it has nothing to be evacuated from."
-    return (
-        f"The disks of instance {instance_id} are on host {host} alone, and it may still run there: if the host will "
-        f"never return, give it up with `kilonova host forget {host}`, then evacuate."
-    )
 
 
 def _migration(acceptance: Acceptance, source: HostName) -> Migration:
