@@ -169,13 +169,14 @@ class Gone:
 async def play(seed: int, state: Path, *, loss: float, late: float, again: bool) -> None:
     """With `again` the process of the host that returned is killed and started while it cleans up."""
     async with simulated(seed, state, hosts=HOSTS, loss=loss, doubling=loss, late=late) as world:
+        await world.until(lambda: serving(world), within_s=120)
         default = replace(world.settings.default, running_deleted_instance_poll_interval=SEARCH_S)
         world.settings = replace(world.settings, default=default)
         for process in world.hosts.values():
             await process.kill()
             process.start()
+        await asyncio.sleep(30)
         gone = Gone(world, seed)
-        await world.until(lambda: serving(world), within_s=120)
         await gone.create()
         if gone.random.random() < 0.5:  # otherwise some are still being built when the host falls silent
             await world.until(lambda: settled(world), within_s=300)
