@@ -31,7 +31,7 @@ STOPPED_S = 60.0
 """How long after its first contact a host that returned may still stop its copies: messages are lost meanwhile."""
 SEARCH_S = 120.0
 """Between two searches for guests whose instances were deleted."""
-CLEAN_S = 3.5 * SEARCH_S
+CLEAN_S = 6 * SEARCH_S
 
 
 async def forget(world: World, host: str) -> Forgotten:
@@ -61,6 +61,11 @@ class Gone:
 
     async def process(self) -> read_hosts.HostProcess | None:
         return await self.world.db.read(read_hosts.process_of, HostName(self.victim))
+
+    async def has_registered(self) -> bool:
+        """A late message of a process that is dead may have registered that one."""
+        known, lives = await self.process(), self.world.process_ids.get(self.victim)
+        return known is not None and known.epoch > self.epoch and known.process_id == lives
 
     async def create(self) -> None:
         image_id = await self.story.image()
@@ -107,10 +112,10 @@ class Gone:
             self.world.hosts[self.victim].start()
 
     async def watch(self) -> None:
-        """Note when the host has registered again, and every server that runs on two hosts."""
+        """Note when the process that lives now has registered, and every server that runs on two hosts."""
         while True:
             now = self.world.clock.monotonic()
-            if self.contact is None and await self.process() is not None:
+            if self.contact is None and await self.has_registered():
                 self.contact = now
             running = Counter(
                 id_
@@ -192,8 +197,11 @@ async def play(seed: int, state: Path, *, loss: float, late: float, again: bool)
         await world.until(lambda: settled(world), within_s=900)
         if again:
             await world.hosts[gone.victim].kill()
+            del world.process_ids[gone.victim]
+            gone.contact = None  # its guests may run until the next process has registered
             await asyncio.sleep(gone.random.uniform(0.1, 90))
             world.hosts[gone.victim].start()
+        await world.until(gone.has_registered, within_s=300)
         await asyncio.sleep(CLEAN_S)
         watching.cancel()
         assert gone.contact is not None

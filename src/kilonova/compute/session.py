@@ -165,7 +165,8 @@ class Session:
             try:
                 return await ask(self.epoch or 0)
             except StaleWrite as exc:
-                if isinstance(exc, HostSuperseded):
+                # This process itself is the newer one when it registered again while the request was on its way.
+                if isinstance(exc, HostSuperseded) and exc.details.get("process_id") != self.identity.process_id:
                     raise
                 log.warning("registering again: the conductor does not know this process", host=self.identity.host)
                 await self.register()

@@ -34,6 +34,7 @@ def check_epoch(tx: Transaction, host: HostName, epoch: int) -> None:
             host=host,
             epoch=epoch,
             newer=known.epoch,
+            process_id=known.process_id,
         )
 
 
