@@ -54,7 +54,7 @@ class OperatorEndpoint:
         endpoint.on(methods.ADOPT_HOST, self._adoption.adopt)
         endpoint.on(methods.FORGET_HOST, self._forget_host)
         endpoint.on(methods.LAST_HEARD, self._last_heard)
-        endpoint.on(methods.REPORT_SERVICE, self._write(lambda c, r: reports.report(c, r, self._clock.now())))
+        endpoint.on(methods.REPORT_SERVICE, self._report)
         endpoint.on(methods.CHECK_CONDUCTOR, self._check)
         endpoint.on(methods.ROTATE_SIGNING_KEY, self._rotate_signing_key)
         return endpoint
@@ -66,6 +66,9 @@ class OperatorEndpoint:
         done = await self._db.write(forgotten.forget, host, self._clock.now(), heard=heard)
         log.warning("an operator gave up a host", host=host, servers=done.servers, deletes=done.deletes)
         return done
+
+    async def _report(self, request: methods.ReportService, _peer: str) -> methods.Reported:
+        return methods.Reported(await self._db.write(reports.report, request, self._clock.now()))
 
     async def _check(self, _request: methods.CheckConductor, _peer: str) -> methods.ConductorState:
         return methods.ConductorState(await self._db.trouble())

@@ -60,3 +60,11 @@ tombstones = sa.Table(
     _time("removed_at", null=True),
     sa.Index(None, "host"),
 )
+
+# One row: the lowest code version that may use the database (see kilonova.db.compatibility).
+schema_version = sa.Table(
+    "schema_version",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("lowest_code_version", sa.Integer, nullable=False),
+)

@@ -31,4 +31,5 @@ def enroll(
     resumed = 0
     if rebooted and request.resume_guests:
         resumed = resume_host(tx, request.host, new_id, now)
-    return Registered(epoch, rebooted, resumed, read_tombstones.forgotten(tx, request.host) is not None)
+    given_up = read_tombstones.forgotten(tx, request.host) is not None
+    return Registered(epoch, rebooted, resumed, given_up=given_up)
