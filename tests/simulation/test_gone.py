@@ -23,6 +23,7 @@ from kilonova.rpc.memory import MemoryBus
 from kilonova.rpcapi.api_to_conductor_admin import FORGET_HOST, ForgetHost, Forgotten
 from kilonova.rpcapi.caller import Caller
 from tests.simulation.test_lost_and_doubled import HOSTS, Story, serving, settled
+from tests.simulation.test_outages import in_service
 from tests.simulation.virtual import run_virtually
 from tests.simulation.world import World, check_quotas, simulated
 
@@ -234,3 +235,36 @@ def test_a_host_that_returns_after_it_was_given_up(seed: int, tmp_path: Path) ->
 @pytest.mark.parametrize("seed", range(100, 106))
 def test_its_messages_come_late_and_its_process_dies_while_it_cleans_up(seed: int, tmp_path: Path) -> None:
     run_virtually(play(seed, tmp_path, loss=0.04, late=0.06, again=True))
+
+
+def test_a_guest_that_is_being_started_is_stopped_too(tmp_path: Path) -> None:
+    """The host was cut off in the middle of a start, which ends after the conductor has heard the host again."""
+
+    async def main() -> None:
+        async with simulated(3, tmp_path, hosts=("a",), loss=0, doubling=0) as world:
+            gone = Gone(world, 3)
+            gone.victim, gone.lives_on = "a", True
+            await in_service(world, "a", True)
+            image_id, machine = await gone.story.image(), world.machines["a"]
+            started, go_on = asyncio.Event(), asyncio.Event()
+
+            async def hold(call: str, _guest: object) -> None:
+                if call == "power_on":
+                    started.set()
+                    await go_on.wait()
+
+            machine.before_call = hold
+            await gone.story.create("s", image_id)
+            await started.wait()
+            await gone.falls_silent()
+            await forget(world, "a")
+            await gone.returns(0)
+            await world.until(gone.has_registered, within_s=60)
+            await asyncio.sleep(10)
+            (guest,) = machine.guests.values()
+            assert (guest.power, guest.starts) == (PowerState.SHUTDOWN, 0)
+            go_on.set()
+            await asyncio.sleep(10)
+            assert (guest.power, guest.starts) == (PowerState.SHUTDOWN, 1)
+
+    run_virtually(main())
