@@ -24,10 +24,14 @@ SEARCH = "running_deleted_instance_poll_interval = 2\n"
 
 
 class _Fleet(Fleet):
-    """Hosts search often for guests whose servers were deleted."""
+    """Hosts search often for guests whose servers were deleted.  Each forwards another port: they are one machine, on
+    which the lost guest still has its own."""
 
     def _process(self, kind: str, name: str, text: str) -> FleetProcess:
-        return super()._process(kind, name, text.replace("[DEFAULT]\n", f"[DEFAULT]\n{SEARCH}", 1))
+        if kind == "compute":
+            text = text.replace("[DEFAULT]\n", f"[DEFAULT]\n{SEARCH}", 1)
+            text += f"[network]\nssh_port = {2222 + len(self.hosts)}\n"
+        return super()._process(kind, name, text)
 
 
 @contextmanager
@@ -47,9 +51,9 @@ def running(*, real: bool) -> Generator[tuple[_Fleet, CloudClient]]:
             except LabError as error:
                 cannot_run(error.sentence)
             client = CloudClient(fleet.port)
-            client.log_in(fleet.clouds)
-            yield fleet, client
-            client.http.close()
+            with client.http:
+                client.log_in(fleet.clouds)
+                yield fleet, client
         finally:
             for host in fleet.hosts:
                 if host.libvirtd is not None:
