@@ -81,6 +81,8 @@ def story(fleet: _Fleet, client: CloudClient, image_id: str) -> tuple[str, Host,
     forget = ("host", "forget", name, "--yes", "--config-file", str(fleet.directory / "conductor1.conf"))
     with pytest.raises(LabError, match="is alive"):
         fleet.kilonova(*forget)
+    with pytest.raises(LabError, match="Aborted"):
+        fleet.kilonova(*(word for word in forget if word != "--yes"))
     lost.process.freeze()
     if lost.libvirtd is not None:
         lost.libvirtd.freeze()

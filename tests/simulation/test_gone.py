@@ -23,7 +23,7 @@ from kilonova.rpc.memory import MemoryBus
 from kilonova.rpcapi.api_to_conductor_admin import FORGET_HOST, ForgetHost, Forgotten
 from kilonova.rpcapi.caller import Caller
 from tests.simulation.test_lost_and_doubled import HOSTS, Story, serving, settled
-from tests.simulation.test_outages import in_service
+from tests.simulation.test_outages import in_service, lose
 from tests.simulation.virtual import run_virtually
 from tests.simulation.world import World, check_quotas, simulated
 
@@ -266,5 +266,28 @@ def test_a_guest_that_is_being_started_is_stopped_too(tmp_path: Path) -> None:
             go_on.set()
             await asyncio.sleep(10)
             assert (guest.power, guest.starts) == (PowerState.SHUTDOWN, 1)
+
+    run_virtually(main())
+
+
+def test_a_hypervisor_that_does_not_answer_at_the_return_is_waited_for(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with simulated(4, tmp_path, hosts=("a",), loss=0, doubling=0) as world:
+            gone = Gone(world, 4)
+            gone.victim, gone.lives_on = "a", True
+            await in_service(world, "a", True)
+            await gone.story.create("s", await gone.story.image())
+            await world.until(lambda: settled(world), within_s=120)
+            await gone.falls_silent()
+            await forget(world, "a")
+            lose(world, "a")
+            await gone.returns(0)
+            await world.until(gone.has_registered, within_s=60)
+            await asyncio.sleep(60)
+            (guest,) = world.machines["a"].guests.values()
+            assert guest.power is PowerState.RUNNING
+            world.machines["a"].come_back()
+            await asyncio.sleep(30)
+            assert guest.power is PowerState.SHUTDOWN
 
     run_virtually(main())
