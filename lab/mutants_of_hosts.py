@@ -29,8 +29,8 @@ MUTANTS_OF_HOSTS: Sequence[Mutant] = (
         "a lost host ends its process",
         f"{TWO}::test_an_operator_gives_the_host_to_the_copy_and_the_first_ends_and_keeps_its_guests",
         "compute/session.py",
-        "                if isinstance(exc, HostSuperseded):\n                    raise\n",
-        "",
+        "!= self.identity.process_id:\n                    raise\n",
+        "!= self.identity.process_id:\n                    pass\n",
     ),
     one(
         "heartbeats are pinned to their sender",

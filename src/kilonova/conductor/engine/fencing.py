@@ -35,6 +35,7 @@ def check_epoch(tx: Transaction, host: HostName, epoch: int) -> HostProcess:
             host=host,
             epoch=epoch,
             newer=known.epoch,
+            process_id=known.process_id,
         )
     return known
 

@@ -19,16 +19,17 @@ from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
+from kilonova.db.writers import migrations as write_migrations
 from kilonova.db.writers import placements as write_placements
 from kilonova.objects.action import Action
-from kilonova.objects.action_params import CreateParams, UnshelveParams
+from kilonova.objects.action_params import CreateParams, EvacuateParams, UnshelveParams
 from kilonova.objects.hardware import needs
 from kilonova.objects.ids import ActionId, HostName, InstanceId
 from kilonova.objects.instance import Address, Instance
 from kilonova.objects.leg import tried
 from kilonova.objects.placement import Choice, Refusal, recorded
 from kilonova.objects.service import ComputeNode, HostNetwork
-from kilonova.objects.states import TaskState
+from kilonova.objects.states import TaskState, Verb
 from kilonova.scheduler.choose import choose, explain
 from kilonova.scheduler.request import PlacementRequest
 
@@ -129,7 +130,10 @@ def _place_of(instance: Instance, action: Action) -> _Place:
     params = action.params
     if not isinstance(params, CreateParams):  # an offloaded instance returns to the networks that it was on
         zone = params.availability_zone if isinstance(params, UnshelveParams) else None
-        return _Place(zone or instance.requested_zone, tuple(address.network for address in instance.addresses))
+        networks = tuple(address.network for address in instance.addresses)
+        if isinstance(params, EvacuateParams):
+            return _Place(instance.requested_zone, networks, host=params.host, tried=frozenset(params.excluded))
+        return _Place(zone or instance.requested_zone, networks)
     pairs = zip(params.networks, params.fixed_ips, strict=False)
     return _Place(
         # A record of an older API has the requested zone of a new server as its own zone.
@@ -192,9 +196,11 @@ def _take(tx: Transaction, attempt: _Attempt, place: _Place, node: ComputeNode) 
         node=node.inventory.node,
         availability_zone=node.service.zone,
         addresses=addresses,
-        task_state=TaskState.SPAWNING,
+        task_state=TaskState.REBUILDING if action.verb is Verb.EVACUATE else TaskState.SPAWNING,
     )
     write_actions.put_legs(tx, action.id, action.with_leg(replace(action.leg, host=host)).legs, attempt.now)
+    if action.verb is Verb.EVACUATE:
+        write_migrations.choose_destination(tx, action.id, host)
     return None
 
 
