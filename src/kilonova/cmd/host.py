@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from kilonova.cmd.common import ConfigFiles, fleet_access
+from kilonova.cmd.common import ConfigFiles
 from kilonova.cmd.credentials import DEFAULT_AUTHORITY, AuthorityPath, Days, Output, issue, revoke
 from kilonova.cmd.directory import group
+from kilonova.cmd.operator_call import ask_conductor, fleet_access
 
 app = group("Hosts of a fleet: their credentials, and their names.")
 
@@ -69,24 +70,13 @@ def adopt(
     The command reads transport_url and transport_credentials from a configuration: the conductor's, or one with the
     credentials of an operator.
     """
-    import asyncio
-
-    from kilonova.base.clock import SystemClock
     from kilonova.objects.ids import HostName
-    from kilonova.rpc.nats import NatsBus
-    from kilonova.rpcapi.api_to_conductor_admin import ADOPT_HOST, Adopted, AdoptHost
-    from kilonova.rpcapi.caller import Caller
+    from kilonova.rpcapi.api_to_conductor_admin import ADOPT_HOST, AdoptHost
 
     access = fleet_access(
         config_file, "There is no transport_url: the one box runs its conductor and its host in one process."
     )
-
-    async def call() -> Adopted:
-        clock = SystemClock()
-        async with NatsBus(access, "operator", clock) as bus:
-            return await Caller(bus, clock).call(ADOPT_HOST, AdoptHost(HostName(name)))
-
-    adopted = asyncio.run(call())
+    adopted = ask_conductor(access, lambda caller: caller.call(ADOPT_HOST, AdoptHost(HostName(name))))
     print(f"released by {adopted.former}")
     print(f"refused     {adopted.claimant}")
     print("Start the process that should own the host now; the former one ends and its guests keep running.")

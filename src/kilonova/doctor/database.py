@@ -1,21 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of the database file."""
+"""Checks of the database: SQLite's file, or a PostgreSQL server (see postgresql)."""
 
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 from kilonova.base.errors import DatabaseUnreadable
 from kilonova.db.inspect import DatabaseFacts, inspect
 from kilonova.db.location import recovery_command
 from kilonova.db.migrate import HEAD
+from kilonova.doctor import postgresql
 from kilonova.doctor.finding import Finding, error, note, ok, warning
 from kilonova.doctor.subject import Subject, owner_of
 
 
-def database(subject: Subject) -> Finding:
-    """Check that the database is intact and has a revision that this code supports."""
-    path = subject.database
+def database(subject: Subject) -> Finding | Sequence[Finding]:
+    """Check that the database is intact and has a revision that this code supports; on a PostgreSQL server also its
+    settings."""
+    return postgresql.postgresql(subject) if postgresql.is_configured(subject) else _file(subject.database)
+
+
+def _file(path: Path) -> Finding:
     try:
         facts, mode = inspect(path), stat.S_IMODE(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):

@@ -4,7 +4,7 @@
 from functools import partial
 
 from kilonova.config.load import Settings
-from kilonova.doctor import bus, database, files, guests, hypervisor, images, kvm, network, service
+from kilonova.doctor import bus, database, files, fleet, guests, hypervisor, images, kvm, network, service
 from kilonova.doctor.examine import Check, SurveyCheck, run_checks
 from kilonova.doctor.finding import Finding
 from kilonova.doctor.subject import Subject
@@ -12,6 +12,7 @@ from kilonova.virt.libvirt.connection.opening import OpenOptions
 from kilonova.virt.libvirt.host import survey
 from kilonova.virt.libvirt.host.survey import Survey
 
+SERVER_HANGS = "The server, or the network to it, hangs: look at its log and at its machine."
 CHECKS = (
     Check("configuration", "the options are valid and known", service.configuration),
     Check("programs", "QEMU and its tools are installed", service.programs),
@@ -26,7 +27,7 @@ CHECKS = (
     Check("file-system", "written data survives a reboot", files.file_system),
     Check("identity", "compute_id holds this host's UUID", files.identity_file),
     Check("token-key", "only its owner can read the key that signs tokens", files.token_key),
-    Check("database", "revision, and SQLite's quick_check", database.database, 6.0),
+    Check("database", "revision, and SQLite's quick_check", database.database, 6.0, SERVER_HANGS),
     Check("guest-processes", "no QEMU process of a guest is stopped", guests.processes),
     Check("orphan-directories", "every guest directory belongs to an instance", guests.orphan_directories),
     Check("image-bytes", "every image has its data", images.stored_bytes, 5.0),
@@ -36,7 +37,10 @@ CHECKS = (
     Check("host-loopback", "guests cannot reach services on the host's 127.0.0.1", network.host_loopback),
     Check("api-port", "free, or served by Kilonova", service.api_port, 4.0),
     Check("service", "a running service is ready: conductor, bus, hypervisor", service.readiness, 5.0),
-    Check("message-bus", "NATS accepts this host: TLS, credentials, conductor", bus.message_bus, 6.0),
+    Check("message-bus", "NATS accepts this host: TLS, credentials, conductor", bus.message_bus, 6.0, SERVER_HANGS),
+    Check("bus-credentials", "they do not expire soon, and are not too old", bus.bus_credentials),
+    Check("conductor", "answers this process; the clocks agree", fleet.conductor, 7.0, SERVER_HANGS),
+    Check("fleet-hosts", "one process per host name; networks agree", fleet.fleet_hosts, 7.0, SERVER_HANGS),
     Check("clock", "synchronised by NTP, not set back, boot id known", service.clock),
 )
 ON_SURVEY = (
