@@ -69,7 +69,7 @@ class Conductor:
         self._jumps = deadlines.Jumps(tools.clock)
         self._moves = 0
         self._resize_confirm_window = timedelta(seconds=policy.resize_confirm_window_s)
-        self._placer = Placer(tools, policy, self._wake)
+        self._placer = Placer(tools, policy, metrics, self._wake)
         self._shelved = asyncio.Event()
 
     async def _wake(self, host: HostName) -> None:

@@ -97,7 +97,7 @@ def judge_bus(found: "Sequence[ServerFacts]", credentials: Credentials | None, n
 
 def _named(one: "ServerFacts") -> str:
     cluster = f", cluster {one.cluster}" if one.cluster else ""
-    return f"{one.address} ({one.version}{cluster}, {1000 * one.round_trip_s:.0f} ms)"
+    return f"{one.address} (nats-server {one.version}{cluster}, {1000 * one.round_trip_s:.0f} ms)"
 
 
 def _limits(found: "Sequence[ServerFacts]", now: datetime, facts: dict[str, Any]) -> Finding | None:
@@ -146,8 +146,8 @@ def judge_credentials(found: Credentials, now: datetime) -> Finding:
     if end is not None and end - now < SOON:
         message = f"The credentials of {found.identity} expire at {end:%Y-%m-%d %H:%MZ}."
         return warning(CREDENTIALS, message, cure, **facts)
-    until = "never" if end is None else f"at {end:%Y-%m-%d %H:%MZ}"
-    return ok(CREDENTIALS, f"The credentials of {found.identity} expire {until}.", **facts)
+    until = "never expire" if end is None else f"expire at {end:%Y-%m-%d %H:%MZ}"
+    return ok(CREDENTIALS, f"The credentials of {found.identity} {until}.", **facts)
 
 
 def _missing(found: Credentials) -> list[str]:

@@ -18,7 +18,11 @@ from kilonova.doctor.subject import Subject, owner_of
 def database(subject: Subject) -> Finding | Sequence[Finding]:
     """Check that the database is intact and has a revision that this code supports; on a PostgreSQL server also its
     settings."""
-    return postgresql.postgresql(subject) if postgresql.is_configured(subject) else _file(subject.database)
+    if postgresql.is_configured(subject):
+        return postgresql.postgresql(subject)
+    if subject.settings.default.in_fleet and not subject.database.exists():
+        return note("database", "There is no database here: only conductors and API processes of a fleet use it.")
+    return _file(subject.database)
 
 
 def _file(path: Path) -> Finding:

@@ -107,14 +107,14 @@ def fleet_hosts(subject: Subject) -> Finding:
     if not problems:
         return ok(HOSTS, "No two processes claim one host name, and the networks of all hosts agree.")
     more = f" ({len(problems) - 1} more: `kilonova fleet status`)" if len(problems) > 1 else ""
-    return error(HOSTS, problems[0], f"Do what it says{more}.", problems=list(problems))
+    return error(HOSTS, problems[0], f"Do what it says{more}.", problems=problems)
 
 
-async def _problems(subject: Subject, clock: Clock) -> tuple[str, ...] | None:
+async def _problems(subject: Subject, clock: Clock) -> list[str] | None:
     from kilonova.rpc.nats import NatsBus
 
     own = identity(Role.HOST, subject.settings.default.host)
     async with NatsBus(access_of(subject.settings.default), own, clock, drain_s=0.5) as bus:
         if bus.identity == own:
             return None
-        return (await Caller(bus, clock).call(READ_FLEET, ReadFleet())).problems
+        return list((await Caller(bus, clock).call(READ_FLEET, ReadFleet())).problems)

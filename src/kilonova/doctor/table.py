@@ -2,6 +2,7 @@
 """All checks, in the order of the report."""
 
 from functools import partial
+from importlib import import_module
 
 from kilonova.config.load import Settings
 from kilonova.doctor import bus, database, files, fleet, guests, hypervisor, images, kvm, network, service
@@ -43,6 +44,11 @@ CHECKS = (
     Check("fleet-hosts", "one process per host name; networks agree", fleet.fleet_hosts, 7.0, SERVER_HANGS),
     Check("clock", "synchronised by NTP, not set back, boot id known", service.clock),
 )
+OF_EVERY_PROCESS = frozenset(
+    {"configuration", "disk-space", "file-system", "database", "api-port", "service", "message-bus", "bus-credentials"}
+    | {"conductor", "fleet-hosts", "clock"}
+)
+"""The checks of a process of a fleet that runs no guests: an API process, a conductor, an operator's command."""
 ON_SURVEY = (
     SurveyCheck("libvirt", "the daemon opens a connection and answers", hypervisor.connection),
     SurveyCheck("libvirt-version", "libvirt, QEMU and binding are new enough", hypervisor.version),
@@ -73,7 +79,14 @@ def _take(subject: Subject, uri: str) -> Survey | str:
 
 
 async def examine(subject: Subject) -> list[Finding]:
-    """All findings, with those of libvirt together.  Takes at most about eight seconds, even if something hangs."""
-    found = await run_checks(subject, CHECKS, ON_SURVEY, partial(_take, subject))
+    """All findings, with those of libvirt together.  Takes at most about eight seconds, even if something hangs.  A
+    process of a fleet that runs no guests has fewer checks."""
+    if subject.settings.default.in_fleet:
+        import_module("kilonova.rpc.servers")  # before the threads of the checks: nats-py has circular imports
+    if subject.runs_guests:
+        found = await run_checks(subject, CHECKS, ON_SURVEY, partial(_take, subject))
+    else:
+        checks = tuple(check for check in CHECKS if check.name in OF_EVERY_PROCESS)
+        found = await run_checks(subject, checks, (), lambda _uri: "")
     order = [check.name for check in (*CHECKS[:6], *ON_SURVEY[:4], *CHECKS[6:17], *ON_SURVEY[4:], *CHECKS[17:])]
     return sorted(found, key=lambda finding: order.index(finding.check))

@@ -62,6 +62,11 @@ class TlsClient(Client):
             writer.transport.abort()
 
     @property
+    def version(self) -> str:
+        """The version of the server."""
+        return str(self._server_info.get("version", ""))
+
+    @property
     def cluster(self) -> str:
         """The name of the server's cluster; empty for a single server."""
         return str(self._server_info.get("cluster", ""))

@@ -14,7 +14,7 @@ from kilonova.rpc.nats_connection import Connection
 from kilonova.rpc.transport_url import Access, Entry
 
 OPEN_S = 3.0
-ECHO_S = 1.5
+ECHO, ECHO_S = b"echo", 1.5
 
 Probe = Callable[[Connection, Entry], Awaitable[str]]
 """One more test of a connection: the reason of its failure, or an empty text."""
@@ -67,7 +67,7 @@ async def _one(access: Access, identity: str, clock: Clock, probe: Probe) -> Ser
         client, ends = connection.client, connection.certificate_expires_at
         return ServerFacts(
             *(access.only, reason, client.max_payload, ends, True),
-            version=str(client.connected_server_version),
+            version=client.version,
             cluster=client.cluster,
             round_trip_s=took_s or 0.0,
         )
@@ -81,8 +81,8 @@ async def _echo(connection: Connection, identity: str, clock: Clock) -> float | 
     async def on_ping(msg: Msg) -> None:
         await connection.send(msg.reply, msg.data)
 
-    await connection.client.subscribe(ping_subject(identity), cb=on_ping)
+    own, inbox = (f"{prefix}.{clock.new_id()}" for prefix in (ping_subject(identity), inbox_prefix(identity)))
+    await connection.client.subscribe(own, cb=on_ping)
     began = clock.monotonic()
-    inbox = f"{inbox_prefix(identity)}.{clock.new_id()}"
-    answer = await connection.ask(ping_subject(identity), b"doctor", inbox, ECHO_S)
-    return None if answer != b"doctor" else clock.monotonic() - began
+    answer = await connection.ask(own, ECHO, inbox, ECHO_S)
+    return clock.monotonic() - began if answer == ECHO else None

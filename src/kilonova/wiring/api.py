@@ -76,6 +76,7 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
     from kilonova.api.image.upkeep import open_store
     from kilonova.api.rules import RULES
     from kilonova.db.existing import open_existing
+    from kilonova.db.figures import DatabaseMetrics
     from kilonova.identity.console_tokens import ConsoleTokens
     from kilonova.identity.passwords import Passwords
     from kilonova.identity.tokens import TokenMinter
@@ -116,6 +117,7 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
             metrics=metrics,
             ready=ready,
         )
+        DatabaseMetrics(db, metrics)
         metrics.gauge("kilonova_bus_connected", "1 with a connection to the bus, else 0.", lambda: bus.connected)
         metrics.gauge("kilonova_token_keys_age_seconds", "Since the last successful read of the database.", keys.age_s)
         ping = SelfPing(bus, name)
