@@ -90,7 +90,7 @@ class Metrics:
         self._messages.labels(reason).inc()
 
     def placement_ended(self, result: str) -> None:
-        """`result`: placed, waiting (for a host that is coming back), no-host."""
+        """`result`: placed, waiting (for a host that is coming back), not-placed (no valid host, or already placed)."""
         self._placements.labels(result).inc()
 
     def image_refused(self, reason: str) -> None:

@@ -87,7 +87,7 @@ class Conductor:
         adoption = Adoption(self._db, self._clock, self._wake)
         for_operators = OperatorEndpoint(self._db, self._clock, adoption, self._liveness, self._policy.host)
         limited = Guard(self._clock, self._metrics, None if self._policy.alone else Limits())
-        ping = SelfPing(bus, f"conductor-{self._policy.host}")
+        ping = SelfPing(bus, f"conductor-{self._policy.host}", self._process_id)
         await ping.listen()
         for_images = ImageEndpoint(self._tools, self._metrics)
         of_api, of_hosts = for_api.endpoint(account), for_hosts.endpoint(limited)

@@ -120,7 +120,7 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
         DatabaseMetrics(db, metrics)
         metrics.gauge("kilonova_bus_connected", "1 with a connection to the bus, else 0.", lambda: bus.connected)
         metrics.gauge("kilonova_token_keys_age_seconds", "Since the last successful read of the database.", keys.age_s)
-        ping = SelfPing(bus, name)
+        ping = SelfPing(bus, name, process_id)
         tasks.spawn("self-ping", ping.listen())
         tasks.periodic("report", settings.default.report_interval, partial(_report, rpc, settings, clock.new_id()))
         tasks.spawn("start", _wait_for_database(start, db, keys, clock, tasks))

@@ -59,13 +59,12 @@ async def conductor_process(
         keep_reserve(db, settings, DaemonWorkers("files", 1), clock, tasks)
         conductor = make_conductor(settings, make_tools(settings, db, clock, failpoints), bus, metrics)
         await conductor.start(bus, tasks)
-        ping = SelfPing(bus, f"conductor-{settings.default.host}")
+        ping = SelfPing(bus, f"conductor-{settings.default.host}", clock.new_id())
         tasks.spawn("self-ping", ping.listen())
         checks = (Check("bus", ping.ping), Check("database", conductor.check_database))
-        yield ConductorProcess(
-            lambda: (bus.connected, "" if bus.connected else "waiting for the bus"),
-            Vitals(checks, metrics, fleet.refresh),
-        )
+        metrics.gauge("kilonova_bus_connected", "1 with a connection to the bus, else 0.", lambda: bus.connected)
+        vitals = Vitals(checks, metrics, fleet.refresh)
+        yield ConductorProcess(lambda: (bus.connected, "" if bus.connected else "waiting for the bus"), vitals)
 
 
 async def _ensure_token_key(db: "Database", settings: Settings, clock: Clock) -> None:

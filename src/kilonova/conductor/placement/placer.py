@@ -83,7 +83,7 @@ class Placer:
         look = place.Look(self._policy.scheduling, await self._db.read(read_hosts.nodes_to_place, now))
         placed = await self._db.write(place.place, action.id, random, now, self._patience(), look)
         self._failpoints.hit(PLACE_DONE)
-        outcome = "waiting" if isinstance(placed, Wait) else "no-host" if placed is None else "placed"
+        outcome = "waiting" if isinstance(placed, Wait) else "not-placed" if placed is None else "placed"
         self._metrics.placement_ended(outcome)
         if not isinstance(placed, Wait):
             self._waiting.pop(action, None)
