@@ -53,6 +53,7 @@ READ_FLEET = Method(
     "The processes, the open actions and the database of the fleet, and what an operator must correct.",
     timeout_s=10,
     changes=False,
+    since=2,
 )
 READ_HOSTS = Method(
     SUBJECT,
@@ -62,4 +63,5 @@ READ_HOSTS = Method(
     "One page of the hosts of the fleet, with their capacity.",
     timeout_s=10,
     changes=False,
+    since=2,
 )
