@@ -211,15 +211,18 @@ def test_every_command_of_the_page(machines: Machines) -> None:
     if not (CLIENT / "bin/openstack").exists():
         cannot_run("the openstack client is not installed: make setup")
     one_box(machines)
-    disable = True
+    looked = False
     for block in blocks():
         (machine,) = block.words - {"not-run"}
         if "not-run" in block.words:
             continue
-        if "service set --down" in block.text and disable:
+        if "service set --down" in block.text and not looked:
             create(machines, "second")
-            assert servers(machines) == {"first": ("ACTIVE", "compute1"), "second": ("ACTIVE", "compute2")}
-            disable = False
+            found = servers(machines)
+            assert found["second"] == ("ACTIVE", "compute2"), found
+            # The server of the one box is on its host; the guests of the fake driver end with its process.
+            assert found["first"] in {("ACTIVE", "compute1"), ("UNKNOWN", "compute1")}, found
+            looked = True
         said = machines.run(machine, block.text)
         for line in block.shown:
             pattern = ".*".join(map(re.escape, line.strip(". ").split(" ... ")))
@@ -227,7 +230,8 @@ def test_every_command_of_the_page(machines: Machines) -> None:
         if "kilonova doctor" in block.text:
             for words in (r"message-bus +ok", r"bus-credentials +ok", r"conductor +ok"):
                 assert re.search(words, said), said
-    listed = machines.run("control1", machines.here("control1", FLEET_STATUS))
+    assert looked
+    listed = machines.run("control1", FLEET_STATUS)
     assert re.search(r"compute2 .* down .* forced down by an operator", listed), listed
     assert "Traceback" not in machines.said()
 

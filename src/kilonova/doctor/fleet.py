@@ -2,8 +2,10 @@
 """Checks of a process of a fleet from its machine: the way to a conductor, the clocks, the name, the networks."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from kilonova.base.clock import Clock, SystemClock
 from kilonova.base.errors import ConfigError, KilonovaError
@@ -41,7 +43,7 @@ def conductor(subject: Subject) -> Finding:
     if not subject.settings.default.in_fleet:
         return ok(CONDUCTOR, "The one box has its conductor in the process.")
     try:
-        return judge_conductor(asyncio.run(_ask(subject, SystemClock())))
+        return judge_conductor(_ask(subject))
     except ConfigError as exc:
         return error(CONDUCTOR, exc.message, "See message-bus.")
     except KilonovaError as exc:
@@ -49,15 +51,36 @@ def conductor(subject: Subject) -> Finding:
         return error(CONDUCTOR, f"No conductor answers: {exc.message.rstrip('.')}.", cure)
 
 
-async def _ask(subject: Subject, clock: Clock) -> Answered:
+T = TypeVar("T")
+
+
+def _over_the_bus(subject: Subject, call: Callable[[Caller, bool], Awaitable[T]]) -> T:
+    """The result of `call`, which receives whether this process is a host.  Raises KilonovaError."""
     from kilonova.rpc.nats import NatsBus  # late: the one box never imports nats
 
-    host = subject.settings.default.host
-    async with NatsBus(access_of(subject.settings.default), identity(Role.HOST, host), clock, drain_s=0.5) as bus:
-        caller = Caller(bus, clock)
-        as_host = bus.identity == identity(Role.HOST, host)
-        answers = [await _once(caller, HostName(host) if as_host else None, clock) for _ in range(LOOKS)]
-    return min(answers, key=lambda one: one.took_s)
+    own, clock = identity(Role.HOST, subject.settings.default.host), SystemClock()
+
+    async def run() -> T | KilonovaError:
+        async with NatsBus(access_of(subject.settings.default), own, clock, drain_s=0.5) as bus:
+            try:
+                return await call(Caller(bus, clock), bus.identity == own)
+            except KilonovaError as exc:  # (the tasks of the bus would put it into a group)
+                return exc
+
+    found = asyncio.run(run())
+    if isinstance(found, KilonovaError):
+        raise found
+    return found
+
+
+def _ask(subject: Subject) -> Answered:
+    host = HostName(subject.settings.default.host)
+
+    async def call(caller: Caller, as_host: bool) -> Answered:
+        answers = [await _once(caller, host if as_host else None, SystemClock()) for _ in range(LOOKS)]
+        return min(answers, key=lambda one: one.took_s)
+
+    return _over_the_bus(subject, call)
 
 
 async def _once(caller: Caller, host: HostName | None, clock: Clock) -> Answered:
@@ -99,7 +122,7 @@ def fleet_hosts(subject: Subject) -> Finding:
     if not subject.settings.default.in_fleet:
         return ok(HOSTS, "There is one host.")
     try:
-        problems = asyncio.run(_problems(subject, SystemClock()))
+        problems = _over_the_bus(subject, _problems)
     except KilonovaError:
         return note(HOSTS, f"Not checked: see {CONDUCTOR}.")
     if problems is None:
@@ -110,11 +133,5 @@ def fleet_hosts(subject: Subject) -> Finding:
     return error(HOSTS, problems[0], f"Do what it says{more}.", problems=problems)
 
 
-async def _problems(subject: Subject, clock: Clock) -> list[str] | None:
-    from kilonova.rpc.nats import NatsBus
-
-    own = identity(Role.HOST, subject.settings.default.host)
-    async with NatsBus(access_of(subject.settings.default), own, clock, drain_s=0.5) as bus:
-        if bus.identity == own:
-            return None
-        return list((await Caller(bus, clock).call(READ_FLEET, ReadFleet())).problems)
+async def _problems(caller: Caller, as_host: bool) -> list[str] | None:
+    return None if as_host else list((await caller.call(READ_FLEET, ReadFleet())).problems)
