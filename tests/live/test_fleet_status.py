@@ -61,10 +61,8 @@ def write(fleet: TrustedFleet, statement: str, *values: object) -> None:
 def test_a_fleet_is_shown_with_what_is_wrong_in_it(fleet: TrustedFleet) -> None:
     nobody = status(fleet)
     assert nobody.returncode == 1
-    assert (
-        nobody.stderr
-        == "kilonova: NATS is there, but no conductor answers: start kilonova-conductor, or see its log.\n"
-    )
+    assert nobody.stderr.startswith("kilonova: NATS is there, but no conductor answers: start kilonova-conductor")
+    assert nobody.stderr.count("\n") == 1
     fleet.conductor.start().ready()
     fleet.compute.start().ready()
     wait_for(lambda: len(found(fleet)["hosts"]) == 1)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from kilonova.rpc.nats import NatsBus
     from kilonova.rpcapi.caller import Caller
 
+REPORT_S = 10.0
+"""The limit of a report: longer than its call takes without a conductor."""
 FIRST_LOOK_S = 0.1
 LOOK_S = 1.0
 """Between two attempts to read the database at the start; the first ones follow each other faster."""
@@ -121,7 +123,8 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
         metrics.gauge("kilonova_token_keys_age_seconds", "Since the last successful read of the database.", keys.age_s)
         ping = SelfPing(bus, name, process_id)
         tasks.spawn("self-ping", ping.listen())
-        tasks.periodic("report", settings.default.report_interval, partial(_report, rpc, settings, clock.new_id()))
+        report = partial(_report, rpc, settings, process_id)
+        tasks.periodic("report", settings.default.report_interval, report, limit_s=REPORT_S)
         tasks.spawn("start", _wait_for_database(start, db, keys, clock, tasks))
         checks = (Check("bus", ping.ping), Check("database", partial(_read_keys, db, keys)))
         app = StartGate(create_app(deps), start)
