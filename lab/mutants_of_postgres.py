@@ -35,7 +35,7 @@ MUTANTS_OF_POSTGRES: Sequence[Mutant] = (
     ),
     one(
         "a limit of the project in one statement",
-        "tests/unit/conductor/test_quota.py",
+        "tests/unit/conductor/test_quota.py::test_a_recorded_limit_counts_before_the_configured_one",
         "db/writers/quotas.py",
         "most = sa.func.coalesce(own, of_all, default)",
         "most = default",
