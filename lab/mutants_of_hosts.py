@@ -99,8 +99,8 @@ MUTANTS_OF_HOSTS: Sequence[Mutant] = (
         "one instance of a host's work",
         f"{SAVEPOINTS}::test_an_instance_that_cannot_be_read_holds_up_no_other_work_of_its_host",
         "db/readers/work.py",
-        "        except (NotFound, DatabaseUnreadable) as exc:\n",
-        "        except ZeroDivisionError as exc:\n",
+        "    except (NotFound, DatabaseUnreadable) as exc:\n",
+        "    except ZeroDivisionError as exc:\n",
     ),
     one(
         "one record of many",

@@ -34,6 +34,20 @@ MUTANTS_OF_POSTGRES: Sequence[Mutant] = (
         "return False and",
     ),
     one(
+        "a limit of the project in one statement",
+        "tests/unit/conductor/test_quota.py::test_a_recorded_limit_counts_before_the_configured_one",
+        "db/writers/quotas.py",
+        "most = sa.func.coalesce(own, of_all, default)",
+        "most = default",
+    ),
+    one(
+        "no character zero",
+        "tests/unit/api/test_body.py::test_the_character_zero_is_refused_with_its_place",
+        "api/http/body.py",
+        "        return path if _NUL in value else None\n",
+        "        return None\n",
+    ),
+    one(
         "no action is passed over",
         f"{INTERLEAVING}::test_two_at_once_are_as_one_after_the_other",
         "db/readers/work.py",

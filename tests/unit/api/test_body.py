@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from kilonova.api.compute.servers.models import CreateServer
-from kilonova.api.http.body import json_object, read_limited, validated, validated_value
+from kilonova.api.http.body import json_object, read_limited, refuse_nul, validated, validated_value
 from kilonova.api.http.microversion import MAX, Microversion, v2
 from kilonova.api.routes import SERVICES
 from kilonova.base.errors import InvalidInput, TooLarge
@@ -157,3 +157,23 @@ def test_limits_hold_before_the_rest_is_read() -> None:
         assert taken == []
 
     run(main())
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ('{"server": {"name": "a\\u0000"}}', "server.name"),
+        ('{"server": {"tags": ["a", "\\u0000"]}}', "server.tags.1"),
+        ('{"server": {"metadata": {"a\\u0000": "b"}}}', "server.metadata"),
+        ('[{"path": "/x", "value": "\\u0000"}]', "0.value"),
+    ],
+)
+def test_the_character_zero_is_refused_with_its_place(text: str, path: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        refuse_nul(text.encode())
+    assert f"field/attribute {path}. " in caught.value.message
+
+
+@pytest.mark.parametrize("text", ['{"name": "\\\\u0000"}', '{"name": "\\u0000', '{"name": "zero"}'])
+def test_other_texts_and_what_is_no_json_are_left_to_the_validation(text: str) -> None:
+    refuse_nul(text.encode())

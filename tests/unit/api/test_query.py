@@ -64,3 +64,9 @@ def test_pages_and_what_follows_them() -> None:
     assert Query(b"limit=5000&marker=m").page(1000) == Page(1000, "m")
     assert Query(b"limit=0").page(1000).limit == 0
     assert Query(b"name=a+b&marker=old&limit=2").after("new") == "name=a+b&limit=2&marker=new"
+
+
+@pytest.mark.parametrize("query", [b"name=a%00b", b"na%00me=b", b"x=1&name=%00"])
+def test_the_character_zero_is_refused_with_the_name_of_its_argument(query: bytes) -> None:
+    with pytest.raises(InvalidInput, match="query parameters name"):
+        Query(query)

@@ -65,6 +65,19 @@ def test_a_request_gets_all_or_nothing_and_says_what_is_over(desk: Desk) -> None
     assert used(desk) == Usage(3, 8, 1024)
 
 
+@pytest.mark.parametrize("limited", ["p2", read_quotas.DEFAULT_CLASS])
+def test_a_recorded_limit_counts_before_the_configured_one(desk: Desk, limited: str) -> None:
+    create(desk, of("p2", 1))
+    desk.write(write_quotas.set_limits, limited, {"instances": 1})
+    with pytest.raises(OverQuota):
+        create(desk, of("p2", 2))
+    assert used(desk).instances == 1
+    if limited != "p2":
+        desk.write(write_quotas.set_limits, "p2", {"instances": 2})
+        create(desk, of("p2", 2))
+        assert used(desk).instances == 2
+
+
 def test_with_a_least_number_a_request_gets_what_the_limits_permit(desk: Desk) -> None:
     def ask(least: int, *numbers: int, size: int = 1) -> Any:
         wanted = tuple(of("p2", number, flavor=make.flavor(size, 64)) for number in numbers)
