@@ -10,7 +10,8 @@ import pytest
 from kilonova.base.errors import NotFound, StaleWrite
 from kilonova.conductor.engine import reports
 from kilonova.conductor.engine.legs import fail
-from kilonova.conductor.hosts import guests, host_boot, lost_hosts, processes
+from kilonova.conductor.hosts import forgotten, guests, host_boot, lost_hosts, processes
+from kilonova.db.readers import instances as read_instances
 from kilonova.db.transaction import Transaction
 from kilonova.objects.action import Action
 from kilonova.objects.ids import AttemptId, HostName
