@@ -162,8 +162,8 @@ MUTANTS: Sequence[Mutant] = (
         "an address is given once",
         "tests/unit/conductor/test_declared_networks.py::test_an_address_that_another_transaction_took_is_passed_over",
         "db/writers/instances.py",
-        "execution_options=_COUNTED).rowcount == 1",
-        "execution_options=_COUNTED).rowcount != -7",
+        "values, execution_options=_COUNTED).rowcount == 1",
+        "values, execution_options=_COUNTED).rowcount != -7",
     ),
     one(
         "what a guest does is an action",

@@ -98,9 +98,9 @@ MUTANTS_OF_HOSTS: Sequence[Mutant] = (
     one(
         "one instance of a host's work",
         f"{SAVEPOINTS}::test_an_instance_that_cannot_be_read_holds_up_no_other_work_of_its_host",
-        "conductor/engine/hand_out.py",
-        "            except (NotFound, DatabaseUnreadable) as exc:\n",
-        "            except ZeroDivisionError as exc:\n",
+        "db/readers/work.py",
+        "        except (NotFound, DatabaseUnreadable) as exc:\n",
+        "        except ZeroDivisionError as exc:\n",
     ),
     one(
         "one record of many",

@@ -14,6 +14,7 @@ from kilonova.config.filter_scheduler import DEFAULTS, FilterSchedulerSettings
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
+from kilonova.db.readers import work as read_work
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import hosts as write_hosts
@@ -58,10 +59,11 @@ def place(
     and the instance's fault contains the refusal of each filter.  What was considered is recorded
     (db/readers/placements).  An action that is no longer open, or has a host already, does not change.
     """
-    action = read_actions.take_to_place(tx, action_id)
-    if action is None or action.host is not None or not read_actions.is_open(action):
+    work = read_work.to_place(tx, action_id)
+    action = work.action
+    if work.is_deleted or action.host is not None or not read_actions.is_open(action):
         return None
-    attempt = _Attempt(action, read_instances.get(tx, action.instance_id), now)
+    attempt = _Attempt(action, work.instance, now, work.project_number)
     where = _place_of(attempt.instance, action)
     wanted = _request(tx, attempt.instance, where, look.rules)
     if look.nodes is not None and (host := _try(tx, attempt, where, choose(wanted, look.nodes, random), look.nodes)):
@@ -83,11 +85,13 @@ def place(
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """A placement in progress.  `lost`: the candidates that could not take the instance."""
+    """A placement in progress.  `project_number`: None before the project's first server with a network.  `lost`: the
+    candidates that could not take the instance."""
 
     action: Action
     instance: Instance
     now: datetime
+    project_number: int | None = None
     lost: list[Refusal] = field(default_factory=list[Refusal])
 
 
@@ -180,7 +184,7 @@ def _take(tx: Transaction, attempt: _Attempt, place: _Place, node: ComputeNode) 
     addresses: tuple[Address, ...] | Refusal = ()
     if instance.wants_network:
         networks = _networks(node, place.networks)
-        addresses = addressing.give(tx, host, networks, instance, place.addresses)
+        addresses = addressing.give(tx, host, networks, instance, place.addresses, attempt.project_number)
     if isinstance(addresses, Refusal):
         write_hosts.release(tx, host, instance)
         return addresses
