@@ -33,6 +33,13 @@ MUTANTS_OF_GONE: Sequence[Mutant] = (
         "    for action in ():\n",
     ),
     one(
+        "a delete does not wait for a host that was given up",
+        "tests/unit/conductor/test_legs.py::test_a_delete_does_not_wait_for_a_host_that_was_given_up",
+        "conductor/engine/legs.py",
+        "            if VERBS[action.verb].until_done:  # nothing of the guest will return with the host\n",
+        "            if False:\n",
+    ),
+    one(
         "a host that returns has a higher epoch",
         f"{FORGOTTEN}::test_what_an_older_process_says_is_refused_also_after_the_host_is_back",
         HOSTS,

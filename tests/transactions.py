@@ -25,7 +25,7 @@ from kilonova.conductor import (
 )
 from kilonova.conductor import identity_edits as identity
 from kilonova.conductor.engine import accept, hand_out, reports
-from kilonova.conductor.hosts import adoption, conflicts, guests, processes, register
+from kilonova.conductor.hosts import adoption, conflicts, forgotten, guests, processes, register
 from kilonova.conductor.hosts import reports as service_reports
 from kilonova.conductor.placement import place
 from kilonova.conductor.watch import auto_confirm, deadlines, offload
@@ -33,7 +33,9 @@ from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers.hosts import HostLevel
+from kilonova.db.transaction import Transaction
 from kilonova.db.writers import flavors, keypairs, liveness, notifications, purge, rounds
+from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import images as write_images
 from kilonova.db.writers import instances as write_instances
 from kilonova.db.writers import quotas as write_quotas
@@ -225,6 +227,13 @@ _LEVEL = HostLevel(H1, 1, True)
 _KEY = Keypair("u1", "key", "ssh", "public", "finger", NOW)
 _SEEN = host.Observed(ACTIVE, PowerState.SHUTDOWN, "because")
 
+
+def _give_up(tx: Transaction) -> Any:
+    """H1 is down, and an operator gives it up."""
+    write_hosts.update_service(tx, H1, read_hosts.COMPUTE, NOW, up=False)
+    return forgotten.forget(tx, H1, NOW, heard=False)
+
+
 CASES: Mapping[str, Case] = {
     "create": create,
     "create with a key": create_with_key,
@@ -264,6 +273,8 @@ CASES: Mapping[str, Case] = {
         register.operator_update, same(api.UpdateService("service-h1", disabled=True, forced_down=True)), same(NOW)
     ),
     "delete the service": one(register.delete_service, same(admin.DeleteService("service-h1")), same(NOW)),
+    "give up": one(_give_up),
+    "copies removed": one(forgotten.copies_removed, same(host.CopiesRemoved(H1, 1, (ACTIVE,))), same(NOW)),
     "leave": one(processes.leave, same(host.Leave(H1, 1)), same(NOW)),
     "refuse": one(processes.refused, lambda side: _registration(H1, f"other-{side.number}"), same(NOW)),
     "adopt": one(adoption.adopt, same(H1), same(NOW)),
@@ -374,6 +385,8 @@ COVERED: Mapping[str, str] = {
     "delete_user": "delete a user",
     "flavors.describe": "describe a flavor",
     "flavors.edit_extra_specs": "extra specs",
+    "forgotten.copies_removed": "copies removed",
+    "forgotten.forget": "give up",
     "guests.notify": "notify",
     "guests.report_states": "report states",
     "hand_out.hand_out": "fetch",

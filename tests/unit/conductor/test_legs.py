@@ -10,7 +10,8 @@ import pytest
 from kilonova.base.errors import NotFound, StaleWrite
 from kilonova.conductor.engine import reports
 from kilonova.conductor.engine.legs import fail
-from kilonova.conductor.hosts import guests, host_boot, lost_hosts, processes
+from kilonova.conductor.hosts import forgotten, guests, host_boot, lost_hosts, processes
+from kilonova.db.readers import instances as read_instances
 from kilonova.db.transaction import Transaction
 from kilonova.objects.action import Action
 from kilonova.objects.ids import AttemptId, HostName
@@ -235,6 +236,18 @@ def _forget(tx: Transaction, host: HostName) -> None:
 
     (service,) = read_hosts.list_services(tx, host=host, binary=read_hosts.COMPUTE)
     write_hosts.delete_service(tx, service)
+
+
+def test_a_delete_does_not_wait_for_a_host_that_was_given_up(desk: Desk) -> None:
+    report(desk, item(desk, "h1", "a1").action)
+    item(desk, "h2", "b1")
+    assert desk.accept(Verb.DELETE, "req-delete") == H2
+    assert states(desk) == ["delete@h2 open", "delete@h1 pending"]
+    desk.set_up("h1", up=False)
+    desk.write(lambda tx: forgotten.forget(tx, H1, desk.now, heard=False))
+    report(desk, desk.fetch("b2", host="h2").items[0].action, power=None)
+    assert desk.newest_action().state is ActionState.DONE
+    assert desk.read(read_instances.get_known, ONE)[1]
 
 
 def test_a_delete_stops_the_host_at_work_first_and_goes_to_every_host(desk: Desk) -> None:

@@ -29,7 +29,7 @@ from kilonova.objects.instance import Address, Instance
 from kilonova.objects.leg import tried
 from kilonova.objects.placement import Choice, Refusal, recorded
 from kilonova.objects.service import ComputeNode, HostNetwork
-from kilonova.objects.states import TaskState, Verb
+from kilonova.objects.states import TaskState
 from kilonova.scheduler.choose import choose, explain
 from kilonova.scheduler.request import PlacementRequest
 
@@ -196,10 +196,10 @@ def _take(tx: Transaction, attempt: _Attempt, place: _Place, node: ComputeNode) 
         node=node.inventory.node,
         availability_zone=node.service.zone,
         addresses=addresses,
-        task_state=TaskState.REBUILDING if action.verb is Verb.EVACUATE else TaskState.SPAWNING,
+        task_state=TaskState.REBUILDING if isinstance(action.params, EvacuateParams) else TaskState.SPAWNING,
     )
     write_actions.put_legs(tx, action.id, action.with_leg(replace(action.leg, host=host)).legs, attempt.now)
-    if action.verb is Verb.EVACUATE:
+    if isinstance(action.params, EvacuateParams):
         write_migrations.choose_destination(tx, action.id, host)
     return None
 
