@@ -187,7 +187,8 @@ def machines() -> Iterator[Machines]:
 
 
 def create(machines: Machines, name: str, *words: str) -> None:
-    machines.run("api1", f"openstack server create --image tiny --flavor m1.nano --wait {' '.join(words)} {name}")
+    command = f"openstack server create --image tiny --flavor m1.nano --wait {' '.join(words)} {name}"
+    machines.run("api1", f"{command} || {{ openstack server show {name}; false; }}")
 
 
 def servers(machines: Machines) -> dict[str, tuple[str, str]]:
