@@ -78,7 +78,6 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
     from kilonova.api.image.upkeep import open_store
     from kilonova.api.rules import RULES
     from kilonova.db.existing import open_existing
-    from kilonova.db.figures import DatabaseMetrics
     from kilonova.identity.console_tokens import ConsoleTokens
     from kilonova.identity.passwords import Passwords
     from kilonova.identity.tokens import TokenMinter
@@ -118,9 +117,7 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
             metrics=metrics,
             ready=ready,
         )
-        DatabaseMetrics(db, metrics)
-        metrics.gauge("kilonova_bus_connected", "1 with a connection to the bus, else 0.", lambda: bus.connected)
-        metrics.gauge("kilonova_token_keys_age_seconds", "Since the last successful read of the database.", keys.age_s)
+        _measure(metrics, db, bus, keys)
         ping = SelfPing(bus, name, process_id)
         tasks.spawn("self-ping", ping.listen())
         report = partial(_report, rpc, settings, process_id)
@@ -138,6 +135,14 @@ def _caller(bus: "NatsBus", clock: Clock) -> "Caller":
     from kilonova.rpcapi.versions import OLDEST, ConductorVersion
 
     return Caller(bus, clock, ConductorVersion(max(OLDEST, REPORT_SERVICE.since)))
+
+
+def _measure(metrics: Metrics, db: "Database", bus: "NatsBus", keys: KeyRing) -> None:
+    from kilonova.db.figures import DatabaseMetrics
+
+    DatabaseMetrics(db, metrics)
+    metrics.gauge("kilonova_bus_connected", "1 with a connection to the bus, else 0.", lambda: bus.connected)
+    metrics.gauge("kilonova_token_keys_age_seconds", "Since the last successful read of the database.", keys.age_s)
 
 
 async def _report(rpc: "Caller", settings: Settings, process_id: str) -> None:
