@@ -47,6 +47,12 @@ public_endpoint = {url}
 internal_url = http://127.0.0.1:{port}
 """
 
+NATS = """\
+include "authority/server/nats-server.conf"
+http: "127.0.0.1:{port}"
+"""
+"""The file of the authority, and the server's own statistics on loopback."""
+
 HOST = """\
 [DEFAULT]
 host = {name}
@@ -111,7 +117,7 @@ class Fleet:
         self.logs.mkdir(exist_ok=True)
         self.clouds = self.directory / "clouds.yaml"
         self.postgres = PrivatePostgres(self.directory / "pg", self.plan.postgres)
-        self.nats_port, self.port = free_port(), free_port()
+        self.nats_port, self.nats_status_port, self.port = free_port(), free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.authority = self.directory / "authority"
         self.nats = self._nats()
@@ -128,8 +134,8 @@ class Fleet:
         """Start PostgreSQL and the NATS server, and create the schema."""
         self.postgres.start()
         self.kilonova("bus", "init", self.authority, "--server", f"tls://127.0.0.1:{self.nats_port}")
-        self.nats.start()
-        self.nats.wait_until(lambda: self.nats.has_printed("Server is ready"), READY_S, spin)
+        _ = self._nats_config.write_text(NATS.format(port=self.nats_status_port))
+        self.restart_nats(spin)
         for number in range(1, self.plan.conductors + 1):
             self.conductors.append(self._control("conductor", f"conductor{number}"))
         for name, port in self.api_ports.items():
@@ -212,9 +218,12 @@ class Fleet:
 
     # -- parts -----------------------------------------------------------------------------------------
 
+    @property
+    def _nats_config(self) -> Path:
+        return self.directory / "nats.conf"
+
     def _nats(self) -> FleetProcess:
-        config = self.authority / "server/nats-server.conf"
-        return FleetProcess("nats-server", [VENV / "bin/nats-server", "-c", config], self.logs / "nats.log")
+        return FleetProcess("nats-server", [VENV / "bin/nats-server", "-c", self._nats_config], self.logs / "nats.log")
 
     def _credentials(self, name: str, *words: str) -> Path:
         """The file with which a process connects to NATS, as that process only."""
