@@ -71,8 +71,8 @@ def _counted(bench: Bench, cloud: FleetCloud, image: str) -> Iterator[Figure]:
         idle.append(_window(cloud, image, 0, n))
         made.append(_window(cloud, image, n, n))
     how = (
-        f"{n} creates, one each {SETTLE_S:g} s, without polling; counted by the engine, less what an equal time without "
-        "creates takes; n is rounds"
+        f"{n} creates, one each {SETTLE_S:g} s, without polling; counted by the engine, less what an equal time "
+        "without creates takes; n is rounds"
     )
     for key, name in (
         ("fleet_create_statements", "statements"),

@@ -30,9 +30,7 @@ class Counts:
     fsyncs: int
 
     def __sub__(self, other: "Counts") -> "Counts":
-        return Counts(
-            self.statements - other.statements, self.messages - other.messages, self.fsyncs - other.fsyncs
-        )
+        return Counts(self.statements - other.statements, self.messages - other.messages, self.fsyncs - other.fsyncs)
 
 
 class FleetCloud(Cloud):

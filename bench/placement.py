@@ -14,6 +14,7 @@ from kilonova.base.context import RequestContext
 from kilonova.base.threads import DaemonWorkers
 from kilonova.conductor.placement.place import Look, place
 from kilonova.conductor.verbs import create
+from kilonova.db.engine import Database
 from kilonova.db.location import sqlite_url
 from kilonova.db.migrate import ensure_schema
 from kilonova.db.readers import hosts as read_hosts
@@ -57,7 +58,7 @@ def _add_hosts(tx: Transaction, clock: SystemClock) -> None:
         write_hosts.put_inventory(tx, host, clock.new_id(), _inventory(host))
 
 
-async def _place(db: SqliteDatabase, clock: SystemClock) -> tuple[float, float, float]:
+async def _place(db: Database, clock: SystemClock) -> tuple[float, float, float]:
     """One placement; its duration, the CPU time, and the duration of the read alone, in ms."""
     context = RequestContext(f"req-{clock.new_id()}", "u1", "p1", ("admin",))
     action_id = ActionId(clock.new_id())
@@ -69,7 +70,9 @@ async def _place(db: SqliteDatabase, clock: SystemClock) -> tuple[float, float, 
     return (time.perf_counter() - begun) * 1000, (time.process_time() - cpu) * 1000, read_ms
 
 
-async def _run(db: SqliteDatabase, n: int) -> tuple[float, list[tuple[float, float, float]]]:
+async def run(db: Database, n: int) -> tuple[float, list[tuple[float, float, float]]]:
+    """The first placement of this process (its duration), and `n` more, on a database without hosts, which is closed.
+    See _place for the three times."""
     clock = SystemClock()
     try:
         await db.write(_add_hosts, clock)
@@ -85,7 +88,7 @@ def _measure(bench: Bench) -> Iterator[Figure]:
     writer, reader = DaemonWorkers("writer", 1), DaemonWorkers("reader", 1)
     with contextlib.closing(asyncio.Runner()) as runner:
         db = SqliteDatabase(sqlite_url(path), writer=writer, reader=reader, readers=1)
-        first, times = runner.run(_run(db, bench.n(200, 50)))
+        first, times = runner.run(run(db, bench.n(200, 50)))
     total, cpu, read = (list(series) for series in zip(*times, strict=True))
     yield Figure(
         "placement_1000_ms",

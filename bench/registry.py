@@ -3,7 +3,21 @@
 
 from collections.abc import Sequence
 
-from bench import crowd, database, fleet, growth, guests, idle, latency, native, observing, placement, reads, rpc, startup
+from bench import (
+    crowd,
+    database,
+    fleet,
+    growth,
+    guests,
+    idle,
+    latency,
+    native,
+    observing,
+    placement,
+    reads,
+    rpc,
+    startup,
+)
 from bench.run import Group
 
 GROUPS: Sequence[Group] = (

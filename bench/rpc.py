@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A row of RPC over NATS against a bare request of nats-py: the same server, TLS, credentials of the same kind, the same
-event loop, and the same number of bytes."""
+"""A row of RPC over NATS against a bare request of nats-py: the same server, TLS, credentials of the same kind, the
+same event loop, and the same number of bytes."""
 
 import asyncio
 import time
