@@ -26,7 +26,7 @@ from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.service import HostNetwork, Inventory
 from kilonova.rpcapi.api_to_conductor import CreateServers
 
-HOSTS = 1000
+HOSTS, BATCH = 1000, 50
 NETWORK = HostNetwork("kilonova", "nat", "10.77.0.0/20", "10.77.0.1", "10.77.0.16", "10.77.15.254")
 
 
@@ -48,8 +48,8 @@ def _inventory(host: HostName) -> Inventory:
     )
 
 
-def _add_hosts(tx: Transaction, clock: SystemClock) -> None:
-    for number in range(HOSTS):
+def _add_hosts(tx: Transaction, clock: SystemClock, numbers: range) -> None:
+    for number in numbers:
         host = HostName(f"host-{number}")
         process = {"topic": "compute", "zone": "nova", "epoch": 1, "process_id": "p", "boot_id": "b", "version": 1}
         write_hosts.insert_service(
@@ -75,7 +75,8 @@ async def run(db: Database, n: int) -> tuple[float, list[tuple[float, float, flo
     See _place for the three times."""
     clock = SystemClock()
     try:
-        await db.write(_add_hosts, clock)
+        for first in range(0, HOSTS, BATCH):
+            await db.write(_add_hosts, clock, range(first, first + BATCH))
         first, *_ = await _place(db, clock)
         return first, [await _place(db, clock) for _ in range(n)]
     finally:

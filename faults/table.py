@@ -104,9 +104,9 @@ def markdown(rows: Sequence[Row]) -> str:
     lines = [
         "<!-- Made by `make faults`; do not edit. -->",
         "# Faults\n",
-        "Each fault is made on a private libvirtd, under a box that serves real guests. The control run is of the same",
-        "process, before the fault. `make faults` writes every sample, in the order of measurement, into",
-        f"`{SAMPLES}` (not kept in the repository).\n",
+        "Each fault is made on a private libvirtd, under a box that serves real guests; those of a fleet on a fleet of",
+        "real processes. The control run is of the same process, before the fault. `make faults` writes every sample, in",
+        f"the order of measurement, into `{SAMPLES}` (not kept in the repository).\n",
         f"{os.cpu_count()} CPUs, Linux {platform.release()}, Python {platform.python_version()}. Other programs may",
         "have used the machine too: each section has the load average before and after.\n",
         *table(rows),

@@ -52,7 +52,7 @@ def _copies(instance_id: str, action_id: str, per_host: int) -> list[tuple[str, 
     host, guest, action = (text.format(n="n", per_host=per_host) for text in (_HOST, _GUEST, _ACTION))
     name = "'copy-' || n"
     instance = {"id": guest, "name": name, "hostname": name, "host": host, "node": host}
-    instance["created_at"] = "one.created_at - (1000000 - n) * interval '1 second'"
+    instance["created_at"] = "one.created_at - (1000000 - n)::bigint * 1000000"
     of_instance = {"id": action, "instance_id": guest, "request_id": "'req-' || n"}
     address = {"host": host, "value": f"one.value + 1 + n % {per_host}", "instance_id": guest}
     of_action = {"action_id": action}

@@ -11,7 +11,7 @@ import structlog
 from pydantic import ValidationError
 
 from kilonova import CODE_VERSION
-from kilonova.base.backoff import Backoff
+from kilonova.base.backoff import Backoff, Pauses
 from kilonova.base.clock import Clock
 from kilonova.base.context import CHANGED, REQUEST_ID
 from kilonova.base.errors import (
@@ -35,7 +35,9 @@ R = TypeVar("R")
 
 RETRY = Backoff(0.1, 2.0, jitter=(0.5, 1.0))
 """Between two attempts of one call: a short failure costs little, and many waiting callers do not overload the bus."""
-
+UNSENT_S = 0.4
+"""The longest pause after an attempt that was not sent, or that nobody serves: it costs little, and the bus may be back
+at any moment."""
 
 EARLIER = "An earlier attempt of this request had no reply, and may still be carried out."
 
@@ -65,7 +67,7 @@ class Caller:
                 reply = _read(method, subject, await self._bus.request(subject, payload, patience))
             except ANY_CALL as exc:
                 unknown = unknown or isinstance(exc, RpcTimeout)
-                pause = pauses.next_s()
+                pause = _pause(exc, pauses)
                 if not _may_be_sent_again(method, exc, deadline - self._clock.monotonic() - pause):
                     raise _verdict(method, exc, unknown=unknown) from exc
                 await self._clock.sleep(pause)
@@ -110,6 +112,11 @@ def _read(method: Method[Any, R], subject: str, payload: bytes) -> R:
         error = reason(exc) if isinstance(exc, ValidationError) else str(exc)
         log.warning("a reply cannot be read", method=method.name, subject=subject, error=error)
         raise RpcTimeout(f"{subject} sent a reply to {method.name} that cannot be read.", subject=subject) from None
+
+
+def _pause(exc: KilonovaError, pauses: Pauses) -> float:
+    pause = pauses.next_s()
+    return min(pause, UNSENT_S) if isinstance(exc, RpcUnavailable) else pause
 
 
 def _may_be_sent_again(method: Method[Any, Any], exc: KilonovaError, left_s: float) -> bool:
