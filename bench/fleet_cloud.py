@@ -14,8 +14,6 @@ from bench.box import Cloud
 from bench.figures import CannotMeasure
 from lab.common import LabError, tail
 from lab.fleet.fleet import Fleet, Plan
-from lab.fleet.process import FleetProcess
-from lab.fleet.story import processes_of
 
 FAKE = Plan(real=False)
 """Two API processes, two conductors and three hosts on the fake driver."""
@@ -68,13 +66,9 @@ class FleetCloud(Cloud):
                 print(f"the last words of {process.name}:\n{tail(process.log, 6)}", file=sys.stderr)
         self.stop()
 
-    def processes(self) -> list[FleetProcess]:
-        """Kilonova's own."""
-        return processes_of(self.fleet)
-
     def roots(self) -> Mapping[str, int]:
         engines = {"nats": self.fleet.nats.pid, "haproxy": self.fleet.balancer.pid, "postgres": self.fleet.postgres.pid}
-        return {**{one.name: one.pid for one in self.processes()}, **engines}
+        return {**{one.name: one.pid for one in self.fleet.services()}, **engines}
 
     # -- counting ------------------------------------------------------------------------------------------
 

@@ -83,10 +83,10 @@ MUTANTS_OF_HOSTS: Sequence[Mutant] = (
     ),
     one(
         "one item of a fetch",
-        "tests/regressions/test_unknown_verb.py",
+        "tests/unit/rpcapi/test_batch.py",
         "rpcapi/work.py",
-        "            except ValidationError as exc:\n                unread.append(_unread(item, exc))\n",
-        "            except ZeroDivisionError:\n                pass\n",
+        "            except ValidationError as exc:\n                unread.append(_unread(item, reason(exc)))\n",
+        "            except ZeroDivisionError:\n",
     ),
     one(
         "one state of a report",

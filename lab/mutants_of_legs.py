@@ -42,8 +42,8 @@ MUTANTS_OF_LEGS: Sequence[Mutant] = (
         "an earlier leg is stopped",
         f"{LEGS}::test_a_host_that_still_runs_an_earlier_leg_gets_the_later_one_and_stops_the_earlier",
         "conductor/engine/hand_out.py",
-        "for leg_id in request.running if leg_id not in current)",
-        "for leg_id in request.running if leg_id.action_id not in {one.action_id for one in current})",
+        "for leg in request.running if leg not in current and",
+        "for leg in request.running if leg.action_id not in {one.action_id for one in current} and",
     ),
     one(
         "undo in reverse order",

@@ -36,8 +36,8 @@ MUTANTS_OF_POSTGRES: Sequence[Mutant] = (
         "work for one conductor",
         f"{CONTENTION}::test_two_conductors_take_different_work",
         "db/readers/actions.py",
-        ".with_for_update(skip_locked=True)",
-        "",
+        "    taken = _UNPLACED.limit(limit).with_for_update(skip_locked=True)",
+        "    taken = _UNPLACED.limit(limit)",
     ),
     one(
         "the end of a wait for an answer",

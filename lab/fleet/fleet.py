@@ -196,10 +196,14 @@ class Fleet:
 
     # -- the end ---------------------------------------------------------------------------------------
 
+    def services(self) -> list[FleetProcess]:
+        """Every process of Kilonova."""
+        return [*(host.process for host in self.hosts), *self.apis, *self.conductors]
+
     def close(self) -> list[str]:
         """Stop everything; a line for each thing that did not stop by itself."""
         left: list[str] = []
-        services = [*(host.process for host in self.hosts), *self.apis, *self.conductors]
+        services = self.services()
         for process in services:
             if process.alive:
                 with contextlib.suppress(ProcessLookupError):

@@ -11,24 +11,26 @@ from dataclasses import dataclass, field
 from lab.cloud import Api, Client
 from lab.common import LabError
 from lab.fleet.fleet import Fleet
-from lab.fleet.process import FleetProcess
 from lab.guest_image import IMAGE
 from lab.progress import Terminal
 
 COMMAND_S, ACTIVE_S, AGAIN_S = 90.0, 240.0, 60.0
-OUTAGE_S = 20.0
-FREEZE_S = 15.0
 FLAVOR = "m1.nano"
 
 
 @dataclass
 class Story:
-    """One run.  Each chapter raises LabError with the sentence that says what did not come true."""
+    """One run.  Each chapter raises LabError with the sentence that says what did not come true.
+
+    `outage_s`: how long each engine is away.  `freeze_s`: how long a conductor stands still.
+    """
 
     fleet: Fleet
     client: Client
     terminal: Terminal
     guests: int = 6
+    outage_s: float = 20.0
+    freeze_s: float = 15.0
     servers: dict[str, str] = field(default_factory=dict[str, str])
     """The servers that must be ACTIVE, by name."""
 
@@ -92,14 +94,14 @@ class Story:
     def freeze_a_conductor(self) -> None:
         """A conductor stands still for longer than the hosts' down time, and continues."""
         victim = self.fleet.conductors[1]
-        with self._phase(f"freeze {victim.name} for {FREEZE_S:g} s, then thaw it") as remarks:
+        with self._phase(f"freeze {victim.name} for {self.freeze_s:g} s, then thaw it") as remarks:
             victim.freeze()
             try:
                 begun = time.monotonic()
                 self._create("during-freeze")
                 self._all_active()
                 remarks.append(f"a create took {time.monotonic() - begun:.0f} s meanwhile")
-                while time.monotonic() < begun + FREEZE_S:
+                while time.monotonic() < begun + self.freeze_s:
                     self._pause()
             finally:
                 victim.thaw()
@@ -111,11 +113,11 @@ class Story:
         self._remove("during-freeze")
 
     def take_away(self, name: str, stop: Callable[[], object], start: Callable[[], object]) -> None:
-        """An engine is away for OUTAGE_S seconds; then everything continues by itself."""
-        with self._phase(f"{name} is away for {OUTAGE_S:g} s") as remarks:
+        """An engine is away for `outage_s` seconds; then everything continues by itself."""
+        with self._phase(f"{name} is away for {self.outage_s:g} s") as remarks:
             stop()
             begun = time.monotonic()
-            while time.monotonic() < begun + OUTAGE_S:
+            while time.monotonic() < begun + self.outage_s:
                 self._pause()
             start()
             back = time.monotonic()
@@ -238,8 +240,3 @@ class Story:
 
     def _spread(self) -> str:
         return ", ".join(f"{len(guests)} on {host}" for host, guests in self._processes().items())
-
-
-def processes_of(fleet: Fleet) -> list[FleetProcess]:
-    """Every process of Kilonova in the fleet."""
-    return [*fleet.conductors, *fleet.apis, *(host.process for host in fleet.hosts)]

@@ -6,14 +6,16 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from typer.testing import CliRunner, Result
 
 from kilonova.base.errors import KilonovaError
 from kilonova.cmd.main import app
-from kilonova.db.migrate import HEAD
+from kilonova.db.migrate import HEAD, lowest_needed
 from kilonova.db.postgres import schema
+from kilonova.db.postgres.connection import driver_of, lowest_of
 from kilonova.db.postgres.url import parameters
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import aggregates as read_aggregates
@@ -195,3 +197,28 @@ def test_a_row_that_postgresql_cannot_store_ends_the_copy_whole(place: Place, tm
 def _count(place: Place) -> int:
     found = postgres.server().sql("SELECT to_regclass('instances') IS NOT NULL", place.name)
     return int(postgres.server().sql("SELECT count(*) FROM services", place.name)) if found == "t" else 0
+
+
+def test_an_upgrade_that_removes_something_waits_for_older_processes(place: Place) -> None:
+    """As if the newest migration were the first one that code version 1 cannot bear."""
+    place.run("upgrade")
+    common = {"topic": "", "zone": "", "epoch": 1, "process_id": "", "boot_id": "", "version": 1, "up": True}
+    common |= {"disabled": False, "disabled_by_host": False, "forced_down": False}
+    common |= {"created_at": make.NOW, "updated_at": make.NOW}
+    rows = [
+        {"id": "1", "host": "c1", "binary": "kilonova-conductor", "expires_at": None, **common},
+        {"id": "2", "host": "a1", "binary": "kilonova-api", "expires_at": make.NOW, **common},
+    ]
+    with schema.connected(parameters(place.url)) as connection:
+        driver_of(connection).execute("UPDATE schema_version SET lowest_code_version = 1")
+        connection.execute(sa.insert(metadata.tables["services"]), rows)
+    said = place.refused("upgrade")
+    assert "kilonova-conductor on host c1 has code version 1, and 2 is needed" in said
+    assert "kilonova-api" not in said  # its report has expired: it is not up
+    with schema.connected(parameters(place.url)) as connection:
+        driver = driver_of(connection)
+        assert lowest_of(driver) == 1
+        driver.execute("UPDATE services SET version = 2 WHERE host = 'c1'")
+    assert place.run("upgrade").exit_code == 0
+    with schema.connected(parameters(place.url)) as connection:
+        assert lowest_of(driver_of(connection)) == lowest_needed()

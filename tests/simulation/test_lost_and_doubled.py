@@ -232,7 +232,8 @@ async def check_images(story: Story) -> None:
     shelved = Counter(one["instance_uuid"] for one in images if one["name"].endswith("-shelved"))
     assert shelved == Counter(i for i, one in story.expected.items() if one.status == SHELVED)
     backups = Counter(one["instance_uuid"] for one in images if one["name"] == "createBackup")
-    assert set(backups.values()) <= {1}
+    # A delete may supersede a backup between its image and its rotation: the image before it stays, too.
+    assert all(count <= (1 if i in story.expected else 2) for i, count in backups.items())
 
 
 async def run_story(

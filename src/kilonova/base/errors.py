@@ -10,7 +10,8 @@ KilonovaError
 ├── IdempotencyKeyReused, ImageUnacceptable, NoValidHost, Overloaded
 ├── HypervisorUnavailable, OutcomeUnknown, NativeCallTimeout
 ├── HypervisorError, NotSupported, GuestNotRunning, GuestStuck, DiskMoved, DiskUnusable
-├── RpcTimeout, RequestOutcomeUnknown, RpcUnavailable, StaleWrite, HostSuperseded, HostTaken, DeadlineExceeded
+├── RpcTimeout, RequestOutcomeUnknown, RpcUnavailable, NotInThisVersion, IncompatibleVersion
+├── StaleWrite, HostSuperseded, HostTaken, DeadlineExceeded
 ├── DatabaseUnavailable, DatabaseLocked, StorageFull, ImageUnavailable
 └── ConfigError, DriverLoadError, StateError (DatabaseUnreadable)     (end a command with one sentence)
 """
@@ -197,6 +198,19 @@ class RpcUnavailable(KilonovaError):
     code = "rpc-unavailable"
     retryable = True
     of_host = True
+
+
+class NotInThisVersion(RpcUnavailable):
+    """The process that answers is older: it does not have the method, or a verb or a state in the request.  Nothing was
+    done; a newer process can do it."""
+
+    code = "not-in-this-version"
+
+
+class IncompatibleVersion(RpcUnavailable):
+    """The two processes differ by more than one code version.  Nothing was done."""
+
+    code = "incompatible-version"
 
 
 class StaleWrite(KilonovaError):

@@ -16,7 +16,8 @@ app = group("The PostgreSQL database of a fleet.")
 def upgrade(config_file: ConfigFiles = None) -> None:
     """Create the tables in an empty database, or bring them to the revision of this version, in one transaction.
 
-    Stop all API and conductor processes first when the database has an older revision.
+    Processes of the previous version go on meanwhile.  When they could not, nothing is changed, and the message names
+    them.
     """
     from kilonova.db.migrate import HEAD
     from kilonova.db.postgres import schema

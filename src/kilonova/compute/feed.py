@@ -76,6 +76,7 @@ class Feed:
         fetched = await self._session.call(
             lambda epoch: conductor.call(FETCH, Fetch(conductor.host, epoch, attempt, running))
         )
+        conductor.conductors.lowest = fetched.conductors
         for leg in fetched.revoked:
             self._queues.revoke(leg)
         for leg in fetched.expired:

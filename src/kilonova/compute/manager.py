@@ -49,6 +49,7 @@ from kilonova.rpcapi.endpoint import Endpoint
 from kilonova.rpcapi.guard import Guard
 from kilonova.rpcapi.host_to_conductor import PING, Ping
 from kilonova.rpcapi.method import Ack
+from kilonova.rpcapi.versions import ConductorVersion
 from kilonova.virt.capabilities import DIAGNOSTICS
 from kilonova.virt.driver import ComputeDriver, VirtAPI
 
@@ -106,7 +107,7 @@ class ComputeManager:
         """Driver first, then the record of this process, then the bus, then all work: actions that an earlier
         process left open arrive in the same way as new ones."""
         defaults, clock = self._settings.default, self._clock
-        conductor = HostCaller(Caller(bus, clock), self._identity.host)
+        conductor = HostCaller(Caller(bus, clock, ConductorVersion()), self._identity.host)
         session = Session(self._identity, conductor, clock, defaults)
         notifier = Notifier(conductor, clock, session.outage)
         self.virtapi.on_error = notifier.error

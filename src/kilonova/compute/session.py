@@ -26,6 +26,7 @@ from kilonova.rpcapi.host_to_conductor import (
     CONFIRM_ATTEMPT,
     CONTEST,
     HEARTBEAT,
+    HEARTBEAT_CALL,
     LEAVE,
     REGISTER_HOST,
     ConfirmAttempt,
@@ -35,6 +36,7 @@ from kilonova.rpcapi.host_to_conductor import (
     RegisterHost,
 )
 from kilonova.rpcapi.method import ANY_CALL
+from kilonova.rpcapi.versions import check_window
 
 log = structlog.get_logger(__name__)
 
@@ -109,6 +111,7 @@ class Session:
             self._check()
             try:
                 registered = await self.conductor.call(REGISTER_HOST, self._request())
+                check_window(registered.version, "kilonova-conductor", f"kilonova-compute on host {self.identity.host}")
             except AWAY as exc:
                 self.outage.waits("registration", exc)
             except HostTaken as exc:
@@ -121,6 +124,7 @@ class Session:
                 if registered.rebooted:
                     log.info("this machine has booted: guests are started", count=registered.resumed)
                 self.epoch, self.waits_for = registered.epoch, ""
+                self.conductor.conductors.lowest = registered.conductors
                 self.registrations += 1
                 return
             await pauses.wait()
@@ -194,8 +198,19 @@ class Session:
     async def heartbeat(self) -> None:
         """Send a heartbeat to every conductor, until this process has reported its end or has lost its host.  It has no
         answer: the next fetch reports whether the conductor answers, and whether the host has a newer process."""
-        if self.epoch is not None and not self._left and self.is_current:
+        if self.epoch is None or self._left or not self.is_current:
+            return
+        if self.conductor.conductors.lowest < HEARTBEAT.since:
+            await self._call_heartbeat()
+        else:
             await self.conductor.cast(HEARTBEAT, Heartbeat(self.conductor.host, self.epoch))
+
+    async def _call_heartbeat(self) -> None:
+        """A conductor of code version 1 receives only calls (goes in version 3)."""
+        try:
+            await self.call(lambda epoch: self.conductor.call(HEARTBEAT_CALL, Heartbeat(self.conductor.host, epoch)))
+        except AWAY as exc:
+            log.debug("the conductor did not answer a heartbeat", error=str(exc))
 
     def while_there(self, work: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
         """`work` as a periodic task. The fetch, not this task, reports that the conductor does not answer."""

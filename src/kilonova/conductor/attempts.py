@@ -4,7 +4,7 @@ handed out."""
 
 from typing import Protocol
 
-from kilonova.base.errors import StaleWrite
+from kilonova.base.errors import NotInThisVersion, StaleWrite
 from kilonova.objects.action import Action
 from kilonova.objects.ids import AttemptId, HostName
 from kilonova.objects.leg import LegId
@@ -34,3 +34,9 @@ def check_current(action: Action, message: LegMessage) -> None:
     check_attempt(action, message)
     if message.leg.index != action.current:
         raise StaleWrite(f"Action {action.id} is in another leg.", action_id=action.id)
+
+
+def check_known(action: Action) -> None:
+    """Raises NotInThisVersion for an action of a newer version: the sender tries another conductor."""
+    if not action.is_known:
+        raise NotInThisVersion(f"This conductor's version does not have the verb or a state of action {action.id}.")

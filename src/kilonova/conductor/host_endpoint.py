@@ -2,15 +2,16 @@
 """The RPC methods that hosts call.  A host can only send requests about itself: the subject pins its name."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol, TypeVar
 
 import structlog
 
+from kilonova import CODE_VERSION
 from kilonova.base.errors import Forbidden, HostTaken
 from kilonova.conductor import images
-from kilonova.conductor.engine import hand_out, reports
+from kilonova.conductor.engine import fencing, hand_out, reports
 from kilonova.conductor.failpoints import FINISH_RECORDED
 from kilonova.conductor.hosts import conflicts, guests, host_boot, processes, register
 from kilonova.conductor.hosts.liveness import Liveness
@@ -72,11 +73,13 @@ class HostEndpoint:
     def __init__(self, tools: Tools, liveness: Liveness, hooks: Hooks) -> None:
         self._db, self._clock, self._quotas, self._failpoints = tools.db, tools.clock, tools.quotas, tools.failpoints
         self._liveness, self._hooks = liveness, hooks
+        self._conductors = tools.conductors
 
     def endpoint(self, guard: Guard | None = None) -> Endpoint:
         """The handlers by RPC method."""
         endpoint = Endpoint(guard)
         endpoint.on(methods.REGISTER_HOST, pinned(self._register))
+        endpoint.on(methods.HEARTBEAT_CALL, pinned(self._heartbeat_call))
         endpoint.on(methods.CONTEST, pinned(self._contest))
         endpoint.on(methods.LEAVE, pinned(self._leave))
         endpoint.on(methods.PING, pinned(self._ping))
@@ -115,7 +118,7 @@ class HostEndpoint:
         if registered.rebooted:
             log.info("a host has booted", host=request.host, guests_to_start=registered.resumed)
         await self._hooks.wake(request.host)
-        return registered
+        return replace(registered, version=CODE_VERSION, conductors=self._conductors.lowest)
 
     def _admit(
         self, tx: Transaction, request: methods.RegisterHost, seen: tuple[int, Sign | None], now: datetime
@@ -131,6 +134,11 @@ class HostEndpoint:
     async def _heartbeat(self, request: methods.Heartbeat) -> Ack:
         self._liveness.heard(request.host, request.epoch)
         return ACK
+
+    async def _heartbeat_call(self, request: methods.Heartbeat) -> Ack:
+        """Of a host of code version 1, which learns from it whether it has a newer process (goes in version 3)."""
+        await self._db.read(fencing.check_epoch, request.host, request.epoch)
+        return await self._heartbeat(request)
 
     async def _contest(self, request: methods.Contest) -> methods.Contested:
         contested = await self._db.write(conflicts.contest, request, self._clock.now())
@@ -152,7 +160,9 @@ class HostEndpoint:
         return ACK
 
     async def _fetch(self, request: methods.Fetch) -> methods.Fetched:
-        return await self._db.write(hand_out.hand_out, request, self._clock.now(), self._hooks.max_payload())
+        now, limit = self._clock.now(), self._hooks.max_payload()
+        fetched = await self._db.write(hand_out.hand_out, request, now, limit)
+        return replace(fetched, conductors=self._conductors.lowest)
 
     async def _finish(self, request: methods.Finish) -> Ack:
         finished = await self._db.write(reports.finish, request, self._clock.new_id, self._clock.now())

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from kilonova.base.errors import Forbidden, NotFound, StaleWrite
+from kilonova.base.errors import Forbidden, NotFound, NotInThisVersion, StaleWrite
 from kilonova.conductor import image_quota, image_stores
 from kilonova.conductor.attempts import LegMessage, check_current
 from kilonova.config.quota import QuotaSettings
@@ -47,7 +47,7 @@ def forget_unfinished(tx: Transaction, action: Action) -> ImageId | None:
         image = _made_by(tx, action)
     except NotFound:
         return None
-    if image.status is ImageStatus.ACTIVE:
+    if image.status is ImageStatus.ACTIVE or not image.status.is_known:
         return None
     write_images.forget_image(tx, image.id)
     return image.id
@@ -73,6 +73,8 @@ def complete(tx: Transaction, request: CompleteImage, now: datetime, quotas: Quo
     image = _made_by(tx, _of_report(tx, request))
     if image.status is ImageStatus.ACTIVE:
         return  # a repeated report
+    if not image.status.is_known:
+        raise NotInThisVersion(f"This conductor's version does not have the status {image.status} of image {image.id}.")
     image_stores.record_saved(tx, image.id, request)
     active = replace(
         image,

@@ -48,10 +48,13 @@ class OperatorEndpoint:
         endpoint.on(methods.DELETE_SERVICE, self._write(lambda c, r: register.delete_service(c, r, self._clock.now())))
         endpoint.on(methods.ADOPT_HOST, self._adoption.adopt)
         endpoint.on(methods.LAST_HEARD, self._last_heard)
-        endpoint.on(methods.REPORT_SERVICE, self._write(lambda c, r: reports.report(c, r, self._clock.now())))
+        endpoint.on(methods.REPORT_SERVICE, self._report)
         endpoint.on(methods.CHECK_CONDUCTOR, self._check)
         endpoint.on(methods.ROTATE_SIGNING_KEY, self._rotate_signing_key)
         return endpoint
+
+    async def _report(self, request: methods.ReportService, _peer: str) -> methods.Reported:
+        return methods.Reported(await self._db.write(reports.report, request, self._clock.now()))
 
     async def _check(self, _request: methods.CheckConductor, _peer: str) -> methods.ConductorState:
         return methods.ConductorState(await self._db.trouble())

@@ -44,6 +44,7 @@ from kilonova.rpcapi.api_to_conductor_admin import ReportService
 from kilonova.rpcapi.caller import Caller
 from kilonova.rpcapi.guard import Guard, Limits
 from kilonova.rpcapi.to_host import WAKE, Wake
+from kilonova.rpcapi.versions import OLDEST
 
 log = structlog.get_logger(__name__)
 
@@ -59,6 +60,7 @@ class Conductor:
     def __init__(self, tools: Tools, rpc: Caller, policy: Policy, metrics: Metrics) -> None:
         self._tools, self._rpc, self._policy, self._metrics = tools, rpc, policy, metrics
         self._db, self._clock = tools.db, tools.clock
+        tools.conductors.lowest = CODE_VERSION if policy.alone else OLDEST  # until the first report of this process
         self._settings = policy.settings
         self._process_id = tools.clock.new_id()
         self._rounds = Rounds(tools.db, tools.clock, self._process_id, alone=policy.alone, watches=WATCHES)
@@ -204,7 +206,7 @@ class Conductor:
         report = ReportService(self._policy.host, CONDUCTOR, self._process_id, CODE_VERSION, valid)
         while True:
             try:
-                await self._db.write(reports.report, report, self._clock.now())
+                self._tools.conductors.lowest = await self._db.write(reports.report, report, self._clock.now())
             except KilonovaError as exc:
                 log.debug("this conductor could not report itself", error=str(exc))
             except Exception:

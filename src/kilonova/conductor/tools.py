@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from kilonova import CODE_VERSION
 from kilonova.base.clock import Clock
 from kilonova.base.failpoints import Failpoints
 from kilonova.conductor.engine.plan import PLANS, Plan
@@ -14,16 +15,18 @@ from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
 from kilonova.objects.ids import HostName
 from kilonova.objects.states import Verb
+from kilonova.rpcapi.versions import ConductorVersion
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """The shared objects of each endpoint."""
+    """The shared objects of each endpoint.  `conductors` is the lowest code version of the live conductors."""
 
     db: Database
     clock: Clock
     quotas: QuotaSettings
     failpoints: Failpoints
+    conductors: ConductorVersion = field(default_factory=lambda: ConductorVersion(CODE_VERSION))
 
 
 @dataclass(frozen=True, slots=True)

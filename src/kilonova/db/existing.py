@@ -9,6 +9,7 @@ from kilonova.base.clock import Clock
 from kilonova.base.threads import DaemonWorkers
 from kilonova.config.database import DatabaseSettings
 from kilonova.db import location
+from kilonova.db.compatibility import LOWEST, refusal
 from kilonova.db.engine import Database
 from kilonova.db.migrate import HEAD
 from kilonova.db.opening import open_on_server
@@ -36,9 +37,15 @@ def schema_trouble(snapshot: Snapshot) -> str:
         return "The database has no tables yet: start a conductor."
     if found < HEAD:
         return f"The database has revision {found} and this code needs {HEAD}: upgrade it with a newer conductor."
-    if found > HEAD:
-        return f"The database has revision {found} and this code supports {HEAD}: start a newer version of it."
+    if found > HEAD and (why := refusal(found, HEAD, _lowest(snapshot))):
+        return f"The database {why}: start that version."
     return ""
+
+
+def _lowest(snapshot: Snapshot) -> int | None:
+    if not sa.inspect(snapshot).has_table("schema_version"):
+        return None
+    return snapshot.execute(sa.text(LOWEST)).scalar()
 
 
 def _revision(snapshot: Snapshot) -> str | None:

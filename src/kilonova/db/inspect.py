@@ -13,16 +13,18 @@ from pathlib import Path
 from urllib.parse import quote
 
 from kilonova.base.errors import DatabaseUnreadable
+from kilonova.db.compatibility import lowest_in_file
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseFacts:
     """`revision` is None for a database without a schema.  `damage` is SQLite's own description, empty for an intact
-    database."""
+    database.  `lowest` is the lowest code version that may use it, where the database records it."""
 
     revision: str | None
     damage: str
     n_bytes: int
+    lowest: int | None = None
 
 
 def inspect(path: Path) -> DatabaseFacts:
@@ -33,7 +35,9 @@ def inspect(path: Path) -> DatabaseFacts:
         if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
             row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
         report = [str(line[0]) for line in connection.execute("PRAGMA quick_check(3)")]
-    return DatabaseFacts(None if row is None else str(row[0]), "" if report == ["ok"] else "; ".join(report), n_bytes)
+        lowest = lowest_in_file(connection)
+    damage = "" if report == ["ok"] else "; ".join(report)
+    return DatabaseFacts(None if row is None else str(row[0]), damage, n_bytes, lowest)
 
 
 def has_users(path: Path) -> bool:

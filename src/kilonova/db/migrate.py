@@ -15,13 +15,14 @@ from sqlalchemy.exc import DatabaseError
 
 from kilonova.base.clock import Clock, SystemClock
 from kilonova.base.errors import DatabaseUnreadable, StateError
+from kilonova.db.compatibility import lowest_in_file, refusal
 from kilonova.db.copies import copy_before_upgrade
 from kilonova.db.location import sqlite_url
 from kilonova.db.sqlite import make_engine
 
 log = structlog.get_logger(__name__)
 
-HEAD = "0022"
+HEAD = "0023"
 """The newest revision in migrations/versions; a test compares."""
 
 
@@ -29,7 +30,7 @@ def ensure_schema(path: Path, clock: Clock | None = None) -> None:
     """Create or migrate the SQLite database at `path`; an older one is copied beside itself first (see copies).
 
     Raises StateError in one sentence: the file cannot be opened, is not a database, is damaged, was written by a newer
-    Kilonova, cannot be copied, or cannot be upgraded (it is left unchanged).
+    Kilonova that this code cannot work beside, cannot be copied, or cannot be upgraded (it is left unchanged).
     """
     try:
         with closing(sqlite3.connect(path, timeout=10)) as connection:
@@ -44,16 +45,23 @@ def ensure_schema(path: Path, clock: Clock | None = None) -> None:
     if found == HEAD:
         return
     if found is not None and found > HEAD:
-        raise StateError(
-            f"The database {path} was written by a newer Kilonova (revision {found}, this one supports {HEAD}); "
-            "start that version, or restore a backup."
-        )
+        _refuse_newer(path, found)
+        return
     if found is not None:
         _keep(path, found, clock or SystemClock())
     try:
         _upgrade(path)
     except DatabaseError as exc:
         raise StateError(f"The database {path} cannot be brought to revision {HEAD}: {exc.orig}.") from exc
+
+
+def _refuse_newer(path: Path, found: str) -> None:
+    """Raises StateError unless the database says that this code may use it."""
+    with closing(sqlite3.connect(path, timeout=10)) as connection:
+        why = refusal(found, HEAD, lowest_in_file(connection))
+    if why:
+        raise StateError(f"The database {path} {why}; start that version, or restore a backup.")
+    log.info("the database has a newer revision, which this version may use", revision=found, own=HEAD)
 
 
 def _refuse_damaged(path: Path, connection: sqlite3.Connection) -> None:
@@ -89,15 +97,27 @@ def _revision(connection: sqlite3.Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def lowest_needed() -> int:
+    """The lowest code version that may use a database of HEAD."""
+    from alembic.script import ScriptDirectory
+
+    found = ScriptDirectory(str(_MIGRATIONS)).walk_revisions()
+    return max(int(getattr(one.module, "lowest_code_version", 1)) for one in found)
+
+
 def run_migrations(connection: sa.Connection) -> None:
     """Bring a database to HEAD, inside the open transaction of this connection."""
     from alembic import command
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    connection.execute(sa.text("UPDATE schema_version SET lowest_code_version = :lowest"), {"lowest": lowest_needed()})
 
 
 def _upgrade(path: Path) -> None:

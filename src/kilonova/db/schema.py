@@ -10,7 +10,7 @@ from kilonova.db.schema_base import id_column as _id
 from kilonova.db.schema_base import metadata
 from kilonova.db.schema_base import partial_index as _partial_index
 from kilonova.db.schema_base import time_column as _time
-from kilonova.db.schema_fleet import contests, rounds, suspicions
+from kilonova.db.schema_fleet import contests, rounds, schema_version, suspicions
 from kilonova.db.schema_identity import (
     application_credentials,
     assignments,
@@ -388,6 +388,7 @@ __all__ = [
     "revoked_tokens",
     "roles",
     "rounds",
+    "schema_version",
     "server_groups",
     "services",
     "signing_keys",

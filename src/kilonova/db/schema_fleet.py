@@ -38,3 +38,11 @@ contests = sa.Table(
     sa.Column("silent_epoch", sa.Integer),
     sa.Column("conflict", sa.Text),
 )
+
+# One row: the lowest code version that may use the database (see kilonova.db.compatibility).
+schema_version = sa.Table(
+    "schema_version",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("lowest_code_version", sa.Integer, nullable=False),
+)

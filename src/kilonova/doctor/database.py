@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 from kilonova.base.errors import DatabaseUnreadable
+from kilonova.db.compatibility import refusal
 from kilonova.db.inspect import DatabaseFacts, inspect
 from kilonova.db.location import recovery_command
 from kilonova.db.migrate import HEAD
@@ -35,13 +36,15 @@ def judge_database(path: Path, found: DatabaseFacts, mode: int) -> Finding:
     if found.damage:
         cure = f"Stop the service and restore a backup, or: {recovery_command(path)}"
         return error(name, f"The database is damaged: {found.damage}.", cure, **facts)
-    if found.revision is not None and found.revision > HEAD:
-        message = f"The database was written by a newer Kilonova (revision {found.revision}, this one supports {HEAD})."
-        return error(name, message, "Start that version, or restore a backup from before the upgrade.", **facts)
+    if found.revision is not None and found.revision > HEAD and (why := refusal(found.revision, HEAD, found.lowest)):
+        cure = "Start that version, or restore a backup from before the upgrade."
+        return error(name, f"The database {why}.", cure, **facts)
     if mode & 0o077:
         message = f"Other users can read the database ({mode:04o}), which contains password hashes."
         return warning(name, message, f"chmod 600 {path}", **facts)
     if found.revision is None or found.revision < HEAD:
         message = f"The database has revision {found.revision or 'none'}; the next start copies it and upgrades it."
         return note(name, message, "", **facts)
+    if found.revision > HEAD:
+        return ok(name, "The database is intact; it has a newer revision that this version may use.", **facts)
     return ok(name, f"The database is intact and has the current revision ({HEAD}).", **facts)

@@ -51,6 +51,12 @@ class Action:
         check_params(self.verb, self.params, RECORDED)
 
     @property
+    def is_known(self) -> bool:
+        """Whether this version has its verb and all its states.  Another action is left to the processes of the newer
+        version: this version neither hands it out nor ends, abandons or supersedes it."""
+        return self.verb.is_known and self.state.is_known and all(leg.state.is_known for leg in self.legs)
+
+    @property
     def current(self) -> int:
         """The index of the current leg; in an ended action, the index of the leg that ended last."""
         return current_index(self.legs)

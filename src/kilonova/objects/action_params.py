@@ -11,12 +11,22 @@ names the verb, and no value: a value may be a secret.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError, ValidationInfo
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
+from kilonova.base.open_enum import OpenStrEnum
 from kilonova.base.unset import UNSET, OrUnset
 from kilonova.objects.ids import ActionId, FlavorId, HostName, ImageId, InstanceId
 from kilonova.objects.image import Image, ImageRef
@@ -170,7 +180,7 @@ class BackupParams(ActionParams):
     dropped: tuple[ImageId, ...] = ()
 
 
-class UnshelveSource(StrEnum):
+class UnshelveSource(OpenStrEnum):
     """The place of the disk of a shelved server when it is unshelved."""
 
     DISK = "disk"
@@ -192,6 +202,20 @@ class PowerUpdateParams(ActionParams):
     """`changes`: the number of changes of the guest that this action represents."""
 
     changes: int = 1
+
+
+class UnreadParams(ActionParams, dict[str, Any]):
+    """The parameters of a verb that this version does not have: as they were read, and as they are written back."""
+
+    __slots__ = ()
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: type[Any], _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(cls, core_schema.dict_schema(core_schema.str_schema()))
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(schema), "title": cls.__name__}
 
 
 _BOTH: Mapping[Verb, type[ActionParams]] = {
@@ -227,7 +251,7 @@ RECORDED: Mapping[Verb, type[ActionParams]] = {
 def check_params(verb: Verb, params: ActionParams, kinds: Mapping[Verb, type[ActionParams]]) -> None:
     """Raises ValueError for params of another verb, or of the other form."""
     kind = kinds.get(verb, NoParams)
-    if type(params) is not kind:
+    if verb.is_known and type(params) is not kind:
         raise ValueError(f"{verb} has {kind.__name__}, not {type(params).__name__}")
 
 
@@ -244,10 +268,10 @@ def _form(kind: type[ActionParams]) -> TypeAdapter[ActionParams]:
 def _of_verb(kinds: Mapping[Verb, type[ActionParams]]) -> Callable[[Any, ValidationInfo], Any]:
     def read(value: Any, info: ValidationInfo) -> Any:
         verb = info.data.get("verb")
-        if verb is None or not isinstance(value, Mapping):
+        if verb is None or isinstance(value, UnreadParams) or not isinstance(value, Mapping):
             return value  # pyright: ignore[reportUnknownVariableType]
         try:
-            return _form(kinds.get(verb, NoParams)).validate_python(value)
+            return _form(kinds.get(verb, NoParams) if verb.is_known else UnreadParams).validate_python(value)
         except ValidationError as exc:
             first = exc.errors(include_url=False, include_input=False, include_context=False)[0]
             raise ValueError(f"{verb}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
@@ -266,6 +290,7 @@ _Requested = (
     | SnapshotRequest
     | BackupRequest
     | UnshelveRequest
+    | UnreadParams
 )
 _Recorded = (
     NoParams
@@ -280,6 +305,7 @@ _Recorded = (
     | BackupParams
     | UnshelveParams
     | PowerUpdateParams
+    | UnreadParams
 )
 RequestedParams = Annotated[_Requested, BeforeValidator(_of_verb(REQUESTED))]
 """As the field `params` of a dataclass, after its field `verb`."""

@@ -4,21 +4,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
+
+from kilonova.base.open_enum import OpenStrEnum
 
 DOMAIN_ID, SYSTEM_ID = "default", "all"
 """The names of the one domain and of the system in role assignments."""
 
 
-class Actor(StrEnum):
+class Actor(OpenStrEnum):
     """The kinds of actors that have roles."""
 
     USER = "user"
     GROUP = "group"
 
 
-class Target(StrEnum):
+class Target(OpenStrEnum):
     """The scope of a role assignment, and of a token."""
 
     PROJECT = "project"
@@ -88,7 +89,7 @@ class Assignment:
     target: Target = Target.PROJECT
 
 
-class EntryKind(StrEnum):
+class EntryKind(OpenStrEnum):
     """The kinds of entries in the service catalog."""
 
     REGION = "region"

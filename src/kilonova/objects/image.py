@@ -4,12 +4,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 
+from kilonova.base.open_enum import OpenStrEnum
 from kilonova.objects.ids import ImageId
 
 
-class ImageStatus(StrEnum):
+class ImageStatus(OpenStrEnum):
     """The states of an image."""
 
     QUEUED = "queued"
@@ -20,7 +20,7 @@ class ImageStatus(StrEnum):
     DELETED = "deleted"
 
 
-class MemberStatus(StrEnum):
+class MemberStatus(OpenStrEnum):
     """The answer of a project to the offer of a shared image.  The project may use the image with any status; the
     status decides whether its lists show the image."""
 

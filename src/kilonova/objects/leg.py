@@ -8,13 +8,13 @@ leg. See docs/adr/0020-legs.md.
 """
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
+from kilonova.base.open_enum import OpenStrEnum
 from kilonova.objects.ids import ActionId, AttemptId, HostName
 from kilonova.objects.states import PowerState
 
 
-class LegState(StrEnum):
+class LegState(OpenStrEnum):
     """How far a leg has come."""
 
     PENDING = "pending"

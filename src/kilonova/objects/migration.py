@@ -3,12 +3,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
+from kilonova.base.open_enum import OpenStrEnum
 from kilonova.objects.ids import ActionId, FlavorId, HostName, InstanceId
 
 
-class MigrationStatus(StrEnum):
+class MigrationStatus(OpenStrEnum):
     """The states of a resize, in Nova's words."""
 
     MIGRATING = "migrating"

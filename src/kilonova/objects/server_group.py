@@ -4,15 +4,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 
+from kilonova.base.open_enum import OpenStrEnum
 from kilonova.objects.ids import ServerGroupId
 
 MAX_SERVER_PER_HOST = "max_server_per_host"
 """The only rule, for anti-affinity; without it the limit is one."""
 
 
-class GroupPolicy(StrEnum):
+class GroupPolicy(OpenStrEnum):
     """The soft policies are preferences, the others are constraints."""
 
     AFFINITY = "affinity"

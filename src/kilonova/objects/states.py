@@ -8,10 +8,11 @@ the states that the instance shows meanwhile, and the final state.  docs/states.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum, StrEnum
+
+from kilonova.base.open_enum import OpenIntEnum, OpenStrEnum
 
 
-class VmState(StrEnum):
+class VmState(OpenStrEnum):
     """The stable state of the instance, apart from any work in progress."""
 
     BUILDING = "building"
@@ -27,7 +28,7 @@ class VmState(StrEnum):
     DELETED = "deleted"
 
 
-class TaskState(StrEnum):
+class TaskState(OpenStrEnum):
     """The work in progress on the instance; none when there is no work."""
 
     SCHEDULING = "scheduling"
@@ -54,7 +55,7 @@ class TaskState(StrEnum):
     DELETING = "deleting"
 
 
-class PowerState(IntEnum):
+class PowerState(OpenIntEnum):
     """The last report of the hypervisor; the numbers are the API's (OS-EXT-STS:power_state)."""
 
     NOSTATE = 0
@@ -65,7 +66,7 @@ class PowerState(IntEnum):
     SUSPENDED = 7
 
 
-class Verb(StrEnum):
+class Verb(OpenStrEnum):
     """The verbs of an instance; the value is also the action's name in the API."""
 
     CREATE = "create"
@@ -96,7 +97,7 @@ class Verb(StrEnum):
     from outside (its external event)."""
 
 
-class ActionState(StrEnum):
+class ActionState(OpenStrEnum):
     """The life of an accepted action."""
 
     OPEN = "open"
@@ -157,7 +158,7 @@ IMAGE_DEADLINE_S = 3600.0
 """The deadline of verbs that copy a whole disk and then put the copy into the image store."""
 
 
-VERBS: Mapping[Verb, Transition] = {
+_VERBS: Mapping[Verb, Transition] = {
     Verb.CREATE: Transition(
         _in(), _T.SCHEDULING, _V.ACTIVE, _ON, 1800, error_on_failure=True, needs_placement=True, uses_disks=True
     ),
@@ -212,6 +213,20 @@ VERBS: Mapping[Verb, Transition] = {
     Verb.RESET_STATE: Transition(_BUILT - {_V.RESIZED}, None, None, None, 60, immediate=True),
 }
 
+_UNKNOWN = Transition(_in(), None, None, None, 3600, until_done=True)
+"""Of a verb of a newer version: it is allowed in no state, and its open action is neither failed nor abandoned."""
+
+
+class _Transitions(dict[Verb, Transition]):
+    def __missing__(self, verb: Verb) -> Transition:
+        if verb.is_known:
+            raise KeyError(verb)
+        return _UNKNOWN
+
+
+VERBS: Mapping[Verb, Transition] = _Transitions(_VERBS)
+"""The transition of each verb that can be requested, and of any verb that this version does not have."""
+
 OBSERVED: Mapping[tuple[VmState, PowerState], VmState] = {
     (VmState.ACTIVE, PowerState.SHUTDOWN): VmState.STOPPED,
     (VmState.ACTIVE, PowerState.CRASHED): VmState.STOPPED,
@@ -230,7 +245,7 @@ OBSERVED: Mapping[tuple[VmState, PowerState], VmState] = {
     (VmState.SUSPENDED, PowerState.CRASHED): VmState.STOPPED,
 }
 """The new vm_state when, with no action open, the hypervisor reports this power state. Pairs that are not listed change
-nothing: NOSTATE (unknown) never changes a vm_state."""
+nothing: NOSTATE, and a state of a newer version, change no vm_state."""
 
 
 def observed(vm_state: VmState, power_state: PowerState) -> VmState:
@@ -298,16 +313,26 @@ _STATUS: Mapping[VmState, str] = {
 
 
 UNKNOWN_STATUS = "UNKNOWN"
-"""The status of a server that should run, when the hypervisor cannot report whether it does."""
+"""The status of a server that should run, when the hypervisor cannot report whether it does; and of a server in a
+vm_state of a newer version."""
+
+
+KNOWN_POWER = frozenset(PowerState) - {PowerState.NOSTATE}
+"""The power states that say what the guest does."""
 
 
 def api_status(vm_state: VmState, task_state: TaskState | None, power_state: PowerState) -> str:
     """The word that the API calls `status` (source: OpenStack Compute API reference, server statuses)."""
     if task_state is not None and (word := _STATUS_BY_TASK.get(task_state)):
         return word
-    if (vm_state, power_state) == (VmState.ACTIVE, PowerState.NOSTATE):
+    if vm_state == VmState.ACTIVE and power_state not in KNOWN_POWER:
         return UNKNOWN_STATUS
-    return _STATUS[vm_state]
+    return _STATUS.get(vm_state, UNKNOWN_STATUS)
+
+
+def api_power(power_state: PowerState) -> int:
+    """The number that the API shows: NOSTATE for a state of a newer version."""
+    return int(power_state if power_state.is_known else PowerState.NOSTATE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ def render(plan: Plan) -> str:
         "# Made by `kilonova bus`; the same file serves every server.",
         f'listen: "0.0.0.0:{port}"',
         f"max_payload: {MAX_PAYLOAD}",
-        'ping_interval: "10s"',
+        'ping_interval: "2s"',
         "ping_max: 2",
         'write_deadline: "5s"',
         f"operator: {plan.operator}",

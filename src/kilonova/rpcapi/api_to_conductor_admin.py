@@ -127,6 +127,13 @@ class ReportService:
 
 
 @dataclass(frozen=True, slots=True)
+class Reported:
+    """`conductors`: the lowest code version of the live conductors."""
+
+    conductors: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class CheckConductor:
     """A request without fields."""
 
@@ -210,10 +217,11 @@ REPORT_SERVICE = Method(
     SUBJECT,
     "report_service",
     ReportService,
-    Ack,
+    Reported,
     "Keep the record of an API process or a conductor, which expires without a new report.",
     timeout_s=8,
     attempt_s=4,
+    since=2,
 )
 ADOPT_HOST = Method(
     SUBJECT,
@@ -232,6 +240,7 @@ CHECK_CONDUCTOR = Method(
     timeout_s=2.0,
     attempt_s=1.0,
     changes=False,
+    since=2,
 )
 ROTATE_SIGNING_KEY = Method(
     SUBJECT,
@@ -239,4 +248,5 @@ ROTATE_SIGNING_KEY = Method(
     RotateSigningKey,
     Ack,
     "Make a new key that signs; the former keys are retired, or deleted.",
+    since=2,
 )

@@ -37,6 +37,7 @@ REPORT_IMAGE_STORE = Method(
     "An API process serves an image store. The first report of a day also makes a new key for URLs of stores.",
     timeout_s=8,
     attempt_s=4,
+    since=2,
 )
 RECORD_COPY = Method(
     SUBJECT,
@@ -45,4 +46,5 @@ RECORD_COPY = Method(
     Ack,
     "A store has a copy of an image, or has it no more. NotFound: no image has these bytes.",
     (NotFound,),
+    since=2,
 )

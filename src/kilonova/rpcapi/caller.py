@@ -16,6 +16,7 @@ from kilonova.base.clock import Clock
 from kilonova.base.context import CHANGED, REQUEST_ID
 from kilonova.base.errors import (
     DatabaseLocked,
+    InvalidInput,
     KilonovaError,
     Overloaded,
     RequestOutcomeUnknown,
@@ -27,6 +28,7 @@ from kilonova.rpc import wire
 from kilonova.rpc.bus import Bus
 from kilonova.rpcapi.batch import reason
 from kilonova.rpcapi.method import ANY_CALL, Method
+from kilonova.rpcapi.versions import ConductorVersion, as_unknown_method
 
 log = structlog.get_logger(__name__)
 
@@ -45,16 +47,20 @@ EARLIER = "An earlier attempt of this request had no reply, and may still be car
 class Caller:
     """Calls methods over a bus."""
 
-    def __init__(self, bus: Bus, clock: Clock) -> None:
+    def __init__(self, bus: Bus, clock: Clock, conductors: ConductorVersion | None = None) -> None:
+        """`conductors`: None where caller and conductor are one process."""
         self._bus, self._clock = bus, clock
+        self.conductors = conductors or ConductorVersion(CODE_VERSION)
 
     async def call(self, method: Method[Q, R], request: Q, peer: str = "") -> R:
         """The reply; raises the error that the server sent.
 
         When the method's time is over: RpcTimeout for a method that only reads; for a method that changes something,
         RequestOutcomeUnknown if any attempt may have arrived.  RpcUnavailable, DatabaseUnavailable and Overloaded mean
-        that nothing was done, and nothing will be.
+        that nothing was done, and nothing will be.  NotInThisVersion is a RpcUnavailable: a conductor is older than the
+        method, and other conductors were tried within the method's time.
         """
+        self.conductors.check(method)
         subject = method.subject_of(peer)
         body = method.request_form.dump_json(request)
         deadline = self._clock.monotonic() + method.timeout_s
@@ -81,7 +87,8 @@ class Caller:
                 return reply
 
     async def cast(self, method: Method[Q, Any], request: Q, peer: str = "") -> None:
-        """Send and do not wait: only for hints whose loss does no harm."""
+        """Send and do not wait: only for hints whose loss does no harm.  Raises NotInThisVersion."""
+        self.conductors.check(method)
         body = method.request_form.dump_json(request)
         await self._bus.publish(
             method.subject_of(peer),
@@ -94,6 +101,7 @@ class HostCaller:
 
     def __init__(self, caller: Caller, host: HostName) -> None:
         self._caller, self.host = caller, host
+        self.conductors = caller.conductors
 
     async def call(self, method: Method[Q, R], request: Q) -> R:
         """See `Caller.call`."""
@@ -108,6 +116,8 @@ def _read(method: Method[Any, R], subject: str, payload: bytes) -> R:
     """The reply.  Raises the error that the server sent, RpcTimeout for a reply that cannot be read."""
     try:
         return method.reply_form.validate_json(wire.decode_reply(payload))
+    except InvalidInput as exc:
+        raise as_unknown_method(exc, method) from exc
     except ValueError as exc:
         error = reason(exc) if isinstance(exc, ValidationError) else str(exc)
         log.warning("a reply cannot be read", method=method.name, subject=subject, error=error)

@@ -12,11 +12,20 @@ import structlog
 from pydantic import ValidationError
 
 from kilonova.base.context import serving
-from kilonova.base.errors import Forbidden, InvalidInput, KilonovaError, RpcTimeout, StaleWrite
+from kilonova.base.errors import (
+    Forbidden,
+    IncompatibleVersion,
+    InvalidInput,
+    KilonovaError,
+    NotInThisVersion,
+    RpcTimeout,
+    StaleWrite,
+)
 from kilonova.rpc import wire
 from kilonova.rpcapi.batch import reason
 from kilonova.rpcapi.guard import BUSY, Guard
 from kilonova.rpcapi.method import Method
+from kilonova.rpcapi.versions import check_window, not_here, parties
 
 log = structlog.get_logger(__name__)
 
@@ -24,6 +33,8 @@ Q = TypeVar("Q")
 R = TypeVar("R")
 
 Handle = Callable[[Any, str], Awaitable[Any]]
+
+MALFORMED = "malformed"
 
 
 NOT_ITS_OWN = (Forbidden, StaleWrite)
@@ -50,28 +61,37 @@ class Endpoint:
         try:
             request = wire.decode_request(payload)
         except ValueError as exc:
-            return self._malformed(peer, "malformed", f"Malformed request: {exc}.")
-        served = self.handlers.get(request.method)
-        if served is None:
-            return self._malformed(peer, "unknown-method", f"No such method here: {request.method}.")
-        method, handler = served
+            return self._malformed(peer, f"Malformed request: {exc}.")
+        try:
+            method, handler = self._served(subject, request)
+        except KilonovaError as exc:
+            self._refused(peer, exc.code, exc.message)
+            return wire.encode_error(exc)
         try:
             argument = method.request_form.validate_json(request.body)
         except ValidationError as exc:
-            return self._malformed(peer, "malformed", f"Malformed request {method.name}: {reason(exc)}.")
+            return self._malformed(peer, f"Malformed request {method.name}: {reason(exc)}.")
         with serving(request.request_id):
             return await self._reply(
                 method, partial(handler, argument, peer), peer, min(request.timeout_s, method.timeout_s)
             )
 
-    def _malformed(self, peer: str, kind: str, message: str) -> bytes:
-        self._refused(peer, kind, message)
+    def _served(self, subject: str, request: wire.Request) -> tuple[Method[Any, Any], Handle]:
+        """Raises IncompatibleVersion, NotInThisVersion."""
+        check_window(request.version, *parties(subject))
+        served = self.handlers.get(request.method)
+        if served is None:
+            raise not_here(subject, request.method)
+        return served
+
+    def _malformed(self, peer: str, message: str) -> bytes:
+        self._refused(peer, MALFORMED, message)
         return wire.encode_error(InvalidInput(message))
 
     def _refused(self, peer: str, kind: str, message: str) -> None:
         if self.guard is not None:
             self.guard.refused(peer, kind, message)
-        elif kind in ("malformed", "unknown-method"):
+        elif kind in (MALFORMED, NotInThisVersion.code, IncompatibleVersion.code):
             log.warning("a message was refused", peer=peer[:64], reason=kind, error=message)
 
     async def _reply(

@@ -49,11 +49,14 @@ class RegisterHost:
 @dataclass(frozen=True, slots=True)
 class Registered:
     """`epoch` grows with each process of a host; messages of an older process are refused with StaleWrite.  `rebooted`:
-    this request is the first since the machine booted again; `resumed` guests are to be started."""
+    this request is the first since the machine booted again; `resumed` guests are to be started.  `version` is the code
+    version of the conductor that replies, `conductors` the lowest one of the live conductors."""
 
     epoch: int
     rebooted: bool = False
     resumed: int = 0
+    version: int = 1
+    conductors: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,12 +323,23 @@ REGISTER_HOST = Method(
 )
 HEARTBEAT = Method(
     HEARTBEATS,
-    "heartbeat",
+    "alive",
     Heartbeat,
     Ack,
     "The host is alive. Every conductor receives it.",
     kind=Kind.CAST,
     timeout_s=5,
+    since=2,
+)
+HEARTBEAT_CALL = Method(
+    SUBJECT,
+    "heartbeat",
+    Heartbeat,
+    Ack,
+    "The host is alive: the heartbeat of code version 1, which one conductor receives.",
+    STALE,
+    timeout_s=8,
+    attempt_s=4,
 )
 # A process that ends waits no longer than this for its conductor.
 LEAVE = Method(
@@ -340,6 +354,7 @@ CONTEST = Method(
     STALE,
     timeout_s=3,
     attempt_s=1,
+    since=2,
 )
 PING = Method(
     SUBJECT, "ping", Ping, Ack, "Whether the conductor answers, with its database.", STALE, timeout_s=2.5, attempt_s=1
@@ -388,6 +403,7 @@ FIND_IMAGE = Method(
     StoreUrls,
     "URLs from which the host may read an image. Forbidden: no open leg of the host needs the image.",
     STALE,
+    since=2,
 )
 FIND_STORE = Method(
     SUBJECT,
@@ -397,6 +413,7 @@ FIND_STORE = Method(
     "URLs at which the host may store the image that a leg makes. NotFound: the image was deleted.",
     (*STALE, NotFound),
     changes=False,
+    since=2,
 )
 DROP_IMAGES = Method(
     SUBJECT,

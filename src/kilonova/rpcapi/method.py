@@ -56,6 +56,11 @@ class Method(Generic[Q, R]):
     changes: bool = True
     since: int = 1
 
+    @property
+    def is_served_by_hosts(self) -> bool:
+        """Whether a host serves it, and not the conductors."""
+        return self.subject.startswith("compute.")
+
     @cached_property
     def request_form(self) -> TypeAdapter[Q]:
         return TypeAdapter(self.request)

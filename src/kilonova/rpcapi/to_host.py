@@ -84,7 +84,7 @@ WAKE = Method(
     timeout_s=5,
 )
 PING = Method(
-    SUBJECT, "ping", Ping, Alive, "Whether the host's process lives.", timeout_s=2, attempt_s=1, changes=False
+    SUBJECT, "ping", Ping, Alive, "Whether the host's process lives.", timeout_s=2, attempt_s=1, changes=False, since=2
 )
 CACHE_IMAGES = Method(
     SUBJECT,

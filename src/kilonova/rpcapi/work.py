@@ -7,7 +7,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError, model_validator
 
+from kilonova.base.open_enum import OpenStrEnum
 from kilonova.objects.action import Action
+from kilonova.objects.action_params import UnshelveParams
 from kilonova.objects.ids import ActionId, AttemptId, HostName, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.leg import LegId, LegState
@@ -53,13 +55,14 @@ class Fetched:
     """`items` are open actions whose current leg is the host's and does not run yet, oldest first: all of them, or with
     `more` as many as one message takes.  `revoked` are those of `running` that are no longer current: stop them.
     `expired` are those whose deadline is over: end them, undo their steps, and report the state of the guest.  The
-    receiver fills `unread`."""
+    receiver fills `unread`.  `conductors` is the lowest code version of the live conductors."""
 
     items: tuple[WorkItem, ...]
     revoked: tuple[LegId, ...]
     more: bool = False
     expired: tuple[LegId, ...] = ()
     unread: tuple[Unread, ...] = ()
+    conductors: int = 1
 
     @model_validator(mode="before")
     @classmethod
@@ -72,13 +75,33 @@ class Fetched:
         found: list[Any] = raw["items"]
         for item in found:
             try:
-                items.append(_work_item().validate_python(item))
+                read = _work_item().validate_python(item)
             except ValidationError as exc:
-                unread.append(_unread(item, exc))
+                unread.append(_unread(item, reason(exc)))
+                continue
+            if (lack := _lack(read)) is None:
+                items.append(read)
+            else:
+                unread.append(_unread(item, lack))
         return {**raw, "items": items, "unread": unread}
 
 
-def _unread(item: Any, exc: ValidationError) -> Unread:
+def _lack(item: WorkItem) -> str | None:
+    """What this version does not have, of all that an operation decides by."""
+    action, instance = item.action, item.instance
+    decides: list[tuple[str, OpenStrEnum | None]] = [
+        ("verb", action.verb),
+        ("state", action.state),
+        *(("leg", leg.state) for leg in action.legs),
+        ("vm_state", instance.vm_state),
+        ("old_vm_state", instance.old_vm_state),
+        ("source", action.params.source if isinstance(action.params, UnshelveParams) else None),
+    ]
+    unknown = ((name, member) for name, member in decides if member is not None and not member.is_known)
+    return next((f"{name}: this version does not have {member}" for name, member in unknown), None)
+
+
+def _unread(item: Any, why: str) -> Unread:
     action = item.get("action") if isinstance(item, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     found: dict[str, Any] = action if isinstance(action, dict) else {}
 
@@ -87,7 +110,7 @@ def _unread(item: Any, exc: ValidationError) -> Unread:
         return value if isinstance(value, str) else ""
 
     leg = LegId(ActionId(text("id")), _open_leg(found.get("legs")))
-    return Unread(leg, InstanceId(text("instance_id")), text("verb"), reason(exc))
+    return Unread(leg, InstanceId(text("instance_id")), text("verb"), why)
 
 
 def _open_leg(legs: Any) -> int:

@@ -7,8 +7,11 @@ from kilonova.scheduler.request import PlacementRequest
 
 
 def affinity(request: PlacementRequest, node: ComputeNode) -> str | None:
-    """Only the host of the group passes; any host, for the first member."""
+    """Only the host of the group passes; any host, for the first member.  No host passes for a policy of a newer
+    version."""
     group = request.group
+    if group is not None and not group.policy.is_known:
+        return f"this version does not have the policy {group.policy}"
     if group is None or group.policy is not GroupPolicy.AFFINITY or not group.members:
         return None
     return None if node.service.host in group.members else f"the group is on {', '.join(sorted(group.members))}"

@@ -80,7 +80,6 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
     from kilonova.identity.passwords import Passwords
     from kilonova.identity.tokens import TokenMinter
     from kilonova.images.client import StoreClient
-    from kilonova.rpcapi.caller import Caller
 
     name = f"api-{settings.default.host}"
     end = fleet_bus(settings, name, clock)
@@ -91,7 +90,7 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
         stack.push_async_callback(db.close)
         bus = await stack.enter_async_context(end)
         tasks = await stack.enter_async_context(Supervisor(clock, metrics.round_ended))
-        rpc, ready = Caller(bus, clock), partial(_ready, start, bus)
+        rpc, ready = _caller(bus, clock), partial(_ready, start, bus)
         process_id, client = clock.new_id(), StoreClient(settings.image.ca_file)
         stack.push_async_callback(client.close)
         files = image_files(settings, DaemonWorkers("files", 4), process_id)
@@ -127,6 +126,15 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
         yield ApiProcess(settings, app, ready, deps.policy, files, Vitals(checks, metrics))
 
 
+def _caller(bus: "NatsBus", clock: Clock) -> "Caller":
+    """Every conductor of an API process has REPORT_SERVICE; its reply says which newer methods all of them have."""
+    from kilonova.rpcapi.api_to_conductor_admin import REPORT_SERVICE
+    from kilonova.rpcapi.caller import Caller
+    from kilonova.rpcapi.versions import OLDEST, ConductorVersion
+
+    return Caller(bus, clock, ConductorVersion(max(OLDEST, REPORT_SERVICE.since)))
+
+
 async def _report(rpc: "Caller", settings: Settings, process_id: str) -> None:
     """Report that this process is up, for the list of services.  Without a conductor its record expires."""
     from kilonova.objects.ids import HostName
@@ -135,7 +143,8 @@ async def _report(rpc: "Caller", settings: Settings, process_id: str) -> None:
     host, defaults = HostName(settings.default.host), settings.default
     valid = valid_s(defaults.report_interval, defaults.service_down_time)
     with contextlib.suppress(KilonovaError):
-        await rpc.call(REPORT_SERVICE, ReportService(host, "kilonova-api", process_id, CODE_VERSION, valid))
+        report = ReportService(host, "kilonova-api", process_id, CODE_VERSION, valid)
+        rpc.conductors.lowest = (await rpc.call(REPORT_SERVICE, report)).conductors
 
 
 def _ready(start: "Start", bus: "NatsBus") -> tuple[bool, str]:

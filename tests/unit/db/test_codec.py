@@ -116,11 +116,16 @@ def row_of(one: Any, value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("table", "column", "value", "message"),
     [
-        ("instances", "vm_state", "melted", "id=i-2 of the table instances cannot be read: vm_state: Input should be"),
+        (
+            "instances",
+            "vm_state",
+            "two words",
+            "id=i-2 of the table instances cannot be read: vm_state: Input should be",
+        ),
         ("instances", "flavor", {"id": "1"}, "flavor.name: Field required; flavor.vcpus: Field required"),
         ("instances", "flavor", None, "flavor: Input should be"),
         ("instances", "addresses", [{"network": "n"}], "addresses.0.address: Field required"),
-        ("actions", "verb", "dance", "id=a-2 of the table actions cannot be read: verb: Input should be"),
+        ("actions", "verb", "two words", "id=a-2 of the table actions cannot be read: verb: Input should be"),
         ("flavors", "body", {"name": "only"}, "id=f-2 of the table flavors cannot be read: id: Field required"),
         ("images", "body", "not an object", "id=im-2 of the table images cannot be read: "),
     ],

@@ -15,10 +15,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from structlog.testing import capture_logs
 
+from kilonova import CODE_VERSION
 from kilonova.base.clock import SystemClock
 from kilonova.base.errors import StateError
 from kilonova.db import migrate
+from kilonova.db.compatibility import lowest_in_file
 from kilonova.db.copies import KEPT, copies_of, copy_before_upgrade, copy_database
 from kilonova.db.location import sqlite_url
 from kilonova.db.readers import actions as read_actions
@@ -181,17 +184,56 @@ def test_what_waits_for_its_confirmation_is_counted_with_its_new_size(tmp_path: 
     engine.dispose()
 
 
-def test_a_newer_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+NEWER = {
+    "of the next version, which removed what this one uses": (
+        f"UPDATE schema_version SET lowest_code_version = {CODE_VERSION + 1}",  # noqa: S608 - our own text
+        f", and it needs code version {CODE_VERSION + 1}, this one is {CODE_VERSION}",
+    ),
+    "that does not say who may use it": ("DROP TABLE schema_version", ""),
+    "that says nothing": ("DELETE FROM schema_version", ""),
+}
+
+
+@pytest.mark.parametrize("case", NEWER)
+def test_a_newer_database_is_refused_and_left_alone(tmp_path: Path, case: str) -> None:
+    statement, why = NEWER[case]
+    path = newer(tmp_path, statement)
+    before = path.read_bytes()
+    with pytest.raises(StateError) as refused:
+        migrate.ensure_schema(path)
+    assert refused.value.message == (
+        f"The database {path} was written by a newer Kilonova (revision 9999, this one supports {migrate.HEAD}{why}); "
+        "start that version, or restore a backup."
+    )
+    assert path.read_bytes() == before
+
+
+def test_a_database_that_a_newer_version_only_extended_is_used(tmp_path: Path) -> None:
+    path = newer(tmp_path, "ALTER TABLE services ADD COLUMN colour TEXT")
+    before = path.read_bytes()
+    with capture_logs() as said:
+        migrate.ensure_schema(path)
+    assert [line["event"] for line in said] == ["the database has a newer revision, which this version may use"]
+    assert path.read_bytes() == before
+
+
+def newer(directory: Path, *statements: str) -> Path:
+    """A database of a later revision."""
+    path = directory / "k.db"
+    migrate.ensure_schema(path)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for statement in ("UPDATE alembic_version SET version_num = '9999'", *statements):
+            connection.execute(statement)
+    return path
+
+
+def test_the_database_records_the_lowest_code_version_that_its_migrations_declare(tmp_path: Path) -> None:
     path = tmp_path / "k.db"
     migrate.ensure_schema(path)
-    connection = sqlite3.connect(path)
-    connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    connection.commit()
-    connection.close()
-    before = path.read_bytes()
-    with pytest.raises(StateError, match=r"newer Kilonova \(revision 9999"):
-        migrate.ensure_schema(path)
-    assert path.read_bytes() == before
+    with closing(sqlite3.connect(path)) as connection:
+        assert lowest_in_file(connection) == migrate.lowest_needed()
+    # The previous release goes on beside an upgraded database; releases before 0.2 compare revisions instead.
+    assert migrate.lowest_needed() <= max(2, CODE_VERSION - 1)
 
 
 def test_what_is_no_database_is_refused_in_one_sentence(tmp_path: Path) -> None:

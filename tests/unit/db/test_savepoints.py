@@ -44,7 +44,7 @@ def two_servers(desk: Desk) -> None:
 
 def test_an_instance_that_cannot_be_read_holds_up_no_other_work_of_its_host(desk: Desk) -> None:
     two_servers(desk)
-    spoil(desk, "instances", "vm_state", "frozen", ONE)
+    spoil(desk, "instances", "vm_state", "two words", ONE)
     fetched = desk.fetch("t1")
     assert [item.instance.id for item in fetched.items] == [TWO]
     assert not fetched.more  # or the host would ask again at once, and for ever
@@ -61,7 +61,7 @@ def test_a_guests_state_that_cannot_be_recorded_keeps_no_other_from_being_told(d
     two_servers(desk)
     for item in desk.fetch("t1").items:
         desk.finish(item.action)
-    spoil(desk, "instances", "vm_state", "frozen", ONE)
+    spoil(desk, "instances", "vm_state", "two words", ONE)
     states = tuple(Observed(id_, PowerState.SHUTDOWN, "shutdown") for id_ in (ONE, TWO))
     desk.write(guests.report_states, ReportStates(make.HOST, 1, states), (ActionId("a8"), ActionId("a9")), desk.now)
     assert desk.read(read_instances.get, TWO).vm_state is VmState.STOPPED

@@ -193,6 +193,9 @@ def test_a_database_of_this_a_newer_and_no_revision(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
         connection.commit()
+        assert database.database(host).level is Level.OK  # this version may use it
+        connection.execute("UPDATE schema_version SET lowest_code_version = 99")
+        connection.commit()
         # Also while it is in use, with what is only in the journal.
         found = database.database(host)
     assert found.level is Level.ERROR

@@ -10,7 +10,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from kilonova.base.errors import Forbidden, InvalidInput, KilonovaError, Overloaded, RpcTimeout, StaleWrite
+from kilonova.base.errors import (
+    Forbidden,
+    IncompatibleVersion,
+    InvalidInput,
+    KilonovaError,
+    NotInThisVersion,
+    Overloaded,
+    RpcTimeout,
+    StaleWrite,
+)
 from kilonova.base.metrics import Metrics
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.rpc import wire
@@ -172,7 +181,11 @@ JSON = st.recursive(
 )
 NAMES = sorted({method.name for method in declared()})
 HEADS = st.fixed_dictionaries(
-    {"method": st.sampled_from(NAMES) | JSON, "version": st.integers() | JSON, "timeout_s": st.floats() | JSON},
+    {
+        "method": st.sampled_from(NAMES) | JSON,
+        "version": st.integers(1, 3) | st.integers() | JSON,
+        "timeout_s": st.floats() | JSON,
+    },
     optional={"request_id": JSON},
 )
 BODIES = st.dictionaries(st.sampled_from(["host", "epoch", "leg", "attempt", "states", "guests", "notice"]), JSON)
@@ -217,7 +230,7 @@ def test_any_bytes_get_an_error_and_no_traceback(payload: bytes) -> None:
 
     with capture_logs() as lines:
         reply = asyncio.run(body())
-    assert isinstance(error_of(reply), InvalidInput | StaleWrite)
+    assert isinstance(error_of(reply), InvalidInput | StaleWrite | IncompatibleVersion | NotInThisVersion)
     assert not [line for line in lines if line.get("exc_info")]
     assert len(reply) < 2000
 

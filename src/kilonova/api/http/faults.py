@@ -34,6 +34,8 @@ _STATUS: Mapping[type[errors.KilonovaError], int] = {
     errors.NativeCallTimeout: 503,
     errors.RpcTimeout: 503,
     errors.RpcUnavailable: 503,
+    errors.NotInThisVersion: 503,
+    errors.IncompatibleVersion: 503,
     errors.DeadlineExceeded: 503,
     errors.DatabaseUnavailable: 503,
     errors.DatabaseLocked: 503,

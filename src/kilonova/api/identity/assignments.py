@@ -89,7 +89,8 @@ async def list_assigned(call: Call) -> Reply:
 
 
 async def list_all(call: Call) -> Reply:
-    """List role assignments.  With `effective`, users' roles include those of their groups and implied roles."""
+    """List role assignments.  With `effective`, users' roles include those of their groups and implied roles.
+    Assignments of a kind of a newer version are left out."""
     effective, with_names = bool(flag(call.query, "effective")), bool(flag(call.query, "include_names"))
     ids = await roles.role_ids(call)
     filters = {name: text for name in _FILTERS if (text := call.query.text(name)) is not None}
@@ -98,7 +99,7 @@ async def list_all(call: Call) -> Reply:
     found: dict[Assignment, _Entry] = {}
     for given, *names in await call.db.read(readers.list_assignments):
         for one, actor_name in [(given, names[0])] if not effective else await _effective(call, given, names[0]):
-            if _matches(one, ids[one.role], filters):
+            if one.actor.is_known and one.target.is_known and _matches(one, ids[one.role], filters):
                 found[one] = _Entry(one, given, ids, (actor_name, names[1]) if with_names else None)
     return _ASSIGNMENTS.reply([_ASSIGNMENT.show(entry, call) for entry in found.values()], call)
 

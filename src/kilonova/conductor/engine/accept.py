@@ -8,8 +8,9 @@ module contains no code for a single verb.
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from kilonova.base.errors import InvalidState
+from kilonova.base.errors import InvalidState, NotInThisVersion
 from kilonova.conductor import outbox, quota
+from kilonova.conductor.attempts import check_known
 from kilonova.conductor.engine.end import end_without_host
 from kilonova.conductor.engine.plan import PLANS, Plan, plan
 from kilonova.conductor.verbs.handler import Acceptance
@@ -38,14 +39,15 @@ def accept(
 ) -> HostName | None:
     """Record an action on an existing instance, or refuse it.  Returns the host to wake, if there is one.
 
-    Raises NotFound, InvalidState, OverQuota, and the errors of the verb's handler.  A repeat of the same request
-    changes nothing.  A second request of a verb that preempts changes nothing either.  Without `quotas`, as for
-    requests of the service itself, no limit applies.
+    Raises NotFound, InvalidState, OverQuota, NotInThisVersion, and the errors of the verb's handler.  A repeat of the
+    same request changes nothing.  A second request of a verb that preempts changes nothing either.  Without `quotas`,
+    as for requests of the service itself, no limit applies.
     """
     if read_actions.is_known(tx, request.instance_id, request.context.request_id):
         return None  # even if it has ended since: its outcome is recorded
     instance = read_instances.get(tx, request.instance_id)
     open_actions = tuple(read_actions.open_of_instance(tx, instance.id))
+    _check_known(request, instance, open_actions)
     transition = VERBS[request.verb]
     if transition.preempts and any(action.verb is request.verb for action in open_actions):
         return instance.host
@@ -68,6 +70,16 @@ def accept(
     if action.host is None and not transition.needs_placement:  # no host has anything of it: there is no work
         end_without_host(tx, action, instance, now)
     return action.host
+
+
+def _check_known(request: AcceptAction, instance: Instance, open_actions: Sequence[Action]) -> None:
+    """Raises NotInThisVersion: only a conductor of the newer version can decide what the request does."""
+    if not request.verb.is_known:
+        raise NotInThisVersion(f"This conductor's version does not have the verb {request.verb}.")
+    if not instance.vm_state.is_known:
+        raise NotInThisVersion(f"This conductor's version does not have the vm_state {instance.vm_state}.")
+    for action in open_actions:
+        check_known(action)
 
 
 def _supersede(

@@ -33,18 +33,19 @@ def hand_out(tx: Transaction, request: Fetch, now: datetime, max_payload: int = 
     """Three lists for a host.  The first has open actions whose current leg belongs to the host and does not run yet,
     as many as one message takes, now under the host's attempt.  The second has legs that the host runs and that are no
     longer current.  The third has legs that it runs and whose deadline has passed.  A host that an operator has forced
-    down gets nothing.  Raises StaleWrite for an older process of the host."""
+    down gets nothing.  Actions of a newer version are in none of the lists.  Raises StaleWrite for an older process of
+    the host."""
     check_epoch(tx, request.host, request.epoch)
     if read_hosts.is_forced_down(tx, request.host):
         return Fetched((), ())
-    open_actions = read_actions.open_of_host(tx, request.host)
+    open_actions, others = read_actions.known_and_others(tx, request.host)
     running = frozenset(request.running)
     fresh = [action for action in open_actions if action.leg_id not in running]
     readable, unreadable = _work(tx, fresh, request.attempt, max_payload)
     items = tuple(item for item, _ in fitting(readable, itemgetter(1), reply_bytes(max_payload)))
     write_actions.hand_out(tx, [item.action for item in items], now)
     current = {action.leg_id for action in open_actions}
-    revoked = tuple(leg_id for leg_id in request.running if leg_id not in current)
+    revoked = tuple(leg for leg in request.running if leg not in current and leg.action_id not in others)
     expired = tuple(action.leg_id for action in open_actions if action.leg_id in running and is_overdue(action))
     return Fetched(items, revoked, more=len(items) + len(unreadable) < len(fresh), expired=expired)
 

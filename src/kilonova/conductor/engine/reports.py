@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from kilonova.conductor.attempts import check_attempt
+from kilonova.conductor.attempts import check_attempt, check_known
 from kilonova.conductor.engine.end import reopen_abandoned
 from kilonova.conductor.engine.legs import end_leg, end_leg_of_deleted
 from kilonova.conductor.verbs.handler import Outcome
@@ -37,13 +37,15 @@ class Finished:
 
 
 def finish(tx: Transaction, report: Finish, new_id: NewId, now: datetime) -> Finished:
-    """End a leg of an action as its current attempt reports.  Raises StaleWrite for another attempt.  A repeat is
-    accepted and changes nothing, also if its leg is no longer the current one.
+    """End a leg of an action as its current attempt reports.  Raises StaleWrite for another attempt, NotInThisVersion
+    for an action of a newer version.  A repeat is accepted and changes nothing, also if its leg is no longer the
+    current one.
 
     A report also continues an abandoned action, unless the instance has a newer request.
     """
     action = read_actions.get(tx, report.leg.action_id)
     check_attempt(action, report)
+    check_known(action)
     write_actions.record_events(tx, action.id, report.attempt, report.events)
     if report.leg.index != action.current:
         return Finished(action.verb)

@@ -15,7 +15,7 @@ from datetime import datetime
 import structlog
 
 from kilonova.base.clock import Clock
-from kilonova.base.errors import KilonovaError, RpcTimeout, RpcUnavailable
+from kilonova.base.errors import KilonovaError, NotInThisVersion, RpcTimeout, RpcUnavailable
 from kilonova.conductor.hosts.liveness import Liveness
 from kilonova.db.engine import Database
 from kilonova.db.readers import hosts as read_hosts
@@ -120,6 +120,9 @@ class HostWatch:
     async def _answers(self, level: HostLevel) -> bool:
         try:
             answer = await self._rpc.call(PING, Ping(), level.host)
+        except NotInThisVersion:  # a host of code version 1 answers, and has no ping (goes in version 3)
+            self._liveness.heard(level.host, level.epoch)
+            return True
         except KilonovaError as exc:
             log.debug("a silent host does not answer a ping", host=level.host, error=str(exc))
             return False

@@ -3,7 +3,9 @@
 
 from datetime import datetime, timedelta
 
+from kilonova import CODE_VERSION
 from kilonova.db.database_time import database_now
+from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.networks.ids import service_id
@@ -14,8 +16,9 @@ KEPT = timedelta(days=1)
 INTERNAL = "internal"
 
 
-def report(tx: Transaction, request: ReportService, now: datetime) -> None:
-    """Record that the process is up from now on for `valid_s`, by the clock of the database."""
+def report(tx: Transaction, request: ReportService, now: datetime) -> int:
+    """Record that the process is up from now on for `valid_s`, by the clock of the database.  Returns the lowest code
+    version of the live conductors; this code's own when no conductor has reported itself."""
     at = database_now(tx, now)
     write_hosts.report_service(
         tx,
@@ -33,6 +36,7 @@ def report(tx: Transaction, request: ReportService, now: datetime) -> None:
         version=request.version,
         expires_at=at + timedelta(seconds=request.valid_s),
     )
+    return read_hosts.lowest_conductor(tx, at) or CODE_VERSION
 
 
 def forget_old(tx: Transaction, now: datetime) -> None:

@@ -24,8 +24,9 @@ from kilonova.objects.states import VERBS, Verb, VmState
 
 def newest_verb(tx: Transaction, instance: Instance) -> Verb | None:
     """The last request for the instance."""
-    verbs = (action.verb for action in read_actions.of_instance(tx, instance.id) if action.verb in VERBS)
-    return next((verb for verb in verbs if not VERBS[verb].immediate), None)
+    verbs = (action.verb for action in read_actions.of_instance(tx, instance.id))
+    requested = (verb for verb in verbs if verb is not Verb.POWER_UPDATE)
+    return next((verb for verb in requested if not VERBS[verb].immediate), None)
 
 
 def _shelve(tx: Transaction, acceptance: Acceptance) -> Accepted:

@@ -15,6 +15,7 @@ from sqlalchemy import event
 from sqlalchemy.pool import QueuePool
 
 from kilonova.base.errors import DatabaseUnreadable
+from kilonova.db.compatibility import LOWEST, refusal
 from kilonova.db.migrate import HEAD
 
 logging.getLogger("psycopg").setLevel(logging.ERROR)  # (it reports each conflict within several rows as a warning)
@@ -90,21 +91,28 @@ def revision_of(connection: psycopg.Connection[Any]) -> str | None:
     return None if row is None else str(row[0])
 
 
+def lowest_of(connection: psycopg.Connection[Any]) -> int | None:
+    """The lowest code version that may use the database; None if it is not recorded."""
+    row = connection.execute("SELECT to_regclass('schema_version')").fetchone()
+    if row is None or row[0] is None:
+        return None
+    row = connection.execute(LOWEST).fetchone()
+    return None if row is None else int(row[0])
+
+
 def refuse_other_schema(connection: psycopg.Connection[Any]) -> None:
-    """Raises DatabaseUnreadable unless the database has the schema of this code."""
+    """Raises DatabaseUnreadable unless this code may use the database: it has this code's schema, or a newer schema
+    that permits this code."""
     found = revision_of(connection)
     if found is None:
         raise DatabaseUnreadable(f"The database of [database] connection is empty: run {UPGRADE} once.")
     if found < HEAD:
         raise DatabaseUnreadable(
-            f"The database of [database] connection has the older revision {found}, this Kilonova needs {HEAD}: stop "
-            f"all processes of the fleet, then run {UPGRADE}."
+            f"The database of [database] connection has the older revision {found}, this Kilonova needs {HEAD}: run "
+            f"{UPGRADE}."
         )
-    if found > HEAD:
-        raise DatabaseUnreadable(
-            f"The database of [database] connection was written by a newer Kilonova (revision {found}, this one "
-            f"supports {HEAD}): start that version, or restore a backup."
-        )
+    if found > HEAD and (why := refusal(found, HEAD, lowest_of(connection))):
+        raise DatabaseUnreadable(f"The database of [database] connection {why}: start that version.")
 
 
 def _remember_run(connection: psycopg.Connection[Any], record: Any) -> None:

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from kilonova.base.errors import StateError
-from kilonova.db.migrate import HEAD, run_migrations
-from kilonova.db.postgres.connection import SERVER_RUNS, driver_of, make_engine, revision_of
+from kilonova.db.migrate import HEAD, lowest_needed, run_migrations
+from kilonova.db.postgres.connection import SERVER_RUNS, driver_of, lowest_of, make_engine, revision_of
 from kilonova.db.postgres.failures import words_of
 from kilonova.db.postgres.url import without_limits
 
@@ -40,7 +40,8 @@ def current(connection: sa.Connection) -> str | None:
 def upgrade(connection: sa.Connection) -> str | None:
     """Bring the database to HEAD in one transaction, and return the revision before; an empty database is filled.
 
-    Raises StateError for a database of a newer version.  After a failure the database is unchanged.
+    Raises StateError for a database of a newer version, and while a process is up that could not use the database any
+    more.  After a failure the database is unchanged.
     """
     with whole(connection):
         connection.exec_driver_sql(_ONE_AT_A_TIME)
@@ -50,9 +51,34 @@ def upgrade(connection: sa.Connection) -> str | None:
                 f"The database of [database] connection was written by a newer Kilonova (revision {found}, this one "
                 f"supports {HEAD}); nothing was changed."
             )
+        _refuse_older_processes(connection)
         run_migrations(connection)
         connection.exec_driver_sql(SERVER_RUNS)
         return found
+
+
+_OLDER = """
+SELECT host, "binary", version FROM services
+WHERE version < %(lowest)s AND up
+AND (expires_at IS NULL OR expires_at > extract(epoch FROM clock_timestamp()) * 1000000)
+ORDER BY host, "binary"
+"""
+
+
+def _refuse_older_processes(connection: sa.Connection) -> None:
+    """Raises StateError when the migrations contract, so that the lowest code version rises, and a process with a lower
+    version is up."""
+    driver = driver_of(connection)
+    before, lowest = lowest_of(driver), lowest_needed()
+    if before is None or lowest <= before:
+        return
+    older = driver.execute(_OLDER, {"lowest": lowest}).fetchall()
+    if older:
+        found = ", ".join(f"{binary} on host {host} has code version {version}" for host, binary, version in older)
+        raise StateError(
+            f"The upgrade removes what older processes use, and some are up: {found}, and {lowest} is needed. Upgrade "
+            "or stop them first; nothing was changed."
+        )
 
 
 @contextmanager

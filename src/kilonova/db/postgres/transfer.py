@@ -26,7 +26,7 @@ from kilonova.db.schema import metadata
 BATCH = 500
 """Rows in one statement."""
 
-FILLED = frozenset({"outbox"})
+FILLED = frozenset({"outbox", "schema_version"})
 """Tables in which the migrations themselves put a row: the source's replaces it."""
 
 Progress = Callable[[str, int, int], None]

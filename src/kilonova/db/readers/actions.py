@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading actions and their events."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 # Built once: building a statement costs more than running it.
 _OF_ID = sa.select(actions).where(actions.c.id == sa.bindparam("of_id"))
-_TO_PLACE = _OF_ID.with_for_update(skip_locked=True)
+_TO_PLACE = _OF_ID.with_for_update(nowait=False, skip_locked=True)
 _OPEN_OF_INSTANCE = sa.select(actions).where(
     actions.c.instance_id == sa.bindparam("of_id"), actions.c.state == sa.literal_column("'open'")
 )
@@ -103,7 +103,14 @@ def open_of_instance(snapshot: Snapshot, instance_id: InstanceId) -> list[Action
 
 def open_of_host(snapshot: Snapshot, host: HostName) -> list[Action]:
     """Open actions that a host must work on, oldest first."""
-    return list(_readable(snapshot.execute(_OPEN_OF_HOST, {"of_host": host})))
+    return known_and_others(snapshot, host)[0]
+
+
+def known_and_others(snapshot: Snapshot, host: HostName) -> tuple[list[Action], frozenset[ActionId]]:
+    """As open_of_host; and the open actions of the host that are left to a newer version."""
+    found = snapshot.execute(_OPEN_OF_HOST, {"of_host": host}).mappings().all()
+    known = list(_known(found))
+    return known, frozenset(row["id"] for row in found) - {action.id for action in known}
 
 
 def unplaced(snapshot: Snapshot) -> list[ActionRef]:
@@ -120,16 +127,20 @@ def take_unplaced(tx: Transaction, limit: int) -> list[ActionRef]:
 def all_open(snapshot: Snapshot) -> list[Action]:
     """Every open action (for the watchdog: few, however many have ended)."""
     query = sa.select(actions).where(actions.c.state == sa.literal_column("'open'"))
-    return list(_readable(snapshot.execute(query)))
+    return list(_known(snapshot.execute(query).mappings()))
 
 
-def _readable(found: sa.CursorResult[Any]) -> Iterator[Action]:
-    """An action that cannot be read (a newer version has recorded it) is logged and left to that version."""
-    for row in found.mappings():
+def _known(found: Iterable[Mapping[Any, Any]]) -> Iterator[Action]:
+    """Without the actions that a newer version has recorded and this one does not have: they are left to that version.
+    An action that cannot be read is logged and left alone, too."""
+    for row in found:
         try:
-            yield ACTIONS.load(row)
+            action = ACTIONS.load(row)
         except DatabaseUnreadable as exc:
             log.error("an action in the database cannot be read", action=row["id"], error=str(exc))
+        else:
+            if action.is_known:
+                yield action
 
 
 def deletes_of_living(snapshot: Snapshot, host: HostName) -> list[Action]:
@@ -141,7 +152,7 @@ def deletes_of_living(snapshot: Snapshot, host: HostName) -> list[Action]:
         actions.c.verb == Verb.DELETE,
         instances.c.deleted_at.is_(None),
     )
-    return ACTIONS.load_all(snapshot.execute(query))
+    return list(_known(snapshot.execute(query).mappings()))
 
 
 def abandoned(snapshot: Snapshot, host: HostName) -> list[Action]:
@@ -150,7 +161,7 @@ def abandoned(snapshot: Snapshot, host: HostName) -> list[Action]:
     query = query.where(
         actions.c.state == sa.literal_column("'abandoned'"), actions.c.host == host, instances.c.deleted_at.is_(None)
     )
-    return ACTIONS.load_all(snapshot.execute(query))
+    return list(_known(snapshot.execute(query).mappings()))
 
 
 def not_done(snapshot: Snapshot, instance_id: InstanceId) -> list[Action]:

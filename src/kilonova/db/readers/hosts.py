@@ -149,6 +149,16 @@ def other_conductors(snapshot: Snapshot, process_id: str, now: datetime) -> int:
     return snapshot.execute(_OTHERS, {"own": process_id, "now": database_now(snapshot, now)}).scalar_one()
 
 
+_LOWEST = sa.select(sa.func.min(services.c.version)).where(
+    services.c.binary == CONDUCTOR, services.c.expires_at > sa.bindparam("now", type_=services.c.expires_at.type)
+)
+
+
+def lowest_conductor(snapshot: Snapshot, now: datetime) -> int | None:
+    """The lowest code version of the conductors that are up at this time of the database's clock."""
+    return snapshot.execute(_LOWEST, {"now": now}).scalar()
+
+
 def zones(snapshot: Snapshot) -> frozenset[str]:
     """Availability zones with at least one host."""
     return frozenset(service.zone for service in list_services(snapshot, binary=COMPUTE))

@@ -20,7 +20,7 @@ from kilonova.db.schema import instances, services
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.instance import Instance
-from kilonova.objects.states import PowerState, StatusMeaning
+from kilonova.objects.states import KNOWN_POWER, StatusMeaning, VmState
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,8 +207,10 @@ def _conditions(query: ServerQuery) -> list[sa.ColumnElement[bool]]:
 def _status(status: StatusMeaning) -> sa.ColumnElement[bool]:
     vm = instances.c.vm_state.in_(sorted(status.vm_states))
     if status.unknown is not None:
-        nostate = instances.c.power_state == PowerState.NOSTATE
-        vm = sa.and_(vm, nostate if status.unknown else sa.not_(nostate))
+        known = instances.c.power_state.in_(sorted(KNOWN_POWER))
+        vm = sa.and_(vm, sa.not_(known) if status.unknown else known)
+    if status.unknown:
+        vm = sa.or_(vm, instances.c.vm_state.not_in(sorted(VmState)))
     task = sa.func.coalesce(instances.c.task_state, "")
     if status.task_states:
         return sa.and_(vm, task.in_(sorted(status.task_states)))

@@ -8,7 +8,7 @@ a list of one policy.
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from kilonova.api.compute.fields import Name, Positive
 from kilonova.api.compute.strict import STRICT
@@ -18,6 +18,7 @@ from kilonova.api.http.microversion import v2
 from kilonova.api.http.route import DefaultPolicy, Route
 from kilonova.api.http.views import Member, View, many, one
 from kilonova.base.errors import InvalidInput
+from kilonova.base.open_enum import known
 from kilonova.db.readers import server_groups as readers
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.ids import InstanceId, ServerGroupId
@@ -27,7 +28,7 @@ from kilonova.rpcapi.api_to_conductor import CREATE_SERVER_GROUP, DELETE_SERVER_
 ARGUMENTS = frozenset({"all_projects", "limit", "offset"})
 ONE_POLICY = v2(64)
 _SOFT = frozenset({GroupPolicy.SOFT_AFFINITY, GroupPolicy.SOFT_ANTI_AFFINITY})
-_Policy = Annotated[GroupPolicy, Field(strict=False)]
+_Policy = Annotated[GroupPolicy, Field(strict=False), AfterValidator(known)]
 
 
 class Rules(Body):

@@ -23,7 +23,7 @@ from kilonova.objects.hardware import root_device
 from kilonova.objects.ids import HostName
 from kilonova.objects.instance import Address, Instance
 from kilonova.objects.messages import member_message
-from kilonova.objects.states import api_status
+from kilonova.objects.states import api_power, api_status
 
 _WITH_PROGRESS = frozenset({"ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "REVERT_RESIZE", "MIGRATING"})
 _WITH_FAULT = frozenset({"ERROR", "DELETED"})
@@ -206,7 +206,7 @@ _EXTENSIONS = (
     M("OS-EXT-AZ:availability_zone", str, lambda server, _: server.availability_zone or ""),
     M("OS-EXT-STS:task_state", str | None, lambda server, _: server.task_state),
     M("OS-EXT-STS:vm_state", str, lambda server, _: server.vm_state),
-    M("OS-EXT-STS:power_state", int, lambda server, _: int(server.power_state)),
+    M("OS-EXT-STS:power_state", int, lambda server, _: api_power(server.power_state)),
     M("OS-SRV-USG:launched_at", str | None, lambda server, _: micros(server.launched_at)),
     M("OS-SRV-USG:terminated_at", str | None, lambda server, _: micros(server.terminated_at)),
     M("os-extended-volumes:volumes_attached", EmptyList, lambda _server, _: []),
