@@ -39,8 +39,6 @@ from kilonova.rpc.transport_url import Access
 from kilonova.virt.fake import FakeDriver, FakeHypervisor
 from kilonova.virt.fake.machine import FakeGuest
 
-CAPACITY = {"vcpus": 64, "memory_mib": 256 * 1024, "disk_gib": 4000}
-
 
 @dataclass(frozen=True, slots=True)
 class HostsPlan:
@@ -141,7 +139,7 @@ class Hosts:
         return replace(self._settings, default=own)
 
     def _machine(self, host: int) -> FakeHypervisor:
-        machine = FakeHypervisor(**CAPACITY)
+        machine = FakeHypervisor(vcpus=64, memory_mib=256 * 1024, disk_gib=4000)
         for number in range(self._plan.guests):
             machine.guests[guest_id(host, number)] = FakeGuest(definition=TEMPLATE, power=PowerState.RUNNING)
         return machine

@@ -127,16 +127,20 @@ class NatsBus:
         connection = self._live(subject)
         # Not to be guessed: a host knows the inbox from requests that it received, and chooses where its own requests
         # are answered.
-        key = self._clock.new_secret(KEY_BYTES)
-        reply: asyncio.Future[bytes | KilonovaError] = asyncio.get_running_loop().create_future()
+        key, loop = self._clock.new_secret(KEY_BYTES), asyncio.get_running_loop()
+        reply: asyncio.Future[bytes | KilonovaError] = loop.create_future()
         self._replies[key] = (subject, reply)
+
+        def give_up() -> None:
+            if not reply.done():
+                reply.set_result(RpcTimeout(f"No reply from {subject} within {timeout_s:g} s.", subject=subject))
+
+        timer = loop.call_later(timeout_s, give_up)
         try:
             await connection.send(subject, payload, f"{self._inbox}.{key}")
-            async with asyncio.timeout(timeout_s):
-                answer = await reply
-        except TimeoutError:
-            raise RpcTimeout(f"No reply from {subject} within {timeout_s:g} s.", subject=subject) from None
+            answer = await reply
         finally:
+            timer.cancel()
             del self._replies[key]
         if isinstance(answer, KilonovaError):
             raise answer

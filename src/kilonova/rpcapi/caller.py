@@ -37,6 +37,8 @@ R = TypeVar("R")
 
 RETRY = Backoff(0.1, 2.0, jitter=(0.5, 1.0))
 """Between two attempts of one call: a short failure costs little, and many waiting callers do not overload the bus."""
+LEAST_S = 0.01
+"""The shortest time limit of an attempt: a pause in a busy process may end after the deadline."""
 UNSENT_S = 0.4
 """The longest pause after an attempt that was not sent, or that nobody serves: it costs little, and the bus may be back
 at any moment."""
@@ -66,7 +68,7 @@ class Caller:
         deadline = self._clock.monotonic() + method.timeout_s
         pauses, unknown = RETRY.start(self._clock), False
         while True:
-            left = deadline - self._clock.monotonic()
+            left = max(LEAST_S, deadline - self._clock.monotonic())
             patience = min(left, method.attempt_s) if method.idempotent else left
             try:
                 payload = wire.encode_request(wire.Request(method.name, CODE_VERSION, patience, body, REQUEST_ID.get()))
