@@ -27,6 +27,7 @@ from lab.mutants_of_images import MUTANTS_OF_IMAGES
 from lab.mutants_of_legs import MUTANTS_OF_LEGS
 from lab.mutants_of_placement import MUTANTS_OF_PLACEMENT
 from lab.mutants_of_postgres import MUTANTS_OF_POSTGRES
+from lab.mutants_of_scale import MUTANTS_OF_SCALE
 from lab.mutants_of_trust import MUTANTS_OF_TRUST
 from lab.mutants_of_versions import MUTANTS_OF_VERSIONS
 from lab.mutants_of_walls import MUTANTS_OF_WALLS
@@ -50,6 +51,7 @@ MUTANTS: Sequence[Mutant] = (
     *MUTANTS_OF_VERSIONS,
     *MUTANTS_OF_POSTGRES,
     *MUTANTS_OF_PLACEMENT,
+    *MUTANTS_OF_SCALE,
     *MUTANTS_OF_TRUST,
     *MUTANTS_OF_WALLS,
     one(

@@ -236,7 +236,10 @@ def large(bench: Bench) -> list[Row]:
         "share one machine.",
     )
     with farm(bench, per_host) as many:
-        bench.say(f"{size} hosts in service after {many.grow(size):.0f} s")
+        for some in range(size // 5, size + 1, size // 5):
+            took = many.grow(some)
+            bench.say(f"{some} hosts in service after {took:.0f} s")
+            row.series.append(Samples(f"from {some - size // 5} to {some} hosts in service", "s", [took]))
         cloud = many.cloud
         image = cloud.small_image()
         template = create(cloud, image)
